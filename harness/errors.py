@@ -1,0 +1,29 @@
+"""The errors that a person may see. Each says what was wrong and what would be right, in a line or two."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class HarnessError(Exception):
+    """Something that a person can act on; the command line prints the message, never a traceback."""
+
+
+class UsageError(HarnessError):
+    """The request itself cannot be carried out as given (exit code 2)."""
+
+
+class DataError(HarnessError):
+    """A data set is absent, broken or not what it claims to be."""
+
+
+class PluginError(HarnessError):
+    """A plugin could not be loaded or broke the contract; names the plugin and its distribution."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """A :class:`UsageError` for a name that is not there, offering the nearest and the whole list."""
+    names = sorted(known)
+    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    listed = ", ".join(names) if names else "none is installed"
+    return UsageError(f"unknown {kind} {name!r}.{hint} Known: {listed}.")

@@ -1,0 +1,78 @@
+"""Finding plugins: names are read from entry points without importing, one is loaded by name.
+
+A plugin that breaks harms nobody else: what it raised comes back as a :class:`PluginError` that
+names the plugin and the distribution it came with.
+"""
+
+import functools
+from collections.abc import Callable
+from importlib import metadata
+from typing import Literal, TypeVar
+
+import pluggy
+
+from harness import hookspecs
+from harness.errors import PluginError, unknown_name
+from harness.spec import Backend, DataSource, TaskDefinition
+
+Kind = Literal["backend", "task", "dataset"]
+
+_Plugin = TypeVar("_Plugin", Backend, TaskDefinition, DataSource)
+
+
+@functools.cache
+def _entry_points(kind: Kind) -> dict[str, metadata.EntryPoint]:
+    return {point.name: point for point in metadata.entry_points(group=f"harness.{kind}s")}
+
+
+def names(kind: Kind) -> list[str]:
+    """The names of all installed plugins of a kind, sorted; imports none of them."""
+    return sorted(_entry_points(kind))
+
+
+def distribution(kind: Kind, name: str) -> str:
+    """The distribution that brings a plugin, with its version."""
+    dist = _entry_points(kind)[name].dist
+    return f"{dist.name} {dist.version}" if dist else "an unknown distribution"
+
+
+def _load(kind: Kind, name: str, expected: type[_Plugin]) -> _Plugin:
+    points = _entry_points(kind)
+    if name not in points:
+        label = "data set" if kind == "dataset" else kind
+        raise unknown_name(label, name, points)
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    where = f"{kind} plugin {name!r} ({distribution(kind, name)})"
+    try:
+        manager.register(points[name].load())
+        hook: Callable[..., object] = getattr(manager.hook, f"harness_{kind}")
+        plugin = hook(name=name)
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"{where} could not be loaded: {type(error).__name__}: {error}") from error
+    if not isinstance(plugin, expected):
+        raise PluginError(
+            f"{where} answered harness_{kind}({name!r}) with {type(plugin).__name__}, "
+            f"where {expected.__name__} is expected"
+        )
+    return plugin
+
+
+def backend(name: str) -> Backend:
+    """The backend of this name.
+
+    Raises:
+        UsageError: no plugin has this name.
+        PluginError: the plugin cannot be loaded.
+    """
+    return _load("backend", name, Backend)  # type: ignore[type-abstract]
+
+
+def task(name: str) -> TaskDefinition:
+    """The task of this name; raises as :func:`backend`."""
+    return _load("task", name, TaskDefinition)
+
+
+def dataset(name: str) -> DataSource:
+    """The source of the data set of this name; raises as :func:`backend`."""
+    return _load("dataset", name, DataSource)  # type: ignore[type-abstract]

@@ -1,0 +1,299 @@
+"""The whole contract between the harness, its tasks, its data sets and its backends.
+
+A task is data without a framework. A backend turns a :class:`Plan` into a :class:`Program`. The
+harness owns what must not differ between backends: weights, the order of batches, and the metrics.
+NumPy and the frameworks are not imported here, so that listing plugins stays cheap.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import msgspec
+
+from harness.layers import Network, Parameter
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Precision = Literal["float32", "float64", "bfloat16"]
+
+
+# --- Tasks -----------------------------------------------------------------------------------
+
+
+class Sgd(msgspec.Struct, frozen=True, tag="sgd"):
+    """Gradient descent with momentum in the form ``v = momentum * v + g; w = w - learning_rate * v``.
+
+    With ``nesterov`` the step is ``w = w - learning_rate * (g + momentum * v)`` with the new ``v``
+    (Sutskever et al. 2013, in the form that PyTorch and Keras share at a constant learning rate).
+    """
+
+    learning_rate: float
+    momentum: float = 0.0
+    nesterov: bool = False
+
+
+class Adam(msgspec.Struct, frozen=True, tag="adam"):
+    """Kingma and Ba (2015), algorithm 1: ``epsilon`` is added to the root of the *corrected* moment.
+
+    ``w = w - learning_rate * m_hat / (sqrt(v_hat) + epsilon)``, ``m_hat = m / (1 - beta_1**t)``,
+    ``v_hat = v / (1 - beta_2**t)``, ``t`` counted from 1.
+    """
+
+    learning_rate: float
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-7
+
+
+class RmsProp(msgspec.Struct, frozen=True, tag="rmsprop"):
+    """Hinton's RMSprop with ``epsilon`` outside the root, no momentum, no centring.
+
+    ``v = rho * v + (1 - rho) * g**2; w = w - learning_rate * g / (sqrt(v) + epsilon)``.
+    """
+
+    learning_rate: float
+    rho: float = 0.9
+    epsilon: float = 1e-7
+
+
+Optimizer = Sgd | Adam | RmsProp
+
+
+class Classification(msgspec.Struct, frozen=True, tag="classification"):
+    """The network ``model`` gives logits ``(batch, classes)``; softmax cross-entropy, mean over the batch."""
+
+
+class Penalty(msgspec.Struct, frozen=True):
+    """Added to the loss that is minimised: ``l1 * sum |w| + l2 * sum w**2`` over all kernels, no bias."""
+
+    l1: float = 0.0
+    l2: float = 0.0
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that training is, for every framework alike.
+
+    ``version`` goes up whenever a change makes results incomparable with earlier ones.
+    """
+
+    name: str
+    version: int
+    networks: dict[str, Network]
+    objective: Classification
+    optimizer: Optimizer
+    batch_size: int
+    epochs: int
+    penalty: Penalty = Penalty()
+
+    def parameters(self) -> dict[str, Parameter]:
+        """Every parameter of every network by its full name, ``model/conv2d_1/kernel``."""
+        return {
+            f"{network_name}/{name}": parameter
+            for network_name, network in self.networks.items()
+            for name, parameter in network.parameters().items()
+        }
+
+
+class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
+    """What a task plugin hands over: a name, the options it declares, and the task they make.
+
+    ``options`` is a frozen :class:`msgspec.Struct` whose fields all have defaults; bounds and
+    descriptions stand in ``Annotated[..., msgspec.Meta(...)]``. ``datasets`` are the data sets
+    that fit, the one that is meant first and what may stand in for it after.
+    """
+
+    name: str
+    summary: str
+    datasets: tuple[str, ...]
+    options: type[msgspec.Struct]
+    define: Callable[[Any], Task]
+
+
+# --- Data ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Inputs ``(n, *shape)`` and targets ``(n,)``, one row a sample."""
+
+    inputs: np.ndarray
+    targets: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A data set in canonical form.
+
+    Pictures are uint8 ``(n, height, width, channels)``, targets int64 ``(n,)``. ``fingerprint`` is
+    the sha256 of the canonical arrays as they are in memory now; ``origin`` says in a few words
+    where the bytes came from. A network sees ``inputs * input_scale``.
+    """
+
+    name: str
+    fingerprint: str
+    origin: str
+    classes: tuple[str, ...]
+    train: Samples
+    test: Samples
+    input_scale: float = 1.0
+
+
+class DownloadProgress(Protocol):
+    """What a source tells while it works: ``total`` and ``done`` in bytes, ``total`` 0 when unknown."""
+
+    def __call__(self, what: str, done: int, total: int) -> None: ...
+
+
+class DataSource(abc.ABC):
+    """What a data plugin hands over: where one data set comes from and how it is read."""
+
+    name: str
+    summary: str
+    #: What ``import_from`` accepts, in words; empty where there is nothing to import.
+    importable: str = ""
+    #: Whether ``fetch`` needs the network.
+    downloads: bool = False
+
+    @abc.abstractmethod
+    def is_ready(self) -> bool:
+        """Whether :meth:`load` needs nothing more. Cheap: reads no arrays."""
+
+    @abc.abstractmethod
+    def load(self) -> Dataset:
+        """The data set, from this machine alone.
+
+        Raises:
+            DataError: it is not here, or what is here is broken; says which, and what would help.
+        """
+
+    def fetch(self, progress: DownloadProgress) -> None:
+        """Bring the data onto this machine. Does nothing where :meth:`is_ready`.
+
+        Raises:
+            DataError: it cannot be had, with the reason.
+        """
+
+    def import_from(self, path: Path) -> Dataset:
+        """Take the data set from files that the user has; whole or not at all.
+
+        Raises:
+            DataError: the files are not this data set, with what was expected and what was found.
+        """
+        raise NotImplementedError
+
+
+# --- Backends --------------------------------------------------------------------------------
+
+
+class Unsupported(Exception):
+    """A backend raises this where it cannot do what the plan asks; the message is the reason."""
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """One program to build.
+
+    ``device`` is ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. The worker's environment already hides
+    every GPU but the one asked for, so a backend needs no index: it takes the first one it sees.
+
+    ``precision``: ``float32`` and ``float64`` hold for data, parameters, arithmetic and optimizer
+    state. ``bfloat16`` means mixed precision: parameters and optimizer state in float32, layers
+    computed in bfloat16, logits brought back to float32 before the loss.
+
+    ``seed`` is for the framework's own random numbers (dropout masks).
+    """
+
+    task: Task
+    mode: str
+    device: str = "auto"
+    precision: Precision = "float32"
+    threads: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Consecutive training steps of one batch size: ``indices (steps, batch)`` int64 into the training data."""
+
+    indices: np.ndarray
+
+
+class Program(abc.ABC):
+    """A task, built by a backend for one plan and ready to train."""
+
+    #: The device in use, as the framework names it, such as ``cpu`` or ``cuda:0 (NVIDIA H100)``.
+    device: str
+
+    @abc.abstractmethod
+    def load(self, weights: Mapping[str, np.ndarray]) -> None:
+        """Take these canonical float64 arrays as the weights (names as in :meth:`Task.parameters`).
+
+        Optimizer state is left as it is: the harness loads before the first step, and to score.
+        """
+
+    @abc.abstractmethod
+    def weights(self) -> dict[str, np.ndarray]:
+        """The weights now, as canonical arrays that later steps do not change."""
+
+    @abc.abstractmethod
+    def train(self, steps: Steps) -> np.ndarray:
+        """Make these steps, in order; the loss that each minimised ``(steps,)``, penalty included.
+
+        Each loss is the one before its update, as the gradient saw it. May return before an
+        accelerator has finished: the harness calls :meth:`synchronize` before it reads the clock.
+        """
+
+    @abc.abstractmethod
+    def predict(self, inputs: np.ndarray) -> np.ndarray:
+        """Outputs ``(n, *output)`` in evaluation mode for ``inputs (n, *input)`` of any length.
+
+        ``inputs`` are of the dtype that the training data had. The backend chooses its batches.
+        """
+
+    @abc.abstractmethod
+    def synchronize(self) -> None:
+        """Return when the device has finished all work asked of it."""
+
+    def device_peak_memory_bytes(self) -> int | None:
+        """The most memory held on an accelerator so far; None where the program runs on the CPU."""
+        return None
+
+
+class Backend(abc.ABC):
+    """What a backend plugin hands over. Making one and reading its attributes imports no framework."""
+
+    name: str
+    summary: str
+    #: Ways to run that an expert of the framework would choose between; the first is the default.
+    modes: tuple[str, ...]
+    #: The distributions it needs, as requirement strings: ``("torch>=2.6",)``.
+    requires: tuple[str, ...]
+    #: The requirement to name to pip where they are missing: ``dl-harness[torch]``.
+    install: str
+
+    @abc.abstractmethod
+    def environment(self, threads: int) -> dict[str, str]:
+        """Import the framework, set its thread counts, and say what it is.
+
+        Keys: ``engine`` (``torch``, ``tensorflow``, ``jax``, ...), a version for each distribution
+        under its name, and whatever of its build bears on speed. Called once, before :meth:`build`;
+        the harness times it as the import.
+        """
+
+    @abc.abstractmethod
+    def build(self, plan: Plan, data: Samples) -> Program:
+        """The program for a plan, with the training data placed where it trains.
+
+        ``data.inputs`` are float32 (float64 where the plan says so), scaled; targets int64.
+
+        Raises:
+            Unsupported: the plan asks for what this framework or this machine cannot do.
+        """
