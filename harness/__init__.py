@@ -1,5 +1,29 @@
 """Benchmarks of deep-learning frameworks that prove the same work first, then time it."""
 
-from importlib import metadata
+from __future__ import annotations
 
-__version__ = metadata.version("dl-harness")
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def load_results(results: str | Path = "results") -> pd.DataFrame:
+    """The records under ``results/runs`` as a frame, a row a run, oldest first.
+
+    A file that cannot be read is left out with a warning that names it.
+    """
+    import warnings
+
+    from harness.frames import runs_frame
+    from harness.record import Record
+    from harness.store import Store, read_all
+
+    records = []
+    for record in read_all(Store(Path(results)).paths()):
+        if isinstance(record, Record):
+            records.append(record)
+        else:
+            warnings.warn(str(record), stacklevel=2)
+    return runs_frame(records)

@@ -26,7 +26,23 @@ class Parameter(msgspec.Struct, frozen=True):
     fan_out: int = 0
 
 
-class Conv2D(msgspec.Struct, frozen=True, tag="conv2d"):
+class Layer(msgspec.Struct, frozen=True):
+    """What every kind of layer can tell of itself; the defaults are those of a layer without parameters."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """The shape of one sample's output for an input of ``shape``."""
+        return shape
+
+    def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        """The trainable arrays by name for an input of ``shape``."""
+        return {}
+
+    def forward_flops(self, shape: Shape) -> int:
+        """FLOPs of one sample: two for each multiply-add of a product; the rest is not counted."""
+        return 0
+
+
+class Conv2D(Layer, frozen=True, tag="conv2d"):
     """Cross-correlation over ``(height, width, in)``, stride 1, no padding, with bias.
 
     Parameters: ``kernel (kernel_size, kernel_size, in, filters)``, ``bias (filters,)``.
@@ -37,12 +53,10 @@ class Conv2D(msgspec.Struct, frozen=True, tag="conv2d"):
     activation: Activation | None = None
 
     def output_shape(self, shape: Shape) -> Shape:
-        """``(height, width, in)`` to ``(height - kernel_size + 1, width - kernel_size + 1, filters)``."""
         height, width, _ = shape
         return (height - self.kernel_size + 1, width - self.kernel_size + 1, self.filters)
 
     def parameters(self, shape: Shape) -> dict[str, Parameter]:
-        """The kernel and the bias for an input of this shape."""
         receptive_field = self.kernel_size**2
         kernel = Parameter(
             (self.kernel_size, self.kernel_size, shape[-1], self.filters),
@@ -53,68 +67,44 @@ class Conv2D(msgspec.Struct, frozen=True, tag="conv2d"):
         return {"kernel": kernel, "bias": Parameter((self.filters,), "zeros")}
 
     def forward_flops(self, shape: Shape) -> int:
-        """Two FLOPs a multiply-add of the products; bias and activation are left out."""
         return 2 * math.prod(self.output_shape(shape)) * self.kernel_size**2 * shape[-1]
 
 
-class MaxPool2D(msgspec.Struct, frozen=True, tag="max_pool2d"):
+class MaxPool2D(Layer, frozen=True, tag="max_pool2d"):
     """Maximum over windows of ``pool_size`` that do not overlap; an incomplete last window is dropped."""
 
     pool_size: int
 
     def output_shape(self, shape: Shape) -> Shape:
-        """``(height, width, channels)`` to ``(height // pool_size, width // pool_size, channels)``."""
         height, width, channels = shape
         return (height // self.pool_size, width // self.pool_size, channels)
 
-    def parameters(self, shape: Shape) -> dict[str, Parameter]:
-        """None."""
-        return {}
 
-    def forward_flops(self, shape: Shape) -> int:
-        """Comparisons are not counted."""
-        return 0
-
-
-class Flatten(msgspec.Struct, frozen=True, tag="flatten"):
+class Flatten(Layer, frozen=True, tag="flatten"):
     """All axes but the batch into one, in C order of the channels-last shape."""
 
     def output_shape(self, shape: Shape) -> Shape:
-        """``(product of shape,)``."""
         return (math.prod(shape),)
 
-    def parameters(self, shape: Shape) -> dict[str, Parameter]:
-        """None."""
-        return {}
 
-    def forward_flops(self, shape: Shape) -> int:
-        """None."""
-        return 0
-
-
-class Dense(msgspec.Struct, frozen=True, tag="dense"):
+class Dense(Layer, frozen=True, tag="dense"):
     """``x @ kernel + bias`` over the last axis. Parameters: ``kernel (in, units)``, ``bias (units,)``."""
 
     units: int
     activation: Activation | None = None
 
     def output_shape(self, shape: Shape) -> Shape:
-        """``(..., in)`` to ``(..., units)``."""
         return (*shape[:-1], self.units)
 
     def parameters(self, shape: Shape) -> dict[str, Parameter]:
-        """The kernel and the bias for an input of this shape."""
-        kernel = Parameter(
-            (shape[-1], self.units), "glorot_uniform", fan_in=shape[-1], fan_out=self.units
-        )
+        kernel = Parameter((shape[-1], self.units), "glorot_uniform", fan_in=shape[-1], fan_out=self.units)
         return {"kernel": kernel, "bias": Parameter((self.units,), "zeros")}
 
     def forward_flops(self, shape: Shape) -> int:
-        """Two FLOPs a multiply-add of the product; bias and activation are left out."""
         return 2 * math.prod(shape) * self.units
 
 
-class Dropout(msgspec.Struct, frozen=True, tag="dropout"):
+class Dropout(Layer, frozen=True, tag="dropout"):
     """In training each value is zeroed with probability ``rate`` and the rest scaled by ``1 / (1 - rate)``.
 
     Inverted dropout (Srivastava et al. 2014, section 10): evaluation is the identity.
@@ -122,27 +112,15 @@ class Dropout(msgspec.Struct, frozen=True, tag="dropout"):
 
     rate: float
 
-    def output_shape(self, shape: Shape) -> Shape:
-        """The same."""
-        return shape
 
-    def parameters(self, shape: Shape) -> dict[str, Parameter]:
-        """None."""
-        return {}
-
-    def forward_flops(self, shape: Shape) -> int:
-        """Not counted."""
-        return 0
-
-
-Layer = Conv2D | MaxPool2D | Flatten | Dense | Dropout
+AnyLayer = Conv2D | MaxPool2D | Flatten | Dense | Dropout
 
 
 class PlacedLayer(msgspec.Struct, frozen=True):
     """A layer with its name in the network and the shape of what comes in."""
 
     name: str
-    layer: Layer
+    layer: AnyLayer
     input_shape: Shape
 
 
@@ -150,7 +128,7 @@ class Network(msgspec.Struct, frozen=True):
     """Layers applied one after the other to inputs of ``input_shape``."""
 
     input_shape: Shape
-    layers: tuple[Layer, ...]
+    layers: tuple[AnyLayer, ...]
 
     def placed(self) -> tuple[PlacedLayer, ...]:
         """Each layer with its name (``conv2d_1``, ``dense_2``, ...) and input shape, in order.

@@ -20,6 +20,7 @@ from harness.layers import Network, Parameter
 if TYPE_CHECKING:
     import numpy as np
 
+Split = Literal["train", "validation", "test"]
 Precision = Literal["float32", "float64", "bfloat16"]
 
 
@@ -135,7 +136,7 @@ class Dataset:
 
     Pictures are uint8 ``(n, height, width, channels)``, targets int64 ``(n,)``. ``fingerprint`` is
     the sha256 of the canonical arrays as they are in memory now; ``origin`` says in a few words
-    where the bytes came from. A network sees ``inputs * input_scale``.
+    where the bytes came from. A network sees ``inputs / input_divisor``.
     """
 
     name: str
@@ -144,7 +145,7 @@ class Dataset:
     classes: tuple[str, ...]
     train: Samples
     test: Samples
-    input_scale: float = 1.0
+    input_divisor: float = 1.0
 
 
 class DownloadProgress(Protocol):
@@ -221,7 +222,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Consecutive training steps of one batch size: ``indices (steps, batch)`` int64 into the training data."""
+    """Consecutive training steps of one batch size.
+
+    ``indices (steps, batch)`` int64 point into the training data, a row a step.
+    """
 
     indices: np.ndarray
 
@@ -276,8 +280,8 @@ class Backend(abc.ABC):
     modes: tuple[str, ...]
     #: The distributions it needs, as requirement strings: ``("torch>=2.6",)``.
     requires: tuple[str, ...]
-    #: The requirement to name to pip where they are missing: ``dl-harness[torch]``.
-    install: str
+    #: The extra of its distribution that brings them: ``torch``; empty where there is none.
+    extra: str = ""
 
     @abc.abstractmethod
     def environment(self, threads: int) -> dict[str, str]:

@@ -1,0 +1,21 @@
+"""The tasks and data sets that come with the harness."""
+
+from harness.hookspecs import hookimpl
+from harness.spec import DataSource, TaskDefinition
+from harness_tasks.cnn import CNN
+
+TASKS = {definition.name: definition for definition in (CNN,)}
+
+
+@hookimpl
+def harness_task(name: str) -> TaskDefinition | None:
+    """The task of this name."""
+    return TASKS.get(name)
+
+
+@hookimpl
+def harness_dataset(name: str) -> DataSource | None:
+    """The source of this name."""
+    from harness_tasks.datasets import SOURCES
+
+    return SOURCES.get(name)

@@ -1,0 +1,146 @@
+"""``harness data``: what data sets there are, bringing them here, and checking them."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from harness import plugins
+from harness.errors import DataError, PluginError, UsageError
+from harness.spec import Dataset, DataSource, DownloadProgress
+
+_FINGERPRINT_DIGITS = 12
+
+
+@click.group("data")
+def command() -> None:
+    """List, fetch, import and verify data sets."""
+
+
+@command.command("list")
+def list_datasets() -> None:
+    """Show every data set: whether it is here, and if not, how to get it."""
+    from tabulate import tabulate
+
+    rows = [_row(name) for name in plugins.names("dataset")]
+    click.echo(tabulate(rows, headers=["name", "state", "train + test", "fingerprint", "origin"]))
+
+
+@command.command()
+@click.argument("name")
+def fetch(name: str) -> None:
+    """Download the data set NAME into the user's cache."""
+    source = plugins.dataset(name)
+    with _shown_progress() as progress:
+        source.fetch(progress)
+    _describe(source.load())
+
+
+@command.command("import")
+@click.argument("name")
+@click.argument("path", type=click.Path(exists=True, readable=True, path_type=Path))
+def import_dataset(name: str, path: Path) -> None:
+    """Take the data set NAME from the files at PATH: an archive or a folder."""
+    source = plugins.dataset(name)
+    if not source.importable:
+        raise UsageError(f"{name} is not imported from files: {_how_to_get(source)}.")
+    try:
+        with _shown_progress() as progress:
+            dataset = source.import_from(path, progress)  # type: ignore[call-arg]
+    except DataError as error:
+        # The path is what the user gave, so what is wrong with it is bad input.
+        raise UsageError(str(error)) from error
+    _describe(dataset)
+
+
+@command.command()
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+def verify(names: tuple[str, ...]) -> None:
+    """Read every byte of the named data sets, or of all that are here, and compare the fingerprints."""
+    wrong = []
+    for name in names or plugins.names("dataset"):
+        source = plugins.dataset(name)
+        if not names and not source.is_ready():
+            click.echo(f"{name}: not here")
+            continue
+        try:
+            dataset = source.load()
+        except DataError as error:
+            wrong.append(str(error))
+        else:
+            click.echo(f"{name}: ok, sha256 {dataset.fingerprint}")
+    if wrong:
+        raise DataError("\n".join(wrong))
+
+
+def _row(name: str) -> tuple[str, ...]:
+    try:
+        source = plugins.dataset(name)
+    except PluginError as error:
+        return name, f"broken: {error}", "", "", ""
+    if not source.is_ready():
+        return name, f"not here. {_how_to_get(source)}", "", "", ""
+    try:
+        dataset = source.load()
+    except DataError:
+        return name, f"damaged, see: harness data verify {name}", "", "", ""
+    fingerprint = dataset.fingerprint[:_FINGERPRINT_DIGITS]
+    return name, "here", _counts(dataset), fingerprint, dataset.origin
+
+
+def _how_to_get(source: DataSource) -> str:
+    ways = []
+    if source.is_ready():
+        ways.append("it is always here")
+    elif source.downloads:
+        ways.append(f"harness data fetch {source.name}")
+    if source.importable:
+        ways.append(f"harness data import {source.name} PATH")
+    return " or ".join(ways)
+
+
+def _describe(dataset: Dataset) -> None:
+    click.echo(f"{dataset.name}: {_counts(dataset)} samples, {len(dataset.classes)} classes")
+    click.echo(f"origin: {dataset.origin}")
+    click.echo(f"sha256: {dataset.fingerprint}")
+
+
+def _counts(dataset: Dataset) -> str:
+    return f"{len(dataset.train):,} + {len(dataset.test):,}"
+
+
+@contextlib.contextmanager
+def _shown_progress() -> Iterator[DownloadProgress]:
+    """A bar on standard error where that is a terminal, else a line at each tenth."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _PlainProgress()
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bars:
+        tasks: dict[str, object] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=None)
+            bars.update(tasks[what], completed=done, total=total or None)  # type: ignore[arg-type]
+
+        yield show
+
+
+class _PlainProgress:
+    """Few lines: where a step begins, and each tenth of it where the total is known."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, int] = {}
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        tenth = 10 * done // total if total else 0
+        if self._seen.get(what, -1) < tenth:
+            self._seen[what] = tenth
+            amount = f" {10 * tenth} % of {total / 1e6:.1f} MB" if total else ""
+            click.echo(f"{what}{amount}", err=True)

@@ -1,0 +1,78 @@
+"""``harness doctor``: the machine, the frameworks as they really import, and what will spoil timings."""
+
+import os
+
+import click
+from tabulate import tabulate
+
+from harness import diagnosis, plugins, protocol
+from harness.errors import HarnessError
+from harness.installation import installation
+from harness.machine import default_threads, describe_machine
+from harness.process_environment import worker_settings
+from harness.session import RequestFailed, Session
+
+_IMPORT_LIMIT_SECONDS = 120.0
+
+
+def _framework(name: str, threads: int) -> tuple[str, str, list[str]]:
+    """State and description of a backend, its framework imported in a worker; and what is wrong with it."""
+    state, detail = installation(name)
+    if state != "installed":
+        return state, detail, []
+    settings = worker_settings(threads, "auto", os.environ)
+    try:
+        with Session(settings, _IMPORT_LIMIT_SECONDS) as session:
+            try:
+                described = session.call(protocol.Describe(name, threads), protocol.Described)
+            except RequestFailed:
+                raise
+            except HarnessError as error:
+                raise HarnessError("; ".join([str(error), *session.last_lines()[-3:]])) from error
+    except HarnessError as error:
+        return "broken", str(error), [f"{name} does not work here: {error}"]
+    facts = [f"{key} {value}" for key, value in described.environment.items()]
+    problems = [f"{name} is a debug build"] if described.environment.get("debug_build") == "true" else []
+    return "works", f"{', '.join(facts)} (imported in {described.import_seconds:.1f} s)", problems
+
+
+@click.command(short_help="Describe this machine and what will spoil timings on it.")
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Describe the machine, import every installed framework in a process of its own, and name what
+    will spoil timings here. Exit code 1 when a framework that is installed does not work.
+    """
+    machine = describe_machine()
+    threads = default_threads()
+    problems = diagnosis.findings()
+    rows = [
+        ("CPU", machine.cpu),
+        (
+            "cores",
+            f"{machine.physical_cores} physical, {machine.logical_cpus} logical, {machine.allowed_cpus} allowed",
+        ),
+        ("threads of a worker", str(threads)),
+        ("memory", f"{machine.memory_bytes / 2**30:.1f} GiB"),
+        ("system", f"{machine.os}, {machine.libc}"),
+        ("Python", machine.python),
+        ("harness", machine.harness),
+    ]
+    click.echo(tabulate(rows, tablefmt="plain", disable_numparse=True) + "\n")
+    broken = False
+    frameworks = []
+    for name in plugins.names("backend"):
+        state, detail, faults = _framework(name, threads)
+        broken = broken or state == "broken"
+        frameworks.append((name, state, detail))
+        problems += faults
+    click.echo(
+        tabulate(frameworks, ("backend", "state", ""), disable_numparse=True, maxcolwidths=[None, None, 90])
+    )
+    click.echo()
+    if problems:
+        click.echo("What will spoil timings or runs here:")
+        for problem in problems:
+            click.echo(f"  - {problem}")
+    else:
+        click.echo("Nothing found that would spoil timings.")
+    ctx.exit(1 if broken else 0)

@@ -1,0 +1,132 @@
+"""What a person sees while runs go: one live line on a terminal, plain lines elsewhere. All on stderr."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from harness.record import Epoch, Record
+from harness.run import RunRequest
+
+_DOWNLOAD_LINE_SECONDS = 5.0
+
+
+class RunDisplay:
+    """Shows runs, one after the other. ``quiet`` says nothing at all."""
+
+    def __init__(self, runs: int, *, quiet: bool) -> None:
+        self._runs = runs
+        self._begun = 0
+        self._console = Console(stderr=True, quiet=quiet, highlight=False)
+        self.live = self._console.is_terminal and not quiet
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[status]}"),
+            TimeRemainingColumn(compact=True),
+            console=self._console,
+            disable=not self.live,
+            transient=True,
+        )
+        self._bar: TaskID = self._progress.add_task("", total=None, status="")
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        self._console.print(text, markup=False, soft_wrap=True)
+
+    def begin(self, request: RunRequest) -> "RunLine":
+        """The observer of the next run."""
+        self._begun += 1
+        plan = request.plan
+        number = f"[{self._begun}/{self._runs}]"
+        name = f"{number} {plan.task.name} {request.backend}:{plan.mode} seed {plan.seed}"
+        self._progress.reset(self._bar, total=None, description=name, status="starting a worker")
+        return RunLine(self, name, plan.task.epochs)
+
+    def update(self, status: str, completed: int | None = None, total: int | None = None) -> None:
+        """Change the live line."""
+        self._progress.update(self._bar, status=status, completed=completed, total=total)
+
+
+class RunLine:
+    """One run on the display: a :class:`harness.run.Observer`."""
+
+    def __init__(self, display: RunDisplay, name: str, epochs: int) -> None:
+        self._display = display
+        self._name = name
+        self._epochs = epochs
+        self._accuracy = ""
+        self._speed = ""
+        self._seconds_left = 0.0
+
+    def phase(self, name: str) -> None:
+        """See :class:`harness.run.Observer`."""
+        self._display.update(name)
+
+    def trained(self, step: int, total_steps: int, epoch: int, loss: float, step_seconds: float) -> None:
+        """See :class:`harness.run.Observer`."""
+        self._speed = f"{1 / step_seconds:.1f} steps/s" if step_seconds else ""
+        self._seconds_left = (total_steps - step) * step_seconds
+        parts = [f"epoch {epoch}/{self._epochs}", f"loss {loss:.3f}", self._accuracy, self._speed]
+        self._display.update(" | ".join(part for part in parts if part), step, total_steps)
+
+    def scored(self, epoch: Epoch) -> None:
+        """See :class:`harness.run.Observer`."""
+        self._accuracy = f"accuracy {epoch.train.accuracy:.3f} train {epoch.validation.accuracy:.3f} val"
+        if self._display.live:
+            return
+        left = time.strftime("%H:%M:%S", time.gmtime(self._seconds_left))
+        self._display.say(
+            f"{self._name} | epoch {epoch.epoch}/{self._epochs} | loss {epoch.training_loss:.3f} | "
+            f"{self._accuracy} | {self._speed} | {left} of training left"
+        )
+
+    def end(self, record: Record) -> None:
+        """The run is over."""
+        if record.failure is not None:
+            outcome = f"{record.status}: {record.failure.message}"
+        else:
+            outcome = (
+                f"test accuracy {record.test_at_last.accuracy:.3f}" if record.test_at_last else record.status
+            )
+        self._display.say(f"{self._name}: {outcome}")
+
+
+class DownloadDisplay:
+    """A :class:`harness.spec.DownloadProgress`: a bar on a terminal, a line every few seconds elsewhere."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._console = Console(stderr=True, quiet=quiet, highlight=False)
+        self._progress = Progress(console=self._console, disable=quiet or not self._console.is_terminal)
+        self._bar: TaskID | None = None
+        self._next_line = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """``done`` of ``total`` bytes; ``total`` 0 when unknown."""
+        if self._bar is None:
+            self._progress.start()
+            self._bar = self._progress.add_task(what, total=None)
+        self._progress.update(self._bar, description=what, total=total or None, completed=done)
+        if not self._console.is_terminal and time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + _DOWNLOAD_LINE_SECONDS
+            of_total = f" of {total / 1e6:.0f}" if total else ""
+            self._console.print(f"{what}: {done / 1e6:.0f}{of_total} MB", markup=False)

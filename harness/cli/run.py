@@ -1,0 +1,253 @@
+"""``harness run``: each backend, task and seed in a fresh process, one after the other."""
+
+import itertools
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from harness import plugins
+from harness.cli.progress import DownloadDisplay, RunDisplay
+from harness.data_choice import choose_dataset
+from harness.errors import UsageError
+from harness.installation import select_backend
+from harness.machine import default_threads
+from harness.options import Value, parse_options
+from harness.record import Record
+from harness.report.terminal import runs_table, terminal_width
+from harness.run import RunRequest, execute
+from harness.spec import Plan, Precision, Task, TaskDefinition
+from harness.store import Store
+
+INTERRUPTED = 130
+_RUN_FAILED = 1
+_REFUSED = 2
+
+
+def _split(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
+    """``--backend a,b --backend c`` gives a, b, c, each once."""
+    return list(dict.fromkeys(name for value in values for name in value.split(",") if name))
+
+
+def _device(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
+        raise click.BadParameter(f"{value!r} is none of auto, cpu, cuda, cuda:1 (any number).")
+    return value
+
+
+@click.command(short_help="Train tasks on backends, score them and record all of it.")
+@click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    required=True,
+    callback=_split,
+    metavar="NAME[:MODE]",
+    help="Backend, as torch or torch:compile; repeat it or give several with commas.",
+)
+@click.option(
+    "--task",
+    "tasks",
+    multiple=True,
+    required=True,
+    callback=_split,
+    metavar="NAME",
+    help="Task; repeat it or give several with commas.",
+)
+@click.option(
+    "--dataset",
+    metavar="NAME",
+    help="Data set, strictly this one. Default: the task's own, "
+    "or, where that cannot be had, a stand-in that is named.",
+)
+@click.option(
+    "--epochs", type=click.IntRange(min=1), help="Passes over the training data. Default: the task's."
+)
+@click.option("--max-steps", type=click.IntRange(min=1), help="Stop training after so many steps.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Samples a step. Default: the task's.")
+@click.option("--seed", type=click.IntRange(min=0, max=2**31 - 1), help="One seed. Default: 0.")
+@click.option("--seeds", type=click.IntRange(min=1), help="So many seeds, counted from 0.")
+@click.option(
+    "--device",
+    default="auto",
+    callback=_device,
+    show_default=True,
+    metavar="DEVICE",
+    help="auto, cpu, cuda or cuda:1; auto is the first GPU, or the CPU where there is none.",
+)
+@click.option(
+    "--precision",
+    default="float32",
+    show_default=True,
+    type=click.Choice(["float32", "float64", "bfloat16"]),
+    help="Arithmetic; bfloat16 is mixed precision.",
+)
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads. Default: the physical cores.")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="One of the task's options, such as learning_rate=0.05; `harness list tasks` names them.",
+)
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results"),
+    show_default=True,
+    help="Folder of the records.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="json: one document on standard output and nothing else there.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Give a run up after so long. Default: none, but 10 minutes of silence end it.",
+)
+@click.option("--quiet", is_flag=True, help="No progress, no remarks: the outcome alone.")
+@click.pass_context
+def command(ctx: click.Context, /, **options: Any) -> None:
+    """Train every backend on every task with every seed, each in a fresh process, one after the other.
+
+    Exit code: 0 when every run succeeded, 1 when one failed or diverged, 2 when something was
+    refused, 130 after Ctrl-C (what had ended is kept).
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    chosen = _Options(**options)
+    if chosen.seed is not None and chosen.seeds is not None:
+        raise UsageError("give --seed K for one seed or --seeds N for the seeds 0 to N-1, not both.")
+    requests = _requests(chosen)
+    store = Store(chosen.results)
+    store.prepare()
+    records = _execute_all(requests, store, quiet=chosen.quiet)
+    if chosen.form == "json":
+        sys.stdout.buffer.write(msgspec.json.encode({"records": records}) + b"\n")
+    else:
+        _print_outcome(records, store)
+    ctx.exit(_exit_code(records))
+
+
+class _Options(msgspec.Struct, kw_only=True):
+    """The command's options under their own names, with their types."""
+
+    backends: list[str]
+    tasks: list[str]
+    dataset: str | None
+    epochs: int | None
+    max_steps: int | None
+    batch_size: int | None
+    seed: int | None
+    seeds: int | None
+    device: str
+    precision: Precision
+    threads: int | None
+    assignments: tuple[str, ...]
+    results: Path
+    form: str
+    timeout: float | None
+    quiet: bool
+
+
+def _requests(options: _Options) -> list[RunRequest]:
+    """What to run, in order: all that can be refused is refused here, before anything runs.
+
+    Seeds change slowest, so that a drift of the machine meets all backends alike.
+    """
+    backends = [select_backend(text) for text in options.backends]
+    tasks = [_define(plugins.task(name), options) for name in options.tasks]
+    with DownloadDisplay(quiet=options.quiet) as progress:
+        datasets = {
+            task.name: choose_dataset(plugins.task(task.name), options.dataset, progress) for task, _ in tasks
+        }
+    seeds = range(options.seeds) if options.seeds is not None else [options.seed or 0]
+    threads = options.threads or default_threads()
+    return [
+        RunRequest(
+            backend=backend.name,
+            plan=Plan(
+                task=task,
+                mode=mode,
+                device=options.device,
+                precision=options.precision,
+                threads=threads,
+                seed=seed,
+            ),
+            options=values,
+            dataset=datasets[task.name],
+            max_steps=options.max_steps,
+            timeout_seconds=options.timeout,
+        )
+        for seed, (task, values), (backend, mode) in itertools.product(seeds, tasks, backends)
+    ]
+
+
+def _define(definition: TaskDefinition, options: _Options) -> tuple[Task, dict[str, Value]]:
+    """The task with the user's options, and the values of those options."""
+    settings = parse_options(definition, options.assignments)
+    try:
+        task = definition.define(settings)
+    except ValueError as error:
+        raise UsageError(f"--set: {error}.") from error
+    task = msgspec.structs.replace(
+        task,
+        batch_size=options.batch_size or task.batch_size,
+        epochs=options.epochs or task.epochs,
+    )
+    return task, msgspec.structs.asdict(settings)
+
+
+def _execute_all(requests: list[RunRequest], store: Store, *, quiet: bool) -> list[Record]:
+    """Run them in turn. What a backend declined once is not tried again with other seeds."""
+    records: list[Record] = []
+    declined: set[tuple[str, str, str]] = set()
+    with RunDisplay(len(requests), quiet=quiet) as display:
+        for stand_in in {r.dataset.name: r.dataset for r in requests if r.dataset.stands_in_for}.values():
+            display.say(f"Running on {stand_in.name} in place of {stand_in.stands_in_for}: {stand_in.reason}")
+        for request in requests:
+            key = (request.backend, request.plan.mode, request.plan.task.name)
+            if key in declined:
+                continue
+            line = display.begin(request)
+            record = execute(request, store, line)
+            line.end(record)
+            records.append(record)
+            if record.status == "unsupported":
+                declined.add(key)
+            if record.status == "interrupted":
+                break
+    return records
+
+
+def _print_outcome(records: list[Record], store: Store) -> None:
+    click.echo(runs_table(records, terminal_width()))
+    for record in records:
+        if record.failure is not None:
+            click.echo(f"\n{record.label}, seed {record.seed}: {record.status}: {record.failure.message}")
+            for line in record.failure.last_lines[-5:]:
+                click.echo(f"    {line}")
+    click.echo(
+        f"\nRecords: {store.folder}{os.sep}{records[-1].id}.json"
+        + f" and {len(records) - 1} more" * (len(records) > 1)
+    )
+    click.echo(f"Next: harness show {records[-1].id}")
+
+
+def _exit_code(records: list[Record]) -> int:
+    statuses = {record.status for record in records}
+    if "interrupted" in statuses:
+        return INTERRUPTED
+    if statuses & {"failed", "diverged", "timeout"}:
+        return _RUN_FAILED
+    return _REFUSED if "unsupported" in statuses else 0

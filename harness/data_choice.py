@@ -1,0 +1,38 @@
+"""Which data set a run uses: the one asked for, strictly, or the task's own with a stated stand-in."""
+
+from harness import plugins
+from harness.errors import DataError, UsageError
+from harness.record import DatasetRecord
+from harness.spec import DownloadProgress, TaskDefinition
+
+
+def choose_dataset(
+    definition: TaskDefinition, asked: str | None, progress: DownloadProgress
+) -> DatasetRecord:
+    """The data set to run on, brought onto this machine.
+
+    What was asked for by name is had or refused. Otherwise the task's data sets are tried in its
+    order, and the result says what could not be had and why.
+
+    Raises:
+        UsageError: the task cannot be run on what was asked for.
+        DataError: it cannot be had.
+    """
+    if asked is not None:
+        source = plugins.dataset(asked)
+        if asked not in definition.datasets:
+            fitting = ", ".join(definition.datasets)
+            raise UsageError(f"task {definition.name} does not run on {asked}; it runs on: {fitting}.")
+        source.fetch(progress)
+        return DatasetRecord(asked)
+    meant, reason = definition.datasets[0], None
+    for name in definition.datasets:
+        try:
+            plugins.dataset(name).fetch(progress)
+        except DataError as error:
+            reason = reason or str(error)
+            continue
+        if name == meant:
+            return DatasetRecord(name)
+        return DatasetRecord(name, stands_in_for=meant, reason=reason)
+    raise DataError(f"no data for task {definition.name}: {reason}")

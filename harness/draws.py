@@ -1,0 +1,25 @@
+"""Random draws that are the same everywhere: one independent stream for each purpose, named by a key.
+
+Only uniform doubles are taken, from NumPy's Philox through a SeedSequence, so that a later NumPy
+cannot change a committed reference (NumPy's NEP 19 keeps bit generators stable, not distributions).
+"""
+
+import zlib
+
+import numpy as np
+import numpy.typing as npt
+
+
+def _stream(*key: int | str) -> np.random.Generator:
+    words = [part if isinstance(part, int) else zlib.crc32(part.encode()) for part in key]
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(words)))
+
+
+def uniform(shape: tuple[int, ...], *key: int | str) -> npt.NDArray[np.float64]:
+    """Draws from [0, 1) of this shape, the same for the same key."""
+    return _stream(*key).random(shape)
+
+
+def permutation(count: int, *key: int | str) -> npt.NDArray[np.int64]:
+    """The numbers 0 to ``count - 1`` in random order ``(count,)``, the same for the same key."""
+    return np.argsort(uniform((count,), *key), kind="stable").astype(np.int64)

@@ -1,0 +1,63 @@
+"""Whether a backend's framework is installed, learnt from package metadata: nothing is imported."""
+
+from importlib import metadata
+from typing import Literal, NamedTuple
+
+from packaging.requirements import Requirement
+
+from harness import plugins
+from harness.errors import PluginError, UsageError, unknown_name
+from harness.spec import Backend
+
+
+class Installation(NamedTuple):
+    """``installed`` with the versions found; otherwise with the reason and what would mend it."""
+
+    state: Literal["installed", "not installed", "broken"]
+    detail: str
+
+
+def installation(name: str) -> Installation:
+    """The state of the backend of this name; a plugin that cannot be loaded is ``broken``."""
+    try:
+        backend = plugins.backend(name)
+    except PluginError as error:
+        return Installation("broken", str(error))
+    found, missing, unfit = [], [], []
+    for text in backend.requires:
+        requirement = Requirement(text)
+        try:
+            version = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            missing.append(text)
+            continue
+        found.append(f"{requirement.name} {version}")
+        if not requirement.specifier.contains(version, prereleases=True):
+            unfit.append(f"{requirement.name} {version} does not satisfy {text}")
+    if missing:
+        return Installation("not installed", _install_line(backend, missing))
+    if unfit:
+        return Installation("broken", f"{'; '.join(unfit)}: {_install_line(backend, backend.requires)}")
+    return Installation("installed", ", ".join(found))
+
+
+def _install_line(backend: Backend, requirements: list[str] | tuple[str, ...]) -> str:
+    line = "pip install " + " ".join(f'"{requirement}"' for requirement in requirements)
+    return f"{line} (extra: {backend.extra})" if backend.extra else line
+
+
+def select_backend(text: str) -> tuple[Backend, str]:
+    """The backend and mode that ``torch`` or ``torch:compile`` names, installed.
+
+    Raises:
+        UsageError: no such backend or mode, or its framework is not installed.
+        PluginError: the plugin cannot be loaded.
+    """
+    name, _, mode = text.partition(":")
+    backend = plugins.backend(name)
+    if mode and mode not in backend.modes:
+        raise unknown_name(f"mode of backend {name}", mode, backend.modes)
+    state, detail = installation(name)
+    if state != "installed":
+        raise UsageError(f"backend {name} is {state}: {detail}")
+    return backend, mode or backend.modes[0]

@@ -1,0 +1,63 @@
+"""What machine this is, read from the operating system."""
+
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+
+from harness.process_environment import allowed_cpus
+from harness.record import GitState, Machine
+
+
+def cpu_model() -> str:
+    """The processor's name as its maker writes it, or the architecture where the system will not say."""
+    if sys.platform == "darwin":
+        return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model"))]
+    return names[0] if names else platform.machine()
+
+
+def _output(*command: str) -> str | None:
+    """What a command prints, stripped, or None where it fails or is not there."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def git_state() -> GitState | None:
+    """The commit of the current folder; None outside a repository."""
+    commit = _output("git", "rev-parse", "HEAD")
+    if not commit:
+        return None
+    return GitState(commit, dirty=bool(_output("git", "status", "--porcelain", "--untracked-files=no")))
+
+
+def describe_machine() -> Machine:
+    """This machine, now."""
+    return Machine(
+        cpu=cpu_model(),
+        physical_cores=psutil.cpu_count(logical=False) or 0,
+        logical_cpus=psutil.cpu_count() or 0,
+        allowed_cpus=len(allowed_cpus()),
+        memory_bytes=psutil.virtual_memory().total,
+        os=f"{platform.system()} {platform.release()}",
+        libc=" ".join(platform.libc_ver()).strip(),
+        python=platform.python_version(),
+        harness=metadata.version("dl-harness"),
+        git=git_state(),
+    )
+
+
+def default_threads() -> int:
+    """One thread for each physical core that this process may use."""
+    cores = psutil.cpu_count(logical=False) or len(allowed_cpus())
+    return min(cores, len(allowed_cpus()))

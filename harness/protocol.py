@@ -1,0 +1,105 @@
+"""What parent and worker say to each other: one JSON line for a request, one for its reply.
+
+Times are in seconds by the worker's monotonic clock, read when the device had finished.
+"""
+
+import msgspec
+
+from harness.record import Scores
+from harness.spec import Plan, Split
+
+VERSION = 1
+
+
+class Describe(msgspec.Struct, frozen=True, tag=True):
+    """Import the backend's framework and say what it is. Comes first."""
+
+    backend: str
+    threads: int
+
+
+class Described(msgspec.Struct, frozen=True, tag=True):
+    """``environment`` as the backend gave it; ``import_seconds`` is what that took."""
+
+    protocol: int
+    environment: dict[str, str]
+    import_seconds: float
+
+
+class Build(msgspec.Struct, frozen=True, tag=True):
+    """Read the data set and build the program, with its initial weights loaded."""
+
+    plan: Plan
+    dataset: str
+
+
+class Built(msgspec.Struct, frozen=True, tag=True):
+    """A program is ready. ``samples`` counts each split."""
+
+    device: str
+    dataset_fingerprint: str
+    dataset_origin: str
+    samples: dict[Split, int]
+    data_seconds: float
+    build_seconds: float
+
+
+class Train(msgspec.Struct, frozen=True, tag=True):
+    """Make the next ``steps`` training steps, all of one epoch and one batch size, as one timed block."""
+
+    steps: int
+
+
+class Trained(msgspec.Struct, frozen=True, tag=True):
+    """What a block took, and the loss of each step; None stands for a loss that is not finite."""
+
+    seconds: float
+    losses: list[float | None]
+
+
+class Evaluate(msgspec.Struct, frozen=True, tag=True):
+    """Score these splits in evaluation mode."""
+
+    splits: list[Split]
+
+
+class Evaluated(msgspec.Struct, frozen=True, tag=True):
+    """The scores of each split, and what predicting and scoring took."""
+
+    scores: dict[Split, Scores]
+    seconds: float
+
+
+class KeepWeights(msgspec.Struct, frozen=True, tag=True):
+    """Remember the weights of this moment, in place of any kept before."""
+
+
+class RestoreWeights(msgspec.Struct, frozen=True, tag=True):
+    """Load the weights that were kept."""
+
+
+class MeasureMemory(msgspec.Struct, frozen=True, tag=True):
+    """Ask for the most memory held so far."""
+
+
+class Memory(msgspec.Struct, frozen=True, tag=True):
+    """Peak memory: of the whole process (framework and data included), and on the accelerator."""
+
+    peak_bytes: int
+    device_peak_bytes: int | None
+
+
+class Done(msgspec.Struct, frozen=True, tag=True):
+    """The request was carried out and has nothing to report."""
+
+
+class Fault(msgspec.Struct, frozen=True, tag=True):
+    """The request failed. ``unsupported`` where the backend declined it, with the reason."""
+
+    message: str
+    traceback: str
+    unsupported: bool = False
+
+
+Request = Describe | Build | Train | Evaluate | KeepWeights | RestoreWeights | MeasureMemory
+Reply = Described | Built | Trained | Evaluated | Memory | Done | Fault

@@ -1,0 +1,187 @@
+"""The record of one run: what was asked, where it ran, what came out. Raw samples, no summaries.
+
+Times are in seconds, memory in bytes. What a failed run did not reach is None or empty.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from harness.spec import Precision, Split, Task
+
+SCHEMA = 1
+
+Status = Literal["running", "ok", "diverged", "failed", "timeout", "interrupted", "unsupported"]
+
+
+class Scores(msgspec.Struct, frozen=True):
+    """Mean softmax cross-entropy in nats and the fraction of samples whose largest logit is the target.
+
+    A loss that is not finite is None, for JSON has no word for it.
+    """
+
+    loss: float | None
+    accuracy: float
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why a run is not ``ok``: a sentence, and what the worker left behind."""
+
+    message: str
+    exit_code: int | None = None
+    signal: str | None = None
+    traceback: str = ""
+    last_lines: list[str] = []
+
+
+class TaskRecord(msgspec.Struct, frozen=True):
+    """The task as it was run. ``sha256`` is of its whole description, ``options`` are what --set may change."""
+
+    name: str
+    version: int
+    options: dict[str, bool | int | float | str]
+    sha256: str
+    description: Task
+
+
+class DatasetRecord(msgspec.Struct):
+    """The data; ``fingerprint`` is of the canonical arrays.
+
+    Where the task's own data set could not be had, ``stands_in_for`` names it and ``reason`` says why.
+    """
+
+    name: str
+    fingerprint: str | None = None
+    origin: str | None = None
+    samples: dict[Split, int] = {}
+    stands_in_for: str | None = None
+    reason: str | None = None
+
+
+class GitState(msgspec.Struct, frozen=True):
+    """The commit checked out in the current folder, and whether files differed from it."""
+
+    commit: str
+    dirty: bool
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """Where it ran. ``allowed_cpus`` are the logical CPUs this process may use; memory is the machine's."""
+
+    cpu: str
+    physical_cores: int
+    logical_cpus: int
+    allowed_cpus: int
+    memory_bytes: int
+    os: str
+    libc: str
+    python: str
+    harness: str
+    git: GitState | None
+
+
+class Block(msgspec.Struct, frozen=True):
+    """``steps`` training steps of one batch size, timed together. ``epoch`` counts from 1."""
+
+    epoch: int
+    steps: int
+    batch_size: int
+    seconds: float
+
+
+class Epoch(msgspec.Struct, frozen=True):
+    """State after an epoch. ``steps`` and ``training_seconds`` count from the start of training.
+
+    ``training_loss`` is the mean of the losses minimised in the epoch, in training mode and penalty
+    included; ``train`` and ``validation`` are scored in evaluation mode with the weights at its end.
+    """
+
+    epoch: int
+    steps: int
+    training_seconds: float
+    training_loss: float
+    train: Scores
+    validation: Scores
+
+
+class Phases(msgspec.Struct):
+    """Where the time went. ``training_seconds`` includes the first step; evaluation is apart."""
+
+    import_seconds: float | None = None
+    data_seconds: float | None = None
+    build_seconds: float | None = None
+    first_step_seconds: float | None = None
+    training_seconds: float = 0.0
+    evaluation_seconds: float = 0.0
+
+
+class Record(msgspec.Struct, kw_only=True):
+    """One run of one task by one backend with one seed."""
+
+    schema: int = SCHEMA
+    id: str
+    status: Status = "running"
+    failure: Failure | None = None
+    started_at: str
+    """UTC, ISO 8601."""
+    command: list[str]
+    task: TaskRecord
+    dataset: DatasetRecord
+    backend: str
+    mode: str
+    framework: dict[str, str] = {}
+    """What the backend said of itself: ``engine``, versions, build."""
+    machine: Machine
+    worker_settings: dict[str, str]
+    """Environment variables that the worker was started with: threads, allocator, visible devices."""
+    device_asked: str
+    device: str | None = None
+    precision: Precision
+    threads: int
+    seed: int
+    batch_size: int
+    epochs_asked: int
+    max_steps: int | None = None
+    parameters: int
+    forward_flops_per_sample: int
+    epochs: list[Epoch] = []
+    blocks: list[Block] = []
+    best_epoch: int | None = None
+    """The epoch with the lowest validation loss."""
+    test_at_last: Scores | None = None
+    test_at_best: Scores | None = None
+    phases: Phases = msgspec.field(default_factory=Phases)
+    peak_memory_bytes: int | None = None
+    """High-water mark of the worker process, the framework and the data set included."""
+    device_peak_memory_bytes: int | None = None
+
+    @property
+    def label(self) -> str:
+        """The backend as it is written on the command line, ``torch:compile``."""
+        return f"{self.backend}:{self.mode}"
+
+
+class NewerSchema(Exception):
+    """The record was written by a later harness."""
+
+
+def encode(record: Record) -> bytes:
+    """The record as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
+
+
+class _SchemaOnly(msgspec.Struct):
+    schema: int
+
+
+def decode(data: bytes) -> Record:
+    """The record in these bytes.
+
+    Raises:
+        NewerSchema: a later harness wrote it.
+        msgspec.MsgspecError: it is not a record; the message says where it is not.
+    """
+    schema = msgspec.json.decode(data, type=_SchemaOnly).schema
+    if schema > SCHEMA:
+        raise NewerSchema(f"schema {schema} is newer than {SCHEMA}, the newest that this harness reads")
+    return msgspec.json.decode(data, type=Record)

@@ -1,0 +1,98 @@
+"""One record in full, as text: what was asked, where it ran, its curves and its raw blocks."""
+
+from collections.abc import Iterable, Mapping
+
+from tabulate import tabulate
+
+from harness.record import Epoch, Record
+
+
+def _section(title: str, rows: Mapping[str, object]) -> str:
+    lines = tabulate(list(rows.items()), tablefmt="plain", disable_numparse=True)
+    return f"{title}\n" + "\n".join(f"  {line}" for line in lines.splitlines())
+
+
+def _curves(epochs: Iterable[Epoch]) -> str:
+    rows = [
+        (
+            epoch.epoch,
+            epoch.steps,
+            f"{epoch.training_seconds:.2f}",
+            f"{epoch.training_loss:.4f}",
+            epoch.train.loss,
+            epoch.validation.loss,
+            f"{epoch.train.accuracy:.4f}",
+            f"{epoch.validation.accuracy:.4f}",
+        )
+        for epoch in epochs
+    ]
+    headers = [
+        "epoch",
+        "steps",
+        "training s",
+        "minimised loss",
+        "train loss",
+        "val loss",
+        "train acc",
+        "val acc",
+    ]
+    return tabulate(rows, headers, floatfmt=".4f", disable_numparse=[2, 3, 6, 7])
+
+
+def record_details(record: Record) -> str:
+    """Everything in the record that the table of runs leaves out."""
+    machine = record.machine
+    git = f"{machine.git.commit}{' + changes' if machine.git.dirty else ''}" if machine.git else "none"
+    parts = [
+        _section("Run", {"id": record.id, "started": record.started_at, "command": " ".join(record.command)}),
+        _section("Task options", record.task.options),
+        _section(
+            "Task",
+            {
+                "description sha256": record.task.sha256,
+                "optimizer": record.task.description.optimizer,
+                "batch size": record.batch_size,
+                "epochs asked": record.epochs_asked,
+                "max steps": record.max_steps or "none",
+                "forward FLOPs a sample": f"{record.forward_flops_per_sample:,}",
+            },
+        ),
+        _section(
+            "Data",
+            {
+                "origin": record.dataset.origin,
+                "fingerprint": record.dataset.fingerprint,
+                "samples": ", ".join(f"{count:,} {split}" for split, count in record.dataset.samples.items()),
+                **({"stands in because": record.dataset.reason} if record.dataset.stands_in_for else {}),
+            },
+        ),
+        _section("Framework", record.framework),
+        _section(
+            "Machine",
+            {
+                "cpu": machine.cpu,
+                "cores": f"{machine.physical_cores} physical, {machine.logical_cpus} logical, "
+                f"{machine.allowed_cpus} allowed",
+                "memory": f"{machine.memory_bytes / 2**30:.1f} GiB",
+                "system": f"{machine.os}, {machine.libc}, Python {machine.python}",
+                "harness": machine.harness,
+                "git": git,
+                "threads": record.threads,
+            },
+        ),
+        _section("Worker settings", record.worker_settings),
+    ]
+    if record.epochs:
+        parts.append("Curves (scored in evaluation mode at the end of each epoch)\n" + _curves(record.epochs))
+    if record.blocks:
+        cells = [f"{block.steps}×{block.batch_size}: {block.seconds:.4f}" for block in record.blocks]
+        parts.append("Blocks, in order (steps×batch size: seconds)\n  " + ", ".join(cells))
+    if record.failure:
+        failure = record.failure
+        told = {"reason": failure.message, "exit code": failure.exit_code, "signal": failure.signal}
+        parts.append(_section("Failure", {key: value for key, value in told.items() if value is not None}))
+        if failure.traceback:
+            parts.append("Traceback of the worker\n" + failure.traceback.rstrip())
+        if failure.last_lines:
+            parts.append("Last lines that the worker printed\n" + "\n".join(failure.last_lines))
+    return "\n\n".join(parts)

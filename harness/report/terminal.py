@@ -1,0 +1,111 @@
+"""Tables for the terminal: a run a column, a measure a row, as many columns as the width allows."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+
+from tabulate import tabulate
+
+from harness.record import Record, Scores
+from harness.stats import generalization_gap, samples_per_second, step_time
+
+_NOTHING = "–"
+_ROW_NAME_WIDTH = 32
+_PIPED_WIDTH = 160
+
+
+def _number(value: float | None, form: str, scale: float = 1.0) -> str:
+    return _NOTHING if value is None else format(value * scale, form)
+
+
+def _scores(scores: Scores | None) -> str:
+    return _NOTHING if scores is None else f"{scores.accuracy:.4f} / {_number(scores.loss, '.4f')}"
+
+
+def _step(record: Record) -> str:
+    steady = step_time(record)
+    if steady is None:
+        return _NOTHING
+    median, low, high = (f"{seconds * 1e3:.3g}" for seconds in steady)
+    return f"{median} ({low} to {high})"
+
+
+def _engine(record: Record) -> str:
+    engine = record.framework.get("engine")
+    if engine is None:
+        return _NOTHING
+    names = [record.backend.partition("-")[0], engine]
+    versions = [
+        f"{name} {record.framework[name]}" for name in dict.fromkeys(names) if name in record.framework
+    ]
+    return "\n".join(versions) or engine
+
+
+def _data(record: Record) -> str:
+    stand_in = record.dataset.stands_in_for
+    return f"{record.dataset.name} (for {stand_in})" if stand_in else record.dataset.name
+
+
+def _memory(record: Record) -> str:
+    host = _number(record.peak_memory_bytes, ".0f", 1 / 2**20)
+    device = record.device_peak_memory_bytes
+    return host if device is None else f"{host} + {device / 2**20:.0f} on device"
+
+
+def _best_epoch(record: Record) -> str:
+    return f"{record.best_epoch} of {len(record.epochs)}" if record.best_epoch else _NOTHING
+
+
+_ROWS: dict[str, Callable[[Record], str]] = {
+    "backend": lambda record: record.label,
+    "framework": _engine,
+    "task, version": lambda record: f"{record.task.name} v{record.task.version}",
+    "data": _data,
+    "device, precision": lambda record: f"{record.device or record.device_asked}, {record.precision}",
+    "seed": lambda record: str(record.seed),
+    "status": lambda record: record.status,
+    "parameters": lambda record: f"{record.parameters:,}",
+    "import, build (s)": lambda record: ", ".join(
+        _number(seconds, ".2f") for seconds in (record.phases.import_seconds, record.phases.build_seconds)
+    ),
+    "first step (s)": lambda record: _number(record.phases.first_step_seconds, ".3f"),
+    "step (ms), median (p5 to p95)": _step,
+    "samples/s": lambda record: _number(samples_per_second(record), ",.0f"),
+    "training (s)": lambda record: _number(record.phases.training_seconds, ".1f"),
+    "evaluation (s)": lambda record: _number(record.phases.evaluation_seconds, ".1f"),
+    "train accuracy / loss": lambda record: _scores(record.epochs[-1].train if record.epochs else None),
+    "validation accuracy / loss": lambda record: _scores(
+        record.epochs[-1].validation if record.epochs else None
+    ),
+    "test accuracy / loss": lambda record: _scores(record.test_at_last),
+    "test at best epoch": lambda record: _scores(record.test_at_best),
+    "gap (train - validation acc.)": lambda record: _number(generalization_gap(record), "+.4f"),
+    "best epoch (validation loss)": _best_epoch,
+    "peak memory (MiB)": _memory,
+}
+
+
+def terminal_width() -> int:
+    """Columns to fill: the terminal's, or a generous fixed width where output is no terminal."""
+    if not sys.stdout.isatty() and "COLUMNS" not in os.environ:
+        return _PIPED_WIDTH
+    return shutil.get_terminal_size().columns
+
+
+def runs_table(records: Sequence[Record], width: int) -> str:
+    """The runs side by side, in several tables one under the other where ``width`` is too small for one."""
+    columns = [[form(record) for form in _ROWS.values()] for record in records]
+    tables = []
+    while columns:
+        taken = 0
+        used = _ROW_NAME_WIDTH
+        for column in columns:
+            used += 2 + max(len(line) for cell in column for line in cell.split("\n"))
+            if taken and used > width:
+                break
+            taken += 1
+        rows = zip(_ROWS, *columns[:taken], strict=True)
+        tables.append(tabulate([list(row) for row in rows], tablefmt="simple", disable_numparse=True))
+        columns = columns[taken:]
+    return "\n\n".join(tables)

@@ -1,0 +1,263 @@
+"""One run: a fresh worker trains a task and is scored; whatever happens, a record tells of it.
+
+Sends one request after the other to the worker and writes the replies into the record. Chooses the
+length of the timed blocks; everything else that bears on the result stands in the request.
+"""
+
+import datetime
+import hashlib
+import math
+import os
+import secrets
+import sys
+from typing import Protocol
+
+import msgspec
+
+from harness import protocol
+from harness.batches import BatchOrder
+from harness.machine import describe_machine
+from harness.options import Value
+from harness.process_environment import worker_settings
+from harness.record import Block, DatasetRecord, Epoch, Failure, Record, Scores, TaskRecord
+from harness.session import Declined, RequestFailed, Session, WorkerLost, WorkerTimeout
+from harness.spec import Plan
+from harness.store import Store
+
+#: Long enough that what a call into a framework costs once (Keras's ``fit``: tens of milliseconds)
+#: is a small part of a block, short enough to show progress.
+BLOCK_SECONDS = 2.0
+#: Steps of the second block, from which the length of the later ones follows.
+_PROBE_STEPS = 8
+
+
+class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What to run. ``options`` are the values behind the plan's task, kept for the record."""
+
+    backend: str
+    plan: Plan
+    options: dict[str, Value]
+    dataset: DatasetRecord
+    max_steps: int | None = None
+    timeout_seconds: float | None = None
+
+
+class Observer(Protocol):
+    """Is told how a run goes while it goes."""
+
+    def phase(self, name: str) -> None:
+        """A phase other than training begins."""
+
+    def trained(self, step: int, total_steps: int, epoch: int, loss: float, step_seconds: float) -> None:
+        """A block has ended; ``step`` steps of ``total_steps`` are made."""
+
+    def scored(self, epoch: Epoch) -> None:
+        """An epoch has been scored."""
+
+
+class Diverged(Exception):
+    """A loss is no longer finite."""
+
+
+def new_record(request: RunRequest) -> Record:
+    """The record of a run that is about to start."""
+    plan = request.plan
+    now = datetime.datetime.now(datetime.UTC)
+    description = msgspec.json.encode(plan.task, order="deterministic")
+    task = TaskRecord(
+        plan.task.name,
+        plan.task.version,
+        request.options,
+        hashlib.sha256(description).hexdigest(),
+        plan.task,
+    )
+    label = f"{plan.task.name}-{request.backend}-{plan.mode}-s{plan.seed}"
+    networks = plan.task.networks.values()
+    return Record(
+        id=f"{now:%Y%m%d-%H%M%S}-{label}-{secrets.token_hex(2)}",
+        started_at=now.isoformat(timespec="seconds"),
+        command=sys.argv[1:],
+        task=task,
+        dataset=msgspec.structs.replace(request.dataset),
+        backend=request.backend,
+        mode=plan.mode,
+        machine=describe_machine(),
+        worker_settings=worker_settings(plan.threads, plan.device, os.environ),
+        device_asked=plan.device,
+        precision=plan.precision,
+        threads=plan.threads,
+        seed=plan.seed,
+        batch_size=plan.task.batch_size,
+        epochs_asked=plan.task.epochs,
+        max_steps=request.max_steps,
+        parameters=sum(network.parameter_count() for network in networks),
+        forward_flops_per_sample=sum(network.forward_flops() for network in networks),
+    )
+
+
+def execute(request: RunRequest, store: Store, observer: Observer) -> Record:
+    """Run in a fresh process and record it; faults of plugins, frameworks and users end up in the record.
+
+    A Ctrl-C gives a record too, with status ``interrupted``. The record is saved at the start and
+    after each epoch, so that what was measured survives even the end of this process.
+
+    Raises:
+        OSError: the record cannot be written.
+    """
+    record = new_record(request)
+    store.save(record)
+    try:
+        with Session(record.worker_settings, request.timeout_seconds) as session:
+            try:
+                _Run(request, record, session, store, observer).carry_out()
+                record.status = "ok"
+            except Diverged as error:
+                record.status, record.failure = "diverged", Failure(str(error))
+            except Declined as error:
+                record.status, record.failure = "unsupported", Failure(str(error))
+            except RequestFailed as error:
+                record.status = "failed"
+                record.failure = Failure(
+                    str(error), traceback=error.traceback, last_lines=session.last_lines()
+                )
+            except WorkerLost as error:
+                record.status = "failed"
+                record.failure = Failure(
+                    str(error), error.exit_code, error.signal_name, last_lines=session.last_lines()
+                )
+            except WorkerTimeout as error:
+                record.status = "timeout"
+                record.failure = Failure(str(error), last_lines=session.last_lines())
+    except KeyboardInterrupt:
+        record.status, record.failure = "interrupted", Failure("interrupted by the user")
+    store.save(record)
+    return record
+
+
+class _Run:
+    """The requests of one run in their order, each reply written into the record as it comes."""
+
+    def __init__(
+        self, request: RunRequest, record: Record, session: Session, store: Store, observer: Observer
+    ) -> None:
+        self._request = request
+        self._record = record
+        self._session = session
+        self._store = store
+        self._observer = observer
+        self._step = 0
+        self._step_seconds = 0.0
+        self._best_loss = math.inf
+
+    def carry_out(self) -> None:
+        """Import, build, train and score.
+
+        Raises:
+            Diverged: a loss stopped being finite; what came before is in the record.
+        """
+        self._start()
+        try:
+            self._train()
+            self._score_test()
+        except Diverged:
+            self._measure_memory()
+            raise
+        self._measure_memory()
+
+    def _start(self) -> None:
+        record, plan = self._record, self._request.plan
+        self._observer.phase(f"importing {self._request.backend}")
+        described = self._session.call(
+            protocol.Describe(self._request.backend, plan.threads), protocol.Described
+        )
+        record.framework = described.environment
+        record.phases.import_seconds = described.import_seconds
+        self._observer.phase("building")
+        built = self._session.call(protocol.Build(plan, record.dataset.name), protocol.Built)
+        record.device = built.device
+        record.dataset.fingerprint = built.dataset_fingerprint
+        record.dataset.origin = built.dataset_origin
+        record.dataset.samples = built.samples
+        record.phases.data_seconds = built.data_seconds
+        record.phases.build_seconds = built.build_seconds
+
+    def _train(self) -> None:
+        task = self._request.plan.task
+        order = BatchOrder(self._record.dataset.samples["train"], task.batch_size, self._request.plan.seed)
+        total = order.steps_per_epoch * task.epochs
+        total = min(total, self._request.max_steps or total)
+        epoch_losses: list[float] = []
+        while self._step < total:
+            count = min(self._block_steps(order), total - self._step)
+            epoch_losses += self._train_block(order, count, total)
+            if self._step % order.steps_per_epoch == 0 or self._step == total:
+                self._score_epoch(order, sum(epoch_losses) / len(epoch_losses))
+                epoch_losses = []
+
+    def _block_steps(self, order: BatchOrder) -> int:
+        """The first step alone, then a probe, then equal blocks of about ``BLOCK_SECONDS``."""
+        left = order.run_length(self._step)
+        if self._step == 0:
+            return 1
+        if not self._step_seconds:
+            return min(_PROBE_STEPS, left)
+        blocks = max(1, round(left * self._step_seconds / BLOCK_SECONDS))
+        return -(-left // blocks)
+
+    def _train_block(self, order: BatchOrder, count: int, total: int) -> list[float]:
+        trained = self._session.call(protocol.Train(count), protocol.Trained)
+        epoch, place = divmod(self._step, order.steps_per_epoch)
+        batch_size = order.batch_size if place < order.full_steps else order.samples % order.batch_size
+        phases = self._record.phases
+        phases.training_seconds += trained.seconds
+        if self._step == 0:
+            phases.first_step_seconds = trained.seconds
+        elif batch_size == order.batch_size:
+            self._step_seconds = trained.seconds / count
+        self._step += count
+        self._record.blocks.append(Block(epoch + 1, count, batch_size, trained.seconds))
+        losses = [loss for loss in trained.losses if loss is not None]
+        if len(losses) < count:
+            first = self._step - count + trained.losses.index(None) + 1
+            raise Diverged(f"the loss of step {first} (epoch {epoch + 1}) is not finite")
+        self._observer.trained(self._step, total, epoch + 1, losses[-1], self._step_seconds)
+        return losses
+
+    def _score_epoch(self, order: BatchOrder, training_loss: float) -> None:
+        record = self._record
+        number = -(-self._step // order.steps_per_epoch)
+        self._observer.phase("scoring")
+        scored = self._session.call(protocol.Evaluate(["train", "validation"]), protocol.Evaluated)
+        record.phases.evaluation_seconds += scored.seconds
+        train, validation = scored.scores["train"], scored.scores["validation"]
+        seconds = record.phases.training_seconds
+        epoch = Epoch(number, self._step, seconds, training_loss, train, validation)
+        record.epochs.append(epoch)
+        self._store.save(record)
+        self._observer.scored(epoch)
+        if train.loss is None or validation.loss is None:
+            raise Diverged(f"a loss scored after epoch {number} is not finite")
+        if validation.loss < self._best_loss:
+            self._best_loss, record.best_epoch = validation.loss, number
+            self._session.call(protocol.KeepWeights(), protocol.Done)
+
+    def _score_test(self) -> None:
+        """Test data is touched here only: with the last weights, and with those of the best epoch."""
+        record = self._record
+        self._observer.phase("scoring the test data")
+        record.test_at_last = self._evaluate_test()
+        if record.best_epoch == len(record.epochs):
+            record.test_at_best = record.test_at_last
+        else:
+            self._session.call(protocol.RestoreWeights(), protocol.Done)
+            record.test_at_best = self._evaluate_test()
+
+    def _evaluate_test(self) -> Scores:
+        scored = self._session.call(protocol.Evaluate(["test"]), protocol.Evaluated)
+        self._record.phases.evaluation_seconds += scored.seconds
+        return scored.scores["test"]
+
+    def _measure_memory(self) -> None:
+        memory = self._session.call(protocol.MeasureMemory(), protocol.Memory)
+        self._record.peak_memory_bytes = memory.peak_bytes
+        self._record.device_peak_memory_bytes = memory.device_peak_bytes

@@ -1,0 +1,184 @@
+"""The parent's handle on a worker process: start it, ask it with a time limit, and see it off."""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self, TypeVar
+
+import msgspec
+
+from harness import protocol
+from harness.errors import HarnessError
+
+#: A worker that says nothing for so long is taken to hang. The longest silence that is legitimate
+#: is a first compilation.
+SILENCE_LIMIT_SECONDS = 600.0
+_LAST_LINES = 20
+_GRACE_SECONDS = 5.0
+_POLL_SECONDS = 1.0
+
+_R = TypeVar("_R", bound=protocol.Reply)
+
+
+class Declined(HarnessError):
+    """The backend declined what it was asked, with its reason."""
+
+
+class RequestFailed(HarnessError):
+    """The worker lives, but a request raised in it; ``traceback`` is the worker's."""
+
+    def __init__(self, message: str, traceback: str) -> None:
+        super().__init__(message)
+        self.traceback = traceback
+
+
+class WorkerLost(HarnessError):
+    """The worker ended by itself: by an exit, or by a signal."""
+
+    def __init__(self, message: str, exit_code: int | None, signal_name: str | None) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.signal_name = signal_name
+
+
+class WorkerTimeout(HarnessError):
+    """The worker did not answer in time and was ended."""
+
+
+class Session:
+    """A worker process; use as a context manager, which leaves no process behind.
+
+    The worker leads a process group of its own: Ctrl-C reaches the parent alone, and ending the
+    group ends what the framework may have started too.
+    """
+
+    def __init__(self, settings: Mapping[str, str], deadline_seconds: float | None = None) -> None:
+        """Start a worker with these environment variables; ``deadline_seconds`` bounds its whole life."""
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the session
+        requests_out, self._requests = os.pipe()
+        self._replies, replies_in = os.pipe()
+        self._deadline = None if deadline_seconds is None else time.monotonic() + deadline_seconds
+        self._deadline_seconds = deadline_seconds
+        self._pending = b""
+        # -P: a file of the user's in the current folder must not pass for a module.
+        command = [sys.executable, "-P", "-m", "harness.worker", str(requests_out), str(replies_in)]
+        try:
+            self._process = subprocess.Popen(
+                command,
+                env={**os.environ, **settings},
+                pass_fds=(requests_out, replies_in),
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=self._log,
+                start_new_session=True,
+            )
+        finally:
+            os.close(requests_out)
+            os.close(replies_in)
+
+    def call(self, request: protocol.Request, expected: type[_R]) -> _R:
+        """Send a request and wait for its reply.
+
+        Raises:
+            Declined: the backend cannot do it.
+            RequestFailed: the request raised in the worker.
+            WorkerLost: the process ended.
+            WorkerTimeout: no reply within the deadline or the limit of silence; the worker is ended.
+        """
+        try:
+            os.write(self._requests, msgspec.json.encode(request) + b"\n")
+        except BrokenPipeError:
+            raise self._lost() from None
+        reply = msgspec.json.decode(self._read_line(), type=protocol.Reply)
+        if isinstance(reply, protocol.Fault):
+            if reply.unsupported:
+                raise Declined(reply.message)
+            raise RequestFailed(reply.message, reply.traceback)
+        if not isinstance(reply, expected):
+            raise TypeError(f"{expected.__name__} expected, {type(reply).__name__} came")
+        return reply
+
+    def _read_line(self) -> bytes:
+        silent_until = time.monotonic() + SILENCE_LIMIT_SECONDS
+        until = silent_until if self._deadline is None else min(silent_until, self._deadline)
+        while b"\n" not in self._pending:
+            wait_seconds = min(_POLL_SECONDS, max(0.0, until - time.monotonic()))
+            ready, _, _ = select.select([self._replies], [], [], wait_seconds)
+            if ready:
+                chunk = os.read(self._replies, 1 << 16)
+                if not chunk:
+                    raise self._lost()
+                self._pending += chunk
+            elif self._process.poll() is not None:
+                # A process that the framework forked can hold the pipe open after the worker died.
+                raise self._lost()
+            elif time.monotonic() >= until:
+                self.kill()
+                raise self._timeout(until)
+        line, _, self._pending = self._pending.partition(b"\n")
+        return line
+
+    def _timeout(self, until: float) -> WorkerTimeout:
+        if until == self._deadline:
+            return WorkerTimeout(f"did not end within the time limit of {self._deadline_seconds:g} s")
+        return WorkerTimeout(f"said nothing for {SILENCE_LIMIT_SECONDS:g} s and was taken to hang")
+
+    def _lost(self) -> WorkerLost:
+        try:
+            code = self._process.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return WorkerLost("the worker closed its pipe and did not end", None, None)
+        if code >= 0:
+            return WorkerLost(f"the worker process exited with code {code}", code, None)
+        name = signal.Signals(-code).name
+        why = " (the system does this when memory runs out)" if name == "SIGKILL" else ""
+        return WorkerLost(f"the worker process was ended by {name}{why}", None, name)
+
+    def last_lines(self) -> list[str]:
+        """The last lines that the worker and its framework printed, oldest first."""
+        self._log.seek(0, os.SEEK_END)
+        self._log.seek(max(0, self._log.tell() - 16384))
+        text = self._log.read().decode(errors="replace")
+        return text.splitlines()[-_LAST_LINES:]
+
+    @property
+    def pid(self) -> int:
+        """The worker's process id."""
+        return self._process.pid
+
+    def kill(self) -> None:
+        """End the worker and all that it started, at once."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def close(self) -> None:
+        """Let the worker leave by closing its pipe; end what has not left after a short grace."""
+        with contextlib.suppress(OSError):
+            os.close(self._requests)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_GRACE_SECONDS)
+        self.kill()
+        os.close(self._replies)
+        self._log.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self.kill()
+        self.close()

@@ -1,0 +1,111 @@
+"""The folder of records: each is one JSON file, written whole or not at all."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from harness import record as records
+from harness.errors import UsageError, unknown_name
+from harness.record import Record
+
+RUNS = "runs"
+
+
+class UnreadableRecord(UsageError):
+    """A file that should hold a record and does not; the message names it and says why."""
+
+
+class Store:
+    """Records under ``results/runs``."""
+
+    def __init__(self, results: Path) -> None:
+        self.folder = results / RUNS
+
+    def prepare(self) -> None:
+        """Make the folder and prove that it can be written, before anything is run.
+
+        Raises:
+            UsageError: it cannot.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder):
+                pass
+        except OSError as error:
+            raise UsageError(
+                f"records cannot be written to {self.folder}: {error.strerror}. "
+                "Name a folder of yours with --results DIR."
+            ) from error
+
+    def save(self, record: Record) -> Path:
+        """Write a record, atomically and through to the disk; its path."""
+        path = self.folder / f"{record.id}.json"
+        handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=".", suffix=".tmp")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(records.encode(record))
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink()
+            raise
+        return path
+
+    def paths(self) -> list[Path]:
+        """The records' files, oldest first (their names begin with the time)."""
+        return sorted(self.folder.glob("*.json"))
+
+    def find(self, name: str) -> Path:
+        """The file of a record given by path, by id, by the beginning of an id, or as ``last``.
+
+        Raises:
+            UsageError: nothing or more than one fits.
+        """
+        if Path(name).is_file():
+            return Path(name)
+        paths = self.paths()
+        if not paths:
+            raise UsageError(
+                f"no records in {self.folder}; make one with: harness run --backend torch --task cnn"
+            )
+        if name == "last":
+            return paths[-1]
+        fitting = [path for path in paths if path.stem.startswith(name)]
+        if not fitting:
+            raise unknown_name("record", name, [path.stem for path in paths[-10:]])
+        exact = [path for path in fitting if path.stem == name]
+        if len(fitting) > 1 and not exact:
+            raise UsageError(
+                f"{name!r} fits {len(fitting)} records; give more of the id, such as {fitting[-1].stem}"
+            )
+        return (exact or fitting)[0]
+
+
+def read(path: Path) -> Record:
+    """The record in a file.
+
+    Raises:
+        UnreadableRecord: it cannot be read, is no record, or a later harness wrote it.
+    """
+    try:
+        return records.decode(path.read_bytes())
+    except OSError as error:
+        raise UnreadableRecord(f"{path} cannot be read: {error.strerror}") from error
+    except (msgspec.MsgspecError, records.NewerSchema, UnicodeDecodeError) as error:
+        raise UnreadableRecord(f"{path} is not a record that can be read: {error}") from error
+
+
+def read_all(paths: list[Path]) -> Iterator[Record | UnreadableRecord]:
+    """Each record, or the error that stands in its place."""
+    for path in paths:
+        try:
+            yield read(path)
+        except UnreadableRecord as error:
+            yield error

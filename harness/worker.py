@@ -1,0 +1,163 @@
+"""One process, one program: carries out requests from a pipe of its own until the pipe closes.
+
+Standard output and error belong to the framework; nothing it prints can disturb the protocol.
+Run as ``python -P -m harness.worker REQUEST_FD REPLY_FD``.
+"""
+
+import ctypes
+import functools
+import os
+import resource
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+import numpy as np
+
+from harness import plugins, protocol
+from harness.batches import BatchOrder
+from harness.initial import initial_weights
+from harness.metrics import classification_scores
+from harness.record import Scores
+from harness.spec import Backend, Program, Samples, Split, Unsupported
+from harness.splits import split_samples
+
+
+class Worker:
+    """The program of this process and what it has been asked to remember."""
+
+    def __init__(self) -> None:
+        self._backend: Backend
+        self._program: Program
+        self._splits: dict[Split, Samples]
+        self._order: BatchOrder
+        self._next_step = 0
+        self._kept: dict[str, np.ndarray] = {}
+
+    @functools.singledispatchmethod
+    def carry_out(self, request: object) -> protocol.Reply:
+        """The reply to one request; each kind has a method below."""
+        raise TypeError(f"no such request: {request!r}")
+
+    @carry_out.register
+    def _(self, request: protocol.Describe) -> protocol.Described:
+        self._backend = plugins.backend(request.backend)
+        start = time.perf_counter()
+        environment = self._backend.environment(request.threads)
+        return protocol.Described(protocol.VERSION, environment, time.perf_counter() - start)
+
+    @carry_out.register
+    def _(self, request: protocol.Build) -> protocol.Built:
+        plan = request.plan
+        start = time.perf_counter()
+        dataset = plugins.dataset(request.dataset).load()
+        self._splits = split_samples(dataset, plan.precision)
+        train = self._splits["train"]
+        self._order = BatchOrder(len(train), plan.task.batch_size, plan.seed)
+        data_ready = time.perf_counter()
+        self._program = self._backend.build(plan, train)
+        self._program.load(initial_weights(plan.task, plan.seed))
+        self._program.synchronize()
+        return protocol.Built(
+            device=self._program.device,
+            dataset_fingerprint=dataset.fingerprint,
+            dataset_origin=dataset.origin,
+            samples={split: len(samples) for split, samples in self._splits.items()},
+            data_seconds=data_ready - start,
+            build_seconds=time.perf_counter() - data_ready,
+        )
+
+    @carry_out.register
+    def _(self, request: protocol.Train) -> protocol.Trained:
+        steps = self._order.steps(self._next_step, request.steps)
+        self._program.synchronize()
+        start = time.perf_counter()
+        losses = self._program.train(steps)
+        self._program.synchronize()
+        seconds = time.perf_counter() - start
+        if np.shape(losses) != (request.steps,):
+            raise ValueError(f"train() gave losses of shape {np.shape(losses)} for {request.steps} steps")
+        self._next_step += request.steps
+        return protocol.Trained(seconds, [float(x) if np.isfinite(x) else None for x in losses])
+
+    @carry_out.register
+    def _(self, request: protocol.Evaluate) -> protocol.Evaluated:
+        start = time.perf_counter()
+        scores = {split: self._score(self._splits[split]) for split in request.splits}
+        return protocol.Evaluated(scores, time.perf_counter() - start)
+
+    def _score(self, samples: Samples) -> Scores:
+        outputs = self._program.predict(samples.inputs)
+        if len(outputs) != len(samples):
+            raise ValueError(f"predict() gave {len(outputs)} outputs for {len(samples)} inputs")
+        return classification_scores(outputs, samples.targets)
+
+    @carry_out.register
+    def _(self, _request: protocol.KeepWeights) -> protocol.Done:
+        self._kept = self._program.weights()
+        return protocol.Done()
+
+    @carry_out.register
+    def _(self, _request: protocol.RestoreWeights) -> protocol.Done:
+        self._program.load(self._kept)
+        return protocol.Done()
+
+    @carry_out.register
+    def _(self, _request: protocol.MeasureMemory) -> protocol.Memory:
+        return protocol.Memory(_peak_memory_bytes(), self._program.device_peak_memory_bytes())
+
+
+def _peak_memory_bytes() -> int:
+    """The high-water mark of this process's resident memory.
+
+    Linux's ``VmHWM`` comes first, because ``ru_maxrss`` there remembers the process that this one
+    was forked from.
+    """
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _die_with_parent() -> None:
+    """Linux ends this process when the parent dies, however it dies; elsewhere the closed pipe does."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def _reply(worker: Worker, line: bytes) -> protocol.Reply:
+    try:
+        return worker.carry_out(msgspec.json.decode(line, type=protocol.Request))
+    except Unsupported as error:
+        return protocol.Fault(str(error), "", unsupported=True)
+    except Exception as error:  # noqa: BLE001  whatever a plugin raises belongs in the record
+        message = (
+            str(error) if type(error).__module__.startswith("harness") else f"{type(error).__name__}: {error}"
+        )
+        return protocol.Fault(message, traceback.format_exc())
+
+
+def main() -> NoReturn:
+    """Serve until the request pipe closes, then leave without waiting for a framework's threads."""
+    _die_with_parent()
+    worker = Worker()
+    for descriptor in sys.argv[1:3]:
+        os.set_inheritable(int(descriptor), False)
+    with os.fdopen(int(sys.argv[1]), "rb") as requests, os.fdopen(int(sys.argv[2]), "wb", 0) as replies:
+        for line in requests:
+            replies.write(msgspec.json.encode(_reply(worker, line)) + b"\n")
+    sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
