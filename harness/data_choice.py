@@ -1,7 +1,7 @@
 """Which data set a run uses: the one asked for, strictly, or the task's own with a stated stand-in."""
 
 from harness import plugins
-from harness.errors import DataError, UsageError
+from harness.errors import DataError, HarnessError, UsageError
 from harness.record import DatasetRecord
 from harness.spec import DownloadProgress, TaskDefinition
 
@@ -29,8 +29,8 @@ def choose_dataset(
     for name in definition.datasets:
         try:
             plugins.dataset(name).fetch(progress)
-        except DataError as error:
-            reason = reason or str(error)
+        except HarnessError as error:
+            reason = reason or str(error).splitlines()[0]
             continue
         if name == meant:
             return DatasetRecord(name)

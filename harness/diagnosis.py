@@ -65,7 +65,10 @@ def _threads(environment: Mapping[str, str]) -> Iterator[str]:
             yield f"{name}={value} is set; workers replace it by {wanted} (--threads chooses)"
     quota = _cpu_quota()
     if quota is not None and quota < len(allowed_cpus()):
-        yield f"this container may use {quota:g} CPUs' time but sees {len(allowed_cpus())}; run with --threads {max(1, int(quota))}"
+        yield (
+            f"this container may use {quota:g} CPUs' time but sees {len(allowed_cpus())}; "
+            f"run with --threads {max(1, int(quota))}"
+        )
     if len(allowed_cpus()) < (os.cpu_count() or 1):
         yield f"only {len(allowed_cpus())} of {os.cpu_count()} logical CPUs are allowed to this process"
 
@@ -86,7 +89,8 @@ def _debug_builds() -> Iterator[str]:
 def _memory() -> Iterator[str]:
     memory = psutil.virtual_memory()
     if memory.available < NEEDED_MEMORY_BYTES:
-        yield f"{memory.available / 2**30:.1f} GiB of memory are free; a worker can need {NEEDED_MEMORY_BYTES / 2**30:.0f}"
+        needed = NEEDED_MEMORY_BYTES / 2**30
+        yield f"{memory.available / 2**30:.1f} GiB of memory are free; a worker can need {needed:.0f}"
     if psutil.swap_memory().used > 2**28:
         yield f"{psutil.swap_memory().used / 2**30:.1f} GiB are swapped out"
     free = shutil.disk_usage(tempfile.gettempdir()).free

@@ -38,7 +38,8 @@ def git_state() -> GitState | None:
     commit = _output("git", "rev-parse", "HEAD")
     if not commit:
         return None
-    return GitState(commit, dirty=bool(_output("git", "status", "--porcelain", "--untracked-files=no")))
+    changes = _output("git", "status", "--porcelain", "--untracked-files=no")
+    return GitState(commit, dirty=None if changes is None else bool(changes))
 
 
 def describe_machine() -> Machine:

@@ -35,7 +35,7 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class TaskRecord(msgspec.Struct, frozen=True):
-    """The task as it was run. ``sha256`` is of its whole description, ``options`` are what --set may change."""
+    """The task as it was run: ``options`` are what --set may change, ``sha256`` is of the description."""
 
     name: str
     version: int
@@ -59,10 +59,10 @@ class DatasetRecord(msgspec.Struct):
 
 
 class GitState(msgspec.Struct, frozen=True):
-    """The commit checked out in the current folder, and whether files differed from it."""
+    """The commit checked out in the current folder, and whether files differed from it (None: unknown)."""
 
     commit: str
-    dirty: bool
+    dirty: bool | None
 
 
 class Machine(msgspec.Struct, frozen=True):

@@ -177,13 +177,13 @@ class DataSource(abc.ABC):
         """
 
     def fetch(self, progress: DownloadProgress) -> None:
-        """Bring the data onto this machine. Does nothing where :meth:`is_ready`.
+        """Bring the data onto this machine. Does nothing where a whole copy is here.
 
         Raises:
             DataError: it cannot be had, with the reason.
         """
 
-    def import_from(self, path: Path) -> Dataset:
+    def import_from(self, path: Path, progress: DownloadProgress) -> Dataset:
         """Take the data set from files that the user has; whole or not at all.
 
         Raises:

@@ -47,8 +47,11 @@ class Worker:
     def _(self, request: protocol.Describe) -> protocol.Described:
         self._backend = plugins.backend(request.backend)
         start = time.perf_counter()
-        environment = self._backend.environment(request.threads)
-        return protocol.Described(protocol.VERSION, environment, time.perf_counter() - start)
+        reported = self._backend.environment(request.threads)
+        seconds = time.perf_counter() - start
+        # Versions are often subclasses of str that a strict encoder refuses.
+        environment = {str(key): str(value) for key, value in reported.items()}
+        return protocol.Described(protocol.VERSION, environment, seconds)
 
     @carry_out.register
     def _(self, request: protocol.Build) -> protocol.Built:
@@ -63,7 +66,7 @@ class Worker:
         self._program.load(initial_weights(plan.task, plan.seed))
         self._program.synchronize()
         return protocol.Built(
-            device=self._program.device,
+            device=str(self._program.device),
             dataset_fingerprint=dataset.fingerprint,
             dataset_origin=dataset.origin,
             samples={split: len(samples) for split, samples in self._splits.items()},

@@ -1,14 +1,13 @@
 """``harness data``: what data sets there are, bringing them here, and checking them."""
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from harness import plugins
+from harness.cli.data_progress import shown_progress
 from harness.errors import DataError, PluginError, UsageError
-from harness.spec import Dataset, DataSource, DownloadProgress
+from harness.spec import Dataset, DataSource
 
 _FINGERPRINT_DIGITS = 12
 
@@ -32,7 +31,7 @@ def list_datasets() -> None:
 def fetch(name: str) -> None:
     """Download the data set NAME into the user's cache."""
     source = plugins.dataset(name)
-    with _shown_progress() as progress:
+    with shown_progress() as progress:
         source.fetch(progress)
     _describe(source.load())
 
@@ -46,8 +45,8 @@ def import_dataset(name: str, path: Path) -> None:
     if not source.importable:
         raise UsageError(f"{name} is not imported from files: {_how_to_get(source)}.")
     try:
-        with _shown_progress() as progress:
-            dataset = source.import_from(path, progress)  # type: ignore[call-arg]
+        with shown_progress() as progress:
+            dataset = source.import_from(path, progress)
     except DataError as error:
         # The path is what the user gave, so what is wrong with it is bad input.
         raise UsageError(str(error)) from error
@@ -108,39 +107,3 @@ def _describe(dataset: Dataset) -> None:
 
 def _counts(dataset: Dataset) -> str:
     return f"{len(dataset.train):,} + {len(dataset.test):,}"
-
-
-@contextlib.contextmanager
-def _shown_progress() -> Iterator[DownloadProgress]:
-    """A bar on standard error where that is a terminal, else a line at each tenth."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _PlainProgress()
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bars:
-        tasks: dict[str, object] = {}
-
-        def show(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=None)
-            bars.update(tasks[what], completed=done, total=total or None)  # type: ignore[arg-type]
-
-        yield show
-
-
-class _PlainProgress:
-    """Few lines: where a step begins, and each tenth of it where the total is known."""
-
-    def __init__(self) -> None:
-        self._seen: dict[str, int] = {}
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        tenth = 10 * done // total if total else 0
-        if self._seen.get(what, -1) < tenth:
-            self._seen[what] = tenth
-            amount = f" {10 * tenth} % of {total / 1e6:.1f} MB" if total else ""
-            click.echo(f"{what}{amount}", err=True)

@@ -39,8 +39,9 @@ def _framework(name: str, threads: int) -> tuple[str, str, list[str]]:
 @click.command(short_help="Describe this machine and what will spoil timings on it.")
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Describe the machine, import every installed framework in a process of its own, and name what
-    will spoil timings here. Exit code 1 when a framework that is installed does not work.
+    """Describe this machine and its frameworks, and name what will spoil timings here.
+
+    Every installed framework is imported in a process of its own. Exit code 1 when one does not work.
     """
     machine = describe_machine()
     threads = default_threads()
@@ -49,7 +50,10 @@ def command(ctx: click.Context) -> None:
         ("CPU", machine.cpu),
         (
             "cores",
-            f"{machine.physical_cores} physical, {machine.logical_cpus} logical, {machine.allowed_cpus} allowed",
+            (
+                f"{machine.physical_cores} physical, {machine.logical_cpus} logical, "
+                f"{machine.allowed_cpus} allowed"
+            ),
         ),
         ("threads of a worker", str(threads)),
         ("memory", f"{machine.memory_bytes / 2**30:.1f} GiB"),

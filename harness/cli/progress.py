@@ -1,4 +1,4 @@
-"""What a person sees while runs go: one live line on a terminal, plain lines elsewhere. All on stderr."""
+"""What a person sees on standard error while runs go: one live line on a terminal, else plain lines."""
 
 import time
 from types import TracebackType
@@ -9,8 +9,6 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from harness.record import Epoch, Record
 from harness.run import RunRequest
-
-_DOWNLOAD_LINE_SECONDS = 5.0
 
 
 class RunDisplay:
@@ -101,32 +99,3 @@ class RunLine:
                 f"test accuracy {record.test_at_last.accuracy:.3f}" if record.test_at_last else record.status
             )
         self._display.say(f"{self._name}: {outcome}")
-
-
-class DownloadDisplay:
-    """A :class:`harness.spec.DownloadProgress`: a bar on a terminal, a line every few seconds elsewhere."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._console = Console(stderr=True, quiet=quiet, highlight=False)
-        self._progress = Progress(console=self._console, disable=quiet or not self._console.is_terminal)
-        self._bar: TaskID | None = None
-        self._next_line = 0.0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        """``done`` of ``total`` bytes; ``total`` 0 when unknown."""
-        if self._bar is None:
-            self._progress.start()
-            self._bar = self._progress.add_task(what, total=None)
-        self._progress.update(self._bar, description=what, total=total or None, completed=done)
-        if not self._console.is_terminal and time.monotonic() >= self._next_line:
-            self._next_line = time.monotonic() + _DOWNLOAD_LINE_SECONDS
-            of_total = f" of {total / 1e6:.0f}" if total else ""
-            self._console.print(f"{what}: {done / 1e6:.0f}{of_total} MB", markup=False)

@@ -12,7 +12,8 @@ import click
 import msgspec
 
 from harness import plugins
-from harness.cli.progress import DownloadDisplay, RunDisplay
+from harness.cli.data_progress import shown_progress
+from harness.cli.progress import RunDisplay
 from harness.data_choice import choose_dataset
 from harness.errors import UsageError
 from harness.installation import select_backend
@@ -167,7 +168,7 @@ def _requests(options: _Options) -> list[RunRequest]:
     """
     backends = [select_backend(text) for text in options.backends]
     tasks = [_define(plugins.task(name), options) for name in options.tasks]
-    with DownloadDisplay(quiet=options.quiet) as progress:
+    with shown_progress(quiet=options.quiet) as progress:
         datasets = {
             task.name: choose_dataset(plugins.task(task.name), options.dataset, progress) for task, _ in tasks
         }

@@ -1,0 +1,47 @@
+"""Progress of downloads and imports: a bar where standard error is a terminal, else a line at each tenth."""
+
+import contextlib
+from collections.abc import Iterator
+
+import click
+
+from harness.spec import DownloadProgress
+
+
+@contextlib.contextmanager
+def shown_progress(*, quiet: bool = False) -> Iterator[DownloadProgress]:
+    """Tells on standard error of a download or an import; ``quiet`` says nothing."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if quiet:
+        yield lambda _what, _done, _total: None
+        return
+    if not console.is_terminal:
+        yield _PlainProgress()
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=None)
+            bars.update(tasks[what], completed=done, total=total or None)
+
+        yield show
+
+
+class _PlainProgress:
+    """Few lines: where a step begins, and each tenth of it where the total is known."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, int] = {}
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        tenth = 10 * done // total if total else 0
+        if self._seen.get(what, -1) < tenth:
+            self._seen[what] = tenth
+            amount = f" {10 * tenth} % of {total / 1e6:.1f} MB" if total else ""
+            click.echo(f"{what}{amount}", err=True)

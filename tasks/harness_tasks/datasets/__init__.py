@@ -1,0 +1,10 @@
+"""The data sets that come with the harness, by the name on the command line.
+
+Importing this imports no NumPy and nothing else that is slow; each source loads what it needs.
+"""
+
+from harness.spec import DataSource
+from harness_tasks.datasets.cifar10 import Cifar10
+from harness_tasks.datasets.digits import Digits
+
+SOURCES: dict[str, DataSource] = {source.name: source for source in (Cifar10(), Digits())}

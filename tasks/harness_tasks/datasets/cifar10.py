@@ -1,0 +1,115 @@
+"""CIFAR-10 (Krizhevsky 2009), from the internet or from files that the user has."""
+
+from pathlib import Path
+
+from harness.errors import DataError
+from harness.spec import Dataset, DataSource, DownloadProgress
+from harness_tasks.datasets.store import Incoming, Split, Store, data_root
+
+URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
+MD5 = "c58f30108f718f92721af3b95e74349a"
+#: In the order of the official labels.
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+COUNTS: dict[Split, int] = {"train": 50_000, "test": 10_000}
+
+
+def _quiet(what: str, done: int, total: int) -> None:
+    pass
+
+
+class Cifar10(DataSource):
+    """Rows in the order of the official batches; of an image folder, by class and file name."""
+
+    name = "cifar10"
+    summary = "60,000 colour pictures of 32x32 in ten classes (Krizhevsky 2009)"
+    importable = (
+        "the official python or binary archive or its folder, Keras's cache, torchvision's root, "
+        "an image folder (train/<class>/*.png or *.jpg, and test/), or a zip or tar of any of these"
+    )
+    downloads = True
+
+    @property
+    def _store(self) -> Store:
+        remedy = f"Bring it by: harness data fetch {self.name}, or: harness data import {self.name} PATH"
+        return Store(data_root() / self.name, self.name, CLASSES, remedy)
+
+    def is_ready(self) -> bool:
+        """Whether it was brought here; reads no arrays."""
+        return self._store.is_present()
+
+    def load(self) -> Dataset:
+        """The data set, memory-mapped, once the stored fingerprint was found to hold.
+
+        Raises:
+            DataError: it is not here or damaged, with the remedy.
+        """
+        return self._store.load(input_divisor=255.0)
+
+    def fetch(self, progress: DownloadProgress) -> None:
+        """Download the official archive and store it; does nothing where a whole copy is here.
+
+        Raises:
+            DataError: it cannot be downloaded.
+            HarnessError: it cannot be stored.
+        """
+        from harness_tasks.datasets.download import download
+
+        store = self._store
+        if self._is_whole():
+            return
+        with store.exclusive(progress):
+            if self._is_whole():  # another process brought it while this one waited
+                return
+            try:
+                archive = download(URL, MD5, store.fresh_folder(), progress)
+            except DataError as error:
+                hint = f"With the files at hand: harness data import {self.name} PATH"
+                raise DataError(f"{error}\n{hint}") from error
+            self._take(archive, progress)
+
+    def import_from(self, path: Path, progress: DownloadProgress = _quiet) -> Dataset:
+        """Take it from any of the forms in ``importable``; a copy that is here stays until that succeeded.
+
+        Raises:
+            DataError: the files are not CIFAR-10, or broken.
+            HarnessError: it cannot be stored.
+        """
+        if not path.exists():
+            raise DataError(f"{path} does not exist")
+        with self._store.exclusive(progress):
+            self._take(path, progress)
+            return self.load()
+
+    def _is_whole(self) -> bool:
+        try:
+            self.load()
+        except DataError:
+            return False
+        return True
+
+    def _take(self, path: Path, progress: DownloadProgress) -> None:
+        from harness_tasks.datasets.batches import read_binary, read_python
+        from harness_tasks.datasets.bundle import open_bundle
+        from harness_tasks.datasets.pictures import read_pictures
+
+        store = self._store
+        with open_bundle(path, store.folder, progress) as bundle:
+            incoming = (
+                read_python(bundle, CLASSES)
+                or read_binary(bundle, CLASSES)
+                or read_pictures(bundle, CLASSES, progress)
+            )
+            if incoming is None:
+                names = ", ".join(sorted(bundle)[:3]) or "no file"
+                raise DataError(f"{path} is not CIFAR-10: expected {self.importable}; found {names}")
+            store.save(_counted(incoming, path))
+
+
+def _counted(incoming: Incoming, path: Path) -> Incoming:
+    """The same with its counts in the origin, because an image folder may hold a part of the pictures."""
+    train, test = incoming.counts["train"], incoming.counts["test"]
+    if train > COUNTS["train"] or test > COUNTS["test"]:
+        raise DataError(f"{path} holds {train:,} + {test:,} pictures, CIFAR-10 has 50,000 + 10,000")
+    subset = "" if incoming.counts == COUNTS else " (a part of 50,000 + 10,000)"
+    origin = f"{incoming.origin}, {train:,} + {test:,}{subset}"
+    return Incoming(origin, incoming.counts, incoming.shape, incoming.blocks)

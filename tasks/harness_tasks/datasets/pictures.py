@@ -1,0 +1,90 @@
+"""Pictures in folders as most image tools keep them: ``train/<class>/*.png`` or ``*.jpg``, and ``test``."""
+
+import io
+import re
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image
+
+from harness.errors import DataError
+from harness.spec import DownloadProgress, Samples
+from harness_tasks.datasets.bundle import Bundle, Member
+from harness_tasks.datasets.store import Incoming, Split
+
+SHAPE = (32, 32, 3)
+BLOCK = 1_000  # pictures in memory at a time
+SPLITS: tuple[Split, Split] = ("train", "test")
+
+_PICTURE = re.compile(
+    r"(?P<root>(?:.*/)?)(?P<split>train|test)/(?P<label>[^/]+)/[^/]+\.(?P<kind>(?i:jpe?g|png))"
+)
+
+
+def read_pictures(bundle: Bundle, classes: tuple[str, ...], progress: DownloadProgress) -> Incoming | None:
+    """The pictures in the order of ``classes``, in a class by file name; None where there are none.
+
+    Every picture is brought to RGB; it must be 32x32. ``origin`` says which kind they were, because
+    JPEG does not keep the bytes that it was made from.
+
+    Raises:
+        DataError: the classes are others, or a picture is broken or of another size.
+    """
+    matches = [match for match in map(_PICTURE.fullmatch, sorted(bundle)) if match]
+    if not matches:
+        return None
+    root = min((match["root"] for match in matches), key=lambda root: (root.count("/"), root))
+    matches = [match for match in matches if match["root"] == root]
+    for split in SPLITS:
+        found = {match["label"] for match in matches if match["split"] == split}
+        if found != set(classes):
+            raise DataError(
+                f"expected the folders {', '.join(classes)} with pictures in {root}{split}, "
+                f"found {', '.join(sorted(found)[:12]) or 'none'}"
+            )
+    labels = {name: label for label, name in enumerate(classes)}
+    rows: dict[Split, list[tuple[int, Member]]] = {
+        split: [(labels[m["label"]], bundle[m.string]) for m in matches if m["split"] == split]
+        for split in SPLITS
+    }
+    for split in SPLITS:
+        rows[split].sort(key=lambda row: row[0])  # stable: file names stay in order
+    counts = {split: len(rows[split]) for split in SPLITS}
+    kinds = {match["kind"].lower() for match in matches}
+    return Incoming(_origin(kinds), counts, SHAPE, _blocks(rows, progress))
+
+
+def _origin(kinds: set[str]) -> str:
+    lossy = kinds - {"png"}
+    if not lossy:
+        return "PNG pictures from an image folder"
+    names = "JPEG and PNG" if "png" in kinds else "JPEG"
+    return f"{names} pictures from an image folder (lossy; not the official bytes)"
+
+
+def _blocks(
+    rows: dict[Split, list[tuple[int, Member]]], progress: DownloadProgress
+) -> Iterator[tuple[Split, Samples]]:
+    total = sum(member.size for split in SPLITS for _, member in rows[split])
+    done = 0
+    for split in SPLITS:
+        for start in range(0, len(rows[split]), BLOCK):
+            block = rows[split][start : start + BLOCK]
+            inputs = np.stack([_decode(member) for _, member in block])
+            yield split, Samples(inputs, np.array([label for label, _ in block], np.int64))
+            done += sum(member.size for _, member in block)
+            progress("reading pictures", done, total)
+
+
+def _decode(member: Member) -> np.ndarray:
+    """One picture as uint8 ``(32, 32, 3)``. The kind that its name claims is the only one tried."""
+    kind = "PNG" if member.where.lower().endswith("png") else "JPEG"
+    content = io.BytesIO(member.read())
+    try:
+        with Image.open(content, formats=[kind]) as picture:
+            if picture.size == SHAPE[:2]:  # checked before any pixel is decoded
+                return np.asarray(picture.convert("RGB"))
+            width, height = picture.size
+    except Exception as error:  # Pillow raises many kinds for a broken picture
+        raise DataError(f"{member.where} is not a {kind} picture that can be read: {error}") from error
+    raise DataError(f"{member.where} is {width}x{height}, expected 32x32")

@@ -1,0 +1,95 @@
+"""``harness data``: what it prints and how it ends."""
+
+import data_files
+import pytest
+from click.testing import CliRunner
+
+from harness import plugins
+from harness.cli.data import command
+from harness.errors import DataError, PluginError, UsageError, unknown_name
+from harness_tasks.datasets import SOURCES
+
+
+@pytest.fixture(autouse=True)
+def _only_our_sources_in_a_new_place(tmp_path, monkeypatch):
+    def dataset(name):
+        if name == "other":
+            raise PluginError("dataset plugin 'other' (other 1.0) could not be loaded")
+        if name not in SOURCES:
+            raise unknown_name("data set", name, SOURCES)
+        return SOURCES[name]
+
+    monkeypatch.setenv("HARNESS_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setattr(plugins, "dataset", dataset)
+    monkeypatch.setattr(plugins, "names", lambda _: [*SOURCES])
+
+
+@pytest.fixture
+def archive(tmp_path):
+    return data_files.write_tar(tmp_path / "archive", data_files.picture_files())
+
+
+def run(*arguments):
+    return CliRunner().invoke(command, list(map(str, arguments)))
+
+
+def test_list_before_and_after_an_import(archive, monkeypatch):
+    before = run("list").stdout
+    assert "harness data fetch cifar10 or harness data import cifar10 PATH" in before
+    assert "1,437 + 360" in before
+    imported = run("import", "cifar10", archive)
+    assert "20 + 10 samples, 10 classes" in imported.stdout
+    assert "reading pictures 100 %" in imported.stderr
+    after = run("list").stdout
+    digest = imported.stdout.split("sha256: ")[1][:12]
+    assert digest in after
+    assert "PNG pictures from an image folder" in after
+
+
+def test_list_survives_a_broken_plugin(monkeypatch):
+    monkeypatch.setattr(plugins, "names", lambda _: ["digits", "other"])
+    result = run("list")
+    assert result.exit_code == 0
+    assert "broken: dataset plugin 'other'" in result.stdout
+
+
+def test_verify(archive, tmp_path):
+    assert "cifar10: not here" in run("verify").stdout
+    assert isinstance(run("verify", "cifar10").exception, DataError)
+    run("import", "cifar10", archive)
+    assert "cifar10: ok, sha256 " in run("verify", "cifar10").stdout
+
+    (path,) = (tmp_path / "data").rglob("test_inputs.npy")
+    path.write_bytes(path.read_bytes()[:-1] + b"\x00")
+    damaged = run("verify")
+    assert isinstance(damaged.exception, DataError)
+    assert "is damaged" in str(damaged.exception)
+    assert "digits: ok" in damaged.stdout, "the others are checked all the same"
+    assert "damaged, see: harness data verify cifar10" in run("list").stdout
+
+
+def test_fetch_of_what_is_always_here():
+    result = run("fetch", "digits")
+    assert result.exit_code == 0
+    assert "1,437 + 360 samples" in result.stdout
+
+
+@pytest.mark.parametrize("name", ["cifar10", "digits"])
+def test_a_path_that_does_not_exist(name, tmp_path):
+    result = run("import", name, tmp_path / "nowhere")
+    assert result.exit_code == 2
+    assert "does not exist" in result.stderr
+
+
+def test_bad_input_is_a_usage_error(tmp_path, archive):
+    (tmp_path / "text").write_text("no archive")
+    for arguments, message in [
+        (("import", "cifar10", tmp_path / "text"), "cut short or broken"),
+        (("import", "digits", archive), "is not imported from files"),
+        (("import", "cifar1", archive), "Did you mean 'cifar10'"),
+        (("fetch", "cifar1"), "Did you mean 'cifar10'"),
+        (("verify", "cifar1"), "Did you mean 'cifar10'"),
+    ]:
+        error = run(*arguments).exception
+        assert isinstance(error, UsageError)
+        assert message in str(error)
