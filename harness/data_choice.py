@@ -15,15 +15,18 @@ def choose_dataset(
     order, and the result says what could not be had and why.
 
     Raises:
-        UsageError: the task cannot be run on what was asked for.
-        DataError: it cannot be had.
+        UsageError: what was asked for does not fit the task or cannot be had.
+        DataError: nothing that fits the task can be had.
     """
     if asked is not None:
         source = plugins.dataset(asked)
         if asked not in definition.datasets:
             fitting = ", ".join(definition.datasets)
             raise UsageError(f"task {definition.name} does not run on {asked}; it runs on: {fitting}.")
-        source.fetch(progress)
+        try:
+            source.fetch(progress)
+        except DataError as error:
+            raise UsageError(str(error)) from error
         return DatasetRecord(asked)
     meant, reason = definition.datasets[0], None
     for name in definition.datasets:

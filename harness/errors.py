@@ -7,9 +7,13 @@ from collections.abc import Iterable
 class HarnessError(Exception):
     """Something that a person can act on; the command line prints the message, never a traceback."""
 
+    exit_code = 1
+
 
 class UsageError(HarnessError):
-    """The request itself cannot be carried out as given (exit code 2)."""
+    """The request itself cannot be carried out as given."""
+
+    exit_code = 2
 
 
 class DataError(HarnessError):
@@ -18,6 +22,8 @@ class DataError(HarnessError):
 
 class PluginError(HarnessError):
     """A plugin could not be loaded or broke the contract; names the plugin and its distribution."""
+
+    exit_code = 2
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:

@@ -1,7 +1,7 @@
 """One run: a fresh worker trains a task and is scored; whatever happens, a record tells of it.
 
-Sends one request after the other to the worker and writes the replies into the record. Chooses the
-length of the timed blocks; everything else that bears on the result stands in the request.
+Sends one request after the other to the worker and writes the replies into the record. What bears on
+the result stands in the request.
 """
 
 import datetime
@@ -16,6 +16,7 @@ import msgspec
 
 from harness import protocol
 from harness.batches import BatchOrder
+from harness.blocks import block_steps
 from harness.machine import describe_machine
 from harness.options import Value
 from harness.process_environment import worker_settings
@@ -23,12 +24,6 @@ from harness.record import Block, DatasetRecord, Epoch, Failure, Record, Scores,
 from harness.session import Declined, RequestFailed, Session, WorkerLost, WorkerTimeout
 from harness.spec import Plan
 from harness.store import Store
-
-#: Long enough that what a call into a framework costs once (Keras's ``fit``: tens of milliseconds)
-#: is a small part of a block, short enough to show progress.
-BLOCK_SECONDS = 2.0
-#: Steps of the second block, from which the length of the later ones follows.
-_PROBE_STEPS = 8
 
 
 class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,7 +97,7 @@ def execute(request: RunRequest, store: Store, observer: Observer) -> Record:
     after each epoch, so that what was measured survives even the end of this process.
 
     Raises:
-        OSError: the record cannot be written.
+        HarnessError: the record cannot be written.
     """
     record = new_record(request)
     store.save(record)
@@ -188,21 +183,11 @@ class _Run:
         total = min(total, self._request.max_steps or total)
         epoch_losses: list[float] = []
         while self._step < total:
-            count = min(self._block_steps(order), total - self._step)
+            count = min(block_steps(order, self._step, self._step_seconds), total - self._step)
             epoch_losses += self._train_block(order, count, total)
             if self._step % order.steps_per_epoch == 0 or self._step == total:
                 self._score_epoch(order, sum(epoch_losses) / len(epoch_losses))
                 epoch_losses = []
-
-    def _block_steps(self, order: BatchOrder) -> int:
-        """The first step alone, then a probe, then equal blocks of about ``BLOCK_SECONDS``."""
-        left = order.run_length(self._step)
-        if self._step == 0:
-            return 1
-        if not self._step_seconds:
-            return min(_PROBE_STEPS, left)
-        blocks = max(1, round(left * self._step_seconds / BLOCK_SECONDS))
-        return -(-left // blocks)
 
     def _train_block(self, order: BatchOrder, count: int, total: int) -> list[float]:
         trained = self._session.call(protocol.Train(count), protocol.Trained)

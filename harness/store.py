@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from harness import record as records
-from harness.errors import UsageError, unknown_name
+from harness.errors import HarnessError, UsageError, unknown_name
 from harness.record import Record
 
 RUNS = "runs"
@@ -42,12 +42,23 @@ class Store:
             ) from error
 
     def save(self, record: Record) -> Path:
-        """Write a record, atomically and through to the disk; its path."""
+        """Write a record, atomically and through to the disk; its path.
+
+        Raises:
+            HarnessError: it cannot be written, as on a full disk.
+        """
         path = self.folder / f"{record.id}.json"
+        try:
+            self._replace(path, records.encode(record))
+        except OSError as error:
+            raise HarnessError(f"the record {path} cannot be written: {error.strerror}") from error
+        return path
+
+    def _replace(self, path: Path, content: bytes) -> None:
         handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=".", suffix=".tmp")
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(records.encode(record))
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             Path(temporary).chmod(0o644)
@@ -56,7 +67,6 @@ class Store:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink()
             raise
-        return path
 
     def paths(self) -> list[Path]:
         """The records' files, oldest first (their names begin with the time)."""

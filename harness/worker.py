@@ -60,6 +60,11 @@ class Worker:
         dataset = plugins.dataset(request.dataset).load()
         self._splits = split_samples(dataset, plan.precision)
         train = self._splits["train"]
+        if plan.task.batch_size > len(train):
+            raise Unsupported(
+                f"batch size {plan.task.batch_size} is larger than the {len(train)} training samples "
+                f"of {request.dataset}"
+            )
         self._order = BatchOrder(len(train), plan.task.batch_size, plan.seed)
         data_ready = time.perf_counter()
         self._program = self._backend.build(plan, train)

@@ -55,12 +55,12 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; errors that a person can act on end in a line or two and exit code 2."""
+    """Run the command line; errors that a person can act on end in a line or two."""
     try:
         code = cli.main(standalone_mode=False, prog_name="harness")
     except HarnessError as error:
         click.echo(f"harness: {error}", err=True)
-        code = 2
+        code = error.exit_code
     except click.ClickException as error:
         error.show()
         code = error.exit_code

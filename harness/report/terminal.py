@@ -47,6 +47,11 @@ def _data(record: Record) -> str:
     return f"{record.dataset.name} (for {stand_in})" if stand_in else record.dataset.name
 
 
+def _status(record: Record) -> str:
+    # The worker's end is always recorded; only the end of the parent itself can leave this word.
+    return "running, or its harness was killed" if record.status == "running" else record.status
+
+
 def _memory(record: Record) -> str:
     host = _number(record.peak_memory_bytes, ".0f", 1 / 2**20)
     device = record.device_peak_memory_bytes
@@ -64,7 +69,7 @@ _ROWS: dict[str, Callable[[Record], str]] = {
     "data": _data,
     "device, precision": lambda record: f"{record.device or record.device_asked}, {record.precision}",
     "seed": lambda record: str(record.seed),
-    "status": lambda record: record.status,
+    "status": _status,
     "parameters": lambda record: f"{record.parameters:,}",
     "import, build (s)": lambda record: ", ".join(
         _number(seconds, ".2f") for seconds in (record.phases.import_seconds, record.phases.build_seconds)

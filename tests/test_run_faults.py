@@ -1,0 +1,156 @@
+"""Whatever a plugin, a framework or a user does to a run: a record tells, and no process is left."""
+
+import os
+import signal
+import time
+
+import psutil
+import pytest
+
+from harness.session import SILENCE_LIMIT_SECONDS
+
+DIGITS = ("run", "--task", "cnn", "--dataset", "digits", "--epochs", "3", "--quiet")
+
+
+def workers() -> list[psutil.Process]:
+    """Workers of this test run and the children that the hanging plugin starts."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        line = process.info["cmdline"] or []
+        if "harness.worker" in line or line[:2] == ["sleep", "1000"]:
+            found.append(process)
+    return found
+
+
+def wait_until(condition, seconds=30.0):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("mode", "status", "exit_code", "reason"),
+    [
+        ("ok", "ok", 0, ""),
+        ("print", "ok", 0, ""),
+        ("sigkill", "failed", 1, "SIGKILL (the system does this when memory runs out)"),
+        ("exit", "failed", 1, "exited with code 7"),
+        ("raise", "failed", 1, "RuntimeError: the kernel is on fire"),
+        ("memory", "failed", 1, "MemoryError: could not allocate 8 TiB"),
+        ("shape", "failed", 1, "train() gave losses of shape"),
+        ("nan", "diverged", 1, "(epoch 2) is not finite"),
+        ("unsupported", "unsupported", 2, "there is no such thing here"),
+    ],
+)
+def test_a_fault_becomes_a_record_that_keeps_the_reason(harness, mode, status, exit_code, reason):
+    done = harness(*DIGITS, "--backend", f"faulty:{mode}")
+
+    (record,) = harness.records()
+    assert (record["status"], done.returncode) == (status, exit_code), done.stderr
+    assert reason in ((record["failure"] or {}).get("message", ""))
+    assert reason in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert workers() == []
+
+
+def test_what_was_measured_before_a_fault_is_kept(harness):
+    harness(*DIGITS, "--backend", "faulty:sigkill")
+
+    (record,) = harness.records()
+    assert [epoch["epoch"] for epoch in record["epochs"]] == [1]
+    assert sum(block["steps"] for block in record["blocks"]) >= 21
+    assert record["failure"]["signal"] == "SIGKILL"
+    assert "about to be killed" in record["failure"]["last_lines"]
+
+
+def test_a_traceback_of_the_plugin_is_in_the_record_and_in_show(harness):
+    harness(*DIGITS, "--backend", "faulty:raise")
+
+    assert "in _fail" in harness.records()[0]["failure"]["traceback"]
+    assert "the kernel is on fire" in harness("show", "last").stdout
+
+
+def test_one_that_fails_does_no_harm_to_the_next(harness):
+    done = harness(*DIGITS, "--backend", "faulty:sigkill,faulty:ok", "--seeds", "2")
+
+    assert [record["status"] for record in harness.records()].count("ok") == 2
+    assert done.returncode == 1
+
+
+def test_what_was_declined_is_not_tried_with_every_seed(harness):
+    done = harness(*DIGITS, "--backend", "faulty:unsupported,faulty:ok", "--seeds", "3")
+
+    statuses = [record["status"] for record in harness.records()]
+    assert (statuses.count("unsupported"), statuses.count("ok"), done.returncode) == (1, 3, 2)
+
+
+@pytest.mark.parametrize("mode", ["hang", "hang-with-child"])
+def test_a_run_that_hangs_is_ended_at_its_time_limit(harness, mode):
+    start = time.monotonic()
+    done = harness(*DIGITS, "--backend", f"faulty:{mode}", "--timeout", "4")
+
+    (record,) = harness.records()
+    assert (record["status"], done.returncode) == ("timeout", 1)
+    assert "time limit of 4 s" in done.stdout
+    assert len(record["epochs"]) == 1
+    assert time.monotonic() - start < SILENCE_LIMIT_SECONDS / 10
+    assert workers() == []
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_keeps_what_ended_and_records_what_did_not(harness, sent):
+    process = harness.start(*DIGITS, "--backend", "faulty:ok,faulty:hang,faulty:ok", "--seeds", "1")
+    wait_until(lambda: any(len(r["epochs"]) == 1 and r["mode"] == "hang" for r in harness.records()))
+    process.send_signal(sent)
+    stdout, stderr = process.communicate(timeout=30)
+
+    assert [record["status"] for record in harness.records()] == ["ok", "interrupted"]
+    assert process.returncode == 130
+    assert "interrupted" in stdout
+    assert "Traceback" not in stdout + stderr
+    assert workers() == []
+
+
+def test_a_parent_that_is_killed_leaves_its_record_and_no_worker(harness):
+    process = harness.start(*DIGITS, "--backend", "faulty:hang")
+    wait_until(lambda: [len(record["epochs"]) for record in harness.records()] == [1])
+    assert len(workers()) == 1
+    process.kill()
+    process.communicate()
+
+    wait_until(lambda: workers() == [])
+    (record,) = harness.records()
+    assert (record["status"], len(record["epochs"])) == ("running", 1)
+
+
+def test_a_plugin_that_cannot_be_imported_is_named_and_harms_nobody(harness):
+    done = harness(*DIGITS, "--backend", "unloadable")
+    assert done.returncode == 2
+    assert (
+        "'unloadable' (faulty 1.0) could not be loaded: RuntimeError: this plugin was born broken"
+        in done.stderr
+    )
+
+    listed = harness("list", "backends")
+    assert listed.returncode == 0
+    assert "broken" in listed.stdout
+    assert "faulty" in listed.stdout
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_results_folder_that_is_read_only_is_found_before_training(harness):
+    (harness.folder / "results").mkdir(mode=0o500)
+    done = harness(*DIGITS, "--backend", "faulty")
+    assert done.returncode == 2
+    assert "cannot be written" in done.stderr
+
+
+@pytest.mark.parametrize("in_the_way", ["results", "results/runs"])
+def test_a_results_folder_that_cannot_be_is_found_before_training(harness, in_the_way):
+    (harness.folder / in_the_way).parent.mkdir(exist_ok=True)
+    (harness.folder / in_the_way).write_text("a file, not a folder")
+    done = harness(*DIGITS, "--backend", "faulty:ok")
+    assert done.returncode == 2
+    assert in_the_way in done.stderr
+    assert "Traceback" not in done.stderr
