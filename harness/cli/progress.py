@@ -67,17 +67,19 @@ class RunLine:
         self._accuracy = ""
         self._speed = ""
         self._seconds_left = 0.0
+        self._training = ""
 
     def phase(self, name: str) -> None:
         """See :class:`harness.run.Observer`."""
-        self._display.update(name)
+        self._display.update(" | ".join(part for part in (self._training, name) if part))
 
     def trained(self, step: int, total_steps: int, epoch: int, loss: float, step_seconds: float) -> None:
         """See :class:`harness.run.Observer`."""
         self._speed = f"{1 / step_seconds:.1f} steps/s" if step_seconds else ""
         self._seconds_left = (total_steps - step) * step_seconds
         parts = [f"epoch {epoch}/{self._epochs}", f"loss {loss:.3f}", self._accuracy, self._speed]
-        self._display.update(" | ".join(part for part in parts if part), step, total_steps)
+        self._training = " | ".join(part for part in parts if part)
+        self._display.update(self._training, step, total_steps)
 
     def scored(self, epoch: Epoch) -> None:
         """See :class:`harness.run.Observer`."""

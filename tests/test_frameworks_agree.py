@@ -1,0 +1,54 @@
+"""The same work in every framework: real runs in float64 agree to rounding, on real processes."""
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("keras")
+pytest.importorskip("tensorflow")
+
+RUN = (
+    "run",
+    "--task",
+    "cnn",
+    "--dataset",
+    "digits",
+    "--precision",
+    "float64",
+    "--max-steps",
+    "24",
+    "--quiet",
+)
+SIDES = "torch,torch:channels_last,keras,keras-torch"
+
+
+def losses(record: dict) -> list[float]:
+    scores = [record["test_at_last"], record["test_at_best"]]
+    for epoch in record["epochs"]:
+        scores += [epoch["train"], epoch["validation"]]
+    return [epoch["training_loss"] for epoch in record["epochs"]] + [score["loss"] for score in scores]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--set", "optimizer=adam", "--set", "l2=0.001", "--set", "width=0.25"),
+        ("--set", "momentum=0.9", "--set", "nesterov=true", "--set", "l1=0.0001", "--set", "width=0.25"),
+    ],
+)
+def test_float64_runs_agree_to_rounding(harness, options):
+    done = harness(*RUN, "--backend", SIDES, *options, "--batch-size", "48")
+    assert done.returncode == 0, done.stdout + done.stderr
+    records = harness.records()
+    assert len(records) == 4
+    reference = losses(next(record for record in records if record["mode"] == "eager"))
+    for record in records:
+        assert losses(record) == pytest.approx(reference, rel=1e-9), record["id"]
+    assert len({record["dataset"]["fingerprint"] for record in records}) == 1
+    assert len({record["task"]["sha256"] for record in records}) == 1
+
+
+def test_another_seed_is_another_run(harness):
+    harness(*RUN, "--backend", "torch", "--seeds", "2")
+    first, second = (losses(record) for record in harness.records())
+    assert first != pytest.approx(second, rel=1e-3)

@@ -1,0 +1,35 @@
+"""Real CIFAR-10 pictures through the real commands; runs where HARNESS_TEST_CIFAR10 names an archive."""
+
+import json
+import os
+
+import pytest
+
+ARCHIVE = os.environ.get("HARNESS_TEST_CIFAR10", "")
+
+pytestmark = pytest.mark.skipif(not ARCHIVE, reason="HARNESS_TEST_CIFAR10 names no archive of CIFAR-10")
+
+
+@pytest.mark.parametrize("backend", ["torch", "keras"])
+def test_an_epoch_learns_and_is_recorded(harness, backend):
+    pytest.importorskip({"torch": "torch", "keras": "tensorflow"}[backend])
+    imported = harness("data", "import", "cifar10", ARCHIVE)
+    assert imported.returncode == 0, imported.stderr
+
+    done = harness(
+        "run", "--backend", backend, "--task", "cnn", "--epochs", "1", "--format", "json", timeout=280
+    )
+    assert done.returncode == 0, done.stderr
+    (record,) = json.loads(done.stdout)["records"]
+    assert record["dataset"]["name"] == "cifar10"
+    assert record["dataset"]["stands_in_for"] is None
+    assert record["dataset"]["samples"] == {"train": 45_000, "validation": 5_000, "test": 10_000}
+    assert record["parameters"] == 315_722
+    # Plain Keras reaches 0.28 to 0.33 after its first epoch; chance is 0.10.
+    assert 0.25 < record["test_at_last"]["accuracy"] < 0.40
+    assert record["epochs"][0]["steps"] == 704
+    assert record["phases"]["training_seconds"] == pytest.approx(
+        sum(block["seconds"] for block in record["blocks"])
+    )
+    assert record["phases"]["first_step_seconds"] == record["blocks"][0]["seconds"]
+    assert record["peak_memory_bytes"] > 45_000 * 32 * 32 * 3 * 4
