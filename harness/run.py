@@ -118,7 +118,7 @@ def execute(request: RunRequest, store: Store, observer: Observer) -> Record:
             except WorkerLost as error:
                 record.status = "failed"
                 record.failure = Failure(
-                    str(error), error.exit_code, error.signal_name, last_lines=session.last_lines()
+                    str(error), error.worker_exit_code, error.signal_name, last_lines=session.last_lines()
                 )
             except WorkerTimeout as error:
                 record.status = "timeout"

@@ -42,9 +42,9 @@ class RequestFailed(HarnessError):
 class WorkerLost(HarnessError):
     """The worker ended by itself: by an exit, or by a signal."""
 
-    def __init__(self, message: str, exit_code: int | None, signal_name: str | None) -> None:
+    def __init__(self, message: str, worker_exit_code: int | None, signal_name: str | None) -> None:
         super().__init__(message)
-        self.exit_code = exit_code
+        self.worker_exit_code = worker_exit_code
         self.signal_name = signal_name
 
 

@@ -1,0 +1,97 @@
+"""The Keras backends, one an engine: ``keras`` (TensorFlow), ``keras-jax`` and ``keras-torch``.
+
+Nothing here imports a framework; that happens in :meth:`KerasBackend.environment`, once a process.
+"""
+
+import importlib
+import os
+import sys
+from dataclasses import dataclass
+from types import ModuleType
+
+from harness.hookspecs import hookimpl
+from harness.spec import Backend, Plan, Program, Samples, Unsupported
+
+#: What each mode passes to ``model.compile`` as ``jit_compile``. ``auto`` is Keras's default: XLA on JAX,
+#: XLA on TensorFlow where there is a GPU, plain kernels otherwise.
+_JIT_COMPILE: dict[str, bool | str] = {"fit": "auto", "xla": True}
+
+
+@dataclass(frozen=True)
+class KerasBackend(Backend):
+    """Keras 3 on one engine, trained with ``model.fit``."""
+
+    name: str
+    summary: str
+    engine: str
+    modes: tuple[str, ...]
+    requires: tuple[str, ...]
+    extra: str
+
+    def environment(self, threads: int) -> dict[str, str]:
+        """Import Keras on this engine and give it ``threads`` CPU threads.
+
+        Raises:
+            Unsupported: this process has imported Keras on another engine already.
+        """
+        if "keras" not in sys.modules:
+            os.environ["KERAS_BACKEND"] = self.engine
+            # Their start-up chatter would fill the last lines of standard error that a failure shows.
+            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+            # Two processes that take turns must both fit on one GPU, so neither may claim it whole.
+            os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+            os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+        import keras
+
+        if keras.backend.backend() != self.engine:
+            raise Unsupported(
+                f"{self.name} needs Keras on {self.engine}, but this process has imported it on "
+                f"{keras.backend.backend()}; each engine needs a process of its own"
+            )
+        return {"keras": keras.version(), **self._engine().prepare(threads)}
+
+    def build(self, plan: Plan, data: Samples) -> Program:
+        """The compiled model with the training data on its device; raises as :meth:`Backend.build`."""
+        from harness_keras.program import KerasProgram
+
+        return KerasProgram(self._engine(), plan, data, _JIT_COMPILE[plan.mode])
+
+    def _engine(self) -> ModuleType:
+        return importlib.import_module(f"harness_keras.{self.engine}_engine")
+
+
+_BACKENDS = (
+    KerasBackend(
+        name="keras",
+        summary="Keras on TensorFlow, model.fit",
+        engine="tensorflow",
+        modes=("fit", "xla"),
+        requires=("keras>=3.8", "tensorflow>=2.18"),
+        extra="keras",
+    ),
+    KerasBackend(
+        name="keras-jax",
+        summary="Keras on JAX, model.fit",
+        engine="jax",
+        # JAX always goes through XLA, so there is no second mode.
+        modes=("fit",),
+        requires=("keras>=3.8", "jax>=0.5"),
+        extra="keras-jax",
+    ),
+    KerasBackend(
+        name="keras-torch",
+        summary="Keras on PyTorch, model.fit",
+        engine="torch",
+        # jit_compile, which is torch.compile here, took 30 s for the cnn's first step and made each
+        # later one 30 % slower than without.
+        modes=("fit",),
+        requires=("keras>=3.8", "torch>=2.6"),
+        extra="keras-torch",
+    ),
+)
+
+
+@hookimpl
+def harness_backend(name: str) -> Backend | None:
+    """The three engines by their backends' names."""
+    return next((backend for backend in _BACKENDS if backend.name == name), None)

@@ -1,0 +1,38 @@
+"""Adam and RMSprop with epsilon where the contract has it; Keras's own have it elsewhere.
+
+Written in Keras's operations, for the engines that compile the step. PyTorch would make a call of
+each operation on each variable; ``torch_optimizers`` has the same for all variables at once.
+"""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+Tensor = Any
+
+
+class Adam(keras.optimizers.Adam):
+    """Keras's Adam, but epsilon is added to the root of the corrected moment (Kingma and Ba, algorithm 1)."""
+
+    def update_step(self, gradient: Tensor, variable: Tensor, learning_rate: Tensor) -> None:
+        """Algorithm 1 on one variable."""
+        index = self._get_variable_index(variable)
+        m, v = self._momentums[index], self._velocities[index]
+        step = ops.cast(self.iterations + 1, variable.dtype)
+        correction_1 = 1 - ops.power(ops.convert_to_tensor(self.beta_1, variable.dtype), step)
+        correction_2 = 1 - ops.power(ops.convert_to_tensor(self.beta_2, variable.dtype), step)
+        self.assign_add(m, ops.subtract(gradient, m) * (1 - self.beta_1))
+        self.assign_add(v, ops.subtract(ops.square(gradient), v) * (1 - self.beta_2))
+        root = ops.sqrt(v / correction_2)
+        self.assign_sub(variable, learning_rate * (m / correction_1) / (root + self.epsilon))
+
+
+class RmsProp(keras.optimizers.RMSprop):
+    """Keras's RMSprop, but epsilon is added outside the root."""
+
+    def update_step(self, gradient: Tensor, variable: Tensor, learning_rate: Tensor) -> None:
+        """Hinton's rule on one variable."""
+        v = self._velocities[self._get_variable_index(variable)]
+        self.assign_add(v, ops.subtract(ops.square(gradient), v) * (1 - self.rho))
+        self.assign_sub(variable, learning_rate * gradient / (ops.sqrt(v) + self.epsilon))

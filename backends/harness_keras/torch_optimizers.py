@@ -1,0 +1,74 @@
+"""The optimizers of ``optimizers`` for the PyTorch engine: PyTorch's own functions on Keras's variables.
+
+PyTorch's Adam and RMSprop have epsilon where the contract has it, and work on all variables at once.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import torch
+from torch.optim import adam, rmsprop
+
+Tensor = Any
+
+
+def _values(variables: Sequence[Any]) -> list[Tensor]:
+    return [variable.value for variable in variables]
+
+
+class _OnTorch(keras.optimizers.Optimizer):
+    """What PyTorch's functions want beside Keras's variables, on the CPU so that no step waits for a GPU."""
+
+    def __init__(self, learning_rate: float, **settings: float) -> None:
+        super().__init__(learning_rate, **settings)
+        self._rate = learning_rate
+
+    def build(self, variables: Sequence[Any]) -> None:
+        super().build(variables)
+        self._steps = [torch.zeros(()) for _ in variables]
+
+
+class Adam(_OnTorch, keras.optimizers.Adam):
+    """Keras's Adam, but epsilon is added to the root of the corrected moment (Kingma and Ba, algorithm 1)."""
+
+    def apply(self, grads: Sequence[Tensor], trainable_variables: Sequence[Any]) -> None:
+        """All variables, which are those that the optimizer was built with, in their order."""
+        adam.adam(
+            _values(trainable_variables),
+            list(grads),
+            _values(self._momentums),
+            _values(self._velocities),
+            [],
+            self._steps,
+            foreach=True,
+            amsgrad=False,
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            lr=self._rate,
+            weight_decay=0.0,
+            eps=self.epsilon,
+            maximize=False,
+        )
+
+
+class RmsProp(_OnTorch, keras.optimizers.RMSprop):
+    """Keras's RMSprop, but epsilon is added outside the root."""
+
+    def apply(self, grads: Sequence[Tensor], trainable_variables: Sequence[Any]) -> None:
+        """All variables, which are those that the optimizer was built with, in their order."""
+        rmsprop.rmsprop(
+            _values(trainable_variables),
+            list(grads),
+            _values(self._velocities),
+            [],
+            [],
+            self._steps,
+            foreach=True,
+            lr=self._rate,
+            alpha=self.rho,
+            eps=self.epsilon,
+            weight_decay=0.0,
+            momentum=0.0,
+            centered=False,
+        )
