@@ -105,9 +105,7 @@ def main() -> None:
     parser.add_argument("--backend", default="torch")
     parser.add_argument("--dataset", default="cifar10")
     parser.add_argument("--pairs", type=int, default=4)
-    parser.add_argument(
-        "--turns", type=int, default=2, help="epochs a side in each pair, after one to warm up"
-    )
+    parser.add_argument("--turns", type=int, default=2, help="epochs a side, after one to warm up")
     arguments = parser.parse_args()
     backend, mode = select_backend(arguments.backend)
     logs = []

@@ -43,7 +43,7 @@ def pictures(inputs: np.ndarray) -> np.ndarray:
 def fit_seconds(
     model: keras.Model, x: np.ndarray, y: np.ndarray, orders: Iterable[np.ndarray]
 ) -> list[float]:
-    """Seconds of ``model.fit`` over each order ``(samples,)`` of row numbers, selection of the rows included."""
+    """Seconds of ``model.fit`` over each order ``(samples,)`` of rows, their selection included."""
     seconds = []
     for order in orders:
         start = time.perf_counter()

@@ -17,7 +17,7 @@ from harness.spec import Samples
 from harness.splits import split_samples
 
 ENGINES = {"keras": "tensorflow", "keras-torch": "torch", "keras-jax": "jax"}
-JIT_COMPILE = {"fit": "auto", "xla": True, "compile": True}
+JIT_COMPILE = {"fit": "auto", "xla": True}
 
 
 def torch_side(mode: str, data: Samples, weights: dict[str, np.ndarray]) -> Callable[[np.ndarray], float]:

@@ -1,0 +1,143 @@
+"""Plugins: found without an import, loaded by name, and harmless to others where they are broken."""
+
+import subprocess
+import sys
+
+import pytest
+
+from harness import plugins
+from harness.errors import PluginError, UsageError
+from harness.spec import TaskDefinition
+
+HOOK = """
+from harness.hookspecs import hookimpl
+
+@hookimpl
+def harness_backend(name):
+    {body}
+"""
+
+MODULES = {
+    "raising_import": "raise RuntimeError('born broken')",
+    "exiting_import": "import sys; sys.exit('no licence found')",
+    "missing_import": "import a_module_that_nobody_has",
+    "syntax": "def broken(:",
+    "raising_hook": HOOK.format(body="raise ValueError('not today')"),
+    "exiting_hook": HOOK.format(body="raise SystemExit(3)"),
+    "wrong_type": HOOK.format(body="return {'name': name}"),
+    "class_not_instance": "from harness.spec import Backend\n" + HOOK.format(body="return Backend"),
+    "silent": HOOK.format(body="return None"),
+    "hookless": "",
+    "unknown_hook": "from harness.hookspecs import hookimpl\n@hookimpl\ndef harness_backend(nmae): ...",
+}
+
+POINTS = {
+    **{name.replace("_", "-"): f"plugin_{name}" for name in MODULES},
+    "absent-module": "plugin_not_there",
+    "absent-attribute": "plugin_hookless:backend",
+}
+
+
+@pytest.fixture
+def broken_plugins(tmp_path, monkeypatch):
+    """A distribution ``broken-plugins 1.5`` whose entry points are all broken, each in its way."""
+    for name, source in MODULES.items():
+        (tmp_path / f"plugin_{name}.py").write_text(source)
+    folder = tmp_path / "broken_plugins-1.5.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-plugins\nVersion: 1.5\n")
+    lines = [f"{name} = {target}" for name, target in POINTS.items()]
+    (folder / "entry_points.txt").write_text("\n".join(["[harness.backends]", *lines, ""]))
+    monkeypatch.syspath_prepend(tmp_path)
+    plugins._entry_points.cache_clear()
+    yield
+    plugins._entry_points.cache_clear()
+    for name in [name for name in sys.modules if name.startswith("plugin_")]:
+        del sys.modules[name]
+
+
+# --- What is there -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("backend", "torch"),
+        ("backend", "keras"),
+        ("backend", "keras-jax"),
+        ("backend", "keras-torch"),
+        ("task", "cnn"),
+        ("dataset", "cifar10"),
+        ("dataset", "digits"),
+    ],
+)
+def test_the_plugins_of_this_project_are_found_and_load(kind, name):
+    assert name in plugins.names(kind)
+    assert getattr(plugins, kind)(name).name == name
+    assert plugins.distribution(kind, name).startswith("dl-harness ")
+
+
+def test_finding_imports_no_plugin_and_loading_no_framework():
+    code = (
+        "import sys; from harness import plugins\n"
+        "[plugins.names(kind) for kind in ('backend', 'task', 'dataset')]\n"
+        "assert not [name for name in sys.modules if name.startswith('harness_')]\n"
+        "[plugins.backend(name) for name in ('torch', 'keras')]; plugins.task('cnn')\n"
+        "assert not {'torch', 'keras', 'tensorflow', 'jax', 'numpy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "message"),
+    [
+        ("backend", "tourch", "unknown backend 'tourch'. Did you mean 'torch'?"),
+        ("task", "cn", "unknown task 'cn'. Did you mean 'cnn'?"),
+        ("dataset", "cifar-10", "unknown data set 'cifar-10'. Did you mean 'cifar10'?"),
+        ("dataset", "zzz", "unknown data set 'zzz'. Known: cifar10, digits"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest_and_the_list(kind, name, message):
+    with pytest.raises(UsageError) as caught:
+        getattr(plugins, kind)(name)
+    assert str(caught.value).startswith(message)
+    assert ", ".join(plugins.names(kind)) in str(caught.value)
+
+
+# --- What is broken ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("raising-import", "could not be loaded: RuntimeError: born broken"),
+        ("exiting-import", "could not be loaded: SystemExit: no licence found"),
+        ("missing-import", "could not be loaded: ModuleNotFoundError: No module named 'a_module_that"),
+        ("syntax", "could not be loaded: SyntaxError: "),
+        ("raising-hook", "could not be loaded: ValueError: not today"),
+        ("exiting-hook", "could not be loaded: SystemExit: 3"),
+        ("wrong-type", "answered harness_backend('wrong-type') with dict, where Backend is expected"),
+        ("class-not-instance", "answered harness_backend('class-not-instance') with ABCMeta, where Backend"),
+        ("silent", "answered harness_backend('silent') with NoneType, where Backend is expected"),
+        ("hookless", "answered harness_backend('hookless') with NoneType, where Backend is expected"),
+        ("unknown-hook", "could not be loaded: PluginValidationError: "),
+        ("absent-module", "could not be loaded: ModuleNotFoundError: No module named 'plugin_not_there'"),
+        ("absent-attribute", "could not be loaded: AttributeError: "),
+    ],
+)
+def test_a_broken_plugin_is_named_with_its_distribution_and_the_reason(broken_plugins, name, reason):
+    with pytest.raises(PluginError) as caught:
+        plugins.backend(name)
+    assert str(caught.value).startswith(f"backend plugin {name!r} (broken-plugins 1.5) {reason}")
+
+
+def test_every_broken_plugin_is_tested():
+    tested = test_a_broken_plugin_is_named_with_its_distribution_and_the_reason.pytestmark[0].args[1]
+    assert {name for name, _ in tested} == set(POINTS)
+
+
+def test_broken_plugins_leave_the_others_alone(broken_plugins):
+    assert set(POINTS) < set(plugins.names("backend"))
+    assert plugins.backend("torch").name == "torch"
+    assert isinstance(plugins.task("cnn"), TaskDefinition)
+    assert not [name for name in sys.modules if name.startswith("plugin_")]

@@ -1,0 +1,78 @@
+"""The environment of a worker: which GPUs it sees, its threads, its allocator."""
+
+import platform
+
+import pytest
+
+from harness import process_environment
+from harness.process_environment import allowed_cpus, worker_settings
+
+
+@pytest.mark.parametrize(
+    ("device", "users_own", "visible"),
+    [
+        ("cpu", None, "-1"),
+        ("cpu", "0,1", "-1"),
+        ("auto", None, None),
+        ("auto", "1", None),
+        ("cuda", None, None),
+        ("cuda", "3", None),
+        ("cuda:0", None, "0"),
+        ("cuda:2", None, "2"),
+        ("cuda:0", "5,3", "5"),
+        ("cuda:1", "5,3", "3"),
+        ("cuda:1", "GPU-aa,GPU-bb", "GPU-bb"),
+        ("cuda:2", "5,3", "-1"),
+        ("cuda:1", "", "-1"),
+    ],
+)
+def test_the_gpus_that_a_worker_sees(device, users_own, visible):
+    inherited = {} if users_own is None else {"CUDA_VISIBLE_DEVICES": users_own}
+    assert worker_settings(1, device, inherited).get("CUDA_VISIBLE_DEVICES") == visible
+
+
+def test_where_the_user_shows_no_gpu_none_is_seen():
+    settings = {"CUDA_VISIBLE_DEVICES": ""} | worker_settings(1, "cuda:0", {"CUDA_VISIBLE_DEVICES": ""})
+    assert settings["CUDA_VISIBLE_DEVICES"] in {"", "-1"}
+
+
+def test_jax_is_kept_on_the_cpu_only_where_that_was_asked():
+    assert worker_settings(1, "cpu", {})["JAX_PLATFORMS"] == "cpu"
+    assert "JAX_PLATFORMS" not in worker_settings(1, "auto", {})
+    assert "JAX_PLATFORMS" not in worker_settings(1, "cuda:0", {})
+
+
+@pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"])
+def test_the_threads_asked_for_replace_the_users(name):
+    assert worker_settings(3, "auto", {name: "16"})[name] == "3"
+
+
+def test_only_glibc_is_told_to_keep_memory(monkeypatch):
+    keeps = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**36)}
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("glibc", "2.39"))
+    assert worker_settings(1, "cpu", {}).items() >= keeps.items()
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    assert not worker_settings(1, "cpu", {}).keys() & keeps.keys()
+
+
+def test_hashes_are_the_same_in_every_worker():
+    assert worker_settings(1, "cpu", {})["PYTHONHASHSEED"] == "0"
+
+
+def test_settings_are_strings_and_the_users_environment_is_left_alone():
+    inherited = {"CUDA_VISIBLE_DEVICES": "1,0", "HOME": "here"}
+    settings = worker_settings(2, "cuda:1", inherited)
+    assert all(isinstance(value, str) for value in settings.values())
+    assert inherited == {"CUDA_VISIBLE_DEVICES": "1,0", "HOME": "here"}
+    assert "HOME" not in settings
+
+
+def test_allowed_cpus_are_those_of_the_affinity_mask(monkeypatch):
+    monkeypatch.setattr(process_environment.os, "sched_getaffinity", lambda _pid: {5, 2}, raising=False)
+    assert allowed_cpus() == [2, 5]
+
+
+def test_allowed_cpus_without_affinity_are_all(monkeypatch):
+    monkeypatch.delattr(process_environment.os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(process_environment.os, "cpu_count", lambda: 3)
+    assert allowed_cpus() == [0, 1, 2]

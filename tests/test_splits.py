@@ -1,0 +1,66 @@
+"""From a data set to training, validation and test samples."""
+
+import numpy as np
+import pytest
+
+from harness.spec import Dataset, Samples
+from harness.splits import split_samples
+
+COUNT = 97
+
+
+def _samples(count, first):
+    """Rows that tell their number in their pixels and in their target."""
+    numbers = np.arange(first, first + count)
+    inputs = np.stack([numbers % 256, numbers // 256, numbers * 7 % 256], axis=-1).astype(np.uint8)
+    return Samples(inputs.reshape(count, 1, 1, 3), numbers.astype(np.int64))
+
+
+DATASET = Dataset(
+    name="numbers",
+    fingerprint="",
+    origin="made here",
+    classes=(),
+    train=_samples(COUNT, 0),
+    test=_samples(300, 1000),
+    input_divisor=255.0,
+)
+
+
+def test_training_and_validation_are_disjoint_and_complete():
+    splits = split_samples(DATASET, "float32")
+    assert list(splits) == ["train", "validation", "test"]
+    train, validation = splits["train"].targets, splits["validation"].targets
+    assert len(validation) == 10
+    assert sorted([*train, *validation]) == list(range(COUNT))
+    assert validation.tolist() == sorted(validation)
+    assert train.tolist() == sorted(train)
+
+
+def test_the_validation_samples_are_pinned():
+    # Records of all seeds and machines are scored on these.
+    chosen = split_samples(DATASET, "float32")["validation"].targets.tolist()
+    assert chosen == [5, 8, 17, 28, 41, 47, 57, 65, 66, 83]
+
+
+def test_test_data_is_passed_through_in_order():
+    test = split_samples(DATASET, "float64")["test"]
+    assert np.array_equal(test.targets, DATASET.test.targets)
+    assert np.array_equal(test.inputs * 255, DATASET.test.inputs)
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("float32", "f4"), ("bfloat16", "f4"), ("float64", "f8")])
+def test_pixels_are_divided_in_the_precision_of_the_run(precision, dtype):
+    for name, samples in split_samples(DATASET, precision).items():
+        source = DATASET.test if name == "test" else DATASET.train
+        rows = np.searchsorted(source.targets, samples.targets)
+        expected = source.inputs[rows].astype(dtype) / np.dtype(dtype).type(255)
+        assert samples.inputs.dtype == np.dtype(dtype)
+        assert samples.inputs.tobytes() == expected.tobytes()
+        assert samples.targets.dtype == np.int64
+
+
+def test_the_data_set_is_left_as_it_was():
+    before = DATASET.train.inputs.copy()
+    split_samples(DATASET, "float32")["train"].inputs[:] = 0
+    assert np.array_equal(DATASET.train.inputs, before)
