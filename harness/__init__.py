@@ -21,7 +21,10 @@ def load_results(results: str | Path = "results") -> pd.DataFrame:
     from harness.store import Store, read_all
 
     records = []
-    for record in read_all(Store(Path(results)).paths()):
+    paths = Store(Path(results)).paths()
+    if not paths:
+        warnings.warn(f"there are no records in {Store(Path(results)).folder}", stacklevel=2)
+    for record in read_all(paths):
         if isinstance(record, Record):
             records.append(record)
         else:

@@ -4,14 +4,16 @@ Only uniform doubles are taken, from NumPy's Philox through a SeedSequence, so t
 cannot change a committed reference (NumPy's NEP 19 keeps bit generators stable, not distributions).
 """
 
-import zlib
+import hashlib
 
 import numpy as np
 import numpy.typing as npt
 
 
 def _stream(*key: int | str) -> np.random.Generator:
-    words = [part if isinstance(part, int) else zlib.crc32(part.encode()) for part in key]
+    # Hashed, because a SeedSequence pads short keys with zeros, so that two keys could be one.
+    digest = hashlib.sha256(repr(tuple(key)).encode()).digest()
+    words = np.frombuffer(digest, "<u4").tolist()
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(words)))
 
 

@@ -25,7 +25,7 @@ def _row(record: Record) -> dict[str, object]:
     steady = step_time(record)
     return {
         "id": record.id,
-        "started_at": pd.Timestamp(record.started_at),
+        "started_at": pd.to_datetime(record.started_at, utc=True, errors="coerce"),
         "status": record.status,
         "task": record.task.name,
         "task_version": record.task.version,

@@ -13,5 +13,7 @@ def classification_scores(logits: npt.NDArray[np.floating], targets: npt.NDArray
         shifted = values - values.max(axis=1, keepdims=True)
         picked = np.take_along_axis(shifted, targets[:, None], axis=1)[:, 0]
         loss = float(np.mean(np.log(np.exp(shifted).sum(axis=1)) - picked))
-    accuracy = float(np.mean(values.argmax(axis=1) == targets))
+    # argmax takes a NaN for the largest; a row that holds one is no answer.
+    right = (values.argmax(axis=1) == targets) & ~np.isnan(values).any(axis=1)
+    accuracy = float(np.mean(right))
     return Scores(loss if np.isfinite(loss) else None, accuracy)

@@ -21,8 +21,12 @@ _Plugin = TypeVar("_Plugin", Backend, TaskDefinition, DataSource)
 
 
 @functools.cache
-def _entry_points(kind: Kind) -> dict[str, metadata.EntryPoint]:
-    return {point.name: point for point in metadata.entry_points(group=f"harness.{kind}s")}
+def _entry_points(kind: Kind) -> dict[str, list[metadata.EntryPoint]]:
+    """The entry points of each name; more than one where distributions claim the same name."""
+    found: dict[str, list[metadata.EntryPoint]] = {}
+    for point in metadata.entry_points(group=f"harness.{kind}s"):
+        found.setdefault(point.name, []).append(point)
+    return found
 
 
 def names(kind: Kind) -> list[str]:
@@ -30,10 +34,8 @@ def names(kind: Kind) -> list[str]:
     return sorted(_entry_points(kind))
 
 
-def distribution(kind: Kind, name: str) -> str:
-    """The distribution that brings a plugin, with its version."""
-    dist = _entry_points(kind)[name].dist
-    return f"{dist.name} {dist.version}" if dist else "an unknown distribution"
+def _distribution(point: metadata.EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown distribution"
 
 
 def _load(kind: Kind, name: str, expected: type[_Plugin]) -> _Plugin:
@@ -41,11 +43,15 @@ def _load(kind: Kind, name: str, expected: type[_Plugin]) -> _Plugin:
     if name not in points:
         label = "data set" if kind == "dataset" else kind
         raise unknown_name(label, name, points)
+    if len({point.value for point in points[name]}) > 1:
+        rivals = " and ".join(_distribution(point) for point in points[name])
+        raise PluginError(f"{kind} {name!r} is claimed by {rivals}; uninstall one of them")
+    point = points[name][0]
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    where = f"{kind} plugin {name!r} ({distribution(kind, name)})"
+    where = f"{kind} plugin {name!r} ({_distribution(point)})"
     try:
-        manager.register(points[name].load())
+        manager.register(point.load())
         hook: Callable[..., object] = getattr(manager.hook, f"harness_{kind}")
         plugin = hook(name=name)
     except (Exception, SystemExit) as error:
@@ -55,6 +61,8 @@ def _load(kind: Kind, name: str, expected: type[_Plugin]) -> _Plugin:
             f"{where} answered harness_{kind}({name!r}) with {type(plugin).__name__}, "
             f"where {expected.__name__} is expected"
         )
+    if plugin.name != name:
+        raise PluginError(f"{where} answered harness_{kind}({name!r}) with one named {plugin.name!r}")
     return plugin
 
 

@@ -9,6 +9,28 @@ import os
 import platform
 from collections.abc import Mapping
 
+_NO_GPU = "-1"
+_BEARS_ON_SPEED = (
+    "CUBLAS_",
+    "CUDA_",
+    "CUDNN_",
+    "GLIBC_TUNABLES",
+    "GOMP_",
+    "JAX_",
+    "KERAS_",
+    "KMP_",
+    "LD_PRELOAD",
+    "MALLOC_",
+    "MKL_",
+    "NVIDIA_TF32_OVERRIDE",
+    "OMP_",
+    "ONEDNN_",
+    "OPENBLAS_",
+    "PYTORCH_",
+    "TF_",
+    "TORCH",
+    "XLA_",
+)
 GLIBC_KEEPS_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**36)}
 
 
@@ -31,10 +53,26 @@ def worker_settings(threads: int, device: str, inherited: Mapping[str, str]) -> 
     if platform.libc_ver()[0] == "glibc":
         settings |= GLIBC_KEEPS_MEMORY
     if device == "cpu":
-        settings |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
+        settings |= {"CUDA_VISIBLE_DEVICES": _NO_GPU, "JAX_PLATFORMS": "cpu"}
     elif ":" in device:
         index = int(device.partition(":")[2])
-        visible = inherited.get("CUDA_VISIBLE_DEVICES")
-        known = visible.split(",") if visible is not None else [str(i) for i in range(index + 1)]
-        settings["CUDA_VISIBLE_DEVICES"] = known[index] if index < len(known) else "-1"
+        known = _visible_gpus(inherited.get("CUDA_VISIBLE_DEVICES"), index)
+        settings["CUDA_VISIBLE_DEVICES"] = known[index] if index < len(known) else _NO_GPU
     return settings
+
+
+def _visible_gpus(setting: str | None, index: int) -> list[str]:
+    """The GPUs that CUDA would show for this ``CUDA_VISIBLE_DEVICES``; it stops at the first -1."""
+    if setting is None:
+        return [str(number) for number in range(index + 1)]
+    entries = [entry.strip() for entry in setting.split(",")]
+    return entries[: entries.index(_NO_GPU)] if _NO_GPU in entries else entries
+
+
+def inherited_settings(inherited: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
+    """Variables of the user's that reach the worker unchanged and are known to bear on speed or results."""
+    return {
+        name: value
+        for name, value in sorted(inherited.items())
+        if name.startswith(_BEARS_ON_SPEED) and name not in settings
+    }

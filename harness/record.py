@@ -134,6 +134,8 @@ class Record(msgspec.Struct, kw_only=True):
     machine: Machine
     worker_settings: dict[str, str]
     """Environment variables that the worker was started with: threads, allocator, visible devices."""
+    inherited_settings: dict[str, str] = {}
+    """Variables of the user's that bear on speed or results and reached the worker unchanged."""
     device_asked: str
     device: str | None = None
     precision: Precision

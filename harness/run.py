@@ -19,7 +19,7 @@ from harness.batches import BatchOrder
 from harness.blocks import block_steps
 from harness.machine import describe_machine
 from harness.options import Value
-from harness.process_environment import worker_settings
+from harness.process_environment import inherited_settings, worker_settings
 from harness.record import Block, DatasetRecord, Epoch, Failure, Record, Scores, TaskRecord
 from harness.session import Declined, RequestFailed, Session, WorkerLost, WorkerTimeout
 from harness.spec import Plan
@@ -68,8 +68,9 @@ def new_record(request: RunRequest) -> Record:
     )
     label = f"{plan.task.name}-{request.backend}-{plan.mode}-s{plan.seed}"
     networks = plan.task.networks.values()
+    settings = worker_settings(plan.threads, plan.device, os.environ)
     return Record(
-        id=f"{now:%Y%m%d-%H%M%S}-{label}-{secrets.token_hex(2)}",
+        id=f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03d}-{label}-{secrets.token_hex(2)}",
         started_at=now.isoformat(timespec="seconds"),
         command=sys.argv[1:],
         task=task,
@@ -77,7 +78,8 @@ def new_record(request: RunRequest) -> Record:
         backend=request.backend,
         mode=plan.mode,
         machine=describe_machine(),
-        worker_settings=worker_settings(plan.threads, plan.device, os.environ),
+        worker_settings=settings,
+        inherited_settings=inherited_settings(os.environ, settings),
         device_asked=plan.device,
         precision=plan.precision,
         threads=plan.threads,

@@ -52,6 +52,13 @@ class WorkerTimeout(HarnessError):
     """The worker did not answer in time and was ended."""
 
 
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal has no name of its own
+        return f"signal {number}"
+
+
 class Session:
     """A worker process; use as a context manager, which leaves no process behind.
 
@@ -96,13 +103,17 @@ class Session:
             os.write(self._requests, msgspec.json.encode(request) + b"\n")
         except BrokenPipeError:
             raise self._lost() from None
-        reply = msgspec.json.decode(self._read_line(), type=protocol.Reply)
+        line = self._read_line()
+        try:
+            reply = msgspec.json.decode(line, type=protocol.Reply)
+        except msgspec.MsgspecError as error:
+            raise RequestFailed(f"the worker's reply cannot be read: {error}", "") from error
         if isinstance(reply, protocol.Fault):
             if reply.unsupported:
                 raise Declined(reply.message)
             raise RequestFailed(reply.message, reply.traceback)
         if not isinstance(reply, expected):
-            raise TypeError(f"{expected.__name__} expected, {type(reply).__name__} came")
+            raise RequestFailed(f"{expected.__name__} expected, {type(reply).__name__} came", "")
         return reply
 
     def _read_line(self) -> bytes:
@@ -138,7 +149,7 @@ class Session:
             return WorkerLost("the worker closed its pipe and did not end", None, None)
         if code >= 0:
             return WorkerLost(f"the worker process exited with code {code}", code, None)
-        name = signal.Signals(-code).name
+        name = _signal_name(-code)
         why = " (the system does this when memory runs out)" if name == "SIGKILL" else ""
         return WorkerLost(f"the worker process was ended by {name}{why}", None, name)
 

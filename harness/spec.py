@@ -106,7 +106,8 @@ class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
 
     ``options`` is a frozen :class:`msgspec.Struct` whose fields all have defaults; bounds and
     descriptions stand in ``Annotated[..., msgspec.Meta(...)]``. ``datasets`` are the data sets
-    that fit, the one that is meant first and what may stand in for it after.
+    that fit, the one that is meant first and what may stand in for it after. ``define`` raises
+    ValueError, in words for the user, for options that do not go together.
     """
 
     name: str
@@ -257,7 +258,7 @@ class Program(abc.ABC):
 
     @abc.abstractmethod
     def predict(self, inputs: np.ndarray) -> np.ndarray:
-        """Outputs ``(n, *output)`` in evaluation mode for ``inputs (n, *input)`` of any length.
+        """Outputs ``(n, *output)`` in evaluation mode for ``inputs (n, *input)``, any ``n`` from 1.
 
         ``inputs`` are of the dtype that the training data had. The backend chooses its batches.
         """

@@ -55,18 +55,23 @@ class Store:
         return path
 
     def _replace(self, path: Path, content: bytes) -> None:
-        handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=".", suffix=".tmp")
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with temporary.open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
+            temporary.replace(path)
         except BaseException:
             with contextlib.suppress(OSError):
-                Path(temporary).unlink()
+                temporary.unlink()
             raise
+        # The new name is on the disk only when the folder is.
+        folder = os.open(self.folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     def paths(self) -> list[Path]:
         """The records' files, oldest first (their names begin with the time)."""
@@ -78,15 +83,16 @@ class Store:
         Raises:
             UsageError: nothing or more than one fits.
         """
-        if Path(name).is_file():
-            return Path(name)
         paths = self.paths()
+        if name != "last" and _is_file(name):
+            return Path(name)
         if not paths:
             raise UsageError(
                 f"no records in {self.folder}; make one with: harness run --backend torch --task cnn"
             )
         if name == "last":
             return paths[-1]
+        name = name.removesuffix(".json")
         fitting = [path for path in paths if path.stem.startswith(name)]
         if not fitting:
             raise unknown_name("record", name, [path.stem for path in paths[-10:]])
@@ -96,6 +102,13 @@ class Store:
                 f"{name!r} fits {len(fitting)} records; give more of the id, such as {fitting[-1].stem}"
             )
         return (exact or fitting)[0]
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except OSError:  # too long for a file name, say
+        return False
 
 
 def read(path: Path) -> Record:
@@ -108,7 +121,7 @@ def read(path: Path) -> Record:
         return records.decode(path.read_bytes())
     except OSError as error:
         raise UnreadableRecord(f"{path} cannot be read: {error.strerror}") from error
-    except (msgspec.MsgspecError, records.NewerSchema, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, records.NewerSchema, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableRecord(f"{path} is not a record that can be read: {error}") from error
 
 

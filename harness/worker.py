@@ -60,6 +60,12 @@ class Worker:
         dataset = plugins.dataset(request.dataset).load()
         self._splits = split_samples(dataset, plan.precision)
         train = self._splits["train"]
+        if plan.mode not in self._backend.modes:
+            raise Unsupported(f"backend {self._backend.name} has no mode {plan.mode}")
+        if empty := [split for split, samples in self._splits.items() if not len(samples)]:
+            raise Unsupported(
+                f"{request.dataset} has too few samples: nothing is left for {', '.join(empty)}"
+            )
         if plan.task.batch_size > len(train):
             raise Unsupported(
                 f"batch size {plan.task.batch_size} is larger than the {len(train)} training samples "

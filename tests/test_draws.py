@@ -13,14 +13,14 @@ KEYS = st.tuples(SEEDS, st.sampled_from(["batches", "weights", "model/dense_1/ke
 def test_uniform_draws_are_pinned():
     drawn = draws.uniform((2, 2), 0, "weights", "model/conv2d_1/kernel")
     assert drawn.tolist() == [
-        [0.5041095254471886, 0.7030897150090872],
-        [0.6145209621409897, 0.1274830938368452],
+        [0.12752824211288305, 0.8085965516709295],
+        [0.6602737794858657, 0.5605926893253323],
     ]
 
 
 def test_permutations_are_pinned():
-    assert draws.permutation(10, 7, "batches", 2).tolist() == [3, 0, 6, 2, 9, 5, 8, 4, 7, 1]
-    assert draws.permutation(8, "validation split").tolist() == [5, 6, 7, 2, 1, 3, 4, 0]
+    assert draws.permutation(10, 7, "batches", 2).tolist() == [3, 4, 8, 7, 5, 6, 2, 1, 9, 0]
+    assert draws.permutation(8, "validation split").tolist() == [4, 5, 6, 7, 3, 0, 2, 1]
 
 
 @given(KEYS, st.integers(0, 50))
@@ -39,11 +39,14 @@ def test_a_shape_is_filled_in_c_order_from_one_stream(key):
     assert table.max() < 1
 
 
-@given(KEYS, KEYS)
+@given(KEYS.map(lambda key: key[:2]) | KEYS, KEYS)
 def test_another_key_is_another_stream(key, other):
-    # Keys of one length only: NumPy pads a short seed with zeros, so (1, "a") and (1, "a", 0) are one.
     same = np.array_equal(draws.uniform((4,), *key), draws.uniform((4,), *other))
     assert same == (key == other)
+
+
+def test_a_key_that_ends_in_a_zero_is_another_key():
+    assert draws.uniform((1,), 1, "a") != draws.uniform((1,), 1, "a", 0)
 
 
 def test_draws_are_uniform():

@@ -101,4 +101,5 @@ def test_an_unreadable_file_is_left_out_with_a_warning_that_names_it(results, co
 
 
 def test_no_results_make_an_empty_frame(tmp_path):
-    assert harness.load_results(tmp_path / "nowhere").empty
+    with pytest.warns(UserWarning, match="there are no records in"):
+        assert harness.load_results(tmp_path / "nowhere").empty

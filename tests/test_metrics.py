@@ -57,3 +57,8 @@ def test_the_scores_do_not_change_what_they_are_given():
     logits = np.ones((3, 2))
     classification_scores(logits, np.zeros(3, np.int64))
     assert np.array_equal(logits, np.ones((3, 2)))
+
+
+def test_a_row_of_nan_is_never_right():
+    logits = np.full((2, 3), np.nan)
+    assert classification_scores(logits, np.array([0, 0])).accuracy == 0.0

@@ -5,7 +5,7 @@ import platform
 import pytest
 
 from harness import process_environment
-from harness.process_environment import allowed_cpus, worker_settings
+from harness.process_environment import allowed_cpus, inherited_settings, worker_settings
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,18 @@ def test_allowed_cpus_without_affinity_are_all(monkeypatch):
     monkeypatch.delattr(process_environment.os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(process_environment.os, "cpu_count", lambda: 3)
     assert allowed_cpus() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("setting", "device", "shown"), [("0,-1,3", "cuda:2", "-1"), ("0, 3", "cuda:1", "3")]
+)
+def test_the_users_list_is_read_as_cuda_reads_it(setting, device, shown):
+    assert worker_settings(1, device, {"CUDA_VISIBLE_DEVICES": setting})["CUDA_VISIBLE_DEVICES"] == shown
+
+
+def test_what_bears_on_speed_and_was_inherited_is_told():
+    user = {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "7", "HOME": "/", "LD_PRELOAD": "libjemalloc.so"}
+    assert inherited_settings(user, {"OMP_NUM_THREADS": "2"}) == {
+        "LD_PRELOAD": "libjemalloc.so",
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }

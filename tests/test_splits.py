@@ -40,7 +40,7 @@ def test_training_and_validation_are_disjoint_and_complete():
 def test_the_validation_samples_are_pinned():
     # Records of all seeds and machines are scored on these.
     chosen = split_samples(DATASET, "float32")["validation"].targets.tolist()
-    assert chosen == [5, 8, 17, 28, 41, 47, 57, 65, 66, 83]
+    assert chosen == [4, 9, 17, 23, 60, 64, 65, 81, 83, 92]
 
 
 def test_test_data_is_passed_through_in_order():

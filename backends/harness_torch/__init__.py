@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
 from harness.hookspecs import hookimpl
@@ -23,29 +24,42 @@ class TorchBackend(Backend):
 
     def environment(self, threads: int) -> dict[str, str]:
         """Import torch, set its threads, and report its version and build."""
+        # A compilation that a cache on disk answers would be a first step that was never timed.
+        os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"
         import torch
 
         torch.set_num_threads(threads)
+        # float32 is float32: NVIDIA's TF32 keeps ten bits of the mantissa.
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
         return {
             "engine": "torch",
             "torch": importlib.metadata.version("torch"),
             "cuda": torch.version.cuda or "none",
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
             "debug_build": str(bool(torch.version.debug)).lower(),
+            "tf32": "off",
+            "inductor_caches": "off",
         }
 
     def build(self, plan: Plan, data: Samples) -> "TorchProgram":
         """See :meth:`harness.spec.Backend.build`."""
         from harness_torch.program import TorchProgram
 
-        if plan.mode == "compile" and plan.device in ("auto", "cpu"):
-            compiler = os.environ.get("CXX") or "g++"
-            if not shutil.which(compiler) and not shutil.which("clang++"):
-                raise Unsupported(
-                    "torch.compile on the CPU needs a C++ compiler and found none (g++ or clang++; "
-                    "on Debian: apt install g++)"
-                )
-        return TorchProgram(plan, data)
+        program = TorchProgram(plan, data)
+        if plan.mode == "compile" and program.device == "cpu":
+            _require_compiler()
+        return program
+
+
+def _require_compiler() -> None:
+    """Raises :class:`Unsupported` where inductor will not find the C++ compiler that it looks for."""
+    compiler = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
+    if not shutil.which(compiler):
+        raise Unsupported(
+            f"torch.compile on the CPU needs a C++ compiler and {compiler} is not there; install it "
+            "(on Debian: apt install g++) or name another in CXX"
+        )
 
 
 @hookimpl

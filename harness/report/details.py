@@ -81,6 +81,7 @@ def record_details(record: Record) -> str:
             },
         ),
         _section("Worker settings", record.worker_settings),
+        _section("Settings inherited from the user", record.inherited_settings or {"none": ""}),
     ]
     if record.epochs:
         parts.append("Curves (scored in evaluation mode at the end of each epoch)\n" + _curves(record.epochs))

@@ -118,7 +118,7 @@ def main() -> None:
     spread = statistics.stdev(logs) if len(logs) > 1 else math.nan
     print(
         f"{backend.name}:{mode} on {arguments.dataset}: ratio {math.exp(statistics.fmean(logs)):.4f} "
-        f"(geometric mean of {len(logs)} fresh pairs, {math.exp(min(logs)):.4f} to {math.exp(max(logs)):.4f}, "
+        f"(geometric mean of {len(logs)} pairs, {math.exp(min(logs)):.4f} to {math.exp(max(logs)):.4f}, "
         f"SD of the log ratio {spread:.4f})"
     )
 
