@@ -1,8 +1,9 @@
 """What training through the harness costs against a hand-written loop of the same framework and mode.
 
 Both sides are processes in the same environment, on the same data, weights and batches. They take
-turns (ABBA) over whole epochs of full batches; the unit of inference is the pair of fresh processes,
-for the steps of one process share its luck. Run by hand: ``training.py --backend torch:eager``.
+turns (ABBA) in blocks of ``--steps``; the unit of inference is the pair of fresh processes, for the
+steps of one process share its luck. ``model.fit`` is called once a block by hand and once every two
+seconds by the harness, so give Keras whole epochs (703 steps of CIFAR-10). Run by hand.
 """
 
 import argparse
@@ -36,26 +37,27 @@ class HarnessSide:
         self.session.call(protocol.Describe(backend, threads), protocol.Described)
         built = self.session.call(protocol.Build(plan, dataset), protocol.Built)
         self.order = BatchOrder(built.samples["train"], task.batch_size, 0)
-        self._step = 0
+        self.step = 0
         self._step_seconds = 0.0
 
     def train(self, first: int, count: int) -> float:
         """Seconds of ``count`` steps; the worker keeps the place, so ``first`` must be where it stands."""
-        assert first == self._step
+        assert first == self.step
         total = 0.0
-        while self._step < first + count:
-            steps = min(block_steps(self.order, self._step, self._step_seconds), first + count - self._step)
+        while self.step < first + count:
+            steps = min(block_steps(self.order, self.step, self._step_seconds), first + count - self.step)
             seconds = self.session.call(protocol.Train(steps), protocol.Trained).seconds
-            self._step_seconds = seconds / steps if self._step else 0.0
-            self._step += steps
+            self._step_seconds = seconds / steps if self.step else 0.0
+            self.step += steps
             total += seconds
         return total
 
-    def skip_short_batch(self) -> None:
-        """The short last batch of an epoch: made, not counted."""
-        while self._step % self.order.steps_per_epoch:
-            self.session.call(protocol.Train(1), protocol.Trained)
-            self._step += 1
+    def finish_epoch(self) -> None:
+        """The rest of the epoch, its short last batch included: made, not counted."""
+        while self.step % self.order.steps_per_epoch:
+            rest = self.order.run_length(self.step)
+            self.session.call(protocol.Train(rest), protocol.Trained)
+            self.step += rest
 
 
 class HandSide:
@@ -79,20 +81,24 @@ class HandSide:
         return float(self.process.stdout.readline())
 
 
-def pair_log_ratio(backend: str, mode: str, dataset: str, turns: int) -> tuple[float, float]:
+def pair_log_ratio(
+    backend: str, mode: str, dataset: str, steps: int | None, turns: int
+) -> tuple[float, float]:
     """Log ratio harness / hand of one fresh pair, and the hand-written step in seconds."""
     threads = default_threads()
     settings = worker_settings(threads, "cpu", os.environ)
     ours = HarnessSide(backend, mode, dataset, threads, settings)
     hand = HandSide(backend, mode, dataset, str(threads), settings=settings)
     with ours.session:
-        steps, epoch_steps = ours.order.full_steps, ours.order.steps_per_epoch
+        steps = min(steps or ours.order.full_steps, ours.order.full_steps)
         ratios, hand_seconds = [], []
         for turn in range(turns + 1):
+            if ours.order.run_length(ours.step) < steps:
+                ours.finish_epoch()
+            first = ours.step
             sides = (ours, hand) if turn % 2 else (hand, ours)
-            seconds = {side: side.train(turn * epoch_steps, steps) for side in sides}
-            ours.skip_short_batch()
-            if turn:  # the first epoch warms both up
+            seconds = {side: side.train(first, steps) for side in sides}
+            if turn:  # the first block warms both up
                 ratios.append(math.log(seconds[ours] / seconds[hand]))
                 hand_seconds.append(seconds[hand] / steps)
     hand.process.stdin.close()
@@ -104,13 +110,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backend", default="torch")
     parser.add_argument("--dataset", default="cifar10")
-    parser.add_argument("--pairs", type=int, default=4)
-    parser.add_argument("--turns", type=int, default=2, help="epochs a side, after one to warm up")
+    parser.add_argument("--pairs", type=int, default=8)
+    parser.add_argument("--steps", type=int, help="steps of a block; default: a whole epoch")
+    parser.add_argument("--turns", type=int, default=2, help="blocks a side and pair, after one to warm up")
     arguments = parser.parse_args()
     backend, mode = select_backend(arguments.backend)
     logs = []
     for pair in range(1, arguments.pairs + 1):
-        log, step = pair_log_ratio(backend.name, mode, arguments.dataset, arguments.turns)
+        log, step = pair_log_ratio(backend.name, mode, arguments.dataset, arguments.steps, arguments.turns)
         logs.append(log)
         print(
             f"pair {pair}: harness / hand-written {math.exp(log):.4f}, hand-written step {step * 1e3:.2f} ms"
