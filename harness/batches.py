@@ -1,18 +1,32 @@
-"""The order in which training samples are seen: a fresh permutation each epoch, cut into batches."""
+"""What each training step sees: its samples, and the random draws that go with them."""
 
 import dataclasses
+from typing import Self
+
+import numpy as np
 
 from harness import draws
-from harness.spec import Steps
+from harness.spec import Adversarial, Augmentation, Steps, Task
+
+_NOT_AUGMENTED = Augmentation()
+_FLIPPED_FRACTION = 0.5
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BatchOrder:
-    """Batches of ``batch_size`` out of ``samples``, the last of an epoch shorter where it does not divide."""
+    """A fresh permutation each epoch, cut into batches of ``batch_size``, the last one maybe shorter."""
 
     samples: int
     batch_size: int
     seed: int
+    latent_size: int = 0
+    augmentation: Augmentation = _NOT_AUGMENTED
+
+    @classmethod
+    def of_task(cls, task: Task, samples: int, seed: int) -> Self:
+        """The order in which a task sees ``samples`` training samples."""
+        latent_size = task.objective.latent_size if isinstance(task.objective, Adversarial) else 0
+        return cls(samples, task.batch_size or samples, seed, latent_size, task.augmentation)
 
     @property
     def full_steps(self) -> int:
@@ -30,7 +44,7 @@ class BatchOrder:
         return self.full_steps - place if place < self.full_steps else 1
 
     def steps(self, start: int, count: int) -> Steps:
-        """Steps ``start`` to ``start + count - 1``: indices ``(count, batch)``.
+        """Steps ``start`` to ``start + count - 1``.
 
         Raises:
             ValueError: they would cross an epoch's end or mix batch sizes.
@@ -38,6 +52,24 @@ class BatchOrder:
         if not 1 <= count <= self.run_length(start):
             raise ValueError(f"steps {start} to {start + count - 1} are not of one epoch and batch size")
         epoch, place = divmod(start, self.steps_per_epoch)
-        order = draws.permutation(self.samples, self.seed, "batches", epoch)
-        chosen = order[place * self.batch_size : (place + count) * self.batch_size]
-        return Steps(chosen.reshape(count, -1))
+        rows = slice(place * self.batch_size, (place + count) * self.batch_size)
+
+        def batched(per_sample: np.ndarray) -> np.ndarray:
+            return per_sample[rows].reshape(count, -1, *per_sample.shape[1:])
+
+        return Steps(
+            batched(draws.permutation(self.samples, self.seed, "batches", epoch)),
+            latents=batched(self._latents(epoch)) if self.latent_size else None,
+            flips=batched(self._flips(epoch)) if self.augmentation.flip else None,
+            offsets=batched(self._offsets(epoch)) if self.augmentation.crop else None,
+        )
+
+    def _latents(self, epoch: int) -> np.ndarray:
+        return draws.normal((self.samples, self.latent_size), self.seed, "latents", epoch)
+
+    def _flips(self, epoch: int) -> np.ndarray:
+        return draws.uniform((self.samples,), self.seed, "flips", epoch) < _FLIPPED_FRACTION
+
+    def _offsets(self, epoch: int) -> np.ndarray:
+        choices = 2 * self.augmentation.crop + 1
+        return (draws.uniform((self.samples, 2), self.seed, "crops", epoch) * choices).astype(np.int64)

@@ -25,3 +25,10 @@ def uniform(shape: tuple[int, ...], *key: int | str) -> npt.NDArray[np.float64]:
 def permutation(count: int, *key: int | str) -> npt.NDArray[np.int64]:
     """The numbers 0 to ``count - 1`` in random order ``(count,)``, the same for the same key."""
     return np.argsort(uniform((count,), *key), kind="stable").astype(np.int64)
+
+
+def normal(shape: tuple[int, ...], *key: int | str) -> npt.NDArray[np.float64]:
+    """Draws from the standard normal distribution, by Box and Muller (1958) from two uniforms each."""
+    u = uniform((2, *shape), *key)
+    drawn: npt.NDArray[np.float64] = np.sqrt(-2.0 * np.log1p(-u[0])) * np.cos(2.0 * np.pi * u[1])
+    return drawn

@@ -18,9 +18,9 @@ def _row(record: Record) -> dict[str, object]:
         "test_at_best": record.test_at_best,
     }
     scores = {
-        f"{split}_{measure}": getattr(values, measure) if values else None
+        f"{split}_{measure}": value
         for split, values in scored.items()
-        for measure in ("accuracy", "loss")
+        for measure, value in (values or {}).items()
     }
     steady = step_time(record)
     return {

@@ -13,8 +13,10 @@ from harness.spec import Task
 def _initial(parameter: Parameter, seed: int, name: str) -> npt.NDArray[np.float64]:
     if parameter.initializer == "zeros":
         return np.zeros(parameter.shape)
-    # Glorot and Bengio (2010), equation 16.
-    limit = math.sqrt(6.0 / (parameter.fan_in + parameter.fan_out))
+    if parameter.initializer == "uniform_fan_in":
+        limit = 1.0 / math.sqrt(parameter.fan_in)
+    else:
+        limit = math.sqrt(6.0 / (parameter.fan_in + parameter.fan_out))
     return (2.0 * draws.uniform(parameter.shape, seed, "weights", name) - 1.0) * limit
 
 

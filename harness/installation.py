@@ -41,6 +41,12 @@ def installation(name: str) -> Installation:
     return Installation("installed", ", ".join(found))
 
 
+def installed_version(requirement: str) -> str:
+    """Name and installed version of what a requirement string names."""
+    name = Requirement(requirement).name
+    return f"{name} {metadata.version(name)}"
+
+
 def _install_line(backend: Backend, requirements: list[str] | tuple[str, ...]) -> str:
     line = "pip install " + " ".join(f'"{requirement}"' for requirement in requirements)
     return f"{line} (extra: {backend.extra})" if backend.extra else line

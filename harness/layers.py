@@ -1,33 +1,44 @@
-"""Networks as data: a short list of layers, from which shapes, parameters and FLOPs follow.
+"""The kinds of layer as data: from each follow shapes, parameters and FLOPs.
 
 No framework and no NumPy here. Shapes leave the batch out and put channels last: a picture is
-``(height, width, channels)``. A backend translates each layer into its framework's own module.
+``(height, width, channels)``, a sequence ``(steps, features)``. A backend translates each kind into
+its framework's own module, once.
 """
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
 Shape = tuple[int, ...]
-Activation = Literal["relu"]
+#: ``leaky_relu`` has the slope 0.2 below zero (Radford et al. 2016).
+Activation = Literal["relu", "leaky_relu", "tanh", "sigmoid"]
+Padding = Literal["valid", "same"]
+
+LEAKY_RELU_SLOPE = 0.2
 
 
 class Parameter(msgspec.Struct, frozen=True):
     """One trainable array of a layer, in canonical layout.
 
-    ``fan_in`` and ``fan_out`` count the connections of one unit, as in Glorot and Bengio (2010);
-    the initialiser reads them.
+    ``fan_in`` and ``fan_out`` count the connections of one unit; the initialiser reads them:
+    ``glorot_uniform`` draws from ±sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, equation 16),
+    ``uniform_fan_in`` from ±1 / sqrt(fan_in), which PyTorch's layers start from.
     """
 
     shape: Shape
-    initializer: Literal["glorot_uniform", "zeros"]
+    initializer: Literal["glorot_uniform", "uniform_fan_in", "zeros"]
     fan_in: int = 0
     fan_out: int = 0
 
 
-class Layer(msgspec.Struct, frozen=True):
-    """What every kind of layer can tell of itself; the defaults are those of a layer without parameters."""
+class Layer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What every kind of layer can tell of itself; the defaults are those of a layer without parameters.
+
+    ``takes_axes`` is the number of axes that an input must have, the batch left out; None: any.
+    """
+
+    takes_axes: ClassVar[int | None] = None
 
     def output_shape(self, shape: Shape) -> Shape:
         """The shape of one sample's output for an input of ``shape``."""
@@ -42,37 +53,94 @@ class Layer(msgspec.Struct, frozen=True):
         return 0
 
 
+def _kernel_and_bias(kernel_size: int, inputs: int, filters: int) -> dict[str, Parameter]:
+    receptive_field = kernel_size**2
+    kernel = Parameter(
+        (kernel_size, kernel_size, inputs, filters),
+        "glorot_uniform",
+        fan_in=receptive_field * inputs,
+        fan_out=receptive_field * filters,
+    )
+    return {"kernel": kernel, "bias": Parameter((filters,), "zeros")}
+
+
 class Conv2D(Layer, frozen=True, tag="conv2d"):
-    """Cross-correlation over ``(height, width, in)``, stride 1, no padding, with bias.
+    """Cross-correlation over ``(height, width, in)`` with bias.
+
+    ``same`` pads with zeros so that an axis of ``n`` gives ``ceil(n / strides)``: ``total =
+    max((ceil(n / strides) - 1) * strides + kernel_size - n, 0)`` zeros, ``total // 2`` of them before
+    (TensorFlow's rule; PyTorch has no such mode with strides).
 
     Parameters: ``kernel (kernel_size, kernel_size, in, filters)``, ``bias (filters,)``.
     """
 
+    takes_axes: ClassVar[int | None] = 3
     filters: int
     kernel_size: int
     activation: Activation | None = None
+    strides: int = 1
+    padding: Padding = "valid"
 
     def output_shape(self, shape: Shape) -> Shape:
-        height, width, _ = shape
-        return (height - self.kernel_size + 1, width - self.kernel_size + 1, self.filters)
+        cut = self.kernel_size - 1 if self.padding == "valid" else 0
+        height, width = (-(-(axis - cut) // self.strides) for axis in shape[:2])
+        return (height, width, self.filters)
+
+    def same_padding(self, axis: int) -> tuple[int, int]:
+        """Zeros before and after an axis of this length, by the rule above; none for ``valid``."""
+        if self.padding == "valid":
+            return (0, 0)
+        outputs = -(-axis // self.strides)
+        total = max((outputs - 1) * self.strides + self.kernel_size - axis, 0)
+        return (total // 2, total - total // 2)
 
     def parameters(self, shape: Shape) -> dict[str, Parameter]:
-        receptive_field = self.kernel_size**2
-        kernel = Parameter(
-            (self.kernel_size, self.kernel_size, shape[-1], self.filters),
-            "glorot_uniform",
-            fan_in=receptive_field * shape[-1],
-            fan_out=receptive_field * self.filters,
-        )
-        return {"kernel": kernel, "bias": Parameter((self.filters,), "zeros")}
+        return _kernel_and_bias(self.kernel_size, shape[-1], self.filters)
 
     def forward_flops(self, shape: Shape) -> int:
         return 2 * math.prod(self.output_shape(shape)) * self.kernel_size**2 * shape[-1]
 
 
+class ConvTranspose2D(Layer, frozen=True, tag="conv_transpose2d"):
+    """The gradient of a ``same`` convolution: ``(height, width, in)`` to ``strides`` times the size.
+
+    ``output[strides * i + k - crop] += input[i] @ kernel[k]`` along each axis, nothing flipped, with
+    ``crop = (kernel_size - strides) / 2``, which must be whole; then the bias.
+
+    Parameters: ``kernel (kernel_size, kernel_size, in, filters)``, ``bias (filters,)``.
+    """
+
+    takes_axes: ClassVar[int | None] = 3
+    filters: int
+    kernel_size: int
+    strides: int
+    activation: Activation | None = None
+
+    def __post_init__(self) -> None:
+        if self.kernel_size < self.strides or (self.kernel_size - self.strides) % 2:
+            raise ValueError(
+                "kernel_size - strides of a transposed convolution must be even and not negative"
+            )
+
+    @property
+    def crop(self) -> int:
+        """Rows cut from each side of the full output."""
+        return (self.kernel_size - self.strides) // 2
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (shape[0] * self.strides, shape[1] * self.strides, self.filters)
+
+    def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        return _kernel_and_bias(self.kernel_size, shape[-1], self.filters)
+
+    def forward_flops(self, shape: Shape) -> int:
+        return 2 * math.prod(shape) * self.kernel_size**2 * self.filters
+
+
 class MaxPool2D(Layer, frozen=True, tag="max_pool2d"):
     """Maximum over windows of ``pool_size`` that do not overlap; an incomplete last window is dropped."""
 
+    takes_axes: ClassVar[int | None] = 3
     pool_size: int
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -87,9 +155,22 @@ class Flatten(Layer, frozen=True, tag="flatten"):
         return (math.prod(shape),)
 
 
-class Dense(Layer, frozen=True, tag="dense"):
-    """``x @ kernel + bias`` over the last axis. Parameters: ``kernel (in, units)``, ``bias (units,)``."""
+class Reshape(Layer, frozen=True, tag="reshape"):
+    """``(features,)`` to ``shape``, in C order of the channels-last shape."""
 
+    takes_axes: ClassVar[int | None] = 1
+    shape: Shape
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if math.prod(shape) != math.prod(self.shape):
+            raise ValueError(f"{shape} cannot be reshaped to {self.shape}")
+        return self.shape
+
+
+class Dense(Layer, frozen=True, tag="dense"):
+    """``x @ kernel + bias`` of ``(features,)``. Parameters: ``kernel (in, units)``, ``bias (units,)``."""
+
+    takes_axes: ClassVar[int | None] = 1
     units: int
     activation: Activation | None = None
 
@@ -113,59 +194,87 @@ class Dropout(Layer, frozen=True, tag="dropout"):
     rate: float
 
 
-AnyLayer = Conv2D | MaxPool2D | Flatten | Dense | Dropout
+class Recurrent(Layer, frozen=True):
+    """What GRU and LSTM share: ``(steps, in)`` to ``(steps, units)``, or the last ``(units,)``.
+
+    ``bidirectional`` runs a second one over the reversed sequence, brings its outputs back into the
+    order of time and appends them to the features: ``2 * units`` of them. Without
+    ``return_sequences`` the output is what each direction gave at its own last step. The state
+    starts at zero. Parameters are ``forward/...`` and, where bidirectional, ``backward/...``.
+    """
+
+    takes_axes: ClassVar[int | None] = 2
+    units: int
+    bidirectional: bool = False
+    return_sequences: bool = False
+
+    def output_shape(self, shape: Shape) -> Shape:
+        features = self.units * (2 if self.bidirectional else 1)
+        return (shape[0], features) if self.return_sequences else (features,)
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """``forward``, and ``backward`` where there is one."""
+        return ("forward", "backward") if self.bidirectional else ("forward",)
+
+    def _parameters(self, inputs: int, gates: int, biases: tuple[str, ...]) -> dict[str, Parameter]:
+        def uniform(*shape: int) -> Parameter:
+            return Parameter(shape, "uniform_fan_in", fan_in=self.units)
+
+        width = gates * self.units
+        one = {"kernel": uniform(inputs, width), "recurrent_kernel": uniform(self.units, width)}
+        one |= {bias: uniform(width) for bias in biases}
+        return {f"{way}/{name}": parameter for way in self.directions for name, parameter in one.items()}
+
+    def _flops(self, shape: Shape, gates: int) -> int:
+        steps, inputs = shape
+        return 2 * len(self.directions) * steps * gates * self.units * (inputs + self.units)
 
 
-class PlacedLayer(msgspec.Struct, frozen=True):
-    """A layer with its name in the network and the shape of what comes in."""
+class GRU(Recurrent, frozen=True, tag="gru"):
+    """Cho et al. (2014) with the reset gate applied after the product, as cuDNN, PyTorch and Keras have it.
 
-    name: str
-    layer: AnyLayer
-    input_shape: Shape
+    With ``x (in,)``, ``h (units,)`` and columns in the gate order reset, update, candidate::
+
+        r = sigmoid(x @ W_r + b_r + h @ U_r + c_r)
+        z = sigmoid(x @ W_z + b_z + h @ U_z + c_z)
+        n = tanh(x @ W_n + b_n + r * (h @ U_n + c_n))
+        h = (1 - z) * n + z * h
+
+    Parameters a direction: ``kernel W (in, 3 * units)``, ``recurrent_kernel U (units, 3 * units)``,
+    ``bias b (3 * units,)``, ``recurrent_bias c (3 * units,)``.
+    """
+
+    gates: ClassVar[tuple[str, ...]] = ("reset", "update", "candidate")
+
+    def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        return self._parameters(shape[-1], 3, ("bias", "recurrent_bias"))
+
+    def forward_flops(self, shape: Shape) -> int:
+        return self._flops(shape, 3)
 
 
-class Network(msgspec.Struct, frozen=True):
-    """Layers applied one after the other to inputs of ``input_shape``."""
+class LSTM(Recurrent, frozen=True, tag="lstm"):
+    """Hochreiter and Schmidhuber (1997) with a forget gate, no peepholes, one bias.
 
-    input_shape: Shape
-    layers: tuple[AnyLayer, ...]
+    With columns in the gate order input, forget, candidate, output::
 
-    def placed(self) -> tuple[PlacedLayer, ...]:
-        """Each layer with its name (``conv2d_1``, ``dense_2``, ...) and input shape, in order.
+        i, f, o = sigmoid(x @ W_i + h @ U_i + b_i), likewise f and o
+        g = tanh(x @ W_g + h @ U_g + b_g)
+        c = f * c + i * g
+        h = o * tanh(c)
 
-        Raises:
-            ValueError: a layer's output would be empty, as a pool after pictures that are too small.
-        """
-        shape = self.input_shape
-        counts: dict[str, int] = {}
-        placed = []
-        for layer in self.layers:
-            kind = str(layer.__struct_config__.tag)
-            counts[kind] = counts.get(kind, 0) + 1
-            name = f"{kind}_{counts[kind]}"
-            placed.append(PlacedLayer(name, layer, shape))
-            shape = layer.output_shape(shape)
-            if any(axis < 1 for axis in shape):
-                raise ValueError(f"the output of {name} would have shape {shape}")
-        return tuple(placed)
+    Parameters a direction: ``kernel W (in, 4 * units)``, ``recurrent_kernel U (units, 4 * units)``,
+    ``bias b (4 * units,)``.
+    """
 
-    def output_shape(self) -> Shape:
-        """The shape of one sample's output."""
-        last = self.placed()[-1]
-        return last.layer.output_shape(last.input_shape)
+    gates: ClassVar[tuple[str, ...]] = ("input", "forget", "candidate", "output")
 
-    def parameters(self) -> dict[str, Parameter]:
-        """Every parameter by name (``conv2d_1/kernel``), in the order of the layers."""
-        return {
-            f"{place.name}/{name}": parameter
-            for place in self.placed()
-            for name, parameter in place.layer.parameters(place.input_shape).items()
-        }
+    def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        return self._parameters(shape[-1], 4, ("bias",))
 
-    def parameter_count(self) -> int:
-        """How many trainable numbers the network holds."""
-        return sum(math.prod(parameter.shape) for parameter in self.parameters().values())
+    def forward_flops(self, shape: Shape) -> int:
+        return self._flops(shape, 4)
 
-    def forward_flops(self) -> int:
-        """FLOPs of one sample's forward pass: the matrix products and convolutions."""
-        return sum(place.layer.forward_flops(place.input_shape) for place in self.placed())
+
+AnyLayer = Conv2D | ConvTranspose2D | MaxPool2D | Flatten | Reshape | Dense | Dropout | GRU | LSTM

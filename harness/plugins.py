@@ -1,12 +1,19 @@
 """Finding plugins: names are read from entry points without importing, one is loaded by name.
 
+A plugin that is still being written needs no installation: ``--plugin FILE`` names its module.
+
 A plugin that breaks harms nobody else: what it raised comes back as a :class:`PluginError` that
 names the plugin and the distribution it came with.
 """
 
 import functools
+import importlib.util
+import os
+import sys
 from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
+from types import ModuleType
 from typing import Literal, TypeVar
 
 import pluggy
@@ -16,6 +23,8 @@ from harness.errors import PluginError, unknown_name
 from harness.spec import Backend, DataSource, TaskDefinition
 
 Kind = Literal["backend", "task", "dataset"]
+
+PLUGIN_FILES_VARIABLE = "HARNESS_PLUGIN_FILES"
 
 _Plugin = TypeVar("_Plugin", Backend, TaskDefinition, DataSource)
 
@@ -39,6 +48,10 @@ def _distribution(point: metadata.EntryPoint) -> str:
 
 
 def _load(kind: Kind, name: str, expected: type[_Plugin]) -> _Plugin:
+    for path in plugin_files():
+        plugin = _ask(kind, name, expected, f"plugin file {path}", functools.partial(_import_file, path))
+        if plugin is not None:
+            return plugin
     points = _entry_points(kind)
     if name not in points:
         label = "data set" if kind == "dataset" else kind
@@ -47,15 +60,29 @@ def _load(kind: Kind, name: str, expected: type[_Plugin]) -> _Plugin:
         rivals = " and ".join(_distribution(point) for point in points[name])
         raise PluginError(f"{kind} {name!r} is claimed by {rivals}; uninstall one of them")
     point = points[name][0]
+    where = f"{kind} plugin {name!r} ({_distribution(point)})"
+    plugin = _ask(kind, name, expected, where, point.load)
+    if plugin is None:
+        raise PluginError(
+            f"{where} answered harness_{kind}({name!r}) with NoneType, where {expected.__name__} is expected"
+        )
+    return plugin
+
+
+def _ask(
+    kind: Kind, name: str, expected: type[_Plugin], where: str, load: Callable[[], object]
+) -> _Plugin | None:
+    """What the plugin that ``load`` gives answers for this name; None where it is not its own."""
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    where = f"{kind} plugin {name!r} ({_distribution(point)})"
     try:
-        manager.register(point.load())
+        manager.register(load())
         hook: Callable[..., object] = getattr(manager.hook, f"harness_{kind}")
         plugin = hook(name=name)
     except (Exception, SystemExit) as error:
         raise PluginError(f"{where} could not be loaded: {type(error).__name__}: {error}") from error
+    if plugin is None:
+        return None
     if not isinstance(plugin, expected):
         raise PluginError(
             f"{where} answered harness_{kind}({name!r}) with {type(plugin).__name__}, "
@@ -64,6 +91,23 @@ def _load(kind: Kind, name: str, expected: type[_Plugin]) -> _Plugin:
     if plugin.name != name:
         raise PluginError(f"{where} answered harness_{kind}({name!r}) with one named {plugin.name!r}")
     return plugin
+
+
+def plugin_files() -> list[Path]:
+    """The plugin files named by ``--plugin``; they travel to workers in an environment variable."""
+    return [Path(text) for text in os.environ.get(PLUGIN_FILES_VARIABLE, "").split(os.pathsep) if text]
+
+
+@functools.cache
+def _import_file(path: Path) -> ModuleType:
+    """The module in a plugin file, under a name of its own."""
+    spec = importlib.util.spec_from_file_location(f"harness_plugin_file_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def backend(name: str) -> Backend:

@@ -5,6 +5,8 @@ Times are in seconds by the worker's monotonic clock, read when the device had f
 
 import msgspec
 
+from harness.observation import Observation
+from harness.parity_cases import Case
 from harness.record import Scores
 from harness.spec import Plan, Split
 
@@ -44,6 +46,21 @@ class Built(msgspec.Struct, frozen=True, tag=True):
     build_seconds: float
 
 
+class Observe(msgspec.Struct, frozen=True, tag=True):
+    """Build a certification case in float64, train it, and tell what it did."""
+
+    case: Case
+    mode: str
+    device: str
+    threads: int
+
+
+class Observed(msgspec.Struct, frozen=True, tag=True):
+    """What the program of a case did."""
+
+    observation: Observation
+
+
 class Train(msgspec.Struct, frozen=True, tag=True):
     """Make the next ``steps`` training steps, all of one epoch and one batch size, as one timed block."""
 
@@ -68,6 +85,8 @@ class Evaluated(msgspec.Struct, frozen=True, tag=True):
 
     scores: dict[Split, Scores]
     seconds: float
+    samples_png: bytes | None = None
+    """A grid of generated samples, with the test scores of an adversarial task."""
 
 
 class KeepWeights(msgspec.Struct, frozen=True, tag=True):
@@ -101,5 +120,5 @@ class Fault(msgspec.Struct, frozen=True, tag=True):
     unsupported: bool = False
 
 
-Request = Describe | Build | Train | Evaluate | KeepWeights | RestoreWeights | MeasureMemory
-Reply = Described | Built | Trained | Evaluated | Memory | Done | Fault
+Request = Describe | Observe | Build | Train | Evaluate | KeepWeights | RestoreWeights | MeasureMemory
+Reply = Described | Observed | Built | Trained | Evaluated | Memory | Done | Fault

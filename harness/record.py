@@ -14,14 +14,9 @@ SCHEMA = 1
 Status = Literal["running", "ok", "diverged", "failed", "timeout", "interrupted", "unsupported"]
 
 
-class Scores(msgspec.Struct, frozen=True):
-    """Mean softmax cross-entropy in nats and the fraction of samples whose largest logit is the target.
-
-    A loss that is not finite is None, for JSON has no word for it.
-    """
-
-    loss: float | None
-    accuracy: float
+#: Scores by name; see :mod:`harness.scoring`. ``loss`` is always among them, the mean of the task's loss
+#: without penalty. A number that is not finite is None, for JSON has no word for it.
+Scores = dict[str, float | None]
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -104,6 +99,17 @@ class Epoch(msgspec.Struct, frozen=True):
     validation: Scores
 
 
+class Certificate(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the backend did the reference's work in float64; if not, why not.
+
+    ``worst`` is the largest relative deviation over all cases; None where nothing was compared.
+    """
+
+    certified: bool
+    reason: str = ""
+    worst: float | None = None
+
+
 class Phases(msgspec.Struct):
     """Where the time went. ``training_seconds`` includes the first step; evaluation is apart."""
 
@@ -148,11 +154,14 @@ class Record(msgspec.Struct, kw_only=True):
     forward_flops_per_sample: int
     epochs: list[Epoch] = []
     blocks: list[Block] = []
+    certificate: Certificate | None = None
     best_epoch: int | None = None
-    """The epoch with the lowest validation loss."""
+    """The epoch with the lowest validation loss; of an adversarial task, Fréchet distance."""
     test_at_last: Scores | None = None
     test_at_best: Scores | None = None
     phases: Phases = msgspec.field(default_factory=Phases)
+    samples_file: str | None = None
+    """A grid of what a generator made with the weights of the best epoch, beside the record."""
     peak_memory_bytes: int | None = None
     """High-water mark of the worker process, the framework and the data set included."""
     device_peak_memory_bytes: int | None = None

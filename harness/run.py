@@ -20,7 +20,7 @@ from harness.blocks import block_steps
 from harness.machine import describe_machine
 from harness.options import Value
 from harness.process_environment import inherited_settings, worker_settings
-from harness.record import Block, DatasetRecord, Epoch, Failure, Record, Scores, TaskRecord
+from harness.record import Block, Certificate, DatasetRecord, Epoch, Failure, Record, Scores, TaskRecord
 from harness.session import Declined, RequestFailed, Session, WorkerLost, WorkerTimeout
 from harness.spec import Plan
 from harness.store import Store
@@ -33,6 +33,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     plan: Plan
     options: dict[str, Value]
     dataset: DatasetRecord
+    certificate: Certificate | None = None
     max_steps: int | None = None
     timeout_seconds: float | None = None
 
@@ -84,10 +85,11 @@ def new_record(request: RunRequest) -> Record:
         precision=plan.precision,
         threads=plan.threads,
         seed=plan.seed,
-        batch_size=plan.task.batch_size,
+        batch_size=plan.task.batch_size or 0,  # all samples: known when the data is there
         epochs_asked=plan.task.epochs,
         max_steps=request.max_steps,
         parameters=sum(network.parameter_count() for network in networks),
+        certificate=request.certificate,
         forward_flops_per_sample=sum(network.forward_flops() for network in networks),
     )
 
@@ -180,7 +182,9 @@ class _Run:
 
     def _train(self) -> None:
         task = self._request.plan.task
-        order = BatchOrder(self._record.dataset.samples["train"], task.batch_size, self._request.plan.seed)
+        samples = self._record.dataset.samples["train"]
+        order = BatchOrder.of_task(task, samples, self._request.plan.seed)
+        self._record.batch_size = order.batch_size
         total = order.steps_per_epoch * task.epochs
         total = min(total, self._request.max_steps or total)
         epoch_losses: list[float] = []
@@ -222,10 +226,11 @@ class _Run:
         record.epochs.append(epoch)
         self._store.save(record)
         self._observer.scored(epoch)
-        if train.loss is None or validation.loss is None:
+        loss = validation.get("frechet_distance", validation["loss"])
+        if train["loss"] is None or loss is None:
             raise Diverged(f"a loss scored after epoch {number} is not finite")
-        if validation.loss < self._best_loss:
-            self._best_loss, record.best_epoch = validation.loss, number
+        if loss < self._best_loss:
+            self._best_loss, record.best_epoch = loss, number
             self._session.call(protocol.KeepWeights(), protocol.Done)
 
     def _score_test(self) -> None:
@@ -242,6 +247,9 @@ class _Run:
     def _evaluate_test(self) -> Scores:
         scored = self._session.call(protocol.Evaluate(["test"]), protocol.Evaluated)
         self._record.phases.evaluation_seconds += scored.seconds
+        if scored.samples_png is not None:
+            # The best epoch is scored after the last one, and is the one that is kept.
+            self._record.samples_file = self._store.save_samples(self._record, scored.samples_png)
         return scored.scores["test"]
 
     def _measure_memory(self) -> None:

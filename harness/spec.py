@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
-from harness.layers import Network, Parameter
+from harness.layers import Parameter
+from harness.network import Network
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +28,7 @@ Precision = Literal["float32", "float64", "bfloat16"]
 # --- Tasks -----------------------------------------------------------------------------------
 
 
-class Sgd(msgspec.Struct, frozen=True, tag="sgd"):
+class Sgd(msgspec.Struct, frozen=True, omit_defaults=True, tag="sgd"):
     """Gradient descent with momentum in the form ``v = momentum * v + g; w = w - learning_rate * v``.
 
     With ``nesterov`` the step is ``w = w - learning_rate * (g + momentum * v)`` with the new ``v``
@@ -39,7 +40,7 @@ class Sgd(msgspec.Struct, frozen=True, tag="sgd"):
     nesterov: bool = False
 
 
-class Adam(msgspec.Struct, frozen=True, tag="adam"):
+class Adam(msgspec.Struct, frozen=True, omit_defaults=True, tag="adam"):
     """Kingma and Ba (2015), algorithm 1: ``epsilon`` is added to the root of the *corrected* moment.
 
     ``w = w - learning_rate * m_hat / (sqrt(v_hat) + epsilon)``, ``m_hat = m / (1 - beta_1**t)``,
@@ -52,7 +53,7 @@ class Adam(msgspec.Struct, frozen=True, tag="adam"):
     epsilon: float = 1e-7
 
 
-class RmsProp(msgspec.Struct, frozen=True, tag="rmsprop"):
+class RmsProp(msgspec.Struct, frozen=True, omit_defaults=True, tag="rmsprop"):
     """Hinton's RMSprop with ``epsilon`` outside the root, no momentum, no centring.
 
     ``v = rho * v + (1 - rho) * g**2; w = w - learning_rate * g / (sqrt(v) + epsilon)``.
@@ -66,19 +67,76 @@ class RmsProp(msgspec.Struct, frozen=True, tag="rmsprop"):
 Optimizer = Sgd | Adam | RmsProp
 
 
-class Classification(msgspec.Struct, frozen=True, tag="classification"):
-    """The network ``model`` gives logits ``(batch, classes)``; softmax cross-entropy, mean over the batch."""
+class Classification(msgspec.Struct, frozen=True, omit_defaults=True, tag="classification"):
+    """The network ``model`` gives logits ``(batch, classes)``; softmax cross-entropy, mean over the batch.
+
+    With ``class_weights (classes,)`` each sample's term is multiplied by the weight of its class
+    before the mean; the divisor stays the number of samples.
+    """
+
+    class_weights: tuple[float, ...] = ()
 
 
-class Penalty(msgspec.Struct, frozen=True):
-    """Added to the loss that is minimised: ``l1 * sum |w| + l2 * sum w**2`` over all kernels, no bias."""
+class Regression(msgspec.Struct, frozen=True, omit_defaults=True, tag="regression"):
+    """The network ``model`` gives ``(batch, outputs)``; mean squared error over batch and outputs."""
+
+
+class Adversarial(msgspec.Struct, frozen=True, omit_defaults=True, tag="adversarial"):
+    """A ``generator`` of pictures in [0, 1] from latents, a ``discriminator`` giving logits ``(batch, 1)``.
+
+    A step (Goodfellow et al. 2014, with the generator's loss that does not saturate), where ``bce``
+    is binary cross-entropy from logits, mean over the batch, and ``z`` the step's latents::
+
+        discriminator_loss = (bce(D(x), 1) + bce(D(G(z)), 0)) / 2    then D is updated
+        generator_loss = bce(D(G(z)), 1)    with the new D and the same z, then G is updated
+
+    Each network has an optimizer of its own with the task's settings.
+    """
+
+    latent_size: int
+
+
+Objective = Classification | Regression | Adversarial
+
+
+class Augmentation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Changes to training pictures, drawn by the harness so that every backend sees the same ones.
+
+    ``crop`` zeros are put around the picture and a window of its size is cut out; ``flip`` mirrors
+    the result left to right for half of the samples.
+    """
+
+    flip: bool = False
+    crop: int = 0
+
+
+class Imbalance(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Thins the training data of the upper half of the classes to the fraction ``keep``.
+
+    ``weights`` answers it by class weights in the loss, ``n / (classes * n_class)``; ``oversample`` by
+    repeating the samples of a thinned class until it has as many as the largest.
+    """
+
+    keep: float
+    rebalance: Literal["none", "weights", "oversample"] = "none"
+
+
+class Penalty(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Added to the loss that is minimised: ``l1 * sum |w| + l2 * sum w**2`` over all kernels, no bias.
+
+    Kernels are the parameters whose name ends in ``kernel``, a recurrent layer's ``recurrent_kernel``
+    too.
+    """
 
     l1: float = 0.0
     l2: float = 0.0
 
 
-class Task(msgspec.Struct, frozen=True, kw_only=True):
+class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything that training is, for every framework alike.
+
+    Defaults are left out of its JSON, so that a later field does not change the hash of what has not
+    changed.
 
     ``version`` goes up whenever a change makes results incomparable with earlier ones.
     """
@@ -86,11 +144,17 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     version: int
     networks: dict[str, Network]
-    objective: Classification
+    objective: Objective
     optimizer: Optimizer
-    batch_size: int
+    batch_size: int | None
+    """None: all training samples at once, as in full-batch gradient descent."""
     epochs: int
     penalty: Penalty = Penalty()
+    weight_decay: float = 0.0
+    """Decoupled (Loshchilov and Hutter 2019): ``w = w * (1 - learning_rate * weight_decay)`` for all
+    kernels, no bias, ahead of the optimizer's own update."""
+    augmentation: Augmentation = Augmentation()
+    imbalance: Imbalance | None = None
 
     def parameters(self) -> dict[str, Parameter]:
         """Every parameter of every network by its full name, ``model/conv2d_1/kernel``."""
@@ -115,6 +179,8 @@ class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
     datasets: tuple[str, ...]
     options: type[msgspec.Struct]
     define: Callable[[Any], Task]
+    reference: Path | None = None
+    """The file that backends are certified against; see ``harness reference``."""
 
 
 # --- Data ------------------------------------------------------------------------------------
@@ -122,7 +188,7 @@ class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Inputs ``(n, *shape)`` and targets ``(n,)``, one row a sample."""
+    """Inputs ``(n, *shape)`` and targets, one row a sample: classes ``(n,)`` or values ``(n, outputs)``."""
 
     inputs: np.ndarray
     targets: np.ndarray
@@ -135,9 +201,13 @@ class Samples:
 class Dataset:
     """A data set in canonical form.
 
-    Pictures are uint8 ``(n, height, width, channels)``, targets int64 ``(n,)``. ``fingerprint`` is
-    the sha256 of the canonical arrays as they are in memory now; ``origin`` says in a few words
-    where the bytes came from. A network sees ``inputs / input_divisor``.
+    Pictures are uint8 ``(n, height, width, channels)``, sequences float ``(n, steps, features)``;
+    targets are int64 classes ``(n,)`` or float values ``(n, outputs)``. Where ``validation`` is None
+    the harness splits it off the training data; a time series brings its own, later than the
+    training data, so that no window is in both.
+
+    ``fingerprint`` is the sha256 of the canonical arrays as they are in memory now; ``origin`` says in
+    a few words where the bytes came from. A network sees ``inputs / input_divisor``.
     """
 
     name: str
@@ -147,6 +217,7 @@ class Dataset:
     train: Samples
     test: Samples
     input_divisor: float = 1.0
+    validation: Samples | None = None
 
 
 class DownloadProgress(Protocol):
@@ -225,10 +296,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 class Steps:
     """Consecutive training steps of one batch size.
 
-    ``indices (steps, batch)`` int64 point into the training data, a row a step.
+    ``indices (steps, batch)`` int64 point into the training data, a row a step. ``latents (steps,
+    batch, latent_size)`` are the inputs of a generator, of the dtype of the training data.
+
+    With an augmentation, ``flips (steps, batch)`` bool says which pictures are mirrored, and
+    ``offsets (steps, batch, 2)`` int64 are the row and column in the zero-padded picture, each from 0
+    to ``2 * crop``, where the window begins. Flipping comes after cutting.
     """
 
     indices: np.ndarray
+    latents: np.ndarray | None = None
+    flips: np.ndarray | None = None
+    offsets: np.ndarray | None = None
 
 
 class Program(abc.ABC):
@@ -252,15 +331,19 @@ class Program(abc.ABC):
     def train(self, steps: Steps) -> np.ndarray:
         """Make these steps, in order; the loss that each minimised ``(steps,)``, penalty included.
 
+        An adversarial program gives ``(steps, 2)``: the discriminator's and the generator's, and puts
+        the penalty of each network into the loss of that network.
+
         Each loss is the one before its update, as the gradient saw it. May return before an
         accelerator has finished: the harness calls :meth:`synchronize` before it reads the clock.
         """
 
     @abc.abstractmethod
-    def predict(self, inputs: np.ndarray) -> np.ndarray:
-        """Outputs ``(n, *output)`` in evaluation mode for ``inputs (n, *input)``, any ``n`` from 1.
+    def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
+        """Outputs ``(n, *output)`` of a network in evaluation mode.
 
-        ``inputs`` are of the dtype that the training data had. The backend chooses its batches.
+        ``inputs (n, *input)``, any ``n`` from 1, are of the dtype that the training data had. The backend
+        chooses its batches.
         """
 
     @abc.abstractmethod

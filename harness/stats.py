@@ -38,8 +38,9 @@ def samples_per_second(record: Record) -> float | None:
 
 
 def generalization_gap(record: Record) -> float | None:
-    """Training accuracy less validation accuracy after the last epoch."""
+    """Training accuracy less validation accuracy after the last epoch; None for other than classification."""
     if not record.epochs:
         return None
     last = record.epochs[-1]
-    return last.train.accuracy - last.validation.accuracy
+    train, validation = last.train.get("accuracy"), last.validation.get("accuracy")
+    return None if train is None or validation is None else train - validation

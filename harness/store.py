@@ -54,6 +54,19 @@ class Store:
             raise HarnessError(f"the record {path} cannot be written: {error.strerror}") from error
         return path
 
+    def save_samples(self, record: Record, png: bytes) -> str:
+        """Write a grid of samples beside the record; its file name.
+
+        Raises:
+            HarnessError: it cannot be written.
+        """
+        path = self.folder / f"{record.id}.png"
+        try:
+            self._replace(path, png)
+        except OSError as error:
+            raise HarnessError(f"{path} cannot be written: {error.strerror}") from error
+        return path.name
+
     def _replace(self, path: Path, content: bytes) -> None:
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:

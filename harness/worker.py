@@ -5,6 +5,7 @@ Run as ``python -P -m harness.worker REQUEST_FD REPLY_FD``.
 """
 
 import ctypes
+import dataclasses
 import functools
 import os
 import resource
@@ -20,11 +21,22 @@ import numpy as np
 
 from harness import plugins, protocol
 from harness.batches import BatchOrder
+from harness.gan_quality import Judge, sample_grid
 from harness.initial import initial_weights
-from harness.metrics import classification_scores
-from harness.record import Scores
-from harness.spec import Backend, Program, Samples, Split, Unsupported
-from harness.splits import split_samples
+from harness.observation import observe
+from harness.scoring import generate, score
+from harness.spec import (
+    Adversarial,
+    Backend,
+    Classification,
+    Plan,
+    Program,
+    Samples,
+    Split,
+    Task,
+    Unsupported,
+)
+from harness.splits import balancing_weights, split_samples
 
 
 class Worker:
@@ -33,8 +45,10 @@ class Worker:
     def __init__(self) -> None:
         self._backend: Backend
         self._program: Program
+        self._task: Task
         self._splits: dict[Split, Samples]
         self._order: BatchOrder
+        self._judge: Judge | None = None
         self._next_step = 0
         self._kept: dict[str, np.ndarray] = {}
 
@@ -54,11 +68,16 @@ class Worker:
         return protocol.Described(protocol.VERSION, environment, seconds)
 
     @carry_out.register
+    def _(self, request: protocol.Observe) -> protocol.Observed:
+        observation = observe(self._backend, request.mode, request.device, request.threads, request.case)
+        return protocol.Observed(observation)
+
+    @carry_out.register
     def _(self, request: protocol.Build) -> protocol.Built:
         plan = request.plan
         start = time.perf_counter()
         dataset = plugins.dataset(request.dataset).load()
-        self._splits = split_samples(dataset, plan.precision)
+        self._splits = split_samples(dataset, plan.precision, plan.task.imbalance)
         train = self._splits["train"]
         if plan.mode not in self._backend.modes:
             raise Unsupported(f"backend {self._backend.name} has no mode {plan.mode}")
@@ -66,12 +85,14 @@ class Worker:
             raise Unsupported(
                 f"{request.dataset} has too few samples: nothing is left for {', '.join(empty)}"
             )
-        if plan.task.batch_size > len(train):
+        if (plan.task.batch_size or 1) > len(train):
             raise Unsupported(
                 f"batch size {plan.task.batch_size} is larger than the {len(train)} training samples "
                 f"of {request.dataset}"
             )
-        self._order = BatchOrder(len(train), plan.task.batch_size, plan.seed)
+        plan = _with_class_weights(plan, train, len(dataset.classes))
+        self._task = plan.task
+        self._order = BatchOrder.of_task(plan.task, len(train), plan.seed)
         data_ready = time.perf_counter()
         self._program = self._backend.build(plan, train)
         self._program.load(initial_weights(plan.task, plan.seed))
@@ -88,27 +109,37 @@ class Worker:
     @carry_out.register
     def _(self, request: protocol.Train) -> protocol.Trained:
         steps = self._order.steps(self._next_step, request.steps)
+        if steps.latents is not None:
+            dtype = self._splits["train"].inputs.dtype
+            steps = dataclasses.replace(steps, latents=steps.latents.astype(dtype))
         self._program.synchronize()
         start = time.perf_counter()
         losses = self._program.train(steps)
         self._program.synchronize()
         seconds = time.perf_counter() - start
-        if np.shape(losses) != (request.steps,):
-            raise ValueError(f"train() gave losses of shape {np.shape(losses)} for {request.steps} steps")
+        expected = (request.steps, 2) if isinstance(self._task.objective, Adversarial) else (request.steps,)
+        if np.shape(losses) != expected:
+            raise ValueError(f"train() gave losses of shape {np.shape(losses)}, where {expected} is expected")
         self._next_step += request.steps
-        return protocol.Trained(seconds, [float(x) if np.isfinite(x) else None for x in losses])
+        # Of an adversarial step the generator's loss stands for the step.
+        of_steps = losses[:, 1] + 0 * losses[:, 0] if losses.ndim > 1 else losses
+        return protocol.Trained(seconds, [float(x) if np.isfinite(x) else None for x in of_steps])
 
     @carry_out.register
     def _(self, request: protocol.Evaluate) -> protocol.Evaluated:
         start = time.perf_counter()
-        scores = {split: self._score(self._splits[split]) for split in request.splits}
-        return protocol.Evaluated(scores, time.perf_counter() - start)
-
-    def _score(self, samples: Samples) -> Scores:
-        outputs = self._program.predict(samples.inputs)
-        if len(outputs) != len(samples):
-            raise ValueError(f"predict() gave {len(outputs)} outputs for {len(samples)} inputs")
-        return classification_scores(outputs, samples.targets)
+        predict = self._program.predict
+        scores = {split: score(self._task, predict, self._splits[split]) for split in request.splits}
+        png = None
+        if isinstance(self._task.objective, Adversarial):
+            self._judge = self._judge or Judge(self._splits["train"])
+            for split in request.splits:
+                real = self._splits[split]
+                fakes = generate(self._task.objective, predict, real)
+                judged = self._judge.verdict if split == "test" else self._judge.distance
+                scores[split] |= judged(real.inputs, fakes)
+                png = sample_grid(fakes) if split == "test" else None
+        return protocol.Evaluated(scores, time.perf_counter() - start, png)
 
     @carry_out.register
     def _(self, _request: protocol.KeepWeights) -> protocol.Done:
@@ -123,6 +154,15 @@ class Worker:
     @carry_out.register
     def _(self, _request: protocol.MeasureMemory) -> protocol.Memory:
         return protocol.Memory(_peak_memory_bytes(), self._program.device_peak_memory_bytes())
+
+
+def _with_class_weights(plan: Plan, train: Samples, classes: int) -> Plan:
+    """The plan with the weights that ``rebalance=weights`` asks for, which follow from the training data."""
+    task = plan.task
+    if task.imbalance is None or task.imbalance.rebalance != "weights":
+        return plan
+    objective = Classification(balancing_weights(train.targets, classes))
+    return msgspec.structs.replace(plan, task=msgspec.structs.replace(task, objective=objective))
 
 
 def _peak_memory_bytes() -> int:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from harness.record import Block, DatasetRecord, Epoch, Machine, Phases, Record, Scores, TaskRecord
+from harness.record import Block, DatasetRecord, Epoch, Machine, Phases, Record, TaskRecord
 from harness_tasks.cnn import CNN
 
 TASK = CNN.define(CNN.options())
@@ -26,8 +26,8 @@ BLOCKS = [
     Block(2, 4, 64, 0.4),
 ]
 EPOCHS = [
-    Epoch(1, 20, 1.0, 2.25, Scores(2.0, 0.25), Scores(2.125, 0.125)),
-    Epoch(2, 24, 1.5, 1.75, Scores(1.5, 0.75), Scores(None, 0.5)),
+    Epoch(1, 20, 1.0, 2.25, {"loss": 2.0, "accuracy": 0.25}, {"loss": 2.125, "accuracy": 0.125}),
+    Epoch(2, 24, 1.5, 1.75, {"loss": 1.5, "accuracy": 0.75}, {"loss": None, "accuracy": 0.5}),
 ]
 
 
@@ -56,8 +56,8 @@ def make_record(identifier="20260101-000000-cnn-torch-eager-s0-abcd", **changes)
         epochs=EPOCHS,
         blocks=BLOCKS,
         best_epoch=1,
-        test_at_last=Scores(1.25, 0.5),
-        test_at_best=Scores(1.5, 0.25),
+        test_at_last={"loss": 1.25, "accuracy": 0.5},
+        test_at_best={"loss": 1.5, "accuracy": 0.25},
         phases=Phases(import_seconds=1.0, first_step_seconds=0.5, training_seconds=1.5),
         peak_memory_bytes=2**28,
     )

@@ -55,7 +55,7 @@ def test_help_names_every_command(harness):
         ((*FAULTY, "--set", "widht=2"), "unknown option of task cnn 'widht'. Did you mean 'width'? Known: "),
         ((*FAULTY, "--set", "width=banana"), "--set width=banana: width takes a number > 0"),
         ((*FAULTY, "--set", "width"), "write KEY=VALUE"),
-        ((*FAULTY, "--set", "optimizer=adma"), "one of adam, rmsprop, sgd"),
+        ((*FAULTY, "--set", "optimizer=adma"), "one of adam, gd, rmsprop, sgd"),
         ((*FAULTY, "--set", "learning_rate=nan"), "learning_rate takes a number > 0"),
         ((*FAULTY, "--set", "dropout=1"), "dropout takes a number >= 0 and < 1"),
         ((*FAULTY, "--set", "nesterov=true"), "momentum"),
@@ -91,7 +91,7 @@ def test_a_missing_framework_is_answered_with_the_pip_line(harness, tmp_path):
     (folder / "absent_backend.py").write_text(
         "from faulty import FaultyBackend, hookimpl\n"
         "class Absent(FaultyBackend):\n"
-        "    requires = ('no-such-framework>=2',)\n    extra = 'absent'\n"
+        "    name = 'absent'\n    requires = ('no-such-framework>=2',)\n    extra = 'absent'\n"
         "@hookimpl\ndef harness_backend(name): return Absent()\n"
     )
     path = f"{folder}:{harness.environment['PYTHONPATH']}"

@@ -175,6 +175,12 @@ def test_every_option_changes_the_task():
         "l2": ["l2=1"],
         "width": ["width=2"],
         "dropout": ["dropout=0.5"],
+        "beta_1": ["optimizer=adam", "beta_1=0.25"],
+        "weight_decay": ["weight_decay=1"],
+        "imbalance": ["imbalance=0.1"],
+        "rebalance": ["imbalance=0.1", "rebalance=weights"],
+        "flip": ["flip=true"],
+        "crop": ["crop=4"],
     }
     assert set(others) == {name for name, *_ in describe_options(CNN)}
     tasks = [_define(), *(_define(*assignments) for assignments in others.values())]

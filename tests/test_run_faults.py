@@ -12,12 +12,13 @@ from harness.session import SILENCE_LIMIT_SECONDS
 DIGITS = ("run", "--task", "cnn", "--dataset", "digits", "--epochs", "3", "--quiet")
 
 
-def workers() -> list[psutil.Process]:
-    """Workers of this test run and the children that the hanging plugin starts."""
+def workers(harness) -> list[psutil.Process]:
+    """Processes that the commands of this test left: workers and the child that the hanging plugin starts."""
     found = []
-    for process in psutil.process_iter(["cmdline"]):
-        line = process.info["cmdline"] or []
-        if "harness.worker" in line or line[:2] == ["sleep", "1000"]:
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        line, environment = process.info["cmdline"] or [], process.info["environ"] or {}
+        own = environment.get("HARNESS_DATA_DIR") == harness.environment["HARNESS_DATA_DIR"]
+        if own and ("harness.worker" in line or line[:2] == ["sleep", "1000"]):
             found.append(process)
     return found
 
@@ -51,7 +52,7 @@ def test_a_fault_becomes_a_record_that_keeps_the_reason(harness, mode, status, e
     assert reason in ((record["failure"] or {}).get("message", ""))
     assert reason in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
-    assert workers() == []
+    assert workers(harness) == []
 
 
 def test_what_was_measured_before_a_fault_is_kept(harness):
@@ -95,7 +96,7 @@ def test_a_run_that_hangs_is_ended_at_its_time_limit(harness, mode):
     assert "time limit of 4 s" in done.stdout
     assert len(record["epochs"]) == 1
     assert time.monotonic() - start < SILENCE_LIMIT_SECONDS / 10
-    assert workers() == []
+    assert workers(harness) == []
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
@@ -109,17 +110,17 @@ def test_an_interrupt_keeps_what_ended_and_records_what_did_not(harness, sent):
     assert process.returncode == 130
     assert "interrupted" in stdout
     assert "Traceback" not in stdout + stderr
-    assert workers() == []
+    assert workers(harness) == []
 
 
 def test_a_parent_that_is_killed_leaves_its_record_and_no_worker(harness):
     process = harness.start(*DIGITS, "--backend", "faulty:hang")
     wait_until(lambda: [len(record["epochs"]) for record in harness.records()] == [1])
-    assert len(workers()) == 1
+    assert len(workers(harness)) == 1
     process.kill()
     process.communicate()
 
-    wait_until(lambda: workers() == [])
+    wait_until(lambda: workers(harness) == [])
     (record,) = harness.records()
     assert (record["status"], len(record["epochs"])) == ("running", 1)
 

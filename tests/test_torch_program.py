@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from numpy_training import NumpyTraining
 
-from harness.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, Network
+from harness.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D
+from harness.network import Network
 from harness.spec import (
     Adam,
     Classification,

@@ -4,24 +4,30 @@ from importlib import metadata
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import keras
 import numpy as np
 
+from harness.layers import LEAKY_RELU_SLOPE
 from harness.spec import Precision, Unsupported
 from harness_keras import optimizers
-from harness_keras.network import cross_entropies
+from harness_keras.objectives import LossTerms, is_augmented, windows
 
 Tensor = Any
 
 Dense = keras.layers.Dense
 Adam = optimizers.Adam
+#: Keras's own goes through float32 on JAX; this one too can be had from cuDNN.
+tanh = jnp.tanh
 RmsProp = optimizers.RmsProp
 
 
 def prepare(threads: int) -> dict[str, str]:
     """Say what this JAX is; its CPU pool follows the processor affinity, which is set already."""
     del threads
-    return {"engine": "jax", "jax": jax.__version__, "jaxlib": metadata.version("jaxlib")}
+    # float32 is float32: NVIDIA's TF32 keeps ten bits of the mantissa.
+    jax.config.update("jax_default_matmul_precision", "highest")
+    return {"engine": "jax", "jax": jax.__version__, "jaxlib": metadata.version("jaxlib"), "tf32": "off"}
 
 
 def select(device: str, precision: Precision) -> str:
@@ -39,47 +45,147 @@ def select(device: str, precision: Precision) -> str:
     return f"cuda:0 ({first.device_kind})" if first.platform == "gpu" else first.platform
 
 
-class IndexedModel(keras.Sequential):
+def leaky_relu(x: Tensor) -> Tensor:
+    """``x`` above zero, a fraction of it elsewhere."""
+    # JAX's own has the other slope at zero itself, where pictures with an empty margin put many units.
+    return jnp.where(x > 0, x, LEAKY_RELU_SLOPE * x)
+
+
+class SupervisedModel(keras.Sequential):
     """A model whose training step is given the rows of its batch in data that stays on the device.
 
     The step is the one of Keras's guide to custom training steps in JAX. The data comes in as an
     argument: captured, it would be compiled into the program as a constant.
     """
 
+    loss_names = ("loss",)
+    loss_terms: LossTerms
     inputs_on_device: Tensor
     targets_on_device: Tensor
+    crop: int
 
-    def train_step(self, state: tuple[Any, ...], data: tuple[Tensor, ...]) -> tuple[Any, ...]:
-        """One update on ``(inputs, targets, rows (batch,))``; the loss that it minimised, and the state."""
-        inputs, targets, rows = data
+    def train_step(self, state: tuple[Any, ...], step: dict[str, Tensor]) -> tuple[Any, ...]:
+        """One update on ``rows (batch,)`` of ``inputs`` and ``targets``; the loss that it minimised."""
         trainable, non_trainable, optimizer, metrics = state
+        inputs, targets = _inputs_of(self, step), step["targets"][step["rows"]]
 
         def loss_and_updates(trainable: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-            logits, updated, penalties = self.stateless_call(
-                trainable, non_trainable, inputs[rows], training=True, return_losses=True
+            outputs, updated, penalties = self.stateless_call(
+                trainable, non_trainable, inputs, training=True, return_losses=True
             )
-            return cross_entropies(targets[rows], logits).mean() + sum(penalties), updated
+            return self.loss_terms(targets, outputs).mean() + sum(penalties), updated
 
         (loss, non_trainable), gradients = jax.value_and_grad(loss_and_updates, has_aux=True)(trainable)
         trainable, optimizer = self.optimizer.stateless_apply(optimizer, gradients, trainable)
         return {"loss": loss}, (trainable, non_trainable, optimizer, metrics)
 
 
-class _Batches(keras.utils.PyDataset):
-    def __init__(self, inputs: Tensor, targets: Tensor, indices: np.ndarray) -> None:
+class _Optimizers:
+    """What ``fit`` wants to know of the optimizers of two networks, to carry their state along."""
+
+    built = True
+
+    def __init__(self, *optimizers: keras.optimizers.Optimizer) -> None:
+        self.variables = [variable for optimizer in optimizers for variable in optimizer.variables]
+
+
+class AdversarialModel(keras.Model):
+    """A generator against a discriminator, by the step of Keras's DCGAN example, written for JAX."""
+
+    loss_names = ("discriminator_loss", "generator_loss")
+    loss_terms: LossTerms
+    inputs_on_device: Tensor
+    targets_on_device: Tensor
+    crop: int
+
+    def __init__(self, generator: keras.Model, discriminator: keras.Model, jit_compile: bool | str) -> None:
         super().__init__()
-        self._inputs, self._targets, self._indices = inputs, targets, indices
+        self.generator, self.discriminator = generator, discriminator
+        self.built = True
+        self.compile(optimizer=None, jit_compile=jit_compile)
+        self.optimizer = _Optimizers(generator.optimizer, discriminator.optimizer)
+
+    def train_step(self, state: tuple[Any, ...], step: dict[str, Tensor]) -> tuple[Any, ...]:
+        """One update of each network; see :class:`harness.spec.Adversarial`."""
+        *ours, metrics = state
+        # Each list of variables has the generator's first.
+        lengths = (
+            len(self.generator.trainable_variables),
+            len(self.generator.non_trainable_variables),
+            len(self.generator.optimizer.variables),
+        )
+        generator = [values[:length] for values, length in zip(ours, lengths, strict=True)]
+        discriminator = [values[length:] for values, length in zip(ours, lengths, strict=True)]
+        pictures = _inputs_of(self, step)
+
+        def make(trainable: list[Tensor]) -> tuple[tuple[Tensor, Tensor], list[Tensor]]:
+            made, updated, penalties = self.generator.stateless_call(
+                trainable, generator[1], step["latents"], training=True, return_losses=True
+            )
+            return (made.astype(pictures.dtype), sum(penalties, jnp.zeros((), pictures.dtype))), updated
+
+        (made, penalty), pull_back, generator[1] = jax.vjp(make, generator[0], has_aux=True)
+        discriminator_loss, discriminator = self._train_discriminator(discriminator, pictures, made)
+
+        def fooled(made: Tensor) -> tuple[Tensor, list[Tensor]]:
+            logits, updated = self.discriminator.stateless_call(*discriminator[:2], made, training=True)
+            return self.loss_terms(jnp.ones_like(logits), logits).mean(), updated
+
+        (loss, discriminator[1]), gradient = jax.value_and_grad(fooled, has_aux=True)(made)
+        (gradients,) = pull_back((gradient, jnp.ones_like(penalty)))
+        generator = _updated(self.generator, generator, gradients)
+        losses = {"discriminator_loss": discriminator_loss, "generator_loss": loss + penalty}
+        both = (first + second for first, second in zip(generator, discriminator, strict=True))
+        return losses, (*both, metrics)
+
+    def _train_discriminator(
+        self, state: list[list[Tensor]], pictures: Tensor, made: Tensor
+    ) -> tuple[Tensor, list[list[Tensor]]]:
+        def loss_and_updates(trainable: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+            logits, updated, penalties = self.discriminator.stateless_call(
+                trainable, state[1], jnp.concatenate([pictures, made]), training=True, return_losses=True
+            )
+            targets = jnp.zeros_like(logits).at[: len(pictures)].set(1)
+            return self.loss_terms(targets, logits).mean() + sum(penalties), updated
+
+        (loss, state[1]), gradients = jax.value_and_grad(loss_and_updates, has_aux=True)(state[0])
+        return loss, _updated(self.discriminator, state, gradients)
+
+
+def _updated(network: keras.Model, state: list[list[Tensor]], gradients: list[Tensor]) -> list[list[Tensor]]:
+    """The network's trainable, other and optimizer's variables after an update."""
+    trainable, non_trainable, optimizer = state
+    trainable, optimizer = network.optimizer.stateless_apply(optimizer, gradients, trainable)
+    return [trainable, non_trainable, optimizer]
+
+
+def _inputs_of(model: SupervisedModel | AdversarialModel, step: dict[str, Tensor]) -> Tensor:
+    """The inputs of a step by one gather, augmented where the step says how."""
+    inputs = step["inputs"]
+    if not is_augmented(step):
+        return inputs[step["rows"]]
+    height, width = (axis - 2 * model.crop for axis in inputs.shape[1:3])
+    return inputs[windows(step, height, width)]
+
+
+class _Batches(keras.utils.PyDataset):
+    def __init__(self, resident: dict[str, Tensor], steps: dict[str, np.ndarray]) -> None:
+        super().__init__()
+        self._resident, self._steps = resident, steps
 
     def __len__(self) -> int:
-        return len(self._indices)
+        return len(self._steps["rows"])
 
-    def __getitem__(self, step: int) -> tuple[Tensor, Tensor, np.ndarray]:
-        return self._inputs, self._targets, self._indices[step]
+    def __getitem__(self, step: int) -> dict[str, Tensor | np.ndarray]:
+        return self._resident | {name: array[step] for name, array in self._steps.items()}
 
 
-def batches(model: IndexedModel, indices: np.ndarray) -> keras.utils.PyDataset:
-    """What ``fit`` is given to train on the rows ``indices (steps, batch)``."""
-    return _Batches(model.inputs_on_device, model.targets_on_device, indices.astype(np.int32))
+def batches(model: SupervisedModel | AdversarialModel, steps: dict[str, np.ndarray]) -> keras.utils.PyDataset:
+    """What ``fit`` is given to make these steps, each array with a row a step."""
+    resident = {"inputs": model.inputs_on_device, "targets": model.targets_on_device}
+    return _Batches(
+        resident, {name: a.astype(np.int32) if a.dtype == np.int64 else a for name, a in steps.items()}
+    )
 
 
 def to_host(losses: list[Tensor]) -> np.ndarray:
@@ -87,7 +193,7 @@ def to_host(losses: list[Tensor]) -> np.ndarray:
     return np.array(jax.device_get(losses))
 
 
-def synchronize(model: IndexedModel) -> None:
+def synchronize(model: SupervisedModel | AdversarialModel) -> None:
     """Wait for the last update, which waits for all before it."""
     jax.block_until_ready([variable.value for variable in model.variables])
 

@@ -1,4 +1,4 @@
-"""A Keras program: a compiled model, its data on the device, and ``fit`` over blocks of steps."""
+"""A Keras program: compiled models, the data on the device, and ``fit`` over blocks of steps."""
 
 from collections.abc import Mapping
 from types import ModuleType
@@ -7,31 +7,32 @@ from typing import Any
 import keras
 import numpy as np
 
-from harness.spec import Plan, Program, Samples, Steps
-from harness_keras import network
+from harness.spec import Adversarial, Plan, Program, Samples, Steps, Task
+from harness_keras import network, objectives
 
 _PREDICTION_BATCH_SIZE = 256
 
 
 class _Losses(keras.callbacks.CallbackList):
-    """The loss of each step, left on the device.
+    """The losses of each step, left on the device.
 
     Keras's own list turns each step's logs into Python floats, which waits for the device.
     """
 
     def __init__(self, model: keras.Model) -> None:
         super().__init__(add_history=True, model=model)
+        self._names = model.loss_names
         self.values: list[Any] = []
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         pass
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.values.append(logs["loss"])
+        self.values.extend(logs[name] for name in self._names)
 
 
 class KerasProgram(Program):
-    """One network trained by ``model.fit`` on one engine; see :class:`harness.spec.Program`."""
+    """Networks trained by ``model.fit`` on one engine; see :class:`harness.spec.Program`."""
 
     def __init__(self, engine: ModuleType, plan: Plan, data: Samples, jit_compile: bool | str) -> None:
         self._engine = engine
@@ -39,49 +40,74 @@ class KerasProgram(Program):
         floatx = "float64" if plan.precision == "float64" else "float32"
         keras.config.set_floatx(floatx)
         keras.config.set_dtype_policy("mixed_bfloat16" if plan.precision == "bfloat16" else floatx)
-        (self._name,) = plan.task.networks
-        self._places = plan.task.networks[self._name].placed()
-        self._model = self._build(plan, jit_compile)
-        # On the CPU an engine may keep the array's own memory. PyTorch wants it writable.
-        inputs, targets = self._framework_layout(data.inputs), data.targets
-        self._model.inputs_on_device = keras.ops.convert_to_tensor(
-            np.require(inputs, requirements=("C", "W"))
-        )
-        self._model.targets_on_device = keras.ops.convert_to_tensor(
-            np.require(targets, requirements=("C", "W"))
-        )
+        self._networks: dict[str, keras.Sequential] = {}
+        self._slots: list[tuple[str, network.Slot]] = []
+        for name in plan.task.networks:
+            self._add_network(name, plan, jit_compile)
+        self._model = self._trained(plan.task, jit_compile)
+        self._place(data, plan.task)
 
-    def _build(self, plan: Plan, jit_compile: bool | str) -> Any:
+    def _add_network(self, name: str, plan: Plan, jit_compile: bool | str) -> None:
         task = plan.task
-        model = self._engine.IndexedModel(
-            network.layers(self._engine, task.networks[self._name], task.penalty, plan.seed)
-        )
-        optimizer = network.optimizer(self._engine, task.optimizer)
+        # Layers take their seeds from here on; so many are in no network.
+        seed = plan.seed + 1000 * len(self._networks)
+        maker = network.Maker(self._engine, task.penalty, seed, xla=jit_compile is True)
+        kind = keras.Sequential if isinstance(task.objective, Adversarial) else self._engine.SupervisedModel
+        model = kind(list(maker.layers(task.networks[name])))
+        optimizer = objectives.optimizer(self._engine, task)
         model.compile(optimizer=optimizer, jit_compile=jit_compile)
         optimizer.build(model.trainable_variables)
+        self._networks[name] = model
+        self._slots += [(name, slot) for slot in network.slots(model, task.networks[name])]
+
+    def _trained(self, task: Task, jit_compile: bool | str) -> Any:
+        """The model that ``fit`` is called on."""
+        if isinstance(task.objective, Adversarial):
+            model = self._engine.AdversarialModel(
+                self._networks["generator"], self._networks["discriminator"], jit_compile
+            )
+        else:
+            model = self._networks["model"]
+        model.loss_terms = objectives.loss_terms(task.objective)
+        model.crop = task.augmentation.crop
         return model
 
+    def _place(self, data: Samples, task: Task) -> None:
+        inputs, targets = data.inputs, data.targets
+        if crop := task.augmentation.crop:
+            inputs = np.pad(inputs, ((0, 0), (crop, crop), (crop, crop), (0, 0)))
+        # On the CPU an engine may keep the array's own memory. PyTorch wants it writable.
+        self._model.inputs_on_device, self._model.targets_on_device = (
+            keras.ops.convert_to_tensor(np.require(array, requirements=("C", "W")))
+            for array in (self._framework_layout(inputs), targets)
+        )
+
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
-        for name, variable in self._variables().items():
-            variable.assign(weights[name].astype(variable.dtype))
+        for name, slot in self._slots:
+            arrays = [slot.convert(weights[f"{name}/{parameter}"]) for parameter in slot.names]
+            array = arrays[0] if len(arrays) == 1 else np.stack(arrays)
+            slot.variable.assign(array.astype(slot.variable.dtype))
 
     def weights(self) -> dict[str, np.ndarray]:
-        return {
-            name: np.array(keras.ops.convert_to_numpy(variable))
-            for name, variable in self._variables().items()
-        }
+        found = {}
+        for name, slot in self._slots:
+            array = slot.convert(np.array(keras.ops.convert_to_numpy(slot.variable)))
+            for parameter, part in zip(slot.names, [array] if len(slot.names) == 1 else array, strict=True):
+                found[f"{name}/{parameter}"] = np.ascontiguousarray(part)
+        return found
 
     def train(self, steps: Steps) -> np.ndarray:
         losses = _Losses(self._model)
-        batches = self._engine.batches(self._model, steps.indices)
+        batches = self._engine.batches(self._model, objectives.by_name(steps))
         self._model.fit(batches, shuffle=False, verbose=0, callbacks=losses)
-        return self._engine.to_host(losses.values)
+        values = self._engine.to_host(losses.values)
+        return values.reshape(-1, 2) if len(self._model.loss_names) > 1 else values
 
-    def predict(self, inputs: np.ndarray) -> np.ndarray:
-        outputs = self._model.predict(
+    def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
+        outputs = self._networks[network].predict(
             self._framework_layout(inputs), batch_size=_PREDICTION_BATCH_SIZE, verbose=0
         )
-        return outputs.astype(keras.config.floatx())
+        return self._canonical_layout(outputs.astype(keras.config.floatx()))
 
     def synchronize(self) -> None:
         self._engine.synchronize(self._model)
@@ -89,16 +115,14 @@ class KerasProgram(Program):
     def device_peak_memory_bytes(self) -> int | None:
         return None if self.device == "cpu" else self._engine.peak_memory_bytes()
 
-    def _variables(self) -> dict[str, Any]:
-        """The Keras variable of each canonical name; layers and variables bear the canonical names."""
-        return {
-            f"{self._name}/{place.name}/{name}": getattr(self._model.get_layer(place.name), name)
-            for place in self._places
-            for name in place.layer.parameters(place.input_shape)
-        }
+    def _framework_layout(self, arrays: np.ndarray) -> np.ndarray:
+        """``(n, *canonical)`` with channels where this engine has them."""
+        if network.channels_first(arrays.shape[1:]):
+            arrays = np.moveaxis(arrays, -1, 1)
+        return np.ascontiguousarray(arrays)
 
-    def _framework_layout(self, inputs: np.ndarray) -> np.ndarray:
-        """``inputs (n, *input)`` with channels where this engine has them."""
-        if network.channels_first(inputs.shape[1:]):
-            inputs = np.moveaxis(inputs, -1, 1)
-        return np.ascontiguousarray(inputs)
+    def _canonical_layout(self, arrays: np.ndarray) -> np.ndarray:
+        """The way back from :meth:`_framework_layout`."""
+        if network.channels_first(arrays.shape[1:]):
+            arrays = np.moveaxis(arrays, 1, -1)
+        return np.ascontiguousarray(arrays)

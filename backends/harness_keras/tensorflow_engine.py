@@ -6,14 +6,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from harness.layers import LEAKY_RELU_SLOPE
 from harness.spec import Precision, Unsupported
 from harness_keras import optimizers
-from harness_keras.network import cross_entropies
+from harness_keras.objectives import LossTerms, is_augmented, windows
 
 Tensor = Any
 
 Dense = keras.layers.Dense
 Adam = optimizers.Adam
+tanh = keras.activations.tanh
 RmsProp = optimizers.RmsProp
 
 
@@ -23,12 +25,15 @@ def prepare(threads: int) -> dict[str, str]:
     # was never faster: a layer's two gradients, of its kernel and its input, can be had at once.
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
+    # float32 is float32: NVIDIA's TF32 keeps ten bits of the mantissa.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
     build = tf.sysconfig.get_build_info()
     return {
         "engine": "tensorflow",
         "tensorflow": tf.__version__,
         "cuda": str(build.get("cuda_version", "none")),
         "cudnn": str(build.get("cudnn_version", "none")),
+        "tf32": "off",
     }
 
 
@@ -51,37 +56,98 @@ def select(device: str, precision: Precision) -> str:
     return f"cuda:0 ({name})"
 
 
-class IndexedModel(keras.Sequential):
+def leaky_relu(x: Tensor) -> Tensor:
+    """``x`` above zero, a fraction of it elsewhere."""
+    if x.dtype == tf.float64:  # TensorFlow's own rounds the slope to float32
+        return tf.where(x > 0, x, LEAKY_RELU_SLOPE * x)
+    return tf.nn.leaky_relu(x, LEAKY_RELU_SLOPE)
+
+
+class SupervisedModel(keras.Sequential):
     """A model whose training step is given the rows of its batch in data that stays on the device.
 
     The step is the one of Keras's guide to custom training steps in TensorFlow.
     """
 
+    loss_names = ("loss",)
+    loss_terms: LossTerms
     inputs_on_device: Tensor
     targets_on_device: Tensor
+    crop: int
 
-    def train_step(self, rows: Tensor) -> dict[str, Tensor]:
+    def train_step(self, step: dict[str, Tensor]) -> dict[str, Tensor]:
         """One update on ``rows (batch,)``; the loss that it minimised."""
-        inputs = tf.gather(self.inputs_on_device, rows)
-        targets = tf.gather(self.targets_on_device, rows)
+        inputs = _inputs_of(self, step)
+        targets = tf.gather(self.targets_on_device, step["rows"])
         with tf.GradientTape() as tape:
-            loss = tf.add_n(
-                [tf.reduce_mean(cross_entropies(targets, self(inputs, training=True))), *self.losses]
-            )
-        gradients = tape.gradient(loss, self.trainable_variables)
-        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+            terms = self.loss_terms(targets, self(inputs, training=True))
+            loss = tf.add_n([tf.reduce_mean(terms), *self.losses])
+        _update(self, tape.gradient(loss, self.trainable_variables))
         return {"loss": loss}
 
 
-def batches(model: IndexedModel, indices: np.ndarray) -> tf.data.Dataset:
-    """What ``fit`` is given to train on the rows ``indices (steps, batch)``."""
+class AdversarialModel(keras.Model):
+    """A generator against a discriminator, by the step of Keras's DCGAN example in TensorFlow."""
+
+    loss_names = ("discriminator_loss", "generator_loss")
+    loss_terms: LossTerms
+    inputs_on_device: Tensor
+    targets_on_device: Tensor
+    crop: int
+
+    def __init__(self, generator: keras.Model, discriminator: keras.Model, jit_compile: bool | str) -> None:
+        super().__init__()
+        self.generator, self.discriminator = generator, discriminator
+        self.built = True
+        self.compile(optimizer=None, jit_compile=jit_compile)
+
+    def train_step(self, step: dict[str, Tensor]) -> dict[str, Tensor]:
+        """One update of each network; see :class:`harness.spec.Adversarial`."""
+        pictures = _inputs_of(self, step)
+        with tf.GradientTape() as generator_tape:
+            made = tf.cast(self.generator(step["latents"], training=True), pictures.dtype)
+            with generator_tape.stop_recording():
+                discriminator_loss = self._train_discriminator(pictures, made)
+            logits = self.discriminator(made, training=True)
+            fooled = tf.reduce_mean(self.loss_terms(tf.ones_like(logits), logits))
+            generator_loss = tf.add_n([fooled, *self.generator.losses])
+        _update(self.generator, generator_tape.gradient(generator_loss, self.generator.trainable_variables))
+        return {"discriminator_loss": discriminator_loss, "generator_loss": generator_loss}
+
+    def _train_discriminator(self, pictures: Tensor, made: Tensor) -> Tensor:
+        network = self.discriminator
+        with tf.GradientTape() as tape:
+            logits = network(tf.concat([pictures, made], 0), training=True)
+            real, fake = tf.split(logits, 2)
+            targets = tf.concat([tf.ones_like(real), tf.zeros_like(fake)], 0)
+            loss = tf.add_n([tf.reduce_mean(self.loss_terms(targets, logits)), *network.losses])
+        _update(network, tape.gradient(loss, network.trainable_variables))
+        return loss
+
+
+def _inputs_of(model: SupervisedModel | AdversarialModel, step: dict[str, Tensor]) -> Tensor:
+    """The inputs of a step by one gather, augmented where the step says how."""
+    inputs, rows = model.inputs_on_device, step["rows"]
+    if not is_augmented(step):
+        return tf.gather(inputs, rows)
+    _, height, width, channels = inputs.shape
+    rows, y, x = windows(step, height - 2 * model.crop, width - 2 * model.crop)
+    return tf.gather(tf.reshape(inputs, (-1, channels)), (rows * height + y) * width + x)
+
+
+def _update(network: keras.Model, gradients: list[Tensor]) -> None:
+    network.optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
+
+
+def batches(model: SupervisedModel | AdversarialModel, steps: dict[str, np.ndarray]) -> tf.data.Dataset:
+    """What ``fit`` is given to make these steps, each array with a row a step."""
     del model
     # Keras too switches these off for arrays: rewriting so small a pipeline would take 40 ms of each
     # call of fit, and there is nothing in it to make faster.
     options = tf.data.Options()
     options.experimental_optimization.apply_default_optimizations = False
     options.autotune.enabled = False
-    return tf.data.Dataset.from_tensor_slices(indices).with_options(options)
+    return tf.data.Dataset.from_tensor_slices(steps).with_options(options)
 
 
 def to_host(losses: list[Tensor]) -> np.ndarray:
@@ -89,7 +155,7 @@ def to_host(losses: list[Tensor]) -> np.ndarray:
     return tf.stack(losses).numpy()
 
 
-def synchronize(model: IndexedModel) -> None:
+def synchronize(model: SupervisedModel | AdversarialModel) -> None:
     """Wait for every device."""
     del model
     tf.test.experimental.sync_devices()

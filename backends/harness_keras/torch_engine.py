@@ -5,14 +5,17 @@ from typing import Any
 import keras
 import numpy as np
 import torch
+from torch.nn import functional
 
+from harness.layers import LEAKY_RELU_SLOPE
 from harness.spec import Precision, Unsupported
 from harness_keras import torch_optimizers
-from harness_keras.network import cross_entropies
+from harness_keras.objectives import LossTerms, is_augmented, windows
 
 Tensor = Any
 
 Adam = torch_optimizers.Adam
+tanh = keras.activations.tanh
 RmsProp = torch_optimizers.RmsProp
 
 
@@ -21,11 +24,15 @@ def prepare(threads: int) -> dict[str, str]:
     torch.set_num_threads(threads)
     # PyTorch's own format: a cnn's step takes 20 % less time than in Keras's default.
     keras.config.set_image_data_format("channels_first")
+    # float32 is float32: NVIDIA's TF32 keeps ten bits of the mantissa.
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
     return {
         "engine": "torch",
         "torch": torch.__version__,
         "cuda": str(torch.version.cuda or "none"),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "tf32": "off",
     }
 
 
@@ -54,44 +61,101 @@ class Dense(keras.layers.Dense):
         return self.activation(inputs @ self.kernel.value + self.bias.value)
 
 
-class IndexedModel(keras.Sequential):
+def leaky_relu(x: Tensor) -> Tensor:
+    """``x`` above zero, a fraction of it elsewhere."""
+    return functional.leaky_relu(x, LEAKY_RELU_SLOPE)
+
+
+class SupervisedModel(keras.Sequential):
     """A model whose training step is given the rows of its batch in data that stays on the device.
 
     The step is the one of Keras's guide to custom training steps in PyTorch.
     """
 
+    loss_names = ("loss",)
+    loss_terms: LossTerms
     inputs_on_device: Tensor
     targets_on_device: Tensor
+    crop: int
 
-    def train_step(self, data: tuple[Tensor]) -> dict[str, Tensor]:
+    def train_step(self, step: dict[str, Tensor]) -> dict[str, Tensor]:
         """One update on ``rows (batch,)``; the loss that it minimised."""
-        (rows,) = data
-        inputs = self.inputs_on_device.index_select(0, rows)
-        targets = self.targets_on_device.index_select(0, rows)
-        self.zero_grad()
-        loss = cross_entropies(targets, self(inputs, training=True)).mean() + sum(self.losses)
-        loss.backward()
-        gradients = [variable.value.grad for variable in self.trainable_weights]
-        with torch.no_grad():
-            self.optimizer.apply(gradients, self.trainable_weights)
-        return {"loss": loss.detach()}
+        inputs = _inputs_of(self, step)
+        targets = self.targets_on_device.index_select(0, step["rows"])
+        terms = self.loss_terms(targets, self(inputs, training=True))
+        return {"loss": _minimize(self, terms.mean() + sum(self.losses))}
+
+
+class AdversarialModel(keras.Model):
+    """A generator against a discriminator, by the step of Keras's DCGAN example, written for PyTorch."""
+
+    loss_names = ("discriminator_loss", "generator_loss")
+    loss_terms: LossTerms
+    inputs_on_device: Tensor
+    targets_on_device: Tensor
+    crop: int
+
+    def __init__(self, generator: keras.Model, discriminator: keras.Model, jit_compile: bool | str) -> None:
+        super().__init__()
+        self.generator, self.discriminator = generator, discriminator
+        self.built = True
+        self.compile(optimizer=None, jit_compile=jit_compile)
+
+    def train_step(self, step: dict[str, Tensor]) -> dict[str, Tensor]:
+        """One update of each network; see :class:`harness.spec.Adversarial`."""
+        pictures = _inputs_of(self, step)
+        made = self.generator(step["latents"], training=True).to(pictures.dtype)
+        logits = self.discriminator(torch.cat([pictures, made.detach()]), training=True)
+        targets = torch.zeros_like(logits)
+        targets[: len(pictures)] = 1
+        loss = self.loss_terms(targets, logits).mean() + sum(self.discriminator.losses)
+        discriminator_loss = _minimize(self.discriminator, loss)
+        logits = self.discriminator(made, training=True)
+        loss = self.loss_terms(torch.ones_like(logits), logits).mean() + sum(self.generator.losses)
+        return {
+            "discriminator_loss": discriminator_loss,
+            "generator_loss": _minimize(self.generator, loss),
+        }
+
+
+def _minimize(network: keras.Model, loss: Tensor) -> Tensor:
+    """Make one step down this loss with the network's own weights; the loss, detached."""
+    network.zero_grad()
+    weights = network.trainable_weights
+    values = [variable.value for variable in weights]
+    loss.backward(inputs=values)
+    with torch.no_grad():
+        network.optimizer.apply([value.grad for value in values], weights)
+    return loss.detach()
+
+
+def _inputs_of(model: SupervisedModel | AdversarialModel, step: dict[str, Tensor]) -> Tensor:
+    """The inputs of a step by one gather, augmented where the step says how."""
+    inputs = model.inputs_on_device
+    if not is_augmented(step):
+        return inputs.index_select(0, step["rows"])
+    channels, height, width = inputs.shape[1:]
+    rows, y, x = windows(step, height - 2 * model.crop, width - 2 * model.crop)
+    every_channel = torch.arange(channels, device=inputs.device)[:, None, None]
+    return inputs[rows[:, None], every_channel, y[:, None], x[:, None]]
 
 
 class _Batches(keras.utils.PyDataset):
-    def __init__(self, indices: Tensor) -> None:
+    def __init__(self, steps: dict[str, Tensor]) -> None:
         super().__init__()
-        self._indices = indices
+        self._steps = steps
 
     def __len__(self) -> int:
-        return len(self._indices)
+        return len(self._steps["rows"])
 
-    def __getitem__(self, step: int) -> tuple[Tensor]:
-        return (self._indices[step],)
+    def __getitem__(self, step: int) -> dict[str, Tensor]:
+        return {name: tensor[step] for name, tensor in self._steps.items()}
 
 
-def batches(model: IndexedModel, indices: np.ndarray) -> keras.utils.PyDataset:
-    """What ``fit`` is given to train on the rows ``indices (steps, batch)``."""
-    return _Batches(torch.from_numpy(indices).to(model.targets_on_device.device))
+def batches(model: SupervisedModel | AdversarialModel, steps: dict[str, np.ndarray]) -> keras.utils.PyDataset:
+    """What ``fit`` is given to make these steps, each array with a row a step."""
+    device = model.targets_on_device.device
+    return _Batches({name: torch.from_numpy(array).to(device) for name, array in steps.items()})
 
 
 def to_host(losses: list[Tensor]) -> np.ndarray:
@@ -99,7 +163,7 @@ def to_host(losses: list[Tensor]) -> np.ndarray:
     return torch.stack(losses).cpu().numpy()
 
 
-def synchronize(model: IndexedModel) -> None:
+def synchronize(model: SupervisedModel | AdversarialModel) -> None:
     """Wait for the GPU, where there is one."""
     if model.targets_on_device.is_cuda:
         torch.cuda.synchronize()

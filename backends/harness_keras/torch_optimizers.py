@@ -20,7 +20,7 @@ def _values(variables: Sequence[Any]) -> list[Tensor]:
 class _OnTorch(keras.optimizers.Optimizer):
     """What PyTorch's functions want beside Keras's variables, on the CPU so that no step waits for a GPU."""
 
-    def __init__(self, learning_rate: float, **settings: float) -> None:
+    def __init__(self, learning_rate: float, **settings: Any) -> None:
         super().__init__(learning_rate, **settings)
         self._rate = learning_rate
 
@@ -34,6 +34,7 @@ class Adam(_OnTorch, keras.optimizers.Adam):
 
     def apply(self, grads: Sequence[Tensor], trainable_variables: Sequence[Any]) -> None:
         """All variables, which are those that the optimizer was built with, in their order."""
+        self._apply_weight_decay(trainable_variables)
         adam.adam(
             _values(trainable_variables),
             list(grads),
@@ -57,6 +58,7 @@ class RmsProp(_OnTorch, keras.optimizers.RMSprop):
 
     def apply(self, grads: Sequence[Tensor], trainable_variables: Sequence[Any]) -> None:
         """All variables, which are those that the optimizer was built with, in their order."""
+        self._apply_weight_decay(trainable_variables)
         rmsprop.rmsprop(
             _values(trainable_variables),
             list(grads),

@@ -1,8 +1,8 @@
 """Each layer as a torch module, and the way its parameters go between canonical and torch layout.
 
-Pictures are NCHW to torch. Canonical ``Flatten`` is in (height, width, channel) order: with plain
-NCHW memory the rows of the dense kernel behind it are reordered once, at load; with channels-last
-memory the flattened view has that order already. Either way no step copies for it.
+Pictures are NCHW to torch. Canonical ``Flatten`` and ``Reshape`` are in (height, width, channel)
+order: with plain NCHW memory the rows or columns of the dense kernel beside them are reordered once,
+at load; with channels-last memory a view has that order already. Either way no step copies for it.
 """
 
 import math
@@ -13,7 +13,21 @@ import numpy as np
 import torch
 from torch import nn
 
-from harness.layers import AnyLayer, Conv2D, Dense, Dropout, Flatten, MaxPool2D, Network, PlacedLayer, Shape
+from harness.layers import (
+    GRU,
+    LEAKY_RELU_SLOPE,
+    LSTM,
+    Activation,
+    Conv2D,
+    ConvTranspose2D,
+    Dense,
+    Dropout,
+    Flatten,
+    MaxPool2D,
+    Reshape,
+    Shape,
+)
+from harness.network import Network, PlacedLayer
 
 #: Height, width and channels: what a layer's shape has where it stands for a picture.
 PICTURE_AXES = 3
@@ -39,56 +53,180 @@ class FlattenChannelsLast(nn.Module):
         return x.permute(0, 2, 3, 1).flatten(1)
 
 
-def _module(place: PlacedLayer, *, channels_last: bool) -> nn.Module:
+class UnflattenChannelsLast(nn.Module):
+    """``(batch, H * W * C)`` to ``(batch, C, H, W)`` in channels-last memory: a view."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self._shape = shape
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Unflatten from canonical order."""
+        return x.unflatten(1, self._shape).permute(0, 3, 1, 2)
+
+
+class Recurrent(nn.Module):
+    """``nn.GRU`` or ``nn.LSTM`` giving its whole sequence or each direction's last output."""
+
+    def __init__(self, layer: GRU | LSTM, inputs: int) -> None:
+        super().__init__()
+        kind = nn.GRU if isinstance(layer, GRU) else nn.LSTM
+        self.cell = kind(inputs, layer.units, batch_first=True, bidirectional=layer.bidirectional)
+        self._sequences = layer.return_sequences
+        if isinstance(layer, LSTM):
+            # The canonical cell has one bias; torch adds two, of which the second stays at zero.
+            for name, parameter in self.cell.named_parameters():
+                if name.startswith("bias_hh"):
+                    nn.init.zeros_(parameter).requires_grad_(False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``(batch, steps, in)`` to ``(batch, steps, features)`` or ``(batch, features)``."""
+        outputs, last = self.cell(x)
+        if self._sequences:
+            return outputs
+        hidden = last[0] if isinstance(last, tuple) else last  # (directions, batch, units)
+        return hidden.transpose(0, 1).flatten(1)
+
+
+def _activation(name: Activation) -> nn.Module:
+    match name:
+        case "relu":
+            return nn.ReLU(inplace=True)
+        case "leaky_relu":
+            return nn.LeakyReLU(LEAKY_RELU_SLOPE, inplace=True)
+        case "tanh":
+            return nn.Tanh()
+        case "sigmoid":
+            return nn.Sigmoid()
+
+
+def _convolution(layer: Conv2D, shape: Shape) -> Iterator[nn.Module]:
+    (top, bottom), (left, right) = (layer.same_padding(axis) for axis in shape[:2])
+    symmetric = top == bottom and left == right
+    if not symmetric:
+        yield nn.ZeroPad2d((left, right, top, bottom))
+    padding = (top, left) if symmetric else 0
+    yield nn.Conv2d(shape[-1], layer.filters, layer.kernel_size, layer.strides, padding)
+
+
+def _modules(place: PlacedLayer, *, channels_last: bool) -> Iterator[nn.Module]:
     layer, shape = place.layer, place.input_shape
     match layer:
         case Conv2D():
-            return nn.Conv2d(shape[-1], layer.filters, layer.kernel_size)
+            yield from _convolution(layer, shape)
+        case ConvTranspose2D(filters, kernel_size, strides):
+            yield nn.ConvTranspose2d(shape[-1], filters, kernel_size, strides, layer.crop)
         case MaxPool2D():
-            return nn.MaxPool2d(layer.pool_size)
+            yield nn.MaxPool2d(layer.pool_size)
         case Flatten():
-            return FlattenChannelsLast() if channels_last and len(shape) == PICTURE_AXES else nn.Flatten()
+            yield FlattenChannelsLast() if channels_last and len(shape) == PICTURE_AXES else nn.Flatten()
+        case Reshape():
+            if channels_last and len(layer.shape) == PICTURE_AXES:
+                yield UnflattenChannelsLast(layer.shape)
+            else:
+                yield nn.Unflatten(1, _torch_shape(layer.shape))
         case Dense():
-            return nn.Linear(shape[-1], layer.units)
+            yield nn.Linear(shape[-1], layer.units)
         case Dropout():
-            return nn.Dropout(layer.rate)
+            yield nn.Dropout(layer.rate)
+        case GRU() | LSTM():
+            yield Recurrent(layer, shape[-1])
+
+
+def _torch_shape(shape: Shape) -> Shape:
+    return (shape[-1], *shape[:-1]) if len(shape) == PICTURE_AXES else shape
 
 
 def _same(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def _kernel_conversions(layer: AnyLayer, flattened: Shape | None) -> tuple[Convert, Convert]:
-    """Conversions of a kernel; ``flattened`` is the picture shape that a dense kernel's rows stand for."""
-    if isinstance(layer, Conv2D):
-        return lambda w: w.transpose(3, 2, 0, 1), lambda w: w.transpose(2, 3, 1, 0)
-    if flattened is None:
-        return np.transpose, np.transpose
-    # Row number in torch's (channel, height, width) order -> row number in canonical order.
-    rows = np.arange(math.prod(flattened)).reshape(flattened).transpose(2, 0, 1).ravel()
-    return lambda w: w[rows].T, lambda w: w.T[np.argsort(rows)]
+def _feature_order(shape: Shape | None, features: int) -> np.ndarray:
+    """For each feature in torch's (channel, height, width) order its number in canonical order."""
+    if shape is None:
+        return np.arange(features)
+    return np.arange(math.prod(shape)).reshape(shape).transpose(2, 0, 1).ravel()
 
 
-def _slots(place: PlacedLayer, module: nn.Module, flattened: Shape | None) -> Iterator[Slot]:
-    if isinstance(module, (nn.Conv2d, nn.Linear)) and module.bias is not None:
-        to_torch, to_canonical = _kernel_conversions(place.layer, flattened)
-        yield Slot(f"{place.name}/kernel", module.weight, to_torch, to_canonical)
-        yield Slot(f"{place.name}/bias", module.bias, _same, _same)
+def _dense_slots(
+    place: PlacedLayer, module: nn.Linear, before: Shape | None, after: Shape | None
+) -> list[Slot]:
+    """``before`` and ``after`` are the picture shapes that the inputs and outputs stand for, if any."""
+    rows = _feature_order(before, module.in_features)
+    columns = _feature_order(after, module.out_features)
+    rows_back, columns_back = np.argsort(rows), np.argsort(columns)
+    return [
+        Slot(
+            f"{place.name}/kernel",
+            module.weight,
+            lambda w: w[rows][:, columns].T,
+            lambda w: w.T[rows_back][:, columns_back],
+        ),
+        Slot(f"{place.name}/bias", module.bias, lambda b: b[columns], lambda b: b[columns_back]),
+    ]
+
+
+def _convolution_slots(place: PlacedLayer, module: nn.Conv2d | nn.ConvTranspose2d) -> list[Slot]:
+    # (H, W, in, out) <-> (out, in, H, W), or (in, out, H, W) for the transposed convolution.
+    to_torch, back = ((3, 2, 0, 1), (2, 3, 1, 0))
+    if isinstance(module, nn.ConvTranspose2d):
+        to_torch, back = ((2, 3, 0, 1), (2, 3, 0, 1))
+    return [
+        Slot(
+            f"{place.name}/kernel",
+            module.weight,
+            lambda w: w.transpose(to_torch),
+            lambda w: w.transpose(back),
+        ),
+        Slot(f"{place.name}/bias", module.get_parameter("bias"), _same, _same),
+    ]
+
+
+def _recurrent_slots(name: str, layer: GRU | LSTM, module: Recurrent) -> Iterator[Slot]:
+    names = {"kernel": "weight_ih_l0", "recurrent_kernel": "weight_hh_l0", "bias": "bias_ih_l0"}
+    if isinstance(layer, GRU):
+        names["recurrent_bias"] = "bias_hh_l0"
+    for way, suffix in zip(layer.directions, ("", "_reverse"), strict=False):
+        for parameter, torch_name in names.items():
+            convert = np.transpose if parameter.endswith("kernel") else _same
+            tensor = module.cell.get_parameter(torch_name + suffix)
+            yield Slot(f"{name}/{way}/{parameter}", tensor, convert, convert)
+
+
+def _slots(place: PlacedLayer, module: nn.Module, before: Shape | None, after: Shape | None) -> list[Slot]:
+    match module, place.layer:
+        case nn.Linear(), _:
+            return _dense_slots(place, module, before, after)
+        case ((nn.Conv2d() | nn.ConvTranspose2d()), _):
+            return _convolution_slots(place, module)
+        case Recurrent(), (GRU() | LSTM()) as layer:
+            return list(_recurrent_slots(place.name, layer, module))
+        case _:
+            return []
+
+
+def _picture(shape: Shape) -> Shape | None:
+    return shape if len(shape) == PICTURE_AXES else None
 
 
 def build_network(network: Network, *, channels_last: bool) -> tuple[nn.Sequential, list[Slot]]:
-    """The network as one module for ``(batch, C, H, W)`` or ``(batch, features)``, and its parameters."""
+    """The network as one module for ``(batch, C, H, W)`` or ``(batch, ...)``, and its parameters."""
     modules: list[nn.Module] = []
     slots: list[Slot] = []
+    places = network.placed()
     flattened: Shape | None = None
-    for place in network.placed():
-        module = _module(place, channels_last=channels_last)
-        modules.append(module)
-        slots += _slots(place, module, flattened)
-        if isinstance(module, nn.Flatten) and len(place.input_shape) == PICTURE_AXES:
-            flattened = place.input_shape
+    for position, place in enumerate(places):
+        following = next((p.layer for p in places[position + 1 :] if not isinstance(p.layer, Dropout)), None)
+        reshaped = _picture(following.shape) if isinstance(following, Reshape) else None
+        for module in _modules(place, channels_last=channels_last):
+            modules.append(module)
+            views = (None, None) if channels_last else (flattened, reshaped)
+            slots += _slots(place, module, *views)
+        if isinstance(place.layer, Flatten):
+            flattened = _picture(place.input_shape)
         elif isinstance(place.layer, Dense):
             flattened = None
-        if getattr(place.layer, "activation", None) == "relu":
-            modules.append(nn.ReLU(inplace=True))
+        activation = getattr(place.layer, "activation", None)
+        if activation is not None:
+            modules.append(_activation(activation))
     return nn.Sequential(*modules), slots

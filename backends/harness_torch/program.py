@@ -1,13 +1,16 @@
 """A task as a PyTorch training loop over data that stays on the device."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
 
-from harness.spec import Adam, Optimizer, Plan, Program, RmsProp, Samples, Sgd, Steps, Unsupported
-from harness_torch.modules import PICTURE_AXES, build_network
+from harness.spec import Adversarial, Plan, Program, Samples, Steps, Task, Unsupported
+from harness_torch.modules import PICTURE_AXES, Slot, build_network
+from harness_torch.objectives import AdversarialStep, SupervisedStep, Update
 
 # Pictures scored at a time: large enough to keep a device busy, small enough for any memory.
 PREDICT_BATCH_SIZE = 500
@@ -21,42 +24,44 @@ def _device(asked: str) -> torch.device:
     return torch.device("cuda", 0)
 
 
-def _optimizer(spec: Optimizer, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
-    rate = spec.learning_rate
-    match spec:
-        case Sgd():
-            return torch.optim.SGD(parameters, rate, momentum=spec.momentum, nesterov=spec.nesterov)
-        case Adam():
-            return torch.optim.Adam(parameters, rate, betas=(spec.beta_1, spec.beta_2), eps=spec.epsilon)
-        case RmsProp():
-            return torch.optim.RMSprop(parameters, rate, alpha=spec.rho, eps=spec.epsilon)
-
-
 class TorchProgram(Program):
-    """One network trained by one optimizer, eager or compiled."""
+    """The networks of a task and one training step of it, eager or compiled."""
 
     def __init__(self, plan: Plan, data: Samples) -> None:
-        """Place the training data and build the model; see :meth:`harness.spec.Backend.build`."""
+        """Place the training data and build the networks; see :meth:`harness.spec.Backend.build`."""
         torch.manual_seed(plan.seed)
         self._device = _device(plan.device)
         self.device = str(self._device)
         if self._device.type == "cuda":
             self.device += f" ({torch.cuda.get_device_name(self._device)})"
-        dtype = torch.float64 if plan.precision == "float64" else torch.float32
+        self._dtype = torch.float64 if plan.precision == "float64" else torch.float32
+        self._bfloat16 = plan.precision == "bfloat16"
         self._channels_last = plan.mode == "channels_last"
-        network = plan.task.networks["model"]
-        module, self._slots = build_network(network, channels_last=self._channels_last)
-        module = module.to(self._device, dtype)
+        self._modules: dict[str, nn.Module] = {}
+        self._models: dict[str, Any] = {}  # the modules as they run: compiled, or themselves
+        self._slots: dict[str, Slot] = {}
+        updates = {name: self._add_network(name, plan) for name in plan.task.networks}
+        self._step = self._make_step(plan.task, updates)
+        self._crop = plan.task.augmentation.crop
+        self._inputs = self._pad(self._place(data.inputs))
+        self._targets = torch.tensor(data.targets, device=self._device)
+
+    def _add_network(self, name: str, plan: Plan) -> Update:
+        module, slots = build_network(plan.task.networks[name], channels_last=self._channels_last)
+        module = module.to(self._device, self._dtype)
         if self._channels_last:
             module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._module = module
-        self._model = torch.compile(module) if plan.mode == "compile" else module
-        self._kernels = [slot.tensor for slot in self._slots if slot.name.endswith("/kernel")]
-        self._penalty = plan.task.penalty
-        self._optimizer = _optimizer(plan.task.optimizer, list(module.parameters()))
-        self._bfloat16 = plan.precision == "bfloat16"
-        self._inputs = self._place(data.inputs)
-        self._targets = torch.from_numpy(data.targets).to(self._device)
+        self._modules[name] = module
+        self._models[name] = torch.compile(module) if plan.mode == "compile" else module
+        self._slots |= {f"{name}/{slot.name}": slot for slot in slots}
+        kernels = [slot.tensor for slot in slots if slot.name.endswith("kernel")]
+        return Update(plan.task, [p for p in module.parameters() if p.requires_grad], kernels)
+
+    def _make_step(self, task: Task, updates: dict[str, Update]) -> SupervisedStep | AdversarialStep:
+        if isinstance(task.objective, Adversarial):
+            sides = [(self._models[name], updates[name]) for name in ("generator", "discriminator")]
+            return AdversarialStep(*sides)
+        return SupervisedStep(task.objective, self._models["model"], updates["model"])
 
     def _place(self, inputs: np.ndarray) -> torch.Tensor:
         """Canonical inputs on the device; pictures as ``(n, C, H, W)`` unless memory is channels last."""
@@ -65,55 +70,87 @@ class TorchProgram(Program):
             tensor = tensor.permute(0, 3, 1, 2).contiguous()
         return tensor
 
-    def _forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        if inputs.ndim == 1 + PICTURE_AXES and self._channels_last:
-            inputs = inputs.permute(0, 3, 1, 2)  # a view whose memory is torch's channels_last
+    def _pad(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Pictures with ``crop`` zeros on each side, from which the windows are cut."""
+        around = (self._crop,) * 4
+        if not self._crop:
+            return pictures
+        return functional.pad(pictures, (0, 0, *around) if self._channels_last else around)
+
+    def _batch(self, steps: Steps, number: int) -> torch.Tensor:
+        """The inputs of a step, augmented where the step says how, by one gather."""
+        rows = self._to_device(steps.indices[number])
+        if steps.flips is None and steps.offsets is None:
+            return self._inputs[rows]
+        spatial = self._inputs.shape[1:3] if self._channels_last else self._inputs.shape[2:4]
+        height, width = (axis - 2 * self._crop for axis in spatial)
+        y = torch.arange(height, device=self._device).expand(len(rows), -1)
+        x = torch.arange(width, device=self._device).expand(len(rows), -1)
+        if steps.flips is not None:
+            x = torch.where(self._to_device(steps.flips[number])[:, None], width - 1 - x, x)
+        if steps.offsets is not None:
+            offsets = self._to_device(steps.offsets[number])
+            y, x = y + offsets[:, :1], x + offsets[:, 1:]
+        rows, y, x = rows[:, None, None], y[:, :, None], x[:, None, :]
+        if self._channels_last:
+            return self._inputs[rows, y, x]
+        channels = torch.arange(self._inputs.shape[1], device=self._device)[:, None, None]
+        return self._inputs[rows[:, None], channels, y[:, None], x[:, None]]
+
+    def _to_device(self, array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(array).to(self._device)
+
+    def _forward(self, model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
         if not self._bfloat16:
-            return self._model(inputs)
+            return model(inputs)
         with torch.autocast(self._device.type, torch.bfloat16):
-            outputs = self._model(inputs)
+            outputs = model(inputs)
         return outputs.float()
 
-    def _loss(self, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        loss = functional.cross_entropy(self._forward(inputs), targets)
-        if self._penalty.l1:
-            loss = loss + self._penalty.l1 * sum(kernel.abs().sum() for kernel in self._kernels)
-        if self._penalty.l2:
-            loss = loss + self._penalty.l2 * sum(kernel.square().sum() for kernel in self._kernels)
-        return loss
+    def _as_torch(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Pictures as NCHW: a view whose memory is torch's channels_last, where it is that."""
+        picture = inputs.ndim == 1 + PICTURE_AXES
+        return inputs.permute(0, 3, 1, 2) if picture and self._channels_last else inputs
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
         """See :meth:`harness.spec.Program.load`."""
         with torch.no_grad():
-            for slot in self._slots:
-                array = slot.to_torch(weights[f"model/{slot.name}"])
+            for name, slot in self._slots.items():
+                array = slot.to_torch(weights[name])
                 slot.tensor.copy_(torch.from_numpy(np.ascontiguousarray(array)))
 
     def weights(self) -> dict[str, np.ndarray]:
         """See :meth:`harness.spec.Program.weights`."""
         return {
-            f"model/{slot.name}": np.array(slot.to_canonical(slot.tensor.detach().cpu().numpy()), order="C")
-            for slot in self._slots
+            name: np.array(slot.to_canonical(slot.tensor.detach().cpu().numpy()), order="C")
+            for name, slot in self._slots.items()
         }
 
     def train(self, steps: Steps) -> np.ndarray:
         """See :meth:`harness.spec.Program.train`."""
-        self._module.train()
+        for module in self._modules.values():
+            module.train()
+        latents = None if steps.latents is None else self._to_device(steps.latents)
+        plain = steps.flips is None and steps.offsets is None
         losses = []
-        for batch in torch.from_numpy(steps.indices).to(self._device):
-            loss = self._loss(self._inputs[batch], self._targets[batch])
-            self._optimizer.zero_grad()
-            loss.backward()
-            self._optimizer.step()
-            losses.append(loss.detach())
+        for number, rows in enumerate(self._to_device(steps.indices)):
+            inputs = self._as_torch(self._inputs[rows] if plain else self._batch(steps, number))
+            second = self._targets[rows] if latents is None else latents[number]
+            losses.append(self._step(self._forward, inputs, second))
         return torch.stack(losses).cpu().numpy()
 
-    def predict(self, inputs: np.ndarray) -> np.ndarray:
+    def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
         """See :meth:`harness.spec.Program.predict`."""
-        self._module.eval()
+        self._modules[network].eval()
         parts = (inputs[i : i + PREDICT_BATCH_SIZE] for i in range(0, len(inputs), PREDICT_BATCH_SIZE))
         with torch.no_grad():
-            return np.concatenate([self._forward(self._place(part)).cpu().numpy() for part in parts])
+            return np.concatenate([self._predict_part(part, network) for part in parts])
+
+    def _predict_part(self, inputs: np.ndarray, network: str) -> np.ndarray:
+        outputs = self._forward(self._models[network], self._as_torch(self._place(inputs)))
+        if outputs.ndim == 1 + PICTURE_AXES:
+            outputs = outputs.permute(0, 2, 3, 1)
+        return outputs.cpu().numpy()
 
     def synchronize(self) -> None:
         """See :meth:`harness.spec.Program.synchronize`."""

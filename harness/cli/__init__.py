@@ -13,6 +13,9 @@ _COMMANDS = {
     "list": "List backends, tasks, data sets and results.",
     "show": "Print one record in full.",
     "data": "Fetch, import and check data sets.",
+    "check": "Hold a backend against the committed reference, in float64.",
+    "reference": "Make a task's reference from the agreement of frameworks.",
+    "ledger": "Print where frameworks differ by default, and what is pinned.",
     "doctor": "Describe this machine and what will spoil timings on it.",
 }
 _INTERRUPTED = 130

@@ -57,6 +57,10 @@ class RunDisplay:
         self._progress.update(self._bar, status=status, completed=completed, total=total)
 
 
+def _short(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
 class RunLine:
     """One run on the display: a :class:`harness.run.Observer`."""
 
@@ -83,7 +87,9 @@ class RunLine:
 
     def scored(self, epoch: Epoch) -> None:
         """See :class:`harness.run.Observer`."""
-        self._accuracy = f"accuracy {epoch.train.accuracy:.3f} train {epoch.validation.accuracy:.3f} val"
+        measure = "accuracy" if "accuracy" in epoch.train else "loss"
+        train, validation = epoch.train[measure], epoch.validation[measure]
+        self._accuracy = f"{measure} {_short(train)} train {_short(validation)} val"
         if self._display.live:
             return
         left = time.strftime("%H:%M:%S", time.gmtime(self._seconds_left))
@@ -97,7 +103,7 @@ class RunLine:
         if record.failure is not None:
             outcome = f"{record.status}: {record.failure.message}"
         else:
-            outcome = (
-                f"test accuracy {record.test_at_last.accuracy:.3f}" if record.test_at_last else record.status
-            )
+            scores = record.test_at_last or {}
+            measure = "accuracy" if "accuracy" in scores else "loss"
+            outcome = f"test {measure} {_short(scores.get(measure))}"
         self._display.say(f"{self._name}: {outcome}")

@@ -12,14 +12,17 @@ import click
 import msgspec
 
 from harness import plugins
+from harness.certificate_cache import certificate
+from harness.certify import Side
 from harness.cli.data_progress import shown_progress
+from harness.cli.plugin_option import plugin_option
 from harness.cli.progress import RunDisplay
 from harness.data_choice import choose_dataset
 from harness.errors import UsageError
 from harness.installation import select_backend
 from harness.machine import default_threads
 from harness.options import Value, parse_options
-from harness.record import Record
+from harness.record import Certificate, Record
 from harness.report.terminal import runs_table, terminal_width
 from harness.run import RunRequest, execute
 from harness.spec import Plan, Precision, Task, TaskDefinition
@@ -112,12 +115,19 @@ def _device(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str
     help="json: one document on standard output and nothing else there.",
 )
 @click.option(
+    "--certify/--no-certify",
+    default=True,
+    show_default=True,
+    help="Prove first, in float64, that the backend does the reference's work (cached).",
+)
+@click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
     help="Give a run up after so long. Default: none, but 10 minutes of silence end it.",
 )
 @click.option("--quiet", is_flag=True, help="No progress, no remarks: the outcome alone.")
+@plugin_option
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> None:
     """Train every backend on every task with every seed, each in a fresh process, one after the other.
@@ -132,7 +142,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     requests = _requests(chosen)
     store = Store(chosen.results)
     store.prepare()
-    records = _execute_all(requests, store, quiet=chosen.quiet)
+    records = _execute_all(requests, store, quiet=chosen.quiet, certify=chosen.certify)
     if chosen.form == "json":
         sys.stdout.buffer.write(msgspec.json.encode({"records": records}) + b"\n")
     else:
@@ -159,6 +169,7 @@ class _Options(msgspec.Struct, kw_only=True):
     form: str
     timeout: float | None
     quiet: bool
+    certify: bool
 
 
 def _requests(options: _Options) -> list[RunRequest]:
@@ -209,9 +220,16 @@ def _define(definition: TaskDefinition, options: _Options) -> tuple[Task, dict[s
     return task, msgspec.structs.asdict(settings)
 
 
-def _execute_all(requests: list[RunRequest], store: Store, *, quiet: bool) -> list[Record]:
+def _certificate(request: RunRequest) -> Certificate:
+    plan = request.plan
+    side = Side(request.backend, plan.mode, plan.device, plan.threads)
+    return certificate(side, plugins.task(plan.task.name))
+
+
+def _execute_all(requests: list[RunRequest], store: Store, *, quiet: bool, certify: bool) -> list[Record]:
     """Run them in turn. What a backend declined once is not tried again with other seeds."""
     records: list[Record] = []
+    certificates: dict[tuple[str, str, str], Certificate] = {}
     declined: set[tuple[str, str, str]] = set()
     with RunDisplay(len(requests), quiet=quiet) as display:
         for stand_in in {r.dataset.name: r.dataset for r in requests if r.dataset.stands_in_for}.values():
@@ -221,7 +239,13 @@ def _execute_all(requests: list[RunRequest], store: Store, *, quiet: bool) -> li
             if key in declined:
                 continue
             line = display.begin(request)
-            record = execute(request, store, line)
+            proven = request
+            if certify:
+                if key not in certificates:
+                    line.phase("certifying")
+                    certificates[key] = _certificate(request)
+                proven = msgspec.structs.replace(request, certificate=certificates[key])
+            record = execute(proven, store, line)
             line.end(record)
             records.append(record)
             if record.status == "unsupported":
@@ -238,6 +262,13 @@ def _print_outcome(records: list[Record], store: Store) -> None:
             click.echo(f"\n{record.label}, seed {record.seed}: {record.status}: {record.failure.message}")
             for line in record.failure.last_lines[-5:]:
                 click.echo(f"    {line}")
+    for reason in dict.fromkeys(
+        f"{record.label} on {record.task.name} is not certified, so its figures must not be compared: "
+        f"{record.certificate.reason}"
+        for record in records
+        if record.certificate and not record.certificate.certified
+    ):
+        click.echo(f"\n{reason}")
     click.echo(
         f"\nRecords: {store.folder}{os.sep}{records[-1].id}.json"
         + f" and {len(records) - 1} more" * (len(records) > 1)

@@ -19,10 +19,11 @@ def _curves(epochs: Iterable[Epoch]) -> str:
             epoch.steps,
             f"{epoch.training_seconds:.2f}",
             f"{epoch.training_loss:.4f}",
-            epoch.train.loss,
-            epoch.validation.loss,
-            f"{epoch.train.accuracy:.4f}",
-            f"{epoch.validation.accuracy:.4f}",
+            *(
+                scores.get(measure)
+                for measure in ("loss", "accuracy")
+                for scores in (epoch.train, epoch.validation)
+            ),
         )
         for epoch in epochs
     ]
@@ -36,12 +37,20 @@ def _curves(epochs: Iterable[Epoch]) -> str:
         "train acc",
         "val acc",
     ]
-    return tabulate(rows, headers, floatfmt=".4f", disable_numparse=[2, 3, 6, 7])
+    return tabulate(rows, headers, floatfmt=".4f", disable_numparse=[2, 3])
 
 
 def record_details(record: Record) -> str:
     """Everything in the record that the table of runs leaves out."""
     machine = record.machine
+    certificate = record.certificate
+    if certificate is None:
+        proof: dict[str, object] = {"certified": "no: not asked for"}
+    else:
+        proof = {
+            "certified": "yes" if certificate.certified else f"no: {certificate.reason}",
+            "worst relative deviation": certificate.worst,
+        }
     git = f"{machine.git.commit}{' + changes' if machine.git.dirty else ''}" if machine.git else "none"
     parts = [
         _section("Run", {"id": record.id, "started": record.started_at, "command": " ".join(record.command)}),
@@ -66,6 +75,9 @@ def record_details(record: Record) -> str:
                 **({"stands in because": record.dataset.reason} if record.dataset.stands_in_for else {}),
             },
         ),
+        _section("Certificate (float64, against the committed reference)", proof),
+        _section("Test scores after the last epoch", record.test_at_last or {"none": ""}),
+        _section("Test scores with the weights of the best epoch", record.test_at_best or {"none": ""}),
         _section("Framework", record.framework),
         _section(
             "Machine",

@@ -20,7 +20,20 @@ def _number(value: float | None, form: str, scale: float = 1.0) -> str:
 
 
 def _scores(scores: Scores | None) -> str:
-    return _NOTHING if scores is None else f"{scores.accuracy:.4f} / {_number(scores.loss, '.4f')}"
+    if scores is None:
+        return _NOTHING
+    return f"{_number(scores.get('accuracy'), '.4f')} / {_number(scores['loss'], '.4f')}"
+
+
+def _further(record: Record) -> str:
+    """Test scores of the best epoch other than those of the rows above and the recall of each class."""
+    scores = record.test_at_best or {}
+    shown = [
+        f"{name.replace('_', ' ')} {_number(value, '.4g')}"
+        for name, value in scores.items()
+        if name not in ("loss", "accuracy") and not name.removeprefix("recall_").isdigit()
+    ]
+    return "\n".join(shown) or _NOTHING
 
 
 def _step(record: Record) -> str:
@@ -52,6 +65,11 @@ def _status(record: Record) -> str:
     return "running, or its harness was killed" if record.status == "running" else record.status
 
 
+def certified(record: Record) -> str:
+    """``✓`` with a certificate; what is wrong is told under the table."""
+    return "✓ certified" if record.certificate and record.certificate.certified else "not certified"
+
+
 def _memory(record: Record) -> str:
     host = _number(record.peak_memory_bytes, ".0f", 1 / 2**20)
     device = record.device_peak_memory_bytes
@@ -70,6 +88,7 @@ _ROWS: dict[str, Callable[[Record], str]] = {
     "device, precision": lambda record: f"{record.device or record.device_asked}, {record.precision}",
     "seed": lambda record: str(record.seed),
     "status": _status,
+    "same work as the reference": certified,
     "parameters": lambda record: f"{record.parameters:,}",
     "import, build (s)": lambda record: ", ".join(
         _number(seconds, ".2f") for seconds in (record.phases.import_seconds, record.phases.build_seconds)
@@ -85,6 +104,7 @@ _ROWS: dict[str, Callable[[Record], str]] = {
     ),
     "test accuracy / loss": lambda record: _scores(record.test_at_last),
     "test at best epoch": lambda record: _scores(record.test_at_best),
+    "further test scores": _further,
     "gap (train - validation acc.)": lambda record: _number(generalization_gap(record), "+.4f"),
     "best epoch (validation loss)": _best_epoch,
     "peak memory (MiB)": _memory,

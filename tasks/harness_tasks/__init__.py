@@ -3,8 +3,12 @@
 from harness.hookspecs import hookimpl
 from harness.spec import DataSource, TaskDefinition
 from harness_tasks.cnn import CNN
+from harness_tasks.forecast import FORECAST
+from harness_tasks.gan import GAN
+from harness_tasks.mlp import MLP
+from harness_tasks.rnn import RNN
 
-TASKS = {definition.name: definition for definition in (CNN,)}
+TASKS = {definition.name: definition for definition in (CNN, FORECAST, GAN, MLP, RNN)}
 
 
 @hookimpl

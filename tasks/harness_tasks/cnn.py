@@ -1,50 +1,44 @@
 """The task ``cnn``: a small convolutional network that tells ten classes of 32×32 pictures apart."""
 
-from typing import Annotated
+from pathlib import Path
 
-from msgspec import Meta
-
-from harness.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, Network
+from harness.layers import Conv2D, Dense, Flatten, MaxPool2D
+from harness.network import Network
 from harness.spec import Classification, Task, TaskDefinition
-from harness_tasks.options import TrainingOptions
+from harness_tasks.options import ClassificationOptions, Crop, Flip, make_augmentation
 
 
-class CnnOptions(TrainingOptions, frozen=True, kw_only=True):
-    """What may be changed of the network."""
+class CnnOptions(ClassificationOptions, frozen=True, kw_only=True):
+    """What may be changed of the training of a classifier, and of its pictures."""
 
-    width: Annotated[float, Meta(gt=0, le=64, description="factor on the width of every hidden layer")] = 1.0
-    dropout: Annotated[float, Meta(ge=0, lt=1, description="rate of dropout ahead of the last layer")] = 0.0
+    flip: Flip = False
+    crop: Crop = 0
 
 
 def define(options: CnnOptions) -> Task:
     """The program that ``model.fit`` of the usual Keras example runs: 315,722 parameters at width 1."""
-
-    def wide(units: int) -> int:
-        return max(1, round(units * options.width))
-
-    dropout = (Dropout(options.dropout),) if options.dropout else ()
     network = Network(
         input_shape=(32, 32, 3),
         layers=(
-            Conv2D(wide(32), 3, activation="relu"),
+            Conv2D(options.wide(32), 3, activation="relu"),
             MaxPool2D(2),
-            Conv2D(wide(64), 3, activation="relu"),
+            Conv2D(options.wide(64), 3, activation="relu"),
             MaxPool2D(2),
             Flatten(),
-            Dense(wide(128), activation="relu"),
-            *dropout,
+            Dense(options.wide(128), activation="relu"),
+            *options.dropout_layers(),
             Dense(10),
         ),
     )
-    return Task(
+    return options.make_task(
         name="cnn",
         version=1,
         networks={"model": network},
         objective=Classification(),
-        optimizer=options.make_optimizer(),
-        penalty=options.make_penalty(),
         batch_size=64,
         epochs=10,
+        augmentation=make_augmentation(flip=options.flip, crop=options.crop),
+        imbalance=options.make_imbalance(),
     )
 
 
@@ -54,4 +48,5 @@ CNN = TaskDefinition(
     datasets=("cifar10", "digits"),
     options=CnnOptions,
     define=define,
+    reference=Path(__file__).parent / "references" / "cnn.json",
 )

@@ -1,23 +1,47 @@
-"""Options that every task declares, and the optimizer and penalty that they make."""
+"""Options that every task declares, and the task that they make of its networks."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from harness.spec import Adam, Optimizer, Penalty, RmsProp, Sgd
+from harness.layers import Dropout
+from harness.network import Network
+from harness.spec import Adam, Augmentation, Imbalance, Objective, Optimizer, Penalty, RmsProp, Sgd, Task
+
+OptimizerName = Annotated[
+    Literal["sgd", "adam", "rmsprop", "gd"],
+    Meta(description="the rule that turns gradients into steps; gd takes all training data at once"),
+]
+#: Options of the tasks whose training data are pictures.
+Flip = Annotated[bool, Meta(description="mirror half of the training pictures left to right")]
+Crop = Annotated[
+    int, Meta(ge=0, le=16, description="zeros around a training picture, of which a window is cut out")
+]
 
 
 class TrainingOptions(Struct, frozen=True, kw_only=True):
-    """How any network is trained."""
+    """How any network is trained, how wide it is, and its dropout."""
 
     learning_rate: Annotated[float, Meta(gt=0, description="step size of the optimizer")] = 0.01
-    optimizer: Annotated[
-        Literal["sgd", "adam", "rmsprop"], Meta(description="the rule that turns gradients into steps")
-    ] = "sgd"
+    optimizer: OptimizerName = "sgd"
     momentum: Annotated[float, Meta(ge=0, lt=1, description="momentum of sgd")] = 0.0
     nesterov: Annotated[bool, Meta(description="Nesterov's form of the momentum of sgd")] = False
+    beta_1: Annotated[float, Meta(ge=0, lt=1, description="decay of adam's mean of the gradients")] = 0.9
     l1: Annotated[float, Meta(ge=0, description="weight of the sum of |kernel|, added to the loss")] = 0.0
     l2: Annotated[float, Meta(ge=0, description="weight of the sum of kernel², added to the loss")] = 0.0
+    weight_decay: Annotated[
+        float, Meta(ge=0, description="decoupled: a step shrinks kernels by learning_rate times this")
+    ] = 0.0
+    width: Annotated[float, Meta(gt=0, le=64, description="factor on the width of every hidden layer")] = 1.0
+    dropout: Annotated[float, Meta(ge=0, lt=1, description="rate of dropout ahead of the last layer")] = 0.0
+
+    def wide(self, units: int) -> int:
+        """The width of a hidden layer that has ``units`` at width 1."""
+        return max(1, round(units * self.width))
+
+    def dropout_layers(self) -> tuple[Dropout, ...]:
+        """The dropout that stands ahead of the last layer; empty at rate 0."""
+        return (Dropout(self.dropout),) if self.dropout else ()
 
     def make_optimizer(self) -> Optimizer:
         """The optimizer that these options describe.
@@ -29,14 +53,84 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
             raise ValueError(f"momentum and nesterov belong to optimizer=sgd, not to {self.optimizer}")
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov=true needs a momentum above 0, for example momentum=0.9")
+        if self.optimizer != "adam" and self.beta_1 != type(self)().beta_1:
+            raise ValueError(f"beta_1 belongs to optimizer=adam, not to {self.optimizer}")
         match self.optimizer:
-            case "sgd":
+            case "sgd" | "gd":
                 return Sgd(self.learning_rate, self.momentum, self.nesterov)
             case "adam":
-                return Adam(self.learning_rate)
+                return Adam(self.learning_rate, self.beta_1)
             case "rmsprop":
                 return RmsProp(self.learning_rate)
 
     def make_penalty(self) -> Penalty:
         """The penalty that these options describe."""
         return Penalty(self.l1, self.l2)
+
+    def make_task(
+        self,
+        *,
+        name: str,
+        version: int,
+        networks: dict[str, Network],
+        objective: Objective,
+        batch_size: int,
+        epochs: int,
+        augmentation: Augmentation | None = None,
+        imbalance: Imbalance | None = None,
+    ) -> Task:
+        """The task that trains these networks as the options say.
+
+        Raises:
+            ValueError: options that do not go together, in words for the user.
+        """
+        if self.learning_rate * self.weight_decay >= 1:
+            raise ValueError(
+                "learning_rate times weight_decay must be below 1: it is what a step takes from each kernel"
+            )
+        # A field stays out of the task's JSON, and so of its hash, only where it is not given at all.
+        given: dict[str, Any] = {
+            "weight_decay": self.weight_decay,
+            "augmentation": augmentation,
+            "imbalance": imbalance,
+        }
+        return Task(
+            name=name,
+            version=version,
+            networks=networks,
+            objective=objective,
+            optimizer=self.make_optimizer(),
+            penalty=self.make_penalty(),
+            batch_size=None if self.optimizer == "gd" else batch_size,
+            epochs=epochs,
+            **{field: value for field, value in given.items() if value},
+        )
+
+
+def make_augmentation(*, flip: bool, crop: int) -> Augmentation | None:
+    """The changes to training pictures that these options describe; None: none."""
+    return Augmentation(flip, crop) if flip or crop else None
+
+
+class ClassificationOptions(TrainingOptions, frozen=True, kw_only=True):
+    """How a classifier is trained, and how the classes of its training data are thinned."""
+
+    imbalance: Annotated[
+        float,
+        Meta(gt=0, le=1, description="fraction kept of the upper half of the classes in training; 1: all"),
+    ] = 1.0
+    rebalance: Annotated[
+        Literal["none", "weights", "oversample"], Meta(description="the answer to an imbalance")
+    ] = "none"
+
+    def make_imbalance(self) -> Imbalance | None:
+        """The imbalance that these options describe.
+
+        Raises:
+            ValueError: options that do not go together, in words for the user.
+        """
+        if self.imbalance < 1:
+            return Imbalance(self.imbalance, self.rebalance)
+        if self.rebalance != "none":
+            raise ValueError(f"rebalance={self.rebalance} answers an imbalance, for example imbalance=0.1")
+        return None

@@ -6,5 +6,9 @@ Importing this imports no NumPy and nothing else that is slow; each source loads
 from harness.spec import DataSource
 from harness_tasks.datasets.cifar10 import Cifar10
 from harness_tasks.datasets.digits import Digits
+from harness_tasks.datasets.mnist1d import Mnist1d
+from harness_tasks.datasets.sunspots import Sunspots
 
-SOURCES: dict[str, DataSource] = {source.name: source for source in (Cifar10(), Digits())}
+SOURCES: dict[str, DataSource] = {
+    source.name: source for source in (Cifar10(), Digits(), Mnist1d(), Sunspots())
+}

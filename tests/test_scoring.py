@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, log_loss
 
-from harness.metrics import classification_scores
+from harness.scoring import classification_scores
 
 
 def _softmax(logits):
@@ -19,14 +19,14 @@ def test_scores_are_those_of_scikit_learn(dtype):
     targets = random.integers(0, 7, 500)
     scores = classification_scores(logits, targets)
     probabilities = _softmax(logits.astype(np.float64))
-    assert scores.loss == pytest.approx(log_loss(targets, probabilities, labels=range(7)), rel=1e-12)
-    assert scores.accuracy == accuracy_score(targets, logits.argmax(axis=1))
+    assert scores["loss"] == pytest.approx(log_loss(targets, probabilities, labels=range(7)), rel=1e-12)
+    assert scores["accuracy"] == accuracy_score(targets, logits.argmax(axis=1))
 
 
 def test_the_loss_is_summed_in_float64():
     logits = np.zeros((200_000, 2), np.float32)
     scores = classification_scores(logits, np.zeros(len(logits), np.int64))
-    assert scores.loss == pytest.approx(np.log(2), rel=1e-14)
+    assert scores["loss"] == pytest.approx(np.log(2), rel=1e-14)
 
 
 def test_huge_logits_neither_overflow_nor_warn():
@@ -36,21 +36,21 @@ def test_huge_logits_neither_overflow_nor_warn():
     )
     right = classification_scores(np.array([[1e5, 0.0]], np.float32), np.array([0]))
     wrong = classification_scores(np.array([[1e5, 0.0]], np.float32), np.array([1]))
-    assert (right.loss, right.accuracy) == (0.0, 1.0)
-    assert (wrong.loss, wrong.accuracy) == (1e5, 0.0)
+    assert (right["loss"], right["accuracy"]) == (0.0, 1.0)
+    assert (wrong["loss"], wrong["accuracy"]) == (1e5, 0.0)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_loss_that_is_not_finite_is_none(bad):
     logits = np.array([[1.0, 2.0], [bad, bad], [3.0, 1.0], [0.0, 1.0]])
     scores = classification_scores(logits, np.array([1, 1, 0, 0]))
-    assert scores.loss is None
-    assert scores.accuracy == pytest.approx(0.5, abs=0.251)
+    assert scores["loss"] is None
+    assert scores["accuracy"] == pytest.approx(0.5, abs=0.251)
 
 
 def test_an_impossible_target_makes_the_loss_none():
     scores = classification_scores(np.array([[0.0, -np.inf]]), np.array([1]))
-    assert (scores.loss, scores.accuracy) == (None, 0.0)
+    assert (scores["loss"], scores["accuracy"]) == (None, 0.0)
 
 
 def test_the_scores_do_not_change_what_they_are_given():
@@ -61,4 +61,4 @@ def test_the_scores_do_not_change_what_they_are_given():
 
 def test_a_row_of_nan_is_never_right():
     logits = np.full((2, 3), np.nan)
-    assert classification_scores(logits, np.array([0, 0])).accuracy == 0.0
+    assert classification_scores(logits, np.array([0, 0]))["accuracy"] == 0.0

@@ -1,0 +1,65 @@
+"""The JAX backend. Nothing here imports jax until a worker asks for it."""
+
+import importlib.metadata
+import os
+from typing import TYPE_CHECKING
+
+from harness.hookspecs import hookimpl
+from harness.spec import Backend, Plan, Samples
+
+if TYPE_CHECKING:
+    from harness_jax.program import JaxProgram
+
+
+def _limit_threads(threads: int) -> None:
+    """Make the CPU client, which starts at the first use of a device, have this many threads.
+
+    XLA sizes its pools by ``NPROC``, or else by the CPUs that the process may use. The affinity is
+    narrowed as well, because threads outside those pools take part in the work.
+    """
+    os.environ["NPROC"] = str(threads)
+    if hasattr(os, "sched_setaffinity"):
+        allowed = sorted(os.sched_getaffinity(0))
+        if threads < len(allowed):
+            os.sched_setaffinity(0, allowed[:threads])
+
+
+class JaxBackend(Backend):
+    """Plain JAX: pure functions, and blocks of steps in one compiled loop."""
+
+    name = "jax"
+    summary = "JAX, blocks of steps in one compiled loop"
+    modes = ("jit",)
+    requires = ("jax>=0.5",)
+    extra = "jax"
+
+    def environment(self, threads: int) -> dict[str, str]:
+        """Import jax, limit its threads, and report its version; no device is touched yet."""
+        _limit_threads(threads)
+        # Two processes that take turns must both fit on one GPU, so neither may claim it whole.
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+        import jax
+
+        # float32 is float32: the default lets a GPU round the operands to TF32.
+        jax.config.update("jax_default_matmul_precision", "highest")
+        # A compilation that a cache on disk answers would be a first step that was never timed.
+        jax.config.update("jax_enable_compilation_cache", False)
+        return {
+            "engine": "jax",
+            "jax": jax.__version__,
+            "jaxlib": importlib.metadata.version("jaxlib"),
+            "matmul_precision": "highest",
+            "compilation_cache": "off",
+        }
+
+    def build(self, plan: Plan, data: Samples) -> "JaxProgram":
+        """See :meth:`harness.spec.Backend.build`."""
+        from harness_jax.program import JaxProgram
+
+        return JaxProgram(plan, data)
+
+
+@hookimpl
+def harness_backend(name: str) -> Backend | None:
+    """The backend named ``jax``."""
+    return JaxBackend() if name == JaxBackend.name else None

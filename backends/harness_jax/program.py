@@ -1,0 +1,188 @@
+"""A task as a compiled loop of training steps over data that stays on the device."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from jax import lax
+from jax import numpy as jnp
+
+from harness.spec import Adversarial, Plan, Program, Samples, Steps, Unsupported
+from harness_jax.convolutions import fastest_convolutions
+from harness_jax.layers import forward_of
+from harness_jax.objectives import State, step_of
+from harness_jax.optimizers import initial_moments
+
+# Inputs scored at a time: large enough to keep a device busy, small enough for any memory.
+PREDICT_BATCH_SIZE = 500
+# Most steps in one call of the compiled loop. Draws are padded to as many, so that blocks of any length
+# share one compilation: long enough that the call costs nothing, short enough that the padding does not.
+CALL_STEPS = 256
+
+
+def _device(asked: str) -> jax.Device:
+    if asked == "cpu":
+        # Before the first use of a device this keeps JAX from starting a GPU; later it does nothing.
+        jax.config.update("jax_platforms", "cpu")
+        return jax.devices("cpu")[0]
+    if asked == "auto":
+        return jax.devices()[0]
+    try:
+        return jax.devices("cuda")[0]
+    except RuntimeError:
+        raise Unsupported(f"jax {jax.__version__} sees no {asked} device here; use --device cpu") from None
+
+
+class JaxProgram(Program):
+    """The state of a task in training and the compiled functions that read and advance it."""
+
+    def __init__(self, plan: Plan, data: Samples) -> None:
+        """Place the training data and an empty state; see :meth:`harness.spec.Backend.build`."""
+        self._task = plan.task
+        self._seed = plan.seed % 2**32
+        self._x64 = plan.precision == "float64"
+        self._use_precision()
+        self._device = _device(plan.device)
+        self._on_cpu = self._device.platform == "cpu"
+        self.device = "cpu" if self._on_cpu else f"cuda:0 ({self._device.device_kind})"
+        self._dtype = np.dtype(np.float64 if self._x64 else np.float32)
+        convolutions = fastest_convolutions(self._device.platform, plan.precision)
+        bfloat16 = plan.precision == "bfloat16"
+        forwards = {
+            name: forward_of(network, convolutions, bfloat16=bfloat16)
+            for name, network in plan.task.networks.items()
+        }
+        self._step = step_of(plan.task, forwards)
+        self._train_block = jax.jit(self._block, donate_argnums=0)
+        self._predictors = {name: jax.jit(forward) for name, forward in forwards.items()}
+        self._data = self._place_data(data)
+        self._state = self._empty_state()
+
+    def _use_precision(self) -> None:
+        """JAX's 64-bit switch is the process's, and another program may have turned it."""
+        jax.config.update("jax_enable_x64", self._x64)
+
+    def _place_data(self, data: Samples) -> tuple[jax.Array, jax.Array]:
+        """Inputs, with the zeros around from which windows are cut, and targets."""
+        inputs, crop = data.inputs, self._task.augmentation.crop
+        if crop:
+            inputs = np.pad(inputs, ((0, 0), (crop, crop), (crop, crop), (0, 0)))
+        targets = data.targets.astype(np.int32) if data.targets.dtype.kind == "i" else data.targets
+        return jax.device_put(inputs, self._device), jax.device_put(targets, self._device)
+
+    def _own(self, array: np.ndarray) -> jax.Array:
+        """A copy on the device that training may overwrite."""
+        return jax.device_put(np.asarray(array, self._dtype), self._device, may_alias=False)
+
+    def _empty_state(self) -> State:
+        parameters = {
+            network_name: {name: self._own(np.zeros(p.shape)) for name, p in network.parameters().items()}
+            for network_name, network in self._task.networks.items()
+        }
+        moments = {name: initial_moments(self._task.optimizer, p) for name, p in parameters.items()}
+        return State(parameters, moments, jax.device_put(np.int32(0), self._device))
+
+    def _batch(self, data: tuple[jax.Array, jax.Array], draws: Mapping[str, jax.Array]) -> tuple[Any, Any]:
+        """The inputs of a step, augmented where it says how, by one gather; its targets or latents."""
+        inputs, targets = data
+        rows = draws["indices"]
+        second = draws["latents"] if "latents" in draws else targets[rows]
+        if not {"flips", "offsets"} & draws.keys():
+            return inputs[rows], second
+        crop = self._task.augmentation.crop
+        height, width = (axis - 2 * crop for axis in inputs.shape[1:3])
+        y, x = jnp.arange(height, dtype=rows.dtype)[None], jnp.arange(width, dtype=rows.dtype)[None]
+        if "flips" in draws:
+            x = jnp.where(draws["flips"][:, None], width - 1 - x, x)
+        if "offsets" in draws:
+            y, x = y + draws["offsets"][:, :1], x + draws["offsets"][:, 1:]
+        return inputs[rows[:, None, None], y[:, :, None], x[:, None, :]], second
+
+    def _block(
+        self, state: State, data: tuple[jax.Array, jax.Array], draws: dict[str, jax.Array], count: jax.Array
+    ) -> tuple[State, jax.Array]:
+        """The first ``count`` of the steps in ``draws``, and the losses ``(len(draws), ...)``.
+
+        A loop of dynamic length is as fast as a scan here, and is compiled once for all lengths.
+        """
+
+        def body(i: jax.Array, carry: tuple[State, jax.Array]) -> tuple[State, jax.Array]:
+            state, losses = carry
+            inputs, second = self._batch(data, {name: array[i] for name, array in draws.items()})
+            key = jax.random.fold_in(jax.random.key(np.uint32(self._seed)), state.steps)
+            state, loss = self._step(state, inputs, second, key)
+            return state, losses.at[i].set(loss)
+
+        columns = (2,) if isinstance(self._task.objective, Adversarial) else ()
+        losses = jnp.zeros((len(draws["indices"]), *columns), self._dtype)
+        return lax.fori_loop(0, count, body, (state, losses))
+
+    def _calls(self, steps: Steps) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+        """The steps cut into calls: how many, and their draws padded to what an epoch may need."""
+        total, batch_size = steps.indices.shape
+        capacity = min(CALL_STEPS, max(1, len(self._data[1]) // batch_size))
+        draws = {"indices": steps.indices.astype(np.int32)}
+        if steps.latents is not None:
+            draws["latents"] = steps.latents
+        if steps.flips is not None:
+            draws["flips"] = steps.flips
+        if steps.offsets is not None:
+            draws["offsets"] = steps.offsets.astype(np.int32)
+        for start in range(0, total, capacity):
+            parts = {name: array[start : start + capacity] for name, array in draws.items()}
+            yield len(parts["indices"]), {name: _padded(part, capacity) for name, part in parts.items()}
+
+    def load(self, weights: Mapping[str, np.ndarray]) -> None:
+        """See :meth:`harness.spec.Program.load`."""
+        self._use_precision()
+        parameters = {
+            network: {name: self._own(weights[f"{network}/{name}"]) for name in arrays}
+            for network, arrays in self._state.parameters.items()
+        }
+        self._state = self._state._replace(parameters=parameters)
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """See :meth:`harness.spec.Program.weights`."""
+        # Copied, because on the CPU NumPy would see the memory that the next step overwrites.
+        weights = {}
+        for full_name in self._task.parameters():
+            network, _, name = full_name.partition("/")
+            weights[full_name] = np.array(self._state.parameters[network][name])
+        return weights
+
+    def train(self, steps: Steps) -> np.ndarray:
+        """See :meth:`harness.spec.Program.train`."""
+        self._use_precision()
+        losses = []
+        for count, draws in self._calls(steps):
+            self._state, of_call = self._train_block(self._state, self._data, draws, np.int32(count))
+            losses.append((of_call, count))
+        return np.concatenate([np.asarray(of_call)[:count] for of_call, count in losses])
+
+    def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
+        """See :meth:`harness.spec.Program.predict`."""
+        self._use_precision()
+        parts = (inputs[i : i + PREDICT_BATCH_SIZE] for i in range(0, len(inputs), PREDICT_BATCH_SIZE))
+        outputs = [
+            self._predictors[network](self._state.parameters[network], _padded(part, PREDICT_BATCH_SIZE))
+            for part in parts
+        ]
+        return np.concatenate([np.asarray(output) for output in outputs])[: len(inputs)]
+
+    def synchronize(self) -> None:
+        """See :meth:`harness.spec.Program.synchronize`."""
+        jax.block_until_ready(self._state)
+
+    def device_peak_memory_bytes(self) -> int | None:
+        """See :meth:`harness.spec.Program.device_peak_memory_bytes`."""
+        return None if self._on_cpu else int(self._device.memory_stats()["peak_bytes_in_use"])
+
+
+def _padded(array: np.ndarray, length: int) -> np.ndarray:
+    """The array with rows of zeros after its own, ``length`` in all: one shape is one compilation."""
+    if len(array) == length:
+        return array
+    padded = np.zeros((length, *array.shape[1:]), array.dtype)
+    padded[: len(array)] = array
+    return padded

@@ -1,0 +1,110 @@
+"""What one training step is for each kind of objective, as a plain PyTorch loop has it."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from harness.spec import Adam, Adversarial, Classification, Optimizer, Regression, RmsProp, Sgd, Task
+
+#: From a network's module and its inputs to its outputs, in the program's precision.
+Forward = Callable[[nn.Module, torch.Tensor], torch.Tensor]
+
+
+def _make_optimizer(spec: Optimizer, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    rate = spec.learning_rate
+    match spec:
+        case Sgd():
+            return torch.optim.SGD(parameters, rate, momentum=spec.momentum, nesterov=spec.nesterov)
+        case Adam():
+            return torch.optim.Adam(parameters, rate, betas=(spec.beta_1, spec.beta_2), eps=spec.epsilon)
+        case RmsProp():
+            return torch.optim.RMSprop(parameters, rate, alpha=spec.rho, eps=spec.epsilon)
+
+
+class Update:
+    """The penalty, the decay and the optimizer of one network."""
+
+    def __init__(self, task: Task, parameters: list[nn.Parameter], kernels: list[torch.Tensor]) -> None:
+        self._parameters = parameters
+        self._kernels = kernels
+        self._penalty = task.penalty
+        self._decay = task.optimizer.learning_rate * task.weight_decay
+        self._optimizer = _make_optimizer(task.optimizer, parameters)
+
+    def penalized(self, loss: torch.Tensor) -> torch.Tensor:
+        """The loss with the penalty on the kernels added."""
+        if self._penalty.l1:
+            loss = loss + self._penalty.l1 * sum(kernel.abs().sum() for kernel in self._kernels)
+        if self._penalty.l2:
+            loss = loss + self._penalty.l2 * sum(kernel.square().sum() for kernel in self._kernels)
+        return loss
+
+    def minimize(self, loss: torch.Tensor) -> torch.Tensor:
+        """Make one step down this loss; the loss, detached."""
+        self._optimizer.zero_grad()
+        loss.backward(inputs=self._parameters)
+        if self._decay:
+            with torch.no_grad():
+                for kernel in self._kernels:
+                    kernel.mul_(1.0 - self._decay)
+        self._optimizer.step()
+        return loss.detach()
+
+
+class SupervisedStep:
+    """One network against targets."""
+
+    def __init__(self, objective: Classification | Regression, model: nn.Module, update: Update) -> None:
+        self._objective = objective
+        self._model = model
+        self._update = update
+        self._class_weights: torch.Tensor | None = None
+
+    def _loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        if isinstance(self._objective, Regression):
+            return functional.mse_loss(outputs, targets)
+        if not self._objective.class_weights:
+            return functional.cross_entropy(outputs, targets)
+        if self._class_weights is None:
+            self._class_weights = outputs.new_tensor(self._objective.class_weights)
+        terms = functional.cross_entropy(outputs, targets, reduction="none")
+        return (terms * self._class_weights[targets]).mean()
+
+    def __call__(self, forward: Forward, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """The loss minimised, a scalar."""
+        loss = self._loss(forward(self._model, inputs), targets)
+        return self._update.minimize(self._update.penalized(loss))
+
+
+class AdversarialStep:
+    """A generator against a discriminator; see :class:`harness.spec.Adversarial`."""
+
+    def __init__(self, generator: tuple[nn.Module, Update], discriminator: tuple[nn.Module, Update]) -> None:
+        self._generator, self._generator_update = generator
+        self._discriminator, self._discriminator_update = discriminator
+
+    def __call__(self, forward: Forward, pictures: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
+        """The discriminator's and the generator's loss ``(2,)``."""
+        fakes = forward(self._generator, latents)
+        on_real = _real_loss(forward(self._discriminator, pictures))
+        on_fake = _fake_loss(forward(self._discriminator, fakes.detach()))
+        update = self._discriminator_update
+        discriminator_loss = update.minimize(update.penalized((on_real + on_fake) / 2))
+        update = self._generator_update
+        fooled = _real_loss(forward(self._discriminator, fakes))
+        return torch.stack([discriminator_loss, update.minimize(update.penalized(fooled))])
+
+
+def _real_loss(logits: torch.Tensor) -> torch.Tensor:
+    return functional.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
+
+
+def _fake_loss(logits: torch.Tensor) -> torch.Tensor:
+    return functional.binary_cross_entropy_with_logits(logits, torch.zeros_like(logits))
+
+
+def is_adversarial(task: Task) -> bool:
+    """Whether a step takes latents rather than targets."""
+    return isinstance(task.objective, Adversarial)

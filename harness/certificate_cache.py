@@ -1,0 +1,67 @@
+"""Certificates, cached for as long as everything is the same that they depend on.
+
+That is the reference, the harness's and the backend's code, the framework's versions, the mode, the
+device and the threads.
+"""
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import msgspec
+import platformdirs
+
+from harness import plugins
+from harness.certify import Side, check, reference_of
+from harness.errors import HarnessError
+from harness.installation import installed_version
+from harness.record import Certificate
+from harness.spec import TaskDefinition
+
+
+def certificate(side: Side, definition: TaskDefinition) -> Certificate:
+    """The certificate of a side for a task, from the cache where it holds it; never raises for a fault."""
+    try:
+        path = _cache_path(side, definition)
+        if path.is_file():
+            return msgspec.json.decode(path.read_bytes(), type=Certificate)
+        findings = check(side, definition)
+    except (HarnessError, msgspec.MsgspecError, OSError) as error:
+        return Certificate(certified=False, reason=str(error))
+    failed = [finding for finding in findings if not finding.passed]
+    reason = f"case {failed[0].case!r}: {failed[0].words}" if failed else ""
+    made = Certificate(certified=not failed, reason=reason, worst=max(finding.worst for finding in findings))
+    _store(path, made)
+    return made
+
+
+def _store(path: Path, made: Certificate) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_bytes(msgspec.json.encode(made))
+        temporary.replace(path)
+    except OSError:
+        pass  # a cache that cannot be written only costs time
+
+
+def _cache_path(side: Side, definition: TaskDefinition) -> Path:
+    """The file of this certificate, named by a hash of all that it depends on."""
+    reference_of(definition)
+    assert definition.reference is not None  # noqa: S101  reference_of has seen to it
+    digest = hashlib.sha256(msgspec.json.encode(side))
+    digest.update(definition.reference.read_bytes())
+    for requirement in plugins.backend(side.backend).requires:
+        digest.update(installed_version(requirement).encode())
+    for source in [*sorted(Path(__file__).parent.rglob("*.py")), *_sources_of(side.backend)]:
+        digest.update(source.read_bytes())
+    cache = os.environ.get("HARNESS_CACHE_DIR") or platformdirs.user_cache_dir("dl-harness")
+    return Path(cache) / "certificates" / f"{digest.hexdigest()[:32]}.json"
+
+
+def _sources_of(backend: str) -> list[Path]:
+    """The files of the plugin's code: its package's, or the one module that it is."""
+    module = sys.modules[type(plugins.backend(backend)).__module__.partition(".")[0]]
+    file = Path(module.__file__ or "")
+    return sorted(file.parent.rglob("*.py")) if hasattr(module, "__path__") else [file]

@@ -1,0 +1,52 @@
+"""``harness reference``: make a task's reference from the agreement of frameworks."""
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from harness import plugins
+from harness.certify import Side, make_reference
+from harness.cli.plugin_option import plugin_option
+from harness.errors import UsageError
+from harness.installation import select_backend
+from harness.machine import default_threads
+
+
+@click.command(short_help="Make a task's reference from the agreement of at least two frameworks.")
+@click.argument("task")
+@click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    required=True,
+    metavar="NAME[:MODE]",
+    help="Two or more, of different frameworks.",
+)
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write it. Default: where the task looks for it.",
+)
+@plugin_option
+def command(task: str, backends: tuple[str, ...], to: Path | None) -> None:
+    """Run the certification cases of TASK on each backend; where all agree, write what they gave.
+
+    A task's author runs this after a change of the task, and commits the file.
+    """
+    definition = plugins.task(task)
+    sides = []
+    engines = set()
+    for name in backends:
+        backend, mode = select_backend(name)
+        sides.append(Side(backend.name, mode, "cpu", default_threads()))
+        engines.add(backend.requires)
+    if len(engines) < 2:  # noqa: PLR2004
+        raise UsageError("a reference is the agreement of at least two frameworks: give --backend twice.")
+    path = to or definition.reference
+    if path is None:
+        raise UsageError(f"task {task} names no file for its reference; give one with --to.")
+    reference = make_reference(definition, sides)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.encode(reference, order="deterministic") + b"\n")
+    click.echo(f"{path}: {len(reference.cases)} cases of {task} v{reference.version}")

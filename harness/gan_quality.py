@@ -1,0 +1,121 @@
+"""How good a generator's pictures are, by features that no framework owns, and whether they are copies."""
+
+import io
+
+import numpy as np
+import numpy.typing as npt
+
+from harness import draws
+from harness.record import Scores
+from harness.spec import Samples
+
+#: Principal components of the real training pictures that serve as features.
+COMPONENTS = 24
+NEIGHBOURS = 3
+#: Pictures compared at most, of each kind: nearest neighbours cost their product.
+COMPARED = 2000
+#: The latents that quality is judged on and the grid shows are the same for every seed and backend.
+_GRID = 8
+
+Features = npt.NDArray[np.float64]
+
+
+def judging_latents(count: int, latent_size: int, dtype: np.dtype) -> np.ndarray:
+    """Latents ``(count, latent_size)`` to judge a generator by."""
+    return draws.normal((count, latent_size), "judging latents").astype(dtype)
+
+
+def frechet_distance(one: Features, other: Features) -> float:
+    """The Fréchet distance of two samples ``(n, features)`` taken for normal (Heusel et al. 2017, eq. 6).
+
+    ``|mean difference|² + trace(A + B - 2 sqrt(A B))``; the trace of the root is the sum of the roots
+    of the eigenvalues of ``A B``, which are real and not negative.
+    """
+    covariances = [np.cov(sample, rowvar=False) for sample in (one, other)]
+    roots = np.sqrt(np.clip(np.linalg.eigvals(covariances[0] @ covariances[1]).real, 0.0, None))
+    means = one.mean(axis=0) - other.mean(axis=0)
+    return float(means @ means + np.trace(covariances[0]) + np.trace(covariances[1]) - 2.0 * roots.sum())
+
+
+def coverage(inside: Features, of: Features) -> float:
+    """The share of ``inside`` that lies within reach of ``of`` (Kynkäänniemi et al. 2019, equation 1).
+
+    A point of ``of`` reaches as far as its own third nearest neighbour. Of generated in real pictures
+    it is the precision, of real in generated ones the recall.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    neighbours = NearestNeighbors(n_neighbors=NEIGHBOURS + 1).fit(of)
+    radii = neighbours.kneighbors(of)[0][:, -1]  # the nearest neighbour of a point is itself
+    reached = np.zeros(len(inside), bool)
+    for start in range(0, len(inside), 500):
+        part = inside[start : start + 500]
+        distances = np.linalg.norm(part[:, None] - of[None], axis=2)
+        reached[start : start + 500] = (distances <= radii).any(axis=1)
+    return float(reached.mean())
+
+
+def memorization_ratio(fakes: Features, train: Features, held_out: Features) -> float:
+    """Mean distance of a sample to its nearest training picture by that to its nearest held-out one.
+
+    As many training as held-out pictures are looked at. Near 1: no nearer to what was trained on;
+    well below 1: copies of the training data.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    def nearest(pictures: Features) -> float:
+        return float(NearestNeighbors(n_neighbors=1).fit(pictures).kneighbors(fakes)[0].mean())
+
+    rows = draws.permutation(len(train), "memorization")[: len(held_out)]
+    return nearest(train[rows]) / nearest(held_out)
+
+
+class Judge:
+    """Features fitted once on the real training pictures, and what they say of generated ones."""
+
+    def __init__(self, train: Samples) -> None:
+        from sklearn.decomposition import PCA
+
+        rows = draws.permutation(len(train), "judge")[: 5 * COMPARED]
+        pictures = _flat(train.inputs[np.sort(rows)])
+        components = min(COMPONENTS, *pictures.shape)
+        self._pca = PCA(components, svd_solver="covariance_eigh").fit(pictures)
+        self._train = self._features(train.inputs)
+
+    def _features(self, pictures: np.ndarray) -> Features:
+        features: Features = self._pca.transform(_flat(pictures[:COMPARED]))
+        return features
+
+    def distance(self, real: np.ndarray, fakes: np.ndarray) -> Scores:
+        """The Fréchet distance of generated from real pictures, both ``(n, height, width, channels)``."""
+        return {"frechet_distance": frechet_distance(self._features(real), self._features(fakes))}
+
+    def verdict(self, held_out: np.ndarray, fakes: np.ndarray) -> Scores:
+        """Distance, precision, recall and memorisation of generated against held-out pictures."""
+        real, generated = self._features(held_out), self._features(fakes)
+        return {
+            "frechet_distance": frechet_distance(real, generated),
+            "precision": coverage(generated, real),
+            "recall": coverage(real, generated),
+            "memorization_ratio": memorization_ratio(generated, self._train, real),
+        }
+
+
+def _flat(pictures: np.ndarray) -> Features:
+    return pictures.reshape(len(pictures), -1).astype(np.float64)
+
+
+def sample_grid(fakes: np.ndarray) -> bytes:
+    """The first 64 pictures ``(n, height, width, 3)`` in [0, 1] as one PNG, eight a row, each doubled."""
+    from PIL import Image
+
+    shown = fakes[: _GRID**2]
+    count, height, width, channels = shown.shape
+    rows = -(-count // _GRID)
+    canvas = np.zeros((rows * _GRID, height, width, channels))
+    canvas[:count] = np.clip(shown, 0.0, 1.0)
+    table = canvas.reshape(rows, _GRID, height, width, channels).swapaxes(1, 2)
+    pixels = np.round(255 * table.reshape(rows * height, _GRID * width, channels)).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(np.kron(pixels, np.ones((2, 2, 1), np.uint8))).save(file, "PNG")
+    return file.getvalue()

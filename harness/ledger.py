@@ -1,0 +1,123 @@
+"""Where the frameworks differ by default, and what the tasks pin so that all do the same work."""
+
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """One semantic difference: what each framework does unasked, and what is pinned."""
+
+    topic: str
+    torch: str
+    keras: str
+    jax: str
+    pinned: str
+
+
+#: JAX has no layers of its own; where it says "flax", it is what flax.linen and flax.nnx do.
+LEDGER = (
+    Entry(
+        "initial kernel of dense and convolution",
+        "uniform ±1/sqrt(fan_in) (kaiming_uniform with a=sqrt(5))",
+        "Glorot uniform",
+        "flax: LeCun normal",
+        "Glorot uniform, from the harness's own draws",
+    ),
+    Entry("initial bias", "uniform ±1/sqrt(fan_in)", "zeros", "flax: zeros", "zeros"),
+    Entry(
+        "initial recurrent kernels and biases",
+        "uniform ±1/sqrt(units)",
+        "Glorot uniform, orthogonal, zeros (LSTM: forget bias 1)",
+        "flax: LeCun normal, orthogonal, zeros",
+        "uniform ±1/sqrt(units), all of them",
+    ),
+    Entry(
+        "Adam: where epsilon stands",
+        "after the bias correction: sqrt(v_hat) + epsilon",
+        "before it: sqrt(v) + epsilon, the step corrected (epsilon-hat)",
+        "optax: after the bias correction",
+        "after the bias correction (Kingma and Ba 2015, algorithm 1)",
+    ),
+    Entry("Adam: epsilon", "1e-8", "1e-7", "optax: 1e-8", "1e-7"),
+    Entry(
+        "RMSprop: epsilon",
+        "outside the root, 1e-8",
+        "inside the root, 1e-7",
+        "optax: inside the root, 1e-8",
+        "outside the root, 1e-7",
+    ),
+    Entry("RMSprop: decay of the mean square", "0.99", "0.9", "optax: 0.9", "0.9"),
+    Entry(
+        "momentum",
+        "v = m v + g; w -= lr v",
+        "v = m v - lr g; w += v",
+        "optax: trace = g + m trace; w -= lr trace",
+        "the first; equal at a constant learning rate",
+    ),
+    Entry(
+        "weight decay",
+        "coupled in SGD and Adam, decoupled in AdamW, biases too",
+        "decoupled, biases too",
+        "optax: adamw decoupled, all parameters",
+        "decoupled, ahead of the update, kernels only",
+    ),
+    Entry(
+        "l2 penalty",
+        "none (weight_decay w adds w/2 · |w|²)",
+        "factor · |w|²",
+        "none",
+        "factor · |w|², kernels only, in the loss that is minimised",
+    ),
+    Entry(
+        "GRU",
+        "reset gate after the product, two biases, gates r z n",
+        "the same (reset_after), gates z r h",
+        "flax: reset gate after the product, one bias fewer",
+        "reset gate after the product, two biases, gates r z n",
+    ),
+    Entry("LSTM biases", "two (their sum counts, so steps on it are doubled)", "one", "flax: one", "one"),
+    Entry(
+        "padding 'same' with strides",
+        "not offered",
+        "the extra zero after (TensorFlow's rule)",
+        "as Keras",
+        "TensorFlow's rule",
+    ),
+    Entry(
+        "transposed convolution",
+        "the gradient of a convolution; kernel (in, out, h, w)",
+        "the gradient of a convolution; kernel (h, w, out, in)",
+        "kernel not flipped unless transpose_kernel=True",
+        "the gradient of a convolution; kernel (h, w, in, out)",
+    ),
+    Entry(
+        "short last batch",
+        "kept; loss averaged over its own size",
+        "kept; loss averaged over its own size",
+        "left to the loop",
+        "kept; loss averaged over its own size",
+    ),
+    Entry(
+        "order of samples", "reshuffled by its own generator", "likewise", "left to the loop", "the harness's"
+    ),
+    Entry(
+        "flattening pictures",
+        "channel, height, width",
+        "height, width, channel",
+        "height, width, channel",
+        "height, width, channel",
+    ),
+    Entry(
+        "TF32 in float32 on NVIDIA GPUs",
+        "on in convolutions, off in products",
+        "TensorFlow: on",
+        "on (default precision)",
+        "off",
+    ),
+    Entry(
+        "float64 models",
+        "float64 throughout",
+        "some constants and means pass through float32",
+        "off unless jax_enable_x64",
+        "float64 throughout",
+    ),
+)

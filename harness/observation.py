@@ -1,0 +1,86 @@
+"""What a program does on a certification case, brought to digests: the worker's half of a certificate."""
+
+import msgspec
+import numpy as np
+
+from harness.batches import BatchOrder
+from harness.digest import Piece, digest, gates_of
+from harness.initial import initial_weights
+from harness.parity_cases import SAMPLES, SEED, STEPS, Case, case_samples
+from harness.spec import Adversarial, Backend, Plan, Program
+
+
+class Observation(msgspec.Struct, frozen=True):
+    """The losses of each step, and digests of arrays by their full names.
+
+    ``gradients`` are of the first step, empty where the case does not tell them; ``weights`` are those
+    after the last step, ``outputs`` those of each network in evaluation mode then.
+    """
+
+    losses: list[list[float | None]]
+    gradients: dict[str, list[Piece]]
+    weights: dict[str, list[Piece]]
+    outputs: dict[str, list[Piece]]
+
+
+def observe(backend: Backend, mode: str, device: str, threads: int, case: Case) -> Observation:
+    """Build the case in float64, train it and tell what it did.
+
+    Raises:
+        ValueError: the program broke the contract in a way that leaves nothing to compare.
+        Unsupported: the backend cannot do it.
+    """
+    task = case.task
+    samples = case_samples(task)
+    plan = Plan(task=task, mode=mode, device=device, precision="float64", threads=threads, seed=SEED)
+    program = backend.build(plan, samples)
+    start = initial_weights(task, SEED)
+    program.load(start)
+    order = BatchOrder.of_task(task, SAMPLES, SEED)
+    losses: list[np.ndarray] = [_train(program, order, 0, 1)]
+    first = program.weights()
+    step = 1
+    while step < STEPS:
+        count = min(order.run_length(step), STEPS - step)
+        losses.append(_train(program, order, step, count))
+        step += count
+    last = program.weights()
+    if missing := start.keys() ^ last.keys():
+        raise ValueError(f"weights() and the task differ in: {', '.join(sorted(missing))}")
+    gates = gates_of(task)
+    gradients = {}
+    if case.gradient_rate is not None:
+        gradients = {
+            name: digest((start[name] - first[name]) / case.gradient_rate, gates.get(name, ("",)))
+            for name in start
+        }
+    return Observation(
+        [[_finite(value) for value in np.atleast_1d(row)] for row in np.concatenate(losses)],
+        gradients,
+        {name: digest(last[name], gates.get(name, ("",))) for name in start},
+        {name: digest(outputs) for name, outputs in _predict(program, case).items()},
+    )
+
+
+def _train(program: Program, order: BatchOrder, first: int, count: int) -> np.ndarray:
+    losses = program.train(order.steps(first, count))
+    if len(losses) != count:
+        raise ValueError(f"train() gave {len(losses)} losses for {count} steps")
+    return np.asarray(losses, np.float64)
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _predict(program: Program, case: Case) -> dict[str, np.ndarray]:
+    task = case.task
+    inputs = case_samples(task).inputs
+    if not isinstance(task.objective, Adversarial):
+        return {"model": program.predict(inputs)}
+    latents = BatchOrder.of_task(task, SAMPLES, SEED).steps(0, 1).latents
+    assert latents is not None  # noqa: S101  an adversarial task's steps have latents
+    return {
+        "generator": program.predict(latents[0], "generator"),
+        "discriminator": program.predict(inputs, "discriminator"),
+    }

@@ -1,0 +1,172 @@
+"""The conformance kit for authors of backends: is it the same work, honestly timed, in every mode.
+
+In a test file of the plugin's own::
+
+    from harness.testing import backend_tests
+    from my_module import MyBackend
+
+    test_conformance = backend_tests(MyBackend())
+"""
+
+import time
+from collections.abc import Callable, Iterable
+
+import msgspec
+import numpy as np
+
+from harness import plugins
+from harness.batches import BatchOrder
+from harness.certify import reference_of
+from harness.initial import initial_weights
+from harness.layers import Dropout
+from harness.observation import observe
+from harness.parity import compare
+from harness.parity_cases import SAMPLES, SEED, Case, case_samples, cases
+from harness.spec import Adversarial, Backend, Plan, Program, Samples, Task, Unsupported
+
+#: A readout right after synchronize() that takes this share of the training itself was not finished.
+_UNFINISHED_SHARE = 0.3
+_CLOCK_STEPS = 30
+
+
+class ConformanceError(AssertionError):
+    """What a backend does against the contract, one fault a line."""
+
+
+def check_backend(
+    backend: Backend, tasks: Iterable[str] = (), modes: Iterable[str] = (), threads: int = 1
+) -> None:
+    """Check a backend on the CPU in this process, in each of its modes, on each task that has a reference.
+
+    Raises:
+        ConformanceError: lists every fault found, with what it points to.
+    """
+    backend.environment(threads)
+    faults = [
+        f"{backend.name}:{mode} on {task}: {fault}"
+        for mode in modes or backend.modes
+        for task in tasks or plugins.names("task")
+        for fault in _faults(backend, mode, task, threads)
+    ]
+    if faults:
+        raise ConformanceError("\n".join(faults))
+
+
+def backend_tests(
+    backend: Backend, tasks: Iterable[str] = (), modes: Iterable[str] = (), threads: int = 1
+) -> Callable[..., None]:
+    """The checks as one parametrised pytest test: a case for each task and mode."""
+    import pytest
+
+    @pytest.mark.parametrize("task", list(tasks) or plugins.names("task"))
+    @pytest.mark.parametrize("mode", list(modes) or backend.modes)
+    def test_conformance(mode: str, task: str) -> None:
+        check_backend(backend, [task], [mode], threads)
+
+    return test_conformance
+
+
+def _faults(backend: Backend, mode: str, task_name: str, threads: int) -> list[str]:
+    definition = plugins.task(task_name)
+    reference = reference_of(definition)
+    faults = []
+    wanted = cases(definition)
+    for case in wanted:
+        try:
+            found = observe(backend, mode, "cpu", threads, case)
+        except Unsupported as error:
+            return [f"declined: {error}"]
+        except Exception as error:  # noqa: BLE001  whatever the backend raises is a fault to tell
+            faults.append(f"case {case.name!r} raised {type(error).__name__}: {error}")
+            continue
+        finding = compare(case.name, found, reference.cases[case.name].observation)
+        if not finding.passed:
+            faults.append(f"case {case.name!r}: {finding.words}")
+    if not faults:
+        faults += _leak(backend, mode, threads, wanted)
+        faults += _dishonest_clock(backend, mode, threads, wanted[0])
+        faults += _ignored_seed(backend, mode, threads, wanted[0])
+    return faults
+
+
+def _leak(backend: Backend, mode: str, threads: int, wanted: list[Case]) -> list[str]:
+    """Whether one program's training shows in the next: two that train in turn must each be as alone."""
+    task = wanted[0].task
+    alone = _losses(_program(backend, mode, threads, task), task)
+    first, second = (_program(backend, mode, threads, task) for _ in range(2))
+    _losses(first, task)
+    beside = _losses(second, task)
+    if np.allclose(alone, beside, rtol=1e-9, atol=0):
+        return []
+    return [
+        (
+            "training state leaks between programs: a program's losses change when another one was trained "
+            "in the same process"
+        )
+    ]
+
+
+def _dishonest_clock(backend: Backend, mode: str, threads: int, case: Case) -> list[str]:
+    """Whether work goes on after synchronize(): then reading the weights has to wait for it."""
+    program = _program(backend, mode, threads, case.task)
+    order = BatchOrder.of_task(case.task, SAMPLES, SEED)
+    for step in range(2):
+        program.train(order.steps(step, 1))
+    program.synchronize()
+    start = time.perf_counter()
+    for _ in range(_CLOCK_STEPS):
+        program.train(order.steps(0, 1))
+    program.synchronize()
+    trained = time.perf_counter()
+    program.weights()
+    waited = time.perf_counter()
+    program.weights()
+    read = time.perf_counter()
+    work = (waited - start) - (read - waited)
+    late = (waited - trained) - (read - waited)
+    if late < _UNFINISHED_SHARE * work:
+        return []
+    return [
+        (
+            f"the clock does not wait for the device: after synchronize() {late / work:.0%} of the work of "
+            f"{_CLOCK_STEPS} steps was still to be done"
+        )
+    ]
+
+
+def _ignored_seed(backend: Backend, mode: str, threads: int, case: Case) -> list[str]:
+    """Whether dropout follows ``plan.seed``: the same seed the same losses, another seed others."""
+    task = _with_dropout(case.task)
+    if task is None:
+        return []
+    one, again, other = (
+        _losses(_program(backend, mode, threads, task, seed), task) for seed in (SEED, SEED, SEED + 1)
+    )
+    if np.array_equal(one, other):
+        return ["the seed is ignored: dropout drops the same values under another seed"]
+    if not np.allclose(one, again, rtol=1e-6):
+        return ["the seed does not decide: dropout drops other values under the same seed"]
+    return []
+
+
+def _with_dropout(task: Task) -> Task | None:
+    """The task with dropout ahead of its last layer; None for tasks of several networks."""
+    if isinstance(task.objective, Adversarial):
+        return None
+    network = task.networks["model"]
+    layers = (*network.layers[:-1], Dropout(0.5), network.layers[-1])
+    networks = {"model": msgspec.structs.replace(network, layers=layers)}
+    return msgspec.structs.replace(task, networks=networks)
+
+
+def _program(backend: Backend, mode: str, threads: int, task: Task, seed: int = SEED) -> Program:
+    samples: Samples = case_samples(task)
+    plan = Plan(task=task, mode=mode, device="cpu", precision="float64", threads=threads, seed=seed)
+    program = backend.build(plan, samples)
+    program.load(initial_weights(task, SEED))
+    return program
+
+
+def _losses(program: Program, task: Task) -> np.ndarray:
+    order = BatchOrder.of_task(task, SAMPLES, SEED)
+    return np.concatenate([program.train(order.steps(0, 1)), program.train(order.steps(1, 2))])

@@ -1,0 +1,45 @@
+"""The task ``forecast``: an LSTM tells the next values of a series from the past ones."""
+
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
+
+from harness.layers import LSTM, Dense
+from harness.network import Network
+from harness.spec import Regression, Task, TaskDefinition
+from harness_tasks.options import OptimizerName, TrainingOptions
+from harness_tasks.windows import FUTURE, PAST
+
+
+class ForecastOptions(TrainingOptions, frozen=True, kw_only=True):
+    """What may be changed of the training."""
+
+    learning_rate: Annotated[float, Meta(gt=0, description="step size of the optimizer")] = 2e-3
+    optimizer: OptimizerName = "adam"
+
+
+def define(options: ForecastOptions) -> Task:
+    """An LSTM of 32 over the past years, and the coming ones from its last output, by MSE."""
+    network = Network(
+        input_shape=(PAST, 1),
+        layers=(LSTM(options.wide(32)), *options.dropout_layers(), Dense(FUTURE)),
+    )
+    return options.make_task(
+        name="forecast",
+        version=1,
+        networks={"model": network},
+        objective=Regression(),
+        batch_size=16,
+        epochs=20,
+    )
+
+
+FORECAST = TaskDefinition(
+    name="forecast",
+    summary="Sunspots of the next years from those of the past ones: an LSTM, Adam, MSE",
+    datasets=("sunspots",),
+    options=ForecastOptions,
+    define=define,
+    reference=Path(__file__).parent / "references" / "forecast.json",
+)

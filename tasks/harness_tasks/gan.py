@@ -1,0 +1,73 @@
+"""The task ``gan``: a small DCGAN (Radford et al. 2016) without batch normalisation."""
+
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
+
+from harness.layers import Conv2D, ConvTranspose2D, Dense, Flatten, Reshape
+from harness.network import Network
+from harness.spec import Adversarial, Task, TaskDefinition
+from harness_tasks.options import Crop, Flip, OptimizerName, TrainingOptions, make_augmentation
+
+LATENT_SIZE = 64
+
+
+class GanOptions(TrainingOptions, frozen=True, kw_only=True):
+    """What may be changed; the rate of Adam and its beta_1 are the DCGAN paper's."""
+
+    learning_rate: Annotated[float, Meta(gt=0, description="step size of both optimizers")] = 2e-4
+    optimizer: OptimizerName = "adam"
+    beta_1: Annotated[float, Meta(ge=0, lt=1, description="decay of adam's mean of the gradients")] = 0.5
+    dropout: Annotated[
+        float, Meta(ge=0, lt=1, description="rate of dropout ahead of the discriminator's last layer")
+    ] = 0.0
+    flip: Flip = False
+    crop: Crop = 0
+
+
+def define(options: GanOptions) -> Task:
+    """Three transposed convolutions against three strided ones, as in Keras's example of a DCGAN.
+
+    Four by four is brought to 32 by 32 and back; the generator's pictures are in [0, 1].
+    """
+    generator = Network(
+        input_shape=(LATENT_SIZE,),
+        layers=(
+            Dense(4 * 4 * options.wide(128)),
+            Reshape((4, 4, options.wide(128))),
+            ConvTranspose2D(options.wide(64), 4, 2, activation="leaky_relu"),
+            ConvTranspose2D(options.wide(32), 4, 2, activation="leaky_relu"),
+            ConvTranspose2D(3, 4, 2, activation="sigmoid"),
+        ),
+    )
+    discriminator = Network(
+        input_shape=(32, 32, 3),
+        layers=(
+            Conv2D(options.wide(32), 4, activation="leaky_relu", strides=2, padding="same"),
+            Conv2D(options.wide(64), 4, activation="leaky_relu", strides=2, padding="same"),
+            Conv2D(options.wide(128), 4, activation="leaky_relu", strides=2, padding="same"),
+            Flatten(),
+            *options.dropout_layers(),
+            Dense(1),
+        ),
+    )
+    return options.make_task(
+        name="gan",
+        version=1,
+        networks={"generator": generator, "discriminator": discriminator},
+        objective=Adversarial(LATENT_SIZE),
+        batch_size=64,
+        epochs=100,
+        augmentation=make_augmentation(flip=options.flip, crop=options.crop),
+    )
+
+
+GAN = TaskDefinition(
+    name="gan",
+    summary="DCGAN of 32x32 pictures: transposed convolutions against strided ones, Adam",
+    datasets=("cifar10", "digits"),
+    options=GanOptions,
+    define=define,
+    reference=Path(__file__).parent / "references" / "gan.json",
+)

@@ -1,0 +1,47 @@
+"""The task ``mlp``: a dense network on MNIST-1D (Greydanus and Kobak 2024), a model of overfitting."""
+
+from pathlib import Path
+
+from harness.layers import Dense, Flatten
+from harness.network import Network
+from harness.spec import Classification, Task, TaskDefinition
+from harness_tasks.options import ClassificationOptions, OptimizerName
+
+
+class MlpOptions(ClassificationOptions, frozen=True, kw_only=True):
+    """What may be changed; Adam at 0.01 is the paper's."""
+
+    optimizer: OptimizerName = "adam"
+
+
+def define(options: MlpOptions) -> Task:
+    """40-100-100-10 with ReLU: 15,210 parameters at width 1; the paper's 6,000 steps."""
+    network = Network(
+        input_shape=(40, 1),
+        layers=(
+            Flatten(),
+            Dense(options.wide(100), activation="relu"),
+            Dense(options.wide(100), activation="relu"),
+            *options.dropout_layers(),
+            Dense(10),
+        ),
+    )
+    return options.make_task(
+        name="mlp",
+        version=1,
+        networks={"model": network},
+        objective=Classification(),
+        batch_size=100,
+        epochs=167,
+        imbalance=options.make_imbalance(),
+    )
+
+
+MLP = TaskDefinition(
+    name="mlp",
+    summary="MNIST-1D dense network: two hidden layers of 100, Adam",
+    datasets=("mnist1d",),
+    options=MlpOptions,
+    define=define,
+    reference=Path(__file__).parent / "references" / "mlp.json",
+)

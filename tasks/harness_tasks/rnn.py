@@ -1,0 +1,46 @@
+"""The task ``rnn``: a bidirectional GRU on MNIST-1D (Greydanus and Kobak 2024)."""
+
+from pathlib import Path
+
+from harness.layers import GRU, Dense, Flatten
+from harness.network import Network
+from harness.spec import Classification, Task, TaskDefinition
+from harness_tasks.options import ClassificationOptions, OptimizerName
+
+
+class RnnOptions(ClassificationOptions, frozen=True, kw_only=True):
+    """What may be changed; Adam at 0.01 is the paper's."""
+
+    optimizer: OptimizerName = "adam"
+
+
+def define(options: RnnOptions) -> Task:
+    """A GRU of 6 units each way, all 40 outputs flattened: 5,134 parameters at width 1, 6,000 steps."""
+    network = Network(
+        input_shape=(40, 1),
+        layers=(
+            GRU(options.wide(6), bidirectional=True, return_sequences=True),
+            Flatten(),
+            *options.dropout_layers(),
+            Dense(10),
+        ),
+    )
+    return options.make_task(
+        name="rnn",
+        version=1,
+        networks={"model": network},
+        objective=Classification(),
+        batch_size=100,
+        epochs=167,
+        imbalance=options.make_imbalance(),
+    )
+
+
+RNN = TaskDefinition(
+    name="rnn",
+    summary="MNIST-1D recurrent network: a bidirectional GRU of 6, Adam",
+    datasets=("mnist1d",),
+    options=RnnOptions,
+    define=define,
+    reference=Path(__file__).parent / "references" / "rnn.json",
+)

@@ -1,0 +1,181 @@
+"""The conformance kit finds each planted fault, says so in words that help, and passes what is right."""
+
+import time
+
+import msgspec
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from harness.spec import Adam, Backend, Classification, Program
+from harness.testing import ConformanceError, backend_tests, check_backend
+from harness_torch import TorchBackend
+
+
+class Altered(Program):
+    """A right program behind a fault; each subclass plants one."""
+
+    def __init__(self, right):
+        self.right = right
+        self.device = right.device
+
+    def load(self, weights):
+        self.right.load(weights)
+
+    def weights(self):
+        return self.right.weights()
+
+    def train(self, steps):
+        return self.right.train(steps)
+
+    def predict(self, inputs, network="model"):
+        return self.right.predict(inputs, network)
+
+    def synchronize(self):
+        self.right.synchronize()
+
+
+def faulty(program=Altered, plan=lambda plan: plan):
+    """A backend that builds ``program`` around what torch makes of the changed plan."""
+
+    class Faulty(Backend):
+        name = "faulty"
+        summary = "torch with a fault"
+        modes = ("eager",)
+        requires = ("torch>=2.6",)
+
+        def environment(self, threads):
+            return TorchBackend().environment(threads)
+
+        def build(self, asked, data):
+            return program(TorchBackend().build(plan(asked), data))
+
+    return Faulty()
+
+
+class GatesInAnotherOrder(Altered):
+    def _swap(self, weights):
+        swapped = dict(weights)
+        for name, array in weights.items():
+            if "/gru_" in name:
+                reset, update, candidate = np.split(array, 3, axis=-1)
+                swapped[name] = np.concatenate([update, reset, candidate], axis=-1)
+        return swapped
+
+    def load(self, weights):
+        self.right.load(self._swap(weights))
+
+    def weights(self):
+        return self._swap(self.right.weights())
+
+
+class MissingBias(Altered):
+    def train(self, steps):
+        losses = self.right.train(steps)
+        weights = self.right.weights()
+        self.right.load(
+            {n: np.zeros_like(w) if n.endswith("dense_2/bias") else w for n, w in weights.items()}
+        )
+        return losses
+
+
+class Transposed(Altered):
+    def load(self, weights):
+        self.right.load({n: w.T if n.endswith("dense_2/kernel") else w for n, w in weights.items()})
+
+
+class SkippedBatch(Altered):
+    def train(self, steps):
+        if len(steps.indices) < 2:
+            return self.right.train(steps)
+        kept = type(steps)(steps.indices[:-1])
+        losses = self.right.train(kept)
+        return np.append(losses, losses[-1])
+
+
+class ClockThatDoesNotWait(Altered):
+    """As an accelerator is: busy for a while after the call, and only a readout waits for it."""
+
+    busy_until = 0.0
+
+    def train(self, steps):
+        losses = self.right.train(steps)
+        self.busy_until = max(self.busy_until, time.monotonic()) + 0.01 * len(losses)
+        return losses
+
+    def weights(self):
+        time.sleep(max(0.0, self.busy_until - time.monotonic()))
+        return self.right.weights()
+
+
+class Leak(Altered):
+    """Feels what other programs trained since it was made."""
+
+    trained = 0
+
+    def __init__(self, right):
+        super().__init__(right)
+        self.own, self.before = 0, Leak.trained
+
+    def train(self, steps):
+        others = Leak.trained - self.before - self.own
+        Leak.trained += 1
+        self.own += 1
+        return self.right.train(steps) + 1e-3 * others
+
+
+class TrainingModeInPredict(Altered):
+    def predict(self, inputs, network="model"):
+        return self.right.predict(inputs, network) * 1.0001
+
+
+def _summed(plan):
+    if not isinstance(plan.task.objective, Classification):
+        return plan
+    weights = plan.task.objective.class_weights or (1.0,) * 10
+    objective = Classification(tuple(8 * weight for weight in weights))
+    return _with(plan, objective=objective)
+
+
+def _wrong_epsilon(plan):
+    optimizer = plan.task.optimizer
+    if isinstance(optimizer, Adam):
+        optimizer = msgspec.structs.replace(optimizer, epsilon=1e-4)
+    return _with(plan, optimizer=optimizer)
+
+
+def _with(plan, **fields):
+    return msgspec.structs.replace(plan, task=msgspec.structs.replace(plan.task, **fields))
+
+
+def _one_seed(plan):
+    return msgspec.structs.replace(plan, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("backend", "task", "words"),
+    [
+        (faulty(GatesInAnotherOrder), "rnn", "whose gates are in another order"),
+        (faulty(MissingBias), "mlp", "model/dense_2/bias"),
+        (faulty(plan=_wrong_epsilon), "mlp", "where epsilon stands"),
+        (faulty(plan=_summed), "mlp", "summed over the batch"),
+        (faulty(Transposed), "mlp", "transposed"),
+        (faulty(SkippedBatch), "mlp", "a batch that was skipped"),
+        (faulty(ClockThatDoesNotWait), "mlp", "the clock does not wait for the device"),
+        (faulty(Leak), "mlp", "leaks between programs"),
+        (faulty(plan=_one_seed), "mlp", "the seed is ignored"),
+        (faulty(TrainingModeInPredict), "mlp", "outputs in evaluation mode"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_planted_fault_is_found_and_named(backend, task, words):
+    with pytest.raises(ConformanceError, match=words):
+        check_backend(backend, [task])
+
+
+def test_a_right_backend_passes():
+    check_backend(TorchBackend(), ["mlp", "rnn"], ["eager"])
+
+
+test_torch_conforms = backend_tests(TorchBackend(), ["mlp", "gan"], ["eager", "channels_last"])

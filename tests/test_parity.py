@@ -1,0 +1,102 @@
+"""Digests tell arrays apart; comparisons name what differs; a stale or foreign reference is refused."""
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness import plugins
+from harness.certify import reference_of
+from harness.digest import digest, relative_difference
+from harness.errors import UsageError
+from harness.observation import Observation
+from harness.parity import TOLERANCE, compare, read_reference
+from harness.parity_cases import case_samples, cases
+
+ARRAY = np.random.default_rng(0).normal(size=(5, 6))
+
+
+def _difference(found, expected):
+    (a,), (b,) = digest(found), digest(expected)
+    return relative_difference(a, b)
+
+
+@given(st.integers(0, 29), st.floats(1e-8, 1e3))
+def test_a_change_of_one_number_is_seen_and_about_its_size(place, change):
+    altered = ARRAY.copy()
+    altered.flat[place] += change
+    found = _difference(altered, ARRAY)
+    true = change / np.linalg.norm(ARRAY)
+    assert TOLERANCE < found < 3 * true + 1e-12
+
+
+def test_equal_arrays_do_not_differ_and_rearranged_ones_do():
+    assert _difference(ARRAY, ARRAY.copy()) == 0
+    assert _difference(ARRAY[::-1], ARRAY) > 0.01
+    assert _difference(ARRAY.T, ARRAY) > 0.01
+    assert _difference(np.full_like(ARRAY, np.nan), ARRAY) == np.inf
+
+
+def test_gates_are_cut_from_the_last_axis_and_share_their_directions():
+    first, second = digest(np.concatenate([ARRAY, ARRAY], axis=1), ("reset", "update"))
+    assert (first.gate, second.gate) == ("reset", "update")
+    assert first.projections == second.projections == digest(ARRAY)[0].projections
+
+
+def _observation(losses, **arrays):
+    pieces = {name: digest(array) for name, array in arrays.items()}
+    return Observation([[loss] for loss in losses], pieces, pieces, {})
+
+
+def test_words_name_the_first_thing_that_differs():
+    right = _observation([2.0, 1.0, 0.5], kernel=ARRAY)
+    assert compare("case", right, right).passed
+    later = compare("case", _observation([2.0, 1.0, 0.6], kernel=ARRAY), right)
+    assert not later.passed
+    assert "the loss of step 3 is off by a relative 2.0e-01" in later.words
+    summed = compare("case", _observation([16.0, 1.0, 0.5], kernel=ARRAY), right)
+    assert "summed over the batch" in summed.words
+    gradient = compare("case", _observation([2.0, 1.0, 0.5], kernel=ARRAY * 1.001), right)
+    assert "the gradient of kernel" in gradient.words
+    nan = compare("case", _observation([None, 1.0, 0.5], kernel=ARRAY), right)
+    assert nan.worst == np.inf
+
+
+@pytest.mark.parametrize("task", plugins.names("task"))
+def test_every_task_has_a_reference_that_fits_it_from_two_frameworks(task):
+    reference = reference_of(plugins.task(task))
+    assert len({name.partition(":")[0] for name in reference.made_with}) >= 2
+
+
+@pytest.mark.parametrize("task", plugins.names("task"))
+def test_cases_cover_every_optimizer_and_regulariser(task):
+    found = cases(plugins.task(task))
+    kinds = {type(case.task.optimizer).__name__ for case in found}
+    assert kinds == {"Sgd", "Adam", "RmsProp"}
+    assert any(case.task.penalty.l1 for case in found)
+    assert any(case.task.penalty.l2 for case in found)
+    assert any(case.task.weight_decay for case in found)
+    assert any(getattr(case.task.optimizer, "nesterov", False) for case in found)
+    assert len(case_samples(found[0].task)) == 27
+
+
+def test_a_stale_reference_is_refused_with_the_command_that_mends_it(tmp_path):
+    definition = plugins.task("mlp")
+    reference = read_reference(definition.reference)
+    name = next(iter(reference.cases))
+    stale = msgspec.structs.replace(reference.cases[name], sha256="0" * 64)
+    path = tmp_path / "stale.json"
+    changed = msgspec.structs.replace(reference, cases=reference.cases | {name: stale})
+    path.write_bytes(msgspec.json.encode(changed))
+    with pytest.raises(UsageError, match=r"is stale: case .*harness reference mlp --backend torch"):
+        reference_of(msgspec.structs.replace(definition, reference=path))
+
+
+def test_a_reference_that_is_absent_or_broken_is_named(tmp_path):
+    definition = plugins.task("mlp")
+    with pytest.raises(UsageError, match="has no reference; make it with"):
+        reference_of(msgspec.structs.replace(definition, reference=tmp_path / "absent.json"))
+    (tmp_path / "broken.json").write_text("{")
+    with pytest.raises(UsageError, match="cannot be read"):
+        reference_of(msgspec.structs.replace(definition, reference=tmp_path / "broken.json"))

@@ -1,0 +1,64 @@
+"""The plugins in the README are complete: installed from a folder outside the source tree, they run."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parents[1] / "README.md"
+BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+
+
+def _module(folder, name, *, installed_as=""):
+    """Write the README's module of this name; install it by an entry point where that is given."""
+    (source,) = [block for block in BLOCKS if block.startswith(f'"""{name}.py:')]
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.py").write_text(source)
+    if installed_as:
+        info = folder / f"{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(installed_as)
+    return folder / f"{name}.py"
+
+
+@pytest.fixture
+def installed(harness, tmp_path):
+    folder = tmp_path / "plugins"
+    _module(folder, "my_numpy", installed_as="[harness.backends]\nmy-numpy = my_numpy\n")
+    _module(folder, "my_task", installed_as="[harness.tasks]\nlogistic = my_task\n")
+    harness.environment["PYTHONPATH"] = f"{folder}{os.pathsep}{harness.environment['PYTHONPATH']}"
+    return harness
+
+
+def test_installed_they_are_listed_and_run_together(installed):
+    listed = installed("list").stdout
+    assert "my-numpy" in listed
+    assert "logistic" in listed
+    done = installed(
+        "run", "--backend", "my-numpy,torch", "--task", "logistic", "--precision", "float64", "--quiet"
+    )
+    assert done.returncode == 0, done.stderr
+    ours, torchs = installed.records()
+    assert ours["test_at_last"]["accuracy"] > 0.8
+    assert ours["test_at_last"]["loss"] == pytest.approx(torchs["test_at_last"]["loss"], rel=1e-9)
+
+
+def test_files_that_are_not_installed_run_by_plugin(harness, tmp_path):
+    backend = _module(tmp_path / "loose", "my_numpy")
+    task = _module(tmp_path / "loose", "my_task")
+    done = harness(
+        "run", "--plugin", str(backend), "--plugin", str(task), "--backend", "my-numpy", "--task", "logistic"
+    )
+    assert done.returncode == 0, done.stderr
+    assert harness.records()[0]["status"] == "ok"
+    assert "has no reference" in done.stdout
+
+
+def test_what_it_cannot_do_it_declines_and_what_it_does_it_does_right(installed):
+    declined = installed(
+        "run", "--backend", "my-numpy", "--task", "mlp", "--set", "optimizer=adam", "--quiet"
+    )
+    assert declined.returncode == 2
+    assert "only sgd without momentum" in declined.stdout
