@@ -61,6 +61,8 @@ def parse_options(definition: TaskDefinition, assignments: Iterable[str]) -> msg
             raise UsageError(f"--set {assignment}: write KEY=VALUE, for example --set learning_rate=0.05")
         if key not in takes:
             raise unknown_name(f"option of task {definition.name}", key, takes)
+        text = text.strip()
+        text = f"0{text}" if text.startswith(".") else text
         values[key] = text
         problem = UsageError(f"--set {key}={text}: {key} takes {_article(takes[key])}.")
         try:

@@ -20,7 +20,7 @@ class HarnessCommand:
     folder: Path
     environment: dict[str, str]
 
-    def __call__(self, *arguments: str, timeout: float = 120, **variables: str):
+    def __call__(self, *arguments: str, timeout: float = 250, **variables: str):
         return subprocess.run(
             [*COMMAND, *arguments],
             cwd=self.folder,

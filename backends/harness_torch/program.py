@@ -41,7 +41,11 @@ class TorchProgram(Program):
         self._models: dict[str, Any] = {}  # the modules as they run: compiled, or themselves
         self._slots: dict[str, Slot] = {}
         updates = {name: self._add_network(name, plan) for name in plan.task.networks}
-        self._step = self._make_step(plan.task, updates)
+        self._compiled_batch = plan.task.batch_size or len(data)
+        self._step = self._make_step(plan.task, self._models, updates)
+        # A short batch would be compiled anew in the midst of training, and inductor (seen in torch 2.13
+        # on the CPU) gets the gradients of some of them wrong.
+        self._short_step = self._make_step(plan.task, self._modules, updates)
         self._crop = plan.task.augmentation.crop
         self._inputs = self._pad(self._place(data.inputs))
         self._targets = torch.tensor(data.targets, device=self._device)
@@ -57,11 +61,14 @@ class TorchProgram(Program):
         kernels = [slot.tensor for slot in slots if slot.name.endswith("kernel")]
         return Update(plan.task, [p for p in module.parameters() if p.requires_grad], kernels)
 
-    def _make_step(self, task: Task, updates: dict[str, Update]) -> SupervisedStep | AdversarialStep:
+    @staticmethod
+    def _make_step(
+        task: Task, models: Mapping[str, Any], updates: dict[str, Update]
+    ) -> SupervisedStep | AdversarialStep:
         if isinstance(task.objective, Adversarial):
-            sides = [(self._models[name], updates[name]) for name in ("generator", "discriminator")]
+            sides = [(models[name], updates[name]) for name in ("generator", "discriminator")]
             return AdversarialStep(*sides)
-        return SupervisedStep(task.objective, self._models["model"], updates["model"])
+        return SupervisedStep(task.objective, models["model"], updates["model"])
 
     def _place(self, inputs: np.ndarray) -> torch.Tensor:
         """Canonical inputs on the device; pictures as ``(n, C, H, W)`` unless memory is channels last."""
@@ -132,11 +139,12 @@ class TorchProgram(Program):
             module.train()
         latents = None if steps.latents is None else self._to_device(steps.latents)
         plain = steps.flips is None and steps.offsets is None
+        step = self._step if steps.indices.shape[1] == self._compiled_batch else self._short_step
         losses = []
         for number, rows in enumerate(self._to_device(steps.indices)):
             inputs = self._as_torch(self._inputs[rows] if plain else self._batch(steps, number))
             second = self._targets[rows] if latents is None else latents[number]
-            losses.append(self._step(self._forward, inputs, second))
+            losses.append(step(self._forward, inputs, second))
         return torch.stack(losses).cpu().numpy()
 
     def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:

@@ -1,5 +1,6 @@
 """The command ``harness``. Each command is a module of this package, imported when it is called."""
 
+import errno
 import importlib
 import os
 import sys
@@ -74,4 +75,9 @@ def main() -> None:
         # The reader of our output has left, as `| head` does; nothing is lost by stopping.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        click.echo(f"harness: output cannot be written: {error.strerror}; records are kept", err=True)
+        code = 1
     sys.exit(code or 0)

@@ -1,6 +1,7 @@
 """``harness run``: each backend, task and seed in a fresh process, one after the other."""
 
 import itertools
+import math
 import os
 import re
 import signal
@@ -35,11 +36,14 @@ _REFUSED = 2
 
 def _split(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
     """``--backend a,b --backend c`` gives a, b, c, each once."""
-    return list(dict.fromkeys(name for value in values for name in value.split(",") if name))
+    names = dict.fromkeys(name.strip() for value in values for name in value.split(",") if name.strip())
+    if not names:
+        raise click.BadParameter("name at least one.")
+    return list(names)
 
 
 def _device(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str:
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
+    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", value):
         raise click.BadParameter(f"{value!r} is none of auto, cpu, cuda, cuda:1 (any number).")
     return value
 
@@ -75,7 +79,7 @@ def _device(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str
 @click.option("--max-steps", type=click.IntRange(min=1), help="Stop training after so many steps.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Samples a step. Default: the task's.")
 @click.option("--seed", type=click.IntRange(min=0, max=2**31 - 1), help="One seed. Default: 0.")
-@click.option("--seeds", type=click.IntRange(min=1), help="So many seeds, counted from 0.")
+@click.option("--seeds", type=click.IntRange(min=1, max=10_000), help="So many seeds, counted from 0.")
 @click.option(
     "--device",
     default="auto",
@@ -91,7 +95,9 @@ def _device(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str
     type=click.Choice(["float32", "float64", "bfloat16"]),
     help="Arithmetic; bfloat16 is mixed precision.",
 )
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads. Default: the physical cores.")
+@click.option(
+    "--threads", type=click.IntRange(min=1, max=1024), help="CPU threads. Default: the physical cores."
+)
 @click.option(
     "--set",
     "assignments",
@@ -135,8 +141,11 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     Exit code: 0 when every run succeeded, 1 when one failed or diverged, 2 when something was
     refused, 130 after Ctrl-C (what had ended is kept).
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for sent in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sent, signal.default_int_handler)
     chosen = _Options(**options)
+    if chosen.timeout is not None and math.isnan(chosen.timeout):
+        raise UsageError("--timeout takes a number of seconds above 0.")
     if chosen.seed is not None and chosen.seeds is not None:
         raise UsageError("give --seed K for one seed or --seeds N for the seeds 0 to N-1, not both.")
     requests = _requests(chosen)
@@ -177,7 +186,8 @@ def _requests(options: _Options) -> list[RunRequest]:
 
     Seeds change slowest, so that a drift of the machine meets all backends alike.
     """
-    backends = [select_backend(text) for text in options.backends]
+    selected = [select_backend(text) for text in options.backends]
+    backends = list({(backend.name, mode): (backend, mode) for backend, mode in selected}.values())
     tasks = [_define(plugins.task(name), options) for name in options.tasks]
     with shown_progress(quiet=options.quiet) as progress:
         datasets = {

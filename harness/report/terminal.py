@@ -113,7 +113,7 @@ _ROWS: dict[str, Callable[[Record], str]] = {
 
 def terminal_width() -> int:
     """Columns to fill: the terminal's, or a generous fixed width where output is no terminal."""
-    if not sys.stdout.isatty() and "COLUMNS" not in os.environ:
+    if (sys.stdout is None or not sys.stdout.isatty()) and "COLUMNS" not in os.environ:
         return _PIPED_WIDTH
     return shutil.get_terminal_size().columns
 
