@@ -38,6 +38,9 @@ from harness.spec import (
 from harness_jax import harness_backend as jax_plugin
 from harness_torch import harness_backend as torch_plugin
 
+# Frameworks start and compile in processes of their own, which a busy machine makes slow.
+pytestmark = pytest.mark.timeout(900)
+
 jax = pytest.importorskip("jax")
 torch = pytest.importorskip("torch")
 

@@ -42,6 +42,9 @@ from harness.spec import (
     Unsupported,
 )
 
+# Frameworks start and compile in processes of their own, which a busy machine makes slow.
+pytestmark = pytest.mark.timeout(900)
+
 RATE = 0.25
 CLASSES = 5
 SAMPLES = 40

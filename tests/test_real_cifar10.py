@@ -7,7 +7,10 @@ import pytest
 
 ARCHIVE = os.environ.get("HARNESS_TEST_CIFAR10", "")
 
-pytestmark = pytest.mark.skipif(not ARCHIVE, reason="HARNESS_TEST_CIFAR10 names no archive of CIFAR-10")
+pytestmark = [
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(not ARCHIVE, reason="HARNESS_TEST_CIFAR10 names no archive of CIFAR-10"),
+]
 
 
 @pytest.mark.parametrize("backend", ["torch", "keras"])
@@ -17,7 +20,7 @@ def test_an_epoch_learns_and_is_recorded(harness, backend):
     assert imported.returncode == 0, imported.stderr
 
     done = harness(
-        "run", "--backend", backend, "--task", "cnn", "--epochs", "1", "--format", "json", timeout=280
+        "run", "--backend", backend, "--task", "cnn", "--epochs", "1", "--format", "json", timeout=800
     )
     assert done.returncode == 0, done.stderr
     (record,) = json.loads(done.stdout)["records"]
