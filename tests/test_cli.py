@@ -59,7 +59,7 @@ def test_help_names_every_command(harness):
         ((*FAULTY, "--set", "learning_rate=nan"), "learning_rate takes a number > 0"),
         ((*FAULTY, "--set", "dropout=1"), "dropout takes a number >= 0 and < 1"),
         ((*FAULTY, "--set", "nesterov=true"), "momentum"),
-        ((*FAULTY, "--seeds", "0"), "'--seeds': 0 is not in the range x>=1"),
+        ((*FAULTY, "--seeds", "0"), "'--seeds': 0 is not in the range 1<=x<=10000"),
         ((*FAULTY, "--epochs", "-1"), "'--epochs': -1 is not in the range x>=1"),
         ((*FAULTY, "--seed", "1", "--seeds", "2"), "not both"),
         ((*FAULTY, "--device", "gpu"), "'gpu' is none of auto, cpu, cuda, cuda:1"),
