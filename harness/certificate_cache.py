@@ -1,7 +1,8 @@
 """Certificates, cached for as long as everything is the same that they depend on.
 
 That is the reference, the harness's and the backend's code, the framework's versions, the mode, the
-device and the threads.
+device and the threads. What another interpreter has installed is not known here, so its certificates
+are made anew each time.
 """
 
 import hashlib
@@ -24,7 +25,8 @@ def certificate(side: Side, definition: TaskDefinition) -> Certificate:
     """The certificate of a side for a task, from the cache where it holds it; never raises for a fault."""
     try:
         path = _cache_path(side, definition)
-        if path.is_file():
+        here = side.python == sys.executable
+        if here and path.is_file():
             return msgspec.json.decode(path.read_bytes(), type=Certificate)
         findings = check(side, definition)
     except (HarnessError, msgspec.MsgspecError, OSError) as error:
@@ -32,7 +34,8 @@ def certificate(side: Side, definition: TaskDefinition) -> Certificate:
     failed = [finding for finding in findings if not finding.passed]
     reason = f"case {failed[0].case!r}: {failed[0].words}" if failed else ""
     made = Certificate(certified=not failed, reason=reason, worst=max(finding.worst for finding in findings))
-    _store(path, made)
+    if here:
+        _store(path, made)
     return made
 
 

@@ -1,6 +1,7 @@
 """Holding a backend's mode against a task's reference, in a worker of its own, and making references."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -18,12 +19,17 @@ _CASE_LIMIT_SECONDS = 300.0
 
 
 class Side(msgspec.Struct, frozen=True):
-    """A backend in a mode, where and with how many threads it is to be certified."""
+    """A backend in a mode, where and with how many threads it is to be certified.
+
+    ``python`` is the interpreter of its worker, ``environment`` what that is given beside the usual.
+    """
 
     backend: str
     mode: str
     device: str
     threads: int
+    python: str = sys.executable
+    environment: dict[str, str] = {}
 
 
 def reference_of(definition: TaskDefinition) -> Reference:
@@ -60,7 +66,8 @@ def observe_cases(side: Side, wanted: list[Case]) -> Iterator[tuple[Case, protoc
         HarnessError: the backend declined, failed, hung or died; names the case.
     """
     settings = worker_settings(side.threads, side.device, os.environ)
-    with Session(settings, _CASE_LIMIT_SECONDS + 30.0 * len(wanted)) as session:
+    limit_seconds = _CASE_LIMIT_SECONDS + 30.0 * len(wanted)
+    with Session(settings | side.environment, limit_seconds, side.python) as session:
         session.call(protocol.Describe(side.backend, side.threads), protocol.Described)
         for case in wanted:
             request = protocol.Observe(case, side.mode, side.device, side.threads)

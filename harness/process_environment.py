@@ -41,17 +41,22 @@ def allowed_cpus() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
-def worker_settings(threads: int, device: str, inherited: Mapping[str, str]) -> dict[str, str]:
+def worker_settings(
+    threads: int, device: str, inherited: Mapping[str, str], *, quiet: bool = True
+) -> dict[str, str]:
     """The variables that are set or replaced, by name; they are recorded with the run.
 
     ``inherited`` is the user's environment: a ``CUDA_VISIBLE_DEVICES`` there is respected, so that
-    ``cuda:1`` is the second GPU that the user sees.
+    ``cuda:1`` is the second GPU that the user sees. Without ``quiet`` only the device is chosen, and
+    all else stays as the user's shell has it.
     """
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    settings = dict.fromkeys(names, str(threads))
-    settings["PYTHONHASHSEED"] = "0"
-    if platform.libc_ver()[0] == "glibc":
-        settings |= GLIBC_KEEPS_MEMORY
+    settings: dict[str, str] = {}
+    if quiet:
+        names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+        settings |= dict.fromkeys(names, str(threads))
+        settings["PYTHONHASHSEED"] = "0"
+        if platform.libc_ver()[0] == "glibc":
+            settings |= GLIBC_KEEPS_MEMORY
     if device == "cpu":
         settings |= {"CUDA_VISIBLE_DEVICES": _NO_GPU, "JAX_PLATFORMS": "cpu"}
     elif ":" in device:

@@ -66,8 +66,16 @@ class Session:
     group ends what the framework may have started too.
     """
 
-    def __init__(self, settings: Mapping[str, str], deadline_seconds: float | None = None) -> None:
-        """Start a worker with these environment variables; ``deadline_seconds`` bounds its whole life."""
+    def __init__(
+        self,
+        settings: Mapping[str, str],
+        deadline_seconds: float | None = None,
+        python: str = sys.executable,
+    ) -> None:
+        """Start a worker of this interpreter with these environment variables.
+
+        ``deadline_seconds`` bounds its whole life.
+        """
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the session
         requests_out, self._requests = os.pipe()
         self._replies, replies_in = os.pipe()
@@ -75,7 +83,7 @@ class Session:
         self._deadline_seconds = deadline_seconds
         self._pending = b""
         # -P: a file of the user's in the current folder must not pass for a module.
-        command = [sys.executable, "-P", "-m", "harness.worker", str(requests_out), str(replies_in)]
+        command = [python, "-P", "-m", "harness.worker", str(requests_out), str(replies_in)]
         try:
             self._process = subprocess.Popen(
                 command,
@@ -164,6 +172,24 @@ class Session:
     def pid(self) -> int:
         """The worker's process id."""
         return self._process.pid
+
+    def pause(self) -> None:
+        """Stop the worker and all that it started, threads that spin included, until :meth:`resume`.
+
+        Where the system would not end a stopped process with its parent, it is left waiting instead.
+        """
+        if sys.platform == "linux":
+            os.killpg(self._process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a stopped worker go on."""
+        if sys.platform == "linux":
+            os.killpg(self._process.pid, signal.SIGCONT)
+
+    def kill_and_close(self) -> None:
+        """End a worker of which nothing more is wanted, stopped or not."""
+        self.kill()
+        self.close()
 
     def kill(self) -> None:
         """End the worker and all that it started, at once."""

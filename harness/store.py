@@ -19,6 +19,31 @@ class UnreadableRecord(UsageError):
     """A file that should hold a record and does not; the message names it and says why."""
 
 
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, and through to the disk.
+
+    Raises:
+        OSError: it cannot be written; what was there before is left.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    # The new name is on the disk only when the folder is.
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 class Store:
     """Records under ``results/runs``."""
 
@@ -49,7 +74,7 @@ class Store:
         """
         path = self.folder / f"{record.id}.json"
         try:
-            self._replace(path, records.encode(record))
+            replace_file(path, records.encode(record))
         except OSError as error:
             raise HarnessError(f"the record {path} cannot be written: {error.strerror}") from error
         return path
@@ -62,29 +87,10 @@ class Store:
         """
         path = self.folder / f"{record.id}.png"
         try:
-            self._replace(path, png)
+            replace_file(path, png)
         except OSError as error:
             raise HarnessError(f"{path} cannot be written: {error.strerror}") from error
         return path.name
-
-    def _replace(self, path: Path, content: bytes) -> None:
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
-        # The new name is on the disk only when the folder is.
-        folder = os.open(self.folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
     def paths(self) -> list[Path]:
         """The records' files, oldest first (their names begin with the time)."""

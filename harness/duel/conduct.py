@@ -1,0 +1,190 @@
+"""A duel from end to end: prepare, then pair after pair until the verdicts are in or the budget is spent."""
+
+import datetime
+import hashlib
+import random
+import secrets
+import sys
+import time
+from pathlib import Path
+from typing import Literal, Protocol
+
+import msgspec
+
+from harness.duel.pairs import Ring
+from harness.duel.preparation import Prepared, prepare
+from harness.duel.record import Comparison, DuelRecord, encode
+from harness.duel.sides import Side, differences, pad_to_equal_size
+from harness.duel.sign_flip import FEWEST_PAIRS, MOST_PAIRS
+from harness.duel.verdict import compare
+from harness.errors import HarnessError, UsageError
+from harness.machine import describe_machine
+from harness.peak import peak_flops_per_second
+from harness.record import DatasetRecord, TaskRecord
+from harness.store import replace_file
+
+DUELS = "duels"
+TURNS = 24
+
+
+class DuelRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What to compare. The first side is the one that the others are held against."""
+
+    sides: list[Side]
+    dataset: DatasetRecord
+    margin: float
+    budget_seconds: float
+    quiet_environment: bool = True
+    seed: int = 0
+
+
+class DuelObserver(Protocol):
+    """Is told how a duel goes while it goes."""
+
+    def phase(self, name: str) -> None:
+        """Something other than a pair begins."""
+
+    def paired(self, record: DuelRecord) -> None:
+        """A pair has ended; ``comparisons`` say what all pairs so far come to."""
+
+
+def new_record(request: DuelRequest) -> DuelRecord:
+    """The record of a duel that is about to begin."""
+    first = request.sides[0]
+    task = first.plan.task
+    now = datetime.datetime.now(datetime.UTC)
+    description = msgspec.json.encode(task, order="deterministic")
+    names = "-".join(f"{side.backend}.{side.plan.mode}" for side in request.sides)
+    environment: Literal["quiet", "plain"] = "quiet" if request.quiet_environment else "plain"
+    return DuelRecord(
+        id=f"{now:%Y%m%d-%H%M%S}-{task.name}-{names}-{secrets.token_hex(2)}",
+        started_at=now.isoformat(timespec="seconds"),
+        command=sys.argv[1:],
+        task=TaskRecord(
+            task.name, task.version, first.options, hashlib.sha256(description).hexdigest(), task
+        ),
+        dataset=msgspec.structs.replace(request.dataset),
+        machine=describe_machine(),
+        environment=environment,
+        seed=request.seed,
+        margin=request.margin,
+        block_steps=0,
+        turns=TURNS,
+        sides=[],
+        differences=differences(request.sides),
+    )
+
+
+class Duel:
+    """One duel and its record, saved after every pair."""
+
+    def __init__(self, request: DuelRequest, folder: Path, observer: DuelObserver) -> None:
+        self._request = request
+        self._observer = observer
+        self._start = time.monotonic()
+        self._chance = random.Random(secrets.randbits(64))  # noqa: S311  who goes first must not follow a seed
+        self.record = new_record(request)
+        self.path = folder / f"{self.record.id}.json"
+
+    def carry_out(self) -> DuelRecord:
+        """Run it. A side that fails, and a Ctrl-C, end it with what was measured till then kept.
+
+        Raises:
+            UsageError: the sides must not be compared, or the budget is too short for any verdict.
+            HarnessError: the record cannot be written.
+        """
+        record = self.record
+        try:
+            self._fight()
+            record.status = "ok"
+        except UsageError:
+            raise
+        except HarnessError as error:
+            record.status, record.failure = "failed", str(error)
+        except KeyboardInterrupt:
+            record.status, record.failure = "interrupted", "interrupted by the user"
+        self._save()
+        return record
+
+    def _fight(self) -> None:
+        request, record = self._request, self.record
+        settings = [side.settings(quiet=request.quiet_environment) for side in request.sides]
+        if request.quiet_environment:
+            settings = pad_to_equal_size(settings, [side.python for side in request.sides])
+        ring = Ring(request.sides, settings, request.dataset.name, deadline_seconds=request.budget_seconds)
+        self._observer.phase("trying each side once")
+        prepared = prepare(ring, request.sides, settings, request.dataset.name, record.turns)
+        self._refuse_short_budget(prepared.pair_seconds)
+        self._keep(prepared)
+        pair_seconds = prepared.pair_seconds
+        while not record.stopped_because:
+            pair = ring.pair(record.block_steps, record.turns, self._chance)
+            record.pairs.append(pair)
+            record.comparisons = self._comparisons()
+            pair_seconds = max(recent.seconds for recent in record.pairs[-3:])
+            record.stopped_because = self._reason_to_stop(pair_seconds)
+            self._save()
+            self._observer.paired(record)
+
+    def _keep(self, prepared: Prepared) -> None:
+        record, built = self.record, prepared.built
+        record.sides = prepared.records
+        record.block_steps = prepared.block_steps
+        record.dataset.fingerprint = built.dataset_fingerprint
+        record.dataset.origin = built.dataset_origin
+        record.dataset.samples = built.samples
+        record.peak_flops_per_second = peak_flops_per_second(self._request.sides[0].plan.threads)
+        self._observer.phase(
+            f"blocks of {record.block_steps} steps, about {prepared.pair_seconds:.0f} s a pair"
+        )
+
+    def _refuse_short_budget(self, pair_seconds: float) -> None:
+        spent = time.monotonic() - self._start
+        needed = spent + FEWEST_PAIRS * pair_seconds
+        if needed > self._request.budget_seconds:
+            raise UsageError(
+                f"--budget {self._request.budget_seconds:g} is too short for any verdict: it takes "
+                f"{FEWEST_PAIRS} pairs of about {pair_seconds:.0f} s here. Give --budget {needed * 1.2:.0f}."
+            )
+
+    def _comparisons(self) -> list[Comparison]:
+        """Each side against the first. A verdict that was reached at a look stays."""
+        record = self.record
+        reached = {c.side: c.verdict for c in record.comparisons if c.verdict != "cannot tell yet"}
+        labels = [side.label for side in record.sides]
+        batch_sizes = [side.batch_size for side in record.sides]
+        made = [
+            compare(
+                record.pairs,
+                side,
+                labels,
+                batch_sizes,
+                margin=record.margin,
+                comparisons=len(record.sides) - 1,
+            )
+            for side in range(1, len(record.sides))
+        ]
+        return [
+            msgspec.structs.replace(one, verdict=reached[one.side], reason="", pairs_wanted=None)
+            if one.side in reached
+            else one
+            for one in made
+        ]
+
+    def _reason_to_stop(self, pair_seconds: float) -> str:
+        record = self.record
+        record.seconds = time.monotonic() - self._start
+        if all(one.verdict != "cannot tell yet" for one in record.comparisons):
+            return "every verdict is in"
+        if len(record.pairs) >= 2 * MOST_PAIRS or min(c.pairs for c in record.comparisons) >= MOST_PAIRS:
+            return f"{len(record.pairs)} pairs were made and more would use up the error allowed"
+        if record.seconds + pair_seconds > self._request.budget_seconds:
+            return "the budget is spent"
+        return ""
+
+    def _save(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(self.path, encode(self.record))
+        except OSError as error:
+            raise HarnessError(f"the record {self.path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,99 @@
+"""A running process of a side: started, warmed up, and asked for blocks of steady steps."""
+
+from collections.abc import Mapping
+
+from harness import protocol
+from harness.batches import BatchOrder
+from harness.duel import settling
+from harness.duel.record import ProcessRecord
+from harness.duel.sides import Side
+from harness.errors import HarnessError
+from harness.session import Session
+
+
+class Contender:
+    """A worker of one side. Stopped (SIGSTOP) except while it is at work; leaves nothing behind."""
+
+    def __init__(self, side: Side, settings: Mapping[str, str], deadline_seconds: float) -> None:
+        self._side = side
+        self.session = Session(settings, deadline_seconds, python=side.python)
+        self._step = 0
+        self._order: BatchOrder
+        self._import_seconds = 0.0
+        self._first_step_seconds = 0.0
+        self._warm_up: list[float] = []
+        self._settled = False
+        self.described: protocol.Described
+        self.built: protocol.Built
+
+    def start(self, dataset: str) -> None:
+        """Import, build and make the first step.
+
+        Raises:
+            HarnessError: it cannot; says why, with what the worker said last.
+        """
+        side = self._side
+        try:
+            self.described = self.session.call(
+                protocol.Describe(side.backend, side.plan.threads), protocol.Described
+            )
+            self._refuse_other_protocol()
+            self.built = self.session.call(protocol.Build(side.plan, dataset), protocol.Built)
+            self._order = BatchOrder.of_task(side.plan.task, self.built.samples["train"], side.plan.seed)
+            self._first_step_seconds = self._train(1)
+        except HarnessError as error:
+            raise self.blamed(error) from error
+
+    def _refuse_other_protocol(self) -> None:
+        if self.described.protocol != protocol.VERSION:
+            raise HarnessError(
+                f"its harness speaks protocol {self.described.protocol} and this one {protocol.VERSION}; "
+                f"install the same dl-harness in {self._side.python}"
+            )
+
+    def blamed(self, error: HarnessError) -> HarnessError:
+        """The error with the side's name and the last lines that its worker printed."""
+        told = "; ".join(self.session.last_lines()[-3:])
+        return HarnessError(f"side {self._side.label}: {error}" + (f" [{told}]" if told else ""))
+
+    def _train(self, steps: int) -> float:
+        trained = self.session.call(protocol.Train(steps), protocol.Trained)
+        self._step += steps
+        if None in trained.losses:
+            raise HarnessError(f"the loss of a step up to {self._step} is not finite")
+        return trained.seconds
+
+    def block(self, steps: int) -> float:
+        """Seconds of this many steps of the full batch size.
+
+        An epoch's short last batch is made on the way and not counted: it may be another program.
+        """
+        seconds, left = 0.0, steps
+        while left:
+            place = self._step % self._order.steps_per_epoch
+            if place == self._order.full_steps:
+                self._train(1)
+                continue
+            count = min(left, self._order.run_length(self._step))
+            seconds += self._train(count)
+            left -= count
+        return seconds
+
+    def warm_up(self, steps: int) -> None:
+        """Make blocks until their times have settled; see :mod:`harness.duel.settling`."""
+        while not self._settled and len(self._warm_up) < settling.MOST_BLOCKS:
+            self._warm_up.append(self.block(steps))
+            self._settled = settling.has_settled(self._warm_up)
+
+    def finish(self) -> ProcessRecord:
+        """What the process was, with its memory; the last question before it is ended."""
+        memory = self.session.call(protocol.MeasureMemory(), protocol.Memory)
+        return ProcessRecord(
+            import_seconds=self.described.import_seconds,
+            build_seconds=self.built.build_seconds,
+            first_step_seconds=self._first_step_seconds,
+            warm_up_seconds=self._warm_up,
+            settled=self._settled,
+            peak_memory_bytes=memory.peak_bytes,
+            device_peak_memory_bytes=memory.device_peak_bytes,
+        )

@@ -1,0 +1,85 @@
+"""What a duel's record says beside the ratio: each side's steady step, start-up, FLOP/s; break-even."""
+
+import math
+import statistics
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.duel.record import DuelRecord, PairRecord, ProcessRecord
+from harness.duel.sign_flip import Interval, bootstrap_interval
+
+
+class SideFindings(NamedTuple):
+    """Medians over the processes of a side; ``step_interval`` is of the geometric mean of their steps.
+
+    ``start_up_seconds`` are import, build, first step, and what warm-up took beyond the same number of
+    steady steps.
+    """
+
+    step_seconds: float
+    step_interval: Interval | None
+    import_seconds: float
+    build_seconds: float
+    first_step_seconds: float
+    start_up_seconds: float
+    samples_per_second: float
+    flops_per_second: float
+    peak_memory_bytes: float
+    device_peak_memory_bytes: int | None
+    warm_up_blocks: float
+    unsettled: int
+
+
+def side_findings(record: DuelRecord, side: int) -> SideFindings:
+    """Of a duel of at least one pair."""
+    told = record.sides[side]
+    processes = [pair.processes[side] for pair in record.pairs]
+    steps = [steady_step_seconds(pair, side) for pair in record.pairs]
+    median = statistics.median(steps)
+    interval = bootstrap_interval(np.log(steps))
+    start_ups = [
+        _start_up_seconds(process, step, record.block_steps)
+        for process, step in zip(processes, steps, strict=True)
+    ]
+    samples_per_second = told.batch_size / median
+    device_memory = [p.device_peak_memory_bytes for p in processes if p.device_peak_memory_bytes is not None]
+    return SideFindings(
+        step_seconds=median,
+        step_interval=interval and Interval(math.exp(interval.low), math.exp(interval.high)),
+        import_seconds=statistics.median(process.import_seconds for process in processes),
+        build_seconds=statistics.median(process.build_seconds for process in processes),
+        first_step_seconds=statistics.median(process.first_step_seconds for process in processes),
+        start_up_seconds=statistics.median(start_ups),
+        samples_per_second=samples_per_second,
+        flops_per_second=samples_per_second * told.training_flops_per_sample,
+        peak_memory_bytes=statistics.median(process.peak_memory_bytes for process in processes),
+        device_peak_memory_bytes=max(device_memory) if device_memory else None,
+        warm_up_blocks=statistics.median(len(process.warm_up_seconds) for process in processes),
+        unsettled=sum(not process.settled for process in processes),
+    )
+
+
+def steady_step_seconds(pair: PairRecord, side: int) -> float:
+    """The median step over the blocks of one process, those that were not disturbed if there are any."""
+    blocks = [block for block in pair.blocks if block.side == side]
+    calm = [block for block in blocks if not block.disturbed] or blocks
+    return statistics.median(block.seconds / block.steps for block in calm)
+
+
+def _start_up_seconds(process: ProcessRecord, step_seconds: float, block_steps: int) -> float:
+    warm_up_excess = sum(process.warm_up_seconds) - len(process.warm_up_seconds) * block_steps * step_seconds
+    measured = process.import_seconds + process.build_seconds + process.first_step_seconds
+    return measured + max(0.0, warm_up_excess)
+
+
+def break_even_samples(first: SideFindings, other: SideFindings) -> float | None:
+    """After how many training samples the side that starts up longer has caught up with the other.
+
+    None where it never does: the one that starts sooner is as fast or faster.
+    """
+    ahead = other.start_up_seconds - first.start_up_seconds
+    gained_per_sample = 1 / first.samples_per_second - 1 / other.samples_per_second
+    if ahead * gained_per_sample <= 0.0:
+        return None
+    return ahead / gained_per_sample

@@ -1,0 +1,111 @@
+"""One pair: a fresh process of each side, taken in turn in short blocks, one running at a time."""
+
+import contextlib
+import math
+import random
+import statistics
+import time
+from collections.abc import Mapping
+
+from harness.duel.contender import Contender
+from harness.duel.control import Control
+from harness.duel.disturbance import between, is_disturbed, read_counters
+from harness.duel.record import BlockRecord, PairRecord
+from harness.duel.sides import Side
+from harness.errors import HarnessError
+
+#: A pair says something if at least this share of its turns was left undisturbed.
+_FEWEST_TURNS_SHARE = 0.5
+_TRIMMED_SHARE = 0.2
+
+
+class Ring:
+    """Where the sides of a duel meet: what stays the same from pair to pair."""
+
+    def __init__(
+        self,
+        sides: list[Side],
+        settings: list[dict[str, str]],
+        dataset: str,
+        *,
+        deadline_seconds: float,
+    ) -> None:
+        self._sides = sides
+        self._settings = settings
+        self._dataset = dataset
+        self._deadline_seconds = deadline_seconds
+        self._control = Control()
+
+    def contender(self, side: int) -> Contender:
+        """A fresh process of a side, not yet started up. The caller ends it."""
+        return Contender(self._sides[side], self._settings[side], self._deadline_seconds)
+
+    def pair(self, steps: int, turns: int, chance: random.Random) -> PairRecord:
+        """Run one pair of ``turns`` turns of blocks of ``steps`` steps. Chance decides who is first.
+
+        Raises:
+            HarnessError: a side failed; names it.
+        """
+        start = time.monotonic()
+        order = list(range(len(self._sides)))
+        chance.shuffle(order)
+        with contextlib.ExitStack() as stack:
+            contenders: dict[int, Contender] = {}
+            for side in order:
+                contender = contenders[side] = self.contender(side)
+                stack.callback(contender.session.kill_and_close)
+                contender.start(self._dataset)
+                contender.warm_up(steps)
+                contender.session.pause()
+            blocks = [
+                self._block(contenders, side, turn, steps)
+                for turn in range(turns)
+                for side in (order if turn % 2 == 0 else reversed(order))
+            ]
+            for contender in contenders.values():
+                contender.session.resume()
+            processes = [contenders[side].finish() for side in sorted(contenders)]
+        return PairRecord(processes, blocks, time.monotonic() - start)
+
+    def _block(self, contenders: Mapping[int, Contender], side: int, turn: int, steps: int) -> BlockRecord:
+        contender = contenders[side]
+        pids = [other.session.pid for other in contenders.values()]
+        control = self._control.seconds()
+        contender.session.resume()
+        before = read_counters(pids)
+        try:
+            seconds = contender.block(steps)
+        except HarnessError as error:
+            raise contender.blamed(error) from error
+        after = read_counters(pids)
+        contender.session.pause()
+        disturbance = between(before, after)
+        disturbed = is_disturbed(disturbance, after.at - before.at)
+        return BlockRecord(side, turn, steps, seconds, control, disturbance, disturbed)
+
+
+def log_ratio(
+    pair: PairRecord, side: int, samples_per_step: list[int], what: str = "seconds"
+) -> float | None:
+    """A pair's log ratio of time per sample, ``side`` over side 0: the trimmed mean over its turns.
+
+    Turn by turn, because neighbours share the machine's state of that moment, which drifts within a
+    pair. A fifth of the turns is trimmed at each end: a hiccup falls into one block, and of mean, median,
+    trimmed mean and ratio of medians this spread least between repeats of 24 turns of equal sides (1.9,
+    1.4, 1.2 and 2.3 %). A turn in which any block was disturbed is dropped, for all sides alike; None where too few
+    are left. ``what``: ``seconds``, or ``control_seconds`` for the control's own.
+    """
+    turns: dict[int, dict[int, BlockRecord]] = {}
+    for block in pair.blocks:
+        turns.setdefault(block.turn, {})[block.side] = block
+    kept = [turn for turn in turns.values() if not any(block.disturbed for block in turn.values())]
+    if len(kept) < max(1, _FEWEST_TURNS_SHARE * len(turns)):
+        return None
+    scale = math.log(samples_per_step[0] / samples_per_step[side]) if what == "seconds" else 0.0
+    ratios = [math.log(getattr(turn[side], what) / getattr(turn[0], what)) for turn in kept]
+    return scale + _trimmed_mean(ratios)
+
+
+def _trimmed_mean(values: list[float]) -> float:
+    cut = int(_TRIMMED_SHARE * len(values))
+    return statistics.fmean(sorted(values)[cut : len(values) - cut])

@@ -1,0 +1,127 @@
+"""What must be so before a duel begins: each side works, is certified, and does the same on the same data.
+
+A process of each side is started once. What it shows sets the length of the blocks, and what a pair
+will cost.
+"""
+
+import math
+import time
+from typing import NamedTuple
+
+from harness import plugins
+from harness.certificate_cache import certificate
+from harness.certify import Side as CertifiedSide
+from harness.duel.clock import Clock, prove_clock
+from harness.duel.pairs import Ring
+from harness.duel.record import SideRecord
+from harness.duel.settling import FEWEST_BLOCKS
+from harness.duel.sides import Side
+from harness.errors import HarnessError, UsageError
+from harness.flops import training_flops_per_sample
+from harness.protocol import Built
+from harness.record import Certificate
+
+#: The shortest block. Where a call into a framework costs something by itself (Keras's ``fit``: tens of
+#: milliseconds), blocks are so long that this is a hundredth of them, up to a limit.
+SHORTEST_BLOCK_SECONDS = 0.11
+_LONGEST_BLOCK_SECONDS = 2.0
+_CALL_SHARE = 0.01
+
+
+class Prepared(NamedTuple):
+    """``block_steps`` of the full batch size make a block of the fastest side long enough."""
+
+    records: list[SideRecord]
+    built: Built
+    block_steps: int
+    pair_seconds: float
+
+
+def certify(side: Side) -> Certificate:
+    """The certificate of a side's backend and mode, made by the side's interpreter."""
+    plan = side.plan
+    proven = CertifiedSide(side.backend, plan.mode, plan.device, plan.threads, side.python, side.environment)
+    return certificate(proven, plugins.task(plan.task.name))
+
+
+class _Trial(NamedTuple):
+    built: Built
+    record: SideRecord
+    clock: Clock
+    start_seconds: float
+
+
+def prepare(
+    ring: Ring, sides: list[Side], settings: list[dict[str, str]], dataset: str, turns: int
+) -> Prepared:
+    """Try each side, and reckon what a pair of so many turns will cost.
+
+    Raises:
+        HarnessError: a side does not work, is not certified, or has no honest clock.
+        UsageError: the sides do not do the same; names the difference.
+    """
+    trials = [_try(ring, number, side, settings[number], dataset) for number, side in enumerate(sides)]
+    _refuse_unequal(trials)
+    steps = max(map(_wanted_steps, trials))
+    turn_seconds = sum(steps * trial.clock.step_seconds for trial in trials)
+    starts = sum(trial.start_seconds for trial in trials)
+    seconds = starts + turn_seconds * (turns + FEWEST_BLOCKS)
+    return Prepared([trial.record for trial in trials], trials[0].built, steps, seconds)
+
+
+def _wanted_steps(trial: _Trial) -> int:
+    seconds = max(SHORTEST_BLOCK_SECONDS, trial.clock.call_seconds / _CALL_SHARE)
+    return math.ceil(min(seconds, _LONGEST_BLOCK_SECONDS) / trial.clock.step_seconds)
+
+
+def _try(ring: Ring, number: int, side: Side, settings: dict[str, str], dataset: str) -> _Trial:
+    proof = certify(side)
+    if not proof.certified:
+        raise HarnessError(
+            f"side {side.label} is not certified, so its time would not be of the same work: {proof.reason}"
+        )
+    contender = ring.contender(number)
+    try:
+        start = time.monotonic()
+        contender.start(dataset)
+        start_seconds = time.monotonic() - start
+        try:
+            clock = prove_clock(contender, SHORTEST_BLOCK_SECONDS)
+        except HarnessError as error:
+            raise contender.blamed(error) from error
+    finally:
+        contender.session.kill_and_close()
+    plan = side.plan
+    record = SideRecord(
+        label=side.label,
+        backend=side.backend,
+        mode=plan.mode,
+        python=side.python,
+        framework=contender.described.environment,
+        device=contender.built.device,
+        precision=plan.precision,
+        threads=plan.threads,
+        batch_size=plan.task.batch_size or contender.built.samples["train"],
+        options=side.options,
+        settings=settings,
+        certificate=proof,
+        training_flops_per_sample=training_flops_per_sample(plan.task),
+        clock_ratio=clock.ratio,
+    )
+    return _Trial(contender.built, record, clock, start_seconds)
+
+
+def _refuse_unequal(trials: list[_Trial]) -> None:
+    first = trials[0]
+    for trial in trials[1:]:
+        labels = f"{first.record.label} and {trial.record.label}"
+        if trial.built.dataset_fingerprint != first.built.dataset_fingerprint:
+            raise UsageError(
+                f"{labels} train on different data: sha256 {first.built.dataset_fingerprint[:12]}… "
+                f"({first.built.dataset_origin}) and {trial.built.dataset_fingerprint[:12]}… "
+                f"({trial.built.dataset_origin}); give both the same"
+            )
+        if trial.built.samples != first.built.samples:
+            raise UsageError(
+                f"{labels} split the data differently: {first.built.samples} and {trial.built.samples}"
+            )

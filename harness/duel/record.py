@@ -1,0 +1,142 @@
+"""The record of a duel: what was asked, each block of each pair, and what follows from them.
+
+Times are in seconds, memory in bytes. Ratios are of time per sample, a side's over the first side's:
+above 1 is slower than the first side.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from harness.record import Certificate, DatasetRecord, Machine, TaskRecord
+from harness.spec import Precision
+
+SCHEMA = 1
+
+Status = Literal["running", "ok", "failed", "interrupted"]
+Word = Literal["faster", "slower", "same", "cannot tell yet"]
+
+
+class SideRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One side as it ran. ``settings`` are the variables its processes were started with."""
+
+    label: str
+    backend: str
+    mode: str
+    python: str
+    framework: dict[str, str]
+    device: str
+    precision: Precision
+    threads: int
+    batch_size: int
+    options: dict[str, bool | int | float | str]
+    settings: dict[str, str]
+    certificate: Certificate
+    training_flops_per_sample: int
+    clock_ratio: float
+    """Time of a block of 2n steps over that of one of n: 2 for an honest clock."""
+
+
+class Disturbance(msgspec.Struct, frozen=True):
+    """What else took CPU time, in CPU seconds: the hypervisor for other machines, other processes here.
+
+    ``throttled_seconds`` is what the control group's quota held back, ``throttle_events`` how often a core
+    was slowed for heat.
+    """
+
+    stolen_seconds: float
+    others_seconds: float
+    throttled_seconds: float
+    throttle_events: int
+
+
+class BlockRecord(msgspec.Struct, frozen=True):
+    """``steps`` steady steps of one side, the control's time just before them, and what disturbed them."""
+
+    side: int
+    turn: int
+    steps: int
+    seconds: float
+    control_seconds: float
+    disturbance: Disturbance
+    disturbed: bool
+
+
+class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One fresh process of a side. ``warm_up_seconds`` are the blocks made before step times settled."""
+
+    import_seconds: float
+    build_seconds: float
+    first_step_seconds: float
+    warm_up_seconds: list[float]
+    settled: bool
+    peak_memory_bytes: int
+    device_peak_memory_bytes: int | None
+
+
+class PairRecord(msgspec.Struct, frozen=True):
+    """A fresh process of each side, and their blocks in the order in which they were made."""
+
+    processes: list[ProcessRecord]
+    blocks: list[BlockRecord]
+    seconds: float
+    """Of wall time, starting the processes included."""
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """What the pairs say of one side against the first.
+
+    ``ratio`` is the geometric mean over pairs, ``low`` to ``high`` its 95 % interval (None for fewer
+    than 5 pairs), ``p_value`` of the two-sided sign-flip test that it is 1.
+    """
+
+    side: str
+    against: str
+    verdict: Word
+    reason: str = ""
+    pairs: int
+    ratio: float | None
+    low: float | None
+    high: float | None
+    p_value: float | None
+    spread: float | None
+    """Standard deviation of the pairs' log ratios."""
+    pairs_wanted: int | None = None
+    """About so many pairs more would give a verdict."""
+    control_ratio: float | None = None
+    """What the control says that the machine did meanwhile: 1 where both sides had the same machine."""
+
+
+class DuelRecord(msgspec.Struct, kw_only=True):
+    """A duel of sides on one task."""
+
+    schema: int = SCHEMA
+    id: str
+    status: Status = "running"
+    failure: str = ""
+    started_at: str
+    """UTC, ISO 8601."""
+    command: list[str]
+    task: TaskRecord
+    dataset: DatasetRecord
+    machine: Machine
+    environment: Literal["quiet", "plain"]
+    seed: int
+    margin: float
+    """Sides are the same where their ratio is within this of 1, as 0.02."""
+    block_steps: int
+    turns: int
+    sides: list[SideRecord]
+    differences: list[str] = []
+    """What was asked to differ between the sides."""
+    peak_flops_per_second: float | None = None
+    """What a NumPy matrix product reached here with as many threads."""
+    pairs: list[PairRecord] = []
+    comparisons: list[Comparison] = []
+    stopped_because: str = ""
+    seconds: float = 0.0
+
+
+def encode(record: DuelRecord) -> bytes:
+    """The record as JSON, a line for each level of a person's reading."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"

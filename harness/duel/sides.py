@@ -1,0 +1,104 @@
+"""What a side of a duel is, and what differs between sides because it was asked to."""
+
+import os
+import sys
+
+import msgspec
+
+from harness.errors import UsageError
+from harness.options import Value
+from harness.process_environment import worker_settings
+from harness.spec import Plan
+
+
+class Side(msgspec.Struct, frozen=True, kw_only=True):
+    """A backend in a mode, and how its processes are started.
+
+    ``python`` is the interpreter, ``environment`` what its variables get on top of the duel's, ``plan``
+    what it trains, ``options`` the values behind the plan's task.
+    """
+
+    label: str
+    backend: str
+    plan: Plan
+    options: dict[str, Value]
+    python: str = sys.executable
+    environment: dict[str, str] = {}
+
+    def settings(self, *, quiet: bool) -> dict[str, str]:
+        """The variables that its processes are started with, beside those of the user's shell."""
+        settings = worker_settings(self.plan.threads, self.plan.device, os.environ, quiet=quiet)
+        return settings | self.environment
+
+
+def labelled(sides: list[Side]) -> list[Side]:
+    """The sides with labels that tell them apart: a letter is put before those that are named alike."""
+    names = [side.label for side in sides]
+    return [
+        msgspec.structs.replace(side, label=f"{letter}:{side.label}") if names.count(side.label) > 1 else side
+        for letter, side in zip("abcdefgh", sides, strict=False)
+    ]
+
+
+def differences(sides: list[Side]) -> list[str]:
+    """In words, what the sides were asked to differ in beside backend and mode."""
+    told = {side.label: _distinctive(side) for side in sides}
+    names = {name for facts in told.values() for name in facts}
+    return [
+        f"{name}: " + ", ".join(f"{facts.get(name, '–')} ({label})" for label, facts in told.items())
+        for name in sorted(names)
+        if len({facts.get(name) for facts in told.values()}) > 1
+    ]
+
+
+def _distinctive(side: Side) -> dict[str, str]:
+    plan = side.plan
+    facts = {
+        "python": side.python,
+        "threads": str(plan.threads),
+        "precision": plan.precision,
+        "device": plan.device,
+        "batch_size": str(plan.task.batch_size),
+    }
+    facts |= {f"option {name}": str(value) for name, value in side.options.items()}
+    return facts | {f"variable {name}": value for name, value in side.environment.items()}
+
+
+def pad_to_equal_size(settings: list[dict[str, str]], pythons: list[str]) -> list[dict[str, str]]:
+    """The same settings, padded so that every side's environment and interpreter path are equally long.
+
+    Their size moves the stack, and with it the alignment of what is on it: two equal programs can
+    differ by several per cent for that alone (Mytkowicz et al. 2009).
+    """
+    sizes = [
+        len(python) + sum(len(name) + len(value) for name, value in one.items())
+        for one, python in zip(settings, pythons, strict=True)
+    ]
+    return [
+        one | {"HARNESS_PADDING": "x" * (max(sizes) - size)}
+        for one, size in zip(settings, sizes, strict=True)
+    ]
+
+
+def refuse_different_work(sides: list[Side]) -> None:
+    """Only the batch size may differ between the sides' tasks.
+
+    Raises:
+        UsageError: something else does; names it.
+    """
+    first = sides[0]
+    for side in sides[1:]:
+        ours, theirs = (
+            msgspec.structs.replace(one.plan.task, batch_size=first.plan.task.batch_size)
+            for one in (first, side)
+        )
+        if ours != theirs:
+            unequal = [
+                f"{name} {first.options[name]} and {side.options[name]}"
+                for name in first.options
+                if first.options[name] != side.options[name]
+            ]
+            raise UsageError(
+                f"{first.label} and {side.label} would do different work ({', '.join(unequal)}); give "
+                "options to all sides with --set. Only batch_size may differ."
+            )

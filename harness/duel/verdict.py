@@ -1,0 +1,94 @@
+"""From the pairs of a duel to a verdict: faster, slower, same, or cannot tell yet."""
+
+import math
+
+import numpy as np
+
+from harness.duel.pairs import log_ratio
+from harness.duel.record import Comparison, PairRecord, Word
+from harness.duel.sign_flip import FEWEST_PAIRS, bootstrap_interval, level_at, p_value
+
+#: The chance, over all looks of a duel together, to call sides different that are not.
+DIFFERENCE_LEVEL = 0.02
+#: The chance to call sides the same whose ratio is in truth beyond the margin.
+SAME_LEVEL = 0.05
+#: The control has moved when it differs between the sides' turns with this p-value and by this share
+#: of the margin.
+_CONTROL_LEVEL = 0.01
+_CONTROL_SHARE = 0.5
+#: Of the pairs, this many may be lost to disturbances.
+_MOST_LOST_SHARE = 0.34
+#: Standard deviates from level to power 0.9 in the planning of further pairs.
+_DEVIATES = 3.6
+
+
+def compare(
+    pairs: list[PairRecord],
+    side: int,
+    labels: list[str],
+    samples_per_step: list[int],
+    *,
+    margin: float,
+    comparisons: int = 1,
+) -> Comparison:
+    """What the pairs so far say of a side against side 0.
+
+    With several sides against the first, ``comparisons`` of them share the error allowed (Bonferroni).
+    """
+    told = [log_ratio(pair, side, samples_per_step) for pair in pairs]
+    logs = np.array([ratio for ratio in told if ratio is not None])
+    control = np.array(
+        [
+            ratio
+            for pair in pairs
+            if (ratio := log_ratio(pair, side, samples_per_step, "control_seconds")) is not None
+        ]
+    )
+    interval = bootstrap_interval(logs)
+    lost = len(told) - len(logs)
+    verdict, reason = _verdict(logs, control, margin, comparisons)
+    if lost > _MOST_LOST_SHARE * len(told) and verdict != "cannot tell yet":
+        verdict, reason = "cannot tell yet", f"{lost} of {len(told)} pairs were lost to disturbances"
+    return Comparison(
+        side=labels[side],
+        against=labels[0],
+        verdict=verdict,
+        reason=reason,
+        pairs=len(logs),
+        ratio=math.exp(logs.mean()) if len(logs) else None,
+        low=math.exp(interval.low) if interval else None,
+        high=math.exp(interval.high) if interval else None,
+        p_value=p_value(logs) if len(logs) else None,
+        spread=float(logs.std(ddof=1)) if len(logs) > 1 else None,
+        pairs_wanted=_pairs_wanted(logs, margin) if verdict == "cannot tell yet" else None,
+        control_ratio=math.exp(control.mean()) if len(control) else None,
+    )
+
+
+def _verdict(logs: np.ndarray, control: np.ndarray, margin: float, comparisons: int) -> tuple[Word, str]:
+    level = level_at(len(logs), DIFFERENCE_LEVEL / comparisons)
+    same_level = level_at(len(logs), SAME_LEVEL / comparisons)
+    if not level:
+        return "cannot tell yet", ""
+    if _control_moved(control, margin):
+        return "cannot tell yet", "the control differs between the sides' turns: the machine was not the same"
+    within = math.log1p(margin)
+    if p_value(logs, "greater", -within) <= same_level and p_value(logs, "less", within) <= same_level:
+        return "same", ""
+    if p_value(logs) <= level:
+        return ("slower" if logs.mean() > 0 else "faster"), ""
+    return "cannot tell yet", ""
+
+
+def _control_moved(control: np.ndarray, margin: float) -> bool:
+    moved = abs(control.mean()) > _CONTROL_SHARE * math.log1p(margin)
+    return bool(moved and p_value(control) <= _CONTROL_LEVEL)
+
+
+def _pairs_wanted(logs: np.ndarray, margin: float) -> int | None:
+    """About how many more pairs a verdict would take, by the normal approximation at the spread seen."""
+    if len(logs) < 3:  # noqa: PLR2004  two pairs have no spread to speak of
+        return max(0, FEWEST_PAIRS - len(logs))
+    distance = max(abs(logs.mean()), abs(math.log1p(margin) - abs(logs.mean())), 1e-4)
+    wanted = float((_DEVIATES * logs.std(ddof=1) / distance) ** 2)
+    return max(FEWEST_PAIRS, math.ceil(wanted)) - len(logs)

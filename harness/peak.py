@@ -1,0 +1,38 @@
+"""What this machine reaches in NumPy: the yardstick for the FLOP/s of training."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+_MATRIX_SIZE = 1536
+_COPY_BYTES = 256 * 2**20
+_REPETITIONS = 5
+
+
+def _fastest_seconds(work: Callable[[], object]) -> float:
+    work()
+    seconds = []
+    for _ in range(_REPETITIONS):
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def peak_flops_per_second(threads: int) -> float:
+    """FLOP/s of a single-precision matrix product with this many threads: the fastest of five."""
+    from threadpoolctl import threadpool_limits
+
+    matrix = np.random.default_rng(0).standard_normal((_MATRIX_SIZE, _MATRIX_SIZE), np.float32)
+    out = np.empty_like(matrix)
+    with threadpool_limits(threads, "blas"):
+        seconds = _fastest_seconds(lambda: np.matmul(matrix, matrix, out=out))
+    return float(2 * _MATRIX_SIZE**3 / seconds)
+
+
+def memory_bytes_per_second() -> float:
+    """Bytes read and written a second by a copy that no cache holds, on one thread: the fastest of five."""
+    source = np.ones(_COPY_BYTES, np.uint8)
+    target = np.empty_like(source)
+    return 2 * _COPY_BYTES / _fastest_seconds(lambda: np.copyto(target, source))

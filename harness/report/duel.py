@@ -1,0 +1,146 @@
+"""A duel for the terminal: the verdicts in sentences first, then what each side took."""
+
+from tabulate import tabulate
+
+from harness.duel.findings import SideFindings, break_even_samples, side_findings
+from harness.duel.record import Comparison, DuelRecord
+
+_NOTHING = "–"
+
+
+def ratio_text(comparison: Comparison) -> str:
+    """``0.912 [0.905, 0.921]``."""
+    if comparison.ratio is None:
+        return _NOTHING
+    if comparison.low is None or comparison.high is None:
+        return f"{comparison.ratio:.3f}"
+    return f"{comparison.ratio:.3f} [{comparison.low:.3f}, {comparison.high:.3f}]"
+
+
+def verdict_sentence(comparison: Comparison, margin: float) -> str:
+    """What a comparison found, in words."""
+    one, other = comparison.side, comparison.against
+    interval = ratio_text(comparison)
+    match comparison.verdict:
+        case "same":
+            return f"{one} is as fast as {other} within {margin:.0%}: it takes {interval} times as long"
+        case "slower":
+            return f"{one} is slower than {other}: it takes {interval} times as long"
+        case "faster":
+            return f"{one} is faster than {other}: it takes {interval} times as long"
+    wanted = comparison.pairs_wanted
+    more = f"; about {wanted} more pairs would tell" if wanted is not None and wanted > 0 else ""
+    why = f" ({comparison.reason})" if comparison.reason else ""
+    return f"cannot tell yet whether {one} or {other} is faster{why}: {interval} times as long{more}"
+
+
+def duel_text(record: DuelRecord) -> str:
+    """The whole outcome of a duel."""
+    parts = [_sentences(record)]
+    if record.pairs:
+        parts.append(_side_table(record))
+        parts.append("\n".join([*_break_even(record), *_remarks(record)]))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _sentences(record: DuelRecord) -> str:
+    lines = []
+    for one in record.comparisons:
+        sentence = verdict_sentence(one, record.margin)
+        lines.append(f"{sentence[0].upper()}{sentence[1:]}.")
+        evidence = [f"{one.pairs} pairs of fresh processes"]
+        if one.p_value is not None:
+            evidence.append(f"sign-flip p = {one.p_value:.2g}")
+        if one.spread is not None:
+            evidence.append(f"spread of a pair {one.spread:.1%}")
+        if one.control_ratio is not None:
+            evidence.append(f"control {one.control_ratio:.3f}")
+        lines.append(f"  ({', '.join(evidence)})")
+    if record.failure:
+        lines.append(f"{record.status}: {record.failure}")
+    return "\n".join(lines)
+
+
+def _side_table(record: DuelRecord) -> str:
+    found = [side_findings(record, side) for side in range(len(record.sides))]
+    rows = [
+        ("framework", *(_framework(side.framework) for side in record.sides)),
+        ("device, threads", *(f"{side.device}, {side.threads}" for side in record.sides)),
+        ("precision, batch size", *(f"{side.precision}, {side.batch_size}" for side in record.sides)),
+        ("steady step (ms)", *map(_step, found)),
+        ("samples/s", *(f"{one.samples_per_second:,.0f}" for one in found)),
+        ("GFLOP/s (of NumPy's peak)", *(_flops(one, record) for one in found)),
+        ("import, build (s)", *(f"{one.import_seconds:.2f}, {one.build_seconds:.2f}" for one in found)),
+        ("first step (s)", *(f"{one.first_step_seconds:.3f}" for one in found)),
+        ("start-up in all (s)", *(f"{one.start_up_seconds:.2f}" for one in found)),
+        ("warm-up blocks dropped", *(f"{one.warm_up_blocks:g}" for one in found)),
+        ("peak memory (MiB)", *map(_memory, found)),
+    ]
+    headers = ["", *(side.label for side in record.sides)]
+    return tabulate(rows, headers, tablefmt="simple", disable_numparse=True)
+
+
+def _framework(framework: dict[str, str]) -> str:
+    engine = framework.get("engine", _NOTHING)
+    return f"{engine} {framework[engine]}" if engine in framework else engine
+
+
+def _step(found: SideFindings) -> str:
+    step = f"{found.step_seconds * 1e3:.4g}"
+    if found.step_interval is None:
+        return step
+    low, high = (f"{end * 1e3:.4g}" for end in found.step_interval)
+    return f"{step} [{low}, {high}]"
+
+
+def _flops(found: SideFindings, record: DuelRecord) -> str:
+    giga = f"{found.flops_per_second / 1e9:.1f}"
+    if record.peak_flops_per_second is None or not found.flops_per_second:
+        return giga
+    return f"{giga} ({found.flops_per_second / record.peak_flops_per_second:.0%})"
+
+
+def _memory(found: SideFindings) -> str:
+    host = f"{found.peak_memory_bytes / 2**20:.0f}"
+    device = found.device_peak_memory_bytes
+    return host if device is None else f"{host} + {device / 2**20:.0f} on device"
+
+
+def _break_even(record: DuelRecord) -> list[str]:
+    first = side_findings(record, 0)
+    lines = []
+    for number, comparison in enumerate(record.comparisons, 1):
+        other = side_findings(record, number)
+        samples = break_even_samples(first, other)
+        if samples is None or comparison.verdict not in {"faster", "slower"}:
+            continue
+        later, sooner = (
+            (comparison.side, comparison.against)
+            if other.start_up_seconds > first.start_up_seconds
+            else (comparison.against, comparison.side)
+        )
+        steps = samples / record.sides[0].batch_size
+        epochs = samples / record.dataset.samples["train"]
+        lines.append(
+            f"Break-even: {later} starts up longer than {sooner} and has caught up after "
+            f"{steps:,.0f} steps ({epochs:.2g} epochs)."
+        )
+    return lines
+
+
+def _remarks(record: DuelRecord) -> list[str]:
+    blocks = [block for pair in record.pairs for block in pair.blocks]
+    dropped = sum(block.disturbed for block in blocks)
+    how = (
+        f"{record.turns} turns a pair, blocks of {record.block_steps} steps, {record.environment} environment"
+    )
+    why = f", stopped because {record.stopped_because}" if record.stopped_because else ""
+    lines = [f"{len(record.pairs)} pairs in {record.seconds:.0f} s{why}; {how}."]
+    if dropped:
+        lines.append(f"{dropped} of {len(blocks)} blocks were disturbed; their turns are left out.")
+    unsettled = sum(side_findings(record, side).unsettled for side in range(len(record.sides)))
+    if unsettled:
+        lines.append(f"The step times of {unsettled} processes had not settled when warm-up was cut off.")
+    if record.differences:
+        lines.append(f"Asked to differ: {'; '.join(record.differences)}.")
+    return lines
