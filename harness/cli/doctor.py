@@ -37,12 +37,31 @@ def _framework(name: str, threads: int) -> tuple[str, str, list[str]]:
 
 
 @click.command(short_help="Describe this machine and what will spoil timings on it.")
+@click.option(
+    "--noise",
+    is_flag=True,
+    help="Instead: measure what two identical processes differ by here, and what slowdown can be found.",
+)
+@click.option("--backend", metavar="NAME[:MODE]", help="With --noise: what to measure with. Default: torch.")
+@click.option("--task", default="cnn", show_default=True, metavar="NAME", help="With --noise: what to train.")
+@click.option(
+    "--pairs",
+    type=click.IntRange(min=2, max=100),
+    default=5,
+    show_default=True,
+    help="With --noise: pairs of processes in each environment.",
+)
 @click.pass_context
-def command(ctx: click.Context) -> None:
+def command(ctx: click.Context, /, noise: bool, backend: str | None, task: str, pairs: int) -> None:
     """Describe this machine and its frameworks, and name what will spoil timings here.
 
     Every installed framework is imported in a process of its own. Exit code 1 when one does not work.
     """
+    if noise:
+        from harness.cli.noise import print_noise
+
+        print_noise(backend, task, pairs)
+        return
     machine = describe_machine()
     threads = default_threads()
     problems = diagnosis.findings()

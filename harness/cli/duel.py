@@ -86,7 +86,7 @@ def _side_options(function: _F) -> _F:
     default=300.0,
     show_default=True,
     metavar="SECONDS",
-    help="Stop after so long, preparation included; sooner when every verdict is in.",
+    help="Stop after so long, certification not counted; sooner when every verdict is in.",
 )
 @click.option(
     "--environment",
@@ -94,6 +94,12 @@ def _side_options(function: _F) -> _F:
     default="quiet",
     show_default=True,
     help="quiet: allocator, threads and hash seed fixed against noise; plain: as your shell has it.",
+)
+@click.option(
+    "--certify/--no-certify",
+    default=True,
+    show_default=True,
+    help="Prove first, in float64, that each side does the reference's work (cached).",
 )
 @click.option(
     "--results",
@@ -190,6 +196,7 @@ def _request(names: tuple[str, ...], options: Mapping[str, Any]) -> DuelRequest:
         margin=_share(options["within"]),
         budget_seconds=options["budget"],
         quiet_environment=options["environment"] == "quiet",
+        certify=options["certify"],
         seed=options["seed"],
     )
 

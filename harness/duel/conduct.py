@@ -12,11 +12,11 @@ from typing import Literal, Protocol
 import msgspec
 
 from harness.duel.pairs import Ring
-from harness.duel.preparation import Prepared, prepare
+from harness.duel.preparation import Prepared, certificates, prepare
 from harness.duel.record import Comparison, DuelRecord, encode
 from harness.duel.sides import Side, differences, pad_to_equal_size
-from harness.duel.sign_flip import FEWEST_PAIRS, MOST_PAIRS
-from harness.duel.verdict import compare
+from harness.duel.sign_flip import MOST_PAIRS
+from harness.duel.verdict import compare, fewest_pairs_for_verdict
 from harness.errors import HarnessError, UsageError
 from harness.machine import describe_machine
 from harness.peak import peak_flops_per_second
@@ -24,6 +24,7 @@ from harness.record import DatasetRecord, TaskRecord
 from harness.store import replace_file
 
 DUELS = "duels"
+#: Turns of a pair. What a pair's ratio owes to the hiccups of its blocks falls with their root.
 TURNS = 24
 
 
@@ -35,7 +36,9 @@ class DuelRequest(msgspec.Struct, frozen=True, kw_only=True):
     margin: float
     budget_seconds: float
     quiet_environment: bool = True
+    certify: bool = True
     seed: int = 0
+    turns: int = TURNS
 
 
 class DuelObserver(Protocol):
@@ -69,7 +72,7 @@ def new_record(request: DuelRequest) -> DuelRecord:
         seed=request.seed,
         margin=request.margin,
         block_steps=0,
-        turns=TURNS,
+        turns=request.turns,
         sides=[],
         differences=differences(request.sides),
     )
@@ -112,8 +115,10 @@ class Duel:
         if request.quiet_environment:
             settings = pad_to_equal_size(settings, [side.python for side in request.sides])
         ring = Ring(request.sides, settings, request.dataset.name, deadline_seconds=request.budget_seconds)
-        self._observer.phase("trying each side once")
-        prepared = prepare(ring, request.sides, settings, request.dataset.name, record.turns)
+        self._observer.phase("certifying and trying each side once")
+        proofs = certificates(request.sides) if request.certify else None
+        self._start = time.monotonic()  # certificates are cached: the budget is for the duel
+        prepared = prepare(ring, request.dataset.name, proofs, record.turns)
         self._refuse_short_budget(prepared.pair_seconds)
         self._keep(prepared)
         pair_seconds = prepared.pair_seconds
@@ -140,11 +145,12 @@ class Duel:
 
     def _refuse_short_budget(self, pair_seconds: float) -> None:
         spent = time.monotonic() - self._start
-        needed = spent + FEWEST_PAIRS * pair_seconds
+        fewest = fewest_pairs_for_verdict(len(self._request.sides) - 1)
+        needed = spent + fewest * pair_seconds
         if needed > self._request.budget_seconds:
             raise UsageError(
                 f"--budget {self._request.budget_seconds:g} is too short for any verdict: it takes "
-                f"{FEWEST_PAIRS} pairs of about {pair_seconds:.0f} s here. Give --budget {needed * 1.2:.0f}."
+                f"{fewest} pairs of about {pair_seconds:.0f} s here. Give --budget {needed * 1.2:.0f}."
             )
 
     def _comparisons(self) -> list[Comparison]:

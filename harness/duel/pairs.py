@@ -30,15 +30,15 @@ class Ring:
         *,
         deadline_seconds: float,
     ) -> None:
-        self._sides = sides
-        self._settings = settings
+        self.sides = sides
+        self.settings = settings
         self._dataset = dataset
         self._deadline_seconds = deadline_seconds
         self._control = Control()
 
     def contender(self, side: int) -> Contender:
         """A fresh process of a side, not yet started up. The caller ends it."""
-        return Contender(self._sides[side], self._settings[side], self._deadline_seconds)
+        return Contender(self.sides[side], self.settings[side], self._deadline_seconds)
 
     def pair(self, steps: int, turns: int, chance: random.Random) -> PairRecord:
         """Run one pair of ``turns`` turns of blocks of ``steps`` steps. Chance decides who is first.
@@ -47,7 +47,7 @@ class Ring:
             HarnessError: a side failed; names it.
         """
         start = time.monotonic()
-        order = list(range(len(self._sides)))
+        order = list(range(len(self.sides)))
         chance.shuffle(order)
         with contextlib.ExitStack() as stack:
             contenders: dict[int, Contender] = {}
@@ -92,8 +92,8 @@ def log_ratio(
     Turn by turn, because neighbours share the machine's state of that moment, which drifts within a
     pair. A fifth of the turns is trimmed at each end: a hiccup falls into one block, and of mean, median,
     trimmed mean and ratio of medians this spread least between repeats of 24 turns of equal sides (1.9,
-    1.4, 1.2 and 2.3 %). A turn in which any block was disturbed is dropped, for all sides alike; None where too few
-    are left. ``what``: ``seconds``, or ``control_seconds`` for the control's own.
+    1.4, 1.2 and 2.3 %). A turn in which any block was disturbed is dropped, for all sides alike; None
+    where too few are left. ``what``: ``seconds``, or ``control_seconds`` for the control's own.
     """
     turns: dict[int, dict[int, BlockRecord]] = {}
     for block in pair.blocks:

@@ -37,11 +37,24 @@ class Prepared(NamedTuple):
     pair_seconds: float
 
 
-def certify(side: Side) -> Certificate:
-    """The certificate of a side's backend and mode, made by the side's interpreter."""
+def certificates(sides: list[Side]) -> list[Certificate]:
+    """The certificate of each side's backend and mode, made by the side's own interpreter.
+
+    Raises:
+        HarnessError: a side has none; names it and the reason.
+    """
+    return [_certificate(side) for side in sides]
+
+
+def _certificate(side: Side) -> Certificate:
     plan = side.plan
     proven = CertifiedSide(side.backend, plan.mode, plan.device, plan.threads, side.python, side.environment)
-    return certificate(proven, plugins.task(plan.task.name))
+    proof = certificate(proven, plugins.task(plan.task.name))
+    if not proof.certified:
+        raise HarnessError(
+            f"side {side.label} is not certified, so its time would not be of the same work: {proof.reason}"
+        )
+    return proof
 
 
 class _Trial(NamedTuple):
@@ -51,16 +64,16 @@ class _Trial(NamedTuple):
     start_seconds: float
 
 
-def prepare(
-    ring: Ring, sides: list[Side], settings: list[dict[str, str]], dataset: str, turns: int
-) -> Prepared:
+def prepare(ring: Ring, dataset: str, proofs: list[Certificate] | None, turns: int) -> Prepared:
     """Try each side, and reckon what a pair of so many turns will cost.
 
     Raises:
-        HarnessError: a side does not work, is not certified, or has no honest clock.
+        HarnessError: a side does not work or has no honest clock.
         UsageError: the sides do not do the same; names the difference.
     """
-    trials = [_try(ring, number, side, settings[number], dataset) for number, side in enumerate(sides)]
+    trials = [
+        _try(ring, number, dataset, proofs[number] if proofs else None) for number in range(len(ring.sides))
+    ]
     _refuse_unequal(trials)
     steps = max(map(_wanted_steps, trials))
     turn_seconds = sum(steps * trial.clock.step_seconds for trial in trials)
@@ -74,12 +87,8 @@ def _wanted_steps(trial: _Trial) -> int:
     return math.ceil(min(seconds, _LONGEST_BLOCK_SECONDS) / trial.clock.step_seconds)
 
 
-def _try(ring: Ring, number: int, side: Side, settings: dict[str, str], dataset: str) -> _Trial:
-    proof = certify(side)
-    if not proof.certified:
-        raise HarnessError(
-            f"side {side.label} is not certified, so its time would not be of the same work: {proof.reason}"
-        )
+def _try(ring: Ring, number: int, dataset: str, proof: Certificate | None) -> _Trial:
+    side = ring.sides[number]
     contender = ring.contender(number)
     try:
         start = time.monotonic()
@@ -103,7 +112,7 @@ def _try(ring: Ring, number: int, side: Side, settings: dict[str, str], dataset:
         threads=plan.threads,
         batch_size=plan.task.batch_size or contender.built.samples["train"],
         options=side.options,
-        settings=settings,
+        settings=ring.settings[number],
         certificate=proof,
         training_flops_per_sample=training_flops_per_sample(plan.task),
         clock_ratio=clock.ratio,

@@ -31,7 +31,7 @@ class SideRecord(msgspec.Struct, frozen=True, kw_only=True):
     batch_size: int
     options: dict[str, bool | int | float | str]
     settings: dict[str, str]
-    certificate: Certificate
+    certificate: Certificate | None
     training_flops_per_sample: int
     clock_ratio: float
     """Time of a block of 2n steps over that of one of n: 2 for an honest clock."""

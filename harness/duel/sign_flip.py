@@ -77,7 +77,6 @@ def bootstrap_interval(log_ratios: np.ndarray, confidence: float = 0.95) -> Inte
 #: Their sum is 1, so that over all looks together the error stays at the level stated. The first
 #: look has most, because with 8 pairs an exact test cannot reach less than 2**-7.
 _LOOKS = {8: 0.4, 10: 0.15, 12: 0.1, 15: 0.1, 18: 0.05, 22: 0.05, 27: 0.05, 33: 0.05, 40: 0.05}
-FEWEST_PAIRS = min(_LOOKS)
 MOST_PAIRS = max(_LOOKS)
 
 
@@ -90,6 +89,6 @@ def level_at(pairs: int, total_level: float) -> float:
     return total_level * _LOOKS.get(pairs, 0.0)
 
 
-def next_look(pairs: int) -> int | None:
-    """The next look after this many pairs; None after the last one."""
-    return next((look for look in _LOOKS if look > pairs), None)
+def fewest_pairs(total_level: float) -> int:
+    """The first look at which an exact two-sided test can reach its level at all."""
+    return next(look for look in _LOOKS if level_at(look, total_level) >= 2.0 ** (1 - look))

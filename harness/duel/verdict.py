@@ -6,7 +6,7 @@ import numpy as np
 
 from harness.duel.pairs import log_ratio
 from harness.duel.record import Comparison, PairRecord, Word
-from harness.duel.sign_flip import FEWEST_PAIRS, bootstrap_interval, level_at, p_value
+from harness.duel.sign_flip import bootstrap_interval, fewest_pairs, level_at, p_value
 
 #: The chance, over all looks of a duel together, to call sides different that are not.
 DIFFERENCE_LEVEL = 0.02
@@ -60,7 +60,7 @@ def compare(
         high=math.exp(interval.high) if interval else None,
         p_value=p_value(logs) if len(logs) else None,
         spread=float(logs.std(ddof=1)) if len(logs) > 1 else None,
-        pairs_wanted=_pairs_wanted(logs, margin) if verdict == "cannot tell yet" else None,
+        pairs_wanted=_pairs_wanted(logs, margin, comparisons) if verdict == "cannot tell yet" else None,
         control_ratio=math.exp(control.mean()) if len(control) else None,
     )
 
@@ -85,10 +85,16 @@ def _control_moved(control: np.ndarray, margin: float) -> bool:
     return bool(moved and p_value(control) <= _CONTROL_LEVEL)
 
 
-def _pairs_wanted(logs: np.ndarray, margin: float) -> int | None:
+def fewest_pairs_for_verdict(comparisons: int) -> int:
+    """Pairs without which no duel of so many comparisons can end in a verdict."""
+    return fewest_pairs(DIFFERENCE_LEVEL / comparisons)
+
+
+def _pairs_wanted(logs: np.ndarray, margin: float, comparisons: int) -> int:
     """About how many more pairs a verdict would take, by the normal approximation at the spread seen."""
+    fewest = fewest_pairs_for_verdict(comparisons)
     if len(logs) < 3:  # noqa: PLR2004  two pairs have no spread to speak of
-        return max(0, FEWEST_PAIRS - len(logs))
+        return fewest - len(logs)
     distance = max(abs(logs.mean()), abs(math.log1p(margin) - abs(logs.mean())), 1e-4)
     wanted = float((_DEVIATES * logs.std(ddof=1) / distance) ** 2)
-    return max(FEWEST_PAIRS, math.ceil(wanted)) - len(logs)
+    return max(fewest, math.ceil(wanted)) - len(logs)

@@ -141,6 +141,8 @@ def _remarks(record: DuelRecord) -> list[str]:
     unsettled = sum(side_findings(record, side).unsettled for side in range(len(record.sides)))
     if unsettled:
         lines.append(f"The step times of {unsettled} processes had not settled when warm-up was cut off.")
+    if any(side.certificate is None for side in record.sides):
+        lines.append("Not certified: nothing shows that the sides did the same work.")
     if record.differences:
         lines.append(f"Asked to differ: {'; '.join(record.differences)}.")
     return lines

@@ -1,0 +1,89 @@
+"""``harness doctor --noise``: what two identical processes differ by here, and what slowdown shows."""
+
+import click
+import msgspec
+from rich.console import Console
+from tabulate import tabulate
+
+from harness import plugins
+from harness.data_choice import choose_dataset
+from harness.duel.noise import Noise, measure_noise
+from harness.duel.sides import Side
+from harness.errors import UsageError
+from harness.installation import installation, select_backend
+from harness.machine import default_threads
+from harness.options import parse_options
+from harness.peak import memory_bytes_per_second, peak_flops_per_second
+from harness.spec import Plan
+
+_BUDGETS_MINUTES = (1, 2, 5)
+_PREFERRED = ("torch", "keras", "jax")
+
+
+def print_noise(backend: str | None, task: str, pairs: int) -> None:
+    """Measure and print: pairs of identical processes in the quiet and in the plain environment.
+
+    Raises:
+        UsageError: no backend is installed, or the one named is not.
+        HarnessError: the backend does not work here.
+    """
+    side, dataset = _side(backend, task)
+    console = Console(stderr=True, highlight=False)
+    with console.status("") as status:
+        found = [
+            measure_noise(side, dataset, quiet=quiet, pairs=pairs, tell=status.update)
+            for quiet in (True, False)
+        ]
+    threads = side.plan.threads
+    click.echo(
+        f"Noise of this machine: {side.label} on {task} ({dataset}), {threads} threads, against itself\n"
+    )
+    click.echo(_noise_table(found))
+    click.echo(
+        f"\nNumPy reaches {peak_flops_per_second(threads) / 1e9:.0f} GFLOP/s (single precision, {threads} "
+        f"threads) and copies {memory_bytes_per_second() / 1e9:.1f} GB/s."
+    )
+    if pairs < _MANY_PAIRS:
+        click.echo(f"A spread from {pairs} pairs is rough; --pairs {_MANY_PAIRS} makes it surer.")
+
+
+_MANY_PAIRS = 12
+
+
+def _side(name: str | None, task_name: str) -> tuple[Side, str]:
+    if name is None:
+        installed = [known for known in _PREFERRED if installation(known).state == "installed"]
+        if not installed:
+            raise UsageError('no framework is installed to measure with; pip install "dl-harness[torch]"')
+        name = installed[0]
+    backend, mode = select_backend(name)
+    definition = plugins.task(task_name)
+    dataset = choose_dataset(definition, None, lambda _what, _done, _total: None)
+    settings = parse_options(definition, [])
+    plan = Plan(task=definition.define(settings), mode=mode, device="cpu", threads=default_threads(), seed=0)
+    options = msgspec.structs.asdict(settings)
+    return Side(
+        label=f"{backend.name}:{mode}", backend=backend.name, plan=plan, options=options
+    ), dataset.name
+
+
+def _noise_table(found: list[Noise]) -> str:
+    rows: list[tuple[str, ...]] = [
+        ("spread between two processes (SD)", *(f"{one.spread:.1%}" for one in found)),
+        ("steady step (ms)", *(f"{one.step_seconds * 1e3:.3g}" for one in found)),
+        ("drift of the step over the pairs", *(f"{one.drift:.1%}" for one in found)),
+        ("drift of the control (NumPy product)", *(f"{one.control_drift:.1%}" for one in found)),
+        ("blocks disturbed by others", *(f"{one.disturbed_share:.0%}" for one in found)),
+        ("a pair takes (s)", *(f"{one.pair_seconds:.0f}" for one in found)),
+    ]
+    rows += [
+        (f"slowdown found in {minutes} min", *(_detectable(one, minutes) for one in found))
+        for minutes in _BUDGETS_MINUTES
+    ]
+    headers = ["", *(f"{one.environment} ({one.pairs} pairs)" for one in found)]
+    return tabulate(rows, headers, tablefmt="simple", disable_numparse=True)
+
+
+def _detectable(noise: Noise, minutes: int) -> str:
+    slowdown = noise.detectable_slowdown(60.0 * minutes)
+    return "too short for a verdict" if slowdown is None else f"{slowdown:.1%}"

@@ -1,0 +1,90 @@
+"""How noisy this machine is: what two identical processes differ by, and what slowdown can be seen here."""
+
+import math
+import random
+import statistics
+from collections.abc import Callable
+from typing import NamedTuple
+
+from harness.duel.clock import prove_clock
+from harness.duel.conduct import TURNS
+from harness.duel.findings import steady_step_seconds
+from harness.duel.pairs import Ring, log_ratio
+from harness.duel.preparation import SHORTEST_BLOCK_SECONDS
+from harness.duel.record import PairRecord
+from harness.duel.sides import Side
+from harness.duel.verdict import fewest_pairs_for_verdict
+
+#: Standard deviates from an exact test's level at its looks to power 0.9.
+_DEVIATES = 3.6
+
+
+class Noise(NamedTuple):
+    """What pairs of two identical processes showed in one environment.
+
+    ``spread`` is the standard deviation of the pairs' log ratios, nan for one pair. ``drift`` is how far
+    apart the fastest and the slowest pair's steps were, over the median; ``control_drift`` the same
+    of a NumPy matrix product.
+    """
+
+    environment: str
+    pairs: int
+    spread: float
+    step_seconds: float
+    drift: float
+    control_drift: float
+    pair_seconds: float
+    disturbed_share: float
+
+    def detectable_slowdown(self, budget_seconds: float) -> float | None:
+        """The slowdown that a duel of this length finds nine times in ten; None: too short for a verdict."""
+        pairs = math.floor(budget_seconds / self.pair_seconds)
+        if pairs < fewest_pairs_for_verdict(comparisons=1):
+            return None
+        return math.expm1(_DEVIATES * self.spread / math.sqrt(pairs))
+
+
+def measure_noise(side: Side, dataset: str, *, quiet: bool, pairs: int, tell: Callable[[str], None]) -> Noise:
+    """Run this many pairs of a side against itself.
+
+    Raises:
+        HarnessError: the side does not work.
+    """
+    settings = side.settings(quiet=quiet)
+    ring = Ring([side, side], [settings, settings], dataset, deadline_seconds=600.0)
+    contender = ring.contender(0)
+    try:
+        contender.start(dataset)
+        steps = math.ceil(
+            SHORTEST_BLOCK_SECONDS / prove_clock(contender, SHORTEST_BLOCK_SECONDS).step_seconds
+        )
+    finally:
+        contender.session.kill_and_close()
+    environment = "quiet" if quiet else "plain"
+    chance = random.Random()  # noqa: S311  who goes first must not follow a seed
+    made = []
+    for number in range(pairs):
+        tell(f"{environment} environment, pair {number + 1} of {pairs}")
+        made.append(ring.pair(steps, TURNS, chance))
+    return _summary(environment, made)
+
+
+def _summary(environment: str, made: list[PairRecord]) -> Noise:
+    logs = [ratio for pair in made if (ratio := log_ratio(pair, 1, [1, 1])) is not None]
+    steps = [statistics.fmean(steady_step_seconds(pair, side) for side in (0, 1)) for pair in made]
+    controls = [statistics.median(block.control_seconds for block in pair.blocks) for pair in made]
+    blocks = [block for pair in made for block in pair.blocks]
+    return Noise(
+        environment=environment,
+        pairs=len(logs),
+        spread=statistics.stdev(logs) if len(logs) > 1 else math.nan,
+        step_seconds=statistics.median(steps),
+        drift=_range_over_median(steps),
+        control_drift=_range_over_median(controls),
+        pair_seconds=statistics.median(pair.seconds for pair in made),
+        disturbed_share=sum(block.disturbed for block in blocks) / len(blocks),
+    )
+
+
+def _range_over_median(values: list[float]) -> float:
+    return (max(values) - min(values)) / statistics.median(values)

@@ -1,0 +1,167 @@
+"""The statistics of a duel, against SciPy, by simulation, and on made-up pairs."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.duel import verdict
+from harness.duel.pairs import log_ratio
+from harness.duel.record import BlockRecord, Disturbance, PairRecord
+from harness.duel.settling import MOST_BLOCKS, has_settled
+from harness.duel.sign_flip import bootstrap_interval, level_at, p_value
+
+CALM = Disturbance(0.0, 0.0, 0.0, 0)
+
+
+def pair(ratio, *, turns=8, control=1.0, disturbed=(), seconds=0.1):
+    """A pair whose second side takes ``ratio`` times as long; blocks of the turns given are disturbed."""
+    blocks = []
+    for turn in range(turns):
+        for side in (0, 1) if turn % 2 == 0 else (1, 0):
+            time = seconds * (ratio if side else 1.0)
+            slow = control if side else 1.0
+            blocks.append(BlockRecord(side, turn, 6, time, 0.001 * slow, CALM, turn in disturbed))
+    return PairRecord([], blocks, 1.0)
+
+
+def compare(pairs, **settings):
+    return verdict.compare(pairs, 1, ["a", "b"], [64, 64], margin=0.02, **settings)
+
+
+def noisy(rng, ratio, spread, pairs, **settings):
+    return [pair(ratio * math.exp(rng.normal(0, spread)), **settings) for _ in range(pairs)]
+
+
+def test_exact_p_values():
+    ratios = np.array([0.1, 0.2, 0.3, 0.1, 0.2, 0.05, 0.1, 0.2])
+    assert p_value(ratios) == 2 / 256
+    assert p_value(ratios, "greater") == 1 / 256
+    assert p_value(ratios, "less") == 1.0
+    assert p_value(ratios, "less", shift=0.5) == 1 / 256
+    assert (
+        p_value(np.array([1.0, 1.0, -1.0])) == 1.0
+    )  # of 8 sums, two are 3, two -3, four are ±1: all as extreme
+
+
+def test_p_value_counts_every_pattern():
+    ratios = np.array([3.0, -1.0, 2.0])
+    sums = [a * 3 + b * 1 + c * 2 for a in (1, -1) for b in (1, -1) for c in (1, -1)]
+    assert p_value(ratios) == sum(abs(total) >= 4 for total in sums) / 8
+
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=9))
+def test_p_value_does_not_know_the_sides(ratios):
+    ratios = np.array(ratios)
+    assert p_value(ratios) == pytest.approx(p_value(-ratios))
+    assert 2.0 ** (1 - len(ratios)) <= p_value(ratios) <= 1.0
+
+
+def test_one_pair_tells_nothing():
+    assert p_value(np.array([0.7])) == 1.0
+    assert bootstrap_interval(np.array([0.7, 0.8, 0.9, 0.6])) is None
+
+
+def test_interval_covers_the_mean():
+    rng = np.random.default_rng(0)
+    covered = 0
+    for _ in range(200):
+        interval = bootstrap_interval(rng.normal(0.05, 0.02, 10))
+        covered += interval.low <= 0.05 <= interval.high
+    assert 180 <= covered <= 200  # 95 % of 200 is 190
+
+
+def test_looks_share_the_error_allowed():
+    levels = [level_at(pairs, 0.02) for pairs in range(1, 100)]
+    assert sum(levels) == pytest.approx(0.02)
+    assert levels[6] == 0.0
+    # An exact test at the first look can reach its level at all.
+    assert verdict.fewest_pairs_for_verdict(comparisons=1) == 8
+    assert verdict.fewest_pairs_for_verdict(comparisons=3) == 12
+
+
+def test_false_alarms_over_all_looks_stay_under_the_level():
+    rng = np.random.default_rng(3)
+    alarms = 0
+    for _ in range(200):
+        ratios = rng.standard_t(3, 12) * 0.02  # heavier tails than any machine's
+        looks = [n for n in range(8, 13) if level_at(n, 1.0)]
+        alarms += any(p_value(ratios[:n]) <= level_at(n, verdict.DIFFERENCE_LEVEL) for n in looks)
+    assert alarms <= 8  # under 2 % of 200 is 4; more than 8 has a probability under 2 %
+
+
+def test_log_ratio_is_of_time_per_sample():
+    assert log_ratio(pair(1.5), 1, [64, 64]) == pytest.approx(math.log(1.5))
+    assert log_ratio(pair(1.5), 1, [64, 128]) == pytest.approx(math.log(0.75))
+
+
+def test_a_disturbed_block_drops_its_turn_for_both_sides():
+    clean = pair(1.1)
+    assert log_ratio(pair(1.1, disturbed={0, 1, 2}), 1, [1, 1]) == pytest.approx(log_ratio(clean, 1, [1, 1]))
+    assert log_ratio(pair(1.1, disturbed=range(5)), 1, [1, 1]) is None
+
+
+def test_a_hiccup_does_not_move_the_ratio():
+    made = pair(1.0)
+    hiccup = BlockRecord(1, 3, 6, 5.0, 0.001, CALM, False)
+    blocks = [hiccup if (b.side, b.turn) == (1, 3) else b for b in made.blocks]
+    assert log_ratio(PairRecord([], blocks, 1.0), 1, [1, 1]) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize(("ratio", "word"), [(1.05, "slower"), (0.95, "faster"), (1.0, "same")])
+def test_verdicts(ratio, word):
+    pairs = noisy(np.random.default_rng(5), ratio, 0.008, 8)
+    found = compare(pairs)
+    assert found.verdict == word
+    assert found.ratio == pytest.approx(ratio, rel=0.02)
+    assert found.low < found.ratio < found.high
+
+
+def test_no_verdict_before_the_first_look():
+    found = compare(noisy(np.random.default_rng(5), 2.0, 0.01, 7))
+    assert found.verdict == "cannot tell yet"
+    assert found.pairs_wanted == 1
+
+
+def test_more_pairs_are_asked_for_where_the_spread_is_wide():
+    found = compare(noisy(np.random.default_rng(6), 1.01, 0.06, 8))
+    assert found.verdict == "cannot tell yet"
+    assert found.pairs_wanted > 8
+
+
+def test_a_control_that_moves_leaves_no_verdict():
+    rng = np.random.default_rng(7)
+    for ratio in (1.0, 1.3):
+        pairs = [pair(ratio * math.exp(rng.normal(0, 0.005)), control=1.04) for _ in range(8)]
+        found = compare(pairs)
+        assert found.verdict == "cannot tell yet"
+        assert "control" in found.reason
+        assert found.control_ratio == pytest.approx(1.04)
+
+
+def test_pairs_lost_to_disturbances_leave_no_verdict():
+    pairs = noisy(np.random.default_rng(8), 1.2, 0.005, 8)
+    lost = [pair(1.2, disturbed=range(8)) for _ in range(6)]
+    found = compare(pairs + lost)
+    assert found.pairs == 8
+    assert found.verdict == "cannot tell yet"
+    assert "6 of 14 pairs were lost" in found.reason
+
+
+def test_several_sides_share_the_error_allowed():
+    pairs = noisy(np.random.default_rng(9), 1.3, 0.005, 8)
+    assert compare(pairs).verdict == "slower"
+    # With three comparisons the level of the first look is beyond what 8 pairs can reach.
+    assert compare(pairs, comparisons=3).verdict == "cannot tell yet"
+    assert compare(pairs, comparisons=3).pairs_wanted == 4
+
+
+def test_warm_up_ends_when_times_stop_falling():
+    assert not has_settled([1.0] * 5)
+    assert has_settled([1.0] * 6)
+    assert not has_settled([3.0, 2.0, 1.5, 1.2, 1.1, 1.0])
+    assert has_settled([3.0, 2.0, 1.5, 1.2, 1.1, 1.0, 1.0, 1.1, 1.0, 1.05])
+    assert has_settled([1.0, 1.0, 1.0, 1.3, 1.3, 1.3])  # a rise is the machine's
+    assert MOST_BLOCKS >= 6
