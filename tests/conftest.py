@@ -45,16 +45,26 @@ class HarnessCommand:
         return [json.loads(path.read_text()) for path in sorted(self.folder.glob("results/runs/*.json"))]
 
 
+@pytest.fixture(scope="session")
+def harness_in():
+    """Makes a :class:`HarnessCommand` that works in a folder."""
+
+    def make(folder: Path) -> HarnessCommand:
+        (folder / "work").mkdir()
+        # A proxy that nobody answers: no test depends on whether this machine has internet.
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(PLUGINS),
+            "HARNESS_DATA_DIR": str(folder / "data"),
+            "https_proxy": "http://127.0.0.1:9",
+            "http_proxy": "http://127.0.0.1:9",
+        }
+        environment.pop("COLUMNS", None)
+        return HarnessCommand(folder / "work", environment)
+
+    return make
+
+
 @pytest.fixture
-def harness(tmp_path):
-    (tmp_path / "work").mkdir()
-    # A proxy that nobody answers: no test depends on whether this machine has internet.
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(PLUGINS),
-        "HARNESS_DATA_DIR": str(tmp_path / "data"),
-        "https_proxy": "http://127.0.0.1:9",
-        "http_proxy": "http://127.0.0.1:9",
-    }
-    environment.pop("COLUMNS", None)
-    return HarnessCommand(tmp_path / "work", environment)
+def harness(tmp_path, harness_in):
+    return harness_in(tmp_path)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.duel import verdict
+from harness.duel.disturbance import disturbed
 from harness.duel.pairs import log_ratio
 from harness.duel.record import BlockRecord, Disturbance, PairRecord
 from harness.duel.settling import MOST_BLOCKS, has_settled
@@ -16,14 +17,14 @@ from harness.duel.sign_flip import bootstrap_interval, level_at, p_value
 CALM = Disturbance(0.0, 0.0, 0.0, 0)
 
 
-def pair(ratio, *, turns=8, control=1.0, disturbed=(), seconds=0.1):
-    """A pair whose second side takes ``ratio`` times as long; blocks of the turns given are disturbed."""
+def pair(ratio, *, turns=8, control=1.0, lost=(), seconds=0.1):
+    """A pair whose second side takes ``ratio`` times as long, and blocks of turns in ``lost``."""
     blocks = []
     for turn in range(turns):
         for side in (0, 1) if turn % 2 == 0 else (1, 0):
             time = seconds * (ratio if side else 1.0)
             slow = control if side else 1.0
-            blocks.append(BlockRecord(side, turn, 6, time, 0.001 * slow, CALM, turn in disturbed))
+            blocks.append(BlockRecord(side, turn, 6, time, 0.001 * slow, CALM, turn in lost))
     return PairRecord([], blocks, 1.0)
 
 
@@ -99,8 +100,18 @@ def test_log_ratio_is_of_time_per_sample():
 
 def test_a_disturbed_block_drops_its_turn_for_both_sides():
     clean = pair(1.1)
-    assert log_ratio(pair(1.1, disturbed={0, 1, 2}), 1, [1, 1]) == pytest.approx(log_ratio(clean, 1, [1, 1]))
-    assert log_ratio(pair(1.1, disturbed=range(5)), 1, [1, 1]) is None
+    assert log_ratio(pair(1.1, lost={0, 1, 2}), 1, [1, 1]) == pytest.approx(log_ratio(clean, 1, [1, 1]))
+    assert log_ratio(pair(1.1, lost=range(5)), 1, [1, 1]) is None
+
+
+def test_only_bursts_are_disturbances():
+    def took(*others):
+        return disturbed([Disturbance(0.0, one, 0.0, 0) for one in others], [0.1] * len(others))
+
+    assert took(0.0, 0.01, 0.02, 0.0, 0.01) == [False] * 5  # the kernel counts in ticks of 10 ms
+    assert took(0.0, 0.0, 0.08, 0.0, 0.01) == [False, False, True, False, False]
+    assert took(0.09, 0.1, 0.09, 0.1, 0.09) == [False] * 5  # a load that never ceases
+    assert disturbed([CALM, Disturbance(0.0, 0.0, 0.0, 2), CALM], [0.1] * 3) == [False, True, False]
 
 
 def test_a_hiccup_does_not_move_the_ratio():
@@ -143,7 +154,7 @@ def test_a_control_that_moves_leaves_no_verdict():
 
 def test_pairs_lost_to_disturbances_leave_no_verdict():
     pairs = noisy(np.random.default_rng(8), 1.2, 0.005, 8)
-    lost = [pair(1.2, disturbed=range(8)) for _ in range(6)]
+    lost = [pair(1.2, lost=range(8)) for _ in range(6)]
     found = compare(pairs + lost)
     assert found.pairs == 8
     assert found.verdict == "cannot tell yet"

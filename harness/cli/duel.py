@@ -16,7 +16,7 @@ from harness import plugins
 from harness.cli.data_progress import shown_progress
 from harness.cli.plugin_option import plugin_option
 from harness.data_choice import choose_dataset
-from harness.duel.conduct import DUELS, Duel, DuelRequest
+from harness.duel.conduct import DUELS, TURNS, Duel, DuelRequest
 from harness.duel.record import DuelRecord
 from harness.duel.sides import Side, labelled, refuse_different_work
 from harness.errors import UsageError, unknown_name
@@ -87,6 +87,13 @@ def _side_options(function: _F) -> _F:
     show_default=True,
     metavar="SECONDS",
     help="Stop after so long, certification not counted; sooner when every verdict is in.",
+)
+@click.option(
+    "--turns",
+    type=click.IntRange(min=2, max=1000),
+    default=TURNS,
+    show_default=True,
+    help="Blocks of each side in a pair: more make a pair surer and longer.",
 )
 @click.option(
     "--environment",
@@ -198,6 +205,7 @@ def _request(names: tuple[str, ...], options: Mapping[str, Any]) -> DuelRequest:
         quiet_environment=options["environment"] == "quiet",
         certify=options["certify"],
         seed=options["seed"],
+        turns=options["turns"],
     )
 
 

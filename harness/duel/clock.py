@@ -1,17 +1,22 @@
-"""The clock proves itself: twice the steps must take twice the time."""
+"""The clock proves itself: when it stops the work is done, and twice the steps take twice the time."""
 
 import statistics
+import time
 from typing import NamedTuple
 
+from harness import protocol
 from harness.duel.contender import Contender
 from harness.errors import HarnessError
 
 _REPETITIONS = 3
-#: What a block of 2n steps may take over one of n. A program that returns before the device has
-#: finished is near 1, or anywhere; one with a fixed cost a call is a little below 2.
+#: What a block of 2n steps may take over one of n: one with a fixed cost a call is a little below 2.
 _HONEST = (1.5, 2.7)
 _ATTEMPTS = 3
 _SINGLE_STEPS = 5
+_MOST_STEPS = 1 << 13
+#: What reading the weights right after a block may take longer than reading them again, over the block.
+_UNFINISHED_SHARE = 0.2
+_NEGLIGIBLE_SECONDS = 0.005
 
 
 class Clock(NamedTuple):
@@ -26,9 +31,10 @@ def prove_clock(contender: Contender, block_seconds: float) -> Clock:
     """Time blocks of n and 2n steps in turn, n so that a block is at least ``block_seconds`` long.
 
     Raises:
-        HarnessError: the program's clock stops before the work is done, however long the blocks.
+        HarnessError: the program's clock stops before the work is done, or does not follow the steps.
     """
     steps = _steps_for(contender, block_seconds)
+    _refuse_unfinished_work(contender, steps)
     for _ in range(_ATTEMPTS):
         once, twice = [], []
         for _ in range(_REPETITIONS):
@@ -43,14 +49,37 @@ def prove_clock(contender: Contender, block_seconds: float) -> Clock:
         steps *= 2  # what disturbed a short block weighs less in a longer one
     raise HarnessError(
         f"its clock cannot be trusted: {steps} steps took {ratio:.2f} times as long as {steps // 2}, where 2 "
-        "is expected; train() or synchronize() returns before the device has finished, or its cost does "
-        "not follow its steps"
+        "is expected"
     )
 
 
 def _steps_for(contender: Contender, seconds: float) -> int:
     """Steps that take about so long, by doubling."""
     steps = 1
-    while (taken := contender.block(steps)) < seconds and steps < 1 << 20:
+    while (taken := contender.block(steps)) < seconds and steps < _MOST_STEPS:
         steps = max(2 * steps, min(8 * steps, round(steps * seconds / max(taken, 1e-9))))
     return steps
+
+
+def _refuse_unfinished_work(contender: Contender, steps: int) -> None:
+    """Weights can only be read when all is done: right after a block that must not take longer than again.
+
+    The time of a block that returns early follows its steps too, for so does what it takes to ask a
+    device for them; so twice the steps alone would not find it.
+    """
+    blocks, excesses = [], []
+    for _ in range(_REPETITIONS):
+        blocks.append(contender.block(steps))
+        excesses.append(_reading_seconds(contender) - _reading_seconds(contender))
+    block, excess = statistics.median(blocks), min(excesses)
+    if excess > max(_NEGLIGIBLE_SECONDS, _UNFINISHED_SHARE * block):
+        raise HarnessError(
+            f"its clock cannot be trusted: after {steps} steps, said to have taken {block:.3g} s, the device "
+            f"worked for {excess:.3g} s more; train() or synchronize() must return when it has finished"
+        )
+
+
+def _reading_seconds(contender: Contender) -> float:
+    start = time.perf_counter()
+    contender.session.call(protocol.KeepWeights(), protocol.Done)
+    return time.perf_counter() - start

@@ -1,6 +1,7 @@
 """What else used the machine's processors between two moments, as the kernel counts it (Linux)."""
 
 import os
+import statistics
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -9,8 +10,8 @@ from harness.duel.record import Disturbance
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _CPUS = Path("/sys/devices/system/cpu")
-#: A block is disturbed if others took more than this share of one core, and more than the kernel's
-#: counters err by: they count in ticks of 10 ms, each of which may fall into the block or beside it.
+#: A block is disturbed if others took more than usual by this share of one core, and by more than the
+#: kernel's counters err: they count in ticks of 10 ms, each of which may fall into the block or beside it.
 _TOLERATED_SHARE = 0.1
 _TOLERATED_SECONDS = 2 / _TICKS_PER_SECOND
 
@@ -73,9 +74,16 @@ def between(before: Counters, after: Counters) -> Disturbance:
     )
 
 
-def is_disturbed(disturbance: Disturbance, seconds: float) -> bool:
-    """Whether a block of this length is to be dropped; its result has no say in it."""
-    taken = disturbance.stolen_seconds + disturbance.others_seconds + disturbance.throttled_seconds
-    return disturbance.throttle_events > 0 or (
-        taken > _TOLERATED_SECONDS and taken > _TOLERATED_SHARE * seconds
-    )
+def disturbed(disturbances: list[Disturbance], seconds: list[float]) -> list[bool]:
+    """Which blocks of a pair, of these lengths, are to be dropped; their results have no say in it.
+
+    Those are the ones from which more was taken than is usual in this pair: a burst meets one side and
+    not the other. A load that never ceases meets both alike, and is told rather than dropped.
+    """
+    taken = [one.stolen_seconds + one.others_seconds + one.throttled_seconds for one in disturbances]
+    usual_share = statistics.median(share / length for share, length in zip(taken, seconds, strict=True))
+    return [
+        one.throttle_events > 0
+        or more - usual_share * length > max(_TOLERATED_SECONDS, _TOLERATED_SHARE * length)
+        for one, more, length in zip(disturbances, taken, seconds, strict=True)
+    ]

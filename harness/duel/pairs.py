@@ -7,9 +7,11 @@ import statistics
 import time
 from collections.abc import Mapping
 
+import msgspec
+
 from harness.duel.contender import Contender
 from harness.duel.control import Control
-from harness.duel.disturbance import between, is_disturbed, read_counters
+from harness.duel.disturbance import between, disturbed, read_counters
 from harness.duel.record import BlockRecord, PairRecord
 from harness.duel.sides import Side
 from harness.errors import HarnessError
@@ -65,7 +67,7 @@ class Ring:
             for contender in contenders.values():
                 contender.session.resume()
             processes = [contenders[side].finish() for side in sorted(contenders)]
-        return PairRecord(processes, blocks, time.monotonic() - start)
+        return PairRecord(processes, _marked(blocks), time.monotonic() - start)
 
     def _block(self, contenders: Mapping[int, Contender], side: int, turn: int, steps: int) -> BlockRecord:
         contender = contenders[side]
@@ -79,9 +81,12 @@ class Ring:
             raise contender.blamed(error) from error
         after = read_counters(pids)
         contender.session.pause()
-        disturbance = between(before, after)
-        disturbed = is_disturbed(disturbance, after.at - before.at)
-        return BlockRecord(side, turn, steps, seconds, control, disturbance, disturbed)
+        return BlockRecord(side, turn, steps, seconds, control, between(before, after), disturbed=False)
+
+
+def _marked(blocks: list[BlockRecord]) -> list[BlockRecord]:
+    marks = disturbed([block.disturbance for block in blocks], [block.seconds for block in blocks])
+    return [msgspec.structs.replace(block, disturbed=mark) for block, mark in zip(blocks, marks, strict=True)]
 
 
 def log_ratio(

@@ -6,6 +6,7 @@ from harness.duel.findings import SideFindings, break_even_samples, side_finding
 from harness.duel.record import Comparison, DuelRecord
 
 _NOTHING = "–"
+_WORTH_TELLING = 0.1
 
 
 def ratio_text(comparison: Comparison) -> str:
@@ -138,6 +139,10 @@ def _remarks(record: DuelRecord) -> list[str]:
     lines = [f"{len(record.pairs)} pairs in {record.seconds:.0f} s{why}; {how}."]
     if dropped:
         lines.append(f"{dropped} of {len(blocks)} blocks were disturbed; their turns are left out.")
+    others = sum(b.disturbance.others_seconds + b.disturbance.stolen_seconds for b in blocks)
+    share = others / sum(block.seconds for block in blocks)
+    if share > _WORTH_TELLING:
+        lines.append(f"Other work took {share:.0%} of a core all the while; a quieter machine tells sooner.")
     unsettled = sum(side_findings(record, side).unsettled for side in range(len(record.sides)))
     if unsettled:
         lines.append(f"The step times of {unsettled} processes had not settled when warm-up was cut off.")

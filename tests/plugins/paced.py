@@ -2,7 +2,6 @@
 
 import os
 import sys
-import threading
 import time
 
 import numpy as np
@@ -13,8 +12,9 @@ from harness.spec import Backend, Program
 STEP_SECONDS = 0.01
 #: Each mode's step over that of ``plain``.
 PACES = {"plain": 1.0, "slower": 1.1, "lying": 1.0, "dies": 1.0, "hangs": 1.0, "diverges": 1.0}
-#: Steps after which the modes that fail do so: in warm-up, or once the turns have begun.
-FAILS_AFTER = int(os.environ.get("PACED_FAILS_AFTER", "30"))
+#: Steps after which the modes that fail do so, or the file that must be there for it.
+FAILS_AFTER = 30
+FAILS_WHEN = os.environ.get("PACED_FAILS_WHEN")
 
 
 class PacedProgram(Program):
@@ -24,11 +24,13 @@ class PacedProgram(Program):
         self.mode = mode
         self.data = data
         self.made = 0
+        self.device_free_at = time.perf_counter()
 
     def load(self, weights):
         self.kept = dict(weights)
 
     def weights(self):
+        time.sleep(max(0.0, self.device_free_at - time.perf_counter()))
         return dict(self.kept)
 
     def train(self, steps):
@@ -36,10 +38,11 @@ class PacedProgram(Program):
         self.made += count
         seconds = count * STEP_SECONDS * PACES[self.mode]
         if self.mode == "lying":
-            threading.Timer(seconds, lambda: None).start()
+            self.device_free_at = max(self.device_free_at, time.perf_counter()) + seconds
+            time.sleep(seconds / 5)  # what asking the device takes
         else:
             time.sleep(seconds)
-        if self.made > FAILS_AFTER:
+        if os.path.exists(FAILS_WHEN) if FAILS_WHEN else self.made > FAILS_AFTER:
             if self.mode == "dies":
                 print("the last words", file=sys.stderr, flush=True)
                 os._exit(9)

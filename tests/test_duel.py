@@ -1,0 +1,242 @@
+"""Duels as a user runs them: real processes of a backend whose pace is known, and of PyTorch."""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+#: Few turns: the pace of a side that sleeps has no noise that more would even out.
+PACED = ("--task", "mlp", "--no-certify", "--turns", "4")
+
+
+def duels(harness):
+    return [json.loads(path.read_text()) for path in harness.folder.glob("results/duels/*.json")]
+
+
+def workers_of(harness):
+    """Worker processes of this test, by its data folder, stopped ones included."""
+    mine = harness.environment["HARNESS_DATA_DIR"]
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if "harness.worker" in process.cmdline() and process.environ().get("HARNESS_DATA_DIR") == mine:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def no_worker_left(harness):
+    until = time.monotonic() + 10
+    while workers_of(harness) and time.monotonic() < until:
+        time.sleep(0.1)
+    return not workers_of(harness)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, harness_in):
+    """One whole duel of a side against one that takes a tenth longer."""
+    harness = harness_in(tmp_path_factory.mktemp("duel"))
+    done = harness(
+        "duel", "paced", "paced:slower", *PACED, "--budget", "280", "--format", "json", timeout=300
+    )
+    return harness, done
+
+
+def test_a_known_slowdown_is_found_and_sized(finished):
+    harness, done = finished
+    assert done.returncode == 0, done.stderr
+    (record,) = duels(harness)
+    assert json.loads(done.stdout)["id"] == record["id"]
+    (comparison,) = record["comparisons"]
+    assert comparison["verdict"] == "slower"
+    assert comparison["ratio"] == pytest.approx(1.1, abs=0.01)
+    assert comparison["low"] <= comparison["ratio"] <= comparison["high"]
+    assert comparison["p_value"] <= 2 / 2 ** comparison["pairs"]
+    assert record["stopped_because"] == "every verdict is in"
+    assert no_worker_left(harness)
+
+
+def test_the_record_keeps_every_block(finished):
+    harness, _ = finished
+    (record,) = duels(harness)
+    for pair in record["pairs"]:
+        assert len(pair["blocks"]) == 2 * record["turns"]
+        order = [block["side"] for block in pair["blocks"]]
+        assert order[:4] in ([0, 1, 1, 0], [1, 0, 0, 1])
+        assert all(process["settled"] for process in pair["processes"])
+        assert all(block["seconds"] >= 0.1 for block in pair["blocks"])
+    assert len({tuple(block["side"] for block in pair["blocks"]) for pair in record["pairs"]}) == 2
+    assert record["sides"][0]["clock_ratio"] == pytest.approx(2.0, abs=0.1)
+    assert record["sides"][0]["training_flops_per_sample"] > 0
+
+
+def test_progress_is_told_pair_by_pair(finished):
+    _, done = finished
+    assert "pair 1 (" in done.stderr
+    assert "paced:slower / paced:plain 1." in done.stderr
+
+
+def test_a_lying_clock_is_found(harness):
+    done = harness("duel", "paced", "paced:lying", *PACED)
+    assert done.returncode == 1
+    assert "side paced:lying: its clock cannot be trusted: after " in done.stdout
+    assert duels(harness)[0]["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"), [("dies", "exited with code 9 [the last words]"), ("diverges", "is not finite")]
+)
+def test_a_side_that_fails_is_named_with_the_reason(harness, mode, words):
+    done = harness("duel", "paced", f"paced:{mode}", *PACED)
+    assert done.returncode == 1
+    assert f"side paced:{mode}: " in done.stdout
+    assert words in done.stdout
+    assert no_worker_left(harness)
+
+
+def test_a_side_that_hangs_is_ended(harness):
+    done = harness("duel", "paced", "paced:hangs", *PACED, "--budget", "12")
+    assert done.returncode == 1
+    assert "side paced:hangs: did not end within the time limit" in done.stdout
+    assert no_worker_left(harness)
+
+
+def test_pairs_made_before_a_failure_are_kept(harness):
+    signal_file = harness.folder / "die"
+    harness.environment["PACED_FAILS_WHEN"] = str(signal_file)
+    process = harness.start("duel", "paced", "paced:dies", *PACED)
+    _wait_for_pairs(harness, 1)
+    signal_file.touch()
+    process.communicate(timeout=60)
+    assert process.returncode == 1
+    (record,) = duels(harness)
+    assert record["status"] == "failed"
+    assert "side paced:dies" in record["failure"]
+    assert record["pairs"]
+
+
+def test_an_uncertified_side_is_refused(harness):
+    done = harness("duel", "paced", "paced:slower", "--task", "mlp")
+    assert done.returncode == 1
+    assert "side paced:plain is not certified" in done.stdout
+
+
+def test_a_budget_too_short_is_said_before_the_pairs(harness):
+    done = harness("duel", "paced", "paced:slower", *PACED, "--budget", "20")
+    assert done.returncode == 2
+    assert "--budget 20 is too short for any verdict: it takes 8 pairs" in done.stderr
+    assert "pair 1" not in done.stderr
+    assert duels(harness) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["paced"], "a duel takes 2 to 4 sides"),
+        (["paced", "paced:plane"], "Did you mean 'plain'?"),
+        (["paced", "paced", "--b-set", "width=2"], "width 1.0 and 2.0"),
+        (["paced", "paced", "--b-set", "batch_size=0"], "batch_size takes a whole number > 0"),
+        (["paced", "paced", "--b-env", "NAME"], "--b-env NAME: write NAME=VALUE"),
+        (["paced", "paced", "--b-python", "/no/python"], "--b-python /no/python: there is no such program"),
+        (["paced", "paced", "--c-threads", "1"], "--c-threads is of a side that is not there: 2 were given"),
+        (["paced", "paced", "--within", "2"], "--within 2: write a percentage"),
+        (["paced", "paced", "--set", "widht=2"], "Did you mean 'width'?"),
+    ],
+)
+def test_what_cannot_be_is_refused(harness, arguments, words):
+    done = harness("duel", *arguments, *PACED)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert duels(harness) == []
+
+
+def test_an_interpreter_without_harness_is_told(harness, tmp_path):
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
+    python.chmod(0o755)
+    done = harness("duel", "paced", "paced", *PACED, "--b-python", str(python))
+    assert done.returncode == 1
+    assert "No module named 'harness'" in done.stdout
+    assert "side b:paced:plain" in done.stdout
+
+
+def test_sides_may_differ_in_batch_size_environment_and_threads(harness):
+    process = harness.start(
+        "duel", "paced", "paced", *PACED, "--b-set", "batch_size=50", "--b-env", "SOME=1", "--a-threads", "1"
+    )  # fmt: skip
+    _wait_for_pairs(harness, 1)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "1 (a:paced:plain)" in out
+    assert "batch_size: 100 (a:paced:plain), 50 (b:paced:plain)" in out
+    assert "variable SOME: – (a:paced:plain), 1 (b:paced:plain)" in out
+    (record,) = duels(harness)
+    assert record["status"] == "interrupted"
+    # The same step with half the samples: twice the time a sample.
+    assert record["comparisons"][0]["ratio"] == pytest.approx(2.0, abs=0.05)
+    assert record["sides"][1]["settings"]["SOME"] == "1"
+    assert no_worker_left(harness)
+
+
+def _wait_for_pairs(harness, count):
+    until = time.monotonic() + 100
+    while time.monotonic() < until:
+        if any(len(record["pairs"]) >= count for record in duels(harness)):
+            return
+        time.sleep(0.2)
+    pytest.fail("no pair was made")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sides are stopped on Linux alone")
+def test_no_stopped_process_is_left_when_the_parent_is_killed(harness):
+    process = harness.start("duel", "paced", "paced:slower", *PACED)
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        if any(worker.status() == psutil.STATUS_STOPPED for worker in workers_of(harness)):
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("no worker was ever stopped")
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert no_worker_left(harness)
+
+
+def test_only_one_side_runs_at_a_time(harness):
+    process = harness.start("duel", "paced", "paced:slower", *PACED)
+    _wait_for_pairs(harness, 1)
+    seen = set()
+    until = time.monotonic() + 8
+    while time.monotonic() < until:
+        try:
+            states = [worker.status() for worker in workers_of(harness)]
+        except psutil.Error:
+            continue
+        if len(states) == 2:
+            seen.add(sum(state != psutil.STATUS_STOPPED for state in states))
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert seen <= {0, 1}
+    assert 1 in seen
+
+
+def test_torch_against_itself_in_real_processes(harness):
+    """The certificate is made, the record's pair is of real training, and the table says so."""
+    process = harness.start("duel", "torch", "torch", "--task", "mlp", "--threads", "1")
+    _wait_for_pairs(harness, 1)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    (record,) = duels(harness)
+    assert record["sides"][0]["certificate"]["certified"]
+    assert record["pairs"][0]["processes"][0]["first_step_seconds"] > 0
+    assert record["pairs"][0]["processes"][0]["peak_memory_bytes"] > 2**26
+    assert "GFLOP/s (of NumPy's peak)" in out
+    assert Path(out.rsplit("Record: ", 1)[1].strip()).name == f"{record['id']}.json"
