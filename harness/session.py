@@ -16,6 +16,7 @@ import msgspec
 
 from harness import protocol
 from harness.errors import HarnessError
+from harness.process_environment import bound_to_cpus
 
 #: A worker that says nothing for so long is taken to hang. The longest silence that is legitimate
 #: is a first compilation.
@@ -67,7 +68,7 @@ class Session:
     """
 
     def __init__(self, settings: Mapping[str, str], deadline_seconds: float | None = None) -> None:
-        """Start a worker with these environment variables; ``deadline_seconds`` bounds its whole life."""
+        """Start a worker with these variables, on their CPUs; ``deadline_seconds`` bounds its whole life."""
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the session
         requests_out, self._requests = os.pipe()
         self._replies, replies_in = os.pipe()
@@ -77,15 +78,16 @@ class Session:
         # -P: a file of the user's in the current folder must not pass for a module.
         command = [sys.executable, "-P", "-m", "harness.worker", str(requests_out), str(replies_in)]
         try:
-            self._process = subprocess.Popen(
-                command,
-                env={**os.environ, **settings},
-                pass_fds=(requests_out, replies_in),
-                stdin=subprocess.DEVNULL,
-                stdout=self._log,
-                stderr=self._log,
-                start_new_session=True,
-            )
+            with bound_to_cpus(settings):
+                self._process = subprocess.Popen(
+                    command,
+                    env={**os.environ, **settings},
+                    pass_fds=(requests_out, replies_in),
+                    stdin=subprocess.DEVNULL,
+                    stdout=self._log,
+                    stderr=self._log,
+                    start_new_session=True,
+                )
         finally:
             os.close(requests_out)
             os.close(replies_in)
