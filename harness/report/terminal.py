@@ -3,16 +3,20 @@
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 
-from tabulate import tabulate
-
 from harness.record import Record, Scores
+from harness.report.tables import fitted_table
 from harness.stats import generalization_gap, samples_per_second, step_time
 
 _NOTHING = "–"
 _ROW_NAME_WIDTH = 32
 _PIPED_WIDTH = 160
+_FINGERPRINT_DIGITS = 12
+_ORIGIN_WIDTH = 24
+#: Of all CPUs; what is below it no timing shows.
+_BUSY_SHARE = 0.05
 
 
 def _number(value: float | None, form: str, scale: float = 1.0) -> str:
@@ -60,6 +64,10 @@ def _data(record: Record) -> str:
     return f"{record.dataset.name} (for {stand_in})" if stand_in else record.dataset.name
 
 
+def _origin(record: Record) -> str:
+    return "\n".join(textwrap.wrap(record.dataset.origin or _NOTHING, _ORIGIN_WIDTH))
+
+
 def _status(record: Record) -> str:
     # The worker's end is always recorded; only the end of the parent itself can leave this word.
     return "running, or its harness was killed" if record.status == "running" else record.status
@@ -85,11 +93,14 @@ _ROWS: dict[str, Callable[[Record], str]] = {
     "framework": _engine,
     "task, version": lambda record: f"{record.task.name} v{record.task.version}",
     "data": _data,
+    "data fingerprint": lambda record: (record.dataset.fingerprint or _NOTHING)[:_FINGERPRINT_DIGITS],
+    "data origin": _origin,
     "device, precision": lambda record: f"{record.device or record.device_asked}, {record.precision}",
     "seed": lambda record: str(record.seed),
     "status": _status,
     "same work as the reference": certified,
     "parameters": lambda record: f"{record.parameters:,}",
+    "steps made": lambda record: f"{sum(block.steps for block in record.blocks):,}",
     "import, build (s)": lambda record: ", ".join(
         _number(seconds, ".2f") for seconds in (record.phases.import_seconds, record.phases.build_seconds)
     ),
@@ -131,6 +142,18 @@ def runs_table(records: Sequence[Record], width: int) -> str:
                 break
             taken += 1
         rows = zip(_ROWS, *columns[:taken], strict=True)
-        tables.append(tabulate([list(row) for row in rows], tablefmt="simple", disable_numparse=True))
+        tables.append(fitted_table(list(rows), width))
         columns = columns[taken:]
     return "\n\n".join(tables)
+
+
+def disturbance(record: Record) -> str | None:
+    """A line about who else used the machine while the run trained; None where that does not matter."""
+    found = record.interference
+    if found is None or found.others + found.stolen < _BUSY_SHARE * found.cpus:
+        return None
+    stolen = f", the hypervisor {found.stolen:.1f} (steal time)" if found.stolen >= 0.05 else ""  # noqa: PLR2004
+    return (
+        f"{record.label}, seed {record.seed}: the machine was busy during this run: other programs used "
+        f"{found.others:.1f} of its {found.cpus} CPUs{stolen}; expect its times to be slow and scattered."
+    )
