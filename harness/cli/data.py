@@ -23,7 +23,7 @@ def list_datasets() -> None:
 
     Reads no arrays: `harness data verify` does, and prints every fingerprint.
     """
-    from harness.report.tables import fitted_table
+    from harness.report.fitting import fitted_table
     from harness.report.terminal import terminal_width
 
     rows = [_row(name) for name in plugins.names("dataset")]

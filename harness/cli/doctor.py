@@ -9,7 +9,7 @@ from harness.errors import HarnessError
 from harness.installation import installation
 from harness.machine import default_threads, describe_machine
 from harness.process_environment import worker_settings
-from harness.report.tables import fitted_table
+from harness.report.fitting import fitted_table
 from harness.report.terminal import terminal_width
 from harness.session import RequestFailed, Session
 

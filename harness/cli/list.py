@@ -10,7 +10,7 @@ from harness.errors import PluginError
 from harness.installation import installation
 from harness.options import describe_options
 from harness.record import Record
-from harness.report.tables import fitted_table
+from harness.report.fitting import fitted_table
 from harness.report.terminal import terminal_width
 from harness.store import Store, UnreadableRecord, read_all
 

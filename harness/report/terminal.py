@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 
 from harness.record import Record, Scores
-from harness.report.tables import fitted_table
+from harness.report.fitting import fitted_table
 from harness.stats import generalization_gap, samples_per_second, step_time
 
 _NOTHING = "–"
