@@ -401,7 +401,8 @@ class Backend(abc.ABC):
     def build(self, plan: Plan, data: Samples) -> Program:
         """The program for a plan, with the training data placed where it trains.
 
-        ``data.inputs`` are float32 (float64 where the plan says so), scaled; targets int64.
+        ``data.inputs`` are float32 (float64 where the plan says so), scaled; targets int64. The arrays are
+        read-only: what is to be changed must be copied.
 
         Raises:
             Unsupported: the plan asks for what this framework or this machine cannot do.

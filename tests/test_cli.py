@@ -128,6 +128,11 @@ def test_quiet_prints_the_outcome_alone(harness):
 def test_the_table_ends_with_the_record_and_what_to_type_next(harness):
     done = harness(*FAULTY, "--epochs", "1")
     (record,) = harness.records()
+    rows = {line[:30].strip(): line[30:].strip() for line in done.stdout.splitlines()}
+    assert rows["steps made"] == "21"
+    assert rows["data fingerprint"] == record["dataset"]["fingerprint"][:12]
+    assert rows["data origin"].startswith("scikit-learn's")
+    assert record["interference"]["cpus"] >= 1
     assert f"results/runs/{record['id']}.json" in done.stdout
     assert done.stdout.rstrip().endswith(f"harness show {record['id']}")
     assert record["id"] in harness("show", record["id"][:20]).stdout

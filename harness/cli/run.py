@@ -300,7 +300,7 @@ def _print_outcome(records: list[Record], store: Store) -> None:
         if record.certificate and not record.certificate.certified
     ):
         click.echo(f"\n{reason}")
-    for remark in filter(None, map(disturbance, records)):
+    if remark := disturbance(records):
         click.echo(f"\n{remark}")
     click.echo(
         f"\nRecords: {store.folder}{os.sep}{records[-1].id}.json"

@@ -147,13 +147,15 @@ def runs_table(records: Sequence[Record], width: int) -> str:
     return "\n\n".join(tables)
 
 
-def disturbance(record: Record) -> str | None:
-    """A line about who else used the machine while the run trained; None where that does not matter."""
-    found = record.interference
-    if found is None or found.others + found.stolen < _BUSY_SHARE * found.cpus:
+def disturbance(records: Sequence[Record]) -> str | None:
+    """A line about who else used the machine while runs trained; None where that does not matter."""
+    measured = [record.interference for record in records if record.interference]
+    busy = [found for found in measured if found.others + found.stolen > _BUSY_SHARE * found.cpus]
+    if not busy:
         return None
-    stolen = f", the hypervisor {found.stolen:.1f} (steal time)" if found.stolen >= 0.05 else ""  # noqa: PLR2004
+    worst = max(busy, key=lambda found: found.others + found.stolen)
     return (
-        f"{record.label}, seed {record.seed}: the machine was busy during this run: other programs used "
-        f"{found.others:.1f} of its {found.cpus} CPUs{stolen}; expect its times to be slow and scattered."
+        f"The machine was busy in {len(busy)} of {len(records)} runs: of its {worst.cpus} CPUs other "
+        f"programs used up to {worst.others:.1f} and the hypervisor took {worst.stolen:.1f} (steal time). "
+        "Expect slow and scattered times."
     )
