@@ -21,14 +21,17 @@ from harness.record import Certificate
 from harness.spec import TaskDefinition
 
 
-def certificate(side: Side, definition: TaskDefinition) -> Certificate:
-    """The certificate of a side for a task, from the cache where it holds it; never raises for a fault."""
+def certificate(side: Side, definition: TaskDefinition, limit_seconds: float | None = None) -> Certificate:
+    """The certificate of a side for a task, from the cache where it holds it; never raises for a fault.
+
+    What is not made within the limit is a fault too, and not kept.
+    """
     try:
         path = _cache_path(side, definition)
         here = side.python == sys.executable
         if here and path.is_file():
             return msgspec.json.decode(path.read_bytes(), type=Certificate)
-        findings = check(side, definition)
+        findings = check(side, definition, limit_seconds=limit_seconds)
     except (HarnessError, msgspec.MsgspecError, OSError) as error:
         return Certificate(certified=False, reason=str(error))
     failed = [finding for finding in findings if not finding.passed]

@@ -59,15 +59,18 @@ def reference_of(definition: TaskDefinition) -> Reference:
     return reference
 
 
-def observe_cases(side: Side, wanted: list[Case]) -> Iterator[tuple[Case, protocol.Observed]]:
-    """Each case as the side's worker carries it out, one process for all of them.
+def observe_cases(
+    side: Side, wanted: list[Case], limit_seconds: float | None = None
+) -> Iterator[tuple[Case, protocol.Observed]]:
+    """Each case as the side's worker carries it out, one process for all of them, within the time limit.
 
     Raises:
         HarnessError: the backend declined, failed, hung or died; names the case.
     """
     settings = worker_settings(side.threads, side.device, os.environ)
-    limit_seconds = _CASE_LIMIT_SECONDS + 30.0 * len(wanted)
-    with Session(settings | side.environment, limit_seconds, side.python) as session:
+    limit = _CASE_LIMIT_SECONDS + 30.0 * len(wanted)
+    limit = min(limit, limit_seconds or limit)
+    with Session(settings | side.environment, limit, side.python) as session:
         session.call(protocol.Describe(side.backend, side.threads), protocol.Described)
         for case in wanted:
             request = protocol.Observe(case, side.mode, side.device, side.threads)
@@ -81,12 +84,15 @@ def observe_cases(side: Side, wanted: list[Case]) -> Iterator[tuple[Case, protoc
 
 
 def check(
-    side: Side, definition: TaskDefinition, tell: Callable[[Finding], None] = lambda _: None
+    side: Side,
+    definition: TaskDefinition,
+    tell: Callable[[Finding], None] = lambda _: None,
+    limit_seconds: float | None = None,
 ) -> list[Finding]:
     """What each case of a task came to; ``tell`` hears each as it comes."""
     reference = reference_of(definition)
     findings = []
-    for case, observed in observe_cases(side, cases(definition)):
+    for case, observed in observe_cases(side, cases(definition), limit_seconds):
         finding = compare(case.name, observed.observation, reference.cases[case.name].observation)
         findings.append(finding)
         tell(finding)

@@ -19,6 +19,7 @@ _OBSERVE_SECONDS = 1.0
 #: What a worker with a framework, a float copy of CIFAR-10 and room to train needs.
 NEEDED_MEMORY_BYTES = 3 * 2**30
 _CPUS = Path("/sys/devices/system/cpu")
+_CONTROL_GROUP = Path("/sys/fs/cgroup")
 
 
 def _read(path: Path) -> str | None:
@@ -75,7 +76,7 @@ def _threads(environment: Mapping[str, str]) -> Iterator[str]:
 
 def _cpu_quota() -> float | None:
     """CPUs' worth of time that the control group grants, where it is limited."""
-    words = (_read(Path("/sys/fs/cgroup/cpu.max")) or "max").split()
+    words = (_read(_CONTROL_GROUP / "cpu.max") or "max").split()
     return None if words[0] == "max" else int(words[0]) / int(words[1])
 
 
@@ -86,16 +87,25 @@ def _debug_builds() -> Iterator[str]:
         yield "a debugger, profiler or coverage tool watches this Python"
 
 
+def free_memory_bytes() -> int:
+    """What the system can give now, or the control group where that grants less."""
+    available: int = psutil.virtual_memory().available
+    limit, used = (_read(_CONTROL_GROUP / name) for name in ("memory.max", "memory.current"))
+    if limit is None or used is None or limit == "max":
+        return available
+    return min(available, max(0, int(limit) - int(used)))
+
+
 def _memory() -> Iterator[str]:
-    memory = psutil.virtual_memory()
-    if memory.available < NEEDED_MEMORY_BYTES:
+    free = free_memory_bytes()
+    if free < NEEDED_MEMORY_BYTES:
         needed = NEEDED_MEMORY_BYTES / 2**30
-        yield f"{memory.available / 2**30:.1f} GiB of memory are free; a worker can need {needed:.0f}"
+        yield f"{free / 2**30:.1f} GiB of memory are free; a worker can need {needed:.0f}"
     if psutil.swap_memory().used > 2**28:
         yield f"{psutil.swap_memory().used / 2**30:.1f} GiB are swapped out"
-    free = shutil.disk_usage(tempfile.gettempdir()).free
-    if free < 2**30:
-        yield f"{free / 2**30:.2f} GiB of disk are free in {tempfile.gettempdir()}"
+    disk = shutil.disk_usage(tempfile.gettempdir()).free
+    if disk < 2**30:
+        yield f"{disk / 2**30:.2f} GiB of disk are free in {tempfile.gettempdir()}"
 
 
 def findings() -> list[str]:

@@ -52,6 +52,8 @@ def _row(record: Record) -> dict[str, object]:
         "generalization_gap": generalization_gap(record),
         "peak_memory_bytes": record.peak_memory_bytes,
         "device_peak_memory_bytes": record.device_peak_memory_bytes,
+        "others_cpus": record.interference and record.interference.others,
+        "stolen_cpus": record.interference and record.interference.stolen,
         **{f"option_{name}": value for name, value in record.task.options.items()},
     }
 

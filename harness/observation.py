@@ -4,6 +4,7 @@ import msgspec
 import numpy as np
 
 from harness.batches import BatchOrder
+from harness.contract import CheckedProgram, read_only
 from harness.digest import Piece, digest, gates_of
 from harness.initial import initial_weights
 from harness.parity_cases import SAMPLES, SEED, STEPS, Case, case_samples
@@ -33,7 +34,7 @@ def observe(backend: Backend, mode: str, device: str, threads: int, case: Case) 
     task = case.task
     samples = case_samples(task)
     plan = Plan(task=task, mode=mode, device=device, precision="float64", threads=threads, seed=SEED)
-    program = backend.build(plan, samples)
+    program = CheckedProgram(backend.build(plan, read_only(samples)), backend.name, task)
     start = initial_weights(task, SEED)
     program.load(start)
     order = BatchOrder.of_task(task, SAMPLES, SEED)
@@ -45,8 +46,9 @@ def observe(backend: Backend, mode: str, device: str, threads: int, case: Case) 
         losses.append(_train(program, order, step, count))
         step += count
     last = program.weights()
-    if missing := start.keys() ^ last.keys():
-        raise ValueError(f"weights() and the task differ in: {', '.join(sorted(missing))}")
+    predictions = _predict(program, case)
+    for what, arrays in (("weights()", last), ("predict()", predictions)):
+        _require_finite(what, arrays)
     gates = gates_of(task)
     gradients = {}
     if case.gradient_rate is not None:
@@ -58,19 +60,23 @@ def observe(backend: Backend, mode: str, device: str, threads: int, case: Case) 
         [[_finite(value) for value in np.atleast_1d(row)] for row in np.concatenate(losses)],
         gradients,
         {name: digest(last[name], gates.get(name, ("",))) for name in start},
-        {name: digest(outputs) for name, outputs in _predict(program, case).items()},
+        {name: digest(outputs) for name, outputs in predictions.items()},
     )
 
 
 def _train(program: Program, order: BatchOrder, first: int, count: int) -> np.ndarray:
     losses = program.train(order.steps(first, count))
-    if len(losses) != count:
-        raise ValueError(f"train() gave {len(losses)} losses for {count} steps")
     return np.asarray(losses, np.float64)
 
 
 def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
+
+
+def _require_finite(what: str, arrays: dict[str, np.ndarray]) -> None:
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise ValueError(f"{what} gave values for {name} that are not finite")
 
 
 def _predict(program: Program, case: Case) -> dict[str, np.ndarray]:

@@ -2,13 +2,24 @@
 
 On a CPU the allocator decides a benchmark: a large temporary that is mapped and unmapped at each
 step costs time and makes one process randomly slower than the next. So glibc is told to keep its
-memory. Thread counts are fixed, and GPUs that were not asked for are hidden from every framework.
+memory. Thread counts are fixed, a worker is bound to as many CPUs as it may have threads, and GPUs
+that were not asked for are hidden from every framework.
 """
 
+import contextlib
+import functools
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
+import psutil
+
+#: The CPUs that a worker is bound to, as ``0,2``; absent where it may use all that are allowed.
+WORKER_CPUS = "HARNESS_WORKER_CPUS"
+_LOOK_SECONDS = 0.2
+_BUSY_PERCENT = 50.0
+_CPUS = Path("/sys/devices/system/cpu")
 _NO_GPU = "-1"
 _BEARS_ON_SPEED = (
     "CUBLAS_",
@@ -41,6 +52,55 @@ def allowed_cpus() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
+@functools.cache
+def cpus_for(threads: int) -> list[int]:
+    """As many of the allowed CPUs, on cores of their own before any shares a core with another.
+
+    A CPU that somebody else keeps busy comes after the quiet ones. Chosen once, so that all workers of
+    this process are bound to the same.
+    """
+    busy = _busy_cpus()
+    taken: dict[str, int] = {}
+    order = []
+    for cpu in allowed_cpus():
+        core = _core_of(cpu)
+        order.append((taken.get(core, 0), cpu in busy, cpu))
+        taken[core] = taken.get(core, 0) + 1
+    return sorted(cpu for _, _, cpu in sorted(order)[:threads])
+
+
+def _busy_cpus() -> set[int]:
+    """The CPUs that are at work while this process waits."""
+    used = psutil.cpu_percent(_LOOK_SECONDS, percpu=True)
+    return {cpu for cpu, percent in enumerate(used) if percent > _BUSY_PERCENT}
+
+
+def _core_of(cpu: int) -> str:
+    """A name that the hardware threads of one core share; the CPU's own where the system will not say."""
+    try:
+        return (_CPUS / f"cpu{cpu}" / "topology" / "thread_siblings_list").read_text().strip()
+    except OSError:
+        return str(cpu)
+
+
+@contextlib.contextmanager
+def bound_to_cpus(settings: Mapping[str, str]) -> Iterator[None]:
+    """Processes started inside may use the CPUs of these settings only, from their first thread on.
+
+    XLA's threads obey no count that can be set from outside, and those that a library starts when it
+    is imported would escape a worker that bound itself.
+    """
+    if WORKER_CPUS not in settings or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, [int(cpu) for cpu in settings[WORKER_CPUS].split(",")])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def worker_settings(
     threads: int, device: str, inherited: Mapping[str, str], *, quiet: bool = True
 ) -> dict[str, str]:
@@ -52,8 +112,11 @@ def worker_settings(
     """
     settings: dict[str, str] = {}
     if quiet:
-        names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+        # XLA sizes its pools by NPROC.
+        names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NPROC")
         settings |= dict.fromkeys(names, str(threads))
+        if threads < len(allowed_cpus()) and hasattr(os, "sched_setaffinity"):
+            settings[WORKER_CPUS] = ",".join(map(str, cpus_for(threads)))
         settings["PYTHONHASHSEED"] = "0"
         if platform.libc_ver()[0] == "glibc":
             settings |= GLIBC_KEEPS_MEMORY

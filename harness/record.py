@@ -75,6 +75,18 @@ class Machine(msgspec.Struct, frozen=True):
     git: GitState | None
 
 
+class Interference(msgspec.Struct, frozen=True, kw_only=True):
+    """What others took of the machine while the run trained and was scored, on average.
+
+    ``others`` is the work of other programs and ``stolen`` what the hypervisor gave to other machines
+    (steal time), both in CPUs' worth of time, of ``cpus`` in all.
+    """
+
+    cpus: int
+    others: float
+    stolen: float
+
+
 class Block(msgspec.Struct, frozen=True):
     """``steps`` training steps of one batch size, timed together. ``epoch`` counts from 1."""
 
@@ -165,6 +177,8 @@ class Record(msgspec.Struct, kw_only=True):
     peak_memory_bytes: int | None = None
     """High-water mark of the worker process, the framework and the data set included."""
     device_peak_memory_bytes: int | None = None
+    interference: Interference | None = None
+    """None where the run ended before it was measured, or the system does not tell."""
 
     @property
     def label(self) -> str:

@@ -5,7 +5,6 @@ the result stands in the request.
 """
 
 import datetime
-import hashlib
 import math
 import os
 import secrets
@@ -17,6 +16,8 @@ import msgspec
 from harness import protocol
 from harness.batches import BatchOrder
 from harness.blocks import block_steps
+from harness.description import description_sha256
+from harness.interference import Watch
 from harness.machine import describe_machine
 from harness.options import Value
 from harness.process_environment import inherited_settings, worker_settings
@@ -59,12 +60,11 @@ def new_record(request: RunRequest) -> Record:
     """The record of a run that is about to start."""
     plan = request.plan
     now = datetime.datetime.now(datetime.UTC)
-    description = msgspec.json.encode(plan.task, order="deterministic")
     task = TaskRecord(
         plan.task.name,
         plan.task.version,
         request.options,
-        hashlib.sha256(description).hexdigest(),
+        description_sha256(plan.task),
         plan.task,
     )
     label = f"{plan.task.name}-{request.backend}-{plan.mode}-s{plan.seed}"
@@ -155,13 +155,14 @@ class _Run:
             Diverged: a loss stopped being finite; what came before is in the record.
         """
         self._start()
+        watch = Watch(self._session.pid)
         try:
             self._train()
             self._score_test()
         except Diverged:
-            self._measure_memory()
+            self._measure_machine(watch)
             raise
-        self._measure_memory()
+        self._measure_machine(watch)
 
     def _start(self) -> None:
         record, plan = self._record, self._request.plan
@@ -252,7 +253,8 @@ class _Run:
             self._record.samples_file = self._store.save_samples(self._record, scored.samples_png)
         return scored.scores["test"]
 
-    def _measure_memory(self) -> None:
+    def _measure_machine(self, watch: Watch) -> None:
+        self._record.interference = watch.report()
         memory = self._session.call(protocol.MeasureMemory(), protocol.Memory)
         self._record.peak_memory_bytes = memory.peak_bytes
         self._record.device_peak_memory_bytes = memory.device_peak_bytes

@@ -16,6 +16,7 @@ import msgspec
 
 from harness import protocol
 from harness.errors import HarnessError
+from harness.process_environment import bound_to_cpus
 
 #: A worker that says nothing for so long is taken to hang. The longest silence that is legitimate
 #: is a first compilation.
@@ -72,7 +73,7 @@ class Session:
         deadline_seconds: float | None = None,
         python: str = sys.executable,
     ) -> None:
-        """Start a worker of this interpreter with these environment variables.
+        """Start a worker of this interpreter with these variables, on their CPUs.
 
         ``deadline_seconds`` bounds its whole life.
         """
@@ -85,15 +86,16 @@ class Session:
         # -P: a file of the user's in the current folder must not pass for a module.
         command = [python, "-P", "-m", "harness.worker", str(requests_out), str(replies_in)]
         try:
-            self._process = subprocess.Popen(
-                command,
-                env={**os.environ, **settings},
-                pass_fds=(requests_out, replies_in),
-                stdin=subprocess.DEVNULL,
-                stdout=self._log,
-                stderr=self._log,
-                start_new_session=True,
-            )
+            with bound_to_cpus(settings):
+                self._process = subprocess.Popen(
+                    command,
+                    env={**os.environ, **settings},
+                    pass_fds=(requests_out, replies_in),
+                    stdin=subprocess.DEVNULL,
+                    stdout=self._log,
+                    stderr=self._log,
+                    start_new_session=True,
+                )
         finally:
             os.close(requests_out)
             os.close(replies_in)

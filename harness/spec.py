@@ -220,6 +220,19 @@ class Dataset:
     validation: Samples | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class DatasetSummary:
+    """What can be said of a data set without reading its arrays.
+
+    ``samples`` counts the rows of each split that it brings; ``fingerprint`` is None where only the arrays
+    tell it.
+    """
+
+    origin: str
+    samples: Mapping[Split, int]
+    fingerprint: str | None = None
+
+
 class DownloadProgress(Protocol):
     """What a source tells while it works: ``total`` and ``done`` in bytes, ``total`` 0 when unknown."""
 
@@ -247,6 +260,14 @@ class DataSource(abc.ABC):
         Raises:
             DataError: it is not here, or what is here is broken; says which, and what would help.
         """
+
+    def summarize(self) -> DatasetSummary | None:
+        """What is here, at once: reads no arrays. None where only :meth:`load` can tell.
+
+        Raises:
+            DataError: it is not here, or its description is broken.
+        """
+        return None
 
     def fetch(self, progress: DownloadProgress) -> None:
         """Bring the data onto this machine. Does nothing where a whole copy is here.
@@ -380,7 +401,8 @@ class Backend(abc.ABC):
     def build(self, plan: Plan, data: Samples) -> Program:
         """The program for a plan, with the training data placed where it trains.
 
-        ``data.inputs`` are float32 (float64 where the plan says so), scaled; targets int64.
+        ``data.inputs`` are float32 (float64 where the plan says so), scaled; targets int64. The arrays are
+        read-only: what is to be changed must be copied.
 
         Raises:
             Unsupported: the plan asks for what this framework or this machine cannot do.

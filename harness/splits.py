@@ -1,5 +1,7 @@
 """From a data set to what a program sees: training, validation and test samples as floats."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
@@ -34,6 +36,12 @@ def split_samples(
         "validation": floats(validation, held_out),
         "test": floats(dataset.test, slice(None)),
     }
+
+
+def training_count(samples: Mapping[Split, int]) -> int:
+    """How many of the rows that a data set brings for each split are trained on, all classes kept."""
+    count = samples["train"]
+    return count if "validation" in samples else count - round(count * VALIDATION_FRACTION)
 
 
 def _split_rows(dataset: Dataset) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64] | slice]:

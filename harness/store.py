@@ -96,21 +96,38 @@ class Store:
         """The records' files, oldest first (their names begin with the time)."""
         return sorted(self.folder.glob("*.json"))
 
-    def find(self, name: str) -> Path:
-        """The file of a record given by path, by id, by the beginning of an id, or as ``last``.
+    def last(self) -> tuple[Path, Record, list[UnreadableRecord]]:
+        """The newest file that holds a record, the record, and what newer files hold in place of one.
 
         Raises:
-            UsageError: nothing or more than one fits.
+            UsageError: there is no file.
+            UnreadableRecord: none can be read; of the newest one.
         """
+        unreadable: list[UnreadableRecord] = []
+        for path in reversed(self._some_paths()):
+            try:
+                return path, read(path), unreadable
+            except UnreadableRecord as error:
+                unreadable.append(error)
+        raise unreadable[0]
+
+    def _some_paths(self) -> list[Path]:
         paths = self.paths()
-        if name != "last" and _is_file(name):
-            return Path(name)
         if not paths:
             raise UsageError(
                 f"no records in {self.folder}; make one with: harness run --backend torch --task cnn"
             )
-        if name == "last":
-            return paths[-1]
+        return paths
+
+    def find(self, name: str) -> Path:
+        """The file of a record given by path, by id, or by the beginning of an id.
+
+        Raises:
+            UsageError: nothing or more than one fits.
+        """
+        if _is_file(name):
+            return Path(name)
+        paths = self._some_paths()
         name = name.removesuffix(".json")
         fitting = [path for path in paths if path.stem.startswith(name)]
         if not fitting:

@@ -21,6 +21,8 @@ import numpy as np
 
 from harness import plugins, protocol
 from harness.batches import BatchOrder
+from harness.contract import CheckedProgram, read_only
+from harness.faults import explain
 from harness.gan_quality import Judge, sample_grid
 from harness.initial import initial_weights
 from harness.observation import observe
@@ -77,7 +79,8 @@ class Worker:
         plan = request.plan
         start = time.perf_counter()
         dataset = plugins.dataset(request.dataset).load()
-        self._splits = split_samples(dataset, plan.precision, plan.task.imbalance)
+        splits = split_samples(dataset, plan.precision, plan.task.imbalance)
+        self._splits = {split: read_only(samples) for split, samples in splits.items()}
         train = self._splits["train"]
         if plan.mode not in self._backend.modes:
             raise Unsupported(f"backend {self._backend.name} has no mode {plan.mode}")
@@ -94,11 +97,12 @@ class Worker:
         self._task = plan.task
         self._order = BatchOrder.of_task(plan.task, len(train), plan.seed)
         data_ready = time.perf_counter()
-        self._program = self._backend.build(plan, train)
+        built = self._backend.build(plan, train)
+        self._program = CheckedProgram(built, self._backend.name, plan.task)
         self._program.load(initial_weights(plan.task, plan.seed))
         self._program.synchronize()
         return protocol.Built(
-            device=str(self._program.device),
+            device=self._program.device,
             dataset_fingerprint=dataset.fingerprint,
             dataset_origin=dataset.origin,
             samples={split: len(samples) for split, samples in self._splits.items()},
@@ -117,9 +121,6 @@ class Worker:
         losses = self._program.train(steps)
         self._program.synchronize()
         seconds = time.perf_counter() - start
-        expected = (request.steps, 2) if isinstance(self._task.objective, Adversarial) else (request.steps,)
-        if np.shape(losses) != expected:
-            raise ValueError(f"train() gave losses of shape {np.shape(losses)}, where {expected} is expected")
         self._next_step += request.steps
         # Of an adversarial step the generator's loss stands for the step.
         of_steps = losses[:, 1] + 0 * losses[:, 0] if losses.ndim > 1 else losses
@@ -194,21 +195,22 @@ def _reply(worker: Worker, line: bytes) -> protocol.Reply:
     except Unsupported as error:
         return protocol.Fault(str(error), "", unsupported=True)
     except Exception as error:  # noqa: BLE001  whatever a plugin raises belongs in the record
-        message = (
-            str(error) if type(error).__module__.startswith("harness") else f"{type(error).__name__}: {error}"
-        )
-        return protocol.Fault(message, traceback.format_exc())
+        return protocol.Fault(explain(error), traceback.format_exc())
 
 
 def main() -> NoReturn:
     """Serve until the request pipe closes, then leave without waiting for a framework's threads."""
     _die_with_parent()
-    worker = Worker()
+    worker, process = Worker(), os.getpid()
     for descriptor in sys.argv[1:3]:
         os.set_inheritable(int(descriptor), False)
     with os.fdopen(int(sys.argv[1]), "rb") as requests, os.fdopen(int(sys.argv[2]), "wb", 0) as replies:
         for line in requests:
-            replies.write(msgspec.json.encode(_reply(worker, line)) + b"\n")
+            reply = _reply(worker, line)
+            if os.getpid() != process:
+                # A child that a plugin forked has come back here; only its parent may answer.
+                os._exit(1)
+            replies.write(msgspec.json.encode(reply) + b"\n")
     sys.stdout.flush()
     os._exit(0)
 

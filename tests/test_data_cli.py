@@ -34,6 +34,7 @@ def run(*arguments):
 
 
 def test_list_before_and_after_an_import(archive, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     before = run("list").stdout
     assert "harness data fetch cifar10 or harness data import cifar10 PATH" in before
     assert "1,437 + 360" in before
@@ -65,7 +66,28 @@ def test_verify(archive, tmp_path):
     assert isinstance(damaged.exception, DataError)
     assert "is damaged" in str(damaged.exception)
     assert "digits: ok" in damaged.stdout, "the others are checked all the same"
+
+    (tmp_path / "data" / "cifar10" / "dataset.json").write_text("{")
     assert "damaged, see: harness data verify cifar10" in run("list").stdout
+
+
+def test_list_reads_no_arrays(archive, tmp_path, monkeypatch):
+    run("import", "cifar10", archive)
+    for path in (tmp_path / "data").rglob("*.npy"):
+        path.unlink()
+    for source in SOURCES.values():
+        monkeypatch.setattr(type(source), "load", lambda _: pytest.fail("read"))
+    listed = run("list").stdout
+    assert "20 + 10" in listed
+    assert "155 + 44" in listed
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist1d", "sunspots"])
+def test_a_summary_says_what_is_loaded(name):
+    summary, dataset = SOURCES[name].summarize(), SOURCES[name].load()
+    assert summary.origin == dataset.origin
+    loaded = {"train": dataset.train, "test": dataset.test, "validation": dataset.validation}
+    assert summary.samples == {split: len(rows) for split, rows in loaded.items() if rows is not None}
 
 
 def test_fetch_of_what_is_always_here():

@@ -75,7 +75,11 @@ def test_other_modes_become_rgb(mode, tmp_path):
         (data_files.picture(grey(0, (32, 33))), "0001.png is 33x32, expected 32x32"),
         (data_files.picture(grey(0))[:60], "0001.png is not a PNG picture that can be read"),
         (data_files.picture(grey(0), "jpg"), "0001.png is not a PNG picture that can be read"),
-        (b"", "0001.png is not a PNG picture that can be read"),
+        (b"", "0001.png is not a PNG picture that can be read: it is empty"),
+        (
+            b"GIF89a..",
+            "0001.png is not a PNG picture that can be read: it begins with the bytes 47 49 46 38 39",
+        ),
     ],
 )
 def test_a_picture_that_does_not_fit_is_named(content, message, tmp_path):

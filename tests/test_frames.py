@@ -60,6 +60,8 @@ def test_a_row_holds_what_the_record_says(results):
         "test_at_best_loss": 1.5,
         "generalization_gap": 0.25,
         "peak_memory_bytes": 2**28,
+        "others_cpus": None,
+        "stolen_cpus": None,
         "option_width": 0.5,
         "option_optimizer": "sgd",
     }

@@ -461,7 +461,7 @@ def test_a_gpu_that_is_not_there_is_refused_with_the_reason(device):
 
 
 ENVIRONMENT = """
-import os, sys
+import sys
 from harness_jax import harness_backend
 backend = harness_backend("jax")
 assert "jax" not in sys.modules
@@ -469,12 +469,10 @@ reported = backend.environment(1)
 import jax
 assert jax.config.jax_default_matmul_precision == "highest"
 assert reported["engine"] == "jax" and reported["jax"] == jax.__version__ and reported["jaxlib"], reported
-jax.devices()
-assert not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) == 1
 """
 
 
-def test_the_environment_is_reported_and_the_threads_are_limited():
+def test_the_environment_is_reported():
     done = subprocess.run(
         [sys.executable, "-c", ENVIRONMENT], capture_output=True, text=True, timeout=60, check=False
     )

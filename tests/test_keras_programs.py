@@ -347,6 +347,32 @@ def test_what_cannot_be_done_is_refused_with_the_reason(found):
     assert "needs a process of its own" in found["engine"]
 
 
+BIDIRECTIONAL = """
+import sys
+import numpy as np
+from harness.layers import GRU, Dense, Flatten
+from harness.network import Network
+from harness.spec import Classification, Plan, Samples, Sgd, Task
+from harness_keras import harness_backend
+backend = harness_backend({name!r})
+backend.environment(1)
+layers = (GRU(3, bidirectional=True, return_sequences=True), Flatten(), Dense(5))
+task = Task(name="test", version=1, networks={{"model": Network((6, 2), layers)}},
+    objective=Classification(), optimizer=Sgd(0.1), batch_size=4, epochs=1)
+data = Samples(np.zeros((8, 6, 2), "f4"), np.zeros(8, "i8"))
+backend.build(Plan(task=task, mode="fit", device="cpu", threads=1, seed=0), data)
+assert "tensorflow" not in sys.modules
+"""
+
+
+@pytest.mark.parametrize(("name", "engine"), [("keras-jax", "jax"), ("keras-torch", "torch")])
+def test_a_bidirectional_layer_brings_no_tensorflow_to_other_engines(name, engine):
+    for module in ("keras", engine):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not installed")
+    subprocess.run([sys.executable, "-c", BIDIRECTIONAL.format(name=name)], check=True)
+
+
 def test_importing_the_plugin_and_making_backends_imports_no_framework():
     code = (
         "import sys, harness_keras as k\n"

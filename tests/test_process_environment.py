@@ -1,11 +1,12 @@
 """The environment of a worker: which GPUs it sees, its threads, its allocator."""
 
+import os
 import platform
 
 import pytest
 
 from harness import process_environment
-from harness.process_environment import allowed_cpus, inherited_settings, worker_settings
+from harness.process_environment import WORKER_CPUS, allowed_cpus, inherited_settings, worker_settings
 
 
 @pytest.mark.parametrize(
@@ -91,3 +92,35 @@ def test_what_bears_on_speed_and_was_inherited_is_told():
         "LD_PRELOAD": "libjemalloc.so",
         "OMP_WAIT_POLICY": "PASSIVE",
     }
+
+
+# --- CPUs ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def four_threads_on_two_cores(monkeypatch):
+    """CPUs 0 and 1 share a core, 2 and 3 another one; ``busy`` may be filled by the test."""
+    busy: set[int] = set()
+    monkeypatch.setattr(process_environment, "allowed_cpus", lambda: [0, 1, 2, 3])
+    monkeypatch.setattr(process_environment, "_core_of", lambda cpu: f"core {cpu // 2}")
+    monkeypatch.setattr(process_environment, "_busy_cpus", lambda: busy)
+    process_environment.cpus_for.cache_clear()
+    yield busy
+    process_environment.cpus_for.cache_clear()
+
+
+@pytest.mark.parametrize(("threads", "cpus"), [(1, [0]), (2, [0, 2]), (3, [0, 1, 2]), (4, [0, 1, 2, 3])])
+def test_a_worker_has_cores_of_its_own_before_it_shares_one(four_threads_on_two_cores, threads, cpus):
+    assert process_environment.cpus_for(threads) == cpus
+
+
+def test_a_cpu_that_is_busy_is_left_to_others(four_threads_on_two_cores):
+    four_threads_on_two_cores.add(0)
+    assert process_environment.cpus_for(1) == [2]
+
+
+def test_the_cpus_of_a_worker_are_among_its_settings_where_it_may_not_use_all(four_threads_on_two_cores):
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("this system binds no process")
+    assert worker_settings(2, "cpu", {})[WORKER_CPUS] == "0,2"
+    assert WORKER_CPUS not in worker_settings(4, "cpu", {})

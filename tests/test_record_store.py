@@ -193,7 +193,6 @@ def test_preparing_leaves_an_empty_folder_and_may_be_repeated(store):
 @pytest.mark.parametrize(
     ("name", "found"),
     [
-        ("last", "20260102-000000-b"),
         ("20260102-000000-b", "20260102-000000-b"),
         ("20260102", "20260102-000000-b"),
         ("20260101-000000-a", "20260101-000000-a"),
@@ -227,7 +226,21 @@ def test_an_unknown_name_is_answered_with_the_nearest(filled):
         filled.find("20260102-000001-b")
 
 
-@pytest.mark.parametrize("name", ["last", "20260101"])
-def test_an_empty_store_says_how_a_record_is_made(store, name):
+@pytest.mark.parametrize("find", [Store.last, lambda store: store.find("20260101")])
+def test_an_empty_store_says_how_a_record_is_made(store, find):
     with pytest.raises(UsageError, match=r"no records in .*runs; make one with: harness run"):
-        store.find(name)
+        find(store)
+
+
+def test_the_last_record_is_the_newest_that_can_be_read(filled):
+    (filled.folder / f"{IDS[2]}.json").write_text("{")
+    path, record, passed_over = filled.last()
+    assert (path.stem, record.id, len(passed_over)) == (IDS[1], IDS[1], 1)
+    assert IDS[2] in str(passed_over[0])
+
+
+def test_where_no_file_can_be_read_the_newest_says_why(filled):
+    for path in filled.paths():
+        path.write_text("{")
+    with pytest.raises(UnreadableRecord, match=IDS[2]):
+        filled.last()

@@ -38,8 +38,15 @@ def wait_until(condition, seconds=30.0):
         ("sigkill", "failed", 1, "SIGKILL (the system does this when memory runs out)"),
         ("exit", "failed", 1, "exited with code 7"),
         ("raise", "failed", 1, "RuntimeError: the kernel is on fire"),
-        ("memory", "failed", 1, "MemoryError: could not allocate 8 TiB"),
-        ("shape", "failed", 1, "train() gave losses of shape"),
+        (
+            "memory",
+            "failed",
+            1,
+            "memory ran out in the worker (MemoryError: could not allocate 8 TiB)",
+        ),
+        ("shape", "failed", 1, "backend faulty breaks the contract: train() of"),
+        ("silent-memory", "failed", 1, "memory ran out in the worker (MemoryError); a smaller --batch-size"),
+        ("fork", "ok", 0, ""),
         ("nan", "diverged", 1, "(epoch 2) is not finite"),
         ("unsupported", "unsupported", 2, "there is no such thing here"),
     ],
@@ -96,6 +103,16 @@ def test_a_run_that_hangs_is_ended_at_its_time_limit(harness, mode):
     assert "time limit of 4 s" in done.stdout
     assert len(record["epochs"]) == 1
     assert time.monotonic() - start < SILENCE_LIMIT_SECONDS / 10
+    assert workers(harness) == []
+
+
+def test_a_certification_that_hangs_is_ended_at_the_time_limit_and_the_run_goes_on(harness):
+    done = harness(*DIGITS, "--backend", "faulty:hang-certifying", "--timeout", "6")
+
+    (record,) = harness.records()
+    assert (record["status"], done.returncode) == ("ok", 0)
+    assert "time limit of 6 s" in record["certificate"]["reason"]
+    assert "is not certified" in done.stdout
     assert workers(harness) == []
 
 

@@ -336,6 +336,22 @@ def test_lower_precisions_stay_near(mode):
     assert np.abs(found["bfloat16"] / found["float32"] - 1).max() > 1e-4
 
 
+@pytest.mark.parametrize("optimizer", [Sgd(1e300), Sgd(1e38), Adam(1e38), RmsProp(1e300)])
+def test_a_learning_rate_beyond_float32_makes_the_loss_infinite_and_raises_nothing(optimizer):
+    task = Task(
+        name="test",
+        version=1,
+        networks={"model": PICTURES},
+        objective=Classification(),
+        optimizer=optimizer,
+        batch_size=4,
+        epochs=1,
+    )
+    losses = _trained(_program(task, precision="float32"))
+    assert np.isfinite(losses[0])
+    assert not np.isfinite(losses[-1])
+
+
 def test_the_program_names_its_device():
     program = _program(_task())
     assert program.device == "cpu"

@@ -11,19 +11,6 @@ if TYPE_CHECKING:
     from harness_jax.program import JaxProgram
 
 
-def _limit_threads(threads: int) -> None:
-    """Make the CPU client, which starts at the first use of a device, have this many threads.
-
-    XLA sizes its pools by ``NPROC``, or else by the CPUs that the process may use. The affinity is
-    narrowed as well, because threads outside those pools take part in the work.
-    """
-    os.environ["NPROC"] = str(threads)
-    if hasattr(os, "sched_setaffinity"):
-        allowed = sorted(os.sched_getaffinity(0))
-        if threads < len(allowed):
-            os.sched_setaffinity(0, allowed[:threads])
-
-
 class JaxBackend(Backend):
     """Plain JAX: pure functions, and blocks of steps in one compiled loop."""
 
@@ -34,8 +21,10 @@ class JaxBackend(Backend):
     extra = "jax"
 
     def environment(self, threads: int) -> dict[str, str]:
-        """Import jax, limit its threads, and report its version; no device is touched yet."""
-        _limit_threads(threads)
+        """Import jax and report its version; no device is touched yet.
+
+        The harness has bound this process to ``threads`` CPUs: XLA obeys nothing less.
+        """
         # Two processes that take turns must both fit on one GPU, so neither may claim it whole.
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         import jax

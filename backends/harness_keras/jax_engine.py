@@ -23,7 +23,7 @@ RmsProp = optimizers.RmsProp
 
 
 def prepare(threads: int) -> dict[str, str]:
-    """Say what this JAX is; its CPU pool follows the processor affinity, which is set already."""
+    """Say what this JAX is; its threads are bounded by the CPUs that the harness bound the process to."""
     del threads
     # float32 is float32: NVIDIA's TF32 keeps ten bits of the mantissa.
     jax.config.update("jax_default_matmul_precision", "highest")

@@ -4,6 +4,8 @@ Where an engine has pictures channels first, so has every layer here; kernels ke
 ``Flatten`` and ``Reshape`` the canonical order, in either format.
 """
 
+import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
@@ -119,13 +121,33 @@ class Maker:
         else:
             made = keras.layers.LSTM(layer.units, unit_forget_bias=False, **settings)
         if layer.bidirectional:
-            made = keras.layers.Bidirectional(made, name=name)
+            with _tensorflow_left_out():
+                made = keras.layers.Bidirectional(made, name=name)
         # ``Bidirectional`` makes copies by name of function, and with the default ``use_cudnn``, by
         # which a GPU rules XLA out.
         for one in _directions(layer, made):
             one.cell.activation = self.engine.tanh
             one.supports_jit = one.supports_jit or self.xla
         return made
+
+
+@contextlib.contextmanager
+def _tensorflow_left_out() -> Iterator[None]:
+    """On other engines than TensorFlow, imports of it fail inside.
+
+    ``Bidirectional`` copies its layer through Keras's serialization, which asks whether TensorFlow is
+    there and imports it wherever it is installed: seconds and hundreds of megabytes that such a
+    process would be charged for.
+    """
+    if keras.backend.backend() == "tensorflow" or "tensorflow" in sys.modules:
+        yield
+        return
+    # None is how Python is told that there is no such module.
+    sys.modules["tensorflow"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["tensorflow"]
 
 
 def _directions(layer: GRU | LSTM, made: keras.layers.Layer) -> tuple[keras.layers.Layer, ...]:

@@ -1,5 +1,6 @@
 """A Keras program: compiled models, the data on the device, and ``fit`` over blocks of steps."""
 
+import warnings
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
@@ -76,11 +77,13 @@ class KerasProgram(Program):
         inputs, targets = data.inputs, data.targets
         if crop := task.augmentation.crop:
             inputs = np.pad(inputs, ((0, 0), (crop, crop), (crop, crop), (0, 0)))
-        # On the CPU an engine may keep the array's own memory. PyTorch wants it writable.
-        self._model.inputs_on_device, self._model.targets_on_device = (
-            keras.ops.convert_to_tensor(np.require(array, requirements=("C", "W")))
-            for array in (self._framework_layout(inputs), targets)
-        )
+        # On the CPU an engine may keep the array's own memory, which is read-only: PyTorch warns of that.
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            self._model.inputs_on_device, self._model.targets_on_device = (
+                keras.ops.convert_to_tensor(np.ascontiguousarray(array))
+                for array in (self._framework_layout(inputs), targets)
+            )
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
         for name, slot in self._slots:

@@ -1,5 +1,6 @@
 """What one training step is for each kind of objective, as a plain PyTorch loop has it."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -11,9 +12,16 @@ from harness.spec import Adam, Adversarial, Classification, Optimizer, Regressio
 #: From a network's module and its inputs to its outputs, in the program's precision.
 Forward = Callable[[nn.Module, torch.Tensor], torch.Tensor]
 
+#: Of the largest number: with such a learning rate the loss is infinite after a step, and Adam's division by
+#: its bias correction does not go past the end.
+_HOPELESS = 1e-6
+
 
 def _make_optimizer(spec: Optimizer, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
     rate = spec.learning_rate
+    if rate > _HOPELESS * torch.finfo(parameters[0].dtype).max:
+        # Torch refuses a number that the dtype cannot hold, where in other frameworks it becomes infinite.
+        rate = math.inf
     match spec:
         case Sgd():
             return torch.optim.SGD(parameters, rate, momentum=spec.momentum, nesterov=spec.nesterov)

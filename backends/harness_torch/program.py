@@ -1,5 +1,6 @@
 """A task as a PyTorch training loop over data that stays on the device."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -72,7 +73,10 @@ class TorchProgram(Program):
 
     def _place(self, inputs: np.ndarray) -> torch.Tensor:
         """Canonical inputs on the device; pictures as ``(n, C, H, W)`` unless memory is channels last."""
-        tensor = torch.from_numpy(inputs).to(self._device)
+        with warnings.catch_warnings():
+            # The harness hands out read-only arrays, which torch cannot protect; nothing here writes.
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            tensor = torch.from_numpy(inputs).to(self._device)
         if tensor.ndim == 1 + PICTURE_AXES and not self._channels_last:
             tensor = tensor.permute(0, 3, 1, 2).contiguous()
         return tensor

@@ -1,5 +1,6 @@
 """The command ``harness``. Each command is a module of this package, imported when it is called."""
 
+import contextlib
 import errno
 import importlib
 import os
@@ -20,7 +21,10 @@ _COMMANDS = {
     "ledger": "Print where frameworks differ by default, and what is pinned.",
     "doctor": "Describe this machine and what will spoil timings on it.",
 }
+_REFUSED = 2
 _INTERRUPTED = 130
+_STANDARD_ERROR = 2
+_OUTPUT_FAILED = (errno.ENOSPC, errno.EPIPE, errno.EIO)
 
 
 class _LazyGroup(click.Group):
@@ -61,24 +65,57 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; errors that a person can act on end in a line or two."""
+    _occupy_closed_descriptors()
+    if sys.stdout is None:
+        _say("standard output is closed; send it to a file, or to /dev/null")
+        sys.exit(_REFUSED)
     try:
         code = cli.main(standalone_mode=False, prog_name="harness")
+        sys.stdout.flush()
     except HarnessError as error:
-        click.echo(f"harness: {error}", err=True)
+        _say(str(error))
         code = error.exit_code
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         code = error.exit_code
+    except click.ClickException as error:
+        _say(_in_our_words(error))
+        code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("harness: interrupted", err=True)
+        _say("interrupted")
         code = _INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output has left, as `| head` does; nothing is lost by stopping.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in _OUTPUT_FAILED:
             raise
-        click.echo(f"harness: output cannot be written: {error.strerror}; records are kept", err=True)
+        _forget_output()
+        if error.errno != errno.EPIPE:  # a reader that left, as `| head` does, wants no more words
+            _say(f"output cannot be written: {error.strerror}; records are kept")
         code = 1
     sys.exit(code or 0)
+
+
+def _occupy_closed_descriptors() -> None:
+    """A file that is opened later must not get the number of a standard stream that came closed."""
+    descriptor = os.open(os.devnull, os.O_RDWR)
+    while descriptor <= _STANDARD_ERROR:
+        descriptor = os.open(os.devnull, os.O_RDWR)
+    os.close(descriptor)
+
+
+def _say(message: str) -> None:
+    """A line on standard error, where that can be written."""
+    with contextlib.suppress(OSError):
+        click.echo(f"harness: {message}", err=True)
+
+
+def _forget_output() -> None:
+    """What is left in the buffer cannot be written, and Python would try again when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _in_our_words(error: click.ClickException) -> str:
+    """Click's complaint as one line of ours, with the help to look at in place of the usage."""
+    text = " ".join(error.format_message().split())
+    text = text[:1].lower() + text[1:]
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"{text} See: {context.command_path} --help" if context else text

@@ -3,13 +3,14 @@
 import os
 
 import click
-from tabulate import tabulate
 
 from harness import diagnosis, plugins, protocol
 from harness.errors import HarnessError
 from harness.installation import installation
 from harness.machine import default_threads, describe_machine
 from harness.process_environment import worker_settings
+from harness.report.fitting import fitted_table
+from harness.report.terminal import terminal_width
 from harness.session import RequestFailed, Session
 
 _IMPORT_LIMIT_SECONDS = 120.0
@@ -75,12 +76,15 @@ def command(ctx: click.Context, /, noise: bool, backend: str | None, task: str, 
             ),
         ),
         ("threads of a worker", str(threads)),
-        ("memory", f"{machine.memory_bytes / 2**30:.1f} GiB"),
+        (
+            "memory",
+            f"{machine.memory_bytes / 2**30:.1f} GiB, {diagnosis.free_memory_bytes() / 2**30:.1f} free",
+        ),
         ("system", f"{machine.os}, {machine.libc}"),
         ("Python", machine.python),
         ("harness", machine.harness),
     ]
-    click.echo(tabulate(rows, tablefmt="plain", disable_numparse=True) + "\n")
+    click.echo(fitted_table(rows, terminal_width(), tablefmt="plain") + "\n")
     broken = False
     frameworks = []
     for name in plugins.names("backend"):
@@ -88,9 +92,7 @@ def command(ctx: click.Context, /, noise: bool, backend: str | None, task: str, 
         broken = broken or state == "broken"
         frameworks.append((name, state, detail))
         problems += faults
-    click.echo(
-        tabulate(frameworks, ("backend", "state", ""), disable_numparse=True, maxcolwidths=[None, None, 90])
-    )
+    click.echo(fitted_table(frameworks, terminal_width(), ("backend", "state", "")))
     click.echo()
     if problems:
         click.echo("What will spoil timings or runs here:")

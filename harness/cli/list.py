@@ -4,19 +4,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
-from tabulate import tabulate
 
 from harness import plugins
 from harness.errors import PluginError
 from harness.installation import installation
 from harness.options import describe_options
-from harness.store import Store
+from harness.record import Record
+from harness.report.fitting import fitted_table
+from harness.report.terminal import terminal_width
+from harness.store import Store, UnreadableRecord, read_all
 
 _NEWEST = 10
+#: What is shown of an id: its date and time, which `harness show` takes for the whole.
+_ID_LENGTH = len("20260101-000000")
 
 
 def _table(title: str, rows: Sequence[tuple[str, ...]], headers: tuple[str, ...]) -> str:
-    return f"{title}\n{tabulate(rows, headers, tablefmt='simple', disable_numparse=True)}"
+    return f"{title}\n{fitted_table(rows, terminal_width(), headers)}"
 
 
 def _backends() -> str:
@@ -72,14 +76,26 @@ def _datasets() -> str:
     return _table("Data sets", rows, ("name", "state", "what"))
 
 
-def _results(results: Path) -> str:
-    """The newest records by their file names: the cost does not grow with what is not shown."""
-    paths = Store(results).paths()
+def _results(results: Path, limit: int) -> str:
+    """The newest records; reads no more files than it shows."""
+    store = Store(results)
+    paths = store.paths()
     if not paths:
-        return f"Results\nnone in {Store(results).folder} yet"
-    names = "\n".join(path.stem for path in reversed(paths[-_NEWEST:]))
-    more = f"\nand {len(paths) - _NEWEST} older" if len(paths) > _NEWEST else ""
-    return f"Results in {Store(results).folder}, newest first (harness show ID)\n{names}{more}"
+        return f"Results\nnone in {store.folder} yet"
+    shown = paths[-limit:][::-1]
+    rows = [_result(path, record) for path, record in zip(shown, read_all(shown), strict=True)]
+    title = f"Results in {store.folder}, newest first (harness show ID)"
+    table = _table(title, rows, ("id", "task", "backend", "status", "test accuracy"))
+    more = f"\nand {len(paths) - limit} older (--limit N shows more)" if len(paths) > limit else ""
+    return table + more
+
+
+def _result(path: Path, record: Record | UnreadableRecord) -> tuple[str, ...]:
+    if isinstance(record, UnreadableRecord):
+        return path.stem, "", "", "unreadable", ""
+    accuracy = (record.test_at_last or {}).get("accuracy")
+    told = "–" if accuracy is None else f"{accuracy:.4f}"
+    return path.stem[:_ID_LENGTH], record.task.name, record.label, record.status, told
 
 
 @click.command(short_help="List backends, tasks, data sets and results.")
@@ -91,13 +107,16 @@ def _results(results: Path) -> str:
     show_default=True,
     help="Folder of the records.",
 )
-def command(what: str | None, results: Path) -> None:
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=_NEWEST, show_default=True, help="Results to show."
+)
+def command(what: str | None, results: Path, limit: int) -> None:
     """List what can be run and what was run: all of it, or one kind. `list tasks` tells their options."""
     sections: dict[str, Callable[[], str]] = {
         "backends": _backends,
         "tasks": _tasks,
         "datasets": _datasets,
-        "results": lambda: _results(results),
+        "results": lambda: _results(results, limit),
     }
     if what is None:
         texts = [section() for section in sections.values()]

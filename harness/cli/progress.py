@@ -11,13 +11,20 @@ from harness.record import Epoch, Record
 from harness.run import RunRequest
 
 
+class _Console(Console):
+    """Falls silent when its reader has left: the runs go on."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
 class RunDisplay:
     """Shows runs, one after the other. ``quiet`` says nothing at all."""
 
     def __init__(self, runs: int, *, quiet: bool) -> None:
         self._runs = runs
         self._begun = 0
-        self._console = Console(stderr=True, quiet=quiet, highlight=False)
+        self._console = _Console(stderr=True, quiet=quiet, highlight=False)
         self.live = self._console.is_terminal and not quiet
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -41,7 +48,10 @@ class RunDisplay:
 
     def say(self, text: str) -> None:
         """A line that stays."""
-        self._console.print(text, markup=False, soft_wrap=True)
+        try:
+            self._console.print(text, markup=False, soft_wrap=True)
+        except OSError:  # a full disk behind standard error is no reason to lose a run
+            self._console.quiet = True
 
     def begin(self, request: RunRequest) -> "RunLine":
         """The observer of the next run."""

@@ -24,9 +24,10 @@ from harness.installation import select_backend
 from harness.machine import default_threads
 from harness.options import Value, parse_options
 from harness.record import Certificate, Record
-from harness.report.terminal import runs_table, terminal_width
+from harness.report.terminal import disturbance, runs_table, terminal_width
 from harness.run import RunRequest, execute
 from harness.spec import Plan, Precision, Task, TaskDefinition
+from harness.splits import training_count
 from harness.store import Store
 
 INTERRUPTED = 130
@@ -130,7 +131,7 @@ def _device(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
-    help="Give a run up after so long. Default: none, but 10 minutes of silence end it.",
+    help="Give a run, or its certification, up after so long. Default: none, but 10 minutes of silence do.",
 )
 @click.option("--quiet", is_flag=True, help="No progress, no remarks: the outcome alone.")
 @plugin_option
@@ -193,6 +194,8 @@ def _requests(options: _Options) -> list[RunRequest]:
         datasets = {
             task.name: choose_dataset(plugins.task(task.name), options.dataset, progress) for task, _ in tasks
         }
+    for task, _ in tasks:
+        _refuse_large_batch(task, datasets[task.name].name)
     seeds = range(options.seeds) if options.seeds is not None else [options.seed or 0]
     threads = options.threads or default_threads()
     return [
@@ -222,6 +225,11 @@ def _define(definition: TaskDefinition, options: _Options) -> tuple[Task, dict[s
         task = definition.define(settings)
     except ValueError as error:
         raise UsageError(f"--set: {error}.") from error
+    if options.batch_size and task.batch_size is None:
+        raise UsageError(
+            f"--batch-size {options.batch_size}: task {task.name} with these options takes all training data "
+            "at once (optimizer=gd); leave --batch-size out, or train in batches with optimizer=sgd."
+        )
     task = msgspec.structs.replace(
         task,
         batch_size=options.batch_size or task.batch_size,
@@ -230,10 +238,23 @@ def _define(definition: TaskDefinition, options: _Options) -> tuple[Task, dict[s
     return task, msgspec.structs.asdict(settings)
 
 
+def _refuse_large_batch(task: Task, dataset: str) -> None:
+    """Where the data set tells its size unread; otherwise, and with thinned classes, the worker does it."""
+    summary = plugins.dataset(dataset).summarize()
+    if summary is None or task.imbalance is not None or task.batch_size is None:
+        return
+    left = training_count(summary.samples)
+    if task.batch_size > left:
+        raise UsageError(
+            f"batch size {task.batch_size} is larger than the {left:,} training samples of {dataset}; "
+            "give a smaller --batch-size."
+        )
+
+
 def _certificate(request: RunRequest) -> Certificate:
     plan = request.plan
     side = Side(request.backend, plan.mode, plan.device, plan.threads)
-    return certificate(side, plugins.task(plan.task.name))
+    return certificate(side, plugins.task(plan.task.name), request.timeout_seconds)
 
 
 def _execute_all(requests: list[RunRequest], store: Store, *, quiet: bool, certify: bool) -> list[Record]:
@@ -279,6 +300,8 @@ def _print_outcome(records: list[Record], store: Store) -> None:
         if record.certificate and not record.certificate.certified
     ):
         click.echo(f"\n{reason}")
+    if remark := disturbance(records):
+        click.echo(f"\n{remark}")
     click.echo(
         f"\nRecords: {store.folder}{os.sep}{records[-1].id}.json"
         + f" and {len(records) - 1} more" * (len(records) > 1)

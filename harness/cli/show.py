@@ -30,8 +30,13 @@ from harness.store import Store
 )
 def command(name: str, results: Path, form: str) -> None:
     """Print one record in full. RECORD is a file, an id, the beginning of an id, or: last."""
-    path = Store(results).find(name)
-    record = store.read(path)
+    if name == "last":
+        path, record, unreadable = Store(results).last()
+        for error in unreadable:
+            click.echo(f"harness: passed over: {error}", err=True)
+    else:
+        path = Store(results).find(name)
+        record = store.read(path)
     if form == "json":
         click.echo(records.encode(record), nl=False)
         return

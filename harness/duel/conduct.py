@@ -1,7 +1,6 @@
 """A duel from end to end: prepare, then pair after pair until the verdicts are in or the budget is spent."""
 
 import datetime
-import hashlib
 import random
 import secrets
 import sys
@@ -11,6 +10,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from harness.description import description_sha256
 from harness.duel.pairs import Ring
 from harness.duel.preparation import Prepared, certificates, prepare
 from harness.duel.record import Comparison, DuelRecord, encode
@@ -56,16 +56,13 @@ def new_record(request: DuelRequest) -> DuelRecord:
     first = request.sides[0]
     task = first.plan.task
     now = datetime.datetime.now(datetime.UTC)
-    description = msgspec.json.encode(task, order="deterministic")
     names = "-".join(f"{side.backend}.{side.plan.mode}" for side in request.sides)
     environment: Literal["quiet", "plain"] = "quiet" if request.quiet_environment else "plain"
     return DuelRecord(
         id=f"{now:%Y%m%d-%H%M%S}-{task.name}-{names}-{secrets.token_hex(2)}",
         started_at=now.isoformat(timespec="seconds"),
         command=sys.argv[1:],
-        task=TaskRecord(
-            task.name, task.version, first.options, hashlib.sha256(description).hexdigest(), task
-        ),
+        task=TaskRecord(task.name, task.version, first.options, description_sha256(task), task),
         dataset=msgspec.structs.replace(request.dataset),
         machine=describe_machine(),
         environment=environment,

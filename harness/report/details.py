@@ -20,24 +20,25 @@ def _curves(epochs: Iterable[Epoch]) -> str:
             f"{epoch.training_seconds:.2f}",
             f"{epoch.training_loss:.4f}",
             *(
-                scores.get(measure)
+                " / ".join(_number(scores.get(measure)) for scores in (epoch.train, epoch.validation))
                 for measure in ("loss", "accuracy")
-                for scores in (epoch.train, epoch.validation)
             ),
         )
         for epoch in epochs
     ]
-    headers = [
-        "epoch",
-        "steps",
-        "training s",
-        "minimised loss",
-        "train loss",
-        "val loss",
-        "train acc",
-        "val acc",
-    ]
-    return tabulate(rows, headers, floatfmt=".4f", disable_numparse=[2, 3])
+    headers = ["epoch", "steps", "s", "minimised", "loss train / val", "acc. train / val"]
+    return tabulate(rows, headers, disable_numparse=True)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
+def _interference(record: Record) -> str:
+    found = record.interference
+    if found is None:
+        return "not measured"
+    return f"{found.others:.2f} of {found.cpus} CPUs, and {found.stolen:.2f} stolen by the hypervisor"
 
 
 def record_details(record: Record) -> str:
@@ -90,6 +91,7 @@ def record_details(record: Record) -> str:
                 "harness": machine.harness,
                 "git": git,
                 "threads": record.threads,
+                "used by others meanwhile": _interference(record),
             },
         ),
         _section("Worker settings", record.worker_settings),

@@ -3,16 +3,20 @@
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 
-from tabulate import tabulate
-
 from harness.record import Record, Scores
+from harness.report.fitting import fitted_table
 from harness.stats import generalization_gap, samples_per_second, step_time
 
 _NOTHING = "–"
 _ROW_NAME_WIDTH = 32
 _PIPED_WIDTH = 160
+_FINGERPRINT_DIGITS = 12
+_ORIGIN_WIDTH = 24
+#: Of all CPUs; what is below it no timing shows.
+_BUSY_SHARE = 0.05
 
 
 def _number(value: float | None, form: str, scale: float = 1.0) -> str:
@@ -60,6 +64,10 @@ def _data(record: Record) -> str:
     return f"{record.dataset.name} (for {stand_in})" if stand_in else record.dataset.name
 
 
+def _origin(record: Record) -> str:
+    return "\n".join(textwrap.wrap(record.dataset.origin or _NOTHING, _ORIGIN_WIDTH))
+
+
 def _status(record: Record) -> str:
     # The worker's end is always recorded; only the end of the parent itself can leave this word.
     return "running, or its harness was killed" if record.status == "running" else record.status
@@ -85,11 +93,14 @@ _ROWS: dict[str, Callable[[Record], str]] = {
     "framework": _engine,
     "task, version": lambda record: f"{record.task.name} v{record.task.version}",
     "data": _data,
+    "data fingerprint": lambda record: (record.dataset.fingerprint or _NOTHING)[:_FINGERPRINT_DIGITS],
+    "data origin": _origin,
     "device, precision": lambda record: f"{record.device or record.device_asked}, {record.precision}",
     "seed": lambda record: str(record.seed),
     "status": _status,
     "same work as the reference": certified,
     "parameters": lambda record: f"{record.parameters:,}",
+    "steps made": lambda record: f"{sum(block.steps for block in record.blocks):,}",
     "import, build (s)": lambda record: ", ".join(
         _number(seconds, ".2f") for seconds in (record.phases.import_seconds, record.phases.build_seconds)
     ),
@@ -131,6 +142,20 @@ def runs_table(records: Sequence[Record], width: int) -> str:
                 break
             taken += 1
         rows = zip(_ROWS, *columns[:taken], strict=True)
-        tables.append(tabulate([list(row) for row in rows], tablefmt="simple", disable_numparse=True))
+        tables.append(fitted_table(list(rows), width))
         columns = columns[taken:]
     return "\n\n".join(tables)
+
+
+def disturbance(records: Sequence[Record]) -> str | None:
+    """A line about who else used the machine while runs trained; None where that does not matter."""
+    measured = [record.interference for record in records if record.interference]
+    busy = [found for found in measured if found.others + found.stolen > _BUSY_SHARE * found.cpus]
+    if not busy:
+        return None
+    worst = max(busy, key=lambda found: found.others + found.stolen)
+    return (
+        f"The machine was busy in {len(busy)} of {len(records)} runs: of its {worst.cpus} CPUs other "
+        f"programs used up to {worst.others:.1f} and the hypervisor took {worst.stolen:.1f} (steal time). "
+        "Expect slow and scattered times."
+    )

@@ -50,6 +50,10 @@ class FaultyProgram(Program):
                 raise RuntimeError("the kernel is on fire")
             case "memory":
                 raise MemoryError("could not allocate 8 TiB")
+            case "silent-memory":
+                raise MemoryError
+            case "fork":
+                os.fork()
             case "nan":
                 losses[-1] = np.nan
             case "shape":
@@ -77,6 +81,9 @@ class FaultyBackend(Backend):
         "hang-with-child",
         "raise",
         "memory",
+        "silent-memory",
+        "fork",
+        "hang-certifying",
         "nan",
         "shape",
         "print",
@@ -91,6 +98,8 @@ class FaultyBackend(Backend):
     def build(self, plan: Plan, data: Samples) -> Program:
         if plan.mode == "unsupported":
             raise Unsupported("there is no such thing here")
+        if plan.mode == "hang-certifying" and plan.precision == "float64":
+            time.sleep(1000)
         return FaultyProgram(plan.mode)
 
 

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class PacedProgram(Program):
             time.sleep(seconds / 5)  # what asking the device takes
         else:
             time.sleep(seconds)
-        if os.path.exists(FAILS_WHEN) if FAILS_WHEN else self.made > FAILS_AFTER:
+        if Path(FAILS_WHEN).exists() if FAILS_WHEN else self.made > FAILS_AFTER:
             if self.mode == "dies":
                 print("the last words", file=sys.stderr, flush=True)
                 os._exit(9)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from harness.errors import DataError
-from harness.spec import Dataset, DataSource, DownloadProgress
+from harness.spec import Dataset, DatasetSummary, DataSource, DownloadProgress
 from harness_tasks.datasets.store import Incoming, Split, Store, data_root
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
@@ -36,6 +36,10 @@ class Cifar10(DataSource):
     def is_ready(self) -> bool:
         """Whether it was brought here; reads no arrays."""
         return self._store.is_present()
+
+    def summarize(self) -> DatasetSummary:
+        """What the stored description says; whether the arrays still hold it, only :meth:`load` tells."""
+        return self._store.summarize()
 
     def load(self) -> Dataset:
         """The data set, memory-mapped, once the stored fingerprint was found to hold.

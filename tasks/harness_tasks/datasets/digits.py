@@ -1,10 +1,11 @@
 """Scikit-learn's handwritten digits (Alpaydin and Kaynak 1998) at CIFAR-10's size: always here."""
 
-from harness.spec import Dataset, DataSource, Samples
+from harness.spec import Dataset, DatasetSummary, DataSource, Samples
 from harness_tasks.datasets.fingerprint import fingerprint
 
 TEST_ROWS_PER_CLASS = 36  # 360 of 1,797, a fifth
 SEED = (1797, 20)
+ORIGIN = "scikit-learn's load_digits, 8x8 scaled up to 32x32"
 
 
 class Digits(DataSource):
@@ -24,6 +25,10 @@ class Digits(DataSource):
     def is_ready(self) -> bool:
         """Always: it comes with scikit-learn."""
         return True
+
+    def summarize(self) -> DatasetSummary:
+        """The counts are constants; the fingerprint takes the arrays."""
+        return DatasetSummary(ORIGIN, {"train": 1437, "test": 360})
 
     def load(self) -> Dataset:
         """The data set: 1,437 rows to train, 360 to test."""
@@ -47,7 +52,7 @@ class Digits(DataSource):
         return Dataset(
             name=self.name,
             fingerprint=fingerprint(train, test),
-            origin="scikit-learn's load_digits, 8x8 scaled up to 32x32",
+            origin=ORIGIN,
             classes=tuple("0123456789"),
             train=train,
             test=test,

@@ -9,11 +9,12 @@ if TYPE_CHECKING:
     from harness.spec import Samples
 
 
-def fingerprint(train: Samples, test: Samples) -> str:
+def fingerprint(train: Samples, test: Samples, validation: Samples | None = None) -> str:
     r"""The sha256, in hexadecimal, of what a network sees: every row, in order.
 
     Hashed one after the other are ``train.inputs``, ``train.targets``, ``test.inputs`` and
-    ``test.targets``: for each the ASCII line ``"<name> <dtype> <shape>\n"``, such as
+    ``test.targets``, and ``validation.inputs`` and ``validation.targets`` of a data set that brings its
+    own: for each the ASCII line ``"<name> <dtype> <shape>\n"``, such as
     ``train.inputs |u1 50000,32,32,3`` or ``test.targets <i8 10000``, then its bytes, little-endian,
     in C order. Names of classes, files and folders are not part of it. This formula is a public
     promise: records made by different versions of the harness are compared by it.
@@ -22,11 +23,13 @@ def fingerprint(train: Samples, test: Samples) -> str:
         train: Inputs ``(n, *shape)`` and targets ``(n,)``; nothing is copied where they are
             contiguous and little-endian.
         test: The same for the held-out rows.
+        validation: The same for rows that the data set itself holds out to validate.
     """
     import numpy as np
 
     digest = hashlib.sha256()
-    for split, samples in (("train", train), ("test", test)):
+    splits = {"train": train, "test": test} | ({"validation": validation} if validation else {})
+    for split, samples in splits.items():
         for part, array in (("inputs", samples.inputs), ("targets", samples.targets)):
             canonical = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
             shape = ",".join(map(str, canonical.shape))

@@ -6,13 +6,15 @@ import contextlib
 import random
 from typing import TYPE_CHECKING
 
-from harness.spec import Dataset, DataSource, Samples
+from harness.spec import Dataset, DatasetSummary, DataSource, Samples
 from harness_tasks.datasets.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import numpy as np
+
+ORIGIN = "made by the package mnist1d, seed 42"
 
 
 class Mnist1d(DataSource):
@@ -28,6 +30,10 @@ class Mnist1d(DataSource):
     def is_ready(self) -> bool:
         """Always: the package makes it from a seed."""
         return True
+
+    def summarize(self) -> DatasetSummary:
+        """The counts are constants; the fingerprint takes the arrays."""
+        return DatasetSummary(ORIGIN, {"train": 4000, "test": 1000})
 
     def load(self) -> Dataset:
         """The data set that the package makes with its own defaults, seed 42."""
@@ -45,7 +51,7 @@ class Mnist1d(DataSource):
         return Dataset(
             name=self.name,
             fingerprint=fingerprint(train, test),
-            origin="made by the package mnist1d, seed 42",
+            origin=ORIGIN,
             classes=tuple("0123456789"),
             train=train,
             test=test,

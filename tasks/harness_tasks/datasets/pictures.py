@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from harness.errors import DataError
 from harness.spec import DownloadProgress, Samples
@@ -79,12 +79,15 @@ def _blocks(
 def _decode(member: Member) -> np.ndarray:
     """One picture as uint8 ``(32, 32, 3)``. The kind that its name claims is the only one tried."""
     kind = "PNG" if member.where.lower().endswith("png") else "JPEG"
-    content = io.BytesIO(member.read())
+    content = member.read()
     try:
-        with Image.open(content, formats=[kind]) as picture:
+        with Image.open(io.BytesIO(content), formats=[kind]) as picture:
             if picture.size == SHAPE[:2]:  # checked before any pixel is decoded
                 return np.asarray(picture.convert("RGB"))
             width, height = picture.size
+    except UnidentifiedImageError as error:
+        found = f"it begins with the bytes {content[:8].hex(' ')}" if content else "it is empty"
+        raise DataError(f"{member.where} is not a {kind} picture that can be read: {found}") from error
     except Exception as error:  # Pillow raises many kinds for a broken picture
         raise DataError(f"{member.where} is not a {kind} picture that can be read: {error}") from error
     raise DataError(f"{member.where} is {width}x{height}, expected 32x32")

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
+from harness import spec
 from harness.errors import DataError, HarnessError
-from harness.spec import Dataset, DownloadProgress, Samples
+from harness.spec import Dataset, DatasetSummary, DownloadProgress, Samples
 from harness_tasks.datasets.fingerprint import fingerprint
 
 if TYPE_CHECKING:
@@ -100,6 +101,19 @@ class Store:
         return Dataset(
             self.name, found, description.origin, self.classes, train, test, input_divisor=input_divisor
         )
+
+    def summarize(self) -> DatasetSummary:
+        """What the stored description says; the arrays are not read.
+
+        Raises:
+            DataError: it is not here, or the description is broken.
+        """
+        description = self._describe()
+        counts: dict[spec.Split, int] = {
+            "train": description.counts["train"],
+            "test": description.counts["test"],
+        }
+        return DatasetSummary(description.origin, counts, description.fingerprint)
 
     @contextlib.contextmanager
     def exclusive(self, progress: DownloadProgress) -> Iterator[None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING
 
-from harness.spec import Dataset, DataSource, Samples
+from harness.spec import Dataset, DatasetSummary, DataSource, Samples
 from harness_tasks.datasets.fingerprint import fingerprint
 from harness_tasks.windows import FUTURE, PAST
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 VALIDATION_FROM = 1880
 TEST_FROM = 1940
+ORIGIN = "statsmodels' datasets/sunspots/sunspots.csv"
 
 
 class Sunspots(DataSource):
@@ -31,6 +32,10 @@ class Sunspots(DataSource):
         """Always: it comes with statsmodels."""
         return True
 
+    def summarize(self) -> DatasetSummary:
+        """The counts are constants; the fingerprint takes the arrays."""
+        return DatasetSummary(ORIGIN, {"train": 155, "validation": 35, "test": 44})
+
     def load(self) -> Dataset:
         """The data set: 155 windows to train, 35 to validate, 44 to test."""
         years, values = _series()
@@ -41,8 +46,8 @@ class Sunspots(DataSource):
         test = _windows(standardised[years >= TEST_FROM])
         return Dataset(
             name=self.name,
-            fingerprint=fingerprint(train, test),
-            origin="statsmodels' datasets/sunspots/sunspots.csv",
+            fingerprint=fingerprint(train, test, validation),
+            origin=ORIGIN,
             classes=(),
             train=train,
             test=test,

@@ -1,0 +1,89 @@
+"""A plugin's program held to the contract: each answer is looked at before anybody works with it.
+
+That costs microseconds a call, so the timed loop goes through it too.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from harness.errors import HarnessError
+from harness.spec import Adversarial, Program, Samples, Steps, Task
+
+
+class ContractBroken(HarnessError):
+    """A backend gave what :mod:`harness.spec` does not allow; says which backend, what, and what is right."""
+
+
+def read_only(samples: Samples) -> Samples:
+    """The same samples, which raise where somebody writes into them."""
+    inputs, targets = samples.inputs.view(), samples.targets.view()
+    inputs.flags.writeable = targets.flags.writeable = False
+    return Samples(inputs, targets)
+
+
+class CheckedProgram(Program):
+    """Does what the program of a backend does, and raises :class:`ContractBroken` where that is not right."""
+
+    def __init__(self, program: object, backend: str, task: Task) -> None:
+        self._backend = backend
+        self._task = task
+        if not isinstance(program, Program):
+            raise self._broken(f"build() gave {type(program).__name__}", "a harness.spec.Program")
+        self._program = program
+        device: object = getattr(program, "device", None)
+        if not isinstance(device, str):
+            raise self._broken(f"the program's device is {device!r}", "a name in words, such as 'cpu'")
+        self.device = device
+
+    def _broken(self, what: str, right: str) -> ContractBroken:
+        return ContractBroken(f"backend {self._backend} breaks the contract: {what}; expected: {right}")
+
+    def _floats(self, what: str, found: object, shape: tuple[int, ...]) -> np.ndarray:
+        if not isinstance(found, np.ndarray):
+            raise self._broken(f"{what} gave {_kind(found)}", f"a NumPy array of shape {shape}")
+        if found.shape != shape:
+            raise self._broken(f"{what} gave an array of shape {found.shape}", f"{shape}")
+        if found.dtype.kind != "f":
+            raise self._broken(f"{what} gave an array of {found.dtype}", "one of floating-point numbers")
+        return found
+
+    def load(self, weights: Mapping[str, np.ndarray]) -> None:
+        self._program.load(weights)
+
+    def weights(self) -> dict[str, np.ndarray]:
+        found = self._program.weights()
+        expected = self._task.parameters()
+        if lacking := expected.keys() - found.keys():
+            raise self._broken(f"weights() leaves out {_listed(lacking)}", "every parameter of the task")
+        if unknown := found.keys() - expected.keys():
+            raise self._broken(f"weights() has {_listed(unknown)}", f"no other name than {_listed(expected)}")
+        return {
+            name: self._floats(f"weights() for {name}", found[name], parameter.shape)
+            for name, parameter in expected.items()
+        }
+
+    def train(self, steps: Steps) -> np.ndarray:
+        count = len(steps.indices)
+        shape = (count, 2) if isinstance(self._task.objective, Adversarial) else (count,)
+        return self._floats(f"train() of {count} steps", self._program.train(steps), shape)
+
+    def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
+        outputs = self._program.predict(inputs, network)
+        shape = (len(inputs), *self._task.networks[network].output_shape())
+        return self._floats(f"predict() of {len(inputs)} inputs by {network}", outputs, shape)
+
+    def synchronize(self) -> None:
+        self._program.synchronize()
+
+    def device_peak_memory_bytes(self) -> int | None:
+        return self._program.device_peak_memory_bytes()
+
+
+def _kind(found: object) -> str:
+    return f"a {type(found).__module__}.{type(found).__qualname__}".replace("builtins.", "")
+
+
+def _listed(names: object) -> str:
+    shown = sorted(names)  # type: ignore[call-overload]
+    return ", ".join(shown[:3]) + (f" and {len(shown) - 3} more" if len(shown) > 3 else "")  # noqa: PLR2004
