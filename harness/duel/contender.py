@@ -87,6 +87,7 @@ class Contender:
 
     def finish(self) -> ProcessRecord:
         """What the process was, with its memory; the last question before it is ended."""
+        self.session.resume()
         memory = self.session.call(protocol.MeasureMemory(), protocol.Memory)
         return ProcessRecord(
             import_seconds=self.described.import_seconds,

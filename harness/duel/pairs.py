@@ -64,8 +64,6 @@ class Ring:
                 for turn in range(turns)
                 for side in (order if turn % 2 == 0 else reversed(order))
             ]
-            for contender in contenders.values():
-                contender.session.resume()
             processes = [contenders[side].finish() for side in sorted(contenders)]
         return PairRecord(processes, _marked(blocks), time.monotonic() - start)
 
