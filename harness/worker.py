@@ -77,7 +77,8 @@ class Worker:
         plan = request.plan
         start = time.perf_counter()
         dataset = plugins.dataset(request.dataset).load()
-        self._splits = split_samples(dataset, plan.precision, plan.task.imbalance)
+        task = plan.task
+        self._splits = split_samples(dataset, plan.precision, task.imbalance, task.train_fraction)
         train = self._splits["train"]
         if plan.mode not in self._backend.modes:
             raise Unsupported(f"backend {self._backend.name} has no mode {plan.mode}")
