@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 from harness.comparison import Comparison, compare
 from harness.overfit import GapDifference, Overfitting, gap_differences, overfitting
 from harness.runs import Run
+from harness.selection import Selection
 from harness.settings import Section, sort_runs
-from harness.study import Study, StudyFinding, study_findings
+from harness.study import Study, StudyFinding, read_studies, study_findings
 
 
 class SectionFindings(NamedTuple):
@@ -62,6 +64,21 @@ def find(
         ordered.left_out,
         ordered.kept_apart,
     )
+
+
+def read_findings(
+    arguments: Sequence[str], results: Path, margin: float | None = None, target: float | None = None
+) -> Findings:
+    """What the selected records and the studies of the results folder say.
+
+    Raises:
+        UsageError: nothing is selected.
+    """
+    selection = Selection(arguments, results)
+    studies, broken = read_studies(results)
+    findings = find((Run.of(record) for record in selection), studies, margin, target)
+    findings.unreadable.extend([*selection.unreadable, *broken])
+    return findings
 
 
 def _section(section: Section, margin: float | None, target: float | None) -> SectionFindings:

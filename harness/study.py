@@ -126,14 +126,23 @@ def read_studies(results: Path) -> tuple[list[Study], list[str]]:
     return studies, unreadable
 
 
-def affordable_seeds(pass_seconds: float, budget_seconds: float, asked: int) -> int:
-    """How many seeds fit a budget, if one seed of every variant takes ``pass_seconds``; at least 2."""
-    return max(FEWEST_SEEDS, min(asked, math.floor(budget_seconds / pass_seconds)))
+class Plan(NamedTuple):
+    """How much of a study fits a budget: the variants that are kept, in order, and the seeds."""
+
+    variants: int
+    seeds: int
 
 
-def affordable_variants(run_seconds: float, budget_seconds: float, wanted: int) -> int:
-    """How many variants fit a budget with the fewest seeds; at least the plain one and one remedy."""
-    return max(2, min(wanted, math.floor(budget_seconds / (FEWEST_SEEDS * run_seconds))))
+def plan_size(run_seconds: float, budget_seconds: float, variants: int, seeds: int) -> Plan:
+    """What fits, where one run of a variant on every backend takes ``run_seconds``.
+
+    Seeds go first, down to the two that an interval takes; then remedies from the end of the list, down
+    to one; the budget itself stops what is still too much.
+    """
+    runs = budget_seconds / run_seconds
+    fitting_seeds = max(FEWEST_SEEDS, min(seeds, math.floor(runs / variants)))
+    fitting_variants = max(2, min(variants, math.floor(runs / fitting_seeds)))
+    return Plan(fitting_variants, min(seeds, fitting_seeds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +186,18 @@ class StudyFinding:
         return max(
             sure, key=lambda effect: effect.score_change.mean if effect.score_change else 0.0, default=None
         )
+
+
+def done(study: Study, sections: Iterable[Section]) -> set[tuple[str, str, int]]:
+    """What need not be run again: variant, side as on the command line, and seed of each ``ok`` run."""
+    return {
+        (variant.name, run.record.label, run.record.seed)
+        for section in sections
+        for variant in study.variants
+        if study.holds(section.setting, variant)
+        for side in section.sides
+        for run in side.runs
+    }
 
 
 def study_findings(study: Study, sections: Iterable[Section]) -> list[StudyFinding]:

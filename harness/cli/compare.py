@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from harness.cli.selection_options import selected_findings, selection_options, tell_unreadable
+from harness.cli.selection_options import selection_options, tell_unreadable
+from harness.findings import read_findings
 from harness.report.terminal import terminal_width
 from harness.report.text import findings_text
 
@@ -33,6 +34,6 @@ def command(
 
     Exit code: 0, or 1 where a file could not be read and was skipped, 2 where nothing is selected.
     """
-    findings = selected_findings(selection, results, margin, target)
+    findings = read_findings(selection, results, margin, target)
     click.echo(findings_text(findings, terminal_width(), peak_gflops and peak_gflops * 1e9))
     ctx.exit(tell_unreadable(findings.unreadable))

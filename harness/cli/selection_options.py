@@ -1,4 +1,4 @@
-"""Arguments and steps that the commands share which read records."""
+"""Arguments and messages that the commands share which read records."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,10 +6,6 @@ from typing import Any
 
 import click
 
-from harness.findings import Findings, find
-from harness.runs import Run
-from harness.selection import Selection
-from harness.study import read_studies
 
 SOME_UNREADABLE = 1
 
@@ -41,21 +37,6 @@ def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
     ):
         function = decorate(function)
     return function
-
-
-def selected_findings(
-    arguments: tuple[str, ...], results: Path, margin: float | None, target: float | None
-) -> Findings:
-    """What the selected records and the studies of the results folder say.
-
-    Raises:
-        UsageError: nothing is selected.
-    """
-    selection = Selection(arguments, results)
-    studies, broken = read_studies(results)
-    findings = find((Run.of(record) for record in selection), studies, margin, target)
-    findings.unreadable.extend([*selection.unreadable, *broken])
-    return findings
 
 
 def tell_unreadable(unreadable: list[str]) -> int:

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from harness.comparison import Comparison, SideSummary
 from harness.overfit import Overfitting
 from harness.report.words import NOTHING, estimate, score_digits, significant
-from harness.runs import Measure
+from harness.runs import Measure, Run
 from harness.study import StudyFinding
 
 
@@ -120,4 +122,18 @@ def study_table(found: StudyFinding) -> Table:
         row = [effect.variant.name, " ".join(effect.variant.assignments) or NOTHING, str(effect.seeds)]
         row += [estimate(effect.gap, digits), estimate(effect.score, digits), *changes]
         rows.append(row)
+    return Table(headers, rows)
+
+
+def runs_list(runs: Sequence[Run]) -> Table:
+    """A row a run: what can be looked up with ``harness show``."""
+    headers = ["run", "task", "side", "seed", "test score", "step (ms)", "training (s)", "epochs"]
+    rows = []
+    for run in runs:
+        record, measure = run.record, run.measure
+        score = run.score(measure.key)
+        step = float(np.median(run.step_seconds)) * 1e3 if len(run.step_seconds) else None
+        row = [record.id, f"{record.task.name} on {record.dataset.name}", record.label, str(record.seed)]
+        row += [significant(None if score is None else score * measure.factor), significant(step)]
+        rows.append([*row, f"{record.phases.training_seconds:.2f}", str(len(run.curves.get("epoch", ())))])
     return Table(headers, rows)

@@ -7,10 +7,8 @@ from tabulate import tabulate
 
 from harness.findings import Findings
 from harness.report.tables import Table, overfitting_table, phases_table, sides_table, study_table
-from harness.report.words import headlines
+from harness.report.words import SHOWN_SECTIONS, headlines
 
-#: Settings that are told in full; filters bring out the others.
-SHOWN_SECTIONS = 12
 _NARROWEST = 60
 
 
@@ -20,9 +18,8 @@ def findings_text(findings: Findings, width: int, peak_flops: float | None = Non
 
 
 def _parts(findings: Findings, width: int, peak_flops: float | None) -> Iterator[str]:
-    told = headlines(findings)
-    if told:
-        yield "\n".join(_bullet(sentence, width) for sentence in told[: 3 * SHOWN_SECTIONS])
+    for title, sentences in headlines(findings).items():
+        yield title + "\n" + "\n".join(_bullet(sentence, width) for sentence in sentences)
     for found in findings.sections[:SHOWN_SECTIONS]:
         yield f"{found.comparison.section.title}\n" + _table(sides_table(found.comparison, peak_flops), width)
         yield "Where the time went\n" + _table(phases_table(found.comparison), width)

@@ -12,6 +12,8 @@ from harness.settings import Setting
 from harness.study import EARLY_STOPPING, Effect, StudyFinding
 
 NOTHING = "–"
+#: Settings that are told in full; filters bring out the others.
+SHOWN_SECTIONS = 12
 
 
 def estimate(value: Estimate | None, digits: int | None = 1, unit: str = "", *, sign: bool = False) -> str:
@@ -59,13 +61,20 @@ def seeds(n: int) -> str:
     return f"{n} seed" if n == 1 else f"{n} seeds"
 
 
-def headlines(findings: Findings) -> list[str]:
-    """The sentences that lead a report: comparisons first, then overfitting, then studies."""
-    found = findings.sections
-    compared = [pair_sentence(one.comparison, pair) for one in found for pair in one.comparison.pairs]
-    read = [overfitting_sentence(one) for section in found for one in section.overfittings]
-    gaps = [gap_sentence(gap, one.comparison) for one in found for gap in one.gaps]
-    return [*compared, *read, *gaps, *(study_sentence(study) for study in findings.studies)]
+def headlines(findings: Findings) -> dict[str, list[str]]:
+    """The sentences that lead a report, under the question that they answer; only what has an answer."""
+    found = findings.sections[:SHOWN_SECTIONS]
+    told = {
+        "Which is faster, and is it as good?": [
+            pair_sentence(one.comparison, pair) for one in found for pair in one.comparison.pairs
+        ],
+        "Which remedy helps?": [study_sentence(study) for study in findings.studies],
+        "Does it overfit?": [overfitting_sentence(one) for section in found for one in section.overfittings],
+        "Do the frameworks overfit alike?": [
+            gap_sentence(gap, one.comparison) for one in found for gap in one.gaps
+        ],
+    }
+    return {question: answers for question, answers in told.items() if answers}
 
 
 def pair_sentence(comparison: Comparison, pair: Pair) -> str:
@@ -77,7 +86,8 @@ def pair_sentence(comparison: Comparison, pair: Pair) -> str:
 def machine_words(setting: Setting) -> str:
     """The machine, the device where it is no CPU, and the threads."""
     device = "" if setting.device == "cpu" else f" with {setting.device}"
-    return f"{setting.machine.partition(',')[0]}{device} ({setting.threads} thread{'s' * (setting.threads != 1)})"
+    threads = f"{setting.threads} thread{'s' * (setting.threads != 1)}"
+    return f"{setting.machine.partition(',')[0]}{device} ({threads})"
 
 
 def _speed(comparison: Comparison, pair: Pair) -> str:
@@ -146,7 +156,8 @@ def overfitting_verdict(found: Overfitting) -> str:
         return "cannot be read: a loss is not finite"
     gap = f"gap {estimate(found.gap, score_digits(found.measure), found.measure.unit)}"
     if found.onset == 0:
-        return f"does not overfit within {found.epochs} epochs{_sometimes(found)}; {gap}{_unsteady(found)}{basis}"
+        none = f"does not overfit within {found.epochs} epochs{_sometimes(found)}"
+        return f"{none}; {gap}{_unsteady(found)}{basis}"
     return f"overfits from epoch {found.onset}{_onset_range(found)}: {_cost(found)}; {gap}{basis}"
 
 
