@@ -44,6 +44,7 @@ def split_names(_ctx: click.Context, _parameter: click.Parameter, values: tuple[
 
 
 def check_device(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """The device, found to be one that can be asked for."""
     if not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", value):
         raise click.BadParameter(f"{value!r} is none of auto, cpu, cuda, cuda:1 (any number).")
     return value
@@ -296,6 +297,7 @@ def _print_outcome(records: list[Record], store: Store) -> None:
 
 
 def exit_code(records: list[Record]) -> int:
+    """What the runs' ends come to; see the command's help."""
     statuses = {record.status for record in records}
     if "interrupted" in statuses:
         return INTERRUPTED

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-
 SOME_UNREADABLE = 1
 
 
