@@ -87,7 +87,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The sides of one setting. ``options`` are those in which settings of the same task differ."""
+    """The sides of one setting. ``options`` are those that most settings of the task do not share."""
 
     setting: Setting
     options: dict[str, Value]
@@ -126,11 +126,11 @@ def sort_runs(runs: Iterable[Run]) -> Sorted:
             usable[Setting.of(record)].append(run)
         else:
             left_out[f"{record.task.name} on {record.label}: ended as {record.status}"] += 1
-    varied = _varied_options(usable)
+    common = _common_options(usable)
     sections = []
     for setting, members in usable.items():
-        options = members[0].record.task.options
-        shown = {name: options[name] for name in varied[setting.task] if name in options}
+        options = members[0].record.task.options.items()
+        shown = {name: value for name, value in options if common[setting.task].get(name) != value}
         sides, repeated = _sides(members)
         for name, count in repeated.items():
             left_out[f"{setting.task} on {name}: repeated with a seed of which a newer run is here"] += count
@@ -140,16 +140,20 @@ def sort_runs(runs: Iterable[Run]) -> Sorted:
     return Sorted(sections, told, _kept_apart(sections))
 
 
-def _varied_options(usable: dict[Setting, list[Run]]) -> dict[str, list[str]]:
-    """For each task the options in which its settings differ."""
-    values: dict[str, dict[str, set[Value]]] = defaultdict(lambda: defaultdict(set))
+def _common_options(usable: dict[Setting, list[Run]]) -> dict[str, dict[str, Value]]:
+    """For each task the options and values that more than half of its settings share."""
+    values: dict[str, dict[str, Counter[Value]]] = defaultdict(lambda: defaultdict(Counter))
     for setting, members in usable.items():
         for name, value in members[0].record.task.options.items():
-            values[setting.task][name].add(value)
-    return defaultdict(
-        list,
-        {task: [name for name, seen in options.items() if len(seen) > 1] for task, options in values.items()},
-    )
+            values[setting.task][name][value] += 1
+    return {
+        task: {
+            name: seen.most_common(1)[0][0]
+            for name, seen in options.items()
+            if 2 * seen.most_common(1)[0][1] > seen.total()
+        }
+        for task, options in values.items()
+    }
 
 
 def _versions(record: Record) -> str:

@@ -49,7 +49,8 @@ def measure(folder: Path, command: tuple[str, ...]) -> tuple[float, float]:
     """Seconds and the peak MiB of a command; both as the shell's ``time`` tells them."""
     arguments = [sys.executable, "-m", "harness", *command, "--results", str(folder)]
     script = (
-        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True); "
+        "import resource, subprocess, sys\n"
+        "subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)\n"
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)"
     )
     start = time.perf_counter()
