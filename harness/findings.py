@@ -10,7 +10,8 @@ from harness.overfit import GapDifference, Overfitting, gap_differences, overfit
 from harness.runs import Run
 from harness.selection import Selection
 from harness.settings import Section, sort_runs
-from harness.study import Study, StudyFinding, read_studies, study_findings
+from harness.study import Study, read_studies
+from harness.study_effects import StudyFinding, study_findings
 
 
 class SectionFindings(NamedTuple):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import nbformat
 import pandas as pd
@@ -13,6 +14,7 @@ import harness as package
 from harness.record import DatasetRecord
 from harness.store import Store
 
+README = Path(__file__).parents[1] / "README.md"
 HOSTILE = "</script><img src=x onerror=alert(1)>|*[x](y)"
 
 
@@ -162,6 +164,13 @@ def test_notebook_users_get_frames_and_charts(filled):
     assert report.overfitting["onset_epoch"].tolist() == [0, 0]
     assert report.charts["setting-1-time"].to_dict()["layer"]
     assert "jax:eager trains" in report._repr_html_()
+
+
+def test_the_example_of_the_readme_runs(filled, monkeypatch):
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    (example,) = [block for block in blocks if "harness.compare(" in block]
+    monkeypatch.chdir(filled.folder)
+    exec(example, {})  # noqa: S102
 
 
 def test_every_chart_is_valid_vega_lite(filled):

@@ -1,6 +1,7 @@
 """Which records are read: paths, filters, and what is said when there is nothing to read."""
 
 import json
+from pathlib import Path
 
 import pytest
 from made_runs import made_record
@@ -94,3 +95,9 @@ def test_nothing_but_broken_files(tmp_path):
     (tmp_path / "x.json").write_text("{")
     with pytest.raises(UsageError, match=r"none of 1 files is a record that can be read: .*x\.json"):
         list(Selection([str(tmp_path)], tmp_path))
+
+
+def test_records_of_schema_1_are_still_read():
+    reference = Path(__file__).parents[1] / "results" / "reference"
+    records = list(Selection([str(reference)], reference))
+    assert {(record.schema, record.label) for record in records} >= {(1, "torch:eager"), (1, "keras:fit")}

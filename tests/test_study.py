@@ -6,7 +6,8 @@ from made_runs import made_record, made_runs
 
 from harness.report.words import study_sentence
 from harness.settings import sort_runs
-from harness.study import Plan, Study, Variant, done, plan_size, read_studies, save_study, study_findings
+from harness.study import Plan, Study, Variant, done, plan_size, read_studies, save_study
+from harness.study_effects import study_findings
 
 VARIANTS = [
     Variant("plain", [], "0" * 64),

@@ -55,7 +55,7 @@ def _write_findings(findings: Findings, path: Path, arguments: tuple[str, ...], 
     if path.suffix == ".html":
         from harness.report.page import html_report
 
-        path.write_text(html_report(findings))
+        path.write_text(html_report(findings), "utf-8")
     elif path.suffix == ".md":
         from harness.report.markdown import write_markdown
 

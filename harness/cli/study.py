@@ -16,7 +16,7 @@ from harness.cli.plugin_option import plugin_option
 from harness.cli.run import check_device, execute_all, exit_code, split_names
 from harness.data_choice import choose_dataset
 from harness.errors import UsageError
-from harness.findings import find
+from harness.findings import Findings
 from harness.installation import select_backend
 from harness.machine import default_threads, describe_machine
 from harness.options import describe_options, parse_options
@@ -25,10 +25,11 @@ from harness.report.terminal import terminal_width
 from harness.report.text import findings_text
 from harness.run import RunRequest
 from harness.runs import Run
-from harness.settings import Section, sort_runs
+from harness.settings import Sorted, sort_runs
 from harness.spec import Plan, Precision, Task, TaskDefinition
 from harness.store import Store, read_all
 from harness.study import REMEDIES, Kind, Remedy, Study, Variant
+from harness.study_effects import study_findings
 
 
 @click.command(short_help="Try remedies for overfitting or imbalance side by side.")
@@ -90,12 +91,13 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     and takes in more seeds or backends. `harness report` tells of it too.
     """
     asked = _Options(**options)
-    begun = time.monotonic()
-    requests, made = _plan(asked)
+    wanted, made = _plan(asked)
     store = Store(asked.results)
     store.prepare()
     study.save_study(made, asked.results)
-    records = _carry_out(requests, made, store, asked, begun)
+    missing = _missing(wanted, made, store)
+    _say(f"{len(wanted) - len(missing)} of {len(wanted)} runs are there already", asked)
+    records = _carry_out(missing, made, store, asked)
     click.echo(_outcome(made, store))
     ctx.exit(exit_code(records) if records else 0)
 
@@ -198,49 +200,48 @@ def _study(asked: _Options, remedies: list[Remedy], tasks: dict[str, Task], data
     )
 
 
-def _sections(made: Study, store: Store) -> list[Section]:
+def _sorted(made: Study, store: Store) -> Sorted:
     """The study's runs among all records."""
     names = {variant.description for variant in made.variants}
     records = (record for record in read_all(store.paths()) if isinstance(record, Record))
-    return sort_runs(Run.of(record) for record in records if record.task.sha256 in names).sections
+    return sort_runs(Run.of(record) for record in records if record.task.sha256 in names)
 
 
-def _carry_out(
-    wanted: list[_Wanted], made: Study, store: Store, asked: _Options, begun: float
-) -> list[Record]:
-    """Run what is not there yet; with a budget, the plain runs of the first seed say how much fits."""
+def _missing(wanted: list[_Wanted], made: Study, store: Store) -> list[_Wanted]:
+    """What has not been run on this machine."""
     here = describe_machine().cpu
-    finished = study.done(made, [s for s in _sections(made, store) if s.setting.machine.startswith(here)])
-    missing = [
+    sections = [found for found in _sorted(made, store).sections if found.setting.machine.startswith(here)]
+    finished = study.done(made, sections)
+    return [
         (name, request)
         for name, request in wanted
         if (name, f"{request.backend}:{request.plan.mode}", request.plan.seed) not in finished
     ]
-    _say(f"{len(wanted) - len(missing)} of {len(wanted)} runs are there already", asked)
+
+
+def _carry_out(missing: list[_Wanted], made: Study, store: Store, asked: _Options) -> list[Record]:
+    """Run what is missing; with a budget, the first run on each backend says how much of it fits."""
     if asked.budget is None:
         return _execute([request for _, request in missing], store, asked, math.inf)
+    begun = time.monotonic()
     deadline = begun + 60 * asked.budget
     backends = len(asked.backends)
-    first = [request for _, request in missing if request.plan.seed == 0][:backends]
-    started = time.monotonic()
-    records = _execute(first, store, asked, deadline)
-    if not records or exit_code(records):
+    records = _execute([request for _, request in missing[:backends]], store, asked, deadline)
+    if not records or records[-1].status == "interrupted":
         return records
-    run_seconds = (time.monotonic() - started) * backends / len(records)
-    left = deadline - time.monotonic()
+    run_seconds = (time.monotonic() - begun) * backends / len(records)
+    left = max(0.0, deadline - time.monotonic())
     size = study.plan_size(run_seconds, left, len(made.variants), asked.seeds)
     _say(
-        f"{run_seconds:.0f} s a variant and seed; {left / 60:.1f} minutes left: "
+        f"{run_seconds:.0f} s a variant and seed, {left / 60:.1f} minutes left: "
         f"{size.seeds} seeds of {size.variants} of {len(made.variants)} variants",
         asked,
     )
     kept = {variant.name for variant in made.variants[: size.variants]}
-    rest = [
-        request
-        for name, request in missing
-        if name in kept and request.plan.seed < size.seeds and request not in first
+    fitting = [
+        request for name, request in missing[backends:] if name in kept and request.plan.seed < size.seeds
     ]
-    return records + _execute(rest, store, asked, deadline)
+    return records + _execute(fitting, store, asked, deadline)
 
 
 def _execute(requests: list[RunRequest], store: Store, asked: _Options, deadline: float) -> list[Record]:
@@ -256,10 +257,8 @@ def _say(text: str, asked: _Options) -> None:
 
 def _outcome(made: Study, store: Store) -> str:
     """The study's findings alone, or that there are none yet."""
-    names = {variant.description for variant in made.variants}
-    records = (record for record in read_all(store.paths()) if isinstance(record, Record))
-    findings = find((Run.of(record) for record in records if record.task.sha256 in names), [made])
-    findings.sections.clear()
-    if not findings.studies:
+    ordered = _sorted(made, store)
+    found = study_findings(made, ordered.sections)
+    if not found:
         return "No plain run has succeeded yet, so there is nothing to hold the remedies against."
-    return findings_text(findings, terminal_width())
+    return findings_text(Findings([], found, ordered.left_out, []), terminal_width())

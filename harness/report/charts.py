@@ -1,18 +1,16 @@
 """Findings as Altair charts. Data are summaries over seeds, so that a chart does not grow with the runs."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import altair as alt
 import numpy as np
 
 from harness.comparison import Comparison, SideSummary
-from harness.findings import Findings, SectionFindings
 from harness.intervals import Array, Estimate
 from harness.overfit import Band, Overfitting
-from harness.report.words import SHOWN_SECTIONS
 from harness.runs import Measure
-from harness.study import StudyFinding
+from harness.study_effects import StudyFinding
 
 Row = dict[str, object]
 
@@ -28,46 +26,6 @@ CONFIG: dict[str, Any] = {
 }
 _HEIGHT = 260
 _MOST_POINTS = 200
-
-
-class Figure(NamedTuple):
-    """A chart with a name for files and ids, and a caption that says how to read it."""
-
-    name: str
-    caption: str
-    chart: alt.LayerChart | alt.Chart
-
-
-def section_figures(found: SectionFindings, prefix: str) -> list[Figure]:
-    """Every chart that one setting has the data for."""
-    comparison, read = found.comparison, found.overfittings
-    quality = f"Test {comparison.measure.name}"
-    curves = "Scores after each epoch, mean over seeds; the band is the 95 % interval of the mean."
-    steps = "Step time over the blocks of all runs: 5 to 95 %, quartiles, median."
-    made = {
-        "time": (
-            f"{quality} against training time: mean, 95 % interval; dots are runs.",
-            time_against_quality(comparison),
-        ),
-        "curves": (curves, learning_curves(read)),
-        "steps": (steps, step_distribution(comparison)),
-        "phases": ("Where the time of a run went, mean seconds.", phase_bars(comparison)),
-        "gap": ("Generalisation gap after each epoch, with its 95 % band.", gap_curves(read)),
-    }
-    return [
-        Figure(f"{prefix}-{name}", text, chart) for name, (text, chart) in made.items() if chart is not None
-    ]
-
-
-def all_figures(findings: Findings) -> dict[str, Figure]:
-    """Every chart of the settings that are told in full and of the studies, by name."""
-    figures = [
-        figure
-        for number, found in enumerate(findings.sections[:SHOWN_SECTIONS], 1)
-        for figure in section_figures(found, f"setting-{number}")
-    ]
-    figures += [study_figure(study, f"study-{number}") for number, study in enumerate(findings.studies, 1)]
-    return {figure.name: figure for figure in figures}
 
 
 def _chart(rows: Sequence[Row]) -> alt.Chart:
@@ -237,7 +195,7 @@ def _step_row(side: SideSummary) -> Row | None:
     return {"side": side.side.name, "blocks": len(samples), **dict(zip(names, cuts, strict=True))}
 
 
-def study_figure(found: StudyFinding, prefix: str) -> Figure:
+def remedy_changes(found: StudyFinding) -> alt.LayerChart:
     """What each remedy changes of the test score and of the gap, with intervals, against the plain task."""
     rows: list[Row] = []
     for effect in found.effects[1:]:
@@ -254,7 +212,7 @@ def study_figure(found: StudyFinding, prefix: str) -> Figure:
         .mark_rule(strokeDash=[4, 4])
         .encode(x=alt.X("zero:Q", title=""))
     )
-    chart = _layers(
+    return _layers(
         zero,
         data.mark_rule(strokeWidth=2).encode(
             x=alt.X("change low:Q", title=""), x2="change high:Q", y=y, yOffset=offset, color="what:N"
@@ -264,5 +222,3 @@ def study_figure(found: StudyFinding, prefix: str) -> Figure:
         ),
         height=60 + 40 * len(found.effects),
     )
-    caption = "Change against the plain task, same seeds, 95 % intervals; better: test above 0, gap below 0."
-    return Figure(f"{prefix}-remedies", caption, chart)

@@ -88,7 +88,7 @@ class Report:
     @cached_property
     def charts(self) -> "dict[str, alt.Chart | alt.LayerChart]":
         """Altair charts by name; needs the extra ``report``."""
-        from harness.report.charts import all_figures
+        from harness.report.figures import all_figures
 
         return {name: figure.chart for name, figure in all_figures(self.findings).items()}
 

@@ -8,7 +8,8 @@ import vl_convert
 from tabulate import tabulate
 
 from harness.findings import Findings
-from harness.report.charts import CONFIG, Figure, all_figures
+from harness.report.charts import CONFIG
+from harness.report.figures import Figure, all_figures
 from harness.report.method import caveats, machines
 from harness.report.tables import Table, overfitting_table, sides_table, study_table
 from harness.report.words import SHOWN_SECTIONS, headlines
@@ -22,8 +23,8 @@ def write_markdown(findings: Findings, path: Path) -> list[Path]:
     figures = [figure for figure in all_figures(findings).values() if figure.name.endswith(_PICTURES)]
     pictures = {figure.name: path.with_name(f"{path.stem}-{figure.name}.svg") for figure in figures}
     for figure in figures:
-        pictures[figure.name].write_text(_svg(figure))
-    path.write_text("\n\n".join(_parts(findings, pictures)) + "\n")
+        pictures[figure.name].write_text(_svg(figure), "utf-8")
+    path.write_text("\n\n".join(_parts(findings, pictures)) + "\n", "utf-8")
     return [path, *pictures.values()]
 
 

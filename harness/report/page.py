@@ -13,11 +13,12 @@ import vl_convert
 from markupsafe import Markup, escape
 
 from harness.findings import Findings, SectionFindings
-from harness.report.charts import CONFIG, Figure, section_figures, study_figure
+from harness.report.charts import CONFIG
+from harness.report.figures import Figure, section_figures, study_figure
 from harness.report.method import METHOD, caveats, machines
 from harness.report.tables import Table, overfitting_table, phases_table, runs_list, sides_table, study_table
 from harness.report.words import SHOWN_SECTIONS, headlines
-from harness.study import StudyFinding
+from harness.study_effects import StudyFinding
 
 _MOST_RUNS = 300
 
@@ -90,14 +91,14 @@ def _bundle() -> str:
     cache = Path(os.environ.get("HARNESS_CACHE_DIR") or platformdirs.user_cache_dir("dl-harness"))
     path = cache / f"vega-{metadata.version('vl-convert-python')}.js"
     try:
-        return path.read_text()
+        return path.read_text("utf-8")
     except OSError:
         script: str = vl_convert.javascript_bundle()  # type: ignore[call-arg]
     script = script.replace("</script", "<\\/script")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(script)
+        temporary.write_text(script, "utf-8")
         temporary.replace(path)
     except OSError:
         pass  # a cache that cannot be written only costs time

@@ -9,7 +9,7 @@ from harness.comparison import Comparison, SideSummary
 from harness.overfit import Overfitting
 from harness.report.words import NOTHING, estimate, score_digits, significant
 from harness.runs import Measure, Run
-from harness.study import StudyFinding
+from harness.study_effects import StudyFinding
 
 
 class Table(NamedTuple):

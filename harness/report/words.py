@@ -9,7 +9,7 @@ from harness.intervals import Estimate
 from harness.overfit import GapDifference, Overfitting
 from harness.runs import Measure
 from harness.settings import Setting
-from harness.study import EARLY_STOPPING, Effect, StudyFinding
+from harness.study_effects import EARLY_STOPPING, Effect, StudyFinding
 
 NOTHING = "–"
 #: Settings that are told in full; filters bring out the others.
