@@ -207,7 +207,7 @@ def _nearest(section: Section, sections: list[Section]) -> list[str]:
     names = {side.name for side in section.sides}
     others = [
         other.setting
-        for other in itertools.islice(sections, 1000)
+        for other in itertools.islice(sections, 100)
         if other.setting.task == section.setting.task
         and other is not section
         and any(side.name not in names for side in other.sides)
