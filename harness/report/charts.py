@@ -26,6 +26,7 @@ CONFIG: dict[str, Any] = {
 }
 _HEIGHT = 260
 _MOST_POINTS = 200
+_MOST_TICKS = 10
 
 
 def _chart(rows: Sequence[Row]) -> alt.Chart:
@@ -123,7 +124,10 @@ def gap_curves(found: Sequence[Overfitting]) -> alt.LayerChart | None:
 def _bands(rows: list[Row], title: str, *, dashes: bool) -> alt.LayerChart | None:
     if not rows:
         return None
-    x = alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d"))
+    last = max(int(str(row["epoch"])) for row in rows)
+    every = -(-last // _MOST_TICKS)
+    ticks = alt.Axis(values=list(range(every, last + 1, every)), format="d")
+    x = alt.X("epoch:Q", title="epoch", axis=ticks, scale=alt.Scale(zero=False, nice=False))
     y = alt.Y("mean:Q", title=title, scale=alt.Scale(zero=False))
     colour = alt.Color("side:N", legend=alt.Legend(symbolType="stroke", symbolStrokeWidth=2, symbolOpacity=1))
     legend = alt.Legend(symbolType="stroke", symbolStrokeColor=COLOURS[-1], symbolStrokeWidth=2)
@@ -134,7 +138,7 @@ def _bands(rows: list[Row], title: str, *, dashes: bool) -> alt.LayerChart | Non
         x=x,
         y=alt.Y("low:Q", title=title),
         y2="high:Q",
-        color=alt.Color("side:N", legend=None),
+        color=colour,
         detail="what:N",
     )
     line = data.mark_line(strokeWidth=2)

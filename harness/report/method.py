@@ -39,7 +39,7 @@ def caveats(findings: Findings) -> list[str]:
         told.append(f"Runs are of several versions of the harness: {', '.join(sorted(versions))}.")
     few = sum(len(side.side.runs) < _FEW_SEEDS for one in findings.sections for side in one.comparison.sides)
     if few:
-        told.append(f"{few} sides have fewer than five seeds: intervals are wide, and resampling flatters.")
+        told.append(f"Sides with fewer than five seeds: {few}. Intervals are wide, and resampling flatters.")
     return list(dict.fromkeys(told))
 
 

@@ -186,11 +186,11 @@ def _cost(found: Overfitting) -> str:
     digits = score_digits(measure)
     if lost is None or gained is None:
         return "its cost is not known"
-    if lost.mean <= 0:
+    if lost.mean <= 0 or (lost.low is not None and lost.low <= 0):
         risen = estimate(found.generalization_loss, 0, "%")
         change = estimate(gained, digits, measure.unit, sign=True)
         return (
-            f"validation loss ends {risen} above its lowest, yet {measure.name} has not fallen, "
+            f"validation loss ends {risen} above its lowest, yet no loss of {measure.name} is certain, "
             f"and stopping early would change the test score by {change}"
         )
     told = f"{estimate(lost, digits, measure.unit)} of validation {measure.name} lost by epoch {found.epochs}"
