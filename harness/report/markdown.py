@@ -37,7 +37,8 @@ def _svg(figure: Figure) -> str:
 
 def _parts(findings: Findings, pictures: dict[str, Path]) -> Iterator[str]:
     yield "# Benchmark report"
-    yield escaped("; ".join(machines(findings))) + "."
+    if findings.sections:
+        yield escaped("; ".join(machines(findings))) + "."
     for question, answers in headlines(findings).items():
         yield f"**{question}**"
         yield _list(answers)
