@@ -54,7 +54,8 @@ from harness.study_effects import study_findings
     "--budget",
     type=click.FloatRange(min=0, min_open=True),
     metavar="MINUTES",
-    help="Plan seeds, then remedies, to fit so long, and begin no run after it. Default: no limit.",
+    help="Plan seeds, then remedies, to fit so long after a first run on each backend, and begin none "
+    "later. Default: no limit.",
 )
 @click.option("--device", default="auto", callback=check_device, show_default=True, metavar="DEVICE")
 @click.option(
@@ -226,7 +227,7 @@ def _carry_out(missing: list[_Wanted], made: Study, store: Store, asked: _Option
     begun = time.monotonic()
     deadline = begun + 60 * asked.budget
     backends = len(asked.backends)
-    records = _execute([request for _, request in missing[:backends]], store, asked, deadline)
+    records = _execute([request for _, request in missing[:backends]], store, asked, math.inf)
     if not records or records[-1].status == "interrupted":
         return records
     run_seconds = (time.monotonic() - begun) * backends / len(records)
