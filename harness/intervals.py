@@ -1,5 +1,6 @@
 """Means and ratios over few seeds, with what they are worth: Student intervals and resampled curves."""
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -67,10 +68,15 @@ def resampled_means(curves: Array, resamples: int = RESAMPLES) -> Array:
     The bootstrap of Efron (1979) with the seed as the unit. The draws are the same at every call, so
     that a report can be made again to the letter, and so that curves of the same runs stay together.
     """
-    seeds = len(curves)
-    counts = np.random.default_rng(0).multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
-    means: Array = counts @ curves / seeds
+    means: Array = _draws(len(curves), resamples) @ curves
     return means
+
+
+@functools.lru_cache(maxsize=16)
+def _draws(seeds: int, resamples: int) -> Array:
+    """Weights ``(resamples, seeds)``: how often each seed was drawn, by the number of seeds."""
+    draws = np.random.default_rng(0).multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
+    return draws / seeds
 
 
 def percentile_interval(resampled: Array, mean: float, n: int) -> Estimate:

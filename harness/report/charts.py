@@ -22,7 +22,15 @@ CONFIG: dict[str, Any] = {
     "view": {"stroke": "transparent"},
     "range": {"category": COLOURS},
     "axis": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "gridOpacity": 0.5},
-    "legend": {"orient": "top", "title": None, "labelFontSize": 12, "labelLimit": 240, "symbolOpacity": 1},
+    "legend": {
+        "orient": "top",
+        "title": None,
+        "labelFontSize": 12,
+        "labelLimit": 140,
+        "symbolOpacity": 1,
+        "columns": 2,
+        "layout": {"top": {"direction": "vertical", "anchor": "start"}},
+    },
 }
 _HEIGHT = 260
 _MOST_POINTS = 200
