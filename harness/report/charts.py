@@ -221,7 +221,7 @@ def remedy_changes(found: StudyFinding) -> alt.LayerChart:
     x = alt.X("change:Q", title=f"change against plain ({unit})")
     zero = (
         alt.Chart(alt.InlineData(values=[{"zero": 0}]))
-        .mark_rule(strokeDash=[4, 4])
+        .mark_rule(strokeDash=[4, 4], color=COLOURS[-1])
         .encode(x=alt.X("zero:Q", title=""))
     )
     return _layers(
