@@ -97,7 +97,7 @@ def compare(section: Section, margin: float | None = None, target: float | None 
 
 def _summary(side: Side, measure: Measure, target: float | None) -> SideSummary:
     runs = side.runs
-    medians = [float(np.median(run.step_seconds)) for run in runs if len(run.step_seconds)]
+    medians = [run.step_median for run in runs if run.step_median is not None]
     steps = geometric_interval(medians) if medians else None
     record = runs[0].record
     rate = record.batch_size / steps.mean if steps else None
@@ -169,7 +169,7 @@ def speed_ratio(fast: SideSummary, slow: SideSummary) -> Estimate | None:
 
 
 def _step_by_seed(side: Side) -> dict[int, float]:
-    return {run.record.seed: float(np.median(run.step_seconds)) for run in side.runs if len(run.step_seconds)}
+    return {run.record.seed: run.step_median for run in side.runs if run.step_median is not None}
 
 
 def _equal(fast: SideSummary, slow: SideSummary, margin: float | None) -> Equivalence:

@@ -42,12 +42,13 @@ class Run:
 
     ``curves`` have one value an epoch ``(epochs,)`` under names such as ``validation_loss``; NaN
     where a score was not finite. ``step_seconds`` are the steady blocks' seconds a step ``(blocks,)``
-    in their order; see :func:`harness.stats.step_time`.
+    in their order, ``step_median`` their median; see :func:`harness.stats.step_time`.
     """
 
     record: Record
     curves: dict[str, Array]
     step_seconds: Array
+    step_median: float | None
 
     @classmethod
     def of(cls, record: Record) -> "Run":
@@ -57,7 +58,8 @@ class Run:
         light = msgspec.structs.replace(
             record, blocks=[], epochs=record.epochs[-1:], worker_settings={}, inherited_settings={}
         )
-        return cls(light, _curves(record), np.array(steady, np.float64))
+        steps = np.array(steady, np.float64)
+        return cls(light, _curves(record), steps, float(np.median(steps)) if steady else None)
 
     @property
     def measure(self) -> Measure:

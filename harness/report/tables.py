@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from harness.comparison import Comparison, SideSummary
 from harness.overfit import Overfitting
 from harness.report.words import NOTHING, estimate, score_digits, significant
@@ -132,7 +130,7 @@ def runs_list(runs: Sequence[Run]) -> Table:
     for run in runs:
         record, measure = run.record, run.measure
         score = run.score(measure.key)
-        step = float(np.median(run.step_seconds)) * 1e3 if len(run.step_seconds) else None
+        step = None if run.step_median is None else run.step_median * 1e3
         row = [record.id, f"{record.task.name} on {record.dataset.name}", record.label, str(record.seed)]
         row += [significant(None if score is None else score * measure.factor), significant(step)]
         rows.append([*row, f"{record.phases.training_seconds:.2f}", str(len(run.curves.get("epoch", ())))])
