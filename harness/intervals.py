@@ -75,8 +75,9 @@ def resampled_means(curves: Array, resamples: int = RESAMPLES) -> Array:
 @functools.lru_cache(maxsize=16)
 def _draws(seeds: int, resamples: int) -> Array:
     """Weights ``(resamples, seeds)``: how often each seed was drawn, by the number of seeds."""
-    draws = np.random.default_rng(0).multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
-    return draws / seeds
+    drawn = np.random.default_rng(0).integers(seeds, size=(resamples, seeds))
+    places = (drawn + seeds * np.arange(resamples)[:, None]).ravel()
+    return np.bincount(places, minlength=resamples * seeds).reshape(resamples, seeds) / seeds
 
 
 def percentile_interval(resampled: Array, mean: float, n: int) -> Estimate:
