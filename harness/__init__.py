@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.report.frames import Report
+
 
 def load_results(results: str | Path = "results") -> pd.DataFrame:
     """The records under ``results/runs`` as a frame, a row a run, oldest first.
@@ -30,3 +32,29 @@ def load_results(results: str | Path = "results") -> pd.DataFrame:
         else:
             warnings.warn(str(record), stacklevel=2)
     return runs_frame(records)
+
+
+def compare(
+    *selection: str,
+    results: str | Path = "results",
+    margin: float | None = None,
+    target: float | None = None,
+) -> Report:
+    """What ``harness compare`` finds, as frames and charts that a notebook displays.
+
+    ``selection``, ``margin`` and ``target`` are as on the command line:
+    ``harness.compare("task=cnn", "backend=torch,keras")``. A file that cannot be read is left out with
+    a warning that names it.
+
+    Raises:
+        harness.errors.UsageError: nothing is selected.
+    """
+    import warnings
+
+    from harness.findings import read_findings
+    from harness.report.frames import Report
+
+    findings = read_findings(selection, Path(results), margin, target)
+    for sentence in findings.unreadable:
+        warnings.warn(sentence, stacklevel=2)
+    return Report(findings)

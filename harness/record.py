@@ -199,6 +199,9 @@ class _SchemaOnly(msgspec.Struct):
     schema: int
 
 
+_DECODER = msgspec.json.Decoder(Record)
+
+
 def decode(data: bytes) -> Record:
     """The record in these bytes.
 
@@ -206,7 +209,16 @@ def decode(data: bytes) -> Record:
         NewerSchema: a later harness wrote it.
         msgspec.MsgspecError: it is not a record; the message says where it is not.
     """
-    schema = msgspec.json.decode(data, type=_SchemaOnly).schema
+    try:
+        record = _DECODER.decode(data)
+    except msgspec.MsgspecError:
+        # A later schema may well not fit, and that is then what is to be said.
+        _check_schema(msgspec.json.decode(data, type=_SchemaOnly).schema)
+        raise
+    _check_schema(record.schema)
+    return record
+
+
+def _check_schema(schema: int) -> None:
     if schema > SCHEMA:
         raise NewerSchema(f"schema {schema} is newer than {SCHEMA}, the newest that this harness reads")
-    return msgspec.json.decode(data, type=Record)

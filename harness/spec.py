@@ -155,6 +155,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kernels, no bias, ahead of the optimizer's own update."""
     augmentation: Augmentation = Augmentation()
     imbalance: Imbalance | None = None
+    train_fraction: float = 1.0
+    """The share of the training data that is trained on, the same samples for every seed."""
 
     def parameters(self) -> dict[str, Parameter]:
         """Every parameter of every network by its full name, ``model/conv2d_1/kernel``."""

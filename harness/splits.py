@@ -12,15 +12,17 @@ VALIDATION_FRACTION = 0.1
 
 
 def split_samples(
-    dataset: Dataset, precision: Precision, imbalance: Imbalance | None = None
+    dataset: Dataset, precision: Precision, imbalance: Imbalance | None = None, train_fraction: float = 1.0
 ) -> dict[Split, Samples]:
     """The three splits, inputs divided by ``input_divisor``, as float32 (float64 for that precision).
 
     Unless the data set brings its own, a tenth of the training data is held out for validation, the
     same samples for every seed, so that curves of different seeds are scored on the same thing. Test
-    data is passed through; an imbalance is made in the training data alone.
+    data is passed through; the training data alone is cut to a fraction and made imbalanced.
     """
     train_rows, held_out = _split_rows(dataset)
+    if train_fraction < 1:
+        train_rows = _fraction(train_rows, train_fraction)
     if imbalance is not None:
         train_rows = _imbalanced(train_rows, dataset.train.targets, len(dataset.classes), imbalance)
     dtype = np.float64 if precision == "float64" else np.float32
@@ -52,6 +54,12 @@ def _split_rows(dataset: Dataset) -> tuple[npt.NDArray[np.int64], npt.NDArray[np
     shuffled = draws.permutation(count, "validation split")
     held_out = round(count * VALIDATION_FRACTION)
     return np.sort(shuffled[held_out:]), np.sort(shuffled[:held_out])
+
+
+def _fraction(rows: npt.NDArray[np.int64], fraction: float) -> npt.NDArray[np.int64]:
+    """A share of the rows, in which every smaller share is contained."""
+    order = draws.permutation(len(rows), "training fraction")
+    return np.sort(rows[order[: max(1, round(len(rows) * fraction))]])
 
 
 def _imbalanced(

@@ -79,7 +79,8 @@ class Worker:
         plan = request.plan
         start = time.perf_counter()
         dataset = plugins.dataset(request.dataset).load()
-        splits = split_samples(dataset, plan.precision, plan.task.imbalance)
+        task = plan.task
+        splits = split_samples(dataset, plan.precision, task.imbalance, task.train_fraction)
         self._splits = {split: read_only(samples) for split, samples in splits.items()}
         train = self._splits["train"]
         if plan.mode not in self._backend.modes:

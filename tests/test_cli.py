@@ -12,6 +12,7 @@ from records import make_record
 from harness.store import Store
 
 FAULTY = ("run", "--task", "cnn", "--backend", "faulty:ok", "--dataset", "digits")
+READING = ("run", "compare", "report", "study")
 HEAVY = ("torch", "tensorflow", "keras", "jax", "pandas", "scipy", "sklearn", "numpy", "rich")
 
 
@@ -33,11 +34,22 @@ def imported_by(harness, *arguments: str) -> set[str]:
     return set(done.stderr.rpartition("IMPORTED")[2].split())
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("list",), ("list", "tasks")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("run", "--help"),
+        ("compare", "--help"),
+        ("report", "--help"),
+        ("study", "overfitting", "--help"),
+        ("list",),
+        ("list", "tasks"),
+    ],
+)
 def test_help_and_list_import_nothing_heavy(harness, arguments):
     imported = imported_by(harness, *arguments)
     assert "click" in imported
-    heavy = set(HEAVY) - ({"numpy", "rich"} if arguments[0] == "run" else set())
+    heavy = set(HEAVY) - ({"numpy", "rich"} if arguments[0] in READING else set())
     assert imported & heavy == set()
 
 

@@ -177,6 +177,7 @@ def test_every_option_changes_the_task():
         "dropout": ["dropout=0.5"],
         "beta_1": ["optimizer=adam", "beta_1=0.25"],
         "weight_decay": ["weight_decay=1"],
+        "train_fraction": ["train_fraction=0.5"],
         "imbalance": ["imbalance=0.1"],
         "rebalance": ["imbalance=0.1", "rebalance=weights"],
         "flip": ["flip=true"],

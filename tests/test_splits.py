@@ -64,3 +64,13 @@ def test_the_data_set_is_left_as_it_was():
     before = DATASET.train.inputs.copy()
     split_samples(DATASET, "float32")["train"].inputs[:] = 0
     assert np.array_equal(DATASET.train.inputs, before)
+
+
+def test_a_fraction_is_of_the_training_data_alone_and_contains_the_smaller_ones():
+    whole, half, fifth = (
+        split_samples(DATASET, "float32", train_fraction=share) for share in (1.0, 0.5, 0.2)
+    )
+    assert [len(splits["train"]) for splits in (whole, half, fifth)] == [87, 44, 17]
+    assert set(fifth["train"].targets) < set(half["train"].targets) < set(whole["train"].targets)
+    for split in ("validation", "test"):
+        assert np.array_equal(whole[split].targets, fifth[split].targets)

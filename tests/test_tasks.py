@@ -145,6 +145,7 @@ def test_every_option_is_described_and_changes_the_task(task):
         "l1": ["l1=1"],
         "l2": ["l2=1"],
         "weight_decay": ["weight_decay=1"],
+        "train_fraction": ["train_fraction=0.5"],
         "width": ["width=2"],
         "dropout": ["dropout=0.5"],
         "imbalance": ["imbalance=0.1"],

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ _RUN_FAILED = 1
 _REFUSED = 2
 
 
-def _split(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
+def split_names(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
     """``--backend a,b --backend c`` gives a, b, c, each once."""
     names = dict.fromkeys(name.strip() for value in values for name in value.split(",") if name.strip())
     if not names:
@@ -43,7 +44,8 @@ def _split(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, 
     return list(names)
 
 
-def _device(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str:
+def check_device(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """The device, found to be one that can be asked for."""
     if not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", value):
         raise click.BadParameter(f"{value!r} is none of auto, cpu, cuda, cuda:1 (any number).")
     return value
@@ -55,7 +57,7 @@ def _device(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str
     "backends",
     multiple=True,
     required=True,
-    callback=_split,
+    callback=split_names,
     metavar="NAME[:MODE]",
     help="Backend, as torch or torch:compile; repeat it or give several with commas.",
 )
@@ -64,7 +66,7 @@ def _device(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str
     "tasks",
     multiple=True,
     required=True,
-    callback=_split,
+    callback=split_names,
     metavar="NAME",
     help="Task; repeat it or give several with commas.",
 )
@@ -84,7 +86,7 @@ def _device(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str
 @click.option(
     "--device",
     default="auto",
-    callback=_device,
+    callback=check_device,
     show_default=True,
     metavar="DEVICE",
     help="auto, cpu, cuda or cuda:1; auto is the first GPU, or the CPU where there is none.",
@@ -152,12 +154,12 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     requests = _requests(chosen)
     store = Store(chosen.results)
     store.prepare()
-    records = _execute_all(requests, store, quiet=chosen.quiet, certify=chosen.certify)
+    records = execute_all(requests, store, quiet=chosen.quiet, certify=chosen.certify)
     if chosen.form == "json":
         sys.stdout.buffer.write(msgspec.json.encode({"records": records}) + b"\n")
     else:
         _print_outcome(records, store)
-    ctx.exit(_exit_code(records))
+    ctx.exit(exit_code(records))
 
 
 class _Options(msgspec.Struct, kw_only=True):
@@ -257,18 +259,26 @@ def _certificate(request: RunRequest) -> Certificate:
     return certificate(side, plugins.task(plan.task.name), request.timeout_seconds)
 
 
-def _execute_all(requests: list[RunRequest], store: Store, *, quiet: bool, certify: bool) -> list[Record]:
-    """Run them in turn. What a backend declined once is not tried again with other seeds."""
+def execute_all(
+    requests: list[RunRequest], store: Store, *, quiet: bool, certify: bool, deadline: float = math.inf
+) -> list[Record]:
+    """Run them in turn. What a backend declined once is not tried again with other seeds.
+
+    None is begun after ``deadline``, in seconds of the monotonic clock.
+    """
     records: list[Record] = []
     certificates: dict[tuple[str, str, str], Certificate] = {}
-    declined: set[tuple[str, str, str]] = set()
+    declined: set[tuple[str, str, bytes]] = set()
     with RunDisplay(len(requests), quiet=quiet) as display:
         for stand_in in {r.dataset.name: r.dataset for r in requests if r.dataset.stands_in_for}.values():
             display.say(f"Running on {stand_in.name} in place of {stand_in.stands_in_for}: {stand_in.reason}")
         for request in requests:
             key = (request.backend, request.plan.mode, request.plan.task.name)
-            if key in declined:
+            asked = (request.backend, request.plan.mode, msgspec.json.encode(request.plan.task))
+            if asked in declined:
                 continue
+            if time.monotonic() > deadline:
+                break
             line = display.begin(request)
             proven = request
             if certify:
@@ -280,7 +290,7 @@ def _execute_all(requests: list[RunRequest], store: Store, *, quiet: bool, certi
             line.end(record)
             records.append(record)
             if record.status == "unsupported":
-                declined.add(key)
+                declined.add(asked)
             if record.status == "interrupted":
                 break
     return records
@@ -309,7 +319,8 @@ def _print_outcome(records: list[Record], store: Store) -> None:
     click.echo(f"Next: harness show {records[-1].id}")
 
 
-def _exit_code(records: list[Record]) -> int:
+def exit_code(records: list[Record]) -> int:
+    """What the runs' ends come to; see the command's help."""
     statuses = {record.status for record in records}
     if "interrupted" in statuses:
         return INTERRUPTED

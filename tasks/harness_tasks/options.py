@@ -34,6 +34,9 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
     ] = 0.0
     width: Annotated[float, Meta(gt=0, le=64, description="factor on the width of every hidden layer")] = 1.0
     dropout: Annotated[float, Meta(ge=0, lt=1, description="rate of dropout ahead of the last layer")] = 0.0
+    train_fraction: Annotated[
+        float, Meta(gt=0, le=1, description="share of the training data that is trained on; 1: all")
+    ] = 1.0
 
     def wide(self, units: int) -> int:
         """The width of a hidden layer that has ``units`` at width 1."""
@@ -93,6 +96,7 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
             "weight_decay": self.weight_decay,
             "augmentation": augmentation,
             "imbalance": imbalance,
+            "train_fraction": self.train_fraction if self.train_fraction < 1 else None,
         }
         return Task(
             name=name,

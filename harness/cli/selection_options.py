@@ -1,0 +1,47 @@
+"""Arguments and messages that the commands share which read records."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+SOME_UNREADABLE = 1
+
+
+def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The argument SELECTION and the options that bear on what is found."""
+    for decorate in (
+        click.option(
+            "--target",
+            type=float,
+            metavar="SCORE",
+            help="Validation score whose time is told. Default: a round value that every run reaches.",
+        ),
+        click.option(
+            "--margin",
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="POINTS",
+            help="Difference in quality that counts as none. Default: 1 point of accuracy, "
+            "5 % of other scores.",
+        ),
+        click.option(
+            "--results",
+            type=click.Path(path_type=Path, file_okay=False),
+            default=Path("results"),
+            show_default=True,
+            help="Folder of the records, where the selection names no file.",
+        ),
+        click.argument("selection", nargs=-1),
+    ):
+        function = decorate(function)
+    return function
+
+
+def tell_unreadable(unreadable: list[str]) -> int:
+    """Name the files that could not be read on standard error; the exit code that says so."""
+    for sentence in unreadable[:10]:
+        click.echo(f"harness: skipped: {sentence}", err=True)
+    if len(unreadable) > 1:
+        click.echo(f"harness: {len(unreadable)} files were skipped", err=True)
+    return SOME_UNREADABLE if unreadable else 0

@@ -1,0 +1,265 @@
+"""``harness study``: remedies for overfitting or imbalance, each against the plain task, seeds paired."""
+
+import hashlib
+import itertools
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from harness import plugins, study
+from harness.cli.data_progress import shown_progress
+from harness.cli.plugin_option import plugin_option
+from harness.cli.run import check_device, execute_all, exit_code, split_names
+from harness.data_choice import choose_dataset
+from harness.errors import UsageError
+from harness.findings import Findings
+from harness.installation import select_backend
+from harness.machine import default_threads, describe_machine
+from harness.options import describe_options, parse_options
+from harness.record import DatasetRecord, Record
+from harness.report.terminal import terminal_width
+from harness.report.text import findings_text
+from harness.run import RunRequest
+from harness.runs import Run
+from harness.settings import Sorted, sort_runs
+from harness.spec import Plan, Precision, Task, TaskDefinition
+from harness.store import Store, read_all
+from harness.study import REMEDIES, Kind, Remedy, Study, Variant
+from harness.study_effects import study_findings
+
+
+@click.command(short_help="Try remedies for overfitting or imbalance side by side.")
+@click.argument("kind", type=click.Choice(["overfitting", "imbalance"]))
+@click.option("--task", required=True, metavar="NAME", help="Task, one that classifies for imbalance.")
+@click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    required=True,
+    callback=split_names,
+    metavar="NAME[:MODE]",
+    help="Backend, as torch or torch:compile; repeat it or give several with commas.",
+)
+@click.option("--dataset", metavar="NAME", help="Data set, strictly this one. Default: as in `harness run`.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training data.")
+@click.option("--max-steps", type=click.IntRange(min=1), help="Stop training after so many steps.")
+@click.option(
+    "--seeds", type=click.IntRange(min=1, max=10_000), default=5, show_default=True, help="At most."
+)
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="MINUTES",
+    help="Plan seeds, then remedies, to fit so long after a first run on each backend, and begin none "
+    "later. Default: no limit.",
+)
+@click.option("--device", default="auto", callback=check_device, show_default=True, metavar="DEVICE")
+@click.option(
+    "--precision",
+    default="float32",
+    show_default=True,
+    type=click.Choice(["float32", "float64", "bfloat16"]),
+)
+@click.option("--threads", type=click.IntRange(min=1, max=1024), help="CPU threads.")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="An option of the task, for every variant.",
+)
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results"),
+    show_default=True,
+    help="Folder of the records.",
+)
+@click.option("--certify/--no-certify", default=True, show_default=True)
+@click.option("--quiet", is_flag=True, help="No progress: the outcome alone.")
+@plugin_option
+@click.pass_context
+def command(ctx: click.Context, /, **options: Any) -> None:
+    """Run a task plainly and with each remedy, on the same seeds, and say which remedy helps.
+
+    KIND is overfitting (dropout, l2, l1, augmentation, a smaller network, less data to show what more
+    would do, early stopping) or imbalance (thinned classes, with class weights, with oversampling).
+    Runs are ordinary records: called again with the same options, a study goes on where it stopped,
+    and takes in more seeds or backends. `harness report` tells of it too.
+    """
+    asked = _Options(**options)
+    wanted, made = _plan(asked)
+    store = Store(asked.results)
+    store.prepare()
+    study.save_study(made, asked.results)
+    missing = _missing(wanted, made, store)
+    _say(f"{len(wanted) - len(missing)} of {len(wanted)} runs are there already", asked)
+    records = _carry_out(missing, made, store, asked)
+    click.echo(_outcome(made, store))
+    ctx.exit(exit_code(records) if records else 0)
+
+
+class _Options(msgspec.Struct, kw_only=True):
+    """The command's options under their own names, with their types."""
+
+    kind: Kind
+    task: str
+    backends: list[str]
+    dataset: str | None
+    epochs: int | None
+    max_steps: int | None
+    seeds: int
+    budget: float | None
+    device: str
+    precision: Precision
+    threads: int | None
+    assignments: tuple[str, ...]
+    results: Path
+    certify: bool
+    quiet: bool
+
+
+#: A run that a study wants: the name of its variant, and the request.
+_Wanted = tuple[str, RunRequest]
+
+
+def _plan(asked: _Options) -> tuple[list[_Wanted], Study]:
+    """Every run of the study, seeds slowest, then variants, then backends; all refusals come from here."""
+    definition = plugins.task(asked.task)
+    selected = [select_backend(text) for text in asked.backends]
+    remedies = _fitting(asked.kind, definition)
+    tasks = {remedy.name: _define(definition, remedy, asked) for remedy in remedies}
+    with shown_progress(quiet=asked.quiet) as progress:
+        dataset = choose_dataset(definition, asked.dataset, progress)
+    made = _study(asked, remedies, {name: task for name, (task, _) in tasks.items()}, dataset)
+    wanted = [
+        (
+            remedy.name,
+            RunRequest(
+                backend=backend.name,
+                plan=Plan(
+                    task=tasks[remedy.name][0],
+                    mode=mode,
+                    device=asked.device,
+                    precision=asked.precision,
+                    threads=made.threads,
+                    seed=seed,
+                ),
+                options=tasks[remedy.name][1],
+                dataset=dataset,
+                max_steps=asked.max_steps,
+            ),
+        )
+        for seed, remedy, (backend, mode) in itertools.product(range(asked.seeds), remedies, selected)
+    ]
+    return wanted, made
+
+
+def _fitting(kind: Kind, definition: TaskDefinition) -> list[Remedy]:
+    """The remedies whose options the task has; the plain one must be among them."""
+    known = {name for name, *_ in describe_options(definition)}
+    fitting = [
+        remedy
+        for remedy in REMEDIES[kind]
+        if all(text.partition("=")[0] in known for text in remedy.assignments)
+    ]
+    plain = REMEDIES[kind][0]
+    if plain not in fitting:
+        raise UsageError(f"task {definition.name} has no option imbalance: its classes cannot be thinned")
+    return fitting
+
+
+def _define(definition: TaskDefinition, remedy: Remedy, asked: _Options) -> tuple[Task, dict[str, Any]]:
+    settings = parse_options(definition, [*asked.assignments, *remedy.assignments])
+    try:
+        task = definition.define(settings)
+    except ValueError as error:
+        raise UsageError(f"--set: {error}.") from error
+    task = msgspec.structs.replace(task, epochs=asked.epochs or task.epochs)
+    return task, msgspec.structs.asdict(settings)
+
+
+def _study(asked: _Options, remedies: list[Remedy], tasks: dict[str, Task], dataset: DatasetRecord) -> Study:
+    def sha256(task: Task) -> str:
+        return hashlib.sha256(msgspec.json.encode(task, order="deterministic")).hexdigest()
+
+    return Study(
+        kind=asked.kind,
+        task=asked.task,
+        dataset=dataset.name,
+        epochs=next(iter(tasks.values())).epochs,
+        max_steps=asked.max_steps,
+        precision=asked.precision,
+        threads=asked.threads or default_threads(),
+        variants=[
+            Variant(remedy.name, list(remedy.assignments), sha256(tasks[remedy.name])) for remedy in remedies
+        ],
+    )
+
+
+def _sorted(made: Study, store: Store) -> Sorted:
+    """The study's runs among all records."""
+    names = {variant.description for variant in made.variants}
+    records = (record for record in read_all(store.paths()) if isinstance(record, Record))
+    return sort_runs(Run.of(record) for record in records if record.task.sha256 in names)
+
+
+def _missing(wanted: list[_Wanted], made: Study, store: Store) -> list[_Wanted]:
+    """What has not been run on this machine."""
+    here = describe_machine().cpu
+    sections = [found for found in _sorted(made, store).sections if found.setting.machine.startswith(here)]
+    finished = study.done(made, sections)
+    return [
+        (name, request)
+        for name, request in wanted
+        if (name, f"{request.backend}:{request.plan.mode}", request.plan.seed) not in finished
+    ]
+
+
+def _carry_out(missing: list[_Wanted], made: Study, store: Store, asked: _Options) -> list[Record]:
+    """Run what is missing; with a budget, the first run on each backend says how much of it fits."""
+    if asked.budget is None:
+        return _execute([request for _, request in missing], store, asked, math.inf)
+    begun = time.monotonic()
+    deadline = begun + 60 * asked.budget
+    backends = len(asked.backends)
+    records = _execute([request for _, request in missing[:backends]], store, asked, math.inf)
+    if not records or records[-1].status == "interrupted":
+        return records
+    run_seconds = (time.monotonic() - begun) * backends / len(records)
+    left = max(0.0, deadline - time.monotonic())
+    size = study.plan_size(run_seconds, left, len(made.variants), asked.seeds)
+    _say(
+        f"{run_seconds:.0f} s a variant and seed, {left / 60:.1f} minutes left: "
+        f"{size.seeds} seeds of {size.variants} of {len(made.variants)} variants",
+        asked,
+    )
+    kept = {variant.name for variant in made.variants[: size.variants]}
+    fitting = [
+        request for name, request in missing[backends:] if name in kept and request.plan.seed < size.seeds
+    ]
+    return records + _execute(fitting, store, asked, deadline)
+
+
+def _execute(requests: list[RunRequest], store: Store, asked: _Options, deadline: float) -> list[Record]:
+    if not requests:
+        return []
+    return execute_all(requests, store, quiet=asked.quiet, certify=asked.certify, deadline=deadline)
+
+
+def _say(text: str, asked: _Options) -> None:
+    if not asked.quiet:
+        click.echo(text, err=True)
+
+
+def _outcome(made: Study, store: Store) -> str:
+    """The study's findings alone, or that there are none yet."""
+    ordered = _sorted(made, store)
+    found = study_findings(made, ordered.sections)
+    if not found:
+        return "No plain run has succeeded yet, so there is nothing to hold the remedies against."
+    return findings_text(Findings([], found, ordered.left_out, []), terminal_width())

@@ -1,0 +1,91 @@
+"""Everything that a set of runs says, ready to be written in whatever form."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.comparison import Comparison, compare
+from harness.overfit import GapDifference, Overfitting, gap_differences, overfitting
+from harness.runs import Run
+from harness.selection import Selection
+from harness.settings import Section, sort_runs
+from harness.study import Study, read_studies
+from harness.study_effects import StudyFinding, study_findings
+
+
+class SectionFindings(NamedTuple):
+    """One setting: its sides against each other, and how each of them overfits."""
+
+    comparison: Comparison
+    overfittings: list[Overfitting]
+    gaps: list[GapDifference]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What is said, and what could not be: sentences for what was left out, kept apart or unreadable."""
+
+    sections: list[SectionFindings]
+    studies: list[StudyFinding]
+    left_out: list[str]
+    kept_apart: list[str]
+    unreadable: list[str] = field(default_factory=list)
+
+    @property
+    def runs(self) -> list[Run]:
+        """Every run that was used."""
+        return [
+            run for found in self.sections for side in found.comparison.section.sides for run in side.runs
+        ]
+
+
+def find(
+    runs: Iterable[Run],
+    studies: Sequence[Study] = (),
+    margin: float | None = None,
+    target: float | None = None,
+) -> Findings:
+    """Compare the runs and read their curves; ``margin`` and ``target`` as in :func:`compare`.
+
+    What a study changed in its task is told of in the study alone.
+    """
+    ordered = sort_runs(runs)
+    found = [finding for study in studies for finding in study_findings(study, ordered.sections)]
+    remedies = {
+        variant.description
+        for finding in found
+        for variant in finding.study.variants[1:]
+        if variant.assignments
+    }
+    shown = [section for section in ordered.sections if section.setting.description not in remedies]
+    return Findings(
+        [_section(section, margin, target) for section in shown],
+        found,
+        ordered.left_out,
+        ordered.kept_apart,
+    )
+
+
+def read_findings(
+    arguments: Sequence[str], results: Path, margin: float | None = None, target: float | None = None
+) -> Findings:
+    """What the selected records and the studies of the results folder say.
+
+    Raises:
+        UsageError: nothing is selected.
+    """
+    selection = Selection(arguments, results)
+    studies, broken = read_studies(results)
+    findings = find((Run.of(record) for record in selection), studies, margin, target)
+    findings.unreadable.extend([*selection.unreadable, *broken])
+    return findings
+
+
+def _section(section: Section, margin: float | None, target: float | None) -> SectionFindings:
+    read = [overfitting(section, side) for side in section.sides]
+    return SectionFindings(
+        compare(section, margin, target),
+        [one for one in read if one is not None],
+        gap_differences(section),
+    )

@@ -1,0 +1,89 @@
+"""Means and ratios over few seeds, with what they are worth: Student intervals and resampled curves."""
+
+import functools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+CONFIDENCE = 0.95
+RESAMPLES = 2000
+
+
+class Estimate(NamedTuple):
+    """A mean of ``n`` values and its 95 % interval; from a single value no interval is made (None)."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+
+    def scaled(self, factor: float) -> "Estimate":
+        """The same in another unit; ``factor`` is above 0."""
+        low, high = (None if end is None else end * factor for end in (self.low, self.high))
+        return Estimate(self.mean * factor, low, high, self.n)
+
+    def excludes(self, value: float) -> bool:
+        """Whether the interval is there and lies on one side of ``value``."""
+        return self.low is not None and self.high is not None and not self.low <= value <= self.high
+
+
+def student_quantile(probability: float, degrees: int) -> float:
+    """The quantile of Student's t."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees, probability))
+
+
+def mean_interval(values: Sequence[float] | Array) -> Estimate | None:
+    """The mean of values taken for independent and normal (Student 1908); None where there are none."""
+    sample = np.asarray(values, np.float64)
+    sample = sample[np.isfinite(sample)]
+    n = len(sample)
+    if n == 0:
+        return None
+    mean = float(sample.mean())
+    if n == 1:
+        return Estimate(mean, None, None, 1)
+    half = student_quantile((1 + CONFIDENCE) / 2, n - 1) * float(sample.std(ddof=1)) / n**0.5
+    return Estimate(mean, mean - half, mean + half, n)
+
+
+def geometric_interval(values: Sequence[float] | Array) -> Estimate | None:
+    """The geometric mean of positive values, its interval made in logarithms: for times and ratios."""
+    sample = np.asarray(values, np.float64)
+    logs = mean_interval(np.log(sample[sample > 0]))
+    if logs is None:
+        return None
+    low, high = (None if end is None else float(np.exp(end)) for end in (logs.low, logs.high))
+    return Estimate(float(np.exp(logs.mean)), low, high, logs.n)
+
+
+def resampled_means(curves: Array, resamples: int = RESAMPLES) -> Array:
+    """Means ``(resamples, epochs)`` of curves ``(seeds, epochs)`` drawn with replacement, whole each time.
+
+    The bootstrap of Efron (1979) with the seed as the unit. The draws are the same at every call, so
+    that a report can be made again to the letter, and so that curves of the same runs stay together.
+    """
+    means: Array = _draws(len(curves), resamples) @ curves
+    return means
+
+
+@functools.lru_cache(maxsize=16)
+def _draws(seeds: int, resamples: int) -> Array:
+    """Weights ``(resamples, seeds)``: how often each seed was drawn, by the number of seeds."""
+    drawn = np.random.default_rng(0).integers(seeds, size=(resamples, seeds))
+    places = (drawn + seeds * np.arange(resamples)[:, None]).ravel()
+    return np.bincount(places, minlength=resamples * seeds).reshape(resamples, seeds) / seeds
+
+
+def percentile_interval(resampled: Array, mean: float, n: int) -> Estimate:
+    """The estimate whose ends are percentiles of resampled values; without ends for a single seed."""
+    if n == 1:
+        return Estimate(mean, None, None, 1)
+    tail = 100 * (1 - CONFIDENCE) / 2
+    low, high = np.percentile(resampled, [tail, 100 - tail])
+    return Estimate(mean, float(low), float(high), n)

@@ -1,0 +1,235 @@
+"""Overfitting, read from curves: when the gap opens, what it costs, and what stopping early recovers.
+
+The criteria GL and PQ are those of Prechelt, "Early stopping - but when?" (1998), section 2, with the
+validation loss as the error.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.comparison import curves_of, scores
+from harness.equivalence import Equivalence, equivalence
+from harness.intervals import Array, Estimate, mean_interval, percentile_interval, resampled_means
+from harness.runs import ACCURACY, Measure
+from harness.settings import Section, Side
+
+#: Prechelt's strip, in epochs.
+STRIP = 5
+#: The generalisation loss, in per cent, from which validation loss counts as risen.
+ONSET_THRESHOLD = 5.0
+
+
+def generalization_loss(validation: Array) -> Array:
+    """GL in per cent ``(…, epochs)``: how far the validation loss is above its lowest value so far."""
+    lowest = np.minimum.accumulate(validation, axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        loss = 100.0 * (validation / lowest - 1.0)
+    return np.nan_to_num(loss, nan=0.0, posinf=0.0)
+
+
+def progress_quotient(train: Array, validation: Array, strip: int = STRIP) -> Array:
+    """PQ ``(…, epochs)``: GL by the progress ``1000 (mean / lowest - 1)`` of the training loss in a strip.
+
+    NaN before the first whole strip and where training stands still.
+    """
+    quotient = np.full(validation.shape, np.nan)
+    if validation.shape[-1] < strip:
+        return quotient
+    windows = np.lib.stride_tricks.sliding_window_view(train, strip, axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        progress = 1000.0 * (windows.mean(axis=-1) / windows.min(axis=-1) - 1.0)
+        value = generalization_loss(validation)[..., strip - 1 :] / progress
+    quotient[..., strip - 1 :] = np.where(np.isfinite(value), value, np.nan)
+    return quotient
+
+
+def onset(train: Array, validation: Array, threshold: float = ONSET_THRESHOLD) -> npt.NDArray[np.int64]:
+    """The epoch ``(…)``, counted from 1, at which overfitting begins; 0: it does not.
+
+    It is the first epoch from which on, to the end, the validation loss stays ``threshold`` per cent
+    above its lowest value while the training loss stays below what it was at that lowest value. A
+    spike that passes, and a divergence of both losses, are therefore no overfitting.
+    """
+    best = np.nanargmin(validation, axis=-1)[..., None]
+    risen = generalization_loss(validation) >= threshold
+    learning = train < np.take_along_axis(train, best, axis=-1)
+    later = np.arange(validation.shape[-1]) > best
+    to_the_end = np.flip(np.logical_and.accumulate(np.flip(risen & learning & later, -1), axis=-1), -1)
+    first: npt.NDArray[np.int64] = np.where(to_the_end.any(axis=-1), to_the_end.argmax(axis=-1) + 1, 0)
+    return first
+
+
+class Band(NamedTuple):
+    """A mean curve ``(epochs,)`` and its 95 % band over resampled seeds; None for a single seed."""
+
+    mean: Array
+    low: Array | None
+    high: Array | None
+
+    @classmethod
+    def of(cls, curves: Array) -> "Band":
+        """The band of curves ``(seeds, epochs)``."""
+        if len(curves) == 1:
+            return cls(curves[0], None, None)
+        low, high = np.percentile(resampled_means(curves, 500), [2.5, 97.5], axis=0)
+        return cls(curves.mean(axis=0), low, high)
+
+
+@dataclass(frozen=True, slots=True)
+class Overfitting:
+    """What the curves of one side say, over its seeds.
+
+    ``gap`` is the training less the validation accuracy in points after the last epoch; of other tasks
+    the validation less the training loss; of an adversarial task what the discriminator says of
+    training less what it says of held-out pictures, mean probabilities in points. ``onset`` is of
+    the mean curves, 0 for none, ``onset_range`` its 95 % interval over resampled seeds, and
+    ``onset_share`` the share of resamples that overfit at all. ``lost`` is how much worse the validation
+    score is after the last epoch than at the best one, ``gained`` how much better the test score is
+    with the weights of the best epoch; both in the measure's unit, above 0 where stopping helps.
+    """
+
+    section: Section
+    side: Side
+    measure: Measure
+    epochs: int
+    bands: dict[str, Band]
+    gap: Estimate | None
+    generalization_loss: Estimate | None
+    progress_quotient: float | None
+    onset: int | None
+    onset_range: tuple[int, int] | None
+    onset_share: float | None
+    best_epoch: float | None
+    lost: Estimate | None
+    gained: Estimate | None
+    memorization_ratio: Estimate | None
+
+
+def overfitting(section: Section, side: Side) -> Overfitting | None:
+    """Read one side's curves; None where the runs scored no epoch."""
+    measure = section.measure
+    gaps = gap_curves(side, measure)
+    if gaps is None:
+        return None
+    train, validation = curves_of(side, "train_loss"), curves_of(side, "validation_loss")
+    adversarial = "train_real" in side.runs[0].curves
+    risen = quotient = begins = None
+    between = share = None
+    if not adversarial and train is not None and validation is not None:
+        begins, between, share = _onset(train, validation)
+        risen = _final_loss(validation)
+        last = float(progress_quotient(train.mean(axis=0), validation.mean(axis=0))[-1])
+        quotient = last if np.isfinite(last) else None
+    best = [run.record.best_epoch for run in side.runs if run.record.best_epoch]
+    ratios = [ratio for run in side.runs if (ratio := run.score("memorization_ratio", best=True)) is not None]
+    return Overfitting(
+        section=section,
+        side=side,
+        measure=measure,
+        epochs=gaps.shape[1],
+        bands=_bands(side, measure, gaps),
+        gap=mean_interval(gaps[:, -1]),
+        generalization_loss=risen,
+        progress_quotient=quotient,
+        onset=begins,
+        onset_range=between,
+        onset_share=share,
+        best_epoch=float(np.median(best)) if best else None,
+        lost=_lost(side, measure),
+        gained=_gained(side, measure),
+        memorization_ratio=mean_interval(ratios),
+    )
+
+
+def gap_curves(side: Side, measure: Measure) -> Array | None:
+    """The generalisation gap of every seed ``(seeds, epochs)``; see :class:`Overfitting`."""
+    if "train_real" in side.runs[0].curves:
+        train, held_out = curves_of(side, "train_real"), curves_of(side, "validation_real")
+        return None if train is None or held_out is None else 100.0 * (train - held_out)
+    train, held_out = curves_of(side, f"train_{measure.key}"), curves_of(side, f"validation_{measure.key}")
+    if train is None or held_out is None:
+        return None
+    sign = 1.0 if measure.higher_is_better else -1.0
+    return sign * measure.factor * (train - held_out)
+
+
+def _onset(train: Array, validation: Array) -> tuple[int | None, tuple[int, int] | None, float | None]:
+    """The onset of the mean curves, its interval, and the share of resampled seeds that have one."""
+    if np.isnan(validation.mean(axis=0)).any():
+        return None, None, None
+    begins = int(onset(train.mean(axis=0), validation.mean(axis=0)))
+    if len(train) == 1:
+        return begins, None, None
+    resampled = onset(resampled_means(train), resampled_means(validation))
+    found = resampled[resampled > 0]
+    if not len(found):
+        return begins, None, 0.0
+    low, high = np.percentile(found, [2.5, 97.5], method="nearest")
+    return begins, (int(low), int(high)), len(found) / len(resampled)
+
+
+def _final_loss(validation: Array) -> Estimate:
+    final = generalization_loss(validation.mean(axis=0))[-1]
+    resampled = generalization_loss(resampled_means(validation))[:, -1]
+    return percentile_interval(resampled, float(final), len(validation))
+
+
+def _lost(side: Side, measure: Measure) -> Estimate | None:
+    curves = curves_of(side, f"validation_{measure.key}")
+    if curves is None:
+        return None
+    at = [min(run.record.best_epoch or curves.shape[1], curves.shape[1]) - 1 for run in side.runs]
+    best = curves[np.arange(len(curves)), at]
+    sign = 1.0 if measure.higher_is_better else -1.0
+    return mean_interval(sign * measure.factor * (best - curves[:, -1]))
+
+
+def _gained(side: Side, measure: Measure) -> Estimate | None:
+    last, best = scores(side, measure), scores(side, measure, best=True)
+    sign = 1.0 if measure.higher_is_better else -1.0
+    return mean_interval([sign * (best[seed] - last[seed]) for seed in sorted(last.keys() & best.keys())])
+
+
+def _bands(side: Side, measure: Measure, gaps: Array) -> dict[str, Band]:
+    """Bands of the gap and of what it comes from, each in its unit."""
+    bands = {"gap": Band.of(gaps)}
+    scale = {"loss": 1.0, "real": 100.0, measure.key: measure.factor}
+    for key, factor in scale.items():
+        for split in ("train", "validation"):
+            curves = curves_of(side, f"{split}_{key}")
+            if curves is not None:
+                bands[f"{split} {key}"] = Band.of(curves * factor)
+    return bands
+
+
+class GapDifference(NamedTuple):
+    """The final gap of one side against that of another, on paired seeds, in the unit of the gap."""
+
+    one: Side
+    other: Side
+    result: Equivalence
+
+
+def gap_differences(section: Section) -> list[GapDifference]:
+    """Does the gap differ between the sides? The first against each other, where the work is certified."""
+    measure = section.measure
+    gaps = {side.name: gap_curves(side, measure) for side in section.sides}
+    first, *others = section.sides
+    if not section.setting.certified or gaps[first.name] is None:
+        return []
+    found = []
+    for other in others:
+        ours, theirs = gaps[first.name], gaps[other.name]
+        if ours is None or theirs is None:
+            continue
+        level = float(np.mean(np.abs(theirs[:, -1]))) if measure is not ACCURACY else 1.0
+        result = equivalence(
+            dict(zip(first.seeds, ours[:, -1].tolist(), strict=True)),
+            dict(zip(other.seeds, theirs[:, -1].tolist(), strict=True)),
+            measure.margin * level,
+        )
+        found.append(GapDifference(first, other, result))
+    return found

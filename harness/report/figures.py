@@ -1,0 +1,63 @@
+"""Which charts a report shows, in what order, and how each is to be read."""
+
+from typing import NamedTuple
+
+import altair as alt
+
+from harness.findings import Findings, SectionFindings
+from harness.report.charts import (
+    gap_curves,
+    learning_curves,
+    phase_bars,
+    remedy_changes,
+    step_distribution,
+    time_against_quality,
+)
+from harness.report.words import SHOWN_SECTIONS
+from harness.study_effects import StudyFinding
+
+
+class Figure(NamedTuple):
+    """A chart with a name for files and ids, and a caption that says how to read it."""
+
+    name: str
+    caption: str
+    chart: alt.LayerChart | alt.Chart
+
+
+def section_figures(found: SectionFindings, prefix: str) -> list[Figure]:
+    """Every chart that one setting has the data for."""
+    comparison, read = found.comparison, found.overfittings
+    quality = f"Test {comparison.measure.name}"
+    curves = "Scores after each epoch, mean over seeds; the band is the 95 % interval of the mean."
+    steps = "Step time over the blocks of all runs: 5 to 95 %, quartiles, median."
+    made = {
+        "time": (
+            f"{quality} against training time: mean, 95 % interval; dots are runs.",
+            time_against_quality(comparison),
+        ),
+        "curves": (curves, learning_curves(read)),
+        "steps": (steps, step_distribution(comparison)),
+        "phases": ("Where the time of a run went, mean seconds.", phase_bars(comparison)),
+        "gap": ("Generalisation gap after each epoch, with its 95 % band.", gap_curves(read)),
+    }
+    return [
+        Figure(f"{prefix}-{name}", text, chart) for name, (text, chart) in made.items() if chart is not None
+    ]
+
+
+def all_figures(findings: Findings) -> dict[str, Figure]:
+    """Every chart of the settings that are told in full and of the studies, by name."""
+    figures = [
+        figure
+        for number, found in enumerate(findings.sections[:SHOWN_SECTIONS], 1)
+        for figure in section_figures(found, f"setting-{number}")
+    ]
+    figures += [study_figure(study, f"study-{number}") for number, study in enumerate(findings.studies, 1)]
+    return {figure.name: figure for figure in figures}
+
+
+def study_figure(found: StudyFinding, prefix: str) -> Figure:
+    """What each remedy of a study changes."""
+    caption = "Change against the plain task, same seeds, 95 % intervals; better: test above 0, gap below 0."
+    return Figure(f"{prefix}-remedies", caption, remedy_changes(found))

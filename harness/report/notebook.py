@@ -1,0 +1,40 @@
+"""The report as a notebook: findings as text, charts as outputs, and the calls that make them again."""
+
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import v4
+
+from harness.findings import Findings
+from harness.report.charts import CONFIG
+from harness.report.figures import all_figures
+from harness.report.markdown import escaped
+from harness.report.words import headlines
+
+_VEGALITE = "application/vnd.vegalite.v5+json"
+
+
+def write_notebook(findings: Findings, path: Path, selection: tuple[str, ...], results: Path) -> None:
+    """Write a notebook whose first cell reads the same selection again."""
+    call = ", ".join([*map(repr, selection), f"results={str(results)!r}"])
+    told = [f"**{question}**\n\n{_lines(answers)}" for question, answers in headlines(findings).items()]
+    cells = [
+        v4.new_markdown_cell("# Benchmark report\n\n" + "\n\n".join(told)),
+        v4.new_code_cell(f"import harness\n\nreport = harness.compare({call})\nreport"),
+        v4.new_code_cell("report.sides"),
+        v4.new_code_cell("report.overfitting"),
+    ]
+    for name, figure in all_figures(findings).items():
+        cells.append(v4.new_markdown_cell(escaped(figure.caption)))
+        cells.append(v4.new_code_cell(f"report.charts[{name!r}]", outputs=[_output(figure.chart)]))
+    nbformat.write(v4.new_notebook(cells=cells), path)
+
+
+def _output(chart: Any) -> Any:
+    spec = chart.to_dict(validate=False) | {"config": CONFIG, "width": 480}
+    return v4.new_output("display_data", {_VEGALITE: spec, "text/plain": "a chart"})
+
+
+def _lines(sentences: list[str]) -> str:
+    return "\n".join(f"- {escaped(sentence.replace('`', ''))}" for sentence in sentences)

@@ -1,0 +1,263 @@
+"""Findings as sentences: what a person should take away, with how sure it is."""
+
+import math
+
+from harness.comparison import Comparison, Pair, SideSummary
+from harness.equivalence import Equivalence
+from harness.findings import Findings
+from harness.intervals import Estimate
+from harness.overfit import GapDifference, Overfitting
+from harness.runs import Measure
+from harness.settings import Setting
+from harness.study_effects import EARLY_STOPPING, Effect, StudyFinding
+
+NOTHING = "–"
+#: Settings that are told in full; filters bring out the others.
+SHOWN_SECTIONS = 12
+
+
+def estimate(value: Estimate | None, digits: int | None = 1, unit: str = "", *, sign: bool = False) -> str:
+    """``12.3 [10.1, 14.5] points``; without the interval where there is none.
+
+    ``digits`` are those after the point; None: as many as make three significant ones.
+    """
+    if value is None:
+        return NOTHING
+    if digits is None:
+        digits = max(0, 2 - math.floor(math.log10(abs(value.mean)))) if value.mean else 1
+    form = f"{'+' if sign else ''},.{digits}f"
+    text = format(value.mean, form)
+    if value.low is not None and value.high is not None:
+        text += f" [{value.low:{form}}, {value.high:{form}}]"
+    return f"{text} {unit}".rstrip()
+
+
+def significant(value: float | None, digits: int = 3) -> str:
+    """A number to so many digits, never in powers of ten below a million."""
+    if value is None:
+        return NOTHING
+    if abs(value) >= 10 ** (digits - 1):
+        return f"{value:,.0f}"
+    return f"{value:.{digits}g}"
+
+
+def score_digits(measure: Measure) -> int | None:
+    """Digits after the point of a score in the measure's unit; see :func:`estimate`."""
+    return 1 if measure.unit else None
+
+
+def probability(p: float | None) -> str:
+    """``p < 0.01``, the nearest of the customary bounds, or ``p = 0.12``."""
+    if p is None:
+        return ""
+    for bound in (0.001, 0.01, 0.05):
+        if p < bound:
+            return f"p < {bound:g}"
+    return f"p = {p:.2f}"
+
+
+def seeds(n: int) -> str:
+    """``1 seed``, ``5 seeds``."""
+    return f"{n} seed" if n == 1 else f"{n} seeds"
+
+
+def headlines(findings: Findings) -> dict[str, list[str]]:
+    """The sentences that lead a report, under the question that they answer; only what has an answer."""
+    found = findings.sections[:SHOWN_SECTIONS]
+    told = {
+        "Which is faster, and is it as good?": [
+            pair_sentence(one.comparison, pair) for one in found for pair in one.comparison.pairs
+        ],
+        "Which remedy helps?": [study_sentence(study) for study in findings.studies],
+        "Does it overfit?": [overfitting_sentence(one) for section in found for one in section.overfittings],
+        "Do the frameworks overfit alike?": [
+            gap_sentence(gap, one.comparison) for one in found for gap in one.gaps
+        ],
+    }
+    return {question: answers for question, answers in told.items() if answers}
+
+
+def pair_sentence(comparison: Comparison, pair: Pair) -> str:
+    """What the fastest side and another differ in: speed, and whether the quality is the same."""
+    where = machine_words(comparison.section.setting)
+    return f"On {where}, {_speed(comparison, pair)}{_quality(comparison.measure, pair)}. {_source(pair)}"
+
+
+def machine_words(setting: Setting) -> str:
+    """The machine, the device where it is no CPU, and the threads."""
+    device = "" if setting.device == "cpu" else f" with {setting.device}"
+    threads = f"{setting.threads} thread{'s' * (setting.threads != 1)}"
+    return f"{setting.machine.partition(',')[0]}{device} ({threads})"
+
+
+def _speed(comparison: Comparison, pair: Pair) -> str:
+    fast, slow, what = pair.fast.side.name, pair.slow.side.name, f"`{comparison.section.title}`"
+    if pair.speed is None:
+        return f"{fast} and {slow} have no seed in common on {what}, so their speed is not compared"
+    ratio = estimate(pair.speed, 2).replace(" [", "× [", 1)
+    if pair.speed.low is None:
+        return (
+            f"{fast} trained {what} {ratio}× faster than {slow} in one pair of runs, which is no evidence yet"
+        )
+    if not pair.speed.excludes(1.0):
+        return f"{fast} and {slow} train {what} at speeds that these runs do not tell apart ({ratio})"
+    return f"{fast} trains {what} {ratio} faster than {slow}"
+
+
+def _quality(measure: Measure, pair: Pair) -> str:
+    found = pair.quality
+    if found.difference is None:
+        return f"; their {measure.name} cannot be compared: no seed has a test score of both"
+    basis = ", ".join(part for part in (seeds(found.difference.n), probability(found.p)) if part)
+    digits = score_digits(measure)
+    if found.verdict == "equal":
+        margin = _singular(f"±{significant(found.margin)} {measure.unit}".rstrip())
+        return f" at equal {measure.name} ({margin}, {basis})"
+    by = estimate(found.difference, digits, measure.unit, sign=True)
+    if found.verdict == "different":
+        better = (found.difference.mean > 0) == measure.higher_is_better
+        return f", and its {measure.name} is {'better' if better else 'worse'} by {by} ({basis})"
+    return (
+        f"; whether their {measure.name} is equal cannot be told "
+        f"({by}, {seeds(found.difference.n)}{_would_do(found)})"
+    )
+
+
+def _would_do(found: Equivalence) -> str:
+    return f"; about {found.seeds_needed:,} would do" if found.seeds_needed else ""
+
+
+def _singular(margin: str) -> str:
+    return margin.removesuffix("s") if margin.startswith("±1 ") else margin
+
+
+def _source(pair: Pair) -> str:
+    """Where the times come from, and how far they moved meanwhile."""
+    sides: tuple[SideSummary, ...] = (pair.fast, pair.slow)
+    drifts = [abs(side.drift) for side in sides if side.drift is not None]
+    spreads = [side.spread for side in sides if side.spread is not None]
+    told = [f"up to {max(drifts):.0%} within a run"] if drifts else []
+    told += [f"up to {max(spreads):.0%} between runs of one side"] if spreads else []
+    moved = f"; steps moved by {', '.join(told)}" if told else ""
+    return f"(Times of runs, not of a duel{moved}.)"
+
+
+def overfitting_sentence(found: Overfitting) -> str:
+    """The verdict of one side, as ``overfits from epoch 6; 2.1 points lost by epoch 20; …``."""
+    return f"{found.side.name} on `{found.section.title}` {overfitting_verdict(found)}."
+
+
+def overfitting_verdict(found: Overfitting) -> str:
+    """The verdict without its subject."""
+    basis = f" ({seeds(len(found.side.runs))})"
+    if "train real" in found.bands:
+        return _adversarial_verdict(found) + basis
+    if found.onset is None:
+        return "cannot be read: a loss is not finite"
+    gap = f"gap {estimate(found.gap, score_digits(found.measure), found.measure.unit)}"
+    if found.onset == 0:
+        none = f"does not overfit within {found.epochs} epochs{_sometimes(found)}"
+        return f"{none}; {gap}{_unsteady(found)}{basis}"
+    return f"overfits from epoch {found.onset}{_onset_range(found)}: {_cost(found)}; {gap}{basis}"
+
+
+def _onset_range(found: Overfitting) -> str:
+    between = found.onset_range
+    return f" [{between[0]}, {between[1]}]" if between and between[0] != between[1] else ""
+
+
+def _sometimes(found: Overfitting) -> str:
+    share = found.onset_share
+    return f" (but {share:.0%} of resampled seeds do)" if share and share >= 0.05 else ""  # noqa: PLR2004
+
+
+def _unsteady(found: Overfitting) -> str:
+    measure, lost = found.measure, found.lost
+    if lost is None or not measure.unit or lost.mean <= measure.margin:
+        return ""
+    return (
+        f"; the last epoch is {estimate(lost, 1, measure.unit)} below the best one all the same: "
+        "training is not steady there"
+    )
+
+
+def _cost(found: Overfitting) -> str:
+    measure, lost, gained = found.measure, found.lost, found.gained
+    digits = score_digits(measure)
+    if lost is None or gained is None:
+        return "its cost is not known"
+    if lost.mean <= 0 or (lost.low is not None and lost.low <= 0):
+        risen = estimate(found.generalization_loss, 0, "%")
+        change = estimate(gained, digits, measure.unit, sign=True)
+        return (
+            f"validation loss ends {risen} above its lowest, yet no loss of {measure.name} is certain, "
+            f"and stopping early would change the test score by {change}"
+        )
+    told = f"{estimate(lost, digits, measure.unit)} of validation {measure.name} lost by epoch {found.epochs}"
+    if gained.excludes(0.0) and gained.mean > 0:
+        return f"{told}; early stopping recovers {estimate(gained, digits, measure.unit)} on the test data"
+    recovered = estimate(gained, digits, measure.unit, sign=True)
+    return f"{told}; what early stopping recovers on the test data is not certain ({recovered})"
+
+
+def _adversarial_verdict(found: Overfitting) -> str:
+    gap = estimate(found.gap, 1, "points", sign=True)
+    told = f"discriminator's gap {gap} between training and held-out pictures"
+    if found.memorization_ratio:
+        ratio = found.memorization_ratio
+        copies = ratio.high is not None and ratio.high < 0.9  # noqa: PLR2004
+        told += f", memorisation ratio {estimate(ratio, 2)}: " + (
+            "samples lie nearer to training than to held-out pictures" if copies else "no sign of copying"
+        )
+    opened = found.gap is not None and found.gap.low is not None and found.gap.low > 0
+    return f"{'overfits in its discriminator' if opened else 'shows no certain overfitting'}: {told}"
+
+
+def gap_sentence(found: GapDifference, comparison: Comparison) -> str:
+    """Whether two sides overfit alike."""
+    result, measure = found.result, comparison.measure
+    by = estimate(result.difference, score_digits(measure), measure.unit, sign=True)
+    verdicts = {
+        "equal": "is equal",
+        "different": "differs",
+        "cannot tell": "cannot be told to be equal or different",
+    }
+    margin = _singular(f"±{significant(result.margin)} {measure.unit}".rstrip())
+    n = result.difference.n if result.difference else 0
+    return (
+        f"The gap of {found.one.name} and {found.other.name} on `{comparison.section.title}` "
+        f"{verdicts[result.verdict]} (difference {by}, margin {margin}, {seeds(n)}{_would_do(result)})."
+    )
+
+
+def study_sentence(found: StudyFinding) -> str:
+    """What a study recommends on one side."""
+    best = found.recommended
+    where = f"{found.side.name} on `{found.section.title}`"
+    plain = found.effects[0]
+    if best is None:
+        few = plain.seeds < 2  # noqa: PLR2004
+        why = (
+            "one seed says nothing certain"
+            if few
+            else f"none improves the test {found.measure.name} for certain"
+        )
+        return f"Remedies for {found.study.kind}, {where}: {why} ({seeds(plain.seeds)})."
+    return f"Remedy for {found.study.kind}, {where}: {recommendation(found, best)} ({seeds(best.seeds)})."
+
+
+def recommendation(found: StudyFinding, best: Effect) -> str:
+    """The remedy with what it changes."""
+    measure = found.measure
+    name = best.variant.name
+    how = f" (--set {' --set '.join(best.variant.assignments)})" if best.variant.assignments else ""
+    gap = ""
+    if found.effects[0].gap and best.gap:
+        gap = f", gap {significant(found.effects[0].gap.mean)} to {significant(best.gap.mean)}"
+    change = estimate(best.score_change, score_digits(measure), measure.unit, sign=True)
+    time = f", training time ×{best.time_ratio.mean:.2f}" if best.time_ratio else ""
+    stop = "at the epoch of lowest validation loss" if name == EARLY_STOPPING else ""
+    return (
+        " ".join(part for part in (f"{name}{how}", stop) if part)
+        + f": test {measure.name} {change}{gap}{time}"
+    )

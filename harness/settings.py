@@ -1,0 +1,215 @@
+"""Which runs may be compared: those that differ in nothing but the side, and why the others may not."""
+
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from harness.options import Value
+from harness.record import Record
+from harness.runs import Measure, Run
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """All that must be the same for two runs to be compared; a side is what may differ."""
+
+    task: str
+    version: int
+    description: str
+    dataset: str
+    fingerprint: str | None
+    epochs: int
+    max_steps: int | None
+    precision: str
+    device: str | None
+    threads: int
+    machine: str
+    certified: bool
+
+    @classmethod
+    def of(cls, record: Record) -> "Setting":
+        """The setting of a record."""
+        machine = record.machine
+        return cls(
+            task=record.task.name,
+            version=record.task.version,
+            description=record.task.sha256,
+            dataset=record.dataset.name,
+            fingerprint=record.dataset.fingerprint,
+            epochs=record.epochs_asked,
+            max_steps=record.max_steps,
+            precision=record.precision,
+            device=record.device,
+            threads=record.threads,
+            machine=f"{machine.cpu}, {machine.physical_cores} cores, {machine.allowed_cpus} CPUs allowed",
+            certified=bool(record.certificate and record.certificate.certified),
+        )
+
+    def differs(self, other: "Setting") -> list[str]:
+        """What keeps the two apart, in words."""
+        words = {
+            "task": "another task",
+            "version": f"task version {self.version} against {other.version}",
+            "description": "other options or another description of the task",
+            "dataset": f"data {self.dataset} against {other.dataset}",
+            "fingerprint": f"other bytes of {self.dataset}",
+            "epochs": f"{self.epochs} epochs against {other.epochs}",
+            "max_steps": f"at most {self.max_steps} steps against {other.max_steps}",
+            "precision": f"{self.precision} against {other.precision}",
+            "device": f"device {self.device} against {other.device}",
+            "threads": f"{self.threads} threads against {other.threads}",
+            "machine": f"machine {self.machine} against {other.machine}",
+            "certified": "certified against not certified",
+        }
+        different = {name for name in words if getattr(self, name) != getattr(other, name)}
+        # What follows from another difference is not told twice.
+        if "dataset" in different:
+            different.discard("fingerprint")
+        if {"version", "epochs"} & different:
+            different.discard("description")
+        return [text for name, text in words.items() if name in different]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One backend and mode in one version of its framework: the newest ``ok`` run of each seed."""
+
+    name: str
+    runs: tuple[Run, ...]
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds, in the order of the runs."""
+        return [run.record.seed for run in self.runs]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The sides of one setting. ``options`` are those that most settings of the task do not share."""
+
+    setting: Setting
+    options: dict[str, Value]
+    sides: tuple[Side, ...]
+
+    @property
+    def measure(self) -> Measure:
+        """What quality is measured by here."""
+        return self.sides[0].runs[0].measure
+
+    @property
+    def title(self) -> str:
+        """``cnn on digits, 10 epochs``, with what tells it from its siblings."""
+        setting = self.setting
+        steps = f", at most {setting.max_steps} steps" if setting.max_steps else ""
+        changed = "".join(f", {name}={value}" for name, value in self.options.items())
+        return f"{setting.task} on {setting.dataset}, {setting.epochs} epochs{steps}{changed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """Runs by setting, and what was left out or kept apart, each a sentence."""
+
+    sections: list[Section]
+    left_out: list[str]
+    kept_apart: list[str]
+
+
+def sort_runs(runs: Iterable[Run]) -> Sorted:
+    """Bring runs together that may be compared; sections with the most sides and runs come first."""
+    usable: dict[Setting, list[Run]] = defaultdict(list)
+    left_out: Counter[str] = Counter()
+    for run in runs:
+        record = run.record
+        if record.status == "ok":
+            usable[Setting.of(record)].append(run)
+        else:
+            left_out[f"{record.task.name} on {record.label}: ended as {record.status}"] += 1
+    common = _common_options(usable)
+    sections = []
+    for setting, members in usable.items():
+        options = members[0].record.task.options.items()
+        shown = {name: value for name, value in options if common[setting.task].get(name) != value}
+        sides, repeated = _sides(members)
+        for name, count in repeated.items():
+            left_out[f"{setting.task} on {name}: repeated with a seed of which a newer run is here"] += count
+        sections.append(Section(setting, shown, sides))
+    sections.sort(key=lambda section: (-len(section.sides), -sum(len(side.runs) for side in section.sides)))
+    told = [f"{count} run{'s' * (count > 1)} of {reason}" for reason, count in left_out.items()]
+    return Sorted(sections, told, _kept_apart(sections))
+
+
+def _common_options(usable: dict[Setting, list[Run]]) -> dict[str, dict[str, Value]]:
+    """For each task the options and values that more than half of its settings share."""
+    values: dict[str, dict[str, Counter[Value]]] = defaultdict(lambda: defaultdict(Counter))
+    for setting, members in usable.items():
+        for name, value in members[0].record.task.options.items():
+            values[setting.task][name][value] += 1
+    return {
+        task: {
+            name: seen.most_common(1)[0][0]
+            for name, seen in options.items()
+            if 2 * seen.most_common(1)[0][1] > seen.total()
+        }
+        for task, options in values.items()
+    }
+
+
+def _versions(record: Record) -> str:
+    """The versions that make one side of a backend another: its own distribution's and its engine's."""
+    names = dict.fromkeys([record.backend.partition("-")[0], record.framework.get("engine", "")])
+    return ", ".join(f"{name} {record.framework[name]}" for name in names if name in record.framework)
+
+
+def _sides(members: list[Run]) -> tuple[tuple[Side, ...], Counter[str]]:
+    """The sides among the runs of a setting, by name, and how many runs a newer one replaces."""
+    grouped: dict[tuple[str, str], dict[int, Run]] = defaultdict(dict)
+    repeated: Counter[str] = Counter()
+    for run in sorted(members, key=lambda run: run.record.started_at):
+        by_seed = grouped[run.record.label, _versions(run.record)]
+        repeated[run.record.label] += run.record.seed in by_seed
+        by_seed[run.record.seed] = run
+    versions_of_label = Counter(label for label, _ in grouped)
+    sides = [
+        Side(
+            f"{label} ({versions})" if versions_of_label[label] > 1 else label,
+            tuple(run for _, run in sorted(by_seed.items())),
+        )
+        for (label, versions), by_seed in sorted(grouped.items())
+    ]
+    return tuple(sides), +repeated
+
+
+def _kept_apart(sections: list[Section]) -> list[str]:
+    """For each lone side, why the nearest setting of its task that has another side is not its partner."""
+    told = []
+    for section in sections:
+        if not section.setting.certified:
+            told.append(_uncertified(section))
+        elif len(section.sides) == 1 and (reasons := _nearest(section, sections)):
+            (side,) = section.sides
+            told.append(
+                f"{side.name} on {section.title} ({len(side.runs)} runs) stands alone: {', '.join(reasons)}"
+            )
+    return told
+
+
+def _uncertified(section: Section) -> str:
+    names = ", ".join(side.name for side in section.sides)
+    records = [run.record for side in section.sides for run in side.runs]
+    reasons = {record.certificate.reason for record in records if record.certificate}
+    why = "; ".join(sorted(reasons)) or "a certificate was not asked for"
+    return f"{names} on {section.title} ({len(records)} runs) not compared: not certified: {why}"
+
+
+def _nearest(section: Section, sections: list[Section]) -> list[str]:
+    names = {side.name for side in section.sides}
+    others = [
+        other.setting
+        for other in itertools.islice(sections, 100)
+        if other.setting.task == section.setting.task
+        and other is not section
+        and any(side.name not in names for side in other.sides)
+    ]
+    return min((section.setting.differs(other) for other in others), key=len, default=[])

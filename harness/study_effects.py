@@ -1,0 +1,151 @@
+"""What the runs of a study say: each remedy against the plain task, on the same seeds."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from harness.comparison import scores
+from harness.intervals import Estimate, geometric_interval, mean_interval
+from harness.overfit import gap_curves
+from harness.runs import Measure
+from harness.settings import Section, Side
+from harness.study import Study, Variant
+
+#: What is made of the plain runs alone: their own best epoch.
+EARLY_STOPPING = "early stopping"
+#: They show what data is worth, and are nothing that a person would choose.
+_NOT_TO_CHOOSE = {"half the data", "a quarter of the data", "all data"}
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A remedy on one side: levels, and differences from the plain runs of the same seeds.
+
+    ``gap`` and ``score`` are in the measure's unit, differences oriented so that a ``score_change``
+    above 0 is better; ``time_ratio`` is of training seconds.
+    """
+
+    variant: Variant
+    seeds: int
+    gap: Estimate | None
+    score: Estimate | None
+    gap_change: Estimate | None
+    score_change: Estimate | None
+    time_ratio: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFinding:
+    """A study on one side: the effect of each variant, the first being the plain one's levels."""
+
+    study: Study
+    section: Section
+    side: Side
+    measure: Measure
+    effects: list[Effect]
+
+    @property
+    def recommended(self) -> Effect | None:
+        """The remedy that surely improves the score, and most so; None where none does."""
+        sure = [
+            effect
+            for effect in self.effects[1:]
+            if effect.variant.name not in _NOT_TO_CHOOSE
+            and effect.score_change
+            and effect.score_change.low is not None
+            and effect.score_change.low > 0
+        ]
+        return max(
+            sure, key=lambda effect: effect.score_change.mean if effect.score_change else 0.0, default=None
+        )
+
+
+def study_findings(study: Study, sections: Iterable[Section]) -> list[StudyFinding]:
+    """What the runs in these sections say of a study: a finding for each setting and side with plain runs."""
+    sections = list(sections)
+    findings = []
+    for section in sections:
+        if not study.holds(section.setting, study.variants[0]):
+            continue
+        for side in section.sides:
+            variants = _variants(study, section, side, sections)
+            measure = _measure(study, section)
+            effects = [_effect(variant, found, side, measure) for variant, found in variants]
+            if study.kind == "overfitting":
+                effects.append(_early_stopping(side, measure))
+            findings.append(StudyFinding(study, section, side, measure, effects))
+    return findings
+
+
+def _measure(study: Study, section: Section) -> Measure:
+    """Thinned classes count as much as the others in the balanced accuracy."""
+    if study.kind == "imbalance":
+        return msgspec.structs.replace(section.measure, key="balanced_accuracy", name="balanced accuracy")
+    return section.measure
+
+
+def _variants(
+    study: Study, plain: Section, side: Side, sections: Sequence[Section]
+) -> list[tuple[Variant, Side]]:
+    """The side's runs of each variant, in the setting of the plain runs but for the description."""
+    wanted = msgspec.structs.replace(plain.setting, description="")
+    found = []
+    for variant in study.variants:
+        for section in sections:
+            setting = section.setting
+            same = msgspec.structs.replace(setting, description="") == wanted
+            if same and setting.description == variant.description:
+                found += [(variant, other) for other in section.sides if other.name == side.name]
+    return found
+
+
+def _effect(variant: Variant, side: Side, plain: Side, measure: Measure) -> Effect:
+    theirs, ours = scores(plain, measure), scores(side, measure)
+    gaps, plain_gaps = _final_gaps(side, measure), _final_gaps(plain, measure)
+    times, plain_times = _training_seconds(side), _training_seconds(plain)
+    sign = 1.0 if measure.higher_is_better else -1.0
+    ratios = [times[seed] / plain_times[seed] for seed in _common(times, plain_times)]
+    return Effect(
+        variant,
+        len(side.runs),
+        mean_interval(list(gaps.values())),
+        mean_interval(list(ours.values())),
+        mean_interval([gaps[seed] - plain_gaps[seed] for seed in _common(gaps, plain_gaps)]),
+        mean_interval([sign * (ours[seed] - theirs[seed]) for seed in _common(ours, theirs)]),
+        geometric_interval(ratios),
+    )
+
+
+def _early_stopping(plain: Side, measure: Measure) -> Effect:
+    """What the plain runs would have been, had they stopped at the epoch of lowest validation loss."""
+    sign = 1.0 if measure.higher_is_better else -1.0
+    last, best = scores(plain, measure), scores(plain, measure, best=True)
+    curves = gap_curves(plain, measure)
+    at = [(run.record.best_epoch or len(run.curves["epoch"])) - 1 for run in plain.runs]
+    seconds = [run.curves["training_seconds"] for run in plain.runs]
+    gaps = np.empty(0) if curves is None else curves[np.arange(len(at)), at]
+    changes = np.empty(0) if curves is None else gaps - curves[:, -1]
+    return Effect(
+        Variant(EARLY_STOPPING, [], ""),
+        len(plain.runs),
+        mean_interval(gaps),
+        mean_interval(list(best.values())),
+        mean_interval(changes),
+        mean_interval([sign * (best[seed] - last[seed]) for seed in _common(best, last)]),
+        geometric_interval([curve[epoch] / curve[-1] for curve, epoch in zip(seconds, at, strict=True)]),
+    )
+
+
+def _common(one: dict[int, float], other: dict[int, float]) -> list[int]:
+    return sorted(one.keys() & other.keys())
+
+
+def _final_gaps(side: Side, measure: Measure) -> dict[int, float]:
+    curves = gap_curves(side, measure)
+    return {} if curves is None else dict(zip(side.seeds, curves[:, -1].tolist(), strict=True))
+
+
+def _training_seconds(side: Side) -> dict[int, float]:
+    return {run.record.seed: run.record.phases.training_seconds for run in side.runs}

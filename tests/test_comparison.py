@@ -1,0 +1,155 @@
+"""What is compared and what is not, and what comes out: quality, speed, time to a target, the front."""
+
+import msgspec
+import pytest
+from made_runs import made_record, made_runs
+from records import MACHINE, make_unfinished_record
+
+from harness.comparison import compare
+from harness.findings import find
+from harness.record import Certificate, DatasetRecord
+from harness.report.words import pair_sentence
+from harness.settings import sort_runs
+
+SEEDS = range(4)
+
+
+def _two_sides(**changes):
+    """JAX twice as fast as torch; accuracies within a tenth of a point of one another."""
+    fast = [made_record("jax", seed, step=0.005 + seed * 1e-5, accuracy=0.6 + seed / 1e3) for seed in SEEDS]
+    slow = [made_record("torch", seed, step=0.01, accuracy=0.6005 + seed / 1e3, **changes) for seed in SEEDS]
+    return made_runs(*fast, *slow)
+
+
+def _only(runs):
+    (section,) = sort_runs(runs).sections
+    return compare(section)
+
+
+def test_the_leading_sentence_tells_speed_and_equality():
+    comparison = _only(_two_sides())
+    (pair,) = comparison.pairs
+    assert (pair.fast.side.name, pair.slow.side.name) == ("jax:eager", "torch:eager")
+    assert pair.speed.mean == pytest.approx(2.0, rel=0.01)
+    assert pair.speed.low < pair.speed.mean < pair.speed.high
+    sentence = pair_sentence(comparison, pair)
+    assert "On Test CPU (2 threads), jax:eager trains `cnn on digits, 2 epochs` 1.99× [1.9" in sentence
+    assert "faster than torch:eager at equal accuracy (±1 point, 4 seeds, p < 0.001)" in sentence
+    assert "not of a duel" in sentence
+
+
+def test_the_sides_agree_with_hand_computed_figures():
+    fast, slow = _only(_two_sides()).sides
+    assert slow.step_seconds.mean == pytest.approx(0.01)
+    assert slow.samples_per_second == pytest.approx(6400)
+    assert slow.flops_per_second == pytest.approx(6400 * 3 * 8_377_600)
+    assert slow.quality.mean == pytest.approx(60.2)
+    assert slow.phases == pytest.approx(
+        {"import": 1, "data": 0.5, "build": 0.2, "first step": 0.5, "steps": 0.5, "evaluation": 0.3}
+    )
+    assert slow.peak_memory_bytes == 2**28
+    # Sooner done and within a tenth of a point: both stand on the front, none is better in both.
+    assert (fast.on_front, slow.on_front) == (True, True)
+
+
+def test_worse_and_slower_is_not_on_the_front():
+    runs = made_runs(made_record("jax", accuracy=0.7, step=0.001), made_record("torch", accuracy=0.6))
+    assert [side.on_front for side in _only(runs).sides] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"dataset": DatasetRecord("cifar10", "a" * 64)}, "data cifar10 against digits"),
+        ({"dataset": DatasetRecord("digits", "b" * 64)}, "other bytes of digits"),
+        ({"precision": "float64"}, "float64 against float32"),
+        ({"threads": 1}, "1 threads against 2"),
+        ({"device": "cuda:0 (X)"}, "device cuda:0 (X) against cpu"),
+        ({"machine": msgspec.structs.replace(MACHINE, cpu="Other CPU")}, "machine Other CPU"),
+        ({"max_steps": 10}, "at most 10 steps against None"),
+    ],
+)
+def test_what_differs_in_more_than_the_side_is_kept_apart_and_said(changes, reason):
+    findings = find(_two_sides(**changes))
+    assert all(not one.comparison.pairs for one in findings.sections)
+    assert any("torch:eager" in told and reason in told for told in findings.kept_apart)
+
+
+@pytest.mark.parametrize("field", ["version", "sha256"])
+def test_another_task_version_or_description_is_kept_apart(field):
+    task = msgspec.structs.replace(
+        made_record().task, **{"version": {"version": 2}, "sha256": {"sha256": "1" * 64}}[field]
+    )
+    findings = find(_two_sides(task=task))
+    assert len(findings.sections) == 2
+    assert all(not one.comparison.pairs for one in findings.sections)
+
+
+@pytest.mark.parametrize(
+    ("certificate", "why"),
+    [
+        (None, "was not asked for"),
+        (Certificate(certified=False, reason="a gate is wrong"), "a gate is wrong"),
+    ],
+)
+def test_uncertified_runs_are_not_compared(certificate, why):
+    findings = find(_two_sides(certificate=certificate))
+    assert all(not one.comparison.pairs for one in findings.sections)
+    assert any("not certified" in told and why in told for told in findings.kept_apart)
+
+
+def test_runs_that_fell_are_counted_and_the_newest_of_a_seed_stands():
+    old, new = made_record(seed=0, accuracy=0.1), made_record(seed=0, accuracy=0.6)
+    found = sort_runs(made_runs(old, new, make_unfinished_record(), make_unfinished_record("x", "timeout")))
+    (side,) = found.sections[0].sides
+    assert side.runs[0].record.id == new.id
+    told = " | ".join(found.left_out)
+    for words in ("ended as failed", "ended as timeout", "of which a newer run is here"):
+        assert words in told
+
+
+def test_versions_of_one_framework_are_sides():
+    newer = [made_record("torch", seed, framework={"engine": "torch", "torch": "2.0"}) for seed in SEEDS]
+    (section,) = sort_runs(made_runs(*newer, *[made_record("torch", seed) for seed in SEEDS])).sections
+    assert [side.name for side in section.sides] == ["torch:eager (torch 1.0)", "torch:eager (torch 2.0)"]
+
+
+def test_one_seed_makes_no_interval_and_no_verdict():
+    comparison = _only(made_runs(made_record("jax", step=0.005), made_record("torch")))
+    (pair,) = comparison.pairs
+    assert (pair.speed.low, pair.quality.verdict) == (None, "cannot tell")
+    assert "no evidence yet" in pair_sentence(comparison, pair)
+
+
+def test_speeds_that_are_not_told_apart_make_no_winner():
+    steps = [0.009, 0.011, 0.010, 0.012]
+    fast = [made_record("jax", seed, step=steps[seed]) for seed in SEEDS]
+    slow = [made_record("torch", seed, step=steps[-1 - seed]) for seed in SEEDS]
+    comparison = _only(made_runs(*fast, *slow))
+    assert "do not tell apart" in pair_sentence(comparison, comparison.pairs[0])
+
+
+def test_time_to_a_target_counts_those_that_reach_it():
+    reach = made_record("jax", 0, held_out=(2.0, 1.0))  # accuracies 0.5, then 0.75
+    short = made_record("jax", 1, held_out=(2.0, 1.6))
+    (section,) = sort_runs(made_runs(reach, short)).sections
+    (side,) = compare(section, target=70).sides
+    assert (side.to_target.reached, side.to_target.of, side.to_target.seconds.mean) == (
+        1,
+        2,
+        pytest.approx(2.0),
+    )
+    (side,) = compare(section, target=90).sides
+    assert (side.to_target.reached, side.to_target.seconds) == (0, None)
+    # By default it is what every run reaches: 60 %.
+    assert compare(section).target == 60
+
+
+def test_drift_within_runs_is_told():
+    blocks = made_record().blocks
+    rising = [
+        msgspec.structs.replace(block, seconds=block.seconds * (1 + place / 10))
+        for place, block in enumerate(blocks)
+    ]
+    (side,) = _only(made_runs(made_record(blocks=rising))).sides
+    assert side.drift == pytest.approx((1.75 / 1.15) - 1, rel=0.02)

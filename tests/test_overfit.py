@@ -1,0 +1,104 @@
+"""Overfitting read from curves: the criteria by hand, the rule of the onset, intervals and verdicts."""
+
+import numpy as np
+import pytest
+from made_runs import made_record, made_runs
+
+from harness.overfit import gap_differences, generalization_loss, onset, overfitting, progress_quotient
+from harness.report.words import overfitting_verdict
+from harness.settings import sort_runs
+
+FALLING = np.linspace(2.0, 0.5, 8)
+
+
+def test_generalization_loss_and_progress_quotient_by_hand():
+    # Prechelt (1998): GL = 100 (E / E_opt - 1); P_k = 1000 (mean / min - 1) over a strip of k.
+    validation = np.array([2.0, 1.0, 1.5, 0.8, 1.2])
+    assert generalization_loss(validation) == pytest.approx([0, 0, 50, 0, 50])
+    train = np.array([5.0, 4.0, 3.0, 2.0, 1.0])
+    quotient = progress_quotient(train, validation)
+    assert np.isnan(quotient[:4]).all()
+    assert quotient[4] == pytest.approx(50 / (1000 * (3.0 / 1.0 - 1)))
+    assert np.isnan(progress_quotient(np.ones(5), validation)).all()
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "epoch"),
+    [
+        (FALLING, [2, 1.5, 1.2, 1.0, 1.04, 1.1, 1.2, 1.4], 6),  # from 5 % above the lowest on
+        (FALLING, [2, 1.5, 1.2, 1.0, 1.0, 0.9, 0.9, 0.9], 0),  # never rises
+        (FALLING, [2, 1.5, 1.2, 1.0, 1.6, 1.0, 1.01, 1.02], 0),  # a spike that passes
+        ([2, 1.5, 1, 0.9, 1, 1.5, 2, 3], [2, 1.5, 1.2, 1.0, 1.2, 1.6, 2.2, 3], 0),  # both diverge
+        (FALLING, [1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7], 2),  # from the start
+    ],
+)
+def test_the_onset_follows_its_rule(train, validation, epoch):
+    assert onset(np.array(train, float), np.array(validation, float)) == epoch
+
+
+def test_the_onset_of_many_curves_is_that_of_each():
+    validation = np.array([[2, 1.5, 1.2, 1.0, 1.04, 1.1, 1.2, 1.4], [2, 1.5, 1.2, 1.0, 1.0, 0.9, 0.9, 0.9]])
+    assert onset(np.stack([FALLING, FALLING]), validation).tolist() == [6, 0]
+
+
+def _section(*records):
+    (section,) = sort_runs(made_runs(*records)).sections
+    return section
+
+
+def _overfitting_record(backend, seed):
+    shift = seed * 0.01
+    held_out = [2.0, 1.6, 1.2 + shift, 1.3 + shift, 1.5, 1.8 + shift]
+    return made_record(backend, seed, train=[2, 1.5, 1.0, 0.6, 0.3, 0.1 + shift], held_out=held_out)
+
+
+def test_a_side_that_overfits():
+    section = _section(*[_overfitting_record("torch", seed) for seed in range(4)])
+    found = overfitting(section, section.sides[0])
+    assert (found.onset, found.onset_range, found.onset_share, found.best_epoch) == (4, (4, 4), 1.0, 3)
+    assert found.gap.mean == pytest.approx(100 * 1.7 / 4)
+    assert found.lost.mean == pytest.approx(100 * 0.6 / 4)
+    assert found.gained.mean == pytest.approx(2.0)
+    verdict = overfitting_verdict(found)
+    assert verdict.startswith(
+        "overfits from epoch 4: 15.0 [15.0, 15.0] points of validation accuracy lost by epoch 6"
+    )
+    assert "early stopping recovers 2.0 [2.0, 2.0] points on the test data" in verdict
+
+
+def test_a_side_that_does_not():
+    section = _section(*[made_record(seed=seed) for seed in range(3)])
+    found = overfitting(section, section.sides[0])
+    assert found.onset == 0
+    assert overfitting_verdict(found).startswith("does not overfit within 2 epochs; gap ")
+
+
+def test_one_seed_has_no_interval():
+    section = _section(_overfitting_record("torch", 0))
+    found = overfitting(section, section.sides[0])
+    assert (found.onset, found.onset_range, found.gap.low, found.generalization_loss.low) == (
+        4,
+        None,
+        None,
+        None,
+    )
+    assert found.bands["gap"].low is None
+
+
+def test_gaps_of_frameworks_are_held_against_each_other_on_paired_seeds():
+    alike = _section(*[_overfitting_record(name, seed) for name in ("jax", "torch") for seed in range(3)])
+    (equal,) = gap_differences(alike)
+    assert equal.result.verdict == "equal"
+    other = [
+        made_record("torch", seed, train=[2, 1.5, 1, 1, 1, 1 + seed / 50], held_out=[2, 1.5] + [1.2] * 4)
+        for seed in range(3)
+    ]
+    (different,) = gap_differences(_section(*[_overfitting_record("jax", seed) for seed in range(3)], *other))
+    assert different.result.verdict == "different"
+
+
+def test_a_curve_that_is_not_finite_is_said_to_be_unreadable():
+    record = made_record(held_out=[2.0, 1.5])
+    record.epochs[1].validation["loss"] = None
+    section = _section(record)
+    assert overfitting(section, section.sides[0]).onset is None

@@ -1,0 +1,103 @@
+"""Which records are read: paths, filters, and what is said when there is nothing to read."""
+
+import json
+from pathlib import Path
+
+import pytest
+from made_runs import made_record
+
+from harness.errors import UsageError
+from harness.selection import Selection
+from harness.store import Store
+
+
+@pytest.fixture
+def results(tmp_path):
+    store = Store(tmp_path)
+    store.prepare()
+    for backend, seed in (("torch", 0), ("torch", 1), ("jax", 0)):
+        store.save(made_record(backend, seed))
+    return tmp_path
+
+
+def _labels(*arguments, results):
+    return sorted(f"{record.backend} {record.seed}" for record in Selection(arguments, results))
+
+
+def test_everything_by_default(results):
+    assert _labels(results=results) == ["jax 0", "torch 0", "torch 1"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        (["backend=torch"], ["torch 0", "torch 1"]),
+        (["backend=torch:eager,jax", "seed=0"], ["jax 0", "torch 0"]),
+        (
+            ["task=cnn", "status=ok", "dataset=digits", "precision=float32", "threads=2"],
+            ["jax 0", "torch 0", "torch 1"],
+        ),
+        (["since=2026-01-01"], ["jax 0", "torch 0", "torch 1"]),
+    ],
+)
+def test_filters_pass_what_fits_all_of_them(results, filters, expected):
+    assert _labels(*filters, results=results) == expected
+
+
+def test_files_folders_and_ids(results, tmp_path_factory):
+    first, *_ = Store(results).paths()
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    assert _labels(str(first), results=elsewhere) == ["torch 0"]
+    assert _labels(str(results), results=elsewhere) == ["jax 0", "torch 0", "torch 1"]
+    assert _labels(str(results / "runs"), str(first), results=elsewhere) == ["jax 0", "torch 0", "torch 1"]
+    assert _labels(first.stem[:20], results=results) == ["torch 0"]
+    assert _labels("last", results=results) == ["jax 0"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["bakend=torch"], r"unknown filter 'bakend'\. Did you mean 'backend'\?"),
+        (["task="], "task= names nothing"),
+        (["since=yesterday"], "since=yesterday: write 90m, 3h, 2d, 1w or a date"),
+        (
+            ["backend=keras"],
+            r"no record of 3 passes the filters\. There: backend torch:eager \(2\), jax:eager \(1\)\.",
+        ),
+        (["since=1m"], "no record of 3 passes the filters since "),
+        (["nothing-like-it"], "unknown record 'nothing-like-it'"),
+    ],
+)
+def test_what_is_wrong_is_said_with_what_is_there(results, arguments, message):
+    with pytest.raises(UsageError, match=message):
+        _labels(*arguments, results=results)
+
+
+def test_no_records_at_all(tmp_path):
+    with pytest.raises(UsageError, match="make one with: harness run"):
+        Selection([], tmp_path)
+
+
+def test_broken_files_are_named_and_skipped(results):
+    newer = json.loads(Store(results).paths()[0].read_text()) | {"schema": 99}
+    (results / "runs" / "a-newer.json").write_text(json.dumps(newer))
+    (results / "runs" / "b-cut.json").write_bytes(Store(results).paths()[0].read_bytes()[:500])
+    (results / "runs" / "c-foreign.json").write_text('{"benchmarks": []}')
+    selection = Selection([], results)
+    assert len(list(selection)) == 3
+    assert len(selection.unreadable) == 3
+    for name, told in zip(("a-newer", "b-cut", "c-foreign"), selection.unreadable, strict=True):
+        assert name in told
+    assert "schema 99 is newer" in selection.unreadable[0]
+
+
+def test_nothing_but_broken_files(tmp_path):
+    (tmp_path / "x.json").write_text("{")
+    with pytest.raises(UsageError, match=r"none of 1 files is a record that can be read: .*x\.json"):
+        list(Selection([str(tmp_path)], tmp_path))
+
+
+def test_records_of_schema_1_are_still_read():
+    reference = Path(__file__).parents[1] / "results" / "reference"
+    records = list(Selection([str(reference)], reference))
+    assert {(record.schema, record.label) for record in records} >= {(1, "torch:eager"), (1, "keras:fit")}

@@ -1,0 +1,153 @@
+"""Studies: what fits a budget, what need not be run again, what is recommended, and a real one."""
+
+import msgspec
+import pytest
+from made_runs import made_record, made_runs
+
+from harness.report.words import study_sentence
+from harness.settings import sort_runs
+from harness.study import Plan, Study, Variant, done, plan_size, read_studies, save_study
+from harness.study_effects import study_findings
+
+VARIANTS = [
+    Variant("plain", [], "0" * 64),
+    Variant("dropout", ["dropout=0.5"], "1" * 64),
+    Variant("half the data", ["train_fraction=0.5"], "2" * 64),
+]
+STUDY = Study(
+    kind="overfitting",
+    task="cnn",
+    dataset="digits",
+    epochs=2,
+    max_steps=None,
+    precision="float32",
+    threads=2,
+    variants=VARIANTS,
+)
+
+
+@pytest.mark.parametrize(
+    ("run_seconds", "budget", "plan"),
+    [
+        (1, 1000, Plan(8, 5)),  # all of it
+        (1, 24, Plan(8, 3)),  # fewer seeds
+        (1, 8, Plan(4, 2)),  # two seeds at least: fewer remedies
+        (100, 1, Plan(2, 2)),  # the plain one and one remedy at least; the budget will stop it
+    ],
+)
+def test_a_budget_costs_seeds_first_and_then_remedies(run_seconds, budget, plan):
+    assert plan_size(run_seconds, budget, variants=8, seeds=5) == plan
+
+
+def _records(backend="torch", gains=(0.05, 0.06, 0.055), **changes):
+    plain = made_record(backend).task
+    dropped = msgspec.structs.replace(plain, sha256="1" * 64)
+    for seed, gain in enumerate(gains):
+        yield made_record(backend, seed, accuracy=0.6 + seed / 100, **changes)
+        yield made_record(
+            backend, seed, accuracy=0.6 + seed / 100 + gain, task=dropped, held_out=(2.0, 1.1), step=0.011
+        )
+
+
+def _finding(*records):
+    (found,) = study_findings(STUDY, sort_runs(made_runs(*records)).sections)
+    return found
+
+
+def test_remedies_are_held_against_the_plain_runs_of_the_same_seeds():
+    found = _finding(*_records())
+    plain, dropout, stopping = found.effects
+    assert [effect.variant.name for effect in found.effects] == ["plain", "dropout", "early stopping"]
+    assert plain.score.mean == pytest.approx(61.0)
+    assert dropout.score_change.mean == pytest.approx(5.5)
+    assert dropout.gap_change.mean == pytest.approx(-10.0)
+    assert dropout.time_ratio.mean == pytest.approx(1.1)
+    assert stopping.score_change.mean == pytest.approx(2.0)
+    assert found.recommended is dropout
+    sentence = study_sentence(found)
+    assert "torch:eager" in sentence
+    assert "dropout (--set dropout=0.5): test accuracy +5.5 [+4." in sentence
+
+
+def test_what_is_not_certain_is_not_recommended():
+    unsure = _finding(*_records(gains=(0.1, -0.08, 0.02)))
+    assert unsure.recommended.variant.name == "early stopping"
+    single = _finding(*_records(gains=(0.1,)))
+    assert single.recommended is None
+    assert "one seed says nothing certain" in study_sentence(single)
+
+
+def test_runs_in_another_setting_are_not_taken_in():
+    records = list(_records())
+    other = [msgspec.structs.replace(record, threads=1) for record in records[1::2]]
+    found = _finding(*records[::2], *other)
+    assert [effect.variant.name for effect in found.effects] == ["plain", "early stopping"]
+
+
+def test_what_is_done_is_known_by_what_it_is():
+    sections = sort_runs(made_runs(*_records(gains=(0.1, 0.1)))).sections
+    expected = {(name, "torch:eager", seed) for name in ("plain", "dropout") for seed in (0, 1)}
+    assert done(STUDY, sections) == expected
+
+
+def test_a_study_file_is_read_back_and_a_broken_one_is_named(tmp_path):
+    path = save_study(STUDY, tmp_path)
+    (tmp_path / "studies" / "broken.json").write_text("{")
+    studies, unreadable = read_studies(tmp_path)
+    assert studies == [STUDY]
+    assert path.name.startswith("overfitting-cnn-digits-")
+    assert "broken.json is not a study" in unreadable[0]
+
+
+def test_a_study_goes_on_where_it_stopped(harness):
+    pytest.importorskip("torch")
+    call = (
+        "study",
+        "imbalance",
+        "--task",
+        "mlp",
+        "--backend",
+        "torch",
+        "--epochs",
+        "2",
+        "--threads",
+        "1",
+        "--no-certify",
+    )
+    first = harness(*call, "--seeds", "1")
+    assert first.returncode == 0, first.stderr
+    assert "0 of 4 runs are there already" in first.stderr
+    assert {record["task"]["options"]["rebalance"] for record in harness.records()} == {
+        "none",
+        "weights",
+        "oversample",
+    }
+    again = harness(*call, "--seeds", "2", "--quiet")
+    assert again.returncode == 0, again.stderr
+    assert again.stderr == ""
+    assert len(harness.records()) == 8
+    for words in ("class weights", "oversampling", "all data", "imbalance=0.1 rebalance=weights"):
+        assert words in again.stdout
+
+
+def test_a_budget_stops_a_study_in_time(harness):
+    pytest.importorskip("torch")
+    call = ("study", "overfitting", "--task", "mlp", "--backend", "torch", "--epochs", "1", "--no-certify")
+    done = harness(*call, "--budget", "0.001")
+    assert done.returncode == 0, done.stderr
+    assert len(harness.records()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("imbalance", "--task", "forecast"), "task forecast has no option imbalance"),
+        (("overfitting", "--task", "cnm"), "unknown task 'cnm'. Did you mean 'cnn'?"),
+        (("overfitting", "--task", "mlp", "--set", "widht=2"), "Did you mean 'width'?"),
+    ],
+)
+def test_refusals_come_before_anything_runs(harness, arguments, message):
+    done = harness("study", *arguments, "--backend", "faulty:ok")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert harness.records() == []
