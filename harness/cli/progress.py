@@ -43,6 +43,10 @@ class RunDisplay:
         """A line that stays."""
         self._console.print(text, markup=False, soft_wrap=True)
 
+    def describe(self, what: str) -> None:
+        """What goes on between runs."""
+        self._progress.reset(self._bar, total=None, description=what, status="")
+
     def begin(self, request: RunRequest) -> "RunLine":
         """The observer of the next run."""
         self._begun += 1

@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from harness.layers import Conv2D, ConvTranspose2D, Dense, Flatten, Reshape
 from harness.network import Network
-from harness.spec import Adversarial, Task, TaskDefinition
+from harness.spec import Adversarial, Preset, Task, TaskDefinition
 from harness_tasks.options import Crop, Flip, OptimizerName, TrainingOptions, make_augmentation
 
 LATENT_SIZE = 64
@@ -38,7 +38,8 @@ def define(options: GanOptions) -> Task:
             Reshape((4, 4, options.wide(128))),
             ConvTranspose2D(options.wide(64), 4, 2, activation="leaky_relu"),
             ConvTranspose2D(options.wide(32), 4, 2, activation="leaky_relu"),
-            ConvTranspose2D(3, 4, 2, activation="sigmoid"),
+            ConvTranspose2D(options.wide(16), 4, 2, activation="relu"),
+            Conv2D(3, 5, activation="sigmoid", padding="same"),
         ),
     )
     discriminator = Network(
@@ -54,7 +55,7 @@ def define(options: GanOptions) -> Task:
     )
     return options.make_task(
         name="gan",
-        version=1,
+        version=2,
         networks={"generator": generator, "discriminator": discriminator},
         objective=Adversarial(LATENT_SIZE),
         batch_size=64,
@@ -70,4 +71,5 @@ GAN = TaskDefinition(
     options=GanOptions,
     define=define,
     reference=Path(__file__).parent / "references" / "gan.json",
+    presets={"smoke": Preset(dataset="digits", epochs=5)},
 )
