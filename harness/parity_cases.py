@@ -7,7 +7,7 @@ import numpy as np
 
 from harness import draws
 from harness.network import Network
-from harness.spec import Adversarial, Classification, Regression, Samples, Task, TaskDefinition
+from harness.spec import Adversarial, Augmentation, Classification, Regression, Samples, Task, TaskDefinition
 
 #: Three full batches make an epoch, and in some cases a short one follows; two epochs are trained.
 FULL_SAMPLES = 24
@@ -32,14 +32,14 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "adam, weight decay": {"optimizer": "adam", "learning_rate": 1e-3, "weight_decay": 0.1},
     "rmsprop, l2": {"optimizer": "rmsprop", "learning_rate": 1e-3, "l2": 1e-3},
     "full-batch gd": {"optimizer": "gd", "learning_rate": 0.1},
-    "flip, crop": {"optimizer": "sgd", "learning_rate": 0.1, "flip": True, "crop": 4},
 }
+#: What a case has besides, where the task declares it.
+_WHERE_DECLARED: dict[str, dict[str, Any]] = {"full-batch gd": {"flip": True, "crop": 4}}
 #: The case that every task has; it tells the gradients of the first step: what that took off the weights.
 _GRADIENT_CASE = "sgd"
-#: Cases with a short last batch, and those that tell outputs in evaluation mode. Not all of them, because
-#: a compiler takes seconds for each shape and function: neither depends on which optimizer it is.
+#: Cases with a short last batch. Not all of them, because a compiler takes seconds for each shape, and what
+#: a short batch does to the loss does not depend on which optimizer it is.
 SHORT_BATCH_CASES = {"sgd", "class weights"}
-_OUTPUT_CASES = {"sgd", "flip, crop"}
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -60,7 +60,7 @@ def cases(definition: TaskDefinition) -> list[Case]:
     """The cases of a task, in a fixed order."""
     found = []
     for name, options in _OPTIONS.items():
-        settings = _settings(definition, options)
+        settings = _settings(definition, options | _declared(definition, _WHERE_DECLARED.get(name, {})))
         if settings is not None:
             rate = options["learning_rate"] if name == _GRADIENT_CASE else None
             found.append(_case(name, _small(definition.define(settings)), rate))
@@ -75,7 +75,13 @@ def cases(definition: TaskDefinition) -> list[Case]:
 
 def _case(name: str, task: Task, gradient_rate: float | None = None) -> Case:
     samples = SAMPLES if name in SHORT_BATCH_CASES else FULL_SAMPLES
-    return Case(name, task, samples, gradient_rate, name in _OUTPUT_CASES)
+    # Evaluation mode depends on the network alone, and on nobody augmenting there.
+    outputs = gradient_rate is not None or task.augmentation != Augmentation()
+    return Case(name, task, samples, gradient_rate, outputs)
+
+
+def _declared(definition: TaskDefinition, options: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if key in definition.options.__struct_fields__}
 
 
 def _settings(definition: TaskDefinition, options: dict[str, Any]) -> msgspec.Struct | None:

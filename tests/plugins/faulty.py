@@ -81,6 +81,8 @@ class FaultyBackend(Backend):
         "shape",
         "print",
         "unsupported",
+        "exit-in-build",
+        "hang-in-build",
         "slow",
     )
     requires = ("numpy>=1",)
@@ -91,6 +93,10 @@ class FaultyBackend(Backend):
     def build(self, plan: Plan, data: Samples) -> Program:
         if plan.mode == "unsupported":
             raise Unsupported("there is no such thing here")
+        if plan.mode == "exit-in-build":
+            os._exit(3)
+        if plan.mode == "hang-in-build":
+            time.sleep(1000)
         return FaultyProgram(plan.mode)
 
 

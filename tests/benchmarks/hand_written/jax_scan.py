@@ -12,7 +12,7 @@ import numpy as np
 from jax import lax
 from jax import numpy as jnp
 
-RATES = {"cnn": 0.01, "mlp": 0.01, "rnn": 0.01, "forecast": 2e-3, "gan": 2e-4}
+RATES = {"cnn": 0.01, "mlp": 0.01, "rnn": 0.01, "forecast": 2e-3, "gan": 1e-3}
 
 
 def _dense(w, x):

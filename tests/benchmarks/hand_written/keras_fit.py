@@ -117,7 +117,7 @@ def _gan(weights: Mapping[str, np.ndarray], jit_compile: bool | str) -> keras.Mo
             super().__init__()
             self.generator = _network(generator(), weights, "generator")
             self.discriminator = _network(discriminator(), weights, "discriminator")
-            self.optimizers = [keras.optimizers.Adam(2e-4, beta_1=0.5) for _ in range(2)]
+            self.optimizers = [keras.optimizers.Adam(1e-3, beta_1=0.5) for _ in range(2)]
             self.built = True
 
         def train_step(self, data):

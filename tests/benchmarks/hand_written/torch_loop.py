@@ -164,7 +164,7 @@ def _optimizer(task: str, network: nn.Module) -> torch.optim.Optimizer:
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if task == "cnn":
         return torch.optim.SGD(parameters, lr=0.01)
-    rates = {"mlp": 0.01, "rnn": 0.01, "forecast": 2e-3, "gan": 2e-4}
+    rates = {"mlp": 0.01, "rnn": 0.01, "forecast": 2e-3, "gan": 1e-3}
     return torch.optim.Adam(
         parameters, lr=rates[task], betas=(0.5 if task == "gan" else 0.9, 0.999), eps=1e-7
     )
