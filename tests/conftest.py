@@ -51,7 +51,7 @@ def harness(tmp_path):
     # A proxy that nobody answers: no test depends on whether this machine has internet.
     environment = {
         **os.environ,
-        "PYTHONPATH": str(PLUGINS),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(PLUGINS), os.environ.get("PYTHONPATH")])),
         "HARNESS_DATA_DIR": str(tmp_path / "data"),
         "https_proxy": "http://127.0.0.1:9",
         "http_proxy": "http://127.0.0.1:9",
