@@ -87,7 +87,8 @@ SECOND_SEQUENCES = Network(
     (
         LSTM(4, bidirectional=True, return_sequences=True),
         GRU(3, return_sequences=True),
-        LSTM(3),
+        LSTM(3, return_sequences=True),
+        Flatten(),
         Dense(2),
     ),
 )
