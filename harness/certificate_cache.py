@@ -21,14 +21,11 @@ from harness.record import Certificate
 from harness.spec import TaskDefinition
 
 
-def certificate(side: Side, definition: TaskDefinition, limit_seconds: float | None = None) -> Certificate:
-    """The certificate of a side for a task, from the cache where it holds it; never raises for a fault."""
-    with Examiner(side, limit_seconds) as examiner:
-        return examined(examiner, definition)
+def certificate(examiner: Examiner, definition: TaskDefinition) -> Certificate:
+    """The certificate of the examiner's side for a task; never raises for a fault.
 
-
-def examined(examiner: Examiner, definition: TaskDefinition) -> Certificate:
-    """The certificate of the examiner's side, who is asked only for what the cache does not hold."""
+    The examiner is asked only for what the cache does not hold.
+    """
     try:
         path = _cache_path(examiner.side, definition)
         if path.is_file():

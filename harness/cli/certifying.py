@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable
 
 from harness import plugins
-from harness.certificate_cache import examined
+from harness.certificate_cache import certificate
 from harness.certify import Examiner, Side
 from harness.cli.progress import RunDisplay
 from harness.record import Certificate
@@ -40,9 +40,9 @@ def _certify(examiner: Examiner, task: str, display: RunDisplay) -> Certificate:
     what = f"{examiner.side.label} on {task}"
     display.describe(f"certifying {what}")
     start = time.perf_counter()
-    certificate = examined(examiner, plugins.task(task))
+    made = certificate(examiner, plugins.task(task))
     seconds = time.perf_counter() - start
     if seconds > _CACHED_SECONDS:
-        outcome = "certified" if certificate.certified else "not certified"
+        outcome = "certified" if made.certified else "not certified"
         display.say(f"{what}: {outcome} in {seconds:.0f} s")
-    return certificate
+    return made

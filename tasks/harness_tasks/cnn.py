@@ -49,5 +49,5 @@ CNN = TaskDefinition(
     options=CnnOptions,
     define=define,
     reference=Path(__file__).parent / "references" / "cnn.json",
-    presets={"smoke": Preset(dataset="digits", epochs=5)},
+    presets={"smoke": Preset(dataset="digits", epochs=4)},
 )

@@ -44,5 +44,5 @@ MLP = TaskDefinition(
     options=MlpOptions,
     define=define,
     reference=Path(__file__).parent / "references" / "mlp.json",
-    presets={"smoke": Preset(epochs=20)},
+    presets={"smoke": Preset(epochs=10)},
 )

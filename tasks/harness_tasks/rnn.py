@@ -43,5 +43,5 @@ RNN = TaskDefinition(
     options=RnnOptions,
     define=define,
     reference=Path(__file__).parent / "references" / "rnn.json",
-    presets={"smoke": Preset(epochs=8)},
+    presets={"smoke": Preset(epochs=5)},
 )
