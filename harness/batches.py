@@ -4,6 +4,7 @@ import dataclasses
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from harness import draws
 from harness.spec import Adversarial, Augmentation, Steps, Task
@@ -43,8 +44,8 @@ class BatchOrder:
         place = step % self.steps_per_epoch
         return self.full_steps - place if place < self.full_steps else 1
 
-    def steps(self, start: int, count: int) -> Steps:
-        """Steps ``start`` to ``start + count - 1``.
+    def steps(self, start: int, count: int, dtype: npt.DTypeLike = np.float64) -> Steps:
+        """Steps ``start`` to ``start + count - 1``, latents of the training data's ``dtype``.
 
         Raises:
             ValueError: they would cross an epoch's end or mix batch sizes.
@@ -59,7 +60,7 @@ class BatchOrder:
 
         return Steps(
             batched(draws.permutation(self.samples, self.seed, "batches", epoch)),
-            latents=batched(self._latents(epoch)) if self.latent_size else None,
+            latents=batched(self._latents(epoch)).astype(dtype) if self.latent_size else None,
             flips=batched(self._flips(epoch)) if self.augmentation.flip else None,
             offsets=batched(self._offsets(epoch)) if self.augmentation.crop else None,
         )

@@ -14,32 +14,42 @@ import msgspec
 import platformdirs
 
 from harness import plugins
-from harness.certify import Side, check, reference_of
+from harness.certify import Examiner, Side, check, reference_of
 from harness.errors import HarnessError
 from harness.installation import installed_version
+from harness.parity import TOLERANCE, Finding
 from harness.record import Certificate
 from harness.spec import TaskDefinition
 
 
-def certificate(side: Side, definition: TaskDefinition, limit_seconds: float | None = None) -> Certificate:
-    """The certificate of a side for a task, from the cache where it holds it; never raises for a fault.
+def certificate(examiner: Examiner, definition: TaskDefinition) -> Certificate:
+    """The certificate of the examiner's side for a task; never raises for a fault.
 
-    What is not made within the limit is a fault too, and not kept.
+    The examiner is asked only for what the cache does not hold.
     """
+    here = examiner.side.python == sys.executable
     try:
-        path = _cache_path(side, definition)
-        here = side.python == sys.executable
+        path = _cache_path(examiner.side, definition)
         if here and path.is_file():
             return msgspec.json.decode(path.read_bytes(), type=Certificate)
-        findings = check(side, definition, limit_seconds=limit_seconds)
+        made = _certificate(check(examiner, definition))
     except (HarnessError, msgspec.MsgspecError, OSError) as error:
         return Certificate(certified=False, reason=str(error))
-    failed = [finding for finding in findings if not finding.passed]
-    reason = f"case {failed[0].case!r}: {failed[0].words}" if failed else ""
-    made = Certificate(certified=not failed, reason=reason, worst=max(finding.worst for finding in findings))
     if here:
         _store(path, made)
     return made
+
+
+def _certificate(findings: list[Finding]) -> Certificate:
+    failed = [finding for finding in findings if not finding.passed]
+    exact = [finding.worst for finding in findings if finding.tolerance == TOLERANCE]
+    as_timed = [finding.worst for finding in findings if finding.tolerance != TOLERANCE]
+    return Certificate(
+        certified=not failed,
+        reason=f"case {failed[0].case!r}: {failed[0].words}" if failed else "",
+        worst=max(exact),
+        worst_as_timed=max(as_timed, default=None),
+    )
 
 
 def _store(path: Path, made: Certificate) -> None:

@@ -2,24 +2,35 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self, TypeVar
 
 import msgspec
 
 from harness import plugins, protocol
 from harness.errors import HarnessError, UsageError
 from harness.installation import installed_version
-from harness.parity import Finding, Reference, ReferenceCase, compare, description_sha256, read_reference
+from harness.observation import Losses, Observation
+from harness.parity import (
+    Finding,
+    Reference,
+    ReferenceCase,
+    compare,
+    compare_losses,
+    description_sha256,
+    read_reference,
+)
 from harness.parity_cases import Case, cases
 from harness.process_environment import worker_settings
 from harness.session import Declined, Session
-from harness.spec import TaskDefinition
+from harness.spec import Precision, TaskDefinition
 
-_CASE_LIMIT_SECONDS = 300.0
+_R = TypeVar("_R", protocol.Observed, protocol.ObservedLosses)
 
 
 class Side(msgspec.Struct, frozen=True):
-    """A backend in a mode, where and with how many threads it is to be certified.
+    """A backend in a mode, where, with how many threads and in which precision it is to be timed.
 
     ``python`` is the interpreter of its worker, ``environment`` what that is given beside the usual.
     """
@@ -28,8 +39,14 @@ class Side(msgspec.Struct, frozen=True):
     mode: str
     device: str
     threads: int
+    precision: Precision = "float32"
     python: str = sys.executable
     environment: dict[str, str] = {}
+
+    @property
+    def label(self) -> str:
+        """As it is written on the command line, ``torch:compile``."""
+        return f"{self.backend}:{self.mode}"
 
 
 def reference_of(definition: TaskDefinition) -> Reference:
@@ -59,43 +76,90 @@ def reference_of(definition: TaskDefinition) -> Reference:
     return reference
 
 
-def observe_cases(
-    side: Side, wanted: list[Case], limit_seconds: float | None = None
-) -> Iterator[tuple[Case, protocol.Observed]]:
-    """Each case as the side's worker carries it out, one process for all of them, within the time limit.
+class Examiner:
+    """Has certification cases carried out by a worker of a side: one for all tasks, for imports take long.
 
-    Raises:
-        HarnessError: the backend declined, failed, hung or died; names the case.
+    A worker that fell in one case is replaced for the next.
     """
-    settings = worker_settings(side.threads, side.device, os.environ)
-    limit = _CASE_LIMIT_SECONDS + 30.0 * len(wanted)
-    limit = min(limit, limit_seconds or limit)
-    with Session(settings | side.environment, limit, side.python) as session:
-        session.call(protocol.Describe(side.backend, side.threads), protocol.Described)
-        for case in wanted:
-            request = protocol.Observe(case, side.mode, side.device, side.threads)
-            try:
-                yield case, session.call(request, protocol.Observed)
-            except Declined as error:
-                raise Declined(f"case {case.name!r}: {error}") from error
-            except HarnessError as error:
-                told = "; ".join(session.last_lines()[-2:])
-                raise HarnessError(f"case {case.name!r}: {error} {told}".strip()) from error
+
+    def __init__(self, side: Side, limit_seconds: float | None = None) -> None:
+        """``limit_seconds`` bounds the life of a worker; without it only silence ends one that hangs."""
+        self.side = side
+        self._limit_seconds = limit_seconds
+        self._session: Session | None = None
+
+    def observe(self, case: Case) -> Observation:
+        """What the side does on a case in float64.
+
+        Raises:
+            HarnessError: the backend declined, failed, hung or died; names the case.
+        """
+        side = self.side
+        request = protocol.Observe(case, side.mode, side.device, side.threads)
+        return self._ask(case, request, protocol.Observed).observation
+
+    def observe_losses(self, case: Case) -> Losses:
+        """The first losses of a case in the side's own precision; raises as :meth:`observe`."""
+        side = self.side
+        request = protocol.ObserveLosses(case, side.mode, side.device, side.threads, side.precision)
+        return self._ask(case, request, protocol.ObservedLosses).losses
+
+    def _ask(self, case: Case, request: protocol.Request, expected: type[_R]) -> _R:
+        session = self._session
+        try:
+            session = session or self._start()
+            return session.call(request, expected)
+        except Declined as error:
+            raise Declined(f"case {case.name!r}: {error}") from error
+        except HarnessError as error:
+            told = "; ".join(session.last_lines()[-2:]) if session else ""
+            self.close()
+            raise HarnessError(f"case {case.name!r}: {error} {told}".strip()) from error
+
+    def _start(self) -> Session:
+        side = self.side
+        settings = worker_settings(side.threads, side.device, os.environ) | side.environment
+        self._session = Session(settings, self._limit_seconds, side.python)
+        self._session.call(protocol.Describe(side.backend, side.threads), protocol.Described)
+        return self._session
+
+    def close(self) -> None:
+        """End the worker, if there is one."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None and self._session is not None:
+            self._session.kill()
+        self.close()
 
 
 def check(
-    side: Side,
-    definition: TaskDefinition,
-    tell: Callable[[Finding], None] = lambda _: None,
-    limit_seconds: float | None = None,
+    examiner: Examiner, definition: TaskDefinition, tell: Callable[[Finding], None] = lambda _: None
 ) -> list[Finding]:
-    """What each case of a task came to; ``tell`` hears each as it comes."""
+    """What each case of a task came to, and the first losses as timed; ``tell`` hears each as it comes.
+
+    Raises:
+        HarnessError: the reference does not fit, or the side declined, failed, hung or died.
+    """
     reference = reference_of(definition)
+    wanted = cases(definition)
     findings = []
-    for case, observed in observe_cases(side, cases(definition), limit_seconds):
-        finding = compare(case.name, observed.observation, reference.cases[case.name].observation)
-        findings.append(finding)
-        tell(finding)
+    for case in wanted:
+        expected = reference.cases[case.name].observation
+        findings.append(compare(case.name, examiner.observe(case), expected))
+        tell(findings[-1])
+    if examiner.side.precision != "float64":
+        first, precision = wanted[0], examiner.side.precision
+        expected_losses = reference.cases[first.name].observation.losses
+        findings.append(compare_losses(examiner.observe_losses(first), expected_losses, precision))
+        tell(findings[-1])
     return findings
 
 
@@ -105,26 +169,30 @@ def make_reference(definition: TaskDefinition, sides: list[Side]) -> Reference:
     Raises:
         HarnessError: the sides do not agree; says in which case and how.
     """
-    first, *others = [list(observe_cases(side, cases(definition))) for side in sides]
+    wanted = cases(definition)
+    first, *others = [_observe_all(side, wanted) for side in sides]
     for side, other in zip(sides[1:], others, strict=True):
-        for (case, observed), (_, theirs) in zip(first, other, strict=True):
-            finding = compare(case.name, theirs.observation, observed.observation)
+        for case, observed, theirs in zip(wanted, first, other, strict=True):
+            finding = compare(case.name, theirs, observed)
             if not finding.passed:
                 raise HarnessError(
-                    f"{side.backend}:{side.mode} and {sides[0].backend}:{sides[0].mode} do not agree on "
-                    f"{definition.name}, case {case.name!r}: {finding.words}"
+                    f"{side.label} and {sides[0].label} do not agree on {definition.name}, "
+                    f"case {case.name!r}: {finding.words}"
                 )
     return Reference(
         task=definition.name,
-        version=first[0][0].task.version,
+        version=wanted[0].task.version,
         made_with={
-            f"{side.backend}:{side.mode}": ", ".join(
-                map(installed_version, plugins.backend(side.backend).requires)
-            )
+            side.label: ", ".join(map(installed_version, plugins.backend(side.backend).requires))
             for side in sides
         },
         cases={
-            case.name: ReferenceCase(description_sha256(case), observed.observation)
-            for case, observed in first
+            case.name: ReferenceCase(description_sha256(case), observed)
+            for case, observed in zip(wanted, first, strict=True)
         },
     )
+
+
+def _observe_all(side: Side, wanted: list[Case]) -> list[Observation]:
+    with Examiner(side) as examiner:
+        return [examiner.observe(case) for case in wanted]

@@ -33,7 +33,7 @@ def digest(array: np.ndarray, gates: tuple[str, ...] = ("",)) -> list[Piece]:
     pieces = []
     for gate, piece in zip(gates, np.split(array.astype(np.float64), len(gates), axis=-1), strict=True):
         directions = 2.0 * draws.uniform((PROJECTIONS, piece.size), "digest", piece.size) - 1.0
-        projected = [math.fsum(row * piece.ravel()) for row in directions]
+        projected = [math.fsum((row * piece.ravel()).tolist()) for row in directions]
         pieces.append(Piece(gate, float(np.linalg.norm(piece)), projected))
     return pieces
 

@@ -90,6 +90,19 @@ class Judge:
         """The Fréchet distance of generated from real pictures, both ``(n, height, width, channels)``."""
         return {"frechet_distance": frechet_distance(self._features(real), self._features(fakes))}
 
+    def baselines(self, held_out: np.ndarray, untrained: np.ndarray) -> Scores:
+        """The same distance of what is no generator's merit: real pictures, noise, and before training."""
+        real = self._features(held_out)
+        noise = draws.uniform(held_out[:COMPARED].shape, "noise")
+        others = {
+            "of_training_pictures": self._train,
+            "of_noise": self._features(noise),
+            "of_untrained": self._features(untrained),
+        }
+        return {
+            f"frechet_distance_{name}": frechet_distance(real, features) for name, features in others.items()
+        }
+
     def verdict(self, held_out: np.ndarray, fakes: np.ndarray) -> Scores:
         """Distance, precision, recall and memorisation of generated against held-out pictures."""
         real, generated = self._features(held_out), self._features(fakes)
@@ -106,10 +119,13 @@ def _flat(pictures: np.ndarray) -> Features:
 
 
 def sample_grid(fakes: np.ndarray) -> bytes:
-    """The first 64 pictures ``(n, height, width, 3)`` in [0, 1] as one PNG, eight a row, each doubled."""
+    """The first 64 pictures ``(n, height, width, 3)`` in [0, 1] as one PNG, eight a row, each doubled.
+
+    A grey line parts them.
+    """
     from PIL import Image
 
-    shown = fakes[: _GRID**2]
+    shown = np.pad(fakes[: _GRID**2], ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=0.5)
     count, height, width, channels = shown.shape
     rows = -(-count // _GRID)
     canvas = np.zeros((rows * _GRID, height, width, channels))

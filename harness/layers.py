@@ -11,7 +11,9 @@ from typing import ClassVar, Literal
 import msgspec
 
 Shape = tuple[int, ...]
-#: ``leaky_relu`` has the slope 0.2 below zero (Radford et al. 2016).
+#: ``relu`` is ``max(x, 0)`` with gradient 0 at zero. ``leaky_relu`` is ``x`` above zero and ``0.2 * x``
+#: elsewhere (Radford et al. 2016), so its gradient at zero is 0.2: pictures with empty margins and zero
+#: biases put many units exactly there.
 Activation = Literal["relu", "leaky_relu", "tanh", "sigmoid"]
 Padding = Literal["valid", "same"]
 

@@ -2,23 +2,27 @@
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from harness.batches import BatchOrder
 from harness.contract import CheckedProgram, read_only
 from harness.digest import Piece, digest, gates_of
 from harness.initial import initial_weights
-from harness.parity_cases import SAMPLES, SEED, STEPS, Case, case_samples
-from harness.spec import Adversarial, Backend, Plan, Program
+from harness.parity_cases import SEED, STEPS, Case, case_samples
+from harness.spec import Adversarial, Backend, Plan, Precision, Program, Samples
+
+#: A step's loss, or its two; None stands for one that is not finite.
+Losses = list[list[float | None]]
 
 
 class Observation(msgspec.Struct, frozen=True):
     """The losses of each step, and digests of arrays by their full names.
 
-    ``gradients`` are of the first step, empty where the case does not tell them; ``weights`` are those
-    after the last step, ``outputs`` those of each network in evaluation mode then.
+    ``gradients`` are of the first step, ``outputs`` those of each network in evaluation mode after the
+    last; both are empty where the case does not tell them. ``weights`` are those after the last step.
     """
 
-    losses: list[list[float | None]]
+    losses: Losses
     gradients: dict[str, list[Piece]]
     weights: dict[str, list[Piece]]
     outputs: dict[str, list[Piece]]
@@ -32,12 +36,12 @@ def observe(backend: Backend, mode: str, device: str, threads: int, case: Case) 
         Unsupported: the backend cannot do it.
     """
     task = case.task
-    samples = case_samples(task)
     plan = Plan(task=task, mode=mode, device=device, precision="float64", threads=threads, seed=SEED)
-    program = CheckedProgram(backend.build(plan, read_only(samples)), backend.name, task)
+    samples = read_only(case_samples(task, case.samples))
+    program = CheckedProgram(backend.build(plan, samples), backend.name, task)
     start = initial_weights(task, SEED)
     program.load(start)
-    order = BatchOrder.of_task(task, SAMPLES, SEED)
+    order = BatchOrder.of_task(task, case.samples, SEED)
     losses: list[np.ndarray] = [_train(program, order, 0, 1)]
     first = program.weights()
     step = 1
@@ -46,8 +50,8 @@ def observe(backend: Backend, mode: str, device: str, threads: int, case: Case) 
         losses.append(_train(program, order, step, count))
         step += count
     last = program.weights()
-    predictions = _predict(program, case)
-    for what, arrays in (("weights()", last), ("predict()", predictions)):
+    outputs = _predict(program, case) if case.outputs else {}
+    for what, arrays in (("weights()", last), ("predict()", outputs)):
         _require_finite(what, arrays)
     gates = gates_of(task)
     gradients = {}
@@ -57,15 +61,44 @@ def observe(backend: Backend, mode: str, device: str, threads: int, case: Case) 
             for name in start
         }
     return Observation(
-        [[_finite(value) for value in np.atleast_1d(row)] for row in np.concatenate(losses)],
+        told(np.concatenate(losses)),
         gradients,
         {name: digest(last[name], gates.get(name, ("",))) for name in start},
-        {name: digest(outputs) for name, outputs in predictions.items()},
+        {name: digest(array) for name, array in outputs.items()},
     )
 
 
-def _train(program: Program, order: BatchOrder, first: int, count: int) -> np.ndarray:
-    losses = program.train(order.steps(first, count))
+def observe_losses(
+    backend: Backend, mode: str, device: str, threads: int, case: Case, precision: Precision
+) -> Losses:
+    """The losses of the case's first full batches in the precision in which a program will be timed.
+
+    Raises:
+        Unsupported: the backend cannot do it.
+    """
+    task = case.task
+    plan = Plan(task=task, mode=mode, device=device, precision=precision, threads=threads, seed=SEED)
+    exact = case_samples(task, case.samples)
+    samples = read_only(Samples(exact.inputs.astype(np.float32), _narrow(exact.targets)))
+    program = CheckedProgram(backend.build(plan, samples), backend.name, task)
+    program.load(initial_weights(task, SEED))
+    order = BatchOrder.of_task(task, case.samples, SEED)
+    return told(_train(program, order, 0, order.run_length(0), np.float32))
+
+
+def _narrow(array: np.ndarray) -> np.ndarray:
+    return array if array.dtype.kind == "i" else array.astype(np.float32)
+
+
+def told(losses: np.ndarray) -> Losses:
+    """Losses ``(steps,)`` or ``(steps, 2)`` as they are sent and kept."""
+    return [[_finite(value) for value in np.atleast_1d(row)] for row in losses]
+
+
+def _train(
+    program: Program, order: BatchOrder, first: int, count: int, dtype: npt.DTypeLike = np.float64
+) -> np.ndarray:
+    losses = program.train(order.steps(first, count, dtype))
     return np.asarray(losses, np.float64)
 
 
@@ -81,10 +114,10 @@ def _require_finite(what: str, arrays: dict[str, np.ndarray]) -> None:
 
 def _predict(program: Program, case: Case) -> dict[str, np.ndarray]:
     task = case.task
-    inputs = case_samples(task).inputs
+    inputs = case_samples(task, case.samples).inputs
     if not isinstance(task.objective, Adversarial):
         return {"model": program.predict(inputs)}
-    latents = BatchOrder.of_task(task, SAMPLES, SEED).steps(0, 1).latents
+    latents = BatchOrder.of_task(task, case.samples, SEED).steps(0, 1).latents
     assert latents is not None  # noqa: S101  an adversarial task's steps have latents
     return {
         "generator": program.predict(latents[0], "generator"),

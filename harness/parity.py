@@ -7,11 +7,14 @@ from pathlib import Path
 import msgspec
 
 from harness.digest import Piece, relative_difference
-from harness.observation import Observation
-from harness.parity_cases import Case
+from harness.observation import Losses, Observation
+from harness.parity_cases import SHORT_BATCH_CASES, Case
+from harness.spec import Precision
 
 #: Float64 leaves about 1e-15 to rounding; a wrong formula shows far above this.
 TOLERANCE = 1e-9
+#: What rounding may do to the first three losses in these precisions; see :func:`compare_losses`.
+LOSS_TOLERANCES: dict[Precision, float] = {"float32": 1e-5, "bfloat16": 0.03}
 
 
 class ReferenceCase(msgspec.Struct, frozen=True):
@@ -36,16 +39,17 @@ class Finding(msgspec.Struct, frozen=True):
     case: str
     worst: float
     words: str
+    tolerance: float = TOLERANCE
 
     @property
     def passed(self) -> bool:
         """Whether the deviation is one that rounding explains."""
-        return self.worst <= TOLERANCE
+        return self.worst <= self.tolerance
 
 
 def description_sha256(case: Case) -> str:
     """The hash of a case's whole description."""
-    return hashlib.sha256(msgspec.json.encode(case.task, order="deterministic")).hexdigest()
+    return hashlib.sha256(msgspec.json.encode(case, order="deterministic")).hexdigest()
 
 
 def read_reference(path: Path) -> Reference:
@@ -63,7 +67,26 @@ def compare(case: str, found: Observation, expected: Observation) -> Finding:
     if worst <= TOLERANCE:
         return Finding(case, worst, "")
     differences = {"gradients": gradients, "weights": weights, "outputs": outputs}
-    return Finding(case, worst, _explain(found, expected, steps, differences))
+    return Finding(case, worst, _explain(case, found, expected, steps, differences))
+
+
+def compare_losses(found: Losses, expected: Losses, precision: Precision) -> Finding:
+    """Hold the first losses of a program in a lower precision against those of the float64 reference.
+
+    It finds what breaks in that precision alone, such as a kernel that is chosen for float32 only. Only the
+    first steps can tell: later, ties of ReLU and pooling that rounding decides take trainings apart.
+    """
+    steps = [_loss_difference(a, b) for a, b in zip(found, expected, strict=False)]
+    worst, tolerance = max(steps), LOSS_TOLERANCES[precision]
+    words = ""
+    if worst > tolerance:
+        step = next(number for number, value in enumerate(steps, 1) if value > tolerance)
+        words = (
+            f"float64 agrees, but in {precision} the loss of step {step} is {found[step - 1][-1]} where "
+            f"{expected[step - 1][-1]} is right (relative {steps[step - 1]:.1e}, at most {tolerance:g} is "
+            "rounding): look at what this mode does in that precision only"
+        )
+    return Finding(f"first losses in {precision}", worst, words, tolerance)
 
 
 def _loss_difference(found: list[float | None], expected: list[float | None]) -> float:
@@ -88,6 +111,7 @@ def _array_differences(found: dict[str, list[Piece]], expected: dict[str, list[P
 
 
 def _explain(
+    case: str,
     found: Observation,
     expected: Observation,
     steps: list[float],
@@ -104,7 +128,7 @@ def _explain(
         )
     late = next((number for number, value in enumerate(steps, 1) if value > TOLERANCE), None)
     if late is not None:
-        return _explain_later_loss(late, steps[late - 1], gradients)
+        return _explain_later_loss(case, late, steps[late - 1], gradients)
     bad_weights = {name: value for name, value in differences["weights"].items() if value > TOLERANCE}
     if bad_weights:
         return (
@@ -139,9 +163,9 @@ def _explain_first_loss(
     )
 
 
-def _explain_later_loss(step: int, difference: float, gradients: dict[str, float]) -> str:
+def _explain_later_loss(case: str, step: int, difference: float, gradients: dict[str, float]) -> str:
     since = "the loss" + (" and all gradients" if gradients else "") + " of step 1 agree"
-    if step == 4:  # noqa: PLR2004  the short batch of the first epoch
+    if step == 4 and case in SHORT_BATCH_CASES:  # noqa: PLR2004  the short batch of the first epoch
         what = "that is the short last batch: its loss must be averaged over its own size"
     else:
         what = (

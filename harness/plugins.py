@@ -6,6 +6,7 @@ A plugin that breaks harms nobody else: what it raised comes back as a :class:`P
 names the plugin and the distribution it came with.
 """
 
+import contextlib
 import functools
 import importlib.util
 import os
@@ -76,9 +77,11 @@ def _ask(
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     try:
-        manager.register(load())
-        hook: Callable[..., object] = getattr(manager.hook, f"harness_{kind}")
-        plugin = hook(name=name)
+        # What a plugin prints when it is imported must not get into a JSON document.
+        with contextlib.redirect_stdout(sys.stderr):
+            manager.register(load())
+            hook: Callable[..., object] = getattr(manager.hook, f"harness_{kind}")
+            plugin = hook(name=name)
     except (Exception, SystemExit) as error:
         raise PluginError(f"{where} could not be loaded: {type(error).__name__}: {error}") from error
     if plugin is None:

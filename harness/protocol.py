@@ -5,12 +5,12 @@ Times are in seconds by the worker's monotonic clock, read when the device had f
 
 import msgspec
 
-from harness.observation import Observation
+from harness.observation import Losses, Observation
 from harness.parity_cases import Case
 from harness.record import Scores
-from harness.spec import Plan, Split
+from harness.spec import Plan, Precision, Split
 
-VERSION = 1
+VERSION = 2
 
 
 class Describe(msgspec.Struct, frozen=True, tag=True):
@@ -61,6 +61,22 @@ class Observed(msgspec.Struct, frozen=True, tag=True):
     observation: Observation
 
 
+class ObserveLosses(msgspec.Struct, frozen=True, tag=True):
+    """Build a certification case in the precision of a run, train its first full batches, tell the losses."""
+
+    case: Case
+    mode: str
+    device: str
+    threads: int
+    precision: Precision
+
+
+class ObservedLosses(msgspec.Struct, frozen=True, tag=True):
+    """The losses of the first steps of a case."""
+
+    losses: Losses
+
+
 class Train(msgspec.Struct, frozen=True, tag=True):
     """Make the next ``steps`` training steps, all of one epoch and one batch size, as one timed block."""
 
@@ -68,10 +84,10 @@ class Train(msgspec.Struct, frozen=True, tag=True):
 
 
 class Trained(msgspec.Struct, frozen=True, tag=True):
-    """What a block took, and the loss of each step; None stands for a loss that is not finite."""
+    """What a block took, and the loss of each step; the discriminator's first where there are two."""
 
     seconds: float
-    losses: list[float | None]
+    losses: Losses
 
 
 class Evaluate(msgspec.Struct, frozen=True, tag=True):
@@ -120,5 +136,15 @@ class Fault(msgspec.Struct, frozen=True, tag=True):
     unsupported: bool = False
 
 
-Request = Describe | Observe | Build | Train | Evaluate | KeepWeights | RestoreWeights | MeasureMemory
-Reply = Described | Observed | Built | Trained | Evaluated | Memory | Done | Fault
+Request = (
+    Describe
+    | Observe
+    | ObserveLosses
+    | Build
+    | Train
+    | Evaluate
+    | KeepWeights
+    | RestoreWeights
+    | MeasureMemory
+)
+Reply = Described | Observed | ObservedLosses | Built | Trained | Evaluated | Memory | Done | Fault

@@ -100,7 +100,8 @@ class Epoch(msgspec.Struct, frozen=True):
     """State after an epoch. ``steps`` and ``training_seconds`` count from the start of training.
 
     ``training_loss`` is the mean of the losses minimised in the epoch, in training mode and penalty
-    included; ``train`` and ``validation`` are scored in evaluation mode with the weights at its end.
+    included: of an adversarial task the generator's, and ``discriminator_loss`` is the other's. ``train``
+    and ``validation`` are scored in evaluation mode with the weights at its end.
     """
 
     epoch: int
@@ -109,17 +110,20 @@ class Epoch(msgspec.Struct, frozen=True):
     training_loss: float
     train: Scores
     validation: Scores
+    discriminator_loss: float | None = None
 
 
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the backend did the reference's work in float64; if not, why not.
 
-    ``worst`` is the largest relative deviation over all cases; None where nothing was compared.
+    ``worst`` is the largest relative deviation over all cases; ``worst_as_timed`` that of the first
+    losses in the run's own precision, of which far less is asked. None where nothing was compared.
     """
 
     certified: bool
     reason: str = ""
     worst: float | None = None
+    worst_as_timed: float | None = None
 
 
 class Phases(msgspec.Struct):

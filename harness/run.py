@@ -8,6 +8,7 @@ import datetime
 import math
 import os
 import secrets
+import statistics
 import sys
 from typing import Protocol
 
@@ -188,15 +189,17 @@ class _Run:
         self._record.batch_size = order.batch_size
         total = order.steps_per_epoch * task.epochs
         total = min(total, self._request.max_steps or total)
-        epoch_losses: list[float] = []
+        epoch_losses: list[list[float]] = []
         while self._step < total:
             count = min(block_steps(order, self._step, self._step_seconds), total - self._step)
             epoch_losses += self._train_block(order, count, total)
             if self._step % order.steps_per_epoch == 0 or self._step == total:
-                self._score_epoch(order, sum(epoch_losses) / len(epoch_losses))
+                self._score_epoch(
+                    order, [statistics.fmean(column) for column in zip(*epoch_losses, strict=True)]
+                )
                 epoch_losses = []
 
-    def _train_block(self, order: BatchOrder, count: int, total: int) -> list[float]:
+    def _train_block(self, order: BatchOrder, count: int, total: int) -> list[list[float]]:
         trained = self._session.call(protocol.Train(count), protocol.Trained)
         epoch, place = divmod(self._step, order.steps_per_epoch)
         batch_size = order.batch_size if place < order.full_steps else order.samples % order.batch_size
@@ -208,14 +211,17 @@ class _Run:
             self._step_seconds = trained.seconds / count
         self._step += count
         self._record.blocks.append(Block(epoch + 1, count, batch_size, trained.seconds))
-        losses = [loss for loss in trained.losses if loss is not None]
-        if len(losses) < count:
-            first = self._step - count + trained.losses.index(None) + 1
-            raise Diverged(f"the loss of step {first} (epoch {epoch + 1}) is not finite")
-        self._observer.trained(self._step, total, epoch + 1, losses[-1], self._step_seconds)
+        losses: list[list[float]] = []
+        for step, told in enumerate(trained.losses, self._step - count + 1):
+            finite = [loss for loss in told if loss is not None]
+            if len(finite) < len(told):
+                raise Diverged(f"the loss of step {step} (epoch {epoch + 1}) is not finite")
+            losses.append(finite)
+        self._observer.trained(self._step, total, epoch + 1, losses[-1][-1], self._step_seconds)
         return losses
 
-    def _score_epoch(self, order: BatchOrder, training_loss: float) -> None:
+    def _score_epoch(self, order: BatchOrder, training_losses: list[float]) -> None:
+        """``training_losses`` are the epoch's means; where there are two, the discriminator's comes first."""
         record = self._record
         number = -(-self._step // order.steps_per_epoch)
         self._observer.phase("scoring")
@@ -223,7 +229,16 @@ class _Run:
         record.phases.evaluation_seconds += scored.seconds
         train, validation = scored.scores["train"], scored.scores["validation"]
         seconds = record.phases.training_seconds
-        epoch = Epoch(number, self._step, seconds, training_loss, train, validation)
+        *discriminator_loss, training_loss = training_losses
+        epoch = Epoch(
+            number,
+            self._step,
+            seconds,
+            training_loss,
+            train,
+            validation,
+            next(iter(discriminator_loss), None),
+        )
         record.epochs.append(epoch)
         self._store.save(record)
         self._observer.scored(epoch)

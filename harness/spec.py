@@ -167,6 +167,13 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         }
 
 
+class Preset(msgspec.Struct, frozen=True, kw_only=True):
+    """A size of a task for another purpose than its results; None: as without it."""
+
+    dataset: str | None = None
+    epochs: int | None = None
+
+
 class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
     """What a task plugin hands over: a name, the options it declares, and the task they make.
 
@@ -183,6 +190,8 @@ class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
     define: Callable[[Any], Task]
     reference: Path | None = None
     """The file that backends are certified against; see ``harness reference``."""
+    presets: dict[str, Preset] = {}
+    """By name; ``smoke`` is the smallest size at which training still shows."""
 
 
 # --- Data ------------------------------------------------------------------------------------

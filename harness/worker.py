@@ -5,7 +5,6 @@ Run as ``python -P -m harness.worker REQUEST_FD REPLY_FD``.
 """
 
 import ctypes
-import dataclasses
 import functools
 import os
 import resource
@@ -25,7 +24,7 @@ from harness.contract import CheckedProgram, read_only
 from harness.faults import explain
 from harness.gan_quality import Judge, sample_grid
 from harness.initial import initial_weights
-from harness.observation import observe
+from harness.observation import observe, observe_losses, told
 from harness.scoring import generate, score
 from harness.spec import (
     Adversarial,
@@ -75,6 +74,13 @@ class Worker:
         return protocol.Observed(observation)
 
     @carry_out.register
+    def _(self, request: protocol.ObserveLosses) -> protocol.ObservedLosses:
+        losses = observe_losses(
+            self._backend, request.mode, request.device, request.threads, request.case, request.precision
+        )
+        return protocol.ObservedLosses(losses)
+
+    @carry_out.register
     def _(self, request: protocol.Build) -> protocol.Built:
         plan = request.plan
         start = time.perf_counter()
@@ -113,19 +119,14 @@ class Worker:
 
     @carry_out.register
     def _(self, request: protocol.Train) -> protocol.Trained:
-        steps = self._order.steps(self._next_step, request.steps)
-        if steps.latents is not None:
-            dtype = self._splits["train"].inputs.dtype
-            steps = dataclasses.replace(steps, latents=steps.latents.astype(dtype))
+        steps = self._order.steps(self._next_step, request.steps, self._splits["train"].inputs.dtype)
         self._program.synchronize()
         start = time.perf_counter()
         losses = self._program.train(steps)
         self._program.synchronize()
         seconds = time.perf_counter() - start
         self._next_step += request.steps
-        # Of an adversarial step the generator's loss stands for the step.
-        of_steps = losses[:, 1] + 0 * losses[:, 0] if losses.ndim > 1 else losses
-        return protocol.Trained(seconds, [float(x) if np.isfinite(x) else None for x in of_steps])
+        return protocol.Trained(seconds, told(losses))
 
     @carry_out.register
     def _(self, request: protocol.Evaluate) -> protocol.Evaluated:
@@ -140,8 +141,19 @@ class Worker:
                 fakes = generate(self._task.objective, predict, real)
                 judged = self._judge.verdict if split == "test" else self._judge.distance
                 scores[split] |= judged(real.inputs, fakes)
-                png = sample_grid(fakes) if split == "test" else None
+                if split == "test":
+                    png = sample_grid(fakes)
+                    scores[split] |= self._judge.baselines(real.inputs, self._untrained(real))
         return protocol.Evaluated(scores, time.perf_counter() - start, png)
+
+    def _untrained(self, real: Samples) -> np.ndarray:
+        """What the generator makes with its initial weights."""
+        assert isinstance(self._task.objective, Adversarial)  # noqa: S101  others have no generator
+        trained = self._program.weights()
+        self._program.load(initial_weights(self._task, self._order.seed))
+        fakes = generate(self._task.objective, self._program.predict, real)
+        self._program.load(trained)
+        return fakes
 
     @carry_out.register
     def _(self, _request: protocol.KeepWeights) -> protocol.Done:

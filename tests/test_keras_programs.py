@@ -87,7 +87,8 @@ SECOND_SEQUENCES = Network(
     (
         LSTM(4, bidirectional=True, return_sequences=True),
         GRU(3, return_sequences=True),
-        LSTM(3),
+        LSTM(3, return_sequences=True),
+        Flatten(),
         Dense(2),
     ),
 )
@@ -216,13 +217,13 @@ def _train(backend, mode, task, precision="float64"):
     }
 
 
-def _dropout(backend, mode):
-    """One step of one sample of ones: the kernel's change over the bias's is the mask, scaled."""
+def _dropout(backend, mode, seed):
+    """Two steps of one sample of ones: the kernel's change over the bias's is the mask, scaled."""
     task = _task(optimizer=Sgd(1.0), network=Network((4000,), (Dropout(RATE), Dense(5))))
     data = Samples(np.ones((1, 4000)), np.zeros(1, np.int64))
     data.targets.flags.writeable = False  # as in a memory-mapped data set
     program = backend.build(
-        Plan(task=task, mode=mode, device="cpu", precision="float64", threads=1, seed=3), data
+        Plan(task=task, mode=mode, device="cpu", precision="float64", threads=1, seed=seed), data
     )
     masks = []
     for _ in range(2):
@@ -242,7 +243,7 @@ def child(name, mode, cases, path):
     assert backend.environment(1)["keras"]
     assert mode in backend.modes
     found = {case: _train(backend, mode, TASKS[case]) for case in cases}
-    found["dropout"] = _dropout(backend, mode)
+    found["dropout"] = [_dropout(backend, mode, seed) for seed in (3, 3, 4)]
     for precision in ("float32", "bfloat16"):
         found[precision] = {key: _train(backend, mode, task, precision) for key, task in NEAR.items()}
     for key, attempt in {
@@ -323,12 +324,18 @@ def test_float64_training_is_that_of_torch(found, expected, case):
 
 
 def test_dropout_scales_what_it_keeps_and_is_off_in_evaluation(found):
-    first, second = found["dropout"]["masks"]
-    kept = first > 0
-    np.testing.assert_allclose(first[kept], 1 / (1 - RATE))
-    assert abs(kept.mean() - (1 - RATE)) < 0.03  # 4 standard deviations
-    assert not np.array_equal(first, second)
-    np.testing.assert_allclose(found["dropout"]["evaluation"], 4000)
+    for run in found["dropout"]:
+        for mask in run["masks"]:
+            kept = mask > 0
+            np.testing.assert_allclose(mask[kept], 1 / (1 - RATE))
+            assert abs(kept.mean() - (1 - RATE)) < 0.03  # 4 standard deviations
+        np.testing.assert_allclose(run["evaluation"], 4000)
+
+
+def test_dropout_masks_follow_from_the_seed_and_differ_between_steps(found):
+    masks, same_seed, other_seed = (run["masks"] for run in found["dropout"])
+    assert np.array_equal(masks, same_seed)
+    assert len({mask.tobytes() for mask in (*masks, *other_seed)}) == 4
 
 
 @pytest.mark.parametrize("case", NEAR)

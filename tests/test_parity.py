@@ -11,8 +11,9 @@ from harness.certify import reference_of
 from harness.digest import digest, relative_difference
 from harness.errors import UsageError
 from harness.observation import Observation
-from harness.parity import TOLERANCE, compare, read_reference
+from harness.parity import LOSS_TOLERANCES, TOLERANCE, compare, compare_losses, read_reference
 from harness.parity_cases import case_samples, cases
+from harness.spec import Augmentation
 
 ARRAY = np.random.default_rng(0).normal(size=(5, 6))
 
@@ -67,6 +68,32 @@ def test_words_name_the_first_thing_that_differs():
 def test_every_task_has_a_reference_that_fits_it_from_two_frameworks(task):
     reference = reference_of(plugins.task(task))
     assert len({name.partition(":")[0] for name in reference.made_with}) >= 2
+
+
+@pytest.mark.parametrize("precision", LOSS_TOLERANCES)
+def test_first_losses_as_timed_may_differ_by_rounding_and_by_no_more(precision):
+    right = [[2.0], [1.0], [0.5], [0.25]]
+    tolerance = LOSS_TOLERANCES[precision]
+    rounded = compare_losses([[2.0], [1.0 + tolerance / 2], [0.5]], right, precision)
+    assert rounded.passed
+    wrong = compare_losses([[2.0], [1.0], [0.5 + tolerance]], right, precision)
+    assert not wrong.passed
+    assert f"in {precision} the loss of step 3 is" in wrong.words
+    assert not compare_losses([[None], [1.0], [0.5]], right, precision).passed
+
+
+@pytest.mark.parametrize("task", plugins.names("task"))
+def test_cases_cover_a_short_batch_full_batches_evaluation_and_augmentation(task):
+    definition = plugins.task(task)
+    found = cases(definition)
+    first = found[0]
+    assert first.samples % (first.task.batch_size or 1)
+    assert first.outputs
+    assert first.gradient_rate
+    assert any(case.task.batch_size is None for case in found)
+    augmented = [case for case in found if case.task.augmentation != Augmentation()]
+    assert bool(augmented) == ("flip" in definition.options.__struct_fields__)
+    assert all(case.outputs for case in augmented)
 
 
 @pytest.mark.parametrize("task", plugins.names("task"))

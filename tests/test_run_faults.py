@@ -1,5 +1,6 @@
 """Whatever a plugin, a framework or a user does to a run: a record tells, and no process is left."""
 
+import json
 import os
 import signal
 import time
@@ -113,6 +114,52 @@ def test_a_certification_that_hangs_is_ended_at_the_time_limit_and_the_run_goes_
     assert (record["status"], done.returncode) == ("ok", 0)
     assert "time limit of 6 s" in record["certificate"]["reason"]
     assert "is not certified" in done.stdout
+    assert workers(harness) == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "status", "reason"),
+    [
+        ("exit-in-build", "failed", "exited with code 3"),
+        ("hang-in-build", "timeout", "did not end within the time limit of 4 s"),
+        ("raise", "failed", "the kernel is on fire"),
+    ],
+)
+def test_one_that_falls_while_it_is_certified_does_no_harm_to_the_next(harness, mode, status, reason):
+    done = harness(*DIGITS, "--backend", f"faulty:{mode},faulty:ok", "--timeout", "4")
+
+    fallen, sound = harness.records()
+    assert (fallen["status"], sound["status"], done.returncode) == (status, "ok", 1)
+    assert not fallen["certificate"]["certified"]
+    assert not sound["certificate"]["certified"]
+    if mode != "raise":  # which comes too late for the few steps of a case
+        assert (
+            f"case 'sgd': {'the worker process ' * (status == 'failed')}{reason}"
+            in (fallen["certificate"]["reason"])
+        )
+    assert "Traceback" not in done.stdout + done.stderr
+    assert workers(harness) == []
+
+
+def test_what_a_plugin_prints_when_it_is_imported_is_not_in_the_document(harness):
+    (harness.folder / "noisy.py").write_text("print('Thank you for choosing noisy!')\n")
+    done = harness(*DIGITS, "--backend", "faulty:ok", "--plugin", "noisy.py", "--format", "json")
+
+    assert [record["status"] for record in json.loads(done.stdout)["records"]] == ["ok"]
+    assert "Thank you" in done.stderr
+
+
+def test_check_goes_on_after_a_backend_that_falls(harness):
+    done = harness("check", "faulty:exit-in-build,faulty:ok", "--task", "mlp,cnn")
+
+    assert done.returncode == 1
+    fallen, sound = [line.split() for line in done.stdout.splitlines() if line.startswith("faulty:")][:2]
+    assert fallen == ["faulty:exit-in-build", "not", "checked", "not", "checked"]
+    assert sound[:2] == ["faulty:ok", "DEVIATES"]
+    assert (
+        "faulty:exit-in-build on cnn was not checked to the end: case 'sgd': the worker process"
+        in done.stdout
+    )
     assert workers(harness) == []
 
 

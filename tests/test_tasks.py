@@ -39,7 +39,11 @@ def test_every_task_is_found_by_its_entry_point():
         ("mlp", "model", 15_210),
         ("rnn", "model", 5_134),
         ("forecast", "model", 4 * 32 * (1 + 32) + 4 * 32 + 32 * 4 + 4),
-        ("gan", "generator", 64 * 2048 + 2048 + 16 * (128 * 64 + 64 * 32 + 32 * 3) + 64 + 32 + 3),
+        (
+            "gan",
+            "generator",
+            64 * 2048 + 2048 + 16 * (128 * 64 + 64 * 32 + 32 * 16) + 64 + 32 + 16 + 25 * 16 * 3 + 3,
+        ),
         ("gan", "discriminator", 16 * (3 * 32 + 32 * 64 + 64 * 128) + 32 + 64 + 128 + 2048 + 1),
     ],
 )
@@ -73,7 +77,7 @@ def test_networks_fit_the_data_sets(task):
         ("mlp", Adam(0.01), 100),
         ("rnn", Adam(0.01), 100),
         ("forecast", Adam(0.002), 16),
-        ("gan", Adam(2e-4, beta_1=0.5), 64),
+        ("gan", Adam(1e-3, beta_1=0.5), 64),
     ],
 )
 def test_how_each_is_trained_by_default(task, optimizer, batch_size):

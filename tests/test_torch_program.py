@@ -165,6 +165,21 @@ def test_compiled():
     _assert_the_contracts_training("compile", optimizer=OPTIMIZERS["adam"], penalty=PENALTIES["both"])
 
 
+def test_every_program_of_a_process_is_compiled_and_none_is_run_eagerly_unasked():
+    # Torch gives compiling up, with a line in a log, once the same code has been compiled so many times.
+    from torch._dynamo import config
+    from torch._dynamo.utils import counters
+
+    compiled = []
+    with config.patch(recompile_limit=1):
+        for width in (3, 4, 5):
+            counters.clear()
+            task = _task(Network((4,), (Dense(width, "tanh"), Dense(CLASSES))))
+            _trained(_program(task, "compile"))
+            compiled.append(counters["stats"]["unique_graphs"])
+    assert all(compiled), compiled
+
+
 def test_the_loss_includes_the_penalty():
     weights = _weights(_task())
     kernels = [array for name, array in weights.items() if name.endswith("kernel")]

@@ -74,22 +74,22 @@ def _adversarial_step(task: Task, generate: Forward, discriminate: Forward) -> S
     def step(
         state: State, pictures: jax.Array, latents: jax.Array, key: jax.Array
     ) -> tuple[State, jax.Array]:
-        keys = [jax.random.fold_in(key, call) for call in range(4)]
+        keys = [jax.random.fold_in(key, call) for call in range(3)]
         generator, discriminator = state.parameters["generator"], state.parameters["discriminator"]
         # One forward pass of the generator serves both losses; its gradient is asked for later.
         fakes, to_generator = jax.vjp(lambda p: generate(p, latents, keys[0]), generator)
 
         def discriminator_loss(parameters: Parameters) -> jax.Array:
-            on_real = _real_loss(discriminate(parameters, pictures, keys[1]))
-            on_fake = _fake_loss(discriminate(parameters, fakes, keys[2]))
-            return (on_real + on_fake) / 2.0 + _penalty(task, parameters)
+            logits = discriminate(parameters, jnp.concatenate([pictures, fakes]), keys[1])
+            on_real, on_fake = jnp.split(logits, 2)
+            return (_real_loss(on_real) + _fake_loss(on_fake)) / 2.0 + _penalty(task, parameters)
 
         number = state.steps + 1
         first_loss, gradients = jax.value_and_grad(discriminator_loss)(discriminator)
         discriminator, moments = update(
             task, discriminator, gradients, state.moments["discriminator"], number
         )
-        fooled, to_fakes = jax.value_and_grad(lambda x: _real_loss(discriminate(discriminator, x, keys[3])))(
+        fooled, to_fakes = jax.value_and_grad(lambda x: _real_loss(discriminate(discriminator, x, keys[2])))(
             fakes
         )
         penalty, of_penalty = jax.value_and_grad(lambda p: fooled + _penalty(task, p))(generator)

@@ -47,7 +47,7 @@ class JaxProgram(Program):
         self._on_cpu = self._device.platform == "cpu"
         self.device = "cpu" if self._on_cpu else f"cuda:0 ({self._device.device_kind})"
         self._dtype = np.dtype(np.float64 if self._x64 else np.float32)
-        convolutions = fastest_convolutions(self._device.platform, plan.precision)
+        convolutions = fastest_convolutions(self._device.platform)
         bfloat16 = plan.precision == "bfloat16"
         forwards = {
             name: forward_of(network, convolutions, bfloat16=bfloat16)

@@ -74,7 +74,9 @@ class Maker:
             case MaxPool2D(pool_size):
                 yield keras.layers.MaxPooling2D(pool_size, name=name)
             case Flatten():
-                yield keras.layers.Flatten(name=name)
+                # With channels in front Keras would turn the axes of a sequence around too.
+                channels = "channels_first" if channels_first(place.input_shape) else "channels_last"
+                yield keras.layers.Flatten(channels, name=name)
             case Reshape(shape):
                 yield keras.layers.Reshape(shape, name=name)
                 if channels_first(shape):

@@ -31,6 +31,9 @@ class TorchProgram(Program):
     def __init__(self, plan: Plan, data: Samples) -> None:
         """Place the training data and build the networks; see :meth:`harness.spec.Backend.build`."""
         torch.manual_seed(plan.seed)
+        if plan.mode == "compile":
+            # After eight networks in a process torch would give compiling up, and run them eagerly unasked.
+            torch.compiler.reset()
         self._device = _device(plan.device)
         self.device = str(self._device)
         if self._device.type == "cuda":

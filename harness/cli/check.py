@@ -1,64 +1,126 @@
 """``harness check``: is the work the reference's, in float64, for every rule that a task may be given."""
 
+import time
+
 import click
 from tabulate import tabulate
 
 from harness import plugins
-from harness.certify import Side, check
+from harness.certify import Examiner, Side, check
+from harness.cli.names import split_names
 from harness.cli.plugin_option import plugin_option
-from harness.errors import HarnessError
-from harness.installation import select_backend
+from harness.errors import HarnessError, UsageError
+from harness.installation import installation, select_backend
 from harness.machine import default_threads
 from harness.parity import TOLERANCE, Finding
+from harness.spec import TaskDefinition
 
 
-@click.command(short_help="Hold a backend against the committed reference, in float64.")
-@click.argument("name", metavar="BACKEND[:MODE]")
+@click.command(short_help="Hold backends against the committed references, in float64.")
+@click.argument("backends", nargs=-1, metavar="[BACKEND[:MODE]]...", callback=split_names)
 @click.option(
-    "--task", "tasks", multiple=True, metavar="NAME", help="Task; repeatable. Default: all of them."
+    "--task",
+    "tasks",
+    multiple=True,
+    callback=split_names,
+    metavar="NAME",
+    help="Task; repeat it or give several with commas. Default: all of them.",
 )
 @click.option(
-    "--all-modes", is_flag=True, help="Every mode of the backend, not the named or default one alone."
+    "--all-modes", is_flag=True, help="Every mode of a backend, not the named or default one alone."
 )
+@click.option("--cases", "by_case", is_flag=True, help="Tell each case, not the worst of a task alone.")
 @click.option("--device", default="auto", show_default=True, help="As of `harness run`.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads. Default: the physical cores.")
 @plugin_option
 @click.pass_context
 def command(
-    ctx: click.Context, name: str, tasks: tuple[str, ...], all_modes: bool, device: str, threads: int | None
+    ctx: click.Context,
+    backends: list[str],
+    tasks: list[str],
+    all_modes: bool,
+    by_case: bool,
+    device: str,
+    threads: int | None,
 ) -> None:
     """Build each task in float64 and hold what it does against the reference, to a relative 1e-9.
 
     Losses of each step, the gradients of the first, all weights after the last and the outputs in
-    evaluation mode, for each optimizer and regulariser that the task may be given. Exit code 1 on a
-    deviation.
+    evaluation mode, for each optimizer and regulariser that the task may be given; and the first losses
+    in float32, to what rounding allows. Without a name every backend that is installed is checked, in
+    all of its modes. Exit code 1 on a deviation.
     """
-    backend, mode = select_backend(name)
-    modes = backend.modes if all_modes else (mode,)
-    failed = False
-    for task_name in tasks or plugins.names("task"):
-        definition = plugins.task(task_name)
-        for chosen in modes:
-            side = Side(backend.name, chosen, device, threads or default_threads())
-            findings: list[Finding] = []
-            try:
-                check(side, definition, findings.append)
-                problem = ""
-            except HarnessError as error:
-                problem = str(error)
-            rows = [(found.case, f"{found.worst:.1e}", _verdict(found)) for found in findings]
-            click.echo(f"{backend.name}:{chosen} on {task_name} (float64, tolerance {TOLERANCE:g})")
-            click.echo(tabulate(rows, ("case", "worst relative deviation", ""), disable_numparse=True))
-            for found in findings:
-                if not found.passed:
-                    click.echo(f"  {found.case}: {found.words}.")
-            if problem:
-                click.echo(f"  not checked to the end: {problem}")
-            click.echo()
-            failed = failed or bool(problem) or not all(found.passed for found in findings)
-    click.echo("A deviation was found." if failed else "All agree with the reference.")
+    definitions = [plugins.task(name) for name in tasks or plugins.names("task")]
+    sides = [
+        Side(backend, mode, device, threads or default_threads())
+        for backend, mode in _chosen(backends, all_modes=all_modes)
+    ]
+    rows, remarks = [], []
+    for side in sides:
+        with Examiner(side) as examiner:
+            outcomes = [_Outcome(examiner, definition) for definition in definitions]
+        rows.append([side.label, *(outcome.cell for outcome in outcomes)])
+        remarks += [text for outcome in outcomes for text in outcome.remarks(by_case=by_case)]
+    click.echo(f"Worst relative deviation from the reference in float64; at most {TOLERANCE:g} is rounding.")
+    headers = ["backend:mode", *(definition.name for definition in definitions)]
+    click.echo(tabulate(rows, headers, disable_numparse=True))
+    for text in remarks:
+        click.echo(f"\n{text}")
+    failed = any(not cell.startswith("✓") for row in rows for cell in row[1:])
+    click.echo("\nA deviation was found." if failed else "\nAll agree with the reference.")
     ctx.exit(1 if failed else 0)
 
 
-def _verdict(finding: Finding) -> str:
-    return "✓" if finding.passed else "DEVIATES"
+def _chosen(names: list[str], *, all_modes: bool) -> list[tuple[str, str]]:
+    """Backends with their modes: those named, or every one that is installed."""
+    if not names:
+        names = [name for name in plugins.names("backend") if installation(name).state == "installed"]
+        all_modes = True
+        if not names:
+            raise UsageError("no backend is installed here; `harness list backends` says what each needs.")
+    selected = [select_backend(name) for name in names]
+    pairs = [
+        (backend.name, mode)
+        for backend, chosen in selected
+        for mode in (backend.modes if all_modes else (chosen,))
+    ]
+    return list(dict.fromkeys(pairs))
+
+
+class _Outcome:
+    """What checking a side on a task came to."""
+
+    def __init__(self, examiner: Examiner, definition: TaskDefinition) -> None:
+        self._name = f"{examiner.side.label} on {definition.name}"
+        self._findings: list[Finding] = []
+        self._problem = ""
+        start = time.perf_counter()
+        try:
+            check(examiner, definition, self._findings.append)
+        except HarnessError as error:
+            self._problem = str(error)
+        seconds = time.perf_counter() - start
+        click.echo(f"{self._name}: {len(self._findings)} cases, {seconds:.1f} s", err=True)
+
+    @property
+    def cell(self) -> str:
+        if self._problem:
+            return "not checked"
+        worst = max(found.worst for found in self._findings if found.tolerance == TOLERANCE)
+        return f"{_mark(all(found.passed for found in self._findings))} {worst:.1e}"
+
+    def remarks(self, *, by_case: bool) -> list[str]:
+        texts = [
+            f"{self._name}, {found.case}: {found.words}." for found in self._findings if not found.passed
+        ]
+        if self._problem:
+            texts.append(f"{self._name} was not checked to the end: {self._problem}")
+        if by_case:
+            rows = [(found.case, f"{found.worst:.1e}", _mark(found.passed)) for found in self._findings]
+            table = tabulate(rows, ("case", "worst relative deviation", ""), disable_numparse=True)
+            texts.append(f"{self._name}\n{table}")
+        return texts
+
+
+def _mark(passed: bool) -> str:
+    return "✓" if passed else "DEVIATES"

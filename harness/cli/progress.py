@@ -53,6 +53,10 @@ class RunDisplay:
         except OSError:  # a full disk behind standard error is no reason to lose a run
             self._console.quiet = True
 
+    def describe(self, what: str) -> None:
+        """What goes on between runs."""
+        self._progress.reset(self._bar, total=None, description=what, status="")
+
     def begin(self, request: RunRequest) -> "RunLine":
         """The observer of the next run."""
         self._begun += 1

@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,18 @@ import click
 import msgspec
 
 from harness import plugins
-from harness.certificate_cache import certificate
-from harness.certify import Side
+from harness.cli.certifying import certify_all, side_of
 from harness.cli.data_progress import shown_progress
+from harness.cli.names import split_names
 from harness.cli.plugin_option import plugin_option
+from harness.cli.presets import preset_backends, preset_of, preset_tasks
 from harness.cli.progress import RunDisplay
 from harness.data_choice import choose_dataset
 from harness.errors import UsageError
 from harness.installation import select_backend
 from harness.machine import default_threads
 from harness.options import Value, parse_options
-from harness.record import Certificate, Record
+from harness.record import Record
 from harness.report.terminal import disturbance, runs_table, terminal_width
 from harness.run import RunRequest, execute
 from harness.spec import Plan, Precision, Task, TaskDefinition
@@ -34,14 +36,6 @@ from harness.store import Store
 INTERRUPTED = 130
 _RUN_FAILED = 1
 _REFUSED = 2
-
-
-def split_names(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
-    """``--backend a,b --backend c`` gives a, b, c, each once."""
-    names = dict.fromkeys(name.strip() for value in values for name in value.split(",") if name.strip())
-    if not names:
-        raise click.BadParameter("name at least one.")
-    return list(names)
 
 
 def check_device(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str:
@@ -56,7 +50,6 @@ def check_device(_ctx: click.Context, _parameter: click.Parameter, value: str) -
     "--backend",
     "backends",
     multiple=True,
-    required=True,
     callback=split_names,
     metavar="NAME[:MODE]",
     help="Backend, as torch or torch:compile; repeat it or give several with commas.",
@@ -65,10 +58,15 @@ def check_device(_ctx: click.Context, _parameter: click.Parameter, value: str) -
     "--task",
     "tasks",
     multiple=True,
-    required=True,
     callback=split_names,
     metavar="NAME",
     help="Task; repeat it or give several with commas.",
+)
+@click.option(
+    "--preset",
+    type=click.Choice(["smoke"]),
+    help="smoke: every task at its smallest useful size, on torch, keras and jax as far as they are "
+    "installed; --backend, --task and every other option narrow or change that.",
 )
 @click.option(
     "--dataset",
@@ -167,6 +165,7 @@ class _Options(msgspec.Struct, kw_only=True):
 
     backends: list[str]
     tasks: list[str]
+    preset: str | None
     dataset: str | None
     epochs: int | None
     max_steps: int | None
@@ -189,12 +188,19 @@ def _requests(options: _Options) -> list[RunRequest]:
 
     Seeds change slowest, so that a drift of the machine meets all backends alike.
     """
-    selected = [select_backend(text) for text in options.backends]
+    selected = [
+        select_backend(text) for text in _names(options.backends, "--backend", options, preset_backends)
+    ]
     backends = list({(backend.name, mode): (backend, mode) for backend, mode in selected}.values())
-    tasks = [_define(plugins.task(name), options) for name in options.tasks]
+    names = _names(options.tasks, "--task", options, lambda: preset_tasks(options.preset or ""))
+    definitions = [plugins.task(name) for name in names]
+    tasks = [_define(definition, options) for definition in definitions]
     with shown_progress(quiet=options.quiet) as progress:
         datasets = {
-            task.name: choose_dataset(plugins.task(task.name), options.dataset, progress) for task, _ in tasks
+            definition.name: choose_dataset(
+                definition, options.dataset or preset_of(definition, options.preset).dataset, progress
+            )
+            for definition in definitions
         }
     for task, _ in tasks:
         _refuse_large_batch(task, datasets[task.name].name)
@@ -220,6 +226,14 @@ def _requests(options: _Options) -> list[RunRequest]:
     ]
 
 
+def _names(given: list[str], option: str, options: _Options, of_preset: Callable[[], list[str]]) -> list[str]:
+    if given:
+        return given
+    if options.preset is None:
+        raise UsageError(f"name at least one with {option}, or run everything small with --preset smoke.")
+    return of_preset()
+
+
 def _define(definition: TaskDefinition, options: _Options) -> tuple[Task, dict[str, Value]]:
     """The task with the user's options, and the values of those options."""
     settings = parse_options(definition, options.assignments)
@@ -235,7 +249,7 @@ def _define(definition: TaskDefinition, options: _Options) -> tuple[Task, dict[s
     task = msgspec.structs.replace(
         task,
         batch_size=options.batch_size or task.batch_size,
-        epochs=options.epochs or task.epochs,
+        epochs=options.epochs or preset_of(definition, options.preset).epochs or task.epochs,
     )
     return task, msgspec.structs.asdict(settings)
 
@@ -253,12 +267,6 @@ def _refuse_large_batch(task: Task, dataset: str) -> None:
         )
 
 
-def _certificate(request: RunRequest) -> Certificate:
-    plan = request.plan
-    side = Side(request.backend, plan.mode, plan.device, plan.threads)
-    return certificate(side, plugins.task(plan.task.name), request.timeout_seconds)
-
-
 def execute_all(
     requests: list[RunRequest], store: Store, *, quiet: bool, certify: bool, deadline: float = math.inf
 ) -> list[Record]:
@@ -267,26 +275,20 @@ def execute_all(
     None is begun after ``deadline``, in seconds of the monotonic clock.
     """
     records: list[Record] = []
-    certificates: dict[tuple[str, str, str], Certificate] = {}
     declined: set[tuple[str, str, bytes]] = set()
     with RunDisplay(len(requests), quiet=quiet) as display:
         for stand_in in {r.dataset.name: r.dataset for r in requests if r.dataset.stands_in_for}.values():
             display.say(f"Running on {stand_in.name} in place of {stand_in.stands_in_for}: {stand_in.reason}")
+        certificates = certify_all(requests, display) if certify else {}
         for request in requests:
-            key = (request.backend, request.plan.mode, request.plan.task.name)
             asked = (request.backend, request.plan.mode, msgspec.json.encode(request.plan.task))
             if asked in declined:
                 continue
             if time.monotonic() > deadline:
                 break
             line = display.begin(request)
-            proven = request
-            if certify:
-                if key not in certificates:
-                    line.phase("certifying")
-                    certificates[key] = _certificate(request)
-                proven = msgspec.structs.replace(request, certificate=certificates[key])
-            record = execute(proven, store, line)
+            certificate = certificates.get((side_of(request), request.plan.task.name))
+            record = execute(msgspec.structs.replace(request, certificate=certificate), store, line)
             line.end(record)
             records.append(record)
             if record.status == "unsupported":

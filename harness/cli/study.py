@@ -12,8 +12,9 @@ import msgspec
 
 from harness import plugins, study
 from harness.cli.data_progress import shown_progress
+from harness.cli.names import split_names
 from harness.cli.plugin_option import plugin_option
-from harness.cli.run import check_device, execute_all, exit_code, split_names
+from harness.cli.run import check_device, execute_all, exit_code
 from harness.data_choice import choose_dataset
 from harness.errors import UsageError
 from harness.findings import Findings

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from harness import plugins
 from harness.certificate_cache import certificate
+from harness.certify import Examiner
 from harness.certify import Side as CertifiedSide
 from harness.duel.clock import Clock, prove_clock
 from harness.duel.pairs import Ring
@@ -48,8 +49,17 @@ def certificates(sides: list[Side]) -> list[Certificate]:
 
 def _certificate(side: Side) -> Certificate:
     plan = side.plan
-    proven = CertifiedSide(side.backend, plan.mode, plan.device, plan.threads, side.python, side.environment)
-    proof = certificate(proven, plugins.task(plan.task.name))
+    proven = CertifiedSide(
+        side.backend,
+        plan.mode,
+        plan.device,
+        plan.threads,
+        plan.precision,
+        python=side.python,
+        environment=side.environment,
+    )
+    with Examiner(proven) as examiner:
+        proof = certificate(examiner, plugins.task(plan.task.name))
     if not proof.certified:
         raise HarnessError(
             f"side {side.label} is not certified, so its time would not be of the same work: {proof.reason}"

@@ -5,11 +5,43 @@ from collections.abc import Iterable, Mapping
 from tabulate import tabulate
 
 from harness.record import Epoch, Record
+from harness.spec import Adversarial
 
 
 def _section(title: str, rows: Mapping[str, object]) -> str:
     lines = tabulate(list(rows.items()), tablefmt="plain", disable_numparse=True)
     return f"{title}\n" + "\n".join(f"  {line}" for line in lines.splitlines())
+
+
+def _adversarial_curves(epochs: Iterable[Epoch]) -> str:
+    rows = [
+        (
+            epoch.epoch,
+            epoch.steps,
+            f"{epoch.training_seconds:.2f}",
+            epoch.discriminator_loss,
+            epoch.training_loss,
+            epoch.train.get("real"),
+            epoch.validation.get("real"),
+            epoch.validation.get("fake"),
+            epoch.train.get("frechet_distance"),
+            epoch.validation.get("frechet_distance"),
+        )
+        for epoch in epochs
+    ]
+    headers = [
+        "epoch",
+        "steps",
+        "training s",
+        "D loss",
+        "G loss",
+        "D(real train)",
+        "D(real val)",
+        "D(fake)",
+        "Fréchet train",
+        "Fréchet val",
+    ]
+    return tabulate(rows, headers, floatfmt=".4f", disable_numparse=[2])
 
 
 def _curves(epochs: Iterable[Epoch]) -> str:
@@ -51,6 +83,7 @@ def record_details(record: Record) -> str:
         proof = {
             "certified": "yes" if certificate.certified else f"no: {certificate.reason}",
             "worst relative deviation": certificate.worst,
+            f"first losses in {record.precision}, relative deviation": certificate.worst_as_timed,
         }
     git = f"{machine.git.commit}{' + changes' if machine.git.dirty else ''}" if machine.git else "none"
     parts = [
@@ -98,7 +131,9 @@ def record_details(record: Record) -> str:
         _section("Settings inherited from the user", record.inherited_settings or {"none": ""}),
     ]
     if record.epochs:
-        parts.append("Curves (scored in evaluation mode at the end of each epoch)\n" + _curves(record.epochs))
+        adversarial = isinstance(record.task.description.objective, Adversarial)
+        curves = _adversarial_curves(record.epochs) if adversarial else _curves(record.epochs)
+        parts.append(f"Curves (scored in evaluation mode at the end of each epoch)\n{curves}")
     if record.blocks:
         cells = [f"{block.steps}×{block.batch_size}: {block.seconds:.4f}" for block in record.blocks]
         parts.append("Blocks, in order (steps×batch size: seconds)\n  " + ", ".join(cells))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from harness.layers import Conv2D, Dense, Flatten, MaxPool2D
 from harness.network import Network
-from harness.spec import Classification, Task, TaskDefinition
+from harness.spec import Classification, Preset, Task, TaskDefinition
 from harness_tasks.options import ClassificationOptions, Crop, Flip, make_augmentation
 
 
@@ -49,4 +49,5 @@ CNN = TaskDefinition(
     options=CnnOptions,
     define=define,
     reference=Path(__file__).parent / "references" / "cnn.json",
+    presets={"smoke": Preset(dataset="digits", epochs=4)},
 )

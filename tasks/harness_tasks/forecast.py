@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from harness.layers import LSTM, Dense
 from harness.network import Network
-from harness.spec import Regression, Task, TaskDefinition
+from harness.spec import Preset, Regression, Task, TaskDefinition
 from harness_tasks.options import OptimizerName, TrainingOptions
 from harness_tasks.windows import FUTURE, PAST
 
@@ -42,4 +42,5 @@ FORECAST = TaskDefinition(
     options=ForecastOptions,
     define=define,
     reference=Path(__file__).parent / "references" / "forecast.json",
+    presets={"smoke": Preset(epochs=10)},
 )

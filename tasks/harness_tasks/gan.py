@@ -7,16 +7,16 @@ from msgspec import Meta
 
 from harness.layers import Conv2D, ConvTranspose2D, Dense, Flatten, Reshape
 from harness.network import Network
-from harness.spec import Adversarial, Task, TaskDefinition
+from harness.spec import Adversarial, Preset, Task, TaskDefinition
 from harness_tasks.options import Crop, Flip, OptimizerName, TrainingOptions, make_augmentation
 
 LATENT_SIZE = 64
 
 
 class GanOptions(TrainingOptions, frozen=True, kw_only=True):
-    """What may be changed; the rate of Adam and its beta_1 are the DCGAN paper's."""
+    """What may be changed; Adam's beta_1 is the DCGAN paper's, and its 2e-4 would take five times as long."""
 
-    learning_rate: Annotated[float, Meta(gt=0, description="step size of both optimizers")] = 2e-4
+    learning_rate: Annotated[float, Meta(gt=0, description="step size of both optimizers")] = 1e-3
     optimizer: OptimizerName = "adam"
     beta_1: Annotated[float, Meta(ge=0, lt=1, description="decay of adam's mean of the gradients")] = 0.5
     dropout: Annotated[
@@ -29,7 +29,8 @@ class GanOptions(TrainingOptions, frozen=True, kw_only=True):
 def define(options: GanOptions) -> Task:
     """Three transposed convolutions against three strided ones, as in Keras's example of a DCGAN.
 
-    Four by four is brought to 32 by 32 and back; the generator's pictures are in [0, 1].
+    Four by four is brought to 32 by 32 and back; the generator's pictures are in [0, 1]. Its last
+    convolution smooths the chequers that transposed ones leave (Odena et al. 2016).
     """
     generator = Network(
         input_shape=(LATENT_SIZE,),
@@ -38,7 +39,8 @@ def define(options: GanOptions) -> Task:
             Reshape((4, 4, options.wide(128))),
             ConvTranspose2D(options.wide(64), 4, 2, activation="leaky_relu"),
             ConvTranspose2D(options.wide(32), 4, 2, activation="leaky_relu"),
-            ConvTranspose2D(3, 4, 2, activation="sigmoid"),
+            ConvTranspose2D(options.wide(16), 4, 2, activation="relu"),
+            Conv2D(3, 5, activation="sigmoid", padding="same"),
         ),
     )
     discriminator = Network(
@@ -54,7 +56,7 @@ def define(options: GanOptions) -> Task:
     )
     return options.make_task(
         name="gan",
-        version=1,
+        version=2,
         networks={"generator": generator, "discriminator": discriminator},
         objective=Adversarial(LATENT_SIZE),
         batch_size=64,
@@ -70,4 +72,5 @@ GAN = TaskDefinition(
     options=GanOptions,
     define=define,
     reference=Path(__file__).parent / "references" / "gan.json",
+    presets={"smoke": Preset(dataset="digits", epochs=2)},
 )

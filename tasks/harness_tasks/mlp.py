@@ -4,7 +4,7 @@ from pathlib import Path
 
 from harness.layers import Dense, Flatten
 from harness.network import Network
-from harness.spec import Classification, Task, TaskDefinition
+from harness.spec import Classification, Preset, Task, TaskDefinition
 from harness_tasks.options import ClassificationOptions, OptimizerName
 
 
@@ -44,4 +44,5 @@ MLP = TaskDefinition(
     options=MlpOptions,
     define=define,
     reference=Path(__file__).parent / "references" / "mlp.json",
+    presets={"smoke": Preset(epochs=10)},
 )

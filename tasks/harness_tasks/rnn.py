@@ -4,7 +4,7 @@ from pathlib import Path
 
 from harness.layers import GRU, Dense, Flatten
 from harness.network import Network
-from harness.spec import Classification, Task, TaskDefinition
+from harness.spec import Classification, Preset, Task, TaskDefinition
 from harness_tasks.options import ClassificationOptions, OptimizerName
 
 
@@ -43,4 +43,5 @@ RNN = TaskDefinition(
     options=RnnOptions,
     define=define,
     reference=Path(__file__).parent / "references" / "rnn.json",
+    presets={"smoke": Preset(epochs=5)},
 )

@@ -88,6 +88,8 @@ class FaultyBackend(Backend):
         "shape",
         "print",
         "unsupported",
+        "exit-in-build",
+        "hang-in-build",
         "slow",
     )
     requires = ("numpy>=1",)
@@ -98,7 +100,9 @@ class FaultyBackend(Backend):
     def build(self, plan: Plan, data: Samples) -> Program:
         if plan.mode == "unsupported":
             raise Unsupported("there is no such thing here")
-        if plan.mode == "hang-certifying" and plan.precision == "float64":
+        if plan.mode == "exit-in-build":
+            os._exit(3)
+        if plan.mode == "hang-in-build" or (plan.mode == "hang-certifying" and plan.precision == "float64"):
             time.sleep(1000)
         return FaultyProgram(plan.mode)
 

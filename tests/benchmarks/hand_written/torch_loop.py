@@ -1,19 +1,18 @@
-"""The cnn as an expert writes it by hand in PyTorch: resident data, given batches, nothing of the harness.
+"""Every task as an expert writes it by hand in PyTorch: resident data, given batches, nothing of the harness.
 
 The yardstick for what training through the harness may cost. Threads must have been set before.
 """
 
+import itertools
 import time
-from collections.abc import Iterable, Mapping
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-LEARNING_RATE = 0.01
-Mode = Literal["eager", "channels_last", "compile"]
+SLOPE = 0.2
 
 
 class FlattenHeightWidthChannels(nn.Module):
@@ -23,7 +22,14 @@ class FlattenHeightWidthChannels(nn.Module):
         return x.permute(0, 2, 3, 1).flatten(1)
 
 
-def _cnn(flatten: nn.Module) -> nn.Sequential:
+class UnflattenHeightWidthChannels(nn.Module):
+    """``(batch, 4 * 4 * 128)`` to ``(batch, 128, 4, 4)`` in channels-last memory: a view."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.view(-1, 4, 4, 128).permute(0, 3, 1, 2)
+
+
+def cnn(flatten: nn.Module) -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(3, 32, 3),
         nn.ReLU(inplace=True),
@@ -38,65 +44,213 @@ def _cnn(flatten: nn.Module) -> nn.Sequential:
     )
 
 
-def _to_torch(array: np.ndarray, channels_last: bool) -> np.ndarray:
-    """A canonical kernel in torch's layout; the first dense one's rows follow the order of the flattening."""
-    if array.ndim == 4:
-        return array.transpose(3, 2, 0, 1)  # (H, W, in, out) -> (out, in, H, W)
-    if array.ndim == 2 and len(array) == 2304 and not channels_last:
-        array = array.reshape(6, 6, 64, -1).transpose(2, 0, 1, 3).reshape(2304, -1)
-    return array.T
+def mlp() -> nn.Module:
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(40, 100),
+        nn.ReLU(inplace=True),
+        nn.Linear(100, 100),
+        nn.ReLU(inplace=True),
+        nn.Linear(100, 10),
+    )
+
+
+class Rnn(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru = nn.GRU(1, 6, batch_first=True, bidirectional=True)
+        self.dense = nn.Linear(480, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.dense(self.gru(x)[0].flatten(1))
+
+
+class Forecast(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(1, 32, batch_first=True)
+        self.dense = nn.Linear(32, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.dense(self.lstm(x)[1][0][0])
+
+
+def generator(unflatten: nn.Module) -> nn.Module:
+    return nn.Sequential(
+        nn.Linear(64, 2048),
+        unflatten,
+        nn.ConvTranspose2d(128, 64, 4, 2, 1),
+        nn.LeakyReLU(SLOPE, inplace=True),
+        nn.ConvTranspose2d(64, 32, 4, 2, 1),
+        nn.LeakyReLU(SLOPE, inplace=True),
+        nn.ConvTranspose2d(32, 16, 4, 2, 1),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(16, 3, 5, padding=2),
+        nn.Sigmoid(),
+    )
+
+
+def discriminator(flatten: nn.Module) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 32, 4, 2, 1),
+        nn.LeakyReLU(SLOPE, inplace=True),
+        nn.Conv2d(32, 64, 4, 2, 1),
+        nn.LeakyReLU(SLOPE, inplace=True),
+        nn.Conv2d(64, 128, 4, 2, 1),
+        nn.LeakyReLU(SLOPE, inplace=True),
+        flatten,
+        nn.Linear(2048, 1),
+    )
+
+
+def networks(task: str, *, channels_last: bool) -> dict[str, nn.Module]:
+    flatten = FlattenHeightWidthChannels() if channels_last else nn.Flatten()
+    unflatten = UnflattenHeightWidthChannels() if channels_last else nn.Unflatten(1, (128, 4, 4))
+    if task == "gan":
+        return {"generator": generator(unflatten), "discriminator": discriminator(flatten)}
+    made = {"cnn": lambda: cnn(flatten), "mlp": mlp, "rnn": Rnn, "forecast": Forecast}
+    return {"model": made[task]()}
+
+
+# --- Weights, from canonical layout -------------------------------------------------------------
+
+
+def _by_channel(array: np.ndarray, axis: int) -> np.ndarray:
+    """An axis that stands for a picture from (height, width, channel) order to (channel, height, width)."""
+    pictures = {2304: (6, 6, 64), 2048: (4, 4, 128)}
+    shape = pictures.get(array.shape[axis])
+    if shape is None:
+        return array
+    order = np.arange(array.shape[axis]).reshape(shape).transpose(2, 0, 1).ravel()
+    return array.take(order, axis)
+
+
+def _to_torch(module: nn.Module, arrays: Iterator[np.ndarray], *, channels_last: bool) -> list[np.ndarray]:
+    """The arrays of a module's parameters, in their order."""
+    match module:
+        case nn.ConvTranspose2d():
+            return [next(arrays).transpose(2, 3, 0, 1), next(arrays)]
+        case nn.Conv2d():
+            return [next(arrays).transpose(3, 2, 0, 1), next(arrays)]
+        case nn.Linear():
+            kernel, bias = next(arrays), next(arrays)
+            if not channels_last:
+                kernel, bias = _by_channel(_by_channel(kernel, 0), 1), _by_channel(bias, 0)
+            return [kernel.T, bias]
+        case nn.GRU():
+            made = [[next(arrays) for _ in range(4)] for _ in range(2)]
+            return [part.T for direction in made for part in direction]
+        case nn.LSTM():
+            module.bias_hh_l0.requires_grad_(False)
+            made = [next(arrays) for _ in range(3)]
+            return [*(part.T for part in made), np.zeros_like(made[2])]
+        case _:
+            return []
+
+
+def _load(network: nn.Module, weights: list[np.ndarray], *, channels_last: bool) -> None:
+    arrays = iter(weights)
+    with torch.no_grad():
+        for module in network.modules():
+            made = _to_torch(module, arrays, channels_last=channels_last)
+            for parameter, array in zip(module.parameters(recurse=False) if made else (), made, strict=True):
+                parameter.copy_(torch.from_numpy(np.ascontiguousarray(array)))
+
+
+# --- Loops --------------------------------------------------------------------------------------
+
+
+def _optimizer(task: str, network: nn.Module) -> torch.optim.Optimizer:
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    if task == "cnn":
+        return torch.optim.SGD(parameters, lr=0.01)
+    rates = {"mlp": 0.01, "rnn": 0.01, "forecast": 2e-3, "gan": 1e-3}
+    return torch.optim.Adam(
+        parameters, lr=rates[task], betas=(0.5 if task == "gan" else 0.9, 0.999), eps=1e-7
+    )
+
+
+def _supervised(task: str, model: nn.Module, *, compiled: bool) -> Callable[..., torch.Tensor]:
+    optimizer = _optimizer(task, model)
+    criterion = functional.mse_loss if task == "forecast" else functional.cross_entropy
+    loss_of = lambda x, y: criterion(model(x), y)  # noqa: E731
+    loss_of = torch.compile(loss_of) if compiled else loss_of
+
+    def step(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        loss = loss_of(x, y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return step
+
+
+def _adversarial(generate: nn.Module, judge: nn.Module, *, compiled: bool) -> Callable[..., torch.Tensor]:
+    optimizers = [_optimizer("gan", network) for network in (generate, judge)]
+    of_generator, of_judge = list(generate.parameters()), list(judge.parameters())
+    bce = functional.binary_cross_entropy_with_logits
+    if compiled:
+        generate, judge = torch.compile(generate), torch.compile(judge)
+
+    def step(x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        fakes = generate(z)
+        real, fake = judge(x), judge(fakes.detach())
+        loss = (bce(real, torch.ones_like(real)) + bce(fake, torch.zeros_like(fake))) / 2
+        optimizers[1].zero_grad()
+        loss.backward(inputs=of_judge)
+        optimizers[1].step()
+        fooled = judge(fakes)
+        generator_loss = bce(fooled, torch.ones_like(fooled))
+        optimizers[0].zero_grad()
+        generator_loss.backward(inputs=of_generator)
+        optimizers[0].step()
+        return generator_loss.detach()
+
+    return step
 
 
 class Loop:
-    """A training in progress; ``losses`` holds every loss so far, as float32 scalars on the device."""
+    """A training in progress."""
 
     def __init__(
         self,
+        task: str,
         inputs: np.ndarray,
         targets: np.ndarray,
         weights: Mapping[str, np.ndarray],
-        mode: Mode = "eager",
+        mode: str = "eager",
         device: str = "cpu",
     ) -> None:
-        """Take pictures ``(n, 32, 32, 3)``, targets ``(n,)`` and canonical weights, layer after layer."""
-        channels_last = mode == "channels_last"
-        memory = torch.channels_last if channels_last else torch.contiguous_format
-        model = _cnn(FlattenHeightWidthChannels() if channels_last else nn.Flatten())
-        with torch.no_grad():
-            for parameter, array in zip(model.parameters(), weights.values(), strict=True):
-                parameter.copy_(torch.from_numpy(np.ascontiguousarray(_to_torch(array, channels_last))))
-        model = model.to(device, memory_format=memory)
+        """Take canonical inputs ``(n, *input)``, targets and weights, layer after layer."""
         self._device = torch.device(device)
-        pictures = torch.from_numpy(inputs).to(device)
+        pictures = inputs.ndim == 4
+        self._channels_last = pictures and mode == "channels_last"
+        nets = networks(task, channels_last=self._channels_last)
+        for name, network in nets.items():
+            own = [array for full, array in weights.items() if full.startswith(f"{name}/")]
+            _load(network, own, channels_last=self._channels_last)
+            memory = torch.channels_last if self._channels_last else torch.preserve_format
+            network.to(device, memory_format=memory)
+        tensor = torch.from_numpy(inputs).to(device)
         # Rows of (n, H, W, C) are picked as whole pictures, and seen as NCHW in channels-last memory.
-        self._inputs = pictures if channels_last else pictures.permute(0, 3, 1, 2).contiguous()
-        self._channels_last = channels_last
+        plain = pictures and not self._channels_last
+        self._inputs = tensor.permute(0, 3, 1, 2).contiguous() if plain else tensor
         self._targets = torch.from_numpy(targets).to(device)
-        self._optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE)
-        self._loss = torch.compile(self._loss_of(model)) if mode == "compile" else self._loss_of(model)
-        self.losses: list[torch.Tensor] = []
+        if task == "gan":
+            self._step = _adversarial(nets["generator"], nets["discriminator"], compiled=mode == "compile")
+        else:
+            self._step = _supervised(task, nets["model"], compiled=mode == "compile")
 
-    @staticmethod
-    def _loss_of(model: nn.Module):
-        return lambda x, y: functional.cross_entropy(model(x), y)
-
-    def block_seconds(self, blocks: Iterable[np.ndarray]) -> list[float]:
-        """Seconds of each block of steps, given as indices ``(steps, batch)``."""
-        return [self._timed(indices) for indices in blocks]
-
-    def _timed(self, indices: np.ndarray) -> float:
+    def block(self, indices: np.ndarray, latents: np.ndarray | None) -> tuple[float, float]:
+        """Seconds of steps ``(steps, batch)``, and their mean loss (the generator's)."""
         start = time.perf_counter()
-        self._train(torch.from_numpy(indices).to(self._device))
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        return time.perf_counter() - start
-
-    def _train(self, batches: torch.Tensor) -> None:
-        inputs, targets, optimizer, loss_of = self._inputs, self._targets, self._optimizer, self._loss
-        for batch in batches:
-            x, y = inputs[batch], targets[batch]
-            loss = loss_of(x.permute(0, 3, 1, 2) if self._channels_last else x, y)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            self.losses.append(loss.detach())
+        rows = torch.from_numpy(indices).to(self._device)
+        second = itertools.repeat(None) if latents is None else torch.from_numpy(latents).to(self._device)
+        losses = []
+        for batch, z in zip(rows, second, strict=False):
+            x = self._inputs[batch]
+            x = x.permute(0, 3, 1, 2) if self._channels_last else x
+            losses.append(self._step(x, self._targets[batch] if z is None else z))
+        told = torch.stack(losses).cpu()
+        return time.perf_counter() - start, float(told.mean())

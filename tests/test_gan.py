@@ -1,0 +1,36 @@
+"""The gan trains for real, its record tells both sides, and its quality is told beside what it must beat."""
+
+import pytest
+
+pytest.importorskip("torch")
+
+
+@pytest.fixture
+def record(harness):
+    done = harness(
+        *("run", "--backend", "torch", "--task", "gan", "--dataset", "digits", "--epochs", "6"),
+        *("--threads", "1", "--quiet", "--no-certify"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (record,) = harness.records()
+    return record
+
+
+def test_a_gan_is_told_of_over_time_and_beats_noise_and_itself_untrained(harness, record):
+    for epoch in record["epochs"]:
+        assert epoch["discriminator_loss"] > 0
+        assert epoch["training_loss"] > 0
+        assert epoch["discriminator_loss"] != epoch["training_loss"]
+        for split in ("train", "validation"):
+            assert 0 < epoch[split]["real"] < 1
+            assert 0 < epoch[split]["fake"] < 1
+    test = record["test_at_best"]
+    assert test["frechet_distance"] < test["frechet_distance_of_noise"] / 2
+    assert test["frechet_distance"] < test["frechet_distance_of_untrained"] / 2
+    # What a generator may hope for: as near as other real pictures are.
+    assert test["frechet_distance_of_training_pictures"] < test["frechet_distance"]
+    assert (harness.folder / "results" / "runs" / record["samples_file"]).read_bytes()[:4] == b"\x89PNG"
+
+    shown = harness("show", "last").stdout
+    for title in ("D loss", "G loss", "D(real train)", "D(real val)", "D(fake)", "Fréchet val"):
+        assert title in shown
