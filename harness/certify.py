@@ -41,7 +41,7 @@ class Side(msgspec.Struct, frozen=True):
     threads: int
     precision: Precision = "float32"
     python: str = sys.executable
-    environment: dict[str, str] = {}
+    environment: tuple[tuple[str, str], ...] = ()
 
     @property
     def label(self) -> str:
@@ -118,7 +118,7 @@ class Examiner:
 
     def _start(self) -> Session:
         side = self.side
-        settings = worker_settings(side.threads, side.device, os.environ) | side.environment
+        settings = worker_settings(side.threads, side.device, os.environ) | dict(side.environment)
         self._session = Session(settings, self._limit_seconds, side.python)
         self._session.call(protocol.Describe(side.backend, side.threads), protocol.Described)
         return self._session

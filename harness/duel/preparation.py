@@ -56,7 +56,7 @@ def _certificate(side: Side) -> Certificate:
         plan.threads,
         plan.precision,
         python=side.python,
-        environment=side.environment,
+        environment=tuple(sorted(side.environment.items())),
     )
     with Examiner(proven) as examiner:
         proof = certificate(examiner, plugins.task(plan.task.name))
