@@ -156,8 +156,9 @@ class Loop:
             update, moments = functools.partial(_sgd, RATES[task]), ()
         else:
             update = functools.partial(_adam, RATES[task], 0.5 if task == "gan" else 0.9)
-            zeros = jax.tree.map(jnp.zeros_like, w)
-            moments = {n: (zeros[n], zeros[n]) for n in w} if task == "gan" else (zeros, zeros)
+            # Two of each, for a buffer that is donated can be given once only.
+            m, v = (jax.tree.map(jnp.zeros_like, w) for _ in range(2))
+            moments = {n: (m[n], v[n]) for n in w} if task == "gan" else (m, v)
         take = _adversarial_step if task == "gan" else functools.partial(_supervised_step, task)
         self._state = (w, moments, jnp.float32(1))
         self._data = (jnp.asarray(inputs), jnp.asarray(targets))
