@@ -145,6 +145,7 @@ def test_a_budget_too_short_is_said_before_the_pairs(harness):
         (["paced", "paced", "--b-env", "NAME"], "--b-env NAME: write NAME=VALUE"),
         (["paced", "paced", "--b-python", "/no/python"], "--b-python /no/python: there is no such program"),
         (["paced", "paced", "--c-threads", "1"], "--c-threads is of a side that is not there: 2 were given"),
+        (["paced", "paced", "--device", "gpu"], "'gpu' is none of auto, cpu, cuda, cuda:1"),
         (["paced", "paced", "--within", "2"], "--within 2: write a percentage"),
         (["paced", "paced", "--set", "widht=2"], "Did you mean 'width'?"),
     ],

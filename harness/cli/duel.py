@@ -15,6 +15,7 @@ from rich.console import Console
 from harness import plugins
 from harness.cli.data_progress import shown_progress
 from harness.cli.plugin_option import plugin_option
+from harness.cli.run import check_device
 from harness.data_choice import choose_dataset
 from harness.duel.conduct import DUELS, TURNS, Duel, DuelRequest
 from harness.duel.record import DuelRecord
@@ -60,7 +61,14 @@ def _side_options(function: _F) -> _F:
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="One of the task's options, for all."
 )
 @click.option("--batch-size", type=click.IntRange(min=1), help="Samples a step. Default: the task's.")
-@click.option("--device", default="auto", show_default=True, help="As of `harness run`.")
+@click.option(
+    "--device",
+    default="auto",
+    callback=check_device,
+    show_default=True,
+    metavar="DEVICE",
+    help="As of `harness run`.",
+)
 @click.option(
     "--precision",
     default="float32",

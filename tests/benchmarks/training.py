@@ -1,18 +1,22 @@
 """What training through the harness costs against a hand-written loop of the same framework and mode.
 
 Both sides are processes in the same environment, on the same data, weights and batches. They take
-turns (ABBA) in blocks of ``--steps``; the unit of inference is the pair of fresh processes, for the
-steps of one process share its luck. ``model.fit`` is called once a block by hand and once every two
-seconds by the harness, so give Keras whole epochs (703 steps of CIFAR-10). Run by hand.
+turns (ABBA) in blocks of ``--steps``, one stopped while the other runs; the unit of inference is the
+pair of fresh processes, for the steps of one process share its luck. ``model.fit`` is called once a
+block by hand and once every two seconds by the harness, so give Keras whole epochs (703 steps of
+CIFAR-10). Run by hand.
 """
 
 import argparse
 import math
 import os
+import signal
 import statistics
 import subprocess
 import sys
 from pathlib import Path
+
+from scipy.stats import trim_mean
 
 from harness import plugins, protocol
 from harness.batches import BatchOrder
@@ -26,6 +30,8 @@ from harness.spec import Plan
 SIDE = Path(__file__).parent / "hand_written" / "side.py"
 #: Keras's own Adam has its epsilon elsewhere, and float32 goes its own way after some steps.
 SAME_LOSS = 0.01
+#: Of the turns, cut off at each end: a hiccup falls into one block.
+TRIMMED_SHARE = 0.2
 
 
 class HarnessSide:
@@ -47,6 +53,7 @@ class HarnessSide:
     def train(self, first: int, count: int) -> tuple[float, float]:
         """Seconds and mean loss of ``count`` steps; ``first`` must be where the worker stands."""
         assert first == self.step
+        self.session.resume()
         total = 0.0
         losses: list[float] = []
         while self.step < first + count:
@@ -56,10 +63,12 @@ class HarnessSide:
             self.step += steps
             total += trained.seconds
             losses += [told[-1] for told in trained.losses]
+        self.session.pause()
         return total, statistics.fmean(losses)
 
     def finish_epoch(self) -> None:
         """The rest of the epoch, its short last batch included: made, not counted."""
+        self.session.resume()
         while self.step % self.order.steps_per_epoch:
             rest = self.order.run_length(self.step)
             self.session.call(protocol.Train(rest), protocol.Trained)
@@ -82,9 +91,11 @@ class HandSide:
                 raise SystemExit("the hand-written side did not start")
 
     def train(self, first: int, count: int) -> tuple[float, float]:
+        self.process.send_signal(signal.SIGCONT)
         self.process.stdin.write(f"{first} {count}\n")
         self.process.stdin.flush()
         seconds, loss = map(float, self.process.stdout.readline().split())
+        self.process.send_signal(signal.SIGSTOP)
         return seconds, loss
 
 
@@ -110,9 +121,10 @@ def pair_log_ratio(
                 continue
             ratios.append(math.log(told[ours][0] / told[hand][0]))
             hand_seconds.append(told[hand][0] / steps)
-    hand.process.stdin.close()
+        ours.session.resume()
+    hand.process.kill()
     hand.process.wait()
-    return statistics.fmean(ratios), statistics.median(hand_seconds)
+    return float(trim_mean(ratios, TRIMMED_SHARE)), statistics.median(hand_seconds)
 
 
 def require_same_loss(ours: float, hand: float) -> None:
