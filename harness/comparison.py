@@ -1,23 +1,25 @@
 """Sides of a setting against each other: quality, time, and what the two say together.
 
-Every side is compared with the fastest one. Times are those of runs; see :func:`speed_ratio`.
+Every side is compared with the fastest one. Times are those of a duel where there is one of the two,
+otherwise those of the runs; see :func:`speed_ratio`.
 """
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
+from harness.duel.record import DuelRecord
+from harness.duel_times import DuelTime, duel_time
 from harness.equivalence import Equivalence, equivalence
+from harness.flops import training_flops_per_sample
 from harness.intervals import Array, Estimate, geometric_interval, mean_interval
 from harness.runs import Measure, Run
 from harness.settings import Section, Side
 
-#: Multiplications and additions of a training step by those of its forward pass: one forward pass, and
-#: two products of the same size backward, for the inputs' gradient and for the weights'.
-STEP_TO_FORWARD_FLOPS = 3
 _DRIFT_BLOCKS = 6
 
 
@@ -54,12 +56,16 @@ class SideSummary:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The fastest side against another: ``speed`` is how many times as fast it trains."""
+    """The fastest side against another: ``speed`` is how many times as fast it trains.
+
+    By ``duel`` where there was one of the two, otherwise by their runs.
+    """
 
     fast: SideSummary
     slow: SideSummary
     speed: Estimate | None
     quality: Equivalence
+    duel: DuelTime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +82,13 @@ class Comparison:
     pairs: list[Pair]
 
 
-def compare(section: Section, margin: float | None = None, target: float | None = None) -> Comparison:
-    """Compare the sides of a section.
+def compare(
+    section: Section,
+    margin: float | None = None,
+    target: float | None = None,
+    duels: Sequence[DuelRecord] = (),
+) -> Comparison:
+    """Compare the sides of a section, with the times of these duels where they fit.
 
     ``margin`` and ``target`` are in the unit of the measure; by default the measure's own margin, and
     the best round value that every run reaches. Nothing is paired where the work
@@ -91,8 +102,21 @@ def compare(section: Section, margin: float | None = None, target: float | None 
     pairs = []
     if section.setting.certified:
         fast = sides[0]
-        pairs = [Pair(fast, slow, speed_ratio(fast, slow), _equal(fast, slow, margin)) for slow in sides[1:]]
+        pairs = [_pair(section, fast, slow, margin, duels) for slow in sides[1:]]
     return Comparison(section, measure, target, sides, pairs)
+
+
+def _pair(
+    section: Section, fast: SideSummary, slow: SideSummary, margin: float | None, duels: Sequence[DuelRecord]
+) -> Pair:
+    duel = duel_time(duels, section, fast.side, slow.side)
+    if duel is None:
+        return Pair(fast, slow, speed_ratio(fast, slow), _equal(fast, slow, margin))
+    if duel.speed.mean < 1.0:  # the runs, not made in the same minutes, had it the other way round
+        turned = duel_time(duels, section, slow.side, fast.side)
+        assert turned is not None  # noqa: S101  the same duel, from the other side
+        return Pair(slow, fast, turned.speed, _equal(slow, fast, margin), turned)
+    return Pair(fast, slow, duel.speed, _equal(fast, slow, margin), duel)
 
 
 def _summary(side: Side, measure: Measure, target: float | None) -> SideSummary:
@@ -101,7 +125,7 @@ def _summary(side: Side, measure: Measure, target: float | None) -> SideSummary:
     steps = geometric_interval(medians) if medians else None
     record = runs[0].record
     rate = record.batch_size / steps.mean if steps else None
-    flops = record.forward_flops_per_sample * STEP_TO_FORWARD_FLOPS
+    flops = training_flops_per_sample(record.task.description)
     memories = [run.record.peak_memory_bytes for run in runs if run.record.peak_memory_bytes]
     drifts = [drift for run in runs if (drift := _drift(run.step_seconds)) is not None]
     return SideSummary(
@@ -160,8 +184,7 @@ def speed_ratio(fast: SideSummary, slow: SideSummary) -> Estimate | None:
     """How many times as fast ``fast`` steps as ``slow``: the geometric mean of the ratios of paired seeds.
 
     The runs of a pair were not made in the same minute, so that a drift of the machine is in the
-    interval only as far as it shows between seeds. Where a duel of the two sides exists, its ratio
-    and interval are what belongs here.
+    interval only as far as it shows between seeds. A duel of the two sides is the better witness.
     """
     fast_steps, slow_steps = _step_by_seed(fast.side), _step_by_seed(slow.side)
     common = fast_steps.keys() & slow_steps.keys()

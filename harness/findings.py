@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.comparison import Comparison, compare
+from harness.duel.record import DuelRecord
+from harness.duel_times import read_duels
 from harness.overfit import GapDifference, Overfitting, gap_differences, overfitting
 from harness.runs import Run
 from harness.selection import Selection
@@ -45,8 +47,9 @@ def find(
     studies: Sequence[Study] = (),
     margin: float | None = None,
     target: float | None = None,
+    duels: Sequence[DuelRecord] = (),
 ) -> Findings:
-    """Compare the runs and read their curves; ``margin`` and ``target`` as in :func:`compare`.
+    """Compare the runs and read their curves; ``margin``, ``target`` and ``duels`` as in :func:`compare`.
 
     What a study changed in its task is told of in the study alone.
     """
@@ -60,7 +63,7 @@ def find(
     }
     shown = [section for section in ordered.sections if section.setting.description not in remedies]
     return Findings(
-        [_section(section, margin, target) for section in shown],
+        [_section(section, margin, target, duels) for section in shown],
         found,
         ordered.left_out,
         ordered.kept_apart,
@@ -70,22 +73,25 @@ def find(
 def read_findings(
     arguments: Sequence[str], results: Path, margin: float | None = None, target: float | None = None
 ) -> Findings:
-    """What the selected records and the studies of the results folder say.
+    """What the selected records say, with the studies and duels of the results folder.
 
     Raises:
         UsageError: nothing is selected.
     """
     selection = Selection(arguments, results)
     studies, broken = read_studies(results)
-    findings = find((Run.of(record) for record in selection), studies, margin, target)
-    findings.unreadable.extend([*selection.unreadable, *broken])
+    duels, foreign = read_duels(results)
+    findings = find((Run.of(record) for record in selection), studies, margin, target, duels)
+    findings.unreadable.extend([*selection.unreadable, *broken, *foreign])
     return findings
 
 
-def _section(section: Section, margin: float | None, target: float | None) -> SectionFindings:
+def _section(
+    section: Section, margin: float | None, target: float | None, duels: Sequence[DuelRecord]
+) -> SectionFindings:
     read = [overfitting(section, side) for side in section.sides]
     return SectionFindings(
-        compare(section, margin, target),
+        compare(section, margin, target, duels),
         [one for one in read if one is not None],
         gap_differences(section),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from harness.options import Value
-from harness.record import Record
+from harness.record import Machine, Record
 from harness.runs import Measure, Run
 
 
@@ -31,7 +31,6 @@ class Setting(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, record: Record) -> "Setting":
         """The setting of a record."""
-        machine = record.machine
         return cls(
             task=record.task.name,
             version=record.task.version,
@@ -43,7 +42,7 @@ class Setting(msgspec.Struct, frozen=True):
             precision=record.precision,
             device=record.device,
             threads=record.threads,
-            machine=f"{machine.cpu}, {machine.physical_cores} cores, {machine.allowed_cpus} CPUs allowed",
+            machine=machine_text(record.machine),
             certified=bool(record.certificate and record.certificate.certified),
         )
 
@@ -70,6 +69,11 @@ class Setting(msgspec.Struct, frozen=True):
         if {"version", "epochs"} & different:
             different.discard("description")
         return [text for name, text in words.items() if name in different]
+
+
+def machine_text(machine: Machine) -> str:
+    """What of a machine must be the same for times to be compared."""
+    return f"{machine.cpu}, {machine.physical_cores} cores, {machine.allowed_cpus} CPUs allowed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +160,10 @@ def _common_options(usable: dict[Setting, list[Run]]) -> dict[str, dict[str, Val
     }
 
 
-def _versions(record: Record) -> str:
+def versions(backend: str, framework: dict[str, str]) -> str:
     """The versions that make one side of a backend another: its own distribution's and its engine's."""
-    names = dict.fromkeys([record.backend.partition("-")[0], record.framework.get("engine", "")])
-    return ", ".join(f"{name} {record.framework[name]}" for name in names if name in record.framework)
+    names = dict.fromkeys([backend.partition("-")[0], framework.get("engine", "")])
+    return ", ".join(f"{name} {framework[name]}" for name in names if name in framework)
 
 
 def _sides(members: list[Run]) -> tuple[tuple[Side, ...], Counter[str]]:
@@ -167,16 +171,16 @@ def _sides(members: list[Run]) -> tuple[tuple[Side, ...], Counter[str]]:
     grouped: dict[tuple[str, str], dict[int, Run]] = defaultdict(dict)
     repeated: Counter[str] = Counter()
     for run in sorted(members, key=lambda run: run.record.started_at):
-        by_seed = grouped[run.record.label, _versions(run.record)]
+        by_seed = grouped[run.record.label, versions(run.record.backend, run.record.framework)]
         repeated[run.record.label] += run.record.seed in by_seed
         by_seed[run.record.seed] = run
     versions_of_label = Counter(label for label, _ in grouped)
     sides = [
         Side(
-            f"{label} ({versions})" if versions_of_label[label] > 1 else label,
+            f"{label} ({version})" if versions_of_label[label] > 1 else label,
             tuple(run for _, run in sorted(by_seed.items())),
         )
-        for (label, versions), by_seed in sorted(grouped.items())
+        for (label, version), by_seed in sorted(grouped.items())
     ]
     return tuple(sides), +repeated
 

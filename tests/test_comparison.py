@@ -6,6 +6,8 @@ from made_runs import made_record, made_runs
 from records import MACHINE, make_unfinished_record
 
 from harness.comparison import compare
+from harness.duel.record import Comparison as DuelComparison
+from harness.duel.record import DuelRecord, SideRecord
 from harness.findings import find
 from harness.record import Certificate, DatasetRecord
 from harness.report.words import pair_sentence
@@ -36,6 +38,95 @@ def test_the_leading_sentence_tells_speed_and_equality():
     assert "On Test CPU (2 threads), jax:eager trains `cnn on digits, 2 epochs` 1.99× [1.9" in sentence
     assert "faster than torch:eager at equal accuracy (±1 point, 4 seeds, p < 0.001)" in sentence
     assert "not of a duel" in sentence
+
+
+def _duel(ratio, verdict="slower", first="jax", second="torch", **changes):
+    """A duel in the setting of :func:`_two_sides`: ``second`` took ``ratio`` times as long."""
+    (section,) = sort_runs(_two_sides()).sections
+    record = section.sides[0].runs[0].record
+    certificate = Certificate(certified=True)
+    sides = [
+        SideRecord(
+            label=f"{name}:eager",
+            backend=name,
+            mode="eager",
+            python="python",
+            framework=next(s.runs[0].record.framework for s in section.sides if s.name.startswith(name)),
+            device=record.device,
+            precision=record.precision,
+            threads=record.threads,
+            batch_size=record.batch_size,
+            options={},
+            settings={},
+            certificate=changes.pop("certificate", certificate),
+            training_flops_per_sample=1,
+            clock_ratio=2.0,
+        )
+        for name in (first, second)
+    ]
+    found = DuelComparison(
+        side=f"{second}:eager",
+        against=f"{first}:eager",
+        verdict=verdict,
+        pairs=8,
+        ratio=ratio,
+        low=ratio * 0.99,
+        high=ratio * 1.01,
+        p_value=0.0078,
+        spread=0.01,
+    )
+    fields = {
+        "id": "duel",
+        "started_at": "2026-01-02T00:00:00+00:00",
+        "command": [],
+        "task": record.task,
+        "dataset": record.dataset,
+        "machine": MACHINE,
+        "environment": "quiet",
+        "seed": 0,
+        "margin": 0.02,
+        "block_steps": 6,
+        "turns": 24,
+        "sides": sides,
+        "comparisons": [found],
+    }
+    return DuelRecord(**fields | changes)
+
+
+def _sentence(*duels):
+    (section,) = sort_runs(_two_sides()).sections
+    comparison = compare(section, duels=duels)
+    return pair_sentence(comparison, comparison.pairs[0])
+
+
+def test_the_times_of_a_duel_go_before_those_of_runs():
+    sentence = _sentence(_duel(3.0))
+    assert "jax:eager trains `cnn on digits, 2 epochs` 3.00× [2.97, 3.03] faster than torch:eager" in sentence
+    assert "(Times of a duel on 2026-01-02: 8 pairs, p < 0.01.)" in sentence
+    # The same duel with the sides the other way round, and one that turns the runs' order over.
+    assert "3.00× [2.97, 3.03] faster than torch:eager" in _sentence(_duel(1 / 3, "faster", "torch", "jax"))
+    assert "torch:eager trains `cnn on digits, 2 epochs` 2.00× [1.98, 2.02] faster than jax:eager" in (
+        _sentence(_duel(0.5, "faster"))
+    )
+
+
+def test_a_duel_keeps_its_verdict():
+    assert "equally fast within 2%" in _sentence(_duel(1.005, "same"))
+    assert "their duel could not tell apart" in _sentence(_duel(1.05, "cannot tell yet"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"machine": msgspec.structs.replace(MACHINE, cpu="Another CPU")},
+        {"dataset": DatasetRecord("digits", "e" * 64)},
+        {"certificate": Certificate(certified=False)},
+        {"sides": [msgspec.structs.replace(side, mode="compile") for side in _duel(3.0).sides]},
+        {"sides": [msgspec.structs.replace(side, threads=1) for side in _duel(3.0).sides]},
+    ],
+)
+def test_a_duel_of_something_else_has_no_say(changes):
+    assert "not of a duel" in _sentence(_duel(3.0, **changes))
 
 
 def test_the_sides_agree_with_hand_computed_figures():

@@ -95,6 +95,10 @@ def _speed(comparison: Comparison, pair: Pair) -> str:
     if pair.speed is None:
         return f"{fast} and {slow} have no seed in common on {what}, so their speed is not compared"
     ratio = estimate(pair.speed, 2).replace(" [", "× [", 1)
+    if pair.duel is not None and pair.duel.comparison.verdict == "same":
+        return f"{fast} and {slow} train {what} equally fast within {pair.duel.margin:.0%} ({ratio})"
+    if pair.duel is not None and pair.duel.comparison.verdict == "cannot tell yet":
+        return f"{fast} and {slow} train {what} at speeds that their duel could not tell apart ({ratio})"
     if pair.speed.low is None:
         return (
             f"{fast} trained {what} {ratio}× faster than {slow} in one pair of runs, which is no evidence yet"
@@ -133,6 +137,9 @@ def _singular(margin: str) -> str:
 
 def _source(pair: Pair) -> str:
     """Where the times come from, and how far they moved meanwhile."""
+    if pair.duel is not None:
+        found = pair.duel.comparison
+        return f"(Times of a duel on {pair.duel.day}: {found.pairs} pairs, {probability(found.p_value)}.)"
     sides: tuple[SideSummary, ...] = (pair.fast, pair.slow)
     drifts = [abs(side.drift) for side in sides if side.drift is not None]
     spreads = [side.spread for side in sides if side.spread is not None]

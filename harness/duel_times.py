@@ -1,0 +1,83 @@
+"""The times of duels, where there are some of two sides: what belongs beside their quality."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from harness.duel.conduct import DUELS
+from harness.duel.record import SCHEMA, Comparison, DuelRecord, SideRecord
+from harness.intervals import Estimate
+from harness.settings import Section, Side, machine_text, versions
+
+
+class DuelTime(NamedTuple):
+    """How many times as fast one side trains as another by a duel, and the duel that says so.
+
+    ``margin`` is what the duel took for the same, as 0.02.
+    """
+
+    speed: Estimate
+    margin: float
+    comparison: Comparison
+    day: str
+
+
+def read_duels(results: Path) -> tuple[list[DuelRecord], list[str]]:
+    """The duels of a results folder, oldest first; and for each file that is none a sentence about it."""
+    duels, unreadable = [], []
+    for path in sorted((results / DUELS).glob("*.json")):
+        try:
+            duel = msgspec.json.decode(path.read_bytes(), type=DuelRecord)
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+            unreadable.append(f"{path} is not a duel that can be read: {error}")
+            continue
+        if duel.schema > SCHEMA:
+            unreadable.append(f"{path} was written by a later harness")
+        else:
+            duels.append(duel)
+    return duels, unreadable
+
+
+def duel_time(duels: Sequence[DuelRecord], section: Section, fast: Side, slow: Side) -> DuelTime | None:
+    """The newest duel of these two sides in this setting; None where there is none.
+
+    All must be the same that a run's setting holds, but the number of epochs: a step does not know it.
+    """
+    for duel in reversed(duels):
+        if not duel.comparisons or not _fits(duel, section):
+            continue
+        first, *others = duel.sides
+        for other, comparison in zip(others, duel.comparisons, strict=True):
+            if comparison.ratio is None or comparison.low is None or comparison.high is None:
+                continue
+            slower_second = _is(first, fast, section) and _is(other, slow, section)
+            if slower_second or (_is(first, slow, section) and _is(other, fast, section)):
+                ends = (comparison.ratio, comparison.low, comparison.high)
+                mean, low, high = ends if slower_second else (1 / ends[0], 1 / ends[2], 1 / ends[1])
+                speed = Estimate(mean, low, high, comparison.pairs)
+                return DuelTime(speed, duel.margin, comparison, duel.started_at[:10])
+    return None
+
+
+def _fits(duel: DuelRecord, section: Section) -> bool:
+    setting = section.setting
+    description = section.sides[0].runs[0].record.task.description
+    ours = msgspec.structs.replace(duel.task.description, epochs=description.epochs)
+    return (
+        ours == description
+        and duel.dataset.fingerprint == setting.fingerprint
+        and machine_text(duel.machine) == setting.machine
+        and all(side.certificate and side.certificate.certified for side in duel.sides)
+    )
+
+
+def _is(duelled: SideRecord, side: Side, section: Section) -> bool:
+    record, setting = side.runs[0].record, section.setting
+    return (
+        (duelled.backend, duelled.mode) == (record.backend, record.mode)
+        and versions(duelled.backend, duelled.framework) == versions(record.backend, record.framework)
+        and (duelled.precision, duelled.threads) == (setting.precision, setting.threads)
+        and (duelled.device, duelled.batch_size) == (setting.device, record.batch_size)
+    )
