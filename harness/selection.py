@@ -72,7 +72,7 @@ class Selection:
             if not files:
                 raise UsageError(f"there are no records (*.json) in {folder}")
             return files
-        return [self._store.find(argument)]
+        return [self._store.last()[0] if argument == "last" else self._store.find(argument)]
 
     def __iter__(self) -> Iterator[Record]:
         """Each record that passes, in the order of the files.

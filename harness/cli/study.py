@@ -1,6 +1,5 @@
 """``harness study``: remedies for overfitting or imbalance, each against the plain task, seeds paired."""
 
-import hashlib
 import itertools
 import math
 import time
@@ -16,6 +15,7 @@ from harness.cli.names import split_names
 from harness.cli.plugin_option import plugin_option
 from harness.cli.run import check_device, execute_all, exit_code
 from harness.data_choice import choose_dataset
+from harness.description import description_sha256
 from harness.errors import UsageError
 from harness.findings import Findings
 from harness.installation import select_backend
@@ -185,9 +185,6 @@ def _define(definition: TaskDefinition, remedy: Remedy, asked: _Options) -> tupl
 
 
 def _study(asked: _Options, remedies: list[Remedy], tasks: dict[str, Task], dataset: DatasetRecord) -> Study:
-    def sha256(task: Task) -> str:
-        return hashlib.sha256(msgspec.json.encode(task, order="deterministic")).hexdigest()
-
     return Study(
         kind=asked.kind,
         task=asked.task,
@@ -197,7 +194,8 @@ def _study(asked: _Options, remedies: list[Remedy], tasks: dict[str, Task], data
         precision=asked.precision,
         threads=asked.threads or default_threads(),
         variants=[
-            Variant(remedy.name, list(remedy.assignments), sha256(tasks[remedy.name])) for remedy in remedies
+            Variant(remedy.name, list(remedy.assignments), description_sha256(tasks[remedy.name]))
+            for remedy in remedies
         ],
     )
 

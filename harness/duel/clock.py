@@ -20,7 +20,7 @@ _NEGLIGIBLE_SECONDS = 0.005
 
 
 class Clock(NamedTuple):
-    """``ratio`` of the time of 2n steps to that of n; seconds a step; what a call costs beside its steps."""
+    """Time of 2n steps over that of n; seconds a step; what a call costs beside its steps."""
 
     ratio: float
     step_seconds: float
@@ -36,28 +36,29 @@ def prove_clock(contender: Contender, block_seconds: float) -> Clock:
     steps = _steps_for(contender, block_seconds)
     _refuse_unfinished_work(contender, steps)
     for _ in range(_ATTEMPTS):
+        more = contender.even_steps(2 * steps)
         once, twice = [], []
         for _ in range(_REPETITIONS):
             once.append(contender.block(steps))
-            twice += [contender.block(2 * steps), contender.block(2 * steps)]
+            twice += [contender.block(more), contender.block(more)]
             once.append(contender.block(steps))
-        one, two = statistics.median(once), statistics.median(twice)
-        ratio = two / one
+        one, two = statistics.median(once) / steps, statistics.median(twice) / more
+        ratio = 2 * two / one
         if _HONEST[0] <= ratio <= _HONEST[1]:
             alone = statistics.median(contender.block(1) for _ in range(_SINGLE_STEPS))
-            return Clock(ratio, two / (2 * steps), max(0.0, alone - two / (2 * steps)))
-        steps *= 2  # what disturbed a short block weighs less in a longer one
+            return Clock(ratio, two, max(0.0, alone - two))
+        steps = more  # what disturbed a short block weighs less in a longer one
     raise HarnessError(
-        f"its clock cannot be trusted: {steps} steps took {ratio:.2f} times as long as {steps // 2}, where 2 "
-        "is expected"
+        f"its clock cannot be trusted: twice the steps took {ratio:.2f} times as long, where 2 is expected"
     )
 
 
 def _steps_for(contender: Contender, seconds: float) -> int:
     """Steps that take about so long, by doubling."""
-    steps = 1
+    steps = contender.even_steps(1)
     while (taken := contender.block(steps)) < seconds and steps < _MOST_STEPS:
-        steps = max(2 * steps, min(8 * steps, round(steps * seconds / max(taken, 1e-9))))
+        wanted = max(2 * steps, min(8 * steps, round(steps * seconds / max(taken, 1e-9))))
+        steps = contender.even_steps(wanted)
     return steps
 
 

@@ -1,5 +1,6 @@
 """A running process of a side: started, warmed up, and asked for blocks of steady steps."""
 
+import math
 from collections.abc import Mapping
 
 from harness import protocol
@@ -18,6 +19,7 @@ class Contender:
         self._side = side
         self.session = Session(settings, deadline_seconds, python=side.python)
         self._step = 0
+        self._lengths: set[int] = set()
         self._order: BatchOrder
         self._import_seconds = 0.0
         self._first_step_seconds = 0.0
@@ -63,21 +65,32 @@ class Contender:
             raise HarnessError(f"the loss of a step up to {self._step} is not finite")
         return trained.seconds
 
-    def block(self, steps: int) -> float:
-        """Seconds of this many steps of the full batch size.
+    def even_steps(self, wanted: int) -> int:
+        """At least so many steps, and a length that the epochs hold in equal parts.
 
-        An epoch's short last batch is made on the way and not counted: it may be another program.
+        Each call of another length may be another program, which some frameworks compile anew. So a block
+        is a part of an epoch that goes into it as often as ``wanted`` does, or some whole epochs.
         """
-        seconds, left = 0.0, steps
-        while left:
-            place = self._step % self._order.steps_per_epoch
-            if place == self._order.full_steps:
-                self._train(1)
-                continue
-            count = min(left, self._order.run_length(self._step))
-            seconds += self._train(count)
-            left -= count
-        return seconds
+        full = self._order.full_steps
+        return full // (full // wanted) if wanted <= full else full * -(-wanted // full)
+
+    def block(self, steps: int) -> float:
+        """Seconds of this many steps of the full batch size, a number that :meth:`even_steps` gave.
+
+        Made on the way and not counted: what is left of an epoch where a whole part does not fit, its short
+        last batch, and the first call of a length.
+        """
+        part = min(steps, self._order.full_steps)
+        if part not in self._lengths:
+            self._part(part)
+            self._lengths.add(part)
+        return math.fsum(self._part(part) for _ in range(steps // part))
+
+    def _part(self, steps: int) -> float:
+        order = self._order
+        while order.run_length(self._step) < steps or self._step % order.steps_per_epoch == order.full_steps:
+            self._train(order.run_length(self._step))
+        return self._train(steps)
 
     def warm_up(self, steps: int) -> None:
         """Make blocks until their times have settled; see :mod:`harness.duel.settling`."""

@@ -55,9 +55,8 @@ def measure_noise(side: Side, dataset: str, *, quiet: bool, pairs: int, tell: Ca
     contender = ring.contender(0)
     try:
         contender.start(dataset)
-        steps = math.ceil(
-            SHORTEST_BLOCK_SECONDS / prove_clock(contender, SHORTEST_BLOCK_SECONDS).step_seconds
-        )
+        clock = prove_clock(contender, SHORTEST_BLOCK_SECONDS)
+        steps = contender.even_steps(math.ceil(SHORTEST_BLOCK_SECONDS / clock.step_seconds))
     finally:
         contender.session.kill_and_close()
     environment = "quiet" if quiet else "plain"

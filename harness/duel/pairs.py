@@ -5,7 +5,7 @@ import math
 import random
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -57,7 +57,7 @@ class Ring:
                 contender = contenders[side] = self.contender(side)
                 stack.callback(contender.session.kill_and_close)
                 contender.start(self._dataset)
-                contender.warm_up(steps)
+                contender.warm_up(contender.even_steps(steps))
                 contender.session.pause()
             blocks = [
                 self._block(contenders, side, turn, steps)
@@ -69,6 +69,7 @@ class Ring:
 
     def _block(self, contenders: Mapping[int, Contender], side: int, turn: int, steps: int) -> BlockRecord:
         contender = contenders[side]
+        steps = contender.even_steps(steps)  # a side with another batch size has other epochs
         pids = [other.session.pid for other in contenders.values()]
         control = self._control.seconds()
         contender.session.resume()
@@ -87,26 +88,35 @@ def _marked(blocks: list[BlockRecord]) -> list[BlockRecord]:
     return [msgspec.structs.replace(block, disturbed=mark) for block, mark in zip(blocks, marks, strict=True)]
 
 
-def log_ratio(
-    pair: PairRecord, side: int, samples_per_step: list[int], what: str = "seconds"
-) -> float | None:
+def log_ratio(pair: PairRecord, side: int, batch_sizes: list[int]) -> float | None:
     """A pair's log ratio of time per sample, ``side`` over side 0: the trimmed mean over its turns.
 
     Turn by turn, because neighbours share the machine's state of that moment, which drifts within a
     pair. A fifth of the turns is trimmed at each end: a hiccup falls into one block, and of mean, median,
     trimmed mean and ratio of medians this spread least between repeats of 24 turns of equal sides (1.9,
-    1.4, 1.2 and 2.3 %). A turn in which any block was disturbed is dropped, for all sides alike; None
-    where too few are left. ``what``: ``seconds``, or ``control_seconds`` for the control's own.
+    1.4, 1.2 and 2.3 %). None where disturbances left too few turns.
     """
+
+    def per_sample(block: BlockRecord) -> float:
+        return block.seconds / (block.steps * batch_sizes[block.side])
+
+    return _over_turns(pair, side, per_sample)
+
+
+def control_log_ratio(pair: PairRecord, side: int) -> float | None:
+    """The same of the control's own time just before the blocks: what the machine gave to each side."""
+    return _over_turns(pair, side, lambda block: block.control_seconds)
+
+
+def _over_turns(pair: PairRecord, side: int, seconds: Callable[[BlockRecord], float]) -> float | None:
+    """A turn in which any block was disturbed is dropped, for all sides alike."""
     turns: dict[int, dict[int, BlockRecord]] = {}
     for block in pair.blocks:
         turns.setdefault(block.turn, {})[block.side] = block
     kept = [turn for turn in turns.values() if not any(block.disturbed for block in turn.values())]
     if len(kept) < max(1, _FEWEST_TURNS_SHARE * len(turns)):
         return None
-    scale = math.log(samples_per_step[0] / samples_per_step[side]) if what == "seconds" else 0.0
-    ratios = [math.log(getattr(turn[side], what) / getattr(turn[0], what)) for turn in kept]
-    return scale + _trimmed_mean(ratios)
+    return _trimmed_mean([math.log(seconds(turn[side]) / seconds(turn[0])) for turn in kept])
 
 
 def _trimmed_mean(values: list[float]) -> float:

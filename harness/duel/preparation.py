@@ -71,6 +71,7 @@ class _Trial(NamedTuple):
     built: Built
     record: SideRecord
     clock: Clock
+    block_steps: int
     start_seconds: float
 
 
@@ -85,16 +86,16 @@ def prepare(ring: Ring, dataset: str, proofs: list[Certificate] | None, turns: i
         _try(ring, number, dataset, proofs[number] if proofs else None) for number in range(len(ring.sides))
     ]
     _refuse_unequal(trials)
-    steps = max(map(_wanted_steps, trials))
+    steps = max(trial.block_steps for trial in trials)
     turn_seconds = sum(steps * trial.clock.step_seconds for trial in trials)
     starts = sum(trial.start_seconds for trial in trials)
     seconds = starts + turn_seconds * (turns + FEWEST_BLOCKS)
     return Prepared([trial.record for trial in trials], trials[0].built, steps, seconds)
 
 
-def _wanted_steps(trial: _Trial) -> int:
-    seconds = max(SHORTEST_BLOCK_SECONDS, trial.clock.call_seconds / _CALL_SHARE)
-    return math.ceil(min(seconds, _LONGEST_BLOCK_SECONDS) / trial.clock.step_seconds)
+def _wanted_steps(clock: Clock) -> int:
+    seconds = max(SHORTEST_BLOCK_SECONDS, clock.call_seconds / _CALL_SHARE)
+    return math.ceil(min(seconds, _LONGEST_BLOCK_SECONDS) / clock.step_seconds)
 
 
 def _try(ring: Ring, number: int, dataset: str, proof: Certificate | None) -> _Trial:
@@ -106,6 +107,7 @@ def _try(ring: Ring, number: int, dataset: str, proof: Certificate | None) -> _T
         start_seconds = time.monotonic() - start
         try:
             clock = prove_clock(contender, SHORTEST_BLOCK_SECONDS)
+            block_steps = contender.even_steps(_wanted_steps(clock))
         except HarnessError as error:
             raise contender.blamed(error) from error
     finally:
@@ -127,7 +129,7 @@ def _try(ring: Ring, number: int, dataset: str, proof: Certificate | None) -> _T
         training_flops_per_sample=training_flops_per_sample(plan.task),
         clock_ratio=clock.ratio,
     )
-    return _Trial(contender.built, record, clock, start_seconds)
+    return _Trial(contender.built, record, clock, block_steps, start_seconds)
 
 
 def _refuse_unequal(trials: list[_Trial]) -> None:

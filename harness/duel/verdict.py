@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from harness.duel.pairs import log_ratio
+from harness.duel.pairs import control_log_ratio, log_ratio
 from harness.duel.record import Comparison, PairRecord, Word
 from harness.duel.sign_flip import bootstrap_interval, fewest_pairs, level_at, p_value
 
@@ -26,7 +26,7 @@ def compare(
     pairs: list[PairRecord],
     side: int,
     labels: list[str],
-    samples_per_step: list[int],
+    batch_sizes: list[int],
     *,
     margin: float,
     comparisons: int = 1,
@@ -35,15 +35,9 @@ def compare(
 
     With several sides against the first, ``comparisons`` of them share the error allowed (Bonferroni).
     """
-    told = [log_ratio(pair, side, samples_per_step) for pair in pairs]
+    told = [log_ratio(pair, side, batch_sizes) for pair in pairs]
     logs = np.array([ratio for ratio in told if ratio is not None])
-    control = np.array(
-        [
-            ratio
-            for pair in pairs
-            if (ratio := log_ratio(pair, side, samples_per_step, "control_seconds")) is not None
-        ]
-    )
+    control = np.array([r for pair in pairs if (r := control_log_ratio(pair, side)) is not None])
     interval = bootstrap_interval(logs)
     lost = len(told) - len(logs)
     verdict, reason = _verdict(logs, control, margin, comparisons)
