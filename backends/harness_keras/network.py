@@ -5,6 +5,7 @@ Where an engine has pictures channels first, so has every layer here; kernels ke
 """
 
 import contextlib
+import hashlib
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -38,6 +39,15 @@ PICTURE_AXES = 3
 _INITIALIZER = "zeros"
 
 
+def _spread(number: int) -> int:
+    """A seed of 31 bits, far from those of neighbouring numbers.
+
+    Keras on PyTorch adds a layer's count of draws to its seed, so that with neighbouring seeds one would
+    draw at a step what the other draws at the next.
+    """
+    return int.from_bytes(hashlib.sha256(str(number).encode()).digest()[:4], "little") >> 1
+
+
 @dataclass(frozen=True)
 class Maker:
     """Makes the layers of one network in the way of this engine, mode and task."""
@@ -52,7 +62,7 @@ class Maker:
         """The Keras layers of a network, input first; those with parameters bear the canonical names."""
         yield keras.Input(keras_shape(network.input_shape))
         for position, place in enumerate(network.placed()):
-            yield from self._layer(place, self.seed + position)
+            yield from self._layer(place, _spread(self.seed + position))
 
     def _layer(self, place: PlacedLayer, seed: int) -> Iterator[keras.layers.Layer]:
         name = place.name
