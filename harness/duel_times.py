@@ -1,13 +1,11 @@
 """The times of duels, where there are some of two sides: what belongs beside their quality."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from harness.duel.conduct import DUELS
-from harness.duel.record import SCHEMA, Comparison, DuelRecord, SideRecord
+from harness.duel.record import Comparison, DuelRecord, SideRecord
 from harness.intervals import Estimate
 from harness.settings import Section, Side, machine_text, versions
 
@@ -22,22 +20,6 @@ class DuelTime(NamedTuple):
     margin: float
     comparison: Comparison
     day: str
-
-
-def read_duels(results: Path) -> tuple[list[DuelRecord], list[str]]:
-    """The duels of a results folder, oldest first; and for each file that is none a sentence about it."""
-    duels, unreadable = [], []
-    for path in sorted((results / DUELS).glob("*.json")):
-        try:
-            duel = msgspec.json.decode(path.read_bytes(), type=DuelRecord)
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-            unreadable.append(f"{path} is not a duel that can be read: {error}")
-            continue
-        if duel.schema > SCHEMA:
-            unreadable.append(f"{path} was written by a later harness")
-        else:
-            duels.append(duel)
-    return duels, unreadable
 
 
 def duel_time(duels: Sequence[DuelRecord], section: Section, fast: Side, slow: Side) -> DuelTime | None:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.comparison import Comparison, compare
+from harness.duel.files import read_duels
 from harness.duel.record import DuelRecord
-from harness.duel_times import read_duels
 from harness.overfit import GapDifference, Overfitting, gap_differences, overfitting
 from harness.runs import Run
 from harness.selection import Selection

@@ -6,8 +6,9 @@ from made_runs import made_record, made_runs
 from records import MACHINE, make_unfinished_record
 
 from harness.comparison import compare
+from harness.duel.files import read_duels
 from harness.duel.record import Comparison as DuelComparison
-from harness.duel.record import DuelRecord, SideRecord
+from harness.duel.record import DuelRecord, SideRecord, encode
 from harness.findings import find
 from harness.record import Certificate, DatasetRecord
 from harness.report.words import pair_sentence
@@ -244,3 +245,15 @@ def test_drift_within_runs_is_told():
     ]
     (side,) = _only(made_runs(made_record(blocks=rising))).sides
     assert side.drift == pytest.approx((1.75 / 1.15) - 1, rel=0.02)
+
+
+def test_a_file_that_is_no_duel_is_named(tmp_path):
+    folder = tmp_path / "duels"
+    folder.mkdir()
+    (folder / "a.json").write_bytes(encode(_duel(2.0)))
+    (folder / "b.json").write_text("{")
+    (folder / "c.json").write_bytes(encode(_duel(2.0, schema=99)))
+    duels, unreadable = read_duels(tmp_path)
+    assert [duel.comparisons[0].ratio for duel in duels] == [2.0]
+    assert "b.json is not a duel that can be read" in unreadable[0]
+    assert "c.json was written by a later harness" in unreadable[1]

@@ -76,6 +76,18 @@ def test_the_record_keeps_every_block(finished):
     assert record["sides"][0]["training_flops_per_sample"] > 0
 
 
+def test_the_duel_can_be_shown_again(finished):
+    harness, _ = finished
+    (record,) = duels(harness)
+    for name in (record["id"], record["id"][:15], f"results/duels/{record['id']}.json"):
+        shown = harness("show", name)
+        assert shown.returncode == 0, shown.stderr
+        assert "paced:slower is slower than paced:plain: it takes 1." in shown.stdout.replace(
+            "Paced", "paced"
+        )
+    assert json.loads(harness("show", record["id"], "--format", "json").stdout) == record
+
+
 def test_progress_is_told_pair_by_pair(finished):
     _, done = finished
     assert "pair 1 (" in done.stderr

@@ -17,7 +17,8 @@ from harness.cli.data_progress import shown_progress
 from harness.cli.plugin_option import plugin_option
 from harness.cli.run import check_device
 from harness.data_choice import choose_dataset
-from harness.duel.conduct import DUELS, TURNS, Duel, DuelRequest
+from harness.duel.conduct import TURNS, Duel, DuelRequest
+from harness.duel.files import DUELS
 from harness.duel.record import DuelRecord
 from harness.duel.sides import Side, labelled, refuse_different_work
 from harness.errors import UsageError, unknown_name

@@ -23,7 +23,6 @@ from harness.peak import peak_flops_per_second
 from harness.record import DatasetRecord, TaskRecord
 from harness.store import replace_file
 
-DUELS = "duels"
 #: Turns of a pair. What a pair's ratio owes to the hiccups of its blocks falls with their root.
 TURNS = 24
 
