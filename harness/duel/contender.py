@@ -66,13 +66,12 @@ class Contender:
         return trained.seconds
 
     def even_steps(self, wanted: int) -> int:
-        """At least so many steps, and a length that the epochs hold in equal parts.
+        """At least so many steps, made in calls of one length: a part of an epoch or whole epochs.
 
-        Each call of another length may be another program, which some frameworks compile anew. So a block
-        is a part of an epoch that goes into it as often as ``wanted`` does, or some whole epochs.
+        Each call of another length may be another program, which some frameworks compile anew.
         """
         full = self._order.full_steps
-        return full // (full // wanted) if wanted <= full else full * -(-wanted // full)
+        return wanted if 2 * wanted <= full else full * -(-wanted // full)
 
     def block(self, steps: int) -> float:
         """Seconds of this many steps of the full batch size, a number that :meth:`even_steps` gave.
