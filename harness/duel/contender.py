@@ -61,7 +61,7 @@ class Contender:
     def _train(self, steps: int) -> float:
         trained = self.session.call(protocol.Train(steps), protocol.Trained)
         self._step += steps
-        if None in trained.losses:
+        if any(loss is None for losses in trained.losses for loss in losses):
             raise HarnessError(f"the loss of a step up to {self._step} is not finite")
         return trained.seconds
 
