@@ -1,11 +1,8 @@
 """Holding a backend's mode against a task's reference, in a worker of its own, and making references."""
 
-import contextlib
 import os
-import queue
 import sys
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -30,8 +27,6 @@ from harness.session import Declined, Session
 from harness.spec import Precision, TaskDefinition
 
 _R = TypeVar("_R", protocol.Observed, protocol.ObservedLosses)
-_W = TypeVar("_W")
-_WORKERS = 2
 
 
 class Side(msgspec.Struct, frozen=True):
@@ -128,11 +123,6 @@ class Examiner:
         self._session.call(protocol.Describe(side.backend, side.threads), protocol.Described)
         return self._session
 
-    def kill(self) -> None:
-        """End the worker at once, whatever it is asked; what waits for its answer gets an error."""
-        if self._session is not None:
-            self._session.kill()
-
     def close(self) -> None:
         """End the worker, if there is one."""
         if self._session is not None:
@@ -145,42 +135,9 @@ class Examiner:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None:
-            self.kill()
+        if kind is not None and self._session is not None:
+            self._session.kill()
         self.close()
-
-
-def examine(
-    side: Side,
-    definitions: Sequence[TaskDefinition],
-    work: Callable[[Examiner, TaskDefinition], _W],
-    limit_seconds: float | None = None,
-) -> list[_W]:
-    """What ``work`` gives for each task, in their order, with two workers of the side at a time.
-
-    Nothing is timed here, and what takes long is compilation, which uses one core.
-    """
-    with contextlib.ExitStack() as stack:
-        examiners = [stack.enter_context(Examiner(side, limit_seconds)) for _ in definitions[:_WORKERS]]
-        idle = queue.SimpleQueue[Examiner]()
-        for examiner in examiners:
-            idle.put(examiner)
-
-        def with_an_idle_one(definition: TaskDefinition) -> _W:
-            examiner = idle.get()
-            try:
-                return work(examiner, definition)
-            finally:
-                idle.put(examiner)
-
-        with ThreadPoolExecutor(_WORKERS) as pool:
-            try:
-                return list(pool.map(with_an_idle_one, definitions))
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                for examiner in examiners:
-                    examiner.kill()
-                raise
 
 
 def check(

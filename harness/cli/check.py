@@ -6,7 +6,7 @@ import click
 from tabulate import tabulate
 
 from harness import plugins
-from harness.certify import Examiner, Side, check, examine
+from harness.certify import Examiner, Side, check
 from harness.cli.names import split_names
 from harness.cli.plugin_option import plugin_option
 from harness.errors import HarnessError, UsageError
@@ -57,7 +57,8 @@ def command(
     ]
     rows, remarks = [], []
     for side in sides:
-        outcomes = examine(side, definitions, _Outcome)
+        with Examiner(side) as examiner:
+            outcomes = [_Outcome(examiner, definition) for definition in definitions]
         rows.append([side.label, *(outcome.cell for outcome in outcomes)])
         remarks += [text for outcome in outcomes for text in outcome.remarks(by_case=by_case)]
     click.echo(f"Worst relative deviation from the reference in float64; at most {TOLERANCE:g} is rounding.")
