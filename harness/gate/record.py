@@ -1,0 +1,130 @@
+"""The record of a gate: what was asked, what was measured, and what follows for each benchmark.
+
+Times are in seconds, memory in bytes. Ratios are head's over base's: above 1 is worse.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from harness.duel.record import PairRecord, SideRecord
+from harness.gate.suite import Limits
+from harness.record import DatasetRecord, Machine
+
+SCHEMA = 1
+
+Status = Literal["running", "ok", "failed", "interrupted"]
+Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
+Metric = Literal["step", "first step", "memory"]
+
+
+class EnvironmentRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the two sides: its interpreter, and what was found in it.
+
+    ``commit`` is that of the source it was made from, where the harness made it.
+    """
+
+    python: str
+    harness: str
+    variables: dict[str, str] = {}
+    commit: str | None = None
+
+
+class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What pairs of processes say of one metric, ``low`` to ``high`` being a 95 % interval of the ratio.
+
+    ``base`` and ``head`` are medians over processes. ``limit`` is the share allowed, as 0.05. ``p_value``
+    is of the one-sided test that head is no worse than base, over ``pairs`` fresh pairs in stage
+    ``confirmation``; the ``look`` before it gives none, for it only chooses what is confirmed.
+    """
+
+    metric: Metric
+    verdict: Verdict
+    reason: str = ""
+    stage: Literal["look", "confirmation"]
+    limit: float
+    base: float
+    head: float
+    ratio: float
+    low: float | None
+    high: float | None
+    p_value: float | None
+    pairs: int
+
+
+class SeedScores(msgspec.Struct, frozen=True, kw_only=True):
+    """What one seed came to on both sides: validation scores at the best epoch, and steps to the target."""
+
+    seed: int
+    base: float
+    head: float
+    base_steps_to_target: int | None
+    head_steps_to_target: int | None
+
+
+class QualityResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether head learns what base learns.
+
+    ``worst`` is the largest relative deviation of head's first losses and scores from base's in float64.
+    Where that is more than rounding and the suite allows another quality, ``seeds`` were trained on both.
+    """
+
+    verdict: Verdict
+    reason: str = ""
+    worst: float | None = None
+    measure: str = ""
+    seeds: list[SeedScores] = []
+
+
+class BenchmarkRecord(msgspec.Struct, kw_only=True):
+    """One benchmark of a suite: its two sides, the pairs of both stages, and the verdict."""
+
+    name: str
+    backend: str
+    mode: str
+    task: str
+    options: dict[str, bool | int | float | str]
+    dataset: DatasetRecord
+    threads: int
+    limits: Limits
+    block_steps: int = 0
+    turns: int = 0
+    sides: list[SideRecord] = []
+    """Base, head."""
+    look: list[PairRecord] = []
+    confirmation: list[PairRecord] = []
+    quality: QualityResult | None = None
+    metrics: list[MetricResult] = []
+    verdict: Verdict = "INCONCLUSIVE"
+    reason: str = ""
+    """Of a verdict other than PASS, in one sentence."""
+    seconds: float = 0.0
+
+
+class GateRecord(msgspec.Struct, kw_only=True):
+    """A gate: a suite of benchmarks on base and head."""
+
+    schema: int = SCHEMA
+    id: str
+    status: Status = "running"
+    failure: str = ""
+    started_at: str
+    """UTC, ISO 8601."""
+    command: list[str]
+    machine: Machine
+    suite: str
+    """The file that the suite was read from."""
+    base: EnvironmentRecord
+    head: EnvironmentRecord
+    against: Literal["environment", "stored baseline"] = "environment"
+    """Base as it ran beside head, or as a file remembers it: the weaker way."""
+    false_alarms: float
+    """The chance, over the whole suite, that unchanged code fails."""
+    benchmarks: list[BenchmarkRecord] = []
+    verdict: Verdict = "INCONCLUSIVE"
+    seconds: float = 0.0
+
+
+def encode(record: GateRecord) -> bytes:
+    """The record as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
