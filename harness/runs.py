@@ -7,7 +7,7 @@ import numpy as np
 
 from harness.intervals import Array
 from harness.record import Record
-from harness.spec import Adversarial, Regression
+from harness.spec import Adversarial, Regression, Task
 
 #: The scores whose curves are looked at, where a task has them.
 _CURVES = ("loss", "accuracy", "balanced_accuracy", "real", "frechet_distance")
@@ -75,7 +75,12 @@ class Run:
 
 def measure_of(record: Record) -> Measure:
     """The measure of the record's kind of task."""
-    match record.task.description.objective:
+    return measure_of_task(record.task.description)
+
+
+def measure_of_task(task: Task) -> Measure:
+    """What the quality of a task of this kind is measured by."""
+    match task.objective:
         case Adversarial():
             return _DISTANCE
         case Regression():
