@@ -23,15 +23,19 @@ _DEVIATES = 1.959964
 _FEWEST_FOR_SCATTER = 8
 #: From a median absolute deviation to a standard deviation, where values are normal.
 _MAD_SCALE = 1.4826
+#: Of the median absolute deviation beside the standard deviation.
+_MAD_EFFICIENCY = 0.37
 
 
 class Ratio(NamedTuple):
-    """The logarithm of one gate's ratio; its 95 % interval where it has one, and the pairs behind it."""
+    """The logarithm of one gate's ratio, the pairs behind it, and the standard deviation between them.
+
+    ``spread`` is None where there are not two pairs to tell it.
+    """
 
     log: float
-    low: float | None
-    high: float | None
     pairs: int
+    spread: float | None
 
 
 class Step(NamedTuple):
@@ -58,55 +62,42 @@ class Trend(NamedTuple):
     noise: Array
 
 
-def penalty(n: int) -> float:
-    """What each step must lower the sum of squares by."""
-    from scipy.stats import chi2
+class _Noise(NamedTuple):
+    """The standard deviation of each log ratio, and the degrees of freedom behind it."""
 
-    return float(chi2.isf(FALSE_ALARMS / n, 1))
+    each: Array
+    degrees: float
+
+    def times(self, factor: float) -> "_Noise":
+        return _Noise(self.each * factor, self.degrees)
 
 
-def noise_of(ratios: Sequence[Ratio], scatter: Array, smallest: float) -> Array | None:
-    """The standard deviation of each log ratio, or None where too little is known to say.
+def penalty(n: int, degrees: float) -> float:
+    """What each step must lower the sum of squares by: the quantile of F with one degree of freedom."""
+    from scipy.stats import f
 
-    That of a single pair is the root mean square over the ratios that have an interval; a ratio's own is
-    that over the root of its pairs, so that ratios of few pairs, which have none, get theirs from the
-    others. Where the ratios scatter more than their intervals say, as they do when process and machine
-    change from gate to gate, the scatter counts. ``scatter`` are deviations that have the noise of one
-    ratio each, but for steps; ``smallest`` bounds it from below.
-    """
-    roots = np.sqrt([max(1, ratio.pairs) for ratio in ratios])
-    told = [
-        (ratio.high - ratio.low) / (2 * _DEVIATES) * root
-        for ratio, root in zip(ratios, roots, strict=True)
-        if ratio.low is not None and ratio.high is not None
-    ]
-    known = [math.sqrt(float(np.mean(np.square(told))))] if told else []
-    if len(ratios) >= _FEWEST_FOR_SCATTER:
-        known.append(_MAD_SCALE * float(np.median(np.abs(scatter))))
-    if not known:
-        return None
-    return np.maximum(max(known) / roots, smallest)
+    return float(f.isf(FALSE_ALARMS / n, 1, degrees))
 
 
 def level_trend(ratios: Sequence[Ratio], smallest: float) -> Trend | None:
-    """Of ratios against one fixed base: each is the level itself, so that a slip is a step that stays."""
-    logs, roots = _logs(ratios), np.sqrt([max(1, ratio.pairs) for ratio in ratios])
+    """Of ratios against one fixed base: each is the level itself, so that a slip is a step that stays.
+
+    ``smallest`` bounds the noise of a ratio from below. None where too little is known of the noise.
+    """
+    logs, roots = _logs(ratios), _root_pairs(ratios)
     # A difference of neighbours has the noise of both; this brings it to that of a single pair.
     scatter = np.diff(logs) / np.sqrt(1 / roots[1:] ** 2 + 1 / roots[:-1] ** 2)
-    noise = noise_of(ratios, scatter, smallest)
+    noise = _noise(ratios, scatter, smallest)
     if noise is None:
         return None
     places = _change_points(logs, noise)
-    segments = [slice(start, end) for start, end in zip([0, *places], [*places, len(logs)], strict=True)]
-    weights = 1 / noise**2
-    means = [float(np.average(logs[one], weights=weights[one])) for one in segments]
-    variances = [1 / float(weights[one].sum()) for one in segments]
+    noise = _at_least_as_scattered(noise, logs - _means(logs, noise, places)[0], len(places) + 1)
+    places = _change_points(logs, noise)
+    levels, errors = _means(logs, noise, places)
     steps = [
-        _step(at, means[n + 1] - means[n], math.sqrt(variances[n] + variances[n + 1]))
-        for n, at in enumerate(places)
+        _step(at, levels[at] - levels[at - 1], math.hypot(errors[at], errors[at - 1])) for at in places
     ]
-    levels = np.repeat(means, [one.stop - one.start for one in segments])
-    return Trend(steps, levels, *_ends(means[-1], math.sqrt(variances[-1])), noise)
+    return Trend(steps, levels, *_ends(levels[-1], errors[-1]), noise.each)
 
 
 def chained_trend(ratios: Sequence[Ratio], smallest: float) -> Trend | None:
@@ -115,19 +106,65 @@ def chained_trend(ratios: Sequence[Ratio], smallest: float) -> Trend | None:
     The product's noise is a random walk, in which no method finds a step better than in the one ratio
     where it happened; so each ratio is held against the same penalty by itself.
     """
-    logs, roots = _logs(ratios), np.sqrt([max(1, ratio.pairs) for ratio in ratios])
-    noise = noise_of(ratios, logs * roots, smallest)
+    logs = _logs(ratios)
+    noise = _noise(ratios, logs * _root_pairs(ratios), smallest)
     if noise is None:
         return None
-    most = math.sqrt(penalty(len(logs)))
-    places = np.flatnonzero(np.abs(logs) > most * noise)
-    steps = [_step(int(at), float(logs[at]), float(noise[at])) for at in places]
-    total, error = float(logs.sum()), math.sqrt(float(np.square(noise).sum()))
-    return Trend(steps, np.cumsum(logs), *_ends(total, error), noise)
+    off = _off(logs, noise)
+    noise = _at_least_as_scattered(noise, np.where(off, 0.0, logs), int(off.sum()))
+    steps = [_step(int(at), logs[at], noise.each[at]) for at in np.flatnonzero(_off(logs, noise))]
+    error = math.sqrt(float(np.square(noise.each).sum()))
+    return Trend(steps, np.cumsum(logs), *_ends(float(logs.sum()), error), noise.each)
+
+
+def _noise(ratios: Sequence[Ratio], scatter: Array, smallest: float) -> _Noise | None:
+    """That of a single pair, pooled over the pairs of all gates, over the root of each ratio's pairs.
+
+    Without pairs, from ``scatter``, deviations that have the noise of one pair each, but for steps.
+    """
+    told = [(ratio.pairs - 1, ratio.spread**2) for ratio in ratios if ratio.spread is not None]
+    degrees: float = sum(n for n, _ in told)
+    if told:
+        one = math.sqrt(sum(n * square for n, square in told) / degrees)
+    elif len(ratios) >= _FEWEST_FOR_SCATTER:
+        one = _MAD_SCALE * float(np.median(np.abs(scatter)))
+        degrees = _MAD_EFFICIENCY * len(ratios)
+    else:
+        return None
+    return _Noise(np.maximum(one / _root_pairs(ratios), smallest), degrees)
+
+
+def _at_least_as_scattered(noise: _Noise, residuals: Array, fitted: int) -> _Noise:
+    """The noise, widened where ratios scatter more about their levels than the pairs within gates tell.
+
+    They do when something changes from gate to gate that is the same for the pairs of one: the machine.
+    """
+    left = len(residuals) - fitted
+    if left <= 0:
+        return noise
+    return noise.times(max(1.0, math.sqrt(float(np.square(residuals / noise.each).sum()) / left)))
+
+
+def _off(logs: Array, noise: _Noise) -> npt.NDArray[np.bool_]:
+    return np.abs(logs) > math.sqrt(penalty(len(logs), noise.degrees)) * noise.each
+
+
+def _means(logs: Array, noise: _Noise, places: list[int]) -> tuple[Array, Array]:
+    """At each place of the series the mean of its segment, weighted, and the standard error of that."""
+    weights = 1 / noise.each**2
+    parts = [slice(start, end) for start, end in zip([0, *places], [*places, len(logs)], strict=True)]
+    lengths = [part.stop - part.start for part in parts]
+    means = [float(np.average(logs[part], weights=weights[part])) for part in parts]
+    errors = [float(weights[part].sum()) ** -0.5 for part in parts]
+    return np.repeat(means, lengths), np.repeat(errors, lengths)
 
 
 def _logs(ratios: Sequence[Ratio]) -> Array:
     return np.array([ratio.log for ratio in ratios])
+
+
+def _root_pairs(ratios: Sequence[Ratio]) -> Array:
+    return np.sqrt([ratio.pairs for ratio in ratios])
 
 
 def _step(at: int, change: float, error: float) -> Step:
@@ -138,7 +175,7 @@ def _ends(mean: float, error: float) -> tuple[float, float, float]:
     return mean, mean - _DEVIATES * error, mean + _DEVIATES * error
 
 
-def _change_points(logs: Array, noise: Array) -> list[int]:
+def _change_points(logs: Array, noise: _Noise) -> list[int]:
     """The first place of each new level.
 
     Raises:
@@ -148,8 +185,8 @@ def _change_points(logs: Array, noise: Array) -> list[int]:
 
     if len(logs) < 2:  # noqa: PLR2004  one ratio has no step in it
         return []
-    search = ruptures.Pelt(custom_cost=_weighted_l2(noise), min_size=1, jump=1)
-    ends: list[int] = search.fit_predict(logs[:, None], pen=penalty(len(logs)))
+    search = ruptures.Pelt(custom_cost=_weighted_l2(noise.each), min_size=1, jump=1)
+    ends: list[int] = search.fit_predict(logs[:, None], pen=penalty(len(logs), noise.degrees))
     return ends[:-1]
 
 
