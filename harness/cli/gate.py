@@ -1,6 +1,7 @@
 """``harness gate``: whether head got slower, hungrier or worse than base, as an exit code for CI."""
 
 import contextlib
+import os
 import shutil
 import signal
 import sys
@@ -17,15 +18,15 @@ from harness.cli.data_progress import shown_progress
 from harness.cli.plugin_option import plugin_option
 from harness.data_choice import choose_dataset
 from harness.duel.conduct import TURNS
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.gate import checkouts
 from harness.gate.conduct import Gate, GateRequest
 from harness.gate.environments import Environment
 from harness.gate.files import GATES
 from harness.gate.record import BenchmarkRecord, GateRecord, Verdict
 from harness.gate.suite import Suite, read_suite
+from harness.report.ci import github, targets
 from harness.report.gate import gate_text
-from harness.report.gate_files import announce, known_target, write_gate
 from harness.store import Store
 
 _EXIT_CODES: dict[Verdict, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}
@@ -92,7 +93,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     for sent in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(sent, signal.default_int_handler)
     for target in options["targets"]:
-        known_target(target)
+        targets.known_target(target)
     display = _Display(quiet=options["quiet"])
     suite = read_suite(options["suite"] or _suite_file())
     Store(options["results"]).prepare()
@@ -218,9 +219,14 @@ def _tell(record: GateRecord, path: Path, options: dict[str, Any]) -> None:
     else:
         click.echo(gate_text(record))
         click.echo(f"\nRecord: {path}")
-        announce(record)
-    for target in options["targets"]:
-        write_gate(record, target, inconclusive=options["inconclusive"])
+        if github.annotates(os.environ):
+            click.echo("\n".join(github.annotations(record, options["inconclusive"])))
+    try:
+        github.add_to_step_summary(record, os.environ)
+        for target in options["targets"]:
+            targets.write_gate(record, target, options["inconclusive"])
+    except OSError as error:
+        raise HarnessError(f"{error.filename or 'output'} cannot be written: {error.strerror}") from error
 
 
 def _exit_code(record: GateRecord, inconclusive: Literal["pass", "fail"] | None) -> int:

@@ -94,9 +94,7 @@ def level_trend(ratios: Sequence[Ratio], smallest: float) -> Trend | None:
     noise = _at_least_as_scattered(noise, logs - _means(logs, noise, places)[0], len(places) + 1)
     places = _change_points(logs, noise)
     levels, errors = _means(logs, noise, places)
-    steps = [
-        _step(at, levels[at] - levels[at - 1], math.hypot(errors[at], errors[at - 1])) for at in places
-    ]
+    steps = [_step(at, levels[at] - levels[at - 1], math.hypot(errors[at], errors[at - 1])) for at in places]
     return Trend(steps, levels, *_ends(levels[-1], errors[-1]), noise.each)
 
 

@@ -89,7 +89,9 @@ def read_history(gates: Iterable[GateRecord], rule: Rule | None = None) -> Histo
         for benchmark in gate.benchmarks:
             for result in benchmark.metrics:
                 found.setdefault(_key(benchmark, result), []).append(_point(gate, benchmark, result))
-    newest = {key[:2]: max(points[-1].gate for k, points in found.items() if k[:2] == key[:2]) for key in found}
+    newest = {
+        key[:2]: max(points[-1].gate for k, points in found.items() if k[:2] == key[:2]) for key in found
+    }
     series = [
         Series(name, metric, one, points, _trend(one, points), points[-1].gate == newest[name, metric])
         for (name, metric, _), every in found.items()

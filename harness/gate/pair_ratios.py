@@ -6,6 +6,8 @@ from harness.duel.pairs import log_ratio
 from harness.duel.record import PairRecord, ProcessRecord
 from harness.gate.record import BenchmarkRecord, Metric
 
+#: Added to both first steps before they are divided: milliseconds of a first step are no one's loss.
+FIRST_STEP_FLOOR_SECONDS = 0.1
 _BASE, _HEAD = 0, 1
 
 
@@ -18,11 +20,13 @@ def pair_log_ratio(pair: PairRecord, metric: Metric, batch_sizes: list[int]) -> 
         return log_ratio(pair, _HEAD, batch_sizes)
     base, head = pair.processes
     if metric == "first step":
-        return math.log(head.first_step_seconds / base.first_step_seconds)
-    return math.log(_memory(head, base) / _memory(base, head))
+        floor = FIRST_STEP_FLOOR_SECONDS
+        return math.log((head.first_step_seconds + floor) / (base.first_step_seconds + floor))
+    return math.log(memory_bytes(head, base) / memory_bytes(base, head))
 
 
-def _memory(process: ProcessRecord, other: ProcessRecord) -> int:
+def memory_bytes(process: ProcessRecord, other: ProcessRecord) -> int:
+    """The peak memory of a process that is compared with the other's."""
     if process.device_peak_memory_bytes and other.device_peak_memory_bytes:
         return process.device_peak_memory_bytes
     return process.peak_memory_bytes

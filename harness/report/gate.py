@@ -53,11 +53,17 @@ def _cell(benchmark: BenchmarkRecord, metric: Metric, between: str) -> str:
     for result in benchmark.metrics:
         if result.metric == metric:
             mark = {"PASS": "", "FAIL": " FAIL", "INCONCLUSIVE": " ?"}[result.verdict]
-            parts = (f"{percent(result.ratio)} %{mark}", interval(result.low, result.high), f"({limit(result)})")
+            parts = (
+                f"{percent(result.ratio)} %{mark}",
+                interval(result.low, result.high),
+                f"({limit(result)})",
+            )
             return between.join(part for part in parts if part)
     return NOTHING
 
 
 def _advice(record: GateRecord, benchmark: BenchmarkRecord, width: int) -> str:
-    text = f"{one_line(benchmark.name)}: {benchmark.verdict}: {why(benchmark)}. {what_next(record, benchmark)}"
+    text = (
+        f"{one_line(benchmark.name)}: {benchmark.verdict}: {why(benchmark)}. {what_next(record, benchmark)}"
+    )
     return textwrap.fill(text, width, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)

@@ -80,7 +80,9 @@ def _list(sentences: list[str]) -> str:
     parts = [sentence.split("`") for sentence in sentences]
     return "\n".join(
         "- "
-        + "".join(f"**{for_markdown(text)}**" if place % 2 else _kept(text) for place, text in enumerate(part))
+        + "".join(
+            f"**{for_markdown(text)}**" if place % 2 else _kept(text) for place, text in enumerate(part)
+        )
         for part in parts
     )
 

@@ -8,8 +8,8 @@ from nbformat import v4
 
 from harness.findings import Findings
 from harness.report.charts import CONFIG
-from harness.report.figures import all_figures
 from harness.report.escaping import for_markdown
+from harness.report.figures import all_figures
 from harness.report.words import headlines
 
 _VEGALITE = "application/vnd.vegalite.v5+json"

@@ -28,7 +28,9 @@ def openmetrics_text(record: GateRecord) -> str:
     lines: list[str] = []
     for name, unit in _MEDIANS.values():
         lines += _family(name, unit, "Median over processes.", _medians(record, name))
-    lines += _family("harness_gate_ratio", "ratio", "Head over base, with its 95 % interval.", _ratios(record))
+    lines += _family(
+        "harness_gate_ratio", "ratio", "Head over base, with its 95 % interval.", _ratios(record)
+    )
     lines += _family("harness_gate_passed", "", "1 where a benchmark passed, 0 where not.", _passed(record))
     return "\n".join([*lines, "# EOF", ""])
 

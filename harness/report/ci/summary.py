@@ -40,7 +40,9 @@ def _parts(record: GateRecord) -> Iterator[str]:
             for one in left
         )
     yield _folded("Measurements", [_measurements(one) for one in record.benchmarks])
-    yield _folded("Circumstances", [for_markdown(circumstances(record)), for_markdown(f"harness show {record.id}")])
+    yield _folded(
+        "Circumstances", [for_markdown(circumstances(record)), for_markdown(f"harness show {record.id}")]
+    )
 
 
 def _table(record: GateRecord) -> str:
@@ -53,7 +55,9 @@ def _table(record: GateRecord) -> str:
         ]
         for one in record.benchmarks
     ]
-    return tabulate(rows, ["benchmark", "verdict", *_METRICS, "quality"], tablefmt="pipe", disable_numparse=True)
+    return tabulate(
+        rows, ["benchmark", "verdict", *_METRICS, "quality"], tablefmt="pipe", disable_numparse=True
+    )
 
 
 def _cell(benchmark: BenchmarkRecord, metric: Metric) -> str:
@@ -68,7 +72,9 @@ def _measurements(benchmark: BenchmarkRecord) -> str:
     told = [metric_sentence(result) for result in benchmark.metrics]
     if benchmark.quality is not None:
         worst = benchmark.quality.worst
-        told.append(f"quality: {quality_word(benchmark)}" + ("" if worst is None else f", off by {worst:.1e} at most"))
+        told.append(
+            f"quality: {quality_word(benchmark)}" + ("" if worst is None else f", off by {worst:.1e} at most")
+        )
     return f"- **{for_markdown(benchmark.name)}**: {for_markdown('; '.join(told) or 'nothing')}"
 
 
@@ -79,4 +85,6 @@ def _folded(title: str, lines: list[str]) -> str:
 def _with_code(sentence: str) -> str:
     """Escaped, but for commands between backticks, which stay code; a backtick in one would end it."""
     parts = one_line(sentence).split("`")
-    return "".join(f"`{part}`" if place % 2 else f" {for_markdown(part)} " for place, part in enumerate(parts)).strip()
+    return "".join(
+        f"`{part}`" if place % 2 else f" {for_markdown(part)} " for place, part in enumerate(parts)
+    ).strip()
