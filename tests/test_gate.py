@@ -14,7 +14,10 @@ from harness import protocol
 PACED = '[benchmarks.{0}]\nbackend = "paced"\ntask = "mlp"\n'
 
 
-def gate(harness, *arguments, suite=PACED.format("paced"), **options):
+ONE = PACED.format("paced")
+
+
+def gate(harness, *arguments, suite=ONE, **options):
     (harness.folder / "gate.toml").write_text(suite)
     return harness(
         "gate", "--base-python", sys.executable, "--turns", "4", "--format", "json", *arguments, **options
@@ -92,19 +95,26 @@ def test_other_maths_fail_before_anything_is_timed(harness, variable, words):
     assert benchmark["look"] == []
 
 
-@pytest.mark.parametrize(("side", "code", "verdict"), [("head", 1, "FAIL"), ("base", 3, "INCONCLUSIVE")])
-def test_a_side_that_crashes_is_told_with_its_last_lines_and_the_rest_goes_on(harness, side, code, verdict):
+DIES = '[benchmarks.dies]\nbackend = "paced:dies"\ntask = "mlp"\n'
+
+
+@pytest.mark.parametrize(
+    ("side", "suite", "code", "verdict"),
+    [("head", DIES + PACED.format("lives"), 1, "FAIL"), ("base", DIES, 3, "INCONCLUSIVE")],
+)
+def test_a_side_that_crashes_is_told_with_its_last_lines_and_the_rest_goes_on(
+    harness, side, suite, code, verdict
+):
     (harness.folder / "now").touch()
-    suite = '[benchmarks.dies]\nbackend = "paced:dies"\ntask = "mlp"\n' + PACED.format("lives")
     never = ("--base-env", "PACED_FAILS_WHEN=never", "--head-env", "PACED_FAILS_WHEN=never")
     now = (f"--{side}-env", f"PACED_FAILS_WHEN={harness.folder / 'now'}")
     done = gate(harness, *never, *now, suite=suite)
     assert done.returncode == code, done.stderr
-    dies, lives = json.loads(done.stdout)["benchmarks"]
+    dies, *others = json.loads(done.stdout)["benchmarks"]
     assert dies["verdict"] == verdict
     assert f"side {side}" in dies["reason"]
     assert "the last words" in dies["reason"]
-    assert lives["verdict"] == "PASS"
+    assert [other["verdict"] for other in others] == ["PASS"] * len(others)
 
 
 def test_a_benchmark_that_vanished_from_head_fails(harness):
