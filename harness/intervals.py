@@ -26,6 +26,16 @@ class Estimate(NamedTuple):
         low, high = (None if end is None else end * factor for end in (self.low, self.high))
         return Estimate(self.mean * factor, low, high, self.n)
 
+    def inverse(self) -> "Estimate":
+        """One over a ratio and its interval."""
+        low, high = (None if end is None else 1 / end for end in (self.high, self.low))
+        return Estimate(1 / self.mean, low, high, self.n)
+
+    @property
+    def around_zero(self) -> bool:
+        """Whether the interval is there and holds 0."""
+        return self.low is not None and not self.excludes(0.0)
+
     def excludes(self, value: float) -> bool:
         """Whether the interval is there and lies on one side of ``value``."""
         return self.low is not None and self.high is not None and not self.low <= value <= self.high

@@ -91,10 +91,10 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The sides of one setting. ``options`` are those that most settings of the task do not share."""
+    """The sides of one setting. ``apart`` is what tells it from the other settings of its task, in words."""
 
     setting: Setting
-    options: dict[str, Value]
+    apart: tuple[str, ...]
     sides: tuple[Side, ...]
 
     @property
@@ -107,8 +107,8 @@ class Section:
         """``cnn on digits, 10 epochs``, with what tells it from its siblings."""
         setting = self.setting
         steps = f", at most {setting.max_steps} steps" if setting.max_steps else ""
-        changed = "".join(f", {name}={value}" for name, value in self.options.items())
-        return f"{setting.task} on {setting.dataset}, {setting.epochs} epochs{steps}{changed}"
+        epochs = f"{setting.epochs} epoch{'s' * (setting.epochs != 1)}"
+        return ", ".join([f"{setting.task} on {setting.dataset}", f"{epochs}{steps}", *self.apart])
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,18 +130,53 @@ def sort_runs(runs: Iterable[Run]) -> Sorted:
             usable[Setting.of(record)].append(run)
         else:
             left_out[f"{record.task.name} on {record.label}: ended as {record.status}"] += 1
-    common = _common_options(usable)
+    apart = _apart(usable)
     sections = []
     for setting, members in usable.items():
-        options = members[0].record.task.options.items()
-        shown = {name: value for name, value in options if common[setting.task].get(name) != value}
         sides, repeated = _sides(members)
         for name, count in repeated.items():
             left_out[f"{setting.task} on {name}: repeated with a seed of which a newer run is here"] += count
-        sections.append(Section(setting, shown, sides))
+        sections.append(Section(setting, apart[setting], sides))
     sections.sort(key=lambda section: (-len(section.sides), -sum(len(side.runs) for side in section.sides)))
-    told = [f"{count} run{'s' * (count > 1)} of {reason}" for reason, count in left_out.items()]
+    told = [f"{_count(count)} of {reason}" for reason, count in left_out.items()]
     return Sorted(sections, told, _kept_apart(sections))
+
+
+def _apart(usable: dict[Setting, list[Run]]) -> dict[Setting, tuple[str, ...]]:
+    """For each setting what tells it from the others of its task and data, in words.
+
+    That is the options that most settings of its task do not share, and whatever else is not the same in all.
+    """
+    common = _common_options(usable)
+    words = {setting: _words(setting) for setting in usable}
+    seen: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for setting, told in words.items():
+        for name, text in told.items():
+            seen[setting.task, setting.dataset, name].add(text)
+    found = {}
+    for setting, members in usable.items():
+        options = members[0].record.task.options.items()
+        apart = [f"{name}={value}" for name, value in options if common[setting.task].get(name) != value]
+        apart += [
+            text
+            for name, text in words[setting].items()
+            if len(seen[setting.task, setting.dataset, name]) > 1
+        ]
+        found[setting] = tuple(apart)
+    return found
+
+
+def _words(setting: Setting) -> dict[str, str]:
+    """What a setting is, as far as neither its task's options nor its title tell."""
+    return {
+        "version": f"task version {setting.version}",
+        "fingerprint": f"data {(setting.fingerprint or 'unknown')[:8]}",
+        "precision": setting.precision,
+        "device": setting.device or "unknown device",
+        "threads": f"{setting.threads} thread{'s' * (setting.threads != 1)}",
+        "machine": setting.machine,
+        "certified": "certified" if setting.certified else "not certified",
+    }
 
 
 def _common_options(usable: dict[Setting, list[Run]]) -> dict[str, dict[str, Value]]:
@@ -185,6 +220,10 @@ def _sides(members: list[Run]) -> tuple[tuple[Side, ...], Counter[str]]:
     return tuple(sides), +repeated
 
 
+def _count(runs: int) -> str:
+    return f"{runs} run{'s' * (runs != 1)}"
+
+
 def _kept_apart(sections: list[Section]) -> list[str]:
     """For each lone side, why the nearest setting of its task that has another side is not its partner."""
     told = []
@@ -193,9 +232,8 @@ def _kept_apart(sections: list[Section]) -> list[str]:
             told.append(_uncertified(section))
         elif len(section.sides) == 1 and (reasons := _nearest(section, sections)):
             (side,) = section.sides
-            told.append(
-                f"{side.name} on {section.title} ({len(side.runs)} runs) stands alone: {', '.join(reasons)}"
-            )
+            runs = _count(len(side.runs))
+            told.append(f"{side.name} on {section.title} ({runs}) stands alone: {', '.join(reasons)}")
     return told
 
 
@@ -204,7 +242,7 @@ def _uncertified(section: Section) -> str:
     records = [run.record for side in section.sides for run in side.runs]
     reasons = {record.certificate.reason for record in records if record.certificate}
     why = "; ".join(sorted(reasons)) or "a certificate was not asked for"
-    return f"{names} on {section.title} ({len(records)} runs) not compared: not certified: {why}"
+    return f"{names} on {section.title} ({_count(len(records))}) not compared: not certified: {why}"
 
 
 def _nearest(section: Section, sections: list[Section]) -> list[str]:

@@ -112,7 +112,7 @@ def test_the_times_of_a_duel_go_before_those_of_runs():
 
 
 def test_a_duel_keeps_its_verdict():
-    assert "equally fast within 2%" in _sentence(_duel(1.005, "same"))
+    assert "equally fast within 2 %" in _sentence(_duel(1.005, "same"))
     assert "their duel could not tell apart" in _sentence(_duel(1.05, "cannot tell yet"))
 
 

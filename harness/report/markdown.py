@@ -9,7 +9,7 @@ import vl_convert
 from tabulate import tabulate
 
 from harness.findings import Findings
-from harness.report.charts import CONFIG
+from harness.report.chart_style import CONFIG
 from harness.report.figures import Figure, all_figures
 from harness.report.method import caveats, machines
 from harness.report.tables import Table, overfitting_table, sides_table, study_table

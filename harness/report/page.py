@@ -13,10 +13,19 @@ import vl_convert
 from markupsafe import Markup, escape
 
 from harness.findings import Findings, SectionFindings
-from harness.report.charts import CONFIG
-from harness.report.figures import Figure, section_figures, study_figure
+from harness.report.chart_style import CONFIG
+from harness.report.charts import Colours
+from harness.report.figures import Figure, colours_of, section_figures, study_figure
 from harness.report.method import METHOD, caveats, machines
-from harness.report.tables import Table, overfitting_table, phases_table, runs_list, sides_table, study_table
+from harness.report.tables import (
+    Table,
+    glance_table,
+    overfitting_table,
+    phases_table,
+    runs_list,
+    sides_table,
+    study_table,
+)
 from harness.report.words import SHOWN_SECTIONS, headlines
 from harness.study_effects import StudyFinding
 
@@ -29,14 +38,19 @@ def html_report(findings: Findings, peak_flops: float | None = None) -> str:
         loader=jinja2.PackageLoader("harness.report"), autoescape=True, undefined=jinja2.StrictUndefined
     )
     environment.filters["code"] = _code
+    told = headlines(findings)
+    lead = next((answers.pop(0) for answers in told.values()), None)
+    shown = findings.sections[:SHOWN_SECTIONS]
+    colours = colours_of(findings)
     sections = [
-        _section(found, f"setting-{number}", peak_flops)
-        for number, found in enumerate(findings.sections[:SHOWN_SECTIONS], 1)
+        _section(found, f"setting-{number}", colours, peak_flops) for number, found in enumerate(shown, 1)
     ]
     studies = [_study(found, f"study-{number}") for number, found in enumerate(findings.studies, 1)]
     runs = findings.runs
     return environment.get_template("report.html.j2").render(
-        headlines=headlines(findings),
+        lead=lead,
+        headlines=told,
+        glance=glance_table(shown) if any(len(one.comparison.sides) > 1 for one in shown) else None,
         sections=sections,
         hidden=max(0, len(findings.sections) - SHOWN_SECTIONS),
         studies=studies,
@@ -60,12 +74,12 @@ class _Section(NamedTuple):
     figures: list[Figure]
 
 
-def _section(found: SectionFindings, prefix: str, peak_flops: float | None) -> _Section:
+def _section(found: SectionFindings, prefix: str, colours: Colours, peak_flops: float | None) -> _Section:
     tables = {"Sides, fastest first; mean [95 % interval]": sides_table(found.comparison, peak_flops)}
     if found.overfittings:
         tables["Overfitting; mean [95 % interval]"] = overfitting_table(found.overfittings)
     tables["Where the time went, mean seconds of a run"] = phases_table(found.comparison)
-    return _Section(found.comparison.section.title, tables, section_figures(found, prefix))
+    return _Section(found.comparison.section.title, tables, section_figures(found, prefix, colours))
 
 
 def _study(found: StudyFinding, prefix: str) -> _Section:
@@ -75,8 +89,9 @@ def _study(found: StudyFinding, prefix: str) -> _Section:
 
 
 def _code(text: str) -> Markup:
-    """Escaped text in which what stands between backticks is set as code."""
-    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
+    """Escaped text in which what stands between backticks is set as code, and a last remark smaller."""
+    coded = re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text)))
+    return Markup(re.sub(r"(\(Times of [^()]*\))$", r"<small>\1</small>", coded))  # noqa: S704
 
 
 def _specs(sections: list[_Section]) -> str:
