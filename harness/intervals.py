@@ -31,10 +31,9 @@ class Estimate(NamedTuple):
         low, high = (None if end is None else 1 / end for end in (self.high, self.low))
         return Estimate(1 / self.mean, low, high, self.n)
 
-    @property
-    def around_zero(self) -> bool:
-        """Whether the interval is there and holds 0."""
-        return self.low is not None and not self.excludes(0.0)
+    def around(self, value: float) -> bool:
+        """Whether the interval is there and holds ``value``."""
+        return self.low is not None and not self.excludes(value)
 
     def excludes(self, value: float) -> bool:
         """Whether the interval is there and lies on one side of ``value``."""

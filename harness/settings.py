@@ -1,15 +1,16 @@
 """Which runs may be compared: those that differ in nothing but the side, and why the others may not."""
 
 import itertools
+import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import msgspec
 
-from harness.options import Value
 from harness.record import Machine, Record
 from harness.runs import Measure, Run
+from harness.titles import Described, plain, tell_apart
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -108,7 +109,7 @@ class Section:
         setting = self.setting
         steps = f", at most {setting.max_steps} steps" if setting.max_steps else ""
         epochs = f"{setting.epochs} epoch{'s' * (setting.epochs != 1)}"
-        return ", ".join([f"{setting.task} on {setting.dataset}", f"{epochs}{steps}", *self.apart])
+        return plain(", ".join([f"{setting.task} on {setting.dataset}", f"{epochs}{steps}", *self.apart]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +130,8 @@ def sort_runs(runs: Iterable[Run]) -> Sorted:
         if record.status == "ok":
             usable[Setting.of(record)].append(run)
         else:
-            left_out[f"{record.task.name} on {record.label}: ended as {record.status}"] += 1
-    apart = _apart(usable)
+            left_out[f"{record.task.name} on {record.label}: {_ending(record)}"] += 1
+    apart = tell_apart({setting: _described(setting, runs[0].record) for setting, runs in usable.items()})
     sections = []
     for setting, members in usable.items():
         sides, repeated = _sides(members)
@@ -142,57 +143,26 @@ def sort_runs(runs: Iterable[Run]) -> Sorted:
     return Sorted(sections, told, _kept_apart(sections))
 
 
-def _apart(usable: dict[Setting, list[Run]]) -> dict[Setting, tuple[str, ...]]:
-    """For each setting what tells it from the others of its task and data, in words.
-
-    That is the options that most settings of its task do not share, and whatever else is not the same in all.
-    """
-    common = _common_options(usable)
-    words = {setting: _words(setting) for setting in usable}
-    seen: dict[tuple[str, str, str], set[str]] = defaultdict(set)
-    for setting, told in words.items():
-        for name, text in told.items():
-            seen[setting.task, setting.dataset, name].add(text)
-    found = {}
-    for setting, members in usable.items():
-        options = members[0].record.task.options.items()
-        apart = [f"{name}={value}" for name, value in options if common[setting.task].get(name) != value]
-        apart += [
-            text
-            for name, text in words[setting].items()
-            if len(seen[setting.task, setting.dataset, name]) > 1
-        ]
-        found[setting] = tuple(apart)
-    return found
+def _ending(record: Record) -> str:
+    """How a run ended that is not ``ok``; only the end of its harness can leave it running."""
+    if record.status == "running":
+        return "still running, or its harness was killed"
+    why = record.failure.message.partition("\n")[0] if record.failure else ""
+    return f"ended as {record.status}" + (f": {textwrap.shorten(why, 160)}" if why else "")
 
 
-def _words(setting: Setting) -> dict[str, str]:
-    """What a setting is, as far as neither its task's options nor its title tell."""
-    return {
+def _described(setting: Setting, record: Record) -> Described:
+    """What neither the task's name nor that of the data tells."""
+    words = {
         "version": f"task version {setting.version}",
         "fingerprint": f"data {(setting.fingerprint or 'unknown')[:8]}",
         "precision": setting.precision,
         "device": setting.device or "unknown device",
         "threads": f"{setting.threads} thread{'s' * (setting.threads != 1)}",
         "machine": setting.machine,
-        "certified": "certified" if setting.certified else "not certified",
+        "certified": "" if setting.certified else "not certified",
     }
-
-
-def _common_options(usable: dict[Setting, list[Run]]) -> dict[str, dict[str, Value]]:
-    """For each task the options and values that more than half of its settings share."""
-    values: dict[str, dict[str, Counter[Value]]] = defaultdict(lambda: defaultdict(Counter))
-    for setting, members in usable.items():
-        for name, value in members[0].record.task.options.items():
-            values[setting.task][name][value] += 1
-    return {
-        task: {
-            name: seen.most_common(1)[0][0]
-            for name, seen in options.items()
-            if 2 * seen.most_common(1)[0][1] > seen.total()
-        }
-        for task, options in values.items()
-    }
+    return Described(f"{setting.task} on {setting.dataset}", record.task.options, words)
 
 
 def versions(backend: str, framework: dict[str, str]) -> str:
@@ -212,7 +182,7 @@ def _sides(members: list[Run]) -> tuple[tuple[Side, ...], Counter[str]]:
     versions_of_label = Counter(label for label, _ in grouped)
     sides = [
         Side(
-            f"{label} ({version})" if versions_of_label[label] > 1 else label,
+            plain(f"{label} ({version})" if versions_of_label[label] > 1 else label),
             tuple(run for _, run in sorted(by_seed.items())),
         )
         for (label, version), by_seed in sorted(grouped.items())

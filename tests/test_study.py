@@ -1,5 +1,7 @@
 """Studies: what fits a budget, what need not be run again, what is recommended, and a real one."""
 
+import itertools
+
 import msgspec
 import pytest
 from made_runs import made_record, made_runs
@@ -36,7 +38,19 @@ STUDY = Study(
     ],
 )
 def test_a_budget_costs_seeds_first_and_then_remedies(run_seconds, budget, plan):
-    assert plan_size(run_seconds, budget, variants=8, seeds=5) == plan
+    everything = list(itertools.product(range(8), range(5)))
+    assert plan_size(everything, run_seconds, budget, variants=8, seeds=5) == plan
+
+
+def test_what_has_been_run_before_takes_nothing_of_the_budget():
+    missing = [
+        (place, seed) for place, seed in itertools.product(range(8), range(5)) if (place, seed) > (5, 4)
+    ]
+    assert plan_size(missing, run_seconds=1, budget_seconds=6, variants=8, seeds=5) == Plan(8, 3)
+
+
+def test_a_single_seed_is_planned_where_no_more_is_wanted():
+    assert plan_size([(place, 0) for place in range(8)], 1, 3, variants=8, seeds=1) == Plan(3, 1)
 
 
 def _records(backend="torch", gains=(0.05, 0.06, 0.055), **changes):

@@ -22,7 +22,6 @@ CONFIG: dict[str, Any] = {
         "titleFontWeight": "normal",
         "titlePadding": 8,
         "gridOpacity": 0.5,
-        "labelOverlap": "greedy",
     },
     "axisX": {"tickCount": 6, "labelFlush": False},
     "legend": {

@@ -230,7 +230,7 @@ def remedy_changes(found: StudyFinding) -> alt.LayerChart:
     order = ["test score", "gap"]
     y = alt.Y("remedy:N", title=None, sort=None, axis=SIDE_AXIS)
     offset, colour = alt.YOffset("what:N", sort=order), alt.Color("what:N", sort=order)
-    x = alt.X("change:Q", title=f"change against plain ({unit})")
+    x = alt.X("change:Q", title=f"change ({unit})")
     low, high = alt.X("change low:Q", title=""), alt.X2("change high:Q")
     tip = _tips("remedy:N", "what:N", "change:Q", "change low:Q", "change high:Q")
     zero = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(strokeDash=[4, 4], color=GREY)

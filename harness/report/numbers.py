@@ -21,7 +21,7 @@ def estimate(value: Estimate | None, digits: int | None = 1, unit: str = "", *, 
     plus = "+" if sign else ""
     form = f"{plus},.{digits}f"
     if digits is None:
-        size = max(abs(end) for end in value[:3] if end is not None) if value.around_zero else abs(value.mean)
+        size = max(abs(end) for end in value[:3] if end is not None) if value.around(0.0) else abs(value.mean)
         small = 0 < size < _SMALLEST
         form = f"{plus}.2g" if small else f"{plus},.{_digits_after_point(size)}f"
     text = format(value.mean, form)

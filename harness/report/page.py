@@ -26,7 +26,7 @@ from harness.report.tables import (
     sides_table,
     study_table,
 )
-from harness.report.words import SHOWN_SECTIONS, headlines
+from harness.report.words import NOTHING_FOUND, SHOWN_SECTIONS, headlines
 from harness.study_effects import StudyFinding
 
 _MOST_RUNS = 300
@@ -49,6 +49,7 @@ def html_report(findings: Findings, peak_flops: float | None = None) -> str:
     runs = findings.runs
     return environment.get_template("report.html.j2").render(
         lead=lead,
+        nothing=NOTHING_FOUND,
         headlines=told,
         glance=glance_table(shown) if any(len(one.comparison.sides) > 1 for one in shown) else None,
         sections=sections,
@@ -83,8 +84,8 @@ def _section(found: SectionFindings, prefix: str, colours: Colours, peak_flops: 
 
 
 def _study(found: StudyFinding, prefix: str) -> _Section:
-    title = f"Remedies for {found.study.kind}: {found.side.name} on {found.section.title}"
-    caption = "Each remedy against the plain task, on the same seeds; mean [95 % interval]"
+    title = f"Remedies for {found.study.kind}: {found.title}"
+    caption = f"Each against {found.effects[0].variant.name}, on the same seeds; mean [95 % interval]"
     return _Section(title, {caption: study_table(found)}, [study_figure(found, prefix)])
 
 

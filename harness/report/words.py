@@ -11,6 +11,9 @@ from harness.study_effects import EARLY_STOPPING, Effect, StudyFinding
 
 #: Settings that are told in full; filters bring out the others.
 SHOWN_SECTIONS = 12
+NOTHING_FOUND = (
+    "Nothing here can be compared, and no run scored an epoch. What was left out, and why, stands below."
+)
 
 
 def headlines(findings: Findings) -> dict[str, list[str]]:
@@ -64,7 +67,7 @@ def _speed(comparison: Comparison, pair: Pair) -> str:
 def _done_first(comparison: Comparison, pair: Pair) -> str:
     """That the side of the slower steps is done sooner: it starts faster, and the run is short."""
     ours, theirs = pair.fast.training_seconds, pair.slow.training_seconds
-    if pair.speed is None or not pair.speed.excludes(1.0) or ours is None or theirs is None:
+    if pair.speed is None or pair.speed.around(1.0) or ours is None or theirs is None:
         return ""
     if theirs.mean >= ours.mean:
         return ""
@@ -206,7 +209,8 @@ def gap_sentence(found: GapDifference, comparison: Comparison) -> str:
 def study_sentence(found: StudyFinding) -> str:
     """What a study recommends on one side."""
     best = found.recommended
-    where = f"{found.side.name} on `{found.section.title}`"
+    side, _, setting = found.title.partition(" on ")
+    where = f"{side} on `{setting}`"
     plain = found.effects[0]
     if best is None:
         few = plain.seeds < 2  # noqa: PLR2004
@@ -215,8 +219,27 @@ def study_sentence(found: StudyFinding) -> str:
             if few
             else f"none improves the test {found.measure.name} for certain"
         )
-        return f"Remedies for {found.study.kind}, {where}: {why} ({seeds(plain.seeds)})."
-    return f"Remedy for {found.study.kind}, {where}: {recommendation(found, best)} ({seeds(best.seeds)})."
+        told = f"Remedies for {found.study.kind}, {where}: {why} ({seeds(plain.seeds)})."
+    else:
+        recommended = recommendation(found, best)
+        told = f"Remedy for {found.study.kind}, {where}: {recommended} ({seeds(best.seeds)})."
+    return told + _harm(found)
+
+
+def _harm(found: StudyFinding) -> str:
+    """What surely makes it worse; of data taken away, what that says of more."""
+    digits, unit = score_digits(found.measure), found.measure.unit
+    told = [
+        f"{effect.variant.name} ({estimate(effect.score_change, digits, unit, sign=True)})"
+        for effect in found.harmful
+    ]
+    if not told:
+        return ""
+    less_data = any(
+        "train_fraction" in text for effect in found.harmful for text in effect.variant.assignments
+    )
+    more = "; less data hurts, so that more data should help" if less_data else ""
+    return f" Surely worse: {', '.join(told)}{more}."
 
 
 def recommendation(found: StudyFinding, best: Effect) -> str:
