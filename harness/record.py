@@ -3,7 +3,7 @@
 Times are in seconds, memory in bytes. What a failed run did not reach is None or empty.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -201,24 +201,15 @@ class OtherSchema(Exception):
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 
-def migrated(
-    fields: dict[str, Any],
-    schema: int,
-    newest: int = SCHEMA,
-    migrations: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = MIGRATIONS,
-) -> dict[str, Any]:
-    """A record's JSON brought from ``schema`` to the newest, one schema at a time.
-
-    Raises:
-        OtherSchema: there is no way from that schema.
-    """
-    if schema > newest:
-        raise OtherSchema(f"schema {schema} is newer than {newest}, the newest that this harness reads")
-    for step in range(schema, newest):
-        if step not in migrations:
+def _migrated(fields: dict[str, Any], schema: int) -> dict[str, Any]:
+    """A record's JSON brought from ``schema`` to the newest, one schema at a time."""
+    if schema > SCHEMA:
+        raise OtherSchema(f"schema {schema} is newer than {SCHEMA}, the newest that this harness reads")
+    for step in range(schema, SCHEMA):
+        if step not in MIGRATIONS:
             raise OtherSchema(f"schema {schema} is none that this harness reads")
-        fields = migrations[step](fields)
-    return fields | {"schema": newest}
+        fields = MIGRATIONS[step](fields)
+    return fields | {"schema": SCHEMA}
 
 
 def encode(record: Record) -> bytes:
@@ -251,4 +242,4 @@ def decode(data: bytes) -> Record:
         schema = record.schema
         if schema == SCHEMA:
             return record
-    return msgspec.convert(migrated(msgspec.json.decode(data), schema), Record)
+    return msgspec.convert(_migrated(msgspec.json.decode(data), schema), Record)

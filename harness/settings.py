@@ -56,7 +56,7 @@ class Setting(msgspec.Struct, frozen=True):
             "dataset": f"data {self.dataset} against {other.dataset}",
             "fingerprint": f"other bytes of {self.dataset}",
             "epochs": f"{self.epochs} epochs against {other.epochs}",
-            "max_steps": f"at most {self.max_steps} steps against {other.max_steps}",
+            "max_steps": f"at most {self.max_steps or 'all'} steps against {other.max_steps or 'all'}",
             "precision": f"{self.precision} against {other.precision}",
             "device": f"device {self.device} against {other.device}",
             "threads": f"{self.threads} threads against {other.threads}",

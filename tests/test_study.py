@@ -83,6 +83,20 @@ def test_remedies_are_held_against_the_plain_runs_of_the_same_seeds():
     assert "dropout (--set dropout=0.5): test accuracy +5.5 [+4." in sentence
 
 
+def test_what_is_surely_worse_is_told_and_that_data_would_help():
+    sentence = study_sentence(_finding(*_records(gains=(-0.05, -0.06, -0.055))))
+    assert sentence.endswith("Surely worse: dropout (-5.5 [-6.7, -4.3] points).")
+    less = [
+        msgspec.structs.replace(record, task=msgspec.structs.replace(record.task, sha256="2" * 64))
+        if record.task.sha256 == "1" * 64
+        else record
+        for record in _records(gains=(-0.05, -0.06, -0.055))
+    ]
+    assert study_sentence(_finding(*less)).endswith(
+        "half the data (-5.5 [-6.7, -4.3] points); less data hurts, so that more data should help."
+    )
+
+
 def test_what_is_not_certain_is_not_recommended():
     unsure = _finding(*_records(gains=(0.1, -0.08, 0.02)))
     assert unsure.recommended.variant.name == "early stopping"
@@ -111,6 +125,14 @@ def test_a_study_file_is_read_back_and_a_broken_one_is_named(tmp_path):
     assert studies == [STUDY]
     assert path.name.startswith("overfitting-cnn-digits-")
     assert "broken.json is not a study" in unreadable[0]
+
+
+def test_a_study_of_a_later_harness_is_named(tmp_path):
+    path = save_study(msgspec.structs.replace(STUDY, schema=2), tmp_path)
+    assert read_studies(tmp_path) == (
+        [],
+        [f"{path} was written by a later harness: schema 2 is newer than 1"],
+    )
 
 
 def test_a_study_goes_on_where_it_stopped(harness):
