@@ -85,7 +85,7 @@ def test_remedies_are_held_against_the_plain_runs_of_the_same_seeds():
 
 def test_what_is_surely_worse_is_told_and_that_data_would_help():
     sentence = study_sentence(_finding(*_records(gains=(-0.05, -0.06, -0.055))))
-    assert sentence.endswith("Surely worse: dropout (-5.5 [-6.7, -4.3] points).")
+    assert sentence.endswith("Worse for certain: dropout (-5.5 [-6.7, -4.3] points).")
     less = [
         msgspec.structs.replace(record, task=msgspec.structs.replace(record.task, sha256="2" * 64))
         if record.task.sha256 == "1" * 64

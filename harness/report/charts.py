@@ -148,7 +148,8 @@ def _bands(rows: list[Row], title: str, colours: Colours, *, dashes: bool) -> al
         return None
     last = max(int(str(row["epoch"])) for row in rows)
     every = _round_step(last)
-    ticks = alt.Axis(values=list(range(every, last + 1, every)), format="d")
+    epochs = list(range(every, last + 1, every))
+    ticks = alt.Axis(values=epochs, tickCount=len(epochs), format="d")
     x = alt.X("epoch:Q", title="epoch", axis=ticks, scale=alt.Scale(zero=False, nice=False))
     y = alt.Y("mean:Q", title=title, scale=alt.Scale(zero=False))
     colour = _side_colour(rows, colours, alt.Legend(symbolType="stroke", symbolStrokeWidth=2))

@@ -239,7 +239,7 @@ def _harm(found: StudyFinding) -> str:
         "train_fraction" in text for effect in found.harmful for text in effect.variant.assignments
     )
     more = "; less data hurts, so that more data should help" if less_data else ""
-    return f" Surely worse: {', '.join(told)}{more}."
+    return f" Worse for certain: {', '.join(told)}{more}."
 
 
 def recommendation(found: StudyFinding, best: Effect) -> str:
