@@ -94,7 +94,7 @@ def test_the_first_screen_answers(opened):
     assert lead.inner_text().startswith(
         "On Test CPU (2 threads), jax:eager trains cnn on digits, 4 epochs 2.00×"
     )
-    glance = page.locator("table.named tbody tr")
+    glance = page.locator(".findings table.named tbody tr")
     assert [row.split("\t")[1:3] for row in glance.all_inner_texts()] == [
         ["jax:eager", "1"],
         ["torch:eager", "2.00 [2.00, 2.00]"],
