@@ -82,7 +82,7 @@ class Selection:
             UsageError: none does; says what is there instead.
         """
         passed = 0
-        with _no_garbage_collection():
+        with no_garbage_collection():
             for record in read_all(self.paths):
                 if isinstance(record, UnreadableRecord):
                     self.unreadable.append(str(record))
@@ -124,8 +124,8 @@ class Selection:
 
 
 @contextlib.contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Records hold no cycles, and to look for some among thousands takes longer than to read them."""
+def no_garbage_collection() -> Iterator[None]:
+    """For what makes many objects and soon ends: to look for cycles among them takes longer than the work."""
     enabled = gc.isenabled()
     gc.disable()
     try:
