@@ -154,7 +154,8 @@ def _drift(step_seconds: Array) -> float | None:
     if len(step_seconds) < _DRIFT_BLOCKS:
         return None
     third = len(step_seconds) // 3
-    first, last = step_seconds[:third].tolist(), step_seconds[-third:].tolist()
+    first: list[float] = step_seconds[:third].tolist()
+    last: list[float] = step_seconds[-third:].tolist()
     return statistics.median(last) / statistics.median(first) - 1
 
 

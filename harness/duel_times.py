@@ -36,9 +36,8 @@ def duel_time(duels: Sequence[DuelRecord], section: Section, fast: Side, slow: S
                 continue
             slower_second = _is(first, fast, section) and _is(other, slow, section)
             if slower_second or (_is(first, slow, section) and _is(other, fast, section)):
-                ends = (comparison.ratio, comparison.low, comparison.high)
-                mean, low, high = ends if slower_second else (1 / ends[0], 1 / ends[2], 1 / ends[1])
-                speed = Estimate(mean, low, high, comparison.pairs)
+                ratio = Estimate(comparison.ratio, comparison.low, comparison.high, comparison.pairs)
+                speed = ratio if slower_second else ratio.inverse()
                 return DuelTime(speed, duel.margin, comparison, duel.started_at[:10])
     return None
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from threadpoolctl import threadpool_limits
+
 from harness.comparison import Comparison, compare
 from harness.duel.files import read_duels
 from harness.duel.record import DuelRecord
@@ -81,7 +83,9 @@ def read_findings(
     selection = Selection(arguments, results)
     studies, broken = read_studies(results)
     duels, foreign = read_duels(results)
-    findings = find((Run.of(record) for record in selection), studies, margin, target, duels)
+    # Many small products: threads would wait for one another longer than they work.
+    with threadpool_limits(1, user_api="blas"):
+        findings = find((Run.of(record) for record in selection), studies, margin, target, duels)
     findings.unreadable.extend([*selection.unreadable, *broken, *foreign])
     return findings
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 CONFIDENCE = 0.95
-RESAMPLES = 2000
+RESAMPLES = 1000
 
 
 class Estimate(NamedTuple):
@@ -25,6 +25,15 @@ class Estimate(NamedTuple):
         """The same in another unit; ``factor`` is above 0."""
         low, high = (None if end is None else end * factor for end in (self.low, self.high))
         return Estimate(self.mean * factor, low, high, self.n)
+
+    def inverse(self) -> "Estimate":
+        """One over a ratio and its interval."""
+        low, high = (None if end is None else 1 / end for end in (self.high, self.low))
+        return Estimate(1 / self.mean, low, high, self.n)
+
+    def around(self, value: float) -> bool:
+        """Whether the interval is there and holds ``value``."""
+        return self.low is not None and not self.excludes(value)
 
     def excludes(self, value: float) -> bool:
         """Whether the interval is there and lies on one side of ``value``."""

@@ -113,9 +113,10 @@ def overfitting(section: Section, side: Side) -> Overfitting | None:
     if not adversarial and train is not None and validation is not None:
         resampled = resampled_means(np.stack([train, validation], axis=1))  # (resamples, 2, epochs)
         begins, between, share = _onset(train, validation, resampled)
-        risen = _final_loss(validation, resampled[:, 1])
-        last = float(progress_quotient(train.mean(axis=0), validation.mean(axis=0))[-1])
-        quotient = last if np.isfinite(last) else None
+        if begins is not None:
+            risen = _final_loss(validation, resampled[:, 1])
+            last = float(progress_quotient(train.mean(axis=0), validation.mean(axis=0))[-1])
+            quotient = last if np.isfinite(last) else None
     best = [run.record.best_epoch for run in side.runs if run.record.best_epoch]
     ratios = [ratio for run in side.runs if (ratio := run.score("memorization_ratio", best=True)) is not None]
     return Overfitting(

@@ -3,9 +3,11 @@
 Times are in seconds, memory in bytes. What a failed run did not reach is None or empty.
 """
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from harness.spec import Precision, Split, Task
 
@@ -91,9 +93,9 @@ class Block(msgspec.Struct, frozen=True):
     """``steps`` training steps of one batch size, timed together. ``epoch`` counts from 1."""
 
     epoch: int
-    steps: int
+    steps: Annotated[int, Meta(ge=1)]
     batch_size: int
-    seconds: float
+    seconds: Annotated[float, Meta(gt=0)]
 
 
 class Epoch(msgspec.Struct, frozen=True):
@@ -190,8 +192,24 @@ class Record(msgspec.Struct, kw_only=True):
         return f"{self.backend}:{self.mode}"
 
 
-class NewerSchema(Exception):
-    """The record was written by a later harness."""
+class OtherSchema(Exception):
+    """The record is of a schema that this harness does not read, such as a later one's."""
+
+
+#: A function of the decoded JSON from each older schema to the next; ``schema`` itself need not be set.
+#: Whoever raises SCHEMA adds the one from the schema before, with a record of that schema for the tests.
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+
+def _migrated(fields: dict[str, Any], schema: int) -> dict[str, Any]:
+    """A record's JSON brought from ``schema`` to the newest, one schema at a time."""
+    if schema > SCHEMA:
+        raise OtherSchema(f"schema {schema} is newer than {SCHEMA}, the newest that this harness reads")
+    for step in range(schema, SCHEMA):
+        if step not in MIGRATIONS:
+            raise OtherSchema(f"schema {schema} is none that this harness reads")
+        fields = MIGRATIONS[step](fields)
+    return fields | {"schema": SCHEMA}
 
 
 def encode(record: Record) -> bytes:
@@ -207,22 +225,21 @@ _DECODER = msgspec.json.Decoder(Record)
 
 
 def decode(data: bytes) -> Record:
-    """The record in these bytes.
+    """The record in these bytes, brought to the newest schema.
 
     Raises:
-        NewerSchema: a later harness wrote it.
+        OtherSchema: it is of a later harness, or of a schema that no harness wrote.
         msgspec.MsgspecError: it is not a record; the message says where it is not.
     """
     try:
         record = _DECODER.decode(data)
     except msgspec.MsgspecError:
-        # A later schema may well not fit, and that is then what is to be said.
-        _check_schema(msgspec.json.decode(data, type=_SchemaOnly).schema)
-        raise
-    _check_schema(record.schema)
-    return record
-
-
-def _check_schema(schema: int) -> None:
-    if schema > SCHEMA:
-        raise NewerSchema(f"schema {schema} is newer than {SCHEMA}, the newest that this harness reads")
+        # A record of another schema may well not fit.
+        schema = msgspec.json.decode(data, type=_SchemaOnly).schema
+        if schema == SCHEMA:
+            raise
+    else:
+        schema = record.schema
+        if schema == SCHEMA:
+            return record
+    return msgspec.convert(_migrated(msgspec.json.decode(data), schema), Record)

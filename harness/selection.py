@@ -24,6 +24,7 @@ _WORDS: dict[str, Callable[[Record], tuple[str, ...]]] = {
     "status": lambda record: (record.status,),
 }
 _SINCE = "since"
+_EARLIEST = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -81,7 +82,7 @@ class Selection:
             UsageError: none does; says what is there instead.
         """
         passed = 0
-        with _no_garbage_collection():
+        with no_garbage_collection():
             for record in read_all(self.paths):
                 if isinstance(record, UnreadableRecord):
                     self.unreadable.append(str(record))
@@ -92,17 +93,27 @@ class Selection:
             raise UsageError(self._nothing())
 
     def _passes(self, record: Record) -> bool:
-        passes = self._since is None or datetime.datetime.fromisoformat(record.started_at) >= self._since
+        passes = self._since is None or self._started(record) >= self._since
         for key, wanted in self._words.items():
             words = _WORDS[key](record)
             self._seen[key][words[-1]] += 1
             passes = passes and not wanted.isdisjoint(words)
         return passes
 
+    def _started(self, record: Record) -> datetime.datetime:
+        try:
+            return _aware(datetime.datetime.fromisoformat(record.started_at))
+        except ValueError:
+            self.unreadable.append(
+                f"record {record.id} does not say when it began: {record.started_at!r} is no ISO 8601 time"
+            )
+            return _EARLIEST
+
     def _nothing(self) -> str:
         read = len(self.paths) - len(self.unreadable)
         if not read:
-            return f"none of {len(self.paths)} files is a record that can be read: {self.unreadable[0]}"
+            many = f"none of {len(self.paths)} files is a record that can be read: "
+            return (many if len(self.paths) > 1 else "") + self.unreadable[0]
         there = "; ".join(
             f"{key} " + ", ".join(f"{word} ({count})" for word, count in self._seen[key].most_common(8))
             for key in self._words
@@ -113,8 +124,8 @@ class Selection:
 
 
 @contextlib.contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Records hold no cycles, and to look for some among thousands takes longer than to read them."""
+def no_garbage_collection() -> Iterator[None]:
+    """For what makes many objects and soon ends: to look for cycles among them takes longer than the work."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -128,9 +139,14 @@ def _parse_since(text: str) -> datetime.datetime:
     """``2d``, ``90m``, ``3h``, ``1w`` ago, or a date as ISO 8601 (UTC unless it says otherwise)."""
     if match := re.fullmatch(r"(\d{1,6})([mhdw])", text):
         ago = datetime.timedelta(**{_UNITS[match[2]]: int(match[1])})
-        return datetime.datetime.now(datetime.UTC) - ago
+        now = datetime.datetime.now(datetime.UTC)
+        return now - ago if ago < now - _EARLIEST else _EARLIEST
     try:
         since = datetime.datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(f"since={text}: write 90m, 3h, 2d, 1w or a date such as 2026-11-25") from None
-    return since if since.tzinfo else since.replace(tzinfo=datetime.UTC)
+    return _aware(since)
+
+
+def _aware(time: datetime.datetime) -> datetime.datetime:
+    return time if time.tzinfo else time.replace(tzinfo=datetime.UTC)

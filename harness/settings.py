@@ -1,15 +1,16 @@
 """Which runs may be compared: those that differ in nothing but the side, and why the others may not."""
 
 import itertools
+import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import msgspec
 
-from harness.options import Value
 from harness.record import Machine, Record
 from harness.runs import Measure, Run
+from harness.titles import Described, plain, tell_apart
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -55,7 +56,7 @@ class Setting(msgspec.Struct, frozen=True):
             "dataset": f"data {self.dataset} against {other.dataset}",
             "fingerprint": f"other bytes of {self.dataset}",
             "epochs": f"{self.epochs} epochs against {other.epochs}",
-            "max_steps": f"at most {self.max_steps} steps against {other.max_steps}",
+            "max_steps": f"at most {self.max_steps or 'all'} steps against {other.max_steps or 'all'}",
             "precision": f"{self.precision} against {other.precision}",
             "device": f"device {self.device} against {other.device}",
             "threads": f"{self.threads} threads against {other.threads}",
@@ -91,10 +92,10 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The sides of one setting. ``options`` are those that most settings of the task do not share."""
+    """The sides of one setting. ``apart`` is what tells it from the other settings of its task, in words."""
 
     setting: Setting
-    options: dict[str, Value]
+    apart: tuple[str, ...]
     sides: tuple[Side, ...]
 
     @property
@@ -107,8 +108,8 @@ class Section:
         """``cnn on digits, 10 epochs``, with what tells it from its siblings."""
         setting = self.setting
         steps = f", at most {setting.max_steps} steps" if setting.max_steps else ""
-        changed = "".join(f", {name}={value}" for name, value in self.options.items())
-        return f"{setting.task} on {setting.dataset}, {setting.epochs} epochs{steps}{changed}"
+        epochs = f"{setting.epochs} epoch{'s' * (setting.epochs != 1)}"
+        return plain(", ".join([f"{setting.task} on {setting.dataset}", f"{epochs}{steps}", *self.apart]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,35 +130,39 @@ def sort_runs(runs: Iterable[Run]) -> Sorted:
         if record.status == "ok":
             usable[Setting.of(record)].append(run)
         else:
-            left_out[f"{record.task.name} on {record.label}: ended as {record.status}"] += 1
-    common = _common_options(usable)
+            left_out[f"{record.task.name} on {record.label}: {_ending(record)}"] += 1
+    apart = tell_apart({setting: _described(setting, runs[0].record) for setting, runs in usable.items()})
     sections = []
     for setting, members in usable.items():
-        options = members[0].record.task.options.items()
-        shown = {name: value for name, value in options if common[setting.task].get(name) != value}
         sides, repeated = _sides(members)
         for name, count in repeated.items():
             left_out[f"{setting.task} on {name}: repeated with a seed of which a newer run is here"] += count
-        sections.append(Section(setting, shown, sides))
+        sections.append(Section(setting, apart[setting], sides))
     sections.sort(key=lambda section: (-len(section.sides), -sum(len(side.runs) for side in section.sides)))
-    told = [f"{count} run{'s' * (count > 1)} of {reason}" for reason, count in left_out.items()]
+    told = [f"{_count(count)} of {reason}" for reason, count in left_out.items()]
     return Sorted(sections, told, _kept_apart(sections))
 
 
-def _common_options(usable: dict[Setting, list[Run]]) -> dict[str, dict[str, Value]]:
-    """For each task the options and values that more than half of its settings share."""
-    values: dict[str, dict[str, Counter[Value]]] = defaultdict(lambda: defaultdict(Counter))
-    for setting, members in usable.items():
-        for name, value in members[0].record.task.options.items():
-            values[setting.task][name][value] += 1
-    return {
-        task: {
-            name: seen.most_common(1)[0][0]
-            for name, seen in options.items()
-            if 2 * seen.most_common(1)[0][1] > seen.total()
-        }
-        for task, options in values.items()
+def _ending(record: Record) -> str:
+    """How a run ended that is not ``ok``; only the end of its harness can leave it running."""
+    if record.status == "running":
+        return "still running, or its harness was killed"
+    why = record.failure.message.partition("\n")[0] if record.failure else ""
+    return f"ended as {record.status}" + (f": {textwrap.shorten(why, 160)}" if why else "")
+
+
+def _described(setting: Setting, record: Record) -> Described:
+    """What neither the task's name nor that of the data tells."""
+    words = {
+        "version": f"task version {setting.version}",
+        "fingerprint": f"data {(setting.fingerprint or 'unknown')[:8]}",
+        "precision": setting.precision,
+        "device": setting.device or "unknown device",
+        "threads": f"{setting.threads} thread{'s' * (setting.threads != 1)}",
+        "machine": setting.machine,
+        "certified": "" if setting.certified else "not certified",
     }
+    return Described(f"{setting.task} on {setting.dataset}", record.task.options, words)
 
 
 def versions(backend: str, framework: dict[str, str]) -> str:
@@ -177,12 +182,16 @@ def _sides(members: list[Run]) -> tuple[tuple[Side, ...], Counter[str]]:
     versions_of_label = Counter(label for label, _ in grouped)
     sides = [
         Side(
-            f"{label} ({version})" if versions_of_label[label] > 1 else label,
+            plain(f"{label} ({version})" if versions_of_label[label] > 1 else label),
             tuple(run for _, run in sorted(by_seed.items())),
         )
         for (label, version), by_seed in sorted(grouped.items())
     ]
     return tuple(sides), +repeated
+
+
+def _count(runs: int) -> str:
+    return f"{runs} run{'s' * (runs != 1)}"
 
 
 def _kept_apart(sections: list[Section]) -> list[str]:
@@ -193,9 +202,8 @@ def _kept_apart(sections: list[Section]) -> list[str]:
             told.append(_uncertified(section))
         elif len(section.sides) == 1 and (reasons := _nearest(section, sections)):
             (side,) = section.sides
-            told.append(
-                f"{side.name} on {section.title} ({len(side.runs)} runs) stands alone: {', '.join(reasons)}"
-            )
+            runs = _count(len(side.runs))
+            told.append(f"{side.name} on {section.title} ({runs}) stands alone: {', '.join(reasons)}")
     return told
 
 
@@ -204,7 +212,7 @@ def _uncertified(section: Section) -> str:
     records = [run.record for side in section.sides for run in side.runs]
     reasons = {record.certificate.reason for record in records if record.certificate}
     why = "; ".join(sorted(reasons)) or "a certificate was not asked for"
-    return f"{names} on {section.title} ({len(records)} runs) not compared: not certified: {why}"
+    return f"{names} on {section.title} ({_count(len(records))}) not compared: not certified: {why}"
 
 
 def _nearest(section: Section, sections: list[Section]) -> list[str]:

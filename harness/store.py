@@ -157,7 +157,7 @@ def read(path: Path) -> Record:
         return records.decode(path.read_bytes())
     except OSError as error:
         raise UnreadableRecord(f"{path} cannot be read: {error.strerror}") from error
-    except (msgspec.MsgspecError, records.NewerSchema, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.MsgspecError, records.OtherSchema, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableRecord(f"{path} is not a record that can be read: {error}") from error
 
 

@@ -5,8 +5,7 @@ they are, so that a study goes on where it stopped and takes in runs that were m
 """
 
 import hashlib
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -15,6 +14,7 @@ import msgspec
 from harness.errors import HarnessError
 from harness.settings import Section, Setting
 from harness.spec import Precision
+from harness.store import replace_file
 
 STUDIES = "studies"
 SCHEMA = 1
@@ -99,7 +99,7 @@ def save_study(study: Study, results: Path) -> Path:
     path = results / STUDIES / f"{study.name}.json"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(study), indent=2) + b"\n")
+        replace_file(path, msgspec.json.format(msgspec.json.encode(study), indent=2) + b"\n")
     except OSError as error:
         raise HarnessError(f"the study {path} cannot be written: {error.strerror}") from error
     return path
@@ -110,9 +110,15 @@ def read_studies(results: Path) -> tuple[list[Study], list[str]]:
     studies, unreadable = [], []
     for path in sorted((results / STUDIES).glob("*.json")):
         try:
-            studies.append(msgspec.json.decode(path.read_bytes(), type=Study))
+            study = msgspec.json.decode(path.read_bytes(), type=Study)
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             unreadable.append(f"{path} is not a study that can be read: {error}")
+        else:
+            if study.schema > SCHEMA:
+                later = f"schema {study.schema} is newer than {SCHEMA}"
+                unreadable.append(f"{path} was written by a later harness: {later}")
+            else:
+                studies.append(study)
     return studies, unreadable
 
 
@@ -123,16 +129,26 @@ class Plan(NamedTuple):
     seeds: int
 
 
-def plan_size(run_seconds: float, budget_seconds: float, variants: int, seeds: int) -> Plan:
-    """What fits, where one run of a variant on every backend takes ``run_seconds``.
+def plan_size(
+    missing: Collection[tuple[int, int]],
+    run_seconds: float,
+    budget_seconds: float,
+    variants: int,
+    seeds: int,
+) -> Plan:
+    """The largest plan whose ``missing`` runs, each a variant's place and a seed, fit the budget.
 
     Seeds go first, down to the two that an interval takes; then remedies from the end of the list, down
-    to one; the budget itself stops what is still too much.
+    to one; the budget itself stops what is still too much. What has been run before costs nothing.
     """
-    runs = budget_seconds / run_seconds
-    fitting_seeds = max(FEWEST_SEEDS, min(seeds, math.floor(runs / variants)))
-    fitting_variants = max(2, min(variants, math.floor(runs / fitting_seeds)))
-    return Plan(fitting_variants, min(seeds, fitting_seeds))
+    fewest = min(seeds, FEWEST_SEEDS)
+    plans = [Plan(variants, count) for count in range(seeds, fewest, -1)]
+    plans += [Plan(count, fewest) for count in range(variants, 1, -1)]
+
+    def seconds(plan: Plan) -> float:
+        return run_seconds * sum(place < plan.variants and seed < plan.seeds for place, seed in missing)
+
+    return next((plan for plan in plans if seconds(plan) <= budget_seconds), plans[-1])
 
 
 def done(study: Study, sections: Iterable[Section]) -> set[tuple[str, str, int]]:

@@ -1,5 +1,6 @@
 """What the runs of a study say: each remedy against the plain task, on the same seeds."""
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -45,6 +46,21 @@ class StudyFinding:
     side: Side
     measure: Measure
     effects: list[Effect]
+
+    @property
+    def title(self) -> str:
+        """The side and its setting, without the options that the study itself sets."""
+        names = {text.partition("=")[0] for one in self.study.variants for text in one.assignments}
+        apart = tuple(text for text in self.section.apart if text.partition("=")[0] not in names)
+        return f"{self.side.name} on {dataclasses.replace(self.section, apart=apart).title}"
+
+    @property
+    def harmful(self) -> list[Effect]:
+        """What surely makes the score worse, data taken away included."""
+        changes = [(effect, effect.score_change) for effect in self.effects[1:]]
+        return [
+            effect for effect, change in changes if change and change.high is not None and change.high < 0
+        ]
 
     @property
     def recommended(self) -> Effect | None:

@@ -10,7 +10,7 @@ from harness.duel.files import read_duels
 from harness.duel.record import Comparison as DuelComparison
 from harness.duel.record import DuelRecord, SideRecord, encode
 from harness.findings import find
-from harness.record import Certificate, DatasetRecord
+from harness.record import Certificate, DatasetRecord, Failure, Phases
 from harness.report.words import pair_sentence
 from harness.settings import sort_runs
 
@@ -112,7 +112,7 @@ def test_the_times_of_a_duel_go_before_those_of_runs():
 
 
 def test_a_duel_keeps_its_verdict():
-    assert "equally fast within 2%" in _sentence(_duel(1.005, "same"))
+    assert "equally fast within 2 %" in _sentence(_duel(1.005, "same"))
     assert "their duel could not tell apart" in _sentence(_duel(1.05, "cannot tell yet"))
 
 
@@ -158,13 +158,52 @@ def test_worse_and_slower_is_not_on_the_front():
         ({"threads": 1}, "1 threads against 2"),
         ({"device": "cuda:0 (X)"}, "device cuda:0 (X) against cpu"),
         ({"machine": msgspec.structs.replace(MACHINE, cpu="Other CPU")}, "machine Other CPU"),
-        ({"max_steps": 10}, "at most 10 steps against None"),
+        ({"max_steps": 10}, "at most 10 steps against all"),
     ],
 )
 def test_what_differs_in_more_than_the_side_is_kept_apart_and_said(changes, reason):
     findings = find(_two_sides(**changes))
     assert all(not one.comparison.pairs for one in findings.sections)
     assert any("torch:eager" in told and reason in told for told in findings.kept_apart)
+
+
+def test_a_title_tells_what_its_siblings_differ_in_and_nothing_else():
+    titles = {section.title for section in sort_runs(_two_sides(precision="float64", threads=1)).sections}
+    assert titles == {
+        "cnn on digits, 2 epochs, float32, 2 threads",
+        "cnn on digits, 2 epochs, float64, 1 thread",
+    }
+    options = [{"width": 1.0, "l2": 0.0}, {"width": 0.5, "l2": 0.0}, {"width": 0.5, "l2": 0.1}]
+    task = made_record().task
+    tasks = [
+        msgspec.structs.replace(task, sha256=str(place) * 64, options=chosen)
+        for place, chosen in enumerate(options)
+    ]
+    told = {
+        section.title for section in sort_runs(made_runs(*[made_record(task=one) for one in tasks])).sections
+    }
+    assert told == {
+        "cnn on digits, 2 epochs, width=1.0",
+        "cnn on digits, 2 epochs",
+        "cnn on digits, 2 epochs, l2=0.1",
+    }
+
+
+def test_names_do_not_break_the_marks_of_sentences():
+    (section,) = sort_runs(made_runs(made_record("a`b", dataset=DatasetRecord("c`d", "f" * 64)))).sections
+    assert (section.sides[0].name, section.title) == ("a'b:eager", "cnn on c'd, 2 epochs")
+
+
+@pytest.mark.parametrize(("first_step", "told"), [(0.5, False), (5.0, True)])
+def test_a_side_with_slower_steps_that_is_done_first_is_told_of(first_step, told):
+    phases = Phases(first_step_seconds=first_step, training_seconds=first_step + 0.5)
+    fast = [made_record("jax", seed, step=0.005, phases=phases) for seed in SEEDS]
+    slow = [made_record("torch", seed, step=0.01) for seed in SEEDS]
+    comparison = _only(made_runs(*fast, *slow))
+    sentence = pair_sentence(comparison, comparison.pairs[0])
+    assert "jax:eager trains `cnn on digits, 2 epochs` 2.00×" in sentence
+    yet = "Yet torch:eager was done with all 2 epochs sooner, first step included: 1 s against 5.5 s."
+    assert (yet in sentence) is told
 
 
 @pytest.mark.parametrize("field", ["version", "sha256"])
@@ -192,11 +231,17 @@ def test_uncertified_runs_are_not_compared(certificate, why):
 
 def test_runs_that_fell_are_counted_and_the_newest_of_a_seed_stands():
     old, new = made_record(seed=0, accuracy=0.1), made_record(seed=0, accuracy=0.6)
-    found = sort_runs(made_runs(old, new, make_unfinished_record(), make_unfinished_record("x", "timeout")))
+    fallen = make_unfinished_record()
+    fallen.failure = Failure("no memory\nand more")
+    found = sort_runs(made_runs(old, new, fallen, make_unfinished_record("x", "timeout")))
     (side,) = found.sections[0].sides
     assert side.runs[0].record.id == new.id
     told = " | ".join(found.left_out)
-    for words in ("ended as failed", "ended as timeout", "of which a newer run is here"):
+    assert (
+        "still running, or its harness was killed"
+        in sort_runs(made_runs(make_unfinished_record("y", "running"))).left_out[0]
+    )
+    for words in ("ended as failed: no memory |", "ended as timeout", "of which a newer run is here"):
         assert words in told
 
 

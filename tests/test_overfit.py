@@ -101,4 +101,5 @@ def test_a_curve_that_is_not_finite_is_said_to_be_unreadable():
     record = made_record(held_out=[2.0, 1.5])
     record.epochs[1].validation["loss"] = None
     section = _section(record)
-    assert overfitting(section, section.sides[0]).onset is None
+    found = overfitting(section, section.sides[0])
+    assert (found.onset, found.generalization_loss, found.progress_quotient) == (None, None, None)

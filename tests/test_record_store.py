@@ -87,12 +87,20 @@ def _without(key):
     return {name: value for name, value in json.loads(records.encode(make_record())).items() if name != key}
 
 
+def _with_block(**changes):
+    fields = _without("blocks")
+    return fields | {"blocks": [{"epoch": 1, "steps": 1, "batch_size": 64, "seconds": 0.1} | changes]}
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
         (json.dumps({"schema": 2, "id": ["of", "a", "later", "kind"]}), "schema 2 is newer than 1"),
         (records.encode(make_record())[:700], "truncated"),
         (b"", "truncated"),
+        (json.dumps(_without("schema") | {"schema": 0}), "schema 0 is none that this harness reads"),
+        (json.dumps(_with_block(steps=0)), r"\$.blocks\[0\].steps"),
+        (json.dumps(_with_block(seconds=0.0)), r"\$.blocks\[0\].seconds"),
         ('{"benchmarks": []}', "schema"),
         ("[1, 2]", "object"),
         ("<html>", "invalid"),
@@ -108,6 +116,26 @@ def test_a_file_that_holds_no_record_is_named_with_the_reason(tmp_path, content,
     with pytest.raises(UnreadableRecord, match=reason) as caught:
         read(path)
     assert str(caught.value).startswith(f"{path} is not a record that can be read: ")
+
+
+def test_a_record_of_an_older_schema_goes_through_every_one_between(monkeypatch):
+    # As it would be if schema 3 were written now: 1 called the seed "draw", 2 had the threads in text.
+    older = _without("seed") | {"schema": 1, "draw": 7, "threads": "2"}
+
+    def rename(fields):
+        return {"seed" if name == "draw" else name: value for name, value in fields.items()}
+
+    def count(fields):
+        return fields | {"threads": int(fields["threads"])}
+
+    monkeypatch.setattr(records, "SCHEMA", 3)
+    monkeypatch.setattr(records, "MIGRATIONS", {1: rename, 2: count})
+    record = records.decode(json.dumps(older).encode())
+    assert (record.schema, record.seed, record.threads) == (3, 7, 2)
+    with pytest.raises(records.OtherSchema, match="schema 4 is newer than 3"):
+        records.decode(json.dumps(older | {"schema": 4}).encode())
+    with pytest.raises(msgspec.ValidationError, match="status"):
+        records.decode(json.dumps(older | {"status": "splendid"}).encode())
 
 
 def test_a_folder_in_place_of_a_record_is_named(tmp_path):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections import defaultdict
 from pathlib import Path
 
 import nbformat
@@ -12,7 +13,7 @@ from made_runs import made_record
 from records import make_unfinished_record
 
 import harness as package
-from harness.record import DatasetRecord
+from harness.record import DatasetRecord, Interference
 from harness.store import Store
 
 README = Path(__file__).parents[1] / "README.md"
@@ -71,6 +72,7 @@ def test_all_runs_failed(harness):
     _fill(harness.folder, make_unfinished_record())
     done = harness("compare")
     assert done.returncode == 0
+    assert done.stdout.startswith("Nothing here can be compared")
     assert "Left out\n- 1 run of cnn on torch:eager: ended as failed" in done.stdout
     assert harness("report", "--to", "r.html").returncode == 0
     assert "Nothing here can be compared" in (harness.folder / "r.html").read_text()
@@ -86,6 +88,9 @@ def test_all_runs_failed(harness):
             "the ending says what to write: .html, .md, .csv, .parquet, .ipynb",
         ),
         (("compare", "--results", "nowhere"), "no records in nowhere/runs; make one with"),
+        (("compare", "--margin", "nan"), "nan is not a finite number"),
+        (("compare", "--target", "inf"), "inf is not a finite number"),
+        (("compare", "--peak-gflops", "nan"), "nan is not a finite number"),
     ],
 )
 def test_refusals_take_a_line(filled, arguments, message):
@@ -170,6 +175,27 @@ def test_the_example_of_the_readme_runs(filled, monkeypatch):
     (example,) = [block for block in blocks if "harness.compare(" in block]
     monkeypatch.chdir(filled.folder)
     exec(example, {})  # noqa: S102
+
+
+def test_a_side_has_one_colour_in_every_chart(harness):
+    _fill(harness.folder, *_pairs(), *[made_record("torch", seed, threads=1) for seed in range(3)])
+    charts = package.compare(results=harness.folder / "results").charts
+    colours = defaultdict(set)
+    for name, chart in charts.items():
+        if not name.endswith("phases"):
+            for layer in chart.to_dict()["layer"]:
+                scale = layer["encoding"]["color"]["scale"]
+                for side, colour in zip(scale["domain"], scale["range"], strict=True):
+                    colours[side].add(colour)
+    assert {side: len(found) for side, found in colours.items()} == {"jax:eager": 1, "torch:eager": 1}
+    assert colours["jax:eager"] != colours["torch:eager"]
+
+
+def test_a_busy_machine_is_a_caveat(harness):
+    busy = Interference(cpus=2, others=1.5, stolen=0.0)
+    _fill(harness.folder, *_pairs(interference=busy))
+    assert harness("report", "--to", "r.md").returncode == 0
+    assert "The machine was busy in 6 of 6 runs" in (harness.folder / "r.md").read_text()
 
 
 def test_every_chart_is_valid_vega_lite(filled):

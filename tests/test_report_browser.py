@@ -88,6 +88,22 @@ def test_it_opens_offline_without_a_word(opened, page_file):
     assert [url for url in page.asked if not url.startswith("data:")] == [page_file.as_uri()]
 
 
+def test_the_first_screen_answers(opened):
+    page = opened()
+    lead = page.locator(".lead")
+    assert lead.inner_text().startswith(
+        "On Test CPU (2 threads), jax:eager trains cnn on digits, 4 epochs 2.00×"
+    )
+    glance = page.locator(".findings table.named tbody tr")
+    assert [row.split("\t")[1:3] for row in glance.all_inner_texts()] == [
+        ["jax:eager", "1"],
+        ["torch:eager", "2.00 [2.00, 2.00]"],
+        ["keras:eager", "20.00 [20.00, 20.00]"],
+    ]
+    assert glance.last.bounding_box()["y"] < 900
+    assert [row.split("\t")[5] for row in glance.all_inner_texts()] == ["–", "better", "better"]
+
+
 def test_every_chart_has_its_marks(opened):
     page = opened()
     marks = page.evaluate(

@@ -38,6 +38,7 @@ def test_everything_by_default(results):
             ["jax 0", "torch 0", "torch 1"],
         ),
         (["since=2026-01-01"], ["jax 0", "torch 0", "torch 1"]),
+        (["since=999999w"], ["jax 0", "torch 0", "torch 1"]),  # before there were dates
     ],
 )
 def test_filters_pass_what_fits_all_of_them(results, filters, expected):
@@ -93,8 +94,21 @@ def test_broken_files_are_named_and_skipped(results):
 
 def test_nothing_but_broken_files(tmp_path):
     (tmp_path / "x.json").write_text("{")
-    with pytest.raises(UsageError, match=r"none of 1 files is a record that can be read: .*x\.json"):
+    with pytest.raises(UsageError, match=r"^\S*x\.json is not a record that can be read: "):
         list(Selection([str(tmp_path)], tmp_path))
+    (tmp_path / "y.json").write_text("{")
+    with pytest.raises(UsageError, match=r"^none of 2 files is a record that can be read: .*x\.json"):
+        list(Selection([str(tmp_path)], tmp_path))
+
+
+def test_a_record_whose_start_cannot_be_read_is_named_and_passes_no_date(results):
+    store = Store(results)
+    store.save(made_record("keras", started_at="yesterday"))
+    store.save(made_record("keras", 1, started_at="2026-02-01T00:00:00"))  # no zone: UTC
+    selection = Selection(["since=2026-01-31"], results)
+    assert [record.seed for record in selection] == [1]
+    (told,) = selection.unreadable
+    assert "'yesterday' is no ISO 8601 time" in told
 
 
 def test_records_of_schema_1_are_still_read():

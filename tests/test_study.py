@@ -1,5 +1,7 @@
 """Studies: what fits a budget, what need not be run again, what is recommended, and a real one."""
 
+import itertools
+
 import msgspec
 import pytest
 from made_runs import made_record, made_runs
@@ -36,7 +38,19 @@ STUDY = Study(
     ],
 )
 def test_a_budget_costs_seeds_first_and_then_remedies(run_seconds, budget, plan):
-    assert plan_size(run_seconds, budget, variants=8, seeds=5) == plan
+    everything = list(itertools.product(range(8), range(5)))
+    assert plan_size(everything, run_seconds, budget, variants=8, seeds=5) == plan
+
+
+def test_what_has_been_run_before_takes_nothing_of_the_budget():
+    missing = [
+        (place, seed) for place, seed in itertools.product(range(8), range(5)) if (place, seed) > (5, 4)
+    ]
+    assert plan_size(missing, run_seconds=1, budget_seconds=6, variants=8, seeds=5) == Plan(8, 3)
+
+
+def test_a_single_seed_is_planned_where_no_more_is_wanted():
+    assert plan_size([(place, 0) for place in range(8)], 1, 3, variants=8, seeds=1) == Plan(3, 1)
 
 
 def _records(backend="torch", gains=(0.05, 0.06, 0.055), **changes):
@@ -69,6 +83,20 @@ def test_remedies_are_held_against_the_plain_runs_of_the_same_seeds():
     assert "dropout (--set dropout=0.5): test accuracy +5.5 [+4." in sentence
 
 
+def test_what_is_surely_worse_is_told_and_that_data_would_help():
+    sentence = study_sentence(_finding(*_records(gains=(-0.05, -0.06, -0.055))))
+    assert sentence.endswith("Worse for certain: dropout (-5.5 [-6.7, -4.3] points).")
+    less = [
+        msgspec.structs.replace(record, task=msgspec.structs.replace(record.task, sha256="2" * 64))
+        if record.task.sha256 == "1" * 64
+        else record
+        for record in _records(gains=(-0.05, -0.06, -0.055))
+    ]
+    assert study_sentence(_finding(*less)).endswith(
+        "half the data (-5.5 [-6.7, -4.3] points); less data hurts, so that more data should help."
+    )
+
+
 def test_what_is_not_certain_is_not_recommended():
     unsure = _finding(*_records(gains=(0.1, -0.08, 0.02)))
     assert unsure.recommended.variant.name == "early stopping"
@@ -97,6 +125,14 @@ def test_a_study_file_is_read_back_and_a_broken_one_is_named(tmp_path):
     assert studies == [STUDY]
     assert path.name.startswith("overfitting-cnn-digits-")
     assert "broken.json is not a study" in unreadable[0]
+
+
+def test_a_study_of_a_later_harness_is_named(tmp_path):
+    path = save_study(msgspec.structs.replace(STUDY, schema=2), tmp_path)
+    assert read_studies(tmp_path) == (
+        [],
+        [f"{path} was written by a later harness: schema 2 is newer than 1"],
+    )
 
 
 def test_a_study_goes_on_where_it_stopped(harness):

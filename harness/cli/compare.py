@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.selection_options import selection_options, tell_unreadable
+from harness.cli.selection_options import check_finite, selection_options, tell_unreadable
 from harness.findings import read_findings
 from harness.report.terminal import terminal_width
 from harness.report.text import findings_text
@@ -15,6 +15,7 @@ from harness.report.text import findings_text
 @click.option(
     "--peak-gflops",
     type=click.FloatRange(min=0, min_open=True),
+    callback=check_finite,
     help="The device's peak in GFLOP/s, to tell the share of it that is used.",
 )
 @click.pass_context

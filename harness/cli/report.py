@@ -9,7 +9,7 @@ import click
 from harness.cli.selection_options import selection_options, tell_unreadable
 from harness.errors import HarnessError, UsageError
 from harness.findings import Findings, read_findings
-from harness.selection import Selection
+from harness.selection import Selection, no_garbage_collection
 
 _T = TypeVar("_T")
 _FORMS = (".html", ".md", ".csv", ".parquet", ".ipynb")
@@ -41,12 +41,13 @@ def command(
     """
     if path.suffix not in _FORMS:
         raise UsageError(f"--to {path}: the ending says what to write: {', '.join(_FORMS)}")
-    if path.suffix in {".csv", ".parquet"}:
-        unreadable = _carried_out(path, lambda: _write_runs(selection, results, path))
-    else:
-        findings = read_findings(selection, results, margin, target)
-        unreadable = findings.unreadable
-        _carried_out(path, lambda: _write_findings(findings, path, selection, results))
+    with no_garbage_collection():
+        if path.suffix in {".csv", ".parquet"}:
+            unreadable = _carried_out(path, lambda: _write_runs(selection, results, path))
+        else:
+            findings = read_findings(selection, results, margin, target)
+            unreadable = findings.unreadable
+            _carried_out(path, lambda: _write_findings(findings, path, selection, results))
     click.echo(path)
     ctx.exit(tell_unreadable(unreadable))
 

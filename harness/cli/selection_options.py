@@ -1,5 +1,6 @@
 """Arguments and messages that the commands share which read records."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,18 +10,27 @@ import click
 SOME_UNREADABLE = 1
 
 
+def check_finite(_ctx: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    """Refuse what click takes for a number and no comparison can use."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a finite number", param=parameter)
+    return value
+
+
 def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The argument SELECTION and the options that bear on what is found."""
     for decorate in (
         click.option(
             "--target",
             type=float,
+            callback=check_finite,
             metavar="SCORE",
             help="Validation score whose time is told. Default: a round value that every run reaches.",
         ),
         click.option(
             "--margin",
             type=click.FloatRange(min=0, min_open=True),
+            callback=check_finite,
             metavar="POINTS",
             help="Difference in quality that counts as none. Default: 1 point of accuracy, "
             "5 % of other scores.",

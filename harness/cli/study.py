@@ -14,6 +14,7 @@ from harness.cli.data_progress import shown_progress
 from harness.cli.names import split_names
 from harness.cli.plugin_option import plugin_option
 from harness.cli.run import check_device, execute_all, exit_code
+from harness.cli.selection_options import check_finite
 from harness.data_choice import choose_dataset
 from harness.description import description_sha256
 from harness.errors import UsageError
@@ -54,6 +55,7 @@ from harness.study_effects import study_findings
 @click.option(
     "--budget",
     type=click.FloatRange(min=0, min_open=True),
+    callback=check_finite,
     metavar="MINUTES",
     help="Plan seeds, then remedies, to fit so long after a first run on each backend, and begin none "
     "later. Default: no limit.",
@@ -229,18 +231,18 @@ def _carry_out(missing: list[_Wanted], made: Study, store: Store, asked: _Option
     records = _execute([request for _, request in missing[:backends]], store, asked, math.inf)
     if not records or records[-1].status == "interrupted":
         return records
-    run_seconds = (time.monotonic() - begun) * backends / len(records)
+    run_seconds = (time.monotonic() - begun) / len(records)
     left = max(0.0, deadline - time.monotonic())
-    size = study.plan_size(run_seconds, left, len(made.variants), asked.seeds)
+    names = [variant.name for variant in made.variants]
+    rest = [(names.index(name), request) for name, request in missing[backends:]]
+    cells = [(place, request.plan.seed) for place, request in rest]
+    size = study.plan_size(cells, run_seconds, left, len(names), asked.seeds)
+    fitting = [request for place, request in rest if place < size.variants and request.plan.seed < size.seeds]
     _say(
-        f"{run_seconds:.0f} s a variant and seed, {left / 60:.1f} minutes left: "
-        f"{size.seeds} seeds of {size.variants} of {len(made.variants)} variants",
+        f"{run_seconds:.0f} s a run, {left / 60:.1f} minutes left: planned are {size.seeds} seeds of "
+        f"{size.variants} of {len(names)} variants, {len(fitting)} more runs",
         asked,
     )
-    kept = {variant.name for variant in made.variants[: size.variants]}
-    fitting = [
-        request for name, request in missing[backends:] if name in kept and request.plan.seed < size.seeds
-    ]
     return records + _execute(fitting, store, asked, deadline)
 
 

@@ -1,7 +1,11 @@
-"""Findings as Altair charts. Data are summaries over seeds, so that a chart does not grow with the runs."""
+"""Findings as Altair charts. Data are summaries over seeds, so that a chart does not grow with the runs.
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+Channels are written as their classes, never as strings: Altair takes a third of a second to find the
+class of a first string.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import altair as alt
 import numpy as np
@@ -9,41 +13,42 @@ import numpy as np
 from harness.comparison import Comparison, SideSummary
 from harness.intervals import Array, Estimate
 from harness.overfit import Band, Overfitting
+from harness.report.chart_style import GREY, HEIGHT, PALETTE, PHASES, SIDE_AXIS
 from harness.runs import Measure
 from harness.study_effects import StudyFinding
 
 Row = dict[str, object]
+#: A colour for each side, the same in every chart of a report.
+Colours = Mapping[str, str]
 
-#: Told apart by people who do not see red and green (Okabe and Ito 2008), on white and on black.
-COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c8c8c"]
-CONFIG: dict[str, Any] = {
-    "background": "transparent",
-    "font": "system-ui, sans-serif",
-    "view": {"stroke": "transparent"},
-    "range": {"category": COLOURS},
-    "axis": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "gridOpacity": 0.5},
-    "legend": {
-        "orient": "top",
-        "title": None,
-        "labelFontSize": 12,
-        "labelLimit": 140,
-        "symbolOpacity": 1,
-        "columns": 2,
-        "layout": {"top": {"direction": "vertical", "anchor": "start"}},
-    },
-}
-_HEIGHT = 260
-_MOST_POINTS = 200
+#: Dots of runs a side: more of them hide one another.
+MOST_POINTS = 30
+#: Epochs up to which each has a dot.
+_MOST_DOTS = 40
 _MOST_TICKS = 10
 
 
-def _chart(rows: Sequence[Row]) -> alt.Chart:
-    return alt.Chart(alt.InlineData(values=list(rows))).properties(width="container", height=_HEIGHT)
+def side_colours(names: Iterable[str]) -> Colours:
+    """A colour for each name, in their order; from the eighth on they come again."""
+    return dict(zip(dict.fromkeys(names), itertools.cycle(PALETTE), strict=False))
 
 
-def _layers(*charts: alt.Chart, height: int = _HEIGHT) -> alt.LayerChart:
-    layered = alt.LayerChart(layer=list(charts))
-    return layered.properties(width="container", height=height)
+def _side_colour(rows: Sequence[Row], colours: Colours, legend: alt.Legend | None) -> alt.Color:
+    shown = list(dict.fromkeys(str(row["side"]) for row in rows))
+    scale = alt.Scale(domain=shown, range=[colours[name] for name in shown])
+    return alt.Color("side:N", scale=scale, legend=legend)
+
+
+def _tips(*names: str) -> list[alt.Tooltip]:
+    """Tooltips of fields such as ``mean:Q``, numbers to four digits."""
+    return [alt.Tooltip(name, format=".4~r" if name.endswith(":Q") else "") for name in names]
+
+
+def _layers(rows: Sequence[Row], *layers: alt.Chart, height: int = HEIGHT) -> alt.LayerChart:
+    """Layers over the same rows, which stand in the whole alone: Altair copies a layer with each call."""
+    return alt.LayerChart(
+        data=alt.InlineData(values=list(rows)), layer=list(layers), width="container", height=height
+    )
 
 
 def _title(measure: Measure, what: str = "") -> str:
@@ -56,26 +61,35 @@ def _ends(value: Estimate, name: str) -> Row:
     return {name: value.mean, f"{name} low": low, f"{name} high": high}
 
 
-def time_against_quality(comparison: Comparison) -> alt.LayerChart | None:
-    """A mark a side at its mean training time and quality, with both intervals, and a dot a run."""
-    measure = comparison.measure
+def time_against_quality(comparison: Comparison, colours: Colours) -> alt.LayerChart | None:
+    """A mark a side at its mean training time and quality, with both intervals, and a dot a run.
+
+    None where there is but one run, which makes no picture.
+    """
+    dots = _run_points(comparison)
+    if len(dots) < 2:  # noqa: PLR2004
+        return None
     rows: list[Row] = []
     for side in comparison.sides:
         if side.quality and side.training_seconds:
             place = _ends(side.training_seconds, "seconds") | _ends(side.quality, "score")
             rows.append({"side": side.side.name, "front": "yes" if side.on_front else "no", **place})
-    if not rows:
-        return None
-    x = alt.X("seconds:Q", title="training (s)", scale=alt.Scale(zero=False, padding=20))
-    y = alt.Y("score:Q", title=_title(measure, "test"), scale=alt.Scale(zero=False, padding=20))
-    colour = alt.Color("side:N")
-    tip = [alt.Tooltip(name) for name in ("side:N", "seconds:Q", "score:Q", "front:N")]
-    means = _chart(rows)
+    scale = alt.Scale(zero=False, padding=20)
+    x = alt.X("seconds:Q", title="training (s)", scale=scale)
+    y = alt.Y("score:Q", title=_title(comparison.measure, "test"), scale=scale)
+    colour = _side_colour(rows, colours, alt.Legend(symbolType="diamond"))
+    low_score, high_score = alt.Y("score low:Q", title=""), alt.Y2("score high:Q")
+    low_seconds, high_seconds = alt.X("seconds low:Q", title=""), alt.X2("seconds high:Q")
+    tip = _tips("side:N", "seconds:Q", "score:Q", "front:N")
+    means, runs = alt.Chart(), alt.Chart(alt.InlineData(values=dots))
     return _layers(
-        _chart(_run_points(comparison)).mark_circle(opacity=0.45, size=28).encode(x=x, y=y, color=colour),
-        means.mark_rule().encode(x=x, y=alt.Y("score low:Q", title=""), y2="score high:Q", color=colour),
-        means.mark_rule().encode(x=alt.X("seconds low:Q", title=""), x2="seconds high:Q", y=y, color=colour),
-        means.mark_point(filled=True, size=130, shape="diamond").encode(x=x, y=y, color=colour, tooltip=tip),
+        rows,
+        runs.mark_circle(opacity=0.45, size=28).encode(x=x, y=y, color=colour),
+        means.mark_rule().encode(x=x, y=low_score, y2=high_score, color=colour),
+        means.mark_rule().encode(x=low_seconds, x2=high_seconds, y=y, color=colour),
+        means.mark_point(filled=True, opacity=1, size=130, shape="diamond").encode(
+            x=x, y=y, color=colour, tooltip=tip
+        ),
     )
 
 
@@ -83,7 +97,7 @@ def _run_points(comparison: Comparison) -> list[Row]:
     measure = comparison.measure
     rows: list[Row] = []
     for side in comparison.sides:
-        for run in side.side.runs[:_MOST_POINTS]:
+        for run in side.side.runs[:MOST_POINTS]:
             score = run.score(measure.key)
             if score is not None:
                 seconds = run.record.phases.training_seconds
@@ -99,14 +113,13 @@ def _band_rows(found: Iterable[Overfitting], wanted: Callable[[Overfitting], dic
             high = band.mean if band.high is None else band.high
             for epoch, values in enumerate(zip(band.mean, low, high, strict=True), 1):
                 if np.isfinite(values).all():
-                    named = dict(
-                        zip(("mean", "low", "high"), (round(float(v), 5) for v in values), strict=True)
-                    )
-                    rows.append({"side": one.side.name, "what": what, "epoch": epoch, **named})
+                    mean, below, above = (round(float(value), 5) for value in values)
+                    ends = {"mean": mean, "low": below, "high": above}
+                    rows.append({"side": one.side.name, "what": what, "epoch": epoch, **ends})
     return rows
 
 
-def learning_curves(found: Sequence[Overfitting]) -> alt.LayerChart | None:
+def learning_curves(found: Sequence[Overfitting], colours: Colours) -> alt.LayerChart | None:
     """Training and held-out scores after each epoch."""
     if not found:
         return None
@@ -117,44 +130,48 @@ def learning_curves(found: Sequence[Overfitting]) -> alt.LayerChart | None:
         names = {"training": f"train {key}", "held out": f"validation {key}"}
         return {what: one.bands[name] for what, name in names.items() if name in one.bands}
 
-    return _bands(_band_rows(found, wanted), title, dashes=True)
+    return _bands(_band_rows(found, wanted), title, colours, dashes=True)
 
 
-def gap_curves(found: Sequence[Overfitting]) -> alt.LayerChart | None:
+def gap_curves(found: Sequence[Overfitting], colours: Colours) -> alt.LayerChart | None:
     """The generalisation gap after each epoch."""
     if not found:
         return None
     unit = found[0].measure.unit or found[0].measure.name
     title = "gap (points)" if "train real" in found[0].bands else f"gap ({unit})"
-    return _bands(_band_rows(found, lambda one: {"gap": one.bands["gap"]}), title, dashes=False)
+    rows = _band_rows(found, lambda one: {"gap": one.bands["gap"]})
+    return _bands(rows, title, colours, dashes=False)
 
 
-def _bands(rows: list[Row], title: str, *, dashes: bool) -> alt.LayerChart | None:
+def _bands(rows: list[Row], title: str, colours: Colours, *, dashes: bool) -> alt.LayerChart | None:
     if not rows:
         return None
     last = max(int(str(row["epoch"])) for row in rows)
-    every = -(-last // _MOST_TICKS)
-    ticks = alt.Axis(values=list(range(every, last + 1, every)), format="d")
+    every = _round_step(last)
+    epochs = list(range(every, last + 1, every))
+    ticks = alt.Axis(values=epochs, tickCount=len(epochs), format="d")
     x = alt.X("epoch:Q", title="epoch", axis=ticks, scale=alt.Scale(zero=False, nice=False))
     y = alt.Y("mean:Q", title=title, scale=alt.Scale(zero=False))
-    colour = alt.Color("side:N", legend=alt.Legend(symbolType="stroke", symbolStrokeWidth=2, symbolOpacity=1))
-    legend = alt.Legend(symbolType="stroke", symbolStrokeColor=COLOURS[-1], symbolStrokeWidth=2)
-    dash = alt.StrokeDash("what:N", sort=["held out", "training"], legend=legend if dashes else None)
-    tip = [alt.Tooltip(name) for name in ("side:N", "what:N", "epoch:Q", "mean:Q", "low:Q", "high:Q")]
-    data = _chart(rows)
-    area = data.mark_area(opacity=0.16).encode(
-        x=x,
-        y=alt.Y("low:Q", title=title),
-        y2="high:Q",
-        color=colour,
-        detail="what:N",
-    )
-    line = data.mark_line(strokeWidth=2)
-    points = data.mark_circle(size=26).encode(x=x, y=y, color=colour, tooltip=tip)
-    return _layers(area, line.encode(x=x, y=y, color=colour, strokeDash=dash), points)
+    colour = _side_colour(rows, colours, alt.Legend(symbolType="stroke", symbolStrokeWidth=2))
+    grey = alt.Legend(symbolType="stroke", symbolStrokeColor=GREY, symbolStrokeWidth=2)
+    dash = alt.StrokeDash("what:N", sort=["held out", "training"], legend=grey if dashes else None)
+    low, high = alt.Y("low:Q", title=title), alt.Y2("high:Q")
+    tip = _tips("side:N", "what:N", "epoch:Q", "mean:Q", "low:Q", "high:Q")
+    data = alt.Chart()
+    area = data.mark_area(opacity=0.16).encode(x=x, y=low, y2=high, color=colour, detail=alt.Detail("what:N"))
+    line = data.mark_line(strokeWidth=2).encode(x=x, y=y, color=colour, strokeDash=dash)
+    # Among many epochs the dots would be a thicker line over the line; they stay to be pointed at.
+    dots = data.mark_circle(size=26, opacity=1 if last <= _MOST_DOTS else 0)
+    return _layers(rows, area, line, dots.encode(x=x, y=y, color=colour, tooltip=tip))
 
 
-def phase_bars(comparison: Comparison) -> alt.Chart:
+def _round_step(last: int) -> int:
+    """The step of 1, 2 or 5 times a power of ten that makes at most ten ticks up to ``last``."""
+    steps = (factor * 10**power for power in itertools.count() for factor in (1, 2, 5))
+    return int(next(step for step in steps if last <= _MOST_TICKS * step))
+
+
+def phase_bars(comparison: Comparison) -> alt.LayerChart:
     """A bar a side, cut into the phases of a run."""
     rows: list[Row] = [
         {"side": side.side.name, "phase": phase, "seconds": round(seconds, 4), "order": order}
@@ -162,38 +179,34 @@ def phase_bars(comparison: Comparison) -> alt.Chart:
         for order, (phase, seconds) in enumerate(side.phases.items())
     ]
     names = list(dict.fromkeys(str(row["phase"]) for row in rows))
-    bars: alt.Chart = _chart(rows).properties(height=40 + 34 * len(comparison.sides)).mark_bar()
-    encoded: alt.Chart = bars.encode(
-        x=alt.X("sum(seconds):Q", title="seconds"),
-        y=alt.Y("side:N", title=None, sort=None, axis=_SIDE_AXIS),
-        color=alt.Color("phase:N", sort=names, scale=alt.Scale(domain=names), legend=alt.Legend(columns=3)),
-        order="order:Q",
-        tooltip=["side:N", "phase:N", "seconds:Q"],
+    scale = alt.Scale(domain=names, range=PHASES[: len(names)])
+    bars = alt.Chart().mark_bar()
+    encoded = bars.encode(
+        x=alt.X("seconds:Q", stack="zero", title="seconds"),
+        y=alt.Y("side:N", title=None, sort=None, axis=SIDE_AXIS),
+        color=alt.Color("phase:N", scale=scale, legend=alt.Legend(columns=3)),
+        order=alt.Order("order:Q"),
+        tooltip=_tips("side:N", "phase:N", "seconds:Q"),
     )
-    return encoded
+    return _layers(rows, encoded, height=40 + 34 * len(comparison.sides))
 
 
-_SIDE_AXIS = alt.Axis(labelLimit=130)
-
-
-def step_distribution(comparison: Comparison) -> alt.LayerChart | None:
+def step_distribution(comparison: Comparison, colours: Colours) -> alt.LayerChart | None:
     """Quantiles of the step time over the steady blocks of all runs of a side."""
     rows = [row for side in comparison.sides if (row := _step_row(side)) is not None]
     if not rows:
         return None
-    y = alt.Y("side:N", title=None, sort=None, axis=_SIDE_AXIS)
-    scale = alt.Scale(zero=False)
-    colour = alt.Color("side:N", legend=None)
-    data = _chart(rows)
-    tip = [
-        alt.Tooltip(name) for name in ("side:N", "p5:Q", "p25:Q", "median:Q", "p75:Q", "p95:Q", "blocks:Q")
-    ]
+    y = alt.Y("side:N", title=None, sort=None, axis=SIDE_AXIS)
+    colour = _side_colour(rows, colours, None)
+    x = alt.X("p5:Q", title="step (ms)", scale=alt.Scale(zero=False))
+    tip = _tips("side:N", "p5:Q", "p25:Q", "median:Q", "p75:Q", "p95:Q", "blocks:Q")
+    data = alt.Chart()
+    box = data.mark_bar(size=16, opacity=0.6).encode(x=alt.X("p25:Q"), x2=alt.X2("p75:Q"))
     return _layers(
-        data.mark_rule().encode(
-            x=alt.X("p5:Q", title="step (ms)", scale=scale), x2="p95:Q", y=y, color=colour
-        ),
-        data.mark_bar(size=16, opacity=0.6).encode(x="p25:Q", x2="p75:Q", y=y, color=colour, tooltip=tip),
-        data.mark_tick(thickness=3, size=22).encode(x="median:Q", y=y, color=colour, tooltip=tip),
+        rows,
+        data.mark_rule().encode(x=x, x2=alt.X2("p95:Q"), y=y, color=colour),
+        box.encode(y=y, color=colour, tooltip=tip),
+        data.mark_tick(thickness=3, size=22).encode(x=alt.X("median:Q"), y=y, color=colour, tooltip=tip),
         height=40 + 34 * len(rows),
     )
 
@@ -215,22 +228,20 @@ def remedy_changes(found: StudyFinding) -> alt.LayerChart:
             if change is not None:
                 rows.append({"remedy": effect.variant.name, "what": what, **_ends(change, "change")})
     unit = found.measure.unit or found.measure.name
-    y = alt.Y("remedy:N", title=None, sort=None, axis=_SIDE_AXIS)
-    offset = alt.YOffset("what:N")
-    data = _chart(rows)
-    x = alt.X("change:Q", title=f"change against plain ({unit})")
-    zero = (
-        alt.Chart(alt.InlineData(values=[{"zero": 0}]))
-        .mark_rule(strokeDash=[4, 4], color=COLOURS[-1])
-        .encode(x=alt.X("zero:Q", title=""))
-    )
+    order = ["test score", "gap"]
+    y = alt.Y("remedy:N", title=None, sort=None, axis=SIDE_AXIS)
+    offset, colour = alt.YOffset("what:N", sort=order), alt.Color("what:N", sort=order)
+    x = alt.X("change:Q", title=f"change ({unit})")
+    low, high = alt.X("change low:Q", title=""), alt.X2("change high:Q")
+    tip = _tips("remedy:N", "what:N", "change:Q", "change low:Q", "change high:Q")
+    zero = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(strokeDash=[4, 4], color=GREY)
+    data = alt.Chart()
     return _layers(
-        zero,
-        data.mark_rule(strokeWidth=2).encode(
-            x=alt.X("change low:Q", title=""), x2="change high:Q", y=y, yOffset=offset, color="what:N"
-        ),
-        data.mark_point(filled=True, size=70).encode(
-            x=x, y=y, yOffset=offset, color="what:N", tooltip=["remedy:N", "what:N", "change:Q"]
+        rows,
+        zero.encode(x=alt.X("zero:Q", title="")),
+        data.mark_rule(strokeWidth=2).encode(x=low, x2=high, y=y, yOffset=offset, color=colour),
+        data.mark_point(filled=True, opacity=1, size=70).encode(
+            x=x, y=y, yOffset=offset, color=colour, tooltip=tip
         ),
         height=60 + 40 * len(found.effects),
     )

@@ -86,7 +86,7 @@ class Report:
         )
 
     @cached_property
-    def charts(self) -> "dict[str, alt.Chart | alt.LayerChart]":
+    def charts(self) -> "dict[str, alt.LayerChart]":
         """Altair charts by name; needs the extra ``report``."""
         from harness.report.figures import all_figures
 

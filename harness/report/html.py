@@ -12,7 +12,7 @@ import platformdirs
 import vl_convert
 from markupsafe import Markup, escape
 
-from harness.report.charts import CONFIG
+from harness.report.chart_style import CONFIG
 from harness.report.figures import Figure
 
 
@@ -30,8 +30,9 @@ def render(template: str, figures: Iterable[Figure], **content: object) -> str:
 
 
 def _code(text: str) -> Markup:
-    """Escaped text in which what stands between backticks is set as code."""
-    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
+    """Escaped text in which what stands between backticks is set as code, and a last remark smaller."""
+    coded = re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text)))
+    return Markup(re.sub(r"(\(Times of [^()]*\))$", r"<small>\1</small>", coded))  # noqa: S704
 
 
 def _specs(figures: Iterable[Figure]) -> str:

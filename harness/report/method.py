@@ -2,6 +2,7 @@
 
 from harness.findings import Findings
 from harness.record import Record
+from harness.report.terminal import disturbance
 
 METHOD = """\
 Every run is a process of its own. All sides start from the same weights and see the same batches in the \
@@ -34,6 +35,8 @@ def caveats(findings: Findings) -> list[str]:
     told += [f"{r.dataset.name}: {r.dataset.origin}" for r in records if "lossy" in (r.dataset.origin or "")]
     if any(record.machine.git and record.machine.git.dirty for record in records):
         told.append("Some runs were made from a checkout with uncommitted changes.")
+    if busy := disturbance(records):
+        told.append(busy)
     versions = {record.machine.harness for record in records}
     if len(versions) > 1:
         told.append(f"Runs are of several versions of the harness: {', '.join(sorted(versions))}.")

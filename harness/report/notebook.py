@@ -7,7 +7,7 @@ import nbformat
 from nbformat import v4
 
 from harness.findings import Findings
-from harness.report.charts import CONFIG
+from harness.report.chart_style import CONFIG
 from harness.report.escaping import for_markdown
 from harness.report.figures import all_figures
 from harness.report.words import headlines

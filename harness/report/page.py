@@ -3,11 +3,20 @@
 from typing import NamedTuple
 
 from harness.findings import Findings, SectionFindings
-from harness.report.figures import Figure, section_figures, study_figure
+from harness.report.charts import Colours
+from harness.report.figures import Figure, colours_of, section_figures, study_figure
 from harness.report.html import render
 from harness.report.method import METHOD, caveats, machines
-from harness.report.tables import Table, overfitting_table, phases_table, runs_list, sides_table, study_table
-from harness.report.words import SHOWN_SECTIONS, headlines
+from harness.report.tables import (
+    Table,
+    glance_table,
+    overfitting_table,
+    phases_table,
+    runs_list,
+    sides_table,
+    study_table,
+)
+from harness.report.words import NOTHING_FOUND, SHOWN_SECTIONS, headlines
 from harness.study_effects import StudyFinding
 
 _MOST_RUNS = 300
@@ -15,16 +24,22 @@ _MOST_RUNS = 300
 
 def html_report(findings: Findings, peak_flops: float | None = None) -> str:
     """The page."""
+    told = headlines(findings)
+    lead = next((answers.pop(0) for answers in told.values()), None)
+    shown = findings.sections[:SHOWN_SECTIONS]
+    colours = colours_of(findings)
     sections = [
-        _section(found, f"setting-{number}", peak_flops)
-        for number, found in enumerate(findings.sections[:SHOWN_SECTIONS], 1)
+        _section(found, f"setting-{number}", colours, peak_flops) for number, found in enumerate(shown, 1)
     ]
     studies = [_study(found, f"study-{number}") for number, found in enumerate(findings.studies, 1)]
     runs = findings.runs
     return render(
         "report.html.j2",
         (figure for section in sections + studies for figure in section.figures),
-        headlines=headlines(findings),
+        lead=lead,
+        nothing=NOTHING_FOUND,
+        headlines=told,
+        glance=glance_table(shown) if any(len(one.comparison.sides) > 1 for one in shown) else None,
         sections=sections,
         hidden=max(0, len(findings.sections) - SHOWN_SECTIONS),
         studies=studies,
@@ -46,15 +61,15 @@ class _Section(NamedTuple):
     figures: list[Figure]
 
 
-def _section(found: SectionFindings, prefix: str, peak_flops: float | None) -> _Section:
+def _section(found: SectionFindings, prefix: str, colours: Colours, peak_flops: float | None) -> _Section:
     tables = {"Sides, fastest first; mean [95 % interval]": sides_table(found.comparison, peak_flops)}
     if found.overfittings:
         tables["Overfitting; mean [95 % interval]"] = overfitting_table(found.overfittings)
     tables["Where the time went, mean seconds of a run"] = phases_table(found.comparison)
-    return _Section(found.comparison.section.title, tables, section_figures(found, prefix))
+    return _Section(found.comparison.section.title, tables, section_figures(found, prefix, colours))
 
 
 def _study(found: StudyFinding, prefix: str) -> _Section:
-    title = f"Remedies for {found.study.kind}: {found.side.name} on {found.section.title}"
-    caption = "Each remedy against the plain task, on the same seeds; mean [95 % interval]"
+    title = f"Remedies for {found.study.kind}: {found.title}"
+    caption = f"Each against {found.effects[0].variant.name}, on the same seeds; mean [95 % interval]"
     return _Section(title, {caption: study_table(found)}, [study_figure(found, prefix)])

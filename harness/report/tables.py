@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from harness.comparison import Comparison, SideSummary
+from harness.findings import SectionFindings
 from harness.overfit import Overfitting
-from harness.report.words import NOTHING, estimate, score_digits, significant
+from harness.report.numbers import NOTHING, estimate, score_digits, significant
 from harness.runs import Measure, Run
 from harness.study_effects import StudyFinding
 
@@ -17,6 +18,41 @@ class Table(NamedTuple):
     rows: list[list[str]]
 
 
+def glance_table(sections: Sequence[SectionFindings]) -> Table:
+    """All sides of all settings against the fastest of their setting, a row a side."""
+    headers = ["setting", "side", "step time (× fastest)", "training (s)", "test score"]
+    headers += ["score against fastest", "overfits from epoch"]
+    rows = []
+    for found in sections:
+        comparison = found.comparison
+        onsets = {one.side.name: _onset(one) for one in found.overfittings}
+        for side in comparison.sides:
+            unit = "%" if comparison.measure.unit else comparison.measure.name
+            score = estimate(side.quality, score_digits(comparison.measure), unit)
+            times, verdict = _against_fastest(comparison, side)
+            row = [comparison.section.title, side.side.name, times, estimate(side.training_seconds, None)]
+            rows.append([*row, score, verdict, onsets.get(side.side.name, NOTHING)])
+    return Table(headers, rows)
+
+
+def _against_fastest(comparison: Comparison, side: SideSummary) -> tuple[str, str]:
+    """How many times as long a step takes, and whether the quality is the same."""
+    if len(comparison.sides) == 1:
+        return NOTHING, NOTHING
+    if side is comparison.sides[0]:
+        return "1", NOTHING
+    if not comparison.pairs:
+        return NOTHING, "not certified"
+    (pair,) = [pair for pair in comparison.pairs if side in (pair.fast, pair.slow)]
+    slower = pair.slow is side  # a duel may have turned them round
+    times = pair.speed if slower or pair.speed is None else pair.speed.inverse()
+    difference, verdict = pair.quality.difference, str(pair.quality.verdict)
+    if verdict == "different" and difference:
+        ours = -difference.mean if slower else difference.mean
+        verdict = "better" if (ours > 0) == comparison.measure.higher_is_better else "worse"
+    return estimate(times, 2), verdict
+
+
 def sides_table(comparison: Comparison, peak_flops: float | None = None) -> Table:
     """Quality, speed, time to the target and memory of each side, fastest first."""
     measure = comparison.measure
@@ -24,7 +60,8 @@ def sides_table(comparison: Comparison, peak_flops: float | None = None) -> Tabl
     headers += ["GFLOP/s", "training (s)"]
     if comparison.target is not None:
         at_least = "≥" if measure.higher_is_better else "≤"
-        headers.append(f"s to validation {measure.name} {at_least} {significant(comparison.target)}")
+        target = significant(comparison.target) + (" %" if measure.unit else "")
+        headers.append(f"time to validation {measure.name} {at_least} {target} (s)")
     headers += ["memory (MiB)", "on the Pareto front"]
     return Table(headers, [_side_row(side, measure, peak_flops) for side in comparison.sides])
 
@@ -41,10 +78,10 @@ def _side_row(side: SideSummary, measure: Measure, peak_flops: float | None) -> 
         side.side.name,
         str(len(side.side.runs)),
         estimate(side.quality, score_digits(measure)),
-        estimate(side.step_seconds and side.step_seconds.scaled(1e3), 2),
+        estimate(side.step_seconds and side.step_seconds.scaled(1e3), None),
         significant(side.samples_per_second),
         flops,
-        estimate(side.training_seconds),
+        estimate(side.training_seconds, None),
     ]
     if side.to_target is not None:
         row.append(_target(side))
@@ -56,7 +93,7 @@ def _target(side: SideSummary) -> str:
     target = side.to_target
     if target is None or not target.reached:
         return "not reached"
-    text = estimate(target.seconds, 2)
+    text = estimate(target.seconds, None)
     return text if target.reached == target.of else f"{text}, by {target.reached} of {target.of} runs"
 
 
@@ -64,8 +101,7 @@ def phases_table(comparison: Comparison) -> Table:
     """Where the time of a run went, mean seconds over the runs of each side."""
     names = list(dict.fromkeys(name for side in comparison.sides for name in side.phases))
     rows = [
-        [side.side.name, *(f"{side.phases[name]:.2f}" if name in side.phases else NOTHING for name in names)]
-        for side in comparison.sides
+        [side.side.name, *(significant(side.phases.get(name)) for name in names)] for side in comparison.sides
     ]
     return Table(["side", *(f"{name} (s)" for name in names)], rows)
 

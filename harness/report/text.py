@@ -7,7 +7,7 @@ from tabulate import tabulate
 
 from harness.findings import Findings
 from harness.report.tables import Table, overfitting_table, phases_table, sides_table, study_table
-from harness.report.words import SHOWN_SECTIONS, headlines
+from harness.report.words import NOTHING_FOUND, SHOWN_SECTIONS, headlines
 
 _NARROWEST = 60
 
@@ -18,7 +18,10 @@ def findings_text(findings: Findings, width: int, peak_flops: float | None = Non
 
 
 def _parts(findings: Findings, width: int, peak_flops: float | None) -> Iterator[str]:
-    for title, sentences in headlines(findings).items():
+    told = headlines(findings)
+    if not told and not findings.studies:
+        yield textwrap.fill(NOTHING_FOUND, width)
+    for title, sentences in told.items():
         yield title + "\n" + "\n".join(_bullet(sentence, width) for sentence in sentences)
     for found in findings.sections[:SHOWN_SECTIONS]:
         yield f"{found.comparison.section.title}\n" + _table(sides_table(found.comparison, peak_flops), width)
@@ -28,7 +31,7 @@ def _parts(findings: Findings, width: int, peak_flops: float | None) -> Iterator
     if (hidden := len(findings.sections) - SHOWN_SECTIONS) > 0:
         yield f"and {hidden} more settings; filters such as task=cnn show fewer at a time"
     for study in findings.studies:
-        title = f"Remedies for {study.study.kind}, {study.side.name} on {study.section.title}"
+        title = f"Remedies for {study.study.kind}, {study.title}"
         yield f"{title}\n" + _table(study_table(study), width)
     for title, sentences in (("Left out", findings.left_out), ("Not compared", findings.kept_apart)):
         if sentences:

@@ -1,64 +1,19 @@
 """Findings as sentences: what a person should take away, with how sure it is."""
 
-import math
-
 from harness.comparison import Comparison, Pair, SideSummary
 from harness.equivalence import Equivalence
 from harness.findings import Findings
-from harness.intervals import Estimate
 from harness.overfit import GapDifference, Overfitting
+from harness.report.numbers import estimate, percent, probability, score_digits, seeds, significant
 from harness.runs import Measure
 from harness.settings import Setting
 from harness.study_effects import EARLY_STOPPING, Effect, StudyFinding
 
-NOTHING = "–"
 #: Settings that are told in full; filters bring out the others.
 SHOWN_SECTIONS = 12
-
-
-def estimate(value: Estimate | None, digits: int | None = 1, unit: str = "", *, sign: bool = False) -> str:
-    """``12.3 [10.1, 14.5] points``; without the interval where there is none.
-
-    ``digits`` are those after the point; None: as many as make three significant ones.
-    """
-    if value is None:
-        return NOTHING
-    if digits is None:
-        digits = max(0, 2 - math.floor(math.log10(abs(value.mean)))) if value.mean else 1
-    form = f"{'+' if sign else ''},.{digits}f"
-    text = format(value.mean, form)
-    if value.low is not None and value.high is not None:
-        text += f" [{value.low:{form}}, {value.high:{form}}]"
-    return f"{text} {unit}".rstrip()
-
-
-def significant(value: float | None, digits: int = 3) -> str:
-    """A number to so many digits, never in powers of ten below a million."""
-    if value is None:
-        return NOTHING
-    if abs(value) >= 10 ** (digits - 1):
-        return f"{value:,.0f}"
-    return f"{value:.{digits}g}"
-
-
-def score_digits(measure: Measure) -> int | None:
-    """Digits after the point of a score in the measure's unit; see :func:`estimate`."""
-    return 1 if measure.unit else None
-
-
-def probability(p: float | None) -> str:
-    """``p < 0.01``, the nearest of the customary bounds, or ``p = 0.12``."""
-    if p is None:
-        return ""
-    for bound in (0.001, 0.01, 0.05):
-        if p < bound:
-            return f"p < {bound:g}"
-    return f"p = {p:.2f}"
-
-
-def seeds(n: int) -> str:
-    """``1 seed``, ``5 seeds``."""
-    return f"{n} seed" if n == 1 else f"{n} seeds"
+NOTHING_FOUND = (
+    "Nothing here can be compared, and no run scored an epoch. What was left out, and why, stands below."
+)
 
 
 def headlines(findings: Findings) -> dict[str, list[str]]:
@@ -80,7 +35,8 @@ def headlines(findings: Findings) -> dict[str, list[str]]:
 def pair_sentence(comparison: Comparison, pair: Pair) -> str:
     """What the fastest side and another differ in: speed, and whether the quality is the same."""
     where = machine_words(comparison.section.setting)
-    return f"On {where}, {_speed(comparison, pair)}{_quality(comparison.measure, pair)}. {_source(pair)}"
+    claim = f"On {where}, {_speed(comparison, pair)}{_quality(comparison.measure, pair)}."
+    return f"{claim}{_done_first(comparison, pair)} {_source(pair)}"
 
 
 def machine_words(setting: Setting) -> str:
@@ -96,7 +52,7 @@ def _speed(comparison: Comparison, pair: Pair) -> str:
         return f"{fast} and {slow} have no seed in common on {what}, so their speed is not compared"
     ratio = estimate(pair.speed, 2).replace(" [", "× [", 1)
     if pair.duel is not None and pair.duel.comparison.verdict == "same":
-        return f"{fast} and {slow} train {what} equally fast within {pair.duel.margin:.0%} ({ratio})"
+        return f"{fast} and {slow} train {what} equally fast within {percent(pair.duel.margin)} ({ratio})"
     if pair.duel is not None and pair.duel.comparison.verdict == "cannot tell yet":
         return f"{fast} and {slow} train {what} at speeds that their duel could not tell apart ({ratio})"
     if pair.speed.low is None:
@@ -106,6 +62,19 @@ def _speed(comparison: Comparison, pair: Pair) -> str:
     if not pair.speed.excludes(1.0):
         return f"{fast} and {slow} train {what} at speeds that these runs do not tell apart ({ratio})"
     return f"{fast} trains {what} {ratio} faster than {slow}"
+
+
+def _done_first(comparison: Comparison, pair: Pair) -> str:
+    """That the side of the slower steps is done sooner: it starts faster, and the run is short."""
+    ours, theirs = pair.fast.training_seconds, pair.slow.training_seconds
+    if pair.speed is None or pair.speed.around(1.0) or ours is None or theirs is None:
+        return ""
+    if theirs.mean >= ours.mean:
+        return ""
+    return (
+        f" Yet {pair.slow.side.name} was done with all {comparison.section.setting.epochs} epochs sooner, "
+        f"first step included: {significant(theirs.mean)} s against {significant(ours.mean)} s."
+    )
 
 
 def _quality(measure: Measure, pair: Pair) -> str:
@@ -143,8 +112,8 @@ def _source(pair: Pair) -> str:
     sides: tuple[SideSummary, ...] = (pair.fast, pair.slow)
     drifts = [abs(side.drift) for side in sides if side.drift is not None]
     spreads = [side.spread for side in sides if side.spread is not None]
-    told = [f"up to {max(drifts):.0%} within a run"] if drifts else []
-    told += [f"up to {max(spreads):.0%} between runs of one side"] if spreads else []
+    told = [f"up to {percent(max(drifts))} within a run"] if drifts else []
+    told += [f"up to {percent(max(spreads))} between runs of one side"] if spreads else []
     moved = f"; steps moved by {', '.join(told)}" if told else ""
     return f"(Times of runs, not of a duel{moved}.)"
 
@@ -175,7 +144,7 @@ def _onset_range(found: Overfitting) -> str:
 
 def _sometimes(found: Overfitting) -> str:
     share = found.onset_share
-    return f" (but {share:.0%} of resampled seeds do)" if share and share >= 0.05 else ""  # noqa: PLR2004
+    return f" (but {percent(share)} of resampled seeds do)" if share and share >= 0.05 else ""  # noqa: PLR2004
 
 
 def _unsteady(found: Overfitting) -> str:
@@ -240,7 +209,8 @@ def gap_sentence(found: GapDifference, comparison: Comparison) -> str:
 def study_sentence(found: StudyFinding) -> str:
     """What a study recommends on one side."""
     best = found.recommended
-    where = f"{found.side.name} on `{found.section.title}`"
+    side, _, setting = found.title.partition(" on ")
+    where = f"{side} on `{setting}`"
     plain = found.effects[0]
     if best is None:
         few = plain.seeds < 2  # noqa: PLR2004
@@ -249,8 +219,27 @@ def study_sentence(found: StudyFinding) -> str:
             if few
             else f"none improves the test {found.measure.name} for certain"
         )
-        return f"Remedies for {found.study.kind}, {where}: {why} ({seeds(plain.seeds)})."
-    return f"Remedy for {found.study.kind}, {where}: {recommendation(found, best)} ({seeds(best.seeds)})."
+        told = f"Remedies for {found.study.kind}, {where}: {why} ({seeds(plain.seeds)})."
+    else:
+        recommended = recommendation(found, best)
+        told = f"Remedy for {found.study.kind}, {where}: {recommended} ({seeds(best.seeds)})."
+    return told + _harm(found)
+
+
+def _harm(found: StudyFinding) -> str:
+    """What surely makes it worse; of data taken away, what that says of more."""
+    digits, unit = score_digits(found.measure), found.measure.unit
+    told = [
+        f"{effect.variant.name} ({estimate(effect.score_change, digits, unit, sign=True)})"
+        for effect in found.harmful
+    ]
+    if not told:
+        return ""
+    less_data = any(
+        "train_fraction" in text for effect in found.harmful for text in effect.variant.assignments
+    )
+    more = "; less data hurts, so that more data should help" if less_data else ""
+    return f" Worse for certain: {', '.join(told)}{more}."
 
 
 def recommendation(found: StudyFinding, best: Effect) -> str:
