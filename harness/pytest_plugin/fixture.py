@@ -1,0 +1,172 @@
+"""The fixture ``harness_benchmark``: it times, and hands the samples to pytest-benchmark."""
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.errors import HarnessError, UsageError
+from harness.pytest_plugin import interpreter, replay
+from harness.pytest_plugin.outcome import NOT_TIMED, count_benchmarks, count_judged, tell
+
+if TYPE_CHECKING:
+    from harness.duel.sides import Side
+    from harness.gate.environments import Environment
+    from harness.pytest_plugin.training import Measured, Wish
+    from harness.record import DatasetRecord
+
+#: The chance, over all benchmarks that were selected, that unchanged code fails.
+FALSE_ALARMS = 0.01
+
+_EARLIER = pytest.StashKey[Any]()
+_CALL_BLOCKS = 24
+
+
+@pytest.fixture
+def _replay_clock(request: pytest.FixtureRequest) -> replay.ReplayClock:
+    """Comes before ``benchmark``, which reads its timer when it is made."""
+    clock = replay.ReplayClock()
+    replay.set_timer(request.node, clock)
+    return clock
+
+
+@pytest.fixture
+def harness_benchmark(
+    request: pytest.FixtureRequest, _replay_clock: replay.ReplayClock, benchmark: replay.Benchmark
+) -> "HarnessBenchmark":
+    """Time training steps of a backend in fresh processes, or a call of your own.
+
+    harness_benchmark("torch", "cnn", batch_size=32, max_slowdown="5%")
+    harness_benchmark(function, argument)
+    """
+    earlier = request.node.stash.get(_EARLIER, None)
+    if earlier is not None:
+        replay.withdraw(earlier)
+    request.node.stash[_EARLIER] = benchmark
+    return HarnessBenchmark(request.node, benchmark, _replay_clock)
+
+
+class HarnessBenchmark:
+    """Called once in a test, with what is to be timed."""
+
+    def __init__(self, node: pytest.Item, benchmark: replay.Benchmark, clock: replay.ReplayClock) -> None:
+        self._node = node
+        self._config = node.config
+        self._benchmark = benchmark
+        self._clock = clock
+        self.used = False
+
+    def __call__(self, what: str | Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Time it. A callable's last result is returned.
+
+        A backend is followed by a task, and by keywords as of a benchmark in ``gate.toml``: dataset,
+        batch_size, precision, threads, device, seed, set, max_slowdown...; and by mode, pairs, turns and
+        certify. A callable is followed by its own arguments, and by turns, the blocks to time.
+        """
+        if self.used:
+            raise UsageError("harness_benchmark is called once in a test; parametrise it for more")
+        self.used = True
+        try:
+            if callable(what):
+                return self._call(functools.partial(what, *arguments), **options)
+            return self._train(what, *arguments, **options)
+        except HarnessError as error:
+            replay.mark_used(self._benchmark)
+            pytest.fail(str(error), pytrace=False)
+        except BaseException:
+            replay.mark_used(self._benchmark)
+            raise
+
+    def _call(self, function: Callable[[], Any], **options: Any) -> Any:
+        from harness.pytest_plugin.calls import time_calls
+
+        turns = options.pop("turns", _CALL_BLOCKS)
+        if options:
+            raise UsageError(
+                f"harness_benchmark: a callable takes no {', '.join(options)}, only its arguments and turns; "
+                "functools.partial gives it keywords"
+            )
+        self._refuse_unjudged_call()
+        if not self._benchmark.enabled:
+            self._tell_untimed()
+            return self._benchmark.pedantic(function)
+        calls = time_calls(function, turns)
+        self._benchmark.extra_info.update(calls.facts())
+        replay.replay(self._benchmark, self._clock, calls.seconds)
+        return calls.result
+
+    def _refuse_unjudged_call(self) -> None:
+        """The gate holds fresh processes of two interpreters against each other; a callable lives in one."""
+        if not self._config.getoption("--harness-gate"):
+            return
+        if not self._config.getoption("--benchmark-compare-fail"):
+            raise UsageError(
+                "--harness-gate cannot judge a callable: it lives in this process alone, and the blocks of "
+                "one process say nothing of the next. Give --benchmark-compare and --benchmark-compare-fail "
+                "too, which hold it against a stored run, or deselect this test (-k, -m)"
+            )
+        count_judged(self._config)
+
+    def _train(self, backend: str, *task: Any, **options: Any) -> None:
+        from harness.pytest_plugin import training
+
+        if len(task) != 1:
+            raise UsageError('harness_benchmark takes a backend and a task, ("torch", "cnn"), or a callable')
+        wished = training.wish(self._node.nodeid, backend, task[0], options)
+        dataset = training.choose_data(wished.benchmark)
+        sides = training.sides_of(wished.benchmark, self._environments(backend))
+        if not self._benchmark.enabled:
+            self._tell_untimed()
+            self._benchmark.pedantic(functools.partial(training.try_once, sides, dataset.name))
+        elif self._config.getoption("--harness-gate"):
+            self._judge(wished, sides, dataset)
+        else:
+            self._measure(wished, sides, dataset)
+
+    def _environments(self, backend: str) -> "list[Environment]":
+        from harness.gate.environments import Environment
+
+        base, head = (interpreter(self._config, side) for side in ("base", "head"))
+        head = head or sys.executable
+        if base is None:
+            return [Environment(label=backend, python=head)]
+        return [Environment(label="base", python=base), Environment(label="head", python=head)]
+
+    def _measure(self, wished: "Wish", sides: "list[Side]", dataset: "DatasetRecord") -> None:
+        from harness.pytest_plugin import facts, training
+
+        measured = training.measure(sides, dataset, wished)
+        if len(sides) > 1:
+            comparison = facts.comparison_of(measured, wished.benchmark.limits)
+            self._benchmark.extra_info.update(facts.comparison_facts(comparison))
+            tell(self._node, facts.comparison_sentence(comparison, wished.benchmark.limits))
+        self._store(wished, measured)
+
+    def _judge(self, wished: "Wish", sides: "list[Side]", dataset: "DatasetRecord") -> None:
+        from harness.pytest_plugin import judging
+
+        config = self._config
+        false_alarms = FALSE_ALARMS / max(1, count_benchmarks(self._node.session))
+        record = judging.judge(wished, sides, dataset, false_alarms, config.getoption("--harness-budget"))
+        count_judged(config)
+        sentence = judging.verdict_sentence(record)
+        tell(self._node, sentence)
+        self._benchmark.extra_info.update(judging.metric_facts(record))
+        if record.look:
+            self._store(wished, judging.measured_of(record))
+        passes = (
+            ("PASS", "INCONCLUSIVE") if config.getoption("--harness-inconclusive") == "pass" else ("PASS",)
+        )
+        if record.verdict not in passes:
+            raise HarnessError(sentence)
+
+    def _store(self, wished: "Wish", measured: "Measured") -> None:
+        from harness.pytest_plugin import facts
+
+        self._benchmark.extra_info.update({"task": wished.benchmark.task, **facts.facts_of(measured)})
+        replay.replay(self._benchmark, self._clock, facts.samples(measured))
+
+    def _tell_untimed(self) -> None:
+        tell(self._node, NOT_TIMED)
