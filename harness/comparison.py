@@ -6,6 +6,7 @@ otherwise those of the runs; see :func:`speed_ratio`.
 
 import dataclasses
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -153,7 +154,8 @@ def _drift(step_seconds: Array) -> float | None:
     if len(step_seconds) < _DRIFT_BLOCKS:
         return None
     third = len(step_seconds) // 3
-    return float(np.median(step_seconds[-third:]) / np.median(step_seconds[:third]) - 1)
+    first, last = step_seconds[:third].tolist(), step_seconds[-third:].tolist()
+    return statistics.median(last) / statistics.median(first) - 1
 
 
 def _phases(runs: tuple[Run, ...]) -> dict[str, float]:

@@ -1,12 +1,13 @@
 """Records as a pandas DataFrame, a row a run."""
 
+import statistics
 from collections.abc import Iterable
 
 import msgspec
 import pandas as pd
 
 from harness.record import Record
-from harness.stats import generalization_gap, samples_per_second, step_time
+from harness.stats import generalization_gap, steady_steps
 
 
 def _row(record: Record) -> dict[str, object]:
@@ -22,10 +23,11 @@ def _row(record: Record) -> dict[str, object]:
         for split, values in scored.items()
         for measure, value in (values or {}).items()
     }
-    steady = step_time(record)
+    steps = steady_steps(record)
+    step_seconds = statistics.median(steps) if steps else None
     return {
         "id": record.id,
-        "started_at": pd.to_datetime(record.started_at, utc=True, errors="coerce"),
+        "started_at": record.started_at,
         "status": record.status,
         "task": record.task.name,
         "task_version": record.task.version,
@@ -45,8 +47,8 @@ def _row(record: Record) -> dict[str, object]:
         "parameters": record.parameters,
         "epochs": len(record.epochs),
         "best_epoch": record.best_epoch,
-        "step_seconds": steady and steady.median,
-        "samples_per_second": samples_per_second(record),
+        "step_seconds": step_seconds,
+        "samples_per_second": step_seconds and record.batch_size / step_seconds,
         **msgspec.structs.asdict(record.phases),
         **scores,
         "generalization_gap": generalization_gap(record),
@@ -60,4 +62,7 @@ def _row(record: Record) -> dict[str, object]:
 
 def runs_frame(records: Iterable[Record]) -> pd.DataFrame:
     """A row a run; seconds and bytes as in the record, a task's options as ``option_NAME``."""
-    return pd.DataFrame([_row(record) for record in records])
+    frame = pd.DataFrame([_row(record) for record in records])
+    if len(frame):
+        frame["started_at"] = pd.to_datetime(frame["started_at"], utc=True, errors="coerce", format="ISO8601")
+    return frame

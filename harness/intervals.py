@@ -63,12 +63,12 @@ def geometric_interval(values: Sequence[float] | Array) -> Estimate | None:
 
 
 def resampled_means(curves: Array, resamples: int = RESAMPLES) -> Array:
-    """Means ``(resamples, epochs)`` of curves ``(seeds, epochs)`` drawn with replacement, whole each time.
+    """Means ``(resamples, …)`` of curves ``(seeds, …)`` drawn with replacement, whole each time.
 
     The bootstrap of Efron (1979) with the seed as the unit. The draws are the same at every call, so
     that a report can be made again to the letter, and so that curves of the same runs stay together.
     """
-    means: Array = _draws(len(curves), resamples) @ curves
+    means: Array = np.tensordot(_draws(len(curves), resamples), curves, axes=1)
     return means
 
 

@@ -69,14 +69,6 @@ class Band(NamedTuple):
     low: Array | None
     high: Array | None
 
-    @classmethod
-    def of(cls, curves: Array) -> "Band":
-        """The band of curves ``(seeds, epochs)``."""
-        if len(curves) == 1:
-            return cls(curves[0], None, None)
-        low, high = np.percentile(resampled_means(curves, 500), [2.5, 97.5], axis=0)
-        return cls(curves.mean(axis=0), low, high)
-
 
 @dataclass(frozen=True, slots=True)
 class Overfitting:
@@ -119,8 +111,9 @@ def overfitting(section: Section, side: Side) -> Overfitting | None:
     risen = quotient = begins = None
     between = share = None
     if not adversarial and train is not None and validation is not None:
-        begins, between, share = _onset(train, validation)
-        risen = _final_loss(validation)
+        resampled = resampled_means(np.stack([train, validation], axis=1))  # (resamples, 2, epochs)
+        begins, between, share = _onset(train, validation, resampled)
+        risen = _final_loss(validation, resampled[:, 1])
         last = float(progress_quotient(train.mean(axis=0), validation.mean(axis=0))[-1])
         quotient = last if np.isfinite(last) else None
     best = [run.record.best_epoch for run in side.runs if run.record.best_epoch]
@@ -156,25 +149,26 @@ def gap_curves(side: Side, measure: Measure) -> Array | None:
     return sign * measure.factor * (train - held_out)
 
 
-def _onset(train: Array, validation: Array) -> tuple[int | None, tuple[int, int] | None, float | None]:
+def _onset(
+    train: Array, validation: Array, resampled: Array
+) -> tuple[int | None, tuple[int, int] | None, float | None]:
     """The onset of the mean curves, its interval, and the share of resampled seeds that have one."""
     if np.isnan(validation.mean(axis=0)).any():
         return None, None, None
     begins = int(onset(train.mean(axis=0), validation.mean(axis=0)))
     if len(train) == 1:
         return begins, None, None
-    resampled = onset(resampled_means(train), resampled_means(validation))
-    found = resampled[resampled > 0]
+    onsets = onset(resampled[:, 0], resampled[:, 1])
+    found = onsets[onsets > 0]
     if not len(found):
         return begins, None, 0.0
     low, high = np.percentile(found, [2.5, 97.5], method="nearest")
-    return begins, (int(low), int(high)), len(found) / len(resampled)
+    return begins, (int(low), int(high)), len(found) / len(onsets)
 
 
-def _final_loss(validation: Array) -> Estimate:
+def _final_loss(validation: Array, resampled: Array) -> Estimate:
     final = generalization_loss(validation.mean(axis=0))[-1]
-    resampled = generalization_loss(resampled_means(validation))[:, -1]
-    return percentile_interval(resampled, float(final), len(validation))
+    return percentile_interval(generalization_loss(resampled)[:, -1], float(final), len(validation))
 
 
 def _lost(side: Side, measure: Measure) -> Estimate | None:
@@ -195,14 +189,19 @@ def _gained(side: Side, measure: Measure) -> Estimate | None:
 
 def _bands(side: Side, measure: Measure, gaps: Array) -> dict[str, Band]:
     """Bands of the gap and of what it comes from, each in its unit."""
-    bands = {"gap": Band.of(gaps)}
+    found = {"gap": gaps}
     scale = {"loss": 1.0, "real": 100.0, measure.key: measure.factor}
     for key, factor in scale.items():
         for split in ("train", "validation"):
             curves = curves_of(side, f"{split}_{key}")
             if curves is not None:
-                bands[f"{split} {key}"] = Band.of(curves * factor)
-    return bands
+                found[f"{split} {key}"] = curves * factor
+    stacked = np.stack(list(found.values()), axis=1)  # (seeds, curves, epochs)
+    means = stacked.mean(axis=0)
+    if len(stacked) == 1:
+        return {name: Band(mean, None, None) for name, mean in zip(found, means, strict=True)}
+    low, high = np.percentile(resampled_means(stacked, 500), [2.5, 97.5], axis=0)
+    return {name: Band(*ends) for name, *ends in zip(found, means, low, high, strict=True)}
 
 
 class GapDifference(NamedTuple):

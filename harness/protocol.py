@@ -6,11 +6,12 @@ Times are in seconds by the worker's monotonic clock, read when the device had f
 import msgspec
 
 from harness.observation import Losses, Observation
+from harness.options import Value
 from harness.parity_cases import Case
 from harness.record import Scores
-from harness.spec import Plan, Precision, Split
+from harness.spec import Plan, Precision, Split, Task
 
-VERSION = 2
+VERSION = 3
 
 
 class Describe(msgspec.Struct, frozen=True, tag=True):
@@ -26,6 +27,26 @@ class Described(msgspec.Struct, frozen=True, tag=True):
     protocol: int
     environment: dict[str, str]
     import_seconds: float
+
+
+class Define(msgspec.Struct, frozen=True, tag=True):
+    """Say what these names mean to the plugins of this environment. ``assignments`` are as of ``--set``."""
+
+    backend: str
+    task: str
+    assignments: list[str]
+
+
+class Defined(msgspec.Struct, frozen=True, tag=True):
+    """The task with these options, and the backend's mode; ``backend`` may name one, ``torch:compile``.
+
+    ``installed`` is empty, or says what of the framework is missing and how to install it.
+    """
+
+    task: Task
+    options: dict[str, Value]
+    mode: str
+    installed: str
 
 
 class Build(msgspec.Struct, frozen=True, tag=True):
@@ -138,6 +159,7 @@ class Fault(msgspec.Struct, frozen=True, tag=True):
 
 Request = (
     Describe
+    | Define
     | Observe
     | ObserveLosses
     | Build
@@ -147,4 +169,4 @@ Request = (
     | RestoreWeights
     | MeasureMemory
 )
-Reply = Described | Observed | ObservedLosses | Built | Trained | Evaluated | Memory | Done | Fault
+Reply = Described | Defined | Observed | ObservedLosses | Built | Trained | Evaluated | Memory | Done | Fault

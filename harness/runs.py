@@ -1,5 +1,6 @@
 """Records as the analyses need them: curves and steps as arrays, their bulk gone, so that many fit."""
 
+import statistics
 from dataclasses import dataclass
 
 import msgspec
@@ -7,7 +8,8 @@ import numpy as np
 
 from harness.intervals import Array
 from harness.record import Record
-from harness.spec import Adversarial, Regression
+from harness.spec import Adversarial, Regression, Task
+from harness.stats import steady_steps
 
 #: The scores whose curves are looked at, where a task has them.
 _CURVES = ("loss", "accuracy", "balanced_accuracy", "real", "frechet_distance")
@@ -42,7 +44,7 @@ class Run:
 
     ``curves`` have one value an epoch ``(epochs,)`` under names such as ``validation_loss``; NaN
     where a score was not finite. ``step_seconds`` are the steady blocks' seconds a step ``(blocks,)``
-    in their order, ``step_median`` their median; see :func:`harness.stats.step_time`.
+    in their order, ``step_median`` their median; see :func:`harness.stats.steady_steps`.
     """
 
     record: Record
@@ -53,13 +55,12 @@ class Run:
     @classmethod
     def of(cls, record: Record) -> "Run":
         """The run of this record, which is left as it is."""
-        size = record.batch_size
-        steady = [block.seconds / block.steps for block in record.blocks[1:] if block.batch_size == size]
+        steady = steady_steps(record)
         light = msgspec.structs.replace(
             record, blocks=[], epochs=record.epochs[-1:], worker_settings={}, inherited_settings={}
         )
-        steps = np.array(steady, np.float64)
-        return cls(light, _curves(record), steps, float(np.median(steps)) if steady else None)
+        median = statistics.median(steady) if steady else None
+        return cls(light, _curves(record), np.array(steady, np.float64), median)
 
     @property
     def measure(self) -> Measure:
@@ -75,7 +76,12 @@ class Run:
 
 def measure_of(record: Record) -> Measure:
     """The measure of the record's kind of task."""
-    match record.task.description.objective:
+    return measure_of_task(record.task.description)
+
+
+def measure_of_task(task: Task) -> Measure:
+    """What the quality of a task of this kind is measured by."""
+    match task.objective:
         case Adversarial():
             return _DISTANCE
         case Regression():

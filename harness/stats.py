@@ -14,15 +14,19 @@ class StepTime(NamedTuple):
     p95: float
 
 
+def steady_steps(record: Record) -> list[float]:
+    """Seconds a step of each steady block, in order: those of the full batch size after the first step."""
+    size = record.batch_size
+    return [block.seconds / block.steps for block in record.blocks[1:] if block.batch_size == size]
+
+
 def step_time(record: Record) -> StepTime | None:
-    """The steady step: blocks of the full batch size after the first step, each block one sample.
+    """The steady step, each steady block one sample.
 
     None where the run made no such block. The steps of one process share its luck: these
     percentiles describe this process, not what another one would show.
     """
-    samples = [
-        block.seconds / block.steps for block in record.blocks[1:] if block.batch_size == record.batch_size
-    ]
+    samples = steady_steps(record)
     if not samples:
         return None
     if len(samples) == 1:

@@ -21,10 +21,13 @@ import numpy as np
 from harness import plugins, protocol
 from harness.batches import BatchOrder
 from harness.contract import CheckedProgram, read_only
+from harness.errors import unknown_name
 from harness.faults import explain
 from harness.gan_quality import Judge, sample_grid
 from harness.initial import initial_weights
+from harness.installation import installation
 from harness.observation import observe, observe_losses, told
+from harness.options import parse_options
 from harness.scoring import generate, score
 from harness.spec import (
     Adversarial,
@@ -69,6 +72,22 @@ class Worker:
         return protocol.Described(protocol.VERSION, environment, seconds)
 
     @carry_out.register
+    def _(self, request: protocol.Define) -> protocol.Defined:
+        name, _, mode = request.backend.partition(":")
+        backend = plugins.backend(name)
+        if mode and mode not in backend.modes:
+            raise unknown_name(f"mode of backend {name}", mode, backend.modes)
+        state, detail = installation(name)
+        definition = plugins.task(request.task)
+        options = parse_options(definition, request.assignments)
+        return protocol.Defined(
+            definition.define(options),
+            msgspec.structs.asdict(options),
+            mode or backend.modes[0],
+            "" if state == "installed" else f"backend {name} is {state}: {detail}",
+        )
+
+    @carry_out.register
     def _(self, request: protocol.Observe) -> protocol.Observed:
         observation = observe(self._backend, request.mode, request.device, request.threads, request.case)
         return protocol.Observed(observation)
@@ -101,7 +120,7 @@ class Worker:
                 f"of {request.dataset}"
             )
         plan = _with_class_weights(plan, train, len(dataset.classes))
-        self._task = plan.task
+        self._task, self._next_step, self._judge = plan.task, 0, None
         self._order = BatchOrder.of_task(plan.task, len(train), plan.seed)
         data_ready = time.perf_counter()
         built = self._backend.build(plan, train)

@@ -36,7 +36,6 @@ def losses(record: dict) -> list[float]:
     "options",
     [
         (),
-        ("--set", "optimizer=adam", "--set", "l2=0.001", "--set", "width=0.25"),
         ("--set", "momentum=0.9", "--set", "nesterov=true", "--set", "l1=0.0001", "--set", "width=0.25"),
     ],
 )

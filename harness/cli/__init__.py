@@ -13,6 +13,7 @@ from harness.errors import HarnessError
 _COMMANDS = {
     "run": "Train tasks on backends, score them and record all of it.",
     "duel": "Say which of two or more sides trains faster, by how much, how sure.",
+    "gate": "Hold head against base in CI: slower, hungrier, worse?",
     "list": "List backends, tasks, data sets and results.",
     "show": "Print one record in full.",
     "compare": "Compare sides: quality, time, overfitting.",

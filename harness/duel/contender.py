@@ -12,6 +12,15 @@ from harness.errors import HarnessError
 from harness.session import Session
 
 
+class SideFailed(HarnessError):
+    """A side could not be started or failed at work; ``label`` names it, ``reason`` leaves the name out."""
+
+    def __init__(self, label: str, reason: str) -> None:
+        super().__init__(f"side {label}: {reason}")
+        self.label = label
+        self.reason = reason
+
+
 class Contender:
     """A worker of one side. Stopped (SIGSTOP) except while it is at work; leaves nothing behind."""
 
@@ -53,10 +62,10 @@ class Contender:
                 f"install the same dl-harness in {self._side.python}"
             )
 
-    def blamed(self, error: HarnessError) -> HarnessError:
+    def blamed(self, error: HarnessError) -> SideFailed:
         """The error with the side's name and the last lines that its worker printed."""
         told = "; ".join(self.session.last_lines()[-3:])
-        return HarnessError(f"side {self._side.label}: {error}" + (f" [{told}]" if told else ""))
+        return SideFailed(self._side.label, f"{error}" + (f" [{told}]" if told else ""))
 
     def _train(self, steps: int) -> float:
         trained = self.session.call(protocol.Train(steps), protocol.Trained)

@@ -64,7 +64,7 @@ def _verdict(logs: np.ndarray, control: np.ndarray, margin: float, comparisons: 
     same_level = level_at(len(logs), SAME_LEVEL / comparisons)
     if not level:
         return "cannot tell yet", ""
-    if _control_moved(control, margin):
+    if control_moved(control, margin):
         return "cannot tell yet", "the control differs between the sides' turns: the machine was not the same"
     within = math.log1p(margin)
     if p_value(logs, "greater", -within) <= same_level and p_value(logs, "less", within) <= same_level:
@@ -74,7 +74,8 @@ def _verdict(logs: np.ndarray, control: np.ndarray, margin: float, comparisons: 
     return "cannot tell yet", ""
 
 
-def _control_moved(control: np.ndarray, margin: float) -> bool:
+def control_moved(control: np.ndarray, margin: float) -> bool:
+    """Whether the control's log ratios ``(pairs,)`` tell of another machine for one of the sides."""
     moved = abs(control.mean()) > _CONTROL_SHARE * math.log1p(margin)
     return bool(moved and p_value(control) <= _CONTROL_LEVEL)
 

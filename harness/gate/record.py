@@ -45,7 +45,7 @@ class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
     limit: float
     base: float
     head: float
-    ratio: float
+    ratio: float | None
     low: float | None
     high: float | None
     p_value: float | None

@@ -1,32 +1,36 @@
 """A gate's suite: which benchmarks to try and how much worse head may be, read from TOML.
 
-From a file such as ``gate.toml``, whose top is the suite, or from ``[tool.harness.gate]`` of a
+From a file such as ``gate.toml``, whose top level is the suite, or from ``[tool.harness.gate]`` of a
 ``pyproject.toml``.
 """
 
-import math
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from harness.errors import UsageError, unknown_name
 from harness.spec import Precision
 
-_PYPROJECT_TABLE = ("tool", "harness", "gate")
-_PERCENT = re.compile(r"\s*([0-9.]+)\s*%\s*")
-_POINTS = re.compile(r"\s*([0-9.]+)\s*points?\s*")
-_SECONDS = re.compile(r"\s*([0-9.]+)\s*(s|min)\s*")
-EXAMPLE = 'max_slowdown = "5%"'
+_T = TypeVar("_T", bound=msgspec.Struct)
+Kind = Literal["percent", "points"]
+_UNITS: Mapping[Kind, re.Pattern[str]] = {
+    "percent": re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*"),
+    "points": re.compile(r"\s*(\d+(?:\.\d+)?)\s*points?\s*"),
+}
+_EXAMPLES: Mapping[Kind, str] = {"percent": '"5%"', "points": '"1 point"'}
+_OFF = "off"
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How much worse head may be, as shares: 0.05 is 5 %. None: not judged.
 
-    ``max_accuracy_loss``, a share of the score (0.01 is one point of accuracy), and ``max_extra_steps``
-    say what is tolerated where head does other maths than base; without the former, other maths fail.
+    ``max_accuracy_loss`` (0.01 is one point of accuracy; of other scores one per cent of base's) and
+    ``max_extra_steps`` say what is tolerated where head does other maths than base. Without the former,
+    other maths fail.
     """
 
     max_slowdown: float | None = 0.05
@@ -34,5 +38,119 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_memory_growth: float | None = 0.1
     max_accuracy_loss: float | None = None
     max_extra_steps: float | None = 0.25
-    max_speedup: float = 0.5
-    """A larger saving than this share is not believed."""
+    max_speedup: float | None = 0.5
+    """A larger saving of time than this share is not believed."""
+
+
+_LIMIT_KINDS: Mapping[str, Kind] = {
+    field: "points" if field == "max_accuracy_loss" else "percent" for field in Limits.__struct_fields__
+}
+
+
+class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
+    """One benchmark; what is not given is as of ``harness run``. ``options`` are a task's, for ``--set``."""
+
+    name: str
+    backend: str
+    task: str
+    dataset: str | None = None
+    batch_size: int | None = None
+    epochs: int | None = None
+    """Of the trainings that compare quality over seeds."""
+    seeds: int = 5
+    """At most so many of them."""
+    seed: int = 0
+    device: str = "auto"
+    precision: Precision = "float32"
+    threads: int | None = None
+    options: dict[str, bool | int | float | str] = msgspec.field(default_factory=dict, name="set")
+    limits: Limits = Limits()
+
+
+class Suite(msgspec.Struct, frozen=True, kw_only=True):
+    """The benchmarks of a file, and the chance that unchanged code fails, over all of them together."""
+
+    file: str
+    benchmarks: tuple[Benchmark, ...]
+    false_alarms: float = 0.01
+    source: str = ".[torch]"
+    """What pip installs of each checkout where the harness makes the environments."""
+
+
+def read_suite(path: Path) -> Suite:
+    """The suite in a file.
+
+    Raises:
+        UsageError: it cannot be read, or something in it is unknown or wrong; says what would be right.
+    """
+    try:
+        document = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"the suite {path} cannot be read: {error}") from error
+    if path.name == "pyproject.toml":
+        document = document.get("tool", {}).get("harness", {}).get("gate")
+        if document is None:
+            raise UsageError(f"{path} has no table [tool.harness.gate]")
+    own = {"benchmarks", "false_alarms", "source"}
+    _refuse_unknown("key", document, own | set(_LIMIT_KINDS), path)
+    tables = document.get("benchmarks")
+    if not tables or not isinstance(tables, dict):
+        raise UsageError(
+            f"{path} names no benchmark; write for example:\n"
+            '[benchmarks.cnn]\nbackend = "torch"\ntask = "cnn"'
+        )
+    common = _limits(document, path)
+    settings: dict[str, object] = {"file": str(path)}
+    if "source" in document:
+        settings["source"] = document["source"]
+    if "false_alarms" in document:
+        settings["false_alarms"] = _share(document["false_alarms"], "false_alarms", "percent", path)
+    benchmarks = tuple(_benchmark(name, table, common, path) for name, table in tables.items())
+    return _converted({**settings, "benchmarks": benchmarks}, Suite, str(path))
+
+
+def _benchmark(name: str, table: Any, common: dict[str, float | None], path: Path) -> Benchmark:
+    where = f"{path}: benchmark {name}"
+    if not isinstance(table, dict):
+        raise UsageError(f"{where} must be a table with backend and task")
+    own = {field.encode_name for field in msgspec.structs.fields(Benchmark)} - {"name", "limits"}
+    _refuse_unknown("key", table, own | set(_LIMIT_KINDS), where)
+    if missing := [key for key in ("backend", "task") if key not in table]:
+        raise UsageError(f"{where} lacks {' and '.join(missing)}")
+    limits = Limits(**{**common, **_limits(table, where)})
+    rest = {key: value for key, value in table.items() if key not in _LIMIT_KINDS}
+    made = _converted({**rest, "name": name}, Benchmark, where)
+    return msgspec.structs.replace(made, limits=limits)
+
+
+def _limits(table: dict[str, Any], where: object) -> dict[str, float | None]:
+    return {
+        key: None if table[key] == _OFF else _share(table[key], key, kind, where)
+        for key, kind in _LIMIT_KINDS.items()
+        if key in table
+    }
+
+
+def _share(value: object, key: str, kind: Kind, where: object) -> float:
+    """``"5%"`` or ``"1 point"`` as 0.05 or 0.01."""
+    found = _UNITS[kind].fullmatch(value) if isinstance(value, str) else None
+    share = float(found[1]) / 100 if found else 0.0
+    if share <= 0.0:
+        raise UsageError(
+            f"{where}: {key} = {value!r} has no unit or is not above 0; write {key} = {_EXAMPLES[kind]}"
+            + (f' or "{_OFF}"' if key in _LIMIT_KINDS else "")
+        )
+    return share
+
+
+def _refuse_unknown(kind: str, table: dict[str, Any], known: set[str], where: object) -> None:
+    for key in table:
+        if key not in known:
+            raise UsageError(f"{where}: {unknown_name(kind, key, known)}")
+
+
+def _converted(values: dict[str, Any], kind: type[_T], where: str) -> _T:
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{where}: {error}") from error

@@ -1,7 +1,6 @@
 """The report as Markdown for a pull request: findings, one table a setting, pictures beside it."""
 
 import dataclasses
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from tabulate import tabulate
 
 from harness.findings import Findings
 from harness.report.charts import CONFIG
+from harness.report.escaping import for_markdown
 from harness.report.figures import Figure, all_figures
 from harness.report.method import caveats, machines
 from harness.report.tables import Table, overfitting_table, sides_table, study_table
@@ -42,16 +42,16 @@ def _svg(figure: Figure) -> str:
 def _parts(findings: Findings, pictures: dict[str, Path]) -> Iterator[str]:
     yield "# Benchmark report"
     if findings.sections:
-        yield escaped("; ".join(machines(findings))) + "."
+        yield for_markdown("; ".join(machines(findings))) + "."
     for question, answers in headlines(findings).items():
         yield f"**{question}**"
         yield _list(answers)
     for number, study in enumerate(findings.studies, 1):
-        yield f"## {escaped(f'Remedies for {study.study.kind}: {study.side.name} on {study.section.title}')}"
+        yield f"## {for_markdown(f'Remedies for {study.study.kind}: {study.side.name} on {study.section.title}')}"
         yield from _shown(pictures, f"study-{number}")
         yield _table(study_table(study))
     for number, found in enumerate(findings.sections[:SHOWN_SECTIONS], 1):
-        yield f"## {escaped(found.comparison.section.title)}"
+        yield f"## {for_markdown(found.comparison.section.title)}"
         yield _table(sides_table(found.comparison))
         yield from _shown(pictures, f"setting-{number}")
         if found.overfittings:
@@ -75,18 +75,14 @@ def _shown(pictures: dict[str, Path], prefix: str) -> Iterator[str]:
         yield "\n".join(f"![{name.rpartition('-')[2].removesuffix('.svg')}]({name})" for name in names)
 
 
-def escaped(text: str) -> str:
-    """Text that Markdown and HTML leave as it is."""
-    plain = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", " ".join(plain.split()))
-
-
 def _list(sentences: list[str]) -> str:
     """Sentences whose names between backticks become bold."""
     parts = [sentence.split("`") for sentence in sentences]
     return "\n".join(
         "- "
-        + "".join(f"**{escaped(text)}**" if place % 2 else _kept(text) for place, text in enumerate(part))
+        + "".join(
+            f"**{for_markdown(text)}**" if place % 2 else _kept(text) for place, text in enumerate(part)
+        )
         for part in parts
     )
 
@@ -95,10 +91,10 @@ def _kept(text: str) -> str:
     """Escaped, with the spaces at its ends, which keep words apart from a name."""
     start = " " if text[:1] == " " else ""
     end = " " if text[-1:] == " " and text.strip() else ""
-    return f"{start}{escaped(text)}{end}"
+    return f"{start}{for_markdown(text)}{end}"
 
 
 def _table(table: Table) -> str:
-    rows = [[escaped(cell) for cell in row] for row in table.rows]
-    headers = [escaped(header) for header in table.headers]
+    rows = [[for_markdown(cell) for cell in row] for row in table.rows]
+    headers = [for_markdown(header) for header in table.headers]
     return tabulate(rows, headers, tablefmt="pipe", disable_numparse=True)

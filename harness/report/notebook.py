@@ -8,8 +8,8 @@ from nbformat import v4
 
 from harness.findings import Findings
 from harness.report.charts import CONFIG
+from harness.report.escaping import for_markdown
 from harness.report.figures import all_figures
-from harness.report.markdown import escaped
 from harness.report.words import headlines
 
 _VEGALITE = "application/vnd.vegalite.v5+json"
@@ -26,7 +26,7 @@ def write_notebook(findings: Findings, path: Path, selection: tuple[str, ...], r
         v4.new_code_cell("report.overfitting"),
     ]
     for name, figure in all_figures(findings).items():
-        cells.append(v4.new_markdown_cell(escaped(figure.caption)))
+        cells.append(v4.new_markdown_cell(for_markdown(figure.caption)))
         cells.append(v4.new_code_cell(f"report.charts[{name!r}]", outputs=[_output(figure.chart)]))
     nbformat.write(v4.new_notebook(cells=cells), path)
 
@@ -37,4 +37,4 @@ def _output(chart: Any) -> Any:
 
 
 def _lines(sentences: list[str]) -> str:
-    return "\n".join(f"- {escaped(sentence.replace('`', ''))}" for sentence in sentences)
+    return "\n".join(f"- {for_markdown(sentence.replace('`', ''))}" for sentence in sentences)

@@ -1,20 +1,10 @@
 """The report as one HTML file that opens offline: findings, then evidence, then how it was measured."""
 
-import json
-import os
-import re
-from importlib import metadata
-from pathlib import Path
 from typing import NamedTuple
 
-import jinja2
-import platformdirs
-import vl_convert
-from markupsafe import Markup, escape
-
 from harness.findings import Findings, SectionFindings
-from harness.report.charts import CONFIG
 from harness.report.figures import Figure, section_figures, study_figure
+from harness.report.html import render
 from harness.report.method import METHOD, caveats, machines
 from harness.report.tables import Table, overfitting_table, phases_table, runs_list, sides_table, study_table
 from harness.report.words import SHOWN_SECTIONS, headlines
@@ -24,18 +14,16 @@ _MOST_RUNS = 300
 
 
 def html_report(findings: Findings, peak_flops: float | None = None) -> str:
-    """The page. All text in it that comes from records or plugins is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("harness.report"), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters["code"] = _code
+    """The page."""
     sections = [
         _section(found, f"setting-{number}", peak_flops)
         for number, found in enumerate(findings.sections[:SHOWN_SECTIONS], 1)
     ]
     studies = [_study(found, f"study-{number}") for number, found in enumerate(findings.studies, 1)]
     runs = findings.runs
-    return environment.get_template("report.html.j2").render(
+    return render(
+        "report.html.j2",
+        (figure for section in sections + studies for figure in section.figures),
         headlines=headlines(findings),
         sections=sections,
         hidden=max(0, len(findings.sections) - SHOWN_SECTIONS),
@@ -47,8 +35,6 @@ def html_report(findings: Findings, peak_flops: float | None = None) -> str:
         runs=runs_list(runs[:_MOST_RUNS]),
         run_count=len(runs),
         dates=sorted({run.record.started_at[:10] for run in runs}),
-        specs=Markup(_specs(sections + studies)),  # noqa: S704  made safe for a script there
-        bundle=Markup(_bundle()),  # noqa: S704  Vega's own code
     )
 
 
@@ -72,34 +58,3 @@ def _study(found: StudyFinding, prefix: str) -> _Section:
     title = f"Remedies for {found.study.kind}: {found.side.name} on {found.section.title}"
     caption = "Each remedy against the plain task, on the same seeds; mean [95 % interval]"
     return _Section(title, {caption: study_table(found)}, [study_figure(found, prefix)])
-
-
-def _code(text: str) -> Markup:
-    """Escaped text in which what stands between backticks is set as code."""
-    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
-
-
-def _specs(sections: list[_Section]) -> str:
-    """The charts as JSON that cannot end the script element that it stands in."""
-    figures = [figure for section in sections for figure in section.figures]
-    specs = {figure.name: figure.chart.to_dict(validate=False) | {"config": CONFIG} for figure in figures}
-    return json.dumps(specs, separators=(",", ":")).replace("<", "\\u003c")
-
-
-def _bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script, kept in the cache: to make it takes two seconds."""
-    cache = Path(os.environ.get("HARNESS_CACHE_DIR") or platformdirs.user_cache_dir("dl-harness"))
-    path = cache / f"vega-{metadata.version('vl-convert-python')}.js"
-    try:
-        return path.read_text("utf-8")
-    except OSError:
-        script: str = vl_convert.javascript_bundle()  # type: ignore[call-arg]
-    script = script.replace("</script", "<\\/script")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(script, "utf-8")
-        temporary.replace(path)
-    except OSError:
-        pass  # a cache that cannot be written only costs time
-    return script

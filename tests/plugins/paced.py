@@ -16,6 +16,11 @@ PACES = {"plain": 1.0, "slower": 1.1, "lying": 1.0, "dies": 1.0, "hangs": 1.0, "
 #: Steps after which the modes that fail do so, or the file that must be there for it.
 FAILS_AFTER = 30
 FAILS_WHEN = os.environ.get("PACED_FAILS_WHEN")
+#: What one environment may have otherwise than the other: the pace, the loss, the scores, the memory.
+FACTOR = float(os.environ.get("PACED_FACTOR", "1"))
+LOSS = float(os.environ.get("PACED_LOSS", "1"))
+LOGIT = float(os.environ.get("PACED_LOGIT", "0"))
+BALLAST = np.ones(int(os.environ.get("PACED_MEMORY_MIB", "0")) * 2**17)
 
 
 class PacedProgram(Program):
@@ -37,7 +42,7 @@ class PacedProgram(Program):
     def train(self, steps):
         count = len(steps.indices)
         self.made += count
-        seconds = count * STEP_SECONDS * PACES[self.mode]
+        seconds = count * STEP_SECONDS * PACES[self.mode] * FACTOR
         if self.mode == "lying":
             self.device_free_at = max(self.device_free_at, time.perf_counter()) + seconds
             time.sleep(seconds / 5)  # what asking the device takes
@@ -51,10 +56,10 @@ class PacedProgram(Program):
                 time.sleep(1000)
             if self.mode == "diverges":
                 return np.full(count, np.nan)
-        return np.ones(count)
+        return np.full(count, LOSS)
 
     def predict(self, inputs, network="model"):
-        return np.zeros((len(inputs), 10))
+        return np.tile(np.append(LOGIT, np.zeros(9)), (len(inputs), 1))
 
     def synchronize(self):
         pass

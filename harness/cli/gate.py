@@ -1,0 +1,237 @@
+"""``harness gate``: whether head got slower, hungrier or worse than base, as an exit code for CI."""
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+import msgspec
+from rich.console import Console
+
+from harness import plugins
+from harness.cli.data_progress import shown_progress
+from harness.cli.plugin_option import plugin_option
+from harness.data_choice import choose_dataset
+from harness.duel.conduct import TURNS
+from harness.errors import HarnessError, UsageError
+from harness.gate import checkouts
+from harness.gate.conduct import Gate, GateRequest
+from harness.gate.environments import Environment
+from harness.gate.files import GATES
+from harness.gate.record import BenchmarkRecord, GateRecord, Verdict
+from harness.gate.suite import Suite, read_suite
+from harness.report.ci import github, targets
+from harness.report.gate import gate_text
+from harness.store import Store
+
+_EXIT_CODES: dict[Verdict, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}
+_SECONDS_A_BENCHMARK = 120.0
+_SUITE_FILES = ("gate.toml", "pyproject.toml")
+
+
+@click.command(short_help="Hold head against base in CI: slower, hungrier, worse?")
+@click.option(
+    "--suite",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="TOML file of the benchmarks. Default: gate.toml, else [tool.harness.gate] of pyproject.toml.",
+)
+@click.option("--base", metavar="REF", help="Make base from this commit and head from the working tree.")
+@click.option("--base-python", metavar="PATH", help="Base's interpreter: its virtual environment.")
+@click.option("--head-python", metavar="PATH", help="Head's interpreter. Default: this one.")
+@click.option("--base-env", multiple=True, metavar="NAME=VALUE", help="A variable of base alone; repeatable.")
+@click.option("--head-env", multiple=True, metavar="NAME=VALUE", help="A variable of head alone; repeatable.")
+@click.option(
+    "--inconclusive",
+    type=click.Choice(["pass", "fail"]),
+    help="Fold INCONCLUSIVE into exit code 0 or 1. Default: 3.",
+)
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Begin no pair after so long. Default: 120 for each benchmark.",
+)
+@click.option("--turns", type=click.IntRange(min=2, max=1000), default=TURNS, show_default=True,
+              help="Blocks of each side in a pair.")  # fmt: skip
+@click.option(
+    "--to",
+    "targets",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write junit.xml, summary.md, metrics.txt, bencher.json or gate.html; repeatable.",
+)
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results"),
+    show_default=True,
+    help="Folder of the records.",
+)
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True,
+              help="Output.")  # fmt: skip
+@click.option("--quiet", is_flag=True, help="No progress: the outcome alone.")
+@plugin_option
+@click.pass_context
+def command(ctx: click.Context, /, **options: Any) -> None:
+    """Say for each benchmark of a suite whether head is worse than base: PASS, FAIL or INCONCLUSIVE.
+
+    Base and head are two virtual environments on this machine. Both must do the same maths; then
+    fresh processes of both take turns, as in a duel: a few of each benchmark, more of what looks
+    suspicious. Judged are the steady step, the first step, memory, and what is learnt.
+
+    \b
+      harness gate --base main --suite gate.toml
+      harness gate --base-python base/bin/python --head-python head/bin/python --to junit.xml
+
+    Exit code: 0 PASS, 1 FAIL, 3 INCONCLUSIVE, 2 when it was refused, 130 after Ctrl-C.
+    """  # noqa: D301  click's mark for lines that it must not wrap
+    for sent in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sent, signal.default_int_handler)
+    for target in options["targets"]:
+        targets.known_target(target)
+    display = _Display(quiet=options["quiet"])
+    suite = read_suite(options["suite"] or _suite_file())
+    Store(options["results"]).prepare()
+    with _environments(suite, options, display) as (base, head):
+        gate = Gate(_request(suite, base, head, options), options["results"] / GATES, display)
+        record = gate.carry_out()
+    display.stop()
+    _tell(record, gate.path, options)
+    ctx.exit(_exit_code(record, options["inconclusive"]))
+
+
+class _Display:
+    """Lines on standard error: what is going on, and each benchmark's verdict as it comes."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+        self._status = self._console.status("")
+        if self._console.is_terminal and not quiet:
+            self._status.start()
+
+    def phase(self, benchmark: str, what: str) -> None:
+        """See :class:`harness.gate.conduct.GateObserver`."""
+        text = f"{benchmark}: {what}"
+        self._status.update(text)
+        if not self._console.is_terminal:
+            self._console.print(text, markup=False)
+
+    def judged(self, benchmark: BenchmarkRecord, stage: str) -> None:
+        """See :class:`harness.gate.conduct.GateObserver`."""
+        verdict = (
+            "suspicious" if stage == "look" and benchmark.verdict == "INCONCLUSIVE" else benchmark.verdict
+        )
+        told = ", ".join(
+            f"{one.metric} {one.ratio - 1:+.1%}" for one in benchmark.metrics if one.ratio is not None
+        )
+        took = f"after the {stage}, {benchmark.seconds:.0f} s"
+        self._console.print(f"{benchmark.name}: {verdict} {took} ({told or benchmark.reason})", markup=False)
+
+    def stop(self) -> None:
+        """Take the live line away."""
+        self._status.stop()
+
+
+def _suite_file() -> Path:
+    for name in _SUITE_FILES:
+        if Path(name).is_file():
+            return Path(name)
+    raise UsageError("no suite: give --suite FILE, or write gate.toml (see the README, In CI)")
+
+
+@contextlib.contextmanager
+def _environments(
+    suite: Suite, options: dict[str, Any], display: _Display
+) -> Iterator[tuple[Environment, Environment]]:
+    """Base and head as they were named, or made from a repository."""
+    ours = {side: dict(_variable(side, text) for text in options[f"{side}_env"]) for side in ("base", "head")}
+    if options["base"] is None:
+        if options["base_python"] is None:
+            raise UsageError("what is head held against? Give --base REF or --base-python BASE/bin/python")
+        yield (
+            Environment(
+                label="base", python=_interpreter("base", options["base_python"]), variables=ours["base"]
+            ),
+            Environment(
+                label="head", python=_interpreter("head", options["head_python"]), variables=ours["head"]
+            ),
+        )
+        return
+    if options["base_python"] or options["head_python"]:
+        raise UsageError("--base makes both environments: leave --base-python and --head-python out")
+    top = checkouts.repository(Path.cwd())
+    commit = checkouts.commit_of(top, options["base"])
+
+    def say(what: str) -> None:
+        display.phase("environments", what)
+
+    with (
+        checkouts.checkout(top, commit) as tree,
+        checkouts.head_environment(top, suite.source, say) as head,
+    ):
+        base = checkouts.base_environment(tree, top, commit, suite.source, say)
+        yield (
+            msgspec.structs.replace(base, variables=ours["base"]),
+            msgspec.structs.replace(head, variables=ours["head"]),
+        )
+
+
+def _interpreter(side: str, path: str | None) -> str:
+    if path is None:
+        return sys.executable
+    found = shutil.which(Path(path).expanduser())
+    if found is None:
+        raise UsageError(f"--{side}-python {path}: there is no such program; give a venv's bin/python")
+    return str(Path(found).absolute())
+
+
+def _variable(side: str, text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise UsageError(f"--{side}-env {text}: write NAME=VALUE, for example MALLOC_ARENA_MAX=1")
+    return name, value
+
+
+def _request(suite: Suite, base: Environment, head: Environment, options: dict[str, Any]) -> GateRequest:
+    with shown_progress(quiet=options["quiet"]) as progress:
+        datasets = [
+            choose_dataset(plugins.task(benchmark.task), benchmark.dataset, progress)
+            for benchmark in suite.benchmarks
+        ]
+    return GateRequest(
+        suite=suite,
+        base=base,
+        head=head,
+        datasets=datasets,
+        budget_seconds=options["budget"] or _SECONDS_A_BENCHMARK * len(suite.benchmarks),
+        turns=options["turns"],
+    )
+
+
+def _tell(record: GateRecord, path: Path, options: dict[str, Any]) -> None:
+    if options["form"] == "json":
+        sys.stdout.buffer.write(msgspec.json.encode(record) + b"\n")
+    else:
+        click.echo(gate_text(record))
+        click.echo(f"\nRecord: {path}")
+        if github.annotates(os.environ):
+            click.echo("\n".join(github.annotations(record, options["inconclusive"])))
+    try:
+        github.add_to_step_summary(record, os.environ)
+        for target in options["targets"]:
+            targets.write_gate(record, target, options["inconclusive"])
+    except OSError as error:
+        raise HarnessError(f"{error.filename or 'output'} cannot be written: {error.strerror}") from error
+
+
+def _exit_code(record: GateRecord, inconclusive: Literal["pass", "fail"] | None) -> int:
+    if record.status == "interrupted":
+        return 130
+    if record.verdict == "INCONCLUSIVE" and inconclusive is not None:
+        return {"pass": 0, "fail": 1}[inconclusive]
+    return _EXIT_CODES[record.verdict]

@@ -1,0 +1,118 @@
+"""The two environments of a gate, made from a git repository: base from a commit, head from what is there.
+
+Each is a virtual environment with the project installed by pip. That of a commit is kept in the user's
+cache for the next gate; one of uncommitted changes is made anew.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import platformdirs
+
+from harness.errors import HarnessError, UsageError
+from harness.gate.environments import Environment
+
+_LAST_LINES = 5
+_COMPLETE = "complete"
+
+
+def repository(folder: Path) -> Path:
+    """The top of the repository that a folder is in.
+
+    Raises:
+        UsageError: it is in none, or there is no git.
+    """
+    try:
+        return Path(_git(folder, "rev-parse", "--show-toplevel"))
+    except HarnessError as error:
+        raise UsageError(f"--base takes a git repository, and {folder} is in none ({error})") from error
+
+
+def commit_of(top: Path, reference: str) -> str:
+    """The commit that a branch, tag or hash names.
+
+    Raises:
+        UsageError: none.
+    """
+    try:
+        return _git(top, "rev-parse", "--verify", "--end-of-options", f"{reference}^{{commit}}")
+    except HarnessError as error:
+        raise UsageError(
+            f"--base {reference}: no such commit here; in CI, fetch it first (git fetch origin {reference})"
+        ) from error
+
+
+@contextlib.contextmanager
+def checkout(top: Path, commit: str) -> Iterator[Path]:
+    """A worktree of this commit, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="harness-gate-") as folder:
+        tree = Path(folder) / "source"
+        _git(top, "worktree", "add", "--detach", "--quiet", str(tree), commit)
+        try:
+            yield tree
+        finally:
+            _git(top, "worktree", "remove", "--force", str(tree))
+
+
+def base_environment(
+    tree: Path, top: Path, commit: str, source: str, say: Callable[[str], None]
+) -> Environment:
+    """The environment of a commit's worktree; raises HarnessError where pip fails."""
+    venv = _cached(top, commit, source)
+    if not (venv / _COMPLETE).exists():
+        _install(venv, tree, source, f"base ({commit[:12]})", say)
+    return Environment(label="base", python=str(venv / "bin" / "python"), commit=commit)
+
+
+@contextlib.contextmanager
+def head_environment(top: Path, source: str, say: Callable[[str], None]) -> Iterator[Environment]:
+    """The environment of the working tree; raises HarnessError where pip fails."""
+    commit = _git(top, "rev-parse", "HEAD")
+    if not _git(top, "status", "--porcelain"):
+        venv = _cached(top, commit, source)
+        if not (venv / _COMPLETE).exists():
+            _install(venv, top, source, f"head ({commit[:12]})", say)
+        yield Environment(label="head", python=str(venv / "bin" / "python"), commit=commit)
+        return
+    with tempfile.TemporaryDirectory(prefix="harness-gate-") as folder:
+        venv = Path(folder) / "venv"
+        _install(venv, top, source, "head (uncommitted changes)", say)
+        yield Environment(label="head", python=str(venv / "bin" / "python"))
+
+
+def _cached(top: Path, commit: str, source: str) -> Path:
+    cache = os.environ.get("HARNESS_CACHE_DIR") or platformdirs.user_cache_dir("dl-harness")
+    key = hashlib.sha256(f"{top} {source} {sys.version}".encode()).hexdigest()[:12]
+    return Path(cache) / "gate" / f"{commit[:16]}-{key}"
+
+
+def _install(venv: Path, tree: Path, source: str, what: str, say: Callable[[str], None]) -> None:
+    say(f"installing {what}")
+    shutil.rmtree(venv, ignore_errors=True)
+    venv.parent.mkdir(parents=True, exist_ok=True)
+    _run([sys.executable, "-m", "venv", str(venv)], tree, f"the environment of {what} cannot be made")
+    python = str(venv / "bin" / "python")
+    _run([python, "-m", "pip", "install", "--quiet", source], tree, f"{what}: pip install {source} failed")
+    (venv / _COMPLETE).touch()
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    return _run(["git", "-C", str(folder), *arguments], folder, f"git {arguments[0]} failed")
+
+
+def _run(command: list[str], folder: Path, failure: str) -> str:
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise HarnessError(f"{failure}: {error}") from error
+    if done.returncode:
+        last = "; ".join((done.stderr or done.stdout).strip().splitlines()[-_LAST_LINES:])
+        raise HarnessError(f"{failure}: {last}")
+    return done.stdout.strip()

@@ -1,0 +1,154 @@
+"""One benchmark of a gate: the same work first, then a look at its pairs, then fresh pairs if need be."""
+
+import random
+import secrets
+import time
+from collections.abc import Callable
+
+from harness.duel.contender import SideFailed
+from harness.duel.pairs import Ring
+from harness.duel.preparation import prepare
+from harness.duel.record import PairRecord
+from harness.duel.sides import Side, pad_to_equal_size
+from harness.duel.sign_flip import MOST_PAIRS
+from harness.errors import HarnessError
+from harness.gate import judgement
+from harness.gate.metrics import series
+from harness.gate.quality import no_worse, same_maths
+from harness.gate.record import BenchmarkRecord, Metric, MetricResult, QualityResult, Verdict
+from harness.gate.suite import Benchmark
+
+#: A process that takes longer than this from start to end is taken to hang.
+_PROCESS_LIMIT_SECONDS = 1800.0
+
+_WORST_FIRST: tuple[Verdict, ...] = ("FAIL", "INCONCLUSIVE", "PASS")
+
+Say = Callable[[str], None]
+
+
+class Contest:
+    """Base against head on one benchmark, told into ``record`` as it goes. ``sides`` are base and head.
+
+    A side that fails ends it: head's fault is a FAIL, base's leaves nothing to compare with.
+    """
+
+    def __init__(
+        self, benchmark: Benchmark, sides: list[Side], record: BenchmarkRecord, say: Say, turns: int
+    ) -> None:
+        self.record = record
+        self._benchmark = benchmark
+        self._sides = sides
+        self._say = say
+        self._chance = random.Random(secrets.randbits(64))  # noqa: S311  who goes first must not follow a seed
+        self._pair_seconds = 0.0
+        record.turns = turns
+        settings = pad_to_equal_size(
+            [side.settings(quiet=True) for side in sides], [side.python for side in sides]
+        )
+        self._ring = Ring(sides, settings, record.dataset.name, deadline_seconds=_PROCESS_LIMIT_SECONDS)
+
+    @property
+    def suspicious(self) -> list[MetricResult]:
+        """The metrics that the look did not pass, where the benchmark is still to be decided."""
+        return [one for one in self.record.metrics if one.verdict == "INCONCLUSIVE"]
+
+    def look(self) -> None:
+        """Compare the maths, then judge a few pairs."""
+        self._carry_out(self._look)
+
+    def _look(self) -> None:
+        record, benchmark = self.record, self._benchmark
+        self._say("comparing the maths")
+        record.quality = self._quality()
+        if record.quality.verdict == "FAIL":
+            return
+        self._say("trying each side once")
+        prepared = prepare(self._ring, record.dataset.name, None, record.turns)
+        record.sides, record.block_steps = prepared.records, prepared.block_steps
+        record.dataset.fingerprint = prepared.built.dataset_fingerprint
+        record.dataset.origin = prepared.built.dataset_origin
+        record.dataset.samples = prepared.built.samples
+        self._say(f"a look: {judgement.LOOK_PAIRS} pairs of about {prepared.pair_seconds:.0f} s")
+        for _ in range(judgement.LOOK_PAIRS):
+            self._add_pair(record.look)
+        record.metrics = [
+            judgement.looked_at(one, benchmark.limits.max_speedup)
+            for one in series(record.look, benchmark.limits, self._batch_sizes)
+        ]
+
+    def _quality(self) -> QualityResult:
+        benchmark, data = self._benchmark, self.record.dataset.name
+        found = same_maths(self._sides, data, _PROCESS_LIMIT_SECONDS)
+        if found.verdict == "PASS" or benchmark.limits.max_accuracy_loss is None:
+            return found
+        self._say(f"{found.reason}: comparing what is learnt over seeds")
+        seeds = range(benchmark.seed, benchmark.seed + benchmark.seeds)
+        return no_worse(self._sides, data, benchmark.limits, seeds, _PROCESS_LIMIT_SECONDS, self._say)
+
+    def confirm(self, level: Callable[[], float], deadline: float) -> None:
+        """Judge the suspicious metrics on fresh pairs, until each is decided or the next would be too late.
+
+        ``level`` is asked anew at each look; ``deadline`` is of :func:`time.monotonic`.
+        """
+        self._carry_out(lambda: self._confirm(level, deadline))
+
+    def _confirm(self, level: Callable[[], float], deadline: float) -> None:
+        record = self.record
+        undecided = {one.metric for one in self.suspicious}
+        while undecided and len(record.confirmation) < MOST_PAIRS:
+            if time.monotonic() + self._pair_seconds > deadline:
+                break
+            self._add_pair(record.confirmation)
+            found = self._judged(undecided, level, last=False)
+            undecided -= {one.metric for one in found if one.verdict != "INCONCLUSIVE"}
+            self._take(found)
+        if record.confirmation:
+            self._take(self._judged(undecided, level, last=True))
+
+    def _take(self, found: list[MetricResult]) -> None:
+        new = {one.metric: one for one in found}
+        self.record.metrics = [new.get(one.metric, one) for one in self.record.metrics]
+
+    def _judged(self, metrics: set[Metric], level: Callable[[], float], *, last: bool) -> list[MetricResult]:
+        limits = self._benchmark.limits
+        return [
+            judgement.confirmed(one, limits.max_speedup, level(), last=last)
+            for one in series(self.record.confirmation, limits, self._batch_sizes)
+            if one.metric in metrics
+        ]
+
+    def _add_pair(self, pairs: list[PairRecord]) -> None:
+        pair = self._ring.pair(self.record.block_steps, self.record.turns, self._chance)
+        pairs.append(pair)
+        self._pair_seconds = pair.seconds
+
+    @property
+    def _batch_sizes(self) -> list[int]:
+        return [side.batch_size for side in self.record.sides]
+
+    def _carry_out(self, work: Callable[[], None]) -> None:
+        """Do it, keep what it took, and conclude; a side that fails ends it."""
+        record, start = self.record, time.monotonic()
+        failed: list[tuple[Verdict, str]] = []
+        try:
+            work()
+        except SideFailed as error:
+            failed = [("FAIL" if error.label == "head" else "INCONCLUSIVE", str(error))]
+        except HarnessError as error:  # the sides cannot be compared: other data, another split
+            failed = [("FAIL", str(error))]
+        record.seconds += time.monotonic() - start
+        judged = [(one.verdict, f"{one.metric}: {one.reason}") for one in record.metrics]
+        if record.quality is not None:
+            judged.append((record.quality.verdict, f"quality: {record.quality.reason}"))
+        judged = failed or judged
+        record.verdict = worst_of([verdict for verdict, _ in judged])
+        told = [reason for verdict, reason in judged if verdict == record.verdict]
+        record.reason = "; ".join(told) if record.verdict != "PASS" else ""
+
+
+def worst_of(verdicts: list[Verdict]) -> Verdict:
+    """FAIL before INCONCLUSIVE before PASS; of nothing, INCONCLUSIVE: what did not run has not passed."""
+    for verdict in _WORST_FIRST:
+        if verdict in verdicts:
+            return verdict
+    return "INCONCLUSIVE"

@@ -1,0 +1,111 @@
+"""Base and head: two interpreters, what is installed in them, and what a benchmark's names mean there."""
+
+import json
+import subprocess
+from importlib import metadata
+
+import msgspec
+
+from harness import protocol
+from harness.duel.contender import SideFailed
+from harness.duel.sides import Side
+from harness.errors import HarnessError, UsageError
+from harness.gate.record import EnvironmentRecord
+from harness.gate.suite import Benchmark
+from harness.machine import default_threads
+from harness.options import Value
+from harness.session import Session
+from harness.spec import Plan
+
+_PROBE = (
+    "import json; from importlib.metadata import version; from harness import protocol; "
+    "print(json.dumps([version('dl-harness'), protocol.VERSION]))"
+)
+_PROBE_SECONDS = 60
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """One side of a gate: ``label`` is base or head; ``variables`` are set for its processes alone."""
+
+    label: str
+    python: str
+    variables: dict[str, str] = {}
+    commit: str | None = None
+
+
+def probe(environment: Environment) -> EnvironmentRecord:
+    """What harness is installed there.
+
+    Raises:
+        UsageError: none, or one that speaks another protocol than this one.
+    """
+    python = environment.python
+    try:
+        # -P: what lies in the current folder must not stand in for what is installed.
+        done = subprocess.run([python, "-P", "-c", _PROBE], capture_output=True, text=True,
+                              timeout=_PROBE_SECONDS, check=False)  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UsageError(f"{environment.label}: {python} cannot be started: {error}") from error
+    if done.returncode:
+        last = done.stderr.strip().rpartition("\n")[2]
+        raise UsageError(
+            f"{environment.label}: no dl-harness is installed for {python} ({last}); install it there too"
+        )
+    version, spoken = json.loads(done.stdout)
+    if spoken != protocol.VERSION:
+        ours = metadata.version("dl-harness")
+        raise UsageError(
+            f"{environment.label} has dl-harness {version}, which speaks protocol {spoken}; this is "
+            f"dl-harness {ours} with protocol {protocol.VERSION}: install versions that speak the same"
+        )
+    return EnvironmentRecord(
+        python=python, harness=version, variables=environment.variables, commit=environment.commit
+    )
+
+
+def side_of(environment: Environment, benchmark: Benchmark, limit_seconds: float) -> Side:
+    """The benchmark as this environment's plugins understand it.
+
+    Raises:
+        UsageError: the framework is not installed there; says how to install it.
+        SideFailed: the names mean nothing there, or a plugin cannot be loaded.
+    """
+    threads = benchmark.threads or default_threads()
+    assignments = [f"{name}={_text(value)}" for name, value in benchmark.options.items()]
+    settings = environment.variables
+    session = Session(settings, limit_seconds, environment.python)
+    try:
+        defined = session.call(
+            protocol.Define(benchmark.backend, benchmark.task, assignments), protocol.Defined
+        )
+    except HarnessError as error:
+        raise SideFailed(environment.label, str(error)) from error
+    finally:
+        session.kill_and_close()
+    if defined.installed:
+        raise UsageError(f"{environment.label} ({environment.python}): {defined.installed}")
+    task = msgspec.structs.replace(
+        defined.task,
+        batch_size=benchmark.batch_size or defined.task.batch_size,
+        epochs=benchmark.epochs or defined.task.epochs,
+    )
+    plan = Plan(
+        task=task,
+        mode=defined.mode,
+        device=benchmark.device,
+        precision=benchmark.precision,
+        threads=threads,
+        seed=benchmark.seed,
+    )
+    return Side(
+        label=environment.label,
+        backend=benchmark.backend.partition(":")[0],
+        plan=plan,
+        options=defined.options,
+        python=environment.python,
+        environment=environment.variables,
+    )
+
+
+def _text(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

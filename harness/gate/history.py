@@ -1,0 +1,164 @@
+"""The gates of a branch in their order: where each benchmark became slower or hungrier, and by how much in all.
+
+How gates hang together is read from their commits. Where a gate's base is the base of the gate before,
+both are *fixed* to it: ratios are levels. Where its base is the head of the gate before, they are
+*chained*: levels are products of ratios. Otherwise a new stretch begins, for nothing says what happened
+in between.
+
+Fixed gates see more. Of 30 gates with a noise of 1 % each and three slips of 3 %, all at least 5 gates
+apart, 96 % of the slips were found within 2 gates (93 % within 1); of chained gates 29 %, for each is
+seen in one ratio alone, 3 standard deviations off where 30 gates need 3.2. Chained gates find 99 % of
+them at a noise of 0.5 %. Of series without a slip, 98 % (fixed) and 96 % (chained) showed none. (1000
+simulated series each.)
+"""
+
+import itertools
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
+
+from harness.gate.change_points import Ratio, Trend, chained_trend, level_trend
+from harness.gate.pair_ratios import pair_log_ratios
+from harness.gate.record import BenchmarkRecord, GateRecord, Metric, MetricResult
+
+Rule = Literal["fixed", "chained"]
+
+#: Less than this is noise whatever the pairs say: memory hardly varies within a gate.
+SMALLEST_NOISE = 0.002
+_FEWEST_FOR_SPREAD = 2
+
+#: What must stay the same for ratios to be of one thing: benchmark, metric, and the work behind them.
+_Key = tuple[str, Metric, str]
+
+
+class Point(NamedTuple):
+    """One gate in a series. ``base`` and ``head`` are commits; ``date`` is ISO 8601, of the day."""
+
+    gate: str
+    date: str
+    base: str | None
+    head: str | None
+    ratio: Ratio
+
+    @property
+    def name(self) -> str:
+        """What to call head by: its commit, or the gate where that is not known."""
+        return self.head[:10] if self.head else self.gate
+
+
+class Series(NamedTuple):
+    """A stretch of gates of one benchmark and metric that hang together, oldest first.
+
+    ``trend`` is None where too little is known of the noise; ``latest`` tells whether it reaches the
+    newest gate of its benchmark.
+    """
+
+    benchmark: str
+    metric: Metric
+    rule: Rule
+    points: list[Point]
+    trend: Trend | None
+    latest: bool
+
+    @property
+    def start(self) -> str:
+        """The commit that the level is relative to."""
+        base = self.points[0].base
+        return base[:10] if base else f"the base of {self.points[0].gate}"
+
+
+class History(NamedTuple):
+    """All series, by benchmark and metric; and sentences about gates that could not be taken in."""
+
+    series: list[Series]
+    left_out: list[str]
+
+
+def read_history(gates: Iterable[GateRecord], rule: Rule | None = None) -> History:
+    """The series of the gates that ran to their end; ``rule`` is of gates whose commits are not known.
+
+    Raises:
+        ImportError: ruptures is not installed.
+    """
+    ordered = sorted(gates, key=lambda gate: gate.started_at)
+    found: dict[_Key, list[Point]] = {}
+    for gate in ordered:
+        if not _usable(gate) or (rule is None and not _named(gate)):
+            continue
+        for benchmark in gate.benchmarks:
+            for result in benchmark.metrics:
+                found.setdefault(_key(benchmark, result), []).append(_point(gate, benchmark, result))
+    newest = {
+        key[:2]: max(points[-1].gate for k, points in found.items() if k[:2] == key[:2]) for key in found
+    }
+    series = [
+        Series(name, metric, one, points, _trend(one, points), points[-1].gate == newest[name, metric])
+        for (name, metric, _), every in found.items()
+        for one, points in _stretches(every, rule)
+    ]
+    return History(series, _left_out(ordered, rule))
+
+
+def _usable(gate: GateRecord) -> bool:
+    return gate.status == "ok" and gate.against == "environment"
+
+
+def _named(gate: GateRecord) -> bool:
+    return bool(gate.base.commit and gate.head.commit)
+
+
+def _left_out(gates: Sequence[GateRecord], rule: Rule | None) -> list[str]:
+    told = [f"{gate.id}: it ended as {gate.status}" for gate in gates if gate.status != "ok"]
+    told += [f"{gate.id}: its base is a stored baseline" for gate in gates if gate.against != "environment"]
+    nameless = sum(_usable(gate) and not _named(gate) for gate in gates)
+    if nameless and rule is None:
+        told.append(
+            f"{nameless} of {len(gates)} gates do not tell their commits; say what each was held against "
+            "with --against parent or --against fixed"
+        )
+    return told
+
+
+def _key(benchmark: BenchmarkRecord, result: MetricResult) -> _Key:
+    work = (benchmark.backend, benchmark.mode, benchmark.task, sorted(benchmark.options.items()))
+    return benchmark.name, result.metric, str((*work, benchmark.dataset.fingerprint, benchmark.threads))
+
+
+def _point(gate: GateRecord, benchmark: BenchmarkRecord, result: MetricResult) -> Point:
+    pairs = benchmark.confirmation if result.stage == "confirmation" else benchmark.look
+    logs = pair_log_ratios(benchmark, result.metric, pairs)
+    spread = statistics.stdev(logs) if len(logs) >= _FEWEST_FOR_SPREAD else None
+    ratio = Ratio(math.log(result.ratio), len(logs) or 1, spread)
+    return Point(gate.id, gate.started_at[:10], gate.base.commit, gate.head.commit, ratio)
+
+
+def _stretches(points: list[Point], rule: Rule | None) -> list[tuple[Rule, list[Point]]]:
+    """The points cut where they do not hang together; of gates of the same two commits the last counts."""
+    kept = list({_commits(point): point for point in points}.values())
+    stretches: list[tuple[Rule, list[Point]]] = [(rule or "fixed", kept[:1])]
+    for before, point in itertools.pairwise(kept):
+        link = _link(before, point) or rule
+        known, current = stretches[-1]
+        if link is not None and (link == known or len(current) == 1):
+            stretches[-1] = (link, [*current, point])
+        else:
+            stretches.append((rule or "fixed", [point]))
+    return stretches
+
+
+def _commits(point: Point) -> tuple[str, ...]:
+    return (point.base, point.head) if point.base and point.head else (point.gate,)
+
+
+def _link(before: Point, point: Point) -> Rule | None:
+    if point.base is None or before.base is None:
+        return None
+    if point.base == before.base:
+        return "fixed"
+    return "chained" if point.base == before.head else None
+
+
+def _trend(rule: Rule, points: list[Point]) -> Trend | None:
+    ratios = [point.ratio for point in points]
+    return (level_trend if rule == "fixed" else chained_trend)(ratios, SMALLEST_NOISE)

@@ -1,0 +1,112 @@
+"""From pairs to verdicts, in two stages, so that unchanged code hardly ever fails and yet most is quick.
+
+The *look*: a few pairs of every benchmark. What is surely within its limit by then has passed; all else
+is suspicious. The *confirmation*: fresh pairs of what is suspicious, judged by themselves, so that the
+choice made at the look cannot favour a false alarm. Head must show that it is within the limit:
+
+- FAIL: slower than base at all is proven, and being within the limit is not.
+- PASS: being within the limit is proven.
+- INCONCLUSIVE: neither; or the machine was not the same for both sides, or the result cannot be believed.
+
+"Proven slower" is an exact sign-flip test of no difference. Over all suspicious metrics of a suite its
+level is shared by Holm's rule (1979), and within one over the looks at it, so that the chance of any
+FAIL on unchanged code stays below ``false_alarms``.
+"""
+
+import math
+from typing import Literal
+
+import numpy as np
+
+from harness.duel.sign_flip import Alternative, bootstrap_interval, level_at, p_value
+from harness.duel.verdict import control_moved
+from harness.gate.metrics import Series
+from harness.gate.record import MetricResult, Verdict
+from harness.intervals import student_quantile
+
+#: Pairs of the look.
+LOOK_PAIRS = 4
+#: The chance that the look lets pass what is in truth at its limit.
+_LOOK_LEVEL = 0.025
+#: The same of the confirmation, over all its looks.
+WITHIN_LEVEL = 0.05
+#: Of the pairs, this many may be lost to disturbances.
+_MOST_LOST_SHARE = 0.34
+_FEWEST_PAIRS = 3
+
+
+def looked_at(series: Series, max_speedup: float | None) -> MetricResult:
+    """After the look: PASS, or INCONCLUSIVE, which is to say suspicious.
+
+    PASS takes an upper end of Student's one-sided 97.5 % interval that is within the limit, of pairs
+    that can be believed.
+    """
+    doubt = _doubt(series, max_speedup)
+    if not doubt and _upper_end(series.logs) >= math.log1p(series.limit):
+        doubt = "not surely within the limit after a few pairs"
+    return _result(series, "look", "INCONCLUSIVE" if doubt else "PASS", doubt)
+
+
+def confirmed(series: Series, max_speedup: float | None, level: float, *, last: bool) -> MetricResult:
+    """After fresh pairs, at ``level`` for the proof that head is worse; ``last`` where no more will come."""
+    if doubt := _doubt(series, max_speedup):
+        return _result(series, "confirmation", "INCONCLUSIVE", doubt)
+    logs, limit = series.logs, math.log1p(series.limit)
+    if _proven(logs, "less", limit, WITHIN_LEVEL):
+        return _result(series, "confirmation", "PASS")
+    if _proven(logs, "greater", 0.0, level) and (last or logs.mean() >= limit):
+        reason = "worse than base, and not shown to be within the limit"
+        return _result(series, "confirmation", "FAIL", reason)
+    reason = "neither a loss nor being within the limit is proven: more time or a quieter machine would tell"
+    return _result(series, "confirmation", "INCONCLUSIVE", reason)
+
+
+def _proven(logs: np.ndarray, alternative: Alternative, shift: float, level: float) -> bool:
+    """Whether the test was significant at any of the looks that these pairs have come to."""
+    return any(
+        p_value(logs[:look], alternative, shift) <= level_at(look, level)
+        for look in range(1, len(logs) + 1)
+        if level_at(look, level)
+    )
+
+
+def _upper_end(logs: np.ndarray) -> float:
+    error = float(logs.std(ddof=1)) / math.sqrt(len(logs))
+    return float(logs.mean()) + student_quantile(1 - _LOOK_LEVEL, len(logs) - 1) * error
+
+
+def _doubt(series: Series, max_speedup: float | None) -> str:
+    """Why no verdict can rest on these pairs; empty where one can."""
+    pairs = len(series.logs) + series.lost
+    if len(series.logs) < _FEWEST_PAIRS or series.lost > _MOST_LOST_SHARE * pairs:
+        return f"{series.lost} of {pairs} pairs were lost to disturbances by other work"
+    if series.metric != "memory" and control_moved(series.control, series.limit):
+        return "a fixed work took another time before one side's turns: the machine was not the same"
+    saved = 1 - math.exp(series.logs.mean())
+    if series.metric == "step" and max_speedup is not None and saved > max_speedup:
+        return (
+            f"head saves {saved:.0%} of the time, more than is believed (max_speedup = "
+            f'"{max_speedup:.0%}"): see that it does all the work, then raise max_speedup once'
+        )
+    return ""
+
+
+def _result(
+    series: Series, stage: Literal["look", "confirmation"], verdict: Verdict, reason: str = ""
+) -> MetricResult:
+    logs = series.logs
+    interval = bootstrap_interval(logs)
+    return MetricResult(
+        metric=series.metric,
+        verdict=verdict,
+        reason=reason,
+        stage=stage,
+        limit=series.limit,
+        base=series.base,
+        head=series.head,
+        ratio=math.exp(logs.mean()) if len(logs) else None,
+        low=math.exp(interval.low) if interval else None,
+        high=math.exp(interval.high) if interval else None,
+        p_value=p_value(logs, "greater") if stage == "confirmation" else None,
+        pairs=len(logs),
+    )

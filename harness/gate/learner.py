@@ -1,0 +1,103 @@
+"""A worker of one side that is asked what it learns, not how fast: losses, scores, whole trainings."""
+
+import contextlib
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from harness import protocol
+from harness.batches import BatchOrder
+from harness.duel.contender import SideFailed
+from harness.duel.sides import Side
+from harness.errors import HarnessError
+from harness.observation import Losses
+from harness.record import Scores
+from harness.session import Session
+from harness.spec import Plan, Precision
+
+
+class Maths(NamedTuple):
+    """The losses of the first steps in a precision, and validation scores after them."""
+
+    precision: Precision
+    losses: Losses
+    scores: Scores
+
+
+class Curve(NamedTuple):
+    """Validation scores after each epoch of a training, and the steps made by then."""
+
+    steps: list[int]
+    scores: list[Scores]
+
+
+class Learner:
+    """One process of a side. Use :func:`learner`, which ends it."""
+
+    def __init__(self, side: Side, session: Session, dataset: str) -> None:
+        self._side = side
+        self._session = session
+        self._dataset = dataset
+        self._session.call(protocol.Describe(side.backend, side.plan.threads), protocol.Described)
+
+    def maths(self, precision: Precision, steps: int) -> Maths:
+        """What the first ``steps`` steps come to; raises :class:`Declined` where the backend cannot."""
+        plan = msgspec.structs.replace(self._side.plan, precision=precision)
+        order = self._build(plan)
+        losses: Losses = []
+        while len(losses) < steps:
+            count = min(order.run_length(len(losses)), steps - len(losses))
+            losses += self._session.call(protocol.Train(count), protocol.Trained).losses
+        return Maths(precision, losses, self._validation())
+
+    def curve(self, seed: int) -> Curve:
+        """A whole training with this seed."""
+        plan = msgspec.structs.replace(self._side.plan, seed=seed)
+        order = self._build(plan)
+        made = Curve([], [])
+        for epoch in range(plan.task.epochs):
+            step = epoch * order.steps_per_epoch
+            while step < (epoch + 1) * order.steps_per_epoch:
+                count = order.run_length(step)
+                self._session.call(protocol.Train(count), protocol.Trained)
+                step += count
+            made.steps.append(step)
+            made.scores.append(self._validation())
+        return made
+
+    def _build(self, plan: Plan) -> BatchOrder:
+        built = self._session.call(protocol.Build(plan, self._dataset), protocol.Built)
+        return BatchOrder.of_task(plan.task, built.samples["train"], plan.seed)
+
+    def _validation(self) -> Scores:
+        evaluated = self._session.call(protocol.Evaluate(["validation"]), protocol.Evaluated)
+        return evaluated.scores["validation"]
+
+
+@contextlib.contextmanager
+def learner(side: Side, dataset: str, limit_seconds: float) -> Iterator[Learner]:
+    """A learner of this side.
+
+    Raises:
+        SideFailed: it could not start or failed at work; with what its worker said last.
+    """
+    session = Session(side.settings(quiet=True), limit_seconds, side.python)
+    try:
+        yield Learner(side, session, dataset)
+    except SideFailed:
+        raise
+    except HarnessError as error:
+        told = "; ".join(session.last_lines()[-3:])
+        raise SideFailed(side.label, f"{error}" + (f" [{told}]" if told else "")) from error
+    finally:
+        session.kill_and_close()
+
+
+def best(values: list[float | None], *, higher_is_better: bool) -> float:
+    """The best of the scores that are finite; the worst there is where none is."""
+    finite = [value for value in values if value is not None]
+    if higher_is_better:
+        return max(finite, default=-math.inf)
+    return min(finite, default=math.inf)

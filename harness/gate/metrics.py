@@ -1,0 +1,68 @@
+"""What pairs of processes tell of each metric: log ratios of head over base, and both medians."""
+
+import statistics
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.duel.findings import steady_step_seconds
+from harness.duel.pairs import control_log_ratio
+from harness.duel.record import PairRecord
+from harness.gate.pair_ratios import memory_bytes, pair_log_ratio
+from harness.gate.record import Metric
+from harness.gate.suite import Limits
+
+_BASE, _HEAD = 0, 1
+
+
+class Series(NamedTuple):
+    """Log ratios ``(pairs,)`` of one metric, of the pairs that were not lost; medians over processes.
+
+    ``control`` are the log ratios ``(pairs,)`` of a fixed work before the sides' blocks. ``lost`` pairs
+    were disturbed.
+    """
+
+    metric: Metric
+    limit: float
+    logs: np.ndarray
+    control: np.ndarray
+    lost: int
+    base: float
+    head: float
+
+
+def series(pairs: list[PairRecord], limits: Limits, batch_sizes: list[int]) -> list[Series]:
+    """The series of each metric that has a limit. ``batch_sizes`` are base's and head's."""
+    control = np.array([ratio for pair in pairs if (ratio := control_log_ratio(pair, _HEAD)) is not None])
+    made = []
+    for metric, limit in limits_of(limits).items():
+        logs = [pair_log_ratio(pair, metric, batch_sizes) for pair in pairs]
+        kept = np.array([ratio for ratio in logs if ratio is not None])
+        base, head = (_median(pairs, metric, side) for side in (_BASE, _HEAD))
+        made.append(Series(metric, limit, kept, control, len(pairs) - len(kept), base, head))
+    return made
+
+
+def limits_of(limits: Limits) -> dict[Metric, float]:
+    """The limit of each metric that is judged."""
+    every: dict[Metric, float | None] = {
+        "step": limits.max_slowdown,
+        "first step": limits.max_first_step_slowdown,
+        "memory": limits.max_memory_growth,
+    }
+    return {metric: limit for metric, limit in every.items() if limit is not None}
+
+
+def _median(pairs: list[PairRecord], metric: Metric, side: int) -> float:
+    return statistics.median(_of_process(pair, metric, side) for pair in pairs)
+
+
+def _of_process(pair: PairRecord, metric: Metric, side: int) -> float:
+    process, other = pair.processes[side], pair.processes[1 - side]
+    match metric:
+        case "step":
+            return steady_step_seconds(pair, side)
+        case "first step":
+            return process.first_step_seconds
+        case "memory":
+            return memory_bytes(process, other)

@@ -1,0 +1,38 @@
+"""Text from records made safe for what it is written into; HTML is escaped by its templates."""
+
+import re
+
+#: What XML 1.0 (section 2.2) cannot hold, not even as a reference.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+
+
+def one_line(text: str) -> str:
+    """The text without line ends, colours of a terminal and other control characters."""
+    shown = _NOT_XML.sub("", _CONTROL_SEQUENCE.sub("", text))
+    return " ".join(shown.split())
+
+
+def for_markdown(text: str) -> str:
+    """Text that Markdown and HTML leave as it is, in one line."""
+    plain = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", plain)
+
+
+def for_github_message(text: str) -> str:
+    """The message of a workflow command (``escapeData`` of GitHub's actions/toolkit)."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def for_github_property(text: str) -> str:
+    """A property of a workflow command (``escapeProperty`` of GitHub's actions/toolkit)."""
+    return for_github_message(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def for_openmetrics_label(text: str) -> str:
+    """The value of a label (OpenMetrics 1.0, section 3.2.1, ``escaped-string``).
+
+    Without ``#``, which the format allows and at which GitLab's reader takes the rest for a comment.
+    """
+    plain = one_line(text).replace("#", "_")
+    return plain.replace("\\", r"\\").replace('"', r"\"")

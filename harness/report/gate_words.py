@@ -1,0 +1,145 @@
+"""A gate in words: its verdict, each metric against its limit, and of what did not pass why and what next."""
+
+import shlex
+
+from harness.gate.record import BenchmarkRecord, EnvironmentRecord, GateRecord, Metric, MetricResult, Verdict
+from harness.report.escaping import one_line
+
+NOTHING = "–"
+_WHOLE_PERCENT = 100
+_COMMIT_DIGITS = 10
+_LIMIT_NAMES: dict[Metric, str] = {
+    "step": "max_slowdown",
+    "first step": "max_first_step_slowdown",
+    "memory": "max_memory_growth",
+}
+
+
+def percent(ratio: float) -> str:
+    """``+1.2``, the change in per cent; whole per cents from 100 on, and ``0.0`` without a sign."""
+    change = 100 * (ratio - 1)
+    told = f"{change:+.{0 if abs(change) >= _WHOLE_PERCENT else 1}f}"
+    return told if float(told) else told[1:]
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """``[-0.3, +2.8]``, empty where there is none."""
+    return "" if low is None or high is None else f"[{percent(low)}, {percent(high)}]"
+
+
+def change(ratio: float, low: float | None, high: float | None) -> str:
+    """``+1.2 % [-0.3, +2.8]``; without the interval where there is none."""
+    return f"{percent(ratio)} % {interval(low, high)}".rstrip()
+
+
+def limit(result: MetricResult) -> str:
+    """``≤ 5 %``."""
+    return f"≤ {100 * result.limit:g} %"
+
+
+def headline(record: GateRecord) -> str:
+    """The suite's verdict with the benchmarks that it comes from."""
+    if record.failure:
+        return f"{record.verdict}: the gate {record.status}: {one_line(record.failure)}"
+    if not record.benchmarks:
+        return f"{record.verdict}: no benchmark ran, and a suite of which nothing ran has not passed"
+    named = {verdict: _names(record, verdict) for verdict in ("FAIL", "INCONCLUSIVE", "PASS")}
+    count = len(record.benchmarks)
+    if len(named["PASS"]) == count:
+        return f"{record.verdict}: {_all(count)} within {'its' if count == 1 else 'their'} limits"
+    told = [
+        f"{len(names)} of {count} {words} ({', '.join(names)})"
+        for words, names in (("failed", named["FAIL"]), ("inconclusive", named["INCONCLUSIVE"]))
+        if names
+    ]
+    return f"{record.verdict}: {', '.join(told)}"
+
+
+def _all(count: int) -> str:
+    return "the one benchmark is" if count == 1 else f"all {count} benchmarks are"
+
+
+def _names(record: GateRecord, verdict: str) -> list[str]:
+    return [one_line(one.name) for one in record.benchmarks if one.verdict == verdict]
+
+
+def circumstances(record: GateRecord) -> str:
+    """What was held against what, where, and how sure, in one sentence."""
+    weaker = record.against == "stored baseline"
+    base = "a stored baseline, which is the weaker way," if weaker else _environment(record.base)
+    return one_line(
+        f"{_environment(record.head)} against {base} with {record.suite} on {record.machine.cpu}, "
+        f"{record.seconds / 60:.1f} min; unchanged code fails in at most {100 * record.false_alarms:g} % of gates."
+    )
+
+
+def _environment(environment: EnvironmentRecord) -> str:
+    return environment.commit[:_COMMIT_DIGITS] if environment.commit else environment.python
+
+
+def subject(benchmark: BenchmarkRecord) -> str:
+    """``torch:compile, rnn``."""
+    return one_line(f"{benchmark.backend}:{benchmark.mode}, {benchmark.task}")
+
+
+def metric_sentence(result: MetricResult) -> str:
+    """``step +7.1 % [+5.9, +8.3] against base, ≤ 5 % is allowed (8 pairs, p = 0.004)``."""
+    evidence = f"{result.pairs} pair{'s' * (result.pairs != 1)}"
+    if result.p_value is not None:
+        evidence += f", p = {result.p_value:.2g}"
+    because = f": {one_line(result.reason)}" if result.reason else ""
+    told = change(result.ratio, result.low, result.high)
+    return f"{result.metric} {told} against base, {limit(result)} is allowed ({evidence}){because}"
+
+
+def why(benchmark: BenchmarkRecord) -> str:
+    """The reason of a verdict other than PASS, without a full stop."""
+    if benchmark.reason:
+        return one_line(benchmark.reason).rstrip(".")
+    told = [metric_sentence(result) for result in benchmark.metrics if result.verdict != "PASS"]
+    quality = benchmark.quality
+    if quality is not None and quality.verdict != "PASS":
+        told.append(one_line(quality.reason or "head's losses differ from base's").rstrip("."))
+    return "; ".join(told) or "nothing was measured"
+
+
+def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
+    """What a person should do about a benchmark that did not pass, as a sentence."""
+    side = shlex.quote(one_line(f"{benchmark.backend}:{benchmark.mode}"))
+    task = shlex.quote(one_line(benchmark.task))
+    head = shlex.quote(one_line(record.head.python))
+    if benchmark.quality is not None and benchmark.quality.verdict == "FAIL":
+        return (
+            f"`{head} -m harness check {side} --task {task}` names the step or layer that deviates; where "
+            "other maths are meant, allow them with max_accuracy_loss."
+        )
+    failed = [result.metric for result in benchmark.metrics if result.verdict == "FAIL"]
+    if not failed and benchmark.verdict == "INCONCLUSIVE":
+        return "Run the gate again, on a quieter machine if there is one; `harness doctor --noise` judges it."
+    if not failed:
+        return f"`{head} -m harness run --backend {side} --task {task}` shows whether head runs at all."
+    options = "".join(
+        f" --set {shlex.quote(one_line(f'{name}={value}'))}" for name, value in benchmark.options.items()
+    )
+    pythons = f"--a-python {shlex.quote(one_line(record.base.python))} --b-python {head}"
+    return (
+        f"`harness duel {side} {side} --task {task}{options} {pythons}` measures it again by itself; where the "
+        f"price is meant, raise {_LIMIT_NAMES[failed[0]]}."
+    )
+
+
+def quality_word(benchmark: BenchmarkRecord) -> str:
+    """Quality in a word or two."""
+    quality = benchmark.quality
+    if quality is None:
+        return NOTHING
+    words: dict[Verdict, str] = {"PASS": "same", "FAIL": "WORSE", "INCONCLUSIVE": "cannot tell"}
+    if quality.verdict == "PASS" and quality.seeds:
+        return "no worse"
+    return words[quality.verdict]
+
+
+def not_passed(record: GateRecord) -> list[BenchmarkRecord]:
+    """The benchmarks that need a person, failures first."""
+    left = [benchmark for benchmark in record.benchmarks if benchmark.verdict != "PASS"]
+    return sorted(left, key=lambda benchmark: benchmark.verdict != "FAIL")

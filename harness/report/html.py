@@ -1,0 +1,59 @@
+"""What every page is made with: templates that escape, charts as JSON, Vega itself; it opens offline."""
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+
+import jinja2
+import platformdirs
+import vl_convert
+from markupsafe import Markup, escape
+
+from harness.report.charts import CONFIG
+from harness.report.figures import Figure
+
+
+def render(template: str, figures: Iterable[Figure], **content: object) -> str:
+    """The page of a template. All text in it that comes from records or plugins is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("harness.report"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["code"] = _code
+    return environment.get_template(template).render(
+        **content,
+        specs=Markup(_specs(figures)),  # noqa: S704  made safe for a script there
+        bundle=Markup(_bundle()),  # noqa: S704  Vega's own code
+    )
+
+
+def _code(text: str) -> Markup:
+    """Escaped text in which what stands between backticks is set as code."""
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
+
+
+def _specs(figures: Iterable[Figure]) -> str:
+    """The charts as JSON that cannot end the script element that it stands in."""
+    specs = {figure.name: figure.chart.to_dict(validate=False) | {"config": CONFIG} for figure in figures}
+    return json.dumps(specs, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _bundle() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script, kept in the cache: to make it takes two seconds."""
+    cache = Path(os.environ.get("HARNESS_CACHE_DIR") or platformdirs.user_cache_dir("dl-harness"))
+    path = cache / f"vega-{metadata.version('vl-convert-python')}.js"
+    try:
+        return path.read_text("utf-8")
+    except OSError:
+        script: str = vl_convert.javascript_bundle()  # type: ignore[call-arg]
+    script = script.replace("</script", "<\\/script")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(script, "utf-8")
+        temporary.replace(path)
+    except OSError:
+        pass  # a cache that cannot be written only costs time
+    return script

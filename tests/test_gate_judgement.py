@@ -1,0 +1,174 @@
+"""A gate's two stages on made-up pairs: what passes, what fails, and how often chance does it."""
+
+import math
+
+import msgspec
+import numpy as np
+import pytest
+
+from harness.duel.record import BlockRecord, Disturbance, PairRecord, ProcessRecord
+from harness.gate.contest import worst_of
+from harness.gate.judgement import LOOK_PAIRS, confirmed, looked_at
+from harness.gate.metrics import series
+from harness.gate.suite import Limits
+
+CALM = Disturbance(0.0, 0.0, 0.0, 0)
+LIMITS = Limits(max_slowdown=0.05)
+
+
+def pair(ratio=1.0, *, first=1.0, memory=1.0, control=1.0, lost=False):
+    """A pair whose head takes ``ratio`` times as long, and so much more at its first step and of memory."""
+    blocks = [
+        BlockRecord(
+            side, turn, 6, 0.1 * (ratio if side else 1.0), 0.001 * (control if side else 1.0), CALM, lost
+        )
+        for turn in range(6)
+        for side in (0, 1)
+    ]
+    processes = [
+        ProcessRecord(
+            import_seconds=1.0,
+            build_seconds=0.1,
+            first_step_seconds=2.0 * (first if side else 1.0),
+            warm_up_seconds=[0.1],
+            settled=True,
+            peak_memory_bytes=int(1e9 * (memory if side else 1.0)),
+            device_peak_memory_bytes=None,
+        )
+        for side in (0, 1)
+    ]
+    return PairRecord(processes, blocks, 1.0)
+
+
+def noisy(rng, pairs, truth=1.0, spread=0.01, **settings):
+    return [pair(truth * math.exp(rng.normal(0, spread)), **settings) for _ in range(pairs)]
+
+
+def of(metric, pairs, limits=LIMITS):
+    return next(one for one in series(pairs, limits, [64, 64]) if one.metric == metric)
+
+
+def look(pairs, metric="step", max_speedup=0.5):
+    return looked_at(of(metric, pairs), max_speedup)
+
+
+def confirm(pairs, metric="step", level=0.01, last=True, max_speedup=0.5):
+    return confirmed(of(metric, pairs), max_speedup, level, last=last)
+
+
+def test_what_is_surely_within_the_limit_passes_at_the_look():
+    found = look([pair(ratio) for ratio in (1.01, 0.99, 1.0, 1.005)])
+    assert (found.verdict, found.stage, found.pairs, found.limit) == ("PASS", "look", 4, 0.05)
+    assert found.ratio == pytest.approx(1.001, abs=0.001)
+    assert found.p_value is None
+
+
+@pytest.mark.parametrize(
+    "ratios", [(1.05, 1.05, 1.05, 1.051), (1.1, 0.9, 1.0, 1.0), (1.03, 1.06, 1.04, 1.05)]
+)
+def test_what_may_be_beyond_is_suspicious(ratios):
+    assert look([pair(ratio) for ratio in ratios]).verdict == "INCONCLUSIVE"
+
+
+@pytest.mark.parametrize(
+    ("metric", "settings"),
+    [("step", {"ratio": 1.08}), ("first step", {"first": 1.7}), ("memory", {"memory": 1.2})],
+)
+def test_each_metric_can_fail_by_itself(metric, settings):
+    assert look([pair(**settings)] * LOOK_PAIRS, metric).verdict == "INCONCLUSIVE"
+    found = confirm([pair(**settings)] * 8, metric)
+    assert found.verdict == "FAIL"
+    assert "not shown to be within the limit" in found.reason
+    others = {"step", "first step", "memory"} - {metric}
+    assert {look([pair(**settings)] * LOOK_PAIRS, other).verdict for other in others} == {"PASS"}
+
+
+def test_a_loss_within_the_limit_passes_however_sure_it_is():
+    rng = np.random.default_rng(0)
+    found = confirm(noisy(rng, 12, 1.02, 0.003))
+    assert found.verdict == "PASS"
+    assert found.low > 1.0
+
+
+def test_a_loss_near_the_limit_is_decided_at_the_end_only():
+    rng = np.random.default_rng(1)
+    pairs = noisy(rng, 8, 1.045, 0.01)
+    assert confirm(pairs, last=False).verdict == "INCONCLUSIVE"
+    assert confirm(pairs, last=True).verdict == "FAIL"
+
+
+def test_too_few_pairs_to_prove_anything_are_inconclusive():
+    assert confirm([pair(1.3)] * 7).verdict == "INCONCLUSIVE"
+
+
+def test_a_smaller_level_takes_more_pairs():
+    assert confirm([pair(1.1)] * 8, level=0.0025).verdict == "INCONCLUSIVE"
+    assert confirm([pair(1.1)] * 12, level=0.0025).verdict == "FAIL"
+
+
+@pytest.mark.parametrize("judge", [look, confirm])
+def test_a_control_that_moved_is_never_green_nor_red(judge):
+    for ratio in (1.0, 1.2):
+        found = judge([pair(ratio, control=1.2)] * 8)
+        assert found.verdict == "INCONCLUSIVE"
+        assert "the machine was not the same" in found.reason
+
+
+@pytest.mark.parametrize("judge", [look, confirm])
+def test_an_unbelievable_gain_is_never_green(judge):
+    found = judge([pair(0.3)] * 8)
+    assert found.verdict == "INCONCLUSIVE"
+    assert "more than is believed" in found.reason
+    assert judge([pair(0.3)] * 8, max_speedup=0.8).verdict == "PASS"
+    assert judge([pair(0.3)] * 8, max_speedup=None).verdict == "PASS"
+
+
+@pytest.mark.parametrize("judge", [look, confirm])
+def test_lost_pairs_are_no_evidence(judge):
+    assert judge([pair(lost=True)] * 8).verdict == "INCONCLUSIVE"
+    found = judge([pair()] * 4 + [pair(lost=True)] * 4)
+    assert found.verdict == "INCONCLUSIVE"
+    assert "4 of 8 pairs were lost" in found.reason
+
+
+def test_milliseconds_of_a_first_step_are_no_loss():
+    quick = [msgspec.structs.replace(pair(), processes=[
+        msgspec.structs.replace(process, first_step_seconds=seconds)
+        for process, seconds in zip(pair().processes, (0.005, 0.01), strict=True)
+    ])] * 4  # fmt: skip
+    assert look(quick, "first step").verdict == "PASS"
+
+
+def test_a_metric_that_is_off_is_not_judged():
+    limits = Limits(max_slowdown=None, max_memory_growth=None)
+    assert [one.metric for one in series([pair()] * 4, limits, [64, 64])] == ["first step"]
+
+
+def test_nothing_run_is_not_passed():
+    assert worst_of([]) == "INCONCLUSIVE"
+    assert worst_of(["PASS", "INCONCLUSIVE"]) == "INCONCLUSIVE"
+    assert worst_of(["PASS", "INCONCLUSIVE", "FAIL"]) == "FAIL"
+
+
+def gate_once(rng, truths, spread):
+    """The verdicts of a suite as a gate reaches them, at most 15 fresh pairs for each."""
+    verdicts = [look(noisy(rng, LOOK_PAIRS, truth, spread)).verdict for truth in truths]
+    suspicious = [place for place, verdict in enumerate(verdicts) if verdict != "PASS"]
+    for place in suspicious:
+        fresh = noisy(rng, 15, truths[place], spread)
+        verdicts[place] = confirm(fresh, level=0.01 / len(suspicious)).verdict
+    return verdicts
+
+
+def test_chance_fails_unchanged_code_hardly_ever():
+    rng = np.random.default_rng(2)
+    spreads = rng.choice([0.005, 0.01, 0.02, 0.04], 150)
+    found = [gate_once(rng, [1.0] * 4, spread) for spread in spreads]
+    assert sum("FAIL" in verdicts for verdicts in found) <= 4  # 1 % of 150, and chance
+
+
+def test_a_slowdown_of_the_limit_is_found_and_found_where_it_is():
+    rng = np.random.default_rng(3)
+    found = [gate_once(rng, [1.0, 1.05, 1.0, 1.0], 0.015) for _ in range(40)]
+    assert sum(verdicts[1] == "FAIL" for verdicts in found) >= 36
+    assert sum("FAIL" in (verdicts[0], *verdicts[2:]) for verdicts in found) <= 1

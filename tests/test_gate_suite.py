@@ -1,0 +1,68 @@
+"""Suite files of a gate: what they may hold, and what is said of those that are wrong."""
+
+import pytest
+
+from harness.errors import UsageError
+from harness.gate.suite import Limits, read_suite
+
+CNN = '[benchmarks.cnn]\nbackend = "torch"\ntask = "cnn"\n'
+
+
+@pytest.fixture
+def suite(tmp_path):
+    def write(text, name="gate.toml"):
+        path = tmp_path / name
+        path.write_text(text)
+        return read_suite(path)
+
+    return write
+
+
+def test_limits_of_the_suite_are_those_of_benchmarks_that_have_none_of_their_own(suite):
+    read = suite(
+        'max_slowdown = "3%"\nmax_accuracy_loss = "0.5 points"\nfalse_alarms = "2%"\n'
+        + CNN
+        + '[benchmarks.rnn]\nbackend = "torch:compile"\ntask = "rnn"\nmax_slowdown = "10 %"\n'
+        'max_memory_growth = "off"\nbatch_size = 32\nset = { width = 0.5, optimizer = "adam" }\n'
+    )
+    cnn, rnn = read.benchmarks
+    assert read.false_alarms == 0.02
+    assert cnn.limits == Limits(max_slowdown=0.03, max_accuracy_loss=0.005)
+    assert (rnn.limits.max_slowdown, rnn.limits.max_memory_growth) == (0.1, None)
+    assert (rnn.name, rnn.backend, rnn.batch_size) == ("rnn", "torch:compile", 32)
+    assert rnn.options == {"width": 0.5, "optimizer": "adam"}
+
+
+def test_a_table_of_pyproject_is_a_suite(suite):
+    read = suite('[tool.harness.gate.benchmarks.cnn]\nbackend = "torch"\ntask = "cnn"\n', "pyproject.toml")
+    assert [benchmark.name for benchmark in read.benchmarks] == ["cnn"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("max_slow_down = '5%'\n" + CNN, "Did you mean 'max_slowdown'?"),
+        (CNN + "bachend = 'torch'\n", "benchmark cnn: unknown key 'bachend'. Did you mean 'backend'?"),
+        (CNN + "max_slowdown = 5\n", 'max_slowdown = 5 has no unit or is not above 0; write max_slowdown = "5%"'),
+        (CNN + "max_slowdown = '5'\n", "no unit"),
+        (CNN + "max_slowdown = '0%'\n", "not above 0"),
+        (CNN + "max_accuracy_loss = '1%'\n", 'write max_accuracy_loss = "1 point"'),
+        (CNN + "batch_size = 'big'\n", "benchmark cnn: Expected `int | null`, got `str`"),
+        (CNN + "set = { width = [1] }\n", "$.set"),
+        ("[benchmarks.cnn]\nbackend = 'torch'\n", "benchmark cnn lacks task"),
+        ("[benchmarks]\n", "names no benchmark; write for example"),
+        ("", "names no benchmark"),
+        ("benchmarks = 3", "names no benchmark"),
+        ("[benchmarks]\ncnn = 3", "benchmark cnn must be a table"),
+        ("max_slowdown = ", "cannot be read"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said(suite, text, words):
+    with pytest.raises(UsageError) as caught:
+        suite(text)
+    assert words in str(caught.value)
+
+
+def test_pyproject_without_a_table(suite):
+    with pytest.raises(UsageError, match=r"has no table \[tool.harness.gate\]"):
+        suite("[project]\nname = 'x'\n", "pyproject.toml")
