@@ -55,6 +55,10 @@ def saved(path):
     return {one["name"]: one for one in json.loads(Path(path).read_text())["benchmarks"]}
 
 
+def failure_message(path):
+    return ElementTree.parse(path).find(".//failure").get("message")  # noqa: S314  pytest's own
+
+
 def interpreter(path, **variables):
     """An interpreter that is this one with some variables set: another environment for a base or a head."""
     words = " ".join(f"{name}={value}" for name, value in variables.items())
@@ -157,7 +161,9 @@ def test_the_gate_passes_what_is_within_its_limit(suite, pytester):
     arguments = (SELF, f"--harness-head-python={head}", "--harness-gate", "--benchmark-json=one.json")
     done = suite(*arguments, test_step=LIMITED)
     done.assert_outcomes(passed=1)
-    done.stdout.fnmatch_lines(["test_step.py::test_step: PASS: step 10* ms, 1.0?? times base's*; limit 15%*"])
+    done.stdout.fnmatch_lines(
+        ["test_step.py::test_step: PASS: step +?.? %* against base, ≤ 15 % is allowed (4 pairs*"]
+    )
     told = saved("one.json")["test_step"]["extra_info"]
     assert told["verdict"] == "PASS"
     assert told["metrics"][0]["pairs"] == 4
@@ -168,22 +174,40 @@ def test_a_regression_is_a_failure_that_says_by_how_much_and_how_sure(suite, pyt
     arguments = (SELF, f"--harness-head-python={head}", "--harness-gate", "--benchmark-json=one.json")
     done = suite(*arguments, "--junitxml=junit.xml", test_step=LIMITED)
     done.assert_outcomes(failed=1)
-    sentence = "FAIL: step: worse than base* (step 10* → 12.5* ms, 1.2?? times base's *, p = 0.0* limit 15%)"
+    sentence = (
+        "FAIL: step +2?.? % [[]+*[]] against base, ≤ 15 % is allowed (* pairs, p = 0.0*): worse than base*"
+    )
     done.stdout.fnmatch_lines([sentence, f"test_step.py::test_step: {sentence}"])
-    assert "1.2" in ElementTree.parse("junit.xml").find(".//failure").get("message")
+    assert "≤ 15 % is allowed" in failure_message("junit.xml")
     step = saved("one.json")["test_step"]
     assert step["extra_info"]["verdict"] == "FAIL"
     assert step["extra_info"]["ratio"] == pytest.approx(1.25, abs=0.03)
     assert len(step["stats"]["data"]) >= 12  # of the look and of the fresh pairs
 
 
+DYING = """
+def test_step(harness_benchmark):
+    harness_benchmark("paced", "mlp", mode="dies", turns=2)
+"""
+
+
 @pytest.mark.parametrize(("choice", "outcome"), [("fail", "failed"), ("pass", "passed")])
 def test_what_the_gate_cannot_tell_fails_unless_it_may_pass(suite, pytester, choice, outcome):
-    head = interpreter(pytester.path / "head-python", PACED_STEP_SECONDS="0.0125")
-    arguments = (SELF, f"--harness-head-python={head}", "--harness-gate", "--harness-budget=0.1")
-    done = suite(*arguments, f"--harness-inconclusive={choice}", test_step=LIMITED)
+    """A base that dies leaves nothing to hold head against."""
+    base = interpreter(pytester.path / "base-python", PACED_FAILS_WHEN="/")
+    head = interpreter(pytester.path / "head-python", PACED_FAILS_WHEN="/never")
+    arguments = (f"--harness-base-python={base}", f"--harness-head-python={head}", "--harness-gate")
+    done = suite(*arguments, f"--harness-inconclusive={choice}", test_step=DYING)
     done.assert_outcomes(**{outcome: 1})
-    done.stdout.fnmatch_lines(["test_step.py::test_step: INCONCLUSIVE: *"])
+    done.stdout.fnmatch_lines(["test_step.py::test_step: INCONCLUSIVE: side base: *the last words*"])
+
+
+def test_a_head_that_dies_fails_the_gate(suite, pytester):
+    base = interpreter(pytester.path / "base-python", PACED_FAILS_WHEN="/never")
+    done = suite(f"--harness-base-python={base}", "--harness-gate", test_step=DYING)
+    done.assert_outcomes(failed=1)
+    done.stdout.fnmatch_lines(["test_step.py::test_step: FAIL: side head: *the last words*"])
+    assert not workers(pytester)
 
 
 def test_a_side_that_fails_is_a_failure_with_its_last_words(suite, pytester):
@@ -194,8 +218,7 @@ def test_dies(harness_benchmark):
     done = suite("--junitxml=junit.xml", test_dies=test)
     done.assert_outcomes(failed=1)
     done.stdout.fnmatch_lines(["side paced:dies: the worker process exited with code 9 [[]the last words[]]"])
-    assert "<failure" in Path("junit.xml").read_text()
-    assert "the last words" in Path("junit.xml").read_text()
+    assert "the last words" in failure_message("junit.xml")
     assert not workers(pytester)
 
 

@@ -3,6 +3,7 @@
 import functools
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,6 @@ from harness.pytest_plugin import interpreter, replay
 from harness.pytest_plugin.outcome import NOT_TIMED, count_benchmarks, count_judged, tell
 
 if TYPE_CHECKING:
-    from harness.duel.sides import Side
     from harness.gate.environments import Environment
     from harness.pytest_plugin.training import Measured, Wish
     from harness.record import DatasetRecord
@@ -34,7 +34,10 @@ def _replay_clock(request: pytest.FixtureRequest) -> replay.ReplayClock:
 
 @pytest.fixture
 def harness_benchmark(
-    request: pytest.FixtureRequest, _replay_clock: replay.ReplayClock, benchmark: replay.Benchmark
+    request: pytest.FixtureRequest,
+    _replay_clock: replay.ReplayClock,
+    benchmark: replay.Benchmark,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> "HarnessBenchmark":
     """Time training steps of a backend in fresh processes, or a call of your own.
 
@@ -45,17 +48,22 @@ def harness_benchmark(
     if earlier is not None:
         replay.withdraw(earlier)
     request.node.stash[_EARLIER] = benchmark
-    return HarnessBenchmark(request.node, benchmark, _replay_clock)
+    return HarnessBenchmark(
+        request.node, benchmark, _replay_clock, tmp_path_factory.getbasetemp() / "harness"
+    )
 
 
 class HarnessBenchmark:
     """Called once in a test, with what is to be timed."""
 
-    def __init__(self, node: pytest.Item, benchmark: replay.Benchmark, clock: replay.ReplayClock) -> None:
+    def __init__(
+        self, node: pytest.Item, benchmark: replay.Benchmark, clock: replay.ReplayClock, folder: Path
+    ) -> None:
         self._node = node
         self._config = node.config
         self._benchmark = benchmark
         self._clock = clock
+        self._folder = folder
         self.used = False
 
     def __call__(self, what: str | Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -73,11 +81,10 @@ class HarnessBenchmark:
                 return self._call(functools.partial(what, *arguments), **options)
             return self._train(what, *arguments, **options)
         except HarnessError as error:
+            message = str(error)
+        finally:
             replay.mark_used(self._benchmark)
-            pytest.fail(str(error), pytrace=False)
-        except BaseException:
-            replay.mark_used(self._benchmark)
-            raise
+        pytest.fail(message, pytrace=False)
 
     def _call(self, function: Callable[[], Any], **options: Any) -> Any:
         from harness.pytest_plugin.calls import time_calls
@@ -90,7 +97,7 @@ class HarnessBenchmark:
             )
         self._refuse_unjudged_call()
         if not self._benchmark.enabled:
-            self._tell_untimed()
+            tell(self._node, NOT_TIMED)
             return self._benchmark.pedantic(function)
         calls = time_calls(function, turns)
         self._benchmark.extra_info.update(calls.facts())
@@ -116,50 +123,57 @@ class HarnessBenchmark:
             raise UsageError('harness_benchmark takes a backend and a task, ("torch", "cnn"), or a callable')
         wished = training.wish(self._node.nodeid, backend, task[0], options)
         dataset = training.choose_data(wished.benchmark)
-        sides = training.sides_of(wished.benchmark, self._environments(backend))
+        environments = self._environments(wished.benchmark.backend)
         if not self._benchmark.enabled:
-            self._tell_untimed()
+            tell(self._node, NOT_TIMED)
+            sides = training.sides_of(wished.benchmark, environments)
             self._benchmark.pedantic(functools.partial(training.try_once, sides, dataset.name))
         elif self._config.getoption("--harness-gate"):
-            self._judge(wished, sides, dataset)
+            self._judge(wished, environments, dataset)
         else:
-            self._measure(wished, sides, dataset)
+            self._measure(wished, environments, dataset)
 
-    def _environments(self, backend: str) -> "list[Environment]":
+    def _environments(self, label: str) -> "list[Environment]":
+        """Base and head, or head alone, which goes by the backend's name then."""
         from harness.gate.environments import Environment
 
         base, head = (interpreter(self._config, side) for side in ("base", "head"))
         head = head or sys.executable
         if base is None:
-            return [Environment(label=backend, python=head)]
+            return [Environment(label=label, python=head)]
         return [Environment(label="base", python=base), Environment(label="head", python=head)]
 
-    def _measure(self, wished: "Wish", sides: "list[Side]", dataset: "DatasetRecord") -> None:
+    def _measure(self, wished: "Wish", environments: "list[Environment]", dataset: "DatasetRecord") -> None:
         from harness.pytest_plugin import facts, training
 
-        measured = training.measure(sides, dataset, wished)
-        if len(sides) > 1:
+        measured = training.measure(training.sides_of(wished.benchmark, environments), dataset, wished)
+        if len(environments) > 1:
             comparison = facts.comparison_of(measured, wished.benchmark.limits)
             self._benchmark.extra_info.update(facts.comparison_facts(comparison))
             tell(self._node, facts.comparison_sentence(comparison, wished.benchmark.limits))
         self._store(wished, measured)
 
-    def _judge(self, wished: "Wish", sides: "list[Side]", dataset: "DatasetRecord") -> None:
+    def _judge(self, wished: "Wish", environments: "list[Environment]", dataset: "DatasetRecord") -> None:
+        """Samples first, so that what fails is saved too."""
         from harness.pytest_plugin import judging
 
-        config = self._config
-        false_alarms = FALSE_ALARMS / max(1, count_benchmarks(self._node.session))
-        record = judging.judge(wished, sides, dataset, false_alarms, config.getoption("--harness-budget"))
-        count_judged(config)
+        record = judging.judge(
+            wished,
+            environments,
+            dataset,
+            self._folder,
+            false_alarms=FALSE_ALARMS / max(1, count_benchmarks(self._node.session)),
+            budget_seconds=self._config.getoption("--harness-budget"),
+        )
+        count_judged(self._config)
         sentence = judging.verdict_sentence(record)
         tell(self._node, sentence)
-        self._benchmark.extra_info.update(judging.metric_facts(record))
+        self._benchmark.extra_info.update(judging.verdict_facts(record))
         if record.look:
             self._store(wished, judging.measured_of(record))
-        passes = (
-            ("PASS", "INCONCLUSIVE") if config.getoption("--harness-inconclusive") == "pass" else ("PASS",)
-        )
-        if record.verdict not in passes:
+        if record.verdict == "FAIL" or (
+            record.verdict == "INCONCLUSIVE" and self._config.getoption("--harness-inconclusive") == "fail"
+        ):
             raise HarnessError(sentence)
 
     def _store(self, wished: "Wish", measured: "Measured") -> None:
@@ -167,6 +181,3 @@ class HarnessBenchmark:
 
         self._benchmark.extra_info.update({"task": wished.benchmark.task, **facts.facts_of(measured)})
         replay.replay(self._benchmark, self._clock, facts.samples(measured))
-
-    def _tell_untimed(self) -> None:
-        tell(self._node, NOT_TIMED)

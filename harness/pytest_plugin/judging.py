@@ -1,53 +1,63 @@
-"""The gate's verdict on one test: the same look and the same fresh pairs as of ``harness gate``."""
+"""The gate's verdict on one test: a suite of one benchmark, judged as ``harness gate`` judges it."""
 
 import logging
-import time
+from pathlib import Path
 
 import msgspec
 
-from harness.duel.sides import Side
-from harness.gate.contest import Contest
-from harness.gate.record import BenchmarkRecord, Metric, MetricResult
+from harness.gate.conduct import Gate, GateRequest
+from harness.gate.environments import Environment
+from harness.gate.record import BenchmarkRecord
+from harness.gate.suite import Suite
 from harness.pytest_plugin.training import Measured, Wish, own_threads_kept
 from harness.record import DatasetRecord
+from harness.report.gate_words import metric_sentence
 
 _log = logging.getLogger("harness")
-_UNITS: dict[Metric, tuple[str, float]] = {
-    "step": ("ms", 1e3),
-    "first step": ("s", 1.0),
-    "memory": ("MiB", 2.0**-20),
-}
+
+
+class _Log:
+    """A gate's observer: pytest's ``--log-cli-level=INFO`` shows how it goes."""
+
+    def phase(self, benchmark: str, what: str) -> None:
+        _log.info("%s: %s", benchmark, what)
+
+    def judged(self, benchmark: BenchmarkRecord, stage: str) -> None:
+        _log.info("%s: %s after the %s", benchmark.name, benchmark.verdict, stage)
 
 
 def judge(
-    wished: Wish, sides: list[Side], dataset: DatasetRecord, false_alarms: float, budget_seconds: float
+    wished: Wish,
+    environments: list[Environment],
+    dataset: DatasetRecord,
+    folder: Path,
+    *,
+    false_alarms: float,
+    budget_seconds: float,
 ) -> BenchmarkRecord:
-    """Base against head. ``false_alarms`` is the chance that this test fails though nothing has changed.
+    """Base against head, the two environments. A side that fails gives a verdict, not an error.
 
-    ``budget_seconds`` are for the fresh pairs of what looks suspicious. A side that fails gives a
-    verdict, not an error.
+    ``false_alarms`` is the chance that this test fails though nothing has changed. The gate's record
+    lands in ``folder``.
+
+    Raises:
+        HarnessError: an environment lacks the harness or the framework.
+        KeyboardInterrupt: the user has had enough.
     """
-    head, benchmark = sides[1], wished.benchmark
-    record = BenchmarkRecord(
-        name=benchmark.name,
-        backend=head.backend,
-        mode=head.plan.mode,
-        task=benchmark.task,
-        options=head.options,
-        dataset=msgspec.structs.replace(dataset),
-        threads=head.plan.threads,
-        limits=benchmark.limits,
+    base, head = environments
+    request = GateRequest(
+        suite=Suite(file="pytest", benchmarks=(wished.benchmark,), false_alarms=false_alarms),
+        base=base,
+        head=head,
+        datasets=[dataset],
+        budget_seconds=budget_seconds,
+        turns=wished.turns,
     )
     with own_threads_kept():
-        contest = Contest(benchmark, sides, record, lambda what: _say(benchmark.name, what), wished.turns)
-        contest.look()
-        if hypotheses := len(contest.suspicious):
-            contest.confirm(lambda: false_alarms / hypotheses, time.monotonic() + budget_seconds)
-    return record
-
-
-def _say(name: str, what: str) -> None:
-    _log.info("%s: %s", name, what)
+        record = Gate(request, folder, _Log()).carry_out()
+    if record.status == "interrupted":
+        raise KeyboardInterrupt
+    return record.benchmarks[0]
 
 
 def measured_of(record: BenchmarkRecord) -> Measured:
@@ -57,28 +67,15 @@ def measured_of(record: BenchmarkRecord) -> Measured:
 
 
 def verdict_sentence(record: BenchmarkRecord) -> str:
-    """By how much, how sure, and what limit."""
-    told = [_metric_words(one) for one in record.metrics if one.verdict == record.verdict]
-    if record.verdict == "PASS":
-        return f"PASS: {'; '.join(told)}"
-    if not told:
-        return f"{record.verdict}: {record.reason}"
-    return f"{record.verdict}: {record.reason} ({'; '.join(told)})"
+    """By how much, how sure, and what limit; why, where that is not for a metric."""
+    told = [metric_sentence(one) for one in record.metrics if one.verdict == record.verdict]
+    quality = record.quality
+    if quality is not None and quality.reason and quality.verdict == record.verdict:
+        told.append(quality.reason)
+    return f"{record.verdict}: {'; '.join(told) or record.reason}"
 
 
-def _metric_words(one: MetricResult) -> str:
-    unit, scale = _UNITS[one.metric]
-    words = f"{one.metric} {one.base * scale:.4g} → {one.head * scale:.4g} {unit}"
-    if one.ratio is not None:
-        words += f", {one.ratio:.3f} times base's"
-    if one.low is not None and one.high is not None:
-        words += f" [{one.low:.3f}, {one.high:.3f}]"
-    if one.p_value is not None:
-        words += f", p = {one.p_value:.2g} over {one.pairs} fresh pairs"
-    return f"{words}; limit {one.limit:.0%}"
-
-
-def metric_facts(record: BenchmarkRecord) -> dict[str, object]:
+def verdict_facts(record: BenchmarkRecord) -> dict[str, object]:
     """The verdict for ``extra_info``, with every metric; the ratio is that of the step."""
     step = next((one for one in record.metrics if one.metric == "step"), None)
     return {

@@ -68,8 +68,8 @@ def replay(benchmark: Benchmark, clock: ReplayClock, seconds: Sequence[float]) -
 
 
 def mark_used(benchmark: Benchmark) -> None:
-    """After a failure without samples: else pytest-benchmark warns that its fixture was not used at all."""
-    if benchmark.stats is None:
+    """Where something failed before there were samples: else pytest-benchmark warns that it was not used."""
+    if benchmark.stats is None and benchmark.enabled:
         benchmark.has_error = True
         benchmark._mode = "harness_benchmark(...)"  # type: ignore[attr-defined]  # noqa: SLF001
 
