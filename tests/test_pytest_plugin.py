@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,12 +16,14 @@ from conftest import PLUGINS
 
 pytest_plugins = ["pytester"]
 
+BLOCKS = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[1] / "README.md").read_text(), re.DOTALL)
 #: A side that sleeps has no noise that more turns and processes would even out.
 QUICK = "certify=False, pairs=2, turns=2"
 STEP = f"""
 def test_step(harness_benchmark):
     harness_benchmark("paced", "mlp", {QUICK})
 """
+CACHE = platformdirs.user_cache_dir("dl-harness")
 CALL = """
 import time
 
@@ -37,6 +40,7 @@ def suite(pytester, monkeypatch):
     monkeypatch.setenv("HARNESS_CACHE_DIR", os.environ.get("HARNESS_CACHE_DIR") or CACHE)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(PLUGINS), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.setenv("HARNESS_DATA_DIR", str(pytester.path / "data"))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # no test depends on the internet
     pytester.makeini("[pytest]\nfilterwarnings = error\ntimeout = 200\n")
 
     def run(*arguments, **files):
@@ -45,9 +49,6 @@ def suite(pytester, monkeypatch):
         return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments, timeout=250)
 
     return run
-
-
-CACHE = platformdirs.user_cache_dir("dl-harness")
 
 
 def saved(path):
@@ -240,6 +241,11 @@ def test_disabled_it_runs_once_and_says_so(suite):
     done.assert_outcomes(passed=2)
     done.stdout.fnmatch_lines(["2 of 2 benchmarks ran once and were not timed: --benchmark-disable"])
     assert "Median" not in done.stdout.str()
+
+
+def test_the_example_in_the_readme_runs(suite):
+    (example,) = [block for block in BLOCKS if "harness_benchmark" in block]
+    suite("--benchmark-disable", test_readme=example).assert_outcomes(passed=2)
 
 
 def test_disabled_it_still_fails_where_the_side_does(suite):
