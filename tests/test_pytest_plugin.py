@@ -13,6 +13,10 @@ from xml.etree import ElementTree
 import platformdirs
 import pytest
 from conftest import PLUGINS
+from threadpoolctl import threadpool_info
+
+from harness.duel.control import Control
+from harness.pytest_plugin.training import own_threads_kept
 
 pytest_plugins = ["pytester"]
 
@@ -319,6 +323,7 @@ def test_what_cannot_work_is_refused_before_anything_runs(suite, arguments, told
         ('"torch", "mlp", pairs=0', "*pairs=0: it takes a whole number > 0*"),
         ('"torch", "mpl"', "*unknown task 'mpl'. Did you mean 'mlp'*"),
         ('"torch"', '*takes a backend and a task, ("torch", "cnn"), or a callable*'),
+        ("len, [], turns=1); harness_benchmark(len, []", "harness_benchmark is called once in a test*"),
         ("len, [], key=5", "*a callable takes no key*"),
     ],
 )
@@ -348,6 +353,17 @@ def test_a_gate_that_judged_nothing_is_not_green(suite):
     done = suite(SELF, "--harness-gate", test_plain="def test_plain():\n    pass\n")
     assert done.ret == pytest.ExitCode.NO_TESTS_COLLECTED
     done.stdout.fnmatch_lines(["--harness-gate judged nothing*"])
+
+
+def test_numpy_has_its_threads_back_after_a_measurement():
+    def threads():
+        return [library["num_threads"] for library in threadpool_info()]
+
+    before = threads()
+    with own_threads_kept():
+        Control()
+        assert set(threads()) == {1}
+    assert threads() == before
 
 
 def test_without_pytest_benchmark_only_the_fixture_fails(suite):

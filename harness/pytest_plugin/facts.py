@@ -72,9 +72,10 @@ def comparison_of(measured: Measured, limits: Limits) -> Comparison:
     return compare(measured.pairs, 1, ["base", "head"], batch_sizes, margin=_margin(limits))
 
 
-def comparison_sentence(comparison: Comparison, limits: Limits) -> str:
-    """The same in words."""
-    return verdict_sentence(comparison, _margin(limits))
+def comparison_sentence(measured: Measured, comparison: Comparison, limits: Limits) -> str:
+    """The same in words, and that the sides did different work where they did."""
+    sentence, quality = verdict_sentence(comparison, _margin(limits)), measured.quality
+    return f"{sentence}; {quality.reason}" if quality is not None and quality.reason else sentence
 
 
 def _margin(limits: Limits) -> float:

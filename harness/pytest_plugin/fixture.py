@@ -73,10 +73,10 @@ class HarnessBenchmark:
         batch_size, precision, threads, device, seed, set, max_slowdown...; and by mode, pairs, turns and
         certify. A callable is followed by its own arguments, and by turns, the blocks to time.
         """
-        if self.used:
-            raise UsageError("harness_benchmark is called once in a test; parametrise it for more")
-        self.used = True
         try:
+            if self.used:
+                raise UsageError("harness_benchmark is called once in a test; parametrise it for more")
+            self.used = True
             if callable(what):
                 return self._call(functools.partial(what, *arguments), **options)
             return self._train(what, *arguments, **options)
@@ -148,9 +148,10 @@ class HarnessBenchmark:
 
         measured = training.measure(training.sides_of(wished.benchmark, environments), dataset, wished)
         if len(environments) > 1:
-            comparison = facts.comparison_of(measured, wished.benchmark.limits)
+            limits = wished.benchmark.limits
+            comparison = facts.comparison_of(measured, limits)
             self._benchmark.extra_info.update(facts.comparison_facts(comparison))
-            tell(self._node, facts.comparison_sentence(comparison, wished.benchmark.limits))
+            tell(self._node, facts.comparison_sentence(measured, comparison, limits))
         self._store(wished, measured)
 
     def _judge(self, wished: "Wish", environments: "list[Environment]", dataset: "DatasetRecord") -> None:

@@ -69,7 +69,7 @@ def replay(benchmark: Benchmark, clock: ReplayClock, seconds: Sequence[float]) -
 
 def mark_used(benchmark: Benchmark) -> None:
     """Where something failed before there were samples: else pytest-benchmark warns that it was not used."""
-    if benchmark.stats is None and benchmark.enabled:
+    if benchmark.stats is None:
         benchmark.has_error = True
         benchmark._mode = "harness_benchmark(...)"  # type: ignore[attr-defined]  # noqa: SLF001
 
