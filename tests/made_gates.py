@@ -110,9 +110,7 @@ def made_benchmark(name="cnn", *, verdicts=None, confirmed=0, seed=0, **changes)
     chance = np.random.default_rng(seed)
     look = [made_pair(chance, **ratios) for _ in range(3)]
     confirmation = [made_pair(chance, **ratios) for _ in range(confirmed)]
-    metrics = [
-        made_metric(metric, look, confirmation, verdicts.get(metric, "PASS")) for metric in LIMITS
-    ]
+    metrics = [made_metric(metric, look, confirmation, verdicts.get(metric, "PASS")) for metric in LIMITS]
     worst = max(("PASS", *verdicts.values()), key=["PASS", "INCONCLUSIVE", "FAIL"].index)
     record = BenchmarkRecord(
         name=name,
@@ -162,7 +160,9 @@ def mixed_gate(**changes) -> GateRecord:
     """One of each: passed, slower, hungrier in a way that could not be told, other maths, crashed."""
     return made_gate(
         made_benchmark("cnn"),
-        made_benchmark("rnn-compiled", step=1.08, confirmed=8, verdicts={"step": "FAIL"}, seed=1, mode="compile"),
+        made_benchmark(
+            "rnn-compiled", step=1.08, confirmed=8, verdicts={"step": "FAIL"}, seed=1, mode="compile"
+        ),
         made_benchmark("mlp", memory=1.1, confirmed=8, verdicts={"memory": "INCONCLUSIVE"}, seed=2),
         made_benchmark(
             "gan",

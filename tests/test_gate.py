@@ -1,0 +1,195 @@
+"""Gates as CI runs them: real processes of a backend whose pace, losses and memory are known."""
+
+import json
+import signal
+import stat
+import sys
+import time
+
+import psutil
+import pytest
+
+from harness import protocol
+
+PACED = '[benchmarks.{0}]\nbackend = "paced"\ntask = "mlp"\n'
+
+
+def gate(harness, *arguments, suite=PACED.format("paced"), **options):
+    (harness.folder / "gate.toml").write_text(suite)
+    return harness(
+        "gate", "--base-python", sys.executable, "--turns", "4", "--format", "json", *arguments, **options
+    )
+
+
+def gates(harness):
+    return [json.loads(path.read_text()) for path in harness.folder.glob("results/gates/*.json")]
+
+
+def verdicts(record):
+    return {one["metric"]: one["verdict"] for one in record["benchmarks"][0]["metrics"]}
+
+
+def test_unchanged_code_passes_at_the_look(harness):
+    done = gate(harness)
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert [record] == gates(harness)
+    assert (record["verdict"], record["status"]) == ("PASS", "ok")
+    (benchmark,) = record["benchmarks"]
+    assert verdicts(record) == {"step": "PASS", "first step": "PASS", "memory": "PASS"}
+    assert (len(benchmark["look"]), len(benchmark["confirmation"])) == (4, 0)
+    assert benchmark["quality"] == {**benchmark["quality"], "verdict": "PASS", "worst": 0.0}
+    assert benchmark["mode"] == "plain"
+    assert record["head"]["harness"] == record["base"]["harness"] == record["machine"]["harness"]
+
+
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory, harness_in):
+    """A head that is slower by 15 % and holds more memory."""
+    harness = harness_in(tmp_path_factory.mktemp("gate"))
+    worse = ("--head-env", "PACED_FACTOR=1.15", "--head-env", "PACED_MEMORY_MIB=120")
+    files = ("--to", "junit.xml", "--to", "summary.md", "--to", "metrics.txt", "--to", "bencher.json")
+    done = gate(harness, *worse, *files, "--budget", "280", timeout=290)
+    return harness, done
+
+
+def test_a_slower_and_hungrier_head_fails(failed):
+    _, done = failed
+    assert done.returncode == 1, done.stderr
+    record = json.loads(done.stdout)
+    assert verdicts(record) == {"step": "FAIL", "first step": "PASS", "memory": "FAIL"}
+    (benchmark,) = record["benchmarks"]
+    assert benchmark["metrics"][0]["ratio"] == pytest.approx(1.15, abs=0.02)
+    assert benchmark["metrics"][0]["p_value"] <= 0.005
+    assert len(benchmark["confirmation"]) in (12, 15)  # the looks at which two metrics can fail at 1 %
+    assert record["head"]["variables"] == {"PACED_FACTOR": "1.15", "PACED_MEMORY_MIB": "120"}
+
+
+def test_it_is_told_to_ci_and_can_be_shown_again(failed):
+    harness, _ = failed
+    for name in ("junit.xml", "summary.md", "metrics.txt", "bencher.json"):
+        assert "paced" in (harness.folder / name).read_text()
+    (record,) = gates(harness)
+    shown = harness("show", record["id"])
+    assert shown.returncode == 0, shown.stderr
+    assert "FAIL" in shown.stdout
+    assert "+15" in shown.stdout or "15." in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("variable", "words"),
+    [
+        ("PACED_LOSS=1.0001", "in float64 its loss of step 1 is 1.0001 where base's is 1.0"),
+        ("PACED_LOGIT=3", "training agrees, but after 20 steps the validation"),
+    ],
+)
+def test_other_maths_fail_before_anything_is_timed(harness, variable, words):
+    done = gate(harness, "--head-env", variable)
+    assert done.returncode == 1, done.stderr
+    (benchmark,) = json.loads(done.stdout)["benchmarks"]
+    assert benchmark["verdict"] == "FAIL"
+    assert words in benchmark["reason"]
+    assert benchmark["look"] == []
+
+
+@pytest.mark.parametrize(("side", "code", "verdict"), [("head", 1, "FAIL"), ("base", 3, "INCONCLUSIVE")])
+def test_a_side_that_crashes_is_told_with_its_last_lines_and_the_rest_goes_on(harness, side, code, verdict):
+    (harness.folder / "now").touch()
+    suite = '[benchmarks.dies]\nbackend = "paced:dies"\ntask = "mlp"\n' + PACED.format("lives")
+    never = ("--base-env", "PACED_FAILS_WHEN=never", "--head-env", "PACED_FAILS_WHEN=never")
+    now = (f"--{side}-env", f"PACED_FAILS_WHEN={harness.folder / 'now'}")
+    done = gate(harness, *never, *now, suite=suite)
+    assert done.returncode == code, done.stderr
+    dies, lives = json.loads(done.stdout)["benchmarks"]
+    assert dies["verdict"] == verdict
+    assert f"side {side}" in dies["reason"]
+    assert "the last words" in dies["reason"]
+    assert lives["verdict"] == "PASS"
+
+
+def test_a_benchmark_that_vanished_from_head_fails(harness):
+    done = gate(harness, "--head-env", "PYTHONPATH=")
+    assert done.returncode == 1, done.stderr
+    (benchmark,) = json.loads(done.stdout)["benchmarks"]
+    assert benchmark["verdict"] == "FAIL"
+    assert "unknown backend 'paced'" in benchmark["reason"]
+
+
+def test_inconclusive_can_be_folded(harness):
+    arguments = ("--base-env", "PYTHONPATH=")
+    assert gate(harness, *arguments).returncode == 3
+    assert gate(harness, *arguments, "--inconclusive", "pass").returncode == 0
+    assert gate(harness, *arguments, "--inconclusive", "fail").returncode == 1
+
+
+def fake_python(folder, version, spoken):
+    path = folder / "python"
+    path.write_text(f"#!/bin/sh\necho '[\"{version}\", {spoken}]'\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+def test_another_protocol_is_refused_with_both_versions(harness):
+    other = fake_python(harness.folder, "0.0.9", protocol.VERSION - 1)
+    done = gate(harness, "--head-python", other)
+    assert done.returncode == 2
+    assert f"head has dl-harness 0.0.9, which speaks protocol {protocol.VERSION - 1}" in done.stderr
+    assert f"protocol {protocol.VERSION}" in done.stderr
+    assert gates(harness) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--head-python", "/bin/false"), "no dl-harness is installed"),
+        (("--head-python", "nowhere/python"), "there is no such program"),
+        (("--head-env", "LOUD"), "write NAME=VALUE"),
+        (("--base", "main"), "leave --base-python and --head-python out"),
+        (("--to", "gate.pdf"), "the ending says what to write"),
+        (("--suite", "missing.toml"), "does not exist"),
+    ],
+)
+def test_what_is_refused(harness, arguments, words):
+    done = gate(harness, *arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('backend = "paced:slow"', "unknown mode of backend paced 'slow'"),
+        ('task = "mpl"', "Did you mean 'mlp'?"),
+        ('dataset = "digits"', "task mlp does not run on digits"),
+        ('backend = "needy"', "not installed"),
+    ],
+)
+def test_names_in_the_suite_that_mean_nothing(harness, line, words):
+    key = line.partition(" ")[0]
+    lines = {"backend": 'backend = "paced"', "task": 'task = "mlp"'} | {key: line}
+    done = gate(harness, suite="[benchmarks.one]\n" + "\n".join(lines.values()) + "\n")
+    assert done.returncode != 0
+    assert words in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_keeps_what_there_is_and_leaves_no_worker(harness):
+    (harness.folder / "gate.toml").write_text(PACED.format("one"))
+    process = harness.start("gate", "--base-python", sys.executable, "--turns", "4")
+    until = time.monotonic() + 60
+    while not gates(harness) and time.monotonic() < until:
+        time.sleep(0.1)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, out
+    (record,) = gates(harness)
+    assert record["status"] == "interrupted"
+    mine = harness.environment["HARNESS_DATA_DIR"]
+    assert not [
+        worker
+        for worker in psutil.process_iter(["cmdline"])
+        if "harness.worker" in (worker.info["cmdline"] or [])
+        and worker.environ().get("HARNESS_DATA_DIR") == mine
+    ]
