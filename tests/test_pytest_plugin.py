@@ -113,7 +113,7 @@ def test_samples_are_saved_compared_and_drawn_by_pytest_benchmark(suite, pyteste
     assert told["peak_memory_bytes"] > 2**20
     assert list(pytester.path.glob("drawn*.svg"))
 
-    monkeypatch.setenv("PACED_STEP_SECONDS", "0.013")
+    monkeypatch.setenv("PACED_FACTOR", "1.3")
     second = suite(
         "--benchmark-save=two", "--benchmark-compare", "--benchmark-compare-fail=median:10%",
         "--benchmark-group-by=func", "-k", "step",
@@ -143,7 +143,7 @@ def test_step(harness_benchmark):
 
 
 def test_base_and_head_run_in_turn_and_the_samples_are_heads(suite, pytester):
-    head = interpreter(pytester.path / "head-python", PACED_STEP_SECONDS="0.012")
+    head = interpreter(pytester.path / "head-python", PACED_FACTOR="1.2")
     done = suite(SELF, f"--harness-head-python={head}", "--benchmark-json=one.json", test_step=STEP)
     done.assert_outcomes(passed=1)
     step = saved("one.json")["test_step"]
@@ -161,21 +161,30 @@ def test_step(harness_benchmark):
 """
 
 
-def test_the_gate_passes_what_is_within_its_limit(suite, pytester):
-    head = interpreter(pytester.path / "head-python", PACED_STEP_SECONDS="0.0105")
-    arguments = (SELF, f"--harness-head-python={head}", "--harness-gate", "--benchmark-json=one.json")
-    done = suite(*arguments, test_step=LIMITED)
+def test_what_passes_the_gate_is_told_with_its_evidence(suite, pytester):
+    """A verdict that was made up, which costs no pairs."""
+    pytester.makeconftest(f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from made_gates import made_benchmark
+from harness.pytest_plugin import judging
+judging.judge = lambda *arguments, **options: made_benchmark(confirmed=5)
+""")
+    done = suite(SELF, "--harness-gate", "--benchmark-json=one.json", test_step=LIMITED)
     done.assert_outcomes(passed=1)
     done.stdout.fnmatch_lines(
-        ["test_step.py::test_step: PASS: step +?.? %* against base, ≤ 15 % is allowed (4 pairs*"]
+        ["test_step.py::test_step: PASS: step *against base, ≤ 5 % is allowed (5 pairs*"]
     )
-    told = saved("one.json")["test_step"]["extra_info"]
-    assert told["verdict"] == "PASS"
-    assert told["metrics"][0]["pairs"] == 4
+    step = saved("one.json")["test_step"]
+    assert (step["extra_info"]["verdict"], step["extra_info"]["metrics"][0]["pairs"]) == ("PASS", 5)
+    assert (
+        step["extra_info"]["interval"][0] <= step["extra_info"]["ratio"] <= step["extra_info"]["interval"][1]
+    )
+    assert len(step["stats"]["data"]) == 8
 
 
 def test_a_regression_is_a_failure_that_says_by_how_much_and_how_sure(suite, pytester):
-    head = interpreter(pytester.path / "head-python", PACED_STEP_SECONDS="0.0125")
+    head = interpreter(pytester.path / "head-python", PACED_FACTOR="1.25")
     arguments = (SELF, f"--harness-head-python={head}", "--harness-gate", "--benchmark-json=one.json")
     done = suite(*arguments, "--junitxml=junit.xml", test_step=LIMITED)
     done.assert_outcomes(failed=1)

@@ -10,7 +10,7 @@ import numpy as np
 from harness.hookspecs import hookimpl
 from harness.spec import Backend, Program
 
-STEP_SECONDS = float(os.environ.get("PACED_STEP_SECONDS", "0.01"))
+STEP_SECONDS = 0.01
 #: Each mode's step over that of ``plain``.
 PACES = {"plain": 1.0, "slower": 1.1, "lying": 1.0, "dies": 1.0, "hangs": 1.0, "diverges": 1.0}
 #: Steps after which the modes that fail do so, or the file that must be there for it.
