@@ -2,12 +2,25 @@
 
 import math
 import statistics
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from harness.duel.record import DuelRecord, PairRecord, ProcessRecord
+from harness.duel.record import PairRecord, ProcessRecord, SideRecord
 from harness.duel.sign_flip import Interval, bootstrap_interval
+
+
+class Measured(Protocol):
+    """What sides have shown in pairs, such as a duel's record."""
+
+    @property
+    def sides(self) -> list[SideRecord]: ...
+
+    @property
+    def pairs(self) -> list[PairRecord]: ...
+
+    @property
+    def block_steps(self) -> int: ...
 
 
 class SideFindings(NamedTuple):
@@ -31,8 +44,8 @@ class SideFindings(NamedTuple):
     unsettled: int
 
 
-def side_findings(record: DuelRecord, side: int) -> SideFindings:
-    """Of a duel of at least one pair."""
+def side_findings(record: Measured, side: int) -> SideFindings:
+    """Of at least one pair."""
     told = record.sides[side]
     processes = [pair.processes[side] for pair in record.pairs]
     steps = [steady_step_seconds(pair, side) for pair in record.pairs]

@@ -105,12 +105,18 @@ def read_suite(path: Path) -> Suite:
         settings["source"] = document["source"]
     if "false_alarms" in document:
         settings["false_alarms"] = _share(document["false_alarms"], "false_alarms", "percent", path)
-    benchmarks = tuple(_benchmark(name, table, common, path) for name, table in tables.items())
+    benchmarks = tuple(
+        benchmark_of(name, table, common, f"{path}: benchmark {name}") for name, table in tables.items()
+    )
     return _converted({**settings, "benchmarks": benchmarks}, Suite, str(path))
 
 
-def _benchmark(name: str, table: Any, common: dict[str, float | None], path: Path) -> Benchmark:
-    where = f"{path}: benchmark {name}"
+def benchmark_of(name: str, table: Any, common: dict[str, float | None], where: str) -> Benchmark:
+    """The benchmark that a table describes; the limits that it does not have are those in ``common``.
+
+    Raises:
+        UsageError: a key is unknown or a value wrong; says ``where`` that is, and what would be right.
+    """
     if not isinstance(table, dict):
         raise UsageError(f"{where} must be a table with backend and task")
     own = {field.encode_name for field in msgspec.structs.fields(Benchmark)} - {"name", "limits"}

@@ -1,0 +1,108 @@
+"""The pytest plugin: command-line options, and the fixture ``harness_benchmark`` on top of pytest-benchmark.
+
+Every pytest loads it in whose environment dl-harness is installed, so it imports nothing else before
+the fixture is used, and without pytest-benchmark only the use of the fixture fails.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+_PYTEST_BENCHMARK = ("benchmark", "pytest_benchmark.plugin")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options; all are about the interpreters whose training steps are held against each other."""
+    group = parser.getgroup("harness", "training steps of deep-learning frameworks (dl-harness)")
+    group.addoption(
+        "--harness-base-python",
+        metavar="PATH",
+        help="Hold training steps against those of this interpreter: another environment's bin/python.",
+    )
+    group.addoption(
+        "--harness-head-python",
+        metavar="PATH",
+        default=sys.executable,
+        help="The interpreter whose steps are timed. Default: this one.",
+    )
+    group.addoption(
+        "--harness-gate",
+        action="store_true",
+        help="Fail a test whose head is worse than base beyond its limits. Needs --harness-base-python.",
+    )
+    group.addoption(
+        "--harness-inconclusive",
+        choices=["fail", "pass"],
+        default="fail",
+        help="What a test comes to where the gate cannot tell. Default: %(default)s.",
+    )
+    group.addoption(
+        "--harness-budget",
+        type=float,
+        default=300.0,
+        metavar="SECONDS",
+        help="What the gate may spend on a test that looks suspicious. Default: %(default)g.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse what cannot work before anything is collected, and offer the fixture."""
+    for side in ("base", "head"):
+        interpreter(config, side)
+    if config.getoption("--harness-gate"):
+        _refuse_gate_that_judges_nothing(config)
+    if any(map(config.pluginmanager.hasplugin, _PYTEST_BENCHMARK)):
+        from harness.pytest_plugin import fixture, outcome
+
+        config.pluginmanager.register(fixture)
+        config.pluginmanager.register(outcome)
+    else:
+        config.pluginmanager.register(_WithoutPytestBenchmark())
+
+
+def interpreter(config: pytest.Config, side: str) -> str | None:
+    """The program that was given for base or head; None where none was.
+
+    Raises:
+        pytest.UsageError: there is no such program.
+    """
+    option = f"--harness-{side}-python"
+    path = config.getoption(option)
+    if path is None:
+        return None
+    found = shutil.which(Path(path).expanduser())
+    if found is None:
+        raise pytest.UsageError(f"{option} {path}: there is no such program; give a venv's bin/python")
+    return str(Path(found).absolute())
+
+
+def _refuse_gate_that_judges_nothing(config: pytest.Config) -> None:
+    if config.getoption("--harness-base-python") is None:
+        raise pytest.UsageError(
+            "--harness-gate has nothing to hold against: give --harness-base-python PATH, the bin/python of "
+            "a virtual environment with the code of before"
+        )
+    if not any(map(config.pluginmanager.hasplugin, _PYTEST_BENCHMARK)):
+        raise pytest.UsageError(f"--harness-gate {_WithoutPytestBenchmark.needs}")
+    if config.getoption("dist", "no") != "no":
+        raise pytest.UsageError(
+            "--harness-gate: times of tests that run side by side are worthless; leave xdist out (-n 0)"
+        )
+    for option in ("--benchmark-disable", "--benchmark-skip"):
+        if config.getoption(option):
+            raise pytest.UsageError(
+                f"--harness-gate would judge nothing with {option}; leave one of them out"
+            )
+
+
+class _WithoutPytestBenchmark:
+    """The fixture where pytest-benchmark is not there: it says what is missing to whoever asks for it."""
+
+    needs = "needs pytest-benchmark: pip install 'dl-harness[pytest]'"
+
+    @pytest.fixture
+    def harness_benchmark(self) -> None:
+        """Needs pytest-benchmark: pip install 'dl-harness[pytest]'."""
+        pytest.fail(f"harness_benchmark {self.needs}", pytrace=False)

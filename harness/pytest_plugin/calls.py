@@ -1,0 +1,85 @@
+"""The time of a user's own call, by the rules of duels: warmed up until settled, in blocks of 0.1 s."""
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from harness.duel import settling
+from harness.duel.disturbance import between, disturbed, read_counters
+from harness.duel.preparation import SHORTEST_BLOCK_SECONDS
+
+_MOST_CALLS = 1 << 24
+
+
+class Calls(NamedTuple):
+    """``seconds`` a call, one for each block of ``block_calls`` calls, and what the last call returned.
+
+    Blocks in which other work fell are left out; ``disturbed_blocks`` counts them.
+    """
+
+    seconds: list[float]
+    block_calls: int
+    first_call_seconds: float
+    warm_up_seconds: list[float]
+    settled: bool
+    disturbed_blocks: int
+    result: Any
+
+    def facts(self) -> dict[str, Any]:
+        """For ``extra_info``: all but the samples and the result."""
+        return {name: value for name, value in self._asdict().items() if name not in {"seconds", "result"}}
+
+
+def time_calls(function: Callable[[], Any], blocks: int) -> Calls:
+    """Call it until its times have settled, and then for so many blocks.
+
+    It must return when its work is done: who calls an accelerator waits for it in there.
+    """
+    caller = _Caller(function)
+    first_call_seconds = caller.block(1)
+    count = _calls_for(caller, SHORTEST_BLOCK_SECONDS)
+    warm_up: list[float] = []
+    settled = False
+    while not settled and len(warm_up) < settling.MOST_BLOCKS:
+        warm_up.append(caller.block(count))
+        settled = settling.has_settled(warm_up)
+    timed, disturbances = [], []
+    for _ in range(blocks):
+        before = read_counters([])
+        timed.append(caller.block(count))
+        disturbances.append(between(before, read_counters([])))
+    marks = disturbed(disturbances, timed)
+    calm = [seconds for seconds, mark in zip(timed, marks, strict=True) if not mark] or timed
+    return Calls(
+        seconds=[seconds / count for seconds in calm],
+        block_calls=count,
+        first_call_seconds=first_call_seconds,
+        warm_up_seconds=warm_up,
+        settled=settled,
+        disturbed_blocks=sum(marks),
+        result=caller.result,
+    )
+
+
+class _Caller:
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._function = function
+        self.result: Any = None
+
+    def block(self, calls: int) -> float:
+        """Seconds of so many calls."""
+        function = self._function
+        start = time.perf_counter()
+        for _ in range(calls):
+            result = function()
+        seconds = time.perf_counter() - start
+        self.result = result
+        return seconds
+
+
+def _calls_for(caller: _Caller, seconds: float) -> int:
+    """Calls that take about so long, by doubling."""
+    calls = 1
+    while (taken := caller.block(calls)) < seconds and calls < _MOST_CALLS:
+        calls = max(2 * calls, min(8 * calls, round(calls * seconds / max(taken, 1e-9))))
+    return calls

@@ -1,0 +1,88 @@
+"""The gate's verdict on one test: a suite of one benchmark, judged as ``harness gate`` judges it."""
+
+import logging
+from pathlib import Path
+
+import msgspec
+
+from harness.gate.conduct import Gate, GateRequest
+from harness.gate.environments import Environment
+from harness.gate.record import BenchmarkRecord
+from harness.gate.suite import Suite
+from harness.pytest_plugin.training import Measured, Wish, own_threads_kept
+from harness.record import DatasetRecord
+from harness.report.gate_words import metric_sentence
+
+_log = logging.getLogger("harness")
+
+
+class _Log:
+    """A gate's observer: pytest's ``--log-cli-level=INFO`` shows how it goes."""
+
+    def phase(self, benchmark: str, what: str) -> None:
+        _log.info("%s: %s", benchmark, what)
+
+    def judged(self, benchmark: BenchmarkRecord, stage: str) -> None:
+        _log.info("%s: %s after the %s", benchmark.name, benchmark.verdict, stage)
+
+
+def judge(
+    wished: Wish,
+    environments: list[Environment],
+    dataset: DatasetRecord,
+    folder: Path,
+    *,
+    false_alarms: float,
+    budget_seconds: float,
+) -> BenchmarkRecord:
+    """Base against head, the two environments. A side that fails gives a verdict, not an error.
+
+    ``false_alarms`` is the chance that this test fails though nothing has changed. The gate's record
+    lands in ``folder``.
+
+    Raises:
+        HarnessError: an environment lacks the harness or the framework.
+        KeyboardInterrupt: the user has had enough.
+    """
+    base, head = environments
+    request = GateRequest(
+        suite=Suite(file="pytest", benchmarks=(wished.benchmark,), false_alarms=false_alarms),
+        base=base,
+        head=head,
+        datasets=[dataset],
+        budget_seconds=budget_seconds,
+        turns=wished.turns,
+    )
+    with own_threads_kept():
+        record = Gate(request, folder, _Log()).carry_out()
+    if record.status == "interrupted":
+        raise KeyboardInterrupt
+    return record.benchmarks[0]
+
+
+def measured_of(record: BenchmarkRecord) -> Measured:
+    """All pairs that the verdict rests on; none where a side failed before the first."""
+    pairs = [*record.look, *record.confirmation]
+    return Measured(record.sides, pairs, record.block_steps, record.turns, record.dataset, record.quality)
+
+
+def verdict_sentence(record: BenchmarkRecord) -> str:
+    """By how much, how sure, and what limit; why, where that is not for a metric."""
+    told = [metric_sentence(one) for one in record.metrics if one.verdict == record.verdict]
+    quality = record.quality
+    if quality is not None and quality.reason and quality.verdict == record.verdict:
+        told.append(quality.reason)
+    return f"{record.verdict}: {'; '.join(told) or record.reason}"
+
+
+def verdict_facts(record: BenchmarkRecord) -> dict[str, object]:
+    """The verdict for ``extra_info``, with every metric; the ratio is that of the step."""
+    step = next((one for one in record.metrics if one.metric == "step"), None)
+    return {
+        "verdict": record.verdict,
+        "reason": record.reason,
+        "metrics": msgspec.to_builtins(record.metrics),
+        "ratio": step and step.ratio,
+        "interval": None if step is None or step.low is None else [step.low, step.high],
+        "p_value": step and step.p_value,
+    }

@@ -1,0 +1,146 @@
+"""Training steps of a backend, timed in fresh processes: of head alone, or in turn with base's."""
+
+import logging
+import random
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import msgspec
+
+from harness import plugins
+from harness.data_choice import choose_dataset
+from harness.duel.conduct import TURNS
+from harness.duel.contender import Contender
+from harness.duel.pairs import Ring
+from harness.duel.preparation import certificates, prepare
+from harness.duel.record import PairRecord, SideRecord
+from harness.duel.sides import Side, pad_to_equal_size
+from harness.errors import HarnessError, UsageError
+from harness.gate.environments import Environment, probe, side_of
+from harness.gate.quality import same_maths
+from harness.gate.record import QualityResult
+from harness.gate.suite import Benchmark, benchmark_of
+from harness.record import DatasetRecord
+
+#: Fresh processes of each side, where no gate decides how many.
+PAIRS = 5
+_PROCESS_LIMIT_SECONDS = 1800.0
+_TRIED_STEPS = 3
+
+_log = logging.getLogger("harness")
+
+
+class Wish(NamedTuple):
+    """What a test asks for; ``pairs`` and ``turns`` are of the measurement, the rest of what is measured."""
+
+    benchmark: Benchmark
+    pairs: int
+    turns: int
+    certify: bool
+
+
+class Measured(NamedTuple):
+    """What was measured of one side, or of base and head. ``quality`` is of two sides only."""
+
+    sides: list[SideRecord]
+    pairs: list[PairRecord]
+    block_steps: int
+    turns: int
+    dataset: DatasetRecord
+    quality: QualityResult | None = None
+
+
+def wish(name: str, backend: str, task: str, options: Mapping[str, Any]) -> Wish:
+    """The keywords of a test's call: those of a suite's benchmark, and some of the measurement's.
+
+    Raises:
+        UsageError: a keyword is unknown or its value wrong; says what would be right.
+    """
+    table = dict(options)
+    mode = table.pop("mode", None)
+    if mode is not None:
+        backend = f"{backend.partition(':')[0]}:{mode}"
+    pairs, turns = (_count(table, key, usual) for key, usual in (("pairs", PAIRS), ("turns", TURNS)))
+    certify = bool(table.pop("certify", True))
+    table |= {"backend": backend, "task": task}
+    return Wish(benchmark_of(name, table, {}, "harness_benchmark"), pairs, turns, certify)
+
+
+def _count(table: dict[str, Any], key: str, usual: int) -> int:
+    count = table.pop(key, usual)
+    if not isinstance(count, int) or count < 1:
+        raise UsageError(f"harness_benchmark: {key}={count!r}: it takes a whole number > 0")
+    return count
+
+
+def choose_data(benchmark: Benchmark) -> DatasetRecord:
+    """The data set that all sides train on; see :func:`harness.data_choice.choose_dataset`."""
+    return choose_dataset(plugins.task(benchmark.task), benchmark.dataset, lambda _what, _done, _total: None)
+
+
+def sides_of(benchmark: Benchmark, environments: list[Environment]) -> list[Side]:
+    """The benchmark as each environment understands it.
+
+    Raises:
+        HarnessError: an environment lacks the harness, the framework or the names.
+    """
+    for environment in environments:
+        probe(environment)
+    return [side_of(environment, benchmark, _PROCESS_LIMIT_SECONDS) for environment in environments]
+
+
+def try_once(sides: list[Side], dataset: str) -> None:
+    """A short process of each side, of which no time is kept.
+
+    Raises:
+        HarnessError: a side does not work.
+    """
+    for side in sides:
+        contender = Contender(side, side.settings(quiet=True), _PROCESS_LIMIT_SECONDS)
+        try:
+            contender.start(dataset)
+            try:
+                contender.block(_TRIED_STEPS)
+            except HarnessError as error:
+                raise contender.blamed(error) from error
+        finally:
+            contender.session.kill_and_close()
+
+
+def measure(sides: list[Side], dataset: DatasetRecord, wished: Wish) -> Measured:
+    """So many pairs, or processes where there is one side.
+
+    Raises:
+        HarnessError: a side does not work, is not certified, or its clock is not honest.
+    """
+    settings = pad_to_equal_size([side.settings(quiet=True) for side in sides], [s.python for s in sides])
+    with own_threads_kept():
+        proofs = quality = None
+        if wished.certify and len(sides) == 1:
+            _log.info("%s: certifying", wished.benchmark.name)
+            proofs = certificates(sides)
+        elif wished.certify:
+            quality = same_maths(sides, dataset.name, _PROCESS_LIMIT_SECONDS)
+        ring = Ring(sides, settings, dataset.name, deadline_seconds=_PROCESS_LIMIT_SECONDS)
+        prepared = prepare(ring, dataset.name, proofs, wished.turns)
+        chance = random.Random(secrets.randbits(64))  # noqa: S311  who goes first must not follow a seed
+        pairs = []
+        for number in range(wished.pairs):
+            _log.info("%s: pair %d of %d", wished.benchmark.name, number + 1, wished.pairs)
+            pairs.append(ring.pair(prepared.block_steps, wished.turns, chance))
+    built = prepared.built
+    data = msgspec.structs.replace(
+        dataset, fingerprint=built.dataset_fingerprint, origin=built.dataset_origin, samples=built.samples
+    )
+    return Measured(prepared.records, pairs, prepared.block_steps, wished.turns, data, quality)
+
+
+@contextmanager
+def own_threads_kept() -> Iterator[None]:
+    """The control binds NumPy of this process to one thread; tests that come after have theirs back."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, "blas"):
+        yield
