@@ -1,0 +1,144 @@
+"""How often gates are right: on unchanged code, and with one known fault planted in one benchmark.
+
+Each trial is ``harness gate`` on a suite of four benchmarks (cnn, mlp, rnn, gan in PyTorch), base and
+head the same but for a variable that plants the fault in head (``planted.py``). Trials of the kinds
+named are made in turn until the time is up; each is a line of JSON in the file given. Run by hand,
+alone on the machine.
+"""
+
+import argparse
+import itertools
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tabulate import tabulate
+
+PLUGIN = Path(__file__).parent / "planted.py"
+SUITE = """
+max_slowdown = "5%"
+max_memory_growth = "10%"
+[benchmarks.cnn]
+backend = "planted"
+task = "cnn"
+dataset = "digits"
+set = { dropout = 0.3 }
+[benchmarks.mlp]
+backend = "planted"
+task = "mlp"
+[benchmarks.rnn]
+backend = "planted"
+task = "rnn"
+[benchmarks.gan]
+backend = "planted"
+task = "gan"
+"""
+#: The kinds of trial, and for each fault the tasks it is planted in, one after the other.
+KINDS = {
+    "nothing": [""],
+    "slower": ["cnn", "mlp", "rnn", "gan"],
+    "half-rate": ["cnn", "mlp", "rnn", "gan"],
+    "no-bias": ["cnn", "mlp", "rnn", "gan"],
+    "dropout-on": ["cnn"],
+    "hungrier": ["cnn", "mlp", "rnn", "gan"],
+}
+
+
+def trial(kind: str, task: str) -> dict:
+    with tempfile.TemporaryDirectory() as folder:
+        suite = Path(folder) / "gate.toml"
+        suite.write_text(SUITE)
+        command = ["gate", "--base-python", sys.executable, "--suite", str(suite), "--plugin", str(PLUGIN)]
+        if task:
+            command += ["--head-env", f"PLANTED={task}:{kind}"]
+        command += ["--budget", "480", "--results", folder, "--format", "json", "--quiet"]
+        done = subprocess.run(
+            [sys.executable, "-m", "harness", *command], capture_output=True, text=True, check=False
+        )
+    if not done.stdout:
+        return {"kind": kind, "task": task, "failed": done.stderr.strip()[-300:]}
+    record = json.loads(done.stdout)
+    found = {
+        one["name"]: {
+            "verdict": one["verdict"],
+            "reason": one["reason"],
+            "seconds": one["seconds"],
+            "metrics": {
+                metric["metric"]: [metric["verdict"], metric["stage"], metric["ratio"], metric["pairs"]]
+                for metric in one["metrics"]
+            },
+        }
+        for one in record["benchmarks"]
+    }
+    return {
+        "kind": kind,
+        "task": task,
+        "exit": done.returncode,
+        "verdict": record["verdict"],
+        "seconds": record["seconds"],
+        "benchmarks": found,
+    }
+
+
+def summary(trials: list[dict]) -> str:
+    rows = []
+    for kind in KINDS:
+        made = [one for one in trials if one["kind"] == kind and "verdict" in one]
+        if not made:
+            continue
+        found = [one["benchmarks"][one["task"]]["verdict"] == "FAIL" for one in made if one["task"]]
+        others = [
+            name
+            for one in made
+            for name, benchmark in one["benchmarks"].items()
+            if name != one["task"] and benchmark["verdict"] == "FAIL"
+        ]
+        unsure = [one["verdict"] == "INCONCLUSIVE" for one in made]
+        seconds = sorted(one["seconds"] for one in made)
+        rows.append(
+            (
+                kind,
+                len(made),
+                f"{sum(found)} of {len(found)}" if found else "–",
+                f"{len(others)} ({', '.join(others)})" if others else "0",
+                f"{sum(unsure)} of {len(made)}",
+                f"{seconds[len(seconds) // 2]:.0f}, {seconds[-1]:.0f}",
+            )
+        )
+    headers = (
+        "planted in head",
+        "gates",
+        "FAIL on that benchmark",
+        "FAIL on another",
+        "gate INCONCLUSIVE",
+        "seconds: median, longest",
+    )
+    return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file", type=Path, help="where trials are kept; those that are there count too")
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
+    arguments = parser.parse_args()
+    lines = arguments.file.read_text().splitlines() if arguments.file.exists() else []
+    trials = [json.loads(line) for line in lines]
+    until = time.monotonic() + 60 * arguments.minutes
+    for kind in itertools.cycle(arguments.kinds):
+        if time.monotonic() > until:
+            break
+        tasks = KINDS[kind]
+        made = sum(one["kind"] == kind for one in trials)
+        trials.append(trial(kind, tasks[made % len(tasks)]))
+        with arguments.file.open("a") as file:
+            file.write(json.dumps(trials[-1]) + "\n")
+        print(json.dumps(trials[-1]), flush=True)
+    print(summary(trials))
+
+
+if __name__ == "__main__":
+    main()
