@@ -40,11 +40,18 @@ class Estimate(NamedTuple):
         return self.low is not None and self.high is not None and not self.low <= value <= self.high
 
 
-def student_quantile(probability: float, degrees: int) -> float:
+def student_quantile(probability: float, degrees: float) -> float:
     """The quantile of Student's t."""
     from scipy.special import stdtrit
 
     return float(stdtrit(degrees, probability))
+
+
+def student_tail(t: float, degrees: float) -> float:
+    """The chance of a value above ``t`` under Student's t."""
+    from scipy.special import stdtr
+
+    return float(stdtr(degrees, -t))
 
 
 def mean_interval(values: Sequence[float] | Array) -> Estimate | None:

@@ -11,20 +11,24 @@ from typing import Any, Literal
 
 import click
 import msgspec
-from rich.console import Console
 
 from harness import plugins
 from harness.cli.data_progress import shown_progress
+from harness.cli.gate_display import GateDisplay
 from harness.cli.plugin_option import plugin_option
 from harness.data_choice import choose_dataset
 from harness.duel.conduct import TURNS
 from harness.errors import HarnessError, UsageError
 from harness.gate import checkouts
+from harness.gate.baseline import read_baseline
 from harness.gate.conduct import Gate, GateRequest
 from harness.gate.environments import Environment
 from harness.gate.files import GATES
-from harness.gate.record import BenchmarkRecord, GateRecord, Verdict
-from harness.gate.suite import Suite, read_suite
+from harness.gate.record import GateRecord, Verdict
+from harness.gate.stored import Alone, StoredGate, save_baseline
+from harness.gate.suite import Benchmark, Suite, read_suite
+from harness.machine import describe_machine
+from harness.record import DatasetRecord
 from harness.report.ci import github, targets
 from harness.report.gate import gate_text
 from harness.store import Store
@@ -32,6 +36,7 @@ from harness.store import Store
 _EXIT_CODES: dict[Verdict, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}
 _SECONDS_A_BENCHMARK = 120.0
 _SUITE_FILES = ("gate.toml", "pyproject.toml")
+_BASES = ("base", "base-python", "baseline", "save-baseline")
 
 
 @click.command(short_help="Hold head against base in CI: slower, hungrier, worse?")
@@ -43,6 +48,16 @@ _SUITE_FILES = ("gate.toml", "pyproject.toml")
 @click.option("--base", metavar="REF", help="Make base from this commit and head from the working tree.")
 @click.option("--base-python", metavar="PATH", help="Base's interpreter: its virtual environment.")
 @click.option("--head-python", metavar="PATH", help="Head's interpreter. Default: this one.")
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A stored baseline in base's place: the weaker way, where base cannot run here.",
+)
+@click.option(
+    "--save-baseline",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Measure head alone and store that as a baseline, such as results/baselines/main.json.",
+)
 @click.option("--base-env", multiple=True, metavar="NAME=VALUE", help="A variable of base alone; repeatable.")
 @click.option("--head-env", multiple=True, metavar="NAME=VALUE", help="A variable of head alone; repeatable.")
 @click.option(
@@ -87,6 +102,8 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     \b
       harness gate --base main --suite gate.toml
       harness gate --base-python base/bin/python --head-python head/bin/python --to junit.xml
+      harness gate --save-baseline results/baselines/main.json
+      harness gate --baseline results/baselines/main.json
 
     Exit code: 0 PASS, 1 FAIL, 3 INCONCLUSIVE, 2 when it was refused, 130 after Ctrl-C.
     """  # noqa: D301  click's mark for lines that it must not wrap
@@ -94,47 +111,42 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         signal.signal(sent, signal.default_int_handler)
     for target in options["targets"]:
         targets.known_target(target)
-    display = _Display(quiet=options["quiet"])
+    _one_base(options)
+    display = GateDisplay(quiet=options["quiet"])
     suite = read_suite(options["suite"] or _suite_file())
     Store(options["results"]).prepare()
-    with _environments(suite, options, display) as (base, head):
-        gate = Gate(_request(suite, base, head, options), options["results"] / GATES, display)
-        record = gate.carry_out()
+    if options["save_baseline"]:
+        save_baseline(_alone(suite, options), options["save_baseline"], display)
+        display.stop()
+        click.echo(f"Baseline: {options['save_baseline']}")
+        return
+    folder = options["results"] / GATES
+    if options["baseline"]:
+        baseline = read_baseline(options["baseline"], describe_machine())
+        stored = StoredGate(_alone(suite, options), baseline, folder, display)
+        record, path = stored.carry_out(), stored.path
+    else:
+        with _environments(suite, options, display) as (base, head, vanished):
+            gate = Gate(_request(suite, base, head, vanished, options), folder, display)
+            record, path = gate.carry_out(), gate.path
     display.stop()
-    _tell(record, gate.path, options)
+    _tell(record, path, options)
     ctx.exit(_exit_code(record, options["inconclusive"]))
 
 
-class _Display:
-    """Lines on standard error: what is going on, and each benchmark's verdict as it comes."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
-        self._status = self._console.status("")
-        if self._console.is_terminal and not quiet:
-            self._status.start()
-
-    def phase(self, benchmark: str, what: str) -> None:
-        """See :class:`harness.gate.conduct.GateObserver`."""
-        text = f"{benchmark}: {what}"
-        self._status.update(text)
-        if not self._console.is_terminal:
-            self._console.print(text, markup=False)
-
-    def judged(self, benchmark: BenchmarkRecord, stage: str) -> None:
-        """See :class:`harness.gate.conduct.GateObserver`."""
-        verdict = (
-            "suspicious" if stage == "look" and benchmark.verdict == "INCONCLUSIVE" else benchmark.verdict
+def _one_base(options: dict[str, Any]) -> None:
+    """Of the ways to say what head is held against, exactly one; and what goes with it."""
+    given = [f"--{name}" for name in _BASES if options[name.replace("-", "_")]]
+    if len(given) != 1:
+        told = f"{' and '.join(given)} are" if given else "nothing is"
+        raise UsageError(
+            f"what is head held against? {told} given, and one is wanted: --base REF, --base-python "
+            "BASE/bin/python, or --baseline FILE (--save-baseline FILE makes one)"
         )
-        told = ", ".join(
-            f"{one.metric} {one.ratio - 1:+.1%}" for one in benchmark.metrics if one.ratio is not None
-        )
-        took = f"after the {stage}, {benchmark.seconds:.0f} s"
-        self._console.print(f"{benchmark.name}: {verdict} {took} ({told or benchmark.reason})", markup=False)
-
-    def stop(self) -> None:
-        """Take the live line away."""
-        self._status.stop()
+    if options["head_python"] and options["base"]:
+        raise UsageError("--base makes both environments: leave --head-python out")
+    if options["base_env"] and (options["baseline"] or options["save_baseline"]):
+        raise UsageError(f"{given[0]} starts no process of base: leave --base-env out")
 
 
 def _suite_file() -> Path:
@@ -146,24 +158,14 @@ def _suite_file() -> Path:
 
 @contextlib.contextmanager
 def _environments(
-    suite: Suite, options: dict[str, Any], display: _Display
-) -> Iterator[tuple[Environment, Environment]]:
-    """Base and head as they were named, or made from a repository."""
-    ours = {side: dict(_variable(side, text) for text in options[f"{side}_env"]) for side in ("base", "head")}
+    suite: Suite, options: dict[str, Any], display: GateDisplay
+) -> Iterator[tuple[Environment, Environment, tuple[Benchmark, ...]]]:
+    """Base and head as they were named, or made from a repository; and what only base's suite has."""
     if options["base"] is None:
-        if options["base_python"] is None:
-            raise UsageError("what is head held against? Give --base REF or --base-python BASE/bin/python")
-        yield (
-            Environment(
-                label="base", python=_interpreter("base", options["base_python"]), variables=ours["base"]
-            ),
-            Environment(
-                label="head", python=_interpreter("head", options["head_python"]), variables=ours["head"]
-            ),
-        )
+        base_python = _interpreter("base", options["base_python"])
+        base = Environment(label="base", python=base_python, variables=_variables("base", options))
+        yield base, _head(options), ()
         return
-    if options["base_python"] or options["head_python"]:
-        raise UsageError("--base makes both environments: leave --base-python and --head-python out")
     top = checkouts.repository(Path.cwd())
     commit = checkouts.commit_of(top, options["base"])
 
@@ -176,9 +178,15 @@ def _environments(
     ):
         base = checkouts.base_environment(tree, top, commit, suite.source, say)
         yield (
-            msgspec.structs.replace(base, variables=ours["base"]),
-            msgspec.structs.replace(head, variables=ours["head"]),
+            msgspec.structs.replace(base, variables=_variables("base", options)),
+            msgspec.structs.replace(head, variables=_variables("head", options)),
+            checkouts.vanished(suite, top, tree),
         )
+
+
+def _head(options: dict[str, Any]) -> Environment:
+    python = _interpreter("head", options["head_python"])
+    return Environment(label="head", python=python, variables=_variables("head", options))
 
 
 def _interpreter(side: str, path: str | None) -> str:
@@ -190,6 +198,10 @@ def _interpreter(side: str, path: str | None) -> str:
     return str(Path(found).absolute())
 
 
+def _variables(side: str, options: dict[str, Any]) -> dict[str, str]:
+    return dict(_variable(side, text) for text in options[f"{side}_env"])
+
+
 def _variable(side: str, text: str) -> tuple[str, str]:
     name, sign, value = text.partition("=")
     if not sign or not name:
@@ -197,20 +209,35 @@ def _variable(side: str, text: str) -> tuple[str, str]:
     return name, value
 
 
-def _request(suite: Suite, base: Environment, head: Environment, options: dict[str, Any]) -> GateRequest:
-    with shown_progress(quiet=options["quiet"]) as progress:
-        datasets = [
-            choose_dataset(plugins.task(benchmark.task), benchmark.dataset, progress)
-            for benchmark in suite.benchmarks
-        ]
+def _request(
+    suite: Suite,
+    base: Environment,
+    head: Environment,
+    vanished: tuple[Benchmark, ...],
+    options: dict[str, Any],
+) -> GateRequest:
     return GateRequest(
         suite=suite,
         base=base,
         head=head,
-        datasets=datasets,
+        datasets=_datasets(suite, quiet=options["quiet"]),
+        vanished=vanished,
         budget_seconds=options["budget"] or _SECONDS_A_BENCHMARK * len(suite.benchmarks),
         turns=options["turns"],
     )
+
+
+def _alone(suite: Suite, options: dict[str, Any]) -> Alone:
+    datasets = _datasets(suite, quiet=options["quiet"])
+    return Alone(suite=suite, head=_head(options), datasets=datasets, turns=options["turns"])
+
+
+def _datasets(suite: Suite, *, quiet: bool) -> list[DatasetRecord]:
+    with shown_progress(quiet=quiet) as progress:
+        return [
+            choose_dataset(plugins.task(benchmark.task), benchmark.dataset, progress)
+            for benchmark in suite.benchmarks
+        ]
 
 
 def _tell(record: GateRecord, path: Path, options: dict[str, Any]) -> None:

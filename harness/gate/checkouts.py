@@ -18,6 +18,7 @@ import platformdirs
 
 from harness.errors import HarnessError, UsageError
 from harness.gate.environments import Environment
+from harness.gate.suite import Benchmark, Suite, read_suite
 
 _LAST_LINES = 5
 _COMPLETE = "complete"
@@ -85,6 +86,22 @@ def head_environment(top: Path, source: str, say: Callable[[str], None]) -> Iter
         venv = Path(folder) / "venv"
         _install(venv, top, source, "head (uncommitted changes)", say)
         yield Environment(label="head", python=str(venv / "bin" / "python"))
+
+
+def vanished(suite: Suite, top: Path, tree: Path) -> tuple[Benchmark, ...]:
+    """The benchmarks that the commit's own suite has and ``suite`` has not.
+
+    None where the commit has no suite that can be read: it was held to nothing.
+    """
+    file = Path(suite.file).resolve()
+    if not file.is_relative_to(top):
+        return ()
+    try:
+        before = read_suite(tree / file.relative_to(top))
+    except UsageError:
+        return ()
+    names = {benchmark.name for benchmark in suite.benchmarks}
+    return tuple(one for one in before.benchmarks if one.name not in names)
 
 
 def _cached(top: Path, commit: str, source: str) -> Path:

@@ -1,27 +1,22 @@
 """A gate from end to end: a look at every benchmark, then fresh pairs for those that look suspicious."""
 
-import datetime
-import secrets
-import sys
 import time
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
 from harness.duel.conduct import TURNS
 from harness.duel.contender import SideFailed
 from harness.duel.sides import Side
-from harness.errors import HarnessError
-from harness.gate.contest import Contest, worst_of
+from harness.gate.contest import Contest
 from harness.gate.environments import Environment, probe, side_of
-from harness.gate.record import BenchmarkRecord, GateRecord, encode
+from harness.gate.keeping import GateKeeper, GateObserver
+from harness.gate.record import BenchmarkRecord, GateRecord
 from harness.gate.suite import Benchmark, Suite
-from harness.machine import describe_machine
 from harness.record import DatasetRecord
-from harness.store import replace_file
 
-_DEFINE_LIMIT_SECONDS = 300.0
+#: A side must have said by then what a benchmark's names mean to it.
+DEFINE_LIMIT_SECONDS = 300.0
 
 
 class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,18 +26,10 @@ class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
     base: Environment
     head: Environment
     datasets: list[DatasetRecord]
+    vanished: tuple[Benchmark, ...] = ()
+    """What base's own suite has and this one has not."""
     budget_seconds: float
     turns: int = TURNS
-
-
-class GateObserver(Protocol):
-    """Is told how a gate goes while it goes."""
-
-    def phase(self, benchmark: str, what: str) -> None:
-        """Something begins."""
-
-    def judged(self, benchmark: BenchmarkRecord, stage: str) -> None:
-        """A benchmark has been through a stage."""
 
 
 class Gate:
@@ -55,20 +42,15 @@ class Gate:
             UsageError: one has no harness that speaks this protocol.
         """
         self._request = request
-        self._observer = observer
-        self._start = time.monotonic()
-        now = datetime.datetime.now(datetime.UTC)
-        self.record = GateRecord(
-            id=f"{now:%Y%m%d-%H%M%S}-gate-{secrets.token_hex(2)}",
-            started_at=now.isoformat(timespec="seconds"),
-            command=sys.argv[1:],
-            machine=describe_machine(),
+        self._keeper = GateKeeper(
+            folder,
+            observer,
             suite=request.suite.file,
             base=probe(request.base),
             head=probe(request.head),
             false_alarms=request.suite.false_alarms,
         )
-        self.path = folder / f"{self.record.id}.json"
+        self.path = self._keeper.path
 
     def carry_out(self) -> GateRecord:
         """Run it. A Ctrl-C ends it with what was measured till then kept.
@@ -77,40 +59,37 @@ class Gate:
             UsageError: a framework is missing in one of the environments.
             HarnessError: the record cannot be written.
         """
-        record = self.record
-        try:
-            contests = self._contests()
-            self._save()
-            for contest in contests:
-                contest.look()
-                self._told(contest, "look")
-            self._confirm([contest for contest in contests if contest.suspicious])
-            record.status = "ok"
-        except KeyboardInterrupt:
-            record.status, record.failure = "interrupted", "interrupted by the user"
-        record.verdict = worst_of([one.verdict for one in record.benchmarks])
-        self._save()
-        return record
+        return self._keeper.carried_out(self._work)
+
+    def _work(self) -> None:
+        keeper = self._keeper
+        contests = self._contests()
+        keeper.record.benchmarks += map(vanished_record, self._request.vanished)
+        keeper.save()
+        for contest in contests:
+            contest.look()
+            keeper.judged(contest.record, "look")
+        self._confirm([contest for contest in contests if contest.suspicious])
 
     def _contests(self) -> list[Contest]:
         """What can be run; a benchmark that one side does not know has its verdict already."""
         request, contests = self._request, []
         for benchmark, dataset in zip(request.suite.benchmarks, request.datasets, strict=True):
-            record = _record(benchmark, dataset)
-            self.record.benchmarks.append(record)
+            record = new_record(benchmark, dataset)
+            self._keeper.record.benchmarks.append(record)
             try:
                 sides = [
-                    side_of(environment, benchmark, _DEFINE_LIMIT_SECONDS)
+                    side_of(environment, benchmark, DEFINE_LIMIT_SECONDS)
                     for environment in (request.base, request.head)
                 ]
             except SideFailed as error:
                 record.verdict = "FAIL" if error.label == request.head.label else "INCONCLUSIVE"
                 record.reason = str(error)
                 continue
-            _fill_in(record, sides[1])
+            fill_in(record, sides[1])
 
             def say(what: str, name: str = benchmark.name) -> None:
-                self._observer.phase(name, what)
+                self._keeper.phase(name, what)
 
             contests.append(Contest(benchmark, sides, record, say, request.turns))
         return contests
@@ -118,35 +97,23 @@ class Gate:
     def _confirm(self, suspicious: list[Contest]) -> None:
         """Fresh pairs; Holm's rule shares the level among the metrics that have not failed yet."""
         hypotheses = sum(len(contest.suspicious) for contest in suspicious)
-        record = self.record
-        deadline = self._start + self._request.budget_seconds
+        record = self._keeper.record
+        deadline = self._keeper.deadline(self._request.budget_seconds)
         for number, contest in enumerate(suspicious):
             now = time.monotonic()
             share = max(0.0, deadline - now) / (len(suspicious) - number)
-            self._observer.phase(contest.record.name, f"suspicious: fresh pairs for up to {share:.0f} s")
+            self._keeper.phase(contest.record.name, f"suspicious: fresh pairs for up to {share:.0f} s")
 
             def level() -> float:
                 failed = sum(metric.verdict == "FAIL" for one in record.benchmarks for metric in one.metrics)
                 return record.false_alarms / max(1, hypotheses - failed)
 
             contest.confirm(level, now + share)
-            self._told(contest, "confirmation")
-
-    def _told(self, contest: Contest, stage: str) -> None:
-        self._save()
-        self._observer.judged(contest.record, stage)
-
-    def _save(self) -> None:
-        record = self.record
-        record.seconds = time.monotonic() - self._start
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(self.path, encode(record))
-        except OSError as error:
-            raise HarnessError(f"the record {self.path} cannot be written: {error.strerror}") from error
+            self._keeper.judged(contest.record, "confirmation")
 
 
-def _record(benchmark: Benchmark, dataset: DatasetRecord) -> BenchmarkRecord:
+def new_record(benchmark: Benchmark, dataset: DatasetRecord) -> BenchmarkRecord:
+    """The record of a benchmark of which nothing is measured yet."""
     backend, _, mode = benchmark.backend.partition(":")
     return BenchmarkRecord(
         name=benchmark.name,
@@ -160,6 +127,14 @@ def _record(benchmark: Benchmark, dataset: DatasetRecord) -> BenchmarkRecord:
     )
 
 
-def _fill_in(record: BenchmarkRecord, head: Side) -> None:
-    """What the environment made of what the suite left out."""
+def fill_in(record: BenchmarkRecord, head: Side) -> None:
+    """Tell what the environment made of what the suite left out."""
     record.mode, record.options, record.threads = head.plan.mode, head.options, head.plan.threads
+
+
+def vanished_record(benchmark: Benchmark) -> BenchmarkRecord:
+    """Of a benchmark that base had: what is no longer tried has not passed."""
+    record = new_record(benchmark, DatasetRecord(benchmark.dataset or ""))
+    record.verdict = "FAIL"
+    record.reason = "it is in base's suite and not in head's: what is no longer tried has not passed"
+    return record

@@ -54,7 +54,7 @@ class Contest:
 
     def look(self) -> None:
         """Compare the maths, then judge a few pairs."""
-        self._carry_out(self._look)
+        conclude(self.record, self._look)
 
     def _look(self) -> None:
         record, benchmark = self.record, self._benchmark
@@ -90,7 +90,7 @@ class Contest:
 
         ``level`` is asked anew at each look; ``deadline`` is of :func:`time.monotonic`.
         """
-        self._carry_out(lambda: self._confirm(level, deadline))
+        conclude(self.record, lambda: self._confirm(level, deadline))
 
     def _confirm(self, level: Callable[[], float], deadline: float) -> None:
         record = self.record
@@ -126,24 +126,25 @@ class Contest:
     def _batch_sizes(self) -> list[int]:
         return [side.batch_size for side in self.record.sides]
 
-    def _carry_out(self, work: Callable[[], None]) -> None:
-        """Do it, keep what it took, and conclude; a side that fails ends it."""
-        record, start = self.record, time.monotonic()
-        failed: list[tuple[Verdict, str]] = []
-        try:
-            work()
-        except SideFailed as error:
-            failed = [("FAIL" if error.label == "head" else "INCONCLUSIVE", str(error))]
-        except HarnessError as error:  # the sides cannot be compared: other data, another split
-            failed = [("FAIL", str(error))]
-        record.seconds += time.monotonic() - start
-        judged = [(one.verdict, f"{one.metric}: {one.reason}") for one in record.metrics]
-        if record.quality is not None:
-            judged.append((record.quality.verdict, f"quality: {record.quality.reason}"))
-        judged = failed or judged
-        record.verdict = worst_of([verdict for verdict, _ in judged])
-        told = [reason for verdict, reason in judged if verdict == record.verdict]
-        record.reason = "; ".join(told) if record.verdict != "PASS" else ""
+
+def conclude(record: BenchmarkRecord, work: Callable[[], None]) -> None:
+    """Do the work that fills the record, and draw its verdict from it; a side that fails ends it."""
+    start = time.monotonic()
+    failed: list[tuple[Verdict, str]] = []
+    try:
+        work()
+    except SideFailed as error:
+        failed = [("INCONCLUSIVE" if error.label == "base" else "FAIL", str(error))]
+    except HarnessError as error:  # the sides cannot be compared: other data, another split
+        failed = [("FAIL", str(error))]
+    record.seconds += time.monotonic() - start
+    judged = [(one.verdict, f"{one.metric}: {one.reason}") for one in record.metrics]
+    if record.quality is not None:
+        judged.append((record.quality.verdict, f"quality: {record.quality.reason}"))
+    judged = failed or judged
+    record.verdict = worst_of([verdict for verdict, _ in judged])
+    told = [reason for verdict, reason in judged if verdict == record.verdict]
+    record.reason = "; ".join(told) if record.verdict != "PASS" else ""
 
 
 def worst_of(verdicts: list[Verdict]) -> Verdict:

@@ -7,7 +7,7 @@ the score, and takes no more steps, than is allowed.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from harness.gate.learner import Curve, Maths, best, learner
 from harness.gate.record import QualityResult, SeedScores, Verdict
 from harness.gate.suite import Limits
 from harness.intervals import student_quantile
+from harness.options import Value
 from harness.parity import LOSS_TOLERANCES, TOLERANCE
 from harness.runs import Measure, measure_of_task
 from harness.session import Declined
@@ -37,8 +38,20 @@ def same_maths(sides: list[Side], dataset: str, limit_seconds: float) -> Quality
     Raises:
         SideFailed: a side could not do it.
     """
-    base, head = (_observe(side, dataset, limit_seconds) for side in sides)
-    changed = _changed_options(*sides)
+    base, head = (observe(side, dataset, limit_seconds) for side in sides)
+    ours, theirs = sides
+    changed = changed_options(ours.options, theirs.options)
+    if not changed and ours.plan.task != theirs.plan.task:
+        changed = " (its description differs)"
+    return compare_maths(base, head, changed)
+
+
+def compare_maths(base: list[Maths], head: list[Maths], changed: str) -> QualityResult:
+    """PASS where rounding explains all differences; ``changed`` tells of changed options, empty of none."""
+    before, after = ([one.precision for one in maths] for maths in (base, head))
+    if before != after:
+        reason = f"head runs in {', '.join(after)} where base runs in {', '.join(before)}"
+        return QualityResult(verdict="FAIL", reason=reason)
     worst = 0.0
     for ours, theirs in zip(base, head, strict=True):
         found, words = _difference(ours, theirs)
@@ -53,7 +66,12 @@ def same_maths(sides: list[Side], dataset: str, limit_seconds: float) -> Quality
     return QualityResult(verdict="PASS", worst=worst)
 
 
-def _observe(side: Side, dataset: str, limit_seconds: float) -> list[Maths]:
+def observe(side: Side, dataset: str, limit_seconds: float) -> list[Maths]:
+    """The first steps of a side, in float64 where it can and in the precision that is timed.
+
+    Raises:
+        SideFailed: it could not do it.
+    """
     with learner(side, dataset, limit_seconds) as asked:
         precision = side.plan.precision
         try:
@@ -65,14 +83,11 @@ def _observe(side: Side, dataset: str, limit_seconds: float) -> list[Maths]:
         return [*exact, asked.maths(precision, _TIMED_STEPS)]
 
 
-def _changed_options(base: Side, head: Side) -> str:
+def changed_options(base: Mapping[str, Value], head: Mapping[str, Value]) -> str:
+    """In brackets what head has otherwise; empty where nothing."""
     changed = [
-        f"{name} {base.options.get(name)} is now {value}"
-        for name, value in head.options.items()
-        if base.options.get(name) != value
+        f"{name} {base.get(name)} is now {value}" for name, value in head.items() if base.get(name) != value
     ]
-    if not changed and base.plan.task != head.plan.task:
-        changed = ["its description differs"]
     return f" ({', '.join(changed)})" if changed else ""
 
 

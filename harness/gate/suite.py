@@ -84,7 +84,7 @@ def read_suite(path: Path) -> Suite:
         UsageError: it cannot be read, or something in it is unknown or wrong; says what would be right.
     """
     try:
-        document = tomllib.loads(path.read_text())
+        document = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"the suite {path} cannot be read: {error}") from error
     if path.name == "pyproject.toml":

@@ -1,0 +1,50 @@
+"""One side by itself: its first losses, then fresh processes, one after the other."""
+
+import random
+from collections.abc import Callable
+
+import msgspec
+
+from harness.duel.pairs import Ring
+from harness.duel.preparation import prepare
+from harness.duel.sides import Side
+from harness.gate.baseline import StoredBenchmark
+from harness.gate.quality import observe
+from harness.record import DatasetRecord
+
+#: Fresh processes of a benchmark, for a baseline and of a head that is held against one.
+PROCESSES = 10
+_PROCESS_LIMIT_SECONDS = 1800.0
+
+
+def measure_alone(
+    name: str, side: Side, dataset: DatasetRecord, turns: int, say: Callable[[str], None]
+) -> StoredBenchmark:
+    """What this side shows now.
+
+    Raises:
+        SideFailed: it could not do it.
+    """
+    say("its first losses")
+    maths = observe(side, dataset.name, _PROCESS_LIMIT_SECONDS)
+    ring = Ring([side], [side.settings(quiet=True)], dataset.name, deadline_seconds=_PROCESS_LIMIT_SECONDS)
+    say("trying it once")
+    prepared = prepare(ring, dataset.name, None, turns)
+    say(f"{PROCESSES} processes of about {prepared.pair_seconds:.0f} s")
+    nobody_else = random.Random(0)  # noqa: S311  with one side there is no order to draw
+    built = prepared.built
+    return StoredBenchmark(
+        name=name,
+        task=side.plan.task.name,
+        dataset=msgspec.structs.replace(
+            dataset,
+            fingerprint=built.dataset_fingerprint,
+            origin=built.dataset_origin,
+            samples=built.samples,
+        ),
+        side=prepared.records[0],
+        block_steps=prepared.block_steps,
+        turns=turns,
+        maths=maths,
+        processes=[ring.pair(prepared.block_steps, turns, nobody_else) for _ in range(PROCESSES)],
+    )

@@ -1,0 +1,93 @@
+"""A stored baseline: what processes of base showed when it was made, for a head that cannot run beside it."""
+
+import datetime
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from harness.documents import read_document
+from harness.duel.record import PairRecord, SideRecord
+from harness.errors import HarnessError, UsageError
+from harness.gate.learner import Maths
+from harness.gate.record import EnvironmentRecord
+from harness.record import DatasetRecord, Machine
+from harness.store import replace_file
+
+SCHEMA = 1
+#: What may differ between two descriptions of a machine that gives the same times.
+_NOT_THE_MACHINE = {"harness", "git", "python", "os", "libc"}
+_MEMORY_SHARE = 0.02
+
+
+class StoredBenchmark(msgspec.Struct, frozen=True, kw_only=True):
+    """One benchmark of one side: each process that was timed (a pair of one), and its first losses."""
+
+    name: str
+    task: str
+    dataset: DatasetRecord
+    side: SideRecord
+    block_steps: int
+    turns: int
+    maths: list[Maths]
+    processes: list[PairRecord]
+
+
+class BaselineRecord(msgspec.Struct, kw_only=True):
+    """Base, as a file remembers it."""
+
+    schema: int = SCHEMA
+    made_at: str
+    """UTC, ISO 8601."""
+    machine: Machine
+    environment: EnvironmentRecord
+    benchmarks: list[StoredBenchmark]
+
+
+def new_baseline(
+    machine: Machine, environment: EnvironmentRecord, benchmarks: list[StoredBenchmark]
+) -> BaselineRecord:
+    """A baseline of what was measured just now."""
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return BaselineRecord(made_at=now, machine=machine, environment=environment, benchmarks=benchmarks)
+
+
+def read_baseline(path: Path, machine: Machine) -> BaselineRecord:
+    """The baseline in a file, for a gate on this machine.
+
+    Raises:
+        UsageError: it cannot be read, is none, holds nothing, or was made on another machine.
+    """
+    found = read_document(path, BaselineRecord, "baseline", SCHEMA)
+    if not found.benchmarks:
+        raise UsageError(f"{path} holds no benchmark; make it anew with --save-baseline {path}")
+    if differences := list(_differences(found.machine, machine)):
+        raise UsageError(
+            f"{path} was made on another machine: {'; '.join(differences)}. Times of one machine say nothing "
+            "of another's: make a baseline here with --save-baseline, or give base itself with --base"
+        )
+    return found
+
+
+def _differences(then: Machine, now: Machine) -> Iterable[str]:
+    for field in Machine.__struct_fields__:
+        before, after = getattr(then, field), getattr(now, field)
+        if field in _NOT_THE_MACHINE:
+            continue
+        if field == "memory_bytes" and abs(before - after) <= _MEMORY_SHARE * before:
+            continue  # a kernel update keeps a little more or less for itself
+        if before != after:
+            yield f"{field.replace('_', ' ')} {before} then, {after} now"
+
+
+def write_baseline(record: BaselineRecord, path: Path) -> None:
+    """Write it whole or not at all.
+
+    Raises:
+        HarnessError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    except OSError as error:
+        raise HarnessError(f"the baseline {path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,166 @@
+"""Gates without base: head measured alone, to be kept as a baseline or to be held against one."""
+
+import functools
+from pathlib import Path
+
+import msgspec
+
+from harness.duel.contender import SideFailed
+from harness.duel.sides import Side
+from harness.gate.alone import measure_alone
+from harness.gate.baseline import BaselineRecord, StoredBenchmark, new_baseline, write_baseline
+from harness.gate.conduct import DEFINE_LIMIT_SECONDS, fill_in, new_record
+from harness.gate.contest import conclude
+from harness.gate.environments import Environment, probe, side_of
+from harness.gate.keeping import GateKeeper, GateObserver
+from harness.gate.metrics import limits_of
+from harness.gate.quality import changed_options, compare_maths
+from harness.gate.record import BenchmarkRecord, GateRecord, QualityResult
+from harness.gate.remembered import judge
+from harness.gate.suite import Benchmark, Suite
+from harness.machine import describe_machine
+from harness.record import DatasetRecord
+
+_BASE = "base"
+
+
+class Alone(msgspec.Struct, frozen=True, kw_only=True):
+    """What to measure of head: one data set for each benchmark."""
+
+    suite: Suite
+    head: Environment
+    datasets: list[DatasetRecord]
+    turns: int
+
+
+def save_baseline(request: Alone, path: Path, observer: GateObserver) -> BaselineRecord:
+    """Measure every benchmark and keep that as a baseline.
+
+    Raises:
+        HarnessError: a benchmark cannot be measured, or the file cannot be written. Nothing is kept then:
+            a baseline that lacks a benchmark would be no base for it.
+    """
+    environment = probe(request.head)
+    measured = []
+    for benchmark, dataset in zip(request.suite.benchmarks, request.datasets, strict=True):
+        side = side_of(request.head, benchmark, DEFINE_LIMIT_SECONDS)
+
+        def say(what: str, name: str = benchmark.name) -> None:
+            observer.phase(name, what)
+
+        measured.append(measure_alone(benchmark.name, side, dataset, request.turns, say))
+    record = new_baseline(describe_machine(), environment, measured)
+    write_baseline(record, path)
+    return record
+
+
+class StoredGate:
+    """Head against a stored baseline; see :mod:`harness.gate.remembered` for what that is worth."""
+
+    def __init__(
+        self, request: Alone, baseline: BaselineRecord, folder: Path, observer: GateObserver
+    ) -> None:
+        """Look at head's environment.
+
+        Raises:
+            UsageError: it has no harness that speaks this protocol.
+        """
+        self._request = request
+        self._stored = {one.name: one for one in baseline.benchmarks}
+        self._keeper = GateKeeper(
+            folder,
+            observer,
+            suite=request.suite.file,
+            base=baseline.environment,
+            head=probe(request.head),
+            against="stored baseline",
+            false_alarms=request.suite.false_alarms,
+        )
+        self.path = self._keeper.path
+
+    def carry_out(self) -> GateRecord:
+        """Run it. A Ctrl-C ends it with what was measured till then kept.
+
+        Raises:
+            UsageError: a framework is missing in head's environment.
+            HarnessError: the record cannot be written.
+        """
+        return self._keeper.carried_out(self._work)
+
+    def _work(self) -> None:
+        suite, keeper = self._request.suite, self._keeper
+        level = suite.false_alarms / max(1, sum(len(limits_of(one.limits)) for one in suite.benchmarks))
+        records = list(map(new_record, suite.benchmarks, self._request.datasets))
+        vanished = self._stored.keys() - {benchmark.name for benchmark in suite.benchmarks}
+        keeper.record.benchmarks += [*records, *(_vanished(self._stored[name]) for name in sorted(vanished))]
+        holds = [
+            functools.partial(self._hold, benchmark, record, self._side(benchmark), level)
+            for benchmark, record in zip(suite.benchmarks, records, strict=True)
+        ]
+        for record, hold in zip(records, holds, strict=True):
+            conclude(record, hold)
+            keeper.judged(record, "measurement")
+
+    def _side(self, benchmark: Benchmark) -> Side | SideFailed:
+        try:
+            return side_of(self._request.head, benchmark, DEFINE_LIMIT_SECONDS)
+        except SideFailed as error:
+            return error
+
+    def _hold(
+        self,
+        benchmark: Benchmark,
+        record: BenchmarkRecord,
+        side: Side | SideFailed,
+        level: float,
+    ) -> None:
+        stored = self._stored.get(benchmark.name)
+        if stored is None:
+            raise SideFailed(_BASE, "the baseline has no such benchmark: make it anew with --save-baseline")
+        if isinstance(side, SideFailed):
+            raise side
+        fill_in(record, side)
+        _refuse_other_work(stored, side, record.dataset)
+
+        def say(what: str) -> None:
+            self._keeper.phase(benchmark.name, what)
+
+        head = measure_alone(benchmark.name, side, record.dataset, self._request.turns, say)
+        record.dataset, record.block_steps, record.turns = head.dataset, head.block_steps, head.turns
+        record.sides = [stored.side, head.side]
+        if stored.dataset.fingerprint != head.dataset.fingerprint:
+            raise SideFailed(_BASE, "the baseline was trained on other data: make it anew")
+        record.quality = _quality(stored, head, may_differ=benchmark.limits.max_accuracy_loss is not None)
+        record.metrics = judge(stored, head, benchmark.limits, level)
+
+
+def _refuse_other_work(stored: StoredBenchmark, head: Side, dataset: DatasetRecord) -> None:
+    was, plan = stored.side, head.plan
+    pairs = {
+        "backend": (was.backend, head.backend),
+        "mode": (was.mode, plan.mode),
+        "task": (stored.task, plan.task.name),
+        "data": (stored.dataset.name, dataset.name),
+        "precision": (was.precision, plan.precision),
+        "threads": (was.threads, plan.threads),
+    }
+    for name, (then, now) in pairs.items():
+        if then != now:
+            raise SideFailed(_BASE, f"the baseline is of {name} {then}, and head's is {now}: make it anew")
+
+
+def _quality(stored: StoredBenchmark, head: StoredBenchmark, *, may_differ: bool) -> QualityResult:
+    found = compare_maths(stored.maths, head.maths, changed_options(stored.side.options, head.side.options))
+    if found.verdict != "FAIL" or not may_differ:
+        return found
+    told = f"{found.reason}; what it learns can be compared with base itself only (--base)"
+    return QualityResult(verdict="INCONCLUSIVE", reason=told, worst=found.worst)
+
+
+def _vanished(stored: StoredBenchmark) -> BenchmarkRecord:
+    side = stored.side
+    benchmark = Benchmark(name=stored.name, backend=f"{side.backend}:{side.mode}", task=stored.task)
+    record = new_record(benchmark, stored.dataset)
+    record.verdict = "FAIL"
+    record.reason = "the baseline has it and the suite has not: what is no longer tried has not passed"
+    return record

@@ -1,0 +1,129 @@
+"""Gates against a stored baseline: real processes of a backend whose pace and losses are known."""
+
+import json
+
+import pytest
+
+PACED = '[benchmarks.{0}]\nbackend = "paced"\ntask = "mlp"\n'
+ONE = PACED.format("paced")
+PLACE = "results/baselines/main.json"
+
+
+def gate(harness, *arguments, suite=ONE):
+    (harness.folder / "gate.toml").write_text(suite)
+    return harness("gate", "--turns", "4", "--format", "json", *arguments)
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory, harness_in):
+    harness = harness_in(tmp_path_factory.mktemp("baseline"))
+    done = gate(harness, "--save-baseline", PLACE)
+    assert (done.returncode, done.stdout) == (0, f"Baseline: {PLACE}\n"), done.stderr
+    return harness
+
+
+def changed(stored, change):
+    """Another baseline, of which ``change`` has altered something."""
+    document = json.loads((stored.folder / PLACE).read_text())
+    change(document)
+    path = stored.folder / "changed.json"
+    path.write_text(json.dumps(document))
+    return str(path)
+
+
+def test_unchanged_code_passes_and_is_said_to_be_held_the_weaker_way(stored):
+    done = gate(stored, "--baseline", PLACE)
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert (record["verdict"], record["against"]) == ("PASS", "stored baseline")
+    (benchmark,) = record["benchmarks"]
+    assert {one["metric"]: one["verdict"] for one in benchmark["metrics"]} == {
+        "step": "PASS",
+        "first step": "PASS",
+        "memory": "PASS",
+    }
+    shown = stored("show", record["id"])
+    assert "weaker way" in " ".join(shown.stdout.split())
+
+
+def test_a_slower_head_fails(stored):
+    done = gate(stored, "--baseline", PLACE, "--head-env", "PACED_FACTOR=1.6")
+    assert done.returncode == 1, done.stderr
+    (benchmark,) = json.loads(done.stdout)["benchmarks"]
+    step = benchmark["metrics"][0]
+    assert step["verdict"] == "FAIL"
+    assert step["low"] < 1.6 < step["high"] or step["ratio"] == pytest.approx(1.6, rel=0.1)
+
+
+def test_other_maths_fail(stored):
+    done = gate(stored, "--baseline", PLACE, "--head-env", "PACED_LOSS=1.0001")
+    assert done.returncode == 1, done.stderr
+    (benchmark,) = json.loads(done.stdout)["benchmarks"]
+    assert "other maths" in benchmark["reason"]
+
+
+def test_a_control_that_moved_is_never_green(stored):
+    def slower_machine(document):
+        for process in document["benchmarks"][0]["processes"]:
+            for block in process["blocks"]:
+                block["control_seconds"] /= 3
+
+    done = gate(stored, "--baseline", changed(stored, slower_machine))
+    assert done.returncode == 3, done.stderr
+    (benchmark,) = json.loads(done.stdout)["benchmarks"]
+    assert "a fixed work takes" in benchmark["reason"]
+
+
+def test_a_benchmark_that_the_baseline_lacks_is_inconclusive_and_one_that_vanished_fails(stored):
+    done = gate(stored, "--baseline", PLACE, suite=PACED.format("new"))
+    assert done.returncode == 1, done.stderr
+    verdicts = {one["name"]: one["verdict"] for one in json.loads(done.stdout)["benchmarks"]}
+    assert verdicts == {"new": "INCONCLUSIVE", "paced": "FAIL"}
+
+
+def other_work(document):
+    document["benchmarks"][0]["side"]["threads"] = 7
+
+
+def test_a_baseline_of_other_work_is_no_baseline(stored):
+    done = gate(stored, "--baseline", changed(stored, other_work))
+    assert done.returncode == 3, done.stderr
+    (benchmark,) = json.loads(done.stdout)["benchmarks"]
+    assert "threads 7" in benchmark["reason"]
+
+
+def other_machine(document):
+    document["machine"]["cpu"] = "Z80"
+
+
+def later_schema(document):
+    document["schema"] = 99
+
+
+def nothing_in_it(document):
+    document["benchmarks"] = []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (other_machine, "made on another machine: cpu Z80 then"),
+        (later_schema, "later harness"),
+        (nothing_in_it, "holds no benchmark"),
+        (dict.clear, "not a baseline that can be read"),
+    ],
+)
+def test_a_baseline_that_cannot_serve_is_refused(stored, change, words):
+    done = gate(stored, "--baseline", changed(stored, change))
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("--base", "main", "--baseline", PLACE), ("--baseline", PLACE, "--base-env", "A=1")]
+)
+def test_one_base_is_wanted(stored, arguments):
+    done = gate(stored, *arguments)
+    assert done.returncode == 2
+    assert "what is head held against" in done.stderr or "leave --base-env out" in done.stderr
