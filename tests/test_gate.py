@@ -154,7 +154,7 @@ def test_another_protocol_is_refused_with_both_versions(harness):
         (("--head-python", "/bin/false"), "no dl-harness is installed"),
         (("--head-python", "nowhere/python"), "there is no such program"),
         (("--head-env", "LOUD"), "write NAME=VALUE"),
-        (("--base", "main"), "leave --base-python and --head-python out"),
+        (("--base", "main"), "--base and --base-python are given, and one is wanted"),
         (("--to", "gate.pdf"), "the ending says what to write"),
         (("--suite", "missing.toml"), "does not exist"),
     ],
