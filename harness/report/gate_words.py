@@ -2,7 +2,15 @@
 
 import shlex
 
-from harness.gate.record import BenchmarkRecord, EnvironmentRecord, GateRecord, Metric, MetricResult, Verdict
+from harness.gate.record import (
+    BenchmarkRecord,
+    EnvironmentRecord,
+    GateRecord,
+    Metric,
+    MetricResult,
+    QualityResult,
+    Verdict,
+)
 from harness.report.escaping import one_line
 
 NOTHING = "–"
@@ -27,8 +35,10 @@ def interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"[{percent(low)}, {percent(high)}]"
 
 
-def change(ratio: float, low: float | None, high: float | None) -> str:
+def change(ratio: float | None, low: float | None, high: float | None) -> str:
     """``+1.2 % [-0.3, +2.8]``; without the interval where there is none."""
+    if ratio is None:
+        return NOTHING
     return f"{percent(ratio)} % {interval(low, high)}".rstrip()
 
 
@@ -69,7 +79,8 @@ def circumstances(record: GateRecord) -> str:
     base = "a stored baseline, which is the weaker way," if weaker else _environment(record.base)
     return one_line(
         f"{_environment(record.head)} against {base} with {record.suite} on {record.machine.cpu}, "
-        f"{record.seconds / 60:.1f} min; unchanged code fails in at most {100 * record.false_alarms:g} % of gates."
+        f"{record.seconds / 60:.1f} min; unchanged code fails in at most "
+        f"{100 * record.false_alarms:g} % of gates."
     )
 
 
@@ -94,13 +105,22 @@ def metric_sentence(result: MetricResult) -> str:
 
 def why(benchmark: BenchmarkRecord) -> str:
     """The reason of a verdict other than PASS, without a full stop."""
-    if benchmark.reason:
-        return one_line(benchmark.reason).rstrip(".")
-    told = [metric_sentence(result) for result in benchmark.metrics if result.verdict != "PASS"]
+    left = [result for result in benchmark.metrics if result.verdict != "PASS"]
+    told = [metric_sentence(result) for result in sorted(left, key=lambda one: one.verdict != "FAIL")]
     quality = benchmark.quality
     if quality is not None and quality.verdict != "PASS":
         told.append(one_line(quality.reason or "head's losses differ from base's").rstrip("."))
+    if benchmark.reason and not _follows_from(benchmark):
+        told = [one_line(benchmark.reason).rstrip(".")]
     return "; ".join(told) or "nothing was measured"
+
+
+def _follows_from(benchmark: BenchmarkRecord) -> bool:
+    """Whether a verdict's reason is that of its metrics or quality, which can be told with figures."""
+    found: list[MetricResult | QualityResult] = [*benchmark.metrics]
+    found += [benchmark.quality] if benchmark.quality else []
+    same = (one.reason for one in found if one.verdict == benchmark.verdict and one.reason)
+    return any(reason in benchmark.reason for reason in same)
 
 
 def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
@@ -122,10 +142,8 @@ def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
         f" --set {shlex.quote(one_line(f'{name}={value}'))}" for name, value in benchmark.options.items()
     )
     pythons = f"--a-python {shlex.quote(one_line(record.base.python))} --b-python {head}"
-    return (
-        f"`harness duel {side} {side} --task {task}{options} {pythons}` measures it again by itself; where the "
-        f"price is meant, raise {_LIMIT_NAMES[failed[0]]}."
-    )
+    duel = f"harness duel {side} {side} --task {task}{options} {pythons}"
+    return f"`{duel}` measures it again by itself; where the price is meant, raise {_LIMIT_NAMES[failed[0]]}."
 
 
 def quality_word(benchmark: BenchmarkRecord) -> str:
@@ -133,9 +151,9 @@ def quality_word(benchmark: BenchmarkRecord) -> str:
     quality = benchmark.quality
     if quality is None:
         return NOTHING
-    words: dict[Verdict, str] = {"PASS": "same", "FAIL": "WORSE", "INCONCLUSIVE": "cannot tell"}
-    if quality.verdict == "PASS" and quality.seeds:
-        return "no worse"
+    words: dict[Verdict, str] = {"PASS": "same", "FAIL": "other maths", "INCONCLUSIVE": "cannot tell"}
+    if quality.seeds:  # both were trained, so that it is known what the difference costs
+        words |= {"PASS": "no worse", "FAIL": "WORSE"}
     return words[quality.verdict]
 
 
