@@ -86,5 +86,5 @@ def _with_code(sentence: str) -> str:
     """Escaped, but for commands between backticks, which stay code; a backtick in one would end it."""
     parts = one_line(sentence).split("`")
     return "".join(
-        f"`{part}`" if place % 2 else f" {for_markdown(part)} " for place, part in enumerate(parts)
+        f"`{part}`" if place % 2 else f" {for_markdown(part)} " for place, part in enumerate(parts) if part
     ).strip()
