@@ -2,12 +2,14 @@
 
 import json
 import re
+import shlex
 from xml.etree import ElementTree as ET
 
 import msgspec
 import pytest
-from made_gates import made_benchmark, made_gate, mixed_gate
+from made_gates import BASE, HEAD, made_benchmark, made_gate, mixed_gate
 
+from harness.cli import cli
 from harness.errors import UsageError
 from harness.gate.record import QualityResult, SeedScores
 from harness.report.ci import github, targets
@@ -16,6 +18,7 @@ from harness.report.ci.junit import junit_xml
 from harness.report.ci.openmetrics import openmetrics_text
 from harness.report.ci.summary import gate_markdown
 from harness.report.gate import gate_text
+from harness.report.gate_advice import what_next
 from harness.report.gate_words import quality_word, why
 
 #: Ends of lines, of XML, of a table's cell, of code, of a workflow command, of a label; colour; no character.
@@ -388,3 +391,28 @@ def test_the_terminal_is_not_overrun(width):
         assert "\x1b" not in text
         table = text.split("\n\n")[1]
         assert max(map(len, table.splitlines())) <= max(width, 100)
+
+
+def test_the_duel_that_is_advised_is_of_what_the_gate_tried():
+    benchmark = made_benchmark(step=1.08, confirmed=8, verdicts={"step": "FAIL"}, asked={"dropout": 0.5})
+    head = msgspec.structs.replace(HEAD, variables={"NAME": "a b"})
+    told = what_next(made_gate(benchmark, head=head), benchmark)
+    _, command, after = told.split("`")
+    assert after == " measures it again by itself; where the price is meant, raise max_slowdown."
+    harness, name, *arguments = shlex.split(command)
+    assert (harness, name) == ("harness", "duel")
+    given = cli.get_command(None, name).make_context(name, arguments).params
+    expected = {
+        "names": ("torch:eager", "torch:eager"),
+        "task_name": "cnn",
+        "dataset": "digits",
+        "threads": 2,
+        "batch_size": 64,
+        "precision": "float32",
+        "assignments": ("dropout=0.5",),  # not width, a default, which would only make the line longer
+        "a_python": BASE.python,
+        "b_python": HEAD.python,
+        "a_env": (),
+        "b_env": ("NAME=a b",),
+    }
+    assert given == {**given, **expected}

@@ -5,6 +5,7 @@ import textwrap
 from harness.gate.record import BenchmarkRecord, GateRecord, Metric
 from harness.report.escaping import one_line
 from harness.report.fitting import fitted_table
+from harness.report.gate_advice import what_next
 from harness.report.gate_words import (
     NOTHING,
     change,
@@ -14,7 +15,6 @@ from harness.report.gate_words import (
     limit,
     not_passed,
     quality_word,
-    what_next,
     why,
 )
 from harness.report.terminal import terminal_width

@@ -4,9 +4,10 @@ import shlex
 
 from harness.gate.record import BenchmarkRecord, EnvironmentRecord, GateRecord
 from harness.report.escaping import one_line
+from harness.report.gate_advice import what_next
 from harness.report.gate_charts import gate_figures
 from harness.report.gate_tables import measurements_table, seeds_table, verdict_table
-from harness.report.gate_words import circumstances, headline, not_passed, what_next, why
+from harness.report.gate_words import circumstances, headline, not_passed, why
 from harness.report.html import render
 
 

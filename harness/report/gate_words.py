@@ -1,12 +1,9 @@
-"""A gate in words: its verdict, each metric against its limit, and of what did not pass why and what next."""
-
-import shlex
+"""A gate in words: its verdict, each metric against its limit, and of what did not pass why."""
 
 from harness.gate.record import (
     BenchmarkRecord,
     EnvironmentRecord,
     GateRecord,
-    Metric,
     MetricResult,
     QualityResult,
     Verdict,
@@ -16,11 +13,6 @@ from harness.report.escaping import one_line
 NOTHING = "–"
 _WHOLE_PERCENT = 100
 _COMMIT_DIGITS = 10
-_LIMIT_NAMES: dict[Metric, str] = {
-    "step": "max_slowdown",
-    "first step": "max_first_step_slowdown",
-    "memory": "max_memory_growth",
-}
 
 
 def percent(ratio: float) -> str:
@@ -121,29 +113,6 @@ def _follows_from(benchmark: BenchmarkRecord) -> bool:
     found += [benchmark.quality] if benchmark.quality else []
     same = (one.reason for one in found if one.verdict == benchmark.verdict and one.reason)
     return any(reason in benchmark.reason for reason in same)
-
-
-def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
-    """What a person should do about a benchmark that did not pass, as a sentence."""
-    side = shlex.quote(one_line(f"{benchmark.backend}:{benchmark.mode}"))
-    task = shlex.quote(one_line(benchmark.task))
-    head = shlex.quote(one_line(record.head.python))
-    if benchmark.quality is not None and benchmark.quality.verdict == "FAIL":
-        return (
-            f"`{head} -m harness check {side} --task {task}` names the step or layer that deviates; where "
-            "other maths are meant, allow them with max_accuracy_loss."
-        )
-    failed = [result.metric for result in benchmark.metrics if result.verdict == "FAIL"]
-    if not failed and benchmark.verdict == "INCONCLUSIVE":
-        return "Run the gate again, on a quieter machine if there is one; `harness doctor --noise` judges it."
-    if not failed:
-        return f"`{head} -m harness run --backend {side} --task {task}` shows whether head runs at all."
-    options = "".join(
-        f" --set {shlex.quote(one_line(f'{name}={value}'))}" for name, value in benchmark.options.items()
-    )
-    pythons = f"--a-python {shlex.quote(one_line(record.base.python))} --b-python {head}"
-    duel = f"harness duel {side} {side} --task {task}{options} {pythons}"
-    return f"`{duel}` measures it again by itself; where the price is meant, raise {_LIMIT_NAMES[failed[0]]}."
 
 
 def quality_word(benchmark: BenchmarkRecord) -> str:

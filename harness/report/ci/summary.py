@@ -6,6 +6,7 @@ from tabulate import tabulate
 
 from harness.gate.record import BenchmarkRecord, GateRecord, Metric
 from harness.report.escaping import for_markdown, one_line
+from harness.report.gate_advice import what_next
 from harness.report.gate_words import (
     NOTHING,
     change,
@@ -15,7 +16,6 @@ from harness.report.gate_words import (
     metric_sentence,
     not_passed,
     quality_word,
-    what_next,
     why,
 )
 
