@@ -86,6 +86,11 @@ def test_the_sentence_has_each_slip_with_its_commit_and_the_whole():
     assert float(re.search(r"\+(\S+) % \[[^\]]*\] in all", text)[1]) == pytest.approx(9.3, abs=0.7)
 
 
+def test_one_gate_is_no_history():
+    (series,) = step_series(fixed_gates([1.0]))
+    assert re.fullmatch(r"cnn, step: \S+ % \[.*\] since f{10}, in the only gate so far", sentence(series))
+
+
 def test_gates_that_do_not_hang_together_are_not_joined():
     gates = fixed_gates([1.0] * 5) + fixed_gates([1.5] * 5, start=5, base="e" * 40)
     stretches = step_series(gates)
@@ -188,6 +193,18 @@ def test_text_and_markdown_tell_changes_first():
     assert markdown.startswith("## 1 of 6 series changed")
     assert markdown.index("cnn, step") < markdown.index("<details>") < markdown.index("cnn, memory")
     assert r"a\|&lt;b&gt;\`\*" in markdown
+
+
+def test_no_text_reaches_the_terminal_as_control():
+    gates = fixed_gates([1.0] * 3, name="a\x1b[31m\nb")
+    gates[1].id = "c\x1b[2J\nd"
+    gates[1].status = "interrupted"
+    gates[2].benchmarks[0] = made_benchmark("a\x1b[31m\nb", metrics=[], reason="e\x1b[2J\nf")
+    text = history_text(told(gates), 200)
+    assert "\x1b" not in text
+    assert "a b, step: " in text
+    assert "Left out: c d: it ended as interrupted." in text
+    assert ": e f; slips of it are not seen" in text
 
 
 def test_json_has_every_gate_and_step():

@@ -25,8 +25,8 @@ def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
     failed = [result.metric for result in benchmark.metrics if result.verdict == "FAIL"]
     if not failed and benchmark.verdict == "INCONCLUSIVE":
         return (
-            "Run the gate again, with more time (`--budget`) or on a quieter machine; `harness doctor --noise` "
-            "judges it."
+            "Run the gate again, with more time (`--budget`) or on a quieter machine, which "
+            "`harness doctor --noise` judges."
         )
     if not failed:
         return f"`{head} -m harness run --backend {side} --task {task}` shows whether head runs at all."

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from harness.gate.history import Series
-from harness.report.escaping import for_markdown
+from harness.report.escaping import for_markdown, one_line
 from harness.report.history_words import (
     ToldHistory,
     gap_sentence,
@@ -28,7 +28,7 @@ def history_text(told: ToldHistory, width: int | None = None) -> str:
     parts = [[f"{first[0].upper()}{first[1:]}."]]
     parts.append([f"{sentence(one)}." for one in in_order(told.history.series)])
     parts.append([f"Missing: {gap_sentence(gap)}." for gap in told.gaps])
-    parts.append([f"Left out: {reason}." for reason in told.history.left_out])
+    parts.append([f"Left out: {one_line(reason)}." for reason in told.history.left_out])
     return "\n\n".join("\n".join(_filled(line, width) for line in part) for part in parts if part)
 
 

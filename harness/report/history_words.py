@@ -32,7 +32,12 @@ def headline(told: ToldHistory) -> str:
 
 def in_order(series: Sequence[Series]) -> list[Series]:
     """Those that changed first, the largest loss before all; earlier stretches after those that go on."""
-    return sorted(series, key=lambda one: (not steps_of(one), not one.latest, -total(one)))
+    changed = sorted((one for one in series if steps_of(one)), key=lambda one: -total(one))
+    return sorted([*changed, *(one for one in series if not steps_of(one))], key=_place)
+
+
+def _place(series: Series) -> tuple[bool, bool]:
+    return not steps_of(series), not series.latest
 
 
 def total(series: Series) -> float:
@@ -65,6 +70,8 @@ def sentence(series: Series) -> str:
     if trend is None:
         return f"{name}: {count} {since}: too few to know their noise, so no change can be told yet"
     in_all = f"{ratio(trend.total, trend.low, trend.high)} in all"
+    if len(series.points) == 1:
+        return f"{name}: {in_all.removesuffix(' in all')} {since}, in the only gate so far"
     if not trend.steps:
         return f"{name}: no change over {count} {since} ({in_all})"
     steps = [f"{size} at {place(point)} ({point.date})" for point, size in steps_of(series)]
@@ -78,13 +85,13 @@ def place(point: Point) -> str:
 
 def gap_sentence(gap: Gap) -> str:
     """What was not measured, when, and why."""
-    name = one_line(gap.benchmark)
-    why = f": {one_line(gap.reason).rstrip('.')}" if gap.reason else ""
+    name = gap.benchmark
+    why = f": {gap.reason.rstrip('.')}" if gap.reason else ""
     missing = "not measured" if why else "not in the suite"
     if gap.open:
         since = f"since {gap.first.started_at[:10]}, {_gates(gap.gates)} (first {gap.first.id})"
-        return f"{name} is {missing} {since}{why}; slips of it are not seen"
-    return f"{name} was {missing} in {_gates(gap.gates)} from {gap.first.id} to {gap.last.id}{why}"
+        return one_line(f"{name} is {missing} {since}{why}; slips of it are not seen")
+    return one_line(f"{name} was {missing} in {_gates(gap.gates)} from {gap.first.id} to {gap.last.id}{why}")
 
 
 def _gates(count: int) -> str:
