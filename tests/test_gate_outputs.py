@@ -182,6 +182,7 @@ def commands(record, inconclusive=None):
     for line in github.annotations(record, inconclusive):
         found = COMMAND.fullmatch(line)
         assert found, line
+        assert not re.search("%(?!25|3A|2C|0A|0D)", line), "the runner would read it as something else"
         title, message = (
             found[part].replace("%3A", ":").replace("%2C", ",").replace("%0A", "\n").replace("%25", "%")
             for part in ("title", "message")

@@ -1,5 +1,7 @@
 """The page of a gate, in a real browser: the verdict first, every chart drawn, no text taken for markup."""
 
+import math
+
 import msgspec
 import pytest
 from in_browser import MARKS, TOO_WIDE, chromium, needs_chromium, opened
@@ -101,6 +103,23 @@ def test_charts_are_what_vega_lite_takes():
     for figure in figures:
         figure.chart.to_dict(validate=True)
         assert vegalite_to_svg(figure.chart.properties(width=400).to_dict()).startswith("<svg")
+
+
+def test_charts_stand_where_the_figures_are():
+    record = mixed_gate()
+    figures = {figure.name: figure.chart.data.values for figure in gate_figures(record)}
+    result = record.benchmarks[1].metrics[0]
+    (row,) = [row for row in figures["change-step"] if row["benchmark"] == "rnn-compiled"]
+    ends = [row[name] for name in ("change", "low", "high", "limit")]
+    told = [result.ratio, result.low, result.high, 1.05]
+    assert ends == pytest.approx([100 * (ratio - 1) for ratio in told], abs=1e-3)
+    confirmed = [
+        row["change"]
+        for row in figures["pairs"]
+        if (row["benchmark"], row["stage"]) == ("rnn-compiled", "confirmation")
+    ]
+    logs = [math.log1p(change / 100) for change in confirmed]
+    assert math.exp(sum(logs) / len(logs)) == pytest.approx(result.ratio, abs=1e-5)
 
 
 @pytest.mark.parametrize("width", [390, 1280])

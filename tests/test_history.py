@@ -100,6 +100,12 @@ def test_gates_that_do_not_hang_together_are_not_joined():
     assert ", until 2026-01-05: no change" in sentence(stretches[0])
 
 
+def test_a_gate_missing_from_a_chain_begins_another_stretch():
+    gates = chained_gates([1.0] * 8)
+    del gates[4]
+    assert [(one.rule, len(one.points)) for one in step_series(gates)] == [("chained", 4), ("chained", 3)]
+
+
 def test_other_work_under_the_same_name_is_another_series():
     before, after = fixed_gates([1.0] * 4), fixed_gates([1.3] * 4, start=4)
     for gate in after:
