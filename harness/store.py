@@ -125,7 +125,7 @@ class Store:
         Raises:
             UsageError: nothing or more than one fits.
         """
-        if _is_file(name):
+        if is_file(name):
             return Path(name)
         paths = self._some_paths()
         name = name.removesuffix(".json")
@@ -140,7 +140,8 @@ class Store:
         return (exact or fitting)[0]
 
 
-def _is_file(name: str) -> bool:
+def is_file(name: str) -> bool:
+    """Whether a name that a person gave is a file's; never an error."""
     try:
         return Path(name).is_file()
     except OSError:  # too long for a file name, say

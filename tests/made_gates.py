@@ -1,6 +1,7 @@
 """Gates made up for the tests of what reads them: pairs of processes as given ratios make them, no run."""
 
 import datetime
+import hashlib
 import math
 
 import msgspec
@@ -185,9 +186,14 @@ def mixed_gate(**changes) -> GateRecord:
     )
 
 
+def commit(number):
+    """A hash as git's, which differs from the others in its first digits."""
+    return hashlib.sha1(b"%d" % number).hexdigest()  # noqa: S324
+
+
 def chained_gates(ratios, noise=0.01, name="cnn", start=0):
     """Gates of the main branch, each commit against its parent; ``ratios`` are of the step."""
-    commits = [f"{number:040x}" for number in range(start, start + len(ratios) + 1)]
+    commits = [commit(number) for number in range(start, start + len(ratios) + 1)]
     return [
         _history_gate(number, ratio, noise, name, commits[place], commits[place + 1])
         for place, (number, ratio) in enumerate(enumerate(ratios, start))
@@ -197,7 +203,7 @@ def chained_gates(ratios, noise=0.01, name="cnn", start=0):
 def fixed_gates(levels, noise=0.01, name="cnn", start=0, base="f" * 40):
     """Gates of the main branch, each commit against one release; ``levels`` are step ratios to it."""
     return [
-        _history_gate(number, level, noise, name, base, f"{number:040x}")
+        _history_gate(number, level, noise, name, base, commit(number))
         for number, level in enumerate(levels, start)
     ]
 

@@ -51,7 +51,8 @@ def failed(tmp_path_factory, harness_in):
     """A head that is slower by 15 % and holds more memory."""
     harness = harness_in(tmp_path_factory.mktemp("gate"))
     worse = ("--head-env", "PACED_FACTOR=1.15", "--head-env", "PACED_MEMORY_MIB=120")
-    files = ("--to", "junit.xml", "--to", "summary.md", "--to", "metrics.txt", "--to", "bencher.json")
+    names = ("junit.xml", "summary.md", "metrics.txt", "bencher.json", "gate.html")
+    files = [word for name in names for word in ("--to", name)]
     done = gate(harness, *worse, *files, "--budget", "280", timeout=290)
     return harness, done
 
@@ -70,7 +71,7 @@ def test_a_slower_and_hungrier_head_fails(failed):
 
 def test_it_is_told_to_ci_and_can_be_shown_again(failed):
     harness, _ = failed
-    for name in ("junit.xml", "summary.md", "metrics.txt", "bencher.json"):
+    for name in ("junit.xml", "summary.md", "metrics.txt", "bencher.json", "gate.html"):
         assert "paced" in (harness.folder / name).read_text()
     (record,) = gates(harness)
     shown = harness("show", record["id"])

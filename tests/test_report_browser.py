@@ -1,7 +1,8 @@
 """The HTML report in a real Chromium: it opens offline, draws, sorts, and fits a phone."""
 
-import shutil
+import contextlib
 
+import in_browser
 import pytest
 from made_runs import CERTIFIED, made_record
 
@@ -10,9 +11,7 @@ from harness.report.page import html_report
 from harness.runs import Run
 from harness.study import Study, Variant
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
+pytestmark = in_browser.needs_chromium
 
 
 def _records():
@@ -50,36 +49,15 @@ def page_file(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    with playwright.sync_playwright() as started:
-        launched = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with in_browser.chromium() as launched:
         yield launched
-        launched.close()
 
 
 @pytest.fixture
 def opened(browser, page_file):
     """The page at a size and scheme, with what it said on the console and asked of the network."""
-    pages = []
-
-    def open_page(width=1280, scheme="light"):
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
-        )
-        page = context.new_page()
-        pages.append(context)
-        page.said, page.asked = [], []
-        page.on("console", lambda message: page.said.append(message.text))
-        page.on("pageerror", lambda error: page.said.append(str(error)))
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.goto(page_file.as_uri())
-        page.wait_for_function(
-            "[...document.querySelectorAll('.chart')].every(chart => chart.querySelector('svg'))"
-        )
-        return page
-
-    yield open_page
-    for context in pages:
-        context.close()
+    with contextlib.ExitStack() as pages:
+        yield lambda **look: pages.enter_context(in_browser.opened(browser, page_file, **look))
 
 
 def test_it_opens_offline_without_a_word(opened, page_file):
@@ -106,10 +84,7 @@ def test_the_first_screen_answers(opened):
 
 def test_every_chart_has_its_marks(opened):
     page = opened()
-    marks = page.evaluate(
-        """Object.fromEntries([...document.querySelectorAll('.chart')].map(chart =>
-            [chart.id, chart.querySelectorAll('.mark-group.role-frame .role-mark > *').length]))"""
-    )
+    marks = page.evaluate(in_browser.MARKS)
     assert {name.rpartition("-")[2] for name in marks} == {
         "time",
         "curves",
@@ -140,12 +115,7 @@ def test_a_table_sorts_on_a_click_both_ways(opened):
 def test_nothing_overflows_a_phone(opened):
     page = opened(width=390)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    wide = page.evaluate(
-        """[...document.querySelectorAll('main *, header *')]
-            .filter(element => !element.closest('.scroll') && element.getBoundingClientRect().right > 391)
-            .map(element => element.tagName + '.' + element.className)"""
-    )
-    assert wide == []
+    assert page.evaluate(in_browser.TOO_WIDE) == []
 
 
 def test_it_follows_the_reader_from_light_to_dark(opened):

@@ -14,6 +14,7 @@ _COMMANDS = {
     "run": "Train tasks on backends, score them and record all of it.",
     "duel": "Say which of two or more sides trains faster, by how much, how sure.",
     "gate": "Hold head against base in CI: slower, hungrier, worse?",
+    "history": "Find slips in speed and memory over the stored gates of a branch.",
     "list": "List backends, tasks, data sets and results.",
     "show": "Print one record in full.",
     "compare": "Compare sides: quality, time, overfitting.",

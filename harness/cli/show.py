@@ -1,16 +1,24 @@
 """``harness show``: one record in full."""
 
+import contextlib
 from pathlib import Path
 
 import click
 
 from harness import record as records
 from harness import store
-from harness.duel.files import find_duel, read_duel
+from harness.duel.files import DUELS, find_duel, read_duel
 from harness.duel.record import encode
+from harness.errors import UsageError, unknown_name
+from harness.gate.files import GATES, find_gate, read_gate
+from harness.gate.record import encode as encode_gate
 from harness.report.details import record_details
+from harness.report.gate import gate_text
 from harness.report.terminal import runs_table, terminal_width
-from harness.store import Store
+from harness.store import Store, is_file
+
+#: Names of a kind that an error offers.
+_OFFERED = 10
 
 
 @click.command(short_help="Print one record in full.")
@@ -33,18 +41,34 @@ from harness.store import Store
 def command(name: str, results: Path, form: str) -> None:
     """Print one record in full. RECORD is a file, an id, the beginning of an id, or: last.
 
-    It may be a run's or a duel's; the last is of a run.
+    It may be a run's, a duel's or a gate's; the last is of a run.
     """
-    duel = find_duel(results, name)
+    duel, gate = find_duel(results, name), _find_gate(results, name)
     if duel is not None:
         _show_duel(duel, form)
-        return
+    elif gate is not None:
+        _show_gate(gate, form)
+    else:
+        _show_run(results, name, form)
+
+
+def _find_gate(results: Path, name: str) -> Path | None:
+    """As :func:`find_gate`, and files from elsewhere: a job's artefact lies in a folder of any name."""
+    path = find_gate(results, name)
+    if path is None and is_file(name):
+        with contextlib.suppress(UsageError):
+            read_gate(Path(name))
+            return Path(name)
+    return path
+
+
+def _show_run(results: Path, name: str, form: str) -> None:
     if name == "last":
         path, record, unreadable = Store(results).last()
         for error in unreadable:
             click.echo(f"harness: passed over: {error}", err=True)
     else:
-        path = Store(results).find(name)
+        path = _find_run(results, name)
         record = store.read(path)
     if form == "json":
         click.echo(records.encode(record), nl=False)
@@ -52,6 +76,21 @@ def command(name: str, results: Path, form: str) -> None:
     click.echo(path)
     click.echo(runs_table([record], terminal_width()))
     click.echo("\n" + record_details(record))
+
+
+def _find_run(results: Path, name: str) -> Path:
+    """The file of a run.
+
+    Raises:
+        UsageError: none fits; offers what of any kind is there.
+    """
+    others = [path.stem for folder in (DUELS, GATES) for path in sorted((results / folder).glob("*.json"))]
+    runs = Store(results)
+    if others and not is_file(name) and not any(one.stem.startswith(name) for one in runs.paths()):
+        raise unknown_name(
+            "record", name, [path.stem for path in runs.paths()[-_OFFERED:]] + others[-_OFFERED:]
+        )
+    return runs.find(name)
 
 
 def _show_duel(path: Path, form: str) -> None:
@@ -62,3 +101,11 @@ def _show_duel(path: Path, form: str) -> None:
         click.echo(encode(duel), nl=False)
         return
     click.echo(f"{path}\n\n{duel_text(duel)}")
+
+
+def _show_gate(path: Path, form: str) -> None:
+    gate = read_gate(path)
+    if form == "json":
+        click.echo(encode_gate(gate), nl=False)
+        return
+    click.echo(f"{path}\n\n{gate_text(gate)}")

@@ -121,6 +121,7 @@ def new_record(benchmark: Benchmark, dataset: DatasetRecord) -> BenchmarkRecord:
         mode=mode,
         task=benchmark.task,
         options=benchmark.options,
+        asked=benchmark.options,
         dataset=msgspec.structs.replace(dataset),
         threads=benchmark.threads or 0,
         limits=benchmark.limits,

@@ -1,4 +1,4 @@
-"""The gates of a branch in their order: where each benchmark became slower or hungrier, and by how much in all.
+"""The gates of a branch in order: where each benchmark became slower or hungrier, by how much in all.
 
 How gates hang together is read from their commits. Where a gate's base is the base of the gate before,
 both are *fixed* to it: ratios are levels. Where its base is the head of the gate before, they are
@@ -88,7 +88,9 @@ def read_history(gates: Iterable[GateRecord], rule: Rule | None = None) -> Histo
             continue
         for benchmark in gate.benchmarks:
             for result in benchmark.metrics:
-                found.setdefault(_key(benchmark, result), []).append(_point(gate, benchmark, result))
+                if result.ratio is not None:
+                    point = _point(gate, benchmark, result, result.ratio)
+                    found.setdefault(_key(benchmark, result), []).append(point)
     newest = {
         key[:2]: max(points[-1].gate for k, points in found.items() if k[:2] == key[:2]) for key in found
     }
@@ -125,12 +127,12 @@ def _key(benchmark: BenchmarkRecord, result: MetricResult) -> _Key:
     return benchmark.name, result.metric, str((*work, benchmark.dataset.fingerprint, benchmark.threads))
 
 
-def _point(gate: GateRecord, benchmark: BenchmarkRecord, result: MetricResult) -> Point:
+def _point(gate: GateRecord, benchmark: BenchmarkRecord, result: MetricResult, ratio: float) -> Point:
     pairs = benchmark.confirmation if result.stage == "confirmation" else benchmark.look
     logs = pair_log_ratios(benchmark, result.metric, pairs)
     spread = statistics.stdev(logs) if len(logs) >= _FEWEST_FOR_SPREAD else None
-    ratio = Ratio(math.log(result.ratio), len(logs) or 1, spread)
-    return Point(gate.id, gate.started_at[:10], gate.base.commit, gate.head.commit, ratio)
+    known = Ratio(math.log(ratio), len(logs) or 1, spread)
+    return Point(gate.id, gate.started_at[:10], gate.base.commit, gate.head.commit, known)
 
 
 def _stretches(points: list[Point], rule: Rule | None) -> list[tuple[Rule, list[Point]]]:

@@ -84,6 +84,8 @@ class BenchmarkRecord(msgspec.Struct, kw_only=True):
     mode: str
     task: str
     options: dict[str, bool | int | float | str]
+    asked: dict[str, bool | int | float | str] | None = None
+    """The options that the suite gives; the others are the task's defaults. None where that is not known."""
     dataset: DatasetRecord
     threads: int
     limits: Limits

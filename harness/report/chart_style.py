@@ -8,6 +8,12 @@ import altair as alt
 PALETTE = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c8c8c"]
 #: Of phases, which are no sides: the light scheme of Tol (2021), for the same eyes.
 PHASES = ["#99ddff", "#aaaa00", "#44bb99", "#ffaabb", "#77aadd", "#ee8866"]
+#: Of a gate's verdicts, each with a shape of its own for those who see no colours.
+VERDICTS = {
+    "PASS": ("#009e73", "circle"),
+    "INCONCLUSIVE": ("#e69f00", "diamond"),
+    "FAIL": ("#d55e00", "triangle-up"),
+}
 GREY = "#8c8c8c"
 HEIGHT = 260
 SIDE_AXIS = alt.Axis(labelLimit=130)

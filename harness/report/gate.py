@@ -1,20 +1,20 @@
-"""A gate for the terminal: the verdict, a row a benchmark, and of each that did not pass why and what next."""
+"""A gate for the terminal: the verdict, a row a benchmark, and why what did not pass did not."""
 
 import textwrap
 
 from harness.gate.record import BenchmarkRecord, GateRecord, Metric
 from harness.report.escaping import one_line
 from harness.report.fitting import fitted_table
+from harness.report.gate_advice import what_next
 from harness.report.gate_words import (
     NOTHING,
+    change,
     circumstances,
     headline,
     interval,
     limit,
     not_passed,
-    percent,
     quality_word,
-    what_next,
     why,
 )
 from harness.report.terminal import terminal_width
@@ -54,7 +54,7 @@ def _cell(benchmark: BenchmarkRecord, metric: Metric, between: str) -> str:
         if result.metric == metric:
             mark = {"PASS": "", "FAIL": " FAIL", "INCONCLUSIVE": " ?"}[result.verdict]
             parts = (
-                f"{percent(result.ratio)} %{mark}",
+                f"{change(result.ratio, None, None)}{mark}",
                 interval(result.low, result.high),
                 f"({limit(result)})",
             )

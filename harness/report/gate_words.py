@@ -1,18 +1,18 @@
-"""A gate in words: its verdict, each metric against its limit, and of what did not pass why and what next."""
+"""A gate in words: its verdict, each metric against its limit, and of what did not pass why."""
 
-import shlex
-
-from harness.gate.record import BenchmarkRecord, EnvironmentRecord, GateRecord, Metric, MetricResult, Verdict
+from harness.gate.record import (
+    BenchmarkRecord,
+    EnvironmentRecord,
+    GateRecord,
+    MetricResult,
+    QualityResult,
+    Verdict,
+)
 from harness.report.escaping import one_line
 
 NOTHING = "–"
 _WHOLE_PERCENT = 100
 _COMMIT_DIGITS = 10
-_LIMIT_NAMES: dict[Metric, str] = {
-    "step": "max_slowdown",
-    "first step": "max_first_step_slowdown",
-    "memory": "max_memory_growth",
-}
 
 
 def percent(ratio: float) -> str:
@@ -27,8 +27,10 @@ def interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"[{percent(low)}, {percent(high)}]"
 
 
-def change(ratio: float, low: float | None, high: float | None) -> str:
+def change(ratio: float | None, low: float | None, high: float | None) -> str:
     """``+1.2 % [-0.3, +2.8]``; without the interval where there is none."""
+    if ratio is None:
+        return NOTHING
     return f"{percent(ratio)} % {interval(low, high)}".rstrip()
 
 
@@ -69,7 +71,8 @@ def circumstances(record: GateRecord) -> str:
     base = "a stored baseline, which is the weaker way," if weaker else _environment(record.base)
     return one_line(
         f"{_environment(record.head)} against {base} with {record.suite} on {record.machine.cpu}, "
-        f"{record.seconds / 60:.1f} min; unchanged code fails in at most {100 * record.false_alarms:g} % of gates."
+        f"{record.seconds / 60:.1f} min; unchanged code fails in at most "
+        f"{100 * record.false_alarms:g} % of gates."
     )
 
 
@@ -94,38 +97,22 @@ def metric_sentence(result: MetricResult) -> str:
 
 def why(benchmark: BenchmarkRecord) -> str:
     """The reason of a verdict other than PASS, without a full stop."""
-    if benchmark.reason:
-        return one_line(benchmark.reason).rstrip(".")
-    told = [metric_sentence(result) for result in benchmark.metrics if result.verdict != "PASS"]
+    left = [result for result in benchmark.metrics if result.verdict != "PASS"]
+    told = [metric_sentence(result) for result in sorted(left, key=lambda one: one.verdict != "FAIL")]
     quality = benchmark.quality
     if quality is not None and quality.verdict != "PASS":
         told.append(one_line(quality.reason or "head's losses differ from base's").rstrip("."))
+    if benchmark.reason and not _follows_from(benchmark):
+        told = [one_line(benchmark.reason).rstrip(".")]
     return "; ".join(told) or "nothing was measured"
 
 
-def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
-    """What a person should do about a benchmark that did not pass, as a sentence."""
-    side = shlex.quote(one_line(f"{benchmark.backend}:{benchmark.mode}"))
-    task = shlex.quote(one_line(benchmark.task))
-    head = shlex.quote(one_line(record.head.python))
-    if benchmark.quality is not None and benchmark.quality.verdict == "FAIL":
-        return (
-            f"`{head} -m harness check {side} --task {task}` names the step or layer that deviates; where "
-            "other maths are meant, allow them with max_accuracy_loss."
-        )
-    failed = [result.metric for result in benchmark.metrics if result.verdict == "FAIL"]
-    if not failed and benchmark.verdict == "INCONCLUSIVE":
-        return "Run the gate again, on a quieter machine if there is one; `harness doctor --noise` judges it."
-    if not failed:
-        return f"`{head} -m harness run --backend {side} --task {task}` shows whether head runs at all."
-    options = "".join(
-        f" --set {shlex.quote(one_line(f'{name}={value}'))}" for name, value in benchmark.options.items()
-    )
-    pythons = f"--a-python {shlex.quote(one_line(record.base.python))} --b-python {head}"
-    return (
-        f"`harness duel {side} {side} --task {task}{options} {pythons}` measures it again by itself; where the "
-        f"price is meant, raise {_LIMIT_NAMES[failed[0]]}."
-    )
+def _follows_from(benchmark: BenchmarkRecord) -> bool:
+    """Whether a verdict's reason is that of its metrics or quality, which can be told with figures."""
+    found: list[MetricResult | QualityResult] = [*benchmark.metrics]
+    found += [benchmark.quality] if benchmark.quality else []
+    same = (one.reason for one in found if one.verdict == benchmark.verdict and one.reason)
+    return any(reason in benchmark.reason for reason in same)
 
 
 def quality_word(benchmark: BenchmarkRecord) -> str:
@@ -133,9 +120,9 @@ def quality_word(benchmark: BenchmarkRecord) -> str:
     quality = benchmark.quality
     if quality is None:
         return NOTHING
-    words: dict[Verdict, str] = {"PASS": "same", "FAIL": "WORSE", "INCONCLUSIVE": "cannot tell"}
-    if quality.verdict == "PASS" and quality.seeds:
-        return "no worse"
+    words: dict[Verdict, str] = {"PASS": "same", "FAIL": "other maths", "INCONCLUSIVE": "cannot tell"}
+    if quality.seeds:  # both were trained, so that it is known what the difference costs
+        words |= {"PASS": "no worse", "FAIL": "WORSE"}
     return words[quality.verdict]
 
 

@@ -7,7 +7,8 @@ from harness.gate.record import GateRecord
 from harness.report.ci.junit import Inconclusive
 from harness.report.ci.summary import gate_markdown
 from harness.report.escaping import for_github_message, for_github_property, one_line
-from harness.report.gate_words import headline, not_passed, what_next, why
+from harness.report.gate_advice import what_next
+from harness.report.gate_words import headline, not_passed, why
 
 
 def annotations(record: GateRecord, inconclusive: Inconclusive = None) -> Iterator[str]:

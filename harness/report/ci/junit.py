@@ -10,7 +10,8 @@ from xml.etree import ElementTree as ET
 
 from harness.gate.record import BenchmarkRecord, GateRecord, MetricResult, Verdict
 from harness.report.escaping import one_line
-from harness.report.gate_words import circumstances, headline, metric_sentence, what_next, why
+from harness.report.gate_advice import what_next
+from harness.report.gate_words import circumstances, headline, metric_sentence, why
 
 Inconclusive = Literal["pass", "fail"] | None
 

@@ -6,6 +6,7 @@ from tabulate import tabulate
 
 from harness.gate.record import BenchmarkRecord, GateRecord, Metric
 from harness.report.escaping import for_markdown, one_line
+from harness.report.gate_advice import what_next
 from harness.report.gate_words import (
     NOTHING,
     change,
@@ -15,7 +16,6 @@ from harness.report.gate_words import (
     metric_sentence,
     not_passed,
     quality_word,
-    what_next,
     why,
 )
 
@@ -86,5 +86,5 @@ def _with_code(sentence: str) -> str:
     """Escaped, but for commands between backticks, which stay code; a backtick in one would end it."""
     parts = one_line(sentence).split("`")
     return "".join(
-        f"`{part}`" if place % 2 else f" {for_markdown(part)} " for place, part in enumerate(parts)
+        f"`{part}`" if place % 2 else f" {for_markdown(part)} " for place, part in enumerate(parts) if part
     ).strip()

@@ -1,0 +1,56 @@
+"""What a person should do about a benchmark that did not pass a gate, with the command that shows more."""
+
+import shlex
+from collections.abc import Iterator
+
+from harness.gate.record import BenchmarkRecord, GateRecord, Metric
+from harness.report.escaping import one_line
+
+_LIMIT_NAMES: dict[Metric, str] = {
+    "step": "max_slowdown",
+    "first step": "max_first_step_slowdown",
+    "memory": "max_memory_growth",
+}
+
+
+def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
+    """A sentence; commands in it stand between backticks."""
+    side, task = _quoted(f"{benchmark.backend}:{benchmark.mode}"), _quoted(benchmark.task)
+    head = _quoted(record.head.python)
+    if benchmark.quality is not None and benchmark.quality.verdict == "FAIL":
+        return (
+            f"`{head} -m harness check {side} --task {task}` names the step or layer that deviates; where "
+            "other maths are meant, allow them with max_accuracy_loss."
+        )
+    failed = [result.metric for result in benchmark.metrics if result.verdict == "FAIL"]
+    if not failed and benchmark.verdict == "INCONCLUSIVE":
+        return (
+            "Run the gate again, with more time (`--budget`) or on a quieter machine, which "
+            "`harness doctor --noise` judges."
+        )
+    if not failed:
+        return f"`{head} -m harness run --backend {side} --task {task}` shows whether head runs at all."
+    again = " ".join([f"harness duel {side} {side} --task {task}", *_conditions(record, benchmark)])
+    return (
+        f"`{again}` measures it again by itself; where the price is meant, raise {_LIMIT_NAMES[failed[0]]}."
+    )
+
+
+def _conditions(record: GateRecord, benchmark: BenchmarkRecord) -> Iterator[str]:
+    """The options that make a duel of what the gate held against each other."""
+    yield f"--dataset {_quoted(benchmark.dataset.name)}"
+    if benchmark.threads:
+        yield f"--threads {benchmark.threads}"
+    for side in benchmark.sides[-1:]:
+        yield f"--batch-size {side.batch_size} --precision {side.precision}"
+    for name, value in (benchmark.options if benchmark.asked is None else benchmark.asked).items():
+        yield f"--set {_quoted(f'{name}={value}')}"
+    for letter, environment in (("a", record.base), ("b", record.head)):
+        yield f"--{letter}-python {_quoted(environment.python)}"
+        for name, value in environment.variables.items():
+            yield f"--{letter}-env {_quoted(f'{name}={value}')}"
+
+
+def _quoted(text: str) -> str:
+    """One word of a shell, in one line."""
+    return shlex.quote(one_line(text))

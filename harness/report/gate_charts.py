@@ -1,0 +1,146 @@
+"""A gate's charts: the change of each metric against its limit, and the pairs that it was read from."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import altair as alt
+from altair.utils.schemapi import debug_mode
+
+from harness.gate.pair_ratios import pair_log_ratios
+from harness.gate.record import BenchmarkRecord, GateRecord, Metric, MetricResult
+from harness.report.chart_style import GREY, SIDE_AXIS, VERDICTS
+from harness.report.escaping import one_line
+from harness.report.figures import Figure
+
+Row = dict[str, object]
+
+_METRICS: tuple[Metric, ...] = ("step", "first step", "memory")
+#: The pairs of each stage with their colour and shape.
+_STAGES = {"look": (GREY, "circle"), "confirmation": ("#e69f00", "square")}
+_ROW_HEIGHT = 34
+_FRAME_HEIGHT = 60
+
+#: Charts are built unchecked, as in :mod:`harness.report.figures`; the tests check them as a whole.
+_unchecked = debug_mode(False)
+
+
+@_unchecked
+def gate_figures(record: GateRecord) -> list[Figure]:
+    """A chart of each metric that was measured, and one of the pairs of the steps."""
+    figures = []
+    for metric in _METRICS:
+        rows = [row for one in record.benchmarks if (row := _change_row(one, metric)) is not None]
+        if rows:
+            caption = (
+                f"Change of the {metric}, head against base, with its 95 % interval where there are 5 pairs "
+                "or more; the bar is the limit."
+            )
+            figures.append(Figure(f"change-{metric.replace(' ', '-')}", caption, _changes(rows)))
+    pairs = [row for one in record.benchmarks for row in _pair_rows(one)]
+    if pairs:
+        caption = (
+            "Step of head over base in each pair of fresh processes: those of the look above, those of the "
+            "confirmation, which alone can fail a benchmark, below."
+        )
+        figures.append(Figure("pairs", caption, _pairs(pairs)))
+    return figures
+
+
+def _percent(ratio: float) -> float:
+    return round(100 * (ratio - 1), 4)
+
+
+def _change_row(benchmark: BenchmarkRecord, metric: Metric) -> Row | None:
+    result: MetricResult | None = next((one for one in benchmark.metrics if one.metric == metric), None)
+    if result is None or result.ratio is None:
+        return None
+    low = result.ratio if result.low is None else result.low
+    high = result.ratio if result.high is None else result.high
+    return {
+        "benchmark": one_line(benchmark.name),
+        "verdict": result.verdict,
+        "change": _percent(result.ratio),
+        "low": _percent(low),
+        "high": _percent(high),
+        "limit": _percent(1 + result.limit),
+        "pairs": result.pairs,
+    }
+
+
+def _pair_rows(benchmark: BenchmarkRecord) -> list[Row]:
+    stages = {"look": benchmark.look, "confirmation": benchmark.confirmation}
+    return [
+        {
+            "benchmark": one_line(benchmark.name),
+            "stage": stage,
+            "pair": number,
+            "change": _percent(math.exp(log)),
+        }
+        for stage, pairs in stages.items()
+        for number, log in enumerate(pair_log_ratios(benchmark, "step", pairs), 1)
+    ]
+
+
+def _changes(rows: Sequence[Row]) -> alt.LayerChart:
+    y = alt.Y("benchmark:N", title=None, sort=None, axis=SIDE_AXIS)
+    x = alt.X("change:Q", title="change (%)", scale=alt.Scale(padding=12))
+    colour, shape = _colour_and_shape("verdict", VERDICTS, rows)
+    tip = _tips("benchmark:N", "verdict:N", "change:Q", "low:Q", "high:Q", "limit:Q", "pairs:Q")
+    data = alt.Chart()
+    return _layers(
+        rows,
+        _zero(),
+        data.mark_tick(thickness=3, size=22, color=GREY).encode(
+            x=alt.X("limit:Q"), y=y, tooltip=_tips("benchmark:N", "limit:Q")
+        ),
+        data.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q"), x2=alt.X2("high:Q"), y=y, color=colour),
+        data.mark_point(filled=True, opacity=1, size=90).encode(
+            x=x, y=y, color=colour, shape=shape, tooltip=tip
+        ),
+    )
+
+
+def _pairs(rows: Sequence[Row]) -> alt.LayerChart:
+    y = alt.Y("benchmark:N", title=None, sort=None, axis=SIDE_AXIS)
+    x = alt.X("change:Q", title="change of the step (%)", scale=alt.Scale(padding=12))
+    colour, shape = _colour_and_shape("stage", _STAGES, rows)
+    encoded = (
+        alt.Chart()
+        .mark_point(filled=True, opacity=0.6, size=50)
+        .encode(
+            x=x,
+            y=y,
+            yOffset=alt.YOffset("stage:N", sort=list(_STAGES)),
+            color=colour,
+            shape=shape,
+            tooltip=_tips("benchmark:N", "stage:N", "pair:Q", "change:Q"),
+        )
+    )
+    return _layers(rows, _zero(), encoded)
+
+
+def _colour_and_shape(
+    field: str, looks: Mapping[str, tuple[str, str]], rows: Sequence[Row]
+) -> tuple[alt.Color, alt.Shape]:
+    """Of the values of a field that occur; they share one legend."""
+    shown = [value for value in looks if any(row[field] == value for row in rows)]
+    colours = alt.Scale(domain=shown, range=[looks[value][0] for value in shown])
+    shapes = alt.Scale(domain=shown, range=[looks[value][1] for value in shown])
+    return alt.Color(f"{field}:N", scale=colours), alt.Shape(f"{field}:N", scale=shapes)
+
+
+def _zero() -> alt.Chart:
+    line = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(strokeDash=[4, 4], color=GREY)
+    encoded: alt.Chart = line.encode(x=alt.X("zero:Q", title=""))
+    return encoded
+
+
+def _tips(*names: str) -> list[alt.Tooltip]:
+    return [alt.Tooltip(name, format=".4~r" if name.endswith(":Q") else "") for name in names]
+
+
+def _layers(rows: Sequence[Row], *layers: alt.Chart) -> alt.LayerChart:
+    height = _FRAME_HEIGHT + _ROW_HEIGHT * len({row["benchmark"] for row in rows})
+    return alt.LayerChart(
+        data=alt.InlineData(values=list(rows)), layer=list(layers), width="container", height=height
+    )

@@ -1,0 +1,117 @@
+"""A history's charts: one a series, each gate against the start, the level, and where it stepped."""
+
+import math
+from collections.abc import Sequence
+
+import altair as alt
+from altair.utils.schemapi import debug_mode
+
+from harness.gate.history import Series
+from harness.report.chart_style import GREY, HEIGHT, VERDICTS
+from harness.report.figures import Figure
+from harness.report.history_words import name_of, steps_of
+
+Row = dict[str, object]
+
+_DEVIATES = 1.959964
+_unchecked = debug_mode(False)
+
+
+@_unchecked
+def history_figures(series: Sequence[Series]) -> list[Figure]:
+    """A chart of each series that has more than one gate and whose noise is known."""
+    shown = [one for one in series if one.trend is not None and len(one.points) > 1]
+    return [Figure(f"series-{number}", _caption(one), _chart(one)) for number, one in enumerate(shown, 1)]
+
+
+def _caption(series: Series) -> str:
+    what = (
+        "each against the base of all"
+        if series.rule == "fixed"
+        else "each against the one before, multiplied"
+    )
+    return f"{name_of(series)}: gates with the 95 % interval of their own, {what}; the line is the level."
+
+
+def _chart(series: Series) -> alt.LayerChart:
+    rows, steps = _point_rows(series), _step_rows(series)
+    names = [str(row["name"]) for row in rows]
+    axis = alt.Axis(labelAngle=-40, labelLimit=80, labelOverlap=True, grid=False)
+    x = alt.X("name:N", title=None, sort=names, axis=axis)
+    y = alt.Y("change:Q", title="change since the start (%)", scale=alt.Scale(zero=False))
+    low, high = alt.Y("low:Q", title=""), alt.Y2("high:Q")
+    names_of_tips = ("name:N", "date:N", "change:Q", "low:Q", "high:Q", "level:Q")
+    tip = [alt.Tooltip(name, format=".4~r" if name.endswith(":Q") else "") for name in names_of_tips]
+    data = alt.Chart()
+    line = data.mark_line(interpolate="step", strokeWidth=2.5, color="#0072b2")
+    layers = [
+        _zero(),
+        data.mark_rule(color=GREY, opacity=0.6).encode(x=x, y=low, y2=high),
+        data.mark_circle(color=GREY, opacity=0.9, size=32).encode(x=x, y=y, tooltip=tip),
+        line.encode(x=x, y=alt.Y("level:Q", title="")),
+        *(_step_layers(steps, x) if steps else []),
+    ]
+    return alt.LayerChart(data=alt.InlineData(values=rows), layer=layers, width="container", height=HEIGHT)
+
+
+def _zero() -> alt.Chart:
+    line = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(strokeDash=[4, 4], color=GREY)
+    encoded: alt.Chart = line.encode(y=alt.Y("zero:Q", title=""))
+    return encoded
+
+
+def _step_layers(steps: list[Row], x: alt.X) -> list[alt.Chart]:
+    """At the gate that a step was first seen in, its size; a triangle points where it went."""
+    colours = [VERDICTS["FAIL"][0], VERDICTS["PASS"][0]]
+    colour = alt.Color("way:N", scale=alt.Scale(domain=["worse", "better"], range=colours), legend=None)
+    shapes = alt.Scale(domain=["worse", "better"], range=["triangle-up", "triangle-down"])
+    data = alt.Chart(alt.InlineData(values=steps))
+    tip = [alt.Tooltip("name:N"), alt.Tooltip("date:N"), alt.Tooltip("size:N")]
+    y = alt.Y("level:Q", title="")
+    mark = data.mark_point(filled=True, opacity=1, size=130)
+    return [
+        mark.encode(x=x, y=y, color=colour, shape=alt.Shape("way:N", scale=shapes, legend=None), tooltip=tip),
+        data.mark_text(dy=-14, fontSize=12).encode(x=x, y=y, text=alt.Text("short:N")),
+    ]
+
+
+def _percent(log: float) -> float:
+    return round(100 * math.expm1(log), 4)
+
+
+def _point_rows(series: Series) -> list[Row]:
+    """A fixed gate stands where its ratio does; a chained one on the product of all up to it."""
+    trend = series.trend
+    assert trend is not None  # noqa: S101  only such series are shown
+    rows: list[Row] = []
+    for place, point in enumerate(series.points):
+        level = float(trend.levels[place])
+        value = point.ratio.log if series.rule == "fixed" else level
+        half = _DEVIATES * float(trend.noise[place])
+        rows.append(
+            {
+                "name": point.name,
+                "date": point.date,
+                "change": _percent(value),
+                "low": _percent(value - half),
+                "high": _percent(value + half),
+                "level": _percent(level),
+            }
+        )
+    return rows
+
+
+def _step_rows(series: Series) -> list[Row]:
+    trend = series.trend
+    assert trend is not None  # noqa: S101  only such series are shown
+    return [
+        {
+            "name": point.name,
+            "date": point.date,
+            "level": _percent(float(trend.levels[step.at])),
+            "size": size,
+            "short": size.partition(" [")[0],
+            "way": "worse" if step.change > 0 else "better",
+        }
+        for step, (point, size) in zip(trend.steps, steps_of(series), strict=True)
+    ]
