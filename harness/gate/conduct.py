@@ -136,6 +136,6 @@ def fill_in(record: BenchmarkRecord, head: Side) -> None:
 def vanished_record(benchmark: Benchmark) -> BenchmarkRecord:
     """Of a benchmark that base had: what is no longer tried has not passed."""
     record = new_record(benchmark, DatasetRecord(benchmark.dataset or ""))
-    record.verdict = "FAIL"
+    record.verdict, record.vanished = "FAIL", True
     record.reason = "it is in base's suite and not in head's: what is no longer tried has not passed"
     return record

@@ -89,6 +89,8 @@ class BenchmarkRecord(msgspec.Struct, kw_only=True):
     dataset: DatasetRecord
     threads: int
     limits: Limits
+    vanished: bool = False
+    """It is base's alone: head's suite no longer has it."""
     block_steps: int = 0
     turns: int = 0
     sides: list[SideRecord] = []

@@ -161,6 +161,6 @@ def _vanished(stored: StoredBenchmark) -> BenchmarkRecord:
     side = stored.side
     benchmark = Benchmark(name=stored.name, backend=f"{side.backend}:{side.mode}", task=stored.task)
     record = new_record(benchmark, stored.dataset)
-    record.verdict = "FAIL"
+    record.verdict, record.vanished = "FAIL", True
     record.reason = "the baseline has it and the suite has not: what is no longer tried has not passed"
     return record

@@ -15,8 +15,10 @@ _LIMIT_NAMES: dict[Metric, str] = {
 
 def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
     """A sentence; commands in it stand between backticks."""
-    side, task = _quoted(f"{benchmark.backend}:{benchmark.mode}"), _quoted(benchmark.task)
-    head = _quoted(record.head.python)
+    side = _quoted(f"{benchmark.backend}:{benchmark.mode}" if benchmark.mode else benchmark.backend)
+    task, head = _quoted(benchmark.task), _quoted(record.head.python)
+    if benchmark.vanished:
+        return "Put it back into the suite; where it is meant to go, this gate fails that once."
     if benchmark.quality is not None and benchmark.quality.verdict == "FAIL":
         return (
             f"`{head} -m harness check {side} --task {task}` names the step or layer that deviates; where "
@@ -27,6 +29,11 @@ def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
         return (
             "Run the gate again, with more time (`--budget`) or on a quieter machine, which "
             "`harness doctor --noise` judges."
+        )
+    if record.against == "stored baseline" and failed:
+        return (
+            "Hold head against base itself where that can run (`harness gate --base REF`), which is surer; "
+            "where the price is meant, make the baseline anew with `--save-baseline`."
         )
     if not failed:
         return f"`{head} -m harness run --backend {side} --task {task}` shows whether head runs at all."
