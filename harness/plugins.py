@@ -3,7 +3,8 @@
 A plugin that is still being written needs no installation: ``--plugin FILE`` names its module.
 
 A plugin that breaks harms nobody else: what it raised comes back as a :class:`PluginError` that
-names the plugin and the distribution it came with.
+names the plugin and the distribution it came with. Those that are not our own are first tried in a
+process of their own.
 """
 
 import contextlib
@@ -19,11 +20,15 @@ from typing import Literal, TypeVar
 
 import pluggy
 
-from harness import hookspecs
+from harness import hookspecs, plugin_trial
 from harness.errors import PluginError, unknown_name
 from harness.spec import Backend, DataSource, TaskDefinition
 
 Kind = Literal["backend", "task", "dataset"]
+
+#: Off in workers, which are processes of their own and have a time limit.
+tried_apart = True
+_OURS = "dl-harness"
 
 PLUGIN_FILES_VARIABLE = "HARNESS_PLUGIN_FILES"
 
@@ -50,7 +55,10 @@ def _distribution(point: metadata.EntryPoint) -> str:
 
 def _load(kind: Kind, name: str, expected: type[_Plugin]) -> _Plugin:
     for path in plugin_files():
-        plugin = _ask(kind, name, expected, f"plugin file {path}", functools.partial(_import_file, path))
+        where = f"plugin file {path}"
+        if tried_apart:
+            plugin_trial.try_file(str(path), where)
+        plugin = _ask(kind, name, expected, where, functools.partial(_import_file, path))
         if plugin is not None:
             return plugin
     points = _entry_points(kind)
@@ -62,6 +70,8 @@ def _load(kind: Kind, name: str, expected: type[_Plugin]) -> _Plugin:
         raise PluginError(f"{kind} {name!r} is claimed by {rivals}; uninstall one of them")
     point = points[name][0]
     where = f"{kind} plugin {name!r} ({_distribution(point)})"
+    if tried_apart and not (point.dist and point.dist.name == _OURS):
+        plugin_trial.try_point(point, where)
     plugin = _ask(kind, name, expected, where, point.load)
     if plugin is None:
         raise PluginError(

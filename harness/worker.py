@@ -233,6 +233,7 @@ def _reply(worker: Worker, line: bytes) -> protocol.Reply:
 def main() -> NoReturn:
     """Serve until the request pipe closes, then leave without waiting for a framework's threads."""
     _die_with_parent()
+    plugins.tried_apart = False  # this process is the one in which a plugin may do its worst
     worker, process = Worker(), os.getpid()
     for descriptor in sys.argv[1:3]:
         os.set_inheritable(int(descriptor), False)

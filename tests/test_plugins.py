@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from harness import plugins
+from harness import plugin_trial, plugins
 from harness.errors import PluginError, UsageError
 from harness.spec import TaskDefinition
 
@@ -20,6 +20,9 @@ def harness_backend(name):
 MODULES = {
     "raising_import": "raise RuntimeError('born broken')",
     "exiting_import": "import sys; sys.exit('no licence found')",
+    "ending_import": "import os, sys; print('no licence', file=sys.stderr, flush=True); os._exit(0)",
+    "killed_import": "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
+    "hanging_import": "import time; time.sleep(1000)",
     "missing_import": "import a_module_that_nobody_has",
     "syntax": "def broken(:",
     "raising_hook": HOOK.format(body="raise ValueError('not today')"),
@@ -49,6 +52,7 @@ def broken_plugins(tmp_path, monkeypatch):
     lines = [f"{name} = {target}" for name, target in POINTS.items()]
     (folder / "entry_points.txt").write_text("\n".join(["[harness.backends]", *lines, ""]))
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(plugin_trial, "LIMIT_SECONDS", 3)
     plugins._entry_points.cache_clear()
     yield
     plugins._entry_points.cache_clear()
@@ -111,6 +115,12 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_the_list(kind, name, m
     [
         ("raising-import", "could not be loaded: RuntimeError: born broken"),
         ("exiting-import", "could not be loaded: SystemExit: no licence found"),
+        (
+            "ending-import",
+            "could not be loaded: importing it ended the process with exit code 0 (no licence)",
+        ),
+        ("killed-import", "could not be loaded: importing it ended the process with signal 11"),
+        ("hanging-import", "could not be loaded: its import hung for 3 seconds"),
         ("missing-import", "could not be loaded: ModuleNotFoundError: No module named 'a_module_that"),
         ("syntax", "could not be loaded: SyntaxError: "),
         ("raising-hook", "could not be loaded: ValueError: not today"),
