@@ -40,6 +40,7 @@ class SideFindings(NamedTuple):
     flops_per_second: float
     peak_memory_bytes: float
     device_peak_memory_bytes: int | None
+    joules_per_sample: float | None
     warm_up_blocks: float
     unsettled: int
 
@@ -68,6 +69,7 @@ def side_findings(record: Measured, side: int) -> SideFindings:
         flops_per_second=samples_per_second * told.training_flops_per_sample,
         peak_memory_bytes=statistics.median(process.peak_memory_bytes for process in processes),
         device_peak_memory_bytes=max(device_memory) if device_memory else None,
+        joules_per_sample=_joules_per_sample(record, side),
         warm_up_blocks=statistics.median(len(process.warm_up_seconds) for process in processes),
         unsettled=sum(not process.settled for process in processes),
     )
@@ -78,6 +80,15 @@ def steady_step_seconds(pair: PairRecord, side: int) -> float:
     blocks = [block for block in pair.blocks if block.side == side]
     calm = [block for block in blocks if not block.disturbed] or blocks
     return statistics.median(block.seconds / block.steps for block in calm)
+
+
+def _joules_per_sample(record: Measured, side: int) -> float | None:
+    """Over all blocks together: counters tick too seldom for one of them. None where nothing counted."""
+    blocks = [block for pair in record.pairs for block in pair.blocks if block.side == side]
+    joules = [block.joules for block in blocks if block.joules is not None]
+    if not joules or len(joules) < len(blocks):
+        return None
+    return sum(joules) / (sum(block.steps for block in blocks) * record.sides[side].batch_size)
 
 
 def _start_up_seconds(process: ProcessRecord, step_seconds: float, block_steps: int) -> float:

@@ -12,6 +12,7 @@ import msgspec
 from harness.duel.contender import Contender
 from harness.duel.control import Control
 from harness.duel.disturbance import between, disturbed, read_counters
+from harness.duel.energy import EnergyMeter
 from harness.duel.record import BlockRecord, PairRecord
 from harness.duel.sides import Side
 from harness.errors import HarnessError
@@ -37,6 +38,7 @@ class Ring:
         self._dataset = dataset
         self._deadline_seconds = deadline_seconds
         self._control = Control()
+        self._energy: EnergyMeter | None = None
 
     def contender(self, side: int) -> Contender:
         """A fresh process of a side, not yet started up. The caller ends it."""
@@ -59,28 +61,36 @@ class Ring:
                 contender.start(self._dataset)
                 contender.warm_up(contender.even_steps(steps))
                 contender.session.pause()
+            meter = self._energy = self._energy or _meter(contenders)
             blocks = [
-                self._block(contenders, side, turn, steps)
+                self._block(contenders, side, turn, steps, meter)
                 for turn in range(turns)
                 for side in (order if turn % 2 == 0 else reversed(order))
             ]
             processes = [contenders[side].finish() for side in sorted(contenders)]
         return PairRecord(processes, _marked(blocks), time.monotonic() - start)
 
-    def _block(self, contenders: Mapping[int, Contender], side: int, turn: int, steps: int) -> BlockRecord:
+    def _block(
+        self, contenders: Mapping[int, Contender], side: int, turn: int, steps: int, meter: EnergyMeter
+    ) -> BlockRecord:
         contender = contenders[side]
         steps = contender.even_steps(steps)  # a side with another batch size has other epochs
         pids = [other.session.pid for other in contenders.values()]
         control = self._control.seconds()
         contender.session.resume()
-        before = read_counters(pids)
+        before, energy = read_counters(pids), meter.read()
         try:
             seconds = contender.block(steps)
         except HarnessError as error:
             raise contender.blamed(error) from error
-        after = read_counters(pids)
+        joules = meter.between(energy, meter.read())
+        disturbance = between(before, read_counters(pids))
         contender.session.pause()
-        return BlockRecord(side, turn, steps, seconds, control, between(before, after), disturbed=False)
+        return BlockRecord(side, turn, steps, seconds, control, disturbance, disturbed=False, joules=joules)
+
+
+def _meter(contenders: Mapping[int, Contender]) -> EnergyMeter:
+    return EnergyMeter([contender.built.device for contender in contenders.values()])
 
 
 def _marked(blocks: list[BlockRecord]) -> list[BlockRecord]:

@@ -51,7 +51,10 @@ class Disturbance(msgspec.Struct, frozen=True):
 
 
 class BlockRecord(msgspec.Struct, frozen=True):
-    """``steps`` steady steps of one side, the control's time just before them, and what disturbed them."""
+    """``steps`` steady steps of one side, the control's time just before them, and what disturbed them.
+
+    ``joules`` are those of the processor's packages and the GPU, where their counters can be read.
+    """
 
     side: int
     turn: int
@@ -60,6 +63,7 @@ class BlockRecord(msgspec.Struct, frozen=True):
     control_seconds: float
     disturbance: Disturbance
     disturbed: bool
+    joules: float | None = None
 
 
 class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):

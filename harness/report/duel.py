@@ -76,6 +76,7 @@ def _side_table(record: DuelRecord) -> str:
         ("start-up in all (s)", *(f"{one.start_up_seconds:.2f}" for one in found)),
         ("warm-up blocks dropped", *(f"{one.warm_up_blocks:g}" for one in found)),
         ("peak memory (MiB)", *map(_memory, found)),
+        ("energy (mJ/sample)", *map(_energy, found)),
     ]
     headers = ["", *(side.label for side in record.sides)]
     return tabulate(rows, headers, tablefmt="simple", disable_numparse=True)
@@ -105,6 +106,11 @@ def _memory(found: SideFindings) -> str:
     host = f"{found.peak_memory_bytes / 2**20:.0f}"
     device = found.device_peak_memory_bytes
     return host if device is None else f"{host} + {device / 2**20:.0f} on device"
+
+
+def _energy(found: SideFindings) -> str:
+    joules = found.joules_per_sample
+    return "not available here" if joules is None else f"{1e3 * joules:.3g}"
 
 
 def _break_even(record: DuelRecord) -> list[str]:

@@ -28,11 +28,17 @@ def glance_table(sections: Sequence[SectionFindings]) -> Table:
         onsets = {one.side.name: _onset(one) for one in found.overfittings}
         for side in comparison.sides:
             unit = "%" if comparison.measure.unit else comparison.measure.name
-            score = estimate(side.quality, score_digits(comparison.measure), unit)
+            score = f"{_unbroken(estimate(side.quality, score_digits(comparison.measure)))} {unit}"
             times, verdict = _against_fastest(comparison, side)
-            row = [comparison.section.title, side.side.name, times, estimate(side.training_seconds, None)]
-            rows.append([*row, score, verdict, onsets.get(side.side.name, NOTHING)])
+            training = _unbroken(estimate(side.training_seconds, None))
+            row = [comparison.section.title, side.side.name, _unbroken(times), training]
+            rows.append([*row, score, verdict, _unbroken(onsets.get(side.side.name, NOTHING))])
     return Table(headers, rows)
+
+
+def _unbroken(text: str) -> str:
+    """A figure and its interval, which stay in one line where a cell is broken into several."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _against_fastest(comparison: Comparison, side: SideSummary) -> tuple[str, str]:

@@ -1,0 +1,79 @@
+"""Energy by the machine's own counters: the processor's packages (RAPL) and an NVIDIA GPU (NVML).
+
+RAPL is read from Linux's powercap files, which most systems let only the superuser read. NVML is asked by
+NVIDIA's own ``nvidia-ml-py``, where that is installed. The counters are of the whole package or GPU: what
+others use meanwhile is in them, and so is what an idle machine takes.
+"""
+
+import contextlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+_POWERCAP = Path("/sys/class/powercap")
+
+
+class Reading(NamedTuple):
+    """Joules that each counter has come to, by its name."""
+
+    joules: dict[str, float]
+
+
+class EnergyMeter:
+    """The counters that can be read here; ``devices`` are those of the sides, as ``cpu`` or ``cuda:1``."""
+
+    def __init__(self, devices: list[str], powercap: Path = _POWERCAP) -> None:
+        self._packages = {
+            str(zone): float((zone / "max_energy_range_uj").read_text()) / 1e6
+            for zone in sorted(powercap.glob("intel-rapl:[0-9]*"))
+            if ":" not in zone.name.partition(":")[2] and _readable(zone)
+        }
+        self._gpus = _gpus(devices)
+
+    @property
+    def available(self) -> bool:
+        """Whether there is any counter."""
+        return bool(self._packages or self._gpus)
+
+    def read(self) -> Reading:
+        """What the counters say now."""
+        told = {zone: _microjoules(Path(zone)) / 1e6 for zone in self._packages}
+        for name, (library, handle) in self._gpus.items():
+            told[name] = library.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3
+        return Reading(told)
+
+    def between(self, before: Reading, after: Reading) -> float | None:
+        """Joules taken between two readings; None where there is no counter. RAPL's start again at 0."""
+        if not self.available:
+            return None
+        taken = 0.0
+        for name, joules in after.joules.items():
+            used = joules - before.joules[name]
+            taken += used if used >= 0 else used + self._packages.get(name, 0.0)
+        return taken
+
+
+def _readable(zone: Path) -> bool:
+    with contextlib.suppress(OSError, ValueError):
+        return _microjoules(zone) >= 0
+    return False
+
+
+def _microjoules(zone: Path) -> float:
+    return float((zone / "energy_uj").read_text())
+
+
+def _gpus(devices: list[str]) -> dict[str, tuple[Any, Any]]:
+    """NVML's handle of each CUDA device that a side runs on; none where NVML cannot tell."""
+    indices = {int(device.partition(":")[2] or 0) for device in devices if device.startswith("cuda")}
+    if not indices:
+        return {}
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        handles = {f"gpu {index}": pynvml.nvmlDeviceGetHandleByIndex(index) for index in sorted(indices)}
+        for handle in handles.values():
+            pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
+    except Exception:  # noqa: BLE001  NVML's own errors, which only the library that may be missing defines
+        return {}
+    return {name: (pynvml, handle) for name, handle in handles.items()}
