@@ -1,15 +1,24 @@
 """MNIST-1D: always the same sequences, and nobody else's random numbers are touched."""
 
+import io
 import random
 
 import numpy as np
 import pytest
 
-from harness_tasks.datasets import SOURCES
+from harness_tasks.datasets import SOURCES, mnist1d
 
 
 @pytest.fixture(scope="module")
-def dataset():
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("data")
+        patch.setenv("HARNESS_DATA_DIR", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def dataset(cache):
     return SOURCES["mnist1d"].load()
 
 
@@ -48,3 +57,40 @@ def test_loading_leaves_the_global_random_states_alone(dataset):
     np.random.seed(5)  # noqa: NPY002
     assert SOURCES["mnist1d"].load().fingerprint == dataset.fingerprint
     assert (random.random(), np.random.random()) == expected  # noqa: NPY002, S311
+
+
+def test_it_is_made_once_and_then_read(dataset, cache, monkeypatch):
+    monkeypatch.setattr(mnist1d, "_made", lambda: pytest.fail("made again"))
+    again = SOURCES["mnist1d"].load()
+    assert again.fingerprint == dataset.fingerprint
+    for ours, theirs in ((again.train, dataset.train), (again.test, dataset.test)):
+        assert np.array_equal(ours.inputs, theirs.inputs)
+        assert np.array_equal(ours.targets, theirs.targets)
+    assert [path.suffix for path in cache.iterdir()] == [".npz"]
+
+
+def altered(whole):
+    with np.load(io.BytesIO(whole)) as arrays:
+        kept = dict(arrays)
+    kept["train_targets"] = kept["train_targets"][::-1]
+    file = io.BytesIO()
+    np.savez(file, **kept)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda whole: whole[: len(whole) // 2], lambda _: b"", lambda _: b"not an archive", altered]
+)
+def test_a_kept_file_that_is_not_whole_is_made_anew(dataset, cache, spoil):
+    (path,) = cache.iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(spoil(whole))
+    assert SOURCES["mnist1d"].load().fingerprint == dataset.fingerprint
+    with np.load(path) as arrays:
+        assert np.array_equal(arrays["train_targets"], dataset.train.targets)
+
+
+def test_a_cache_that_cannot_be_written_only_costs_time(dataset, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HARNESS_DATA_DIR", str(tmp_path / "file" / "below"))
+    assert SOURCES["mnist1d"].load().fingerprint == dataset.fingerprint

@@ -1,4 +1,4 @@
-"""One side by itself: its first losses, then fresh processes, one after the other."""
+"""One side by itself: its first losses, and fresh processes, one after the other."""
 
 import random
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from harness.duel.pairs import Ring
 from harness.duel.preparation import prepare
 from harness.duel.sides import Side
 from harness.gate.baseline import StoredBenchmark
+from harness.gate.learner import Maths
 from harness.gate.quality import observe
 from harness.record import DatasetRecord
 
@@ -17,16 +18,25 @@ PROCESSES = 10
 _PROCESS_LIMIT_SECONDS = 1800.0
 
 
+def first_losses(side: Side, dataset: DatasetRecord, say: Callable[[str], None]) -> list[Maths]:
+    """What this side computes; raises SideFailed where it could not."""
+    say("its first losses")
+    return observe(side, dataset.name, _PROCESS_LIMIT_SECONDS)
+
+
 def measure_alone(
-    name: str, side: Side, dataset: DatasetRecord, turns: int, say: Callable[[str], None]
+    name: str,
+    side: Side,
+    dataset: DatasetRecord,
+    maths: list[Maths],
+    turns: int,
+    say: Callable[[str], None],
 ) -> StoredBenchmark:
-    """What this side shows now.
+    """What this side, whose first losses are known, shows now.
 
     Raises:
         SideFailed: it could not do it.
     """
-    say("its first losses")
-    maths = observe(side, dataset.name, _PROCESS_LIMIT_SECONDS)
     ring = Ring([side], [side.settings(quiet=True)], dataset.name, deadline_seconds=_PROCESS_LIMIT_SECONDS)
     say("trying it once")
     prepared = prepare(ring, dataset.name, None, turns)

@@ -7,17 +7,18 @@ import msgspec
 
 from harness.duel.contender import SideFailed
 from harness.duel.sides import Side
-from harness.gate.alone import measure_alone
+from harness.gate.alone import first_losses, measure_alone
 from harness.gate.baseline import BaselineRecord, StoredBenchmark, new_baseline, write_baseline
 from harness.gate.conduct import DEFINE_LIMIT_SECONDS, fill_in, new_record
 from harness.gate.contest import conclude
 from harness.gate.environments import Environment, probe, side_of
 from harness.gate.keeping import GateKeeper, GateObserver
+from harness.gate.learner import Maths
 from harness.gate.metrics import limits_of
 from harness.gate.quality import changed_options, compare_maths
 from harness.gate.record import BenchmarkRecord, GateRecord, QualityResult
 from harness.gate.remembered import judge
-from harness.gate.suite import Benchmark, Suite
+from harness.gate.suite import Benchmark, Limits, Suite
 from harness.machine import describe_machine
 from harness.record import DatasetRecord
 
@@ -48,7 +49,8 @@ def save_baseline(request: Alone, path: Path, observer: GateObserver) -> Baselin
         def say(what: str, name: str = benchmark.name) -> None:
             observer.phase(name, what)
 
-        measured.append(measure_alone(benchmark.name, side, dataset, request.turns, say))
+        maths = first_losses(side, dataset, say)
+        measured.append(measure_alone(benchmark.name, side, dataset, maths, request.turns, say))
     record = new_baseline(describe_machine(), environment, measured)
     write_baseline(record, path)
     return record
@@ -125,12 +127,15 @@ class StoredGate:
         def say(what: str) -> None:
             self._keeper.phase(benchmark.name, what)
 
-        head = measure_alone(benchmark.name, side, record.dataset, self._request.turns, say)
+        maths = first_losses(side, record.dataset, say)
+        record.quality = _quality(stored, maths, side, benchmark.limits)
+        if record.quality.verdict == "FAIL":
+            return
+        head = measure_alone(benchmark.name, side, record.dataset, maths, self._request.turns, say)
         record.dataset, record.block_steps, record.turns = head.dataset, head.block_steps, head.turns
         record.sides = [stored.side, head.side]
         if stored.dataset.fingerprint != head.dataset.fingerprint:
             raise SideFailed(_BASE, "the baseline was trained on other data: make it anew")
-        record.quality = _quality(stored, head, may_differ=benchmark.limits.max_accuracy_loss is not None)
         record.metrics = judge(stored, head, benchmark.limits, level)
 
 
@@ -149,9 +154,9 @@ def _refuse_other_work(stored: StoredBenchmark, head: Side, dataset: DatasetReco
             raise SideFailed(_BASE, f"the baseline is of {name} {then}, and head's is {now}: make it anew")
 
 
-def _quality(stored: StoredBenchmark, head: StoredBenchmark, *, may_differ: bool) -> QualityResult:
-    found = compare_maths(stored.maths, head.maths, changed_options(stored.side.options, head.side.options))
-    if found.verdict != "FAIL" or not may_differ:
+def _quality(stored: StoredBenchmark, maths: list[Maths], head: Side, limits: Limits) -> QualityResult:
+    found = compare_maths(stored.maths, maths, changed_options(stored.side.options, head.options))
+    if found.verdict != "FAIL" or limits.max_accuracy_loss is None:
         return found
     told = f"{found.reason}; what it learns can be compared with base itself only (--base)"
     return QualityResult(verdict="INCONCLUSIVE", reason=told, worst=found.worst)
