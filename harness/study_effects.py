@@ -79,9 +79,13 @@ class StudyFinding:
 
 
 def study_findings(study: Study, sections: Iterable[Section]) -> list[StudyFinding]:
-    """What the runs in these sections say of a study: a finding for each setting and side with plain runs."""
+    """What the runs in these sections say of a study: a finding for each setting and side that took part.
+
+    Plain runs are those of the ordinary command, so that sides have them that no remedy was tried on; they
+    are left out beside one that took part.
+    """
     sections = list(sections)
-    findings = []
+    findings, tried = [], []
     for section in sections:
         if not study.holds(section.setting, study.variants[0]):
             continue
@@ -92,7 +96,9 @@ def study_findings(study: Study, sections: Iterable[Section]) -> list[StudyFindi
             if study.kind == "overfitting":
                 effects.append(_early_stopping(side, measure))
             findings.append(StudyFinding(study, section, side, measure, effects))
-    return findings
+            if len(variants) > 1:
+                tried.append(findings[-1])
+    return tried or findings
 
 
 def _measure(study: Study, section: Section) -> Measure:

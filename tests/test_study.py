@@ -112,6 +112,13 @@ def test_runs_in_another_setting_are_not_taken_in():
     assert [effect.variant.name for effect in found.effects] == ["plain", "early stopping"]
 
 
+def test_a_side_on_which_no_remedy_was_tried_is_left_out_beside_one_that_took_part():
+    others = (made_record("keras", seed, accuracy=0.6) for seed in range(3))
+    records = [*_records(), *others]
+    found = study_findings(STUDY, sort_runs(made_runs(*records)).sections)
+    assert [one.side.name for one in found] == ["torch:eager"]
+
+
 def test_what_is_done_is_known_by_what_it_is():
     sections = sort_runs(made_runs(*_records(gains=(0.1, 0.1)))).sections
     expected = {(name, "torch:eager", seed) for name in ("plain", "dropout") for seed in (0, 1)}
