@@ -143,6 +143,12 @@ def test_a_baseline_that_cannot_serve_is_refused(stored, change, words):
     assert len(done.stderr.splitlines()) <= 2
 
 
+def test_a_baseline_that_is_not_there_is_told(stored):
+    done = gate(stored, "--baseline", "results/baselines/nowhere.json")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "results/baselines/nowhere.json" in done.stderr
+
+
 @pytest.mark.parametrize(
     "arguments", [(), ("--base", "main", "--baseline", PLACE), ("--baseline", PLACE, "--base-env", "A=1")]
 )

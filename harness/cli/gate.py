@@ -50,7 +50,7 @@ _BASES = ("base", "base-python", "baseline", "save-baseline")
 @click.option("--head-python", metavar="PATH", help="Head's interpreter. Default: this one.")
 @click.option(
     "--baseline",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=click.Path(path_type=Path, dir_okay=False),
     help="A stored baseline in base's place: the weaker way, where base cannot run here.",
 )
 @click.option(
