@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from long_tests import long_test
 
 #: Few turns: the pace of a side that sleeps has no noise that more would even out.
 PACED = ("--task", "mlp", "--no-certify", "--turns", "4")
@@ -245,6 +246,7 @@ def test_only_one_side_runs_at_a_time(harness):
     assert 1 in seen
 
 
+@long_test
 def test_torch_against_itself_in_real_processes(harness):
     """The certificate is made, the record's pair is of real training, and the table says so."""
     process = harness.start("duel", "torch", "torch", "--task", "mlp", "--threads", "1")

@@ -1,13 +1,15 @@
 """The same work in every framework: real runs in float64 agree to rounding, on real processes."""
 
 import pytest
+from long_tests import long_test
 
 pytest.importorskip("torch")
 pytest.importorskip("keras")
 pytest.importorskip("tensorflow")
 
 # Frameworks start and compile in processes of their own, which a busy machine makes slow.
-pytestmark = pytest.mark.timeout(900)
+# What they show is in other words what certificates show, which other tests hold.
+pytestmark = [pytest.mark.timeout(900), long_test]
 
 RUN = (
     "run",
