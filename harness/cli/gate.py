@@ -113,6 +113,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         targets.known_target(target)
     _one_base(options)
     display = GateDisplay(quiet=options["quiet"])
+    ctx.call_on_close(display.stop)
     suite = read_suite(options["suite"] or _suite_file())
     Store(options["results"]).prepare()
     if options["save_baseline"]:

@@ -7,15 +7,13 @@ others use meanwhile is in them, and so is what an idle machine takes.
 
 import contextlib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 _POWERCAP = Path("/sys/class/powercap")
 
 
-class Reading(NamedTuple):
-    """Joules that each counter has come to, by its name."""
-
-    joules: dict[str, float]
+#: Joules that each counter has come to, by its name.
+Reading = dict[str, float]
 
 
 class EnergyMeter:
@@ -39,15 +37,15 @@ class EnergyMeter:
         told = {zone: _microjoules(Path(zone)) / 1e6 for zone in self._packages}
         for name, (library, handle) in self._gpus.items():
             told[name] = library.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3
-        return Reading(told)
+        return told
 
     def between(self, before: Reading, after: Reading) -> float | None:
         """Joules taken between two readings; None where there is no counter. RAPL's start again at 0."""
         if not self.available:
             return None
         taken = 0.0
-        for name, joules in after.joules.items():
-            used = joules - before.joules[name]
+        for name, joules in after.items():
+            used = joules - before[name]
             taken += used if used >= 0 else used + self._packages.get(name, 0.0)
         return taken
 

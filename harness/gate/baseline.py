@@ -1,6 +1,7 @@
 """A stored baseline: what processes of base showed when it was made, for a head that cannot run beside it."""
 
 import datetime
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -80,6 +81,20 @@ def _differences(then: Machine, now: Machine) -> Iterable[str]:
             yield f"{field.replace('_', ' ')} {before} then, {after} now"
 
 
+def prepare_place(path: Path) -> None:
+    """Prove that a baseline can be written there, before it is measured.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise UsageError(f"the baseline {path} cannot be written: {error.strerror}") from error
+
+
 def write_baseline(record: BaselineRecord, path: Path) -> None:
     """Write it whole or not at all.
 
@@ -87,7 +102,6 @@ def write_baseline(record: BaselineRecord, path: Path) -> None:
         HarnessError: it cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
     except OSError as error:
         raise HarnessError(f"the baseline {path} cannot be written: {error.strerror}") from error

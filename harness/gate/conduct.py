@@ -64,7 +64,9 @@ class Gate:
     def _work(self) -> None:
         keeper = self._keeper
         contests = self._contests()
-        keeper.record.benchmarks += map(vanished_record, self._request.vanished)
+        keeper.record.benchmarks += [
+            vanished_record(benchmark, "base's suite") for benchmark in self._request.vanished
+        ]
         keeper.save()
         for contest in contests:
             contest.look()
@@ -133,9 +135,9 @@ def fill_in(record: BenchmarkRecord, head: Side) -> None:
     record.mode, record.options, record.threads = head.plan.mode, head.options, head.plan.threads
 
 
-def vanished_record(benchmark: Benchmark) -> BenchmarkRecord:
+def vanished_record(benchmark: Benchmark, where: str) -> BenchmarkRecord:
     """Of a benchmark that base had: what is no longer tried has not passed."""
     record = new_record(benchmark, DatasetRecord(benchmark.dataset or ""))
     record.verdict, record.vanished = "FAIL", True
-    record.reason = "it is in base's suite and not in head's: what is no longer tried has not passed"
+    record.reason = f"it is in {where} and not in head's suite: what is no longer tried has not passed"
     return record

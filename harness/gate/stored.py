@@ -8,8 +8,8 @@ import msgspec
 from harness.duel.contender import SideFailed
 from harness.duel.sides import Side
 from harness.gate.alone import first_losses, measure_alone
-from harness.gate.baseline import BaselineRecord, StoredBenchmark, new_baseline, write_baseline
-from harness.gate.conduct import DEFINE_LIMIT_SECONDS, fill_in, new_record
+from harness.gate.baseline import BaselineRecord, StoredBenchmark, new_baseline, prepare_place, write_baseline
+from harness.gate.conduct import DEFINE_LIMIT_SECONDS, fill_in, new_record, vanished_record
 from harness.gate.contest import conclude
 from harness.gate.environments import Environment, probe, side_of
 from harness.gate.keeping import GateKeeper, GateObserver
@@ -38,9 +38,11 @@ def save_baseline(request: Alone, path: Path, observer: GateObserver) -> Baselin
     """Measure every benchmark and keep that as a baseline.
 
     Raises:
-        HarnessError: a benchmark cannot be measured, or the file cannot be written. Nothing is kept then:
+        UsageError: the file cannot be written; found before anything is measured.
+        HarnessError: a benchmark cannot be measured. Nothing is kept then:
             a baseline that lacks a benchmark would be no base for it.
     """
+    prepare_place(path)
     environment = probe(request.head)
     measured = []
     for benchmark, dataset in zip(request.suite.benchmarks, request.datasets, strict=True):
@@ -163,9 +165,8 @@ def _quality(stored: StoredBenchmark, maths: list[Maths], head: Side, limits: Li
 
 
 def _vanished(stored: StoredBenchmark) -> BenchmarkRecord:
-    side = stored.side
-    benchmark = Benchmark(name=stored.name, backend=f"{side.backend}:{side.mode}", task=stored.task)
-    record = new_record(benchmark, stored.dataset)
-    record.verdict, record.vanished = "FAIL", True
-    record.reason = "the baseline has it and the suite has not: what is no longer tried has not passed"
-    return record
+    side, data = stored.side, stored.dataset.name
+    benchmark = Benchmark(
+        name=stored.name, backend=f"{side.backend}:{side.mode}", task=stored.task, dataset=data
+    )
+    return vanished_record(benchmark, "the baseline")

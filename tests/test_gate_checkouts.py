@@ -1,0 +1,103 @@
+"""Environments made from a repository: real git, real virtual environments; only pip is stood in for."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness.errors import HarnessError, UsageError
+from harness.gate import checkouts
+from harness.gate.suite import read_suite
+
+QUIETLY = [].append
+TWO = '[benchmarks.a]\nbackend = "torch"\ntask = "cnn"\n[benchmarks.b]\nbackend = "torch"\ntask = "mlp"\n'
+ONE = '[benchmarks.a]\nbackend = "torch"\ntask = "cnn"\n'
+
+
+@pytest.fixture
+def git(tmp_path, monkeypatch):
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "test")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "test@example.org")
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path / "cache"))
+    top = tmp_path / "project"
+    top.mkdir()
+
+    def call(*arguments):
+        done = subprocess.run(["git", "-C", top, *arguments], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    call("init", "-q", "-b", "main")
+    (top / "gate.toml").write_text(TWO)
+    call("add", "-A")
+    call("commit", "-qm", "one")
+    return top, call
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """What pip was asked for: the folder it was called in, and what it was to install."""
+    made = []
+
+    def run(command, folder, failure):
+        if command[1:3] == ["-m", "pip"]:
+            made.append((Path(folder), command[-1]))
+            return ""
+        if command[1:3] == ["-m", "venv"]:
+            Path(command[3]).mkdir(parents=True)
+            return ""
+        return ours(command, folder, failure)
+
+    ours = checkouts._run
+    monkeypatch.setattr(checkouts, "_run", run)
+    return made
+
+
+def test_a_commit_is_installed_once_and_its_worktree_leaves_nothing(git, installed):
+    top, call = git
+    commit = checkouts.commit_of(checkouts.repository(top), "main")
+    for _ in range(2):
+        with checkouts.checkout(top, commit) as tree:
+            assert (tree / "gate.toml").read_text() == TWO
+            base = checkouts.base_environment(tree, top, commit, ".[torch]", QUIETLY)
+            assert (base.label, base.commit) == ("base", commit)
+        assert not tree.exists()
+    assert [what for _, what in installed] == [".[torch]"]
+    assert len(call("worktree", "list").splitlines()) == 1
+
+
+def test_head_with_changes_is_installed_anew_and_goes_by_no_commit(git, installed):
+    top, call = git
+    with checkouts.head_environment(top, ".", QUIETLY) as head:
+        assert head.commit == call("rev-parse", "HEAD")
+    (top / "gate.toml").write_text(ONE)
+    for _ in range(2):
+        with checkouts.head_environment(top, ".", QUIETLY) as head:
+            assert head.commit is None
+    assert installed == [(top, ".")] * 3
+
+
+def test_benchmarks_that_only_the_commit_has_are_found(git):
+    top, call = git
+    (top / "gate.toml").write_text(ONE)
+    with checkouts.checkout(top, call("rev-parse", "HEAD")) as tree:
+        (gone,) = checkouts.vanished(read_suite(top / "gate.toml"), top, tree)
+        assert (gone.name, gone.task) == ("b", "mlp")
+        (tree / "gate.toml").unlink()
+        assert checkouts.vanished(read_suite(top / "gate.toml"), top, tree) == ()
+
+
+def test_what_is_no_repository_or_no_commit_is_refused(git, tmp_path):
+    top, _ = git
+    with pytest.raises(UsageError, match="no such commit here; in CI, fetch it first"):
+        checkouts.commit_of(top, "nowhere")
+    with pytest.raises(UsageError, match="takes a git repository"):
+        checkouts.repository(tmp_path)
+
+
+def test_an_installation_that_fails_is_told_with_its_last_lines_and_not_taken_for_done(git):
+    top, call = git
+    commit = call("rev-parse", "HEAD")
+    for _ in range(2):  # the second must not find what the first left
+        with pytest.raises(HarnessError, match=r"pip install \. failed: .*not installable"):
+            checkouts.base_environment(top, top, commit, ".", QUIETLY)
