@@ -110,6 +110,7 @@ class Contender:
         """What the process was, with its memory; the last question before it is ended."""
         self.session.resume()
         memory = self.session.call(protocol.MeasureMemory(), protocol.Memory)
+        self.session.pause()
         return ProcessRecord(
             import_seconds=self.described.import_seconds,
             build_seconds=self.built.build_seconds,
