@@ -4,7 +4,7 @@ Both sides are processes in the same environment, on the same data, weights and 
 turns (ABBA) in blocks of ``--steps``, one stopped while the other runs; the unit of inference is the
 pair of fresh processes, for the steps of one process share its luck. ``model.fit`` is called once a
 block by hand and once every two seconds by the harness, so give Keras whole epochs (703 steps of
-CIFAR-10). Run by hand.
+CIFAR-10). What is left of an epoch both make just before, not counted. Run by hand.
 """
 
 import argparse
@@ -50,29 +50,36 @@ class HarnessSide:
         self.step = 0
         self._step_seconds = 0.0
 
-    def train(self, first: int, count: int) -> tuple[float, float]:
-        """Seconds and mean loss of ``count`` steps; ``first`` must be where the worker stands."""
-        assert first == self.step
+    def train(self, rest: list[int], count: int) -> tuple[float, float]:
+        """Seconds and mean loss of ``count`` steps, after those of ``rest``, which are not counted."""
         self.session.resume()
+        for steps in rest:
+            self._call(steps)
+        until = self.step + count
         total = 0.0
         losses: list[float] = []
-        while self.step < first + count:
-            steps = min(block_steps(self.order, self.step, self._step_seconds), first + count - self.step)
-            trained = self.session.call(protocol.Train(steps), protocol.Trained)
-            self._step_seconds = trained.seconds / steps if self.step else 0.0
-            self.step += steps
+        while self.step < until:
+            first = self.step == 0
+            steps = min(block_steps(self.order, self.step, self._step_seconds), until - self.step)
+            trained = self._call(steps)
+            self._step_seconds = 0.0 if first else trained.seconds / steps
             total += trained.seconds
             losses += [told[-1] for told in trained.losses]
         self.session.pause()
         return total, statistics.fmean(losses)
 
-    def finish_epoch(self) -> None:
-        """The rest of the epoch, its short last batch included: made, not counted."""
-        self.session.resume()
-        while self.step % self.order.steps_per_epoch:
-            rest = self.order.run_length(self.step)
-            self.session.call(protocol.Train(rest), protocol.Trained)
-            self.step += rest
+    def _call(self, steps: int) -> protocol.Trained:
+        self.step += steps
+        return self.session.call(protocol.Train(steps), protocol.Trained)
+
+    def rest_before(self, count: int) -> list[int]:
+        """What is left of the epoch where ``count`` steps do not fit in: calls of one batch size each."""
+        rest: list[int] = []
+        step = self.step
+        while self.order.run_length(step) < count:
+            rest.append(self.order.run_length(step))
+            step += rest[-1]
+        return rest
 
 
 class HandSide:
@@ -89,12 +96,16 @@ class HandSide:
         while (line := self.process.stdout.readline()) != "ready\n":
             if not line:
                 raise SystemExit("the hand-written side did not start")
+        self.step = 0
 
-    def train(self, first: int, count: int) -> tuple[float, float]:
+    def train(self, rest: list[int], count: int) -> tuple[float, float]:
+        """As the harness's side does."""
         self.process.send_signal(signal.SIGCONT)
-        self.process.stdin.write(f"{first} {count}\n")
-        self.process.stdin.flush()
-        seconds, loss = map(float, self.process.stdout.readline().split())
+        for steps in (*rest, count):
+            self.process.stdin.write(f"{self.step} {steps}\n")
+            self.process.stdin.flush()
+            seconds, loss = map(float, self.process.stdout.readline().split())
+            self.step += steps
         self.process.send_signal(signal.SIGSTOP)
         return seconds, loss
 
@@ -111,11 +122,9 @@ def pair_log_ratio(
         steps = min(steps or ours.order.full_steps, ours.order.full_steps)
         ratios, hand_seconds = [], []
         for turn in range(turns + 1):
-            if ours.order.run_length(ours.step) < steps:
-                ours.finish_epoch()
-            first = ours.step
+            rest = ours.rest_before(steps)
             sides = (ours, hand) if turn % 2 else (hand, ours)
-            told = {side: side.train(first, steps) for side in sides}
+            told = {side: side.train(rest, steps) for side in sides}
             if not turn:  # the first block warms both up, and shows that they do the same
                 require_same_loss(told[ours][1], told[hand][1])
                 continue
