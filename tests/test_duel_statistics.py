@@ -78,9 +78,24 @@ def test_looks_share_the_error_allowed():
     levels = [level_at(pairs, 0.02) for pairs in range(1, 100)]
     assert sum(levels) == pytest.approx(0.02)
     assert levels[6] == 0.0
-    # An exact test at the first look can reach its level at all.
-    assert verdict.fewest_pairs_for_verdict(comparisons=1) == 8
-    assert verdict.fewest_pairs_for_verdict(comparisons=3) == 12
+    # An exact test of fewer pairs cannot reach its level, not even where it is the only one.
+    assert verdict.fewest_pairs_for_verdict(comparisons=1) == 7
+    assert verdict.fewest_pairs_for_verdict(comparisons=3) == 9
+
+
+@pytest.mark.parametrize("end", [3, 7, 8, 9, 13, 40, 41])
+def test_the_last_look_may_use_what_is_left_and_no_more(end):
+    before = [level_at(pairs, 0.02) for pairs in range(1, end)]
+    assert sum(before) + level_at(end, 0.02, last=True) == pytest.approx(0.02)
+
+
+def test_time_that_is_up_gives_a_verdict_that_a_look_between_does_not():
+    pairs = [pair(ratio) for ratio in (1.05, 1.06, 1.04, 1.05, 1.07, 1.05, 1.06)]
+    told = [
+        verdict.compare(pairs, 1, ["a", "b"], [1, 1], margin=0.02, last=last).verdict
+        for last in (False, True)
+    ]
+    assert told == ["cannot tell yet", "slower"]
 
 
 def test_false_alarms_over_all_looks_stay_under_the_level():
@@ -88,8 +103,11 @@ def test_false_alarms_over_all_looks_stay_under_the_level():
     alarms = 0
     for _ in range(200):
         ratios = rng.standard_t(3, 12) * 0.02  # heavier tails than any machine's
-        looks = [n for n in range(8, 13) if level_at(n, 1.0)]
-        alarms += any(p_value(ratios[:n]) <= level_at(n, verdict.DIFFERENCE_LEVEL) for n in looks)
+        end = rng.integers(7, 13)
+        alarms += any(
+            p_value(ratios[:n]) <= level_at(n, verdict.DIFFERENCE_LEVEL, last=n == end)
+            for n in range(7, end + 1)
+        )
     assert alarms <= 8  # under 2 % of 200 is 4; more than 8 has a probability under 2 %
 
 

@@ -98,7 +98,9 @@ def test_a_loss_near_the_limit_is_decided_at_the_end_only():
 
 
 def test_too_few_pairs_to_prove_anything_are_inconclusive():
-    assert confirm([pair(1.3)] * 7).verdict == "INCONCLUSIVE"
+    assert confirm([pair(1.3)] * 6).verdict == "INCONCLUSIVE"
+    assert confirm([pair(1.3)] * 7, last=False).verdict == "INCONCLUSIVE"
+    assert confirm([pair(1.3)] * 7, last=True).verdict == "FAIL"
 
 
 def test_a_smaller_level_takes_more_pairs():

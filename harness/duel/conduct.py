@@ -23,8 +23,9 @@ from harness.peak import peak_flops_per_second
 from harness.record import DatasetRecord, TaskRecord
 from harness.store import replace_file
 
-#: Turns of a pair. What a pair's ratio owes to the hiccups of its blocks falls with their root.
-TURNS = 24
+#: Turns of a pair. What a pair's ratio owes to the hiccups of its blocks falls with their root; what it owes
+#: to the luck of its processes does not, and more pairs fit into the time when each is short.
+TURNS = 16
 
 
 class DuelRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,13 +118,14 @@ class Duel:
         prepared = prepare(ring, request.dataset.name, proofs, record.turns)
         self._refuse_short_budget(prepared.pair_seconds)
         self._keep(prepared)
-        pair_seconds = prepared.pair_seconds
         while not record.stopped_because:
             pair = ring.pair(record.block_steps, record.turns, self._chance)
             record.pairs.append(pair)
-            record.comparisons = self._comparisons()
+            record.seconds = time.monotonic() - self._start
             pair_seconds = max(recent.seconds for recent in record.pairs[-3:])
-            record.stopped_because = self._reason_to_stop(pair_seconds)
+            last = record.seconds + pair_seconds > request.budget_seconds
+            record.comparisons = self._comparisons(last=last)
+            record.stopped_because = self._reason_to_stop(last=last)
             self._save()
             self._observer.paired(record)
 
@@ -149,7 +151,7 @@ class Duel:
                 f"{fewest} pairs of about {pair_seconds:.0f} s here. Give --budget {needed * 1.2:.0f}."
             )
 
-    def _comparisons(self) -> list[Comparison]:
+    def _comparisons(self, *, last: bool) -> list[Comparison]:
         """Each side against the first. A verdict that was reached at a look stays."""
         record = self.record
         reached = {c.side: c.verdict for c in record.comparisons if c.verdict != "cannot tell yet"}
@@ -163,6 +165,7 @@ class Duel:
                 batch_sizes,
                 margin=record.margin,
                 comparisons=len(record.sides) - 1,
+                last=last,
             )
             for side in range(1, len(record.sides))
         ]
@@ -173,14 +176,13 @@ class Duel:
             for one in made
         ]
 
-    def _reason_to_stop(self, pair_seconds: float) -> str:
+    def _reason_to_stop(self, *, last: bool) -> str:
         record = self.record
-        record.seconds = time.monotonic() - self._start
         if all(one.verdict != "cannot tell yet" for one in record.comparisons):
             return "every verdict is in"
         if len(record.pairs) >= 2 * MOST_PAIRS or min(c.pairs for c in record.comparisons) >= MOST_PAIRS:
             return f"{len(record.pairs)} pairs were made and more would use up the error allowed"
-        if record.seconds + pair_seconds > self._request.budget_seconds:
+        if last:
             return "the budget is spent"
         return ""
 

@@ -77,10 +77,11 @@ class Contender:
     def even_steps(self, wanted: int) -> int:
         """At least so many steps, made in calls of one length: a part of an epoch or whole epochs.
 
-        Each call of another length may be another program, which some frameworks compile anew.
+        As many as leave least of the epoch over. Each call of another length may be another program,
+        which some frameworks compile anew.
         """
         full = self._order.full_steps
-        return wanted if 2 * wanted <= full else full * -(-wanted // full)
+        return full // (full // wanted) if 2 * wanted <= full else full * -(-wanted // full)
 
     def block(self, steps: int) -> float:
         """Seconds of this many steps of the full batch size, a number that :meth:`even_steps` gave.

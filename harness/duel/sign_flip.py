@@ -80,15 +80,29 @@ _LOOKS = {8: 0.4, 10: 0.15, 12: 0.1, 15: 0.1, 18: 0.05, 22: 0.05, 27: 0.05, 33: 
 MOST_PAIRS = max(_LOOKS)
 
 
-def level_at(pairs: int, total_level: float) -> float:
+def level_at(pairs: int, total_level: float, *, last: bool = False) -> float:
     """The level of the test at this many pairs; 0 where it is not a look. All looks sum to the total.
 
     By the union bound (Bonferroni), so whatever the dependence between looks, looking early costs no
-    more error than ``total_level``.
+    more error than ``total_level``. What no earlier look could use falls to the ``last`` one, which
+    may come at any number of pairs, so long as time and not what was seen made it the last (the
+    spending of error over a fixed span, Lan and DeMets 1983).
     """
+    if last:
+        return total_level * max(0.0, 1.0 - sum(share for look, share in _LOOKS.items() if look < pairs))
     return total_level * _LOOKS.get(pairs, 0.0)
 
 
 def fewest_pairs(total_level: float) -> int:
-    """The first look at which an exact two-sided test can reach its level at all."""
-    return next(look for look in _LOOKS if level_at(look, total_level) >= 2.0 ** (1 - look))
+    """The fewest, as a last look, with which an exact two-sided test can reach its level at all."""
+    return next(
+        pairs
+        for pairs in range(2, MOST_PAIRS + 1)
+        if level_at(pairs, total_level, last=True) >= 2.0 ** (1 - pairs)
+    )
+
+
+def next_look(pairs: int, total_level: float) -> int:
+    """The first look at this many pairs or more that can reach its level; without one the number itself."""
+    able = (look for look in _LOOKS if level_at(look, total_level) >= 2.0 ** (1 - look))
+    return next((look for look in able if look >= pairs), pairs)

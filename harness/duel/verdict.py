@@ -6,7 +6,7 @@ import numpy as np
 
 from harness.duel.pairs import control_log_ratio, log_ratio
 from harness.duel.record import Comparison, PairRecord, Word
-from harness.duel.sign_flip import bootstrap_interval, fewest_pairs, level_at, p_value
+from harness.duel.sign_flip import bootstrap_interval, fewest_pairs, level_at, next_look, p_value
 
 #: The chance, over all looks of a duel together, to call sides different that are not.
 DIFFERENCE_LEVEL = 0.02
@@ -30,8 +30,9 @@ def compare(
     *,
     margin: float,
     comparisons: int = 1,
+    last: bool = False,
 ) -> Comparison:
-    """What the pairs so far say of a side against side 0.
+    """What the pairs so far say of a side against side 0; ``last`` where the time for more is up.
 
     With several sides against the first, ``comparisons`` of them share the error allowed (Bonferroni).
     """
@@ -40,7 +41,7 @@ def compare(
     control = np.array([r for pair in pairs if (r := control_log_ratio(pair, side)) is not None])
     interval = bootstrap_interval(logs)
     lost = len(told) - len(logs)
-    verdict, reason = _verdict(logs, control, margin, comparisons)
+    verdict, reason = _verdict(logs, control, margin, comparisons, last=last)
     if lost > _MOST_LOST_SHARE * len(told) and verdict != "cannot tell yet":
         verdict, reason = "cannot tell yet", f"{lost} of {len(told)} pairs were lost to disturbances"
     return Comparison(
@@ -59,9 +60,11 @@ def compare(
     )
 
 
-def _verdict(logs: np.ndarray, control: np.ndarray, margin: float, comparisons: int) -> tuple[Word, str]:
-    level = level_at(len(logs), DIFFERENCE_LEVEL / comparisons)
-    same_level = level_at(len(logs), SAME_LEVEL / comparisons)
+def _verdict(
+    logs: np.ndarray, control: np.ndarray, margin: float, comparisons: int, *, last: bool
+) -> tuple[Word, str]:
+    level = level_at(len(logs), DIFFERENCE_LEVEL / comparisons, last=last)
+    same_level = level_at(len(logs), SAME_LEVEL / comparisons, last=last)
     if not level:
         return "cannot tell yet", ""
     if control_moved(control, margin):
@@ -87,9 +90,10 @@ def fewest_pairs_for_verdict(comparisons: int) -> int:
 
 def _pairs_wanted(logs: np.ndarray, margin: float, comparisons: int) -> int:
     """About how many more pairs a verdict would take, by the normal approximation at the spread seen."""
-    fewest = fewest_pairs_for_verdict(comparisons)
+    level = DIFFERENCE_LEVEL / comparisons
+    more = len(logs) + 1
     if len(logs) < 3:  # noqa: PLR2004  two pairs have no spread to speak of
-        return fewest - len(logs)
+        return next_look(more, level) - len(logs)
     distance = max(abs(logs.mean()), abs(math.log1p(margin) - abs(logs.mean())), 1e-4)
     wanted = float((_DEVIATES * logs.std(ddof=1) / distance) ** 2)
-    return max(fewest, math.ceil(wanted)) - len(logs)
+    return next_look(max(more, math.ceil(wanted)), level) - len(logs)

@@ -52,21 +52,22 @@ def confirmed(series: Series, max_speedup: float | None, level: float, *, last: 
     if doubt := _doubt(series, max_speedup):
         return _result(series, "confirmation", "INCONCLUSIVE", doubt)
     logs, limit = series.logs, math.log1p(series.limit)
-    if _proven(logs, "less", limit, WITHIN_LEVEL):
+    if _proven(logs, "less", limit, WITHIN_LEVEL, last=last):
         return _result(series, "confirmation", "PASS")
-    if _proven(logs, "greater", 0.0, level) and (last or logs.mean() >= limit):
+    if _proven(logs, "greater", 0.0, level, last=last) and (last or logs.mean() >= limit):
         reason = "worse than base, and not shown to be within the limit"
         return _result(series, "confirmation", "FAIL", reason)
     reason = "neither a loss nor being within the limit is proven: more time or a quieter machine would tell"
     return _result(series, "confirmation", "INCONCLUSIVE", reason)
 
 
-def _proven(logs: np.ndarray, alternative: Alternative, shift: float, level: float) -> bool:
+def _proven(logs: np.ndarray, alternative: Alternative, shift: float, level: float, *, last: bool) -> bool:
     """Whether the test was significant at any of the looks that these pairs have come to."""
+    levels = {
+        look: level_at(look, level, last=last and look == len(logs)) for look in range(1, len(logs) + 1)
+    }
     return any(
-        p_value(logs[:look], alternative, shift) <= level_at(look, level)
-        for look in range(1, len(logs) + 1)
-        if level_at(look, level)
+        p_value(logs[:look], alternative, shift) <= at_look for look, at_look in levels.items() if at_look
     )
 
 

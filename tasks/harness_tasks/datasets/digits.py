@@ -1,7 +1,14 @@
 """Scikit-learn's handwritten digits (Alpaydin and Kaynak 1998) at CIFAR-10's size: always here."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from harness.spec import Dataset, DatasetSummary, DataSource, Samples
 from harness_tasks.datasets.fingerprint import fingerprint
+
+if TYPE_CHECKING:
+    import numpy as np
 
 TEST_ROWS_PER_CLASS = 36  # 360 of 1,797, a fifth
 SEED = (1797, 20)
@@ -33,22 +40,20 @@ class Digits(DataSource):
     def load(self) -> Dataset:
         """The data set: 1,437 rows to train, 360 to test."""
         import numpy as np
-        from sklearn.datasets import load_digits
 
-        small, labels = load_digits(return_X_y=True)  # (1797, 64), (1797,)
+        small, labels = _rows()
         grey = np.rint(small.reshape(-1, 8, 8) * 255 / 16).astype(np.uint8)
         large = grey.repeat(4, axis=1).repeat(4, axis=2)  # (1797, 32, 32)
         inputs = np.repeat(large[..., np.newaxis], 3, axis=3)
-        targets = labels.astype(np.int64)
 
-        draws = np.random.Generator(np.random.Philox(np.random.SeedSequence(SEED))).random(len(targets))
+        draws = np.random.Generator(np.random.Philox(np.random.SeedSequence(SEED))).random(len(labels))
         order = np.argsort(draws, kind="stable")
-        is_test = np.zeros(len(targets), bool)
+        is_test = np.zeros(len(labels), bool)
         for label in range(10):
-            is_test[order[targets[order] == label][:TEST_ROWS_PER_CLASS]] = True
+            is_test[order[labels[order] == label][:TEST_ROWS_PER_CLASS]] = True
 
-        train = Samples(inputs[~is_test], targets[~is_test])
-        test = Samples(inputs[is_test], targets[is_test])
+        train = Samples(inputs[~is_test], labels[~is_test])
+        test = Samples(inputs[is_test], labels[is_test])
         return Dataset(
             name=self.name,
             fingerprint=fingerprint(train, test),
@@ -58,3 +63,20 @@ class Digits(DataSource):
             test=test,
             input_divisor=255.0,
         )
+
+
+def _rows() -> tuple[np.ndarray, np.ndarray]:
+    """Values ``(1797, 64)`` and labels ``(1797,)``, as ``load_digits(return_X_y=True)`` gives them."""
+    import gzip
+    import importlib.util
+    from pathlib import Path
+
+    import numpy as np
+
+    # The file alone: importing scikit-learn would take each process longer than many a training.
+    spec = importlib.util.find_spec("sklearn")
+    assert spec and spec.origin  # noqa: S101  a requirement of this package
+    path = Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    with gzip.open(path, "rt", encoding="ascii") as file:
+        table = np.loadtxt(file, delimiter=",")
+    return table[:, :-1], table[:, -1].astype(np.int64)
