@@ -63,12 +63,9 @@ def confirmed(series: Series, max_speedup: float | None, level: float, *, last: 
 
 def _proven(logs: np.ndarray, alternative: Alternative, shift: float, level: float, *, last: bool) -> bool:
     """Whether the test was significant at any of the looks that these pairs have come to."""
-    levels = {
-        look: level_at(look, level, last=last and look == len(logs)) for look in range(1, len(logs) + 1)
-    }
-    return any(
-        p_value(logs[:look], alternative, shift) <= at_look for look, at_look in levels.items() if at_look
-    )
+    pairs = len(logs)
+    levels = {look: level_at(look, level, last=last and look == pairs) for look in range(1, pairs + 1)}
+    return any(p_value(logs[:look], alternative, shift) <= at for look, at in levels.items() if at)
 
 
 def _upper_end(logs: np.ndarray) -> float:

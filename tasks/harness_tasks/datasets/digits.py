@@ -75,8 +75,8 @@ def _rows() -> tuple[np.ndarray, np.ndarray]:
 
     # The file alone: importing scikit-learn would take each process longer than many a training.
     spec = importlib.util.find_spec("sklearn")
-    assert spec and spec.origin  # noqa: S101  a requirement of this package
-    path = Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    assert spec is not None  # noqa: S101  a requirement of this package
+    path = Path(str(spec.origin)).parent / "datasets" / "data" / "digits.csv.gz"
     with gzip.open(path, "rt", encoding="ascii") as file:
         table = np.loadtxt(file, delimiter=",")
     return table[:, :-1], table[:, -1].astype(np.int64)
