@@ -1,6 +1,43 @@
 """Where the frameworks differ by default, and what the tasks pin so that all do the same work."""
 
+from pathlib import Path
 from typing import NamedTuple
+
+import msgspec
+
+#: Made by ``tests/benchmarks/ledger_costs.py``.
+COSTS_FILE = Path(__file__).parent / "ledger_costs.json"
+
+
+class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one default instead of the pin changed: the mean over seeds of the paired differences.
+
+    ``pinned`` is the mean score with the pin; ``difference``, with its 95 % interval from ``low`` to
+    ``high``, is that of the default less it.
+    """
+
+    topic: str
+    default: str
+    task: str
+    score: str
+    pinned: float
+    difference: float
+    low: float
+    high: float
+    seeds: int
+
+
+class Costs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The costs that were measured, on which day and with which JAX."""
+
+    made: str
+    jax: str
+    costs: list[Cost]
+
+
+def measured_costs() -> Costs:
+    """Read what was measured of the defaults that are numbers."""
+    return msgspec.json.decode(COSTS_FILE.read_bytes(), type=Costs)
 
 
 class Entry(NamedTuple):

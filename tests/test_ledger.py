@@ -7,8 +7,10 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 
-from harness.ledger import LEDGER
+from harness.cli.ledger import command
+from harness.ledger import LEDGER, measured_costs
 
 ENTRIES = {entry.topic: entry for entry in LEDGER}
 
@@ -82,3 +84,22 @@ def test_jax_and_what_is_used_with_it():
     assert _default(optax.rmsprop, "eps_in_sqrt")
     assert ENTRIES["RMSprop: decay of the mean square"].jax == f"optax: {_default(optax.rmsprop, 'decay')}"
     assert _default(optax.adamw, "weight_decay") == 1e-4
+
+
+def test_costs_are_of_entries_and_of_the_numbers_that_stand_there():
+    costs = measured_costs().costs
+    for cost in costs:
+        entry = ENTRIES[cost.topic]
+        value = cost.default.rpartition(": ")[2]
+        assert value in f"{entry.torch} {entry.keras} {entry.jax}"
+        assert cost.low <= cost.difference <= cost.high
+        assert cost.seeds >= 5
+    numbers = ("Adam: epsilon", "RMSprop: epsilon", "RMSprop: decay of the mean square", "weight decay")
+    assert {*numbers} <= {cost.topic for cost in costs}
+
+
+def test_the_command_prints_what_was_measured():
+    told = CliRunner(env={"COLUMNS": "200"}).invoke(command)
+    assert told.exit_code == 0
+    for cost in measured_costs().costs:
+        assert f"{cost.difference:+.2f} [{cost.low:+.2f}, {cost.high:+.2f}]" in told.output

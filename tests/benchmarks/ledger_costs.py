@@ -1,0 +1,197 @@
+"""What a framework's own default would have cost or gained, where the ledger's default is a number.
+
+A task is trained in JAX as it is pinned and with one default in the place of what is pinned, on the same
+seeds, and scored on its test data. Writes what ``harness ledger`` prints. Not a matter of time: it may
+run beside other work. Run by hand, and again when a task, a default or a pin changes.
+"""
+
+import argparse
+import contextlib
+import datetime
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import msgspec
+import numpy as np
+
+import harness_jax.layers
+from harness import draws, plugins
+from harness.batches import BatchOrder
+from harness.gan_quality import Judge
+from harness.initial import initial_weights
+from harness.intervals import mean_interval
+from harness.ledger import COSTS_FILE, Cost, Costs
+from harness.scoring import generate, score
+from harness.spec import Adversarial, Plan, Task
+from harness.splits import split_samples
+from harness_jax.program import JaxProgram
+
+Weights = dict[str, np.ndarray]
+
+
+class Default(NamedTuple):
+    """One default instead of a pin: in the task, in the weights training starts from, or in a layer."""
+
+    topic: str
+    what: str
+    task: str
+    options: dict[str, object]
+    in_task: Callable[[Task], Task] = lambda task: task
+    in_weights: Callable[[Task, Weights, int], Weights] = lambda _task, weights, _seed: weights
+    slope: float | None = None
+    epochs: int | None = None
+
+
+def optimizer(**changes: float) -> Callable[[Task], Task]:
+    return lambda task: msgspec.structs.replace(
+        task, optimizer=msgspec.structs.replace(task.optimizer, **changes)
+    )
+
+
+def decay(rate: float) -> Callable[[Task], Task]:
+    return lambda task: msgspec.structs.replace(task, weight_decay=rate)
+
+
+def torch_kernels(task: Task, weights: Weights, seed: int) -> Weights:
+    """Uniform ±1/sqrt(fan_in) in dense layers; biases stay as they are."""
+
+    def kernel(name: str) -> np.ndarray:
+        parameter = task.parameters()[name]
+        spread = 2 * draws.uniform(parameter.shape, seed, "weights", name) - 1
+        return spread / np.sqrt(parameter.fan_in)
+
+    return {name: kernel(name) if name.endswith("/kernel") else array for name, array in weights.items()}
+
+
+def lecun_kernels(task: Task, weights: Weights, seed: int) -> Weights:
+    """Normal, of variance 1/fan_in, cut off at two standard deviations of the uncut one, as flax has it."""
+
+    def kernel(name: str) -> np.ndarray:
+        parameter = task.parameters()[name]
+        key = jax.random.fold_in(jax.random.key(seed), sum(name.encode()))
+        cut = np.asarray(jax.random.truncated_normal(key, -2, 2, parameter.shape), np.float64)
+        return cut / 0.87962566103423978 / np.sqrt(parameter.fan_in)
+
+    return {name: kernel(name) if name.endswith("/kernel") else array for name, array in weights.items()}
+
+
+def torch_biases(task: Task, weights: Weights, seed: int) -> Weights:
+    """Uniform ±1/sqrt(fan_in of the layer's kernel)."""
+
+    def bias(name: str) -> np.ndarray:
+        fan_in = task.parameters()[name.replace("/bias", "/kernel")].fan_in
+        return (2 * draws.uniform(weights[name].shape, seed, "weights", name) - 1) / np.sqrt(fan_in)
+
+    return {name: bias(name) if name.endswith("/bias") else array for name, array in weights.items()}
+
+
+KERNEL = "initial kernel of dense and convolution"
+RMSPROP = {"optimizer": "rmsprop", "learning_rate": 0.001}
+DEFAULTS = (
+    Default(
+        KERNEL,
+        "torch: uniform ±1/sqrt(fan_in)",
+        "mlp",
+        {},
+        in_weights=torch_kernels,
+    ),
+    Default(KERNEL, "flax: LeCun normal", "mlp", {}, in_weights=lecun_kernels),
+    Default("initial bias", "torch: uniform ±1/sqrt(fan_in)", "mlp", {}, in_weights=torch_biases),
+    Default("Adam: epsilon", "torch, optax: 1e-8", "mlp", {}, in_task=optimizer(epsilon=1e-8)),
+    Default("RMSprop: epsilon", "torch: 1e-8", "mlp", RMSPROP, in_task=optimizer(epsilon=1e-8)),
+    Default("RMSprop: decay of the mean square", "torch: 0.99", "mlp", RMSPROP, in_task=optimizer(rho=0.99)),
+    Default("weight decay", "torch AdamW: 0.01", "mlp", {}, in_task=decay(0.01)),
+    Default("weight decay", "Keras AdamW: 0.004", "mlp", {}, in_task=decay(0.004)),
+    Default("leaky ReLU: slope below zero", "torch: 0.01", "gan", {}, slope=0.01, epochs=10),
+    Default("leaky ReLU: slope below zero", "Keras layer: 0.3", "gan", {}, slope=0.3, epochs=10),
+)
+
+
+@contextlib.contextmanager
+def leaky_slope(slope: float | None) -> Iterator[None]:
+    pinned = harness_jax.layers.LEAKY_RELU_SLOPE
+    harness_jax.layers.LEAKY_RELU_SLOPE = pinned if slope is None else slope
+    try:
+        yield
+    finally:
+        harness_jax.layers.LEAKY_RELU_SLOPE = pinned
+
+
+def trained_score(task: Task, dataset: str, weights: Weights, seed: int) -> float:
+    """Test accuracy after the task's epochs in per cent; of a GAN the Fréchet distance."""
+    data = split_samples(plugins.dataset(dataset).load(), "float32")
+    program = JaxProgram(
+        Plan(task=task, mode="jit", device="cpu", threads=2, seed=seed, precision="float32"), data["train"]
+    )
+    program.load(weights)
+    order = BatchOrder.of_task(task, len(data["train"]), seed)
+    step = 0
+    while step < task.epochs * order.steps_per_epoch:
+        count = order.run_length(step)
+        program.train(order.steps(step, count, np.float32))
+        step += count
+    if isinstance(task.objective, Adversarial):
+        fakes = generate(task.objective, program.predict, data["test"])
+        return Judge(data["train"]).distance(data["test"].inputs, fakes)["frechet_distance"]
+    return 100 * score(task, program.predict, data["test"])["accuracy"]
+
+
+def pinned_task(default: Default) -> tuple[Task, str]:
+    definition = plugins.task(default.task)
+    options = msgspec.convert(default.options, definition.options)
+    task = definition.define(options)
+    if default.epochs is not None:
+        task = msgspec.structs.replace(task, epochs=default.epochs)
+    return task, "digits" if default.task == "gan" else definition.datasets[0]
+
+
+def cost(default: Default, seeds: int, known: dict[str, list[float]]) -> Cost:
+    task, dataset = pinned_task(default)
+    setting = f"{default.task} {default.options}"
+    if setting not in known:
+        known[setting] = [
+            trained_score(task, dataset, initial_weights(task, seed), seed) for seed in range(seeds)
+        ]
+    changed = default.in_task(task)
+    with leaky_slope(default.slope):
+        others = [
+            trained_score(
+                changed, dataset, default.in_weights(changed, initial_weights(changed, seed), seed), seed
+            )
+            for seed in range(seeds)
+        ]
+    differences = [other - one for one, other in zip(known[setting], others, strict=True)]
+    options = "".join(f", {key} {value}" for key, value in default.options.items())
+    found = mean_interval(differences)
+    return Cost(
+        topic=default.topic,
+        default=default.what,
+        task=f"{default.task} on {dataset}{options}",
+        score="Fréchet distance" if default.task == "gan" else "test accuracy (%)",
+        pinned=round(float(np.mean(known[setting])), 2),
+        difference=round(found.mean, 2),
+        low=round(found.low, 2),
+        high=round(found.high, 2),
+        seeds=seeds,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--to", type=Path, default=COSTS_FILE)
+    arguments = parser.parse_args()
+    known: dict[str, list[float]] = {}
+    costs = []
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    for default in DEFAULTS:
+        costs.append(cost(default, arguments.seeds, known))
+        print(costs[-1], flush=True)
+        made = Costs(made=today, jax=jax.__version__, costs=costs)
+        arguments.to.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n")
+
+
+if __name__ == "__main__":
+    main()

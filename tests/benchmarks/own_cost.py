@@ -1,0 +1,97 @@
+"""What the harness itself costs in a block: the seconds it reports less those of the backend's own training.
+
+Blocks are of at least 100 ms, as in a duel. Told apart: what falls within the reported seconds, and what a
+request takes beside them (drawing the batches, handing over the losses). Run by hand.
+"""
+
+import argparse
+import statistics
+import time
+
+from harness import plugins, protocol
+from harness.batches import BatchOrder
+from harness.installation import select_backend
+from harness.spec import Plan, Program
+from harness.worker import Worker
+
+BLOCK_SECONDS = 0.1
+
+
+class Stopwatch(Program):
+    """A backend's program whose training is timed from within the harness's clock."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self.device = program.device
+        self.seconds = 0.0
+
+    def train(self, steps):
+        start = time.perf_counter()
+        losses = self._program.train(steps)
+        self._program.synchronize()
+        self.seconds = time.perf_counter() - start
+        return losses
+
+    def load(self, weights):
+        self._program.load(weights)
+
+    def weights(self):
+        return self._program.weights()
+
+    def predict(self, inputs, network="model"):
+        return self._program.predict(inputs, network)
+
+    def synchronize(self):
+        self._program.synchronize()
+
+
+def shares(backend: str, task_name: str, dataset: str, blocks: int) -> tuple[float, float]:
+    """Medians over blocks: the harness's share of the reported seconds, and its seconds beside them."""
+    plugin, mode = select_backend(backend)
+    definition = plugins.task(task_name)
+    task = definition.define(definition.options())
+    build, watches = plugin.build, []
+
+    def watched(plan, data):
+        watches.append(Stopwatch(build(plan, data)))
+        return watches[-1]
+
+    plugin.build = watched
+    worker = Worker()
+    worker.carry_out(protocol.Describe(plugin.name, 1))
+    plan = Plan(task=task, mode=mode, device="cpu", threads=1, seed=0)
+    built = worker.carry_out(protocol.Build(plan, dataset))
+    order, step = BatchOrder.of_task(task, built.samples["train"], 0), 0
+    within, beside = [], []
+    while len(within) < blocks:
+        reported = inner = besides = 0.0
+        while reported < BLOCK_SECONDS:
+            count = order.run_length(step)
+            start = time.perf_counter()
+            trained = worker.carry_out(protocol.Train(count))
+            besides += time.perf_counter() - start - trained.seconds
+            reported += trained.seconds
+            inner += watches[0].seconds
+            step += count
+        within.append((reported - inner) / reported)
+        beside.append(besides / reported)
+    return statistics.median(within[1:]), statistics.median(beside[1:])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--backend", default="torch")
+    parser.add_argument("--task", nargs="+", default=["mlp", "cnn", "rnn", "forecast", "gan"])
+    parser.add_argument("--blocks", type=int, default=21)
+    arguments = parser.parse_args()
+    for task in arguments.task:
+        dataset = "digits" if task in {"cnn", "gan"} else plugins.task(task).datasets[0]
+        within, beside = shares(arguments.backend, task, dataset, arguments.blocks)
+        print(
+            f"{arguments.backend}, {task} on {dataset}: {within:.3%} within the clock, "
+            f"{beside:.3%} of the block's time beside it"
+        )
+
+
+if __name__ == "__main__":
+    main()
