@@ -143,7 +143,7 @@ def test_an_uncertified_side_is_refused(harness):
 def test_a_budget_too_short_is_said_before_the_pairs(harness):
     done = harness("duel", "paced", "paced:slower", *PACED, "--budget", "20")
     assert done.returncode == 2
-    assert "--budget 20 is too short for any verdict: it takes 8 pairs" in done.stderr
+    assert "--budget 20 is too short for any verdict: it takes 7 pairs" in done.stderr
     assert "pair 1" not in done.stderr
     assert duels(harness) == []
 
