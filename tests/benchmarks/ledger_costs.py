@@ -9,7 +9,6 @@ import argparse
 import contextlib
 import datetime
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -22,7 +21,7 @@ from harness.batches import BatchOrder
 from harness.gan_quality import Judge
 from harness.initial import initial_weights
 from harness.intervals import mean_interval
-from harness.ledger import COSTS_FILE, Cost, Costs
+from harness.ledger import COSTS_FILE, Cost, Costs, measured_costs
 from harness.scoring import generate, score
 from harness.spec import Adversarial, Plan, Task
 from harness.splits import split_samples
@@ -181,16 +180,18 @@ def cost(default: Default, seeds: int, known: dict[str, list[float]]) -> Cost:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--to", type=Path, default=COSTS_FILE)
+    parser.add_argument("--only", metavar="TOPIC", help="measure this anew and keep the others")
     arguments = parser.parse_args()
+    kept = [one for one in measured_costs().costs if arguments.only and one.topic != arguments.only]
     known: dict[str, list[float]] = {}
-    costs = []
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
     for default in DEFAULTS:
-        costs.append(cost(default, arguments.seeds, known))
-        print(costs[-1], flush=True)
-        made = Costs(made=today, jax=jax.__version__, costs=costs)
-        arguments.to.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n")
+        if arguments.only and default.topic != arguments.only:
+            continue
+        kept.append(cost(default, arguments.seeds, known))
+        print(kept[-1], flush=True)
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    made = Costs(made=today, jax=jax.__version__, costs=kept)
+    COSTS_FILE.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n")
 
 
 if __name__ == "__main__":
