@@ -95,7 +95,7 @@ def test_costs_are_of_entries_and_of_the_numbers_that_stand_there():
         assert cost.low <= cost.difference <= cost.high
         assert cost.seeds >= 5
     numbers = ("Adam: epsilon", "RMSprop: epsilon", "RMSprop: decay of the mean square", "weight decay")
-    assert {*numbers} <= {cost.topic for cost in costs}
+    assert {*numbers, "leaky ReLU: slope below zero"} <= {cost.topic for cost in costs}
 
 
 def test_the_command_prints_what_was_measured():

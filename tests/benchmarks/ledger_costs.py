@@ -163,6 +163,8 @@ def cost(default: Default, seeds: int, known: dict[str, list[float]]) -> Cost:
         ]
     differences = [other - one for one, other in zip(known[setting], others, strict=True)]
     options = "".join(f", {key} {value}" for key, value in default.options.items())
+    if default.epochs is not None:
+        options += f", {default.epochs} epochs"
     found = mean_interval(differences)
     return Cost(
         topic=default.topic,
