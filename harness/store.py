@@ -19,6 +19,17 @@ class UnreadableRecord(UsageError):
     """A file that should hold a record and does not; the message names it and says why."""
 
 
+def prove_writable(folder: Path) -> None:
+    """Make the folder and write a passing file there.
+
+    Raises:
+        OSError: it cannot be done.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, and through to the disk.
 
@@ -57,9 +68,7 @@ class Store:
             UsageError: it cannot.
         """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.folder):
-                pass
+            prove_writable(self.folder)
         except OSError as error:
             raise UsageError(
                 f"records cannot be written to {self.folder}: {error.strerror}. "

@@ -1,7 +1,6 @@
 """A stored baseline: what processes of base showed when it was made, for a head that cannot run beside it."""
 
 import datetime
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from harness.errors import HarnessError, UsageError
 from harness.gate.learner import Maths
 from harness.gate.record import EnvironmentRecord
 from harness.record import DatasetRecord, Machine
-from harness.store import replace_file
+from harness.store import prove_writable, replace_file
 
 SCHEMA = 1
 #: What may differ between two descriptions of a machine that gives the same times.
@@ -88,9 +87,7 @@ def prepare_place(path: Path) -> None:
         UsageError: it cannot.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
+        prove_writable(path.parent)
     except OSError as error:
         raise UsageError(f"the baseline {path} cannot be written: {error.strerror}") from error
 
