@@ -12,16 +12,15 @@ from harness_jax.layers import Parameters
 Moments = dict[str, tuple[jax.Array, ...]]
 
 
-def initial_moments(optimizer: Optimizer, parameters: Parameters) -> Moments:
-    """Zeros; plain gradient descent remembers nothing."""
+def moment_count(optimizer: Optimizer) -> int:
+    """How many moments an optimizer keeps of each parameter; plain gradient descent remembers nothing."""
     match optimizer:
         case Sgd():
-            count = 1 if optimizer.momentum else 0
+            return 1 if optimizer.momentum else 0
         case Adam():
-            count = 2
+            return 2
         case RmsProp():
-            count = 1
-    return {name: tuple(jnp.zeros_like(w) for _ in range(count)) for name, w in parameters.items()}
+            return 1
 
 
 def _corrected(moment: jax.Array, beta: float, step: jax.Array) -> jax.Array:

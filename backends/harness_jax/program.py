@@ -8,14 +8,16 @@ import numpy as np
 from jax import lax
 from jax import numpy as jnp
 
+from harness.network import Network
 from harness.spec import Adversarial, Plan, Program, Samples, Steps, Unsupported
 from harness_jax.convolutions import fastest_convolutions
 from harness_jax.layers import forward_of
 from harness_jax.objectives import State, step_of
-from harness_jax.optimizers import initial_moments
+from harness_jax.optimizers import moment_count
 
-# Inputs scored at a time: large enough to keep a device busy, small enough for any memory.
-PREDICT_BATCH_SIZE = 500
+# Inputs scored at a time: enough to keep a device busy and few enough for any memory; the fewer for a
+# handful of inputs, such as a certificate's, which would mostly be padding among the others.
+PREDICT_BATCH_SIZES = (32, 500)
 # Most steps in one call of the compiled loop. Draws are padded to as many, so that blocks of any length
 # share one compilation: long enough that the call costs nothing, short enough that the padding does not.
 CALL_STEPS = 256
@@ -75,12 +77,17 @@ class JaxProgram(Program):
         """A copy on the device that training may overwrite."""
         return jax.device_put(np.asarray(array, self._dtype), self._device, may_alias=False)
 
+    def _zeros(self, network: Network) -> dict[str, jax.Array]:
+        """One for each parameter, placed rather than computed: JAX would compile each shape for itself."""
+        return {name: self._own(np.zeros(p.shape)) for name, p in network.parameters().items()}
+
     def _empty_state(self) -> State:
-        parameters = {
-            network_name: {name: self._own(np.zeros(p.shape)) for name, p in network.parameters().items()}
-            for network_name, network in self._task.networks.items()
-        }
-        moments = {name: initial_moments(self._task.optimizer, p) for name, p in parameters.items()}
+        networks, count = self._task.networks, moment_count(self._task.optimizer)
+        parameters = {name: self._zeros(network) for name, network in networks.items()}
+        moments = {}
+        for name, network in networks.items():
+            kept = [self._zeros(network) for _ in range(count)]
+            moments[name] = {key: tuple(zeros[key] for zeros in kept) for key in network.parameters()}
         return State(parameters, moments, jax.device_put(np.int32(0), self._device))
 
     def _batch(self, data: tuple[jax.Array, jax.Array], draws: Mapping[str, jax.Array]) -> tuple[Any, Any]:
@@ -163,10 +170,11 @@ class JaxProgram(Program):
     def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
         """See :meth:`harness.spec.Program.predict`."""
         self._use_precision()
-        parts = (inputs[i : i + PREDICT_BATCH_SIZE] for i in range(0, len(inputs), PREDICT_BATCH_SIZE))
+        few, many = PREDICT_BATCH_SIZES
+        size = few if len(inputs) <= few else many
+        parts = (inputs[i : i + size] for i in range(0, len(inputs), size))
         outputs = [
-            self._predictors[network](self._state.parameters[network], _padded(part, PREDICT_BATCH_SIZE))
-            for part in parts
+            self._predictors[network](self._state.parameters[network], _padded(part, size)) for part in parts
         ]
         return np.concatenate([np.asarray(output) for output in outputs])[: len(inputs)]
 
