@@ -13,8 +13,9 @@ from harness.spec import Precision
 
 #: Float64 leaves about 1e-15 to rounding; a wrong formula shows far above this.
 TOLERANCE = 1e-9
-#: What rounding may do to the first three losses in these precisions; see :func:`compare_losses`.
-LOSS_TOLERANCES: dict[Precision, float] = {"float32": 1e-5, "bfloat16": 0.03}
+#: What rounding may do to the first three losses in these precisions; see :func:`compare_losses`. On the
+#: CPU right programs came to 1.2e-7 and, in bfloat16, 5.3e-3; weights that never move to 1.1e-2 at least.
+LOSS_TOLERANCES: dict[Precision, float] = {"float32": 1e-5, "bfloat16": 0.01}
 
 
 class ReferenceCase(msgspec.Struct, frozen=True):

@@ -19,8 +19,8 @@ from harness.batches import BatchOrder
 from harness.certify import reference_of
 from harness.initial import initial_weights
 from harness.layers import Dropout
-from harness.observation import observe
-from harness.parity import compare
+from harness.observation import Losses, observe, observe_losses
+from harness.parity import LOSS_TOLERANCES, compare, compare_losses
 from harness.parity_cases import SAMPLES, SEED, Case, case_samples, cases
 from harness.spec import Adversarial, Backend, Plan, Program, Samples, Task, Unsupported
 
@@ -83,9 +83,27 @@ def _faults(backend: Backend, mode: str, task_name: str, threads: int) -> list[s
         if not finding.passed:
             faults.append(f"case {case.name!r}: {finding.words}")
     if not faults:
+        losses = reference.cases[wanted[0].name].observation.losses
+        faults += _deviation_as_timed(backend, mode, threads, wanted[0], losses)
         faults += _leak(backend, mode, threads, wanted)
         faults += _dishonest_clock(backend, mode, threads, wanted[0])
         faults += _ignored_seed(backend, mode, threads, wanted[0])
+    return faults
+
+
+def _deviation_as_timed(
+    backend: Backend, mode: str, threads: int, case: Case, expected: Losses
+) -> list[str]:
+    """Whether the first losses in the lower precisions, where the backend has them, are the reference's."""
+    faults = []
+    for precision in LOSS_TOLERANCES:
+        try:
+            found = observe_losses(backend, mode, "cpu", threads, case, precision)
+        except Unsupported:
+            continue
+        finding = compare_losses(found, expected, precision)
+        if not finding.passed:
+            faults.append(finding.words)
     return faults
 
 

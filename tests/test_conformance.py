@@ -1,5 +1,6 @@
 """The conformance kit finds each planted fault, says so in words that help, and passes what is right."""
 
+import dataclasses
 import time
 
 import msgspec
@@ -36,8 +37,11 @@ class Altered(Program):
         self.right.synchronize()
 
 
-def faulty(program=Altered, plan=lambda plan: plan):
-    """A backend that builds ``program`` around what torch makes of the changed plan."""
+def faulty(program=Altered, plan=lambda plan: plan, only_in=None):
+    """A backend that builds ``program`` around what torch makes of the changed plan.
+
+    With ``only_in`` it is a right backend in every other precision.
+    """
 
     class Faulty(Backend):
         name = "faulty"
@@ -49,7 +53,9 @@ def faulty(program=Altered, plan=lambda plan: plan):
             return TorchBackend().environment(threads)
 
         def build(self, asked, data):
-            return program(TorchBackend().build(plan(asked), data))
+            if only_in in (None, asked.precision):
+                return program(TorchBackend().build(plan(asked), data))
+            return TorchBackend().build(asked, data)
 
     return Faulty()
 
@@ -92,6 +98,17 @@ class SkippedBatch(Altered):
         kept = type(steps)(steps.indices[:-1])
         losses = self.right.train(kept)
         return np.append(losses, losses[-1])
+
+
+class UpdatesLostToRounding(Altered):
+    def train(self, steps):
+        if len(steps.indices) == 1:
+            start = self.right.weights()
+            losses = self.right.train(steps)
+            self.right.load(start)
+            return losses
+        parts = [self.train(dataclasses.replace(steps, indices=row[None])) for row in steps.indices]
+        return np.concatenate(parts)
 
 
 class ClockThatDoesNotWait(Altered):
@@ -149,6 +166,10 @@ def _with(plan, **fields):
     return msgspec.structs.replace(plan, task=msgspec.structs.replace(plan.task, **fields))
 
 
+def _in_bfloat16(plan):
+    return msgspec.structs.replace(plan, precision="bfloat16")
+
+
 def _one_seed(plan):
     return msgspec.structs.replace(plan, seed=0)
 
@@ -166,6 +187,9 @@ def _one_seed(plan):
         (faulty(Leak), "mlp", "leaks between programs"),
         (faulty(plan=_one_seed), "mlp", "the seed is ignored"),
         (faulty(TrainingModeInPredict), "mlp", "outputs in evaluation mode"),
+        (faulty(plan=_in_bfloat16, only_in="float32"), "mlp", "float64 agrees, but in float32 the loss of"),
+        (faulty(UpdatesLostToRounding, only_in="bfloat16"), "forecast", "but in bfloat16 the loss of step"),
+        (faulty(GatesInAnotherOrder, only_in="bfloat16"), "rnn", "but in bfloat16 the loss of step 1"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

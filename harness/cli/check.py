@@ -13,7 +13,7 @@ from harness.errors import HarnessError, UsageError
 from harness.installation import installation, select_backend
 from harness.machine import default_threads
 from harness.parity import TOLERANCE, Finding
-from harness.spec import TaskDefinition
+from harness.spec import Precision, TaskDefinition
 
 
 @click.command(short_help="Hold backends against the committed references, in float64.")
@@ -30,6 +30,13 @@ from harness.spec import TaskDefinition
     "--all-modes", is_flag=True, help="Every mode of a backend, not the named or default one alone."
 )
 @click.option("--cases", "by_case", is_flag=True, help="Tell each case, not the worst of a task alone.")
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="The arithmetic whose first losses are held too; bfloat16 is mixed precision.",
+)
 @click.option("--device", default="auto", show_default=True, help="As of `harness run`.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads. Default: the physical cores.")
 @plugin_option
@@ -40,6 +47,7 @@ def command(
     tasks: list[str],
     all_modes: bool,
     by_case: bool,
+    precision: Precision,
     device: str,
     threads: int | None,
 ) -> None:
@@ -47,12 +55,12 @@ def command(
 
     Losses of each step, the gradients of the first, all weights after the last and the outputs in
     evaluation mode, for each optimizer and regulariser that the task may be given; and the first losses
-    in float32, to what rounding allows. Without a name every backend that is installed is checked, in
-    all of its modes. Exit code 1 on a deviation.
+    in the precision that is timed, to what its rounding allows. Without a name every backend that is
+    installed is checked, in all of its modes. Exit code 1 on a deviation.
     """
     definitions = [plugins.task(name) for name in tasks or plugins.names("task")]
     sides = [
-        Side(backend, mode, device, threads or default_threads())
+        Side(backend, mode, device, threads or default_threads(), precision)
         for backend, mode in _chosen(backends, all_modes=all_modes)
     ]
     rows, remarks = [], []

@@ -18,9 +18,11 @@ import numpy as np
 import harness_jax.layers
 from harness import draws, plugins
 from harness.batches import BatchOrder
+from harness.digest import gates_of
 from harness.gan_quality import Judge
 from harness.initial import initial_weights
 from harness.intervals import mean_interval
+from harness.layers import Parameter
 from harness.ledger import COSTS_FILE, Cost, Costs, measured_costs
 from harness.scoring import generate, score
 from harness.spec import Adversarial, Plan, Task
@@ -28,6 +30,8 @@ from harness.splits import split_samples
 from harness_jax.program import JaxProgram
 
 Weights = dict[str, np.ndarray]
+#: From a task, what it starts from and a seed to what it starts from with another default.
+ChangedWeights = Callable[[Task, Weights, int], Weights]
 
 
 class Default(NamedTuple):
@@ -37,8 +41,8 @@ class Default(NamedTuple):
     what: str
     task: str
     options: dict[str, object]
+    in_weights: ChangedWeights = lambda _task, weights, _seed: weights
     in_task: Callable[[Task], Task] = lambda task: task
-    in_weights: Callable[[Task, Weights, int], Weights] = lambda _task, weights, _seed: weights
     slope: float | None = None
     epochs: int | None = None
 
@@ -65,15 +69,11 @@ def torch_kernels(task: Task, weights: Weights, seed: int) -> Weights:
 
 
 def lecun_kernels(task: Task, weights: Weights, seed: int) -> Weights:
-    """Normal, of variance 1/fan_in, cut off at two standard deviations of the uncut one, as flax has it."""
-
-    def kernel(name: str) -> np.ndarray:
-        parameter = task.parameters()[name]
-        key = jax.random.fold_in(jax.random.key(seed), sum(name.encode()))
-        cut = np.asarray(jax.random.truncated_normal(key, -2, 2, parameter.shape), np.float64)
-        return cut / 0.87962566103423978 / np.sqrt(parameter.fan_in)
-
-    return {name: kernel(name) if name.endswith("/kernel") else array for name, array in weights.items()}
+    """As :func:`lecun` in all dense layers."""
+    return {
+        name: lecun(task.parameters()[name], name, seed) if name.endswith("/kernel") else array
+        for name, array in weights.items()
+    }
 
 
 def torch_biases(task: Task, weights: Weights, seed: int) -> Weights:
@@ -86,7 +86,49 @@ def torch_biases(task: Task, weights: Weights, seed: int) -> Weights:
     return {name: bias(name) if name.endswith("/bias") else array for name, array in weights.items()}
 
 
+def of_recurrent_layers(input_kernel: Callable[[Parameter, str, int], np.ndarray]) -> ChangedWeights:
+    """This for the kernels on the input, orthogonal ones (Saxe et al. 2014) on the state, biases zero.
+
+    A kernel is drawn for all gates together, as Keras and flax.nnx draw theirs.
+    """
+
+    def in_weights(task: Task, weights: Weights, seed: int) -> Weights:
+        layers = gates_of(task)
+        changed = dict(weights)
+        for name in layers:
+            parameter = task.parameters()[name]
+            if name.endswith("/recurrent_kernel"):
+                changed[name] = orthogonal(parameter.shape, seed, name)
+            elif name.endswith("/kernel"):
+                changed[name] = input_kernel(parameter, name, seed)
+            else:
+                changed[name] = np.zeros(parameter.shape)
+        return changed
+
+    return in_weights
+
+
+def orthogonal(shape: tuple[int, ...], seed: int, name: str) -> np.ndarray:
+    """A matrix of few rows and many columns whose rows are orthonormal."""
+    rows, columns = shape
+    q, r = np.linalg.qr(draws.normal((columns, rows), seed, "weights", name))
+    return (q * np.sign(np.diag(r))).T
+
+
+def glorot(parameter: Parameter, name: str, seed: int) -> np.ndarray:
+    limit = np.sqrt(6 / sum(parameter.shape))
+    return limit * (2 * draws.uniform(parameter.shape, seed, "weights", name) - 1)
+
+
+def lecun(parameter: Parameter, name: str, seed: int) -> np.ndarray:
+    """Normal, of variance 1/rows, cut off at two standard deviations of the uncut one, as flax has it."""
+    key = jax.random.fold_in(jax.random.key(seed), sum(name.encode()))
+    cut = np.asarray(jax.random.truncated_normal(key, -2, 2, parameter.shape), np.float64)
+    return cut / 0.87962566103423978 / np.sqrt(np.prod(parameter.shape[:-1]))
+
+
 KERNEL = "initial kernel of dense and convolution"
+RECURRENT = "initial recurrent kernels and biases"
 RMSPROP = {"optimizer": "rmsprop", "learning_rate": 0.001}
 DEFAULTS = (
     Default(
@@ -97,6 +139,8 @@ DEFAULTS = (
         in_weights=torch_kernels,
     ),
     Default(KERNEL, "flax: LeCun normal", "mlp", {}, in_weights=lecun_kernels),
+    Default(RECURRENT, "Keras: Glorot uniform, orthogonal, zeros", "rnn", {}, of_recurrent_layers(glorot)),
+    Default(RECURRENT, "flax: LeCun normal, orthogonal, zeros", "rnn", {}, of_recurrent_layers(lecun)),
     Default("initial bias", "torch: uniform ±1/sqrt(fan_in)", "mlp", {}, in_weights=torch_biases),
     Default("Adam: epsilon", "torch, optax: 1e-8", "mlp", {}, in_task=optimizer(epsilon=1e-8)),
     Default("RMSprop: epsilon", "torch: 1e-8", "mlp", RMSPROP, in_task=optimizer(epsilon=1e-8)),
