@@ -12,7 +12,7 @@ import pytest
 from long_tests import long_test
 
 #: Few turns: the pace of a side that sleeps has no noise that more would even out.
-PACED = ("--task", "mlp", "--no-certify", "--turns", "4")
+PACED = ("--task", "mlp", "--no-certify", "--turns", "2")
 
 
 def duels(harness):

@@ -20,7 +20,7 @@ ONE = PACED.format("paced")
 def gate(harness, *arguments, suite=ONE, **options):
     (harness.folder / "gate.toml").write_text(suite)
     return harness(
-        "gate", "--base-python", sys.executable, "--turns", "4", "--format", "json", *arguments, **options
+        "gate", "--base-python", sys.executable, "--turns", "2", "--format", "json", *arguments, **options
     )
 
 

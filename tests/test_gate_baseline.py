@@ -18,7 +18,7 @@ PLACE = "results/baselines/main.json"
 
 def gate(harness, *arguments, suite=ONE):
     (harness.folder / "gate.toml").write_text(suite)
-    return harness("gate", "--turns", "4", "--format", "json", *arguments)
+    return harness("gate", "--turns", "2", "--format", "json", *arguments)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import os
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -272,14 +273,7 @@ RUNS = {
 }
 
 
-@pytest.fixture(scope="module", params=RUNS, ids=":".join)
-def found(request, tmp_path_factory):
-    name, mode = request.param
-    engine, cases = RUNS[request.param]
-    for module in ("keras", "torch", engine):
-        if importlib.util.find_spec(module) is None:
-            pytest.skip(f"{module} is not installed")
-    path = tmp_path_factory.mktemp("keras") / "found"
+def _in_process(name, mode, cases, path):
     call = f"import test_keras_programs as t; t.child({name!r}, {mode!r}, {cases!r}, {str(path)!r})"
     subprocess.run(
         [sys.executable, "-c", call],
@@ -288,6 +282,25 @@ def found(request, tmp_path_factory):
         env=os.environ | {"XLA_FLAGS": XLA_FLAGS},
     )
     return pickle.loads(path.read_bytes())  # noqa: S301
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """The runs that this environment can do, two at a time: each compiles on one core."""
+    folder = tmp_path_factory.mktemp("keras")
+    with ThreadPoolExecutor(2) as pool:
+        yield {
+            (name, mode): pool.submit(_in_process, name, mode, cases, folder / f"{name}-{mode}")
+            for (name, mode), (engine, cases) in RUNS.items()
+            if all(importlib.util.find_spec(module) for module in ("keras", "torch", engine))
+        }
+
+
+@pytest.fixture(scope="module", params=RUNS, ids=":".join)
+def found(request, running):
+    if request.param not in running:
+        pytest.skip("its framework is not installed")
+    return running[request.param].result()
 
 
 @pytest.fixture(scope="module")

@@ -13,12 +13,18 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("backend", ["torch", "keras"])
-def test_an_epoch_learns_and_is_recorded(harness, backend):
-    pytest.importorskip({"torch": "torch", "keras": "tensorflow"}[backend])
+@pytest.fixture(scope="module")
+def with_pictures(tmp_path_factory, harness_in):
+    harness = harness_in(tmp_path_factory.mktemp("cifar10"))
     imported = harness("data", "import", "cifar10", ARCHIVE)
     assert imported.returncode == 0, imported.stderr
+    return harness
 
+
+@pytest.mark.parametrize("backend", ["torch", "keras"])
+def test_an_epoch_learns_and_is_recorded(with_pictures, backend):
+    pytest.importorskip({"torch": "torch", "keras": "tensorflow"}[backend])
+    harness = with_pictures
     done = harness(
         "run", "--backend", backend, "--task", "cnn", "--epochs", "1", "--format", "json", timeout=800
     )

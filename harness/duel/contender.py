@@ -1,7 +1,8 @@
 """A running process of a side: started, warmed up, and asked for blocks of steady steps."""
 
+import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from harness import protocol
 from harness.batches import BatchOrder
@@ -22,7 +23,10 @@ class SideFailed(HarnessError):
 
 
 class Contender:
-    """A worker of one side. Stopped (SIGSTOP) except while it is at work; leaves nothing behind."""
+    """A worker of one side. Stopped (SIGSTOP) except while it is at work; leaves nothing behind.
+
+    Whatever it is asked for raises :class:`SideFailed` where it falls, hangs or declines.
+    """
 
     def __init__(self, side: Side, settings: Mapping[str, str], deadline_seconds: float) -> None:
         self._side = side
@@ -38,13 +42,9 @@ class Contender:
         self.built: protocol.Built
 
     def start(self, dataset: str) -> None:
-        """Import, build and make the first step.
-
-        Raises:
-            HarnessError: it cannot; says why, with what the worker said last.
-        """
+        """Import, build and make the first step."""
         side = self._side
-        try:
+        with self.blamed():
             self.described = self.session.call(
                 protocol.Describe(side.backend, side.plan.threads), protocol.Described
             )
@@ -52,8 +52,6 @@ class Contender:
             self.built = self.session.call(protocol.Build(side.plan, dataset), protocol.Built)
             self._order = BatchOrder.of_task(side.plan.task, self.built.samples["train"], side.plan.seed)
             self._first_step_seconds = self._train(1)
-        except HarnessError as error:
-            raise self.blamed(error) from error
 
     def _refuse_other_protocol(self) -> None:
         if self.described.protocol != protocol.VERSION:
@@ -62,10 +60,16 @@ class Contender:
                 f"install the same dl-harness in {self._side.python}"
             )
 
-    def blamed(self, error: HarnessError) -> SideFailed:
-        """The error with the side's name and the last lines that its worker printed."""
-        told = "; ".join(self.session.last_lines()[-3:])
-        return SideFailed(self._side.label, f"{error}" + (f" [{told}]" if told else ""))
+    @contextlib.contextmanager
+    def blamed(self) -> Iterator[None]:
+        """What goes wrong inside is raised with the side's name and the last lines of its worker."""
+        try:
+            yield
+        except SideFailed:
+            raise
+        except HarnessError as error:
+            told = "; ".join(self.session.last_lines()[-3:])
+            raise SideFailed(self._side.label, f"{error}" + (f" [{told}]" if told else "")) from error
 
     def _train(self, steps: int) -> float:
         trained = self.session.call(protocol.Train(steps), protocol.Trained)
@@ -90,10 +94,11 @@ class Contender:
         last batch, and the first call of a length.
         """
         part = min(steps, self._order.full_steps)
-        if part not in self._lengths:
-            self._part(part)
-            self._lengths.add(part)
-        return math.fsum(self._part(part) for _ in range(steps // part))
+        with self.blamed():
+            if part not in self._lengths:
+                self._part(part)
+                self._lengths.add(part)
+            return math.fsum(self._part(part) for _ in range(steps // part))
 
     def _part(self, steps: int) -> float:
         order = self._order
@@ -110,7 +115,8 @@ class Contender:
     def finish(self) -> ProcessRecord:
         """What the process was, with its memory; the last question before it is ended."""
         self.session.resume()
-        memory = self.session.call(protocol.MeasureMemory(), protocol.Memory)
+        with self.blamed():
+            memory = self.session.call(protocol.MeasureMemory(), protocol.Memory)
         self.session.pause()
         return ProcessRecord(
             import_seconds=self.described.import_seconds,

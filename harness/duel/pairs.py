@@ -15,7 +15,6 @@ from harness.duel.disturbance import between, disturbed, read_counters
 from harness.duel.energy import EnergyMeter
 from harness.duel.record import BlockRecord, PairRecord
 from harness.duel.sides import Side
-from harness.errors import HarnessError
 
 #: A pair says something if at least this share of its turns was left undisturbed.
 _FEWEST_TURNS_SHARE = 0.5
@@ -48,7 +47,7 @@ class Ring:
         """Run one pair of ``turns`` turns of blocks of ``steps`` steps. Chance decides who is first.
 
         Raises:
-            HarnessError: a side failed; names it.
+            SideFailed: a side fell, hung or declined.
         """
         start = time.monotonic()
         order = list(range(len(self.sides)))
@@ -79,10 +78,7 @@ class Ring:
         control = self._control.seconds()
         contender.session.resume()
         before, energy = read_counters(pids), meter.read()
-        try:
-            seconds = contender.block(steps)
-        except HarnessError as error:
-            raise contender.blamed(error) from error
+        seconds = contender.block(steps)
         joules = meter.between(energy, meter.read())
         disturbance = between(before, read_counters(pids))
         contender.session.pause()

@@ -105,11 +105,9 @@ def _try(ring: Ring, number: int, dataset: str, proof: Certificate | None) -> _T
         start = time.monotonic()
         contender.start(dataset)
         start_seconds = time.monotonic() - start
-        try:
+        with contender.blamed():
             clock = prove_clock(contender, SHORTEST_BLOCK_SECONDS)
-            block_steps = contender.even_steps(_wanted_steps(clock))
-        except HarnessError as error:
-            raise contender.blamed(error) from error
+        block_steps = contender.even_steps(_wanted_steps(clock))
     finally:
         contender.session.kill_and_close()
     plan = side.plan

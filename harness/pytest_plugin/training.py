@@ -17,7 +17,7 @@ from harness.duel.pairs import Ring
 from harness.duel.preparation import certificates, prepare
 from harness.duel.record import PairRecord, SideRecord
 from harness.duel.sides import Side, pad_to_equal_size
-from harness.errors import HarnessError, UsageError
+from harness.errors import UsageError
 from harness.gate.environments import Environment, probe, side_of
 from harness.gate.quality import same_maths
 from harness.gate.record import QualityResult
@@ -101,10 +101,7 @@ def try_once(sides: list[Side], dataset: str) -> None:
         contender = Contender(side, side.settings(quiet=True), _PROCESS_LIMIT_SECONDS)
         try:
             contender.start(dataset)
-            try:
-                contender.block(_TRIED_STEPS)
-            except HarnessError as error:
-                raise contender.blamed(error) from error
+            contender.block(_TRIED_STEPS)
         finally:
             contender.session.kill_and_close()
 
