@@ -60,6 +60,10 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+#: Ends a process group once standard input is closed, which is when its parent has died, however it died.
+_GUARD = ["/bin/sh", "-c", 'read _; kill -s KILL -- "-$1"', "guard"]
+
+
 class Session:
     """A worker process; use as a context manager, which leaves no process behind.
 
@@ -99,6 +103,14 @@ class Session:
         finally:
             os.close(requests_out)
             os.close(replies_in)
+        # The worker itself ends with its parent; what its framework started would not, and stay stopped.
+        self._guard = subprocess.Popen(
+            [*_GUARD, str(self._process.pid)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
     def call(self, request: protocol.Request, expected: type[_R]) -> _R:
         """Send a request and wait for its reply.
@@ -206,6 +218,8 @@ class Session:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_GRACE_SECONDS)
         self.kill()
+        self._guard.kill()
+        self._guard.communicate()
         os.close(self._replies)
         self._log.close()
 

@@ -91,9 +91,7 @@ def _faults(backend: Backend, mode: str, task_name: str, threads: int) -> list[s
     return faults
 
 
-def _deviation_as_timed(
-    backend: Backend, mode: str, threads: int, case: Case, expected: Losses
-) -> list[str]:
+def _deviation_as_timed(backend: Backend, mode: str, threads: int, case: Case, expected: Losses) -> list[str]:
     """Whether the first losses in the lower precisions, where the backend has them, are the reference's."""
     faults = []
     for precision in LOSS_TOLERANCES:

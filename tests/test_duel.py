@@ -19,13 +19,13 @@ def duels(harness):
     return [json.loads(path.read_text()) for path in harness.folder.glob("results/duels/*.json")]
 
 
-def workers_of(harness):
-    """Worker processes of this test, by its data folder, stopped ones included."""
+def workers_of(harness, what="harness.worker"):
+    """Worker processes of this test, or others with this word, by its data folder; stopped ones included."""
     mine = harness.environment["HARNESS_DATA_DIR"]
     found = []
     for process in psutil.process_iter():
         try:
-            if "harness.worker" in process.cmdline() and process.environ().get("HARNESS_DATA_DIR") == mine:
+            if what in process.cmdline() and process.environ().get("HARNESS_DATA_DIR") == mine:
                 found.append(process)
         except psutil.Error:
             continue
@@ -211,10 +211,13 @@ def _wait_for_pairs(harness, count):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="sides are stopped on Linux alone")
 def test_no_stopped_process_is_left_when_the_parent_is_killed(harness):
+    """Nor one that a framework started."""
+    harness.environment["PACED_CHILD_SECONDS"] = "600"
+    child = "import time; time.sleep(600)"
     process = harness.start("duel", "paced", "paced:slower", *PACED)
     until = time.monotonic() + 60
     while time.monotonic() < until:
-        if any(worker.status() == psutil.STATUS_STOPPED for worker in workers_of(harness)):
+        if any(one.status() == psutil.STATUS_STOPPED for one in workers_of(harness, child)):
             break
         time.sleep(0.05)
     else:
@@ -222,6 +225,13 @@ def test_no_stopped_process_is_left_when_the_parent_is_killed(harness):
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert no_worker_left(harness)
+    until = time.monotonic() + 10
+    while workers_of(harness, child) and time.monotonic() < until:
+        time.sleep(0.1)
+    left = workers_of(harness, child)
+    for one in left:
+        one.kill()
+    assert not left
 
 
 def test_only_one_side_runs_at_a_time(harness):

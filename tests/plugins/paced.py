@@ -1,6 +1,7 @@
 """A backend whose steps take a stated time, asleep: a known truth for duels."""
 
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -20,6 +21,8 @@ FAILS_WHEN = os.environ.get("PACED_FAILS_WHEN")
 FACTOR = float(os.environ.get("PACED_FACTOR", "1"))
 LOSS = float(os.environ.get("PACED_LOSS", "1"))
 LOGIT = float(os.environ.get("PACED_LOGIT", "0"))
+#: How long a process of its own lives that each program starts, as a compiler's are.
+CHILD_SECONDS = os.environ.get("PACED_CHILD_SECONDS")
 BALLAST = np.ones(int(os.environ.get("PACED_MEMORY_MIB", "0")) * 2**17)
 
 
@@ -29,6 +32,8 @@ class PacedProgram(Program):
     def __init__(self, mode, data):
         self.mode = mode
         self.data = data
+        if CHILD_SECONDS:
+            subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({CHILD_SECONDS})"])
         self.made = 0
         self.device_free_at = time.perf_counter()
 
