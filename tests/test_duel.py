@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -138,6 +139,14 @@ def test_an_uncertified_side_is_refused(harness):
     done = harness("duel", "paced", "paced:slower", "--task", "mlp")
     assert done.returncode == 1
     assert "side paced:plain is not certified" in done.stdout
+
+
+def test_what_a_side_compiles_late_is_reckoned_with(harness):
+    harness.environment["PACED_LATE_SECONDS"] = "4"
+    done = harness("duel", "paced", "paced:slower", *PACED, "--budget", "20")
+    said = re.search(r"it takes 7 pairs of about (\d+) s here", done.stderr)
+    assert said, done.stderr
+    assert 8 < int(said[1]) < 16
 
 
 def test_a_budget_too_short_is_said_before_the_pairs(harness):

@@ -25,13 +25,14 @@ class SideFailed(HarnessError):
 class Contender:
     """A worker of one side. Stopped (SIGSTOP) except while it is at work; leaves nothing behind.
 
-    Whatever it is asked for raises :class:`SideFailed` where it falls, hangs or declines.
+    ``steps`` counts all that it has made. Whatever it is asked for raises :class:`SideFailed` where it
+    falls, hangs or declines.
     """
 
     def __init__(self, side: Side, settings: Mapping[str, str], deadline_seconds: float) -> None:
         self._side = side
         self.session = Session(settings, deadline_seconds, python=side.python)
-        self._step = 0
+        self.steps = 0
         self._lengths: set[int] = set()
         self._order: BatchOrder
         self._import_seconds = 0.0
@@ -73,9 +74,9 @@ class Contender:
 
     def _train(self, steps: int) -> float:
         trained = self.session.call(protocol.Train(steps), protocol.Trained)
-        self._step += steps
+        self.steps += steps
         if any(loss is None for losses in trained.losses for loss in losses):
-            raise HarnessError(f"the loss of a step up to {self._step} is not finite")
+            raise HarnessError(f"the loss of a step up to {self.steps} is not finite")
         return trained.seconds
 
     def even_steps(self, wanted: int) -> int:
@@ -102,8 +103,8 @@ class Contender:
 
     def _part(self, steps: int) -> float:
         order = self._order
-        while order.run_length(self._step) < steps or self._step % order.steps_per_epoch == order.full_steps:
-            self._train(order.run_length(self._step))
+        while order.run_length(self.steps) < steps or self.steps % order.steps_per_epoch == order.full_steps:
+            self._train(order.run_length(self.steps))
         return self._train(steps)
 
     def warm_up(self, steps: int) -> None:

@@ -23,6 +23,8 @@ LOSS = float(os.environ.get("PACED_LOSS", "1"))
 LOGIT = float(os.environ.get("PACED_LOGIT", "0"))
 #: How long a process of its own lives that each program starts, as a compiler's are.
 CHILD_SECONDS = os.environ.get("PACED_CHILD_SECONDS")
+#: What the first step after so many takes besides, as one does that a compiler must see to.
+LATE_SECONDS = float(os.environ.get("PACED_LATE_SECONDS", "0"))
 BALLAST = np.ones(int(os.environ.get("PACED_MEMORY_MIB", "0")) * 2**17)
 
 
@@ -46,6 +48,8 @@ class PacedProgram(Program):
 
     def train(self, steps):
         count = len(steps.indices)
+        if self.made <= FAILS_AFTER < self.made + count:
+            time.sleep(LATE_SECONDS)
         self.made += count
         seconds = count * STEP_SECONDS * PACES[self.mode] * FACTOR
         if self.mode == "lying":
