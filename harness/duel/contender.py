@@ -25,14 +25,15 @@ class SideFailed(HarnessError):
 class Contender:
     """A worker of one side. Stopped (SIGSTOP) except while it is at work; leaves nothing behind.
 
-    ``steps`` counts all that it has made. Whatever it is asked for raises :class:`SideFailed` where it
-    falls, hangs or declines.
+    ``steps`` counts all that it has made, in ``calls`` of together ``training_seconds``. Whatever it is
+    asked for raises :class:`SideFailed` where it falls, hangs or declines.
     """
 
     def __init__(self, side: Side, settings: Mapping[str, str], deadline_seconds: float) -> None:
         self._side = side
         self.session = Session(settings, deadline_seconds, python=side.python)
-        self.steps = 0
+        self.steps = self.calls = 0
+        self.training_seconds = 0.0
         self._lengths: set[int] = set()
         self._order: BatchOrder
         self._import_seconds = 0.0
@@ -75,6 +76,8 @@ class Contender:
     def _train(self, steps: int) -> float:
         trained = self.session.call(protocol.Train(steps), protocol.Trained)
         self.steps += steps
+        self.calls += 1
+        self.training_seconds += trained.seconds
         if any(loss is None for losses in trained.losses for loss in losses):
             raise HarnessError(f"the loss of a step up to {self.steps} is not finite")
         return trained.seconds

@@ -104,10 +104,12 @@ def _try(ring: Ring, number: int, dataset: str, proof: Certificate | None) -> _T
     try:
         start = time.monotonic()
         contender.start(dataset)
+        start_seconds = time.monotonic() - start - contender.training_seconds
         with contender.blamed():
             clock = prove_clock(contender, SHORTEST_BLOCK_SECONDS)
-        # All but steady steps: what is compiled when the first short batch comes belongs to a start too.
-        start_seconds = time.monotonic() - start - contender.steps * clock.step_seconds
+        # What is not steady belongs to a start, whenever it comes: a compiler sees a short batch late.
+        steady = contender.steps * clock.step_seconds + contender.calls * clock.call_seconds
+        start_seconds += max(0.0, contender.training_seconds - steady)
         block_steps = contender.even_steps(_wanted_steps(clock))
     finally:
         contender.session.kill_and_close()
