@@ -80,6 +80,18 @@ def test_it_is_told_to_ci_and_can_be_shown_again(failed):
     assert "+15" in shown.stdout or "15." in shown.stdout
 
 
+def test_more_memory_alone_is_proven_by_short_pairs(harness):
+    done = gate(harness, "--head-env", "PACED_MEMORY_MIB=120", "--turns", "6")
+    assert done.returncode == 1, done.stderr
+    record = json.loads(done.stdout)
+    assert verdicts(record) == {"step": "PASS", "first step": "PASS", "memory": "FAIL"}
+    (benchmark,) = record["benchmarks"]
+    turns = {
+        part: {len(pair["blocks"]) // 2 for pair in benchmark[part]} for part in ("look", "confirmation")
+    }
+    assert turns == {"look": {6}, "confirmation": {2}}
+
+
 @pytest.mark.parametrize(
     ("variable", "words"),
     [

@@ -20,6 +20,8 @@ from harness.gate.suite import Benchmark
 
 #: A process that takes longer than this from start to end is taken to hang.
 _PROCESS_LIMIT_SECONDS = 1800.0
+#: Turns of a pair that is to tell of memory or the first step alone: both have shown when blocks begin.
+_FEWEST_TURNS = 2
 
 _WORST_FIRST: tuple[Verdict, ...] = ("FAIL", "INCONCLUSIVE", "PASS")
 
@@ -70,7 +72,7 @@ class Contest:
         record.dataset.samples = prepared.built.samples
         self._say(f"a look: {judgement.LOOK_PAIRS} pairs of about {prepared.pair_seconds:.0f} s")
         for _ in range(judgement.LOOK_PAIRS):
-            self._add_pair(record.look)
+            self._add_pair(record.look, record.turns)
         record.metrics = [
             judgement.looked_at(one, benchmark.limits.max_speedup)
             for one in series(record.look, benchmark.limits, self._batch_sizes)
@@ -98,7 +100,7 @@ class Contest:
         while undecided and len(record.confirmation) < MOST_PAIRS:
             if time.monotonic() + self._pair_seconds > deadline:
                 break
-            self._add_pair(record.confirmation)
+            self._add_pair(record.confirmation, record.turns if "step" in undecided else _FEWEST_TURNS)
             found = self._judged(undecided, level, last=False)
             undecided -= {one.metric for one in found if one.verdict != "INCONCLUSIVE"}
             self._take(found)
@@ -117,8 +119,8 @@ class Contest:
             if one.metric in metrics
         ]
 
-    def _add_pair(self, pairs: list[PairRecord]) -> None:
-        pair = self._ring.pair(self.record.block_steps, self.record.turns, self._chance)
+    def _add_pair(self, pairs: list[PairRecord], turns: int) -> None:
+        pair = self._ring.pair(self.record.block_steps, turns, self._chance)
         pairs.append(pair)
         self._pair_seconds = pair.seconds
 
