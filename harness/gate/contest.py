@@ -100,7 +100,8 @@ class Contest:
         while undecided and len(record.confirmation) < MOST_PAIRS:
             if time.monotonic() + self._pair_seconds > deadline:
                 break
-            self._add_pair(record.confirmation, record.turns if "step" in undecided else _FEWEST_TURNS)
+            turns = record.turns if "step" in undecided else min(_FEWEST_TURNS, record.turns)
+            self._add_pair(record.confirmation, turns)
             found = self._judged(undecided, level, last=False)
             undecided -= {one.metric for one in found if one.verdict != "INCONCLUSIVE"}
             self._take(found)
