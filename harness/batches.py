@@ -44,6 +44,15 @@ class BatchOrder:
         place = step % self.steps_per_epoch
         return self.full_steps - place if place < self.full_steps else 1
 
+    def even_steps(self, wanted: int) -> int:
+        """At least so many full steps, made in calls of one length: a part of an epoch or whole epochs.
+
+        As many as leave least of the epoch over. Each call of another length may be another program,
+        which some frameworks compile anew.
+        """
+        full = self.full_steps
+        return full // (full // wanted) if 2 * wanted <= full else full * -(-wanted // full)
+
     def steps(self, start: int, count: int, dtype: npt.DTypeLike = np.float64) -> Steps:
         """Steps ``start`` to ``start + count - 1``, latents of the training data's ``dtype``.
 

@@ -122,7 +122,6 @@ def made_benchmark(name="cnn", *, verdicts=None, confirmed=0, seed=0, **changes)
         dataset=DatasetRecord("digits", "f" * 64, "made up", {"train": 90, "validation": 10, "test": 20}),
         threads=2,
         limits=Limits(),
-        block_steps=10,
         turns=4,
         sides=[made_side("base", BASE.python), made_side("head", HEAD.python)],
         look=look,

@@ -86,7 +86,6 @@ def _duel(ratio, verdict="slower", first="jax", second="torch", **changes):
         "environment": "quiet",
         "seed": 0,
         "margin": 0.02,
-        "block_steps": 6,
         "turns": 24,
         "sides": sides,
         "comparisons": [found],

@@ -218,6 +218,21 @@ def _wait_for_pairs(harness, count):
     pytest.fail("no pair was made")
 
 
+def test_a_side_of_another_pace_has_blocks_of_its_own(harness):
+    """Blocks of either are about as long, and the ratio is of a step, not of a block."""
+    process = harness.start("duel", "paced", "paced", *PACED, "--b-env", "PACED_FACTOR=5")
+    _wait_for_pairs(harness, 1)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    (record,) = duels(harness)
+    steps = [
+        {block["steps"] for block in record["pairs"][0]["blocks"] if block["side"] == side} for side in (0, 1)
+    ]
+    assert steps == [{12}, {3}]  # steps of 10 and 50 ms in blocks of at least 110, thirds of an epoch's 36
+    assert record["comparisons"][0]["ratio"] == pytest.approx(5.0, rel=0.03)
+    assert re.search(r"^steps in a block +12 +3$", out, re.MULTILINE)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="sides are stopped on Linux alone")
 def test_no_stopped_process_is_left_when_the_parent_is_killed(harness):
     """Nor one that a framework started."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from harness.duel import verdict
 from harness.duel.disturbance import disturbed
 from harness.duel.pairs import log_ratio
+from harness.duel.preparation import common_block_steps
 from harness.duel.record import BlockRecord, Disturbance, PairRecord
 from harness.duel.settling import MOST_BLOCKS, has_settled
 from harness.duel.sign_flip import bootstrap_interval, level_at, p_value
@@ -26,6 +27,18 @@ def pair(ratio, *, turns=8, control=1.0, lost=(), seconds=0.1):
             slow = control if side else 1.0
             blocks.append(BlockRecord(side, turn, 6, time, 0.001 * slow, CALM, turn in lost))
     return PairRecord([], blocks, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given"),
+    [
+        ([10, 11], [11, 11]),
+        ([10, 21], [10, 21]),
+        ([100, 3, 5], [100, 5, 5]),
+    ],
+)
+def test_blocks_have_the_same_steps_where_paces_are_alike(wanted, given):
+    assert common_block_steps(wanted) == given
 
 
 def compare(pairs, **settings):

@@ -36,7 +36,7 @@ def prove_clock(contender: Contender, block_seconds: float) -> Clock:
     steps = _steps_for(contender, block_seconds)
     _refuse_unfinished_work(contender, steps)
     for _ in range(_ATTEMPTS):
-        more = contender.even_steps(2 * steps)
+        more = contender.order.even_steps(2 * steps)
         once, twice, calls = [], [], []
         for _ in range(_REPETITIONS):
             once.append(contender.block(steps))
@@ -58,10 +58,10 @@ def prove_clock(contender: Contender, block_seconds: float) -> Clock:
 
 def _steps_for(contender: Contender, seconds: float) -> int:
     """Steps that take about so long, by doubling."""
-    steps = contender.even_steps(1)
+    steps = contender.order.even_steps(1)
     while (taken := contender.block(steps)) < seconds and steps < _MOST_STEPS:
         wanted = max(2 * steps, min(8 * steps, round(steps * seconds / max(taken, 1e-9))))
-        steps = contender.even_steps(wanted)
+        steps = contender.order.even_steps(wanted)
     return steps
 
 

@@ -68,7 +68,6 @@ def new_record(request: DuelRequest) -> DuelRecord:
         environment=environment,
         seed=request.seed,
         margin=request.margin,
-        block_steps=0,
         turns=request.turns,
         sides=[],
         differences=differences(request.sides),
@@ -119,7 +118,7 @@ class Duel:
         self._refuse_short_budget(prepared.pair_seconds)
         self._keep(prepared)
         while not record.stopped_because:
-            pair = ring.pair(record.block_steps, record.turns, self._chance)
+            pair = ring.pair(prepared.block_steps, record.turns, self._chance)
             record.pairs.append(pair)
             record.seconds = time.monotonic() - self._start
             pair_seconds = max(recent.seconds for recent in record.pairs[-3:])
@@ -132,13 +131,13 @@ class Duel:
     def _keep(self, prepared: Prepared) -> None:
         record, built = self.record, prepared.built
         record.sides = prepared.records
-        record.block_steps = prepared.block_steps
         record.dataset.fingerprint = built.dataset_fingerprint
         record.dataset.origin = built.dataset_origin
         record.dataset.samples = built.samples
         record.peak_flops_per_second = peak_flops_per_second(self._request.sides[0].plan.threads)
         self._observer.phase(
-            f"blocks of {record.block_steps} steps, about {prepared.pair_seconds:.0f} s a pair"
+            f"blocks of {' and '.join(map(str, prepared.block_steps))} steps, "
+            f"about {prepared.pair_seconds:.0f} s a pair"
         )
 
     def _refuse_short_budget(self, pair_seconds: float) -> None:

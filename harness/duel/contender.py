@@ -35,7 +35,7 @@ class Contender:
         self.steps = self.calls = 0
         self.training_seconds = 0.0
         self._lengths: set[int] = set()
-        self._order: BatchOrder
+        self.order: BatchOrder
         self._import_seconds = 0.0
         self._first_step_seconds = 0.0
         self._warm_up: list[float] = []
@@ -52,7 +52,7 @@ class Contender:
             )
             self._refuse_other_protocol()
             self.built = self.session.call(protocol.Build(side.plan, dataset), protocol.Built)
-            self._order = BatchOrder.of_task(side.plan.task, self.built.samples["train"], side.plan.seed)
+            self.order = BatchOrder.of_task(side.plan.task, self.built.samples["train"], side.plan.seed)
             self._first_step_seconds = self._train(1)
 
     def _refuse_other_protocol(self) -> None:
@@ -82,22 +82,13 @@ class Contender:
             raise HarnessError(f"the loss of a step up to {self.steps} is not finite")
         return trained.seconds
 
-    def even_steps(self, wanted: int) -> int:
-        """At least so many steps, made in calls of one length: a part of an epoch or whole epochs.
-
-        As many as leave least of the epoch over. Each call of another length may be another program,
-        which some frameworks compile anew.
-        """
-        full = self._order.full_steps
-        return full // (full // wanted) if 2 * wanted <= full else full * -(-wanted // full)
-
     def block(self, steps: int) -> float:
-        """Seconds of this many steps of the full batch size, a number that :meth:`even_steps` gave.
+        """Seconds of this many steps of the full batch size, a number that its order's ``even_steps`` gave.
 
         Made on the way and not counted: what is left of an epoch where a whole part does not fit, its short
         last batch, and the first call of a length.
         """
-        part = min(steps, self._order.full_steps)
+        part = min(steps, self.order.full_steps)
         with self.blamed():
             if part not in self._lengths:
                 self._part(part)
@@ -105,7 +96,7 @@ class Contender:
             return math.fsum(self._part(part) for _ in range(steps // part))
 
     def _part(self, steps: int) -> float:
-        order = self._order
+        order = self.order
         while order.run_length(self.steps) < steps or self.steps % order.steps_per_epoch == order.full_steps:
             self._train(order.run_length(self.steps))
         return self._train(steps)

@@ -19,9 +19,6 @@ class Measured(Protocol):
     @property
     def pairs(self) -> list[PairRecord]: ...
 
-    @property
-    def block_steps(self) -> int: ...
-
 
 class SideFindings(NamedTuple):
     """Medians over the processes of a side; ``step_interval`` is of the geometric mean of their steps.
@@ -31,6 +28,7 @@ class SideFindings(NamedTuple):
     """
 
     step_seconds: float
+    block_steps: int
     step_interval: Interval | None
     import_seconds: float
     build_seconds: float
@@ -51,15 +49,16 @@ def side_findings(record: Measured, side: int) -> SideFindings:
     processes = [pair.processes[side] for pair in record.pairs]
     steps = [steady_step_seconds(pair, side) for pair in record.pairs]
     median = statistics.median(steps)
+    block_steps = next(block.steps for block in record.pairs[0].blocks if block.side == side)
     interval = bootstrap_interval(np.log(steps))
     start_ups = [
-        _start_up_seconds(process, step, record.block_steps)
-        for process, step in zip(processes, steps, strict=True)
+        _start_up_seconds(process, step, block_steps) for process, step in zip(processes, steps, strict=True)
     ]
     samples_per_second = told.batch_size / median
     device_memory = [p.device_peak_memory_bytes for p in processes if p.device_peak_memory_bytes is not None]
     return SideFindings(
         step_seconds=median,
+        block_steps=block_steps,
         step_interval=interval and Interval(math.exp(interval.low), math.exp(interval.high)),
         import_seconds=statistics.median(process.import_seconds for process in processes),
         build_seconds=statistics.median(process.build_seconds for process in processes),

@@ -56,7 +56,7 @@ def measure_noise(side: Side, dataset: str, *, quiet: bool, pairs: int, tell: Ca
     try:
         contender.start(dataset)
         clock = prove_clock(contender, SHORTEST_BLOCK_SECONDS)
-        steps = contender.even_steps(math.ceil(SHORTEST_BLOCK_SECONDS / clock.step_seconds))
+        steps = contender.order.even_steps(math.ceil(SHORTEST_BLOCK_SECONDS / clock.step_seconds))
     finally:
         contender.session.kill_and_close()
     environment = "quiet" if quiet else "plain"
@@ -64,7 +64,7 @@ def measure_noise(side: Side, dataset: str, *, quiet: bool, pairs: int, tell: Ca
     made = []
     for number in range(pairs):
         tell(f"{environment} environment, pair {number + 1} of {pairs}")
-        made.append(ring.pair(steps, TURNS, chance))
+        made.append(ring.pair([steps, steps], TURNS, chance))
     return _summary(environment, made)
 
 

@@ -43,8 +43,10 @@ class Ring:
         """A fresh process of a side, not yet started up. The caller ends it."""
         return Contender(self.sides[side], self.settings[side], self._deadline_seconds)
 
-    def pair(self, steps: int, turns: int, chance: random.Random) -> PairRecord:
-        """Run one pair of ``turns`` turns of blocks of ``steps`` steps. Chance decides who is first.
+    def pair(self, block_steps: list[int], turns: int, chance: random.Random) -> PairRecord:
+        """Run one pair of ``turns`` turns, each a block of every side: ``block_steps[side]`` steps of it.
+
+        Chance decides who is first.
 
         Raises:
             SideFailed: a side fell, hung or declined.
@@ -58,11 +60,11 @@ class Ring:
                 contender = contenders[side] = self.contender(side)
                 stack.callback(contender.session.kill_and_close)
                 contender.start(self._dataset)
-                contender.warm_up(contender.even_steps(steps))
+                contender.warm_up(block_steps[side])
                 contender.session.pause()
             meter = self._energy = self._energy or _meter(contenders)
             blocks = [
-                self._block(contenders, side, turn, steps, meter)
+                self._block(contenders, side, turn, block_steps[side], meter)
                 for turn in range(turns)
                 for side in (order if turn % 2 == 0 else reversed(order))
             ]
@@ -73,7 +75,6 @@ class Ring:
         self, contenders: Mapping[int, Contender], side: int, turn: int, steps: int, meter: EnergyMeter
     ) -> BlockRecord:
         contender = contenders[side]
-        steps = contender.even_steps(steps)  # a side with another batch size has other epochs
         pids = [other.session.pid for other in contenders.values()]
         control = self._control.seconds()
         contender.session.resume()

@@ -9,6 +9,7 @@ import time
 from typing import NamedTuple
 
 from harness import plugins
+from harness.batches import BatchOrder
 from harness.certificate_cache import certificate
 from harness.certify import Examiner
 from harness.certify import Side as CertifiedSide
@@ -27,14 +28,16 @@ from harness.record import Certificate
 SHORTEST_BLOCK_SECONDS = 0.11
 _LONGEST_BLOCK_SECONDS = 2.0
 _CALL_SHARE = 0.01
+#: Paces are alike where one side's block has at most so many times the steps of the other's.
+_ALIKE = 2
 
 
 class Prepared(NamedTuple):
-    """``block_steps`` of the full batch size make a block of the fastest side long enough."""
+    """``block_steps``, one number for each side, are those of the full batch size that make a block."""
 
     records: list[SideRecord]
     built: Built
-    block_steps: int
+    block_steps: list[int]
     pair_seconds: float
 
 
@@ -71,7 +74,8 @@ class _Trial(NamedTuple):
     built: Built
     record: SideRecord
     clock: Clock
-    block_steps: int
+    wanted_steps: int
+    order: BatchOrder
     start_seconds: float
 
 
@@ -86,11 +90,23 @@ def prepare(ring: Ring, dataset: str, proofs: list[Certificate] | None, turns: i
         _try(ring, number, dataset, proofs[number] if proofs else None) for number in range(len(ring.sides))
     ]
     _refuse_unequal(trials)
-    steps = max(trial.block_steps for trial in trials)
-    turn_seconds = sum(steps * trial.clock.step_seconds for trial in trials)
+    wanted = common_block_steps([trial.wanted_steps for trial in trials])
+    block_steps = [trial.order.even_steps(steps) for trial, steps in zip(trials, wanted, strict=True)]
+    turn_seconds = sum(
+        steps * trial.clock.step_seconds for trial, steps in zip(trials, block_steps, strict=True)
+    )
     starts = sum(trial.start_seconds for trial in trials)
     seconds = starts + turn_seconds * (turns + FEWEST_BLOCKS)
-    return Prepared([trial.record for trial in trials], trials[0].built, steps, seconds)
+    return Prepared([trial.record for trial in trials], trials[0].built, block_steps, seconds)
+
+
+def common_block_steps(wanted: list[int]) -> list[int]:
+    """What each side's blocks have, given what each wants: the same number where paces are alike.
+
+    A block's fixed cost then weighs the same on the sides. A side takes another's number up to twice its
+    own; more would be a long wait for a block that says no more.
+    """
+    return [max(other for other in wanted if other <= _ALIKE * own) for own in wanted]
 
 
 def _wanted_steps(clock: Clock) -> int:
@@ -110,7 +126,6 @@ def _try(ring: Ring, number: int, dataset: str, proof: Certificate | None) -> _T
         # What is not steady belongs to a start, whenever it comes: a compiler sees a short batch late.
         steady = contender.steps * clock.step_seconds + contender.calls * clock.call_seconds
         start_seconds += max(0.0, contender.training_seconds - steady)
-        block_steps = contender.even_steps(_wanted_steps(clock))
     finally:
         contender.session.kill_and_close()
     plan = side.plan
@@ -130,7 +145,7 @@ def _try(ring: Ring, number: int, dataset: str, proof: Certificate | None) -> _T
         training_flops_per_sample=training_flops_per_sample(plan.task),
         clock_ratio=clock.ratio,
     )
-    return _Trial(contender.built, record, clock, block_steps, start_seconds)
+    return _Trial(contender.built, record, clock, _wanted_steps(clock), contender.order, start_seconds)
 
 
 def _refuse_unequal(trials: list[_Trial]) -> None:

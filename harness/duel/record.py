@@ -128,7 +128,6 @@ class DuelRecord(msgspec.Struct, kw_only=True):
     seed: int
     margin: float
     """Sides are the same where their ratio is within this of 1, as 0.02."""
-    block_steps: int
     turns: int
     sides: list[SideRecord]
     differences: list[str] = []

@@ -53,7 +53,6 @@ def measure_alone(
             samples=built.samples,
         ),
         side=prepared.records[0],
-        block_steps=prepared.block_steps,
         turns=turns,
         maths=maths,
         processes=[ring.pair(prepared.block_steps, turns, nobody_else) for _ in range(PROCESSES)],

@@ -27,7 +27,6 @@ class StoredBenchmark(msgspec.Struct, frozen=True, kw_only=True):
     task: str
     dataset: DatasetRecord
     side: SideRecord
-    block_steps: int
     turns: int
     maths: list[Maths]
     processes: list[PairRecord]

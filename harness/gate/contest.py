@@ -43,6 +43,7 @@ class Contest:
         self._say = say
         self._chance = random.Random(secrets.randbits(64))  # noqa: S311  who goes first must not follow a seed
         self._pair_seconds = 0.0
+        self._block_steps: list[int] = []
         record.turns = turns
         settings = pad_to_equal_size(
             [side.settings(quiet=True) for side in sides], [side.python for side in sides]
@@ -66,7 +67,7 @@ class Contest:
             return
         self._say("trying each side once")
         prepared = prepare(self._ring, record.dataset.name, None, record.turns)
-        record.sides, record.block_steps = prepared.records, prepared.block_steps
+        record.sides, self._block_steps = prepared.records, prepared.block_steps
         record.dataset.fingerprint = prepared.built.dataset_fingerprint
         record.dataset.origin = prepared.built.dataset_origin
         record.dataset.samples = prepared.built.samples
@@ -121,7 +122,7 @@ class Contest:
         ]
 
     def _add_pair(self, pairs: list[PairRecord], turns: int) -> None:
-        pair = self._ring.pair(self.record.block_steps, turns, self._chance)
+        pair = self._ring.pair(self._block_steps, turns, self._chance)
         pairs.append(pair)
         self._pair_seconds = pair.seconds
 

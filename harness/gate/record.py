@@ -91,7 +91,6 @@ class BenchmarkRecord(msgspec.Struct, kw_only=True):
     limits: Limits
     vanished: bool = False
     """It is base's alone: head's suite no longer has it."""
-    block_steps: int = 0
     turns: int = 0
     sides: list[SideRecord] = []
     """Base, head."""

@@ -134,7 +134,7 @@ class StoredGate:
         if record.quality.verdict == "FAIL":
             return
         head = measure_alone(benchmark.name, side, record.dataset, maths, self._request.turns, say)
-        record.dataset, record.block_steps, record.turns = head.dataset, head.block_steps, head.turns
+        record.dataset, record.turns = head.dataset, head.turns
         record.sides = [stored.side, head.side]
         if stored.dataset.fingerprint != head.dataset.fingerprint:
             raise SideFailed(_BASE, "the baseline was trained on other data: make it anew")

@@ -63,7 +63,7 @@ def judge(
 def measured_of(record: BenchmarkRecord) -> Measured:
     """All pairs that the verdict rests on; none where a side failed before the first."""
     pairs = [*record.look, *record.confirmation]
-    return Measured(record.sides, pairs, record.block_steps, record.turns, record.dataset, record.quality)
+    return Measured(record.sides, pairs, record.turns, record.dataset, record.quality)
 
 
 def verdict_sentence(record: BenchmarkRecord) -> str:

@@ -46,7 +46,6 @@ class Measured(NamedTuple):
 
     sides: list[SideRecord]
     pairs: list[PairRecord]
-    block_steps: int
     turns: int
     dataset: DatasetRecord
     quality: QualityResult | None = None
@@ -131,7 +130,7 @@ def measure(sides: list[Side], dataset: DatasetRecord, wished: Wish) -> Measured
     data = msgspec.structs.replace(
         dataset, fingerprint=built.dataset_fingerprint, origin=built.dataset_origin, samples=built.samples
     )
-    return Measured(prepared.records, pairs, prepared.block_steps, wished.turns, data, quality)
+    return Measured(prepared.records, pairs, wished.turns, data, quality)
 
 
 @contextmanager

@@ -69,6 +69,7 @@ def _side_table(record: DuelRecord) -> str:
         ("device, threads", *(f"{side.device}, {side.threads}" for side in record.sides)),
         ("precision, batch size", *(f"{side.precision}, {side.batch_size}" for side in record.sides)),
         ("steady step (ms)", *map(_step, found)),
+        ("steps in a block", *(str(one.block_steps) for one in found)),
         ("samples/s", *(f"{one.samples_per_second:,.0f}" for one in found)),
         ("GFLOP/s (of NumPy's peak)", *(_flops(one, record) for one in found)),
         ("import, build (s)", *(f"{one.import_seconds:.2f}, {one.build_seconds:.2f}" for one in found)),
@@ -138,9 +139,7 @@ def _break_even(record: DuelRecord) -> list[str]:
 def _remarks(record: DuelRecord) -> list[str]:
     blocks = [block for pair in record.pairs for block in pair.blocks]
     dropped = sum(block.disturbed for block in blocks)
-    how = (
-        f"{record.turns} turns a pair, blocks of {record.block_steps} steps, {record.environment} environment"
-    )
+    how = f"{record.turns} turns a pair, {record.environment} environment"
     why = f", stopped because {record.stopped_because}" if record.stopped_because else ""
     lines = [f"{len(record.pairs)} pairs in {record.seconds:.0f} s{why}; {how}."]
     if dropped:
