@@ -22,6 +22,18 @@ class SideFailed(HarnessError):
         self.reason = reason
 
 
+@contextlib.contextmanager
+def blaming(label: str, session: Session) -> Iterator[None]:
+    """What goes wrong inside is raised as the side's fault, with the last lines that its worker said."""
+    try:
+        yield
+    except SideFailed:
+        raise
+    except HarnessError as error:
+        told = "; ".join(session.last_lines()[-3:])
+        raise SideFailed(label, f"{error}" + (f" [{told}]" if told else "")) from error
+
+
 class Contender:
     """A worker of one side. Stopped (SIGSTOP) except while it is at work; leaves nothing behind.
 
@@ -62,16 +74,9 @@ class Contender:
                 f"install the same dl-harness in {self._side.python}"
             )
 
-    @contextlib.contextmanager
-    def blamed(self) -> Iterator[None]:
-        """What goes wrong inside is raised with the side's name and the last lines of its worker."""
-        try:
-            yield
-        except SideFailed:
-            raise
-        except HarnessError as error:
-            told = "; ".join(self.session.last_lines()[-3:])
-            raise SideFailed(self._side.label, f"{error}" + (f" [{told}]" if told else "")) from error
+    def blamed(self) -> contextlib.AbstractContextManager[None]:
+        """See :func:`blaming`."""
+        return blaming(self._side.label, self.session)
 
     def _train(self, steps: int) -> float:
         trained = self.session.call(protocol.Train(steps), protocol.Trained)

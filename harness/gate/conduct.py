@@ -1,6 +1,5 @@
 """A gate from end to end: a look at every benchmark, then fresh pairs for those that look suspicious."""
 
-import time
 from pathlib import Path
 
 import msgspec
@@ -97,21 +96,29 @@ class Gate:
         return contests
 
     def _confirm(self, suspicious: list[Contest]) -> None:
-        """Fresh pairs; Holm's rule shares the level among the metrics that have not failed yet."""
+        """Fresh pairs of all in turn, until each is decided or time is up.
+
+        Holm's rule shares the level among the metrics that have not failed yet.
+        """
+        record, keeper = self._keeper.record, self._keeper
         hypotheses = sum(len(contest.suspicious) for contest in suspicious)
-        record = self._keeper.record
-        deadline = self._keeper.deadline(self._request.budget_seconds)
-        for number, contest in enumerate(suspicious):
-            now = time.monotonic()
-            share = max(0.0, deadline - now) / (len(suspicious) - number)
-            self._keeper.phase(contest.record.name, f"suspicious: fresh pairs for up to {share:.0f} s")
+        deadline = keeper.deadline(self._request.budget_seconds)
+        for contest in suspicious:
+            metrics = ", ".join(one.metric for one in contest.suspicious)
+            keeper.phase(contest.record.name, f"suspicious ({metrics}): fresh pairs, in turn with the others")
 
-            def level() -> float:
-                failed = sum(metric.verdict == "FAIL" for one in record.benchmarks for metric in one.metrics)
-                return record.false_alarms / max(1, hypotheses - failed)
+        def level() -> float:
+            failed = sum(metric.verdict == "FAIL" for one in record.benchmarks for metric in one.metrics)
+            return record.false_alarms / max(1, hypotheses - failed)
 
-            contest.confirm(level, now + share)
-            self._keeper.judged(contest.record, "confirmation")
+        while suspicious:
+            undecided = []
+            for contest in suspicious:
+                if contest.confirm(level, deadline):
+                    undecided.append(contest)
+                else:
+                    keeper.judged(contest.record, "confirmation")
+            suspicious = undecided
 
 
 def new_record(benchmark: Benchmark, dataset: DatasetRecord) -> BenchmarkRecord:

@@ -88,37 +88,38 @@ class Contest:
         seeds = range(benchmark.seed, benchmark.seed + benchmark.seeds)
         return no_worse(self._sides, data, benchmark.limits, seeds, _PROCESS_LIMIT_SECONDS, self._say)
 
-    def confirm(self, level: Callable[[], float], deadline: float) -> None:
-        """Judge the suspicious metrics on fresh pairs, until each is decided or the next would be too late.
+    def confirm(self, level: Callable[[], float], deadline: float) -> bool:
+        """Judge what is suspicious with one more fresh pair; whether more are wanted after it.
 
-        ``level`` is asked anew at each look; ``deadline`` is of :func:`time.monotonic`.
+        Where no more will come, because the next would be too late or there are as many as there can be,
+        this is the last word. ``level`` is asked anew each time; ``deadline`` is of :func:`time.monotonic`.
         """
-        conclude(self.record, lambda: self._confirm(level, deadline))
-
-    def _confirm(self, level: Callable[[], float], deadline: float) -> None:
-        record = self.record
         undecided = {one.metric for one in self.suspicious}
-        while undecided and len(record.confirmation) < MOST_PAIRS:
-            if time.monotonic() + self._pair_seconds > deadline:
-                break
+        last = len(self.record.confirmation) >= MOST_PAIRS or time.monotonic() + self._pair_seconds > deadline
+        held = conclude(self.record, lambda: self._confirm(undecided, level, last=last))
+        return held and not last and bool(self.suspicious)
+
+    def _confirm(self, undecided: set[Metric], level: Callable[[], float], *, last: bool) -> None:
+        record = self.record
+        if not last:
             turns = record.turns if "step" in undecided else min(_FEWEST_TURNS, record.turns)
             self._add_pair(record.confirmation, turns)
-            found = self._judged(undecided, level, last=False)
-            undecided -= {one.metric for one in found if one.verdict != "INCONCLUSIVE"}
-            self._take(found)
         if record.confirmation:
-            self._take(self._judged(undecided, level, last=True))
+            self._take(self._judged(undecided, level, last=last))
 
     def _take(self, found: list[MetricResult]) -> None:
         new = {one.metric: one for one in found}
         self.record.metrics = [new.get(one.metric, one) for one in self.record.metrics]
 
     def _judged(self, metrics: set[Metric], level: Callable[[], float], *, last: bool) -> list[MetricResult]:
-        limits = self._benchmark.limits
+        limits, fresh = self._benchmark.limits, self.record.confirmation
+        every, alone = (
+            series(pairs, limits, self._batch_sizes) for pairs in ([*self.record.look, *fresh], fresh)
+        )
         return [
-            judgement.confirmed(one, limits.max_speedup, level(), last=last)
-            for one in series(self.record.confirmation, limits, self._batch_sizes)
-            if one.metric in metrics
+            judgement.confirmed(ours, theirs, limits.max_speedup, level(), last=last)
+            for ours, theirs in zip(every, alone, strict=True)
+            if ours.metric in metrics
         ]
 
     def _add_pair(self, pairs: list[PairRecord], turns: int) -> None:
@@ -131,8 +132,8 @@ class Contest:
         return [side.batch_size for side in self.record.sides]
 
 
-def conclude(record: BenchmarkRecord, work: Callable[[], None]) -> None:
-    """Do the work that fills the record, and draw its verdict from it; a side that fails ends it."""
+def conclude(record: BenchmarkRecord, work: Callable[[], None]) -> bool:
+    """Do the work that fills the record, and draw its verdict from it; False where a side failed at it."""
     start = time.monotonic()
     failed: list[tuple[Verdict, str]] = []
     try:
@@ -149,6 +150,7 @@ def conclude(record: BenchmarkRecord, work: Callable[[], None]) -> None:
     record.verdict = worst_of([verdict for verdict, _ in judged])
     told = [reason for verdict, reason in judged if verdict == record.verdict]
     record.reason = "; ".join(told) if record.verdict != "PASS" else ""
+    return not failed
 
 
 def worst_of(verdicts: list[Verdict]) -> Verdict:

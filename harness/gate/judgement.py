@@ -1,11 +1,13 @@
 """From pairs to verdicts, in two stages, so that unchanged code hardly ever fails and yet most is quick.
 
 The *look*: a few pairs of every benchmark. What is surely within its limit by then has passed; all else
-is suspicious. The *confirmation*: fresh pairs of what is suspicious, judged by themselves, so that the
-choice made at the look cannot favour a false alarm. Head must show that it is within the limit:
+is suspicious. The *confirmation*: fresh pairs of what is suspicious. Head must show that it is within the
+limit:
 
-- FAIL: slower than base at all is proven, and being within the limit is not.
-- PASS: being within the limit is proven.
+- FAIL: slower than base at all is proven by the fresh pairs alone, so that the choice made at the look
+  cannot favour a false alarm, and being within the limit is not proven.
+- PASS: being within the limit is proven by all pairs. Two chances to pass, the look and this, add up to
+  at most the sum of their levels, whatever the choice made of them (the union bound).
 - INCONCLUSIVE: neither; or the machine was not the same for both sides, or the result cannot be believed.
 
 "Proven slower" is an exact sign-flip test of no difference. Over all suspicious metrics of a suite its
@@ -47,18 +49,25 @@ def looked_at(series: Series, max_speedup: float | None) -> MetricResult:
     return _result(series, "look", "INCONCLUSIVE" if doubt else "PASS", doubt)
 
 
-def confirmed(series: Series, max_speedup: float | None, level: float, *, last: bool) -> MetricResult:
-    """After fresh pairs, at ``level`` for the proof that head is worse; ``last`` where no more will come."""
-    if doubt := _doubt(series, max_speedup):
-        return _result(series, "confirmation", "INCONCLUSIVE", doubt)
-    logs, limit = series.logs, math.log1p(series.limit)
-    if _proven(logs, "less", limit, WITHIN_LEVEL, last=last):
-        return _result(series, "confirmation", "PASS")
+def confirmed(
+    every: Series, fresh: Series, max_speedup: float | None, level: float, *, last: bool
+) -> MetricResult:
+    """After ``fresh`` pairs, which with those of the look are ``every`` pair.
+
+    ``level`` is for the proof that head is worse; ``last`` where no more pairs will come. The result tells
+    the pairs that its verdict rests on.
+    """
+    if doubt := _doubt(every, max_speedup):
+        return _result(every, "confirmation", "INCONCLUSIVE", doubt)
+    limit = math.log1p(every.limit)
+    if _proven(every.logs, "less", limit, WITHIN_LEVEL, last=last):
+        return _result(every, "confirmation", "PASS")
+    logs = fresh.logs
     if _proven(logs, "greater", 0.0, level, last=last) and (last or logs.mean() >= limit):
         reason = "worse than base, and not shown to be within the limit"
-        return _result(series, "confirmation", "FAIL", reason)
+        return _result(fresh, "confirmation", "FAIL", reason)
     reason = "neither a loss nor being within the limit is proven: more time or a quieter machine would tell"
-    return _result(series, "confirmation", "INCONCLUSIVE", reason)
+    return _result(every, "confirmation", "INCONCLUSIVE", reason)
 
 
 def _proven(logs: np.ndarray, alternative: Alternative, shift: float, level: float, *, last: bool) -> bool:

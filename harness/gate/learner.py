@@ -9,9 +9,8 @@ import msgspec
 
 from harness import protocol
 from harness.batches import BatchOrder
-from harness.duel.contender import SideFailed
+from harness.duel.contender import blaming
 from harness.duel.sides import Side
-from harness.errors import HarnessError
 from harness.observation import Losses
 from harness.record import Scores
 from harness.session import Session
@@ -85,12 +84,8 @@ def learner(side: Side, dataset: str, limit_seconds: float) -> Iterator[Learner]
     """
     session = Session(side.settings(quiet=True), limit_seconds, side.python)
     try:
-        yield Learner(side, session, dataset)
-    except SideFailed:
-        raise
-    except HarnessError as error:
-        told = "; ".join(session.last_lines()[-3:])
-        raise SideFailed(side.label, f"{error}" + (f" [{told}]" if told else "")) from error
+        with blaming(side.label, session):
+            yield Learner(side, session, dataset)
     finally:
         session.kill_and_close()
 

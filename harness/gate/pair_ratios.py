@@ -4,7 +4,7 @@ import math
 
 from harness.duel.pairs import log_ratio
 from harness.duel.record import PairRecord, ProcessRecord
-from harness.gate.record import BenchmarkRecord, Metric
+from harness.gate.record import BenchmarkRecord, Metric, MetricResult
 
 #: Added to both first steps before they are divided: milliseconds of a first step are no one's loss.
 FIRST_STEP_FLOOR_SECONDS = 0.1
@@ -30,6 +30,13 @@ def memory_bytes(process: ProcessRecord, other: ProcessRecord) -> int:
     if process.device_peak_memory_bytes and other.device_peak_memory_bytes:
         return process.device_peak_memory_bytes
     return process.peak_memory_bytes
+
+
+def pairs_behind(benchmark: BenchmarkRecord, result: MetricResult) -> list[PairRecord]:
+    """The pairs that a verdict rests on: once confirmed a FAIL on fresh ones alone, all else on all."""
+    if result.stage == "confirmation" and result.verdict == "FAIL":
+        return benchmark.confirmation
+    return [*benchmark.look, *benchmark.confirmation] if result.stage == "confirmation" else benchmark.look
 
 
 def pair_log_ratios(benchmark: BenchmarkRecord, metric: Metric, pairs: list[PairRecord]) -> list[float]:
