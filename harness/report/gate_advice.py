@@ -38,9 +38,8 @@ def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
     if not failed:
         return f"`{head} -m harness run --backend {side} --task {task}` shows whether head runs at all."
     again = " ".join([f"harness duel {side} {side} --task {task}", *_conditions(record, benchmark)])
-    return (
-        f"`{again}` measures it again by itself; where the price is meant, raise {_LIMIT_NAMES[failed[0]]}."
-    )
+    limits = " and ".join(_LIMIT_NAMES[metric] for metric in failed)
+    return f"`{again}` measures it again by itself; where the price is meant, raise {limits}."
 
 
 def _conditions(record: GateRecord, benchmark: BenchmarkRecord) -> Iterator[str]:
