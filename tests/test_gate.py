@@ -51,9 +51,10 @@ def failed(tmp_path_factory, harness_in):
     """A head that is slower by 15 % and holds more memory."""
     harness = harness_in(tmp_path_factory.mktemp("gate"))
     worse = ("--head-env", "PACED_FACTOR=1.15", "--head-env", "PACED_MEMORY_MIB=120")
+    alarms = 'false_alarms = "4%"\n'  # for which two metrics can fail at the first look
     names = ("junit.xml", "summary.md", "metrics.txt", "bencher.json", "gate.html")
     files = [word for name in names for word in ("--to", name)]
-    done = gate(harness, *worse, *files, "--budget", "280", timeout=290)
+    done = gate(harness, *worse, *files, "--budget", "280", suite=alarms + ONE, timeout=290)
     return harness, done
 
 
@@ -64,8 +65,8 @@ def test_a_slower_and_hungrier_head_fails(failed):
     assert verdicts(record) == {"step": "FAIL", "first step": "PASS", "memory": "FAIL"}
     (benchmark,) = record["benchmarks"]
     assert benchmark["metrics"][0]["ratio"] == pytest.approx(1.15, abs=0.02)
-    assert benchmark["metrics"][0]["p_value"] <= 0.005
-    assert len(benchmark["confirmation"]) in (12, 15)  # the looks at which two metrics can fail at 1 %
+    assert benchmark["metrics"][0]["p_value"] <= 0.02
+    assert len(benchmark["confirmation"]) in (8, 10)
     assert record["head"]["variables"] == {"PACED_FACTOR": "1.15", "PACED_MEMORY_MIB": "120"}
 
 

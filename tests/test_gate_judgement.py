@@ -192,5 +192,9 @@ def test_a_slowdown_of_the_limit_is_found_and_found_where_it_is():
 
 def test_what_is_at_its_limit_passes_seldom():
     rng = np.random.default_rng(4)
-    found = [verdict for _ in range(20) for verdict in gate_once(rng, [1.05] * 4, 0.02)]
-    assert found.count("PASS") <= 12  # the look's 2.5 % and the confirmation's 5 % of 80, and chance
+    found = []
+    for _ in range(80):
+        looked = noisy(rng, LOOK_PAIRS, 1.05, 0.02)
+        passed = look(looked).verdict == "PASS"
+        found.append(passed or confirm(noisy(rng, 8, 1.05, 0.02), looked=looked).verdict == "PASS")
+    assert sum(found) <= 12  # the look's 2.5 % and the confirmation's 5 % of 80, and chance
