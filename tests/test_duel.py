@@ -115,7 +115,7 @@ def test_a_side_that_fails_is_named_with_the_reason(harness, mode, words):
 
 
 def test_a_side_that_hangs_is_ended(harness):
-    done = harness("duel", "paced", "paced:hangs", *PACED, "--budget", "12")
+    done = harness("duel", "paced", "paced:hangs", *PACED, "--budget", "14")
     assert done.returncode == 1
     assert "side paced:hangs: did not end within the time limit" in done.stdout
     assert no_worker_left(harness)
@@ -168,6 +168,11 @@ def test_a_budget_too_short_is_said_before_the_pairs(harness):
         (["paced", "paced", "--b-python", "/no/python"], "--b-python /no/python: there is no such program"),
         (["paced", "paced", "--c-threads", "1"], "--c-threads is of a side that is not there: 2 were given"),
         (["paced", "paced", "--device", "gpu"], "'gpu' is none of auto, cpu, cuda, cuda:1"),
+        (["paced", "paced", "--budget", "nan"], "nan is not a finite number"),
+        (
+            ["paced", "paced", "--budget", "5"],
+            "--budget 5 is too short for any verdict: it takes 7 pairs of at least",
+        ),
         (["paced", "paced", "--within", "2"], "--within 2: write a percentage"),
         (["paced", "paced", "--set", "widht=2"], "Did you mean 'width'?"),
     ],
@@ -220,7 +225,7 @@ def _wait_for_pairs(harness, count):
 
 def test_a_side_of_another_pace_has_blocks_of_its_own(harness):
     """Blocks of either are about as long, and the ratio is of a step, not of a block."""
-    process = harness.start("duel", "paced", "paced", *PACED, "--b-env", "PACED_FACTOR=5")
+    process = harness.start("duel", "paced", "paced:fivefold", *PACED)
     _wait_for_pairs(harness, 1)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=30)

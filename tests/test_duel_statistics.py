@@ -13,7 +13,8 @@ from harness.duel.pairs import log_ratio
 from harness.duel.preparation import common_block_steps
 from harness.duel.record import BlockRecord, Disturbance, PairRecord
 from harness.duel.settling import MOST_BLOCKS, has_settled
-from harness.duel.sign_flip import bootstrap_interval, level_at, p_value
+from harness.duel.sign_flip import bootstrap_interval, level_at, p_value, smallest_p_value
+from harness.report.duel import verdict_sentence
 
 CALM = Disturbance(0.0, 0.0, 0.0, 0)
 
@@ -30,15 +31,15 @@ def pair(ratio, *, turns=8, control=1.0, lost=(), seconds=0.1):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "given"),
+    ("modes", "wanted", "given"),
     [
-        ([10, 11], [11, 11]),
-        ([10, 21], [10, 21]),
-        ([100, 3, 5], [100, 5, 5]),
+        (["eager", "eager"], [15, 119], [119, 119]),  # equal code, and a trial that was disturbed
+        (["eager", "compile"], [10, 11], [10, 11]),
+        (["eager", "compile", "eager"], [100, 3, 5], [100, 3, 100]),
     ],
 )
-def test_blocks_have_the_same_steps_where_paces_are_alike(wanted, given):
-    assert common_block_steps(wanted) == given
+def test_blocks_have_the_same_steps_where_backend_and_mode_are_the_same(modes, wanted, given):
+    assert common_block_steps([("torch", mode) for mode in modes], wanted) == given
 
 
 def compare(pairs, **settings):
@@ -94,6 +95,36 @@ def test_looks_share_the_error_allowed():
     # An exact test of fewer pairs cannot reach its level, not even where it is the only one.
     assert verdict.fewest_pairs_for_verdict(comparisons=1) == 7
     assert verdict.fewest_pairs_for_verdict(comparisons=3) == 9
+
+
+@pytest.mark.parametrize("alternative", ["two-sided", "greater"])
+@pytest.mark.parametrize("level", [0.02, 0.01 / 33, 0.001 / 4, 0.01 / 200])
+def test_what_a_look_cannot_reach_is_not_lost(level, alternative):
+    """However many share the error, some look can find a loss that every pair shows."""
+    levels = {pairs: level_at(pairs, level, alternative) for pairs in range(1, 41)}
+    assert sum(levels.values()) <= level * (1 + 1e-9)
+    reached = [pairs for pairs, at in levels.items() if at >= smallest_p_value(pairs, alternative)]
+    assert reached
+    assert reached == [pairs for pairs, at in levels.items() if at]
+
+
+@pytest.mark.parametrize("pairs", [4, 9, 16, 24])
+def test_the_smallest_p_value_is_that_of_one_sign(pairs):
+    ratios = np.linspace(1.0, 2.0, pairs)
+    assert p_value(ratios) == pytest.approx(smallest_p_value(pairs), rel=0.01)
+    assert p_value(ratios, "greater") == pytest.approx(smallest_p_value(pairs, "greater"), rel=0.01)
+
+
+def test_a_level_that_was_raised_keeps_its_looks():
+    planned, now = 0.01 / 4, 0.01
+    looks = [[pairs for pairs in range(1, 41) if level_at(pairs, level, "greater", planned_level=planned)]
+             for level in (planned, now)]  # fmt: skip
+    assert looks[0] == looks[1]
+    assert all(
+        level_at(pairs, now, "greater", planned_level=planned)
+        == pytest.approx(4 * level_at(pairs, planned, "greater"))
+        for pairs in looks[0]
+    )
 
 
 @pytest.mark.parametrize("end", [3, 7, 8, 9, 13, 40, 41])
@@ -195,9 +226,9 @@ def test_pairs_lost_to_disturbances_leave_no_verdict():
 def test_several_sides_share_the_error_allowed():
     pairs = noisy(np.random.default_rng(9), 1.3, 0.005, 8)
     assert compare(pairs).verdict == "slower"
-    # With three comparisons the level of the first look is beyond what 8 pairs can reach.
+    # With three comparisons the level of the first look is beyond what 8 pairs can reach; the next has it.
     assert compare(pairs, comparisons=3).verdict == "cannot tell yet"
-    assert compare(pairs, comparisons=3).pairs_wanted == 4
+    assert compare(pairs, comparisons=3).pairs_wanted == 2
 
 
 def test_warm_up_ends_when_times_stop_falling():
@@ -207,3 +238,12 @@ def test_warm_up_ends_when_times_stop_falling():
     assert has_settled([3.0, 2.0, 1.5, 1.2, 1.1, 1.0, 1.0, 1.1, 1.0, 1.05])
     assert has_settled([1.0, 1.0, 1.0, 1.3, 1.3, 1.3])  # a rise is the machine's
     assert MOST_BLOCKS >= 6
+
+
+@pytest.mark.parametrize(
+    ("margin", "told"), [(0.02, "within 2 %"), (0.005, "within 0.5 %"), (0.015, "within 1.5 %")]
+)
+def test_the_margin_is_told_as_it_was_given(margin, told):
+    pairs = [pair(1.0)] * 8
+    found = verdict.compare(pairs, 1, ["a", "b"], [64, 64], margin=margin)
+    assert f"b is as fast as a {told}: " in verdict_sentence(found, margin)

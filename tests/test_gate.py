@@ -93,6 +93,15 @@ def test_more_memory_alone_is_proven_by_short_pairs(harness):
     assert turns == {"look": {6}, "confirmation": {2}}
 
 
+def test_nothing_is_begun_after_the_budget(harness):
+    suite = PACED.format("one") + PACED.format("two")
+    done = gate(harness, "--budget", "0.01", suite=suite, timeout=30)
+    assert done.returncode == 3, done.stderr
+    for benchmark in json.loads(done.stdout)["benchmarks"]:
+        assert (benchmark["verdict"], benchmark["look"]) == ("INCONCLUSIVE", [])
+        assert "the budget was spent before its look had ended" in benchmark["reason"]
+
+
 @pytest.mark.parametrize(
     ("variable", "words"),
     [

@@ -5,11 +5,14 @@ import math
 import msgspec
 import numpy as np
 import pytest
+from made_gates import made_benchmark
 
+from harness.duel.contender import SideFailed
 from harness.duel.record import BlockRecord, Disturbance, PairRecord, ProcessRecord
-from harness.gate.contest import worst_of
-from harness.gate.judgement import LOOK_PAIRS, confirmed, looked_at
+from harness.gate.contest import conclude, worst_of
+from harness.gate.judgement import LOOK_PAIRS, Level, confirmed, looked_at
 from harness.gate.metrics import series
+from harness.gate.pair_ratios import log_ratios_behind, pair_log_ratios
 from harness.gate.suite import Limits
 
 CALM = Disturbance(0.0, 0.0, 0.0, 0)
@@ -54,7 +57,7 @@ def look(pairs, metric="step", max_speedup=0.5):
 
 def confirm(fresh, metric="step", level=0.01, last=True, max_speedup=0.5, looked=()):
     every, alone = of(metric, [*looked, *fresh]), of(metric, fresh)
-    return confirmed(every, alone, max_speedup, level, last=last)
+    return confirmed(every, alone, max_speedup, Level(level, level), last=last)
 
 
 def test_what_is_surely_within_the_limit_passes_at_the_look():
@@ -146,6 +149,19 @@ def test_lost_pairs_are_no_evidence(judge):
     assert "4 of 8 pairs were lost" in found.reason
 
 
+def test_where_every_turn_was_disturbed_nothing_is_known_of_the_machine():
+    found = look([pair(lost=True)] * 8, "first step")
+    assert found.verdict == "INCONCLUSIVE"
+    assert "every pair was disturbed" in found.reason
+    assert look([pair(lost=True)] * 8, "memory").verdict == "PASS"
+
+
+def test_however_many_are_suspicious_a_loss_that_every_pair_shows_is_found():
+    for level in (0.01 / 33, 0.001 / 4):
+        told = [confirm([pair(2.0)] * count, level=level, last=False).verdict for count in (8, 15, 22, 40)]
+        assert told[-1] == "FAIL"
+
+
 def test_milliseconds_of_a_first_step_are_no_loss():
     quick = [msgspec.structs.replace(pair(), processes=[
         msgspec.structs.replace(process, first_step_seconds=seconds)
@@ -198,3 +214,37 @@ def test_what_is_at_its_limit_passes_seldom():
         passed = look(looked).verdict == "PASS"
         found.append(passed or confirm(noisy(rng, 8, 1.05, 0.02), looked=looked).verdict == "PASS")
     assert sum(found) <= 12  # the look's 2.5 % and the confirmation's 5 % of 80, and chance
+
+
+@pytest.mark.parametrize(("falls", "verdict"), [("base", "FAIL"), ("head", "FAIL")])
+def test_what_had_failed_has_failed_whatever_falls_later(falls, verdict):
+    record = made_benchmark(confirmed=8, step=1.2, verdicts={"step": "FAIL", "memory": "INCONCLUSIVE"})
+
+    def fall():
+        raise SideFailed(falls, "exited with code 9")
+
+    assert not conclude(record, fall)
+    assert record.verdict == verdict
+    assert f"side {falls}: exited with code 9" in record.reason
+    assert "step: " in record.reason
+
+
+def test_a_base_that_falls_before_anything_failed_leaves_no_verdict():
+    record = made_benchmark(confirmed=8, verdicts={"memory": "INCONCLUSIVE"})
+
+    def fall():
+        raise SideFailed("base", "exited with code 9")
+
+    conclude(record, fall)
+    assert (record.verdict, record.reason) == ("INCONCLUSIVE", "side base: exited with code 9")
+
+
+def test_pairs_made_after_a_metric_was_decided_are_not_behind_its_verdict():
+    record = made_benchmark(confirmed=8, step=1.2, verdicts={"step": "FAIL"})
+    step, first_step, memory = record.metrics
+    later = msgspec.structs.replace(record, confirmation=[*record.confirmation, pair(9.0)])
+    assert log_ratios_behind(later, step) == pair_log_ratios(record, "step", record.confirmation)
+    passed = msgspec.structs.replace(memory, verdict="PASS", pairs=11)
+    assert len(log_ratios_behind(later, passed)) == 11
+    looked = msgspec.structs.replace(first_step, stage="look", pairs=3)
+    assert log_ratios_behind(later, looked) == pair_log_ratios(record, "first step", record.look)

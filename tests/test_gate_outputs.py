@@ -107,6 +107,11 @@ def test_junit_has_the_numbers_as_properties():
     assert (numbers["stage"], numbers["pairs"]) == ("confirmation", "8")
 
 
+def test_one_that_was_killed_is_not_told_as_one_that_ended():
+    text = gate_text(made_gate(made_benchmark(), verdict="INCONCLUSIVE", status="running"), 100)
+    assert text.startswith("INCONCLUSIVE: the gate did not end")
+
+
 @pytest.mark.parametrize("record", [made_gate(), interrupted_gate()])
 def test_junit_of_a_gate_that_measured_nothing_or_not_all_is_not_green(record):
     assert Report(junit_xml(record)).root.get("failures") == "1"

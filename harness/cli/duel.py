@@ -16,6 +16,7 @@ from harness import plugins
 from harness.cli.data_progress import shown_progress
 from harness.cli.plugin_option import plugin_option
 from harness.cli.run import check_device
+from harness.cli.selection_options import check_finite
 from harness.data_choice import choose_dataset
 from harness.duel.conduct import TURNS, Duel, DuelRequest
 from harness.duel.files import DUELS
@@ -92,6 +93,7 @@ def _side_options(function: _F) -> _F:
 @click.option(
     "--budget",
     type=click.FloatRange(min=0, min_open=True),
+    callback=check_finite,
     default=300.0,
     show_default=True,
     metavar="SECONDS",

@@ -16,6 +16,7 @@ from harness import plugins
 from harness.cli.data_progress import shown_progress
 from harness.cli.gate_display import GateDisplay
 from harness.cli.plugin_option import plugin_option
+from harness.cli.selection_options import check_finite
 from harness.data_choice import choose_dataset
 from harness.duel.conduct import TURNS
 from harness.errors import HarnessError, UsageError
@@ -68,6 +69,7 @@ _BASES = ("base", "base-python", "baseline", "save-baseline")
 @click.option(
     "--budget",
     type=click.FloatRange(min=0, min_open=True),
+    callback=check_finite,
     metavar="SECONDS",
     help="Begin no pair after so long. Default: 120 for each benchmark.",
 )

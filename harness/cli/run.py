@@ -21,6 +21,7 @@ from harness.cli.names import split_names
 from harness.cli.plugin_option import plugin_option
 from harness.cli.presets import preset_backends, preset_of, preset_tasks
 from harness.cli.progress import RunDisplay
+from harness.cli.selection_options import check_finite
 from harness.data_choice import choose_dataset
 from harness.errors import UsageError
 from harness.installation import select_backend
@@ -130,6 +131,7 @@ def check_device(_ctx: click.Context, _parameter: click.Parameter, value: str) -
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
+    callback=check_finite,
     metavar="SECONDS",
     help="Give a run, or its certification, up after so long. Default: none, but 10 minutes of silence do.",
 )

@@ -12,8 +12,9 @@ import msgspec
 
 from harness.description import description_sha256
 from harness.duel.pairs import Ring
-from harness.duel.preparation import Prepared, certificates, prepare
+from harness.duel.preparation import SHORTEST_BLOCK_SECONDS, Prepared, certificates, prepare
 from harness.duel.record import Comparison, DuelRecord, encode
+from harness.duel.settling import FEWEST_BLOCKS
 from harness.duel.sides import Side, differences, pad_to_equal_size
 from harness.duel.sign_flip import MOST_PAIRS
 from harness.duel.verdict import compare, fewest_pairs_for_verdict
@@ -111,6 +112,7 @@ class Duel:
         if request.quiet_environment:
             settings = pad_to_equal_size(settings, [side.python for side in request.sides])
         ring = Ring(request.sides, settings, request.dataset.name, deadline_seconds=request.budget_seconds)
+        self._refuse_hopeless_budget()
         self._observer.phase("certifying and trying each side once")
         proofs = certificates(request.sides) if request.certify else None
         self._start = time.monotonic()  # certificates are cached: the budget is for the duel
@@ -139,6 +141,17 @@ class Duel:
             f"blocks of {' and '.join(map(str, prepared.block_steps))} steps, "
             f"about {prepared.pair_seconds:.0f} s a pair"
         )
+
+    def _refuse_hopeless_budget(self) -> None:
+        """Before anything is started: blocks alone, were there nothing else, would take longer."""
+        sides, budget = len(self._request.sides), self._request.budget_seconds
+        fewest = fewest_pairs_for_verdict(sides - 1)
+        pair_seconds = sides * (FEWEST_BLOCKS + self.record.turns) * SHORTEST_BLOCK_SECONDS
+        if fewest * pair_seconds > budget:
+            raise UsageError(
+                f"--budget {budget:g} is too short for any verdict: it takes {fewest} pairs of at least "
+                f"{pair_seconds:.1f} s, and processes take time to start. Give several times that."
+            )
 
     def _refuse_short_budget(self, pair_seconds: float) -> None:
         spent = time.monotonic() - self._start

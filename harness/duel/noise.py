@@ -56,7 +56,7 @@ def measure_noise(side: Side, dataset: str, *, quiet: bool, pairs: int, tell: Ca
     try:
         contender.start(dataset)
         clock = prove_clock(contender, SHORTEST_BLOCK_SECONDS)
-        steps = contender.order.even_steps(math.ceil(SHORTEST_BLOCK_SECONDS / clock.step_seconds))
+        steps = contender.order.even_steps(math.ceil(SHORTEST_BLOCK_SECONDS / clock.quickest_step_seconds))
     finally:
         contender.session.kill_and_close()
     environment = "quiet" if quiet else "plain"

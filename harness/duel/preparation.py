@@ -28,8 +28,6 @@ from harness.record import Certificate
 SHORTEST_BLOCK_SECONDS = 0.11
 _LONGEST_BLOCK_SECONDS = 2.0
 _CALL_SHARE = 0.01
-#: Paces are alike where one side's block has at most so many times the steps of the other's.
-_ALIKE = 2
 
 
 class Prepared(NamedTuple):
@@ -90,7 +88,8 @@ def prepare(ring: Ring, dataset: str, proofs: list[Certificate] | None, turns: i
         _try(ring, number, dataset, proofs[number] if proofs else None) for number in range(len(ring.sides))
     ]
     _refuse_unequal(trials)
-    wanted = common_block_steps([trial.wanted_steps for trial in trials])
+    programs = [(trial.record.backend, trial.record.mode) for trial in trials]
+    wanted = common_block_steps(programs, [trial.wanted_steps for trial in trials])
     block_steps = [trial.order.even_steps(steps) for trial, steps in zip(trials, wanted, strict=True)]
     turn_seconds = sum(
         steps * trial.clock.step_seconds for trial, steps in zip(trials, block_steps, strict=True)
@@ -100,18 +99,23 @@ def prepare(ring: Ring, dataset: str, proofs: list[Certificate] | None, turns: i
     return Prepared([trial.record for trial in trials], trials[0].built, block_steps, seconds)
 
 
-def common_block_steps(wanted: list[int]) -> list[int]:
-    """What each side's blocks have, given what each wants: the same number where paces are alike.
+def common_block_steps(programs: list[tuple[str, str]], wanted: list[int]) -> list[int]:
+    """What each side's blocks have, given its backend and mode and what each wants.
 
-    A block's fixed cost then weighs the same on the sides. A side takes another's number up to twice its
-    own; more would be a long wait for a block that says no more.
+    Sides of one backend and mode have the same number, the largest. Their trials may have been disturbed
+    unequally, and a block has a fixed cost (it begins with cold caches), which would weigh less on the
+    side with the longer blocks and so pass for a difference of equal code.
     """
-    return [max(other for other in wanted if other <= _ALIKE * own) for own in wanted]
+    return [
+        max(other for theirs, other in zip(programs, wanted, strict=True) if theirs == ours)
+        for ours in programs
+    ]
 
 
 def _wanted_steps(clock: Clock) -> int:
+    """By the quickest pace that was seen, so that a disturbed trial does not make the blocks short."""
     seconds = max(SHORTEST_BLOCK_SECONDS, clock.call_seconds / _CALL_SHARE)
-    return math.ceil(min(seconds, _LONGEST_BLOCK_SECONDS) / clock.step_seconds)
+    return math.ceil(min(seconds, _LONGEST_BLOCK_SECONDS) / clock.quickest_step_seconds)
 
 
 def _try(ring: Ring, number: int, dataset: str, proof: Certificate | None) -> _Trial:

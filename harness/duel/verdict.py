@@ -64,8 +64,8 @@ def _verdict(
     logs: np.ndarray, control: np.ndarray, margin: float, comparisons: int, *, last: bool
 ) -> tuple[Word, str]:
     level = level_at(len(logs), DIFFERENCE_LEVEL / comparisons, last=last)
-    same_level = level_at(len(logs), SAME_LEVEL / comparisons, last=last)
-    if not level:
+    same_level = level_at(len(logs), SAME_LEVEL / comparisons, "less", last=last)
+    if not level and not same_level:
         return "cannot tell yet", ""
     if control_moved(control, margin):
         return "cannot tell yet", "the control differs between the sides' turns: the machine was not the same"

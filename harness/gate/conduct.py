@@ -9,6 +9,7 @@ from harness.duel.contender import SideFailed
 from harness.duel.sides import Side
 from harness.gate.contest import Contest
 from harness.gate.environments import Environment, probe, side_of
+from harness.gate.judgement import Level
 from harness.gate.keeping import GateKeeper, GateObserver
 from harness.gate.record import BenchmarkRecord, GateRecord
 from harness.gate.suite import Benchmark, Suite
@@ -62,15 +63,15 @@ class Gate:
 
     def _work(self) -> None:
         keeper = self._keeper
-        contests = self._contests()
+        contests, deadline = self._contests(), keeper.deadline(self._request.budget_seconds)
         keeper.record.benchmarks += [
             vanished_record(benchmark, "base's suite") for benchmark in self._request.vanished
         ]
         keeper.save()
         for contest in contests:
-            contest.look()
+            contest.look(deadline)
             keeper.judged(contest.record, "look")
-        self._confirm([contest for contest in contests if contest.suspicious])
+        self._confirm([contest for contest in contests if contest.suspicious], deadline)
 
     def _contests(self) -> list[Contest]:
         """What can be run; a benchmark that one side does not know has its verdict already."""
@@ -95,27 +96,28 @@ class Gate:
             contests.append(Contest(benchmark, sides, record, say, request.turns))
         return contests
 
-    def _confirm(self, suspicious: list[Contest]) -> None:
+    def _confirm(self, suspicious: list[Contest], deadline: float) -> None:
         """Fresh pairs of all in turn, until each is decided or time is up.
 
         Holm's rule shares the level among the metrics that have not failed yet.
         """
         record, keeper = self._keeper.record, self._keeper
         hypotheses = sum(len(contest.suspicious) for contest in suspicious)
-        deadline = keeper.deadline(self._request.budget_seconds)
         for contest in suspicious:
             metrics = ", ".join(one.metric for one in contest.suspicious)
-            keeper.phase(contest.record.name, f"suspicious ({metrics}): fresh pairs, in turn with the others")
+            keeper.phase(contest.record.name, f"suspicious ({metrics}): fresh pairs")
 
-        def level() -> float:
+        def level() -> Level:
             failed = sum(metric.verdict == "FAIL" for one in record.benchmarks for metric in one.metrics)
-            return record.false_alarms / max(1, hypotheses - failed)
+            planned, now = (record.false_alarms / max(1, left) for left in (hypotheses, hypotheses - failed))
+            return Level(planned, now)
 
         while suspicious:
             undecided = []
             for contest in suspicious:
                 if contest.confirm(level, deadline):
                     undecided.append(contest)
+                    keeper.save()
                 else:
                     keeper.judged(contest.record, "confirmation")
             suspicious = undecided

@@ -13,6 +13,7 @@ from harness.duel.sides import Side, pad_to_equal_size
 from harness.duel.sign_flip import MOST_PAIRS
 from harness.errors import HarnessError
 from harness.gate import judgement
+from harness.gate.judgement import Level
 from harness.gate.metrics import series
 from harness.gate.quality import no_worse, same_maths
 from harness.gate.record import BenchmarkRecord, Metric, MetricResult, QualityResult, Verdict
@@ -26,6 +27,10 @@ _FEWEST_TURNS = 2
 _WORST_FIRST: tuple[Verdict, ...] = ("FAIL", "INCONCLUSIVE", "PASS")
 
 Say = Callable[[str], None]
+
+
+class _TimeIsUp(HarnessError):
+    """The budget was spent before enough was measured for any verdict."""
 
 
 class Contest:
@@ -55,12 +60,13 @@ class Contest:
         """The metrics that the look did not pass, where the benchmark is still to be decided."""
         return [one for one in self.record.metrics if one.verdict == "INCONCLUSIVE"]
 
-    def look(self) -> None:
-        """Compare the maths, then judge a few pairs."""
-        conclude(self.record, self._look)
+    def look(self, deadline: float) -> None:
+        """Compare the maths, then judge a few pairs; nothing begins after ``deadline``."""
+        conclude(self.record, lambda: self._look(deadline))
 
-    def _look(self) -> None:
+    def _look(self, deadline: float) -> None:
         record, benchmark = self.record, self._benchmark
+        _refuse_after(deadline)
         self._say("comparing the maths")
         record.quality = self._quality()
         if record.quality.verdict == "FAIL":
@@ -73,6 +79,7 @@ class Contest:
         record.dataset.samples = prepared.built.samples
         self._say(f"a look: {judgement.LOOK_PAIRS} pairs of about {prepared.pair_seconds:.0f} s")
         for _ in range(judgement.LOOK_PAIRS):
+            _refuse_after(deadline)
             self._add_pair(record.look, record.turns)
         record.metrics = [
             judgement.looked_at(one, benchmark.limits.max_speedup)
@@ -88,7 +95,7 @@ class Contest:
         seeds = range(benchmark.seed, benchmark.seed + benchmark.seeds)
         return no_worse(self._sides, data, benchmark.limits, seeds, _PROCESS_LIMIT_SECONDS, self._say)
 
-    def confirm(self, level: Callable[[], float], deadline: float) -> bool:
+    def confirm(self, level: Callable[[], Level], deadline: float) -> bool:
         """Judge what is suspicious with one more fresh pair; whether more are wanted after it.
 
         Where no more will come, because the next would be too late or there are as many as there can be,
@@ -99,7 +106,7 @@ class Contest:
         held = conclude(self.record, lambda: self._confirm(undecided, level, last=last))
         return held and not last and bool(self.suspicious)
 
-    def _confirm(self, undecided: set[Metric], level: Callable[[], float], *, last: bool) -> None:
+    def _confirm(self, undecided: set[Metric], level: Callable[[], Level], *, last: bool) -> None:
         record = self.record
         if not last:
             turns = record.turns if "step" in undecided else min(_FEWEST_TURNS, record.turns)
@@ -111,7 +118,7 @@ class Contest:
         new = {one.metric: one for one in found}
         self.record.metrics = [new.get(one.metric, one) for one in self.record.metrics]
 
-    def _judged(self, metrics: set[Metric], level: Callable[[], float], *, last: bool) -> list[MetricResult]:
+    def _judged(self, metrics: set[Metric], level: Callable[[], Level], *, last: bool) -> list[MetricResult]:
         limits, fresh = self._benchmark.limits, self.record.confirmation
         every, alone = (
             series(pairs, limits, self._batch_sizes) for pairs in ([*self.record.look, *fresh], fresh)
@@ -132,12 +139,19 @@ class Contest:
         return [side.batch_size for side in self.record.sides]
 
 
+def _refuse_after(deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise _TimeIsUp("the budget was spent before its look had ended: give more (--budget)")
+
+
 def conclude(record: BenchmarkRecord, work: Callable[[], None]) -> bool:
     """Do the work that fills the record, and draw its verdict from it; False where a side failed at it."""
     start = time.monotonic()
     failed: list[tuple[Verdict, str]] = []
     try:
         work()
+    except _TimeIsUp as error:
+        failed = [("INCONCLUSIVE", str(error))]
     except SideFailed as error:
         failed = [("INCONCLUSIVE" if error.label == "base" else "FAIL", str(error))]
     except HarnessError as error:  # the sides cannot be compared: other data, another split
@@ -146,9 +160,10 @@ def conclude(record: BenchmarkRecord, work: Callable[[], None]) -> bool:
     judged = [(one.verdict, f"{one.metric}: {one.reason}") for one in record.metrics]
     if record.quality is not None:
         judged.append((record.quality.verdict, f"quality: {record.quality.reason}"))
-    judged = failed or judged
+    if failed:  # what had failed by then has failed, whatever became of the rest
+        judged = failed + [one for one in judged if one[0] == "FAIL"]
     record.verdict = worst_of([verdict for verdict, _ in judged])
-    told = [reason for verdict, reason in judged if verdict == record.verdict]
+    told = [reason for verdict, reason in judged if verdict == record.verdict or failed]
     record.reason = "; ".join(told) if record.verdict != "PASS" else ""
     return not failed
 

@@ -16,7 +16,7 @@ FAIL on unchanged code stays below ``false_alarms``.
 """
 
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -49,8 +49,15 @@ def looked_at(series: Series, max_speedup: float | None) -> MetricResult:
     return _result(series, "look", "INCONCLUSIVE" if doubt else "PASS", doubt)
 
 
+class Level(NamedTuple):
+    """The level at which head may be proven worse: ``planned`` at first, ``now`` after others have failed."""
+
+    planned: float
+    now: float
+
+
 def confirmed(
-    every: Series, fresh: Series, max_speedup: float | None, level: float, *, last: bool
+    every: Series, fresh: Series, max_speedup: float | None, level: Level, *, last: bool
 ) -> MetricResult:
     """After ``fresh`` pairs, which with those of the look are ``every`` pair.
 
@@ -60,7 +67,7 @@ def confirmed(
     if doubt := _doubt(every, max_speedup):
         return _result(every, "confirmation", "INCONCLUSIVE", doubt)
     limit = math.log1p(every.limit)
-    if _proven(every.logs, "less", limit, WITHIN_LEVEL, last=last):
+    if _proven(every.logs, "less", limit, Level(WITHIN_LEVEL, WITHIN_LEVEL), last=last):
         return _result(every, "confirmation", "PASS")
     logs = fresh.logs
     if _proven(logs, "greater", 0.0, level, last=last) and (last or logs.mean() >= limit):
@@ -70,10 +77,13 @@ def confirmed(
     return _result(every, "confirmation", "INCONCLUSIVE", reason)
 
 
-def _proven(logs: np.ndarray, alternative: Alternative, shift: float, level: float, *, last: bool) -> bool:
+def _proven(logs: np.ndarray, alternative: Alternative, shift: float, level: Level, *, last: bool) -> bool:
     """Whether the test was significant at any of the looks that these pairs have come to."""
     pairs = len(logs)
-    levels = {look: level_at(look, level, last=last and look == pairs) for look in range(1, pairs + 1)}
+    levels = {
+        look: level_at(look, level.now, alternative, last=last and look == pairs, planned_level=level.planned)
+        for look in range(1, pairs + 1)
+    }
     return any(p_value(logs[:look], alternative, shift) <= at for look, at in levels.items() if at)
 
 
@@ -87,13 +97,15 @@ def _doubt(series: Series, max_speedup: float | None) -> str:
     pairs = len(series.logs) + series.lost
     if len(series.logs) < _FEWEST_PAIRS or series.lost > _MOST_LOST_SHARE * pairs:
         return f"{series.lost} of {pairs} pairs were lost to disturbances by other work"
+    if series.metric != "memory" and not len(series.control):
+        return "every pair was disturbed by other work, so nothing tells whether the machine was the same"
     if series.metric != "memory" and control_moved(series.control, series.limit):
         return "a fixed work took another time before one side's turns: the machine was not the same"
     saved = 1 - math.exp(series.logs.mean())
     if series.metric == "step" and max_speedup is not None and saved > max_speedup:
         return (
             f"head saves {saved:.0%} of the time, more than is believed (max_speedup = "
-            f'"{max_speedup:.0%}"): see that it does all the work, then raise max_speedup once'
+            f'"{100 * max_speedup:g}%"): see that it does all the work, then raise max_speedup once'
         )
     return ""
 

@@ -32,15 +32,19 @@ def memory_bytes(process: ProcessRecord, other: ProcessRecord) -> int:
     return process.peak_memory_bytes
 
 
-def pairs_behind(benchmark: BenchmarkRecord, result: MetricResult) -> list[PairRecord]:
-    """The pairs that a verdict rests on: once confirmed a FAIL on fresh ones alone, all else on all."""
-    if result.stage == "confirmation" and result.verdict == "FAIL":
-        return benchmark.confirmation
-    return [*benchmark.look, *benchmark.confirmation] if result.stage == "confirmation" else benchmark.look
-
-
 def pair_log_ratios(benchmark: BenchmarkRecord, metric: Metric, pairs: list[PairRecord]) -> list[float]:
     """Those of several pairs of a benchmark, less the pairs that do not tell."""
     batch_sizes = [side.batch_size for side in benchmark.sides]
     told = (pair_log_ratio(pair, metric, batch_sizes) for pair in pairs)
     return [ratio for ratio in told if ratio is not None]
+
+
+def log_ratios_behind(benchmark: BenchmarkRecord, result: MetricResult) -> list[float]:
+    """Those that a verdict rests on: of the look, of a FAIL once confirmed the fresh ones alone, else of all.
+
+    Pairs that were made for another metric after this one had been decided are not among them.
+    """
+    pairs = [] if result.stage == "confirmation" and result.verdict == "FAIL" else list(benchmark.look)
+    if result.stage == "confirmation":
+        pairs += benchmark.confirmation
+    return pair_log_ratios(benchmark, result.metric, pairs)[: result.pairs]

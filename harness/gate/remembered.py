@@ -95,7 +95,7 @@ def _doubt(metric: Metric, drift: float, base: StoredBenchmark, head: StoredBenc
     if metric == "step" and limits.max_speedup is not None and saved > limits.max_speedup:
         return (
             f"head saves {saved:.0%} of the time, more than is believed (max_speedup = "
-            f'"{limits.max_speedup:.0%}"): see that it does all the work, then make the baseline anew'
+            f'"{100 * limits.max_speedup:g}%"): see that it does all the work, then make the baseline anew'
         )
     return ""
 

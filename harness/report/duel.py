@@ -24,7 +24,7 @@ def verdict_sentence(comparison: Comparison, margin: float) -> str:
     interval = ratio_text(comparison)
     match comparison.verdict:
         case "same":
-            return f"{one} is as fast as {other} within {margin:.0%}: it takes {interval} times as long"
+            return f"{one} is as fast as {other} within {100 * margin:g} %: it takes {interval} times as long"
         case "slower":
             return f"{one} is slower than {other}: it takes {interval} times as long"
         case "faster":

@@ -43,6 +43,8 @@ def headline(record: GateRecord) -> str:
     """The suite's verdict with the benchmarks that it comes from."""
     if record.failure:
         return f"{record.verdict}: the gate {record.status}: {one_line(record.failure)}"
+    if record.status == "running":
+        return f"{record.verdict}: the gate did not end, and this is what it had found by then"
     if not record.benchmarks:
         return f"{record.verdict}: no benchmark ran, and a suite of which nothing ran has not passed"
     named = {verdict: _names(record, verdict) for verdict in ("FAIL", "INCONCLUSIVE", "PASS")}

@@ -13,7 +13,15 @@ from harness.spec import Backend, Program
 
 STEP_SECONDS = 0.01
 #: Each mode's step over that of ``plain``.
-PACES = {"plain": 1.0, "slower": 1.1, "lying": 1.0, "dies": 1.0, "hangs": 1.0, "diverges": 1.0}
+PACES = {
+    "plain": 1.0,
+    "slower": 1.1,
+    "fivefold": 5.0,
+    "lying": 1.0,
+    "dies": 1.0,
+    "hangs": 1.0,
+    "diverges": 1.0,
+}
 #: Steps after which the modes that fail do so, or the file that must be there for it.
 FAILS_AFTER = 30
 FAILS_WHEN = os.environ.get("PACED_FAILS_WHEN")
