@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,9 +58,28 @@ def test_files_that_are_not_installed_run_by_plugin(harness, tmp_path):
     assert "has no reference" in done.stdout
 
 
-def test_what_it_cannot_do_it_declines_and_what_it_does_it_does_right(installed):
-    declined = installed(
-        "run", "--backend", "my-numpy", "--task", "mlp", "--set", "optimizer=adam", "--quiet"
+def test_the_backend_is_certified_and_conforms(installed, tmp_path):
+    done = installed("check", "my-numpy", "--task", "mlp")
+    assert done.returncode == 0, done.stdout
+    assert "All agree with the reference." in done.stdout
+    (test,) = [block for block in BLOCKS if block.startswith("from harness.testing import backend_tests")]
+    (tmp_path / "test_own.py").write_text(test)
+    passed = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_own.py"],
+        cwd=tmp_path,
+        env=installed.environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
+    assert passed.returncode == 0, passed.stdout
+
+
+def test_what_it_cannot_do_it_declines(installed):
+    declined = installed("run", "--backend", "my-numpy", "--task", "cnn", "--quiet")
     assert declined.returncode == 2
-    assert "only sgd without momentum" in declined.stdout
+    assert "only dense layers" in declined.stdout
+    checked = installed("check", "my-numpy", "--task", "mlp", "--task", "rnn")
+    assert checked.returncode == 1
+    assert "No deviation was found, but not everything could be checked." in checked.stdout
+    assert "declined: case 'sgd', 'default', " in checked.stdout

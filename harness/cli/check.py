@@ -15,6 +15,8 @@ from harness.machine import default_threads
 from harness.parity import TOLERANCE, Finding
 from harness.spec import Precision, TaskDefinition
 
+_AGREES, _DEVIATES, _NOT_CHECKED = "✓", "DEVIATES", "not checked"
+
 
 @click.command(short_help="Hold backends against the committed references, in float64.")
 @click.argument("backends", nargs=-1, metavar="[BACKEND[:MODE]]...", callback=split_names)
@@ -56,7 +58,8 @@ def command(
     Losses of each step, the gradients of the first, all weights after the last and the outputs in
     evaluation mode, for each optimizer and regulariser that the task may be given; and the first losses
     in the precision that is timed, to what its rounding allows. Without a name every backend that is
-    installed is checked, in all of its modes. Exit code 1 on a deviation.
+    installed is checked, in all of its modes. Exit code 1 on a deviation, and where something could not be
+    checked to the end.
     """
     definitions = [plugins.task(name) for name in tasks or plugins.names("task")]
     sides = [
@@ -74,9 +77,17 @@ def command(
     click.echo(tabulate(rows, headers, disable_numparse=True))
     for text in remarks:
         click.echo(f"\n{text}")
-    failed = any(not cell.startswith("✓") for row in rows for cell in row[1:])
-    click.echo("\nA deviation was found." if failed else "\nAll agree with the reference.")
+    failed = any(not cell.startswith(_AGREES) for row in rows for cell in row[1:])
+    click.echo(f"\n{_conclusion([cell for row in rows for cell in row[1:]])}")
     ctx.exit(1 if failed else 0)
+
+
+def _conclusion(cells: list[str]) -> str:
+    if any(cell.startswith(_DEVIATES) for cell in cells):
+        return "A deviation was found."
+    if _NOT_CHECKED in cells:
+        return "No deviation was found, but not everything could be checked."
+    return "All agree with the reference."
 
 
 def _chosen(names: list[str], *, all_modes: bool) -> list[tuple[str, str]]:
@@ -113,7 +124,7 @@ class _Outcome:
     @property
     def cell(self) -> str:
         if self._problem:
-            return "not checked"
+            return _DEVIATES if any(not found.passed for found in self._findings) else _NOT_CHECKED
         worst = max(found.worst for found in self._findings if found.tolerance == TOLERANCE)
         return f"{_mark(all(found.passed for found in self._findings))} {worst:.1e}"
 
@@ -131,4 +142,4 @@ class _Outcome:
 
 
 def _mark(passed: bool) -> str:
-    return "✓" if passed else "DEVIATES"
+    return _AGREES if passed else _DEVIATES
