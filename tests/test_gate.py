@@ -148,6 +148,13 @@ def test_a_benchmark_that_vanished_from_head_fails(harness):
     assert "unknown backend 'paced'" in benchmark["reason"]
 
 
+def test_what_neither_side_knows_fails(harness):
+    done = gate(harness, "--inconclusive", "pass", suite=ONE.replace('"paced"', '"pacedd"'))
+    assert done.returncode == 1, done.stderr
+    (benchmark,) = json.loads(done.stdout)["benchmarks"]
+    assert "side head: unknown backend 'pacedd'. Did you mean 'paced'?" in benchmark["reason"]
+
+
 def test_inconclusive_can_be_folded(harness):
     arguments = ("--base-env", "PYTHONPATH=")
     assert gate(harness, *arguments).returncode == 3

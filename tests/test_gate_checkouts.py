@@ -74,7 +74,19 @@ def test_head_with_changes_is_installed_anew_and_goes_by_no_commit(git, installe
     for _ in range(2):
         with checkouts.head_environment(top, ".", QUIETLY) as head:
             assert head.commit is None
-    assert installed == [(top, ".")] * 3
+    assert [folder == top for folder, _ in installed] == [False, True, True]
+
+
+def test_files_unknown_to_git_are_no_change_and_no_part_of_head(git, installed):
+    top, call = git
+    (top / "junit.xml").touch()
+    (top / "new.py").touch()
+    said = []
+    with checkouts.head_environment(top, ".", said.append) as head:
+        assert head.commit == call("rev-parse", "HEAD")
+    ((folder, _),) = installed
+    assert folder != top
+    assert "junit.xml and 1 more is unknown to git and no part of it" in said[0]
 
 
 def test_benchmarks_that_only_the_commit_has_are_found(git):

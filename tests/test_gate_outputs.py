@@ -151,7 +151,7 @@ def test_markdown_tells_the_verdict_the_table_and_what_to_do():
     assert re.fullmatch(r"\*\*\+7\.\d % \\\[\+\d\.\d, \+\d\.\d\\\] \(≤ 5 %\)\*\*", cells["rnn-compiled"][1])
     assert cells["forecast"][1:] == ["–"] * 4
     assert cells["gan"][4] == "other maths"
-    assert "`harness duel torch:compile torch:compile --task cnn" in text
+    assert "head/bin/python -m harness duel torch:compile torch:compile --task cnn" in text
     assert text.count("<details>") == text.count("</details>") == 2
 
 
@@ -405,8 +405,8 @@ def test_the_duel_that_is_advised_is_of_what_the_gate_tried():
     told = what_next(made_gate(benchmark, head=head), benchmark)
     _, command, after = told.split("`")
     assert after == " measures it again by itself; where the price is meant, raise max_slowdown."
-    harness, name, *arguments = shlex.split(command)
-    assert (harness, name) == ("harness", "duel")
+    python, _, harness, name, *arguments = shlex.split(command)
+    assert (python, harness, name) == (HEAD.python, "harness", "duel")
     given = cli.get_command(None, name).make_context(name, arguments).params
     expected = {
         "names": ("torch:eager", "torch:eager"),
@@ -422,3 +422,9 @@ def test_the_duel_that_is_advised_is_of_what_the_gate_tried():
         "b_env": ("NAME=a b",),
     }
     assert given == {**given, **expected}
+
+
+def test_where_base_fell_more_time_is_not_advised():
+    fell = made_benchmark(verdict="INCONCLUSIVE", metrics=[], reason="side base: exited with code 9")
+    told = what_next(made_gate(fell), fell)
+    assert told.startswith(f"`{BASE.python} -m harness run --backend torch:eager --task cnn`")

@@ -74,12 +74,22 @@ def base_environment(
 
 @contextlib.contextmanager
 def head_environment(top: Path, source: str, say: Callable[[str], None]) -> Iterator[Environment]:
-    """The environment of the working tree; raises HarnessError where pip fails."""
+    """The environment of HEAD, or of the working tree where tracked files are changed in it.
+
+    Files that git does not know, such as results, are no change: they are not part of what is installed then.
+
+    Raises:
+        HarnessError: pip fails.
+    """
     commit = _git(top, "rev-parse", "HEAD")
-    if not _git(top, "status", "--porcelain"):
+    if not _git(top, "status", "--porcelain", "--untracked-files=no"):
+        if unknown := _git(top, "ls-files", "--others", "--exclude-standard").splitlines():
+            more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+            say(f"head is {commit[:12]}; {unknown[0]}{more} is unknown to git and no part of it")
         venv = _cached(top, commit, source)
         if not (venv / _COMPLETE).exists():
-            _install(venv, top, source, f"head ({commit[:12]})", say)
+            with checkout(top, commit) as tree:
+                _install(venv, tree, source, f"head ({commit[:12]})", say)
         yield Environment(label="head", python=str(venv / "bin" / "python"), commit=commit)
         return
     with tempfile.TemporaryDirectory(prefix="harness-gate-") as folder:

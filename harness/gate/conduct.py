@@ -80,20 +80,19 @@ class Gate:
             record = new_record(benchmark, dataset)
             self._keeper.record.benchmarks.append(record)
             try:
-                sides = [
-                    side_of(environment, benchmark, DEFINE_LIMIT_SECONDS)
-                    for environment in (request.base, request.head)
-                ]
+                # Head first: what neither knows is head's fault, not a base that nothing can be held to.
+                head = side_of(request.head, benchmark, DEFINE_LIMIT_SECONDS)
+                base = side_of(request.base, benchmark, DEFINE_LIMIT_SECONDS)
             except SideFailed as error:
                 record.verdict = "FAIL" if error.label == request.head.label else "INCONCLUSIVE"
                 record.reason = str(error)
                 continue
-            fill_in(record, sides[1])
+            fill_in(record, head)
 
             def say(what: str, name: str = benchmark.name) -> None:
                 self._keeper.phase(name, what)
 
-            contests.append(Contest(benchmark, sides, record, say, request.turns))
+            contests.append(Contest(benchmark, [base, head], record, say, request.turns))
         return contests
 
     def _confirm(self, suspicious: list[Contest], deadline: float) -> None:

@@ -38,8 +38,10 @@ def same_maths(sides: list[Side], dataset: str, limit_seconds: float) -> Quality
     Raises:
         SideFailed: a side could not do it.
     """
-    base, head = (observe(side, dataset, limit_seconds) for side in sides)
     ours, theirs = sides
+    # Head first: what neither can do is head's fault, not a base that nothing can be held to.
+    head = observe(theirs, dataset, limit_seconds)
+    base = observe(ours, dataset, limit_seconds)
     changed = changed_options(ours.options, theirs.options)
     if not changed and ours.plan.task != theirs.plan.task:
         changed = " (its description differs)"

@@ -25,7 +25,8 @@ def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
             "other maths are meant, allow them with max_accuracy_loss."
         )
     failed = [result.metric for result in benchmark.metrics if result.verdict == "FAIL"]
-    if not failed and benchmark.verdict == "INCONCLUSIVE":
+    base_fell = not benchmark.metrics and benchmark.reason.startswith("side base: ")
+    if not failed and benchmark.verdict == "INCONCLUSIVE" and not base_fell:
         return (
             "Run the gate again, with more time (`--budget`) or on a quieter machine, which "
             "`harness doctor --noise` judges."
@@ -36,8 +37,9 @@ def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
             "where the price is meant, make the baseline anew with `--save-baseline`."
         )
     if not failed:
-        return f"`{head} -m harness run --backend {side} --task {task}` shows whether head runs at all."
-    again = " ".join([f"harness duel {side} {side} --task {task}", *_conditions(record, benchmark)])
+        fallen, python = ("base", _quoted(record.base.python)) if base_fell else ("head", head)
+        return f"`{python} -m harness run --backend {side} --task {task}` shows whether {fallen} runs at all."
+    again = " ".join([f"{head} -m harness duel {side} {side} --task {task}", *_conditions(record, benchmark)])
     limits = " and ".join(_LIMIT_NAMES[metric] for metric in failed)
     return f"`{again}` measures it again by itself; where the price is meant, raise {limits}."
 
