@@ -34,7 +34,8 @@ def pair(ratio, *, turns=8, control=1.0, lost=(), seconds=0.1):
     ("modes", "wanted", "given"),
     [
         (["eager", "eager"], [15, 119], [119, 119]),  # equal code, and a trial that was disturbed
-        (["eager", "compile"], [10, 11], [10, 11]),
+        (["eager", "compile"], [10, 11], [11, 11]),
+        (["eager", "compile"], [10, 21], [10, 21]),
         (["eager", "compile", "eager"], [100, 3, 5], [100, 3, 100]),
     ],
 )

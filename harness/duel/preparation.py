@@ -28,6 +28,8 @@ from harness.record import Certificate
 SHORTEST_BLOCK_SECONDS = 0.11
 _LONGEST_BLOCK_SECONDS = 2.0
 _CALL_SHARE = 0.01
+#: Paces are alike where no side's blocks want more than so many times the steps of another's.
+_ALIKE = 2
 
 
 class Prepared(NamedTuple):
@@ -102,10 +104,13 @@ def prepare(ring: Ring, dataset: str, proofs: list[Certificate] | None, turns: i
 def common_block_steps(programs: list[tuple[str, str]], wanted: list[int]) -> list[int]:
     """What each side's blocks have, given its backend and mode and what each wants.
 
-    Sides of one backend and mode have the same number, the largest. Their trials may have been disturbed
-    unequally, and a block has a fixed cost (it begins with cold caches), which would weigh less on the
-    side with the longer blocks and so pass for a difference of equal code.
+    Sides of one backend and mode have the same number, the largest, and so have all sides where their
+    paces are alike. Their trials may have been disturbed unequally, and a block has a fixed cost (it
+    begins with cold caches), which would weigh less on the side with the longer blocks and so pass for a
+    difference. Sides of other paces have their own, for more steps would be a long wait for no more news.
     """
+    if max(wanted) <= _ALIKE * min(wanted):
+        return [max(wanted)] * len(wanted)
     return [
         max(other for theirs, other in zip(programs, wanted, strict=True) if theirs == ours)
         for ours in programs
