@@ -20,7 +20,7 @@ _NEGLIGIBLE_SECONDS = 0.005
 
 
 class Clock(NamedTuple):
-    """Time of 2n steps over that of n; seconds a step; what a call costs beside its steps."""
+    """Time of 2n steps over that of n; seconds a step, median and quickest; what a call costs beside."""
 
     ratio: float
     step_seconds: float

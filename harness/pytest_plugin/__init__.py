@@ -43,7 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=float,
         default=300.0,
         metavar="SECONDS",
-        help="What the gate may spend on a test that looks suspicious. Default: %(default)g.",
+        help="What the gate may spend on a test; it begins no pair after that. Default: %(default)g.",
     )
 
 

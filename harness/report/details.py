@@ -75,61 +75,73 @@ def _interference(record: Record) -> str:
 
 def record_details(record: Record) -> str:
     """Everything in the record that the table of runs leaves out."""
-    machine = record.machine
+    return "\n\n".join([*_work(record), *_scores_and_surroundings(record), *_course(record)])
+
+
+def _work(record: Record) -> list[str]:
+    """What was asked for, on which data, and the proof that it was that."""
+    task, data = record.task, record.dataset
+    asked = {
+        "description sha256": task.sha256,
+        "optimizer": task.description.optimizer,
+        "batch size": record.batch_size,
+        "epochs asked": record.epochs_asked,
+        "max steps": record.max_steps or "none",
+        "forward FLOPs a sample": f"{record.forward_flops_per_sample:,}",
+    }
+    source = {
+        "origin": data.origin,
+        "fingerprint": data.fingerprint,
+        "samples": ", ".join(f"{count:,} {split}" for split, count in data.samples.items()),
+        **({"stands in because": data.reason} if data.stands_in_for else {}),
+    }
+    return [
+        _section("Run", {"id": record.id, "started": record.started_at, "command": " ".join(record.command)}),
+        _section("Task options", task.options),
+        _section("Task", asked),
+        _section("Data", source),
+        _section("Certificate (float64, against the committed reference)", _proof(record)),
+    ]
+
+
+def _proof(record: Record) -> dict[str, object]:
     certificate = record.certificate
     if certificate is None:
-        proof: dict[str, object] = {"certified": "no: not asked for"}
-    else:
-        proof = {
-            "certified": "yes" if certificate.certified else f"no: {certificate.reason}",
-            "worst relative deviation": certificate.worst,
-            f"first losses in {record.precision}, relative deviation": certificate.worst_as_timed,
-        }
+        return {"certified": "no: not asked for"}
+    return {
+        "certified": "yes" if certificate.certified else f"no: {certificate.reason}",
+        "worst relative deviation": certificate.worst,
+        f"first losses in {record.precision}, relative deviation": certificate.worst_as_timed,
+    }
+
+
+def _scores_and_surroundings(record: Record) -> list[str]:
+    machine = record.machine
     git = f"{machine.git.commit}{' + changes' if machine.git.dirty else ''}" if machine.git else "none"
-    parts = [
-        _section("Run", {"id": record.id, "started": record.started_at, "command": " ".join(record.command)}),
-        _section("Task options", record.task.options),
-        _section(
-            "Task",
-            {
-                "description sha256": record.task.sha256,
-                "optimizer": record.task.description.optimizer,
-                "batch size": record.batch_size,
-                "epochs asked": record.epochs_asked,
-                "max steps": record.max_steps or "none",
-                "forward FLOPs a sample": f"{record.forward_flops_per_sample:,}",
-            },
-        ),
-        _section(
-            "Data",
-            {
-                "origin": record.dataset.origin,
-                "fingerprint": record.dataset.fingerprint,
-                "samples": ", ".join(f"{count:,} {split}" for split, count in record.dataset.samples.items()),
-                **({"stands in because": record.dataset.reason} if record.dataset.stands_in_for else {}),
-            },
-        ),
-        _section("Certificate (float64, against the committed reference)", proof),
+    described = {
+        "cpu": machine.cpu,
+        "cores": f"{machine.physical_cores} physical, {machine.logical_cpus} logical, "
+        f"{machine.allowed_cpus} allowed",
+        "memory": f"{machine.memory_bytes / 2**30:.1f} GiB",
+        "system": f"{machine.os}, {machine.libc}, Python {machine.python}",
+        "harness": machine.harness,
+        "git": git,
+        "threads": record.threads,
+        "used by others meanwhile": _interference(record),
+    }
+    return [
         _section("Test scores after the last epoch", record.test_at_last or {"none": ""}),
         _section("Test scores with the weights of the best epoch", record.test_at_best or {"none": ""}),
         _section("Framework", record.framework),
-        _section(
-            "Machine",
-            {
-                "cpu": machine.cpu,
-                "cores": f"{machine.physical_cores} physical, {machine.logical_cpus} logical, "
-                f"{machine.allowed_cpus} allowed",
-                "memory": f"{machine.memory_bytes / 2**30:.1f} GiB",
-                "system": f"{machine.os}, {machine.libc}, Python {machine.python}",
-                "harness": machine.harness,
-                "git": git,
-                "threads": record.threads,
-                "used by others meanwhile": _interference(record),
-            },
-        ),
+        _section("Machine", described),
         _section("Worker settings", record.worker_settings),
         _section("Settings inherited from the user", record.inherited_settings or {"none": ""}),
     ]
+
+
+def _course(record: Record) -> list[str]:
+    """How it went: curves, raw times, and the failure where there was one."""
+    parts = []
     if record.epochs:
         adversarial = isinstance(record.task.description.objective, Adversarial)
         curves = _adversarial_curves(record.epochs) if adversarial else _curves(record.epochs)
@@ -137,12 +149,11 @@ def record_details(record: Record) -> str:
     if record.blocks:
         cells = [f"{block.steps}×{block.batch_size}: {block.seconds:.4f}" for block in record.blocks]
         parts.append("Blocks, in order (steps×batch size: seconds)\n  " + ", ".join(cells))
-    if record.failure:
-        failure = record.failure
+    if failure := record.failure:
         told = {"reason": failure.message, "exit code": failure.exit_code, "signal": failure.signal}
         parts.append(_section("Failure", {key: value for key, value in told.items() if value is not None}))
         if failure.traceback:
             parts.append("Traceback of the worker\n" + failure.traceback.rstrip())
         if failure.last_lines:
             parts.append("Last lines that the worker printed\n" + "\n".join(failure.last_lines))
-    return "\n\n".join(parts)
+    return parts
