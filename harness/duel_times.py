@@ -7,7 +7,8 @@ import msgspec
 
 from harness.duel.record import Comparison, DuelRecord, SideRecord
 from harness.intervals import Estimate
-from harness.settings import Section, Side, machine_text, versions
+from harness.record import side_versions
+from harness.settings import Section, Side, machine_text
 
 
 class DuelTime(NamedTuple):
@@ -58,7 +59,8 @@ def _is(duelled: SideRecord, side: Side, section: Section) -> bool:
     record, setting = side.runs[0].record, section.setting
     return (
         (duelled.backend, duelled.mode) == (record.backend, record.mode)
-        and versions(duelled.backend, duelled.framework) == versions(record.backend, record.framework)
+        and side_versions(duelled.backend, duelled.framework)
+        == side_versions(record.backend, record.framework)
         and (duelled.precision, duelled.threads) == (setting.precision, setting.threads)
         and (duelled.device, duelled.batch_size) == (setting.device, record.batch_size)
     )

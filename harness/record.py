@@ -192,6 +192,15 @@ class Record(msgspec.Struct, kw_only=True):
         return f"{self.backend}:{self.mode}"
 
 
+def side_versions(backend: str, framework: dict[str, str]) -> dict[str, str]:
+    """The versions that make one side of a backend another, of what it said of itself.
+
+    They are its own, that of what it is a part of (``keras`` of ``keras-jax``), and its engine's.
+    """
+    names = dict.fromkeys([backend.partition("-")[0], backend, framework.get("engine", "")])
+    return {name: framework[name] for name in names if name in framework}
+
+
 class OtherSchema(Exception):
     """The record is of a schema that this harness does not read, such as a later one's."""
 

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 import msgspec
 
-from harness.record import Machine, Record
+from harness.record import Machine, Record, side_versions
 from harness.runs import Measure, Run
 from harness.titles import Described, plain, tell_apart
+
+#: A backend with its mode as on the command line, and its versions in words.
+Identity = tuple[str, str]
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -83,6 +86,11 @@ class Side:
 
     name: str
     runs: tuple[Run, ...]
+
+    @property
+    def identity(self) -> Identity:
+        """What it is in every setting; its name tells versions only where a setting has several."""
+        return _identity(self.runs[0])
 
     @property
     def seeds(self) -> list[int]:
@@ -165,24 +173,23 @@ def _described(setting: Setting, record: Record) -> Described:
     return Described(f"{setting.task} on {setting.dataset}", record.task.options, words)
 
 
-def versions(backend: str, framework: dict[str, str]) -> str:
-    """The versions that make one side of a backend another: its own distribution's and its engine's."""
-    names = dict.fromkeys([backend.partition("-")[0], framework.get("engine", "")])
-    return ", ".join(f"{name} {framework[name]}" for name in names if name in framework)
+def _identity(run: Run) -> Identity:
+    versions = side_versions(run.record.backend, run.record.framework)
+    return run.record.label, ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def _sides(members: list[Run]) -> tuple[tuple[Side, ...], Counter[str]]:
     """The sides among the runs of a setting, by name, and how many runs a newer one replaces."""
-    grouped: dict[tuple[str, str], dict[int, Run]] = defaultdict(dict)
+    grouped: dict[Identity, dict[int, Run]] = defaultdict(dict)
     repeated: Counter[str] = Counter()
     for run in sorted(members, key=lambda run: run.record.started_at):
-        by_seed = grouped[run.record.label, versions(run.record.backend, run.record.framework)]
+        by_seed = grouped[_identity(run)]
         repeated[run.record.label] += run.record.seed in by_seed
         by_seed[run.record.seed] = run
     versions_of_label = Counter(label for label, _ in grouped)
     sides = [
         Side(
-            plain(f"{label} ({version})" if versions_of_label[label] > 1 else label),
+            plain(f"{label} ({version or 'version unknown'})" if versions_of_label[label] > 1 else label),
             tuple(run for _, run in sorted(by_seed.items())),
         )
         for (label, version), by_seed in sorted(grouped.items())

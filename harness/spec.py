@@ -404,8 +404,9 @@ class Backend(abc.ABC):
         """Import the framework, set its thread counts, and say what it is.
 
         Keys: ``engine`` (``torch``, ``tensorflow``, ``jax``, ...), a version for each distribution
-        under its name, and whatever of its build bears on speed. Called once, before :meth:`build`;
-        the harness times it as the import.
+        under its name, and whatever of its build bears on speed. The versions under the engine's and
+        the backend's own name make runs another side. Called once, before :meth:`build`; the harness
+        times it as the import.
         """
 
     @abc.abstractmethod

@@ -4,6 +4,7 @@ from tabulate import tabulate
 
 from harness.duel.findings import SideFindings, break_even_samples, side_findings
 from harness.duel.record import Comparison, DuelRecord
+from harness.report.terminal import framework_text
 
 _NOTHING = "–"
 _WORTH_TELLING = 0.1
@@ -65,7 +66,7 @@ def _sentences(record: DuelRecord) -> str:
 def _side_table(record: DuelRecord) -> str:
     found = [side_findings(record, side) for side in range(len(record.sides))]
     rows = [
-        ("framework", *(_framework(side.framework) for side in record.sides)),
+        ("framework", *(framework_text(side.backend, side.framework) for side in record.sides)),
         ("device, threads", *(f"{side.device}, {side.threads}" for side in record.sides)),
         ("precision, batch size", *(f"{side.precision}, {side.batch_size}" for side in record.sides)),
         ("steady step (ms)", *map(_step, found)),
@@ -81,11 +82,6 @@ def _side_table(record: DuelRecord) -> str:
     ]
     headers = ["", *(side.label for side in record.sides)]
     return tabulate(rows, headers, tablefmt="simple", disable_numparse=True)
-
-
-def _framework(framework: dict[str, str]) -> str:
-    engine = framework.get("engine", _NOTHING)
-    return f"{engine} {framework[engine]}" if engine in framework else engine
 
 
 def _step(found: SideFindings) -> str:

@@ -6,7 +6,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 
-from harness.record import Record, Scores
+from harness.record import Record, Scores, side_versions
 from harness.report.fitting import fitted_table
 from harness.stats import generalization_gap, samples_per_second, step_time
 
@@ -48,15 +48,11 @@ def _step(record: Record) -> str:
     return f"{median} ({low} to {high})"
 
 
-def _engine(record: Record) -> str:
-    engine = record.framework.get("engine")
-    if engine is None:
-        return _NOTHING
-    names = [record.backend.partition("-")[0], engine]
-    versions = [
-        f"{name} {record.framework[name]}" for name in dict.fromkeys(names) if name in record.framework
-    ]
-    return "\n".join(versions) or engine
+def framework_text(backend: str, framework: dict[str, str]) -> str:
+    """The versions that tell a side from others of its backend, a line each."""
+    versions = side_versions(backend, framework)
+    told = [f"{name} {version}" for name, version in versions.items()]
+    return "\n".join(told) or framework.get("engine", _NOTHING)
 
 
 def _data(record: Record) -> str:
@@ -90,7 +86,7 @@ def _best_epoch(record: Record) -> str:
 
 _ROWS: dict[str, Callable[[Record], str]] = {
     "backend": lambda record: record.label,
-    "framework": _engine,
+    "framework": lambda record: framework_text(record.backend, record.framework),
     "task, version": lambda record: f"{record.task.name} v{record.task.version}",
     "data": _data,
     "data fingerprint": lambda record: (record.dataset.fingerprint or _NOTHING)[:_FINGERPRINT_DIGITS],
