@@ -57,9 +57,9 @@ class SideSummary:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The fastest side against another: ``speed`` is how many times as fast it trains.
+    """The fastest side and another: ``speed`` is how many times as fast ``fast`` trains as ``slow``.
 
-    By ``duel`` where there was one of the two, otherwise by their runs.
+    By ``duel`` where there was one of the two, otherwise by their runs of the same seeds.
     """
 
     fast: SideSummary
@@ -111,13 +111,10 @@ def _pair(
     section: Section, fast: SideSummary, slow: SideSummary, margin: float | None, duels: Sequence[DuelRecord]
 ) -> Pair:
     duel = duel_time(duels, section, fast.side, slow.side)
-    if duel is None:
-        return Pair(fast, slow, speed_ratio(fast, slow), _equal(fast, slow, margin))
-    if duel.speed.mean < 1.0:  # the runs, not made in the same minutes, had it the other way round
-        turned = duel_time(duels, section, slow.side, fast.side)
-        assert turned is not None  # noqa: S101  the same duel, from the other side
-        return Pair(slow, fast, turned.speed, _equal(slow, fast, margin), turned)
-    return Pair(fast, slow, duel.speed, _equal(fast, slow, margin), duel)
+    speed = duel.speed if duel else speed_ratio(fast, slow)
+    if speed and speed.mean < 1.0:  # the means over all runs had it the other way round
+        fast, slow, speed = slow, fast, speed.inverse()
+    return Pair(fast, slow, speed, _equal(fast, slow, margin), duel)
 
 
 def _summary(side: Side, measure: Measure, target: float | None) -> SideSummary:

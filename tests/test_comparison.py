@@ -11,6 +11,7 @@ from harness.duel.record import Comparison as DuelComparison
 from harness.duel.record import DuelRecord, SideRecord, encode
 from harness.findings import find
 from harness.record import Certificate, DatasetRecord, Failure, Phases
+from harness.report.terminal import runs_table
 from harness.report.words import pair_sentence
 from harness.settings import sort_runs
 
@@ -248,6 +249,28 @@ def test_versions_of_one_framework_are_sides():
     newer = [made_record("torch", seed, framework={"engine": "torch", "torch": "2.0"}) for seed in SEEDS]
     (section,) = sort_runs(made_runs(*newer, *[made_record("torch", seed) for seed in SEEDS])).sections
     assert [side.name for side in section.sides] == ["torch:eager (torch 1.0)", "torch:eager (torch 2.0)"]
+
+
+def test_versions_of_a_plugin_are_sides_whatever_its_engine():
+    def made(version):
+        framework = {"engine": "numpy", "numpy": "2.3", "my-numpy": version}
+        return [made_record("my-numpy", seed, framework=framework) for seed in SEEDS]
+
+    found = sort_runs(made_runs(*made("1.0"), *made("2.0")))
+    names = [side.name for side in found.sections[0].sides]
+    assert names == [f"my-numpy:eager (my-numpy {version}, numpy 2.3)" for version in ("1.0", "2.0")]
+    assert found.left_out == []
+    assert "my-numpy 2.0" in runs_table([made("2.0")[0]], 100)
+
+
+def test_the_faster_of_a_pair_is_the_faster_on_the_seeds_of_both():
+    jax = [made_record("jax", seed, step=step) for seed, step in enumerate([0.0111, 0.0109, 0.002, 0.002])]
+    comparison = _only(made_runs(*jax, *[made_record("torch", seed, step=0.01) for seed in range(2)]))
+    assert [side.side.name for side in comparison.sides] == ["jax:eager", "torch:eager"]
+    (pair,) = comparison.pairs
+    assert (pair.fast.side.name, pair.speed.n) == ("torch:eager", 2)
+    assert pair.speed.mean == pytest.approx(1.1, rel=0.001)
+    assert pair.speed.low < pair.speed.mean < pair.speed.high
 
 
 def test_one_seed_makes_no_interval_and_no_verdict():

@@ -50,7 +50,7 @@ def _against_fastest(comparison: Comparison, side: SideSummary) -> tuple[str, st
     if not comparison.pairs:
         return NOTHING, "not certified"
     (pair,) = [pair for pair in comparison.pairs if side in (pair.fast, pair.slow)]
-    slower = pair.slow is side  # a duel may have turned them round
+    slower = pair.slow is side  # a duel, or the seeds of both, may have turned them round
     times = pair.speed if slower or pair.speed is None else pair.speed.inverse()
     difference, verdict = pair.quality.difference, str(pair.quality.verdict)
     if verdict == "different" and difference:
