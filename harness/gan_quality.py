@@ -87,7 +87,12 @@ class Judge:
         return features
 
     def distance(self, real: np.ndarray, fakes: np.ndarray) -> Scores:
-        """The Fréchet distance of generated from real pictures, both ``(n, height, width, channels)``."""
+        """The Fréchet distance of generated from real pictures, both ``(n, height, width, channels)``.
+
+        None where a picture is not finite: the training has diverged.
+        """
+        if not np.isfinite(fakes).all():
+            return {"frechet_distance": None}
         return {"frechet_distance": frechet_distance(self._features(real), self._features(fakes))}
 
     def baselines(self, held_out: np.ndarray, untrained: np.ndarray) -> Scores:

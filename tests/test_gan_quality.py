@@ -1,0 +1,54 @@
+"""How good generated pictures are: figures known by formula or by hand, and pictures that are none."""
+
+import numpy as np
+import pytest
+
+from harness.gan_quality import Judge, coverage, frechet_distance, memorization_ratio
+from harness.spec import Samples
+
+
+def _line(*points):
+    """Points as samples of one feature."""
+    return np.array(points, np.float64)[:, None]
+
+
+def _sample(mean, covariance, size=50):
+    """A sample ``(size, features)`` of exactly this mean and covariance."""
+    drawn = np.random.default_rng(0).standard_normal((size, len(mean)))
+    drawn -= drawn.mean(axis=0)
+    white = drawn @ np.linalg.inv(np.linalg.cholesky(np.cov(drawn, rowvar=False))).T
+    return mean + white @ np.linalg.cholesky(np.array(covariance)).T
+
+
+def test_the_frechet_distance_of_normal_samples_is_that_of_the_formula():
+    # Of commuting covariances it is |m1 - m2|² plus the squared differences of the standard deviations.
+    one, other = _sample([0, 1], [[4, 0], [0, 9]]), _sample([3, 5], [[1, 0], [0, 25]])
+    assert frechet_distance(one, other) == pytest.approx(9 + 16 + (2 - 1) ** 2 + (3 - 5) ** 2)
+    assert frechet_distance(one, one) == pytest.approx(0, abs=1e-9)
+
+
+def test_the_frechet_distance_of_covariances_that_do_not_commute():
+    # The eigenvalues of [[2, 1], [1, 1]] @ diag(1, 4) are 3 ± √5, so the roots sum to √(6 + 2√4) = √10.
+    one, other = _sample([0, 0], [[2, 1], [1, 1]]), _sample([0, 0], [[1, 0], [0, 4]])
+    assert frechet_distance(one, other) == pytest.approx(3 + 5 - 2 * np.sqrt(10))
+
+
+def test_what_is_covered_lies_within_the_third_neighbour_of_some_point():
+    of = _line(0, 1, 2, 3)  # whose third neighbours are 3, 2, 2 and 3 away
+    assert coverage(_line(-3.1, -2.9, 5.9, 6.1), of) == 0.5
+    assert coverage(_line(0.5, 2.5), of) == 1
+    assert coverage(_line(-4, 7), of) == 0
+
+
+def test_copies_have_no_distance_from_the_training_data():
+    train, held_out = _line(0, 10), _line(4, 14)
+    assert memorization_ratio(train, train, held_out) == 0
+    assert memorization_ratio(_line(1, 11), train, held_out) == pytest.approx((1 + 1) / (3 + 3))
+    assert memorization_ratio(_line(2, 12), train, held_out) == 1
+
+
+def test_pictures_that_are_not_finite_have_no_distance():
+    pictures = np.random.default_rng(0).random((40, 4, 4, 3))
+    judge = Judge(Samples(pictures, np.zeros(40, np.int64)))
+    assert judge.distance(pictures, pictures)["frechet_distance"] == pytest.approx(0, abs=1e-6)
+    assert judge.distance(pictures, np.full_like(pictures, np.nan)) == {"frechet_distance": None}
