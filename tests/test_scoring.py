@@ -45,7 +45,7 @@ def test_a_loss_that_is_not_finite_is_none(bad):
     logits = np.array([[1.0, 2.0], [bad, bad], [3.0, 1.0], [0.0, 1.0]])
     scores = classification_scores(logits, np.array([1, 1, 0, 0]))
     assert scores["loss"] is None
-    assert scores["accuracy"] == pytest.approx(0.5, abs=0.251)
+    assert scores["accuracy"] == 0.5  # the first and the third row
 
 
 def test_an_impossible_target_makes_the_loss_none():
