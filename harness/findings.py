@@ -97,5 +97,5 @@ def _section(
     return SectionFindings(
         compare(section, margin, target, duels),
         [one for one in read if one is not None],
-        gap_differences(section),
+        gap_differences(section, margin),
     )

@@ -13,9 +13,11 @@ import numpy.typing as npt
 from harness.comparison import curves_of, scores
 from harness.equivalence import Equivalence, equivalence
 from harness.intervals import Array, Estimate, mean_interval, percentile_interval, resampled_means
-from harness.runs import ACCURACY, Measure
+from harness.runs import Measure
 from harness.settings import Section, Side
 
+#: What a discriminator says of pictures, of which an adversarial task's gap is made.
+_CALLED_REAL = Measure("real", "called real", "points", 100.0, higher_is_better=True, margin=1.0)
 #: Prechelt's strip, in epochs.
 STRIP = 5
 #: The generalisation loss, in per cent, from which validation loss counts as risen.
@@ -138,11 +140,14 @@ def overfitting(section: Section, side: Side) -> Overfitting | None:
     )
 
 
+def _gap_measure(side: Side, measure: Measure) -> Measure:
+    """What the side's gap is a difference of: the measure itself but for an adversarial task."""
+    return _CALLED_REAL if "train_real" in side.runs[0].curves else measure
+
+
 def gap_curves(side: Side, measure: Measure) -> Array | None:
     """The generalisation gap of every seed ``(seeds, epochs)``; see :class:`Overfitting`."""
-    if "train_real" in side.runs[0].curves:
-        train, held_out = curves_of(side, "train_real"), curves_of(side, "validation_real")
-        return None if train is None or held_out is None else 100.0 * (train - held_out)
+    measure = _gap_measure(side, measure)
     train, held_out = curves_of(side, f"train_{measure.key}"), curves_of(side, f"validation_{measure.key}")
     if train is None or held_out is None:
         return None
@@ -206,15 +211,19 @@ def _bands(side: Side, measure: Measure, gaps: Array) -> dict[str, Band]:
 
 
 class GapDifference(NamedTuple):
-    """The final gap of one side against that of another, on paired seeds, in the unit of the gap."""
+    """The final gap of one side against that of another, on paired seeds, in the unit of ``measure``."""
 
     one: Side
     other: Side
+    measure: Measure
     result: Equivalence
 
 
-def gap_differences(section: Section) -> list[GapDifference]:
-    """Does the gap differ between the sides? The first against each other, where the work is certified."""
+def gap_differences(section: Section, margin: float | None = None) -> list[GapDifference]:
+    """Does the gap differ between the sides? The first against each other, where the work is certified.
+
+    ``margin`` is in the unit of the section's measure, and has no say where the gap is in another.
+    """
     measure = section.measure
     gaps = {side.name: gap_curves(side, measure) for side in section.sides}
     first, *others = section.sides
@@ -225,11 +234,12 @@ def gap_differences(section: Section) -> list[GapDifference]:
         ours, theirs = gaps[first.name], gaps[other.name]
         if ours is None or theirs is None:
             continue
-        level = float(np.mean(np.abs(theirs[:, -1]))) if measure is not ACCURACY else 1.0
+        of = _gap_measure(other, measure)
+        level = float(np.mean(np.abs(theirs[:, -1]))) if of.relative else 1.0
         result = equivalence(
             dict(zip(first.seeds, ours[:, -1].tolist(), strict=True)),
             dict(zip(other.seeds, theirs[:, -1].tolist(), strict=True)),
-            measure.margin * level,
+            margin if margin is not None and of is measure else of.margin * level,
         )
-        found.append(GapDifference(first, other, result))
+        found.append(GapDifference(first, other, of, result))
     return found

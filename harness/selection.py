@@ -12,12 +12,20 @@ from harness.errors import UsageError, unknown_name
 from harness.record import Record
 from harness.store import RUNS, Store, UnreadableRecord, read_all
 
+
+def _device_words(record: Record) -> tuple[str, ...]:
+    """``cuda``, ``cuda:0`` and ``cuda:0 (NVIDIA H100)``."""
+    name = record.device or record.device_asked
+    place = name.partition(" ")[0]
+    return place.partition(":")[0], place, name
+
+
 #: What each filter looks at; a record passes where one of its words is among those given.
 _WORDS: dict[str, Callable[[Record], tuple[str, ...]]] = {
     "task": lambda record: (record.task.name,),
     "backend": lambda record: (record.backend, record.label),
     "dataset": lambda record: (record.dataset.name,),
-    "device": lambda record: (record.device or record.device_asked,),
+    "device": _device_words,
     "precision": lambda record: (record.precision,),
     "threads": lambda record: (str(record.threads),),
     "seed": lambda record: (str(record.seed),),

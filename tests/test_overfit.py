@@ -1,12 +1,15 @@
 """Overfitting read from curves: the criteria by hand, the rule of the onset, intervals and verdicts."""
 
+import msgspec
 import numpy as np
 import pytest
 from made_runs import made_record, made_runs
 
+from harness.findings import find
 from harness.overfit import gap_differences, generalization_loss, onset, overfitting, progress_quotient
-from harness.report.words import overfitting_verdict
+from harness.report.words import gap_sentence, overfitting_verdict
 from harness.settings import sort_runs
+from harness_tasks.gan import GAN
 
 FALLING = np.linspace(2.0, 0.5, 8)
 
@@ -95,6 +98,29 @@ def test_gaps_of_frameworks_are_held_against_each_other_on_paired_seeds():
     ]
     (different,) = gap_differences(_section(*[_overfitting_record("jax", seed) for seed in range(3)], *other))
     assert different.result.verdict == "different"
+
+
+def test_a_margin_that_is_asked_for_holds_for_gaps_too():
+    sides = [_overfitting_record(name, seed) for name in ("jax", "torch") for seed in range(3)]
+    (found,) = find(made_runs(*sides), margin=2.5).sections
+    assert [gap.result.margin for gap in found.gaps] == [2.5]
+    assert "margin ±2.5 points" in gap_sentence(found.gaps[0], found.comparison)
+
+
+def _adversarial_record(backend, seed):
+    def scores(real):
+        return {"loss": 0.6, "real": real + seed / 1000, "frechet_distance": 5.0}
+
+    record = made_record(backend, seed)
+    task = msgspec.structs.replace(record.task, description=GAN.define(GAN.options()))
+    epochs = [msgspec.structs.replace(record.epochs[-1], train=scores(0.6), validation=scores(0.55))]
+    return msgspec.structs.replace(record, task=task, epochs=epochs, epochs_asked=1)
+
+
+def test_gaps_of_discriminators_are_in_points_whatever_the_margin_of_distances():
+    sides = [_adversarial_record(name, seed) for name in ("jax", "torch") for seed in range(3)]
+    (found,) = find(made_runs(*sides), margin=0.01).sections
+    assert gap_sentence(found.gaps[0], found.comparison).endswith("points, margin ±1 point, 3 seeds).")
 
 
 def test_a_curve_that_is_not_finite_is_said_to_be_unreadable():

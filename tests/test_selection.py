@@ -45,6 +45,18 @@ def test_filters_pass_what_fits_all_of_them(results, filters, expected):
     assert _labels(*filters, results=results) == expected
 
 
+@pytest.mark.parametrize(
+    ("device", "seeds"),
+    [("cuda", [0, 1]), ("cuda:1", [1]), ("cuda:1 (NVIDIA H100)", [1]), ("cpu", [2]), ("cuda:1,cpu", [1, 2])],
+)
+def test_a_device_is_found_by_its_kind_its_number_or_its_name(tmp_path, device, seeds):
+    store = Store(tmp_path)
+    store.prepare()
+    for seed, name in enumerate(["cuda:0 (NVIDIA H100)", "cuda:1 (NVIDIA H100)", "cpu"]):
+        store.save(made_record(seed=seed, device=name))
+    assert [record.seed for record in Selection([f"device={device}"], tmp_path)] == seeds
+
+
 def test_files_folders_and_ids(results, tmp_path_factory):
     first, *_ = Store(results).paths()
     elsewhere = tmp_path_factory.mktemp("elsewhere")

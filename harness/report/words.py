@@ -191,7 +191,7 @@ def _adversarial_verdict(found: Overfitting) -> str:
 
 def gap_sentence(found: GapDifference, comparison: Comparison) -> str:
     """Whether two sides overfit alike."""
-    result, measure = found.result, comparison.measure
+    result, measure = found.result, found.measure
     by = estimate(result.difference, score_digits(measure), measure.unit, sign=True)
     verdicts = {
         "equal": "is equal",
