@@ -1,9 +1,12 @@
 """Whether a backend's framework is installed, learnt from package metadata: nothing is imported."""
 
+import contextlib
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Literal, NamedTuple
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_version
 
 from harness import plugins
 from harness.errors import PluginError, UsageError, unknown_name
@@ -45,6 +48,15 @@ def installed_version(requirement: str) -> str:
     """Name and installed version of what a requirement string names."""
     name = Requirement(requirement).name
     return f"{name} {metadata.version(name)}"
+
+
+def has_versions(versions: Mapping[str, str]) -> bool:
+    """Whether none of these distributions is installed here in another version."""
+    for name, version in versions.items():
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            if canonicalize_version(metadata.version(name)) != canonicalize_version(version):
+                return False
+    return True
 
 
 def _install_line(backend: Backend, requirements: list[str] | tuple[str, ...]) -> str:

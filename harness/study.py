@@ -12,7 +12,8 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from harness.errors import HarnessError
-from harness.settings import Section, Setting
+from harness.record import Record
+from harness.settings import Setting
 from harness.spec import Precision
 from harness.store import replace_file
 
@@ -151,13 +152,11 @@ def plan_size(
     return next((plan for plan in plans if seconds(plan) <= budget_seconds), plans[-1])
 
 
-def done(study: Study, sections: Iterable[Section]) -> set[tuple[str, str, int]]:
+def done(study: Study, records: Iterable[Record]) -> set[tuple[str, str, int]]:
     """What need not be run again: variant, side as on the command line, and seed of each ``ok`` run."""
     return {
-        (variant.name, run.record.label, run.record.seed)
-        for section in sections
+        (variant.name, record.label, record.seed)
+        for record in records
         for variant in study.variants
-        if study.holds(section.setting, variant)
-        for side in section.sides
-        for run in side.runs
+        if record.status == "ok" and study.holds(Setting.of(record), variant)
     }

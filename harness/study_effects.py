@@ -119,7 +119,7 @@ def _variants(
             setting = section.setting
             same = msgspec.structs.replace(setting, description="") == wanted
             if same and setting.description == variant.description:
-                found += [(variant, other) for other in section.sides if other.name == side.name]
+                found += [(variant, other) for other in section.sides if other.identity == side.identity]
     return found
 
 

@@ -120,9 +120,22 @@ def test_a_side_on_which_no_remedy_was_tried_is_left_out_beside_one_that_took_pa
 
 
 def test_what_is_done_is_known_by_what_it_is():
-    sections = sort_runs(made_runs(*_records(gains=(0.1, 0.1)))).sections
+    records = [*_records(gains=(0.1, 0.1)), made_record(seed=2, status="failed"), made_record(seed=3, threads=1)]
     expected = {(name, "torch:eager", seed) for name in ("plain", "dropout") for seed in (0, 1)}
-    assert done(STUDY, sections) == expected
+    assert done(STUDY, records) == expected
+
+
+def test_a_version_is_held_against_itself_where_only_plain_runs_are_of_two():
+    older = [made_record(seed=seed, framework={"engine": "torch", "torch": "0.9"}) for seed in range(3)]
+    found = study_findings(STUDY, sort_runs(made_runs(*older, *_records())).sections)
+    assert [one.side.name for one in found] == ["torch:eager (torch 1.0)"]
+    assert found[0].recommended.variant.name == "dropout"
+
+
+def test_a_finding_without_certificates_says_so():
+    uncertified = [msgspec.structs.replace(record, certificate=None) for record in _records()]
+    assert "(3 seeds, not certified)" in study_sentence(_finding(*uncertified))
+    assert "not certified" not in study_sentence(_finding(*_records()))
 
 
 def test_a_study_file_is_read_back_and_a_broken_one_is_named(tmp_path):
@@ -171,6 +184,18 @@ def test_a_study_goes_on_where_it_stopped(harness):
     assert len(harness.records()) == 8
     for words in ("class weights", "oversampling", "all data", "imbalance=0.1 rebalance=weights"):
         assert words in again.stdout
+
+
+def test_runs_of_another_version_or_device_or_without_a_certificate_are_made_anew(harness):
+    call = ("study", "imbalance", "--task", "mlp", "--backend", "faulty:ok", "--epochs", "1", "--seeds", "1")
+    assert "0 of 4 runs are there already" in harness(*call, "--no-certify").stderr
+    older, elsewhere, *_ = sorted(harness.folder.glob("results/runs/*.json"))
+    older.write_text(older.read_text().replace('"numpy": "', '"numpy": "0.'))
+    moved = elsewhere.read_text().replace('"device_asked": "auto"', '"device_asked": "cuda"')
+    elsewhere.write_text(moved.replace('"device": "cpu"', '"device": "cuda:0 (GPU)"'))
+    assert "2 of 4 runs are there already" in harness(*call, "--no-certify").stderr
+    assert "4 of 4 runs are there already" in harness(*call, "--no-certify", "--device", "cpu").stderr
+    assert "0 of 4 runs are there already" in harness(*call, "--budget", "0.001").stderr
 
 
 def test_a_budget_stops_a_study_in_time(harness):

@@ -3,6 +3,7 @@
 import itertools
 import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,15 @@ from harness.data_choice import choose_dataset
 from harness.description import description_sha256
 from harness.errors import UsageError
 from harness.findings import Findings
-from harness.installation import select_backend
+from harness.installation import has_versions, select_backend
 from harness.machine import default_threads, describe_machine
 from harness.options import describe_options, parse_options
-from harness.record import DatasetRecord, Record
+from harness.record import DatasetRecord, Record, side_versions
 from harness.report.terminal import terminal_width
 from harness.report.text import findings_text
 from harness.run import RunRequest
 from harness.runs import Run
-from harness.settings import Sorted, sort_runs
+from harness.settings import machine_text, sort_runs
 from harness.spec import Plan, Precision, Task, TaskDefinition
 from harness.store import Store, read_all
 from harness.study import REMEDIES, Kind, Remedy, Study, Variant
@@ -92,14 +93,15 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     KIND is overfitting (dropout, l2, l1, augmentation, a smaller network, less data to show what more
     would do, early stopping) or imbalance (thinned classes, with class weights, with oversampling).
     Runs are ordinary records: called again with the same options, a study goes on where it stopped,
-    and takes in more seeds or backends. `harness report` tells of it too.
+    and takes in more seeds or backends; what was run on another device, by another version or without
+    the certificate is run anew. `harness report` tells of it too.
     """
     asked = _Options(**options)
     wanted, made = _plan(asked)
     store = Store(asked.results)
     store.prepare()
     study.save_study(made, asked.results)
-    missing = _missing(wanted, made, store)
+    missing = _missing(wanted, made, store, asked)
     _say(f"{len(wanted) - len(missing)} of {len(wanted)} runs are there already", asked)
     records = _carry_out(missing, made, store, asked)
     click.echo(_outcome(made, store))
@@ -202,23 +204,33 @@ def _study(asked: _Options, remedies: list[Remedy], tasks: dict[str, Task], data
     )
 
 
-def _sorted(made: Study, store: Store) -> Sorted:
-    """The study's runs among all records."""
+def _records(made: Study, store: Store) -> Iterator[Record]:
+    """The study's runs among all records, of whatever machine, device and version."""
     names = {variant.description for variant in made.variants}
     records = (record for record in read_all(store.paths()) if isinstance(record, Record))
-    return sort_runs(Run.of(record) for record in records if record.task.sha256 in names)
+    return (record for record in records if record.task.sha256 in names)
 
 
-def _missing(wanted: list[_Wanted], made: Study, store: Store) -> list[_Wanted]:
-    """What has not been run on this machine."""
-    here = describe_machine().cpu
-    sections = [found for found in _sorted(made, store).sections if found.setting.machine.startswith(here)]
-    finished = study.done(made, sections)
+def _missing(wanted: list[_Wanted], made: Study, store: Store, asked: _Options) -> list[_Wanted]:
+    """What has no run yet that could be held against those of this call."""
+    here = machine_text(describe_machine())
+    finished = study.done(made, (one for one in _records(made, store) if _counts(one, here, asked)))
     return [
         (name, request)
         for name, request in wanted
         if (name, f"{request.backend}:{request.plan.mode}", request.plan.seed) not in finished
     ]
+
+
+def _counts(record: Record, here: str, asked: _Options) -> bool:
+    """Whether this call would make the run in the same way: machine, device, versions, certificate."""
+    device = (record.device or "").partition(" ")[0]
+    return (
+        machine_text(record.machine) == here
+        and asked.device in {record.device_asked, device}
+        and asked.certify == (record.certificate is not None)
+        and has_versions(side_versions(record.backend, record.framework))
+    )
 
 
 def _carry_out(missing: list[_Wanted], made: Study, store: Store, asked: _Options) -> list[Record]:
@@ -259,7 +271,7 @@ def _say(text: str, asked: _Options) -> None:
 
 def _outcome(made: Study, store: Store) -> str:
     """The study's findings alone, or that there are none yet."""
-    ordered = _sorted(made, store)
+    ordered = sort_runs(map(Run.of, _records(made, store)))
     found = study_findings(made, ordered.sections)
     if not found:
         return "No plain run has succeeded yet, so there is nothing to hold the remedies against."

@@ -211,18 +211,15 @@ def study_sentence(found: StudyFinding) -> str:
     best = found.recommended
     side, _, setting = found.title.partition(" on ")
     where = f"{side} on `{setting}`"
-    plain = found.effects[0]
-    if best is None:
-        few = plain.seeds < 2  # noqa: PLR2004
-        why = (
-            "one seed says nothing certain"
-            if few
-            else f"none improves the test {found.measure.name} for certain"
-        )
-        told = f"Remedies for {found.study.kind}, {where}: {why} ({seeds(plain.seeds)})."
+    if best is None or best.score_change is None:
+        count = found.effects[0].seeds
+        none = f"none improves the test {found.measure.name} for certain"
+        told = "one seed says nothing certain" if count == 1 else none
+        subject = "Remedies"
     else:
-        recommended = recommendation(found, best)
-        told = f"Remedy for {found.study.kind}, {where}: {recommended} ({seeds(best.seeds)})."
+        count, told, subject = best.score_change.n, recommendation(found, best), "Remedy"
+    basis = seeds(count) + ("" if found.section.setting.certified else ", not certified")
+    told = f"{subject} for {found.study.kind}, {where}: {told} ({basis})."
     return told + _harm(found)
 
 
