@@ -14,7 +14,10 @@ RESAMPLES = 1000
 
 
 class Estimate(NamedTuple):
-    """A mean of ``n`` values and its 95 % interval; from a single value no interval is made (None)."""
+    """A mean of ``n`` values and its interval, of 95 % where nothing else is said.
+
+    From a single value no interval is made (None).
+    """
 
     mean: float
     low: float | None
@@ -54,7 +57,12 @@ def student_tail(t: float, degrees: float) -> float:
     return float(stdtr(degrees, -t))
 
 
-def mean_interval(values: Sequence[float] | Array) -> Estimate | None:
+def joint_confidence(intervals: int) -> float:
+    """The confidence of each of so many intervals that all hold together at 95 % (Bonferroni; Dunn 1961)."""
+    return 1 - (1 - CONFIDENCE) / max(1, intervals)
+
+
+def mean_interval(values: Sequence[float] | Array, confidence: float = CONFIDENCE) -> Estimate | None:
     """The mean of values taken for independent and normal (Student 1908); None where there are none."""
     sample = np.asarray(values, np.float64)
     sample = sample[np.isfinite(sample)]
@@ -64,14 +72,14 @@ def mean_interval(values: Sequence[float] | Array) -> Estimate | None:
     mean = float(sample.mean())
     if n == 1:
         return Estimate(mean, None, None, 1)
-    half = student_quantile((1 + CONFIDENCE) / 2, n - 1) * float(sample.std(ddof=1)) / n**0.5
+    half = student_quantile((1 + confidence) / 2, n - 1) * float(sample.std(ddof=1)) / n**0.5
     return Estimate(mean, mean - half, mean + half, n)
 
 
-def geometric_interval(values: Sequence[float] | Array) -> Estimate | None:
+def geometric_interval(values: Sequence[float] | Array, confidence: float = CONFIDENCE) -> Estimate | None:
     """The geometric mean of positive values, its interval made in logarithms: for times and ratios."""
     sample = np.asarray(values, np.float64)
-    logs = mean_interval(np.log(sample[sample > 0]))
+    logs = mean_interval(np.log(sample[sample > 0]), confidence)
     if logs is None:
         return None
     low, high = (None if end is None else float(np.exp(end)) for end in (logs.low, logs.high))

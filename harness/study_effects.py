@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from harness.comparison import scores
-from harness.intervals import Estimate, geometric_interval, mean_interval
+from harness.intervals import Estimate, geometric_interval, joint_confidence, mean_interval
 from harness.overfit import gap_curves
 from harness.runs import Measure
 from harness.settings import Section, Side
@@ -25,7 +25,8 @@ class Effect:
     """A remedy on one side: levels, and differences from the plain runs of the same seeds.
 
     ``gap`` and ``score`` are in the measure's unit, differences oriented so that a ``score_change``
-    above 0 is better; ``time_ratio`` is of training seconds.
+    above 0 is better; ``time_ratio`` is of training seconds. Intervals of what changes hold for all
+    remedies together, for one of several is chosen by them.
     """
 
     variant: Variant
@@ -57,25 +58,23 @@ class StudyFinding:
     @property
     def harmful(self) -> list[Effect]:
         """What surely makes the score worse, data taken away included."""
-        changes = [(effect, effect.score_change) for effect in self.effects[1:]]
-        return [
-            effect for effect, change in changes if change and change.high is not None and change.high < 0
-        ]
+        return [effect for effect, change in self._certain if change.mean < 0]
 
     @property
     def recommended(self) -> Effect | None:
         """The remedy that surely improves the score, and most so; None where none does."""
-        sure = [
-            effect
-            for effect in self.effects[1:]
-            if effect.variant.name not in _NOT_TO_CHOOSE
-            and effect.score_change
-            and effect.score_change.low is not None
-            and effect.score_change.low > 0
+        better = [
+            (change.mean, effect)
+            for effect, change in self._certain
+            if change.mean > 0 and effect.variant.name not in _NOT_TO_CHOOSE
         ]
-        return max(
-            sure, key=lambda effect: effect.score_change.mean if effect.score_change else 0.0, default=None
-        )
+        return max(better, key=lambda one: one[0], default=(0.0, None))[1]
+
+    @property
+    def _certain(self) -> list[tuple[Effect, Estimate]]:
+        """The remedies whose change of the score is not 0 for certain, with it."""
+        changes = [(effect, effect.score_change) for effect in self.effects[1:]]
+        return [(effect, change) for effect, change in changes if change and change.excludes(0.0)]
 
 
 def study_findings(study: Study, sections: Iterable[Section]) -> list[StudyFinding]:
@@ -92,9 +91,11 @@ def study_findings(study: Study, sections: Iterable[Section]) -> list[StudyFindi
         for side in section.sides:
             variants = _variants(study, section, side, sections)
             measure = _measure(study, section)
-            effects = [_effect(variant, found, side, measure) for variant, found in variants]
-            if study.kind == "overfitting":
-                effects.append(_early_stopping(side, measure))
+            stops = study.kind == "overfitting"
+            confidence = joint_confidence(len(variants) - 1 + stops)
+            effects = [_effect(variant, found, side, measure, confidence) for variant, found in variants]
+            if stops:
+                effects.append(_early_stopping(side, measure, confidence))
             findings.append(StudyFinding(study, section, side, measure, effects))
             if len(variants) > 1:
                 tried.append(findings[-1])
@@ -123,7 +124,7 @@ def _variants(
     return found
 
 
-def _effect(variant: Variant, side: Side, plain: Side, measure: Measure) -> Effect:
+def _effect(variant: Variant, side: Side, plain: Side, measure: Measure, confidence: float) -> Effect:
     theirs, ours = scores(plain, measure), scores(side, measure)
     gaps, plain_gaps = _final_gaps(side, measure), _final_gaps(plain, measure)
     times, plain_times = _training_seconds(side), _training_seconds(plain)
@@ -134,19 +135,20 @@ def _effect(variant: Variant, side: Side, plain: Side, measure: Measure) -> Effe
         len(side.runs),
         mean_interval(list(gaps.values())),
         mean_interval(list(ours.values())),
-        mean_interval([gaps[seed] - plain_gaps[seed] for seed in _common(gaps, plain_gaps)]),
-        mean_interval([sign * (ours[seed] - theirs[seed]) for seed in _common(ours, theirs)]),
-        geometric_interval(ratios),
+        mean_interval([gaps[seed] - plain_gaps[seed] for seed in _common(gaps, plain_gaps)], confidence),
+        mean_interval([sign * (ours[seed] - theirs[seed]) for seed in _common(ours, theirs)], confidence),
+        geometric_interval(ratios, confidence),
     )
 
 
-def _early_stopping(plain: Side, measure: Measure) -> Effect:
+def _early_stopping(plain: Side, measure: Measure, confidence: float) -> Effect:
     """What the plain runs would have been, had they stopped at the epoch of lowest validation loss."""
     sign = 1.0 if measure.higher_is_better else -1.0
     last, best = scores(plain, measure), scores(plain, measure, best=True)
     curves = gap_curves(plain, measure)
     at = [(run.record.best_epoch or len(run.curves["epoch"])) - 1 for run in plain.runs]
     seconds = [run.curves["training_seconds"] for run in plain.runs]
+    shares = [curve[epoch] / curve[-1] for curve, epoch in zip(seconds, at, strict=True)]
     gaps = np.empty(0) if curves is None else curves[np.arange(len(at)), at]
     changes = np.empty(0) if curves is None else gaps - curves[:, -1]
     return Effect(
@@ -154,9 +156,9 @@ def _early_stopping(plain: Side, measure: Measure) -> Effect:
         len(plain.runs),
         mean_interval(gaps),
         mean_interval(list(best.values())),
-        mean_interval(changes),
-        mean_interval([sign * (best[seed] - last[seed]) for seed in _common(best, last)]),
-        geometric_interval([curve[epoch] / curve[-1] for curve, epoch in zip(seconds, at, strict=True)]),
+        mean_interval(changes, confidence),
+        mean_interval([sign * (best[seed] - last[seed]) for seed in _common(best, last)], confidence),
+        geometric_interval(shares, confidence),
     )
 
 

@@ -77,5 +77,6 @@ def all_figures(findings: Findings) -> dict[str, Figure]:
 def study_figure(found: StudyFinding, prefix: str) -> Figure:
     """What each remedy of a study changes."""
     against = found.effects[0].variant.name
-    caption = f"Change against {against}, same seeds, 95 % intervals; better: test above 0, gap below 0."
+    intervals = "95 % intervals for all remedies together"
+    caption = f"Change against {against}, same seeds, {intervals}; better: test above 0, gap below 0."
     return Figure(f"{prefix}-remedies", caption, remedy_changes(found))

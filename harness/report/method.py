@@ -11,7 +11,10 @@ A step is the median over a run's blocks of about two seconds, less the first st
 finished when the clock is read. Sides are compared by the geometric mean of the ratios of runs with the \
 same seed.
 Intervals are at 95 %: Student's t over seeds; of curves, percentiles over resampled seeds, whole curves \
-at a time. From a single seed no interval is made. Tests are not adjusted for their number.
+at a time. From a single seed no interval is made.
+Of a study the intervals of what remedies change are wider, so that all of them hold together at 95 % \
+(Bonferroni). A remedy is recommended where that of its change of the test score lies above 0. Nothing \
+else is adjusted for the number of comparisons.
 Equal: two one-sided t tests on paired seeds reject a difference of the margin or more at 5 % (Schuirmann \
 1987). Different: not equal, and the paired t test rejects no difference at 5 %. Otherwise it cannot be told.
 The gap is training less validation accuracy (of losses the other way round). GL and PQ are Prechelt's \
@@ -19,7 +22,6 @@ The gap is training less validation accuracy (of losses the other way round). GL
 Overfitting begins at the first epoch from which on validation loss stays 5 % above its lowest value while \
 training loss stays below what it was there. The best epoch is that of lowest validation loss; test data \
 chose nothing.
-A remedy is recommended where the interval of its change of the test score lies above 0.
 GFLOP/s count a training step as three forward passes.""".splitlines()
 _FEW_SEEDS = 5
 

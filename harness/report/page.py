@@ -71,5 +71,6 @@ def _section(found: SectionFindings, prefix: str, colours: Colours, peak_flops: 
 
 def _study(found: StudyFinding, prefix: str) -> _Section:
     title = f"Remedies for {found.study.kind}: {found.title}"
-    caption = f"Each against {found.effects[0].variant.name}, on the same seeds; mean [95 % interval]"
+    against = found.effects[0].variant.name
+    caption = f"Each against {against}, on the same seeds; mean [95 % interval, of changes for all together]"
     return _Section(title, {caption: study_table(found)}, [study_figure(found, prefix)])
