@@ -36,7 +36,7 @@ def pair_sentence(comparison: Comparison, pair: Pair) -> str:
     """What the fastest side and another differ in: speed, and whether the quality is the same."""
     where = machine_words(comparison.section.setting)
     claim = f"On {where}, {_speed(comparison, pair)}{_quality(comparison.measure, pair)}."
-    return f"{claim}{_done_first(comparison, pair)} {_source(pair)}"
+    return f"{claim}{_done_first(pair)} {_source(pair)}"
 
 
 def machine_words(setting: Setting) -> str:
@@ -64,7 +64,7 @@ def _speed(comparison: Comparison, pair: Pair) -> str:
     return f"{fast} trains {what} {ratio} faster than {slow}"
 
 
-def _done_first(comparison: Comparison, pair: Pair) -> str:
+def _done_first(pair: Pair) -> str:
     """That the side of the slower steps is done sooner: it starts faster, and the run is short."""
     ours, theirs = pair.fast.training_seconds, pair.slow.training_seconds
     if pair.speed is None or pair.speed.around(1.0) or ours is None or theirs is None:
@@ -72,7 +72,7 @@ def _done_first(comparison: Comparison, pair: Pair) -> str:
     if theirs.mean >= ours.mean:
         return ""
     return (
-        f" Yet {pair.slow.side.name} was done with all {comparison.section.setting.epochs} epochs sooner, "
+        f" Yet {pair.slow.side.name} was done with the whole training sooner, "
         f"first step included: {significant(theirs.mean)} s against {significant(ours.mean)} s."
     )
 
