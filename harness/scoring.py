@@ -17,16 +17,11 @@ class Predict(Protocol):
 
 
 def score(task: Task, predict: Predict, samples: Samples) -> Scores:
-    """The task's scores on these samples, in evaluation mode.
-
-    Raises:
-        ValueError: the program gave another number of outputs than it was given inputs.
-    """
+    """The task's scores on these samples, in evaluation mode."""
     if isinstance(task.objective, Adversarial):
         fakes = generate(task.objective, predict, samples)
-        logits = [_outputs(predict, pictures, "discriminator") for pictures in (samples.inputs, fakes)]
-        return adversarial_scores(*logits)
-    outputs = _outputs(predict, samples.inputs, "model")
+        return adversarial_scores(*(predict(inputs, "discriminator") for inputs in (samples.inputs, fakes)))
+    outputs = predict(samples.inputs, "model")
     match task.objective:
         case Classification():
             return classification_scores(outputs, samples.targets)
@@ -38,13 +33,6 @@ def generate(objective: Adversarial, predict: Predict, samples: Samples) -> np.n
     """As many pictures as there are samples (at most so many as are compared) from the judging latents."""
     count = min(len(samples), COMPARED)
     return predict(judging_latents(count, objective.latent_size, samples.inputs.dtype), "generator")
-
-
-def _outputs(predict: Predict, inputs: np.ndarray, network: str) -> np.ndarray:
-    outputs = predict(inputs, network)
-    if len(outputs) != len(inputs):
-        raise ValueError(f"predict() gave {len(outputs)} outputs for {len(inputs)} inputs")
-    return outputs
 
 
 def _finite(value: float | np.floating) -> float | None:

@@ -147,8 +147,6 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     for sent in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(sent, signal.default_int_handler)
     chosen = _Options(**options)
-    if chosen.timeout is not None and math.isnan(chosen.timeout):
-        raise UsageError("--timeout takes a number of seconds above 0.")
     if chosen.seed is not None and chosen.seeds is not None:
         raise UsageError("give --seed K for one seed or --seeds N for the seeds 0 to N-1, not both.")
     requests = _requests(chosen)

@@ -1,5 +1,6 @@
 """What every page is made with: templates that escape, charts as JSON, Vega itself; it opens offline."""
 
+import contextlib
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from markupsafe import Markup, escape
 
 from harness.report.chart_style import CONFIG
 from harness.report.figures import Figure
+from harness.store import replace_file
 
 
 def render(template: str, figures: Iterable[Figure], **content: object) -> str:
@@ -50,11 +52,7 @@ def _bundle() -> str:
     except OSError:
         script: str = vl_convert.javascript_bundle()  # type: ignore[call-arg]
     script = script.replace("</script", "<\\/script")
-    try:
+    with contextlib.suppress(OSError):  # a cache that cannot be written only costs time
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(script, "utf-8")
-        temporary.replace(path)
-    except OSError:
-        pass  # a cache that cannot be written only costs time
+        replace_file(path, script.encode())
     return script

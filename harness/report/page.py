@@ -22,15 +22,13 @@ from harness.study_effects import StudyFinding
 _MOST_RUNS = 300
 
 
-def html_report(findings: Findings, peak_flops: float | None = None) -> str:
+def html_report(findings: Findings) -> str:
     """The page."""
     told = headlines(findings)
     lead = next((answers.pop(0) for answers in told.values()), None)
     shown = findings.sections[:SHOWN_SECTIONS]
     colours = colours_of(findings)
-    sections = [
-        _section(found, f"setting-{number}", colours, peak_flops) for number, found in enumerate(shown, 1)
-    ]
+    sections = [_section(found, f"setting-{number}", colours) for number, found in enumerate(shown, 1)]
     studies = [_study(found, f"study-{number}") for number, found in enumerate(findings.studies, 1)]
     runs = findings.runs
     return render(
@@ -61,8 +59,8 @@ class _Section(NamedTuple):
     figures: list[Figure]
 
 
-def _section(found: SectionFindings, prefix: str, colours: Colours, peak_flops: float | None) -> _Section:
-    tables = {"Sides, fastest first; mean [95 % interval]": sides_table(found.comparison, peak_flops)}
+def _section(found: SectionFindings, prefix: str, colours: Colours) -> _Section:
+    tables = {"Sides, fastest first; mean [95 % interval]": sides_table(found.comparison)}
     if found.overfittings:
         tables["Overfitting; mean [95 % interval]"] = overfitting_table(found.overfittings)
     tables["Where the time went, mean seconds of a run"] = phases_table(found.comparison)
