@@ -53,17 +53,24 @@ def find(
 ) -> Findings:
     """Compare the runs and read their curves; ``margin``, ``target`` and ``duels`` as in :func:`compare`.
 
-    What a study changed in its task is told of in the study alone.
+    What a study tells of, changed in its task, is told of there alone.
     """
     ordered = sort_runs(runs)
     found = [finding for study in studies for finding in study_findings(study, ordered.sections)]
     remedies = {
-        variant.description
+        (finding.side.identity, finding.section.setting.surroundings, variant.description)
         for finding in found
         for variant in finding.study.variants[1:]
         if variant.assignments
     }
-    shown = [section for section in ordered.sections if section.setting.description not in remedies]
+
+    def told(section: Section) -> bool:
+        setting = section.setting
+        return remedies.issuperset(
+            (side.identity, setting.surroundings, setting.description) for side in section.sides
+        )
+
+    shown = [section for section in ordered.sections if not told(section)]
     return Findings(
         [_section(section, margin, target, duels) for section in shown],
         found,

@@ -50,6 +50,11 @@ class Setting(msgspec.Struct, frozen=True):
             certified=bool(record.certificate and record.certificate.certified),
         )
 
+    @property
+    def surroundings(self) -> "Setting":
+        """What stays the same where the task's options change."""
+        return msgspec.structs.replace(self, description="")
+
     def differs(self, other: "Setting") -> list[str]:
         """What keeps the two apart, in words."""
         words = {

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from harness.comparison import scores
-from harness.intervals import Estimate, geometric_interval, joint_confidence, mean_interval
+from harness.intervals import Array, Estimate, geometric_interval, joint_confidence, mean_interval
 from harness.overfit import gap_curves
 from harness.runs import Measure
 from harness.settings import Section, Side
@@ -91,11 +91,11 @@ def study_findings(study: Study, sections: Iterable[Section]) -> list[StudyFindi
         for side in section.sides:
             variants = _variants(study, section, side, sections)
             measure = _measure(study, section)
-            stops = study.kind == "overfitting"
-            confidence = joint_confidence(len(variants) - 1 + stops)
+            curves = gap_curves(side, measure) if study.kind == "overfitting" else None
+            confidence = joint_confidence(len(variants) - 1 + (curves is not None))
             effects = [_effect(variant, found, side, measure, confidence) for variant, found in variants]
-            if stops:
-                effects.append(_early_stopping(side, measure, confidence))
+            if curves is not None:
+                effects.append(_early_stopping(side, measure, curves, confidence))
             findings.append(StudyFinding(study, section, side, measure, effects))
             if len(variants) > 1:
                 tried.append(findings[-1])
@@ -113,15 +113,15 @@ def _variants(
     study: Study, plain: Section, side: Side, sections: Sequence[Section]
 ) -> list[tuple[Variant, Side]]:
     """The side's runs of each variant, in the setting of the plain runs but for the description."""
-    wanted = msgspec.structs.replace(plain.setting, description="")
-    found = []
-    for variant in study.variants:
-        for section in sections:
-            setting = section.setting
-            same = msgspec.structs.replace(setting, description="") == wanted
-            if same and setting.description == variant.description:
-                found += [(variant, other) for other in section.sides if other.identity == side.identity]
-    return found
+    wanted = plain.setting.surroundings
+    alike = [section for section in sections if section.setting.surroundings == wanted]
+    return [
+        (variant, other)
+        for variant in study.variants
+        for section in alike
+        for other in section.sides
+        if section.setting.description == variant.description and other.identity == side.identity
+    ]
 
 
 def _effect(variant: Variant, side: Side, plain: Side, measure: Measure, confidence: float) -> Effect:
@@ -141,22 +141,20 @@ def _effect(variant: Variant, side: Side, plain: Side, measure: Measure, confide
     )
 
 
-def _early_stopping(plain: Side, measure: Measure, confidence: float) -> Effect:
-    """What the plain runs would have been, had they stopped at the epoch of lowest validation loss."""
+def _early_stopping(plain: Side, measure: Measure, curves: Array, confidence: float) -> Effect:
+    """What the plain runs, with these ``curves`` of the gap, would have been, stopped at the best epochs."""
     sign = 1.0 if measure.higher_is_better else -1.0
     last, best = scores(plain, measure), scores(plain, measure, best=True)
-    curves = gap_curves(plain, measure)
-    at = [(run.record.best_epoch or len(run.curves["epoch"])) - 1 for run in plain.runs]
+    at = [(run.record.best_epoch or curves.shape[1]) - 1 for run in plain.runs]
     seconds = [run.curves["training_seconds"] for run in plain.runs]
     shares = [curve[epoch] / curve[-1] for curve, epoch in zip(seconds, at, strict=True)]
-    gaps = np.empty(0) if curves is None else curves[np.arange(len(at)), at]
-    changes = np.empty(0) if curves is None else gaps - curves[:, -1]
+    gaps = curves[np.arange(len(at)), at]
     return Effect(
         Variant(EARLY_STOPPING, [], ""),
         len(plain.runs),
         mean_interval(gaps),
         mean_interval(list(best.values())),
-        mean_interval(changes, confidence),
+        mean_interval(gaps - curves[:, -1], confidence),
         mean_interval([sign * (best[seed] - last[seed]) for seed in _common(best, last)], confidence),
         geometric_interval(shares, confidence),
     )

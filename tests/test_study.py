@@ -8,6 +8,8 @@ import pytest
 from made_runs import made_record, made_runs
 from scipy import stats
 
+from harness.findings import find
+from harness.report.text import findings_text
 from harness.report.words import study_sentence
 from harness.settings import sort_runs
 from harness.study import Plan, Study, Variant, done, plan_size, read_studies, save_study
@@ -132,6 +134,23 @@ def test_runs_in_another_setting_are_not_taken_in():
     assert [effect.variant.name for effect in found.effects] == ["plain", "early stopping"]
 
 
+def test_what_a_study_does_not_tell_of_is_told_elsewhere():
+    records = list(_records())
+    elsewhere = [msgspec.structs.replace(record, precision="float64") for record in records[1::2]]
+    other_side = [msgspec.structs.replace(record, backend="jax") for record in records[1::2]]
+    assert len(find(made_runs(*records), [STUDY]).sections) == 1
+    assert len(find(made_runs(*records, *elsewhere), [STUDY]).sections) == 2
+    assert len(find(made_runs(*records, *other_side), [STUDY]).sections) == 2
+
+
+@pytest.mark.parametrize("kind", ["overfitting", "imbalance"])
+def test_a_study_of_runs_that_scored_nothing_says_so(kind):
+    empty = {"epochs": [], "best_epoch": None, "test_at_last": None, "test_at_best": None, "blocks": []}
+    records = [msgspec.structs.replace(record, **empty) for record in _records()]
+    findings = find(made_runs(*records), [msgspec.structs.replace(STUDY, kind=kind)])
+    assert "for certain (3 seeds)" in " ".join(findings_text(findings, 100).split())
+
+
 def test_a_side_on_which_no_remedy_was_tried_is_left_out_beside_one_that_took_part():
     others = (made_record("keras", seed, accuracy=0.6) for seed in range(3))
     records = [*_records(), *others]
@@ -140,7 +159,11 @@ def test_a_side_on_which_no_remedy_was_tried_is_left_out_beside_one_that_took_pa
 
 
 def test_what_is_done_is_known_by_what_it_is():
-    records = [*_records(gains=(0.1, 0.1)), made_record(seed=2, status="failed"), made_record(seed=3, threads=1)]
+    records = [
+        *_records(gains=(0.1, 0.1)),
+        made_record(seed=2, status="failed"),
+        made_record(seed=3, threads=1),
+    ]
     expected = {(name, "torch:eager", seed) for name in ("plain", "dropout") for seed in (0, 1)}
     assert done(STUDY, records) == expected
 

@@ -135,7 +135,7 @@ _Wanted = tuple[str, RunRequest]
 def _plan(asked: _Options) -> tuple[list[_Wanted], Study]:
     """Every run of the study, seeds slowest, then variants, then backends; all refusals come from here."""
     definition = plugins.task(asked.task)
-    selected = [select_backend(text) for text in asked.backends]
+    selected = list(dict.fromkeys((one.name, mode) for one, mode in map(select_backend, asked.backends)))
     remedies = _fitting(asked.kind, definition)
     tasks = {remedy.name: _define(definition, remedy, asked) for remedy in remedies}
     with shown_progress(quiet=asked.quiet) as progress:
@@ -145,7 +145,7 @@ def _plan(asked: _Options) -> tuple[list[_Wanted], Study]:
         (
             remedy.name,
             RunRequest(
-                backend=backend.name,
+                backend=backend,
                 plan=Plan(
                     task=tasks[remedy.name][0],
                     mode=mode,
