@@ -10,7 +10,7 @@ from harness.duel.files import read_duels
 from harness.duel.record import Comparison as DuelComparison
 from harness.duel.record import DuelRecord, SideRecord, encode
 from harness.findings import find
-from harness.record import Certificate, DatasetRecord, Failure, Phases
+from harness.record import Block, Certificate, DatasetRecord, Failure, Phases
 from harness.report.terminal import runs_table
 from harness.report.words import pair_sentence
 from harness.settings import sort_runs
@@ -113,6 +113,7 @@ def test_the_times_of_a_duel_go_before_those_of_runs():
 
 def test_a_duel_keeps_its_verdict():
     assert "equally fast within 2 %" in _sentence(_duel(1.005, "same"))
+    assert "equally fast within 0.5 %" in _sentence(_duel(1.001, "same", margin=0.005))
     assert "their duel could not tell apart" in _sentence(_duel(1.05, "cannot tell yet"))
 
 
@@ -278,6 +279,12 @@ def test_one_seed_makes_no_interval_and_no_verdict():
     (pair,) = comparison.pairs
     assert (pair.speed.low, pair.quality.verdict) == (None, "cannot tell")
     assert "no evidence yet" in pair_sentence(comparison, pair)
+
+
+def test_runs_without_a_steady_step_are_said_to_have_none():
+    first = [Block(1, 1, 64, 0.5)]
+    comparison = _only(made_runs(made_record("jax", blocks=first), made_record("torch", blocks=first)))
+    assert "made no steady steps with the same seed" in pair_sentence(comparison, comparison.pairs[0])
 
 
 def test_speeds_that_are_not_told_apart_make_no_winner():

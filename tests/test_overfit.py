@@ -76,6 +76,22 @@ def test_a_side_that_does_not():
     assert overfitting_verdict(found).startswith("does not overfit within 2 epochs; gap ")
 
 
+def test_early_stopping_that_surely_costs_is_not_called_uncertain():
+    records = [
+        msgspec.structs.replace(_overfitting_record("torch", seed), test_at_best={"accuracy": 0.4, "loss": 1})
+        for seed in range(3)
+    ]
+    section = _section(*records)
+    verdict = overfitting_verdict(overfitting(section, section.sides[0]))
+    assert "lost by epoch 6; yet early stopping would change the test score by -10.0 [" in verdict
+
+
+def test_one_epoch_is_one_epoch():
+    section = _section(made_record(train=[2.0], held_out=[2.0]))
+    found = overfitting(section, section.sides[0])
+    assert overfitting_verdict(found).startswith("does not overfit within 1 epoch; gap ")
+
+
 def test_one_seed_has_no_interval():
     section = _section(_overfitting_record("torch", 0))
     found = overfitting(section, section.sides[0])

@@ -49,10 +49,12 @@ def machine_words(setting: Setting) -> str:
 def _speed(comparison: Comparison, pair: Pair) -> str:
     fast, slow, what = pair.fast.side.name, pair.slow.side.name, f"`{comparison.section.title}`"
     if pair.speed is None:
-        return f"{fast} and {slow} have no seed in common on {what}, so their speed is not compared"
+        return (
+            f"{fast} and {slow} made no steady steps with the same seed on {what}, so speed is not compared"
+        )
     ratio = estimate(pair.speed, 2).replace(" [", "× [", 1)
     if pair.duel is not None and pair.duel.comparison.verdict == "same":
-        return f"{fast} and {slow} train {what} equally fast within {percent(pair.duel.margin)} ({ratio})"
+        return f"{fast} and {slow} train {what} equally fast within {100 * pair.duel.margin:g} % ({ratio})"
     if pair.duel is not None and pair.duel.comparison.verdict == "cannot tell yet":
         return f"{fast} and {slow} train {what} at speeds that their duel could not tell apart ({ratio})"
     if pair.speed.low is None:
@@ -132,7 +134,7 @@ def overfitting_verdict(found: Overfitting) -> str:
         return "cannot be read: a loss is not finite"
     gap = f"gap {estimate(found.gap, score_digits(found.measure), found.measure.unit)}"
     if found.onset == 0:
-        none = f"does not overfit within {found.epochs} epochs{_sometimes(found)}"
+        none = f"does not overfit within {found.epochs} epoch{'s' * (found.epochs != 1)}{_sometimes(found)}"
         return f"{none}; {gap}{_unsteady(found)}{basis}"
     return f"overfits from epoch {found.onset}{_onset_range(found)}: {_cost(found)}; {gap}{basis}"
 
@@ -170,10 +172,12 @@ def _cost(found: Overfitting) -> str:
             f"and stopping early would change the test score by {change}"
         )
     told = f"{estimate(lost, digits, measure.unit)} of validation {measure.name} lost by epoch {found.epochs}"
-    if gained.excludes(0.0) and gained.mean > 0:
-        return f"{told}; early stopping recovers {estimate(gained, digits, measure.unit)} on the test data"
     recovered = estimate(gained, digits, measure.unit, sign=True)
-    return f"{told}; what early stopping recovers on the test data is not certain ({recovered})"
+    if not gained.excludes(0.0):
+        return f"{told}; what early stopping recovers on the test data is not certain ({recovered})"
+    if gained.mean < 0:
+        return f"{told}; yet early stopping would change the test score by {recovered}"
+    return f"{told}; early stopping recovers {estimate(gained, digits, measure.unit)} on the test data"
 
 
 def _adversarial_verdict(found: Overfitting) -> str:
@@ -249,7 +253,7 @@ def recommendation(found: StudyFinding, best: Effect) -> str:
         gap = f", gap {significant(found.effects[0].gap.mean)} to {significant(best.gap.mean)}"
     change = estimate(best.score_change, score_digits(measure), measure.unit, sign=True)
     time = f", training time ×{best.time_ratio.mean:.2f}" if best.time_ratio else ""
-    stop = "at the epoch of lowest validation loss" if name == EARLY_STOPPING else ""
+    stop = "at the best epoch" if name == EARLY_STOPPING else ""
     return (
         " ".join(part for part in (f"{name}{how}", stop) if part)
         + f": test {measure.name} {change}{gap}{time}"
