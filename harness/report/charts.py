@@ -13,11 +13,11 @@ import numpy as np
 from harness.comparison import Comparison, SideSummary
 from harness.intervals import Array, Estimate
 from harness.overfit import Band, Overfitting
-from harness.report.chart_style import GREY, HEIGHT, PALETTE, PHASES, SIDE_AXIS
+from harness.report.chart_parts import Row, layered, tips, zero_line
+from harness.report.chart_style import GREY, PALETTE, PHASES, SIDE_AXIS
 from harness.runs import Measure
 from harness.study_effects import StudyFinding
 
-Row = dict[str, object]
 #: A colour for each side, the same in every chart of a report.
 Colours = Mapping[str, str]
 
@@ -37,18 +37,6 @@ def _side_colour(rows: Sequence[Row], colours: Colours, legend: alt.Legend | Non
     shown = list(dict.fromkeys(str(row["side"]) for row in rows))
     scale = alt.Scale(domain=shown, range=[colours[name] for name in shown])
     return alt.Color("side:N", scale=scale, legend=legend)
-
-
-def _tips(*names: str) -> list[alt.Tooltip]:
-    """Tooltips of fields such as ``mean:Q``, numbers to four digits."""
-    return [alt.Tooltip(name, format=".4~r" if name.endswith(":Q") else "") for name in names]
-
-
-def _layers(rows: Sequence[Row], *layers: alt.Chart, height: int = HEIGHT) -> alt.LayerChart:
-    """Layers over the same rows, which stand in the whole alone: Altair copies a layer with each call."""
-    return alt.LayerChart(
-        data=alt.InlineData(values=list(rows)), layer=list(layers), width="container", height=height
-    )
 
 
 def _title(measure: Measure, what: str = "") -> str:
@@ -80,9 +68,9 @@ def time_against_quality(comparison: Comparison, colours: Colours) -> alt.LayerC
     colour = _side_colour(rows, colours, alt.Legend(symbolType="diamond"))
     low_score, high_score = alt.Y("score low:Q", title=""), alt.Y2("score high:Q")
     low_seconds, high_seconds = alt.X("seconds low:Q", title=""), alt.X2("seconds high:Q")
-    tip = _tips("side:N", "seconds:Q", "score:Q", "front:N")
+    tip = tips("side:N", "seconds:Q", "score:Q", "front:N")
     means, runs = alt.Chart(), alt.Chart(alt.InlineData(values=dots))
-    return _layers(
+    return layered(
         rows,
         runs.mark_circle(opacity=0.45, size=28).encode(x=x, y=y, color=colour),
         means.mark_rule().encode(x=x, y=low_score, y2=high_score, color=colour),
@@ -156,13 +144,13 @@ def _bands(rows: list[Row], title: str, colours: Colours, *, dashes: bool) -> al
     grey = alt.Legend(symbolType="stroke", symbolStrokeColor=GREY, symbolStrokeWidth=2)
     dash = alt.StrokeDash("what:N", sort=["held out", "training"], legend=grey if dashes else None)
     low, high = alt.Y("low:Q", title=title), alt.Y2("high:Q")
-    tip = _tips("side:N", "what:N", "epoch:Q", "mean:Q", "low:Q", "high:Q")
+    tip = tips("side:N", "what:N", "epoch:Q", "mean:Q", "low:Q", "high:Q")
     data = alt.Chart()
     area = data.mark_area(opacity=0.16).encode(x=x, y=low, y2=high, color=colour, detail=alt.Detail("what:N"))
     line = data.mark_line(strokeWidth=2).encode(x=x, y=y, color=colour, strokeDash=dash)
     # Among many epochs the dots would be a thicker line over the line; they stay to be pointed at.
     dots = data.mark_circle(size=26, opacity=1 if last <= _MOST_DOTS else 0)
-    return _layers(rows, area, line, dots.encode(x=x, y=y, color=colour, tooltip=tip))
+    return layered(rows, area, line, dots.encode(x=x, y=y, color=colour, tooltip=tip))
 
 
 def _round_step(last: int) -> int:
@@ -186,9 +174,9 @@ def phase_bars(comparison: Comparison) -> alt.LayerChart:
         y=alt.Y("side:N", title=None, sort=None, axis=SIDE_AXIS),
         color=alt.Color("phase:N", scale=scale, legend=alt.Legend(columns=3)),
         order=alt.Order("order:Q"),
-        tooltip=_tips("side:N", "phase:N", "seconds:Q"),
+        tooltip=tips("side:N", "phase:N", "seconds:Q"),
     )
-    return _layers(rows, encoded, height=40 + 34 * len(comparison.sides))
+    return layered(rows, encoded, height=40 + 34 * len(comparison.sides))
 
 
 def step_distribution(comparison: Comparison, colours: Colours) -> alt.LayerChart | None:
@@ -199,10 +187,10 @@ def step_distribution(comparison: Comparison, colours: Colours) -> alt.LayerChar
     y = alt.Y("side:N", title=None, sort=None, axis=SIDE_AXIS)
     colour = _side_colour(rows, colours, None)
     x = alt.X("p5:Q", title="step (ms)", scale=alt.Scale(zero=False))
-    tip = _tips("side:N", "p5:Q", "p25:Q", "median:Q", "p75:Q", "p95:Q", "blocks:Q")
+    tip = tips("side:N", "p5:Q", "p25:Q", "median:Q", "p75:Q", "p95:Q", "blocks:Q")
     data = alt.Chart()
     box = data.mark_bar(size=16, opacity=0.6).encode(x=alt.X("p25:Q"), x2=alt.X2("p75:Q"))
-    return _layers(
+    return layered(
         rows,
         data.mark_rule().encode(x=x, x2=alt.X2("p95:Q"), y=y, color=colour),
         box.encode(y=y, color=colour, tooltip=tip),
@@ -233,12 +221,11 @@ def remedy_changes(found: StudyFinding) -> alt.LayerChart:
     offset, colour = alt.YOffset("what:N", sort=order), alt.Color("what:N", sort=order)
     x = alt.X("change:Q", title=f"change ({unit})")
     low, high = alt.X("change low:Q", title=""), alt.X2("change high:Q")
-    tip = _tips("remedy:N", "what:N", "change:Q", "change low:Q", "change high:Q")
-    zero = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(strokeDash=[4, 4], color=GREY)
+    tip = tips("remedy:N", "what:N", "change:Q", "change low:Q", "change high:Q")
     data = alt.Chart()
-    return _layers(
+    return layered(
         rows,
-        zero.encode(x=alt.X("zero:Q", title="")),
+        zero_line().encode(x=alt.X("zero:Q", title="")),
         data.mark_rule(strokeWidth=2).encode(x=low, x2=high, y=y, yOffset=offset, color=colour),
         data.mark_point(filled=True, opacity=1, size=70).encode(
             x=x, y=y, yOffset=offset, color=colour, tooltip=tip

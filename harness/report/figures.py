@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 import altair as alt
-from altair.utils.schemapi import debug_mode
 
 from harness.findings import Findings, SectionFindings
+from harness.report.chart_parts import unchecked
 from harness.report.charts import (
     MOST_POINTS,
     Colours,
@@ -29,12 +29,7 @@ class Figure(NamedTuple):
     chart: alt.LayerChart
 
 
-#: Charts are built without a check of each part against Vega-Lite's schema, which takes longer than all
-#: else; the tests check every chart as a whole.
-_unchecked = debug_mode(False)
-
-
-@_unchecked
+@unchecked
 def section_figures(found: SectionFindings, prefix: str, colours: Colours) -> list[Figure]:
     """Every chart that one setting has the data for."""
     comparison, read = found.comparison, found.overfittings
@@ -73,7 +68,7 @@ def all_figures(findings: Findings) -> dict[str, Figure]:
     return {figure.name: figure for figure in figures}
 
 
-@_unchecked
+@unchecked
 def study_figure(found: StudyFinding, prefix: str) -> Figure:
     """What each remedy of a study changes."""
     against = found.effects[0].variant.name

@@ -7,6 +7,7 @@ from harness.report.escaping import one_line
 from harness.report.fitting import fitted_table
 from harness.report.gate_advice import what_next
 from harness.report.gate_words import (
+    METRICS,
     NOTHING,
     change,
     circumstances,
@@ -19,7 +20,6 @@ from harness.report.gate_words import (
 )
 from harness.report.terminal import terminal_width
 
-_METRICS: tuple[Metric, ...] = ("step", "first step", "memory")
 _NARROWEST = 60
 
 
@@ -34,7 +34,7 @@ def gate_text(record: GateRecord, width: int | None = None) -> str:
 
 
 def _table(record: GateRecord, width: int) -> str:
-    headers = ("benchmark", "verdict", *_METRICS, "quality")
+    headers = ("benchmark", "verdict", *METRICS, "quality")
     for between in (" ", "\n"):  # interval and limit go under the change where it is narrow
         rows = [_row(benchmark, between) for benchmark in record.benchmarks]
         table = fitted_table(rows, 10**6, headers)
@@ -44,7 +44,7 @@ def _table(record: GateRecord, width: int) -> str:
 
 
 def _row(benchmark: BenchmarkRecord, between: str) -> list[str]:
-    cells = [_cell(benchmark, metric, between) for metric in _METRICS]
+    cells = [_cell(benchmark, metric, between) for metric in METRICS]
     return [one_line(benchmark.name), benchmark.verdict, *cells, quality_word(benchmark)]
 
 

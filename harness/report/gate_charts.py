@@ -4,31 +4,26 @@ import math
 from collections.abc import Mapping, Sequence
 
 import altair as alt
-from altair.utils.schemapi import debug_mode
 
 from harness.gate.pair_ratios import pair_log_ratios
 from harness.gate.record import BenchmarkRecord, GateRecord, Metric, MetricResult
+from harness.report.chart_parts import Row, layered, tips, unchecked, zero_line
 from harness.report.chart_style import GREY, SIDE_AXIS, VERDICTS
 from harness.report.escaping import one_line
 from harness.report.figures import Figure
+from harness.report.gate_words import METRICS
 
-Row = dict[str, object]
-
-_METRICS: tuple[Metric, ...] = ("step", "first step", "memory")
 #: The pairs of each stage with their colour and shape.
 _STAGES = {"look": (GREY, "circle"), "confirmation": ("#e69f00", "square")}
 _ROW_HEIGHT = 34
 _FRAME_HEIGHT = 60
 
-#: Charts are built unchecked, as in :mod:`harness.report.figures`; the tests check them as a whole.
-_unchecked = debug_mode(False)
 
-
-@_unchecked
+@unchecked
 def gate_figures(record: GateRecord) -> list[Figure]:
     """A chart of each metric that was measured, and one of the pairs of the steps."""
     figures = []
-    for metric in _METRICS:
+    for metric in METRICS:
         rows = [row for one in record.benchmarks if (row := _change_row(one, metric)) is not None]
         if rows:
             caption = (
@@ -85,13 +80,12 @@ def _changes(rows: Sequence[Row]) -> alt.LayerChart:
     y = alt.Y("benchmark:N", title=None, sort=None, axis=SIDE_AXIS)
     x = alt.X("change:Q", title="change (%)", scale=alt.Scale(padding=12))
     colour, shape = _colour_and_shape("verdict", VERDICTS, rows)
-    tip = _tips("benchmark:N", "verdict:N", "change:Q", "low:Q", "high:Q", "limit:Q", "pairs:Q")
+    tip = tips("benchmark:N", "verdict:N", "change:Q", "low:Q", "high:Q", "limit:Q", "pairs:Q")
     data = alt.Chart()
-    return _layers(
+    return _over_zero(
         rows,
-        _zero(),
         data.mark_tick(thickness=3, size=22, color=GREY).encode(
-            x=alt.X("limit:Q"), y=y, tooltip=_tips("benchmark:N", "limit:Q")
+            x=alt.X("limit:Q"), y=y, tooltip=tips("benchmark:N", "limit:Q")
         ),
         data.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q"), x2=alt.X2("high:Q"), y=y, color=colour),
         data.mark_point(filled=True, opacity=1, size=90).encode(
@@ -113,10 +107,10 @@ def _pairs(rows: Sequence[Row]) -> alt.LayerChart:
             yOffset=alt.YOffset("stage:N", sort=list(_STAGES)),
             color=colour,
             shape=shape,
-            tooltip=_tips("benchmark:N", "stage:N", "pair:Q", "change:Q"),
+            tooltip=tips("benchmark:N", "stage:N", "pair:Q", "change:Q"),
         )
     )
-    return _layers(rows, _zero(), encoded)
+    return _over_zero(rows, encoded)
 
 
 def _colour_and_shape(
@@ -129,18 +123,6 @@ def _colour_and_shape(
     return alt.Color(f"{field}:N", scale=colours), alt.Shape(f"{field}:N", scale=shapes)
 
 
-def _zero() -> alt.Chart:
-    line = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(strokeDash=[4, 4], color=GREY)
-    encoded: alt.Chart = line.encode(x=alt.X("zero:Q", title=""))
-    return encoded
-
-
-def _tips(*names: str) -> list[alt.Tooltip]:
-    return [alt.Tooltip(name, format=".4~r" if name.endswith(":Q") else "") for name in names]
-
-
-def _layers(rows: Sequence[Row], *layers: alt.Chart) -> alt.LayerChart:
+def _over_zero(rows: Sequence[Row], *layers: alt.Chart) -> alt.LayerChart:
     height = _FRAME_HEIGHT + _ROW_HEIGHT * len({row["benchmark"] for row in rows})
-    return alt.LayerChart(
-        data=alt.InlineData(values=list(rows)), layer=list(layers), width="container", height=height
-    )
+    return layered(rows, zero_line().encode(x=alt.X("zero:Q", title="")), *layers, height=height)

@@ -2,13 +2,11 @@
 
 from typing import NamedTuple
 
-from harness.gate.record import BenchmarkRecord, GateRecord, Metric, MetricResult
+from harness.gate.record import BenchmarkRecord, GateRecord, MetricResult
 from harness.report.escaping import one_line
-from harness.report.gate_words import NOTHING, change, limit, quality_word, subject
+from harness.report.gate_words import METRICS, NOTHING, change, limit, quality_word, subject
 from harness.report.numbers import significant
 from harness.report.tables import Table
-
-_METRICS: tuple[Metric, ...] = ("step", "first step", "memory")
 
 
 class Cell(NamedTuple):
@@ -28,7 +26,7 @@ class VerdictTable(NamedTuple):
 
 def verdict_table(record: GateRecord) -> VerdictTable:
     """Each benchmark with its verdict, the changes of its metrics against their limits, and its quality."""
-    headers = ["benchmark", "verdict", *_METRICS, "quality"]
+    headers = ["benchmark", "verdict", *METRICS, "quality"]
     return VerdictTable(headers, [_row(benchmark) for benchmark in record.benchmarks])
 
 
@@ -38,7 +36,7 @@ def _row(benchmark: BenchmarkRecord) -> list[Cell]:
     return [
         Cell(one_line(benchmark.name), subject(benchmark)),
         Cell(benchmark.verdict, verdict=benchmark.verdict),
-        *(_metric_cell(results.get(metric)) for metric in _METRICS),
+        *(_metric_cell(results.get(metric)) for metric in METRICS),
         Cell(quality_word(benchmark), verdict=quality.verdict if quality else ""),
     ]
 

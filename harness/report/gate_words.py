@@ -4,6 +4,7 @@ from harness.gate.record import (
     BenchmarkRecord,
     EnvironmentRecord,
     GateRecord,
+    Metric,
     MetricResult,
     QualityResult,
     Verdict,
@@ -11,6 +12,8 @@ from harness.gate.record import (
 from harness.report.escaping import one_line
 
 NOTHING = "–"
+#: In the order in which every report tells them.
+METRICS: tuple[Metric, ...] = ("step", "first step", "memory")
 _WHOLE_PERCENT = 100
 _COMMIT_DIGITS = 10
 

@@ -4,20 +4,17 @@ import math
 from collections.abc import Sequence
 
 import altair as alt
-from altair.utils.schemapi import debug_mode
 
 from harness.gate.history import Series
-from harness.report.chart_style import GREY, HEIGHT, VERDICTS
+from harness.report.chart_parts import Row, layered, tips, unchecked, zero_line
+from harness.report.chart_style import GREY, VERDICTS
 from harness.report.figures import Figure
 from harness.report.history_words import name_of, steps_of
 
-Row = dict[str, object]
-
 _DEVIATES = 1.959964
-_unchecked = debug_mode(False)
 
 
-@_unchecked
+@unchecked
 def history_figures(series: Sequence[Series]) -> list[Figure]:
     """A chart of each series that has more than one gate and whose noise is known."""
     shown = [one for one in series if one.trend is not None and len(one.points) > 1]
@@ -40,24 +37,17 @@ def _chart(series: Series) -> alt.LayerChart:
     x = alt.X("name:N", title=None, sort=names, axis=axis)
     y = alt.Y("change:Q", title="change since the start (%)", scale=alt.Scale(zero=False))
     low, high = alt.Y("low:Q", title=""), alt.Y2("high:Q")
-    names_of_tips = ("name:N", "date:N", "change:Q", "low:Q", "high:Q", "level:Q")
-    tip = [alt.Tooltip(name, format=".4~r" if name.endswith(":Q") else "") for name in names_of_tips]
+    tip = tips("name:N", "date:N", "change:Q", "low:Q", "high:Q", "level:Q")
     data = alt.Chart()
     line = data.mark_line(interpolate="step", strokeWidth=2.5, color="#0072b2")
-    layers = [
-        _zero(),
+    return layered(
+        rows,
+        zero_line().encode(y=alt.Y("zero:Q", title="")),
         data.mark_rule(color=GREY, opacity=0.6).encode(x=x, y=low, y2=high),
         data.mark_circle(color=GREY, opacity=0.9, size=32).encode(x=x, y=y, tooltip=tip),
         line.encode(x=x, y=alt.Y("level:Q", title="")),
         *(_step_layers(steps, x) if steps else []),
-    ]
-    return alt.LayerChart(data=alt.InlineData(values=rows), layer=layers, width="container", height=HEIGHT)
-
-
-def _zero() -> alt.Chart:
-    line = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(strokeDash=[4, 4], color=GREY)
-    encoded: alt.Chart = line.encode(y=alt.Y("zero:Q", title=""))
-    return encoded
+    )
 
 
 def _step_layers(steps: list[Row], x: alt.X) -> list[alt.Chart]:
@@ -66,7 +56,7 @@ def _step_layers(steps: list[Row], x: alt.X) -> list[alt.Chart]:
     colour = alt.Color("way:N", scale=alt.Scale(domain=["worse", "better"], range=colours), legend=None)
     shapes = alt.Scale(domain=["worse", "better"], range=["triangle-up", "triangle-down"])
     data = alt.Chart(alt.InlineData(values=steps))
-    tip = [alt.Tooltip("name:N"), alt.Tooltip("date:N"), alt.Tooltip("size:N")]
+    tip = tips("name:N", "date:N", "size:N")
     y = alt.Y("level:Q", title="")
     mark = data.mark_point(filled=True, opacity=1, size=130)
     return [

@@ -8,6 +8,7 @@ from harness.gate.record import BenchmarkRecord, GateRecord, Metric
 from harness.report.escaping import for_markdown, one_line
 from harness.report.gate_advice import what_next
 from harness.report.gate_words import (
+    METRICS,
     NOTHING,
     change,
     circumstances,
@@ -19,7 +20,6 @@ from harness.report.gate_words import (
     why,
 )
 
-_METRICS: tuple[Metric, ...] = ("step", "first step", "memory")
 _MARKS = {"PASS": "✅ PASS", "FAIL": "❌ FAIL", "INCONCLUSIVE": "❔ INCONCLUSIVE"}
 
 
@@ -50,13 +50,13 @@ def _table(record: GateRecord) -> str:
         [
             for_markdown(one.name),
             _MARKS[one.verdict],
-            *(_cell(one, metric) for metric in _METRICS),
+            *(_cell(one, metric) for metric in METRICS),
             for_markdown(quality_word(one)),
         ]
         for one in record.benchmarks
     ]
     return tabulate(
-        rows, ["benchmark", "verdict", *_METRICS, "quality"], tablefmt="pipe", disable_numparse=True
+        rows, ["benchmark", "verdict", *METRICS, "quality"], tablefmt="pipe", disable_numparse=True
     )
 
 
