@@ -124,13 +124,16 @@ def worker_settings(
         settings |= {"CUDA_VISIBLE_DEVICES": _NO_GPU, "JAX_PLATFORMS": "cpu"}
     elif ":" in device:
         index = int(device.partition(":")[2])
-        known = _visible_gpus(inherited.get("CUDA_VISIBLE_DEVICES"), index)
+        known = visible_gpus(inherited.get("CUDA_VISIBLE_DEVICES"), index)
         settings["CUDA_VISIBLE_DEVICES"] = known[index] if index < len(known) else _NO_GPU
     return settings
 
 
-def _visible_gpus(setting: str | None, index: int) -> list[str]:
-    """The GPUs that CUDA would show for this ``CUDA_VISIBLE_DEVICES``; it stops at the first -1."""
+def visible_gpus(setting: str | None, index: int) -> list[str]:
+    """Numbers or UUIDs of the GPUs that CUDA would show for this ``CUDA_VISIBLE_DEVICES``, in its order.
+
+    It stops at the first -1. Without the variable CUDA shows all: those up to ``index`` are given.
+    """
     if setting is None:
         return [str(number) for number in range(index + 1)]
     entries = [entry.strip() for entry in setting.split(",")]

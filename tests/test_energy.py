@@ -19,7 +19,7 @@ def powercap(tmp_path):
 
 
 def test_packages_are_added_without_their_parts_and_across_a_counters_end(powercap):
-    meter = EnergyMeter(["cpu"], powercap)
+    meter = EnergyMeter([("cpu", None)], powercap)
     before = meter.read()
     (powercap / "intel-rapl:0" / "energy_uj").write_text("7500000\n")
     (powercap / "intel-rapl:0:0" / "energy_uj").write_text("4500000\n")
@@ -28,37 +28,60 @@ def test_packages_are_added_without_their_parts_and_across_a_counters_end(powerc
 
 
 def test_where_nothing_counts_nothing_is_told(tmp_path):
-    meter = EnergyMeter(["cpu"], tmp_path)
+    meter = EnergyMeter([("cpu", None)], tmp_path)
     assert meter.between(meter.read(), meter.read()) is None
 
 
 class FakeNvml(types.ModuleType):
-    """Counts in millijoules from where it was, as NVML does, for as many devices as there are."""
+    """Counts in millijoules from where it was, as NVML does; a device's handle is its number."""
 
-    def __init__(self, count):
+    def __init__(self, names):
         super().__init__("pynvml")
         self.nvmlInit = lambda: None
-        self.nvmlDeviceGetHandleByIndex = lambda index: list(range(count))[index]
-        self.told = [1000.0] * count
+        self.nvmlDeviceGetHandleByIndex = lambda index: list(range(len(names)))[index]
+        self.nvmlDeviceGetHandleByUUID = lambda uuid: {"GPU-b": 1}[uuid]
+        self.nvmlDeviceGetName = lambda handle: names[handle]
+        self.told = [1000.0] * len(names)
         self.nvmlDeviceGetTotalEnergyConsumption = lambda handle: self.told[handle]
 
 
-def test_the_gpu_that_a_side_runs_on_counts_too(powercap, monkeypatch):
-    nvml = FakeNvml(2)
+# A program sees the one GPU that its process may use, and calls it the first.
+@pytest.mark.parametrize(
+    ("device", "visible", "joules"),
+    [
+        ("cuda:0 (NVIDIA H100)", None, 8.0),
+        ("cuda:0 (NVIDIA H100)", "1", 3.0),
+        ("cuda:1 (NVIDIA H100)", "1,0", 8.0),
+        ("cuda:0 (NVIDIA H100)", "GPU-b", 3.0),
+        ("cuda", "0", 8.0),
+    ],
+)
+def test_the_gpu_that_a_side_runs_on_counts_too(powercap, monkeypatch, device, visible, joules):
+    nvml = FakeNvml(["NVIDIA H100", "NVIDIA H100"])
     monkeypatch.setitem(sys.modules, "pynvml", nvml)
-    meter = EnergyMeter(["cuda:1", "cpu"], powercap)
+    meter = EnergyMeter([(device, visible), ("cpu", "-1")], powercap)
     before = meter.read()
     nvml.told = [9000.0, 4000.0]
-    assert meter.between(before, meter.read()) == pytest.approx(3.0)
+    assert meter.between(before, meter.read()) == pytest.approx(joules)
 
 
-def test_a_gpu_that_nvml_does_not_know_is_none(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(0))
-    assert not EnergyMeter(["cuda:0"], tmp_path).available
+@pytest.mark.parametrize(
+    ("device", "visible", "names"),
+    [
+        ("cuda:0 (NVIDIA H100)", None, []),
+        ("cuda:0 (NVIDIA H100)", None, ["NVIDIA T4"]),  # NVML's first is not CUDA's first
+        ("cuda:1 (NVIDIA H100)", "0", ["NVIDIA H100"]),
+        ("cuda:0 (NVIDIA H100)", "GPU-unknown", ["NVIDIA H100"]),
+        ("cuda-like accelerator", None, ["NVIDIA H100"]),
+    ],
+)
+def test_a_gpu_that_nvml_does_not_know_is_none(tmp_path, monkeypatch, device, visible, names):
+    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(names))
+    assert not EnergyMeter([(device, visible)], tmp_path).available
 
 
 def test_a_counter_that_may_not_be_read_is_none(powercap):
     for zone in powercap.iterdir():
         (zone / "energy_uj").unlink()
         (zone / "energy_uj").mkdir()  # what a person without the right to read it meets: an OSError
-    assert not EnergyMeter(["cpu"], powercap).available
+    assert not EnergyMeter([("cpu", None)], powercap).available

@@ -6,8 +6,11 @@ others use meanwhile is in them, and so is what an idle machine takes.
 """
 
 import contextlib
+import re
 from pathlib import Path
 from typing import Any
+
+from harness.process_environment import visible_gpus
 
 _POWERCAP = Path("/sys/class/powercap")
 
@@ -17,9 +20,13 @@ Reading = dict[str, float]
 
 
 class EnergyMeter:
-    """The counters that can be read here; ``devices`` are those of the sides, as ``cpu`` or ``cuda:1``."""
+    """The counters that can be read here.
 
-    def __init__(self, devices: list[str], powercap: Path = _POWERCAP) -> None:
+    ``devices`` are those of the sides as their backends name them, ``cpu`` or ``cuda:0 (NVIDIA H100)``, each
+    with the ``CUDA_VISIBLE_DEVICES`` of its process, by which CUDA counts and NVML does not.
+    """
+
+    def __init__(self, devices: list[tuple[str, str | None]], powercap: Path = _POWERCAP) -> None:
         self._packages = {
             str(zone): float((zone / "max_energy_range_uj").read_text()) / 1e6
             for zone in sorted(powercap.glob("intel-rapl:[0-9]*"))
@@ -60,18 +67,41 @@ def _microjoules(zone: Path) -> float:
     return float((zone / "energy_uj").read_text())
 
 
-def _gpus(devices: list[str]) -> dict[str, tuple[Any, Any]]:
+def _gpus(devices: list[tuple[str, str | None]]) -> dict[str, tuple[Any, Any]]:
     """NVML's handle of each CUDA device that a side runs on; none where NVML cannot tell."""
-    indices = {int(device.partition(":")[2] or 0) for device in devices if device.startswith("cuda")}
-    if not indices:
+    used = [match for device, visible in devices if (match := _gpu(device, visible))]
+    if not used:
         return {}
     try:
         import pynvml
 
         pynvml.nvmlInit()
-        handles = {f"gpu {index}": pynvml.nvmlDeviceGetHandleByIndex(index) for index in sorted(indices)}
+        handles = {entry: _handle(pynvml, entry, name) for entry, name in used}
         for handle in handles.values():
             pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
     except Exception:  # noqa: BLE001  NVML's own errors, which only the library that may be missing defines
         return {}
-    return {name: (pynvml, handle) for name, handle in handles.items()}
+    return {f"gpu {entry}": (pynvml, handle) for entry, handle in handles.items()}
+
+
+def _gpu(device: str, visible: str | None) -> tuple[str, str] | None:
+    """The number or UUID of the device outside its process, and its name; None of what is not CUDA's."""
+    found = re.match(r"cuda(?::(\d+))?(?: \((.+)\))?$", device)
+    if found is None:
+        return None
+    number = int(found[1] or 0)
+    entries = visible_gpus(visible, number)
+    return (entries[number], found[2] or "") if number < len(entries) else None
+
+
+def _handle(library: Any, entry: str, name: str) -> Any:
+    """NVML counts by the bus and CUDA by default from the fastest: the name tells whether they agree."""
+    by_number = entry.isdecimal()
+    handle = (
+        library.nvmlDeviceGetHandleByIndex(int(entry))
+        if by_number
+        else library.nvmlDeviceGetHandleByUUID(entry)
+    )
+    if by_number and name and library.nvmlDeviceGetName(handle) != name:
+        raise LookupError(f"NVML's device {entry} is not {name}")
+    return handle

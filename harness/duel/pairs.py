@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import random
 import statistics
 import time
@@ -62,7 +63,7 @@ class Ring:
                 contender.start(self._dataset)
                 contender.warm_up(block_steps[side])
                 contender.session.pause()
-            meter = self._energy = self._energy or _meter(contenders)
+            meter = self._energy = self._energy or self._meter(contenders)
             blocks = [
                 self._block(contenders, side, turn, block_steps[side], meter)
                 for turn in range(turns)
@@ -70,6 +71,15 @@ class Ring:
             ]
             processes = [contenders[side].finish() for side in sorted(contenders)]
         return PairRecord(processes, _marked(blocks), time.monotonic() - start)
+
+    def _meter(self, contenders: Mapping[int, Contender]) -> EnergyMeter:
+        environments = [os.environ | settings for settings in self.settings]
+        return EnergyMeter(
+            [
+                (contender.built.device, environments[side].get("CUDA_VISIBLE_DEVICES"))
+                for side, contender in contenders.items()
+            ]
+        )
 
     def _block(
         self, contenders: Mapping[int, Contender], side: int, turn: int, steps: int, meter: EnergyMeter
@@ -84,10 +94,6 @@ class Ring:
         disturbance = between(before, read_counters(pids))
         contender.session.pause()
         return BlockRecord(side, turn, steps, seconds, control, disturbance, disturbed=False, joules=joules)
-
-
-def _meter(contenders: Mapping[int, Contender]) -> EnergyMeter:
-    return EnergyMeter([contender.built.device for contender in contenders.values()])
 
 
 def _marked(blocks: list[BlockRecord]) -> list[BlockRecord]:
