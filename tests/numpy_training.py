@@ -6,7 +6,7 @@ Shares nothing with any backend, and knows no framework's derivatives. Dropout l
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from harness.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D
+from harness.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, Reshape
 from harness.spec import Adam, RmsProp, Sgd
 
 
@@ -68,6 +68,9 @@ class NumpyTraining:
             case Flatten():
                 shape = x.shape
                 return x.reshape(len(x), -1), lambda gradient, _: gradient.reshape(shape)
+            case Reshape(to):
+                shape = x.shape
+                return x.reshape(len(x), *to), lambda gradient, _: gradient.reshape(shape)
             case Dropout(0.0):
                 return x, lambda gradient, _: gradient
 

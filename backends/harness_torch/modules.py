@@ -2,11 +2,12 @@
 
 Pictures are NCHW to torch. Canonical ``Flatten`` and ``Reshape`` are in (height, width, channel)
 order: with plain NCHW memory the rows or columns of the dense kernel beside them are reordered once,
-at load; with channels-last memory a view has that order already. Either way no step copies for it.
+at load; with channels-last memory a view has that order already. Either way no step copies for it,
+unless there is no dense layer beside them, and then plain memory is permuted.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,7 +110,8 @@ def _convolution(layer: Conv2D, shape: Shape) -> Iterator[nn.Module]:
     yield nn.Conv2d(shape[-1], layer.filters, layer.kernel_size, layer.strides, padding)
 
 
-def _modules(place: PlacedLayer, *, channels_last: bool) -> Iterator[nn.Module]:
+def _modules(place: PlacedLayer, *, reordered: bool) -> Iterator[nn.Module]:
+    """``reordered``: the dense layer beside this ``Flatten`` or ``Reshape`` has torch's order of features."""
     layer, shape = place.layer, place.input_shape
     match layer:
         case Conv2D():
@@ -119,12 +121,12 @@ def _modules(place: PlacedLayer, *, channels_last: bool) -> Iterator[nn.Module]:
         case MaxPool2D():
             yield nn.MaxPool2d(layer.pool_size)
         case Flatten():
-            yield FlattenChannelsLast() if channels_last and len(shape) == PICTURE_AXES else nn.Flatten()
+            yield nn.Flatten() if reordered or not _picture(shape) else FlattenChannelsLast()
         case Reshape():
-            if channels_last and len(layer.shape) == PICTURE_AXES:
-                yield UnflattenChannelsLast(layer.shape)
-            else:
+            if reordered or not _picture(layer.shape):
                 yield nn.Unflatten(1, _torch_shape(layer.shape))
+            else:
+                yield UnflattenChannelsLast(layer.shape)
         case Dense():
             yield nn.Linear(shape[-1], layer.units)
         case Dropout():
@@ -209,23 +211,44 @@ def _picture(shape: Shape) -> Shape | None:
     return shape if len(shape) == PICTURE_AXES else None
 
 
+def _nearest(places: Iterable[PlacedLayer]) -> PlacedLayer | None:
+    """The first that is not dropout, which does not care for the order of features."""
+    return next((place for place in places if not isinstance(place.layer, Dropout)), None)
+
+
+def _flattened_before(places: Sequence[PlacedLayer]) -> Shape | None:
+    """The shape of the picture that the last of these layers flattens, if it does."""
+    match _nearest(reversed(places)):
+        case PlacedLayer(layer=Flatten(), input_shape=shape):
+            return _picture(shape)
+    return None
+
+
+def _made_after(places: Sequence[PlacedLayer]) -> Shape | None:
+    """The shape of the picture that the first of these layers makes of features, if it does."""
+    match _nearest(places):
+        case PlacedLayer(layer=Reshape(shape)):
+            return _picture(shape)
+    return None
+
+
+def _is_dense(place: PlacedLayer | None) -> bool:
+    return place is not None and isinstance(place.layer, Dense)
+
+
 def build_network(network: Network, *, channels_last: bool) -> tuple[nn.Sequential, list[Slot]]:
     """The network as one module for ``(batch, C, H, W)`` or ``(batch, ...)``, and its parameters."""
     modules: list[nn.Module] = []
     slots: list[Slot] = []
     places = network.placed()
-    flattened: Shape | None = None
     for position, place in enumerate(places):
-        following = next((p.layer for p in places[position + 1 :] if not isinstance(p.layer, Dropout)), None)
-        reshaped = _picture(following.shape) if isinstance(following, Reshape) else None
-        for module in _modules(place, channels_last=channels_last):
+        before, after = places[:position], places[position + 1 :]
+        beside = _nearest(after) if isinstance(place.layer, Flatten) else _nearest(reversed(before))
+        reordered = not channels_last and _is_dense(beside)
+        views = (None, None) if channels_last else (_flattened_before(before), _made_after(after))
+        for module in _modules(place, reordered=reordered):
             modules.append(module)
-            views = (None, None) if channels_last else (flattened, reshaped)
             slots += _slots(place, module, *views)
-        if isinstance(place.layer, Flatten):
-            flattened = _picture(place.input_shape)
-        elif isinstance(place.layer, Dense):
-            flattened = None
         activation = getattr(place.layer, "activation", None)
         if activation is not None:
             modules.append(_activation(activation))
