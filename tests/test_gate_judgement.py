@@ -124,12 +124,17 @@ def test_a_smaller_level_takes_more_pairs():
     assert confirm([pair(1.1)] * 12, level=0.0025).verdict == "FAIL"
 
 
-@pytest.mark.parametrize("judge", [look, confirm])
-def test_a_control_that_moved_is_never_green_nor_red(judge):
+@pytest.mark.parametrize(("judge", "pairs"), [(look, LOOK_PAIRS), (confirm, 6), (confirm, 8)])
+def test_a_control_that_moved_is_never_green_nor_red(judge, pairs):
     for ratio in (1.0, 1.2):
-        found = judge([pair(ratio, control=1.2)] * 8)
+        found = judge([pair(ratio, control=1.2 + 0.01 * (number % 2)) for number in range(pairs)])
         assert found.verdict == "INCONCLUSIVE"
         assert "the machine was not the same" in found.reason
+
+
+def test_a_control_that_varies_has_not_moved():
+    controls = (1.08, 0.99, 1.05, 0.97)
+    assert look([pair(control=control) for control in controls]).verdict == "PASS"
 
 
 @pytest.mark.parametrize("judge", [look, confirm])

@@ -17,7 +17,7 @@ from harness.duel.record import Comparison, DuelRecord, encode
 from harness.duel.settling import FEWEST_BLOCKS
 from harness.duel.sides import Side, differences, pad_to_equal_size
 from harness.duel.sign_flip import MOST_PAIRS
-from harness.duel.verdict import compare, fewest_pairs_for_verdict
+from harness.duel.verdict import compare, fewest_pairs_for_verdict, kept
 from harness.errors import HarnessError, UsageError
 from harness.machine import describe_machine
 from harness.peak import peak_flops_per_second
@@ -164,9 +164,9 @@ class Duel:
             )
 
     def _comparisons(self, *, last: bool) -> list[Comparison]:
-        """Each side against the first. A verdict that was reached at a look stays."""
+        """Each side against the first."""
         record = self.record
-        reached = {c.side: c.verdict for c in record.comparisons if c.verdict != "cannot tell yet"}
+        before = {comparison.side: comparison for comparison in record.comparisons}
         labels = [side.label for side in record.sides]
         batch_sizes = [side.batch_size for side in record.sides]
         made = [
@@ -181,12 +181,7 @@ class Duel:
             )
             for side in range(1, len(record.sides))
         ]
-        return [
-            msgspec.structs.replace(one, verdict=reached[one.side], reason="", pairs_wanted=None)
-            if one.side in reached
-            else one
-            for one in made
-        ]
+        return [kept(before.get(one.side), one) for one in made]
 
     def _reason_to_stop(self, *, last: bool) -> str:
         record = self.record

@@ -2,18 +2,20 @@
 
 import math
 
+import msgspec
 import numpy as np
 
 from harness.duel.pairs import control_log_ratio, log_ratio
 from harness.duel.record import Comparison, PairRecord, Word
 from harness.duel.sign_flip import bootstrap_interval, fewest_pairs, level_at, next_look, p_value
+from harness.intervals import student_quantile
 
 #: The chance, over all looks of a duel together, to call sides different that are not.
 DIFFERENCE_LEVEL = 0.02
 #: The chance to call sides the same whose ratio is in truth beyond the margin.
 SAME_LEVEL = 0.05
-#: The control has moved when it differs between the sides' turns with this p-value and by this share
-#: of the margin.
+#: The control has moved when it differs between the sides' turns for certain, at this level, and by this
+#: share of the margin.
 _CONTROL_LEVEL = 0.01
 _CONTROL_SHARE = 0.5
 #: Of the pairs, this many may be lost to disturbances.
@@ -40,10 +42,8 @@ def compare(
     logs = np.array([ratio for ratio in told if ratio is not None])
     control = np.array([r for pair in pairs if (r := control_log_ratio(pair, side)) is not None])
     interval = bootstrap_interval(logs)
-    lost = len(told) - len(logs)
-    verdict, reason = _verdict(logs, control, margin, comparisons, last=last)
-    if lost > _MOST_LOST_SHARE * len(told) and verdict != "cannot tell yet":
-        verdict, reason = "cannot tell yet", f"{lost} of {len(told)} pairs were lost to disturbances"
+    reason = _doubt(told, control, margin)
+    verdict: Word = "cannot tell yet" if reason else _verdict(logs, margin, comparisons, last=last)
     return Comparison(
         side=labels[side],
         against=labels[0],
@@ -60,27 +60,50 @@ def compare(
     )
 
 
-def _verdict(
-    logs: np.ndarray, control: np.ndarray, margin: float, comparisons: int, *, last: bool
-) -> tuple[Word, str]:
+def kept(before: Comparison | None, now: Comparison) -> Comparison:
+    """A verdict that was reached ``before``, at a look, stays, so long as the pairs can be believed ``now``."""
+    if before is None or before.verdict == "cannot tell yet" or now.reason:
+        return now
+    return msgspec.structs.replace(now, verdict=before.verdict, pairs_wanted=None)
+
+
+def _doubt(told: list[float | None], control: np.ndarray, margin: float) -> str:
+    """Why no verdict can rest on these pairs; empty where one can."""
+    lost = told.count(None)
+    if too_many_lost(lost, len(told)):
+        return f"{lost} of {len(told)} pairs were lost to disturbances"
+    if control_moved(control, margin):
+        return "the control differs between the sides' turns: the machine was not the same"
+    return ""
+
+
+def _verdict(logs: np.ndarray, margin: float, comparisons: int, *, last: bool) -> Word:
     level = level_at(len(logs), DIFFERENCE_LEVEL / comparisons, last=last)
     same_level = level_at(len(logs), SAME_LEVEL / comparisons, "less", last=last)
-    if not level and not same_level:
-        return "cannot tell yet", ""
-    if control_moved(control, margin):
-        return "cannot tell yet", "the control differs between the sides' turns: the machine was not the same"
     within = math.log1p(margin)
     if p_value(logs, "greater", -within) <= same_level and p_value(logs, "less", within) <= same_level:
-        return "same", ""
+        return "same"
     if p_value(logs) <= level:
-        return ("slower" if logs.mean() > 0 else "faster"), ""
-    return "cannot tell yet", ""
+        return "slower" if logs.mean() > 0 else "faster"
+    return "cannot tell yet"
+
+
+def too_many_lost(lost: int, pairs: int) -> bool:
+    """Whether disturbances took so many of the pairs that those left may be no fair sample."""
+    return lost > _MOST_LOST_SHARE * pairs
 
 
 def control_moved(control: np.ndarray, margin: float) -> bool:
-    """Whether the control's log ratios ``(pairs,)`` tell of another machine for one of the sides."""
-    moved = abs(control.mean()) > _CONTROL_SHARE * math.log1p(margin)
-    return bool(moved and p_value(control) <= _CONTROL_LEVEL)
+    """Whether the control's log ratios ``(pairs,)`` tell of another machine for one of the sides.
+
+    By Student's test: with the few pairs of a look no exact test can reach the level, and what a fixed
+    work takes in one process has no luck of processes in it.
+    """
+    if len(control) < 2:  # noqa: PLR2004  one value has no spread
+        return False
+    error = float(control.std(ddof=1)) / math.sqrt(len(control))
+    sure = abs(control.mean()) >= student_quantile(1 - _CONTROL_LEVEL / 2, len(control) - 1) * error
+    return bool(sure and abs(control.mean()) > _CONTROL_SHARE * math.log1p(margin))
 
 
 def fewest_pairs_for_verdict(comparisons: int) -> int:

@@ -21,7 +21,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from harness.duel.sign_flip import Alternative, bootstrap_interval, level_at, p_value
-from harness.duel.verdict import control_moved
+from harness.duel.verdict import control_moved, too_many_lost
 from harness.gate.metrics import Series
 from harness.gate.record import MetricResult, Verdict
 from harness.intervals import student_quantile
@@ -32,8 +32,6 @@ LOOK_PAIRS = 4
 _LOOK_LEVEL = 0.025
 #: The same of the confirmation, over all its looks.
 WITHIN_LEVEL = 0.05
-#: Of the pairs, this many may be lost to disturbances.
-_MOST_LOST_SHARE = 0.34
 _FEWEST_PAIRS = 3
 
 
@@ -95,7 +93,7 @@ def _upper_end(logs: np.ndarray) -> float:
 def _doubt(series: Series, max_speedup: float | None) -> str:
     """Why no verdict can rest on these pairs; empty where one can."""
     pairs = len(series.logs) + series.lost
-    if len(series.logs) < _FEWEST_PAIRS or series.lost > _MOST_LOST_SHARE * pairs:
+    if len(series.logs) < _FEWEST_PAIRS or too_many_lost(series.lost, pairs):
         return f"{series.lost} of {pairs} pairs were lost to disturbances by other work"
     if series.metric != "memory" and not len(series.control):
         return "every pair was disturbed by other work, so nothing tells whether the machine was the same"

@@ -5,6 +5,7 @@ from tabulate import tabulate
 from harness.duel.findings import SideFindings, break_even_samples, side_findings
 from harness.duel.record import Comparison, DuelRecord
 from harness.report.terminal import framework_text
+from harness.duel.sign_flip import MOST_PAIRS
 
 _NOTHING = "–"
 _WORTH_TELLING = 0.1
@@ -32,6 +33,8 @@ def verdict_sentence(comparison: Comparison, margin: float) -> str:
             return f"{one} is faster than {other}: it takes {interval} times as long"
     wanted = comparison.pairs_wanted
     more = f"; about {wanted} more pairs would tell" if wanted is not None and wanted > 0 else ""
+    if more and comparison.pairs + wanted > MOST_PAIRS:
+        more += f", and a duel makes {MOST_PAIRS}: make each surer (--turns), or ask for less (--within)"
     why = f" ({comparison.reason})" if comparison.reason else ""
     return f"cannot tell yet whether {one} or {other} is faster{why}: {interval} times as long{more}"
 
