@@ -117,6 +117,15 @@ def test_junit_of_a_gate_that_measured_nothing_or_not_all_is_not_green(record):
     assert Report(junit_xml(record)).root.get("failures") == "1"
 
 
+def test_junit_has_the_failure_of_a_head_that_fell_while_it_was_suspicious():
+    fallen = made_benchmark(
+        verdicts={"step": "INCONCLUSIVE"}, verdict="FAIL", reason="side head: the worker was ended by SIGSEGV"
+    )
+    report = Report(junit_xml(made_gate(fallen), "pass"))
+    assert report.root.get("failures") == "1"
+    assert "SIGSEGV" in report.failure("cnn", "ran").get("message")
+
+
 def test_junit_of_a_passed_gate_is_green():
     report = Report(junit_xml(made_gate(made_benchmark())))
     assert (report.root.get("tests"), report.root.get("failures")) == ("4", "0")

@@ -55,11 +55,11 @@ def junit_xml(record: GateRecord, inconclusive: Inconclusive = None) -> bytes:
 
 
 def _cases(record: GateRecord) -> Iterator[_Case]:
-    """Every benchmark has one that does not pass where it does not; so has a suite of which nothing ran."""
+    """Some case of every benchmark has its verdict; a suite of which nothing ran has a case that fails."""
     for benchmark in record.benchmarks:
         cases = [*_metric_cases(record, benchmark), *_quality_case(record, benchmark)]
         yield from cases
-        if benchmark.verdict != "PASS" and all(case.verdict == "PASS" for case in cases):
+        if benchmark.verdict != "PASS" and all(case.verdict != benchmark.verdict for case in cases):
             yield _case(record, benchmark, "ran", benchmark.verdict, why(benchmark), {})
         elif not cases:
             yield _case(record, benchmark, "ran", "INCONCLUSIVE", "nothing was measured", {})
