@@ -15,7 +15,8 @@ from harness.errors import HarnessError
 from harness.gate import judgement
 from harness.gate.judgement import Level
 from harness.gate.metrics import series
-from harness.gate.quality import no_worse, same_maths
+from harness.gate.noninferiority import no_worse
+from harness.gate.quality import same_maths
 from harness.gate.record import BenchmarkRecord, Metric, MetricResult, QualityResult, Verdict
 from harness.gate.suite import Benchmark
 
@@ -68,7 +69,7 @@ class Contest:
         record, benchmark = self.record, self._benchmark
         _refuse_after(deadline)
         self._say("comparing the maths")
-        record.quality = self._quality()
+        record.quality = self._quality(deadline)
         if record.quality.verdict == "FAIL":
             return
         self._say("trying each side once")
@@ -86,14 +87,16 @@ class Contest:
             for one in series(record.look, benchmark.limits, self._batch_sizes)
         ]
 
-    def _quality(self) -> QualityResult:
+    def _quality(self, deadline: float) -> QualityResult:
         benchmark, data = self._benchmark, self.record.dataset.name
         found = same_maths(self._sides, data, _PROCESS_LIMIT_SECONDS)
         if found.verdict == "PASS" or benchmark.limits.max_accuracy_loss is None:
             return found
         self._say(f"{found.reason}: comparing what is learnt over seeds")
         seeds = range(benchmark.seed, benchmark.seed + benchmark.seeds)
-        return no_worse(self._sides, data, benchmark.limits, seeds, _PROCESS_LIMIT_SECONDS, self._say)
+        return no_worse(
+            self._sides, data, benchmark.limits, seeds, _PROCESS_LIMIT_SECONDS, deadline, self._say
+        )
 
     def confirm(self, level: Callable[[], Level], deadline: float) -> bool:
         """Judge what is suspicious with one more fresh pair; whether more are wanted after it.

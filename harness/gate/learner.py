@@ -90,9 +90,7 @@ def learner(side: Side, dataset: str, limit_seconds: float) -> Iterator[Learner]
         session.kill_and_close()
 
 
-def best(values: list[float | None], *, higher_is_better: bool) -> float:
-    """The best of the scores that are finite; the worst there is where none is."""
-    finite = [value for value in values if value is not None]
-    if higher_is_better:
-        return max(finite, default=-math.inf)
-    return min(finite, default=math.inf)
+def best(values: list[float | None], *, higher_is_better: bool) -> float | None:
+    """The best of the scores that are finite; None where none is."""
+    finite = [value for value in values if value is not None and math.isfinite(value)]
+    return (max if higher_is_better else min)(finite, default=None)

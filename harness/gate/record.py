@@ -54,13 +54,17 @@ class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SeedScores(msgspec.Struct, frozen=True, kw_only=True):
-    """What one seed came to on both sides: validation scores at the best epoch, and steps to the target."""
+    """What one seed came to on both sides: validation scores at the best epoch, and steps to the target.
+
+    None: no score was finite; the target was not reached. ``head_steps`` are those of the whole training.
+    """
 
     seed: int
-    base: float
-    head: float
+    base: float | None
+    head: float | None
     base_steps_to_target: int | None
     head_steps_to_target: int | None
+    head_steps: int = 0
 
 
 class QualityResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,172 @@
+"""Whether head learns no less than base where it does other maths: both are trained on the same seeds.
+
+Compared are the validation score of the best epoch, and the steps to a target: what base itself has come
+to on that seed by half of its epochs, less what may be lost. Of both, means over paired seeds, by
+Student's one-sided tests:
+
+- PASS: what is lost is surely below its limit. Tried after 3 seeds, 6, 12 and so on, and after the last;
+  the tries share the level (Bonferroni).
+- FAIL: with all seeds, worse than base for certain.
+- INCONCLUSIVE: neither.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from harness.duel.sides import Side
+from harness.gate.learner import Curve, best, learner
+from harness.gate.record import QualityResult, SeedScores, Verdict
+from harness.gate.suite import FEWEST_SEEDS, Limits
+from harness.intervals import student_quantile
+from harness.runs import Measure, measure_of_task
+
+#: The chance to pass what is in truth at its limit, over all tries.
+_WITHIN_LEVEL = 0.05
+#: The chance to fail what is in truth as good as base, over the score and the steps together.
+_WORSE_LEVEL = 0.01
+
+
+def no_worse(
+    sides: list[Side],
+    dataset: str,
+    limits: Limits,
+    seeds: Sequence[int],
+    limit_seconds: float,
+    deadline: float,
+    told: Callable[[str], None],
+) -> QualityResult:
+    """Train both sides on the same seeds until head is shown to be no worse, or the seeds are used up.
+
+    No training begins after ``deadline``, of :func:`time.monotonic`.
+
+    Raises:
+        SideFailed: a side could not do it.
+    """
+    measure = measure_of_task(sides[0].plan.task)
+    rows: list[SeedScores] = []
+    tries = tries_of(len(seeds))
+    for seed in seeds:
+        if time.monotonic() > deadline:
+            break
+        told(f"training seed {seed} on both")
+        base, head = (_train(side, dataset, seed, limit_seconds) for side in sides)
+        rows.append(seed_scores(seed, base, head, measure, limits))
+        if len(rows) in tries and _judged(rows, measure, limits, len(tries)).verdict == "PASS":
+            break
+    return _judged(rows, measure, limits, len(tries))
+
+
+def tries_of(most: int) -> list[int]:
+    """After how many seeds passing is tried, of ``most`` in all."""
+    tries, seeds = [], FEWEST_SEEDS
+    while seeds < most:
+        tries.append(seeds)
+        seeds *= 2
+    return [*tries, most]
+
+
+def _train(side: Side, dataset: str, seed: int, limit_seconds: float) -> Curve:
+    with learner(side, dataset, limit_seconds) as asked:
+        return asked.curve(seed)
+
+
+def seed_scores(seed: int, base: Curve, head: Curve, measure: Measure, limits: Limits) -> SeedScores:
+    """What a seed came to on both sides."""
+    higher = measure.higher_is_better
+    ours, theirs = ([scores.get(measure.key) for scores in curve.scores] for curve in (base, head))
+    halfway = best(ours[: -(-len(ours) // 2)], higher_is_better=higher)
+    to_target: list[int | None] = [None, None]
+    if halfway is not None:
+        target = halfway - (1 if higher else -1) * _allowed(halfway, measure, limits)
+        to_target = [
+            _steps_to(target, curve.steps, values, higher_is_better=higher)
+            for curve, values in ((base, ours), (head, theirs))
+        ]
+    return SeedScores(
+        seed=seed,
+        base=best(ours, higher_is_better=higher),
+        head=best(theirs, higher_is_better=higher),
+        base_steps_to_target=to_target[0],
+        head_steps_to_target=to_target[1],
+        head_steps=head.steps[-1],
+    )
+
+
+def _allowed(score: float, measure: Measure, limits: Limits) -> float:
+    """What may be lost of a score."""
+    return (limits.max_accuracy_loss or 0.0) * (abs(score) if measure.relative else 1.0)
+
+
+def _steps_to(
+    target: float, steps: list[int], values: list[float | None], *, higher_is_better: bool
+) -> int | None:
+    reached = (
+        step
+        for step, value in zip(steps, values, strict=True)
+        if value is not None and (value >= target if higher_is_better else value <= target)
+    )
+    return next(reached, None)
+
+
+def _judged(rows: list[SeedScores], measure: Measure, limits: Limits, tries: int) -> QualityResult:
+    verdict, reason = judge(rows, measure, limits, tries)
+    return QualityResult(verdict=verdict, reason=reason, measure=measure.name, seeds=list(rows))
+
+
+def judge(rows: list[SeedScores], measure: Measure, limits: Limits, tries: int) -> tuple[Verdict, str]:
+    """The verdict on these seeds, and why; passing may be tried ``tries`` times in all."""
+    if len(rows) < FEWEST_SEEDS:
+        return "INCONCLUSIVE", f"the budget was spent after {len(rows)} seeds, which tell nothing yet"
+    if fallen := [row.seed for row in rows if row.base is None]:
+        return "INCONCLUSIVE", f"base has no finite {measure.name} on seed {fallen[0]} to be held to"
+    if fallen := [row.seed for row in rows if row.head is None]:
+        return "FAIL", f"head has no finite {measure.name} on seed {fallen[0]}, and base has"
+    judged = [_score_lost(rows, measure, limits, tries)]
+    if limits.max_extra_steps is not None:
+        judged.append(_extra_steps(rows, limits.max_extra_steps, tries))
+    for worst in ("FAIL", "INCONCLUSIVE"):
+        if reasons := [reason for verdict, reason in judged if verdict == worst]:
+            return worst, "; ".join(reasons)
+    return "PASS", ""
+
+
+def _score_lost(rows: list[SeedScores], measure: Measure, limits: Limits, tries: int) -> tuple[Verdict, str]:
+    sign = 1 if measure.higher_is_better else -1
+    lost = [
+        sign * (row.base - row.head) / (abs(row.base) if measure.relative else 1.0)
+        for row in rows
+        if row.base is not None and row.head is not None
+    ]
+    return _paired(lost, limits.max_accuracy_loss or 0.0, f"{measure.name} lost", tries)
+
+
+def _extra_steps(rows: list[SeedScores], limit: float, tries: int) -> tuple[Verdict, str]:
+    """Where head has not reached the target, all its steps stand for more: enough to fail, not to pass."""
+    logs = [
+        math.log((row.head_steps_to_target or row.head_steps) / row.base_steps_to_target)
+        for row in rows
+        if row.base_steps_to_target
+    ]
+    verdict, reason = _paired(logs, math.log1p(limit), "steps to base's half-way score", tries)
+    missed = sum(row.head_steps_to_target is None for row in rows)
+    if not missed:
+        return verdict, reason
+    told = f"head has not come to base's half-way score on {missed} of {len(rows)} seeds"
+    return ("FAIL" if verdict == "FAIL" else "INCONCLUSIVE"), "; ".join(filter(None, (reason, told)))
+
+
+def _paired(values: list[float], limit: float, what: str, tries: int) -> tuple[Verdict, str]:
+    """Whether the mean is surely below the limit; FAIL where it is surely above 0 and not that."""
+    sample = np.array(values)
+    mean, error = float(sample.mean()), float(sample.std(ddof=1)) / math.sqrt(len(sample))
+    within, worse = (
+        student_quantile(1 - level, len(sample) - 1) * error
+        for level in (_WITHIN_LEVEL / tries, _WORSE_LEVEL / 2)
+    )
+    if mean + within < limit:
+        return "PASS", ""
+    told = f"{what}: {mean:+.2%} ± {within:.2%} over {len(sample)} seeds, limit {limit:.2%}"
+    return ("FAIL" if mean - worse > 0 else "INCONCLUSIVE"), told

@@ -1,0 +1,150 @@
+"""Other maths over seeds, on made-up trainings: what passes, what fails, and how often chance does it."""
+
+import math
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from harness import plugins
+from harness.gate import noninferiority
+from harness.gate.learner import Curve
+from harness.gate.noninferiority import judge, no_worse, seed_scores, tries_of
+from harness.gate.record import SeedScores
+from harness.gate.suite import Limits
+from harness.runs import ACCURACY, Measure
+
+LIMITS = Limits(max_accuracy_loss=0.01, max_extra_steps=0.25)
+ERROR = Measure("loss", "error", "", 1.0, higher_is_better=False, margin=0.05, relative=True)
+
+
+def curve(*values, key="accuracy"):
+    return Curve([10 * (epoch + 1) for epoch in range(len(values))], [{key: value} for value in values])
+
+
+def row(seed=0, *, base=0.9, head=0.9, steps=(100, 100), head_steps=400):
+    return SeedScores(
+        seed=seed,
+        base=base,
+        head=head,
+        base_steps_to_target=steps[0],
+        head_steps_to_target=steps[1],
+        head_steps=head_steps,
+    )
+
+
+def verdict(rows, limits=LIMITS, measure=ACCURACY, tries=2):
+    return judge(rows, measure, limits, tries)
+
+
+def test_the_target_is_what_base_had_by_half_of_its_epochs_less_what_may_be_lost():
+    found = seed_scores(5, curve(0.5, 0.8, 0.85, 0.9), curve(0.6, 0.7, 0.791, 0.9), ACCURACY, LIMITS)
+    assert (found.base, found.head) == (0.9, 0.9)
+    assert (found.base_steps_to_target, found.head_steps_to_target, found.head_steps) == (20, 30, 40)
+    never = seed_scores(5, curve(0.5, 0.8, 0.9, 0.9), curve(0.6, 0.7, 0.78, 0.78), ACCURACY, LIMITS)
+    assert never.head_steps_to_target is None
+
+
+def test_of_a_loss_less_is_better_and_what_may_be_lost_is_a_share():
+    base, head = curve(4.0, 2.0, 1.0, 1.0, key="loss"), curve(4.0, 3.0, 2.01, 1.0, key="loss")
+    found = seed_scores(0, base, head, ERROR, LIMITS)
+    assert (found.base_steps_to_target, found.head_steps_to_target) == (20, 30)
+
+
+def test_scores_that_are_not_finite_are_none():
+    found = seed_scores(0, curve(None, math.inf), curve(0.5, math.nan), ACCURACY, LIMITS)
+    assert (found.base, found.head) == (None, 0.5)
+    assert (found.base_steps_to_target, found.head_steps_to_target) == (None, None)
+
+
+def test_equal_training_passes_and_a_loss_fails():
+    assert verdict([row(seed) for seed in range(3)]) == ("PASS", "")
+    worse = [row(seed, head=0.85 + 0.001 * seed) for seed in range(5)]
+    found, reason = verdict(worse)
+    assert found == "FAIL"
+    assert "accuracy lost: +4.80% ±" in reason
+    assert "limit 1.00%" in reason
+
+
+def test_slower_learning_fails_where_steps_are_judged():
+    slow = [row(seed, steps=(100, 190 + seed)) for seed in range(5)]
+    found, reason = verdict(slow)
+    assert found == "FAIL"
+    assert reason.startswith("steps to base's half-way score: +6")
+    assert verdict(slow, Limits(max_accuracy_loss=0.01, max_extra_steps=None))[0] == "PASS"
+
+
+def test_one_seed_that_never_comes_to_the_target_is_no_proof_either_way():
+    rows = [row(seed) for seed in range(4)] + [row(4, steps=(100, None))]
+    found, reason = verdict(rows)
+    assert found == "INCONCLUSIVE"
+    assert "on 1 of 5 seeds" in reason
+    assert verdict([row(seed, steps=(100, None)) for seed in range(5)])[0] == "FAIL"
+
+
+def test_what_has_no_score_is_no_base_and_no_head():
+    rows = [row(seed) for seed in range(3)]
+    assert verdict([*rows, row(3, base=None)])[0] == "INCONCLUSIVE"
+    assert verdict([*rows, row(3, head=None)])[0] == "FAIL"
+    assert verdict(rows[:2])[0] == "INCONCLUSIVE"
+
+
+def test_the_level_is_shared_by_the_tries():
+    assert tries_of(3) == [3]
+    assert tries_of(5) == [3, 5]
+    assert tries_of(20) == [3, 6, 12, 20]
+    rows = [row(seed, head=0.9 - 0.004 * (seed % 2)) for seed in range(3)]
+    assert verdict(rows, tries=1)[0] == "PASS"
+    assert verdict(rows, tries=8)[0] == "INCONCLUSIVE"
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Trains nothing: accuracies of base and head are drawn, head's around ``mean``. Counts the seeds."""
+    rng = np.random.default_rng(3)
+    made = []
+
+    def stand_in(mean, spread):
+        def scores(seed, *_):
+            made.append(seed)
+            return row(seed, head=rng.normal(mean, spread))
+
+        monkeypatch.setattr(noninferiority, "_train", lambda *_: None)
+        monkeypatch.setattr(noninferiority, "seed_scores", scores)
+        return made
+
+    return stand_in
+
+
+def over_seeds(seeds, deadline=math.inf):
+    side = SimpleNamespace(
+        plan=SimpleNamespace(task=plugins.task("mlp").define(plugins.task("mlp").options()))
+    )
+    return no_worse([side, side], "made up", LIMITS, range(seeds), 1.0, deadline, lambda _told: None)
+
+
+def test_seeds_are_spent_until_it_is_shown(trained):
+    made = trained(0.9, 0.0)
+    assert over_seeds(20).verdict == "PASS"
+    assert made == [0, 1, 2]
+    made.clear()
+    trained(0.87, 0.001)
+    assert over_seeds(6).verdict == "FAIL"
+    assert made == [0, 1, 2, 3, 4, 5]
+
+
+def test_no_training_begins_after_the_deadline(trained):
+    made = trained(0.9, 0.0)
+    found = over_seeds(5, deadline=time.monotonic() - 1)
+    assert (found.verdict, made) == ("INCONCLUSIVE", [])
+    assert "the budget was spent after 0 seeds" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("mean", "word", "most"), [(0.89, "PASS", 0.065), (0.9, "FAIL", 0.012)], ids=["at its limit", "as good"]
+)
+def test_chance_alone_seldom_decides(trained, mean, word, most):
+    trained(mean, 0.01)
+    found = [over_seeds(20).verdict for _ in range(1000)]
+    assert found.count(word) <= most * len(found)
