@@ -303,6 +303,10 @@ class Unsupported(Exception):
     """A backend raises this where it cannot do what the plan asks; the message is the reason."""
 
 
+#: What may be asked for as a plan's device.
+DEVICE_PATTERN = r"\A(auto|cpu|cuda(:\d{1,3})?)\Z"
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """One program to build.
 

@@ -93,10 +93,27 @@ def test_benchmarks_that_only_the_commit_has_are_found(git):
     top, call = git
     (top / "gate.toml").write_text(ONE)
     with checkouts.checkout(top, call("rev-parse", "HEAD")) as tree:
-        (gone,) = checkouts.vanished(read_suite(top / "gate.toml"), top, tree)
+        (gone,) = checkouts.vanished(read_suite(top / "gate.toml"), top, tree, QUIETLY)
         assert (gone.name, gone.task) == ("b", "mlp")
-        (tree / "gate.toml").unlink()
-        assert checkouts.vanished(read_suite(top / "gate.toml"), top, tree) == ()
+
+
+def test_a_suite_that_was_moved_still_has_to_have_what_it_had(git, tmp_path):
+    top, call = git
+    for moved in (top / "ci" / "suite.toml", tmp_path / "outside.toml"):
+        moved.parent.mkdir(exist_ok=True)
+        moved.write_text(ONE)
+        with checkouts.checkout(top, call("rev-parse", "HEAD")) as tree:
+            (gone,) = checkouts.vanished(read_suite(moved), top, tree, QUIETLY)
+            assert gone.name == "b"
+
+
+def test_where_the_commit_has_no_suite_that_is_said(git):
+    top, call = git
+    said = []
+    with checkouts.checkout(top, call("rev-parse", "HEAD")) as tree:
+        (tree / "gate.toml").write_text("not = [toml")
+        assert checkouts.vanished(read_suite(top / "gate.toml"), top, tree, said.append) == ()
+    assert "nothing tells whether a benchmark has vanished" in said[0]
 
 
 def test_what_is_no_repository_or_no_commit_is_refused(git, tmp_path):

@@ -48,6 +48,12 @@ def test_a_table_of_pyproject_is_a_suite(suite):
         (CNN + "max_slowdown = '0%'\n", "not above 0"),
         (CNN + "max_accuracy_loss = '1%'\n", 'write max_accuracy_loss = "1 point"'),
         (CNN + "batch_size = 'big'\n", "benchmark cnn: Expected `int | null`, got `str`"),
+        (CNN + "batch_size = 0\n", "benchmark cnn: Expected `int` >= 1 - at `$.batch_size`"),
+        (CNN + "threads = -1\n", "Expected `int` >= 1 - at `$.threads`"),
+        (CNN + "seed = -1\n", "Expected `int` >= 0 - at `$.seed`"),
+        (CNN + "seeds = 2\n", "Expected `int` >= 3 - at `$.seeds`"),
+        (CNN + "device = 'cuda:x'\n", "at `$.device`"),
+        ("false_alarms = '200%'\n" + CNN, "Expected `float` < 1.0 - at `$.false_alarms`"),
         (CNN + "set = { width = [1] }\n", "$.set"),
         ("[benchmarks.cnn]\nbackend = 'torch'\n", "benchmark cnn lacks task"),
         ("[benchmarks]\n", "names no benchmark; write for example"),
@@ -66,3 +72,5 @@ def test_what_is_wrong_is_said(suite, text, words):
 def test_pyproject_without_a_table(suite):
     with pytest.raises(UsageError, match=r"has no table \[tool.harness.gate\]"):
         suite("[project]\nname = 'x'\n", "pyproject.toml")
+    with pytest.raises(UsageError, match=r"has no table \[tool.harness.gate\]"):
+        suite("[tool]\nharness = 'x'\n", "pyproject.toml")

@@ -4,7 +4,6 @@ import itertools
 import math
 import os
 import re
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ import msgspec
 from harness import plugins
 from harness.cli.certifying import certify_all, side_of
 from harness.cli.data_progress import shown_progress
+from harness.cli.ending import end_as_by_ctrl_c
 from harness.cli.names import split_names
 from harness.cli.plugin_option import plugin_option
 from harness.cli.presets import preset_backends, preset_of, preset_tasks
@@ -30,7 +30,7 @@ from harness.options import Value, parse_options
 from harness.record import Record
 from harness.report.terminal import disturbance, runs_table, terminal_width
 from harness.run import RunRequest, execute
-from harness.spec import Plan, Precision, Task, TaskDefinition
+from harness.spec import DEVICE_PATTERN, Plan, Precision, Task, TaskDefinition
 from harness.splits import training_count
 from harness.store import Store
 
@@ -41,7 +41,7 @@ _REFUSED = 2
 
 def check_device(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str:
     """The device, found to be one that can be asked for."""
-    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", value):
+    if not re.match(DEVICE_PATTERN, value):
         raise click.BadParameter(f"{value!r} is none of auto, cpu, cuda, cuda:1 (any number).")
     return value
 
@@ -144,8 +144,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     Exit code: 0 when every run succeeded, 1 when one failed or diverged, 2 when something was
     refused, 130 after Ctrl-C (what had ended is kept).
     """
-    for sent in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(sent, signal.default_int_handler)
+    end_as_by_ctrl_c()
     chosen = _Options(**options)
     if chosen.seed is not None and chosen.seeds is not None:
         raise UsageError("give --seed K for one seed or --seeds N for the seeds 0 to N-1, not both.")

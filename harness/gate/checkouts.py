@@ -18,7 +18,7 @@ import platformdirs
 
 from harness.errors import HarnessError, UsageError
 from harness.gate.environments import Environment
-from harness.gate.suite import Benchmark, Suite, read_suite
+from harness.gate.suite import SUITE_FILES, Benchmark, Suite, read_suite
 
 _LAST_LINES = 5
 _COMPLETE = "complete"
@@ -98,20 +98,21 @@ def head_environment(top: Path, source: str, say: Callable[[str], None]) -> Iter
         yield Environment(label="head", python=str(venv / "bin" / "python"))
 
 
-def vanished(suite: Suite, top: Path, tree: Path) -> tuple[Benchmark, ...]:
+def vanished(suite: Suite, top: Path, tree: Path, say: Callable[[str], None]) -> tuple[Benchmark, ...]:
     """The benchmarks that the commit's own suite has and ``suite`` has not.
 
-    None where the commit has no suite that can be read: it was held to nothing.
+    The commit's own is what lies in ``tree`` where the suite lies now, or where a suite is looked for. None,
+    and said so, where there is none that can be read: it was held to nothing.
     """
     file = Path(suite.file).resolve()
-    if not file.is_relative_to(top):
-        return ()
-    try:
-        before = read_suite(tree / file.relative_to(top))
-    except UsageError:
-        return ()
-    names = {benchmark.name for benchmark in suite.benchmarks}
-    return tuple(one for one in before.benchmarks if one.name not in names)
+    same_place = [str(file.relative_to(top))] if file.is_relative_to(top) else []
+    for name in (*same_place, *SUITE_FILES):
+        with contextlib.suppress(UsageError):
+            before = read_suite(tree / name)
+            names = {benchmark.name for benchmark in suite.benchmarks}
+            return tuple(one for one in before.benchmarks if one.name not in names)
+    say("base has no suite that can be read: nothing tells whether a benchmark has vanished")
+    return ()
 
 
 def _cached(top: Path, commit: str, source: str) -> Path:

@@ -8,12 +8,13 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from harness.errors import UsageError, unknown_name
-from harness.spec import Precision
+from harness.spec import DEVICE_PATTERN, Precision
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 Kind = Literal["percent", "points"]
@@ -23,6 +24,11 @@ _UNITS: Mapping[Kind, re.Pattern[str]] = {
 }
 _EXAMPLES: Mapping[Kind, str] = {"percent": '"5%"', "points": '"1 point"'}
 _OFF = "off"
+#: Where a suite is looked for, from a project's top folder.
+SUITE_FILES = ("gate.toml", "pyproject.toml")
+#: Fewer trainings say nothing of their spread.
+FEWEST_SEEDS = 3
+Count = Annotated[int, Meta(ge=1)]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,15 +60,15 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     backend: str
     task: str
     dataset: str | None = None
-    batch_size: int | None = None
-    epochs: int | None = None
+    batch_size: Count | None = None
+    epochs: Count | None = None
     """Of the trainings that compare quality over seeds."""
-    seeds: int = 5
+    seeds: Annotated[int, Meta(ge=FEWEST_SEEDS)] = 5
     """At most so many of them."""
-    seed: int = 0
-    device: str = "auto"
+    seed: Annotated[int, Meta(ge=0, lt=2**31)] = 0
+    device: Annotated[str, Meta(pattern=DEVICE_PATTERN)] = "auto"
     precision: Precision = "float32"
-    threads: int | None = None
+    threads: Annotated[int, Meta(ge=1, le=1024)] | None = None
     options: dict[str, bool | int | float | str] = msgspec.field(default_factory=dict, name="set")
     limits: Limits = Limits()
 
@@ -72,7 +78,7 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
 
     file: str
     benchmarks: tuple[Benchmark, ...]
-    false_alarms: float = 0.01
+    false_alarms: Annotated[float, Meta(gt=0, lt=1)] = 0.01
     source: str = ".[torch]"
     """What pip installs of each checkout where the harness makes the environments."""
 
@@ -88,7 +94,7 @@ def read_suite(path: Path) -> Suite:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"the suite {path} cannot be read: {error}") from error
     if path.name == "pyproject.toml":
-        document = document.get("tool", {}).get("harness", {}).get("gate")
+        document = _within(document, "tool", "harness", "gate")
         if document is None:
             raise UsageError(f"{path} has no table [tool.harness.gate]")
     own = {"benchmarks", "false_alarms", "source"}
@@ -109,6 +115,13 @@ def read_suite(path: Path) -> Suite:
         benchmark_of(name, table, common, f"{path}: benchmark {name}") for name, table in tables.items()
     )
     return _converted({**settings, "benchmarks": benchmarks}, Suite, str(path))
+
+
+def _within(document: Any, *keys: str) -> Any:
+    """The table in a table in a table; None where something on the way is none."""
+    for key in keys:
+        document = document.get(key) if isinstance(document, dict) else None
+    return document if isinstance(document, dict) else None
 
 
 def benchmark_of(name: str, table: Any, common: dict[str, float | None], where: str) -> Benchmark:

@@ -4,6 +4,9 @@ Every pytest loads it in whose environment dl-harness is installed, so it import
 the fixture is used, and without pytest-benchmark only the use of the fixture fails.
 """
 
+import argparse
+import contextlib
+import math
 import shutil
 import sys
 from pathlib import Path
@@ -40,11 +43,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--harness-budget",
-        type=float,
+        type=_seconds,
         default=300.0,
         metavar="SECONDS",
         help="What the gate may spend on a test; it begins no pair after that. Default: %(default)g.",
     )
+
+
+def _seconds(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < math.inf:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text} is no number of seconds above 0")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -17,11 +17,11 @@ from harness.duel.pairs import Ring
 from harness.duel.preparation import certificates, prepare
 from harness.duel.record import PairRecord, SideRecord
 from harness.duel.sides import Side, pad_to_equal_size
-from harness.errors import UsageError
 from harness.gate.environments import Environment, probe, side_of
 from harness.gate.quality import same_maths
 from harness.gate.record import QualityResult
 from harness.gate.suite import Benchmark, benchmark_of
+from harness.pytest_plugin.keywords import count
 from harness.record import DatasetRecord
 
 #: Fresh processes of each side, where no gate decides how many.
@@ -61,17 +61,10 @@ def wish(name: str, backend: str, task: str, options: Mapping[str, Any]) -> Wish
     mode = table.pop("mode", None)
     if mode is not None:
         backend = f"{backend.partition(':')[0]}:{mode}"
-    pairs, turns = (_count(table, key, usual) for key, usual in (("pairs", PAIRS), ("turns", TURNS)))
+    pairs, turns = (count(table, key, usual) for key, usual in (("pairs", PAIRS), ("turns", TURNS)))
     certify = bool(table.pop("certify", True))
     table |= {"backend": backend, "task": task}
     return Wish(benchmark_of(name, table, {}, "harness_benchmark"), pairs, turns, certify)
-
-
-def _count(table: dict[str, Any], key: str, usual: int) -> int:
-    count = table.pop(key, usual)
-    if not isinstance(count, int) or count < 1:
-        raise UsageError(f"harness_benchmark: {key}={count!r}: it takes a whole number > 0")
-    return count
 
 
 def choose_data(benchmark: Benchmark) -> DatasetRecord:
