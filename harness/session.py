@@ -79,13 +79,17 @@ class Session:
     ) -> None:
         """Start a worker of this interpreter with these variables, on their CPUs.
 
-        ``deadline_seconds`` bounds its whole life.
+        ``deadline_seconds`` bounds its whole life, pauses left out.
+
+        Raises:
+            HarnessError: the interpreter cannot be started.
         """
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the session
         requests_out, self._requests = os.pipe()
         self._replies, replies_in = os.pipe()
         self._deadline = None if deadline_seconds is None else time.monotonic() + deadline_seconds
         self._deadline_seconds = deadline_seconds
+        self._paused_at: float | None = None
         self._pending = b""
         # -P: a file of the user's in the current folder must not pass for a module.
         command = [python, "-P", "-m", "harness.worker", str(requests_out), str(replies_in)]
@@ -100,6 +104,11 @@ class Session:
                     stderr=self._log,
                     start_new_session=True,
                 )
+        except OSError as error:
+            os.close(self._requests)
+            os.close(self._replies)
+            self._log.close()
+            raise HarnessError(f"{python} cannot be started: {error.strerror}") from error
         finally:
             os.close(requests_out)
             os.close(replies_in)
@@ -192,11 +201,15 @@ class Session:
 
         Where the system would not end a stopped process with its parent, it is left waiting instead.
         """
+        self._paused_at = time.monotonic()
         if sys.platform == "linux":
             os.killpg(self._process.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
         """Let a stopped worker go on."""
+        if self._deadline is not None and self._paused_at is not None:
+            self._deadline += time.monotonic() - self._paused_at
+        self._paused_at = None
         if sys.platform == "linux":
             os.killpg(self._process.pid, signal.SIGCONT)
 

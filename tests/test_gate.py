@@ -187,6 +187,7 @@ def test_another_protocol_is_refused_with_both_versions(harness):
         (("--base", "main"), "--base and --base-python are given, and one is wanted"),
         (("--to", "gate.pdf"), "the ending says what to write"),
         (("--suite", "missing.toml"), "does not exist"),
+        (("--head-python", "/bin/echo"), "does not answer as Python does"),
     ],
 )
 def test_what_is_refused(harness, arguments, words):

@@ -94,6 +94,21 @@ def test_a_control_that_moved_is_never_green(stored):
         assert found == {"step": "INCONCLUSIVE", "first step": "INCONCLUSIVE", "memory": "PASS"}
 
 
+def disturbed(pair):
+    return msgspec.structs.replace(
+        pair, blocks=[msgspec.structs.replace(block, disturbed=True) for block in pair.blocks]
+    )
+
+
+def test_disturbed_processes_are_no_evidence(stored):
+    (base,) = read_document(stored.folder / PLACE, BaselineRecord, "baseline", 1).benchmarks
+    base = msgspec.structs.replace(base, processes=[at_pace(pair, 1.0) for pair in base.processes])
+    head = msgspec.structs.replace(base, processes=list(map(disturbed, base.processes)))
+    found = {one.metric: one for one in judge(base, head, Limits(), 0.001)}
+    assert found["step"].verdict == "INCONCLUSIVE"
+    assert "10 of head's 10 processes were disturbed" in found["step"].reason
+
+
 def test_a_benchmark_that_the_baseline_lacks_is_inconclusive_and_one_that_vanished_fails(stored):
     done = gate(stored, "--baseline", PLACE, suite=PACED.format("new"))
     assert done.returncode == 1, done.stderr
@@ -112,6 +127,27 @@ def test_a_baseline_of_other_work_is_no_baseline(stored):
     assert "threads 7" in benchmark["reason"]
 
 
+def another_gpu(document):
+    document["benchmarks"][0]["side"]["device"] = "cuda:0 (Another)"
+
+
+def test_a_baseline_of_another_device_is_no_baseline(stored):
+    done = gate(stored, "--baseline", changed(stored, another_gpu))
+    assert done.returncode == 3, done.stderr
+    (benchmark,) = json.loads(done.stdout)["benchmarks"]
+    assert "device cuda:0 (Another)" in benchmark["reason"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--baseline", PLACE, "--budget", "60"), ("--save-baseline", PLACE, "--to", "junit.xml")],
+)
+def test_what_has_no_bearing_on_a_baseline_is_refused(stored, arguments):
+    done = gate(stored, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "out" in done.stderr.split()[-1]
+
+
 def other_machine(document):
     document["machine"]["cpu"] = "Z80"
 
@@ -124,12 +160,17 @@ def nothing_in_it(document):
     document["benchmarks"] = []
 
 
+def no_processes(document):
+    document["benchmarks"][0]["processes"] = []
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         (other_machine, "made on another machine: cpu Z80 then"),
         (later_schema, "later harness"),
         (nothing_in_it, "holds no benchmark"),
+        (no_processes, "holds too few processes of paced"),
         (dict.clear, "not a baseline that can be read"),
     ],
 )

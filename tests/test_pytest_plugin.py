@@ -310,6 +310,10 @@ def test_call(harness_benchmark):
             "*--harness-gate has nothing to hold against: give --harness-base-python PATH*",
         ),
         (("--harness-base-python=/no/such",), "*--harness-base-python /no/such: there is no such program*"),
+        (
+            (SELF, "--harness-gate", "--harness-budget=nan"),
+            "*--harness-budget: nan is no number of seconds above 0*",
+        ),
         ((SELF, "--harness-gate", "-n", "2"), "*side by side are worthless*"),
         ((SELF, "--harness-gate", "--benchmark-disable"), "*would judge nothing with --benchmark-disable*"),
         ((SELF, "--harness-gate", "-p", "no:benchmark"), "*pip install 'dl-harness[[]pytest[]]'*"),
@@ -333,6 +337,9 @@ def test_what_cannot_work_is_refused_before_anything_runs(suite, arguments, told
         ('"torch", "mpl"', "*unknown task 'mpl'. Did you mean 'mlp'*"),
         ('"torch"', '*takes a backend and a task, ("torch", "cnn"), or a callable*'),
         ("len, [], turns=1); harness_benchmark(len, []", "harness_benchmark is called once in a test*"),
+        ("len, [], turns=0", "*turns=0: it takes a whole number > 0*"),
+        ('"torch", "mlp", batch_size=0', "*Expected `int` >= 1 - at `$.batch_size`*"),
+        ('"torch", "mlp", device="gpu"', "*Expected `str` matching regex * - at `$.device`*"),
         ("len, [], key=5", "*a callable takes no key*"),
     ],
 )
@@ -356,6 +363,16 @@ def test_what_the_gate_cannot_judge_is_not_green(suite, test, told):
     done = suite(SELF, "--harness-gate", "-W", "default", test_it=test)
     done.assert_outcomes(failed=1)
     done.stdout.fnmatch_lines([told])
+
+
+def test_a_callable_that_no_stored_run_has_is_not_green(suite):
+    gated = (SELF, "--harness-gate", "--benchmark-compare", "--benchmark-compare-fail=median:500%")
+    call = "def test_{}(harness_benchmark): harness_benchmark(len, [], turns=2)"
+    suite("--benchmark-autosave", test_call=call.format("old")).assert_outcomes(passed=1)
+    suite(*gated, test_call=call.format("old")).assert_outcomes(passed=1)
+    renamed = suite(*gated, test_call=call.format("new"))
+    renamed.assert_outcomes(failed=1)
+    renamed.stdout.fnmatch_lines(["*no run that --benchmark-compare loads has this test*"])
 
 
 def test_a_gate_that_judged_nothing_is_not_green(suite):

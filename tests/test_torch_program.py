@@ -50,7 +50,9 @@ NETWORKS = {
     "dropout between": Network((5, 4, 3), (Dropout(0.0), Flatten(), Dropout(0.0), Dense(CLASSES))),
     "vectors": Network((9,), (Dense(6, "relu"), Flatten(), Dense(CLASSES))),
     # No dense layer stands where pictures become features and features pictures.
-    "rows as a sequence": Network((4, 3, 2), (Flatten(), Dropout(0.0), Reshape((4, 6)), Flatten(), Dense(CLASSES))),
+    "rows as a sequence": Network(
+        (4, 3, 2), (Flatten(), Dropout(0.0), Reshape((4, 6)), Flatten(), Dense(CLASSES))
+    ),
     "flattened twice": Network((3, 4, 2), (Flatten(), Flatten(), Dense(CLASSES))),
     "another picture": Network(
         (4, 3, 2), (Conv2D(2, 1), Flatten(), Reshape((2, 3, 4)), Conv2D(3, 2), Flatten(), Dense(CLASSES))

@@ -2,7 +2,6 @@
 
 import math
 import shutil
-import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.console import Console
 
 from harness import plugins
 from harness.cli.data_progress import shown_progress
+from harness.cli.ending import end_as_by_ctrl_c
 from harness.cli.plugin_option import plugin_option
 from harness.cli.run import check_device
 from harness.cli.selection_options import check_finite
@@ -152,11 +152,11 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
     Exit code: 0 with a verdict or an honest "cannot tell yet", 1 when a side failed, 2 when the duel
     was refused, 130 after Ctrl-C (what was measured is kept).
     """  # noqa: D301  click's mark for lines that it must not wrap
-    for sent in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(sent, signal.default_int_handler)
+    end_as_by_ctrl_c()
     request = _request(names, options)
     Store(options["results"]).prepare()
     display = _Display(quiet=options["quiet"])
+    ctx.call_on_close(display.stop)
     duel = Duel(request, options["results"] / DUELS, display)
     record = duel.carry_out()
     display.stop()

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import msgspec
 
 from harness import plugins
 from harness.cli.data_progress import shown_progress
+from harness.cli.ending import end_as_by_ctrl_c
 from harness.cli.gate_display import GateDisplay
 from harness.cli.plugin_option import plugin_option
 from harness.cli.selection_options import check_finite
@@ -27,7 +27,7 @@ from harness.gate.environments import Environment
 from harness.gate.files import GATES
 from harness.gate.record import GateRecord, Verdict
 from harness.gate.stored import Alone, StoredGate, save_baseline
-from harness.gate.suite import Benchmark, Suite, read_suite
+from harness.gate.suite import SUITE_FILES, Benchmark, Suite, read_suite
 from harness.machine import describe_machine
 from harness.record import DatasetRecord
 from harness.report.ci import github, targets
@@ -36,7 +36,6 @@ from harness.store import Store
 
 _EXIT_CODES: dict[Verdict, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}
 _SECONDS_A_BENCHMARK = 120.0
-_SUITE_FILES = ("gate.toml", "pyproject.toml")
 _BASES = ("base", "base-python", "baseline", "save-baseline")
 
 
@@ -107,22 +106,31 @@ def command(ctx: click.Context, /, **options: Any) -> None:
       harness gate --save-baseline results/baselines/main.json
       harness gate --baseline results/baselines/main.json
 
-    Exit code: 0 PASS, 1 FAIL, 3 INCONCLUSIVE, 2 when it was refused, 130 after Ctrl-C.
+    Exit code: 0 PASS, 1 FAIL, 3 INCONCLUSIVE, 2 when it was refused or could not be made, 130 after
+    Ctrl-C.
     """  # noqa: D301  click's mark for lines that it must not wrap
-    for sent in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(sent, signal.default_int_handler)
+    end_as_by_ctrl_c()
     for target in options["targets"]:
         targets.known_target(target)
     _one_base(options)
     display = GateDisplay(quiet=options["quiet"])
     ctx.call_on_close(display.stop)
+    try:
+        code = _carry_out(options, display)
+    except HarnessError as error:
+        raise UsageError(str(error)) from error  # not 1, which says that head is worse
+    ctx.exit(code)
+
+
+def _carry_out(options: dict[str, Any], display: GateDisplay) -> int:
+    """The exit code."""
     suite = read_suite(options["suite"] or _suite_file())
     Store(options["results"]).prepare()
     if options["save_baseline"]:
         save_baseline(_alone(suite, options), options["save_baseline"], display)
         display.stop()
         click.echo(f"Baseline: {options['save_baseline']}")
-        return
+        return 0
     folder = options["results"] / GATES
     if options["baseline"]:
         baseline = read_baseline(options["baseline"], describe_machine())
@@ -134,7 +142,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
             record, path = gate.carry_out(), gate.path
     display.stop()
     _tell(record, path, options)
-    ctx.exit(_exit_code(record, options["inconclusive"]))
+    return _exit_code(record, options["inconclusive"])
 
 
 def _one_base(options: dict[str, Any]) -> None:
@@ -150,10 +158,14 @@ def _one_base(options: dict[str, Any]) -> None:
         raise UsageError("--base makes both environments: leave --head-python out")
     if options["base_env"] and (options["baseline"] or options["save_baseline"]):
         raise UsageError(f"{given[0]} starts no process of base: leave --base-env out")
+    if options["budget"] and (options["baseline"] or options["save_baseline"]):
+        raise UsageError(f"{given[0]} makes a fixed number of processes: leave --budget out")
+    if options["save_baseline"] and (options["targets"] or options["inconclusive"]):
+        raise UsageError("--save-baseline judges nothing: leave --to and --inconclusive out")
 
 
 def _suite_file() -> Path:
-    for name in _SUITE_FILES:
+    for name in SUITE_FILES:
         if Path(name).is_file():
             return Path(name)
     raise UsageError("no suite: give --suite FILE, or write gate.toml (see the README, In CI)")
@@ -169,6 +181,8 @@ def _environments(
         base = Environment(label="base", python=base_python, variables=_variables("base", options))
         yield base, _head(options), ()
         return
+    # A checkout in there would stand in for what is installed, and for both sides alike.
+    os.environ.pop("PYTHONPATH", None)
     top = checkouts.repository(Path.cwd())
     commit = checkouts.commit_of(top, options["base"])
 
@@ -183,7 +197,7 @@ def _environments(
         yield (
             msgspec.structs.replace(base, variables=_variables("base", options)),
             msgspec.structs.replace(head, variables=_variables("head", options)),
-            checkouts.vanished(suite, top, tree),
+            checkouts.vanished(suite, top, tree, say),
         )
 
 

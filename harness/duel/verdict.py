@@ -61,7 +61,7 @@ def compare(
 
 
 def kept(before: Comparison | None, now: Comparison) -> Comparison:
-    """A verdict that was reached ``before``, at a look, stays, so long as the pairs can be believed ``now``."""
+    """A verdict that was reached ``before``, at a look, stays, while the pairs can be believed ``now``."""
     if before is None or before.verdict == "cannot tell yet" or now.reason:
         return now
     return msgspec.structs.replace(now, verdict=before.verdict, pairs_wanted=None)

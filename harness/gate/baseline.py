@@ -18,6 +18,7 @@ SCHEMA = 1
 #: What may differ between two descriptions of a machine that gives the same times.
 _NOT_THE_MACHINE = {"harness", "git", "python", "os", "libc"}
 _MEMORY_SHARE = 0.02
+_FEWEST_PROCESSES = 3
 
 
 class StoredBenchmark(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +61,10 @@ def read_baseline(path: Path, machine: Machine) -> BaselineRecord:
     found = read_document(path, BaselineRecord, "baseline", SCHEMA)
     if not found.benchmarks:
         raise UsageError(f"{path} holds no benchmark; make it anew with --save-baseline {path}")
+    if short := [one.name for one in found.benchmarks if len(one.processes) < _FEWEST_PROCESSES]:
+        raise UsageError(
+            f"{path} holds too few processes of {short[0]}; make it anew with --save-baseline {path}"
+        )
     if differences := list(_differences(found.machine, machine)):
         raise UsageError(
             f"{path} was made on another machine: {'; '.join(differences)}. Times of one machine say nothing "

@@ -1,15 +1,16 @@
 """Base and head: two interpreters, what is installed in them, and what a benchmark's names mean there."""
 
 import json
+import os
 import subprocess
 from importlib import metadata
 
 import msgspec
 
 from harness import protocol
-from harness.duel.contender import SideFailed
+from harness.duel.contender import blaming
 from harness.duel.sides import Side
-from harness.errors import HarnessError, UsageError
+from harness.errors import UsageError
 from harness.gate.record import EnvironmentRecord
 from harness.gate.suite import Benchmark
 from harness.machine import default_threads
@@ -39,11 +40,11 @@ def probe(environment: Environment) -> EnvironmentRecord:
     Raises:
         UsageError: none, or one that speaks another protocol than this one.
     """
-    python = environment.python
+    python, variables = environment.python, environment.variables
     try:
         # -P: what lies in the current folder must not stand in for what is installed.
-        done = subprocess.run([python, "-P", "-c", _PROBE], capture_output=True, text=True,
-                              timeout=_PROBE_SECONDS, check=False)  # fmt: skip
+        done = subprocess.run([python, "-P", "-c", _PROBE], env={**os.environ, **variables}, check=False,
+                              capture_output=True, text=True, timeout=_PROBE_SECONDS)  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UsageError(f"{environment.label}: {python} cannot be started: {error}") from error
     if done.returncode:
@@ -51,16 +52,18 @@ def probe(environment: Environment) -> EnvironmentRecord:
         raise UsageError(
             f"{environment.label}: no dl-harness is installed for {python} ({last}); install it there too"
         )
-    version, spoken = json.loads(done.stdout)
+    try:
+        version, spoken = json.loads(done.stdout.strip().rpartition("\n")[2])
+    except ValueError as error:
+        said = done.stdout.strip()[-100:]
+        raise UsageError(f"{environment.label}: {python} does not answer as Python does: {said!r}") from error
     if spoken != protocol.VERSION:
         ours = metadata.version("dl-harness")
         raise UsageError(
             f"{environment.label} has dl-harness {version}, which speaks protocol {spoken}; this is "
             f"dl-harness {ours} with protocol {protocol.VERSION}: install versions that speak the same"
         )
-    return EnvironmentRecord(
-        python=python, harness=version, variables=environment.variables, commit=environment.commit
-    )
+    return EnvironmentRecord(python=python, harness=version, variables=variables, commit=environment.commit)
 
 
 def side_of(environment: Environment, benchmark: Benchmark, limit_seconds: float) -> Side:
@@ -72,14 +75,12 @@ def side_of(environment: Environment, benchmark: Benchmark, limit_seconds: float
     """
     threads = benchmark.threads or default_threads()
     assignments = [f"{name}={_text(value)}" for name, value in benchmark.options.items()]
-    settings = environment.variables
-    session = Session(settings, limit_seconds, environment.python)
+    session = Session(environment.variables, limit_seconds, environment.python)
     try:
-        defined = session.call(
-            protocol.Define(benchmark.backend, benchmark.task, assignments), protocol.Defined
-        )
-    except HarnessError as error:
-        raise SideFailed(environment.label, str(error)) from error
+        with blaming(environment.label, session):
+            defined = session.call(
+                protocol.Define(benchmark.backend, benchmark.task, assignments), protocol.Defined
+            )
     finally:
         session.kill_and_close()
     if defined.installed:

@@ -12,7 +12,9 @@ import statistics
 import numpy as np
 
 from harness.duel.findings import steady_step_seconds
+from harness.duel.pairs import control_log_ratio
 from harness.duel.record import PairRecord
+from harness.duel.verdict import too_many_lost
 from harness.gate.baseline import StoredBenchmark
 from harness.gate.judgement import WITHIN_LEVEL
 from harness.gate.metrics import limits_of
@@ -23,7 +25,6 @@ from harness.intervals import student_quantile, student_tail
 
 #: By this share the fixed work may take another time than then, before times are not compared at all.
 MOST_DRIFT = 0.15
-_FEWEST_PROCESSES = 3
 _INTERVAL_TAIL = 0.025
 
 
@@ -80,10 +81,12 @@ def _welch(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float]:
 
 
 def _doubt(metric: Metric, drift: float, base: StoredBenchmark, head: StoredBenchmark, limits: Limits) -> str:
-    if min(len(base.processes), len(head.processes)) < _FEWEST_PROCESSES:
-        return "too few processes"
     if metric == "memory":
         return ""
+    for whose, processes in (("the baseline's", base.processes), ("head's", head.processes)):
+        lost = sum(control_log_ratio(process, 0) is None for process in processes)
+        if too_many_lost(lost, len(processes)):
+            return f"{lost} of {whose} {len(processes)} processes were disturbed by other work"
     if abs(drift - 1) > MOST_DRIFT:
         return (
             f"a fixed work takes {drift:.2f} times as long as for the baseline: the machine is not what "

@@ -1,6 +1,7 @@
 """Gates without base: head measured alone, to be kept as a baseline or to be held against one."""
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -136,8 +137,7 @@ class StoredGate:
         head = measure_alone(benchmark.name, side, record.dataset, maths, self._request.turns, say)
         record.dataset, record.turns = head.dataset, head.turns
         record.sides = [stored.side, head.side]
-        if stored.dataset.fingerprint != head.dataset.fingerprint:
-            raise SideFailed(_BASE, "the baseline was trained on other data: make it anew")
+        _refuse_other_circumstances(stored, head)
         record.metrics = judge(stored, head, benchmark.limits, level)
 
 
@@ -151,6 +151,20 @@ def _refuse_other_work(stored: StoredBenchmark, head: Side, dataset: DatasetReco
         "precision": (was.precision, plan.precision),
         "threads": (was.threads, plan.threads),
     }
+    _refuse_differences(pairs)
+
+
+def _refuse_other_circumstances(stored: StoredBenchmark, head: StoredBenchmark) -> None:
+    """What shows only when it is built. The fixed work is the CPU's, and knows nothing of another GPU."""
+    pairs = {
+        "data": (stored.dataset.fingerprint, head.dataset.fingerprint),
+        "device": (stored.side.device, head.side.device),
+        "batch size": (stored.side.batch_size, head.side.batch_size),
+    }
+    _refuse_differences(pairs)
+
+
+def _refuse_differences(pairs: Mapping[str, tuple[object, object]]) -> None:
     for name, (then, now) in pairs.items():
         if then != now:
             raise SideFailed(_BASE, f"the baseline is of {name} {then}, and head's is {now}: make it anew")

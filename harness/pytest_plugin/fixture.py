@@ -10,6 +10,7 @@ import pytest
 
 from harness.errors import HarnessError, UsageError
 from harness.pytest_plugin import interpreter, replay
+from harness.pytest_plugin.keywords import count
 from harness.pytest_plugin.outcome import NOT_TIMED, count_benchmarks, count_judged, tell
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class HarnessBenchmark:
     def _call(self, function: Callable[[], Any], **options: Any) -> Any:
         from harness.pytest_plugin.calls import time_calls
 
-        turns = options.pop("turns", _CALL_BLOCKS)
+        turns = count(options, "turns", _CALL_BLOCKS)
         if options:
             raise UsageError(
                 f"harness_benchmark: a callable takes no {', '.join(options)}, only its arguments and turns; "
@@ -113,6 +114,11 @@ class HarnessBenchmark:
                 "--harness-gate cannot judge a callable: it lives in this process alone, and the blocks of "
                 "one process say nothing of the next. Give --benchmark-compare and --benchmark-compare-fail "
                 "too, which hold it against a stored run, or deselect this test (-k, -m)"
+            )
+        if not replay.is_stored(self._config, self._benchmark):
+            raise UsageError(
+                "no run that --benchmark-compare loads has this test, so nothing would be compared: store "
+                "one first (--benchmark-autosave, without --harness-gate)"
             )
         count_judged(self._config)
 

@@ -35,6 +35,7 @@ class Benchmark(Protocol):
     """What of pytest-benchmark's fixture is used here."""
 
     enabled: bool
+    fullname: str
     has_error: bool
     extra_info: dict[str, Any]
     stats: Any
@@ -65,6 +66,12 @@ def replay(benchmark: Benchmark, clock: ReplayClock, seconds: Sequence[float]) -
             f"pytest-benchmark {metadata.version('pytest-benchmark')} did not take the samples; a test may "
             "ask for harness_benchmark or for benchmark, not for both"
         )
+
+
+def is_stored(config: pytest.Config, benchmark: Benchmark) -> bool:
+    """Whether a run that ``--benchmark-compare`` loaded has it: others are not compared."""
+    loaded = config._benchmarksession.compared_mapping or {}  # type: ignore[attr-defined]  # noqa: SLF001
+    return any(benchmark.fullname in names for names in loaded.values())
 
 
 def mark_used(benchmark: Benchmark) -> None:

@@ -31,8 +31,8 @@ def verdict_sentence(comparison: Comparison, margin: float) -> str:
             return f"{one} is slower than {other}: it takes {interval} times as long"
         case "faster":
             return f"{one} is faster than {other}: it takes {interval} times as long"
-    wanted = comparison.pairs_wanted
-    more = f"; about {wanted} more pairs would tell" if wanted is not None and wanted > 0 else ""
+    wanted = comparison.pairs_wanted or 0
+    more = f"; about {wanted} more pairs would tell" if wanted > 0 else ""
     if more and comparison.pairs + wanted > MOST_PAIRS:
         more += f", and a duel makes {MOST_PAIRS}: make each surer (--turns), or ask for less (--within)"
     why = f" ({comparison.reason})" if comparison.reason else ""

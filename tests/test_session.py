@@ -1,0 +1,31 @@
+"""A worker's life: what bounds it, and what is told of an interpreter that cannot be started."""
+
+import time
+
+import pytest
+
+from harness import protocol
+from harness.errors import HarnessError
+from harness.session import Session, WorkerTimeout
+
+QUESTION = protocol.Define("torch", "mlp", [])
+
+
+def test_time_in_which_a_worker_was_stopped_is_not_counted():
+    with Session({}, 3.0) as session:
+        session.call(QUESTION, protocol.Defined)
+        session.pause()
+        time.sleep(3.0)
+        session.resume()
+        assert session.call(QUESTION, protocol.Defined).mode == "eager"
+        time.sleep(3.0)
+        with pytest.raises(WorkerTimeout, match="did not end within the time limit of 3 s"):
+            session.call(QUESTION, protocol.Defined)
+
+
+def test_what_is_no_program_is_told(tmp_path):
+    script = tmp_path / "python"
+    script.write_text("no program")
+    script.chmod(0o755)
+    with pytest.raises(HarnessError, match="python cannot be started: Exec format error"):
+        Session({}, 10, str(script))
