@@ -131,11 +131,8 @@ class Duel:
             self._observer.paired(record)
 
     def _keep(self, prepared: Prepared) -> None:
-        record, built = self.record, prepared.built
-        record.sides = prepared.records
-        record.dataset.fingerprint = built.dataset_fingerprint
-        record.dataset.origin = built.dataset_origin
-        record.dataset.samples = built.samples
+        record = self.record
+        record.sides, record.dataset = prepared.records, prepared.read(record.dataset)
         record.peak_flops_per_second = peak_flops_per_second(self._request.sides[0].plan.threads)
         self._observer.phase(
             f"blocks of {' and '.join(map(str, prepared.block_steps))} steps, "

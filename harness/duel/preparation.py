@@ -8,6 +8,8 @@ import math
 import time
 from typing import NamedTuple
 
+import msgspec
+
 from harness import plugins
 from harness.batches import BatchOrder
 from harness.certificate_cache import certificate
@@ -21,7 +23,7 @@ from harness.duel.sides import Side
 from harness.errors import HarnessError, UsageError
 from harness.flops import training_flops_per_sample
 from harness.protocol import Built
-from harness.record import Certificate
+from harness.record import Certificate, DatasetRecord
 
 #: The shortest block. Where a call into a framework costs something by itself (Keras's ``fit``: tens of
 #: milliseconds), blocks are so long that this is a hundredth of them, up to a limit.
@@ -39,6 +41,13 @@ class Prepared(NamedTuple):
     built: Built
     block_steps: list[int]
     pair_seconds: float
+
+    def read(self, chosen: DatasetRecord) -> DatasetRecord:
+        """The data set that was chosen, as the sides have read it."""
+        built = self.built
+        return msgspec.structs.replace(
+            chosen, fingerprint=built.dataset_fingerprint, origin=built.dataset_origin, samples=built.samples
+        )
 
 
 def certificates(sides: list[Side]) -> list[Certificate]:

@@ -3,10 +3,9 @@
 import random
 from collections.abc import Callable
 
-import msgspec
-
 from harness.duel.pairs import Ring
 from harness.duel.preparation import prepare
+from harness.duel.record import SideRecord
 from harness.duel.sides import Side
 from harness.gate.baseline import StoredBenchmark
 from harness.gate.learner import Maths
@@ -31,8 +30,11 @@ def measure_alone(
     maths: list[Maths],
     turns: int,
     say: Callable[[str], None],
+    see: Callable[[SideRecord, DatasetRecord], None] = lambda _side, _dataset: None,
 ) -> StoredBenchmark:
     """What this side, whose first losses are known, shows now.
+
+    ``see`` is shown what it is before it is measured, and may raise.
 
     Raises:
         SideFailed: it could not do it.
@@ -40,19 +42,15 @@ def measure_alone(
     ring = Ring([side], [side.settings(quiet=True)], dataset.name, deadline_seconds=_PROCESS_LIMIT_SECONDS)
     say("trying it once")
     prepared = prepare(ring, dataset.name, None, turns)
+    (record,), data = prepared.records, prepared.read(dataset)
+    see(record, data)
     say(f"{PROCESSES} processes of about {prepared.pair_seconds:.0f} s")
     nobody_else = random.Random(0)  # noqa: S311  with one side there is no order to draw
-    built = prepared.built
     return StoredBenchmark(
         name=name,
         task=side.plan.task.name,
-        dataset=msgspec.structs.replace(
-            dataset,
-            fingerprint=built.dataset_fingerprint,
-            origin=built.dataset_origin,
-            samples=built.samples,
-        ),
-        side=prepared.records[0],
+        dataset=data,
+        side=record,
         turns=turns,
         maths=maths,
         processes=[ring.pair(prepared.block_steps, turns, nobody_else) for _ in range(PROCESSES)],

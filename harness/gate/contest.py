@@ -75,9 +75,7 @@ class Contest:
         self._say("trying each side once")
         prepared = prepare(self._ring, record.dataset.name, None, record.turns)
         record.sides, self._block_steps = prepared.records, prepared.block_steps
-        record.dataset.fingerprint = prepared.built.dataset_fingerprint
-        record.dataset.origin = prepared.built.dataset_origin
-        record.dataset.samples = prepared.built.samples
+        record.dataset = prepared.read(record.dataset)
         self._say(f"a look: {judgement.LOOK_PAIRS} pairs of about {prepared.pair_seconds:.0f} s")
         for _ in range(judgement.LOOK_PAIRS):
             _refuse_after(deadline)

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from harness.duel.contender import SideFailed
+from harness.duel.record import SideRecord
 from harness.duel.sides import Side
 from harness.gate.alone import first_losses, measure_alone
 from harness.gate.baseline import BaselineRecord, StoredBenchmark, new_baseline, prepare_place, write_baseline
@@ -134,10 +135,10 @@ class StoredGate:
         record.quality = _quality(stored, maths, side, benchmark.limits)
         if record.quality.verdict == "FAIL":
             return
-        head = measure_alone(benchmark.name, side, record.dataset, maths, self._request.turns, say)
+        see = functools.partial(_refuse_other_circumstances, stored)
+        head = measure_alone(benchmark.name, side, record.dataset, maths, self._request.turns, say, see)
         record.dataset, record.turns = head.dataset, head.turns
         record.sides = [stored.side, head.side]
-        _refuse_other_circumstances(stored, head)
         record.metrics = judge(stored, head, benchmark.limits, level)
 
 
@@ -154,12 +155,13 @@ def _refuse_other_work(stored: StoredBenchmark, head: Side, dataset: DatasetReco
     _refuse_differences(pairs)
 
 
-def _refuse_other_circumstances(stored: StoredBenchmark, head: StoredBenchmark) -> None:
+def _refuse_other_circumstances(stored: StoredBenchmark, head: SideRecord, dataset: DatasetRecord) -> None:
     """What shows only when it is built. The fixed work is the CPU's, and knows nothing of another GPU."""
+    was = stored.side
     pairs = {
-        "data": (stored.dataset.fingerprint, head.dataset.fingerprint),
-        "device": (stored.side.device, head.side.device),
-        "batch size": (stored.side.batch_size, head.side.batch_size),
+        "data": (stored.dataset.fingerprint, dataset.fingerprint),
+        "device": (was.device, head.device),
+        "batch size": (was.batch_size, head.batch_size),
     }
     _refuse_differences(pairs)
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-import msgspec
 
 from harness import plugins
 from harness.data_choice import choose_dataset
@@ -119,11 +118,7 @@ def measure(sides: list[Side], dataset: DatasetRecord, wished: Wish) -> Measured
         for number in range(wished.pairs):
             _log.info("%s: pair %d of %d", wished.benchmark.name, number + 1, wished.pairs)
             pairs.append(ring.pair(prepared.block_steps, wished.turns, chance))
-    built = prepared.built
-    data = msgspec.structs.replace(
-        dataset, fingerprint=built.dataset_fingerprint, origin=built.dataset_origin, samples=built.samples
-    )
-    return Measured(prepared.records, pairs, wished.turns, data, quality)
+    return Measured(prepared.records, pairs, wished.turns, prepared.read(dataset), quality)
 
 
 @contextmanager
