@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-
 from harness import plugins
 from harness.data_choice import choose_dataset
 from harness.duel.conduct import TURNS
