@@ -20,7 +20,7 @@ from typing import Literal, TypeVar
 
 import pluggy
 
-from harness import hookspecs, plugin_trial
+from harness import hookspecs, plugin_checks, plugin_trial
 from harness.errors import PluginError, unknown_name
 from harness.spec import Backend, DataSource, TaskDefinition
 
@@ -101,8 +101,12 @@ def _ask(
             f"{where} answered harness_{kind}({name!r}) with {type(plugin).__name__}, "
             f"where {expected.__name__} is expected"
         )
-    if plugin.name != name:
-        raise PluginError(f"{where} answered harness_{kind}({name!r}) with one named {plugin.name!r}")
+    if (named := getattr(plugin, "name", None)) != name:
+        raise PluginError(f"{where} answered harness_{kind}({name!r}) with one named {named!r}")
+    try:
+        plugin_checks.check(plugin)
+    except Exception as error:
+        raise PluginError(f"{where} breaks the contract: {error}") from error
     return plugin
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from harness import plugins, protocol
 from harness.batches import BatchOrder
 from harness.contract import CheckedProgram, read_only
+from harness.definition import define_task
 from harness.errors import unknown_name
 from harness.faults import explain
 from harness.gan_quality import Judge, sample_grid
@@ -81,7 +82,7 @@ class Worker:
         definition = plugins.task(request.task)
         options = parse_options(definition, request.assignments)
         return protocol.Defined(
-            definition.define(options),
+            define_task(definition, options),
             msgspec.structs.asdict(options),
             mode or backend.modes[0],
             "" if state == "installed" else f"backend {name} is {state}: {detail}",

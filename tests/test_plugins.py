@@ -17,7 +17,30 @@ def harness_backend(name):
     {body}
 """
 
+INCOMPLETE = """
+from harness.hookspecs import hookimpl
+from harness.spec import Backend
+
+class Incomplete(Backend):
+    summary = "of use to nobody"
+    {attributes}
+
+    def environment(self, threads): ...
+    def build(self, plan, data): ...
+
+@hookimpl
+def harness_backend(name):
+    return Incomplete()
+"""
+
 MODULES = {
+    "nameless": INCOMPLETE.format(attributes=""),
+    "modeless": INCOMPLETE.format(attributes="name = 'modeless'"),
+    "no_comma": INCOMPLETE.format(attributes="name, modes = 'no-comma', ('eager')"),
+    "requiring_what": INCOMPLETE.format(attributes="name, modes = 'requiring-what', ('eager',)"),
+    "misspelt_requirement": INCOMPLETE.format(
+        attributes="name, modes, requires = 'misspelt-requirement', ('eager',), ('torch=>2',)"
+    ),
     "raising_import": "raise RuntimeError('born broken')",
     "exiting_import": "import sys; sys.exit('no licence found')",
     "ending_import": "import os, sys; print('no licence', file=sys.stderr, flush=True); os._exit(0)",
@@ -113,6 +136,17 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_the_list(kind, name, m
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
+        ("nameless", "answered harness_backend('nameless') with one named None"),
+        ("modeless", "breaks the contract: its modes are None, where a tuple such as ('eager',) is expected"),
+        ("no-comma", "breaks the contract: its modes are 'eager', where a tuple such as ('eager',) is"),
+        (
+            "requiring-what",
+            "breaks the contract: its requires are None, where a tuple such as ('torch>=2.6',)",
+        ),
+        (
+            "misspelt-requirement",
+            "breaks the contract: it requires 'torch=>2', where one such as 'torch>=2.6'",
+        ),
         ("raising-import", "could not be loaded: RuntimeError: born broken"),
         ("exiting-import", "could not be loaded: SystemExit: no licence found"),
         (

@@ -18,6 +18,7 @@ from harness.cli.plugin_option import plugin_option
 from harness.cli.run import check_device
 from harness.cli.selection_options import check_finite
 from harness.data_choice import choose_dataset
+from harness.definition import define_task
 from harness.duel.conduct import TURNS, Duel, DuelRequest
 from harness.duel.files import DUELS
 from harness.duel.record import DuelRecord
@@ -228,10 +229,7 @@ def _side(letter: str, name: str, definition: TaskDefinition, options: Mapping[s
     backend, mode = _backend_and_mode(name, here=python == sys.executable)
     assignments, batch_size = _without_batch_size(letter, own("set"), options["batch_size"])
     settings = parse_options(definition, [*options["assignments"], *assignments])
-    try:
-        task = definition.define(settings)
-    except ValueError as error:
-        raise UsageError(f"--set: {error}.") from error
+    task = define_task(definition, settings)
     plan = Plan(
         task=msgspec.structs.replace(task, batch_size=batch_size or task.batch_size),
         mode=mode,

@@ -7,6 +7,7 @@ from tabulate import tabulate
 
 from harness import plugins
 from harness.data_choice import choose_dataset
+from harness.definition import define_task
 from harness.duel.noise import Noise, measure_noise
 from harness.duel.sides import Side
 from harness.errors import UsageError
@@ -60,7 +61,8 @@ def _side(name: str | None, task_name: str) -> tuple[Side, str]:
     definition = plugins.task(task_name)
     dataset = choose_dataset(definition, None, lambda _what, _done, _total: None)
     settings = parse_options(definition, [])
-    plan = Plan(task=definition.define(settings), mode=mode, device="cpu", threads=default_threads(), seed=0)
+    task = define_task(definition, settings)
+    plan = Plan(task=task, mode=mode, device="cpu", threads=default_threads(), seed=0)
     options = msgspec.structs.asdict(settings)
     return Side(
         label=f"{backend.name}:{mode}", backend=backend.name, plan=plan, options=options

@@ -23,6 +23,7 @@ from harness.cli.presets import preset_backends, preset_of, preset_tasks
 from harness.cli.progress import RunDisplay
 from harness.cli.selection_options import check_finite
 from harness.data_choice import choose_dataset
+from harness.definition import define_task
 from harness.errors import UsageError
 from harness.installation import select_backend
 from harness.machine import default_threads
@@ -236,10 +237,7 @@ def _names(given: list[str], option: str, options: _Options, of_preset: Callable
 def _define(definition: TaskDefinition, options: _Options) -> tuple[Task, dict[str, Value]]:
     """The task with the user's options, and the values of those options."""
     settings = parse_options(definition, options.assignments)
-    try:
-        task = definition.define(settings)
-    except ValueError as error:
-        raise UsageError(f"--set: {error}.") from error
+    task = define_task(definition, settings)
     if options.batch_size and task.batch_size is None:
         raise UsageError(
             f"--batch-size {options.batch_size}: task {task.name} with these options takes all training data "

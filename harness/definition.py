@@ -1,0 +1,42 @@
+"""The task that a definition makes of options, found to be whole before anything is built or run."""
+
+import msgspec
+
+from harness.errors import PluginError, UsageError
+from harness.spec import Adversarial, Task, TaskDefinition
+
+
+def define_task(definition: TaskDefinition, options: msgspec.Struct) -> Task:
+    """The task with these options.
+
+    Raises:
+        UsageError: the options do not go together.
+        PluginError: what ``define`` made is no task that can be trained; says why.
+    """
+    try:
+        task = definition.define(options)
+    except ValueError as error:
+        raise UsageError(f"--set: {error}.") from error
+    try:
+        _check(task, definition.name)
+    except ValueError as error:
+        raise PluginError(f"task {definition.name} cannot be trained: {error}") from error
+    return task
+
+
+def _check(task: object, name: str) -> None:
+    if not isinstance(task, Task):
+        raise ValueError(f"its define() gave {type(task).__name__}, where Task is expected")  # noqa: TRY004
+    if task.name != name:
+        raise ValueError(f"its define() named it {task.name!r}; both must have one name")
+    of_adversaries = {"generator", "discriminator"}
+    wanted = of_adversaries if isinstance(task.objective, Adversarial) else {"model"}
+    if set(task.networks) != wanted:
+        raise ValueError(
+            f"its networks are named {sorted(task.networks)}, where {sorted(wanted)} is expected"
+        )
+    for called, network in task.networks.items():
+        try:
+            network.placed()
+        except ValueError as error:
+            raise ValueError(f"layers of its network {called} do not fit: {error}") from error

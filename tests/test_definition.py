@@ -1,0 +1,109 @@
+"""What a task's author hands over: a mistake is told in a line, where the task is loaded or made."""
+
+from typing import Annotated, Literal
+
+import msgspec
+import pytest
+
+from harness import plugin_checks
+from harness.definition import define_task
+from harness.errors import PluginError, UsageError
+from harness.layers import Dense, Flatten
+from harness.network import Network
+from harness.spec import Adversarial, Classification, Sgd, Task, TaskDefinition
+
+TASK = Task(
+    name="mine",
+    version=1,
+    networks={"model": Network((4, 1), (Flatten(), Dense(3)))},
+    objective=Classification(),
+    optimizer=Sgd(0.1),
+    batch_size=4,
+    epochs=1,
+)
+
+
+def definition(options=(), made=TASK, **fields):
+    """A task with options, each a name, a type and maybe a default, whose ``define`` gives ``made``."""
+    declared = msgspec.defstruct("Options", list(options), frozen=True)
+    given = {"name": "mine", "summary": "", "datasets": ("digits",), "options": declared}
+    return TaskDefinition(define=lambda _: made, **given | fields)
+
+
+def changed(**fields):
+    return msgspec.structs.replace(TASK, **fields)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("width", Annotated[int, msgspec.Meta(ge=1, description="units")], 3),
+        ("rate", float, 1),
+        ("fast", bool, False),
+        ("note", str, ""),
+        ("kind", Literal["one", "two"], "one"),
+    ],
+)
+def test_options_of_these_types_are_taken(option):
+    plugin_checks.check(definition([option]))
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (
+            ("decay", float | None, None),
+            "its option decay is of type float | None, where bool, int, float",
+        ),
+        (("hidden", tuple[int, ...], (8, 8)), "its option hidden is of type tuple[int, ...], where bool"),
+        (("rates", dict[str, float], {}), "its option rates is of type dict[str, float]"),
+        (("kind", Literal["one", None], None), "its option kind is of type"),  # noqa: PYI061
+        (("decay", float, None), "the defaults of its options do not fit: Expected `float`, got `null`"),
+        (("decay", float), "the defaults of its options do not fit: Missing required argument 'decay'"),
+        (
+            ("width", Annotated[int, msgspec.Meta(ge=1)], 0),
+            "the defaults of its options do not fit: Expected",
+        ),
+    ],
+)
+def test_others_are_refused_for_no_record_could_hold_them(option, words):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  the words follow
+        plugin_checks.check(definition([option]))
+    assert str(caught.value).startswith(words)
+
+
+def test_data_sets_without_a_comma_are_refused():
+    with pytest.raises(ValueError, match="its datasets are 'digits', where a tuple such as"):
+        plugin_checks.check(definition(datasets=("digits")))
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (None, "its define() gave NoneType, where Task is expected"),
+        (changed(name="yours"), "its define() named it 'yours'; both must have one name"),
+        (
+            changed(networks={"net": TASK.networks["model"]}),
+            "its networks are named ['net'], where ['model'] is expected",
+        ),
+        (changed(objective=Adversarial(8)), "where ['discriminator', 'generator'] is expected"),
+        (
+            changed(networks={"model": Network((4, 1), (Dense(3),))}),
+            "layers of its network model do not fit: dense_1 takes inputs of 1 axes, and (4, 1) has 2",
+        ),
+    ],
+)
+def test_a_task_that_cannot_be_trained_is_told_in_a_line(made, words):
+    with pytest.raises(PluginError) as caught:
+        define_task(definition(made=made), None)
+    assert str(caught.value).startswith("task mine cannot be trained: ")
+    assert words in str(caught.value)
+
+
+def test_options_that_do_not_go_together_are_the_users():
+    def define(_):
+        raise ValueError("this does not go with that")
+
+    with pytest.raises(UsageError, match=r"--set: this does not go with that\."):
+        define_task(msgspec.structs.replace(definition(), define=define), None)
+    assert define_task(definition(), None) is TASK
