@@ -71,6 +71,13 @@ def test_verify(archive, tmp_path):
     assert "damaged, see: harness data verify cifar10" in run("list").stdout
 
 
+def test_verify_goes_on_after_a_broken_plugin(monkeypatch):
+    monkeypatch.setattr(plugins, "names", lambda _: ["other", "digits"])
+    result = run("verify")
+    assert "dataset plugin 'other' (other 1.0) could not be loaded" in str(result.exception)
+    assert "digits: ok" in result.stdout
+
+
 def test_list_reads_no_arrays(archive, tmp_path, monkeypatch):
     run("import", "cifar10", archive)
     for path in (tmp_path / "data").rglob("*.npy"):

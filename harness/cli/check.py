@@ -9,7 +9,7 @@ from harness import plugins
 from harness.certify import Examiner, Side, check
 from harness.cli.names import split_names
 from harness.cli.plugin_option import plugin_option
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, PluginError, UsageError
 from harness.installation import installation, select_backend
 from harness.machine import default_threads
 from harness.parity import TOLERANCE, Finding
@@ -58,15 +58,17 @@ def command(
     Losses of each step, the gradients of the first, all weights after the last and the outputs in
     evaluation mode, for each optimizer and regulariser that the task may be given; and the first losses
     in the precision that is timed, to what its rounding allows. Without a name every backend that is
-    installed is checked, in all of its modes. Exit code 1 on a deviation, and where something could not be
-    checked to the end.
+    installed is checked, in all of its modes. Exit code 1 on a deviation, and where something is broken or
+    could not be checked to the end.
     """
-    definitions = [plugins.task(name) for name in tasks or plugins.names("task")]
+    definitions, broken = _definitions(tasks)
     sides = [
         Side(backend, mode, device, threads or default_threads(), precision)
         for backend, mode in _chosen(backends, all_modes=all_modes)
     ]
-    rows, remarks = [], []
+    if not backends:
+        broken += _broken_backends()
+    rows, remarks = [], list(broken)
     for side in sides:
         with Examiner(side) as examiner:
             outcomes = [_Outcome(examiner, definition) for definition in definitions]
@@ -77,9 +79,9 @@ def command(
     click.echo(tabulate(rows, headers, disable_numparse=True))
     for text in remarks:
         click.echo(f"\n{text}")
-    failed = any(not cell.startswith(_AGREES) for row in rows for cell in row[1:])
-    click.echo(f"\n{_conclusion([cell for row in rows for cell in row[1:]])}")
-    ctx.exit(1 if failed else 0)
+    cells = [cell for row in rows for cell in row[1:]] + [_NOT_CHECKED] * len(broken)
+    click.echo(f"\n{_conclusion(cells)}")
+    ctx.exit(0 if all(cell.startswith(_AGREES) for cell in cells) else 1)
 
 
 def _conclusion(cells: list[str]) -> str:
@@ -88,6 +90,28 @@ def _conclusion(cells: list[str]) -> str:
     if _NOT_CHECKED in cells:
         return "No deviation was found, but not everything could be checked."
     return "All agree with the reference."
+
+
+def _definitions(names: list[str]) -> tuple[list[TaskDefinition], list[str]]:
+    """The tasks that are named; without a name all of them, and what is wrong with those that are broken."""
+    if names:
+        return [plugins.task(name) for name in names], []
+    found, broken = [], []
+    for name in plugins.names("task"):
+        try:
+            found.append(plugins.task(name))
+        except PluginError as error:
+            broken.append(f"Not checked: {error}")
+    return found, broken
+
+
+def _broken_backends() -> list[str]:
+    states = {name: installation(name) for name in plugins.names("backend")}
+    return [
+        f"Not checked: backend {name}: {detail}"
+        for name, (state, detail) in states.items()
+        if state == "broken"
+    ]
 
 
 def _chosen(names: list[str], *, all_modes: bool) -> list[tuple[str, str]]:

@@ -65,13 +65,13 @@ def verify(names: tuple[str, ...]) -> None:
     """Read every byte of the named data sets, or of all that are here, and compare the fingerprints."""
     wrong = []
     for name in names or plugins.names("dataset"):
-        source = plugins.dataset(name)
-        if not names and not source.is_ready():
-            click.echo(f"{name}: not here")
-            continue
         try:
+            source = plugins.dataset(name)
+            if not names and not source.is_ready():
+                click.echo(f"{name}: not here")
+                continue
             dataset = source.load()
-        except DataError as error:
+        except (DataError, PluginError) as error:
             wrong.append(str(error))
         else:
             click.echo(f"{name}: ok, sha256 {dataset.fingerprint}")
