@@ -6,8 +6,20 @@ import msgspec
 import numpy as np
 
 from harness import draws
+from harness.definition import define_task
+from harness.errors import UsageError
+from harness.layers import Dropout
 from harness.network import Network
-from harness.spec import Adversarial, Augmentation, Classification, Regression, Samples, Task, TaskDefinition
+from harness.spec import (
+    Adversarial,
+    Augmentation,
+    Classification,
+    Regression,
+    Samples,
+    Sgd,
+    Task,
+    TaskDefinition,
+)
 
 #: Three full batches make an epoch, and in some cases a short one follows; two epochs are trained.
 FULL_SAMPLES = 24
@@ -16,11 +28,14 @@ BATCH_SIZE = 8
 STEPS = 8
 SEED = 20
 
-#: Options of each case, by name. Each optimizer and each regulariser is in one at least; a case whose
-#: options a task does not declare is not asked of it. Dropout stays off: its bits cannot be shared.
-_OPTIONS: dict[str, dict[str, Any]] = {
-    "sgd": {"optimizer": "sgd", "learning_rate": 0.1},
-    "default": {},
+_Options = dict[str, Any]
+
+#: The case that every task has; it tells the gradients of the first step: what that took off the weights.
+_GRADIENT_CASE = "sgd"
+_PLAIN: _Options = {"optimizer": "sgd", "learning_rate": 0.1}
+#: What else a task may be given, by the name of its case: each optimizer and each regulariser is in one at
+#: least. Of a task that does not declare all of a case's options, those that it does are asked.
+_RULES: dict[str, _Options] = {
     "momentum, l1": {"optimizer": "sgd", "learning_rate": 0.05, "momentum": 0.9, "l1": 1e-4},
     "nesterov, l2": {
         "optimizer": "sgd",
@@ -34,12 +49,10 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "full-batch gd": {"optimizer": "gd", "learning_rate": 0.1},
 }
 #: What a case has besides, where the task declares it.
-_WHERE_DECLARED: dict[str, dict[str, Any]] = {"full-batch gd": {"flip": True, "crop": 4}}
-#: The case that every task has; it tells the gradients of the first step: what that took off the weights.
-_GRADIENT_CASE = "sgd"
+_WHERE_DECLARED: dict[str, _Options] = {"full-batch gd": {"flip": True, "crop": 4}}
 #: Cases with a short last batch. Not all of them, because a compiler takes seconds for each shape, and what
 #: a short batch does to the loss does not depend on which optimizer it is.
-SHORT_BATCH_CASES = {"sgd", "class weights"}
+SHORT_BATCH_CASES = {_GRADIENT_CASE, "class weights"}
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -57,35 +70,79 @@ class Case(msgspec.Struct, frozen=True):
 
 
 def cases(definition: TaskDefinition) -> list[Case]:
-    """The cases of a task, in a fixed order."""
-    found = []
-    for name, options in _OPTIONS.items():
-        settings = _settings(definition, options | _declared(definition, _WHERE_DECLARED.get(name, {})))
-        if settings is not None:
-            rate = options["learning_rate"] if name == _GRADIENT_CASE else None
-            found.append(_case(name, _small(definition.define(settings)), rate))
-    first = found[0].task
-    if isinstance(first.objective, Classification):
-        classes = first.networks["model"].output_shape()[-1]
+    """The cases of a task, in a fixed order.
+
+    Raises:
+        HarnessError: its ``define`` makes no task of the defaults of its options.
+    """
+    plain = _plain(definition)
+    tasks = {_GRADIENT_CASE: plain, "default": define_task(definition, definition.options())}
+    tasks |= _by_rule(definition)
+    if isinstance(plain.objective, Classification):
+        classes = plain.networks["model"].output_shape()[-1]
         weights = tuple(0.5 + 1.5 * label / classes for label in range(classes))
-        weighted = msgspec.structs.replace(first, objective=Classification(weights))
-        found.append(_case("class weights", weighted))
-    return found
+        tasks["class weights"] = msgspec.structs.replace(plain, objective=Classification(weights))
+    return [_case(name, task) for name, task in tasks.items()]
 
 
-def _case(name: str, task: Task, gradient_rate: float | None = None) -> Case:
+def _case(name: str, task: Task) -> Case:
     samples = SAMPLES if name in SHORT_BATCH_CASES else FULL_SAMPLES
+    rate = task.optimizer.learning_rate if name == _GRADIENT_CASE else None
     # Evaluation mode depends on the network alone, and on nobody augmenting there.
-    outputs = gradient_rate is not None or task.augmentation != Augmentation()
-    return Case(name, task, samples, gradient_rate, outputs)
+    outputs = rate is not None or task.augmentation != Augmentation()
+    return Case(name, _small(task), samples, rate, outputs)
 
 
-def _declared(definition: TaskDefinition, options: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in options.items() if key in definition.options.__struct_fields__}
+def _plain(definition: TaskDefinition) -> Task:
+    """The task by plain gradient descent, whether its options can ask for that or not."""
+    task = _defined(definition, _declared(definition, _PLAIN))
+    task = task or define_task(definition, definition.options())
+    if task.optimizer == Sgd(task.optimizer.learning_rate):
+        return task
+    return msgspec.structs.replace(task, optimizer=Sgd(_PLAIN["learning_rate"]))
 
 
-def _settings(definition: TaskDefinition, options: dict[str, Any]) -> msgspec.Struct | None:
-    """The task's options with these set; None where it does not declare them or that value of one."""
+def _by_rule(definition: TaskDefinition) -> dict[str, Task]:
+    """The task by each rule that its options can ask for, those left out that ask for nothing new."""
+    tasks: dict[str, Task] = {}
+    tried = set(_PLAIN.items())
+    for name, rule in _RULES.items():
+        for case, options in _variants(definition, name, rule).items():
+            new = {item for item in options.items() if item[0] != "learning_rate"} - tried
+            task = _defined(definition, options)
+            if new and task:
+                tasks[case] = task
+                tried |= new
+    return tasks
+
+
+def _variants(definition: TaskDefinition, name: str, rule: _Options) -> dict[str, _Options]:
+    """The options of a rule that the task declares, by case; all but one where it refuses them together."""
+    declared = _declared(definition, rule | _WHERE_DECLARED.get(name, {}))
+    if _defined(definition, declared) is None:
+        fewer = [{key: declared[key] for key in declared if key != left_out} for left_out in declared]
+    elif rule.items() <= declared.items():
+        return {name: declared}
+    else:
+        fewer = [declared]
+    return {", ".join(f"{key}={value}" for key, value in options.items()): options for options in fewer}
+
+
+def _declared(definition: TaskDefinition, options: _Options) -> _Options:
+    """Those of the options that the task declares, and that may have this value there."""
+    return {key: value for key, value in options.items() if _converted(definition, {key: value}) is not None}
+
+
+def _defined(definition: TaskDefinition, options: _Options) -> Task | None:
+    """The task with these options; None where it refuses them together."""
+    settings = _converted(definition, options)
+    try:
+        return None if settings is None else define_task(definition, settings)
+    except UsageError:
+        return None
+
+
+def _converted(definition: TaskDefinition, options: _Options) -> msgspec.Struct | None:
     if not set(options) <= set(definition.options.__struct_fields__):
         return None
     try:
@@ -95,8 +152,15 @@ def _settings(definition: TaskDefinition, options: dict[str, Any]) -> msgspec.St
 
 
 def _small(task: Task) -> Task:
+    """With a small batch, and without dropout: its bits cannot be shared."""
+    networks = {
+        name: msgspec.structs.replace(
+            network, layers=tuple(layer for layer in network.layers if not isinstance(layer, Dropout))
+        )
+        for name, network in task.networks.items()
+    }
     batch_size = None if task.batch_size is None else BATCH_SIZE
-    return msgspec.structs.replace(task, batch_size=batch_size)
+    return msgspec.structs.replace(task, networks=networks, batch_size=batch_size)
 
 
 def case_samples(task: Task, count: int = SAMPLES) -> Samples:

@@ -177,10 +177,13 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
 class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
     """What a task plugin hands over: a name, the options it declares, and the task they make.
 
-    ``options`` is a frozen :class:`msgspec.Struct` whose fields all have defaults; bounds and
-    descriptions stand in ``Annotated[..., msgspec.Meta(...)]``. ``datasets`` are the data sets
-    that fit, the one that is meant first and what may stand in for it after. ``define`` raises
-    ValueError, in words for the user, for options that do not go together.
+    ``options`` is a frozen :class:`msgspec.Struct` whose fields all have defaults, each a bool, int,
+    float, str or Literal; bounds and descriptions stand in ``Annotated[..., msgspec.Meta(...)]``.
+    Those named ``optimizer``, ``learning_rate``, ``momentum``, ``nesterov``, ``l1``, ``l2``,
+    ``weight_decay``, ``flip`` and ``crop`` are tried by certificates (:mod:`harness.parity_cases`).
+    ``datasets`` are the data sets that fit, the one that is meant first and what may stand in for it
+    after. ``define`` gives a task of the same name, and raises ValueError, in words for the user, for
+    options that do not go together.
     """
 
     name: str

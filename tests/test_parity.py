@@ -10,10 +10,12 @@ from harness import plugins
 from harness.certify import reference_of
 from harness.digest import digest, relative_difference
 from harness.errors import UsageError
+from harness.layers import Dense, Dropout
+from harness.network import Network
 from harness.observation import Observation
 from harness.parity import LOSS_TOLERANCES, TOLERANCE, compare, compare_losses, read_reference
 from harness.parity_cases import case_samples, cases
-from harness.spec import Augmentation
+from harness.spec import Adam, Augmentation, Classification, Penalty, Sgd, Task, TaskDefinition
 
 ARRAY = np.random.default_rng(0).normal(size=(5, 6))
 
@@ -106,6 +108,57 @@ def test_cases_cover_every_optimizer_and_regulariser(task):
     assert any(case.task.weight_decay for case in found)
     assert any(getattr(case.task.optimizer, "nesterov", False) for case in found)
     assert len(case_samples(found[0].task)) == 27
+
+
+def of_somebody_else(**options):
+    """A task with these options and their defaults alone; it takes no l1 beside a momentum."""
+
+    def define(settings):
+        given = msgspec.structs.asdict(settings)
+        if given.get("momentum") and given.get("l1"):
+            raise ValueError("momentum goes without l1")
+        rate = given.get("learning_rate", 0.01)
+        return Task(
+            name="theirs",
+            version=1,
+            networks={"model": Network((5,), (Dense(4), Dropout(0.5), Dense(3)))},
+            objective=Classification(),
+            optimizer=Sgd(rate, given["momentum"]) if "momentum" in given else Adam(rate),
+            batch_size=16,
+            epochs=1,
+            penalty=Penalty(given.get("l1", 0.0), given.get("l2", 0.0)),
+        )
+
+    declared = [(name, type(default), default) for name, default in options.items()]
+    made = msgspec.defstruct("Options", declared, frozen=True)
+    return TaskDefinition(name="theirs", summary="", datasets=("digits",), options=made, define=define)
+
+
+@pytest.mark.parametrize("options", [{}, {"learning_rate": 0.01}, {"momentum": 0.0}])
+def test_gradients_and_outputs_are_told_of_every_task(options):
+    first, second, *_ = cases(of_somebody_else(**options))
+    assert (first.name, second.name) == ("sgd", "default")
+    assert first.task.optimizer == Sgd(first.gradient_rate)
+    assert first.gradient_rate > 0
+    assert first.outputs
+
+
+def test_a_task_is_asked_for_what_it_declares_of_a_case():
+    found = {case.name: case.task for case in cases(of_somebody_else(l2=0.0))}
+    assert list(found) == ["sgd", "default", "l2=0.001", "class weights"]
+    assert found["l2=0.001"].penalty == Penalty(l2=0.001)
+    assert found["l2=0.001"].optimizer == found["default"].optimizer == Adam(0.01)
+
+
+def test_options_that_a_task_refuses_together_are_asked_one_without_the_other():
+    found = [case.task for case in cases(of_somebody_else(momentum=0.0, l1=0.0))]
+    assert any(task.optimizer.momentum for task in found)
+    assert any(task.penalty.l1 for task in found)
+
+
+def test_dropout_is_no_part_of_a_case():
+    layers = {case.task.networks["model"].layers for case in cases(of_somebody_else())}
+    assert layers == {(Dense(4), Dense(3))}
 
 
 def test_a_stale_reference_is_refused_with_the_command_that_mends_it(tmp_path):
