@@ -83,10 +83,15 @@ class Examiner:
     """
 
     def __init__(self, side: Side, limit_seconds: float | None = None) -> None:
-        """``limit_seconds`` bounds the life of a worker; without it only silence ends one that hangs."""
+        """``limit_seconds`` bounds each certification; without it only silence ends one that hangs."""
         self.side = side
         self._limit_seconds = limit_seconds
         self._session: Session | None = None
+
+    def begin(self) -> None:
+        """Give the certification that follows the whole of its time, however long those before it took."""
+        if self._session is not None:
+            self._session.renew_deadline()
 
     def observe(self, case: Case) -> Observation:
         """What the side does on a case in float64.
@@ -106,14 +111,13 @@ class Examiner:
         return self._ask(case, request, protocol.ObservedLosses).losses
 
     def _ask(self, case: Case, request: protocol.Request, expected: type[_R]) -> _R:
-        session = self._session
         try:
-            session = session or self._start()
+            session = self._session or self._start()
             return session.call(request, expected)
         except Declined:
             raise
         except HarnessError as error:
-            told = "; ".join(session.last_lines()[-2:]) if session else ""
+            told = "; ".join(self._session.last_lines()[-2:]) if self._session else ""
             self.close()
             raise HarnessError(f"case {case.name!r}: {error} {told}".strip()) from error
 
@@ -157,6 +161,7 @@ def check(
         HarnessError: the reference does not fit, or the side failed, hung or died.
     """
     reference = reference_of(definition)
+    examiner.begin()
     wanted = cases(definition)
     findings = []
     declined: dict[str, list[str]] = {}

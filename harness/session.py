@@ -79,7 +79,8 @@ class Session:
     ) -> None:
         """Start a worker of this interpreter with these variables, on their CPUs.
 
-        ``deadline_seconds`` bounds its whole life, pauses left out.
+        ``deadline_seconds`` bounds its whole life, pauses left out, counted anew from each
+        :meth:`renew_deadline`.
 
         Raises:
             HarnessError: the interpreter cannot be started.
@@ -87,9 +88,9 @@ class Session:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the session
         requests_out, self._requests = os.pipe()
         self._replies, replies_in = os.pipe()
-        self._deadline = None if deadline_seconds is None else time.monotonic() + deadline_seconds
         self._deadline_seconds = deadline_seconds
         self._paused_at: float | None = None
+        self.renew_deadline()
         self._pending = b""
         # -P: a file of the user's in the current folder must not pass for a module.
         command = [python, "-P", "-m", "harness.worker", str(requests_out), str(replies_in)]
@@ -120,6 +121,11 @@ class Session:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+
+    def renew_deadline(self) -> None:
+        """Give the worker the whole of its time once more."""
+        seconds = self._deadline_seconds
+        self._deadline = None if seconds is None else time.monotonic() + seconds
 
     def call(self, request: protocol.Request, expected: type[_R]) -> _R:
         """Send a request and wait for its reply.
