@@ -1,10 +1,11 @@
 """Certificates, cached for as long as everything is the same that they depend on.
 
-That is the reference, the harness's and the backend's code, the framework's versions, the mode, the
-device and the threads. What another interpreter has installed is not known here, so its certificates
-are made anew each time.
+That is the reference, the harness's and the backend's code in Python, the versions of all that is
+installed, the side, the machine's processor and GPUs, and the user's variables that bear on results.
+What another interpreter has installed is not known here, so its certificates are made anew each time.
 """
 
+import functools
 import hashlib
 import os
 import sys
@@ -16,8 +17,9 @@ import platformdirs
 from harness import plugins
 from harness.certify import Examiner, Side, check, reference_of
 from harness.errors import HarnessError
-from harness.installation import installed_version
+from harness.machine import cpu_model
 from harness.parity import TOLERANCE, Finding
+from harness.process_environment import inherited_settings
 from harness.record import Certificate
 from harness.spec import TaskDefinition
 
@@ -66,18 +68,39 @@ def _cache_path(side: Side, definition: TaskDefinition) -> Path:
     """The file of this certificate, named by a hash of all that it depends on."""
     reference_of(definition)
     assert definition.reference is not None  # noqa: S101  reference_of has seen to it
-    digest = hashlib.sha256(msgspec.json.encode(side))
-    digest.update(definition.reference.read_bytes())
-    for requirement in plugins.backend(side.backend).requires:
-        digest.update(installed_version(requirement).encode())
-    for source in [*sorted(Path(__file__).parent.rglob("*.py")), *_sources_of(side.backend)]:
+    variables = inherited_settings(os.environ, {})
+    digest = hashlib.sha256(msgspec.json.encode([side, variables, _installed(), cpu_model(), *_gpus()]))
+    for source in [definition.reference, *_python_files(Path(__file__).parent), *_sources_of(side.backend)]:
         digest.update(source.read_bytes())
     cache = os.environ.get("HARNESS_CACHE_DIR") or platformdirs.user_cache_dir("dl-harness")
     return Path(cache) / "certificates" / f"{digest.hexdigest()[:32]}.json"
 
 
+@functools.cache
+def _installed() -> list[str]:
+    """All that is installed, by the names of its metadata: what a framework computes with, only it knows."""
+    return sorted(
+        path.name
+        for folder in sys.path
+        for kind in ("dist", "egg")
+        for path in Path(folder).glob(f"*.{kind}-info")
+    )
+
+
+def _gpus() -> list[str]:
+    """The GPUs here, of which the environment may hide some: ``device`` may be auto."""
+    nodes = sorted(str(path) for path in Path("/dev").glob("nvidia[0-9]*"))
+    cards = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    return nodes + [card.read_text() for card in cards]
+
+
 def _sources_of(backend: str) -> list[Path]:
-    """The files of the plugin's code: its package's, or the one module that it is."""
+    """The Python files of the plugin's package; where it is a single file, those beside it."""
     module = sys.modules[type(plugins.backend(backend)).__module__.partition(".")[0]]
-    file = Path(module.__file__ or "")
-    return sorted(file.parent.rglob("*.py")) if hasattr(module, "__path__") else [file]
+    if hasattr(module, "__path__"):
+        return [path for folder in module.__path__ for path in _python_files(Path(folder))]
+    return sorted(Path(module.__file__ or "").parent.glob("*.py"))
+
+
+def _python_files(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.py"))

@@ -1,16 +1,74 @@
-"""Certificates: how long one may take, and what is told of a worker that falls."""
+"""Certificates: what their cache goes by, how long one may take, and what is told of a worker that falls."""
 
+import importlib
 import time
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
-from harness import plugins, session
+from harness import certificate_cache, plugins, session
 from harness.certify import Examiner, Side, check
 from harness.errors import HarnessError
 from harness.parity_cases import cases
 
 MLP = plugins.task("mlp")
+SIDE = Side("torch", "eager", "auto", 1)
+
+
+def kept_in(side=SIDE):
+    return certificate_cache._cache_path(side, MLP).name
+
+
+@pytest.mark.parametrize("name", ["XLA_FLAGS", "NVIDIA_TF32_OVERRIDE", "CUDA_VISIBLE_DEVICES"])
+def test_a_variable_that_bears_on_results_makes_another_certificate(monkeypatch, name):
+    monkeypatch.delenv(name, raising=False)
+    before = kept_in()
+    assert before == kept_in()
+    monkeypatch.setenv(name, "0")
+    assert kept_in() != before
+
+
+def test_so_does_any_other_side(monkeypatch):
+    others = [("keras", "fit", "auto", 1), ("torch", "compile", "auto", 1), ("torch", "eager", "cpu", 1)]
+    assert len({kept_in(), *(kept_in(Side(*other)) for other in others)}) == 4
+    assert kept_in(msgspec.structs.replace(SIDE, precision="bfloat16")) != kept_in()
+
+
+def test_so_does_another_processor_or_gpu(monkeypatch):
+    before = kept_in()
+    with monkeypatch.context() as patched:
+        patched.setattr(certificate_cache, "_gpus", lambda: ["/dev/nvidia7"])
+        assert kept_in() != before
+    monkeypatch.setattr(certificate_cache, "cpu_model", lambda: "another")
+    assert kept_in() != before
+
+
+def test_so_does_another_version_of_anything_installed(tmp_path, monkeypatch):
+    certificate_cache._installed.cache_clear()
+    before = kept_in()
+    (tmp_path / "jaxlib-99.0.dist-info").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    certificate_cache._installed.cache_clear()
+    assert kept_in() != before
+    certificate_cache._installed.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("module", "beside"),
+    [("of_one_file", "its_kernels.py"), ("of_a_space.inner", "of_a_space/inner_kernels.py")],
+    ids=["file", "namespace package"],
+)
+def test_so_does_a_change_of_a_plugin_beside_its_module(tmp_path, monkeypatch, module, beside):
+    file = tmp_path / f"{module.replace('.', '/')}.py"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("class Mine: pass")
+    monkeypatch.syspath_prepend(tmp_path)
+    mine = importlib.import_module(module).Mine()
+    monkeypatch.setattr(plugins, "backend", lambda _: mine)
+    before = kept_in()
+    (tmp_path / beside).write_text("FASTER = True")
+    assert kept_in() != before
 
 
 @pytest.fixture
@@ -35,6 +93,6 @@ def test_what_a_worker_said_before_it_fell_at_its_start_is_told(tmp_path):
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho the last words >&2\nexit 1\n")
     python.chmod(0o755)
-    side = Side("torch", "eager", "cpu", 1, python=str(python))
+    side = msgspec.structs.replace(SIDE, python=str(python))
     with Examiner(side) as examiner, pytest.raises(HarnessError, match="exited with code 1 the last words"):
         examiner.observe(cases(MLP)[0])
