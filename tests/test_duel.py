@@ -12,6 +12,8 @@ import psutil
 import pytest
 from long_tests import long_test
 
+from harness import protocol
+
 #: Few turns: the pace of a side that sleeps has no noise that more would even out.
 PACED = ("--task", "mlp", "--no-certify", "--turns", "2")
 
@@ -190,9 +192,20 @@ def test_an_interpreter_without_harness_is_told(harness, tmp_path):
     python.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
     python.chmod(0o755)
     done = harness("duel", "paced", "paced", *PACED, "--b-python", str(python))
-    assert done.returncode == 1
-    assert "No module named 'harness'" in done.stdout
-    assert "side b:paced:plain" in done.stdout
+    assert done.returncode == 2
+    assert f"--b-python: no dl-harness is installed for {python} (" in done.stderr
+    assert "No module named 'harness'" in done.stderr
+
+
+def test_an_interpreter_with_another_harness_is_refused_with_both_versions(harness, tmp_path):
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho '[\"0.0.9\", {protocol.VERSION - 1}]'\n")
+    python.chmod(0o755)
+    done = harness("duel", "paced", "paced", "--task", "mlp", "--b-python", str(python))
+    assert done.returncode == 2
+    assert f"--b-python has dl-harness 0.0.9, which speaks protocol {protocol.VERSION - 1}" in done.stderr
+    assert str(python) in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_sides_may_differ_in_batch_size_environment_and_threads(harness):

@@ -25,6 +25,7 @@ from harness.duel.record import DuelRecord
 from harness.duel.sides import Side, labelled, refuse_different_work
 from harness.errors import UsageError, unknown_name
 from harness.installation import select_backend
+from harness.interpreter import installed_harness
 from harness.machine import default_threads
 from harness.options import parse_options
 from harness.report.duel import duel_text, ratio_text
@@ -266,7 +267,9 @@ def _interpreter(letter: str, path: str | None) -> str:
     found = shutil.which(Path(path).expanduser())
     if found is None:
         raise UsageError(f"--{letter}-python {path}: there is no such program; give a venv's bin/python")
-    return str(Path(found).absolute())
+    python = str(Path(found).absolute())
+    installed_harness(f"--{letter}-python", python)
+    return python
 
 
 def _variable(letter: str, text: str) -> tuple[str, str]:

@@ -1,10 +1,5 @@
 """Base and head: two interpreters, what is installed in them, and what a benchmark's names mean there."""
 
-import json
-import os
-import subprocess
-from importlib import metadata
-
 import msgspec
 
 from harness import protocol
@@ -13,16 +8,11 @@ from harness.duel.sides import Side
 from harness.errors import UsageError
 from harness.gate.record import EnvironmentRecord
 from harness.gate.suite import Benchmark
+from harness.interpreter import installed_harness
 from harness.machine import default_threads
 from harness.options import Value
 from harness.session import Session
 from harness.spec import Plan
-
-_PROBE = (
-    "import json; from importlib.metadata import version; from harness import protocol; "
-    "print(json.dumps([version('dl-harness'), protocol.VERSION]))"
-)
-_PROBE_SECONDS = 60
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,28 +31,7 @@ def probe(environment: Environment) -> EnvironmentRecord:
         UsageError: none, or one that speaks another protocol than this one.
     """
     python, variables = environment.python, environment.variables
-    try:
-        # -P: what lies in the current folder must not stand in for what is installed.
-        done = subprocess.run([python, "-P", "-c", _PROBE], env={**os.environ, **variables}, check=False,
-                              capture_output=True, text=True, timeout=_PROBE_SECONDS)  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise UsageError(f"{environment.label}: {python} cannot be started: {error}") from error
-    if done.returncode:
-        last = done.stderr.strip().rpartition("\n")[2]
-        raise UsageError(
-            f"{environment.label}: no dl-harness is installed for {python} ({last}); install it there too"
-        )
-    try:
-        version, spoken = json.loads(done.stdout.strip().rpartition("\n")[2])
-    except ValueError as error:
-        said = done.stdout.strip()[-100:]
-        raise UsageError(f"{environment.label}: {python} does not answer as Python does: {said!r}") from error
-    if spoken != protocol.VERSION:
-        ours = metadata.version("dl-harness")
-        raise UsageError(
-            f"{environment.label} has dl-harness {version}, which speaks protocol {spoken}; this is "
-            f"dl-harness {ours} with protocol {protocol.VERSION}: install versions that speak the same"
-        )
+    version = installed_harness(environment.label, python, variables)
     return EnvironmentRecord(python=python, harness=version, variables=variables, commit=environment.commit)
 
 

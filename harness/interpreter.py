@@ -1,0 +1,47 @@
+"""The harness that another interpreter has, and whether its workers speak as this one does."""
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from importlib import metadata
+
+from harness import protocol
+from harness.errors import UsageError
+
+_PROBE = (
+    "import json; from importlib.metadata import version; from harness import protocol; "
+    "print(json.dumps([version('dl-harness'), protocol.VERSION]))"
+)
+_PROBE_SECONDS = 60
+
+
+def installed_harness(label: str, python: str, variables: Mapping[str, str]) -> str:
+    """The version of the dl-harness that is installed there; errors begin with ``label``.
+
+    ``variables`` are set for its processes.
+
+    Raises:
+        UsageError: none is, or one that speaks another protocol than this one.
+    """
+    try:
+        # -P: what lies in the current folder must not stand in for what is installed.
+        done = subprocess.run([python, "-P", "-c", _PROBE], env={**os.environ, **variables}, check=False,
+                              capture_output=True, text=True, timeout=_PROBE_SECONDS)  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UsageError(f"{label}: {python} cannot be started: {error}") from error
+    if done.returncode:
+        last = done.stderr.strip().rpartition("\n")[2]
+        raise UsageError(f"{label}: no dl-harness is installed for {python} ({last}); install it there too")
+    try:
+        version, spoken = json.loads(done.stdout.strip().rpartition("\n")[2])
+    except ValueError as error:
+        said = done.stdout.strip()[-100:]
+        raise UsageError(f"{label}: {python} does not answer as Python does: {said!r}") from error
+    if spoken != protocol.VERSION:
+        ours = metadata.version("dl-harness")
+        raise UsageError(
+            f"{label} has dl-harness {version}, which speaks protocol {spoken} ({python}); this is "
+            f"dl-harness {ours} with protocol {protocol.VERSION}: install versions that speak the same"
+        )
+    return str(version)
