@@ -90,6 +90,10 @@ def test_help_names_every_command(harness):
         (("run", "--preset", "smok"), "'smok' is not 'smoke'"),
         (("check", "tork"), "unknown backend 'tork'. Did you mean 'torch'?"),
         (("check", "torch", "--task", "cnm"), "unknown task 'cnm'. Did you mean 'cnn'?"),
+        (
+            ("reference", "mlp", "--backend", "paced", "--backend", "faulty", "--to", "/dev/null/mlp.json"),
+            "the reference /dev/null/mlp.json cannot be written: ",
+        ),
         (("rnu",), "unknown command 'rnu'. Did you mean 'run'?"),
         (("show", "last"), "no records in "),
     ],

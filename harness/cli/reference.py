@@ -1,5 +1,7 @@
 """``harness reference``: make a task's reference from the agreement of frameworks."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -11,6 +13,7 @@ from harness.cli.plugin_option import plugin_option
 from harness.errors import UsageError
 from harness.installation import select_backend
 from harness.machine import default_threads
+from harness.store import prove_writable, replace_file
 
 
 @click.command(short_help="Make a task's reference from the agreement of at least two frameworks.")
@@ -46,7 +49,20 @@ def command(task: str, backends: tuple[str, ...], to: Path | None) -> None:
     path = to or definition.reference
     if path is None:
         raise UsageError(f"task {task} names no file for its reference; give one with --to.")
+    with _refused(path):
+        prove_writable(path.parent)
     reference = make_reference(definition, sides)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.encode(reference, order="deterministic") + b"\n")
+    with _refused(path):
+        replace_file(path, msgspec.json.encode(reference, order="deterministic") + b"\n")
     click.echo(f"{path}: {len(reference.cases)} cases of {task} v{reference.version}")
+
+
+@contextlib.contextmanager
+def _refused(path: Path) -> Iterator[None]:
+    """What keeps a file from being written is told in a line."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"the reference {path} cannot be written: {error.strerror}. Name another place with --to."
+        ) from error
