@@ -412,13 +412,17 @@ class Backend(abc.ABC):
 
         Keys: ``engine`` (``torch``, ``tensorflow``, ``jax``, ...), a version for each distribution
         under its name, and whatever of its build bears on speed. The versions under the engine's and
-        the backend's own name make runs another side. Called once, before :meth:`build`; the harness
-        times it as the import.
+        the backend's own name make runs another side. Called before :meth:`build`; the harness times it
+        as the import. A worker calls it once, the conformance kit for each of its tests in one process:
+        with the same threads, another call must change nothing.
         """
 
     @abc.abstractmethod
     def build(self, plan: Plan, data: Samples) -> Program:
         """The program for a plan, with the training data placed where it trains.
+
+        Called many times in a process that certifies, and programs live beside each other there: what one
+        does must not show in another.
 
         ``data.inputs`` are float32 (float64 where the plan says so), scaled; targets int64. The arrays are
         read-only: what is to be changed must be copied.

@@ -17,6 +17,7 @@ import numpy as np
 from harness import plugins
 from harness.batches import BatchOrder
 from harness.certify import declined_cases, reference_of
+from harness.errors import HarnessError
 from harness.faults import explain
 from harness.initial import initial_weights
 from harness.layers import Dropout
@@ -41,12 +42,14 @@ def check_backend(
 
     Raises:
         ConformanceError: lists every fault found, with what it points to.
+        HarnessError: a task that was named has no reference that fits it.
     """
     backend.environment(threads)
+    wanted = list(tasks) or [name for name in plugins.names("task") if not _reason_to_skip(name)]
     faults = [
         f"{backend.name}:{mode} on {task}: {fault}"
         for mode in modes or backend.modes
-        for task in tasks or plugins.names("task")
+        for task in wanted
         for fault in _faults(backend, mode, task, threads)
     ]
     if faults:
@@ -56,15 +59,31 @@ def check_backend(
 def backend_tests(
     backend: Backend, tasks: Iterable[str] = (), modes: Iterable[str] = (), threads: int = 1
 ) -> Callable[..., None]:
-    """The checks as one parametrised pytest test: a case for each task and mode."""
+    """The checks as one parametrised pytest test: a case for each task and mode.
+
+    Where no task is named, those without a reference that fits them are skipped.
+    """
     import pytest
 
-    @pytest.mark.parametrize("task", list(tasks) or plugins.names("task"))
+    named = list(tasks)
+
+    @pytest.mark.parametrize("task", named or plugins.names("task"))
     @pytest.mark.parametrize("mode", list(modes) or backend.modes)
     def test_conformance(mode: str, task: str) -> None:
+        if not named and (reason := _reason_to_skip(task)):
+            pytest.skip(reason)
         check_backend(backend, [task], [mode], threads)
 
     return test_conformance
+
+
+def _reason_to_skip(task: str) -> str:
+    """Why a backend cannot be held against a task's reference; empty where it can."""
+    try:
+        reference_of(plugins.task(task))
+    except HarnessError as error:
+        return str(error)
+    return ""
 
 
 def _faults(backend: Backend, mode: str, task_name: str, threads: int) -> list[str]:

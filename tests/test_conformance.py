@@ -9,6 +9,8 @@ import pytest
 
 pytest.importorskip("torch")
 
+from harness import plugins
+from harness.errors import UsageError
 from harness.spec import Adam, Backend, Classification, Program
 from harness.testing import ConformanceError, backend_tests, check_backend
 from harness_torch import TorchBackend
@@ -200,6 +202,17 @@ def test_a_planted_fault_is_found_and_named(backend, task, words):
 
 def test_a_right_backend_passes():
     check_backend(TorchBackend(), ["mlp", "rnn"], ["eager"])
+
+
+def test_a_task_without_a_reference_is_skipped_unless_it_is_named(monkeypatch):
+    bare = msgspec.structs.replace(plugins.task("mlp"), reference=None)
+    monkeypatch.setattr(plugins, "names", lambda _: ["mlp"])
+    monkeypatch.setattr(plugins, "task", lambda _: bare)
+    with pytest.raises(pytest.skip.Exception, match="task mlp has no reference"):
+        backend_tests(TorchBackend())("eager", "mlp")
+    check_backend(TorchBackend())
+    with pytest.raises(UsageError, match="task mlp has no reference"):
+        backend_tests(TorchBackend(), ["mlp"])("eager", "mlp")
 
 
 test_torch_conforms = backend_tests(TorchBackend(), ["mlp", "gan"], ["eager", "channels_last"])
