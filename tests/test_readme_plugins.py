@@ -58,6 +58,35 @@ def test_files_that_are_not_installed_run_by_plugin(harness, tmp_path):
     assert "has no reference" in done.stdout
 
 
+def test_the_data_set_is_trained_on(harness, tmp_path):
+    files = [_module(tmp_path / "loose", name) for name in ("my_task", "my_data")]
+    chosen = [word for file in files for word in ("--plugin", str(file))]
+    done = harness("run", *chosen, "--backend", "torch", "--task", "logistic", "--dataset", "bars", "--quiet")
+    assert done.returncode == 0, done.stderr
+    (record,) = harness.records()
+    assert record["dataset"]["samples"] == {"train": 1800, "validation": 200, "test": 500}
+    assert record["test_at_last"]["accuracy"] > 0.8
+
+
+def test_an_installed_data_set_is_listed_and_verified(harness, tmp_path):
+    folder = tmp_path / "plugins"
+    _module(folder, "my_data", installed_as="[harness.datasets]\nbars = my_data\n")
+    harness.environment["PYTHONPATH"] = f"{folder}{os.pathsep}{harness.environment['PYTHONPATH']}"
+    assert "bars" in harness("data", "list").stdout
+    assert "bars: ok, sha256 " in harness("data", "verify", "bars").stdout
+
+
+def test_a_network_of_the_task_that_does_not_fit_is_told_in_a_line(harness, tmp_path):
+    task = _module(tmp_path / "loose", "my_task")
+    task.write_text(task.read_text().replace("(Flatten(), Dense(10))", "(Dense(10),)"))
+    done = harness("run", "--plugin", str(task), "--backend", "torch", "--task", "logistic")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "harness: task logistic cannot be trained: layers of its network model do not fit: "
+        "dense_1 takes inputs of 1 axes, and (32, 32, 3) has 3\n"
+    )
+
+
 def test_the_backend_is_certified_and_conforms(installed, tmp_path):
     done = installed("check", "my-numpy", "--task", "mlp")
     assert done.returncode == 0, done.stdout

@@ -113,7 +113,7 @@ _ROWS: dict[str, Callable[[Record], str]] = {
     "test at best epoch": lambda record: _scores(record.test_at_best),
     "further test scores": _further,
     "gap (train - validation acc.)": lambda record: _number(generalization_gap(record), "+.4f"),
-    "best epoch (validation loss)": _best_epoch,
+    "best epoch (on validation)": _best_epoch,
     "peak memory (MiB)": _memory,
 }
 
