@@ -24,6 +24,22 @@ def define_task(definition: TaskDefinition, options: msgspec.Struct) -> Task:
     return task
 
 
+def resized(task: Task, batch_size: int | None = None, epochs: int | None = None) -> Task:
+    """The task with another batch size or number of epochs, where one is given.
+
+    Raises:
+        UsageError: a batch size is given to a task that takes all training data at once.
+    """
+    if batch_size and task.batch_size is None:
+        raise UsageError(
+            f"batch size {batch_size}: task {task.name} with these options takes all training data at once "
+            "(optimizer=gd); leave the batch size out, or train in batches with optimizer=sgd."
+        )
+    return msgspec.structs.replace(
+        task, batch_size=batch_size or task.batch_size, epochs=epochs or task.epochs
+    )
+
+
 def _check(task: object, name: str) -> None:
     if not isinstance(task, Task):
         raise ValueError(f"its define() gave {type(task).__name__}, where Task is expected")  # noqa: TRY004

@@ -89,6 +89,7 @@ def test_help_names_every_command(harness):
         (("run", "--backend", "torch", "--task", ","), "name at least one with --task"),
         (("run", "--preset", "smok"), "'smok' is not 'smoke'"),
         (("check", "tork"), "unknown backend 'tork'. Did you mean 'torch'?"),
+        (("check", "torch", "--device", "gpu"), "'gpu' is none of auto, cpu, cuda"),
         (("check", "torch", "--task", "cnm"), "unknown task 'cnm'. Did you mean 'cnn'?"),
         (
             ("reference", "mlp", "--backend", "paced", "--backend", "faulty", "--to", "/dev/null/mlp.json"),

@@ -167,6 +167,7 @@ def test_a_budget_too_short_is_said_before_the_pairs(harness):
         (["paced", "paced", "--b-set", "width=2"], "width 1.0 and 2.0"),
         (["paced", "paced", "--b-set", "batch_size=0"], "batch_size takes a whole number > 0"),
         (["paced", "paced", "--b-env", "NAME"], "--b-env NAME: write NAME=VALUE"),
+        (["paced", "paced", "--set", "optimizer=gd", "--batch-size", "8"], "takes all training data at once"),
         (["paced", "paced", "--b-python", "/no/python"], "--b-python /no/python: there is no such program"),
         (["paced", "paced", "--c-threads", "1"], "--c-threads is of a side that is not there: 2 were given"),
         (["paced", "paced", "--device", "gpu"], "'gpu' is none of auto, cpu, cuda, cuda:1"),

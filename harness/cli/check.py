@@ -9,6 +9,7 @@ from harness import plugins
 from harness.certify import Examiner, Side, check
 from harness.cli.names import split_names
 from harness.cli.plugin_option import plugin_option
+from harness.cli.run import check_device
 from harness.errors import HarnessError, PluginError, UsageError
 from harness.installation import installation, select_backend
 from harness.machine import default_threads
@@ -39,7 +40,9 @@ _AGREES, _DEVIATES, _NOT_CHECKED = "✓", "DEVIATES", "not checked"
     show_default=True,
     help="The arithmetic whose first losses are held too; bfloat16 is mixed precision.",
 )
-@click.option("--device", default="auto", show_default=True, help="As of `harness run`.")
+@click.option(
+    "--device", default="auto", callback=check_device, show_default=True, help="As of `harness run`."
+)
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads. Default: the physical cores.")
 @plugin_option
 @click.pass_context

@@ -1,7 +1,6 @@
 """``harness duel``: which side trains faster on this machine, by how much, how sure."""
 
 import math
-import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,8 +16,9 @@ from harness.cli.ending import end_as_by_ctrl_c
 from harness.cli.plugin_option import plugin_option
 from harness.cli.run import check_device
 from harness.cli.selection_options import check_finite
+from harness.cli.side_options import interpreter, variables
 from harness.data_choice import choose_dataset
-from harness.definition import define_task
+from harness.definition import define_task, resized
 from harness.duel.conduct import TURNS, Duel, DuelRequest
 from harness.duel.files import DUELS
 from harness.duel.record import DuelRecord
@@ -226,13 +226,16 @@ def _side(letter: str, name: str, definition: TaskDefinition, options: Mapping[s
     def own(kind: str) -> Any:
         return options[f"{letter}_{kind}"]
 
-    python = _interpreter(letter, own("python"))
+    python = interpreter(f"--{letter}-python", own("python"))
+    environment = variables(f"--{letter}-env", own("env"))
+    if own("python"):
+        installed_harness(f"--{letter}-python", python, environment)
     backend, mode = _backend_and_mode(name, here=python == sys.executable)
     assignments, batch_size = _without_batch_size(letter, own("set"), options["batch_size"])
     settings = parse_options(definition, [*options["assignments"], *assignments])
-    task = define_task(definition, settings)
+    task = resized(define_task(definition, settings), batch_size)
     plan = Plan(
-        task=msgspec.structs.replace(task, batch_size=batch_size or task.batch_size),
+        task=task,
         mode=mode,
         device=options["device"],
         precision=own("precision") or options["precision"],
@@ -245,7 +248,7 @@ def _side(letter: str, name: str, definition: TaskDefinition, options: Mapping[s
         plan=plan,
         options=msgspec.structs.asdict(settings),
         python=python,
-        environment=dict(_variable(letter, text) for text in own("env")),
+        environment=environment,
     )
 
 
@@ -259,24 +262,6 @@ def _backend_and_mode(name: str, *, here: bool) -> tuple[str, str]:
     if mode and mode not in backend.modes:
         raise unknown_name(f"mode of backend {backend_name}", mode, backend.modes)
     return backend_name, mode or backend.modes[0]
-
-
-def _interpreter(letter: str, path: str | None) -> str:
-    if path is None:
-        return sys.executable
-    found = shutil.which(Path(path).expanduser())
-    if found is None:
-        raise UsageError(f"--{letter}-python {path}: there is no such program; give a venv's bin/python")
-    python = str(Path(found).absolute())
-    installed_harness(f"--{letter}-python", python)
-    return python
-
-
-def _variable(letter: str, text: str) -> tuple[str, str]:
-    name, sign, value = text.partition("=")
-    if not sign or not name:
-        raise UsageError(f"--{letter}-env {text}: write NAME=VALUE, for example MALLOC_ARENA_MAX=1")
-    return name, value
 
 
 def _without_batch_size(

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from harness.cli.ending import end_as_by_ctrl_c
 from harness.cli.gate_display import GateDisplay
 from harness.cli.plugin_option import plugin_option
 from harness.cli.selection_options import check_finite
+from harness.cli.side_options import interpreter, variables
 from harness.data_choice import choose_dataset
 from harness.duel.conduct import TURNS
 from harness.errors import HarnessError, UsageError
@@ -177,9 +177,7 @@ def _environments(
 ) -> Iterator[tuple[Environment, Environment, tuple[Benchmark, ...]]]:
     """Base and head as they were named, or made from a repository; and what only base's suite has."""
     if options["base"] is None:
-        base_python = _interpreter("base", options["base_python"])
-        base = Environment(label="base", python=base_python, variables=_variables("base", options))
-        yield base, _head(options), ()
+        yield _environment("base", options), _environment("head", options), ()
         return
     # A checkout in there would stand in for what is installed, and for both sides alike.
     os.environ.pop("PYTHONPATH", None)
@@ -195,35 +193,18 @@ def _environments(
     ):
         base = checkouts.base_environment(tree, top, commit, suite.source, say)
         yield (
-            msgspec.structs.replace(base, variables=_variables("base", options)),
-            msgspec.structs.replace(head, variables=_variables("head", options)),
+            msgspec.structs.replace(base, variables=variables("--base-env", options["base_env"])),
+            msgspec.structs.replace(head, variables=variables("--head-env", options["head_env"])),
             checkouts.vanished(suite, top, tree, say),
         )
 
 
-def _head(options: dict[str, Any]) -> Environment:
-    python = _interpreter("head", options["head_python"])
-    return Environment(label="head", python=python, variables=_variables("head", options))
-
-
-def _interpreter(side: str, path: str | None) -> str:
-    if path is None:
-        return sys.executable
-    found = shutil.which(Path(path).expanduser())
-    if found is None:
-        raise UsageError(f"--{side}-python {path}: there is no such program; give a venv's bin/python")
-    return str(Path(found).absolute())
-
-
-def _variables(side: str, options: dict[str, Any]) -> dict[str, str]:
-    return dict(_variable(side, text) for text in options[f"{side}_env"])
-
-
-def _variable(side: str, text: str) -> tuple[str, str]:
-    name, sign, value = text.partition("=")
-    if not sign or not name:
-        raise UsageError(f"--{side}-env {text}: write NAME=VALUE, for example MALLOC_ARENA_MAX=1")
-    return name, value
+def _environment(label: str, options: dict[str, Any]) -> Environment:
+    return Environment(
+        label=label,
+        python=interpreter(f"--{label}-python", options[f"{label}_python"]),
+        variables=variables(f"--{label}-env", options[f"{label}_env"]),
+    )
 
 
 def _request(
@@ -246,7 +227,7 @@ def _request(
 
 def _alone(suite: Suite, options: dict[str, Any]) -> Alone:
     datasets = _datasets(suite, quiet=options["quiet"])
-    return Alone(suite=suite, head=_head(options), datasets=datasets, turns=options["turns"])
+    return Alone(suite=suite, head=_environment("head", options), datasets=datasets, turns=options["turns"])
 
 
 def _datasets(suite: Suite, *, quiet: bool) -> list[DatasetRecord]:

@@ -23,7 +23,7 @@ from harness.cli.presets import preset_backends, preset_of, preset_tasks
 from harness.cli.progress import RunDisplay
 from harness.cli.selection_options import check_finite
 from harness.data_choice import choose_dataset
-from harness.definition import define_task
+from harness.definition import define_task, resized
 from harness.errors import UsageError
 from harness.installation import select_backend
 from harness.machine import default_threads
@@ -237,17 +237,8 @@ def _names(given: list[str], option: str, options: _Options, of_preset: Callable
 def _define(definition: TaskDefinition, options: _Options) -> tuple[Task, dict[str, Value]]:
     """The task with the user's options, and the values of those options."""
     settings = parse_options(definition, options.assignments)
-    task = define_task(definition, settings)
-    if options.batch_size and task.batch_size is None:
-        raise UsageError(
-            f"--batch-size {options.batch_size}: task {task.name} with these options takes all training data "
-            "at once (optimizer=gd); leave --batch-size out, or train in batches with optimizer=sgd."
-        )
-    task = msgspec.structs.replace(
-        task,
-        batch_size=options.batch_size or task.batch_size,
-        epochs=options.epochs or preset_of(definition, options.preset).epochs or task.epochs,
-    )
+    epochs = options.epochs or preset_of(definition, options.preset).epochs
+    task = resized(define_task(definition, settings), options.batch_size, epochs)
     return task, msgspec.structs.asdict(settings)
 
 

@@ -17,7 +17,7 @@ from harness.cli.plugin_option import plugin_option
 from harness.cli.run import check_device, execute_all, exit_code
 from harness.cli.selection_options import check_finite
 from harness.data_choice import choose_dataset
-from harness.definition import define_task
+from harness.definition import define_task, resized
 from harness.description import description_sha256
 from harness.errors import UsageError
 from harness.findings import Findings
@@ -181,8 +181,7 @@ def _fitting(kind: Kind, definition: TaskDefinition) -> list[Remedy]:
 
 def _define(definition: TaskDefinition, remedy: Remedy, asked: _Options) -> tuple[Task, dict[str, Any]]:
     settings = parse_options(definition, [*asked.assignments, *remedy.assignments])
-    task = define_task(definition, settings)
-    task = msgspec.structs.replace(task, epochs=asked.epochs or task.epochs)
+    task = resized(define_task(definition, settings), epochs=asked.epochs)
     return task, msgspec.structs.asdict(settings)
 
 

@@ -3,6 +3,7 @@
 import msgspec
 
 from harness import protocol
+from harness.definition import resized
 from harness.duel.contender import blaming
 from harness.duel.sides import Side
 from harness.errors import UsageError
@@ -39,7 +40,7 @@ def side_of(environment: Environment, benchmark: Benchmark, limit_seconds: float
     """The benchmark as this environment's plugins understand it.
 
     Raises:
-        UsageError: the framework is not installed there; says how to install it.
+        UsageError: the framework is not installed there, or a batch size is given to what has none.
         SideFailed: the names mean nothing there, or a plugin cannot be loaded.
     """
     threads = benchmark.threads or default_threads()
@@ -54,13 +55,8 @@ def side_of(environment: Environment, benchmark: Benchmark, limit_seconds: float
         session.kill_and_close()
     if defined.installed:
         raise UsageError(f"{environment.label} ({environment.python}): {defined.installed}")
-    task = msgspec.structs.replace(
-        defined.task,
-        batch_size=benchmark.batch_size or defined.task.batch_size,
-        epochs=benchmark.epochs or defined.task.epochs,
-    )
     plan = Plan(
-        task=task,
+        task=resized(defined.task, benchmark.batch_size, benchmark.epochs),
         mode=defined.mode,
         device=benchmark.device,
         precision=benchmark.precision,

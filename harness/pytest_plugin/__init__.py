@@ -7,11 +7,12 @@ the fixture is used, and without pytest-benchmark only the use of the fixture fa
 import argparse
 import contextlib
 import math
-import shutil
 import sys
-from pathlib import Path
 
 import pytest
+
+from harness.errors import UsageError
+from harness.programs import program
 
 _PYTEST_BENCHMARK = ("benchmark", "pytest_benchmark.plugin")
 
@@ -82,10 +83,10 @@ def interpreter(config: pytest.Config, side: str) -> str | None:
     path = config.getoption(option)
     if path is None:
         return None
-    found = shutil.which(Path(path).expanduser())
-    if found is None:
-        raise pytest.UsageError(f"{option} {path}: there is no such program; give a venv's bin/python")
-    return str(Path(found).absolute())
+    try:
+        return program(option, path)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 def _refuse_gate_that_judges_nothing(config: pytest.Config) -> None:
