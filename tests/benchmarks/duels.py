@@ -62,14 +62,18 @@ def peers(side: str) -> dict:
             ("torch:eager", []),
             (side, ["--benchmark-compare", "--benchmark-compare-fail=median:5%"]),
         ):
-            code = subprocess.run(
+            done = subprocess.run(
                 [sys.executable, "-m", "pytest", str(HERE / "peer_step.py"), *options, *extra],
                 env={**os.environ, "PEER_SIDE": name},
                 capture_output=True,
+                text=True,
                 check=False,
-            ).returncode
-            newest = max(Path(storage).rglob("*.json"), key=lambda path: path.name)
-            medians.append(json.loads(newest.read_text())["benchmarks"][0]["stats"]["median"])
+            )
+            code = done.returncode
+            saved = sorted(Path(storage).rglob("*.json"), key=lambda path: path.name)
+            if not saved:
+                raise SystemExit(f"pytest-benchmark stored nothing:\n{done.stdout}{done.stderr}")
+            medians.append(json.loads(saved[-1].read_text())["benchmarks"][0]["stats"]["median"])
     return {"pytest_benchmark_fails": code != 0, "plain_ratio": medians[1] / medians[0]}
 
 
