@@ -24,6 +24,7 @@ SILENCE_LIMIT_SECONDS = 600.0
 _LAST_LINES = 20
 _GRACE_SECONDS = 5.0
 _POLL_SECONDS = 1.0
+_STOP_POLL_SECONDS = 0.0005
 
 _R = TypeVar("_R", bound=protocol.Reply)
 
@@ -210,6 +211,14 @@ class Session:
         self._paused_at = time.monotonic()
         if sys.platform == "linux":
             os.killpg(self._process.pid, signal.SIGSTOP)
+            self._wait_until_stopped()
+
+    def _wait_until_stopped(self) -> None:
+        """On a busy machine a signal may take its time, and the next side would begin beside this one."""
+        stopped_or_ended = os.WSTOPPED | os.WEXITED | os.WNOWAIT | os.WNOHANG
+        until = time.monotonic() + _GRACE_SECONDS
+        while os.waitid(os.P_PID, self._process.pid, stopped_or_ended) is None and time.monotonic() < until:
+            time.sleep(_STOP_POLL_SECONDS)
 
     def resume(self) -> None:
         """Let a stopped worker go on."""

@@ -1,7 +1,9 @@
 """A worker's life: what bounds it, and what is told of an interpreter that cannot be started."""
 
+import sys
 import time
 
+import psutil
 import pytest
 
 from harness import protocol
@@ -21,6 +23,17 @@ def test_time_in_which_a_worker_was_stopped_is_not_counted():
         time.sleep(3.0)
         with pytest.raises(WorkerTimeout, match="did not end within the time limit of 3 s"):
             session.call(QUESTION, protocol.Defined)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a worker is left waiting")
+def test_a_paused_worker_has_stopped_when_the_next_may_begin():
+    with Session({}, 30.0) as session:
+        worker = psutil.Process(session.pid)
+        for _ in range(20):
+            session.pause()
+            assert worker.status() == psutil.STATUS_STOPPED
+            session.resume()
+        assert session.call(QUESTION, protocol.Defined).mode == "eager"
 
 
 def test_what_is_no_program_is_told(tmp_path):

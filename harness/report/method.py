@@ -20,8 +20,8 @@ Equal: two one-sided t tests on paired seeds reject a difference of the margin o
 The gap is training less validation accuracy (of losses the other way round). GL and PQ are Prechelt's \
 (1998), of the validation loss, with strips of 5 epochs.
 Overfitting begins at the first epoch from which on validation loss stays 5 % above its lowest value while \
-training loss stays below what it was there. The best epoch is that of lowest validation loss; test data \
-chose nothing.
+training loss stays below what it was there. The best epoch is that of lowest validation loss, of the gan \
+that of lowest Fréchet distance; test data chose nothing.
 GFLOP/s count a training step as three forward passes.""".splitlines()
 _FEW_SEEDS = 5
 
