@@ -29,7 +29,9 @@ def certificate(examiner: Examiner, definition: TaskDefinition) -> Certificate:
 
     The examiner is asked only for what the cache does not hold.
     """
-    here = examiner.side.python == sys.executable
+    # Another interpreter, or one that is told to look elsewhere, may run code that is not known here.
+    variables = dict(examiner.side.environment)
+    here = examiner.side.python == sys.executable and not any(name.startswith("PYTHON") for name in variables)
     try:
         path = _cache_path(examiner.side, definition)
         if here and path.is_file():
@@ -99,8 +101,10 @@ def _sources_of(backend: str) -> list[Path]:
     module = sys.modules[type(plugins.backend(backend)).__module__.partition(".")[0]]
     if hasattr(module, "__path__"):
         return [path for folder in module.__path__ for path in _python_files(Path(folder))]
-    return sorted(Path(module.__file__ or "").parent.glob("*.py"))
+    file = Path(module.__file__ or "")
+    alone = file.parent.name in {"site-packages", "dist-packages"}  # its version is known
+    return [file] if alone else sorted(path for path in file.parent.glob("*.py") if path.is_file())
 
 
 def _python_files(folder: Path) -> list[Path]:
-    return sorted(folder.rglob("*.py"))
+    return sorted(path for path in folder.rglob("*.py") if path.is_file())

@@ -3,6 +3,7 @@
 import msgspec
 
 from harness.errors import PluginError, UsageError
+from harness.faults import explain
 from harness.spec import Adversarial, Task, TaskDefinition
 
 
@@ -17,10 +18,13 @@ def define_task(definition: TaskDefinition, options: msgspec.Struct) -> Task:
         task = definition.define(options)
     except ValueError as error:
         raise UsageError(f"--set: {error}.") from error
+    except Exception as error:
+        raise PluginError(f"task {definition.name}: its define() fell: {explain(error)}") from error
     try:
         _check(task, definition.name)
-    except ValueError as error:
-        raise PluginError(f"task {definition.name} cannot be trained: {error}") from error
+    except Exception as error:
+        why = str(error) if isinstance(error, ValueError) else explain(error)
+        raise PluginError(f"task {definition.name} cannot be trained: {why}") from error
     return task
 
 

@@ -6,7 +6,7 @@ from importlib import metadata
 from typing import Literal, NamedTuple
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_version
+from packaging.version import InvalidVersion, Version
 
 from harness import plugins
 from harness.errors import PluginError, UsageError, unknown_name
@@ -54,9 +54,18 @@ def has_versions(versions: Mapping[str, str]) -> bool:
     """Whether none of these distributions is installed here in another version."""
     for name, version in versions.items():
         with contextlib.suppress(metadata.PackageNotFoundError):
-            if canonicalize_version(metadata.version(name)) != canonicalize_version(version):
+            if not _same(metadata.version(name), version):
                 return False
     return True
+
+
+def _same(one: str, other: str) -> bool:
+    """A build's tag (``+cu124``) counts where both tell it: PyPI's torch tells it when imported alone."""
+    try:
+        ours, theirs = Version(one), Version(other)
+    except InvalidVersion:
+        return one == other
+    return ours.public == theirs.public and (ours.local or theirs.local) == (theirs.local or ours.local)
 
 
 def _install_line(backend: Backend, requirements: list[str] | tuple[str, ...]) -> str:

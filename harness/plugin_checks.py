@@ -14,6 +14,7 @@ _OPTION_TYPES = (
     msgspec.inspect.FloatType,
     msgspec.inspect.StrType,
     msgspec.inspect.LiteralType,
+    msgspec.inspect.EnumType,
 )
 
 
@@ -54,11 +55,7 @@ def _check_requirements(backend: Backend) -> None:
 
 def _check_options(options: type[msgspec.Struct]) -> None:
     for field in msgspec.structs.fields(options):
-        kind = msgspec.inspect.type_info(field.type)
-        if isinstance(kind, msgspec.inspect.Metadata):
-            kind = kind.type
-        recordable = isinstance(kind, _OPTION_TYPES) and None not in getattr(kind, "values", ())
-        if not recordable:
+        if not _recordable(msgspec.inspect.type_info(field.type)):
             raise ValueError(
                 f"its option {field.name} is of type {field.type}, where bool, int, float, str or a Literal "
                 "of such is expected"
@@ -67,3 +64,11 @@ def _check_options(options: type[msgspec.Struct]) -> None:
         msgspec.convert(msgspec.structs.asdict(options()), options)
     except (TypeError, msgspec.ValidationError) as error:
         raise ValueError(f"the defaults of its options do not fit: {error}") from error
+
+
+def _recordable(kind: msgspec.inspect.Type) -> bool:
+    if isinstance(kind, msgspec.inspect.Metadata):
+        return _recordable(kind.type)
+    if isinstance(kind, msgspec.inspect.UnionType):
+        return all(map(_recordable, kind.types))
+    return isinstance(kind, _OPTION_TYPES) and None not in getattr(kind, "values", ())

@@ -210,7 +210,8 @@ def test_a_task_without_a_reference_is_skipped_unless_it_is_named(monkeypatch):
     monkeypatch.setattr(plugins, "task", lambda _: bare)
     with pytest.raises(pytest.skip.Exception, match="task mlp has no reference"):
         backend_tests(TorchBackend())("eager", "mlp")
-    check_backend(TorchBackend())
+    with pytest.raises(UsageError, match="no task that is installed has a reference"):
+        check_backend(TorchBackend())
     with pytest.raises(UsageError, match="task mlp has no reference"):
         backend_tests(TorchBackend(), ["mlp"])("eager", "mlp")
 

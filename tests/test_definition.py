@@ -1,5 +1,6 @@
 """What a task's author hands over: a mistake is told in a line, where the task is loaded or made."""
 
+import enum
 from typing import Annotated, Literal
 
 import msgspec
@@ -42,6 +43,8 @@ def changed(**fields):
         ("fast", bool, False),
         ("note", str, ""),
         ("kind", Literal["one", "two"], "one"),
+        ("rate", int | float, 1),
+        ("kind", enum.StrEnum("Kind", ["ONE", "TWO"]), "one"),
     ],
 )
 def test_options_of_these_types_are_taken(option):
@@ -81,6 +84,8 @@ def test_data_sets_without_a_comma_are_refused():
     ("made", "words"),
     [
         (None, "its define() gave NoneType, where Task is expected"),
+        (changed(networks=None), "TypeError: "),
+        (changed(networks={"model": (Flatten(), Dense(3))}), "'tuple' object has no attribute 'placed'"),
         (changed(name="yours"), "its define() named it 'yours'; both must have one name"),
         (
             changed(networks={"net": TASK.networks["model"]}),
@@ -98,6 +103,14 @@ def test_a_task_that_cannot_be_trained_is_told_in_a_line(made, words):
         define_task(definition(made=made), None)
     assert str(caught.value).startswith("task mine cannot be trained: ")
     assert words in str(caught.value)
+
+
+def test_a_define_that_falls_is_told_with_its_place():
+    def define(options):
+        return options["width"]
+
+    with pytest.raises(PluginError, match=r"task mine: its define\(\) fell: TypeError: .*test_definition.py"):
+        define_task(msgspec.structs.replace(definition(), define=define), None)
 
 
 def test_options_that_do_not_go_together_are_the_users():

@@ -97,8 +97,28 @@ def test_benchmarks_that_only_the_commit_has_are_found(git):
         assert (gone.name, gone.task) == ("b", "mlp")
 
 
+def test_a_suite_beside_the_one_that_stayed_need_not_have_what_that_has(git, tmp_path):
+    top, call = git
+    said = []
+    for other in (top / "nightly.toml", tmp_path / "quick.toml"):
+        other.write_text(ONE)
+        with checkouts.checkout(top, call("rev-parse", "HEAD")) as tree:
+            assert checkouts.vanished(read_suite(other), top, tree, said.append) == ()
+    assert len(said) == 2
+
+
+def test_what_base_asked_for_may_be_refused_today_and_still_vanishes(git):
+    top, call = git
+    (top / "gate.toml").write_text(ONE)
+    with checkouts.checkout(top, call("rev-parse", "HEAD")) as tree:
+        (tree / "gate.toml").write_text(TWO + "seeds = 1\nlater_key = true\n")
+        (gone,) = checkouts.vanished(read_suite(top / "gate.toml"), top, tree, QUIETLY)
+    assert gone.name == "b"
+
+
 def test_a_suite_that_was_moved_still_has_to_have_what_it_had(git, tmp_path):
     top, call = git
+    (top / "gate.toml").unlink()
     for moved in (top / "ci" / "suite.toml", tmp_path / "outside.toml"):
         moved.parent.mkdir(exist_ok=True)
         moved.write_text(ONE)
@@ -110,9 +130,10 @@ def test_a_suite_that_was_moved_still_has_to_have_what_it_had(git, tmp_path):
 def test_where_the_commit_has_no_suite_that_is_said(git):
     top, call = git
     said = []
+    suite = read_suite(top / "gate.toml")
     with checkouts.checkout(top, call("rev-parse", "HEAD")) as tree:
         (tree / "gate.toml").write_text("not = [toml")
-        assert checkouts.vanished(read_suite(top / "gate.toml"), top, tree, said.append) == ()
+        assert checkouts.vanished(suite, top, tree, said.append) == ()
     assert "nothing tells whether a benchmark has vanished" in said[0]
 
 

@@ -2,26 +2,41 @@
 
 import sys
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from harness import protocol
+from harness import session as session_module
 from harness.errors import HarnessError
 from harness.session import Session, WorkerTimeout
 
 QUESTION = protocol.Define("torch", "mlp", [])
 
 
-def test_time_in_which_a_worker_was_stopped_is_not_counted():
-    with Session({}, 3.0) as session:
+@pytest.fixture
+def later(monkeypatch):
+    """Lets so many seconds pass for the parent."""
+    passed = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed[0], sleep=time.sleep)
+    monkeypatch.setattr(session_module, "time", clock)
+
+    def pass_by(seconds):
+        passed[0] += seconds
+
+    return pass_by
+
+
+def test_time_in_which_a_worker_was_stopped_is_not_counted(later):
+    with Session({}, 100) as session:
         session.call(QUESTION, protocol.Defined)
         session.pause()
-        time.sleep(3.0)
+        later(1000)
         session.resume()
         assert session.call(QUESTION, protocol.Defined).mode == "eager"
-        time.sleep(3.0)
-        with pytest.raises(WorkerTimeout, match="did not end within the time limit of 3 s"):
+        later(100)
+        with pytest.raises(WorkerTimeout, match="did not end within the time limit of 100 s"):
             session.call(QUESTION, protocol.Defined)
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -179,14 +179,13 @@ def _environments(
     if options["base"] is None:
         yield _environment("base", options), _environment("head", options), ()
         return
-    # A checkout in there would stand in for what is installed, and for both sides alike.
-    os.environ.pop("PYTHONPATH", None)
     top = checkouts.repository(Path.cwd())
     commit = checkouts.commit_of(top, options["base"])
 
     def say(what: str) -> None:
         display.phase("environments", what)
 
+    _leave_out_what_both_would_share(top, say)
     with (
         checkouts.checkout(top, commit) as tree,
         checkouts.head_environment(top, suite.source, say) as head,
@@ -197,6 +196,18 @@ def _environments(
             msgspec.structs.replace(head, variables=variables("--head-env", options["head_env"])),
             checkouts.vanished(suite, top, tree, say),
         )
+
+
+def _leave_out_what_both_would_share(top: Path, say: Callable[[str], None]) -> None:
+    """A checkout's own files must not stand in for what is installed of base, nor of head."""
+    for file in os.environ.get(plugins.PLUGIN_FILES_VARIABLE, "").split(os.pathsep):
+        if file and Path(file).is_relative_to(top):
+            raise UsageError(
+                f"--plugin {file} is of this checkout, and base would load it too: make it part of what is "
+                "installed (an entry point), or give two environments with --base-python and --head-python"
+            )
+    if path := os.environ.pop("PYTHONPATH", None):
+        say(f"PYTHONPATH={path} is left out, so that each side runs what is installed of it")
 
 
 def _environment(label: str, options: dict[str, Any]) -> Environment:

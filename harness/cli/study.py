@@ -236,7 +236,7 @@ def _carry_out(missing: list[_Wanted], made: Study, store: Store, asked: _Option
         return _execute([request for _, request in missing], store, asked, math.inf)
     begun = time.monotonic()
     deadline = begun + 60 * asked.budget
-    backends = len(asked.backends)
+    backends = len({(request.backend, request.plan.mode) for _, request in missing})
     records = _execute([request for _, request in missing[:backends]], store, asked, math.inf)
     if not records or records[-1].status == "interrupted":
         return records

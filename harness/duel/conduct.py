@@ -13,7 +13,7 @@ import msgspec
 from harness.description import description_sha256
 from harness.duel.pairs import Ring
 from harness.duel.preparation import SHORTEST_BLOCK_SECONDS, Prepared, certificates, prepare
-from harness.duel.record import Comparison, DuelRecord, encode
+from harness.duel.record import Comparison, DuelRecord, Word, encode
 from harness.duel.settling import FEWEST_BLOCKS
 from harness.duel.sides import Side, differences, pad_to_equal_size
 from harness.duel.sign_flip import MOST_PAIRS
@@ -83,6 +83,7 @@ class Duel:
         self._observer = observer
         self._start = time.monotonic()
         self._chance = random.Random(secrets.randbits(64))  # noqa: S311  who goes first must not follow a seed
+        self._reached: dict[str, Word] = {}
         self.record = new_record(request)
         self.path = folder / f"{self.record.id}.json"
 
@@ -163,7 +164,6 @@ class Duel:
     def _comparisons(self, *, last: bool) -> list[Comparison]:
         """Each side against the first."""
         record = self.record
-        before = {comparison.side: comparison for comparison in record.comparisons}
         labels = [side.label for side in record.sides]
         batch_sizes = [side.batch_size for side in record.sides]
         made = [
@@ -178,7 +178,10 @@ class Duel:
             )
             for side in range(1, len(record.sides))
         ]
-        return [kept(before.get(one.side), one) for one in made]
+        for one in made:
+            if one.verdict != "cannot tell yet":
+                self._reached.setdefault(one.side, one.verdict)
+        return [kept(self._reached.get(one.side), one) for one in made]
 
     def _reason_to_stop(self, *, last: bool) -> str:
         record = self.record

@@ -34,6 +34,14 @@ def blaming(label: str, session: Session) -> Iterator[None]:
         raise SideFailed(label, f"{error}" + (f" [{told}]" if told else "")) from error
 
 
+def session_of(label: str, settings: Mapping[str, str], limit_seconds: float, python: str) -> Session:
+    """A worker of a side; raises :class:`SideFailed` where its interpreter cannot be started."""
+    try:
+        return Session(settings, limit_seconds, python)
+    except HarnessError as error:
+        raise SideFailed(label, str(error)) from error
+
+
 class Contender:
     """A worker of one side. Stopped (SIGSTOP) except while it is at work; leaves nothing behind.
 
@@ -43,7 +51,7 @@ class Contender:
 
     def __init__(self, side: Side, settings: Mapping[str, str], deadline_seconds: float) -> None:
         self._side = side
-        self.session = Session(settings, deadline_seconds, python=side.python)
+        self.session = session_of(side.label, settings, deadline_seconds, side.python)
         self.steps = self.calls = 0
         self.training_seconds = 0.0
         self._lengths: set[int] = set()

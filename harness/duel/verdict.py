@@ -60,11 +60,11 @@ def compare(
     )
 
 
-def kept(before: Comparison | None, now: Comparison) -> Comparison:
-    """A verdict that was reached ``before``, at a look, stays, while the pairs can be believed ``now``."""
-    if before is None or before.verdict == "cannot tell yet" or now.reason:
+def kept(reached: Word | None, now: Comparison) -> Comparison:
+    """A verdict that was ``reached`` at a look stays, wherever the pairs can be believed ``now``."""
+    if reached is None or now.reason:
         return now
-    return msgspec.structs.replace(now, verdict=before.verdict, pairs_wanted=None)
+    return msgspec.structs.replace(now, verdict=reached, pairs_wanted=None)
 
 
 def _doubt(told: list[float | None], control: np.ndarray, margin: float) -> str:

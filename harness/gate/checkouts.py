@@ -18,7 +18,7 @@ import platformdirs
 
 from harness.errors import HarnessError, UsageError
 from harness.gate.environments import Environment
-from harness.gate.suite import SUITE_FILES, Benchmark, Suite, read_suite
+from harness.gate.suite import SUITE_FILES, Benchmark, Suite, benchmark_tables
 
 _LAST_LINES = 5
 _COMPLETE = "complete"
@@ -101,18 +101,24 @@ def head_environment(top: Path, source: str, say: Callable[[str], None]) -> Iter
 def vanished(suite: Suite, top: Path, tree: Path, say: Callable[[str], None]) -> tuple[Benchmark, ...]:
     """The benchmarks that the commit's own suite has and ``suite`` has not.
 
-    The commit's own is what lies in ``tree`` where the suite lies now, or where a suite is looked for. None,
-    and said so, where there is none that can be read: it was held to nothing.
+    The commit's own is what lies in ``tree`` where the suite lies now, or else where a suite is looked for
+    and now is none any more: it was moved. None, and said so, where there is none that can be read.
     """
     file = Path(suite.file).resolve()
     same_place = [str(file.relative_to(top))] if file.is_relative_to(top) else []
-    for name in (*same_place, *SUITE_FILES):
-        with contextlib.suppress(UsageError):
-            before = read_suite(tree / name)
-            names = {benchmark.name for benchmark in suite.benchmarks}
-            return tuple(one for one in before.benchmarks if one.name not in names)
-    say("base has no suite that can be read: nothing tells whether a benchmark has vanished")
+    moved = [name for name in SUITE_FILES if not benchmark_tables(top / name)]
+    names = {benchmark.name for benchmark in suite.benchmarks}
+    for name in (*same_place, *moved):
+        if before := benchmark_tables(tree / name):
+            return tuple(_named(one, table) for one, table in before.items() if one not in names)
+    say("base has no suite of this name that can be read: nothing tells whether a benchmark has vanished")
     return ()
+
+
+def _named(name: str, table: object) -> Benchmark:
+    """As much of a benchmark as there is to tell; what else its table says may be of another harness."""
+    told = table if isinstance(table, dict) else {}
+    return Benchmark(name=name, backend=str(told.get("backend", "")), task=str(told.get("task", "")))
 
 
 def _cached(top: Path, commit: str, source: str) -> Path:

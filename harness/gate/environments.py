@@ -4,7 +4,7 @@ import msgspec
 
 from harness import protocol
 from harness.definition import resized
-from harness.duel.contender import blaming
+from harness.duel.contender import blaming, session_of
 from harness.duel.sides import Side
 from harness.errors import UsageError
 from harness.gate.record import EnvironmentRecord
@@ -12,7 +12,6 @@ from harness.gate.suite import Benchmark
 from harness.interpreter import installed_harness
 from harness.machine import default_threads
 from harness.options import Value
-from harness.session import Session
 from harness.spec import Plan
 
 
@@ -45,7 +44,7 @@ def side_of(environment: Environment, benchmark: Benchmark, limit_seconds: float
     """
     threads = benchmark.threads or default_threads()
     assignments = [f"{name}={_text(value)}" for name, value in benchmark.options.items()]
-    session = Session(environment.variables, limit_seconds, environment.python)
+    session = session_of(environment.label, environment.variables, limit_seconds, environment.python)
     try:
         with blaming(environment.label, session):
             defined = session.call(

@@ -9,7 +9,7 @@ import msgspec
 
 from harness import protocol
 from harness.batches import BatchOrder
-from harness.duel.contender import blaming
+from harness.duel.contender import blaming, session_of
 from harness.duel.sides import Side
 from harness.observation import Losses
 from harness.record import Scores
@@ -82,7 +82,7 @@ def learner(side: Side, dataset: str, limit_seconds: float) -> Iterator[Learner]
     Raises:
         SideFailed: it could not start or failed at work; with what its worker said last.
     """
-    session = Session(side.settings(quiet=True), limit_seconds, side.python)
+    session = session_of(side.label, side.settings(quiet=True), limit_seconds, side.python)
     try:
         with blaming(side.label, session):
             yield Learner(side, session, dataset)

@@ -117,6 +117,16 @@ def read_suite(path: Path) -> Suite:
     return _converted({**settings, "benchmarks": benchmarks}, Suite, str(path))
 
 
+def benchmark_tables(path: Path) -> dict[str, Any]:
+    """The tables of a file's benchmarks, whatever is in them; none where there is no such file or suite."""
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return {}
+    keys = ("tool", "harness", "gate") if path.name == "pyproject.toml" else ()
+    return _within(document, *keys, "benchmarks") or {}
+
+
 def _within(document: Any, *keys: str) -> Any:
     """The table in a table in a table; None where something on the way is none."""
     for key in keys:

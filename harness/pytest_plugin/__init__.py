@@ -1,7 +1,7 @@
 """The pytest plugin: command-line options, and the fixture ``harness_benchmark`` on top of pytest-benchmark.
 
-Every pytest loads it in whose environment dl-harness is installed, so it imports nothing else before
-the fixture is used, and without pytest-benchmark only the use of the fixture fails.
+Every pytest loads it in whose environment dl-harness is installed, so it imports next to nothing else
+before the fixture is used, and without pytest-benchmark only the use of the fixture fails.
 """
 
 import argparse

@@ -34,7 +34,7 @@ def verdict_sentence(comparison: Comparison, margin: float) -> str:
     wanted = comparison.pairs_wanted or 0
     more = f"; about {wanted} more pairs would tell" if wanted > 0 else ""
     if more and comparison.pairs + wanted > MOST_PAIRS:
-        more += f", and a duel makes {MOST_PAIRS}: make each surer (--turns), or ask for less (--within)"
+        more += f", more than a duel makes ({MOST_PAIRS})"
     why = f" ({comparison.reason})" if comparison.reason else ""
     return f"cannot tell yet whether {one} or {other} is faster{why}: {interval} times as long{more}"
 
