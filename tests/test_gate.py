@@ -81,18 +81,6 @@ def test_it_is_told_to_ci_and_can_be_shown_again(failed):
     assert f"{100 * (ratio - 1):+.1f} % FAIL" in shown.stdout
 
 
-def test_more_memory_alone_is_proven_by_short_pairs(harness):
-    done = gate(harness, "--head-env", "PACED_MEMORY_MIB=120", "--turns", "6")
-    assert done.returncode == 1, done.stderr
-    record = json.loads(done.stdout)
-    assert verdicts(record) == {"step": "PASS", "first step": "PASS", "memory": "FAIL"}
-    (benchmark,) = record["benchmarks"]
-    turns = {
-        part: {len(pair["blocks"]) // 2 for pair in benchmark[part]} for part in ("look", "confirmation")
-    }
-    assert turns == {"look": {6}, "confirmation": {2}}
-
-
 def test_nothing_is_begun_after_the_budget(harness):
     suite = PACED.format("one") + PACED.format("two")
     done = gate(harness, "--budget", "0.01", suite=suite, timeout=30)
