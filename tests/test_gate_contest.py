@@ -18,7 +18,7 @@ TURNS = 6
 
 @pytest.fixture
 def suspicious(monkeypatch):
-    """A contest whose head takes so many times base's step and memory; and the turns it asks for, pair by pair."""
+    """A contest whose head takes so many times base's step and memory, and the turns of each pair asked."""
     task = plugins.task("mlp")
     plan = Plan(task=task.define(task.options()), mode="eager", device="cpu", threads=1, seed=0)
     sides = [Side(label=label, backend="torch", plan=plan, options={}) for label in ("base", "head")]
