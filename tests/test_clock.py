@@ -1,0 +1,40 @@
+"""The trial of a clock on made-up blocks: a busy machine is no lie, a time that ignores the steps is."""
+
+import random
+from types import SimpleNamespace
+
+import pytest
+
+from harness.duel import clock
+from harness.duel.clock import prove_clock
+from harness.errors import HarnessError
+
+
+class Contender:
+    """Blocks take as long as ``seconds`` says of their steps; reading weights takes no time."""
+
+    def __init__(self, seconds):
+        self.block = seconds
+        self.order = SimpleNamespace(even_steps=lambda steps: steps)
+
+
+@pytest.fixture(autouse=True)
+def _weights_are_there(monkeypatch):
+    monkeypatch.setattr(clock, "_reading_seconds", lambda _contender: 0.0)
+
+
+def test_hiccups_of_the_machine_are_no_lie():
+    chance = random.Random(4)
+
+    def seconds(steps):
+        return 0.001 * steps * (1.0 if chance.random() < 0.4 else chance.uniform(1.0, 5.0))
+
+    for _ in range(200):
+        proven = prove_clock(Contender(seconds), 0.1)
+        assert proven.quickest_step_seconds == pytest.approx(0.001, rel=0.5)
+
+
+@pytest.mark.parametrize("seconds", [lambda _steps: 0.2, lambda steps: 0.001 * steps**2])
+def test_a_time_that_does_not_follow_the_steps_is_refused(seconds):
+    with pytest.raises(HarnessError, match="its clock cannot be trusted: twice the steps took"):
+        prove_clock(Contender(seconds), 0.1)
