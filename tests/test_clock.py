@@ -1,8 +1,8 @@
 """The trial of a clock on made-up blocks: a busy machine is no lie, a time that ignores the steps is."""
 
-import random
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from harness.duel import clock
@@ -24,7 +24,7 @@ def _weights_are_there(monkeypatch):
 
 
 def test_hiccups_of_the_machine_are_no_lie():
-    chance = random.Random(4)
+    chance = np.random.default_rng(4)
 
     def seconds(steps):
         return 0.001 * steps * (1.0 if chance.random() < 0.4 else chance.uniform(1.0, 5.0))
