@@ -339,7 +339,7 @@ def test_what_cannot_work_is_refused_before_anything_runs(suite, arguments, told
         ("len, [], turns=1); harness_benchmark(len, []", "harness_benchmark is called once in a test*"),
         ("len, [], turns=0", "*turns=0: it takes a whole number > 0*"),
         ('"torch", "mlp", batch_size=0', "*Expected `int` >= 1 - at `$.batch_size`*"),
-        ('"torch", "mlp", device="gpu"', "*Expected `str` matching regex * - at `$.device`*"),
+        ('"torch", "mlp", device="gpu"', "*device = 'gpu' is none of auto, cpu, cuda*"),
         ("len, [], key=5", "*a callable takes no key*"),
     ],
 )

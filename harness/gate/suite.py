@@ -66,7 +66,7 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     seeds: Annotated[int, Meta(ge=FEWEST_SEEDS)] = 5
     """At most so many of them."""
     seed: Annotated[int, Meta(ge=0, lt=2**31)] = 0
-    device: Annotated[str, Meta(pattern=DEVICE_PATTERN)] = "auto"
+    device: str = "auto"
     precision: Precision = "float32"
     threads: Annotated[int, Meta(ge=1, le=1024)] | None = None
     options: dict[str, bool | int | float | str] = msgspec.field(default_factory=dict, name="set")
@@ -149,6 +149,8 @@ def benchmark_of(name: str, table: Any, common: dict[str, float | None], where: 
     limits = Limits(**{**common, **_limits(table, where)})
     rest = {key: value for key, value in table.items() if key not in _LIMIT_KINDS}
     made = _converted({**rest, "name": name}, Benchmark, where)
+    if not re.match(DEVICE_PATTERN, made.device):
+        raise UsageError(f"{where}: device = {made.device!r} is none of auto, cpu, cuda, cuda:1 (any number)")
     return msgspec.structs.replace(made, limits=limits)
 
 
