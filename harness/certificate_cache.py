@@ -5,6 +5,7 @@ installed, the side, the machine's processor and GPUs, and the user's variables 
 What another interpreter has installed is not known here, so its certificates are made anew each time.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -22,6 +23,7 @@ from harness.parity import TOLERANCE, Finding
 from harness.process_environment import inherited_settings
 from harness.record import Certificate
 from harness.spec import TaskDefinition
+from harness.store import replace_file
 
 
 def certificate(examiner: Examiner, definition: TaskDefinition) -> Certificate:
@@ -57,13 +59,9 @@ def _certificate(findings: list[Finding]) -> Certificate:
 
 
 def _store(path: Path, made: Certificate) -> None:
-    try:
+    with contextlib.suppress(OSError):  # a cache that cannot be written only costs time
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_bytes(msgspec.json.encode(made))
-        temporary.replace(path)
-    except OSError:
-        pass  # a cache that cannot be written only costs time
+        replace_file(path, msgspec.json.encode(made))
 
 
 def _cache_path(side: Side, definition: TaskDefinition) -> Path:

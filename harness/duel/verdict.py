@@ -80,6 +80,8 @@ def _doubt(told: list[float | None], control: np.ndarray, margin: float) -> str:
 def _verdict(logs: np.ndarray, margin: float, comparisons: int, *, last: bool) -> Word:
     level = level_at(len(logs), DIFFERENCE_LEVEL / comparisons, last=last)
     same_level = level_at(len(logs), SAME_LEVEL / comparisons, "less", last=last)
+    if not level and not same_level:
+        return "cannot tell yet"  # no look, so no test is made
     within = math.log1p(margin)
     if p_value(logs, "greater", -within) <= same_level and p_value(logs, "less", within) <= same_level:
         return "same"
