@@ -83,6 +83,12 @@ def _core_of(cpu: int) -> str:
         return str(cpu)
 
 
+def cpu_count(settings: Mapping[str, str]) -> int:
+    """How many CPUs a worker with these settings may use."""
+    bound = settings.get(WORKER_CPUS)
+    return len(bound.split(",")) if bound else len(allowed_cpus())
+
+
 @contextlib.contextmanager
 def bound_to_cpus(settings: Mapping[str, str]) -> Iterator[None]:
     """Processes started inside may use the CPUs of these settings only, from their first thread on.

@@ -129,7 +129,23 @@ class Session:
         self._deadline = None if seconds is None else time.monotonic() + seconds
 
     def call(self, request: protocol.Request, expected: type[_R]) -> _R:
-        """Send a request and wait for its reply.
+        """Send a request and wait for its reply; raises as :meth:`receive` does."""
+        self.send(request)
+        return self.receive(expected)
+
+    def send(self, request: protocol.Request) -> None:
+        """Send a request, which the worker carries out when it has done with those before.
+
+        Raises:
+            WorkerLost: the process ended.
+        """
+        try:
+            os.write(self._requests, msgspec.json.encode(request) + b"\n")
+        except BrokenPipeError:
+            raise self._lost() from None
+
+    def receive(self, expected: type[_R]) -> _R:
+        """Wait for the reply to the oldest request that has not had one.
 
         Raises:
             Declined: the backend cannot do it.
@@ -137,10 +153,6 @@ class Session:
             WorkerLost: the process ended.
             WorkerTimeout: no reply within the deadline or the limit of silence; the worker is ended.
         """
-        try:
-            os.write(self._requests, msgspec.json.encode(request) + b"\n")
-        except BrokenPipeError:
-            raise self._lost() from None
         line = self._read_line()
         try:
             reply = msgspec.json.decode(line, type=protocol.Reply)

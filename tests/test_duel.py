@@ -278,9 +278,10 @@ def test_no_stopped_process_is_left_when_the_parent_is_killed(harness):
 
 
 def test_only_one_side_runs_at_a_time(harness):
+    """From when the first of them is stopped: they import and build side by side."""
     process = harness.start("duel", "paced", "paced:slower", *PACED)
     _wait_for_pairs(harness, 1)
-    seen = set()
+    seen, begun = set(), set()
     until = time.monotonic() + 8
     while time.monotonic() < until:
         try:
@@ -291,7 +292,12 @@ def test_only_one_side_runs_at_a_time(harness):
         stopped, still = (
             [state == psutil.STATUS_STOPPED for state in reading] for reading in (states, again)
         )
-        if len(workers) == 2 and stopped == still:  # else they took turns while they were looked at
+        if len(workers) != 2 or stopped != still:  # they took turns while they were looked at
+            continue
+        pair = tuple(sorted(worker.pid for worker in workers))
+        if any(stopped):
+            begun.add(pair)
+        if pair in begun:
             seen.add(stopped.count(False))
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from harness.duel import verdict
 from harness.duel.disturbance import disturbed
+from harness.duel.looks import Looks
 from harness.duel.pairs import log_ratio
 from harness.duel.preparation import common_block_steps
 from harness.duel.record import BlockRecord, Disturbance, PairRecord
 from harness.duel.settling import MOST_BLOCKS, has_settled
-from harness.duel.sign_flip import bootstrap_interval, level_at, p_value, smallest_p_value
+from harness.duel.sign_flip import bootstrap_interval, p_value, smallest_p_value
 from harness.report.duel import verdict_sentence
 
 CALM = Disturbance(0.0, 0.0, 0.0, 0)
@@ -89,24 +90,47 @@ def test_interval_covers_the_mean():
     assert 180 <= covered <= 200  # 95 % of 200 is 190
 
 
-def test_looks_share_the_error_allowed():
-    levels = [level_at(pairs, 0.02) for pairs in range(1, 100)]
-    assert sum(levels) == pytest.approx(0.02)
-    assert levels[6] == 0.0
-    # An exact test of fewer pairs cannot reach its level, not even where it is the only one.
+def looks_of(end, *, told=None, soon=0.1):
+    """The looks of a test that could make ``end`` pairs in its time; of each, whether it told something."""
+    looks, pairs = Looks(soon), 0
+    for made in range(1, end + 1):
+        pairs += told is None or told[made - 1]
+        looks.come_to(pairs, made / end, last=made == end)
+    return looks
+
+
+def test_an_exact_test_of_fewer_pairs_cannot_reach_its_level():
     assert verdict.fewest_pairs_for_verdict(comparisons=1) == 7
     assert verdict.fewest_pairs_for_verdict(comparisons=3) == 9
 
 
+@pytest.mark.parametrize("end", [3, 7, 8, 9, 13, 27, 40])
+def test_the_last_look_may_use_what_is_left_and_no_more(end):
+    assert sum(looks_of(end).shares.values()) == pytest.approx(1.0)
+    assert max(looks_of(end).shares) == end
+
+
 @pytest.mark.parametrize("alternative", ["two-sided", "greater"])
 @pytest.mark.parametrize("level", [0.02, 0.01 / 33, 0.001 / 4, 0.01 / 200])
-def test_what_a_look_cannot_reach_is_not_lost(level, alternative):
+@pytest.mark.parametrize("end", [18, 40])
+def test_what_a_look_cannot_reach_is_not_lost(end, level, alternative):
     """However many share the error, some look can find a loss that every pair shows."""
-    levels = {pairs: level_at(pairs, level, alternative) for pairs in range(1, 41)}
-    assert sum(levels.values()) <= level * (1 + 1e-9)
-    reached = [pairs for pairs, at in levels.items() if at >= smallest_p_value(pairs, alternative)]
-    assert reached
-    assert reached == [pairs for pairs, at in levels.items() if at]
+    levels = looks_of(end).levels(level, alternative)
+    assert sum(levels.values()) == pytest.approx(level)
+    assert all(at >= smallest_p_value(pairs, alternative) for pairs, at in levels.items())
+
+
+def test_most_of_the_error_is_left_for_the_end_and_a_large_difference_need_not_wait():
+    levels = looks_of(40).levels(0.02)
+    assert min(levels) == 10
+    assert levels[40] > 0.01
+
+
+def test_pairs_that_were_lost_are_no_looks():
+    told = [True] * 9 + [False] * 3 + [True] * 8
+    looks = looks_of(20, told=told)
+    assert set(looks.shares) == {8, 10, 14, 17}
+    assert sum(looks.shares.values()) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("pairs", [4, 9, 16, 24])
@@ -118,41 +142,27 @@ def test_the_smallest_p_value_is_that_of_one_sign(pairs):
 
 def test_a_level_that_was_raised_keeps_its_looks():
     planned, now = 0.01 / 4, 0.01
-    looks = [[pairs for pairs in range(1, 41) if level_at(pairs, level, "greater", planned_level=planned)]
-             for level in (planned, now)]  # fmt: skip
-    assert looks[0] == looks[1]
-    assert all(
-        level_at(pairs, now, "greater", planned_level=planned)
-        == pytest.approx(4 * level_at(pairs, planned, "greater"))
-        for pairs in looks[0]
-    )
-
-
-@pytest.mark.parametrize("end", [3, 7, 8, 9, 13, 40, 41])
-def test_the_last_look_may_use_what_is_left_and_no_more(end):
-    before = [level_at(pairs, 0.02) for pairs in range(1, end)]
-    assert sum(before) + level_at(end, 0.02, last=True) == pytest.approx(0.02)
+    before = looks_of(24).levels(planned, "greater", planned=planned)
+    after = looks_of(24).levels(now, "greater", planned=planned)
+    assert after == pytest.approx({pairs: 4 * level for pairs, level in before.items()})
 
 
 def test_time_that_is_up_gives_a_verdict_that_a_look_between_does_not():
     pairs = [pair(ratio) for ratio in (1.05, 1.06, 1.04, 1.05, 1.07, 1.05, 1.06)]
-    told = [
-        verdict.compare(pairs, 1, ["a", "b"], [1, 1], margin=0.02, last=last).verdict
-        for last in (False, True)
-    ]
-    assert told == ["cannot tell yet", "slower"]
+    early, late = Looks(), Looks()
+    early.come_to(7, 0.9, last=False)
+    late.come_to(7, 0.9, last=True)
+    assert [compare(pairs, looks=looks).verdict for looks in (early, late)] == ["cannot tell yet", "slower"]
 
 
 def test_false_alarms_over_all_looks_stay_under_the_level():
     rng = np.random.default_rng(3)
     alarms = 0
     for _ in range(200):
-        ratios = rng.standard_t(3, 12) * 0.02  # heavier tails than any machine's
-        end = rng.integers(7, 13)
-        alarms += any(
-            p_value(ratios[:n]) <= level_at(n, verdict.DIFFERENCE_LEVEL, last=n == end)
-            for n in range(7, end + 1)
-        )
+        end = rng.integers(7, 15)
+        ratios = rng.standard_t(3, end) * 0.02  # heavier tails than any machine's
+        levels = looks_of(end).levels(verdict.DIFFERENCE_LEVEL)
+        alarms += any(p_value(ratios[:n]) <= level for n, level in levels.items())
     assert alarms <= 8  # under 2 % of 200 is 4; more than 8 has a probability under 2 %
 
 
@@ -194,7 +204,7 @@ def test_verdicts(ratio, word):
 
 
 def test_no_verdict_before_the_first_look():
-    found = compare(noisy(np.random.default_rng(5), 2.0, 0.01, 7))
+    found = compare(noisy(np.random.default_rng(5), 2.0, 0.01, 7), looks=Looks())
     assert found.verdict == "cannot tell yet"
     assert found.pairs_wanted == 1
 
@@ -244,18 +254,18 @@ def test_pairs_lost_to_disturbances_leave_no_verdict():
 def test_several_sides_share_the_error_allowed():
     pairs = noisy(np.random.default_rng(9), 1.3, 0.005, 8)
     assert compare(pairs).verdict == "slower"
-    # With three comparisons the level of the first look is beyond what 8 pairs can reach; the next has it.
+    # With three comparisons 8 pairs cannot reach the level.
     assert compare(pairs, comparisons=3).verdict == "cannot tell yet"
     assert compare(pairs, comparisons=3).pairs_wanted == 2
 
 
 def test_warm_up_ends_when_times_stop_falling():
-    assert not has_settled([1.0] * 5)
-    assert has_settled([1.0] * 6)
+    assert not has_settled([1.0] * 3)
+    assert has_settled([1.0] * 4)
     assert not has_settled([3.0, 2.0, 1.5, 1.2, 1.1, 1.0])
-    assert has_settled([3.0, 2.0, 1.5, 1.2, 1.1, 1.0, 1.0, 1.1, 1.0, 1.05])
-    assert has_settled([1.0, 1.0, 1.0, 1.3, 1.3, 1.3])  # a rise is the machine's
-    assert MOST_BLOCKS >= 6
+    assert has_settled([3.0, 2.0, 1.5, 1.2, 1.1, 1.0, 1.0, 1.1, 1.0])
+    assert has_settled([1.0, 1.0, 1.3, 1.3])  # a rise is the machine's
+    assert MOST_BLOCKS >= 4
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def confirmed(one):
 
 def test_memory_alone_is_proven_by_short_pairs(suspicious):
     one, asked = suspicious(memory=1.3)
-    assert confirmed(one) == len(asked) == 8
+    assert confirmed(one) == len(asked) == 10
     assert set(asked) == {2}
     assert {metric.metric: metric.verdict for metric in one.record.metrics} == {
         "step": "PASS",

@@ -11,12 +11,12 @@ from typing import Literal, Protocol
 import msgspec
 
 from harness.description import description_sha256
-from harness.duel.pairs import Ring
+from harness.duel.looks import MOST_PAIRS, Looks
+from harness.duel.pairs import Ring, log_ratio
 from harness.duel.preparation import SHORTEST_BLOCK_SECONDS, Prepared, certificates, prepare
 from harness.duel.record import Comparison, DuelRecord, Word, encode
 from harness.duel.settling import FEWEST_BLOCKS
 from harness.duel.sides import Side, differences, pad_to_equal_size
-from harness.duel.sign_flip import MOST_PAIRS
 from harness.duel.verdict import compare, fewest_pairs_for_verdict, kept
 from harness.errors import HarnessError, UsageError
 from harness.machine import describe_machine
@@ -26,7 +26,7 @@ from harness.store import replace_file
 
 #: Turns of a pair. What a pair's ratio owes to the hiccups of its blocks falls with their root; what it owes
 #: to the luck of its processes does not, and more pairs fit into the time when each is short.
-TURNS = 16
+TURNS = 10
 
 
 class DuelRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +83,7 @@ class Duel:
         self._observer = observer
         self._start = time.monotonic()
         self._chance = random.Random(secrets.randbits(64))  # noqa: S311  who goes first must not follow a seed
+        self._looks = Looks()
         self._reached: dict[str, Word] = {}
         self.record = new_record(request)
         self.path = folder / f"{self.record.id}.json"
@@ -117,17 +118,19 @@ class Duel:
         self._observer.phase("certifying and trying each side once")
         proofs = certificates(request.sides) if request.certify else None
         self._start = time.monotonic()  # certificates are cached: the budget is for the duel
-        prepared = prepare(ring, request.dataset.name, proofs, record.turns)
+        prepared = prepare(ring, proofs, record.turns)
         self._refuse_short_budget(prepared.pair_seconds)
         self._keep(prepared)
         while not record.stopped_because:
             pair = ring.pair(prepared.block_steps, record.turns, self._chance)
             record.pairs.append(pair)
             record.seconds = time.monotonic() - self._start
-            pair_seconds = max(recent.seconds for recent in record.pairs[-3:])
-            last = record.seconds + pair_seconds > request.budget_seconds
-            record.comparisons = self._comparisons(last=last)
-            record.stopped_because = self._reason_to_stop(last=last)
+            ended = self._why_no_more_will_come()
+            self._looks.come_to(self._telling_pairs(), self._progress(), last=bool(ended))
+            record.looks = self._looks.shares
+            record.comparisons = self._comparisons()
+            decided = all(one.verdict != "cannot tell yet" for one in record.comparisons)
+            record.stopped_because = "every verdict is in" if decided else ended
             self._save()
             self._observer.paired(record)
 
@@ -161,20 +164,42 @@ class Duel:
                 f"{fewest} pairs of about {pair_seconds:.0f} s here. Give --budget {needed * 1.2:.0f}."
             )
 
-    def _comparisons(self, *, last: bool) -> list[Comparison]:
+    @property
+    def _batch_sizes(self) -> list[int]:
+        return [side.batch_size for side in self.record.sides]
+
+    def _telling_pairs(self) -> int:
+        """Those that were not lost; a turn is lost for all sides alike, so any side will do."""
+        return sum(log_ratio(pair, 1, self._batch_sizes) is not None for pair in self.record.pairs)
+
+    def _progress(self) -> float:
+        """The share of what this duel may take, in time or in pairs."""
+        record = self.record
+        return max(record.seconds / self._request.budget_seconds, len(record.pairs) / MOST_PAIRS)
+
+    def _why_no_more_will_come(self) -> str:
+        """Empty where another pair would still be in time."""
+        record = self.record
+        if len(record.pairs) >= MOST_PAIRS:
+            return f"{MOST_PAIRS} pairs were made, as many as a duel makes"
+        pair_seconds = max(recent.seconds for recent in record.pairs[-3:])
+        if record.seconds + pair_seconds > self._request.budget_seconds:
+            return "the budget is spent"
+        return ""
+
+    def _comparisons(self) -> list[Comparison]:
         """Each side against the first."""
         record = self.record
         labels = [side.label for side in record.sides]
-        batch_sizes = [side.batch_size for side in record.sides]
         made = [
             compare(
                 record.pairs,
                 side,
                 labels,
-                batch_sizes,
+                self._batch_sizes,
                 margin=record.margin,
+                looks=self._looks,
                 comparisons=len(record.sides) - 1,
-                last=last,
             )
             for side in range(1, len(record.sides))
         ]
@@ -182,16 +207,6 @@ class Duel:
             if one.verdict != "cannot tell yet":
                 self._reached.setdefault(one.side, one.verdict)
         return [kept(self._reached.get(one.side), one) for one in made]
-
-    def _reason_to_stop(self, *, last: bool) -> str:
-        record = self.record
-        if all(one.verdict != "cannot tell yet" for one in record.comparisons):
-            return "every verdict is in"
-        if len(record.pairs) >= 2 * MOST_PAIRS or min(c.pairs for c in record.comparisons) >= MOST_PAIRS:
-            return f"{len(record.pairs)} pairs were made and more would use up the error allowed"
-        if last:
-            return "the budget is spent"
-        return ""
 
     def _save(self) -> None:
         try:

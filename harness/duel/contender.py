@@ -65,14 +65,29 @@ class Contender:
 
     def start(self, dataset: str) -> None:
         """Import, build and make the first step."""
+        self.begin(dataset)
+        self.await_build()
+        self.make_first_step()
+
+    def begin(self, dataset: str) -> None:
+        """Have the process import and build, and do not wait for it."""
         side = self._side
         with self.blamed():
-            self.described = self.session.call(
-                protocol.Describe(side.backend, side.plan.threads), protocol.Described
-            )
+            self.session.send(protocol.Describe(side.backend, side.plan.threads))
+            self.session.send(protocol.Build(side.plan, dataset))
+
+    def await_build(self) -> None:
+        """Wait until what :meth:`begin` asked for is done."""
+        side = self._side
+        with self.blamed():
+            self.described = self.session.receive(protocol.Described)
             self._refuse_other_protocol()
-            self.built = self.session.call(protocol.Build(side.plan, dataset), protocol.Built)
+            self.built = self.session.receive(protocol.Built)
             self.order = BatchOrder.of_task(side.plan.task, self.built.samples["train"], side.plan.seed)
+
+    def make_first_step(self) -> None:
+        """The step in which many a framework compiles."""
+        with self.blamed():
             self._first_step_seconds = self._train(1)
 
     def _refuse_other_protocol(self) -> None:

@@ -4,6 +4,7 @@ A process of each side is started once. What it shows sets the length of the blo
 will cost.
 """
 
+import contextlib
 import math
 import time
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from harness.certificate_cache import certificate
 from harness.certify import Examiner
 from harness.certify import Side as CertifiedSide
 from harness.duel.clock import Clock, prove_clock
+from harness.duel.contender import Contender
 from harness.duel.pairs import Ring
 from harness.duel.record import SideRecord
 from harness.duel.settling import FEWEST_BLOCKS
@@ -85,19 +87,24 @@ class _Trial(NamedTuple):
     clock: Clock
     wanted_steps: int
     order: BatchOrder
-    start_seconds: float
+    unsteady_seconds: float
 
 
-def prepare(ring: Ring, dataset: str, proofs: list[Certificate] | None, turns: int) -> Prepared:
+def prepare(ring: Ring, proofs: list[Certificate] | None, turns: int) -> Prepared:
     """Try each side, and reckon what a pair of so many turns will cost.
 
     Raises:
         HarnessError: a side does not work or has no honest clock.
         UsageError: the sides do not do the same; names the difference.
     """
-    trials = [
-        _try(ring, number, dataset, proofs[number] if proofs else None) for number in range(len(ring.sides))
-    ]
+    start = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        contenders = ring.built(list(range(len(ring.sides))), stack)
+        seconds = time.monotonic() - start
+        trials = [
+            _try(ring, number, contender, proofs[number] if proofs else None)
+            for number, contender in contenders.items()
+        ]
     _refuse_unequal(trials)
     programs = [(trial.record.backend, trial.record.mode) for trial in trials]
     wanted = common_block_steps(programs, [trial.wanted_steps for trial in trials])
@@ -105,8 +112,9 @@ def prepare(ring: Ring, dataset: str, proofs: list[Certificate] | None, turns: i
     turn_seconds = sum(
         steps * trial.clock.step_seconds for trial, steps in zip(trials, block_steps, strict=True)
     )
-    starts = sum(trial.start_seconds for trial in trials)
-    seconds = starts + turn_seconds * (turns + FEWEST_BLOCKS)
+    seconds += sum(trial.unsteady_seconds for trial in trials)
+    # One block more than those that settle: the first of its length, which is not counted.
+    seconds += turn_seconds * (turns + FEWEST_BLOCKS + 1)
     return Prepared([trial.record for trial in trials], trials[0].built, block_steps, seconds)
 
 
@@ -132,20 +140,16 @@ def _wanted_steps(clock: Clock) -> int:
     return math.ceil(min(seconds, _LONGEST_BLOCK_SECONDS) / clock.quickest_step_seconds)
 
 
-def _try(ring: Ring, number: int, dataset: str, proof: Certificate | None) -> _Trial:
+def _try(ring: Ring, number: int, contender: Contender, proof: Certificate | None) -> _Trial:
     side = ring.sides[number]
-    contender = ring.contender(number)
-    try:
-        start = time.monotonic()
-        contender.start(dataset)
-        start_seconds = time.monotonic() - start - contender.training_seconds
-        with contender.blamed():
-            clock = prove_clock(contender, SHORTEST_BLOCK_SECONDS)
-        # What is not steady belongs to a start, whenever it comes: a compiler sees a short batch late.
-        steady = contender.steps * clock.step_seconds + contender.calls * clock.call_seconds
-        start_seconds += max(0.0, contender.training_seconds - steady)
-    finally:
-        contender.session.kill_and_close()
+    contender.session.resume()
+    contender.make_first_step()
+    with contender.blamed():
+        clock = prove_clock(contender, SHORTEST_BLOCK_SECONDS)
+    contender.session.pause()
+    # What is not steady belongs to a start, whenever it comes: a compiler sees a short batch late.
+    steady = contender.steps * clock.step_seconds + contender.calls * clock.call_seconds
+    unsteady_seconds = max(0.0, contender.training_seconds - steady)
     plan = side.plan
     record = SideRecord(
         label=side.label,
@@ -163,7 +167,7 @@ def _try(ring: Ring, number: int, dataset: str, proof: Certificate | None) -> _T
         training_flops_per_sample=training_flops_per_sample(plan.task),
         clock_ratio=clock.ratio,
     )
-    return _Trial(contender.built, record, clock, _wanted_steps(clock), contender.order, start_seconds)
+    return _Trial(contender.built, record, clock, _wanted_steps(clock), contender.order, unsteady_seconds)
 
 
 def _refuse_unequal(trials: list[_Trial]) -> None:

@@ -135,6 +135,8 @@ class DuelRecord(msgspec.Struct, kw_only=True):
     peak_flops_per_second: float | None = None
     """What a NumPy matrix product reached here with as many threads."""
     pairs: list[PairRecord] = []
+    looks: dict[int, float] = {}
+    """At how many pairs that tell it was tested, and the share of the error allowed for each test."""
     comparisons: list[Comparison] = []
     stopped_because: str = ""
     seconds: float = 0.0

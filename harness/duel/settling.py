@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 
 #: Blocks on each side of the comparison.
-_WINDOW = 3
+_WINDOW = 2
 FEWEST_BLOCKS = 2 * _WINDOW
 #: Settled: the later window's median is less than this share below the earlier one's.
 _STILL_FALLING = 0.02
@@ -13,7 +13,7 @@ MOST_BLOCKS = 24
 
 
 def has_settled(block_seconds: Sequence[float]) -> bool:
-    """Whether the last three blocks are, at the median, no longer faster by 2 % than the three before.
+    """Whether the last two blocks are, at the median, no longer faster by 2 % than the two before.
 
     Only a fall counts: what makes warm-up (caches, allocators, compilers) makes steps faster, and a
     rise is the machine's, which no waiting mends.

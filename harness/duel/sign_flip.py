@@ -1,4 +1,4 @@
-"""Inference from the log ratios of pairs: an exact test, an interval, and the spending of error.
+"""Inference from the log ratios of pairs: an exact test and an interval.
 
 The unit is the pair of fresh processes, for the steps of one process share its luck. Under the null
 hypothesis the sign of each pair's log ratio is a coin toss, because chance decided which side went
@@ -73,66 +73,8 @@ def bootstrap_interval(log_ratios: np.ndarray, confidence: float = 0.95) -> Inte
     return Interval(mean - high * error, mean - low * error)
 
 
-#: Pairs at which the evidence is looked at, and the share of the error allowed that each look may use.
-#: Their sum is 1, so that over all looks together the error stays at the level stated. The first
-#: look has most, because with 8 pairs an exact test cannot reach less than 2**-7.
-_LOOKS = {8: 0.4, 10: 0.15, 12: 0.1, 15: 0.1, 18: 0.05, 22: 0.05, 27: 0.05, 33: 0.05, 40: 0.05}
-MOST_PAIRS = max(_LOOKS)
-
-
 def smallest_p_value(pairs: int, alternative: Alternative = "two-sided") -> float:
     """Below which no p-value of so many pairs can be."""
     exact = pairs <= _EXACT_UP_TO
     smallest = 2.0**-pairs if exact else 1 / (2**_EXACT_UP_TO + 1)
     return 2 * smallest if alternative == "two-sided" else smallest
-
-
-def _shares(level: float, alternative: Alternative) -> dict[int, float]:
-    """The looks that a test of this level in all can reach, with the share of the level that each uses.
-
-    What a look could not reach is the next one's.
-    """
-    shares, carried = {}, 0.0
-    for pairs, share in _LOOKS.items():
-        carried += share
-        if carried * level >= smallest_p_value(pairs, alternative):
-            shares[pairs], carried = carried, 0.0
-    return shares
-
-
-def level_at(
-    pairs: int,
-    total_level: float,
-    alternative: Alternative = "two-sided",
-    *,
-    last: bool = False,
-    planned_level: float | None = None,
-) -> float:
-    """The level of the test at this many pairs; 0 where it is not a look. All looks sum to the total.
-
-    By the union bound (Bonferroni), so whatever the dependence between looks, looking early costs no
-    more error than ``total_level``. What no earlier look could use falls to the ``last`` one, which
-    may come at any number of pairs, so long as time and not what was seen made it the last (the
-    spending of error over a fixed span, Lan and DeMets 1983).
-
-    Where the total was raised on the way, the looks are those of the ``planned_level`` it had at first:
-    what a lower level has rejected, a higher one then rejects too.
-    """
-    shares = _shares(planned_level or total_level, alternative)
-    if last:
-        return total_level * max(0.0, 1.0 - sum(share for look, share in shares.items() if look < pairs))
-    return total_level * shares.get(pairs, 0.0)
-
-
-def fewest_pairs(total_level: float) -> int:
-    """The fewest, as a last look, with which an exact two-sided test can reach its level at all."""
-    return next(
-        pairs
-        for pairs in range(2, MOST_PAIRS + 1)
-        if level_at(pairs, total_level, last=True) >= smallest_p_value(pairs)
-    )
-
-
-def next_look(pairs: int, total_level: float) -> int:
-    """The first look at this many pairs or more that can reach its level; without one the number itself."""
-    return next((look for look in _shares(total_level, "two-sided") if look >= pairs), pairs)

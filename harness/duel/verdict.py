@@ -5,9 +5,10 @@ import math
 import msgspec
 import numpy as np
 
+from harness.duel.looks import Looks, fewest_pairs, next_look
 from harness.duel.pairs import control_log_ratio, log_ratio
 from harness.duel.record import Comparison, PairRecord, Word
-from harness.duel.sign_flip import bootstrap_interval, fewest_pairs, level_at, next_look, p_value
+from harness.duel.sign_flip import bootstrap_interval, p_value
 from harness.intervals import student_quantile
 
 #: The chance, over all looks of a duel together, to call sides different that are not.
@@ -31,19 +32,22 @@ def compare(
     batch_sizes: list[int],
     *,
     margin: float,
+    looks: Looks | None = None,
     comparisons: int = 1,
-    last: bool = False,
 ) -> Comparison:
-    """What the pairs so far say of a side against side 0; ``last`` where the time for more is up.
+    """What the pairs so far say of a side against side 0, tested where they came to one of the ``looks``.
+
+    Without looks this is the only test, of a number of pairs that was fixed beforehand.
 
     With several sides against the first, ``comparisons`` of them share the error allowed (Bonferroni).
     """
     told = [log_ratio(pair, side, batch_sizes) for pair in pairs]
     logs = np.array([ratio for ratio in told if ratio is not None])
     control = np.array([r for pair in pairs if (r := control_log_ratio(pair, side)) is not None])
+    looks = looks or Looks.single(len(logs))
     interval = bootstrap_interval(logs)
     reason = _doubt(told, control, margin)
-    verdict: Word = "cannot tell yet" if reason else _verdict(logs, margin, comparisons, last=last)
+    verdict: Word = "cannot tell yet" if reason else _verdict(logs, margin, looks, comparisons)
     return Comparison(
         side=labels[side],
         against=labels[0],
@@ -77,9 +81,9 @@ def _doubt(told: list[float | None], control: np.ndarray, margin: float) -> str:
     return ""
 
 
-def _verdict(logs: np.ndarray, margin: float, comparisons: int, *, last: bool) -> Word:
-    level = level_at(len(logs), DIFFERENCE_LEVEL / comparisons, last=last)
-    same_level = level_at(len(logs), SAME_LEVEL / comparisons, "less", last=last)
+def _verdict(logs: np.ndarray, margin: float, looks: Looks, comparisons: int) -> Word:
+    level = looks.levels(DIFFERENCE_LEVEL / comparisons).get(len(logs), 0.0)
+    same_level = looks.levels(SAME_LEVEL / comparisons, "less").get(len(logs), 0.0)
     if not level and not same_level:
         return "cannot tell yet"  # no look, so no test is made
     within = math.log1p(margin)
@@ -115,10 +119,9 @@ def fewest_pairs_for_verdict(comparisons: int) -> int:
 
 def _pairs_wanted(logs: np.ndarray, margin: float, comparisons: int) -> int:
     """About how many more pairs a verdict would take, by the normal approximation at the spread seen."""
-    level = DIFFERENCE_LEVEL / comparisons
-    more = len(logs) + 1
+    fewest = max(len(logs) + 1, fewest_pairs_for_verdict(comparisons))
     if len(logs) < 3:  # noqa: PLR2004  two pairs have no spread to speak of
-        return next_look(more, level) - len(logs)
+        return next_look(fewest) - len(logs)
     distance = max(abs(logs.mean()), abs(math.log1p(margin) - abs(logs.mean())), 1e-4)
     wanted = float((_DEVIATES * logs.std(ddof=1) / distance) ** 2)
-    return next_look(max(more, math.ceil(wanted)), level) - len(logs)
+    return next_look(max(fewest, math.ceil(wanted))) - len(logs)

@@ -41,7 +41,7 @@ def measure_alone(
     """
     ring = Ring([side], [side.settings(quiet=True)], dataset.name, deadline_seconds=_PROCESS_LIMIT_SECONDS)
     say("trying it once")
-    prepared = prepare(ring, dataset.name, None, turns)
+    prepared = prepare(ring, None, turns)
     (record,), data = prepared.records, prepared.read(dataset)
     see(record, data)
     say(f"{PROCESSES} processes of about {prepared.pair_seconds:.0f} s")

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable
 
 from harness.duel.contender import SideFailed
+from harness.duel.looks import MOST_PAIRS
 from harness.duel.pairs import Ring
 from harness.duel.preparation import prepare
 from harness.duel.record import PairRecord
 from harness.duel.sides import Side, pad_to_equal_size
-from harness.duel.sign_flip import MOST_PAIRS
 from harness.errors import HarnessError
 from harness.gate import judgement
-from harness.gate.judgement import Level
+from harness.gate.judgement import Level, MetricLooks
 from harness.gate.metrics import series
 from harness.gate.noninferiority import no_worse
 from harness.gate.quality import same_maths
@@ -50,6 +50,8 @@ class Contest:
         self._chance = random.Random(secrets.randbits(64))  # noqa: S311  who goes first must not follow a seed
         self._pair_seconds = 0.0
         self._block_steps: list[int] = []
+        self._looks: dict[Metric, MetricLooks] = {}
+        self._suspected_at = 0.0
         record.turns = turns
         settings = pad_to_equal_size(
             [side.settings(quiet=True) for side in sides], [side.python for side in sides]
@@ -73,7 +75,7 @@ class Contest:
         if record.quality.verdict == "FAIL":
             return
         self._say("trying each side once")
-        prepared = prepare(self._ring, record.dataset.name, None, record.turns)
+        prepared = prepare(self._ring, None, record.turns)
         record.sides, self._block_steps = prepared.records, prepared.block_steps
         record.dataset = prepared.read(record.dataset)
         self._say(f"a look: {judgement.LOOK_PAIRS} pairs of about {prepared.pair_seconds:.0f} s")
@@ -102,33 +104,41 @@ class Contest:
         Where no more will come, because the next would be too late or there are as many as there can be,
         this is the last word. ``level`` is asked anew each time; ``deadline`` is of :func:`time.monotonic`.
         """
-        undecided = {one.metric for one in self.suspicious}
-        last = len(self.record.confirmation) >= MOST_PAIRS or time.monotonic() + self._pair_seconds > deadline
-        held = conclude(self.record, lambda: self._confirm(undecided, level, last=last))
+        made, now = len(self.record.confirmation), time.monotonic()
+        self._suspected_at = self._suspected_at or now
+        last = made >= MOST_PAIRS or now + self._pair_seconds > deadline
+        time_share = (now - self._suspected_at) / max(deadline - self._suspected_at, 1.0)
+        progress = max(made / MOST_PAIRS, time_share)
+        held = conclude(self.record, lambda: self._confirm(level, progress, last=last))
         return held and not last and bool(self.suspicious)
 
-    def _confirm(self, undecided: set[Metric], level: Callable[[], Level], *, last: bool) -> None:
+    def _confirm(self, level: Callable[[], Level], progress: float, *, last: bool) -> None:
         record = self.record
+        undecided = {one.metric for one in self.suspicious}
         if not last:
             turns = record.turns if "step" in undecided else min(_FEWEST_TURNS, record.turns)
             self._add_pair(record.confirmation, turns)
         if record.confirmation:
-            self._take(self._judged(undecided, level, last=last))
+            self._take(self._judged(undecided, level, progress, last=last))
 
     def _take(self, found: list[MetricResult]) -> None:
         new = {one.metric: one for one in found}
         self.record.metrics = [new.get(one.metric, one) for one in self.record.metrics]
 
-    def _judged(self, metrics: set[Metric], level: Callable[[], Level], *, last: bool) -> list[MetricResult]:
+    def _judged(
+        self, metrics: set[Metric], level: Callable[[], Level], progress: float, *, last: bool
+    ) -> list[MetricResult]:
         limits, fresh = self._benchmark.limits, self.record.confirmation
         every, alone = (
             series(pairs, limits, self._batch_sizes) for pairs in ([*self.record.look, *fresh], fresh)
         )
-        return [
-            judgement.confirmed(ours, theirs, limits.max_speedup, level(), last=last)
-            for ours, theirs in zip(every, alone, strict=True)
-            if ours.metric in metrics
-        ]
+        found = []
+        for ours, theirs in zip(every, alone, strict=True):
+            if ours.metric in metrics:
+                looks = self._looks.setdefault(ours.metric, MetricLooks())
+                looks.come_to(ours, theirs, progress, last=last)
+                found.append(judgement.confirmed(ours, theirs, looks, limits.max_speedup, level(), last=last))
+        return found
 
     def _add_pair(self, pairs: list[PairRecord], turns: int) -> None:
         pair = self._ring.pair(self._block_steps, turns, self._chance)

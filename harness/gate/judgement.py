@@ -20,7 +20,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from harness.duel.sign_flip import Alternative, bootstrap_interval, level_at, p_value
+from harness.duel.looks import Looks
+from harness.duel.sign_flip import Alternative, bootstrap_interval, p_value
 from harness.duel.verdict import control_moved, too_many_lost
 from harness.gate.metrics import Series
 from harness.gate.record import MetricResult, Verdict
@@ -54,8 +55,24 @@ class Level(NamedTuple):
     now: float
 
 
+class MetricLooks:
+    """When the confirmation of one metric is tested: for being within its limit, and for a loss.
+
+    A metric that passes leaves the others its time, so being within the limit may use more error soon.
+    """
+
+    def __init__(self) -> None:
+        self.within = Looks(soon=0.4)
+        self.worse = Looks()
+
+    def come_to(self, every: Series, fresh: Series, progress: float, *, last: bool) -> None:
+        """See :meth:`harness.duel.looks.Looks.come_to`."""
+        self.within.come_to(len(every.logs), progress, last=last)
+        self.worse.come_to(len(fresh.logs), progress, last=last)
+
+
 def confirmed(
-    every: Series, fresh: Series, max_speedup: float | None, level: Level, *, last: bool
+    every: Series, fresh: Series, looks: MetricLooks, max_speedup: float | None, level: Level, *, last: bool
 ) -> MetricResult:
     """After ``fresh`` pairs, which with those of the look are ``every`` pair.
 
@@ -65,24 +82,20 @@ def confirmed(
     if doubt := _doubt(every, max_speedup):
         return _result(every, "confirmation", "INCONCLUSIVE", doubt)
     limit = math.log1p(every.limit)
-    if _proven(every.logs, "less", limit, Level(WITHIN_LEVEL, WITHIN_LEVEL), last=last):
+    if _proven(every.logs, "less", limit, looks.within, Level(WITHIN_LEVEL, WITHIN_LEVEL)):
         return _result(every, "confirmation", "PASS")
     logs = fresh.logs
-    if _proven(logs, "greater", 0.0, level, last=last) and (last or logs.mean() >= limit):
+    if _proven(logs, "greater", 0.0, looks.worse, level) and (last or logs.mean() >= limit):
         reason = "worse than base, and not shown to be within the limit"
         return _result(fresh, "confirmation", "FAIL", reason)
     reason = "neither a loss nor being within the limit is proven: more time or a quieter machine would tell"
     return _result(every, "confirmation", "INCONCLUSIVE", reason)
 
 
-def _proven(logs: np.ndarray, alternative: Alternative, shift: float, level: Level, *, last: bool) -> bool:
+def _proven(logs: np.ndarray, alternative: Alternative, shift: float, looks: Looks, level: Level) -> bool:
     """Whether the test was significant at any of the looks that these pairs have come to."""
-    pairs = len(logs)
-    levels = {
-        look: level_at(look, level.now, alternative, last=last and look == pairs, planned_level=level.planned)
-        for look in range(1, pairs + 1)
-    }
-    return any(p_value(logs[:look], alternative, shift) <= at for look, at in levels.items() if at)
+    levels = looks.levels(level.now, alternative, planned=level.planned)
+    return any(p_value(logs[:look], alternative, shift) <= at for look, at in levels.items())
 
 
 def _upper_end(logs: np.ndarray) -> float:

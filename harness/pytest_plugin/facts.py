@@ -69,7 +69,7 @@ def _side_facts(measured: Measured, side: int) -> dict[str, Any]:
 def comparison_of(measured: Measured, limits: Limits) -> Comparison:
     """Head against base, as a duel tells it; the same is what the limit of the step allows."""
     batch_sizes = [side.batch_size for side in measured.sides]
-    return compare(measured.pairs, 1, ["base", "head"], batch_sizes, margin=_margin(limits), last=True)
+    return compare(measured.pairs, 1, ["base", "head"], batch_sizes, margin=_margin(limits))
 
 
 def comparison_sentence(measured: Measured, comparison: Comparison, limits: Limits) -> str:

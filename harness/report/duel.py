@@ -3,8 +3,8 @@
 from tabulate import tabulate
 
 from harness.duel.findings import SideFindings, break_even_samples, side_findings
+from harness.duel.looks import MOST_PAIRS
 from harness.duel.record import Comparison, DuelRecord
-from harness.duel.sign_flip import MOST_PAIRS
 from harness.report.terminal import framework_text
 
 _NOTHING = "–"

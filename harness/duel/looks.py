@@ -1,0 +1,74 @@
+"""When evidence is looked at while it comes in, and how much of the error allowed each look may use.
+
+Whoever tests after every pair and stops at the first success calls equal sides different far too often.
+So the error is spent: every look may use a share of it, and the shares add up to one. By the union bound
+(Bonferroni) the error over all looks then stays below what is allowed, whatever the dependence between
+them.
+"""
+
+from harness.duel.sign_flip import Alternative, smallest_p_value
+
+#: Of one side against another; by the last of them all error is spent.
+MOST_PAIRS = 40
+#: Looks come at these numbers of pairs and at the end, each with about 1.4 times the pairs of the one
+#: before: more of them would find little sooner, and leave less to each.
+_AT = (8, 10, 14, 20, 28)
+_POWER = 4
+
+
+class Looks:
+    """The looks that one test has come to, and the share of the error that each may use.
+
+    What may have been used by then follows the time, not what was seen (Lan and DeMets 1983): its fourth
+    power (of the family of Kim and DeMets 1987), so that most is left for the end, when there are most
+    pairs; and from the first look on at least ``soon``, so that a large difference need not wait.
+    """
+
+    def __init__(self, soon: float = 0.1) -> None:
+        self._soon = soon
+        self.shares: dict[int, float] = {}
+
+    @classmethod
+    def single(cls, pairs: int) -> "Looks":
+        """One look alone, at a number of pairs that was fixed beforehand."""
+        looks = cls()
+        looks.come_to(pairs, 1.0, last=True)
+        return looks
+
+    def come_to(self, pairs: int, progress: float, *, last: bool) -> None:
+        """So many pairs are there when ``progress``, from 0 to 1, of the time is over.
+
+        The ``last`` look, after which no more will come, may be at any number of pairs, so long as not
+        what was seen made it the last.
+        """
+        if not last and pairs not in _AT:
+            return
+        due = 1.0 if last else max(self._soon, min(1.0, progress) ** _POWER)
+        more = max(0.0, due - sum(self.shares.values()))
+        self.shares[pairs] = self.shares.get(pairs, 0.0) + more
+
+    def levels(
+        self, total: float, alternative: Alternative = "two-sided", *, planned: float | None = None
+    ) -> dict[int, float]:
+        """The level at each look, by its pairs, of a test that errs with at most ``total`` over all of them.
+
+        What a look could not use, because with so few pairs no p-value is that small, is the next one's.
+        Where the total was raised on the way, the looks are those of the ``planned`` one that it was at
+        first: what a lower level has rejected, a higher one then rejects too.
+        """
+        levels, carried = {}, 0.0
+        for pairs, share in self.shares.items():
+            carried += share
+            if carried * (planned or total) >= smallest_p_value(pairs, alternative):
+                levels[pairs], carried = carried * total, 0.0
+        return levels
+
+
+def fewest_pairs(total: float) -> int:
+    """The fewest with which an exact two-sided test can reach its level, were all of it used at once."""
+    return next(pairs for pairs in range(2, MOST_PAIRS + 1) if total >= smallest_p_value(pairs))
+
+
+def next_look(pairs: int) -> int:
+    """The first look at this many pairs or more."""
+    return next((look for look in _AT if look >= pairs), pairs)
