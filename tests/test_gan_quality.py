@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.gan_quality import Judge, coverage, frechet_distance, memorization_ratio
+from harness.gan_quality import COMPONENTS, Judge, coverage, frechet_distance, memorization_ratio
 from harness.spec import Samples
 
 
@@ -45,6 +45,15 @@ def test_copies_have_no_distance_from_the_training_data():
     assert memorization_ratio(train, train, held_out) == 0
     assert memorization_ratio(_line(1, 11), train, held_out) == pytest.approx((1 + 1) / (3 + 3))
     assert memorization_ratio(_line(2, 12), train, held_out) == 1
+
+
+def test_features_are_the_first_principal_components():
+    real, fakes = np.random.default_rng(0).random((2, 60, 6, 6, 3))
+    flat = real.reshape(60, -1)
+    axes = np.linalg.svd(flat - flat.mean(axis=0), full_matrices=False)[2][:COMPONENTS].T
+    known = frechet_distance(flat @ axes, fakes.reshape(60, -1) @ axes)
+    judge = Judge(Samples(real, np.zeros(60, np.int64)))
+    assert judge.distance(real, fakes)["frechet_distance"] == pytest.approx(known, rel=1e-9)
 
 
 def test_pictures_that_are_not_finite_have_no_distance():
