@@ -62,7 +62,7 @@ def test_a_known_slowdown_is_found_and_sized(finished):
     assert comparison["ratio"] == pytest.approx(1.1, abs=0.01)
     assert comparison["low"] <= comparison["ratio"] <= comparison["high"]
     assert comparison["p_value"] <= 2 / 2 ** comparison["pairs"]
-    assert record["stopped_because"] == "every verdict is in"
+    assert record["stopped_because"] == "every verdict is in and precise enough"
     assert no_worker_left(harness)
 
 
@@ -120,6 +120,14 @@ def test_a_side_that_hangs_is_ended(harness):
     done = harness("duel", "paced", "paced:hangs", *PACED, "--budget", "14")
     assert done.returncode == 1
     assert "side paced:hangs: did not end within the time limit" in done.stdout
+    assert no_worker_left(harness)
+
+
+@pytest.mark.parametrize("sides", [("paced", "paced:unbuildable"), ("paced:unbuildable", "paced")])
+def test_a_side_that_dies_while_both_build_is_named(harness, sides):
+    done = harness("duel", *sides, *PACED)
+    assert done.returncode == 1
+    assert "side paced:unbuildable: the worker process exited with code 9 [the last words]" in done.stdout
     assert no_worker_left(harness)
 
 
@@ -277,11 +285,12 @@ def test_no_stopped_process_is_left_when_the_parent_is_killed(harness):
     assert not left
 
 
-def test_only_one_side_runs_at_a_time(harness):
-    """From when the first of them is stopped: they import and build side by side."""
-    process = harness.start("duel", "paced", "paced:slower", *PACED)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_only_one_side_runs_at_a_time(harness, threads):
+    """From when the first of them is stopped: where there is a CPU for each, they build side by side."""
+    process = harness.start("duel", "paced", "paced:slower", *PACED, "--threads", str(threads))
     _wait_for_pairs(harness, 1)
-    seen, begun = set(), set()
+    seen, begun, built_together = set(), set(), False
     until = time.monotonic() + 8
     while time.monotonic() < until:
         try:
@@ -299,10 +308,15 @@ def test_only_one_side_runs_at_a_time(harness):
             begun.add(pair)
         if pair in begun:
             seen.add(stopped.count(False))
+        else:
+            built_together = True
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
     assert seen <= {0, 1}
     assert 1 in seen
+    assert built_together == (threads > 1)
+    (record,) = duels(harness)
+    assert record["pairs"][0]["side_by_side"] == built_together
 
 
 @long_test

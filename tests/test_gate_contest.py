@@ -1,6 +1,7 @@
 """What a benchmark of a gate asks of its sides once it is suspicious; the pairs are made up."""
 
 import math
+import types
 
 import numpy as np
 import pytest
@@ -46,12 +47,12 @@ def suspicious(monkeypatch):
     return make
 
 
-def confirmed(one):
-    """The number of fresh pairs until it is decided."""
-    pairs = 1
-    while one.confirm(lambda: Level(0.01, 0.01), math.inf):
-        pairs += 1
-    return pairs
+def confirmed(one, deadline=math.inf):
+    """How often it was asked until it was decided; each time but one that is too late makes a pair."""
+    asked = 1
+    while one.confirm(lambda: Level(0.01, 0.01), deadline):
+        asked += 1
+    return asked
 
 
 def test_memory_alone_is_proven_by_short_pairs(suspicious):
@@ -71,3 +72,14 @@ def test_a_step_is_proven_by_whole_pairs_and_what_is_decided_is_asked_no_more(su
     assert set(asked) == {TURNS}
     assert not one.suspicious
     assert one.record.verdict == "FAIL"
+
+
+def test_when_time_is_up_what_was_made_is_judged(suspicious, monkeypatch):
+    """Seven pairs of 3 s fit into 22 s: no look between, but a last one, and it may use all of the level."""
+    one, asked = suspicious(step=1.2)
+    clock = types.SimpleNamespace(monotonic=lambda: 100.0 + 3.0 * len(asked))
+    monkeypatch.setattr(contest, "time", clock)
+    assert confirmed(one, deadline=122.0) == 8
+    assert len(asked) == 7
+    (step,) = (metric for metric in one.record.metrics if metric.metric == "step")
+    assert (step.verdict, step.pairs, step.looks["worse"]) == ("FAIL", 7, {7: 1.0})

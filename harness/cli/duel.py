@@ -99,7 +99,7 @@ def _side_options(function: _F) -> _F:
     default=300.0,
     show_default=True,
     metavar="SECONDS",
-    help="Stop after so long, certification not counted; sooner when every verdict is in.",
+    help="Stop after so long, certification not counted; sooner when every verdict is in and precise.",
 )
 @click.option(
     "--turns",

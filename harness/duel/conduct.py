@@ -17,7 +17,7 @@ from harness.duel.preparation import SHORTEST_BLOCK_SECONDS, Prepared, certifica
 from harness.duel.record import Comparison, DuelRecord, Word, encode
 from harness.duel.settling import FEWEST_BLOCKS
 from harness.duel.sides import Side, differences, pad_to_equal_size
-from harness.duel.verdict import compare, fewest_pairs_for_verdict, kept
+from harness.duel.verdict import compare, fewest_pairs_for_verdict, kept, known_well_enough
 from harness.errors import HarnessError, UsageError
 from harness.machine import describe_machine
 from harness.peak import peak_flops_per_second
@@ -127,10 +127,10 @@ class Duel:
             record.seconds = time.monotonic() - self._start
             ended = self._why_no_more_will_come()
             self._looks.come_to(self._telling_pairs(), self._progress(), last=bool(ended))
-            record.looks = self._looks.shares
+            record.looks = dict(self._looks.shares)
             record.comparisons = self._comparisons()
-            decided = all(one.verdict != "cannot tell yet" for one in record.comparisons)
-            record.stopped_because = "every verdict is in" if decided else ended
+            enough = all(known_well_enough(one, record.margin) for one in record.comparisons)
+            record.stopped_because = "every verdict is in and precise enough" if enough else ended
             self._save()
             self._observer.paired(record)
 

@@ -10,9 +10,9 @@ from harness.duel.sign_flip import Alternative, smallest_p_value
 
 #: Of one side against another; by the last of them all error is spent.
 MOST_PAIRS = 40
-#: Looks come at these numbers of pairs and at the end, each with about 1.4 times the pairs of the one
-#: before: more of them would find little sooner, and leave less to each.
-_AT = (8, 10, 14, 20, 28)
+#: Looks come at these numbers of pairs and at the end: more of them would find little sooner, and leave
+#: less to each. With 10 pairs a level of a thousandth is within an exact test's reach.
+_AT = (10, 14, 20, 28)
 _POWER = 4
 
 
@@ -21,11 +21,14 @@ class Looks:
 
     What may have been used by then follows the time, not what was seen (Lan and DeMets 1983): its fourth
     power (of the family of Kim and DeMets 1987), so that most is left for the end, when there are most
-    pairs; and from the first look on at least ``soon``, so that a large difference need not wait.
+    pairs; and from the first look on at least ``soon``, so that a large difference need not wait. The
+    first comes after ``first`` pairs.
     """
 
-    def __init__(self, soon: float = 0.1) -> None:
+    def __init__(self, first: int = _AT[0], soon: float = 0.2) -> None:
+        self._at = {first, *_AT}
         self._soon = soon
+        self._ended = False
         self.shares: dict[int, float] = {}
 
     @classmethod
@@ -41,8 +44,9 @@ class Looks:
         The ``last`` look, after which no more will come, may be at any number of pairs, so long as not
         what was seen made it the last.
         """
-        if not last and pairs not in _AT:
+        if not last and pairs not in self._at:
             return
+        self._ended = last
         due = 1.0 if last else max(self._soon, min(1.0, progress) ** _POWER)
         more = max(0.0, due - sum(self.shares.values()))
         self.shares[pairs] = self.shares.get(pairs, 0.0) + more
@@ -53,13 +57,15 @@ class Looks:
         """The level at each look, by its pairs, of a test that errs with at most ``total`` over all of them.
 
         What a look could not use, because with so few pairs no p-value is that small, is the next one's.
-        Where the total was raised on the way, the looks are those of the ``planned`` one that it was at
-        first: what a lower level has rejected, a higher one then rejects too.
+        Where the total was raised on the way, looks before the last are those of the ``planned`` one that it
+        was at first: what a lower level has rejected, a higher one then rejects too.
         """
         levels, carried = {}, 0.0
-        for pairs, share in self.shares.items():
+        for number, (pairs, share) in enumerate(self.shares.items(), 1):
             carried += share
-            if carried * (planned or total) >= smallest_p_value(pairs, alternative):
+            last = self._ended and number == len(self.shares)
+            reached_at = total if last else planned or total
+            if carried * reached_at >= smallest_p_value(pairs, alternative):
                 levels[pairs], carried = carried * total, 0.0
         return levels
 
@@ -70,5 +76,5 @@ def fewest_pairs(total: float) -> int:
 
 
 def next_look(pairs: int) -> int:
-    """The first look at this many pairs or more."""
-    return next((look for look in _AT if look >= pairs), pairs)
+    """The first look at this many pairs or more; without one the number itself."""
+    return next((look for look in (*_AT, MOST_PAIRS) if look >= pairs), pairs)

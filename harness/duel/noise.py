@@ -9,6 +9,7 @@ from typing import NamedTuple
 from harness.duel.clock import prove_clock
 from harness.duel.conduct import TURNS
 from harness.duel.findings import steady_step_seconds
+from harness.duel.looks import MOST_PAIRS
 from harness.duel.pairs import Ring, log_ratio
 from harness.duel.preparation import SHORTEST_BLOCK_SECONDS
 from harness.duel.record import PairRecord
@@ -38,7 +39,7 @@ class Noise(NamedTuple):
 
     def detectable_slowdown(self, budget_seconds: float) -> float | None:
         """The slowdown that a duel of this length finds nine times in ten; None: too short for a verdict."""
-        pairs = math.floor(budget_seconds / self.pair_seconds)
+        pairs = min(MOST_PAIRS, math.floor(budget_seconds / self.pair_seconds))
         if pairs < fewest_pairs_for_verdict(comparisons=1):
             return None
         return math.expm1(_DEVIATES * self.spread / math.sqrt(pairs))

@@ -38,7 +38,7 @@ class Ring:
         self.settings = settings
         self._dataset = dataset
         self._deadline_seconds = deadline_seconds
-        self._side_by_side = len(sides) <= min(map(cpu_count, settings))
+        self._side_by_side = 1 < len(sides) <= min(map(cpu_count, settings))
         self._control = Control()
         self._energy: EnergyMeter | None = None
 
@@ -71,7 +71,8 @@ class Ring:
                 for side in (order if turn % 2 == 0 else reversed(order))
             ]
             processes = [contenders[side].finish() for side in sorted(contenders)]
-        return PairRecord(processes, _marked(blocks), time.monotonic() - start)
+        seconds = time.monotonic() - start
+        return PairRecord(processes, _marked(blocks), seconds, self._side_by_side)
 
     def built(self, order: list[int], stack: contextlib.ExitStack) -> dict[int, Contender]:
         """A fresh process of each side, which has imported and built and is stopped; ``stack`` ends it.

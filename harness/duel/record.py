@@ -85,6 +85,8 @@ class PairRecord(msgspec.Struct, frozen=True):
     blocks: list[BlockRecord]
     seconds: float
     """Of wall time, starting the processes included."""
+    side_by_side: bool = False
+    """The processes imported and built at the same time, each with a CPU for itself."""
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,6 +21,8 @@ _CONTROL_LEVEL = 0.01
 _CONTROL_SHARE = 0.5
 #: Of the pairs, this many may be lost to disturbances.
 _MOST_LOST_SHARE = 0.34
+#: Of a large difference, the share of it that its interval may be wide to either side.
+_KNOWN_TO_SHARE = 0.25
 #: Standard deviates from level to power 0.9 in the planning of further pairs.
 _DEVIATES = 3.6
 
@@ -69,6 +71,18 @@ def kept(reached: Word | None, now: Comparison) -> Comparison:
     if reached is None or now.reason:
         return now
     return msgspec.structs.replace(now, verdict=reached, pairs_wanted=None)
+
+
+def known_well_enough(found: Comparison, margin: float) -> bool:
+    """Whether there is a verdict, and its ratio is known to within the margin or a quarter of the difference.
+
+    A duel that ended with its verdict would tend to end when chance had made the difference large, and so
+    tell too large a ratio.
+    """
+    if found.verdict == "cannot tell yet" or found.low is None or found.high is None or found.ratio is None:
+        return False
+    wanted = max(math.log1p(margin), _KNOWN_TO_SHARE * abs(math.log(found.ratio)))
+    return math.log(found.high / found.low) / 2 <= wanted
 
 
 def _doubt(told: list[float | None], control: np.ndarray, margin: float) -> str:

@@ -15,6 +15,7 @@ level is shared by Holm's rule (1979), and within one over the looks at it, so t
 FAIL on unchanged code stays below ``false_alarms``.
 """
 
+import functools
 import math
 from typing import Literal, NamedTuple
 
@@ -45,7 +46,7 @@ def looked_at(series: Series, max_speedup: float | None) -> MetricResult:
     doubt = _doubt(series, max_speedup)
     if not doubt and _upper_end(series.logs) >= math.log1p(series.limit):
         doubt = "not surely within the limit after a few pairs"
-    return _result(series, "look", "INCONCLUSIVE" if doubt else "PASS", doubt)
+    return _result(series, stage="look", verdict="INCONCLUSIVE" if doubt else "PASS", reason=doubt)
 
 
 class Level(NamedTuple):
@@ -62,13 +63,18 @@ class MetricLooks:
     """
 
     def __init__(self) -> None:
-        self.within = Looks(soon=0.4)
+        self.within = Looks(first=8, soon=0.4)
         self.worse = Looks()
 
     def come_to(self, every: Series, fresh: Series, progress: float, *, last: bool) -> None:
         """See :meth:`harness.duel.looks.Looks.come_to`."""
         self.within.come_to(len(every.logs), progress, last=last)
         self.worse.come_to(len(fresh.logs), progress, last=last)
+
+    @property
+    def shares(self) -> dict[Literal["within", "worse"], dict[int, float]]:
+        """The share of the error at each look, by its pairs."""
+        return {"within": dict(self.within.shares), "worse": dict(self.worse.shares)}
 
 
 def confirmed(
@@ -79,17 +85,18 @@ def confirmed(
     ``level`` is for the proof that head is worse; ``last`` where no more pairs will come. The result tells
     the pairs that its verdict rests on.
     """
+    told = functools.partial(_result, stage="confirmation", looks=looks.shares)
     if doubt := _doubt(every, max_speedup):
-        return _result(every, "confirmation", "INCONCLUSIVE", doubt)
+        return told(every, verdict="INCONCLUSIVE", reason=doubt)
     limit = math.log1p(every.limit)
     if _proven(every.logs, "less", limit, looks.within, Level(WITHIN_LEVEL, WITHIN_LEVEL)):
-        return _result(every, "confirmation", "PASS")
+        return told(every, verdict="PASS")
     logs = fresh.logs
     if _proven(logs, "greater", 0.0, looks.worse, level) and (last or logs.mean() >= limit):
         reason = "worse than base, and not shown to be within the limit"
-        return _result(fresh, "confirmation", "FAIL", reason)
+        return told(fresh, verdict="FAIL", reason=reason)
     reason = "neither a loss nor being within the limit is proven: more time or a quieter machine would tell"
-    return _result(every, "confirmation", "INCONCLUSIVE", reason)
+    return told(every, verdict="INCONCLUSIVE", reason=reason)
 
 
 def _proven(logs: np.ndarray, alternative: Alternative, shift: float, looks: Looks, level: Level) -> bool:
@@ -122,7 +129,12 @@ def _doubt(series: Series, max_speedup: float | None) -> str:
 
 
 def _result(
-    series: Series, stage: Literal["look", "confirmation"], verdict: Verdict, reason: str = ""
+    series: Series,
+    *,
+    stage: Literal["look", "confirmation"],
+    verdict: Verdict,
+    reason: str = "",
+    looks: dict[Literal["within", "worse"], dict[int, float]] | None = None,
 ) -> MetricResult:
     logs = series.logs
     interval = bootstrap_interval(logs)
@@ -139,4 +151,5 @@ def _result(
         high=math.exp(interval.high) if interval else None,
         p_value=p_value(logs, "greater") if stage == "confirmation" else None,
         pairs=len(logs),
+        looks=looks or {},
     )

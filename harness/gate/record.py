@@ -51,6 +51,9 @@ class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
     high: float | None
     p_value: float | None
     pairs: int
+    looks: dict[Literal["within", "worse"], dict[int, float]] = {}
+    """Of the confirmation: at how many pairs it was tested for being within the limit (all pairs) and for a
+    loss (the fresh ones), and the share of the error allowed for each test."""
 
 
 class SeedScores(msgspec.Struct, frozen=True, kw_only=True):

@@ -126,7 +126,7 @@ class StoredGate:
         if isinstance(side, SideFailed):
             raise side
         fill_in(record, side)
-        _refuse_other_work(stored, side, record.dataset)
+        _refuse_other_work(stored, side, record.dataset, self._request.turns)
 
         def say(what: str) -> None:
             self._keeper.phase(benchmark.name, what)
@@ -142,7 +142,7 @@ class StoredGate:
         record.metrics = judge(stored, head, benchmark.limits, level)
 
 
-def _refuse_other_work(stored: StoredBenchmark, head: Side, dataset: DatasetRecord) -> None:
+def _refuse_other_work(stored: StoredBenchmark, head: Side, dataset: DatasetRecord, turns: int) -> None:
     was, plan = stored.side, head.plan
     pairs = {
         "backend": (was.backend, head.backend),
@@ -151,6 +151,7 @@ def _refuse_other_work(stored: StoredBenchmark, head: Side, dataset: DatasetReco
         "data": (stored.dataset.name, dataset.name),
         "precision": (was.precision, plan.precision),
         "threads": (was.threads, plan.threads),
+        "turns": (stored.turns, turns),
     }
     _refuse_differences(pairs)
 

@@ -150,6 +150,8 @@ def _remarks(record: DuelRecord) -> list[str]:
     unsettled = sum(side_findings(record, side).unsettled for side in range(len(record.sides)))
     if unsettled:
         lines.append(f"The step times of {unsettled} processes had not settled when warm-up was cut off.")
+    if any(pair.side_by_side for pair in record.pairs):
+        lines.append("Sides imported and built side by side, with a CPU for each; all else was in turn.")
     if any(side.certificate is None for side in record.sides):
         lines.append("Not certified: nothing shows that the sides did the same work.")
     if record.differences:

@@ -21,6 +21,7 @@ PACES = {
     "dies": 1.0,
     "hangs": 1.0,
     "diverges": 1.0,
+    "unbuildable": 1.0,
 }
 #: Steps after which the modes that fail do so, or the file that must be there for it.
 FAILS_AFTER = 30
@@ -92,6 +93,9 @@ class PacedBackend(Backend):
         return {"engine": "numpy", "numpy": np.__version__}
 
     def build(self, plan, data):
+        if plan.mode == "unbuildable":
+            print("the last words", file=sys.stderr, flush=True)
+            os._exit(9)
         return PacedProgram(plan.mode, data)
 
 
