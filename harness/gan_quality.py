@@ -79,7 +79,7 @@ class Judge:
         rows = draws.permutation(len(train), "judge")[: 5 * COMPARED]
         pictures = _flat(train.inputs[np.sort(rows)])
         components = min(COMPONENTS, *pictures.shape)
-        # Of some thousand components few are wanted: finding those alone takes a tenth of finding all.
+        # Of some thousand components few are wanted: finding those alone takes a thirtieth of finding all.
         solver = "arpack" if components < min(pictures.shape) else "full"
         self._pca = PCA(components, svd_solver=solver, random_state=0).fit(pictures)
         self._train = self._features(train.inputs)

@@ -1,5 +1,6 @@
 """The statistics of a duel, against SciPy, by simulation, and on made-up pairs."""
 
+import itertools
 import math
 
 import numpy as np
@@ -155,15 +156,17 @@ def test_time_that_is_up_gives_a_verdict_that_a_look_between_does_not():
     assert [compare(pairs, looks=looks).verdict for looks in (early, late)] == ["cannot tell yet", "slower"]
 
 
-def test_false_alarms_over_all_looks_stay_under_the_level():
-    rng = np.random.default_rng(3)
-    alarms = 0
-    for _ in range(200):
-        end = rng.integers(7, 15)
-        ratios = rng.standard_t(3, end) * 0.02  # heavier tails than any machine's
-        levels = looks_of(end).levels(verdict.DIFFERENCE_LEVEL)
-        alarms += any(p_value(ratios[:n]) <= level for n, level in levels.items())
-    assert alarms <= 8  # under 2 % of 200 is 4; more than 8 has a probability under 2 %
+@pytest.mark.parametrize("end", [10, 12, 14, 15])
+def test_false_alarms_over_all_looks_stay_under_the_level(end):
+    """Counted over every pattern of signs, each as likely as any other where the sides are equal."""
+    sizes = np.abs(np.random.default_rng(3).standard_t(3, end))  # heavier tails than any machine's
+    ratios = sizes * np.array(list(itertools.product([-1, 1], repeat=end)))
+    levels, alarms = looks_of(end).levels(verdict.DIFFERENCE_LEVEL), np.zeros(len(ratios), bool)
+    for pairs, level in levels.items():
+        extremes = np.sort(np.abs(ratios[:, :pairs].sum(axis=1)))
+        least = np.abs(ratios[:, :pairs].sum(axis=1)) * (1 - 1e-12)
+        alarms |= 1 - np.searchsorted(extremes, least) / len(ratios) <= level
+    assert verdict.DIFFERENCE_LEVEL / 2 < alarms.mean() <= verdict.DIFFERENCE_LEVEL
 
 
 def test_log_ratio_is_of_time_per_sample():

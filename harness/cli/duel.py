@@ -187,7 +187,11 @@ class _Display:
 
     def paired(self, record: DuelRecord) -> None:
         """See :class:`harness.duel.conduct.DuelObserver`."""
-        told = "; ".join(f"{one.side} / {one.against} {ratio_text(one)}" for one in record.comparisons)
+        told = "; ".join(
+            f"{one.side} / {one.against} {ratio_text(one)}"
+            + (f", {one.verdict}" if one.verdict != "cannot tell yet" else "")
+            for one in record.comparisons
+        )
         self._console.print(f"pair {len(record.pairs)} ({record.seconds:.0f} s): {told}", markup=False)
         self._status.update(f"pair {len(record.pairs) + 1}")
 
