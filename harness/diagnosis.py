@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from harness.machine import default_threads
-from harness.process_environment import allowed_cpus
+from harness.process_environment import allowed_cpus, cpu_quota
 
 #: A core that is busier than this while we do nothing is somebody else's.
 BUSY_PERCENT = 10.0
@@ -64,20 +64,14 @@ def _threads(environment: Mapping[str, str]) -> Iterator[str]:
         value = environment.get(name)
         if value and value != str(wanted):
             yield f"{name}={value} is set; workers replace it by {wanted} (--threads chooses)"
-    quota = _cpu_quota()
+    quota = cpu_quota()
     if quota is not None and quota < len(allowed_cpus()):
         yield (
-            f"this container may use {quota:g} CPUs' time but sees {len(allowed_cpus())}; "
-            f"run with --threads {max(1, int(quota))}"
+            f"this container may use {quota:g} CPUs' time and sees {len(allowed_cpus())}; "
+            f"with more than {wanted} {'threads' if wanted > 1 else 'thread'} a worker is held back"
         )
     if len(allowed_cpus()) < (os.cpu_count() or 1):
         yield f"only {len(allowed_cpus())} of {os.cpu_count()} logical CPUs are allowed to this process"
-
-
-def _cpu_quota() -> float | None:
-    """CPUs' worth of time that the control group grants, where it is limited."""
-    words = (_read(_CONTROL_GROUP / "cpu.max") or "max").split()
-    return None if words[0] == "max" else int(words[0]) / int(words[1])
 
 
 def _debug_builds() -> Iterator[str]:

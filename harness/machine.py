@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from harness.process_environment import allowed_cpus
+from harness.process_environment import allowed_cpus, usable_cpus
 from harness.record import GitState, Machine
 
 
@@ -59,6 +59,6 @@ def describe_machine() -> Machine:
 
 
 def default_threads() -> int:
-    """One thread for each physical core that this process may use."""
-    cores = psutil.cpu_count(logical=False) or len(allowed_cpus())
-    return min(cores, len(allowed_cpus()))
+    """One thread for each physical core that this process may use, and can by its container's quota."""
+    cores = psutil.cpu_count(logical=False) or usable_cpus()
+    return min(cores, usable_cpus())

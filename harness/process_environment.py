@@ -20,6 +20,7 @@ WORKER_CPUS = "HARNESS_WORKER_CPUS"
 _LOOK_SECONDS = 0.2
 _BUSY_PERCENT = 50.0
 _CPUS = Path("/sys/devices/system/cpu")
+_CONTROL_GROUP = Path("/sys/fs/cgroup")
 _NO_GPU = "-1"
 _BEARS_ON_SPEED = (
     "CUBLAS_",
@@ -50,6 +51,24 @@ def allowed_cpus() -> list[int]:
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
+
+
+def cpu_quota() -> float | None:
+    """CPUs' worth of time that the control group grants (version 2), where it is limited."""
+    try:
+        granted, period = (_CONTROL_GROUP / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return None
+    return None if granted == "max" else int(granted) / int(period)
+
+
+def usable_cpus() -> int:
+    """As many CPUs as this process can keep busy: those allowed, or fewer where a container's quota is less.
+
+    Threads beyond a quota would be stopped for the rest of each period, in the middle of a step.
+    """
+    quota, allowed = cpu_quota(), len(allowed_cpus())
+    return allowed if quota is None else min(allowed, max(1, int(quota)))
 
 
 @functools.cache
@@ -86,7 +105,7 @@ def _core_of(cpu: int) -> str:
 def cpu_count(settings: Mapping[str, str]) -> int:
     """How many CPUs a worker with these settings may use."""
     bound = settings.get(WORKER_CPUS)
-    return len(bound.split(",")) if bound else len(allowed_cpus())
+    return min(len(bound.split(",")), usable_cpus()) if bound else usable_cpus()
 
 
 @contextlib.contextmanager

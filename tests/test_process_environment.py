@@ -3,10 +3,18 @@
 import os
 import platform
 
+import psutil
 import pytest
 
 from harness import process_environment
-from harness.process_environment import WORKER_CPUS, allowed_cpus, inherited_settings, worker_settings
+from harness.machine import default_threads
+from harness.process_environment import (
+    WORKER_CPUS,
+    allowed_cpus,
+    cpu_count,
+    inherited_settings,
+    worker_settings,
+)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +103,19 @@ def test_what_bears_on_speed_and_was_inherited_is_told():
 
 
 # --- CPUs ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("granted", "usable"),
+    [("max 100000", 4), ("250000 100000", 2), ("50000 100000", 1), ("800000 100000", 4), (None, 4)],
+)
+def test_a_containers_quota_bounds_what_a_worker_can_use(monkeypatch, tmp_path, granted, usable):
+    if granted:
+        (tmp_path / "cpu.max").write_text(granted + "\n")
+    monkeypatch.setattr(process_environment, "_CONTROL_GROUP", tmp_path)
+    monkeypatch.setattr(process_environment, "allowed_cpus", lambda: [0, 1, 2, 3])
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical=True: 4)  # noqa: ARG005  psutil's own
+    assert cpu_count({}) == cpu_count({WORKER_CPUS: "0,1,2,3"}) == default_threads() == usable
 
 
 @pytest.fixture
