@@ -15,7 +15,7 @@ from harness.machine import default_threads
 from harness.spec import Plan
 from harness.splits import split_samples
 
-os.environ[plugins.PLUGIN_FILES_VARIABLE] = str(Path(__file__).with_name("slowed.py"))
+os.environ[plugins.PLUGIN_FILES_VARIABLE] = str(Path(__file__).with_name("planted.py"))
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
-"""A plugin file: PyTorch's eager mode with one known fault on one task, named by a variable.
+"""A plugin file: PyTorch's eager mode with one known fault. The truth that duels and gates are tried on.
 
-``PLANTED=cnn:slower`` and so on; without the variable, or on another task, nothing is done. The truth
-that gates are tried on: base and head are the same but for this variable.
+``slowed`` is slower in every step, by the share that its mode names. ``planted`` has the fault that a
+variable names, on one task: ``PLANTED=cnn:slower`` and so on; without the variable, or on another task,
+nothing is done, so that base and head are the same but for it.
 """
 
 import os
@@ -15,22 +16,31 @@ import torch
 from harness.hookspecs import hookimpl
 from harness_torch import TorchBackend
 
-SLOWER_SHARE = 0.05
+SLOWER_SHARES = {"by3": 0.03, "by5": 0.05, "by20": 0.2}
 MEMORY_SHARE = 0.2
+#: PyTorch gives each thread at least so many elements of a simple operation.
+ELEMENTS_PER_THREAD = 32768
 
 
-def slower(program):
-    """Add a share of each step's own time to it, at work, as the machine made it at that moment."""
-    begun = [0.0]
+def slower(program, share=SLOWER_SHARES["by5"]):
+    """Add a share of each step's own time to it, as the machine made it at that moment: the ratio is exact.
+
+    The work added is spread over all of PyTorch's threads, as that of a step is. Were one at work alone, a
+    hypervisor that is pressed would take the others' CPUs away meanwhile, and more than the share be lost.
+    """
+    numbers = torch.zeros(ELEMENTS_PER_THREAD * torch.get_num_threads(), dtype=torch.uint8)
+    begun = over = 0.0
 
     def slowed(step):
         def call(*arguments):
+            nonlocal begun, over
             loss = step(*arguments)
             now = time.perf_counter()
-            until = now + SLOWER_SHARE * (now - begun[0])
-            while time.perf_counter() < until:
-                pass
-            begun[0] = time.perf_counter()
+            owed = share * (now - begun) - over
+            while (spent := time.perf_counter() - now) < owed:
+                numbers.add_(1)
+            over = spent - owed
+            begun = time.perf_counter()
             return loss
 
         return call
@@ -39,7 +49,8 @@ def slower(program):
     train = program.train
 
     def timed_train(steps):
-        begun[0] = time.perf_counter()
+        nonlocal begun
+        begun = time.perf_counter()
         return train(steps)
 
     program.train = timed_train
@@ -86,6 +97,17 @@ class PlantedBackend(TorchBackend):
         return program
 
 
+class SlowedBackend(TorchBackend):
+    name = "slowed"
+    summary = "PyTorch, slowed by a stated share"
+    modes = tuple(SLOWER_SHARES)
+
+    def build(self, plan, data):
+        program = super().build(msgspec.structs.replace(plan, mode="eager"), data)
+        slower(program, SLOWER_SHARES[plan.mode])
+        return program
+
+
 @hookimpl
 def harness_backend(name):
-    return PlantedBackend() if name == "planted" else None
+    return {"planted": PlantedBackend, "slowed": SlowedBackend}.get(name, lambda: None)()
