@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,12 +12,13 @@ from hypothesis import strategies as st
 from harness.duel import verdict
 from harness.duel.disturbance import disturbed
 from harness.duel.looks import Looks
-from harness.duel.pairs import log_ratio
+from harness.duel.pairs import log_level, log_ratio
 from harness.duel.preparation import common_block_steps
+from harness.duel.ratios import Ratios
 from harness.duel.record import BlockRecord, Disturbance, PairRecord
 from harness.duel.settling import MOST_BLOCKS, has_settled
 from harness.duel.sign_flip import bootstrap_interval, p_value, smallest_p_value
-from harness.report.duel import verdict_sentence
+from harness.report.duel import evidence_text, verdict_sentence
 
 CALM = Disturbance(0.0, 0.0, 0.0, 0)
 
@@ -159,19 +161,75 @@ def test_time_that_is_up_gives_a_verdict_that_a_look_between_does_not():
 @pytest.mark.parametrize("end", [10, 12, 14, 15])
 def test_false_alarms_over_all_looks_stay_under_the_level(end):
     """Counted over every pattern of signs, each as likely as any other where the sides are equal."""
-    sizes = np.abs(np.random.default_rng(3).standard_t(3, end))  # heavier tails than any machine's
+    rng = np.random.default_rng(3)
+    sizes = np.abs(rng.standard_t(3, end))  # heavier tails than any machine's
+    made = Ratios(sizes, rng.normal(0, 0.1, end))
     ratios = sizes * np.array(list(itertools.product([-1, 1], repeat=end)))
     levels, alarms = looks_of(end).levels(verdict.DIFFERENCE_LEVEL), np.zeros(len(ratios), bool)
     for pairs, level in levels.items():
-        extremes = np.sort(np.abs(ratios[:, :pairs].sum(axis=1)))
-        least = np.abs(ratios[:, :pairs].sum(axis=1)) * (1 - 1e-12)
-        alarms |= 1 - np.searchsorted(extremes, least) / len(ratios) <= level
+        means = np.abs(ratios[:, :pairs] @ made.first(pairs).weights)
+        alarms |= 1 - np.searchsorted(np.sort(means), means * (1 - 1e-12)) / len(ratios) <= level
     assert verdict.DIFFERENCE_LEVEL / 2 < alarms.mean() <= verdict.DIFFERENCE_LEVEL
 
 
 def test_log_ratio_is_of_time_per_sample():
     assert log_ratio(pair(1.5), 1, [64, 64]) == pytest.approx(math.log(1.5))
     assert log_ratio(pair(1.5), 1, [64, 128]) == pytest.approx(math.log(0.75))
+
+
+def test_how_slow_a_pair_was_does_not_tell_which_side_was_slow():
+    """Whatever owes nothing to the signs may be a weight of the sign-flip test; nothing else may."""
+    made = pair(1.3, seconds=0.12)
+    other = {0: 1, 1: 0}
+    swapped = [msgspec.structs.replace(block, side=other[block.side]) for block in made.blocks]
+    exchanged = PairRecord([], swapped, 1.0)
+    assert log_ratio(exchanged, 1, [1, 1]) == pytest.approx(-log_ratio(made, 1, [1, 1]))
+    assert log_level(exchanged, 1) == pytest.approx(log_level(made, 1))
+    assert log_level(made, 1) == pytest.approx(math.log(0.12 / 6) + math.log(1.3) / 2)
+    assert log_level(pair(1.1, lost=range(5)), 1) is None
+
+
+def test_pairs_count_less_the_slower_the_machine_was():
+    levels = np.array([0.0, 0.0, 0.0, 0.075, 0.15, 1.0])
+    weights = Ratios(np.zeros(6), levels - 4.0).weights
+    assert weights == pytest.approx([1.0, 1.0, 1.0, 1 / 2, 1 / 5, 0.0], abs=0.01)
+
+
+def test_one_lucky_pair_does_not_outweigh_the_others():
+    assert Ratios(np.zeros(8), np.array([-1.0] + [0.0] * 7)).weights == pytest.approx(np.ones(8))
+
+
+def test_on_a_steady_machine_all_pairs_count_alike():
+    logs = np.random.default_rng(1).normal(0.05, 0.02, 12)
+    ratios = Ratios(logs, np.full(12, -3.0))
+    assert (ratios.mean, ratios.spread) == pytest.approx((logs.mean(), logs.std(ddof=1)))
+    assert ratios.effective_pairs == pytest.approx(12)
+    assert ratios.interval() == bootstrap_interval(logs)
+    assert ratios.p_value() == p_value(logs)
+
+
+def test_of_pairs_that_spread_more_in_slow_spells_the_ratio_is_known_better_and_its_interval_holds():
+    """The spells and spreads of the shared machine that the weights were fitted to."""
+    rng = np.random.default_rng(0)
+    covered, weighted, plain = 0, [], []
+    for _ in range(400):
+        slow = rng.choice([0.016, 0.054, 0.13, 0.25], 15)
+        logs = 0.05 + rng.normal(0, 1, 15) * np.hypot(0.0145, 0.19 * slow)
+        ratios = Ratios(logs, slow)
+        covered += ratios.interval().low <= 0.05 <= ratios.interval().high
+        weighted.append(ratios.mean)
+        plain.append(logs.mean())
+    assert 365 <= covered <= 395  # 95 % of 400 is 380
+    assert np.std(weighted) < 0.8 * np.std(plain)
+
+
+def test_a_slow_spell_does_not_hide_a_slowdown_and_is_told():
+    rng = np.random.default_rng(2)
+    calm, spell = noisy(rng, 1.05, 0.01, 9), noisy(rng, 1.0, 0.1, 5, seconds=0.13)
+    found = compare([*calm, *spell])
+    assert (found.verdict, round(found.ratio, 2)) == ("slower", 1.05)
+    assert 9 <= found.effective_pairs < 11
+    assert "count as 10, less where the machine was slow" in evidence_text(found)
 
 
 def test_a_disturbed_block_drops_its_turn_for_both_sides():

@@ -12,7 +12,7 @@ from harness.duel.record import BlockRecord, Disturbance, PairRecord, ProcessRec
 from harness.gate.contest import conclude, worst_of
 from harness.gate.judgement import LOOK_PAIRS, Level, MetricLooks, confirmed, looked_at
 from harness.gate.metrics import series
-from harness.gate.pair_ratios import log_ratios_behind, pair_log_ratios
+from harness.gate.pair_ratios import benchmark_ratios, ratios_behind
 from harness.gate.suite import Limits
 
 CALM = Disturbance(0.0, 0.0, 0.0, 0)
@@ -280,8 +280,11 @@ def test_pairs_made_after_a_metric_was_decided_are_not_behind_its_verdict():
     record = made_benchmark(confirmed=8, step=1.2, verdicts={"step": "FAIL"})
     step, first_step, memory = record.metrics
     later = msgspec.structs.replace(record, confirmation=[*record.confirmation, pair(9.0)])
-    assert log_ratios_behind(later, step) == pair_log_ratios(record, "step", record.confirmation)
+    fresh = benchmark_ratios(record, "step", record.confirmation)
+    assert list(ratios_behind(later, step).logs) == list(fresh.logs)
+    assert list(ratios_behind(later, step).weights) == list(fresh.weights)
     passed = msgspec.structs.replace(memory, verdict="PASS", pairs=11)
-    assert len(log_ratios_behind(later, passed)) == 11
+    assert len(ratios_behind(later, passed).logs) == 11
     looked = msgspec.structs.replace(first_step, stage="look", pairs=3)
-    assert log_ratios_behind(later, looked) == pair_log_ratios(record, "first step", record.look)
+    look = benchmark_ratios(record, "first step", record.look)
+    assert list(ratios_behind(later, looked).logs) == list(look.logs)

@@ -10,8 +10,9 @@ from harness.duel.clock import prove_clock
 from harness.duel.conduct import TURNS
 from harness.duel.findings import steady_step_seconds
 from harness.duel.looks import MOST_PAIRS
-from harness.duel.pairs import Ring, log_ratio
+from harness.duel.pairs import Ring
 from harness.duel.preparation import SHORTEST_BLOCK_SECONDS
+from harness.duel.ratios import step_ratios
 from harness.duel.record import PairRecord
 from harness.duel.sides import Side
 from harness.duel.verdict import fewest_pairs_for_verdict
@@ -23,7 +24,7 @@ _DEVIATES = 3.6
 class Noise(NamedTuple):
     """What pairs of two identical processes showed in one environment.
 
-    ``spread`` is the standard deviation of the pairs' log ratios, nan for one pair. ``drift`` is how far
+    ``spread`` is that of the pairs' log ratios, weighted as in a duel, nan for one pair. ``drift`` is how far
     apart the fastest and the slowest pair's steps were, over the median; ``control_drift`` the same
     of a NumPy matrix product.
     """
@@ -70,14 +71,14 @@ def measure_noise(side: Side, dataset: str, *, quiet: bool, pairs: int, tell: Ca
 
 
 def _summary(environment: str, made: list[PairRecord]) -> Noise:
-    logs = [ratio for pair in made if (ratio := log_ratio(pair, 1, [1, 1])) is not None]
+    ratios = step_ratios(made, 1, [1, 1])
     steps = [statistics.fmean(steady_step_seconds(pair, side) for side in (0, 1)) for pair in made]
     controls = [statistics.median(block.control_seconds for block in pair.blocks) for pair in made]
     blocks = [block for pair in made for block in pair.blocks]
     return Noise(
         environment=environment,
-        pairs=len(logs),
-        spread=statistics.stdev(logs) if len(logs) > 1 else math.nan,
+        pairs=len(ratios.logs),
+        spread=ratios.spread if len(ratios.logs) > 1 else math.nan,
         step_seconds=statistics.median(steps),
         drift=_range_over_median(steps),
         control_drift=_range_over_median(controls),

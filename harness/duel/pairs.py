@@ -131,25 +131,39 @@ def log_ratio(pair: PairRecord, side: int, batch_sizes: list[int]) -> float | No
     """
 
     def per_sample(block: BlockRecord) -> float:
-        return block.seconds / (block.steps * batch_sizes[block.side])
+        return math.log(block.seconds / (block.steps * batch_sizes[block.side]))
 
-    return _over_turns(pair, side, per_sample)
+    return _over_turns(pair, side, lambda ours, first: per_sample(ours) - per_sample(first))
+
+
+def log_level(pair: PairRecord, side: int) -> float | None:
+    """How slow all was in a pair: the mean logarithm of seconds a step, ``side`` and side 0 alike."""
+
+    def both(ours: BlockRecord, first: BlockRecord) -> float:
+        return math.log(ours.seconds / ours.steps * first.seconds / first.steps) / 2
+
+    return _over_turns(pair, side, both)
 
 
 def control_log_ratio(pair: PairRecord, side: int) -> float | None:
     """The same of the control's own time just before the blocks: what the machine gave to each side."""
-    return _over_turns(pair, side, lambda block: block.control_seconds)
+    return _over_turns(pair, side, lambda ours, first: math.log(ours.control_seconds / first.control_seconds))
 
 
-def _over_turns(pair: PairRecord, side: int, seconds: Callable[[BlockRecord], float]) -> float | None:
-    """A turn in which any block was disturbed is dropped, for all sides alike."""
+def _over_turns(
+    pair: PairRecord, side: int, value: Callable[[BlockRecord, BlockRecord], float]
+) -> float | None:
+    """The trimmed mean over turns of a value of the blocks of ``side`` and side 0.
+
+    A turn in which any block was disturbed is dropped, for all sides alike.
+    """
     turns: dict[int, dict[int, BlockRecord]] = {}
     for block in pair.blocks:
         turns.setdefault(block.turn, {})[block.side] = block
     kept = [turn for turn in turns.values() if not any(block.disturbed for block in turn.values())]
     if len(kept) < max(1, _FEWEST_TURNS_SHARE * len(turns)):
         return None
-    return _trimmed_mean([math.log(seconds(turn[side]) / seconds(turn[0])) for turn in kept])
+    return _trimmed_mean([value(turn[side], turn[0]) for turn in kept])
 
 
 def _trimmed_mean(values: list[float]) -> float:

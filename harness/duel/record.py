@@ -92,8 +92,9 @@ class PairRecord(msgspec.Struct, frozen=True):
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """What the pairs say of one side against the first.
 
-    ``ratio`` is the geometric mean over pairs, ``low`` to ``high`` its 95 % interval (None for fewer
-    than 5 pairs), ``p_value`` of the two-sided sign-flip test that it is 1.
+    ``ratio`` is the geometric mean over pairs, weighted as :mod:`harness.duel.ratios` says; ``low`` to
+    ``high`` its 95 % interval (None for fewer than 5 pairs), ``p_value`` of the two-sided sign-flip test
+    that it is 1.
     """
 
     side: str
@@ -106,7 +107,9 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     high: float | None
     p_value: float | None
     spread: float | None
-    """Standard deviation of the pairs' log ratios."""
+    """Of the pairs' log ratios: the standard error of their weighted mean times the root of the pairs."""
+    effective_pairs: float | None = None
+    """So many pairs of equal weight would know as much. None in records of before pairs were weighted."""
     pairs_wanted: int | None = None
     """About so many pairs more would give a verdict."""
     control_ratio: float | None = None

@@ -5,8 +5,7 @@ hypothesis the sign of each pair's log ratio is a coin toss, because chance deci
 first; nothing else is assumed of how the ratios are distributed.
 """
 
-import math
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -19,12 +18,17 @@ _SEED = 20
 Alternative = Literal["two-sided", "greater", "less"]
 
 
-def p_value(log_ratios: np.ndarray, alternative: Alternative = "two-sided", shift: float = 0.0) -> float:
+def p_value(
+    log_ratios: np.ndarray,
+    alternative: Alternative = "two-sided",
+    shift: float = 0.0,
+    weights: np.ndarray | float = 1.0,
+) -> float:
     """The sign-flip test (Fisher 1935, section 21) that the log ratios ``(pairs,)`` centre on ``shift``.
 
-    The statistic is the mean; the p-value is the share of sign patterns whose mean is as extreme.
-    Exact up to 16 pairs; beyond, a seeded sample of patterns is drawn. With ``n`` pairs no two-sided
-    p-value is below ``2 ** (1 - n)``.
+    The statistic is the weighted mean; the p-value is the share of sign patterns whose mean is as extreme.
+    Weights must owe nothing to the signs. Exact up to 16 pairs; beyond, a seeded sample of patterns is
+    drawn. With ``n`` pairs no two-sided p-value is below ``2 ** (1 - n)``.
     """
     if len(log_ratios) < 2:  # noqa: PLR2004  one sign can tell nothing, and SciPy refuses
         return 1.0
@@ -32,7 +36,7 @@ def p_value(log_ratios: np.ndarray, alternative: Alternative = "two-sided", shif
 
     patterns = 2 ** min(len(log_ratios), _EXACT_UP_TO)
     result = permutation_test(
-        (np.asarray(log_ratios, float) - shift,),
+        ((np.asarray(log_ratios, float) - shift) * weights,),
         np.mean,
         permutation_type="samples",
         vectorized=True,
@@ -50,24 +54,40 @@ class Interval(NamedTuple):
     high: float
 
 
-def bootstrap_interval(log_ratios: np.ndarray, confidence: float = 0.95) -> Interval | None:
-    """The bootstrap-t interval of the mean log ratio (Efron and Tibshirani 1993, section 12.5).
+def weighted_mean(values: np.ndarray, weights: np.ndarray) -> tuple[Any, Any]:
+    """The weighted mean over the last axis and its standard error, which is nan of a single value.
 
-    Pairs are resampled, and the mean's deviation is studentised, which holds its level for few pairs
-    where the percentile interval is too short. None for fewer than 5 pairs, from which
+    The error is that of a ratio of sums (Cochran 1977, section 6.4), for which weights need not be any
+    variance's inverse; where they are equal it is the usual error of a mean.
+    """
+    count, total = values.shape[-1], weights.sum(-1)
+    mean = (weights * values).sum(-1) / total
+    squares = np.square(weights * (values - mean[..., None])).sum(-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return mean, np.sqrt(squares * np.divide(count, count - 1)) / total
+
+
+def bootstrap_interval(
+    log_ratios: np.ndarray, confidence: float = 0.95, weights: np.ndarray | None = None
+) -> Interval | None:
+    """The bootstrap-t interval of the weighted mean log ratio (Efron and Tibshirani 1993, section 12.5).
+
+    Pairs are resampled with their weights, and the mean's deviation is studentised, which holds its level
+    for few pairs where the percentile interval is too short. None for fewer than 5 pairs, from which
     resampling makes too few different means.
     """
     values = np.asarray(log_ratios, float)
     pairs = len(values)
     if pairs < _FEWEST_FOR_INTERVAL:
         return None
-    mean, error = values.mean(), values.std(ddof=1) / math.sqrt(pairs)
+    weights = np.ones(pairs) if weights is None else weights
+    mean, error = weighted_mean(values, weights)
     if error == 0.0:
         return Interval(mean, mean)
-    drawn = values[np.random.default_rng(_SEED).integers(0, pairs, (_BOOTSTRAP_RESAMPLES, pairs))]
-    errors = drawn.std(axis=1, ddof=1) / math.sqrt(pairs)
-    varied = errors > 0.0  # a resample of one pair alone has no t
-    t = (drawn.mean(axis=1)[varied] - mean) / errors[varied]
+    drawn = np.random.default_rng(_SEED).integers(0, pairs, (_BOOTSTRAP_RESAMPLES, pairs))
+    means, errors = weighted_mean(values[drawn], weights[drawn])
+    varied = errors > 1e-9 * error  # a resample of one pair alone has no t
+    t = (means[varied] - mean) / errors[varied]
     tail = (1.0 - confidence) / 2
     low, high = np.quantile(t, [tail, 1.0 - tail])
     return Interval(mean - high * error, mean - low * error)

@@ -6,9 +6,9 @@ import msgspec
 import numpy as np
 
 from harness.duel.looks import Looks, fewest_pairs, next_look
-from harness.duel.pairs import control_log_ratio, log_ratio
+from harness.duel.pairs import control_log_ratio
+from harness.duel.ratios import Ratios, step_ratios
 from harness.duel.record import Comparison, PairRecord, Word
-from harness.duel.sign_flip import bootstrap_interval, p_value
 from harness.intervals import student_quantile
 
 #: The chance, over all looks of a duel together, to call sides different that are not.
@@ -43,25 +43,26 @@ def compare(
 
     With several sides against the first, ``comparisons`` of them share the error allowed (Bonferroni).
     """
-    told = [log_ratio(pair, side, batch_sizes) for pair in pairs]
-    logs = np.array([ratio for ratio in told if ratio is not None])
+    ratios = step_ratios(pairs, side, batch_sizes)
+    made = len(ratios.logs)
     control = np.array([r for pair in pairs if (r := control_log_ratio(pair, side)) is not None])
-    looks = looks or Looks.single(len(logs))
-    interval = bootstrap_interval(logs)
-    reason = _doubt(told, control, margin)
-    verdict: Word = "cannot tell yet" if reason else _verdict(logs, margin, looks, comparisons)
+    looks = looks or Looks.single(made)
+    interval = ratios.interval()
+    reason = _doubt(len(pairs) - made, len(pairs), control, margin)
+    verdict: Word = "cannot tell yet" if reason else _verdict(ratios, margin, looks, comparisons)
     return Comparison(
         side=labels[side],
         against=labels[0],
         verdict=verdict,
         reason=reason,
-        pairs=len(logs),
-        ratio=math.exp(logs.mean()) if len(logs) else None,
+        pairs=made,
+        effective_pairs=ratios.effective_pairs,
+        ratio=math.exp(ratios.mean) if made else None,
         low=math.exp(interval.low) if interval else None,
         high=math.exp(interval.high) if interval else None,
-        p_value=p_value(logs) if len(logs) else None,
-        spread=float(logs.std(ddof=1)) if len(logs) > 1 else None,
-        pairs_wanted=_pairs_wanted(logs, margin, comparisons) if verdict == "cannot tell yet" else None,
+        p_value=ratios.p_value() if made else None,
+        spread=ratios.spread if made > 1 else None,
+        pairs_wanted=_pairs_wanted(ratios, margin, comparisons) if verdict == "cannot tell yet" else None,
         control_ratio=math.exp(control.mean()) if len(control) else None,
     )
 
@@ -85,26 +86,26 @@ def known_well_enough(found: Comparison, margin: float) -> bool:
     return math.log(found.high / found.low) / 2 <= wanted
 
 
-def _doubt(told: list[float | None], control: np.ndarray, margin: float) -> str:
+def _doubt(lost: int, pairs: int, control: np.ndarray, margin: float) -> str:
     """Why no verdict can rest on these pairs; empty where one can."""
-    lost = told.count(None)
-    if too_many_lost(lost, len(told)):
-        return f"{lost} of {len(told)} pairs were lost to disturbances"
+    if too_many_lost(lost, pairs):
+        return f"{lost} of {pairs} pairs were lost to disturbances"
     if control_moved(control, margin):
         return "the control differs between the sides' turns: the machine was not the same"
     return ""
 
 
-def _verdict(logs: np.ndarray, margin: float, looks: Looks, comparisons: int) -> Word:
-    level = looks.levels(DIFFERENCE_LEVEL / comparisons).get(len(logs), 0.0)
-    same_level = looks.levels(SAME_LEVEL / comparisons, "less").get(len(logs), 0.0)
+def _verdict(ratios: Ratios, margin: float, looks: Looks, comparisons: int) -> Word:
+    level = looks.levels(DIFFERENCE_LEVEL / comparisons).get(len(ratios.logs), 0.0)
+    same_level = looks.levels(SAME_LEVEL / comparisons, "less").get(len(ratios.logs), 0.0)
     if not level and not same_level:
         return "cannot tell yet"  # no look, so no test is made
     within = math.log1p(margin)
-    if p_value(logs, "greater", -within) <= same_level and p_value(logs, "less", within) <= same_level:
+    ends = ratios.p_value("greater", -within), ratios.p_value("less", within)
+    if max(ends) <= same_level:
         return "same"
-    if p_value(logs) <= level:
-        return "slower" if logs.mean() > 0 else "faster"
+    if ratios.p_value() <= level:
+        return "slower" if ratios.mean > 0 else "faster"
     return "cannot tell yet"
 
 
@@ -131,11 +132,13 @@ def fewest_pairs_for_verdict(comparisons: int) -> int:
     return fewest_pairs(DIFFERENCE_LEVEL / comparisons)
 
 
-def _pairs_wanted(logs: np.ndarray, margin: float, comparisons: int) -> int:
+def _pairs_wanted(ratios: Ratios, margin: float, comparisons: int) -> int:
     """About how many more pairs a verdict would take, by the normal approximation at the spread seen."""
-    fewest = max(len(logs) + 1, fewest_pairs_for_verdict(comparisons))
-    if len(logs) < 3:  # noqa: PLR2004  two pairs have no spread to speak of
-        return next_look(fewest) - len(logs)
-    distance = max(abs(logs.mean()), abs(math.log1p(margin) - abs(logs.mean())), 1e-4)
-    wanted = float((_DEVIATES * logs.std(ddof=1) / distance) ** 2)
-    return next_look(max(fewest, math.ceil(wanted))) - len(logs)
+    made = len(ratios.logs)
+    fewest = max(made + 1, fewest_pairs_for_verdict(comparisons))
+    if made < 3:  # noqa: PLR2004  two pairs have no spread to speak of
+        return next_look(fewest) - made
+    off = abs(ratios.mean)
+    distance = max(off, abs(math.log1p(margin) - off), 1e-4)
+    wanted = (_DEVIATES * ratios.spread / distance) ** 2
+    return next_look(max(fewest, math.ceil(wanted))) - made

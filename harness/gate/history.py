@@ -14,12 +14,11 @@ simulated series each.)
 
 import itertools
 import math
-import statistics
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from harness.gate.change_points import Ratio, Trend, chained_trend, level_trend
-from harness.gate.pair_ratios import log_ratios_behind
+from harness.gate.pair_ratios import ratios_behind
 from harness.gate.record import BenchmarkRecord, GateRecord, Metric, MetricResult
 
 Rule = Literal["fixed", "chained"]
@@ -128,9 +127,10 @@ def _key(benchmark: BenchmarkRecord, result: MetricResult) -> _Key:
 
 
 def _point(gate: GateRecord, benchmark: BenchmarkRecord, result: MetricResult, ratio: float) -> Point:
-    logs = log_ratios_behind(benchmark, result)
-    spread = statistics.stdev(logs) if len(logs) >= _FEWEST_FOR_SPREAD else None
-    known = Ratio(math.log(ratio), len(logs) or 1, spread)
+    ratios = ratios_behind(benchmark, result)
+    pairs = len(ratios.logs)
+    spread = ratios.spread if pairs >= _FEWEST_FOR_SPREAD else None
+    known = Ratio(math.log(ratio), pairs or 1, spread)
     return Point(gate.id, gate.started_at[:10], gate.base.commit, gate.head.commit, known)
 
 

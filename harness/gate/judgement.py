@@ -22,7 +22,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from harness.duel.looks import Looks
-from harness.duel.sign_flip import Alternative, bootstrap_interval, p_value
+from harness.duel.ratios import Ratios
+from harness.duel.sign_flip import Alternative
 from harness.duel.verdict import control_moved, too_many_lost
 from harness.gate.metrics import Series
 from harness.gate.record import MetricResult, Verdict
@@ -44,7 +45,7 @@ def looked_at(series: Series, max_speedup: float | None) -> MetricResult:
     that can be believed.
     """
     doubt = _doubt(series, max_speedup)
-    if not doubt and _upper_end(series.logs) >= math.log1p(series.limit):
+    if not doubt and _upper_end(series.ratios.logs) >= math.log1p(series.limit):
         doubt = "not surely within the limit after a few pairs"
     return _result(series, stage="look", verdict="INCONCLUSIVE" if doubt else "PASS", reason=doubt)
 
@@ -68,8 +69,8 @@ class MetricLooks:
 
     def come_to(self, every: Series, fresh: Series, progress: float, *, last: bool) -> None:
         """See :meth:`harness.duel.looks.Looks.come_to`."""
-        self.within.come_to(len(every.logs), progress, last=last)
-        self.worse.come_to(len(fresh.logs), progress, last=last)
+        self.within.come_to(len(every.ratios.logs), progress, last=last)
+        self.worse.come_to(len(fresh.ratios.logs), progress, last=last)
 
     @property
     def shares(self) -> dict[Literal["within", "worse"], dict[int, float]]:
@@ -89,20 +90,20 @@ def confirmed(
     if doubt := _doubt(every, max_speedup):
         return told(every, verdict="INCONCLUSIVE", reason=doubt)
     limit = math.log1p(every.limit)
-    if _proven(every.logs, "less", limit, looks.within, Level(WITHIN_LEVEL, WITHIN_LEVEL)):
+    if _proven(every.ratios, "less", limit, looks.within, Level(WITHIN_LEVEL, WITHIN_LEVEL)):
         return told(every, verdict="PASS")
-    logs = fresh.logs
-    if _proven(logs, "greater", 0.0, looks.worse, level) and (last or logs.mean() >= limit):
+    worse = _proven(fresh.ratios, "greater", 0.0, looks.worse, level)
+    if worse and (last or fresh.ratios.mean >= limit):
         reason = "worse than base, and not shown to be within the limit"
         return told(fresh, verdict="FAIL", reason=reason)
     reason = "neither a loss nor being within the limit is proven: more time or a quieter machine would tell"
     return told(every, verdict="INCONCLUSIVE", reason=reason)
 
 
-def _proven(logs: np.ndarray, alternative: Alternative, shift: float, looks: Looks, level: Level) -> bool:
+def _proven(ratios: Ratios, alternative: Alternative, shift: float, looks: Looks, level: Level) -> bool:
     """Whether the test was significant at any of the looks that these pairs have come to."""
     levels = looks.levels(level.now, alternative, planned=level.planned)
-    return any(p_value(logs[:look], alternative, shift) <= at for look, at in levels.items())
+    return any(ratios.first(look).p_value(alternative, shift) <= at for look, at in levels.items())
 
 
 def _upper_end(logs: np.ndarray) -> float:
@@ -112,14 +113,15 @@ def _upper_end(logs: np.ndarray) -> float:
 
 def _doubt(series: Series, max_speedup: float | None) -> str:
     """Why no verdict can rest on these pairs; empty where one can."""
-    pairs = len(series.logs) + series.lost
-    if len(series.logs) < _FEWEST_PAIRS or too_many_lost(series.lost, pairs):
+    told = len(series.ratios.logs)
+    pairs = told + series.lost
+    if told < _FEWEST_PAIRS or too_many_lost(series.lost, pairs):
         return f"{series.lost} of {pairs} pairs were lost to disturbances by other work"
     if series.metric != "memory" and not len(series.control):
         return "every pair was disturbed by other work, so nothing tells whether the machine was the same"
     if series.metric != "memory" and control_moved(series.control, series.limit):
         return "a fixed work took another time before one side's turns: the machine was not the same"
-    saved = 1 - math.exp(series.logs.mean())
+    saved = 1 - math.exp(series.ratios.mean)
     if series.metric == "step" and max_speedup is not None and saved > max_speedup:
         return (
             f"head saves {saved:.0%} of the time, more than is believed (max_speedup = "
@@ -136,8 +138,8 @@ def _result(
     reason: str = "",
     looks: dict[Literal["within", "worse"], dict[int, float]] | None = None,
 ) -> MetricResult:
-    logs = series.logs
-    interval = bootstrap_interval(logs)
+    ratios = series.ratios
+    made, interval = len(ratios.logs), ratios.interval()
     return MetricResult(
         metric=series.metric,
         verdict=verdict,
@@ -146,10 +148,10 @@ def _result(
         limit=series.limit,
         base=series.base,
         head=series.head,
-        ratio=math.exp(logs.mean()) if len(logs) else None,
+        ratio=math.exp(ratios.mean) if made else None,
         low=math.exp(interval.low) if interval else None,
         high=math.exp(interval.high) if interval else None,
-        p_value=p_value(logs, "greater") if stage == "confirmation" else None,
-        pairs=len(logs),
+        p_value=ratios.p_value("greater") if stage == "confirmation" else None,
+        pairs=made,
         looks=looks or {},
     )

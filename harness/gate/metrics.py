@@ -7,8 +7,9 @@ import numpy as np
 
 from harness.duel.findings import steady_step_seconds
 from harness.duel.pairs import control_log_ratio
+from harness.duel.ratios import Ratios
 from harness.duel.record import PairRecord
-from harness.gate.pair_ratios import memory_bytes, pair_log_ratio
+from harness.gate.pair_ratios import memory_bytes, metric_ratios
 from harness.gate.record import Metric
 from harness.gate.suite import Limits
 
@@ -16,7 +17,7 @@ _BASE, _HEAD = 0, 1
 
 
 class Series(NamedTuple):
-    """Log ratios ``(pairs,)`` of one metric, of the pairs that were not lost; medians over processes.
+    """The ratios of one metric, of the pairs that were not lost; medians over processes.
 
     ``control`` are the log ratios ``(pairs,)`` of a fixed work before the sides' blocks. ``lost`` pairs
     were disturbed.
@@ -24,7 +25,7 @@ class Series(NamedTuple):
 
     metric: Metric
     limit: float
-    logs: np.ndarray
+    ratios: Ratios
     control: np.ndarray
     lost: int
     base: float
@@ -36,10 +37,10 @@ def series(pairs: list[PairRecord], limits: Limits, batch_sizes: list[int]) -> l
     control = np.array([ratio for pair in pairs if (ratio := control_log_ratio(pair, _HEAD)) is not None])
     made = []
     for metric, limit in limits_of(limits).items():
-        logs = [pair_log_ratio(pair, metric, batch_sizes) for pair in pairs]
-        kept = np.array([ratio for ratio in logs if ratio is not None])
+        ratios = metric_ratios(pairs, metric, batch_sizes)
+        lost = len(pairs) - len(ratios.logs)
         base, head = (_median(pairs, metric, side) for side in (_BASE, _HEAD))
-        made.append(Series(metric, limit, kept, control, len(pairs) - len(kept), base, head))
+        made.append(Series(metric, limit, ratios, control, lost, base, head))
     return made
 
 

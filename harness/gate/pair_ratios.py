@@ -1,27 +1,38 @@
-"""What one pair of processes says of one metric: the logarithm of head's over base's."""
+"""What pairs of processes say of one metric: logarithms of head's over base's."""
 
 import math
+from collections.abc import Iterable
 
-from harness.duel.pairs import log_ratio
+import numpy as np
+
+from harness.duel.ratios import Ratios, step_ratios
 from harness.duel.record import PairRecord, ProcessRecord
 from harness.gate.record import BenchmarkRecord, Metric, MetricResult
 
 #: Added to both first steps before they are divided: milliseconds of a first step are no one's loss.
 FIRST_STEP_FLOOR_SECONDS = 0.1
-_BASE, _HEAD = 0, 1
+_HEAD = 1
 
 
-def pair_log_ratio(pair: PairRecord, metric: Metric, batch_sizes: list[int]) -> float | None:
-    """Above 0 is worse. None where disturbances left too few turns of a step to tell.
+def metric_ratios(pairs: Iterable[PairRecord], metric: Metric, batch_sizes: list[int]) -> Ratios:
+    """Above 0 is worse. Pairs of which disturbances left too few turns say nothing of the step.
 
-    Memory is the device's where both processes know it, else the host's.
+    Those of a step are weighted as in a duel, the others all alike. Memory is the device's where both
+    processes know it, else the host's.
     """
     if metric == "step":
-        return log_ratio(pair, _HEAD, batch_sizes)
-    base, head = pair.processes
-    if metric == "first step":
-        floor = FIRST_STEP_FLOOR_SECONDS
-        return math.log((head.first_step_seconds + floor) / (base.first_step_seconds + floor))
+        return step_ratios(pairs, _HEAD, batch_sizes)
+    one = _first_step if metric == "first step" else _memory
+    logs = np.array([one(*pair.processes) for pair in pairs])
+    return Ratios(logs, np.zeros_like(logs))
+
+
+def _first_step(base: ProcessRecord, head: ProcessRecord) -> float:
+    floor = FIRST_STEP_FLOOR_SECONDS
+    return math.log((head.first_step_seconds + floor) / (base.first_step_seconds + floor))
+
+
+def _memory(base: ProcessRecord, head: ProcessRecord) -> float:
     return math.log(memory_bytes(head, base) / memory_bytes(base, head))
 
 
@@ -32,14 +43,12 @@ def memory_bytes(process: ProcessRecord, other: ProcessRecord) -> int:
     return process.peak_memory_bytes
 
 
-def pair_log_ratios(benchmark: BenchmarkRecord, metric: Metric, pairs: list[PairRecord]) -> list[float]:
-    """Those of several pairs of a benchmark, less the pairs that do not tell."""
-    batch_sizes = [side.batch_size for side in benchmark.sides]
-    told = (pair_log_ratio(pair, metric, batch_sizes) for pair in pairs)
-    return [ratio for ratio in told if ratio is not None]
+def benchmark_ratios(benchmark: BenchmarkRecord, metric: Metric, pairs: list[PairRecord]) -> Ratios:
+    """Those of some pairs of a benchmark."""
+    return metric_ratios(pairs, metric, [side.batch_size for side in benchmark.sides])
 
 
-def log_ratios_behind(benchmark: BenchmarkRecord, result: MetricResult) -> list[float]:
+def ratios_behind(benchmark: BenchmarkRecord, result: MetricResult) -> Ratios:
     """Those that a verdict rests on: of the look, of a FAIL once confirmed the fresh ones alone, else of all.
 
     Pairs that were made for another metric after this one had been decided are not among them.
@@ -47,4 +56,4 @@ def log_ratios_behind(benchmark: BenchmarkRecord, result: MetricResult) -> list[
     pairs = [] if result.stage == "confirmation" and result.verdict == "FAIL" else list(benchmark.look)
     if result.stage == "confirmation":
         pairs += benchmark.confirmation
-    return pair_log_ratios(benchmark, result.metric, pairs)[: result.pairs]
+    return benchmark_ratios(benchmark, result.metric, pairs).first(result.pairs)

@@ -53,17 +53,26 @@ def _sentences(record: DuelRecord) -> str:
     for one in record.comparisons:
         sentence = verdict_sentence(one, record.margin)
         lines.append(f"{sentence[0].upper()}{sentence[1:]}.")
-        evidence = [f"{one.pairs} pairs of fresh processes"]
-        if one.p_value is not None:
-            evidence.append(f"sign-flip p = {one.p_value:.2g}")
-        if one.spread is not None:
-            evidence.append(f"spread of a pair {one.spread:.1%}")
-        if one.control_ratio is not None:
-            evidence.append(f"control {one.control_ratio:.3f}")
-        lines.append(f"  ({', '.join(evidence)})")
+        lines.append(f"  ({evidence_text(one)})")
     if record.failure:
         lines.append(f"{record.status}: {record.failure}")
     return "\n".join(lines)
+
+
+def evidence_text(comparison: Comparison) -> str:
+    """What a verdict rests on."""
+    pairs = f"{comparison.pairs} pairs of fresh processes"
+    worth = comparison.effective_pairs
+    if worth is not None and worth < (1 - _WORTH_TELLING) * comparison.pairs:
+        pairs += f" that count as {worth:.0f}, less where the machine was slow"
+    evidence = [pairs]
+    if comparison.p_value is not None:
+        evidence.append(f"sign-flip p = {comparison.p_value:.2g}")
+    if comparison.spread is not None:
+        evidence.append(f"spread of a pair {comparison.spread:.1%}")
+    if comparison.control_ratio is not None:
+        evidence.append(f"control {comparison.control_ratio:.3f}")
+    return ", ".join(evidence)
 
 
 def _side_table(record: DuelRecord) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import altair as alt
 
-from harness.gate.pair_ratios import pair_log_ratios
+from harness.gate.pair_ratios import benchmark_ratios
 from harness.gate.record import BenchmarkRecord, GateRecord, Metric, MetricResult
 from harness.report.chart_parts import Row, layered, tips, unchecked, zero_line
 from harness.report.chart_style import GREY, SIDE_AXIS, VERDICTS
@@ -72,7 +72,7 @@ def _pair_rows(benchmark: BenchmarkRecord) -> list[Row]:
             "change": _percent(math.exp(log)),
         }
         for stage, pairs in stages.items()
-        for number, log in enumerate(pair_log_ratios(benchmark, "step", pairs), 1)
+        for number, log in enumerate(benchmark_ratios(benchmark, "step", pairs).logs, 1)
     ]
 
 

@@ -1,7 +1,7 @@
 """How often duels are right, and how often the common ways are: false alarms and slowdowns found.
 
 Each trial holds PyTorch's cnn against itself, or against itself with a known share added to each step
-(``slowed.py``), in three ways: a duel; pytest-benchmark's ``--benchmark-compare-fail=median:5%``; and a
+(``planted.py``), in three ways: a duel; pytest-benchmark's ``--benchmark-compare-fail=median:5%``; and a
 plain comparison of the medians before and after. Trials of all kinds are made in turn until the time
 is up; each is a line of JSON in the file given. Run by hand, alone on the machine.
 """
@@ -17,7 +17,11 @@ import tempfile
 import time
 from pathlib import Path
 
+import msgspec
 from tabulate import tabulate
+
+from harness.duel.ratios import step_ratios
+from harness.duel.record import DuelRecord
 
 HERE = Path(__file__).parent
 #: What was done to the second side, its true ratio, and the seconds that a duel may take.
@@ -33,7 +37,7 @@ PLAIN_LIMIT = 1.025
 def duel(side: str, budget: int) -> dict:
     with tempfile.TemporaryDirectory() as results:
         command = ["duel", "torch:eager", side, "--task", "cnn", "--dataset", "digits"]
-        command += ["--plugin", str(HERE / "slowed.py"), "--budget", str(budget), "--results", results]
+        command += ["--plugin", str(HERE / "planted.py"), "--budget", str(budget), "--results", results]
         done = subprocess.run(
             [sys.executable, "-m", "harness", *command, "--format", "json", "--quiet"],
             capture_output=True,
@@ -42,14 +46,17 @@ def duel(side: str, budget: int) -> dict:
         )
     if done.returncode:
         return {"verdict": f"failed: {done.stderr.strip()[-200:]}", "ratio": None}
-    record = json.loads(done.stdout)
-    (found,) = record["comparisons"]
+    record = msgspec.json.decode(done.stdout, type=DuelRecord)
+    (found,) = record.comparisons
+    ratios = step_ratios(record.pairs, 1, [side.batch_size for side in record.sides])
     return {
-        "verdict": found["verdict"],
-        "ratio": found["ratio"],
-        "spread": found["spread"],
-        "pairs": found["pairs"],
-        "seconds": record["seconds"],
+        "verdict": found.verdict,
+        "ratio": found.ratio,
+        "spread": found.spread,
+        "pairs": found.pairs,
+        "seconds": record.seconds,
+        "log_ratios": ratios.logs.tolist(),
+        "levels": ratios.levels.tolist(),
     }
 
 

@@ -15,7 +15,11 @@ import tempfile
 import time
 from pathlib import Path
 
+import msgspec
 from tabulate import tabulate
+
+from harness.gate.pair_ratios import benchmark_ratios
+from harness.gate.record import BenchmarkRecord, GateRecord
 
 PLUGIN = Path(__file__).parent / "planted.py"
 LIMITS = """
@@ -60,26 +64,28 @@ def trial(kind: str, task: str) -> dict:
         )
     if not done.stdout:
         return {"kind": kind, "task": task, "failed": done.stderr.strip()[-300:]}
-    record = json.loads(done.stdout)
-    found = {
-        one["name"]: {
-            "verdict": one["verdict"],
-            "reason": one["reason"],
-            "seconds": one["seconds"],
-            "metrics": {
-                metric["metric"]: [metric["verdict"], metric["stage"], metric["ratio"], metric["pairs"]]
-                for metric in one["metrics"]
-            },
-        }
-        for one in record["benchmarks"]
-    }
+    record = msgspec.json.decode(done.stdout, type=GateRecord)
     return {
         "kind": kind,
         "task": task,
         "exit": done.returncode,
-        "verdict": record["verdict"],
-        "seconds": record["seconds"],
-        "benchmarks": found,
+        "verdict": record.verdict,
+        "seconds": record.seconds,
+        "benchmarks": {one.name: told(one) for one in record.benchmarks},
+    }
+
+
+def told(benchmark: BenchmarkRecord) -> dict:
+    """Verdicts; and of the step, for each stage, the log ratios of its pairs and their levels."""
+    look, fresh = (
+        benchmark_ratios(benchmark, "step", pairs) for pairs in (benchmark.look, benchmark.confirmation)
+    )
+    return {
+        "verdict": benchmark.verdict,
+        "reason": benchmark.reason,
+        "seconds": benchmark.seconds,
+        "metrics": {one.metric: [one.verdict, one.stage, one.ratio, one.pairs] for one in benchmark.metrics},
+        "steps": [[ratios.logs.tolist(), ratios.levels.tolist()] for ratios in (look, fresh)],
     }
 
 
