@@ -14,7 +14,7 @@ from harness.duel.disturbance import disturbed
 from harness.duel.looks import Looks
 from harness.duel.pairs import log_level, log_ratio
 from harness.duel.preparation import common_block_steps
-from harness.duel.ratios import Ratios
+from harness.duel.ratios import Ratios, step_ratios
 from harness.duel.record import BlockRecord, Disturbance, PairRecord
 from harness.duel.settling import MOST_BLOCKS, has_settled
 from harness.duel.sign_flip import bootstrap_interval, p_value, smallest_p_value
@@ -167,7 +167,7 @@ def test_false_alarms_over_all_looks_stay_under_the_level(end):
     ratios = sizes * np.array(list(itertools.product([-1, 1], repeat=end)))
     levels, alarms = looks_of(end).levels(verdict.DIFFERENCE_LEVEL), np.zeros(len(ratios), bool)
     for pairs, level in levels.items():
-        means = np.abs(ratios[:, :pairs] @ made.first(pairs).weights)
+        means = np.abs(ratios[:, :pairs] @ made.first(pairs).weights(0.0))
         alarms |= 1 - np.searchsorted(np.sort(means), means * (1 - 1e-12)) / len(ratios) <= level
     assert verdict.DIFFERENCE_LEVEL / 2 < alarms.mean() <= verdict.DIFFERENCE_LEVEL
 
@@ -177,7 +177,7 @@ def test_log_ratio_is_of_time_per_sample():
     assert log_ratio(pair(1.5), 1, [64, 128]) == pytest.approx(math.log(0.75))
 
 
-def test_how_slow_a_pair_was_does_not_tell_which_side_was_slow():
+def test_the_level_of_a_pair_does_not_tell_which_side_was_slow():
     """Whatever owes nothing to the signs may be a weight of the sign-flip test; nothing else may."""
     made = pair(1.3, seconds=0.12)
     other = {0: 1, 1: 0}
@@ -189,46 +189,95 @@ def test_how_slow_a_pair_was_does_not_tell_which_side_was_slow():
     assert log_level(pair(1.1, lost=range(5)), 1) is None
 
 
+def test_each_side_has_a_level_of_its_own():
+    made = pair(2.0)
+    third = [msgspec.structs.replace(b, side=2, seconds=0.9) for b in made.blocks if b.side == 1]
+    every = PairRecord([], [*made.blocks, *third], 1.0)
+    assert [log_level(every, side) for side in (1, 2)] == pytest.approx(
+        [math.log(math.sqrt(one * 0.1) / 6) for one in (0.2, 0.9)]
+    )
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.02])
+def test_weighted_p_values_hold_over_all_that_chance_could_have_done(shift):
+    """Each process's time stays and the sides are exchanged: then p is below any level as often as that."""
+    rng = np.random.default_rng(4)
+    slow = rng.choice([0.0, 0.05, 0.2], 8)
+    times = slow + rng.normal(0, 0.02 + slow / 3, (2, 8))
+    off = times[1] - times[0]
+    values = [
+        Ratios(shift + off * signs, times.mean(axis=0) + shift / 2).p_value("greater", shift)
+        for signs in np.array(list(itertools.product([-1, 1], repeat=8)))
+    ]
+    assert np.sort(values) == pytest.approx(np.arange(1, 257) / 256)
+
+
+def test_a_process_that_is_slow_by_itself_counts_in_full():
+    """It is no sign of a slow machine: a side with such processes is slower."""
+    found = step_ratios([pair(1.0)] * 8 + [pair(1.5)] * 2 + [pair(1 / 1.5)], 1, [1, 1])
+    assert found.weights() == pytest.approx(np.ones(11))
+    assert found.mean == pytest.approx(math.log(1.5) / 11)
+
+
 def test_pairs_count_less_the_slower_the_machine_was():
     levels = np.array([0.0, 0.0, 0.0, 0.075, 0.15, 1.0])
-    weights = Ratios(np.zeros(6), levels - 4.0).weights
+    weights = Ratios(np.zeros(6), levels - 4.0).weights()
     assert weights == pytest.approx([1.0, 1.0, 1.0, 1 / 2, 1 / 5, 0.0], abs=0.01)
 
 
 def test_one_lucky_pair_does_not_outweigh_the_others():
-    assert Ratios(np.zeros(8), np.array([-1.0] + [0.0] * 7)).weights == pytest.approx(np.ones(8))
+    assert Ratios(np.zeros(8), np.array([-1.0] + [0.0] * 7)).weights() == pytest.approx(np.ones(8))
 
 
 def test_on_a_steady_machine_all_pairs_count_alike():
     logs = np.random.default_rng(1).normal(0.05, 0.02, 12)
-    ratios = Ratios(logs, np.full(12, -3.0))
+    assert Ratios(logs, np.full(12, -3.0)).weight > 11.9
+    ratios = Ratios(logs)
     assert (ratios.mean, ratios.spread) == pytest.approx((logs.mean(), logs.std(ddof=1)))
-    assert ratios.effective_pairs == pytest.approx(12)
+    assert ratios.weight == pytest.approx(12)
     assert ratios.interval() == bootstrap_interval(logs)
     assert ratios.p_value() == p_value(logs)
 
 
-def test_of_pairs_that_spread_more_in_slow_spells_the_ratio_is_known_better_and_its_interval_holds():
-    """The spells and spreads of the shared machine that the weights were fitted to."""
+@pytest.mark.parametrize("pairs", [6, 15])
+def test_of_pairs_that_spread_more_in_slow_spells_the_ratio_is_known_better_and_its_interval_holds(pairs):
+    """The spells and spreads of the shared machine that the weights were made for."""
     rng = np.random.default_rng(0)
-    covered, weighted, plain = 0, [], []
+    covered, narrower, weighted, plain = 0, [], [], []
     for _ in range(400):
-        slow = rng.choice([0.016, 0.054, 0.13, 0.25], 15)
-        logs = 0.05 + rng.normal(0, 1, 15) * np.hypot(0.0145, 0.19 * slow)
-        ratios = Ratios(logs, slow)
-        covered += ratios.interval().low <= 0.05 <= ratios.interval().high
+        slow = rng.choice([0.016, 0.054, 0.13, 0.25], pairs)
+        luck = rng.normal(0, 1, (2, pairs)) * np.hypot(0.0145, 0.19 * slow) / math.sqrt(2)
+        times = slow + luck + np.array([[0.0], [0.05]])
+        ratios = Ratios(times[1] - times[0], times.mean(axis=0))
+        low, high = ratios.interval()
+        covered += low <= 0.05 <= high
+        assert low < ratios.mean < high
+        alike = bootstrap_interval(ratios.logs)
+        narrower.append((high - low) / (alike.high - alike.low))
         weighted.append(ratios.mean)
-        plain.append(logs.mean())
-    assert 365 <= covered <= 395  # 95 % of 400 is 380
-    assert np.std(weighted) < 0.8 * np.std(plain)
+        plain.append(ratios.logs.mean())
+    assert 360 <= covered <= 398  # 95 % of 400 is 380
+    assert abs(np.mean(weighted) - 0.05) < 0.002
+    assert np.std(weighted) < 0.85 * np.std(plain)
+    assert np.median(narrower) < 0.95
+
+
+def test_that_sides_are_the_same_must_show_in_slow_spells_too():
+    rng = np.random.default_rng(5)
+    calm, spell = noisy(rng, 1.0, 0.001, 10), noisy(rng, 1.1, 0.001, 5, seconds=0.14)
+    ratios = step_ratios([*calm, *spell], 1, [1, 1])
+    assert ratios.p_value("less", math.log(1.02)) < 0.01
+    assert ratios.cautious_p_value("less", math.log(1.02)) > 0.5
+    assert compare([*calm, *spell]).verdict != "same"
 
 
 def test_a_slow_spell_does_not_hide_a_slowdown_and_is_told():
     rng = np.random.default_rng(2)
     calm, spell = noisy(rng, 1.05, 0.01, 9), noisy(rng, 1.0, 0.1, 5, seconds=0.13)
     found = compare([*calm, *spell])
-    assert (found.verdict, round(found.ratio, 2)) == ("slower", 1.05)
-    assert 9 <= found.effective_pairs < 11
+    assert found.verdict == "slower"
+    assert found.ratio == pytest.approx(1.05, abs=0.015)
+    assert 9 <= found.weight < 11
     assert "count as 10, less where the machine was slow" in evidence_text(found)
 
 

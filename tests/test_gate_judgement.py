@@ -14,16 +14,17 @@ from harness.gate.judgement import LOOK_PAIRS, Level, MetricLooks, confirmed, lo
 from harness.gate.metrics import series
 from harness.gate.pair_ratios import benchmark_ratios, ratios_behind
 from harness.gate.suite import Limits
+from harness.report.gate_words import metric_sentence
 
 CALM = Disturbance(0.0, 0.0, 0.0, 0)
 LIMITS = Limits(max_slowdown=0.05)
 
 
-def pair(ratio=1.0, *, first=1.0, memory=1.0, control=1.0, lost=False):
+def pair(ratio=1.0, *, first=1.0, memory=1.0, control=1.0, lost=False, seconds=0.1):
     """A pair whose head takes ``ratio`` times as long, and so much more at its first step and of memory."""
     blocks = [
         BlockRecord(
-            side, turn, 6, 0.1 * (ratio if side else 1.0), 0.001 * (control if side else 1.0), CALM, lost
+            side, turn, 6, seconds * (ratio if side else 1.0), 0.001 * (control if side else 1.0), CALM, lost
         )
         for turn in range(6)
         for side in (0, 1)
@@ -276,13 +277,27 @@ def test_a_base_that_falls_before_anything_failed_leaves_no_verdict():
     assert (record.verdict, record.reason) == ("INCONCLUSIVE", "side base: exited with code 9")
 
 
+def test_pairs_of_a_slow_spell_weigh_less_for_the_step_alone():
+    pairs = [*noisy(np.random.default_rng(0), 8), *noisy(np.random.default_rng(1), 4, seconds=0.15)]
+    counts = {one.metric: one.ratios.weight for one in series(pairs, LIMITS, [64, 64])}
+    assert counts["step"] == pytest.approx(8.1, abs=0.1)
+    assert counts["memory"] == counts["first step"] == 12
+
+
+def test_a_weight_that_is_less_than_its_pairs_is_told():
+    step, *_ = made_benchmark(confirmed=8, step=1.2, verdicts={"step": "FAIL"}).metrics
+    told = metric_sentence(msgspec.structs.replace(step, weight=5.2))
+    assert "(8 pairs that count as 5, less where the machine was slow, p = " in told
+    assert "(8 pairs, p = " in metric_sentence(msgspec.structs.replace(step, weight=7.9))
+
+
 def test_pairs_made_after_a_metric_was_decided_are_not_behind_its_verdict():
     record = made_benchmark(confirmed=8, step=1.2, verdicts={"step": "FAIL"})
     step, first_step, memory = record.metrics
     later = msgspec.structs.replace(record, confirmation=[*record.confirmation, pair(9.0)])
     fresh = benchmark_ratios(record, "step", record.confirmation)
     assert list(ratios_behind(later, step).logs) == list(fresh.logs)
-    assert list(ratios_behind(later, step).weights) == list(fresh.weights)
+    assert list(ratios_behind(later, step).weights()) == list(fresh.weights())
     passed = msgspec.structs.replace(memory, verdict="PASS", pairs=11)
     assert len(ratios_behind(later, passed).logs) == 11
     looked = msgspec.structs.replace(first_step, stage="look", pairs=3)

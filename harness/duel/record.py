@@ -108,8 +108,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     p_value: float | None
     spread: float | None
     """Of the pairs' log ratios: the standard error of their weighted mean times the root of the pairs."""
-    effective_pairs: float | None = None
-    """So many pairs of equal weight would know as much. None in records of before pairs were weighted."""
+    weight: float | None = None
+    """Of all pairs together, in pairs of full weight. None in records of before pairs were weighted."""
     pairs_wanted: int | None = None
     """About so many pairs more would give a verdict."""
     control_ratio: float | None = None

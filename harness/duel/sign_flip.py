@@ -2,7 +2,8 @@
 
 The unit is the pair of fresh processes, for the steps of one process share its luck. Under the null
 hypothesis the sign of each pair's log ratio is a coin toss, because chance decided which side went
-first; nothing else is assumed of how the ratios are distributed.
+first; nothing else is assumed of how the ratios are distributed. Weights that owe nothing to the signs
+leave it so.
 """
 
 from typing import Any, Literal, NamedTuple
@@ -58,13 +59,15 @@ def weighted_mean(values: np.ndarray, weights: np.ndarray) -> tuple[Any, Any]:
     """The weighted mean over the last axis and its standard error, which is nan of a single value.
 
     The error is that of a ratio of sums (Cochran 1977, section 6.4), for which weights need not be any
-    variance's inverse; where they are equal it is the usual error of a mean.
+    variance's inverse; its degrees of freedom are those of as many values as the weights are worth (Kish
+    1965). Where weights are equal it is the usual error of a mean.
     """
-    count, total = values.shape[-1], weights.sum(-1)
+    total = weights.sum(-1)
     mean = (weights * values).sum(-1) / total
     squares = np.square(weights * (values - mean[..., None])).sum(-1)
+    worth = np.square(total) / np.square(weights).sum(-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return mean, np.sqrt(squares * np.divide(count, count - 1)) / total
+        return mean, np.sqrt(squares * worth / (worth - 1)) / total
 
 
 def bootstrap_interval(

@@ -56,7 +56,7 @@ def compare(
         verdict=verdict,
         reason=reason,
         pairs=made,
-        effective_pairs=ratios.effective_pairs,
+        weight=ratios.weight,
         ratio=math.exp(ratios.mean) if made else None,
         low=math.exp(interval.low) if interval else None,
         high=math.exp(interval.high) if interval else None,
@@ -101,7 +101,7 @@ def _verdict(ratios: Ratios, margin: float, looks: Looks, comparisons: int) -> W
     if not level and not same_level:
         return "cannot tell yet"  # no look, so no test is made
     within = math.log1p(margin)
-    ends = ratios.p_value("greater", -within), ratios.p_value("less", within)
+    ends = ratios.cautious_p_value("greater", -within), ratios.cautious_p_value("less", within)
     if max(ends) <= same_level:
         return "same"
     if ratios.p_value() <= level:

@@ -130,7 +130,7 @@ def _point(gate: GateRecord, benchmark: BenchmarkRecord, result: MetricResult, r
     ratios = ratios_behind(benchmark, result)
     pairs = len(ratios.logs)
     spread = ratios.spread if pairs >= _FEWEST_FOR_SPREAD else None
-    known = Ratio(math.log(ratio), pairs or 1, spread)
+    known = Ratio(ratios.mean if pairs else math.log(ratio), pairs or 1, spread)
     return Point(gate.id, gate.started_at[:10], gate.base.commit, gate.head.commit, known)
 
 

@@ -12,7 +12,8 @@ limit:
 
 "Proven slower" is an exact sign-flip test of no difference. Over all suspicious metrics of a suite its
 level is shared by Holm's rule (1979), and within one over the looks at it, so that the chance of any
-FAIL on unchanged code stays below ``false_alarms``.
+FAIL on unchanged code stays below ``false_alarms``. In it the pairs of a step weigh less the slower the
+machine was (:mod:`harness.duel.ratios`); being within the limit is proven both with weights and without.
 """
 
 import functools
@@ -23,7 +24,6 @@ import numpy as np
 
 from harness.duel.looks import Looks
 from harness.duel.ratios import Ratios
-from harness.duel.sign_flip import Alternative
 from harness.duel.verdict import control_moved, too_many_lost
 from harness.gate.metrics import Series
 from harness.gate.record import MetricResult, Verdict
@@ -90,20 +90,25 @@ def confirmed(
     if doubt := _doubt(every, max_speedup):
         return told(every, verdict="INCONCLUSIVE", reason=doubt)
     limit = math.log1p(every.limit)
-    if _proven(every.ratios, "less", limit, looks.within, Level(WITHIN_LEVEL, WITHIN_LEVEL)):
+    if _proven_within(every.ratios, limit, looks.within):
         return told(every, verdict="PASS")
-    worse = _proven(fresh.ratios, "greater", 0.0, looks.worse, level)
-    if worse and (last or fresh.ratios.mean >= limit):
+    if _proven_worse(fresh.ratios, looks.worse, level) and (last or fresh.ratios.mean >= limit):
         reason = "worse than base, and not shown to be within the limit"
         return told(fresh, verdict="FAIL", reason=reason)
     reason = "neither a loss nor being within the limit is proven: more time or a quieter machine would tell"
     return told(every, verdict="INCONCLUSIVE", reason=reason)
 
 
-def _proven(ratios: Ratios, alternative: Alternative, shift: float, looks: Looks, level: Level) -> bool:
+def _proven_within(ratios: Ratios, limit: float, looks: Looks) -> bool:
     """Whether the test was significant at any of the looks that these pairs have come to."""
-    levels = looks.levels(level.now, alternative, planned=level.planned)
-    return any(ratios.first(look).p_value(alternative, shift) <= at for look, at in levels.items())
+    levels = looks.levels(WITHIN_LEVEL, "less")
+    return any(ratios.first(look).cautious_p_value("less", limit) <= at for look, at in levels.items())
+
+
+def _proven_worse(ratios: Ratios, looks: Looks, level: Level) -> bool:
+    """The same of the test that head is worse than base."""
+    levels = looks.levels(level.now, "greater", planned=level.planned)
+    return any(ratios.first(look).p_value("greater") <= at for look, at in levels.items())
 
 
 def _upper_end(logs: np.ndarray) -> float:
@@ -153,5 +158,6 @@ def _result(
         high=math.exp(interval.high) if interval else None,
         p_value=ratios.p_value("greater") if stage == "confirmation" else None,
         pairs=made,
+        weight=ratios.weight,
         looks=looks or {},
     )

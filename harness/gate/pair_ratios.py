@@ -23,8 +23,7 @@ def metric_ratios(pairs: Iterable[PairRecord], metric: Metric, batch_sizes: list
     if metric == "step":
         return step_ratios(pairs, _HEAD, batch_sizes)
     one = _first_step if metric == "first step" else _memory
-    logs = np.array([one(*pair.processes) for pair in pairs])
-    return Ratios(logs, np.zeros_like(logs))
+    return Ratios(np.array([one(*pair.processes) for pair in pairs]))
 
 
 def _first_step(base: ProcessRecord, head: ProcessRecord) -> float:

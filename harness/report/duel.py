@@ -61,10 +61,9 @@ def _sentences(record: DuelRecord) -> str:
 
 def evidence_text(comparison: Comparison) -> str:
     """What a verdict rests on."""
-    pairs = f"{comparison.pairs} pairs of fresh processes"
-    worth = comparison.effective_pairs
-    if worth is not None and worth < (1 - _WORTH_TELLING) * comparison.pairs:
-        pairs += f" that count as {worth:.0f}, less where the machine was slow"
+    pairs, weight = f"{comparison.pairs} pairs of fresh processes", comparison.weight
+    if weight is not None and weight < (1 - _WORTH_TELLING) * comparison.pairs:
+        pairs += f" that count as {weight:.0f}, less where the machine was slow"
     evidence = [pairs]
     if comparison.p_value is not None:
         evidence.append(f"sign-flip p = {comparison.p_value:.2g}")

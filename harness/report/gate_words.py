@@ -16,6 +16,8 @@ NOTHING = "–"
 METRICS: tuple[Metric, ...] = ("step", "first step", "memory")
 _WHOLE_PERCENT = 100
 _COMMIT_DIGITS = 10
+#: Of the pairs, the share that their weights must take for it to be told.
+_WORTH_TELLING = 0.1
 
 
 def percent(ratio: float) -> str:
@@ -93,6 +95,8 @@ def subject(benchmark: BenchmarkRecord) -> str:
 def metric_sentence(result: MetricResult) -> str:
     """``step +7.1 % [+5.9, +8.3] against base, ≤ 5 % is allowed (8 pairs, p = 0.004)``."""
     evidence = f"{result.pairs} pair{'s' * (result.pairs != 1)}"
+    if result.weight is not None and result.weight < (1 - _WORTH_TELLING) * result.pairs:
+        evidence += f" that count as {result.weight:.0f}, less where the machine was slow"
     if result.p_value is not None:
         evidence += f", p = {result.p_value:.2g}"
     because = f": {one_line(result.reason)}" if result.reason else ""

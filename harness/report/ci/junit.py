@@ -97,7 +97,7 @@ def _case(
 
 
 def _numbers(result: MetricResult) -> dict[str, object]:
-    names = ("base", "head", "ratio", "low", "high", "limit", "p_value", "pairs", "stage")
+    names = ("base", "head", "ratio", "low", "high", "limit", "p_value", "pairs", "weight", "stage")
     return {name: getattr(result, name) for name in names}
 
 
