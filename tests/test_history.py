@@ -22,6 +22,7 @@ from records import make_record
 from harness import record as records
 from harness.gate.change_points import Ratio, chained_trend, level_trend
 from harness.gate.history import read_history
+from harness.gate.pair_ratios import ratios_behind
 from harness.gate.vanished import gaps
 from harness.report.history import history_json, history_markdown, history_text
 from harness.report.history_words import ToldHistory, gap_sentence, sentence
@@ -52,6 +53,17 @@ def test_three_slips_of_3_percent_are_seen(gates, within):
     assert [step.change for step in steps] == pytest.approx([math.log(1.03)] * 3, abs=0.01)
     assert all(step.low > 0 for step in steps)
     assert series.trend.low < math.log(1.03**3) < series.trend.high
+
+
+def test_records_of_before_pairs_were_weighted_are_taken_in_like_those_of_now():
+    """Made gates tell plain means, as older ones do: ratio and spread must be of one kind."""
+    (gate,) = fixed_gates([1.1], noise=0.2)
+    (benchmark,) = gate.benchmarks
+    result = next(one for one in benchmark.metrics if one.metric == "step")
+    behind, (series,) = ratios_behind(benchmark, result), step_series([gate])
+    known = series.points[0].ratio
+    assert (known.log, known.spread) == pytest.approx((behind.mean, behind.spread))
+    assert known.log != pytest.approx(math.log(result.ratio), abs=0.001)
 
 
 @pytest.mark.parametrize("made", [fixed_gates, chained_gates])
