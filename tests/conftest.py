@@ -13,6 +13,25 @@ PLUGINS = Path(__file__).parent / "plugins"
 COMMAND = [sys.executable, "-m", "harness"]
 
 
+def pytest_configure(config):
+    """With xdist (``-n 2``) each of its workers has a CPU to itself, and so have the processes of its tests.
+
+    Frameworks would else start as many threads as there are CPUs in every worker, and threads that wait
+    for others at a barrier spin: two such processes on two CPUs take many times as long as in turn.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker and hasattr(os, "sched_setaffinity"):
+        cpus = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cpus[int(worker.removeprefix("gw")) % len(cpus)]})
+
+
+def pytest_collection_modifyitems(config, items):
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        for item in items:
+            if item.get_closest_marker("all_cpus"):
+                item.add_marker(pytest.mark.skip(reason="needs every CPU: pytest -m all_cpus runs it"))
+
+
 @dataclass
 class HarnessCommand:
     """Calls ``harness`` in ``folder``; ``faulty`` plugins are installed, CIFAR-10 is not here."""

@@ -19,6 +19,7 @@ def _only_our_sources_in_a_new_place(tmp_path, monkeypatch):
             raise unknown_name("data set", name, SOURCES)
         return SOURCES[name]
 
+    monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("HARNESS_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setattr(plugins, "dataset", dataset)
     monkeypatch.setattr(plugins, "names", lambda _: [*SOURCES])
@@ -33,8 +34,7 @@ def run(*arguments):
     return CliRunner().invoke(command, list(map(str, arguments)))
 
 
-def test_list_before_and_after_an_import(archive, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
+def test_list_before_and_after_an_import(archive):
     before = run("list").stdout
     assert "harness data fetch cifar10 or harness data import cifar10 PATH" in before
     assert "1,437 + 360" in before

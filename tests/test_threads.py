@@ -14,6 +14,8 @@ from harness.spec import Plan
 #: Rounding of the two clocks; a second thread at work would show as a ratio near 2.
 _ROUNDING = 1.15
 
+pytestmark = pytest.mark.all_cpus
+
 
 @pytest.mark.skipif(
     not hasattr(os, "sched_setaffinity") or len(allowed_cpus()) == 1, reason="needs two CPUs, and Linux"
