@@ -6,6 +6,7 @@ first; nothing else is assumed of how the ratios are distributed. Weights that o
 leave it so.
 """
 
+import functools
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -31,21 +32,33 @@ def p_value(
     Weights must owe nothing to the signs. Exact up to 16 pairs; beyond, a seeded sample of patterns is
     drawn. With ``n`` pairs no two-sided p-value is below ``2 ** (1 - n)``.
     """
-    if len(log_ratios) < 2:  # noqa: PLR2004  one sign can tell nothing, and SciPy refuses
+    if len(log_ratios) < 2:  # noqa: PLR2004  one sign can tell nothing
         return 1.0
-    from scipy.stats import permutation_test  # with one sample, "samples" means flipped signs
+    return _share_as_extreme(tuple((np.asarray(log_ratios, float) - shift) * weights), alternative)
 
-    patterns = 2 ** min(len(log_ratios), _EXACT_UP_TO)
-    result = permutation_test(
-        ((np.asarray(log_ratios, float) - shift) * weights,),
-        np.mean,
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=patterns,
-        alternative=alternative,
-        rng=np.random.default_rng(_SEED),
-    )
-    return float(result.pvalue)
+
+@functools.lru_cache(maxsize=1024)  # an earlier look is asked for again after every pair
+def _share_as_extreme(values: tuple[float, ...], alternative: Alternative) -> float:
+    if len(values) > _EXACT_UP_TO:
+        from scipy.stats import permutation_test  # with one sample, "samples" means flipped signs
+
+        result = permutation_test(
+            (np.array(values),),
+            np.mean,
+            permutation_type="samples",
+            vectorized=True,
+            n_resamples=2**_EXACT_UP_TO,
+            alternative=alternative,
+            rng=np.random.default_rng(_SEED),
+        )
+        return float(result.pvalue)
+    # SciPy's own way through all patterns takes 0.3 s of 16 pairs, which a duel would wait for after each.
+    sums = np.zeros(1)
+    for value in values:
+        sums = np.concatenate([sums + value, sums - value])
+    rounding = 1e-12 * np.abs(values).sum()
+    greater, less = (float(np.mean(side * (sums - sum(values)) >= -rounding)) for side in (1, -1))
+    return {"greater": greater, "less": less, "two-sided": min(1.0, 2 * min(greater, less))}[alternative]
 
 
 class Interval(NamedTuple):
