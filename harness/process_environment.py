@@ -10,6 +10,7 @@ import contextlib
 import functools
 import os
 import platform
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -21,6 +22,7 @@ _LOOK_SECONDS = 0.2
 _BUSY_PERCENT = 50.0
 _CPUS = Path("/sys/devices/system/cpu")
 _CONTROL_GROUP = Path("/sys/fs/cgroup")
+_OWN_GROUP = Path("/proc/self/cgroup")
 _NO_GPU = "-1"
 _BEARS_ON_SPEED = (
     "CUBLAS_",
@@ -54,12 +56,27 @@ def allowed_cpus() -> list[int]:
 
 
 def cpu_quota() -> float | None:
-    """CPUs' worth of time that the control group grants (version 2), where it is limited."""
+    """CPUs' worth of time that the control groups grant (version 2), where one of them is limited."""
+    quotas = []
+    for told in read_control_groups("cpu.max"):
+        granted, _, period = told.partition(" ")
+        if granted.isdigit() and period.strip().isdigit():
+            quotas.append(int(granted) / int(period))
+    return min(quotas, default=None)
+
+
+def read_control_groups(name: str) -> list[str]:
+    """What a file of this name says in this process's control group (version 2) and in those above it."""
     try:
-        granted, period = (_CONTROL_GROUP / "cpu.max").read_text().split()
-    except (OSError, ValueError):
-        return None
-    return None if granted == "max" else int(granted) / int(period)
+        own = next(line for line in _OWN_GROUP.read_text().splitlines() if line.startswith("0::"))
+    except (OSError, StopIteration):
+        own = "0::/"
+    own = own.removeprefix("0::/")
+    told = []
+    for group in (Path(own), *Path(own).parents) if own else (Path(),):
+        with contextlib.suppress(OSError):
+            told.append((_CONTROL_GROUP / group / name).read_text())
+    return told
 
 
 def usable_cpus() -> int:
@@ -163,6 +180,19 @@ def visible_gpus(setting: str | None, index: int) -> list[str]:
         return [str(number) for number in range(index + 1)]
     entries = [entry.strip() for entry in setting.split(",")]
     return entries[: entries.index(_NO_GPU)] if _NO_GPU in entries else entries
+
+
+def missing_knobs() -> list[str]:
+    """What of the quiet setting this platform does not offer, in words; most often nothing."""
+    missing = []
+    if platform.libc_ver()[0] != "glibc":
+        missing.append("the allocator cannot be told to keep its memory (no glibc)")
+    if not hasattr(os, "sched_setaffinity"):
+        missing.append("processes cannot be bound to CPUs")
+    if sys.platform != "linux":
+        missing.append("a side whose turn it is not waits and is not stopped")
+        missing.append("disturbances by other work are not seen")
+    return missing
 
 
 def inherited_settings(inherited: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:

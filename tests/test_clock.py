@@ -34,6 +34,31 @@ def test_hiccups_of_the_machine_are_no_lie():
         assert proven.quickest_step_seconds == pytest.approx(0.001, rel=0.5)
 
 
+@pytest.mark.parametrize(
+    ("pending", "weights", "refused"),
+    [(0.0, 0.001, False), (0.003, 0.001, False), (0.013, 0.001, True), (0.013, 0.1, False)],
+    ids=["done", "within what readings differ by", "a step is left", "no more than large weights differ by"],
+)
+def test_work_that_is_left_after_a_block_is_found(monkeypatch, pending, weights, refused):
+    """Blocks of 0.128 s; the first reading of the weights waits for what is pending."""
+    made = SimpleNamespace(left=0.0)
+
+    def block(steps):
+        made.left = pending
+        return 0.001 * steps
+
+    def reading(_contender):
+        left, made.left = made.left, 0.0
+        return weights + left
+
+    monkeypatch.setattr(clock, "_reading_seconds", reading)
+    if refused:
+        with pytest.raises(HarnessError, match=r"the device worked for 0\.013 s more"):
+            prove_clock(Contender(block), 0.1)
+    else:
+        assert prove_clock(Contender(block), 0.1).ratio == pytest.approx(2.0)
+
+
 @pytest.mark.parametrize("seconds", [lambda _steps: 0.2, lambda steps: 0.001 * steps**2])
 def test_a_time_that_does_not_follow_the_steps_is_refused(seconds):
     with pytest.raises(HarnessError, match="its clock cannot be trusted: twice the steps took"):

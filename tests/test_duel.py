@@ -15,6 +15,8 @@ from long_tests import long_test
 from harness import protocol
 from harness.process_environment import allowed_cpus
 
+pytestmark = pytest.mark.all_cpus
+
 #: Few turns: the pace of a side that sleeps has no noise that more would even out.
 PACED = ("--task", "mlp", "--no-certify", "--turns", "2")
 
@@ -76,9 +78,14 @@ def test_the_record_keeps_every_block(finished):
         assert order[:4] in ([0, 1, 1, 0], [1, 0, 0, 1])
         assert all(process["settled"] for process in pair["processes"])
         assert all(block["seconds"] >= 0.1 for block in pair["blocks"])
+        for process, step in zip(pair["processes"], (0.01, 0.011), strict=True):
+            took = process["uncounted_steps"] * step  # such as the first block of its length
+            assert process["uncounted_seconds"] == pytest.approx(took, rel=0.1)
+            assert took > 0.1
     assert len({tuple(block["side"] for block in pair["blocks"]) for pair in record["pairs"]}) == 2
     assert record["sides"][0]["clock_ratio"] == pytest.approx(2.0, abs=0.1)
     assert record["sides"][0]["training_flops_per_sample"] > 0
+    assert record["missing_knobs"] == []
 
 
 def test_the_duel_can_be_shown_again(finished):
@@ -121,6 +128,7 @@ def test_a_side_that_hangs_is_ended(harness):
     done = harness("duel", "paced", "paced:hangs", *PACED, "--budget", "14")
     assert done.returncode == 1
     assert "side paced:hangs: did not end within the time limit" in done.stdout
+    assert "If it does not hang, trying it once takes longer than --budget 14: give" in done.stdout
     assert no_worker_left(harness)
 
 

@@ -2,15 +2,21 @@
 
 import itertools
 import math
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import permutation_test
 
 from harness.duel import verdict
-from harness.duel.disturbance import disturbed
+from harness.duel.disturbance import disturbed, read_counters
+from harness.duel.findings import break_even_samples, median_interval
 from harness.duel.looks import Looks
 from harness.duel.pairs import log_level, log_ratio
 from harness.duel.preparation import common_block_steps
@@ -70,6 +76,16 @@ def test_p_value_counts_every_pattern():
     ratios = np.array([3.0, -1.0, 2.0])
     sums = [a * 3 + b * 1 + c * 2 for a in (1, -1) for b in (1, -1) for c in (1, -1)]
     assert p_value(ratios) == sum(abs(total) >= 4 for total in sums) / 8
+
+
+@pytest.mark.parametrize("alternative", ["two-sided", "greater", "less"])
+@given(st.lists(st.integers(-9, 9), min_size=2, max_size=9), st.sampled_from([0.0, 0.3, 1.0]))
+def test_p_value_is_scipys(alternative, values, shift):
+    """Whole numbers make ties of sums, which must count as extreme."""
+    expected = permutation_test(
+        (np.array(values) - shift,), np.mean, permutation_type="samples", alternative=alternative
+    )
+    assert p_value(np.array(values), alternative, shift) == pytest.approx(expected.pvalue, abs=1e-12)
 
 
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=9))
@@ -297,6 +313,52 @@ def test_only_bursts_are_disturbances():
     assert disturbed([CALM, Disturbance(0.0, 0.0, 0.0, 2), CALM], [0.1] * 3) == [False, True, False]
 
 
+def test_the_ticks_of_many_cpus_are_no_burst():
+    """All CPUs count at the same moments: 16 busy ones tell up to 0.16 s more or less than a block had."""
+    some, burst = Disturbance(0.0, 0.1, 0.0, 0), Disturbance(0.0, 0.3, 0.0, 0)
+    marks = disturbed([CALM, some, CALM, burst, CALM], [0.1] * 5, threads=16)
+    assert marks == [False, False, False, True, False]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counted on Linux alone")
+def test_work_of_what_our_processes_start_is_ours():
+    """A worker's own children, such as loaders of data, and theirs."""
+    burn = "import time; until = time.monotonic() + 0.6\nwhile time.monotonic() < until: pass"
+    call = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {burn!r}])"
+    process = subprocess.Popen([sys.executable, "-c", call])
+    try:
+        time.sleep(0.3)
+        before = read_counters()
+        time.sleep(0.2)
+        after = read_counters()
+    finally:
+        process.wait()
+    assert after.ours - before.ours > 0.05
+
+
+def test_the_interval_of_a_median_holds_it_as_often_as_it_says():
+    chance = np.random.default_rng(8)
+    assert median_interval([1.0, 2.0, 3.0, 4.0, 5.0]) is None
+    assert median_interval([3.0, 1.0, 2.0, 6.0, 5.0, 4.0]) == (1.0, 6.0)
+    held = 0
+    for _ in range(1000):
+        low, high = median_interval(chance.exponential(1.0, 15))
+        held += low <= math.log(2) <= high
+    assert 945 <= held <= 990  # 96.5 % by the binomial distribution
+
+
+def side_found(start_up, samples_per_second):
+    return SimpleNamespace(start_up_seconds=start_up, samples_per_second=samples_per_second)
+
+
+def test_break_even_follows_the_ratio_that_the_verdict_rests_on():
+    """The medians of the sides, shown beside it, may say otherwise by luck."""
+    eager, compiled = side_found(1.0, 100.0), side_found(11.0, 99.0)
+    assert break_even_samples(eager, compiled, 0.9) == pytest.approx(10.0 / (0.1 / 100.0))
+    assert break_even_samples(eager, compiled, 1.1) is None
+    assert break_even_samples(compiled, eager, 1.1) == pytest.approx(10.0 / (0.1 / 99.0))
+
+
 def test_a_hiccup_does_not_move_the_ratio():
     made = pair(1.0)
     hiccup = BlockRecord(1, 3, 6, 5.0, 0.001, CALM, False)
@@ -338,12 +400,15 @@ def test_a_control_that_moves_leaves_no_verdict():
 def test_a_verdict_stays_after_its_look_unless_the_machine_turns_out_another():
     rng = np.random.default_rng(10)
     pairs = noisy(rng, 1.1, 0.005, 8)
-    reached = compare(pairs).verdict
-    assert reached == "slower"
-    later = [*pairs, *noisy(rng, 0.8, 0.005, 1)]
-    assert verdict.kept(reached, compare(later)).verdict == "slower"
+    reached = compare(pairs)
+    assert reached.verdict == "slower"
+    assert "8 pairs of fresh processes, sign-flip" in evidence_text(reached)
+    later = verdict.kept(reached, compare([*pairs, *noisy(rng, 0.8, 0.005, 1)]))
+    assert later.verdict == "slower"
+    assert "9 pairs of fresh processes (verdict after 8)" in evidence_text(later)
     moved = [pair(1.1 * math.exp(rng.normal(0, 0.005)), control=1.3) for _ in range(8)]
     assert verdict.kept(reached, compare([*pairs, *moved])).verdict == "cannot tell yet"
+    assert compare([*pairs, *moved]).reached_after is None
     assert verdict.kept(None, compare(pairs)).verdict == "slower"
 
 

@@ -118,6 +118,19 @@ def test_a_containers_quota_bounds_what_a_worker_can_use(monkeypatch, tmp_path, 
     assert cpu_count({}) == cpu_count({WORKER_CPUS: "0,1,2,3"}) == default_threads() == usable
 
 
+def test_the_quota_of_a_group_within_a_group_counts_too(monkeypatch, tmp_path):
+    inner = tmp_path / "outer" / "inner"
+    inner.mkdir(parents=True)
+    (tmp_path / "own").write_text("1:name=systemd:/elsewhere\n0::/outer/inner\n")
+    (inner.parent / "cpu.max").write_text("150000 100000\n")
+    (inner / "cpu.max").write_text("max 100000\n")
+    monkeypatch.setattr(process_environment, "_CONTROL_GROUP", tmp_path)
+    monkeypatch.setattr(process_environment, "_OWN_GROUP", tmp_path / "own")
+    assert process_environment.cpu_quota() == 1.5
+    (inner / "cpu.max").write_text("50000 100000\n")
+    assert process_environment.cpu_quota() == 0.5
+
+
 @pytest.fixture
 def four_threads_on_two_cores(monkeypatch):
     """CPUs 0 and 1 share a core, 2 and 3 another one; ``busy`` may be filled by the test."""

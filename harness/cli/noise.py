@@ -71,7 +71,7 @@ def _side(name: str | None, task_name: str) -> tuple[Side, str]:
 
 def _noise_table(found: list[Noise]) -> str:
     rows: list[tuple[str, ...]] = [
-        ("spread between two processes (SD)", *(f"{one.spread:.1%}" for one in found)),
+        ("spread between two processes", *(f"{one.spread:.1%}" for one in found)),
         ("steady step (ms)", *(f"{one.step_seconds * 1e3:.3g}" for one in found)),
         ("drift of the step over the pairs", *(f"{one.drift:.1%}" for one in found)),
         ("drift of the control (NumPy product)", *(f"{one.control_drift:.1%}" for one in found)),

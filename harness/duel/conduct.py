@@ -1,6 +1,7 @@
 """A duel from end to end: prepare, then pair after pair until the verdicts are in or the budget is spent."""
 
 import datetime
+import os
 import random
 import secrets
 import sys
@@ -14,19 +15,23 @@ from harness.description import description_sha256
 from harness.duel.looks import MOST_PAIRS, Looks
 from harness.duel.pairs import Ring, log_ratio
 from harness.duel.preparation import SHORTEST_BLOCK_SECONDS, Prepared, certificates, prepare
-from harness.duel.record import Comparison, DuelRecord, Word, encode
+from harness.duel.record import Comparison, DuelRecord, encode
 from harness.duel.settling import FEWEST_BLOCKS
 from harness.duel.sides import Side, differences, pad_to_equal_size
 from harness.duel.verdict import compare, fewest_pairs_for_verdict, kept, known_well_enough
 from harness.errors import HarnessError, UsageError
 from harness.machine import describe_machine
 from harness.peak import peak_flops_per_second
-from harness.record import DatasetRecord, TaskRecord
+from harness.process_environment import inherited_settings, missing_knobs
+from harness.record import Certificate, DatasetRecord, TaskRecord
 from harness.store import replace_file
 
 #: Turns of a pair. What a pair's ratio owes to the hiccups of its blocks falls with their root; what it owes
 #: to the luck of its processes does not, and more pairs fit into the time when each is short.
 TURNS = 10
+
+#: By this share of the budget a pair may outlast it that was begun in time.
+_GRACE_SHARE = 0.2
 
 
 class DuelRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +77,8 @@ def new_record(request: DuelRequest) -> DuelRecord:
         turns=request.turns,
         sides=[],
         differences=differences(request.sides),
+        inherited_settings=inherited_settings(os.environ, first.settings(quiet=request.quiet_environment)),
+        missing_knobs=missing_knobs() if request.quiet_environment else [],
     )
 
 
@@ -84,7 +91,7 @@ class Duel:
         self._start = time.monotonic()
         self._chance = random.Random(secrets.randbits(64))  # noqa: S311  who goes first must not follow a seed
         self._looks = Looks()
-        self._reached: dict[str, Word] = {}
+        self._reached: dict[str, Comparison] = {}
         self.record = new_record(request)
         self.path = folder / f"{self.record.id}.json"
 
@@ -113,12 +120,12 @@ class Duel:
         settings = [side.settings(quiet=request.quiet_environment) for side in request.sides]
         if request.quiet_environment:
             settings = pad_to_equal_size(settings, [side.python for side in request.sides])
-        ring = Ring(request.sides, settings, request.dataset.name, deadline_seconds=request.budget_seconds)
+        ring = Ring(request.sides, settings, request.dataset.name, deadline_seconds=self._seconds_left)
         self._refuse_hopeless_budget()
         self._observer.phase("certifying and trying each side once")
         proofs = certificates(request.sides) if request.certify else None
         self._start = time.monotonic()  # certificates are cached: the budget is for the duel
-        prepared = prepare(ring, proofs, record.turns)
+        prepared = self._prepared(ring, proofs)
         self._refuse_short_budget(prepared.pair_seconds)
         self._keep(prepared)
         while not record.stopped_because:
@@ -133,6 +140,23 @@ class Duel:
             record.stopped_because = "every verdict is in and precise enough" if enough else ended
             self._save()
             self._observer.paired(record)
+
+    def _seconds_left(self) -> float:
+        """What a process may take that starts now: what is left, and a while for a pair that has begun."""
+        budget = self._request.budget_seconds
+        return max(0.0, budget - (time.monotonic() - self._start)) + _GRACE_SHARE * budget
+
+    def _prepared(self, ring: Ring, proofs: list[Certificate] | None) -> Prepared:
+        try:
+            return prepare(ring, proofs, self.record.turns)
+        except HarnessError as error:
+            budget = self._request.budget_seconds
+            if time.monotonic() - self._start < budget:
+                raise
+            raise HarnessError(
+                f"{error}. If it does not hang, trying it once takes longer than --budget {budget:g}: give "
+                "several times that"
+            ) from error
 
     def _keep(self, prepared: Prepared) -> None:
         record = self.record
@@ -205,7 +229,7 @@ class Duel:
         ]
         for one in made:
             if one.verdict != "cannot tell yet":
-                self._reached.setdefault(one.side, one.verdict)
+                self._reached.setdefault(one.side, one)
         return [kept(self._reached.get(one.side), one) for one in made]
 
     def _save(self) -> None:

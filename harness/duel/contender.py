@@ -54,6 +54,7 @@ class Contender:
         self.session = session_of(side.label, settings, deadline_seconds, side.python)
         self.steps = self.calls = 0
         self.training_seconds = 0.0
+        self._block_steps, self._block_seconds = 0, 0.0
         self._lengths: set[int] = set()
         self.order: BatchOrder
         self._import_seconds = 0.0
@@ -121,7 +122,10 @@ class Contender:
             if part not in self._lengths:
                 self._part(part)
                 self._lengths.add(part)
-            return math.fsum(self._part(part) for _ in range(steps // part))
+            seconds = math.fsum(self._part(part) for _ in range(steps // part))
+        self._block_steps += steps
+        self._block_seconds += seconds
+        return seconds
 
     def _part(self, steps: int) -> float:
         order = self.order
@@ -145,6 +149,8 @@ class Contender:
             import_seconds=self.described.import_seconds,
             build_seconds=self.built.build_seconds,
             first_step_seconds=self._first_step_seconds,
+            uncounted_steps=self.steps - 1 - self._block_steps,
+            uncounted_seconds=self.training_seconds - self._first_step_seconds - self._block_seconds,
             warm_up_seconds=self._warm_up,
             settled=self._settled,
             peak_memory_bytes=memory.peak_bytes,

@@ -1,19 +1,23 @@
 """What else used the machine's processors between two moments, as the kernel counts it (Linux)."""
 
+import math
 import os
 import statistics
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from harness.duel.record import Disturbance
+from harness.process_environment import allowed_cpus, read_control_groups
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _CPUS = Path("/sys/devices/system/cpu")
 #: A block is disturbed if others took more than usual by this share of one core, and by more than the
-#: kernel's counters err: they count in ticks of 10 ms, each of which may fall into the block or beside it.
+#: kernel's counters err: they count in ticks of 10 ms, each of which may fall into the block or beside it,
+#: at the same moments on all CPUs.
 _TOLERATED_SHARE = 0.1
-_TOLERATED_SECONDS = 2 / _TICKS_PER_SECOND
+_FEWEST_TOLERATED_TICKS = 2
 
 
 class Counters(NamedTuple):
@@ -27,34 +31,56 @@ class Counters(NamedTuple):
     at: float
 
 
-def read_counters(pids: list[int]) -> Counters:
-    """The counters now. ``pids`` are our own processes beside this one; zeros where there is no /proc."""
+def read_counters() -> Counters:
+    """The counters of the CPUs allowed now; zeros where there is no /proc.
+
+    Ours are this process and all that it and they have started.
+    """
     try:
-        fields = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
+        lines = Path("/proc/stat").read_text().splitlines()
     except OSError:
         return Counters(0.0, 0.0, 0.0, 0.0, 0, time.monotonic())
-    user, nice, system, _idle, _iowait, irq, softirq, steal = fields[:8]
-    busy = (user + nice + system + irq + softirq) / _TICKS_PER_SECOND
-    ours = sum(map(_cpu_seconds, [os.getpid(), *pids]))
-    stolen = steal / _TICKS_PER_SECOND
-    return Counters(busy, stolen, ours, _throttled_seconds(), _throttle_events(), time.monotonic())
+    allowed = {f"cpu{cpu}" for cpu in allowed_cpus()}
+    busy = stolen = 0
+    for name, *words in map(str.split, lines):
+        if name in allowed:
+            user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, words[:8])
+            busy += user + nice + system + irq + softirq
+            stolen += steal
+    ours = math.fsum(map(_cpu_seconds, _with_descendants(os.getpid())))
+    return Counters(
+        busy / _TICKS_PER_SECOND,
+        stolen / _TICKS_PER_SECOND,
+        ours,
+        _throttled_seconds(),
+        _throttle_events(),
+        time.monotonic(),
+    )
+
+
+def _with_descendants(pid: int) -> Iterator[int]:
+    yield pid
+    try:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+        children = [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+    except OSError:  # it is gone, or the kernel was built without these files
+        return
+    for child in children:
+        yield from _with_descendants(child)
 
 
 def _cpu_seconds(pid: int) -> float:
+    """Of a process and of those children of its that have ended."""
     try:
         after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return 0.0
-    return (int(after_name[11]) + int(after_name[12])) / _TICKS_PER_SECOND
+    return sum(map(int, after_name[11:15])) / _TICKS_PER_SECOND
 
 
 def _throttled_seconds() -> float:
-    try:
-        lines = Path("/sys/fs/cgroup/cpu.stat").read_text().splitlines()
-    except OSError:
-        return 0.0
-    told = [int(line.split()[1]) for line in lines if line.startswith("throttled_usec")]
-    return told[0] / 1e6 if told else 0.0
+    told = [line.split() for text in read_control_groups("cpu.stat") for line in text.splitlines()]
+    return sum(int(words[1]) for words in told if words[0] == "throttled_usec") / 1e6
 
 
 def _throttle_events() -> int:
@@ -74,16 +100,18 @@ def between(before: Counters, after: Counters) -> Disturbance:
     )
 
 
-def disturbed(disturbances: list[Disturbance], seconds: list[float]) -> list[bool]:
+def disturbed(disturbances: list[Disturbance], seconds: list[float], threads: int = 1) -> list[bool]:
     """Which blocks of a pair, of these lengths, are to be dropped; their results have no say in it.
+
+    ``threads`` are at work in a block, each on a CPU whose ticks err.
 
     Those are the ones from which more was taken than is usual in this pair: a burst meets one side and
     not the other. A load that never ceases meets both alike, and is told rather than dropped.
     """
     taken = [one.stolen_seconds + one.others_seconds + one.throttled_seconds for one in disturbances]
     usual_share = statistics.median(share / length for share, length in zip(taken, seconds, strict=True))
+    tolerated = max(_FEWEST_TOLERATED_TICKS, threads) / _TICKS_PER_SECOND
     return [
-        one.throttle_events > 0
-        or more - usual_share * length > max(_TOLERATED_SECONDS, _TOLERATED_SHARE * length)
+        one.throttle_events > 0 or more - usual_share * length > max(tolerated, _TOLERATED_SHARE * length)
         for one, more, length in zip(disturbances, taken, seconds, strict=True)
     ]

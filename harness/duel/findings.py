@@ -2,12 +2,13 @@
 
 import math
 import statistics
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-import numpy as np
-
 from harness.duel.record import PairRecord, ProcessRecord, SideRecord
-from harness.duel.sign_flip import Interval, bootstrap_interval
+from harness.duel.sign_flip import Interval
+
+_TAIL = 0.025
 
 
 class Measured(Protocol):
@@ -21,10 +22,10 @@ class Measured(Protocol):
 
 
 class SideFindings(NamedTuple):
-    """Medians over the processes of a side; ``step_interval`` is of the geometric mean of their steps.
+    """Medians over the processes of a side; ``step_interval`` is of the median step.
 
-    ``start_up_seconds`` are import, build, first step, and what warm-up took beyond the same number of
-    steady steps.
+    ``start_up_seconds`` are import, build, first step, and what warm-up and all that no block has took
+    beyond the same number of steady steps.
     """
 
     step_seconds: float
@@ -50,7 +51,6 @@ def side_findings(record: Measured, side: int) -> SideFindings:
     steps = [steady_step_seconds(pair, side) for pair in record.pairs]
     median = statistics.median(steps)
     block_steps = next(block.steps for block in record.pairs[0].blocks if block.side == side)
-    interval = bootstrap_interval(np.log(steps))
     start_ups = [
         _start_up_seconds(process, step, block_steps) for process, step in zip(processes, steps, strict=True)
     ]
@@ -59,7 +59,7 @@ def side_findings(record: Measured, side: int) -> SideFindings:
     return SideFindings(
         step_seconds=median,
         block_steps=block_steps,
-        step_interval=interval and Interval(math.exp(interval.low), math.exp(interval.high)),
+        step_interval=median_interval(steps),
         import_seconds=statistics.median(process.import_seconds for process in processes),
         build_seconds=statistics.median(process.build_seconds for process in processes),
         first_step_seconds=statistics.median(process.first_step_seconds for process in processes),
@@ -81,6 +81,20 @@ def steady_step_seconds(pair: PairRecord, side: int) -> float:
     return statistics.median(block.seconds / block.steps for block in calm)
 
 
+def median_interval(values: Sequence[float]) -> Interval | None:
+    """The 95 % interval of a median between two of the values in order (Conover 1999, section 3.2).
+
+    Exact whatever the distribution, and conservative. None for fewer than 6 values, which are too few.
+    """
+    count, below = len(values), 0
+    tail = 0.5**count
+    while tail <= _TAIL:
+        below += 1
+        tail += math.comb(count, below) * 0.5**count
+    ordered = sorted(values)
+    return Interval(ordered[below - 1], ordered[-below]) if below else None
+
+
 def _joules_per_sample(record: Measured, side: int) -> float | None:
     """Over all blocks together: counters tick too seldom for one of them. None where nothing counted."""
     blocks = [block for pair in record.pairs for block in pair.blocks if block.side == side]
@@ -91,18 +105,21 @@ def _joules_per_sample(record: Measured, side: int) -> float | None:
 
 
 def _start_up_seconds(process: ProcessRecord, step_seconds: float, block_steps: int) -> float:
-    warm_up_excess = sum(process.warm_up_seconds) - len(process.warm_up_seconds) * block_steps * step_seconds
+    warm_up_steps = len(process.warm_up_seconds) * block_steps
+    warm_up_excess = sum(process.warm_up_seconds) - warm_up_steps * step_seconds
+    uncounted_excess = process.uncounted_seconds - process.uncounted_steps * step_seconds
     measured = process.import_seconds + process.build_seconds + process.first_step_seconds
-    return measured + max(0.0, warm_up_excess)
+    return measured + max(0.0, warm_up_excess) + max(0.0, uncounted_excess)
 
 
-def break_even_samples(first: SideFindings, other: SideFindings) -> float | None:
+def break_even_samples(first: SideFindings, other: SideFindings, ratio: float) -> float | None:
     """After how many training samples the side that starts up longer has caught up with the other.
 
-    None where it never does: the one that starts sooner is as fast or faster.
+    ``ratio`` is that of the time the other takes for a sample over the first's. None where it never does:
+    the one that starts sooner is as fast or faster.
     """
     ahead = other.start_up_seconds - first.start_up_seconds
-    gained_per_sample = 1 / first.samples_per_second - 1 / other.samples_per_second
+    gained_per_sample = (1.0 - ratio) / first.samples_per_second
     if ahead * gained_per_sample <= 0.0:
         return None
     return ahead / gained_per_sample

@@ -15,10 +15,10 @@ from harness.duel.preparation import SHORTEST_BLOCK_SECONDS
 from harness.duel.ratios import step_ratios
 from harness.duel.record import PairRecord
 from harness.duel.sides import Side
-from harness.duel.verdict import fewest_pairs_for_verdict
+from harness.duel.verdict import deviates, fewest_pairs_for_verdict
 
-#: Standard deviates from an exact test's level at its looks to power 0.9.
-_DEVIATES = 3.6
+#: A process that takes longer than this is taken to hang.
+_PROCESS_LIMIT_SECONDS = 600.0
 
 
 class Noise(NamedTuple):
@@ -39,11 +39,14 @@ class Noise(NamedTuple):
     disturbed_share: float
 
     def detectable_slowdown(self, budget_seconds: float) -> float | None:
-        """The slowdown that a duel of this length finds nine times in ten; None: too short for a verdict."""
-        pairs = min(MOST_PAIRS, math.floor(budget_seconds / self.pair_seconds))
+        """The slowdown that a duel of this length finds nine times in ten; None: too short for a verdict.
+
+        What a pair takes goes into trying the sides.
+        """
+        pairs = min(MOST_PAIRS, math.floor(budget_seconds / self.pair_seconds) - 1)
         if pairs < fewest_pairs_for_verdict(comparisons=1):
             return None
-        return math.expm1(_DEVIATES * self.spread / math.sqrt(pairs))
+        return math.expm1(deviates(pairs) * self.spread / math.sqrt(pairs))
 
 
 def measure_noise(side: Side, dataset: str, *, quiet: bool, pairs: int, tell: Callable[[str], None]) -> Noise:
@@ -53,7 +56,7 @@ def measure_noise(side: Side, dataset: str, *, quiet: bool, pairs: int, tell: Ca
         HarnessError: the side does not work.
     """
     settings = side.settings(quiet=quiet)
-    ring = Ring([side, side], [settings, settings], dataset, deadline_seconds=600.0)
+    ring = Ring([side, side], [settings, settings], dataset, deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS)
     contender = ring.contender(0)
     try:
         contender.start(dataset)

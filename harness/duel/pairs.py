@@ -32,8 +32,9 @@ class Ring:
         settings: list[dict[str, str]],
         dataset: str,
         *,
-        deadline_seconds: float,
+        deadline_seconds: Callable[[], float],
     ) -> None:
+        """``deadline_seconds`` says what a process that starts now may take, from start to end."""
         self.sides = sides
         self.settings = settings
         self._dataset = dataset
@@ -44,7 +45,7 @@ class Ring:
 
     def contender(self, side: int) -> Contender:
         """A fresh process of a side, not yet started up. The caller ends it."""
-        return Contender(self.sides[side], self.settings[side], self._deadline_seconds)
+        return Contender(self.sides[side], self.settings[side], self._deadline_seconds())
 
     def pair(self, block_steps: list[int], turns: int, chance: random.Random) -> PairRecord:
         """Run one pair of ``turns`` turns, each a block of every side: ``block_steps[side]`` steps of it.
@@ -72,7 +73,8 @@ class Ring:
             ]
             processes = [contenders[side].finish() for side in sorted(contenders)]
         seconds = time.monotonic() - start
-        return PairRecord(processes, _marked(blocks), seconds, self._side_by_side)
+        threads = max(side.plan.threads for side in self.sides)
+        return PairRecord(processes, _marked(blocks, threads), seconds, self._side_by_side)
 
     def built(self, order: list[int], stack: contextlib.ExitStack) -> dict[int, Contender]:
         """A fresh process of each side, which has imported and built and is stopped; ``stack`` ends it.
@@ -105,19 +107,18 @@ class Ring:
         self, contenders: Mapping[int, Contender], side: int, turn: int, steps: int, meter: EnergyMeter
     ) -> BlockRecord:
         contender = contenders[side]
-        pids = [other.session.pid for other in contenders.values()]
         control = self._control.seconds()
         contender.session.resume()
-        before, energy = read_counters(pids), meter.read()
+        before, energy = read_counters(), meter.read()
         seconds = contender.block(steps)
         joules = meter.between(energy, meter.read())
-        disturbance = between(before, read_counters(pids))
+        disturbance = between(before, read_counters())
         contender.session.pause()
         return BlockRecord(side, turn, steps, seconds, control, disturbance, disturbed=False, joules=joules)
 
 
-def _marked(blocks: list[BlockRecord]) -> list[BlockRecord]:
-    marks = disturbed([block.disturbance for block in blocks], [block.seconds for block in blocks])
+def _marked(blocks: list[BlockRecord], threads: int) -> list[BlockRecord]:
+    marks = disturbed([block.disturbance for block in blocks], [block.seconds for block in blocks], threads)
     return [msgspec.structs.replace(block, disturbed=mark) for block, mark in zip(blocks, marks, strict=True)]
 
 

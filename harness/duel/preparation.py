@@ -7,6 +7,7 @@ will cost.
 import contextlib
 import math
 import time
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -106,7 +107,7 @@ def prepare(ring: Ring, proofs: list[Certificate] | None, turns: int) -> Prepare
             for number, contender in contenders.items()
         ]
     _refuse_unequal(trials)
-    programs = [(trial.record.backend, trial.record.mode) for trial in trials]
+    programs = [_program(trial.record) for trial in trials]
     wanted = common_block_steps(programs, [trial.wanted_steps for trial in trials])
     block_steps = [trial.order.even_steps(steps) for trial, steps in zip(trials, wanted, strict=True)]
     turn_seconds = sum(
@@ -118,13 +119,19 @@ def prepare(ring: Ring, proofs: list[Certificate] | None, turns: int) -> Prepare
     return Prepared([trial.record for trial in trials], trials[0].built, block_steps, seconds)
 
 
-def common_block_steps(programs: list[tuple[str, str]], wanted: list[int]) -> list[int]:
-    """What each side's blocks have, given its backend and mode and what each wants.
+def _program(side: SideRecord) -> tuple[object, ...]:
+    """What is alike in sides of which nothing but their code can set the paces apart."""
+    return side.backend, side.mode, side.batch_size, side.threads, side.precision
 
-    Sides of one backend and mode have the same number, the largest, and so have all sides where their
+
+def common_block_steps(programs: Sequence[Hashable], wanted: list[int]) -> list[int]:
+    """What each side's blocks have, given its program and what each wants.
+
+    Sides of one program have the same number, the largest, and so have all sides where their
     paces are alike. Their trials may have been disturbed unequally, and a block has a fixed cost (it
     begins with cold caches), which would weigh less on the side with the longer blocks and so pass for a
-    difference. Sides of other paces have their own, for more steps would be a long wait for no more news.
+    difference. Sides of other paces (another batch size, fewer threads) have their own, for more steps would
+    be a long wait for no more news.
     """
     if max(wanted) <= _ALIKE * min(wanted):
         return [max(wanted)] * len(wanted)

@@ -67,7 +67,11 @@ class BlockRecord(msgspec.Struct, frozen=True):
 
 
 class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One fresh process of a side. ``warm_up_seconds`` are the blocks made before step times settled."""
+    """One fresh process of a side. ``warm_up_seconds`` are the blocks made before step times settled.
+
+    ``uncounted_steps`` are those that no block has, and what they took: first calls of a length, in which a
+    compiler may have its say once more, and what is left of an epoch.
+    """
 
     import_seconds: float
     build_seconds: float
@@ -76,6 +80,8 @@ class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
     settled: bool
     peak_memory_bytes: int
     device_peak_memory_bytes: int | None
+    uncounted_steps: int = 0
+    uncounted_seconds: float = 0.0
 
 
 class PairRecord(msgspec.Struct, frozen=True):
@@ -112,6 +118,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Of all pairs together, in pairs of full weight. None in records of before pairs were weighted."""
     pairs_wanted: int | None = None
     """About so many pairs more would give a verdict."""
+    reached_after: int | None = None
+    """The verdict was in after so many pairs; those since then only made the ratio better known."""
     control_ratio: float | None = None
     """What the control says that the machine did meanwhile: 1 where both sides had the same machine."""
 
@@ -137,8 +145,12 @@ class DuelRecord(msgspec.Struct, kw_only=True):
     sides: list[SideRecord]
     differences: list[str] = []
     """What was asked to differ between the sides."""
+    inherited_settings: dict[str, str] = {}
+    """Variables of the user's that reach the sides unchanged and bear on speed."""
+    missing_knobs: list[str] = []
+    """What of the quiet setting this platform does not offer."""
     peak_flops_per_second: float | None = None
-    """What a NumPy matrix product reached here with as many threads."""
+    """What a NumPy matrix product reached here on the CPU, in float32, with the first side's threads."""
     pairs: list[PairRecord] = []
     looks: dict[int, float] = {}
     """At how many pairs that tell it was tested, and the share of the error allowed for each test."""

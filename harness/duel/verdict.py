@@ -23,8 +23,6 @@ _CONTROL_SHARE = 0.5
 _MOST_LOST_SHARE = 0.34
 #: Of a large difference, the share of it that its interval may be wide to either side.
 _KNOWN_TO_SHARE = 0.25
-#: Standard deviates from level to power 0.9 in the planning of further pairs.
-_DEVIATES = 3.6
 
 
 def compare(
@@ -62,16 +60,19 @@ def compare(
         high=math.exp(interval.high) if interval else None,
         p_value=ratios.p_value() if made else None,
         spread=ratios.spread if made > 1 else None,
+        reached_after=None if verdict == "cannot tell yet" else made,
         pairs_wanted=_pairs_wanted(ratios, margin, comparisons) if verdict == "cannot tell yet" else None,
         control_ratio=math.exp(control.mean()) if len(control) else None,
     )
 
 
-def kept(reached: Word | None, now: Comparison) -> Comparison:
-    """A verdict that was ``reached`` at a look stays, wherever the pairs can be believed ``now``."""
+def kept(reached: Comparison | None, now: Comparison) -> Comparison:
+    """The verdict ``reached`` at a look stays, wherever the pairs can be believed ``now``."""
     if reached is None or now.reason:
         return now
-    return msgspec.structs.replace(now, verdict=reached, pairs_wanted=None)
+    return msgspec.structs.replace(
+        now, verdict=reached.verdict, reached_after=reached.reached_after, pairs_wanted=None
+    )
 
 
 def known_well_enough(found: Comparison, margin: float) -> bool:
@@ -132,6 +133,15 @@ def fewest_pairs_for_verdict(comparisons: int) -> int:
     return fewest_pairs(DIFFERENCE_LEVEL / comparisons)
 
 
+def deviates(pairs: int) -> float:
+    """How many standard errors of so many pairs a difference must be for a duel to find it nine times in ten.
+
+    More than of a normal test, for of few pairs nearly all must agree. Fitted to 600 simulated duels at
+    each number of pairs: 5.7 at 7, 5.0 at 8, 4.6 at 12, 4.2 at 14, 4.1 at 20, 3.9 at 28 and 3.8 at 40.
+    """
+    return 3.4 + 15 / pairs
+
+
 def _pairs_wanted(ratios: Ratios, margin: float, comparisons: int) -> int:
     """About how many more pairs a verdict would take, by the normal approximation at the spread seen."""
     made = len(ratios.logs)
@@ -140,5 +150,7 @@ def _pairs_wanted(ratios: Ratios, margin: float, comparisons: int) -> int:
         return next_look(fewest) - made
     off = abs(ratios.mean)
     distance = max(off, abs(math.log1p(margin) - off), 1e-4)
-    wanted = (_DEVIATES * ratios.spread / distance) ** 2
-    return next_look(max(fewest, math.ceil(wanted))) - made
+    wanted = fewest
+    while deviates(wanted) * ratios.spread > distance * math.sqrt(wanted):
+        wanted += max(1, wanted // 20)
+    return next_look(wanted) - made

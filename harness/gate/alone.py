@@ -39,7 +39,9 @@ def measure_alone(
     Raises:
         SideFailed: it could not do it.
     """
-    ring = Ring([side], [side.settings(quiet=True)], dataset.name, deadline_seconds=_PROCESS_LIMIT_SECONDS)
+    ring = Ring(
+        [side], [side.settings(quiet=True)], dataset.name, deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS
+    )
     say("trying it once")
     prepared = prepare(ring, None, turns)
     (record,), data = prepared.records, prepared.read(dataset)

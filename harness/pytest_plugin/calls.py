@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from harness.duel import settling
 from harness.duel.disturbance import between, disturbed, read_counters
 from harness.duel.preparation import SHORTEST_BLOCK_SECONDS
+from harness.process_environment import usable_cpus
 
 _MOST_CALLS = 1 << 24
 
@@ -45,10 +46,10 @@ def time_calls(function: Callable[[], Any], blocks: int) -> Calls:
         settled = settling.has_settled(warm_up)
     timed, disturbances = [], []
     for _ in range(blocks):
-        before = read_counters([])
+        before = read_counters()
         timed.append(caller.block(count))
-        disturbances.append(between(before, read_counters([])))
-    marks = disturbed(disturbances, timed)
+        disturbances.append(between(before, read_counters()))
+    marks = disturbed(disturbances, timed, usable_cpus())
     calm = [seconds for seconds, mark in zip(timed, marks, strict=True) if not mark] or timed
     return Calls(
         seconds=[seconds / count for seconds in calm],

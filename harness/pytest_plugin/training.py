@@ -110,7 +110,7 @@ def measure(sides: list[Side], dataset: DatasetRecord, wished: Wish) -> Measured
             proofs = certificates(sides)
         elif wished.certify:
             quality = same_maths(sides, dataset.name, _PROCESS_LIMIT_SECONDS)
-        ring = Ring(sides, settings, dataset.name, deadline_seconds=_PROCESS_LIMIT_SECONDS)
+        ring = Ring(sides, settings, dataset.name, deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS)
         prepared = prepare(ring, proofs, wished.turns)
         chance = random.Random(secrets.randbits(64))  # noqa: S311  who goes first must not follow a seed
         pairs = []

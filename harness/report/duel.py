@@ -1,10 +1,12 @@
 """A duel for the terminal: the verdicts in sentences first, then what each side took."""
 
+from collections.abc import Iterator
+
 from tabulate import tabulate
 
 from harness.duel.findings import SideFindings, break_even_samples, side_findings
 from harness.duel.looks import MOST_PAIRS
-from harness.duel.record import Comparison, DuelRecord
+from harness.duel.record import BlockRecord, Comparison, DuelRecord
 from harness.report.terminal import framework_text
 
 _NOTHING = "–"
@@ -62,6 +64,8 @@ def _sentences(record: DuelRecord) -> str:
 def evidence_text(comparison: Comparison) -> str:
     """What a verdict rests on."""
     pairs, weight = f"{comparison.pairs} pairs of fresh processes", comparison.weight
+    if comparison.reached_after is not None and comparison.reached_after < comparison.pairs:
+        pairs += f" (verdict after {comparison.reached_after})"
     if weight is not None and weight < (1 - _WORTH_TELLING) * comparison.pairs:
         pairs += f" that count as {weight:.0f}, less where the machine was slow"
     evidence = [pairs]
@@ -83,7 +87,7 @@ def _side_table(record: DuelRecord) -> str:
         ("steady step (ms)", *map(_step, found)),
         ("steps in a block", *(str(one.block_steps) for one in found)),
         ("samples/s", *(f"{one.samples_per_second:,.0f}" for one in found)),
-        ("GFLOP/s (of NumPy's peak)", *(_flops(one, record) for one in found)),
+        ("GFLOP/s (of NumPy's peak)", *(_flops(record, side, found[side]) for side in range(len(found)))),
         ("import, build (s)", *(f"{one.import_seconds:.2f}, {one.build_seconds:.2f}" for one in found)),
         ("first step (s)", *(f"{one.first_step_seconds:.3f}" for one in found)),
         ("start-up in all (s)", *(f"{one.start_up_seconds:.2f}" for one in found)),
@@ -103,9 +107,12 @@ def _step(found: SideFindings) -> str:
     return f"{step} [{low}, {high}]"
 
 
-def _flops(found: SideFindings, record: DuelRecord) -> str:
+def _flops(record: DuelRecord, side: int, found: SideFindings) -> str:
+    """The share of the peak only where that is of the side's own threads, device and precision."""
     giga = f"{found.flops_per_second / 1e9:.1f}"
-    if record.peak_flops_per_second is None or not found.flops_per_second:
+    told = record.sides[side]
+    of_its_own = (told.threads, told.device, told.precision) == (record.sides[0].threads, "cpu", "float32")
+    if record.peak_flops_per_second is None or not found.flops_per_second or not of_its_own:
         return giga
     return f"{giga} ({found.flops_per_second / record.peak_flops_per_second:.0%})"
 
@@ -126,8 +133,10 @@ def _break_even(record: DuelRecord) -> list[str]:
     lines = []
     for number, comparison in enumerate(record.comparisons, 1):
         other = side_findings(record, number)
-        samples = break_even_samples(first, other)
-        if samples is None or comparison.verdict not in {"faster", "slower"}:
+        if comparison.verdict not in {"faster", "slower"} or comparison.ratio is None:
+            continue
+        samples = break_even_samples(first, other, comparison.ratio)
+        if samples is None:
             continue
         later, sooner = (
             (comparison.side, comparison.against)
@@ -151,10 +160,7 @@ def _remarks(record: DuelRecord) -> list[str]:
     lines = [f"{len(record.pairs)} pairs in {record.seconds:.0f} s{why}; {how}."]
     if dropped:
         lines.append(f"{dropped} of {len(blocks)} blocks were disturbed; their turns are left out.")
-    others = sum(b.disturbance.others_seconds + b.disturbance.stolen_seconds for b in blocks)
-    share = others / sum(block.seconds for block in blocks)
-    if share > _WORTH_TELLING:
-        lines.append(f"Other work took {share:.0%} of a core all the while; a quieter machine tells sooner.")
+    lines += _taken(blocks)
     unsettled = sum(side_findings(record, side).unsettled for side in range(len(record.sides)))
     if unsettled:
         lines.append(f"The step times of {unsettled} processes had not settled when warm-up was cut off.")
@@ -164,4 +170,23 @@ def _remarks(record: DuelRecord) -> list[str]:
         lines.append("Not certified: nothing shows that the sides did the same work.")
     if record.differences:
         lines.append(f"Asked to differ: {'; '.join(record.differences)}.")
+    if record.missing_knobs:
+        lines.append(f"Not to be had on this platform: {'; '.join(record.missing_knobs)}.")
     return lines
+
+
+def _taken(blocks: list[BlockRecord]) -> Iterator[str]:
+    """What was taken from the blocks all along, by whom."""
+    seconds = sum(block.seconds for block in blocks)
+    told = [block.disturbance for block in blocks]
+    others = sum(one.others_seconds + one.stolen_seconds for one in told) / seconds
+    if others > _WORTH_TELLING:
+        yield f"Other work took {others:.0%} of a core all the while; a quieter machine tells sooner."
+    throttled = sum(one.throttled_seconds for one in told) / seconds
+    if throttled > _WORTH_TELLING:
+        yield (
+            f"The control group's CPU quota held threads back, {throttled:.0%} of the time; fewer threads "
+            "(--threads) or a larger quota would not."
+        )
+    if slowed := sum(one.throttle_events for one in told):
+        yield f"Cores were slowed for heat {slowed} times."

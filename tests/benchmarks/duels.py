@@ -87,7 +87,8 @@ def peers(side: str) -> dict:
 def summary(trials: list[dict]) -> str:
     rows = []
     for kind, (_, truth, budget) in KINDS.items():
-        duels = [one for one in trials if one["kind"] == kind and one.get("ratio")]
+        every = [one for one in trials if one["kind"] == kind and "verdict" in one]
+        duels = [one for one in every if one["ratio"]]
         others = [one for one in trials if one["kind"] == kind and "plain_ratio" in one]
         if not duels or not others:
             continue
@@ -97,8 +98,8 @@ def summary(trials: list[dict]) -> str:
         rows.append(
             (
                 kind,
-                f"{sum(called)} of {len(duels)}",
-                f"{sum(c and b for c, b in zip(called, beyond, strict=True))} of {len(duels)}",
+                f"{sum(called)} of {len(every)}",
+                f"{sum(c and b for c, b in zip(called, beyond, strict=True))} of {len(every)}",
                 ", ".join(
                     f"{w} {sum(one['verdict'] == w for one in duels)}" for w in ("same", "cannot tell yet")
                 ),
