@@ -16,9 +16,9 @@ from harness.parity import (
     Finding,
     Reference,
     ReferenceCase,
+    case_sha256,
     compare,
     compare_losses,
-    description_sha256,
     read_reference,
 )
 from harness.parity_cases import Case, cases
@@ -64,11 +64,7 @@ def reference_of(definition: TaskDefinition) -> Reference:
         raise UsageError(f"the reference {definition.reference} cannot be read: {error}; {remedy}") from error
     for case in cases(definition):
         known = reference.cases.get(case.name)
-        if (
-            known is None
-            or known.sha256 != description_sha256(case)
-            or reference.version != case.task.version
-        ):
+        if known is None or known.sha256 != case_sha256(case) or reference.version != case.task.version:
             raise UsageError(
                 f"the reference of task {definition.name} is stale: case {case.name!r} is not the one it "
                 f"was made for; {remedy}"
@@ -208,7 +204,7 @@ def make_reference(definition: TaskDefinition, sides: list[Side]) -> Reference:
             for side in sides
         },
         cases={
-            case.name: ReferenceCase(description_sha256(case), observed)
+            case.name: ReferenceCase(case_sha256(case), observed)
             for case, observed in zip(wanted, first, strict=True)
         },
     )

@@ -48,7 +48,7 @@ class Finding(msgspec.Struct, frozen=True):
         return self.worst <= self.tolerance
 
 
-def description_sha256(case: Case) -> str:
+def case_sha256(case: Case) -> str:
     """The hash of a case's whole description."""
     return hashlib.sha256(msgspec.json.encode(case, order="deterministic")).hexdigest()
 

@@ -143,11 +143,25 @@ def test_what_neither_side_knows_fails(harness):
     assert "side head: unknown backend 'pacedd'. Did you mean 'paced'?" in benchmark["reason"]
 
 
-def test_inconclusive_can_be_folded(harness):
+def test_what_was_not_measured_is_never_folded_into_a_pass(harness):
     arguments = ("--base-env", "PYTHONPATH=")
     assert gate(harness, *arguments).returncode == 3
-    assert gate(harness, *arguments, "--inconclusive", "pass").returncode == 0
+    assert gate(harness, *arguments, "--inconclusive", "pass").returncode == 3
     assert gate(harness, *arguments, "--inconclusive", "fail").returncode == 1
+
+
+def test_a_benchmark_that_base_had_and_the_suite_has_not_fails(harness):
+    before = harness.folder / "before.toml"
+    before.write_text(ONE + ONE.replace("[benchmarks.paced]", "[benchmarks.gone]"))
+    done = gate(harness, "--base-suite", str(before), "--budget", "0.01")
+    assert done.returncode == 1, done.stderr
+    gone = json.loads(done.stdout)["benchmarks"][-1]
+    assert (gone["name"], gone["verdict"]) == ("gone", "FAIL")
+    assert "not in head's suite" in gone["reason"]
+    before.write_text("[nothing]")
+    refused = gate(harness, "--base-suite", str(before))
+    assert refused.returncode == 2
+    assert "names no benchmark: give the suite as it was at base" in refused.stderr
 
 
 def fake_python(folder, version, spoken):

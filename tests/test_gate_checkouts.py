@@ -1,5 +1,7 @@
 """Environments made from a repository: real git, real virtual environments; only pip is stood in for."""
 
+import datetime
+import os
 import subprocess
 from pathlib import Path
 
@@ -64,6 +66,23 @@ def test_a_commit_is_installed_once_and_its_worktree_leaves_nothing(git, install
         assert not tree.exists()
     assert [what for _, what in installed] == [".[torch]"]
     assert len(call("worktree", "list").splitlines()) == 1
+
+
+def test_base_and_head_have_what_pip_finds_on_one_day(git, installed, monkeypatch):
+    top, call = git
+    commit = call("rev-parse", "HEAD")
+    days = iter([1, 1, 2, 2])
+    monkeypatch.setattr(checkouts, "_today", lambda: datetime.date(2026, 1, next(days)))
+    first, second, third = (
+        Path(checkouts.base_environment(top, top, commit, ".", QUIETLY).python).parents[1] for _ in range(3)
+    )
+    assert first == second != third
+    assert len(installed) == 2
+    assert first.is_dir()
+    os.utime(first, (0, 0))
+    with checkouts.head_environment(top, "./elsewhere", QUIETLY):
+        assert not first.exists()
+        assert third.is_dir()
 
 
 def test_head_with_changes_is_installed_anew_and_goes_by_no_commit(git, installed):

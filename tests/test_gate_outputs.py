@@ -11,7 +11,8 @@ from made_gates import BASE, HEAD, made_benchmark, made_gate, mixed_gate
 
 from harness.cli import cli
 from harness.errors import UsageError
-from harness.gate.record import QualityResult, SeedScores
+from harness.gate.folding import folded
+from harness.gate.record import OTHER_TASK, QualityResult, SeedScores
 from harness.report.ci import github, targets
 from harness.report.ci.bencher import bencher_json
 from harness.report.ci.junit import junit_xml
@@ -188,6 +189,56 @@ def test_the_summary_of_a_step_is_added_to(tmp_path):
 
 
 COMMAND = re.compile(r"::(?P<kind>error|warning) title=(?P<title>[^:,\n\r]*)::(?P<message>[^\n\r]*)")
+
+
+def test_what_a_reader_must_know_of_base_and_head_is_told():
+    def told(**changes):
+        return " ".join(gate_text(made_gate(made_benchmark("cnn"), **changes)).split())
+
+    assert "Base and head" not in told()
+    same = "Base and head are the same: nothing but chance can tell them apart."
+    assert same in told(base=HEAD)
+    assert same in told(base=msgspec.structs.replace(BASE, commit=None, python=HEAD.python))
+    other = msgspec.structs.replace(BASE, python=HEAD.python, commit=None, variables={"A": "1"})
+    assert "Base and head" not in told(base=other)
+    benchmark = made_benchmark("cnn")
+    older, newer = benchmark.sides
+    older = msgspec.structs.replace(older, framework={"engine": "torch", "torch": "2.8.0"})
+    gate = made_gate(msgspec.structs.replace(benchmark, sides=[older, newer]))
+    assert "Base and head have other versions: torch 2.8.0 and 2.9.0." in " ".join(gate_text(gate).split())
+
+
+def test_another_task_is_no_deviation_that_a_check_could_find():
+    quality = QualityResult(verdict="FAIL", reason=f"{OTHER_TASK} (in epochs)", worst=0.0)
+    benchmark = made_benchmark("cnn", verdict="FAIL", quality=quality)
+    advice = what_next(made_gate(benchmark), benchmark)
+    assert advice.startswith("Where that is meant, the gate fails until base is a commit that has it too")
+
+
+def unproven(**changes):
+    """A gate in which one metric could not be told."""
+    benchmark = made_benchmark("mlp", memory=1.1, confirmed=8, verdicts={"memory": "INCONCLUSIVE"})
+    return made_gate(made_benchmark("cnn"), msgspec.structs.replace(benchmark, **changes))
+
+
+@pytest.mark.parametrize(
+    ("record", "verdicts"),
+    [
+        (unproven(), {None: "INCONCLUSIVE", "pass": "PASS", "fail": "FAIL"}),
+        (unproven(unsound=True), {None: "INCONCLUSIVE", "pass": "INCONCLUSIVE", "fail": "FAIL"}),
+        (made_gate(verdict="INCONCLUSIVE"), {None: "INCONCLUSIVE", "pass": "INCONCLUSIVE", "fail": "FAIL"}),
+        (mixed_gate(), dict.fromkeys((None, "pass", "fail"), "FAIL")),
+        (made_gate(made_benchmark("cnn")), dict.fromkeys((None, "pass", "fail"), "PASS")),
+    ],
+    ids=["unproven", "unsound", "of nothing", "failed", "passed"],
+)
+def test_what_cannot_be_believed_is_never_folded_into_a_pass(record, verdicts):
+    for inconclusive, verdict in verdicts.items():
+        assert folded(record, inconclusive) == verdict
+        failures = Report(junit_xml(record, inconclusive)).root.get("failures")
+        assert (failures == "0") == (verdict == "PASS")
+        errors = [kind for kind, _, _ in commands(record, inconclusive) if kind == "error"]
+        assert bool(errors) == (verdict == "FAIL" or (verdict == "INCONCLUSIVE" and inconclusive == "pass"))
 
 
 def commands(record, inconclusive=None):

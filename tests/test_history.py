@@ -103,6 +103,33 @@ def test_one_gate_is_no_history():
     assert re.fullmatch(r"cnn, step: \S+ % \[.*\] since f{10}, in the only gate so far", sentence(series))
 
 
+def changed_benchmark(gate, change):
+    return msgspec.structs.replace(gate, benchmarks=[change(one) for one in gate.benchmarks])
+
+
+def test_other_batches_are_other_work():
+    def larger(benchmark):
+        sides = [msgspec.structs.replace(side, batch_size=128) for side in benchmark.sides]
+        return msgspec.structs.replace(benchmark, sides=sides)
+
+    gates = fixed_gates([1.0] * 6)
+    gates[3:] = [changed_benchmark(gate, larger) for gate in gates[3:]]
+    assert [len(one.points) for one in step_series(gates)] == [3, 3]
+
+
+def test_what_a_gate_did_not_believe_is_no_level():
+    def unsound(benchmark):
+        metrics = [
+            msgspec.structs.replace(one, verdict="INCONCLUSIVE", unsound=True) for one in benchmark.metrics
+        ]
+        return msgspec.structs.replace(benchmark, metrics=metrics)
+
+    gates = fixed_gates([1.0, 1.0, 2.0, 1.0])
+    gates[2] = changed_benchmark(gates[2], unsound)
+    (series,) = step_series(gates)
+    assert [point.gate for point in series.points] == [gates[place].id for place in (0, 1, 3)]
+
+
 def test_gates_that_do_not_hang_together_are_not_joined():
     gates = fixed_gates([1.0] * 5) + fixed_gates([1.5] * 5, start=5, base="e" * 40)
     stretches = step_series(gates)

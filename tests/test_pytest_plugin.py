@@ -19,6 +19,7 @@ from harness.duel.control import Control
 from harness.pytest_plugin.training import own_threads_kept
 
 pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.all_cpus
 
 BLOCKS = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[1] / "README.md").read_text(), re.DOTALL)
 #: A side that sleeps has no noise that more turns and processes would even out.
@@ -205,14 +206,13 @@ def test_step(harness_benchmark):
 """
 
 
-@pytest.mark.parametrize(("choice", "outcome"), [("fail", "failed"), ("pass", "passed")])
-def test_what_the_gate_cannot_tell_fails_unless_it_may_pass(suite, pytester, choice, outcome):
-    """A base that dies leaves nothing to hold head against."""
+@pytest.mark.parametrize("choice", ["fail", "pass"])
+def test_a_base_that_dies_leaves_nothing_that_could_pass(suite, pytester, choice):
     base = interpreter(pytester.path / "base-python", PACED_FAILS_WHEN="/")
     head = interpreter(pytester.path / "head-python", PACED_FAILS_WHEN="/never")
     arguments = (f"--harness-base-python={base}", f"--harness-head-python={head}", "--harness-gate")
     done = suite(*arguments, f"--harness-inconclusive={choice}", test_step=DYING)
-    done.assert_outcomes(**{outcome: 1})
+    done.assert_outcomes(failed=1)
     done.stdout.fnmatch_lines(["test_step.py::test_step: INCONCLUSIVE: side base: *the last words*"])
 
 
@@ -254,6 +254,13 @@ def test_disabled_it_runs_once_and_says_so(suite):
     done.assert_outcomes(passed=2)
     done.stdout.fnmatch_lines(["2 of 2 benchmarks ran once and were not timed: --benchmark-disable"])
     assert "Median" not in done.stdout.str()
+
+
+def test_a_gate_that_is_enabled_again_judges(suite):
+    """As where ``addopts`` disables benchmarks and CI enables them."""
+    done = suite("--benchmark-disable", "--benchmark-enable", SELF, "--harness-gate", test_call=CALL)
+    done.assert_outcomes(failed=1)
+    done.stdout.fnmatch_lines(["*--harness-gate cannot judge a callable*"])
 
 
 def test_the_example_in_the_readme_runs(suite):

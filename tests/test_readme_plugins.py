@@ -76,6 +76,14 @@ def test_an_installed_data_set_is_listed_and_verified(harness, tmp_path):
     assert "bars: ok, sha256 " in harness("data", "verify", "bars").stdout
 
 
+def test_a_data_set_that_is_not_installed_is_verified_by_plugin(harness, tmp_path):
+    file = str(_module(tmp_path / "loose", "my_data"))
+    assert "bars: ok, sha256 " in harness("data", "verify", "bars", "--plugin", file).stdout
+    unknown = harness("data", "verify", "bars")
+    assert unknown.returncode == 2
+    assert "bars" in unknown.stderr
+
+
 def test_a_network_of_the_task_that_does_not_fit_is_told_in_a_line(harness, tmp_path):
     task = _module(tmp_path / "loose", "my_task")
     task.write_text(task.read_text().replace("(Flatten(), Dense(10))", "(Dense(10),)"))

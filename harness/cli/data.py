@@ -6,6 +6,7 @@ import click
 
 from harness import plugins
 from harness.cli.data_progress import shown_progress
+from harness.cli.plugin_option import plugin_option
 from harness.errors import DataError, PluginError, UsageError
 from harness.spec import Dataset, DataSource
 
@@ -34,6 +35,7 @@ def list_datasets() -> None:
 
 @command.command()
 @click.argument("name")
+@plugin_option
 def fetch(name: str) -> None:
     """Download the data set NAME into the user's cache."""
     source = plugins.dataset(name)
@@ -45,6 +47,7 @@ def fetch(name: str) -> None:
 @command.command("import")
 @click.argument("name")
 @click.argument("path", type=click.Path(exists=True, readable=True, path_type=Path))
+@plugin_option
 def import_dataset(name: str, path: Path) -> None:
     """Take the data set NAME from the files at PATH: an archive or a folder."""
     source = plugins.dataset(name)
@@ -61,6 +64,7 @@ def import_dataset(name: str, path: Path) -> None:
 
 @command.command()
 @click.argument("names", metavar="[NAME]...", nargs=-1)
+@plugin_option
 def verify(names: tuple[str, ...]) -> None:
     """Read every byte of the named data sets, or of all that are here, and compare the fingerprints."""
     wrong = []

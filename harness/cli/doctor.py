@@ -5,6 +5,7 @@ import os
 import click
 
 from harness import diagnosis, plugins, protocol
+from harness.cli.plugin_option import plugin_option
 from harness.errors import HarnessError
 from harness.installation import installation
 from harness.machine import default_threads, describe_machine
@@ -52,6 +53,7 @@ def _framework(name: str, threads: int) -> tuple[str, str, list[str]]:
     show_default=True,
     help="With --noise: pairs of processes in each environment.",
 )
+@plugin_option
 @click.pass_context
 def command(ctx: click.Context, /, noise: bool, backend: str | None, task: str, pairs: int) -> None:
     """Describe this machine and its frameworks, and name what will spoil timings here.

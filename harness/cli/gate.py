@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 import msgspec
@@ -25,9 +25,10 @@ from harness.gate.baseline import read_baseline
 from harness.gate.conduct import Gate, GateRequest
 from harness.gate.environments import Environment
 from harness.gate.files import GATES
+from harness.gate.folding import Inconclusive, folded
 from harness.gate.record import GateRecord, Verdict
 from harness.gate.stored import Alone, StoredGate, save_baseline
-from harness.gate.suite import SUITE_FILES, Benchmark, Suite, read_suite
+from harness.gate.suite import SUITE_FILES, Benchmark, Suite, benchmark_tables, read_suite
 from harness.machine import describe_machine
 from harness.record import DatasetRecord
 from harness.report.ci import github, targets
@@ -58,12 +59,19 @@ _BASES = ("base", "base-python", "baseline", "save-baseline")
     type=click.Path(path_type=Path, dir_okay=False),
     help="Measure head alone and store that as a baseline, such as results/baselines/main.json.",
 )
+@click.option(
+    "--base-suite",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The suite as base had it: a benchmark that is not in this one any more fails. With --base it is "
+    "found in the commit.",
+)
 @click.option("--base-env", multiple=True, metavar="NAME=VALUE", help="A variable of base alone; repeatable.")
 @click.option("--head-env", multiple=True, metavar="NAME=VALUE", help="A variable of head alone; repeatable.")
 @click.option(
     "--inconclusive",
     type=click.Choice(["pass", "fail"]),
-    help="Fold INCONCLUSIVE into exit code 0 or 1. Default: 3.",
+    help="Fold INCONCLUSIVE into exit code 0 or 1. Default: 3. What was not measured, or cannot be "
+    "believed, is never 0.",
 )
 @click.option(
     "--budget",
@@ -158,6 +166,8 @@ def _one_base(options: dict[str, Any]) -> None:
         raise UsageError("--base makes both environments: leave --head-python out")
     if options["base_env"] and (options["baseline"] or options["save_baseline"]):
         raise UsageError(f"{given[0]} starts no process of base: leave --base-env out")
+    if options["base_suite"] and (options["baseline"] or options["save_baseline"]):
+        raise UsageError(f"{given[0]} has no suite of base's beside it: leave --base-suite out")
     if options["budget"] and (options["baseline"] or options["save_baseline"]):
         raise UsageError(f"{given[0]} makes a fixed number of processes: leave --budget out")
     if options["save_baseline"] and (options["targets"] or options["inconclusive"]):
@@ -176,8 +186,14 @@ def _environments(
     suite: Suite, options: dict[str, Any], display: GateDisplay
 ) -> Iterator[tuple[Environment, Environment, tuple[Benchmark, ...]]]:
     """Base and head as they were named, or made from a repository; and what only base's suite has."""
+    before = _benchmarks_of(options["base_suite"])
     if options["base"] is None:
-        yield _environment("base", options), _environment("head", options), ()
+        if path := os.environ.get("PYTHONPATH"):
+            display.phase(
+                "environments", f"PYTHONPATH={path} reaches both sides: its code is the same for both"
+            )
+        gone = checkouts.missing(suite, before)
+        yield _environment("base", options), _environment("head", options), gone
         return
     top = checkouts.repository(Path.cwd())
     commit = checkouts.commit_of(top, options["base"])
@@ -194,8 +210,17 @@ def _environments(
         yield (
             msgspec.structs.replace(base, variables=variables("--base-env", options["base_env"])),
             msgspec.structs.replace(head, variables=variables("--head-env", options["head_env"])),
-            checkouts.vanished(suite, top, tree, say),
+            checkouts.missing(suite, before) if before else checkouts.vanished(suite, top, tree, say),
         )
+
+
+def _benchmarks_of(base_suite: Path | None) -> dict[str, Any]:
+    """The tables of base's suite, where one is given."""
+    if base_suite is None:
+        return {}
+    if found := benchmark_tables(base_suite):
+        return found
+    raise UsageError(f"--base-suite {base_suite} names no benchmark: give the suite as it was at base")
 
 
 def _leave_out_what_both_would_share(top: Path, say: Callable[[str], None]) -> None:
@@ -265,9 +290,7 @@ def _tell(record: GateRecord, path: Path, options: dict[str, Any]) -> None:
         raise HarnessError(f"{error.filename or 'output'} cannot be written: {error.strerror}") from error
 
 
-def _exit_code(record: GateRecord, inconclusive: Literal["pass", "fail"] | None) -> int:
+def _exit_code(record: GateRecord, inconclusive: Inconclusive) -> int:
     if record.status == "interrupted":
         return 130
-    if record.verdict == "INCONCLUSIVE" and inconclusive is not None:
-        return {"pass": 0, "fail": 1}[inconclusive]
-    return _EXIT_CODES[record.verdict]
+    return _EXIT_CODES[folded(record, inconclusive)]

@@ -7,6 +7,12 @@ import numpy as np
 _SIZE = 384
 
 
+def control_library() -> str:
+    """What multiplies the matrices: another library, or another version of it, takes another time."""
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return f"NumPy {np.__version__} with {blas.get('name')} {blas.get('version')}"
+
+
 class Control:
     """A single-precision matrix product in NumPy, on one thread, of a few milliseconds."""
 

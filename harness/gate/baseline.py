@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from harness.documents import read_document
+from harness.duel.control import control_library
 from harness.duel.record import PairRecord, SideRecord
 from harness.errors import HarnessError, UsageError
 from harness.gate.learner import Maths
@@ -41,6 +42,8 @@ class BaselineRecord(msgspec.Struct, kw_only=True):
     """UTC, ISO 8601."""
     machine: Machine
     environment: EnvironmentRecord
+    control: str = ""
+    """What made the fixed work that times are told in; empty where that is not known."""
     benchmarks: list[StoredBenchmark]
 
 
@@ -49,14 +52,21 @@ def new_baseline(
 ) -> BaselineRecord:
     """A baseline of what was measured just now."""
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return BaselineRecord(made_at=now, machine=machine, environment=environment, benchmarks=benchmarks)
+    return BaselineRecord(
+        made_at=now,
+        machine=machine,
+        environment=environment,
+        control=control_library(),
+        benchmarks=benchmarks,
+    )
 
 
 def read_baseline(path: Path, machine: Machine) -> BaselineRecord:
     """The baseline in a file, for a gate on this machine.
 
     Raises:
-        UsageError: it cannot be read, is none, holds nothing, or was made on another machine.
+        UsageError: it cannot be read, is none, holds nothing, or was made on another machine or with another
+            fixed work.
     """
     found = read_document(path, BaselineRecord, "baseline", SCHEMA)
     if not found.benchmarks:
@@ -69,6 +79,11 @@ def read_baseline(path: Path, machine: Machine) -> BaselineRecord:
         raise UsageError(
             f"{path} was made on another machine: {'; '.join(differences)}. Times of one machine say nothing "
             "of another's: make a baseline here with --save-baseline, or give base itself with --base"
+        )
+    if found.control and found.control != control_library():
+        raise UsageError(
+            f"{path} tells times in units of a matrix product of {found.control}, and here it is one of "
+            f"{control_library()}; make it anew with --save-baseline {path}"
         )
     return found
 

@@ -1,18 +1,22 @@
 """The two environments of a gate, made from a git repository: base from a commit, head from what is there.
 
 Each is a virtual environment with the project installed by pip. That of a commit is kept in the user's
-cache for the next gate; one of uncommitted changes is made anew.
+cache for the next gates of the day, so that base and head have what pip finds on one day: a release of a
+framework in between would look like a change of the code. One of uncommitted changes is made anew.
 """
 
 import contextlib
+import datetime
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -22,6 +26,7 @@ from harness.gate.suite import SUITE_FILES, Benchmark, Suite, benchmark_tables
 
 _LAST_LINES = 5
 _COMPLETE = "complete"
+_KEPT_SECONDS = 2 * 86400.0
 
 
 def repository(folder: Path) -> Path:
@@ -107,12 +112,20 @@ def vanished(suite: Suite, top: Path, tree: Path, say: Callable[[str], None]) ->
     file = Path(suite.file).resolve()
     same_place = [str(file.relative_to(top))] if file.is_relative_to(top) else []
     moved = [name for name in SUITE_FILES if not benchmark_tables(top / name)]
-    names = {benchmark.name for benchmark in suite.benchmarks}
     for name in (*same_place, *moved):
         if before := benchmark_tables(tree / name):
-            return tuple(_named(one, table) for one, table in before.items() if one not in names)
-    say("base has no suite of this name that can be read: nothing tells whether a benchmark has vanished")
+            return missing(suite, before)
+    say(
+        "base has no suite of this name that can be read: nothing tells whether a benchmark has vanished "
+        "(--base-suite FILE would)"
+    )
     return ()
+
+
+def missing(suite: Suite, before: Mapping[str, Any]) -> tuple[Benchmark, ...]:
+    """The benchmarks among the tables of an earlier suite that ``suite`` has not."""
+    names = {benchmark.name for benchmark in suite.benchmarks}
+    return tuple(_named(one, table) for one, table in before.items() if one not in names)
 
 
 def _named(name: str, table: object) -> Benchmark:
@@ -122,13 +135,30 @@ def _named(name: str, table: object) -> Benchmark:
 
 
 def _cached(top: Path, commit: str, source: str) -> Path:
-    cache = os.environ.get("HARNESS_CACHE_DIR") or platformdirs.user_cache_dir("dl-harness")
-    key = hashlib.sha256(f"{top} {source} {sys.version}".encode()).hexdigest()[:12]
-    return Path(cache) / "gate" / f"{commit[:16]}-{key}"
+    """Where the environment of a commit is kept today."""
+    key = hashlib.sha256(f"{top} {source} {sys.version} {_today()}".encode()).hexdigest()[:12]
+    return _cache() / f"{commit[:16]}-{key}"
+
+
+def _today() -> datetime.date:
+    return datetime.datetime.now(datetime.UTC).date()
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("HARNESS_CACHE_DIR") or platformdirs.user_cache_dir("dl-harness")) / "gate"
+
+
+def _clear_old() -> None:
+    """Take environments of earlier days out of the cache: a gigabyte each with a framework in it."""
+    for venv in _cache().glob("*/"):
+        with contextlib.suppress(OSError):
+            if time.time() - venv.stat().st_mtime > _KEPT_SECONDS:
+                shutil.rmtree(venv, ignore_errors=True)
 
 
 def _install(venv: Path, tree: Path, source: str, what: str, say: Callable[[str], None]) -> None:
     say(f"installing {what}")
+    _clear_old()
     shutil.rmtree(venv, ignore_errors=True)
     venv.parent.mkdir(parents=True, exist_ok=True)
     _run([sys.executable, "-m", "venv", str(venv)], tree, f"the environment of {what} cannot be made")

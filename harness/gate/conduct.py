@@ -84,7 +84,8 @@ class Gate:
                 head = side_of(request.head, benchmark, DEFINE_LIMIT_SECONDS)
                 base = side_of(request.base, benchmark, DEFINE_LIMIT_SECONDS)
             except SideFailed as error:
-                record.verdict = "FAIL" if error.label == request.head.label else "INCONCLUSIVE"
+                record.unsound = error.label != request.head.label
+                record.verdict = "INCONCLUSIVE" if record.unsound else "FAIL"
                 record.reason = str(error)
                 continue
             fill_in(record, head)

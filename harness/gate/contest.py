@@ -56,7 +56,9 @@ class Contest:
         settings = pad_to_equal_size(
             [side.settings(quiet=True) for side in sides], [side.python for side in sides]
         )
-        self._ring = Ring(sides, settings, record.dataset.name, deadline_seconds=_PROCESS_LIMIT_SECONDS)
+        self._ring = Ring(
+            sides, settings, record.dataset.name, deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS
+        )
 
     @property
     def suspicious(self) -> list[MetricResult]:
@@ -169,13 +171,16 @@ def conclude(record: BenchmarkRecord, work: Callable[[], None]) -> bool:
         failed = [("FAIL", str(error))]
     record.seconds += time.monotonic() - start
     judged = [(one.verdict, f"{one.metric}: {one.reason}") for one in record.metrics]
+    unsound = any(one.unsound for one in record.metrics)
     if record.quality is not None:
         judged.append((record.quality.verdict, f"quality: {record.quality.reason}"))
+        unsound = unsound or record.quality.unsound
     if failed:  # what had failed by then has failed, whatever became of the rest
         judged = failed + [one for one in judged if one[0] == "FAIL"]
     record.verdict = worst_of([verdict for verdict, _ in judged])
     told = [reason for verdict, reason in judged if verdict == record.verdict or failed]
     record.reason = "; ".join(told) if record.verdict != "PASS" else ""
+    record.unsound = record.verdict == "INCONCLUSIVE" and (unsound or bool(failed) or not judged)
     return not failed
 
 

@@ -87,7 +87,7 @@ def read_history(gates: Iterable[GateRecord], rule: Rule | None = None) -> Histo
             continue
         for benchmark in gate.benchmarks:
             for result in benchmark.metrics:
-                if result.ratio is not None:
+                if result.ratio is not None and not result.unsound:
                     point = _point(gate, benchmark, result, result.ratio)
                     found.setdefault(_key(benchmark, result), []).append(point)
     newest = {
@@ -123,7 +123,9 @@ def _left_out(gates: Sequence[GateRecord], rule: Rule | None) -> list[str]:
 
 def _key(benchmark: BenchmarkRecord, result: MetricResult) -> _Key:
     work = (benchmark.backend, benchmark.mode, benchmark.task, sorted(benchmark.options.items()))
-    return benchmark.name, result.metric, str((*work, benchmark.dataset.fingerprint, benchmark.threads))
+    where = [(side.device, side.precision, side.batch_size) for side in benchmark.sides]
+    data = benchmark.dataset.fingerprint
+    return benchmark.name, result.metric, str((*work, data, benchmark.threads, *where))
 
 
 def _point(gate: GateRecord, benchmark: BenchmarkRecord, result: MetricResult, ratio: float) -> Point:

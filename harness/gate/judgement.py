@@ -44,10 +44,12 @@ def looked_at(series: Series, max_speedup: float | None) -> MetricResult:
     PASS takes an upper end of Student's one-sided 97.5 % interval that is within the limit, of pairs
     that can be believed.
     """
-    doubt = _doubt(series, max_speedup)
-    if not doubt and _upper_end(series.ratios.logs) >= math.log1p(series.limit):
-        doubt = "not surely within the limit after a few pairs"
-    return _result(series, stage="look", verdict="INCONCLUSIVE" if doubt else "PASS", reason=doubt)
+    told = functools.partial(_result, series, stage="look")
+    if doubt := _doubt(series, max_speedup):
+        return told(verdict="INCONCLUSIVE", reason=doubt, unsound=True)
+    if _upper_end(series.ratios.logs) >= math.log1p(series.limit):
+        return told(verdict="INCONCLUSIVE", reason="not surely within the limit after a few pairs")
+    return told(verdict="PASS")
 
 
 class Level(NamedTuple):
@@ -88,7 +90,7 @@ def confirmed(
     """
     told = functools.partial(_result, stage="confirmation", looks=looks.shares)
     if doubt := _doubt(every, max_speedup):
-        return told(every, verdict="INCONCLUSIVE", reason=doubt)
+        return told(every, verdict="INCONCLUSIVE", reason=doubt, unsound=True)
     limit = math.log1p(every.limit)
     if _proven_within(every.ratios, limit, looks.within):
         return told(every, verdict="PASS")
@@ -141,6 +143,7 @@ def _result(
     stage: Literal["look", "confirmation"],
     verdict: Verdict,
     reason: str = "",
+    unsound: bool = False,
     looks: dict[Literal["within", "worse"], dict[int, float]] | None = None,
 ) -> MetricResult:
     ratios = series.ratios
@@ -149,6 +152,7 @@ def _result(
         metric=series.metric,
         verdict=verdict,
         reason=reason,
+        unsound=unsound,
         stage=stage,
         limit=series.limit,
         base=series.base,

@@ -113,7 +113,14 @@ def _steps_to(
 
 def _judged(rows: list[SeedScores], measure: Measure, limits: Limits, tries: int) -> QualityResult:
     verdict, reason = judge(rows, measure, limits, tries)
-    return QualityResult(verdict=verdict, reason=reason, measure=measure.name, seeds=list(rows))
+    comparable = len(rows) >= FEWEST_SEEDS and all(row.base is not None for row in rows)
+    return QualityResult(
+        verdict=verdict,
+        reason=reason,
+        unsound=verdict == "INCONCLUSIVE" and not comparable,
+        measure=measure.name,
+        seeds=list(rows),
+    )
 
 
 def judge(rows: list[SeedScores], measure: Measure, limits: Limits, tries: int) -> tuple[Verdict, str]:

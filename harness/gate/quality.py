@@ -10,11 +10,11 @@ from collections.abc import Mapping
 
 from harness.duel.sides import Side
 from harness.gate.learner import Maths, learner
-from harness.gate.record import QualityResult
+from harness.gate.record import OTHER_TASK, QualityResult
 from harness.options import Value
 from harness.parity import LOSS_TOLERANCES, TOLERANCE
 from harness.session import Declined
-from harness.spec import Precision
+from harness.spec import Precision, Task
 
 #: Steps of the comparison in float64, and of the one in the precision that is timed: there, only the
 #: first can tell, for later ties that rounding decides take equal trainings apart.
@@ -35,9 +35,7 @@ def same_maths(sides: list[Side], dataset: str, limit_seconds: float) -> Quality
     head = observe(theirs, dataset, limit_seconds)
     base = observe(ours, dataset, limit_seconds)
     changed = changed_options(ours.options, theirs.options)
-    if not changed and ours.plan.task != theirs.plan.task:
-        changed = " (its description differs)"
-    return compare_maths(base, head, changed)
+    return compare_maths(base, head, changed or _changed_fields(ours.plan.task, theirs.plan.task))
 
 
 def compare_maths(base: list[Maths], head: list[Maths], changed: str) -> QualityResult:
@@ -56,7 +54,7 @@ def compare_maths(base: list[Maths], head: list[Maths], changed: str) -> Quality
         if ours.precision == "float64":
             worst = found
     if changed:
-        return QualityResult(verdict="FAIL", reason=f"head's task is another{changed}", worst=worst)
+        return QualityResult(verdict="FAIL", reason=f"{OTHER_TASK}{changed}", worst=worst)
     return QualityResult(verdict="PASS", worst=worst)
 
 
@@ -78,11 +76,22 @@ def observe(side: Side, dataset: str, limit_seconds: float) -> list[Maths]:
 
 
 def changed_options(base: Mapping[str, Value], head: Mapping[str, Value]) -> str:
-    """In brackets what head has otherwise; empty where nothing."""
+    """In brackets what head has otherwise; empty where nothing.
+
+    An option that base did not know yet changes nothing by itself: what it does shows in the maths.
+    """
     changed = [
-        f"{name} {base.get(name)} is now {value}" for name, value in head.items() if base.get(name) != value
+        f"{name} {base[name]} is now {value}"
+        for name, value in head.items()
+        if name in base and base[name] != value
     ]
     return f" ({', '.join(changed)})" if changed else ""
+
+
+def _changed_fields(base: Task, head: Task) -> str:
+    """The same of the fields of two descriptions."""
+    changed = [name for name in Task.__struct_fields__ if getattr(base, name) != getattr(head, name)]
+    return f" (in {' and '.join(changed)})" if changed else ""
 
 
 def _difference(base: Maths, head: Maths) -> tuple[float, str]:

@@ -15,6 +15,9 @@ SCHEMA = 1
 
 Status = Literal["running", "ok", "failed", "interrupted"]
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
+#: How a quality's reason begins where the first steps agree, and yet the whole training would not.
+OTHER_TASK = "head's task is another"
+
 Metric = Literal["step", "first step", "memory"]
 
 
@@ -42,6 +45,8 @@ class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
     metric: Metric
     verdict: Verdict
     reason: str = ""
+    unsound: bool = False
+    """Of INCONCLUSIVE: the pairs cannot be believed, however many there were."""
     stage: Literal["look", "confirmation"]
     limit: float
     base: float
@@ -81,6 +86,8 @@ class QualityResult(msgspec.Struct, frozen=True, kw_only=True):
 
     verdict: Verdict
     reason: str = ""
+    unsound: bool = False
+    """Of INCONCLUSIVE: nothing was compared that a verdict could rest on."""
     worst: float | None = None
     measure: str = ""
     seeds: list[SeedScores] = []
@@ -111,6 +118,9 @@ class BenchmarkRecord(msgspec.Struct, kw_only=True):
     verdict: Verdict = "INCONCLUSIVE"
     reason: str = ""
     """Of a verdict other than PASS, in one sentence."""
+    unsound: bool = False
+    """Of INCONCLUSIVE: nothing was measured, or it cannot be believed. Such a verdict is never folded into
+    PASS; one for which more time or a quieter machine would do may be."""
     seconds: float = 0.0
 
 

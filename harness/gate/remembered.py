@@ -59,6 +59,7 @@ def _judged(
         metric=metric,
         verdict=verdict,
         reason=reason,
+        unsound=bool(doubt),
         stage="confirmation",
         limit=limit,
         base=_median(base, metric),

@@ -40,7 +40,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--harness-inconclusive",
         choices=["fail", "pass"],
         default="fail",
-        help="What a test comes to where the gate cannot tell. Default: %(default)s.",
+        help="What a test comes to where the gate cannot tell; where nothing was measured that can be "
+        "believed, it fails. Default: %(default)s.",
     )
     group.addoption(
         "--harness-budget",
@@ -101,8 +102,8 @@ def _refuse_gate_that_judges_nothing(config: pytest.Config) -> None:
         raise pytest.UsageError(
             "--harness-gate: times of tests that run side by side are worthless; leave xdist out (-n 0)"
         )
-    for option in ("--benchmark-disable", "--benchmark-skip"):
-        if config.getoption(option):
+    for option, takes_back in (("--benchmark-disable", "--benchmark-enable"), ("--benchmark-skip", None)):
+        if config.getoption(option) and not (takes_back and config.getoption(takes_back)):
             raise pytest.UsageError(
                 f"--harness-gate would judge nothing with {option}; leave one of them out"
             )

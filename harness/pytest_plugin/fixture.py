@@ -162,6 +162,7 @@ class HarnessBenchmark:
 
     def _judge(self, wished: "Wish", environments: "list[Environment]", dataset: "DatasetRecord") -> None:
         """Samples first, so that what fails is saved too."""
+        from harness.gate.folding import forgiven
         from harness.pytest_plugin import judging
 
         record = judging.judge(
@@ -178,9 +179,8 @@ class HarnessBenchmark:
         self._benchmark.extra_info.update(judging.verdict_facts(record))
         if record.look:
             self._store(wished, judging.measured_of(record))
-        if record.verdict == "FAIL" or (
-            record.verdict == "INCONCLUSIVE" and self._config.getoption("--harness-inconclusive") == "fail"
-        ):
+        inconclusive = self._config.getoption("--harness-inconclusive")
+        if record.verdict != "PASS" and not forgiven(record, inconclusive):
             raise HarnessError(sentence)
 
     def _store(self, wished: "Wish", measured: "Measured") -> None:

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterator
 
-from harness.gate.record import BenchmarkRecord, GateRecord, Metric
+from harness.gate.record import OTHER_TASK, BenchmarkRecord, GateRecord, Metric
 from harness.report.escaping import one_line
 
 _LIMIT_NAMES: dict[Metric, str] = {
@@ -12,18 +12,20 @@ _LIMIT_NAMES: dict[Metric, str] = {
     "memory": "max_memory_growth",
 }
 
+_UNTIL_BASE_HAS_IT = "Where that is meant, the gate fails until base is a commit that has it too"
+
 
 def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
     """A sentence; commands in it stand between backticks."""
     side = _quoted(f"{benchmark.backend}:{benchmark.mode}" if benchmark.mode else benchmark.backend)
     task, head = _quoted(benchmark.task), _quoted(record.head.python)
     if benchmark.vanished:
-        return "Put it back into the suite; where it is meant to go, this gate fails that once."
+        return f"Put it back into the suite. {_UNTIL_BASE_HAS_IT}."
     if benchmark.quality is not None and benchmark.quality.verdict == "FAIL":
-        return (
-            f"`{head} -m harness check {side} --task {task}` names the step or layer that deviates; where "
-            "other maths are meant, allow them with max_accuracy_loss."
-        )
+        names = f"`{head} -m harness check {side} --task {task}` names the step or layer that deviates; "
+        allow = "where other maths are meant, allow them with max_accuracy_loss."
+        other_task = benchmark.quality.reason.startswith(OTHER_TASK)
+        return f"{_UNTIL_BASE_HAS_IT}, or allow it with max_accuracy_loss." if other_task else names + allow
     failed = [result.metric for result in benchmark.metrics if result.verdict == "FAIL"]
     base_fell = not benchmark.metrics and benchmark.reason.startswith("side base: ")
     if not failed and benchmark.verdict == "INCONCLUSIVE" and not base_fell:

@@ -73,14 +73,41 @@ def _names(record: GateRecord, verdict: str) -> list[str]:
 
 
 def circumstances(record: GateRecord) -> str:
-    """What was held against what, where, and how sure, in one sentence."""
+    """What was held against what, where, and how sure; and what a reader must know of the two."""
     weaker = record.against == "stored baseline"
     base = "a stored baseline, which is the weaker way," if weaker else _environment(record.base)
-    return one_line(
+    told = (
         f"{_environment(record.head)} against {base} with {record.suite} on {record.machine.cpu}, "
         f"{record.seconds / 60:.1f} min; unchanged code fails in at most "
         f"{100 * record.false_alarms:g} % of gates."
     )
+    return one_line(" ".join([told, *_cautions(record)]))
+
+
+def _cautions(record: GateRecord) -> list[str]:
+    """Sentences, most often none."""
+    told = []
+    base, head = record.base, record.head
+    if record.against == "environment" and _same(base, head):
+        told.append("Base and head are the same: nothing but chance can tell them apart.")
+    for benchmark in record.benchmarks:
+        if len(benchmark.sides) == 2 and (found := _versions(benchmark)):  # noqa: PLR2004  base and head
+            told.append(f"Base and head have other versions: {found}.")
+            break
+    return told
+
+
+def _same(base: EnvironmentRecord, head: EnvironmentRecord) -> bool:
+    if base.variables != head.variables:
+        return False
+    return base.python == head.python or bool(base.commit and base.commit == head.commit)
+
+
+def _versions(benchmark: BenchmarkRecord) -> str:
+    """``torch 2.12.0 and 2.13.0``, of what the sides run on."""
+    base, head = (side.framework for side in benchmark.sides)
+    names = [name for name in {**base, **head} if base.get(name) != head.get(name)]
+    return ", ".join(f"{name} {base.get(name, 'none')} and {head.get(name, 'none')}" for name in names)
 
 
 def _environment(environment: EnvironmentRecord) -> str:

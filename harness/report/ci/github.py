@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from harness.gate.folding import Inconclusive, forgiven
 from harness.gate.record import GateRecord
-from harness.report.ci.junit import Inconclusive
 from harness.report.ci.summary import gate_markdown
 from harness.report.escaping import for_github_message, for_github_property, one_line
 from harness.report.gate_advice import what_next
@@ -15,11 +15,13 @@ def annotations(record: GateRecord, inconclusive: Inconclusive = None) -> Iterat
     """A workflow command for each benchmark that did not pass, or for a gate that has none to blame."""
     left = not_passed(record)
     for benchmark in left:
-        error = benchmark.verdict == "FAIL" or inconclusive == "fail"
+        error = benchmark.verdict == "FAIL" or (
+            inconclusive is not None and not forgiven(benchmark, inconclusive)
+        )
         title = f"{benchmark.verdict}: {one_line(benchmark.name)}"
         yield _command(error, title, f"{why(benchmark)}. {what_next(record, benchmark)}")
     if not left and record.verdict != "PASS":
-        yield _command(record.verdict == "FAIL" or inconclusive == "fail", "harness gate", headline(record))
+        yield _command(record.verdict == "FAIL" or inconclusive is not None, "harness gate", headline(record))
 
 
 def _command(error: bool, title: str, message: str) -> str:

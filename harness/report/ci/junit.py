@@ -5,34 +5,43 @@ person must read is in both the message (Jenkins) and the text (GitLab) of a fai
 """
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
+from harness.gate.folding import Inconclusive, Judged, forgiven
 from harness.gate.record import BenchmarkRecord, GateRecord, MetricResult, Verdict
 from harness.report.escaping import one_line
 from harness.report.gate_advice import what_next
 from harness.report.gate_words import circumstances, headline, metric_sentence, why
 
-Inconclusive = Literal["pass", "fail"] | None
+
+class _Found(NamedTuple):
+    """A verdict that is of no result; ``unsound`` as of a :class:`BenchmarkRecord`."""
+
+    verdict: Verdict
+    unsound: bool
+
+
+_NOTHING = _Found("INCONCLUSIVE", unsound=True)
 
 
 class _Case(NamedTuple):
-    """One test case: where it belongs, its verdict and why, and its numbers."""
+    """One test case: where it belongs, the result with its verdict, why, and its numbers."""
 
     classname: str
     name: str
     seconds: float
-    verdict: Verdict
+    found: Judged
     why: str
     next: str
     numbers: dict[str, object]
 
 
 def junit_xml(record: GateRecord, inconclusive: Inconclusive = None) -> bytes:
-    """The document in UTF-8. What is inconclusive has failed, or with ``pass`` was skipped."""
+    """The document in UTF-8. What is inconclusive has failed, or with ``pass`` was skipped if it is sound."""
     cases = list(_cases(record))
     failed = sum(_has_failed(case, inconclusive) for case in cases)
-    skipped = sum(case.verdict == "INCONCLUSIVE" for case in cases) if inconclusive == "pass" else 0
+    skipped = sum(case.found.verdict != "PASS" for case in cases) - failed
     counts = {
         "tests": str(len(cases)),
         "failures": str(failed),
@@ -59,13 +68,18 @@ def _cases(record: GateRecord) -> Iterator[_Case]:
     for benchmark in record.benchmarks:
         cases = [*_metric_cases(record, benchmark), *_quality_case(record, benchmark)]
         yield from cases
-        if benchmark.verdict != "PASS" and all(case.verdict != benchmark.verdict for case in cases):
-            yield _case(record, benchmark, "ran", benchmark.verdict, why(benchmark), {})
+        if benchmark.verdict != "PASS" and not any(_tells(case.found, benchmark) for case in cases):
+            yield _case(record, benchmark, "ran", benchmark, why(benchmark), {})
         elif not cases:
-            yield _case(record, benchmark, "ran", "INCONCLUSIVE", "nothing was measured", {})
+            yield _case(record, benchmark, "ran", _NOTHING, "nothing was measured", {})
     if not record.benchmarks or (record.verdict != "PASS" and _all_passed(record)):
         verdict: Verdict = "FAIL" if record.verdict == "PASS" else record.verdict
-        yield _Case("gate", "suite", record.seconds, verdict, headline(record), "", {})
+        yield _Case("gate", "suite", record.seconds, _Found(verdict, unsound=True), headline(record), "", {})
+
+
+def _tells(found: Judged, benchmark: BenchmarkRecord) -> bool:
+    """Whether the benchmark's verdict is this one, as sound or as unsound."""
+    return found.verdict == benchmark.verdict and found.unsound >= benchmark.unsound
 
 
 def _all_passed(record: GateRecord) -> bool:
@@ -74,9 +88,7 @@ def _all_passed(record: GateRecord) -> bool:
 
 def _metric_cases(record: GateRecord, benchmark: BenchmarkRecord) -> Iterator[_Case]:
     for result in benchmark.metrics:
-        yield _case(
-            record, benchmark, result.metric, result.verdict, metric_sentence(result), _numbers(result)
-        )
+        yield _case(record, benchmark, result.metric, result, metric_sentence(result), _numbers(result))
 
 
 def _quality_case(record: GateRecord, benchmark: BenchmarkRecord) -> Iterator[_Case]:
@@ -84,16 +96,16 @@ def _quality_case(record: GateRecord, benchmark: BenchmarkRecord) -> Iterator[_C
     if quality is not None:
         because = quality.reason or "head's losses against base's"
         numbers = {"worst": quality.worst, "measure": quality.measure, "seeds": len(quality.seeds)}
-        yield _case(record, benchmark, "quality", quality.verdict, because, numbers)
+        yield _case(record, benchmark, "quality", quality, because, numbers)
 
 
 def _case(
-    record: GateRecord, benchmark: BenchmarkRecord, name: str, verdict: Verdict, because: str, numbers: object
+    record: GateRecord, benchmark: BenchmarkRecord, name: str, found: Judged, because: str, numbers: object
 ) -> _Case:
     share = benchmark.seconds / max(1, len(benchmark.metrics) + (benchmark.quality is not None))
-    advice = "" if verdict == "PASS" else what_next(record, benchmark)
+    advice = "" if found.verdict == "PASS" else what_next(record, benchmark)
     told = dict(numbers) if isinstance(numbers, dict) else {}
-    return _Case(f"gate.{benchmark.name}", name, share, verdict, because, advice, told)
+    return _Case(f"gate.{benchmark.name}", name, share, found, because, advice, told)
 
 
 def _numbers(result: MetricResult) -> dict[str, object]:
@@ -116,16 +128,16 @@ def _suite_numbers(record: GateRecord) -> dict[str, object]:
 
 
 def _has_failed(case: _Case, inconclusive: Inconclusive) -> bool:
-    return case.verdict == "FAIL" or (case.verdict == "INCONCLUSIVE" and inconclusive != "pass")
+    return case.found.verdict != "PASS" and not forgiven(case.found, inconclusive)
 
 
 def _add(suite: ET.Element, case: _Case, inconclusive: Inconclusive) -> None:
     attributes = {"classname": case.classname, "name": case.name, "time": f"{case.seconds:.3f}"}
     element = ET.SubElement(suite, "testcase", {name: _text(value) for name, value in attributes.items()})
     _properties(element, case.numbers)
-    if case.verdict == "PASS":
+    if case.found.verdict == "PASS":
         return
-    told = {"type": case.verdict, "message": _text(case.why)}
+    told = {"type": case.found.verdict, "message": _text(case.why)}
     kind = "failure" if _has_failed(case, inconclusive) else "skipped"
     ET.SubElement(element, kind, told).text = _text(f"{case.why}. {case.next}")
 
