@@ -32,6 +32,15 @@ def stored(tmp_path_factory, harness_in):
     return harness
 
 
+def gate_on_the_same_machine(stored, *arguments):
+    """A gate against the baseline, again where the machine is by chance not what it was a minute before."""
+    for _ in range(3):
+        done = gate(stored, "--baseline", PLACE, *arguments)
+        if "a fixed work takes" not in done.stdout:
+            break
+    return done
+
+
 def changed(stored, change):
     """Another baseline, of which ``change`` has altered something."""
     document = json.loads((stored.folder / PLACE).read_text())
@@ -42,8 +51,8 @@ def changed(stored, change):
 
 
 def test_unchanged_code_passes_and_is_said_to_be_held_the_weaker_way(stored):
-    done = gate(stored, "--baseline", PLACE)
-    assert done.returncode == 0, done.stderr
+    done = gate_on_the_same_machine(stored)
+    assert done.returncode == 0, done.stdout
     record = json.loads(done.stdout)
     assert (record["verdict"], record["against"]) == ("PASS", "stored baseline")
     (benchmark,) = record["benchmarks"]
@@ -57,12 +66,12 @@ def test_unchanged_code_passes_and_is_said_to_be_held_the_weaker_way(stored):
 
 
 def test_a_slower_head_fails(stored):
-    done = gate(stored, "--baseline", PLACE, "--head-env", "PACED_FACTOR=1.6")
-    assert done.returncode == 1, done.stderr
+    done = gate_on_the_same_machine(stored, "--head-env", "PACED_FACTOR=3")
+    assert done.returncode == 1, done.stdout
     (benchmark,) = json.loads(done.stdout)["benchmarks"]
     step = benchmark["metrics"][0]
     assert step["verdict"] == "FAIL"
-    assert step["ratio"] == pytest.approx(1.6, rel=0.15)  # by so much the fixed work may have moved
+    assert step["ratio"] == pytest.approx(3, rel=0.15)  # by so much the fixed work may have moved
 
 
 def test_other_maths_fail(stored):

@@ -212,7 +212,9 @@ def test_another_task_is_no_deviation_that_a_check_could_find():
     quality = QualityResult(verdict="FAIL", reason=f"{OTHER_TASK} (in epochs)", worst=0.0)
     benchmark = made_benchmark("cnn", verdict="FAIL", quality=quality)
     advice = what_next(made_gate(benchmark), benchmark)
-    assert advice.startswith("Where that is meant, the gate fails until base is a commit that has it too")
+    assert advice.startswith(
+        "Where that is meant, the gate fails until base is a commit in which it is so too"
+    )
 
 
 def unproven(**changes):

@@ -19,7 +19,6 @@ from harness.duel.control import Control
 from harness.pytest_plugin.training import own_threads_kept
 
 pytest_plugins = ["pytester"]
-pytestmark = pytest.mark.all_cpus
 
 BLOCKS = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[1] / "README.md").read_text(), re.DOTALL)
 #: A side that sleeps has no noise that more turns and processes would even out.
@@ -45,6 +44,8 @@ def suite(pytester, monkeypatch):
     monkeypatch.setenv("HARNESS_CACHE_DIR", os.environ.get("HARNESS_CACHE_DIR") or CACHE)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(PLUGINS), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.setenv("HARNESS_DATA_DIR", str(pytester.path / "data"))
+    for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
+        monkeypatch.delenv(name)  # the pytest that is tried is no worker of this one's
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # no test depends on the internet
     pytester.makeini("[pytest]\nfilterwarnings = error\ntimeout = 200\n")
 

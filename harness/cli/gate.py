@@ -188,7 +188,9 @@ def _environments(
     """Base and head as they were named, or made from a repository; and what only base's suite has."""
     before = _benchmarks_of(options["base_suite"])
     if options["base"] is None:
-        if path := os.environ.get("PYTHONPATH"):
+        given = [*options["base_env"], *options["head_env"]]
+        path = os.environ.get("PYTHONPATH")
+        if path and not any(one.startswith("PYTHONPATH=") for one in given):
             display.phase(
                 "environments", f"PYTHONPATH={path} reaches both sides: its code is the same for both"
             )

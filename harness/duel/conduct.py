@@ -24,6 +24,7 @@ from harness.machine import describe_machine
 from harness.peak import peak_flops_per_second
 from harness.process_environment import inherited_settings, missing_knobs
 from harness.record import Certificate, DatasetRecord, TaskRecord
+from harness.session import WorkerTimeout
 from harness.store import replace_file
 
 #: Turns of a pair. What a pair's ratio owes to the hiccups of its blocks falls with their root; what it owes
@@ -150,12 +151,11 @@ class Duel:
         try:
             return prepare(ring, proofs, self.record.turns)
         except HarnessError as error:
-            budget = self._request.budget_seconds
-            if time.monotonic() - self._start < budget:
+            if not isinstance(error.__cause__, WorkerTimeout):
                 raise
             raise HarnessError(
-                f"{error}. If it does not hang, trying it once takes longer than --budget {budget:g}: give "
-                "several times that"
+                f"{error}. If it does not hang, trying it once takes longer than --budget "
+                f"{self._request.budget_seconds:g}: give several times that"
             ) from error
 
     def _keep(self, prepared: Prepared) -> None:

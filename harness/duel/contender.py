@@ -54,8 +54,9 @@ class Contender:
         self.session = session_of(side.label, settings, deadline_seconds, side.python)
         self.steps = self.calls = 0
         self.training_seconds = 0.0
-        self._block_steps, self._block_seconds = 0, 0.0
         self._lengths: set[int] = set()
+        self._called: set[tuple[int, bool]] = set()
+        self._first_call_steps, self._first_call_seconds = 0, 0.0
         self.order: BatchOrder
         self._import_seconds = 0.0
         self._first_step_seconds = 0.0
@@ -90,6 +91,7 @@ class Contender:
         """The step in which many a framework compiles."""
         with self.blamed():
             self._first_step_seconds = self._train(1)
+            self._first_call_steps, self._first_call_seconds = 0, 0.0
 
     def _refuse_other_protocol(self) -> None:
         if self.described.protocol != protocol.VERSION:
@@ -103,7 +105,12 @@ class Contender:
         return blaming(self._side.label, self.session)
 
     def _train(self, steps: int) -> float:
+        length = steps, self.steps % self.order.steps_per_epoch == self.order.full_steps
         trained = self.session.call(protocol.Train(steps), protocol.Trained)
+        if length not in self._called:
+            self._called.add(length)
+            self._first_call_steps += steps
+            self._first_call_seconds += trained.seconds
         self.steps += steps
         self.calls += 1
         self.training_seconds += trained.seconds
@@ -122,10 +129,7 @@ class Contender:
             if part not in self._lengths:
                 self._part(part)
                 self._lengths.add(part)
-            seconds = math.fsum(self._part(part) for _ in range(steps // part))
-        self._block_steps += steps
-        self._block_seconds += seconds
-        return seconds
+            return math.fsum(self._part(part) for _ in range(steps // part))
 
     def _part(self, steps: int) -> float:
         order = self.order
@@ -149,8 +153,8 @@ class Contender:
             import_seconds=self.described.import_seconds,
             build_seconds=self.built.build_seconds,
             first_step_seconds=self._first_step_seconds,
-            uncounted_steps=self.steps - 1 - self._block_steps,
-            uncounted_seconds=self.training_seconds - self._first_step_seconds - self._block_seconds,
+            first_call_steps=self._first_call_steps,
+            first_call_seconds=self._first_call_seconds,
             warm_up_seconds=self._warm_up,
             settled=self._settled,
             peak_memory_bytes=memory.peak_bytes,

@@ -1,10 +1,11 @@
 """What else used the machine's processors between two moments, as the kernel counts it (Linux)."""
 
+import contextlib
 import math
 import os
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,10 +32,10 @@ class Counters(NamedTuple):
     at: float
 
 
-def read_counters() -> Counters:
+def read_counters(pids: Iterable[int] = ()) -> Counters:
     """The counters of the CPUs allowed now; zeros where there is no /proc.
 
-    Ours are this process and all that it and they have started.
+    Ours are this process, those with ``pids``, and all that they have started.
     """
     try:
         lines = Path("/proc/stat").read_text().splitlines()
@@ -47,7 +48,7 @@ def read_counters() -> Counters:
             user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, words[:8])
             busy += user + nice + system + irq + softirq
             stolen += steal
-    ours = math.fsum(map(_cpu_seconds, _with_descendants(os.getpid())))
+    ours = math.fsum(map(_cpu_seconds, _with_descendants([os.getpid(), *pids])))
     return Counters(
         busy / _TICKS_PER_SECOND,
         stolen / _TICKS_PER_SECOND,
@@ -58,15 +59,25 @@ def read_counters() -> Counters:
     )
 
 
-def _with_descendants(pid: int) -> Iterator[int]:
-    yield pid
+def _with_descendants(pids: Iterable[int]) -> set[int]:
+    """These processes and all that they have started, where the kernel tells of children."""
+    found: set[int] = set()
+    left = list(pids)
+    while left:
+        pid = left.pop()
+        if pid not in found:
+            found.add(pid)
+            for thread in _threads(pid):
+                with contextlib.suppress(OSError):
+                    left += map(int, (thread / "children").read_text().split())
+    return found
+
+
+def _threads(pid: int) -> list[Path]:
     try:
-        threads = list(Path(f"/proc/{pid}/task").iterdir())
-        children = [int(child) for thread in threads for child in (thread / "children").read_text().split()]
-    except OSError:  # it is gone, or the kernel was built without these files
-        return
-    for child in children:
-        yield from _with_descendants(child)
+        return list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return []
 
 
 def _cpu_seconds(pid: int) -> float:

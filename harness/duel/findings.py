@@ -24,8 +24,8 @@ class Measured(Protocol):
 class SideFindings(NamedTuple):
     """Medians over the processes of a side; ``step_interval`` is of the median step.
 
-    ``start_up_seconds`` are import, build, first step, and what warm-up and all that no block has took
-    beyond the same number of steady steps.
+    ``start_up_seconds`` are import, build, first step, and what the first call of each length and warm-up
+    took beyond the same number of steady steps.
     """
 
     step_seconds: float
@@ -107,9 +107,9 @@ def _joules_per_sample(record: Measured, side: int) -> float | None:
 def _start_up_seconds(process: ProcessRecord, step_seconds: float, block_steps: int) -> float:
     warm_up_steps = len(process.warm_up_seconds) * block_steps
     warm_up_excess = sum(process.warm_up_seconds) - warm_up_steps * step_seconds
-    uncounted_excess = process.uncounted_seconds - process.uncounted_steps * step_seconds
+    first_call_excess = process.first_call_seconds - process.first_call_steps * step_seconds
     measured = process.import_seconds + process.build_seconds + process.first_step_seconds
-    return measured + max(0.0, warm_up_excess) + max(0.0, uncounted_excess)
+    return measured + max(0.0, warm_up_excess) + max(0.0, first_call_excess)
 
 
 def break_even_samples(first: SideFindings, other: SideFindings, ratio: float) -> float | None:

@@ -107,12 +107,13 @@ class Ring:
         self, contenders: Mapping[int, Contender], side: int, turn: int, steps: int, meter: EnergyMeter
     ) -> BlockRecord:
         contender = contenders[side]
+        pids = [other.session.pid for other in contenders.values()]
         control = self._control.seconds()
         contender.session.resume()
-        before, energy = read_counters(), meter.read()
+        before, energy = read_counters(pids), meter.read()
         seconds = contender.block(steps)
         joules = meter.between(energy, meter.read())
-        disturbance = between(before, read_counters())
+        disturbance = between(before, read_counters(pids))
         contender.session.pause()
         return BlockRecord(side, turn, steps, seconds, control, disturbance, disturbed=False, joules=joules)
 

@@ -69,8 +69,8 @@ class BlockRecord(msgspec.Struct, frozen=True):
 class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One fresh process of a side. ``warm_up_seconds`` are the blocks made before step times settled.
 
-    ``uncounted_steps`` are those that no block has, and what they took: first calls of a length, in which a
-    compiler may have its say once more, and what is left of an epoch.
+    ``first_call_steps`` are those of the first call of each length after the first step, and of the first
+    short last batch: a compiler may have its say once more. No block has them.
     """
 
     import_seconds: float
@@ -80,8 +80,8 @@ class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
     settled: bool
     peak_memory_bytes: int
     device_peak_memory_bytes: int | None
-    uncounted_steps: int = 0
-    uncounted_seconds: float = 0.0
+    first_call_steps: int = 0
+    first_call_seconds: float = 0.0
 
 
 class PairRecord(msgspec.Struct, frozen=True):

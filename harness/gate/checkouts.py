@@ -7,6 +7,8 @@ framework in between would look like a change of the code. One of uncommitted ch
 
 import contextlib
 import datetime
+import fcntl
+import functools
 import hashlib
 import os
 import shutil
@@ -72,8 +74,9 @@ def base_environment(
 ) -> Environment:
     """The environment of a commit's worktree; raises HarnessError where pip fails."""
     venv = _cached(top, commit, source)
-    if not (venv / _COMPLETE).exists():
-        _install(venv, tree, source, f"base ({commit[:12]})", say)
+    with _alone_at(venv):
+        if not (venv / _COMPLETE).exists():
+            _install(venv, tree, source, f"base ({commit[:12]})", say)
     return Environment(label="base", python=str(venv / "bin" / "python"), commit=commit)
 
 
@@ -92,8 +95,9 @@ def head_environment(top: Path, source: str, say: Callable[[str], None]) -> Iter
             more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
             say(f"head is {commit[:12]}; {unknown[0]}{more} is unknown to git and no part of it")
         venv = _cached(top, commit, source)
-        if not (venv / _COMPLETE).exists():
-            with checkout(top, commit) as tree:
+        with _alone_at(venv), contextlib.ExitStack() as stack:
+            if not (venv / _COMPLETE).exists():
+                tree = stack.enter_context(checkout(top, commit))
                 _install(venv, tree, source, f"head ({commit[:12]})", say)
         yield Environment(label="head", python=str(venv / "bin" / "python"), commit=commit)
         return
@@ -140,7 +144,18 @@ def _cached(top: Path, commit: str, source: str) -> Path:
     return _cache() / f"{commit[:16]}-{key}"
 
 
+@contextlib.contextmanager
+def _alone_at(venv: Path) -> Iterator[None]:
+    """One gate at a time makes an environment; another that wants it waits, and finds it made."""
+    venv.parent.mkdir(parents=True, exist_ok=True)
+    with venv.with_suffix(".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@functools.cache
 def _today() -> datetime.date:
+    """The same for both sides of a gate, though midnight be between them."""
     return datetime.datetime.now(datetime.UTC).date()
 
 

@@ -136,6 +136,7 @@ def new_record(benchmark: Benchmark, dataset: DatasetRecord) -> BenchmarkRecord:
         dataset=msgspec.structs.replace(dataset),
         threads=benchmark.threads or 0,
         limits=benchmark.limits,
+        unsound=True,
     )
 
 
@@ -147,6 +148,6 @@ def fill_in(record: BenchmarkRecord, head: Side) -> None:
 def vanished_record(benchmark: Benchmark, where: str) -> BenchmarkRecord:
     """Of a benchmark that base had: what is no longer tried has not passed."""
     record = new_record(benchmark, DatasetRecord(benchmark.dataset or ""))
-    record.verdict, record.vanished = "FAIL", True
+    record.verdict, record.unsound, record.vanished = "FAIL", False, True
     record.reason = f"it is in {where} and not in head's suite: what is no longer tried has not passed"
     return record

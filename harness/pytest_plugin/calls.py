@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 from harness.duel import settling
 from harness.duel.disturbance import between, disturbed, read_counters
 from harness.duel.preparation import SHORTEST_BLOCK_SECONDS
-from harness.process_environment import usable_cpus
 
 _MOST_CALLS = 1 << 24
 
@@ -44,12 +43,14 @@ def time_calls(function: Callable[[], Any], blocks: int) -> Calls:
     while not settled and len(warm_up) < settling.MOST_BLOCKS:
         warm_up.append(caller.block(count))
         settled = settling.has_settled(warm_up)
-    timed, disturbances = [], []
+    timed, disturbances, busy = [], [], 1
     for _ in range(blocks):
         before = read_counters()
         timed.append(caller.block(count))
-        disturbances.append(between(before, read_counters()))
-    marks = disturbed(disturbances, timed, usable_cpus())
+        after = read_counters()
+        disturbances.append(between(before, after))
+        busy = max(busy, round((after.ours - before.ours) / timed[-1]))
+    marks = disturbed(disturbances, timed, busy)
     calm = [seconds for seconds, mark in zip(timed, marks, strict=True) if not mark] or timed
     return Calls(
         seconds=[seconds / count for seconds in calm],

@@ -12,7 +12,12 @@ _LIMIT_NAMES: dict[Metric, str] = {
     "memory": "max_memory_growth",
 }
 
-_UNTIL_BASE_HAS_IT = "Where that is meant, the gate fails until base is a commit that has it too"
+
+def _until_base_is_new(record: GateRecord) -> str:
+    """What ends a difference that is meant."""
+    if record.against == "stored baseline":
+        return "Where that is meant, make the baseline anew with `--save-baseline`"
+    return "Where that is meant, the gate fails until base is a commit in which it is so too"
 
 
 def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
@@ -20,12 +25,16 @@ def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
     side = _quoted(f"{benchmark.backend}:{benchmark.mode}" if benchmark.mode else benchmark.backend)
     task, head = _quoted(benchmark.task), _quoted(record.head.python)
     if benchmark.vanished:
-        return f"Put it back into the suite. {_UNTIL_BASE_HAS_IT}."
+        return f"Put it back into the suite. {_until_base_is_new(record)}."
     if benchmark.quality is not None and benchmark.quality.verdict == "FAIL":
         names = f"`{head} -m harness check {side} --task {task}` names the step or layer that deviates; "
         allow = "where other maths are meant, allow them with max_accuracy_loss."
         other_task = benchmark.quality.reason.startswith(OTHER_TASK)
-        return f"{_UNTIL_BASE_HAS_IT}, or allow it with max_accuracy_loss." if other_task else names + allow
+        return (
+            f"{_until_base_is_new(record)}, or allow it with max_accuracy_loss."
+            if other_task
+            else names + allow
+        )
     failed = [result.metric for result in benchmark.metrics if result.verdict == "FAIL"]
     base_fell = not benchmark.metrics and benchmark.reason.startswith("side base: ")
     if not failed and benchmark.verdict == "INCONCLUSIVE" and not base_fell:
