@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterator
 
-from harness.gate.record import OTHER_TASK, BenchmarkRecord, GateRecord, Metric
+from harness.gate.record import OTHER_TASK, BenchmarkRecord, GateRecord, Metric, QualityResult
 from harness.report.escaping import one_line
 
 _LIMIT_NAMES: dict[Metric, str] = {
@@ -20,6 +20,15 @@ def _until_base_is_new(record: GateRecord) -> str:
     return "Where that is meant, the gate fails until base is a commit in which it is so too"
 
 
+def _after_other_maths(record: GateRecord, quality: QualityResult, check: str) -> str:
+    if quality.reason.startswith(OTHER_TASK):
+        return f"{_until_base_is_new(record)}, or allow it with max_accuracy_loss."
+    return (
+        f"`{check}` names the step or layer that deviates; where other maths are meant, allow them with "
+        "max_accuracy_loss."
+    )
+
+
 def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
     """A sentence; commands in it stand between backticks."""
     side = _quoted(f"{benchmark.backend}:{benchmark.mode}" if benchmark.mode else benchmark.backend)
@@ -27,14 +36,7 @@ def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
     if benchmark.vanished:
         return f"Put it back into the suite. {_until_base_is_new(record)}."
     if benchmark.quality is not None and benchmark.quality.verdict == "FAIL":
-        names = f"`{head} -m harness check {side} --task {task}` names the step or layer that deviates; "
-        allow = "where other maths are meant, allow them with max_accuracy_loss."
-        other_task = benchmark.quality.reason.startswith(OTHER_TASK)
-        return (
-            f"{_until_base_is_new(record)}, or allow it with max_accuracy_loss."
-            if other_task
-            else names + allow
-        )
+        return _after_other_maths(record, benchmark.quality, f"{head} -m harness check {side} --task {task}")
     failed = [result.metric for result in benchmark.metrics if result.verdict == "FAIL"]
     base_fell = not benchmark.metrics and benchmark.reason.startswith("side base: ")
     if not failed and benchmark.verdict == "INCONCLUSIVE" and not base_fell:
