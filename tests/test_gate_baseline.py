@@ -11,9 +11,16 @@ from harness.gate.remembered import judge
 from harness.gate.suite import Limits
 
 #: A step that sleeps does not follow the machine's pace as the fixed work does: on a busy machine the two
-#: part by several percent, which is not what is tried here.
-PACED = '[benchmarks.{0}]\nbackend = "paced"\ntask = "mlp"\nmax_slowdown = "30%"\n'
+#: part by a tenth and more, which is not what is tried here. What a limit of a few percent decides is tried
+#: on given times below.
+PACED = """[benchmarks.{0}]
+backend = "paced"
+task = "mlp"
+max_slowdown = "100%"
+max_first_step_slowdown = "100%"
+"""
 ONE = PACED.format("paced")
+INCONCLUSIVE = 3
 PLACE = "results/baselines/main.json"
 #: The fixed work is timed now and then: what runs beside one and not beside the other would show.
 pytestmark = pytest.mark.all_cpus
@@ -33,11 +40,15 @@ def stored(tmp_path_factory, harness_in):
 
 
 def gate_on_the_same_machine(stored, *arguments):
-    """A gate against the baseline, again where the machine is by chance not what it was a minute before."""
-    for _ in range(3):
+    """A gate against the baseline; where noise leaves it undecided, baseline and all anew.
+
+    Noise may never decide one wrongly, so that is not tried again.
+    """
+    for _ in range(4):
         done = gate(stored, "--baseline", PLACE, *arguments)
-        if "a fixed work takes" not in done.stdout:
+        if done.returncode != INCONCLUSIVE:
             break
+        gate(stored, "--save-baseline", PLACE)
     return done
 
 
@@ -66,12 +77,12 @@ def test_unchanged_code_passes_and_is_said_to_be_held_the_weaker_way(stored):
 
 
 def test_a_slower_head_fails(stored):
-    done = gate_on_the_same_machine(stored, "--head-env", "PACED_FACTOR=3")
+    done = gate_on_the_same_machine(stored, "--head-env", "PACED_FACTOR=6")
     assert done.returncode == 1, done.stdout
     (benchmark,) = json.loads(done.stdout)["benchmarks"]
     step = benchmark["metrics"][0]
     assert step["verdict"] == "FAIL"
-    assert step["ratio"] == pytest.approx(3, rel=0.15)  # by so much the fixed work may have moved
+    assert step["ratio"] == pytest.approx(6, rel=0.2)  # the fixed work may have moved by 15 %
 
 
 def test_other_maths_fail(stored):
