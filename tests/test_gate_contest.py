@@ -3,6 +3,7 @@
 import math
 import types
 
+import msgspec
 import numpy as np
 import pytest
 from made_gates import made_benchmark, made_pair
@@ -83,3 +84,27 @@ def test_when_time_is_up_what_was_made_is_judged(suspicious, monkeypatch):
     assert len(asked) == 7
     (step,) = (metric for metric in one.record.metrics if metric.metric == "step")
     assert (step.verdict, step.pairs, step.looks["worse"]) == ("FAIL", 7, {7: 1.0})
+
+
+@pytest.mark.parametrize(("made", "unsound"), [(6, True), (7, False)])
+def test_too_few_pairs_to_fail_any_head_are_no_evidence_for_one(suspicious, monkeypatch, made, unsound):
+    """At 1 % a loss takes 7 fresh pairs: with 6, even twice the time proves nothing."""
+    one, asked = suspicious(step=2.0 if unsound else 1.0001)
+    one.record.metrics = [msgspec.structs.replace(m, verdict="INCONCLUSIVE") for m in one.record.metrics[:1]]
+    one.record.limits = msgspec.structs.replace(one.record.limits, max_slowdown=1e-5)
+    monkeypatch.setattr(one, "_benchmark", msgspec.structs.replace(one._benchmark, limits=one.record.limits))
+    clock = types.SimpleNamespace(monotonic=lambda: 100.0 + 3.0 * len(asked))
+    monkeypatch.setattr(contest, "time", clock)
+    confirmed(one, deadline=100.5 + 3.0 * made)
+    assert len(asked) == made
+    (step,) = one.record.metrics
+    assert (step.verdict, step.unsound, one.record.unsound) == ("INCONCLUSIVE", unsound, unsound)
+    assert ("proving a loss takes 7 fresh pairs, and there was time for 6" in step.reason) == unsound
+
+
+def test_a_suspicion_that_no_pair_could_follow_up_is_no_pass(suspicious):
+    one, asked = suspicious(step=1.2)
+    assert confirmed(one, deadline=0.0) == 1
+    assert not asked
+    assert one.record.unsound
+    assert "there was time for 0" in one.record.reason

@@ -70,9 +70,9 @@ class Looks:
         return levels
 
 
-def fewest_pairs(total: float) -> int:
-    """The fewest with which an exact two-sided test can reach its level, were all of it used at once."""
-    return next(pairs for pairs in range(2, MOST_PAIRS + 1) if total >= smallest_p_value(pairs))
+def fewest_pairs(total: float, alternative: Alternative = "two-sided") -> int:
+    """The fewest with which an exact test can reach its level, were all of it used at once."""
+    return next(pairs for pairs in range(2, MOST_PAIRS + 1) if total >= smallest_p_value(pairs, alternative))
 
 
 def next_look(pairs: int) -> int:

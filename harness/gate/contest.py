@@ -14,7 +14,7 @@ from harness.duel.sides import Side, pad_to_equal_size
 from harness.errors import HarnessError
 from harness.gate import judgement
 from harness.gate.judgement import Level, MetricLooks
-from harness.gate.metrics import series
+from harness.gate.metrics import Series, series
 from harness.gate.noninferiority import no_worse
 from harness.gate.quality import same_maths
 from harness.gate.record import BenchmarkRecord, Metric, MetricResult, QualityResult, Verdict
@@ -85,8 +85,7 @@ class Contest:
             _refuse_after(deadline)
             self._add_pair(record.look, record.turns)
         record.metrics = [
-            judgement.looked_at(one, benchmark.limits.max_speedup)
-            for one in series(record.look, benchmark.limits, self._batch_sizes)
+            judgement.looked_at(one, benchmark.limits.max_speedup) for one in self._series(record.look)
         ]
 
     def _quality(self, deadline: float) -> QualityResult:
@@ -122,6 +121,11 @@ class Contest:
             self._add_pair(record.confirmation, turns)
         if record.confirmation:
             self._take(self._judged(undecided, level, progress, last=last))
+        if last:
+            told = {one.metric: len(one.ratios.logs) for one in self._series(record.confirmation)}
+            self._take(
+                [judgement.told_of_power(one, told.get(one.metric, 0), level()) for one in self.suspicious]
+            )
 
     def _take(self, found: list[MetricResult]) -> None:
         new = {one.metric: one for one in found}
@@ -131,9 +135,7 @@ class Contest:
         self, metrics: set[Metric], level: Callable[[], Level], progress: float, *, last: bool
     ) -> list[MetricResult]:
         limits, fresh = self._benchmark.limits, self.record.confirmation
-        every, alone = (
-            series(pairs, limits, self._batch_sizes) for pairs in ([*self.record.look, *fresh], fresh)
-        )
+        every, alone = map(self._series, ([*self.record.look, *fresh], fresh))
         found = []
         for ours, theirs in zip(every, alone, strict=True):
             if ours.metric in metrics:
@@ -141,6 +143,9 @@ class Contest:
                 looks.come_to(ours, theirs, progress, last=last)
                 found.append(judgement.confirmed(ours, theirs, looks, limits.max_speedup, level(), last=last))
         return found
+
+    def _series(self, pairs: list[PairRecord]) -> list[Series]:
+        return series(pairs, self._benchmark.limits, self._batch_sizes) if pairs else []
 
     def _add_pair(self, pairs: list[PairRecord], turns: int) -> None:
         pair = self._ring.pair(self._block_steps, turns, self._chance)

@@ -20,9 +20,10 @@ import functools
 import math
 from typing import Literal, NamedTuple
 
+import msgspec
 import numpy as np
 
-from harness.duel.looks import Looks
+from harness.duel.looks import Looks, fewest_pairs
 from harness.duel.ratios import Ratios
 from harness.duel.verdict import control_moved, too_many_lost
 from harness.gate.metrics import Series
@@ -99,6 +100,19 @@ def confirmed(
         return told(fresh, verdict="FAIL", reason=reason)
     reason = "neither a loss nor being within the limit is proven: more time or a quieter machine would tell"
     return told(every, verdict="INCONCLUSIVE", reason=reason)
+
+
+def told_of_power(result: MetricResult, fresh: int, level: Level) -> MetricResult:
+    """The last word on what is undecided: unsound where so few ``fresh`` pairs could have failed no head."""
+    wanted = fewest_pairs(level.now, "greater")
+    if fresh >= wanted:
+        return result
+    reason = (
+        f"proving a loss takes {wanted} fresh pairs, and there was time for {fresh}: give more (--budget)"
+    )
+    return msgspec.structs.replace(
+        result, unsound=True, reason="; ".join(filter(None, (result.reason, reason)))
+    )
 
 
 def _proven_within(ratios: Ratios, limit: float, looks: Looks) -> bool:
