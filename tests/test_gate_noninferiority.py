@@ -38,24 +38,40 @@ def verdict(rows, limits=LIMITS, measure=ACCURACY, tries=2):
     return judge(rows, measure, limits, tries)
 
 
-def test_the_target_is_what_base_had_by_half_of_its_epochs_less_what_may_be_lost():
-    found = seed_scores(5, curve(0.5, 0.8, 0.85, 0.9), curve(0.6, 0.7, 0.791, 0.9), ACCURACY, LIMITS)
+def test_the_target_is_what_both_had_by_half_of_their_epochs_less_what_may_be_lost():
+    found = seed_scores(5, curve(0.5, 0.71, 0.85, 0.9), curve(0.6, 0.7, 0.791, 0.9), ACCURACY, LIMITS)
     assert (found.base, found.head) == (0.9, 0.9)
-    assert (found.base_steps_to_target, found.head_steps_to_target, found.head_steps) == (20, 30, 40)
-    never = seed_scores(5, curve(0.5, 0.8, 0.9, 0.9), curve(0.6, 0.7, 0.78, 0.78), ACCURACY, LIMITS)
-    assert never.head_steps_to_target is None
+    assert (found.base_steps_to_target, found.head_steps_to_target, found.head_steps) == (20, 20, 40)
+    slower = seed_scores(5, curve(0.7, 0.8, 0.9, 0.9), curve(0.6, 0.71, 0.78, 0.78), ACCURACY, LIMITS)
+    assert (slower.base_steps_to_target, slower.head_steps_to_target) == (10, 20)
+    assert seed_scores(5, curve(0.7, 0.8), curve(None, None), ACCURACY, LIMITS).head_steps_to_target is None
 
 
 def test_of_a_loss_less_is_better_and_what_may_be_lost_is_a_share():
-    base, head = curve(4.0, 2.0, 1.0, 1.0, key="loss"), curve(4.0, 3.0, 2.01, 1.0, key="loss")
+    base, head = curve(3.03, 2.0, 1.0, 1.0, key="loss"), curve(4.0, 3.0, 2.01, 1.0, key="loss")
     found = seed_scores(0, base, head, ERROR, LIMITS)
-    assert (found.base_steps_to_target, found.head_steps_to_target) == (20, 30)
+    assert (found.base_steps_to_target, found.head_steps_to_target) == (10, 20)
+
+
+def test_a_head_that_learns_as_base_does_hardly_ever_fails_however_noisy_the_scores():
+    """A target picked among base's scores alone failed 10 % of these by their steps."""
+    chance = np.random.default_rng(2)
+    learnt = 0.95 - 0.6 * np.exp(-np.arange(1, 11) / 2)
+
+    def drawn():
+        return curve(*(learnt + chance.normal(0, 0.02, 10)))
+
+    failed = 0
+    for _ in range(200):
+        rows = [seed_scores(seed, drawn(), drawn(), ACCURACY, LIMITS) for seed in range(20)]
+        failed += verdict(rows, tries=4)[0] == "FAIL"
+    assert failed <= 6
 
 
 def test_scores_that_are_not_finite_are_none():
     found = seed_scores(0, curve(None, math.inf), curve(0.5, math.nan), ACCURACY, LIMITS)
     assert (found.base, found.head) == (None, 0.5)
-    assert (found.base_steps_to_target, found.head_steps_to_target) == (None, None)
+    assert (found.base_steps_to_target, found.head_steps_to_target) == (None, 10)
 
 
 def test_equal_training_passes_and_a_loss_fails():
@@ -71,7 +87,7 @@ def test_slower_learning_fails_where_steps_are_judged():
     slow = [row(seed, steps=(100, 190 + seed)) for seed in range(5)]
     found, reason = verdict(slow)
     assert found == "FAIL"
-    assert reason.startswith("steps to base's half-way score: +6")
+    assert reason.startswith("steps to what both had come to half-way: +6")
     assert verdict(slow, Limits(max_accuracy_loss=0.01, max_extra_steps=None))[0] == "PASS"
 
 
@@ -88,6 +104,7 @@ def test_what_has_no_score_is_no_base_and_no_head():
     assert verdict([*rows, row(3, base=None)])[0] == "INCONCLUSIVE"
     assert verdict([*rows, row(3, head=None)])[0] == "FAIL"
     assert verdict(rows[:2])[0] == "INCONCLUSIVE"
+    assert verdict([row(seed, steps=(None, 100)) for seed in range(3)])[0] == "INCONCLUSIVE"
 
 
 def test_the_level_is_shared_by_the_tries():

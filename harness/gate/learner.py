@@ -16,6 +16,9 @@ from harness.record import Scores
 from harness.session import Session
 from harness.spec import Plan, Precision
 
+#: Of one request, so that the worker answers long before its silence is taken for a hang.
+_MOST_STEPS = 200
+
 
 class Maths(NamedTuple):
     """The losses of the first steps in a precision, and validation scores after them."""
@@ -52,14 +55,15 @@ class Learner:
         return Maths(precision, losses, self._validation())
 
     def curve(self, seed: int) -> Curve:
-        """A whole training with this seed."""
+        """A whole training with this seed. The side's time limit is for each epoch, not for all of them."""
         plan = msgspec.structs.replace(self._side.plan, seed=seed)
         order = self._build(plan)
         made = Curve([], [])
         for epoch in range(plan.task.epochs):
+            self._session.renew_deadline()
             step = epoch * order.steps_per_epoch
             while step < (epoch + 1) * order.steps_per_epoch:
-                count = order.run_length(step)
+                count = min(order.run_length(step), _MOST_STEPS)
                 self._session.call(protocol.Train(count), protocol.Trained)
                 step += count
             made.steps.append(step)

@@ -1,8 +1,9 @@
 """Whether head learns no less than base where it does other maths: both are trained on the same seeds.
 
-Compared are the validation score of the best epoch, and the steps to a target: what base itself has come
-to on that seed by half of its epochs, less what may be lost. Of both, means over paired seeds, by
-Student's one-sided tests:
+Compared are the validation score of the best epoch, and the steps to a target: what both have come to on
+that seed by half of their epochs, less what may be lost. Both have a say in the target, for one that was
+picked among base's scores alone would be one that chance had favoured base with. Of both, means over paired
+seeds, by Student's one-sided tests:
 
 - PASS: what is lost is surely below its limit. Tried after 3 seeds, 6, 12 and so on, and after the last;
   the tries share the level (Bonferroni).
@@ -40,7 +41,7 @@ def no_worse(
 ) -> QualityResult:
     """Train both sides on the same seeds until head is shown to be no worse, or the seeds are used up.
 
-    No training begins after ``deadline``, of :func:`time.monotonic`.
+    No seed is begun after ``deadline``, of :func:`time.monotonic`.
 
     Raises:
         SideFailed: a side could not do it.
@@ -77,10 +78,11 @@ def seed_scores(seed: int, base: Curve, head: Curve, measure: Measure, limits: L
     """What a seed came to on both sides."""
     higher = measure.higher_is_better
     ours, theirs = ([scores.get(measure.key) for scores in curve.scores] for curve in (base, head))
-    halfway = best(ours[: -(-len(ours) // 2)], higher_is_better=higher)
+    halfway = [best(values[: -(-len(values) // 2)], higher_is_better=higher) for values in (ours, theirs)]
+    both = best([score for score in halfway if score is not None], higher_is_better=not higher)
     to_target: list[int | None] = [None, None]
-    if halfway is not None:
-        target = halfway - (1 if higher else -1) * _allowed(halfway, measure, limits)
+    if both is not None:
+        target = both - (1 if higher else -1) * _allowed(both, measure, limits)
         to_target = [
             _steps_to(target, curve.steps, values, higher_is_better=higher)
             for curve, values in ((base, ours), (head, theirs))
@@ -106,7 +108,9 @@ def _steps_to(
     reached = (
         step
         for step, value in zip(steps, values, strict=True)
-        if value is not None and (value >= target if higher_is_better else value <= target)
+        if value is not None
+        and math.isfinite(value)
+        and (value >= target if higher_is_better else value <= target)
     )
     return next(reached, None)
 
@@ -157,7 +161,9 @@ def _extra_steps(rows: list[SeedScores], limit: float, tries: int) -> tuple[Verd
         for row in rows
         if row.base_steps_to_target
     ]
-    verdict, reason = _paired(logs, math.log1p(limit), "steps to base's half-way score", tries)
+    if len(logs) < FEWEST_SEEDS:
+        return "INCONCLUSIVE", f"base has come to a target on {len(logs)} seeds alone"
+    verdict, reason = _paired(logs, math.log1p(limit), "steps to what both had come to half-way", tries)
     missed = sum(row.head_steps_to_target is None for row in rows)
     if not missed:
         return verdict, reason
