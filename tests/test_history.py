@@ -356,3 +356,13 @@ def test_a_library_that_is_missing_is_named_with_what_brings_it(work, module, ar
     done = work("history", *arguments, PYTHONPATH=str(blocked))
     assert done.returncode == 2
     assert words in done.stderr
+
+
+@pytest.mark.parametrize("rule", [None, "fixed", "chained"])
+def test_a_tag_that_moved_begins_anew_whatever_is_said_of_gates_without_commits(rule):
+    """The old base was 10 % faster: held together, the two stretches would tell of a gain that never was."""
+    before = fixed_gates([1.1] * 8, noise=0.005, base="a" * 40)
+    after = fixed_gates([1.0] * 8, noise=0.005, base="b" * 40, start=8)
+    series = step_series([*before, *after], rule)
+    assert [len(one.points) for one in series] == [8, 8]
+    assert [one.trend.steps for one in series] == [[], []]

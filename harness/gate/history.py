@@ -141,7 +141,7 @@ def _stretches(points: list[Point], rule: Rule | None) -> list[tuple[Rule, list[
     kept = list({_commits(point): point for point in points}.values())
     stretches: list[tuple[Rule, list[Point]]] = [(rule or "fixed", kept[:1])]
     for before, point in itertools.pairwise(kept):
-        link = _link(before, point) or rule
+        link = _link(before, point, rule)
         known, current = stretches[-1]
         if link is not None and (link == known or len(current) == 1):
             stretches[-1] = (link, [*current, point])
@@ -154,9 +154,10 @@ def _commits(point: Point) -> tuple[str, ...]:
     return (point.base, point.head) if point.base and point.head else (point.gate,)
 
 
-def _link(before: Point, point: Point) -> Rule | None:
+def _link(before: Point, point: Point, rule: Rule | None) -> Rule | None:
+    """How they hang together: by their commits, and by ``rule`` only where those are not known."""
     if point.base is None or before.base is None:
-        return None
+        return rule
     if point.base == before.base:
         return "fixed"
     return "chained" if point.base == before.head else None
