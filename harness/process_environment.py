@@ -119,10 +119,15 @@ def _core_of(cpu: int) -> str:
         return str(cpu)
 
 
-def cpu_count(settings: Mapping[str, str]) -> int:
-    """How many CPUs a worker with these settings may use."""
+def cpus_of(settings: Mapping[str, str]) -> list[int]:
+    """The CPUs that a worker with these settings may use."""
     bound = settings.get(WORKER_CPUS)
-    return min(len(bound.split(",")), usable_cpus()) if bound else usable_cpus()
+    return [int(cpu) for cpu in bound.split(",")] if bound else allowed_cpus()
+
+
+def cpu_count(settings: Mapping[str, str]) -> int:
+    """How many CPUs a worker with these settings can keep busy."""
+    return min(len(cpus_of(settings)), usable_cpus())
 
 
 @contextlib.contextmanager
@@ -136,7 +141,7 @@ def bound_to_cpus(settings: Mapping[str, str]) -> Iterator[None]:
         yield
         return
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, [int(cpu) for cpu in settings[WORKER_CPUS].split(",")])
+    os.sched_setaffinity(0, cpus_of(settings))
     try:
         yield
     finally:

@@ -24,6 +24,7 @@ from harness.duel.ratios import Ratios, step_ratios
 from harness.duel.record import BlockRecord, Disturbance, PairRecord
 from harness.duel.settling import MOST_BLOCKS, has_settled
 from harness.duel.sign_flip import bootstrap_interval, p_value, smallest_p_value
+from harness.process_environment import allowed_cpus
 from harness.report.duel import evidence_text, verdict_sentence
 
 CALM = Disturbance(0.0, 0.0, 0.0, 0)
@@ -88,6 +89,18 @@ def test_p_value_is_scipys(alternative, values, shift):
     assert p_value(np.array(values), alternative, shift) == pytest.approx(expected.pvalue, abs=1e-12)
 
 
+@pytest.mark.parametrize("pairs", [17, 28, 40])
+def test_p_value_is_exact_to_the_most_pairs_that_there_are(pairs):
+    """All ones: of 2 ** n sums, those with at most one sign flipped are at least n - 2."""
+    ones = np.ones(pairs)
+    assert p_value(ones, "greater") == 0.5**pairs
+    assert p_value(-ones, "greater") == 1.0
+    ones[3] = -1.0
+    assert p_value(ones, "greater") == (1 + pairs) * 0.5**pairs
+    assert p_value(-ones, "less") == (1 + pairs) * 0.5**pairs
+    assert p_value(ones) == 2 * (1 + pairs) * 0.5**pairs
+
+
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=9))
 def test_p_value_does_not_know_the_sides(ratios):
     ratios = np.array(ratios)
@@ -107,6 +120,15 @@ def test_interval_covers_the_mean():
         interval = bootstrap_interval(rng.normal(0.05, 0.02, 10))
         covered += interval.low <= 0.05 <= interval.high
     assert 180 <= covered <= 200  # 95 % of 200 is 190
+
+
+@pytest.mark.parametrize("pairs", [5, 10, 20])
+def test_one_outlier_among_pairs_that_hardly_vary_has_an_interval_that_can_be_told(pairs):
+    """Memory is like that. Resamples without the outlier have next to no error, and a t beyond all bounds."""
+    logs = np.random.default_rng(0).normal(0, 1e-6, pairs)
+    logs[2] = math.log(2)
+    interval = bootstrap_interval(logs)
+    assert interval.low < logs.mean() < interval.high < 2.0
 
 
 def looks_of(end, *, told=None):
@@ -334,6 +356,15 @@ def test_work_of_what_our_processes_start_is_ours():
     finally:
         process.wait()
     assert after.ours - before.ours > 0.05
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counted on Linux alone")
+def test_only_the_cpus_that_are_watched_are_counted():
+    """Neighbours on the other CPUs of a large machine are no disturbance."""
+    cpus = allowed_cpus()
+    each, whole = sum(read_counters(cpus=[cpu]).busy for cpu in cpus), read_counters(cpus=cpus).busy
+    assert each == pytest.approx(whole, abs=0.1 * len(cpus))
+    assert read_counters(cpus=[]).busy == 0.0 < whole
 
 
 def test_the_interval_of_a_median_holds_it_as_often_as_it_says():

@@ -32,8 +32,8 @@ class Counters(NamedTuple):
     at: float
 
 
-def read_counters(pids: Iterable[int] = ()) -> Counters:
-    """The counters of the CPUs allowed now; zeros where there is no /proc.
+def read_counters(pids: Iterable[int] = (), cpus: Iterable[int] | None = None) -> Counters:
+    """The counters of these CPUs, or of those allowed now; zeros where there is no /proc.
 
     Ours are this process, those with ``pids``, and all that they have started.
     """
@@ -41,10 +41,10 @@ def read_counters(pids: Iterable[int] = ()) -> Counters:
         lines = Path("/proc/stat").read_text().splitlines()
     except OSError:
         return Counters(0.0, 0.0, 0.0, 0.0, 0, time.monotonic())
-    allowed = {f"cpu{cpu}" for cpu in allowed_cpus()}
+    watched = {f"cpu{cpu}" for cpu in (allowed_cpus() if cpus is None else cpus)}
     busy = stolen = 0
     for name, *words in map(str.split, lines):
-        if name in allowed:
+        if name in watched:
             user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, words[:8])
             busy += user + nice + system + irq + softirq
             stolen += steal

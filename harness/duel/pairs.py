@@ -16,7 +16,7 @@ from harness.duel.disturbance import between, disturbed, read_counters
 from harness.duel.energy import EnergyMeter
 from harness.duel.record import BlockRecord, PairRecord
 from harness.duel.sides import Side
-from harness.process_environment import cpu_count
+from harness.process_environment import cpu_count, cpus_of
 
 #: A pair says something if at least this share of its turns was left undisturbed.
 _FEWEST_TURNS_SHARE = 0.5
@@ -108,12 +108,16 @@ class Ring:
     ) -> BlockRecord:
         contender = contenders[side]
         pids = [other.session.pid for other in contenders.values()]
+        cpus = cpus_of(self.settings[side])  # what others do on CPUs that it may not use is no matter
         control = self._control.seconds()
         contender.session.resume()
-        before, energy = read_counters(pids), meter.read()
+        before, energy = read_counters(pids, cpus), meter.read()
+        already = contender.training_seconds
         seconds = contender.block(steps)
         joules = meter.between(energy, meter.read())
-        disturbance = between(before, read_counters(pids))
+        if joules is not None:  # steps that are made on the way and not counted take their part of it
+            joules *= seconds / (contender.training_seconds - already)
+        disturbance = between(before, read_counters(pids, cpus))
         contender.session.pause()
         return BlockRecord(side, turn, steps, seconds, control, disturbance, disturbed=False, joules=joules)
 

@@ -1,7 +1,9 @@
 """What a side of a duel is, and what differs between sides because it was asked to."""
 
 import os
+import struct
 import sys
+from collections.abc import Mapping
 
 import msgspec
 
@@ -9,6 +11,8 @@ from harness.errors import UsageError
 from harness.options import Value
 from harness.process_environment import worker_settings
 from harness.spec import Plan
+
+_POINTER_BYTES = struct.calcsize("P")
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,13 +75,19 @@ def pad_to_equal_size(settings: list[dict[str, str]], pythons: list[str]) -> lis
     differ by several per cent for that alone (Mytkowicz et al. 2009).
     """
     sizes = [
-        len(python) + sum(len(name) + len(value) for name, value in one.items())
+        len(os.fsencode(python)) + _stack_bytes({**os.environ, **one})
         for one, python in zip(settings, pythons, strict=True)
     ]
     return [
         one | {"HARNESS_PADDING": "x" * (max(sizes) - size)}
         for one, size in zip(settings, sizes, strict=True)
     ]
+
+
+def _stack_bytes(environment: Mapping[str, str]) -> int:
+    """What the variables take on a new process's stack: ``name=value``, a zero, and a pointer each."""
+    text = sum(len(os.fsencode(f"{name}={value}")) + 1 for name, value in environment.items())
+    return text + _POINTER_BYTES * len(environment)
 
 
 def refuse_different_work(sides: list[Side]) -> None:
