@@ -10,9 +10,16 @@ from harness.duel.energy import EnergyMeter
 
 @pytest.fixture
 def powercap(tmp_path):
-    for name, microjoules in (("intel-rapl:0", 5e6), ("intel-rapl:0:0", 3e6), ("intel-rapl:1", 99e6)):
-        zone = tmp_path / name
+    zones = (
+        ("intel-rapl:0", "package-0", 5e6),
+        ("intel-rapl:0:0", "core", 3e6),
+        ("intel-rapl:1", "package-1", 99e6),
+        ("intel-rapl:2", "psys", 1e6),
+    )
+    for folder, name, microjoules in zones:
+        zone = tmp_path / folder
         zone.mkdir()
+        (zone / "name").write_text(f"{name}\n")
         (zone / "max_energy_range_uj").write_text("100000000\n")
         (zone / "energy_uj").write_text(f"{microjoules:.0f}\n")
     return tmp_path
@@ -24,6 +31,7 @@ def test_packages_are_added_without_their_parts_and_across_a_counters_end(powerc
     (powercap / "intel-rapl:0" / "energy_uj").write_text("7500000\n")
     (powercap / "intel-rapl:0:0" / "energy_uj").write_text("4500000\n")
     (powercap / "intel-rapl:1" / "energy_uj").write_text("1000000\n")
+    (powercap / "intel-rapl:2" / "energy_uj").write_text("9000000\n")  # the board, packages and all
     assert meter.between(before, meter.read()) == pytest.approx(2.5 + 2.0)
 
 

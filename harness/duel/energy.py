@@ -30,7 +30,7 @@ class EnergyMeter:
         self._packages = {
             str(zone): float((zone / "max_energy_range_uj").read_text()) / 1e6
             for zone in sorted(powercap.glob("intel-rapl:[0-9]*"))
-            if ":" not in zone.name.partition(":")[2] and _readable(zone)
+            if _is_package(zone) and _readable(zone)
         }
         self._gpus = _gpus(devices)
 
@@ -55,6 +55,13 @@ class EnergyMeter:
             used = joules - before[name]
             taken += used if used >= 0 else used + self._packages.get(name, 0.0)
         return taken
+
+
+def _is_package(zone: Path) -> bool:
+    """Whether it is a processor: beside it may be ``psys``, the whole board with the processors in it."""
+    with contextlib.suppress(OSError):
+        return (zone / "name").read_text().startswith("package")
+    return False
 
 
 def _readable(zone: Path) -> bool:
