@@ -65,6 +65,17 @@ def _signal_name(number: int) -> str:
 _GUARD = ["/bin/sh", "-c", 'read _; kill -s KILL -- "-$1"', "guard"]
 
 
+def _guard_of(group: int) -> subprocess.Popen[bytes]:
+    """A worker itself ends with its parent; what its framework started would not, and stay stopped."""
+    return subprocess.Popen(
+        [*_GUARD, str(group)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
 class Session:
     """A worker process; use as a context manager, which leaves no process behind.
 
@@ -108,20 +119,20 @@ class Session:
                 )
         except OSError as error:
             os.close(self._requests)
-            os.close(self._replies)
-            self._log.close()
+            self._close_ours()
             raise HarnessError(f"{python} cannot be started: {error.strerror}") from error
         finally:
             os.close(requests_out)
             os.close(replies_in)
-        # The worker itself ends with its parent; what its framework started would not, and stay stopped.
-        self._guard = subprocess.Popen(
-            [*_GUARD, str(self._process.pid)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        try:
+            self._guard = _guard_of(self._process.pid)
+        except OSError as error:
+            self.kill()
+            os.close(self._requests)
+            self._close_ours()
+            raise HarnessError(
+                f"a worker's guard, {_GUARD[0]}, cannot be started: {error.strerror}"
+            ) from error
 
     def renew_deadline(self) -> None:
         """Give the worker the whole of its time once more."""
@@ -247,7 +258,7 @@ class Session:
 
     def kill(self) -> None:
         """End the worker and all that it started, at once."""
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: of a group that has ended
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
@@ -260,6 +271,9 @@ class Session:
         self.kill()
         self._guard.kill()
         self._guard.communicate()
+        self._close_ours()
+
+    def _close_ours(self) -> None:
         os.close(self._replies)
         self._log.close()
 

@@ -57,3 +57,11 @@ def test_what_is_no_program_is_told(tmp_path):
     script.chmod(0o755)
     with pytest.raises(HarnessError, match="python cannot be started: Exec format error"):
         Session({}, 10, str(script))
+
+
+def test_a_worker_that_cannot_be_guarded_is_not_left_behind(monkeypatch):
+    monkeypatch.setattr(session_module, "_GUARD", ["/nowhere/sh"])
+    before = psutil.Process().children(), psutil.Process().num_fds()
+    with pytest.raises(HarnessError, match="a worker's guard, /nowhere/sh, cannot be started: No such file"):
+        Session({}, 10)
+    assert (psutil.Process().children(), psutil.Process().num_fds()) == before
