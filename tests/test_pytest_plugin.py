@@ -100,7 +100,9 @@ def test_samples_are_saved_compared_and_drawn_by_pytest_benchmark(suite, pyteste
     step, call = one["test_step"], one["test_call"]
     assert len(step["stats"]["data"]) == 2
     assert step["stats"]["data"] == pytest.approx([0.01, 0.01], rel=0.1)
-    assert call["stats"]["data"] == pytest.approx([0.02] * len(call["stats"]["data"]), rel=0.1)
+    assert all(
+        0.02 <= seconds < 0.038 for seconds in call["stats"]["data"]
+    )  # on a busy machine a sleep is long
     assert call["extra_info"]["block_calls"] >= 6
     told = step["extra_info"]
     assert (told["backend"], told["mode"], told["task"], told["dataset"]) == (
@@ -307,7 +309,7 @@ def test_call(harness_benchmark):
     done.assert_outcomes(passed=1)
     assert "1 rerun" in done.stdout.str()
     (call,) = json.loads(Path("one.json").read_text())["benchmarks"]
-    assert call["stats"]["median"] == pytest.approx(0.02, rel=0.2)
+    assert 0.02 <= call["stats"]["median"] < 0.038
 
 
 @pytest.mark.parametrize(
@@ -365,6 +367,10 @@ def test_a_wrong_call_says_what_is_right(suite, call, told):
             "*--harness-gate cannot judge a callable*",
         ),
         ("def test(harness_benchmark): pass", "*harness_benchmark was not called*"),
+        (
+            "def test(request): request.getfixturevalue('harness_benchmark')('torch', 'mlp')",
+            "*harness_benchmark must be an argument of the test*",
+        ),
     ],
 )
 def test_what_the_gate_cannot_judge_is_not_green(suite, test, told):

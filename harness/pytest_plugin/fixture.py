@@ -45,6 +45,12 @@ def harness_benchmark(
     harness_benchmark("torch", "cnn", batch_size=32, max_slowdown="5%")
     harness_benchmark(function, argument)
     """
+    if request.config.getoption("--harness-gate") and request.fixturename not in request.node.fixturenames:
+        pytest.fail(
+            "harness_benchmark must be an argument of the test, or of a fixture of its, and not be got with "
+            "getfixturevalue: --harness-gate shares its false alarms among the tests that name it",
+            pytrace=False,
+        )
     earlier = request.node.stash.get(_EARLIER, None)
     if earlier is not None:
         replay.withdraw(earlier)
