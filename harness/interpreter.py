@@ -26,8 +26,15 @@ def installed_harness(label: str, python: str, variables: Mapping[str, str]) -> 
     """
     try:
         # -P: what lies in the current folder must not stand in for what is installed.
-        done = subprocess.run([python, "-P", "-c", _PROBE], env={**os.environ, **variables}, check=False,
-                              capture_output=True, text=True, timeout=_PROBE_SECONDS)  # fmt: skip
+        done = subprocess.run(
+            [python, "-P", "-c", _PROBE],
+            env={**os.environ, **variables},
+            check=False,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_PROBE_SECONDS,
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UsageError(f"{label}: {python} cannot be started: {error}") from error
     if done.returncode:

@@ -27,7 +27,9 @@ def cpu_model() -> str:
 def _output(*command: str) -> str | None:
     """What a command prints, stripped, or None where it fails or is not there."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=5, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()

@@ -210,6 +210,13 @@ def in_shell(harness, line: str) -> subprocess.CompletedProcess:
     )
 
 
+def test_a_name_that_no_record_can_hold_is_refused_before_anything_runs(harness):
+    done = in_shell(harness, f"harness {' '.join(FAULTY)} --results $'r\\xe9'")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "'r\\udce9' is not UTF-8" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize("arguments", ["list", "list tasks", "--help"])
 def test_a_reader_that_leaves_early_ends_it_in_silence(harness, arguments):
     assert in_shell(harness, f"harness {arguments} | true").stderr == ""

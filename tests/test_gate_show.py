@@ -32,6 +32,12 @@ def test_a_gate_is_shown_by_any_of_its_names(work, name):
     assert "raise max_slowdown" in done.stdout.replace("\n  ", " ")
 
 
+def test_a_terminal_that_lacks_a_sign_is_shown_another(work):
+    done = work("show", mixed_gate().id, PYTHONIOENCODING="latin-1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "? 5" in done.stdout  # for "≤ 5 %", the limit
+
+
 def test_json_is_the_gate_as_it_is_stored(work):
     record = mixed_gate()
     done = work("show", record.id, "--format", "json")

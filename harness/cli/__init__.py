@@ -3,12 +3,13 @@
 import contextlib
 import errno
 import importlib
+import io
 import os
 import sys
 
 import click
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 
 _COMMANDS = {
     "run": "Train tasks on backends, score them and record all of it.",
@@ -74,7 +75,10 @@ def main() -> None:
     if sys.stdout is None:
         _say("standard output is closed; send it to a file, or to /dev/null")
         sys.exit(_REFUSED)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a sign must not end a command
     try:
+        _refuse_what_is_no_text(sys.argv[1:])
         code = cli.main(standalone_mode=False, prog_name="harness")
         sys.stdout.flush()
     except HarnessError as error:
@@ -105,6 +109,17 @@ def _occupy_closed_descriptors() -> None:
     while descriptor <= _STANDARD_ERROR:
         descriptor = os.open(os.devnull, os.O_RDWR)
     os.close(descriptor)
+
+
+def _refuse_what_is_no_text(arguments: list[str]) -> None:
+    """Records keep the command line, and JSON is text."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise UsageError(
+                f"{argument!a} is not UTF-8, which records are in; give it another name"
+            ) from None
 
 
 def _say(message: str) -> None:

@@ -277,19 +277,24 @@ def _datasets(suite: Suite, *, quiet: bool) -> list[DatasetRecord]:
 
 
 def _tell(record: GateRecord, path: Path, options: dict[str, Any]) -> None:
-    if options["form"] == "json":
-        sys.stdout.buffer.write(msgspec.json.encode(record) + b"\n")
-    else:
-        click.echo(gate_text(record))
-        click.echo(f"\nRecord: {path}")
-        if github.annotates(os.environ):
-            click.echo("\n".join(github.annotations(record, options["inconclusive"])))
-    try:
+    try:  # files first: a reader of the output that has left must not cost them
         github.add_to_step_summary(record, os.environ)
         for target in options["targets"]:
             targets.write_gate(record, target, options["inconclusive"])
     except OSError as error:
         raise HarnessError(f"{error.filename or 'output'} cannot be written: {error.strerror}") from error
+    finally:
+        _print(record, path, options)
+
+
+def _print(record: GateRecord, path: Path, options: dict[str, Any]) -> None:
+    if options["form"] == "json":
+        sys.stdout.buffer.write(msgspec.json.encode(record) + b"\n")
+        return
+    click.echo(gate_text(record))
+    click.echo(f"\nRecord: {path}")
+    if github.annotates(os.environ):
+        click.echo("\n".join(github.annotations(record, options["inconclusive"])))
 
 
 def _exit_code(record: GateRecord, inconclusive: Inconclusive) -> int:

@@ -188,7 +188,9 @@ def _git(folder: Path, *arguments: str) -> str:
 
 def _run(command: list[str], folder: Path, failure: str) -> str:
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, errors="replace", check=False
+        )
     except OSError as error:
         raise HarnessError(f"{failure}: {error}") from error
     if done.returncode:
