@@ -38,8 +38,7 @@ def installed_harness(label: str, python: str, variables: Mapping[str, str]) -> 
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UsageError(f"{label}: {python} cannot be started: {error}") from error
     if done.returncode:
-        last = done.stderr.strip().rpartition("\n")[2]
-        raise UsageError(f"{label}: no dl-harness is installed for {python} ({last}); install it there too")
+        raise UsageError(f"{label}: {_why_it_failed(python, done.stderr)}")
     try:
         version, spoken = json.loads(done.stdout.strip().rpartition("\n")[2])
     except ValueError as error:
@@ -52,3 +51,11 @@ def installed_harness(label: str, python: str, variables: Mapping[str, str]) -> 
             f"dl-harness {ours} with protocol {protocol.VERSION}: install versions that speak the same"
         )
     return str(version)
+
+
+def _why_it_failed(python: str, stderr: str) -> str:
+    lines = stderr.strip().splitlines() or ["it says nothing"]
+    if "No module named 'harness'" in stderr or "PackageNotFoundError" in stderr:
+        return f"no dl-harness is installed for {python} ({lines[-1]}); install it there too"
+    told = next((line for line in lines if "rror" in line), lines[-1])
+    return f"{python} cannot load its dl-harness: {told.strip()}"

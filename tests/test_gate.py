@@ -162,6 +162,22 @@ def test_a_benchmark_that_base_had_and_the_suite_has_not_fails(harness):
     refused = gate(harness, "--base-suite", str(before))
     assert refused.returncode == 2
     assert "names no benchmark: give the suite as it was at base" in refused.stderr
+    before.write_text("max_slowdown =")
+    refused = gate(harness, "--base-suite", str(before))
+    assert refused.returncode == 2
+    assert "before.toml cannot be read: Invalid value (at line 1" in refused.stderr
+
+
+def test_where_no_time_is_judged_none_is_measured(harness):
+    off = "".join(
+        f'{limit} = "off"\n' for limit in ("max_slowdown", "max_first_step_slowdown", "max_memory_growth")
+    )
+    done = gate(harness, suite=ONE + off)
+    assert done.returncode == 0, done.stderr
+    (benchmark,) = json.loads(done.stdout)["benchmarks"]
+    assert (benchmark["verdict"], benchmark["quality"]["verdict"], benchmark["look"]) == ("PASS", "PASS", [])
+    worse = gate(harness, "--head-env", "PACED_LOSS=1.0001", suite=ONE + off)
+    assert worse.returncode == 1
 
 
 def fake_python(folder, version, spoken):
@@ -183,11 +199,13 @@ def test_another_protocol_is_refused_with_both_versions(harness):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--head-python", "/bin/false"), "no dl-harness is installed"),
+        (("--head-python", "/bin/false"), "/bin/false cannot load its dl-harness: it says nothing"),
+        (("--head-env", "PYTHONHOME=/nowhere"), "cannot load its dl-harness: Fatal Python error"),
         (("--head-python", "nowhere/python"), "there is no such program"),
         (("--head-env", "LOUD"), "write NAME=VALUE"),
         (("--base", "main"), "--base and --base-python are given, and one is wanted"),
         (("--to", "gate.pdf"), "the ending says what to write"),
+        (("--to", "/proc/gate.xml"), "--to /proc/gate.xml cannot be written: "),
         (("--suite", "missing.toml"), "does not exist"),
         (("--head-python", "/bin/echo"), "does not answer as Python does"),
     ],

@@ -486,6 +486,16 @@ def test_the_duel_that_is_advised_is_of_what_the_gate_tried():
     assert given == {**given, **expected}
 
 
+def test_what_fell_is_run_by_itself_as_the_gate_ran_it():
+    fell = made_benchmark(
+        verdict="FAIL", metrics=[], reason="side head: exited with code 9", asked={"dropout": 0.5}
+    )
+    head = msgspec.structs.replace(HEAD, variables={"CRASHES": "a b"})
+    told = what_next(made_gate(fell, head=head), fell)
+    alone = "-m harness run --backend torch:eager --task cnn --set dropout=0.5"
+    assert told == f"`env 'CRASHES=a b' {HEAD.python} {alone}` shows what that side does by itself."
+
+
 def test_where_base_fell_more_time_is_not_advised():
     fell = made_benchmark(verdict="INCONCLUSIVE", metrics=[], reason="side base: exited with code 9")
     told = what_next(made_gate(fell), fell)

@@ -56,6 +56,8 @@ def test_a_table_of_pyproject_is_a_suite(suite):
         ("false_alarms = '200%'\n" + CNN, "Expected `float` < 1.0 - at `$.false_alarms`"),
         (CNN + "set = { width = [1] }\n", "$.set"),
         ("[benchmarks.cnn]\nbackend = 'torch'\n", "benchmark cnn lacks task"),
+        ("false_alarms = '200%'\n" + CNN, "false_alarms = '200%': write less than 100%"),
+        (CNN + "precision = 'int8'\n", "precision = 'int8' is none of float32, "),
         ("[benchmarks]\n", "names no benchmark; write for example"),
         ("", "names no benchmark"),
         ("benchmarks = 3", "names no benchmark"),

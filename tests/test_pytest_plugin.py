@@ -345,6 +345,7 @@ def test_what_cannot_work_is_refused_before_anything_runs(suite, arguments, told
         ('"torch", "mlp", max_slowdown=0.05', '*max_slowdown = 0.05 has no unit*write max_slowdown = "5%"*'),
         ('"torch", "mlp", pairs=0', "*pairs=0: it takes a whole number > 0*"),
         ('"torch", "mpl"', "*unknown task 'mpl'. Did you mean 'mlp'*"),
+        ('"torch:eager", "mlp", mode="compile"', "*'torch:eager' names a mode already, and mode='compile'*"),
         ('"torch"', '*takes a backend and a task, ("torch", "cnn"), or a callable*'),
         ("len, [], turns=1); harness_benchmark(len, []", "harness_benchmark is called once in a test*"),
         ("len, [], turns=0", "*turns=0: it takes a whole number > 0*"),

@@ -1,6 +1,7 @@
 """``harness show``: one record in full."""
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -43,7 +44,8 @@ def command(name: str, results: Path, form: str) -> None:
 
     It may be a run's, a duel's or a gate's; the last is of a run.
     """
-    duel, gate = find_duel(results, name), _find_gate(results, name)
+    duel = find_duel(results, name) or _from_elsewhere(name, read_duel)
+    gate = find_gate(results, name) or _from_elsewhere(name, read_gate)
     if duel is not None:
         _show_duel(duel, form)
     elif gate is not None:
@@ -52,14 +54,13 @@ def command(name: str, results: Path, form: str) -> None:
         _show_run(results, name, form)
 
 
-def _find_gate(results: Path, name: str) -> Path | None:
-    """As :func:`find_gate`, and files from elsewhere: a job's artefact lies in a folder of any name."""
-    path = find_gate(results, name)
-    if path is None and is_file(name):
+def _from_elsewhere(name: str, read: Callable[[Path], object]) -> Path | None:
+    """A file that is of this kind, though its folder does not say so: a job's artefact lies anywhere."""
+    if is_file(name):
         with contextlib.suppress(UsageError):
-            read_gate(Path(name))
+            read(Path(name))
             return Path(name)
-    return path
+    return None
 
 
 def _show_run(results: Path, name: str, form: str) -> None:

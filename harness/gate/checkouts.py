@@ -115,15 +115,23 @@ def vanished(suite: Suite, top: Path, tree: Path, say: Callable[[str], None]) ->
     """
     file = Path(suite.file).resolve()
     same_place = [str(file.relative_to(top))] if file.is_relative_to(top) else []
-    moved = [name for name in SUITE_FILES if not benchmark_tables(top / name)]
+    moved = [name for name in SUITE_FILES if not _tables(top / name)]
     for name in (*same_place, *moved):
-        if before := benchmark_tables(tree / name):
+        if before := _tables(tree / name):
             return missing(suite, before)
     say(
         "base has no suite of this name that can be read: nothing tells whether a benchmark has vanished "
         "(--base-suite FILE would)"
     )
     return ()
+
+
+def _tables(path: Path) -> dict[str, Any]:
+    """Those of a suite's benchmarks; none where there is none that can be read."""
+    try:
+        return benchmark_tables(path)
+    except UsageError:
+        return {}
 
 
 def missing(suite: Suite, before: Mapping[str, Any]) -> tuple[Benchmark, ...]:

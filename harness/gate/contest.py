@@ -14,7 +14,7 @@ from harness.duel.sides import Side, pad_to_equal_size
 from harness.errors import HarnessError
 from harness.gate import judgement
 from harness.gate.judgement import Level, MetricLooks
-from harness.gate.metrics import Series, series
+from harness.gate.metrics import Series, limits_of, series
 from harness.gate.noninferiority import no_worse
 from harness.gate.quality import same_maths
 from harness.gate.record import BenchmarkRecord, Metric, MetricResult, QualityResult, Verdict
@@ -74,12 +74,14 @@ class Contest:
         _refuse_after(deadline)
         self._say("comparing the maths")
         record.quality = self._quality(deadline)
-        if record.quality.verdict == "FAIL":
+        if record.quality.verdict == "FAIL" or not limits_of(benchmark.limits):
             return
+        _refuse_after(deadline)
         self._say("trying each side once")
         prepared = prepare(self._ring, None, record.turns)
         record.sides, self._block_steps = prepared.records, prepared.block_steps
         record.dataset = prepared.read(record.dataset)
+        _refuse_after(deadline)
         self._say(f"a look: {judgement.LOOK_PAIRS} pairs of about {prepared.pair_seconds:.0f} s")
         for _ in range(judgement.LOOK_PAIRS):
             _refuse_after(deadline)
@@ -124,7 +126,10 @@ class Contest:
         if last:
             told = {one.metric: len(one.ratios.logs) for one in self._series(record.confirmation)}
             self._take(
-                [judgement.told_of_power(one, told.get(one.metric, 0), level()) for one in self.suspicious]
+                [
+                    judgement.told_of_power(one, told.get(one.metric, 0), level(), self._pair_seconds)
+                    for one in self.suspicious
+                ]
             )
 
     def _take(self, found: list[MetricResult]) -> None:

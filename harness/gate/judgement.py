@@ -89,7 +89,9 @@ def confirmed(
     ``level`` is for the proof that head is worse; ``last`` where no more pairs will come. The result tells
     the pairs that its verdict rests on.
     """
-    told = functools.partial(_result, stage="confirmation", looks=looks.shares)
+    told = functools.partial(
+        _result, stage="confirmation", p_value=fresh.ratios.p_value("greater"), looks=looks.shares
+    )
     if doubt := _doubt(every, max_speedup):
         return told(every, verdict="INCONCLUSIVE", reason=doubt, unsound=True)
     limit = math.log1p(every.limit)
@@ -102,13 +104,14 @@ def confirmed(
     return told(every, verdict="INCONCLUSIVE", reason=reason)
 
 
-def told_of_power(result: MetricResult, fresh: int, level: Level) -> MetricResult:
+def told_of_power(result: MetricResult, fresh: int, level: Level, pair_seconds: float) -> MetricResult:
     """The last word on what is undecided: unsound where so few ``fresh`` pairs could have failed no head."""
     wanted = fewest_pairs(level.now, "greater")
     if fresh >= wanted:
         return result
     reason = (
-        f"proving a loss takes {wanted} fresh pairs, and there was time for {fresh}: give more (--budget)"
+        f"proving a loss takes {wanted} fresh pairs of about {pair_seconds:.0f} s, and there was time for "
+        f"{fresh}: give more (--budget)"
     )
     return msgspec.structs.replace(
         result, unsound=True, reason="; ".join(filter(None, (result.reason, reason)))
@@ -158,6 +161,7 @@ def _result(
     verdict: Verdict,
     reason: str = "",
     unsound: bool = False,
+    p_value: float | None = None,
     looks: dict[Literal["within", "worse"], dict[int, float]] | None = None,
 ) -> MetricResult:
     ratios = series.ratios
@@ -174,7 +178,7 @@ def _result(
         ratio=math.exp(ratios.mean) if made else None,
         low=math.exp(interval.low) if interval else None,
         high=math.exp(interval.high) if interval else None,
-        p_value=ratios.p_value("greater") if stage == "confirmation" else None,
+        p_value=p_value,
         pairs=made,
         weight=ratios.weight,
         looks=looks or {},

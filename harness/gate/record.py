@@ -37,9 +37,9 @@ class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
     """What pairs of processes say of one metric, ``low`` to ``high`` being a 95 % interval of the ratio.
 
     ``base`` and ``head`` are medians over processes. ``limit`` is the share allowed, as 0.05. ``p_value``
-    is of the one-sided test that head is no worse than base, in stage ``confirmation``; the ``look`` before
-    it gives none, for it only chooses what is confirmed. ``pairs`` tells how many the verdict rests on: in
-    the confirmation, of a FAIL the fresh ones alone, else those of the look too.
+    is of the one-sided test that head is no worse than base, by the fresh pairs of stage ``confirmation``;
+    the ``look`` before it gives none, for it only chooses what is confirmed. ``pairs`` tells how many the
+    verdict rests on: in the confirmation, of a FAIL the fresh ones alone, else those of the look too.
     """
 
     metric: Metric

@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta
@@ -89,10 +89,7 @@ def read_suite(path: Path) -> Suite:
     Raises:
         UsageError: it cannot be read, or something in it is unknown or wrong; says what would be right.
     """
-    try:
-        document = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"the suite {path} cannot be read: {error}") from error
+    document = _read(path)
     if path.name == "pyproject.toml":
         document = _within(document, "tool", "harness", "gate")
         if document is None:
@@ -110,19 +107,30 @@ def read_suite(path: Path) -> Suite:
     if "source" in document:
         settings["source"] = document["source"]
     if "false_alarms" in document:
-        settings["false_alarms"] = _share(document["false_alarms"], "false_alarms", "percent", path)
+        share = _share(document["false_alarms"], "false_alarms", "percent", path)
+        if share >= 1.0:
+            raise UsageError(f"{path}: false_alarms = {document['false_alarms']!r}: write less than 100%")
+        settings["false_alarms"] = share
     benchmarks = tuple(
         benchmark_of(name, table, common, f"{path}: benchmark {name}") for name, table in tables.items()
     )
     return _converted({**settings, "benchmarks": benchmarks}, Suite, str(path))
 
 
-def benchmark_tables(path: Path) -> dict[str, Any]:
-    """The tables of a file's benchmarks, whatever is in them; none where there is no such file or suite."""
+def _read(path: Path) -> dict[str, Any]:
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return {}
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"the suite {path} cannot be read: {error}") from error
+
+
+def benchmark_tables(path: Path) -> dict[str, Any]:
+    """The tables of a file's benchmarks, whatever is in them; none where it has none.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    document = _read(path)
     keys = ("tool", "harness", "gate") if path.name == "pyproject.toml" else ()
     return _within(document, *keys, "benchmarks") or {}
 
@@ -146,6 +154,9 @@ def benchmark_of(name: str, table: Any, common: dict[str, float | None], where: 
     _refuse_unknown("key", table, own | set(_LIMIT_KINDS), where)
     if missing := [key for key in ("backend", "task") if key not in table]:
         raise UsageError(f"{where} lacks {' and '.join(missing)}")
+    precision, precisions = table.get("precision", "float32"), get_args(Precision)
+    if precision not in precisions:
+        raise UsageError(f"{where}: precision = {precision!r} is none of {', '.join(precisions)}")
     limits = Limits(**{**common, **_limits(table, where)})
     rest = {key: value for key, value in table.items() if key not in _LIMIT_KINDS}
     made = _converted({**rest, "name": name}, Benchmark, where)

@@ -15,6 +15,7 @@ from harness.duel.pairs import Ring
 from harness.duel.preparation import certificates, prepare
 from harness.duel.record import PairRecord, SideRecord
 from harness.duel.sides import Side, pad_to_equal_size
+from harness.errors import UsageError
 from harness.gate.environments import Environment, probe, side_of
 from harness.gate.quality import same_maths
 from harness.gate.record import QualityResult
@@ -58,7 +59,11 @@ def wish(name: str, backend: str, task: str, options: Mapping[str, Any]) -> Wish
     table = dict(options)
     mode = table.pop("mode", None)
     if mode is not None:
-        backend = f"{backend.partition(':')[0]}:{mode}"
+        if ":" in backend:
+            raise UsageError(
+                f"harness_benchmark: {backend!r} names a mode already, and mode={mode!r} another"
+            )
+        backend = f"{backend}:{mode}"
     pairs, turns = (count(table, key, usual) for key, usual in (("pairs", PAIRS), ("turns", TURNS)))
     certify = bool(table.pop("certify", True))
     table |= {"backend": backend, "task": task}

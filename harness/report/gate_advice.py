@@ -3,7 +3,14 @@
 import shlex
 from collections.abc import Iterator
 
-from harness.gate.record import OTHER_TASK, BenchmarkRecord, GateRecord, Metric, QualityResult
+from harness.gate.record import (
+    OTHER_TASK,
+    BenchmarkRecord,
+    EnvironmentRecord,
+    GateRecord,
+    Metric,
+    QualityResult,
+)
 from harness.report.escaping import one_line
 
 _LIMIT_NAMES: dict[Metric, str] = {
@@ -50,11 +57,26 @@ def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
             "where the price is meant, make the baseline anew with `--save-baseline`."
         )
     if not failed:
-        fallen, python = ("base", _quoted(record.base.python)) if base_fell else ("head", head)
-        return f"`{python} -m harness run --backend {side} --task {task}` shows whether {fallen} runs at all."
+        alone = _run_alone(record.base if base_fell else record.head, benchmark, side)
+        return f"`{alone}` shows what that side does by itself."
     again = " ".join([f"{head} -m harness duel {side} {side} --task {task}", *_conditions(record, benchmark)])
     limits = " and ".join(_LIMIT_NAMES[metric] for metric in failed)
     return f"`{again}` measures it again by itself; where the price is meant, raise {limits}."
+
+
+def _run_alone(environment: EnvironmentRecord, benchmark: BenchmarkRecord, backend: str) -> str:
+    """The command that runs one side by itself, as the gate started it."""
+    words = [_quoted(f"{name}={value}") for name, value in environment.variables.items()]
+    words = ["env", *words] if words else []
+    words += [
+        f"{_quoted(environment.python)} -m harness run --backend {backend} --task {_quoted(benchmark.task)}"
+    ]
+    return " ".join([*words, *_options(benchmark)])
+
+
+def _options(benchmark: BenchmarkRecord) -> Iterator[str]:
+    for name, value in (benchmark.options if benchmark.asked is None else benchmark.asked).items():
+        yield f"--set {_quoted(f'{name}={value}')}"
 
 
 def _conditions(record: GateRecord, benchmark: BenchmarkRecord) -> Iterator[str]:
@@ -64,8 +86,7 @@ def _conditions(record: GateRecord, benchmark: BenchmarkRecord) -> Iterator[str]
         yield f"--threads {benchmark.threads}"
     for side in benchmark.sides[-1:]:
         yield f"--batch-size {side.batch_size} --precision {side.precision}"
-    for name, value in (benchmark.options if benchmark.asked is None else benchmark.asked).items():
-        yield f"--set {_quoted(f'{name}={value}')}"
+    yield from _options(benchmark)
     for letter, environment in (("a", record.base), ("b", record.head)):
         yield f"--{letter}-python {_quoted(environment.python)}"
         for name, value in environment.variables.items():

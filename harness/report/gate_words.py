@@ -126,6 +126,8 @@ def metric_sentence(result: MetricResult) -> str:
         evidence += f" that count as {result.weight:.0f}, less where the machine was slow"
     if result.p_value is not None:
         evidence += f", p = {result.p_value:.2g}"
+        if result.looks and result.verdict != "FAIL":  # which goes by them alone
+            evidence += " of the fresh ones"
     because = f": {one_line(result.reason)}" if result.reason else ""
     told = change(result.ratio, result.low, result.high)
     return f"{result.metric} {told} against base, {limit(result)} is allowed ({evidence}){because}"

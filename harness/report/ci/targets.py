@@ -10,7 +10,7 @@ from harness.report.ci.bencher import bencher_json
 from harness.report.ci.junit import junit_xml
 from harness.report.ci.openmetrics import openmetrics_text
 from harness.report.ci.summary import gate_markdown
-from harness.store import replace_file
+from harness.store import prove_writable, replace_file
 
 KINDS = {
     ".xml": "JUnit",
@@ -25,13 +25,17 @@ def known_target(path: Path) -> None:
     """Prove that a gate can be written to a path, before anything is measured.
 
     Raises:
-        UsageError: its ending says no kind, its folder is not there, or a library for it is missing.
+        UsageError: its ending says no kind, its folder cannot be written in, or a library for it is missing.
     """
     if path.suffix not in KINDS:
         kinds = ", ".join(f"{ending} ({what})" for ending, what in KINDS.items())
         raise UsageError(f"--to {path}: the ending says what to write: {kinds}")
     if not path.parent.is_dir():
         raise UsageError(f"--to {path}: there is no folder {path.parent}")
+    try:
+        prove_writable(path.parent)
+    except OSError as error:
+        raise UsageError(f"--to {path} cannot be written: {error.strerror}") from error
     if path.suffix == ".html":
         try:
             import harness.report.gate_page  # noqa: F401
