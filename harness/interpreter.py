@@ -57,5 +57,6 @@ def _why_it_failed(python: str, stderr: str) -> str:
     lines = stderr.strip().splitlines() or ["it says nothing"]
     if "No module named 'harness'" in stderr or "PackageNotFoundError" in stderr:
         return f"no dl-harness is installed for {python} ({lines[-1]}); install it there too"
-    told = next((line for line in lines if "rror" in line), lines[-1])
+    # Before Python itself runs, its last line tells the least.
+    told = next((line for line in lines if line.startswith("Fatal Python error")), lines[-1])
     return f"{python} cannot load its dl-harness: {told.strip()}"

@@ -61,6 +61,10 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+class NoGuard(HarnessError):
+    """The machine lacks what every worker is started with: no fault of what the worker would have run."""
+
+
 #: Ends a process group once standard input is closed, which is when its parent has died, however it died.
 _GUARD = ["/bin/sh", "-c", 'read _; kill -s KILL -- "-$1"', "guard"]
 
@@ -130,9 +134,7 @@ class Session:
             self.kill()
             os.close(self._requests)
             self._close_ours()
-            raise HarnessError(
-                f"a worker's guard, {_GUARD[0]}, cannot be started: {error.strerror}"
-            ) from error
+            raise NoGuard(f"a worker's guard, {_GUARD[0]}, cannot be started: {error.strerror}") from error
 
     def renew_deadline(self) -> None:
         """Give the worker the whole of its time once more."""
@@ -258,7 +260,9 @@ class Session:
 
     def kill(self) -> None:
         """End the worker and all that it started, at once."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: of a group that has ended
+        # macOS calls it a lack of permission where a group has ended.
+        gone = (ProcessLookupError, *((PermissionError,) if sys.platform == "darwin" else ()))
+        with contextlib.suppress(*gone):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 

@@ -82,7 +82,7 @@ def test_a_slower_head_fails(stored):
     (benchmark,) = json.loads(done.stdout)["benchmarks"]
     step = benchmark["metrics"][0]
     assert step["verdict"] == "FAIL"
-    assert step["ratio"] == pytest.approx(6, rel=0.2)  # the fixed work may have moved by 15 %
+    assert 4 < step["ratio"] < 9  # the fixed work may have moved, and a sleep is long on a busy machine
 
 
 def test_other_maths_fail(stored):

@@ -4,6 +4,7 @@ import math
 import time
 from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -134,10 +135,10 @@ def trained(monkeypatch):
     return stand_in
 
 
-def over_seeds(seeds, deadline=math.inf):
-    side = SimpleNamespace(
-        plan=SimpleNamespace(task=plugins.task("mlp").define(plugins.task("mlp").options()))
-    )
+def over_seeds(seeds, deadline=math.inf, epochs=3):
+    mlp = plugins.task("mlp")
+    task = msgspec.structs.replace(mlp.define(mlp.options()), epochs=epochs)
+    side = SimpleNamespace(plan=SimpleNamespace(task=task))
     return no_worse([side, side], "made up", LIMITS, range(seeds), 1.0, deadline, lambda _told: None)
 
 
@@ -149,6 +150,14 @@ def test_seeds_are_spent_until_it_is_shown(trained):
     trained(0.87, 0.001)
     assert over_seeds(6).verdict == "FAIL"
     assert made == [0, 1, 2, 3, 4, 5]
+
+
+def test_of_two_epochs_nothing_is_said_of_the_steps_to_a_target(trained):
+    """Half of them is the first, and by it both have come to what both have come to: any head would pass."""
+    made = trained(0.9, 0.0)
+    found = over_seeds(20, epochs=2)
+    assert (found.verdict, found.unsound, made) == ("INCONCLUSIVE", True, [])
+    assert 'give epochs = 3 or more, or max_extra_steps = "off"' in found.reason
 
 
 def test_no_training_begins_after_the_deadline(trained):

@@ -206,6 +206,9 @@ def test_what_a_reader_must_know_of_base_and_head_is_told():
     older = msgspec.structs.replace(older, framework={"engine": "torch", "torch": "2.8.0"})
     gate = made_gate(msgspec.structs.replace(benchmark, sides=[older, newer]))
     assert "Base and head have other versions: torch 2.8.0 and 2.9.0." in " ".join(gate_text(gate).split())
+    replaced = msgspec.structs.replace(benchmark.dataset, stands_in_for="cifar10", reason="no internet")
+    gate = made_gate(msgspec.structs.replace(benchmark, dataset=replaced))
+    assert "digits stands in for cifar10: no internet." in " ".join(gate_text(gate).split())
 
 
 def test_another_task_is_no_deviation_that_a_check_could_find():
@@ -492,8 +495,15 @@ def test_what_fell_is_run_by_itself_as_the_gate_ran_it():
     )
     head = msgspec.structs.replace(HEAD, variables={"CRASHES": "a b"})
     told = what_next(made_gate(fell, head=head), fell)
-    alone = "-m harness run --backend torch:eager --task cnn --set dropout=0.5"
-    assert told == f"`env 'CRASHES=a b' {HEAD.python} {alone}` shows what that side does by itself."
+    alone = "-m harness run --backend torch:eager --task cnn"
+    options = "--dataset digits --threads 2 --batch-size 64 --precision float32 --set dropout=0.5"
+    assert told == f"`env 'CRASHES=a b' {HEAD.python} {alone} {options}` shows what that side does by itself."
+
+
+def test_seeds_are_advised_where_they_were_too_few():
+    quality = QualityResult(verdict="INCONCLUSIVE", reason="accuracy lost: +1 %", worst=0.0)
+    unsure = made_benchmark("cnn", verdict="INCONCLUSIVE", quality=quality)
+    assert "more `seeds` of that benchmark" in what_next(made_gate(unsure), unsure)
 
 
 def test_where_base_fell_more_time_is_not_advised():

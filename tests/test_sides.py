@@ -38,4 +38,4 @@ def test_environments_take_equally_much_of_the_stack(monkeypatch, asked):
 
 def test_a_longer_path_of_an_interpreter_is_made_up_for():
     short, long = pad_to_equal_size([{}, {}], ["/a/python", "/a/longer/python"])
-    assert len(short["HARNESS_PADDING"]) - len(long["HARNESS_PADDING"]) == len("/longer")
+    assert len(short["HARNESS_PADDING"]) - len(long["HARNESS_PADDING"]) == 2 * len("/longer")

@@ -27,6 +27,8 @@ _COMMANDS = {
     "ledger": "Print where frameworks differ by default, and what is pinned.",
     "doctor": "Describe this machine and what will spoil timings on it.",
 }
+#: Those whose records tell how they were called.
+_RECORDING = {"run", "duel", "gate", "study"}
 _REFUSED = 2
 _INTERRUPTED = 130
 _STANDARD_ERROR = 2
@@ -113,7 +115,7 @@ def _occupy_closed_descriptors() -> None:
 
 def _refuse_what_is_no_text(arguments: list[str]) -> None:
     """Records keep the command line, and JSON is text."""
-    for argument in arguments:
+    for argument in arguments if arguments[:1] and arguments[0] in _RECORDING else ():
         try:
             argument.encode()
         except UnicodeEncodeError:

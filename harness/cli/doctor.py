@@ -42,7 +42,7 @@ def _framework(name: str, threads: int) -> tuple[str, str, list[str]]:
 @click.option(
     "--noise",
     is_flag=True,
-    help="Instead: measure what two identical processes differ by here, and what slowdown can be found.",
+    help="Instead: measure what two identical processes differ by on this CPU, and what slowdown shows.",
 )
 @click.option("--backend", metavar="NAME[:MODE]", help="With --noise: what to measure with. Default: torch.")
 @click.option("--task", default="cnn", show_default=True, metavar="NAME", help="With --noise: what to train.")

@@ -277,14 +277,19 @@ def _datasets(suite: Suite, *, quiet: bool) -> list[DatasetRecord]:
 
 
 def _tell(record: GateRecord, path: Path, options: dict[str, Any]) -> None:
-    try:  # files first: a reader of the output that has left must not cost them
+    # Files first: a reader of the output that has left must not cost them.
+    failed = None
+    try:
         github.add_to_step_summary(record, os.environ)
         for target in options["targets"]:
             targets.write_gate(record, target, options["inconclusive"])
     except OSError as error:
-        raise HarnessError(f"{error.filename or 'output'} cannot be written: {error.strerror}") from error
-    finally:
+        failed = HarnessError(f"{error.filename or 'output'} cannot be written: {error.strerror}")
+    try:
         _print(record, path, options)
+    finally:
+        if failed is not None:
+            raise failed
 
 
 def _print(record: GateRecord, path: Path, options: dict[str, Any]) -> None:

@@ -71,8 +71,12 @@ class Looks:
 
 
 def fewest_pairs(total: float, alternative: Alternative = "two-sided") -> int:
-    """The fewest with which an exact test can reach its level, were all of it used at once."""
-    return next(pairs for pairs in range(2, MOST_PAIRS + 1) if total >= smallest_p_value(pairs, alternative))
+    """The fewest with which an exact test can reach its level, were all of it used at once.
+
+    One more than there can be, where none can.
+    """
+    enough = (pairs for pairs in range(2, MOST_PAIRS + 1) if total >= smallest_p_value(pairs, alternative))
+    return next(enough, MOST_PAIRS + 1)
 
 
 def next_look(pairs: int) -> int:

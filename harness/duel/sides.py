@@ -72,10 +72,11 @@ def pad_to_equal_size(settings: list[dict[str, str]], pythons: list[str]) -> lis
     """The same settings, padded so that every side's environment and interpreter path are equally long.
 
     Their size moves the stack, and with it the alignment of what is on it: two equal programs can
-    differ by several per cent for that alone (Mytkowicz et al. 2009).
+    differ by several per cent for that alone (Mytkowicz et al. 2009). The path is there twice: as the file
+    that is executed and as the first argument.
     """
     sizes = [
-        len(os.fsencode(python)) + _stack_bytes({**os.environ, **one})
+        2 * len(os.fsencode(python)) + _stack_bytes({**os.environ, **one})
         for one, python in zip(settings, pythons, strict=True)
     ]
     return [

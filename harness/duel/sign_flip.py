@@ -45,9 +45,9 @@ def p_value(
 def _share_as_extreme(values: tuple[float, ...], alternative: Alternative) -> float:
     if len(values) > _EXACT_UP_TO:
         return _drawn_share(values, alternative)
-    # All 2 ** n sums are never written down: a sum is one of each half's, and those of one half are sorted.
+    # All 2 ** n sums are never written down: a sum is one of each half's, and those of a half are sorted.
     half = len(values) // 2
-    left, right = _signed_sums(values[:half]), np.sort(_signed_sums(values[half:]))
+    left, right = (np.sort(_signed_sums(part)) for part in (values[:half], values[half:]))
     seen, rounding = sum(values), 1e-12 * sum(map(abs, values))
     below = np.searchsorted(right, seen - rounding - left, "left").mean()
     up_to = np.searchsorted(right, seen + rounding - left, "right").mean()

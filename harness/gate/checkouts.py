@@ -53,7 +53,8 @@ def commit_of(top: Path, reference: str) -> str:
         return _git(top, "rev-parse", "--verify", "--end-of-options", f"{reference}^{{commit}}")
     except HarnessError as error:
         raise UsageError(
-            f"--base {reference}: no such commit here; in CI, fetch it first (git fetch origin {reference})"
+            f"--base {reference}: no such commit here; in CI a branch is origin/{reference}, once a job has "
+            "fetched it (a whole checkout: fetch-depth 0, GIT_DEPTH 0)"
         ) from error
 
 
@@ -197,7 +198,7 @@ def _git(folder: Path, *arguments: str) -> str:
 def _run(command: list[str], folder: Path, failure: str) -> str:
     try:
         done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, errors="replace", check=False
+            command, cwd=folder, capture_output=True, text=True, errors="surrogateescape", check=False
         )
     except OSError as error:
         raise HarnessError(f"{failure}: {error}") from error

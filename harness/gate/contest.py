@@ -19,6 +19,7 @@ from harness.gate.noninferiority import no_worse
 from harness.gate.quality import same_maths
 from harness.gate.record import BenchmarkRecord, Metric, MetricResult, QualityResult, Verdict
 from harness.gate.suite import Benchmark
+from harness.session import NoGuard
 
 #: A process that takes longer than this from start to end is taken to hang.
 _PROCESS_LIMIT_SECONDS = 1800.0
@@ -173,7 +174,7 @@ def conclude(record: BenchmarkRecord, work: Callable[[], None]) -> bool:
     failed: list[tuple[Verdict, str]] = []
     try:
         work()
-    except _TimeIsUp as error:
+    except (_TimeIsUp, NoGuard) as error:
         failed = [("INCONCLUSIVE", str(error))]
     except SideFailed as error:
         failed = [("INCONCLUSIVE" if error.label == "base" else "FAIL", str(error))]

@@ -107,11 +107,11 @@ def confirmed(
 def told_of_power(result: MetricResult, fresh: int, level: Level, pair_seconds: float) -> MetricResult:
     """The last word on what is undecided: unsound where so few ``fresh`` pairs could have failed no head."""
     wanted = fewest_pairs(level.now, "greater")
-    if fresh >= wanted:
+    if fresh >= wanted or result.unsound:
         return result
     reason = (
-        f"proving a loss takes {wanted} fresh pairs of about {pair_seconds:.0f} s, and there was time for "
-        f"{fresh}: give more (--budget)"
+        f"proving a loss takes {wanted} fresh pairs of about {pair_seconds:.0f} s, and {fresh} told "
+        "something: give more time (--budget)"
     )
     return msgspec.structs.replace(
         result, unsound=True, reason="; ".join(filter(None, (result.reason, reason)))

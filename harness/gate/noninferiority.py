@@ -28,6 +28,8 @@ from harness.runs import Measure, measure_of_task
 _WITHIN_LEVEL = 0.05
 #: The chance to fail what is in truth as good as base, over the score and the steps together.
 _WORSE_LEVEL = 0.01
+#: Of fewer, half is the first alone, by which both sides have come to what both have come to by then.
+_FEWEST_EPOCHS = 3
 
 
 def no_worse(
@@ -46,7 +48,14 @@ def no_worse(
     Raises:
         SideFailed: a side could not do it.
     """
-    measure = measure_of_task(sides[0].plan.task)
+    task = sides[0].plan.task
+    if limits.max_extra_steps is not None and task.epochs < _FEWEST_EPOCHS:
+        reason = (
+            f"trainings of {task.epochs} epochs tell nothing of the steps to a target: give epochs = "
+            f'{_FEWEST_EPOCHS} or more, or max_extra_steps = "off"'
+        )
+        return QualityResult(verdict="INCONCLUSIVE", reason=reason, unsound=True)
+    measure = measure_of_task(task)
     rows: list[SeedScores] = []
     tries = tries_of(len(seeds))
     for seed in seeds:
@@ -118,6 +127,8 @@ def _steps_to(
 def _judged(rows: list[SeedScores], measure: Measure, limits: Limits, tries: int) -> QualityResult:
     verdict, reason = judge(rows, measure, limits, tries)
     comparable = len(rows) >= FEWEST_SEEDS and all(row.base is not None for row in rows)
+    if limits.max_extra_steps is not None:
+        comparable = comparable and sum(row.base_steps_to_target is not None for row in rows) >= FEWEST_SEEDS
     return QualityResult(
         verdict=verdict,
         reason=reason,

@@ -46,9 +46,11 @@ def harness_benchmark(
     harness_benchmark(function, argument)
     """
     if request.config.getoption("--harness-gate") and request.fixturename not in request.node.fixturenames:
+        replay.mark_used(benchmark)
         pytest.fail(
-            "harness_benchmark must be an argument of the test, or of a fixture of its, and not be got with "
-            "getfixturevalue: --harness-gate shares its false alarms among the tests that name it",
+            "harness_benchmark must be an argument of the test or of a fixture of its, not be got with "
+            "getfixturevalue or by a fixture that overrides one of its own name: --harness-gate shares its "
+            "false alarms among the tests that name it",
             pytrace=False,
         )
     earlier = request.node.stash.get(_EARLIER, None)

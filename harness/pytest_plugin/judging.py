@@ -72,7 +72,7 @@ def verdict_sentence(record: BenchmarkRecord) -> str:
     quality = record.quality
     if quality is not None and quality.reason and quality.verdict == record.verdict:
         told.append(quality.reason)
-    return f"{record.verdict}: {'; '.join(told) or record.reason}"
+    return f"{record.verdict}: {'; '.join(told) or record.reason or 'the same maths'}"
 
 
 def verdict_facts(record: BenchmarkRecord) -> dict[str, object]:

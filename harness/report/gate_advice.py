@@ -47,10 +47,7 @@ def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
     failed = [result.metric for result in benchmark.metrics if result.verdict == "FAIL"]
     base_fell = not benchmark.metrics and benchmark.reason.startswith("side base: ")
     if not failed and benchmark.verdict == "INCONCLUSIVE" and not base_fell:
-        return (
-            "Run the gate again, with more time (`--budget`) or on a quieter machine, which "
-            "`harness doctor --noise` judges."
-        )
+        return _how_to_know(benchmark)
     if record.against == "stored baseline" and failed:
         return (
             "Hold head against base itself where that can run (`harness gate --base REF`), which is surer; "
@@ -64,6 +61,15 @@ def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
     return f"`{again}` measures it again by itself; where the price is meant, raise {limits}."
 
 
+def _how_to_know(benchmark: BenchmarkRecord) -> str:
+    if benchmark.quality is not None and benchmark.quality.verdict == "INCONCLUSIVE":
+        return "Run the gate again with more `seeds` of that benchmark, and the time for them (`--budget`)."
+    return (
+        "Run the gate again, with more time (`--budget`) or on a quieter machine, which "
+        "`harness doctor --noise` judges."
+    )
+
+
 def _run_alone(environment: EnvironmentRecord, benchmark: BenchmarkRecord, backend: str) -> str:
     """The command that runs one side by itself, as the gate started it."""
     words = [_quoted(f"{name}={value}") for name, value in environment.variables.items()]
@@ -75,17 +81,18 @@ def _run_alone(environment: EnvironmentRecord, benchmark: BenchmarkRecord, backe
 
 
 def _options(benchmark: BenchmarkRecord) -> Iterator[str]:
+    """What the gate trained, as ``run`` and ``duel`` take it."""
+    yield f"--dataset {_quoted(benchmark.dataset.name)}"
+    if benchmark.threads:
+        yield f"--threads {benchmark.threads}"
+    for side in benchmark.sides[-1:]:
+        yield f"--batch-size {side.batch_size} --precision {side.precision}"
     for name, value in (benchmark.options if benchmark.asked is None else benchmark.asked).items():
         yield f"--set {_quoted(f'{name}={value}')}"
 
 
 def _conditions(record: GateRecord, benchmark: BenchmarkRecord) -> Iterator[str]:
     """The options that make a duel of what the gate held against each other."""
-    yield f"--dataset {_quoted(benchmark.dataset.name)}"
-    if benchmark.threads:
-        yield f"--threads {benchmark.threads}"
-    for side in benchmark.sides[-1:]:
-        yield f"--batch-size {side.batch_size} --precision {side.precision}"
     yield from _options(benchmark)
     for letter, environment in (("a", record.base), ("b", record.head)):
         yield f"--{letter}-python {_quoted(environment.python)}"

@@ -94,7 +94,12 @@ def _cautions(record: GateRecord) -> list[str]:
         if len(benchmark.sides) == 2 and (found := _versions(benchmark)):  # noqa: PLR2004  base and head
             told.append(f"Base and head have other versions: {found}.")
             break
-    return told
+    stand_ins = {
+        f"{one.dataset.name} stands in for {one.dataset.stands_in_for}: {one.dataset.reason}."
+        for one in record.benchmarks
+        if one.dataset.stands_in_for
+    }
+    return [*told, *sorted(stand_ins)]
 
 
 def _same(base: EnvironmentRecord, head: EnvironmentRecord) -> bool:

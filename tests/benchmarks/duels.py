@@ -117,7 +117,7 @@ def summary(trials: list[dict]) -> str:
         "mean error of the ratio",
         "seconds, median",
         "pytest-benchmark fails at 5 %",
-        "plain medians beyond 2.5 %",
+        "plain medians more than 2.5 % slower",
     )
     return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
 
