@@ -165,7 +165,7 @@ def test_a_benchmark_that_base_had_and_the_suite_has_not_fails(harness):
     before.write_text("max_slowdown =")
     refused = gate(harness, "--base-suite", str(before))
     assert refused.returncode == 2
-    assert "before.toml cannot be read: Invalid value (at line 1" in refused.stderr
+    assert "before.toml cannot be read: Invalid value" in refused.stderr
 
 
 def test_where_no_time_is_judged_none_is_measured(harness):

@@ -158,7 +158,7 @@ def test_where_the_commit_has_no_suite_that_is_said(git):
 
 def test_what_is_no_repository_or_no_commit_is_refused(git, tmp_path):
     top, _ = git
-    with pytest.raises(UsageError, match="no such commit here; in CI, fetch it first"):
+    with pytest.raises(UsageError, match="no such commit here; in CI a branch is origin/nowhere"):
         checkouts.commit_of(top, "nowhere")
     with pytest.raises(UsageError, match="takes a git repository"):
         checkouts.repository(tmp_path)

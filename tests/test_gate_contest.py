@@ -99,7 +99,7 @@ def test_too_few_pairs_to_fail_any_head_are_no_evidence_for_one(suspicious, monk
     assert len(asked) == made
     (step,) = one.record.metrics
     assert (step.verdict, step.unsound, one.record.unsound) == ("INCONCLUSIVE", unsound, unsound)
-    assert ("proving a loss takes 7 fresh pairs of about 1 s, and 6 told something" in step.reason) == unsound
+    assert ("proving a loss takes 7 fresh pairs of about 3 s, and 6 told something" in step.reason) == unsound
 
 
 def test_a_suspicion_that_no_pair_could_follow_up_is_no_pass(suspicious):

@@ -509,4 +509,4 @@ def test_seeds_are_advised_where_they_were_too_few():
 def test_where_base_fell_more_time_is_not_advised():
     fell = made_benchmark(verdict="INCONCLUSIVE", metrics=[], reason="side base: exited with code 9")
     told = what_next(made_gate(fell), fell)
-    assert told.startswith(f"`{BASE.python} -m harness run --backend torch:eager --task cnn`")
+    assert told.startswith(f"`{BASE.python} -m harness run --backend torch:eager --task cnn --dataset digits")
