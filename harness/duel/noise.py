@@ -24,8 +24,8 @@ _PROCESS_LIMIT_SECONDS = 600.0
 class Noise(NamedTuple):
     """What pairs of two identical processes showed in one environment.
 
-    ``spread`` is that of the pairs' log ratios, weighted as in a duel, nan for one pair. ``drift`` is how far
-    apart the fastest and the slowest pair's steps were, over the median; ``control_drift`` the same
+    ``spread`` is that of the pairs' log ratios, outliers cut as in a duel, nan for one pair. ``drift`` is how
+    far apart the fastest and the slowest pair's steps were, over the median; ``control_drift`` the same
     of a NumPy matrix product.
     """
 

@@ -142,15 +142,6 @@ def log_ratio(pair: PairRecord, side: int, batch_sizes: list[int]) -> float | No
     return _over_turns(pair, side, lambda ours, first: per_sample(ours) - per_sample(first))
 
 
-def log_level(pair: PairRecord, side: int) -> float | None:
-    """How slow all was in a pair: the mean logarithm of seconds a step, ``side`` and side 0 alike."""
-
-    def both(ours: BlockRecord, first: BlockRecord) -> float:
-        return math.log(ours.seconds / ours.steps * first.seconds / first.steps) / 2
-
-    return _over_turns(pair, side, both)
-
-
 def control_log_ratio(pair: PairRecord, side: int) -> float | None:
     """The same of the control's own time just before the blocks: what the machine gave to each side."""
     return _over_turns(pair, side, lambda ours, first: math.log(ours.control_seconds / first.control_seconds))

@@ -98,7 +98,7 @@ class PairRecord(msgspec.Struct, frozen=True):
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """What the pairs say of one side against the first.
 
-    ``ratio`` is the geometric mean over pairs, weighted as :mod:`harness.duel.ratios` says; ``low`` to
+    ``ratio`` is the geometric mean over pairs, outliers cut as :mod:`harness.duel.ratios` says; ``low`` to
     ``high`` its 95 % interval (None for fewer than 5 pairs), ``p_value`` of the two-sided sign-flip test
     that it is 1.
     """
@@ -113,9 +113,9 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     high: float | None
     p_value: float | None
     spread: float | None
-    """Of the pairs' log ratios: the standard error of their weighted mean times the root of the pairs."""
+    """Of the pairs' log ratios: the standard error of their centre times the root of the pairs."""
     weight: float | None = None
-    """Of all pairs together, in pairs of full weight. None in records of before pairs were weighted."""
+    """What all pairs count as together, outliers less. None in records of before they did."""
     pairs_wanted: int | None = None
     """About so many pairs more would give a verdict."""
     reached_after: int | None = None

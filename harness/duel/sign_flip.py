@@ -2,12 +2,12 @@
 
 The unit is the pair of fresh processes, for the steps of one process share its luck. Under the null
 hypothesis the sign of each pair's log ratio is a coin toss, because chance decided which side went
-first; nothing else is assumed of how the ratios are distributed. Weights that owe nothing to the signs
-leave it so.
+first; nothing else is assumed of how the ratios are distributed.
 """
 
 import functools
-from typing import Any, Literal, NamedTuple
+import math
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -28,17 +28,16 @@ def p_value(
     log_ratios: np.ndarray,
     alternative: Alternative = "two-sided",
     shift: float = 0.0,
-    weights: np.ndarray | float = 1.0,
 ) -> float:
     """The sign-flip test (Fisher 1935, section 21) that the log ratios ``(pairs,)`` centre on ``shift``.
 
-    The statistic is the weighted mean; the p-value is the share of sign patterns whose mean is as extreme.
-    Weights must owe nothing to the signs. Exact up to 40 pairs; beyond, a seeded sample of patterns is
-    drawn. With ``n`` pairs no two-sided p-value is below ``2 ** (1 - n)``.
+    The statistic is the mean; the p-value is the share of sign patterns whose mean is as extreme. Exact up
+    to 40 pairs; beyond, a seeded sample of patterns is drawn. With ``n`` pairs no two-sided p-value is below
+    ``2 ** (1 - n)``.
     """
     if len(log_ratios) < 2:  # noqa: PLR2004  one sign can tell nothing
         return 1.0
-    return _share_as_extreme(tuple((np.asarray(log_ratios, float) - shift) * weights), alternative)
+    return _share_as_extreme(tuple(np.asarray(log_ratios, float) - shift), alternative)
 
 
 @functools.lru_cache(maxsize=1024)  # an earlier look is asked for again after every pair
@@ -85,45 +84,32 @@ class Interval(NamedTuple):
     high: float
 
 
-def weighted_mean(values: np.ndarray, weights: np.ndarray) -> tuple[Any, Any]:
-    """The weighted mean over the last axis and its standard error, which is nan of a single value.
+def bootstrap_interval(log_ratios: np.ndarray, confidence: float = 0.95) -> Interval | None:
+    """The bootstrap-t interval of the mean log ratio (Efron and Tibshirani 1993, section 12.5).
 
-    The error is that of a ratio of sums (Cochran 1977, section 6.4), for which weights need not be any
-    variance's inverse; its degrees of freedom are those of as many values as the weights are worth (Kish
-    1965). Where weights are equal it is the usual error of a mean.
-    """
-    total = weights.sum(-1)
-    mean = (weights * values).sum(-1) / total
-    squares = np.square(weights * (values - mean[..., None])).sum(-1)
-    worth = np.square(total) / np.square(weights).sum(-1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return mean, np.sqrt(squares * worth / (worth - 1)) / total
-
-
-def bootstrap_interval(
-    log_ratios: np.ndarray, confidence: float = 0.95, weights: np.ndarray | None = None
-) -> Interval | None:
-    """The bootstrap-t interval of the weighted mean log ratio (Efron and Tibshirani 1993, section 12.5).
-
-    Pairs are resampled with their weights, and the mean's deviation is studentised, which holds its level
-    for few pairs where the percentile interval is too short. None for fewer than 5 pairs, from which
-    resampling makes too few different means.
+    The mean's deviation is studentised, which holds its level for few pairs where the percentile interval
+    is too short. None for fewer than 5 pairs, from which resampling makes too few different means.
     """
     values = np.asarray(log_ratios, float)
     pairs = len(values)
     if pairs < _FEWEST_FOR_INTERVAL:
         return None
-    weights = np.ones(pairs) if weights is None else weights
-    mean, error = weighted_mean(values, weights)
+    mean, error = values.mean(), _standard_error(values)
     if error == 0.0:
-        return Interval(mean, mean)
-    drawn = np.random.default_rng(_SEED).integers(0, pairs, (_BOOTSTRAP_RESAMPLES, pairs))
-    means, errors = weighted_mean(values[drawn], weights[drawn])
+        return Interval(float(mean), float(mean))
+    drawn = values[np.random.default_rng(_SEED).integers(0, pairs, (_BOOTSTRAP_RESAMPLES, pairs))]
+    means, errors = drawn.mean(-1), _standard_error(drawn)
     varied = errors > 1e-9 * error  # a resample of one pair alone has no t
     t = (means[varied] - mean) / np.maximum(errors[varied], _LEAST_ERROR_SHARE * error)
     tail = (1.0 - confidence) / 2
     low, high = np.quantile(t, [tail, 1.0 - tail])
-    return Interval(mean - high * error, mean - low * error)
+    return Interval(float(mean - high * error), float(mean - low * error))
+
+
+def _standard_error(values: np.ndarray) -> np.ndarray:
+    """Of the mean over the last axis."""
+    error: np.ndarray = values.std(-1, ddof=1) / math.sqrt(values.shape[-1])
+    return error
 
 
 def smallest_p_value(pairs: int, alternative: Alternative = "two-sided") -> float:

@@ -12,8 +12,8 @@ limit:
 
 "Proven slower" is an exact sign-flip test of no difference. Over all suspicious metrics of a suite its
 level is shared by Holm's rule (1979), and within one over the looks at it, so that the chance of any
-FAIL on unchanged code stays below ``false_alarms``. In it the pairs of a step weigh less the slower the
-machine was (:mod:`harness.duel.ratios`); being within the limit is proven both with weights and without.
+FAIL on unchanged code stays below ``false_alarms``. In it outliers among the pairs of a step
+count so far only (:mod:`harness.duel.ratios`); to be within the limit their plain mean must be so too.
 """
 
 import functools

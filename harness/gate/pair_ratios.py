@@ -17,8 +17,8 @@ _HEAD = 1
 def metric_ratios(pairs: Iterable[PairRecord], metric: Metric, batch_sizes: list[int]) -> Ratios:
     """Above 0 is worse. Pairs of which disturbances left too few turns say nothing of the step.
 
-    Those of a step are weighted as in a duel, the others all alike. Memory is the device's where both
-    processes know it, else the host's.
+    Of a step, outliers count so far only, as in a duel; of the others all alike. Memory is the device's where
+    both processes know it, else the host's.
     """
     if metric == "step":
         return step_ratios(pairs, _HEAD, batch_sizes)

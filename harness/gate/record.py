@@ -57,7 +57,7 @@ class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
     p_value: float | None
     pairs: int
     weight: float | None = None
-    """Of these pairs together, in pairs of full weight. None in records of before pairs were weighted."""
+    """What these pairs count as together, outliers less. None in records of before they did."""
     looks: dict[Literal["within", "worse"], dict[int, float]] = {}
     """Of the confirmation: at how many pairs it was tested for being within the limit (all pairs) and for a
     loss (the fresh ones), and the share of the error allowed for each test."""

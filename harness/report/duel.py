@@ -67,7 +67,7 @@ def evidence_text(comparison: Comparison) -> str:
     if comparison.reached_after is not None and comparison.reached_after < comparison.pairs:
         pairs += f" (verdict after {comparison.reached_after})"
     if weight is not None and weight < (1 - _WORTH_TELLING) * comparison.pairs:
-        pairs += f" that count as {weight:.0f}, less where the machine was slow"
+        pairs += f" that count as {weight:.0f}, those far off the others less"
     evidence = [pairs]
     if comparison.p_value is not None:
         evidence.append(f"sign-flip p = {comparison.p_value:.2g}")

@@ -128,7 +128,7 @@ def metric_sentence(result: MetricResult) -> str:
     """``step +7.1 % [+5.9, +8.3] against base, ≤ 5 % is allowed (8 pairs, p = 0.004)``."""
     evidence = f"{result.pairs} pair{'s' * (result.pairs != 1)}"
     if result.weight is not None and result.weight < (1 - _WORTH_TELLING) * result.pairs:
-        evidence += f" that count as {result.weight:.0f}, less where the machine was slow"
+        evidence += f" that count as {result.weight:.0f}, those far off the others less"
     if result.p_value is not None:
         evidence += f", p = {result.p_value:.2g}"
         if result.looks and result.verdict != "FAIL":  # which goes by them alone

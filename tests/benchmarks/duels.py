@@ -56,7 +56,6 @@ def duel(side: str, budget: int) -> dict:
         "pairs": found.pairs,
         "seconds": record.seconds,
         "log_ratios": ratios.logs.tolist(),
-        "levels": ratios.levels.tolist(),
     }
 
 

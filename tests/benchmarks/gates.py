@@ -76,7 +76,7 @@ def trial(kind: str, task: str) -> dict:
 
 
 def told(benchmark: BenchmarkRecord) -> dict:
-    """Verdicts; and of the step, for each stage, the log ratios of its pairs and their levels."""
+    """Verdicts; and of the step, for each stage, the log ratios of its pairs."""
     look, fresh = (
         benchmark_ratios(benchmark, "step", pairs) for pairs in (benchmark.look, benchmark.confirmation)
     )
@@ -85,7 +85,7 @@ def told(benchmark: BenchmarkRecord) -> dict:
         "reason": benchmark.reason,
         "seconds": benchmark.seconds,
         "metrics": {one.metric: [one.verdict, one.stage, one.ratio, one.pairs] for one in benchmark.metrics},
-        "steps": [[ratios.logs.tolist(), ratios.levels.tolist()] for ratios in (look, fresh)],
+        "steps": [ratios.logs.tolist() for ratios in (look, fresh)],
     }
 
 
