@@ -193,7 +193,7 @@ def test_a_regression_is_a_failure_that_says_by_how_much_and_how_sure(suite, pyt
     done = suite(*arguments, "--junitxml=junit.xml", test_step=LIMITED)
     done.assert_outcomes(failed=1)
     sentence = (
-        "FAIL: step +2?.? % [[]*[]] against base, ≤ 15 % is allowed (* pairs, p = 0.0*): worse than base*"
+        "FAIL: step +2?.? % [[]*[]] against base, ≤ 15 % is allowed (* pairs*p = 0.0*): worse than base*"
     )
     done.stdout.fnmatch_lines([sentence, f"test_step.py::test_step: {sentence}"])
     assert "≤ 15 % is allowed" in failure_message("junit.xml")
