@@ -111,7 +111,7 @@ def told_of_power(result: MetricResult, fresh: int, level: Level, pair_seconds: 
         return result
     reason = (
         f"proving a loss takes {wanted} fresh pairs of about {pair_seconds:.0f} s, and {fresh} told "
-        "something: give more time (--budget)"
+        "something: give a larger budget"
     )
     return msgspec.structs.replace(
         result, unsound=True, reason="; ".join(filter(None, (result.reason, reason)))
