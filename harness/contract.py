@@ -3,12 +3,16 @@
 That costs microseconds a call, so the timed loop goes through it too.
 """
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
 
 from harness.errors import HarnessError
-from harness.spec import Adversarial, Program, Samples, Steps, Task
+from harness.spec import Adversarial, Plan, Program, Samples, Steps
+
+#: How a device is written, by which runs are told apart and a GPU's counters are found.
+_DEVICE = re.compile(r"cpu|\w+:\d+ \(.+\)")
 
 
 class ContractBroken(HarnessError):
@@ -22,22 +26,56 @@ def read_only(samples: Samples) -> Samples:
     return Samples(inputs, targets)
 
 
+def _broken(backend: str, what: str, right: str) -> ContractBroken:
+    return ContractBroken(f"backend {backend} breaks the contract: {what}; expected: {right}")
+
+
+def checked_environment(reported: object, backend: str) -> dict[str, str]:
+    """What ``environment()`` gave, as plain text.
+
+    Raises:
+        ContractBroken: it does not tell the engine and its version, by which runs are told apart.
+    """
+    if not isinstance(reported, Mapping):
+        raise _broken(backend, f"environment() gave {_kind(reported)}", "a dictionary of text")
+    # Versions are often subclasses of str that a strict encoder refuses.
+    environment = {str(key): str(value) for key, value in reported.items()}
+    engine = environment.get("engine", "")
+    if engine not in environment:
+        raise _broken(
+            backend,
+            f"environment() tells {_listed(environment) or 'nothing'}",
+            'the name of the engine under "engine", and its version under that name',
+        )
+    return environment
+
+
 class CheckedProgram(Program):
     """Does what the program of a backend does, and raises :class:`ContractBroken` where that is not right."""
 
-    def __init__(self, program: object, backend: str, task: Task) -> None:
+    def __init__(self, program: object, backend: str, plan: Plan) -> None:
         self._backend = backend
-        self._task = task
+        self._task = plan.task
         if not isinstance(program, Program):
             raise self._broken(f"build() gave {type(program).__name__}", "a harness.spec.Program")
         self._program = program
-        device: object = getattr(program, "device", None)
-        if not isinstance(device, str):
-            raise self._broken(f"the program's device is {device!r}", "a name in words, such as 'cpu'")
-        self.device = device
+        self.device = self._checked_device(getattr(program, "device", None), plan.device)
+
+    def _checked_device(self, device: object, asked: str) -> str:
+        kind = asked.partition(":")[0]
+        if not isinstance(device, str) or not _DEVICE.fullmatch(device):
+            raise self._broken(
+                f"the program's device is {device!r}", "'cpu', or such as 'cuda:0 (NVIDIA H100)'"
+            )
+        if kind not in {"auto", device.partition(":")[0]}:
+            raise self._broken(
+                f"{asked} was asked for and the program's device is {device!r}",
+                f"a program on {kind}, or Unsupported from build()",
+            )
+        return device
 
     def _broken(self, what: str, right: str) -> ContractBroken:
-        return ContractBroken(f"backend {self._backend} breaks the contract: {what}; expected: {right}")
+        return _broken(self._backend, what, right)
 
     def _floats(self, what: str, found: object, shape: tuple[int, ...]) -> np.ndarray:
         if not isinstance(found, np.ndarray):

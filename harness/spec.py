@@ -352,7 +352,8 @@ class Steps:
 class Program(abc.ABC):
     """A task, built by a backend for one plan and ready to train."""
 
-    #: The device in use, as the framework names it, such as ``cpu`` or ``cuda:0 (NVIDIA H100)``.
+    #: The device in use, ``cpu`` or such as ``cuda:0 (NVIDIA H100)``, written so by every backend: runs on
+    #: devices that are not the same text are not compared. A plan's ``cpu`` or ``cuda`` must be obeyed.
     device: str
 
     @abc.abstractmethod

@@ -5,7 +5,9 @@ In a test file of the plugin's own::
     from harness.testing import backend_tests
     from my_module import MyBackend
 
-    test_conformance = backend_tests(MyBackend())
+    test_conformance = backend_tests(MyBackend(), tasks=["mlp"])
+
+Without ``tasks`` it must do them all: what it declines fails. All is tried on the CPU.
 """
 
 import time

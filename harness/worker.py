@@ -20,7 +20,7 @@ import numpy as np
 
 from harness import plugins, protocol
 from harness.batches import BatchOrder
-from harness.contract import CheckedProgram, read_only
+from harness.contract import CheckedProgram, checked_environment, read_only
 from harness.definition import define_task
 from harness.errors import unknown_name
 from harness.faults import explain
@@ -68,8 +68,7 @@ class Worker:
         start = time.perf_counter()
         reported = self._backend.environment(request.threads)
         seconds = time.perf_counter() - start
-        # Versions are often subclasses of str that a strict encoder refuses.
-        environment = {str(key): str(value) for key, value in reported.items()}
+        environment = checked_environment(reported, request.backend)
         return protocol.Described(protocol.VERSION, environment, seconds)
 
     @carry_out.register
@@ -125,7 +124,7 @@ class Worker:
         self._order = BatchOrder.of_task(plan.task, len(train), plan.seed)
         data_ready = time.perf_counter()
         built = self._backend.build(plan, train)
-        self._program = CheckedProgram(built, self._backend.name, plan.task)
+        self._program = CheckedProgram(built, self._backend.name, plan)
         self._program.load(initial_weights(plan.task, plan.seed))
         self._program.synchronize()
         return protocol.Built(

@@ -18,10 +18,8 @@ RUN = (
 @pytest.mark.parametrize(
     ("mode", "reason"),
     [
-        (
-            "no device",
-            "the program's device is None; expected: a name in words, such as 'cpu'",
-        ),
+        ("no device", "the program's device is None; expected: 'cpu', or such as 'cuda:0 (NVIDIA H100)'"),
+        ("device misspelt", "the program's device is 'CPU'; expected: 'cpu', or such as"),
         ("no program", "build() gave NoneType; expected: a harness.spec.Program"),
         ("parameter missing", "weights() leaves out model/dense_1/bias; expected: every parameter"),
         ("parameter misnamed", "weights() leaves out model/dense_1/bias; expected: every parameter"),
@@ -41,6 +39,23 @@ def test_a_breach_fails_the_run_with_who_broke_what_and_how(harness, mode, reaso
     assert (record["status"], done.returncode) == ("failed", 1), done.stderr
     assert record["failure"]["message"].startswith("backend breaker breaks the contract: ")
     assert reason in record["failure"]["message"]
+
+
+def test_a_program_on_another_device_than_was_asked_for_fails_the_run(harness):
+    done = harness(*RUN, "--no-certify", "--backend", "breaker:none", "--device", "cuda")
+
+    (record,) = harness.records()
+    assert (record["status"], done.returncode) == ("failed", 1), done.stderr
+    assert "cuda was asked for and the program's device is 'cpu'; expected" in record["failure"]["message"]
+
+
+def test_an_environment_by_which_versions_cannot_be_told_apart_fails_the_run(harness):
+    done = harness(*RUN, "--no-certify", "--backend", "untold")
+
+    (record,) = harness.records()
+    assert (record["status"], done.returncode) == ("failed", 1), done.stderr
+    told = "backend untold breaks the contract: environment() tells framework, version; expected: the name"
+    assert record["failure"]["message"].startswith(told)
 
 
 def test_data_that_a_backend_writes_into_fails_the_run(harness):

@@ -42,7 +42,9 @@ def select(device: str, precision: Precision) -> str:
     first = jax.devices()[0]
     if device.startswith("cuda") and first.platform != "gpu":
         raise Unsupported(f"device {device} was asked for, but JAX sees no GPU here, only {first.platform}")
-    return f"cuda:0 ({first.device_kind})" if first.platform == "gpu" else first.platform
+    if first.platform == "cpu":
+        return "cpu"
+    return f"{'cuda' if first.platform == 'gpu' else first.platform}:0 ({first.device_kind})"
 
 
 def leaky_relu(x: Tensor) -> Tensor:

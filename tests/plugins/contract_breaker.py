@@ -14,7 +14,7 @@ class BreakingProgram(Program):
     def __init__(self, plan, data):
         self.mode = plan.mode
         if plan.mode != "no device":
-            self.device = "cpu"
+            self.device = "CPU" if plan.mode == "device misspelt" else "cpu"
         self.inputs = data.inputs
 
     def load(self, weights):
@@ -60,6 +60,7 @@ class ContractBreaker(Backend):
     modes = (
         "none",
         "no device",
+        "device misspelt",
         "no program",
         "parameter missing",
         "parameter misnamed",
@@ -82,6 +83,13 @@ class ContractBreaker(Backend):
         return None if plan.mode == "no program" else BreakingProgram(plan, data)
 
 
+class Untold(ContractBreaker):
+    name = "untold"
+
+    def environment(self, threads):
+        return {"framework": "acme", "version": "1.2"}
+
+
 @hookimpl
 def harness_backend(name):
-    return ContractBreaker() if name == "breaker" else None
+    return {"breaker": ContractBreaker, "untold": Untold}.get(name, lambda: None)()
