@@ -32,8 +32,10 @@ def certificate(examiner: Examiner, definition: TaskDefinition) -> Certificate:
     The examiner is asked only for what the cache does not hold.
     """
     # Another interpreter, or one that is told to look elsewhere, may run code that is not known here.
-    variables = dict(examiner.side.environment)
-    here = examiner.side.python == sys.executable and not any(name.startswith("PYTHON") for name in variables)
+    elsewhere = ("PYTHON", plugins.PLUGIN_FILES_VARIABLE)
+    here = examiner.side.python == sys.executable and not any(
+        name.startswith(elsewhere) for name, _ in examiner.side.environment
+    )
     try:
         path = _cache_path(examiner.side, definition)
         if here and path.is_file():
@@ -41,7 +43,7 @@ def certificate(examiner: Examiner, definition: TaskDefinition) -> Certificate:
         made = _certificate(check(examiner, definition))
     except (HarnessError, msgspec.MsgspecError, OSError) as error:
         return Certificate(certified=False, reason=str(error))
-    if here:
+    if here and made.certified:  # what deviates is being mended, maybe where the path does not tell
         _store(path, made)
     return made
 

@@ -10,6 +10,7 @@ import pytest
 from harness import certificate_cache, plugins, session
 from harness.certify import Examiner, Side, check
 from harness.errors import HarnessError
+from harness.parity import TOLERANCE, Finding
 from harness.parity_cases import cases
 
 MLP = plugins.task("mlp")
@@ -96,3 +97,15 @@ def test_what_a_worker_said_before_it_fell_at_its_start_is_told(tmp_path):
     side = msgspec.structs.replace(SIDE, python=str(python))
     with Examiner(side) as examiner, pytest.raises(HarnessError, match="exited with code 1 the last words"):
         examiner.observe(cases(MLP)[0])
+
+
+@pytest.mark.parametrize(("worst", "tried"), [(0.0, 1), (1.0, 2)], ids=["certified", "deviates"])
+def test_what_deviates_is_tried_anew_and_what_is_certified_is_not(monkeypatch, tmp_path, worst, tried):
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path))
+    found = Finding("plain", not worst, worst, TOLERANCE, "the losses deviate")
+    calls = []
+    monkeypatch.setattr(certificate_cache, "check", lambda *asked: calls.append(asked) or [found])
+    examiner = SimpleNamespace(side=SIDE)
+    for _ in range(2):
+        assert certificate_cache.certificate(examiner, MLP).certified is not bool(worst)
+    assert len(calls) == tried
