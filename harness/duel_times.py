@@ -1,14 +1,19 @@
 """The times of duels, where there are some of two sides: what belongs beside their quality."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from harness.duel.record import Comparison, DuelRecord, SideRecord
+from harness.duel.sides import PADDING
 from harness.intervals import Estimate
+from harness.process_environment import WORKER_CPUS
 from harness.record import side_versions
 from harness.settings import Section, Side, machine_text
+
+#: Variables that a device, or a number of threads, stands for, or that only make sides alike.
+_TOLD_OTHERWISE = {PADDING, WORKER_CPUS, "CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS"}
 
 
 class DuelTime(NamedTuple):
@@ -26,7 +31,8 @@ class DuelTime(NamedTuple):
 def duel_time(duels: Sequence[DuelRecord], section: Section, fast: Side, slow: Side) -> DuelTime | None:
     """The newest duel of these two sides in this setting; None where there is none.
 
-    All must be the same that a run's setting holds, but the number of epochs: a step does not know it.
+    All must be the same that a run's setting holds, but the number of epochs: a step does not know it. And
+    processes must have been started alike: ``--b-env`` and ``--environment plain`` make another duel.
     """
     for duel in reversed(duels):
         if not duel.comparisons or not _fits(duel, section):
@@ -63,4 +69,9 @@ def _is(duelled: SideRecord, side: Side, section: Section) -> bool:
         == side_versions(record.backend, record.framework)
         and (duelled.precision, duelled.threads) == (setting.precision, setting.threads)
         and (duelled.device, duelled.batch_size) == (setting.device, record.batch_size)
+        and _variables(duelled.settings) == _variables(record.worker_settings)
     )
+
+
+def _variables(settings: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in settings.items() if name not in _TOLD_OTHERWISE}

@@ -21,6 +21,8 @@ WORKER_CPUS = "HARNESS_WORKER_CPUS"
 _LOOK_SECONDS = 0.2
 _BUSY_PERCENT = 50.0
 _CPUS = Path("/sys/devices/system/cpu")
+#: The kernel's counts of what each CPU did (Linux).
+PROCESSOR_TIMES = Path("/proc/stat")
 _CONTROL_GROUP = Path("/sys/fs/cgroup")
 _OWN_GROUP = Path("/proc/self/cgroup")
 _NO_GPU = "-1"
@@ -196,14 +198,18 @@ def missing_knobs() -> list[str]:
         missing.append("processes cannot be bound to CPUs")
     if sys.platform != "linux":
         missing.append("a side whose turn it is not waits and is not stopped")
+    if not os.access(PROCESSOR_TIMES, os.R_OK):
         missing.append("disturbances by other work are not seen")
+    elif not read_control_groups("cpu.stat"):
+        missing.append("what a CPU quota holds back is not seen (no control groups of version 2)")
     return missing
 
 
 def inherited_settings(inherited: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
     """Variables of the user's that reach the worker unchanged and are known to bear on speed or results."""
     return {
-        name: value
+        # A record is text, and what is no UTF-8 can only be told in part.
+        name: os.fsencode(value).decode(errors="replace")
         for name, value in sorted(inherited.items())
         if name.startswith(_BEARS_ON_SPEED) and name not in settings
     }

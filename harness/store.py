@@ -30,6 +30,21 @@ def prove_writable(folder: Path) -> None:
         pass
 
 
+def prepare_folder(folder: Path) -> None:
+    """Make a folder of records and prove that it can be written, before anything is run.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    try:
+        prove_writable(folder)
+    except OSError as error:
+        raise UsageError(
+            f"records cannot be written to {folder}: {error.strerror}. "
+            "Name a folder of yours with --results DIR."
+        ) from error
+
+
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, and through to the disk.
 
@@ -62,18 +77,8 @@ class Store:
         self.folder = results / RUNS
 
     def prepare(self) -> None:
-        """Make the folder and prove that it can be written, before anything is run.
-
-        Raises:
-            UsageError: it cannot.
-        """
-        try:
-            prove_writable(self.folder)
-        except OSError as error:
-            raise UsageError(
-                f"records cannot be written to {self.folder}: {error.strerror}. "
-                "Name a folder of yours with --results DIR."
-            ) from error
+        """See :func:`prepare_folder`."""
+        prepare_folder(self.folder)
 
     def save(self, record: Record) -> Path:
         """Write a record, atomically and through to the disk; its path.

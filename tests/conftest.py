@@ -60,6 +60,17 @@ class HarnessCommand:
             text=True,
         )
 
+    def in_shell(self, line: str) -> subprocess.CompletedProcess:
+        """A line of bash, whose first ``harness`` is the command."""
+        return subprocess.run(
+            ["bash", "-c", line.replace("harness", f"{sys.executable} -m harness", 1)],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
     def records(self) -> list[dict]:
         return [json.loads(path.read_text()) for path in sorted(self.folder.glob("results/runs/*.json"))]
 

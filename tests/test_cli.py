@@ -199,19 +199,8 @@ def test_options_reach_the_task(harness):
     assert record["command"][0] == "run"
 
 
-def in_shell(harness, line: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        ["bash", "-c", line.replace("harness", f"{sys.executable} -m harness", 1)],
-        cwd=harness.folder,
-        env=harness.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_a_name_that_no_record_can_hold_is_refused_before_anything_runs(harness):
-    done = in_shell(harness, f"harness {' '.join(FAULTY)} --results $'r\\xe9'")
+    done = harness.in_shell(f"harness {' '.join(FAULTY)} --results $'r\\xe9'")
     assert (done.returncode, done.stdout) == (2, "")
     assert "'r\\udce9' is not UTF-8" in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -219,7 +208,7 @@ def test_a_name_that_no_record_can_hold_is_refused_before_anything_runs(harness)
 
 @pytest.mark.parametrize("arguments", ["list", "list tasks", "--help"])
 def test_a_reader_that_leaves_early_ends_it_in_silence(harness, arguments):
-    assert in_shell(harness, f"harness {arguments} | true").stderr == ""
+    assert harness.in_shell(f"harness {arguments} | true").stderr == ""
 
 
 FULL = "output cannot be written: No space left on device"
@@ -237,7 +226,7 @@ FULL = "output cannot be written: No space left on device"
 def test_output_that_cannot_be_written_is_told_in_a_line(harness, line, code, told):
     if "/dev/full" in line and not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
-    done = in_shell(harness, line)
+    done = harness.in_shell(line)
     assert done.returncode == code
     assert told in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -245,7 +234,7 @@ def test_output_that_cannot_be_written_is_told_in_a_line(harness, line, code, to
 
 @pytest.mark.parametrize("stream", ["2>&-", "2>/dev/full", "2> >(true)"])
 def test_a_run_goes_on_when_nobody_can_be_told_of_it(harness, stream):
-    done = in_shell(harness, f"harness {' '.join(FAULTY)} --epochs 2 {stream}")
+    done = harness.in_shell(f"harness {' '.join(FAULTY)} --epochs 2 {stream}")
     assert done.returncode == 0
     assert [record["status"] for record in harness.records()] == ["ok"]
     assert "test accuracy / loss" in done.stdout

@@ -59,7 +59,7 @@ def _duel(ratio, verdict="slower", first="jax", second="torch", **changes):
             threads=record.threads,
             batch_size=record.batch_size,
             options={},
-            settings={},
+            settings=record.worker_settings | {"HARNESS_PADDING": "x"},
             certificate=changes.pop("certificate", certificate),
             training_flops_per_sample=1,
             clock_ratio=2.0,
@@ -125,6 +125,7 @@ def test_a_duel_keeps_its_verdict():
         {"certificate": Certificate(certified=False)},
         {"sides": [msgspec.structs.replace(side, mode="compile") for side in _duel(3.0).sides]},
         {"sides": [msgspec.structs.replace(side, threads=1) for side in _duel(3.0).sides]},
+        {"sides": [msgspec.structs.replace(side, settings={"XLA_FLAGS": "x"}) for side in _duel(3.0).sides]},
     ],
 )
 def test_a_duel_of_something_else_has_no_say(changes):

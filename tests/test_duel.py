@@ -1,5 +1,6 @@
 """Duels as a user runs them: real processes of a backend whose pace is known, and of PyTorch."""
 
+import errno
 import json
 import os
 import re
@@ -10,10 +11,18 @@ from pathlib import Path
 
 import psutil
 import pytest
+from conftest import PLUGINS
 from long_tests import long_test
 
-from harness import protocol
-from harness.process_environment import allowed_cpus
+from harness import plugins, protocol
+from harness.definition import define_task
+from harness.duel import conduct
+from harness.duel.conduct import Duel, DuelRequest
+from harness.duel.sides import Side
+from harness.options import parse_options
+from harness.process_environment import allowed_cpus, missing_knobs
+from harness.record import DatasetRecord
+from harness.spec import Plan
 
 #: Few turns: the pace of a side that sleeps has no noise that more would even out.
 PACED = ("--task", "mlp", "--no-certify", "--turns", "2")
@@ -83,7 +92,7 @@ def test_the_record_keeps_every_block(finished):
     assert len({tuple(block["side"] for block in pair["blocks"]) for pair in record["pairs"]}) == 2
     assert record["sides"][0]["clock_ratio"] == pytest.approx(2.0, abs=0.1)
     assert record["sides"][0]["training_flops_per_sample"] > 0
-    assert record["missing_knobs"] == []
+    assert record["missing_knobs"] == missing_knobs()
 
 
 def test_the_duel_can_be_shown_again(finished):
@@ -171,7 +180,7 @@ def test_what_a_side_compiles_late_is_reckoned_with(harness):
 def test_a_budget_too_short_is_said_before_the_pairs(harness):
     done = harness("duel", "paced", "paced:slower", *PACED, "--budget", "20")
     assert done.returncode == 2
-    assert "--budget 20 is too short for any verdict: it takes 7 pairs" in done.stderr
+    assert "--budget 20 is too short to find any difference: it takes 7 pairs" in done.stderr
     assert "pair 1" not in done.stderr
     assert duels(harness) == []
 
@@ -184,6 +193,7 @@ def test_a_budget_too_short_is_said_before_the_pairs(harness):
         (["paced", "paced", "--b-set", "width=2"], "width 1.0 and 2.0"),
         (["paced", "paced", "--b-set", "batch_size=0"], "batch_size takes a whole number > 0"),
         (["paced", "paced", "--b-env", "NAME"], "--b-env NAME: write NAME=VALUE"),
+        (["paced", "paced", "--b-env", "HARNESS_WORKER_CPUS=0-1"], "the harness sets that itself"),
         (["paced", "paced", "--set", "optimizer=gd", "--batch-size", "8"], "takes all training data at once"),
         (["paced", "paced", "--b-python", "/no/python"], "--b-python /no/python: there is no such program"),
         (["paced", "paced", "--c-threads", "1"], "--c-threads is of a side that is not there: 2 were given"),
@@ -191,7 +201,7 @@ def test_a_budget_too_short_is_said_before_the_pairs(harness):
         (["paced", "paced", "--budget", "nan"], "nan is not a finite number"),
         (
             ["paced", "paced", "--budget", "5"],
-            "--budget 5 is too short for any verdict: it takes 7 pairs of at least",
+            "--budget 5 is too short to find any difference: it takes 7 pairs of at least",
         ),
         (["paced", "paced", "--within", "2"], "--within 2: write a percentage"),
         (["paced", "paced", "--set", "widht=2"], "Did you mean 'width'?"),
@@ -203,6 +213,50 @@ def test_what_cannot_be_is_refused(harness, arguments, words):
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert duels(harness) == []
+
+
+def test_names_are_those_of_the_sides_own_interpreter(harness, tmp_path):
+    """A backend that is installed there alone, and a mode that is not."""
+    theirs = (PLUGINS / "paced.py").read_text().replace('"paced"', '"theirs"')
+    (tmp_path / "theirs.py").write_text(theirs)
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nHARNESS_PLUGIN_FILES={tmp_path}/theirs.py exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    given = (*PACED, "--b-python", str(python), "--budget", "5")
+    done = harness("duel", "paced", "theirs", *given)
+    assert "--budget 5 is too short to find any difference" in done.stderr
+    done = harness("duel", "paced", "theirs:plane", *given)
+    assert f"--b-python {python}: " in done.stderr
+    assert "Did you mean 'plain'?" in done.stderr
+    assert done.returncode == 2
+
+
+def test_an_outcome_is_told_though_its_record_cannot_be_written(monkeypatch, tmp_path):
+    """The disk is full at the end, as it was not at the beginning."""
+    task = define_task(plugins.task("mlp"), parse_options(plugins.task("mlp"), []))
+    plan = Plan(task=task, mode="plain", threads=1, seed=0)
+    side = Side(label="paced", backend="paced", plan=plan, options={})
+    request = DuelRequest(
+        sides=[side, side], dataset=DatasetRecord("mnist1d"), margin=0.02, budget_seconds=60
+    )
+    duel = Duel(request, tmp_path, observer=None)
+
+    def refuse(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(conduct, "replace_file", refuse)
+    monkeypatch.setattr(duel, "_fight", lambda: None)
+    record = duel.carry_out()
+    assert record.failure == f"the record {duel.path} cannot be written: No space left on device"
+    assert record.status == "failed"
+
+
+@pytest.mark.parametrize("stream", ["2>&-", "2>/dev/full", "2> >(true)"])
+def test_a_duel_goes_on_when_nobody_can_be_told_of_it(harness, stream):
+    line = f"harness duel paced paced:hangs {' '.join(PACED)} --budget 14 {stream}"
+    done = harness.in_shell(line)
+    assert "side paced:hangs: did not end within the time limit" in done.stdout
+    assert [record["status"] for record in duels(harness)] == ["failed"]
 
 
 def test_an_interpreter_without_harness_is_told(harness, tmp_path):

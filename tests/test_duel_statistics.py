@@ -8,6 +8,7 @@ import sys
 import time
 from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -18,7 +19,7 @@ from harness.duel import verdict
 from harness.duel.disturbance import disturbed, read_counters
 from harness.duel.findings import break_even_samples, median_interval
 from harness.duel.looks import Looks
-from harness.duel.pairs import log_ratio
+from harness.duel.pairs import log_ratio, mark_disturbed
 from harness.duel.preparation import common_block_steps
 from harness.duel.ratios import Ratios, step_ratios
 from harness.duel.record import BlockRecord, Disturbance, PairRecord
@@ -141,8 +142,8 @@ def looks_of(end, *, told=None):
 
 
 def test_an_exact_test_of_fewer_pairs_cannot_reach_its_level():
-    assert verdict.fewest_pairs_for_verdict(comparisons=1) == 7
-    assert verdict.fewest_pairs_for_verdict(comparisons=3) == 9
+    assert verdict.fewest_pairs_for_difference(comparisons=1) == 7
+    assert verdict.fewest_pairs_for_difference(comparisons=3) == 9
 
 
 @pytest.mark.parametrize("end", [3, 7, 8, 9, 13, 27, 40])
@@ -314,6 +315,23 @@ def test_only_bursts_are_disturbances():
     assert took(0.0, 0.0, 0.08, 0.0, 0.01) == [False, False, True, False, False]
     assert took(0.09, 0.1, 0.09, 0.1, 0.09) == [False] * 5  # a load that never ceases
     assert disturbed([CALM, Disturbance(0.0, 0.0, 0.0, 2), CALM], [0.1] * 3) == [False, True, False]
+
+
+def test_a_load_that_never_ceases_and_meets_sides_unequally_drops_nothing():
+    """Beside a side of one thread there is a CPU left for it; beside one of two threads there is none."""
+
+    def marks(burst):
+        taken = {(turn, 0): 0.066 for turn in range(8)} | ({(3, 1): 0.08} if burst else {})
+        blocks = [
+            msgspec.structs.replace(
+                block, disturbance=Disturbance(0.0, taken.get((block.turn, block.side), 0.0), 0.0, 0)
+            )
+            for block in pair(1.0).blocks
+        ]
+        return [(block.turn, block.side) for block in mark_disturbed(blocks, [2, 1]) if block.disturbed]
+
+    assert marks(burst=False) == []
+    assert marks(burst=True) == [(3, 1)]
 
 
 def test_the_ticks_of_many_cpus_are_no_burst():

@@ -2,15 +2,15 @@
 
 import click
 import msgspec
-from rich.console import Console
 from tabulate import tabulate
 
 from harness import plugins
+from harness.cli.standard_error import console
 from harness.data_choice import choose_dataset
 from harness.definition import define_task
 from harness.duel.noise import Noise, measure_noise
 from harness.duel.sides import Side
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.installation import installation, select_backend
 from harness.machine import default_threads
 from harness.options import parse_options
@@ -29,12 +29,15 @@ def print_noise(backend: str | None, task: str, pairs: int) -> None:
         HarnessError: the backend does not work here.
     """
     side, dataset = _side(backend, task)
-    console = Console(stderr=True, highlight=False)
-    with console.status("") as status:
-        found = [
-            measure_noise(side, dataset, quiet=quiet, pairs=pairs, tell=status.update)
-            for quiet in (True, False)
-        ]
+    found = []
+    with console(quiet=False).status("") as status:
+        for quiet in (True, False):
+            try:
+                found.append(measure_noise(side, dataset, quiet=quiet, pairs=pairs, tell=status.update))
+            except HarnessError:
+                if found:  # the half that was had is not lost
+                    click.echo(_noise_table(found))
+                raise
     threads = side.plan.threads
     click.echo(
         f"Noise of this machine: {side.label} on {task} ({dataset}), {threads} threads, against itself\n"
@@ -71,9 +74,9 @@ def _side(name: str | None, task_name: str) -> tuple[Side, str]:
 
 def _noise_table(found: list[Noise]) -> str:
     rows: list[tuple[str, ...]] = [
-        ("spread between two processes", *(f"{one.spread:.1%}" for one in found)),
+        ("spread between two processes", *(_share(one.spread) for one in found)),
         ("steady step (ms)", *(f"{one.step_seconds * 1e3:.3g}" for one in found)),
-        ("drift of the step over the pairs", *(f"{one.drift:.1%}" for one in found)),
+        ("drift of the step", *(f"{one.drift:.1%} in {one.seconds:.0f} s" for one in found)),
         ("drift of the control (NumPy product)", *(f"{one.control_drift:.1%}" for one in found)),
         ("blocks disturbed by others", *(f"{one.disturbed_share:.0%}" for one in found)),
         ("a pair takes (s)", *(f"{one.pair_seconds:.0f}" for one in found)),
@@ -86,6 +89,12 @@ def _noise_table(found: list[Noise]) -> str:
     return tabulate(rows, headers, tablefmt="simple", disable_numparse=True)
 
 
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"
+
+
 def _detectable(noise: Noise, minutes: int) -> str:
     slowdown = noise.detectable_slowdown(60.0 * minutes)
-    return "too short for a verdict" if slowdown is None else f"{slowdown:.1%}"
+    if noise.spread is None:
+        return "–"
+    return "too short to tell" if slowdown is None else f"{slowdown:.1%}"

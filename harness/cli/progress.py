@@ -4,18 +4,11 @@ import time
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from harness.cli.standard_error import console
 from harness.record import Epoch, Record
 from harness.run import RunRequest
-
-
-class _Console(Console):
-    """Falls silent when its reader has left: the runs go on."""
-
-    def on_broken_pipe(self) -> None:
-        self.quiet = True
 
 
 class RunDisplay:
@@ -24,12 +17,12 @@ class RunDisplay:
     def __init__(self, runs: int, *, quiet: bool) -> None:
         self._runs = runs
         self._begun = 0
-        self._console = _Console(stderr=True, quiet=quiet, highlight=False)
+        self._console = console(quiet=quiet)
         self.live = self._console.is_terminal and not quiet
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),
-            TextColumn("{task.fields[status]}"),
+            TextColumn("{task.fields[status]}", markup=False),
             TimeRemainingColumn(compact=True),
             console=self._console,
             disable=not self.live,
@@ -48,10 +41,7 @@ class RunDisplay:
 
     def say(self, text: str) -> None:
         """A line that stays."""
-        try:
-            self._console.print(text, markup=False, soft_wrap=True)
-        except OSError:  # a full disk behind standard error is no reason to lose a run
-            self._console.quiet = True
+        self._console.print(text, markup=False, soft_wrap=True)
 
     def describe(self, what: str) -> None:
         """What goes on between runs."""

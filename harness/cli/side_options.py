@@ -3,6 +3,7 @@
 import sys
 
 from harness.errors import UsageError
+from harness.process_environment import WORKER_CPUS
 from harness.programs import program
 
 
@@ -22,5 +23,7 @@ def variables(option: str, texts: tuple[str, ...]) -> dict[str, str]:
         name, sign, value = text.partition("=")
         if not sign or not name:
             raise UsageError(f"{option} {text}: write NAME=VALUE, for example MALLOC_ARENA_MAX=1")
+        if name == WORKER_CPUS:
+            raise UsageError(f"{option} {text}: the harness sets that itself, by --threads")
         told[name] = value
     return told

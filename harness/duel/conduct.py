@@ -18,7 +18,7 @@ from harness.duel.preparation import SHORTEST_BLOCK_SECONDS, Prepared, certifica
 from harness.duel.record import Comparison, DuelRecord, encode
 from harness.duel.settling import FEWEST_BLOCKS
 from harness.duel.sides import Side, differences, pad_to_equal_size
-from harness.duel.verdict import compare, fewest_pairs_for_verdict, kept, known_well_enough
+from harness.duel.verdict import compare, fewest_pairs_for_difference, kept, known_well_enough
 from harness.errors import HarnessError, UsageError
 from harness.machine import describe_machine
 from harness.peak import peak_flops_per_second
@@ -99,9 +99,10 @@ class Duel:
     def carry_out(self) -> DuelRecord:
         """Run it. A side that fails, and a Ctrl-C, end it with what was measured till then kept.
 
+        So does a record that cannot be written; what this gives back is whole all the same.
+
         Raises:
-            UsageError: the sides must not be compared, or the budget is too short for any verdict.
-            HarnessError: the record cannot be written.
+            UsageError: the sides must not be compared, or the budget is too short to find a difference.
         """
         record = self.record
         try:
@@ -113,7 +114,10 @@ class Duel:
             record.status, record.failure = "failed", str(error)
         except KeyboardInterrupt:
             record.status, record.failure = "interrupted", "interrupted by the user"
-        self._save()
+        try:
+            self._save()
+        except HarnessError as error:
+            record.status, record.failure = "failed", str(error)
         return record
 
     def _fight(self) -> None:
@@ -170,21 +174,21 @@ class Duel:
     def _refuse_hopeless_budget(self) -> None:
         """Before anything is started: blocks alone, were there nothing else, would take longer."""
         sides, budget = len(self._request.sides), self._request.budget_seconds
-        fewest = fewest_pairs_for_verdict(sides - 1)
+        fewest = fewest_pairs_for_difference(sides - 1)
         pair_seconds = sides * (FEWEST_BLOCKS + self.record.turns) * SHORTEST_BLOCK_SECONDS
         if fewest * pair_seconds > budget:
             raise UsageError(
-                f"--budget {budget:g} is too short for any verdict: it takes {fewest} pairs of at least "
-                f"{pair_seconds:.1f} s, and processes take time to start. Give several times that."
+                f"--budget {budget:g} is too short to find any difference: it takes {fewest} pairs of at "
+                f"least {pair_seconds:.1f} s, and processes take time to start. Give several times that."
             )
 
     def _refuse_short_budget(self, pair_seconds: float) -> None:
         spent = time.monotonic() - self._start
-        fewest = fewest_pairs_for_verdict(len(self._request.sides) - 1)
+        fewest = fewest_pairs_for_difference(len(self._request.sides) - 1)
         needed = spent + fewest * pair_seconds
         if needed > self._request.budget_seconds:
             raise UsageError(
-                f"--budget {self._request.budget_seconds:g} is too short for any verdict: it takes "
+                f"--budget {self._request.budget_seconds:g} is too short to find any difference: it takes "
                 f"{fewest} pairs of about {pair_seconds:.0f} s here. Give --budget {needed * 1.2:.0f}."
             )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.duel.record import Disturbance
-from harness.process_environment import allowed_cpus, read_control_groups
+from harness.process_environment import PROCESSOR_TIMES, allowed_cpus, read_control_groups
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _CPUS = Path("/sys/devices/system/cpu")
@@ -38,7 +38,7 @@ def read_counters(pids: Iterable[int] = (), cpus: Iterable[int] | None = None) -
     Ours are this process, those with ``pids``, and all that they have started.
     """
     try:
-        lines = Path("/proc/stat").read_text().splitlines()
+        lines = PROCESSOR_TIMES.read_text().splitlines()
     except OSError:
         return Counters(0.0, 0.0, 0.0, 0.0, 0, time.monotonic())
     watched = {f"cpu{cpu}" for cpu in (allowed_cpus() if cpus is None else cpus)}
@@ -112,12 +112,13 @@ def between(before: Counters, after: Counters) -> Disturbance:
 
 
 def disturbed(disturbances: list[Disturbance], seconds: list[float], threads: int = 1) -> list[bool]:
-    """Which blocks of a pair, of these lengths, are to be dropped; their results have no say in it.
+    """Which blocks of a side in a pair, of these lengths, are to be dropped; their results have no say in it.
 
     ``threads`` are at work in a block, each on a CPU whose ticks err.
 
-    Those are the ones from which more was taken than is usual in this pair: a burst meets one side and
-    not the other. A load that never ceases meets both alike, and is told rather than dropped.
+    Those are the ones from which more was taken than is usual for this side: a burst meets one turn and
+    not the next. A load that never ceases is told rather than dropped. It may meet sides unequally, for one
+    of fewer threads leaves it a CPU, so each side has its own usual.
     """
     taken = [one.stolen_seconds + one.others_seconds + one.throttled_seconds for one in disturbances]
     usual_share = statistics.median(share / length for share, length in zip(taken, seconds, strict=True))

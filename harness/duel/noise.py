@@ -15,7 +15,7 @@ from harness.duel.preparation import SHORTEST_BLOCK_SECONDS
 from harness.duel.ratios import step_ratios
 from harness.duel.record import PairRecord
 from harness.duel.sides import Side
-from harness.duel.verdict import deviates, fewest_pairs_for_verdict
+from harness.duel.verdict import deviates, fewest_pairs_for_difference
 
 #: A process that takes longer than this is taken to hang.
 _PROCESS_LIMIT_SECONDS = 600.0
@@ -24,14 +24,15 @@ _PROCESS_LIMIT_SECONDS = 600.0
 class Noise(NamedTuple):
     """What pairs of two identical processes showed in one environment.
 
-    ``spread`` is that of the pairs' log ratios, outliers cut as in a duel, nan for one pair. ``drift`` is how
-    far apart the fastest and the slowest pair's steps were, over the median; ``control_drift`` the same
-    of a NumPy matrix product.
+    ``spread`` is that of the pairs' log ratios, outliers cut as in a duel; None for fewer than two that tell.
+    ``drift`` is how far apart the fastest and the slowest pair's steps were, over the median, in the
+    ``seconds`` that all pairs took; ``control_drift`` the same of a NumPy matrix product.
     """
 
     environment: str
     pairs: int
-    spread: float
+    seconds: float
+    spread: float | None
     step_seconds: float
     drift: float
     control_drift: float
@@ -39,12 +40,12 @@ class Noise(NamedTuple):
     disturbed_share: float
 
     def detectable_slowdown(self, budget_seconds: float) -> float | None:
-        """The slowdown that a duel of this length finds nine times in ten; None: too short for a verdict.
+        """The slowdown that a duel of this length finds nine times in ten; None: too short to find one.
 
         What a pair takes goes into trying the sides.
         """
         pairs = min(MOST_PAIRS, math.floor(budget_seconds / self.pair_seconds) - 1)
-        if pairs < fewest_pairs_for_verdict(comparisons=1):
+        if self.spread is None or pairs < fewest_pairs_for_difference(comparisons=1):
             return None
         return math.expm1(deviates(pairs) * self.spread / math.sqrt(pairs))
 
@@ -81,7 +82,8 @@ def _summary(environment: str, made: list[PairRecord]) -> Noise:
     return Noise(
         environment=environment,
         pairs=len(ratios.logs),
-        spread=ratios.spread if len(ratios.logs) > 1 else math.nan,
+        seconds=sum(pair.seconds for pair in made),
+        spread=ratios.spread if len(ratios.logs) > 1 else None,
         step_seconds=statistics.median(steps),
         drift=_range_over_median(steps),
         control_drift=_range_over_median(controls),

@@ -73,8 +73,8 @@ class Ring:
             ]
             processes = [contenders[side].finish() for side in sorted(contenders)]
         seconds = time.monotonic() - start
-        threads = max(side.plan.threads for side in self.sides)
-        return PairRecord(processes, _marked(blocks, threads), seconds, self._side_by_side)
+        marked = mark_disturbed(blocks, [side.plan.threads for side in self.sides])
+        return PairRecord(processes, marked, seconds, self._side_by_side)
 
     def built(self, order: list[int], stack: contextlib.ExitStack) -> dict[int, Contender]:
         """A fresh process of each side, which has imported and built and is stopped; ``stack`` ends it.
@@ -122,9 +122,21 @@ class Ring:
         return BlockRecord(side, turn, steps, seconds, control, disturbance, disturbed=False, joules=joules)
 
 
-def _marked(blocks: list[BlockRecord], threads: int) -> list[BlockRecord]:
-    marks = disturbed([block.disturbance for block in blocks], [block.seconds for block in blocks], threads)
-    return [msgspec.structs.replace(block, disturbed=mark) for block, mark in zip(blocks, marks, strict=True)]
+def mark_disturbed(blocks: list[BlockRecord], threads: list[int]) -> list[BlockRecord]:
+    """The same blocks, in their order, those marked in which a burst of other work fell.
+
+    ``threads[side]`` are at work in a block of a side.
+    """
+    marked = list(blocks)
+    for side, count in enumerate(threads):
+        places = [place for place, block in enumerate(blocks) if block.side == side]
+        told, seconds = (
+            [blocks[place].disturbance for place in places],
+            [blocks[place].seconds for place in places],
+        )
+        for place, mark in zip(places, disturbed(told, seconds, count), strict=True):
+            marked[place] = msgspec.structs.replace(blocks[place], disturbed=mark)
+    return marked
 
 
 def log_ratio(pair: PairRecord, side: int, batch_sizes: list[int]) -> float | None:

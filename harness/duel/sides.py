@@ -12,6 +12,8 @@ from harness.options import Value
 from harness.process_environment import worker_settings
 from harness.spec import Plan
 
+#: The variable that makes environments equally long.
+PADDING = "HARNESS_PADDING"
 _POINTER_BYTES = struct.calcsize("P")
 
 
@@ -79,10 +81,7 @@ def pad_to_equal_size(settings: list[dict[str, str]], pythons: list[str]) -> lis
         2 * len(os.fsencode(python)) + _stack_bytes({**os.environ, **one})
         for one, python in zip(settings, pythons, strict=True)
     ]
-    return [
-        one | {"HARNESS_PADDING": "x" * (max(sizes) - size)}
-        for one, size in zip(settings, sizes, strict=True)
-    ]
+    return [one | {PADDING: "x" * (max(sizes) - size)} for one, size in zip(settings, sizes, strict=True)]
 
 
 def _stack_bytes(environment: Mapping[str, str]) -> int:
@@ -104,12 +103,16 @@ def refuse_different_work(sides: list[Side]) -> None:
             for one in (first, side)
         )
         if ours != theirs:
-            unequal = [
-                f"{name} {first.options[name]} and {side.options[name]}"
-                for name in first.options
-                if first.options[name] != side.options[name]
-            ]
             raise UsageError(
-                f"{first.label} and {side.label} would do different work ({', '.join(unequal)}); give "
+                f"{first.label} and {side.label} would do different work ({_unequal(first, side)}); give "
                 "options to all sides with --set. Only batch_size may differ."
             )
+
+
+def _unequal(first: Side, side: Side) -> str:
+    """The options that differ; where none does, the fields of the task, which two installations define."""
+    ours, theirs = (side.options for side in (first, side))
+    if not (names := [name for name in ours | theirs if ours.get(name) != theirs.get(name)]):
+        ours, theirs = (msgspec.structs.asdict(side.plan.task) for side in (first, side))
+        names = [name for name in ours if ours[name] != theirs[name] and name != "batch_size"]
+    return ", ".join(f"{name} {ours.get(name, '–')} and {theirs.get(name, '–')}" for name in names)

@@ -128,8 +128,8 @@ def control_moved(control: np.ndarray, margin: float) -> bool:
     return bool(sure and abs(control.mean()) > _CONTROL_SHARE * math.log1p(margin))
 
 
-def fewest_pairs_for_verdict(comparisons: int) -> int:
-    """Pairs without which no duel of so many comparisons can end in a verdict."""
+def fewest_pairs_for_difference(comparisons: int) -> int:
+    """Pairs without which no duel of so many comparisons can call sides different."""
     return fewest_pairs(DIFFERENCE_LEVEL / comparisons)
 
 
@@ -145,7 +145,7 @@ def deviates(pairs: int) -> float:
 def _pairs_wanted(ratios: Ratios, margin: float, comparisons: int) -> int:
     """About how many more pairs a verdict would take, by the normal approximation at the spread seen."""
     made = len(ratios.logs)
-    fewest = max(made + 1, fewest_pairs_for_verdict(comparisons))
+    fewest = max(made + 1, fewest_pairs_for_difference(comparisons))
     if made < 3:  # noqa: PLR2004  two pairs have no spread to speak of
         return next_look(fewest) - made
     off = abs(ratios.mean)

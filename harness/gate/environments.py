@@ -4,7 +4,7 @@ import msgspec
 
 from harness import protocol
 from harness.definition import resized
-from harness.duel.contender import blaming, session_of
+from harness.duel.elsewhere import defined_by
 from harness.duel.sides import Side
 from harness.errors import UsageError
 from harness.gate.record import EnvironmentRecord
@@ -35,7 +35,7 @@ def probe(environment: Environment) -> EnvironmentRecord:
     return EnvironmentRecord(python=python, harness=version, variables=variables, commit=environment.commit)
 
 
-def side_of(environment: Environment, benchmark: Benchmark, limit_seconds: float) -> Side:
+def side_of(environment: Environment, benchmark: Benchmark) -> Side:
     """The benchmark as this environment's plugins understand it.
 
     Raises:
@@ -44,14 +44,8 @@ def side_of(environment: Environment, benchmark: Benchmark, limit_seconds: float
     """
     threads = benchmark.threads or default_threads()
     assignments = [f"{name}={_text(value)}" for name, value in benchmark.options.items()]
-    session = session_of(environment.label, environment.variables, limit_seconds, environment.python)
-    try:
-        with blaming(environment.label, session):
-            defined = session.call(
-                protocol.Define(benchmark.backend, benchmark.task, assignments), protocol.Defined
-            )
-    finally:
-        session.kill_and_close()
+    names = protocol.Define(benchmark.backend, benchmark.task, assignments)
+    defined = defined_by(environment.label, environment.python, environment.variables, names)
     if defined.installed:
         raise UsageError(f"{environment.label} ({environment.python}): {defined.installed}")
     plan = Plan(

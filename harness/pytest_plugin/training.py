@@ -83,7 +83,7 @@ def sides_of(benchmark: Benchmark, environments: list[Environment]) -> list[Side
     """
     for environment in environments:
         probe(environment)
-    return [side_of(environment, benchmark, _PROCESS_LIMIT_SECONDS) for environment in environments]
+    return [side_of(environment, benchmark) for environment in environments]
 
 
 def try_once(sides: list[Side], dataset: str) -> None:

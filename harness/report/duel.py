@@ -56,8 +56,13 @@ def _sentences(record: DuelRecord) -> str:
         sentence = verdict_sentence(one, record.margin)
         lines.append(f"{sentence[0].upper()}{sentence[1:]}.")
         lines.append(f"  ({evidence_text(one)})")
+    if len({side.device for side in record.sides}) > 1:
+        devices = ", ".join(f"{side.device} ({side.label})" for side in record.sides)
+        lines.append(f"The sides ran on different devices: {devices}.")
     if record.failure:
         lines.append(f"{record.status}: {record.failure}")
+    elif record.status == "running":
+        lines.append("running, or its harness was killed")
     return "\n".join(lines)
 
 
@@ -157,7 +162,7 @@ def _remarks(record: DuelRecord) -> list[str]:
     dropped = sum(block.disturbed for block in blocks)
     how = f"{record.turns} turns a pair, {record.environment} environment"
     why = f", stopped because {record.stopped_because}" if record.stopped_because else ""
-    lines = [f"{len(record.pairs)} pairs in {record.seconds:.0f} s{why}; {how}."]
+    lines = [_work(record), f"{len(record.pairs)} pairs in {record.seconds:.0f} s{why}; {how}."]
     if dropped:
         lines.append(f"{dropped} of {len(blocks)} blocks were disturbed; their turns are left out.")
     lines += _taken(blocks)
@@ -171,8 +176,14 @@ def _remarks(record: DuelRecord) -> list[str]:
     if record.differences:
         lines.append(f"Asked to differ: {'; '.join(record.differences)}.")
     if record.missing_knobs:
-        lines.append(f"Not to be had on this platform: {'; '.join(record.missing_knobs)}.")
+        lines.append(f"Limits of this platform: {'; '.join(record.missing_knobs)}.")
     return lines
+
+
+def _work(record: DuelRecord) -> str:
+    data = record.dataset
+    stands_in = f", which stands in for {data.stands_in_for}: {data.reason}" if data.stands_in_for else ""
+    return f"Task {record.task.name} on {data.name}{stands_in}."
 
 
 def _taken(blocks: list[BlockRecord]) -> Iterator[str]:
