@@ -19,19 +19,19 @@ def choose_dataset(
         DataError: nothing that fits the task can be had.
     """
     if asked is not None:
-        source = plugins.dataset(asked)
+        plugins.dataset(asked)  # that there is such a one comes before whether it fits
         if asked not in definition.datasets:
             fitting = ", ".join(definition.datasets)
             raise UsageError(f"task {definition.name} does not run on {asked}; it runs on: {fitting}.")
         try:
-            source.fetch(progress)
+            _fetch(asked, progress)
         except DataError as error:
             raise UsageError(str(error)) from error
         return DatasetRecord(asked)
     meant, reason = definition.datasets[0], None
     for name in definition.datasets:
         try:
-            plugins.dataset(name).fetch(progress)
+            _fetch(name, progress)
         except HarnessError as error:
             reason = reason or str(error).splitlines()[0]
             continue
@@ -39,3 +39,14 @@ def choose_dataset(
             return DatasetRecord(name)
         return DatasetRecord(name, stands_in_for=meant, reason=reason)
     raise DataError(f"no data for task {definition.name}: {reason}")
+
+
+def _fetch(name: str, progress: DownloadProgress) -> None:
+    """Raises :class:`DataError` for whatever a plugin's own code raises."""
+    source = plugins.dataset(name)
+    try:
+        source.fetch(progress)
+    except HarnessError:
+        raise
+    except Exception as error:
+        raise DataError(f"data set {name} cannot be fetched: {type(error).__name__}: {error}") from error

@@ -6,9 +6,11 @@ import msgspec
 import pytest
 
 from harness.documents import read_document
-from harness.gate.baseline import BaselineRecord
+from harness.gate.baseline import SCHEMA, BaselineRecord
+from harness.gate.record import GateRecord
 from harness.gate.remembered import judge
 from harness.gate.suite import Limits
+from harness.report.gate_advice import what_next
 
 #: A step that sleeps does not follow the machine's pace as the fixed work does: on a busy machine the two
 #: part by a tenth and more, which is not what is tried here. What a limit of a few percent decides is tried
@@ -101,7 +103,7 @@ def at_pace(pair, slower):
 
 
 def test_a_control_that_moved_is_never_green(stored):
-    (base,) = read_document(stored.folder / PLACE, BaselineRecord, "baseline", 1).benchmarks
+    (base,) = read_document(stored.folder / PLACE, BaselineRecord, "baseline", SCHEMA).benchmarks
 
     def on_a_machine(slower):
         return msgspec.structs.replace(base, processes=[at_pace(pair, slower) for pair in base.processes])
@@ -122,8 +124,32 @@ def disturbed(pair):
     )
 
 
+def with_memory(of, device):
+    """The same, where its processes tell of so many bytes on a device each, and of 100 on the host."""
+    processes = [
+        msgspec.structs.replace(
+            pair,
+            processes=[
+                msgspec.structs.replace(
+                    pair.processes[0], device_peak_memory_bytes=on_it, peak_memory_bytes=100
+                )
+            ],
+        )
+        for pair, on_it in zip(of.processes, device, strict=True)
+    ]
+    return msgspec.structs.replace(of, processes=processes)
+
+
+@pytest.mark.parametrize(("device", "ratio"), [([50] * 10, 2.0), ([50] * 9 + [None], 1.0)])
+def test_memory_of_a_device_is_not_held_against_that_of_the_host(stored, device, ratio):
+    (base,) = read_document(stored.folder / PLACE, BaselineRecord, "baseline", SCHEMA).benchmarks
+    found = judge(with_memory(base, device), with_memory(base, [100] * 10), Limits(), 0.001)
+    (memory,) = (one for one in found if one.metric == "memory")
+    assert memory.ratio == pytest.approx(ratio)
+
+
 def test_disturbed_processes_are_no_evidence(stored):
-    (base,) = read_document(stored.folder / PLACE, BaselineRecord, "baseline", 1).benchmarks
+    (base,) = read_document(stored.folder / PLACE, BaselineRecord, "baseline", SCHEMA).benchmarks
     base = msgspec.structs.replace(base, processes=[at_pace(pair, 1.0) for pair in base.processes])
     head = msgspec.structs.replace(base, processes=list(map(disturbed, base.processes)))
     found = {one.metric: one for one in judge(base, head, Limits(), 0.001)}
@@ -138,15 +164,50 @@ def test_a_benchmark_that_the_baseline_lacks_is_inconclusive_and_one_that_vanish
     assert verdicts == {"new": "INCONCLUSIVE", "paced": "FAIL"}
 
 
-def other_work(document):
-    document["benchmarks"][0]["side"]["threads"] = 7
+def other_threads(document):
+    document["benchmarks"][0]["plan"]["threads"] = 7
 
 
-def test_a_baseline_of_other_work_is_no_baseline(stored):
-    done = gate(stored, "--baseline", changed(stored, other_work))
+def other_seed(document):
+    document["benchmarks"][0]["plan"]["seed"] = 7
+
+
+def other_batch_size(document):
+    document["benchmarks"][0]["plan"]["task"]["batch_size"] = 7
+
+
+def other_bytes(document):
+    document["benchmarks"][0]["dataset"]["fingerprint"] = "7"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (other_threads, "threads 7"),
+        (other_seed, "seed 7"),
+        (other_batch_size, "batch size 7"),
+        (other_bytes, "data 7"),
+    ],
+)
+def test_a_baseline_of_other_work_is_no_baseline(stored, change, told):
+    """Nor is what a head that is not to blame computes held against it."""
+    done = gate(stored, "--baseline", changed(stored, change))
     assert done.returncode == 3, done.stderr
     (benchmark,) = json.loads(done.stdout)["benchmarks"]
-    assert "threads 7" in benchmark["reason"]
+    assert f"the baseline is of {told}, and head's is" in benchmark["reason"]
+    record = msgspec.json.decode(done.stdout, type=GateRecord)
+    assert "make the baseline anew" in what_next(record, record.benchmarks[0])
+
+
+def longer(document):
+    document["benchmarks"][0]["plan"]["task"]["epochs"] += 1
+
+
+def test_a_task_that_was_another_then_fails(stored):
+    done = gate(stored, "--baseline", changed(stored, longer))
+    assert done.returncode == 1, done.stderr
+    (benchmark,) = json.loads(done.stdout)["benchmarks"]
+    assert "head's task is another (in epochs)" in benchmark["reason"]
 
 
 def another_gpu(document):
@@ -190,9 +251,24 @@ def no_processes(document):
     document["benchmarks"][0]["processes"] = []
 
 
+def no_blocks(document):
+    document["benchmarks"][0]["processes"][0]["blocks"] = []
+
+
+def no_time(document):
+    document["benchmarks"][0]["processes"][0]["blocks"][0]["control_seconds"] = 0
+
+
+def no_losses(document):
+    document["benchmarks"][0]["maths"] = []
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        (no_blocks, "holds a process of paced without its blocks"),
+        (no_time, "holds times of paced that are not above 0"),
+        (no_losses, "holds no losses of paced"),
         (other_machine, "made on another machine: cpu Z80 then"),
         (other_numpy, "a matrix product of NumPy 1.0 with abacus, and here it is one of NumPy "),
         (later_schema, "later harness"),

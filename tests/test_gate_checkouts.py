@@ -42,11 +42,11 @@ def installed(monkeypatch):
     made = []
 
     def run(command, folder, failure):
-        if command[1:3] == ["-m", "pip"]:
+        if command[1:4] == ["-P", "-m", "pip"]:
             made.append((Path(folder), command[-1]))
             return ""
-        if command[1:3] == ["-m", "venv"]:
-            Path(command[3]).mkdir(parents=True)
+        if command[1:4] == ["-P", "-m", "venv"]:
+            Path(command[4]).mkdir(parents=True)
             return ""
         return ours(command, folder, failure)
 
@@ -112,18 +112,16 @@ def test_benchmarks_that_only_the_commit_has_are_found(git):
     top, call = git
     (top / "gate.toml").write_text(ONE)
     with checkouts.checkout(top, call("rev-parse", "HEAD")) as tree:
-        (gone,) = checkouts.vanished(read_suite(top / "gate.toml"), top, tree, QUIETLY)
+        (gone,) = checkouts.vanished(read_suite(top / "gate.toml"), top, tree)
         assert (gone.name, gone.task) == ("b", "mlp")
 
 
 def test_a_suite_beside_the_one_that_stayed_need_not_have_what_that_has(git, tmp_path):
     top, call = git
-    said = []
     for other in (top / "nightly.toml", tmp_path / "quick.toml"):
         other.write_text(ONE)
         with checkouts.checkout(top, call("rev-parse", "HEAD")) as tree:
-            assert checkouts.vanished(read_suite(other), top, tree, said.append) == ()
-    assert len(said) == 2
+            assert checkouts.vanished(read_suite(other), top, tree) is None
 
 
 def test_what_base_asked_for_may_be_refused_today_and_still_vanishes(git):
@@ -131,7 +129,7 @@ def test_what_base_asked_for_may_be_refused_today_and_still_vanishes(git):
     (top / "gate.toml").write_text(ONE)
     with checkouts.checkout(top, call("rev-parse", "HEAD")) as tree:
         (tree / "gate.toml").write_text(TWO + "seeds = 1\nlater_key = true\n")
-        (gone,) = checkouts.vanished(read_suite(top / "gate.toml"), top, tree, QUIETLY)
+        (gone,) = checkouts.vanished(read_suite(top / "gate.toml"), top, tree)
     assert gone.name == "b"
 
 
@@ -142,18 +140,45 @@ def test_a_suite_that_was_moved_still_has_to_have_what_it_had(git, tmp_path):
         moved.parent.mkdir(exist_ok=True)
         moved.write_text(ONE)
         with checkouts.checkout(top, call("rev-parse", "HEAD")) as tree:
-            (gone,) = checkouts.vanished(read_suite(moved), top, tree, QUIETLY)
+            (gone,) = checkouts.vanished(read_suite(moved), top, tree)
             assert gone.name == "b"
 
 
-def test_where_the_commit_has_no_suite_that_is_said(git):
+def test_a_suite_of_another_name_that_was_moved_is_found_by_git(git):
     top, call = git
-    said = []
+    (top / "bench").mkdir()
+    call("mv", "gate.toml", "bench/nightly.toml")
+    call("commit", "-qam", "two")
+    base = call("rev-parse", "HEAD")
+    call("mv", "bench/nightly.toml", "bench/weekly.toml")
+    (top / "bench" / "weekly.toml").write_text(ONE)
+    with checkouts.checkout(top, base) as tree:
+        (gone,) = checkouts.vanished(read_suite(top / "bench" / "weekly.toml"), top, tree)
+        assert gone.name == "b"
+
+
+def test_where_the_commit_has_no_suite_nothing_is_known(git):
+    top, call = git
     suite = read_suite(top / "gate.toml")
     with checkouts.checkout(top, call("rev-parse", "HEAD")) as tree:
         (tree / "gate.toml").write_text("not = [toml")
-        assert checkouts.vanished(suite, top, tree, said.append) == ()
-    assert "nothing tells whether a benchmark has vanished" in said[0]
+        assert checkouts.vanished(suite, top, tree) is None
+
+
+def test_a_cache_beside_the_project_is_meant_from_where_the_gate_is_called(git, installed, monkeypatch):
+    top, call = git
+    monkeypatch.chdir(top.parent)
+    monkeypatch.setenv("HARNESS_CACHE_DIR", "beside")
+    base = checkouts.base_environment(top, top, call("rev-parse", "HEAD"), ".", QUIETLY)
+    assert Path(base.python).is_relative_to(top.parent / "beside")
+
+
+def test_a_cache_that_cannot_be_written_is_refused_in_a_line(git, installed, monkeypatch):
+    top, call = git
+    (top.parent / "file").touch()
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(top.parent / "file"))
+    with pytest.raises(UsageError, match=r"environments cannot be kept in .*: Not a directory; name another"):
+        checkouts.base_environment(top, top, call("rev-parse", "HEAD"), ".", QUIETLY)
 
 
 def test_what_is_no_repository_or_no_commit_is_refused(git, tmp_path):

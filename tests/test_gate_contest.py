@@ -9,6 +9,7 @@ import pytest
 from made_gates import made_benchmark, made_pair
 
 from harness import plugins
+from harness.duel.contender import SideFailed
 from harness.duel.sides import Side
 from harness.gate import contest
 from harness.gate.judgement import Level
@@ -108,3 +109,26 @@ def test_a_suspicion_that_no_pair_could_follow_up_is_no_pass(suspicious):
     assert not asked
     assert one.record.unsound
     assert "and 0 told something" in one.record.reason
+
+
+@pytest.mark.parametrize(("alone_too", "verdict"), [(True, "FAIL"), (False, "INCONCLUSIVE")])
+def test_a_head_that_fails_beside_base_alone_is_not_to_blame(suspicious, monkeypatch, alone_too, verdict):
+    """As where a device holds one of them, and not both."""
+
+    class Crowded:
+        def __init__(self, sides, *_, **__):
+            self.sides = sides
+
+        def pair(self, *_):
+            if alone_too or len(self.sides) > 1:
+                raise SideFailed("head", "out of memory")
+            return made_pair(np.random.default_rng(1))
+
+    one, _ = suspicious(step=1.2)
+    one._ring = Crowded(one._sides)
+    monkeypatch.setattr(contest, "Ring", Crowded)
+    confirmed(one)
+    assert one.record.verdict == verdict
+    assert one.record.unsound is not alone_too
+    assert "side head: out of memory" in one.record.reason
+    assert ("by itself it does the same work" in one.record.reason) is not alone_too

@@ -48,6 +48,14 @@ def test_the_target_is_what_both_had_by_half_of_their_epochs_less_what_may_be_lo
     assert seed_scores(5, curve(0.7, 0.8), curve(None, None), ACCURACY, LIMITS).head_steps_to_target is None
 
 
+def test_a_training_that_diverged_has_no_score_however_good_it_was_before():
+    base, diverged = curve(0.9, 0.905, 0.908), curve(0.903, 0.0, 0.0)._replace(diverged=True)
+    fallen = [seed_scores(seed, base, diverged, ACCURACY, LIMITS) for seed in range(3)]
+    assert verdict(fallen) == ("FAIL", "head diverged on seed 0, and base did not")
+    both = [seed_scores(seed, diverged, diverged, ACCURACY, LIMITS) for seed in range(3)]
+    assert verdict(both)[0] == "INCONCLUSIVE"
+
+
 def test_of_a_loss_less_is_better_and_what_may_be_lost_is_a_share():
     base, head = curve(3.03, 2.0, 1.0, 1.0, key="loss"), curve(4.0, 3.0, 2.01, 1.0, key="loss")
     found = seed_scores(0, base, head, ERROR, LIMITS)

@@ -1,5 +1,6 @@
 """A gate in the forms of CI systems, read back as those systems read them."""
 
+import errno
 import json
 import re
 import shlex
@@ -9,8 +10,8 @@ import msgspec
 import pytest
 from made_gates import BASE, HEAD, made_benchmark, made_gate, mixed_gate
 
-from harness.cli import cli
-from harness.errors import UsageError
+from harness.cli import cli, gate_outputs
+from harness.errors import HarnessError, UsageError
 from harness.gate.folding import folded
 from harness.gate.record import OTHER_TASK, QualityResult, SeedScores
 from harness.report.ci import github, targets
@@ -186,6 +187,39 @@ def test_the_summary_of_a_step_is_added_to(tmp_path):
     github.add_to_step_summary(mixed_gate(), {"GITHUB_STEP_SUMMARY": str(file)})
     assert file.read_text() == "before\n" + gate_markdown(mixed_gate())
     github.add_to_step_summary(mixed_gate(), {})
+
+
+def test_what_cannot_be_written_costs_no_other_output_and_not_the_verdict(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "nowhere" / "summary.md"))
+    written, unwritable = tmp_path / "gate.xml", tmp_path / "nowhere" / "gate.xml"
+    options = {"targets": [unwritable, written], "inconclusive": None, "form": "table"}
+    with pytest.raises(HarnessError, match=r"nowhere/gate.xml cannot be written: No such file"):
+        gate_outputs.tell(mixed_gate(), tmp_path / "record.json", options)
+    assert written.exists()
+    out, err = capsys.readouterr()
+    assert "harness: GITHUB_STEP_SUMMARY cannot be written: No such file" in err
+    assert "FAIL" in out
+
+
+@pytest.mark.parametrize(("fault", "told"), [(errno.EPIPE, ""), (errno.ENOSPC, "output cannot be written")])
+def test_an_output_that_broke_leaves_the_verdict(tmp_path, monkeypatch, capsys, fault, told):
+    def broken(*_):
+        raise OSError(fault, "broken")
+
+    forgotten = []
+    monkeypatch.setattr(gate_outputs, "_print", broken)
+    monkeypatch.setattr(gate_outputs, "forget_output", lambda: forgotten.append(True))
+    options = {"targets": [], "inconclusive": None, "form": "table"}
+    gate_outputs.tell(mixed_gate(), tmp_path / "record.json", options)
+    assert forgotten
+    assert told in capsys.readouterr().err
+
+
+def test_that_nothing_tells_of_vanished_benchmarks_is_told():
+    gate = made_gate(made_benchmark("cnn"), unwatched="base's suite is not known")
+    told = "Nothing tells whether a benchmark has vanished: base's suite is not known."
+    assert told in " ".join(gate_text(gate).split())
+    assert "whether a benchmark has vanished" in gate_markdown(gate)
 
 
 COMMAND = re.compile(r"::(?P<kind>error|warning) title=(?P<title>[^:,\n\r]*)::(?P<message>[^\n\r]*)")

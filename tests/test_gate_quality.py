@@ -46,3 +46,22 @@ def test_a_description_that_differs_later_than_in_the_first_steps_is_another_tas
     found = compare(epochs=99)
     assert (found.verdict, found.reason) == ("FAIL", "head's task is another (in epochs)")
     assert compare(epochs=99, version=7).reason == "head's task is another (in version and epochs)"
+
+
+def only_float32(losses, loss=0.5, accuracy=0.5):
+    return [Maths("float32", losses, {"loss": loss, "accuracy": accuracy})]
+
+
+def test_without_float64_the_loss_after_the_timed_steps_tells_of_another_evaluation():
+    """One sample that is answered otherwise is rounding, a loss that is another is not."""
+    base = only_float32([[1.0]])
+    assert quality.compare_maths(base, only_float32([[1.0 + 1e-7]], accuracy=0.51), "").verdict == "PASS"
+    found = quality.compare_maths(base, only_float32([[1.0]], loss=0.51), "")
+    assert (found.verdict, "evaluation differs" in found.reason) == ("FAIL", True)
+    assert quality.compare_maths(base, only_float32([[1.0 + 1e-7]]), "").worst == pytest.approx(1e-7, rel=0.1)
+
+
+def test_another_number_of_losses_a_step_is_other_maths():
+    found = quality.compare_maths(only_float32([[1.0]]), only_float32([[1.0, 2.0]]), "")
+    assert found.verdict == "FAIL"
+    assert "another number of losses" in found.reason

@@ -215,6 +215,21 @@ def test_a_benchmark_that_was_away_or_failed_is_told():
     assert ": head crashed; slips of it are not seen" in gap_sentence(failed)
 
 
+def test_a_metric_that_is_not_judged_or_not_believed_any_more_is_told():
+    gates = gates_of(*[["cnn"]] * 5)
+    for gate in gates[3:]:
+        step, first_step, _memory = gate.benchmarks[0].metrics
+        unbelieved = msgspec.structs.replace(step, unsound=True, reason="head saves 60% of the time")
+        gate.benchmarks[0].metrics = [unbelieved, first_step]
+    step, memory = sorted(gaps(gates), key=lambda gap: gap.metric, reverse=True)
+    since = "since 2026-01-04, 2 gates"
+    assert gap_sentence(step).startswith(f"cnn, step is not measured {since}")
+    assert ": head saves 60% of the time; slips" in gap_sentence(step)
+    assert gap_sentence(memory).startswith(f"cnn, memory is not judged {since}")
+    latest = {one.metric: one.latest for one in read_history(gates).series}
+    assert latest == {"step": False, "first step": True, "memory": False}
+
+
 def test_two_suites_in_one_folder_miss_nothing_of_each_other():
     gates = gates_of(["cnn"], ["rnn"], ["cnn"], ["rnn"])
     for gate in gates[1::2]:

@@ -380,6 +380,30 @@ def test_what_the_gate_cannot_judge_is_not_green(suite, test, told):
     done.stdout.fnmatch_lines([told])
 
 
+def test_a_fixture_of_the_users_may_wrap_it(suite, pytester):
+    pytester.makeconftest("""
+        import functools
+        import pytest
+
+        @pytest.fixture
+        def harness_benchmark(harness_benchmark):
+            return functools.partial(harness_benchmark, turns=2)
+    """)
+    called = """
+        import time
+
+        def test_called(harness_benchmark):
+            harness_benchmark(time.sleep, 0.02)
+
+        def test_idle(harness_benchmark):
+            pass
+    """
+    suite("-k", "called", test_it=called).assert_outcomes(passed=1)
+    idle = suite("-k", "idle", "--harness-gate", SELF)
+    idle.assert_outcomes(failed=1)
+    idle.stdout.fnmatch_lines(["*harness_benchmark was not called*"])
+
+
 def test_a_callable_that_no_stored_run_has_is_not_green(suite):
     gated = (SELF, "--harness-gate", "--benchmark-compare", "--benchmark-compare-fail=median:500%")
     call = "def test_{}(harness_benchmark): harness_benchmark(len, [], turns=2)"

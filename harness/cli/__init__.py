@@ -9,6 +9,7 @@ import sys
 
 import click
 
+from harness.cli.ending import forget_output
 from harness.errors import HarnessError, UsageError
 
 _COMMANDS = {
@@ -98,7 +99,7 @@ def main() -> None:
     except OSError as error:
         if error.errno not in _OUTPUT_FAILED:
             raise
-        _forget_output()
+        forget_output()
         if error.errno != errno.EPIPE:  # a reader that left, as `| head` does, wants no more words
             _say(f"output cannot be written: {error.strerror}; records are kept")
         code = 1
@@ -128,11 +129,6 @@ def _say(message: str) -> None:
     """A line on standard error, where that can be written."""
     with contextlib.suppress(OSError):
         click.echo(f"harness: {message}", err=True)
-
-
-def _forget_output() -> None:
-    """What is left in the buffer cannot be written, and Python would try again when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _in_our_words(error: click.ClickException) -> str:

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-import sys
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from harness import plugins
 from harness.cli.data_progress import shown_progress
 from harness.cli.ending import end_as_by_ctrl_c
 from harness.cli.gate_display import GateDisplay
+from harness.cli.gate_outputs import tell
 from harness.cli.plugin_option import plugin_option
 from harness.cli.selection_options import check_finite
 from harness.cli.side_options import interpreter, variables
@@ -31,9 +32,8 @@ from harness.gate.stored import Alone, StoredGate, save_baseline
 from harness.gate.suite import SUITE_FILES, Benchmark, Suite, benchmark_tables, read_suite
 from harness.machine import describe_machine
 from harness.record import DatasetRecord
-from harness.report.ci import github, targets
-from harness.report.gate import gate_text
-from harness.store import Store
+from harness.report.ci import targets
+from harness.store import prepare_folder
 
 _EXIT_CODES: dict[Verdict, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}
 _SECONDS_A_BENCHMARK = 120.0
@@ -127,29 +127,33 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         code = _carry_out(options, display)
     except HarnessError as error:
         raise UsageError(str(error)) from error  # not 1, which says that head is worse
+    except Exception:  # noqa: BLE001  a fault of the harness's own must not read so either
+        display.stop()
+        traceback.print_exc()
+        code = UsageError.exit_code
     ctx.exit(code)
 
 
 def _carry_out(options: dict[str, Any], display: GateDisplay) -> int:
     """The exit code."""
     suite = read_suite(options["suite"] or _suite_file())
-    Store(options["results"]).prepare()
+    folder = options["results"] / GATES
+    prepare_folder(folder)
     if options["save_baseline"]:
         save_baseline(_alone(suite, options), options["save_baseline"], display)
         display.stop()
         click.echo(f"Baseline: {options['save_baseline']}")
         return 0
-    folder = options["results"] / GATES
     if options["baseline"]:
         baseline = read_baseline(options["baseline"], describe_machine())
         stored = StoredGate(_alone(suite, options), baseline, folder, display)
         record, path = stored.carry_out(), stored.path
     else:
-        with _environments(suite, options, display) as (base, head, vanished):
-            gate = Gate(_request(suite, base, head, vanished, options), folder, display)
+        with _environments(suite, options, display) as (base, head, gone):
+            gate = Gate(_request(suite, base, head, gone, options), folder, display)
             record, path = gate.carry_out(), gate.path
     display.stop()
-    _tell(record, path, options)
+    tell(record, path, options)
     return _exit_code(record, options["inconclusive"])
 
 
@@ -184,8 +188,11 @@ def _suite_file() -> Path:
 @contextlib.contextmanager
 def _environments(
     suite: Suite, options: dict[str, Any], display: GateDisplay
-) -> Iterator[tuple[Environment, Environment, tuple[Benchmark, ...]]]:
-    """Base and head as they were named, or made from a repository; and what only base's suite has."""
+) -> Iterator[tuple[Environment, Environment, tuple[Benchmark, ...] | None]]:
+    """Base and head as they were named, or made from a repository; and what only base's suite has.
+
+    None where that is not known.
+    """
     before = _benchmarks_of(options["base_suite"])
     if options["base"] is None:
         given = [*options["base_env"], *options["head_env"]]
@@ -194,7 +201,7 @@ def _environments(
             display.phase(
                 "environments", f"PYTHONPATH={path} reaches both sides: its code is the same for both"
             )
-        gone = checkouts.missing(suite, before)
+        gone = checkouts.missing(suite, before) if before else None
         yield _environment("base", options), _environment("head", options), gone
         return
     top = checkouts.repository(Path.cwd())
@@ -212,7 +219,7 @@ def _environments(
         yield (
             msgspec.structs.replace(base, variables=variables("--base-env", options["base_env"])),
             msgspec.structs.replace(head, variables=variables("--head-env", options["head_env"])),
-            checkouts.missing(suite, before) if before else checkouts.vanished(suite, top, tree, say),
+            checkouts.missing(suite, before) if before else checkouts.vanished(suite, top, tree),
         )
 
 
@@ -249,7 +256,7 @@ def _request(
     suite: Suite,
     base: Environment,
     head: Environment,
-    vanished: tuple[Benchmark, ...],
+    gone: tuple[Benchmark, ...] | None,
     options: dict[str, Any],
 ) -> GateRequest:
     return GateRequest(
@@ -257,7 +264,8 @@ def _request(
         base=base,
         head=head,
         datasets=_datasets(suite, quiet=options["quiet"]),
-        vanished=vanished,
+        vanished=gone or (),
+        unwatched="" if gone is not None else "base's suite is not known (--base-suite FILE gives it)",
         budget_seconds=options["budget"] or _SECONDS_A_BENCHMARK * len(suite.benchmarks),
         turns=options["turns"],
     )
@@ -274,32 +282,6 @@ def _datasets(suite: Suite, *, quiet: bool) -> list[DatasetRecord]:
             choose_dataset(plugins.task(benchmark.task), benchmark.dataset, progress)
             for benchmark in suite.benchmarks
         ]
-
-
-def _tell(record: GateRecord, path: Path, options: dict[str, Any]) -> None:
-    # Files first: a reader of the output that has left must not cost them.
-    failed = None
-    try:
-        github.add_to_step_summary(record, os.environ)
-        for target in options["targets"]:
-            targets.write_gate(record, target, options["inconclusive"])
-    except OSError as error:
-        failed = HarnessError(f"{error.filename or 'output'} cannot be written: {error.strerror}")
-    try:
-        _print(record, path, options)
-    finally:
-        if failed is not None:
-            raise failed
-
-
-def _print(record: GateRecord, path: Path, options: dict[str, Any]) -> None:
-    if options["form"] == "json":
-        sys.stdout.buffer.write(msgspec.json.encode(record) + b"\n")
-        return
-    click.echo(gate_text(record))
-    click.echo(f"\nRecord: {path}")
-    if github.annotates(os.environ):
-        click.echo("\n".join(github.annotations(record, options["inconclusive"])))
 
 
 def _exit_code(record: GateRecord, inconclusive: Inconclusive) -> int:

@@ -130,7 +130,11 @@ def _told(
         raise UsageError(f"none of the {len(gates)} gates can be used: {reasons}")
     used = {point.gate for one in history.series for point in one.points}
     ordered = sorted((gate for gate in gates if gate.id in used), key=lambda gate: gate.started_at)
-    missed = [gap for gap in gaps(gates) if benchmark in (None, gap.benchmark)]
+    missed = [
+        gap
+        for gap in gaps(gates)
+        if benchmark in (None, gap.benchmark) and (metric is None or gap.metric in (None, metric))
+    ]
     return ToldHistory(history, missed, ordered)
 
 

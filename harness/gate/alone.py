@@ -30,7 +30,7 @@ def measure_alone(
     maths: list[Maths],
     turns: int,
     say: Callable[[str], None],
-    see: Callable[[SideRecord, DatasetRecord], None] = lambda _side, _dataset: None,
+    see: Callable[[SideRecord], None] = lambda _side: None,
 ) -> StoredBenchmark:
     """What this side, whose first losses are known, shows now.
 
@@ -45,12 +45,12 @@ def measure_alone(
     say("trying it once")
     prepared = prepare(ring, None, turns)
     (record,), data = prepared.records, prepared.read(dataset)
-    see(record, data)
+    see(record)
     say(f"{PROCESSES} processes of about {prepared.pair_seconds:.0f} s")
     nobody_else = random.Random(0)  # noqa: S311  with one side there is no order to draw
     return StoredBenchmark(
         name=name,
-        task=side.plan.task.name,
+        plan=side.plan,
         dataset=data,
         side=record,
         turns=turns,

@@ -13,9 +13,10 @@ from harness.errors import HarnessError, UsageError
 from harness.gate.learner import Maths
 from harness.gate.record import EnvironmentRecord
 from harness.record import DatasetRecord, Machine
+from harness.spec import Plan
 from harness.store import prove_writable, replace_file
 
-SCHEMA = 1
+SCHEMA = 2
 #: What may differ between two descriptions of a machine that gives the same times.
 _NOT_THE_MACHINE = {"harness", "git", "python", "os", "libc"}
 _MEMORY_SHARE = 0.02
@@ -26,7 +27,7 @@ class StoredBenchmark(msgspec.Struct, frozen=True, kw_only=True):
     """One benchmark of one side: each process that was timed (a pair of one), and its first losses."""
 
     name: str
-    task: str
+    plan: Plan
     dataset: DatasetRecord
     side: SideRecord
     turns: int
@@ -68,13 +69,15 @@ def read_baseline(path: Path, machine: Machine) -> BaselineRecord:
         UsageError: it cannot be read, is none, holds nothing, or was made on another machine or with another
             fixed work.
     """
-    found = read_document(path, BaselineRecord, "baseline", SCHEMA)
+    anew = f"make it anew with --save-baseline {path}"
+    try:
+        found = read_document(path, BaselineRecord, "baseline", SCHEMA)
+    except UsageError as error:
+        raise UsageError(f"{error}; {anew}") from error
     if not found.benchmarks:
-        raise UsageError(f"{path} holds no benchmark; make it anew with --save-baseline {path}")
-    if short := [one.name for one in found.benchmarks if len(one.processes) < _FEWEST_PROCESSES]:
-        raise UsageError(
-            f"{path} holds too few processes of {short[0]}; make it anew with --save-baseline {path}"
-        )
+        raise UsageError(f"{path} holds no benchmark; {anew}")
+    if lacking := next(filter(None, map(_lacking, found.benchmarks)), ""):
+        raise UsageError(f"{path} holds {lacking}; {anew}")
     if differences := list(_differences(found.machine, machine)):
         raise UsageError(
             f"{path} was made on another machine: {'; '.join(differences)}. Times of one machine say nothing "
@@ -83,9 +86,23 @@ def read_baseline(path: Path, machine: Machine) -> BaselineRecord:
     if found.control and found.control != control_library():
         raise UsageError(
             f"{path} tells times in units of a matrix product of {found.control}, and here it is one of "
-            f"{control_library()}; make it anew with --save-baseline {path}"
+            f"{control_library()}; {anew}"
         )
     return found
+
+
+def _lacking(one: StoredBenchmark) -> str:
+    """Why nothing can be held against what was stored; empty where it is whole."""
+    if len(one.processes) < _FEWEST_PROCESSES:
+        return f"too few processes of {one.name}"
+    if not one.maths or not all(maths.losses for maths in one.maths):
+        return f"no losses of {one.name}"
+    for process in one.processes:
+        if len(process.processes) != 1 or not process.blocks:
+            return f"a process of {one.name} without its blocks"
+        if not all(min(block.seconds, block.control_seconds, block.steps) > 0 for block in process.blocks):
+            return f"times of {one.name} that are not above 0"
+    return ""
 
 
 def _differences(then: Machine, now: Machine) -> Iterable[str]:

@@ -29,6 +29,8 @@ from harness.gate.suite import SUITE_FILES, Benchmark, Suite, benchmark_tables
 _LAST_LINES = 5
 _COMPLETE = "complete"
 _KEPT_SECONDS = 2 * 86400.0
+#: A suite that lost half of its benchmarks while it was moved is still the same file.
+_ALIKE = "--find-renames=30%"
 
 
 def repository(folder: Path) -> Path:
@@ -108,23 +110,29 @@ def head_environment(top: Path, source: str, say: Callable[[str], None]) -> Iter
         yield Environment(label="head", python=str(venv / "bin" / "python"))
 
 
-def vanished(suite: Suite, top: Path, tree: Path, say: Callable[[str], None]) -> tuple[Benchmark, ...]:
+def vanished(suite: Suite, top: Path, tree: Path) -> tuple[Benchmark, ...] | None:
     """The benchmarks that the commit's own suite has and ``suite`` has not.
 
-    The commit's own is what lies in ``tree`` where the suite lies now, or else where a suite is looked for
-    and now is none any more: it was moved. None, and said so, where there is none that can be read.
+    The commit's own is what lies in ``tree`` where the suite lies now, or where git says that it was moved
+    from, or else where a suite is looked for and now is none any more. None where none can be read.
     """
     file = Path(suite.file).resolve()
-    same_place = [str(file.relative_to(top))] if file.is_relative_to(top) else []
-    moved = [name for name in SUITE_FILES if not _tables(top / name)]
-    for name in (*same_place, *moved):
+    places = []
+    if file.is_relative_to(top):
+        now = str(file.relative_to(top))
+        places = [now, *_moved_from(now, top, tree)]
+    places += [name for name in SUITE_FILES if not _tables(top / name)]
+    for name in places:
         if before := _tables(tree / name):
             return missing(suite, before)
-    say(
-        "base has no suite of this name that can be read: nothing tells whether a benchmark has vanished "
-        "(--base-suite FILE would)"
-    )
-    return ()
+    return None
+
+
+def _moved_from(name: str, top: Path, tree: Path) -> list[str]:
+    """Where git finds what a file of the working tree was in the commit, under another name."""
+    commit = _git(tree, "rev-parse", "HEAD")
+    renamed = _git(top, "diff", "-z", "--name-status", _ALIKE, "--diff-filter=R", commit).split("\0")
+    return [before for before, now in zip(renamed[1::3], renamed[2::3], strict=False) if now == name]
 
 
 def _tables(path: Path) -> dict[str, Any]:
@@ -155,10 +163,21 @@ def _cached(top: Path, commit: str, source: str) -> Path:
 
 @contextlib.contextmanager
 def _alone_at(venv: Path) -> Iterator[None]:
-    """One gate at a time makes an environment; another that wants it waits, and finds it made."""
-    venv.parent.mkdir(parents=True, exist_ok=True)
-    with venv.with_suffix(".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    """One gate at a time makes an environment; another that wants it waits, and finds it made.
+
+    Raises:
+        UsageError: the cache cannot be written.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            venv.parent.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context(venv.with_suffix(".lock").open("w"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            raise UsageError(
+                f"environments cannot be kept in {venv.parent}: {error.strerror}; name another folder with "
+                "HARNESS_CACHE_DIR"
+            ) from error
         yield
 
 
@@ -169,7 +188,8 @@ def _today() -> datetime.date:
 
 
 def _cache() -> Path:
-    return Path(os.environ.get("HARNESS_CACHE_DIR") or platformdirs.user_cache_dir("dl-harness")) / "gate"
+    cache = os.environ.get("HARNESS_CACHE_DIR") or platformdirs.user_cache_dir("dl-harness")
+    return Path(cache).absolute() / "gate"
 
 
 def _clear_old() -> None:
@@ -185,9 +205,10 @@ def _install(venv: Path, tree: Path, source: str, what: str, say: Callable[[str]
     _clear_old()
     shutil.rmtree(venv, ignore_errors=True)
     venv.parent.mkdir(parents=True, exist_ok=True)
-    _run([sys.executable, "-m", "venv", str(venv)], tree, f"the environment of {what} cannot be made")
-    python = str(venv / "bin" / "python")
-    _run([python, "-m", "pip", "install", "--quiet", source], tree, f"{what}: pip install {source} failed")
+    # -P: modules of the project must not stand in for Python's own.
+    _run([sys.executable, "-P", "-m", "venv", str(venv)], tree, f"the environment of {what} cannot be made")
+    install = [str(venv / "bin" / "python"), "-P", "-m", "pip", "install", "--quiet", source]
+    _run(install, tree, f"{what}: pip install {source} failed")
     (venv / _COMPLETE).touch()
 
 

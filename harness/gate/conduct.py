@@ -15,9 +15,6 @@ from harness.gate.record import BenchmarkRecord, GateRecord
 from harness.gate.suite import Benchmark, Suite
 from harness.record import DatasetRecord
 
-#: A side must have said by then what a benchmark's names mean to it.
-DEFINE_LIMIT_SECONDS = 300.0
-
 
 class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What to try, in which two environments, on which data: one data set for each benchmark."""
@@ -28,6 +25,8 @@ class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
     datasets: list[DatasetRecord]
     vanished: tuple[Benchmark, ...] = ()
     """What base's own suite has and this one has not."""
+    unwatched: str = ""
+    """Why that is not known, where it is not."""
     budget_seconds: float
     turns: int = TURNS
 
@@ -49,6 +48,7 @@ class Gate:
             base=probe(request.base),
             head=probe(request.head),
             false_alarms=request.suite.false_alarms,
+            unwatched=request.unwatched,
         )
         self.path = self._keeper.path
 
@@ -81,8 +81,8 @@ class Gate:
             self._keeper.record.benchmarks.append(record)
             try:
                 # Head first: what neither knows is head's fault, not a base that nothing can be held to.
-                head = side_of(request.head, benchmark, DEFINE_LIMIT_SECONDS)
-                base = side_of(request.base, benchmark, DEFINE_LIMIT_SECONDS)
+                head = side_of(request.head, benchmark)
+                base = side_of(request.base, benchmark)
             except SideFailed as error:
                 record.unsound = error.label != request.head.label
                 record.verdict = "INCONCLUSIVE" if record.unsound else "FAIL"

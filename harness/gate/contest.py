@@ -1,9 +1,10 @@
 """One benchmark of a gate: the same work first, then a look at its pairs, then fresh pairs if need be."""
 
+import contextlib
 import random
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from harness.duel.contender import SideFailed
 from harness.duel.looks import MOST_PAIRS
@@ -35,6 +36,10 @@ class _TimeIsUp(HarnessError):
     """The budget was spent before enough was measured for any verdict."""
 
 
+class _NotTogether(HarnessError):
+    """Head failed beside base, and not by itself."""
+
+
 class Contest:
     """Base against head on one benchmark, told into ``record`` as it goes. ``sides`` are base and head.
 
@@ -54,12 +59,14 @@ class Contest:
         self._looks: dict[Metric, MetricLooks] = {}
         self._suspected_at = 0.0
         record.turns = turns
-        settings = pad_to_equal_size(
+        self._settings = pad_to_equal_size(
             [side.settings(quiet=True) for side in sides], [side.python for side in sides]
         )
-        self._ring = Ring(
-            sides, settings, record.dataset.name, deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS
-        )
+        self._ring = self._ring_of(sides, self._settings)
+
+    def _ring_of(self, sides: list[Side], settings: list[dict[str, str]]) -> Ring:
+        data = self.record.dataset.name
+        return Ring(sides, settings, data, deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS)
 
     @property
     def suspicious(self) -> list[MetricResult]:
@@ -79,7 +86,8 @@ class Contest:
             return
         _refuse_after(deadline)
         self._say("trying each side once")
-        prepared = prepare(self._ring, None, record.turns)
+        with self._head_alone(lambda alone: prepare(alone, None, record.turns)):
+            prepared = prepare(self._ring, None, record.turns)
         record.sides, self._block_steps = prepared.records, prepared.block_steps
         record.dataset = prepared.read(record.dataset)
         _refuse_after(deadline)
@@ -154,9 +162,29 @@ class Contest:
         return series(pairs, self._benchmark.limits, self._batch_sizes) if pairs else []
 
     def _add_pair(self, pairs: list[PairRecord], turns: int) -> None:
-        pair = self._ring.pair(self._block_steps, turns, self._chance)
+        with self._head_alone(lambda alone: alone.pair(self._block_steps[1:], turns, self._chance)):
+            pair = self._ring.pair(self._block_steps, turns, self._chance)
         pairs.append(pair)
         self._pair_seconds = pair.seconds
+
+    @contextlib.contextmanager
+    def _head_alone(self, again: Callable[[Ring], object]) -> Iterator[None]:
+        """Where head fails inside, it does it ``again`` by itself: only what fails then too is its fault.
+
+        Base is in memory beside it, stopped, and two may be more than a device holds.
+        """
+        head = self._sides[1]
+        try:
+            yield
+        except SideFailed as error:
+            if error.label != head.label:
+                raise
+            self._say("trying head by itself")
+            again(self._ring_of([head], self._settings[1:]))
+            raise _NotTogether(
+                f"{error}; by itself it does the same work, so that is no proof against it: the two may not "
+                "fit into memory together"
+            ) from error
 
     @property
     def _batch_sizes(self) -> list[int]:
@@ -174,7 +202,7 @@ def conclude(record: BenchmarkRecord, work: Callable[[], None]) -> bool:
     failed: list[tuple[Verdict, str]] = []
     try:
         work()
-    except (_TimeIsUp, NoGuard) as error:
+    except (_TimeIsUp, _NotTogether, NoGuard) as error:
         failed = [("INCONCLUSIVE", str(error))]
     except SideFailed as error:
         failed = [("INCONCLUSIVE" if error.label == "base" else "FAIL", str(error))]

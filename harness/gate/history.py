@@ -90,11 +90,11 @@ def read_history(gates: Iterable[GateRecord], rule: Rule | None = None) -> Histo
                 if result.ratio is not None and not result.unsound:
                     point = _point(gate, benchmark, result, result.ratio)
                     found.setdefault(_key(benchmark, result), []).append(point)
-    newest = {
-        key[:2]: max(points[-1].gate for k, points in found.items() if k[:2] == key[:2]) for key in found
-    }
+    newest: dict[str, str] = {}  # the last gate that measured anything of a benchmark
+    for (name, _, _), points in found.items():
+        newest[name] = max(newest.get(name, ""), points[-1].gate)
     series = [
-        Series(name, metric, one, points, _trend(one, points), points[-1].gate == newest[name, metric])
+        Series(name, metric, one, points, _trend(one, points), points[-1].gate == newest[name])
         for (name, metric, _), every in found.items()
         for one, points in _stretches(every, rule)
     ]

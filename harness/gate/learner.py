@@ -21,18 +21,23 @@ _MOST_STEPS = 200
 
 
 class Maths(NamedTuple):
-    """The losses of the first steps in a precision, and validation scores after them."""
+    """The losses of the first steps in a precision, validation scores after them, and of which data."""
 
     precision: Precision
     losses: Losses
     scores: Scores
+    fingerprint: str = ""
 
 
 class Curve(NamedTuple):
-    """Validation scores after each epoch of a training, and the steps made by then."""
+    """Validation scores after each epoch of a training, and the steps made by then.
+
+    A training ``diverged`` where any of its losses was not finite.
+    """
 
     steps: list[int]
     scores: list[Scores]
+    diverged: bool = False
 
 
 class Learner:
@@ -47,32 +52,36 @@ class Learner:
     def maths(self, precision: Precision, steps: int) -> Maths:
         """What the first ``steps`` steps come to; raises :class:`Declined` where the backend cannot."""
         plan = msgspec.structs.replace(self._side.plan, precision=precision)
-        order = self._build(plan)
+        order, fingerprint = self._build(plan)
         losses: Losses = []
         while len(losses) < steps:
             count = min(order.run_length(len(losses)), steps - len(losses))
             losses += self._session.call(protocol.Train(count), protocol.Trained).losses
-        return Maths(precision, losses, self._validation())
+        return Maths(precision, losses, self._validation(), fingerprint)
 
     def curve(self, seed: int) -> Curve:
         """A whole training with this seed. The side's time limit is for each epoch, not for all of them."""
         plan = msgspec.structs.replace(self._side.plan, seed=seed)
-        order = self._build(plan)
-        made = Curve([], [])
+        order, _ = self._build(plan)
+        steps: list[int] = []
+        scores: list[Scores] = []
+        finite = True
         for epoch in range(plan.task.epochs):
             self._session.renew_deadline()
             step = epoch * order.steps_per_epoch
             while step < (epoch + 1) * order.steps_per_epoch:
                 count = min(order.run_length(step), _MOST_STEPS)
-                self._session.call(protocol.Train(count), protocol.Trained)
+                trained = self._session.call(protocol.Train(count), protocol.Trained)
+                finite = finite and all(value is not None for row in trained.losses for value in row)
                 step += count
-            made.steps.append(step)
-            made.scores.append(self._validation())
-        return made
+            steps.append(step)
+            scores.append(self._validation())
+        return Curve(steps, scores, diverged=not finite)
 
-    def _build(self, plan: Plan) -> BatchOrder:
+    def _build(self, plan: Plan) -> tuple[BatchOrder, str]:
+        """In which order it will train, and the fingerprint of the data."""
         built = self._session.call(protocol.Build(plan, self._dataset), protocol.Built)
-        return BatchOrder.of_task(plan.task, built.samples["train"], plan.seed)
+        return BatchOrder.of_task(plan.task, built.samples["train"], plan.seed), built.dataset_fingerprint
 
     def _validation(self) -> Scores:
         evaluated = self._session.call(protocol.Evaluate(["validation"]), protocol.Evaluated)

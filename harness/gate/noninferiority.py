@@ -98,8 +98,8 @@ def seed_scores(seed: int, base: Curve, head: Curve, measure: Measure, limits: L
         ]
     return SeedScores(
         seed=seed,
-        base=best(ours, higher_is_better=higher),
-        head=best(theirs, higher_is_better=higher),
+        base=None if base.diverged else best(ours, higher_is_better=higher),
+        head=None if head.diverged else best(theirs, higher_is_better=higher),
         base_steps_to_target=to_target[0],
         head_steps_to_target=to_target[1],
         head_steps=head.steps[-1],
@@ -143,9 +143,9 @@ def judge(rows: list[SeedScores], measure: Measure, limits: Limits, tries: int) 
     if len(rows) < FEWEST_SEEDS:
         return "INCONCLUSIVE", f"the budget was spent after {len(rows)} seeds, which tell nothing yet"
     if fallen := [row.seed for row in rows if row.base is None]:
-        return "INCONCLUSIVE", f"base has no finite {measure.name} on seed {fallen[0]} to be held to"
+        return "INCONCLUSIVE", f"base diverged on seed {fallen[0]}, so there is nothing to hold head to"
     if fallen := [row.seed for row in rows if row.head is None]:
-        return "FAIL", f"head has no finite {measure.name} on seed {fallen[0]}, and base has"
+        return "FAIL", f"head diverged on seed {fallen[0]}, and base did not"
     judged = [_score_lost(rows, measure, limits, tries)]
     if limits.max_extra_steps is not None:
         judged.append(_extra_steps(rows, limits.max_extra_steps, tries))

@@ -66,7 +66,8 @@ class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
 class SeedScores(msgspec.Struct, frozen=True, kw_only=True):
     """What one seed came to on both sides: validation scores at the best epoch, and steps to the target.
 
-    None: no score was finite; the target was not reached. ``head_steps`` are those of the whole training.
+    None: a loss was not finite, or no score was; the target was not reached. ``head_steps`` are those of the
+    whole training.
     """
 
     seed: int
@@ -80,7 +81,8 @@ class SeedScores(msgspec.Struct, frozen=True, kw_only=True):
 class QualityResult(msgspec.Struct, frozen=True, kw_only=True):
     """Whether head learns what base learns.
 
-    ``worst`` is the largest relative deviation of head's first losses and scores from base's in float64.
+    ``worst`` is the largest relative deviation of head's first losses from base's, in float64 where the
+    backend has it.
     Where that is more than rounding and the suite allows another quality, ``seeds`` were trained on both.
     """
 
@@ -143,6 +145,8 @@ class GateRecord(msgspec.Struct, kw_only=True):
     """Base as it ran beside head, or as a file remembers it: the weaker way."""
     false_alarms: float
     """The chance, over the whole suite, that unchanged code fails."""
+    unwatched: str = ""
+    """Why nothing tells whether a benchmark of base's has vanished; empty where something does."""
     benchmarks: list[BenchmarkRecord] = []
     verdict: Verdict = "INCONCLUSIVE"
     seconds: float = 0.0

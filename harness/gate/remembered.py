@@ -9,6 +9,7 @@ turns.
 import math
 import statistics
 
+import msgspec
 import numpy as np
 
 from harness.duel.findings import steady_step_seconds
@@ -30,11 +31,37 @@ _INTERVAL_TAIL = 0.025
 
 def judge(base: StoredBenchmark, head: StoredBenchmark, limits: Limits, level: float) -> list[MetricResult]:
     """A verdict for each metric that has a limit; ``level`` is the chance of each to fail by noise alone."""
+    if not _know_the_device(base, head):
+        base, head = _of_the_host(base), _of_the_host(head)
     drift = math.exp(_mean_control(head.processes) - _mean_control(base.processes))
     return [
         _judged(metric, limit, base, head, level, _doubt(metric, drift, base, head, limits))
         for metric, limit in limits_of(limits).items()
     ]
+
+
+def _know_the_device(*samples: StoredBenchmark) -> bool:
+    """Whether every process tells the device's memory, which must not be held against the host's."""
+    return all(
+        facts.device_peak_memory_bytes
+        for one in samples
+        for process in one.processes
+        for facts in process.processes
+    )
+
+
+def _of_the_host(one: StoredBenchmark) -> StoredBenchmark:
+    """The same without a device's memory."""
+    processes = [
+        msgspec.structs.replace(
+            process,
+            processes=[
+                msgspec.structs.replace(facts, device_peak_memory_bytes=None) for facts in process.processes
+            ],
+        )
+        for process in one.processes
+    ]
+    return msgspec.structs.replace(one, processes=processes)
 
 
 def _judged(

@@ -11,13 +11,13 @@ from harness.duel.record import SideRecord
 from harness.duel.sides import Side
 from harness.gate.alone import first_losses, measure_alone
 from harness.gate.baseline import BaselineRecord, StoredBenchmark, new_baseline, prepare_place, write_baseline
-from harness.gate.conduct import DEFINE_LIMIT_SECONDS, fill_in, new_record, vanished_record
+from harness.gate.conduct import fill_in, new_record, vanished_record
 from harness.gate.contest import conclude
 from harness.gate.environments import Environment, probe, side_of
 from harness.gate.keeping import GateKeeper, GateObserver
 from harness.gate.learner import Maths
 from harness.gate.metrics import limits_of
-from harness.gate.quality import changed_options, compare_maths
+from harness.gate.quality import changed_fields, changed_options, compare_maths
 from harness.gate.record import BenchmarkRecord, GateRecord, QualityResult
 from harness.gate.remembered import judge
 from harness.gate.suite import Benchmark, Limits, Suite
@@ -48,7 +48,7 @@ def save_baseline(request: Alone, path: Path, observer: GateObserver) -> Baselin
     environment = probe(request.head)
     measured = []
     for benchmark, dataset in zip(request.suite.benchmarks, request.datasets, strict=True):
-        side = side_of(request.head, benchmark, DEFINE_LIMIT_SECONDS)
+        side = side_of(request.head, benchmark)
 
         def say(what: str, name: str = benchmark.name) -> None:
             observer.phase(name, what)
@@ -109,7 +109,7 @@ class StoredGate:
 
     def _side(self, benchmark: Benchmark) -> Side | SideFailed:
         try:
-            return side_of(self._request.head, benchmark, DEFINE_LIMIT_SECONDS)
+            return side_of(self._request.head, benchmark)
         except SideFailed as error:
             return error
 
@@ -132,10 +132,11 @@ class StoredGate:
             self._keeper.phase(benchmark.name, what)
 
         maths = first_losses(side, record.dataset, say)
+        _refuse_differences({"data": (stored.dataset.fingerprint, maths[0].fingerprint)})
         record.quality = _quality(stored, maths, side, benchmark.limits)
         if record.quality.verdict == "FAIL":
             return
-        see = functools.partial(_refuse_other_circumstances, stored)
+        see = functools.partial(_refuse_another_device, stored)
         head = measure_alone(benchmark.name, side, record.dataset, maths, self._request.turns, say, see)
         record.dataset, record.turns = head.dataset, head.turns
         record.sides = [stored.side, head.side]
@@ -143,28 +144,24 @@ class StoredGate:
 
 
 def _refuse_other_work(stored: StoredBenchmark, head: Side, dataset: DatasetRecord, turns: int) -> None:
-    was, plan = stored.side, head.plan
+    was, plan = stored.plan, head.plan
     pairs = {
-        "backend": (was.backend, head.backend),
+        "backend": (stored.side.backend, head.backend),
         "mode": (was.mode, plan.mode),
-        "task": (stored.task, plan.task.name),
+        "task": (was.task.name, plan.task.name),
         "data": (stored.dataset.name, dataset.name),
         "precision": (was.precision, plan.precision),
         "threads": (was.threads, plan.threads),
+        "batch size": (was.task.batch_size, plan.task.batch_size),
+        "seed": (was.seed, plan.seed),
         "turns": (stored.turns, turns),
     }
     _refuse_differences(pairs)
 
 
-def _refuse_other_circumstances(stored: StoredBenchmark, head: SideRecord, dataset: DatasetRecord) -> None:
-    """What shows only when it is built. The fixed work is the CPU's, and knows nothing of another GPU."""
-    was = stored.side
-    pairs = {
-        "data": (stored.dataset.fingerprint, dataset.fingerprint),
-        "device": (was.device, head.device),
-        "batch size": (was.batch_size, head.batch_size),
-    }
-    _refuse_differences(pairs)
+def _refuse_another_device(stored: StoredBenchmark, head: SideRecord) -> None:
+    """It shows only when it is built. The fixed work is the CPU's, and knows nothing of another GPU."""
+    _refuse_differences({"device": (stored.side.device, head.device)})
 
 
 def _refuse_differences(pairs: Mapping[str, tuple[object, object]]) -> None:
@@ -174,7 +171,8 @@ def _refuse_differences(pairs: Mapping[str, tuple[object, object]]) -> None:
 
 
 def _quality(stored: StoredBenchmark, maths: list[Maths], head: Side, limits: Limits) -> QualityResult:
-    found = compare_maths(stored.maths, maths, changed_options(stored.side.options, head.options))
+    changed = changed_options(stored.side.options, head.options)
+    found = compare_maths(stored.maths, maths, changed or changed_fields(stored.plan.task, head.plan.task))
     if found.verdict != "FAIL" or limits.max_accuracy_loss is None:
         return found
     told = f"{found.reason}; what it learns can be compared with base itself only (--base)"
@@ -184,6 +182,6 @@ def _quality(stored: StoredBenchmark, maths: list[Maths], head: Side, limits: Li
 def _vanished(stored: StoredBenchmark) -> BenchmarkRecord:
     side, data = stored.side, stored.dataset.name
     benchmark = Benchmark(
-        name=stored.name, backend=f"{side.backend}:{side.mode}", task=stored.task, dataset=data
+        name=stored.name, backend=f"{side.backend}:{side.mode}", task=stored.plan.task.name, dataset=data
     )
     return vanished_record(benchmark, "the baseline")

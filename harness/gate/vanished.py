@@ -1,20 +1,22 @@
-"""Benchmarks that a suite once had and that its newest gates did not measure: no slip of theirs is seen."""
+"""What a suite once measured and its newest gates did not: no slip of that is seen."""
 
 import itertools
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from harness.gate.record import BenchmarkRecord, GateRecord
+from harness.gate.record import BenchmarkRecord, GateRecord, Metric, MetricResult
 
 
 class Gap(NamedTuple):
     """Gates of one suite that did not measure a benchmark, ``first`` to ``last``, one after the other.
 
-    ``reason`` is why the last of them did not; empty where the suite did not have the benchmark any more.
-    ``open`` where they are the newest gates of the suite.
+    ``metric`` is the one that they did not measure of it; None where they measured none. ``reason`` is why
+    the last of them did not; empty where the suite did not have the benchmark any more, or no limit for the
+    metric. ``open`` where they are the newest gates of the suite that might have.
     """
 
     benchmark: str
+    metric: Metric | None
     first: GateRecord
     last: GateRecord
     gates: int
@@ -22,8 +24,16 @@ class Gap(NamedTuple):
     reason: str
 
 
+class _Try(NamedTuple):
+    """A gate, and what came of a benchmark or of a metric of it: whether it was measured, else why not."""
+
+    gate: GateRecord
+    measured: bool
+    reason: str
+
+
 def gaps(gates: Iterable[GateRecord]) -> list[Gap]:
-    """Every gap after a benchmark's first measurement, in gates that ran to their end.
+    """Every gap after a first measurement, in gates that ran to their end.
 
     Suites are told apart by their file, so that two of them in one folder hide nothing and miss nothing.
     """
@@ -35,20 +45,39 @@ def gaps(gates: Iterable[GateRecord]) -> list[Gap]:
 
 
 def _names(gates: Sequence[GateRecord]) -> list[str]:
-    """In the order in which they were first measured."""
-    return list(dict.fromkeys(one.name for gate in gates for one in gate.benchmarks if one.metrics))
+    """In the order in which they first came."""
+    return list(dict.fromkeys(one.name for gate in gates for one in gate.benchmarks))
 
 
 def _gaps_of(name: str, gates: Sequence[GateRecord]) -> Iterable[Gap]:
     found = [(gate, next((one for one in gate.benchmarks if one.name == name), None)) for gate in gates]
-    known = itertools.dropwhile(lambda pair: not _measured(pair[1]), found)
-    for measured, run in itertools.groupby(known, key=lambda pair: _measured(pair[1])):
+    yield from _runs(name, None, [_tried(gate, benchmark) for gate, benchmark in found])
+    told = [(gate, _told(benchmark)) for gate, benchmark in found if benchmark and _told(benchmark)]
+    for metric in dict.fromkeys(metric for _, results in told for metric in results):
+        yield from _runs(name, metric, [_tried_metric(gate, results.get(metric)) for gate, results in told])
+
+
+def _runs(name: str, metric: Metric | None, tries: Sequence[_Try]) -> Iterable[Gap]:
+    known = itertools.dropwhile(lambda one: not one.measured, tries)
+    for measured, run in itertools.groupby(known, key=lambda one: one.measured):
         if not measured:
             missed = list(run)
-            last, benchmark = missed[-1]
-            reason = benchmark.reason if benchmark else ""
-            yield Gap(name, missed[0][0], last, len(missed), last is gates[-1], reason)
+            first, last = missed[0], missed[-1]
+            is_open = last.gate is tries[-1].gate
+            yield Gap(name, metric, first.gate, last.gate, len(missed), is_open, last.reason)
 
 
-def _measured(benchmark: BenchmarkRecord | None) -> bool:
-    return benchmark is not None and bool(benchmark.metrics)
+def _told(benchmark: BenchmarkRecord) -> dict[Metric, MetricResult]:
+    return {result.metric: result for result in benchmark.metrics}
+
+
+def _tried(gate: GateRecord, benchmark: BenchmarkRecord | None) -> _Try:
+    if benchmark is None:
+        return _Try(gate, measured=False, reason="")
+    return _Try(gate, measured=bool(benchmark.metrics), reason=benchmark.reason)
+
+
+def _tried_metric(gate: GateRecord, result: MetricResult | None) -> _Try:
+    if result is None:
+        return _Try(gate, measured=False, reason="")
+    return _Try(gate, measured=result.ratio is not None and not result.unsound, reason=result.reason)

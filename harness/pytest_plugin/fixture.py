@@ -11,7 +11,7 @@ import pytest
 from harness.errors import HarnessError, UsageError
 from harness.pytest_plugin import interpreter, replay
 from harness.pytest_plugin.keywords import count
-from harness.pytest_plugin.outcome import NOT_TIMED, count_benchmarks, count_judged, tell
+from harness.pytest_plugin.outcome import CALLED, NOT_TIMED, count_benchmarks, count_judged, tell
 
 if TYPE_CHECKING:
     from harness.gate.environments import Environment
@@ -73,7 +73,7 @@ class HarnessBenchmark:
         self._benchmark = benchmark
         self._clock = clock
         self._folder = folder
-        self.used = False
+        node.stash[CALLED] = False
 
     def __call__(self, what: str | Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Time it. A callable's last result is returned.
@@ -83,9 +83,9 @@ class HarnessBenchmark:
         certify. A callable is followed by its own arguments, and by turns, the blocks to time.
         """
         try:
-            if self.used:
+            if self._node.stash[CALLED]:
                 raise UsageError("harness_benchmark is called once in a test; parametrise it for more")
-            self.used = True
+            self._node.stash[CALLED] = True
             if callable(what):
                 return self._call(functools.partial(what, *arguments), **options)
             return self._train(what, *arguments, **options)

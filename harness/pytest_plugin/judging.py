@@ -11,7 +11,7 @@ from harness.gate.record import BenchmarkRecord
 from harness.gate.suite import Suite
 from harness.pytest_plugin.training import Measured, Wish, own_threads_kept
 from harness.record import DatasetRecord
-from harness.report.gate_words import metric_sentence
+from harness.report.gate_words import metric_sentence, why
 
 _log = logging.getLogger("harness")
 
@@ -68,11 +68,8 @@ def measured_of(record: BenchmarkRecord) -> Measured:
 
 def verdict_sentence(record: BenchmarkRecord) -> str:
     """By how much, how sure, and what limit; why, where that is not for a metric."""
-    told = [metric_sentence(one) for one in record.metrics if one.verdict == record.verdict]
-    quality = record.quality
-    if quality is not None and quality.reason and quality.verdict == record.verdict:
-        told.append(quality.reason)
-    return f"{record.verdict}: {'; '.join(told) or record.reason or 'the same maths'}"
+    passed = "; ".join(map(metric_sentence, record.metrics)) or "the same maths"
+    return f"{record.verdict}: {passed if record.verdict == 'PASS' else why(record)}"
 
 
 def verdict_facts(record: BenchmarkRecord) -> dict[str, object]:

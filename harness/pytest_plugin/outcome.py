@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 _JUDGED = pytest.StashKey[int]()
+#: Of a test that asked for the fixture: whether it has called it. A fixture of the user's may wrap ours.
+CALLED = pytest.StashKey[bool]()
 NOT_TIMED = "ran once and was not timed"
 _PROPERTY = "harness"
 
@@ -29,8 +31,7 @@ def count_benchmarks(session: pytest.Session) -> int:
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """A test that asked for the fixture and did not use it must not pass a gate."""
     result = yield
-    fixture = getattr(item, "funcargs", {}).get("harness_benchmark")
-    if fixture is not None and not fixture.used and item.config.getoption("--harness-gate"):
+    if not item.stash.get(CALLED, True) and item.config.getoption("--harness-gate"):
         pytest.fail("harness_benchmark was not called, so --harness-gate had nothing to judge", pytrace=False)
     return result
 

@@ -48,10 +48,11 @@ def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
     base_fell = not benchmark.metrics and benchmark.reason.startswith("side base: ")
     if not failed and benchmark.verdict == "INCONCLUSIVE" and not base_fell:
         return _how_to_know(benchmark)
-    if record.against == "stored baseline" and failed:
+    if record.against == "stored baseline" and (failed or base_fell):
         return (
             "Hold head against base itself where that can run (`harness gate --base REF`), which is surer; "
-            "where the price is meant, make the baseline anew with `--save-baseline`."
+            f"where the {'price' if failed else 'difference'} is meant, make the baseline anew with "
+            "`--save-baseline`."
         )
     if not failed:
         alone = _run_alone(record.base if base_fell else record.head, benchmark, side)
@@ -63,7 +64,11 @@ def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
 
 def _how_to_know(benchmark: BenchmarkRecord) -> str:
     if benchmark.quality is not None and benchmark.quality.verdict == "INCONCLUSIVE":
+        if benchmark.quality.unsound and not benchmark.quality.seeds:  # its reason says what to give
+            return "As it is asked for, no training could decide it."
         return "Run the gate again with more `seeds` of that benchmark, and the time for them (`--budget`)."
+    if any("max_speedup" in one.reason for one in benchmark.metrics):
+        return "Neither more time nor a quieter machine would make that believed."
     return (
         "Run the gate again, with more time (`--budget`) or on a quieter machine, which "
         "`harness doctor --noise` judges."

@@ -94,6 +94,8 @@ def _cautions(record: GateRecord) -> list[str]:
         if len(benchmark.sides) == 2 and (found := _versions(benchmark)):  # noqa: PLR2004  base and head
             told.append(f"Base and head have other versions: {found}.")
             break
+    if record.unwatched:
+        told.append(f"Nothing tells whether a benchmark has vanished: {record.unwatched}.")
     stand_ins = {
         f"{one.dataset.name} stands in for {one.dataset.stands_in_for}: {one.dataset.reason}."
         for one in record.benchmarks

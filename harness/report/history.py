@@ -70,6 +70,7 @@ def history_json(told: ToldHistory) -> bytes:
         "gaps": [
             {
                 "benchmark": gap.benchmark,
+                "metric": gap.metric,
                 "first": gap.first.id,
                 "last": gap.last.id,
                 "gates": gap.gates,

@@ -85,9 +85,10 @@ def place(point: Point) -> str:
 
 def gap_sentence(gap: Gap) -> str:
     """What was not measured, when, and why."""
-    name = gap.benchmark
+    name = gap.benchmark if gap.metric is None else f"{gap.benchmark}, {gap.metric}"
     why = f": {gap.reason.rstrip('.')}" if gap.reason else ""
-    missing = "not measured" if why else "not in the suite"
+    unasked = "not in the suite" if gap.metric is None else "not judged"
+    missing = "not measured" if why else unasked
     if gap.open:
         since = f"since {gap.first.started_at[:10]}, {_gates(gap.gates)} (first {gap.first.id})"
         return one_line(f"{name} is {missing} {since}{why}; slips of it are not seen")
