@@ -102,7 +102,7 @@ def test_what_a_worker_said_before_it_fell_at_its_start_is_told(tmp_path):
 @pytest.mark.parametrize(("worst", "tried"), [(0.0, 1), (1.0, 2)], ids=["certified", "deviates"])
 def test_what_deviates_is_tried_anew_and_what_is_certified_is_not(monkeypatch, tmp_path, worst, tried):
     monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path))
-    found = Finding("plain", not worst, worst, TOLERANCE, "the losses deviate")
+    found = Finding("plain", worst, "the losses deviate", TOLERANCE)
     calls = []
     monkeypatch.setattr(certificate_cache, "check", lambda *asked: calls.append(asked) or [found])
     examiner = SimpleNamespace(side=SIDE)

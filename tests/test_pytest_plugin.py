@@ -399,7 +399,7 @@ def test_a_fixture_of_the_users_may_wrap_it(suite, pytester):
             pass
     """
     suite("-k", "called", test_it=called).assert_outcomes(passed=1)
-    idle = suite("-k", "idle", "--harness-gate", SELF)
+    idle = suite("-k", "idle", "--harness-gate", SELF, "-W", "default")
     idle.assert_outcomes(failed=1)
     idle.stdout.fnmatch_lines(["*harness_benchmark was not called*"])
 
