@@ -12,7 +12,7 @@ from harness.errors import HarnessError
 from harness.spec import Adversarial, Plan, Program, Samples, Steps
 
 #: How a device is written, by which runs are told apart and a GPU's counters are found.
-_DEVICE = re.compile(r"cpu|\w+:\d+ \(.+\)")
+_DEVICE = re.compile(r"cpu|(?!cpu|gpu)[a-z]+:\d+ \(.+\)")
 
 
 class ContractBroken(HarnessError):

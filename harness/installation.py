@@ -50,11 +50,12 @@ def installed_version(requirement: str) -> str:
     return f"{name} {metadata.version(name)}"
 
 
-def has_versions(versions: Mapping[str, str]) -> bool:
-    """Whether none of these distributions is installed here in another version."""
+def has_versions(backend: str, versions: Mapping[str, str]) -> bool:
+    """Whether none of these is installed here in another version: distributions, and the backend's own."""
     for name, version in versions.items():
         with contextlib.suppress(metadata.PackageNotFoundError):
-            if not _same(metadata.version(name), version):
+            own = plugins.backend_version(backend) if name == backend else None
+            if not _same(own or metadata.version(name), version):
                 return False
     return True
 

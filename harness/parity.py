@@ -125,7 +125,8 @@ def _explain(
     if bad_gradients:
         return (
             f"the loss of step 1 agrees, the gradient of {_listed(bad_gradients)} does not: look at the "
-            f"backward pass of that layer, or at what is added to its gradient"
+            f"backward pass of that layer, at what is added to its gradient, or at arrays that load() or "
+            "weights() shares with others"
         )
     late = next((number for number, value in enumerate(steps, 1) if value > TOLERANCE), None)
     if late is not None:

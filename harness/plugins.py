@@ -137,6 +137,14 @@ def backend(name: str) -> Backend:
     return _load("backend", name, Backend)  # type: ignore[type-abstract]
 
 
+def backend_version(name: str) -> str | None:
+    """The version of what an installed backend that is not our own came with; None of any other."""
+    points = _entry_points("backend").get(name)
+    if plugin_files() or not points or points[0].dist is None or points[0].dist.name == _OURS:
+        return None
+    return points[0].dist.version
+
+
 def task(name: str) -> TaskDefinition:
     """The task of this name; raises as :func:`backend`."""
     return _load("task", name, TaskDefinition)

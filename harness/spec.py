@@ -1,7 +1,8 @@
 """The whole contract between the harness, its tasks, its data sets and its backends.
 
 A task is data without a framework. A backend turns a :class:`Plan` into a :class:`Program`. The
-harness owns what must not differ between backends: weights, the order of batches, and the metrics.
+harness owns what must not differ between backends: weights, the choice of training samples, the order of
+batches, and the metrics.
 NumPy and the frameworks are not imported here, so that listing plugins stays cheap.
 """
 
@@ -113,6 +114,7 @@ class Augmentation(msgspec.Struct, frozen=True, omit_defaults=True):
 class Imbalance(msgspec.Struct, frozen=True, omit_defaults=True):
     """Thins the training data of the upper half of the classes to the fraction ``keep``.
 
+    Done by the harness before ``build``: a backend reads only the objective's class weights.
     ``weights`` answers it by class weights in the loss, ``n / (classes * n_class)``; ``oversample`` by
     repeating the samples of a thinned class until it has as many as the largest.
     """
@@ -156,7 +158,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     augmentation: Augmentation = Augmentation()
     imbalance: Imbalance | None = None
     train_fraction: float = 1.0
-    """The share of the training data that is trained on, the same samples for every seed."""
+    """The share of the training data that is trained on, the same samples for every seed: the harness gives
+    no others to ``build``."""
 
     def parameters(self) -> dict[str, Parameter]:
         """Every parameter of every network by its full name, ``model/conv2d_1/kernel``."""
@@ -358,7 +361,7 @@ class Program(abc.ABC):
 
     @abc.abstractmethod
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
-        """Take these canonical float64 arrays as the weights (names as in :meth:`Task.parameters`).
+        """Take a copy of these canonical float64 arrays as the weights (names as in :meth:`Task.parameters`).
 
         Optimizer state is left as it is: the harness loads before the first step, and to score.
         """
@@ -383,7 +386,7 @@ class Program(abc.ABC):
         """Outputs ``(n, *output)`` of a network in evaluation mode.
 
         ``inputs (n, *input)``, any ``n`` from 1, are of the dtype that the training data had. The backend
-        chooses its batches.
+        chooses its batches. Nothing of the training changes by it, nor what that draws.
         """
 
     @abc.abstractmethod
@@ -411,9 +414,10 @@ class Backend(abc.ABC):
     def environment(self, threads: int) -> dict[str, str]:
         """Import the framework, set its thread counts, and say what it is.
 
-        Keys: ``engine`` (``torch``, ``tensorflow``, ``jax``, ...), a version for each distribution
-        under its name, and whatever of its build bears on speed. The versions under the engine's and
-        the backend's own name make runs another side. Called before :meth:`build`; the harness times it
+        Keys: ``engine`` (``torch``, ``tensorflow``, ``jax``, ...), its version under that name, and whatever
+        of its build bears on speed. The versions under the engine's name, the backend's, and what that has
+        before a hyphen make runs another side; the harness adds that of the installed plugin under the
+        backend's name where it is not told. Called before :meth:`build`; the harness times it
         as the import. A worker calls it once, the conformance kit for each of its tests in one process:
         with the same threads, another call must change nothing.
         """
@@ -425,8 +429,9 @@ class Backend(abc.ABC):
         Called many times in a process that certifies, and programs live beside each other there: what one
         does must not show in another.
 
-        ``data.inputs`` are float32 (float64 where the plan says so), scaled; targets int64. The arrays are
-        read-only: what is to be changed must be copied.
+        ``data.inputs`` are float32 (float64 where the plan says so), scaled; targets int64 classes, or of a
+        :class:`Regression` values of the inputs' dtype. The arrays are read-only: what is to be changed must
+        be copied.
 
         Raises:
             Unsupported: the plan asks for what this framework or this machine cannot do.

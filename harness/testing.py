@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterable
 import msgspec
 import numpy as np
 
-from harness import plugins
+from harness import plugin_checks, plugins
 from harness.batches import BatchOrder
 from harness.certify import declined_cases, reference_of
+from harness.contract import ContractBroken, checked_environment
 from harness.errors import UsageError
 from harness.faults import explain
 from harness.initial import initial_weights
@@ -31,6 +32,8 @@ from harness.spec import Adversarial, Backend, Plan, Program, Samples, Task, Uns
 #: A readout right after synchronize() that takes this share of the training itself was not finished.
 _UNFINISHED_SHARE = 0.3
 _CLOCK_STEPS = 30
+#: More than fit into one batch of most ways to predict.
+_MANY_ROWS = 1000
 
 
 class ConformanceError(AssertionError):
@@ -47,7 +50,11 @@ def check_backend(
         HarnessError: a task has no reference that fits it; where none is named, those that name no
             reference are left out.
     """
-    backend.environment(threads)
+    try:
+        plugin_checks.check(backend)
+        checked_environment(backend.environment(threads), backend.name)
+    except (ContractBroken, ValueError, TypeError) as error:
+        raise ConformanceError(str(error)) from error
     wanted = list(tasks) or list(filter(_has_reference, plugins.names("task")))
     if not wanted:
         raise UsageError("no task that is installed has a reference to hold a backend against")
@@ -112,6 +119,7 @@ def _faults(backend: Backend, mode: str, task_name: str, threads: int) -> list[s
         faults += _leak(backend, mode, threads, wanted)
         faults += _dishonest_clock(backend, mode, threads, wanted[0])
         faults += _ignored_seed(backend, mode, threads, wanted[0])
+        faults += _careless_predict(backend, mode, threads, wanted[0])
     return faults
 
 
@@ -190,6 +198,32 @@ def _ignored_seed(backend: Backend, mode: str, threads: int, case: Case) -> list
     if not np.allclose(one, again, rtol=1e-6):
         return ["the seed does not decide: dropout drops other values under the same seed"]
     return []
+
+
+def _careless_predict(backend: Backend, mode: str, threads: int, case: Case) -> list[str]:
+    """Whether predict() leaves dropout out, answers many rows as it does few, and leaves training alone."""
+    task = _with_dropout(case.task)
+    if task is None:
+        return []
+    few = case_samples(task).inputs
+    many = np.concatenate([few] * (1 + _MANY_ROWS // len(few)))
+    plain = _program(backend, mode, threads, case.task).predict(few)
+    try:
+        undisturbed = _losses(_program(backend, mode, threads, task), task)
+    except Unsupported:
+        return []  # dropout is no part of a certificate
+    program = _program(backend, mode, threads, task)
+    faults = []
+    found = program.predict(many)
+    if not np.allclose(found[: len(few)], plain, rtol=1e-6):
+        faults.append("predict() does not leave dropout out")
+    elif not np.allclose(found, np.concatenate([plain] * (len(many) // len(few))), rtol=1e-6):
+        faults.append(
+            f"predict() of {len(many)} rows answers otherwise than of {len(few)}: look at its batches"
+        )
+    if not np.allclose(_losses(program, task), undisturbed, rtol=1e-9, atol=0):
+        faults.append("predict() changes the training that follows, or what that draws")
+    return faults
 
 
 def _with_dropout(task: Task) -> Task | None:

@@ -69,6 +69,8 @@ class Worker:
         reported = self._backend.environment(request.threads)
         seconds = time.perf_counter() - start
         environment = checked_environment(reported, request.backend)
+        if own := plugins.backend_version(request.backend):
+            environment.setdefault(request.backend, own)
         return protocol.Described(protocol.VERSION, environment, seconds)
 
     @carry_out.register

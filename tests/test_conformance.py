@@ -149,6 +149,30 @@ class TrainingModeInPredict(Altered):
         return self.right.predict(inputs, network) * 1.0001
 
 
+class DropoutLeftOn(Altered):
+    def predict(self, inputs, network="model"):
+        modules = self.right._modules[network].modules()
+        drops = any(type(module).__name__ == "Dropout" for module in modules)
+        return self.right.predict(inputs, network) * (0.5 if drops else 1.0)
+
+
+class RowsCutWrongly(Altered):
+    def predict(self, inputs, network="model"):
+        outputs = self.right.predict(inputs, network)
+        return outputs if len(outputs) < 500 else np.concatenate([outputs[:500], outputs[499:-1]])
+
+
+class DrawsInPredict(Altered):
+    drawn = 0.0
+
+    def predict(self, inputs, network="model"):
+        self.drawn = 1e-3
+        return self.right.predict(inputs, network)
+
+    def train(self, steps):
+        return self.right.train(steps) + self.drawn
+
+
 def _summed(plan):
     if not isinstance(plan.task.objective, Classification):
         return plan
@@ -189,6 +213,9 @@ def _one_seed(plan):
         (faulty(Leak), "mlp", "leaks between programs"),
         (faulty(plan=_one_seed), "mlp", "the seed is ignored"),
         (faulty(TrainingModeInPredict), "mlp", "outputs in evaluation mode"),
+        (faulty(DropoutLeftOn), "mlp", "does not leave dropout out"),
+        (faulty(RowsCutWrongly), "mlp", "rows answers otherwise than of"),
+        (faulty(DrawsInPredict), "mlp", "changes the training that follows"),
         (faulty(plan=_in_bfloat16, only_in="float32"), "mlp", "float64 agrees, but in float32 the loss of"),
         (faulty(UpdatesLostToRounding, only_in="bfloat16"), "forecast", "but in bfloat16 the loss of step"),
         (faulty(GatesInAnotherOrder, only_in="bfloat16"), "rnn", "but in bfloat16 the loss of step 1"),
@@ -198,6 +225,13 @@ def _one_seed(plan):
 def test_a_planted_fault_is_found_and_named(backend, task, words):
     with pytest.raises(ConformanceError, match=words):
         check_backend(backend, [task])
+
+
+def test_an_environment_that_tells_no_engine_is_a_fault(monkeypatch):
+    backend = faulty()
+    monkeypatch.setattr(type(backend), "environment", lambda *_: {"framework": "acme"})
+    with pytest.raises(ConformanceError, match="its version under that name"):
+        check_backend(backend, ["mlp"])
 
 
 def test_a_right_backend_passes():

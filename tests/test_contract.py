@@ -19,7 +19,7 @@ RUN = (
     ("mode", "reason"),
     [
         ("no device", "the program's device is None; expected: 'cpu', or such as 'cuda:0 (NVIDIA H100)'"),
-        ("device misspelt", "the program's device is 'CPU'; expected: 'cpu', or such as"),
+        ("device misspelt", "the program's device is 'gpu:0 (NVIDIA H100)'; expected: 'cpu', or such as"),
         ("no program", "build() gave NoneType; expected: a harness.spec.Program"),
         ("parameter missing", "weights() leaves out model/dense_1/bias; expected: every parameter"),
         ("parameter misnamed", "weights() leaves out model/dense_1/bias; expected: every parameter"),

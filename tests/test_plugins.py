@@ -3,10 +3,12 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from harness import plugin_trial, plugins
 from harness.errors import PluginError, UsageError
+from harness.installation import has_versions
 from harness.spec import TaskDefinition
 
 HOOK = """
@@ -172,6 +174,16 @@ def test_a_broken_plugin_is_named_with_its_distribution_and_the_reason(broken_pl
     with pytest.raises(PluginError) as caught:
         plugins.backend(name)
     assert str(caught.value).startswith(f"backend plugin {name!r} (broken-plugins 1.5) {reason}")
+
+
+def test_a_version_of_an_installed_plugin_is_that_of_its_distribution(broken_plugins, monkeypatch):
+    assert plugins.backend_version("silent") == "1.5"
+    assert plugins.backend_version("torch") is None  # its framework's is told
+    assert plugins.backend_version("nowhere") is None
+    assert has_versions("silent", {"numpy": np.__version__, "silent": "1.5"})
+    assert not has_versions("silent", {"silent": "1.4"})
+    monkeypatch.setenv(plugins.PLUGIN_FILES_VARIABLE, "silent.py")
+    assert plugins.backend_version("silent") is None
 
 
 def test_every_broken_plugin_is_tested():

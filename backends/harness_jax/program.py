@@ -47,7 +47,8 @@ class JaxProgram(Program):
         self._use_precision()
         self._device = _device(plan.device)
         self._on_cpu = self._device.platform == "cpu"
-        self.device = "cpu" if self._on_cpu else f"cuda:0 ({self._device.device_kind})"
+        kind = {"gpu": "cuda"}.get(self._device.platform, self._device.platform.lower())
+        self.device = "cpu" if self._on_cpu else f"{kind}:0 ({self._device.device_kind})"
         self._dtype = np.dtype(np.float64 if self._x64 else np.float32)
         convolutions = fastest_convolutions(self._device.platform)
         bfloat16 = plan.precision == "bfloat16"

@@ -44,7 +44,8 @@ def select(device: str, precision: Precision) -> str:
         raise Unsupported(f"device {device} was asked for, but JAX sees no GPU here, only {first.platform}")
     if first.platform == "cpu":
         return "cpu"
-    return f"{'cuda' if first.platform == 'gpu' else first.platform}:0 ({first.device_kind})"
+    kind = {"gpu": "cuda"}.get(first.platform, first.platform.lower())
+    return f"{kind}:0 ({first.device_kind})"
 
 
 def leaky_relu(x: Tensor) -> Tensor:

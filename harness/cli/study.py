@@ -226,7 +226,7 @@ def _counts(record: Record, here: str, asked: _Options) -> bool:
         machine_text(record.machine) == here
         and asked.device in {record.device_asked, device}
         and asked.certify == (record.certificate is not None)
-        and has_versions(side_versions(record.backend, record.framework))
+        and has_versions(record.backend, side_versions(record.backend, record.framework))
     )
 
 

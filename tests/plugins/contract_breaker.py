@@ -14,7 +14,7 @@ class BreakingProgram(Program):
     def __init__(self, plan, data):
         self.mode = plan.mode
         if plan.mode != "no device":
-            self.device = "CPU" if plan.mode == "device misspelt" else "cpu"
+            self.device = "gpu:0 (NVIDIA H100)" if plan.mode == "device misspelt" else "cpu"
         self.inputs = data.inputs
 
     def load(self, weights):
