@@ -18,6 +18,7 @@ import platformdirs
 from harness import plugins
 from harness.certify import Examiner, Side, check, reference_of
 from harness.errors import HarnessError
+from harness.interpreter import runs_our_code
 from harness.machine import cpu_model
 from harness.parity import TOLERANCE, Finding
 from harness.process_environment import inherited_settings
@@ -31,19 +32,15 @@ def certificate(examiner: Examiner, definition: TaskDefinition) -> Certificate:
 
     The examiner is asked only for what the cache does not hold.
     """
-    # Another interpreter, or one that is told to look elsewhere, may run code that is not known here.
-    elsewhere = ("PYTHON", plugins.PLUGIN_FILES_VARIABLE)
-    here = examiner.side.python == sys.executable and not any(
-        name.startswith(elsewhere) for name, _ in examiner.side.environment
-    )
+    side = examiner.side
     try:
-        path = _cache_path(examiner.side, definition)
-        if here and path.is_file():
+        path = _cache_path(side, definition) if runs_our_code(side.python, dict(side.environment)) else None
+        if path is not None and path.is_file():
             return msgspec.json.decode(path.read_bytes(), type=Certificate)
         made = _certificate(check(examiner, definition))
     except (HarnessError, msgspec.MsgspecError, OSError) as error:
         return Certificate(certified=False, reason=str(error))
-    if here and made.certified:  # what deviates is being mended, maybe where the path does not tell
+    if path is not None and made.certified:  # what deviates is mended, maybe where the path does not tell
         _store(path, made)
     return made
 

@@ -3,17 +3,28 @@
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 
 from harness import protocol
 from harness.errors import UsageError
+from harness.plugins import PLUGIN_FILES_VARIABLE
 
 _PROBE = (
     "import json; from importlib.metadata import version; from harness import protocol; "
     "print(json.dumps([version('dl-harness'), protocol.VERSION]))"
 )
 _PROBE_SECONDS = 60
+
+
+def runs_our_code(python: str, variables: Iterable[str]) -> bool:
+    """Whether a worker of this interpreter, with these variables set, has the plugins that this process has.
+
+    Another interpreter, or one that is told to look elsewhere, may have others.
+    """
+    elsewhere = ("PYTHON", PLUGIN_FILES_VARIABLE)
+    return python == sys.executable and not any(name.startswith(elsewhere) for name in variables)
 
 
 def installed_harness(label: str, python: str, variables: Mapping[str, str]) -> str:

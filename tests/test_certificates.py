@@ -109,3 +109,23 @@ def test_what_deviates_is_tried_anew_and_what_is_certified_is_not(monkeypatch, t
     for _ in range(2):
         assert certificate_cache.certificate(examiner, MLP).certified is not bool(worst)
     assert len(calls) == tried
+
+
+@pytest.mark.parametrize(
+    "side",
+    [
+        Side("torch", "eager", "auto", 1, environment=(("HARNESS_PLUGIN_FILES", "mine.py"),)),
+        Side("theirs", "plain", "auto", 1, python="/other/python"),
+    ],
+    ids=["another file", "another interpreter"],
+)
+def test_a_side_whose_code_is_elsewhere_is_tried_each_time(monkeypatch, tmp_path, side):
+    """Of a backend, too, that this interpreter does not have."""
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path))
+    calls = []
+    found = Finding("plain", 0.0, "", TOLERANCE)
+    monkeypatch.setattr(certificate_cache, "check", lambda *asked: calls.append(asked) or [found])
+    for _ in range(2):
+        assert certificate_cache.certificate(SimpleNamespace(side=side), MLP).certified
+    assert len(calls) == 2
+    assert not list(tmp_path.iterdir())

@@ -334,6 +334,18 @@ def test_a_load_that_never_ceases_and_meets_sides_unequally_drops_nothing():
     assert marks(burst=True) == [(3, 1)]
 
 
+def test_with_few_turns_what_is_usual_is_told_by_all_blocks():
+    """Of two turns the two blocks in the middle are one side's."""
+    made = pair(1.0, turns=2).blocks
+    blocks = [
+        msgspec.structs.replace(block, disturbance=Disturbance(0.0, 0.08, 0.0, 0))
+        if place in (1, 2)
+        else block
+        for place, block in enumerate(made)
+    ]
+    assert [block.disturbed for block in mark_disturbed(blocks, [1, 1])] == [False, True, True, False]
+
+
 def test_the_ticks_of_many_cpus_are_no_burst():
     """All CPUs count at the same moments: 16 busy ones tell up to 0.16 s more or less than a block had."""
     some, burst = Disturbance(0.0, 0.1, 0.0, 0), Disturbance(0.0, 0.3, 0.0, 0)

@@ -1,6 +1,5 @@
 """The sides of a duel, from what each was given on the command line."""
 
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -15,7 +14,7 @@ from harness.duel.elsewhere import defined_by
 from harness.duel.sides import Side, labelled
 from harness.errors import UsageError
 from harness.installation import select_backend
-from harness.interpreter import installed_harness
+from harness.interpreter import installed_harness, runs_our_code
 from harness.machine import default_threads
 from harness.options import parse_options
 from harness.spec import Plan, TaskDefinition
@@ -67,14 +66,12 @@ def _side(letter: str, name: str, definition: TaskDefinition, options: Mapping[s
 
     python = interpreter(f"--{letter}-python", own("python"))
     environment = variables(f"--{letter}-env", own("env"))
-    if own("python"):
-        installed_harness(f"--{letter}-python", python, environment)
     assignments, batch_size = _without_batch_size(letter, own("set"), options["batch_size"])
     names = protocol.Define(name, definition.name, [*options["assignments"], *assignments])
-    if python == sys.executable:
+    if runs_our_code(python, environment):
         defined = _defined_here(definition, names)
     else:
-        defined = _defined_elsewhere(f"--{letter}-python {python}", python, environment, names)
+        defined = _defined_elsewhere(f"--{letter}-python", python, environment, names)
     backend = name.partition(":")[0]
     plan = Plan(
         task=resized(defined.task, batch_size),
@@ -105,12 +102,13 @@ def _defined_here(definition: TaskDefinition, names: protocol.Define) -> protoco
 def _defined_elsewhere(
     option: str, python: str, environment: Mapping[str, str], names: protocol.Define
 ) -> protocol.Defined:
+    installed_harness(option, python, environment)
     try:
         defined = defined_by(names.backend, python, environment, names)
     except SideFailed as error:
-        raise UsageError(f"{option}: {error.reason}") from error
+        raise UsageError(f"{option} {python}: {error.reason}") from error
     if defined.installed:
-        raise UsageError(f"{option}: {defined.installed}")
+        raise UsageError(f"{option} {python}: {defined.installed}")
     return defined
 
 
