@@ -90,6 +90,7 @@ def harness_in():
             "http_proxy": "http://127.0.0.1:9",
         }
         environment.pop("COLUMNS", None)
+        environment.pop("PYTHONUNBUFFERED", None)  # what is left in a buffer can spoil an end
         return HarnessCommand(folder / "work", environment)
 
     return make

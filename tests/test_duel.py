@@ -229,6 +229,9 @@ def test_names_are_those_of_the_sides_own_interpreter(harness, tmp_path):
     assert f"--b-python {python}: " in done.stderr
     assert "Did you mean 'plain'?" in done.stderr
     assert done.returncode == 2
+    elsewhere = f"HARNESS_PLUGIN_FILES={tmp_path}/theirs.py"
+    done = harness("duel", "paced", "theirs", *PACED, "--b-env", elsewhere, "--budget", "5")
+    assert "--budget 5 is too short to find any difference" in done.stderr
 
 
 def test_an_outcome_is_told_though_its_record_cannot_be_written(monkeypatch, tmp_path):
@@ -256,6 +259,7 @@ def test_a_duel_goes_on_when_nobody_can_be_told_of_it(harness, stream):
     line = f"harness duel paced paced:hangs {' '.join(PACED)} --budget 14 {stream}"
     done = harness.in_shell(line)
     assert "side paced:hangs: did not end within the time limit" in done.stdout
+    assert done.returncode == 1
     assert [record["status"] for record in duels(harness)] == ["failed"]
 
 

@@ -168,12 +168,11 @@ def other_threads(document):
     document["benchmarks"][0]["plan"]["threads"] = 7
 
 
-def other_seed(document):
-    document["benchmarks"][0]["plan"]["seed"] = 7
+def asked_otherwise(name, value):
+    def change(document):
+        document["benchmarks"][0]["asked"][name] = value
 
-
-def other_batch_size(document):
-    document["benchmarks"][0]["plan"]["task"]["batch_size"] = 7
+    return change
 
 
 def other_bytes(document):
@@ -184,8 +183,10 @@ def other_bytes(document):
     ("change", "told"),
     [
         (other_threads, "threads 7"),
-        (other_seed, "seed 7"),
-        (other_batch_size, "batch size 7"),
+        (asked_otherwise("seed", 7), "seed 7"),
+        (asked_otherwise("batch_size", 7), "batch size 7"),
+        (asked_otherwise("epochs", 7), "epochs 7"),
+        (asked_otherwise("options", {"width": 2}), "options {'width': 2}"),
         (other_bytes, "data 7"),
     ],
 )

@@ -6,7 +6,7 @@ import types
 import msgspec
 import numpy as np
 import pytest
-from made_gates import made_benchmark, made_pair
+from made_gates import made_benchmark, made_gate, made_pair
 
 from harness import plugins
 from harness.duel.contender import SideFailed
@@ -14,6 +14,8 @@ from harness.duel.sides import Side
 from harness.gate import contest
 from harness.gate.judgement import Level
 from harness.gate.suite import Benchmark
+from harness.report.gate_advice import what_next
+from harness.session import WorkerTimeout
 from harness.spec import Plan
 
 TURNS = 6
@@ -111,24 +113,49 @@ def test_a_suspicion_that_no_pair_could_follow_up_is_no_pass(suspicious):
     assert "and 0 told something" in one.record.reason
 
 
-@pytest.mark.parametrize(("alone_too", "verdict"), [(True, "FAIL"), (False, "INCONCLUSIVE")])
-def test_a_head_that_fails_beside_base_alone_is_not_to_blame(suspicious, monkeypatch, alone_too, verdict):
-    """As where a device holds one of them, and not both."""
+@pytest.mark.parametrize(
+    ("falls", "verdict"),
+    [
+        (lambda sides, _time: sides > 1, "INCONCLUSIVE"),  # a device holds one of them, and not both
+        (lambda _sides, _time: True, "FAIL"),
+        (lambda _sides, time: time == 1, "FAIL"),  # it falls now and then
+    ],
+    ids=["beside base", "always", "now and then"],
+)
+def test_a_head_that_fails_beside_base_alone_is_not_to_blame(suspicious, monkeypatch, falls, verdict):
+    tried = []
 
     class Crowded:
         def __init__(self, sides, *_, **__):
             self.sides = sides
 
-        def pair(self, *_):
-            if alone_too or len(self.sides) > 1:
+        def pair(self, steps, *_):
+            assert len(steps) == len(self.sides)
+            tried.append(len(self.sides))
+            if falls(len(self.sides), len(tried)):
                 raise SideFailed("head", "out of memory")
             return made_pair(np.random.default_rng(1))
 
     one, _ = suspicious(step=1.2)
+    one._block_steps = [4, 5]
     one._ring = Crowded(one._sides)
     monkeypatch.setattr(contest, "Ring", Crowded)
     confirmed(one)
-    assert one.record.verdict == verdict
-    assert one.record.unsound is not alone_too
+    innocent = verdict == "INCONCLUSIVE"
+    assert (one.record.verdict, one.record.unsound) == (verdict, innocent)
     assert "side head: out of memory" in one.record.reason
-    assert ("by itself it does the same work" in one.record.reason) is not alone_too
+    assert ("may not fit into memory together" in one.record.reason) == innocent
+    assert ("smaller `batch_size`" in what_next(made_gate(one.record), one.record)) == innocent
+    assert tried == ([2, 1] if verdict == "FAIL" and len(tried) == 2 else [2, 1, 2])
+
+
+def test_a_head_that_hangs_is_not_waited_for_again(suspicious):
+    def pair(*_):
+        tried.append(1)
+        raise SideFailed("head", "hangs") from WorkerTimeout("it hangs")
+
+    tried = []
+    one, _ = suspicious(step=1.2)
+    one._ring = types.SimpleNamespace(pair=pair)
+    confirmed(one)
+    assert (one.record.verdict, len(tried)) == ("FAIL", 1)

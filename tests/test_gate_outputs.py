@@ -208,7 +208,7 @@ def test_an_output_that_broke_leaves_the_verdict(tmp_path, monkeypatch, capsys, 
 
     forgotten = []
     monkeypatch.setattr(gate_outputs, "_print", broken)
-    monkeypatch.setattr(gate_outputs, "forget_output", lambda: forgotten.append(True))
+    monkeypatch.setattr(gate_outputs, "forget", forgotten.append)
     options = {"targets": [], "inconclusive": None, "form": "table"}
     gate_outputs.tell(mixed_gate(), tmp_path / "record.json", options)
     assert forgotten

@@ -43,9 +43,9 @@ def test_a_table_of_pyproject_is_a_suite(suite):
     [
         ("max_slow_down = '5%'\n" + CNN, "Did you mean 'max_slowdown'?"),
         (CNN + "bachend = 'torch'\n", "benchmark cnn: unknown key 'bachend'. Did you mean 'backend'?"),
-        (CNN + "max_slowdown = 5\n", "max_slowdown = 5 has no unit or is not above 0; write max_slowdown ="),
-        (CNN + "max_slowdown = '5'\n", "no unit"),
-        (CNN + "max_slowdown = '0%'\n", "not above 0"),
+        (CNN + "max_slowdown = 5\n", "5 is no number above 0 with its unit; write max_slowdown = "),
+        (CNN + "max_slowdown = '5'\n", "with its unit"),
+        (CNN + "max_slowdown = '0%'\n", "no number above 0"),
         (CNN + "max_accuracy_loss = '1%'\n", 'write max_accuracy_loss = "1 point"'),
         (CNN + "batch_size = 'big'\n", "benchmark cnn: Expected `int | null`, got `str`"),
         (CNN + "batch_size = 0\n", "benchmark cnn: Expected `int` >= 1 - at `$.batch_size`"),

@@ -342,7 +342,10 @@ def test_what_cannot_work_is_refused_before_anything_runs(suite, arguments, told
             '"torch", "mlp", batchsize=5',
             "harness_benchmark: unknown key 'batchsize'. Did you mean 'batch_size'*",
         ),
-        ('"torch", "mlp", max_slowdown=0.05', '*max_slowdown = 0.05 has no unit*write max_slowdown = "5%"*'),
+        (
+            '"torch", "mlp", max_slowdown=0.05',
+            '*max_slowdown = 0.05 is no number above 0 with its unit*write max_slowdown = "5%"*',
+        ),
         ('"torch", "mlp", pairs=0', "*pairs=0: it takes a whole number > 0*"),
         ('"torch", "mpl"', "*unknown task 'mpl'. Did you mean 'mlp'*"),
         ('"torch:eager", "mlp", mode="compile"', "*'torch:eager' names a mode already, and mode='compile'*"),

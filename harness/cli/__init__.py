@@ -1,6 +1,5 @@
 """The command ``harness``. Each command is a module of this package, imported when it is called."""
 
-import contextlib
 import errno
 import importlib
 import io
@@ -9,7 +8,7 @@ import sys
 
 import click
 
-from harness.cli.ending import forget_output
+from harness.cli.ending import complain, forget
 from harness.errors import HarnessError, UsageError
 
 _COMMANDS = {
@@ -76,7 +75,7 @@ def main() -> None:
     """Run the command line; errors that a person can act on end in a line or two."""
     _occupy_closed_descriptors()
     if sys.stdout is None:
-        _say("standard output is closed; send it to a file, or to /dev/null")
+        complain("standard output is closed; send it to a file, or to /dev/null")
         sys.exit(_REFUSED)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a sign must not end a command
@@ -85,23 +84,23 @@ def main() -> None:
         code = cli.main(standalone_mode=False, prog_name="harness")
         sys.stdout.flush()
     except HarnessError as error:
-        _say(str(error))
+        complain(str(error))
         code = error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         code = error.exit_code
     except click.ClickException as error:
-        _say(_in_our_words(error))
+        complain(_in_our_words(error))
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        _say("interrupted")
+        complain("interrupted")
         code = _INTERRUPTED
     except OSError as error:
         if error.errno not in _OUTPUT_FAILED:
             raise
-        forget_output()
+        forget(sys.stdout)
         if error.errno != errno.EPIPE:  # a reader that left, as `| head` does, wants no more words
-            _say(f"output cannot be written: {error.strerror}; records are kept")
+            complain(f"output cannot be written: {error.strerror}; records are kept")
         code = 1
     sys.exit(code or 0)
 
@@ -123,12 +122,6 @@ def _refuse_what_is_no_text(arguments: list[str]) -> None:
             raise UsageError(
                 f"{argument!a} is not UTF-8, which records are in; give it another name"
             ) from None
-
-
-def _say(message: str) -> None:
-    """A line on standard error, where that can be written."""
-    with contextlib.suppress(OSError):
-        click.echo(f"harness: {message}", err=True)
 
 
 def _in_our_words(error: click.ClickException) -> str:

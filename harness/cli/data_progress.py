@@ -1,9 +1,7 @@
 """Progress of downloads and imports: a bar where standard error is a terminal, else a line at each tenth."""
 
 import contextlib
-from collections.abc import Iterator
-
-import click
+from collections.abc import Callable, Iterator
 
 from harness.spec import DownloadProgress
 
@@ -11,18 +9,19 @@ from harness.spec import DownloadProgress
 @contextlib.contextmanager
 def shown_progress(*, quiet: bool = False) -> Iterator[DownloadProgress]:
     """Tells on standard error of a download or an import; ``quiet`` says nothing."""
-    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
+    from harness.cli.standard_error import console
+
     if quiet:
         yield lambda _what, _done, _total: None
         return
-    if not console.is_terminal:
-        yield _PlainProgress()
+    shown = console(quiet=False)
+    if not shown.is_terminal:
+        yield _PlainProgress(lambda line: shown.print(line, markup=False, soft_wrap=True))
         return
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bars:
+    with Progress(*columns, console=shown) as bars:
         tasks: dict[str, TaskID] = {}
 
         def show(what: str, done: int, total: int) -> None:
@@ -36,7 +35,8 @@ def shown_progress(*, quiet: bool = False) -> Iterator[DownloadProgress]:
 class _PlainProgress:
     """Few lines: where a step begins, and each tenth of it where the total is known."""
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
         self._seen: dict[str, int] = {}
 
     def __call__(self, what: str, done: int, total: int) -> None:
@@ -44,4 +44,4 @@ class _PlainProgress:
         if self._seen.get(what, -1) < tenth:
             self._seen[what] = tenth
             amount = f" {10 * tenth} % of {total / 1e6:.1f} MB" if total else ""
-            click.echo(f"{what}{amount}", err=True)
+            self._say(f"{what}{amount}")

@@ -156,6 +156,7 @@ class _Display(LiveLine):
             for one in record.comparisons
         )
         self.say(f"pair {len(record.pairs)} ({record.seconds:.0f} s): {told}")
+        self.show(f"pair {len(record.pairs) + 1}")
 
 
 def _request(names: tuple[str, ...], options: Mapping[str, Any]) -> DuelRequest:

@@ -1,8 +1,12 @@
 """How a command ends: by a signal as by Ctrl-C, so that what was measured is kept; and without an output."""
 
+import contextlib
 import os
 import signal
 import sys
+from typing import TextIO
+
+import click
 
 
 def end_as_by_ctrl_c() -> None:
@@ -12,6 +16,15 @@ def end_as_by_ctrl_c() -> None:
             signal.signal(sent, signal.default_int_handler)
 
 
-def forget_output() -> None:
-    """What is left in the buffer cannot be written, and Python would try again when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def forget(stream: TextIO) -> None:
+    """What is left in its buffer cannot be written, and Python would try again when it ends."""
+    with contextlib.suppress(OSError):  # it is no file, as in a test
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def complain(message: str) -> None:
+    """A line on standard error, where that can be written."""
+    try:
+        click.echo(f"harness: {message}", err=True)
+    except OSError:
+        forget(sys.stderr)

@@ -14,7 +14,7 @@ from harness import plugins
 from harness.cli.data_progress import shown_progress
 from harness.cli.ending import end_as_by_ctrl_c
 from harness.cli.gate_display import GateDisplay
-from harness.cli.gate_outputs import tell
+from harness.cli.gate_outputs import put, tell
 from harness.cli.plugin_option import plugin_option
 from harness.cli.selection_options import check_finite
 from harness.cli.side_options import interpreter, variables
@@ -129,7 +129,8 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         raise UsageError(str(error)) from error  # not 1, which says that head is worse
     except Exception:  # noqa: BLE001  a fault of the harness's own must not read so either
         display.stop()
-        traceback.print_exc()
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
         code = UsageError.exit_code
     ctx.exit(code)
 
@@ -142,7 +143,8 @@ def _carry_out(options: dict[str, Any], display: GateDisplay) -> int:
     if options["save_baseline"]:
         save_baseline(_alone(suite, options), options["save_baseline"], display)
         display.stop()
-        click.echo(f"Baseline: {options['save_baseline']}")
+        baseline = options["save_baseline"]
+        put(lambda: click.echo(f"Baseline: {baseline}"), baseline)
         return 0
     if options["baseline"]:
         baseline = read_baseline(options["baseline"], describe_machine())

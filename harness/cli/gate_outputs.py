@@ -3,14 +3,14 @@
 import errno
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from harness.cli.ending import forget_output
+from harness.cli.ending import complain, forget
 from harness.errors import HarnessError
 from harness.gate.record import GateRecord
 from harness.report.ci import github, targets
@@ -32,16 +32,21 @@ def tell(record: GateRecord, path: Path, options: Mapping[str, Any]) -> None:
     try:
         github.add_to_step_summary(record, os.environ)
     except OSError as error:
-        click.echo(f"harness: GITHUB_STEP_SUMMARY cannot be written: {error.strerror}", err=True)
-    try:
-        _print(record, path, options)
-        sys.stdout.flush()
-    except OSError as error:
-        forget_output()
-        if error.errno != errno.EPIPE:  # a reader that left wants no more words
-            click.echo(f"harness: output cannot be written: {error.strerror}; see {path}", err=True)
+        complain(f"GITHUB_STEP_SUMMARY cannot be written: {error.strerror}")
+    put(lambda: _print(record, path, options), path)
     if missing:
         raise HarnessError("; ".join(missing))
+
+
+def put(write: Callable[[], None], path: Path) -> None:
+    """Write to standard output, where that can be written; ``path`` has the same for good."""
+    try:
+        write()
+        sys.stdout.flush()
+    except OSError as error:
+        forget(sys.stdout)
+        if error.errno != errno.EPIPE:  # a reader that left wants no more words
+            complain(f"output cannot be written: {error.strerror}; see {path}")
 
 
 def _print(record: GateRecord, path: Path, options: Mapping[str, Any]) -> None:

@@ -29,15 +29,16 @@ def print_noise(backend: str | None, task: str, pairs: int) -> None:
         HarnessError: the backend does not work here.
     """
     side, dataset = _side(backend, task)
-    found = []
-    with console(quiet=False).status("") as status:
-        for quiet in (True, False):
-            try:
-                found.append(measure_noise(side, dataset, quiet=quiet, pairs=pairs, tell=status.update))
-            except HarnessError:
-                if found:  # the half that was had is not lost
-                    click.echo(_noise_table(found))
-                raise
+    found: list[Noise] = []
+    try:
+        with console(quiet=False).status("") as status:
+            for quiet in (True, False):
+                made = measure_noise(side, dataset, quiet=quiet, pairs=pairs, tell=status.update)
+                found.append(made)
+    except HarnessError:
+        if found:  # the half that was had is not lost
+            click.echo(_noise_table(found))
+        raise
     threads = side.plan.threads
     click.echo(
         f"Noise of this machine: {side.label} on {task} ({dataset}), {threads} threads, against itself\n"

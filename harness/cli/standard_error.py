@@ -1,11 +1,12 @@
 """Standard error, for what goes on: a live line on a terminal, else plain lines; silence once it broke."""
 
-import contextlib
 import sys
 from typing import Any, TextIO, cast
 
 from rich.console import Console
 from rich.text import Text
+
+from harness.cli.ending import forget
 
 
 class _Forgiving:
@@ -18,13 +19,17 @@ class _Forgiving:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        with contextlib.suppress(OSError):
+        try:
             self._stream.write(text)
+        except OSError:
+            forget(self._stream)
         return len(text)
 
     def flush(self) -> None:
-        with contextlib.suppress(OSError):
+        try:
             self._stream.flush()
+        except OSError:
+            forget(self._stream)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -45,9 +50,13 @@ class LiveLine:
         if self._console.is_terminal and not quiet:
             self._status.start()
 
+    def show(self, what: str) -> None:
+        """Put it into the line that changes."""
+        self._status.update(Text(what))  # a name in brackets is no markup
+
     def doing(self, what: str) -> None:
         """Something begins."""
-        self._status.update(Text(what))  # a name in brackets is no markup
+        self.show(what)
         if not self._console.is_terminal:
             self.say(what)
 

@@ -10,6 +10,7 @@ from harness.duel.sides import Side
 from harness.gate.baseline import StoredBenchmark
 from harness.gate.learner import Maths
 from harness.gate.quality import observe
+from harness.gate.suite import Benchmark
 from harness.record import DatasetRecord
 
 #: Fresh processes of a benchmark, for a baseline and of a head that is held against one.
@@ -24,7 +25,7 @@ def first_losses(side: Side, dataset: DatasetRecord, say: Callable[[str], None])
 
 
 def measure_alone(
-    name: str,
+    benchmark: Benchmark,
     side: Side,
     dataset: DatasetRecord,
     maths: list[Maths],
@@ -49,7 +50,7 @@ def measure_alone(
     say(f"{PROCESSES} processes of about {prepared.pair_seconds:.0f} s")
     nobody_else = random.Random(0)  # noqa: S311  with one side there is no order to draw
     return StoredBenchmark(
-        name=name,
+        asked=benchmark,
         plan=side.plan,
         dataset=data,
         side=record,

@@ -12,6 +12,7 @@ from harness.duel.record import PairRecord, SideRecord
 from harness.errors import HarnessError, UsageError
 from harness.gate.learner import Maths
 from harness.gate.record import EnvironmentRecord
+from harness.gate.suite import Benchmark
 from harness.record import DatasetRecord, Machine
 from harness.spec import Plan
 from harness.store import prove_writable, replace_file
@@ -24,15 +25,23 @@ _FEWEST_PROCESSES = 3
 
 
 class StoredBenchmark(msgspec.Struct, frozen=True, kw_only=True):
-    """One benchmark of one side: each process that was timed (a pair of one), and its first losses."""
+    """One benchmark of one side: each process that was timed (a pair of one), and its first losses.
 
-    name: str
+    ``asked`` is what the suite asked for, ``plan`` what the side's code made of that.
+    """
+
+    asked: Benchmark
     plan: Plan
     dataset: DatasetRecord
     side: SideRecord
     turns: int
     maths: list[Maths]
     processes: list[PairRecord]
+
+    @property
+    def name(self) -> str:
+        """That of the benchmark."""
+        return self.asked.name
 
 
 class BaselineRecord(msgspec.Struct, kw_only=True):

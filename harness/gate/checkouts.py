@@ -116,20 +116,24 @@ def vanished(suite: Suite, top: Path, tree: Path) -> tuple[Benchmark, ...] | Non
     The commit's own is what lies in ``tree`` where the suite lies now, or where git says that it was moved
     from, or else where a suite is looked for and now is none any more. None where none can be read.
     """
-    file = Path(suite.file).resolve()
-    places = []
-    if file.is_relative_to(top):
-        now = str(file.relative_to(top))
-        places = [now, *_moved_from(now, top, tree)]
-    places += [name for name in SUITE_FILES if not _tables(top / name)]
-    for name in places:
+    for name in _earlier_places(Path(suite.file).resolve(), top, tree):
         if before := _tables(tree / name):
             return missing(suite, before)
     return None
 
 
+def _earlier_places(file: Path, top: Path, tree: Path) -> Iterator[str]:
+    """Where a suite may have lain in the commit, the likeliest first."""
+    if file.is_relative_to(top):
+        now = str(file.relative_to(top))
+        yield now
+        with contextlib.suppress(HarnessError):  # a clone without blobs may be unable to look
+            yield from _moved_from(now, top, tree)
+    yield from (name for name in SUITE_FILES if not _tables(top / name))
+
+
 def _moved_from(name: str, top: Path, tree: Path) -> list[str]:
-    """Where git finds what a file of the working tree was in the commit, under another name."""
+    """What git finds a file of the working tree to have been called in the commit."""
     commit = _git(tree, "rev-parse", "HEAD")
     renamed = _git(top, "diff", "-z", "--name-status", _ALIKE, "--diff-filter=R", commit).split("\0")
     return [before for before, now in zip(renamed[1::3], renamed[2::3], strict=False) if now == name]

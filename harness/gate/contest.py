@@ -1,10 +1,10 @@
 """One benchmark of a gate: the same work first, then a look at its pairs, then fresh pairs if need be."""
 
-import contextlib
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import TypeVar
 
 from harness.duel.contender import SideFailed
 from harness.duel.looks import MOST_PAIRS
@@ -18,9 +18,9 @@ from harness.gate.judgement import Level, MetricLooks
 from harness.gate.metrics import Series, limits_of, series
 from harness.gate.noninferiority import no_worse
 from harness.gate.quality import same_maths
-from harness.gate.record import BenchmarkRecord, Metric, MetricResult, QualityResult, Verdict
+from harness.gate.record import NOT_TOGETHER, BenchmarkRecord, Metric, MetricResult, QualityResult, Verdict
 from harness.gate.suite import Benchmark
-from harness.session import NoGuard
+from harness.session import NoGuard, WorkerTimeout
 
 #: A process that takes longer than this from start to end is taken to hang.
 _PROCESS_LIMIT_SECONDS = 1800.0
@@ -30,6 +30,7 @@ _FEWEST_TURNS = 2
 _WORST_FIRST: tuple[Verdict, ...] = ("FAIL", "INCONCLUSIVE", "PASS")
 
 Say = Callable[[str], None]
+_T = TypeVar("_T")
 
 
 class _TimeIsUp(HarnessError):
@@ -37,7 +38,7 @@ class _TimeIsUp(HarnessError):
 
 
 class _NotTogether(HarnessError):
-    """Head failed beside base, and not by itself."""
+    """Head fails beside base, and not by itself."""
 
 
 class Contest:
@@ -86,8 +87,7 @@ class Contest:
             return
         _refuse_after(deadline)
         self._say("trying each side once")
-        with self._head_alone(lambda alone: prepare(alone, None, record.turns)):
-            prepared = prepare(self._ring, None, record.turns)
+        prepared = self._fairly(lambda ring, _: prepare(ring, None, record.turns))
         record.sides, self._block_steps = prepared.records, prepared.block_steps
         record.dataset = prepared.read(record.dataset)
         _refuse_after(deadline)
@@ -162,29 +162,30 @@ class Contest:
         return series(pairs, self._benchmark.limits, self._batch_sizes) if pairs else []
 
     def _add_pair(self, pairs: list[PairRecord], turns: int) -> None:
-        with self._head_alone(lambda alone: alone.pair(self._block_steps[1:], turns, self._chance)):
-            pair = self._ring.pair(self._block_steps, turns, self._chance)
+        pair = self._fairly(lambda ring, sides: ring.pair(self._block_steps[sides], turns, self._chance))
         pairs.append(pair)
         self._pair_seconds = pair.seconds
 
-    @contextlib.contextmanager
-    def _head_alone(self, again: Callable[[Ring], object]) -> Iterator[None]:
-        """Where head fails inside, it does it ``again`` by itself: only what fails then too is its fault.
+    def _fairly(self, work: Callable[[Ring, slice], _T]) -> _T:
+        """Do it with both sides, which ``work`` is given as a part of them.
 
-        Base is in memory beside it, stopped, and two may be more than a device holds.
+        Base is in memory beside head, stopped, and two may be more than a device holds. So a head that fails
+        is tried by itself, and then beside base once more: it is not to blame where it fails only there.
         """
-        head = self._sides[1]
         try:
-            yield
+            return work(self._ring, slice(0, 2))
         except SideFailed as error:
-            if error.label != head.label:
+            if error.label != self._sides[1].label or isinstance(error.__cause__, WorkerTimeout):
                 raise
-            self._say("trying head by itself")
-            again(self._ring_of([head], self._settings[1:]))
-            raise _NotTogether(
-                f"{error}; by itself it does the same work, so that is no proof against it: the two may not "
-                "fit into memory together"
-            ) from error
+            failed = error
+        self._say("trying head by itself")
+        alone = slice(1, 2)
+        work(self._ring_of(self._sides[alone], self._settings[alone]), alone)
+        try:
+            work(self._ring, slice(0, 2))
+        except SideFailed:
+            raise _NotTogether(f"{failed}; by itself it does the same work: {NOT_TOGETHER}") from failed
+        raise failed
 
     @property
     def _batch_sizes(self) -> list[int]:

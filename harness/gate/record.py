@@ -17,6 +17,8 @@ Status = Literal["running", "ok", "failed", "interrupted"]
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 #: How a quality's reason begins where the first steps agree, and yet the whole training would not.
 OTHER_TASK = "head's task is another"
+#: How the reason ends where head fails beside base and not by itself.
+NOT_TOGETHER = "the two may not fit into memory together"
 
 Metric = Literal["step", "first step", "memory"]
 

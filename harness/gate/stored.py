@@ -20,7 +20,7 @@ from harness.gate.metrics import limits_of
 from harness.gate.quality import changed_fields, changed_options, compare_maths
 from harness.gate.record import BenchmarkRecord, GateRecord, QualityResult
 from harness.gate.remembered import judge
-from harness.gate.suite import Benchmark, Limits, Suite
+from harness.gate.suite import FEWEST_SEEDS, Benchmark, Limits, Suite
 from harness.machine import describe_machine
 from harness.record import DatasetRecord
 
@@ -54,7 +54,7 @@ def save_baseline(request: Alone, path: Path, observer: GateObserver) -> Baselin
             observer.phase(name, what)
 
         maths = first_losses(side, dataset, say)
-        measured.append(measure_alone(benchmark.name, side, dataset, maths, request.turns, say))
+        measured.append(measure_alone(benchmark, side, dataset, maths, request.turns, say))
     record = new_baseline(describe_machine(), environment, measured)
     write_baseline(record, path)
     return record
@@ -126,7 +126,7 @@ class StoredGate:
         if isinstance(side, SideFailed):
             raise side
         fill_in(record, side)
-        _refuse_other_work(stored, side, record.dataset, self._request.turns)
+        _refuse_other_work(stored, benchmark, side, record.dataset, self._request.turns)
 
         def say(what: str) -> None:
             self._keeper.phase(benchmark.name, what)
@@ -137,23 +137,24 @@ class StoredGate:
         if record.quality.verdict == "FAIL":
             return
         see = functools.partial(_refuse_another_device, stored)
-        head = measure_alone(benchmark.name, side, record.dataset, maths, self._request.turns, say, see)
+        head = measure_alone(benchmark, side, record.dataset, maths, self._request.turns, say, see)
         record.dataset, record.turns = head.dataset, head.turns
         record.sides = [stored.side, head.side]
         record.metrics = judge(stored, head, benchmark.limits, level)
 
 
-def _refuse_other_work(stored: StoredBenchmark, head: Side, dataset: DatasetRecord, turns: int) -> None:
-    was, plan = stored.plan, head.plan
-    pairs = {
-        "backend": (stored.side.backend, head.backend),
-        "mode": (was.mode, plan.mode),
-        "task": (was.task.name, plan.task.name),
+def _refuse_other_work(
+    stored: StoredBenchmark, asked: Benchmark, head: Side, dataset: DatasetRecord, turns: int
+) -> None:
+    """What was asked for must be the same; what head's code makes of that now is head's to answer for."""
+    then, now = (
+        msgspec.structs.asdict(msgspec.structs.replace(one, name="", limits=Limits(), seeds=FEWEST_SEEDS))
+        for one in (stored.asked, asked)
+    )
+    pairs = {name.replace("_", " "): (then[name], now[name]) for name in then}
+    pairs |= {
         "data": (stored.dataset.name, dataset.name),
-        "precision": (was.precision, plan.precision),
-        "threads": (was.threads, plan.threads),
-        "batch size": (was.task.batch_size, plan.task.batch_size),
-        "seed": (was.seed, plan.seed),
+        "threads": (stored.plan.threads, head.plan.threads),
         "turns": (stored.turns, turns),
     }
     _refuse_differences(pairs)
@@ -180,8 +181,8 @@ def _quality(stored: StoredBenchmark, maths: list[Maths], head: Side, limits: Li
 
 
 def _vanished(stored: StoredBenchmark) -> BenchmarkRecord:
-    side, data = stored.side, stored.dataset.name
-    benchmark = Benchmark(
-        name=stored.name, backend=f"{side.backend}:{side.mode}", task=stored.plan.task.name, dataset=data
+    side = stored.side
+    benchmark = msgspec.structs.replace(
+        stored.asked, backend=f"{side.backend}:{side.mode}", dataset=stored.dataset.name
     )
     return vanished_record(benchmark, "the baseline")

@@ -179,7 +179,7 @@ def _share(value: object, key: str, kind: Kind, where: object) -> float:
     share = float(found[1]) / 100 if found else 0.0
     if share <= 0.0:
         raise UsageError(
-            f"{where}: {key} = {value!r} has no unit or is not above 0; write {key} = {_EXAMPLES[kind]}"
+            f"{where}: {key} = {value!r} is no number above 0 with its unit; write {key} = {_EXAMPLES[kind]}"
             + (f' or "{_OFF}"' if key in _LIMIT_KINDS else "")
         )
     return share

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator
 
 from harness.gate.record import (
+    NOT_TOGETHER,
     OTHER_TASK,
     BenchmarkRecord,
     EnvironmentRecord,
@@ -63,6 +64,11 @@ def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
 
 
 def _how_to_know(benchmark: BenchmarkRecord) -> str:
+    if NOT_TOGETHER in benchmark.reason:
+        return (
+            "Give that benchmark a smaller `batch_size`, or measure base by itself, and then head "
+            "(`--save-baseline`, `--baseline`)."
+        )
     if benchmark.quality is not None and benchmark.quality.verdict == "INCONCLUSIVE":
         if benchmark.quality.unsound and not benchmark.quality.seeds:  # its reason says what to give
             return "As it is asked for, no training could decide it."
