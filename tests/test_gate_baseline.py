@@ -186,7 +186,7 @@ def other_bytes(document):
         (asked_otherwise("seed", 7), "seed 7"),
         (asked_otherwise("batch_size", 7), "batch size 7"),
         (asked_otherwise("epochs", 7), "epochs 7"),
-        (asked_otherwise("options", {"width": 2}), "options {'width': 2}"),
+        (asked_otherwise("set", {"width": 2}), "options {'width': 2}"),
         (other_bytes, "data 7"),
     ],
 )
