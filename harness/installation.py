@@ -10,6 +10,7 @@ from packaging.version import InvalidVersion, Version
 
 from harness import plugins
 from harness.errors import PluginError, UsageError, unknown_name
+from harness.record import PLUGIN
 from harness.spec import Backend
 
 
@@ -51,11 +52,14 @@ def installed_version(requirement: str) -> str:
 
 
 def has_versions(backend: str, versions: Mapping[str, str]) -> bool:
-    """Whether none of these is installed here in another version: distributions, and the backend's own."""
+    """Whether none of these distributions, nor the backend's plugin, is installed here in another version."""
     for name, version in versions.items():
+        if name == PLUGIN:
+            if plugins.backend_distribution(backend) != version:
+                return False
+            continue
         with contextlib.suppress(metadata.PackageNotFoundError):
-            own = plugins.backend_version(backend) if name == backend else None
-            if not _same(own or metadata.version(name), version):
+            if not _same(metadata.version(name), version):
                 return False
     return True
 

@@ -29,6 +29,7 @@ Kind = Literal["backend", "task", "dataset"]
 #: Off in workers, which are processes of their own and have a time limit.
 tried_apart = True
 _OURS = "dl-harness"
+_FILE_MODULE = "harness_plugin_file_"
 
 PLUGIN_FILES_VARIABLE = "HARNESS_PLUGIN_FILES"
 
@@ -118,7 +119,7 @@ def plugin_files() -> list[Path]:
 @functools.cache
 def _import_file(path: Path) -> ModuleType:
     """The module in a plugin file, under a name of its own."""
-    spec = importlib.util.spec_from_file_location(f"harness_plugin_file_{path.stem}", path)
+    spec = importlib.util.spec_from_file_location(f"{_FILE_MODULE}{path.stem}", path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
@@ -137,12 +138,13 @@ def backend(name: str) -> Backend:
     return _load("backend", name, Backend)  # type: ignore[type-abstract]
 
 
-def backend_version(name: str) -> str | None:
-    """The version of what an installed backend that is not our own came with; None of any other."""
+def backend_distribution(name: str) -> str | None:
+    """Name and version of what an installed backend that is not our own came with; None of any other."""
     points = _entry_points("backend").get(name)
-    if plugin_files() or not points or points[0].dist is None or points[0].dist.name == _OURS:
+    if not points or points[0].dist is None or points[0].dist.name == _OURS:
         return None
-    return points[0].dist.version
+    of_a_file = type(backend(name)).__module__.startswith(_FILE_MODULE)
+    return None if of_a_file else _distribution(points[0])
 
 
 def task(name: str) -> TaskDefinition:

@@ -416,8 +416,8 @@ class Backend(abc.ABC):
 
         Keys: ``engine`` (``torch``, ``tensorflow``, ``jax``, ...), its version under that name, and whatever
         of its build bears on speed. The versions under the engine's name, the backend's, and what that has
-        before a hyphen make runs another side; the harness adds that of the installed plugin under the
-        backend's name where it is not told. Called before :meth:`build`; the harness times it
+        before a hyphen make runs another side; the harness adds that of the plugin, where it is installed.
+        Called before :meth:`build`; the harness times it
         as the import. A worker calls it once, the conformance kit for each of its tests in one process:
         with the same threads, another call must change nothing.
         """

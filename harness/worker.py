@@ -29,6 +29,7 @@ from harness.initial import initial_weights
 from harness.installation import installation
 from harness.observation import observe, observe_losses, told
 from harness.options import parse_options
+from harness.record import PLUGIN
 from harness.scoring import generate, score
 from harness.spec import (
     Adversarial,
@@ -69,8 +70,8 @@ class Worker:
         reported = self._backend.environment(request.threads)
         seconds = time.perf_counter() - start
         environment = checked_environment(reported, request.backend)
-        if own := plugins.backend_version(request.backend):
-            environment.setdefault(request.backend, own)
+        if plugin := plugins.backend_distribution(request.backend):
+            environment[PLUGIN] = plugin
         return protocol.Described(protocol.VERSION, environment, seconds)
 
     @carry_out.register

@@ -162,6 +162,12 @@ class RowsCutWrongly(Altered):
         return outputs if len(outputs) < 500 else np.concatenate([outputs[:500], outputs[499:-1]])
 
 
+class RowsLeftOut(Altered):
+    def predict(self, inputs, network="model"):
+        outputs = self.right.predict(inputs, network)
+        return outputs if len(outputs) < 500 else outputs[: len(outputs) // 256 * 256]
+
+
 class DrawsInPredict(Altered):
     drawn = 0.0
 
@@ -215,6 +221,11 @@ def _one_seed(plan):
         (faulty(TrainingModeInPredict), "mlp", "outputs in evaluation mode"),
         (faulty(DropoutLeftOn), "mlp", "does not leave dropout out"),
         (faulty(RowsCutWrongly), "mlp", "rows answers otherwise than of"),
+        (
+            faulty(RowsLeftOut),
+            "mlp",
+            r"wrong rows: it raised .*predict\(\) of 1026 inputs by model",
+        ),
         (faulty(DrawsInPredict), "mlp", "changes the training that follows"),
         (faulty(plan=_in_bfloat16, only_in="float32"), "mlp", "float64 agrees, but in float32 the loss of"),
         (faulty(UpdatesLostToRounding, only_in="bfloat16"), "forecast", "but in bfloat16 the loss of step"),

@@ -334,7 +334,7 @@ def test_a_load_that_never_ceases_and_meets_sides_unequally_drops_nothing():
     assert marks(burst=True) == [(3, 1)]
 
 
-def test_with_few_turns_what_is_usual_is_told_by_all_blocks():
+def test_with_few_turns_what_is_usual_is_told_by_sides_of_as_many_threads():
     """Of two turns the two blocks in the middle are one side's."""
     made = pair(1.0, turns=2).blocks
     blocks = [

@@ -118,11 +118,12 @@ def test_a_suspicion_that_no_pair_could_follow_up_is_no_pass(suspicious):
     [
         (lambda sides, _time: sides > 1, "INCONCLUSIVE"),  # a device holds one of them, and not both
         (lambda _sides, _time: True, "FAIL"),
-        (lambda _sides, time: time == 1, "FAIL"),  # it falls now and then
+        (lambda _sides, time: time == 1, "INCONCLUSIVE"),  # it falls now and then, or something else made it
     ],
-    ids=["beside base", "always", "now and then"],
+    ids=["beside base", "always", "once"],
 )
-def test_a_head_that_fails_beside_base_alone_is_not_to_blame(suspicious, monkeypatch, falls, verdict):
+def test_a_head_that_fails_beside_base_alone_may_not_be_to_blame(suspicious, monkeypatch, falls, verdict):
+    """It is never green all the same."""
     tried = []
 
     class Crowded:
@@ -141,12 +142,12 @@ def test_a_head_that_fails_beside_base_alone_is_not_to_blame(suspicious, monkeyp
     one._ring = Crowded(one._sides)
     monkeypatch.setattr(contest, "Ring", Crowded)
     confirmed(one)
-    innocent = verdict == "INCONCLUSIVE"
-    assert (one.record.verdict, one.record.unsound) == (verdict, innocent)
+    unsure = verdict == "INCONCLUSIVE"
+    assert tried == [2, 1]
+    assert (one.record.verdict, one.record.unsound) == (verdict, unsure)
     assert "side head: out of memory" in one.record.reason
-    assert ("may not fit into memory together" in one.record.reason) == innocent
-    assert ("smaller `batch_size`" in what_next(made_gate(one.record), one.record)) == innocent
-    assert tried == ([2, 1] if verdict == "FAIL" and len(tried) == 2 else [2, 1, 2])
+    assert ("do not fit into memory together" in one.record.reason) == unsure
+    assert ("smaller `batch_size`" in what_next(made_gate(one.record), one.record)) == unsure
 
 
 def test_a_head_that_hangs_is_not_waited_for_again(suspicious):

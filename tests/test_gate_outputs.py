@@ -194,7 +194,7 @@ def test_what_cannot_be_written_costs_no_other_output_and_not_the_verdict(tmp_pa
     written, unwritable = tmp_path / "gate.xml", tmp_path / "nowhere" / "gate.xml"
     options = {"targets": [unwritable, written], "inconclusive": None, "form": "table"}
     with pytest.raises(HarnessError, match=r"nowhere/gate.xml cannot be written: No such file"):
-        gate_outputs.tell(mixed_gate(), tmp_path / "record.json", options)
+        gate_outputs.deliver(mixed_gate(), tmp_path / "record.json", options)
     assert written.exists()
     out, err = capsys.readouterr()
     assert "harness: GITHUB_STEP_SUMMARY cannot be written: No such file" in err
@@ -210,7 +210,7 @@ def test_an_output_that_broke_leaves_the_verdict(tmp_path, monkeypatch, capsys, 
     monkeypatch.setattr(gate_outputs, "_print", broken)
     monkeypatch.setattr(gate_outputs, "forget", forgotten.append)
     options = {"targets": [], "inconclusive": None, "form": "table"}
-    gate_outputs.tell(mixed_gate(), tmp_path / "record.json", options)
+    gate_outputs.deliver(mixed_gate(), tmp_path / "record.json", options)
     assert forgotten
     assert told in capsys.readouterr().err
 

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from conftest import PLUGINS
 
 from harness import plugin_trial, plugins
 from harness.errors import PluginError, UsageError
@@ -176,14 +177,20 @@ def test_a_broken_plugin_is_named_with_its_distribution_and_the_reason(broken_pl
     assert str(caught.value).startswith(f"backend plugin {name!r} (broken-plugins 1.5) {reason}")
 
 
-def test_a_version_of_an_installed_plugin_is_that_of_its_distribution(broken_plugins, monkeypatch):
-    assert plugins.backend_version("silent") == "1.5"
-    assert plugins.backend_version("torch") is None  # its framework's is told
-    assert plugins.backend_version("nowhere") is None
-    assert has_versions("silent", {"numpy": np.__version__, "silent": "1.5"})
-    assert not has_versions("silent", {"silent": "1.4"})
-    monkeypatch.setenv(plugins.PLUGIN_FILES_VARIABLE, "silent.py")
-    assert plugins.backend_version("silent") is None
+def test_the_version_of_an_installed_plugin_is_that_of_its_distribution(tmp_path, monkeypatch):
+    """Whatever the backend is called, and whatever else is given as a file."""
+    monkeypatch.syspath_prepend(PLUGINS)
+    plugins._entry_points.cache_clear()
+    assert plugins.backend_distribution("torch") is None  # its framework's is told
+    assert plugins.backend_distribution("nowhere") is None
+    assert plugins.backend_distribution("paced") == "faulty 1.0"
+    (tmp_path / "task.py").write_text(HOOK.format(body="return None"))
+    monkeypatch.setenv(plugins.PLUGIN_FILES_VARIABLE, str(tmp_path / "task.py"))
+    assert plugins.backend_distribution("paced") == "faulty 1.0"
+    assert has_versions("paced", {"numpy": np.__version__, "plugin": "faulty 1.0"})
+    assert not has_versions("paced", {"numpy": np.__version__, "plugin": "faulty 0.9"})
+    assert not has_versions("torch", {"plugin": "acme 1.0"})
+    plugins._entry_points.cache_clear()
 
 
 def test_every_broken_plugin_is_tested():

@@ -7,6 +7,7 @@ from tabulate import tabulate
 
 from harness import plugins
 from harness.certify import Examiner, Side, check
+from harness.cli.ending import tell
 from harness.cli.names import split_names
 from harness.cli.plugin_option import plugin_option
 from harness.cli.run import check_device
@@ -146,7 +147,7 @@ class _Outcome:
         except HarnessError as error:
             self._problem = str(error)
         seconds = time.perf_counter() - start
-        click.echo(f"{self._name}: {len(self._findings)} cases, {seconds:.1f} s", err=True)
+        tell(f"{self._name}: {len(self._findings)} cases, {seconds:.1f} s")
 
     @property
     def cell(self) -> str:

@@ -71,7 +71,8 @@ def _side(letter: str, name: str, definition: TaskDefinition, options: Mapping[s
     if runs_our_code(python, environment):
         defined = _defined_here(definition, names)
     else:
-        defined = _defined_elsewhere(f"--{letter}-python", python, environment, names)
+        option = f"--{letter}-python" if own("python") else f"--{letter}-env"
+        defined = _defined_elsewhere(option, python, environment, names)
     backend = name.partition(":")[0]
     plan = Plan(
         task=resized(defined.task, batch_size),

@@ -19,12 +19,20 @@ def end_as_by_ctrl_c() -> None:
 def forget(stream: TextIO) -> None:
     """What is left in its buffer cannot be written, and Python would try again when it ends."""
     with contextlib.suppress(OSError):  # it is no file, as in a test
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        descriptor = stream.fileno()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, descriptor)
+        os.close(nowhere)
+
+
+def tell(line: str) -> None:
+    """A line on standard error, where that can be written."""
+    try:
+        click.echo(line, err=True)
+    except OSError:
+        forget(sys.stderr)
 
 
 def complain(message: str) -> None:
-    """A line on standard error, where that can be written."""
-    try:
-        click.echo(f"harness: {message}", err=True)
-    except OSError:
-        forget(sys.stderr)
+    """The same in the harness's name."""
+    tell(f"harness: {message}")

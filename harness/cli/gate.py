@@ -12,9 +12,9 @@ import msgspec
 
 from harness import plugins
 from harness.cli.data_progress import shown_progress
-from harness.cli.ending import end_as_by_ctrl_c
+from harness.cli.ending import end_as_by_ctrl_c, tell
 from harness.cli.gate_display import GateDisplay
-from harness.cli.gate_outputs import put, tell
+from harness.cli.gate_outputs import deliver, put
 from harness.cli.plugin_option import plugin_option
 from harness.cli.selection_options import check_finite
 from harness.cli.side_options import interpreter, variables
@@ -129,8 +129,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         raise UsageError(str(error)) from error  # not 1, which says that head is worse
     except Exception:  # noqa: BLE001  a fault of the harness's own must not read so either
         display.stop()
-        with contextlib.suppress(OSError):
-            traceback.print_exc()
+        tell(traceback.format_exc())
         code = UsageError.exit_code
     ctx.exit(code)
 
@@ -155,7 +154,7 @@ def _carry_out(options: dict[str, Any], display: GateDisplay) -> int:
             gate = Gate(_request(suite, base, head, gone, options), folder, display)
             record, path = gate.carry_out(), gate.path
     display.stop()
-    tell(record, path, options)
+    deliver(record, path, options)
     return _exit_code(record, options["inconclusive"])
 
 

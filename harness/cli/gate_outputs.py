@@ -17,7 +17,7 @@ from harness.report.ci import github, targets
 from harness.report.gate import gate_text
 
 
-def tell(record: GateRecord, path: Path, options: Mapping[str, Any]) -> None:
+def deliver(record: GateRecord, path: Path, options: Mapping[str, Any]) -> None:
     """Each output by itself: one that cannot be written costs none of the others, and not the verdict.
 
     Raises:

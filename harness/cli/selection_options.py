@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from harness.cli.ending import complain
+
 SOME_UNREADABLE = 1
 
 
@@ -51,7 +53,7 @@ def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def tell_unreadable(unreadable: list[str]) -> int:
     """Name the files that could not be read on standard error; the exit code that says so."""
     for sentence in unreadable[:10]:
-        click.echo(f"harness: skipped: {sentence}", err=True)
+        complain(f"skipped: {sentence}")
     if len(unreadable) > 1:
-        click.echo(f"harness: {len(unreadable)} files were skipped", err=True)
+        complain(f"{len(unreadable)} files were skipped")
     return SOME_UNREADABLE if unreadable else 0

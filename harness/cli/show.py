@@ -8,6 +8,7 @@ import click
 
 from harness import record as records
 from harness import store
+from harness.cli.ending import complain
 from harness.duel.files import DUELS, find_duel, read_duel
 from harness.duel.record import encode
 from harness.errors import UsageError, unknown_name
@@ -67,7 +68,7 @@ def _show_run(results: Path, name: str, form: str) -> None:
     if name == "last":
         path, record, unreadable = Store(results).last()
         for error in unreadable:
-            click.echo(f"harness: passed over: {error}", err=True)
+            complain(f"passed over: {error}")
     else:
         path = _find_run(results, name)
         record = store.read(path)

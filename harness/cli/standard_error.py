@@ -1,6 +1,7 @@
 """Standard error, for what goes on: a live line on a terminal, else plain lines; silence once it broke."""
 
 import sys
+from collections.abc import Callable
 from typing import Any, TextIO, cast
 
 from rich.console import Console
@@ -19,15 +20,17 @@ class _Forgiving:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        try:
-            self._stream.write(text)
-        except OSError:
-            forget(self._stream)
+        self._try(lambda: self._stream.write(text))
         return len(text)
 
     def flush(self) -> None:
+        self._try(self._stream.flush)
+
+    def _try(self, work: Callable[[], object]) -> None:
         try:
-            self._stream.flush()
+            work()
+        except BlockingIOError:
+            pass  # it is full for the moment
         except OSError:
             forget(self._stream)
 

@@ -12,6 +12,7 @@ import msgspec
 
 from harness import plugins, study
 from harness.cli.data_progress import shown_progress
+from harness.cli.ending import tell
 from harness.cli.names import split_names
 from harness.cli.plugin_option import plugin_option
 from harness.cli.run import check_device, execute_all, exit_code
@@ -263,7 +264,7 @@ def _execute(requests: list[RunRequest], store: Store, asked: _Options, deadline
 
 def _say(text: str, asked: _Options) -> None:
     if not asked.quiet:
-        click.echo(text, err=True)
+        tell(text)
 
 
 def _outcome(made: Study, store: Store) -> str:

@@ -112,13 +112,13 @@ def between(before: Counters, after: Counters) -> Disturbance:
 
 
 def disturbed(disturbances: list[Disturbance], seconds: list[float], threads: int = 1) -> list[bool]:
-    """Which blocks of a side in a pair, of these lengths, are to be dropped; their results have no say in it.
+    """Which of these blocks, of these lengths, are to be dropped; their results have no say in it.
 
     ``threads`` are at work in a block, each on a CPU whose ticks err.
 
-    Those are the ones from which more was taken than is usual for this side: a burst meets one turn and
-    not the next. A load that never ceases is told rather than dropped. It may meet sides unequally, for one
-    of fewer threads leaves it a CPU, so each side has its own usual.
+    Those are the ones from which more was taken than is usual among them: a burst meets one and not the
+    next. A load that never ceases meets sides of as many threads alike, and is told rather than dropped; it
+    may meet those of other threads otherwise, for one of fewer leaves it a CPU.
     """
     taken = [one.stolen_seconds + one.others_seconds + one.throttled_seconds for one in disturbances]
     usual_share = statistics.median(share / length for share, length in zip(taken, seconds, strict=True))

@@ -21,7 +21,6 @@ from harness.process_environment import cpu_count, cpus_of
 #: A pair says something if at least this share of its turns was left undisturbed.
 _FEWEST_TURNS_SHARE = 0.5
 _TRIMMED_SHARE = 0.2
-_FEWEST_TURNS_OF_A_SIDE = 5
 
 
 class Ring:
@@ -126,16 +125,12 @@ class Ring:
 def mark_disturbed(blocks: list[BlockRecord], threads: list[int]) -> list[BlockRecord]:
     """The same blocks, in their order, those marked in which a burst of other work fell.
 
-    ``threads[side]`` are at work in a block of a side. What is usual is told for each side by itself, but for
-    so few turns that a burst may meet most blocks of one.
+    ``threads[side]`` are at work in a block of a side. What is usual is told for sides of as many threads
+    together, which others meet alike: of few turns a burst may meet most blocks of one.
     """
     marked = list(blocks)
-    sides = range(len(threads))
-    own = len(blocks) >= _FEWEST_TURNS_OF_A_SIDE * len(threads)
-    for group, count in zip(
-        [{side} for side in sides] if own else [set(sides)], threads if own else [max(threads)], strict=True
-    ):
-        places = [place for place, block in enumerate(blocks) if block.side in group]
+    for count in set(threads):
+        places = [place for place, block in enumerate(blocks) if threads[block.side] == count]
         told, seconds = (
             [blocks[place].disturbance for place in places],
             [blocks[place].seconds for place in places],

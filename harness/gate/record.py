@@ -17,8 +17,10 @@ Status = Literal["running", "ok", "failed", "interrupted"]
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 #: How a quality's reason begins where the first steps agree, and yet the whole training would not.
 OTHER_TASK = "head's task is another"
-#: How the reason ends where head fails beside base and not by itself.
-NOT_TOGETHER = "the two may not fit into memory together"
+#: How the reason ends where head failed beside base and not by itself.
+NOT_ALONE = (
+    "by itself it did the same work: it fails now and then, or the two do not fit into memory together"
+)
 
 Metric = Literal["step", "first step", "memory"]
 

@@ -20,11 +20,13 @@ from harness.gate.metrics import limits_of
 from harness.gate.quality import changed_fields, changed_options, compare_maths
 from harness.gate.record import BenchmarkRecord, GateRecord, QualityResult
 from harness.gate.remembered import judge
-from harness.gate.suite import FEWEST_SEEDS, Benchmark, Limits, Suite
+from harness.gate.suite import Benchmark, Limits, Suite
 from harness.machine import describe_machine
 from harness.record import DatasetRecord
 
 _BASE = "base"
+#: What of a benchmark is the suite's to ask, and is not told by what became of it.
+_ASKED = ("task", "precision", "batch_size", "epochs", "seed", "options")
 
 
 class Alone(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,11 +149,13 @@ def _refuse_other_work(
     stored: StoredBenchmark, asked: Benchmark, head: Side, dataset: DatasetRecord, turns: int
 ) -> None:
     """What was asked for must be the same; what head's code makes of that now is head's to answer for."""
-    then, now = (
-        msgspec.structs.asdict(msgspec.structs.replace(one, name="", limits=Limits(), seeds=FEWEST_SEEDS))
-        for one in (stored.asked, asked)
-    )
-    pairs = {name.replace("_", " "): (then[name], now[name]) for name in then}
+    then, now = stored.asked, asked
+    pairs: dict[str, tuple[object, object]] = {
+        name.replace("_", " "): (getattr(then, name), getattr(now, name)) for name in _ASKED
+    }
+    if then.backend != now.backend:  # torch and torch:eager may be one
+        was = stored.side
+        pairs["backend"] = (f"{was.backend}:{was.mode}", f"{head.backend}:{head.plan.mode}")
     pairs |= {
         "data": (stored.dataset.name, dataset.name),
         "threads": (stored.plan.threads, head.plan.threads),

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator
 
 from harness.gate.record import (
-    NOT_TOGETHER,
+    NOT_ALONE,
     OTHER_TASK,
     BenchmarkRecord,
     EnvironmentRecord,
@@ -64,10 +64,10 @@ def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
 
 
 def _how_to_know(benchmark: BenchmarkRecord) -> str:
-    if NOT_TOGETHER in benchmark.reason:
+    if NOT_ALONE in benchmark.reason:
         return (
-            "Give that benchmark a smaller `batch_size`, or measure base by itself, and then head "
-            "(`--save-baseline`, `--baseline`)."
+            "Run the gate again; if it is memory, give that benchmark a smaller `batch_size`, or measure "
+            "each side by itself (`--save-baseline`, then `--baseline`)."
         )
     if benchmark.quality is not None and benchmark.quality.verdict == "INCONCLUSIVE":
         if benchmark.quality.unsound and not benchmark.quality.seeds:  # its reason says what to give

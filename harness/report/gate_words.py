@@ -9,6 +9,7 @@ from harness.gate.record import (
     QualityResult,
     Verdict,
 )
+from harness.record import PLUGIN
 from harness.report.escaping import one_line
 
 NOTHING = "–"
@@ -113,7 +114,7 @@ def _same(base: EnvironmentRecord, head: EnvironmentRecord) -> bool:
 def _versions(benchmark: BenchmarkRecord) -> str:
     """``torch 2.12.0 and 2.13.0``, of what the sides run on."""
     base, head = (side.framework for side in benchmark.sides)
-    names = [name for name in {**base, **head} if base.get(name) != head.get(name)]
+    names = [name for name in {**base, **head} if base.get(name) != head.get(name) and name != PLUGIN]
     return ", ".join(f"{name} {base.get(name, 'none')} and {head.get(name, 'none')}" for name in names)
 
 
