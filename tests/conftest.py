@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ def pytest_configure(config):
     Frameworks would else start as many threads as there are CPUs in every worker, and threads that wait
     for others at a barrier spin: two such processes on two CPUs take many times as long as in turn.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background has it, and children too
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     if worker and hasattr(os, "sched_setaffinity"):
         cpus = sorted(os.sched_getaffinity(0))
