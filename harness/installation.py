@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from packaging.version import InvalidVersion, Version
 
 from harness import plugins
-from harness.errors import PluginError, UsageError, unknown_name
+from harness.errors import HarnessError, PluginError, UsageError, unknown_name
 from harness.record import PLUGIN
 from harness.spec import Backend
 
@@ -53,11 +53,12 @@ def installed_version(requirement: str) -> str:
 
 def has_versions(backend: str, versions: Mapping[str, str]) -> bool:
     """Whether none of these distributions, nor the backend's plugin, is installed here in another version."""
+    try:
+        if plugins.backend_distribution(backend) != versions.get(PLUGIN):
+            return False
+    except HarnessError:  # it is broken or gone, which is nobody else's matter
+        return False
     for name, version in versions.items():
-        if name == PLUGIN:
-            if plugins.backend_distribution(backend) != version:
-                return False
-            continue
         with contextlib.suppress(metadata.PackageNotFoundError):
             if not _same(metadata.version(name), version):
                 return False

@@ -29,7 +29,6 @@ Kind = Literal["backend", "task", "dataset"]
 #: Off in workers, which are processes of their own and have a time limit.
 tried_apart = True
 _OURS = "dl-harness"
-_FILE_MODULE = "harness_plugin_file_"
 
 PLUGIN_FILES_VARIABLE = "HARNESS_PLUGIN_FILES"
 
@@ -54,14 +53,15 @@ def _distribution(point: metadata.EntryPoint) -> str:
     return f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown distribution"
 
 
-def _load(kind: Kind, name: str, expected: type[_Plugin]) -> _Plugin:
+def _load(kind: Kind, name: str, expected: type[_Plugin]) -> tuple[_Plugin, metadata.EntryPoint | None]:
+    """The plugin, and the entry point that it was found by; None for a file's."""
     for path in plugin_files():
         where = f"plugin file {path}"
         if tried_apart:
             plugin_trial.try_file(str(path), where)
         plugin = _ask(kind, name, expected, where, functools.partial(_import_file, path))
         if plugin is not None:
-            return plugin
+            return plugin, None
     points = _entry_points(kind)
     if name not in points:
         label = "data set" if kind == "dataset" else kind
@@ -78,7 +78,7 @@ def _load(kind: Kind, name: str, expected: type[_Plugin]) -> _Plugin:
         raise PluginError(
             f"{where} answered harness_{kind}({name!r}) with NoneType, where {expected.__name__} is expected"
         )
-    return plugin
+    return plugin, point
 
 
 def _ask(
@@ -119,7 +119,7 @@ def plugin_files() -> list[Path]:
 @functools.cache
 def _import_file(path: Path) -> ModuleType:
     """The module in a plugin file, under a name of its own."""
-    spec = importlib.util.spec_from_file_location(f"{_FILE_MODULE}{path.stem}", path)
+    spec = importlib.util.spec_from_file_location(f"harness_plugin_file_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
@@ -135,23 +135,25 @@ def backend(name: str) -> Backend:
         UsageError: no plugin has this name.
         PluginError: the plugin cannot be loaded.
     """
-    return _load("backend", name, Backend)  # type: ignore[type-abstract]
+    return _load("backend", name, Backend)[0]  # type: ignore[type-abstract]
 
 
 def backend_distribution(name: str) -> str | None:
-    """Name and version of what an installed backend that is not our own came with; None of any other."""
-    points = _entry_points("backend").get(name)
-    if not points or points[0].dist is None or points[0].dist.name == _OURS:
+    """Name and version of what an installed backend that is not our own came with; None of any other.
+
+    Raises as :func:`backend`.
+    """
+    _, point = _load("backend", name, Backend)  # type: ignore[type-abstract]
+    if point is None or point.dist is None or point.dist.name == _OURS:
         return None
-    of_a_file = type(backend(name)).__module__.startswith(_FILE_MODULE)
-    return None if of_a_file else _distribution(points[0])
+    return _distribution(point)
 
 
 def task(name: str) -> TaskDefinition:
     """The task of this name; raises as :func:`backend`."""
-    return _load("task", name, TaskDefinition)
+    return _load("task", name, TaskDefinition)[0]
 
 
 def dataset(name: str) -> DataSource:
     """The source of the data set of this name; raises as :func:`backend`."""
-    return _load("dataset", name, DataSource)  # type: ignore[type-abstract]
+    return _load("dataset", name, DataSource)[0]  # type: ignore[type-abstract]

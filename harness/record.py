@@ -193,7 +193,7 @@ class Record(msgspec.Struct, kw_only=True):
 
 
 #: The key under which a framework's versions tell what the backend came with, where that is not our own.
-PLUGIN = "plugin"
+PLUGIN = "harness plugin"
 
 
 def side_versions(backend: str, framework: dict[str, str]) -> dict[str, str]:

@@ -317,8 +317,9 @@ def test_only_bursts_are_disturbances():
     assert disturbed([CALM, Disturbance(0.0, 0.0, 0.0, 2), CALM], [0.1] * 3) == [False, True, False]
 
 
-def test_a_load_that_never_ceases_and_meets_sides_unequally_drops_nothing():
-    """Beside a side of one thread there is a CPU left for it; beside one of two threads there is none."""
+@pytest.mark.parametrize("threads", [[2, 1], [2, 2]])
+def test_a_load_that_never_ceases_and_meets_sides_unequally_drops_nothing(threads):
+    """Beside a side that keeps one thread at work there is a CPU left for it, beside another none."""
 
     def marks(burst):
         taken = {(turn, 0): 0.066 for turn in range(8)} | ({(3, 1): 0.08} if burst else {})
@@ -328,7 +329,7 @@ def test_a_load_that_never_ceases_and_meets_sides_unequally_drops_nothing():
             )
             for block in pair(1.0).blocks
         ]
-        return [(block.turn, block.side) for block in mark_disturbed(blocks, [2, 1]) if block.disturbed]
+        return [(block.turn, block.side) for block in mark_disturbed(blocks, threads) if block.disturbed]
 
     assert marks(burst=False) == []
     assert marks(burst=True) == [(3, 1)]

@@ -182,14 +182,19 @@ def test_the_version_of_an_installed_plugin_is_that_of_its_distribution(tmp_path
     monkeypatch.syspath_prepend(PLUGINS)
     plugins._entry_points.cache_clear()
     assert plugins.backend_distribution("torch") is None  # its framework's is told
-    assert plugins.backend_distribution("nowhere") is None
     assert plugins.backend_distribution("paced") == "faulty 1.0"
     (tmp_path / "task.py").write_text(HOOK.format(body="return None"))
+    own = "from paced import PacedBackend\n" + HOOK.format(body="return PacedBackend()")
+    (tmp_path / "own.py").write_text(own)
     monkeypatch.setenv(plugins.PLUGIN_FILES_VARIABLE, str(tmp_path / "task.py"))
     assert plugins.backend_distribution("paced") == "faulty 1.0"
-    assert has_versions("paced", {"numpy": np.__version__, "plugin": "faulty 1.0"})
-    assert not has_versions("paced", {"numpy": np.__version__, "plugin": "faulty 0.9"})
-    assert not has_versions("torch", {"plugin": "acme 1.0"})
+    assert has_versions("paced", {"numpy": np.__version__, "harness plugin": "faulty 1.0"})
+    assert not has_versions("paced", {"numpy": np.__version__, "harness plugin": "faulty 0.9"})
+    assert not has_versions("paced", {"numpy": np.__version__})  # of a file, or of before it was told
+    assert not has_versions("nowhere", {"nowhere": "1.0"})
+    monkeypatch.setenv(plugins.PLUGIN_FILES_VARIABLE, str(tmp_path / "own.py"))
+    assert plugins.backend_distribution("paced") is None
+    assert not has_versions("torch", {"harness plugin": "acme 1.0"})
     plugins._entry_points.cache_clear()
 
 

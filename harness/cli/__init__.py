@@ -102,7 +102,17 @@ def main() -> None:
         if error.errno != errno.EPIPE:  # a reader that left, as `| head` does, wants no more words
             complain(f"output cannot be written: {error.strerror}; records are kept")
         code = 1
+    _flush_standard_error()
     sys.exit(code or 0)
+
+
+def _flush_standard_error() -> None:
+    """What it cannot take would else end the process with a code of Python's own."""
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except OSError:
+        forget(sys.stderr)
 
 
 def _occupy_closed_descriptors() -> None:

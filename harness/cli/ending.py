@@ -29,6 +29,8 @@ def tell(line: str) -> None:
     """A line on standard error, where that can be written."""
     try:
         click.echo(line, err=True)
+    except BlockingIOError:
+        pass  # it is full for the moment
     except OSError:
         forget(sys.stderr)
 

@@ -117,8 +117,8 @@ def disturbed(disturbances: list[Disturbance], seconds: list[float], threads: in
     ``threads`` are at work in a block, each on a CPU whose ticks err.
 
     Those are the ones from which more was taken than is usual among them: a burst meets one and not the
-    next. A load that never ceases meets sides of as many threads alike, and is told rather than dropped; it
-    may meet those of other threads otherwise, for one of fewer leaves it a CPU.
+    next. A load that never ceases is told rather than dropped. It may meet sides unequally, for one that
+    keeps fewer threads at work leaves it a CPU: so blocks of one side are looked at together.
     """
     taken = [one.stolen_seconds + one.others_seconds + one.throttled_seconds for one in disturbances]
     usual_share = statistics.median(share / length for share, length in zip(taken, seconds, strict=True))

@@ -21,6 +21,7 @@ from harness.process_environment import cpu_count, cpus_of
 #: A pair says something if at least this share of its turns was left undisturbed.
 _FEWEST_TURNS_SHARE = 0.5
 _TRIMMED_SHARE = 0.2
+_FEWEST_TURNS_OF_ITS_OWN = 5
 
 
 class Ring:
@@ -125,12 +126,15 @@ class Ring:
 def mark_disturbed(blocks: list[BlockRecord], threads: list[int]) -> list[BlockRecord]:
     """The same blocks, in their order, those marked in which a burst of other work fell.
 
-    ``threads[side]`` are at work in a block of a side. What is usual is told for sides of as many threads
-    together, which others meet alike: of few turns a burst may meet most blocks of one.
+    ``threads[side]`` are at work in a block of a side. What is usual is told for each side by itself; of few
+    turns, of which a burst may meet most blocks of a side, for sides of as many threads together.
     """
     marked = list(blocks)
-    for count in set(threads):
-        places = [place for place, block in enumerate(blocks) if threads[block.side] == count]
+    few = len(blocks) < _FEWEST_TURNS_OF_ITS_OWN * len(threads)
+    groups = [{side for side, own in enumerate(threads) if own == count} for count in set(threads)]
+    for group in groups if few else [{side} for side in range(len(threads))]:
+        count = threads[min(group)]
+        places = [place for place, block in enumerate(blocks) if block.side in group]
         told, seconds = (
             [blocks[place].disturbance for place in places],
             [blocks[place].seconds for place in places],
