@@ -3,6 +3,7 @@
 That costs microseconds a call, so the timed loop goes through it too.
 """
 
+import numbers
 import re
 from collections.abc import Mapping
 
@@ -60,6 +61,7 @@ class CheckedProgram(Program):
             raise self._broken(f"build() gave {type(program).__name__}", "a harness.spec.Program")
         self._program = program
         self.device = self._checked_device(getattr(program, "device", None), plan.device)
+        self.device_peak_memory_bytes()  # asked for at the end of a run, where a breach would cost all of it
 
     def _checked_device(self, device: object, asked: str) -> str:
         kind = asked.partition(":")[0]
@@ -115,7 +117,12 @@ class CheckedProgram(Program):
         self._program.synchronize()
 
     def device_peak_memory_bytes(self) -> int | None:
-        return self._program.device_peak_memory_bytes()
+        peak: object = self._program.device_peak_memory_bytes()
+        if peak is None:
+            return None
+        if not isinstance(peak, numbers.Integral):
+            raise self._broken(f"device_peak_memory_bytes() gave {_kind(peak)}", "an int, or None")
+        return int(peak)
 
 
 def _kind(found: object) -> str:

@@ -8,12 +8,19 @@ _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "resource_exhausted"
 _READ_ONLY = ("read-only", "not writeable")
 
 
+def memory_ran_out(error: BaseException) -> bool:
+    """Whether the machine's memory or a device's was too small, as far as frameworks tell it alike."""
+    if type(error).__module__.startswith("harness."):
+        return False
+    return isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in _OUT_OF_MEMORY)
+
+
 def explain(error: BaseException) -> str:
     """The error in a sentence, with its place in the plugin; where the cause is known, what would help."""
     text = f"{type(error).__name__}: {error}".removesuffix(": ")
     if type(error).__module__.startswith("harness."):
         text = str(error)
-    elif isinstance(error, MemoryError) or any(sign in text.lower() for sign in _OUT_OF_MEMORY):
+    elif memory_ran_out(error):
         text = (
             f"memory ran out in the worker ({text}); a smaller --batch-size, a smaller width of the task, "
             "or a machine or device with more memory would help"

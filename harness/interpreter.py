@@ -1,13 +1,12 @@
 """The harness that another interpreter has, and whether its workers speak as this one does."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 
-from harness import protocol
+from harness import process_groups, protocol
 from harness.errors import UsageError
 from harness.plugins import PLUGIN_FILES_VARIABLE
 
@@ -37,15 +36,7 @@ def installed_harness(label: str, python: str, variables: Mapping[str, str]) -> 
     """
     try:
         # -P: what lies in the current folder must not stand in for what is installed.
-        done = subprocess.run(
-            [python, "-P", "-c", _PROBE],
-            env={**os.environ, **variables},
-            check=False,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_PROBE_SECONDS,
-        )
+        done = process_groups.run([python, "-P", "-c", _PROBE], _PROBE_SECONDS, variables)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UsageError(f"{label}: {python} cannot be started: {error}") from error
     if done.returncode:
@@ -68,6 +59,8 @@ def _why_it_failed(python: str, stderr: str) -> str:
     lines = stderr.strip().splitlines() or ["it says nothing"]
     if "No module named 'harness'" in stderr or "PackageNotFoundError" in stderr:
         return f"no dl-harness is installed for {python} ({lines[-1]}); install it there too"
+    if "Unknown option: -P" in stderr:
+        return f"{python} is older than Python 3.11, which dl-harness needs"
     # Before Python itself runs, its last line tells the least.
     told = next((line for line in lines if line.startswith("Fatal Python error")), lines[-1])
     return f"{python} cannot load its dl-harness: {told.strip()}"

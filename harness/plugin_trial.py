@@ -10,6 +10,7 @@ import subprocess
 import sys
 from importlib import metadata
 
+from harness import process_groups
 from harness.errors import PluginError
 
 #: An import that takes longer is taken to hang. A large framework's takes some ten seconds from a cold disk.
@@ -52,15 +53,7 @@ def _tried(kind: str, source: str, where: str) -> None:
     mark = secrets.token_hex(8)
     command = [sys.executable, "-c", _TRIAL, kind, source, mark, json.dumps(sys.path)]
     try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=LIMIT_SECONDS,
-            check=False,
-        )
+        done = process_groups.run(command, LIMIT_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise PluginError(
             f"{where} could not be loaded: its import hung for {LIMIT_SECONDS:g} seconds"

@@ -11,7 +11,7 @@ import functools
 import os
 import platform
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -113,8 +113,19 @@ def _busy_cpus() -> set[int]:
     return {cpu for cpu, percent in enumerate(used) if percent > _BUSY_PERCENT}
 
 
+def on_their_cores(cpus: Iterable[int]) -> set[int]:
+    """These CPUs and all that share a core with one of them."""
+    found: set[int] = set()
+    for cpu in cpus:
+        for part in _core_of(cpu).split(","):
+            first, _, last = part.partition("-")
+            found.update(range(int(first), int(last or first) + 1))
+    return found
+
+
+@functools.cache
 def _core_of(cpu: int) -> str:
-    """A name that the hardware threads of one core share; the CPU's own where the system will not say."""
+    """The hardware threads of its core, as ``0,4`` or ``0-1``; itself where the system will not say."""
     try:
         return (_CPUS / f"cpu{cpu}" / "topology" / "thread_siblings_list").read_text().strip()
     except OSError:

@@ -155,6 +155,7 @@ class Fault(msgspec.Struct, frozen=True, tag=True):
     message: str
     traceback: str
     unsupported: bool = False
+    memory_ran_out: bool = False
 
 
 Request = (

@@ -13,10 +13,12 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import msgspec
+import psutil
 
 from harness import protocol
 from harness.errors import HarnessError
 from harness.process_environment import bound_to_cpus
+from harness.process_groups import dismiss, end_group, guard_of, with_descendants
 
 #: A worker that says nothing for so long is taken to hang. The longest silence that is legitimate
 #: is a first compilation.
@@ -41,6 +43,10 @@ class RequestFailed(HarnessError):
         self.traceback = traceback
 
 
+class MemoryRanOut(RequestFailed):
+    """The request took more memory than there is."""
+
+
 class WorkerLost(HarnessError):
     """The worker ended by itself: by an exit, or by a signal."""
 
@@ -51,7 +57,11 @@ class WorkerLost(HarnessError):
 
 
 class WorkerTimeout(HarnessError):
-    """The worker did not answer in time and was ended."""
+    """The worker did not answer in time and was ended; ``silent`` where it was taken to hang."""
+
+    def __init__(self, message: str, *, silent: bool) -> None:
+        super().__init__(message)
+        self.silent = silent
 
 
 def _signal_name(number: int) -> str:
@@ -63,21 +73,6 @@ def _signal_name(number: int) -> str:
 
 class NoGuard(HarnessError):
     """The machine lacks what every worker is started with: no fault of what the worker would have run."""
-
-
-#: Ends a process group once standard input is closed, which is when its parent has died, however it died.
-_GUARD = ["/bin/sh", "-c", 'read _; kill -s KILL -- "-$1"', "guard"]
-
-
-def _guard_of(group: int) -> subprocess.Popen[bytes]:
-    """A worker itself ends with its parent; what its framework started would not, and stay stopped."""
-    return subprocess.Popen(
-        [*_GUARD, str(group)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
 
 
 class Session:
@@ -129,12 +124,13 @@ class Session:
             os.close(requests_out)
             os.close(replies_in)
         try:
-            self._guard = _guard_of(self._process.pid)
+            self._guard = guard_of(self._process.pid)
         except OSError as error:
             self.kill()
             os.close(self._requests)
             self._close_ours()
-            raise NoGuard(f"a worker's guard, {_GUARD[0]}, cannot be started: {error.strerror}") from error
+            name = error.filename or "a program"
+            raise NoGuard(f"a worker's guard, {name}, cannot be started: {error.strerror}") from error
 
     def renew_deadline(self) -> None:
         """Give the worker the whole of its time once more."""
@@ -162,7 +158,7 @@ class Session:
 
         Raises:
             Declined: the backend cannot do it.
-            RequestFailed: the request raised in the worker.
+            RequestFailed: the request raised in the worker; :class:`MemoryRanOut` where it was for that.
             WorkerLost: the process ended.
             WorkerTimeout: no reply within the deadline or the limit of silence; the worker is ended.
         """
@@ -174,7 +170,8 @@ class Session:
         if isinstance(reply, protocol.Fault):
             if reply.unsupported:
                 raise Declined(reply.message)
-            raise RequestFailed(reply.message, reply.traceback)
+            failed = MemoryRanOut if reply.memory_ran_out else RequestFailed
+            raise failed(reply.message, reply.traceback)
         if not isinstance(reply, expected):
             raise RequestFailed(f"{expected.__name__} expected, {type(reply).__name__} came", "")
         return reply
@@ -201,8 +198,10 @@ class Session:
 
     def _timeout(self, until: float) -> WorkerTimeout:
         if until == self._deadline:
-            return WorkerTimeout(f"did not end within the time limit of {self._deadline_seconds:g} s")
-        return WorkerTimeout(f"said nothing for {SILENCE_LIMIT_SECONDS:g} s and was taken to hang")
+            told = f"did not end within the time limit of {self._deadline_seconds:g} s"
+            return WorkerTimeout(told, silent=False)
+        told = f"said nothing for {SILENCE_LIMIT_SECONDS:g} s and was taken to hang"
+        return WorkerTimeout(told, silent=True)
 
     def _lost(self) -> WorkerLost:
         try:
@@ -235,7 +234,7 @@ class Session:
         """
         self._paused_at = time.monotonic()
         if sys.platform == "linux":
-            os.killpg(self._process.pid, signal.SIGSTOP)
+            self._signal(signal.SIGSTOP)
             self._wait_until_stopped()
 
     def _wait_until_stopped(self) -> None:
@@ -251,7 +250,24 @@ class Session:
             self._deadline += time.monotonic() - self._paused_at
         self._paused_at = None
         if sys.platform == "linux":
-            os.killpg(self._process.pid, signal.SIGCONT)
+            self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        os.killpg(self._process.pid, number)
+        for server in self._beyond_its_group():
+            with contextlib.suppress(psutil.Error):
+                server.send_signal(number)
+
+    def _beyond_its_group(self) -> list[psutil.Process]:
+        """What it started in groups of their own, such as a framework's servers."""
+        if self._process.returncode is not None:  # another process may have its number by now
+            return []
+        beyond = []
+        for pid in with_descendants([self._process.pid]):
+            with contextlib.suppress(OSError, psutil.Error):
+                if os.getpgid(pid) != self._process.pid:
+                    beyond.append(psutil.Process(pid))
+        return beyond
 
     def kill_and_close(self) -> None:
         """End a worker of which nothing more is wanted, stopped or not."""
@@ -260,21 +276,24 @@ class Session:
 
     def kill(self) -> None:
         """End the worker and all that it started, at once."""
-        # macOS calls it a lack of permission where a group has ended.
-        gone = (ProcessLookupError, *((PermissionError,) if sys.platform == "darwin" else ()))
-        with contextlib.suppress(*gone):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._end(self._beyond_its_group())
+
+    def _end(self, beyond: list[psutil.Process]) -> None:
+        end_group(self._process.pid)
+        for server in beyond:
+            with contextlib.suppress(psutil.Error):
+                server.kill()
         self._process.wait()
 
     def close(self) -> None:
         """Let the worker leave by closing its pipe; end what has not left after a short grace."""
+        beyond = self._beyond_its_group()  # once it has left nobody can tell
         with contextlib.suppress(OSError):
             os.close(self._requests)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_GRACE_SECONDS)
-        self.kill()
-        self._guard.kill()
-        self._guard.communicate()
+        self._end(beyond)
+        dismiss(self._guard)
         self._close_ours()
 
     def _close_ours(self) -> None:

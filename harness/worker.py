@@ -23,7 +23,7 @@ from harness.batches import BatchOrder
 from harness.contract import CheckedProgram, checked_environment, read_only
 from harness.definition import define_task
 from harness.errors import unknown_name
-from harness.faults import explain
+from harness.faults import explain, memory_ran_out
 from harness.gan_quality import Judge, sample_grid
 from harness.initial import initial_weights
 from harness.installation import installation
@@ -224,13 +224,16 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
-def _reply(worker: Worker, line: bytes) -> protocol.Reply:
+def _reply(worker: Worker, line: bytes) -> bytes:
+    """Encoded here, so that what a plugin gave and cannot be sent is a fault like any other."""
+    fault: protocol.Reply
     try:
-        return worker.carry_out(msgspec.json.decode(line, type=protocol.Request))
+        return msgspec.json.encode(worker.carry_out(msgspec.json.decode(line, type=protocol.Request)))
     except Unsupported as error:
-        return protocol.Fault(str(error), "", unsupported=True)
+        fault = protocol.Fault(str(error), "", unsupported=True)
     except Exception as error:  # noqa: BLE001  whatever a plugin raises belongs in the record
-        return protocol.Fault(explain(error), traceback.format_exc())
+        fault = protocol.Fault(explain(error), traceback.format_exc(), memory_ran_out=memory_ran_out(error))
+    return msgspec.json.encode(fault)
 
 
 def main() -> NoReturn:
@@ -246,7 +249,7 @@ def main() -> NoReturn:
             if os.getpid() != process:
                 # A child that a plugin forked has come back here; only its parent may answer.
                 os._exit(1)
-            replies.write(msgspec.json.encode(reply) + b"\n")
+            replies.write(reply + b"\n")
     sys.stdout.flush()
     os._exit(0)
 

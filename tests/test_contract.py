@@ -30,6 +30,7 @@ RUN = (
         ("one class too many", "predict() of 3600 inputs by model gave an array of shape (3600, 11)"),
         ("outputs flattened", "gave an array of shape (36000,); expected: (3600, 10)"),
         ("outputs a tensor", "FrameworkTensor; expected: a NumPy array of shape (3600, 10)"),
+        ("memory in words", "device_peak_memory_bytes() gave a str; expected: an int, or None"),
     ],
 )
 def test_a_breach_fails_the_run_with_who_broke_what_and_how(harness, mode, reason):
@@ -72,6 +73,13 @@ def test_outputs_that_are_no_numbers_are_neither_certified_nor_a_result(harness)
     (record,) = harness.records()
     assert record["status"] == "diverged"
     assert "predict() gave values for model that are not finite" in record["certificate"]["reason"]
+
+
+def test_a_whole_number_of_numpy_is_as_good_as_an_int(harness):
+    done = harness(*RUN, "--no-certify", "--backend", "breaker:memory in NumPy")
+
+    (record,) = harness.records()
+    assert (record["status"], record["device_peak_memory_bytes"]) == ("ok", 2**31), done.stderr
 
 
 def test_one_that_breaks_nothing_runs_but_is_not_certified(harness):

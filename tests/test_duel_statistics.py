@@ -409,6 +409,56 @@ def test_a_hiccup_does_not_move_the_ratio():
     assert log_ratio(PairRecord([], blocks, 1.0), 1, [1, 1]) == pytest.approx(0.0)
 
 
+def with_pauses(rng, made, of_side, share=0.15, seconds=0.34):
+    """The same pair; a share of this side's blocks, of either side's where it is None, has a pause in it."""
+    blocks = [
+        msgspec.structs.replace(block, seconds=block.seconds + seconds)
+        if of_side in (None, block.side) and rng.random() < share
+        else block
+        for block in made.blocks
+    ]
+    return PairRecord([], blocks, 1.0)
+
+
+@pytest.mark.parametrize(("side", "word"), [(1, "slower"), (0, "faster")])
+def test_pauses_of_a_sides_own_are_no_hiccups(side, word):
+    """Every fiftieth step of one side also saves something: two blocks in three do not show it."""
+    rng = np.random.default_rng(3)
+    pairs = [with_pauses(rng, one, side) for one in noisy(rng, 1.0, 0.01, 20, turns=10)]
+    assert abs(np.median([log_ratio(one, 1, [1, 1]) for one in pairs])) < 0.02
+    found = compare(pairs)
+    assert (found.verdict, found.pauses) == (word, True)
+    assert found.ratio ** (1 if side else -1) == pytest.approx(1 + 0.15 * 0.34 / 0.1, rel=0.1)
+    assert "a few blocks of each pair differ far more" in evidence_text(found)
+
+
+def test_sides_of_which_one_has_pauses_are_not_the_same_before_that_is_certain():
+    rng = np.random.default_rng(3)
+    found = compare([with_pauses(rng, one, 1) for one in noisy(rng, 1.0, 0.002, 8, turns=10)])
+    assert (found.verdict, found.pauses) == ("cannot tell yet", False)
+    assert found.pairs_wanted > 1
+
+
+def test_a_hiccup_of_the_machine_in_one_pair_keeps_no_sides_from_being_the_same():
+    rng = np.random.default_rng(3)
+    pairs = noisy(rng, 1.0, 0.002, 11, turns=10)
+    found = compare([*pairs, with_pauses(rng, pair(1.0, turns=10), 1, share=1.0, seconds=0.5)])
+    assert (found.verdict, found.pauses) == ("cannot tell yet", False)  # a process slow from start to end
+    blocks = list(pair(1.0, turns=10).blocks)
+    blocks[7] = msgspec.structs.replace(blocks[7], seconds=5.0)
+    found = compare([*pairs, PairRecord([], blocks, 1.0)])
+    assert (found.verdict, found.pauses) == ("same", False)
+
+
+def test_pauses_that_meet_either_side_are_rarely_taken_for_one_sides_own():
+    rng = np.random.default_rng(3)
+    taken = 0
+    for _ in range(300):
+        pairs = [with_pauses(rng, one, None) for one in noisy(rng, 1.0, 0.02, 14, turns=10)]
+        taken += step_ratios(pairs, 1, [1, 1]).pauses
+    assert taken <= 4  # 0.6 is expected
+
+
 @pytest.mark.parametrize(("ratio", "word"), [(1.05, "slower"), (0.95, "faster"), (1.0, "same")])
 def test_verdicts(ratio, word):
     pairs = noisy(np.random.default_rng(5), ratio, 0.008, 8)

@@ -9,6 +9,7 @@ import pytest
 
 from harness.errors import HarnessError, UsageError
 from harness.gate import checkouts
+from harness.gate.checkouts import Source
 from harness.gate.suite import read_suite
 
 QUIETLY = [].append
@@ -61,7 +62,7 @@ def test_a_commit_is_installed_once_and_its_worktree_leaves_nothing(git, install
     for _ in range(2):
         with checkouts.checkout(top, commit) as tree:
             assert (tree / "gate.toml").read_text() == TWO
-            base = checkouts.base_environment(tree, top, commit, ".[torch]", QUIETLY)
+            base = checkouts.base_environment(tree, top, commit, Source(".[torch]"), QUIETLY)
             assert (base.label, base.commit) == ("base", commit)
         assert not tree.exists()
     assert [what for _, what in installed] == [".[torch]"]
@@ -74,26 +75,65 @@ def test_base_and_head_have_what_pip_finds_on_one_day(git, installed, monkeypatc
     days = iter([1, 1, 2, 2])
     monkeypatch.setattr(checkouts, "_today", lambda: datetime.date(2026, 1, next(days)))
     first, second, third = (
-        Path(checkouts.base_environment(top, top, commit, ".", QUIETLY).python).parents[1] for _ in range(3)
+        Path(checkouts.base_environment(top, top, commit, Source("."), QUIETLY).python).parents[1]
+        for _ in range(3)
     )
     assert first == second != third
     assert len(installed) == 2
     assert first.is_dir()
     os.utime(first, (0, 0))
-    with checkouts.head_environment(top, "./elsewhere", QUIETLY):
+    with checkouts.head_environment(top, Source("./elsewhere"), QUIETLY):
         assert not first.exists()
         assert third.is_dir()
 
 
 def test_head_with_changes_is_installed_anew_and_goes_by_no_commit(git, installed):
     top, call = git
-    with checkouts.head_environment(top, ".", QUIETLY) as head:
+    with checkouts.head_environment(top, Source("."), QUIETLY) as head:
         assert head.commit == call("rev-parse", "HEAD")
     (top / "gate.toml").write_text(ONE)
     for _ in range(2):
-        with checkouts.head_environment(top, ".", QUIETLY) as head:
+        with checkouts.head_environment(top, Source("."), QUIETLY) as head:
             assert head.commit is None
     assert [folder == top for folder, _ in installed] == [False, True, True]
+
+
+def test_what_is_installed_of_changes_outlives_the_gate_for_the_commands_that_it_advises(git, installed):
+    top, _ = git
+    (top / "gate.toml").write_text(ONE)
+    with checkouts.head_environment(top, Source("."), QUIETLY) as head:
+        pass
+    assert Path(head.python).parents[1].is_dir()
+
+
+def test_a_project_below_the_top_is_installed_from_where_the_gate_is_called(git, installed):
+    top, call = git
+    (top / "part").mkdir()
+    (top / "part" / "gate.toml").write_text(TWO)
+    call("add", "-A")
+    call("commit", "-qm", "two")
+    commit, source = call("rev-parse", "HEAD"), Source(".[torch]", Path("part"))
+    with checkouts.checkout(top, commit) as tree:
+        checkouts.base_environment(tree, top, commit, source, QUIETLY)
+        checkouts.base_environment(tree, top, commit, Source(".[torch]"), QUIETLY)
+        assert [folder for folder, _ in installed] == [tree / "part", tree]
+    (top / "gate.toml").write_text(ONE)
+    with checkouts.head_environment(top, source, QUIETLY):
+        assert installed[-1][0] == top / "part"
+
+
+def test_a_worktree_has_its_submodules(git, tmp_path, monkeypatch):
+    """As git allows only when asked to: those of this test lie in the file system."""
+    top, call = git
+    for name, value in (("COUNT", "1"), ("KEY_0", "protocol.file.allow"), ("VALUE_0", "always")):
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
+    part = tmp_path / "part"
+    subprocess.run(["git", "clone", "-q", top, part], check=True)
+    call("submodule", "--quiet", "add", str(part), "part")
+    call("commit", "-qm", "two")
+    with checkouts.checkout(top, call("rev-parse", "HEAD")) as tree:
+        assert (tree / "part" / "gate.toml").read_text() == TWO
+    assert len(call("worktree", "list").splitlines()) == 1
 
 
 def test_files_unknown_to_git_are_no_change_and_no_part_of_head(git, installed):
@@ -101,7 +141,7 @@ def test_files_unknown_to_git_are_no_change_and_no_part_of_head(git, installed):
     (top / "junit.xml").touch()
     (top / "new.py").touch()
     said = []
-    with checkouts.head_environment(top, ".", said.append) as head:
+    with checkouts.head_environment(top, Source("."), said.append) as head:
         assert head.commit == call("rev-parse", "HEAD")
     ((folder, _),) = installed
     assert folder != top
@@ -169,7 +209,7 @@ def test_a_cache_beside_the_project_is_meant_from_where_the_gate_is_called(git, 
     top, call = git
     monkeypatch.chdir(top.parent)
     monkeypatch.setenv("HARNESS_CACHE_DIR", "beside")
-    base = checkouts.base_environment(top, top, call("rev-parse", "HEAD"), ".", QUIETLY)
+    base = checkouts.base_environment(top, top, call("rev-parse", "HEAD"), Source("."), QUIETLY)
     assert Path(base.python).is_relative_to(top.parent / "beside")
 
 
@@ -178,7 +218,7 @@ def test_a_cache_that_cannot_be_written_is_refused_in_a_line(git, installed, mon
     (top.parent / "file").touch()
     monkeypatch.setenv("HARNESS_CACHE_DIR", str(top.parent / "file"))
     with pytest.raises(UsageError, match=r"environments cannot be kept in .*: Not a directory; name another"):
-        checkouts.base_environment(top, top, call("rev-parse", "HEAD"), ".", QUIETLY)
+        checkouts.base_environment(top, top, call("rev-parse", "HEAD"), Source("."), QUIETLY)
 
 
 def test_what_is_no_repository_or_no_commit_is_refused(git, tmp_path):
@@ -194,4 +234,4 @@ def test_an_installation_that_fails_is_told_with_its_last_lines_and_not_taken_fo
     commit = call("rev-parse", "HEAD")
     for _ in range(2):  # the second must not find what the first left
         with pytest.raises(HarnessError, match=r"pip install \. failed: .*not installable"):
-            checkouts.base_environment(top, top, commit, ".", QUIETLY)
+            checkouts.base_environment(top, top, commit, Source("."), QUIETLY)

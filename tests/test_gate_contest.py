@@ -23,13 +23,13 @@ TURNS = 6
 
 @pytest.fixture
 def suspicious(monkeypatch):
-    """A contest whose head takes so many times base's step and memory, and the turns of each pair asked."""
+    """A contest whose head takes so many times base's step, first step and memory; and the turns asked."""
     task = plugins.task("mlp")
     plan = Plan(task=task.define(task.options()), mode="eager", device="cpu", threads=1, seed=0)
     sides = [Side(label=label, backend="torch", plan=plan, options={}) for label in ("base", "head")]
     chance = np.random.default_rng(1)
 
-    def make(step=1.0, memory=1.0):
+    def make(step=1.0, first_step=1.0, memory=1.0):
         asked = []
 
         class Ring:
@@ -38,13 +38,12 @@ def suspicious(monkeypatch):
 
             def pair(self, _steps, turns, _chance):
                 asked.append(turns)
-                return made_pair(chance, step=step, memory=memory, turns=turns)
+                return made_pair(chance, step=step, first_step=first_step, memory=memory, turns=turns)
 
         monkeypatch.setattr(contest, "Ring", Ring)
-        verdicts = {
-            name: "INCONCLUSIVE" for name, ratio in (("step", step), ("memory", memory)) if ratio != 1.0
-        }
-        record = made_benchmark(step=step, memory=memory, verdicts=verdicts)
+        ratios = {"step": step, "first step": first_step, "memory": memory}
+        verdicts = {name: "INCONCLUSIVE" for name, ratio in ratios.items() if ratio != 1.0}
+        record = made_benchmark(step=step, first_step=first_step, memory=memory, verdicts=verdicts)
         benchmark = Benchmark(name="cnn", backend="torch", task="mlp")
         return contest.Contest(benchmark, sides, record, print, TURNS), asked
 
@@ -59,15 +58,22 @@ def confirmed(one, deadline=math.inf):
     return asked
 
 
-def test_memory_alone_is_proven_by_short_pairs(suspicious):
+def test_memory_is_proven_by_whole_pairs_for_it_may_grow_from_step_to_step(suspicious):
     one, asked = suspicious(memory=1.3)
     assert confirmed(one) == len(asked) == 10
-    assert set(asked) == {2}
+    assert set(asked) == {TURNS}
     assert {metric.metric: metric.verdict for metric in one.record.metrics} == {
         "step": "PASS",
         "first step": "PASS",
         "memory": "FAIL",
     }
+
+
+def test_the_first_step_alone_is_proven_by_short_pairs(suspicious):
+    one, asked = suspicious(first_step=2.0)
+    confirmed(one)
+    assert set(asked) == {2}
+    assert {metric.metric: metric.verdict for metric in one.record.metrics}["first step"] == "FAIL"
 
 
 def test_a_step_is_proven_by_whole_pairs_and_what_is_decided_is_asked_no_more(suspicious):
@@ -153,7 +159,7 @@ def test_a_head_that_fails_beside_base_alone_may_not_be_to_blame(suspicious, mon
 def test_a_head_that_hangs_is_not_waited_for_again(suspicious):
     def pair(*_):
         tried.append(1)
-        raise SideFailed("head", "hangs") from WorkerTimeout("it hangs")
+        raise SideFailed("head", "hangs") from WorkerTimeout("it hangs", silent=True)
 
     tried = []
     one, _ = suspicious(step=1.2)

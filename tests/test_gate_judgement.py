@@ -91,6 +91,28 @@ def test_each_metric_can_fail_by_itself(metric, settings):
     assert {look([pair(**settings)] * LOOK_PAIRS, other).verdict for other in others} == {"PASS"}
 
 
+def test_pauses_in_few_blocks_of_head_neither_pass_nor_stay_unproven():
+    """One block of six takes four times as long; the middle of the blocks does not show it."""
+
+    def paused(made, turn):
+        blocks = [
+            msgspec.structs.replace(block, seconds=0.4) if (block.side, block.turn) == (1, turn) else block
+            for block in made.blocks
+        ]
+        return msgspec.structs.replace(made, blocks=blocks)
+
+    rng = np.random.default_rng(2)
+    looked, fresh = (
+        [paused(one, turn % 6) for turn, one in enumerate(noisy(rng, count, spread=0.002))]
+        for count in (LOOK_PAIRS, 12)
+    )
+    assert look(looked).verdict == "INCONCLUSIVE"
+    assert confirm(fresh[:4], looked=looked, last=False).verdict == "INCONCLUSIVE"
+    found = confirm(fresh, looked=looked)
+    assert (found.verdict, found.ratio) == ("FAIL", pytest.approx(1.5, rel=0.02))
+    assert "a few blocks of each pair differ far more than the others" in found.reason
+
+
 def test_a_loss_within_the_limit_passes_however_sure_it_is():
     rng = np.random.default_rng(0)
     found = confirm(noisy(rng, 12, 1.02, 0.003))

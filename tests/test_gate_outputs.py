@@ -13,7 +13,8 @@ from made_gates import BASE, HEAD, made_benchmark, made_gate, mixed_gate
 from harness.cli import cli, gate_outputs
 from harness.errors import HarnessError, UsageError
 from harness.gate.folding import folded
-from harness.gate.record import OTHER_TASK, QualityResult, SeedScores
+from harness.gate.record import OTHER_DATA, OTHER_TASK, QualityResult, SeedScores
+from harness.gate.suite import Benchmark
 from harness.report.ci import github, targets
 from harness.report.ci.bencher import bencher_json
 from harness.report.ci.junit import junit_xml
@@ -242,13 +243,18 @@ def test_what_a_reader_must_know_of_base_and_head_is_told():
     older = msgspec.structs.replace(older, framework={"engine": "torch", "torch": "2.8.0"})
     gate = made_gate(msgspec.structs.replace(benchmark, sides=[older, newer]))
     assert "Base and head have other versions: torch 2.8.0 and 2.9.0." in " ".join(gate_text(gate).split())
+    frameworks = [older.framework, newer.framework]
+    quality = QualityResult(verdict="FAIL", reason="head does other maths", frameworks=frameworks)
+    gate = made_gate(made_benchmark("cnn", sides=[], metrics=[], verdict="FAIL", quality=quality))
+    assert "Base and head have other versions: torch 2.8.0 and 2.9.0." in " ".join(gate_text(gate).split())
     replaced = msgspec.structs.replace(benchmark.dataset, stands_in_for="cifar10", reason="no internet")
     gate = made_gate(msgspec.structs.replace(benchmark, dataset=replaced))
     assert "digits stands in for cifar10: no internet." in " ".join(gate_text(gate).split())
 
 
-def test_another_task_is_no_deviation_that_a_check_could_find():
-    quality = QualityResult(verdict="FAIL", reason=f"{OTHER_TASK} (in epochs)", worst=0.0)
+@pytest.mark.parametrize("reason", [f"{OTHER_TASK} (in epochs)", f"{OTHER_DATA}: sha256 a… b…"])
+def test_another_task_or_other_data_are_no_deviation_that_a_check_could_find(reason):
+    quality = QualityResult(verdict="FAIL", reason=reason, worst=0.0)
     benchmark = made_benchmark("cnn", verdict="FAIL", quality=quality)
     advice = what_next(made_gate(benchmark), benchmark)
     assert advice.startswith(
@@ -445,7 +451,9 @@ def test_a_metric_without_pairs_left_has_no_figure_and_breaks_nothing():
     assert "–" in gate_text(record, 120)
     assert "4 of 4 pairs were lost" in gate_text(record, 120)
     assert Report(junit_xml(record)).status("cnn", "step") == "failure"
-    assert "step-ratio" in json.loads(bencher_json(record))["cnn"]
+    measures = json.loads(bencher_json(record))["cnn"]
+    assert ("step-ratio" in measures, "memory-ratio" in measures) == (False, True)
+    assert all("value" in one for one in measures.values())  # which a reader of the format demands
     families(openmetrics_text(record))
     assert "4 of 4 pairs were lost" in gate_markdown(record)
 
@@ -500,8 +508,14 @@ def test_the_terminal_is_not_overrun(width):
         assert max(map(len, table.splitlines())) <= max(width, 100)
 
 
+#: A batch of all training data is not asked for by its size, and a device not by what it turned out to be.
+ASKED = Benchmark(
+    name="cnn", backend="torch", task="cnn", batch_size=32, device="cpu", seed=3, options={"dropout": 0.5}
+)
+
+
 def test_the_duel_that_is_advised_is_of_what_the_gate_tried():
-    benchmark = made_benchmark(step=1.08, confirmed=8, verdicts={"step": "FAIL"}, asked={"dropout": 0.5})
+    benchmark = made_benchmark(step=1.08, confirmed=8, verdicts={"step": "FAIL"}, asked=ASKED)
     head = msgspec.structs.replace(HEAD, variables={"NAME": "a b"})
     told = what_next(made_gate(benchmark, head=head), benchmark)
     _, command, after = told.split("`")
@@ -514,8 +528,10 @@ def test_the_duel_that_is_advised_is_of_what_the_gate_tried():
         "task_name": "cnn",
         "dataset": "digits",
         "threads": 2,
-        "batch_size": 64,
+        "batch_size": 32,
         "precision": "float32",
+        "device": "cpu",
+        "seed": 3,
         "assignments": ("dropout=0.5",),  # not width, a default, which would only make the line longer
         "a_python": BASE.python,
         "b_python": HEAD.python,
@@ -527,13 +543,14 @@ def test_the_duel_that_is_advised_is_of_what_the_gate_tried():
 
 def test_what_fell_is_run_by_itself_as_the_gate_ran_it():
     fell = made_benchmark(
-        verdict="FAIL", metrics=[], reason="side head: exited with code 9", asked={"dropout": 0.5}
+        verdict="FAIL", metrics=[], reason="side head: exited with code 9", asked=ASKED, sides=[]
     )
     head = msgspec.structs.replace(HEAD, variables={"CRASHES": "a b"})
     told = what_next(made_gate(fell, head=head), fell)
     alone = "-m harness run --backend torch:eager --task cnn"
-    options = "--dataset digits --threads 2 --batch-size 64 --precision float32 --set dropout=0.5"
-    assert told == f"`env 'CRASHES=a b' {HEAD.python} {alone} {options}` shows what that side does by itself."
+    options = "--dataset digits --threads 2 --precision float32 --batch-size 32 --device cpu --seed 3"
+    command = f"env 'CRASHES=a b' {HEAD.python} {alone} {options} --set dropout=0.5"
+    assert told == f"`{command}` shows what that side does by itself."
 
 
 def test_seeds_are_advised_where_they_were_too_few():

@@ -1,5 +1,7 @@
 """When head's task counts as another: real descriptions, with losses that agree."""
 
+import contextlib
+
 import msgspec
 import pytest
 
@@ -7,6 +9,7 @@ from harness import plugins
 from harness.duel.sides import Side
 from harness.gate import quality
 from harness.gate.learner import Maths
+from harness.session import Declined, MemoryRanOut
 from harness.spec import Plan
 
 SAME = [Maths("float64", [[1.0], [0.9]], {"accuracy": 0.5}), Maths("float32", [[1.0]], {})]
@@ -65,3 +68,35 @@ def test_another_number_of_losses_a_step_is_other_maths():
     found = quality.compare_maths(only_float32([[1.0]]), only_float32([[1.0, 2.0]]), "")
     assert found.verdict == "FAIL"
     assert "another number of losses" in found.reason
+
+
+def test_other_bytes_of_the_data_are_named_before_the_losses_that_follow_from_them():
+    base, head = ([Maths("float32", [[loss]], {}, data * 12)] for loss, data in ((1.0, "a"), (2.0, "b")))
+    found = quality.compare_maths(base, head, "")
+    assert found.verdict == "FAIL"
+    assert found.reason == "head reads other data: sha256 bbbbbbbbbbbb… where base reads aaaaaaaaaaaa…"
+
+
+@pytest.mark.parametrize(
+    ("trouble", "processes"), [(Declined("no float64"), 1), (MemoryRanOut("memory ran out", ""), 2)]
+)
+def test_a_task_that_does_not_fit_in_float64_is_compared_in_what_is_timed(monkeypatch, trouble, processes):
+    """Memory may be left in pieces where it ran out, so another process begins anew."""
+    begun = []
+
+    class Learner:
+        def maths(self, precision, _steps):
+            if precision == "float64":
+                raise trouble
+            return Maths(precision, [[1.0]], {})
+
+    @contextlib.contextmanager
+    def learner(*_):
+        begun.append(Learner())
+        yield begun[-1]
+
+    monkeypatch.setattr(quality, "learner", learner)
+    mlp = plugins.task("mlp")
+    plan = Plan(task=mlp.define(mlp.options()), mode="eager", device="cpu", threads=1, seed=0)
+    (maths,) = quality.observe(Side(label="head", backend="torch", plan=plan, options={}), "mnist1d", 1)
+    assert (maths.precision, len(begun)) == ("float32", processes)

@@ -23,6 +23,7 @@ from harness import record as records
 from harness.gate.change_points import Ratio, chained_trend, level_trend
 from harness.gate.history import read_history
 from harness.gate.pair_ratios import ratios_behind
+from harness.gate.suite import Benchmark
 from harness.gate.vanished import gaps
 from harness.report.history import history_json, history_markdown, history_text
 from harness.report.history_words import ToldHistory, gap_sentence, sentence
@@ -137,6 +138,32 @@ def test_gates_that_do_not_hang_together_are_not_joined():
     assert [one.latest for one in stretches] == [False, True]
     assert not any(one.trend.steps for one in stretches)
     assert ", until 2026-01-05: no change" in sentence(stretches[0])
+
+
+def test_gates_against_a_release_and_against_the_commit_before_may_take_turns():
+    """As a branch has them whose every push is held against both."""
+    pairs = zip(fixed_gates(LEVELS, noise=0.005, start=1), chained_gates(RATIOS, noise=0.003), strict=True)
+    gates = []
+    for number, both in enumerate(pairs):
+        for gate, hour in zip(both, (12, 13), strict=True):
+            began = f"2026-{1 + number // 28:02d}-{1 + number % 28:02d}T{hour}:00:00+00:00"
+            gates.append(msgspec.structs.replace(gate, id=f"{began[:13]}-gate", started_at=began))
+    fixed, chained = sorted(step_series(gates), key=lambda one: one.rule, reverse=True)
+    assert [(one.rule, len(one.points)) for one in (fixed, chained)] == [("fixed", 30), ("chained", 30)]
+    assert [len(one.trend.steps) for one in (fixed, chained)] == [3, 3]
+    assert fixed.latest
+    assert chained.latest
+
+
+def test_a_task_that_gains_an_option_is_still_the_same_work():
+    """Its default changes nothing, and what that cost is a slip like any other."""
+    gates = fixed_gates([1.0] * 8 + [1.03] * 8, noise=0.003)
+    asked = Benchmark(name="cnn", backend="torch", task="cnn", options={"width": 0.5})
+    for number, gate in enumerate(gates):
+        gate.benchmarks[0].asked = asked
+        gate.benchmarks[0].options = {"width": 0.5, **({"smoothing": 0.0} if number >= 8 else {})}
+    (series,) = step_series(gates)
+    assert [step.at for step in series.trend.steps] == [8]
 
 
 def test_a_gate_missing_from_a_chain_begins_another_stretch():

@@ -158,3 +158,9 @@ def test_the_cpus_of_a_worker_are_among_its_settings_where_it_may_not_use_all(fo
         pytest.skip("this system binds no process")
     assert worker_settings(2, "cpu", {})[WORKER_CPUS] == "0,2"
     assert WORKER_CPUS not in worker_settings(4, "cpu", {})
+
+
+def test_the_hardware_threads_of_the_same_cores_are_watched_with_a_workers_own(monkeypatch):
+    siblings = {0: "0,4", 1: "1,5", 2: "2-3", 3: "2-3", 7: "7"}
+    monkeypatch.setattr(process_environment, "_core_of", siblings.get)
+    assert process_environment.on_their_cores([0, 2, 7]) == {0, 4, 2, 3, 7}

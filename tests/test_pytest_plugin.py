@@ -254,6 +254,7 @@ def test_ctrl_c_leaves_no_worker(suite, pytester):
 
 def test_disabled_it_runs_once_and_says_so(suite):
     done = suite("--benchmark-disable", SELF, test_step=STEP, test_call=CALL)
+    done.stdout.fnmatch_lines([f"harness: base and head are the same, {sys.executable}: nothing but chance*"])
     done.assert_outcomes(passed=2)
     done.stdout.fnmatch_lines(["2 of 2 benchmarks ran once and were not timed: --benchmark-disable"])
     assert "Median" not in done.stdout.str()

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from harness import protocol
+from harness import process_groups, protocol
 from harness import session as session_module
 from harness.errors import HarnessError
 from harness.session import Session, WorkerTimeout
@@ -36,8 +36,9 @@ def test_time_in_which_a_worker_was_stopped_is_not_counted(later):
         session.resume()
         assert session.call(QUESTION, protocol.Defined).mode == "eager"
         later(100)
-        with pytest.raises(WorkerTimeout, match="did not end within the time limit of 100 s"):
+        with pytest.raises(WorkerTimeout, match="did not end within the time limit of 100 s") as raised:
             session.call(QUESTION, protocol.Defined)
+    assert not raised.value.silent
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a worker is left waiting")
@@ -51,6 +52,36 @@ def test_a_paused_worker_has_stopped_when_the_next_may_begin():
         assert session.call(QUESTION, protocol.Defined).mode == "eager"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel tells of no children")
+def test_what_a_worker_starts_in_a_group_of_its_own_stops_and_ends_with_it(tmp_path):
+    """A framework's server, which no signal to the worker's group reaches."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, subprocess\n"
+        "server = subprocess.Popen(['sleep', '300'], start_new_session=True)\n"
+        f"open(os.path.join({str(tmp_path)!r}, 'server'), 'w').write(str(server.pid))\n"
+    )
+    with Session({"PYTHONPATH": str(tmp_path)}, 60.0) as session:
+        session.call(QUESTION, protocol.Defined)
+        server = psutil.Process(int((tmp_path / "server").read_text()))
+        session.pause()
+        assert server.status() == psutil.STATUS_STOPPED
+        session.resume()
+        assert server.status() != psutil.STATUS_STOPPED
+    psutil.wait_procs([server], timeout=20)
+    assert not server.is_running()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a worker is left waiting")
+def test_a_silence_is_told_from_a_limit_that_more_time_would_lift(monkeypatch):
+    with Session({}) as session:
+        session.call(QUESTION, protocol.Defined)
+        session.pause()
+        monkeypatch.setattr(session_module, "SILENCE_LIMIT_SECONDS", 0.2)
+        with pytest.raises(WorkerTimeout, match=r"said nothing for 0\.2 s") as raised:
+            session.call(QUESTION, protocol.Defined)
+    assert raised.value.silent
+
+
 def test_what_is_no_program_is_told(tmp_path):
     script = tmp_path / "python"
     script.write_text("no program")
@@ -60,7 +91,7 @@ def test_what_is_no_program_is_told(tmp_path):
 
 
 def test_a_worker_that_cannot_be_guarded_is_not_left_behind(monkeypatch):
-    monkeypatch.setattr(session_module, "_GUARD", ["/nowhere/sh"])
+    monkeypatch.setattr(process_groups, "GUARD", ["/nowhere/sh"])
     before = psutil.Process().children(), psutil.Process().num_fds()
     with pytest.raises(HarnessError, match="a worker's guard, /nowhere/sh, cannot be started: No such file"):
         Session({}, 10)

@@ -7,6 +7,8 @@ import sys
 import pytest
 
 from harness.duel.sides import pad_to_equal_size
+from harness.errors import UsageError
+from harness.interpreter import installed_harness
 
 #: What the kernel keeps of a process's variables, and how many pointers to them there are.
 _SIZE = "told = open('/proc/self/environ', 'rb').read(); print(len(told), told.count(0))"
@@ -39,3 +41,13 @@ def test_environments_take_equally_much_of_the_stack(monkeypatch, asked):
 def test_a_longer_path_of_an_interpreter_is_made_up_for():
     short, long = pad_to_equal_size([{}, {}], ["/a/python", "/a/longer/python"])
     assert len(short["HARNESS_PADDING"]) - len(long["HARNESS_PADDING"]) == 2 * len("/longer")
+
+
+def test_an_interpreter_that_is_too_old_is_told_as_that(tmp_path):
+    """As CPython 3.10 answers."""
+    old = tmp_path / "python"
+    said = "Unknown option: -P\nusage: python [option] ...\nTry `python -h' for more information."
+    old.write_text(f'#!/bin/sh\necho "{said.replace("`", chr(92) + "`")}" >&2\nexit 2\n')
+    old.chmod(0o755)
+    with pytest.raises(UsageError, match=r"--b-python: .*python is older than Python 3\.11, which"):
+        installed_harness("--b-python", str(old), {})

@@ -207,6 +207,7 @@ def _environments(
         return
     top = checkouts.repository(Path.cwd())
     commit = checkouts.commit_of(top, options["base"])
+    source = checkouts.Source(suite.source, Path.cwd().resolve().relative_to(top))
 
     def say(what: str) -> None:
         display.phase("environments", what)
@@ -214,9 +215,9 @@ def _environments(
     _leave_out_what_both_would_share(top, say)
     with (
         checkouts.checkout(top, commit) as tree,
-        checkouts.head_environment(top, suite.source, say) as head,
+        checkouts.head_environment(top, source, say) as head,
     ):
-        base = checkouts.base_environment(tree, top, commit, suite.source, say)
+        base = checkouts.base_environment(tree, top, commit, source, say)
         yield (
             msgspec.structs.replace(base, variables=variables("--base-env", options["base_env"])),
             msgspec.structs.replace(head, variables=variables("--head-env", options["head_env"])),

@@ -155,7 +155,8 @@ class Duel:
         try:
             return prepare(ring, proofs, self.record.turns)
         except HarnessError as error:
-            if not isinstance(error.__cause__, WorkerTimeout):
+            cause = error.__cause__
+            if not isinstance(cause, WorkerTimeout) or cause.silent:
                 raise
             raise HarnessError(
                 f"{error}. If it does not hang, trying it once takes longer than --budget "

@@ -1,6 +1,5 @@
 """What else used the machine's processors between two moments, as the kernel counts it (Linux)."""
 
-import contextlib
 import math
 import os
 import statistics
@@ -11,6 +10,7 @@ from typing import NamedTuple
 
 from harness.duel.record import Disturbance
 from harness.process_environment import PROCESSOR_TIMES, allowed_cpus, read_control_groups
+from harness.process_groups import with_descendants
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _CPUS = Path("/sys/devices/system/cpu")
@@ -48,7 +48,7 @@ def read_counters(pids: Iterable[int] = (), cpus: Iterable[int] | None = None) -
             user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, words[:8])
             busy += user + nice + system + irq + softirq
             stolen += steal
-    ours = math.fsum(map(_cpu_seconds, _with_descendants([os.getpid(), *pids])))
+    ours = math.fsum(map(_cpu_seconds, with_descendants([os.getpid(), *pids])))
     return Counters(
         busy / _TICKS_PER_SECOND,
         stolen / _TICKS_PER_SECOND,
@@ -57,27 +57,6 @@ def read_counters(pids: Iterable[int] = (), cpus: Iterable[int] | None = None) -
         _throttle_events(),
         time.monotonic(),
     )
-
-
-def _with_descendants(pids: Iterable[int]) -> set[int]:
-    """These processes and all that they have started, where the kernel tells of children."""
-    found: set[int] = set()
-    left = list(pids)
-    while left:
-        pid = left.pop()
-        if pid not in found:
-            found.add(pid)
-            for thread in _threads(pid):
-                with contextlib.suppress(OSError):
-                    left += map(int, (thread / "children").read_text().split())
-    return found
-
-
-def _threads(pid: int) -> list[Path]:
-    try:
-        return list(Path(f"/proc/{pid}/task").iterdir())
-    except OSError:
-        return []
 
 
 def _cpu_seconds(pid: int) -> float:

@@ -11,7 +11,7 @@ from harness.duel.conduct import TURNS
 from harness.duel.findings import steady_step_seconds
 from harness.duel.looks import MOST_PAIRS
 from harness.duel.pairs import Ring
-from harness.duel.preparation import SHORTEST_BLOCK_SECONDS
+from harness.duel.preparation import SHORTEST_BLOCK_SECONDS, wanted_steps
 from harness.duel.ratios import step_ratios
 from harness.duel.record import PairRecord
 from harness.duel.sides import Side
@@ -62,7 +62,7 @@ def measure_noise(side: Side, dataset: str, *, quiet: bool, pairs: int, tell: Ca
     try:
         contender.start(dataset)
         clock = prove_clock(contender, SHORTEST_BLOCK_SECONDS)
-        steps = contender.order.even_steps(math.ceil(SHORTEST_BLOCK_SECONDS / clock.quickest_step_seconds))
+        steps = contender.order.even_steps(wanted_steps(clock))
     finally:
         contender.session.kill_and_close()
     environment = "quiet" if quiet else "plain"

@@ -16,7 +16,7 @@ from harness.duel.disturbance import between, disturbed, read_counters
 from harness.duel.energy import EnergyMeter
 from harness.duel.record import BlockRecord, PairRecord
 from harness.duel.sides import Side
-from harness.process_environment import cpu_count, cpus_of
+from harness.process_environment import cpu_count, cpus_of, on_their_cores
 
 #: A pair says something if at least this share of its turns was left undisturbed.
 _FEWEST_TURNS_SHARE = 0.5
@@ -109,7 +109,8 @@ class Ring:
     ) -> BlockRecord:
         contender = contenders[side]
         pids = [other.session.pid for other in contenders.values()]
-        cpus = cpus_of(self.settings[side])  # what others do on CPUs that it may not use is no matter
+        # What others do on cores of which it may use no part is no matter.
+        cpus = on_their_cores(cpus_of(self.settings[side]))
         control = self._control.seconds()
         contender.session.resume()
         before, energy = read_counters(pids, cpus), meter.read()
@@ -159,6 +160,23 @@ def log_ratio(pair: PairRecord, side: int, batch_sizes: list[int]) -> float | No
     return _over_turns(pair, side, lambda ours, first: per_sample(ours) - per_sample(first))
 
 
+def whole_log_ratio(pair: PairRecord, side: int, batch_sizes: list[int]) -> float | None:
+    """The same of all the time that the turns took: no block is trimmed, however long it was.
+
+    What falls into few blocks of a side and each time anew, such as every hundredth step that also saves
+    something, shows here alone.
+    """
+    kept = _undisturbed_turns(pair)
+    if kept is None:
+        return None
+    seconds = [
+        math.fsum(turn[one].seconds for turn in kept)
+        / (sum(turn[one].steps for turn in kept) * batch_sizes[one])
+        for one in (side, 0)
+    ]
+    return math.log(seconds[0] / seconds[1])
+
+
 def control_log_ratio(pair: PairRecord, side: int) -> float | None:
     """The same of the control's own time just before the blocks: what the machine gave to each side."""
     return _over_turns(pair, side, lambda ours, first: math.log(ours.control_seconds / first.control_seconds))
@@ -167,7 +185,13 @@ def control_log_ratio(pair: PairRecord, side: int) -> float | None:
 def _over_turns(
     pair: PairRecord, side: int, value: Callable[[BlockRecord, BlockRecord], float]
 ) -> float | None:
-    """The trimmed mean over turns of a value of the blocks of ``side`` and side 0.
+    """The trimmed mean over turns of a value of the blocks of ``side`` and side 0."""
+    kept = _undisturbed_turns(pair)
+    return None if kept is None else _trimmed_mean([value(turn[side], turn[0]) for turn in kept])
+
+
+def _undisturbed_turns(pair: PairRecord) -> list[dict[int, BlockRecord]] | None:
+    """The blocks of each turn, by side; None where too few are left.
 
     A turn in which any block was disturbed is dropped, for all sides alike.
     """
@@ -175,9 +199,7 @@ def _over_turns(
     for block in pair.blocks:
         turns.setdefault(block.turn, {})[block.side] = block
     kept = [turn for turn in turns.values() if not any(block.disturbed for block in turn.values())]
-    if len(kept) < max(1, _FEWEST_TURNS_SHARE * len(turns)):
-        return None
-    return _trimmed_mean([value(turn[side], turn[0]) for turn in kept])
+    return kept if len(kept) >= max(1, _FEWEST_TURNS_SHARE * len(turns)) else None
 
 
 def _trimmed_mean(values: list[float]) -> float:

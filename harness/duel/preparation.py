@@ -141,8 +141,11 @@ def common_block_steps(programs: Sequence[Hashable], wanted: list[int]) -> list[
     ]
 
 
-def _wanted_steps(clock: Clock) -> int:
-    """By the quickest pace that was seen, so that a disturbed trial does not make the blocks short."""
+def wanted_steps(clock: Clock) -> int:
+    """How many steps a block must have.
+
+    By the quickest pace that was seen, so that a disturbed trial does not make the blocks short.
+    """
     seconds = max(SHORTEST_BLOCK_SECONDS, clock.call_seconds / _CALL_SHARE)
     return math.ceil(min(seconds, _LONGEST_BLOCK_SECONDS) / clock.quickest_step_seconds)
 
@@ -174,7 +177,7 @@ def _try(ring: Ring, number: int, contender: Contender, proof: Certificate | Non
         training_flops_per_sample=training_flops_per_sample(plan.task),
         clock_ratio=clock.ratio,
     )
-    return _Trial(contender.built, record, clock, _wanted_steps(clock), contender.order, unsteady_seconds)
+    return _Trial(contender.built, record, clock, wanted_steps(clock), contender.order, unsteady_seconds)
 
 
 def _refuse_unequal(trials: list[_Trial]) -> None:

@@ -48,6 +48,7 @@ def compare(
     interval = ratios.interval()
     reason = _doubt(len(pairs) - made, len(pairs), control, margin)
     verdict: Word = "cannot tell yet" if reason else _verdict(ratios, margin, looks, comparisons)
+    more_would_tell = verdict == "cannot tell yet" and not reason
     return Comparison(
         side=labels[side],
         against=labels[0],
@@ -61,7 +62,8 @@ def compare(
         p_value=ratios.p_value() if made else None,
         spread=ratios.spread if made > 1 else None,
         reached_after=None if verdict == "cannot tell yet" else made,
-        pairs_wanted=_pairs_wanted(ratios, margin, comparisons) if verdict == "cannot tell yet" else None,
+        pairs_wanted=_pairs_wanted(ratios, margin, comparisons) if more_would_tell else None,
+        pauses=ratios.pauses,
         control_ratio=math.exp(control.mean()) if len(control) else None,
     )
 
@@ -148,6 +150,9 @@ def _pairs_wanted(ratios: Ratios, margin: float, comparisons: int) -> int:
     fewest = max(made + 1, fewest_pairs_for_difference(comparisons))
     if made < 3:  # noqa: PLR2004  two pairs have no spread to speak of
         return next_look(fewest) - made
+    over_all = Ratios(ratios.logs if ratios.whole is None else ratios.whole, ratios.fenced)
+    if abs(over_all.mean) >= math.log1p(margin) > abs(ratios.mean):
+        ratios = over_all  # which is what keeps them from being the same
     off = abs(ratios.mean)
     distance = max(off, abs(math.log1p(margin) - off), 1e-4)
     wanted = fewest

@@ -2,7 +2,8 @@
 
 Each is a virtual environment with the project installed by pip. That of a commit is kept in the user's
 cache for the next gates of the day, so that base and head have what pip finds on one day: a release of a
-framework in between would look like a change of the code. One of uncommitted changes is made anew.
+framework in between would look like a change of the code. One of uncommitted changes is made anew each
+time, and kept for the commands that the outcome advises.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import platformdirs
 
@@ -31,6 +32,13 @@ _COMPLETE = "complete"
 _KEPT_SECONDS = 2 * 86400.0
 #: A suite that lost half of its benchmarks while it was moved is still the same file.
 _ALIKE = "--find-renames=30%"
+
+
+class Source(NamedTuple):
+    """What pip installs of a checkout, such as ``.[torch]``, as it is named from a folder in it."""
+
+    requirement: str
+    place: Path = Path()
 
 
 def repository(folder: Path) -> Path:
@@ -62,29 +70,35 @@ def commit_of(top: Path, reference: str) -> str:
 
 @contextlib.contextmanager
 def checkout(top: Path, commit: str) -> Iterator[Path]:
-    """A worktree of this commit, gone afterwards."""
+    """A worktree of this commit, with its submodules, gone afterwards.
+
+    Raises:
+        HarnessError: it cannot be made, or a submodule cannot be had.
+    """
     with tempfile.TemporaryDirectory(prefix="harness-gate-") as folder:
         tree = Path(folder) / "source"
         _git(top, "worktree", "add", "--detach", "--quiet", str(tree), commit)
         try:
+            if (tree / ".gitmodules").exists():
+                _git(tree, "submodule", "--quiet", "update", "--init", "--recursive")
             yield tree
         finally:
             _git(top, "worktree", "remove", "--force", str(tree))
 
 
 def base_environment(
-    tree: Path, top: Path, commit: str, source: str, say: Callable[[str], None]
+    tree: Path, top: Path, commit: str, source: Source, say: Callable[[str], None]
 ) -> Environment:
     """The environment of a commit's worktree; raises HarnessError where pip fails."""
     venv = _cached(top, commit, source)
     with _alone_at(venv):
         if not (venv / _COMPLETE).exists():
-            _install(venv, tree, source, f"base ({commit[:12]})", say)
+            _install(venv, tree / source.place, source.requirement, f"base ({commit[:12]})", say)
     return Environment(label="base", python=str(venv / "bin" / "python"), commit=commit)
 
 
 @contextlib.contextmanager
-def head_environment(top: Path, source: str, say: Callable[[str], None]) -> Iterator[Environment]:
+def head_environment(top: Path, source: Source, say: Callable[[str], None]) -> Iterator[Environment]:
     """The environment of HEAD, or of the working tree where tracked files are changed in it.
 
     Files that git does not know, such as results, are no change: they are not part of what is installed then.
@@ -101,12 +115,12 @@ def head_environment(top: Path, source: str, say: Callable[[str], None]) -> Iter
         with _alone_at(venv), contextlib.ExitStack() as stack:
             if not (venv / _COMPLETE).exists():
                 tree = stack.enter_context(checkout(top, commit))
-                _install(venv, tree, source, f"head ({commit[:12]})", say)
+                _install(venv, tree / source.place, source.requirement, f"head ({commit[:12]})", say)
         yield Environment(label="head", python=str(venv / "bin" / "python"), commit=commit)
         return
-    with tempfile.TemporaryDirectory(prefix="harness-gate-") as folder:
-        venv = Path(folder) / "venv"
-        _install(venv, top, source, "head (uncommitted changes)", say)
+    venv = _cached(top, "uncommitted", source)
+    with _alone_at(venv):  # to the end: another gate of this tree would make it anew
+        _install(venv, top / source.place, source.requirement, "head (uncommitted changes)", say)
         yield Environment(label="head", python=str(venv / "bin" / "python"))
 
 
@@ -159,9 +173,10 @@ def _named(name: str, table: object) -> Benchmark:
     return Benchmark(name=name, backend=str(told.get("backend", "")), task=str(told.get("task", "")))
 
 
-def _cached(top: Path, commit: str, source: str) -> Path:
+def _cached(top: Path, commit: str, source: Source) -> Path:
     """Where the environment of a commit is kept today."""
-    key = hashlib.sha256(f"{top} {source} {sys.version} {_today()}".encode()).hexdigest()[:12]
+    told = f"{top} {source.place} {source.requirement} {sys.version} {_today()}"
+    key = hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()[:12]
     return _cache() / f"{commit[:16]}-{key}"
 
 
@@ -204,15 +219,20 @@ def _clear_old() -> None:
                 shutil.rmtree(venv, ignore_errors=True)
 
 
-def _install(venv: Path, tree: Path, source: str, what: str, say: Callable[[str], None]) -> None:
+def _install(venv: Path, folder: Path, source: str, what: str, say: Callable[[str], None]) -> None:
+    """A new environment with ``source`` as pip finds it in that folder."""
     say(f"installing {what}")
     _clear_old()
     shutil.rmtree(venv, ignore_errors=True)
     venv.parent.mkdir(parents=True, exist_ok=True)
     # -P: modules of the project must not stand in for Python's own.
-    _run([sys.executable, "-P", "-m", "venv", str(venv)], tree, f"the environment of {what} cannot be made")
+    _run(
+        [sys.executable, "-P", "-m", "venv", str(venv)],
+        venv.parent,
+        f"the environment of {what} cannot be made",
+    )
     install = [str(venv / "bin" / "python"), "-P", "-m", "pip", "install", "--quiet", source]
-    _run(install, tree, f"{what}: pip install {source} failed")
+    _run(install, folder, f"{what}: pip install {source} failed")
     (venv / _COMPLETE).touch()
 
 

@@ -132,7 +132,7 @@ def new_record(benchmark: Benchmark, dataset: DatasetRecord) -> BenchmarkRecord:
         mode=mode,
         task=benchmark.task,
         options=benchmark.options,
-        asked=benchmark.options,
+        asked=benchmark,
         dataset=msgspec.structs.replace(dataset),
         threads=benchmark.threads or 0,
         limits=benchmark.limits,

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+import msgspec
+
 from harness.duel.contender import SideFailed
 from harness.duel.looks import MOST_PAIRS
 from harness.duel.pairs import Ring
@@ -24,7 +26,8 @@ from harness.session import NoGuard, WorkerTimeout
 
 #: A process that takes longer than this from start to end is taken to hang.
 _PROCESS_LIMIT_SECONDS = 1800.0
-#: Turns of a pair that is to tell of memory or the first step alone: both have shown when blocks begin.
+#: Turns of a pair that is to tell of the first step alone, which has shown when blocks begin. Memory that
+#: grows from step to step shows with them only.
 _FEWEST_TURNS = 2
 
 _WORST_FIRST: tuple[Verdict, ...] = ("FAIL", "INCONCLUSIVE", "PASS")
@@ -106,9 +109,10 @@ class Contest:
             return found
         self._say(f"{found.reason}: comparing what is learnt over seeds")
         seeds = range(benchmark.seed, benchmark.seed + benchmark.seeds)
-        return no_worse(
+        learnt = no_worse(
             self._sides, data, benchmark.limits, seeds, _PROCESS_LIMIT_SECONDS, deadline, self._say
         )
+        return msgspec.structs.replace(learnt, frameworks=found.frameworks)
 
     def confirm(self, level: Callable[[], Level], deadline: float) -> bool:
         """Judge what is suspicious with one more fresh pair; whether more are wanted after it.
@@ -128,7 +132,7 @@ class Contest:
         record = self.record
         undecided = {one.metric for one in self.suspicious}
         if not last:
-            turns = record.turns if "step" in undecided else min(_FEWEST_TURNS, record.turns)
+            turns = min(_FEWEST_TURNS, record.turns) if undecided == {"first step"} else record.turns
             self._add_pair(record.confirmation, turns)
         if record.confirmation:
             self._take(self._judged(undecided, level, progress, last=last))

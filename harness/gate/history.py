@@ -12,7 +12,6 @@ them at a noise of 0.5 %. Of series without a slip, 98 % (fixed) and 96 % (chain
 simulated series each.)
 """
 
-import itertools
 import math
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
@@ -50,7 +49,7 @@ class Series(NamedTuple):
     """A stretch of gates of one benchmark and metric that hang together, oldest first.
 
     ``trend`` is None where too little is known of the noise; ``latest`` tells whether it reaches the
-    newest gate of its benchmark.
+    newest head of its benchmark.
     """
 
     benchmark: str
@@ -90,15 +89,21 @@ def read_history(gates: Iterable[GateRecord], rule: Rule | None = None) -> Histo
                 if result.ratio is not None and not result.unsound:
                     point = _point(gate, benchmark, result, result.ratio)
                     found.setdefault(_key(benchmark, result), []).append(point)
-    newest: dict[str, str] = {}  # the last gate that measured anything of a benchmark
+    measured: dict[str, list[Point]] = {}
     for (name, _, _), points in found.items():
-        newest[name] = max(newest.get(name, ""), points[-1].gate)
+        measured.setdefault(name, []).extend(points)
     series = [
-        Series(name, metric, one, points, _trend(one, points), points[-1].gate == newest[name])
+        Series(name, metric, one, points, _trend(one, points), _is_latest(points[-1], measured[name]))
         for (name, metric, _), every in found.items()
         for one, points in _stretches(every, rule)
     ]
     return History(series, _left_out(ordered, rule))
+
+
+def _is_latest(last: Point, measured: list[Point]) -> bool:
+    """Whether nothing newer was measured but the same head against other bases."""
+    newer = (point for point in measured if point.gate > last.gate)
+    return all(point.head == last.head is not None and point.base != last.base for point in newer)
 
 
 def _usable(gate: GateRecord) -> bool:
@@ -122,7 +127,8 @@ def _left_out(gates: Sequence[GateRecord], rule: Rule | None) -> list[str]:
 
 
 def _key(benchmark: BenchmarkRecord, result: MetricResult) -> _Key:
-    work = (benchmark.backend, benchmark.mode, benchmark.task, sorted(benchmark.options.items()))
+    asked = benchmark.options if benchmark.asked is None else benchmark.asked.options
+    work = (benchmark.backend, benchmark.mode, benchmark.task, sorted(asked.items()))
     where = [(side.device, side.precision, side.batch_size) for side in benchmark.sides]
     data = benchmark.dataset.fingerprint
     return benchmark.name, result.metric, str((*work, data, benchmark.threads, *where))
@@ -137,14 +143,19 @@ def _point(gate: GateRecord, benchmark: BenchmarkRecord, result: MetricResult, r
 
 
 def _stretches(points: list[Point], rule: Rule | None) -> list[tuple[Rule, list[Point]]]:
-    """The points cut where they do not hang together; of gates of the same two commits the last counts."""
-    kept = list({_commits(point): point for point in points}.values())
-    stretches: list[tuple[Rule, list[Point]]] = [(rule or "fixed", kept[:1])]
-    for before, point in itertools.pairwise(kept):
-        link = _link(before, point, rule)
-        known, current = stretches[-1]
-        if link is not None and (link == known or len(current) == 1):
-            stretches[-1] = (link, [*current, point])
+    """The points that hang together; of gates of the same two commits the last counts.
+
+    Each goes on from the newest that it hangs together with: gates against a release and against the commit
+    before may take turns, and are two stretches.
+    """
+    stretches: list[tuple[Rule, list[Point]]] = []
+    for point in {_commits(point): point for point in points}.values():
+        for number, (known, earlier) in reversed(list(enumerate(stretches))):
+            link = _link(earlier[-1], point, rule)
+            if link is not None and (link == known or len(earlier) == 1):
+                del stretches[number]
+                stretches.append((link, [*earlier, point]))
+                break
         else:
             stretches.append((rule or "fixed", [point]))
     return stretches

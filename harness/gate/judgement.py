@@ -13,7 +13,8 @@ limit:
 "Proven slower" is an exact sign-flip test of no difference. Over all suspicious metrics of a suite its
 level is shared by Holm's rule (1979), and within one over the looks at it, so that the chance of any
 FAIL on unchanged code stays below ``false_alarms``. In it outliers among the pairs of a step
-count so far only (:mod:`harness.duel.ratios`); to be within the limit their plain mean must be so too.
+count so far only (:mod:`harness.duel.ratios`); to be within the limit their plain mean must be so too, and
+what all blocks come to.
 """
 
 import functools
@@ -24,7 +25,7 @@ import msgspec
 import numpy as np
 
 from harness.duel.looks import Looks, fewest_pairs
-from harness.duel.ratios import Ratios
+from harness.duel.ratios import FEW_FAR_LONGER, Ratios
 from harness.duel.verdict import control_moved, too_many_lost
 from harness.gate.metrics import Series
 from harness.gate.record import MetricResult, Verdict
@@ -42,13 +43,13 @@ _FEWEST_PAIRS = 3
 def looked_at(series: Series, max_speedup: float | None) -> MetricResult:
     """After the look: PASS, or INCONCLUSIVE, which is to say suspicious.
 
-    PASS takes an upper end of Student's one-sided 97.5 % interval that is within the limit, of pairs
-    that can be believed.
+    PASS takes an upper end of Student's one-sided 97.5 % interval that is within the limit, and a centre
+    over all blocks that is, of pairs that can be believed.
     """
     told = functools.partial(_result, series, stage="look")
     if doubt := _doubt(series, max_speedup):
         return told(verdict="INCONCLUSIVE", reason=doubt, unsound=True)
-    if _upper_end(series.ratios.logs) >= math.log1p(series.limit):
+    if max(_upper_end(series.ratios.logs), *series.ratios.cautious_means) >= math.log1p(series.limit):
         return told(verdict="INCONCLUSIVE", reason="not surely within the limit after a few pairs")
     return told(verdict="PASS")
 
@@ -99,6 +100,8 @@ def confirmed(
         return told(every, verdict="PASS")
     if _proven_worse(fresh.ratios, looks.worse, level) and (last or fresh.ratios.mean >= limit):
         reason = "worse than base, and not shown to be within the limit"
+        if fresh.ratios.pauses:
+            reason += f"; {FEW_FAR_LONGER}"
         return told(fresh, verdict="FAIL", reason=reason)
     reason = "neither a loss nor being within the limit is proven: more time or a quieter machine would tell"
     return told(every, verdict="INCONCLUSIVE", reason=reason)

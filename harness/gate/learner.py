@@ -21,12 +21,13 @@ _MOST_STEPS = 200
 
 
 class Maths(NamedTuple):
-    """The losses of the first steps in a precision, validation scores after them, and of which data."""
+    """The losses of the first steps in a precision, validation scores after them, and of what they are."""
 
     precision: Precision
     losses: Losses
     scores: Scores
     fingerprint: str = ""
+    framework: dict[str, str] | None = None
 
 
 class Curve(NamedTuple):
@@ -47,7 +48,8 @@ class Learner:
         self._side = side
         self._session = session
         self._dataset = dataset
-        self._session.call(protocol.Describe(side.backend, side.plan.threads), protocol.Described)
+        described = self._session.call(protocol.Describe(side.backend, side.plan.threads), protocol.Described)
+        self._framework = described.environment
 
     def maths(self, precision: Precision, steps: int) -> Maths:
         """What the first ``steps`` steps come to; raises :class:`Declined` where the backend cannot."""
@@ -57,7 +59,7 @@ class Learner:
         while len(losses) < steps:
             count = min(order.run_length(len(losses)), steps - len(losses))
             losses += self._session.call(protocol.Train(count), protocol.Trained).losses
-        return Maths(precision, losses, self._validation(), fingerprint)
+        return Maths(precision, losses, self._validation(), fingerprint, self._framework)
 
     def curve(self, seed: int) -> Curve:
         """A whole training with this seed. The side's time limit is for each epoch, not for all of them."""

@@ -5,15 +5,18 @@ again in the precision that is timed; then they are scored. What becomes of othe
 allows them, is for :mod:`harness.gate.noninferiority`.
 """
 
+import contextlib
 import math
 from collections.abc import Mapping
 
+import msgspec
+
 from harness.duel.sides import Side
 from harness.gate.learner import Maths, learner
-from harness.gate.record import OTHER_TASK, QualityResult
+from harness.gate.record import OTHER_DATA, OTHER_TASK, QualityResult
 from harness.options import Value
 from harness.parity import LOSS_TOLERANCES, TOLERANCE
-from harness.session import Declined
+from harness.session import Declined, MemoryRanOut
 from harness.spec import Precision, Task
 
 #: Steps of the comparison in float64, and of the one in the precision that is timed: there, only the
@@ -40,9 +43,18 @@ def same_maths(sides: list[Side], dataset: str, limit_seconds: float) -> Quality
 
 def compare_maths(base: list[Maths], head: list[Maths], changed: str) -> QualityResult:
     """PASS where rounding explains all differences; ``changed`` tells of changed options, empty of none."""
+    frameworks = [maths[0].framework or {} for maths in (base, head)]
+    return msgspec.structs.replace(_compared(base, head, changed), frameworks=frameworks)
+
+
+def _compared(base: list[Maths], head: list[Maths], changed: str) -> QualityResult:
     before, after = ([one.precision for one in maths] for maths in (base, head))
     if before != after:
         reason = f"head runs in {', '.join(after)} where base runs in {', '.join(before)}"
+        return QualityResult(verdict="FAIL", reason=reason)
+    read, reads = (maths[0].fingerprint for maths in (base, head))
+    if read != reads:
+        reason = f"{OTHER_DATA}: sha256 {reads[:12]}… where base reads {read[:12]}…"
         return QualityResult(verdict="FAIL", reason=reason)
     differences = [
         _difference(ours, theirs, scored=number == 0)
@@ -60,13 +72,13 @@ def compare_maths(base: list[Maths], head: list[Maths], changed: str) -> Quality
 
 
 def observe(side: Side, dataset: str, limit_seconds: float) -> list[Maths]:
-    """The first steps of a side, in float64 where it can and in the precision that is timed.
+    """The first steps of a side, in float64 where it can and there is memory, and in what is timed.
 
     Raises:
         SideFailed: it could not do it.
     """
-    with learner(side, dataset, limit_seconds) as asked:
-        precision = side.plan.precision
+    precision = side.plan.precision
+    with learner(side, dataset, limit_seconds) as asked, contextlib.suppress(MemoryRanOut):
         try:
             exact = [asked.maths("float64", _EXACT_STEPS)]
         except Declined:
@@ -74,6 +86,9 @@ def observe(side: Side, dataset: str, limit_seconds: float) -> list[Maths]:
         if precision == "float64" and exact:
             return exact
         return [*exact, asked.maths(precision, _TIMED_STEPS)]
+    # What fits in the precision that is timed need not fit in one of twice the size.
+    with learner(side, dataset, limit_seconds) as asked:
+        return [asked.maths(precision, _TIMED_STEPS)]
 
 
 def changed_options(base: Mapping[str, Value], head: Mapping[str, Value]) -> str:

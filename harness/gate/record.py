@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from harness.duel.record import PairRecord, SideRecord
-from harness.gate.suite import Limits
+from harness.gate.suite import Benchmark, Limits
 from harness.record import DatasetRecord, Machine
 
 SCHEMA = 1
@@ -17,6 +17,8 @@ Status = Literal["running", "ok", "failed", "interrupted"]
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 #: How a quality's reason begins where the first steps agree, and yet the whole training would not.
 OTHER_TASK = "head's task is another"
+#: How it begins where the two learn from other bytes, so that no figure of theirs can be compared.
+OTHER_DATA = "head reads other data"
 #: How the reason ends where head failed beside base and not by itself.
 NOT_ALONE = (
     "by itself it did the same work: it fails now and then, or the two do not fit into memory together"
@@ -97,6 +99,8 @@ class QualityResult(msgspec.Struct, frozen=True, kw_only=True):
     worst: float | None = None
     measure: str = ""
     seeds: list[SeedScores] = []
+    frameworks: list[dict[str, str]] = []
+    """What the first losses of base and of head were computed with."""
 
 
 class BenchmarkRecord(msgspec.Struct, kw_only=True):
@@ -107,8 +111,8 @@ class BenchmarkRecord(msgspec.Struct, kw_only=True):
     mode: str
     task: str
     options: dict[str, bool | int | float | str]
-    asked: dict[str, bool | int | float | str] | None = None
-    """The options that the suite gives; the others are the task's defaults. None where that is not known."""
+    asked: Benchmark | None = None
+    """What the suite gives; all else is left to the task and to the machine. None where that is not known."""
     dataset: DatasetRecord
     threads: int
     limits: Limits

@@ -181,7 +181,7 @@ def _quality(stored: StoredBenchmark, maths: list[Maths], head: Side, limits: Li
     if found.verdict != "FAIL" or limits.max_accuracy_loss is None:
         return found
     told = f"{found.reason}; what it learns can be compared with base itself only (--base)"
-    return QualityResult(verdict="INCONCLUSIVE", reason=told, unsound=True, worst=found.worst)
+    return msgspec.structs.replace(found, verdict="INCONCLUSIVE", reason=told, unsound=True)
 
 
 def _vanished(stored: StoredBenchmark) -> BenchmarkRecord:

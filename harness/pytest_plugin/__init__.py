@@ -74,6 +74,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(_WithoutPytestBenchmark())
 
 
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """That nothing can be found between two sides that are one."""
+    base, head = interpreter(config, "base"), interpreter(config, "head") or sys.executable
+    if base != head:
+        return None
+    return f"harness: base and head are the same, {head}: nothing but chance can tell them apart"
+
+
 def interpreter(config: pytest.Config, side: str) -> str | None:
     """The program that was given for base or head; None where none was.
 

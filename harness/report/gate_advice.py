@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from harness.gate.record import (
     NOT_ALONE,
+    OTHER_DATA,
     OTHER_TASK,
     BenchmarkRecord,
     EnvironmentRecord,
@@ -12,6 +13,7 @@ from harness.gate.record import (
     Metric,
     QualityResult,
 )
+from harness.gate.suite import Benchmark
 from harness.report.escaping import one_line
 
 _LIMIT_NAMES: dict[Metric, str] = {
@@ -29,6 +31,8 @@ def _until_base_is_new(record: GateRecord) -> str:
 
 
 def _after_other_maths(record: GateRecord, quality: QualityResult, check: str) -> str:
+    if quality.reason.startswith(OTHER_DATA):
+        return f"{_until_base_is_new(record)}."
     if quality.reason.startswith(OTHER_TASK):
         return f"{_until_base_is_new(record)}, or allow it with max_accuracy_loss."
     return (
@@ -96,9 +100,16 @@ def _options(benchmark: BenchmarkRecord) -> Iterator[str]:
     yield f"--dataset {_quoted(benchmark.dataset.name)}"
     if benchmark.threads:
         yield f"--threads {benchmark.threads}"
-    for side in benchmark.sides[-1:]:
-        yield f"--batch-size {side.batch_size} --precision {side.precision}"
-    for name, value in (benchmark.options if benchmark.asked is None else benchmark.asked).items():
+    asked = benchmark.asked or Benchmark(name="", backend="", task="", options=benchmark.options)
+    yield f"--precision {asked.precision}"
+    for name, given in (
+        ("batch-size", asked.batch_size),
+        ("device", asked.device if asked.device != "auto" else None),
+        ("seed", asked.seed or None),
+    ):
+        if given is not None:
+            yield f"--{name} {_quoted(str(given))}"
+    for name, value in asked.options.items():
         yield f"--set {_quoted(f'{name}={value}')}"
 
 

@@ -91,10 +91,8 @@ def _cautions(record: GateRecord) -> list[str]:
     base, head = record.base, record.head
     if record.against == "environment" and _same(base, head):
         told.append("Base and head are the same: nothing but chance can tell them apart.")
-    for benchmark in record.benchmarks:
-        if len(benchmark.sides) == 2 and (found := _versions(benchmark)):  # noqa: PLR2004  base and head
-            told.append(f"Base and head have other versions: {found}.")
-            break
+    if found := next(filter(None, map(_versions, record.benchmarks)), ""):
+        told.append(f"Base and head have other versions: {found}.")
     if record.unwatched:
         told.append(f"Nothing tells whether a benchmark has vanished: {record.unwatched}.")
     stand_ins = {
@@ -112,8 +110,12 @@ def _same(base: EnvironmentRecord, head: EnvironmentRecord) -> bool:
 
 
 def _versions(benchmark: BenchmarkRecord) -> str:
-    """``torch 2.12.0 and 2.13.0``, of what the sides run on."""
-    base, head = (side.framework for side in benchmark.sides)
+    """``torch 2.12.0 and 2.13.0``, of what the sides run on; empty where they agree or one is not known."""
+    frameworks = benchmark.quality.frameworks if benchmark.quality else []
+    frameworks = [side.framework for side in benchmark.sides] or frameworks
+    if len(frameworks) < 2 or not all(frameworks):  # noqa: PLR2004  base and head
+        return ""
+    base, head = frameworks
     names = [name for name in {**base, **head} if base.get(name) != head.get(name) and name != PLUGIN]
     return ", ".join(f"{name} {base.get(name, 'none')} and {head.get(name, 'none')}" for name in names)
 

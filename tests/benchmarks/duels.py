@@ -29,6 +29,7 @@ KINDS = {
     "nothing": ("torch:eager", 1.0, 150),
     "5 %": ("slowed:by5", 1.05, 150),
     "3 %": ("slowed:by3", 1.03, 300),
+    "12 % in pauses": ("slowed:pausing", 1.12, 150),
 }
 #: Beyond this ratio a plain comparison of two medians calls the second side slower.
 PLAIN_LIMIT = 1.025

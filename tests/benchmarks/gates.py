@@ -36,6 +36,7 @@ BENCHMARKS = {
 KINDS = {
     "nothing": [""],
     "slower": ["cnn", "mlp", "rnn", "gan"],
+    "pausing": ["cnn", "mlp", "rnn", "gan"],
     "half-rate": ["cnn", "mlp", "rnn", "gan"],
     "no-bias": ["cnn", "mlp", "rnn", "gan"],
     "dropout-on": ["cnn"],

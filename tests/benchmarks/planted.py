@@ -1,8 +1,8 @@
 """A plugin file: PyTorch's eager mode with one known fault. The truth that duels and gates are tried on.
 
-``slowed`` is slower in every step, by the share that its mode names. ``planted`` has the fault that a
-variable names, on one task: ``PLANTED=cnn:slower`` and so on; without the variable, or on another task,
-nothing is done, so that base and head are the same but for it.
+``slowed`` is slower in every step, by the share that its mode names, or pauses now and then. ``planted`` has
+the fault that a variable names, on one task: ``PLANTED=cnn:slower`` and so on; without the variable, or on
+another task, nothing is done, so that base and head are the same but for it.
 """
 
 import os
@@ -18,6 +18,7 @@ from harness_torch import TorchBackend
 
 SLOWER_SHARES = {"by3": 0.03, "by5": 0.05, "by20": 0.2}
 MEMORY_SHARE = 0.2
+PAUSE_STEPS, PAUSE_SHARE = 50, 0.12
 #: PyTorch gives each thread at least so many elements of a simple operation.
 ELEMENTS_PER_THREAD = 32768
 
@@ -56,6 +57,25 @@ def slower(program, share=SLOWER_SHARES["by5"]):
     program.train = timed_train
 
 
+def pausing(program):
+    """Take a break after every fiftieth step, of a share of these steps' time: most blocks do not show it."""
+    taken = []
+
+    def paused(step):
+        def call(*arguments):
+            begun = time.perf_counter()
+            loss = step(*arguments)
+            taken.append(time.perf_counter() - begun)
+            if len(taken) == PAUSE_STEPS:
+                time.sleep(PAUSE_SHARE * sum(taken))
+                taken.clear()
+            return loss
+
+        return call
+
+    program._step, program._short_step = paused(program._step), paused(program._short_step)
+
+
 def no_bias(program):
     """The first bias never moves from zero, as if it were not there."""
     for module in program._modules.values():
@@ -75,7 +95,13 @@ def hungrier(program):
     program.ballast = np.ones(size // 8)
 
 
-AFTER = {"slower": slower, "no-bias": no_bias, "dropout-on": dropout_on, "hungrier": hungrier}
+AFTER = {
+    "slower": slower,
+    "pausing": pausing,
+    "no-bias": no_bias,
+    "dropout-on": dropout_on,
+    "hungrier": hungrier,
+}
 
 
 class PlantedBackend(TorchBackend):
@@ -100,11 +126,14 @@ class PlantedBackend(TorchBackend):
 class SlowedBackend(TorchBackend):
     name = "slowed"
     summary = "PyTorch, slowed by a stated share"
-    modes = tuple(SLOWER_SHARES)
+    modes = (*SLOWER_SHARES, "pausing")
 
     def build(self, plan, data):
         program = super().build(msgspec.structs.replace(plan, mode="eager"), data)
-        slower(program, SLOWER_SHARES[plan.mode])
+        if plan.mode == "pausing":
+            pausing(program)
+        else:
+            slower(program, SLOWER_SHARES[plan.mode])
         return program
 
 

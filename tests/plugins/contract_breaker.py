@@ -53,6 +53,9 @@ class BreakingProgram(Program):
     def synchronize(self):
         pass
 
+    def device_peak_memory_bytes(self):
+        return {"memory in words": "2 GiB", "memory in NumPy": np.int64(2**31)}.get(self.mode)
+
 
 class ContractBreaker(Backend):
     name = "breaker"
@@ -73,6 +76,8 @@ class ContractBreaker(Backend):
         "outputs flattened",
         "outputs a tensor",
         "outputs not numbers",
+        "memory in words",
+        "memory in NumPy",
     )
     requires = ("numpy>=1",)
 

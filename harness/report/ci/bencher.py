@@ -14,7 +14,8 @@ def bencher_json(record: GateRecord) -> bytes:
         measures = document.setdefault(benchmark.name, {})
         for result in benchmark.metrics:
             slug = result.metric.replace(" ", "-")
-            measures[f"{slug}-ratio"] = _ratio(result)
+            if result.ratio is not None:  # a measure without a value is none
+                measures[f"{slug}-ratio"] = _ratio(result)
             measures[f"{slug}-{_UNITS[result.metric]}"] = {"value": result.head}
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 

@@ -1,0 +1,91 @@
+"""Processes that lead a group of their own, so that all that they start can be ended with them."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+#: Ends a process group once standard input is closed, which is when its parent has died, however it died.
+GUARD = ["/bin/sh", "-c", 'read _; kill -s KILL -- "-$1"', "guard"]
+
+
+def guard_of(group: int) -> subprocess.Popen[bytes]:
+    """Ends the group when this process dies; :func:`dismiss` it first where the group has ended.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    return subprocess.Popen(
+        [*GUARD, str(group)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def dismiss(guard: subprocess.Popen[bytes]) -> None:
+    """End a guard, and not the group that it watched."""
+    guard.kill()
+    guard.communicate()
+
+
+def end_group(group: int) -> None:
+    """End all processes of a group at once."""
+    # macOS calls it a lack of permission where a group has ended.
+    gone = (ProcessLookupError, *((PermissionError,) if sys.platform == "darwin" else ()))
+    with contextlib.suppress(*gone):
+        os.killpg(group, signal.SIGKILL)
+
+
+def run(
+    command: Sequence[str], timeout_seconds: float, variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """What a short command says. Nothing that it started is left, also where it hangs or this process dies.
+
+    Raises:
+        OSError: it cannot be started.
+        subprocess.TimeoutExpired: it took longer, and was ended.
+    """
+    with contextlib.ExitStack() as stack:
+        process = stack.enter_context(
+            subprocess.Popen(
+                command,
+                env={**os.environ, **(variables or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+        )
+        stack.callback(end_group, process.pid)
+        with contextlib.suppress(OSError):  # so short a command may do without
+            stack.callback(dismiss, guard_of(process.pid))
+        out, err = process.communicate(timeout=timeout_seconds)
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def with_descendants(pids: Iterable[int]) -> set[int]:
+    """These processes and all that they have started, where the kernel tells of children (Linux)."""
+    found: set[int] = set()
+    left = list(pids)
+    while left:
+        pid = left.pop()
+        if pid not in found:
+            found.add(pid)
+            for thread in _threads(pid):
+                with contextlib.suppress(OSError):
+                    left += map(int, (thread / "children").read_text().split())
+    return found
+
+
+def _threads(pid: int) -> list[Path]:
+    try:
+        return list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return []
