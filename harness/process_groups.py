@@ -8,8 +8,10 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-#: Ends a process group once standard input is closed, which is when its parent has died, however it died.
-GUARD = ["/bin/sh", "-c", 'read _; kill -s KILL -- "-$1"', "guard"]
+#: Ends a process group once standard input is closed, which is when its parent has died, however it died;
+#: and the processes beyond the group that the last line there has named.
+_WATCH = 'while read -r line; do beyond=$line; done; kill -s KILL -- "-$1" $beyond'
+GUARD = ["/bin/sh", "-c", _WATCH, "guard"]
 
 
 def guard_of(group: int) -> subprocess.Popen[bytes]:
@@ -25,6 +27,14 @@ def guard_of(group: int) -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+
+
+def tell(guard: subprocess.Popen[bytes], beyond: Iterable[int]) -> None:
+    """Name the processes beyond the group that are to end with it."""
+    if guard.stdin is not None:
+        with contextlib.suppress(BrokenPipeError):
+            guard.stdin.write(" ".join(map(str, beyond)).encode() + b"\n")
+            guard.stdin.flush()
 
 
 def dismiss(guard: subprocess.Popen[bytes]) -> None:

@@ -18,7 +18,7 @@ import psutil
 from harness import protocol
 from harness.errors import HarnessError
 from harness.process_environment import bound_to_cpus
-from harness.process_groups import dismiss, end_group, guard_of, with_descendants
+from harness.process_groups import dismiss, end_group, guard_of, tell, with_descendants
 
 #: A worker that says nothing for so long is taken to hang. The longest silence that is legitimate
 #: is a first compilation.
@@ -103,6 +103,7 @@ class Session:
         self._paused_at: float | None = None
         self.renew_deadline()
         self._pending = b""
+        self._seen: set[psutil.Process] = set()
         # -P: a file of the user's in the current folder must not pass for a module.
         command = [python, "-P", "-m", "harness.worker", str(requests_out), str(replies_in)]
         try:
@@ -126,7 +127,8 @@ class Session:
         try:
             self._guard = guard_of(self._process.pid)
         except OSError as error:
-            self.kill()
+            end_group(self._process.pid)
+            self._process.wait()
             os.close(self._requests)
             self._close_ours()
             name = error.filename or "a program"
@@ -254,20 +256,22 @@ class Session:
 
     def _signal(self, number: signal.Signals) -> None:
         os.killpg(self._process.pid, number)
-        for server in self._beyond_its_group():
+        for server in self._servers():
             with contextlib.suppress(psutil.Error):
                 server.send_signal(number)
 
-    def _beyond_its_group(self) -> list[psutil.Process]:
-        """What it started in groups of their own, such as a framework's servers."""
-        if self._process.returncode is not None:  # another process may have its number by now
-            return []
-        beyond = []
-        for pid in with_descendants([self._process.pid]):
-            with contextlib.suppress(OSError, psutil.Error):
-                if os.getpgid(pid) != self._process.pid:
-                    beyond.append(psutil.Process(pid))
-        return beyond
+    def _servers(self) -> set[psutil.Process]:
+        """What it started in groups of their own, as frameworks do, and was ever seen to have."""
+        if self._process.returncode is None:  # else another process may have its number by now
+            seen = set()
+            for pid in with_descendants([self._process.pid]):
+                with contextlib.suppress(OSError, psutil.Error):
+                    if os.getpgid(pid) != self._process.pid:
+                        seen.add(psutil.Process(pid))
+            if not seen <= self._seen:
+                self._seen |= seen
+                tell(self._guard, (server.pid for server in self._seen))
+        return self._seen
 
     def kill_and_close(self) -> None:
         """End a worker of which nothing more is wanted, stopped or not."""
@@ -276,23 +280,21 @@ class Session:
 
     def kill(self) -> None:
         """End the worker and all that it started, at once."""
-        self._end(self._beyond_its_group())
-
-    def _end(self, beyond: list[psutil.Process]) -> None:
+        servers = self._servers()
         end_group(self._process.pid)
-        for server in beyond:
+        for server in servers:
             with contextlib.suppress(psutil.Error):
                 server.kill()
         self._process.wait()
 
     def close(self) -> None:
         """Let the worker leave by closing its pipe; end what has not left after a short grace."""
-        beyond = self._beyond_its_group()  # once it has left nobody can tell
+        self._servers()  # once it has left nobody can tell
         with contextlib.suppress(OSError):
             os.close(self._requests)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_GRACE_SECONDS)
-        self._end(beyond)
+        self.kill()
         dismiss(self._guard)
         self._close_ours()
 

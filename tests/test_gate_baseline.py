@@ -102,6 +102,28 @@ def at_pace(pair, slower):
     return msgspec.structs.replace(pair, blocks=blocks)
 
 
+def test_pauses_that_the_middle_of_the_blocks_does_not_show_do_not_pass(stored):
+    (base,) = read_document(stored.folder / PLACE, BaselineRecord, "baseline", SCHEMA).benchmarks
+    base = msgspec.structs.replace(base, processes=[at_pace(pair, 1.0) for pair in base.processes])
+
+    def paused(pair, seconds):
+        first, *others = pair.blocks
+        return msgspec.structs.replace(
+            pair, blocks=[msgspec.structs.replace(first, seconds=seconds), *others]
+        )
+
+    def step(*processes):
+        head = msgspec.structs.replace(base, processes=list(processes))
+        return judge(base, head, Limits(), 0.01)[0]
+
+    assert step(*base.processes).verdict == "PASS"
+    found = step(*(paused(pair, 0.1 + 0.02 * len(pair.blocks)) for pair in base.processes))
+    assert (found.verdict, found.unsound, found.ratio) == ("INCONCLUSIVE", True, pytest.approx(1.0))
+    assert "head takes 20% more" in found.reason
+    hiccup, *others = base.processes
+    assert step(paused(hiccup, 3.0), *others).verdict == "PASS"
+
+
 def test_a_control_that_moved_is_never_green(stored):
     (base,) = read_document(stored.folder / PLACE, BaselineRecord, "baseline", SCHEMA).benchmarks
 

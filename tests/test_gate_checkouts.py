@@ -122,8 +122,8 @@ def test_a_project_below_the_top_is_installed_from_where_the_gate_is_called(git,
         assert installed[-1][0] == top / "part"
 
 
-def test_a_worktree_has_its_submodules(git, tmp_path, monkeypatch):
-    """As git allows only when asked to: those of this test lie in the file system."""
+def test_submodules_are_there_when_pip_installs_or_it_is_told(git, installed, tmp_path, monkeypatch):
+    """Git follows those of this test, which lie in the file system, only when it is told to."""
     top, call = git
     for name, value in (("COUNT", "1"), ("KEY_0", "protocol.file.allow"), ("VALUE_0", "always")):
         monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
@@ -131,9 +131,24 @@ def test_a_worktree_has_its_submodules(git, tmp_path, monkeypatch):
     subprocess.run(["git", "clone", "-q", top, part], check=True)
     call("submodule", "--quiet", "add", str(part), "part")
     call("commit", "-qm", "two")
-    with checkouts.checkout(top, call("rev-parse", "HEAD")) as tree:
+    commit = call("rev-parse", "HEAD")
+    with checkouts.checkout(top, commit) as tree:
+        checkouts.base_environment(tree, top, commit, Source("."), QUIETLY)
         assert (tree / "part" / "gate.toml").read_text() == TWO
     assert len(call("worktree", "list").splitlines()) == 1
+    part.rename(tmp_path / "away")
+    said = []
+    with checkouts.checkout(top, commit) as tree:
+        checkouts.base_environment(tree, top, commit, Source(".[torch]"), said.append)
+    assert "without all of its submodules: git submodule failed" in said[0]
+    assert len(installed) == 2
+
+
+def test_where_in_its_repository_a_folder_is(git):
+    top, _ = git
+    (top / "a" / "b").mkdir(parents=True)
+    assert checkouts.place_in_repository(top / "a" / "b") == Path("a/b")
+    assert checkouts.place_in_repository(top) == Path()
 
 
 def test_files_unknown_to_git_are_no_change_and_no_part_of_head(git, installed):

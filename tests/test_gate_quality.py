@@ -98,5 +98,19 @@ def test_a_task_that_does_not_fit_in_float64_is_compared_in_what_is_timed(monkey
     monkeypatch.setattr(quality, "learner", learner)
     mlp = plugins.task("mlp")
     plan = Plan(task=mlp.define(mlp.options()), mode="eager", device="cpu", threads=1, seed=0)
-    (maths,) = quality.observe(Side(label="head", backend="torch", plan=plan, options={}), "mnist1d", 1)
-    assert (maths.precision, len(begun)) == ("float32", processes)
+    maths = quality.observe(Side(label="head", backend="torch", plan=plan, options={}), "mnist1d", 1)
+    assert (maths[-1].precision, maths[-1].losses, len(begun)) == ("float32", [[1.0]], processes)
+
+
+def test_memory_that_runs_out_on_one_side_is_no_other_maths():
+    exact, timed = Maths("float64", [[1.0]], {}), Maths("float32", [[1.0]], {})
+    lost = Maths("float64", [], {}, memory_ran_out=True)
+    for base, head in (
+        ([exact, timed], [lost, timed]),
+        ([lost, timed], [exact, timed]),
+        ([timed], [lost, timed]),
+    ):
+        assert quality.compare_maths(base, head, "").verdict == "PASS"
+    found = quality.compare_maths([lost, timed], [exact, Maths("float32", [[1.1]], {})], "")
+    assert "head does other maths: in float32" in found.reason
+    assert quality.compare_maths([exact, timed], [timed], "").verdict == "FAIL"  # which declined it

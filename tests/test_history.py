@@ -140,16 +140,20 @@ def test_gates_that_do_not_hang_together_are_not_joined():
     assert ", until 2026-01-05: no change" in sentence(stretches[0])
 
 
-def test_gates_against_a_release_and_against_the_commit_before_may_take_turns():
+@pytest.mark.parametrize("hours", [(12, 13), (13, 12)], ids=["release first", "commit before first"])
+def test_gates_against_a_release_and_against_the_commit_before_may_take_turns(hours):
     """As a branch has them whose every push is held against both."""
     pairs = zip(fixed_gates(LEVELS, noise=0.005, start=1), chained_gates(RATIOS, noise=0.003), strict=True)
     gates = []
     for number, both in enumerate(pairs):
-        for gate, hour in zip(both, (12, 13), strict=True):
+        for gate, hour in zip(both, hours, strict=True):
             began = f"2026-{1 + number // 28:02d}-{1 + number % 28:02d}T{hour}:00:00+00:00"
             gates.append(msgspec.structs.replace(gate, id=f"{began[:13]}-gate", started_at=began))
-    fixed, chained = sorted(step_series(gates), key=lambda one: one.rule, reverse=True)
-    assert [(one.rule, len(one.points)) for one in (fixed, chained)] == [("fixed", 30), ("chained", 30)]
+    long = [one for one in step_series(gates) if len(one.points) > 1]
+    fixed, chained = sorted(long, key=lambda one: one.rule, reverse=True)
+    # The first of a series may be taken for the beginning of the other, before anything tells them apart.
+    assert [one.rule for one in (fixed, chained)] == ["fixed", "chained"]
+    assert all(29 <= len(one.points) <= 31 for one in (fixed, chained))
     assert [len(one.trend.steps) for one in (fixed, chained)] == [3, 3]
     assert fixed.latest
     assert chained.latest

@@ -37,7 +37,7 @@ def test_what_a_command_says_and_how_it_ends(monkeypatch):
 def test_a_command_that_hangs_is_ended_with_what_it_started(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(subprocess.TimeoutExpired):
-        process_groups.run(["/bin/sh", "-c", SLEEPS], 1)
+        process_groups.run(["/bin/sh", "-c", SLEEPS], 5)
     assert gone(tmp_path / "slept")
 
 
@@ -45,9 +45,11 @@ def test_a_command_ends_with_a_process_that_is_killed(tmp_path):
     call = f"from harness import process_groups; process_groups.run(['/bin/sh', '-c', {SLEEPS!r}], 300)"
     parent = subprocess.Popen([sys.executable, "-c", call], cwd=tmp_path)
     until = time.monotonic() + 60
-    while not ((tmp_path / "slept").exists() and (tmp_path / "slept").read_text().strip()):
+    # The command has begun, and so has what ends it.
+    while len(psutil.Process(parent.pid).children()) < 2 or not (tmp_path / "slept").exists():
         assert time.monotonic() < until
         time.sleep(0.05)
+    time.sleep(0.2)
     parent.kill()
     parent.wait()
     assert gone(tmp_path / "slept")

@@ -207,7 +207,7 @@ def _environments(
         return
     top = checkouts.repository(Path.cwd())
     commit = checkouts.commit_of(top, options["base"])
-    source = checkouts.Source(suite.source, Path.cwd().resolve().relative_to(top))
+    source = checkouts.Source(suite.source, checkouts.place_in_repository(Path.cwd()))
 
     def say(what: str) -> None:
         display.phase("environments", what)

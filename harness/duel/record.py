@@ -120,8 +120,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """About so many pairs more would give a verdict."""
     reached_after: int | None = None
     """The verdict was in after so many pairs; those since then only made the ratio better known."""
-    pauses: bool = False
-    """In pair after pair a few blocks differ far more than the others: ``ratio`` is over all blocks."""
+    uneven: bool = False
+    """A few blocks are far off the others in most pairs, and ``ratio`` is over all of them."""
     control_ratio: float | None = None
     """What the control says that the machine did meanwhile: 1 where both sides had the same machine."""
 

@@ -63,14 +63,17 @@ def compare(
         spread=ratios.spread if made > 1 else None,
         reached_after=None if verdict == "cannot tell yet" else made,
         pairs_wanted=_pairs_wanted(ratios, margin, comparisons) if more_would_tell else None,
-        pauses=ratios.pauses,
+        uneven=ratios.uneven,
         control_ratio=math.exp(control.mean()) if len(control) else None,
     )
 
 
 def kept(reached: Comparison | None, now: Comparison) -> Comparison:
-    """The verdict ``reached`` at a look stays, wherever the pairs can be believed ``now``."""
-    if reached is None or now.reason:
+    """The verdict ``reached`` at a look stays, wherever the pairs can be believed ``now``.
+
+    One of blocks in the middle does not stay beside a ratio over all, which may be on the other side of 1.
+    """
+    if reached is None or now.reason or reached.uneven != now.uneven:
         return now
     return msgspec.structs.replace(
         now, verdict=reached.verdict, reached_after=reached.reached_after, pairs_wanted=None
@@ -150,9 +153,9 @@ def _pairs_wanted(ratios: Ratios, margin: float, comparisons: int) -> int:
     fewest = max(made + 1, fewest_pairs_for_difference(comparisons))
     if made < 3:  # noqa: PLR2004  two pairs have no spread to speak of
         return next_look(fewest) - made
-    over_all = Ratios(ratios.logs if ratios.whole is None else ratios.whole, ratios.fenced)
-    if abs(over_all.mean) >= math.log1p(margin) > abs(ratios.mean):
-        ratios = over_all  # which is what keeps them from being the same
+    within = math.log1p(margin)
+    if ratios.whole is not None and max(map(abs, ratios.cautious_means)) >= within > abs(ratios.mean):
+        ratios = Ratios(ratios.whole, fenced=True)  # which is what keeps them from being the same
     off = abs(ratios.mean)
     distance = max(off, abs(math.log1p(margin) - off), 1e-4)
     wanted = fewest

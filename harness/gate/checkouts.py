@@ -53,6 +53,11 @@ def repository(folder: Path) -> Path:
         raise UsageError(f"--base takes a git repository, and {folder} is in none ({error})") from error
 
 
+def place_in_repository(folder: Path) -> Path:
+    """Where in its repository a folder is."""
+    return Path(_git(folder, "rev-parse", "--show-prefix"))
+
+
 def commit_of(top: Path, reference: str) -> str:
     """The commit that a branch, tag or hash names.
 
@@ -70,17 +75,11 @@ def commit_of(top: Path, reference: str) -> str:
 
 @contextlib.contextmanager
 def checkout(top: Path, commit: str) -> Iterator[Path]:
-    """A worktree of this commit, with its submodules, gone afterwards.
-
-    Raises:
-        HarnessError: it cannot be made, or a submodule cannot be had.
-    """
+    """A worktree of this commit, gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="harness-gate-") as folder:
         tree = Path(folder) / "source"
         _git(top, "worktree", "add", "--detach", "--quiet", str(tree), commit)
         try:
-            if (tree / ".gitmodules").exists():
-                _git(tree, "submodule", "--quiet", "update", "--init", "--recursive")
             yield tree
         finally:
             _git(top, "worktree", "remove", "--force", str(tree))
@@ -93,6 +92,7 @@ def base_environment(
     venv = _cached(top, commit, source)
     with _alone_at(venv):
         if not (venv / _COMPLETE).exists():
+            _fill_submodules(tree, say)
             _install(venv, tree / source.place, source.requirement, f"base ({commit[:12]})", say)
     return Environment(label="base", python=str(venv / "bin" / "python"), commit=commit)
 
@@ -115,6 +115,7 @@ def head_environment(top: Path, source: Source, say: Callable[[str], None]) -> I
         with _alone_at(venv), contextlib.ExitStack() as stack:
             if not (venv / _COMPLETE).exists():
                 tree = stack.enter_context(checkout(top, commit))
+                _fill_submodules(tree, say)
                 _install(venv, tree / source.place, source.requirement, f"head ({commit[:12]})", say)
         yield Environment(label="head", python=str(venv / "bin" / "python"), commit=commit)
         return
@@ -122,6 +123,16 @@ def head_environment(top: Path, source: Source, say: Callable[[str], None]) -> I
     with _alone_at(venv):  # to the end: another gate of this tree would make it anew
         _install(venv, top / source.place, source.requirement, "head (uncommitted changes)", say)
         yield Environment(label="head", python=str(venv / "bin" / "python"))
+
+
+def _fill_submodules(tree: Path, say: Callable[[str], None]) -> None:
+    """What cannot be had is told: whether the project needs it is for pip to find."""
+    if (tree / ".gitmodules").exists():
+        try:
+            update = ["git", "-C", str(tree), "submodule", "--quiet", "update", "--init", "--recursive"]
+            _run(["env", "GIT_TERMINAL_PROMPT=0", *update], tree, "git submodule failed")
+        except HarnessError as error:
+            say(f"without all of its submodules: {error}")
 
 
 def vanished(suite: Suite, top: Path, tree: Path) -> tuple[Benchmark, ...] | None:
@@ -243,7 +254,12 @@ def _git(folder: Path, *arguments: str) -> str:
 def _run(command: list[str], folder: Path, failure: str) -> str:
     try:
         done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, errors="surrogateescape", check=False
+            command,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            check=False,
         )
     except OSError as error:
         raise HarnessError(f"{failure}: {error}") from error

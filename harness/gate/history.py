@@ -145,20 +145,37 @@ def _point(gate: GateRecord, benchmark: BenchmarkRecord, result: MetricResult, r
 def _stretches(points: list[Point], rule: Rule | None) -> list[tuple[Rule, list[Point]]]:
     """The points that hang together; of gates of the same two commits the last counts.
 
-    Each goes on from the newest that it hangs together with: gates against a release and against the commit
-    before may take turns, and are two stretches.
+    Gates against a release and against the commit before may take turns, and are two stretches.
     """
     stretches: list[tuple[Rule, list[Point]]] = []
     for point in {_commits(point): point for point in points}.values():
-        for number, (known, earlier) in reversed(list(enumerate(stretches))):
-            link = _link(earlier[-1], point, rule)
-            if link is not None and (link == known or len(earlier) == 1):
-                del stretches[number]
-                stretches.append((link, [*earlier, point]))
-                break
-        else:
+        found = _continued(stretches, point, rule)
+        if found is None:
             stretches.append((rule or "fixed", [point]))
+        else:
+            number, link = found
+            _, earlier = stretches.pop(number)
+            stretches.append((link, [*earlier, point]))
     return stretches
+
+
+def _continued(
+    stretches: list[tuple[Rule, list[Point]]], point: Point, rule: Rule | None
+) -> tuple[int, Rule] | None:
+    """Which stretch a gate goes on from, and how.
+
+    The newest whose rule it follows; else the newest that is of one gate yet, and so of any rule.
+    """
+    alone: tuple[int, Rule] | None = None
+    for number, (known, earlier) in reversed(list(enumerate(stretches))):
+        link = _link(earlier[-1], point, rule)
+        if link is None:
+            continue
+        if len(earlier) > 1 and link == known:
+            return number, link
+        if len(earlier) == 1 and alone is None:
+            alone = number, link
+    return alone
 
 
 def _commits(point: Point) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ import msgspec
 import numpy as np
 
 from harness.duel.looks import Looks, fewest_pairs
-from harness.duel.ratios import FEW_FAR_LONGER, Ratios
+from harness.duel.ratios import Ratios
 from harness.duel.verdict import control_moved, too_many_lost
 from harness.gate.metrics import Series
 from harness.gate.record import MetricResult, Verdict
@@ -43,7 +43,7 @@ _FEWEST_PAIRS = 3
 def looked_at(series: Series, max_speedup: float | None) -> MetricResult:
     """After the look: PASS, or INCONCLUSIVE, which is to say suspicious.
 
-    PASS takes an upper end of Student's one-sided 97.5 % interval that is within the limit, and a centre
+    PASS takes an upper end of Student's one-sided 97.5 % interval that is within the limit, and a mean
     over all blocks that is, of pairs that can be believed.
     """
     told = functools.partial(_result, series, stage="look")
@@ -100,8 +100,6 @@ def confirmed(
         return told(every, verdict="PASS")
     if _proven_worse(fresh.ratios, looks.worse, level) and (last or fresh.ratios.mean >= limit):
         reason = "worse than base, and not shown to be within the limit"
-        if fresh.ratios.pauses:
-            reason += f"; {FEW_FAR_LONGER}"
         return told(fresh, verdict="FAIL", reason=reason)
     reason = "neither a loss nor being within the limit is proven: more time or a quieter machine would tell"
     return told(every, verdict="INCONCLUSIVE", reason=reason)
@@ -184,5 +182,6 @@ def _result(
         p_value=p_value,
         pairs=made,
         weight=ratios.weight,
+        uneven=ratios.uneven,
         looks=looks or {},
     )

@@ -28,6 +28,8 @@ class Maths(NamedTuple):
     scores: Scores
     fingerprint: str = ""
     framework: dict[str, str] | None = None
+    memory_ran_out: bool = False
+    """Nothing could be computed for want of memory."""
 
 
 class Curve(NamedTuple):

@@ -64,6 +64,8 @@ class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
     pairs: int
     weight: float | None = None
     """What these pairs count as together, outliers less. None in records of before they did."""
+    uneven: bool = False
+    """Of a step: a few blocks are far off the others in most pairs, and ``ratio`` is over all blocks."""
     looks: dict[Literal["within", "worse"], dict[int, float]] = {}
     """Of the confirmation: at how many pairs it was tested for being within the limit (all pairs) and for a
     loss (the fresh ones), and the share of the error allowed for each test."""
@@ -111,7 +113,7 @@ class BenchmarkRecord(msgspec.Struct, kw_only=True):
     mode: str
     task: str
     options: dict[str, bool | int | float | str]
-    asked: Benchmark | None = None
+    asked: Benchmark | None = msgspec.field(default=None, name="benchmark")
     """What the suite gives; all else is left to the task and to the machine. None where that is not known."""
     dataset: DatasetRecord
     threads: int

@@ -73,6 +73,10 @@ def _judged(
     change = float(theirs.mean() - ours.mean())
     error, degrees = _welch(ours, theirs)
     bound = math.log1p(limit)
+    if metric == "step" and not doubt and change < bound <= (over_all := _over_all_blocks(head, base)):
+        doubt = (
+            f"over all its blocks, a few of which are far longer, head takes {math.expm1(over_all):.0%} more"
+        )
     verdict: Verdict = "INCONCLUSIVE"
     reason = doubt
     if not doubt and student_tail((bound - change) / error, degrees) <= WITHIN_LEVEL:
@@ -149,6 +153,22 @@ def _metric(process: PairRecord, metric: Metric) -> float:
             return facts.first_step_seconds
         case "memory":
             return memory_bytes(facts, facts)
+
+
+def _over_all_blocks(head: StoredBenchmark, base: StoredBenchmark) -> float:
+    """The same of all the time that steps took; of the processes the median, for a hiccup of the machine."""
+    theirs, ours = (
+        statistics.median(
+            math.log(
+                math.fsum(block.seconds for block in process.blocks)
+                / (sum(block.steps for block in process.blocks) * one.side.batch_size)
+            )
+            - _log_control(process)
+            for process in one.processes
+        )
+        for one in (head, base)
+    )
+    return theirs - ours
 
 
 def _step(process: PairRecord) -> float:

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from harness.duel.findings import side_findings, steady_step_seconds
+from harness.duel.ratios import UNEVEN
 from harness.duel.record import Comparison
 from harness.duel.verdict import compare
 from harness.gate.suite import Limits
@@ -75,6 +76,8 @@ def comparison_of(measured: Measured, limits: Limits) -> Comparison:
 def comparison_sentence(measured: Measured, comparison: Comparison, limits: Limits) -> str:
     """The same in words, and that the sides did different work where they did."""
     sentence, quality = verdict_sentence(comparison, _margin(limits)), measured.quality
+    if comparison.uneven:
+        sentence += f"; {UNEVEN}"
     return f"{sentence}; {quality.reason}" if quality is not None and quality.reason else sentence
 
 
@@ -91,4 +94,5 @@ def comparison_facts(comparison: Comparison) -> dict[str, Any]:
         "p_value": comparison.p_value,
         "verdict": comparison.verdict,
         "reason": comparison.reason,
+        "uneven": comparison.uneven,
     }

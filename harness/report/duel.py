@@ -6,7 +6,7 @@ from tabulate import tabulate
 
 from harness.duel.findings import SideFindings, break_even_samples, side_findings
 from harness.duel.looks import MOST_PAIRS
-from harness.duel.ratios import FEW_FAR_LONGER
+from harness.duel.ratios import UNEVEN
 from harness.duel.record import BlockRecord, Comparison, DuelRecord
 from harness.report.terminal import framework_text
 
@@ -79,8 +79,8 @@ def evidence_text(comparison: Comparison) -> str:
         evidence.append(f"sign-flip p = {comparison.p_value:.2g}")
     if comparison.spread is not None:
         evidence.append(f"spread of a pair {comparison.spread:.1%}")
-    if comparison.pauses:
-        evidence.append(FEW_FAR_LONGER)
+    if comparison.uneven:
+        evidence.append(UNEVEN)
     if comparison.control_ratio is not None:
         evidence.append(f"control {comparison.control_ratio:.3f}")
     return ", ".join(evidence)

@@ -3,6 +3,8 @@
 import shlex
 from collections.abc import Iterator
 
+import msgspec
+
 from harness.gate.record import (
     NOT_ALONE,
     OTHER_DATA,
@@ -100,7 +102,7 @@ def _options(benchmark: BenchmarkRecord) -> Iterator[str]:
     yield f"--dataset {_quoted(benchmark.dataset.name)}"
     if benchmark.threads:
         yield f"--threads {benchmark.threads}"
-    asked = benchmark.asked or Benchmark(name="", backend="", task="", options=benchmark.options)
+    asked = benchmark.asked or _known_of(benchmark)
     yield f"--precision {asked.precision}"
     for name, given in (
         ("batch-size", asked.batch_size),
@@ -111,6 +113,14 @@ def _options(benchmark: BenchmarkRecord) -> Iterator[str]:
             yield f"--{name} {_quoted(str(given))}"
     for name, value in asked.options.items():
         yield f"--set {_quoted(f'{name}={value}')}"
+
+
+def _known_of(benchmark: BenchmarkRecord) -> Benchmark:
+    """What a record of before it kept that tells of what was asked for."""
+    told = Benchmark(name=benchmark.name, backend="", task="", options=benchmark.options)
+    for side in benchmark.sides[-1:]:
+        told = msgspec.structs.replace(told, batch_size=side.batch_size, precision=side.precision)
+    return told
 
 
 def _conditions(record: GateRecord, benchmark: BenchmarkRecord) -> Iterator[str]:

@@ -64,6 +64,7 @@ def _change_row(benchmark: BenchmarkRecord, metric: Metric) -> Row | None:
 
 def _pair_rows(benchmark: BenchmarkRecord) -> list[Row]:
     stages = {"look": benchmark.look, "confirmation": benchmark.confirmation}
+    uneven = any(result.uneven for result in benchmark.metrics)
     return [
         {
             "benchmark": one_line(benchmark.name),
@@ -72,7 +73,9 @@ def _pair_rows(benchmark: BenchmarkRecord) -> list[Row]:
             "change": _percent(math.exp(log)),
         }
         for stage, pairs in stages.items()
-        for number, log in enumerate(benchmark_ratios(benchmark, "step", pairs).logs, 1)
+        for number, log in enumerate(
+            benchmark_ratios(benchmark, "step", pairs).over_blocks(all_of_them=uneven), 1
+        )
     ]
 
 

@@ -1,5 +1,6 @@
 """A gate in words: its verdict, each metric against its limit, and of what did not pass why."""
 
+from harness.duel.ratios import UNEVEN
 from harness.gate.record import (
     BenchmarkRecord,
     EnvironmentRecord,
@@ -134,6 +135,8 @@ def metric_sentence(result: MetricResult) -> str:
     evidence = f"{result.pairs} pair{'s' * (result.pairs != 1)}"
     if result.weight is not None and result.weight < (1 - _WORTH_TELLING) * result.pairs:
         evidence += f" that count as {result.weight:.0f}, those far off the others less"
+    if result.uneven:
+        evidence += f", {UNEVEN}"
     if result.p_value is not None:
         evidence += f", p = {result.p_value:.2g}"
         if result.looks and result.verdict != "FAIL":  # which goes by them alone
