@@ -17,7 +17,7 @@ _DEVICE = re.compile(r"cpu|(?!cpu|gpu)[a-z]+:\d+ \(.+\)")
 
 
 class ContractBroken(HarnessError):
-    """A backend gave what :mod:`harness.spec` does not allow; says which backend, what, and what is right."""
+    """A plugin gave what :mod:`harness.spec` does not allow; says which, what, and what is right."""
 
 
 def read_only(samples: Samples) -> Samples:

@@ -1,9 +1,15 @@
 """Which data set a run uses: the one asked for, strictly, or the task's own with a stated stand-in."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from harness import plugins
 from harness.errors import DataError, HarnessError, UsageError
+from harness.faults import explain
 from harness.record import DatasetRecord
-from harness.spec import DownloadProgress, TaskDefinition
+from harness.spec import DataSource, DownloadProgress, TaskDefinition
+
+_T = TypeVar("_T")
 
 
 def choose_dataset(
@@ -42,11 +48,19 @@ def choose_dataset(
 
 
 def _fetch(name: str, progress: DownloadProgress) -> None:
-    """Raises :class:`DataError` for whatever a plugin's own code raises."""
+    ask_source(name, lambda source: source.fetch(progress))
+
+
+def ask_source(name: str, ask: Callable[[DataSource], _T]) -> _T:
+    """What the source of this name says or does.
+
+    Raises:
+        DataError: its own code raised something; says what and where.
+    """
     source = plugins.dataset(name)
     try:
-        source.fetch(progress)
+        return ask(source)
     except HarnessError:
         raise
     except Exception as error:
-        raise DataError(f"data set {name} cannot be fetched: {type(error).__name__}: {error}") from error
+        raise DataError(f"data set {name} fell: {explain(error)}") from error

@@ -16,6 +16,7 @@ NEIGHBOURS = 3
 COMPARED = 2000
 #: The latents that quality is judged on and the grid shows are the same for every seed and backend.
 _GRID = 8
+_SHOWN_CHANNELS = (1, 3)
 
 Features = npt.NDArray[np.float64]
 
@@ -125,11 +126,13 @@ def _flat(pictures: np.ndarray) -> Features:
     return pictures.reshape(len(pictures), -1).astype(np.float64)
 
 
-def sample_grid(fakes: np.ndarray) -> bytes:
-    """The first 64 pictures ``(n, height, width, 3)`` in [0, 1] as one PNG, eight a row, each doubled.
+def sample_grid(fakes: np.ndarray) -> bytes | None:
+    """The first 64 pictures ``(n, height, width, channels)`` in [0, 1] as one PNG, eight a row, each doubled.
 
-    A grey line parts them.
+    A grey line parts them. One channel is shown grey, three as red, green and blue; None for others.
     """
+    if fakes.shape[-1] not in _SHOWN_CHANNELS:
+        return None
     from PIL import Image
 
     shown = np.pad(fakes[: _GRID**2], ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=0.5)
@@ -139,6 +142,8 @@ def sample_grid(fakes: np.ndarray) -> bytes:
     canvas[:count] = np.clip(shown, 0.0, 1.0)
     table = canvas.reshape(rows, _GRID, height, width, channels).swapaxes(1, 2)
     pixels = np.round(255 * table.reshape(rows * height, _GRID * width, channels)).astype(np.uint8)
+    if channels == 1:
+        pixels = pixels.repeat(3, axis=2)
     file = io.BytesIO()
     Image.fromarray(np.kron(pixels, np.ones((2, 2, 1), np.uint8))).save(file, "PNG")
     return file.getvalue()

@@ -4,7 +4,7 @@ import math
 
 import msgspec
 
-from harness.layers import AnyLayer, Parameter, Shape
+from harness.layers import AnyLayer, Dropout, Parameter, Shape
 
 
 class PlacedLayer(msgspec.Struct, frozen=True):
@@ -69,6 +69,9 @@ class Network(msgspec.Struct, frozen=True):
 def _check(name: str, layer: AnyLayer, shape: Shape) -> None:
     if layer.takes_axes is not None and len(shape) != layer.takes_axes:
         raise ValueError(f"{name} takes inputs of {layer.takes_axes} axes, and {shape} has {len(shape)}")
-    for field, value in msgspec.structs.asdict(layer).items():
-        if isinstance(value, int) and not isinstance(value, bool) and value < 1:
-            raise ValueError(f"{field} of {name} must be at least 1, not {value}")
+    for field in msgspec.structs.fields(layer):
+        value = getattr(layer, field.name)
+        if field.type is int and value < 1:
+            raise ValueError(f"{field.name} of {name} must be at least 1, not {value}")
+    if isinstance(layer, Dropout) and not 0 <= layer.rate < 1:
+        raise ValueError(f"rate of {name} must be at least 0 and below 1, not {layer.rate}")

@@ -62,7 +62,8 @@ def parse_options(definition: TaskDefinition, assignments: Iterable[str]) -> msg
         if key not in takes:
             raise unknown_name(f"option of task {definition.name}", key, takes)
         text = text.strip()
-        text = f"0{text}" if text.startswith(".") else text
+        if text.startswith(".") and takes[key].startswith("number"):  # which JSON wants a digit before
+            text = f"0{text}"
         values[key] = text
         problem = UsageError(f"--set {key}={text}: {key} takes {_article(takes[key])}.")
         try:

@@ -9,6 +9,7 @@ process of their own.
 
 import contextlib
 import functools
+import hashlib
 import importlib.util
 import os
 import sys
@@ -119,7 +120,8 @@ def plugin_files() -> list[Path]:
 @functools.cache
 def _import_file(path: Path) -> ModuleType:
     """The module in a plugin file, under a name of its own."""
-    spec = importlib.util.spec_from_file_location(f"harness_plugin_file_{path.stem}", path)
+    digest = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:12]
+    spec = importlib.util.spec_from_file_location(f"harness_plugin_file_{digest}", path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)

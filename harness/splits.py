@@ -32,7 +32,7 @@ def split_samples(
         targets = np.asarray(samples.targets[rows])
         return Samples(inputs, targets if targets.dtype.kind == "i" else targets.astype(dtype))
 
-    validation = dataset.validation or dataset.train
+    validation = dataset.train if dataset.validation is None else dataset.validation
     return {
         "train": floats(dataset.train, train_rows),
         "validation": floats(validation, held_out),
@@ -73,7 +73,8 @@ def _imbalanced(
         by_class[label] = by_class[label][order[:kept]]
     if imbalance.rebalance == "oversample":
         most = max(len(members) for members in by_class)
-        by_class = [np.resize(members, most) for members in by_class]
+        # An array of nothing would be filled with row 0, whatever that is.
+        by_class = [np.resize(members, most) if len(members) else members for members in by_class]
     return np.sort(np.concatenate(by_class))
 
 

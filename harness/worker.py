@@ -21,6 +21,7 @@ import numpy as np
 from harness import plugins, protocol
 from harness.batches import BatchOrder
 from harness.contract import CheckedProgram, checked_environment, read_only
+from harness.data_contract import fitted
 from harness.definition import define_task
 from harness.errors import unknown_name
 from harness.faults import explain, memory_ran_out
@@ -106,8 +107,8 @@ class Worker:
     def _(self, request: protocol.Build) -> protocol.Built:
         plan = request.plan
         start = time.perf_counter()
-        dataset = plugins.dataset(request.dataset).load()
         task = plan.task
+        dataset = fitted(plugins.dataset(request.dataset).load(), task)
         splits = split_samples(dataset, plan.precision, task.imbalance, task.train_fraction)
         self._splits = {split: read_only(samples) for split, samples in splits.items()}
         train = self._splits["train"]
@@ -168,10 +169,16 @@ class Worker:
                     scores[split] |= self._judge.baselines(real.inputs, self._untrained(real))
         return protocol.Evaluated(scores, time.perf_counter() - start, png)
 
+    def _weights(self) -> dict[str, np.ndarray]:
+        """The weights now, as a program's ``load`` is promised them: float64, of their own memory."""
+        return {
+            name: np.array(value, np.float64, order="C") for name, value in self._program.weights().items()
+        }
+
     def _untrained(self, real: Samples) -> np.ndarray:
         """What the generator makes with its initial weights."""
         assert isinstance(self._task.objective, Adversarial)  # noqa: S101  others have no generator
-        trained = self._program.weights()
+        trained = self._weights()
         self._program.load(initial_weights(self._task, self._order.seed))
         fakes = generate(self._task.objective, self._program.predict, real)
         self._program.load(trained)
@@ -179,7 +186,7 @@ class Worker:
 
     @carry_out.register
     def _(self, _request: protocol.KeepWeights) -> protocol.Done:
-        self._kept = self._program.weights()
+        self._kept = self._weights()
         return protocol.Done()
 
     @carry_out.register

@@ -82,6 +82,16 @@ def test_a_whole_number_of_numpy_is_as_good_as_an_int(harness):
     assert (record["status"], record["device_peak_memory_bytes"]) == ("ok", 2**31), done.stderr
 
 
+def test_weights_are_loaded_in_float64_whatever_they_were_given_in(harness):
+    """Those of the best epoch, the first here, are loaded again at the end."""
+    run = [word for word in RUN if word not in {"--max-steps", "3"}]
+    done = harness(*run, "--epochs", "2", "--no-certify", "--backend", "breaker:single precision")
+
+    (record,) = harness.records()
+    assert (record["status"], done.returncode) == ("ok", 0), record["failure"]
+    assert record["best_epoch"] == 1
+
+
 def test_one_that_breaks_nothing_runs_but_is_not_certified(harness):
     done = harness(*RUN, "--backend", "breaker:none")
 

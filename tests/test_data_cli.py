@@ -6,13 +6,30 @@ from click.testing import CliRunner
 
 from harness import plugins
 from harness.cli.data import command
+from harness.cli.list import _datasets
 from harness.errors import DataError, PluginError, UsageError, unknown_name
+from harness.spec import DataSource
 from harness_tasks.datasets import SOURCES
+
+
+class Falling(DataSource):
+    """One whose own code raises whatever it is asked."""
+
+    name = "falling"
+    summary = "falls"
+
+    def is_ready(self):
+        raise KeyError("MY_DATA")
+
+    def load(self):
+        raise KeyError("MY_DATA")
 
 
 @pytest.fixture(autouse=True)
 def _only_our_sources_in_a_new_place(tmp_path, monkeypatch):
     def dataset(name):
+        if name == "falling":
+            return Falling()
         if name == "other":
             raise PluginError("dataset plugin 'other' (other 1.0) could not be loaded")
         if name not in SOURCES:
@@ -52,6 +69,20 @@ def test_list_survives_a_broken_plugin(monkeypatch):
     result = run("list")
     assert result.exit_code == 0
     assert "broken: dataset plugin 'other'" in result.stdout
+
+
+def test_a_source_that_falls_is_told_and_harms_no_other(monkeypatch):
+    monkeypatch.setattr(plugins, "names", lambda _: ["falling", "digits"])
+    fell = "data set falling fell: KeyError: 'MY_DATA' (test_data_cli.py"
+    told = run("list")
+    assert (told.exit_code, fell in " ".join(told.stdout.split())) == (0, True)
+    assert "1,437 + 360" in told.stdout
+    for arguments in (["verify"], ["verify", "falling", "digits"]):
+        checked = run(*arguments)
+        assert isinstance(checked.exception, DataError)
+        assert fell in str(checked.exception)
+        assert "digits: ok" in checked.stdout
+    assert fell in _datasets()
 
 
 def test_verify(archive, tmp_path):

@@ -4,12 +4,13 @@ import enum
 from typing import Annotated, Literal
 
 import msgspec
+import numpy as np
 import pytest
 
 from harness import plugin_checks
 from harness.definition import define_task
 from harness.errors import PluginError, UsageError
-from harness.layers import Dense, Flatten
+from harness.layers import Dense, Dropout, Flatten
 from harness.network import Network
 from harness.spec import Adversarial, Classification, Sgd, Task, TaskDefinition
 
@@ -33,6 +34,10 @@ def definition(options=(), made=TASK, **fields):
 
 def changed(**fields):
     return msgspec.structs.replace(TASK, **fields)
+
+
+def with_layers(*layers):
+    return changed(networks={"model": Network((4, 1), (Flatten(), *layers))})
 
 
 @pytest.mark.parametrize(
@@ -96,6 +101,11 @@ def test_data_sets_without_a_comma_are_refused():
             changed(networks={"model": Network((4, 1), (Dense(3),))}),
             "layers of its network model do not fit: dense_1 takes inputs of 1 axes, and (4, 1) has 2",
         ),
+        (with_layers(Dense(0)), "units of dense_1 must be at least 1, not 0"),
+        (with_layers(Dense(64.0)), "Expected `int`, got `float`"),
+        (with_layers(Dense(np.int64(64))), "numpy.int64"),
+        (with_layers(Dropout(1.0)), "rate of dropout_1 must be at least 0 and below 1, not 1.0"),
+        (with_layers(Dropout(-1)), "rate of dropout_1 must be at least 0 and below 1, not -1"),
     ],
 )
 def test_a_task_that_cannot_be_trained_is_told_in_a_line(made, words):
@@ -103,6 +113,11 @@ def test_a_task_that_cannot_be_trained_is_told_in_a_line(made, words):
         define_task(definition(made=made), None)
     assert str(caught.value).startswith("task mine cannot be trained: ")
     assert words in str(caught.value)
+
+
+def test_a_dropout_of_none_is_no_mistake():
+    made = with_layers(Dropout(0), Dense(3))
+    assert define_task(definition(made=made), None) == made
 
 
 def test_a_define_that_falls_is_told_with_its_place():

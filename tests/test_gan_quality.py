@@ -1,9 +1,19 @@
 """How good generated pictures are: figures known by formula or by hand, and pictures that are none."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
-from harness.gan_quality import COMPONENTS, Judge, coverage, frechet_distance, memorization_ratio
+from harness.gan_quality import (
+    COMPONENTS,
+    Judge,
+    coverage,
+    frechet_distance,
+    memorization_ratio,
+    sample_grid,
+)
 from harness.spec import Samples
 
 
@@ -61,3 +71,17 @@ def test_pictures_that_are_not_finite_have_no_distance():
     judge = Judge(Samples(pictures, np.zeros(40, np.int64)))
     assert judge.distance(pictures, pictures)["frechet_distance"] == pytest.approx(0, abs=1e-6)
     assert judge.distance(pictures, np.full_like(pictures, np.nan)) == {"frechet_distance": None}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_are_shown_grey_or_coloured(channels):
+    fakes = np.zeros((9, 4, 4, channels))
+    fakes[0, 0, 0] = 1.0
+    grid = Image.open(io.BytesIO(sample_grid(fakes)))
+    assert grid.size == (8 * 6 * 2, 2 * 6 * 2)
+    assert grid.getpixel((2, 2)) == (255, 255, 255)
+    assert grid.getpixel((4, 4)) == (0, 0, 0)
+
+
+def test_pictures_of_other_channels_are_judged_and_not_shown():
+    assert sample_grid(np.zeros((9, 4, 4, 2))) is None

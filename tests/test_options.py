@@ -64,6 +64,11 @@ def test_a_value_is_read_as_the_option_declares(assignment, attribute, value):
     assert (parsed, type(parsed)) == (value, type(value))
 
 
+def test_a_text_that_begins_with_a_dot_is_left_as_it_is():
+    assert parse_options(KINDS, ["note=./words.txt"]).note == "./words.txt"
+    assert parse_options(KINDS, ["ratio=.25"]).ratio == 0.25
+
+
 def test_the_last_assignment_of_a_key_counts():
     assert parse_options(KINDS, ["count=2", "fast=true", "count=4"]) == KINDS.options(count=4, fast=True)
 

@@ -198,6 +198,18 @@ def test_the_version_of_an_installed_plugin_is_that_of_its_distribution(tmp_path
     plugins._entry_points.cache_clear()
 
 
+def test_two_plugin_files_of_one_name_are_two_modules(tmp_path, monkeypatch):
+    """The files beside a backend's are what its certificate is kept for."""
+    files = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        files.append(tmp_path / name / "my.plugin.py")
+        files[-1].write_text(f"NAME = {name!r}\n")
+    modules = [plugins._import_file(file) for file in files]
+    assert [module.NAME for module in modules] == ["one", "other"]
+    assert [sys.modules[module.__name__.partition(".")[0]] for module in modules] == modules
+
+
 def test_every_broken_plugin_is_tested():
     tested = test_a_broken_plugin_is_named_with_its_distribution_and_the_reason.pytestmark[0].args[1]
     assert {name for name, _ in tested} == set(POINTS)

@@ -1,9 +1,11 @@
 """From a data set to training, validation and test samples."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from harness.spec import Dataset, Samples
+from harness.spec import Dataset, Imbalance, Samples
 from harness.splits import split_samples
 
 COUNT = 97
@@ -74,3 +76,17 @@ def test_a_fraction_is_of_the_training_data_alone_and_contains_the_smaller_ones(
     assert set(fifth["train"].targets) < set(half["train"].targets) < set(whole["train"].targets)
     for split in ("validation", "test"):
         assert np.array_equal(whole[split].targets, fifth[split].targets)
+
+
+def test_a_class_without_rows_is_not_made_up_when_classes_are_balanced():
+    targets = np.array([2] * 6 + [0] * 3, np.int64)
+    train = Samples(np.arange(9, dtype=np.float32).reshape(9, 1), targets)
+    dataset = dataclasses.replace(DATASET, classes=("a", "b", "c"), train=train, validation=train, test=train)
+    balanced = split_samples(dataset, "float32", Imbalance(keep=1.0, rebalance="oversample"))["train"]
+    assert np.bincount(balanced.targets, minlength=3).tolist() == [6, 0, 6]
+
+
+def test_a_validation_split_of_nothing_is_not_replaced():
+    nothing = Samples(np.zeros((0, 1, 1, 3), np.uint8), np.zeros(0, np.int64))
+    splits = split_samples(dataclasses.replace(DATASET, validation=nothing), "float32")
+    assert (len(splits["validation"]), len(splits["train"])) == (0, COUNT)

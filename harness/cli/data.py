@@ -7,6 +7,7 @@ import click
 from harness import plugins
 from harness.cli.data_progress import shown_progress
 from harness.cli.plugin_option import plugin_option
+from harness.data_choice import ask_source
 from harness.errors import DataError, PluginError, UsageError
 from harness.spec import Dataset, DataSource
 
@@ -38,10 +39,9 @@ def list_datasets() -> None:
 @plugin_option
 def fetch(name: str) -> None:
     """Download the data set NAME into the user's cache."""
-    source = plugins.dataset(name)
     with shown_progress() as progress:
-        source.fetch(progress)
-    _describe(source.load())
+        ask_source(name, lambda source: source.fetch(progress))
+    _describe(ask_source(name, lambda source: source.load()))
 
 
 @command.command("import")
@@ -55,7 +55,7 @@ def import_dataset(name: str, path: Path) -> None:
         raise UsageError(f"{name} is not imported from files: {_how_to_get(source)}.")
     try:
         with shown_progress() as progress:
-            dataset = source.import_from(path, progress)
+            dataset = ask_source(name, lambda source: source.import_from(path, progress))
     except DataError as error:
         # The path is what the user gave, so what is wrong with it is bad input.
         raise UsageError(str(error)) from error
@@ -70,11 +70,10 @@ def verify(names: tuple[str, ...]) -> None:
     wrong = []
     for name in names or plugins.names("dataset"):
         try:
-            source = plugins.dataset(name)
-            if not names and not source.is_ready():
+            if not names and not ask_source(name, lambda source: source.is_ready()):
                 click.echo(f"{name}: not here")
                 continue
-            dataset = source.load()
+            dataset = ask_source(name, lambda source: source.load())
         except (DataError, PluginError) as error:
             wrong.append(str(error))
         else:
@@ -85,13 +84,13 @@ def verify(names: tuple[str, ...]) -> None:
 
 def _row(name: str) -> tuple[str, ...]:
     try:
-        source = plugins.dataset(name)
-    except PluginError as error:
+        here, ways = ask_source(name, lambda source: (source.is_ready(), _how_to_get(source)))
+    except (PluginError, DataError) as error:
         return name, f"broken: {error}", "", "", ""
-    if not source.is_ready():
-        return name, f"not here. {_how_to_get(source)}", "", "", ""
+    if not here:
+        return name, f"not here. {ways}", "", "", ""
     try:
-        summary = source.summarize()
+        summary = ask_source(name, lambda source: source.summarize())
     except DataError:
         return name, f"damaged, see: harness data verify {name}", "", "", ""
     if summary is None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 
 from harness import plugins
-from harness.errors import PluginError
+from harness.data_choice import ask_source
+from harness.errors import DataError, PluginError
 from harness.installation import installation
 from harness.options import describe_options
 from harness.record import Record
@@ -62,17 +63,11 @@ def _datasets() -> str:
     rows = []
     for name in plugins.names("dataset"):
         try:
-            source = plugins.dataset(name)
-        except PluginError as error:
+            summary, here = ask_source(name, lambda source: (source.summary, source.is_ready()))
+        except (PluginError, DataError) as error:
             rows.append((name, f"broken: {error}", ""))
         else:
-            rows.append(
-                (
-                    name,
-                    "here" if source.is_ready() else f"not here: harness data fetch {name}",
-                    source.summary,
-                )
-            )
+            rows.append((name, "here" if here else f"not here: harness data fetch {name}", summary))
     return _table("Data sets", rows, ("name", "state", "what"))
 
 

@@ -22,7 +22,7 @@ from harness.cli.plugin_option import plugin_option
 from harness.cli.presets import preset_backends, preset_of, preset_tasks
 from harness.cli.progress import RunDisplay
 from harness.cli.selection_options import check_finite
-from harness.data_choice import choose_dataset
+from harness.data_choice import ask_source, choose_dataset
 from harness.definition import define_task, resized
 from harness.errors import UsageError
 from harness.installation import select_backend
@@ -244,7 +244,7 @@ def _define(definition: TaskDefinition, options: _Options) -> tuple[Task, dict[s
 
 def _refuse_large_batch(task: Task, dataset: str) -> None:
     """Where the data set tells its size unread; otherwise, and with thinned classes, the worker does it."""
-    summary = plugins.dataset(dataset).summarize()
+    summary = ask_source(dataset, lambda source: source.summarize())
     if summary is None or task.imbalance is not None or task.batch_size is None:
         return
     left = training_count(summary.samples)

@@ -18,10 +18,14 @@ class BreakingProgram(Program):
         self.inputs = data.inputs
 
     def load(self, weights):
+        if self.mode == "single precision":
+            assert all(value.dtype == np.float64 for value in weights.values())
         self.w = dict(weights)
 
     def weights(self):
         found = dict(self.w)
+        if self.mode == "single precision":
+            return {name: value.astype(np.float32) for name, value in found.items()}
         name = "model/dense_1/bias"
         if self.mode in ("parameter missing", "parameter misnamed"):
             bias = found.pop(name)
@@ -31,7 +35,10 @@ class BreakingProgram(Program):
             found[name] = found[name][:, None]
         return found
 
+    steps = 0.0
+
     def train(self, steps):
+        self.steps += len(steps.indices)
         if self.mode == "writes into the data":
             self.inputs[:] *= 0.5
         losses = np.full(len(steps.indices), 2.0)
@@ -42,7 +49,8 @@ class BreakingProgram(Program):
         }.get(self.mode, losses)
 
     def predict(self, inputs, network="model"):
-        outputs = np.zeros((len(inputs), 10))
+        outputs = np.full((len(inputs), 10), self.steps)
+        outputs[:, 0] = 0.0
         return {
             "one class too many": np.zeros((len(inputs), 11)),
             "outputs flattened": outputs.ravel(),
@@ -78,6 +86,7 @@ class ContractBreaker(Backend):
         "outputs not numbers",
         "memory in words",
         "memory in NumPy",
+        "single precision",
     )
     requires = ("numpy>=1",)
 
