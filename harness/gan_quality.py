@@ -131,7 +131,7 @@ def sample_grid(fakes: np.ndarray) -> bytes | None:
 
     A grey line parts them. One channel is shown grey, three as red, green and blue; None for others.
     """
-    if fakes.shape[-1] not in _SHOWN_CHANNELS:
+    if fakes.ndim != 4 or fakes.shape[-1] not in _SHOWN_CHANNELS:  # noqa: PLR2004  axes of pictures
         return None
     from PIL import Image
 

@@ -1,5 +1,6 @@
 """A task's declared options, as ``--set KEY=VALUE`` gives them."""
 
+import contextlib
 import math
 from collections.abc import Iterable
 from typing import Any
@@ -61,18 +62,24 @@ def parse_options(definition: TaskDefinition, assignments: Iterable[str]) -> msg
             raise UsageError(f"--set {assignment}: write KEY=VALUE, for example --set learning_rate=0.05")
         if key not in takes:
             raise unknown_name(f"option of task {definition.name}", key, takes)
-        text = text.strip()
-        if text.startswith(".") and takes[key].startswith("number"):  # which JSON wants a digit before
-            text = f"0{text}"
-        values[key] = text
-        problem = UsageError(f"--set {key}={text}: {key} takes {_article(takes[key])}.")
-        try:
-            parsed = getattr(msgspec.convert({key: text}, definition.options, strict=False), key)
-        except msgspec.ValidationError:
-            raise problem from None
-        if isinstance(parsed, float) and not math.isfinite(parsed):
-            raise problem
+        fitting = _fitting(definition, key, text.strip())
+        if fitting is None:
+            raise UsageError(f"--set {key}={text.strip()}: {key} takes {_article(takes[key])}.")
+        values[key] = fitting
     return msgspec.convert(values, definition.options, strict=False)
+
+
+def _fitting(definition: TaskDefinition, key: str, text: str) -> str | None:
+    """The text as the option can be made of it; None where it cannot.
+
+    A number may begin with its point, where JSON wants a digit before.
+    """
+    for tried in (text, f"0{text}") if text.startswith(".") else (text,):
+        with contextlib.suppress(msgspec.ValidationError):
+            parsed = getattr(msgspec.convert({key: tried}, definition.options, strict=False), key)
+            if not (isinstance(parsed, float) and not math.isfinite(parsed)):
+                return tried
+    return None
 
 
 def _article(takes: str) -> str:

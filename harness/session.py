@@ -268,8 +268,9 @@ class Session:
                 with contextlib.suppress(OSError, psutil.Error):
                     if os.getpgid(pid) != self._process.pid:
                         seen.add(psutil.Process(pid))
-            if not seen <= self._seen:
-                self._seen |= seen
+            left = {server for server in self._seen if server.is_running()}
+            if seen | left != self._seen:
+                self._seen = seen | left
                 tell(self._guard, (server.pid for server in self._seen))
         return self._seen
 

@@ -464,16 +464,6 @@ def test_pauses_that_meet_either_side_call_them_different_no_oftener_than_is_sai
     assert called <= 17  # 8 are expected, and more in 1 of 300 cases
 
 
-def test_a_verdict_of_the_middle_does_not_stay_beside_a_ratio_of_all_blocks():
-    rng = np.random.default_rng(3)
-    pairs = noisy(rng, 1.06, 0.005, 10, turns=10)
-    reached = compare(pairs)
-    assert reached.verdict == "slower"
-    later = compare([with_pauses(rng, one, 0) for one in pairs])
-    assert later.uneven
-    assert verdict.kept(reached, later) == later
-
-
 @pytest.mark.parametrize(("ratio", "word"), [(1.05, "slower"), (0.95, "faster"), (1.0, "same")])
 def test_verdicts(ratio, word):
     pairs = noisy(np.random.default_rng(5), ratio, 0.008, 8)

@@ -85,3 +85,4 @@ def test_pictures_are_shown_grey_or_coloured(channels):
 
 def test_pictures_of_other_channels_are_judged_and_not_shown():
     assert sample_grid(np.zeros((9, 4, 4, 2))) is None
+    assert sample_grid(np.zeros((9, 4, 3))) is None

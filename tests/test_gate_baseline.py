@@ -6,7 +6,9 @@ import msgspec
 import pytest
 
 from harness.documents import read_document
-from harness.gate.baseline import SCHEMA, BaselineRecord
+from harness.gate import baseline
+from harness.gate.baseline import SCHEMA, BaselineRecord, StoredBenchmark
+from harness.gate.learner import Maths
 from harness.gate.record import GateRecord
 from harness.gate.remembered import judge
 from harness.gate.suite import Limits
@@ -104,22 +106,28 @@ def at_pace(pair, slower):
 
 def test_pauses_that_the_middle_of_the_blocks_does_not_show_do_not_pass(stored):
     (base,) = read_document(stored.folder / PLACE, BaselineRecord, "baseline", SCHEMA).benchmarks
-    base = msgspec.structs.replace(base, processes=[at_pace(pair, 1.0) for pair in base.processes])
 
-    def paused(pair, seconds):
+    def of_ten_blocks(pair):
+        (first, *_) = at_pace(pair, 1.0).blocks
+        blocks = [msgspec.structs.replace(first, turn=turn, disturbed=False) for turn in range(10)]
+        return msgspec.structs.replace(pair, blocks=blocks)
+
+    base = msgspec.structs.replace(base, processes=list(map(of_ten_blocks, base.processes)))
+
+    def paused(pair, seconds, *, disturbed=False):
         first, *others = pair.blocks
-        return msgspec.structs.replace(
-            pair, blocks=[msgspec.structs.replace(first, seconds=seconds), *others]
-        )
+        longer = msgspec.structs.replace(first, seconds=seconds, disturbed=disturbed)
+        return msgspec.structs.replace(pair, blocks=[longer, *others])
 
     def step(*processes):
         head = msgspec.structs.replace(base, processes=list(processes))
         return judge(base, head, Limits(), 0.01)[0]
 
     assert step(*base.processes).verdict == "PASS"
-    found = step(*(paused(pair, 0.1 + 0.02 * len(pair.blocks)) for pair in base.processes))
+    found = step(*(paused(pair, 0.3) for pair in base.processes))
     assert (found.verdict, found.unsound, found.ratio) == ("INCONCLUSIVE", True, pytest.approx(1.0))
     assert "head takes 20% more" in found.reason
+    assert step(*(paused(pair, 0.3, disturbed=True) for pair in base.processes)).verdict == "PASS"
     hiccup, *others = base.processes
     assert step(paused(hiccup, 3.0), *others).verdict == "PASS"
 
@@ -280,6 +288,16 @@ def no_blocks(document):
 
 def no_time(document):
     document["benchmarks"][0]["processes"][0]["blocks"][0]["control_seconds"] = 0
+
+
+def test_a_baseline_without_the_memory_for_float64_is_whole(stored):
+    (one,) = read_document(stored.folder / PLACE, BaselineRecord, "baseline", SCHEMA).benchmarks
+    lost = Maths("float64", [], {}, memory_ran_out=True)
+    kept = msgspec.json.encode(msgspec.structs.replace(one, maths=[lost, one.maths[-1]]))
+    again = msgspec.json.decode(kept, type=StoredBenchmark)
+    assert again.maths[0] == lost
+    assert baseline._lacking(again) == ""
+    assert baseline._lacking(msgspec.structs.replace(one, maths=[lost])) == "no losses of paced"
 
 
 def no_losses(document):

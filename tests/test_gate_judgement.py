@@ -113,6 +113,33 @@ def test_pauses_in_few_blocks_of_head_neither_pass_nor_stay_unproven():
     assert "a few blocks of most pairs are far off the others" in metric_sentence(found)
 
 
+def test_a_loss_in_the_middle_does_not_fail_beside_a_gain_over_all_blocks():
+    """Head is 3 % slower and has got rid of base's pauses, which came in most of the later pairs."""
+
+    def paused(made):
+        blocks = [
+            msgspec.structs.replace(block, seconds=0.4) if (block.side, block.turn) == (0, 2) else block
+            for block in made.blocks
+        ]
+        return msgspec.structs.replace(made, blocks=blocks)
+
+    rng = np.random.default_rng(2)
+    plain, later = noisy(rng, 10, 1.03, 0.004), list(map(paused, noisy(rng, 14, 1.03, 0.004)))
+    limits = Limits(max_slowdown=0.01)
+    looks = MetricLooks()
+
+    def judged(pairs, *, last):
+        one = of("step", pairs, limits)
+        looks.come_to(one, one, 0.2, last=last)
+        return confirmed(one, one, looks, 0.5, Level(0.01, 0.01), last=last)
+
+    assert judged(plain, last=False).verdict == "FAIL"
+    found = judged([*plain, *later], last=True)
+    assert found.uneven
+    assert found.ratio < 1.0
+    assert found.verdict == "PASS"
+
+
 def test_a_loss_within_the_limit_passes_however_sure_it_is():
     rng = np.random.default_rng(0)
     found = confirm(noisy(rng, 12, 1.02, 0.003))

@@ -67,6 +67,8 @@ def test_a_value_is_read_as_the_option_declares(assignment, attribute, value):
 def test_a_text_that_begins_with_a_dot_is_left_as_it_is():
     assert parse_options(KINDS, ["note=./words.txt"]).note == "./words.txt"
     assert parse_options(KINDS, ["ratio=.25"]).ratio == 0.25
+    with pytest.raises(UsageError, match=r"^--set ratio=\.x: ratio takes a number"):
+        parse_options(KINDS, ["ratio=.x"])
 
 
 def test_the_last_assignment_of_a_key_counts():

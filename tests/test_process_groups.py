@@ -12,6 +12,10 @@ from harness import process_groups
 SLEEPS = "sleep 300 & echo $! > slept; wait"
 
 
+def told(path):
+    return path.exists() and path.read_text().strip()
+
+
 def gone(path, within_seconds=20.0):
     """Whether the process whose number is in the file ends by then."""
     until = time.monotonic() + within_seconds
@@ -46,10 +50,9 @@ def test_a_command_ends_with_a_process_that_is_killed(tmp_path):
     parent = subprocess.Popen([sys.executable, "-c", call], cwd=tmp_path)
     until = time.monotonic() + 60
     # The command has begun, and so has what ends it.
-    while len(psutil.Process(parent.pid).children()) < 2 or not (tmp_path / "slept").exists():
+    while len(psutil.Process(parent.pid).children()) < 2 or not told(tmp_path / "slept"):
         assert time.monotonic() < until
         time.sleep(0.05)
-    time.sleep(0.2)
     parent.kill()
     parent.wait()
     assert gone(tmp_path / "slept")

@@ -92,7 +92,7 @@ class Duel:
         self._start = time.monotonic()
         self._chance = random.Random(secrets.randbits(64))  # noqa: S311  who goes first must not follow a seed
         self._looks = Looks()
-        self._reached: dict[str, Comparison] = {}
+        self._reached: dict[tuple[str, bool], Comparison] = {}
         self.record = new_record(request)
         self.path = folder / f"{self.record.id}.json"
 
@@ -234,8 +234,8 @@ class Duel:
         ]
         for one in made:
             if one.verdict != "cannot tell yet":
-                self._reached.setdefault(one.side, one)
-        return [kept(self._reached.get(one.side), one) for one in made]
+                self._reached.setdefault((one.side, one.uneven), one)
+        return [kept(self._reached.get((one.side, one.uneven)), one) for one in made]
 
     def _save(self) -> None:
         try:

@@ -69,11 +69,8 @@ def compare(
 
 
 def kept(reached: Comparison | None, now: Comparison) -> Comparison:
-    """The verdict ``reached`` at a look stays, wherever the pairs can be believed ``now``.
-
-    One of blocks in the middle does not stay beside a ratio over all, which may be on the other side of 1.
-    """
-    if reached is None or now.reason or reached.uneven != now.uneven:
+    """The verdict ``reached`` at a look over the same blocks stays, while the pairs can be believed."""
+    if reached is None or now.reason:
         return now
     return msgspec.structs.replace(
         now, verdict=reached.verdict, reached_after=reached.reached_after, pairs_wanted=None
@@ -155,7 +152,7 @@ def _pairs_wanted(ratios: Ratios, margin: float, comparisons: int) -> int:
         return next_look(fewest) - made
     within = math.log1p(margin)
     if ratios.whole is not None and max(map(abs, ratios.cautious_means)) >= within > abs(ratios.mean):
-        ratios = Ratios(ratios.whole, fenced=True)  # which is what keeps them from being the same
+        ratios = Ratios(ratios.whole)  # which is what keeps them from being the same
     off = abs(ratios.mean)
     distance = max(off, abs(math.log1p(margin) - off), 1e-4)
     wanted = fewest

@@ -104,7 +104,8 @@ def _lacking(one: StoredBenchmark) -> str:
     """Why nothing can be held against what was stored; empty where it is whole."""
     if len(one.processes) < _FEWEST_PROCESSES:
         return f"too few processes of {one.name}"
-    if not one.maths or not all(maths.losses for maths in one.maths):
+    told = [maths for maths in one.maths if not maths.memory_ran_out]
+    if not told or not all(maths.losses for maths in told):
         return f"no losses of {one.name}"
     for process in one.processes:
         if len(process.processes) != 1 or not process.blocks:

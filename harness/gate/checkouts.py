@@ -92,8 +92,9 @@ def base_environment(
     venv = _cached(top, commit, source)
     with _alone_at(venv):
         if not (venv / _COMPLETE).exists():
-            _fill_submodules(tree, say)
+            whole = _fill_submodules(tree, say)
             _install(venv, tree / source.place, source.requirement, f"base ({commit[:12]})", say)
+            _keep(venv, whole=whole)
     return Environment(label="base", python=str(venv / "bin" / "python"), commit=commit)
 
 
@@ -115,8 +116,9 @@ def head_environment(top: Path, source: Source, say: Callable[[str], None]) -> I
         with _alone_at(venv), contextlib.ExitStack() as stack:
             if not (venv / _COMPLETE).exists():
                 tree = stack.enter_context(checkout(top, commit))
-                _fill_submodules(tree, say)
+                whole = _fill_submodules(tree, say)
                 _install(venv, tree / source.place, source.requirement, f"head ({commit[:12]})", say)
+                _keep(venv, whole=whole)
         yield Environment(label="head", python=str(venv / "bin" / "python"), commit=commit)
         return
     venv = _cached(top, "uncommitted", source)
@@ -125,14 +127,16 @@ def head_environment(top: Path, source: Source, say: Callable[[str], None]) -> I
         yield Environment(label="head", python=str(venv / "bin" / "python"))
 
 
-def _fill_submodules(tree: Path, say: Callable[[str], None]) -> None:
-    """What cannot be had is told: whether the project needs it is for pip to find."""
+def _fill_submodules(tree: Path, say: Callable[[str], None]) -> bool:
+    """Whether all are there. What cannot be had is told: whether the project needs it is for pip to find."""
     if (tree / ".gitmodules").exists():
         try:
             update = ["git", "-C", str(tree), "submodule", "--quiet", "update", "--init", "--recursive"]
             _run(["env", "GIT_TERMINAL_PROMPT=0", *update], tree, "git submodule failed")
         except HarnessError as error:
             say(f"without all of its submodules: {error}")
+            return False
+    return True
 
 
 def vanished(suite: Suite, top: Path, tree: Path) -> tuple[Benchmark, ...] | None:
@@ -244,7 +248,12 @@ def _install(venv: Path, folder: Path, source: str, what: str, say: Callable[[st
     )
     install = [str(venv / "bin" / "python"), "-P", "-m", "pip", "install", "--quiet", source]
     _run(install, folder, f"{what}: pip install {source} failed")
-    (venv / _COMPLETE).touch()
+
+
+def _keep(venv: Path, *, whole: bool) -> None:
+    """Let later gates of the day have it, unless the next may find more of it."""
+    if whole:
+        (venv / _COMPLETE).touch()
 
 
 def _git(folder: Path, *arguments: str) -> str:

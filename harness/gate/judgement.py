@@ -19,6 +19,7 @@ what all blocks come to.
 
 import functools
 import math
+from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -122,13 +123,21 @@ def told_of_power(result: MetricResult, fresh: int, level: Level, pair_seconds: 
 def _proven_within(ratios: Ratios, limit: float, looks: Looks) -> bool:
     """Whether the test was significant at any of the looks that these pairs have come to."""
     levels = looks.levels(WITHIN_LEVEL, "less")
-    return any(ratios.first(look).cautious_p_value("less", limit) <= at for look, at in levels.items())
+    return any(seen.cautious_p_value("less", limit) <= at for seen, at in _seen(ratios, levels))
 
 
 def _proven_worse(ratios: Ratios, looks: Looks, level: Level) -> bool:
     """The same of the test that head is worse than base."""
     levels = looks.levels(level.now, "greater", planned=level.planned)
-    return any(ratios.first(look).p_value("greater") <= at for look, at in levels.items())
+    return any(seen.p_value("greater") <= at for seen, at in _seen(ratios, levels))
+
+
+def _seen(ratios: Ratios, levels: Mapping[int, float]) -> Iterator[tuple[Ratios, float]]:
+    """What each look saw, and its level, where that was of the same blocks as now: all, or the middle."""
+    for look, level in levels.items():
+        seen = ratios.first(look)
+        if seen.uneven == ratios.uneven:
+            yield seen, level
 
 
 def _upper_end(logs: np.ndarray) -> float:

@@ -71,7 +71,8 @@ def _compared(base: list[Maths], head: list[Maths], changed: str) -> QualityResu
     worst, _ = differences[0]  # in the more exact precision
     if changed:
         return QualityResult(verdict="FAIL", reason=f"{OTHER_TASK}{changed}", worst=worst)
-    return QualityResult(verdict="PASS", worst=worst)
+    left_out = f"memory ran out in {', '.join(sorted(lost))}, which was not compared" if lost else ""
+    return QualityResult(verdict="PASS", reason=left_out, worst=worst)
 
 
 def observe(side: Side, dataset: str, limit_seconds: float) -> list[Maths]:
@@ -81,6 +82,7 @@ def observe(side: Side, dataset: str, limit_seconds: float) -> list[Maths]:
         SideFailed: it could not do it.
     """
     precision = side.plan.precision
+    exact = [Maths("float64", [], {}, memory_ran_out=True)] if precision != "float64" else []
     with learner(side, dataset, limit_seconds) as asked, contextlib.suppress(MemoryRanOut):
         try:
             exact = [asked.maths("float64", _EXACT_STEPS)]
@@ -89,8 +91,7 @@ def observe(side: Side, dataset: str, limit_seconds: float) -> list[Maths]:
         if precision == "float64" and exact:
             return exact
         return [*exact, asked.maths(precision, _TIMED_STEPS)]
-    # What fits in the precision that is timed need not fit in one of twice the size.
-    exact = [Maths("float64", [], {}, memory_ran_out=True)] if precision != "float64" else []
+    # What fits in the precision that is timed need not fit in one of twice the size, nor beside it.
     with learner(side, dataset, limit_seconds) as asked:
         return [*exact, asked.maths(precision, _TIMED_STEPS)]
 

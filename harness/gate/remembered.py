@@ -156,19 +156,19 @@ def _metric(process: PairRecord, metric: Metric) -> float:
 
 
 def _over_all_blocks(head: StoredBenchmark, base: StoredBenchmark) -> float:
-    """The same of all the time that steps took; of the processes the median, for a hiccup of the machine."""
+    """Head's loss over all of its time; of the processes the median, for a hiccup of the machine."""
     theirs, ours = (
-        statistics.median(
-            math.log(
-                math.fsum(block.seconds for block in process.blocks)
-                / (sum(block.steps for block in process.blocks) * one.side.batch_size)
-            )
-            - _log_control(process)
-            for process in one.processes
-        )
+        statistics.median(_log_of_all_blocks(process, one.side.batch_size) for process in one.processes)
         for one in (head, base)
     )
     return theirs - ours
+
+
+def _log_of_all_blocks(process: PairRecord, batch_size: int) -> float:
+    """The logarithm of a process's time per sample over all blocks but those that were disturbed."""
+    calm = [block for block in process.blocks if not block.disturbed] or process.blocks
+    seconds, steps = math.fsum(block.seconds for block in calm), sum(block.steps for block in calm)
+    return math.log(seconds / (steps * batch_size)) - _log_control(process)
 
 
 def _step(process: PairRecord) -> float:

@@ -94,6 +94,11 @@ def _cautions(record: GateRecord) -> list[str]:
         told.append("Base and head are the same: nothing but chance can tell them apart.")
     if found := next(filter(None, map(_versions, record.benchmarks)), ""):
         told.append(f"Base and head have other versions: {found}.")
+    told += [
+        f"{one_line(one.name)}: {one.quality.reason}."
+        for one in record.benchmarks
+        if one.quality is not None and one.quality.verdict == "PASS" and one.quality.reason
+    ]
     if record.unwatched:
         told.append(f"Nothing tells whether a benchmark has vanished: {record.unwatched}.")
     stand_ins = {
