@@ -34,8 +34,6 @@ _FENCE = 2.0
 #: A few blocks are far off where most pairs would be moved by so much if all counted. The machine itself
 #: moved the middle one of 4 to 30 pairs by 0.5 to 2.7 % (12 duels of ``cnn``, gates of four tasks).
 _FAR_OFF = 0.04
-#: What is said of that.
-UNEVEN = "a few blocks of most pairs are far off the others, and all count"
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -16,6 +16,9 @@ SCHEMA = 1
 Status = Literal["running", "ok", "failed", "interrupted"]
 Word = Literal["faster", "slower", "same", "cannot tell yet"]
 
+#: What is said of a ratio over all blocks, where otherwise it is over those in the middle.
+UNEVEN = "a few blocks of most pairs are far off the others, and all count"
+
 
 class SideRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One side as it ran. ``settings`` are the variables its processes were started with."""

@@ -6,8 +6,7 @@ from typing import Any
 import msgspec
 
 from harness.duel.findings import side_findings, steady_step_seconds
-from harness.duel.ratios import UNEVEN
-from harness.duel.record import Comparison
+from harness.duel.record import UNEVEN, Comparison
 from harness.duel.verdict import compare
 from harness.gate.suite import Limits
 from harness.pytest_plugin.training import Measured

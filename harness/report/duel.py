@@ -6,8 +6,7 @@ from tabulate import tabulate
 
 from harness.duel.findings import SideFindings, break_even_samples, side_findings
 from harness.duel.looks import MOST_PAIRS
-from harness.duel.ratios import UNEVEN
-from harness.duel.record import BlockRecord, Comparison, DuelRecord
+from harness.duel.record import UNEVEN, BlockRecord, Comparison, DuelRecord
 from harness.report.terminal import framework_text
 
 _NOTHING = "–"

@@ -1,6 +1,6 @@
 """A gate in words: its verdict, each metric against its limit, and of what did not pass why."""
 
-from harness.duel.ratios import UNEVEN
+from harness.duel.record import UNEVEN
 from harness.gate.record import (
     BenchmarkRecord,
     EnvironmentRecord,
