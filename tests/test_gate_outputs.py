@@ -556,6 +556,19 @@ def test_what_fell_is_run_by_itself_as_the_gate_ran_it():
     assert told == f"`{command}` shows what that side does by itself."
 
 
+@pytest.mark.parametrize("given", [["--plugin", "my plugin.py"], ["--plugin=my plugin.py"]])
+def test_what_is_advised_has_the_plugin_files_that_the_gate_had(given):
+    slower = made_benchmark(step=1.08, confirmed=8, verdicts={"step": "FAIL"})
+    fell = made_benchmark(verdict="FAIL", metrics=[], reason="side head: exited with code 9")
+    other = made_benchmark(
+        verdict="FAIL", quality=QualityResult(verdict="FAIL", reason="head does other maths")
+    )
+    for benchmark in (slower, fell, other):
+        record = made_gate(benchmark, command=["gate", "--base", "main", *given])
+        assert "--plugin 'my plugin.py'`" in what_next(record, benchmark)
+        assert "--plugin" not in what_next(made_gate(benchmark), benchmark)
+
+
 def test_seeds_are_advised_where_they_were_too_few():
     quality = QualityResult(verdict="INCONCLUSIVE", reason="accuracy lost: +1 %", worst=0.0)
     unsure = made_benchmark("cnn", verdict="INCONCLUSIVE", quality=quality)

@@ -50,7 +50,8 @@ def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
     if benchmark.vanished:
         return f"Put it back into the suite. {_until_base_is_new(record)}."
     if benchmark.quality is not None and benchmark.quality.verdict == "FAIL":
-        return _after_other_maths(record, benchmark.quality, f"{head} -m harness check {side} --task {task}")
+        check = [f"{head} -m harness check {side} --task {task}", *_plugins(record)]
+        return _after_other_maths(record, benchmark.quality, " ".join(check))
     failed = [result.metric for result in benchmark.metrics if result.verdict == "FAIL"]
     base_fell = not benchmark.metrics and benchmark.reason.startswith("side base: ")
     if not failed and benchmark.verdict == "INCONCLUSIVE" and not base_fell:
@@ -62,9 +63,17 @@ def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
             "`--save-baseline`."
         )
     if not failed:
-        alone = _run_alone(record.base if base_fell else record.head, benchmark, side)
+        alone = " ".join(
+            [_run_alone(record.base if base_fell else record.head, benchmark, side), *_plugins(record)]
+        )
         return f"`{alone}` shows what that side does by itself."
-    again = " ".join([f"{head} -m harness duel {side} {side} --task {task}", *_conditions(record, benchmark)])
+    again = " ".join(
+        [
+            f"{head} -m harness duel {side} {side} --task {task}",
+            *_conditions(record, benchmark),
+            *_plugins(record),
+        ]
+    )
     limits = " and ".join(_LIMIT_NAMES[metric] for metric in failed)
     return f"`{again}` measures it again by itself; where the price is meant, raise {limits}."
 
@@ -113,6 +122,15 @@ def _options(benchmark: BenchmarkRecord) -> Iterator[str]:
             yield f"--{name} {_quoted(str(given))}"
     for name, value in asked.options.items():
         yield f"--set {_quoted(f'{name}={value}')}"
+
+
+def _plugins(record: GateRecord) -> Iterator[str]:
+    """The plugin files that the gate was given, without which names mean nothing."""
+    words = record.command
+    for number, word in enumerate(words):
+        option, sign, file = word.partition("=")
+        if option == "--plugin":
+            yield f"--plugin {_quoted(file if sign else words[number + 1])}"
 
 
 def _known_of(benchmark: BenchmarkRecord) -> Benchmark:

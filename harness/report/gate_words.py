@@ -141,7 +141,7 @@ def metric_sentence(result: MetricResult) -> str:
     if result.weight is not None and result.weight < (1 - _WORTH_TELLING) * result.pairs:
         evidence += f" that count as {result.weight:.0f}, those far off the others less"
     if result.uneven:
-        evidence += f", {UNEVEN}"
+        evidence += f"; {UNEVEN}"
     if result.p_value is not None:
         evidence += f", p = {result.p_value:.2g}"
         if result.looks and result.verdict != "FAIL":  # which goes by them alone
