@@ -35,8 +35,9 @@ def certificate(examiner: Examiner, definition: TaskDefinition) -> Certificate:
     side = examiner.side
     try:
         path = _cache_path(side, definition) if runs_our_code(side.python, dict(side.environment)) else None
-        if path is not None and path.is_file():
-            return msgspec.json.decode(path.read_bytes(), type=Certificate)
+        kept = None if path is None else _kept(path)
+        if kept is not None:
+            return kept
         made = _certificate(check(examiner, definition))
     except (HarnessError, msgspec.MsgspecError, OSError) as error:
         return Certificate(certified=False, reason=str(error))
@@ -55,6 +56,13 @@ def _certificate(findings: list[Finding]) -> Certificate:
         worst=max(exact),
         worst_as_timed=max(as_timed, default=None),
     )
+
+
+def _kept(path: Path) -> Certificate | None:
+    """The certificate in a file; None where there is none, or none that can be read: it is made anew."""
+    with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return msgspec.json.decode(path.read_bytes(), type=Certificate)
+    return None
 
 
 def _store(path: Path, made: Certificate) -> None:

@@ -6,6 +6,7 @@ from typing import TypeVar
 from harness import plugins
 from harness.errors import DataError, HarnessError, UsageError
 from harness.faults import explain
+from harness.plugin_output import nothing_on_stdout
 from harness.record import DatasetRecord
 from harness.spec import DataSource, DownloadProgress, TaskDefinition
 
@@ -59,8 +60,9 @@ def ask_source(name: str, ask: Callable[[DataSource], _T]) -> _T:
     """
     source = plugins.dataset(name)
     try:
-        return ask(source)
+        with nothing_on_stdout():
+            return ask(source)
     except HarnessError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise DataError(f"data set {name} fell: {explain(error)}") from error

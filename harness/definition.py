@@ -4,6 +4,7 @@ import msgspec
 
 from harness.errors import PluginError, UsageError
 from harness.faults import explain
+from harness.plugin_output import nothing_on_stdout
 from harness.spec import Adversarial, Task, TaskDefinition
 
 
@@ -15,10 +16,11 @@ def define_task(definition: TaskDefinition, options: msgspec.Struct) -> Task:
         PluginError: what ``define`` made is no task that can be trained; says why.
     """
     try:
-        task = definition.define(options)
+        with nothing_on_stdout():
+            task = definition.define(options)
     except ValueError as error:
         raise UsageError(f"--set: {error}.") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(f"task {definition.name}: its define() fell: {explain(error)}") from error
     try:
         _check(task, definition.name)
@@ -55,10 +57,20 @@ def _check(task: object, name: str) -> None:
         raise ValueError(
             f"its networks are named {sorted(task.networks)}, where {sorted(wanted)} is expected"
         )
+    if task.epochs < 1:
+        raise ValueError(f"it has {task.epochs} epochs, where at least 1 is expected")
+    if task.batch_size is not None and task.batch_size < 1:
+        raise ValueError(
+            f"its batch size is {task.batch_size}, where at least 1 is expected, or None for all"
+        )
     for called, network in task.networks.items():
         try:
             network.placed()
         except ValueError as error:
             raise ValueError(f"layers of its network {called} do not fit: {error}") from error
+        shape = network.output_shape()
+        # A picture's axes are ordered otherwise in each framework, and a loss would broadcast them.
+        if called != "generator" and len(shape) != 1:
+            raise ValueError(f"its network {called} ends in {shape} per sample, where (outputs,) is expected")
     # It travels to workers as JSON, where a width of 64.0 is no whole number.
     msgspec.json.decode(msgspec.json.encode(task), type=Task)

@@ -97,7 +97,11 @@ def _memory() -> Iterator[str]:
         yield f"{free / 2**30:.1f} GiB of memory are free; a worker can need {needed:.0f}"
     if psutil.swap_memory().used > 2**28:
         yield f"{psutil.swap_memory().used / 2**30:.1f} GiB are swapped out"
-    disk = shutil.disk_usage(tempfile.gettempdir()).free
+    try:
+        disk = shutil.disk_usage(tempfile.gettempdir()).free
+    except OSError as error:
+        yield f"no temporary file can be made ({error.strerror}): set TMPDIR to a folder that can take them"
+        return
     if disk < 2**30:
         yield f"{disk / 2**30:.2f} GiB of disk are free in {tempfile.gettempdir()}"
 

@@ -91,11 +91,11 @@ def compare_losses(found: Losses, expected: Losses, precision: Precision) -> Fin
 
 
 def _loss_difference(found: list[float | None], expected: list[float | None]) -> float:
-    pairs = zip(found, expected, strict=False)
-    if len(found) != len(expected) or any(a is None or b is None for a, b in pairs):
+    if len(found) != len(expected):
         return math.inf
     return max(
-        abs(a - b) / max(abs(b), 1e-300) for a, b in zip(found, expected, strict=True) if a is not None and b
+        math.inf if a is None or b is None else abs(a - b) / max(abs(b), 1e-300)
+        for a, b in zip(found, expected, strict=True)
     )
 
 

@@ -1,5 +1,6 @@
 """What a plugin hands over, looked at when it is loaded, so that a mistake in it is told in a line."""
 
+import math
 from typing import Any
 
 import msgspec
@@ -61,9 +62,15 @@ def _check_options(options: type[msgspec.Struct]) -> None:
                 "of such is expected"
             )
     try:
-        msgspec.convert(msgspec.structs.asdict(options()), options)
+        defaults = msgspec.structs.asdict(options())
+        msgspec.convert(defaults, options)
     except (TypeError, msgspec.ValidationError) as error:
         raise ValueError(f"the defaults of its options do not fit: {error}") from error
+    for name, value in defaults.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(
+                f"the default of its option {name} is {value}, where a finite number is expected"
+            )
 
 
 def _recordable(kind: msgspec.inspect.Type) -> bool:

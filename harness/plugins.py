@@ -7,7 +7,6 @@ names the plugin and the distribution it came with. Those that are not our own a
 process of their own.
 """
 
-import contextlib
 import functools
 import hashlib
 import importlib.util
@@ -23,6 +22,7 @@ import pluggy
 
 from harness import hookspecs, plugin_checks, plugin_trial
 from harness.errors import PluginError, unknown_name
+from harness.plugin_output import nothing_on_stdout
 from harness.spec import Backend, DataSource, TaskDefinition
 
 Kind = Literal["backend", "task", "dataset"]
@@ -89,8 +89,7 @@ def _ask(
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     try:
-        # What a plugin prints when it is imported must not get into a JSON document.
-        with contextlib.redirect_stdout(sys.stderr):
+        with nothing_on_stdout():
             manager.register(load())
             hook: Callable[..., object] = getattr(manager.hook, f"harness_{kind}")
             plugin = hook(name=name)

@@ -52,9 +52,14 @@ def end_group(group: int) -> None:
 
 
 def run(
-    command: Sequence[str], timeout_seconds: float, variables: Mapping[str, str] | None = None
+    command: Sequence[str],
+    timeout_seconds: float | None,
+    variables: Mapping[str, str] | None = None,
+    *,
+    folder: Path | None = None,
+    errors: str = "replace",
 ) -> subprocess.CompletedProcess[str]:
-    """What a short command says. Nothing that it started is left, also where it hangs or this process dies.
+    """What a command says. Nothing that it started is left, also where it hangs or this process dies.
 
     Raises:
         OSError: it cannot be started.
@@ -64,17 +69,18 @@ def run(
         process = stack.enter_context(
             subprocess.Popen(
                 command,
+                cwd=folder,
                 env={**os.environ, **(variables or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
-                errors="replace",
+                errors=errors,
                 start_new_session=True,
             )
         )
         stack.callback(end_group, process.pid)
-        with contextlib.suppress(OSError):  # so short a command may do without
+        with contextlib.suppress(OSError):  # a command may do without
             stack.callback(dismiss, guard_of(process.pid))
         out, err = process.communicate(timeout=timeout_seconds)
     return subprocess.CompletedProcess(command, process.returncode, out, err)

@@ -1,5 +1,6 @@
 """Programs that are named by a path, or by a name that is looked for in ``PATH``."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,8 @@ def program(option: str, path: str) -> str:
     Raises:
         UsageError: there is no such program.
     """
-    found = shutil.which(Path(path).expanduser())
+    # Not a Path, which forgets that ./python is no name to look for.
+    found = shutil.which(os.path.expanduser(path))  # noqa: PTH111
     if found is None:
         raise UsageError(f"{option} {path}: there is no such program; give a venv's bin/python")
     return str(Path(found).absolute())

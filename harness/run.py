@@ -18,6 +18,7 @@ from harness import protocol
 from harness.batches import BatchOrder
 from harness.blocks import block_steps
 from harness.description import description_sha256
+from harness.errors import HarnessError
 from harness.interference import Watch
 from harness.machine import describe_machine
 from harness.options import Value
@@ -128,6 +129,8 @@ def execute(request: RunRequest, store: Store, observer: Observer) -> Record:
             except WorkerTimeout as error:
                 record.status = "timeout"
                 record.failure = Failure(str(error), last_lines=session.last_lines())
+    except HarnessError as error:  # the worker could not be started
+        record.status, record.failure = "failed", Failure(str(error))
     except KeyboardInterrupt:
         record.status, record.failure = "interrupted", Failure("interrupted by the user")
     store.save(record)

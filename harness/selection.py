@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.errors import UsageError, unknown_name
 from harness.record import Record
-from harness.store import RUNS, Store, UnreadableRecord, read_all
+from harness.store import RUNS, Store, UnreadableRecord, is_file, is_folder, read_all
 
 
 def _device_words(record: Record) -> tuple[str, ...]:
@@ -52,7 +52,7 @@ class Selection:
         paths: dict[Path, None] = {}
         for argument in arguments:
             key, sign, text = argument.partition("=")
-            if sign and not Path(argument).exists():
+            if sign and not (is_file(argument) or is_folder(argument)):
                 self._add_filter(key, text)
             else:
                 paths |= dict.fromkeys(self._files(argument))
@@ -75,7 +75,7 @@ class Selection:
 
     def _files(self, argument: str) -> list[Path]:
         path = Path(argument)
-        if path.is_dir():
+        if is_folder(argument):
             folder = path / RUNS if (path / RUNS).is_dir() else path
             files = sorted(folder.glob("*.json"))
             if not files:

@@ -96,7 +96,12 @@ class Session:
         Raises:
             HarnessError: the interpreter cannot be started.
         """
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the session
+        try:
+            self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the session
+        except OSError as error:
+            raise HarnessError(
+                f"a worker's log cannot be written ({error.strerror}); set TMPDIR to a folder that can be"
+            ) from error
         requests_out, self._requests = os.pipe()
         self._replies, replies_in = os.pipe()
         self._deadline_seconds = deadline_seconds

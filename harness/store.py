@@ -162,6 +162,14 @@ def is_file(name: str) -> bool:
         return False
 
 
+def is_folder(name: str) -> bool:
+    """The same of a folder."""
+    try:
+        return Path(name).is_dir()
+    except OSError:
+        return False
+
+
 def read(path: Path) -> Record:
     """The record in a file.
 

@@ -31,6 +31,11 @@ class Remedy(NamedTuple):
     name: str
     assignments: tuple[str, ...]
 
+    @property
+    def options(self) -> set[str]:
+        """The names of the options that it changes."""
+        return {assignment.partition("=")[0] for assignment in self.assignments}
+
 
 #: What each study tries; the first is what the others are held against. The order is that in which
 #: remedies are kept where time is short.

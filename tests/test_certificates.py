@@ -111,6 +111,20 @@ def test_what_deviates_is_tried_anew_and_what_is_certified_is_not(monkeypatch, t
     assert len(calls) == tried
 
 
+@pytest.mark.parametrize("broken", [b"", b'{"certified": tr', b'{"certified": true, "reason": "\xff"}'])
+def test_a_kept_certificate_that_cannot_be_read_is_made_anew(monkeypatch, tmp_path, broken):
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path))
+    found = Finding("plain", 0.0, "", TOLERANCE)
+    monkeypatch.setattr(certificate_cache, "check", lambda *_: [found])
+    examiner = SimpleNamespace(side=SIDE)
+    made = certificate_cache.certificate(examiner, MLP)
+    (kept,) = tmp_path.glob("certificates/*.json")
+    whole = kept.read_bytes()
+    kept.write_bytes(broken)
+    assert certificate_cache.certificate(examiner, MLP) == made
+    assert kept.read_bytes() == whole
+
+
 @pytest.mark.parametrize(
     "side",
     [

@@ -1,6 +1,7 @@
 """What a task's author hands over: a mistake is told in a line, where the task is loaded or made."""
 
 import enum
+import math
 from typing import Annotated, Literal
 
 import msgspec
@@ -10,9 +11,9 @@ import pytest
 from harness import plugin_checks
 from harness.definition import define_task
 from harness.errors import PluginError, UsageError
-from harness.layers import Dense, Dropout, Flatten
+from harness.layers import Conv2D, Dense, Dropout, Flatten
 from harness.network import Network
-from harness.spec import Adversarial, Classification, Sgd, Task, TaskDefinition
+from harness.spec import Adversarial, Classification, Regression, Sgd, Task, TaskDefinition
 
 TASK = Task(
     name="mine",
@@ -68,6 +69,7 @@ def test_options_of_these_types_are_taken(option):
         (("kind", Literal["one", None], None), "its option kind is of type"),  # noqa: PYI061
         (("decay", float, None), "the defaults of its options do not fit: Expected `float`, got `null`"),
         (("decay", float), "the defaults of its options do not fit: Missing required argument 'decay'"),
+        (("limit", float, math.inf), "the default of its option limit is inf, where a finite number"),
         (
             ("width", Annotated[int, msgspec.Meta(ge=1)], 0),
             "the defaults of its options do not fit: Expected",
@@ -105,6 +107,12 @@ def test_data_sets_without_a_comma_are_refused():
         (with_layers(Dense(64.0)), "Expected `int`, got `float`"),
         (with_layers(Dense(np.int64(64))), "numpy.int64"),
         (with_layers(Dropout(1.0)), "rate of dropout_1 must be at least 0 and below 1, not 1.0"),
+        (changed(epochs=0), "it has 0 epochs, where at least 1 is expected"),
+        (changed(batch_size=-5), "its batch size is -5, where at least 1 is expected, or None for all"),
+        (
+            changed(networks={"model": Network((4, 4, 1), (Conv2D(3, 3),))}, objective=Regression()),
+            "its network model ends in (2, 2, 3) per sample, where (outputs,) is expected",
+        ),
         (with_layers(Dropout(-1)), "rate of dropout_1 must be at least 0 and below 1, not -1"),
     ],
 )
@@ -135,3 +143,12 @@ def test_options_that_do_not_go_together_are_the_users():
     with pytest.raises(UsageError, match=r"--set: this does not go with that\."):
         define_task(msgspec.structs.replace(definition(), define=define), None)
     assert define_task(definition(), None) is TASK
+
+
+def test_what_a_define_prints_is_kept_from_standard_output(capsys):
+    def define(_):
+        print("made")
+        return TASK
+
+    define_task(msgspec.structs.replace(definition(), define=define), None)
+    assert capsys.readouterr() == ("", "made\n")

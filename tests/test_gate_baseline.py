@@ -76,6 +76,7 @@ def test_unchanged_code_passes_and_is_said_to_be_held_the_weaker_way(stored):
         "first step": "PASS",
         "memory": "PASS",
     }
+    assert all(one["unpaired"] for one in benchmark["metrics"])
     shown = stored("show", record["id"])
     assert "weaker way" in " ".join(shown.stdout.split())
 
@@ -254,7 +255,11 @@ def test_a_baseline_of_another_device_is_no_baseline(stored):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--baseline", PLACE, "--budget", "60"), ("--save-baseline", PLACE, "--to", "junit.xml")],
+    [
+        ("--baseline", PLACE, "--budget", "60"),
+        ("--save-baseline", PLACE, "--to", "junit.xml"),
+        ("--save-baseline", PLACE, "--format", "json"),
+    ],
 )
 def test_what_has_no_bearing_on_a_baseline_is_refused(stored, arguments):
     done = gate(stored, *arguments)
@@ -290,6 +295,14 @@ def no_time(document):
     document["benchmarks"][0]["processes"][0]["blocks"][0]["control_seconds"] = 0
 
 
+def no_memory(document):
+    document["benchmarks"][0]["processes"][0]["processes"][0]["peak_memory_bytes"] = 0
+
+
+def another_side(document):
+    document["benchmarks"][0]["processes"][0]["blocks"][0]["side"] = 1
+
+
 def test_a_baseline_without_the_memory_for_float64_is_whole(stored):
     (one,) = read_document(stored.folder / PLACE, BaselineRecord, "baseline", SCHEMA).benchmarks
     lost = Maths("float64", [], {}, memory_ran_out=True)
@@ -307,8 +320,10 @@ def no_losses(document):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (no_blocks, "holds a process of paced without its blocks"),
-        (no_time, "holds times of paced that are not above 0"),
+        (no_blocks, "holds a process without blocks of paced"),
+        (no_time, "holds times not above 0 of paced"),
+        (no_memory, "holds impossible times or memory of paced"),
+        (another_side, "holds blocks of no process of paced"),
         (no_losses, "holds no losses of paced"),
         (other_machine, "made on another machine: cpu Z80 then"),
         (other_numpy, "a matrix product of NumPy 1.0 with abacus, and here it is one of NumPy "),

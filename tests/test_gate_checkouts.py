@@ -137,10 +137,9 @@ def test_submodules_are_there_when_pip_installs_or_it_is_told(git, installed, tm
         assert (tree / "part" / "gate.toml").read_text() == TWO
     assert len(call("worktree", "list").splitlines()) == 1
     part.rename(tmp_path / "away")
-    said = []
     with checkouts.checkout(top, commit) as tree:
-        checkouts.base_environment(tree, top, commit, Source(".[torch]"), said.append)
-    assert "without all of its submodules: git submodule failed" in said[0]
+        lacking = checkouts.base_environment(tree, top, commit, Source(".[torch]"), QUIETLY)
+    assert "without all of its submodules: git submodule failed" in lacking.cautions[0]
     (tmp_path / "away").rename(part)  # and what lacked them is not kept for the day
     with checkouts.checkout(top, commit) as tree:
         checkouts.base_environment(tree, top, commit, Source(".[torch]"), QUIETLY)
@@ -158,12 +157,12 @@ def test_files_unknown_to_git_are_no_change_and_no_part_of_head(git, installed):
     top, call = git
     (top / "junit.xml").touch()
     (top / "new.py").touch()
-    said = []
-    with checkouts.head_environment(top, Source("."), said.append) as head:
+    with checkouts.head_environment(top, Source("."), QUIETLY) as head:
         assert head.commit == call("rev-parse", "HEAD")
     ((folder, _),) = installed
     assert folder != top
-    assert "junit.xml and 1 more is unknown to git and no part of it" in said[0]
+    (caution,) = head.cautions
+    assert "junit.xml and 1 more is unknown to git and no part of it" in caution
 
 
 def test_benchmarks_that_only_the_commit_has_are_found(git):
@@ -172,6 +171,21 @@ def test_benchmarks_that_only_the_commit_has_are_found(git):
     with checkouts.checkout(top, call("rev-parse", "HEAD")) as tree:
         (gone,) = checkouts.vanished(read_suite(top / "gate.toml"), top, tree)
         assert (gone.name, gone.task) == ("b", "mlp")
+
+
+def test_a_suite_that_is_found_first_hides_nothing_of_what_was_found_before(git):
+    top, call = git
+    (top / "sub").mkdir()
+    table = '[tool.harness.gate.benchmarks.{}]\nbackend = "torch"\ntask = "cnn"\n'
+    (top / "sub" / "pyproject.toml").write_text(table.format("old") + table.format("a"))
+    call("add", "-A")
+    call("commit", "-qm", "two")
+    (top / "sub" / "gate.toml").write_text(ONE)
+    suite = read_suite(top / "sub" / "gate.toml")
+    with checkouts.checkout(top, call("rev-parse", "HEAD")) as tree:
+        (gone,) = checkouts.vanished(suite, top, tree, Path("sub"))
+        assert gone.name == "old"
+        assert checkouts.vanished(suite, top, tree) is None  # it was asked for by name
 
 
 def test_a_suite_beside_the_one_that_stayed_need_not_have_what_that_has(git, tmp_path):

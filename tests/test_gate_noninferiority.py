@@ -88,7 +88,7 @@ def test_equal_training_passes_and_a_loss_fails():
     worse = [row(seed, head=0.85 + 0.001 * seed) for seed in range(5)]
     found, reason = verdict(worse)
     assert found == "FAIL"
-    assert "accuracy lost: +4.80% ±" in reason
+    assert "accuracy lost: +4.80% [+4.60%, +5.00%]" in reason
     assert "limit 1.00%" in reason
 
 
@@ -96,7 +96,8 @@ def test_slower_learning_fails_where_steps_are_judged():
     slow = [row(seed, steps=(100, 190 + seed)) for seed in range(5)]
     found, reason = verdict(slow)
     assert found == "FAIL"
-    assert reason.startswith("steps to what both had come to half-way: +6")
+    assert reason.startswith("more steps to what both had come to half-way: +91.99% [+90.04%, +93.97%]")
+    assert reason.endswith("over 5 seeds, limit 25.00%")
     assert verdict(slow, Limits(max_accuracy_loss=0.01, max_extra_steps=None))[0] == "PASS"
 
 

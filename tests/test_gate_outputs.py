@@ -253,6 +253,15 @@ def test_what_a_reader_must_know_of_base_and_head_is_told():
     replaced = msgspec.structs.replace(benchmark.dataset, stands_in_for="cifar10", reason="no internet")
     gate = made_gate(msgspec.structs.replace(benchmark, dataset=replaced))
     assert "digits stands in for cifar10: no internet." in " ".join(gate_text(gate).split())
+    shared = "PYTHONPATH=src reaches both sides: its code is the same for both"
+    assert f"{shared}." in told(base=msgspec.structs.replace(BASE, cautions=[shared]))
+    wider = [older, msgspec.structs.replace(older, batch_size=128)]
+    gate = made_gate(msgspec.structs.replace(benchmark, sides=wider))
+    told_batches = (
+        "a step is of 64 samples in base and of 128 in head, and the change is of the time per sample."
+    )
+    assert f"cnn: {told_batches}" in " ".join(gate_text(gate).split())
+    assert "a step is of" not in told()
 
 
 @pytest.mark.parametrize("reason", [f"{OTHER_TASK} (in epochs)", f"{OTHER_DATA}: sha256 a… b…"])

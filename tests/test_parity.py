@@ -180,3 +180,10 @@ def test_a_reference_that_is_absent_or_broken_is_named(tmp_path):
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(UsageError, match="cannot be read"):
         reference_of(msgspec.structs.replace(definition, reference=tmp_path / "broken.json"))
+
+
+def test_a_loss_of_nought_is_held_against_nought():
+    nought = _observation([0.0, 0.0])
+    assert compare("case", nought, nought).passed
+    assert not compare("case", _observation([0.0, 0.1]), nought).passed
+    assert compare_losses([[0.0]], [[0.0]], "float32").passed

@@ -165,15 +165,18 @@ def test_step(harness_benchmark):
 """
 
 
-def test_what_passes_the_gate_is_told_with_its_evidence(suite, pytester):
-    """A verdict that was made up, which costs no pairs."""
-    pytester.makeconftest(f"""
+#: A verdict that costs no pairs.
+MADE_UP = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from made_gates import made_benchmark
 from harness.pytest_plugin import judging
 judging.judge = lambda *arguments, **options: made_benchmark(confirmed=5)
-""")
+"""
+
+
+def test_what_passes_the_gate_is_told_with_its_evidence(suite, pytester):
+    pytester.makeconftest(MADE_UP)
     done = suite(SELF, "--harness-gate", "--benchmark-json=one.json", test_step=LIMITED)
     done.assert_outcomes(passed=1)
     done.stdout.fnmatch_lines(
@@ -185,6 +188,20 @@ judging.judge = lambda *arguments, **options: made_benchmark(confirmed=5)
         step["extra_info"]["interval"][0] <= step["extra_info"]["ratio"] <= step["extra_info"]["interval"][1]
     )
     assert len(step["stats"]["data"]) == 8
+
+
+def test_what_the_gate_has_judged_no_other_rule_judges(suite, pytester):
+    suite("--benchmark-autosave", test_step=STEP).assert_outcomes(passed=1)
+    (stored,) = pytester.path.glob(".benchmarks/*/*.json")
+    document = json.loads(stored.read_text())
+    document["benchmarks"][0]["stats"]["median"] /= 10
+    stored.write_text(json.dumps(document))
+    rule = ("--benchmark-compare", "--benchmark-compare-fail=median:5%")
+    assert "Performance has regressed" in suite(*rule).stderr.str()
+    pytester.makeconftest(MADE_UP)
+    judged = suite(SELF, "--harness-gate", *rule)
+    judged.assert_outcomes(passed=1)
+    assert judged.ret == pytest.ExitCode.OK
 
 
 def test_a_regression_is_a_failure_that_says_by_how_much_and_how_sure(suite, pytester):

@@ -127,3 +127,10 @@ def test_records_of_schema_1_are_still_read():
     reference = Path(__file__).parents[1] / "results" / "reference"
     records = list(Selection([str(reference)], reference))
     assert {(record.schema, record.label) for record in records} >= {(1, "torch:eager"), (1, "keras:fit")}
+
+
+def test_a_filter_longer_than_a_file_name_is_a_filter(results):
+    seeds = ",".join(map(str, range(100)))
+    assert len(_labels(f"seed={seeds}", results=results)) == 3
+    with pytest.raises(UsageError):
+        _labels("x" * 300, results=results)

@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+import tempfile
 import time
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import psutil
 import pytest
@@ -146,3 +148,9 @@ def test_a_worker_that_cannot_be_guarded_is_not_left_behind(monkeypatch):
     with pytest.raises(HarnessError, match="a worker's guard, /nowhere/sh, cannot be started: No such file"):
         Session({}, 10)
     assert (psutil.Process().children(), psutil.Process().num_fds()) == before
+
+
+def test_a_machine_without_a_place_for_a_log_is_told(monkeypatch):
+    monkeypatch.setattr(tempfile, "TemporaryFile", Mock(side_effect=FileNotFoundError(2, "No usable folder")))
+    with pytest.raises(HarnessError, match=r"log cannot be written \(No usable folder\); set TMPDIR"):
+        Session({}, 10)

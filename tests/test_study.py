@@ -109,6 +109,13 @@ def test_what_is_not_certain_is_not_recommended():
     assert "one seed says nothing certain" in study_sentence(single)
 
 
+def test_the_seeds_that_are_told_are_those_that_were_paired():
+    records = [*_records(gains=(0.1,)), *(made_record(seed=seed, accuracy=0.6) for seed in range(1, 6))]
+    # Early stopping, which every plain run tells of, has nothing to win.
+    flat = [msgspec.structs.replace(record, test_at_best=record.test_at_last) for record in records]
+    assert "for certain (1 to 6 seeds)" in study_sentence(_finding(*flat))
+
+
 def test_the_more_remedies_are_tried_the_surer_each_must_be():
     def tried(gains):
         task = made_record().task
@@ -241,6 +248,27 @@ def test_runs_of_another_version_or_device_or_without_a_certificate_are_made_ane
     assert "0 of 4 runs are there already" in harness(*call, "--budget", "0.001").stderr
 
 
+def test_a_remedy_whose_option_the_user_gives_is_left_out(harness):
+    call = (
+        "study",
+        "overfitting",
+        "--task",
+        "mlp",
+        "--backend",
+        "faulty:ok",
+        "--epochs",
+        "1",
+        "--seeds",
+        "1",
+    )
+    done = harness(*call, "--no-certify", "--set", "train_fraction=0.2", "--set", "dropout=0.1")
+    assert done.returncode == 0, done.stderr
+    assert "would change: dropout, half the data, a quarter of the data" in done.stderr
+    options = [record["task"]["options"] for record in harness.records()]
+    assert {(one["train_fraction"], one["dropout"]) for one in options} == {(0.2, 0.1)}
+    assert len({tuple(one.values()) for one in options}) == len(options) > 1
+
+
 def test_a_budget_stops_a_study_in_time(harness):
     pytest.importorskip("torch")
     call = ("study", "overfitting", "--task", "mlp", "--backend", "torch", "--epochs", "1", "--no-certify")
@@ -255,6 +283,7 @@ def test_a_budget_stops_a_study_in_time(harness):
         (("imbalance", "--task", "forecast"), "task forecast has no option imbalance"),
         (("overfitting", "--task", "cnm"), "unknown task 'cnm'. Did you mean 'cnn'?"),
         (("overfitting", "--task", "mlp", "--set", "widht=2"), "Did you mean 'width'?"),
+        (("imbalance", "--task", "mlp", "--set", "imbalance=0.05"), "the study of imbalance sets it itself"),
     ],
 )
 def test_refusals_come_before_anything_runs(harness, arguments, message):

@@ -175,8 +175,9 @@ def _one_base(options: dict[str, Any]) -> None:
         raise UsageError(f"{given[0]} has no suite of base's beside it: leave --base-suite out")
     if options["budget"] and (options["baseline"] or options["save_baseline"]):
         raise UsageError(f"{given[0]} makes a fixed number of processes: leave --budget out")
-    if options["save_baseline"] and (options["targets"] or options["inconclusive"]):
-        raise UsageError("--save-baseline judges nothing: leave --to and --inconclusive out")
+    told = options["targets"] or options["inconclusive"] or options["form"] == "json"
+    if options["save_baseline"] and told:
+        raise UsageError("--save-baseline judges nothing: leave --to, --inconclusive and --format out")
 
 
 def _suite_file() -> Path:
@@ -196,14 +197,13 @@ def _environments(
     """
     before = _benchmarks_of(options["base_suite"])
     if options["base"] is None:
-        given = [*options["base_env"], *options["head_env"]]
-        path = os.environ.get("PYTHONPATH")
-        if path and not any(one.startswith("PYTHONPATH=") for one in given):
-            display.phase(
-                "environments", f"PYTHONPATH={path} reaches both sides: its code is the same for both"
-            )
         gone = checkouts.missing(suite, before) if before else None
-        yield _environment("base", options), _environment("head", options), gone
+        base, head = (_environment(label, options) for label in ("base", "head"))
+        path = os.environ.get("PYTHONPATH")
+        if path and "PYTHONPATH" not in base.variables | head.variables:
+            shared = f"PYTHONPATH={path} reaches both sides: its code is the same for both"
+            base = msgspec.structs.replace(base, cautions=[shared])
+        yield base, head, gone
         return
     top = checkouts.repository(Path.cwd())
     commit = checkouts.commit_of(top, options["base"])
@@ -221,7 +221,9 @@ def _environments(
         yield (
             msgspec.structs.replace(base, variables=variables("--base-env", options["base_env"])),
             msgspec.structs.replace(head, variables=variables("--head-env", options["head_env"])),
-            checkouts.missing(suite, before) if before else checkouts.vanished(suite, top, tree),
+            checkouts.missing(suite, before)
+            if before
+            else checkouts.vanished(suite, top, tree, None if options["suite"] else source.place),
         )
 
 

@@ -46,7 +46,7 @@ def print_noise(backend: str | None, task: str, pairs: int) -> None:
     click.echo(_noise_table(found))
     click.echo(
         f"\nNumPy reaches {peak_flops_per_second(threads) / 1e9:.0f} GFLOP/s (single precision, {threads} "
-        f"threads) and copies {memory_bytes_per_second() / 1e9:.1f} GB/s."
+        f"threads); a copy reads and writes {memory_bytes_per_second() / 1e9:.1f} GB/s."
     )
     if pairs < _MANY_PAIRS:
         click.echo(f"A spread from {pairs} pairs is rough; --pairs {_MANY_PAIRS} makes it surer.")

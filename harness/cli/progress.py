@@ -1,6 +1,6 @@
 """What a person sees on standard error while runs go: one live line on a terminal, else plain lines."""
 
-import time
+import datetime
 from types import TracebackType
 from typing import Self
 
@@ -96,11 +96,11 @@ class RunLine:
         self._accuracy = f"{measure} {_short(train)} train {_short(validation)} val"
         if self._display.live:
             return
-        left = time.strftime("%H:%M:%S", time.gmtime(self._seconds_left))
-        self._display.say(
-            f"{self._name} | epoch {epoch.epoch}/{self._epochs} | loss {epoch.training_loss:.3f} | "
-            f"{self._accuracy} | {self._speed} | {left} of training left"
-        )
+        parts = [f"epoch {epoch.epoch}/{self._epochs}", f"loss {epoch.training_loss:.3f}", self._accuracy]
+        if self._speed:  # not known after the first step
+            left = datetime.timedelta(seconds=round(self._seconds_left))
+            parts += [self._speed, f"{left} of training left"]
+        self._display.say(" | ".join([self._name, *parts]))
 
     def end(self, record: Record) -> None:
         """The run is over."""

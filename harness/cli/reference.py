@@ -43,7 +43,7 @@ def command(task: str, backends: tuple[str, ...], to: Path | None) -> None:
     for name in backends:
         backend, mode = select_backend(name)
         sides.append(Side(backend.name, mode, "cpu", default_threads()))
-        engines.add(backend.requires)
+        engines.add(tuple(backend.requires))
     if len(engines) < 2:  # noqa: PLR2004
         raise UsageError("a reference is the agreement of at least two frameworks: give --backend twice.")
     path = to or definition.reference

@@ -138,7 +138,7 @@ def _plan(asked: _Options) -> tuple[list[_Wanted], Study]:
     """Every run of the study, seeds slowest, then variants, then backends; all refusals come from here."""
     definition = plugins.task(asked.task)
     selected = list(dict.fromkeys((one.name, mode) for one, mode in map(select_backend, asked.backends)))
-    remedies = _fitting(asked.kind, definition)
+    remedies = _fitting(definition, asked)
     tasks = {remedy.name: _define(definition, remedy, asked) for remedy in remedies}
     with shown_progress(quiet=asked.quiet) as progress:
         dataset = choose_dataset(definition, asked.dataset, progress)
@@ -166,18 +166,21 @@ def _plan(asked: _Options) -> tuple[list[_Wanted], Study]:
     return wanted, made
 
 
-def _fitting(kind: Kind, definition: TaskDefinition) -> list[Remedy]:
-    """The remedies whose options the task has; the plain one must be among them."""
+def _fitting(definition: TaskDefinition, asked: _Options) -> list[Remedy]:
+    """The remedies whose options the task has and the user leaves free; the plain one must be among them."""
     known = {name for name, *_ in describe_options(definition)}
-    fitting = [
-        remedy
-        for remedy in REMEDIES[kind]
-        if all(text.partition("=")[0] in known for text in remedy.assignments)
-    ]
-    plain = REMEDIES[kind][0]
+    fitting = [remedy for remedy in REMEDIES[asked.kind] if remedy.options <= known]
+    plain = REMEDIES[asked.kind][0]
     if plain not in fitting:
         raise UsageError(f"task {definition.name} has no option imbalance: its classes cannot be thinned")
-    return fitting
+    given = {assignment.partition("=")[0] for assignment in asked.assignments}
+    if taken := plain.options & given:
+        raise UsageError(f"--set {min(taken)}: the study of {asked.kind} sets it itself; leave it out.")
+    left_out = [remedy for remedy in fitting if remedy.options & given]
+    if left_out:
+        names = ", ".join(remedy.name for remedy in left_out)
+        _say(f"left out, for --set gives what they would change: {names}", asked)
+    return [remedy for remedy in fitting if remedy not in left_out]
 
 
 def _define(definition: TaskDefinition, remedy: Remedy, asked: _Options) -> tuple[Task, dict[str, Any]]:

@@ -107,11 +107,20 @@ def _lacking(one: StoredBenchmark) -> str:
     told = [maths for maths in one.maths if not maths.memory_ran_out]
     if not told or not all(maths.losses for maths in told):
         return f"no losses of {one.name}"
-    for process in one.processes:
-        if len(process.processes) != 1 or not process.blocks:
-            return f"a process of {one.name} without its blocks"
-        if not all(min(block.seconds, block.control_seconds, block.steps) > 0 for block in process.blocks):
-            return f"times of {one.name} that are not above 0"
+    return next((f"{what} of {one.name}" for what in map(_broken, one.processes) if what), "")
+
+
+def _broken(process: PairRecord) -> str:
+    """What of a process cannot be, empty where all can."""
+    if len(process.processes) != 1 or not process.blocks:
+        return "a process without blocks"
+    if any(block.side for block in process.blocks):
+        return "blocks of no process"
+    if not all(min(block.seconds, block.control_seconds, block.steps) > 0 for block in process.blocks):
+        return "times not above 0"
+    (facts,) = process.processes
+    if facts.peak_memory_bytes <= 0 or facts.first_step_seconds < 0:
+        return "impossible times or memory"
     return ""
 
 

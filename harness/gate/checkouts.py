@@ -13,7 +13,6 @@ import functools
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,6 +22,7 @@ from typing import Any, NamedTuple
 
 import platformdirs
 
+from harness import process_groups
 from harness.errors import HarnessError, UsageError
 from harness.gate.environments import Environment
 from harness.gate.suite import SUITE_FILES, Benchmark, Suite, benchmark_tables
@@ -90,12 +90,13 @@ def base_environment(
 ) -> Environment:
     """The environment of a commit's worktree; raises HarnessError where pip fails."""
     venv = _cached(top, commit, source)
+    lacking = ""
     with _alone_at(venv):
         if not (venv / _COMPLETE).exists():
-            whole = _fill_submodules(tree, say)
+            lacking = _fill_submodules(tree)
             _install(venv, tree / source.place, source.requirement, f"base ({commit[:12]})", say)
-            _keep(venv, whole=whole)
-    return Environment(label="base", python=str(venv / "bin" / "python"), commit=commit)
+            _keep(venv, whole=not lacking)
+    return _environment("base", venv, lacking, commit=commit)
 
 
 @contextlib.contextmanager
@@ -109,50 +110,68 @@ def head_environment(top: Path, source: Source, say: Callable[[str], None]) -> I
     """
     commit = _git(top, "rev-parse", "HEAD")
     if not _git(top, "status", "--porcelain", "--untracked-files=no"):
-        if unknown := _git(top, "ls-files", "--others", "--exclude-standard").splitlines():
-            more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
-            say(f"head is {commit[:12]}; {unknown[0]}{more} is unknown to git and no part of it")
+        left_out = _left_out(top, commit)
+        lacking = ""
         venv = _cached(top, commit, source)
         with _alone_at(venv), contextlib.ExitStack() as stack:
             if not (venv / _COMPLETE).exists():
                 tree = stack.enter_context(checkout(top, commit))
-                whole = _fill_submodules(tree, say)
+                lacking = _fill_submodules(tree)
                 _install(venv, tree / source.place, source.requirement, f"head ({commit[:12]})", say)
-                _keep(venv, whole=whole)
-        yield Environment(label="head", python=str(venv / "bin" / "python"), commit=commit)
+                _keep(venv, whole=not lacking)
+        yield _environment("head", venv, left_out, lacking, commit=commit)
         return
     venv = _cached(top, "uncommitted", source)
     with _alone_at(venv):  # to the end: another gate of this tree would make it anew
         _install(venv, top / source.place, source.requirement, "head (uncommitted changes)", say)
-        yield Environment(label="head", python=str(venv / "bin" / "python"))
+        yield _environment("head", venv)
 
 
-def _fill_submodules(tree: Path, say: Callable[[str], None]) -> bool:
-    """Whether all are there. What cannot be had is told: whether the project needs it is for pip to find."""
+def _environment(label: str, venv: Path, *cautions: str, commit: str | None = None) -> Environment:
+    python = str(venv / "bin" / "python")
+    return Environment(label=label, python=python, commit=commit, cautions=[*filter(None, cautions)])
+
+
+def _left_out(top: Path, commit: str) -> str:
+    """What a reader must know of files that look like part of HEAD; empty where there are none."""
+    unknown = _git(top, "ls-files", "--others", "--exclude-standard").splitlines()
+    if not unknown:
+        return ""
+    more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+    return f"head is {commit[:12]}; {unknown[0]}{more} is unknown to git and no part of it"
+
+
+def _fill_submodules(tree: Path) -> str:
+    """What cannot be had of them, empty where all are there: whether pip needs it is for that to find."""
     if (tree / ".gitmodules").exists():
         try:
             update = ["git", "-C", str(tree), "submodule", "--quiet", "update", "--init", "--recursive"]
             _run(["env", "GIT_TERMINAL_PROMPT=0", *update], tree, "git submodule failed")
         except HarnessError as error:
-            say(f"without all of its submodules: {error}")
-            return False
-    return True
+            return f"without all of its submodules: {error}"
+    return ""
 
 
-def vanished(suite: Suite, top: Path, tree: Path) -> tuple[Benchmark, ...] | None:
+def vanished(
+    suite: Suite, top: Path, tree: Path, looked_in: Path | None = None
+) -> tuple[Benchmark, ...] | None:
     """The benchmarks that the commit's own suite has and ``suite`` has not.
 
-    The commit's own is what lies in ``tree`` where the suite lies now, or where git says that it was moved
-    from, or else where a suite is looked for and now is none any more. None where none can be read.
+    The commit's own is what a command without a suite would have found in ``tree``, where that is how this
+    one was found, in the folder ``looked_in`` of the repository; what lies where the suite lies now, or
+    where git says that it was moved from; or else where a suite is looked for and now is none any more.
+    None where none can be read.
     """
-    for name in _earlier_places(Path(suite.file).resolve(), top, tree):
+    for name in _earlier_places(Path(suite.file).resolve(), top, tree, looked_in):
         if before := _tables(tree / name):
             return missing(suite, before)
     return None
 
 
-def _earlier_places(file: Path, top: Path, tree: Path) -> Iterator[str]:
+def _earlier_places(file: Path, top: Path, tree: Path, looked_in: Path | None) -> Iterator[str]:
     """Where a suite may have lain in the commit, the likeliest first."""
+    if looked_in is not None:
+        yield from (str(looked_in / name) for name in SUITE_FILES)
     if file.is_relative_to(top):
         now = str(file.relative_to(top))
         yield now
@@ -262,14 +281,8 @@ def _git(folder: Path, *arguments: str) -> str:
 
 def _run(command: list[str], folder: Path, failure: str) -> str:
     try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            errors="surrogateescape",
-            check=False,
-        )
+        # Nothing may go on in an environment after a gate that was killed: the next one makes it anew.
+        done = process_groups.run(command, None, folder=folder, errors="surrogateescape")
     except OSError as error:
         raise HarnessError(f"{failure}: {error}") from error
     if done.returncode:

@@ -22,6 +22,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     python: str
     variables: dict[str, str] = {}
     commit: str | None = None
+    cautions: list[str] = []
 
 
 def probe(environment: Environment) -> EnvironmentRecord:
@@ -32,7 +33,13 @@ def probe(environment: Environment) -> EnvironmentRecord:
     """
     python, variables = environment.python, environment.variables
     version = installed_harness(environment.label, python, variables)
-    return EnvironmentRecord(python=python, harness=version, variables=variables, commit=environment.commit)
+    return EnvironmentRecord(
+        python=python,
+        harness=version,
+        variables=variables,
+        commit=environment.commit,
+        cautions=environment.cautions,
+    )
 
 
 def side_of(environment: Environment, benchmark: Benchmark) -> Side:

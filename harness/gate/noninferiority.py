@@ -174,7 +174,8 @@ def _extra_steps(rows: list[SeedScores], limit: float, tries: int) -> tuple[Verd
     ]
     if len(logs) < FEWEST_SEEDS:
         return "INCONCLUSIVE", f"base has come to a target on {len(logs)} seeds alone"
-    verdict, reason = _paired(logs, math.log1p(limit), "steps to what both had come to half-way", tries)
+    what = "more steps to what both had come to half-way"
+    verdict, reason = _paired(logs, math.log1p(limit), what, tries, math.expm1)
     missed = sum(row.head_steps_to_target is None for row in rows)
     if not missed:
         return verdict, reason
@@ -182,8 +183,13 @@ def _extra_steps(rows: list[SeedScores], limit: float, tries: int) -> tuple[Verd
     return ("FAIL" if verdict == "FAIL" else "INCONCLUSIVE"), "; ".join(filter(None, (reason, told)))
 
 
-def _paired(values: list[float], limit: float, what: str, tries: int) -> tuple[Verdict, str]:
-    """Whether the mean is surely below the limit; FAIL where it is surely above 0 and not that."""
+def _paired(
+    values: list[float], limit: float, what: str, tries: int, share: Callable[[float], float] = float
+) -> tuple[Verdict, str]:
+    """Whether the mean is surely below the limit; FAIL where it is surely above 0 and not that.
+
+    ``share`` makes of a value what is told in per cent.
+    """
     sample = np.array(values)
     mean, error = float(sample.mean()), float(sample.std(ddof=1)) / math.sqrt(len(sample))
     within, worse = (
@@ -192,5 +198,9 @@ def _paired(values: list[float], limit: float, what: str, tries: int) -> tuple[V
     )
     if mean + within < limit:
         return "PASS", ""
-    told = f"{what}: {mean:+.2%} ± {within:.2%} over {len(sample)} seeds, limit {limit:.2%}"
+    low, high = share(mean - within), share(mean + within)
+    told = (
+        f"{what}: {share(mean):+.2%} [{low:+.2%}, {high:+.2%}] over {len(sample)} seeds, "
+        f"limit {share(limit):.2%}"
+    )
     return ("FAIL" if mean - worse > 0 else "INCONCLUSIVE"), told

@@ -30,13 +30,15 @@ Metric = Literal["step", "first step", "memory"]
 class EnvironmentRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One of the two sides: its interpreter, and what was found in it.
 
-    ``commit`` is that of the source it was made from, where the harness made it.
+    ``commit`` is that of the source it was made from, where the harness made it; ``cautions`` are what a
+    reader must know of how, each a clause.
     """
 
     python: str
     harness: str
     variables: dict[str, str] = {}
     commit: str | None = None
+    cautions: list[str] = []
 
 
 class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +64,8 @@ class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
     high: float | None
     p_value: float | None
     pairs: int
+    unpaired: bool = False
+    """``pairs`` are processes of head, held against those of a stored baseline."""
     weight: float | None = None
     """What these pairs count as together, outliers less. None in records of before they did."""
     uneven: bool = False

@@ -100,6 +100,7 @@ def _judged(
         high=math.exp(change + half),
         p_value=float(student_tail(change / error, degrees)),
         pairs=len(theirs),
+        unpaired=True,
     )
 
 
@@ -124,9 +125,8 @@ def _doubt(metric: Metric, drift: float, base: StoredBenchmark, head: StoredBenc
             f"a fixed work takes {drift:.2f} times as long as for the baseline: the machine is not what "
             "it was; make the baseline anew"
         )
-    saved = 1 - statistics.median(_step(process) for process in head.processes) / statistics.median(
-        _step(process) for process in base.processes
-    )
+    ours, theirs = (_median(one, "step") / one.side.batch_size for one in (base, head))
+    saved = 1 - theirs / ours
     if metric == "step" and limits.max_speedup is not None and saved > limits.max_speedup:
         return (
             f"head saves {saved:.0%} of the time, more than is believed (max_speedup = "

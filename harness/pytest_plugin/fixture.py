@@ -187,6 +187,7 @@ class HarnessBenchmark:
         self._benchmark.extra_info.update(judging.verdict_facts(record))
         if record.look:
             self._store(wished, judging.measured_of(record))
+        replay.leave_uncompared(self._config, self._benchmark)
         inconclusive = self._config.getoption("--harness-inconclusive")
         if record.verdict != "PASS" and not forgiven(record, inconclusive):
             raise HarnessError(sentence)

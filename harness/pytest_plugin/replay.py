@@ -74,6 +74,13 @@ def is_stored(config: pytest.Config, benchmark: Benchmark) -> bool:
     return any(benchmark.fullname in names for names in loaded.values())
 
 
+def leave_uncompared(config: pytest.Config, benchmark: Benchmark) -> None:
+    """Have ``--benchmark-compare-fail``, where it is given, not judge what has been judged otherwise."""
+    if config.getoption("--benchmark-compare-fail"):
+        for names in (config._benchmarksession.compared_mapping or {}).values():  # type: ignore[attr-defined]  # noqa: SLF001
+            names.pop(benchmark.fullname, None)
+
+
 def mark_used(benchmark: Benchmark) -> None:
     """Where something failed before there were samples: else pytest-benchmark warns that it was not used."""
     if benchmark.stats is None:

@@ -99,6 +99,8 @@ def _cautions(record: GateRecord) -> list[str]:
         for one in record.benchmarks
         if one.quality is not None and one.quality.verdict == "PASS" and one.quality.reason
     ]
+    told += [f"{one_line(words)}." for words in dict.fromkeys([*base.cautions, *head.cautions])]
+    told += filter(None, map(_batches, record.benchmarks))
     if record.unwatched:
         told.append(f"Nothing tells whether a benchmark has vanished: {record.unwatched}.")
     stand_ins = {
@@ -126,6 +128,17 @@ def _versions(benchmark: BenchmarkRecord) -> str:
     return ", ".join(f"{name} {base.get(name, 'none')} and {head.get(name, 'none')}" for name in names)
 
 
+def _batches(benchmark: BenchmarkRecord) -> str:
+    """Why a ratio of steps is not that of their times; empty where it is."""
+    sizes = [side.batch_size for side in benchmark.sides]
+    if len(set(sizes)) < 2:  # noqa: PLR2004  base and head
+        return ""
+    return (
+        f"{one_line(benchmark.name)}: a step is of {sizes[0]} samples in base and of {sizes[1]} in head, and "
+        "the change is of the time per sample."
+    )
+
+
 def _environment(environment: EnvironmentRecord) -> str:
     return environment.commit[:_COMMIT_DIGITS] if environment.commit else environment.python
 
@@ -137,7 +150,8 @@ def subject(benchmark: BenchmarkRecord) -> str:
 
 def metric_sentence(result: MetricResult) -> str:
     """``step +7.1 % [+5.9, +8.3] against base, ≤ 5 % is allowed (8 pairs, p = 0.004)``."""
-    evidence = f"{result.pairs} pair{'s' * (result.pairs != 1)}"
+    counted = "processes" if result.unpaired else f"pair{'s' * (result.pairs != 1)}"
+    evidence = f"{result.pairs} {counted}"
     if result.weight is not None and result.weight < (1 - _WORTH_TELLING) * result.pairs:
         evidence += f" that count as {result.weight:.0f}, those far off the others less"
     if result.uneven:

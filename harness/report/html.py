@@ -47,10 +47,10 @@ def _bundle() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script, kept in the cache: to make it takes two seconds."""
     cache = Path(os.environ.get("HARNESS_CACHE_DIR") or platformdirs.user_cache_dir("dl-harness"))
     path = cache / f"vega-{metadata.version('vl-convert-python')}.js"
-    try:
-        return path.read_text("utf-8")
-    except OSError:
-        script: str = vl_convert.javascript_bundle()  # type: ignore[call-arg]
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        if kept := path.read_text("utf-8"):
+            return kept
+    script: str = vl_convert.javascript_bundle()  # type: ignore[call-arg]
     script = script.replace("</script", "<\\/script")
     with contextlib.suppress(OSError):  # a cache that cannot be written only costs time
         path.parent.mkdir(parents=True, exist_ok=True)

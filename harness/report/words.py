@@ -216,13 +216,15 @@ def study_sentence(found: StudyFinding) -> str:
     side, _, setting = found.title.partition(" on ")
     where = f"{side} on `{setting}`"
     if best is None or best.score_change is None:
-        count = found.effects[0].seeds
+        tried = [effect.score_change.n for effect in found.effects[1:] if effect.score_change]
+        fewest, most = min(tried or [found.effects[0].seeds]), max(tried or [found.effects[0].seeds])
         none = f"none improves the test {found.measure.name} for certain"
-        told = "one seed says nothing certain" if count == 1 else none
+        told = "one seed says nothing certain" if most == 1 else none
+        count = f"{fewest} to {seeds(most)}" if fewest < most else seeds(fewest)
         subject = "Remedies"
     else:
-        count, told, subject = best.score_change.n, recommendation(found, best), "Remedy"
-    basis = seeds(count) + ("" if found.section.setting.certified else ", not certified")
+        count, told, subject = seeds(best.score_change.n), recommendation(found, best), "Remedy"
+    basis = count + ("" if found.section.setting.certified else ", not certified")
     told = f"{subject} for {found.study.kind}, {where}: {told} ({basis})."
     return told + _harm(found)
 
