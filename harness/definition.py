@@ -5,7 +5,9 @@ import msgspec
 from harness.errors import PluginError, UsageError
 from harness.faults import explain
 from harness.plugin_output import nothing_on_stdout
-from harness.spec import Adversarial, Task, TaskDefinition
+from harness.spec import Adversarial, Classification, Sgd, Task, TaskDefinition
+
+_PICTURE_AXES = 3  # height, width, channels
 
 
 def define_task(definition: TaskDefinition, options: msgspec.Struct) -> Task:
@@ -57,20 +59,49 @@ def _check(task: object, name: str) -> None:
         raise ValueError(
             f"its networks are named {sorted(task.networks)}, where {sorted(wanted)} is expected"
         )
+    for called, network in task.networks.items():
+        try:
+            network.placed()
+        except ValueError as error:
+            raise ValueError(f"layers of its network {called} do not fit: {error}") from error
+    # It travels to workers as JSON, where a width of 64.0 is no whole number.
+    msgspec.json.decode(msgspec.json.encode(task), type=Task)
+    _check_numbers(task)
+    _check_shapes(task)
+
+
+def _check_numbers(task: Task) -> None:
     if task.epochs < 1:
         raise ValueError(f"it has {task.epochs} epochs, where at least 1 is expected")
     if task.batch_size is not None and task.batch_size < 1:
         raise ValueError(
             f"its batch size is {task.batch_size}, where at least 1 is expected, or None for all"
         )
-    for called, network in task.networks.items():
-        try:
-            network.placed()
-        except ValueError as error:
-            raise ValueError(f"layers of its network {called} do not fit: {error}") from error
-        shape = network.output_shape()
-        # A picture's axes are ordered otherwise in each framework, and a loss would broadcast them.
-        if called != "generator" and len(shape) != 1:
-            raise ValueError(f"its network {called} ends in {shape} per sample, where (outputs,) is expected")
-    # It travels to workers as JSON, where a width of 64.0 is no whole number.
-    msgspec.json.decode(msgspec.json.encode(task), type=Task)
+    if isinstance(task.optimizer, Sgd) and task.optimizer.nesterov and not task.optimizer.momentum:
+        raise ValueError("its optimizer has nesterov and no momentum, where one above 0 is expected")
+    if task.augmentation.crop < 0:
+        raise ValueError(f"its crop is {task.augmentation.crop}, where at least 0 is expected")
+
+
+def _check_shapes(task: Task) -> None:
+    """Each framework broadcasts or cuts in its own way what does not fit."""
+    shapes = {called: (one.input_shape, one.output_shape()) for called, one in task.networks.items()}
+    expected: list[tuple[str, object, object]]
+    match task.objective:
+        case Adversarial(latent_size):
+            (taken, made), (judged, judgement) = shapes["generator"], shapes["discriminator"]
+            expected = [
+                ("its generator takes", taken, (latent_size,)),
+                ("its discriminator takes", judged, made),
+                ("its discriminator gives", judgement, (1,)),
+            ]
+        case objective:
+            judged, outputs = shapes["model"]
+            expected = [("the axes that its network model gives number", len(outputs), 1)]
+            if isinstance(objective, Classification) and objective.class_weights:
+                expected.append(("its class weights number", len(objective.class_weights), outputs[-1]))
+    if task.augmentation.flip or task.augmentation.crop:
+        expected.append(("the axes of what it augments number", len(judged), _PICTURE_AXES))
+    for what, found, right in expected:
+        if found != right:
+            raise ValueError(f"{what} {found}, where {right} is expected")

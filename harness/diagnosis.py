@@ -99,8 +99,8 @@ def _memory() -> Iterator[str]:
         yield f"{psutil.swap_memory().used / 2**30:.1f} GiB are swapped out"
     try:
         disk = shutil.disk_usage(tempfile.gettempdir()).free
-    except OSError as error:
-        yield f"no temporary file can be made ({error.strerror}): set TMPDIR to a folder that can take them"
+    except FileNotFoundError:
+        yield "no folder for temporary files can be written to: set TMPDIR to one"
         return
     if disk < 2**30:
         yield f"{disk / 2**30:.2f} GiB of disk are free in {tempfile.gettempdir()}"

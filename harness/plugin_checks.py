@@ -35,6 +35,11 @@ def check(plugin: Backend | TaskDefinition | DataSource) -> None:
         case TaskDefinition():
             _require_texts(plugin, "datasets", "('digits',)", fewest=1)
             _check_options(plugin.options)
+            for name, preset in plugin.presets.items():
+                if preset.epochs is not None and preset.epochs < 1:
+                    raise ValueError(
+                        f"its preset {name} has {preset.epochs} epochs, where at least 1 is right"
+                    )
 
 
 def _require_texts(plugin: object, name: str, example: str, *, fewest: int = 0) -> None:

@@ -103,7 +103,7 @@ def execute(request: RunRequest, store: Store, observer: Observer) -> Record:
     after each epoch, so that what was measured survives even the end of this process.
 
     Raises:
-        HarnessError: the record cannot be written.
+        HarnessError: the record cannot be written, or no worker be started.
     """
     record = new_record(request)
     store.save(record)
@@ -129,8 +129,10 @@ def execute(request: RunRequest, store: Store, observer: Observer) -> Record:
             except WorkerTimeout as error:
                 record.status = "timeout"
                 record.failure = Failure(str(error), last_lines=session.last_lines())
-    except HarnessError as error:  # the worker could not be started
+    except HarnessError as error:  # no worker could be started, say, and none will be
         record.status, record.failure = "failed", Failure(str(error))
+        store.save(record)
+        raise
     except KeyboardInterrupt:
         record.status, record.failure = "interrupted", Failure("interrupted by the user")
     store.save(record)

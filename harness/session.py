@@ -71,7 +71,7 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-class NoGuard(HarnessError):
+class NoWorkersHere(HarnessError):
     """The machine lacks what every worker is started with: no fault of what the worker would have run."""
 
 
@@ -98,9 +98,9 @@ class Session:
         """
         try:
             self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the session
-        except OSError as error:
-            raise HarnessError(
-                f"a worker's log cannot be written ({error.strerror}); set TMPDIR to a folder that can be"
+        except FileNotFoundError as error:
+            raise NoWorkersHere(
+                "no folder for temporary files can be written to, as for a worker's log: set TMPDIR to one"
             ) from error
         requests_out, self._requests = os.pipe()
         self._replies, replies_in = os.pipe()
@@ -137,7 +137,7 @@ class Session:
             os.close(self._requests)
             self._close_ours()
             name = error.filename or "a program"
-            raise NoGuard(f"a worker's guard, {name}, cannot be started: {error.strerror}") from error
+            raise NoWorkersHere(f"a worker's guard, {name}, cannot be started: {error.strerror}") from error
 
     def renew_deadline(self) -> None:
         """Give the worker the whole of its time once more."""

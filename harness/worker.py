@@ -204,7 +204,10 @@ def _with_class_weights(plan: Plan, train: Samples, classes: int) -> Plan:
     task = plan.task
     if task.imbalance is None or task.imbalance.rebalance != "weights":
         return plan
-    objective = Classification(balancing_weights(train.targets, classes))
+    weights = balancing_weights(train.targets, classes)
+    (outputs,) = task.networks["model"].output_shape()
+    unused = (1.0,) * (outputs - len(weights))  # a network may have more outputs than there are classes
+    objective = Classification(weights + unused)
     return msgspec.structs.replace(plan, task=msgspec.structs.replace(task, objective=objective))
 
 

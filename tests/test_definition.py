@@ -2,6 +2,8 @@
 
 import enum
 import math
+import subprocess
+import sys
 from typing import Annotated, Literal
 
 import msgspec
@@ -11,9 +13,18 @@ import pytest
 from harness import plugin_checks
 from harness.definition import define_task
 from harness.errors import PluginError, UsageError
-from harness.layers import Conv2D, Dense, Dropout, Flatten
+from harness.layers import Conv2D, Dense, Dropout, Flatten, Reshape
 from harness.network import Network
-from harness.spec import Adversarial, Classification, Regression, Sgd, Task, TaskDefinition
+from harness.spec import (
+    Adversarial,
+    Augmentation,
+    Classification,
+    Preset,
+    Regression,
+    Sgd,
+    Task,
+    TaskDefinition,
+)
 
 TASK = Task(
     name="mine",
@@ -39,6 +50,17 @@ def changed(**fields):
 
 def with_layers(*layers):
     return changed(networks={"model": Network((4, 1), (Flatten(), *layers))})
+
+
+def game(latents=4, judged=(2, 3, 1), outputs=1):
+    generator = Network((4,), (Dense(6), Reshape((2, 3, 1))))
+    discriminator = Network(judged, (Flatten(), Dense(outputs)))
+    networks = {"generator": generator, "discriminator": discriminator}
+    return changed(objective=Adversarial(latents), networks=networks)
+
+
+def test_a_game_whose_networks_fit_each_other_is_no_mistake():
+    assert define_task(definition(made=game()), None) == game()
 
 
 @pytest.mark.parametrize(
@@ -108,11 +130,19 @@ def test_data_sets_without_a_comma_are_refused():
         (with_layers(Dense(np.int64(64))), "numpy.int64"),
         (with_layers(Dropout(1.0)), "rate of dropout_1 must be at least 0 and below 1, not 1.0"),
         (changed(epochs=0), "it has 0 epochs, where at least 1 is expected"),
+        (changed(epochs="3"), "Expected `int`, got `str` - at `$.epochs`"),
         (changed(batch_size=-5), "its batch size is -5, where at least 1 is expected, or None for all"),
         (
             changed(networks={"model": Network((4, 4, 1), (Conv2D(3, 3),))}, objective=Regression()),
-            "its network model ends in (2, 2, 3) per sample, where (outputs,) is expected",
+            "the axes that its network model gives number 3, where 1 is expected",
         ),
+        (changed(optimizer=Sgd(0.1, nesterov=True)), "nesterov and no momentum, where one above 0 is"),
+        (changed(augmentation=Augmentation(flip=True)), "of what it augments number 2, where 3 is expected"),
+        (changed(augmentation=Augmentation(crop=-1)), "its crop is -1, where at least 0 is expected"),
+        (changed(objective=Classification((0.5,))), "its class weights number 1, where 3 is expected"),
+        (game(latents=5), "its generator takes (4,), where (5,) is expected"),
+        (game(judged=(3, 2, 1)), "its discriminator takes (3, 2, 1), where (2, 3, 1) is expected"),
+        (game(outputs=2), "its discriminator gives (2,), where (1,) is expected"),
         (with_layers(Dropout(-1)), "rate of dropout_1 must be at least 0 and below 1, not -1"),
     ],
 )
@@ -136,6 +166,12 @@ def test_a_define_that_falls_is_told_with_its_place():
         define_task(msgspec.structs.replace(definition(), define=define), None)
 
 
+def test_a_define_that_exits_is_the_plugins_fault():
+    fallen = msgspec.structs.replace(definition(), define=lambda _: sys.exit("not today"))
+    with pytest.raises(PluginError, match=r"task mine: its define\(\) fell: SystemExit: not today"):
+        define_task(fallen, None)
+
+
 def test_options_that_do_not_go_together_are_the_users():
     def define(_):
         raise ValueError("this does not go with that")
@@ -145,10 +181,19 @@ def test_options_that_do_not_go_together_are_the_users():
     assert define_task(definition(), None) is TASK
 
 
-def test_what_a_define_prints_is_kept_from_standard_output(capsys):
+def test_what_a_define_prints_is_kept_from_standard_output(capfd):
     def define(_):
         print("made")
+        subprocess.run(["/bin/echo", "started"], check=True)
         return TASK
 
     define_task(msgspec.structs.replace(definition(), define=define), None)
-    assert capsys.readouterr() == ("", "made\n")
+    subprocess.run(["/bin/echo", "after"], check=True)
+    found = capfd.readouterr()
+    assert found.out == "after\n"
+    assert sorted(found.err.splitlines()) == ["made", "started"]
+
+
+def test_a_preset_without_epochs_is_refused():
+    with pytest.raises(ValueError, match="its preset smoke has 0 epochs, where at least 1 is right"):
+        plugin_checks.check(definition(presets={"smoke": Preset(epochs=0)}))

@@ -299,6 +299,10 @@ def no_memory(document):
     document["benchmarks"][0]["processes"][0]["processes"][0]["peak_memory_bytes"] = 0
 
 
+def no_batch(document):
+    document["benchmarks"][0]["side"]["batch_size"] = 0
+
+
 def another_side(document):
     document["benchmarks"][0]["processes"][0]["blocks"][0]["side"] = 1
 
@@ -323,6 +327,7 @@ def no_losses(document):
         (no_blocks, "holds a process without blocks of paced"),
         (no_time, "holds times not above 0 of paced"),
         (no_memory, "holds impossible times or memory of paced"),
+        (no_batch, "holds no batch size of paced"),
         (another_side, "holds blocks of no process of paced"),
         (no_losses, "holds no losses of paced"),
         (other_machine, "made on another machine: cpu Z80 then"),

@@ -42,14 +42,14 @@ def installed(monkeypatch):
     """What pip was asked for: the folder it was called in, and what it was to install."""
     made = []
 
-    def run(command, folder, failure):
+    def run(command, folder, failure, *how):
         if command[1:4] == ["-P", "-m", "pip"]:
             made.append((Path(folder), command[-1]))
             return ""
         if command[1:4] == ["-P", "-m", "venv"]:
             Path(command[4]).mkdir(parents=True)
             return ""
-        return ours(command, folder, failure)
+        return ours(command, folder, failure, *how)
 
     ours = checkouts._run
     monkeypatch.setattr(checkouts, "_run", run)
@@ -139,7 +139,7 @@ def test_submodules_are_there_when_pip_installs_or_it_is_told(git, installed, tm
     part.rename(tmp_path / "away")
     with checkouts.checkout(top, commit) as tree:
         lacking = checkouts.base_environment(tree, top, commit, Source(".[torch]"), QUIETLY)
-    assert "without all of its submodules: git submodule failed" in lacking.cautions[0]
+    assert "base is without all of its submodules: git submodule failed" in lacking.cautions[0]
     (tmp_path / "away").rename(part)  # and what lacked them is not kept for the day
     with checkouts.checkout(top, commit) as tree:
         checkouts.base_environment(tree, top, commit, Source(".[torch]"), QUIETLY)

@@ -11,6 +11,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -160,6 +161,13 @@ TASKS = {
     ),
     "adversarial rmsprop": _task(Adversarial(LATENTS), RMSPROP, weight_decay=0.7),
 }
+# Losses take logits, whatever made them.
+SQUASHED = (Flatten(), Dense(8, "relu"), Dense(CLASSES, "sigmoid"))
+TASKS["classification squashed"] = _task(network=Network(PICTURES.input_shape, SQUASHED))
+JUDGE = Network(DISCRIMINATOR.input_shape, (Flatten(), Dense(1, "sigmoid")))
+TASKS["adversarial squashed"] = msgspec.structs.replace(
+    _task(Adversarial(LATENTS)), networks=GAME | {"discriminator": JUDGE}
+)
 NEAR = {
     "classification": _task(augmentation=Augmentation(crop=1)),
     "regression": _task(Regression(), SGD, LAST_OUTPUTS),

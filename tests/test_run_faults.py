@@ -4,11 +4,16 @@ import json
 import os
 import signal
 import time
+from unittest.mock import Mock
 
 import psutil
 import pytest
 
-from harness.session import SILENCE_LIMIT_SECONDS
+from harness import plugins, run
+from harness.record import DatasetRecord
+from harness.session import SILENCE_LIMIT_SECONDS, NoWorkersHere
+from harness.spec import Plan
+from harness.store import Store, read
 
 DIGITS = ("run", "--task", "cnn", "--dataset", "digits", "--epochs", "3", "--quiet")
 
@@ -219,3 +224,19 @@ def test_a_results_folder_that_cannot_be_is_found_before_training(harness, in_th
     assert done.returncode == 2
     assert in_the_way in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_where_no_worker_can_be_started_the_record_keeps_why(tmp_path, monkeypatch):
+    def nowhere(*_):
+        raise NoWorkersHere("set TMPDIR to one")
+
+    monkeypatch.setattr(run, "Session", nowhere)
+    task = plugins.task("mlp").define(plugins.task("mlp").options())
+    plan = Plan(task=task, mode="eager", device="cpu", precision="float32", threads=1, seed=0)
+    request = run.RunRequest(backend="torch", plan=plan, options={}, dataset=DatasetRecord("mnist1d"))
+    store = Store(tmp_path)
+    store.prepare()
+    with pytest.raises(NoWorkersHere):
+        run.execute(request, store, Mock())
+    record = read(store.paths()[0])
+    assert (record.status, record.failure.message) == ("failed", "set TMPDIR to one")

@@ -151,6 +151,6 @@ def test_a_worker_that_cannot_be_guarded_is_not_left_behind(monkeypatch):
 
 
 def test_a_machine_without_a_place_for_a_log_is_told(monkeypatch):
-    monkeypatch.setattr(tempfile, "TemporaryFile", Mock(side_effect=FileNotFoundError(2, "No usable folder")))
-    with pytest.raises(HarnessError, match=r"log cannot be written \(No usable folder\); set TMPDIR"):
+    monkeypatch.setattr(tempfile, "TemporaryFile", Mock(side_effect=FileNotFoundError))
+    with pytest.raises(HarnessError, match="set TMPDIR to one"):
         Session({}, 10)

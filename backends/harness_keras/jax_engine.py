@@ -19,6 +19,7 @@ Dense = keras.layers.Dense
 Adam = optimizers.Adam
 #: Keras's own goes through float32 on JAX; this one too can be had from cuDNN.
 tanh = jnp.tanh
+sigmoid = keras.activations.sigmoid
 RmsProp = optimizers.RmsProp
 
 
@@ -27,7 +28,15 @@ def prepare(threads: int) -> dict[str, str]:
     del threads
     # float32 is float32: NVIDIA's TF32 keeps ten bits of the mantissa.
     jax.config.update("jax_default_matmul_precision", "highest")
-    return {"engine": "jax", "jax": jax.__version__, "jaxlib": metadata.version("jaxlib"), "tf32": "off"}
+    # A compilation that a cache on disk answers would be a first step that was never timed.
+    jax.config.update("jax_enable_compilation_cache", False)
+    return {
+        "engine": "jax",
+        "jax": jax.__version__,
+        "jaxlib": metadata.version("jaxlib"),
+        "tf32": "off",
+        "compilation_cache": "off",
+    }
 
 
 def select(device: str, precision: Precision) -> str:

@@ -110,6 +110,8 @@ class Maker:
                 return self.engine.leaky_relu
             case "tanh":
                 return self.engine.tanh
+            case "sigmoid":
+                return self.engine.sigmoid
             case _:
                 return activation
 

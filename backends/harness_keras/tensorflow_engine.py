@@ -63,6 +63,12 @@ def leaky_relu(x: Tensor) -> Tensor:
     return tf.nn.leaky_relu(x, LEAKY_RELU_SLOPE)
 
 
+def sigmoid(x: Tensor) -> Tensor:
+    """The logistic function."""
+    # Keras's losses on TensorFlow take back a sigmoid that they find at a network's end, logits or not.
+    return tf.identity(tf.nn.sigmoid(x))
+
+
 class SupervisedModel(keras.Sequential):
     """A model whose training step is given the rows of its batch in data that stays on the device.
 

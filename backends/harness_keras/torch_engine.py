@@ -16,6 +16,7 @@ Tensor = Any
 
 Adam = torch_optimizers.Adam
 tanh = keras.activations.tanh
+sigmoid = keras.activations.sigmoid
 RmsProp = torch_optimizers.RmsProp
 
 

@@ -10,7 +10,7 @@ from harness.duel import settling
 from harness.duel.record import ProcessRecord
 from harness.duel.sides import Side
 from harness.errors import HarnessError
-from harness.session import NoGuard, Session
+from harness.session import NoWorkersHere, Session
 
 
 class SideFailed(HarnessError):
@@ -38,7 +38,7 @@ def session_of(label: str, settings: Mapping[str, str], limit_seconds: float, py
     """A worker of a side; raises :class:`SideFailed` where its interpreter cannot be started."""
     try:
         return Session(settings, limit_seconds, python)
-    except NoGuard:
+    except NoWorkersHere:
         raise
     except HarnessError as error:
         raise SideFailed(label, str(error)) from error

@@ -104,6 +104,8 @@ def _lacking(one: StoredBenchmark) -> str:
     """Why nothing can be held against what was stored; empty where it is whole."""
     if len(one.processes) < _FEWEST_PROCESSES:
         return f"too few processes of {one.name}"
+    if one.side.batch_size < 1:
+        return f"no batch size of {one.name}"
     told = [maths for maths in one.maths if not maths.memory_ran_out]
     if not told or not all(maths.losses for maths in told):
         return f"no losses of {one.name}"
@@ -119,7 +121,8 @@ def _broken(process: PairRecord) -> str:
     if not all(min(block.seconds, block.control_seconds, block.steps) > 0 for block in process.blocks):
         return "times not above 0"
     (facts,) = process.processes
-    if facts.peak_memory_bytes <= 0 or facts.first_step_seconds < 0:
+    device = facts.device_peak_memory_bytes
+    if facts.peak_memory_bytes <= 0 or facts.first_step_seconds < 0 or (device is not None and device < 0):
         return "impossible times or memory"
     return ""
 

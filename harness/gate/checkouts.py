@@ -13,6 +13,7 @@ import functools
 import hashlib
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -76,7 +77,11 @@ def commit_of(top: Path, reference: str) -> str:
 @contextlib.contextmanager
 def checkout(top: Path, commit: str) -> Iterator[Path]:
     """A worktree of this commit, gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="harness-gate-") as folder:
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="harness-gate-"))
+        except FileNotFoundError as error:
+            raise UsageError("no folder for temporary files can be written to: set TMPDIR to one") from error
         tree = Path(folder) / "source"
         _git(top, "worktree", "add", "--detach", "--quiet", str(tree), commit)
         try:
@@ -93,7 +98,7 @@ def base_environment(
     lacking = ""
     with _alone_at(venv):
         if not (venv / _COMPLETE).exists():
-            lacking = _fill_submodules(tree)
+            lacking = _fill_submodules(tree, "base")
             _install(venv, tree / source.place, source.requirement, f"base ({commit[:12]})", say)
             _keep(venv, whole=not lacking)
     return _environment("base", venv, lacking, commit=commit)
@@ -116,7 +121,7 @@ def head_environment(top: Path, source: Source, say: Callable[[str], None]) -> I
         with _alone_at(venv), contextlib.ExitStack() as stack:
             if not (venv / _COMPLETE).exists():
                 tree = stack.enter_context(checkout(top, commit))
-                lacking = _fill_submodules(tree)
+                lacking = _fill_submodules(tree, "head")
                 _install(venv, tree / source.place, source.requirement, f"head ({commit[:12]})", say)
                 _keep(venv, whole=not lacking)
         yield _environment("head", venv, left_out, lacking, commit=commit)
@@ -141,14 +146,14 @@ def _left_out(top: Path, commit: str) -> str:
     return f"head is {commit[:12]}; {unknown[0]}{more} is unknown to git and no part of it"
 
 
-def _fill_submodules(tree: Path) -> str:
+def _fill_submodules(tree: Path, label: str) -> str:
     """What cannot be had of them, empty where all are there: whether pip needs it is for that to find."""
     if (tree / ".gitmodules").exists():
         try:
             update = ["git", "-C", str(tree), "submodule", "--quiet", "update", "--init", "--recursive"]
-            _run(["env", "GIT_TERMINAL_PROMPT=0", *update], tree, "git submodule failed")
+            _run(["env", "GIT_TERMINAL_PROMPT=0", *update], tree, "git submodule failed", _call)
         except HarnessError as error:
-            return f"without all of its submodules: {error}"
+            return f"{label} is without all of its submodules: {error}"
     return ""
 
 
@@ -276,13 +281,32 @@ def _keep(venv: Path, *, whole: bool) -> None:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    return _run(["git", "-C", str(folder), *arguments], folder, f"git {arguments[0]} failed")
+    return _run(["git", "-C", str(folder), *arguments], folder, f"git {arguments[0]} failed", _call)
 
 
-def _run(command: list[str], folder: Path, failure: str) -> str:
+_Done = subprocess.CompletedProcess[str]
+
+
+def _call(command: list[str], folder: Path) -> _Done:
+    """As the terminal would: git tidies up after a Ctrl-C."""
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, errors="surrogateescape", check=False
+    )
+
+
+def _call_and_end(command: list[str], folder: Path) -> _Done:
+    """Nothing may go on in an environment after a gate that was killed: the next one makes it anew."""
+    return process_groups.run(command, None, folder=folder, errors="surrogateescape")
+
+
+def _run(
+    command: list[str],
+    folder: Path,
+    failure: str,
+    call: Callable[[list[str], Path], _Done] = _call_and_end,
+) -> str:
     try:
-        # Nothing may go on in an environment after a gate that was killed: the next one makes it anew.
-        done = process_groups.run(command, None, folder=folder, errors="surrogateescape")
+        done = call(command, folder)
     except OSError as error:
         raise HarnessError(f"{failure}: {error}") from error
     if done.returncode:

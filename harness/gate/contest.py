@@ -22,7 +22,7 @@ from harness.gate.noninferiority import no_worse
 from harness.gate.quality import same_maths
 from harness.gate.record import NOT_ALONE, BenchmarkRecord, Metric, MetricResult, QualityResult, Verdict
 from harness.gate.suite import Benchmark
-from harness.session import NoGuard, WorkerTimeout
+from harness.session import NoWorkersHere, WorkerTimeout
 
 #: A process that takes longer than this from start to end is taken to hang.
 _PROCESS_LIMIT_SECONDS = 1800.0
@@ -203,7 +203,7 @@ def conclude(record: BenchmarkRecord, work: Callable[[], None]) -> bool:
     failed: list[tuple[Verdict, str]] = []
     try:
         work()
-    except (_TimeIsUp, _NotAlone, NoGuard) as error:
+    except (_TimeIsUp, _NotAlone, NoWorkersHere) as error:
         failed = [("INCONCLUSIVE", str(error))]
     except SideFailed as error:
         failed = [("INCONCLUSIVE" if error.label == "base" else "FAIL", str(error))]

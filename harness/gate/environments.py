@@ -1,5 +1,7 @@
 """Base and head: two interpreters, what is installed in them, and what a benchmark's names mean there."""
 
+import os
+
 import msgspec
 
 from harness import protocol
@@ -38,7 +40,8 @@ def probe(environment: Environment) -> EnvironmentRecord:
         harness=version,
         variables=variables,
         commit=environment.commit,
-        cautions=environment.cautions,
+        # Of names that are no text, as records must be.
+        cautions=[os.fsencode(one).decode(errors="replace") for one in environment.cautions],
     )
 
 

@@ -49,7 +49,8 @@ def _metric_cell(result: MetricResult | None) -> Cell:
 
 def measurements_table(record: GateRecord) -> Table:
     """Each metric of each benchmark: medians of both sides, ratio, evidence."""
-    headers = ["benchmark", "metric", "base", "head", "unit", "change (%)", "limit", "pairs", "stage", "p"]
+    counted = "pairs" if record.against == "environment" else "processes"
+    headers = ["benchmark", "metric", "base", "head", "unit", "change (%)", "limit", counted, "stage", "p"]
     rows = [
         [one_line(benchmark.name), *_measured(result)]
         for benchmark in record.benchmarks

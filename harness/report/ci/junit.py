@@ -109,7 +109,19 @@ def _case(
 
 
 def _numbers(result: MetricResult) -> dict[str, object]:
-    names = ("base", "head", "ratio", "low", "high", "limit", "p_value", "pairs", "weight", "stage")
+    names = (
+        "base",
+        "head",
+        "ratio",
+        "low",
+        "high",
+        "limit",
+        "p_value",
+        "pairs",
+        "unpaired",
+        "weight",
+        "stage",
+    )
     return {name: getattr(result, name) for name in names}
 
 
