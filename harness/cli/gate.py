@@ -143,7 +143,9 @@ def _carry_out(options: dict[str, Any], display: GateDisplay) -> int:
         save_baseline(_alone(suite, options), options["save_baseline"], display)
         display.stop()
         baseline = options["save_baseline"]
-        put(lambda: click.echo(f"Baseline: {baseline}"), baseline)
+        as_json = msgspec.json.encode({"baseline": str(baseline)}).decode()
+        told = as_json if options["form"] == "json" else f"Baseline: {baseline}"
+        put(lambda: click.echo(told), baseline)
         return 0
     if options["baseline"]:
         baseline = read_baseline(options["baseline"], describe_machine())
@@ -175,9 +177,8 @@ def _one_base(options: dict[str, Any]) -> None:
         raise UsageError(f"{given[0]} has no suite of base's beside it: leave --base-suite out")
     if options["budget"] and (options["baseline"] or options["save_baseline"]):
         raise UsageError(f"{given[0]} makes a fixed number of processes: leave --budget out")
-    told = options["targets"] or options["inconclusive"] or options["form"] == "json"
-    if options["save_baseline"] and told:
-        raise UsageError("--save-baseline judges nothing: leave --to, --inconclusive and --format out")
+    if options["save_baseline"] and (options["targets"] or options["inconclusive"]):
+        raise UsageError("--save-baseline judges nothing: leave --to and --inconclusive out")
 
 
 def _suite_file() -> Path:
