@@ -85,7 +85,9 @@ def _check_numbers(task: Task) -> None:
 
 def _check_shapes(task: Task) -> None:
     """Each framework broadcasts or cuts in its own way what does not fit."""
-    shapes = {called: (one.input_shape, one.output_shape()) for called, one in task.networks.items()}
+    shapes = {  # a plugin may have written a list
+        called: (tuple(one.input_shape), tuple(one.output_shape())) for called, one in task.networks.items()
+    }
     expected: list[tuple[str, object, object]]
     match task.objective:
         case Adversarial(latent_size):

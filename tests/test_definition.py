@@ -61,6 +61,8 @@ def game(latents=4, judged=(2, 3, 1), outputs=1):
 
 def test_a_game_whose_networks_fit_each_other_is_no_mistake():
     assert define_task(definition(made=game()), None) == game()
+    listed = game(judged=[2, 3, 1])
+    assert define_task(definition(made=listed), None) is listed
 
 
 @pytest.mark.parametrize(
