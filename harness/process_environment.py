@@ -11,7 +11,7 @@ import functools
 import os
 import platform
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -90,12 +90,16 @@ def usable_cpus() -> int:
     return allowed if quota is None else min(allowed, max(1, int(quota)))
 
 
-@functools.cache
 def cpus_for(threads: int) -> list[int]:
-    """As many of the allowed CPUs, on cores of their own before any shares a core with another.
+    """As many of the allowed CPUs, on cores of their own before any shares a core with another."""
+    return sorted(_best_first()[:threads])
 
-    A CPU that somebody else keeps busy comes after the quiet ones. Chosen once, so that all workers of
-    this process are bound to the same.
+
+@functools.cache
+def _best_first() -> list[int]:
+    """The allowed CPUs: those on cores of their own, and of these the quiet ones, come first.
+
+    Looked at once, so that all workers of this process are bound to the same.
     """
     busy = _busy_cpus()
     taken: dict[str, int] = {}
@@ -104,7 +108,7 @@ def cpus_for(threads: int) -> list[int]:
         core = _core_of(cpu)
         order.append((taken.get(core, 0), cpu in busy, cpu))
         taken[core] = taken.get(core, 0) + 1
-    return sorted(cpu for _, _, cpu in sorted(order)[:threads])
+    return [cpu for _, _, cpu in sorted(order)]
 
 
 def _busy_cpus() -> set[int]:
@@ -143,18 +147,46 @@ def cpu_count(settings: Mapping[str, str]) -> int:
     return min(len(cpus_of(settings)), usable_cpus())
 
 
+def places_to_start(settings: Sequence[Mapping[str, str]]) -> list[list[int]] | None:
+    """The CPUs on which workers with these settings can start up side by side; None where they cannot.
+
+    Where one has no CPU to spare, the next starts on others, as many and by the same memory.
+    """
+    own = [cpus_of(one) for one in settings]
+    if len(own) <= min(map(cpu_count, settings)):
+        return own
+    if sum(map(len, own)) > usable_cpus():
+        return None
+    places, left = [], _best_first()
+    for cpus in own:
+        memory = {_memory_of(cpu) for cpu in cpus}
+        near = [*(cpu for cpu in cpus if cpu in left), *(cpu for cpu in left if cpu not in cpus)]
+        place = sorted([cpu for cpu in near if _memory_of(cpu) in memory][: len(cpus)])
+        if len(place) < len(cpus):
+            return None
+        places.append(place)
+        left = [cpu for cpu in left if cpu not in place]
+    return places
+
+
+@functools.cache
+def _memory_of(cpu: int) -> str:
+    """The memory that a CPU is next to (its NUMA node, as ``node0``); empty where the system will not say."""
+    return next((path.name for path in (_CPUS / f"cpu{cpu}").glob("node*")), "")
+
+
 @contextlib.contextmanager
-def bound_to_cpus(settings: Mapping[str, str]) -> Iterator[None]:
-    """Processes started inside may use the CPUs of these settings only, from their first thread on.
+def bound_to_cpus(cpus: Iterable[int]) -> Iterator[None]:
+    """Processes started inside may use these CPUs only, from their first thread on.
 
     XLA's threads obey no count that can be set from outside, and those that a library starts when it
     is imported would escape a worker that bound itself.
     """
-    if WORKER_CPUS not in settings or not hasattr(os, "sched_setaffinity"):
+    if not hasattr(os, "sched_setaffinity"):
         yield
         return
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cpus_of(settings))
+    os.sched_setaffinity(0, cpus)
     try:
         yield
     finally:

@@ -100,6 +100,15 @@ def with_descendants(pids: Iterable[int]) -> set[int]:
     return found
 
 
+def bind_all(pids: Iterable[int], cpus: Iterable[int]) -> None:
+    """Bind every thread of these processes and of all that they have started to these CPUs (Linux)."""
+    cpus = list(cpus)
+    for pid in with_descendants(pids):
+        for thread in _threads(pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.sched_setaffinity(int(thread.name), cpus)
+
+
 def _threads(pid: int) -> list[Path]:
     try:
         return list(Path(f"/proc/{pid}/task").iterdir())

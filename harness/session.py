@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -17,8 +17,8 @@ import psutil
 
 from harness import protocol
 from harness.errors import HarnessError
-from harness.process_environment import bound_to_cpus
-from harness.process_groups import dismiss, end_group, guard_of, tell, with_descendants
+from harness.process_environment import bound_to_cpus, cpus_of
+from harness.process_groups import bind_all, dismiss, end_group, guard_of, tell, with_descendants
 
 #: A worker that says nothing for so long is taken to hang. The longest silence that is legitimate
 #: is a first compilation.
@@ -87,8 +87,9 @@ class Session:
         settings: Mapping[str, str],
         deadline_seconds: float | None = None,
         python: str = sys.executable,
+        cpus: Iterable[int] | None = None,
     ) -> None:
-        """Start a worker of this interpreter with these variables, on their CPUs.
+        """Start a worker of this interpreter with these variables, on these CPUs or else on theirs.
 
         ``deadline_seconds`` bounds its whole life, pauses left out, counted anew from each
         :meth:`renew_deadline`.
@@ -112,7 +113,7 @@ class Session:
         # -P: a file of the user's in the current folder must not pass for a module.
         command = [python, "-P", "-m", "harness.worker", str(requests_out), str(replies_in)]
         try:
-            with bound_to_cpus(settings):
+            with bound_to_cpus(cpus_of(settings) if cpus is None else cpus):
                 self._process = subprocess.Popen(
                     command,
                     env={**os.environ, **settings},
@@ -250,6 +251,10 @@ class Session:
         until = time.monotonic() + _GRACE_SECONDS
         while os.waitid(os.P_PID, self._process.pid, stopped_or_ended) is None and time.monotonic() < until:
             time.sleep(_STOP_POLL_SECONDS)
+
+    def move_to(self, cpus: Iterable[int]) -> None:
+        """Have a stopped worker and all that it started go on on these CPUs (Linux)."""
+        bind_all([self._process.pid, *(server.pid for server in self._servers())], cpus)
 
     def resume(self) -> None:
         """Let a stopped worker go on."""

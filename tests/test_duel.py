@@ -356,14 +356,18 @@ def test_no_stopped_process_is_left_when_the_parent_is_killed(harness):
 @pytest.mark.all_cpus
 @pytest.mark.parametrize("threads", [pytest.param(1, marks=long_test), 2])
 def test_only_one_side_runs_at_a_time(harness, threads):
-    """From when the first of them is stopped: where there is a CPU for each, they build side by side."""
+    """From when the first of them is stopped: where there is a CPU for each, they build side by side.
+
+    Sides of one thread share a CPU from then on.
+    """
     process = harness.start("duel", "paced", "paced:slower", *PACED, "--threads", str(threads))
-    seen, begun, built_together = set(), set(), False
+    seen, begun, built_together, homes = set(), set(), False, {}
     until = time.monotonic() + 100
     while not any(record["pairs"] for record in duels(harness)) and time.monotonic() < until:
         try:
             workers = workers_of(harness)
             states, again = [[worker.status() for worker in workers] for _ in range(2)]
+            cpus = {cpu for worker in workers for cpu in worker.cpu_affinity()}
         except psutil.Error:
             continue
         stopped, still = (
@@ -372,6 +376,7 @@ def test_only_one_side_runs_at_a_time(harness, threads):
         if len(workers) != 2 or stopped != still:  # they took turns while they were looked at
             continue
         pair = tuple(sorted(worker.pid for worker in workers))
+        homes[pair] = cpus
         if any(stopped):
             begun.add(pair)
         if pair in begun:
@@ -382,7 +387,8 @@ def test_only_one_side_runs_at_a_time(harness, threads):
     process.communicate(timeout=30)
     assert seen <= {0, 1}
     assert 1 in seen
-    assert built_together == (min(threads, len(allowed_cpus())) > 1)
+    assert built_together == (len(allowed_cpus()) > 1)
+    assert len(next(iter(homes.values()))) == min(threads, len(allowed_cpus()))
     (record,) = duels(harness)
     assert record["pairs"][0]["side_by_side"] == built_together
 

@@ -138,9 +138,11 @@ def four_threads_on_two_cores(monkeypatch):
     monkeypatch.setattr(process_environment, "allowed_cpus", lambda: [0, 1, 2, 3])
     monkeypatch.setattr(process_environment, "_core_of", lambda cpu: f"core {cpu // 2}")
     monkeypatch.setattr(process_environment, "_busy_cpus", lambda: busy)
-    process_environment.cpus_for.cache_clear()
+    monkeypatch.setattr(process_environment, "_memory_of", lambda _: "node0")
+    monkeypatch.setattr(process_environment, "cpu_quota", lambda: None)
+    process_environment._best_first.cache_clear()
     yield busy
-    process_environment.cpus_for.cache_clear()
+    process_environment._best_first.cache_clear()
 
 
 @pytest.mark.parametrize(("threads", "cpus"), [(1, [0]), (2, [0, 2]), (3, [0, 1, 2]), (4, [0, 1, 2, 3])])
@@ -151,6 +153,34 @@ def test_a_worker_has_cores_of_its_own_before_it_shares_one(four_threads_on_two_
 def test_a_cpu_that_is_busy_is_left_to_others(four_threads_on_two_cores):
     four_threads_on_two_cores.add(0)
     assert process_environment.cpus_for(1) == [2]
+
+
+@pytest.mark.parametrize(
+    ("own", "places"),
+    [
+        (["0", "0"], [[0], [2]]),
+        (["0", "0", "0"], [[0], [2], [1]]),
+        (["1", "0"], [[1], [0]]),
+        (["0,2", "0,2"], [[0, 2], [0, 2]]),  # start-up is work of one thread
+        (["0", "0,2"], [[0], [1, 2]]),
+        (["0"] * 5, None),
+        (["0,2"] * 3, None),
+    ],
+)
+def test_workers_that_share_a_cpu_start_on_others(four_threads_on_two_cores, own, places):
+    settings = [{WORKER_CPUS: cpus} for cpus in own]
+    assert process_environment.places_to_start(settings) == places
+
+
+def test_no_worker_starts_away_from_its_memory_or_beyond_a_quota(four_threads_on_two_cores, monkeypatch):
+    two = [{WORKER_CPUS: "0"}] * 2
+    monkeypatch.setattr(process_environment, "_memory_of", lambda cpu: f"node{cpu % 2}")
+    assert process_environment.places_to_start(two) == [[0], [2]]
+    assert process_environment.places_to_start([*two, two[0]]) is None
+    monkeypatch.setattr(process_environment, "_memory_of", lambda cpu: f"node{cpu // 2}")
+    assert process_environment.places_to_start(two) == [[0], [1]]
+    monkeypatch.setattr(process_environment, "cpu_quota", lambda: 1.5)
+    assert process_environment.places_to_start(two) is None
 
 
 def test_the_cpus_of_a_worker_are_among_its_settings_where_it_may_not_use_all(four_threads_on_two_cores):

@@ -1,5 +1,6 @@
 """A worker's life: what bounds it, and what is told of an interpreter that cannot be started."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ import pytest
 from harness import process_groups, protocol
 from harness import session as session_module
 from harness.errors import HarnessError
+from harness.process_environment import WORKER_CPUS, allowed_cpus
 from harness.session import Session, WorkerTimeout
 
 QUESTION = protocol.Define("torch", "mlp", [])
@@ -95,6 +97,26 @@ def test_what_a_worker_starts_in_a_group_of_its_own_stops_and_ends_with_it(tmp_p
         session.resume()
         assert soon(lambda: server.status() != psutil.STATUS_STOPPED)
     assert soon(lambda: ended(server))
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity") or len(allowed_cpus()) == 1, reason="needs two CPUs, and Linux"
+)
+def test_a_worker_moves_with_all_its_threads_and_all_that_it_started(tmp_path):
+    with_server(tmp_path)
+    first, last = allowed_cpus()[0], allowed_cpus()[-1]
+    settings = {"PYTHONPATH": str(tmp_path), WORKER_CPUS: str(last)}
+    with Session(settings, 60.0, cpus=[first]) as session:
+        session.call(protocol.Describe("torch", 1), protocol.Described)  # its libraries have threads
+        server = psutil.Process(int((tmp_path / "server").read_text()))
+        worker = psutil.Process(session.pid)
+        threads = [server.pid, *(thread.id for thread in worker.threads())]
+        assert {cpu for thread in threads for cpu in os.sched_getaffinity(thread)} == {first}
+        session.pause()
+        session.move_to([last])
+        assert {cpu for thread in threads for cpu in os.sched_getaffinity(thread)} == {last}
+        session.resume()
+        assert session.call(QUESTION, protocol.Defined).mode == "eager"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel tells of no children")

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from harness import protocol
 from harness.batches import BatchOrder
@@ -34,10 +34,16 @@ def blaming(label: str, session: Session) -> Iterator[None]:
         raise SideFailed(label, f"{error}" + (f" [{told}]" if told else "")) from error
 
 
-def session_of(label: str, settings: Mapping[str, str], limit_seconds: float, python: str) -> Session:
+def session_of(
+    label: str,
+    settings: Mapping[str, str],
+    limit_seconds: float,
+    python: str,
+    cpus: Iterable[int] | None = None,
+) -> Session:
     """A worker of a side; raises :class:`SideFailed` where its interpreter cannot be started."""
     try:
-        return Session(settings, limit_seconds, python)
+        return Session(settings, limit_seconds, python, cpus)
     except NoWorkersHere:
         raise
     except HarnessError as error:
@@ -51,9 +57,15 @@ class Contender:
     asked for raises :class:`SideFailed` where it falls, hangs or declines.
     """
 
-    def __init__(self, side: Side, settings: Mapping[str, str], deadline_seconds: float) -> None:
+    def __init__(
+        self,
+        side: Side,
+        settings: Mapping[str, str],
+        deadline_seconds: float,
+        cpus: Iterable[int] | None = None,
+    ) -> None:
         self._side = side
-        self.session = session_of(side.label, settings, deadline_seconds, side.python)
+        self.session = session_of(side.label, settings, deadline_seconds, side.python, cpus)
         self.steps = self.calls = 0
         self.training_seconds = 0.0
         self._lengths: set[int] = set()

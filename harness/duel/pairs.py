@@ -16,7 +16,7 @@ from harness.duel.disturbance import between, disturbed, read_counters
 from harness.duel.energy import EnergyMeter
 from harness.duel.record import BlockRecord, PairRecord
 from harness.duel.sides import Side
-from harness.process_environment import cpu_count, cpus_of, on_their_cores
+from harness.process_environment import cpus_of, on_their_cores, places_to_start
 
 #: A pair says something if at least this share of its turns was left undisturbed.
 _FEWEST_TURNS_SHARE = 0.5
@@ -40,13 +40,15 @@ class Ring:
         self.settings = settings
         self._dataset = dataset
         self._deadline_seconds = deadline_seconds
-        self._side_by_side = 1 < len(sides) <= min(map(cpu_count, settings))
         self._control = Control()
         self._energy: EnergyMeter | None = None
 
-    def contender(self, side: int) -> Contender:
-        """A fresh process of a side, not yet started up. The caller ends it."""
-        return Contender(self.sides[side], self.settings[side], self._deadline_seconds())
+    def contender(self, side: int, cpus: list[int] | None = None) -> Contender:
+        """A fresh process of a side, not yet started up, on these CPUs or else on its own.
+
+        The caller ends it.
+        """
+        return Contender(self.sides[side], self.settings[side], self._deadline_seconds(), cpus)
 
     def pair(self, block_steps: list[int], turns: int, chance: random.Random) -> PairRecord:
         """Run one pair of ``turns`` turns, each a block of every side: ``block_steps[side]`` steps of it.
@@ -75,25 +77,34 @@ class Ring:
             processes = [contenders[side].finish() for side in sorted(contenders)]
         seconds = time.monotonic() - start
         marked = mark_disturbed(blocks, [side.plan.threads for side in self.sides])
-        return PairRecord(processes, marked, seconds, self._side_by_side)
+        side_by_side = len(order) > 1 and self._places(order) is not None
+        return PairRecord(processes, marked, seconds, side_by_side)
 
     def built(self, order: list[int], stack: contextlib.ExitStack) -> dict[int, Contender]:
         """A fresh process of each side, which has imported and built and is stopped; ``stack`` ends it.
 
         This is the longest part of most pairs, and nearly all of it is work of one thread. Where there is
         a CPU for each, they do it side by side, which was seen to make none of them slower: two imports of
-        PyTorch, TensorFlow or JAX at once take as long as one.
+        PyTorch, TensorFlow or JAX at once take as long as one. Sides that are to share a CPU meet there
+        when they have built; chance decides which of them starts elsewhere.
         """
         contenders: dict[int, Contender] = {}
-        for group in [order] if self._side_by_side else [[side] for side in order]:
-            for side in group:
-                contenders[side] = self.contender(side)
+        places = self._places(order)
+        for group in [order] if places else [[side] for side in order]:
+            for number, side in enumerate(group):
+                contenders[side] = self.contender(side, places[number] if places else None)
                 stack.callback(contenders[side].session.kill_and_close)
                 contenders[side].begin(self._dataset)
-            for side in group:
+            for number, side in enumerate(group):
                 contenders[side].await_build()
                 contenders[side].session.pause()
+                if places and places[number] != (home := cpus_of(self.settings[side])):
+                    contenders[side].session.move_to(home)
         return contenders
+
+    def _places(self, order: list[int]) -> list[list[int]] | None:
+        """The CPUs on which they can start side by side, in this order; None where they cannot."""
+        return places_to_start([self.settings[side] for side in order])
 
     def _meter(self, contenders: Mapping[int, Contender]) -> EnergyMeter:
         environments = [os.environ | settings for settings in self.settings]
