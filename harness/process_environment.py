@@ -182,11 +182,11 @@ def bound_to_cpus(cpus: Iterable[int]) -> Iterator[None]:
     XLA's threads obey no count that can be set from outside, and those that a library starts when it
     is imported would escape a worker that bound itself.
     """
-    if not hasattr(os, "sched_setaffinity"):
+    before, wanted = set(allowed_cpus()), set(cpus)
+    if wanted == before or not hasattr(os, "sched_setaffinity"):
         yield
         return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cpus)
+    os.sched_setaffinity(0, wanted)
     try:
         yield
     finally:

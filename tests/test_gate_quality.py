@@ -1,15 +1,18 @@
 """When head's task counts as another: real descriptions, with losses that agree."""
 
 import contextlib
+import threading
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 
 from harness import plugins
+from harness.duel.contender import SideFailed
 from harness.duel.sides import Side
 from harness.gate import quality
-from harness.gate.learner import Maths
-from harness.session import Declined, MemoryRanOut
+from harness.gate.learner import Learner, Maths
+from harness.session import Declined, MemoryRanOut, WorkerLost, WorkerTimeout
 from harness.spec import Plan
 
 SAME = [Maths("float64", [[1.0], [0.9]], {"accuracy": 0.5}), Maths("float32", [[1.0]], {})]
@@ -19,6 +22,7 @@ SAME = [Maths("float64", [[1.0], [0.9]], {"accuracy": 0.5}), Maths("float32", [[
 def compare(monkeypatch):
     """Holds two sides of ``mlp`` against each other, whose options and descriptions are changed as given."""
     monkeypatch.setattr(quality, "observe", lambda *_: SAME)
+    monkeypatch.setattr(quality, "places_to_start", lambda _: None)
     task = plugins.task("mlp").define(plugins.task("mlp").options())
 
     def side(label, options, changes):
@@ -100,6 +104,68 @@ def test_a_task_that_does_not_fit_in_float64_is_compared_in_what_is_timed(monkey
     plan = Plan(task=mlp.define(mlp.options()), mode="eager", device="cpu", threads=1, seed=0)
     maths = quality.observe(Side(label="head", backend="torch", plan=plan, options={}), "mnist1d", 1)
     assert (maths[-1].precision, maths[-1].losses, len(begun)) == ("float32", [[1.0]], processes)
+
+
+@pytest.fixture
+def beside_each_other(monkeypatch):
+    """Compares sides with a CPU for each, whose learners do ``work(label)``, and tells who came again."""
+    alone = []
+
+    def observe(side, *_):
+        alone.append(side.label)
+        return SAME
+
+    def call(work, places=((0,), (1,))):
+        class FakeLearner(Learner):
+            def maths(self, precision, _steps):
+                work(self._side.label)
+                return Maths(precision, [[1.0]], {})
+
+        @contextlib.contextmanager
+        def learner(side, dataset, _limit, _cpus):
+            session = SimpleNamespace(kill=ended.set, last_lines=list)
+            yield FakeLearner(side, session, dataset)
+
+        ended = threading.Event()
+        monkeypatch.setattr(quality, "learner", learner)
+        monkeypatch.setattr(quality, "observe", observe)
+        monkeypatch.setattr(quality, "places_to_start", lambda _: list(places))
+        mlp = plugins.task("mlp")
+        plan = Plan(task=mlp.define(mlp.options()), mode="eager", device="cpu", threads=1, seed=0)
+        sides = [Side(label=label, backend="torch", plan=plan, options={}) for label in ("base", "head")]
+        return quality.same_maths(sides, "mnist1d", 1), alone, ended.is_set()
+
+    return call
+
+
+def test_both_sides_compute_at_the_same_time_where_each_has_a_cpu(beside_each_other):
+    met = threading.Barrier(2, timeout=20)
+    found, alone, _ = beside_each_other(lambda _: met.wait())
+    assert (found.verdict, alone) == ("PASS", [])
+
+
+def test_sides_that_share_cpus_compute_one_after_the_other(beside_each_other):
+    assert beside_each_other(lambda _: pytest.fail("not reached"), [(0, 1), (0, 1)])[1] == ["head", "base"]
+
+
+def test_a_side_that_fails_beside_the_other_is_tried_by_itself(beside_each_other):
+    """It may have been for want of memory, of which there is enough for one."""
+
+    def work(label):
+        if label == "head":
+            raise WorkerLost("the worker process was ended by SIGKILL", None, "SIGKILL")
+
+    found, alone, ended = beside_each_other(work)
+    assert (found.verdict, alone, ended) == ("PASS", ["head", "base"], True)
+
+
+def test_a_side_that_hangs_beside_the_other_is_not_waited_for_twice(beside_each_other):
+    def work(label):
+        if label == "head":
+            raise WorkerTimeout("said nothing for 600 s and was taken to hang", silent=True)
+
+    with pytest.raises(SideFailed, match="side head: said nothing"):
+        beside_each_other(work)
 
 
 def test_memory_that_runs_out_on_one_side_is_no_other_maths():

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -50,8 +50,7 @@ class Learner:
         self._side = side
         self._session = session
         self._dataset = dataset
-        described = self._session.call(protocol.Describe(side.backend, side.plan.threads), protocol.Described)
-        self._framework = described.environment
+        self._framework: dict[str, str] | None = None
 
     def maths(self, precision: Precision, steps: int) -> Maths:
         """What the first ``steps`` steps come to; raises :class:`Declined` where the backend cannot."""
@@ -84,8 +83,19 @@ class Learner:
 
     def _build(self, plan: Plan) -> tuple[BatchOrder, str]:
         """In which order it will train, and the fingerprint of the data."""
+        if self._framework is None:
+            question = protocol.Describe(self._side.backend, plan.threads)
+            self._framework = self._session.call(question, protocol.Described).environment
         built = self._session.call(protocol.Build(plan, self._dataset), protocol.Built)
         return BatchOrder.of_task(plan.task, built.samples["train"], plan.seed), built.dataset_fingerprint
+
+    def blamed(self) -> contextlib.AbstractContextManager[None]:
+        """See :func:`harness.duel.contender.blaming`."""
+        return blaming(self._side.label, self._session)
+
+    def end(self) -> None:
+        """End its process at once; whoever waits for an answer is told."""
+        self._session.kill()
 
     def _validation(self) -> Scores:
         evaluated = self._session.call(protocol.Evaluate(["validation"]), protocol.Evaluated)
@@ -93,16 +103,19 @@ class Learner:
 
 
 @contextlib.contextmanager
-def learner(side: Side, dataset: str, limit_seconds: float) -> Iterator[Learner]:
-    """A learner of this side.
+def learner(
+    side: Side, dataset: str, limit_seconds: float, cpus: Iterable[int] | None = None
+) -> Iterator[Learner]:
+    """A learner of this side, on these CPUs or else on those of its settings.
 
     Raises:
         SideFailed: it could not start or failed at work; with what its worker said last.
     """
-    session = session_of(side.label, side.settings(quiet=True), limit_seconds, side.python)
+    session = session_of(side.label, side.settings(quiet=True), limit_seconds, side.python, cpus)
     try:
-        with blaming(side.label, session):
-            yield Learner(side, session, dataset)
+        made = Learner(side, session, dataset)
+        with made.blamed():
+            yield made
     finally:
         session.kill_and_close()
 

@@ -8,15 +8,18 @@ allows them, is for :mod:`harness.gate.noninferiority`.
 import contextlib
 import math
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
 from harness.duel.sides import Side
-from harness.gate.learner import Maths, learner
+from harness.errors import HarnessError
+from harness.gate.learner import Learner, Maths, learner
 from harness.gate.record import OTHER_DATA, OTHER_TASK, QualityResult
 from harness.options import Value
 from harness.parity import LOSS_TOLERANCES, TOLERANCE
-from harness.session import Declined, MemoryRanOut
+from harness.process_environment import places_to_start
+from harness.session import Declined, MemoryRanOut, WorkerTimeout
 from harness.spec import Precision, Task
 
 #: Steps of the comparison in float64, and of the one in the precision that is timed: there, only the
@@ -34,11 +37,41 @@ def same_maths(sides: list[Side], dataset: str, limit_seconds: float) -> Quality
         SideFailed: a side could not do it.
     """
     ours, theirs = sides
+    both = _side_by_side(sides, dataset, limit_seconds)
     # Head first: what neither can do is head's fault, not a base that nothing can be held to.
-    head = observe(theirs, dataset, limit_seconds)
-    base = observe(ours, dataset, limit_seconds)
+    head = both[1] if both else observe(theirs, dataset, limit_seconds)
+    base = both[0] if both else observe(ours, dataset, limit_seconds)
     changed = changed_options(ours.options, theirs.options)
     return compare_maths(base, head, changed or changed_fields(ours.plan.task, theirs.plan.task))
+
+
+def _side_by_side(sides: list[Side], dataset: str, limit_seconds: float) -> list[list[Maths]] | None:
+    """What each side does, at the same time: nothing is timed here. None where that cannot be.
+
+    It takes as many CPUs as both have threads, and memory for both: a side that fails beside the other is for
+    :func:`observe` to judge, by itself. One that hangs does so by itself too.
+    """
+    places = places_to_start([side.settings(quiet=True) for side in sides])
+    if places is None or len({cpu for place in places for cpu in place}) < sum(map(len, places)):
+        return None
+    with contextlib.ExitStack() as stack:
+        asked = [
+            stack.enter_context(learner(side, dataset, limit_seconds, cpus))
+            for side, cpus in zip(sides, places, strict=True)
+        ]
+        pool = stack.enter_context(ThreadPoolExecutor(len(sides)))
+        told = [
+            pool.submit(_first_steps, one, side.plan.precision)
+            for one, side in zip(asked, sides, strict=True)
+        ]
+        try:
+            return [one.result() for one in told]
+        except BaseException as error:
+            for one in asked:  # the threads wait for them
+                one.end()
+            if isinstance(error, HarnessError) and not isinstance(error.__cause__, WorkerTimeout):
+                return None
+            raise
 
 
 def compare_maths(base: list[Maths], head: list[Maths], changed: str) -> QualityResult:
@@ -84,16 +117,30 @@ def observe(side: Side, dataset: str, limit_seconds: float) -> list[Maths]:
     precision = side.plan.precision
     exact = [Maths("float64", [], {}, memory_ran_out=True)] if precision != "float64" else []
     with learner(side, dataset, limit_seconds) as asked, contextlib.suppress(MemoryRanOut):
-        try:
-            exact = [asked.maths("float64", _EXACT_STEPS)]
-        except Declined:
-            exact = []
-        if precision == "float64" and exact:
-            return exact
-        return [*exact, asked.maths(precision, _TIMED_STEPS)]
+        exact = _exact_steps(asked)
+        return _with_timed_steps(exact, asked, precision)
     # What fits in the precision that is timed need not fit in one of twice the size, nor beside it.
     with learner(side, dataset, limit_seconds) as asked:
-        return [*exact, asked.maths(precision, _TIMED_STEPS)]
+        return _with_timed_steps(exact, asked, precision)
+
+
+def _first_steps(asked: Learner, precision: Precision) -> list[Maths]:
+    with asked.blamed():
+        return _with_timed_steps(_exact_steps(asked), asked, precision)
+
+
+def _exact_steps(asked: Learner) -> list[Maths]:
+    """Those in float64; nothing where the backend has none."""
+    try:
+        return [asked.maths("float64", _EXACT_STEPS)]
+    except Declined:
+        return []
+
+
+def _with_timed_steps(exact: list[Maths], asked: Learner, precision: Precision) -> list[Maths]:
+    if exact and precision == "float64":
+        return exact
+    return [*exact, asked.maths(precision, _TIMED_STEPS)]
 
 
 def changed_options(base: Mapping[str, Value], head: Mapping[str, Value]) -> str:
