@@ -281,6 +281,16 @@ def unproven(**changes):
 
 
 @pytest.mark.parametrize(
+    ("threads", "device", "advised"), [(2, "cpu", True), (1, "cpu", False), (2, "cuda:0", False)]
+)
+def test_one_thread_is_advised_where_threads_may_have_waited_for_each_other(threads, device, advised):
+    undecided = unproven(threads=threads).benchmarks[1]
+    sides = [msgspec.structs.replace(side, device=device) for side in undecided.sides]
+    undecided = msgspec.structs.replace(undecided, sides=sides)
+    assert ("`threads = 1`" in what_next(made_gate(undecided), undecided)) == advised
+
+
+@pytest.mark.parametrize(
     ("record", "verdicts"),
     [
         (unproven(), {None: "INCONCLUSIVE", "pass": "PASS", "fail": "FAIL"}),

@@ -90,10 +90,10 @@ def _how_to_know(benchmark: BenchmarkRecord) -> str:
         return "Run the gate again with more `seeds` of that benchmark, and the time for them (`--budget`)."
     if any("max_speedup" in one.reason for one in benchmark.metrics):
         return "Neither more time nor a quieter machine would make that believed."
-    return (
-        "Run the gate again, with more time (`--budget`) or on a quieter machine, which "
-        "`harness doctor --noise` judges."
-    )
+    ways = "with more time (`--budget`)"
+    if benchmark.threads > 1 and any(side.device == "cpu" for side in benchmark.sides):
+        ways += ", on one thread (`threads = 1`)"  # they wait for one whose CPU somebody else uses
+    return f"Run the gate again, {ways} or on a quieter machine, which `harness doctor --noise` judges."
 
 
 def _run_alone(environment: EnvironmentRecord, benchmark: BenchmarkRecord, backend: str) -> str:
