@@ -150,22 +150,23 @@ def cpu_count(settings: Mapping[str, str]) -> int:
 def places_to_start(settings: Sequence[Mapping[str, str]]) -> list[list[int]] | None:
     """The CPUs on which workers with these settings can start up side by side; None where they cannot.
 
-    Where one has no CPU to spare, the next starts on others, as many and by the same memory.
+    Workers of one CPU start on others each, by the same memory. Those of more stay on theirs: where OpenMP
+    is told to bind its threads, it remembers the CPUs that it was loaded on.
     """
     own = [cpus_of(one) for one in settings]
     if len(own) <= min(map(cpu_count, settings)):
         return own
-    if sum(map(len, own)) > usable_cpus():
+    if any(len(cpus) > 1 for cpus in own) or len(own) > usable_cpus():
         return None
-    places, left = [], _best_first()
-    for cpus in own:
-        memory = {_memory_of(cpu) for cpu in cpus}
-        near = [*(cpu for cpu in cpus if cpu in left), *(cpu for cpu in left if cpu not in cpus)]
-        place = sorted([cpu for cpu in near if _memory_of(cpu) in memory][: len(cpus)])
-        if len(place) < len(cpus):
+    places: list[list[int]] = []
+    left = _best_first()
+    for (home,) in own:
+        near = [cpu for cpu in left if _memory_of(cpu) == _memory_of(home)]
+        if not near:
             return None
-        places.append(place)
-        left = [cpu for cpu in left if cpu not in place]
+        place = home if home in near else near[0]
+        places.append([place])
+        left = [cpu for cpu in left if cpu != place]
     return places
 
 

@@ -254,7 +254,10 @@ class Session:
 
     def move_to(self, cpus: Iterable[int]) -> None:
         """Have a stopped worker and all that it started go on on these CPUs (Linux)."""
-        bind_all([self._process.pid, *(server.pid for server in self._servers())], cpus)
+        try:
+            bind_all([self._process.pid, *(server.pid for server in self._servers())], cpus)
+        except OSError as error:
+            raise NoWorkersHere(f"a worker cannot be moved to its CPUs: {error.strerror}") from error
 
     def resume(self) -> None:
         """Let a stopped worker go on."""

@@ -288,6 +288,8 @@ def test_one_thread_is_advised_where_threads_may_have_waited_for_each_other(thre
     sides = [msgspec.structs.replace(side, device=device) for side in undecided.sides]
     undecided = msgspec.structs.replace(undecided, sides=sides)
     assert ("`threads = 1`" in what_next(made_gate(undecided), undecided)) == advised
+    stored = made_gate(undecided, against="stored baseline")  # it is of as many threads
+    assert "`threads = 1`" not in what_next(stored, undecided)
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def test_a_task_that_does_not_fit_in_float64_is_compared_in_what_is_timed(monkey
 
 @pytest.fixture
 def beside_each_other(monkeypatch):
-    """Compares sides with a CPU for each, whose learners do ``work(label)``, and tells who came again."""
+    """Compares sides with a CPU each; ``work(label)`` gives the data's fingerprint. Tells who came again."""
     alone = []
 
     def observe(side, *_):
@@ -118,8 +118,7 @@ def beside_each_other(monkeypatch):
     def call(work, places=((0,), (1,))):
         class FakeLearner(Learner):
             def maths(self, precision, _steps):
-                work(self._side.label)
-                return Maths(precision, [[1.0]], {})
+                return Maths(precision, [[1.0]], {}, work(self._side.label) or "")
 
         @contextlib.contextmanager
         def learner(side, dataset, _limit, _cpus):
@@ -140,7 +139,7 @@ def beside_each_other(monkeypatch):
 
 def test_both_sides_compute_at_the_same_time_where_each_has_a_cpu(beside_each_other):
     met = threading.Barrier(2, timeout=20)
-    found, alone, _ = beside_each_other(lambda _: met.wait())
+    found, alone, _ = beside_each_other(lambda _: met.wait() < 0)
     assert (found.verdict, alone) == ("PASS", [])
 
 
@@ -148,24 +147,38 @@ def test_sides_that_share_cpus_compute_one_after_the_other(beside_each_other):
     assert beside_each_other(lambda _: pytest.fail("not reached"), [(0, 1), (0, 1)])[1] == ["head", "base"]
 
 
-def test_a_side_that_fails_beside_the_other_is_tried_by_itself(beside_each_other):
-    """It may have been for want of memory, of which there is enough for one."""
+KILLED = WorkerLost("the worker process was ended by SIGKILL", None, "SIGKILL")
+HANGS = WorkerTimeout("said nothing for 600 s and was taken to hang", silent=True)
 
+
+@pytest.mark.parametrize("trouble", [KILLED, MemoryRanOut("memory ran out", "")])
+def test_a_side_without_memory_beside_the_other_is_tried_by_itself(beside_each_other, trouble):
     def work(label):
         if label == "head":
-            raise WorkerLost("the worker process was ended by SIGKILL", None, "SIGKILL")
+            raise trouble
 
     found, alone, ended = beside_each_other(work)
     assert (found.verdict, alone, ended) == ("PASS", ["head", "base"], True)
 
 
-def test_a_side_that_hangs_beside_the_other_is_not_waited_for_twice(beside_each_other):
-    def work(label):
-        if label == "head":
-            raise WorkerTimeout("said nothing for 600 s and was taken to hang", silent=True)
+@pytest.mark.parametrize("trouble", [HANGS, WorkerLost("the worker process exited with code 3", 3, None)])
+@pytest.mark.parametrize(("failing", "blamed"), [("base", "base"), ("head", "head"), ("base head", "head")])
+def test_who_fails_is_told_once_and_head_before_base(beside_each_other, trouble, failing, blamed):
+    """What neither can do is head's fault. A crash or a hang is not tried again."""
 
-    with pytest.raises(SideFailed, match="side head: said nothing"):
+    def work(label):
+        if label in failing:
+            raise trouble
+
+    with pytest.raises(SideFailed, match=f"side {blamed}: ") as raised:
         beside_each_other(work)
+    assert raised.value.__cause__ is trouble
+
+
+def test_data_that_seem_to_differ_are_read_again_one_after_the_other(beside_each_other):
+    """One side may have read what the other was unpacking."""
+    found, alone, _ = beside_each_other(lambda label: label)
+    assert (found.verdict, alone) == ("PASS", ["head", "base"])
 
 
 def test_memory_that_runs_out_on_one_side_is_no_other_maths():

@@ -99,6 +99,7 @@ def test_what_a_worker_starts_in_a_group_of_its_own_stops_and_ends_with_it(tmp_p
     assert soon(lambda: ended(server))
 
 
+@pytest.mark.all_cpus
 @pytest.mark.skipif(
     not hasattr(os, "sched_setaffinity") or len(allowed_cpus()) == 1, reason="needs two CPUs, and Linux"
 )

@@ -27,7 +27,7 @@ def blaming(label: str, session: Session) -> Iterator[None]:
     """What goes wrong inside is raised as the side's fault, with the last lines that its worker said."""
     try:
         yield
-    except SideFailed:
+    except (SideFailed, NoWorkersHere):
         raise
     except HarnessError as error:
         told = "; ".join(session.last_lines()[-3:])

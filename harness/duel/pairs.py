@@ -85,8 +85,8 @@ class Ring:
 
         This is the longest part of most pairs, and nearly all of it is work of one thread. Where there is
         a CPU for each, they do it side by side, which was seen to make none of them slower: two imports of
-        PyTorch, TensorFlow or JAX at once take as long as one. Sides that are to share a CPU meet there
-        when they have built; chance decides which of them starts elsewhere.
+        PyTorch, TensorFlow or JAX at once take as long as one. Sides of one thread, which share a CPU, meet
+        there when they have built; chance decides which of them starts elsewhere.
         """
         contenders: dict[int, Contender] = {}
         places = self._places(order)

@@ -13,13 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 
 from harness.duel.sides import Side
-from harness.errors import HarnessError
 from harness.gate.learner import Learner, Maths, learner
 from harness.gate.record import OTHER_DATA, OTHER_TASK, QualityResult
 from harness.options import Value
 from harness.parity import LOSS_TOLERANCES, TOLERANCE
 from harness.process_environment import places_to_start
-from harness.session import Declined, MemoryRanOut, WorkerTimeout
+from harness.session import Declined, MemoryRanOut, WorkerLost
 from harness.spec import Precision, Task
 
 #: Steps of the comparison in float64, and of the one in the precision that is timed: there, only the
@@ -37,19 +36,23 @@ def same_maths(sides: list[Side], dataset: str, limit_seconds: float) -> Quality
         SideFailed: a side could not do it.
     """
     ours, theirs = sides
-    both = _side_by_side(sides, dataset, limit_seconds)
     # Head first: what neither can do is head's fault, not a base that nothing can be held to.
-    head = both[1] if both else observe(theirs, dataset, limit_seconds)
-    base = both[0] if both else observe(ours, dataset, limit_seconds)
+    order = [theirs, ours]
+    head, base = _side_by_side(order, dataset, limit_seconds) or [
+        observe(side, dataset, limit_seconds) for side in order
+    ]
     changed = changed_options(ours.options, theirs.options)
     return compare_maths(base, head, changed or changed_fields(ours.plan.task, theirs.plan.task))
 
 
 def _side_by_side(sides: list[Side], dataset: str, limit_seconds: float) -> list[list[Maths]] | None:
-    """What each side does, at the same time: nothing is timed here. None where that cannot be.
+    """What each side does, at the same time, for nothing is timed here. None where that cannot be.
 
-    It takes as many CPUs as both have threads, and memory for both: a side that fails beside the other is for
-    :func:`observe` to judge, by itself. One that hangs does so by itself too.
+    It takes as many CPUs as both have threads, and memory for both: where that runs out, and where one may
+    have read data that the other was writing, :func:`observe` is to look at each by itself.
+
+    Raises:
+        SideFailed: one could not do it, the first that is asked before others.
     """
     places = places_to_start([side.settings(quiet=True) for side in sides])
     if places is None or len({cpu for place in places for cpu in place}) < sum(map(len, places)):
@@ -60,18 +63,26 @@ def _side_by_side(sides: list[Side], dataset: str, limit_seconds: float) -> list
             for side, cpus in zip(sides, places, strict=True)
         ]
         pool = stack.enter_context(ThreadPoolExecutor(len(sides)))
-        told = [
-            pool.submit(_first_steps, one, side.plan.precision)
-            for one, side in zip(asked, sides, strict=True)
-        ]
         try:
-            return [one.result() for one in told]
+            told = [
+                pool.submit(_first_steps, one, side.plan.precision)
+                for one, side in zip(asked, sides, strict=True)
+            ]
+            found = [one.result() for one in told]
         except BaseException as error:
-            for one in asked:  # the threads wait for them
+            for one in asked:  # the pool waits for its threads, and these for them
                 one.end()
-            if isinstance(error, HarnessError) and not isinstance(error.__cause__, WorkerTimeout):
+            if _for_want_of_memory(error.__cause__):
                 return None
             raise
+    return found if len({maths[-1].fingerprint for maths in found}) == 1 else None
+
+
+def _for_want_of_memory(error: BaseException | None) -> bool:
+    """Whether that may be why a worker failed: it says so, or the system ended it."""
+    return isinstance(error, MemoryRanOut) or (
+        isinstance(error, WorkerLost) and error.signal_name == "SIGKILL"
+    )
 
 
 def compare_maths(base: list[Maths], head: list[Maths], changed: str) -> QualityResult:

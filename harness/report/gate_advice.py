@@ -55,7 +55,7 @@ def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
     failed = [result.metric for result in benchmark.metrics if result.verdict == "FAIL"]
     base_fell = not benchmark.metrics and benchmark.reason.startswith("side base: ")
     if not failed and benchmark.verdict == "INCONCLUSIVE" and not base_fell:
-        return _how_to_know(benchmark)
+        return _how_to_know(record, benchmark)
     if record.against == "stored baseline" and (failed or base_fell):
         return (
             "Hold head against base itself where that can run (`harness gate --base REF`), which is surer; "
@@ -78,7 +78,7 @@ def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
     return f"`{again}` measures it again by itself; where the price is meant, raise {limits}."
 
 
-def _how_to_know(benchmark: BenchmarkRecord) -> str:
+def _how_to_know(record: GateRecord, benchmark: BenchmarkRecord) -> str:
     if NOT_ALONE in benchmark.reason:
         return (
             "Run the gate again; if it is memory, give that benchmark a smaller `batch_size`, or measure "
@@ -91,7 +91,8 @@ def _how_to_know(benchmark: BenchmarkRecord) -> str:
     if any("max_speedup" in one.reason for one in benchmark.metrics):
         return "Neither more time nor a quieter machine would make that believed."
     ways = "with more time (`--budget`)"
-    if benchmark.threads > 1 and any(side.device == "cpu" for side in benchmark.sides):
+    on_cpu = any(side.device == "cpu" for side in benchmark.sides)
+    if benchmark.threads > 1 and on_cpu and record.against != "stored baseline":
         ways += ", on one thread (`threads = 1`)"  # they wait for one whose CPU somebody else uses
     return f"Run the gate again, {ways} or on a quieter machine, which `harness doctor --noise` judges."
 
