@@ -1,19 +1,23 @@
 """Whatever a process of a duel is asked for when it falls, the side is named, with the last that it said."""
 
+import contextlib
 import os
 import signal
 
 import pytest
 
 from harness import plugins
-from harness.duel.contender import Contender, SideFailed
+from harness.duel.contender import Contender, SideFailed, blaming
+from harness.duel.pairs import Ring
 from harness.duel.sides import Side
+from harness.process_environment import allowed_cpus, cpus_of
+from harness.session import NoWorkersHere
 from harness.spec import Plan
 
 
 @pytest.fixture
-def contender(tmp_path, harness):
-    """A running process that dies in its next training once ``die`` is there."""
+def side(tmp_path, harness):
+    """A side of one thread that dies in its next training once ``die`` is there."""
     definition = plugins.task("mlp")
     options = definition.options()
     plan = Plan(task=definition.define(options), mode="dies", device="cpu", threads=1, seed=0)
@@ -21,7 +25,12 @@ def contender(tmp_path, harness):
     variables = {name: harness.environment[name] for name in names} | {
         "PACED_FAILS_WHEN": str(tmp_path / "die")
     }
-    side = Side(label="head", backend="paced", plan=plan, options={}, environment=variables)
+    return Side(label="head", backend="paced", plan=plan, options={}, environment=variables)
+
+
+@pytest.fixture
+def contender(side):
+    """A running process of it."""
     running = Contender(side, side.settings(quiet=True), deadline_seconds=60)
     try:
         running.start("mnist1d")
@@ -41,3 +50,30 @@ def test_when_it_is_asked_for_its_memory(contender):
     os.kill(contender.session.pid, signal.SIGKILL)  # as the system does when memory runs out
     with pytest.raises(SideFailed, match="side head: the worker process was ended by SIGKILL"):
         contender.finish()
+
+
+def test_a_machine_that_cannot_guard_workers_is_no_sides_fault(contender):
+    with pytest.raises(NoWorkersHere), blaming("base", contender.session):
+        raise NoWorkersHere("the other side's guard cannot be started")
+
+
+@pytest.mark.all_cpus
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity") or len(allowed_cpus()) == 1, reason="needs two CPUs, and Linux"
+)
+def test_sides_of_one_thread_start_apart_and_meet_on_their_cpu(side, monkeypatch):
+    settings = [side.settings(quiet=True)] * 2
+    ring = Ring([side, side], settings, "mnist1d", deadline_seconds=lambda: 60.0)
+    started, contender = [], ring.contender
+
+    def seen(number, cpus):
+        started.append(cpus)
+        return contender(number, cpus)
+
+    monkeypatch.setattr(ring, "contender", seen)
+    with contextlib.ExitStack() as stack:
+        running = ring.built([1, 0], stack)
+        now = [os.sched_getaffinity(one.session.pid) for one in running.values()]
+    home = cpus_of(settings[0])
+    assert started[0] == home != started[1]
+    assert now == [set(home)] * 2

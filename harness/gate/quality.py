@@ -52,7 +52,7 @@ def _side_by_side(sides: list[Side], dataset: str, limit_seconds: float) -> list
     have read data that the other was writing, :func:`observe` is to look at each by itself.
 
     Raises:
-        SideFailed: one could not do it, the first that is asked before others.
+        SideFailed: one could not do it; of several the first.
     """
     places = places_to_start([side.settings(quiet=True) for side in sides])
     if places is None or len({cpu for place in places for cpu in place}) < sum(map(len, places)):
