@@ -15,15 +15,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import permutation_test
 
+from harness.batches import BatchOrder
 from harness.duel import verdict
+from harness.duel.clock import Clock
 from harness.duel.disturbance import disturbed, read_counters
 from harness.duel.findings import break_even_samples, median_interval
+from harness.duel.lengths import (
+    Block,
+    block_of,
+    common_blocks,
+    fitted,
+    shortest_block_seconds,
+    turns_that_fit,
+)
 from harness.duel.looks import Looks
 from harness.duel.pairs import log_ratio, mark_disturbed
-from harness.duel.preparation import common_block_steps
 from harness.duel.ratios import Ratios, step_ratios
 from harness.duel.record import BlockRecord, Disturbance, PairRecord
-from harness.duel.settling import MOST_BLOCKS, has_settled
+from harness.duel.settling import has_settled, is_hopeless
 from harness.duel.sign_flip import bootstrap_interval, p_value, smallest_p_value
 from harness.process_environment import allowed_cpus
 from harness.report.duel import evidence_text, verdict_sentence
@@ -52,7 +61,8 @@ def pair(ratio, *, turns=8, control=1.0, lost=(), seconds=0.1):
     ],
 )
 def test_blocks_have_the_same_steps_where_backend_and_mode_are_the_same(modes, wanted, given):
-    assert common_block_steps([("torch", mode) for mode in modes], wanted) == given
+    made = common_blocks([("torch", mode) for mode in modes], [Block(steps) for steps in wanted])
+    assert [block.steps for block in made] == given
 
 
 def compare(pairs, **settings):
@@ -548,7 +558,52 @@ def test_warm_up_ends_when_times_stop_falling():
     assert has_settled([3.0, 2.0, 1.5, 1.2, 1.1, 1.0, 1.0, 1.1, 1.0])
     assert has_settled([1.0, 1.0, 1.3, 1.3])  # a rise is the machine's
     assert not has_settled([1.3, 1.2, 1.1, 1.4])  # one hiccup does not hide the fall
-    assert MOST_BLOCKS >= 4
+    assert not is_hopeless([1.0] * 23)
+    assert is_hopeless([1.0] * 24)
+
+
+def test_short_blocks_settle_over_as_long_a_time():
+    """A window of two blocks of 0.03 s would be over before caches and allocators have seen all."""
+    assert not has_settled([0.03] * 13)
+    assert has_settled([0.03] * 14)
+    assert not has_settled([0.04] * 7 + [0.03] * 7)
+    assert not is_hopeless([0.03] * 80)
+    assert is_hopeless([0.03] * 90)
+
+
+CLOCK = Clock(ratio=2.0, step_seconds=0.003, quickest_step_seconds=0.0025, call_seconds=0.0)
+
+
+def test_sides_of_one_program_on_the_cpu_have_short_blocks_with_a_lead_in():
+    """They pay the same for cold caches; sides that may not have blocks in which it hardly counts."""
+    alike = shortest_block_seconds(["torch", "torch"], ["cpu", "cpu"])
+    assert block_of(CLOCK, alike) == Block(12, lead_in_steps=2)
+    for programs, devices in ((["torch", "jax"], ["cpu", "cpu"]), (["torch"] * 2, ["cuda:0 (H100)"] * 2)):
+        assert block_of(CLOCK, shortest_block_seconds(programs, devices)) == Block(44)
+    slow = CLOCK._replace(quickest_step_seconds=0.05)
+    assert block_of(slow, alike) == Block(1)
+    costly = CLOCK._replace(call_seconds=0.005)  # a call must be a hundredth of a block
+    assert block_of(costly, alike) == Block(200)
+
+
+@pytest.mark.parametrize(
+    ("epoch_steps", "wanted", "given"),
+    [
+        (36, Block(12, 2), Block(16, 2)),  # two of 18 in an epoch
+        (36, Block(10, 2), Block(10, 2)),
+        (14, Block(12, 2), Block(12, 2)),
+        (13, Block(12, 2), Block(13)),  # no room for a lead-in within the epoch
+        (1, Block(12, 2), Block(12)),
+        (36, Block(40), Block(72)),
+    ],
+)
+def test_blocks_and_their_lead_ins_fit_into_epochs(epoch_steps, wanted, given):
+    assert fitted(wanted, BatchOrder(epoch_steps * 10, 10, 0)) == given
+
+
+@pytest.mark.parametrize(("seconds", "turns"), [(0.06, 60), (0.12, 42), (0.22, 24), (0.5, 10), (9.0, 10)])
+def test_a_pair_has_as_many_turns_as_fit(seconds, turns):
+    assert turns_that_fit(seconds) == turns
 
 
 @pytest.mark.parametrize(

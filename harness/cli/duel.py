@@ -18,7 +18,7 @@ from harness.cli.run import check_device
 from harness.cli.selection_options import check_finite
 from harness.cli.standard_error import LiveLine
 from harness.data_choice import choose_dataset
-from harness.duel.conduct import TURNS, Duel, DuelRequest
+from harness.duel.conduct import Duel, DuelRequest
 from harness.duel.files import DUELS
 from harness.duel.record import DuelRecord
 from harness.duel.sides import refuse_different_work
@@ -74,9 +74,8 @@ from harness.store import prepare_folder
 @click.option(
     "--turns",
     type=click.IntRange(min=2, max=1000),
-    default=TURNS,
-    show_default=True,
-    help="Blocks of each side in a pair: more make a pair surer and longer.",
+    help="Blocks of each side in a pair: more make a pair surer and longer. Default: as many as take 5 s, "
+    "10 to 60.",
 )
 @click.option(
     "--environment",

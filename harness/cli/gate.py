@@ -19,7 +19,6 @@ from harness.cli.plugin_option import plugin_option
 from harness.cli.selection_options import check_finite
 from harness.cli.side_options import interpreter, variables
 from harness.data_choice import choose_dataset
-from harness.duel.conduct import TURNS
 from harness.errors import HarnessError, UsageError
 from harness.gate import checkouts
 from harness.gate.baseline import read_baseline
@@ -80,8 +79,8 @@ _BASES = ("base", "base-python", "baseline", "save-baseline")
     metavar="SECONDS",
     help="Begin no pair after so long. Default: 120 for each benchmark.",
 )
-@click.option("--turns", type=click.IntRange(min=2, max=1000), default=TURNS, show_default=True,
-              help="Blocks of each side in a pair.")  # fmt: skip
+@click.option("--turns", type=click.IntRange(min=2, max=1000),
+              help="Blocks of each side in a pair. Default: as many as take 5 s, 10 to 60.")  # fmt: skip
 @click.option(
     "--to",
     "targets",

@@ -12,11 +12,11 @@ from typing import Literal, Protocol
 import msgspec
 
 from harness.description import description_sha256
+from harness.duel.lengths import FEWEST_TURNS, SHORTEST_BLOCK_SECONDS
 from harness.duel.looks import MOST_PAIRS, Looks
 from harness.duel.pairs import Ring, log_ratio
-from harness.duel.preparation import SHORTEST_BLOCK_SECONDS, Prepared, certificates, prepare
+from harness.duel.preparation import Prepared, certificates, prepare
 from harness.duel.record import Comparison, DuelRecord, encode
-from harness.duel.settling import FEWEST_BLOCKS
 from harness.duel.sides import Side, differences, pad_to_equal_size
 from harness.duel.verdict import compare, fewest_pairs_for_difference, kept, known_well_enough
 from harness.errors import HarnessError, UsageError
@@ -26,10 +26,6 @@ from harness.process_environment import inherited_settings, missing_knobs
 from harness.record import Certificate, DatasetRecord, TaskRecord
 from harness.session import WorkerTimeout
 from harness.store import replace_file
-
-#: Turns of a pair. What a pair's ratio owes to the hiccups of its blocks falls with their root; what it owes
-#: to the luck of its processes does not, and more pairs fit into the time when each is short.
-TURNS = 10
 
 #: By this share of the budget a pair may outlast it that was begun in time.
 _GRACE_SHARE = 0.2
@@ -45,7 +41,7 @@ class DuelRequest(msgspec.Struct, frozen=True, kw_only=True):
     quiet_environment: bool = True
     certify: bool = True
     seed: int = 0
-    turns: int = TURNS
+    turns: int | None = None
 
 
 class DuelObserver(Protocol):
@@ -75,7 +71,7 @@ def new_record(request: DuelRequest) -> DuelRecord:
         environment=environment,
         seed=request.seed,
         margin=request.margin,
-        turns=request.turns,
+        turns=request.turns or 0,
         sides=[],
         differences=differences(request.sides),
         inherited_settings=inherited_settings(os.environ, first.settings(quiet=request.quiet_environment)),
@@ -134,7 +130,7 @@ class Duel:
         self._refuse_short_budget(prepared.pair_seconds)
         self._keep(prepared)
         while not record.stopped_because:
-            pair = ring.pair(prepared.block_steps, record.turns, self._chance)
+            pair = ring.pair(prepared.blocks, record.turns, self._chance)
             record.pairs.append(pair)
             record.seconds = time.monotonic() - self._start
             ended = self._why_no_more_will_come()
@@ -153,7 +149,7 @@ class Duel:
 
     def _prepared(self, ring: Ring, proofs: list[Certificate] | None) -> Prepared:
         try:
-            return prepare(ring, proofs, self.record.turns)
+            return prepare(ring, proofs, self._request.turns)
         except HarnessError as error:
             cause = error.__cause__
             if not isinstance(cause, WorkerTimeout) or cause.silent:
@@ -166,17 +162,19 @@ class Duel:
     def _keep(self, prepared: Prepared) -> None:
         record = self.record
         record.sides, record.dataset = prepared.records, prepared.read(record.dataset)
+        record.turns = prepared.turns
         record.peak_flops_per_second = peak_flops_per_second(self._request.sides[0].plan.threads)
         self._observer.phase(
-            f"blocks of {' and '.join(map(str, prepared.block_steps))} steps, "
+            f"{prepared.turns} blocks of {' and '.join(str(block.steps) for block in prepared.blocks)} steps, "
             f"about {prepared.pair_seconds:.0f} s a pair"
         )
 
     def _refuse_hopeless_budget(self) -> None:
         """Before anything is started: blocks alone, were there nothing else, would take longer."""
-        sides, budget = len(self._request.sides), self._request.budget_seconds
+        request = self._request
+        sides, budget = len(request.sides), request.budget_seconds
         fewest = fewest_pairs_for_difference(sides - 1)
-        pair_seconds = sides * (FEWEST_BLOCKS + self.record.turns) * SHORTEST_BLOCK_SECONDS
+        pair_seconds = sides * (request.turns or FEWEST_TURNS) * SHORTEST_BLOCK_SECONDS
         if fewest * pair_seconds > budget:
             raise UsageError(
                 f"--budget {budget:g} is too short to find any difference: it takes {fewest} pairs of at "

@@ -6,12 +6,10 @@ import statistics
 from collections.abc import Callable
 from typing import NamedTuple
 
-from harness.duel.clock import prove_clock
-from harness.duel.conduct import TURNS
 from harness.duel.findings import steady_step_seconds
 from harness.duel.looks import MOST_PAIRS
 from harness.duel.pairs import Ring
-from harness.duel.preparation import SHORTEST_BLOCK_SECONDS, wanted_steps
+from harness.duel.preparation import prepare
 from harness.duel.ratios import step_ratios
 from harness.duel.record import PairRecord
 from harness.duel.sides import Side
@@ -58,19 +56,13 @@ def measure_noise(side: Side, dataset: str, *, quiet: bool, pairs: int, tell: Ca
     """
     settings = side.settings(quiet=quiet)
     ring = Ring([side, side], [settings, settings], dataset, deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS)
-    contender = ring.contender(0)
-    try:
-        contender.start(dataset)
-        clock = prove_clock(contender, SHORTEST_BLOCK_SECONDS)
-        steps = contender.order.even_steps(wanted_steps(clock))
-    finally:
-        contender.session.kill_and_close()
+    prepared = prepare(ring, None)
     environment = "quiet" if quiet else "plain"
     chance = random.Random()  # noqa: S311  who goes first must not follow a seed
     made = []
     for number in range(pairs):
         tell(f"{environment} environment, pair {number + 1} of {pairs}")
-        made.append(ring.pair([steps, steps], TURNS, chance))
+        made.append(ring.pair(prepared.blocks, prepared.turns, chance))
     return _summary(environment, made)
 
 

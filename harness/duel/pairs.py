@@ -14,6 +14,7 @@ from harness.duel.contender import Contender
 from harness.duel.control import Control
 from harness.duel.disturbance import between, disturbed, read_counters
 from harness.duel.energy import EnergyMeter
+from harness.duel.lengths import Block
 from harness.duel.record import BlockRecord, PairRecord
 from harness.duel.sides import Side
 from harness.process_environment import cpus_of, on_their_cores, places_to_start
@@ -50,8 +51,8 @@ class Ring:
         """
         return Contender(self.sides[side], self.settings[side], self._deadline_seconds(), cpus)
 
-    def pair(self, block_steps: list[int], turns: int, chance: random.Random) -> PairRecord:
-        """Run one pair of ``turns`` turns, each a block of every side: ``block_steps[side]`` steps of it.
+    def pair(self, blocks: list[Block], turns: int, chance: random.Random) -> PairRecord:
+        """Run one pair of ``turns`` turns, each a block of every side: ``blocks[side]`` of it.
 
         Chance decides who is first.
 
@@ -66,17 +67,17 @@ class Ring:
             for side, contender in contenders.items():
                 contender.session.resume()
                 contender.make_first_step()
-                contender.warm_up(block_steps[side])
+                contender.warm_up(blocks[side].steps)
                 contender.session.pause()
             meter = self._energy = self._energy or self._meter(contenders)
-            blocks = [
-                self._block(contenders, side, turn, block_steps[side], meter)
+            made = [
+                self._block(contenders, side, turn, blocks[side], meter)
                 for turn in range(turns)
                 for side in (order if turn % 2 == 0 else reversed(order))
             ]
             processes = [contenders[side].finish() for side in sorted(contenders)]
         seconds = time.monotonic() - start
-        marked = mark_disturbed(blocks, [side.plan.threads for side in self.sides])
+        marked = mark_disturbed(made, [side.plan.threads for side in self.sides])
         side_by_side = len(order) > 1 and self._places(order) is not None
         return PairRecord(processes, marked, seconds, side_by_side)
 
@@ -116,7 +117,7 @@ class Ring:
         )
 
     def _block(
-        self, contenders: Mapping[int, Contender], side: int, turn: int, steps: int, meter: EnergyMeter
+        self, contenders: Mapping[int, Contender], side: int, turn: int, block: Block, meter: EnergyMeter
     ) -> BlockRecord:
         contender = contenders[side]
         pids = [other.session.pid for other in contenders.values()]
@@ -126,13 +127,15 @@ class Ring:
         contender.session.resume()
         before, energy = read_counters(pids, cpus), meter.read()
         already = contender.training_seconds
-        seconds = contender.block(steps)
+        seconds = contender.block(*block)
         joules = meter.between(energy, meter.read())
         if joules is not None:  # steps that are made on the way and not counted take their part of it
             joules *= seconds / (contender.training_seconds - already)
         disturbance = between(before, read_counters(pids, cpus))
         contender.session.pause()
-        return BlockRecord(side, turn, steps, seconds, control, disturbance, disturbed=False, joules=joules)
+        return BlockRecord(
+            side, turn, block.steps, seconds, control, disturbance, disturbed=False, joules=joules
+        )
 
 
 def mark_disturbed(blocks: list[BlockRecord], threads: list[int]) -> list[BlockRecord]:

@@ -5,9 +5,7 @@ will cost.
 """
 
 import contextlib
-import math
 import time
-from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -17,32 +15,33 @@ from harness.batches import BatchOrder
 from harness.certificate_cache import certificate
 from harness.certify import Examiner
 from harness.certify import Side as CertifiedSide
+from harness.duel import settling
 from harness.duel.clock import Clock, prove_clock
 from harness.duel.contender import Contender
+from harness.duel.lengths import (
+    Block,
+    block_of,
+    common_blocks,
+    fitted,
+    shortest_block_seconds,
+    turns_that_fit,
+)
 from harness.duel.pairs import Ring
 from harness.duel.record import SideRecord
-from harness.duel.settling import FEWEST_BLOCKS
 from harness.duel.sides import Side
 from harness.errors import HarnessError, UsageError
 from harness.flops import training_flops_per_sample
 from harness.protocol import Built
 from harness.record import Certificate, DatasetRecord
 
-#: The shortest block. Where a call into a framework costs something by itself (Keras's ``fit``: tens of
-#: milliseconds), blocks are so long that this is a hundredth of them, up to a limit.
-SHORTEST_BLOCK_SECONDS = 0.11
-_LONGEST_BLOCK_SECONDS = 2.0
-_CALL_SHARE = 0.01
-#: Paces are alike where no side's blocks want more than so many times the steps of another's.
-_ALIKE = 2
-
 
 class Prepared(NamedTuple):
-    """``block_steps``, one number for each side, are those of the full batch size that make a block."""
+    """``blocks`` has one entry for each side; a pair has ``turns`` of them."""
 
     records: list[SideRecord]
     built: Built
-    block_steps: list[int]
+    blocks: list[Block]
+    turns: int
     pair_seconds: float
 
     def read(self, chosen: DatasetRecord) -> DatasetRecord:
@@ -86,13 +85,12 @@ class _Trial(NamedTuple):
     built: Built
     record: SideRecord
     clock: Clock
-    wanted_steps: int
     order: BatchOrder
     unsteady_seconds: float
 
 
-def prepare(ring: Ring, proofs: list[Certificate] | None, turns: int) -> Prepared:
-    """Try each side, and reckon what a pair of so many turns will cost.
+def prepare(ring: Ring, proofs: list[Certificate] | None, turns: int | None = None) -> Prepared:
+    """Try each side, and reckon what a pair of so many turns, or of as many as fit, will cost.
 
     Raises:
         HarnessError: a side does not work or has no honest clock.
@@ -107,16 +105,24 @@ def prepare(ring: Ring, proofs: list[Certificate] | None, turns: int) -> Prepare
             for number, contender in contenders.items()
         ]
     _refuse_unequal(trials)
-    programs = [_program(trial.record) for trial in trials]
-    wanted = common_block_steps(programs, [trial.wanted_steps for trial in trials])
-    block_steps = [trial.order.even_steps(steps) for trial, steps in zip(trials, wanted, strict=True)]
+    blocks = _blocks(trials)
     turn_seconds = sum(
-        steps * trial.clock.step_seconds for trial, steps in zip(trials, block_steps, strict=True)
+        (block.steps + block.lead_in_steps) * trial.clock.step_seconds
+        for trial, block in zip(trials, blocks, strict=True)
     )
+    turns = turns or turns_that_fit(turn_seconds)
     seconds += sum(trial.unsteady_seconds for trial in trials)
     # One block more than those that settle: the first of its length, which is not counted.
-    seconds += turn_seconds * (turns + FEWEST_BLOCKS + 1)
-    return Prepared([trial.record for trial in trials], trials[0].built, block_steps, seconds)
+    warm_up_blocks = settling.fewest_blocks(turn_seconds / len(trials)) + 1
+    seconds += turn_seconds * (turns + warm_up_blocks)
+    return Prepared([trial.record for trial in trials], trials[0].built, blocks, turns, seconds)
+
+
+def _blocks(trials: list[_Trial]) -> list[Block]:
+    programs = [_program(trial.record) for trial in trials]
+    shortest = shortest_block_seconds(programs, [trial.record.device for trial in trials])
+    wanted = common_blocks(programs, [block_of(trial.clock, shortest) for trial in trials])
+    return [fitted(block, trial.order) for trial, block in zip(trials, wanted, strict=True)]
 
 
 def _program(side: SideRecord) -> tuple[object, ...]:
@@ -124,38 +130,12 @@ def _program(side: SideRecord) -> tuple[object, ...]:
     return side.backend, side.mode, side.batch_size, side.threads, side.precision
 
 
-def common_block_steps(programs: Sequence[Hashable], wanted: list[int]) -> list[int]:
-    """What each side's blocks have, given its program and what each wants.
-
-    Sides of one program have the same number, the largest, and so have all sides where their
-    paces are alike. Their trials may have been disturbed unequally, and a block has a fixed cost (it
-    begins with cold caches), which would weigh less on the side with the longer blocks and so pass for a
-    difference. Sides of other paces (another batch size, fewer threads) have their own, for more steps would
-    be a long wait for no more news.
-    """
-    if max(wanted) <= _ALIKE * min(wanted):
-        return [max(wanted)] * len(wanted)
-    return [
-        max(other for theirs, other in zip(programs, wanted, strict=True) if theirs == ours)
-        for ours in programs
-    ]
-
-
-def wanted_steps(clock: Clock) -> int:
-    """How many steps a block must have.
-
-    By the quickest pace that was seen, so that a disturbed trial does not make the blocks short.
-    """
-    seconds = max(SHORTEST_BLOCK_SECONDS, clock.call_seconds / _CALL_SHARE)
-    return math.ceil(min(seconds, _LONGEST_BLOCK_SECONDS) / clock.quickest_step_seconds)
-
-
 def _try(ring: Ring, number: int, contender: Contender, proof: Certificate | None) -> _Trial:
     side = ring.sides[number]
     contender.session.resume()
     contender.make_first_step()
     with contender.blamed():
-        clock = prove_clock(contender, SHORTEST_BLOCK_SECONDS)
+        clock = prove_clock(contender)
     contender.session.pause()
     # What is not steady belongs to a start, whenever it comes: a compiler sees a short batch late.
     steady = contender.steps * clock.step_seconds + contender.calls * clock.call_seconds
@@ -177,7 +157,7 @@ def _try(ring: Ring, number: int, contender: Contender, proof: Certificate | Non
         training_flops_per_sample=training_flops_per_sample(plan.task),
         clock_ratio=clock.ratio,
     )
-    return _Trial(contender.built, record, clock, wanted_steps(clock), contender.order, unsteady_seconds)
+    return _Trial(contender.built, record, clock, contender.order, unsteady_seconds)
 
 
 def _refuse_unequal(trials: list[_Trial]) -> None:

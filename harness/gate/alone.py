@@ -29,7 +29,7 @@ def measure_alone(
     side: Side,
     dataset: DatasetRecord,
     maths: list[Maths],
-    turns: int,
+    turns: int | None,
     say: Callable[[str], None],
     see: Callable[[SideRecord], None] = lambda _side: None,
 ) -> StoredBenchmark:
@@ -54,7 +54,7 @@ def measure_alone(
         plan=side.plan,
         dataset=data,
         side=record,
-        turns=turns,
+        turns=prepared.turns,
         maths=maths,
-        processes=[ring.pair(prepared.block_steps, turns, nobody_else) for _ in range(PROCESSES)],
+        processes=[ring.pair(prepared.blocks, prepared.turns, nobody_else) for _ in range(PROCESSES)],
     )

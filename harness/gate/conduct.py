@@ -4,7 +4,6 @@ from pathlib import Path
 
 import msgspec
 
-from harness.duel.conduct import TURNS
 from harness.duel.contender import SideFailed
 from harness.duel.sides import Side
 from harness.gate.contest import Contest
@@ -28,7 +27,7 @@ class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
     unwatched: str = ""
     """Why that is not known, where it is not."""
     budget_seconds: float
-    turns: int = TURNS
+    turns: int | None = None
 
 
 class Gate:

@@ -9,6 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from harness.duel.contender import SideFailed
+from harness.duel.lengths import Block
 from harness.duel.looks import MOST_PAIRS
 from harness.duel.pairs import Ring
 from harness.duel.preparation import prepare
@@ -51,7 +52,7 @@ class Contest:
     """
 
     def __init__(
-        self, benchmark: Benchmark, sides: list[Side], record: BenchmarkRecord, say: Say, turns: int
+        self, benchmark: Benchmark, sides: list[Side], record: BenchmarkRecord, say: Say, turns: int | None
     ) -> None:
         self.record = record
         self._benchmark = benchmark
@@ -59,10 +60,10 @@ class Contest:
         self._say = say
         self._chance = random.Random(secrets.randbits(64))  # noqa: S311  who goes first must not follow a seed
         self._pair_seconds = 0.0
-        self._block_steps: list[int] = []
+        self._blocks: list[Block] = []
         self._looks: dict[Metric, MetricLooks] = {}
         self._suspected_at = 0.0
-        record.turns = turns
+        self._turns = turns
         self._settings = pad_to_equal_size(
             [side.settings(quiet=True) for side in sides], [side.python for side in sides]
         )
@@ -90,8 +91,9 @@ class Contest:
             return
         _refuse_after(deadline)
         self._say("trying each side once")
-        prepared = self._fairly(lambda ring, _: prepare(ring, None, record.turns))
-        record.sides, self._block_steps = prepared.records, prepared.block_steps
+        prepared = self._fairly(lambda ring, _: prepare(ring, None, self._turns))
+        record.sides, self._blocks = prepared.records, prepared.blocks
+        record.turns = prepared.turns
         record.dataset = prepared.read(record.dataset)
         _refuse_after(deadline)
         self._say(f"a look: {judgement.LOOK_PAIRS} pairs of about {prepared.pair_seconds:.0f} s")
@@ -166,7 +168,7 @@ class Contest:
         return series(pairs, self._benchmark.limits, self._batch_sizes) if pairs else []
 
     def _add_pair(self, pairs: list[PairRecord], turns: int) -> None:
-        pair = self._fairly(lambda ring, sides: ring.pair(self._block_steps[sides], turns, self._chance))
+        pair = self._fairly(lambda ring, sides: ring.pair(self._blocks[sides], turns, self._chance))
         pairs.append(pair)
         self._pair_seconds = pair.seconds
 

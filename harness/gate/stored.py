@@ -35,7 +35,7 @@ class Alone(msgspec.Struct, frozen=True, kw_only=True):
     suite: Suite
     head: Environment
     datasets: list[DatasetRecord]
-    turns: int
+    turns: int | None
 
 
 def save_baseline(request: Alone, path: Path, observer: GateObserver) -> BaselineRecord:
@@ -139,14 +139,14 @@ class StoredGate:
         if record.quality.verdict == "FAIL":
             return
         see = functools.partial(_refuse_another_device, stored)
-        head = measure_alone(benchmark, side, record.dataset, maths, self._request.turns, say, see)
+        head = measure_alone(benchmark, side, record.dataset, maths, stored.turns, say, see)
         record.dataset, record.turns = head.dataset, head.turns
         record.sides = [stored.side, head.side]
         record.metrics = judge(stored, head, benchmark.limits, level)
 
 
 def _refuse_other_work(
-    stored: StoredBenchmark, asked: Benchmark, head: Side, dataset: DatasetRecord, turns: int
+    stored: StoredBenchmark, asked: Benchmark, head: Side, dataset: DatasetRecord, turns: int | None
 ) -> None:
     """What was asked for must be the same; what head's code makes of that now is head's to answer for."""
     then, now = stored.asked, asked
@@ -159,7 +159,7 @@ def _refuse_other_work(
     pairs |= {
         "data": (stored.dataset.name, dataset.name),
         "threads": (stored.plan.threads, head.plan.threads),
-        "turns": (stored.turns, turns),
+        "turns": (stored.turns, turns or stored.turns),
     }
     _refuse_differences(pairs)
 

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from harness import plugins
 from harness.data_choice import choose_dataset
-from harness.duel.conduct import TURNS
 from harness.duel.contender import Contender
 from harness.duel.pairs import Ring
 from harness.duel.preparation import certificates, prepare
@@ -36,7 +35,7 @@ class Wish(NamedTuple):
 
     benchmark: Benchmark
     pairs: int
-    turns: int
+    turns: int | None
     certify: bool
 
 
@@ -64,7 +63,8 @@ def wish(name: str, backend: str, task: str, options: Mapping[str, Any]) -> Wish
                 f"harness_benchmark: {backend!r} names a mode already, and mode={mode!r} another"
             )
         backend = f"{backend}:{mode}"
-    pairs, turns = (count(table, key, usual) for key, usual in (("pairs", PAIRS), ("turns", TURNS)))
+    pairs = count(table, "pairs", PAIRS)
+    turns = count(table, "turns", 1) if "turns" in table else None
     certify = bool(table.pop("certify", True))
     table |= {"backend": backend, "task": task}
     return Wish(benchmark_of(name, table, {}, "harness_benchmark"), pairs, turns, certify)
@@ -121,8 +121,8 @@ def measure(sides: list[Side], dataset: DatasetRecord, wished: Wish) -> Measured
         pairs = []
         for number in range(wished.pairs):
             _log.info("%s: pair %d of %d", wished.benchmark.name, number + 1, wished.pairs)
-            pairs.append(ring.pair(prepared.block_steps, wished.turns, chance))
-    return Measured(prepared.records, pairs, wished.turns, prepared.read(dataset), quality)
+            pairs.append(ring.pair(prepared.blocks, prepared.turns, chance))
+    return Measured(prepared.records, pairs, prepared.turns, prepared.read(dataset), quality)
 
 
 @contextmanager

@@ -1,0 +1,96 @@
+"""How long blocks are, and how many a pair has of each side.
+
+A shared machine's pace changes from second to second and not from one hundredth to the next, so the shorter
+the blocks, the more alike is what neighbours meet. Over the steps of one process, cut into blocks that were
+told against each other in turn, the ratio over 3.4 s was off by 1.1 % with blocks of 0.14 s, 0.7 % of 36 ms
+and 0.3 % of 18 ms. Pairs of equal processes of ``mlp``, ``rnn`` and ``cnn``, six each, were off by 3.8, 2.4 and
+3.1 % with blocks of a tenth of a second, and by 1.5, 1.2 and 1.2 % with shorter ones in the same time.
+
+What a block costs by itself sets the limit: after the other side's, caches are cold (half a millisecond in
+PyTorch and JAX on the CPU, nearly all of it in the first 5 ms). Sides of one program pay that alike, and a
+few steps that are not counted go first. Sides of other programs, of which one may pay more, have longer
+blocks, in which it is less than a hundredth; and so have sides on an accelerator, where a process that was
+stopped takes its place anew and counters of energy tick slowly.
+"""
+
+import math
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple
+
+from harness.batches import BatchOrder
+from harness.duel.clock import Clock
+
+#: The shortest block of sides of one program on the CPU, and what goes before it uncounted.
+SHORTEST_BLOCK_SECONDS = 0.03
+_LEAD_IN_SECONDS = 0.005
+#: The shortest of others. Where a call into a framework costs something by itself (Keras's ``fit``: tens of
+#: milliseconds), blocks are so long that this is a hundredth of them, up to a limit.
+SHORTEST_MIXED_BLOCK_SECONDS = 0.11
+_LONGEST_BLOCK_SECONDS = 2.0
+_CALL_SHARE = 0.01
+#: Paces are alike where no side's blocks want more than so many times the steps of another's.
+_ALIKE = 2
+
+#: The turns of a pair take about so long, as much as it takes to start most pairs.
+_TURNS_SECONDS = 5.0
+FEWEST_TURNS = 10
+_MOST_TURNS = 60
+
+
+class Block(NamedTuple):
+    """``steps`` of the full batch size are timed, after ``lead_in_steps`` that are not counted."""
+
+    steps: int
+    lead_in_steps: int = 0
+
+
+def shortest_block_seconds(programs: Sequence[Hashable], devices: Sequence[str]) -> float:
+    """Of sides of these programs on these devices, as their backends name them."""
+    alike = len(set(programs)) == 1 and all(device.startswith("cpu") for device in devices)
+    return SHORTEST_BLOCK_SECONDS if alike else SHORTEST_MIXED_BLOCK_SECONDS
+
+
+def block_of(clock: Clock, shortest_seconds: float) -> Block:
+    """What a side by itself would have; a lead-in only where its block is shorter than others' shortest.
+
+    By the quickest pace that was seen, so that a disturbed trial does not make the blocks short.
+    """
+    step_seconds = clock.quickest_step_seconds
+    seconds = min(max(shortest_seconds, clock.call_seconds / _CALL_SHARE), _LONGEST_BLOCK_SECONDS)
+    steps = math.ceil(seconds / step_seconds)
+    if seconds >= SHORTEST_MIXED_BLOCK_SECONDS:
+        return Block(steps)
+    return Block(steps, round(_LEAD_IN_SECONDS / step_seconds))
+
+
+def common_blocks(programs: Sequence[Hashable], wanted: list[Block]) -> list[Block]:
+    """What each side's blocks have, given its program and what each wants.
+
+    Sides of one program have the same, the largest, and so have all sides where their paces are alike. Their
+    trials may have been disturbed unequally, and a block has a fixed cost, which would weigh less on the side
+    with the longer blocks and so pass for a difference. Sides of other paces (another batch size, fewer
+    threads) have their own, for more steps would be a long wait for no more news.
+    """
+    if max(wanted).steps <= _ALIKE * min(wanted).steps:
+        return [max(wanted)] * len(wanted)
+    return [
+        max(other for theirs, other in zip(programs, wanted, strict=True) if theirs == ours)
+        for ours in programs
+    ]
+
+
+def fitted(block: Block, order: BatchOrder) -> Block:
+    """At least so many steps, so that blocks leave least of an epoch over.
+
+    Those that take a whole epoch or more have no lead-in, which would have to be another epoch's.
+    """
+    together = order.even_steps(block.steps + block.lead_in_steps)
+    if together > order.full_steps or together <= block.lead_in_steps:
+        return Block(order.even_steps(block.steps))
+    return Block(together - block.lead_in_steps, block.lead_in_steps)
+
+
+def turns_that_fit(turn_seconds: float) -> int:
+    """How many turns a pair has where each takes so long: an even number, so that each side is first as often."""
+    wanted = 2 * math.ceil(_TURNS_SECONDS / turn_seconds / 2)
+    return max(FEWEST_TURNS, min(_MOST_TURNS, wanted))
