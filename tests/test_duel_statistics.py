@@ -566,7 +566,7 @@ def test_short_blocks_settle_over_as_long_a_time():
     """A window of two blocks of 0.03 s would be over before caches and allocators have seen all."""
     assert not has_settled([0.03] * 13)
     assert has_settled([0.03] * 14)
-    assert not has_settled([0.04] * 7 + [0.03] * 7)
+    assert not has_settled([0.04] * 9 + [0.03] * 4)
     assert not is_hopeless([0.03] * 80)
     assert is_hopeless([0.03] * 90)
 

@@ -164,9 +164,9 @@ class Duel:
         record.sides, record.dataset = prepared.records, prepared.read(record.dataset)
         record.turns = prepared.turns
         record.peak_flops_per_second = peak_flops_per_second(self._request.sides[0].plan.threads)
+        steps = " and ".join(str(block.steps) for block in prepared.blocks)
         self._observer.phase(
-            f"{prepared.turns} blocks of {' and '.join(str(block.steps) for block in prepared.blocks)} steps, "
-            f"about {prepared.pair_seconds:.0f} s a pair"
+            f"{prepared.turns} blocks of {steps} steps, about {prepared.pair_seconds:.0f} s a pair"
         )
 
     def _refuse_hopeless_budget(self) -> None:

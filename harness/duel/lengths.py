@@ -2,9 +2,10 @@
 
 A shared machine's pace changes from second to second and not from one hundredth to the next, so the shorter
 the blocks, the more alike is what neighbours meet. Over the steps of one process, cut into blocks that were
-told against each other in turn, the ratio over 3.4 s was off by 1.1 % with blocks of 0.14 s, 0.7 % of 36 ms
-and 0.3 % of 18 ms. Pairs of equal processes of ``mlp``, ``rnn`` and ``cnn``, six each, were off by 3.8, 2.4 and
-3.1 % with blocks of a tenth of a second, and by 1.5, 1.2 and 1.2 % with shorter ones in the same time.
+told against each other in turn, the ratio over 3.4 s was off by 1.1 % with blocks of 0.14 s, by 0.7 % with
+36 ms and by 0.3 % with 18 ms. Pairs of equal processes of ``mlp``, ``rnn`` and ``cnn``, six each, were off by
+3.8, 2.4 and 3.1 % with ten blocks of a tenth of a second or more, and by 1.5, 1.2 and 1.2 % with thirty to
+sixty shorter ones in about the same time.
 
 What a block costs by itself sets the limit: after the other side's, caches are cold (half a millisecond in
 PyTorch and JAX on the CPU, nearly all of it in the first 5 ms). Sides of one program pay that alike, and a
@@ -91,6 +92,6 @@ def fitted(block: Block, order: BatchOrder) -> Block:
 
 
 def turns_that_fit(turn_seconds: float) -> int:
-    """How many turns a pair has where each takes so long: an even number, so that each side is first as often."""
+    """How many turns a pair has where each takes so long: an even number, so that each is first as often."""
     wanted = 2 * math.ceil(_TURNS_SECONDS / turn_seconds / 2)
     return max(FEWEST_TURNS, min(_MOST_TURNS, wanted))
