@@ -30,7 +30,7 @@ def test_hiccups_of_the_machine_are_no_lie():
         return 0.001 * steps * (1.0 if chance.random() < 0.4 else chance.uniform(1.0, 5.0))
 
     for _ in range(200):
-        proven = prove_clock(Contender(seconds), 0.1)
+        proven = prove_clock(Contender(seconds))
         assert proven.quickest_step_seconds == pytest.approx(0.001, rel=0.5)
 
 
@@ -54,12 +54,12 @@ def test_work_that_is_left_after_a_block_is_found(monkeypatch, pending, weights,
     monkeypatch.setattr(clock, "_reading_seconds", reading)
     if refused:
         with pytest.raises(HarnessError, match=r"the device worked for 0\.013 s more"):
-            prove_clock(Contender(block), 0.1)
+            prove_clock(Contender(block))
     else:
-        assert prove_clock(Contender(block), 0.1).ratio == pytest.approx(2.0)
+        assert prove_clock(Contender(block)).ratio == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize("seconds", [lambda _steps: 0.2, lambda steps: 0.001 * steps**2])
 def test_a_time_that_does_not_follow_the_steps_is_refused(seconds):
     with pytest.raises(HarnessError, match="its clock cannot be trusted: twice the steps took"):
-        prove_clock(Contender(seconds), 0.1)
+        prove_clock(Contender(seconds))

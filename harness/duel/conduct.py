@@ -17,6 +17,7 @@ from harness.duel.looks import MOST_PAIRS, Looks
 from harness.duel.pairs import Ring, log_ratio
 from harness.duel.preparation import Prepared, certificates, prepare
 from harness.duel.record import Comparison, DuelRecord, encode
+from harness.duel.settling import FEWEST_SECONDS
 from harness.duel.sides import Side, differences, pad_to_equal_size
 from harness.duel.verdict import compare, fewest_pairs_for_difference, kept, known_well_enough
 from harness.errors import HarnessError, UsageError
@@ -174,7 +175,8 @@ class Duel:
         request = self._request
         sides, budget = len(request.sides), request.budget_seconds
         fewest = fewest_pairs_for_difference(sides - 1)
-        pair_seconds = sides * (request.turns or FEWEST_TURNS) * SHORTEST_BLOCK_SECONDS
+        turns = request.turns or FEWEST_TURNS
+        pair_seconds = sides * (FEWEST_SECONDS + turns * SHORTEST_BLOCK_SECONDS)
         if fewest * pair_seconds > budget:
             raise UsageError(
                 f"--budget {budget:g} is too short to find any difference: it takes {fewest} pairs of at "

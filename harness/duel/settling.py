@@ -8,6 +8,8 @@ from collections.abc import Sequence
 #: until caches and allocators have seen what they will see.
 _FEWEST_OF_A_WINDOW = 2
 _WINDOW_SECONDS = 0.2
+#: No warm-up takes less.
+FEWEST_SECONDS = 2 * _WINDOW_SECONDS
 #: Settled: the later window's quickest block is less than this share below the earlier one's.
 _STILL_FALLING = 0.02
 #: A process whose steps have not settled after so many blocks, or in so many seconds of shorter ones, is

@@ -64,6 +64,7 @@ class Contest:
         self._looks: dict[Metric, MetricLooks] = {}
         self._suspected_at = 0.0
         self._turns = turns
+        record.turns = turns or 0
         self._settings = pad_to_equal_size(
             [side.settings(quiet=True) for side in sides], [side.python for side in sides]
         )
