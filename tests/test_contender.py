@@ -4,11 +4,13 @@ import contextlib
 import os
 import signal
 
+import msgspec
 import pytest
 
 from harness import plugins
 from harness.duel.contender import Contender, SideFailed, blaming
 from harness.duel.pairs import Ring
+from harness.duel.preparation import prepare
 from harness.duel.sides import Side
 from harness.process_environment import allowed_cpus, cpus_of
 from harness.session import NoWorkersHere
@@ -50,6 +52,28 @@ def test_when_it_is_asked_for_its_memory(contender):
     os.kill(contender.session.pid, signal.SIGKILL)  # as the system does when memory runs out
     with pytest.raises(SideFailed, match="side head: the worker process was ended by SIGKILL"):
         contender.finish()
+
+
+def test_a_lead_in_is_made_and_not_counted(contender):
+    contender.block(3)
+    steps, seconds = contender.steps, contender.training_seconds
+    counted = contender.block(3, lead_in_steps=2)
+    assert contender.steps - steps == 5
+    made = contender.training_seconds - seconds
+    assert counted == pytest.approx(made * 3 / 5, rel=0.5)
+    assert counted < made
+
+
+def test_blocks_of_sides_of_one_program_are_short_and_as_many_as_fit(side):
+    """Steps of 10 ms: three of them a block, and a pair has some 60 turns."""
+    sides = [side, msgspec.structs.replace(side, label="other")]
+    settings = [one.settings(quiet=True) for one in sides]
+    ring = Ring(sides, settings, "mnist1d", deadline_seconds=lambda: 120.0)
+    prepared = prepare(ring, None)
+    assert prepared.blocks[0] == prepared.blocks[1]
+    assert 2 <= prepared.blocks[0].steps <= 6
+    assert 10 <= prepared.turns <= 60
+    assert prepare(ring, None, 4).turns == 4
 
 
 def test_a_machine_that_cannot_guard_workers_is_no_sides_fault(contender):

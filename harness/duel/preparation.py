@@ -15,17 +15,9 @@ from harness.batches import BatchOrder
 from harness.certificate_cache import certificate
 from harness.certify import Examiner
 from harness.certify import Side as CertifiedSide
-from harness.duel import settling
+from harness.duel import lengths, settling
 from harness.duel.clock import Clock, prove_clock
 from harness.duel.contender import Contender
-from harness.duel.lengths import (
-    Block,
-    block_of,
-    common_blocks,
-    fitted,
-    shortest_block_seconds,
-    turns_that_fit,
-)
 from harness.duel.pairs import Ring
 from harness.duel.record import SideRecord
 from harness.duel.sides import Side
@@ -40,7 +32,7 @@ class Prepared(NamedTuple):
 
     records: list[SideRecord]
     built: Built
-    blocks: list[Block]
+    blocks: list[lengths.Block]
     turns: int
     pair_seconds: float
 
@@ -110,7 +102,7 @@ def prepare(ring: Ring, proofs: list[Certificate] | None, turns: int | None = No
         (block.steps + block.lead_in_steps) * trial.clock.step_seconds
         for trial, block in zip(trials, blocks, strict=True)
     )
-    turns = turns or turns_that_fit(turn_seconds)
+    turns = turns or lengths.turns_that_fit(turn_seconds)
     seconds += sum(trial.unsteady_seconds for trial in trials)
     # One block more than those that settle: the first of its length, which is not counted.
     warm_up_blocks = settling.fewest_blocks(turn_seconds / len(trials)) + 1
@@ -118,11 +110,11 @@ def prepare(ring: Ring, proofs: list[Certificate] | None, turns: int | None = No
     return Prepared([trial.record for trial in trials], trials[0].built, blocks, turns, seconds)
 
 
-def _blocks(trials: list[_Trial]) -> list[Block]:
+def _blocks(trials: list[_Trial]) -> list[lengths.Block]:
     programs = [_program(trial.record) for trial in trials]
-    shortest = shortest_block_seconds(programs, [trial.record.device for trial in trials])
-    wanted = common_blocks(programs, [block_of(trial.clock, shortest) for trial in trials])
-    return [fitted(block, trial.order) for trial, block in zip(trials, wanted, strict=True)]
+    shortest = lengths.shortest_block_seconds(programs, [trial.record.device for trial in trials])
+    wanted = lengths.common_blocks(programs, [lengths.block_of(trial.clock, shortest) for trial in trials])
+    return [lengths.fitted(block, trial.order) for trial, block in zip(trials, wanted, strict=True)]
 
 
 def _program(side: SideRecord) -> tuple[object, ...]:
@@ -135,7 +127,9 @@ def _try(ring: Ring, number: int, contender: Contender, proof: Certificate | Non
     contender.session.resume()
     contender.make_first_step()
     with contender.blamed():
-        clock = prove_clock(contender)
+        clock = prove_clock(
+            contender, lengths.shortest_block_seconds([side.backend], [contender.built.device])
+        )
     contender.session.pause()
     # What is not steady belongs to a start, whenever it comes: a compiler sees a short batch late.
     steady = contender.steps * clock.step_seconds + contender.calls * clock.call_seconds

@@ -162,7 +162,8 @@ def _break_even(record: DuelRecord) -> list[str]:
 def _remarks(record: DuelRecord) -> list[str]:
     blocks = [block for pair in record.pairs for block in pair.blocks]
     dropped = sum(block.disturbed for block in blocks)
-    how = f"{record.turns} turns a pair, {record.environment} environment"
+    turns = f"{record.turns} turns a pair, " if record.turns else ""  # known once the sides were tried
+    how = f"{turns}{record.environment} environment"
     why = f", stopped because {record.stopped_because}" if record.stopped_because else ""
     lines = [_work(record), f"{len(record.pairs)} pairs in {record.seconds:.0f} s{why}; {how}."]
     if dropped:

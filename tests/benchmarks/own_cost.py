@@ -1,7 +1,8 @@
 """What the harness itself costs in a block: the seconds it reports less those of the backend's own training.
 
-Blocks are of at least 100 ms, as in a duel. Told apart: what falls within the reported seconds, and what a
-request takes beside them (drawing the batches, handing over the losses). Run by hand.
+Blocks are of at least 100 ms, as in a duel of sides of different programs. Told apart: what falls within the
+reported seconds, and what a request takes beside them (drawing the batches, handing over the losses). Run by
+hand.
 """
 
 import argparse
