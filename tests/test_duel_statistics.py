@@ -26,7 +26,7 @@ from harness.duel.lengths import (
     common_blocks,
     fitted,
     shortest_block_seconds,
-    turns_that_fit,
+    turns_that_pay,
 )
 from harness.duel.looks import Looks
 from harness.duel.pairs import log_ratio, mark_disturbed
@@ -601,9 +601,9 @@ def test_blocks_and_their_lead_ins_fit_into_epochs(epoch_steps, wanted, given):
     assert fitted(wanted, BatchOrder(epoch_steps * 10, 10, 0)) == given
 
 
-@pytest.mark.parametrize(("seconds", "turns"), [(0.06, 60), (0.12, 42), (0.22, 24), (0.5, 10), (9.0, 10)])
-def test_a_pair_has_as_many_turns_as_fit(seconds, turns):
-    assert turns_that_fit(seconds) == turns
+@pytest.mark.parametrize(("seconds", "turns"), [(0.06, 60), (0.09, 54), (0.25, 32), (0.5, 22), (1.0, 16), (9.0, 10)])
+def test_a_pair_has_as_many_turns_as_pay(seconds, turns):
+    assert turns_that_pay(seconds) == turns
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ _BASES = ("base", "base-python", "baseline", "save-baseline")
     help="Begin no pair after so long. Default: 120 for each benchmark.",
 )
 @click.option("--turns", type=click.IntRange(min=2, max=1000),
-              help="Blocks of each side in a pair. Default: as many as take 5 s, 10 to 60.")  # fmt: skip
+              help="Blocks of each side in a pair. Default: 10 to 60, the more the shorter they are.")  # fmt: skip
 @click.option(
     "--to",
     "targets",

@@ -82,7 +82,7 @@ class _Trial(NamedTuple):
 
 
 def prepare(ring: Ring, proofs: list[Certificate] | None, turns: int | None = None) -> Prepared:
-    """Try each side, and reckon what a pair of so many turns, or of as many as fit, will cost.
+    """Try each side, and reckon what a pair of so many turns, or of as many as pay, will cost.
 
     Raises:
         HarnessError: a side does not work or has no honest clock.
@@ -102,7 +102,7 @@ def prepare(ring: Ring, proofs: list[Certificate] | None, turns: int | None = No
         (block.steps + block.lead_in_steps) * trial.clock.step_seconds
         for trial, block in zip(trials, blocks, strict=True)
     )
-    turns = turns or lengths.turns_that_fit(turn_seconds)
+    turns = turns or lengths.turns_that_pay(turn_seconds)
     seconds += sum(trial.unsteady_seconds for trial in trials)
     # One block more than those that settle: the first of its length, which is not counted.
     warm_up_blocks = settling.fewest_blocks(turn_seconds / len(trials)) + 1
