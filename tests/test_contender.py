@@ -54,26 +54,29 @@ def test_when_it_is_asked_for_its_memory(contender):
         contender.finish()
 
 
-def test_a_lead_in_is_made_and_not_counted(contender):
-    contender.block(3)
-    steps, seconds = contender.steps, contender.training_seconds
-    counted = contender.block(3, lead_in_steps=2)
-    assert contender.steps - steps == 5
-    made = contender.training_seconds - seconds
-    assert counted == pytest.approx(made * 3 / 5, rel=0.5)
-    assert counted < made
+def test_blocks_leave_no_step_of_an_epoch_uncounted(contender):
+    """What always falls on the same step of an epoch would otherwise never be seen."""
+    part = contender.order.even_steps(4)
+    contender.block(part)
+    while contender.steps % contender.order.steps_per_epoch:
+        contender.block(part)
+    before = contender.training_seconds
+    counted = sum(contender.block(part) for _ in range(contender.order.full_steps // part))
+    assert contender.steps % contender.order.steps_per_epoch == 0
+    assert counted == pytest.approx(contender.training_seconds - before)
 
 
-def test_blocks_of_sides_of_one_program_are_short_and_as_many_as_fit(side):
-    """Steps of 10 ms: three of them a block, and a pair has some 60 turns."""
+def test_blocks_of_sides_of_one_program_are_short_and_as_many_as_pay(side):
+    """Steps of 10 ms: three of them a block, and turns of 0.06 s or a little more."""
     sides = [side, msgspec.structs.replace(side, label="other")]
     settings = [one.settings(quiet=True) for one in sides]
     ring = Ring(sides, settings, "mnist1d", deadline_seconds=lambda: 120.0)
     prepared = prepare(ring, None)
-    assert prepared.blocks[0] == prepared.blocks[1]
-    assert 2 <= prepared.blocks[0].steps <= 6
-    assert 10 <= prepared.turns <= 60
-    assert prepare(ring, None, 4).turns == 4
+    assert prepared.steps[0] == prepared.steps[1]
+    assert 2 <= prepared.steps[0] <= 6
+    assert 40 <= prepared.turns <= 60
+    asked = prepare(ring, None, 4, block_steps=12)
+    assert (asked.steps, asked.turns) == ([12, 12], 4)
 
 
 def test_a_machine_that_cannot_guard_workers_is_no_sides_fault(contender):

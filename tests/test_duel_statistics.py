@@ -15,16 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import permutation_test
 
-from harness.batches import BatchOrder
 from harness.duel import verdict
 from harness.duel.clock import Clock
 from harness.duel.disturbance import disturbed, read_counters
 from harness.duel.findings import break_even_samples, median_interval
 from harness.duel.lengths import (
-    Block,
-    block_of,
-    common_blocks,
-    fitted,
+    block_steps,
+    common_steps,
     shortest_block_seconds,
     turns_that_pay,
 )
@@ -61,8 +58,7 @@ def pair(ratio, *, turns=8, control=1.0, lost=(), seconds=0.1):
     ],
 )
 def test_blocks_have_the_same_steps_where_backend_and_mode_are_the_same(modes, wanted, given):
-    made = common_blocks([("torch", mode) for mode in modes], [Block(steps) for steps in wanted])
-    assert [block.steps for block in made] == given
+    assert common_steps([("torch", mode) for mode in modes], wanted) == given
 
 
 def compare(pairs, **settings):
@@ -574,34 +570,21 @@ def test_short_blocks_settle_over_as_long_a_time():
 CLOCK = Clock(ratio=2.0, step_seconds=0.003, quickest_step_seconds=0.0025, call_seconds=0.0)
 
 
-def test_sides_of_one_program_on_the_cpu_have_short_blocks_with_a_lead_in():
+def test_sides_of_one_program_on_the_cpu_have_short_blocks():
     """They pay the same for cold caches; sides that may not have blocks in which it hardly counts."""
     alike = shortest_block_seconds(["torch", "torch"], ["cpu", "cpu"])
-    assert block_of(CLOCK, alike) == Block(12, lead_in_steps=2)
+    assert block_steps(CLOCK, alike) == 12
     for programs, devices in ((["torch", "jax"], ["cpu", "cpu"]), (["torch"] * 2, ["cuda:0 (H100)"] * 2)):
-        assert block_of(CLOCK, shortest_block_seconds(programs, devices)) == Block(44)
+        assert block_steps(CLOCK, shortest_block_seconds(programs, devices)) == 44
     slow = CLOCK._replace(quickest_step_seconds=0.05)
-    assert block_of(slow, alike) == Block(1)
+    assert block_steps(slow, alike) == 1
     costly = CLOCK._replace(call_seconds=0.005)  # a call must be a hundredth of a block
-    assert block_of(costly, alike) == Block(200)
+    assert block_steps(costly, alike) == 200
 
 
 @pytest.mark.parametrize(
-    ("epoch_steps", "wanted", "given"),
-    [
-        (36, Block(12, 2), Block(16, 2)),  # two of 18 in an epoch
-        (36, Block(10, 2), Block(10, 2)),
-        (14, Block(12, 2), Block(12, 2)),
-        (13, Block(12, 2), Block(13)),  # no room for a lead-in within the epoch
-        (1, Block(12, 2), Block(12)),
-        (36, Block(40), Block(72)),
-    ],
+    ("seconds", "turns"), [(0.06, 60), (0.09, 54), (0.25, 32), (0.5, 22), (1.0, 16), (9.0, 10)]
 )
-def test_blocks_and_their_lead_ins_fit_into_epochs(epoch_steps, wanted, given):
-    assert fitted(wanted, BatchOrder(epoch_steps * 10, 10, 0)) == given
-
-
-@pytest.mark.parametrize(("seconds", "turns"), [(0.06, 60), (0.09, 54), (0.25, 32), (0.5, 22), (1.0, 16), (9.0, 10)])
 def test_a_pair_has_as_many_turns_as_pay(seconds, turns):
     assert turns_that_pay(seconds) == turns
 

@@ -1,17 +1,22 @@
 """Gates against a stored baseline: real processes of a backend whose pace and losses are known."""
 
 import json
+import sys
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from harness.documents import read_document
-from harness.gate import baseline
+from harness.gate import alone, baseline
 from harness.gate.baseline import SCHEMA, BaselineRecord, StoredBenchmark
+from harness.gate.environments import Environment
 from harness.gate.learner import Maths
 from harness.gate.record import GateRecord
 from harness.gate.remembered import judge
-from harness.gate.suite import Limits
+from harness.gate.stored import Alone, StoredGate
+from harness.gate.suite import Limits, read_suite
+from harness.record import DatasetRecord
 from harness.report.gate_advice import what_next
 
 #: A step that sleeps does not follow the machine's pace as the fixed work does: on a busy machine the two
@@ -240,6 +245,39 @@ def test_a_task_that_was_another_then_fails(stored):
     assert done.returncode == 1, done.stderr
     (benchmark,) = json.loads(done.stdout)["benchmarks"]
     assert "head's task is another (in epochs)" in benchmark["reason"]
+
+
+class Unheard:
+    def phase(self, *_):
+        pass
+
+    judged = phase
+
+
+def test_head_is_timed_in_blocks_like_the_baselines(stored, monkeypatch, tmp_path):
+    """A block's own cost weighs more the shorter it is; with one of other steps it would pass for head's."""
+
+    def longer(document):
+        for process in document["benchmarks"][0]["processes"]:
+            process["blocks"] = [block | {"steps": 12} for block in process["blocks"]]
+
+    measured = []
+    pair = alone.Ring.pair
+    monkeypatch.setattr(alone.Ring, "pair", lambda *given: measured.append(pair(*given)) or measured[-1])
+    monkeypatch.setattr(alone, "PROCESSES", 3)
+    variables = {name: stored.environment[name] for name in ("PYTHONPATH", "HARNESS_DATA_DIR")}
+    suite = tmp_path / "gate.toml"
+    suite.write_text(ONE)
+    request = Alone(
+        suite=read_suite(suite),
+        head=Environment(label="head", python=sys.executable, variables=variables),
+        datasets=[DatasetRecord("mnist1d")],
+        turns=None,
+    )
+    theirs = read_document(Path(changed(stored, longer)), BaselineRecord, "baseline", SCHEMA)
+    StoredGate(request, theirs, tmp_path, Unheard()).carry_out()
+    assert [len(one.blocks) for one in measured] == [2] * 3
+    assert {block.steps for one in measured for block in one.blocks} == {12}
 
 
 def another_gpu(document):

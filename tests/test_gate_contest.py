@@ -10,7 +10,6 @@ from made_gates import made_benchmark, made_gate, made_pair
 
 from harness import plugins
 from harness.duel.contender import SideFailed
-from harness.duel.lengths import Block
 from harness.duel.sides import Side
 from harness.gate import contest
 from harness.gate.judgement import Level
@@ -145,7 +144,7 @@ def test_a_head_that_fails_beside_base_alone_may_not_be_to_blame(suspicious, mon
             return made_pair(np.random.default_rng(1))
 
     one, _ = suspicious(step=1.2)
-    one._blocks = [Block(4), Block(5)]
+    one._steps = [4, 5]
     one._ring = Crowded(one._sides)
     monkeypatch.setattr(contest, "Ring", Crowded)
     confirmed(one)

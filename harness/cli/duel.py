@@ -74,8 +74,8 @@ from harness.store import prepare_folder
 @click.option(
     "--turns",
     type=click.IntRange(min=2, max=1000),
-    help="Blocks of each side in a pair: more make a pair surer and longer. Default: 10 to 60, the more "
-    "the shorter they are.",
+    help="Blocks of each side in a pair: more make a pair surer and longer. Default: 10 to 60, more "
+    "of shorter ones.",
 )
 @click.option(
     "--environment",

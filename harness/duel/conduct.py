@@ -131,7 +131,7 @@ class Duel:
         self._refuse_short_budget(prepared.pair_seconds)
         self._keep(prepared)
         while not record.stopped_because:
-            pair = ring.pair(prepared.blocks, record.turns, self._chance)
+            pair = ring.pair(prepared.steps, record.turns, self._chance)
             record.pairs.append(pair)
             record.seconds = time.monotonic() - self._start
             ended = self._why_no_more_will_come()
@@ -165,7 +165,7 @@ class Duel:
         record.sides, record.dataset = prepared.records, prepared.read(record.dataset)
         record.turns = prepared.turns
         record.peak_flops_per_second = peak_flops_per_second(self._request.sides[0].plan.threads)
-        steps = " and ".join(str(block.steps) for block in prepared.blocks)
+        steps = " and ".join(map(str, prepared.steps))
         self._observer.phase(
             f"{prepared.turns} blocks of {steps} steps, about {prepared.pair_seconds:.0f} s a pair"
         )

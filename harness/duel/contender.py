@@ -132,19 +132,17 @@ class Contender:
             raise HarnessError(f"the loss of a step up to {self.steps} is not finite")
         return trained.seconds
 
-    def block(self, steps: int, lead_in_steps: int = 0) -> float:
+    def block(self, steps: int) -> float:
         """Seconds of this many steps of the full batch size: a part of an epoch, or whole epochs.
 
-        Made on the way and not counted: those of the lead-in, what is left of an epoch where a whole part
-        does not fit, its short last batch, and the first call of a length.
+        Made on the way and not counted: what is left of an epoch where a whole part does not fit, its short
+        last batch, and the first call of a length.
         """
         part = min(steps, self.order.full_steps)
         with self.blamed():
             if part not in self._lengths:
                 self._part(part)
                 self._lengths.add(part)
-            for _ in range(lead_in_steps):  # one by one, for that program is there since the first step
-                self._part(1)
             return math.fsum(self._part(part) for _ in range(steps // part))
 
     def _part(self, steps: int) -> float:

@@ -7,23 +7,21 @@ told against each other in turn, the ratio over 3.4 s was off by 1.1 % with bloc
 3.8, 2.4 and 3.1 % with ten blocks of a tenth of a second or more, and by 1.5, 1.2 and 1.2 % with thirty to
 sixty shorter ones in about the same time.
 
-What a block costs by itself sets the limit: after the other side's, caches are cold (half a millisecond in
-PyTorch and JAX on the CPU, nearly all of it in the first 5 ms). Sides of one program pay that alike, and a
-few steps that are not counted go first. Sides of other programs, of which one may pay more, have longer
-blocks, in which it is less than a hundredth; and so have sides on an accelerator, where a process that was
-stopped takes its place anew and counters of energy tick slowly.
+What a block costs by itself sets the limit: after the other side's, caches are cold (0.5 to 0.7 ms in PyTorch
+and JAX on the CPU). Sides of one program pay that alike, so that it makes a difference smaller by a fiftieth
+part of itself at most. No steps go first uncounted: they would be the same ones of every epoch, and what
+falls on them would never be seen. Sides of other programs, of which one may pay more, have longer blocks, in
+which it is less than a hundredth; and so have sides on an accelerator, where a process that was stopped
+takes its place anew and counters of energy tick slowly.
 """
 
 import math
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple
 
-from harness.batches import BatchOrder
 from harness.duel.clock import Clock
 
-#: The shortest block of sides of one program on the CPU, and what goes before it uncounted.
+#: The shortest block of sides of one program on the CPU.
 SHORTEST_BLOCK_SECONDS = 0.03
-_LEAD_IN_SECONDS = 0.005
 #: The shortest of others. Where a call into a framework costs something by itself (Keras's ``fit``: tens of
 #: milliseconds), blocks are so long that this is a hundredth of them, up to a limit.
 SHORTEST_MIXED_BLOCK_SECONDS = 0.11
@@ -38,57 +36,35 @@ FEWEST_TURNS = 10
 _MOST_TURNS = 60
 
 
-class Block(NamedTuple):
-    """``steps`` of the full batch size are timed, after ``lead_in_steps`` that are not counted."""
-
-    steps: int
-    lead_in_steps: int = 0
-
-
 def shortest_block_seconds(programs: Sequence[Hashable], devices: Sequence[str]) -> float:
     """Of sides of these programs on these devices, as their backends name them."""
     alike = len(set(programs)) == 1 and all(device.startswith("cpu") for device in devices)
     return SHORTEST_BLOCK_SECONDS if alike else SHORTEST_MIXED_BLOCK_SECONDS
 
 
-def block_of(clock: Clock, shortest_seconds: float) -> Block:
-    """What a side by itself would have; a lead-in only where its block is shorter than others' shortest.
+def block_steps(clock: Clock, shortest_seconds: float) -> int:
+    """Steps of a block that a side by itself would have.
 
     By the quickest pace that was seen, so that a disturbed trial does not make the blocks short.
     """
-    step_seconds = clock.quickest_step_seconds
     seconds = min(max(shortest_seconds, clock.call_seconds / _CALL_SHARE), _LONGEST_BLOCK_SECONDS)
-    steps = math.ceil(seconds / step_seconds)
-    if seconds >= SHORTEST_MIXED_BLOCK_SECONDS:
-        return Block(steps)
-    return Block(steps, round(_LEAD_IN_SECONDS / step_seconds))
+    return math.ceil(seconds / clock.quickest_step_seconds)
 
 
-def common_blocks(programs: Sequence[Hashable], wanted: list[Block]) -> list[Block]:
-    """What each side's blocks have, given its program and what each wants.
+def common_steps(programs: Sequence[Hashable], wanted: list[int]) -> list[int]:
+    """Steps of each side's blocks, given its program and what each wants.
 
     Sides of one program have the same, the largest, and so have all sides where their paces are alike. Their
     trials may have been disturbed unequally, and a block has a fixed cost, which would weigh less on the side
     with the longer blocks and so pass for a difference. Sides of other paces (another batch size, fewer
     threads) have their own, for more steps would be a long wait for no more news.
     """
-    if max(wanted).steps <= _ALIKE * min(wanted).steps:
+    if max(wanted) <= _ALIKE * min(wanted):
         return [max(wanted)] * len(wanted)
     return [
         max(other for theirs, other in zip(programs, wanted, strict=True) if theirs == ours)
         for ours in programs
     ]
-
-
-def fitted(block: Block, order: BatchOrder) -> Block:
-    """At least so many steps, so that blocks leave least of an epoch over.
-
-    Those that take a whole epoch or more have no lead-in, which would have to be another epoch's.
-    """
-    together = order.even_steps(block.steps + block.lead_in_steps)
-    if together > order.full_steps or together <= block.lead_in_steps:
-        return Block(order.even_steps(block.steps))
-    return Block(together - block.lead_in_steps, block.lead_in_steps)
 
 
 def turns_that_pay(turn_seconds: float) -> int:

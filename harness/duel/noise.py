@@ -62,7 +62,7 @@ def measure_noise(side: Side, dataset: str, *, quiet: bool, pairs: int, tell: Ca
     made = []
     for number in range(pairs):
         tell(f"{environment} environment, pair {number + 1} of {pairs}")
-        made.append(ring.pair(prepared.blocks, prepared.turns, chance))
+        made.append(ring.pair(prepared.steps, prepared.turns, chance))
     return _summary(environment, made)
 
 

@@ -14,7 +14,6 @@ from harness.duel.contender import Contender
 from harness.duel.control import Control
 from harness.duel.disturbance import between, disturbed, read_counters
 from harness.duel.energy import EnergyMeter
-from harness.duel.lengths import Block
 from harness.duel.record import BlockRecord, PairRecord
 from harness.duel.sides import Side
 from harness.process_environment import cpus_of, on_their_cores, places_to_start
@@ -51,8 +50,8 @@ class Ring:
         """
         return Contender(self.sides[side], self.settings[side], self._deadline_seconds(), cpus)
 
-    def pair(self, blocks: list[Block], turns: int, chance: random.Random) -> PairRecord:
-        """Run one pair of ``turns`` turns, each a block of every side: ``blocks[side]`` of it.
+    def pair(self, steps: list[int], turns: int, chance: random.Random) -> PairRecord:
+        """Run one pair of ``turns`` turns, each a block of every side, of ``steps[side]``.
 
         Chance decides who is first.
 
@@ -67,11 +66,11 @@ class Ring:
             for side, contender in contenders.items():
                 contender.session.resume()
                 contender.make_first_step()
-                contender.warm_up(blocks[side].steps)
+                contender.warm_up(steps[side])
                 contender.session.pause()
             meter = self._energy = self._energy or self._meter(contenders)
             made = [
-                self._block(contenders, side, turn, blocks[side], meter)
+                self._block(contenders, side, turn, steps[side], meter)
                 for turn in range(turns)
                 for side in (order if turn % 2 == 0 else reversed(order))
             ]
@@ -117,7 +116,7 @@ class Ring:
         )
 
     def _block(
-        self, contenders: Mapping[int, Contender], side: int, turn: int, block: Block, meter: EnergyMeter
+        self, contenders: Mapping[int, Contender], side: int, turn: int, steps: int, meter: EnergyMeter
     ) -> BlockRecord:
         contender = contenders[side]
         pids = [other.session.pid for other in contenders.values()]
@@ -127,15 +126,13 @@ class Ring:
         contender.session.resume()
         before, energy = read_counters(pids, cpus), meter.read()
         already = contender.training_seconds
-        seconds = contender.block(*block)
+        seconds = contender.block(steps)
         joules = meter.between(energy, meter.read())
         if joules is not None:  # steps that are made on the way and not counted take their part of it
             joules *= seconds / (contender.training_seconds - already)
         disturbance = between(before, read_counters(pids, cpus))
         contender.session.pause()
-        return BlockRecord(
-            side, turn, block.steps, seconds, control, disturbance, disturbed=False, joules=joules
-        )
+        return BlockRecord(side, turn, steps, seconds, control, disturbance, disturbed=False, joules=joules)
 
 
 def mark_disturbed(blocks: list[BlockRecord], threads: list[int]) -> list[BlockRecord]:

@@ -28,11 +28,11 @@ from harness.record import Certificate, DatasetRecord
 
 
 class Prepared(NamedTuple):
-    """``blocks`` has one entry for each side; a pair has ``turns`` of them."""
+    """``steps`` of a block, one entry for each side; a pair has ``turns`` blocks of each."""
 
     records: list[SideRecord]
     built: Built
-    blocks: list[lengths.Block]
+    steps: list[int]
     turns: int
     pair_seconds: float
 
@@ -81,8 +81,15 @@ class _Trial(NamedTuple):
     unsteady_seconds: float
 
 
-def prepare(ring: Ring, proofs: list[Certificate] | None, turns: int | None = None) -> Prepared:
-    """Try each side, and reckon what a pair of so many turns, or of as many as pay, will cost.
+def prepare(
+    ring: Ring,
+    proofs: list[Certificate] | None,
+    turns: int | None = None,
+    block_steps: int | None = None,
+) -> Prepared:
+    """Try each side, and reckon what a pair will cost.
+
+    Of so many turns, or of as many as pay; of blocks of about so many steps, or as long as they must be.
 
     Raises:
         HarnessError: a side does not work or has no honest clock.
@@ -92,44 +99,44 @@ def prepare(ring: Ring, proofs: list[Certificate] | None, turns: int | None = No
     with contextlib.ExitStack() as stack:
         contenders = ring.built(list(range(len(ring.sides))), stack)
         seconds = time.monotonic() - start
+        programs = [_program(side, contenders[number].built) for number, side in enumerate(ring.sides)]
+        devices = [contender.built.device for contender in contenders.values()]
+        shortest = lengths.shortest_block_seconds(programs, devices)
         trials = [
-            _try(ring, number, contender, proofs[number] if proofs else None)
+            _try(ring, number, contender, shortest, proofs[number] if proofs else None)
             for number, contender in contenders.items()
         ]
     _refuse_unequal(trials)
-    blocks = _blocks(trials)
-    turn_seconds = sum(
-        (block.steps + block.lead_in_steps) * trial.clock.step_seconds
-        for trial, block in zip(trials, blocks, strict=True)
-    )
+    own = [lengths.block_steps(trial.clock, shortest) for trial in trials]
+    wanted = [block_steps] * len(trials) if block_steps else lengths.common_steps(programs, own)
+    steps = [trial.order.even_steps(count) for trial, count in zip(trials, wanted, strict=True)]
+    turn_seconds = sum(count * trial.clock.step_seconds for trial, count in zip(trials, steps, strict=True))
     turns = turns or lengths.turns_that_pay(turn_seconds)
     seconds += sum(trial.unsteady_seconds for trial in trials)
     # One block more than those that settle: the first of its length, which is not counted.
     warm_up_blocks = settling.fewest_blocks(turn_seconds / len(trials)) + 1
     seconds += turn_seconds * (turns + warm_up_blocks)
-    return Prepared([trial.record for trial in trials], trials[0].built, blocks, turns, seconds)
+    return Prepared([trial.record for trial in trials], trials[0].built, steps, turns, seconds)
 
 
-def _blocks(trials: list[_Trial]) -> list[lengths.Block]:
-    programs = [_program(trial.record) for trial in trials]
-    shortest = lengths.shortest_block_seconds(programs, [trial.record.device for trial in trials])
-    wanted = lengths.common_blocks(programs, [lengths.block_of(trial.clock, shortest) for trial in trials])
-    return [lengths.fitted(block, trial.order) for trial, block in zip(trials, wanted, strict=True)]
-
-
-def _program(side: SideRecord) -> tuple[object, ...]:
+def _program(side: Side, built: Built) -> tuple[object, ...]:
     """What is alike in sides of which nothing but their code can set the paces apart."""
-    return side.backend, side.mode, side.batch_size, side.threads, side.precision
+    plan = side.plan
+    return side.backend, plan.mode, _batch_size(side, built), plan.threads, plan.precision
 
 
-def _try(ring: Ring, number: int, contender: Contender, proof: Certificate | None) -> _Trial:
+def _batch_size(side: Side, built: Built) -> int:
+    return side.plan.task.batch_size or built.samples["train"]
+
+
+def _try(
+    ring: Ring, number: int, contender: Contender, shortest_block_seconds: float, proof: Certificate | None
+) -> _Trial:
     side = ring.sides[number]
     contender.session.resume()
     contender.make_first_step()
     with contender.blamed():
-        clock = prove_clock(
-            contender, lengths.shortest_block_seconds([side.backend], [contender.built.device])
-        )
+        clock = prove_clock(contender, shortest_block_seconds)
     contender.session.pause()
     # What is not steady belongs to a start, whenever it comes: a compiler sees a short batch late.
     steady = contender.steps * clock.step_seconds + contender.calls * clock.call_seconds
@@ -144,7 +151,7 @@ def _try(ring: Ring, number: int, contender: Contender, proof: Certificate | Non
         device=contender.built.device,
         precision=plan.precision,
         threads=plan.threads,
-        batch_size=plan.task.batch_size or contender.built.samples["train"],
+        batch_size=_batch_size(side, contender.built),
         options=side.options,
         settings=ring.settings[number],
         certificate=proof,

@@ -32,10 +32,12 @@ def measure_alone(
     turns: int | None,
     say: Callable[[str], None],
     see: Callable[[SideRecord], None] = lambda _side: None,
+    block_steps: int | None = None,
 ) -> StoredBenchmark:
     """What this side, whose first losses are known, shows now.
 
-    ``see`` is shown what it is before it is measured, and may raise.
+    In so many turns, and in blocks of so many steps, where they are given; by its own pace otherwise. ``see``
+    is shown what it is before it is measured, and may raise.
 
     Raises:
         SideFailed: it could not do it.
@@ -44,7 +46,7 @@ def measure_alone(
         [side], [side.settings(quiet=True)], dataset.name, deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS
     )
     say("trying it once")
-    prepared = prepare(ring, None, turns)
+    prepared = prepare(ring, None, turns, block_steps)
     (record,), data = prepared.records, prepared.read(dataset)
     see(record)
     say(f"{PROCESSES} processes of about {prepared.pair_seconds:.0f} s")
@@ -56,5 +58,5 @@ def measure_alone(
         side=record,
         turns=prepared.turns,
         maths=maths,
-        processes=[ring.pair(prepared.blocks, prepared.turns, nobody_else) for _ in range(PROCESSES)],
+        processes=[ring.pair(prepared.steps, prepared.turns, nobody_else) for _ in range(PROCESSES)],
     )

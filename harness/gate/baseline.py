@@ -43,6 +43,11 @@ class StoredBenchmark(msgspec.Struct, frozen=True, kw_only=True):
         """That of the benchmark."""
         return self.asked.name
 
+    @property
+    def block_steps(self) -> int:
+        """Of a block, whose own cost weighs more the fewer they are: head's must have as many."""
+        return self.processes[0].blocks[0].steps
+
 
 class BaselineRecord(msgspec.Struct, kw_only=True):
     """Base, as a file remembers it."""

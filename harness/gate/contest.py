@@ -9,7 +9,6 @@ from typing import TypeVar
 import msgspec
 
 from harness.duel.contender import SideFailed
-from harness.duel.lengths import Block
 from harness.duel.looks import MOST_PAIRS
 from harness.duel.pairs import Ring
 from harness.duel.preparation import prepare
@@ -60,7 +59,7 @@ class Contest:
         self._say = say
         self._chance = random.Random(secrets.randbits(64))  # noqa: S311  who goes first must not follow a seed
         self._pair_seconds = 0.0
-        self._blocks: list[Block] = []
+        self._steps: list[int] = []
         self._looks: dict[Metric, MetricLooks] = {}
         self._suspected_at = 0.0
         self._turns = turns
@@ -93,7 +92,7 @@ class Contest:
         _refuse_after(deadline)
         self._say("trying each side once")
         prepared = self._fairly(lambda ring, _: prepare(ring, None, self._turns))
-        record.sides, self._blocks = prepared.records, prepared.blocks
+        record.sides, self._steps = prepared.records, prepared.steps
         record.turns = prepared.turns
         record.dataset = prepared.read(record.dataset)
         _refuse_after(deadline)
@@ -169,7 +168,7 @@ class Contest:
         return series(pairs, self._benchmark.limits, self._batch_sizes) if pairs else []
 
     def _add_pair(self, pairs: list[PairRecord], turns: int) -> None:
-        pair = self._fairly(lambda ring, sides: ring.pair(self._blocks[sides], turns, self._chance))
+        pair = self._fairly(lambda ring, sides: ring.pair(self._steps[sides], turns, self._chance))
         pairs.append(pair)
         self._pair_seconds = pair.seconds
 

@@ -139,7 +139,9 @@ class StoredGate:
         if record.quality.verdict == "FAIL":
             return
         see = functools.partial(_refuse_another_device, stored)
-        head = measure_alone(benchmark, side, record.dataset, maths, stored.turns, say, see)
+        head = measure_alone(
+            benchmark, side, record.dataset, maths, stored.turns, say, see, stored.block_steps
+        )
         record.dataset, record.turns = head.dataset, head.turns
         record.sides = [stored.side, head.side]
         record.metrics = judge(stored, head, benchmark.limits, level)

@@ -121,7 +121,7 @@ def measure(sides: list[Side], dataset: DatasetRecord, wished: Wish) -> Measured
         pairs = []
         for number in range(wished.pairs):
             _log.info("%s: pair %d of %d", wished.benchmark.name, number + 1, wished.pairs)
-            pairs.append(ring.pair(prepared.blocks, prepared.turns, chance))
+            pairs.append(ring.pair(prepared.steps, prepared.turns, chance))
     return Measured(prepared.records, pairs, prepared.turns, prepared.read(dataset), quality)
 
 
