@@ -8,9 +8,9 @@ told against each other in turn, the ratio over 3.4 s was off by 1.1 % with bloc
 sixty shorter ones in about the same time.
 
 What a block costs by itself sets the limit: after the other side's, caches are cold (0.5 to 0.7 ms in PyTorch
-and JAX on the CPU). Sides of one program pay that alike, so that it makes a difference smaller by a fiftieth
-part of itself at most. No steps go first uncounted: they would be the same ones of every epoch, and what
-falls on them would never be seen. Sides of other programs, of which one may pay more, have longer blocks, in
+and JAX on the CPU). Sides of one program pay that alike, so that it makes a difference smaller by some 2 %
+of itself. No steps go first uncounted: they would be the same ones of every epoch, and what falls on them
+would never be seen. Sides of other programs, of which one may pay more, have longer blocks, in
 which it is less than a hundredth; and so have sides on an accelerator, where a process that was stopped
 takes its place anew and counters of energy tick slowly.
 """
