@@ -75,8 +75,6 @@ def test_blocks_of_sides_of_one_program_are_short_and_as_many_as_pay(side):
     assert prepared.steps[0] == prepared.steps[1]
     assert 2 <= prepared.steps[0] <= 6
     assert 40 <= prepared.turns <= 60
-    asked = prepare(ring, None, 4, block_steps=12)
-    assert (asked.steps, asked.turns) == ([12, 12], 4)
 
 
 def test_a_machine_that_cannot_guard_workers_is_no_sides_fault(contender):

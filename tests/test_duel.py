@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import signal
 import sys
 import time
@@ -169,22 +170,30 @@ def test_an_uncertified_side_is_refused(harness):
     assert "side paced:plain is not certified" in done.stdout
 
 
-def test_what_a_side_compiles_late_is_reckoned_with(harness):
+@pytest.fixture(scope="module")
+def too_short(tmp_path_factory, harness_in):
+    """A folder in which the data were made and kept, and a duel there of which the budget is too short."""
+    harness = harness_in(tmp_path_factory.mktemp("short"))
+    harness("duel", "paced", "paced:unbuildable", *PACED)
+    shutil.rmtree(harness.folder / "results")
+    return harness, harness("duel", "paced", "paced:slower", *PACED, "--budget", "20")
+
+
+def test_what_a_side_compiles_late_is_reckoned_with(too_short):
     """Once for each side, beside what a pair takes on this machine without it."""
 
-    def seconds_of_a_pair(late):
-        harness.environment["PACED_LATE_SECONDS"] = late
-        done = harness("duel", "paced", "paced:slower", *PACED, "--budget", "20")
+    def seconds_of_a_pair(done):
         said = re.search(r"it takes 7 pairs of about (\d+) s here", done.stderr)
         assert said, done.stderr
         return int(said[1])
 
-    seconds_of_a_pair("0")  # the data are made and kept
-    assert 4 < seconds_of_a_pair("4") - seconds_of_a_pair("0") < 12
+    harness, without = too_short
+    late = harness("duel", "paced", "paced:slower", *PACED, "--budget", "20", PACED_LATE_SECONDS="4")
+    assert 4 < seconds_of_a_pair(late) - seconds_of_a_pair(without) < 12
 
 
-def test_a_budget_too_short_is_said_before_the_pairs(harness):
-    done = harness("duel", "paced", "paced:slower", *PACED, "--budget", "20")
+def test_a_budget_too_short_is_said_before_the_pairs(too_short):
+    harness, done = too_short
     assert done.returncode == 2
     assert "--budget 20 is too short to find any difference: it takes 7 pairs" in done.stderr
     assert "pair 1" not in done.stderr
@@ -262,9 +271,8 @@ def test_an_outcome_is_told_though_its_record_cannot_be_written(monkeypatch, tmp
 
 @pytest.mark.parametrize("stream", ["2>&-", "2>/dev/full", "2> >(true)"])
 def test_a_duel_goes_on_when_nobody_can_be_told_of_it(harness, stream):
-    line = f"harness duel paced paced:hangs {' '.join(PACED)} --budget 14 {stream}"
-    done = harness.in_shell(line)
-    assert "side paced:hangs: did not end within the time limit" in done.stdout
+    done = harness.in_shell(f"harness duel paced:dies paced {' '.join(PACED)} {stream}")
+    assert "side paced:dies: the worker process exited with code 9" in done.stdout
     assert done.returncode == 1
     assert [record["status"] for record in duels(harness)] == ["failed"]
 
