@@ -8,7 +8,7 @@ from harness.batches import BatchOrder
 from harness.contract import CheckedProgram, read_only
 from harness.digest import Piece, digest, gates_of
 from harness.initial import initial_weights
-from harness.parity_cases import SEED, STEPS, Case, case_samples
+from harness.parity_cases import SEED, STEPS, Case
 from harness.spec import Adversarial, Backend, Plan, Precision, Program, Samples
 
 #: A step's loss, or its two; None stands for one that is not finite.
@@ -37,7 +37,7 @@ def observe(backend: Backend, mode: str, device: str, threads: int, case: Case) 
     """
     task = case.task
     plan = Plan(task=task, mode=mode, device=device, precision="float64", threads=threads, seed=SEED)
-    samples = read_only(case_samples(task, case.samples))
+    samples = read_only(case.data())
     program = CheckedProgram(backend.build(plan, samples), backend.name, plan)
     start = initial_weights(task, SEED)
     program.load(start)
@@ -78,7 +78,7 @@ def observe_losses(
     """
     task = case.task
     plan = Plan(task=task, mode=mode, device=device, precision=precision, threads=threads, seed=SEED)
-    exact = case_samples(task, case.samples)
+    exact = case.data()
     samples = read_only(Samples(exact.inputs.astype(np.float32), _narrow(exact.targets)))
     program = CheckedProgram(backend.build(plan, samples), backend.name, plan)
     program.load(initial_weights(task, SEED))
@@ -114,7 +114,7 @@ def _require_finite(what: str, arrays: dict[str, np.ndarray]) -> None:
 
 def _predict(program: Program, case: Case) -> dict[str, np.ndarray]:
     task = case.task
-    inputs = case_samples(task, case.samples).inputs
+    inputs = case.data().inputs
     if not isinstance(task.objective, Adversarial):
         return {"model": program.predict(inputs)}
     latents = BatchOrder.of_task(task, case.samples, SEED).steps(0, 1).latents

@@ -8,7 +8,7 @@ import numpy as np
 from harness import draws
 from harness.definition import define_task
 from harness.errors import UsageError
-from harness.layers import Dropout
+from harness.layers import Dropout, MaxPool2D
 from harness.network import Network
 from harness.spec import (
     Adversarial,
@@ -32,6 +32,12 @@ _Options = dict[str, Any]
 
 #: The case that every task has; it tells the gradients of the first step: what that took off the weights.
 _GRADIENT_CASE = "sgd"
+#: The case of those that pool: in pictures of flat squares most windows hold equal values, as in real ones
+#: where it is black or white, and one of the values alone must get the gradient. So large that after two
+#: convolutions and poolings some are left. All of a window see the same, so which one it is does not show.
+_POOLING_CASE = "ties in pooling"
+_FLAT_SQUARE = 16
+_PICTURE_AXES = 3
 _PLAIN: _Options = {"optimizer": "sgd", "learning_rate": 0.1}
 #: What else a task may be given, by the name of its case: each optimizer and each regulariser is in one at
 #: least. Of a task that does not declare all of a case's options, those that it does are asked.
@@ -59,7 +65,8 @@ class Case(msgspec.Struct, frozen=True):
     """One program to certify: its name, its task, how many samples it has, and what is told of it.
 
     With ``gradient_rate``, the learning rate of plain gradient descent, the gradients of the first step
-    are told; with ``outputs`` those of each network in evaluation mode.
+    are told; with ``outputs`` those of each network in evaluation mode. With ``flat_square`` its pictures
+    are squares of so many pixels a side, each of one value a channel (unset, it is not in the hash).
     """
 
     name: str
@@ -67,6 +74,17 @@ class Case(msgspec.Struct, frozen=True):
     samples: int = FULL_SAMPLES
     gradient_rate: float | None = None
     outputs: bool = False
+    flat_square: int | msgspec.UnsetType = msgspec.UNSET
+
+    def data(self) -> Samples:
+        """What it trains on; see :func:`case_samples`."""
+        found = case_samples(self.task, self.samples)
+        if self.flat_square is msgspec.UNSET:
+            return found
+        height, width = found.inputs.shape[1:3]
+        corners = found.inputs[:, :: self.flat_square, :: self.flat_square]
+        flat = corners.repeat(self.flat_square, axis=1).repeat(self.flat_square, axis=2)
+        return Samples(flat[:, :height, :width], found.targets)
 
 
 def cases(definition: TaskDefinition) -> list[Case]:
@@ -82,15 +100,23 @@ def cases(definition: TaskDefinition) -> list[Case]:
         classes = plain.networks["model"].output_shape()[-1]
         weights = tuple(0.5 + 1.5 * label / classes for label in range(classes))
         tasks["class weights"] = msgspec.structs.replace(plain, objective=Classification(weights))
+    if _pools_pictures(plain.networks[data_network(plain)]):
+        tasks[_POOLING_CASE] = plain
     return [_case(name, task) for name, task in tasks.items()]
 
 
 def _case(name: str, task: Task) -> Case:
     samples = SAMPLES if name in SHORT_BATCH_CASES else FULL_SAMPLES
-    rate = task.optimizer.learning_rate if name == _GRADIENT_CASE else None
+    rate = task.optimizer.learning_rate if name in {_GRADIENT_CASE, _POOLING_CASE} else None
     # Evaluation mode depends on the network alone, and on nobody augmenting there.
-    outputs = rate is not None or task.augmentation != Augmentation()
-    return Case(name, _small(task), samples, rate, outputs)
+    outputs = name == _GRADIENT_CASE or task.augmentation != Augmentation()
+    flat_square = _FLAT_SQUARE if name == _POOLING_CASE else msgspec.UNSET
+    return Case(name, _small(task), samples, rate, outputs, flat_square)
+
+
+def _pools_pictures(network: Network) -> bool:
+    pools = any(isinstance(layer, MaxPool2D) for layer in network.layers)
+    return pools and len(network.input_shape) == _PICTURE_AXES
 
 
 def _plain(definition: TaskDefinition) -> Task:
@@ -165,7 +191,7 @@ def _small(task: Task) -> Task:
 
 def case_samples(task: Task, count: int = SAMPLES) -> Samples:
     """Seeded float64 inputs ``(count, *input)`` in [0, 1) and targets that fit the task's objective."""
-    network = _seeing_data(task)
+    network = task.networks[data_network(task)]
     inputs = draws.uniform((count, *network.input_shape), SEED, "parity inputs")
     match task.objective:
         case Regression():
@@ -177,5 +203,6 @@ def case_samples(task: Task, count: int = SAMPLES) -> Samples:
             return Samples(inputs, np.zeros(count, np.int64))
 
 
-def _seeing_data(task: Task) -> Network:
-    return task.networks["discriminator" if isinstance(task.objective, Adversarial) else "model"]
+def data_network(task: Task) -> str:
+    """The name of the network that sees the data."""
+    return "discriminator" if isinstance(task.objective, Adversarial) else "model"

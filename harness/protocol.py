@@ -11,7 +11,7 @@ from harness.parity_cases import Case
 from harness.record import Scores
 from harness.spec import Plan, Precision, Split, Task
 
-VERSION = 3
+VERSION = 4
 
 
 class Describe(msgspec.Struct, frozen=True, tag=True):

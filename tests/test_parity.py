@@ -110,6 +110,18 @@ def test_cases_cover_every_optimizer_and_regulariser(task):
     assert len(case_samples(found[0].task)) == 27
 
 
+def test_pictures_of_flat_squares_are_tried_where_a_network_pools_and_change_no_other_case():
+    """A hash of before must still fit: a third party's reference of what does not pool is no older for it."""
+    pooled = [case for case in cases(plugins.task("cnn")) if case.flat_square is not msgspec.UNSET]
+    (case,) = pooled
+    pictures = case.data().inputs
+    assert pictures.shape == (24, 32, 32, 3)
+    assert (pictures[:, :16, 16:] == pictures[:, :1, 16:17]).all()
+    assert len(np.unique(pictures)) == 24 * 4 * 3
+    others = [case for name in ("mlp", "rnn", "gan", "forecast") for case in cases(plugins.task(name))]
+    assert not any(b"flat_square" in msgspec.json.encode(case) for case in others)
+
+
 def of_somebody_else(**options):
     """A task with these options and their defaults alone; it takes no l1 beside a momentum."""
 
