@@ -1,6 +1,7 @@
 """The conformance kit finds each planted fault, says so in words that help, and passes what is right."""
 
 import dataclasses
+import functools
 import time
 
 import msgspec
@@ -9,9 +10,11 @@ import pytest
 
 pytest.importorskip("torch")
 
+import torch
+
 from harness import plugins
 from harness.errors import UsageError
-from harness.spec import Adam, Backend, Classification, Program
+from harness.spec import Adam, Backend, Classification, Program, Unsupported
 from harness.testing import ConformanceError, backend_tests, check_backend
 from harness_torch import TorchBackend
 
@@ -156,6 +159,95 @@ class DropoutLeftOn(Altered):
         return self.right.predict(inputs, network) * (0.5 if drops else 1.0)
 
 
+class CompilesTheFirstReading(Altered):
+    """As a readout that is compiled when it is first asked for: long once, and no work of the device's."""
+
+    read = False
+
+    def weights(self):
+        if not self.read:
+            time.sleep(0.3)
+        self.read = True
+        return self.right.weights()
+
+
+class OtherDropout(Altered):
+    """Torch's dropout replaced by a wrong one."""
+
+    def __init__(self, right):
+        super().__init__(right)
+        for module in right._modules.get("model", torch.nn.Module()).modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.forward = functools.partial(self.drop, module)
+
+    def drop(self, module, x):
+        return self.wrong(x, module.p) if module.training else x
+
+
+class Unscaled(OtherDropout):
+    def wrong(self, x, rate):
+        return x * (torch.rand_like(x) >= rate)
+
+
+class RateOfWhatIsKept(OtherDropout):
+    def wrong(self, x, rate):
+        return x * (torch.rand_like(x) < rate) / rate
+
+
+class TwiceTheRate(OtherDropout):
+    def wrong(self, x, rate):
+        return x * (torch.rand_like(x) >= min(2 * rate, 0.9)) / (1 - rate)
+
+
+class OneMaskForAll(OtherDropout):
+    def wrong(self, x, rate):
+        return x * (torch.rand_like(x[:1]) >= rate) / (1 - rate)
+
+
+class WholeSamples(OtherDropout):
+    def wrong(self, x, rate):
+        return x * (torch.rand_like(x[:, :1]) >= rate) / (1 - rate)
+
+
+class OneMaskForEver(OtherDropout):
+    mask = None
+
+    def wrong(self, x, rate):
+        if self.mask is None:
+            self.mask = torch.rand_like(x) >= rate
+        return x * self.mask / (1 - rate)
+
+
+class EveryEqualMaximum(torch.autograd.Function):
+    """Pooling whose gradient goes to each of the values that are the largest."""
+
+    @staticmethod
+    def forward(context, x, size):
+        pooled = torch.nn.functional.max_pool2d(x, size)
+        context.save_for_backward(x, pooled)
+        context.size = size
+        return pooled
+
+    @staticmethod
+    def backward(context, gradient):
+        x, pooled = context.saved_tensors
+        large = [
+            torch.nn.functional.interpolate(each, scale_factor=context.size) for each in (pooled, gradient)
+        ]
+        rest = (0, x.shape[3] - large[0].shape[3], 0, x.shape[2] - large[0].shape[2])
+        maxima, gradients = (torch.nn.functional.pad(each, rest) for each in large)
+        return gradients * (x == maxima), None
+
+
+class GradientToAllTies(Altered):
+    def __init__(self, right):
+        super().__init__(right)
+        for module in right._modules["model"].modules():
+            if isinstance(module, torch.nn.MaxPool2d):
+                size = module.kernel_size
+                module.forward = lambda x, size=size: EveryEqualMaximum.apply(x, size)
+
+
 class RowsCutWrongly(Altered):
     def predict(self, inputs, network="model"):
         outputs = self.right.predict(inputs, network)
@@ -220,6 +312,13 @@ def _one_seed(plan):
         (faulty(plan=_one_seed), "mlp", "the seed is ignored"),
         (faulty(TrainingModeInPredict), "mlp", "outputs in evaluation mode"),
         (faulty(DropoutLeftOn), "mlp", "does not leave dropout out"),
+        (faulty(Unscaled), "mlp", r"not scaled by 1 / \(1 - rate\)"),
+        (faulty(RateOfWhatIsKept), "mlp", r"not scaled by 1 / \(1 - rate\)"),
+        (faulty(TwiceTheRate), "mlp", r"at rate 0.25 drops (4[5-9]|5\d)%"),
+        (faulty(OneMaskForAll), "mlp", "the same values of all samples of a batch"),
+        (faulty(OneMaskForEver), "mlp", "the same values at every step"),
+        (faulty(WholeSamples), "mlp", "whole samples and not single values"),
+        (faulty(GradientToAllTies), "cnn", "'ties in pooling'.*the gradient of model/conv2d_1"),
         (faulty(RowsCutWrongly), "mlp", "rows answers otherwise than of"),
         (
             faulty(RowsLeftOut),
@@ -243,6 +342,20 @@ def test_an_environment_that_tells_no_engine_is_a_fault(monkeypatch):
     monkeypatch.setattr(type(backend), "environment", lambda *_: {"framework": "acme"})
     with pytest.raises(ConformanceError, match="its version under that name"):
         check_backend(backend, ["mlp"])
+
+
+def test_a_readout_that_is_slow_at_first_is_an_honest_clock():
+    check_backend(faulty(CompilesTheFirstReading), ["mlp"])
+
+
+def test_a_declined_case_hides_no_other_fault():
+    def without_adam(plan):
+        if isinstance(plan.task.optimizer, Adam):
+            raise Unsupported("no Adam here")
+        return plan
+
+    with pytest.raises(ConformanceError, match=r"(?s)no Adam here.*the clock does not wait"):
+        check_backend(faulty(ClockThatDoesNotWait, without_adam), ["mlp"])
 
 
 def test_a_right_backend_passes():
