@@ -122,6 +122,10 @@ class CheckedProgram(Program):
             return None
         if not isinstance(peak, numbers.Integral):
             raise self._broken(f"device_peak_memory_bytes() gave {_kind(peak)}", "an int, or None")
+        if peak < 0:
+            raise self._broken(
+                f"device_peak_memory_bytes() gave {peak}", "at least 0, or None where not known"
+            )
         return int(peak)
 
 

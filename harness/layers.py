@@ -140,7 +140,11 @@ class ConvTranspose2D(Layer, frozen=True, tag="conv_transpose2d"):
 
 
 class MaxPool2D(Layer, frozen=True, tag="max_pool2d"):
-    """Maximum over windows of ``pool_size`` that do not overlap; an incomplete last window is dropped."""
+    """Maximum over windows of ``pool_size`` that do not overlap; an incomplete last window is dropped.
+
+    Where values of a window are equal, as they are where a picture is black, one of them alone gets the
+    gradient: the first, in rows from the top.
+    """
 
     takes_axes: ClassVar[int | None] = 3
     pool_size: int
@@ -190,6 +194,7 @@ class Dense(Layer, frozen=True, tag="dense"):
 class Dropout(Layer, frozen=True, tag="dropout"):
     """In training each value is zeroed with probability ``rate`` and the rest scaled by ``1 / (1 - rate)``.
 
+    Drawn anew for every value of every sample at every step, from numbers that ``plan.seed`` begins.
     Inverted dropout (Srivastava et al. 2014, section 10): evaluation is the identity.
     """
 

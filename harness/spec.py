@@ -71,6 +71,8 @@ Optimizer = Sgd | Adam | RmsProp
 class Classification(msgspec.Struct, frozen=True, omit_defaults=True, tag="classification"):
     """The network ``model`` gives logits ``(batch, classes)``; softmax cross-entropy, mean over the batch.
 
+    It is finite wherever the logits are: ``logsumexp(logits) - logits[class]``, not the log of a softmax.
+
     With ``class_weights (classes,)`` each sample's term is multiplied by the weight of its class
     before the mean; the divisor stays the number of samples.
     """
@@ -316,8 +318,9 @@ DEVICE_PATTERN = r"\A(auto|cpu|cuda(:\d{1,3})?)\Z"
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """One program to build.
 
-    ``device`` is ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. The worker's environment already hides
-    every GPU but the one asked for, so a backend needs no index: it takes the first one it sees.
+    ``device`` is ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. With ``cuda:N`` the worker's environment hides
+    every GPU but that one, so a backend needs no index: it takes the first one it sees. With ``auto`` and
+    ``cuda`` all that the user sees are visible: the first is meant, and no other to be touched.
 
     ``precision``: ``float32`` and ``float64`` hold for data, parameters, arithmetic and optimizer
     state. ``bfloat16`` means mixed precision: parameters and optimizer state in float32, layers
@@ -336,14 +339,20 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Consecutive training steps of one batch size.
+    """Consecutive training steps of one batch size, as many as the harness likes.
+
+    Their number changes from call to call: one step, then eight, then what fills the time that a block is to
+    take, never past an epoch's end, where one of a shorter batch may follow. A program that is compiled for
+    one number would be compiled anew within a block that is timed: compile for any (a loop of dynamic length,
+    or one step that is called often).
 
     ``indices (steps, batch)`` int64 point into the training data, a row a step. ``latents (steps,
     batch, latent_size)`` are the inputs of a generator, of the dtype of the training data.
 
-    With an augmentation, ``flips (steps, batch)`` bool says which pictures are mirrored, and
-    ``offsets (steps, batch, 2)`` int64 are the row and column in the zero-padded picture, each from 0
-    to ``2 * crop``, where the window begins. Flipping comes after cutting.
+    With ``flip``, ``flips (steps, batch)`` bool says which pictures are mirrored; with ``crop``, ``offsets
+    (steps, batch, 2)`` int64 are the row and column in the zero-padded picture, each from 0 to ``2 * crop``,
+    where the window begins. A task may have one without the other, and the other is None then. Flipping
+    comes after cutting.
     """
 
     indices: np.ndarray
@@ -368,7 +377,11 @@ class Program(abc.ABC):
 
     @abc.abstractmethod
     def weights(self) -> dict[str, np.ndarray]:
-        """The weights now, as canonical arrays that later steps do not change."""
+        """The weights now, as canonical arrays that later steps do not change, of float32 or float64.
+
+        The clock is proven by it: it must take as long when called again, so it compiles nothing and keeps
+        no copy.
+        """
 
     @abc.abstractmethod
     def train(self, steps: Steps) -> np.ndarray:
@@ -383,7 +396,9 @@ class Program(abc.ABC):
 
     @abc.abstractmethod
     def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
-        """Outputs ``(n, *output)`` of a network in evaluation mode.
+        """Outputs ``(n, *output)`` of a network in evaluation mode, as an array of float32 or float64.
+
+        So under a plan in ``bfloat16`` too, and a generator's pictures: NumPy knows no bfloat16.
 
         ``inputs (n, *input)``, any ``n`` from 1, are of the dtype that the training data had. The backend
         chooses its batches. Nothing of the training changes by it, nor what that draws.

@@ -31,6 +31,7 @@ RUN = (
         ("outputs flattened", "gave an array of shape (36000,); expected: (3600, 10)"),
         ("outputs a tensor", "FrameworkTensor; expected: a NumPy array of shape (3600, 10)"),
         ("memory in words", "device_peak_memory_bytes() gave a str; expected: an int, or None"),
+        ("memory below nothing", "device_peak_memory_bytes() gave -1; expected: at least 0, or None"),
     ],
 )
 def test_a_breach_fails_the_run_with_who_broke_what_and_how(harness, mode, reason):

@@ -62,7 +62,12 @@ class BreakingProgram(Program):
         pass
 
     def device_peak_memory_bytes(self):
-        return {"memory in words": "2 GiB", "memory in NumPy": np.int64(2**31)}.get(self.mode)
+        told = {
+            "memory in words": "2 GiB",
+            "memory in NumPy": np.int64(2**31),
+            "memory below nothing": -1,
+        }
+        return told.get(self.mode)
 
 
 class ContractBreaker(Backend):
@@ -86,6 +91,7 @@ class ContractBreaker(Backend):
         "outputs not numbers",
         "memory in words",
         "memory in NumPy",
+        "memory below nothing",
         "single precision",
     )
     requires = ("numpy>=1",)
