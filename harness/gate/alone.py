@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 
+from harness.duel.contender import SideFailed
 from harness.duel.pairs import Ring
 from harness.duel.preparation import prepare
 from harness.duel.record import SideRecord
@@ -40,7 +41,7 @@ def measure_alone(
     is shown what it is before it is measured, and may raise.
 
     Raises:
-        SideFailed: it could not do it.
+        SideFailed: it could not do it, or not in the time that a process may take.
     """
     ring = Ring(
         [side], [side.settings(quiet=True)], dataset.name, deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS
@@ -49,6 +50,12 @@ def measure_alone(
     prepared = prepare(ring, None, turns, block_steps)
     (record,), data = prepared.records, prepared.read(dataset)
     see(record)
+    if prepared.pair_seconds > _PROCESS_LIMIT_SECONDS:
+        raise SideFailed(
+            side.label,
+            f"a process of {prepared.turns} blocks of {prepared.steps[0]} steps would take "
+            f"{prepared.pair_seconds:.0f} s, and may take {_PROCESS_LIMIT_SECONDS:.0f}",
+        )
     say(f"{PROCESSES} processes of about {prepared.pair_seconds:.0f} s")
     nobody_else = random.Random(0)  # noqa: S311  with one side there is no order to draw
     return StoredBenchmark(

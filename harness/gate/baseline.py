@@ -114,22 +114,32 @@ def _lacking(one: StoredBenchmark) -> str:
     told = [maths for maths in one.maths if not maths.memory_ran_out]
     if not told or not all(maths.losses for maths in told):
         return f"no losses of {one.name}"
-    return next((f"{what} of {one.name}" for what in map(_broken, one.processes) if what), "")
+    if any(len(process.processes) != 1 or not process.blocks for process in one.processes):
+        return f"a process without blocks of {one.name}"
+    told_of = (_broken(process, one.turns, one.block_steps) for process in one.processes)
+    return next((f"{what} of {one.name}" for what in told_of if what), "")
 
 
-def _broken(process: PairRecord) -> str:
-    """What of a process cannot be, empty where all can."""
-    if len(process.processes) != 1 or not process.blocks:
-        return "a process without blocks"
-    if any(block.side for block in process.blocks):
-        return "blocks of no process"
-    if not all(min(block.seconds, block.control_seconds, block.steps) > 0 for block in process.blocks):
-        return "times not above 0"
-    (facts,) = process.processes
+def _broken(process: PairRecord, turns: int, block_steps: int) -> str:
+    """What of a process that has blocks cannot be, empty where all can.
+
+    Head is measured in as many blocks and steps as the file says, which must not say what never was.
+    """
+    (facts,), blocks = process.processes, process.blocks
     device = facts.device_peak_memory_bytes
-    if facts.peak_memory_bytes <= 0 or facts.first_step_seconds < 0 or (device is not None and device < 0):
-        return "impossible times or memory"
-    return ""
+    faults = {
+        "blocks of no process": any(block.side for block in blocks),
+        "times not above 0": min(min(one.seconds, one.control_seconds, one.steps) for one in blocks) <= 0,
+        f"a process with other turns than the {turns}": [one.turn for one in blocks]
+        != [*range(min(turns, len(blocks) + 1))],
+        "blocks of unlike length": any(block.steps != block_steps for block in blocks),
+        "impossible times or memory": (
+            facts.peak_memory_bytes <= 0
+            or facts.first_step_seconds < 0
+            or (device is not None and device < 0)
+        ),
+    }
+    return next((words for words, wrong in faults.items() if wrong), "")
 
 
 def _differences(then: Machine, now: Machine) -> Iterable[str]:
