@@ -25,6 +25,8 @@ from harness.process_groups import bind_all, dismiss, end_group, guard_of, tell,
 SILENCE_LIMIT_SECONDS = 600.0
 _LAST_LINES = 20
 _GRACE_SECONDS = 5.0
+#: Long enough for the kernel to take a large process apart.
+_DYING_SECONDS = 60.0
 _POLL_SECONDS = 1.0
 _STOP_POLL_SECONDS = 0.0005
 
@@ -299,7 +301,9 @@ class Session:
         for server in servers:
             with contextlib.suppress(psutil.Error):
                 server.kill()
-        self._process.wait()
+        # One that is stuck in the kernel, as in a device's driver, dies when that lets it go.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_DYING_SECONDS)
 
     def close(self) -> None:
         """Let the worker leave by closing its pipe; end what has not left after a short grace."""
