@@ -294,4 +294,6 @@ def _datasets(suite: Suite, *, quiet: bool) -> list[DatasetRecord]:
 def _exit_code(record: GateRecord, inconclusive: Inconclusive) -> int:
     if record.status == "interrupted":
         return 130
+    if record.status == "failed" and record.verdict != "FAIL":  # what has failed by then has failed
+        return UsageError.exit_code
     return _EXIT_CODES[folded(record, inconclusive)]

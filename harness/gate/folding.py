@@ -17,13 +17,17 @@ class Judged(Protocol):
     @property
     def unsound(self) -> bool: ...
 
+    @property
+    def against(self) -> bool: ...
+
 
 def forgiven(judged: Judged, inconclusive: Inconclusive) -> bool:
     """Whether an INCONCLUSIVE passes: more time or a quieter machine would decide it, and that was asked for.
 
-    Where nothing was measured, or what was measured cannot be believed, it never does.
+    Where nothing was measured, or what was measured cannot be believed or speaks against head, it never does.
     """
-    return judged.verdict == "INCONCLUSIVE" and inconclusive == "pass" and not judged.unsound
+    undecided = judged.verdict == "INCONCLUSIVE" and inconclusive == "pass"
+    return undecided and not judged.unsound and not judged.against
 
 
 def folded(record: GateRecord, inconclusive: Inconclusive) -> Verdict:
@@ -32,5 +36,7 @@ def folded(record: GateRecord, inconclusive: Inconclusive) -> Verdict:
         return record.verdict
     if inconclusive == "fail":
         return "FAIL"
+    if record.status != "ok":
+        return record.verdict
     passes = [one.verdict == "PASS" or forgiven(one, inconclusive) for one in record.benchmarks]
     return "PASS" if passes and all(passes) else record.verdict

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.gate.contest import worst_of
 from harness.gate.record import BenchmarkRecord, GateRecord, encode
 from harness.machine import describe_machine
@@ -48,18 +48,37 @@ class GateKeeper:
     def carried_out(self, work: Callable[[], None]) -> GateRecord:
         """Do the work. A Ctrl-C ends it with what was measured till then kept.
 
+        So does what else stops it, such as a record that cannot be written: what this gives back tells of
+        it, and is whole all the same.
+
         Raises:
-            HarnessError: the record cannot be written, or what the work raises.
+            UsageError: the work must not be done.
         """
         record = self.record
         try:
             work()
             record.status = "ok"
+        except UsageError:
+            raise
+        except HarnessError as error:
+            record.status, record.failure = "failed", str(error)
         except KeyboardInterrupt:
             record.status, record.failure = "interrupted", "interrupted by the user"
-        record.verdict = worst_of([one.verdict for one in record.benchmarks])
-        self.save()
+        self._conclude()
+        try:
+            self.save()
+        except HarnessError as error:
+            if record.status == "ok":
+                record.status, record.failure = "failed", str(error)
+            self._conclude()
         return record
+
+    def _conclude(self) -> None:
+        """The verdict of all benchmarks. What did not come to its end has not passed."""
+        record = self.record
+        record.verdict = worst_of([one.verdict for one in record.benchmarks])
+        if record.status != "ok" and record.verdict == "PASS":
+            record.verdict = "INCONCLUSIVE"
 
     def phase(self, benchmark: str, what: str) -> None:
         """Tell the observer that something begins."""

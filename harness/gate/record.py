@@ -19,6 +19,8 @@ Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 OTHER_TASK = "head's task is another"
 #: How it begins where the two learn from other bytes, so that no figure of theirs can be compared.
 OTHER_DATA = "head reads other data"
+#: What the reason asks for where trainings so short cannot tell of the steps to a target.
+LONGER_TRAININGS = 'give more epochs, or max_extra_steps = "off"'
 #: How the reason ends where head failed beside base and not by itself.
 NOT_ALONE = (
     "by itself it did the same work: it fails now and then, or the two do not fit into memory together"
@@ -55,6 +57,8 @@ class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     unsound: bool = False
     """Of INCONCLUSIVE: the pairs cannot be believed, however many there were."""
+    against: bool = False
+    """Of INCONCLUSIVE: the pairs can be believed, and their whole interval is beyond the limit."""
     stage: Literal["look", "confirmation"]
     limit: float
     base: float
@@ -79,7 +83,8 @@ class SeedScores(msgspec.Struct, frozen=True, kw_only=True):
     """What one seed came to on both sides: validation scores at the best epoch, and steps to the target.
 
     None: a loss was not finite, or no score was; the target was not reached. ``head_steps`` are those of the
-    whole training.
+    whole training, ``first_steps`` those to the first scores of base and head, before which no target is seen
+    to be reached.
     """
 
     seed: int
@@ -88,6 +93,7 @@ class SeedScores(msgspec.Struct, frozen=True, kw_only=True):
     base_steps_to_target: int | None
     head_steps_to_target: int | None
     head_steps: int = 0
+    first_steps: tuple[int, int] = (0, 0)
 
 
 class QualityResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +108,8 @@ class QualityResult(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     unsound: bool = False
     """Of INCONCLUSIVE: nothing was compared that a verdict could rest on."""
+    against: bool = False
+    """As of a :class:`MetricResult`."""
     worst: float | None = None
     measure: str = ""
     seeds: list[SeedScores] = []
@@ -123,7 +131,7 @@ class BenchmarkRecord(msgspec.Struct, kw_only=True):
     threads: int
     limits: Limits
     vanished: bool = False
-    """It is base's alone: head's suite no longer has it."""
+    """It is base's alone: head's suite no longer has it, or has other work under its name."""
     turns: int = 0
     sides: list[SideRecord] = []
     """Base, head."""
@@ -137,6 +145,8 @@ class BenchmarkRecord(msgspec.Struct, kw_only=True):
     unsound: bool = False
     """Of INCONCLUSIVE: nothing was measured, or it cannot be believed. Such a verdict is never folded into
     PASS; one for which more time or a quieter machine would do may be."""
+    against: bool = False
+    """Of INCONCLUSIVE: what was measured says that head is worse. It is never folded into PASS either."""
     seconds: float = 0.0
 
 

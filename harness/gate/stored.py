@@ -87,11 +87,10 @@ class StoredGate:
         self.path = self._keeper.path
 
     def carry_out(self) -> GateRecord:
-        """Run it. A Ctrl-C ends it with what was measured till then kept.
+        """Run it. A Ctrl-C ends it with what was measured till then kept, and so does what else stops it.
 
         Raises:
             UsageError: a framework is missing in head's environment.
-            HarnessError: the record cannot be written.
         """
         return self._keeper.carried_out(self._work)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from harness.errors import HarnessError
 from harness.gate.conduct import Gate, GateRequest
 from harness.gate.environments import Environment
 from harness.gate.record import BenchmarkRecord
@@ -41,7 +42,7 @@ def judge(
     lands in ``folder``.
 
     Raises:
-        HarnessError: an environment lacks the harness or the framework.
+        HarnessError: an environment lacks the harness or the framework, or the record cannot be written.
         KeyboardInterrupt: the user has had enough.
     """
     base, head = environments
@@ -52,11 +53,14 @@ def judge(
         datasets=[dataset],
         budget_seconds=budget_seconds,
         turns=wished.turns,
+        unwatched="pytest does not tell of tests that vanished",
     )
     with own_threads_kept():
         record = Gate(request, folder, _Log()).carry_out()
     if record.status == "interrupted":
         raise KeyboardInterrupt
+    if record.status == "failed":
+        raise HarnessError(record.failure)
     return record.benchmarks[0]
 
 
