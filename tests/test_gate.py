@@ -158,6 +158,17 @@ def test_a_benchmark_that_base_had_and_the_suite_has_not_fails(harness):
     gone = json.loads(done.stdout)["benchmarks"][-1]
     assert (gone["name"], gone["verdict"]) == ("gone", "FAIL")
     assert "not in head's suite" in gone["reason"]
+    before.write_text(ONE.replace('"mlp"', '"cnn"'))
+    (other,) = json.loads(gate(harness, "--base-suite", str(before)).stdout)["benchmarks"]
+    assert (other["name"], other["verdict"], other["look"]) == ("paced", "FAIL", [])
+    assert "other work under this name (paced on cnn, and head's paced on mlp)" in other["reason"]
+    before.write_text(ONE.replace('"paced"', '"paced:dies"'))
+    (mode,) = json.loads(gate(harness, "--base-suite", str(before)).stdout)["benchmarks"]
+    assert (mode["verdict"], mode["look"]) == ("FAIL", [])
+    written_out = ONE.replace('"paced"', '"paced:plain"') + 'dataset = "mnist1d"\nset = { width = 1.0 }\n'
+    before.write_text(written_out)
+    (same,) = json.loads(gate(harness, "--base-suite", str(before), "--budget", "0.01").stdout)["benchmarks"]
+    assert (same["verdict"], same.get("vanished", False)) == ("INCONCLUSIVE", False)
     before.write_text("[nothing]")
     refused = gate(harness, "--base-suite", str(before))
     assert refused.returncode == 2

@@ -1,6 +1,7 @@
 """Gates against a stored baseline: real processes of a backend whose pace and losses are known."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -247,6 +248,20 @@ def test_a_task_that_was_another_then_fails(stored):
     assert "head's task is another (in epochs)" in benchmark["reason"]
 
 
+def endless(document):
+    for process in document["benchmarks"][0]["processes"]:
+        process["blocks"] = [block | {"steps": 10**9} for block in process["blocks"]]
+
+
+def test_a_head_that_would_take_hours_is_told_at_once(stored):
+    done = gate(stored, "--baseline", changed(stored, endless))
+    assert done.returncode == 1, done.stderr
+    (benchmark,) = json.loads(done.stdout)["benchmarks"]
+    assert re.search(
+        r"a process of 2 blocks of \d+ steps would take \d+ s, and may take 1800", benchmark["reason"]
+    )
+
+
 class Unheard:
     def phase(self, *_):
         pass
@@ -328,6 +343,14 @@ def no_blocks(document):
     document["benchmarks"][0]["processes"][0]["blocks"] = []
 
 
+def other_turns(document):
+    document["benchmarks"][0]["turns"] = 10**9
+
+
+def unlike_blocks(document):
+    document["benchmarks"][0]["processes"][1]["blocks"][1]["steps"] += 1
+
+
 def no_time(document):
     document["benchmarks"][0]["processes"][0]["blocks"][0]["control_seconds"] = 0
 
@@ -362,6 +385,8 @@ def no_losses(document):
     ("change", "words"),
     [
         (no_blocks, "holds a process without blocks of paced"),
+        (other_turns, "holds a process with other turns than the 1000000000 of paced"),
+        (unlike_blocks, "holds blocks of unlike length of paced"),
         (no_time, "holds times not above 0 of paced"),
         (no_memory, "holds impossible times or memory of paced"),
         (no_batch, "holds no batch size of paced"),

@@ -1,8 +1,10 @@
 """Environments made from a repository: real git, real virtual environments; only pip is stood in for."""
 
 import datetime
+import fcntl
 import os
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -171,6 +173,53 @@ def test_benchmarks_that_only_the_commit_has_are_found(git):
     with checkouts.checkout(top, call("rev-parse", "HEAD")) as tree:
         (gone,) = checkouts.vanished(read_suite(top / "gate.toml"), top, tree)
         assert (gone.name, gone.task) == ("b", "mlp")
+
+
+@pytest.mark.parametrize(
+    ("now", "gone"),
+    [
+        ('task = "cnn"', []),
+        ('task = "cnn"\nthreads = 1\nseeds = 9', []),
+        ('task = "mlp"', ["a"]),
+        ('task = "cnn"\nset = { dropout = 0.3 }', ["a"]),
+        ('task = "cnn"\nbatch_size = 7', ["a"]),
+    ],
+)
+def test_other_work_under_a_name_hides_nothing(git, now, gone):
+    top, _ = git
+    file = top / "gate.toml"
+    file.write_text(f'[benchmarks.a]\nbackend = "torch"\n{now}\n')
+    before = {"a": {"backend": "torch", "task": "cnn", "max_slowdown": "9%"}}
+    assert [one.name for one in checkouts.missing(read_suite(file), before)] == gone
+
+
+def test_what_was_measured_outlives_a_worktree_that_cannot_be_removed(git, monkeypatch):
+    top, call = git
+    real = checkouts._git
+
+    def unable(folder, *words):
+        if words[:2] == ("worktree", "remove"):
+            raise HarnessError("failed to delete: Permission denied")
+        return real(folder, *words)
+
+    monkeypatch.setattr(checkouts, "_git", unable)
+    with checkouts.checkout(top, call("rev-parse", "HEAD")) as tree:
+        measured = tree.exists()
+    assert measured
+    assert not tree.exists()
+
+
+def test_a_gate_that_waits_for_another_says_so(git, installed):
+    top, call = git
+    said = []
+    commit, source = call("rev-parse", "HEAD"), Source(".")
+    file = checkouts._cached(top, commit, source).with_suffix(".lock")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        threading.Timer(0.5, held.close).start()
+        checkouts.base_environment(top, top, commit, source, said.append)
+    assert [word for word in said if "waiting" in word] == said[:1]
 
 
 def test_a_suite_that_is_found_first_hides_nothing_of_what_was_found_before(git):

@@ -13,7 +13,8 @@ from harness.duel.contender import SideFailed
 from harness.duel.sides import Side
 from harness.gate import contest
 from harness.gate.judgement import Level
-from harness.gate.suite import Benchmark
+from harness.gate.record import OTHER_DATA, QualityResult
+from harness.gate.suite import Benchmark, Limits
 from harness.report.gate_advice import what_next
 from harness.session import WorkerTimeout
 from harness.spec import Plan
@@ -45,7 +46,7 @@ def suspicious(monkeypatch):
         verdicts = {name: "INCONCLUSIVE" for name, ratio in ratios.items() if ratio != 1.0}
         record = made_benchmark(step=step, first_step=first_step, memory=memory, verdicts=verdicts)
         benchmark = Benchmark(name="cnn", backend="torch", task="mlp")
-        return contest.Contest(benchmark, sides, record, print, TURNS), asked
+        return contest.Contest(benchmark, sides, record, print, TURNS, 0.005), asked
 
     return make
 
@@ -154,6 +155,35 @@ def test_a_head_that_fails_beside_base_alone_may_not_be_to_blame(suspicious, mon
     assert "side head: out of memory" in one.record.reason
     assert ("do not fit into memory together" in one.record.reason) == unsure
     assert ("smaller `batch_size`" in what_next(made_gate(one.record), one.record)) == unsure
+
+
+def test_scores_on_other_data_are_not_compared(suspicious, monkeypatch):
+    """Not where a benchmark is of quality alone either, and no pair will show that they differ."""
+    other = QualityResult(verdict="FAIL", reason=f"{OTHER_DATA}: sha256 b where base reads a")
+    monkeypatch.setattr(contest, "same_maths", lambda *_: other)
+    monkeypatch.setattr(contest, "no_worse", lambda *_: QualityResult(verdict="PASS"))
+    off = Limits(
+        max_slowdown=None, max_first_step_slowdown=None, max_memory_growth=None, max_accuracy_loss=0.01
+    )
+    one, _ = suspicious(step=1.2)
+    one._benchmark = msgspec.structs.replace(one._benchmark, limits=off)
+    one.record.metrics = []
+    one.look(math.inf)
+    assert (one.record.verdict, one.record.reason) == ("FAIL", f"quality: {other.reason}")
+
+
+def test_a_pair_that_no_process_may_take_the_time_for_is_refused_at_once(suspicious, monkeypatch):
+    prepared = types.SimpleNamespace(
+        records=[], steps=[1, 1], turns=10**6, pair_seconds=9000.0, read=lambda data: data
+    )
+    monkeypatch.setattr(contest, "same_maths", lambda *_: QualityResult(verdict="PASS"))
+    monkeypatch.setattr(contest, "prepare", lambda *_: prepared)
+    one, asked = suspicious(step=1.2)
+    one.record.metrics = []
+    one.look(math.inf)
+    assert (one.record.verdict, one.record.unsound, asked) == ("INCONCLUSIVE", True, [])
+    told = "a process would take about 4500 s for its part of 1000000 turns, and may take 1800"
+    assert told in one.record.reason
 
 
 def test_a_head_that_hangs_is_not_waited_for_again(suspicious):

@@ -1,6 +1,7 @@
 """A gate's two stages on made-up pairs: what passes, what fails, and how often chance does it."""
 
 import math
+import re
 
 import msgspec
 import numpy as np
@@ -11,7 +12,8 @@ from harness.duel import ratios
 from harness.duel.contender import SideFailed
 from harness.duel.record import BlockRecord, Disturbance, PairRecord, ProcessRecord
 from harness.gate.contest import conclude, worst_of
-from harness.gate.judgement import LOOK_PAIRS, Level, MetricLooks, confirmed, looked_at
+from harness.gate.folding import forgiven
+from harness.gate.judgement import LOOK_PAIRS, Level, MetricLooks, confirmed, looked_at, told_of_power
 from harness.gate.metrics import series
 from harness.gate.pair_ratios import benchmark_ratios, ratios_behind
 from harness.gate.suite import Limits
@@ -211,8 +213,37 @@ def test_lost_pairs_are_no_evidence(judge):
 def test_where_every_turn_was_disturbed_nothing_is_known_of_the_machine():
     found = look([pair(lost=True)] * 8, "first step")
     assert found.verdict == "INCONCLUSIVE"
-    assert "every pair was disturbed" in found.reason
+    assert "8 of 8 pairs were lost" in found.reason
     assert look([pair(lost=True)] * 8, "memory").verdict == "PASS"
+
+
+def test_a_first_step_needs_pairs_that_tell_of_the_machine_too():
+    """Where the step is not judged, nothing else would say that it was busy."""
+    found = look([pair()] + [pair(lost=True)] * 3, "first step")
+    assert (found.verdict, found.unsound) == ("INCONCLUSIVE", True)
+    assert "3 of 4 pairs were lost" in found.reason
+    assert look([pair()] * 4, "first step").verdict == "PASS"
+
+
+SPREAD = [1.02, 1.1, 1.03, 1.09, 1.04, 1.08, 1.05, 1.07]
+
+
+@pytest.mark.parametrize(("times", "against"), [(1.2, True), (1.0, False)])
+def test_what_speaks_against_head_does_not_pass_for_want_of_pairs(times, against):
+    """One of nine pairs the other way, and at a fourth of 1 % nothing is proven."""
+    pairs = [pair(times * ratio) for ratio in SPREAD] + [pair(0.999)]
+    found = told_of_power(confirm(pairs, level=0.0025), 9, Level(0.0025, 0.0025), 3.0)
+    assert (found.verdict, found.unsound, found.against) == ("INCONCLUSIVE", False, against)
+    assert ("its whole interval is beyond the limit" in found.reason) == against
+    assert forgiven(found, "pass") != against
+    record = made_benchmark(verdicts={"step": "INCONCLUSIVE"})
+    record.metrics[0] = found
+    conclude(record, lambda: None)
+    assert (record.verdict, record.against, forgiven(record, "pass")) == (
+        "INCONCLUSIVE",
+        against,
+        not against,
+    )
 
 
 def test_however_many_are_suspicious_a_loss_that_every_pair_shows_is_found():
@@ -249,6 +280,18 @@ def test_milliseconds_of_a_first_step_are_no_loss():
 def test_a_metric_that_is_off_is_not_judged():
     limits = Limits(max_slowdown=None, max_memory_growth=None)
     assert [one.metric for one in series([pair()] * 4, limits, [64, 64])] == ["first step"]
+
+
+def test_a_fault_of_the_harness_costs_one_benchmark_and_no_more():
+    def fall():
+        math.log(-1.0)
+
+    record = made_benchmark()
+    assert not conclude(record, fall)
+    assert (record.verdict, record.unsound) == ("INCONCLUSIVE", True)
+    assert re.search(
+        r"a fault of the harness: ValueError: math domain .*test_gate_judgement.py, line \d", record.reason
+    )
 
 
 def test_nothing_run_is_not_passed():

@@ -11,7 +11,7 @@ import pytest
 from harness import plugins
 from harness.gate import noninferiority
 from harness.gate.learner import Curve
-from harness.gate.noninferiority import judge, no_worse, seed_scores, tries_of
+from harness.gate.noninferiority import Rule, judge, no_worse, seed_scores, tries_of
 from harness.gate.record import SeedScores
 from harness.gate.suite import Limits
 from harness.runs import ACCURACY, Measure
@@ -36,15 +36,16 @@ def row(seed=0, *, base=0.9, head=0.9, steps=(100, 100), head_steps=400):
 
 
 def verdict(rows, limits=LIMITS, measure=ACCURACY, tries=2):
-    return judge(rows, measure, limits, tries)
+    return judge(rows, Rule(measure, limits, tries, 0.01))[:2]
 
 
 def test_the_target_is_what_both_had_by_half_of_their_epochs_less_what_may_be_lost():
     found = seed_scores(5, curve(0.5, 0.71, 0.85, 0.9), curve(0.6, 0.7, 0.791, 0.9), ACCURACY, LIMITS)
     assert (found.base, found.head) == (0.9, 0.9)
-    assert (found.base_steps_to_target, found.head_steps_to_target, found.head_steps) == (20, 20, 40)
+    assert (found.base_steps_to_target, found.head_steps_to_target, found.head_steps) == (20, 19, 40)
     slower = seed_scores(5, curve(0.7, 0.8, 0.9, 0.9), curve(0.6, 0.71, 0.78, 0.78), ACCURACY, LIMITS)
     assert (slower.base_steps_to_target, slower.head_steps_to_target) == (10, 20)
+    assert slower.first_steps == (10, 10)
     assert seed_scores(5, curve(0.7, 0.8), curve(None, None), ACCURACY, LIMITS).head_steps_to_target is None
 
 
@@ -60,6 +61,44 @@ def test_of_a_loss_less_is_better_and_what_may_be_lost_is_a_share():
     base, head = curve(3.03, 2.0, 1.0, 1.0, key="loss"), curve(4.0, 3.0, 2.01, 1.0, key="loss")
     found = seed_scores(0, base, head, ERROR, LIMITS)
     assert (found.base_steps_to_target, found.head_steps_to_target) == (10, 20)
+
+
+def test_between_two_scores_a_straight_line_tells_when_the_target_was_reached():
+    base, head = curve(0.2, 0.91, 0.9, 0.9), curve(0.2, 0.71, 0.9, 0.9)
+    found = seed_scores(0, base, head, ACCURACY, LIMITS)
+    assert (found.base_steps_to_target, found.head_steps_to_target) == (18, 20)
+
+
+def test_a_target_that_base_had_by_its_first_score_can_only_fail():
+    """Head may have taken up to an epoch, and base any part of one."""
+    rows = [
+        seed_scores(seed, curve(0.9, 0.9, 0.9), curve(0.9, 0.9, 0.9), ACCURACY, LIMITS) for seed in range(3)
+    ]
+    found, reason = verdict(rows)
+    assert found == "INCONCLUSIVE"
+    assert reason.startswith("base had come to it by its first score on 3 of 3 seeds: give more epochs")
+    assert judge(rows, Rule(ACCURACY, LIMITS, 2, 0.01)).unsound
+    slow = [
+        seed_scores(seed, curve(0.9, 0.9, 0.9), curve(0.1, 0.89, 0.9 + 0.001 * seed), ACCURACY, LIMITS)
+        for seed in range(5)
+    ]
+    assert [row.head_steps_to_target for row in slow] == [20] * 5
+    assert verdict(slow)[0] == "FAIL"
+
+
+def test_a_head_that_was_there_by_its_own_first_score_cannot_fail_by_its_steps():
+    """Its batches are half as large, so an epoch is twice the steps; how many of them it took nobody saw."""
+    halved = curve(0.9, 0.9, 0.9)._replace(steps=[20, 40, 60])
+    rows = [seed_scores(seed, curve(0.9, 0.9, 0.9), halved, ACCURACY, LIMITS) for seed in range(5)]
+    found = judge(rows, Rule(ACCURACY, LIMITS, 2, 0.01))
+    assert (found.verdict, found.unsound) == ("INCONCLUSIVE", True)
+    assert "head had come to it by its first score on 5 of 5 seeds" in found.reason
+
+
+def test_what_speaks_against_head_is_never_folded_into_a_pass():
+    rows = [row(seed, head=0.85 + 0.01 * seed) for seed in range(3)]
+    found = judge(rows, Rule(ACCURACY, LIMITS, 1, 1e-4))
+    assert (found.verdict, found.against) == ("INCONCLUSIVE", True)
 
 
 def test_a_head_that_learns_as_base_does_hardly_ever_fails_however_noisy_the_scores():
@@ -103,9 +142,9 @@ def test_slower_learning_fails_where_steps_are_judged():
 
 def test_one_seed_that_never_comes_to_the_target_is_no_proof_either_way():
     rows = [row(seed) for seed in range(4)] + [row(4, steps=(100, None))]
-    found, reason = verdict(rows)
-    assert found == "INCONCLUSIVE"
-    assert "on 1 of 5 seeds" in reason
+    found = judge(rows, Rule(ACCURACY, LIMITS, 2, 0.01))
+    assert (found.verdict, found.against) == ("INCONCLUSIVE", True)
+    assert "on 1 of 5 seeds" in found.reason
     assert verdict([row(seed, steps=(100, None)) for seed in range(5)])[0] == "FAIL"
 
 
@@ -148,7 +187,7 @@ def over_seeds(seeds, deadline=math.inf, epochs=3):
     mlp = plugins.task("mlp")
     task = msgspec.structs.replace(mlp.define(mlp.options()), epochs=epochs)
     side = SimpleNamespace(plan=SimpleNamespace(task=task))
-    return no_worse([side, side], "made up", LIMITS, range(seeds), 1.0, deadline, lambda _told: None)
+    return no_worse([side, side], "made up", LIMITS, 0.01, range(seeds), 1.0, deadline, lambda _told: None)
 
 
 def test_seeds_are_spent_until_it_is_shown(trained):

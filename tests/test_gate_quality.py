@@ -81,6 +81,14 @@ def test_other_bytes_of_the_data_are_named_before_the_losses_that_follow_from_th
     assert found.reason == "head reads other data: sha256 bbbbbbbbbbbb… where base reads aaaaaaaaaaaa…"
 
 
+def test_losses_that_neither_side_has_are_no_equal_maths():
+    lost = only_float32([[1.0], [None]])
+    found = quality.compare_maths(lost, lost, "")
+    assert (found.verdict, found.unsound) == ("INCONCLUSIVE", True)
+    assert "no loss of either is finite from step 2 on" in found.reason
+    assert quality.compare_maths(only_float32([[1.0], [1.0]]), lost, "").verdict == "FAIL"
+
+
 @pytest.mark.parametrize(
     ("trouble", "processes"), [(Declined("no float64"), 1), (MemoryRanOut("memory ran out", ""), 2)]
 )

@@ -62,6 +62,7 @@ def test_a_table_of_pyproject_is_a_suite(suite):
         ("benchmarks = 3", "names no benchmark"),
         ("[benchmarks]\ncnn = 3", "benchmark cnn must be a table"),
         ("max_slowdown = ", "cannot be read"),
+        ("benchmarks = " + 5000 * "[", "cannot be read"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(suite, text, words):

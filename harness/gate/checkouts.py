@@ -26,7 +26,7 @@ import platformdirs
 from harness import process_groups
 from harness.errors import HarnessError, UsageError
 from harness.gate.environments import Environment
-from harness.gate.suite import SUITE_FILES, Benchmark, Suite, benchmark_tables
+from harness.gate.suite import SUITE_FILES, Benchmark, Suite, benchmark_of, benchmark_tables, work_of
 
 _LAST_LINES = 5
 _COMPLETE = "complete"
@@ -79,15 +79,18 @@ def checkout(top: Path, commit: str) -> Iterator[Path]:
     """A worktree of this commit, gone afterwards."""
     with contextlib.ExitStack() as stack:
         try:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="harness-gate-"))
+            folder = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="harness-gate-", ignore_cleanup_errors=True)
+            )
         except FileNotFoundError as error:
             raise UsageError("no folder for temporary files can be written to: set TMPDIR to one") from error
         tree = Path(folder) / "source"
         _git(top, "worktree", "add", "--detach", "--quiet", str(tree), commit)
         try:
             yield tree
-        finally:
-            _git(top, "worktree", "remove", "--force", str(tree))
+        finally:  # what was measured in between must not be lost to a file that cannot be deleted
+            with contextlib.suppress(HarnessError):
+                _git(top, "worktree", "remove", "--force", str(tree))
 
 
 def base_environment(
@@ -96,7 +99,7 @@ def base_environment(
     """The environment of a commit's worktree; raises HarnessError where pip fails."""
     venv = _cached(top, commit, source)
     lacking = ""
-    with _alone_at(venv):
+    with _alone_at(venv, say):
         if not (venv / _COMPLETE).exists():
             lacking = _fill_submodules(tree, "base")
             _install(venv, tree / source.place, source.requirement, f"base ({commit[:12]})", say)
@@ -118,7 +121,7 @@ def head_environment(top: Path, source: Source, say: Callable[[str], None]) -> I
         left_out = _left_out(top, commit)
         lacking = ""
         venv = _cached(top, commit, source)
-        with _alone_at(venv), contextlib.ExitStack() as stack:
+        with _alone_at(venv, say), contextlib.ExitStack() as stack:
             if not (venv / _COMPLETE).exists():
                 tree = stack.enter_context(checkout(top, commit))
                 lacking = _fill_submodules(tree, "head")
@@ -127,7 +130,7 @@ def head_environment(top: Path, source: Source, say: Callable[[str], None]) -> I
         yield _environment("head", venv, left_out, lacking, commit=commit)
         return
     venv = _cached(top, "uncommitted", source)
-    with _alone_at(venv):  # to the end: another gate of this tree would make it anew
+    with _alone_at(venv, say):  # to the end: another gate of this tree would make it anew
         _install(venv, top / source.place, source.requirement, "head (uncommitted changes)", say)
         yield _environment("head", venv)
 
@@ -201,15 +204,33 @@ def _tables(path: Path) -> dict[str, Any]:
 
 
 def missing(suite: Suite, before: Mapping[str, Any]) -> tuple[Benchmark, ...]:
-    """The benchmarks among the tables of an earlier suite that ``suite`` has not."""
-    names = {benchmark.name for benchmark in suite.benchmarks}
-    return tuple(_named(one, table) for one, table in before.items() if one not in names)
+    """The benchmarks among the tables of an earlier suite that ``suite`` has not, or writes otherwise.
+
+    What is written otherwise may be the same work all the same, which only an environment can tell.
+    """
+    now = {benchmark.name: benchmark for benchmark in suite.benchmarks}
+    return tuple(
+        earlier
+        for name, table in before.items()
+        for earlier, whole in [_named(name, table)]
+        if name not in now or _differs(earlier, now[name], whole=whole)
+    )
 
 
-def _named(name: str, table: object) -> Benchmark:
-    """As much of a benchmark as there is to tell; what else its table says may be of another harness."""
+def _differs(earlier: Benchmark, now: Benchmark, *, whole: bool) -> bool:
+    if whole:
+        return work_of(earlier) != work_of(now)
+    return (earlier.backend, earlier.task) != (now.backend, now.task)
+
+
+def _named(name: str, table: object) -> tuple[Benchmark, bool]:
+    """A benchmark of an earlier suite; and whether all of it is told, for it may be of another harness."""
     told = table if isinstance(table, dict) else {}
-    return Benchmark(name=name, backend=str(told.get("backend", "")), task=str(told.get("task", "")))
+    try:
+        return benchmark_of(name, told, {}, name), True
+    except UsageError:
+        rest = Benchmark(name=name, backend=str(told.get("backend", "")), task=str(told.get("task", "")))
+        return rest, False
 
 
 def _cached(top: Path, commit: str, source: Source) -> Path:
@@ -220,7 +241,7 @@ def _cached(top: Path, commit: str, source: Source) -> Path:
 
 
 @contextlib.contextmanager
-def _alone_at(venv: Path) -> Iterator[None]:
+def _alone_at(venv: Path, say: Callable[[str], None]) -> Iterator[None]:
     """One gate at a time makes an environment; another that wants it waits, and finds it made.
 
     Raises:
@@ -230,7 +251,11 @@ def _alone_at(venv: Path) -> Iterator[None]:
         try:
             venv.parent.mkdir(parents=True, exist_ok=True)
             file = stack.enter_context(venv.with_suffix(".lock").open("w"))
-            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                say(f"another gate makes or uses {venv}: waiting for it")
+                fcntl.flock(file, fcntl.LOCK_EX)
         except OSError as error:
             raise UsageError(
                 f"environments cannot be kept in {venv.parent}: {error.strerror}; name another folder with "

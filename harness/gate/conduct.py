@@ -6,13 +6,17 @@ import msgspec
 
 from harness.duel.contender import SideFailed
 from harness.duel.sides import Side
+from harness.errors import UsageError
 from harness.gate.contest import Contest
 from harness.gate.environments import Environment, probe, side_of
 from harness.gate.judgement import Level
 from harness.gate.keeping import GateKeeper, GateObserver
 from harness.gate.record import BenchmarkRecord, GateRecord
-from harness.gate.suite import Benchmark, Suite
+from harness.gate.suite import Benchmark, Suite, work_of
 from harness.record import DatasetRecord
+
+#: Of the false alarms that are allowed, the share for what is learnt over seeds, where that is compared.
+_LEARNING_SHARE = 0.5
 
 
 class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +27,7 @@ class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
     head: Environment
     datasets: list[DatasetRecord]
     vanished: tuple[Benchmark, ...] = ()
-    """What base's own suite has and this one has not."""
+    """What base's own suite tries, and this one does not, or not under that name."""
     unwatched: str = ""
     """Why that is not known, where it is not."""
     budget_seconds: float
@@ -52,19 +56,21 @@ class Gate:
         self.path = self._keeper.path
 
     def carry_out(self) -> GateRecord:
-        """Run it. A Ctrl-C ends it with what was measured till then kept.
+        """Run it. A Ctrl-C ends it with what was measured till then kept, and so does what else stops it.
 
         Raises:
             UsageError: a framework is missing in one of the environments.
-            HarnessError: the record cannot be written.
         """
         return self._keeper.carried_out(self._work)
 
     def _work(self) -> None:
         keeper = self._keeper
         contests, deadline = self._contests(), keeper.deadline(self._request.budget_seconds)
+        kept = {benchmark.name for benchmark in self._request.suite.benchmarks}
         keeper.record.benchmarks += [
-            vanished_record(benchmark, "base's suite") for benchmark in self._request.vanished
+            vanished_record(benchmark, "base's suite")
+            for benchmark in self._request.vanished
+            if benchmark.name not in kept
         ]
         keeper.save()
         for contest in contests:
@@ -75,12 +81,23 @@ class Gate:
     def _contests(self) -> list[Contest]:
         """What can be run; a benchmark that one side does not know has its verdict already."""
         request, contests = self._request, []
+        judged_by_learning = sum(one.limits.max_accuracy_loss is not None for one in request.suite.benchmarks)
+        worse_level = _LEARNING_SHARE * request.suite.false_alarms / max(1, judged_by_learning)
+        before = {benchmark.name: benchmark for benchmark in request.vanished}
         for benchmark, dataset in zip(request.suite.benchmarks, request.datasets, strict=True):
             record = new_record(benchmark, dataset)
             self._keeper.record.benchmarks.append(record)
             try:
                 # Head first: what neither knows is head's fault, not a base that nothing can be held to.
                 head = side_of(request.head, benchmark)
+                earlier = before.get(benchmark.name)
+                if earlier is not None and self._is_other_work(earlier, head, dataset):
+                    record.verdict, record.unsound, record.vanished = "FAIL", False, True
+                    record.reason = (
+                        f"base's suite has other work under this name ({work_of(earlier)}, and head's "
+                        f"{work_of(benchmark)}): what is no longer tried has not passed"
+                    )
+                    continue
                 base = side_of(request.base, benchmark)
             except SideFailed as error:
                 record.unsound = error.label != request.head.label
@@ -92,13 +109,35 @@ class Gate:
             def say(what: str, name: str = benchmark.name) -> None:
                 self._keeper.phase(name, what)
 
-            contests.append(Contest(benchmark, [base, head], record, say, request.turns))
+            contests.append(Contest(benchmark, [base, head], record, say, request.turns, worse_level))
         return contests
+
+    def _is_other_work(self, earlier: Benchmark, head: Side, dataset: DatasetRecord) -> bool:
+        """Whether what base's suite has under head's name is not the same, as head's environment reads both.
+
+        A data set or a device that one of them leaves open may be the other's.
+        """
+        try:
+            before = side_of(self._request.head, earlier)
+        except (SideFailed, UsageError):  # head knows it no more, or is without its framework
+            return True
+        devices = {before.plan.device, head.plan.device} - {"auto"}
+        works = [
+            (
+                side.backend,
+                side.plan.mode,
+                side.plan.precision,
+                msgspec.structs.replace(side.plan.task, epochs=1),
+            )
+            for side in (before, head)
+        ]
+        return works[0] != works[1] or earlier.dataset not in {None, dataset.name} or len(devices) > 1
 
     def _confirm(self, suspicious: list[Contest], deadline: float) -> None:
         """Fresh pairs of all in turn, until each is decided or time is up.
 
-        Holm's rule shares the level among the metrics that have not failed yet.
+        Holm's rule shares the level among the metrics that have not failed yet. Where trainings were held
+        against each other too, which no noise of the clock decides, they have their share of it.
         """
         record, keeper = self._keeper.record, self._keeper
         hypotheses = sum(len(contest.suspicious) for contest in suspicious)
@@ -106,9 +145,12 @@ class Gate:
             metrics = ", ".join(one.metric for one in contest.suspicious)
             keeper.phase(contest.record.name, f"suspicious ({metrics}): fresh pairs")
 
+        learning = any(one.quality is not None and one.quality.seeds for one in record.benchmarks)
+        allowed = record.false_alarms * (1 - _LEARNING_SHARE if learning else 1.0)
+
         def level() -> Level:
             failed = sum(metric.verdict == "FAIL" for one in record.benchmarks for metric in one.metrics)
-            planned, now = (record.false_alarms / max(1, left) for left in (hypotheses, hypotheses - failed))
+            planned, now = (allowed / max(1, left) for left in (hypotheses, hypotheses - failed))
             return Level(planned, now)
 
         while suspicious:

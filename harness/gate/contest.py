@@ -3,7 +3,9 @@
 import random
 import secrets
 import time
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -20,7 +22,15 @@ from harness.gate.judgement import Level, MetricLooks
 from harness.gate.metrics import Series, limits_of, series
 from harness.gate.noninferiority import no_worse
 from harness.gate.quality import same_maths
-from harness.gate.record import NOT_ALONE, BenchmarkRecord, Metric, MetricResult, QualityResult, Verdict
+from harness.gate.record import (
+    NOT_ALONE,
+    OTHER_DATA,
+    BenchmarkRecord,
+    Metric,
+    MetricResult,
+    QualityResult,
+    Verdict,
+)
 from harness.gate.suite import Benchmark
 from harness.session import NoWorkersHere, WorkerTimeout
 
@@ -37,7 +47,7 @@ _T = TypeVar("_T")
 
 
 class _TimeIsUp(HarnessError):
-    """The budget was spent before enough was measured for any verdict."""
+    """There was or is too little time to measure enough for any verdict."""
 
 
 class _NotAlone(HarnessError):
@@ -47,11 +57,18 @@ class _NotAlone(HarnessError):
 class Contest:
     """Base against head on one benchmark, told into ``record`` as it goes. ``sides`` are base and head.
 
-    A side that fails ends it: head's fault is a FAIL, base's leaves nothing to compare with.
+    A side that fails ends it: head's fault is a FAIL, base's leaves nothing to compare with. ``worse_level``
+    is the chance to fail a head that does other maths and learns as well as base.
     """
 
     def __init__(
-        self, benchmark: Benchmark, sides: list[Side], record: BenchmarkRecord, say: Say, turns: int | None
+        self,
+        benchmark: Benchmark,
+        sides: list[Side],
+        record: BenchmarkRecord,
+        say: Say,
+        turns: int | None,
+        worse_level: float,
     ) -> None:
         self.record = record
         self._benchmark = benchmark
@@ -63,6 +80,7 @@ class Contest:
         self._looks: dict[Metric, MetricLooks] = {}
         self._suspected_at = 0.0
         self._turns = turns
+        self._worse_level = worse_level
         record.turns = turns or 0
         self._settings = pad_to_equal_size(
             [side.settings(quiet=True) for side in sides], [side.python for side in sides]
@@ -95,6 +113,12 @@ class Contest:
         record.sides, self._steps = prepared.records, prepared.steps
         record.turns = prepared.turns
         record.dataset = prepared.read(record.dataset)
+        process_seconds = prepared.pair_seconds / len(self._sides)
+        if process_seconds > _PROCESS_LIMIT_SECONDS:
+            raise _TimeIsUp(
+                f"a process would take about {process_seconds:.0f} s for its part of {record.turns} turns, "
+                f"and may take {_PROCESS_LIMIT_SECONDS:.0f}: give fewer (--turns)"
+            )
         _refuse_after(deadline)
         self._say(f"a look: {judgement.LOOK_PAIRS} pairs of about {prepared.pair_seconds:.0f} s")
         for _ in range(judgement.LOOK_PAIRS):
@@ -107,12 +131,20 @@ class Contest:
     def _quality(self, deadline: float) -> QualityResult:
         benchmark, data = self._benchmark, self.record.dataset.name
         found = same_maths(self._sides, data, _PROCESS_LIMIT_SECONDS)
-        if found.verdict == "PASS" or benchmark.limits.max_accuracy_loss is None:
+        comparable = not found.reason.startswith(OTHER_DATA)  # scores on other data are other scores
+        if found.verdict == "PASS" or benchmark.limits.max_accuracy_loss is None or not comparable:
             return found
         self._say(f"{found.reason}: comparing what is learnt over seeds")
         seeds = range(benchmark.seed, benchmark.seed + benchmark.seeds)
         learnt = no_worse(
-            self._sides, data, benchmark.limits, seeds, _PROCESS_LIMIT_SECONDS, deadline, self._say
+            self._sides,
+            data,
+            benchmark.limits,
+            self._worse_level,
+            seeds,
+            _PROCESS_LIMIT_SECONDS,
+            deadline,
+            self._say,
         )
         return msgspec.structs.replace(learnt, frameworks=found.frameworks)
 
@@ -211,18 +243,24 @@ def conclude(record: BenchmarkRecord, work: Callable[[], None]) -> bool:
         failed = [("INCONCLUSIVE" if error.label == "base" else "FAIL", str(error))]
     except HarnessError as error:  # the sides cannot be compared: other data, another split
         failed = [("FAIL", str(error))]
+    except Exception as error:  # noqa: BLE001  a fault of the harness's own must not cost the other benchmarks
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        told_of = f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"
+        failed = [("INCONCLUSIVE", f"a fault of the harness: {told_of}")]
     record.seconds += time.monotonic() - start
     judged = [(one.verdict, f"{one.metric}: {one.reason}") for one in record.metrics]
-    unsound = any(one.unsound for one in record.metrics)
+    unsound, against = (any(getattr(one, what) for one in record.metrics) for what in ("unsound", "against"))
     if record.quality is not None:
         judged.append((record.quality.verdict, f"quality: {record.quality.reason}"))
-        unsound = unsound or record.quality.unsound
+        unsound, against = unsound or record.quality.unsound, against or record.quality.against
     if failed:  # what had failed by then has failed, whatever became of the rest
         judged = failed + [one for one in judged if one[0] == "FAIL"]
     record.verdict = worst_of([verdict for verdict, _ in judged])
     told = [reason for verdict, reason in judged if verdict == record.verdict or failed]
     record.reason = "; ".join(told) if record.verdict != "PASS" else ""
-    record.unsound = record.verdict == "INCONCLUSIVE" and (unsound or bool(failed) or not judged)
+    undecided = record.verdict == "INCONCLUSIVE"
+    record.unsound = undecided and (unsound or bool(failed) or not judged)
+    record.against = undecided and against
     return not failed
 
 

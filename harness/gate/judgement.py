@@ -107,17 +107,23 @@ def confirmed(
 
 
 def told_of_power(result: MetricResult, fresh: int, level: Level, pair_seconds: float) -> MetricResult:
-    """The last word on what is undecided: unsound where so few ``fresh`` pairs could have failed no head."""
-    wanted = fewest_pairs(level.now, "greater")
-    if fresh >= wanted or result.unsound:
+    """The last word on what is undecided, which must not pass for want of more pairs in two cases.
+
+    It is unsound where so few ``fresh`` pairs could have failed no head; and speaks ``against`` head where
+    the whole interval is beyond the limit.
+    """
+    if result.unsound:
         return result
-    reason = (
+    wanted = fewest_pairs(level.now, "greater")
+    against = result.low is not None and result.low > 1 + result.limit
+    reasons = {
+        result.reason: True,
         f"proving a loss takes {wanted} fresh pairs of about {pair_seconds:.0f} s, and {fresh} told "
-        "something: give a larger budget"
-    )
-    return msgspec.structs.replace(
-        result, unsound=True, reason="; ".join(filter(None, (result.reason, reason)))
-    )
+        "something: give a larger budget": fresh < wanted,
+        "its whole interval is beyond the limit": against,
+    }
+    told = "; ".join(reason for reason, holds in reasons.items() if reason and holds)
+    return msgspec.structs.replace(result, unsound=fresh < wanted, against=against, reason=told)
 
 
 def _proven_within(ratios: Ratios, limit: float, looks: Looks) -> bool:
@@ -149,10 +155,10 @@ def _doubt(series: Series, max_speedup: float | None) -> str:
     """Why no verdict can rest on these pairs; empty where one can."""
     told = len(series.ratios.logs)
     pairs = told + series.lost
-    if told < _FEWEST_PAIRS or too_many_lost(series.lost, pairs):
-        return f"{series.lost} of {pairs} pairs were lost to disturbances by other work"
-    if series.metric != "memory" and not len(series.control):
-        return "every pair was disturbed by other work, so nothing tells whether the machine was the same"
+    # A first step shows in every pair, but only those with undisturbed turns say what the machine was like.
+    lost = pairs - min(told, len(series.control)) if series.metric == "first step" else series.lost
+    if pairs - lost < _FEWEST_PAIRS or too_many_lost(lost, pairs):
+        return f"{lost} of {pairs} pairs were lost to disturbances by other work"
     if series.metric != "memory" and control_moved(series.control, series.limit):
         return "a fixed work took another time before one side's turns: the machine was not the same"
     saved = 1 - math.exp(series.ratios.mean)

@@ -2,40 +2,68 @@
 
 Compared are the validation score of the best epoch, and the steps to a target: what both have come to on
 that seed by half of their epochs, less what may be lost. Both have a say in the target, for one that was
-picked among base's scores alone would be one that chance had favoured base with. Of both, means over paired
-seeds, by Student's one-sided tests:
+picked among base's scores alone would be one that chance had favoured base with. Scores are known once an
+epoch; between two of them a straight line says when the target was reached, and of one that base had
+reached by its first score nothing says how much sooner. Of both, means over paired seeds, by Student's
+one-sided tests:
 
 - PASS: what is lost is surely below its limit. Tried after 3 seeds, 6, 12 and so on, and after the last;
   the tries share the level (Bonferroni).
-- FAIL: with all seeds, worse than base for certain.
+- FAIL: with all seeds that there was time for, worse than base for certain.
 - INCONCLUSIVE: neither.
 """
 
 import math
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from harness.duel.sides import Side
 from harness.gate.learner import Curve, best, learner
-from harness.gate.record import QualityResult, SeedScores, Verdict
+from harness.gate.record import LONGER_TRAININGS, QualityResult, SeedScores, Verdict
 from harness.gate.suite import FEWEST_SEEDS, Limits
 from harness.intervals import student_quantile
 from harness.runs import Measure, measure_of_task
 
 #: The chance to pass what is in truth at its limit, over all tries.
 _WITHIN_LEVEL = 0.05
-#: The chance to fail what is in truth as good as base, over the score and the steps together.
-_WORSE_LEVEL = 0.01
 #: Of fewer, half is the first alone, by which both sides have come to what both have come to by then.
 _FEWEST_EPOCHS = 3
+
+
+class Rule(NamedTuple):
+    """What decides: the score, what head may lose, and the chances of error.
+
+    Passing may be tried ``tries`` times in all. ``worse_level`` is the chance to fail what is in truth as
+    good as base, over the score and the steps together.
+    """
+
+    measure: Measure
+    limits: Limits
+    tries: int
+    worse_level: float
+
+
+class Judgement(NamedTuple):
+    """A verdict, and why.
+
+    Of INCONCLUSIVE: ``against`` where what there is says that head is beyond its limit; ``unsound`` where no
+    more seeds would decide it.
+    """
+
+    verdict: Verdict
+    reason: str = ""
+    against: bool = False
+    unsound: bool = False
 
 
 def no_worse(
     sides: list[Side],
     dataset: str,
     limits: Limits,
+    worse_level: float,
     seeds: Sequence[int],
     limit_seconds: float,
     deadline: float,
@@ -43,7 +71,7 @@ def no_worse(
 ) -> QualityResult:
     """Train both sides on the same seeds until head is shown to be no worse, or the seeds are used up.
 
-    No seed is begun after ``deadline``, of :func:`time.monotonic`.
+    No seed is begun after ``deadline``, of :func:`time.monotonic`. ``worse_level``: see :class:`Rule`.
 
     Raises:
         SideFailed: a side could not do it.
@@ -55,18 +83,18 @@ def no_worse(
             f'{_FEWEST_EPOCHS} or more, or max_extra_steps = "off"'
         )
         return QualityResult(verdict="INCONCLUSIVE", reason=reason, unsound=True)
-    measure = measure_of_task(task)
-    rows: list[SeedScores] = []
     tries = tries_of(len(seeds))
+    rule = Rule(measure_of_task(task), limits, len(tries), worse_level)
+    rows: list[SeedScores] = []
     for seed in seeds:
         if time.monotonic() > deadline:
             break
         told(f"training seed {seed} on both")
         base, head = (_train(side, dataset, seed, limit_seconds) for side in sides)
-        rows.append(seed_scores(seed, base, head, measure, limits))
-        if len(rows) in tries and _judged(rows, measure, limits, len(tries)).verdict == "PASS":
+        rows.append(seed_scores(seed, base, head, rule.measure, limits))
+        if len(rows) in tries and judge(rows, rule).verdict == "PASS":
             break
-    return _judged(rows, measure, limits, len(tries))
+    return _judged(rows, rule)
 
 
 def tries_of(most: int) -> list[int]:
@@ -103,6 +131,7 @@ def seed_scores(seed: int, base: Curve, head: Curve, measure: Measure, limits: L
         base_steps_to_target=to_target[0],
         head_steps_to_target=to_target[1],
         head_steps=head.steps[-1],
+        first_steps=(base.steps[0], head.steps[0]),
     )
 
 
@@ -114,78 +143,120 @@ def _allowed(score: float, measure: Measure, limits: Limits) -> float:
 def _steps_to(
     target: float, steps: list[int], values: list[float | None], *, higher_is_better: bool
 ) -> int | None:
-    reached = (
-        step
-        for step, value in zip(steps, values, strict=True)
-        if value is not None
-        and math.isfinite(value)
-        and (value >= target if higher_is_better else value <= target)
-    )
-    return next(reached, None)
+    before: tuple[int, float] | None = None
+    for step, value in zip(steps, values, strict=True):
+        if value is None or not math.isfinite(value):
+            continue
+        if value >= target if higher_is_better else value <= target:
+            if before is None:
+                return step
+            earlier, lower = before
+            return math.ceil(earlier + (step - earlier) * (target - lower) / (value - lower))
+        before = (step, value)
+    return None
 
 
-def _judged(rows: list[SeedScores], measure: Measure, limits: Limits, tries: int) -> QualityResult:
-    verdict, reason = judge(rows, measure, limits, tries)
+def _judged(rows: list[SeedScores], rule: Rule) -> QualityResult:
+    verdict, reason, against, unsound = judge(rows, rule)
     comparable = len(rows) >= FEWEST_SEEDS and all(row.base is not None for row in rows)
-    if limits.max_extra_steps is not None:
+    if rule.limits.max_extra_steps is not None:
         comparable = comparable and sum(row.base_steps_to_target is not None for row in rows) >= FEWEST_SEEDS
     return QualityResult(
         verdict=verdict,
         reason=reason,
-        unsound=verdict == "INCONCLUSIVE" and not comparable,
-        measure=measure.name,
+        unsound=verdict == "INCONCLUSIVE" and (unsound or not comparable),
+        against=against,
+        measure=rule.measure.name,
         seeds=list(rows),
     )
 
 
-def judge(rows: list[SeedScores], measure: Measure, limits: Limits, tries: int) -> tuple[Verdict, str]:
-    """The verdict on these seeds, and why; passing may be tried ``tries`` times in all."""
+def _by_first_score(row: SeedScores) -> tuple[bool, bool]:
+    """Whether base and head had come to the target by their first score: how soon is not known then."""
+    base, head = (
+        steps is not None and steps <= first
+        for steps, first in zip(
+            (row.base_steps_to_target, row.head_steps_to_target), row.first_steps, strict=True
+        )
+    )
+    return base, head
+
+
+def judge(rows: list[SeedScores], rule: Rule) -> Judgement:
+    """The verdict on these seeds, and why."""
     if len(rows) < FEWEST_SEEDS:
-        return "INCONCLUSIVE", f"the budget was spent after {len(rows)} seeds, which tell nothing yet"
+        return Judgement(
+            "INCONCLUSIVE", f"the budget was spent after {len(rows)} seeds, which tell nothing yet"
+        )
     if fallen := [row.seed for row in rows if row.base is None]:
-        return "INCONCLUSIVE", f"base diverged on seed {fallen[0]}, so there is nothing to hold head to"
+        return Judgement(
+            "INCONCLUSIVE", f"base diverged on seed {fallen[0]}, so there is nothing to hold head to"
+        )
     if fallen := [row.seed for row in rows if row.head is None]:
-        return "FAIL", f"head diverged on seed {fallen[0]}, and base did not"
-    judged = [_score_lost(rows, measure, limits, tries)]
-    if limits.max_extra_steps is not None:
-        judged.append(_extra_steps(rows, limits.max_extra_steps, tries))
+        return Judgement("FAIL", f"head diverged on seed {fallen[0]}, and base did not")
+    judged = [_score_lost(rows, rule)]
+    if rule.limits.max_extra_steps is not None:
+        judged.append(_extra_steps(rows, rule.limits.max_extra_steps, rule))
+    worst: Verdict
     for worst in ("FAIL", "INCONCLUSIVE"):
-        if reasons := [reason for verdict, reason in judged if verdict == worst]:
-            return worst, "; ".join(reasons)
-    return "PASS", ""
+        if found := [one for one in judged if one.verdict == worst]:
+            reasons = "; ".join(one.reason for one in found)
+            return Judgement(
+                worst, reasons, any(one.against for one in found), any(one.unsound for one in found)
+            )
+    return Judgement("PASS")
 
 
-def _score_lost(rows: list[SeedScores], measure: Measure, limits: Limits, tries: int) -> tuple[Verdict, str]:
+def _score_lost(rows: list[SeedScores], rule: Rule) -> Judgement:
+    measure = rule.measure
     sign = 1 if measure.higher_is_better else -1
     lost = [
         sign * (row.base - row.head) / (abs(row.base) if measure.relative else 1.0)
         for row in rows
         if row.base is not None and row.head is not None
     ]
-    return _paired(lost, limits.max_accuracy_loss or 0.0, f"{measure.name} lost", tries)
+    return _paired(lost, rule.limits.max_accuracy_loss or 0.0, f"{measure.name} lost", rule)
 
 
-def _extra_steps(rows: list[SeedScores], limit: float, tries: int) -> tuple[Verdict, str]:
-    """Where head has not reached the target, all its steps stand for more: enough to fail, not to pass."""
+def _extra_steps(rows: list[SeedScores], limit: float, rule: Rule) -> Judgement:
+    """Where only a bound is known, it stands for the steps.
+
+    For a head that has not reached the target that is all its steps, for a base that had by its first score
+    the steps to that: enough to fail, not to pass. For a head that had by its first score it is enough to
+    pass, not to fail.
+    """
     logs = [
         math.log((row.head_steps_to_target or row.head_steps) / row.base_steps_to_target)
         for row in rows
         if row.base_steps_to_target
     ]
     if len(logs) < FEWEST_SEEDS:
-        return "INCONCLUSIVE", f"base has come to a target on {len(logs)} seeds alone"
+        return Judgement("INCONCLUSIVE", f"base has come to a target on {len(logs)} seeds alone")
     what = "more steps to what both had come to half-way"
-    verdict, reason = _paired(logs, math.log1p(limit), what, tries, math.expm1)
-    missed = sum(row.head_steps_to_target is None for row in rows)
-    if not missed:
-        return verdict, reason
-    told = f"head has not come to base's half-way score on {missed} of {len(rows)} seeds"
-    return ("FAIL" if verdict == "FAIL" else "INCONCLUSIVE"), "; ".join(filter(None, (reason, told)))
+    found = _paired(logs, math.log1p(limit), what, rule, math.expm1)
+    early = [_by_first_score(row) for row in rows]
+    told = [found.reason]
+    if missed := sum(row.head_steps_to_target is None for row in rows):
+        told.append(f"head has not come to base's half-way score on {missed} of {len(rows)} seeds")
+    unknown = sum(base for base, _ in early)
+    if found.verdict == "FAIL":
+        unknown = sum(head for _, head in early)
+    if unknown:
+        whose = "head" if found.verdict == "FAIL" else "base"
+        told.append(
+            f"{whose} had come to it by its first score on {unknown} of {len(rows)} seeds: {LONGER_TRAININGS}"
+        )
+    if found.verdict == "FAIL" and not unknown:
+        return Judgement("FAIL", "; ".join(told))
+    if not missed and not unknown:
+        return found
+    against = bool(missed) or found.against
+    return Judgement("INCONCLUSIVE", "; ".join(filter(None, told)), against, unsound=bool(unknown))
 
 
 def _paired(
-    values: list[float], limit: float, what: str, tries: int, share: Callable[[float], float] = float
-) -> tuple[Verdict, str]:
+    values: list[float], limit: float, what: str, rule: Rule, share: Callable[[float], float] = float
+) -> Judgement:
     """Whether the mean is surely below the limit; FAIL where it is surely above 0 and not that.
 
     ``share`` makes of a value what is told in per cent.
@@ -194,13 +265,15 @@ def _paired(
     mean, error = float(sample.mean()), float(sample.std(ddof=1)) / math.sqrt(len(sample))
     within, worse = (
         student_quantile(1 - level, len(sample) - 1) * error
-        for level in (_WITHIN_LEVEL / tries, _WORSE_LEVEL / 2)
+        for level in (_WITHIN_LEVEL / rule.tries, rule.worse_level / 2)
     )
     if mean + within < limit:
-        return "PASS", ""
+        return Judgement("PASS")
     low, high = share(mean - within), share(mean + within)
     told = (
         f"{what}: {share(mean):+.2%} [{low:+.2%}, {high:+.2%}] over {len(sample)} seeds, "
         f"limit {share(limit):.2%}"
     )
-    return ("FAIL" if mean - worse > 0 else "INCONCLUSIVE"), told
+    if mean - worse > 0:
+        return Judgement("FAIL", told)
+    return Judgement("INCONCLUSIVE", told, against=mean - within > limit)

@@ -32,6 +32,8 @@ _SCORE_TOLERANCE = 1e-6
 def same_maths(sides: list[Side], dataset: str, limit_seconds: float) -> QualityResult:
     """Compare the first steps of base and head: PASS where rounding explains all differences, else FAIL.
 
+    INCONCLUSIVE where no difference could show, for the losses of both are not finite.
+
     Raises:
         SideFailed: a side could not do it.
     """
@@ -115,8 +117,19 @@ def _compared(base: list[Maths], head: list[Maths], changed: str) -> QualityResu
     worst, _ = differences[0]  # in the more exact precision
     if changed:
         return QualityResult(verdict="FAIL", reason=f"{OTHER_TASK}{changed}", worst=worst)
+    for one in base:
+        if (step := _not_finite(one)) is not None:
+            reason = (
+                f"in {one.precision} no loss of either is finite from step {step} on: nothing is compared"
+            )
+            return QualityResult(verdict="INCONCLUSIVE", reason=reason, unsound=True, worst=worst)
     left_out = f"memory ran out in {', '.join(sorted(lost))}, which was not compared" if lost else ""
     return QualityResult(verdict="PASS", reason=left_out, worst=worst)
+
+
+def _not_finite(maths: Maths) -> int | None:
+    """The first step whose loss is not finite."""
+    return next((step for step, row in enumerate(maths.losses, 1) if None in row), None)
 
 
 def observe(side: Side, dataset: str, limit_seconds: float) -> list[Maths]:

@@ -86,11 +86,15 @@ def _judged(
     elif not doubt:
         reason = "neither within nor beyond the limit is proven: hold head against base itself (--base)"
     half = student_quantile(1 - _INTERVAL_TAIL, degrees) * error
+    against = verdict == "INCONCLUSIVE" and change - half > bound
+    if against and not doubt:
+        reason += "; its whole interval is beyond the limit"
     return MetricResult(
         metric=metric,
         verdict=verdict,
         reason=reason,
         unsound=bool(doubt),
+        against=against and not doubt,
         stage="confirmation",
         limit=limit,
         base=_median(base, metric),

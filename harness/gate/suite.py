@@ -73,6 +73,19 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
 
 
+def work_of(benchmark: Benchmark) -> str:
+    """In words what it tries, as it is written."""
+    named = ("dataset", "batch_size", "device", "precision")
+    told = {name: getattr(benchmark, name) for name in named}
+    usual = {name: getattr(_PLAIN, name) for name in named}
+    given = {name: value for name, value in told.items() if value != usual[name]} | benchmark.options
+    work = f"{benchmark.backend} on {benchmark.task}"
+    return ", ".join([work, *(f"{name} {value}" for name, value in sorted(given.items()))])
+
+
+_PLAIN = Benchmark(name="", backend="", task="")
+
+
 class Suite(msgspec.Struct, frozen=True, kw_only=True):
     """The benchmarks of a file, and the chance that unchanged code fails, over all of them together."""
 
@@ -120,7 +133,7 @@ def read_suite(path: Path) -> Suite:
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"the suite {path} cannot be read: {error}") from error
 
 

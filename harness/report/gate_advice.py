@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import msgspec
 
 from harness.gate.record import (
+    LONGER_TRAININGS,
     NOT_ALONE,
     OTHER_DATA,
     OTHER_TASK,
@@ -85,7 +86,8 @@ def _how_to_know(record: GateRecord, benchmark: BenchmarkRecord) -> str:
             "each side by itself (`--save-baseline`, then `--baseline`)."
         )
     if benchmark.quality is not None and benchmark.quality.verdict == "INCONCLUSIVE":
-        if benchmark.quality.unsound and not benchmark.quality.seeds:  # its reason says what to give
+        asks = not benchmark.quality.seeds or LONGER_TRAININGS in benchmark.quality.reason
+        if benchmark.quality.unsound and asks:  # its reason says what to give
             return "As it is asked for, no training could decide it."
         return "Run the gate again with more `seeds` of that benchmark, and the time for them (`--budget`)."
     if any("max_speedup" in one.reason for one in benchmark.metrics):

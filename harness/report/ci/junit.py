@@ -20,6 +20,7 @@ class _Found(NamedTuple):
 
     verdict: Verdict
     unsound: bool
+    against: bool = False
 
 
 _NOTHING = _Found("INCONCLUSIVE", unsound=True)
@@ -78,8 +79,10 @@ def _cases(record: GateRecord) -> Iterator[_Case]:
 
 
 def _tells(found: Judged, benchmark: BenchmarkRecord) -> bool:
-    """Whether the benchmark's verdict is this one, as sound or as unsound."""
-    return found.verdict == benchmark.verdict and found.unsound >= benchmark.unsound
+    """Whether the benchmark's verdict is this one, and is folded as this one is."""
+    return found.verdict == benchmark.verdict and (found.unsound or found.against) >= (
+        benchmark.unsound or benchmark.against
+    )
 
 
 def _all_passed(record: GateRecord) -> bool:
