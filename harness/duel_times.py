@@ -29,13 +29,13 @@ class DuelTime(NamedTuple):
 
 
 def duel_time(duels: Sequence[DuelRecord], section: Section, fast: Side, slow: Side) -> DuelTime | None:
-    """The newest duel of these two sides in this setting; None where there is none.
+    """The newest duel of these two sides in this setting that came to its end; None where there is none.
 
     All must be the same that a run's setting holds, but the number of epochs: a step does not know it. And
     processes must have been started alike: ``--b-env`` and ``--environment plain`` make another duel.
     """
     for duel in reversed(duels):
-        if not duel.comparisons or not _fits(duel, section):
+        if duel.status != "ok" or not duel.comparisons or not _fits(duel, section):
             continue
         first, *others = duel.sides
         for other, comparison in zip(others, duel.comparisons, strict=True):

@@ -59,7 +59,7 @@ def _duel(ratio, verdict="slower", first="jax", second="torch", **changes):
             threads=record.threads,
             batch_size=record.batch_size,
             options={},
-            settings=record.worker_settings | {"HARNESS_PADDING": "x"},
+            settings=made_record().worker_settings | {"HARNESS_PADDING": "x"},
             certificate=changes.pop("certificate", certificate),
             training_flops_per_sample=1,
             clock_ratio=2.0,
@@ -79,6 +79,7 @@ def _duel(ratio, verdict="slower", first="jax", second="torch", **changes):
     )
     fields = {
         "id": "duel",
+        "status": "ok",
         "started_at": "2026-01-02T00:00:00+00:00",
         "command": [],
         "task": record.task,
@@ -112,6 +113,8 @@ def test_the_times_of_a_duel_go_before_those_of_runs():
 
 
 def test_a_duel_keeps_its_verdict():
+    # An early look may have told them apart, and the interval that came after holds 1.
+    assert "jax:eager trains `cnn on digits, 2 epochs` 1.00× [0.99" in _sentence(_duel(1.005))
     assert "equally fast within 2 %" in _sentence(_duel(1.005, "same"))
     assert "equally fast within 0.5 %" in _sentence(_duel(1.001, "same", margin=0.005))
     assert "their duel could not tell apart" in _sentence(_duel(1.05, "cannot tell yet"))
@@ -120,8 +123,10 @@ def test_a_duel_keeps_its_verdict():
 @pytest.mark.parametrize(
     "changes",
     [
+        {"status": "interrupted"},
         {"machine": msgspec.structs.replace(MACHINE, cpu="Another CPU")},
         {"dataset": DatasetRecord("digits", "e" * 64)},
+        {"sides": [msgspec.structs.replace(side, settings={}) for side in _duel(3.0).sides]},
         {"certificate": Certificate(certified=False)},
         {"sides": [msgspec.structs.replace(side, mode="compile") for side in _duel(3.0).sides]},
         {"sides": [msgspec.structs.replace(side, threads=1) for side in _duel(3.0).sides]},
@@ -167,6 +172,13 @@ def test_what_differs_in_more_than_the_side_is_kept_apart_and_said(changes, reas
     findings = find(_two_sides(**changes))
     assert all(not one.comparison.pairs for one in findings.sections)
     assert any("torch:eager" in told and reason in told for told in findings.kept_apart)
+
+
+def test_a_batch_size_of_its_own_is_in_the_title():
+    task = msgspec.structs.replace(made_record().task, sha256="1" * 64)
+    small = [made_record("jax", seed, task=task, batch_size=8) for seed in SEEDS]
+    titles = {section.title for section in sort_runs([*_two_sides(), *made_runs(*small)]).sections}
+    assert titles == {"cnn on digits, 2 epochs, batch size 64", "cnn on digits, 2 epochs, batch size 8"}
 
 
 def test_a_title_tells_what_its_siblings_differ_in_and_nothing_else():
