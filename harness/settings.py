@@ -169,6 +169,7 @@ def _described(setting: Setting, record: Record) -> Described:
     words = {
         "version": f"task version {setting.version}",
         "fingerprint": f"data {(setting.fingerprint or 'unknown')[:8]}",
+        "batch": f"batch size {record.batch_size}",
         "precision": setting.precision,
         "device": setting.device or "unknown device",
         "threads": f"{setting.threads} thread{'s' * (setting.threads != 1)}",

@@ -150,6 +150,7 @@ def plan_size(
     fewest = min(seeds, FEWEST_SEEDS)
     plans = [Plan(variants, count) for count in range(seeds, fewest, -1)]
     plans += [Plan(count, fewest) for count in range(variants, 1, -1)]
+    plans = plans or [Plan(variants, fewest)]
 
     def seconds(plan: Plan) -> float:
         return run_seconds * sum(place < plan.variants and seed < plan.seeds for place, seed in missing)

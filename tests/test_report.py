@@ -134,7 +134,8 @@ def test_markdown_with_its_pictures(filled):
 
 
 def test_the_notebook_is_valid_and_its_calls_work(filled, monkeypatch):
-    assert filled("report", "backend=jax,torch", "--to", "r.ipynb").returncode == 0
+    done = filled("report", "backend=jax,torch", "--margin", "7", "--to", "r.ipynb")
+    assert done.returncode == 0, done.stderr
     notebook = nbformat.read(filled.folder / "r.ipynb", as_version=4)
     nbformat.validate(notebook)
     monkeypatch.chdir(filled.folder)
@@ -143,6 +144,7 @@ def test_the_notebook_is_valid_and_its_calls_work(filled, monkeypatch):
         if cell.cell_type == "code":
             exec(cell.source, names)  # noqa: S102
     assert len(names["report"].sides) == 2
+    assert set(names["report"].pairs["margin"]) == {7.0}
 
 
 def test_text_from_records_is_escaped(harness):

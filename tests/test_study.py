@@ -53,6 +53,10 @@ def test_what_has_been_run_before_takes_nothing_of_the_budget():
     assert plan_size(missing, run_seconds=1, budget_seconds=6, variants=8, seeds=5) == Plan(8, 3)
 
 
+def test_a_study_without_remedies_is_planned_too():
+    assert plan_size([(0, 0), (0, 1)], 100, 3, variants=1, seeds=2) == Plan(1, 2)
+
+
 def test_a_single_seed_is_planned_where_no_more_is_wanted():
     assert plan_size([(place, 0) for place in range(8)], 1, 3, variants=8, seeds=1) == Plan(3, 1)
 

@@ -1,6 +1,6 @@
 """``harness report``: findings as a page, as Markdown, as a table of runs, or as a notebook."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -47,12 +47,15 @@ def command(
         else:
             findings = read_findings(selection, results, margin, target)
             unreadable = findings.unreadable
-            _carried_out(path, lambda: _write_findings(findings, path, selection, results))
+            settings = {"results": str(results), "margin": margin, "target": target}
+            _carried_out(path, lambda: _write_findings(findings, path, selection, settings))
     click.echo(path)
     ctx.exit(tell_unreadable(unreadable))
 
 
-def _write_findings(findings: Findings, path: Path, arguments: tuple[str, ...], results: Path) -> None:
+def _write_findings(
+    findings: Findings, path: Path, arguments: tuple[str, ...], settings: Mapping[str, object]
+) -> None:
     if path.suffix == ".html":
         from harness.report.page import html_report
 
@@ -64,7 +67,7 @@ def _write_findings(findings: Findings, path: Path, arguments: tuple[str, ...], 
     else:
         from harness.report.notebook import write_notebook
 
-        write_notebook(findings, path, arguments, results)
+        write_notebook(findings, path, arguments, settings)
 
 
 def _write_runs(arguments: tuple[str, ...], results: Path, path: Path) -> list[str]:

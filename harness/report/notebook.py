@@ -1,5 +1,6 @@
 """The report as a notebook: findings as text, charts as outputs, and the calls that make them again."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,12 @@ from harness.report.words import headlines
 _VEGALITE = "application/vnd.vegalite.v5+json"
 
 
-def write_notebook(findings: Findings, path: Path, selection: tuple[str, ...], results: Path) -> None:
-    """Write a notebook whose first cell reads the same selection again."""
-    call = ", ".join([*map(repr, selection), f"results={str(results)!r}"])
+def write_notebook(
+    findings: Findings, path: Path, selection: tuple[str, ...], settings: Mapping[str, object]
+) -> None:
+    """Write a notebook whose first cell reads the same selection again, with these settings of it."""
+    given = [f"{name}={value!r}" for name, value in settings.items() if value is not None]
+    call = ", ".join([*map(repr, selection), *given])
     told = [f"**{question}**\n\n{_lines(answers)}" for question, answers in headlines(findings).items()]
     cells = [
         v4.new_markdown_cell("# Benchmark report\n\n" + "\n\n".join(told)),

@@ -3,11 +3,15 @@
 from harness.comparison import Comparison, Pair, SideSummary
 from harness.equivalence import Equivalence
 from harness.findings import Findings
+from harness.intervals import Estimate
 from harness.overfit import GapDifference, Overfitting
 from harness.report.numbers import estimate, percent, probability, score_digits, seeds, significant
 from harness.runs import Measure
 from harness.settings import Setting
 from harness.study_effects import EARLY_STOPPING, Effect, StudyFinding
+
+#: Of the distances of samples to training and to held-out pictures: below this they are copied.
+_COPIES_BELOW = 0.9
 
 #: Settings that are told in full; filters bring out the others.
 SHOWN_SECTIONS = 12
@@ -61,7 +65,7 @@ def _speed(comparison: Comparison, pair: Pair) -> str:
         return (
             f"{fast} trained {what} {ratio}× faster than {slow} in one pair of runs, which is no evidence yet"
         )
-    if not pair.speed.excludes(1.0):
+    if pair.duel is None and not pair.speed.excludes(1.0):  # a duel has a verdict of its own
         return f"{fast} and {slow} train {what} at speeds that these runs do not tell apart ({ratio})"
     return f"{fast} trains {what} {ratio} faster than {slow}"
 
@@ -185,12 +189,19 @@ def _adversarial_verdict(found: Overfitting) -> str:
     told = f"discriminator's gap {gap} between training and held-out pictures"
     if found.memorization_ratio:
         ratio = found.memorization_ratio
-        copies = ratio.high is not None and ratio.high < 0.9  # noqa: PLR2004
-        told += f", memorisation ratio {estimate(ratio, 2)}: " + (
-            "samples lie nearer to training than to held-out pictures" if copies else "no sign of copying"
-        )
+        told += f", memorisation ratio {estimate(ratio, 2)}: {_copying(ratio)}"
     opened = found.gap is not None and found.gap.low is not None and found.gap.low > 0
     return f"{'overfits in its discriminator' if opened else 'shows no certain overfitting'}: {told}"
+
+
+def _copying(ratio: Estimate) -> str:
+    if ratio.low is None or ratio.high is None:
+        return "one seed does not tell whether it copies"
+    if ratio.high < _COPIES_BELOW:
+        return "samples lie nearer to training than to held-out pictures"
+    if ratio.low < _COPIES_BELOW:
+        return "too few seeds to tell whether it copies"
+    return "no sign of copying"
 
 
 def gap_sentence(found: GapDifference, comparison: Comparison) -> str:
