@@ -8,7 +8,7 @@ from harness.errors import DataError, HarnessError, UsageError
 from harness.faults import explain
 from harness.plugin_output import nothing_on_stdout
 from harness.record import DatasetRecord
-from harness.spec import DataSource, DownloadProgress, TaskDefinition
+from harness.spec import Dataset, DatasetSummary, DataSource, DownloadProgress, TaskDefinition
 
 _T = TypeVar("_T")
 
@@ -50,6 +50,31 @@ def choose_dataset(
 
 def _fetch(name: str, progress: DownloadProgress) -> None:
     ask_source(name, lambda source: source.fetch(progress))
+
+
+def loaded(name: str) -> Dataset:
+    """The data set of this name.
+
+    Raises:
+        DataError: it is not here or broken, or its plugin gave something else.
+    """
+    dataset: object = ask_source(name, lambda source: source.load())
+    if not isinstance(dataset, Dataset):
+        raise DataError(f"data set {name}: load() gave {type(dataset).__name__}, and a Dataset is expected")
+    return dataset
+
+
+def summary_of(name: str) -> DatasetSummary | None:
+    """What can be said of the data set unread; None where only its arrays tell. Raises as :func:`loaded`."""
+    summary: object = ask_source(name, lambda source: source.summarize())
+    if summary is None:
+        return None
+    if not isinstance(summary, DatasetSummary) or not {"train", "test"} <= summary.samples.keys():
+        raise DataError(
+            f"data set {name}: summarize() must give None, or a DatasetSummary with the samples of train "
+            "and test"
+        )
+    return summary
 
 
 def ask_source(name: str, ask: Callable[[DataSource], _T]) -> _T:

@@ -27,9 +27,12 @@ _CONTROL_GROUP = Path("/sys/fs/cgroup")
 _OWN_GROUP = Path("/proc/self/cgroup")
 _NO_GPU = "-1"
 _BEARS_ON_SPEED = (
+    "ATEN_",
     "CUBLAS_",
     "CUDA_",
     "CUDNN_",
+    "CXX",
+    "DNNL_",
     "GLIBC_TUNABLES",
     "GOMP_",
     "JAX_",

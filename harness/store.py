@@ -1,6 +1,7 @@
 """The folder of records: each is one JSON file, written whole or not at all."""
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -62,10 +63,13 @@ def replace_file(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-    # The new name is on the disk only when the folder is.
+    # The new name is on the disk only when the folder is; some shared folders cannot be asked for that.
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:
+            raise
     finally:
         os.close(folder)
 

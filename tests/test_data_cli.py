@@ -8,7 +8,7 @@ from harness import plugins
 from harness.cli.data import command
 from harness.cli.list import _datasets
 from harness.errors import DataError, PluginError, UsageError, unknown_name
-from harness.spec import DataSource
+from harness.spec import DatasetSummary, DataSource
 from harness_tasks.datasets import SOURCES
 
 
@@ -25,11 +25,27 @@ class Falling(DataSource):
         raise KeyError("MY_DATA")
 
 
+class Forgetful(DataSource):
+    """One that gives something else than it owes."""
+
+    name = "forgetful"
+    summary = "forgets to return"
+
+    def is_ready(self):
+        return True
+
+    def load(self):
+        """Nothing comes back."""
+
+    def summarize(self):
+        return DatasetSummary("nowhere", {"train": 1})
+
+
 @pytest.fixture(autouse=True)
 def _only_our_sources_in_a_new_place(tmp_path, monkeypatch):
     def dataset(name):
-        if name == "falling":
-            return Falling()
+        if name in ("falling", "forgetful"):
+            return Falling() if name == "falling" else Forgetful()
         if name == "other":
             raise PluginError("dataset plugin 'other' (other 1.0) could not be loaded")
         if name not in SOURCES:
@@ -83,6 +99,21 @@ def test_a_source_that_falls_is_told_and_harms_no_other(monkeypatch):
         assert fell in str(checked.exception)
         assert "digits: ok" in checked.stdout
     assert fell in _datasets()
+
+
+def test_a_source_that_gives_something_else_is_told_in_a_line(monkeypatch):
+    monkeypatch.setattr(plugins, "names", lambda _: ["forgetful", "digits"])
+    listed = run("list")
+    assert listed.exit_code == 0, listed.output
+    assert "forgetful  damaged, see: harness data verify forgetful" in listed.output
+    verified = run("verify")
+    assert "summarize() must give None, or a DatasetSummary with the samples of train" in str(
+        verified.exception
+    )
+    assert "digits: ok" in verified.output
+    monkeypatch.setattr(Forgetful, "summarize", lambda _: None)
+    for command in (("verify",), ("fetch", "forgetful")):
+        assert "load() gave NoneType, and a Dataset is expected" in str(run(*command).exception)
 
 
 def test_verify(archive, tmp_path):

@@ -134,6 +134,28 @@ def test_a_name_server_that_never_answers(archive, monkeypatch):
     release.set()
 
 
+def test_an_answer_that_comes_too_late_is_not_fetched(archive, tmp_path, monkeypatch):
+    """What runs by then would be timed beside it."""
+    monkeypatch.setattr(download, "FIRST_ANSWER_SECONDS", 0.3)
+    look_up, late = socket.getaddrinfo, threading.Event()
+
+    def slowly(*arguments, **settings):
+        late.wait(60)
+        return look_up(*arguments, **settings)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slowly)
+    fetched = []
+    monkeypatch.setattr(download._Bar, "update", lambda _, count: fetched.append(count))
+    with serving(archive) as url:
+        with pytest.raises(DataError, match="no answer"):
+            fetch(monkeypatch, url, archive)
+        late.set()
+        (thread,) = (one for one in threading.enumerate() if one.name == "download")
+        thread.join(60)
+    assert fetched == []
+    assert left_over(tmp_path) == []
+
+
 def test_nobody_is_kept_waiting_for_long():
     assert download.CONNECT_SECONDS <= 5
     assert download.FIRST_ANSWER_SECONDS <= 10

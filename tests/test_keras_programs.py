@@ -359,6 +359,30 @@ def test_dropout_masks_follow_from_the_seed_and_differ_between_steps(found):
     assert len({mask.tobytes() for mask in (*masks, *other_seed)}) == 4
 
 
+FIRST_STEP = """
+import keras
+from harness_keras.optimizers import Adam
+for beta in (0.0, 0.9, 0.999999, 0.99999999):
+    weight, optimizer = keras.Variable([0.0]), Adam(0.1, beta_1=beta, beta_2=beta, epsilon=0.0)
+    optimizer.build([weight])
+    optimizer.apply([keras.ops.convert_to_tensor([2.0])], [weight])
+    print(float(weight.numpy()[0]))
+"""
+
+
+@pytest.mark.parametrize("engine", ["jax", "tensorflow"])
+def test_adam_keeps_its_digits_where_beta_is_near_one(engine):
+    """Corrected for its start, the first step is one learning rate, whatever beta is."""
+    pytest.importorskip("keras")
+    if importlib.util.find_spec(engine) is None:
+        pytest.skip("its framework is not installed")
+    environment = os.environ | {"KERAS_BACKEND": engine, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_STEP], env=environment, capture_output=True, text=True, check=True
+    )
+    assert [float(line) for line in done.stdout.split()] == pytest.approx([-0.1] * 4, rel=1e-5)
+
+
 @pytest.mark.parametrize("case", NEAR)
 def test_lower_precisions_stay_near(found, expected, case):
     single, half, wanted = found["float32"][case], found["bfloat16"][case], expected[case]["losses"]

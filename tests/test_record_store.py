@@ -1,5 +1,6 @@
 """Records on disk: whole or not at all, read back as they were, and found by what a person types."""
 
+import errno
 import json
 import os
 import stat
@@ -195,6 +196,19 @@ def test_the_content_is_on_disk_before_the_name_is(store, monkeypatch):
     assert size == path.stat().st_size
     assert "one.json" not in before
     assert "one.json" in after
+
+
+def test_a_shared_folder_that_cannot_be_synchronised_holds_records_too(store, monkeypatch):
+    """VirtualBox's and some network's refuse it, when the record is there already."""
+    fsync = os.fsync
+
+    def refuse_folders(file):
+        if stat.S_ISDIR(os.fstat(file).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    assert store.save(make_record()).is_file()
 
 
 def test_a_results_folder_that_cannot_be_is_found_before_anything_is_run(tmp_path):

@@ -185,7 +185,9 @@ class JaxProgram(Program):
 
     def device_peak_memory_bytes(self) -> int | None:
         """See :meth:`harness.spec.Program.device_peak_memory_bytes`."""
-        return None if self._on_cpu else int(self._device.memory_stats()["peak_bytes_in_use"])
+        # Not every allocator that XLA can be told to use keeps count.
+        told = {} if self._on_cpu else self._device.memory_stats() or {}
+        return int(told["peak_bytes_in_use"]) if "peak_bytes_in_use" in told else None
 
 
 def _padded(array: np.ndarray, length: int) -> np.ndarray:

@@ -210,6 +210,7 @@ def synchronize(model: SupervisedModel | AdversarialModel) -> None:
     jax.block_until_ready([variable.value for variable in model.variables])
 
 
-def peak_memory_bytes() -> int:
-    """The most that the GPU's allocator has held."""
-    return int(jax.devices()[0].memory_stats()["peak_bytes_in_use"])
+def peak_memory_bytes() -> int | None:
+    """The most that the GPU's allocator has held; None where that keeps no count."""
+    told = jax.devices()[0].memory_stats() or {}
+    return int(told["peak_bytes_in_use"]) if "peak_bytes_in_use" in told else None

@@ -4,6 +4,7 @@ Written in Keras's operations, for the engines that compile the step. PyTorch wo
 each operation on each variable; ``torch_optimizers`` has the same for all variables at once.
 """
 
+import math
 from typing import Any
 
 import keras
@@ -20,12 +21,16 @@ class Adam(keras.optimizers.Adam):
         index = self._get_variable_index(variable)
         m, v = self._momentums[index], self._velocities[index]
         step = ops.cast(self.iterations + 1, variable.dtype)
-        correction_1 = 1 - ops.power(ops.convert_to_tensor(self.beta_1, variable.dtype), step)
-        correction_2 = 1 - ops.power(ops.convert_to_tensor(self.beta_2, variable.dtype), step)
+        correction_1, correction_2 = _correction(self.beta_1, step), _correction(self.beta_2, step)
         self.assign_add(m, ops.subtract(gradient, m) * (1 - self.beta_1))
         self.assign_add(v, ops.subtract(ops.square(gradient), v) * (1 - self.beta_2))
         root = ops.sqrt(v / correction_2)
         self.assign_sub(variable, learning_rate * (m / correction_1) / (root + self.epsilon))
+
+
+def _correction(beta: float, step: Tensor) -> Tensor:
+    """``1 - beta**step``, of which float32 would leave few digits where ``beta`` is near 1."""
+    return -ops.expm1(step * math.log(beta)) if beta else ops.ones_like(step)
 
 
 class RmsProp(keras.optimizers.RMSprop):

@@ -7,7 +7,7 @@ import click
 from harness import plugins
 from harness.cli.data_progress import shown_progress
 from harness.cli.plugin_option import plugin_option
-from harness.data_choice import ask_source
+from harness.data_choice import ask_source, loaded, summary_of
 from harness.errors import DataError, PluginError, UsageError
 from harness.spec import Dataset, DataSource
 
@@ -41,7 +41,7 @@ def fetch(name: str) -> None:
     """Download the data set NAME into the user's cache."""
     with shown_progress() as progress:
         ask_source(name, lambda source: source.fetch(progress))
-    _describe(ask_source(name, lambda source: source.load()))
+    _describe(loaded(name))
 
 
 @command.command("import")
@@ -73,7 +73,8 @@ def verify(names: tuple[str, ...]) -> None:
             if not names and not ask_source(name, lambda source: source.is_ready()):
                 click.echo(f"{name}: not here")
                 continue
-            dataset = ask_source(name, lambda source: source.load())
+            summary_of(name)
+            dataset = loaded(name)
         except (DataError, PluginError) as error:
             wrong.append(str(error))
         else:
@@ -90,7 +91,7 @@ def _row(name: str) -> tuple[str, ...]:
     if not here:
         return name, f"not here. {ways}", "", "", ""
     try:
-        summary = ask_source(name, lambda source: source.summarize())
+        summary = summary_of(name)
     except DataError:
         return name, f"damaged, see: harness data verify {name}", "", "", ""
     if summary is None:

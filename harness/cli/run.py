@@ -22,7 +22,7 @@ from harness.cli.plugin_option import plugin_option
 from harness.cli.presets import preset_backends, preset_of, preset_tasks
 from harness.cli.progress import RunDisplay
 from harness.cli.selection_options import check_finite
-from harness.data_choice import ask_source, choose_dataset
+from harness.data_choice import choose_dataset, summary_of
 from harness.definition import define_task, resized
 from harness.errors import UsageError
 from harness.installation import select_backend
@@ -149,9 +149,8 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     chosen = _Options(**options)
     if chosen.seed is not None and chosen.seeds is not None:
         raise UsageError("give --seed K for one seed or --seeds N for the seeds 0 to N-1, not both.")
-    requests = _requests(chosen)
     store = Store(chosen.results)
-    store.prepare()
+    requests = _requests(chosen, store)
     records = execute_all(requests, store, quiet=chosen.quiet, certify=chosen.certify)
     if chosen.form == "json":
         sys.stdout.buffer.write(msgspec.json.encode({"records": records}) + b"\n")
@@ -183,8 +182,10 @@ class _Options(msgspec.Struct, kw_only=True):
     certify: bool
 
 
-def _requests(options: _Options) -> list[RunRequest]:
+def _requests(options: _Options, store: Store) -> list[RunRequest]:
     """What to run, in order: all that can be refused is refused here, before anything runs.
+
+    A place that cannot be written is refused before data are fetched.
 
     Seeds change slowest, so that a drift of the machine meets all backends alike.
     """
@@ -195,6 +196,7 @@ def _requests(options: _Options) -> list[RunRequest]:
     names = _names(options.tasks, "--task", options, lambda: preset_tasks(options.preset or ""))
     definitions = [plugins.task(name) for name in names]
     tasks = [_define(definition, options) for definition in definitions]
+    store.prepare()
     with shown_progress(quiet=options.quiet) as progress:
         datasets = {
             definition.name: choose_dataset(
@@ -244,7 +246,7 @@ def _define(definition: TaskDefinition, options: _Options) -> tuple[Task, dict[s
 
 def _refuse_large_batch(task: Task, dataset: str) -> None:
     """Where the data set tells its size unread; otherwise, and with thinned classes, the worker does it."""
-    summary = ask_source(dataset, lambda source: source.summarize())
+    summary = summary_of(dataset)
     if summary is None or task.imbalance is not None or task.batch_size is None:
         return
     left = training_count(summary.samples)

@@ -19,6 +19,7 @@ class _Bar:
 
     def __init__(self, what: str, progress: DownloadProgress) -> None:
         self.answered = threading.Event()
+        self.given_up = False
         self._what, self._progress = what, progress
         self._done = self._total = 0
 
@@ -28,6 +29,8 @@ class _Bar:
 
     @total.setter
     def total(self, total: int) -> None:
+        if self.given_up:
+            raise DataError("the answer came too late")  # or it would be fetched beside what is timed
         self._total = total
         self.answered.set()
 
@@ -70,6 +73,7 @@ def download(url: str, md5: str, folder: Path, progress: DownloadProgress) -> Pa
     thread = threading.Thread(target=retrieve, name="download", daemon=True)
     thread.start()
     if not bar.answered.wait(FIRST_ANSWER_SECONDS):
+        bar.given_up = True
         raise DataError(f"{url}: no answer within {FIRST_ANSWER_SECONDS:g} s")
     thread.join()
     if isinstance(outcome[0], Exception):
