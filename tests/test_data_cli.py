@@ -112,8 +112,8 @@ def test_a_source_that_gives_something_else_is_told_in_a_line(monkeypatch):
     )
     assert "digits: ok" in verified.output
     monkeypatch.setattr(Forgetful, "summarize", lambda _: None)
-    for command in (("verify",), ("fetch", "forgetful")):
-        assert "load() gave NoneType, and a Dataset is expected" in str(run(*command).exception)
+    for words in (("verify",), ("fetch", "forgetful")):
+        assert "load() gave NoneType, and a Dataset is expected" in str(run(*words).exception)
 
 
 def test_verify(archive, tmp_path):
