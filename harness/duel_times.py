@@ -10,7 +10,7 @@ from harness.duel.sides import PADDING
 from harness.intervals import Estimate
 from harness.process_environment import WORKER_CPUS
 from harness.record import side_versions
-from harness.settings import Section, Side, machine_text
+from harness.settings import Section, Side, machine_text, variables_text
 
 #: Variables that a device, or a number of threads, stands for, or that only make sides alike.
 _TOLD_OTHERWISE = {PADDING, WORKER_CPUS, "CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS"}
@@ -57,6 +57,7 @@ def _fits(duel: DuelRecord, section: Section) -> bool:
         ours == description
         and duel.dataset.fingerprint == setting.fingerprint
         and machine_text(duel.machine) == setting.machine
+        and variables_text(duel.inherited_settings) == setting.variables
         and all(side.certificate and side.certificate.certified for side in duel.sides)
     )
 

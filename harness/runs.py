@@ -56,7 +56,7 @@ class Run:
     def of(cls, record: Record) -> "Run":
         """The run of this record, which is left as it is."""
         steady = steady_steps(record)
-        light = msgspec.structs.replace(record, blocks=[], epochs=record.epochs[-1:], inherited_settings={})
+        light = msgspec.structs.replace(record, blocks=[], epochs=record.epochs[-1:])
         median = statistics.median(steady) if steady else None
         return cls(light, _curves(record), np.array(steady, np.float64), median)
 

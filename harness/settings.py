@@ -3,7 +3,7 @@
 import itertools
 import textwrap
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -14,6 +14,18 @@ from harness.titles import Described, plain, tell_apart
 
 #: A backend with its mode as on the command line, and its versions in words.
 Identity = tuple[str, str]
+
+
+#: Variables that are recorded, and tell where files are, what is printed, or what the device tells too.
+_NO_OTHER_WORK = {
+    "CUDA_VISIBLE_DEVICES",
+    "CXX",
+    "KERAS_HOME",
+    "TF_CPP_MAX_VLOG_LEVEL",
+    "TF_CPP_MIN_LOG_LEVEL",
+    "TORCH_HOME",
+    "TORCH_LOGS",
+}
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -31,6 +43,8 @@ class Setting(msgspec.Struct, frozen=True):
     threads: int
     machine: str
     certified: bool
+    variables: str = ""
+    """Of the user's shell, those that are known to bear on speed or results."""
 
     @classmethod
     def of(cls, record: Record) -> "Setting":
@@ -48,6 +62,7 @@ class Setting(msgspec.Struct, frozen=True):
             threads=record.threads,
             machine=machine_text(record.machine),
             certified=bool(record.certificate and record.certificate.certified),
+            variables=variables_text(record.inherited_settings),
         )
 
     @property
@@ -70,6 +85,7 @@ class Setting(msgspec.Struct, frozen=True):
             "threads": f"{self.threads} threads against {other.threads}",
             "machine": f"machine {self.machine} against {other.machine}",
             "certified": "certified against not certified",
+            "variables": f"{self.variables or 'nothing'} in the shell against {other.variables or 'nothing'}",
         }
         different = {name for name in words if getattr(self, name) != getattr(other, name)}
         # What follows from another difference is not told twice.
@@ -78,6 +94,12 @@ class Setting(msgspec.Struct, frozen=True):
         if {"version", "epochs"} & different:
             different.discard("description")
         return [text for name, text in words.items() if name in different]
+
+
+def variables_text(inherited: Mapping[str, str]) -> str:
+    """What of the user's variables must be the same for runs to be compared; empty where there is none."""
+    told = (f"{name}={value}" for name, value in sorted(inherited.items()) if name not in _NO_OTHER_WORK)
+    return " ".join(told)
 
 
 def machine_text(machine: Machine) -> str:
@@ -175,6 +197,7 @@ def _described(setting: Setting, record: Record) -> Described:
         "threads": f"{setting.threads} thread{'s' * (setting.threads != 1)}",
         "machine": setting.machine,
         "certified": "" if setting.certified else "not certified",
+        "variables": setting.variables,
     }
     return Described(f"{setting.task} on {setting.dataset}", record.task.options, words)
 

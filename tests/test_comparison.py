@@ -124,6 +124,7 @@ def test_a_duel_keeps_its_verdict():
     "changes",
     [
         {"status": "interrupted"},
+        {"inherited_settings": {"XLA_FLAGS": "--fast"}},
         {"machine": msgspec.structs.replace(MACHINE, cpu="Another CPU")},
         {"dataset": DatasetRecord("digits", "e" * 64)},
         {"sides": [msgspec.structs.replace(side, settings={}) for side in _duel(3.0).sides]},
@@ -166,6 +167,10 @@ def test_worse_and_slower_is_not_on_the_front():
         ({"device": "cuda:0 (X)"}, "device cuda:0 (X) against cpu"),
         ({"machine": msgspec.structs.replace(MACHINE, cpu="Other CPU")}, "machine Other CPU"),
         ({"max_steps": 10}, "at most 10 steps against all"),
+        (
+            {"inherited_settings": {"XLA_FLAGS": "--fast", "TORCH_HOME": "/here"}},
+            "XLA_FLAGS=--fast in the shell against nothing",
+        ),
     ],
 )
 def test_what_differs_in_more_than_the_side_is_kept_apart_and_said(changes, reason):
@@ -179,6 +184,19 @@ def test_a_batch_size_of_its_own_is_in_the_title():
     small = [made_record("jax", seed, task=task, batch_size=8) for seed in SEEDS]
     titles = {section.title for section in sort_runs([*_two_sides(), *made_runs(*small)]).sections}
     assert titles == {"cnn on digits, 2 epochs, batch size 64", "cnn on digits, 2 epochs, batch size 8"}
+
+
+def test_a_run_with_other_variables_takes_nobodys_place():
+    runs = _two_sides()
+    (flagged,) = made_runs(made_record("jax", 0, step=0.001, inherited_settings={"XLA_FLAGS": "--fast"}))
+    sections = sort_runs([*runs, flagged]).sections
+    assert [section.title for section in sections] == [
+        "cnn on digits, 2 epochs",
+        "cnn on digits, 2 epochs, XLA_FLAGS=--fast",
+    ]
+    assert [len(section.sides) for section in sections] == [2, 1]
+    (quiet,) = made_runs(made_record("jax", 0, inherited_settings={"TF_CPP_MIN_LOG_LEVEL": "2"}))
+    assert len(sort_runs([*runs, quiet]).sections) == 1
 
 
 def test_a_title_tells_what_its_siblings_differ_in_and_nothing_else():

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import os
 import statistics
 import time
 from collections.abc import Iterator
@@ -26,12 +27,13 @@ from harness.findings import Findings
 from harness.installation import has_versions, select_backend
 from harness.machine import default_threads, describe_machine
 from harness.options import describe_options, parse_options
+from harness.process_environment import inherited_settings
 from harness.record import DatasetRecord, Phases, Record, side_versions
 from harness.report.terminal import terminal_width
 from harness.report.text import findings_text
 from harness.run import RunRequest
 from harness.runs import Run
-from harness.settings import machine_text, sort_runs
+from harness.settings import machine_text, sort_runs, variables_text
 from harness.spec import Plan, Precision, Task, TaskDefinition
 from harness.store import Store, read_all
 from harness.study import REMEDIES, Kind, Remedy, Study, Variant
@@ -225,10 +227,12 @@ def _missing(wanted: list[_Wanted], made: Study, store: Store, asked: _Options) 
 
 
 def _counts(record: Record, here: str, asked: _Options) -> bool:
-    """Whether this call would make the run in the same way: machine, device, versions, certificate."""
+    """Whether this call would make it in the same way: machine, variables, device, versions, certificate."""
     device = (record.device or "").partition(" ")[0]
+    variables = variables_text(inherited_settings(os.environ, record.worker_settings))
     return (
         machine_text(record.machine) == here
+        and variables_text(record.inherited_settings) == variables
         and asked.device in {record.device_asked, device}
         and asked.certify == (record.certificate is not None)
         and has_versions(record.backend, side_versions(record.backend, record.framework))
