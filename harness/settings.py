@@ -16,10 +16,12 @@ from harness.titles import Described, plain, tell_apart
 Identity = tuple[str, str]
 
 
-#: Variables that are recorded, and tell where files are, what is printed, or what the device tells too.
+#: Variables that are recorded, and tell where files are, what is printed, or what the device or the backend
+#: tells too.
 _NO_OTHER_WORK = {
     "CUDA_VISIBLE_DEVICES",
     "CXX",
+    "KERAS_BACKEND",
     "KERAS_HOME",
     "TF_CPP_MAX_VLOG_LEVEL",
     "TF_CPP_MIN_LOG_LEVEL",

@@ -195,7 +195,8 @@ def test_a_run_with_other_variables_takes_nobodys_place():
         "cnn on digits, 2 epochs, XLA_FLAGS=--fast",
     ]
     assert [len(section.sides) for section in sections] == [2, 1]
-    (quiet,) = made_runs(made_record("jax", 0, inherited_settings={"TF_CPP_MIN_LOG_LEVEL": "2"}))
+    idle = {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "jax"}
+    (quiet,) = made_runs(made_record("jax", 0, inherited_settings=idle))
     assert len(sort_runs([*runs, quiet]).sections) == 1
 
 
