@@ -161,6 +161,7 @@ def test_a_benchmark_that_base_had_and_the_suite_has_not_fails(harness):
     before.write_text(ONE.replace('"mlp"', '"cnn"'))
     (other,) = json.loads(gate(harness, "--base-suite", str(before)).stdout)["benchmarks"]
     assert (other["name"], other["verdict"], other["look"]) == ("paced", "FAIL", [])
+    assert other["mode"] == "plain"
     assert "other work under this name (paced on cnn, and head's paced on mlp)" in other["reason"]
     before.write_text(ONE.replace('"paced"', '"paced:dies"'))
     (mode,) = json.loads(gate(harness, "--base-suite", str(before)).stdout)["benchmarks"]

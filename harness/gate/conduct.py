@@ -92,6 +92,7 @@ class Gate:
                 head = side_of(request.head, benchmark)
                 earlier = before.get(benchmark.name)
                 if earlier is not None and self._is_other_work(earlier, head, dataset):
+                    fill_in(record, head)
                     record.verdict, record.unsound, record.vanished = "FAIL", False, True
                     record.reason = (
                         f"base's suite has other work under this name ({work_of(earlier)}, and head's "
