@@ -57,18 +57,17 @@ def coverage(inside: Features, of: Features) -> float:
 
 
 def memorization_ratio(fakes: Features, train: Features, held_out: Features) -> float:
-    """Mean distance of a sample to its nearest training picture by that to its nearest held-out one.
+    """How often a sample's nearest real picture is a held-out one, by how often chance would have it so.
 
-    As many training as held-out pictures are looked at. Near 1: no nearer to what was trained on;
-    well below 1: copies of the training data.
+    A generator that has learned the distribution cannot tell the two apart: chance is the share of
+    held-out pictures among the real ones. Near 1: no nearer to what was trained on; where it copies a
+    quarter of its samples 0.75, where it copies all of them 0.
     """
-    from sklearn.neighbors import NearestNeighbors
+    from sklearn.metrics import pairwise_distances_argmin
 
-    def nearest(pictures: Features) -> float:
-        return float(NearestNeighbors(n_neighbors=1).fit(pictures).kneighbors(fakes)[0].mean())
-
-    rows = draws.permutation(len(train), "memorization")[: len(held_out)]
-    return nearest(train[rows]) / nearest(held_out)
+    nearest = pairwise_distances_argmin(fakes, np.concatenate([train, held_out]))
+    chance = len(held_out) / (len(train) + len(held_out))
+    return float((nearest >= len(train)).mean() / chance)
 
 
 class Judge:
@@ -77,17 +76,22 @@ class Judge:
     def __init__(self, train: Samples) -> None:
         from sklearn.decomposition import PCA
 
-        rows = draws.permutation(len(train), "judge")[: 5 * COMPARED]
-        pictures = _flat(train.inputs[np.sort(rows)])
+        pictures = _flat(_some(train.inputs, 5 * COMPARED, "judge"))
         components = min(COMPONENTS, *pictures.shape)
         # Of some thousand components few are wanted: finding those alone takes a thirtieth of finding all.
         solver = "arpack" if components < min(pictures.shape) else "full"
         self._pca = PCA(components, svd_solver=solver, random_state=0).fit(pictures)
-        self._train = self._features(train.inputs)
+        self._train = self._all_features(train.inputs)
 
     def _features(self, pictures: np.ndarray) -> Features:
-        features: Features = self._pca.transform(_flat(pictures[:COMPARED]))
+        """Of pictures drawn from all: a data set may have them in the order of their classes."""
+        features: Features = self._pca.transform(_flat(_some(pictures, COMPARED, "compared")))
         return features
+
+    def _all_features(self, pictures: np.ndarray) -> Features:
+        """Of every picture; in parts, for in float64 they take eight times their memory."""
+        parts = (pictures[start : start + COMPARED] for start in range(0, len(pictures), COMPARED))
+        return np.concatenate([self._pca.transform(_flat(part)) for part in parts])
 
     def distance(self, real: np.ndarray, fakes: np.ndarray) -> Scores:
         """The Fréchet distance of generated from real pictures, both ``(n, height, width, channels)``.
@@ -103,7 +107,7 @@ class Judge:
         real = self._features(held_out)
         noise = draws.uniform(held_out[:COMPARED].shape, "noise")
         others = {
-            "of_training_pictures": self._train,
+            "of_training_pictures": _some(self._train, COMPARED, "compared"),
             "of_noise": self._features(noise),
             "of_untrained": self._features(untrained),
         }
@@ -118,8 +122,15 @@ class Judge:
             "frechet_distance": frechet_distance(real, generated),
             "precision": coverage(generated, real),
             "recall": coverage(real, generated),
-            "memorization_ratio": memorization_ratio(generated, self._train, real),
+            "memorization_ratio": memorization_ratio(generated, self._train, self._all_features(held_out)),
         }
+
+
+def _some(pictures: np.ndarray, count: int, purpose: str) -> np.ndarray:
+    """As many of them, or all where they are fewer; the same at every call."""
+    if len(pictures) <= count:
+        return pictures
+    return pictures[np.sort(draws.permutation(len(pictures), purpose)[:count])]
 
 
 def _flat(pictures: np.ndarray) -> Features:

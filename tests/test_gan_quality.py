@@ -50,11 +50,32 @@ def test_what_is_covered_lies_within_the_third_neighbour_of_some_point():
     assert coverage(_line(-4, 7), of) == 0
 
 
-def test_copies_have_no_distance_from_the_training_data():
-    train, held_out = _line(0, 10), _line(4, 14)
-    assert memorization_ratio(train, train, held_out) == 0
-    assert memorization_ratio(_line(1, 11), train, held_out) == pytest.approx((1 + 1) / (3 + 3))
-    assert memorization_ratio(_line(2, 12), train, held_out) == 1
+def test_memorisation_is_told_by_whose_neighbours_samples_are():
+    train, held_out = _line(0, 10, 20), _line(5)  # chance has one neighbour of four held out
+    assert memorization_ratio(_line(0, 11, 21), train, held_out) == 0
+    assert memorization_ratio(_line(1, 11, 21, 6), train, held_out) == 1
+    assert memorization_ratio(_line(4, 6), train, held_out) == 4
+
+
+@pytest.mark.parametrize("copied", [0, 500, 2000])
+def test_copies_of_few_among_many_training_pictures_are_found(copied):
+    drawn = np.random.default_rng(0).standard_normal((40_000 + 10_000 + 2000, 8))
+    train, held_out, fakes = np.split(drawn, [40_000, 50_000])
+    fakes[:copied] = train[7 : 7 + copied]
+    ratio = memorization_ratio(fakes, train, held_out)
+    chance = 0.2
+    error = (chance * (1 - chance) / len(fakes)) ** 0.5 / chance
+    assert ratio == pytest.approx(1 - copied / len(fakes), abs=4 * error)
+
+
+def test_all_classes_are_looked_at_where_pictures_lie_in_their_order():
+    drawn = 0.01 * np.random.default_rng(0).random((9000, 2, 2, 1))
+    drawn[4500:] += 1.0
+    judge = Judge(Samples(drawn, np.zeros(9000, np.int64)))
+    both = np.random.default_rng(1).permutation(drawn)[:3000]
+    assert judge.distance(drawn, both)["frechet_distance"] < 0.01
+    assert judge.baselines(drawn, both)["frechet_distance_of_training_pictures"] < 0.01
+    assert judge.verdict(drawn[::3], drawn[1::3])["memorization_ratio"] < 0.1
 
 
 def test_features_are_the_first_principal_components():

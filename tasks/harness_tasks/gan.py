@@ -56,7 +56,7 @@ def define(options: GanOptions) -> Task:
     )
     return options.make_task(
         name="gan",
-        version=2,
+        version=3,
         networks={"generator": generator, "discriminator": discriminator},
         objective=Adversarial(LATENT_SIZE),
         batch_size=64,
