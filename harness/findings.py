@@ -15,7 +15,7 @@ from harness.runs import Run
 from harness.selection import Selection
 from harness.settings import Section, sort_runs
 from harness.study import Study, read_studies
-from harness.study_effects import StudyFinding, study_findings
+from harness.study_effects import StudyFinding, study_findings, unpaired
 
 
 class SectionFindings(NamedTuple):
@@ -38,10 +38,12 @@ class Findings:
 
     @property
     def runs(self) -> list[Run]:
-        """Every run that was used."""
-        return [
+        """Every run that was used, once."""
+        runs = [
             run for found in self.sections for side in found.comparison.section.sides for run in side.runs
         ]
+        runs += [run for study in self.studies for run in study.runs]
+        return list({run.record.id: run for run in runs}.values())
 
 
 def find(
@@ -53,7 +55,7 @@ def find(
 ) -> Findings:
     """Compare the runs and read their curves; ``margin``, ``target`` and ``duels`` as in :func:`compare`.
 
-    What a study tells of, changed in its task, is told of there alone.
+    What a study tells of, changed in its task, is told of there alone, but for how sides compare in it.
     """
     ordered = sort_runs(runs)
     found = [finding for study in studies for finding in study_findings(study, ordered.sections)]
@@ -65,17 +67,16 @@ def find(
     }
 
     def told(section: Section) -> bool:
-        setting = section.setting
-        return remedies.issuperset(
-            (side.identity, setting.surroundings, setting.description) for side in section.sides
-        )
+        setting, (side, *others) = section.setting, section.sides
+        return not others and (side.identity, setting.surroundings, setting.description) in remedies
 
+    alone = [sentence for study in studies for sentence in unpaired(study, ordered.sections)]
     shown = [section for section in ordered.sections if not told(section)]
     return Findings(
         [_section(section, margin, target, duels) for section in shown],
         found,
         ordered.left_out,
-        ordered.kept_apart,
+        [*alone, *ordered.kept_apart],
     )
 
 

@@ -29,6 +29,11 @@ class Estimate(NamedTuple):
         low, high = (None if end is None else end * factor for end in (self.low, self.high))
         return Estimate(self.mean * factor, low, high, self.n)
 
+    def negated(self) -> "Estimate":
+        """The same the other way round."""
+        low, high = (None if end is None else -end for end in (self.high, self.low))
+        return Estimate(-self.mean, low, high, self.n)
+
     def inverse(self) -> "Estimate":
         """One over a ratio and its interval."""
         low, high = (None if end is None else 1 / end for end in (self.high, self.low))
@@ -102,12 +107,3 @@ def _draws(seeds: int, resamples: int) -> Array:
     drawn = np.random.default_rng(0).integers(seeds, size=(resamples, seeds))
     places = (drawn + seeds * np.arange(resamples)[:, None]).ravel()
     return np.bincount(places, minlength=resamples * seeds).reshape(resamples, seeds) / seeds
-
-
-def percentile_interval(resampled: Array, mean: float, n: int) -> Estimate:
-    """The estimate whose ends are percentiles of resampled values; without ends for a single seed."""
-    if n == 1:
-        return Estimate(mean, None, None, 1)
-    tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.percentile(resampled, [tail, 100 - tail])
-    return Estimate(mean, float(low), float(high), n)

@@ -12,7 +12,14 @@ import numpy.typing as npt
 
 from harness.comparison import curves_of, scores
 from harness.equivalence import Equivalence, equivalence
-from harness.intervals import Array, Estimate, mean_interval, percentile_interval, resampled_means
+from harness.intervals import (
+    CONFIDENCE,
+    Array,
+    Estimate,
+    mean_interval,
+    resampled_means,
+    student_quantile,
+)
 from harness.runs import Measure
 from harness.settings import Section, Side
 
@@ -65,7 +72,7 @@ def onset(train: Array, validation: Array, threshold: float = ONSET_THRESHOLD) -
 
 
 class Band(NamedTuple):
-    """A mean curve ``(epochs,)`` and its 95 % band over resampled seeds; None for a single seed."""
+    """A mean curve ``(epochs,)`` and the 95 % interval of each epoch's mean; None for a single seed."""
 
     mean: Array
     low: Array | None
@@ -79,8 +86,8 @@ class Overfitting:
     ``gap`` is the training less the validation accuracy in points after the last epoch; of other tasks
     the validation less the training loss; of an adversarial task what the discriminator says of
     training less what it says of held-out pictures, mean probabilities in points. ``onset`` is of
-    the mean curves, 0 for none, ``onset_range`` its 95 % interval over resampled seeds, and
-    ``onset_share`` the share of resamples that overfit at all. ``lost`` is how much worse the validation
+    the mean curves, 0 for none, ``onset_range`` its 95 % interval over the resampled seeds that overfit,
+    and ``onset_share`` the share of these. ``lost`` is how much worse the validation
     score is after the last epoch than at the best one, ``gained`` how much better the test score is
     with the weights of the best epoch; both in the measure's unit, above 0 where stopping helps.
     """
@@ -116,7 +123,7 @@ def overfitting(section: Section, side: Side) -> Overfitting | None:
         resampled = resampled_means(np.stack([train, validation], axis=1))  # (resamples, 2, epochs)
         begins, between, share = _onset(train, validation, resampled)
         if begins is not None:
-            risen = _final_loss(validation, resampled[:, 1])
+            risen = mean_interval(generalization_loss(validation)[:, -1])
             last = float(progress_quotient(train.mean(axis=0), validation.mean(axis=0))[-1])
             quotient = last if np.isfinite(last) else None
     best = [run.record.best_epoch for run in side.runs if run.record.best_epoch]
@@ -140,14 +147,14 @@ def overfitting(section: Section, side: Side) -> Overfitting | None:
     )
 
 
-def _gap_measure(side: Side, measure: Measure) -> Measure:
+def gap_measure(side: Side, measure: Measure) -> Measure:
     """What the side's gap is a difference of: the measure itself but for an adversarial task."""
     return _CALLED_REAL if "train_real" in side.runs[0].curves else measure
 
 
 def gap_curves(side: Side, measure: Measure) -> Array | None:
     """The generalisation gap of every seed ``(seeds, epochs)``; see :class:`Overfitting`."""
-    measure = _gap_measure(side, measure)
+    measure = gap_measure(side, measure)
     train, held_out = curves_of(side, f"train_{measure.key}"), curves_of(side, f"validation_{measure.key}")
     if train is None or held_out is None:
         return None
@@ -170,11 +177,6 @@ def _onset(
         return begins, None, 0.0
     low, high = np.percentile(found, [2.5, 97.5], method="nearest")
     return begins, (int(low), int(high)), len(found) / len(onsets)
-
-
-def _final_loss(validation: Array, resampled: Array) -> Estimate:
-    final = generalization_loss(validation.mean(axis=0))[-1]
-    return percentile_interval(generalization_loss(resampled)[:, -1], float(final), len(validation))
 
 
 def _lost(side: Side, measure: Measure) -> Estimate | None:
@@ -202,12 +204,15 @@ def _bands(side: Side, measure: Measure, gaps: Array) -> dict[str, Band]:
             curves = curves_of(side, f"{split}_{key}")
             if curves is not None:
                 found[f"{split} {key}"] = curves * factor
-    stacked = np.stack(list(found.values()), axis=1)  # (seeds, curves, epochs)
-    means = stacked.mean(axis=0)
-    if len(stacked) == 1:
-        return {name: Band(mean, None, None) for name, mean in zip(found, means, strict=True)}
-    low, high = np.percentile(resampled_means(stacked, 500), [2.5, 97.5], axis=0)
-    return {name: Band(*ends) for name, *ends in zip(found, means, low, high, strict=True)}
+    return {name: _band(curves) for name, curves in found.items()}
+
+
+def _band(curves: Array) -> Band:
+    mean, n = curves.mean(axis=0), len(curves)
+    if n == 1:
+        return Band(mean, None, None)
+    half = student_quantile((1 + CONFIDENCE) / 2, n - 1) * curves.std(axis=0, ddof=1) / n**0.5
+    return Band(mean, mean - half, mean + half)
 
 
 class GapDifference(NamedTuple):
@@ -234,7 +239,7 @@ def gap_differences(section: Section, margin: float | None = None) -> list[GapDi
         ours, theirs = gaps[first.name], gaps[other.name]
         if ours is None or theirs is None:
             continue
-        of = _gap_measure(other, measure)
+        of = gap_measure(other, measure)
         level = float(np.mean(np.abs(theirs[:, -1]))) if of.relative else 1.0
         result = equivalence(
             dict(zip(first.seeds, ours[:, -1].tolist(), strict=True)),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from harness.intervals import Array
+from harness.intervals import Array, Estimate
 from harness.record import Record
 from harness.spec import Adversarial, Regression, Task
 from harness.stats import steady_steps
@@ -29,6 +29,10 @@ class Measure(msgspec.Struct, frozen=True):
     higher_is_better: bool
     margin: float
     relative: bool = False
+
+    def as_change(self, improvement: Estimate | None) -> Estimate | None:
+        """What changes in the score itself, where it improves by so much."""
+        return improvement if improvement is None or self.higher_is_better else improvement.negated()
 
 
 ACCURACY = Measure("accuracy", "accuracy", "points", 100.0, higher_is_better=True, margin=1.0)

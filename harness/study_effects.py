@@ -1,6 +1,7 @@
 """What the runs of a study say: each remedy against the plain task, on the same seeds."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -9,8 +10,8 @@ import numpy as np
 
 from harness.comparison import scores
 from harness.intervals import Array, Estimate, geometric_interval, joint_confidence, mean_interval
-from harness.overfit import gap_curves
-from harness.runs import Measure
+from harness.overfit import gap_curves, gap_measure
+from harness.runs import Measure, Run
 from harness.settings import Section, Side
 from harness.study import Study, Variant
 
@@ -24,9 +25,9 @@ _NOT_TO_CHOOSE = {"half the data", "a quarter of the data", "all data"}
 class Effect:
     """A remedy on one side: levels, and differences from the plain runs of the same seeds.
 
-    ``gap`` and ``score`` are in the measure's unit, differences oriented so that a ``score_change``
-    above 0 is better; ``time_ratio`` is of training seconds. Intervals of what changes hold for all
-    remedies together, for one of several is chosen by them.
+    ``score`` is in the unit of the finding's measure, ``gap`` in that of its ``gap_measure``; a
+    ``score_change`` above 0 is better; ``time_ratio`` is of training seconds. Intervals of what changes
+    hold for all remedies together, for one of several is chosen by them.
     """
 
     variant: Variant
@@ -46,7 +47,9 @@ class StudyFinding:
     section: Section
     side: Side
     measure: Measure
+    gap_measure: Measure
     effects: list[Effect]
+    runs: list[Run]
 
     @property
     def title(self) -> str:
@@ -96,10 +99,40 @@ def study_findings(study: Study, sections: Iterable[Section]) -> list[StudyFindi
             effects = [_effect(variant, found, side, measure, confidence) for variant, found in variants]
             if curves is not None:
                 effects.append(_early_stopping(side, measure, curves, confidence))
-            findings.append(StudyFinding(study, section, side, measure, effects))
+            runs = [run for _, found in variants for run in found.runs]
+            gap = gap_measure(side, measure)
+            findings.append(StudyFinding(study, section, side, measure, gap, effects, runs))
             if len(variants) > 1:
                 tried.append(findings[-1])
     return tried or findings
+
+
+def unpaired(study: Study, sections: Iterable[Section]) -> list[str]:
+    """For each remedy's runs that have no plain ones to be held against: why, in a sentence."""
+    sections = list(sections)
+    plain = [
+        (section.setting.surroundings, side.identity)
+        for section in sections
+        if study.holds(section.setting, study.variants[0])
+        for side in section.sides
+    ]
+    told = []
+    for variant, section in itertools.product(study.variants[1:], sections):
+        # What changes no option is the task as everybody runs it, and need not be of the study.
+        if not variant.assignments or not study.holds(section.setting, variant):
+            continue
+        ours = section.setting.surroundings
+        for side in section.sides:
+            theirs = [setting for setting, identity in plain if identity == side.identity]
+            if ours in theirs:
+                continue
+            reasons = min(map(ours.differs, theirs), key=len, default=["of this version there are none"])
+            runs = f"{len(side.runs)} run{'s' * (len(side.runs) != 1)}"
+            told.append(
+                f"{variant.name} ({runs}) on {side.name} on {section.title} not held against "
+                f"{study.variants[0].name} runs: {', '.join(reasons)}"
+            )
+    return told
 
 
 def _measure(study: Study, section: Section) -> Measure:

@@ -1,9 +1,12 @@
 """Overfitting read from curves: the criteria by hand, the rule of the onset, intervals and verdicts."""
 
+import re
+
 import msgspec
 import numpy as np
 import pytest
 from made_runs import made_record, made_runs
+from scipy import stats
 
 from harness.findings import find
 from harness.overfit import gap_differences, generalization_loss, onset, overfitting, progress_quotient
@@ -67,6 +70,33 @@ def test_a_side_that_overfits():
         "overfits from epoch 4: 15.0 [15.0, 15.0] points of validation accuracy lost by epoch 6"
     )
     assert "early stopping recovers 2.0 [2.0, 2.0] points on the test data" in verdict
+
+
+def test_bands_and_risen_losses_are_students():
+    records = [_overfitting_record("torch", seed) for seed in range(3)]
+    section = _section(*records)
+    found = overfitting(section, section.sides[0])
+    ends = [epoch.validation["loss"] for record in records for epoch in record.epochs[-1:]]
+    half = stats.t.ppf(0.975, 2) * np.std(ends, ddof=1) / 3**0.5
+    band = found.bands["validation loss"]
+    assert (band.low[-1], band.high[-1]) == pytest.approx((np.mean(ends) - half, np.mean(ends) + half))
+    risen = [
+        100 * (end / min(epoch.validation["loss"] for epoch in record.epochs) - 1)
+        for end, record in zip(ends, records, strict=True)
+    ]
+    half = stats.t.ppf(0.975, 2) * np.std(risen, ddof=1) / 3**0.5
+    assert found.generalization_loss[:3] == pytest.approx(
+        (np.mean(risen), np.mean(risen) - half, np.mean(risen) + half)
+    )
+
+
+def test_an_onset_that_one_seed_makes_is_told_as_such():
+    flat = [made_record(seed=seed, train=[2, 1, 0.5], held_out=[2, 1.5, 1.5]) for seed in range(4)]
+    section = _section(*flat, made_record(seed=4, train=[2, 1, 0.5], held_out=[2, 1.5, 2.5]))
+    verdict = overfitting_verdict(overfitting(section, section.sides[0]))
+    # A fifth of five draws is that seed: (4/5)^5 have it nowhere, 33 %.
+    told = re.match(r"overfits from epoch 3 \(in (\d+) % of resampled seeds\): ", verdict)
+    assert int(told[1]) == pytest.approx(67, abs=5)
 
 
 def test_a_side_that_does_not():

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+import msgspec
 import nbformat
 import pandas as pd
 import pytest
@@ -66,6 +67,27 @@ def test_a_file_that_cannot_be_read_is_named_counted_and_tells_in_the_exit_code(
         assert done.returncode == 1
         assert "skipped: results/runs/a.json is not a record" in done.stderr
         assert "2 files were skipped" in done.stderr
+
+
+@pytest.mark.parametrize(("name", "shown"), [("out.md", 40), ("out.html", 60)])
+def test_a_list_that_is_cut_says_of_how_many(harness, name, shown):
+    failed = [
+        msgspec.structs.replace(make_unfinished_record(f"r{number}"), mode=f"mode{number}")
+        for number in range(shown + 7)
+    ]
+    _fill(harness.folder, *failed)
+    assert harness("report", "--to", name).returncode == 0
+    text = (harness.folder / name).read_text()
+    assert text.count("ended as failed") == shown
+    assert "and 7 more" in text
+
+
+def test_settings_that_are_not_shown_are_counted(harness):
+    _fill(harness.folder, *(made_record(threads=threads) for threads in range(1, 16)))
+    for name in ("out.md", "out.html"):
+        assert harness("report", "--to", name).returncode == 0
+        assert "And 3 more settings; filters such as" in (harness.folder / name).read_text()
+    assert "and 3 more settings; filters such as" in harness("compare").stdout
 
 
 def test_all_runs_failed(harness):

@@ -1,6 +1,7 @@
 """Studies: what fits a budget, what need not be run again, what is recommended, and a real one."""
 
 import itertools
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -9,11 +10,14 @@ from made_runs import made_record, made_runs
 from scipy import stats
 
 from harness.findings import find
+from harness.record import Certificate, DatasetRecord
+from harness.report.tables import study_table
 from harness.report.text import findings_text
 from harness.report.words import study_sentence
 from harness.settings import sort_runs
 from harness.study import Plan, Study, Variant, done, plan_size, read_studies, save_study
 from harness.study_effects import study_findings
+from harness_tasks.forecast import FORECAST
 
 VARIANTS = [
     Variant("plain", [], "0" * 64),
@@ -95,14 +99,64 @@ def test_what_is_surely_worse_is_told_and_that_data_would_help():
     sentence = study_sentence(_finding(*_records(gains=(-0.05, -0.06, -0.055))))
     assert sentence.endswith("Worse for certain: dropout (-5.5 [-7.3, -3.7] points).")
     less = [
-        msgspec.structs.replace(record, task=msgspec.structs.replace(record.task, sha256="2" * 64))
-        if record.task.sha256 == "1" * 64
-        else record
-        for record in _records(gains=(-0.05, -0.06, -0.055))
+        made_record(
+            seed=seed,
+            accuracy=0.545 + seed / 100,
+            held_out=(2.0, 1.9),
+            task=msgspec.structs.replace(made_record().task, sha256="2" * 64),
+        )
+        for seed in range(3)
     ]
-    assert study_sentence(_finding(*less)).endswith(
-        "half the data (-5.5 [-7.3, -3.7] points); less data hurts, so that more data should help."
+    plain = [made_record(seed=seed, accuracy=0.6 + seed / 100) for seed in range(3)]
+    assert study_sentence(_finding(*plain, *less)).endswith(
+        "half the data (-5.5 [-5.5, -5.5] points); less data hurts and widens the gap, so that more data "
+        "should help."
     )
+
+
+def test_less_data_says_nothing_of_more_where_no_gap_opens():
+    plain, taught = [2.0, 1.0], [2.0, 1.5]  # of half the steps the gap is no wider
+    records = [
+        made_record(
+            seed=seed,
+            accuracy=0.6 - less / 10,
+            train=taught if less else plain,
+            task=msgspec.structs.replace(made_record().task, sha256="2" * 64 if less else "0" * 64),
+        )
+        for seed in range(3)
+        for less in (0, 1)
+    ]
+    sentence = study_sentence(_finding(*records))
+    assert "Worse for certain: half the data (-10.0" in sentence
+    assert "more data" not in sentence
+
+
+def _regressions(gains):
+    task = FORECAST.define(FORECAST.options())
+    for seed, gain in enumerate(gains):
+        for less, sha256 in ((0.0, "0" * 64), (gain, "1" * 64)):
+            told = msgspec.structs.replace(made_record().task, sha256=sha256, description=task)
+            error = {"loss": 0.5 + seed / 100 - less}
+            yield made_record(seed=seed, task=told, test_at_last=error, test_at_best=error)
+
+
+@pytest.mark.parametrize(
+    ("gains", "told"),
+    [
+        ((0.1, 0.11, 0.105), "dropout (--set dropout=0.5): test mean squared error -0.105 ["),
+        ((-0.1, -0.11, -0.105), "Worse for certain: dropout (+0.105 ["),
+    ],
+)
+def test_an_error_that_falls_is_told_as_falling(gains, told):
+    records = list(_regressions(gains))
+    assert told in study_sentence(_finding(*records))
+    (row,) = [row for row in study_table(_finding(*records)).rows if row[0] == "dropout"]
+    assert row[6].startswith("-0.105" if gains[0] > 0 else "+0.105")
+
+
+def test_runs_of_remedies_are_among_those_that_were_used():
+    records = list(_records())
+    assert {run.record.id for run in find(made_runs(*records), [STUDY]).runs} == {one.id for one in records}
 
 
 def test_what_is_not_certain_is_not_recommended():
@@ -152,6 +206,37 @@ def test_what_a_study_does_not_tell_of_is_told_elsewhere():
     assert len(find(made_runs(*records), [STUDY]).sections) == 1
     assert len(find(made_runs(*records, *elsewhere), [STUDY]).sections) == 2
     assert len(find(made_runs(*records, *other_side), [STUDY]).sections) == 2
+
+
+def test_how_sides_compare_with_a_remedy_is_told_beside_the_study():
+    findings = find(made_runs(*_records(), *_records("jax")), [STUDY])
+    assert len(findings.studies) == 2
+    assert [len(one.comparison.section.sides) for one in findings.sections] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"certificate": Certificate(certified=False, reason="it computes otherwise")}, "not certified"),
+        ({"device": "cuda:0 (NVIDIA H100)"}, "device cuda:0 (NVIDIA H100) against cpu"),
+        ({"dataset": DatasetRecord("digits", "e" * 64)}, "other bytes of digits"),
+        ({"framework": {"engine": "torch", "torch": "2.0"}}, "of this version there are none"),
+    ],
+)
+def test_runs_of_a_remedy_that_cannot_be_held_against_plain_ones_are_told(changes, reason):
+    records = list(_records())
+    other = [msgspec.structs.replace(record, **changes) for record in records[1::2]]
+    assert find(made_runs(*records), [STUDY]).kept_apart == []
+    (told, *_) = find(made_runs(*records[::2], *other), [STUDY]).kept_apart
+    assert told.startswith("dropout (3 runs) on torch:eager")
+    assert "not held against plain runs: " in told
+    assert reason in told
+
+
+def test_the_task_as_everybody_runs_it_need_not_be_of_a_study():
+    whole = msgspec.structs.replace(VARIANTS[1], name="all data", assignments=[])
+    study = msgspec.structs.replace(STUDY, kind="imbalance", variants=[VARIANTS[0], whole])
+    assert find(made_runs(*list(_records())[1::2]), [study]).kept_apart == []
 
 
 @pytest.mark.parametrize("kind", ["overfitting", "imbalance"])
@@ -271,6 +356,27 @@ def test_a_remedy_whose_option_the_user_gives_is_left_out(harness):
     options = [record["task"]["options"] for record in harness.records()]
     assert {(one["train_fraction"], one["dropout"]) for one in options} == {(0.2, 0.1)}
     assert len({tuple(one.values()) for one in options}) == len(options) > 1
+
+
+def test_a_remedy_that_a_task_of_a_third_party_cannot_take_is_left_out(harness):
+    pytest.importorskip("torch")
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    code = readme[readme.index('"""my_task.py') :].partition("```")[0]
+    number = 'learning_rate: Annotated[float, Meta(gt=0, description="step size")] = 0.05'
+    assert number in code
+    more = f"{number}\n    width: int = 64\n    train_fraction: Annotated[float, Meta(gt=0.3, le=1)] = 1.0"
+    (harness.folder / "my_task.py").write_text(code.replace(number, more))
+    call = ("study", "overfitting", "--task", "logistic", "--plugin", "my_task.py", "--backend", "torch")
+    done = harness(*call, "--epochs", "1", "--seeds", "1", "--no-certify")
+    assert done.returncode == 0, done.stderr
+    assert (
+        "left out, for the task cannot take it: half the width: --set width=0.5: width takes" in done.stderr
+    )
+    assert "left out, for the task cannot take it: a quarter of the data: " in done.stderr
+    assert "half the data" in done.stdout
+    assert len(harness.records()) == 2
+    refused = harness(*call, "--set", "learning_rate=-1")
+    assert (refused.returncode, len(harness.records())) == (2, 2)
 
 
 def test_a_budget_stops_a_study_in_time(harness):

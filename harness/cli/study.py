@@ -37,7 +37,7 @@ from harness.settings import machine_text, sort_runs, variables_text
 from harness.spec import Plan, Precision, Task, TaskDefinition
 from harness.store import Store, read_all
 from harness.study import REMEDIES, Kind, Remedy, Study, Variant
-from harness.study_effects import study_findings
+from harness.study_effects import study_findings, unpaired
 
 
 @click.command(short_help="Try remedies for overfitting or imbalance side by side.")
@@ -141,8 +141,9 @@ def _plan(asked: _Options) -> tuple[list[_Wanted], Study]:
     """Every run of the study, seeds slowest, then variants, then backends; all refusals come from here."""
     definition = plugins.task(asked.task)
     selected = list(dict.fromkeys((one.name, mode) for one, mode in map(select_backend, asked.backends)))
-    remedies = _fitting(definition, asked)
-    tasks = {remedy.name: _define(definition, remedy, asked) for remedy in remedies}
+    defined = _defined(definition, asked)
+    remedies = list(defined)
+    tasks = {remedy.name: task for remedy, task in defined.items()}
     with shown_progress(quiet=asked.quiet) as progress:
         dataset = choose_dataset(definition, asked.dataset, progress)
     made = _study(asked, remedies, {name: task for name, (task, _) in tasks.items()}, dataset)
@@ -167,6 +168,18 @@ def _plan(asked: _Options) -> tuple[list[_Wanted], Study]:
         for seed, remedy, (backend, mode) in itertools.product(range(asked.seeds), remedies, selected)
     ]
     return wanted, made
+
+
+def _defined(definition: TaskDefinition, asked: _Options) -> dict[Remedy, tuple[Task, dict[str, Any]]]:
+    """The task with each fitting remedy; one whose values the task has no use for is left out."""
+    plain, *remedies = _fitting(definition, asked)
+    tasks = {plain: _define(definition, plain, asked)}
+    for remedy in remedies:
+        try:
+            tasks[remedy] = _define(definition, remedy, asked)
+        except UsageError as error:
+            _say(f"left out, for the task cannot take it: {remedy.name}: {error}", asked)
+    return tasks
 
 
 def _fitting(definition: TaskDefinition, asked: _Options) -> list[Remedy]:
@@ -228,7 +241,9 @@ def _missing(wanted: list[_Wanted], made: Study, store: Store, asked: _Options) 
 
 def _counts(record: Record, here: str, asked: _Options) -> bool:
     """Whether this call would make it in the same way: machine, variables, device, versions, certificate."""
-    device = (record.device or "").partition(" ")[0]
+    # One GPU of several is the only one that its process sees, and the first there.
+    numbered = ":" in record.device_asked
+    device = record.device_asked if numbered else (record.device or "").partition(" ")[0]
     variables = variables_text(inherited_settings(os.environ, record.worker_settings))
     return (
         machine_text(record.machine) == here
@@ -287,4 +302,5 @@ def _outcome(made: Study, store: Store) -> str:
     found = study_findings(made, ordered.sections)
     if not found:
         return "No plain run has succeeded yet, so there is nothing to hold the remedies against."
-    return findings_text(Findings([], found, ordered.left_out, []), terminal_width())
+    apart = unpaired(made, ordered.sections)
+    return findings_text(Findings([], found, ordered.left_out, apart), terminal_width())

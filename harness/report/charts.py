@@ -212,10 +212,12 @@ def remedy_changes(found: StudyFinding) -> alt.LayerChart:
     """What each remedy changes of the test score and of the gap, with intervals, against the plain task."""
     rows: list[Row] = []
     for effect in found.effects[1:]:
-        for what, change in (("test score", effect.score_change), ("gap", effect.gap_change)):
+        score_change = found.measure.as_change(effect.score_change)
+        for what, change in (("test score", score_change), ("gap", effect.gap_change)):
             if change is not None:
                 rows.append({"remedy": effect.variant.name, "what": what, **_ends(change, "change")})
-    unit = found.measure.unit or found.measure.name
+    unit, gap_unit = (of.unit or of.name for of in (found.measure, found.gap_measure))
+    unit += f"; of the gap: {gap_unit}" if gap_unit != unit else ""
     order = ["test score", "gap"]
     y = alt.Y("remedy:N", title=None, sort=None, axis=SIDE_AXIS)
     offset, colour = alt.YOffset("what:N", sort=order), alt.Color("what:N", sort=order)

@@ -34,7 +34,7 @@ def section_figures(found: SectionFindings, prefix: str, colours: Colours) -> li
     """Every chart that one setting has the data for."""
     comparison, read = found.comparison, found.overfittings
     quality = f"Test {comparison.measure.name}"
-    curves = "Scores after each epoch, mean over seeds; the band is the 95 % interval of the mean."
+    curves = "Scores after each epoch, mean over seeds; the band is the 95 % interval of each epoch's mean."
     steps = "Step time over the blocks of all runs: 5 to 95 %, quartiles, median."
     made = {
         "time": (
@@ -73,5 +73,6 @@ def study_figure(found: StudyFinding, prefix: str) -> Figure:
     """What each remedy of a study changes."""
     against = found.effects[0].variant.name
     intervals = "95 % intervals for all remedies together"
-    caption = f"Change against {against}, same seeds, {intervals}; better: test above 0, gap below 0."
+    better = "above" if found.measure.higher_is_better else "below"
+    caption = f"Change against {against}, same seeds, {intervals}; better: test {better} 0, gap below 0."
     return Figure(f"{prefix}-remedies", caption, remedy_changes(found))

@@ -13,12 +13,13 @@ from harness.report.escaping import for_markdown
 from harness.report.figures import Figure, all_figures
 from harness.report.method import caveats, machines
 from harness.report.tables import Table, overfitting_table, sides_table, study_table
-from harness.report.words import NOTHING_FOUND, SHOWN_SECTIONS, headlines
+from harness.report.words import NOTHING_FOUND, SHOWN_SECTIONS, cut, headlines
 
 #: Worth a look in a pull request, of the setting with the most to tell: each takes a tenth of a second.
 _PICTURES = ("time", "curves", "remedies")
 _PICTURED_SECTIONS = 1
 _WIDTH = 420
+_MOST_NOTES = 40
 
 
 def write_markdown(findings: Findings, path: Path) -> list[Path]:
@@ -59,6 +60,8 @@ def _parts(findings: Findings, pictures: dict[str, Path]) -> Iterator[str]:
         yield from _shown(pictures, f"setting-{number}")
         if found.overfittings:
             yield _table(overfitting_table(found.overfittings))
+    if (hidden := len(findings.sections) - SHOWN_SECTIONS) > 0:
+        yield f"And {hidden} more settings; filters such as `task=cnn` show fewer at a time."
     notes = {
         "Beware": caveats(findings),
         "Left out": findings.left_out + findings.unreadable,
@@ -67,7 +70,7 @@ def _parts(findings: Findings, pictures: dict[str, Path]) -> Iterator[str]:
     for title, sentences in notes.items():
         if sentences:
             yield f"## {title}"
-            yield _list(sentences[:40])
+            yield _list(cut(sentences, _MOST_NOTES))
 
 
 def _shown(pictures: dict[str, Path], prefix: str) -> Iterator[str]:

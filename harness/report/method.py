@@ -10,11 +10,13 @@ same order; a certificate (float64, against a committed reference) says that the
 A step is the median over a run's blocks of about two seconds, less the first step; the device has \
 finished when the clock is read. Sides are compared by the geometric mean of the ratios of runs with the \
 same seed.
-Intervals are at 95 %: Student's t over seeds; of curves, percentiles over resampled seeds, whole curves \
-at a time. From a single seed no interval is made.
+Intervals are at 95 %: Student's t over seeds, of curves at each epoch by itself; of the epoch at which \
+overfitting begins, percentiles over resampled seeds, whole curves at a time. From a single seed no interval \
+is made.
 Of a study the intervals of what remedies change are wider, so that all of them hold together at 95 % \
 (Bonferroni). A remedy is recommended where that of its change of the test score lies above 0. Nothing \
-else is adjusted for the number of comparisons.
+else is adjusted for the number of comparisons. Variants have the same epochs, and so fewer steps with less \
+data, more with oversampling.
 Equal: two one-sided t tests on paired seeds reject a difference of the margin or more at 5 % (Schuirmann \
 1987). Different: not equal, and the paired t test rejects no difference at 5 %. Otherwise it cannot be told.
 The gap is training less validation accuracy (of losses the other way round). GL and PQ are Prechelt's \
@@ -24,6 +26,7 @@ training loss stays below what it was there. The best epoch is that of lowest va
 that of lowest Fréchet distance; test data chose nothing.
 GFLOP/s count a training step as three forward passes.""".splitlines()
 _FEW_SEEDS = 5
+_OF_FEW_SEEDS = "Their intervals are wide, and that of where overfitting begins is too narrow."
 
 
 def caveats(findings: Findings) -> list[str]:
@@ -44,7 +47,7 @@ def caveats(findings: Findings) -> list[str]:
         told.append(f"Runs are of several versions of the harness: {', '.join(sorted(versions))}.")
     few = sum(len(side.side.runs) < _FEW_SEEDS for one in findings.sections for side in one.comparison.sides)
     if few:
-        told.append(f"Sides with fewer than five seeds: {few}. Intervals are wide, and resampling flatters.")
+        told.append(f"Sides with fewer than five seeds: {few}. {_OF_FEW_SEEDS}")
     return list(dict.fromkeys(told))
 
 

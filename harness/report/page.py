@@ -16,10 +16,11 @@ from harness.report.tables import (
     sides_table,
     study_table,
 )
-from harness.report.words import NOTHING_FOUND, SHOWN_SECTIONS, headlines
+from harness.report.words import NOTHING_FOUND, SHOWN_SECTIONS, cut, headlines
 from harness.study_effects import StudyFinding
 
 _MOST_RUNS = 300
+_MOST_NOTES = 60
 
 
 def html_report(findings: Findings) -> str:
@@ -44,7 +45,9 @@ def html_report(findings: Findings) -> str:
         method=METHOD,
         caveats=caveats(findings),
         machines=machines(findings),
-        findings=findings,
+        settings=len(findings.sections),
+        left_out=cut(findings.left_out + findings.unreadable, _MOST_NOTES),
+        kept_apart=cut(findings.kept_apart, _MOST_NOTES),
         runs=runs_list(runs[:_MOST_RUNS]),
         run_count=len(runs),
         dates=sorted({run.record.started_at[:10] for run in runs}),

@@ -147,20 +147,21 @@ def study_table(found: StudyFinding) -> Table:
     """A row a remedy: its levels and its differences from the plain runs."""
     measure = found.measure
     digits = score_digits(measure)
-    unit = f" ({measure.unit})" if measure.unit else ""
-    headers = ["remedy", "options", "seeds", f"gap{unit}", _with_unit(f"test {measure.name}", measure)]
-    headers += [f"change of gap{unit}", f"change of test{unit}", "training time (×)"]
+    gap_digits = score_digits(found.gap_measure)
+    unit, gap_unit = (f" ({of.unit})" if of.unit else "" for of in (measure, found.gap_measure))
+    headers = ["remedy", "options", "seeds", f"gap{gap_unit}", _with_unit(f"test {measure.name}", measure)]
+    headers += [f"change of gap{gap_unit}", f"change of test{unit}", "training time (×)"]
     rows = []
     for place, effect in enumerate(found.effects):
         changes = [NOTHING] * 3
         if place:
             changes = [
-                estimate(effect.gap_change, digits, sign=True),
-                estimate(effect.score_change, digits, sign=True),
+                estimate(effect.gap_change, gap_digits, sign=True),
+                estimate(measure.as_change(effect.score_change), digits, sign=True),
                 estimate(effect.time_ratio, 2),
             ]
         row = [effect.variant.name, " ".join(effect.variant.assignments) or NOTHING, str(effect.seeds)]
-        row += [estimate(effect.gap, digits), estimate(effect.score, digits), *changes]
+        row += [estimate(effect.gap, gap_digits), estimate(effect.score, digits), *changes]
         rows.append(row)
     return Table(headers, rows)
 

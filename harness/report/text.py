@@ -7,9 +7,10 @@ from tabulate import tabulate
 
 from harness.findings import Findings
 from harness.report.tables import Table, overfitting_table, phases_table, sides_table, study_table
-from harness.report.words import NOTHING_FOUND, SHOWN_SECTIONS, headlines
+from harness.report.words import NOTHING_FOUND, SHOWN_SECTIONS, cut, headlines
 
 _NARROWEST = 60
+_MOST_NOTES = 20
 
 
 def findings_text(findings: Findings, width: int, peak_flops: float | None = None) -> str:
@@ -35,8 +36,7 @@ def _parts(findings: Findings, width: int, peak_flops: float | None) -> Iterator
         yield f"{title}\n" + _table(study_table(study), width)
     for title, sentences in (("Left out", findings.left_out), ("Not compared", findings.kept_apart)):
         if sentences:
-            more = [f"and {len(sentences) - 20} more"] if len(sentences) > 20 else []  # noqa: PLR2004
-            yield title + "\n" + "\n".join(_bullet(text, width) for text in [*sentences[:20], *more])
+            yield title + "\n" + "\n".join(_bullet(text, width) for text in cut(sentences, _MOST_NOTES))
 
 
 def _bullet(text: str, width: int) -> str:

@@ -1,9 +1,11 @@
 """Findings as sentences: what a person should take away, with how sure it is."""
 
+from collections.abc import Sequence
+
 from harness.comparison import Comparison, Pair, SideSummary
 from harness.equivalence import Equivalence
 from harness.findings import Findings
-from harness.intervals import Estimate
+from harness.intervals import CONFIDENCE, Estimate
 from harness.overfit import GapDifference, Overfitting
 from harness.report.numbers import estimate, percent, probability, score_digits, seeds, significant
 from harness.runs import Measure
@@ -34,6 +36,12 @@ def headlines(findings: Findings) -> dict[str, list[str]]:
         ],
     }
     return {question: answers for question, answers in told.items() if answers}
+
+
+def cut(sentences: Sequence[str], most: int) -> list[str]:
+    """The first of them, and how many more there are."""
+    more = len(sentences) - most
+    return [*sentences[:most], *([f"and {more} more"] if more > 0 else [])]
 
 
 def pair_sentence(comparison: Comparison, pair: Pair) -> str:
@@ -95,10 +103,11 @@ def _quality(measure: Measure, pair: Pair) -> str:
     by = estimate(found.difference, digits, measure.unit, sign=True)
     if found.verdict == "different":
         better = (found.difference.mean > 0) == measure.higher_is_better
-        return f", and its {measure.name} is {'better' if better else 'worse'} by {by} ({basis})"
+        worth = "better" if better else "worse"
+        return f", and the {measure.name} of {pair.fast.side.name} is {worth} by {by} ({basis})"
     return (
-        f"; whether their {measure.name} is equal cannot be told "
-        f"({by}, {seeds(found.difference.n)}{_would_do(found)})"
+        f"; whether their {measure.name} is equal cannot be told (that of {pair.fast.side.name} is {by}, "
+        f"{seeds(found.difference.n)}{_would_do(found)})"
     )
 
 
@@ -140,7 +149,8 @@ def overfitting_verdict(found: Overfitting) -> str:
     if found.onset == 0:
         none = f"does not overfit within {found.epochs} epoch{'s' * (found.epochs != 1)}{_sometimes(found)}"
         return f"{none}; {gap}{_unsteady(found)}{basis}"
-    return f"overfits from epoch {found.onset}{_onset_range(found)}: {_cost(found)}; {gap}{basis}"
+    begins = f"overfits from epoch {found.onset}{_onset_range(found)}{_mostly(found)}"
+    return f"{begins}: {_cost(found)}; {gap}{basis}"
 
 
 def _onset_range(found: Overfitting) -> str:
@@ -151,6 +161,11 @@ def _onset_range(found: Overfitting) -> str:
 def _sometimes(found: Overfitting) -> str:
     share = found.onset_share
     return f" (but {percent(share)} of resampled seeds do)" if share and share >= 0.05 else ""  # noqa: PLR2004
+
+
+def _mostly(found: Overfitting) -> str:
+    share = found.onset_share
+    return f" (in {percent(share)} of resampled seeds)" if share and share < CONFIDENCE else ""
 
 
 def _unsteady(found: Overfitting) -> str:
@@ -170,7 +185,7 @@ def _cost(found: Overfitting) -> str:
         return "its cost is not known"
     if lost.mean <= 0 or (lost.low is not None and lost.low <= 0):
         risen = estimate(found.generalization_loss, 0, "%")
-        change = estimate(gained, digits, measure.unit, sign=True)
+        change = estimate(measure.as_change(gained), digits, measure.unit, sign=True)
         return (
             f"validation loss ends {risen} above its lowest, yet no loss of {measure.name} is certain, "
             f"and stopping early would change the test score by {change}"
@@ -180,7 +195,8 @@ def _cost(found: Overfitting) -> str:
     if not gained.excludes(0.0):
         return f"{told}; what early stopping recovers on the test data is not certain ({recovered})"
     if gained.mean < 0:
-        return f"{told}; yet early stopping would change the test score by {recovered}"
+        change = estimate(measure.as_change(gained), digits, measure.unit, sign=True)
+        return f"{told}; yet early stopping would change the test score by {change}"
     return f"{told}; early stopping recovers {estimate(gained, digits, measure.unit)} on the test data"
 
 
@@ -244,15 +260,21 @@ def _harm(found: StudyFinding) -> str:
     """What surely makes it worse; of data taken away, what that says of more."""
     digits, unit = score_digits(found.measure), found.measure.unit
     told = [
-        f"{effect.variant.name} ({estimate(effect.score_change, digits, unit, sign=True)})"
+        f"{effect.variant.name} "
+        f"({estimate(found.measure.as_change(effect.score_change), digits, unit, sign=True)})"
         for effect in found.harmful
     ]
     if not told:
         return ""
+    # It makes fewer steps too, in as many epochs: only a gap that opens tells the one from the other.
     less_data = any(
-        "train_fraction" in text for effect in found.harmful for text in effect.variant.assignments
+        effect.gap_change is not None
+        and effect.gap_change.low is not None
+        and effect.gap_change.low > 0
+        and any("train_fraction" in text for text in effect.variant.assignments)
+        for effect in found.harmful
     )
-    more = "; less data hurts, so that more data should help" if less_data else ""
+    more = "; less data hurts and widens the gap, so that more data should help" if less_data else ""
     return f" Worse for certain: {', '.join(told)}{more}."
 
 
@@ -263,8 +285,9 @@ def recommendation(found: StudyFinding, best: Effect) -> str:
     how = f" (--set {' --set '.join(best.variant.assignments)})" if best.variant.assignments else ""
     gap = ""
     if found.effects[0].gap and best.gap:
-        gap = f", gap {significant(found.effects[0].gap.mean)} to {significant(best.gap.mean)}"
-    change = estimate(best.score_change, score_digits(measure), measure.unit, sign=True)
+        ends = f"{significant(found.effects[0].gap.mean)} to {significant(best.gap.mean)}"
+        gap = f", gap {ends} {found.gap_measure.unit}".rstrip()
+    change = estimate(measure.as_change(best.score_change), score_digits(measure), measure.unit, sign=True)
     time = f", training time ×{best.time_ratio.mean:.2f}" if best.time_ratio else ""
     stop = "at the best epoch" if name == EARLY_STOPPING else ""
     return (
