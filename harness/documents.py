@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from harness.errors import UsageError
+from harness.store import is_file
 
 
 class Document(Protocol):
@@ -40,7 +41,7 @@ def find_document(folder: Path, name: str) -> Path | None:
     A path counts where its folder has the name of ``folder``, which tells what it holds.
     """
     path = Path(name)
-    if path.parent.name == folder.name and path.is_file():
+    if path.parent.name == folder.name and is_file(name):
         return path
     fitting = [path for path in folder.glob("*.json") if path.stem.startswith(name.removesuffix(".json"))]
     return fitting[0] if len(fitting) == 1 else None

@@ -29,7 +29,7 @@ class DuelTime(NamedTuple):
 
 
 def duel_time(duels: Sequence[DuelRecord], section: Section, fast: Side, slow: Side) -> DuelTime | None:
-    """The newest duel of these two sides in this setting that came to its end; None where there is none.
+    """The newest duel of these two sides in this setting that came to its end and stands by it; else None.
 
     All must be the same that a run's setting holds, but the number of epochs: a step does not know it. And
     processes must have been started alike: ``--b-env`` and ``--environment plain`` make another duel.
@@ -39,6 +39,8 @@ def duel_time(duels: Sequence[DuelRecord], section: Section, fast: Side, slow: S
             continue
         first, *others = duel.sides
         for other, comparison in zip(others, duel.comparisons, strict=True):
+            if comparison.reason:  # the duel itself does not stand by its times
+                continue
             if comparison.ratio is None or comparison.low is None or comparison.high is None:
                 continue
             slower_second = _is(first, fast, section) and _is(other, slow, section)

@@ -124,6 +124,7 @@ def test_a_duel_keeps_its_verdict():
     "changes",
     [
         {"status": "interrupted"},
+        {"comparisons": [msgspec.structs.replace(_duel(3.0).comparisons[0], reason="the control differs")]},
         {"inherited_settings": {"XLA_FLAGS": "--fast"}},
         {"machine": msgspec.structs.replace(MACHINE, cpu="Another CPU")},
         {"dataset": DatasetRecord("digits", "e" * 64)},
@@ -359,7 +360,9 @@ def test_a_file_that_is_no_duel_is_named(tmp_path):
     (folder / "a.json").write_bytes(encode(_duel(2.0)))
     (folder / "b.json").write_text("{")
     (folder / "c.json").write_bytes(encode(_duel(2.0, schema=99)))
+    (folder / "d.json").write_bytes(encode(_duel(2.0)).replace(b'"sides": [', b'"sides": [], "others": ['))
     duels, unreadable = read_duels(tmp_path)
     assert [duel.comparisons[0].ratio for duel in duels] == [2.0]
     assert "b.json is not a duel that can be read" in unreadable[0]
     assert "c.json was written by a later harness" in unreadable[1]
+    assert "d.json is not a duel that can be read: 1 comparisons of 0 sides" in unreadable[2]

@@ -320,7 +320,9 @@ def test_only_bursts_are_disturbances():
     assert took(0.0, 0.01, 0.02, 0.0, 0.01) == [False] * 5  # the kernel counts in ticks of 10 ms
     assert took(0.0, 0.0, 0.08, 0.0, 0.01) == [False, False, True, False, False]
     assert took(0.09, 0.1, 0.09, 0.1, 0.09) == [False] * 5  # a load that never ceases
-    assert disturbed([CALM, Disturbance(0.0, 0.0, 0.0, 2), CALM], [0.1] * 3) == [False, True, False]
+    hot = Disturbance(0.0, 0.0, 0.0, 2)
+    assert disturbed([CALM, hot, CALM], [0.1] * 3) == [False, True, False]
+    assert disturbed([hot, hot, CALM], [0.1] * 3) == [False] * 3  # a machine that is always hot
 
 
 @pytest.mark.parametrize("threads", [[2, 1], [2, 2]])
@@ -447,6 +449,34 @@ def test_pauses_in_few_pairs_keep_sides_from_being_the_same():
     found = compare(pairs)
     assert (found.verdict, found.uneven) == ("cannot tell yet", False)
     assert found.pairs_wanted > 1
+
+
+def test_a_side_that_is_faster_between_its_pauses_and_slower_with_them_is_called_neither():
+    rng = np.random.default_rng(3)
+    pairs = noisy(rng, 0.97, 0.002, 12, turns=10)
+    assert compare(pairs).verdict == "faster"
+    for place in range(0, 12, 3):  # a second, in one block of each
+        blocks = list(pairs[place].blocks)
+        third = [number for number, block in enumerate(blocks) if block.side == 1][3]
+        blocks[third] = msgspec.structs.replace(blocks[third], seconds=blocks[third].seconds + 1.0)
+        pairs[place] = PairRecord([], blocks, 1.0)
+    found = compare(pairs)
+    assert (found.verdict, found.uneven, found.ratio < 1) == ("cannot tell yet", False, True)
+    assert "the other way round" in found.reason
+
+
+def test_what_was_the_same_may_turn_out_different_and_nothing_else_turns():
+    same, slower, faster, open_yet = (
+        compare(noisy(np.random.default_rng(5), ratio, spread, 8))
+        for ratio, spread in ((1.0, 0.002), (1.1, 0.005), (0.9, 0.005), (1.02, 0.03))
+    )
+    words = [one.verdict for one in (same, slower, faster, open_yet)]
+    assert words == ["same", "slower", "faster", "cannot tell yet"]
+    assert verdict.latest(same, slower) is slower
+    assert verdict.latest(same, open_yet) is same
+    assert verdict.latest(slower, same) is slower
+    assert verdict.latest(slower, faster) is slower
+    assert verdict.latest(None, open_yet) is None
 
 
 def test_a_second_in_which_the_machine_stood_still_keeps_no_sides_from_being_the_same():

@@ -35,6 +35,19 @@ def test_packages_are_added_without_their_parts_and_across_a_counters_end(powerc
     assert meter.between(before, meter.read()) == pytest.approx(2.5 + 2.0)
 
 
+def test_a_counter_that_fails_once_costs_its_energy_and_no_more(powercap, monkeypatch):
+    nvml = FakeNvml(["NVIDIA H100"])
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+    meter = EnergyMeter([("cuda:0 (NVIDIA H100)", None)], powercap)
+    whole = meter.read()
+    (powercap / "intel-rapl:1" / "energy_uj").unlink()
+    nvml.nvmlDeviceGetTotalEnergyConsumption = None  # as an error of NVML's
+    partly = meter.read()
+    assert set(partly) == {str(powercap / "intel-rapl:0")}
+    assert meter.between(whole, partly) is meter.between(partly, partly) is None
+    assert meter.between(whole, whole) == 0.0
+
+
 def test_where_nothing_counts_nothing_is_told(tmp_path):
     meter = EnergyMeter([("cpu", None)], tmp_path)
     assert meter.between(meter.read(), meter.read()) is None
@@ -86,6 +99,13 @@ def test_the_gpu_that_a_side_runs_on_counts_too(powercap, monkeypatch, device, v
 def test_a_gpu_that_nvml_does_not_know_is_none(tmp_path, monkeypatch, device, visible, names):
     monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(names))
     assert not EnergyMeter([(device, visible)], tmp_path).available
+
+
+def test_the_processors_energy_is_not_taken_for_that_of_a_side_on_a_gpu(powercap, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pynvml", None)  # it is not installed
+    assert not EnergyMeter([("cuda:0 (NVIDIA H100)", None), ("cpu", "-1")], powercap).available
+    assert not EnergyMeter([("tpu:0 (TPU v5)", None)], powercap).available
+    assert EnergyMeter([("cpu", "-1")], powercap).available
 
 
 def test_a_counter_that_may_not_be_read_is_none(powercap):

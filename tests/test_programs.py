@@ -31,6 +31,14 @@ def test_a_path_is_a_path_and_a_name_is_looked_for(made, named, where):
     assert os.path.isabs(program("--b-python", named))  # noqa: PTH117  as a worker is given it
 
 
+def test_a_path_that_no_record_can_tell_of_is_refused(made):
+    folder = os.fsdecode(b"caf\xe9")
+    os.mkdir(folder)  # noqa: PTH102
+    os.link("mine", f"{folder}/mine")
+    with pytest.raises(UsageError, match=r"records cannot tell of .*caf\\xe9/mine, which is no UTF-8"):
+        program("--b-python", f"{folder}/mine")
+
+
 @pytest.mark.parametrize("named", ["yours", "./bin", ""])
 def test_what_is_no_program_is_refused(made, named):
     with pytest.raises(UsageError, match="there is no such program; give a venv's bin/python"):

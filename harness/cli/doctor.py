@@ -5,6 +5,7 @@ import os
 import click
 
 from harness import diagnosis, plugins, protocol
+from harness.cli.ending import end_as_by_ctrl_c
 from harness.cli.plugin_option import plugin_option
 from harness.errors import HarnessError
 from harness.installation import installation
@@ -63,6 +64,7 @@ def command(ctx: click.Context, /, noise: bool, backend: str | None, task: str, 
     if noise:
         from harness.cli.noise import print_noise
 
+        end_as_by_ctrl_c()
         print_noise(backend, task, pairs)
         return
     machine = describe_machine()

@@ -35,7 +35,7 @@ def print_noise(backend: str | None, task: str, pairs: int) -> None:
             for quiet in (True, False):
                 made = measure_noise(side, dataset, quiet=quiet, pairs=pairs, tell=status.update)
                 found.append(made)
-    except HarnessError:
+    except (HarnessError, KeyboardInterrupt):
         if found:  # the half that was had is not lost
             click.echo(_noise_table(found))
         raise

@@ -19,7 +19,7 @@ from harness.duel.preparation import Prepared, certificates, prepare
 from harness.duel.record import Comparison, DuelRecord, encode
 from harness.duel.settling import FEWEST_SECONDS
 from harness.duel.sides import Side, differences, pad_to_equal_size
-from harness.duel.verdict import compare, fewest_pairs_for_difference, kept, known_well_enough
+from harness.duel.verdict import compare, fewest_pairs_for_difference, kept, known_well_enough, latest
 from harness.errors import HarnessError, UsageError
 from harness.machine import describe_machine
 from harness.peak import peak_flops_per_second
@@ -89,7 +89,7 @@ class Duel:
         self._start = time.monotonic()
         self._chance = random.Random(secrets.randbits(64))  # noqa: S311  who goes first must not follow a seed
         self._looks = Looks()
-        self._reached: dict[tuple[str, bool], Comparison] = {}
+        self._reached: dict[tuple[str, bool], Comparison | None] = {}
         self.record = new_record(request)
         self.path = folder / f"{self.record.id}.json"
 
@@ -233,9 +233,9 @@ class Duel:
             for side in range(1, len(record.sides))
         ]
         for one in made:
-            if one.verdict != "cannot tell yet":
-                self._reached.setdefault((one.side, one.uneven), one)
-        return [kept(self._reached.get((one.side, one.uneven)), one) for one in made]
+            over = one.side, one.uneven
+            self._reached[over] = latest(self._reached.get(over), one)
+        return [kept(self._reached[one.side, one.uneven], one) for one in made]
 
     def _save(self) -> None:
         try:

@@ -41,7 +41,8 @@ def read_counters(pids: Iterable[int] = (), cpus: Iterable[int] | None = None) -
         lines = PROCESSOR_TIMES.read_text().splitlines()
     except OSError:
         return Counters(0.0, 0.0, 0.0, 0.0, 0, time.monotonic())
-    watched = {f"cpu{cpu}" for cpu in (allowed_cpus() if cpus is None else cpus)}
+    numbers = allowed_cpus() if cpus is None else list(cpus)
+    watched = {f"cpu{cpu}" for cpu in numbers}
     busy = stolen = 0
     for name, *words in map(str.split, lines):
         if name in watched:
@@ -54,7 +55,7 @@ def read_counters(pids: Iterable[int] = (), cpus: Iterable[int] | None = None) -
         stolen / _TICKS_PER_SECOND,
         ours,
         _throttled_seconds(),
-        _throttle_events(),
+        _throttle_events(numbers),
         time.monotonic(),
     )
 
@@ -73,10 +74,10 @@ def _throttled_seconds() -> float:
     return sum(int(words[1]) for words in told if words[0] == "throttled_usec") / 1e6
 
 
-def _throttle_events() -> int:
-    """How often cores have been slowed for heat since the machine started."""
-    files = _CPUS.glob("cpu*/thermal_throttle/core_throttle_count")
-    return sum(int(file.read_text()) for file in files)
+def _throttle_events(cpus: Iterable[int]) -> int:
+    """How often the cores of these CPUs have been slowed for heat since the machine started."""
+    files = (_CPUS / f"cpu{cpu}" / "thermal_throttle" / "core_throttle_count" for cpu in cpus)
+    return sum(int(file.read_text()) for file in files if file.exists())
 
 
 def between(before: Counters, after: Counters) -> Disturbance:
@@ -100,9 +101,11 @@ def disturbed(disturbances: list[Disturbance], seconds: list[float], threads: in
     keeps fewer threads at work leaves it a CPU: so blocks of one side are looked at together.
     """
     taken = [one.stolen_seconds + one.others_seconds + one.throttled_seconds for one in disturbances]
+    usual_events = statistics.median(one.throttle_events for one in disturbances)
     usual_share = statistics.median(share / length for share, length in zip(taken, seconds, strict=True))
     tolerated = max(_FEWEST_TOLERATED_TICKS, threads) / _TICKS_PER_SECOND
     return [
-        one.throttle_events > 0 or more - usual_share * length > max(tolerated, _TOLERATED_SHARE * length)
+        one.throttle_events > usual_events
+        or more - usual_share * length > max(tolerated, _TOLERATED_SHARE * length)
         for one, more, length in zip(disturbances, taken, seconds, strict=True)
     ]

@@ -37,18 +37,28 @@ class EnergyMeter:
     @property
     def available(self) -> bool:
         """Whether there is any counter."""
-        return bool(self._packages or self._gpus)
+        return self._gpus is not None and bool(self._packages or self._gpus)
 
     def read(self) -> Reading:
-        """What the counters say now."""
-        told = {zone: _microjoules(Path(zone)) / 1e6 for zone in self._packages}
-        for name, (library, handle) in self._gpus.items():
-            told[name] = library.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3
+        """What the counters say now; without one that fails, which costs no time that was measured."""
+        told = {}
+        for zone in self._packages:
+            with contextlib.suppress(OSError, ValueError):
+                told[zone] = _microjoules(Path(zone)) / 1e6
+        for name, (library, handle) in (self._gpus or {}).items():
+            with contextlib.suppress(Exception):  # NVML's own errors, which only the library defines
+                told[name] = library.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3
         return told
 
     def between(self, before: Reading, after: Reading) -> float | None:
-        """Joules taken between two readings; None where there is no counter. RAPL's start again at 0."""
-        if not self.available:
+        """Joules taken between two readings; None where a counter failed or there is none.
+
+        RAPL's start again at 0.
+        """
+        if not self.available or self._gpus is None:
+            return None
+        whole = self._packages.keys() | self._gpus.keys()
+        if not before.keys() == after.keys() == whole:
             return None
         taken = 0.0
         for name, joules in after.items():
@@ -74,9 +84,14 @@ def _microjoules(zone: Path) -> float:
     return float((zone / "energy_uj").read_text())
 
 
-def _gpus(devices: list[tuple[str, str | None]]) -> dict[str, tuple[Any, Any]]:
-    """NVML's handle of each CUDA device that a side runs on; none where NVML cannot tell."""
-    used = [match for device, visible in devices if (match := _gpu(device, visible))]
+def _gpus(devices: list[tuple[str, str | None]]) -> dict[str, tuple[Any, Any]] | None:
+    """NVML's handle of each CUDA device that a side runs on; None where NVML cannot tell of one.
+
+    The processor's energy alone would be taken for that of the whole side.
+    """
+    used = [match for device, visible in devices if device != "cpu" and (match := _gpu(device, visible))]
+    if len(used) < sum(device != "cpu" for device, _ in devices):
+        return None
     if not used:
         return {}
     try:
@@ -87,7 +102,7 @@ def _gpus(devices: list[tuple[str, str | None]]) -> dict[str, tuple[Any, Any]]:
         for handle in handles.values():
             pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
     except Exception:  # noqa: BLE001  NVML's own errors, which only the library that may be missing defines
-        return {}
+        return None
     return {f"gpu {entry}": (pynvml, handle) for entry, handle in handles.items()}
 
 

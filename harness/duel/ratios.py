@@ -106,6 +106,15 @@ class Ratios:
         return means
 
     @property
+    def turned_round(self) -> bool:
+        """Whether over all blocks, but for the pair farthest off, the mean has another sign than the centre.
+
+        A side that is faster between pauses and slower with them must not be called faster.
+        """
+        over_all = self.cautious_means[1:]
+        return any(mean * self.mean < 0 for mean in over_all)
+
+    @property
     def spread(self) -> float:
         """The standard error of the centre times the root of the pairs: unfenced, their deviation."""
         return float(self.values.std(ddof=1))

@@ -4,7 +4,7 @@ Times are in seconds, memory in bytes. Ratios are of time per sample, a side's o
 above 1 is slower than the first side.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -61,8 +61,8 @@ class BlockRecord(msgspec.Struct, frozen=True):
 
     side: int
     turn: int
-    steps: int
-    seconds: float
+    steps: Annotated[int, msgspec.Meta(ge=1)]
+    seconds: Annotated[float, msgspec.Meta(gt=0)]
     control_seconds: float
     disturbance: Disturbance
     disturbed: bool
@@ -162,6 +162,15 @@ class DuelRecord(msgspec.Struct, kw_only=True):
     comparisons: list[Comparison] = []
     stopped_because: str = ""
     seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a damaged file, whose parts do not fit together."""
+        sides = range(len(self.sides))
+        if self.comparisons and len(self.comparisons) != len(sides) - 1:
+            raise ValueError(f"{len(self.comparisons)} comparisons of {len(sides)} sides")
+        for number, pair in enumerate(self.pairs, 1):
+            if len(pair.processes) != len(sides) or {block.side for block in pair.blocks} != set(sides):
+                raise ValueError(f"pair {number} is not of {len(sides)} sides")
 
 
 def encode(record: DuelRecord) -> bytes:

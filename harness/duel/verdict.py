@@ -19,6 +19,7 @@ SAME_LEVEL = 0.05
 #: share of the margin.
 _CONTROL_LEVEL = 0.01
 _CONTROL_SHARE = 0.5
+_TURNED_ROUND = "over all blocks, pauses included, the difference is the other way round"
 #: Of the pairs, this many may be lost to disturbances.
 _MOST_LOST_SHARE = 0.34
 #: Of a large difference, the share of it that its interval may be wide to either side.
@@ -48,6 +49,8 @@ def compare(
     interval = ratios.interval()
     reason = _doubt(len(pairs) - made, len(pairs), control, margin)
     verdict: Word = "cannot tell yet" if reason else _verdict(ratios, margin, looks, comparisons)
+    if verdict in ("faster", "slower") and ratios.turned_round:
+        verdict, reason = "cannot tell yet", _TURNED_ROUND
     more_would_tell = verdict == "cannot tell yet" and not reason
     return Comparison(
         side=labels[side],
@@ -75,6 +78,13 @@ def kept(reached: Comparison | None, now: Comparison) -> Comparison:
     return msgspec.structs.replace(
         now, verdict=reached.verdict, reached_after=reached.reached_after, pairs_wanted=None
     )
+
+
+def latest(reached: Comparison | None, now: Comparison) -> Comparison | None:
+    """The verdict to be kept from now on: the first, but that what was the same may turn out different."""
+    if now.verdict == "cannot tell yet" or (now.verdict == "same" and reached is not None):
+        return reached
+    return now if reached is None or reached.verdict == "same" else reached
 
 
 def known_well_enough(found: Comparison, margin: float) -> bool:
