@@ -50,6 +50,7 @@ _BEARS_ON_SPEED = (
     "TORCH",
     "XLA_",
 )
+_TRACES = ("COV_CORE_", "COVERAGE_PROCESS_")
 GLIBC_KEEPS_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**36)}
 
 
@@ -203,7 +204,8 @@ def worker_settings(
     """The variables that are set or replaced, by name; they are recorded with the run.
 
     ``inherited`` is the user's environment: a ``CUDA_VISIBLE_DEVICES`` there is respected, so that
-    ``cuda:1`` is the second GPU that the user sees. Without ``quiet`` only the device is chosen, and
+    ``cuda:1`` is the second GPU that the user sees, and ``auto`` and ``cuda`` the first. Of the others a
+    framework would keep memory too, and start them up. Without ``quiet`` only the device is chosen, and
     all else stays as the user's shell has it.
     """
     settings: dict[str, str] = {}
@@ -218,8 +220,8 @@ def worker_settings(
             settings |= GLIBC_KEEPS_MEMORY
     if device == "cpu":
         settings |= {"CUDA_VISIBLE_DEVICES": _NO_GPU, "JAX_PLATFORMS": "cpu"}
-    elif ":" in device:
-        index = int(device.partition(":")[2])
+    else:
+        index = int(device.partition(":")[2] or 0)
         known = visible_gpus(inherited.get("CUDA_VISIBLE_DEVICES"), index)
         settings["CUDA_VISIBLE_DEVICES"] = known[index] if index < len(known) else _NO_GPU
     return settings
@@ -250,6 +252,14 @@ def missing_knobs() -> list[str]:
     elif not read_control_groups("cpu.stat"):
         missing.append("what a CPU quota holds back is not seen (no control groups of version 2)")
     return missing
+
+
+def untraced(inherited: Mapping[str, str]) -> dict[str, str]:
+    """The user's environment without what has coverage.py trace every Python that is started in it.
+
+    It would be timed along with the work, and on the side alone in whose environment it is installed.
+    """
+    return {name: value for name, value in inherited.items() if not name.startswith(_TRACES)}
 
 
 def inherited_settings(inherited: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:

@@ -17,7 +17,7 @@ import psutil
 
 from harness import protocol
 from harness.errors import HarnessError
-from harness.process_environment import bound_to_cpus, cpus_of
+from harness.process_environment import bound_to_cpus, cpus_of, untraced
 from harness.process_groups import bind_all, dismiss, end_group, guard_of, tell, with_descendants
 
 #: A worker that says nothing for so long is taken to hang. The longest silence that is legitimate
@@ -77,6 +77,11 @@ class NoWorkersHere(HarnessError):
     """The machine lacks what every worker is started with: no fault of what the worker would have run."""
 
 
+def silence_within(limit_seconds: float | None) -> float:
+    """What silence a user bears who gave a worker so long: all of it, where that is more than usual."""
+    return max(SILENCE_LIMIT_SECONDS, limit_seconds or 0.0)
+
+
 class Session:
     """A worker process; use as a context manager, which leaves no process behind.
 
@@ -90,11 +95,13 @@ class Session:
         deadline_seconds: float | None = None,
         python: str = sys.executable,
         cpus: Iterable[int] | None = None,
+        silence_seconds: float | None = None,
     ) -> None:
         """Start a worker of this interpreter with these variables, on these CPUs or else on theirs.
 
         ``deadline_seconds`` bounds its whole life, pauses left out, counted anew from each
-        :meth:`renew_deadline`.
+        :meth:`renew_deadline`; ``silence_seconds`` what it may take for one reply before it is taken to
+        hang, :data:`SILENCE_LIMIT_SECONDS` without it.
 
         Raises:
             HarnessError: the interpreter cannot be started.
@@ -105,9 +112,12 @@ class Session:
             raise NoWorkersHere(
                 "no folder for temporary files can be written to, as for a worker's log: set TMPDIR to one"
             ) from error
+        except OSError as error:
+            raise NoWorkersHere(f"a worker's log cannot be written: {error.strerror}") from error
         requests_out, self._requests = os.pipe()
         self._replies, replies_in = os.pipe()
         self._deadline_seconds = deadline_seconds
+        self._silence_seconds = SILENCE_LIMIT_SECONDS if silence_seconds is None else silence_seconds
         self._paused_at: float | None = None
         self.renew_deadline()
         self._pending = b""
@@ -118,7 +128,7 @@ class Session:
             with bound_to_cpus(cpus_of(settings) if cpus is None else cpus):
                 self._process = subprocess.Popen(
                     command,
-                    env={**os.environ, **settings},
+                    env={**untraced(os.environ), **settings},
                     pass_fds=(requests_out, replies_in),
                     stdin=subprocess.DEVNULL,
                     stdout=self._log,
@@ -187,7 +197,7 @@ class Session:
         return reply
 
     def _read_line(self) -> bytes:
-        silent_until = time.monotonic() + SILENCE_LIMIT_SECONDS
+        silent_until = time.monotonic() + self._silence_seconds
         until = silent_until if self._deadline is None else min(silent_until, self._deadline)
         while b"\n" not in self._pending:
             wait_seconds = min(_POLL_SECONDS, max(0.0, until - time.monotonic()))
@@ -210,7 +220,7 @@ class Session:
         if until == self._deadline:
             told = f"did not end within the time limit of {self._deadline_seconds:g} s"
             return WorkerTimeout(told, silent=False)
-        told = f"said nothing for {SILENCE_LIMIT_SECONDS:g} s and was taken to hang"
+        told = f"said nothing for {self._silence_seconds:g} s and was taken to hang"
         return WorkerTimeout(told, silent=True)
 
     def _lost(self) -> WorkerLost:

@@ -10,12 +10,16 @@ import time
 from pathlib import Path
 from xml.etree import ElementTree
 
+import msgspec
 import platformdirs
 import pytest
 from conftest import PLUGINS
+from made_gates import BASE, made_benchmark, made_gate
 from threadpoolctl import threadpool_info
 
 from harness.duel.control import Control
+from harness.pytest_plugin.calls import time_calls
+from harness.pytest_plugin.judging import verdict_sentence
 from harness.pytest_plugin.training import own_threads_kept
 
 pytest_plugins = ["pytester"]
@@ -169,9 +173,9 @@ def test_step(harness_benchmark):
 MADE_UP = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-from made_gates import made_benchmark
+from made_gates import made_benchmark, made_gate
 from harness.pytest_plugin import judging
-judging.judge = lambda *arguments, **options: made_benchmark(confirmed=5)
+judging.judge = lambda *arguments, **options: made_gate(made_benchmark(confirmed=5))
 """
 
 
@@ -202,6 +206,64 @@ def test_what_the_gate_has_judged_no_other_rule_judges(suite, pytester):
     judged = suite(SELF, "--harness-gate", *rule)
     judged.assert_outcomes(passed=1)
     assert judged.ret == pytest.ExitCode.OK
+
+
+def test_what_a_reader_must_know_of_the_two_sides_is_told_with_the_verdict():
+    shared = "PYTHONPATH=src reaches both sides: its code is the same for both"
+    base = msgspec.structs.replace(BASE, cautions=[shared])
+    sentence = verdict_sentence(made_gate(made_benchmark(), base=base))
+    assert sentence.startswith("PASS: step ")
+    assert f". {shared}." in sentence
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("its look had not ended: give more (--budget)", "give more (--harness-budget)"),
+        ("a process would take 99 s: give fewer (--turns)", "give fewer (turns=)"),
+    ],
+)
+def test_what_is_advised_is_what_pytest_takes(reason, told):
+    undecided = made_benchmark(metrics=[], verdict="INCONCLUSIVE", reason=reason)
+    assert told in verdict_sentence(made_gate(undecided))
+
+
+def test_a_callable_that_regressed_is_not_green_where_no_summary_is_written(suite, pytester):
+    suite("--benchmark-autosave", test_call=CALL).assert_outcomes(passed=1)
+    (stored,) = pytester.path.glob(".benchmarks/*/*.json")
+    document = json.loads(stored.read_text())
+    rule = ("--benchmark-compare", "--benchmark-compare-fail=median:50%", "-p", "no:terminal")
+    assert suite(SELF, "--harness-gate", *rule).ret == pytest.ExitCode.OK
+    document["benchmarks"][0]["stats"]["median"] /= 10
+    stored.write_text(json.dumps(document))
+    assert suite(SELF, "--harness-gate", *rule).ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_an_interpreter_is_found_from_where_pytest_was_started(suite, pytester):
+    interpreter(pytester.path / "base-python")
+    elsewhere = f"import os\n{STEP}".replace("    harness", "    os.chdir('..')\n    harness")
+    done = suite("--harness-base-python=./base-python", test_step=elsewhere)
+    done.assert_outcomes(passed=1)
+
+
+def test_a_call_is_timed_without_what_traces_it():
+    """As pytest-benchmark does it: coverage would be most of the time."""
+    seen = set()
+    before = sys.gettrace(), sys.getprofile()
+
+    def tracer(*_):
+        return None
+
+    sys.settrace(tracer)
+    sys.setprofile(tracer)
+    try:
+        time_calls(lambda: seen.add((sys.gettrace(), sys.getprofile())) or time.sleep(0.01), 2)
+        after = sys.gettrace(), sys.getprofile()
+    finally:
+        sys.settrace(before[0])
+        sys.setprofile(before[1])
+    assert seen == {(None, None)}
+    assert after == (tracer, tracer)
 
 
 def test_a_regression_is_a_failure_that_says_by_how_much_and_how_sure(suite, pytester):

@@ -16,7 +16,7 @@ from harness import process_groups, protocol
 from harness import session as session_module
 from harness.errors import HarnessError
 from harness.process_environment import WORKER_CPUS, allowed_cpus
-from harness.session import Session, WorkerTimeout
+from harness.session import Session, WorkerTimeout, silence_within
 
 QUESTION = protocol.Define("torch", "mlp", [])
 
@@ -153,10 +153,24 @@ def test_a_silence_is_told_from_a_limit_that_more_time_would_lift(monkeypatch):
     with Session({}) as session:
         session.call(QUESTION, protocol.Defined)
         session.pause()
-        monkeypatch.setattr(session_module, "SILENCE_LIMIT_SECONDS", 0.2)
+        monkeypatch.setattr(session, "_silence_seconds", 0.2)
         with pytest.raises(WorkerTimeout, match=r"said nothing for 0\.2 s") as raised:
             session.call(QUESTION, protocol.Defined)
     assert raised.value.silent
+
+
+def test_no_worker_is_traced_by_coverage(monkeypatch):
+    monkeypatch.setenv("COV_CORE_SOURCE", "src")
+    monkeypatch.setenv("COVERAGE_PROCESS_START", ".coveragerc")
+    monkeypatch.setenv("COVERAGE_CORE", "ctrace")  # starts nothing by itself
+    with Session({}) as session:
+        inherited = psutil.Process(session.pid).environ()
+    assert {name for name in inherited if name.startswith("COV")} == {"COVERAGE_CORE"}
+
+
+@pytest.mark.parametrize(("limit", "silence"), [(None, 600.0), (4.0, 600.0), (7200.0, 7200.0)])
+def test_who_gives_a_worker_hours_bears_a_silence_of_hours(limit, silence):
+    assert silence_within(limit) == silence
 
 
 def test_what_is_no_program_is_told(tmp_path):

@@ -23,7 +23,7 @@ from harness.errors import HarnessError, UsageError
 from harness.gate import checkouts
 from harness.gate.baseline import read_baseline
 from harness.gate.conduct import Gate, GateRequest
-from harness.gate.environments import Environment
+from harness.gate.environments import Environment, held_against
 from harness.gate.files import GATES
 from harness.gate.folding import Inconclusive, folded
 from harness.gate.record import GateRecord, Verdict
@@ -200,11 +200,7 @@ def _environments(
     before = _benchmarks_of(options["base_suite"])
     if options["base"] is None:
         gone = checkouts.missing(suite, before) if before else None
-        base, head = (_environment(label, options) for label in ("base", "head"))
-        path = os.environ.get("PYTHONPATH")
-        if path and "PYTHONPATH" not in base.variables | head.variables:
-            shared = f"PYTHONPATH={path} reaches both sides: its code is the same for both"
-            base = msgspec.structs.replace(base, cautions=[shared])
+        base, head = held_against(*(_environment(label, options) for label in ("base", "head")))
         yield base, head, gone
         return
     top = checkouts.repository(Path.cwd())

@@ -27,6 +27,15 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     cautions: list[str] = []
 
 
+def held_against(base: Environment, head: Environment) -> list[Environment]:
+    """The two as they were given; base with what a reader must know of their code."""
+    path = os.environ.get("PYTHONPATH")
+    if not path or "PYTHONPATH" in base.variables | head.variables:
+        return [base, head]
+    shared = f"PYTHONPATH={path} reaches both sides: its code is the same for both"
+    return [msgspec.structs.replace(base, cautions=[*base.cautions, shared]), head]
+
+
 def probe(environment: Environment) -> EnvironmentRecord:
     """What harness is installed there.
 

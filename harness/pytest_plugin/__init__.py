@@ -14,6 +14,7 @@ import pytest
 from harness.errors import UsageError
 from harness.programs import program
 
+_INTERPRETERS = {side: pytest.StashKey[str | None]() for side in ("base", "head")}
 _PYTEST_BENCHMARK = ("benchmark", "pytest_benchmark.plugin")
 
 
@@ -62,7 +63,7 @@ def _seconds(text: str) -> float:
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse what cannot work before anything is collected, and offer the fixture."""
     for side in ("base", "head"):
-        interpreter(config, side)
+        config.stash[_INTERPRETERS[side]] = _given(config, side)
     if config.getoption("--harness-gate"):
         _refuse_gate_that_judges_nothing(config)
     if any(map(config.pluginmanager.hasplugin, _PYTEST_BENCHMARK)):
@@ -83,7 +84,12 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 
 def interpreter(config: pytest.Config, side: str) -> str | None:
-    """The program that was given for base or head; None where none was.
+    """The program that was given for base or head; None where none was."""
+    return config.stash[_INTERPRETERS[side]]
+
+
+def _given(config: pytest.Config, side: str) -> str | None:
+    """Looked up before any test can change the folder.
 
     Raises:
         pytest.UsageError: there is no such program.

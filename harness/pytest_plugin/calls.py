@@ -1,7 +1,9 @@
 """The time of a user's own call, by the rules of duels: warmed up until settled, in blocks of 0.1 s."""
 
+import contextlib
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from harness.duel import settling
@@ -72,12 +74,26 @@ class _Caller:
     def block(self, calls: int) -> float:
         """Seconds of so many calls."""
         function = self._function
-        start = time.perf_counter()
-        for _ in range(calls):
-            result = function()
-        seconds = time.perf_counter() - start
+        with _untraced():
+            start = time.perf_counter()
+            for _ in range(calls):
+                result = function()
+            seconds = time.perf_counter() - start
         self.result = result
         return seconds
+
+
+@contextlib.contextmanager
+def _untraced() -> Iterator[None]:
+    """Without coverage, a debugger or a profiler, which take several times as long as what they look at."""
+    tracer, profiler = sys.gettrace(), sys.getprofile()
+    sys.settrace(None)
+    sys.setprofile(None)
+    try:
+        yield
+    finally:
+        sys.setprofile(profiler)
+        sys.settrace(tracer)
 
 
 def _calls_for(caller: _Caller, seconds: float) -> int:

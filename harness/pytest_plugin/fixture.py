@@ -149,13 +149,13 @@ class HarnessBenchmark:
 
     def _environments(self, label: str) -> "list[Environment]":
         """Base and head, or head alone, which goes by the backend's name then."""
-        from harness.gate.environments import Environment
+        from harness.gate.environments import Environment, held_against
 
         base, head = (interpreter(self._config, side) for side in ("base", "head"))
         head = head or sys.executable
         if base is None:
             return [Environment(label=label, python=head)]
-        return [Environment(label="base", python=base), Environment(label="head", python=head)]
+        return held_against(Environment(label="base", python=base), Environment(label="head", python=head))
 
     def _measure(self, wished: "Wish", environments: "list[Environment]", dataset: "DatasetRecord") -> None:
         from harness.pytest_plugin import facts, training
@@ -173,7 +173,7 @@ class HarnessBenchmark:
         from harness.gate.folding import forgiven
         from harness.pytest_plugin import judging
 
-        record = judging.judge(
+        gate = judging.judge(
             wished,
             environments,
             dataset,
@@ -182,7 +182,8 @@ class HarnessBenchmark:
             budget_seconds=self._config.getoption("--harness-budget"),
         )
         count_judged(self._config)
-        sentence = judging.verdict_sentence(record)
+        (record,) = gate.benchmarks
+        sentence = judging.verdict_sentence(gate)
         tell(self._node, sentence)
         self._benchmark.extra_info.update(judging.verdict_facts(record))
         if record.look:

@@ -8,11 +8,14 @@ import msgspec
 from harness.errors import HarnessError
 from harness.gate.conduct import Gate, GateRequest
 from harness.gate.environments import Environment
-from harness.gate.record import BenchmarkRecord
+from harness.gate.record import BenchmarkRecord, GateRecord
 from harness.gate.suite import Suite
 from harness.pytest_plugin.training import Measured, Wish, own_threads_kept
 from harness.record import DatasetRecord
-from harness.report.gate_words import metric_sentence, why
+from harness.report.gate_words import cautions, metric_sentence, why
+
+#: What a gate advises by its own options, and what is given in pytest in their place.
+_OPTIONS = {"(--budget)": "(--harness-budget)", "(--turns)": "(turns=)"}
 
 _log = logging.getLogger("harness")
 
@@ -35,7 +38,7 @@ def judge(
     *,
     false_alarms: float,
     budget_seconds: float,
-) -> BenchmarkRecord:
+) -> GateRecord:
     """Base against head, the two environments. A side that fails gives a verdict, not an error.
 
     ``false_alarms`` is the chance that this test fails though nothing has changed. The gate's record
@@ -61,7 +64,7 @@ def judge(
         raise KeyboardInterrupt
     if record.status == "failed":
         raise HarnessError(record.failure)
-    return record.benchmarks[0]
+    return record
 
 
 def measured_of(record: BenchmarkRecord) -> Measured:
@@ -70,10 +73,16 @@ def measured_of(record: BenchmarkRecord) -> Measured:
     return Measured(record.sides, pairs, record.turns, record.dataset, record.quality)
 
 
-def verdict_sentence(record: BenchmarkRecord) -> str:
-    """By how much, how sure, and what limit; why, where that is not for a metric."""
-    passed = "; ".join(map(metric_sentence, record.metrics)) or "the same maths"
-    return f"{record.verdict}: {passed if record.verdict == 'PASS' else why(record)}"
+def verdict_sentence(gate: GateRecord) -> str:
+    """By how much, how sure, and what limit; why, where that is not for a metric; and what to beware of."""
+    (record,) = gate.benchmarks
+    told = "; ".join(map(metric_sentence, record.metrics)) or "the same maths"
+    if record.verdict != "PASS":
+        told = why(record)
+        for option, here in _OPTIONS.items():
+            told = told.replace(option, here)
+    beware = cautions(gate)
+    return " ".join([f"{record.verdict}: {told}" + ("." if beware else ""), *beware])
 
 
 def verdict_facts(record: BenchmarkRecord) -> dict[str, object]:

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from harness.pytest_plugin import replay
+
 _JUDGED = pytest.StashKey[int]()
 #: Of a test that asked for the fixture: whether it has called it. A fixture of the user's may wrap ours.
 CALLED = pytest.StashKey[bool]()
@@ -37,9 +39,16 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """A gate that judged nothing is not green."""
-    if exitstatus == pytest.ExitCode.OK and _judged_nothing(session.config):
+    """A gate that judged nothing is not green, nor one whose callables have regressed.
+
+    pytest-benchmark fails for these in the terminal's summary, which there need not be.
+    """
+    if exitstatus != pytest.ExitCode.OK:
+        return
+    if _judged_nothing(session.config):
         session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+    elif session.config.getoption("--harness-gate") and replay.has_regressed(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def _judged_nothing(config: pytest.Config) -> bool:
@@ -62,7 +71,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         how_many = f"{untimed} of {len(told)} benchmarks"
         lines.append(f"{how_many} ran once and were not timed: {_why_untimed(config)}")
     if _judged_nothing(config):
-        lines.append("--harness-gate judged nothing: no test that was run uses harness_benchmark")
+        lines.append("--harness-gate judged nothing: no harness_benchmark came to a verdict")
     if lines:
         terminalreporter.section("harness")
         for line in lines:

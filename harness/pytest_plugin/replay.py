@@ -74,6 +74,11 @@ def is_stored(config: pytest.Config, benchmark: Benchmark) -> bool:
     return any(benchmark.fullname in names for names in loaded.values())
 
 
+def has_regressed(config: pytest.Config) -> bool:
+    """Whether ``--benchmark-compare-fail`` found something; pytest-benchmark has come to its end by then."""
+    return bool(config._benchmarksession.performance_regressions)  # type: ignore[attr-defined]  # noqa: SLF001
+
+
 def leave_uncompared(config: pytest.Config, benchmark: Benchmark) -> None:
     """Have ``--benchmark-compare-fail``, where it is given, not judge what has been judged otherwise."""
     if config.getoption("--benchmark-compare-fail"):

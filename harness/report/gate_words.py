@@ -83,11 +83,12 @@ def circumstances(record: GateRecord) -> str:
         f"{record.seconds / 60:.1f} min; unchanged code fails in at most "
         f"{100 * record.false_alarms:g} % of gates."
     )
-    return one_line(" ".join([told, *_cautions(record)]))
+    unwatched = f"Nothing tells whether a benchmark has vanished: {record.unwatched}."
+    return one_line(" ".join([told, *cautions(record), *([unwatched] if record.unwatched else [])]))
 
 
-def _cautions(record: GateRecord) -> list[str]:
-    """Sentences, most often none."""
+def cautions(record: GateRecord) -> list[str]:
+    """What a reader must know of the two sides, in sentences; most often none."""
     told = []
     base, head = record.base, record.head
     if record.against == "environment" and _same(base, head):
@@ -101,8 +102,6 @@ def _cautions(record: GateRecord) -> list[str]:
     ]
     told += [f"{one_line(words)}." for words in dict.fromkeys([*base.cautions, *head.cautions])]
     told += filter(None, map(_batches, record.benchmarks))
-    if record.unwatched:
-        told.append(f"Nothing tells whether a benchmark has vanished: {record.unwatched}.")
     stand_ins = {
         f"{one.dataset.name} stands in for {one.dataset.stands_in_for}: {one.dataset.reason}."
         for one in record.benchmarks
