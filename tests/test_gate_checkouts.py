@@ -142,10 +142,13 @@ def test_submodules_are_there_when_pip_installs_or_it_is_told(git, installed, tm
     with checkouts.checkout(top, commit) as tree:
         lacking = checkouts.base_environment(tree, top, commit, Source(".[torch]"), QUIETLY)
     assert "base is without all of its submodules: git submodule failed" in lacking.cautions[0]
+    with checkouts.head_environment(top, Source(".[torch]"), QUIETLY) as head:
+        assert head.python != lacking.python  # which a gate may be using
     (tmp_path / "away").rename(part)  # and what lacked them is not kept for the day
     with checkouts.checkout(top, commit) as tree:
-        checkouts.base_environment(tree, top, commit, Source(".[torch]"), QUIETLY)
-    assert len(installed) == 3
+        whole = checkouts.base_environment(tree, top, commit, Source(".[torch]"), QUIETLY)
+    assert len(installed) == 4
+    assert whole.python not in (lacking.python, head.python)
 
 
 def test_where_in_its_repository_a_folder_is(git):

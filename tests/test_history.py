@@ -140,6 +140,23 @@ def test_gates_that_do_not_hang_together_are_not_joined():
     assert ", until 2026-01-05: no change" in sentence(stretches[0])
 
 
+def test_a_gate_that_is_run_again_ends_no_series():
+    gates = fixed_gates([1.0] * 5)
+    again = msgspec.structs.replace(gates[1], id="20260301-again", started_at="2026-03-01T00:00:00+00:00")
+    (series,) = step_series([*gates, again])
+    assert (len(series.points), series.latest) == (5, True)
+
+
+def test_a_gate_whose_pairs_are_damaged_is_named():
+    gates = fixed_gates([1.0] * 4)
+    (benchmark,) = gates[1].benchmarks
+    pairs = [msgspec.structs.replace(pair, processes=[]) for pair in benchmark.look]
+    gates[1].benchmarks = [msgspec.structs.replace(benchmark, look=pairs)]
+    history = read_history(gates)
+    assert {len(one.points) for one in history.series} == {3}
+    assert history.left_out[0].startswith(f"{gates[1].id}: its pairs are damaged")
+
+
 @pytest.mark.parametrize("hours", [(12, 13), (13, 12)], ids=["release first", "commit before first"])
 def test_gates_against_a_release_and_against_the_commit_before_may_take_turns(hours):
     """As a branch has them whose every push is held against both."""

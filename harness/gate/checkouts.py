@@ -101,9 +101,7 @@ def base_environment(
     lacking = ""
     with _alone_at(venv, say):
         if not (venv / _COMPLETE).exists():
-            lacking = _fill_submodules(tree, "base")
-            _install(venv, tree / source.place, source.requirement, f"base ({commit[:12]})", say)
-            _keep(venv, whole=not lacking)
+            venv, lacking = _make(venv, tree, source, "base", commit, say)
     return _environment("base", venv, lacking, commit=commit)
 
 
@@ -124,15 +122,29 @@ def head_environment(top: Path, source: Source, say: Callable[[str], None]) -> I
         with _alone_at(venv, say), contextlib.ExitStack() as stack:
             if not (venv / _COMPLETE).exists():
                 tree = stack.enter_context(checkout(top, commit))
-                lacking = _fill_submodules(tree, "head")
-                _install(venv, tree / source.place, source.requirement, f"head ({commit[:12]})", say)
-                _keep(venv, whole=not lacking)
+                venv, lacking = _make(venv, tree, source, "head", commit, say)
         yield _environment("head", venv, left_out, lacking, commit=commit)
         return
     venv = _cached(top, "uncommitted", source)
     with _alone_at(venv, say):  # to the end: another gate of this tree would make it anew
         _install(venv, top / source.place, source.requirement, "head (uncommitted changes)", say)
         yield _environment("head", venv)
+
+
+def _make(
+    venv: Path, tree: Path, source: Source, label: str, commit: str, say: Callable[[str], None]
+) -> tuple[Path, str]:
+    """Install a commit's worktree; where that is, and what of its submodules cannot be had.
+
+    One that lacks some is not kept: the next gate may find more, and must not change it under this one.
+    """
+    lacking = _fill_submodules(tree, label)
+    if lacking:
+        venv = venv.with_name(f"{venv.name}-{label}-{os.getpid()}")
+    _install(venv, tree / source.place, source.requirement, f"{label} ({commit[:12]})", say)
+    if not lacking:
+        (venv / _COMPLETE).touch()
+    return venv, lacking
 
 
 def _environment(label: str, venv: Path, *cautions: str, commit: str | None = None) -> Environment:
@@ -297,12 +309,6 @@ def _install(venv: Path, folder: Path, source: str, what: str, say: Callable[[st
     )
     install = [str(venv / "bin" / "python"), "-P", "-m", "pip", "install", "--quiet", source]
     _run(install, folder, f"{what}: pip install {source} failed")
-
-
-def _keep(venv: Path, *, whole: bool) -> None:
-    """Let later gates of the day have it, unless the next may find more of it."""
-    if whole:
-        (venv / _COMPLETE).touch()
 
 
 def _git(folder: Path, *arguments: str) -> str:

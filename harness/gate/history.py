@@ -13,7 +13,7 @@ simulated series each.)
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from harness.gate.change_points import Ratio, Trend, chained_trend, level_trend
@@ -81,28 +81,32 @@ def read_history(gates: Iterable[GateRecord], rule: Rule | None = None) -> Histo
     """
     ordered = sorted(gates, key=lambda gate: gate.started_at)
     found: dict[_Key, list[Point]] = {}
+    broken = []
     for gate in ordered:
         if not _usable(gate) or (rule is None and not _named(gate)):
             continue
-        for benchmark in gate.benchmarks:
-            for result in benchmark.metrics:
-                if result.ratio is not None and not result.unsound:
-                    point = _point(gate, benchmark, result, result.ratio)
-                    found.setdefault(_key(benchmark, result), []).append(point)
+        try:
+            told = list(_points(gate))
+        except (ArithmeticError, IndexError, TypeError, ValueError) as error:
+            broken.append(f"{gate.id}: its pairs are damaged ({error})")
+            continue
+        for key, point in told:
+            found.setdefault(key, []).append(point)
     measured: dict[str, list[Point]] = {}
     for (name, _, _), points in found.items():
         measured.setdefault(name, []).extend(points)
     series = [
-        Series(name, metric, one, points, _trend(one, points), _is_latest(points[-1], measured[name]))
+        Series(name, metric, one, points, _trend(one, points), _is_latest(points, measured[name]))
         for (name, metric, _), every in found.items()
         for one, points in _stretches(every, rule)
     ]
-    return History(series, _left_out(ordered, rule))
+    return History(series, broken + _left_out(ordered, rule))
 
 
-def _is_latest(last: Point, measured: list[Point]) -> bool:
-    """Whether nothing newer was measured but the same head against other bases."""
-    newer = (point for point in measured if point.gate > last.gate)
+def _is_latest(points: list[Point], measured: list[Point]) -> bool:
+    """Whether nothing newer was measured but the same head against other bases, or earlier points again."""
+    last, earlier = points[-1], set(map(_commits, points[:-1]))
+    newer = (point for point in measured if point.gate > last.gate and _commits(point) not in earlier)
     return all(point.head == last.head is not None and point.base != last.base for point in newer)
 
 
@@ -132,6 +136,13 @@ def _key(benchmark: BenchmarkRecord, result: MetricResult) -> _Key:
     where = [(side.device, side.precision, side.batch_size) for side in benchmark.sides]
     data = benchmark.dataset.fingerprint
     return benchmark.name, result.metric, str((*work, data, benchmark.threads, *where))
+
+
+def _points(gate: GateRecord) -> Iterator[tuple[_Key, Point]]:
+    for benchmark in gate.benchmarks:
+        for result in benchmark.metrics:
+            if result.ratio is not None and not result.unsound:
+                yield _key(benchmark, result), _point(gate, benchmark, result, result.ratio)
 
 
 def _point(gate: GateRecord, benchmark: BenchmarkRecord, result: MetricResult, ratio: float) -> Point:
