@@ -23,7 +23,7 @@ from harness.parity import (
 )
 from harness.parity_cases import Case, cases
 from harness.process_environment import worker_settings
-from harness.session import Declined, Session
+from harness.session import Declined, Session, silence_within
 from harness.spec import Precision, TaskDefinition
 
 _R = TypeVar("_R", protocol.Observed, protocol.ObservedLosses)
@@ -120,7 +120,8 @@ class Examiner:
     def _start(self) -> Session:
         side = self.side
         settings = worker_settings(side.threads, side.device, os.environ) | dict(side.environment)
-        self._session = Session(settings, self._limit_seconds, side.python)
+        limit = self._limit_seconds
+        self._session = Session(settings, limit, side.python, silence_seconds=silence_within(limit))
         self._session.call(protocol.Describe(side.backend, side.threads), protocol.Described)
         return self._session
 

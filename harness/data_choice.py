@@ -26,10 +26,7 @@ def choose_dataset(
         DataError: nothing that fits the task can be had.
     """
     if asked is not None:
-        plugins.dataset(asked)  # that there is such a one comes before whether it fits
-        if asked not in definition.datasets:
-            fitting = ", ".join(definition.datasets)
-            raise UsageError(f"task {definition.name} does not run on {asked}; it runs on: {fitting}.")
+        refuse_unfitting(definition, asked)
         try:
             _fetch(asked, progress)
         except DataError as error:
@@ -46,6 +43,18 @@ def choose_dataset(
             return DatasetRecord(name)
         return DatasetRecord(name, stands_in_for=meant, reason=reason)
     raise DataError(f"no data for task {definition.name}: {reason}")
+
+
+def refuse_unfitting(definition: TaskDefinition, asked: str) -> None:
+    """Find out, before anything is fetched, whether the task runs on this data set.
+
+    Raises:
+        UsageError: it does not, or there is no such data set.
+    """
+    plugins.dataset(asked)  # that there is such a one comes before whether it fits
+    if asked not in definition.datasets:
+        fitting = ", ".join(definition.datasets)
+        raise UsageError(f"task {definition.name} does not run on {asked}; it runs on: {fitting}.")
 
 
 def _fetch(name: str, progress: DownloadProgress) -> None:

@@ -24,7 +24,14 @@ from harness.machine import describe_machine
 from harness.options import Value
 from harness.process_environment import inherited_settings, worker_settings
 from harness.record import Block, Certificate, DatasetRecord, Epoch, Failure, Record, Scores, TaskRecord
-from harness.session import Declined, RequestFailed, Session, WorkerLost, WorkerTimeout
+from harness.session import (
+    Declined,
+    RequestFailed,
+    Session,
+    WorkerLost,
+    WorkerTimeout,
+    silence_within,
+)
 from harness.spec import Plan
 from harness.store import Store
 
@@ -108,7 +115,8 @@ def execute(request: RunRequest, store: Store, observer: Observer) -> Record:
     record = new_record(request)
     store.save(record)
     try:
-        with Session(record.worker_settings, request.timeout_seconds) as session:
+        limit = request.timeout_seconds
+        with Session(record.worker_settings, limit, silence_seconds=silence_within(limit)) as session:
             try:
                 _Run(request, record, session, store, observer).carry_out()
                 record.status = "ok"

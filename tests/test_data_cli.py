@@ -5,6 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness import plugins
+from harness.cli import run as run_module
 from harness.cli.data import command
 from harness.cli.list import _datasets
 from harness.errors import DataError, PluginError, UsageError, unknown_name
@@ -184,3 +185,13 @@ def test_bad_input_is_a_usage_error(tmp_path, archive):
         error = run(*arguments).exception
         assert isinstance(error, UsageError)
         assert message in str(error)
+
+
+def test_nothing_is_fetched_for_one_task_where_the_next_does_not_run_on_it(tmp_path, monkeypatch):
+    fetched = []
+    monkeypatch.setattr(run_module, "choose_dataset", lambda definition, *_: fetched.append(definition.name))
+    asked = ["--backend", "torch", "--task", "cnn,mlp", "--dataset", "cifar10", "--results", str(tmp_path)]
+    outcome = CliRunner().invoke(run_module.command, asked)
+    assert isinstance(outcome.exception, UsageError)
+    assert "task mlp does not run on cifar10; it runs on: mnist1d." in str(outcome.exception)
+    assert fetched == []

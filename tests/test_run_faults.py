@@ -227,7 +227,7 @@ def test_a_results_folder_that_cannot_be_is_found_before_training(harness, in_th
 
 
 def test_where_no_worker_can_be_started_the_record_keeps_why(tmp_path, monkeypatch):
-    def nowhere(*_):
+    def nowhere(*_, **__):
         raise NoWorkersHere("set TMPDIR to one")
 
     monkeypatch.setattr(run, "Session", nowhere)

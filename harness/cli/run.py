@@ -22,7 +22,7 @@ from harness.cli.plugin_option import plugin_option
 from harness.cli.presets import preset_backends, preset_of, preset_tasks
 from harness.cli.progress import RunDisplay
 from harness.cli.selection_options import check_finite
-from harness.data_choice import choose_dataset, summary_of
+from harness.data_choice import choose_dataset, refuse_unfitting, summary_of
 from harness.definition import define_task, resized
 from harness.errors import UsageError
 from harness.installation import select_backend
@@ -134,7 +134,8 @@ def check_device(_ctx: click.Context, _parameter: click.Parameter, value: str) -
     type=click.FloatRange(min=0, min_open=True),
     callback=check_finite,
     metavar="SECONDS",
-    help="Give a run, or its certification, up after so long. Default: none, but 10 minutes of silence do.",
+    help="Give a run, or its certification, up after so long. Default: none, but 10 minutes of silence, as "
+    "of one evaluation or compilation, do; more than that bears more silence too.",
 )
 @click.option("--quiet", is_flag=True, help="No progress, no remarks: the outcome alone.")
 @plugin_option
@@ -196,6 +197,9 @@ def _requests(options: _Options, store: Store) -> list[RunRequest]:
     names = _names(options.tasks, "--task", options, lambda: preset_tasks(options.preset or ""))
     definitions = [plugins.task(name) for name in names]
     tasks = [_define(definition, options) for definition in definitions]
+    for definition in definitions:
+        if options.dataset is not None:
+            refuse_unfitting(definition, options.dataset)
     store.prepare()
     with shown_progress(quiet=options.quiet) as progress:
         datasets = {
