@@ -14,10 +14,11 @@ from harness.store import RUNS, Store, UnreadableRecord, is_file, is_folder, rea
 
 
 def _device_words(record: Record) -> tuple[str, ...]:
-    """``cuda``, ``cuda:0`` and ``cuda:0 (NVIDIA H100)``."""
-    name = record.device or record.device_asked
-    place = name.partition(" ")[0]
-    return place.partition(":")[0], place, name
+    """``cuda``, ``cuda:1`` and ``cuda:1 (NVIDIA H100)``; a process sees the one it is given as its first."""
+    place, space, model = (record.device or record.device_asked).partition(" ")
+    if ":" in record.device_asked:
+        place = record.device_asked
+    return place.partition(":")[0], place, f"{place}{space}{model}"
 
 
 #: What each filter looks at; a record passes where one of its words is among those given.

@@ -320,7 +320,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     ``device`` is ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. With ``cuda:N`` the worker's environment hides
     every GPU but that one, so a backend needs no index: it takes the first one it sees. With ``auto`` and
-    ``cuda`` all that the user sees are visible: the first is meant, and no other to be touched.
+    ``cuda`` that is the first of those that the user sees.
 
     ``precision``: ``float32`` and ``float64`` hold for data, parameters, arithmetic and optimizer
     state. ``bfloat16`` means mixed precision: parameters and optimizer state in float32, layers

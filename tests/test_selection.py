@@ -52,8 +52,10 @@ def test_filters_pass_what_fits_all_of_them(results, filters, expected):
 def test_a_device_is_found_by_its_kind_its_number_or_its_name(tmp_path, device, seeds):
     store = Store(tmp_path)
     store.prepare()
-    for seed, name in enumerate(["cuda:0 (NVIDIA H100)", "cuda:1 (NVIDIA H100)", "cpu"]):
-        store.save(made_record(seed=seed, device=name))
+    # A process that is given the second GPU sees it as its first.
+    devices = [("auto", "cuda:0 (NVIDIA H100)"), ("cuda:1", "cuda:0 (NVIDIA H100)"), ("auto", "cpu")]
+    for seed, (asked, name) in enumerate(devices):
+        store.save(made_record(seed=seed, device=name, device_asked=asked))
     assert [record.seed for record in Selection([f"device={device}"], tmp_path)] == seeds
 
 

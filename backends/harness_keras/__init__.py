@@ -41,9 +41,10 @@ class KerasBackend(Backend):
             # Two processes that take turns must both fit on one GPU, so neither may claim it whole.
             os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
             os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+            # The device is the plan's. On PyTorch Keras would take Apple's GPU, whatever was asked for.
+            os.environ.pop("KERAS_TORCH_DEVICE", None)
             if sys.platform == "darwin":
-                # On PyTorch Keras would take Apple's GPU, whatever device was asked for.
-                os.environ.setdefault("KERAS_TORCH_DEVICE", "cpu")
+                os.environ["KERAS_TORCH_DEVICE"] = "cpu"
         import keras
 
         if keras.backend.backend() != self.engine:

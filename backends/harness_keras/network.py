@@ -120,6 +120,9 @@ class Maker:
         return KernelPenalty(l1, l2) if l1 or l2 else None
 
     def _recurrent(self, name: str, layer: GRU | LSTM) -> keras.layers.Layer:
+        # JAX's cuDNN takes float64 for float32 and knows no bfloat16 (jax.experimental.rnn, 0.10).
+        float32 = keras.config.dtype_policy().name == "float32"
+        cudnn = not self.xla and (float32 or keras.backend.backend() != "jax")
         # Keras's defaults for the rest are the contract's, and what its fast paths ask for.
         settings: dict[str, Any] = {
             "name": f"{name}_forward" if layer.bidirectional else name,
@@ -128,7 +131,7 @@ class Maker:
             "kernel_regularizer": self._regularizer(),
             "recurrent_initializer": _INITIALIZER,
             "recurrent_regularizer": self._regularizer(),
-            "use_cudnn": False if self.xla else "auto",
+            "use_cudnn": "auto" if cudnn else False,
         }
         if isinstance(layer, GRU):
             made = keras.layers.GRU(layer.units, **settings)

@@ -41,10 +41,12 @@ def select(device: str, precision: Precision) -> str:
     """The name of the device that PyTorch will use for ``device``; any precision goes.
 
     Raises:
-        Unsupported: a GPU is asked for and PyTorch sees none.
+        Unsupported: a GPU is asked for and PyTorch sees none, or none and Keras has taken one.
     """
     del precision
     if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
+        if (taken := keras.ops.zeros(()).device.type) != "cpu":
+            raise Unsupported(f"Keras has taken {taken} in this process; CUDA_VISIBLE_DEVICES=-1 hides it")
         return "cpu"
     if not torch.cuda.is_available():
         reason = "" if torch.version.cuda else " and was built without CUDA"

@@ -1,7 +1,8 @@
 """A task as a PyTorch training loop over data that stays on the device."""
 
+import itertools
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,8 @@ class TorchProgram(Program):
         # on the CPU) gets the gradients of some of them wrong.
         self._short_step = self._make_step(plan.task, self._modules, updates)
         self._crop = plan.task.augmentation.crop
-        self._inputs = self._pad(self._place(data.inputs))
+        # On the host: what the device once held is its peak, and would hide what a step takes.
+        self._inputs = self._pad(self._laid_out(data.inputs)).to(self._device)
         self._targets = torch.tensor(data.targets, device=self._device)
 
     def _add_network(self, name: str, plan: Plan) -> Update:
@@ -74,12 +76,12 @@ class TorchProgram(Program):
             return AdversarialStep(*sides)
         return SupervisedStep(task.objective, models["model"], updates["model"])
 
-    def _place(self, inputs: np.ndarray) -> torch.Tensor:
-        """Canonical inputs on the device; pictures as ``(n, C, H, W)`` unless memory is channels last."""
+    def _laid_out(self, inputs: np.ndarray) -> torch.Tensor:
+        """Canonical inputs on the host; pictures as ``(n, C, H, W)`` unless memory is channels last."""
         with warnings.catch_warnings():
             # The harness hands out read-only arrays, which torch cannot protect; nothing here writes.
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-            tensor = torch.from_numpy(inputs).to(self._device)
+            tensor = torch.from_numpy(inputs)
         if tensor.ndim == 1 + PICTURE_AXES and not self._channels_last:
             tensor = tensor.permute(0, 3, 1, 2).contiguous()
         return tensor
@@ -91,19 +93,19 @@ class TorchProgram(Program):
             return pictures
         return functional.pad(pictures, (0, 0, *around) if self._channels_last else around)
 
-    def _batch(self, steps: Steps, number: int) -> torch.Tensor:
-        """The inputs of a step, augmented where the step says how, by one gather."""
-        rows = self._to_device(steps.indices[number])
-        if steps.flips is None and steps.offsets is None:
+    def _batch(
+        self, rows: torch.Tensor, flips: torch.Tensor | None, offsets: torch.Tensor | None
+    ) -> torch.Tensor:
+        """The inputs of a step, augmented where it has ``flips`` or ``offsets``, by one gather."""
+        if flips is None and offsets is None:
             return self._inputs[rows]
         spatial = self._inputs.shape[1:3] if self._channels_last else self._inputs.shape[2:4]
         height, width = (axis - 2 * self._crop for axis in spatial)
         y = torch.arange(height, device=self._device).expand(len(rows), -1)
         x = torch.arange(width, device=self._device).expand(len(rows), -1)
-        if steps.flips is not None:
-            x = torch.where(self._to_device(steps.flips[number])[:, None], width - 1 - x, x)
-        if steps.offsets is not None:
-            offsets = self._to_device(steps.offsets[number])
+        if flips is not None:
+            x = torch.where(flips[:, None], width - 1 - x, x)
+        if offsets is not None:
             y, x = y + offsets[:, :1], x + offsets[:, 1:]
         rows, y, x = rows[:, None, None], y[:, :, None], x[:, None, :]
         if self._channels_last:
@@ -111,8 +113,9 @@ class TorchProgram(Program):
         channels = torch.arange(self._inputs.shape[1], device=self._device)[:, None, None]
         return self._inputs[rows[:, None], channels, y[:, None], x[:, None]]
 
-    def _to_device(self, array: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(array).to(self._device)
+    def _to_device(self, draws: np.ndarray | None) -> Iterable[torch.Tensor | None]:
+        """The draws of all steps at once: for each copy the host waits until the device is there."""
+        return itertools.repeat(None) if draws is None else torch.from_numpy(draws).to(self._device)
 
     def _forward(self, model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
         if not self._bfloat16:
@@ -144,13 +147,13 @@ class TorchProgram(Program):
         """See :meth:`harness.spec.Program.train`."""
         for module in self._modules.values():
             module.train()
-        latents = None if steps.latents is None else self._to_device(steps.latents)
-        plain = steps.flips is None and steps.offsets is None
         step = self._step if steps.indices.shape[1] == self._compiled_batch else self._short_step
+        indices = torch.from_numpy(steps.indices).to(self._device)
+        draws = map(self._to_device, (steps.flips, steps.offsets, steps.latents))
         losses = []
-        for number, rows in enumerate(self._to_device(steps.indices)):
-            inputs = self._as_torch(self._inputs[rows] if plain else self._batch(steps, number))
-            second = self._targets[rows] if latents is None else latents[number]
+        for rows, flips, offsets, latents in zip(indices, *draws, strict=False):
+            inputs = self._as_torch(self._batch(rows, flips, offsets))
+            second = self._targets[rows] if latents is None else latents
             losses.append(step(self._forward, inputs, second))
         return torch.stack(losses).cpu().numpy()
 
@@ -162,7 +165,9 @@ class TorchProgram(Program):
             return np.concatenate([self._predict_part(part, network) for part in parts])
 
     def _predict_part(self, inputs: np.ndarray, network: str) -> np.ndarray:
-        outputs = self._forward(self._models[network], self._as_torch(self._place(inputs)))
+        outputs = self._forward(
+            self._models[network], self._as_torch(self._laid_out(inputs).to(self._device))
+        )
         if outputs.ndim == 1 + PICTURE_AXES:
             outputs = outputs.permute(0, 2, 3, 1)
         return outputs.cpu().numpy()
