@@ -322,7 +322,8 @@ def test_only_bursts_are_disturbances():
     assert took(0.09, 0.1, 0.09, 0.1, 0.09) == [False] * 5  # a load that never ceases
     hot = Disturbance(0.0, 0.0, 0.0, 2)
     assert disturbed([CALM, hot, CALM], [0.1] * 3) == [False, True, False]
-    assert disturbed([hot, hot, CALM], [0.1] * 3) == [False] * 3  # a machine that is always hot
+    always = [Disturbance(0.0, 0.0, 0.0, count) for count in (3, 1, 7, 2, 30)]
+    assert disturbed(always, [0.1] * 5) == [False] * 5  # a machine that is always hot
 
 
 @pytest.mark.parametrize("threads", [[2, 1], [2, 2]])
@@ -463,6 +464,28 @@ def test_a_side_that_is_faster_between_its_pauses_and_slower_with_them_is_called
     found = compare(pairs)
     assert (found.verdict, found.uneven, found.ratio < 1) == ("cannot tell yet", False, True)
     assert "the other way round" in found.reason
+
+
+def test_a_verdict_does_not_stay_while_all_blocks_tell_the_opposite():
+    rng = np.random.default_rng(3)
+    pairs = noisy(rng, 0.92, 0.01, 24, turns=10)
+    reached = None
+    for made in range(10, 25):
+        if made > 12:  # pauses begin
+            blocks = list(pairs[made - 1].blocks)
+            third = [number for number, block in enumerate(blocks) if block.side == 1][3]
+            blocks[third] = msgspec.structs.replace(blocks[third], seconds=blocks[third].seconds + 1.0)
+            if made % 2:
+                pairs[made - 1] = PairRecord([], blocks, 1.0)
+        looks = Looks()
+        if made == 10:
+            looks = None
+        now = compare(pairs[:made], looks=looks)
+        reached = verdict.latest(reached, now)
+        told = verdict.kept(reached, now)
+        assert told.verdict == ("cannot tell yet" if now.turned_round else "faster")
+    assert now.turned_round
+    assert "the other way round" in told.reason
 
 
 def test_what_was_the_same_may_turn_out_different_and_nothing_else_turns():

@@ -105,7 +105,7 @@ def disturbed(disturbances: list[Disturbance], seconds: list[float], threads: in
     usual_share = statistics.median(share / length for share, length in zip(taken, seconds, strict=True))
     tolerated = max(_FEWEST_TOLERATED_TICKS, threads) / _TICKS_PER_SECOND
     return [
-        one.throttle_events > usual_events
+        (one.throttle_events > 0 and not usual_events)
         or more - usual_share * length > max(tolerated, _TOLERATED_SHARE * length)
         for one, more, length in zip(disturbances, taken, seconds, strict=True)
     ]

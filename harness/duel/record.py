@@ -125,6 +125,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict was in after so many pairs; those since then only made the ratio better known."""
     uneven: bool = False
     """A few blocks are far off the others in most pairs, and ``ratio`` is over all of them."""
+    turned_round: bool = False
+    """Over all blocks but those of one pair, pauses included, the difference is the other way round."""
     control_ratio: float | None = None
     """What the control says that the machine did meanwhile: 1 where both sides had the same machine."""
 

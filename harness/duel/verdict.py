@@ -67,14 +67,20 @@ def compare(
         reached_after=None if verdict == "cannot tell yet" else made,
         pairs_wanted=_pairs_wanted(ratios, margin, comparisons) if more_would_tell else None,
         uneven=ratios.uneven,
+        turned_round=ratios.turned_round,
         control_ratio=math.exp(control.mean()) if len(control) else None,
     )
 
 
 def kept(reached: Comparison | None, now: Comparison) -> Comparison:
-    """The verdict ``reached`` at a look over the same blocks stays, while the pairs can be believed."""
+    """The verdict ``reached`` at a look over the same blocks stays, while the pairs can be believed.
+
+    A difference does not stay while all blocks together tell the opposite.
+    """
     if reached is None or now.reason:
         return now
+    if now.turned_round and reached.verdict in ("faster", "slower"):
+        return msgspec.structs.replace(now, reason=_TURNED_ROUND, pairs_wanted=None)
     return msgspec.structs.replace(
         now, verdict=reached.verdict, reached_after=reached.reached_after, pairs_wanted=None
     )
