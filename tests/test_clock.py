@@ -73,6 +73,12 @@ def test_work_that_is_left_after_a_block_is_found(monkeypatch, pending, weights,
         assert prove_clock(Contender(block), shortest).ratio == pytest.approx(2.0)
 
 
+def test_a_spell_in_which_first_readings_are_slow_is_no_lie(monkeypatch):
+    readings = iter([0.004, 0.001] * 7)  # more than the readings of one attempt
+    monkeypatch.setattr(clock, "_reading_seconds", lambda _contender: next(readings, 0.001))
+    assert prove_clock(Contender(lambda steps: 0.001 * steps), 0.03).ratio == pytest.approx(2.0)
+
+
 @pytest.mark.parametrize("seconds", [lambda _steps: 0.2, lambda steps: 0.001 * steps**2])
 def test_a_time_that_does_not_follow_the_steps_is_refused(seconds):
     with pytest.raises(HarnessError, match="its clock cannot be trusted: twice the steps took"):
