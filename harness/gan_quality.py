@@ -1,6 +1,7 @@
 """How good a generator's pictures are, by features that no framework owns, and whether they are copies."""
 
 import io
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -56,18 +57,29 @@ def coverage(inside: Features, of: Features) -> float:
     return float(reached.mean())
 
 
-def memorization_ratio(fakes: Features, train: Features, held_out: Features) -> float:
-    """How often a sample's nearest real picture is a held-out one, by how often chance would have it so.
+class Memorization(NamedTuple):
+    """``ratio`` is near 1 where samples are no nearer to what was trained on, and 0 where all are copies.
+
+    ``error`` is by how much the luck of which pictures were held out may move it (one standard error).
+    """
+
+    ratio: float
+    error: float
+
+
+def memorization(fakes: Features, train: Features, held_out: Features) -> Memorization:
+    """How many of the real pictures that are nearest to samples are held-out ones, by how many chance has.
 
     A generator that has learned the distribution cannot tell the two apart: chance is the share of
-    held-out pictures among the real ones. Near 1: no nearer to what was trained on; where it copies a
-    quarter of its samples 0.75, where it copies all of them 0.
+    held-out pictures among the real ones. A picture counts once, however many samples are near it: those
+    of a weak generator are all near a few.
     """
     from sklearn.metrics import pairwise_distances_argmin
 
-    nearest = pairwise_distances_argmin(fakes, np.concatenate([train, held_out]))
+    nearest = np.unique(pairwise_distances_argmin(fakes, np.concatenate([train, held_out])))
     chance = len(held_out) / (len(train) + len(held_out))
-    return float((nearest >= len(train)).mean() / chance)
+    error = float(np.sqrt((1 - chance) / (chance * len(nearest))))
+    return Memorization(float((nearest >= len(train)).mean() / chance), error)
 
 
 class Judge:
@@ -118,11 +130,13 @@ class Judge:
     def verdict(self, held_out: np.ndarray, fakes: np.ndarray) -> Scores:
         """Distance, precision, recall and memorisation of generated against held-out pictures."""
         real, generated = self._features(held_out), self._features(fakes)
+        memorized = memorization(generated, self._train, self._all_features(held_out))
         return {
             "frechet_distance": frechet_distance(real, generated),
             "precision": coverage(generated, real),
             "recall": coverage(real, generated),
-            "memorization_ratio": memorization_ratio(generated, self._train, self._all_features(held_out)),
+            "memorization_ratio": memorized.ratio,
+            "memorization_ratio_error": memorized.error,
         }
 
 

@@ -25,6 +25,8 @@ from harness.settings import Section, Side
 
 #: What a discriminator says of pictures, of which an adversarial task's gap is made.
 _CALLED_REAL = Measure("real", "called real", "points", 100.0, higher_is_better=True, margin=1.0)
+#: Standard errors to either side that 95 % of the luck of a split stays within.
+_LUCK_ERRORS = 1.96
 #: Prechelt's strip, in epochs.
 STRIP = 5
 #: The generalisation loss, in per cent, from which validation loss counts as risen.
@@ -127,7 +129,6 @@ def overfitting(section: Section, side: Side) -> Overfitting | None:
             last = float(progress_quotient(train.mean(axis=0), validation.mean(axis=0))[-1])
             quotient = last if np.isfinite(last) else None
     best = [run.record.best_epoch for run in side.runs if run.record.best_epoch]
-    ratios = [ratio for run in side.runs if (ratio := run.score("memorization_ratio", best=True)) is not None]
     return Overfitting(
         section=section,
         side=side,
@@ -143,7 +144,7 @@ def overfitting(section: Section, side: Side) -> Overfitting | None:
         best_epoch=float(np.median(best)) if best else None,
         lost=_lost(side, measure),
         gained=_gained(side, measure),
-        memorization_ratio=mean_interval(ratios),
+        memorization_ratio=_memorization_ratio(side),
     )
 
 
@@ -177,6 +178,21 @@ def _onset(
         return begins, None, 0.0
     low, high = np.percentile(found, [2.5, 97.5], method="nearest")
     return begins, (int(low), int(high)), len(found) / len(onsets)
+
+
+def _memorization_ratio(side: Side) -> Estimate | None:
+    """Its interval has the luck of which pictures were held out in it, which is the same for all seeds."""
+    at_best = [run.record.test_at_best or {} for run in side.runs]
+    told = [
+        (ratio, one.get("memorization_ratio_error") or 0.0)
+        for one in at_best
+        if (ratio := one.get("memorization_ratio")) is not None
+    ]
+    made = mean_interval([ratio for ratio, _ in told])
+    if made is None or made.low is None or made.high is None:
+        return made
+    luck = _LUCK_ERRORS * float(np.mean([error for _, error in told]))
+    return Estimate(made.mean, min(made.low, made.mean - luck), max(made.high, made.mean + luck), made.n)
 
 
 def _lost(side: Side, measure: Measure) -> Estimate | None:

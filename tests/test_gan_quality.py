@@ -11,7 +11,7 @@ from harness.gan_quality import (
     Judge,
     coverage,
     frechet_distance,
-    memorization_ratio,
+    memorization,
     sample_grid,
 )
 from harness.spec import Samples
@@ -52,9 +52,9 @@ def test_what_is_covered_lies_within_the_third_neighbour_of_some_point():
 
 def test_memorisation_is_told_by_whose_neighbours_samples_are():
     train, held_out = _line(0, 10, 20), _line(5)  # chance has one neighbour of four held out
-    assert memorization_ratio(_line(0, 11, 21), train, held_out) == 0
-    assert memorization_ratio(_line(1, 11, 21, 6), train, held_out) == 1
-    assert memorization_ratio(_line(4, 6), train, held_out) == 4
+    assert memorization(_line(0, 11, 21), train, held_out).ratio == 0
+    assert memorization(_line(1, 11, 21, 6), train, held_out).ratio == 1
+    assert memorization(_line(4, 6), train, held_out).ratio == 4
 
 
 @pytest.mark.parametrize("copied", [0, 500, 2000])
@@ -62,10 +62,19 @@ def test_copies_of_few_among_many_training_pictures_are_found(copied):
     drawn = np.random.default_rng(0).standard_normal((40_000 + 10_000 + 2000, 8))
     train, held_out, fakes = np.split(drawn, [40_000, 50_000])
     fakes[:copied] = train[7 : 7 + copied]
-    ratio = memorization_ratio(fakes, train, held_out)
-    chance = 0.2
-    error = (chance * (1 - chance) / len(fakes)) ** 0.5 / chance
-    assert ratio == pytest.approx(1 - copied / len(fakes), abs=4 * error)
+    found = memorization(fakes, train, held_out)
+    assert found.ratio == pytest.approx(1 - copied / len(fakes), abs=4 * found.error)
+    assert found.error < 0.06
+
+
+def test_a_generator_whose_samples_are_all_alike_is_not_told_to_copy_nor_not_to():
+    """Its samples are near a few real pictures, and luck has these in training or held out."""
+    drawn = np.random.default_rng(0).standard_normal((1600, 8))
+    for split in range(6):
+        train, held_out = np.split(np.random.default_rng(split).permutation(drawn), [1250])
+        found = memorization(0.01 * drawn[:300], train, held_out)
+        assert abs(found.ratio - 1) < 4 * found.error
+        assert found.error > 0.5
 
 
 def test_all_classes_are_looked_at_where_pictures_lie_in_their_order():

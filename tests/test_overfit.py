@@ -169,6 +169,26 @@ def test_gaps_of_discriminators_are_in_points_whatever_the_margin_of_distances()
     assert gap_sentence(found.gaps[0], found.comparison).endswith("points, margin ±1 point, 3 seeds).")
 
 
+@pytest.mark.parametrize(
+    ("ratio", "error", "seeds", "told"),
+    [
+        (1.0, 0.05, 3, "no sign that it copies a quarter of its samples or more"),
+        (1.0, 0.5, 3, "whether it copies cannot be told"),  # luck moves all seeds alike
+        (0.02, 0.05, 3, "samples lie nearer to training than to held-out pictures"),
+        (0.02, 0.8, 3, "whether it copies cannot be told"),  # all samples are near a few pictures
+        (0.02, 0.05, 1, "one seed does not tell whether it copies"),
+    ],
+)
+def test_copies_are_told_with_the_luck_of_the_split(ratio, error, seeds, told):
+    scores = {"frechet_distance": 5.0, "memorization_ratio": ratio, "memorization_ratio_error": error}
+    records = [
+        msgspec.structs.replace(_adversarial_record("torch", seed), test_at_best=scores)
+        for seed in range(seeds)
+    ]
+    section = _section(*records)
+    assert f": {told} (" in overfitting_verdict(overfitting(section, section.sides[0]))
+
+
 def test_a_curve_that_is_not_finite_is_said_to_be_unreadable():
     record = made_record(held_out=[2.0, 1.5])
     record.epochs[1].validation["loss"] = None

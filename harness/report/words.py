@@ -12,8 +12,10 @@ from harness.runs import Measure
 from harness.settings import Setting
 from harness.study_effects import EARLY_STOPPING, Effect, StudyFinding
 
-#: Of the distances of samples to training and to held-out pictures: below this they are copied.
+#: Memorisation ratios below this are of generators that copy.
 _COPIES_BELOW = 0.9
+#: What a ratio is where a quarter of the samples is copied.
+_QUARTER_COPIED = 0.75
 
 #: Settings that are told in full; filters bring out the others.
 SHOWN_SECTIONS = 12
@@ -215,9 +217,9 @@ def _copying(ratio: Estimate) -> str:
         return "one seed does not tell whether it copies"
     if ratio.high < _COPIES_BELOW:
         return "samples lie nearer to training than to held-out pictures"
-    if ratio.low < _COPIES_BELOW:
-        return "too few seeds to tell whether it copies"
-    return "no sign of copying"
+    if ratio.low < _QUARTER_COPIED:
+        return "whether it copies cannot be told"
+    return "no sign that it copies a quarter of its samples or more"
 
 
 def gap_sentence(found: GapDifference, comparison: Comparison) -> str:
