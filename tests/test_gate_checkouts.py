@@ -143,6 +143,7 @@ def test_submodules_are_there_when_pip_installs_or_it_is_told(git, installed, tm
         lacking = checkouts.base_environment(tree, top, commit, Source(".[torch]"), QUIETLY)
     assert "base is without all of its submodules: git submodule failed" in lacking.cautions[0]
     with checkouts.head_environment(top, Source(".[torch]"), QUIETLY) as head:
+        assert Path(head.python).parents[2] == Path(lacking.python).parents[2]
         assert head.python != lacking.python  # which a gate may be using
     (tmp_path / "away").rename(part)  # and what lacked them is not kept for the day
     with checkouts.checkout(top, commit) as tree:

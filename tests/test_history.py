@@ -174,6 +174,11 @@ def test_gates_against_a_release_and_against_the_commit_before_may_take_turns(ho
     assert [len(one.trend.steps) for one in (fixed, chained)] == [3, 3]
     assert fixed.latest
     assert chained.latest
+    later = "2026-06-01T00:00:00+00:00"
+    for number in (4, 5):  # an older gate of either kind is run again
+        again = msgspec.structs.replace(gates[number], id=f"{later[:13]}-gate", started_at=later)
+        series = [one for one in step_series([*gates, again]) if len(one.points) > 1]
+        assert [one.latest for one in series] == [True, True]
 
 
 def test_a_task_that_gains_an_option_is_still_the_same_work():

@@ -140,7 +140,7 @@ def _make(
     """
     lacking = _fill_submodules(tree, label)
     if lacking:
-        venv = venv.with_name(f"{venv.name}-{label}-{os.getpid()}")
+        venv = Path(tempfile.mkdtemp(prefix=f"{venv.name}-{label}-", dir=venv.parent))
     _install(venv, tree / source.place, source.requirement, f"{label} ({commit[:12]})", say)
     if not lacking:
         (venv / _COMPLETE).touch()

@@ -104,9 +104,10 @@ def read_history(gates: Iterable[GateRecord], rule: Rule | None = None) -> Histo
 
 
 def _is_latest(points: list[Point], measured: list[Point]) -> bool:
-    """Whether nothing newer was measured but the same head against other bases, or earlier points again."""
-    last, earlier = points[-1], set(map(_commits, points[:-1]))
-    newer = (point for point in measured if point.gate > last.gate and _commits(point) not in earlier)
+    """Whether nothing newer was measured but the same head against other bases, or what was before again."""
+    last = points[-1]
+    before = {_commits(point) for point in measured if point.gate < last.gate} - {_commits(last)}
+    newer = (point for point in measured if point.gate > last.gate and _commits(point) not in before)
     return all(point.head == last.head is not None and point.base != last.base for point in newer)
 
 
