@@ -90,7 +90,7 @@ def summary(trials: list[dict]) -> str:
         every = [one for one in trials if one["kind"] == kind and "verdict" in one]
         duels = [one for one in every if one["ratio"]]
         others = [one for one in trials if one["kind"] == kind and "plain_ratio" in one]
-        if not duels or not others:
+        if not duels:
             continue
         beyond = [abs(math.log(one["ratio"])) > math.log1p(0.025) for one in duels]
         called = [one["verdict"] in {"faster", "slower"} for one in duels]
@@ -105,8 +105,13 @@ def summary(trials: list[dict]) -> str:
                 ),
                 f"{error:+.2%}",
                 f"{statistics.median(one['seconds'] for one in duels):.0f} (of {budget})",
-                f"{sum(one['pytest_benchmark_fails'] for one in others)} of {len(others)}",
-                f"{sum(one['plain_ratio'] > PLAIN_LIMIT for one in others)} of {len(others)}",
+                *(
+                    f"{sum(map(found, others))} of {len(others)}" if others else "–"
+                    for found in (
+                        lambda one: one["pytest_benchmark_fails"],
+                        lambda one: one["plain_ratio"] > PLAIN_LIMIT,
+                    )
+                ),
             )
         )
     headers = (
@@ -127,6 +132,7 @@ def main() -> None:
     parser.add_argument("file", type=Path, help="where trials are kept; those that are there count too")
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
+    parser.add_argument("--duels-only", action="store_true", help="leave the common ways out")
     arguments = parser.parse_args()
     until = time.monotonic() + 60 * arguments.minutes
     while time.monotonic() < until:
@@ -134,7 +140,7 @@ def main() -> None:
             if time.monotonic() > until:
                 break
             side, _, budget = KINDS[kind]
-            trial = {"kind": kind, **duel(side, budget), **peers(side)}
+            trial = {"kind": kind, **duel(side, budget), **({} if arguments.duels_only else peers(side))}
             print(trial, flush=True)
             with arguments.file.open("a") as file:
                 file.write(json.dumps(trial) + "\n")
