@@ -31,8 +31,9 @@ class Estimate(NamedTuple):
 
     def negated(self) -> "Estimate":
         """The same the other way round."""
-        low, high = (None if end is None else -end for end in (self.high, self.low))
-        return Estimate(-self.mean, low, high, self.n)
+        # From 0, for there is a -0.0 that would be told with its sign.
+        low, high = (None if end is None else 0.0 - end for end in (self.high, self.low))
+        return Estimate(0.0 - self.mean, low, high, self.n)
 
     def inverse(self) -> "Estimate":
         """One over a ratio and its interval."""

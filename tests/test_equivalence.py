@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from harness.equivalence import equivalence, seeds_needed
-from harness.intervals import geometric_interval, mean_interval, resampled_means
+from harness.intervals import Estimate, geometric_interval, mean_interval, resampled_means
 
 
 def _by_seed(values):
@@ -74,6 +74,10 @@ def test_one_value_makes_no_interval():
     assert mean_interval([2.0]) == (2.0, None, None, 1)
     assert mean_interval([]) is None
     assert geometric_interval([2.0, 8.0]).mean == pytest.approx(4.0)
+
+
+def test_what_does_not_change_does_not_fall_either():
+    assert str(Estimate(0.0, -1.0, 0.0, 2).negated()[:3]) == "(0.0, 0.0, 1.0)"
 
 
 def test_curves_are_resampled_whole():
