@@ -181,17 +181,17 @@ def _onset(
 
 
 def _memorization_ratio(side: Side) -> Estimate | None:
-    """Its interval has the luck of which pictures were held out in it, which is the same for all seeds."""
-    at_best = [run.record.test_at_best or {} for run in side.runs]
-    told = [
-        (ratio, one.get("memorization_ratio_error") or 0.0)
-        for one in at_best
-        if (ratio := one.get("memorization_ratio")) is not None
-    ]
-    made = mean_interval([ratio for ratio, _ in told])
+    """Its interval has the luck of which pictures were held out in it, which is the same for all seeds.
+
+    None of records without that error: their ratio, of distances, did not see copies of few among many.
+    """
+    names = ("memorization_ratio", "memorization_ratio_error")
+    told = [tuple(run.score(name, best=True) for name in names) for run in side.runs]
+    known = [(ratio, error) for ratio, error in told if ratio is not None and error is not None]
+    made = mean_interval([ratio for ratio, _ in known])
     if made is None or made.low is None or made.high is None:
         return made
-    luck = _LUCK_ERRORS * float(np.mean([error for _, error in told]))
+    luck = _LUCK_ERRORS * float(np.mean([error for _, error in known]))
     return Estimate(made.mean, min(made.low, made.mean - luck), max(made.high, made.mean + luck), made.n)
 
 

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import IO, Self, TypeVar
 
 import msgspec
 import psutil
@@ -82,6 +82,17 @@ def silence_within(limit_seconds: float | None) -> float:
     return max(SILENCE_LIMIT_SECONDS, limit_seconds or 0.0)
 
 
+def _open_log() -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile()
+    except FileNotFoundError as error:
+        raise NoWorkersHere(
+            "no folder for temporary files can be written to, as for a worker's log: set TMPDIR to one"
+        ) from error
+    except OSError as error:
+        raise NoWorkersHere(f"a worker's log cannot be written: {error.strerror}") from error
+
+
 class Session:
     """A worker process; use as a context manager, which leaves no process behind.
 
@@ -106,14 +117,7 @@ class Session:
         Raises:
             HarnessError: the interpreter cannot be started.
         """
-        try:
-            self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the session
-        except FileNotFoundError as error:
-            raise NoWorkersHere(
-                "no folder for temporary files can be written to, as for a worker's log: set TMPDIR to one"
-            ) from error
-        except OSError as error:
-            raise NoWorkersHere(f"a worker's log cannot be written: {error.strerror}") from error
+        self._log = _open_log()
         requests_out, self._requests = os.pipe()
         self._replies, replies_in = os.pipe()
         self._deadline_seconds = deadline_seconds

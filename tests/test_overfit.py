@@ -189,6 +189,15 @@ def test_copies_are_told_with_the_luck_of_the_split(ratio, error, seeds, told):
     assert f": {told} (" in overfitting_verdict(overfitting(section, section.sides[0]))
 
 
+def test_a_ratio_of_before_it_saw_copies_among_many_pictures_is_not_told():
+    scores = {"frechet_distance": 5.0, "memorization_ratio": 1.0}
+    records = [
+        msgspec.structs.replace(_adversarial_record("torch", seed), test_at_best=scores) for seed in range(3)
+    ]
+    section = _section(*records)
+    assert "copies" not in overfitting_verdict(overfitting(section, section.sides[0]))
+
+
 def test_a_curve_that_is_not_finite_is_said_to_be_unreadable():
     record = made_record(held_out=[2.0, 1.5])
     record.epochs[1].validation["loss"] = None

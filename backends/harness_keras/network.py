@@ -143,6 +143,7 @@ class Maker:
         # ``Bidirectional`` makes copies by name of function, and with the default ``use_cudnn``, by
         # which a GPU rules XLA out.
         for one in _directions(layer, made):
+            one.use_cudnn = settings["use_cudnn"]
             one.cell.activation = self.engine.tanh
             one.supports_jit = one.supports_jit or self.xla
         return made
