@@ -18,9 +18,9 @@ def load_results(results: str | Path = "results") -> pd.DataFrame:
     """
     import warnings
 
-    from harness.frames import runs_frame
-    from harness.record import Record
-    from harness.store import Store, read_all
+    from harness.runs.frames import runs_frame
+    from harness.runs.record import Record
+    from harness.runs.store import Store, read_all
 
     records = []
     paths = Store(Path(results)).paths()
@@ -51,7 +51,7 @@ def compare(
     """
     import warnings
 
-    from harness.findings import read_findings
+    from harness.analysis.findings import read_findings
     from harness.report.frames import Report
 
     findings = read_findings(selection, Path(results), margin, target)

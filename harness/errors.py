@@ -33,3 +33,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
     listed = ", ".join(names) if names else "none is installed"
     return UsageError(f"unknown {kind} {name!r}.{hint} Known: {listed}.")
+
+
+class Declined(HarnessError):
+    """The backend declined what it was asked, with its reason."""

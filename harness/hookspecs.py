@@ -7,7 +7,9 @@ The module's top level must import no framework.
 
 import pluggy
 
-from harness.spec import Backend, DataSource, TaskDefinition
+from harness.spec.backend import Backend
+from harness.spec.data import DataSource
+from harness.spec.task import TaskDefinition
 
 PROJECT = "harness"
 

@@ -3,12 +3,13 @@
 import time
 from collections.abc import Iterable
 
-from harness import plugins
-from harness.certificate_cache import certificate
-from harness.certify import Examiner, Side
 from harness.cli.progress import RunDisplay
-from harness.record import Certificate
-from harness.run import RunRequest
+from harness.plugins import registry
+from harness.runs.execute import RunRequest
+from harness.testing.certificate import Certificate
+from harness.testing.certificate_cache import certificate
+from harness.testing.certify import Side
+from harness.worker.examiner import Examiner
 
 #: What takes longer was not in the cache; the user is told what the time was spent on.
 _CACHED_SECONDS = 1.0
@@ -40,7 +41,7 @@ def _certify(examiner: Examiner, task: str, display: RunDisplay) -> Certificate:
     what = f"{examiner.side.label} on {task}"
     display.describe(f"certifying {what}")
     start = time.perf_counter()
-    made = certificate(examiner, plugins.task(task))
+    made = certificate(examiner, registry.task(task))
     seconds = time.perf_counter() - start
     if seconds > _CACHED_SECONDS:
         outcome = "certified" if made.certified else "not certified"

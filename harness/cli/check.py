@@ -5,17 +5,19 @@ import time
 import click
 from tabulate import tabulate
 
-from harness import plugins
-from harness.certify import Examiner, Side, check
 from harness.cli.ending import tell
 from harness.cli.names import split_names
 from harness.cli.plugin_option import plugin_option
 from harness.cli.run import check_device
 from harness.errors import HarnessError, PluginError, UsageError
-from harness.installation import installation, select_backend
-from harness.machine import default_threads
-from harness.parity import TOLERANCE, Finding
-from harness.spec import Precision, TaskDefinition
+from harness.machine.description import default_threads
+from harness.plugins import registry
+from harness.plugins.installation import installation, select_backend
+from harness.spec.backend import Precision
+from harness.spec.task import TaskDefinition
+from harness.testing.certify import Side, check
+from harness.testing.parity import TOLERANCE, Finding
+from harness.worker.examiner import Examiner
 
 _AGREES, _DEVIATES, _NOT_CHECKED = "✓", "DEVIATES", "not checked"
 
@@ -99,18 +101,18 @@ def _conclusion(cells: list[str]) -> str:
 def _definitions(names: list[str]) -> tuple[list[TaskDefinition], list[str]]:
     """The tasks that are named; without a name all of them, and what is wrong with those that are broken."""
     if names:
-        return [plugins.task(name) for name in names], []
+        return [registry.task(name) for name in names], []
     found, broken = [], []
-    for name in plugins.names("task"):
+    for name in registry.names("task"):
         try:
-            found.append(plugins.task(name))
+            found.append(registry.task(name))
         except PluginError as error:
             broken.append(f"Not checked: {error}")
     return found, broken
 
 
 def _broken_backends() -> list[str]:
-    states = {name: installation(name) for name in plugins.names("backend")}
+    states = {name: installation(name) for name in registry.names("backend")}
     return [
         f"Not checked: backend {name}: {detail}"
         for name, (state, detail) in states.items()
@@ -121,7 +123,7 @@ def _broken_backends() -> list[str]:
 def _chosen(names: list[str], *, all_modes: bool) -> list[tuple[str, str]]:
     """Backends with their modes: those named, or every one that is installed."""
     if not names:
-        names = [name for name in plugins.names("backend") if installation(name).state == "installed"]
+        names = [name for name in registry.names("backend") if installation(name).state == "installed"]
         all_modes = True
         if not names:
             raise UsageError("no backend is installed here; `harness list backends` says what each needs.")

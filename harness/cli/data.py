@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from harness import plugins
 from harness.cli.data_progress import shown_progress
 from harness.cli.plugin_option import plugin_option
-from harness.data_choice import ask_source, loaded, summary_of
 from harness.errors import DataError, PluginError, UsageError
-from harness.spec import Dataset, DataSource
+from harness.plugins import registry
+from harness.runs.data_choice import ask_source, loaded, summary_of
+from harness.spec.data import Dataset, DataSource
 
 _FINGERPRINT_DIGITS = 12
 
@@ -28,7 +28,7 @@ def list_datasets() -> None:
     from harness.report.fitting import fitted_table
     from harness.report.terminal import terminal_width
 
-    rows = [_row(name) for name in plugins.names("dataset")]
+    rows = [_row(name) for name in registry.names("dataset")]
     click.echo(
         fitted_table(rows, terminal_width(), ["name", "state", "train + test", "fingerprint", "origin"])
     )
@@ -50,7 +50,7 @@ def fetch(name: str) -> None:
 @plugin_option
 def import_dataset(name: str, path: Path) -> None:
     """Take the data set NAME from the files at PATH: an archive or a folder."""
-    source = plugins.dataset(name)
+    source = registry.dataset(name)
     if not source.importable:
         raise UsageError(f"{name} is not imported from files: {_how_to_get(source)}.")
     try:
@@ -68,7 +68,7 @@ def import_dataset(name: str, path: Path) -> None:
 def verify(names: tuple[str, ...]) -> None:
     """Read every byte of the named data sets, or of all that are here, and compare the fingerprints."""
     wrong = []
-    for name in names or plugins.names("dataset"):
+    for name in names or registry.names("dataset"):
         try:
             if not names and not ask_source(name, lambda source: source.is_ready()):
                 click.echo(f"{name}: not here")

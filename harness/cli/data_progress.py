@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator
 
-from harness.spec import DownloadProgress
+from harness.spec.data import DownloadProgress
 
 
 @contextlib.contextmanager

@@ -4,16 +4,18 @@ import os
 
 import click
 
-from harness import diagnosis, plugins, protocol
 from harness.cli.ending import end_as_by_ctrl_c
 from harness.cli.plugin_option import plugin_option
 from harness.errors import HarnessError
-from harness.installation import installation
-from harness.machine import default_threads, describe_machine
-from harness.process_environment import worker_settings
+from harness.machine import diagnosis
+from harness.machine.description import default_threads, describe_machine
+from harness.machine.process_environment import worker_settings
+from harness.plugins import registry
+from harness.plugins.installation import installation
 from harness.report.fitting import fitted_table
 from harness.report.terminal import terminal_width
-from harness.session import RequestFailed, Session
+from harness.worker import protocol
+from harness.worker.session import RequestFailed, Session
 
 _IMPORT_LIMIT_SECONDS = 120.0
 
@@ -91,7 +93,7 @@ def command(ctx: click.Context, /, noise: bool, backend: str | None, task: str, 
     click.echo(fitted_table(rows, terminal_width(), tablefmt="plain") + "\n")
     broken = False
     frameworks = []
-    for name in plugins.names("backend"):
+    for name in registry.names("backend"):
         state, detail, faults = _framework(name, threads)
         broken = broken or state == "broken"
         frameworks.append((name, state, detail))

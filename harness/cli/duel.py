@@ -9,7 +9,6 @@ from typing import Any
 import click
 import msgspec
 
-from harness import plugins
 from harness.cli.data_progress import shown_progress
 from harness.cli.duel_sides import side_options, sides_of
 from harness.cli.ending import end_as_by_ctrl_c
@@ -17,14 +16,15 @@ from harness.cli.plugin_option import plugin_option
 from harness.cli.run import check_device
 from harness.cli.selection_options import check_finite
 from harness.cli.standard_error import LiveLine
-from harness.data_choice import choose_dataset
 from harness.duel.conduct import Duel, DuelRequest
 from harness.duel.files import DUELS
 from harness.duel.record import DuelRecord
 from harness.duel.sides import refuse_different_work
 from harness.errors import UsageError
+from harness.plugins import registry
 from harness.report.duel import duel_text, ratio_text
-from harness.store import prepare_folder
+from harness.runs.data_choice import choose_dataset
+from harness.runs.store import prepare_folder
 
 
 @click.command(short_help="Say which of two or more sides trains faster, by how much, how sure.")
@@ -160,7 +160,7 @@ class _Display(LiveLine):
 
 def _request(names: tuple[str, ...], options: Mapping[str, Any]) -> DuelRequest:
     """All that can be refused before anything runs is refused here."""
-    definition = plugins.task(options["task_name"])
+    definition = registry.task(options["task_name"])
     sides = sides_of(names, definition, options)
     refuse_different_work(sides)
     with shown_progress(quiet=options["quiet"]) as progress:

@@ -6,18 +6,20 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from harness import protocol
 from harness.cli.side_options import interpreter, variables
-from harness.definition import define_task, resized
 from harness.duel.contender import SideFailed
 from harness.duel.elsewhere import defined_by
 from harness.duel.sides import Side, labelled
 from harness.errors import UsageError
-from harness.installation import select_backend
-from harness.interpreter import installed_harness, runs_our_code
-from harness.machine import default_threads
-from harness.options import parse_options
-from harness.spec import Plan, TaskDefinition
+from harness.machine.description import default_threads
+from harness.plugins.definition import define_task, resized
+from harness.plugins.installation import select_backend
+from harness.plugins.options import parse_options
+from harness.plugins.registry import runs_our_code
+from harness.spec.backend import Plan
+from harness.spec.task import TaskDefinition
+from harness.worker import protocol
+from harness.worker.interpreter import installed_harness
 
 _LETTERS = "abcd"
 _FEWEST_SIDES = 2

@@ -10,7 +10,6 @@ from typing import Any
 import click
 import msgspec
 
-from harness import plugins
 from harness.cli.data_progress import shown_progress
 from harness.cli.ending import end_as_by_ctrl_c, tell
 from harness.cli.gate_display import GateDisplay
@@ -18,7 +17,6 @@ from harness.cli.gate_outputs import deliver, put
 from harness.cli.plugin_option import plugin_option
 from harness.cli.selection_options import check_finite
 from harness.cli.side_options import interpreter, variables
-from harness.data_choice import choose_dataset
 from harness.errors import HarnessError, UsageError
 from harness.gate import checkouts
 from harness.gate.baseline import read_baseline
@@ -29,10 +27,12 @@ from harness.gate.folding import Inconclusive, folded
 from harness.gate.record import GateRecord, Verdict
 from harness.gate.stored import Alone, StoredGate, save_baseline
 from harness.gate.suite import SUITE_FILES, Benchmark, Suite, benchmark_tables, read_suite
-from harness.machine import describe_machine
-from harness.record import DatasetRecord
+from harness.machine.description import describe_machine
+from harness.plugins import registry
 from harness.report.ci import targets
-from harness.store import prepare_folder
+from harness.runs.data_choice import choose_dataset
+from harness.runs.record import DatasetRecord
+from harness.runs.store import prepare_folder
 
 _EXIT_CODES: dict[Verdict, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}
 _SECONDS_A_BENCHMARK = 120.0
@@ -236,7 +236,7 @@ def _benchmarks_of(base_suite: Path | None) -> dict[str, Any]:
 
 def _leave_out_what_both_would_share(top: Path, say: Callable[[str], None]) -> None:
     """A checkout's own files must not stand in for what is installed of base, nor of head."""
-    for file in os.environ.get(plugins.PLUGIN_FILES_VARIABLE, "").split(os.pathsep):
+    for file in os.environ.get(registry.PLUGIN_FILES_VARIABLE, "").split(os.pathsep):
         if file and Path(file).is_relative_to(top):
             raise UsageError(
                 f"--plugin {file} is of this checkout, and base would load it too: make it part of what is "
@@ -282,7 +282,7 @@ def _alone(suite: Suite, options: dict[str, Any]) -> Alone:
 def _datasets(suite: Suite, *, quiet: bool) -> list[DatasetRecord]:
     with shown_progress(quiet=quiet) as progress:
         return [
-            choose_dataset(plugins.task(benchmark.task), benchmark.dataset, progress)
+            choose_dataset(registry.task(benchmark.task), benchmark.dataset, progress)
             for benchmark in suite.benchmarks
         ]
 

@@ -12,7 +12,7 @@ from harness.errors import HarnessError, UsageError, unknown_name
 from harness.gate.files import GATES, gate_paths, read_gates
 from harness.gate.record import GateRecord, Metric
 from harness.gate.vanished import gaps
-from harness.store import replace_file
+from harness.machine.files import replace_file
 
 if TYPE_CHECKING:
     from harness.gate.history import Rule

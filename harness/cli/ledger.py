@@ -3,8 +3,8 @@
 import click
 from tabulate import tabulate
 
-from harness.ledger import LEDGER, Costs, Entry, measured_costs
 from harness.report.terminal import terminal_width
+from harness.testing.ledger import LEDGER, Costs, Entry, measured_costs
 
 
 @click.command(short_help="Print where frameworks differ by default, and what is pinned.")

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import click
 
-from harness import plugins
-from harness.data_choice import ask_source
 from harness.errors import DataError, PluginError
-from harness.installation import installation
-from harness.options import describe_options
-from harness.record import Record
+from harness.plugins import registry
+from harness.plugins.installation import installation
+from harness.plugins.options import describe_options
 from harness.report.fitting import fitted_table
 from harness.report.terminal import terminal_width
-from harness.store import Store, UnreadableRecord, read_all
+from harness.runs.data_choice import ask_source
+from harness.runs.record import Record
+from harness.runs.store import Store, UnreadableRecord, read_all
 
 _NEWEST = 10
 #: What is shown of an id: its date and time, which `harness show` takes for the whole.
@@ -26,18 +26,18 @@ def _table(title: str, rows: Sequence[tuple[str, ...]], headers: tuple[str, ...]
 
 def _backends() -> str:
     rows = []
-    for name in plugins.names("backend"):
+    for name in registry.names("backend"):
         state, detail = installation(name)
-        modes = "" if state == "broken" else ", ".join(plugins.backend(name).modes)
+        modes = "" if state == "broken" else ", ".join(registry.backend(name).modes)
         rows.append((name, modes, state, detail))
     return _table("Backends", rows, ("name", "modes (first: default)", "state", ""))
 
 
 def _tasks() -> str:
     rows = []
-    for name in plugins.names("task"):
+    for name in registry.names("task"):
         try:
-            definition = plugins.task(name)
+            definition = registry.task(name)
         except PluginError as error:
             rows.append((name, f"broken: {error}", ""))
         else:
@@ -47,9 +47,9 @@ def _tasks() -> str:
 
 def _options() -> str:
     tables = []
-    for name in plugins.names("task"):
+    for name in registry.names("task"):
         try:
-            rows = describe_options(plugins.task(name))
+            rows = describe_options(registry.task(name))
         except PluginError:
             continue
         cells = [(key, takes, str(default), what) for key, takes, default, what in rows]
@@ -61,7 +61,7 @@ def _options() -> str:
 
 def _datasets() -> str:
     rows = []
-    for name in plugins.names("dataset"):
+    for name in registry.names("dataset"):
         try:
             summary, here = ask_source(name, lambda source: (source.summary, source.is_ready()))
         except (PluginError, DataError) as error:

@@ -4,18 +4,18 @@ import click
 import msgspec
 from tabulate import tabulate
 
-from harness import plugins
 from harness.cli.standard_error import console
-from harness.data_choice import choose_dataset
-from harness.definition import define_task
 from harness.duel.noise import Noise, measure_noise
 from harness.duel.sides import Side
 from harness.errors import HarnessError, UsageError
-from harness.installation import installation, select_backend
-from harness.machine import default_threads
-from harness.options import parse_options
-from harness.peak import memory_bytes_per_second, peak_flops_per_second
-from harness.spec import Plan
+from harness.machine.description import default_threads
+from harness.machine.peak import memory_bytes_per_second, peak_flops_per_second
+from harness.plugins import registry
+from harness.plugins.definition import define_task
+from harness.plugins.installation import installation, select_backend
+from harness.plugins.options import parse_options
+from harness.runs.data_choice import choose_dataset
+from harness.spec.backend import Plan
 
 _BUDGETS_MINUTES = (1, 2, 5)
 _PREFERRED = ("torch", "keras", "jax")
@@ -62,7 +62,7 @@ def _side(name: str | None, task_name: str) -> tuple[Side, str]:
             raise UsageError('no framework is installed to measure with; pip install "dl-harness[torch]"')
         name = installed[0]
     backend, mode = select_backend(name)
-    definition = plugins.task(task_name)
+    definition = registry.task(task_name)
     dataset = choose_dataset(definition, None, lambda _what, _done, _total: None)
     settings = parse_options(definition, [])
     task = define_task(definition, settings)

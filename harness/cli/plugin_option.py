@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from harness.plugins import PLUGIN_FILES_VARIABLE
+from harness.plugins.registry import PLUGIN_FILES_VARIABLE
 
 
 def _remember(_ctx: click.Context, _parameter: click.Parameter, paths: tuple[Path, ...]) -> None:

@@ -1,9 +1,9 @@
 """``harness run --preset``: which backends and tasks run, and at which size, where the user names none."""
 
-from harness import plugins
 from harness.errors import PluginError, UsageError
-from harness.installation import installation
-from harness.spec import Preset, TaskDefinition
+from harness.plugins import registry
+from harness.plugins.installation import installation
+from harness.spec.task import Preset, TaskDefinition
 
 #: A backend a framework: what runs with a preset where no --backend is given.
 _BACKENDS = ("torch", "keras", "jax")
@@ -18,7 +18,7 @@ def preset_backends() -> list[str]:
     found = [
         name
         for name in _BACKENDS
-        if name in plugins.names("backend") and installation(name).state == "installed"
+        if name in registry.names("backend") and installation(name).state == "installed"
     ]
     if not found:
         raise UsageError(f"none of {', '.join(_BACKENDS)} is installed; name others with --backend.")
@@ -27,12 +27,12 @@ def preset_backends() -> list[str]:
 
 def preset_tasks(preset: str) -> list[str]:
     """The tasks that declare the preset; a plugin that is broken declares nothing."""
-    return [name for name in plugins.names("task") if _declares(name, preset)]
+    return [name for name in registry.names("task") if _declares(name, preset)]
 
 
 def _declares(name: str, preset: str) -> bool:
     try:
-        return preset in plugins.task(name).presets
+        return preset in registry.task(name).presets
     except PluginError:
         return False
 

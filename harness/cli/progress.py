@@ -7,8 +7,8 @@ from typing import Self
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from harness.cli.standard_error import console
-from harness.record import Epoch, Record
-from harness.run import RunRequest
+from harness.runs.execute import RunRequest
+from harness.runs.record import Epoch, Record
 
 
 class RunDisplay:
@@ -66,7 +66,7 @@ def _short(value: float | None) -> str:
 
 
 class RunLine:
-    """One run on the display: a :class:`harness.run.Observer`."""
+    """One run on the display: a :class:`harness.runs.execute.Observer`."""
 
     def __init__(self, display: RunDisplay, name: str, epochs: int) -> None:
         self._display = display
@@ -78,11 +78,11 @@ class RunLine:
         self._training = ""
 
     def phase(self, name: str) -> None:
-        """See :class:`harness.run.Observer`."""
+        """See :class:`harness.runs.execute.Observer`."""
         self._display.update(" | ".join(part for part in (self._training, name) if part))
 
     def trained(self, step: int, total_steps: int, epoch: int, loss: float, step_seconds: float) -> None:
-        """See :class:`harness.run.Observer`."""
+        """See :class:`harness.runs.execute.Observer`."""
         self._speed = f"{1 / step_seconds:.1f} steps/s" if step_seconds else ""
         self._seconds_left = (total_steps - step) * step_seconds
         parts = [f"epoch {epoch}/{self._epochs}", f"loss {loss:.3f}", self._accuracy, self._speed]
@@ -90,7 +90,7 @@ class RunLine:
         self._display.update(self._training, step, total_steps)
 
     def scored(self, epoch: Epoch) -> None:
-        """See :class:`harness.run.Observer`."""
+        """See :class:`harness.runs.execute.Observer`."""
         measure = "accuracy" if "accuracy" in epoch.train else "loss"
         train, validation = epoch.train[measure], epoch.validation[measure]
         self._accuracy = f"{measure} {_short(train)} train {_short(validation)} val"

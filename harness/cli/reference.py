@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 import msgspec
 
-from harness import plugins
-from harness.certify import Side, make_reference
 from harness.cli.plugin_option import plugin_option
 from harness.errors import UsageError
-from harness.installation import select_backend
-from harness.machine import default_threads
-from harness.store import prove_writable, replace_file
+from harness.machine.description import default_threads
+from harness.machine.files import prove_writable, replace_file
+from harness.plugins import registry
+from harness.plugins.installation import select_backend
+from harness.testing.certify import Side, make_reference
+from harness.worker.examiner import Examiner
 
 
 @click.command(short_help="Make a task's reference from the agreement of at least two frameworks.")
@@ -37,7 +38,7 @@ def command(task: str, backends: tuple[str, ...], to: Path | None) -> None:
 
     A task's author runs this after a change of the task, and commits the file.
     """
-    definition = plugins.task(task)
+    definition = registry.task(task)
     sides = []
     engines = set()
     for name in backends:
@@ -51,7 +52,9 @@ def command(task: str, backends: tuple[str, ...], to: Path | None) -> None:
         raise UsageError(f"task {task} names no file for its reference; give one with --to.")
     with _refused(path):
         prove_writable(path.parent)
-    reference = make_reference(definition, sides)
+    with contextlib.ExitStack() as stack:
+        examiners = [stack.enter_context(Examiner(side)) for side in sides]
+        reference = make_reference(definition, examiners)
     with _refused(path):
         replace_file(path, msgspec.json.encode(reference, order="deterministic") + b"\n")
     click.echo(f"{path}: {len(reference.cases)} cases of {task} v{reference.version}")

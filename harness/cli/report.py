@@ -6,10 +6,10 @@ from typing import TypeVar
 
 import click
 
+from harness.analysis.findings import Findings, read_findings
+from harness.analysis.selection import Selection, no_garbage_collection
 from harness.cli.selection_options import selection_options, tell_unreadable
 from harness.errors import HarnessError, UsageError
-from harness.findings import Findings, read_findings
-from harness.selection import Selection, no_garbage_collection
 
 _T = TypeVar("_T")
 _FORMS = (".html", ".md", ".csv", ".parquet", ".ipynb")
@@ -72,7 +72,7 @@ def _write_findings(
 
 def _write_runs(arguments: tuple[str, ...], results: Path, path: Path) -> list[str]:
     """A row a run, read one at a time; the files that could not be read."""
-    from harness.frames import runs_frame
+    from harness.runs.frames import runs_frame
 
     selection = Selection(arguments, results)
     frame = runs_frame(selection)

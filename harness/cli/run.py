@@ -13,7 +13,6 @@ from typing import Any
 import click
 import msgspec
 
-from harness import plugins
 from harness.cli.certifying import certify_all, side_of
 from harness.cli.data_progress import shown_progress
 from harness.cli.ending import end_as_by_ctrl_c
@@ -22,18 +21,20 @@ from harness.cli.plugin_option import plugin_option
 from harness.cli.presets import preset_backends, preset_of, preset_tasks
 from harness.cli.progress import RunDisplay
 from harness.cli.selection_options import check_finite
-from harness.data_choice import choose_dataset, refuse_unfitting, summary_of
-from harness.definition import define_task, resized
 from harness.errors import UsageError
-from harness.installation import select_backend
-from harness.machine import default_threads
-from harness.options import Value, parse_options
-from harness.record import Record
+from harness.machine.description import default_threads
+from harness.plugins import registry
+from harness.plugins.definition import define_task, resized
+from harness.plugins.installation import select_backend
+from harness.plugins.options import Value, parse_options
 from harness.report.terminal import disturbance, runs_table, terminal_width
-from harness.run import RunRequest, execute
-from harness.spec import DEVICE_PATTERN, Plan, Precision, Task, TaskDefinition
-from harness.splits import training_count
-from harness.store import Store
+from harness.runs.data_choice import choose_dataset, refuse_unfitting, summary_of
+from harness.runs.execute import RunRequest, execute
+from harness.runs.record import Record
+from harness.runs.store import Store
+from harness.spec.backend import DEVICE_PATTERN, Plan, Precision
+from harness.spec.task import Task, TaskDefinition
+from harness.training.splits import training_count
 
 INTERRUPTED = 130
 _RUN_FAILED = 1
@@ -195,7 +196,7 @@ def _requests(options: _Options, store: Store) -> list[RunRequest]:
     ]
     backends = list({(backend.name, mode): (backend, mode) for backend, mode in selected}.values())
     names = _names(options.tasks, "--task", options, lambda: preset_tasks(options.preset or ""))
-    definitions = [plugins.task(name) for name in names]
+    definitions = [registry.task(name) for name in names]
     tasks = [_define(definition, options) for definition in definitions]
     for definition in definitions:
         if options.dataset is not None:

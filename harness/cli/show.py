@@ -6,8 +6,6 @@ from pathlib import Path
 
 import click
 
-from harness import record as records
-from harness import store
 from harness.cli.ending import complain
 from harness.duel.files import DUELS, find_duel, read_duel
 from harness.duel.record import encode
@@ -17,7 +15,9 @@ from harness.gate.record import encode as encode_gate
 from harness.report.details import record_details
 from harness.report.gate import gate_text
 from harness.report.terminal import runs_table, terminal_width
-from harness.store import Store, is_file
+from harness.runs import record as records
+from harness.runs import store
+from harness.runs.store import Store, is_file
 
 #: Names of a kind that an error offers.
 _OFFERED = 10

@@ -3,8 +3,8 @@
 import sys
 
 from harness.errors import UsageError
-from harness.process_environment import WORKER_CPUS
-from harness.programs import program
+from harness.machine.process_environment import WORKER_CPUS
+from harness.machine.programs import program
 
 
 def interpreter(option: str, path: str | None) -> str:

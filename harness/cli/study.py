@@ -12,32 +12,35 @@ from typing import Any
 import click
 import msgspec
 
-from harness import plugins, study
+from harness.analysis import study
+from harness.analysis.comparability import machine_text, sort_runs, variables_text
+from harness.analysis.findings import Findings
+from harness.analysis.run_curves import Run
+from harness.analysis.study import REMEDIES, Kind, Remedy, Study, Variant
+from harness.analysis.study_effects import study_findings, unpaired
 from harness.cli.data_progress import shown_progress
 from harness.cli.ending import tell
 from harness.cli.names import split_names
 from harness.cli.plugin_option import plugin_option
 from harness.cli.run import check_device, execute_all, exit_code
 from harness.cli.selection_options import check_finite
-from harness.data_choice import choose_dataset
-from harness.definition import define_task, resized
-from harness.description import description_sha256
 from harness.errors import UsageError
-from harness.findings import Findings
-from harness.installation import has_versions, select_backend
-from harness.machine import default_threads, describe_machine
-from harness.options import describe_options, parse_options
-from harness.process_environment import inherited_settings
-from harness.record import DatasetRecord, Phases, Record, side_versions
+from harness.machine.description import default_threads, describe_machine
+from harness.machine.process_environment import inherited_settings
+from harness.plugins import registry
+from harness.plugins.definition import define_task, resized
+from harness.plugins.installation import has_versions, select_backend
+from harness.plugins.options import describe_options, parse_options
+from harness.plugins.versions import side_versions
 from harness.report.terminal import terminal_width
 from harness.report.text import findings_text
-from harness.run import RunRequest
-from harness.runs import Run
-from harness.settings import machine_text, sort_runs, variables_text
-from harness.spec import Plan, Precision, Task, TaskDefinition
-from harness.store import Store, read_all
-from harness.study import REMEDIES, Kind, Remedy, Study, Variant
-from harness.study_effects import study_findings, unpaired
+from harness.runs.data_choice import choose_dataset
+from harness.runs.execute import RunRequest
+from harness.runs.record import DatasetRecord, Phases, Record
+from harness.runs.store import Store, read_all
+from harness.spec.backend import Plan, Precision
+from harness.spec.description import description_sha256
+from harness.spec.task import Task, TaskDefinition
 
 
 @click.command(short_help="Try remedies for overfitting or imbalance side by side.")
@@ -139,7 +142,7 @@ _Wanted = tuple[str, RunRequest]
 
 def _plan(asked: _Options) -> tuple[list[_Wanted], Study]:
     """Every run of the study, seeds slowest, then variants, then backends; all refusals come from here."""
-    definition = plugins.task(asked.task)
+    definition = registry.task(asked.task)
     selected = list(dict.fromkeys((one.name, mode) for one, mode in map(select_backend, asked.backends)))
     defined = _defined(definition, asked)
     remedies = list(defined)

@@ -4,9 +4,9 @@ import statistics
 import time
 from typing import NamedTuple
 
-from harness import protocol
 from harness.duel.contender import Contender
 from harness.errors import HarnessError
+from harness.worker import protocol
 
 #: Blocks that are tried are at least so long, also where a duel's are shorter: a hiccup weighs less in them.
 _TRIED_SECONDS = 0.11

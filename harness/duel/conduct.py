@@ -11,9 +11,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from harness.description import description_sha256
 from harness.duel.lengths import FEWEST_TURNS, SHORTEST_BLOCK_SECONDS
-from harness.duel.looks import MOST_PAIRS, Looks
 from harness.duel.pairs import Ring, log_ratio
 from harness.duel.preparation import Prepared, certificates, prepare
 from harness.duel.record import Comparison, DuelRecord, encode
@@ -21,12 +19,15 @@ from harness.duel.settling import FEWEST_SECONDS
 from harness.duel.sides import Side, differences, pad_to_equal_size
 from harness.duel.verdict import compare, fewest_pairs_for_difference, kept, known_well_enough, latest
 from harness.errors import HarnessError, UsageError
-from harness.machine import describe_machine
-from harness.peak import peak_flops_per_second
-from harness.process_environment import inherited_settings, missing_knobs
-from harness.record import Certificate, DatasetRecord, TaskRecord
-from harness.session import WorkerTimeout
-from harness.store import replace_file
+from harness.machine.description import describe_machine
+from harness.machine.files import replace_file
+from harness.machine.peak import peak_flops_per_second
+from harness.machine.process_environment import inherited_settings, missing_knobs
+from harness.runs.record import DatasetRecord, TaskRecord
+from harness.spec.description import description_sha256
+from harness.stats.looks import MOST_PAIRS, Looks
+from harness.testing.certificate import Certificate
+from harness.worker.session import WorkerTimeout
 
 #: By this share of the budget a pair may outlast it that was begun in time.
 _GRACE_SHARE = 0.2

@@ -4,13 +4,13 @@ import contextlib
 import math
 from collections.abc import Iterable, Iterator, Mapping
 
-from harness import protocol
-from harness.batches import BatchOrder
 from harness.duel import settling
 from harness.duel.record import ProcessRecord
 from harness.duel.sides import Side
 from harness.errors import HarnessError
-from harness.session import NoWorkersHere, Session
+from harness.training.batches import BatchOrder
+from harness.worker import protocol
+from harness.worker.session import NoWorkersHere, Session
 
 
 class SideFailed(HarnessError):

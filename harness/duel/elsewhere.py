@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from harness import protocol
 from harness.duel.contender import blaming, session_of
+from harness.worker import protocol
 
 #: A side must have said by then what names mean to it.
 DEFINE_LIMIT_SECONDS = 300.0

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from harness.documents import find_document, read_document
 from harness.duel.record import SCHEMA, DuelRecord
 from harness.errors import UsageError
+from harness.runs.documents import find_document, read_document
 
 DUELS = "duels"
 

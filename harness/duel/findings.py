@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from harness.duel.record import PairRecord, ProcessRecord, SideRecord
-from harness.duel.sign_flip import Interval
+from harness.stats.sign_flip import Interval
 
 _TAIL = 0.025
 

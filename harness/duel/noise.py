@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from harness.duel.findings import steady_step_seconds
-from harness.duel.looks import MOST_PAIRS
 from harness.duel.pairs import Ring
 from harness.duel.preparation import prepare
 from harness.duel.ratios import step_ratios
 from harness.duel.record import PairRecord
 from harness.duel.sides import Side
 from harness.duel.verdict import deviates, fewest_pairs_for_difference
+from harness.stats.looks import MOST_PAIRS
 
 #: A process that takes longer than this is taken to hang.
 _PROCESS_LIMIT_SECONDS = 600.0

@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from harness.duel.contender import Contender
-from harness.duel.control import Control
-from harness.duel.disturbance import between, disturbed, read_counters
-from harness.duel.energy import EnergyMeter
 from harness.duel.record import BlockRecord, PairRecord
 from harness.duel.sides import Side
-from harness.process_environment import cpus_of, on_their_cores, places_to_start
+from harness.machine.control import Control
+from harness.machine.disturbance import between, disturbed, read_counters
+from harness.machine.energy import EnergyMeter
+from harness.machine.process_environment import cpus_of, on_their_cores, places_to_start
 
 #: A pair says something if at least this share of its turns was left undisturbed.
 _FEWEST_TURNS_SHARE = 0.5

@@ -10,11 +10,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness import plugins
-from harness.batches import BatchOrder
-from harness.certificate_cache import certificate
-from harness.certify import Examiner
-from harness.certify import Side as CertifiedSide
 from harness.duel import lengths, settling
 from harness.duel.clock import Clock, prove_clock
 from harness.duel.contender import Contender
@@ -22,9 +17,15 @@ from harness.duel.pairs import Ring
 from harness.duel.record import SideRecord
 from harness.duel.sides import Side
 from harness.errors import HarnessError, UsageError
-from harness.flops import training_flops_per_sample
-from harness.protocol import Built
-from harness.record import Certificate, DatasetRecord
+from harness.plugins import registry
+from harness.runs.record import DatasetRecord
+from harness.spec.flops import training_flops_per_sample
+from harness.testing.certificate import Certificate
+from harness.testing.certificate_cache import certificate
+from harness.testing.certify import Side as CertifiedSide
+from harness.training.batches import BatchOrder
+from harness.worker.examiner import Examiner
+from harness.worker.protocol import Built
 
 
 class Prepared(NamedTuple):
@@ -65,7 +66,7 @@ def _certificate(side: Side) -> Certificate:
         environment=tuple(sorted(side.environment.items())),
     )
     with Examiner(proven) as examiner:
-        proof = certificate(examiner, plugins.task(plan.task.name))
+        proof = certificate(examiner, registry.task(plan.task.name))
     if not proof.certified:
         raise HarnessError(
             f"side {side.label} is not certified, so its time would not be of the same work: {proof.reason}"

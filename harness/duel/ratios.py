@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from harness.duel.pairs import log_ratio, whole_log_ratio
 from harness.duel.record import PairRecord
-from harness.duel.sign_flip import Alternative, Interval, bootstrap_interval, p_value
+from harness.stats.sign_flip import Alternative, Interval, bootstrap_interval, p_value
 
 Array = npt.NDArray[np.float64]
 
@@ -124,7 +124,7 @@ class Ratios:
         return Ratios(self.middle[:pairs], self.fenced, None if self.whole is None else self.whole[:pairs])
 
     def p_value(self, alternative: Alternative = "two-sided", shift: float = 0.0) -> float:
-        """Of the sign-flip test that they centre on ``shift``; see :func:`harness.duel.sign_flip.p_value`."""
+        """Of the sign-flip test that they centre on ``shift``; see :mod:`harness.stats.sign_flip`."""
         off = self.logs - shift
         return p_value(_cut(off) if self.fenced else off, alternative)
 
@@ -135,7 +135,7 @@ class Ratios:
         return 1.0 if beyond else self.p_value(alternative, shift)
 
     def interval(self) -> Interval | None:
-        """The 95 % interval of the centre; see :func:`harness.duel.sign_flip.bootstrap_interval`."""
+        """The 95 % interval of the centre: :func:`harness.stats.sign_flip.bootstrap_interval`."""
         return bootstrap_interval(self.values)
 
 

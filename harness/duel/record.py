@@ -8,8 +8,11 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from harness.record import Certificate, DatasetRecord, Machine, TaskRecord
-from harness.spec import Precision
+from harness.machine.description import Machine
+from harness.machine.disturbance import Disturbance
+from harness.runs.record import DatasetRecord, TaskRecord
+from harness.spec.backend import Precision
+from harness.testing.certificate import Certificate
 
 SCHEMA = 1
 
@@ -38,19 +41,6 @@ class SideRecord(msgspec.Struct, frozen=True, kw_only=True):
     training_flops_per_sample: int
     clock_ratio: float
     """Time of a block of 2n steps over that of one of n: 2 for an honest clock."""
-
-
-class Disturbance(msgspec.Struct, frozen=True):
-    """What else took CPU time, in CPU seconds: the hypervisor for other machines, other processes here.
-
-    ``throttled_seconds`` is what the control group's quota held back, ``throttle_events`` how often a core
-    was slowed for heat.
-    """
-
-    stolen_seconds: float
-    others_seconds: float
-    throttled_seconds: float
-    throttle_events: int
 
 
 class BlockRecord(msgspec.Struct, frozen=True):

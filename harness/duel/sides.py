@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import msgspec
 
 from harness.errors import UsageError
-from harness.options import Value
-from harness.process_environment import worker_settings
-from harness.spec import Plan
+from harness.machine.process_environment import worker_settings
+from harness.plugins.options import Value
+from harness.spec.backend import Plan
 
 #: The variable that makes environments equally long.
 PADDING = "HARNESS_PADDING"

@@ -5,11 +5,11 @@ import math
 import msgspec
 import numpy as np
 
-from harness.duel.looks import Looks, fewest_pairs, next_look
 from harness.duel.pairs import control_log_ratio
 from harness.duel.ratios import Ratios, step_ratios
 from harness.duel.record import Comparison, PairRecord, Word
-from harness.intervals import student_quantile
+from harness.stats.intervals import student_quantile
+from harness.stats.looks import Looks, fewest_pairs, next_look
 
 #: The chance, over all looks of a duel together, to call sides different that are not.
 DIFFERENCE_LEVEL = 0.02

@@ -12,7 +12,7 @@ from harness.gate.baseline import StoredBenchmark
 from harness.gate.learner import Maths
 from harness.gate.quality import observe
 from harness.gate.suite import Benchmark
-from harness.record import DatasetRecord
+from harness.runs.record import DatasetRecord
 
 #: Fresh processes of a benchmark, for a baseline and of a head that is held against one.
 PROCESSES = 10

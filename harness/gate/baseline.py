@@ -6,16 +6,17 @@ from pathlib import Path
 
 import msgspec
 
-from harness.documents import read_document
-from harness.duel.control import control_library
 from harness.duel.record import PairRecord, SideRecord
 from harness.errors import HarnessError, UsageError
 from harness.gate.learner import Maths
 from harness.gate.record import EnvironmentRecord
 from harness.gate.suite import Benchmark
-from harness.record import DatasetRecord, Machine
-from harness.spec import Plan
-from harness.store import prove_writable, replace_file
+from harness.machine.control import control_library
+from harness.machine.description import Machine
+from harness.machine.files import prove_writable, replace_file
+from harness.runs.documents import read_document
+from harness.runs.record import DatasetRecord
+from harness.spec.backend import Plan
 
 SCHEMA = 2
 #: What may differ between two descriptions of a machine that gives the same times.

@@ -23,10 +23,10 @@ from typing import Any, NamedTuple
 
 import platformdirs
 
-from harness import process_groups
 from harness.errors import HarnessError, UsageError
 from harness.gate.environments import Environment
 from harness.gate.suite import SUITE_FILES, Benchmark, Suite, benchmark_of, benchmark_tables, work_of
+from harness.machine import process_groups
 
 _LAST_LINES = 5
 _COMPLETE = "complete"

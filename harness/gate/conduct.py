@@ -13,7 +13,7 @@ from harness.gate.judgement import Level
 from harness.gate.keeping import GateKeeper, GateObserver
 from harness.gate.record import BenchmarkRecord, GateRecord
 from harness.gate.suite import Benchmark, Suite, work_of
-from harness.record import DatasetRecord
+from harness.runs.record import DatasetRecord
 
 #: Of the false alarms that are allowed, the share for what is learnt over seeds, where that is compared.
 _LEARNING_SHARE = 0.5

@@ -11,7 +11,6 @@ from typing import TypeVar
 import msgspec
 
 from harness.duel.contender import SideFailed
-from harness.duel.looks import MOST_PAIRS
 from harness.duel.pairs import Ring
 from harness.duel.preparation import prepare
 from harness.duel.record import PairRecord
@@ -32,7 +31,8 @@ from harness.gate.record import (
     Verdict,
 )
 from harness.gate.suite import Benchmark
-from harness.session import NoWorkersHere, WorkerTimeout
+from harness.stats.looks import MOST_PAIRS
+from harness.worker.session import NoWorkersHere, WorkerTimeout
 
 #: A process that takes longer than this from start to end is taken to hang.
 _PROCESS_LIMIT_SECONDS = 1800.0

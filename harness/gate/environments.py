@@ -4,17 +4,17 @@ import os
 
 import msgspec
 
-from harness import protocol
-from harness.definition import resized
 from harness.duel.elsewhere import defined_by
 from harness.duel.sides import Side
 from harness.errors import UsageError
 from harness.gate.record import EnvironmentRecord
 from harness.gate.suite import Benchmark
-from harness.interpreter import installed_harness
-from harness.machine import default_threads
-from harness.options import Value
-from harness.spec import Plan
+from harness.machine.description import default_threads
+from harness.plugins.definition import resized
+from harness.plugins.options import Value
+from harness.spec.backend import Plan
+from harness.worker import protocol
+from harness.worker.interpreter import installed_harness
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):

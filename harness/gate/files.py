@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness.documents import find_document, read_document
 from harness.errors import UsageError
 from harness.gate.record import SCHEMA, GateRecord
+from harness.runs.documents import find_document, read_document
 
 GATES = "gates"
 

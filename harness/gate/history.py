@@ -16,9 +16,9 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
-from harness.gate.change_points import Ratio, Trend, chained_trend, level_trend
 from harness.gate.pair_ratios import ratios_behind
 from harness.gate.record import BenchmarkRecord, GateRecord, Metric, MetricResult
+from harness.stats.change_points import Ratio, Trend, chained_trend, level_trend
 
 Rule = Literal["fixed", "chained"]
 

@@ -25,12 +25,12 @@ from typing import Literal, NamedTuple
 import msgspec
 import numpy as np
 
-from harness.duel.looks import Looks, fewest_pairs
 from harness.duel.ratios import Ratios
 from harness.duel.verdict import control_moved, too_many_lost
 from harness.gate.metrics import Series
 from harness.gate.record import MetricResult, Verdict
-from harness.intervals import student_quantile
+from harness.stats.intervals import student_quantile
+from harness.stats.looks import Looks, fewest_pairs
 
 #: Pairs of the look.
 LOOK_PAIRS = 4
@@ -73,7 +73,7 @@ class MetricLooks:
         self.worse = Looks()
 
     def come_to(self, every: Series, fresh: Series, progress: float, *, last: bool) -> None:
-        """See :meth:`harness.duel.looks.Looks.come_to`."""
+        """See :meth:`harness.analysis.run_curves.summaries.looks.Looks.come_to`."""
         self.within.come_to(len(every.ratios.logs), progress, last=last)
         self.worse.come_to(len(fresh.ratios.logs), progress, last=last)
 

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 from harness.errors import HarnessError, UsageError
 from harness.gate.contest import worst_of
 from harness.gate.record import BenchmarkRecord, GateRecord, encode
-from harness.machine import describe_machine
-from harness.store import replace_file
+from harness.machine.description import describe_machine
+from harness.machine.files import replace_file
 
 
 class GateObserver(Protocol):

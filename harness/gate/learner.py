@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness import protocol
-from harness.batches import BatchOrder
 from harness.duel.contender import blaming, session_of
 from harness.duel.sides import Side
-from harness.observation import Losses
-from harness.record import Scores
-from harness.session import Session
-from harness.spec import Plan, Precision
+from harness.spec.backend import Plan, Precision
+from harness.testing.observation import Losses
+from harness.training.batches import BatchOrder
+from harness.training.measures import Scores
+from harness.worker import protocol
+from harness.worker.session import Session
 
 #: Of one request, so that the worker answers long before its silence is taken for a hang.
 _MOST_STEPS = 200

@@ -24,8 +24,8 @@ from harness.duel.sides import Side
 from harness.gate.learner import Curve, best, learner
 from harness.gate.record import LONGER_TRAININGS, QualityResult, SeedScores, Verdict
 from harness.gate.suite import FEWEST_SEEDS, Limits
-from harness.intervals import student_quantile
-from harness.runs import Measure, measure_of_task
+from harness.stats.intervals import student_quantile
+from harness.training.measures import Measure, measure_of_task
 
 #: The chance to pass what is in truth at its limit, over all tries.
 _WITHIN_LEVEL = 0.05

@@ -13,13 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 
 from harness.duel.sides import Side
+from harness.errors import Declined
 from harness.gate.learner import Learner, Maths, learner
 from harness.gate.record import OTHER_DATA, OTHER_TASK, QualityResult
-from harness.options import Value
-from harness.parity import LOSS_TOLERANCES, TOLERANCE
-from harness.process_environment import places_to_start
-from harness.session import Declined, MemoryRanOut, WorkerLost
-from harness.spec import Precision, Task
+from harness.machine.process_environment import places_to_start
+from harness.plugins.options import Value
+from harness.spec.backend import Precision
+from harness.spec.task import Task
+from harness.testing.parity import LOSS_TOLERANCES, TOLERANCE
+from harness.worker.session import MemoryRanOut, WorkerLost
 
 #: Steps of the comparison in float64, and of the one in the precision that is timed: there, only the
 #: first can tell, for later ties that rounding decides take equal trainings apart.

@@ -9,7 +9,8 @@ import msgspec
 
 from harness.duel.record import PairRecord, SideRecord
 from harness.gate.suite import Benchmark, Limits
-from harness.record import DatasetRecord, Machine
+from harness.machine.description import Machine
+from harness.runs.record import DatasetRecord
 
 SCHEMA = 1
 

@@ -22,7 +22,7 @@ from harness.gate.metrics import limits_of
 from harness.gate.pair_ratios import FIRST_STEP_FLOOR_SECONDS, memory_bytes
 from harness.gate.record import Metric, MetricResult, Verdict
 from harness.gate.suite import Limits
-from harness.intervals import student_quantile, student_tail
+from harness.stats.intervals import student_quantile, student_tail
 
 #: By this share the fixed work may take another time than then, before times are not compared at all.
 MOST_DRIFT = 0.15

@@ -21,8 +21,8 @@ from harness.gate.quality import changed_fields, changed_options, compare_maths
 from harness.gate.record import BenchmarkRecord, GateRecord, QualityResult
 from harness.gate.remembered import judge
 from harness.gate.suite import Benchmark, Limits, Suite
-from harness.machine import describe_machine
-from harness.record import DatasetRecord
+from harness.machine.description import describe_machine
+from harness.runs.record import DatasetRecord
 
 _BASE = "base"
 #: What of a benchmark is the suite's to ask, and is not told by what became of it.

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from harness.errors import UsageError, unknown_name
-from harness.spec import DEVICE_PATTERN, Precision
+from harness.spec.backend import DEVICE_PATTERN, Precision
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 Kind = Literal["percent", "points"]

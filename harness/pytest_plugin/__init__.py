@@ -12,7 +12,7 @@ import sys
 import pytest
 
 from harness.errors import UsageError
-from harness.programs import program
+from harness.machine.programs import program
 
 _INTERPRETERS = {side: pytest.StashKey[str | None]() for side in ("base", "head")}
 _PYTEST_BENCHMARK = ("benchmark", "pytest_benchmark.plugin")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from harness.duel import settling
-from harness.duel.disturbance import between, disturbed, read_counters
+from harness.machine.disturbance import between, disturbed, read_counters
 
 #: It is timed by itself, so no block of another has to be near.
 _BLOCK_SECONDS = 0.11

@@ -16,7 +16,7 @@ from harness.pytest_plugin.outcome import CALLED, NOT_TIMED, count_benchmarks, c
 if TYPE_CHECKING:
     from harness.gate.environments import Environment
     from harness.pytest_plugin.training import Measured, Wish
-    from harness.record import DatasetRecord
+    from harness.runs.record import DatasetRecord
 
 #: The chance, over all benchmarks that were selected, that unchanged code fails.
 FALSE_ALARMS = 0.01

@@ -11,8 +11,8 @@ from harness.gate.environments import Environment
 from harness.gate.record import BenchmarkRecord, GateRecord
 from harness.gate.suite import Suite
 from harness.pytest_plugin.training import Measured, Wish, own_threads_kept
-from harness.record import DatasetRecord
 from harness.report.gate_words import cautions, metric_sentence, why
+from harness.runs.record import DatasetRecord
 
 #: What a gate advises by its own options, and what is given in pytest in their place.
 _OPTIONS = {"(--budget)": "(--harness-budget)", "(--turns)": "(turns=)"}

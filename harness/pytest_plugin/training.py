@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from harness import plugins
-from harness.data_choice import choose_dataset
 from harness.duel.contender import Contender
 from harness.duel.pairs import Ring
 from harness.duel.preparation import certificates, prepare
@@ -19,8 +17,10 @@ from harness.gate.environments import Environment, probe, side_of
 from harness.gate.quality import same_maths
 from harness.gate.record import QualityResult
 from harness.gate.suite import Benchmark, benchmark_of
+from harness.plugins import registry
 from harness.pytest_plugin.keywords import count
-from harness.record import DatasetRecord
+from harness.runs.data_choice import choose_dataset
+from harness.runs.record import DatasetRecord
 
 #: Fresh processes of each side, where no gate decides how many.
 PAIRS = 5
@@ -71,8 +71,8 @@ def wish(name: str, backend: str, task: str, options: Mapping[str, Any]) -> Wish
 
 
 def choose_data(benchmark: Benchmark) -> DatasetRecord:
-    """The data set that all sides train on; see :func:`harness.data_choice.choose_dataset`."""
-    return choose_dataset(plugins.task(benchmark.task), benchmark.dataset, lambda _what, _done, _total: None)
+    """The data set that all sides train on; see :func:`harness.runs.data_choice.choose_dataset`."""
+    return choose_dataset(registry.task(benchmark.task), benchmark.dataset, lambda _what, _done, _total: None)
 
 
 def sides_of(benchmark: Benchmark, environments: list[Environment]) -> list[Side]:

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import altair as alt
 import numpy as np
 
-from harness.comparison import Comparison, SideSummary
-from harness.intervals import Array, Estimate
-from harness.overfit import Band, Overfitting
+from harness.analysis.comparison import Comparison, SideSummary
+from harness.analysis.overfit import Band, Overfitting
+from harness.analysis.study_effects import StudyFinding
 from harness.report.chart_parts import Row, layered, tips, zero_line
 from harness.report.chart_style import GREY, PALETTE, PHASES, SIDE_AXIS
-from harness.runs import Measure
-from harness.study_effects import StudyFinding
+from harness.stats.intervals import Array, Estimate
+from harness.training.measures import Measure
 
 #: A colour for each side, the same in every chart of a report.
 Colours = Mapping[str, str]

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from tabulate import tabulate
 
-from harness.record import Epoch, Record
-from harness.spec import Adversarial
+from harness.runs.record import Epoch, Record
+from harness.spec.task import Adversarial
 
 
 def _section(title: str, rows: Mapping[str, object]) -> str:

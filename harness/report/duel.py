@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from tabulate import tabulate
 
 from harness.duel.findings import SideFindings, break_even_samples, side_findings
-from harness.duel.looks import MOST_PAIRS
 from harness.duel.record import UNEVEN, BlockRecord, Comparison, DuelRecord
 from harness.report.terminal import framework_text
+from harness.stats.looks import MOST_PAIRS
 
 _NOTHING = "–"
 _WORTH_TELLING = 0.1

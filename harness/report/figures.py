@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import altair as alt
 
-from harness.findings import Findings, SectionFindings
+from harness.analysis.findings import Findings, SectionFindings
+from harness.analysis.study_effects import StudyFinding
 from harness.report.chart_parts import unchecked
 from harness.report.charts import (
     MOST_POINTS,
@@ -18,7 +19,6 @@ from harness.report.charts import (
     time_against_quality,
 )
 from harness.report.words import SHOWN_SECTIONS
-from harness.study_effects import StudyFinding
 
 
 class Figure(NamedTuple):

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from harness.comparison import SideSummary
-from harness.findings import Findings
-from harness.intervals import Estimate
+from harness.analysis.comparison import SideSummary
+from harness.analysis.findings import Findings
 from harness.report.words import headlines
+from harness.stats.intervals import Estimate
 
 if TYPE_CHECKING:
     import altair as alt
@@ -65,7 +65,7 @@ class Report:
 
     @cached_property
     def overfitting(self) -> pd.DataFrame:
-        """A row a side of each setting; see :class:`harness.overfit.Overfitting`."""
+        """A row a side of each setting; see :class:`harness.analysis.overfit.Overfitting`."""
         return pd.DataFrame(
             [
                 {

@@ -10,7 +10,7 @@ from harness.gate.record import (
     QualityResult,
     Verdict,
 )
-from harness.record import PLUGIN
+from harness.plugins.versions import PLUGIN
 from harness.report.escaping import one_line
 
 NOTHING = "–"

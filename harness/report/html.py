@@ -13,9 +13,9 @@ import platformdirs
 import vl_convert
 from markupsafe import Markup, escape
 
+from harness.machine.files import replace_file
 from harness.report.chart_style import CONFIG
 from harness.report.figures import Figure
-from harness.store import replace_file
 
 
 def render(template: str, figures: Iterable[Figure], **content: object) -> str:

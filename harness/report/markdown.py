@@ -7,7 +7,7 @@ from pathlib import Path
 import vl_convert
 from tabulate import tabulate
 
-from harness.findings import Findings
+from harness.analysis.findings import Findings
 from harness.report.chart_style import CONFIG
 from harness.report.escaping import for_markdown
 from harness.report.figures import Figure, all_figures

@@ -1,8 +1,8 @@
 """How it was measured and what to beware of: the sentences that end every report."""
 
-from harness.findings import Findings
-from harness.record import Record
+from harness.analysis.findings import Findings
 from harness.report.terminal import disturbance
+from harness.runs.record import Record
 
 METHOD = """\
 Every run is a process of its own. All sides start from the same weights and see the same batches in the \

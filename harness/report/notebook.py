@@ -7,7 +7,7 @@ from typing import Any
 import nbformat
 from nbformat import v4
 
-from harness.findings import Findings
+from harness.analysis.findings import Findings
 from harness.report.chart_style import CONFIG
 from harness.report.escaping import for_markdown
 from harness.report.figures import all_figures

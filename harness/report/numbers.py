@@ -2,8 +2,8 @@
 
 import math
 
-from harness.intervals import Estimate
-from harness.runs import Measure
+from harness.stats.intervals import Estimate
+from harness.training.measures import Measure
 
 NOTHING = "–"
 #: Below this a number is written with a power of ten.

@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from harness.findings import Findings, SectionFindings
+from harness.analysis.findings import Findings, SectionFindings
+from harness.analysis.study_effects import StudyFinding
 from harness.report.charts import Colours
 from harness.report.figures import Figure, colours_of, section_figures, study_figure
 from harness.report.html import render
@@ -17,7 +18,6 @@ from harness.report.tables import (
     study_table,
 )
 from harness.report.words import NOTHING_FOUND, SHOWN_SECTIONS, cut, headlines
-from harness.study_effects import StudyFinding
 
 _MOST_RUNS = 300
 _MOST_NOTES = 60

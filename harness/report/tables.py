@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from harness.comparison import Comparison, SideSummary
-from harness.findings import SectionFindings
-from harness.overfit import Overfitting
+from harness.analysis.comparison import Comparison, SideSummary
+from harness.analysis.findings import SectionFindings
+from harness.analysis.overfit import Overfitting
+from harness.analysis.run_curves import Run
+from harness.analysis.study_effects import StudyFinding
 from harness.report.numbers import NOTHING, estimate, score_digits, significant
-from harness.runs import Measure, Run
-from harness.study_effects import StudyFinding
+from harness.training.measures import Measure
 
 
 class Table(NamedTuple):

@@ -6,9 +6,11 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 
-from harness.record import Record, Scores, side_versions
+from harness.plugins.versions import side_versions
 from harness.report.fitting import fitted_table
-from harness.stats import generalization_gap, samples_per_second, step_time
+from harness.runs.record import Record
+from harness.runs.summaries import generalization_gap, samples_per_second, step_time
+from harness.training.measures import Scores
 
 _NOTHING = "–"
 _ROW_NAME_WIDTH = 32

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from tabulate import tabulate
 
-from harness.findings import Findings
+from harness.analysis.findings import Findings
 from harness.report.tables import Table, overfitting_table, phases_table, sides_table, study_table
 from harness.report.words import NOTHING_FOUND, SHOWN_SECTIONS, cut, headlines
 

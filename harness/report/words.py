@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from harness.comparison import Comparison, Pair, SideSummary
-from harness.equivalence import Equivalence
-from harness.findings import Findings
-from harness.intervals import CONFIDENCE, Estimate
-from harness.overfit import GapDifference, Overfitting
+from harness.analysis.comparability import Setting
+from harness.analysis.comparison import Comparison, Pair, SideSummary
+from harness.analysis.findings import Findings
+from harness.analysis.overfit import GapDifference, Overfitting
+from harness.analysis.study_effects import EARLY_STOPPING, Effect, StudyFinding
 from harness.report.numbers import estimate, percent, probability, score_digits, seeds, significant
-from harness.runs import Measure
-from harness.settings import Setting
-from harness.study_effects import EARLY_STOPPING, Effect, StudyFinding
+from harness.stats.equivalence import Equivalence
+from harness.stats.intervals import CONFIDENCE, Estimate
+from harness.training.measures import Measure
 
 #: Memorisation ratios below this are of generators that copy.
 _COPIES_BELOW = 0.9

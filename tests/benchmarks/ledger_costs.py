@@ -16,17 +16,19 @@ import msgspec
 import numpy as np
 
 import harness_jax.layers
-from harness import draws, plugins
-from harness.batches import BatchOrder
-from harness.digest import gates_of
-from harness.gan_quality import Judge
-from harness.initial import initial_weights
-from harness.intervals import mean_interval
 from harness.layers import Parameter
-from harness.ledger import COSTS_FILE, Cost, Costs, measured_costs
-from harness.scoring import generate, score
-from harness.spec import Adversarial, Plan, Task
-from harness.splits import split_samples
+from harness.plugins import registry
+from harness.spec.backend import Plan
+from harness.spec.task import Adversarial, Task
+from harness.stats.intervals import mean_interval
+from harness.testing.digest import gates_of
+from harness.testing.ledger import COSTS_FILE, Cost, Costs, measured_costs
+from harness.training import draws
+from harness.training.batches import BatchOrder
+from harness.training.gan_quality import Judge
+from harness.training.initial import initial_weights
+from harness.training.scoring import generate, score
+from harness.training.splits import split_samples
 from harness_jax.program import JaxProgram
 
 Weights = dict[str, np.ndarray]
@@ -164,7 +166,7 @@ def leaky_slope(slope: float | None) -> Iterator[None]:
 
 def trained_score(task: Task, dataset: str, weights: Weights, seed: int) -> float:
     """Test accuracy after the task's epochs in per cent; of a GAN the Fréchet distance."""
-    data = split_samples(plugins.dataset(dataset).load(), "float32")
+    data = split_samples(registry.dataset(dataset).load(), "float32")
     program = JaxProgram(
         Plan(task=task, mode="jit", device="cpu", threads=2, seed=seed, precision="float32"), data["train"]
     )
@@ -182,7 +184,7 @@ def trained_score(task: Task, dataset: str, weights: Weights, seed: int) -> floa
 
 
 def pinned_task(default: Default) -> tuple[Task, str]:
-    definition = plugins.task(default.task)
+    definition = registry.task(default.task)
     options = msgspec.convert(default.options, definition.options)
     task = definition.define(options)
     if default.epochs is not None:

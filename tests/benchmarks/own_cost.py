@@ -9,11 +9,12 @@ import argparse
 import statistics
 import time
 
-from harness import plugins, protocol
-from harness.batches import BatchOrder
-from harness.installation import select_backend
-from harness.spec import Plan, Program
-from harness.worker import Worker
+from harness.plugins import registry
+from harness.plugins.installation import select_backend
+from harness.spec.backend import Plan, Program
+from harness.training.batches import BatchOrder
+from harness.worker import protocol
+from harness.worker.__main__ import Worker
 
 BLOCK_SECONDS = 0.1
 
@@ -49,7 +50,7 @@ class Stopwatch(Program):
 def shares(backend: str, task_name: str, dataset: str, blocks: int) -> tuple[float, float]:
     """Medians over blocks: the harness's share of the reported seconds, and its seconds beside them."""
     plugin, mode = select_backend(backend)
-    definition = plugins.task(task_name)
+    definition = registry.task(task_name)
     task = definition.define(definition.options())
     kind, watches = type(plugin), []
     build = kind.build
@@ -88,7 +89,7 @@ def main() -> None:
     parser.add_argument("--blocks", type=int, default=21)
     arguments = parser.parse_args()
     for task in arguments.task:
-        dataset = "digits" if task in {"cnn", "gan"} else plugins.task(task).datasets[0]
+        dataset = "digits" if task in {"cnn", "gan"} else registry.task(task).datasets[0]
         within, beside = shares(arguments.backend, task, dataset, arguments.blocks)
         print(
             f"{arguments.backend}, {task} on {dataset}: {within:.3%} within the clock, "

@@ -8,25 +8,25 @@ from pathlib import Path
 
 import pytest
 
-from harness import plugins
-from harness.batches import BatchOrder
-from harness.initial import initial_weights
-from harness.machine import default_threads
-from harness.spec import Plan
-from harness.splits import split_samples
+from harness.machine.description import default_threads
+from harness.plugins import registry
+from harness.spec.backend import Plan
+from harness.training.batches import BatchOrder
+from harness.training.initial import initial_weights
+from harness.training.splits import split_samples
 
-os.environ[plugins.PLUGIN_FILES_VARIABLE] = str(Path(__file__).with_name("planted.py"))
+os.environ[registry.PLUGIN_FILES_VARIABLE] = str(Path(__file__).with_name("planted.py"))
 
 
 @pytest.fixture
 def step():
-    definition = plugins.task("cnn")
+    definition = registry.task("cnn")
     task = definition.define(definition.options())
     backend, _, mode = os.environ["PEER_SIDE"].partition(":")
     plan = Plan(task=task, mode=mode, device="cpu", threads=default_threads(), seed=0)
-    train = split_samples(plugins.dataset("digits").load(), "float32")["train"]
-    plugins.backend(backend).environment(plan.threads)
-    program = plugins.backend(backend).build(plan, train)
+    train = split_samples(registry.dataset("digits").load(), "float32")["train"]
+    registry.backend(backend).environment(plan.threads)
+    program = registry.backend(backend).build(plan, train)
     program.load(initial_weights(task, 0))
     steps = BatchOrder.of_task(task, len(train), 0).steps(0, 1)
     return lambda: program.train(steps)

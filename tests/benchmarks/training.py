@@ -18,14 +18,15 @@ from pathlib import Path
 
 from scipy.stats import trim_mean
 
-from harness import plugins, protocol
-from harness.batches import BatchOrder
-from harness.blocks import block_steps
-from harness.installation import select_backend
-from harness.machine import default_threads
-from harness.process_environment import worker_settings
-from harness.session import Session
-from harness.spec import Plan
+from harness.machine.description import default_threads
+from harness.machine.process_environment import worker_settings
+from harness.plugins import registry
+from harness.plugins.installation import select_backend
+from harness.spec.backend import Plan
+from harness.training.batches import BatchOrder
+from harness.training.blocks import block_steps
+from harness.worker import protocol
+from harness.worker.session import Session
 
 SIDE = Path(__file__).parent / "hand_written" / "side.py"
 #: Keras's own Adam has its epsilon elsewhere, and float32 goes its own way after some steps.
@@ -40,7 +41,7 @@ class HarnessSide:
     def __init__(
         self, backend: str, mode: str, task_name: str, dataset: str, threads: int, settings: dict[str, str]
     ) -> None:
-        definition = plugins.task(task_name)
+        definition = registry.task(task_name)
         task = definition.define(definition.options())
         plan = Plan(task=task, mode=mode, device="cpu", threads=threads, seed=0)
         self.session = Session(settings)
@@ -153,7 +154,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=2, help="blocks a side and pair, after one to warm up")
     arguments = parser.parse_args()
     backend, mode = select_backend(arguments.backend)
-    task, dataset = arguments.task, arguments.dataset or plugins.task(arguments.task).datasets[0]
+    task, dataset = arguments.task, arguments.dataset or registry.task(arguments.task).datasets[0]
     logs = []
     for pair in range(1, arguments.pairs + 1):
         log, step = pair_log_ratio(backend.name, mode, task, dataset, arguments.steps, arguments.turns)

@@ -6,11 +6,11 @@ from pathlib import Path
 from harness.errors import UsageError
 from harness.gate.folding import Inconclusive
 from harness.gate.record import GateRecord
+from harness.machine.files import prove_writable, replace_file
 from harness.report.ci.bencher import bencher_json
 from harness.report.ci.junit import junit_xml
 from harness.report.ci.openmetrics import openmetrics_text
 from harness.report.ci.summary import gate_markdown
-from harness.store import prove_writable, replace_file
 
 KINDS = {
     ".xml": "JUnit",

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from harness import plugins
-from harness.batches import BatchOrder
-from harness.initial import initial_weights
-from harness.spec import Samples
-from harness.splits import split_samples
+from harness.plugins import registry
+from harness.spec.data import Samples
+from harness.training.batches import BatchOrder
+from harness.training.initial import initial_weights
+from harness.training.splits import split_samples
 
 ENGINES = {"keras": "tensorflow", "keras-torch": "torch", "keras-jax": "jax"}
 JIT_COMPILE = {"fit": "auto", "xla": True}
@@ -25,7 +25,7 @@ def loop(backend: str, mode: str, task: str, data: Samples, weights: dict[str, n
     if backend in ENGINES:
         os.environ["KERAS_BACKEND"] = ENGINES[backend]
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    plugins.backend(backend).environment(int(sys.argv[5]))
+    registry.backend(backend).environment(int(sys.argv[5]))
     arguments = (task, data.inputs, data.targets, weights)
     match backend:
         case "torch":
@@ -44,9 +44,9 @@ def loop(backend: str, mode: str, task: str, data: Samples, weights: dict[str, n
 
 def main() -> None:
     backend, mode, task_name, dataset, _ = sys.argv[1:6]
-    definition = plugins.task(task_name)
+    definition = registry.task(task_name)
     task = definition.define(definition.options())
-    data = split_samples(plugins.dataset(dataset).load(), "float32")["train"]
+    data = split_samples(registry.dataset(dataset).load(), "float32")["train"]
     order = BatchOrder.of_task(task, len(data), 0)
     training = loop(backend, mode, task_name, data, initial_weights(task, 0))
     print("ready", flush=True)

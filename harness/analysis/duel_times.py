@@ -1,0 +1,80 @@
+"""The times of duels, where there are some of two sides: what belongs beside their quality."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from harness.analysis.comparability import Section, Side, machine_text, variables_text
+from harness.duel.record import Comparison, DuelRecord, SideRecord
+from harness.duel.sides import PADDING
+from harness.machine.process_environment import WORKER_CPUS
+from harness.plugins.versions import side_versions
+from harness.stats.intervals import Estimate
+
+#: Variables that a device, or a number of threads, stands for, or that only make sides alike.
+_TOLD_OTHERWISE = {PADDING, WORKER_CPUS, "CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS"}
+
+
+class DuelTime(NamedTuple):
+    """How many times as fast one side trains as another by a duel, and the duel that says so.
+
+    ``margin`` is what the duel took for the same, as 0.02.
+    """
+
+    speed: Estimate
+    margin: float
+    comparison: Comparison
+    day: str
+
+
+def duel_time(duels: Sequence[DuelRecord], section: Section, fast: Side, slow: Side) -> DuelTime | None:
+    """The newest duel of these two sides in this setting that came to its end and stands by it; else None.
+
+    All must be the same that a run's setting holds, but the number of epochs: a step does not know it. And
+    processes must have been started alike: ``--b-env`` and ``--environment plain`` make another duel.
+    """
+    for duel in reversed(duels):
+        if duel.status != "ok" or not duel.comparisons or not _fits(duel, section):
+            continue
+        first, *others = duel.sides
+        for other, comparison in zip(others, duel.comparisons, strict=True):
+            if comparison.reason:  # the duel itself does not stand by its times
+                continue
+            if comparison.ratio is None or comparison.low is None or comparison.high is None:
+                continue
+            slower_second = _is(first, fast, section) and _is(other, slow, section)
+            if slower_second or (_is(first, slow, section) and _is(other, fast, section)):
+                ratio = Estimate(comparison.ratio, comparison.low, comparison.high, comparison.pairs)
+                speed = ratio if slower_second else ratio.inverse()
+                return DuelTime(speed, duel.margin, comparison, duel.started_at[:10])
+    return None
+
+
+def _fits(duel: DuelRecord, section: Section) -> bool:
+    setting = section.setting
+    description = section.sides[0].runs[0].record.task.description
+    ours = msgspec.structs.replace(duel.task.description, epochs=description.epochs)
+    return (
+        ours == description
+        and duel.dataset.fingerprint == setting.fingerprint
+        and machine_text(duel.machine) == setting.machine
+        and variables_text(duel.inherited_settings) == setting.variables
+        and all(side.certificate and side.certificate.certified for side in duel.sides)
+    )
+
+
+def _is(duelled: SideRecord, side: Side, section: Section) -> bool:
+    record, setting = side.runs[0].record, section.setting
+    return (
+        (duelled.backend, duelled.mode) == (record.backend, record.mode)
+        and side_versions(duelled.backend, duelled.framework)
+        == side_versions(record.backend, record.framework)
+        and (duelled.precision, duelled.threads) == (setting.precision, setting.threads)
+        and (duelled.device, duelled.batch_size) == (setting.device, record.batch_size)
+        and _variables(duelled.settings) == _variables(record.worker_settings)
+    )
+
+
+def _variables(settings: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in settings.items() if name not in _TOLD_OTHERWISE}

@@ -1,0 +1,72 @@
+"""Records as the analyses need them: curves and steps as arrays, their bulk gone, so that many fit."""
+
+import statistics
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from harness.runs.record import Record
+from harness.runs.summaries import steady_steps
+from harness.stats.intervals import Array
+from harness.training.measures import Measure, measure_of_task
+
+#: The scores whose curves are looked at, where a task has them.
+_CURVES = ("loss", "accuracy", "balanced_accuracy", "real", "frechet_distance")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A record without its blocks and its epochs but the last, and what they held.
+
+    ``curves`` have one value an epoch ``(epochs,)`` under names such as ``validation_loss``; NaN
+    where a score was not finite. ``step_seconds`` are the steady blocks' seconds a step ``(blocks,)``
+    in their order, ``step_median`` their median; see :func:`harness.runs.summaries.steady_steps`.
+    """
+
+    record: Record
+    curves: dict[str, Array]
+    step_seconds: Array
+    step_median: float | None
+
+    @classmethod
+    def of(cls, record: Record) -> "Run":
+        """The run of this record, which is left as it is."""
+        steady = steady_steps(record)
+        light = msgspec.structs.replace(record, blocks=[], epochs=record.epochs[-1:])
+        median = statistics.median(steady) if steady else None
+        return cls(light, _curves(record), np.array(steady, np.float64), median)
+
+    @property
+    def measure(self) -> Measure:
+        """What the run's quality is measured by."""
+        return measure_of(self.record)
+
+    def score(self, key: str, *, best: bool = False) -> float | None:
+        """A test score after the last epoch, or with the weights of the best one."""
+        record = self.record
+        scores = record.test_at_best if best else record.test_at_last
+        return scores.get(key) if scores else None
+
+
+def measure_of(record: Record) -> Measure:
+    """The measure of the record's kind of task."""
+    return measure_of_task(record.task.description)
+
+
+def _curves(record: Record) -> dict[str, Array]:
+    epochs = record.epochs
+    if not epochs:
+        return {}
+    curves = {
+        "epoch": [epoch.epoch for epoch in epochs],
+        "training_seconds": [epoch.training_seconds for epoch in epochs],
+    }
+    arrays = {name: np.array(values, np.float64) for name, values in curves.items()}
+    for key in _CURVES:
+        if key in epochs[-1].train:
+            arrays[f"train_{key}"] = np.array([epoch.train.get(key) for epoch in epochs], np.float64)
+        if key in epochs[-1].validation:
+            held_out = [epoch.validation.get(key) for epoch in epochs]
+            arrays[f"validation_{key}"] = np.array(held_out, np.float64)
+    return arrays

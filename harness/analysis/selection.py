@@ -1,0 +1,161 @@
+"""Which records a command reads: files and folders, and filters such as ``task=cnn since=2d``."""
+
+import contextlib
+import datetime
+import gc
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from harness.errors import UsageError, unknown_name
+from harness.runs.record import Record
+from harness.runs.store import RUNS, Store, UnreadableRecord, is_file, is_folder, read_all
+
+
+def _device_words(record: Record) -> tuple[str, ...]:
+    """``cuda``, ``cuda:1`` and ``cuda:1 (NVIDIA H100)``; a process sees the one it is given as its first."""
+    place, space, model = (record.device or record.device_asked).partition(" ")
+    if ":" in record.device_asked:
+        place = record.device_asked
+    return place.partition(":")[0], place, f"{place}{space}{model}"
+
+
+#: What each filter looks at; a record passes where one of its words is among those given.
+_WORDS: dict[str, Callable[[Record], tuple[str, ...]]] = {
+    "task": lambda record: (record.task.name,),
+    "backend": lambda record: (record.backend, record.label),
+    "dataset": lambda record: (record.dataset.name,),
+    "device": _device_words,
+    "precision": lambda record: (record.precision,),
+    "threads": lambda record: (str(record.threads),),
+    "seed": lambda record: (str(record.seed),),
+    "status": lambda record: (record.status,),
+}
+_SINCE = "since"
+_EARLIEST = datetime.datetime.min.replace(tzinfo=datetime.UTC)
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class Selection:
+    """Records to read, once; afterwards it knows which files could not be read.
+
+    Raises:
+        UsageError: an argument is neither a filter nor something to read.
+    """
+
+    def __init__(self, arguments: Sequence[str], results: Path) -> None:
+        self.unreadable: list[str] = []
+        self._words: dict[str, set[str]] = defaultdict(set)
+        self._since: datetime.datetime | None = None
+        self._seen: dict[str, Counter[str]] = {key: Counter() for key in _WORDS}
+        self._store = Store(results)
+        paths: dict[Path, None] = {}
+        for argument in arguments:
+            key, sign, text = argument.partition("=")
+            if sign and not (is_file(argument) or is_folder(argument)):
+                self._add_filter(key, text)
+            else:
+                paths |= dict.fromkeys(self._files(argument))
+        self.paths = list(paths or dict.fromkeys(self._store.paths()))
+        if not self.paths:
+            raise UsageError(
+                f"no records in {self._store.folder}; make one with: harness run --backend torch --task cnn"
+            )
+
+    def _add_filter(self, key: str, text: str) -> None:
+        if key == _SINCE:
+            self._since = _parse_since(text)
+            return
+        if key not in _WORDS:
+            raise unknown_name("filter", key, [*_WORDS, _SINCE])
+        words = {word.strip() for word in text.split(",") if word.strip()}
+        if not words:
+            raise UsageError(f"{key}= names nothing; write for example task=cnn or backend=torch,keras")
+        self._words[key] |= words
+
+    def _files(self, argument: str) -> list[Path]:
+        path = Path(argument)
+        if is_folder(argument):
+            folder = path / RUNS if (path / RUNS).is_dir() else path
+            files = sorted(folder.glob("*.json"))
+            if not files:
+                raise UsageError(f"there are no records (*.json) in {folder}")
+            return files
+        return [self._store.last()[0] if argument == "last" else self._store.find(argument)]
+
+    def __iter__(self) -> Iterator[Record]:
+        """Each record that passes, in the order of the files.
+
+        Raises:
+            UsageError: none does; says what is there instead.
+        """
+        passed = 0
+        with no_garbage_collection():
+            for record in read_all(self.paths):
+                if isinstance(record, UnreadableRecord):
+                    self.unreadable.append(str(record))
+                elif self._passes(record):
+                    passed += 1
+                    yield record
+        if not passed:
+            raise UsageError(self._nothing())
+
+    def _passes(self, record: Record) -> bool:
+        passes = self._since is None or self._started(record) >= self._since
+        for key, wanted in self._words.items():
+            words = _WORDS[key](record)
+            self._seen[key][words[-1]] += 1
+            passes = passes and not wanted.isdisjoint(words)
+        return passes
+
+    def _started(self, record: Record) -> datetime.datetime:
+        try:
+            return _aware(datetime.datetime.fromisoformat(record.started_at))
+        except ValueError:
+            self.unreadable.append(
+                f"record {record.id} does not say when it began: {record.started_at!r} is no ISO 8601 time"
+            )
+            return _EARLIEST
+
+    def _nothing(self) -> str:
+        read = len(self.paths) - len(self.unreadable)
+        if not read:
+            many = f"none of {len(self.paths)} files is a record that can be read: "
+            return (many if len(self.paths) > 1 else "") + self.unreadable[0]
+        there = "; ".join(
+            f"{key} " + ", ".join(f"{word} ({count})" for word, count in self._seen[key].most_common(8))
+            for key in self._words
+        )
+        since = f" since {self._since:%Y-%m-%d %H:%M} UTC" if self._since else ""
+        instead = f" There: {there}." if there else ""
+        return f"no record of {read} passes the filters{since}.{instead}"
+
+
+@contextlib.contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """For what makes many objects and soon ends: to look for cycles among them takes longer than the work."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _parse_since(text: str) -> datetime.datetime:
+    """``2d``, ``90m``, ``3h``, ``1w`` ago, or a date as ISO 8601 (UTC unless it says otherwise)."""
+    if match := re.fullmatch(r"(\d{1,6})([mhdw])", text):
+        ago = datetime.timedelta(**{_UNITS[match[2]]: int(match[1])})
+        now = datetime.datetime.now(datetime.UTC)
+        return now - ago if ago < now - _EARLIEST else _EARLIEST
+    try:
+        since = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"since={text}: write 90m, 3h, 2d, 1w or a date such as 2026-11-25") from None
+    return _aware(since)
+
+
+def _aware(time: datetime.datetime) -> datetime.datetime:
+    return time if time.tzinfo else time.replace(tzinfo=datetime.UTC)

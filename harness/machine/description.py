@@ -1,0 +1,88 @@
+"""What machine this is, read from the operating system."""
+
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from harness.machine.process_environment import allowed_cpus, usable_cpus
+
+
+class GitState(msgspec.Struct, frozen=True):
+    """The commit checked out in the current folder, and whether files differed from it (None: unknown)."""
+
+    commit: str
+    dirty: bool | None
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """Where it ran. ``allowed_cpus`` are the logical CPUs this process may use; memory is the machine's."""
+
+    cpu: str
+    physical_cores: int
+    logical_cpus: int
+    allowed_cpus: int
+    memory_bytes: int
+    os: str
+    libc: str
+    python: str
+    harness: str
+    git: GitState | None
+
+
+def cpu_model() -> str:
+    """The processor's name as its maker writes it, or the architecture where the system will not say."""
+    if sys.platform == "darwin":
+        return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model"))]
+    return names[0] if names else platform.machine()
+
+
+def _output(*command: str) -> str | None:
+    """What a command prints, stripped, or None where it fails or is not there."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=5, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def git_state() -> GitState | None:
+    """The commit of the current folder; None outside a repository."""
+    commit = _output("git", "rev-parse", "HEAD")
+    if not commit:
+        return None
+    changes = _output("git", "status", "--porcelain", "--untracked-files=no")
+    return GitState(commit, dirty=None if changes is None else bool(changes))
+
+
+def describe_machine() -> Machine:
+    """This machine, now."""
+    return Machine(
+        cpu=cpu_model(),
+        physical_cores=psutil.cpu_count(logical=False) or 0,
+        logical_cpus=psutil.cpu_count() or 0,
+        allowed_cpus=len(allowed_cpus()),
+        memory_bytes=psutil.virtual_memory().total,
+        os=f"{platform.system()} {platform.release()}",
+        libc=" ".join(platform.libc_ver()).strip(),
+        python=platform.python_version(),
+        harness=metadata.version("dl-harness"),
+        git=git_state(),
+    )
+
+
+def default_threads() -> int:
+    """One thread for each physical core that this process may use, and can by its container's quota."""
+    cores = psutil.cpu_count(logical=False) or usable_cpus()
+    return min(cores, usable_cpus())

@@ -1,0 +1,88 @@
+"""What a plugin hands over, looked at when it is loaded, so that a mistake in it is told in a line."""
+
+import math
+from typing import Any
+
+import msgspec
+from packaging.requirements import InvalidRequirement, Requirement
+
+from harness.spec.backend import Backend
+from harness.spec.data import DataSource
+from harness.spec.task import TaskDefinition
+
+#: What ``--set`` can give and a record can hold.
+_OPTION_TYPES = (
+    msgspec.inspect.BoolType,
+    msgspec.inspect.IntType,
+    msgspec.inspect.FloatType,
+    msgspec.inspect.StrType,
+    msgspec.inspect.LiteralType,
+    msgspec.inspect.EnumType,
+)
+
+
+def check(plugin: Backend | TaskDefinition | DataSource) -> None:
+    """Hold what is not a method to the contract.
+
+    Raises:
+        ValueError: something is missing or of another type; names it and what would be right.
+    """
+    has_summary = isinstance(getattr(plugin, "summary", None), str)
+    if not has_summary:
+        raise ValueError("it has no summary, a line of text")
+    match plugin:
+        case Backend():
+            _require_texts(plugin, "modes", "('eager',)", fewest=1)
+            _check_requirements(plugin)
+        case TaskDefinition():
+            _require_texts(plugin, "datasets", "('digits',)", fewest=1)
+            _check_options(plugin.options)
+            for name, preset in plugin.presets.items():
+                if preset.epochs is not None and preset.epochs < 1:
+                    raise ValueError(
+                        f"its preset {name} has {preset.epochs} epochs, where at least 1 is right"
+                    )
+
+
+def _require_texts(plugin: object, name: str, example: str, *, fewest: int = 0) -> None:
+    found: Any = getattr(plugin, name, None)
+    # A lone string is a tuple whose comma was forgotten.
+    listed = isinstance(found, tuple | list) and all(isinstance(text, str) for text in found)
+    if not listed or len(found) < fewest:
+        raise ValueError(f"its {name} are {found!r}, where a tuple such as {example} is expected")
+
+
+def _check_requirements(backend: Backend) -> None:
+    _require_texts(backend, "requires", "('torch>=2.6',)")
+    for text in backend.requires:
+        try:
+            Requirement(text)
+        except InvalidRequirement:
+            raise ValueError(f"it requires {text!r}, where one such as 'torch>=2.6' is expected") from None
+
+
+def _check_options(options: type[msgspec.Struct]) -> None:
+    for field in msgspec.structs.fields(options):
+        if not _recordable(msgspec.inspect.type_info(field.type)):
+            raise ValueError(
+                f"its option {field.name} is of type {field.type}, where bool, int, float, str or a Literal "
+                "of such is expected"
+            )
+    try:
+        defaults = msgspec.structs.asdict(options())
+        msgspec.convert(defaults, options)
+    except (TypeError, msgspec.ValidationError) as error:
+        raise ValueError(f"the defaults of its options do not fit: {error}") from error
+    for name, value in defaults.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(
+                f"the default of its option {name} is {value}, where a finite number is expected"
+            )
+
+
+def _recordable(kind: msgspec.inspect.Type) -> bool:
+    if isinstance(kind, msgspec.inspect.Metadata):
+        return _recordable(kind.type)
+    if isinstance(kind, msgspec.inspect.UnionType):
+        return all(map(_recordable, kind.types))
+    return isinstance(kind, _OPTION_TYPES) and None not in getattr(kind, "values", ())

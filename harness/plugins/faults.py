@@ -1,0 +1,41 @@
+"""What an exception of a plugin or framework means to the person who reads the record."""
+
+import traceback
+from pathlib import Path
+
+_HARNESS = Path(__file__).parents[1]
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "resource_exhausted", "oom when allocating")
+_READ_ONLY = ("read-only", "not writeable")
+
+
+def memory_ran_out(error: BaseException) -> bool:
+    """Whether the machine's memory or a device's was too small, as far as frameworks tell it alike."""
+    if type(error).__module__.startswith("harness."):
+        return False
+    return isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in _OUT_OF_MEMORY)
+
+
+def explain(error: BaseException) -> str:
+    """The error in a sentence, with its place in the plugin; where the cause is known, what would help."""
+    text = f"{type(error).__name__}: {error}".removesuffix(": ")
+    if type(error).__module__.startswith("harness."):
+        text = str(error)
+    elif memory_ran_out(error):
+        text = (
+            f"memory ran out in the worker ({text}); a smaller --batch-size, a smaller width of the task, "
+            "or a machine or device with more memory would help"
+        )
+    elif isinstance(error, ValueError) and any(sign in text for sign in _READ_ONLY):
+        text += "; the data belongs to the harness: a backend that changes it must make a copy first"
+    if not type(error).__module__.startswith("harness.") and (place := _place(error)):
+        text += f" ({place})"
+    return text
+
+
+def _place(error: BaseException) -> str:
+    """``my_backend.py, line 12``: the last line in the folder of the code that the harness called."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [number for number, frame in enumerate(frames) if Path(frame.filename).is_relative_to(_HARNESS)]
+    called = frames[ours[-1] + 1 :] if ours else frames
+    own = [frame for frame in called if Path(frame.filename).parent == Path(called[0].filename).parent]
+    return f"{Path(own[-1].filename).name}, line {own[-1].lineno}" if own else ""

@@ -1,0 +1,86 @@
+"""A task's declared options, as ``--set KEY=VALUE`` gives them."""
+
+import contextlib
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from harness.errors import UsageError, unknown_name
+from harness.spec.task import TaskDefinition
+
+Value = bool | int | float | str
+
+
+def describe_options(definition: TaskDefinition) -> list[tuple[str, str, Value, str]]:
+    """Each option of a task: its name, what it takes (``number > 0``), its default, its description."""
+    rows = []
+    for field in _fields(definition):
+        kind, description = field.type, ""
+        if isinstance(kind, msgspec.inspect.Metadata):
+            description = str((kind.extra_json_schema or {}).get("description", ""))
+            kind = kind.type
+        rows.append((field.name, _takes(kind), field.default, description))
+    return rows
+
+
+def _fields(definition: TaskDefinition) -> tuple[Any, ...]:
+    described: Any = msgspec.inspect.type_info(definition.options)
+    fields: tuple[Any, ...] = described.fields
+    return fields
+
+
+def _takes(kind: Any) -> str:
+    match kind:
+        case msgspec.inspect.LiteralType():
+            return "one of " + ", ".join(str(value) for value in kind.values)
+        case msgspec.inspect.BoolType():
+            return "true or false"
+        case msgspec.inspect.IntType() | msgspec.inspect.FloatType():
+            name = "whole number" if isinstance(kind, msgspec.inspect.IntType) else "number"
+            signs = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
+            bounds = [
+                f"{sign} {getattr(kind, key):g}" for key, sign in signs if getattr(kind, key) is not None
+            ]
+            return " ".join([name, " and ".join(bounds)]).strip()
+        case _:
+            return "text"
+
+
+def parse_options(definition: TaskDefinition, assignments: Iterable[str]) -> msgspec.Struct:
+    """The task's options with these ``KEY=VALUE`` assignments made.
+
+    Raises:
+        UsageError: an assignment has no ``=``, an unknown key, or a value that does not fit.
+    """
+    takes = {name: kind for name, kind, _, _ in describe_options(definition)}
+    values: dict[str, str] = {}
+    for assignment in assignments:
+        key, sign, text = assignment.partition("=")
+        if not sign:
+            raise UsageError(f"--set {assignment}: write KEY=VALUE, for example --set learning_rate=0.05")
+        if key not in takes:
+            raise unknown_name(f"option of task {definition.name}", key, takes)
+        fitting = _fitting(definition, key, text.strip())
+        if fitting is None:
+            raise UsageError(f"--set {key}={text.strip()}: {key} takes {_article(takes[key])}.")
+        values[key] = fitting
+    return msgspec.convert(values, definition.options, strict=False)
+
+
+def _fitting(definition: TaskDefinition, key: str, text: str) -> str | None:
+    """The text as the option can be made of it; None where it cannot.
+
+    A number may begin with its point, where JSON wants a digit before.
+    """
+    for tried in (text, f"0{text}") if text.startswith(".") else (text,):
+        with contextlib.suppress(msgspec.ValidationError):
+            parsed = getattr(msgspec.convert({key: tried}, definition.options, strict=False), key)
+            if not (isinstance(parsed, float) and not math.isfinite(parsed)):
+                return tried
+    return None
+
+
+def _article(takes: str) -> str:
+    return takes if takes.startswith(("one of", "true", "text")) else f"a {takes}"

@@ -1,0 +1,199 @@
+"""The record of one run: what was asked, where it ran, what came out. Raw samples, no summaries.
+
+Times are in seconds, memory in bytes. What a failed run did not reach is None or empty.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from harness.machine.description import Machine
+from harness.machine.interference import Interference
+from harness.spec.backend import Precision
+from harness.spec.data import Split
+from harness.spec.task import Task
+from harness.testing.certificate import Certificate
+from harness.training.measures import Scores
+
+SCHEMA = 1
+
+Status = Literal["running", "ok", "diverged", "failed", "timeout", "interrupted", "unsupported"]
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why a run is not ``ok``: a sentence, and what the worker left behind."""
+
+    message: str
+    exit_code: int | None = None
+    signal: str | None = None
+    traceback: str = ""
+    last_lines: list[str] = []
+
+
+class TaskRecord(msgspec.Struct, frozen=True):
+    """The task as it was run: ``options`` are what --set may change, ``sha256`` is of the description."""
+
+    name: str
+    version: int
+    options: dict[str, bool | int | float | str]
+    sha256: str
+    description: Task
+
+
+class DatasetRecord(msgspec.Struct):
+    """The data; ``fingerprint`` is of the canonical arrays.
+
+    Where the task's own data set could not be had, ``stands_in_for`` names it and ``reason`` says why.
+    """
+
+    name: str
+    fingerprint: str | None = None
+    origin: str | None = None
+    samples: dict[Split, int] = {}
+    stands_in_for: str | None = None
+    reason: str | None = None
+
+
+class Block(msgspec.Struct, frozen=True):
+    """``steps`` training steps of one batch size, timed together. ``epoch`` counts from 1."""
+
+    epoch: int
+    steps: Annotated[int, Meta(ge=1)]
+    batch_size: int
+    seconds: Annotated[float, Meta(gt=0)]
+
+
+class Epoch(msgspec.Struct, frozen=True):
+    """State after an epoch. ``steps`` and ``training_seconds`` count from the start of training.
+
+    ``training_loss`` is the mean of the losses minimised in the epoch, in training mode and penalty
+    included: of an adversarial task the generator's, and ``discriminator_loss`` is the other's. ``train``
+    and ``validation`` are scored in evaluation mode with the weights at its end.
+    """
+
+    epoch: int
+    steps: int
+    training_seconds: float
+    training_loss: float
+    train: Scores
+    validation: Scores
+    discriminator_loss: float | None = None
+
+
+class Phases(msgspec.Struct):
+    """Where the time went. ``training_seconds`` includes the first step; evaluation is apart."""
+
+    import_seconds: float | None = None
+    data_seconds: float | None = None
+    build_seconds: float | None = None
+    first_step_seconds: float | None = None
+    training_seconds: float = 0.0
+    evaluation_seconds: float = 0.0
+
+
+class Record(msgspec.Struct, kw_only=True):
+    """One run of one task by one backend with one seed."""
+
+    schema: int = SCHEMA
+    id: str
+    status: Status = "running"
+    failure: Failure | None = None
+    started_at: str
+    """UTC, ISO 8601."""
+    command: list[str]
+    task: TaskRecord
+    dataset: DatasetRecord
+    backend: str
+    mode: str
+    framework: dict[str, str] = {}
+    """What the backend said of itself: ``engine``, versions, build."""
+    machine: Machine
+    worker_settings: dict[str, str]
+    """Environment variables that the worker was started with: threads, allocator, visible devices."""
+    inherited_settings: dict[str, str] = {}
+    """Variables of the user's that bear on speed or results and reached the worker unchanged."""
+    device_asked: str
+    device: str | None = None
+    precision: Precision
+    threads: int
+    seed: int
+    batch_size: int
+    epochs_asked: int
+    max_steps: int | None = None
+    parameters: int
+    forward_flops_per_sample: int
+    epochs: list[Epoch] = []
+    blocks: list[Block] = []
+    certificate: Certificate | None = None
+    best_epoch: int | None = None
+    """The epoch with the lowest validation loss; of an adversarial task, Fréchet distance."""
+    test_at_last: Scores | None = None
+    test_at_best: Scores | None = None
+    phases: Phases = msgspec.field(default_factory=Phases)
+    samples_file: str | None = None
+    """A grid of what a generator made with the weights of the best epoch, beside the record."""
+    peak_memory_bytes: int | None = None
+    """High-water mark of the worker process, the framework and the data set included."""
+    device_peak_memory_bytes: int | None = None
+    interference: Interference | None = None
+    """None where the run ended before it was measured, or the system does not tell."""
+
+    @property
+    def label(self) -> str:
+        """The backend as it is written on the command line, ``torch:compile``."""
+        return f"{self.backend}:{self.mode}"
+
+
+class OtherSchema(Exception):
+    """The record is of a schema that this harness does not read, such as a later one's."""
+
+
+#: A function of the decoded JSON from each older schema to the next; ``schema`` itself need not be set.
+#: Whoever raises SCHEMA adds the one from the schema before, with a record of that schema for the tests.
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+
+def _migrated(fields: dict[str, Any], schema: int) -> dict[str, Any]:
+    """A record's JSON brought from ``schema`` to the newest, one schema at a time."""
+    if schema > SCHEMA:
+        raise OtherSchema(f"schema {schema} is newer than {SCHEMA}, the newest that this harness reads")
+    for step in range(schema, SCHEMA):
+        if step not in MIGRATIONS:
+            raise OtherSchema(f"schema {schema} is none that this harness reads")
+        fields = MIGRATIONS[step](fields)
+    return fields | {"schema": SCHEMA}
+
+
+def encode(record: Record) -> bytes:
+    """The record as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
+
+
+class _SchemaOnly(msgspec.Struct):
+    schema: int
+
+
+_DECODER = msgspec.json.Decoder(Record)
+
+
+def decode(data: bytes) -> Record:
+    """The record in these bytes, brought to the newest schema.
+
+    Raises:
+        OtherSchema: it is of a later harness, or of a schema that no harness wrote.
+        msgspec.MsgspecError: it is not a record; the message says where it is not.
+    """
+    try:
+        record = _DECODER.decode(data)
+    except msgspec.MsgspecError:
+        # A record of another schema may well not fit.
+        schema = msgspec.json.decode(data, type=_SchemaOnly).schema
+        if schema == SCHEMA:
+            raise
+    else:
+        schema = record.schema
+        if schema == SCHEMA:
+            return record
+    return msgspec.convert(_migrated(msgspec.json.decode(data), schema), Record)

@@ -1,0 +1,50 @@
+"""Summaries of raw samples: pure functions of records."""
+
+import statistics
+from typing import NamedTuple
+
+from harness.runs.record import Record
+
+
+class StepTime(NamedTuple):
+    """Seconds a step over the steady blocks of a run: median, 5th and 95th percentile."""
+
+    median: float
+    p5: float
+    p95: float
+
+
+def steady_steps(record: Record) -> list[float]:
+    """Seconds a step of each steady block, in order: those of the full batch size after the first step."""
+    size = record.batch_size
+    return [block.seconds / block.steps for block in record.blocks[1:] if block.batch_size == size]
+
+
+def step_time(record: Record) -> StepTime | None:
+    """The steady step, each steady block one sample.
+
+    None where the run made no such block. The steps of one process share its luck: these
+    percentiles describe this process, not what another one would show.
+    """
+    samples = steady_steps(record)
+    if not samples:
+        return None
+    if len(samples) == 1:
+        return StepTime(samples[0], samples[0], samples[0])
+    cuts = statistics.quantiles(samples, n=20, method="inclusive")
+    return StepTime(statistics.median(samples), cuts[0], cuts[-1])
+
+
+def samples_per_second(record: Record) -> float | None:
+    """Training samples a second at the median steady step."""
+    steady = step_time(record)
+    return record.batch_size / steady.median if steady else None
+
+
+def generalization_gap(record: Record) -> float | None:
+    """Training accuracy less validation accuracy after the last epoch; None for other than classification."""
+    if not record.epochs:
+        return None
+    last = record.epochs[-1]
+    train, validation = last.train.get("accuracy"), last.validation.get("accuracy")
+    return None if train is None or validation is None else train - validation

@@ -1,0 +1,70 @@
+"""The contract between the harness and its plugins: tasks, data sets and backends.
+
+A task is data without a framework; a backend turns a :class:`Plan` into a :class:`Program`. This room
+imports only :mod:`harness.layers` and :mod:`harness.network`, and knows neither NumPy nor any framework, so
+that listing plugins stays cheap.
+"""
+
+from harness.spec.backend import (
+    DEVICE_PATTERN,
+    Backend,
+    Plan,
+    Precision,
+    Program,
+    Steps,
+    Unsupported,
+)
+from harness.spec.data import (
+    Dataset,
+    DatasetSummary,
+    DataSource,
+    DownloadProgress,
+    Samples,
+    Split,
+)
+from harness.spec.task import (
+    Adam,
+    Adversarial,
+    Augmentation,
+    Classification,
+    Imbalance,
+    Objective,
+    Optimizer,
+    Penalty,
+    Preset,
+    Regression,
+    RmsProp,
+    Sgd,
+    Task,
+    TaskDefinition,
+)
+
+__all__ = [
+    "DEVICE_PATTERN",
+    "Adam",
+    "Adversarial",
+    "Augmentation",
+    "Backend",
+    "Classification",
+    "DataSource",
+    "Dataset",
+    "DatasetSummary",
+    "DownloadProgress",
+    "Imbalance",
+    "Objective",
+    "Optimizer",
+    "Penalty",
+    "Plan",
+    "Precision",
+    "Preset",
+    "Program",
+    "Regression",
+    "RmsProp",
+    "Samples",
+    "Sgd",
+    "Split",
+    "Steps",
+    "Task",
+    "TaskDefinition",
+    "Unsupported",
+]

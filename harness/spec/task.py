@@ -1,0 +1,185 @@
+"""What a task is: networks, objective, optimizer, and how its data are used. No framework, no NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from harness.layers import Parameter
+from harness.network import Network
+
+
+class Sgd(msgspec.Struct, frozen=True, omit_defaults=True, tag="sgd"):
+    """Gradient descent with momentum in the form ``v = momentum * v + g; w = w - learning_rate * v``.
+
+    With ``nesterov`` the step is ``w = w - learning_rate * (g + momentum * v)`` with the new ``v``
+    (Sutskever et al. 2013, in the form that PyTorch and Keras share at a constant learning rate).
+    """
+
+    learning_rate: float
+    momentum: float = 0.0
+    nesterov: bool = False
+
+
+class Adam(msgspec.Struct, frozen=True, omit_defaults=True, tag="adam"):
+    """Kingma and Ba (2015), algorithm 1: ``epsilon`` is added to the root of the *corrected* moment.
+
+    ``w = w - learning_rate * m_hat / (sqrt(v_hat) + epsilon)``, ``m_hat = m / (1 - beta_1**t)``,
+    ``v_hat = v / (1 - beta_2**t)``, ``t`` counted from 1.
+    """
+
+    learning_rate: float
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-7
+
+
+class RmsProp(msgspec.Struct, frozen=True, omit_defaults=True, tag="rmsprop"):
+    """Hinton's RMSprop with ``epsilon`` outside the root, no momentum, no centring.
+
+    ``v = rho * v + (1 - rho) * g**2; w = w - learning_rate * g / (sqrt(v) + epsilon)``.
+    """
+
+    learning_rate: float
+    rho: float = 0.9
+    epsilon: float = 1e-7
+
+
+Optimizer = Sgd | Adam | RmsProp
+
+
+class Classification(msgspec.Struct, frozen=True, omit_defaults=True, tag="classification"):
+    """The network ``model`` gives logits ``(batch, classes)``; softmax cross-entropy, mean over the batch.
+
+    It is finite wherever the logits are: ``logsumexp(logits) - logits[class]``, not the log of a softmax.
+
+    With ``class_weights (classes,)`` each sample's term is multiplied by the weight of its class
+    before the mean; the divisor stays the number of samples.
+    """
+
+    class_weights: tuple[float, ...] = ()
+
+
+class Regression(msgspec.Struct, frozen=True, omit_defaults=True, tag="regression"):
+    """The network ``model`` gives ``(batch, outputs)``; mean squared error over batch and outputs."""
+
+
+class Adversarial(msgspec.Struct, frozen=True, omit_defaults=True, tag="adversarial"):
+    """A ``generator`` of pictures in [0, 1] from latents, a ``discriminator`` giving logits ``(batch, 1)``.
+
+    A step (Goodfellow et al. 2014, with the generator's loss that does not saturate), where ``bce``
+    is binary cross-entropy from logits, mean over the batch, and ``z`` the step's latents::
+
+        discriminator_loss = (bce(D(x), 1) + bce(D(G(z)), 0)) / 2    then D is updated
+        generator_loss = bce(D(G(z)), 1)    with the new D and the same z, then G is updated
+
+    Each network has an optimizer of its own with the task's settings.
+    """
+
+    latent_size: int
+
+
+Objective = Classification | Regression | Adversarial
+
+
+class Augmentation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Changes to training pictures, drawn by the harness so that every backend sees the same ones.
+
+    ``crop`` zeros are put around the picture and a window of its size is cut out; ``flip`` mirrors
+    the result left to right for half of the samples.
+    """
+
+    flip: bool = False
+    crop: int = 0
+
+
+class Imbalance(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Thins the training data of the upper half of the classes to the fraction ``keep``.
+
+    Done by the harness before ``build``: a backend reads only the objective's class weights.
+    ``weights`` answers it by class weights in the loss, ``n / (classes * n_class)``; ``oversample`` by
+    repeating the samples of a thinned class until it has as many as the largest.
+    """
+
+    keep: float
+    rebalance: Literal["none", "weights", "oversample"] = "none"
+
+
+class Penalty(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Added to the loss that is minimised: ``l1 * sum |w| + l2 * sum w**2`` over all kernels, no bias.
+
+    Kernels are the parameters whose name ends in ``kernel``, a recurrent layer's ``recurrent_kernel``
+    too.
+    """
+
+    l1: float = 0.0
+    l2: float = 0.0
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Everything that training is, for every framework alike.
+
+    Defaults are left out of its JSON, so that a later field does not change the hash of what has not
+    changed.
+
+    ``version`` goes up whenever a change makes results incomparable with earlier ones.
+    """
+
+    name: str
+    version: int
+    networks: dict[str, Network]
+    objective: Objective
+    optimizer: Optimizer
+    batch_size: int | None
+    """None: all training samples at once, as in full-batch gradient descent."""
+    epochs: int
+    penalty: Penalty = Penalty()
+    weight_decay: float = 0.0
+    """Decoupled (Loshchilov and Hutter 2019): ``w = w * (1 - learning_rate * weight_decay)`` for all
+    kernels, no bias, ahead of the optimizer's own update."""
+    augmentation: Augmentation = Augmentation()
+    imbalance: Imbalance | None = None
+    train_fraction: float = 1.0
+    """The share of the training data that is trained on, the same samples for every seed: the harness gives
+    no others to ``build``."""
+
+    def parameters(self) -> dict[str, Parameter]:
+        """Every parameter of every network by its full name, ``model/conv2d_1/kernel``."""
+        return {
+            f"{network_name}/{name}": parameter
+            for network_name, network in self.networks.items()
+            for name, parameter in network.parameters().items()
+        }
+
+
+class Preset(msgspec.Struct, frozen=True, kw_only=True):
+    """A size of a task for another purpose than its results; None: as without it."""
+
+    dataset: str | None = None
+    epochs: int | None = None
+
+
+class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
+    """What a task plugin hands over: a name, the options it declares, and the task they make.
+
+    ``options`` is a frozen :class:`msgspec.Struct` whose fields all have defaults, each a bool, int,
+    float, str or Literal; bounds and descriptions stand in ``Annotated[..., msgspec.Meta(...)]``.
+    Those named ``optimizer``, ``learning_rate``, ``momentum``, ``nesterov``, ``l1``, ``l2``,
+    ``weight_decay``, ``flip`` and ``crop`` are tried by certificates (:mod:`harness.testing.kit.cases`).
+    ``datasets`` are the data sets that fit, the one that is meant first and what may stand in for it
+    after. ``define`` gives a task of the same name, and raises ValueError, in words for the user, for
+    options that do not go together.
+    """
+
+    name: str
+    summary: str
+    datasets: tuple[str, ...]
+    options: type[msgspec.Struct]
+    define: Callable[[Any], Task]
+    reference: Path | None = None
+    """The file that backends are certified against; see ``harness reference``."""
+    presets: dict[str, Preset] = {}
+    """By name; ``smoke`` is the smallest size at which training still shows."""

@@ -1,0 +1,16 @@
+"""The certificate of a configuration and a task: the result of comparing it with the reference."""
+
+import msgspec
+
+
+class Certificate(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the backend did the reference's work in float64; if not, why not.
+
+    ``worst`` is the largest relative deviation over all cases; ``worst_as_timed`` that of the first
+    losses in the run's own precision, of which far less is asked. None where nothing was compared.
+    """
+
+    certified: bool
+    reason: str = ""
+    worst: float | None = None
+    worst_as_timed: float | None = None

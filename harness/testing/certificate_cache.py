@@ -1,0 +1,119 @@
+"""Certificates, cached for as long as everything is the same that they depend on.
+
+That is the reference, the harness's and the backend's code in Python, the versions of all that is
+installed, the side, the machine's processor and GPUs, and the user's variables that bear on results.
+What another interpreter has installed is not known here, so its certificates are made anew each time.
+"""
+
+import contextlib
+import functools
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import msgspec
+import platformdirs
+
+from harness.errors import HarnessError
+from harness.machine.description import cpu_model
+from harness.machine.files import replace_file
+from harness.machine.process_environment import inherited_settings
+from harness.plugins import registry
+from harness.plugins.registry import runs_our_code
+from harness.spec.task import TaskDefinition
+from harness.testing.certificate import Certificate
+from harness.testing.certify import Examiner, Side, check, reference_of
+from harness.testing.parity import TOLERANCE, Finding
+
+
+def certificate(examiner: Examiner, definition: TaskDefinition) -> Certificate:
+    """The certificate of the examiner's side for a task; never raises for a fault.
+
+    The examiner is asked only for what the cache does not hold.
+    """
+    side = examiner.side
+    try:
+        path = _cache_path(side, definition) if runs_our_code(side.python, dict(side.environment)) else None
+        kept = None if path is None else _kept(path)
+        if kept is not None:
+            return kept
+        made = _certificate(check(examiner, definition))
+    except (HarnessError, msgspec.MsgspecError, OSError) as error:
+        return Certificate(certified=False, reason=str(error))
+    if path is not None and made.certified:  # what deviates is mended, maybe where the path does not tell
+        _store(path, made)
+    return made
+
+
+def _certificate(findings: list[Finding]) -> Certificate:
+    failed = [finding for finding in findings if not finding.passed]
+    exact = [finding.worst for finding in findings if finding.tolerance == TOLERANCE]
+    as_timed = [finding.worst for finding in findings if finding.tolerance != TOLERANCE]
+    return Certificate(
+        certified=not failed,
+        reason=f"case {failed[0].case!r}: {failed[0].words}" if failed else "",
+        worst=max(exact),
+        worst_as_timed=max(as_timed, default=None),
+    )
+
+
+def _kept(path: Path) -> Certificate | None:
+    """The certificate in a file; None where there is none, or none that can be read: it is made anew."""
+    with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return msgspec.json.decode(path.read_bytes(), type=Certificate)
+    return None
+
+
+def _store(path: Path, made: Certificate) -> None:
+    with contextlib.suppress(OSError):  # a cache that cannot be written only costs time
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, msgspec.json.encode(made))
+
+
+def _cache_path(side: Side, definition: TaskDefinition) -> Path:
+    """The file of this certificate, named by a hash of all that it depends on."""
+    reference_of(definition)
+    assert definition.reference is not None  # noqa: S101  reference_of has seen to it
+    variables = inherited_settings(os.environ, {})
+    digest = hashlib.sha256(msgspec.json.encode([side, variables, _installed(), cpu_model(), *_gpus()]))
+    for source in [
+        definition.reference,
+        *_python_files(Path(__file__).parents[1]),
+        *_sources_of(side.backend),
+    ]:
+        digest.update(source.read_bytes())
+    cache = os.environ.get("HARNESS_CACHE_DIR") or platformdirs.user_cache_dir("dl-harness")
+    return Path(cache) / "certificates" / f"{digest.hexdigest()[:32]}.json"
+
+
+@functools.cache
+def _installed() -> list[str]:
+    """All that is installed, by the names of its metadata: what a framework computes with, only it knows."""
+    return sorted(
+        path.name
+        for folder in sys.path
+        for kind in ("dist", "egg")
+        for path in Path(folder).glob(f"*.{kind}-info")
+    )
+
+
+def _gpus() -> list[str]:
+    """The GPUs here, of which the environment may hide some: ``device`` may be auto."""
+    nodes = sorted(str(path) for path in Path("/dev").glob("nvidia[0-9]*"))
+    cards = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    return nodes + [card.read_text() for card in cards]
+
+
+def _sources_of(backend: str) -> list[Path]:
+    """The Python files of the plugin's package; where it is a single file, those beside it."""
+    module = sys.modules[type(registry.backend(backend)).__module__.partition(".")[0]]
+    if hasattr(module, "__path__"):
+        return [path for folder in module.__path__ for path in _python_files(Path(folder))]
+    file = Path(module.__file__ or "")
+    alone = file.parent.name in {"site-packages", "dist-packages"}  # its version is known
+    return [file] if alone else sorted(path for path in file.parent.glob("*.py") if path.is_file())
+
+
+def _python_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*.py") if path.is_file())

@@ -1,0 +1,57 @@
+"""Arrays brought to a few numbers that still tell them apart, so that references stay small.
+
+Each array is cut into its gates (one piece where it has none), and of each piece are kept its norm and
+its projections on seeded random directions. Two pieces that differ by a relative ``d`` differ in a
+projection by about ``d * norm / sqrt(3)``; that all of them agree by chance has probability zero.
+"""
+
+import math
+
+import msgspec
+import numpy as np
+
+from harness.layers import GRU, LSTM
+from harness.spec.task import Task
+from harness.training import draws
+
+PROJECTIONS = 3
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """One gate of one parameter, or all of an array."""
+
+    gate: str
+    norm: float
+    projections: list[float]
+
+
+def digest(array: np.ndarray, gates: tuple[str, ...] = ("",)) -> list[Piece]:
+    """The pieces of an array whose last axis holds these gates side by side.
+
+    All gates meet the same directions, so that gates which changed places are found by their numbers.
+    """
+    pieces = []
+    for gate, piece in zip(gates, np.split(array.astype(np.float64), len(gates), axis=-1), strict=True):
+        directions = 2.0 * draws.uniform((PROJECTIONS, piece.size), "digest", piece.size) - 1.0
+        projected = [math.fsum((row * piece.ravel()).tolist()) for row in directions]
+        pieces.append(Piece(gate, float(np.linalg.norm(piece)), projected))
+    return pieces
+
+
+def relative_difference(found: Piece, expected: Piece) -> float:
+    """About the norm of the difference by the norm of the expected piece; infinite for a NaN."""
+    scale = max(expected.norm, 1e-300)
+    worst = max(abs(a - b) for a, b in zip(found.projections, expected.projections, strict=True))
+    difference = max(math.sqrt(3.0) * worst, abs(found.norm - expected.norm)) / scale
+    return difference if math.isfinite(difference) else math.inf
+
+
+def gates_of(task: Task) -> dict[str, tuple[str, ...]]:
+    """The gates along the last axis of each parameter that has some, by its full name."""
+    return {
+        f"{network_name}/{place.name}/{name}": place.layer.gates
+        for network_name, network in task.networks.items()
+        for place in network.placed()
+        if isinstance(place.layer, GRU | LSTM)
+        for name in place.layer.parameters(place.input_shape)
+    }

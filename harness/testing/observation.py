@@ -1,0 +1,127 @@
+"""What a program does on a certification case, brought to digests: the worker's half of a certificate."""
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from harness.plugins.program_contract import CheckedProgram, read_only
+from harness.spec.backend import Backend, Plan, Precision, Program
+from harness.spec.data import Samples
+from harness.spec.task import Adversarial
+from harness.testing.cases import SEED, STEPS, Case
+from harness.testing.digest import Piece, digest, gates_of
+from harness.training.batches import BatchOrder
+from harness.training.initial import initial_weights
+
+#: A step's loss, or its two; None stands for one that is not finite.
+Losses = list[list[float | None]]
+
+
+class Observation(msgspec.Struct, frozen=True):
+    """The losses of each step, and digests of arrays by their full names.
+
+    ``gradients`` are of the first step, ``outputs`` those of each network in evaluation mode after the
+    last; both are empty where the case does not tell them. ``weights`` are those after the last step.
+    """
+
+    losses: Losses
+    gradients: dict[str, list[Piece]]
+    weights: dict[str, list[Piece]]
+    outputs: dict[str, list[Piece]]
+
+
+def observe(backend: Backend, mode: str, device: str, threads: int, case: Case) -> Observation:
+    """Build the case in float64, train it and tell what it did.
+
+    Raises:
+        ValueError: the program broke the contract in a way that leaves nothing to compare.
+        Unsupported: the backend cannot do it.
+    """
+    task = case.task
+    plan = Plan(task=task, mode=mode, device=device, precision="float64", threads=threads, seed=SEED)
+    samples = read_only(case.data())
+    program = CheckedProgram(backend.build(plan, samples), backend.name, plan)
+    start = initial_weights(task, SEED)
+    program.load(start)
+    order = BatchOrder.of_task(task, case.samples, SEED)
+    losses: list[np.ndarray] = [_train(program, order, 0, 1)]
+    first = program.weights()
+    step = 1
+    while step < STEPS:
+        count = min(order.run_length(step), STEPS - step)
+        losses.append(_train(program, order, step, count))
+        step += count
+    last = program.weights()
+    outputs = _predict(program, case) if case.outputs else {}
+    for what, arrays in (("weights()", last), ("predict()", outputs)):
+        _require_finite(what, arrays)
+    gates = gates_of(task)
+    gradients = {}
+    if case.gradient_rate is not None:
+        gradients = {
+            name: digest((start[name] - first[name]) / case.gradient_rate, gates.get(name, ("",)))
+            for name in start
+        }
+    return Observation(
+        told(np.concatenate(losses)),
+        gradients,
+        {name: digest(last[name], gates.get(name, ("",))) for name in start},
+        {name: digest(array) for name, array in outputs.items()},
+    )
+
+
+def observe_losses(
+    backend: Backend, mode: str, device: str, threads: int, case: Case, precision: Precision
+) -> Losses:
+    """The losses of the case's first full batches in the precision in which a program will be timed.
+
+    Raises:
+        Unsupported: the backend cannot do it.
+    """
+    task = case.task
+    plan = Plan(task=task, mode=mode, device=device, precision=precision, threads=threads, seed=SEED)
+    exact = case.data()
+    samples = read_only(Samples(exact.inputs.astype(np.float32), _narrow(exact.targets)))
+    program = CheckedProgram(backend.build(plan, samples), backend.name, plan)
+    program.load(initial_weights(task, SEED))
+    order = BatchOrder.of_task(task, case.samples, SEED)
+    return told(_train(program, order, 0, order.run_length(0), np.float32))
+
+
+def _narrow(array: np.ndarray) -> np.ndarray:
+    return array if array.dtype.kind == "i" else array.astype(np.float32)
+
+
+def told(losses: np.ndarray) -> Losses:
+    """Losses ``(steps,)`` or ``(steps, 2)`` as they are sent and kept."""
+    return [[_finite(value) for value in np.atleast_1d(row)] for row in losses]
+
+
+def _train(
+    program: Program, order: BatchOrder, first: int, count: int, dtype: npt.DTypeLike = np.float64
+) -> np.ndarray:
+    losses = program.train(order.steps(first, count, dtype))
+    return np.asarray(losses, np.float64)
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _require_finite(what: str, arrays: dict[str, np.ndarray]) -> None:
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise ValueError(f"{what} gave values for {name} that are not finite")
+
+
+def _predict(program: Program, case: Case) -> dict[str, np.ndarray]:
+    task = case.task
+    inputs = case.data().inputs
+    if not isinstance(task.objective, Adversarial):
+        return {"model": program.predict(inputs)}
+    latents = BatchOrder.of_task(task, case.samples, SEED).steps(0, 1).latents
+    assert latents is not None  # noqa: S101  an adversarial task's steps have latents
+    return {
+        "generator": program.predict(latents[0], "generator"),
+        "discriminator": program.predict(inputs, "discriminator"),
+    }

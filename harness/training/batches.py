@@ -1,0 +1,86 @@
+"""What each training step sees: its samples, and the random draws that go with them."""
+
+import dataclasses
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.spec.backend import Steps
+from harness.spec.task import Adversarial, Augmentation, Task
+from harness.training import draws
+
+_NOT_AUGMENTED = Augmentation()
+_FLIPPED_FRACTION = 0.5
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BatchOrder:
+    """A fresh permutation each epoch, cut into batches of ``batch_size``, the last one maybe shorter."""
+
+    samples: int
+    batch_size: int
+    seed: int
+    latent_size: int = 0
+    augmentation: Augmentation = _NOT_AUGMENTED
+
+    @classmethod
+    def of_task(cls, task: Task, samples: int, seed: int) -> Self:
+        """The order in which a task sees ``samples`` training samples."""
+        latent_size = task.objective.latent_size if isinstance(task.objective, Adversarial) else 0
+        return cls(samples, task.batch_size or samples, seed, latent_size, task.augmentation)
+
+    @property
+    def full_steps(self) -> int:
+        """Steps of an epoch that have the whole batch size."""
+        return self.samples // self.batch_size
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """All steps of an epoch, a short last one included."""
+        return -(-self.samples // self.batch_size)
+
+    def run_length(self, step: int) -> int:
+        """How many steps from ``step`` (counted from 0 over all epochs) share its epoch and batch size."""
+        place = step % self.steps_per_epoch
+        return self.full_steps - place if place < self.full_steps else 1
+
+    def even_steps(self, wanted: int) -> int:
+        """At least so many full steps, made in calls of one length: a part of an epoch or whole epochs.
+
+        As many as leave least of the epoch over. Each call of another length may be another program,
+        which some frameworks compile anew.
+        """
+        full = self.full_steps
+        return full // (full // wanted) if 2 * wanted <= full else full * -(-wanted // full)
+
+    def steps(self, start: int, count: int, dtype: npt.DTypeLike = np.float64) -> Steps:
+        """Steps ``start`` to ``start + count - 1``, latents of the training data's ``dtype``.
+
+        Raises:
+            ValueError: they would cross an epoch's end or mix batch sizes.
+        """
+        if not 1 <= count <= self.run_length(start):
+            raise ValueError(f"steps {start} to {start + count - 1} are not of one epoch and batch size")
+        epoch, place = divmod(start, self.steps_per_epoch)
+        rows = slice(place * self.batch_size, (place + count) * self.batch_size)
+
+        def batched(per_sample: np.ndarray) -> np.ndarray:
+            return per_sample[rows].reshape(count, -1, *per_sample.shape[1:])
+
+        return Steps(
+            batched(draws.permutation(self.samples, self.seed, "batches", epoch)),
+            latents=batched(self._latents(epoch)).astype(dtype) if self.latent_size else None,
+            flips=batched(self._flips(epoch)) if self.augmentation.flip else None,
+            offsets=batched(self._offsets(epoch)) if self.augmentation.crop else None,
+        )
+
+    def _latents(self, epoch: int) -> np.ndarray:
+        return draws.normal((self.samples, self.latent_size), self.seed, "latents", epoch)
+
+    def _flips(self, epoch: int) -> np.ndarray:
+        return draws.uniform((self.samples,), self.seed, "flips", epoch) < _FLIPPED_FRACTION
+
+    def _offsets(self, epoch: int) -> np.ndarray:
+        choices = 2 * self.augmentation.crop + 1
+        return (draws.uniform((self.samples, 2), self.seed, "crops", epoch) * choices).astype(np.int64)

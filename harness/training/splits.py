@@ -1,0 +1,86 @@
+"""From a data set to what a program sees: training, validation and test samples as floats."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.spec.backend import Precision
+from harness.spec.data import Dataset, Samples, Split
+from harness.spec.task import Imbalance
+from harness.training import draws
+
+VALIDATION_FRACTION = 0.1
+
+
+def split_samples(
+    dataset: Dataset, precision: Precision, imbalance: Imbalance | None = None, train_fraction: float = 1.0
+) -> dict[Split, Samples]:
+    """The three splits, inputs divided by ``input_divisor``, as float32 (float64 for that precision).
+
+    Unless the data set brings its own, a tenth of the training data is held out for validation, the
+    same samples for every seed, so that curves of different seeds are scored on the same thing. Test
+    data is passed through; the training data alone is cut to a fraction and made imbalanced.
+    """
+    train_rows, held_out = _split_rows(dataset)
+    if train_fraction < 1:
+        train_rows = _fraction(train_rows, train_fraction)
+    if imbalance is not None:
+        train_rows = _imbalanced(train_rows, dataset.train.targets, len(dataset.classes), imbalance)
+    dtype = np.float64 if precision == "float64" else np.float32
+
+    def floats(samples: Samples, rows: npt.NDArray[np.int64] | slice) -> Samples:
+        inputs = np.divide(samples.inputs[rows], dataset.input_divisor, dtype=dtype)
+        targets = np.asarray(samples.targets[rows])
+        return Samples(inputs, targets if targets.dtype.kind == "i" else targets.astype(dtype))
+
+    validation = dataset.train if dataset.validation is None else dataset.validation
+    return {
+        "train": floats(dataset.train, train_rows),
+        "validation": floats(validation, held_out),
+        "test": floats(dataset.test, slice(None)),
+    }
+
+
+def training_count(samples: Mapping[Split, int]) -> int:
+    """How many of the rows that a data set brings for each split are trained on, all classes kept."""
+    count = samples["train"]
+    return count if "validation" in samples else count - round(count * VALIDATION_FRACTION)
+
+
+def _split_rows(dataset: Dataset) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64] | slice]:
+    """Rows of the training data to train on, and rows to validate on."""
+    count = len(dataset.train)
+    if dataset.validation is not None:
+        return np.arange(count), slice(None)
+    shuffled = draws.permutation(count, "validation split")
+    held_out = round(count * VALIDATION_FRACTION)
+    return np.sort(shuffled[held_out:]), np.sort(shuffled[:held_out])
+
+
+def _fraction(rows: npt.NDArray[np.int64], fraction: float) -> npt.NDArray[np.int64]:
+    """A share of the rows, in which every smaller share is contained."""
+    order = draws.permutation(len(rows), "training fraction")
+    return np.sort(rows[order[: max(1, round(len(rows) * fraction))]])
+
+
+def _imbalanced(
+    rows: npt.NDArray[np.int64], targets: npt.NDArray[np.int64], classes: int, imbalance: Imbalance
+) -> npt.NDArray[np.int64]:
+    """The rows that are kept, and again as often as oversampling wants them; see :class:`Imbalance`."""
+    by_class = [rows[targets[rows] == label] for label in range(classes)]
+    for label in range(classes // 2, classes):
+        kept = max(1, round(len(by_class[label]) * imbalance.keep))
+        order = draws.permutation(len(by_class[label]), "imbalance", label)
+        by_class[label] = by_class[label][order[:kept]]
+    if imbalance.rebalance == "oversample":
+        most = max(len(members) for members in by_class)
+        # An array of nothing would be filled with row 0, whatever that is.
+        by_class = [np.resize(members, most) if len(members) else members for members in by_class]
+    return np.sort(np.concatenate(by_class))
+
+
+def balancing_weights(targets: npt.NDArray[np.int64], classes: int) -> tuple[float, ...]:
+    """The weight ``n / (classes * n_class)`` of each class ``(classes,)``, by which all count alike."""
+    counts = np.bincount(targets, minlength=classes)
+    return tuple((len(targets) / (classes * np.maximum(counts, 1))).tolist())

@@ -1,0 +1,56 @@
+"""The harness that another interpreter has, and whether its workers speak as this one does."""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from importlib import metadata
+
+from harness.errors import UsageError
+from harness.machine import process_groups
+from harness.worker import protocol
+
+_PROBE = (
+    "import json; from importlib.metadata import version; from harness import protocol; "
+    "print(json.dumps([version('dl-harness'), protocol.VERSION]))"
+)
+_PROBE_SECONDS = 60
+
+
+def installed_harness(label: str, python: str, variables: Mapping[str, str]) -> str:
+    """The version of the dl-harness that is installed there; errors begin with ``label``.
+
+    ``variables`` are set for its processes.
+
+    Raises:
+        UsageError: none is, or one that speaks another protocol than this one.
+    """
+    try:
+        # -P: what lies in the current folder must not stand in for what is installed.
+        done = process_groups.run([python, "-P", "-c", _PROBE], _PROBE_SECONDS, variables)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UsageError(f"{label}: {python} cannot be started: {error}") from error
+    if done.returncode:
+        raise UsageError(f"{label}: {_why_it_failed(python, done.stderr)}")
+    try:
+        version, spoken = json.loads(done.stdout.strip().rpartition("\n")[2])
+    except ValueError as error:
+        said = done.stdout.strip()[-100:]
+        raise UsageError(f"{label}: {python} does not answer as Python does: {said!r}") from error
+    if spoken != protocol.VERSION:
+        ours = metadata.version("dl-harness")
+        raise UsageError(
+            f"{label} has dl-harness {version}, which speaks protocol {spoken} ({python}); this is "
+            f"dl-harness {ours} with protocol {protocol.VERSION}: install versions that speak the same"
+        )
+    return str(version)
+
+
+def _why_it_failed(python: str, stderr: str) -> str:
+    lines = stderr.strip().splitlines() or ["it says nothing"]
+    if "No module named 'harness'" in stderr or "PackageNotFoundError" in stderr:
+        return f"no dl-harness is installed for {python} ({lines[-1]}); install it there too"
+    if "Unknown option: -P" in stderr:
+        return f"{python} is older than Python 3.11, which dl-harness needs"
+    # Before Python itself runs, its last line tells the least.
+    told = next((line for line in lines if line.startswith("Fatal Python error")), lines[-1])
+    return f"{python} cannot load its dl-harness: {told.strip()}"

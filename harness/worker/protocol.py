@@ -1,0 +1,175 @@
+"""What parent and worker say to each other: one JSON line for a request, one for its reply.
+
+Times are in seconds by the worker's monotonic clock, read when the device had finished.
+"""
+
+import msgspec
+
+from harness.plugins.options import Value
+from harness.spec.backend import Plan, Precision
+from harness.spec.data import Split
+from harness.spec.task import Task
+from harness.testing.cases import Case
+from harness.testing.observation import Losses, Observation
+from harness.training.measures import Scores
+
+VERSION = 4
+
+
+class Describe(msgspec.Struct, frozen=True, tag=True):
+    """Import the backend's framework and say what it is. Comes first."""
+
+    backend: str
+    threads: int
+
+
+class Described(msgspec.Struct, frozen=True, tag=True):
+    """``environment`` as the backend gave it; ``import_seconds`` is what that took."""
+
+    protocol: int
+    environment: dict[str, str]
+    import_seconds: float
+
+
+class Define(msgspec.Struct, frozen=True, tag=True):
+    """Say what these names mean to the plugins of this environment. ``assignments`` are as of ``--set``."""
+
+    backend: str
+    task: str
+    assignments: list[str]
+
+
+class Defined(msgspec.Struct, frozen=True, tag=True):
+    """The task with these options, and the backend's mode; ``backend`` may name one, ``torch:compile``.
+
+    ``installed`` is empty, or says what of the framework is missing and how to install it.
+    """
+
+    task: Task
+    options: dict[str, Value]
+    mode: str
+    installed: str
+
+
+class Build(msgspec.Struct, frozen=True, tag=True):
+    """Read the data set and build the program, with its initial weights loaded."""
+
+    plan: Plan
+    dataset: str
+
+
+class Built(msgspec.Struct, frozen=True, tag=True):
+    """A program is ready. ``samples`` counts each split."""
+
+    device: str
+    dataset_fingerprint: str
+    dataset_origin: str
+    samples: dict[Split, int]
+    data_seconds: float
+    build_seconds: float
+
+
+class Observe(msgspec.Struct, frozen=True, tag=True):
+    """Build a certification case in float64, train it, and tell what it did."""
+
+    case: Case
+    mode: str
+    device: str
+    threads: int
+
+
+class Observed(msgspec.Struct, frozen=True, tag=True):
+    """What the program of a case did."""
+
+    observation: Observation
+
+
+class ObserveLosses(msgspec.Struct, frozen=True, tag=True):
+    """Build a certification case in the precision of a run, train its first full batches, tell the losses."""
+
+    case: Case
+    mode: str
+    device: str
+    threads: int
+    precision: Precision
+
+
+class ObservedLosses(msgspec.Struct, frozen=True, tag=True):
+    """The losses of the first steps of a case."""
+
+    losses: Losses
+
+
+class Train(msgspec.Struct, frozen=True, tag=True):
+    """Make the next ``steps`` training steps, all of one epoch and one batch size, as one timed block."""
+
+    steps: int
+
+
+class Trained(msgspec.Struct, frozen=True, tag=True):
+    """What a block took, and the loss of each step; the discriminator's first where there are two."""
+
+    seconds: float
+    losses: Losses
+
+
+class Evaluate(msgspec.Struct, frozen=True, tag=True):
+    """Score these splits in evaluation mode."""
+
+    splits: list[Split]
+
+
+class Evaluated(msgspec.Struct, frozen=True, tag=True):
+    """The scores of each split, and what predicting and scoring took."""
+
+    scores: dict[Split, Scores]
+    seconds: float
+    samples_png: bytes | None = None
+    """A grid of generated samples, with the test scores of an adversarial task."""
+
+
+class KeepWeights(msgspec.Struct, frozen=True, tag=True):
+    """Remember the weights of this moment, in place of any kept before."""
+
+
+class RestoreWeights(msgspec.Struct, frozen=True, tag=True):
+    """Load the weights that were kept."""
+
+
+class MeasureMemory(msgspec.Struct, frozen=True, tag=True):
+    """Ask for the most memory held so far."""
+
+
+class Memory(msgspec.Struct, frozen=True, tag=True):
+    """Peak memory: of the whole process (framework and data included), and on the accelerator."""
+
+    peak_bytes: int
+    device_peak_bytes: int | None
+
+
+class Done(msgspec.Struct, frozen=True, tag=True):
+    """The request was carried out and has nothing to report."""
+
+
+class Fault(msgspec.Struct, frozen=True, tag=True):
+    """The request failed. ``unsupported`` where the backend declined it, with the reason."""
+
+    message: str
+    traceback: str
+    unsupported: bool = False
+    memory_ran_out: bool = False
+
+
+Request = (
+    Describe
+    | Define
+    | Observe
+    | ObserveLosses
+    | Build
+    | Train
+    | Evaluate
+    | KeepWeights
+    | RestoreWeights
+    | MeasureMemory
+)
+Reply = Described | Defined | Observed | ObservedLosses | Built | Trained | Evaluated | Memory | Done | Fault

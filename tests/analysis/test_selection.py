@@ -1,0 +1,138 @@
+"""Which records are read: paths, filters, and what is said when there is nothing to read."""
+
+import json
+from pathlib import Path
+
+import pytest
+from support.made_runs import made_record
+
+from harness.analysis.selection import Selection
+from harness.errors import UsageError
+from harness.runs.store import Store
+
+
+@pytest.fixture
+def results(tmp_path):
+    store = Store(tmp_path)
+    store.prepare()
+    for backend, seed in (("torch", 0), ("torch", 1), ("jax", 0)):
+        store.save(made_record(backend, seed))
+    return tmp_path
+
+
+def _labels(*arguments, results):
+    return sorted(f"{record.backend} {record.seed}" for record in Selection(arguments, results))
+
+
+def test_everything_by_default(results):
+    assert _labels(results=results) == ["jax 0", "torch 0", "torch 1"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        (["backend=torch"], ["torch 0", "torch 1"]),
+        (["backend=torch:eager,jax", "seed=0"], ["jax 0", "torch 0"]),
+        (
+            ["task=cnn", "status=ok", "dataset=digits", "precision=float32", "threads=2"],
+            ["jax 0", "torch 0", "torch 1"],
+        ),
+        (["since=2026-01-01"], ["jax 0", "torch 0", "torch 1"]),
+        (["since=999999w"], ["jax 0", "torch 0", "torch 1"]),  # before there were dates
+    ],
+)
+def test_filters_pass_what_fits_all_of_them(results, filters, expected):
+    assert _labels(*filters, results=results) == expected
+
+
+@pytest.mark.parametrize(
+    ("device", "seeds"),
+    [("cuda", [0, 1]), ("cuda:1", [1]), ("cuda:1 (NVIDIA H100)", [1]), ("cpu", [2]), ("cuda:1,cpu", [1, 2])],
+)
+def test_a_device_is_found_by_its_kind_its_number_or_its_name(tmp_path, device, seeds):
+    store = Store(tmp_path)
+    store.prepare()
+    # A process that is given the second GPU sees it as its first.
+    devices = [("auto", "cuda:0 (NVIDIA H100)"), ("cuda:1", "cuda:0 (NVIDIA H100)"), ("auto", "cpu")]
+    for seed, (asked, name) in enumerate(devices):
+        store.save(made_record(seed=seed, device=name, device_asked=asked))
+    assert [record.seed for record in Selection([f"device={device}"], tmp_path)] == seeds
+
+
+def test_files_folders_and_ids(results, tmp_path_factory):
+    first, *_ = Store(results).paths()
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    assert _labels(str(first), results=elsewhere) == ["torch 0"]
+    assert _labels(str(results), results=elsewhere) == ["jax 0", "torch 0", "torch 1"]
+    assert _labels(str(results / "runs"), str(first), results=elsewhere) == ["jax 0", "torch 0", "torch 1"]
+    assert _labels(first.stem[:20], results=results) == ["torch 0"]
+    assert _labels("last", results=results) == ["jax 0"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["bakend=torch"], r"unknown filter 'bakend'\. Did you mean 'backend'\?"),
+        (["task="], "task= names nothing"),
+        (["since=yesterday"], "since=yesterday: write 90m, 3h, 2d, 1w or a date"),
+        (
+            ["backend=keras"],
+            r"no record of 3 passes the filters\. There: backend torch:eager \(2\), jax:eager \(1\)\.",
+        ),
+        (["since=1m"], "no record of 3 passes the filters since "),
+        (["nothing-like-it"], "unknown record 'nothing-like-it'"),
+    ],
+)
+def test_what_is_wrong_is_said_with_what_is_there(results, arguments, message):
+    with pytest.raises(UsageError, match=message):
+        _labels(*arguments, results=results)
+
+
+def test_no_records_at_all(tmp_path):
+    with pytest.raises(UsageError, match="make one with: harness run"):
+        Selection([], tmp_path)
+
+
+def test_broken_files_are_named_and_skipped(results):
+    newer = json.loads(Store(results).paths()[0].read_text()) | {"schema": 99}
+    (results / "runs" / "a-newer.json").write_text(json.dumps(newer))
+    (results / "runs" / "b-cut.json").write_bytes(Store(results).paths()[0].read_bytes()[:500])
+    (results / "runs" / "c-foreign.json").write_text('{"benchmarks": []}')
+    selection = Selection([], results)
+    assert len(list(selection)) == 3
+    assert len(selection.unreadable) == 3
+    for name, told in zip(("a-newer", "b-cut", "c-foreign"), selection.unreadable, strict=True):
+        assert name in told
+    assert "schema 99 is newer" in selection.unreadable[0]
+
+
+def test_nothing_but_broken_files(tmp_path):
+    (tmp_path / "x.json").write_text("{")
+    with pytest.raises(UsageError, match=r"^\S*x\.json is not a record that can be read: "):
+        list(Selection([str(tmp_path)], tmp_path))
+    (tmp_path / "y.json").write_text("{")
+    with pytest.raises(UsageError, match=r"^none of 2 files is a record that can be read: .*x\.json"):
+        list(Selection([str(tmp_path)], tmp_path))
+
+
+def test_a_record_whose_start_cannot_be_read_is_named_and_passes_no_date(results):
+    store = Store(results)
+    store.save(made_record("keras", started_at="yesterday"))
+    store.save(made_record("keras", 1, started_at="2026-02-01T00:00:00"))  # no zone: UTC
+    selection = Selection(["since=2026-01-31"], results)
+    assert [record.seed for record in selection] == [1]
+    (told,) = selection.unreadable
+    assert "'yesterday' is no ISO 8601 time" in told
+
+
+def test_records_of_schema_1_are_still_read():
+    reference = Path(__file__).parents[2] / "results" / "reference"
+    records = list(Selection([str(reference)], reference))
+    assert {(record.schema, record.label) for record in records} >= {(1, "torch:eager"), (1, "keras:fit")}
+
+
+def test_a_filter_longer_than_a_file_name_is_a_filter(results):
+    seeds = ",".join(map(str, range(100)))
+    assert len(_labels(f"seed={seeds}", results=results)) == 3
+    with pytest.raises(UsageError):
+        _labels("x" * 300, results=results)

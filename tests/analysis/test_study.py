@@ -1,0 +1,404 @@
+"""Studies: what fits a budget, what need not be run again, what is recommended, and a real one."""
+
+import itertools
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from scipy import stats
+from support.made_runs import made_record, made_runs
+
+from harness.analysis.comparability import sort_runs
+from harness.analysis.findings import find
+from harness.analysis.study import Plan, Study, Variant, done, plan_size, read_studies, save_study
+from harness.analysis.study_effects import study_findings
+from harness.report.tables import study_table
+from harness.report.text import findings_text
+from harness.report.words import study_sentence
+from harness.runs.record import DatasetRecord
+from harness.testing.certificate import Certificate
+from harness_tasks.forecast import FORECAST
+
+VARIANTS = [
+    Variant("plain", [], "0" * 64),
+    Variant("dropout", ["dropout=0.5"], "1" * 64),
+    Variant("half the data", ["train_fraction=0.5"], "2" * 64),
+]
+STUDY = Study(
+    kind="overfitting",
+    task="cnn",
+    dataset="digits",
+    epochs=2,
+    max_steps=None,
+    precision="float32",
+    threads=2,
+    variants=VARIANTS,
+)
+
+
+@pytest.mark.parametrize(
+    ("run_seconds", "budget", "plan"),
+    [
+        (1, 1000, Plan(8, 5)),  # all of it
+        (1, 24, Plan(8, 3)),  # fewer seeds
+        (1, 8, Plan(4, 2)),  # two seeds at least: fewer remedies
+        (100, 1, Plan(2, 2)),  # the plain one and one remedy at least; the budget will stop it
+    ],
+)
+def test_a_budget_costs_seeds_first_and_then_remedies(run_seconds, budget, plan):
+    everything = list(itertools.product(range(8), range(5)))
+    assert plan_size(everything, run_seconds, budget, variants=8, seeds=5) == plan
+
+
+def test_what_has_been_run_before_takes_nothing_of_the_budget():
+    missing = [
+        (place, seed) for place, seed in itertools.product(range(8), range(5)) if (place, seed) > (5, 4)
+    ]
+    assert plan_size(missing, run_seconds=1, budget_seconds=6, variants=8, seeds=5) == Plan(8, 3)
+
+
+def test_a_study_without_remedies_is_planned_too():
+    assert plan_size([(0, 0), (0, 1)], 100, 3, variants=1, seeds=2) == Plan(1, 2)
+
+
+def test_a_single_seed_is_planned_where_no_more_is_wanted():
+    assert plan_size([(place, 0) for place in range(8)], 1, 3, variants=8, seeds=1) == Plan(3, 1)
+
+
+def _records(backend="torch", gains=(0.05, 0.06, 0.055), **changes):
+    plain = made_record(backend).task
+    dropped = msgspec.structs.replace(plain, sha256="1" * 64)
+    for seed, gain in enumerate(gains):
+        yield made_record(backend, seed, accuracy=0.6 + seed / 100, **changes)
+        yield made_record(
+            backend, seed, accuracy=0.6 + seed / 100 + gain, task=dropped, held_out=(2.0, 1.1), step=0.011
+        )
+
+
+def _finding(*records):
+    (found,) = study_findings(STUDY, sort_runs(made_runs(*records)).sections)
+    return found
+
+
+def test_remedies_are_held_against_the_plain_runs_of_the_same_seeds():
+    found = _finding(*_records())
+    plain, dropout, stopping = found.effects
+    assert [effect.variant.name for effect in found.effects] == ["plain", "dropout", "early stopping"]
+    assert plain.score.mean == pytest.approx(61.0)
+    assert dropout.score_change.mean == pytest.approx(5.5)
+    assert dropout.gap_change.mean == pytest.approx(-10.0)
+    assert dropout.time_ratio.mean == pytest.approx(1.1)
+    assert stopping.score_change.mean == pytest.approx(2.0)
+    assert found.recommended is dropout
+    sentence = study_sentence(found)
+    assert "torch:eager" in sentence
+    assert "dropout (--set dropout=0.5): test accuracy +5.5 [+3.7, +7.3]" in sentence
+
+
+def test_what_is_surely_worse_is_told_and_that_data_would_help():
+    sentence = study_sentence(_finding(*_records(gains=(-0.05, -0.06, -0.055))))
+    assert sentence.endswith("Worse for certain: dropout (-5.5 [-7.3, -3.7] points).")
+    less = [
+        made_record(
+            seed=seed,
+            accuracy=0.545 + seed / 100,
+            held_out=(2.0, 1.9),
+            task=msgspec.structs.replace(made_record().task, sha256="2" * 64),
+        )
+        for seed in range(3)
+    ]
+    plain = [made_record(seed=seed, accuracy=0.6 + seed / 100) for seed in range(3)]
+    assert study_sentence(_finding(*plain, *less)).endswith(
+        "half the data (-5.5 [-5.5, -5.5] points); less data hurts and widens the gap, so that more data "
+        "should help."
+    )
+
+
+def test_less_data_says_nothing_of_more_where_no_gap_opens():
+    plain, taught = [2.0, 1.0], [2.0, 1.5]  # of half the steps the gap is no wider
+    records = [
+        made_record(
+            seed=seed,
+            accuracy=0.6 - less / 10,
+            train=taught if less else plain,
+            task=msgspec.structs.replace(made_record().task, sha256="2" * 64 if less else "0" * 64),
+        )
+        for seed in range(3)
+        for less in (0, 1)
+    ]
+    sentence = study_sentence(_finding(*records))
+    assert "Worse for certain: half the data (-10.0" in sentence
+    assert "more data" not in sentence
+
+
+def _regressions(gains):
+    task = FORECAST.define(FORECAST.options())
+    for seed, gain in enumerate(gains):
+        for less, sha256 in ((0.0, "0" * 64), (gain, "1" * 64)):
+            told = msgspec.structs.replace(made_record().task, sha256=sha256, description=task)
+            error = {"loss": 0.5 + seed / 100 - less}
+            yield made_record(seed=seed, task=told, test_at_last=error, test_at_best=error)
+
+
+@pytest.mark.parametrize(
+    ("gains", "told"),
+    [
+        ((0.1, 0.11, 0.105), "dropout (--set dropout=0.5): test mean squared error -0.105 ["),
+        ((-0.1, -0.11, -0.105), "Worse for certain: dropout (+0.105 ["),
+    ],
+)
+def test_an_error_that_falls_is_told_as_falling(gains, told):
+    records = list(_regressions(gains))
+    assert told in study_sentence(_finding(*records))
+    (row,) = [row for row in study_table(_finding(*records)).rows if row[0] == "dropout"]
+    assert row[6].startswith("-0.105" if gains[0] > 0 else "+0.105")
+
+
+def test_runs_of_remedies_are_among_those_that_were_used():
+    records = list(_records())
+    assert {run.record.id for run in find(made_runs(*records), [STUDY]).runs} == {one.id for one in records}
+
+
+def test_what_is_not_certain_is_not_recommended():
+    unsure = _finding(*_records(gains=(0.1, -0.08, 0.02)))
+    assert unsure.recommended.variant.name == "early stopping"
+    single = _finding(*_records(gains=(0.1,)))
+    assert single.recommended is None
+    assert "one seed says nothing certain" in study_sentence(single)
+
+
+def test_the_seeds_that_are_told_are_those_that_were_paired():
+    records = [*_records(gains=(0.1,)), *(made_record(seed=seed, accuracy=0.6) for seed in range(1, 6))]
+    # Early stopping, which every plain run tells of, has nothing to win.
+    flat = [msgspec.structs.replace(record, test_at_best=record.test_at_last) for record in records]
+    assert "for certain (1 to 6 seeds)" in study_sentence(_finding(*flat))
+
+
+def test_the_more_remedies_are_tried_the_surer_each_must_be():
+    def tried(gains):
+        task = made_record().task
+        for variant in VARIANTS[1:]:
+            changed = msgspec.structs.replace(task, sha256=variant.description)
+            for seed, gain in enumerate(gains):
+                yield made_record(seed=seed, accuracy=0.6 + gain, task=changed)
+
+    gains = (0.03, 0.05, 0.07, 0.05)  # of Student's t 6.1 with 3 degrees, where 3.2 is 95 % and 4.9 is 98.3 %
+    plain = [made_record(seed=seed, accuracy=0.6) for seed in range(4)]
+    change = _finding(*plain, *tried(gains)).effects[1].score_change
+    half = stats.t.ppf(1 - 0.05 / 3 / 2, 3) * np.std(gains, ddof=1) / 2 * 100
+    assert (change.low, change.high) == pytest.approx((5 - half, 5 + half))
+    assert _finding(*plain, *tried(gains)).recommended.variant.name == "dropout"
+    unsure = [gain - 0.015 for gain in gains]  # t is 4.3
+    assert _finding(*plain, *tried(unsure)).recommended.variant.name == "early stopping"
+
+
+def test_runs_in_another_setting_are_not_taken_in():
+    records = list(_records())
+    other = [msgspec.structs.replace(record, threads=1) for record in records[1::2]]
+    found = _finding(*records[::2], *other)
+    assert [effect.variant.name for effect in found.effects] == ["plain", "early stopping"]
+
+
+def test_what_a_study_does_not_tell_of_is_told_elsewhere():
+    records = list(_records())
+    elsewhere = [msgspec.structs.replace(record, precision="float64") for record in records[1::2]]
+    other_side = [msgspec.structs.replace(record, backend="jax") for record in records[1::2]]
+    assert len(find(made_runs(*records), [STUDY]).sections) == 1
+    assert len(find(made_runs(*records, *elsewhere), [STUDY]).sections) == 2
+    assert len(find(made_runs(*records, *other_side), [STUDY]).sections) == 2
+
+
+def test_how_sides_compare_with_a_remedy_is_told_beside_the_study():
+    findings = find(made_runs(*_records(), *_records("jax")), [STUDY])
+    assert len(findings.studies) == 2
+    assert [len(one.comparison.section.sides) for one in findings.sections] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"certificate": Certificate(certified=False, reason="it computes otherwise")}, "not certified"),
+        ({"device": "cuda:0 (NVIDIA H100)"}, "device cuda:0 (NVIDIA H100) against cpu"),
+        ({"dataset": DatasetRecord("digits", "e" * 64)}, "other bytes of digits"),
+        ({"framework": {"engine": "torch", "torch": "2.0"}}, "of this version there are none"),
+    ],
+)
+def test_runs_of_a_remedy_that_cannot_be_held_against_plain_ones_are_told(changes, reason):
+    records = list(_records())
+    other = [msgspec.structs.replace(record, **changes) for record in records[1::2]]
+    assert find(made_runs(*records), [STUDY]).kept_apart == []
+    (told, *_) = find(made_runs(*records[::2], *other), [STUDY]).kept_apart
+    assert told.startswith("dropout (3 runs) on torch:eager")
+    assert "not held against plain runs: " in told
+    assert reason in told
+
+
+def test_the_task_as_everybody_runs_it_need_not_be_of_a_study():
+    whole = msgspec.structs.replace(VARIANTS[1], name="all data", assignments=[])
+    study = msgspec.structs.replace(STUDY, kind="imbalance", variants=[VARIANTS[0], whole])
+    assert find(made_runs(*list(_records())[1::2]), [study]).kept_apart == []
+
+
+@pytest.mark.parametrize("kind", ["overfitting", "imbalance"])
+def test_a_study_of_runs_that_scored_nothing_says_so(kind):
+    empty = {"epochs": [], "best_epoch": None, "test_at_last": None, "test_at_best": None, "blocks": []}
+    records = [msgspec.structs.replace(record, **empty) for record in _records()]
+    findings = find(made_runs(*records), [msgspec.structs.replace(STUDY, kind=kind)])
+    assert "for certain (3 seeds)" in " ".join(findings_text(findings, 100).split())
+
+
+def test_a_side_on_which_no_remedy_was_tried_is_left_out_beside_one_that_took_part():
+    others = (made_record("keras", seed, accuracy=0.6) for seed in range(3))
+    records = [*_records(), *others]
+    found = study_findings(STUDY, sort_runs(made_runs(*records)).sections)
+    assert [one.side.name for one in found] == ["torch:eager"]
+
+
+def test_what_is_done_is_known_by_what_it_is():
+    records = [
+        *_records(gains=(0.1, 0.1)),
+        made_record(seed=2, status="failed"),
+        made_record(seed=3, threads=1),
+    ]
+    expected = {(name, "torch:eager", seed) for name in ("plain", "dropout") for seed in (0, 1)}
+    assert done(STUDY, records) == expected
+
+
+def test_a_version_is_held_against_itself_where_only_plain_runs_are_of_two():
+    older = [made_record(seed=seed, framework={"engine": "torch", "torch": "0.9"}) for seed in range(3)]
+    found = study_findings(STUDY, sort_runs(made_runs(*older, *_records())).sections)
+    assert [one.side.name for one in found] == ["torch:eager (torch 1.0)"]
+    assert found[0].recommended.variant.name == "dropout"
+
+
+def test_a_finding_without_certificates_says_so():
+    uncertified = [msgspec.structs.replace(record, certificate=None) for record in _records()]
+    assert "(3 seeds, not certified)" in study_sentence(_finding(*uncertified))
+    assert "not certified" not in study_sentence(_finding(*_records()))
+
+
+def test_a_study_file_is_read_back_and_a_broken_one_is_named(tmp_path):
+    path = save_study(STUDY, tmp_path)
+    (tmp_path / "studies" / "broken.json").write_text("{")
+    studies, unreadable = read_studies(tmp_path)
+    assert studies == [STUDY]
+    assert path.name.startswith("overfitting-cnn-digits-")
+    assert "broken.json is not a study" in unreadable[0]
+
+
+def test_a_study_of_a_later_harness_is_named(tmp_path):
+    path = save_study(msgspec.structs.replace(STUDY, schema=2), tmp_path)
+    assert read_studies(tmp_path) == (
+        [],
+        [f"{path} was written by a later harness: schema 2 is newer than 1"],
+    )
+
+
+def test_a_study_goes_on_where_it_stopped(harness):
+    pytest.importorskip("torch")
+    call = (
+        "study",
+        "imbalance",
+        "--task",
+        "mlp",
+        "--backend",
+        "torch",
+        "--epochs",
+        "2",
+        "--threads",
+        "1",
+        "--no-certify",
+    )
+    first = harness(*call, "--seeds", "1")
+    assert first.returncode == 0, first.stderr
+    assert "0 of 4 runs are there already" in first.stderr
+    assert {record["task"]["options"]["rebalance"] for record in harness.records()} == {
+        "none",
+        "weights",
+        "oversample",
+    }
+    again = harness(*call, "--seeds", "2", "--quiet")
+    assert again.returncode == 0, again.stderr
+    assert again.stderr == ""
+    assert len(harness.records()) == 8
+    for words in ("class weights", "oversampling", "all data", "imbalance=0.1 rebalance=weights"):
+        assert words in again.stdout
+
+
+def test_runs_of_another_version_or_device_or_without_a_certificate_are_made_anew(harness):
+    call = ("study", "imbalance", "--task", "mlp", "--backend", "faulty:ok", "--epochs", "1", "--seeds", "1")
+    assert "0 of 4 runs are there already" in harness(*call, "--no-certify").stderr
+    older, elsewhere, *_ = sorted(harness.folder.glob("results/runs/*.json"))
+    older.write_text(older.read_text().replace('"numpy": "', '"numpy": "0.'))
+    moved = elsewhere.read_text().replace('"device_asked": "auto"', '"device_asked": "cuda"')
+    elsewhere.write_text(moved.replace('"device": "cpu"', '"device": "cuda:0 (GPU)"'))
+    assert "2 of 4 runs are there already" in harness(*call, "--no-certify").stderr
+    assert "4 of 4 runs are there already" in harness(*call, "--no-certify", "--device", "cpu").stderr
+    assert "0 of 4 runs are there already" in harness(*call, "--budget", "0.001").stderr
+
+
+def test_a_remedy_whose_option_the_user_gives_is_left_out(harness):
+    call = (
+        "study",
+        "overfitting",
+        "--task",
+        "mlp",
+        "--backend",
+        "faulty:ok",
+        "--epochs",
+        "1",
+        "--seeds",
+        "1",
+    )
+    done = harness(*call, "--no-certify", "--set", "train_fraction=0.2", "--set", "dropout=0.1")
+    assert done.returncode == 0, done.stderr
+    assert "would change: dropout, half the data, a quarter of the data" in done.stderr
+    options = [record["task"]["options"] for record in harness.records()]
+    assert {(one["train_fraction"], one["dropout"]) for one in options} == {(0.2, 0.1)}
+    assert len({tuple(one.values()) for one in options}) == len(options) > 1
+
+
+def test_a_remedy_that_a_task_of_a_third_party_cannot_take_is_left_out(harness):
+    pytest.importorskip("torch")
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    code = readme[readme.index('"""my_task.py') :].partition("```")[0]
+    number = 'learning_rate: Annotated[float, Meta(gt=0, description="step size")] = 0.05'
+    assert number in code
+    more = f"{number}\n    width: int = 64\n    train_fraction: Annotated[float, Meta(gt=0.3, le=1)] = 1.0"
+    (harness.folder / "my_task.py").write_text(code.replace(number, more))
+    call = ("study", "overfitting", "--task", "logistic", "--plugin", "my_task.py", "--backend", "torch")
+    done = harness(*call, "--epochs", "1", "--seeds", "1", "--no-certify")
+    assert done.returncode == 0, done.stderr
+    assert (
+        "left out, for the task cannot take it: half the width: --set width=0.5: width takes" in done.stderr
+    )
+    assert "left out, for the task cannot take it: a quarter of the data: " in done.stderr
+    assert "half the data" in done.stdout
+    assert len(harness.records()) == 2
+    refused = harness(*call, "--set", "learning_rate=-1")
+    assert (refused.returncode, len(harness.records())) == (2, 2)
+
+
+def test_a_budget_stops_a_study_in_time(harness):
+    pytest.importorskip("torch")
+    call = ("study", "overfitting", "--task", "mlp", "--backend", "torch", "--epochs", "1", "--no-certify")
+    done = harness(*call, "--budget", "0.001")
+    assert done.returncode == 0, done.stderr
+    assert len(harness.records()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("imbalance", "--task", "forecast"), "task forecast has no option imbalance"),
+        (("overfitting", "--task", "cnm"), "unknown task 'cnm'. Did you mean 'cnn'?"),
+        (("overfitting", "--task", "mlp", "--set", "widht=2"), "Did you mean 'width'?"),
+        (("imbalance", "--task", "mlp", "--set", "imbalance=0.05"), "the study of imbalance sets it itself"),
+    ],
+)
+def test_refusals_come_before_anything_runs(harness, arguments, message):
+    done = harness("study", *arguments, "--backend", "faulty:ok")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert harness.records() == []

@@ -1,0 +1,59 @@
+"""The same work in every framework: real runs in float64 agree to rounding, on real processes."""
+
+import pytest
+from support.long_tests import long_test
+
+pytest.importorskip("torch")
+pytest.importorskip("keras")
+pytest.importorskip("tensorflow")
+
+# Frameworks start and compile in processes of their own, which a busy machine makes slow.
+# What they show is in other words what certificates show, which other tests hold.
+pytestmark = [pytest.mark.timeout(900), long_test]
+
+RUN = (
+    "run",
+    "--task",
+    "cnn",
+    "--dataset",
+    "digits",
+    "--precision",
+    "float64",
+    "--max-steps",
+    "24",
+    "--quiet",
+    "--no-certify",
+)
+SIDES = "torch,torch:channels_last,torch:compile,keras,keras-torch,jax"
+
+
+def losses(record: dict) -> list[float]:
+    scores = [record["test_at_last"], record["test_at_best"]]
+    for epoch in record["epochs"]:
+        scores += [epoch["train"], epoch["validation"]]
+    return [epoch["training_loss"] for epoch in record["epochs"]] + [score["loss"] for score in scores]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--set", "momentum=0.9", "--set", "nesterov=true", "--set", "l1=0.0001", "--set", "width=0.25"),
+    ],
+)
+def test_float64_runs_agree_to_rounding(harness, options):
+    done = harness(*RUN, "--backend", SIDES, *options, "--batch-size", "48", timeout=800)
+    assert done.returncode == 0, done.stdout + done.stderr
+    records = harness.records()
+    assert len(records) == 6
+    reference = losses(next(record for record in records if record["mode"] == "eager"))
+    for record in records:
+        assert losses(record) == pytest.approx(reference, rel=1e-9), record["id"]
+    assert len({record["dataset"]["fingerprint"] for record in records}) == 1
+    assert len({record["task"]["sha256"] for record in records}) == 1
+
+
+def test_another_seed_is_another_run(harness):
+    harness(*RUN, "--backend", "torch", "--seeds", "2")
+    first, second = (losses(record) for record in harness.records())
+    assert first != pytest.approx(second, rel=1e-3)

@@ -1,0 +1,441 @@
+"""The Keras backends against the torch backend in float64: every layer, objective and optimizer.
+
+Engines cannot share a process, so each engine and mode runs all its cases in one process of its own.
+"""
+
+import importlib.util
+import os
+import pickle
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from harness.layers import (
+    GRU,
+    LSTM,
+    Conv2D,
+    ConvTranspose2D,
+    Dense,
+    Dropout,
+    Flatten,
+    MaxPool2D,
+    Reshape,
+)
+from harness.network import Network
+from harness.spec.backend import Plan, Steps, Unsupported
+from harness.spec.data import Samples
+from harness.spec.task import (
+    Adam,
+    Adversarial,
+    Augmentation,
+    Classification,
+    Penalty,
+    Regression,
+    RmsProp,
+    Sgd,
+    Task,
+)
+from harness.training.initial import initial_weights
+
+# Frameworks start and compile in processes of their own, which a busy machine makes slow.
+pytestmark = pytest.mark.timeout(900)
+
+RATE = 0.25
+CLASSES = 5
+SAMPLES = 40
+LATENTS = 6
+#: Blocks of consecutive steps. A short batch ends them where the optimizer is the plain one; for
+#: another shape the step is compiled again, which is most of the time that these tests take.
+BLOCKS = ((1, 8), (4, 8), (2, 8))
+SHORT_BLOCK = (1, 3)
+
+# Height, width and channels all differ; paddings are uneven, and the pool drops a row.
+PICTURES = Network(
+    (11, 8, 3),
+    (
+        Conv2D(4, 3, "leaky_relu", strides=2, padding="same"),
+        Conv2D(4, 2, "relu", padding="same"),
+        MaxPool2D(2),
+        Conv2D(6, 2, "tanh"),
+        Flatten(),
+        Dense(12, "sigmoid"),
+        Reshape((3, 2, 2)),
+        ConvTranspose2D(3, 4, 2, "leaky_relu"),
+        ConvTranspose2D(2, 3, 1),
+        Flatten(),
+        Dense(8, "leaky_relu"),
+        Dense(CLASSES),
+    ),
+)
+# Between them GRU and LSTM in one direction and two, giving sequences and last outputs.
+FIRST_SEQUENCES = Network(
+    (7, 3),
+    (
+        GRU(4, bidirectional=True, return_sequences=True),
+        LSTM(3, return_sequences=True),
+        GRU(3),
+        Dense(2),
+    ),
+)
+SECOND_SEQUENCES = Network(
+    (7, 3),
+    (
+        LSTM(4, bidirectional=True, return_sequences=True),
+        GRU(3, return_sequences=True),
+        LSTM(3, return_sequences=True),
+        Flatten(),
+        Dense(2),
+    ),
+)
+LAST_OUTPUTS = Network(
+    (7, 3), (LSTM(3, bidirectional=True), Reshape((3, 2)), GRU(3, bidirectional=True), Dense(2, "tanh"))
+)
+GENERATOR = Network(
+    (LATENTS,),
+    (
+        Dense(30, "leaky_relu"),
+        Reshape((3, 2, 5)),
+        ConvTranspose2D(4, 4, 2, "relu"),
+        ConvTranspose2D(3, 2, 2, "sigmoid"),
+    ),
+)
+DISCRIMINATOR = Network(
+    (12, 8, 3),
+    (
+        Conv2D(4, 4, "leaky_relu", strides=2, padding="same"),
+        Conv2D(5, 3, "leaky_relu", strides=2, padding="same"),
+        Flatten(),
+        Dense(1),
+    ),
+)
+CLASSIFICATION, WEIGHTED = Classification(), Classification((0.5, 2.0, 1.0, 1.5, 0.25))
+GAME = {"generator": GENERATOR, "discriminator": DISCRIMINATOR}
+
+SGD = Sgd(0.1)
+MOMENTUM = Sgd(0.1, momentum=0.9)
+NESTEROV = Sgd(0.1, momentum=0.9, nesterov=True)
+# An epsilon large enough to tell its places apart.
+ADAM = Adam(0.01, beta_1=0.8, beta_2=0.95, epsilon=1e-3)
+RMSPROP = RmsProp(0.01, rho=0.8, epsilon=1e-3)
+L1, L2, BOTH = Penalty(l1=0.01), Penalty(l2=0.02), Penalty(l1=0.01, l2=0.02)
+
+
+def _task(objective=CLASSIFICATION, optimizer=SGD, network=PICTURES, **changes):
+    return Task(
+        name="small",
+        version=1,
+        networks=GAME if isinstance(objective, Adversarial) else {"model": network},
+        objective=objective,
+        optimizer=optimizer,
+        batch_size=8,
+        epochs=1,
+        **changes,
+    )
+
+
+TASKS = {
+    "classification sgd": _task(penalty=L2),
+    "classification momentum": _task(optimizer=MOMENTUM, weight_decay=0.3),
+    "classification nesterov": _task(WEIGHTED, NESTEROV, penalty=L1, augmentation=Augmentation(crop=2)),
+    "classification adam": _task(
+        WEIGHTED, ADAM, penalty=BOTH, weight_decay=0.7, augmentation=Augmentation(flip=True, crop=1)
+    ),
+    "classification rmsprop": _task(optimizer=RMSPROP, augmentation=Augmentation(flip=True)),
+    "regression sgd": _task(Regression(), SGD, FIRST_SEQUENCES, weight_decay=0.3),
+    "regression momentum": _task(Regression(), MOMENTUM, SECOND_SEQUENCES, penalty=L1),
+    "regression nesterov": _task(Regression(), NESTEROV, LAST_OUTPUTS),
+    "regression adam": _task(Regression(), ADAM, SECOND_SEQUENCES, weight_decay=0.7),
+    "regression rmsprop": _task(Regression(), RMSPROP, LAST_OUTPUTS, penalty=BOTH, weight_decay=0.7),
+    "adversarial sgd": _task(Adversarial(LATENTS), SGD, penalty=L2),
+    "adversarial momentum": _task(Adversarial(LATENTS), MOMENTUM),
+    "adversarial nesterov": _task(Adversarial(LATENTS), NESTEROV, weight_decay=0.3),
+    "adversarial adam": _task(
+        Adversarial(LATENTS), ADAM, penalty=BOTH, augmentation=Augmentation(flip=True, crop=2)
+    ),
+    "adversarial rmsprop": _task(Adversarial(LATENTS), RMSPROP, weight_decay=0.7),
+}
+# Losses take logits, whatever made them.
+SQUASHED = (Flatten(), Dense(8, "relu"), Dense(CLASSES, "sigmoid"))
+TASKS["classification squashed"] = _task(network=Network(PICTURES.input_shape, SQUASHED))
+JUDGE = Network(DISCRIMINATOR.input_shape, (Flatten(), Dense(1, "sigmoid")))
+TASKS["adversarial squashed"] = msgspec.structs.replace(
+    _task(Adversarial(LATENTS)), networks=GAME | {"discriminator": JUDGE}
+)
+NEAR = {
+    "classification": _task(augmentation=Augmentation(crop=1)),
+    "regression": _task(Regression(), SGD, LAST_OUTPUTS),
+    "adversarial": _task(Adversarial(LATENTS), SGD),
+}
+
+# --- What runs in the process of an engine ------------------------------------------------------
+
+
+def _data(task, precision="float64"):
+    random = np.random.default_rng(7)
+    dtype = "f8" if precision == "float64" else "f4"
+    shape = next(reversed(task.networks.values())).input_shape
+    inputs = random.uniform(-1, 1, (SAMPLES, *shape)).astype(dtype)
+    # An empty margin puts units at exactly zero, where slopes and ties are a matter of convention.
+    inputs[:, :4] = 0
+    if isinstance(task.objective, Regression):
+        return Samples(inputs, random.standard_normal((SAMPLES, 2)).astype(dtype))
+    return Samples(inputs, random.integers(0, CLASSES, SAMPLES))
+
+
+def _steps(task, block, dtype):
+    random = np.random.default_rng(block)
+    augmentation = task.augmentation
+    return Steps(
+        random.integers(0, SAMPLES, block),
+        latents=random.standard_normal((*block, LATENTS)).astype(dtype)
+        if isinstance(task.objective, Adversarial)
+        else None,
+        flips=random.random(block) < 0.5 if augmentation.flip else None,
+        offsets=random.integers(0, 2 * augmentation.crop + 1, (*block, 2)) if augmentation.crop else None,
+    )
+
+
+def _train(backend, mode, task, precision="float64"):
+    data = _data(task, precision)
+    program = backend.build(
+        Plan(task=task, mode=mode, device="cpu", precision=precision, threads=1, seed=3), data
+    )
+    program.load(initial_weights(task, 5))
+    before = program.weights()
+    kept = {name: array.copy() for name, array in before.items()}
+    blocks = (*BLOCKS, SHORT_BLOCK) if task.optimizer == SGD else BLOCKS
+    losses = [program.train(_steps(task, block, data.inputs.dtype)) for block in blocks]
+    program.synchronize()
+    assert program.device == "cpu"
+    assert program.device_peak_memory_bytes() is None
+    assert all(np.array_equal(before[name], kept[name]) for name in kept), "weights() gave no copies"
+    latents = np.random.default_rng(1).standard_normal((9, LATENTS)).astype(data.inputs.dtype)
+    inputs = {"generator": latents}
+    return {
+        "losses": np.concatenate(losses),
+        "loaded": before,
+        "weights": program.weights(),
+        "predictions": {name: program.predict(inputs.get(name, data.inputs), name) for name in task.networks},
+    }
+
+
+def _dropout(backend, mode, seed):
+    """Two steps of one sample of ones: the kernel's change over the bias's is the mask, scaled."""
+    task = _task(optimizer=Sgd(1.0), network=Network((4000,), (Dropout(RATE), Dense(5))))
+    data = Samples(np.ones((1, 4000)), np.zeros(1, np.int64))
+    data.targets.flags.writeable = False  # as in a memory-mapped data set
+    program = backend.build(
+        Plan(task=task, mode=mode, device="cpu", precision="float64", threads=1, seed=seed), data
+    )
+    masks = []
+    for _ in range(2):
+        program.load({"model/dense_1/kernel": np.zeros((4000, 5)), "model/dense_1/bias": np.zeros(5)})
+        program.train(Steps(np.zeros((1, 1), np.int64)))
+        weights = program.weights()
+        masks.append(weights["model/dense_1/kernel"][:, 0] / weights["model/dense_1/bias"][0])
+    program.load({"model/dense_1/kernel": np.ones((4000, 5)), "model/dense_1/bias": np.zeros(5)})
+    return {"masks": masks, "evaluation": program.predict(data.inputs)}
+
+
+def child(name, mode, cases, path):
+    """Run the cases and leave ``{case: arrays}`` in a file."""
+    from harness_keras import harness_backend
+
+    backend = harness_backend(name)
+    assert backend.environment(1)["keras"]
+    assert mode in backend.modes
+    found = {case: _train(backend, mode, TASKS[case]) for case in cases}
+    found["dropout"] = [_dropout(backend, mode, seed) for seed in (3, 3, 4)]
+    for precision in ("float32", "bfloat16"):
+        found[precision] = {key: _train(backend, mode, task, precision) for key, task in NEAR.items()}
+    for key, attempt in {
+        "cuda": lambda: backend.build(
+            Plan(task=_task(), mode=mode, device="cuda", threads=1, seed=3), _data(_task())
+        ),
+        "engine": lambda: harness_backend("keras" if name != "keras" else "keras-jax").environment(1),
+    }.items():
+        try:
+            attempt()
+        except Unsupported as error:
+            found[key] = str(error)
+    Path(path).write_bytes(pickle.dumps(found))
+
+
+#: Compiling is most of what these tests do, and what it gives need not be fast.
+XLA_FLAGS = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+
+# --- The tests ----------------------------------------------------------------------------------
+
+RUNS = {
+    ("keras", "fit"): ("tensorflow", tuple(TASKS)),
+    ("keras", "xla"): ("tensorflow", ("classification adam", "regression rmsprop", "adversarial adam")),
+    ("keras-jax", "fit"): ("jax", tuple(TASKS)),
+    ("keras-torch", "fit"): ("torch", tuple(TASKS)),
+}
+
+
+TESTS = str(Path(__file__).parents[1])
+
+
+def _in_process(name, mode, cases, path):
+    call = f"import test_keras_programs as t; t.child({name!r}, {mode!r}, {cases!r}, {str(path)!r})"
+    subprocess.run(
+        [sys.executable, "-c", call],
+        check=True,
+        cwd=Path(__file__).parent,
+        env=os.environ
+        | {
+            "XLA_FLAGS": XLA_FLAGS,
+            "PYTHONPATH": os.pathsep.join(filter(None, [TESTS, os.environ.get("PYTHONPATH")])),
+        },
+    )
+    return pickle.loads(path.read_bytes())  # noqa: S301
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """The runs that this environment can do, two at a time: each compiles on one core."""
+    folder = tmp_path_factory.mktemp("keras")
+    with ThreadPoolExecutor(2) as pool:
+        yield {
+            (name, mode): pool.submit(_in_process, name, mode, cases, folder / f"{name}-{mode}")
+            for (name, mode), (engine, cases) in RUNS.items()
+            if all(importlib.util.find_spec(module) for module in ("keras", "torch", engine))
+        }
+
+
+@pytest.fixture(scope="module", params=RUNS, ids=":".join)
+def found(request, running):
+    if request.param not in running:
+        pytest.skip("its framework is not installed")
+    return running[request.param].result()
+
+
+@pytest.fixture(scope="module")
+def expected():
+    """The torch backend's results in float64, each made once."""
+    torch = pytest.importorskip("torch")
+    from harness_torch import harness_backend
+
+    backend = harness_backend("torch")
+    threads = torch.get_num_threads()
+    backend.environment(1)
+    tasks = TASKS | NEAR
+    yield {case: _train(backend, "eager", task) for case, task in tasks.items()}
+    torch.set_num_threads(threads)
+
+
+def _assert_near(actual, wanted, tolerance, where):
+    assert actual.shape == wanted.shape, where
+    assert np.abs(actual - wanted).max() <= tolerance * np.abs(wanted).max(), where
+
+
+@pytest.mark.parametrize("case", TASKS)
+def test_float64_training_is_that_of_torch(found, expected, case):
+    if case not in found:
+        pytest.skip("tried in another mode")
+    actual, wanted = found[case], expected[case]
+    assert actual["losses"].dtype == np.float64
+    _assert_near(actual["losses"], wanted["losses"], 1e-9, "losses")
+    for group in ("loaded", "weights", "predictions"):
+        assert list(actual[group]) == list(wanted[group])
+        for name, array in wanted[group].items():
+            assert actual[group][name].dtype == np.float64
+            _assert_near(actual[group][name], array, 1e-9, (group, name))
+
+
+def test_dropout_scales_what_it_keeps_and_is_off_in_evaluation(found):
+    for run in found["dropout"]:
+        for mask in run["masks"]:
+            kept = mask > 0
+            np.testing.assert_allclose(mask[kept], 1 / (1 - RATE))
+            assert abs(kept.mean() - (1 - RATE)) < 0.03  # 4 standard deviations
+        np.testing.assert_allclose(run["evaluation"], 4000)
+
+
+def test_dropout_masks_follow_from_the_seed_and_differ_between_steps(found):
+    masks, same_seed, other_seed = (run["masks"] for run in found["dropout"])
+    assert np.array_equal(masks, same_seed)
+    assert len({mask.tobytes() for mask in (*masks, *other_seed)}) == 4
+
+
+FIRST_STEP = """
+import keras
+from harness_keras.optimizers import Adam
+for beta in (0.0, 0.9, 0.999999, 0.99999999):
+    weight, optimizer = keras.Variable([0.0]), Adam(0.1, beta_1=beta, beta_2=beta, epsilon=0.0)
+    optimizer.build([weight])
+    optimizer.apply([keras.ops.convert_to_tensor([2.0])], [weight])
+    print(float(weight.numpy()[0]))
+"""
+
+
+@pytest.mark.parametrize("engine", ["jax", "tensorflow"])
+def test_adam_keeps_its_digits_where_beta_is_near_one(engine):
+    """Corrected for its start, the first step is one learning rate, whatever beta is."""
+    pytest.importorskip("keras")
+    if importlib.util.find_spec(engine) is None:
+        pytest.skip("its framework is not installed")
+    environment = os.environ | {"KERAS_BACKEND": engine, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_STEP], env=environment, capture_output=True, text=True, check=True
+    )
+    assert [float(line) for line in done.stdout.split()] == pytest.approx([-0.1] * 4, rel=1e-5)
+
+
+@pytest.mark.parametrize("case", NEAR)
+def test_lower_precisions_stay_near(found, expected, case):
+    single, half, wanted = found["float32"][case], found["bfloat16"][case], expected[case]["losses"]
+    np.testing.assert_allclose(single["losses"], wanted, rtol=1e-3)
+    np.testing.assert_allclose(half["losses"], wanted, rtol=0.05)
+    assert np.abs(half["losses"] / single["losses"] - 1).max() > 1e-5
+    for result in (single, half):
+        arrays = [*result["predictions"].values(), *result["weights"].values(), result["losses"]]
+        assert {array.dtype for array in arrays} == {np.dtype("float32")}
+
+
+def test_what_cannot_be_done_is_refused_with_the_reason(found):
+    assert "sees no GPU here" in found["cuda"]
+    assert "needs a process of its own" in found["engine"]
+
+
+BIDIRECTIONAL = """
+import sys
+import numpy as np
+from harness.layers import GRU, Dense, Flatten
+from harness.network import Network
+from harness.spec import Classification, Plan, Samples, Sgd, Task
+from harness_keras import harness_backend
+backend = harness_backend({name!r})
+backend.environment(1)
+layers = (GRU(3, bidirectional=True, return_sequences=True), Flatten(), Dense(5))
+task = Task(name="test", version=1, networks={{"model": Network((6, 2), layers)}},
+    objective=Classification(), optimizer=Sgd(0.1), batch_size=4, epochs=1)
+data = Samples(np.zeros((8, 6, 2), "f4"), np.zeros(8, "i8"))
+backend.build(Plan(task=task, mode="fit", device="cpu", threads=1, seed=0), data)
+assert "tensorflow" not in sys.modules
+"""
+
+
+@pytest.mark.parametrize(("name", "engine"), [("keras-jax", "jax"), ("keras-torch", "torch")])
+def test_a_bidirectional_layer_brings_no_tensorflow_to_other_engines(name, engine):
+    for module in ("keras", engine):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not installed")
+    subprocess.run([sys.executable, "-c", BIDIRECTIONAL.format(name=name)], check=True)
+
+
+def test_importing_the_plugin_and_making_backends_imports_no_framework():
+    code = (
+        "import sys, harness_keras as k\n"
+        "assert all(k.harness_backend(n).modes for n in ('keras', 'keras-jax', 'keras-torch'))\n"
+        "assert k.harness_backend('keras').extra == 'keras'\n"
+        "assert k.harness_backend('other') is None\n"
+        "assert not {'keras', 'tensorflow', 'jax', 'torch', 'numpy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,299 @@
+"""The commands as a user meets them: what they print, what they refuse, and what they never import."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.records import make_record
+
+from harness.runs.store import Store
+
+FAULTY = ("run", "--task", "cnn", "--backend", "faulty:ok", "--dataset", "digits")
+READING = ("run", "compare", "report", "study")
+HEAVY = ("torch", "tensorflow", "keras", "jax", "pandas", "scipy", "sklearn", "numpy", "rich")
+
+
+def imported_by(harness, *arguments: str) -> set[str]:
+    code = (
+        "import sys, harness.cli\n"
+        f"sys.argv = ['harness', *{arguments!r}]\n"
+        "try:\n    harness.cli.main()\nexcept SystemExit:\n    pass\n"
+        "print('IMPORTED', *sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=harness.folder,
+        env=harness.environment | {"PYTHONPATH": os.environ.get("PYTHONPATH", "")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stderr.rpartition("IMPORTED")[2].split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("run", "--help"),
+        ("compare", "--help"),
+        ("report", "--help"),
+        ("study", "overfitting", "--help"),
+        ("list",),
+        ("list", "tasks"),
+    ],
+)
+def test_help_and_list_import_nothing_heavy(harness, arguments):
+    imported = imported_by(harness, *arguments)
+    assert "click" in imported
+    heavy = set(HEAVY) - ({"numpy", "rich"} if arguments[0] in READING else set())
+    assert imported & heavy == set()
+
+
+def test_help_names_every_command(harness):
+    printed = harness("--help").stdout
+    for command in ("run", "list", "show", "data", "doctor"):
+        assert f"  {command} " in printed
+        helped = harness(command, "--help")
+        assert helped.returncode == 0
+        assert "Usage: harness " + command in helped.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "--backend", "tork", "--task", "cnn"), "unknown backend 'tork'. Did you mean 'torch'?"),
+        (("run", "--backend", "torch:eagre", "--task", "cnn"), "Did you mean 'eager'?"),
+        (("run", "--backend", "torch", "--task", "cnm"), "unknown task 'cnm'. Did you mean 'cnn'?"),
+        ((*FAULTY, "--dataset", "cifar"), "unknown data set 'cifar'. Did you mean 'cifar10'?"),
+        ((*FAULTY, "--set", "widht=2"), "unknown option of task cnn 'widht'. Did you mean 'width'? Known: "),
+        ((*FAULTY, "--set", "width=banana"), "--set width=banana: width takes a number > 0"),
+        ((*FAULTY, "--set", "width"), "write KEY=VALUE"),
+        ((*FAULTY, "--set", "optimizer=adma"), "one of adam, gd, rmsprop, sgd"),
+        ((*FAULTY, "--set", "learning_rate=nan"), "learning_rate takes a number > 0"),
+        ((*FAULTY, "--set", "dropout=1"), "dropout takes a number >= 0 and < 1"),
+        ((*FAULTY, "--set", "nesterov=true"), "momentum"),
+        ((*FAULTY, "--seeds", "0"), "'--seeds': 0 is not in the range 1<=x<=10000"),
+        ((*FAULTY, "--epochs", "-1"), "'--epochs': -1 is not in the range x>=1"),
+        ((*FAULTY, "--seed", "1", "--seeds", "2"), "not both"),
+        ((*FAULTY, "--device", "gpu"), "'gpu' is none of auto, cpu, cuda, cuda:1"),
+        ((*FAULTY, "--precision", "float16"), "'float16' is not one of"),
+        ((*FAULTY, "--batch-size", "2000"), "batch size 2000 is larger than the 1,293 training samples"),
+        ((*FAULTY, "--set", "optimizer=gd", "--batch-size", "64"), "takes all training data at once"),
+        (("run", "--bakend", "torch"), "Did you mean '--backend'? See: harness run --help"),
+        ((*FAULTY, "--timeout", "0"), "'--timeout': 0.0 is not in the range x>0"),
+        (("run", "--task", "cnn"), "name at least one with --backend, or run everything small with --preset"),
+        (("run", "--backend", "torch", "--task", ","), "name at least one with --task"),
+        (("run", "--preset", "smok"), "'smok' is not 'smoke'"),
+        (("check", "tork"), "unknown backend 'tork'. Did you mean 'torch'?"),
+        (("check", "torch", "--device", "gpu"), "'gpu' is none of auto, cpu, cuda"),
+        (("check", "torch", "--task", "cnm"), "unknown task 'cnm'. Did you mean 'cnn'?"),
+        (
+            ("reference", "mlp", "--backend", "paced", "--backend", "faulty", "--to", "/dev/null/mlp.json"),
+            "the reference /dev/null/mlp.json cannot be written: ",
+        ),
+        (("rnu",), "unknown command 'rnu'. Did you mean 'run'?"),
+        (("show", "last"), "no records in "),
+    ],
+)
+def test_bad_input_is_answered_in_a_line_with_what_would_be_right(harness, arguments, message):
+    done = harness(*arguments)
+    assert done.returncode == 2
+    assert message in done.stdout + done.stderr
+    assert done.stderr.startswith("harness: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+    assert harness.records() == []
+
+
+def test_a_missing_framework_is_answered_with_the_pip_line(harness, tmp_path):
+    folder = tmp_path / "more"
+    (folder / "absent-1.dist-info").mkdir(parents=True)
+    (folder / "absent-1.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: absent\nVersion: 1\n"
+    )
+    (folder / "absent-1.dist-info" / "entry_points.txt").write_text(
+        "[harness.backends]\nabsent = absent_backend\n"
+    )
+    (folder / "absent_backend.py").write_text(
+        "from faulty import FaultyBackend, hookimpl\n"
+        "class Absent(FaultyBackend):\n"
+        "    name = 'absent'\n    requires = ('no-such-framework>=2',)\n    extra = 'absent'\n"
+        "@hookimpl\ndef harness_backend(name): return Absent()\n"
+    )
+    path = f"{folder}:{harness.environment['PYTHONPATH']}"
+
+    done = harness("run", "--backend", "absent", "--task", "cnn", PYTHONPATH=path)
+    assert done.returncode == 2
+    assert 'not installed: pip install "no-such-framework>=2" (extra: absent)' in done.stderr
+    assert "not installed" in harness("list", "backends", PYTHONPATH=path).stdout
+
+
+def test_json_is_one_document_and_nothing_else_on_standard_output(harness):
+    done = harness(*FAULTY, "--epochs", "2", "--seeds", "2", "--format", "json")
+    document = json.loads(done.stdout)
+    assert [record["seed"] for record in document["records"]] == [0, 1]
+    assert document["records"] == harness.records()
+    assert "epoch 2/2" in done.stderr
+
+
+def test_quiet_prints_the_outcome_alone(harness):
+    done = harness(*FAULTY, "--epochs", "1", "--quiet")
+    assert done.stderr == ""
+    assert "test accuracy / loss" in done.stdout
+
+
+def test_the_table_ends_with_the_record_and_what_to_type_next(harness):
+    done = harness(*FAULTY, "--epochs", "1")
+    (record,) = harness.records()
+    rows = {line[:30].strip(): line[30:].strip() for line in done.stdout.splitlines()}
+    assert rows["steps made"] == "21"
+    assert rows["data fingerprint"] == record["dataset"]["fingerprint"][:12]
+    assert rows["data origin"].startswith("scikit-learn's")
+    assert record["interference"]["cpus"] >= 1
+    assert f"results/runs/{record['id']}.json" in done.stdout
+    assert done.stdout.rstrip().endswith(f"harness show {record['id']}")
+    assert record["id"] in harness("show", record["id"][:20]).stdout
+    assert json.loads(harness("show", "last", "--format", "json").stdout) == record
+    assert record["id"][:15] in harness("list", "results").stdout
+
+
+def test_without_cifar10_the_stand_in_is_named_in_one_line_and_in_the_record(harness):
+    done = harness("run", "--task", "cnn", "--backend", "faulty:ok", "--max-steps", "3")
+    told = [line for line in done.stderr.splitlines() if "in place of" in line]
+    assert len(told) == 1
+    assert "Running on digits in place of cifar10:" in told[0]
+    (record,) = harness.records()
+    assert record["dataset"]["name"] == "digits"
+    assert record["dataset"]["stands_in_for"] == "cifar10"
+    assert record["dataset"]["reason"]
+
+
+def test_a_data_set_asked_for_by_name_is_had_or_refused(harness):
+    done = harness("run", "--task", "cnn", "--backend", "faulty:ok", "--dataset", "cifar10")
+    assert done.returncode == 2
+    assert "harness data import cifar10 PATH" in done.stderr
+    assert harness.records() == []
+
+
+def test_max_steps_ends_in_the_middle_of_an_epoch_and_is_scored(harness):
+    harness(*FAULTY, "--max-steps", "30", "--epochs", "5")
+    (record,) = harness.records()
+    assert [epoch["steps"] for epoch in record["epochs"]] == [21, 30]
+    assert sum(block["steps"] for block in record["blocks"]) == 30
+    assert record["test_at_last"] is not None
+
+
+def test_options_reach_the_task(harness):
+    harness(
+        *FAULTY, "--max-steps", "1", "--batch-size", "32", "--set", "learning_rate=0.5", "--set", "width=0.5"
+    )
+    (record,) = harness.records()
+    assert record["batch_size"] == 32
+    assert record["task"]["options"]["learning_rate"] == 0.5
+    assert record["task"]["description"]["optimizer"]["learning_rate"] == 0.5
+    assert record["parameters"] < 315_722 / 2
+    assert record["command"][0] == "run"
+
+
+def test_a_name_that_no_record_can_hold_is_refused_before_anything_runs(harness):
+    done = harness.in_shell(f"harness {' '.join(FAULTY)} --results $'r\\xe9'")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "'r\\udce9' is not UTF-8" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", ["list", "list tasks", "--help"])
+def test_a_reader_that_leaves_early_ends_it_in_silence(harness, arguments):
+    assert harness.in_shell(f"harness {arguments} | true").stderr == ""
+
+
+FULL = "output cannot be written: No space left on device"
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "told"),
+    [
+        ("harness list >&-", 2, "standard output is closed"),
+        ("harness list >/dev/full", 1, FULL),
+        ("harness --help >/dev/full", 1, FULL),
+        (f"harness {' '.join(FAULTY)} --max-steps 1 --format json --quiet >/dev/full", 1, FULL),
+    ],
+)
+def test_output_that_cannot_be_written_is_told_in_a_line(harness, line, code, told):
+    if "/dev/full" in line and not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    done = harness.in_shell(line)
+    assert done.returncode == code
+    assert told in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("stream", ["2>&-", "2>/dev/full", "2> >(true)"])
+def test_a_run_goes_on_when_nobody_can_be_told_of_it(harness, stream):
+    done = harness.in_shell(f"harness {' '.join(FAULTY)} --epochs 2 {stream}")
+    assert done.returncode == 0
+    assert [record["status"] for record in harness.records()] == ["ok"]
+    assert "test accuracy / loss" in done.stdout
+
+
+def test_show_tells_of_files_that_are_no_records(harness):
+    folder = harness.folder / "results" / "runs"
+    folder.mkdir(parents=True)
+    for name, content, told in (
+        ("20260101-foreign", '{"a": 1}', "missing required field `schema`"),
+        ("20260102-newer", '{"schema": 99}', "schema 99 is newer"),
+        ("20260103-cut", '{"schema": 1, "id": "x', "truncated"),
+    ):
+        (folder / f"{name}.json").write_text(content)
+        done = harness("show", name)
+        assert done.returncode == 2
+        assert told in done.stderr
+        assert f"{name}.json" in done.stderr
+
+
+def test_the_last_record_is_the_newest_that_can_be_read(harness):
+    store = Store(harness.folder / "results")
+    store.prepare()
+    store.save(make_record("20260101-000000-000-old"))
+    (store.folder / "20260102-000000-000-cut.json").write_text('{"schema": 1')
+    done = harness("show", "last")
+    assert done.returncode == 0
+    assert "20260101-000000-000-old" in done.stdout
+    assert "passed over: results/runs/20260102-000000-000-cut.json is not a record" in done.stderr
+
+
+def test_results_are_listed_newest_first_and_no_others_are_read(harness):
+    store = Store(harness.folder / "results")
+    store.prepare()
+    for day in (1, 2, 3):
+        store.save(make_record(f"2026010{day}-000000-000-x", backend="keras", mode="fit"))
+    (store.folder / "20260104-000000-000-cut.json").write_text('{"schema": 1')
+    printed = harness("list", "results", "--limit", "2").stdout.splitlines()
+    assert printed[-3].split() == ["20260104-000000-000-cut", "unreadable"]
+    assert printed[-2].split() == ["20260103-000000", "cnn", "keras:fit", "ok", "0.5000"]
+    assert printed[-1] == "and 2 older (--limit N shows more)"
+    store.save(make_record("20260105-000000-000-x"))
+    assert "unreadable" not in harness("list", "results", "--limit", "1").stdout
+
+
+@pytest.mark.parametrize("arguments", ["list", "list tasks", "data list", "show last"])
+def test_tables_fit_a_narrow_terminal(harness, arguments):
+    store = Store(harness.folder / "results")
+    store.prepare()
+    store.save(make_record())
+    printed = harness(*arguments.split(), COLUMNS="60").stdout
+    tables = printed.partition("\nRun\n")[0].splitlines()[arguments.startswith("show") :]
+    assert max(map(len, tables)) <= 60
+
+
+def test_doctor_names_a_framework_that_does_not_work_and_goes_on(harness):
+    done = harness("doctor")
+    assert "faulty" in done.stdout
+    assert "works" in done.stdout
+    assert "unloadable" in done.stdout
+    assert "born broken" in done.stdout.replace("\n", " ")
+    assert done.returncode == 1

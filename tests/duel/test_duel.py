@@ -1,0 +1,423 @@
+"""Duels as a user runs them: real processes of a backend whose pace is known, and of PyTorch."""
+
+import errno
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from support.command import PLUGINS
+from support.long_tests import long_test
+
+from harness.duel import conduct
+from harness.duel.conduct import Duel, DuelRequest
+from harness.duel.sides import Side
+from harness.machine.process_environment import allowed_cpus, missing_knobs, usable_cpus
+from harness.plugins import registry
+from harness.plugins.definition import define_task
+from harness.plugins.options import parse_options
+from harness.runs.record import DatasetRecord
+from harness.spec.backend import Plan
+from harness.worker import protocol
+
+#: Few turns: the pace of a side that sleeps has no noise that more would even out.
+PACED = ("--task", "mlp", "--no-certify", "--turns", "2")
+
+
+def duels(harness):
+    return [json.loads(path.read_text()) for path in harness.folder.glob("results/duels/*.json")]
+
+
+def workers_of(harness, what="harness.worker"):
+    """Worker processes of this test, or others with this word, by its data folder; stopped ones included."""
+    mine = harness.environment["HARNESS_DATA_DIR"]
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if what in process.cmdline() and process.environ().get("HARNESS_DATA_DIR") == mine:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def no_worker_left(harness):
+    until = time.monotonic() + 10
+    while workers_of(harness) and time.monotonic() < until:
+        time.sleep(0.1)
+    return not workers_of(harness)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, harness_in):
+    """One whole duel of a side against one that takes a tenth longer."""
+    harness = harness_in(tmp_path_factory.mktemp("duel"))
+    done = harness(
+        "duel", "paced", "paced:slower", *PACED, "--budget", "280", "--format", "json", timeout=300
+    )
+    return harness, done
+
+
+def test_a_known_slowdown_is_found_and_sized(finished):
+    harness, done = finished
+    assert done.returncode == 0, done.stderr
+    (record,) = duels(harness)
+    assert json.loads(done.stdout)["id"] == record["id"]
+    (comparison,) = record["comparisons"]
+    assert comparison["verdict"] == "slower"
+    assert comparison["ratio"] == pytest.approx(1.1, abs=0.01)
+    assert comparison["low"] <= comparison["ratio"] <= comparison["high"]
+    assert comparison["p_value"] <= 2 / 2 ** comparison["pairs"]
+    assert record["stopped_because"] == "every verdict is in and precise enough"
+    assert no_worker_left(harness)
+
+
+def test_the_record_keeps_every_block(finished):
+    harness, _ = finished
+    (record,) = duels(harness)
+    for pair in record["pairs"]:
+        assert len(pair["blocks"]) == 2 * record["turns"]
+        order = [block["side"] for block in pair["blocks"]]
+        assert order[:4] in ([0, 1, 1, 0], [1, 0, 0, 1])
+        assert all(process["settled"] for process in pair["processes"])
+        assert all(block["seconds"] >= 0.1 for block in pair["blocks"])
+        for process, step in zip(pair["processes"], (0.01, 0.011), strict=True):
+            took = process["first_call_steps"] * step  # of a block's length, and of what ends an epoch
+            assert process["first_call_seconds"] == pytest.approx(took, rel=0.1)
+            assert took > 0.09
+    assert len({tuple(block["side"] for block in pair["blocks"]) for pair in record["pairs"]}) == 2
+    assert record["sides"][0]["clock_ratio"] == pytest.approx(2.0, abs=0.1)
+    assert record["sides"][0]["training_flops_per_sample"] > 0
+    assert record["missing_knobs"] == missing_knobs()
+
+
+def test_the_duel_can_be_shown_again(finished):
+    harness, _ = finished
+    (record,) = duels(harness)
+    stored = f"results/duels/{record['id']}.json"
+    (harness.folder / "artefact.json").write_bytes((harness.folder / stored).read_bytes())
+    for name in (record["id"], record["id"][:15], stored, "artefact.json"):
+        shown = harness("show", name)
+        assert shown.returncode == 0, shown.stderr
+        assert "paced:slower is slower than paced:plain: it takes 1." in shown.stdout.replace(
+            "Paced", "paced"
+        )
+    assert json.loads(harness("show", record["id"], "--format", "json").stdout) == record
+
+
+def test_progress_is_told_pair_by_pair(finished):
+    _, done = finished
+    assert "pair 1 (" in done.stderr
+    assert "paced:slower / paced:plain 1." in done.stderr
+
+
+def test_a_lying_clock_is_found(harness):
+    done = harness("duel", "paced", "paced:lying", *PACED)
+    assert done.returncode == 1
+    assert "side paced:lying: its clock cannot be trusted: after " in done.stdout
+    assert duels(harness)[0]["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"), [("dies", "exited with code 9 [the last words]"), ("diverges", "is not finite")]
+)
+def test_a_side_that_fails_is_named_with_the_reason(harness, mode, words):
+    done = harness("duel", "paced", f"paced:{mode}", *PACED)
+    assert done.returncode == 1
+    assert f"side paced:{mode}: " in done.stdout
+    assert words in done.stdout
+    assert no_worker_left(harness)
+
+
+def test_a_side_that_hangs_is_ended(harness):
+    done = harness("duel", "paced", "paced:hangs", *PACED, "--budget", "14")
+    assert done.returncode == 1
+    assert "side paced:hangs: did not end within the time limit" in done.stdout
+    assert "If it does not hang, trying it once takes longer than --budget 14: give" in done.stdout
+    assert no_worker_left(harness)
+
+
+@pytest.mark.parametrize("sides", [("paced", "paced:unbuildable"), ("paced:unbuildable", "paced")])
+def test_a_side_that_dies_while_both_build_is_named(harness, sides):
+    done = harness("duel", *sides, *PACED)
+    assert done.returncode == 1
+    assert "side paced:unbuildable: the worker process exited with code 9 [the last words]" in done.stdout
+    assert no_worker_left(harness)
+
+
+def test_pairs_made_before_a_failure_are_kept(harness):
+    signal_file = harness.folder / "die"
+    harness.environment["PACED_FAILS_WHEN"] = str(signal_file)
+    process = harness.start("duel", "paced", "paced:dies", *PACED)
+    _wait_for_pairs(harness, 1)
+    signal_file.touch()
+    process.communicate(timeout=60)
+    assert process.returncode == 1
+    (record,) = duels(harness)
+    assert record["status"] == "failed"
+    assert "side paced:dies" in record["failure"]
+    assert record["pairs"]
+
+
+def test_an_uncertified_side_is_refused(harness):
+    done = harness("duel", "paced", "paced:slower", "--task", "mlp")
+    assert done.returncode == 1
+    assert "side paced:plain is not certified" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def too_short(tmp_path_factory, harness_in):
+    """A folder in which the data were made and kept, and a duel there of which the budget is too short."""
+    harness = harness_in(tmp_path_factory.mktemp("short"))
+    harness("duel", "paced", "paced:unbuildable", *PACED)
+    shutil.rmtree(harness.folder / "results")
+    return harness, harness("duel", "paced", "paced:slower", *PACED, "--budget", "20")
+
+
+def test_what_a_side_compiles_late_is_reckoned_with(too_short):
+    """Once for each side, beside what a pair takes on this machine without it."""
+
+    def seconds_of_a_pair(done):
+        said = re.search(r"it takes 7 pairs of about (\d+) s here", done.stderr)
+        assert said, done.stderr
+        return int(said[1])
+
+    harness, without = too_short
+    late = harness("duel", "paced", "paced:slower", *PACED, "--budget", "20", PACED_LATE_SECONDS="4")
+    assert 4 < seconds_of_a_pair(late) - seconds_of_a_pair(without) < 12
+
+
+def test_a_budget_too_short_is_said_before_the_pairs(too_short):
+    harness, done = too_short
+    assert done.returncode == 2
+    assert "--budget 20 is too short to find any difference: it takes 7 pairs" in done.stderr
+    assert "pair 1" not in done.stderr
+    assert duels(harness) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["paced"], "a duel takes 2 to 4 sides"),
+        (["paced", "paced:plane"], "Did you mean 'plain'?"),
+        (["paced", "paced", "--b-set", "width=2"], "width 1.0 and 2.0"),
+        (["paced", "paced", "--b-set", "batch_size=0"], "batch_size takes a whole number > 0"),
+        (["paced", "paced", "--b-env", "NAME"], "--b-env NAME: write NAME=VALUE"),
+        (["paced", "paced", "--b-env", "HARNESS_WORKER_CPUS=0-1"], "the harness sets that itself"),
+        (["paced", "paced", "--set", "optimizer=gd", "--batch-size", "8"], "takes all training data at once"),
+        (["paced", "paced", "--b-python", "/no/python"], "--b-python /no/python: there is no such program"),
+        (["paced", "paced", "--c-threads", "1"], "--c-threads is of a side that is not there: 2 were given"),
+        (["paced", "paced", "--device", "gpu"], "'gpu' is none of auto, cpu, cuda, cuda:1"),
+        (["paced", "paced", "--budget", "nan"], "nan is not a finite number"),
+        (
+            ["paced", "paced", "--budget", "5"],
+            "--budget 5 is too short to find any difference: it takes 7 pairs of at least",
+        ),
+        (["paced", "paced", "--within", "2"], "--within 2: write a percentage"),
+        (["paced", "paced", "--set", "widht=2"], "Did you mean 'width'?"),
+    ],
+)
+def test_what_cannot_be_is_refused(harness, arguments, words):
+    done = harness("duel", *arguments, *PACED)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert duels(harness) == []
+
+
+def test_names_are_those_of_the_sides_own_interpreter(harness, tmp_path):
+    """A backend that is installed there alone, and a mode that is not."""
+    theirs = (PLUGINS / "paced.py").read_text().replace('"paced"', '"theirs"')
+    (tmp_path / "theirs.py").write_text(theirs)
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nHARNESS_PLUGIN_FILES={tmp_path}/theirs.py exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    given = (*PACED, "--b-python", str(python), "--budget", "5")
+    done = harness("duel", "paced", "theirs", *given)
+    assert "--budget 5 is too short to find any difference" in done.stderr
+    done = harness("duel", "paced", "theirs:plane", *given)
+    assert f"--b-python {python}: " in done.stderr
+    assert "Did you mean 'plain'?" in done.stderr
+    assert done.returncode == 2
+    elsewhere = f"HARNESS_PLUGIN_FILES={tmp_path}/theirs.py"
+    done = harness("duel", "paced", "theirs", *PACED, "--b-env", elsewhere, "--budget", "5")
+    assert "--budget 5 is too short to find any difference" in done.stderr
+
+
+def test_an_outcome_is_told_though_its_record_cannot_be_written(monkeypatch, tmp_path):
+    """The disk is full at the end, as it was not at the beginning."""
+    task = define_task(registry.task("mlp"), parse_options(registry.task("mlp"), []))
+    plan = Plan(task=task, mode="plain", threads=1, seed=0)
+    side = Side(label="paced", backend="paced", plan=plan, options={})
+    request = DuelRequest(
+        sides=[side, side], dataset=DatasetRecord("mnist1d"), margin=0.02, budget_seconds=60
+    )
+    duel = Duel(request, tmp_path, observer=None)
+
+    def refuse(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(conduct, "replace_file", refuse)
+    monkeypatch.setattr(duel, "_fight", lambda: None)
+    record = duel.carry_out()
+    assert record.failure == f"the record {duel.path} cannot be written: No space left on device"
+    assert record.status == "failed"
+
+
+@pytest.mark.parametrize("stream", ["2>&-", "2>/dev/full", "2> >(true)"])
+def test_a_duel_goes_on_when_nobody_can_be_told_of_it(harness, stream):
+    done = harness.in_shell(f"harness duel paced:dies paced {' '.join(PACED)} {stream}")
+    assert "side paced:dies: the worker process exited with code 9" in done.stdout
+    assert done.returncode == 1
+    assert [record["status"] for record in duels(harness)] == ["failed"]
+
+
+def test_an_interpreter_without_harness_is_told(harness, tmp_path):
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
+    python.chmod(0o755)
+    done = harness("duel", "paced", "paced", *PACED, "--b-python", str(python))
+    assert done.returncode == 2
+    assert f"--b-python: no dl-harness is installed for {python} (" in done.stderr
+    assert "No module named 'harness'" in done.stderr
+
+
+def test_an_interpreter_with_another_harness_is_refused_with_both_versions(harness, tmp_path):
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho '[\"0.0.9\", {protocol.VERSION - 1}]'\n")
+    python.chmod(0o755)
+    done = harness("duel", "paced", "paced", "--task", "mlp", "--b-python", str(python))
+    assert done.returncode == 2
+    assert f"--b-python has dl-harness 0.0.9, which speaks protocol {protocol.VERSION - 1}" in done.stderr
+    assert str(python) in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.all_cpus
+def test_sides_may_differ_in_batch_size_environment_and_threads(harness):
+    process = harness.start(
+        "duel", "paced", "paced", *PACED, "--b-set", "batch_size=50", "--b-env", "SOME=1", "--a-threads", "1"
+    )  # fmt: skip
+    _wait_for_pairs(harness, 1)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "1 (a:paced:plain)" in out
+    assert "batch_size: 100 (a:paced:plain), 50 (b:paced:plain)" in out
+    assert "variable SOME: – (a:paced:plain), 1 (b:paced:plain)" in out
+    (record,) = duels(harness)
+    assert record["status"] == "interrupted"
+    # The same step with half the samples: twice the time a sample.
+    assert record["comparisons"][0]["ratio"] == pytest.approx(2.0, abs=0.05)
+    assert record["sides"][1]["settings"]["SOME"] == "1"
+    assert no_worker_left(harness)
+
+
+def _wait_for_pairs(harness, count):
+    until = time.monotonic() + 100
+    while time.monotonic() < until:
+        if any(len(record["pairs"]) >= count for record in duels(harness)):
+            return
+        time.sleep(0.2)
+    pytest.fail("no pair was made")
+
+
+def test_a_side_of_another_pace_has_blocks_of_its_own(harness):
+    """Blocks of either are about as long, and the ratio is of a step, not of a block."""
+    process = harness.start("duel", "paced", "paced:fivefold", *PACED)
+    _wait_for_pairs(harness, 1)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    (record,) = duels(harness)
+    steps = [
+        {block["steps"] for block in record["pairs"][0]["blocks"] if block["side"] == side} for side in (0, 1)
+    ]
+    assert steps == [{12}, {3}]  # steps of 10 and 50 ms in blocks of at least 110, thirds of an epoch's 36
+    assert record["comparisons"][0]["ratio"] == pytest.approx(5.0, rel=0.03)
+    assert re.search(r"^steps in a block +12 +3$", out, re.MULTILINE)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sides are stopped on Linux alone")
+def test_no_stopped_process_is_left_when_the_parent_is_killed(harness):
+    """Nor one that a framework started."""
+    harness.environment["PACED_CHILD_SECONDS"] = "600"
+    child = "import time; time.sleep(600)"
+    process = harness.start("duel", "paced", "paced:slower", *PACED)
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        if any(one.status() == psutil.STATUS_STOPPED for one in workers_of(harness, child)):
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("no worker was ever stopped")
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert no_worker_left(harness)
+    until = time.monotonic() + 10
+    while workers_of(harness, child) and time.monotonic() < until:
+        time.sleep(0.1)
+    left = workers_of(harness, child)
+    for one in left:
+        one.kill()
+    assert not left
+
+
+@pytest.mark.all_cpus
+@pytest.mark.parametrize("threads", [pytest.param(1, marks=long_test), 2])
+def test_only_one_side_runs_at_a_time(harness, threads):
+    """From when the first of them is stopped: where there is a CPU for each, they build side by side.
+
+    Sides of one thread share a CPU from then on.
+    """
+    process = harness.start("duel", "paced", "paced:slower", *PACED, "--threads", str(threads))
+    seen, begun, built_together, homes = set(), set(), False, {}
+    until = time.monotonic() + 100
+    while not any(record["pairs"] for record in duels(harness)) and time.monotonic() < until:
+        try:
+            workers = workers_of(harness)
+            states, again = [[worker.status() for worker in workers] for _ in range(2)]
+            cpus = {cpu for worker in workers for cpu in worker.cpu_affinity()}
+        except psutil.Error:
+            continue
+        stopped, still = (
+            [state == psutil.STATUS_STOPPED for state in reading] for reading in (states, again)
+        )
+        if len(workers) != 2 or stopped != still:  # they took turns while they were looked at
+            continue
+        pair = tuple(sorted(worker.pid for worker in workers))
+        homes[pair] = cpus
+        if any(stopped):
+            begun.add(pair)
+        if pair in begun:
+            seen.add(stopped.count(False))
+        else:
+            built_together = True
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert seen <= {0, 1}
+    assert 1 in seen
+    assert built_together == (usable_cpus() > 1)
+    assert len(next(iter(homes.values()))) == min(threads, len(allowed_cpus()))
+    (record,) = duels(harness)
+    assert record["pairs"][0]["side_by_side"] == built_together
+
+
+@long_test
+def test_torch_against_itself_in_real_processes(harness):
+    """The certificate is made, the record's pair is of real training, and the table says so."""
+    process = harness.start("duel", "torch", "torch", "--task", "mlp", "--threads", "1")
+    _wait_for_pairs(harness, 1)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    (record,) = duels(harness)
+    assert record["sides"][0]["certificate"]["certified"]
+    assert record["pairs"][0]["processes"][0]["first_step_seconds"] > 0
+    assert record["pairs"][0]["processes"][0]["peak_memory_bytes"] > 2**26
+    assert "GFLOP/s (of NumPy's peak)" in out
+    assert Path(out.rsplit("Record: ", 1)[1].strip()).name == f"{record['id']}.json"

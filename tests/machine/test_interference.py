@@ -1,0 +1,52 @@
+"""Who else used the machine during a run is measured, recorded and told."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+from support.records import make_record
+
+from harness.machine.interference import Interference, Watch
+from harness.report.terminal import disturbance
+
+_SPIN = [sys.executable, "-c", "while True: pass"]
+_SECONDS = 1.0
+
+
+def test_work_of_others_is_told_from_the_workers_own():
+    spinning, idle = (subprocess.Popen(command) for command in (_SPIN, ["sleep", "60"]))
+    try:
+        watched, other = Watch(spinning.pid), Watch(idle.pid)
+        time.sleep(_SECONDS)
+        as_own, as_others = watched.report(), other.report()
+    finally:
+        for process in (spinning, idle):
+            process.kill()
+            process.wait()
+    # However busy the machine is: what the one calls its own, the other one calls somebody else's.
+    assert as_others.others > as_own.others
+    assert as_others.stolen >= 0
+    assert as_own.cpus == as_others.cpus
+
+
+def test_a_worker_that_is_gone_leaves_nothing_to_say():
+    process = subprocess.Popen(["true"])
+    watch = Watch(process.pid)
+    process.wait()
+    assert watch.report() is None
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (None, None),
+        (Interference(cpus=4, others=0.1, stolen=0.0), None),
+        (Interference(cpus=4, others=1.5, stolen=0.0), "of its 4 CPUs other programs used up to 1.5"),
+        (Interference(cpus=2, others=0.0, stolen=0.4), "the hypervisor took 0.4 (steal time)"),
+    ],
+)
+def test_a_busy_machine_is_told_in_one_line(found, told):
+    line = disturbance([make_record(interference=found), make_record()])
+    assert (line is None) == (told is None)
+    assert told is None or (told in line and "busy in 1 of 2 runs" in line and "\n" not in line)

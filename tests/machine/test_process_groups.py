@@ -1,0 +1,58 @@
+"""That nothing is left of a short command, however it or this process ends."""
+
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from harness.machine import process_groups
+
+SLEEPS = "sleep 300 & echo $! > slept; wait"
+
+
+def told(path):
+    return path.exists() and path.read_text().strip()
+
+
+def gone(path, within_seconds=20.0):
+    """Whether the process whose number is in the file ends by then."""
+    until = time.monotonic() + within_seconds
+    number = int(path.read_text())
+    while time.monotonic() < until:
+        try:
+            if psutil.Process(number).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_what_a_command_says_and_how_it_ends(monkeypatch):
+    monkeypatch.setenv("KEPT", "1")
+    done = process_groups.run(["/bin/sh", "-c", "echo $KEPT$ADDED; echo bad >&2; exit 3"], 20, {"ADDED": "2"})
+    assert (done.returncode, done.stdout, done.stderr) == (3, "12\n", "bad\n")
+    with pytest.raises(OSError, match="/nowhere/sh"):
+        process_groups.run(["/nowhere/sh"], 20)
+
+
+def test_a_command_that_hangs_is_ended_with_what_it_started(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process_groups.run(["/bin/sh", "-c", SLEEPS], 5)
+    assert gone(tmp_path / "slept")
+
+
+def test_a_command_ends_with_a_process_that_is_killed(tmp_path):
+    call = f"from harness import process_groups; process_groups.run(['/bin/sh', '-c', {SLEEPS!r}], 300)"
+    parent = subprocess.Popen([sys.executable, "-c", call], cwd=tmp_path)
+    until = time.monotonic() + 60
+    # The command has begun, and so has what ends it.
+    while len(psutil.Process(parent.pid).children()) < 2 or not told(tmp_path / "slept"):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    parent.kill()
+    parent.wait()
+    assert gone(tmp_path / "slept")

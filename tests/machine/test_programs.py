@@ -1,0 +1,45 @@
+"""Programs named by a path or by a name: what a user would expect of a shell."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UsageError
+from harness.machine.programs import program
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    """Two programs of one name: here, and in PATH."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    for place in (tmp_path / "bin", tmp_path):
+        place.mkdir(exist_ok=True)
+        (place / "mine").write_text("#!/bin/sh\n")
+        (place / "mine").chmod(0o755)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("named", "where"),
+    [("mine", "bin/mine"), ("./mine", "mine"), ("bin/../mine", "mine"), ("~/mine", "mine")],
+)
+def test_a_path_is_a_path_and_a_name_is_looked_for(made, named, where):
+    assert Path(program("--b-python", named)).resolve() == made / where
+    assert os.path.isabs(program("--b-python", named))  # noqa: PTH117  as a worker is given it
+
+
+def test_a_path_that_no_record_can_tell_of_is_refused(made):
+    folder = os.fsdecode(b"caf\xe9")
+    os.mkdir(folder)  # noqa: PTH102
+    os.link("mine", f"{folder}/mine")
+    with pytest.raises(UsageError, match=r"records cannot tell of .*caf\\xe9/mine, which is no UTF-8"):
+        program("--b-python", f"{folder}/mine")
+
+
+@pytest.mark.parametrize("named", ["yours", "./bin", ""])
+def test_what_is_no_program_is_refused(made, named):
+    with pytest.raises(UsageError, match="there is no such program; give a venv's bin/python"):
+        program("--b-python", named)

@@ -1,0 +1,201 @@
+"""What a task's author hands over: a mistake is told in a line, where the task is loaded or made."""
+
+import enum
+import math
+import subprocess
+import sys
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+import pytest
+
+from harness.errors import PluginError, UsageError
+from harness.layers import Conv2D, Dense, Dropout, Flatten, Reshape
+from harness.network import Network
+from harness.plugins import checks
+from harness.plugins.definition import define_task
+from harness.spec.task import (
+    Adversarial,
+    Augmentation,
+    Classification,
+    Preset,
+    Regression,
+    Sgd,
+    Task,
+    TaskDefinition,
+)
+
+TASK = Task(
+    name="mine",
+    version=1,
+    networks={"model": Network((4, 1), (Flatten(), Dense(3)))},
+    objective=Classification(),
+    optimizer=Sgd(0.1),
+    batch_size=4,
+    epochs=1,
+)
+
+
+def definition(options=(), made=TASK, **fields):
+    """A task with options, each a name, a type and maybe a default, whose ``define`` gives ``made``."""
+    declared = msgspec.defstruct("Options", list(options), frozen=True)
+    given = {"name": "mine", "summary": "", "datasets": ("digits",), "options": declared}
+    return TaskDefinition(define=lambda _: made, **given | fields)
+
+
+def changed(**fields):
+    return msgspec.structs.replace(TASK, **fields)
+
+
+def with_layers(*layers):
+    return changed(networks={"model": Network((4, 1), (Flatten(), *layers))})
+
+
+def game(latents=4, judged=(2, 3, 1), outputs=1):
+    generator = Network((4,), (Dense(6), Reshape((2, 3, 1))))
+    discriminator = Network(judged, (Flatten(), Dense(outputs)))
+    networks = {"generator": generator, "discriminator": discriminator}
+    return changed(objective=Adversarial(latents), networks=networks)
+
+
+def test_a_game_whose_networks_fit_each_other_is_no_mistake():
+    assert define_task(definition(made=game()), None) == game()
+    listed = game(judged=[2, 3, 1])
+    assert define_task(definition(made=listed), None) is listed
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("width", Annotated[int, msgspec.Meta(ge=1, description="units")], 3),
+        ("rate", float, 1),
+        ("fast", bool, False),
+        ("note", str, ""),
+        ("kind", Literal["one", "two"], "one"),
+        ("rate", int | float, 1),
+        ("kind", enum.StrEnum("Kind", ["ONE", "TWO"]), "one"),
+    ],
+)
+def test_options_of_these_types_are_taken(option):
+    checks.check(definition([option]))
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (
+            ("decay", float | None, None),
+            "its option decay is of type float | None, where bool, int, float",
+        ),
+        (("hidden", tuple[int, ...], (8, 8)), "its option hidden is of type tuple[int, ...], where bool"),
+        (("rates", dict[str, float], {}), "its option rates is of type dict[str, float]"),
+        (("kind", Literal["one", None], None), "its option kind is of type"),  # noqa: PYI061
+        (("decay", float, None), "the defaults of its options do not fit: Expected `float`, got `null`"),
+        (("decay", float), "the defaults of its options do not fit: Missing required argument 'decay'"),
+        (("limit", float, math.inf), "the default of its option limit is inf, where a finite number"),
+        (
+            ("width", Annotated[int, msgspec.Meta(ge=1)], 0),
+            "the defaults of its options do not fit: Expected",
+        ),
+    ],
+)
+def test_others_are_refused_for_no_record_could_hold_them(option, words):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  the words follow
+        checks.check(definition([option]))
+    assert str(caught.value).startswith(words)
+
+
+def test_data_sets_without_a_comma_are_refused():
+    with pytest.raises(ValueError, match="its datasets are 'digits', where a tuple such as"):
+        checks.check(definition(datasets=("digits")))
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (None, "its define() gave NoneType, where Task is expected"),
+        (changed(networks=None), "TypeError: "),
+        (changed(networks={"model": (Flatten(), Dense(3))}), "'tuple' object has no attribute 'placed'"),
+        (changed(name="yours"), "its define() named it 'yours'; both must have one name"),
+        (
+            changed(networks={"net": TASK.networks["model"]}),
+            "its networks are named ['net'], where ['model'] is expected",
+        ),
+        (changed(objective=Adversarial(8)), "where ['discriminator', 'generator'] is expected"),
+        (
+            changed(networks={"model": Network((4, 1), (Dense(3),))}),
+            "layers of its network model do not fit: dense_1 takes inputs of 1 axes, and (4, 1) has 2",
+        ),
+        (with_layers(Dense(0)), "units of dense_1 must be at least 1, not 0"),
+        (with_layers(Dense(64.0)), "Expected `int`, got `float`"),
+        (with_layers(Dense(np.int64(64))), "numpy.int64"),
+        (with_layers(Dropout(1.0)), "rate of dropout_1 must be at least 0 and below 1, not 1.0"),
+        (changed(epochs=0), "it has 0 epochs, where at least 1 is expected"),
+        (changed(epochs="3"), "Expected `int`, got `str` - at `$.epochs`"),
+        (changed(batch_size=-5), "its batch size is -5, where at least 1 is expected, or None for all"),
+        (
+            changed(networks={"model": Network((4, 4, 1), (Conv2D(3, 3),))}, objective=Regression()),
+            "the axes that its network model gives number 3, where 1 is expected",
+        ),
+        (changed(optimizer=Sgd(0.1, nesterov=True)), "nesterov and no momentum, where one above 0 is"),
+        (changed(augmentation=Augmentation(flip=True)), "of what it augments number 2, where 3 is expected"),
+        (changed(augmentation=Augmentation(crop=-1)), "its crop is -1, where at least 0 is expected"),
+        (changed(objective=Classification((0.5,))), "its class weights number 1, where 3 is expected"),
+        (game(latents=5), "its generator takes (4,), where (5,) is expected"),
+        (game(judged=(3, 2, 1)), "its discriminator takes (3, 2, 1), where (2, 3, 1) is expected"),
+        (game(outputs=2), "its discriminator gives (2,), where (1,) is expected"),
+        (with_layers(Dropout(-1)), "rate of dropout_1 must be at least 0 and below 1, not -1"),
+    ],
+)
+def test_a_task_that_cannot_be_trained_is_told_in_a_line(made, words):
+    with pytest.raises(PluginError) as caught:
+        define_task(definition(made=made), None)
+    assert str(caught.value).startswith("task mine cannot be trained: ")
+    assert words in str(caught.value)
+
+
+def test_a_dropout_of_none_is_no_mistake():
+    made = with_layers(Dropout(0), Dense(3))
+    assert define_task(definition(made=made), None) == made
+
+
+def test_a_define_that_falls_is_told_with_its_place():
+    def define(options):
+        return options["width"]
+
+    with pytest.raises(PluginError, match=r"task mine: its define\(\) fell: TypeError: .*test_definition.py"):
+        define_task(msgspec.structs.replace(definition(), define=define), None)
+
+
+def test_a_define_that_exits_is_the_plugins_fault():
+    fallen = msgspec.structs.replace(definition(), define=lambda _: sys.exit("not today"))
+    with pytest.raises(PluginError, match=r"task mine: its define\(\) fell: SystemExit: not today"):
+        define_task(fallen, None)
+
+
+def test_options_that_do_not_go_together_are_the_users():
+    def define(_):
+        raise ValueError("this does not go with that")
+
+    with pytest.raises(UsageError, match=r"--set: this does not go with that\."):
+        define_task(msgspec.structs.replace(definition(), define=define), None)
+    assert define_task(definition(), None) is TASK
+
+
+def test_what_a_define_prints_is_kept_from_standard_output(capfd):
+    def define(_):
+        print("made")
+        subprocess.run(["/bin/echo", "started"], check=True)
+        return TASK
+
+    define_task(msgspec.structs.replace(definition(), define=define), None)
+    subprocess.run(["/bin/echo", "after"], check=True)
+    found = capfd.readouterr()
+    assert found.out == "after\n"
+    assert sorted(found.err.splitlines()) == ["made", "started"]
+
+
+def test_a_preset_without_epochs_is_refused():
+    with pytest.raises(ValueError, match="its preset smoke has 0 epochs, where at least 1 is right"):
+        checks.check(definition(presets={"smoke": Preset(epochs=0)}))

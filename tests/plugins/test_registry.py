@@ -1,0 +1,222 @@
+"""Plugins: found without an import, loaded by name, and harmless to others where they are broken."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from support.command import PLUGINS
+
+from harness.errors import PluginError, UsageError
+from harness.plugins import registry, trial
+from harness.plugins.installation import has_versions
+from harness.spec.task import TaskDefinition
+
+HOOK = """
+from harness.hookspecs import hookimpl
+
+@hookimpl
+def harness_backend(name):
+    {body}
+"""
+
+INCOMPLETE = """
+from harness.hookspecs import hookimpl
+from harness.spec import Backend
+
+class Incomplete(Backend):
+    summary = "of use to nobody"
+    {attributes}
+
+    def environment(self, threads): ...
+    def build(self, plan, data): ...
+
+@hookimpl
+def harness_backend(name):
+    return Incomplete()
+"""
+
+MODULES = {
+    "nameless": INCOMPLETE.format(attributes=""),
+    "modeless": INCOMPLETE.format(attributes="name = 'modeless'"),
+    "no_comma": INCOMPLETE.format(attributes="name, modes = 'no-comma', ('eager')"),
+    "requiring_what": INCOMPLETE.format(attributes="name, modes = 'requiring-what', ('eager',)"),
+    "misspelt_requirement": INCOMPLETE.format(
+        attributes="name, modes, requires = 'misspelt-requirement', ('eager',), ('torch=>2',)"
+    ),
+    "raising_import": "raise RuntimeError('born broken')",
+    "exiting_import": "import sys; sys.exit('no licence found')",
+    "ending_import": "import os, sys; print('no licence', file=sys.stderr, flush=True); os._exit(0)",
+    "killed_import": "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
+    "hanging_import": "import time; time.sleep(1000)",
+    "missing_import": "import a_module_that_nobody_has",
+    "syntax": "def broken(:",
+    "raising_hook": HOOK.format(body="raise ValueError('not today')"),
+    "exiting_hook": HOOK.format(body="raise SystemExit(3)"),
+    "wrong_type": HOOK.format(body="return {'name': name}"),
+    "class_not_instance": "from harness.spec import Backend\n" + HOOK.format(body="return Backend"),
+    "silent": HOOK.format(body="return None"),
+    "hookless": "",
+    "unknown_hook": "from harness.hookspecs import hookimpl\n@hookimpl\ndef harness_backend(nmae): ...",
+}
+
+POINTS = {
+    **{name.replace("_", "-"): f"plugin_{name}" for name in MODULES},
+    "absent-module": "plugin_not_there",
+    "absent-attribute": "plugin_hookless:backend",
+}
+
+
+@pytest.fixture
+def broken_plugins(tmp_path, monkeypatch):
+    """A distribution ``broken-plugins 1.5`` whose entry points are all broken, each in its way."""
+    for name, source in MODULES.items():
+        (tmp_path / f"plugin_{name}.py").write_text(source)
+    folder = tmp_path / "broken_plugins-1.5.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-plugins\nVersion: 1.5\n")
+    lines = [f"{name} = {target}" for name, target in POINTS.items()]
+    (folder / "entry_points.txt").write_text("\n".join(["[harness.backends]", *lines, ""]))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(trial, "LIMIT_SECONDS", 3)
+    registry._entry_points.cache_clear()
+    yield
+    registry._entry_points.cache_clear()
+    for name in [name for name in sys.modules if name.startswith("plugin_")]:
+        del sys.modules[name]
+
+
+# --- What is there -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("backend", "torch"),
+        ("backend", "keras"),
+        ("backend", "keras-jax"),
+        ("backend", "keras-torch"),
+        ("task", "cnn"),
+        ("dataset", "cifar10"),
+        ("dataset", "digits"),
+    ],
+)
+def test_the_plugins_of_this_project_are_found_and_load(kind, name):
+    assert name in registry.names(kind)
+    assert getattr(registry, kind)(name).name == name
+
+
+def test_finding_imports_no_plugin_and_loading_no_framework():
+    code = (
+        "import sys; from harness.plugins import registry\n"
+        "[registry.names(kind) for kind in ('backend', 'task', 'dataset')]\n"
+        "assert not [name for name in sys.modules if name.startswith('harness_')]\n"
+        "[registry.backend(name) for name in ('torch', 'keras')]; registry.task('cnn')\n"
+        "assert not {'torch', 'keras', 'tensorflow', 'jax', 'numpy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "message"),
+    [
+        ("backend", "tourch", "unknown backend 'tourch'. Did you mean 'torch'?"),
+        ("task", "cn", "unknown task 'cn'. Did you mean 'cnn'?"),
+        ("dataset", "cifar-10", "unknown data set 'cifar-10'. Did you mean 'cifar10'?"),
+        ("dataset", "zzz", "unknown data set 'zzz'. Known: cifar10, digits"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest_and_the_list(kind, name, message):
+    with pytest.raises(UsageError) as caught:
+        getattr(registry, kind)(name)
+    assert str(caught.value).startswith(message)
+    assert ", ".join(registry.names(kind)) in str(caught.value)
+
+
+# --- What is broken ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("nameless", "answered harness_backend('nameless') with one named None"),
+        ("modeless", "breaks the contract: its modes are None, where a tuple such as ('eager',) is expected"),
+        ("no-comma", "breaks the contract: its modes are 'eager', where a tuple such as ('eager',) is"),
+        (
+            "requiring-what",
+            "breaks the contract: its requires are None, where a tuple such as ('torch>=2.6',)",
+        ),
+        (
+            "misspelt-requirement",
+            "breaks the contract: it requires 'torch=>2', where one such as 'torch>=2.6'",
+        ),
+        ("raising-import", "could not be loaded: RuntimeError: born broken"),
+        ("exiting-import", "could not be loaded: SystemExit: no licence found"),
+        (
+            "ending-import",
+            "could not be loaded: importing it ended the process with exit code 0 (no licence)",
+        ),
+        ("killed-import", "could not be loaded: importing it ended the process with signal 11"),
+        ("hanging-import", "could not be loaded: its import hung for 3 seconds"),
+        ("missing-import", "could not be loaded: ModuleNotFoundError: No module named 'a_module_that"),
+        ("syntax", "could not be loaded: SyntaxError: "),
+        ("raising-hook", "could not be loaded: ValueError: not today"),
+        ("exiting-hook", "could not be loaded: SystemExit: 3"),
+        ("wrong-type", "answered harness_backend('wrong-type') with dict, where Backend is expected"),
+        ("class-not-instance", "answered harness_backend('class-not-instance') with ABCMeta, where Backend"),
+        ("silent", "answered harness_backend('silent') with NoneType, where Backend is expected"),
+        ("hookless", "answered harness_backend('hookless') with NoneType, where Backend is expected"),
+        ("unknown-hook", "could not be loaded: PluginValidationError: "),
+        ("absent-module", "could not be loaded: ModuleNotFoundError: No module named 'plugin_not_there'"),
+        ("absent-attribute", "could not be loaded: AttributeError: "),
+    ],
+)
+def test_a_broken_plugin_is_named_with_its_distribution_and_the_reason(broken_plugins, name, reason):
+    with pytest.raises(PluginError) as caught:
+        registry.backend(name)
+    assert str(caught.value).startswith(f"backend plugin {name!r} (broken-plugins 1.5) {reason}")
+
+
+def test_the_version_of_an_installed_plugin_is_that_of_its_distribution(tmp_path, monkeypatch):
+    """Whatever the backend is called, and whatever else is given as a file."""
+    monkeypatch.syspath_prepend(PLUGINS)
+    registry._entry_points.cache_clear()
+    assert registry.backend_distribution("torch") is None  # its framework's is told
+    assert registry.backend_distribution("paced") == "faulty 1.0"
+    (tmp_path / "task.py").write_text(HOOK.format(body="return None"))
+    own = "from paced import PacedBackend\n" + HOOK.format(body="return PacedBackend()")
+    (tmp_path / "own.py").write_text(own)
+    monkeypatch.setenv(registry.PLUGIN_FILES_VARIABLE, str(tmp_path / "task.py"))
+    assert registry.backend_distribution("paced") == "faulty 1.0"
+    assert has_versions("paced", {"numpy": np.__version__, "harness plugin": "faulty 1.0"})
+    assert not has_versions("paced", {"numpy": np.__version__, "harness plugin": "faulty 0.9"})
+    assert not has_versions("paced", {"numpy": np.__version__})  # of a file, or of before it was told
+    assert not has_versions("nowhere", {"nowhere": "1.0"})
+    monkeypatch.setenv(registry.PLUGIN_FILES_VARIABLE, str(tmp_path / "own.py"))
+    assert registry.backend_distribution("paced") is None
+    assert not has_versions("torch", {"harness plugin": "acme 1.0"})
+    registry._entry_points.cache_clear()
+
+
+def test_two_plugin_files_of_one_name_are_two_modules(tmp_path, monkeypatch):
+    """The files beside a backend's are what its certificate is kept for."""
+    files = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        files.append(tmp_path / name / "my.plugin.py")
+        files[-1].write_text(f"NAME = {name!r}\n")
+    modules = [registry._import_file(file) for file in files]
+    assert [module.NAME for module in modules] == ["one", "other"]
+    assert [sys.modules[module.__name__.partition(".")[0]] for module in modules] == modules
+
+
+def test_every_broken_plugin_is_tested():
+    tested = test_a_broken_plugin_is_named_with_its_distribution_and_the_reason.pytestmark[0].args[1]
+    assert {name for name, _ in tested} == set(POINTS)
+
+
+def test_broken_plugins_leave_the_others_alone(broken_plugins):
+    assert set(POINTS) < set(registry.names("backend"))
+    assert registry.backend("torch").name == "torch"
+    assert isinstance(registry.task("cnn"), TaskDefinition)
+    assert not [name for name in sys.modules if name.startswith("plugin_")]

@@ -1,0 +1,91 @@
+"""The page of a history, in a real browser."""
+
+import math
+
+import pytest
+from support.in_browser import MARKS, TOO_WIDE, chromium, needs_chromium, opened
+from support.made_gates import fixed_gates, made_benchmark
+from vl_convert import vegalite_to_svg
+
+from harness.gate.history import read_history
+from harness.gate.vanished import gaps
+from harness.report.history_charts import history_figures
+from harness.report.history_page import history_page
+from harness.report.history_words import ToldHistory
+
+pytestmark = needs_chromium
+HOSTILE = """</script><img src=x onerror="document.title='had'">{{ 7*7 }}&amp;"""
+
+
+def told():
+    """Two slips of the one, a gain of the other, and a third that vanished."""
+    slower = fixed_gates([1.0] * 8 + [1.06] * 8 + [1.12] * 8)
+    faster = fixed_gates([1.0] * 12 + [0.9] * 12, name=HOSTILE)
+    for gate, other in zip(slower, faster, strict=True):
+        gate.benchmarks += other.benchmarks
+    slower[0].benchmarks.append(made_benchmark("gone"))
+    return ToldHistory(read_history(slower), gaps(slower), slower)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as launched:
+        yield launched
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("history") / "history.html"
+    path.write_text(history_page(told()), "utf-8")
+    return path
+
+
+def test_it_opens_offline_and_tells_what_changed_first(browser, page_file):
+    with opened(browser, page_file) as page:
+        assert page.said == []
+        assert [url for url in page.asked if not url.startswith("data:")] == [page_file.as_uri()]
+        assert page.title() == "History of gates"
+        assert page.locator("h1").inner_text().startswith("2 of 9 series changed over 24 gates")
+        sentences = page.locator(".findings li").all_inner_texts()
+        assert sentences[0].startswith("cnn, step: +")
+        assert sentences[1].startswith(f"{HOSTILE}, step: -")
+        assert sentences[2].startswith("gone is not in the suite since 2026-01-02")
+        colours = [item.get_attribute("data-verdict") for item in page.locator(".findings li").all()]
+        assert colours[:4] == ["FAIL", "PASS", "INCONCLUSIVE", None]
+
+
+def test_every_chart_has_its_gates_level_and_steps(browser, page_file):
+    with opened(browser, page_file) as page:
+        marks = page.evaluate(MARKS)
+        # Of 24 gates an interval and a dot each, a line, zero, and of two steps a triangle and a size each.
+        assert marks["series-1"] == 2 * 24 + 1 + 1 + 2 * 2
+        assert marks["series-2"] == 2 * 24 + 1 + 1 + 2
+        assert len(marks) == 6  # that of one gate has no chart
+        sizes = page.locator("#series-1 .role-mark.mark-text text").all_text_contents()
+        assert len(sizes) == 2
+        assert all(size.startswith("+") and size.endswith(" %") for size in sizes)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_overflows(browser, page_file, width):
+    with opened(browser, page_file, width=width) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(TOO_WIDE) == []
+
+
+def test_charts_are_what_vega_lite_takes_and_draw_the_level():
+    series = sorted(told().history.series, key=lambda one: one.metric != "step")
+    for figure in history_figures(series):
+        figure.chart.to_dict(validate=True)
+        assert vegalite_to_svg(figure.chart.properties(width=400).to_dict()).startswith("<svg")
+    rows = history_figures(series)[0].chart.data.values
+    level = 100 * math.expm1(series[0].trend.levels[-1])
+    assert rows[-1]["level"] == pytest.approx(level, abs=1e-3)
+    assert rows[-1]["low"] < rows[-1]["change"] < rows[-1]["high"]
+
+
+def test_charts_of_chained_gates_stand_on_the_product():
+    series = [one for one in told().history.series if one.metric == "step"]
+    chained = series[0]._replace(rule="chained")
+    rows = history_figures([chained])[0].chart.data.values
+    assert [row["change"] for row in rows] == [row["level"] for row in rows]

@@ -1,0 +1,230 @@
+"""The commands compare and report on made-up records: what they write, escape, skip and refuse."""
+
+import json
+import os
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import msgspec
+import nbformat
+import pandas as pd
+import pytest
+from support.made_runs import made_record
+from support.records import make_unfinished_record
+
+import harness as package
+from harness.machine.interference import Interference
+from harness.runs.record import DatasetRecord
+from harness.runs.store import Store
+
+README = Path(__file__).parents[2] / "README.md"
+HOSTILE = "</script><img src=x onerror=alert(1)>|*[x](y)"
+
+
+def _fill(folder, *records):
+    store = Store(folder / "results")
+    store.prepare()
+    for record in records:
+        store.save(record)
+
+
+def _pairs(seeds=3, **changes):
+    return [
+        made_record(name, seed, step=step, **changes)
+        for name, step in (("jax", 0.005), ("torch", 0.01))
+        for seed in range(seeds)
+    ]
+
+
+@pytest.fixture
+def filled(harness):
+    _fill(harness.folder, *_pairs())
+    return harness
+
+
+def test_compare_leads_with_the_sentence(filled):
+    done = filled("compare")
+    assert (done.returncode, done.stderr) == (0, "")
+    told = " ".join(done.stdout.split())
+    assert told.startswith(
+        "Which is faster, and is it as good? - On Test CPU (2 threads), jax:eager trains "
+        "`cnn on digits, 2 epochs` 2.00× [2.00, 2.00] faster than torch:eager at equal accuracy "
+        "(±1 point, 3 seeds, p < 0.001)."
+    )
+    for words in ("does not overfit within 2 epochs", "GL at the end (%)", "first step (s)"):
+        assert words in told
+
+
+def test_the_share_of_the_peak_is_told_where_it_is_known(filled):
+    assert "% of peak)" in filled("compare", "--peak-gflops", "1000").stdout
+
+
+def test_a_file_that_cannot_be_read_is_named_counted_and_tells_in_the_exit_code(filled):
+    for name in ("a", "b"):
+        (filled.folder / "results" / "runs" / f"{name}.json").write_text("{")
+    for arguments in (("compare",), ("report", "--to", "out.csv"), ("report", "--to", "out.html")):
+        done = filled(*arguments)
+        assert done.returncode == 1
+        assert "skipped: results/runs/a.json is not a record" in done.stderr
+        assert "2 files were skipped" in done.stderr
+
+
+@pytest.mark.parametrize(("name", "shown"), [("out.md", 40), ("out.html", 60)])
+def test_a_list_that_is_cut_says_of_how_many(harness, name, shown):
+    failed = [
+        msgspec.structs.replace(make_unfinished_record(f"r{number}"), mode=f"mode{number}")
+        for number in range(shown + 7)
+    ]
+    _fill(harness.folder, *failed)
+    assert harness("report", "--to", name).returncode == 0
+    text = (harness.folder / name).read_text()
+    assert text.count("ended as failed") == shown
+    assert "and 7 more" in text
+
+
+def test_settings_that_are_not_shown_are_counted(harness):
+    _fill(harness.folder, *(made_record(threads=threads) for threads in range(1, 16)))
+    for name in ("out.md", "out.html"):
+        assert harness("report", "--to", name).returncode == 0
+        assert "And 3 more settings; filters such as" in (harness.folder / name).read_text()
+    assert "and 3 more settings; filters such as" in harness("compare").stdout
+
+
+def test_all_runs_failed(harness):
+    _fill(harness.folder, make_unfinished_record())
+    done = harness("compare")
+    assert done.returncode == 0
+    assert done.stdout.startswith("Nothing here can be compared")
+    assert "Left out\n- 1 run of cnn on torch:eager: ended as failed" in done.stdout
+    assert harness("report", "--to", "r.html").returncode == 0
+    assert "Nothing here can be compared" in (harness.folder / "r.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("compare", "tsk=cnn"), "unknown filter 'tsk'. Did you mean 'task'?"),
+        (("compare", "task=rnn"), "There: task cnn (6)"),
+        (
+            ("report", "--to", "report.pdf"),
+            "the ending says what to write: .html, .md, .csv, .parquet, .ipynb",
+        ),
+        (("compare", "--results", "nowhere"), "no records in nowhere/runs; make one with"),
+        (("compare", "--margin", "nan"), "nan is not a finite number"),
+        (("compare", "--target", "inf"), "inf is not a finite number"),
+        (("compare", "--peak-gflops", "nan"), "nan is not a finite number"),
+    ],
+)
+def test_refusals_take_a_line(filled, arguments, message):
+    done = filled(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_library_is_named_with_its_extra(filled):
+    (filled.folder / "altair.py").write_text("raise ModuleNotFoundError('no', name='altair')")
+    path = os.pathsep.join([str(filled.folder), filled.environment["PYTHONPATH"]])
+    done = filled("report", "--to", "r.html", PYTHONPATH=path)
+    assert done.returncode == 2
+    assert 'pip install "dl-harness[report]"' in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_report_that_cannot_be_written(filled):
+    done = filled("report", "--to", "no/such/folder/r.html")
+    assert done.returncode == 1
+    assert "no/such/folder/r.html cannot be written" in done.stderr
+
+
+def test_tables_hold_a_row_a_run(filled):
+    assert filled("report", "--to", "r.csv").returncode == 0
+    assert filled("report", "backend=jax", "--to", "r.parquet").returncode == 0
+    rows = pd.read_csv(filled.folder / "r.csv")
+    assert rows["backend"].value_counts().to_dict() == {"jax": 3, "torch": 3}
+    assert set(pd.read_parquet(filled.folder / "r.parquet")["backend"]) == {"jax"}
+
+
+def test_markdown_with_its_pictures(filled):
+    assert filled("report", "--to", "r.md").returncode == 0
+    text = (filled.folder / "r.md").read_text()
+    assert "**cnn on digits, 2 epochs** 2.00×" in text
+    pictures = re.findall(r"!\[\w+\]\(([^)]+)\)", text)
+    assert pictures
+    for picture in pictures:
+        assert "<svg" in (filled.folder / picture).read_text()
+
+
+def test_the_notebook_is_valid_and_its_calls_work(filled, monkeypatch):
+    done = filled("report", "backend=jax,torch", "--margin", "7", "--to", "r.ipynb")
+    assert done.returncode == 0, done.stderr
+    notebook = nbformat.read(filled.folder / "r.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    monkeypatch.chdir(filled.folder)
+    names = {}
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            exec(cell.source, names)  # noqa: S102
+    assert len(names["report"].sides) == 2
+    assert set(names["report"].pairs["margin"]) == {7.0}
+
+
+def test_text_from_records_is_escaped(harness):
+    stand_in = DatasetRecord("digits", "f" * 64, HOSTILE, stands_in_for="cifar10", reason=HOSTILE)
+    engine = {"engine": HOSTILE, HOSTILE: "1"}
+    _fill(harness.folder, *_pairs(dataset=stand_in, framework=engine, mode=HOSTILE, device=HOSTILE))
+    for name in ("r.html", "r.md"):
+        done = harness("report", "--to", name)
+        assert done.returncode == 0, done.stderr
+        text = (harness.folder / name).read_text()
+        assert "onerror" in text
+        assert "<img src=x" not in text
+    assert "[x](y)" not in text
+    specs = re.search(r'id="specs">(.*?)</script>', (harness.folder / "r.html").read_text(), re.DOTALL)
+    json.loads(specs[1])
+
+
+def test_notebook_users_get_frames_and_charts(filled):
+    report = package.compare("task=cnn", results=filled.folder / "results")
+    assert report.sides["step_seconds"].tolist() == pytest.approx([0.005, 0.01])
+    assert report.pairs.loc[0, "quality"] == "equal"
+    assert report.pairs.loc[0, "speed_ratio"] == pytest.approx(2.0)
+    assert report.overfitting["onset_epoch"].tolist() == [0, 0]
+    assert report.charts["setting-1-time"].to_dict()["layer"]
+    assert "jax:eager trains" in report._repr_html_()
+
+
+def test_the_example_of_the_readme_runs(filled, monkeypatch):
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    (example,) = [block for block in blocks if "harness.compare(" in block]
+    monkeypatch.chdir(filled.folder)
+    exec(example, {})  # noqa: S102
+
+
+def test_a_side_has_one_colour_in_every_chart(harness):
+    _fill(harness.folder, *_pairs(), *[made_record("torch", seed, threads=1) for seed in range(3)])
+    charts = package.compare(results=harness.folder / "results").charts
+    colours = defaultdict(set)
+    for name, chart in charts.items():
+        if not name.endswith("phases"):
+            for layer in chart.to_dict()["layer"]:
+                scale = layer["encoding"]["color"]["scale"]
+                for side, colour in zip(scale["domain"], scale["range"], strict=True):
+                    colours[side].add(colour)
+    assert {side: len(found) for side, found in colours.items()} == {"jax:eager": 1, "torch:eager": 1}
+    assert colours["jax:eager"] != colours["torch:eager"]
+
+
+def test_a_busy_machine_is_a_caveat(harness):
+    busy = Interference(cpus=2, others=1.5, stolen=0.0)
+    _fill(harness.folder, *_pairs(interference=busy))
+    assert harness("report", "--to", "r.md").returncode == 0
+    assert "The machine was busy in 6 of 6 runs" in (harness.folder / "r.md").read_text()
+
+
+def test_every_chart_is_valid_vega_lite(filled):
+    report = package.compare(results=filled.folder / "results")
+    assert {name.rpartition("-")[2] for name in report.charts} == {"time", "curves", "steps", "phases", "gap"}
+    for chart in report.charts.values():
+        chart.to_dict(validate=True)

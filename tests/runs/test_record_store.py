@@ -1,0 +1,289 @@
+"""Records on disk: whole or not at all, read back as they were, and found by what a person types."""
+
+import errno
+import json
+import os
+import stat
+from pathlib import Path
+
+import msgspec
+import pytest
+from support.records import make_record, make_unfinished_record
+
+from harness.errors import HarnessError, UsageError
+from harness.machine.description import GitState
+from harness.runs import record as records
+from harness.runs.record import Failure, Record
+from harness.runs.store import Store, UnreadableRecord, read, read_all
+
+IDS = ("20260101-000000-a", "20260101-000000-ab", "20260102-000000-b")
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / "results")
+    store.prepare()
+    return store
+
+
+@pytest.fixture
+def filled(store):
+    for identifier in IDS:
+        store.save(make_record(identifier))
+    return store
+
+
+def _names(store):
+    return sorted(path.name for path in store.folder.iterdir())
+
+
+# --- Reading and writing -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        make_record(),
+        make_unfinished_record(),
+        make_record(failure=Failure("fell", 7, "SIGKILL", "trace\nback", ["ünder", "lines"])),
+        make_record(machine=msgspec.structs.replace(make_record().machine, git=GitState("abc", dirty=None))),
+        make_record(max_steps=3, device="cuda:0 (NVIDIA H100)", device_peak_memory_bytes=2**40),
+    ],
+)
+def test_a_record_comes_back_as_it_was(store, record):
+    path = store.save(record)
+    assert path == store.folder / f"{record.id}.json"
+    assert read(path) == record
+
+
+def test_a_record_is_labelled_as_on_the_command_line():
+    assert make_record(backend="keras-jax", mode="xla").label == "keras-jax:xla"
+
+
+def test_a_record_is_json_for_people(store):
+    text = store.save(make_record()).read_text()
+    assert text.startswith('{\n  "schema": 1,\n  "id": ')
+    assert text.endswith("}\n")
+    assert json.loads(text)["epochs"][1]["validation"] == {"loss": None, "accuracy": 0.5}
+
+
+def test_others_may_read_a_record(store):
+    assert stat.S_IMODE(store.save(make_record()).stat().st_mode) == 0o644
+
+
+def test_a_field_that_a_later_harness_added_is_ignored(tmp_path):
+    document = json.loads(records.encode(make_record()))
+    path = tmp_path / "later.json"
+    path.write_text(json.dumps(document | {"energy_joules": 3}))
+    assert read(path) == make_record()
+
+
+def test_saving_again_replaces(store):
+    store.save(make_unfinished_record("one", status="running"))
+    path = store.save(make_record("one"))
+    assert _names(store) == ["one.json"]
+    assert read(path).status == "ok"
+
+
+def _without(key):
+    return {name: value for name, value in json.loads(records.encode(make_record())).items() if name != key}
+
+
+def _with_block(**changes):
+    fields = _without("blocks")
+    return fields | {"blocks": [{"epoch": 1, "steps": 1, "batch_size": 64, "seconds": 0.1} | changes]}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (json.dumps({"schema": 2, "id": ["of", "a", "later", "kind"]}), "schema 2 is newer than 1"),
+        (records.encode(make_record())[:700], "truncated"),
+        (b"", "truncated"),
+        (json.dumps(_without("schema") | {"schema": 0}), "schema 0 is none that this harness reads"),
+        (json.dumps(_with_block(steps=0)), r"\$.blocks\[0\].steps"),
+        (json.dumps(_with_block(seconds=0.0)), r"\$.blocks\[0\].seconds"),
+        ('{"benchmarks": []}', "schema"),
+        ("[1, 2]", "object"),
+        ("<html>", "invalid"),
+        (json.dumps(_without("seed")), "seed"),
+        (json.dumps(_without("seed") | {"seed": "zero"}), r"\$.seed"),
+        (json.dumps(_without("status") | {"status": "splendid"}), r"\$.status"),
+        (b'{"schema": 1, "id": "\xff"}', "utf-8|UTF-8|invalid"),
+    ],
+)
+def test_a_file_that_holds_no_record_is_named_with_the_reason(tmp_path, content, reason):
+    path = tmp_path / "odd.json"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(UnreadableRecord, match=reason) as caught:
+        read(path)
+    assert str(caught.value).startswith(f"{path} is not a record that can be read: ")
+
+
+def test_a_record_of_an_older_schema_goes_through_every_one_between(monkeypatch):
+    # As it would be if schema 3 were written now: 1 called the seed "draw", 2 had the threads in text.
+    older = _without("seed") | {"schema": 1, "draw": 7, "threads": "2"}
+
+    def rename(fields):
+        return {"seed" if name == "draw" else name: value for name, value in fields.items()}
+
+    def count(fields):
+        return fields | {"threads": int(fields["threads"])}
+
+    monkeypatch.setattr(records, "SCHEMA", 3)
+    monkeypatch.setattr(records, "MIGRATIONS", {1: rename, 2: count})
+    record = records.decode(json.dumps(older).encode())
+    assert (record.schema, record.seed, record.threads) == (3, 7, 2)
+    with pytest.raises(records.OtherSchema, match="schema 4 is newer than 3"):
+        records.decode(json.dumps(older | {"schema": 4}).encode())
+    with pytest.raises(msgspec.ValidationError, match="status"):
+        records.decode(json.dumps(older | {"status": "splendid"}).encode())
+
+
+def test_a_folder_in_place_of_a_record_is_named(tmp_path):
+    with pytest.raises(UnreadableRecord, match=f"^{tmp_path} cannot be read: Is a directory"):
+        read(tmp_path)
+
+
+def test_one_broken_file_does_not_hide_the_others(filled):
+    (filled.folder / f"{IDS[1]}.json").write_text("{")
+    first, second, third = read_all(filled.paths())
+    assert isinstance(first, Record)
+    assert isinstance(second, UnreadableRecord)
+    assert isinstance(third, Record)
+
+
+# --- Faults while writing ------------------------------------------------------------------------
+
+
+def _full_disk(*arguments):
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize(("owner", "call"), [(os, "fsync"), (Path, "replace")])
+def test_a_save_that_fails_midway_leaves_the_old_record_and_nothing_else(store, monkeypatch, owner, call):
+    old = make_record("one")
+    path = store.save(old)
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, call, _full_disk)
+        with pytest.raises(HarnessError, match=r"the record .*one\.json cannot be written: No space left"):
+            store.save(make_unfinished_record("one"))
+    assert _names(store) == ["one.json"]
+    assert read(path) == old
+
+
+def test_an_interrupt_in_a_save_leaves_the_old_record_and_nothing_else(store, monkeypatch):
+    def interrupted(descriptor):
+        raise KeyboardInterrupt
+
+    old = make_record("one")
+    path = store.save(old)
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        store.save(make_unfinished_record("one"))
+    assert _names(store) == ["one.json"]
+    assert read(path) == old
+
+
+def test_the_content_is_on_disk_before_the_name_is(store, monkeypatch):
+    synced = []
+
+    def fsync(descriptor):
+        synced.append((os.fstat(descriptor).st_size, _names(store)))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    path = store.save(make_record("one"))
+    (size, before), (_, after) = synced  # the file, and then the folder that names it
+    assert size == path.stat().st_size
+    assert "one.json" not in before
+    assert "one.json" in after
+
+
+def test_a_shared_folder_that_cannot_be_synchronised_holds_records_too(store, monkeypatch):
+    """VirtualBox's and some network's refuse it, when the record is there already."""
+    fsync = os.fsync
+
+    def refuse_folders(file):
+        if stat.S_ISDIR(os.fstat(file).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    assert store.save(make_record()).is_file()
+
+
+def test_a_results_folder_that_cannot_be_is_found_before_anything_is_run(tmp_path):
+    (tmp_path / "results").write_text("a file stands here")
+    with pytest.raises(UsageError, match=r"records cannot be written to .*results.runs: .*--results DIR"):
+        Store(tmp_path / "results").prepare()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_a_results_folder_of_someone_else_is_found_before_anything_is_run(tmp_path):
+    (tmp_path / "runs").mkdir(mode=0o555)
+    with pytest.raises(UsageError, match="Permission denied"):
+        Store(tmp_path).prepare()
+
+
+def test_preparing_leaves_an_empty_folder_and_may_be_repeated(store):
+    store.prepare()
+    assert _names(store) == []
+
+
+# --- Finding -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("20260102-000000-b", "20260102-000000-b"),
+        ("20260102", "20260102-000000-b"),
+        ("20260101-000000-a", "20260101-000000-a"),
+        ("20260101-000000-ab", "20260101-000000-ab"),
+    ],
+)
+def test_a_record_is_found_by_what_a_person_types(filled, name, found):
+    assert filled.find(name) == filled.folder / f"{found}.json"
+
+
+def test_a_record_is_found_by_its_path(filled, tmp_path):
+    elsewhere = tmp_path / "elsewhere.json"
+    elsewhere.write_bytes(records.encode(make_record()))
+    assert filled.find(str(elsewhere)) == elsewhere
+
+
+def test_records_come_oldest_first_and_nothing_else_does(filled):
+    (filled.folder / "notes.txt").write_text("mine")
+    assert [path.stem for path in filled.paths()] == list(IDS)
+
+
+def test_an_ambiguous_beginning_is_refused_with_one_that_fits(filled):
+    with pytest.raises(UsageError, match=r"'20260101' fits 2 records; .* such as 20260101-000000-ab"):
+        filled.find("20260101")
+
+
+def test_an_unknown_name_is_answered_with_the_nearest(filled):
+    with pytest.raises(
+        UsageError, match=r"unknown record '20260102-000001-b'. Did you mean '20260102-000000-b'"
+    ):
+        filled.find("20260102-000001-b")
+
+
+@pytest.mark.parametrize("find", [Store.last, lambda store: store.find("20260101")])
+def test_an_empty_store_says_how_a_record_is_made(store, find):
+    with pytest.raises(UsageError, match=r"no records in .*runs; make one with: harness run"):
+        find(store)
+
+
+def test_the_last_record_is_the_newest_that_can_be_read(filled):
+    (filled.folder / f"{IDS[2]}.json").write_text("{")
+    path, record, passed_over = filled.last()
+    assert (path.stem, record.id, len(passed_over)) == (IDS[1], IDS[1], 1)
+    assert IDS[2] in str(passed_over[0])
+
+
+def test_where_no_file_can_be_read_the_newest_says_why(filled):
+    for path in filled.paths():
+        path.write_text("{")
+    with pytest.raises(UnreadableRecord, match=IDS[2]):
+        filled.last()

@@ -1,0 +1,243 @@
+"""Whatever a plugin, a framework or a user does to a run: a record tells, and no process is left."""
+
+import json
+import os
+import signal
+import time
+from unittest.mock import Mock
+
+import psutil
+import pytest
+
+from harness.plugins import registry
+from harness.runs import execute
+from harness.runs.record import DatasetRecord
+from harness.runs.store import Store, read
+from harness.spec.backend import Plan
+from harness.worker.session import SILENCE_LIMIT_SECONDS, NoWorkersHere
+
+DIGITS = ("run", "--task", "cnn", "--dataset", "digits", "--epochs", "3", "--quiet")
+
+
+def workers(harness) -> list[psutil.Process]:
+    """Processes that the commands of this test left: workers and the child that the hanging plugin starts."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        line, environment = process.info["cmdline"] or [], process.info["environ"] or {}
+        own = environment.get("HARNESS_DATA_DIR") == harness.environment["HARNESS_DATA_DIR"]
+        if own and ("harness.worker" in line or line[:2] == ["sleep", "1000"]):
+            found.append(process)
+    return found
+
+
+def wait_until(condition, seconds=30.0):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("mode", "status", "exit_code", "reason"),
+    [
+        ("ok", "ok", 0, ""),
+        ("print", "ok", 0, ""),
+        ("sigkill", "failed", 1, "SIGKILL (the system does this when memory runs out)"),
+        ("exit", "failed", 1, "exited with code 7"),
+        ("raise", "failed", 1, "RuntimeError: the kernel is on fire (faulty.py, line 50)"),
+        (
+            "memory",
+            "failed",
+            1,
+            "memory ran out in the worker (MemoryError: could not allocate 8 TiB)",
+        ),
+        ("shape", "failed", 1, "backend faulty breaks the contract: train() of"),
+        ("silent-memory", "failed", 1, "memory ran out in the worker (MemoryError); a smaller --batch-size"),
+        ("fork", "ok", 0, ""),
+        ("nan", "diverged", 1, "(epoch 2) is not finite"),
+        ("unsupported", "unsupported", 2, "there is no such thing here"),
+    ],
+)
+def test_a_fault_becomes_a_record_that_keeps_the_reason(harness, mode, status, exit_code, reason):
+    done = harness(*DIGITS, "--backend", f"faulty:{mode}")
+
+    (record,) = harness.records()
+    assert (record["status"], done.returncode) == (status, exit_code), done.stderr
+    assert reason in ((record["failure"] or {}).get("message", ""))
+    assert reason in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert workers(harness) == []
+
+
+def test_what_was_measured_before_a_fault_is_kept(harness):
+    harness(*DIGITS, "--backend", "faulty:sigkill")
+
+    (record,) = harness.records()
+    assert [epoch["epoch"] for epoch in record["epochs"]] == [1]
+    assert sum(block["steps"] for block in record["blocks"]) >= 21
+    assert record["failure"]["signal"] == "SIGKILL"
+    assert "about to be killed" in record["failure"]["last_lines"]
+
+
+def test_a_traceback_of_the_plugin_is_in_the_record_and_in_show(harness):
+    harness(*DIGITS, "--backend", "faulty:raise")
+
+    assert "in _fail" in harness.records()[0]["failure"]["traceback"]
+    assert "the kernel is on fire" in harness("show", "last").stdout
+
+
+def test_one_that_fails_does_no_harm_to_the_next(harness):
+    done = harness(*DIGITS, "--backend", "faulty:sigkill,faulty:ok", "--seeds", "2")
+
+    assert [record["status"] for record in harness.records()].count("ok") == 2
+    assert done.returncode == 1
+
+
+def test_what_was_declined_is_not_tried_with_every_seed(harness):
+    done = harness(*DIGITS, "--backend", "faulty:unsupported,faulty:ok", "--seeds", "3")
+
+    statuses = [record["status"] for record in harness.records()]
+    assert (statuses.count("unsupported"), statuses.count("ok"), done.returncode) == (1, 3, 2)
+
+
+@pytest.mark.parametrize("mode", ["hang", "hang-with-child"])
+def test_a_run_that_hangs_is_ended_at_its_time_limit(harness, mode):
+    start = time.monotonic()
+    done = harness(*DIGITS, "--backend", f"faulty:{mode}", "--timeout", "4")
+
+    (record,) = harness.records()
+    assert (record["status"], done.returncode) == ("timeout", 1)
+    assert "time limit of 4 s" in done.stdout
+    assert len(record["epochs"]) == 1
+    assert time.monotonic() - start < SILENCE_LIMIT_SECONDS / 10
+    assert workers(harness) == []
+
+
+def test_a_certification_that_hangs_is_ended_at_the_time_limit_and_the_run_goes_on(harness):
+    done = harness(*DIGITS, "--backend", "faulty:hang-certifying", "--timeout", "6")
+
+    (record,) = harness.records()
+    assert (record["status"], done.returncode) == ("ok", 0)
+    assert "time limit of 6 s" in record["certificate"]["reason"]
+    assert "is not certified" in done.stdout
+    assert workers(harness) == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "status", "reason"),
+    [
+        ("exit-in-build", "failed", "exited with code 3"),
+        ("hang-in-build", "timeout", "did not end within the time limit of 4 s"),
+        ("raise", "failed", "the kernel is on fire"),
+    ],
+)
+def test_one_that_falls_while_it_is_certified_does_no_harm_to_the_next(harness, mode, status, reason):
+    done = harness(*DIGITS, "--backend", f"faulty:{mode},faulty:ok", "--timeout", "4")
+
+    fallen, sound = harness.records()
+    assert (fallen["status"], sound["status"], done.returncode) == (status, "ok", 1)
+    assert not fallen["certificate"]["certified"]
+    assert not sound["certificate"]["certified"]
+    if mode != "raise":  # which comes too late for the few steps of a case
+        assert (
+            f"case 'sgd': {'the worker process ' * (status == 'failed')}{reason}"
+            in (fallen["certificate"]["reason"])
+        )
+    assert "Traceback" not in done.stdout + done.stderr
+    assert workers(harness) == []
+
+
+def test_what_a_plugin_prints_when_it_is_imported_is_not_in_the_document(harness):
+    (harness.folder / "noisy.py").write_text("print('Thank you for choosing noisy!')\n")
+    done = harness(*DIGITS, "--backend", "faulty:ok", "--plugin", "noisy.py", "--format", "json")
+
+    assert [record["status"] for record in json.loads(done.stdout)["records"]] == ["ok"]
+    assert "Thank you" in done.stderr
+
+
+def test_check_goes_on_after_a_backend_that_falls(harness):
+    done = harness("check", "faulty:exit-in-build,faulty:ok", "--task", "mlp,cnn")
+
+    assert done.returncode == 1
+    fallen, sound = [line.split() for line in done.stdout.splitlines() if line.startswith("faulty:")][:2]
+    assert fallen == ["faulty:exit-in-build", "not", "checked", "not", "checked"]
+    assert sound[:2] == ["faulty:ok", "DEVIATES"]
+    assert (
+        "faulty:exit-in-build on cnn was not checked to the end: case 'sgd': the worker process"
+        in done.stdout
+    )
+    assert workers(harness) == []
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_keeps_what_ended_and_records_what_did_not(harness, sent):
+    process = harness.start(*DIGITS, "--backend", "faulty:ok,faulty:hang,faulty:ok", "--seeds", "1")
+    wait_until(lambda: any(len(r["epochs"]) == 1 and r["mode"] == "hang" for r in harness.records()))
+    process.send_signal(sent)
+    stdout, stderr = process.communicate(timeout=30)
+
+    assert [record["status"] for record in harness.records()] == ["ok", "interrupted"]
+    assert process.returncode == 130
+    assert "interrupted" in stdout
+    assert "Traceback" not in stdout + stderr
+    assert workers(harness) == []
+
+
+def test_a_parent_that_is_killed_leaves_its_record_and_no_worker(harness):
+    process = harness.start(*DIGITS, "--backend", "faulty:hang")
+    wait_until(lambda: [len(record["epochs"]) for record in harness.records()] == [1])
+    assert len(workers(harness)) == 1
+    process.kill()
+    process.communicate()
+
+    wait_until(lambda: workers(harness) == [])
+    (record,) = harness.records()
+    assert (record["status"], len(record["epochs"])) == ("running", 1)
+
+
+def test_a_plugin_that_cannot_be_imported_is_named_and_harms_nobody(harness):
+    done = harness(*DIGITS, "--backend", "unloadable")
+    assert done.returncode == 2
+    assert (
+        "'unloadable' (faulty 1.0) could not be loaded: RuntimeError: this plugin was born broken"
+        in done.stderr
+    )
+
+    listed = harness("list", "backends")
+    assert listed.returncode == 0
+    assert "broken" in listed.stdout
+    assert "faulty" in listed.stdout
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_results_folder_that_is_read_only_is_found_before_training(harness):
+    (harness.folder / "results").mkdir(mode=0o500)
+    done = harness(*DIGITS, "--backend", "faulty")
+    assert done.returncode == 2
+    assert "cannot be written" in done.stderr
+
+
+@pytest.mark.parametrize("in_the_way", ["results", "results/runs"])
+def test_a_results_folder_that_cannot_be_is_found_before_training(harness, in_the_way):
+    (harness.folder / in_the_way).parent.mkdir(exist_ok=True)
+    (harness.folder / in_the_way).write_text("a file, not a folder")
+    done = harness(*DIGITS, "--backend", "faulty:ok")
+    assert done.returncode == 2
+    assert in_the_way in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_where_no_worker_can_be_started_the_record_keeps_why(tmp_path, monkeypatch):
+    def nowhere(*_, **__):
+        raise NoWorkersHere("set TMPDIR to one")
+
+    monkeypatch.setattr(execute, "Session", nowhere)
+    task = registry.task("mlp").define(registry.task("mlp").options())
+    plan = Plan(task=task, mode="eager", device="cpu", precision="float32", threads=1, seed=0)
+    request = execute.RunRequest(backend="torch", plan=plan, options={}, dataset=DatasetRecord("mnist1d"))
+    store = Store(tmp_path)
+    store.prepare()
+    with pytest.raises(NoWorkersHere):
+        execute.execute(request, store, Mock())
+    record = read(store.paths()[0])
+    assert (record.status, record.failure.message) == ("failed", "set TMPDIR to one")

@@ -1,0 +1,47 @@
+"""Summaries of a run's raw samples."""
+
+import numpy as np
+import pytest
+from support.records import make_record, make_unfinished_record
+
+from harness.runs.record import Block
+from harness.runs.summaries import StepTime, generalization_gap, samples_per_second, step_time
+
+
+def _blocks(*step_seconds):
+    """A first step, then blocks of four steps that take so long each."""
+    return [Block(1, 1, 64, 9.0), *(Block(1, 4, 64, 4 * seconds) for seconds in step_seconds)]
+
+
+def test_the_steady_step_leaves_out_the_first_step_and_short_batches():
+    # 0.02, 0.03 and 0.1 s a step: the first step and the batch of 13 do not count.
+    median, p5, p95 = step_time(make_record())
+    assert median == pytest.approx(0.03)
+    assert p5 == pytest.approx(0.021)
+    assert p95 == pytest.approx(0.093)
+
+
+def test_percentiles_are_those_of_numpy():
+    seconds = np.random.default_rng(0).uniform(0.01, 0.05, 37)
+    expected = StepTime(*np.percentile(seconds, [50, 5, 95]))
+    assert step_time(make_record(blocks=_blocks(*seconds))) == pytest.approx(expected)
+
+
+def test_a_single_block_is_all_three():
+    assert step_time(make_record(blocks=_blocks(0.25))) == StepTime(0.25, 0.25, 0.25)
+
+
+@pytest.mark.parametrize("blocks", [[], _blocks(), [*_blocks(), Block(1, 1, 13, 0.1)]])
+def test_without_a_steady_block_there_is_no_step_time(blocks):
+    record = make_record(blocks=blocks)
+    assert step_time(record) is None
+    assert samples_per_second(record) is None
+
+
+def test_samples_per_second_follow_from_the_median():
+    assert samples_per_second(make_record()) == pytest.approx(64 / 0.03)
+
+
+def test_the_gap_is_training_less_validation_accuracy_after_the_last_epoch():
+    assert generalization_gap(make_record()) == 0.25
+    assert generalization_gap(make_unfinished_record()) is None

@@ -1,0 +1,1 @@
+"""What tests share: made-up records, data files, a browser, and the command in a process of its own."""

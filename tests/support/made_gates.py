@@ -1,0 +1,229 @@
+"""Gates made up for the tests of what reads them: pairs of processes as given ratios make them, no run."""
+
+import datetime
+import hashlib
+import math
+
+import msgspec
+import numpy as np
+
+from harness.duel.pairs import log_ratio
+from harness.duel.record import BlockRecord, PairRecord, ProcessRecord, SideRecord
+from harness.gate.record import (
+    BenchmarkRecord,
+    EnvironmentRecord,
+    GateRecord,
+    MetricResult,
+    QualityResult,
+    encode,
+)
+from harness.gate.suite import Limits
+from harness.machine.disturbance import Disturbance
+from harness.runs.record import DatasetRecord
+from harness.stats.sign_flip import bootstrap_interval, p_value
+from harness.testing.certificate import Certificate
+from support.records import MACHINE
+
+QUIET = Disturbance(0.0, 0.0, 0.0, 0)
+START = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
+BASE = EnvironmentRecord(python="/ci/base/bin/python", harness="0.1.0", commit="b" * 40)
+HEAD = EnvironmentRecord(python="/ci/head/bin/python", harness="0.1.0", commit="c" * 40)
+LIMITS = {"step": 0.05, "first step": 0.5, "memory": 0.1}
+
+
+def made_pair(chance, step=1.0, first_step=1.0, memory=1.0, noise=0.01, turns=4) -> PairRecord:
+    """Head's step, first step and memory are so many times base's, but for the noise of both."""
+    luck = [math.exp(chance.normal(0, noise / math.sqrt(2))) for _ in range(2)]
+    seconds = [0.01 * luck[0], 0.01 * step * luck[1]]
+    blocks = [
+        BlockRecord(side, turn, 10, 10 * seconds[side], 0.001, QUIET, disturbed=False)
+        for turn in range(turns)
+        for side in ((0, 1) if turn % 2 == 0 else (1, 0))
+    ]
+    processes = [
+        ProcessRecord(
+            import_seconds=1.5,
+            build_seconds=0.1,
+            first_step_seconds=0.2 * (first_step if side else 1.0) * math.exp(chance.normal(0, 5 * noise)),
+            warm_up_seconds=[0.1, 0.1],
+            settled=True,
+            peak_memory_bytes=round(2**28 * (memory if side else 1.0) * math.exp(chance.normal(0, 1e-3))),
+            device_peak_memory_bytes=None,
+        )
+        for side in range(2)
+    ]
+    return PairRecord(processes, blocks, 3.0)
+
+
+def made_side(label, python) -> SideRecord:
+    return SideRecord(
+        label=label,
+        backend="torch",
+        mode="eager",
+        python=python,
+        framework={"engine": "torch", "torch": "2.9.0"},
+        device="cpu",
+        precision="float32",
+        threads=2,
+        batch_size=64,
+        options={},
+        settings={},
+        certificate=Certificate(certified=True),
+        training_flops_per_sample=1000,
+        clock_ratio=2.0,
+    )
+
+
+def _logs(metric, pairs):
+    if metric == "step":
+        return [log_ratio(pair, 1, [64, 64]) for pair in pairs]
+    name = {"first step": "first_step_seconds", "memory": "peak_memory_bytes"}[metric]
+    return [math.log(getattr(p.processes[1], name) / getattr(p.processes[0], name)) for p in pairs]
+
+
+def made_metric(metric, look, confirmation, verdict, reason="") -> MetricResult:
+    pairs = confirmation or look
+    logs = np.array(_logs(metric, pairs))
+    interval = bootstrap_interval(logs)
+    base = {"step": 0.01, "first step": 0.2, "memory": 2.0**28}[metric]
+    ratio = math.exp(logs.mean())
+    return MetricResult(
+        metric=metric,
+        verdict=verdict,
+        reason=reason,
+        stage="confirmation" if confirmation else "look",
+        limit=LIMITS[metric],
+        base=base,
+        head=base * ratio,
+        ratio=ratio,
+        low=interval and math.exp(interval.low),
+        high=interval and math.exp(interval.high),
+        p_value=p_value(logs, "greater") if confirmation else None,
+        pairs=len(pairs),
+    )
+
+
+def made_benchmark(name="cnn", *, verdicts=None, confirmed=0, seed=0, **changes) -> BenchmarkRecord:
+    """A benchmark whose ``step``, ``first_step`` and ``memory`` ratios are as given, 1.0 by default.
+
+    ``verdicts`` are of the metrics that do not pass; ``confirmed`` is the number of fresh pairs.
+    """
+    verdicts = verdicts or {}
+    ratios = {key: changes.pop(key) for key in ("step", "first_step", "memory", "noise") if key in changes}
+    chance = np.random.default_rng(seed)
+    look = [made_pair(chance, **ratios) for _ in range(3)]
+    confirmation = [made_pair(chance, **ratios) for _ in range(confirmed)]
+    metrics = [made_metric(metric, look, confirmation, verdicts.get(metric, "PASS")) for metric in LIMITS]
+    worst = max(("PASS", *verdicts.values()), key=["PASS", "INCONCLUSIVE", "FAIL"].index)
+    record = BenchmarkRecord(
+        name=name,
+        backend="torch",
+        mode="eager",
+        task="cnn",
+        options={"width": 0.5},
+        dataset=DatasetRecord("digits", "f" * 64, "made up", {"train": 90, "validation": 10, "test": 20}),
+        threads=2,
+        limits=Limits(),
+        turns=4,
+        sides=[made_side("base", BASE.python), made_side("head", HEAD.python)],
+        look=look,
+        confirmation=confirmation,
+        quality=QualityResult(verdict="PASS", worst=0.0),
+        metrics=metrics,
+        verdict=worst,
+        seconds=60.0,
+    )
+    return msgspec.structs.replace(record, **changes)
+
+
+def made_gate(*benchmarks, number=0, base=BASE, head=HEAD, **changes) -> GateRecord:
+    worst = max(
+        ("PASS", *(benchmark.verdict for benchmark in benchmarks)), key=["PASS", "INCONCLUSIVE", "FAIL"].index
+    )
+    began = START + datetime.timedelta(days=number)
+    record = GateRecord(
+        id=f"{began:%Y%m%d-%H%M%S}-000-gate-{number:04x}",
+        status="ok",
+        started_at=began.isoformat(),
+        command=["gate", "--base", "main", "--suite", "gate.toml"],
+        machine=MACHINE,
+        suite="gate.toml",
+        base=base,
+        head=head,
+        false_alarms=0.01,
+        benchmarks=list(benchmarks),
+        verdict=worst if benchmarks else "FAIL",
+        seconds=60.0 * len(benchmarks),
+    )
+    return msgspec.structs.replace(record, **changes)
+
+
+def mixed_gate(**changes) -> GateRecord:
+    """One of each: passed, slower, hungrier in a way that could not be told, other maths, crashed."""
+    return made_gate(
+        made_benchmark("cnn"),
+        made_benchmark(
+            "rnn-compiled", step=1.08, confirmed=8, verdicts={"step": "FAIL"}, seed=1, mode="compile"
+        ),
+        made_benchmark("mlp", memory=1.1, confirmed=8, verdicts={"memory": "INCONCLUSIVE"}, seed=2),
+        made_benchmark(
+            "gan",
+            seed=3,
+            verdict="FAIL",
+            quality=QualityResult(
+                verdict="FAIL", reason="the first loss of head is 3e-2 off base's in float64", worst=3e-2
+            ),
+        ),
+        made_benchmark(
+            "forecast",
+            verdict="FAIL",
+            reason="head crashed: exited with code 9 [the last words]",
+            look=[],
+            metrics=[],
+            quality=None,
+            sides=[],
+        ),
+        **changes,
+    )
+
+
+def commit(number):
+    """A hash as git's, which differs from the others in its first digits."""
+    return hashlib.sha1(b"%d" % number).hexdigest()  # noqa: S324
+
+
+def chained_gates(ratios, noise=0.01, name="cnn", start=0):
+    """Gates of the main branch, each commit against its parent; ``ratios`` are of the step."""
+    commits = [commit(number) for number in range(start, start + len(ratios) + 1)]
+    return [
+        _history_gate(number, ratio, noise, name, commits[place], commits[place + 1])
+        for place, (number, ratio) in enumerate(enumerate(ratios, start))
+    ]
+
+
+def fixed_gates(levels, noise=0.01, name="cnn", start=0, base="f" * 40):
+    """Gates of the main branch, each commit against one release; ``levels`` are step ratios to it."""
+    return [
+        _history_gate(number, level, noise, name, base, commit(number))
+        for number, level in enumerate(levels, start)
+    ]
+
+
+def _history_gate(number, ratio, noise, name, base, head):
+    # The noise of a pair that gives a mean of 8 the noise asked for.
+    benchmark = made_benchmark(name, step=ratio, noise=noise * math.sqrt(8), confirmed=8, seed=number)
+    return made_gate(
+        benchmark,
+        number=number,
+        base=msgspec.structs.replace(BASE, commit=base),
+        head=msgspec.structs.replace(HEAD, commit=head),
+    )
+
+
+def save(folder, *gates):
+    """Write gates where ``harness gate`` does; their paths."""
+    (folder / "results" / "gates").mkdir(parents=True, exist_ok=True)
+    paths = [folder / "results" / "gates" / f"{gate.id}.json" for gate in gates]
+    for path, gate in zip(paths, gates, strict=True):
+        path.write_bytes(encode(gate))
+    return paths

@@ -1,0 +1,61 @@
+"""Runs made up for the tests of what compares them: curves, scores and step times as given."""
+
+import datetime
+import itertools
+
+from harness.analysis.run_curves import Run
+from harness.runs.record import Block, Epoch, Phases
+from harness.testing.certificate import Certificate
+from support.records import make_record
+
+CERTIFIED = Certificate(certified=True)
+START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+_counter = itertools.count()
+
+
+def made_record(
+    backend="torch", seed=0, *, step=0.01, accuracy=0.5, train=(2.0, 1.0), held_out=(2.0, 1.5), **changes
+):
+    """A record of one epoch for each pair of losses; accuracies follow from the losses, 1 - loss / 4."""
+    epochs = [
+        Epoch(
+            number,
+            10 * number,
+            float(number),
+            loss,
+            {"loss": loss, "accuracy": 1 - loss / 4},
+            {"loss": validation, "accuracy": 1 - validation / 4},
+        )
+        for number, (loss, validation) in enumerate(zip(train, held_out, strict=True), 1)
+    ]
+    best = min(range(len(held_out)), key=lambda place: held_out[place]) + 1
+    number = next(_counter)
+    return make_record(
+        f"20260101-{number:06d}-000-cnn-{backend}-eager-s{seed}-{number:04x}",
+        **{
+            "started_at": (START + datetime.timedelta(seconds=number)).isoformat(),
+            "backend": backend,
+            "seed": seed,
+            "certificate": CERTIFIED,
+            "framework": {"engine": backend, backend: "1.0"},
+            "epochs": epochs,
+            "epochs_asked": len(epochs),
+            "blocks": [Block(1, 1, 64, 0.5), *[Block(1, 10, 64, 10 * step)] * 8],
+            "best_epoch": best,
+            "test_at_last": {"loss": 1.0, "accuracy": accuracy},
+            "test_at_best": {"loss": 0.9, "accuracy": accuracy + 0.02},
+            "phases": Phases(
+                import_seconds=1.0,
+                data_seconds=0.5,
+                build_seconds=0.2,
+                first_step_seconds=0.5,
+                training_seconds=100 * step,
+                evaluation_seconds=0.3,
+            ),
+            **changes,
+        },
+    )
+
+
+def made_runs(*records):
+    return [Run.of(record) for record in records]

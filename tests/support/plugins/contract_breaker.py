@@ -1,0 +1,115 @@
+"""A plugin file whose modes each break the contract of a program in one way; ``none`` breaks nothing."""
+
+import numpy as np
+
+from harness.hookspecs import hookimpl
+from harness.spec.backend import Backend, Program
+
+
+class FrameworkTensor:
+    """What a framework would give in place of an array."""
+
+
+class BreakingProgram(Program):
+    def __init__(self, plan, data):
+        self.mode = plan.mode
+        if plan.mode != "no device":
+            self.device = "gpu:0 (NVIDIA H100)" if plan.mode == "device misspelt" else "cpu"
+        self.inputs = data.inputs
+
+    def load(self, weights):
+        if self.mode == "single precision":
+            assert all(value.dtype == np.float64 for value in weights.values())
+        self.w = dict(weights)
+
+    def weights(self):
+        found = dict(self.w)
+        if self.mode == "single precision":
+            return {name: value.astype(np.float32) for name, value in found.items()}
+        name = "model/dense_1/bias"
+        if self.mode in ("parameter missing", "parameter misnamed"):
+            bias = found.pop(name)
+            if self.mode == "parameter misnamed":
+                found["model/dense_1/offset"] = bias
+        if self.mode == "parameter shaped otherwise":
+            found[name] = found[name][:, None]
+        return found
+
+    steps = 0.0
+
+    def train(self, steps):
+        self.steps += len(steps.indices)
+        if self.mode == "writes into the data":
+            self.inputs[:] *= 0.5
+        losses = np.full(len(steps.indices), 2.0)
+        return {
+            "loss of another shape": losses[:, None],
+            "loss a tensor": FrameworkTensor(),
+            "loss of whole numbers": losses.astype(int),
+        }.get(self.mode, losses)
+
+    def predict(self, inputs, network="model"):
+        outputs = np.full((len(inputs), 10), self.steps)
+        outputs[:, 0] = 0.0
+        return {
+            "one class too many": np.zeros((len(inputs), 11)),
+            "outputs flattened": outputs.ravel(),
+            "outputs a tensor": FrameworkTensor(),
+            "outputs not numbers": outputs * np.nan,
+        }.get(self.mode, outputs)
+
+    def synchronize(self):
+        pass
+
+    def device_peak_memory_bytes(self):
+        told = {
+            "memory in words": "2 GiB",
+            "memory in NumPy": np.int64(2**31),
+            "memory below nothing": -1,
+        }
+        return told.get(self.mode)
+
+
+class ContractBreaker(Backend):
+    name = "breaker"
+    summary = "breaks the contract"
+    modes = (
+        "none",
+        "no device",
+        "device misspelt",
+        "no program",
+        "parameter missing",
+        "parameter misnamed",
+        "parameter shaped otherwise",
+        "writes into the data",
+        "loss of another shape",
+        "loss a tensor",
+        "loss of whole numbers",
+        "one class too many",
+        "outputs flattened",
+        "outputs a tensor",
+        "outputs not numbers",
+        "memory in words",
+        "memory in NumPy",
+        "memory below nothing",
+        "single precision",
+    )
+    requires = ("numpy>=1",)
+
+    def environment(self, threads):
+        return {"engine": "numpy", "numpy": np.__version__}
+
+    def build(self, plan, data):
+        return None if plan.mode == "no program" else BreakingProgram(plan, data)
+
+
+class Untold(ContractBreaker):
+    name = "untold"
+
+    def environment(self, threads):
+        return {"framework": "acme", "version": "1.2"}
+
+
+@hookimpl
+def harness_backend(name):
+    return {"breaker": ContractBreaker, "untold": Untold}.get(name, lambda: None)()

@@ -1,0 +1,82 @@
+"""Records made up for the tests of what reads them; no run stands behind them."""
+
+import msgspec
+
+from harness.machine.description import Machine
+from harness.runs.record import Block, DatasetRecord, Epoch, Phases, Record, TaskRecord
+from harness_tasks.cnn import CNN
+
+TASK = CNN.define(CNN.options())
+MACHINE = Machine(
+    cpu="Test CPU",
+    physical_cores=2,
+    logical_cpus=4,
+    allowed_cpus=4,
+    memory_bytes=2**33,
+    os="Linux 6.1",
+    libc="glibc 2.39",
+    python="3.12.1",
+    harness="0.1.0",
+    git=None,
+)
+BLOCKS = [
+    Block(1, 1, 64, 0.5),
+    Block(1, 8, 64, 0.16),
+    Block(1, 10, 64, 0.3),
+    Block(1, 1, 13, 0.001),
+    Block(2, 4, 64, 0.4),
+]
+EPOCHS = [
+    Epoch(1, 20, 1.0, 2.25, {"loss": 2.0, "accuracy": 0.25}, {"loss": 2.125, "accuracy": 0.125}),
+    Epoch(2, 24, 1.5, 1.75, {"loss": 1.5, "accuracy": 0.75}, {"loss": None, "accuracy": 0.5}),
+]
+
+
+def make_record(identifier="20260101-000000-cnn-torch-eager-s0-abcd", **changes) -> Record:
+    record = Record(
+        id=identifier,
+        status="ok",
+        started_at="2026-01-01T00:00:00+00:00",
+        command=["run"],
+        task=TaskRecord("cnn", 1, {"width": 0.5, "optimizer": "sgd"}, "0" * 64, TASK),
+        dataset=DatasetRecord("digits", "f" * 64, "made up", {"train": 90, "validation": 10, "test": 20}),
+        backend="torch",
+        mode="eager",
+        framework={"engine": "torch", "torch": "2.9.0"},
+        machine=MACHINE,
+        worker_settings={"OMP_NUM_THREADS": "2"},
+        device_asked="auto",
+        device="cpu",
+        precision="float32",
+        threads=2,
+        seed=0,
+        batch_size=64,
+        epochs_asked=2,
+        parameters=315_722,
+        forward_flops_per_sample=8_377_600,
+        epochs=EPOCHS,
+        blocks=BLOCKS,
+        best_epoch=1,
+        test_at_last={"loss": 1.25, "accuracy": 0.5},
+        test_at_best={"loss": 1.5, "accuracy": 0.25},
+        phases=Phases(import_seconds=1.0, first_step_seconds=0.5, training_seconds=1.5),
+        peak_memory_bytes=2**28,
+    )
+    return msgspec.structs.replace(record, **changes)
+
+
+def make_unfinished_record(identifier="20260101-000001-cnn-torch-eager-s0-dead", status="failed") -> Record:
+    """A record of a run that fell before it could import its framework."""
+    return make_record(
+        identifier,
+        status=status,
+        framework={},
+        device=None,
+        epochs=[],
+        blocks=[],
+        best_epoch=None,
+        test_at_last=None,
+        test_at_best=None,
+        phases=Phases(),
+        peak_memory_bytes=None,
+    )

@@ -1,0 +1,182 @@
+"""The store: whole or not at all, whoever dies or writes beside; and no fingerprint of something else."""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from support import data_files
+
+from harness.errors import DataError, HarnessError
+from harness.spec.data import Samples
+from harness_tasks.datasets import SOURCES
+from harness_tasks.datasets.fingerprint import fingerprint
+
+CIFAR10 = SOURCES["cifar10"]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HARNESS_DATA_DIR", str(tmp_path / "data"))
+    return tmp_path / "data" / "cifar10"
+
+
+def archive(tmp_path, **counts):
+    name = f"archive{counts}"
+    return data_files.write_tar(tmp_path / name, data_files.picture_files(**counts))
+
+
+def arrays(folder):
+    return [path.name for path in folder.glob("arrays-*")]
+
+
+def test_the_fingerprint_is_the_formula_that_is_promised():
+    train = Samples(np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3), np.array([1, 0]))
+    test = Samples(np.ones((1, 2, 2, 3), np.uint8), np.array([7]))
+    spelled_out = (
+        b"train.inputs |u1 2,2,2,3\n" + bytes(range(24))
+        + b"train.targets <i8 2\n" + b"\x01" + bytes(15)
+        + b"test.inputs |u1 1,2,2,3\n" + b"\x01" * 12
+        + b"test.targets <i8 1\n" + b"\x07" + bytes(7)
+    )  # fmt: skip
+    assert fingerprint(train, test) == hashlib.sha256(spelled_out).hexdigest()
+    # The layout in memory is no part of it, the order of rows is.
+    other = Samples(np.asfortranarray(train.inputs), train.targets.astype(">i8"))
+    assert fingerprint(other, test) == fingerprint(train, test)
+    assert fingerprint(Samples(train.inputs[::-1], train.targets[::-1]), test) != fingerprint(train, test)
+
+
+def test_absent_is_said_with_the_remedy(folder):
+    assert not CIFAR10.is_ready()
+    with pytest.raises(DataError, match=r"is not on this machine.*harness data fetch cifar10"):
+        CIFAR10.load()
+
+
+def test_a_changed_byte_is_found(folder, tmp_path):
+    CIFAR10.import_from(archive(tmp_path))
+    (path,) = folder.glob("arrays-*/train_inputs.npy")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"is damaged.*sha256.*harness data import"):
+        CIFAR10.load()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("fingerprint", "0" * 64),
+        ("counts", {"train": 10, "test": 20}),
+        ("classes", ["cat"] * 10),
+        ("schema", 2),
+        ("name", "cifar100"),
+        ("arrays", "../../elsewhere"),
+        ("origin", None),
+    ],
+)
+def test_a_changed_description_is_found(field, value, folder, tmp_path):
+    CIFAR10.import_from(archive(tmp_path))
+    path = folder / "dataset.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
+    with pytest.raises(DataError, match=r"is damaged"):
+        CIFAR10.load()
+
+
+@pytest.mark.parametrize(
+    "damage", [os.unlink, lambda path: os.truncate(path, 200), lambda path: os.truncate(path, 0)]
+)
+def test_a_lost_or_cut_array_is_found_and_a_new_import_heals(damage, folder, tmp_path):
+    CIFAR10.import_from(archive(tmp_path))
+    (path,) = folder.glob("arrays-*/test_inputs.npy")
+    damage(path)
+    with pytest.raises(DataError, match=r"is damaged: an array cannot be read"):
+        CIFAR10.load()
+    CIFAR10.import_from(archive(tmp_path))
+    CIFAR10.load()
+    assert len(arrays(folder)) == 1
+
+
+def test_the_new_data_set_replaces_the_old_one_under_a_reader(folder, tmp_path):
+    old = CIFAR10.import_from(archive(tmp_path))
+    new = CIFAR10.import_from(archive(tmp_path, train=3))
+    assert (len(CIFAR10.load().train), len(new.train)) == (30, 30)
+    assert len(arrays(folder)) == 1
+    assert fingerprint(old.train, old.test) == old.fingerprint  # still mapped by who had it open
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from harness_tasks.datasets import SOURCES
+
+def progress(what, done, total):
+    if what == "reading pictures":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+SOURCES["cifar10"].import_from(Path(sys.argv[1]), progress)
+"""
+
+
+@pytest.mark.parametrize("copy_is_here", [True, False])
+def test_a_kill_in_the_middle_leaves_only_what_the_next_import_sweeps(copy_is_here, folder, tmp_path):
+    before = CIFAR10.import_from(archive(tmp_path)).fingerprint if copy_is_here else None
+    command = [sys.executable, "-c", KILLED, str(archive(tmp_path, train=3))]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+
+    assert len(arrays(folder)) == 1 + copy_is_here, "the kill came too early to show anything"
+    assert CIFAR10.is_ready() == copy_is_here
+    if before:
+        assert CIFAR10.load().fingerprint == before
+    CIFAR10.import_from(archive(tmp_path, test=2))
+    assert len(arrays(folder)) == 1
+
+
+def test_imports_at_the_same_time_take_turns(folder, tmp_path):
+    paths = [archive(tmp_path, train=count) for count in (1, 2, 3)]
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=CIFAR10.import_from, args=(path,)) for path in paths]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+    assert len(CIFAR10.load().train) in {10, 20, 30}
+    assert len(arrays(folder)) == 1
+
+
+def test_who_waits_for_another_writer_says_so(folder, tmp_path):
+    said = threading.Event()
+    path = archive(tmp_path)
+    with CIFAR10._store.exclusive(lambda *_: None):
+        second = threading.Thread(target=CIFAR10.import_from, args=(path, lambda *_: said.set()))
+        second.start()
+        assert said.wait(30)
+        assert not CIFAR10.is_ready()
+    second.join()
+    assert CIFAR10.is_ready()
+
+
+def test_a_place_that_cannot_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("HARNESS_DATA_DIR", str(tmp_path / "file"))
+    with pytest.raises(HarnessError, match="cannot be written") as caught:
+        CIFAR10.import_from(archive(tmp_path))
+    assert not isinstance(caught.value, DataError)
+
+
+def test_listing_and_asking_load_nothing_slow(folder):
+    program = """
+import sys
+import harness.cli.data
+from harness_tasks.datasets import SOURCES
+[source.is_ready() for source in SOURCES.values()]
+print(*sorted({"numpy", "PIL", "pooch", "sklearn", "requests", "rich", "tabulate"} & set(sys.modules)))
+"""
+    answer = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert answer.stdout == "\n"

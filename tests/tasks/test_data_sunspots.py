@@ -1,0 +1,95 @@
+"""The sunspots: windows of the series as statsmodels gives it, no year in two splits."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from harness.spec.data import Samples
+from harness.training.splits import split_samples
+from harness_tasks.datasets import SOURCES
+from harness_tasks.datasets.fingerprint import fingerprint
+from harness_tasks.windows import FUTURE, PAST
+
+SUNSPOTS = SOURCES["sunspots"]
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return SUNSPOTS.load()
+
+
+@pytest.fixture(scope="module")
+def series():
+    """The 309 values by statsmodels' own function, 1700 to 2008."""
+    from statsmodels.datasets.sunspots import load_pandas
+
+    frame = load_pandas().data
+    assert frame.YEAR.tolist() == list(range(1700, 2009))
+    return frame.SUNACTIVITY.to_numpy()
+
+
+def _years_of(samples, standardised):
+    """For each window the place in the whole series where it stands, which must be one place."""
+    places = []
+    for past, future in zip(samples.inputs[..., 0], samples.targets, strict=True):
+        window = np.concatenate([past, future])
+        starts = [
+            start
+            for start in range(len(standardised) - len(window) + 1)
+            if np.array_equal(standardised[start : start + len(window)], window)
+        ]
+        assert len(starts) == 1
+        places += starts
+    return places
+
+
+def test_they_never_change(dataset):
+    # Records are compared by this: a change here makes all earlier results on sunspots incomparable.
+    assert dataset.fingerprint == "0deb2eda00d1687f28d86de477364ded794240c9c3169bc015d590dc5659bce2"
+
+
+def test_the_validation_years_are_part_of_the_fingerprint(dataset):
+    changed = Samples(dataset.validation.inputs + 1, dataset.validation.targets)
+    assert fingerprint(dataset.train, dataset.test, changed) != dataset.fingerprint
+    assert fingerprint(dataset.train, dataset.test, dataset.validation) == dataset.fingerprint
+
+
+def test_shapes(dataset):
+    assert SUNSPOTS.is_ready()
+    for samples, count in ((dataset.train, 155), (dataset.validation, 35), (dataset.test, 44)):
+        assert samples.inputs.shape == (count, PAST, 1)
+        assert samples.targets.shape == (count, FUTURE)
+        assert samples.inputs.dtype == samples.targets.dtype == np.float32
+        assert samples.inputs.base is None
+        assert samples.targets.base is None
+
+
+def test_windows_are_the_series_in_order_and_no_year_is_in_two_splits(dataset, series):
+    training = series[:180]  # 1700 to 1879
+    standardised = ((series - training.mean()) / training.std()).astype(np.float32)
+    splits = [_years_of(part, standardised) for part in (dataset.train, dataset.validation, dataset.test)]
+    last = PAST + FUTURE - 1
+    ranges = [(1700 + starts[0], 1700 + starts[-1] + last) for starts in splits]
+    assert all(starts == list(range(starts[0], starts[-1] + 1)) for starts in splits)
+    assert ranges == [(1700, 1879), (1880, 1939), (1940, 2008)]
+
+
+def test_the_harness_validates_on_the_years_that_the_data_set_brings(dataset):
+    splits = split_samples(dataset, "float64")
+    assert {name: len(samples) for name, samples in splits.items()} == {
+        "train": 155,
+        "validation": 35,
+        "test": 44,
+    }
+    assert np.array_equal(splits["validation"].targets, dataset.validation.targets)
+    assert splits["train"].targets.dtype == np.float64
+
+
+def test_loading_imports_neither_pandas_nor_scipy():
+    code = (
+        "import sys; from harness_tasks.datasets import SOURCES; assert 'numpy' not in sys.modules;"
+        "SOURCES['sunspots'].load(); assert not {'pandas', 'scipy', 'patsy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,217 @@
+"""The tasks that come with the harness: their networks, their options, and what runs on what."""
+
+import json
+
+import msgspec
+import numpy as np
+import pytest
+
+from harness.layers import GRU, LSTM, Dropout
+from harness.plugins import registry
+from harness.plugins.options import describe_options, parse_options
+from harness.spec.task import Adam, Adversarial, Augmentation, Imbalance, RmsProp, Sgd, Task
+from harness_tasks import TASKS
+from harness_tasks.datasets import SOURCES
+
+CLASSIFIERS = ("cnn", "mlp", "rnn")
+ON_PICTURES = ("cnn", "gan")
+
+
+def _define(task, *assignments):
+    return TASKS[task].define(parse_options(TASKS[task], assignments))
+
+
+def _json(task):
+    return msgspec.json.encode(task, order="deterministic")
+
+
+def test_every_task_is_found_by_its_entry_point():
+    assert set(TASKS) == {"cnn", "forecast", "gan", "mlp", "rnn"}
+    for name, definition in TASKS.items():
+        assert registry.task(name) is definition
+        assert definition.define(definition.options()).name == name
+
+
+@pytest.mark.parametrize(
+    ("task", "network", "parameters"),
+    [
+        ("cnn", "model", 315_722),
+        ("mlp", "model", 15_210),
+        ("rnn", "model", 5_134),
+        ("forecast", "model", 4 * 32 * (1 + 32) + 4 * 32 + 32 * 4 + 4),
+        (
+            "gan",
+            "generator",
+            64 * 2048 + 2048 + 16 * (128 * 64 + 64 * 32 + 32 * 16) + 64 + 32 + 16 + 25 * 16 * 3 + 3,
+        ),
+        ("gan", "discriminator", 16 * (3 * 32 + 32 * 64 + 64 * 128) + 32 + 64 + 128 + 2048 + 1),
+    ],
+)
+def test_parameter_counts(task, network, parameters):
+    assert _define(task).networks[network].parameter_count() == parameters
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+def test_networks_fit_the_data_sets(task):
+    made = _define(task)
+    for name in TASKS[task].datasets:
+        if name == "cifar10":  # not here without a download; digits stand in and have its shape
+            continue
+        dataset = SOURCES[name].load()
+        shape = dataset.train.inputs.shape[1:]
+        if isinstance(made.objective, Adversarial):
+            assert made.networks["generator"].input_shape == (made.objective.latent_size,)
+            assert made.networks["generator"].output_shape() == shape
+            assert made.networks["discriminator"].input_shape == shape
+            assert made.networks["discriminator"].output_shape() == (1,)
+        else:
+            model = made.networks["model"]
+            outputs = len(dataset.classes) or dataset.train.targets.shape[1]
+            assert (model.input_shape, model.output_shape()) == (shape, (outputs,))
+
+
+@pytest.mark.parametrize(
+    ("task", "optimizer", "batch_size"),
+    [
+        ("cnn", Sgd(0.01), 64),
+        ("mlp", Adam(0.01), 100),
+        ("rnn", Adam(0.01), 100),
+        ("forecast", Adam(0.002), 16),
+        ("gan", Adam(1e-3, beta_1=0.5), 64),
+    ],
+)
+def test_how_each_is_trained_by_default(task, optimizer, batch_size):
+    assert (_define(task).optimizer, _define(task).batch_size) == (optimizer, batch_size)
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+def test_every_optimizer_fits_every_task(task):
+    rate = "learning_rate=0.25"
+    momentum = [rate, "optimizer=sgd", "momentum=0.5", "nesterov=true"]
+    assert _define(task, *momentum).optimizer == Sgd(0.25, 0.5, nesterov=True)
+    assert _define(task, rate, "optimizer=adam", "beta_1=0.25").optimizer == Adam(0.25, beta_1=0.25)
+    assert _define(task, rate, "optimizer=rmsprop").optimizer == RmsProp(0.25)
+    full_batch = _define(task, rate, "optimizer=gd")
+    assert (full_batch.optimizer, full_batch.batch_size) == (Sgd(0.25), None)
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+@pytest.mark.parametrize(
+    ("assignments", "message"),
+    [
+        (["optimizer=adam", "momentum=0.9"], "momentum and nesterov belong to optimizer=sgd, not to adam"),
+        (["optimizer=gd", "momentum=0.9"], "momentum and nesterov belong to optimizer=sgd, not to gd"),
+        (["optimizer=sgd", "nesterov=true"], "nesterov=true needs a momentum above 0"),
+        (["optimizer=sgd", "beta_1=0.25"], "beta_1 belongs to optimizer=adam, not to sgd"),
+        (["optimizer=gd", "beta_1=0.25"], "beta_1 belongs to optimizer=adam, not to gd"),
+        (["learning_rate=0.5", "weight_decay=2"], "learning_rate times weight_decay must be below 1"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(task, assignments, message):
+    with pytest.raises(ValueError, match=message):
+        _define(task, *assignments)
+
+
+@pytest.mark.parametrize("task", CLASSIFIERS)
+def test_an_imbalance_and_its_answer_reach_the_task(task):
+    assert _define(task).imbalance is None
+    assert _define(task, "imbalance=0.25").imbalance == Imbalance(0.25)
+    answered = _define(task, "imbalance=0.25", "rebalance=oversample")
+    assert answered.imbalance == Imbalance(0.25, "oversample")
+    with pytest.raises(ValueError, match="rebalance=weights answers an imbalance"):
+        _define(task, "rebalance=weights")
+
+
+@pytest.mark.parametrize("task", ON_PICTURES)
+def test_an_augmentation_reaches_the_task(task):
+    assert _define(task).augmentation == Augmentation()
+    assert _define(task, "flip=true").augmentation == Augmentation(flip=True)
+    assert _define(task, "crop=4").augmentation == Augmentation(crop=4)
+
+
+def test_only_what_makes_sense_for_a_task_is_offered():
+    def offering(option):
+        return {name for name, definition in TASKS.items() if option in definition.options.__struct_fields__}
+
+    assert offering("imbalance") == offering("rebalance") == set(CLASSIFIERS)
+    assert offering("flip") == offering("crop") == set(ON_PICTURES)
+    assert offering("weight_decay") == offering("width") == offering("dropout") == set(TASKS)
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+def test_every_option_is_described_and_changes_the_task(task):
+    others = {
+        "learning_rate": ["learning_rate=0.5"],
+        "optimizer": ["optimizer=rmsprop"],
+        "momentum": ["optimizer=sgd", "momentum=0.5"],
+        "nesterov": ["optimizer=sgd", "momentum=0.5", "nesterov=true"],
+        "beta_1": ["optimizer=adam", "beta_1=0.25"],
+        "l1": ["l1=1"],
+        "l2": ["l2=1"],
+        "weight_decay": ["weight_decay=1"],
+        "train_fraction": ["train_fraction=0.5"],
+        "width": ["width=2"],
+        "dropout": ["dropout=0.5"],
+        "imbalance": ["imbalance=0.1"],
+        "rebalance": ["imbalance=0.1", "rebalance=weights"],
+        "flip": ["flip=true"],
+        "crop": ["crop=4"],
+    }
+    rows = describe_options(TASKS[task])
+    assert all(description for *_, description in rows)
+    tasks = [_define(task), *(_define(task, *others[name]) for name, *_ in rows)]
+    assert len({_json(made) for made in tasks}) == len(tasks)
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+def test_what_is_set_to_its_default_leaves_the_description_alone(task):
+    rows = describe_options(TASKS[task])
+    spelled_out = [f"{name}={json.dumps(default).strip(chr(34))}" for name, _, default, _ in rows]
+    assert _json(_define(task, *spelled_out)) == _json(_define(task))
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+def test_a_task_with_everything_set_survives_json_whole(task):
+    options = ["weight_decay=0.5", "l2=0.5", "width=0.5", "dropout=0.25"]
+    options += ["imbalance=0.5", "rebalance=weights"] if task in CLASSIFIERS else []
+    options += ["flip=true", "crop=2"] if task in ON_PICTURES else []
+    made = _define(task, *options)
+    again = msgspec.json.decode(_json(made), type=Task)
+    assert again == made
+    assert _json(again) == _json(made)
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+def test_width_scales_what_is_hidden_and_nothing_else(task):
+    for width in ("0.001", "0.5", "2"):
+        narrow, plain = _define(task, f"width={width}").networks, _define(task).networks
+        for name, network in narrow.items():
+            assert network.input_shape == plain[name].input_shape
+            assert network.output_shape() == plain[name].output_shape()
+            ours, theirs = network.parameter_count(), plain[name].parameter_count()
+            assert (ours < theirs) == (float(width) < 1)
+            assert ours != theirs
+
+
+def test_dropout_stands_ahead_of_the_last_layer():
+    for task in TASKS:
+        networks = _define(task, "dropout=0.25").networks
+        network = networks["discriminator" if task == "gan" else "model"]
+        assert network.layers[-2] == Dropout(0.25)
+    assert _define("gan", "dropout=0.25").networks["generator"] == _define("gan").networks["generator"]
+
+
+def test_recurrent_networks_are_the_ones_that_are_published():
+    assert _define("rnn").networks["model"].layers[0] == GRU(6, bidirectional=True, return_sequences=True)
+    assert _define("forecast").networks["model"].layers[0] == LSTM(32)
+
+
+def test_the_forecast_beats_the_naive_one(harness):
+    run = harness("run", "--backend", "torch", "--task", "forecast", "--threads", "1", "--quiet")
+    assert run.returncode == 0, run.stderr
+    (record,) = harness.records()
+    test = SOURCES["sunspots"].load().test
+    same_as_last = np.mean((test.targets - test.inputs[:, -1]) ** 2)
+    last_year_known = np.mean((test.targets[:, 0] - test.inputs[:, -1, 0]) ** 2)
+    # Better over four years than the naive forecast is over the first of them.
+    assert record["test_at_last"]["loss"] < 1.3 * last_year_known < 0.5 * same_as_last

@@ -1,0 +1,378 @@
+"""The conformance kit finds each planted fault, says so in words that help, and passes what is right."""
+
+import dataclasses
+import functools
+import time
+
+import msgspec
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+
+from harness.errors import UsageError
+from harness.plugins import registry
+from harness.spec.backend import Backend, Program, Unsupported
+from harness.spec.task import Adam, Classification
+from harness.testing.kit import ConformanceError, backend_tests, check_backend
+from harness_torch import TorchBackend
+
+
+class Altered(Program):
+    """A right program behind a fault; each subclass plants one."""
+
+    def __init__(self, right):
+        self.right = right
+        self.device = right.device
+
+    def load(self, weights):
+        self.right.load(weights)
+
+    def weights(self):
+        return self.right.weights()
+
+    def train(self, steps):
+        return self.right.train(steps)
+
+    def predict(self, inputs, network="model"):
+        return self.right.predict(inputs, network)
+
+    def synchronize(self):
+        self.right.synchronize()
+
+
+def faulty(program=Altered, plan=lambda plan: plan, only_in=None):
+    """A backend that builds ``program`` around what torch makes of the changed plan.
+
+    With ``only_in`` it is a right backend in every other precision.
+    """
+
+    class Faulty(Backend):
+        name = "faulty"
+        summary = "torch with a fault"
+        modes = ("eager",)
+        requires = ("torch>=2.6",)
+
+        def environment(self, threads):
+            return TorchBackend().environment(threads)
+
+        def build(self, asked, data):
+            if only_in in (None, asked.precision):
+                return program(TorchBackend().build(plan(asked), data))
+            return TorchBackend().build(asked, data)
+
+    return Faulty()
+
+
+class GatesInAnotherOrder(Altered):
+    def _swap(self, weights):
+        swapped = dict(weights)
+        for name, array in weights.items():
+            if "/gru_" in name:
+                reset, update, candidate = np.split(array, 3, axis=-1)
+                swapped[name] = np.concatenate([update, reset, candidate], axis=-1)
+        return swapped
+
+    def load(self, weights):
+        self.right.load(self._swap(weights))
+
+    def weights(self):
+        return self._swap(self.right.weights())
+
+
+class MissingBias(Altered):
+    def train(self, steps):
+        losses = self.right.train(steps)
+        weights = self.right.weights()
+        self.right.load(
+            {n: np.zeros_like(w) if n.endswith("dense_2/bias") else w for n, w in weights.items()}
+        )
+        return losses
+
+
+class Transposed(Altered):
+    def load(self, weights):
+        self.right.load({n: w.T if n.endswith("dense_2/kernel") else w for n, w in weights.items()})
+
+
+class SkippedBatch(Altered):
+    def train(self, steps):
+        if len(steps.indices) < 2:
+            return self.right.train(steps)
+        kept = type(steps)(steps.indices[:-1])
+        losses = self.right.train(kept)
+        return np.append(losses, losses[-1])
+
+
+class UpdatesLostToRounding(Altered):
+    def train(self, steps):
+        if len(steps.indices) == 1:
+            start = self.right.weights()
+            losses = self.right.train(steps)
+            self.right.load(start)
+            return losses
+        parts = [self.train(dataclasses.replace(steps, indices=row[None])) for row in steps.indices]
+        return np.concatenate(parts)
+
+
+class ClockThatDoesNotWait(Altered):
+    """As an accelerator is: busy for a while after the call, and only a readout waits for it."""
+
+    busy_until = 0.0
+
+    def train(self, steps):
+        losses = self.right.train(steps)
+        self.busy_until = max(self.busy_until, time.monotonic()) + 0.01 * len(losses)
+        return losses
+
+    def weights(self):
+        time.sleep(max(0.0, self.busy_until - time.monotonic()))
+        return self.right.weights()
+
+
+class Leak(Altered):
+    """Feels what other programs trained since it was made."""
+
+    trained = 0
+
+    def __init__(self, right):
+        super().__init__(right)
+        self.own, self.before = 0, Leak.trained
+
+    def train(self, steps):
+        others = Leak.trained - self.before - self.own
+        Leak.trained += 1
+        self.own += 1
+        return self.right.train(steps) + 1e-3 * others
+
+
+class TrainingModeInPredict(Altered):
+    def predict(self, inputs, network="model"):
+        return self.right.predict(inputs, network) * 1.0001
+
+
+class DropoutLeftOn(Altered):
+    def predict(self, inputs, network="model"):
+        modules = self.right._modules[network].modules()
+        drops = any(type(module).__name__ == "Dropout" for module in modules)
+        return self.right.predict(inputs, network) * (0.5 if drops else 1.0)
+
+
+class CompilesTheFirstReading(Altered):
+    """As a readout that is compiled when it is first asked for: long once, and no work of the device's."""
+
+    read = False
+
+    def weights(self):
+        if not self.read:
+            time.sleep(0.3)
+        self.read = True
+        return self.right.weights()
+
+
+class OtherDropout(Altered):
+    """Torch's dropout replaced by a wrong one."""
+
+    def __init__(self, right):
+        super().__init__(right)
+        for module in right._modules.get("model", torch.nn.Module()).modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.forward = functools.partial(self.drop, module)
+
+    def drop(self, module, x):
+        return self.wrong(x, module.p) if module.training else x
+
+
+class Unscaled(OtherDropout):
+    def wrong(self, x, rate):
+        return x * (torch.rand_like(x) >= rate)
+
+
+class RateOfWhatIsKept(OtherDropout):
+    def wrong(self, x, rate):
+        return x * (torch.rand_like(x) < rate) / rate
+
+
+class TwiceTheRate(OtherDropout):
+    def wrong(self, x, rate):
+        return x * (torch.rand_like(x) >= min(2 * rate, 0.9)) / (1 - rate)
+
+
+class OneMaskForAll(OtherDropout):
+    def wrong(self, x, rate):
+        return x * (torch.rand_like(x[:1]) >= rate) / (1 - rate)
+
+
+class WholeSamples(OtherDropout):
+    def wrong(self, x, rate):
+        return x * (torch.rand_like(x[:, :1]) >= rate) / (1 - rate)
+
+
+class OneMaskForEver(OtherDropout):
+    mask = None
+
+    def wrong(self, x, rate):
+        if self.mask is None:
+            self.mask = torch.rand_like(x) >= rate
+        return x * self.mask / (1 - rate)
+
+
+class EveryEqualMaximum(torch.autograd.Function):
+    """Pooling whose gradient goes to each of the values that are the largest."""
+
+    @staticmethod
+    def forward(context, x, size):
+        pooled = torch.nn.functional.max_pool2d(x, size)
+        context.save_for_backward(x, pooled)
+        context.size = size
+        return pooled
+
+    @staticmethod
+    def backward(context, gradient):
+        x, pooled = context.saved_tensors
+        large = [
+            torch.nn.functional.interpolate(each, scale_factor=context.size) for each in (pooled, gradient)
+        ]
+        rest = (0, x.shape[3] - large[0].shape[3], 0, x.shape[2] - large[0].shape[2])
+        maxima, gradients = (torch.nn.functional.pad(each, rest) for each in large)
+        return gradients * (x == maxima), None
+
+
+class GradientToAllTies(Altered):
+    def __init__(self, right):
+        super().__init__(right)
+        for module in right._modules["model"].modules():
+            if isinstance(module, torch.nn.MaxPool2d):
+                size = module.kernel_size
+                module.forward = lambda x, size=size: EveryEqualMaximum.apply(x, size)
+
+
+class RowsCutWrongly(Altered):
+    def predict(self, inputs, network="model"):
+        outputs = self.right.predict(inputs, network)
+        return outputs if len(outputs) < 500 else np.concatenate([outputs[:500], outputs[499:-1]])
+
+
+class RowsLeftOut(Altered):
+    def predict(self, inputs, network="model"):
+        outputs = self.right.predict(inputs, network)
+        return outputs if len(outputs) < 500 else outputs[: len(outputs) // 256 * 256]
+
+
+class DrawsInPredict(Altered):
+    drawn = 0.0
+
+    def predict(self, inputs, network="model"):
+        self.drawn = 1e-3
+        return self.right.predict(inputs, network)
+
+    def train(self, steps):
+        return self.right.train(steps) + self.drawn
+
+
+def _summed(plan):
+    if not isinstance(plan.task.objective, Classification):
+        return plan
+    weights = plan.task.objective.class_weights or (1.0,) * 10
+    objective = Classification(tuple(8 * weight for weight in weights))
+    return _with(plan, objective=objective)
+
+
+def _wrong_epsilon(plan):
+    optimizer = plan.task.optimizer
+    if isinstance(optimizer, Adam):
+        optimizer = msgspec.structs.replace(optimizer, epsilon=1e-4)
+    return _with(plan, optimizer=optimizer)
+
+
+def _with(plan, **fields):
+    return msgspec.structs.replace(plan, task=msgspec.structs.replace(plan.task, **fields))
+
+
+def _in_bfloat16(plan):
+    return msgspec.structs.replace(plan, precision="bfloat16")
+
+
+def _one_seed(plan):
+    return msgspec.structs.replace(plan, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("backend", "task", "words"),
+    [
+        (faulty(GatesInAnotherOrder), "rnn", "whose gates are in another order"),
+        (faulty(MissingBias), "mlp", "model/dense_2/bias"),
+        (faulty(plan=_wrong_epsilon), "mlp", "where epsilon stands"),
+        (faulty(plan=_summed), "mlp", "summed over the batch"),
+        (faulty(Transposed), "mlp", "transposed"),
+        (faulty(SkippedBatch), "mlp", "a batch that was skipped"),
+        (faulty(ClockThatDoesNotWait), "mlp", "the clock does not wait for the device"),
+        (faulty(Leak), "mlp", "leaks between programs"),
+        (faulty(plan=_one_seed), "mlp", "the seed is ignored"),
+        (faulty(TrainingModeInPredict), "mlp", "outputs in evaluation mode"),
+        (faulty(DropoutLeftOn), "mlp", "does not leave dropout out"),
+        (faulty(Unscaled), "mlp", r"not scaled by 1 / \(1 - rate\)"),
+        (faulty(RateOfWhatIsKept), "mlp", r"not scaled by 1 / \(1 - rate\)"),
+        (faulty(TwiceTheRate), "mlp", r"at rate 0.25 drops (4[5-9]|5\d)%"),
+        (faulty(OneMaskForAll), "mlp", "the same values of all samples of a batch"),
+        (faulty(OneMaskForEver), "mlp", "the same values at every step"),
+        (faulty(WholeSamples), "mlp", "whole samples and not single values"),
+        (faulty(GradientToAllTies), "cnn", "'ties in pooling'.*the gradient of model/conv2d_1"),
+        (faulty(RowsCutWrongly), "mlp", "rows answers otherwise than of"),
+        (
+            faulty(RowsLeftOut),
+            "mlp",
+            r"wrong rows: it raised .*predict\(\) of 1026 inputs by model",
+        ),
+        (faulty(DrawsInPredict), "mlp", "changes the training that follows"),
+        (faulty(plan=_in_bfloat16, only_in="float32"), "mlp", "float64 agrees, but in float32 the loss of"),
+        (faulty(UpdatesLostToRounding, only_in="bfloat16"), "forecast", "but in bfloat16 the loss of step"),
+        (faulty(GatesInAnotherOrder, only_in="bfloat16"), "rnn", "but in bfloat16 the loss of step 1"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_planted_fault_is_found_and_named(backend, task, words):
+    with pytest.raises(ConformanceError, match=words):
+        check_backend(backend, [task])
+
+
+def test_an_environment_that_tells_no_engine_is_a_fault(monkeypatch):
+    backend = faulty()
+    monkeypatch.setattr(type(backend), "environment", lambda *_: {"framework": "acme"})
+    with pytest.raises(ConformanceError, match="its version under that name"):
+        check_backend(backend, ["mlp"])
+
+
+def test_a_readout_that_is_slow_at_first_is_an_honest_clock():
+    check_backend(faulty(CompilesTheFirstReading), ["mlp"])
+
+
+def test_a_declined_case_hides_no_other_fault():
+    def without_adam(plan):
+        if isinstance(plan.task.optimizer, Adam):
+            raise Unsupported("no Adam here")
+        return plan
+
+    with pytest.raises(ConformanceError, match=r"(?s)no Adam here.*the clock does not wait"):
+        check_backend(faulty(ClockThatDoesNotWait, without_adam), ["mlp"])
+
+
+def test_a_right_backend_passes():
+    check_backend(TorchBackend(), ["mlp", "rnn"], ["eager"])
+
+
+def test_a_task_without_a_reference_is_skipped_unless_it_is_named(monkeypatch):
+    bare = msgspec.structs.replace(registry.task("mlp"), reference=None)
+    monkeypatch.setattr(registry, "names", lambda _: ["mlp"])
+    monkeypatch.setattr(registry, "task", lambda _: bare)
+    with pytest.raises(pytest.skip.Exception, match="task mlp has no reference"):
+        backend_tests(TorchBackend())("eager", "mlp")
+    with pytest.raises(UsageError, match="no task that is installed has a reference"):
+        check_backend(TorchBackend())
+    with pytest.raises(UsageError, match="task mlp has no reference"):
+        backend_tests(TorchBackend(), ["mlp"])("eager", "mlp")
+
+
+test_torch_conforms = backend_tests(TorchBackend(), ["mlp", "gan"], ["eager", "channels_last"])

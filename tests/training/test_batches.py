@@ -1,0 +1,72 @@
+"""The order of batches: each epoch a permutation, the same however it is cut into blocks."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.training.batches import BatchOrder
+
+SIZES = st.integers(1, 60).flatmap(lambda samples: st.tuples(st.just(samples), st.integers(1, samples)))
+SEEDS = st.integers(0, 2**32)
+
+
+def _one_by_one(order, steps):
+    return [order.steps(step, 1).indices[0].tolist() for step in steps]
+
+
+@given(SIZES, SEEDS, st.integers(0, 5))
+def test_each_epoch_is_a_permutation_in_full_batches_but_the_last(sizes, seed, epoch):
+    samples, batch_size = sizes
+    order = BatchOrder(samples, batch_size, seed)
+    first = epoch * order.steps_per_epoch
+    batches = _one_by_one(order, range(first, first + order.steps_per_epoch))
+    assert sorted(row for batch in batches for row in batch) == list(range(samples))
+    assert {len(batch) for batch in batches[:-1]} <= {batch_size}
+    assert len(batches[-1]) == (samples % batch_size or batch_size)
+
+
+@given(SIZES, SEEDS, st.data())
+def test_any_legal_cutting_gives_the_same_sequence(sizes, seed, data):
+    order = BatchOrder(*sizes, seed)
+    total = 3 * order.steps_per_epoch
+    step, seen = 0, []
+    while step < total:
+        count = data.draw(st.integers(1, order.run_length(step)))
+        indices = order.steps(step, count).indices
+        assert indices.dtype == np.int64
+        assert len(indices) == count
+        seen += indices.tolist()
+        step += count
+    assert seen == _one_by_one(order, range(total))
+
+
+@given(SIZES, SEEDS, st.data())
+def test_a_block_never_leaves_its_epoch_or_batch_size(sizes, seed, data):
+    order = BatchOrder(*sizes, seed)
+    start = data.draw(st.integers(0, 3 * order.steps_per_epoch))
+    for count in (0, -1, order.run_length(start) + 1):
+        with pytest.raises(ValueError, match="not of one epoch and batch size"):
+            order.steps(start, count)
+
+
+def test_the_lengths_of_runs_at_the_end_of_an_epoch():
+    uneven, even = BatchOrder(10, 4, 0), BatchOrder(8, 4, 0)
+    assert [uneven.run_length(step) for step in range(6)] == [2, 1, 1, 2, 1, 1]
+    assert [even.run_length(step) for step in range(4)] == [2, 1, 2, 1]
+    assert (uneven.full_steps, uneven.steps_per_epoch) == (2, 3)
+    assert (even.full_steps, even.steps_per_epoch) == (2, 2)
+
+
+def test_epochs_and_seeds_have_orders_of_their_own():
+    orders = [
+        BatchOrder(50, 50, seed).steps(epoch, 1).indices.tobytes() for seed in range(5) for epoch in range(5)
+    ]
+    assert len(set(orders)) == 25
+
+
+def test_the_order_is_pinned():
+    # What committed references were made with.
+    order = BatchOrder(10, 4, seed=3)
+    assert order.steps(2, 1).indices.tolist() == [[8, 9]]
+    assert order.steps(3, 2).indices.tolist() == [[2, 9, 5, 7], [4, 6, 3, 8]]

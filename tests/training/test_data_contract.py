@@ -1,0 +1,102 @@
+"""Data as people bring it: brought to what backends are promised, or refused with what would be right."""
+
+import msgspec
+import numpy as np
+import pytest
+from support.command import PLUGINS
+
+from harness.layers import Dense, Flatten
+from harness.network import Network
+from harness.plugins import registry
+from harness.plugins.program_contract import ContractBroken
+from harness.spec.data import Dataset, Samples
+from harness.spec.task import Adversarial, Regression
+from harness.training.data_contract import fitted
+
+INPUTS = np.zeros((6, 40, 1), np.float32)
+CLASSES = np.arange(6)
+
+
+def mlp(**changes):
+    task = registry.task("mlp").define(registry.task("mlp").options())
+    return msgspec.structs.replace(task, **changes)
+
+
+def of(targets, inputs=INPUTS, validation=None):
+    samples = Samples(inputs, targets)
+    return Dataset("mine", "f" * 64, "made", tuple("0123456789"), samples, samples, validation=validation)
+
+
+REGRESSION = mlp(objective=Regression(), networks={"model": Network((40, 1), (Flatten(), Dense(2)))})
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int32", ">i4", "uint64", "int64", "bool"])
+def test_classes_are_int64_whatever_whole_numbers_they_were(dtype):
+    found = fitted(of((CLASSES % 2).astype(dtype)), mlp())
+    assert found.train.targets.dtype == found.test.targets.dtype == np.int64
+    assert found.train.targets.tolist() == (CLASSES % 2).tolist()
+
+
+def test_values_are_floats_and_floats_are_left_alone():
+    values = np.ones((6, 2), np.float32)
+    assert fitted(of(values), REGRESSION).train.targets is values
+    assert fitted(of(values.astype(int)), REGRESSION).train.targets.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("task", "data", "words"),
+    [
+        (mlp(), of(CLASSES + 5), "train has targets from 5 to 10; expected: classes from 0 to 9, for the"),
+        (mlp(), of(CLASSES - 1), "targets from -1 to 4; expected: classes from 0 to 9"),
+        (mlp(), of(CLASSES[:, None]), "targets of shape (6, 1); expected: (n,)"),
+        (mlp(), of(CLASSES.astype(float)), "targets of float64; expected: whole numbers"),
+        (mlp(), of(CLASSES.astype(str)), "expected: whole numbers"),
+        (mlp(), of(CLASSES[:5]), "6 inputs and 5 targets; expected: as many of each"),
+        (mlp(), of(CLASSES, INPUTS[:, :39]), "inputs of shape (6, 39, 1); expected: (n, 40, 1)"),
+        (mlp(), of(CLASSES, INPUTS.astype(object)), "inputs of object; expected: numbers"),
+        (mlp(), of(CLASSES, validation=Samples(INPUTS, CLASSES + 9)), "mine, validation has targets from 9"),
+        (REGRESSION, of(np.ones(6)), "targets of shape (6,); expected: (n, 2)"),
+        (REGRESSION, of(np.ones((6, 1))), "targets of shape (6, 1); expected: (n, 2)"),
+    ],
+)
+def test_what_does_not_fit_is_told_with_what_would_be_right(task, data, words):
+    with pytest.raises(ContractBroken) as caught:
+        fitted(data, task)
+    assert words in str(caught.value)
+
+
+def test_pictures_of_adversaries_need_no_targets_that_fit():
+    discriminator = Network((40, 1), (Flatten(), Dense(1)))
+    task = mlp(objective=Adversarial(8), networks={"discriminator": discriminator})
+    assert len(fitted(of(CLASSES - 7), task).train) == 6
+    with pytest.raises(ContractBroken, match=r"inputs of shape \(6, 39, 1\)"):
+        fitted(of(CLASSES, INPUTS[:, :39]), task)
+
+
+@pytest.mark.parametrize("backend", ["torch", "keras", "jax"])
+@pytest.mark.parametrize(
+    ("task", "kind"), [("sorting", "bytes"), ("sorting", "short"), ("fitting", "whole numbers")]
+)
+def test_every_framework_learns_from_them(harness, backend, task, kind):
+    plugin = str(PLUGINS / "odd_data.py")
+    asked = ("--task", task, "--backend", backend, "--no-certify", "--quiet")
+    done = harness("run", "--plugin", plugin, *asked, ODD_DATA=kind)
+    (record,) = harness.records()
+    assert (done.returncode, record["status"]) == (0, "ok"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("task", "kind", "words"),
+    [
+        ("sorting", "from 1", "data set odd, train has targets from 1 to 3; expected: classes from 0 to 2"),
+        ("sorting", "signs", "targets from -1 to 1"),
+        ("fitting", "flat", "targets of shape (60,); expected: (n, 1)"),
+    ],
+)
+def test_a_run_on_what_does_not_fit_fails_with_the_reason(harness, task, kind, words):
+    plugin = str(PLUGINS / "odd_data.py")
+    asked = ("--task", task, "--backend", "torch", "--no-certify", "--quiet")
+    done = harness("run", "--plugin", plugin, *asked, ODD_DATA=kind)
+    (record,) = harness.records()
+    assert (done.returncode, record["status"]) == (1, "failed"), done.stderr
+    assert words in record["failure"]["message"]

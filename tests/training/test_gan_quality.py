@@ -1,0 +1,118 @@
+"""How good generated pictures are: figures known by formula or by hand, and pictures that are none."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from harness.spec.data import Samples
+from harness.training.gan_quality import (
+    COMPONENTS,
+    Judge,
+    coverage,
+    frechet_distance,
+    memorization,
+    sample_grid,
+)
+
+
+def _line(*points):
+    """Points as samples of one feature."""
+    return np.array(points, np.float64)[:, None]
+
+
+def _sample(mean, covariance, size=50):
+    """A sample ``(size, features)`` of exactly this mean and covariance."""
+    drawn = np.random.default_rng(0).standard_normal((size, len(mean)))
+    drawn -= drawn.mean(axis=0)
+    white = drawn @ np.linalg.inv(np.linalg.cholesky(np.cov(drawn, rowvar=False))).T
+    return mean + white @ np.linalg.cholesky(np.array(covariance)).T
+
+
+def test_the_frechet_distance_of_normal_samples_is_that_of_the_formula():
+    # Of commuting covariances it is |m1 - m2|² plus the squared differences of the standard deviations.
+    one, other = _sample([0, 1], [[4, 0], [0, 9]]), _sample([3, 5], [[1, 0], [0, 25]])
+    assert frechet_distance(one, other) == pytest.approx(9 + 16 + (2 - 1) ** 2 + (3 - 5) ** 2)
+    assert frechet_distance(one, one) == pytest.approx(0, abs=1e-9)
+
+
+def test_the_frechet_distance_of_covariances_that_do_not_commute():
+    # The eigenvalues of [[2, 1], [1, 1]] @ diag(1, 4) are 3 ± √5, so the roots sum to √(6 + 2√4) = √10.
+    one, other = _sample([0, 0], [[2, 1], [1, 1]]), _sample([0, 0], [[1, 0], [0, 4]])
+    assert frechet_distance(one, other) == pytest.approx(3 + 5 - 2 * np.sqrt(10))
+
+
+def test_what_is_covered_lies_within_the_third_neighbour_of_some_point():
+    of = _line(0, 1, 2, 3)  # whose third neighbours are 3, 2, 2 and 3 away
+    assert coverage(_line(-3.1, -2.9, 5.9, 6.1), of) == 0.5
+    assert coverage(_line(0.5, 2.5), of) == 1
+    assert coverage(_line(-4, 7), of) == 0
+
+
+def test_memorisation_is_told_by_whose_neighbours_samples_are():
+    train, held_out = _line(0, 10, 20), _line(5)  # chance has one neighbour of four held out
+    assert memorization(_line(0, 11, 21), train, held_out).ratio == 0
+    assert memorization(_line(1, 11, 21, 6), train, held_out).ratio == 1
+    assert memorization(_line(4, 6), train, held_out).ratio == 4
+
+
+@pytest.mark.parametrize("copied", [0, 500, 2000])
+def test_copies_of_few_among_many_training_pictures_are_found(copied):
+    drawn = np.random.default_rng(0).standard_normal((40_000 + 10_000 + 2000, 8))
+    train, held_out, fakes = np.split(drawn, [40_000, 50_000])
+    fakes[:copied] = train[7 : 7 + copied]
+    found = memorization(fakes, train, held_out)
+    assert found.ratio == pytest.approx(1 - copied / len(fakes), abs=4 * found.error)
+    assert found.error < 0.06
+
+
+def test_a_generator_whose_samples_are_all_alike_is_not_told_to_copy_nor_not_to():
+    """Its samples are near a few real pictures, and luck has these in training or held out."""
+    drawn = np.random.default_rng(0).standard_normal((1600, 8))
+    for split in range(6):
+        train, held_out = np.split(np.random.default_rng(split).permutation(drawn), [1250])
+        found = memorization(0.01 * drawn[:300], train, held_out)
+        assert abs(found.ratio - 1) < 4 * found.error
+        assert found.error > 0.5
+
+
+def test_all_classes_are_looked_at_where_pictures_lie_in_their_order():
+    drawn = 0.01 * np.random.default_rng(0).random((9000, 2, 2, 1))
+    drawn[4500:] += 1.0
+    judge = Judge(Samples(drawn, np.zeros(9000, np.int64)))
+    both = np.random.default_rng(1).permutation(drawn)[:3000]
+    assert judge.distance(drawn, both)["frechet_distance"] < 0.01
+    assert judge.baselines(drawn, both)["frechet_distance_of_training_pictures"] < 0.01
+    assert judge.verdict(drawn[::3], drawn[1::3])["memorization_ratio"] < 0.1
+
+
+def test_features_are_the_first_principal_components():
+    real, fakes = np.random.default_rng(0).random((2, 60, 6, 6, 3))
+    flat = real.reshape(60, -1)
+    axes = np.linalg.svd(flat - flat.mean(axis=0), full_matrices=False)[2][:COMPONENTS].T
+    known = frechet_distance(flat @ axes, fakes.reshape(60, -1) @ axes)
+    judge = Judge(Samples(real, np.zeros(60, np.int64)))
+    assert judge.distance(real, fakes)["frechet_distance"] == pytest.approx(known, rel=1e-9)
+
+
+def test_pictures_that_are_not_finite_have_no_distance():
+    pictures = np.random.default_rng(0).random((40, 4, 4, 3))
+    judge = Judge(Samples(pictures, np.zeros(40, np.int64)))
+    assert judge.distance(pictures, pictures)["frechet_distance"] == pytest.approx(0, abs=1e-6)
+    assert judge.distance(pictures, np.full_like(pictures, np.nan)) == {"frechet_distance": None}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_are_shown_grey_or_coloured(channels):
+    fakes = np.zeros((9, 4, 4, channels))
+    fakes[0, 0, 0] = 1.0
+    grid = Image.open(io.BytesIO(sample_grid(fakes)))
+    assert grid.size == (8 * 6 * 2, 2 * 6 * 2)
+    assert grid.getpixel((2, 2)) == (255, 255, 255)
+    assert grid.getpixel((4, 4)) == (0, 0, 0)
+
+
+def test_pictures_of_other_channels_are_judged_and_not_shown():
+    assert sample_grid(np.zeros((9, 4, 4, 2))) is None
+    assert sample_grid(np.zeros((9, 4, 3))) is None

@@ -1,0 +1,93 @@
+"""From a data set to training, validation and test samples."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from harness.spec.data import Dataset, Samples
+from harness.spec.task import Imbalance
+from harness.training.splits import split_samples
+
+COUNT = 97
+
+
+def _samples(count, first):
+    """Rows that tell their number in their pixels and in their target."""
+    numbers = np.arange(first, first + count)
+    inputs = np.stack([numbers % 256, numbers // 256, numbers * 7 % 256], axis=-1).astype(np.uint8)
+    return Samples(inputs.reshape(count, 1, 1, 3), numbers.astype(np.int64))
+
+
+DATASET = Dataset(
+    name="numbers",
+    fingerprint="",
+    origin="made here",
+    classes=(),
+    train=_samples(COUNT, 0),
+    test=_samples(300, 1000),
+    input_divisor=255.0,
+)
+
+
+def test_training_and_validation_are_disjoint_and_complete():
+    splits = split_samples(DATASET, "float32")
+    assert list(splits) == ["train", "validation", "test"]
+    train, validation = splits["train"].targets, splits["validation"].targets
+    assert len(validation) == 10
+    assert sorted([*train, *validation]) == list(range(COUNT))
+    assert validation.tolist() == sorted(validation)
+    assert train.tolist() == sorted(train)
+
+
+def test_the_validation_samples_are_pinned():
+    # Records of all seeds and machines are scored on these.
+    chosen = split_samples(DATASET, "float32")["validation"].targets.tolist()
+    assert chosen == [4, 9, 17, 23, 60, 64, 65, 81, 83, 92]
+
+
+def test_test_data_is_passed_through_in_order():
+    test = split_samples(DATASET, "float64")["test"]
+    assert np.array_equal(test.targets, DATASET.test.targets)
+    assert np.array_equal(test.inputs * 255, DATASET.test.inputs)
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("float32", "f4"), ("bfloat16", "f4"), ("float64", "f8")])
+def test_pixels_are_divided_in_the_precision_of_the_run(precision, dtype):
+    for name, samples in split_samples(DATASET, precision).items():
+        source = DATASET.test if name == "test" else DATASET.train
+        rows = np.searchsorted(source.targets, samples.targets)
+        expected = source.inputs[rows].astype(dtype) / np.dtype(dtype).type(255)
+        assert samples.inputs.dtype == np.dtype(dtype)
+        assert samples.inputs.tobytes() == expected.tobytes()
+        assert samples.targets.dtype == np.int64
+
+
+def test_the_data_set_is_left_as_it_was():
+    before = DATASET.train.inputs.copy()
+    split_samples(DATASET, "float32")["train"].inputs[:] = 0
+    assert np.array_equal(DATASET.train.inputs, before)
+
+
+def test_a_fraction_is_of_the_training_data_alone_and_contains_the_smaller_ones():
+    whole, half, fifth = (
+        split_samples(DATASET, "float32", train_fraction=share) for share in (1.0, 0.5, 0.2)
+    )
+    assert [len(splits["train"]) for splits in (whole, half, fifth)] == [87, 44, 17]
+    assert set(fifth["train"].targets) < set(half["train"].targets) < set(whole["train"].targets)
+    for split in ("validation", "test"):
+        assert np.array_equal(whole[split].targets, fifth[split].targets)
+
+
+def test_a_class_without_rows_is_not_made_up_when_classes_are_balanced():
+    targets = np.array([2] * 6 + [0] * 3, np.int64)
+    train = Samples(np.arange(9, dtype=np.float32).reshape(9, 1), targets)
+    dataset = dataclasses.replace(DATASET, classes=("a", "b", "c"), train=train, validation=train, test=train)
+    balanced = split_samples(dataset, "float32", Imbalance(keep=1.0, rebalance="oversample"))["train"]
+    assert np.bincount(balanced.targets, minlength=3).tolist() == [6, 0, 6]
+
+
+def test_a_validation_split_of_nothing_is_not_replaced():
+    nothing = Samples(np.zeros((0, 1, 1, 3), np.uint8), np.zeros(0, np.int64))
+    splits = split_samples(dataclasses.replace(DATASET, validation=nothing), "float32")
+    assert (len(splits["validation"]), len(splits["train"])) == (0, COUNT)

@@ -1,0 +1,196 @@
+"""A worker's life: what bounds it, and what is told of an interpreter that cannot be started."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from types import SimpleNamespace
+from unittest.mock import Mock
+
+import psutil
+import pytest
+
+from harness.errors import HarnessError
+from harness.machine import process_groups
+from harness.machine.process_environment import WORKER_CPUS, allowed_cpus
+from harness.worker import protocol
+from harness.worker import session as session_module
+from harness.worker.session import Session, WorkerTimeout, silence_within
+
+QUESTION = protocol.Define("torch", "mlp", [])
+
+
+@pytest.fixture
+def later(monkeypatch):
+    """Lets so many seconds pass for the parent."""
+    passed = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed[0], sleep=time.sleep)
+    monkeypatch.setattr(session_module, "time", clock)
+
+    def pass_by(seconds):
+        passed[0] += seconds
+
+    return pass_by
+
+
+def test_time_in_which_a_worker_was_stopped_is_not_counted(later):
+    with Session({}, 100) as session:
+        session.call(QUESTION, protocol.Defined)
+        session.pause()
+        later(1000)
+        session.resume()
+        assert session.call(QUESTION, protocol.Defined).mode == "eager"
+        later(100)
+        os.killpg(session.pid, signal.SIGSTOP)  # or its answer may be there before anybody looks at the clock
+        with pytest.raises(WorkerTimeout, match="did not end within the time limit of 100 s") as raised:
+            session.call(QUESTION, protocol.Defined)
+    assert not raised.value.silent
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a worker is left waiting")
+def test_a_paused_worker_has_stopped_when_the_next_may_begin():
+    with Session({}, 30.0) as session:
+        worker = psutil.Process(session.pid)
+        for _ in range(20):
+            session.pause()
+            assert worker.status() == psutil.STATUS_STOPPED
+            session.resume()
+        assert session.call(QUESTION, protocol.Defined).mode == "eager"
+
+
+def with_server(folder):
+    """A worker that has this folder on its path starts a server, whose number is in the file of that name."""
+    (folder / "sitecustomize.py").write_text(
+        "import os, subprocess, sys\n"
+        "if 'harness.worker.__main__' in sys.orig_argv:\n"
+        "    server = subprocess.Popen(['sleep', '300'], start_new_session=True)\n"
+        f"    open({str(folder / 'server')!r}, 'w').write(str(server.pid))\n"
+    )
+
+
+def soon(true):
+    """Whether that is so within 20 seconds."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        if true():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def ended(process):
+    """Gone, or a zombie that somebody else has to fetch."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel tells of no children")
+def test_what_a_worker_starts_in_a_group_of_its_own_stops_and_ends_with_it(tmp_path):
+    """A framework's server, which no signal to the worker's group reaches."""
+    with_server(tmp_path)
+    with Session({"PYTHONPATH": str(tmp_path)}, 60.0) as session:
+        session.call(QUESTION, protocol.Defined)
+        server = psutil.Process(int((tmp_path / "server").read_text()))
+        session.pause()
+        assert soon(lambda: server.status() == psutil.STATUS_STOPPED)
+        session.resume()
+        assert soon(lambda: server.status() != psutil.STATUS_STOPPED)
+    assert soon(lambda: ended(server))
+
+
+@pytest.mark.all_cpus
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity") or len(allowed_cpus()) == 1, reason="needs two CPUs, and Linux"
+)
+def test_a_worker_moves_with_all_its_threads_and_all_that_it_started(tmp_path):
+    with_server(tmp_path)
+    first, last = allowed_cpus()[0], allowed_cpus()[-1]
+    settings = {"PYTHONPATH": str(tmp_path), WORKER_CPUS: str(last)}
+    with Session(settings, 60.0, cpus=[first]) as session:
+        session.call(protocol.Describe("torch", 1), protocol.Described)  # its libraries have threads
+        server = psutil.Process(int((tmp_path / "server").read_text()))
+        worker = psutil.Process(session.pid)
+        threads = [server.pid, *(thread.id for thread in worker.threads())]
+        assert {cpu for thread in threads for cpu in os.sched_getaffinity(thread)} == {first}
+        session.pause()
+        session.move_to([last])
+        assert {cpu for thread in threads for cpu in os.sched_getaffinity(thread)} == {last}
+        session.resume()
+        assert session.call(QUESTION, protocol.Defined).mode == "eager"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel tells of no children")
+def test_a_server_that_was_stopped_ends_with_a_harness_that_is_killed(tmp_path):
+    """It could not notice that nobody is left to let it go on."""
+    with_server(tmp_path)
+    command = [
+        sys.executable,
+        "-c",
+        (
+            "import sys, time\n"
+            "from harness import protocol\n"
+            "from harness.session import Session\n"
+            "session = Session({'PYTHONPATH': sys.argv[1]}, 100)\n"
+            "session.call(protocol.Define('torch', 'mlp', []), protocol.Defined)\n"
+            "session.pause()\n"
+            "print('paused', flush=True)\n"
+            "time.sleep(100)\n"
+        ),
+    ]
+    parent = subprocess.Popen([*command, str(tmp_path)], stdout=subprocess.PIPE)
+    assert parent.stdout.readline() == b"paused\n"
+    server = psutil.Process(int((tmp_path / "server").read_text()))
+    parent.kill()
+    parent.communicate()
+    assert soon(lambda: ended(server))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a worker is left waiting")
+def test_a_silence_is_told_from_a_limit_that_more_time_would_lift(monkeypatch):
+    with Session({}) as session:
+        session.call(QUESTION, protocol.Defined)
+        session.pause()
+        monkeypatch.setattr(session, "_silence_seconds", 0.2)
+        with pytest.raises(WorkerTimeout, match=r"said nothing for 0\.2 s") as raised:
+            session.call(QUESTION, protocol.Defined)
+    assert raised.value.silent
+
+
+def test_no_worker_is_traced_by_coverage(monkeypatch):
+    monkeypatch.setenv("COV_CORE_SOURCE", "src")
+    monkeypatch.setenv("COVERAGE_PROCESS_START", ".coveragerc")
+    monkeypatch.setenv("COVERAGE_CORE", "ctrace")  # starts nothing by itself
+    with Session({}) as session:
+        inherited = psutil.Process(session.pid).environ()
+    assert {name for name in inherited if name.startswith("COV")} == {"COVERAGE_CORE"}
+
+
+@pytest.mark.parametrize(("limit", "silence"), [(None, 600.0), (4.0, 600.0), (7200.0, 7200.0)])
+def test_who_gives_a_worker_hours_bears_a_silence_of_hours(limit, silence):
+    assert silence_within(limit) == silence
+
+
+def test_what_is_no_program_is_told(tmp_path):
+    script = tmp_path / "python"
+    script.write_text("no program")
+    script.chmod(0o755)
+    with pytest.raises(HarnessError, match="python cannot be started: Exec format error"):
+        Session({}, 10, str(script))
+
+
+def test_a_worker_that_cannot_be_guarded_is_not_left_behind(monkeypatch):
+    monkeypatch.setattr(process_groups, "GUARD", ["/nowhere/sh"])
+    before = psutil.Process().children(), psutil.Process().num_fds()
+    with pytest.raises(HarnessError, match="a worker's guard, /nowhere/sh, cannot be started: No such file"):
+        Session({}, 10)
+    assert (psutil.Process().children(), psutil.Process().num_fds()) == before
+
+
+def test_a_machine_without_a_place_for_a_log_is_told(monkeypatch):
+    monkeypatch.setattr(tempfile, "TemporaryFile", Mock(side_effect=FileNotFoundError))
+    with pytest.raises(HarnessError, match="set TMPDIR to one"):
+        Session({}, 10)
