@@ -34,7 +34,7 @@ _NO_OTHER_WORK = {
 }
 
 
-class Setting(msgspec.Struct, frozen=True):
+class Conditions(msgspec.Struct, frozen=True):
     """All that must be the same for two runs to be compared; a side is what may differ."""
 
     task: str
@@ -53,7 +53,7 @@ class Setting(msgspec.Struct, frozen=True):
     """Of the user's shell, those that are known to bear on speed or results."""
 
     @classmethod
-    def of(cls, record: Record) -> "Setting":
+    def of(cls, record: Record) -> "Conditions":
         """The setting of a record."""
         return cls(
             task=record.task.name,
@@ -72,11 +72,11 @@ class Setting(msgspec.Struct, frozen=True):
         )
 
     @property
-    def surroundings(self) -> "Setting":
+    def surroundings(self) -> "Conditions":
         """What stays the same where the task's options change."""
         return msgspec.structs.replace(self, description="")
 
-    def differs(self, other: "Setting") -> list[str]:
+    def differs(self, other: "Conditions") -> list[str]:
         """What keeps the two apart, in words."""
         words = {
             "task": "another task",
@@ -114,7 +114,7 @@ def machine_text(machine: Machine) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class ConfigurationRuns:
     """One backend and mode in one version of its framework: the newest ``ok`` run of each seed."""
 
     name: str
@@ -135,9 +135,9 @@ class Side:
 class Section:
     """The sides of one setting. ``apart`` is what tells it from the other settings of its task, in words."""
 
-    setting: Setting
+    setting: Conditions
     apart: tuple[str, ...]
-    sides: tuple[Side, ...]
+    sides: tuple[ConfigurationRuns, ...]
 
     @property
     def measure(self) -> Measure:
@@ -154,7 +154,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Sorted:
+class ComparableRuns:
     """Runs by setting, and what was left out or kept apart, each a sentence."""
 
     sections: list[Section]
@@ -162,14 +162,14 @@ class Sorted:
     kept_apart: list[str]
 
 
-def sort_runs(runs: Iterable[Run]) -> Sorted:
+def sort_runs(runs: Iterable[Run]) -> ComparableRuns:
     """Bring runs together that may be compared; sections with the most sides and runs come first."""
-    usable: dict[Setting, list[Run]] = defaultdict(list)
+    usable: dict[Conditions, list[Run]] = defaultdict(list)
     left_out: Counter[str] = Counter()
     for run in runs:
         record = run.record
         if record.status == "ok":
-            usable[Setting.of(record)].append(run)
+            usable[Conditions.of(record)].append(run)
         else:
             left_out[f"{record.task.name} on {record.label}: {_ending(record)}"] += 1
     apart = tell_apart({setting: _described(setting, runs[0].record) for setting, runs in usable.items()})
@@ -181,7 +181,7 @@ def sort_runs(runs: Iterable[Run]) -> Sorted:
         sections.append(Section(setting, apart[setting], sides))
     sections.sort(key=lambda section: (-len(section.sides), -sum(len(side.runs) for side in section.sides)))
     told = [f"{_count(count)} of {reason}" for reason, count in left_out.items()]
-    return Sorted(sections, told, _kept_apart(sections))
+    return ComparableRuns(sections, told, _kept_apart(sections))
 
 
 def _ending(record: Record) -> str:
@@ -192,7 +192,7 @@ def _ending(record: Record) -> str:
     return f"ended as {record.status}" + (f": {textwrap.shorten(why, 160)}" if why else "")
 
 
-def _described(setting: Setting, record: Record) -> Described:
+def _described(setting: Conditions, record: Record) -> Described:
     """What neither the task's name nor that of the data tells."""
     words = {
         "version": f"task version {setting.version}",
@@ -213,7 +213,7 @@ def _identity(run: Run) -> Identity:
     return run.record.label, ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
-def _sides(members: list[Run]) -> tuple[tuple[Side, ...], Counter[str]]:
+def _sides(members: list[Run]) -> tuple[tuple[ConfigurationRuns, ...], Counter[str]]:
     """The sides among the runs of a setting, by name, and how many runs a newer one replaces."""
     grouped: dict[Identity, dict[int, Run]] = defaultdict(dict)
     repeated: Counter[str] = Counter()
@@ -223,7 +223,7 @@ def _sides(members: list[Run]) -> tuple[tuple[Side, ...], Counter[str]]:
         by_seed[run.record.seed] = run
     versions_of_label = Counter(label for label, _ in grouped)
     sides = [
-        Side(
+        ConfigurationRuns(
             plain(f"{label} ({version or 'version unknown'})" if versions_of_label[label] > 1 else label),
             tuple(run for _, run in sorted(by_seed.items())),
         )

@@ -13,13 +13,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.analysis.comparability import Section, Side
+from harness.analysis.comparability import ConfigurationRuns, Section
 from harness.analysis.duel_times import DuelTime, duel_time
 from harness.analysis.run_curves import Run
 from harness.duel.record import DuelRecord
 from harness.spec.flops import training_flops_per_sample
 from harness.stats.equivalence import Equivalence, equivalence
-from harness.stats.intervals import Array, Estimate, geometric_interval, mean_interval
+from harness.stats.estimate import Estimate
+from harness.stats.intervals import Array, geometric_interval, mean_interval
 from harness.training.measures import Measure
 
 _DRIFT_BLOCKS = 6
@@ -34,14 +35,14 @@ class TimeToTarget(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class SideSummary:
+class ConfigurationSummary:
     """What one side's runs say. Seconds, bytes, FLOP/s; quality in the measure's unit.
 
     ``drift`` is the largest relative change of the step from the first to the last third of a run,
     ``spread`` that between the medians of its runs. ``phases`` are means over runs, in order.
     """
 
-    side: Side
+    side: ConfigurationRuns
     quality: Estimate | None
     step_seconds: Estimate | None
     training_seconds: Estimate | None
@@ -63,8 +64,8 @@ class Pair:
     By ``duel`` where there was one of the two, otherwise by their runs of the same seeds.
     """
 
-    fast: SideSummary
-    slow: SideSummary
+    fast: ConfigurationSummary
+    slow: ConfigurationSummary
     speed: Estimate | None
     quality: Equivalence
     duel: DuelTime | None = None
@@ -80,7 +81,7 @@ class Comparison:
     section: Section
     measure: Measure
     target: float | None
-    sides: list[SideSummary]
+    sides: list[ConfigurationSummary]
     pairs: list[Pair]
 
 
@@ -99,7 +100,7 @@ def compare(
     measure = section.measure
     target = _default_target(section) if target is None else target
     sides = [_summary(side, measure, target) for side in section.sides]
-    sides.sort(key=lambda side: side.step_seconds.mean if side.step_seconds else math.inf)
+    sides.sort(key=lambda side: side.step_seconds.value if side.step_seconds else math.inf)
     sides = _mark_front(sides, measure)
     pairs = []
     if section.setting.certified:
@@ -109,25 +110,29 @@ def compare(
 
 
 def _pair(
-    section: Section, fast: SideSummary, slow: SideSummary, margin: float | None, duels: Sequence[DuelRecord]
+    section: Section,
+    fast: ConfigurationSummary,
+    slow: ConfigurationSummary,
+    margin: float | None,
+    duels: Sequence[DuelRecord],
 ) -> Pair:
     duel = duel_time(duels, section, fast.side, slow.side)
     speed = duel.speed if duel else speed_ratio(fast, slow)
-    if speed and speed.mean < 1.0:  # the means over all runs had it the other way round
+    if speed and speed.value < 1.0:  # the means over all runs had it the other way round
         fast, slow, speed = slow, fast, speed.inverse()
     return Pair(fast, slow, speed, _equal(fast, slow, margin), duel)
 
 
-def _summary(side: Side, measure: Measure, target: float | None) -> SideSummary:
+def _summary(side: ConfigurationRuns, measure: Measure, target: float | None) -> ConfigurationSummary:
     runs = side.runs
     medians = [run.step_median for run in runs if run.step_median is not None]
     steps = geometric_interval(medians) if medians else None
     record = runs[0].record
-    rate = record.batch_size / steps.mean if steps else None
+    rate = record.batch_size / steps.value if steps else None
     flops = training_flops_per_sample(record.task.description)
     memories = [run.record.peak_memory_bytes for run in runs if run.record.peak_memory_bytes]
     drifts = [drift for run in runs if (drift := _drift(run.step_seconds)) is not None]
-    return SideSummary(
+    return ConfigurationSummary(
         side=side,
         quality=mean_interval(list(scores(side, measure).values())),
         step_seconds=steps,
@@ -142,7 +147,7 @@ def _summary(side: Side, measure: Measure, target: float | None) -> SideSummary:
     )
 
 
-def scores(side: Side, measure: Measure, *, best: bool = False) -> dict[int, float]:
+def scores(side: ConfigurationRuns, measure: Measure, *, best: bool = False) -> dict[int, float]:
     """The test score of each seed in the measure's unit, where it is a finite number."""
     found = {run.record.seed: run.score(measure.key, best=best) for run in side.runs}
     return {seed: score * measure.factor for seed, score in found.items() if score is not None}
@@ -181,7 +186,7 @@ def _phases(runs: tuple[Run, ...]) -> dict[str, float]:
     }
 
 
-def speed_ratio(fast: SideSummary, slow: SideSummary) -> Estimate | None:
+def speed_ratio(fast: ConfigurationSummary, slow: ConfigurationSummary) -> Estimate | None:
     """How many times as fast ``fast`` steps as ``slow``: the geometric mean of the ratios of paired seeds.
 
     The runs of a pair were not made in the same minute, so that a drift of the machine is in the
@@ -192,19 +197,19 @@ def speed_ratio(fast: SideSummary, slow: SideSummary) -> Estimate | None:
     return geometric_interval([slow_steps[seed] / fast_steps[seed] for seed in sorted(common)])
 
 
-def _step_by_seed(side: Side) -> dict[int, float]:
+def _step_by_seed(side: ConfigurationRuns) -> dict[int, float]:
     return {run.record.seed: run.step_median for run in side.runs if run.step_median is not None}
 
 
-def _equal(fast: SideSummary, slow: SideSummary, margin: float | None) -> Equivalence:
+def _equal(fast: ConfigurationSummary, slow: ConfigurationSummary, margin: float | None) -> Equivalence:
     measure = fast.side.runs[0].measure
     if margin is None:
-        level = slow.quality.mean if slow.quality and measure.relative else 1.0
+        level = slow.quality.value if slow.quality and measure.relative else 1.0
         margin = measure.margin * abs(level)
     return equivalence(scores(fast.side, measure), scores(slow.side, measure), margin)
 
 
-def time_to_target(side: Side, measure: Measure, target: float) -> TimeToTarget:
+def time_to_target(side: ConfigurationRuns, measure: Measure, target: float) -> TimeToTarget:
     """When each run's validation score first was at least as good as ``target``."""
     seconds = []
     for run in side.runs:
@@ -215,7 +220,7 @@ def time_to_target(side: Side, measure: Measure, target: float) -> TimeToTarget:
     return TimeToTarget(geometric_interval(seconds), len(seconds), len(side.runs))
 
 
-def curves_of(side: Side, name: str) -> Array | None:
+def curves_of(side: ConfigurationRuns, name: str) -> Array | None:
     """A curve of every seed ``(seeds, epochs)``, as long as the shortest."""
     found = [run.curves[name] for run in side.runs if name in run.curves]
     if len(found) < len(side.runs):
@@ -241,10 +246,10 @@ def _default_target(section: Section) -> float | None:
     return math.ceil(worst / unit) * unit
 
 
-def _mark_front(sides: list[SideSummary], measure: Measure) -> list[SideSummary]:
+def _mark_front(sides: list[ConfigurationSummary], measure: Measure) -> list[ConfigurationSummary]:
     sign = 1 if measure.higher_is_better else -1
     points = [
-        (side.training_seconds.mean, sign * side.quality.mean)
+        (side.training_seconds.value, sign * side.quality.value)
         if side.training_seconds and side.quality
         else (math.inf, -math.inf)
         for side in sides

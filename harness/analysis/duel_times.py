@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness.analysis.comparability import Section, Side, machine_text, variables_text
-from harness.duel.record import Comparison, DuelRecord, SideRecord
-from harness.duel.sides import PADDING
+from harness.analysis.comparability import ConfigurationRuns, Section, machine_text, variables_text
+from harness.duel.record import ConfigurationRecord, DuelRecord, DuelResult
+from harness.duel.workloads import PADDING
 from harness.machine.process_environment import WORKER_CPUS
 from harness.plugins.versions import side_versions
-from harness.stats.intervals import Estimate
+from harness.stats.estimate import Estimate
 
 #: Variables that a device, or a number of threads, stands for, or that only make sides alike.
 _TOLD_OTHERWISE = {PADDING, WORKER_CPUS, "CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS"}
@@ -24,11 +24,13 @@ class DuelTime(NamedTuple):
 
     speed: Estimate
     margin: float
-    comparison: Comparison
+    comparison: DuelResult
     day: str
 
 
-def duel_time(duels: Sequence[DuelRecord], section: Section, fast: Side, slow: Side) -> DuelTime | None:
+def duel_time(
+    duels: Sequence[DuelRecord], section: Section, fast: ConfigurationRuns, slow: ConfigurationRuns
+) -> DuelTime | None:
     """The newest duel of these two sides in this setting that came to its end and stands by it; else None.
 
     All must be the same that a run's setting holds, but the number of epochs: a step does not know it. And
@@ -64,7 +66,7 @@ def _fits(duel: DuelRecord, section: Section) -> bool:
     )
 
 
-def _is(duelled: SideRecord, side: Side, section: Section) -> bool:
+def _is(duelled: ConfigurationRecord, side: ConfigurationRuns, section: Section) -> bool:
     record, setting = side.runs[0].record, section.setting
     return (
         (duelled.backend, duelled.mode) == (record.backend, record.mode)

@@ -10,17 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from harness.analysis.comparability import Section, Side
+from harness.analysis.comparability import ConfigurationRuns, Section
 from harness.analysis.comparison import curves_of, scores
 from harness.stats.equivalence import Equivalence, equivalence
-from harness.stats.intervals import (
-    CONFIDENCE,
-    Array,
-    Estimate,
-    mean_interval,
-    resampled_means,
-    student_quantile,
-)
+from harness.stats.estimate import Estimate
+from harness.stats.intervals import CONFIDENCE, Array, mean_interval, resampled_means, student_quantile
 from harness.training.measures import Measure
 
 #: What a discriminator says of pictures, of which an adversarial task's gap is made.
@@ -95,7 +89,7 @@ class Overfitting:
     """
 
     section: Section
-    side: Side
+    side: ConfigurationRuns
     measure: Measure
     epochs: int
     bands: dict[str, Band]
@@ -111,7 +105,7 @@ class Overfitting:
     memorization_ratio: Estimate | None
 
 
-def overfitting(section: Section, side: Side) -> Overfitting | None:
+def overfitting(section: Section, side: ConfigurationRuns) -> Overfitting | None:
     """Read one side's curves; None where the runs scored no epoch."""
     measure = section.measure
     gaps = gap_curves(side, measure)
@@ -148,12 +142,12 @@ def overfitting(section: Section, side: Side) -> Overfitting | None:
     )
 
 
-def gap_measure(side: Side, measure: Measure) -> Measure:
+def gap_measure(side: ConfigurationRuns, measure: Measure) -> Measure:
     """What the side's gap is a difference of: the measure itself but for an adversarial task."""
     return _CALLED_REAL if "train_real" in side.runs[0].curves else measure
 
 
-def gap_curves(side: Side, measure: Measure) -> Array | None:
+def gap_curves(side: ConfigurationRuns, measure: Measure) -> Array | None:
     """The generalisation gap of every seed ``(seeds, epochs)``; see :class:`Overfitting`."""
     measure = gap_measure(side, measure)
     train, held_out = curves_of(side, f"train_{measure.key}"), curves_of(side, f"validation_{measure.key}")
@@ -180,7 +174,7 @@ def _onset(
     return begins, (int(low), int(high)), len(found) / len(onsets)
 
 
-def _memorization_ratio(side: Side) -> Estimate | None:
+def _memorization_ratio(side: ConfigurationRuns) -> Estimate | None:
     """Its interval has the luck of which pictures were held out in it, which is the same for all seeds.
 
     None of records without that error: their ratio, of distances, did not see copies of few among many.
@@ -192,10 +186,10 @@ def _memorization_ratio(side: Side) -> Estimate | None:
     if made is None or made.low is None or made.high is None:
         return made
     luck = _LUCK_ERRORS * float(np.mean([error for _, error in known]))
-    return Estimate(made.mean, min(made.low, made.mean - luck), max(made.high, made.mean + luck), made.n)
+    return Estimate(made.value, min(made.low, made.value - luck), max(made.high, made.value + luck), made.n)
 
 
-def _lost(side: Side, measure: Measure) -> Estimate | None:
+def _lost(side: ConfigurationRuns, measure: Measure) -> Estimate | None:
     curves = curves_of(side, f"validation_{measure.key}")
     if curves is None:
         return None
@@ -205,13 +199,13 @@ def _lost(side: Side, measure: Measure) -> Estimate | None:
     return mean_interval(sign * measure.factor * (best - curves[:, -1]))
 
 
-def _gained(side: Side, measure: Measure) -> Estimate | None:
+def _gained(side: ConfigurationRuns, measure: Measure) -> Estimate | None:
     last, best = scores(side, measure), scores(side, measure, best=True)
     sign = 1.0 if measure.higher_is_better else -1.0
     return mean_interval([sign * (best[seed] - last[seed]) for seed in sorted(last.keys() & best.keys())])
 
 
-def _bands(side: Side, measure: Measure, gaps: Array) -> dict[str, Band]:
+def _bands(side: ConfigurationRuns, measure: Measure, gaps: Array) -> dict[str, Band]:
     """Bands of the gap and of what it comes from, each in its unit."""
     found = {"gap": gaps}
     scale = {"loss": 1.0, "real": 100.0, measure.key: measure.factor}
@@ -234,8 +228,8 @@ def _band(curves: Array) -> Band:
 class GapDifference(NamedTuple):
     """The final gap of one side against that of another, on paired seeds, in the unit of ``measure``."""
 
-    one: Side
-    other: Side
+    one: ConfigurationRuns
+    other: ConfigurationRuns
     measure: Measure
     result: Equivalence
 

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from harness.analysis.comparability import Setting
+from harness.analysis.comparability import Conditions
 from harness.errors import HarnessError
 from harness.machine.files import replace_file
 from harness.runs.record import Record
@@ -86,7 +86,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
         digest = hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:8]
         return f"{self.kind}-{self.task}-{self.dataset}-{digest}"
 
-    def holds(self, setting: Setting, variant: Variant) -> bool:
+    def holds(self, setting: Conditions, variant: Variant) -> bool:
         """Whether runs of this setting are of this variant."""
         return (
             setting.description == variant.description
@@ -128,7 +128,7 @@ def read_studies(results: Path) -> tuple[list[Study], list[str]]:
     return studies, unreadable
 
 
-class Plan(NamedTuple):
+class StudyPlan(NamedTuple):
     """How much of a study fits a budget: the variants that are kept, in order, and the seeds."""
 
     variants: int
@@ -141,18 +141,18 @@ def plan_size(
     budget_seconds: float,
     variants: int,
     seeds: int,
-) -> Plan:
+) -> StudyPlan:
     """The largest plan whose ``missing`` runs, each a variant's place and a seed, fit the budget.
 
     Seeds go first, down to the two that an interval takes; then remedies from the end of the list, down
     to one; the budget itself stops what is still too much. What has been run before costs nothing.
     """
     fewest = min(seeds, FEWEST_SEEDS)
-    plans = [Plan(variants, count) for count in range(seeds, fewest, -1)]
-    plans += [Plan(count, fewest) for count in range(variants, 1, -1)]
-    plans = plans or [Plan(variants, fewest)]
+    plans = [StudyPlan(variants, count) for count in range(seeds, fewest, -1)]
+    plans += [StudyPlan(count, fewest) for count in range(variants, 1, -1)]
+    plans = plans or [StudyPlan(variants, fewest)]
 
-    def seconds(plan: Plan) -> float:
+    def seconds(plan: StudyPlan) -> float:
         return run_seconds * sum(place < plan.variants and seed < plan.seeds for place, seed in missing)
 
     return next((plan for plan in plans if seconds(plan) <= budget_seconds), plans[-1])
@@ -164,5 +164,5 @@ def done(study: Study, records: Iterable[Record]) -> set[tuple[str, str, int]]:
         (variant.name, record.label, record.seed)
         for record in records
         for variant in study.variants
-        if record.status == "ok" and study.holds(Setting.of(record), variant)
+        if record.status == "ok" and study.holds(Conditions.of(record), variant)
     }

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from harness.analysis.comparability import Section, Side
+from harness.analysis.comparability import ConfigurationRuns, Section
 from harness.analysis.comparison import scores
 from harness.analysis.overfit import gap_curves, gap_measure
 from harness.analysis.run_curves import Run
 from harness.analysis.study import Study, Variant
-from harness.stats.intervals import Array, Estimate, geometric_interval, joint_confidence, mean_interval
+from harness.stats.estimate import Estimate
+from harness.stats.intervals import Array, geometric_interval, joint_confidence, mean_interval
 from harness.training.measures import Measure
 
 #: What is made of the plain runs alone: their own best epoch.
@@ -46,7 +47,7 @@ class StudyFinding:
 
     study: Study
     section: Section
-    side: Side
+    side: ConfigurationRuns
     measure: Measure
     gap_measure: Measure
     effects: list[Effect]
@@ -62,15 +63,15 @@ class StudyFinding:
     @property
     def harmful(self) -> list[Effect]:
         """What surely makes the score worse, data taken away included."""
-        return [effect for effect, change in self._certain if change.mean < 0]
+        return [effect for effect, change in self._certain if change.value < 0]
 
     @property
     def recommended(self) -> Effect | None:
         """The remedy that surely improves the score, and most so; None where none does."""
         better = [
-            (change.mean, effect)
+            (change.value, effect)
             for effect, change in self._certain
-            if change.mean > 0 and effect.variant.name not in _NOT_TO_CHOOSE
+            if change.value > 0 and effect.variant.name not in _NOT_TO_CHOOSE
         ]
         return max(better, key=lambda one: one[0], default=(0.0, None))[1]
 
@@ -144,8 +145,8 @@ def _measure(study: Study, section: Section) -> Measure:
 
 
 def _variants(
-    study: Study, plain: Section, side: Side, sections: Sequence[Section]
-) -> list[tuple[Variant, Side]]:
+    study: Study, plain: Section, side: ConfigurationRuns, sections: Sequence[Section]
+) -> list[tuple[Variant, ConfigurationRuns]]:
     """The side's runs of each variant, in the setting of the plain runs but for the description."""
     wanted = plain.setting.surroundings
     alike = [section for section in sections if section.setting.surroundings == wanted]
@@ -158,7 +159,9 @@ def _variants(
     ]
 
 
-def _effect(variant: Variant, side: Side, plain: Side, measure: Measure, confidence: float) -> Effect:
+def _effect(
+    variant: Variant, side: ConfigurationRuns, plain: ConfigurationRuns, measure: Measure, confidence: float
+) -> Effect:
     theirs, ours = scores(plain, measure), scores(side, measure)
     gaps, plain_gaps = _final_gaps(side, measure), _final_gaps(plain, measure)
     times, plain_times = _training_seconds(side), _training_seconds(plain)
@@ -175,7 +178,7 @@ def _effect(variant: Variant, side: Side, plain: Side, measure: Measure, confide
     )
 
 
-def _early_stopping(plain: Side, measure: Measure, curves: Array, confidence: float) -> Effect:
+def _early_stopping(plain: ConfigurationRuns, measure: Measure, curves: Array, confidence: float) -> Effect:
     """What the plain runs, with these ``curves`` of the gap, would have been, stopped at the best epochs."""
     sign = 1.0 if measure.higher_is_better else -1.0
     last, best = scores(plain, measure), scores(plain, measure, best=True)
@@ -198,10 +201,10 @@ def _common(one: dict[int, float], other: dict[int, float]) -> list[int]:
     return sorted(one.keys() & other.keys())
 
 
-def _final_gaps(side: Side, measure: Measure) -> dict[int, float]:
+def _final_gaps(side: ConfigurationRuns, measure: Measure) -> dict[int, float]:
     curves = gap_curves(side, measure)
     return {} if curves is None else dict(zip(side.seeds, curves[:, -1].tolist(), strict=True))
 
 
-def _training_seconds(side: Side) -> dict[int, float]:
+def _training_seconds(side: ConfigurationRuns) -> dict[int, float]:
     return {run.record.seed: run.record.phases.training_seconds for run in side.runs}

@@ -5,26 +5,28 @@ from collections.abc import Iterable
 
 from harness.cli.progress import RunDisplay
 from harness.plugins import registry
+from harness.plugins.configuration import Configuration
 from harness.runs.execute import RunRequest
 from harness.testing.certificate import Certificate
 from harness.testing.certificate_cache import certificate
-from harness.testing.certify import Side
 from harness.worker.examiner import Examiner
 
 #: What takes longer was not in the cache; the user is told what the time was spent on.
 _CACHED_SECONDS = 1.0
 
 
-def side_of(request: RunRequest) -> Side:
+def side_of(request: RunRequest) -> Configuration:
     """Who is to be certified for a run."""
     plan = request.plan
-    return Side(request.backend, plan.mode, plan.device, plan.threads, plan.precision)
+    return Configuration(request.backend, plan.mode, plan.device, plan.threads, plan.precision)
 
 
-def certify_all(requests: Iterable[RunRequest], display: RunDisplay) -> dict[tuple[Side, str], Certificate]:
+def certify_all(
+    requests: Iterable[RunRequest], display: RunDisplay
+) -> dict[tuple[Configuration, str], Certificate]:
     """The certificate of each side and task, with one worker a side."""
-    tasks: dict[Side, dict[str, None]] = {}
-    limits: dict[Side, float | None] = {}
+    tasks: dict[Configuration, dict[str, None]] = {}
+    limits: dict[Configuration, float | None] = {}
     for request in requests:
         side = side_of(request)
         tasks.setdefault(side, {})[request.plan.task.name] = None
@@ -38,7 +40,7 @@ def certify_all(requests: Iterable[RunRequest], display: RunDisplay) -> dict[tup
 
 
 def _certify(examiner: Examiner, task: str, display: RunDisplay) -> Certificate:
-    what = f"{examiner.side.label} on {task}"
+    what = f"{examiner.configuration.label} on {task}"
     display.describe(f"certifying {what}")
     start = time.perf_counter()
     made = certificate(examiner, registry.task(task))

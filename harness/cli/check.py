@@ -12,10 +12,11 @@ from harness.cli.run import check_device
 from harness.errors import HarnessError, PluginError, UsageError
 from harness.machine.description import default_threads
 from harness.plugins import registry
+from harness.plugins.configuration import Configuration
 from harness.plugins.installation import installation, select_backend
 from harness.spec.backend import Precision
 from harness.spec.task import TaskDefinition
-from harness.testing.certify import Side, check
+from harness.testing.certify import check
 from harness.testing.parity import TOLERANCE, Finding
 from harness.worker.examiner import Examiner
 
@@ -69,7 +70,7 @@ def command(
     """
     definitions, broken = _definitions(tasks)
     sides = [
-        Side(backend, mode, device, threads or default_threads(), precision)
+        Configuration(backend, mode, device, threads or default_threads(), precision)
         for backend, mode in _chosen(backends, all_modes=all_modes)
     ]
     if not backends:
@@ -140,7 +141,7 @@ class _Outcome:
     """What checking a side on a task came to."""
 
     def __init__(self, examiner: Examiner, definition: TaskDefinition) -> None:
-        self._name = f"{examiner.side.label} on {definition.name}"
+        self._name = f"{examiner.configuration.label} on {definition.name}"
         self._findings: list[Finding] = []
         self._problem = ""
         start = time.perf_counter()

@@ -19,7 +19,7 @@ from harness.cli.standard_error import LiveLine
 from harness.duel.conduct import Duel, DuelRequest
 from harness.duel.files import DUELS
 from harness.duel.record import DuelRecord
-from harness.duel.sides import refuse_different_work
+from harness.duel.workloads import refuse_different_work
 from harness.errors import UsageError
 from harness.plugins import registry
 from harness.report.duel import duel_text, ratio_text

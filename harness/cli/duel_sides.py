@@ -7,9 +7,9 @@ import click
 import msgspec
 
 from harness.cli.side_options import interpreter, variables
-from harness.duel.contender import SideFailed
 from harness.duel.elsewhere import defined_by
-from harness.duel.sides import Side, labelled
+from harness.duel.timed_worker import ConfigurationFailed
+from harness.duel.workloads import Workload, labelled
 from harness.errors import UsageError
 from harness.machine.description import default_threads
 from harness.plugins.definition import define_task, resized
@@ -46,7 +46,9 @@ def side_options(function: _F) -> _F:
     return function
 
 
-def sides_of(names: tuple[str, ...], definition: TaskDefinition, options: Mapping[str, Any]) -> list[Side]:
+def sides_of(
+    names: tuple[str, ...], definition: TaskDefinition, options: Mapping[str, Any]
+) -> list[Workload]:
     """The sides that are named, with labels that tell them apart.
 
     Raises:
@@ -62,7 +64,7 @@ def sides_of(names: tuple[str, ...], definition: TaskDefinition, options: Mappin
     )
 
 
-def _side(letter: str, name: str, definition: TaskDefinition, options: Mapping[str, Any]) -> Side:
+def _side(letter: str, name: str, definition: TaskDefinition, options: Mapping[str, Any]) -> Workload:
     def own(kind: str) -> Any:
         return options[f"{letter}_{kind}"]
 
@@ -84,7 +86,7 @@ def _side(letter: str, name: str, definition: TaskDefinition, options: Mapping[s
         threads=own("threads") or options["threads"] or default_threads(),
         seed=options["seed"],
     )
-    return Side(
+    return Workload(
         label=f"{backend}:{defined.mode}",
         backend=backend,
         plan=plan,
@@ -108,7 +110,7 @@ def _defined_elsewhere(
     installed_harness(option, python, environment)
     try:
         defined = defined_by(names.backend, python, environment, names)
-    except SideFailed as error:
+    except ConfigurationFailed as error:
         raise UsageError(f"{option} {python}: {error.reason}") from error
     if defined.installed:
         raise UsageError(f"{option} {python}: {defined.installed}")

@@ -8,11 +8,11 @@ class GateDisplay(LiveLine):
     """Lines on standard error: what is going on, and each benchmark's verdict as it comes."""
 
     def phase(self, benchmark: str, what: str) -> None:
-        """See :class:`harness.gate.keeping.GateObserver`."""
+        """See :class:`harness.gate.recorder.GateObserver`."""
         self.doing(f"{benchmark}: {what}")
 
     def judged(self, benchmark: BenchmarkRecord, stage: str) -> None:
-        """See :class:`harness.gate.keeping.GateObserver`."""
+        """See :class:`harness.gate.recorder.GateObserver`."""
         left = any(one.verdict == "INCONCLUSIVE" for one in benchmark.metrics)
         verdict = "suspicious" if stage == "look" and left else benchmark.verdict
         told = ", ".join(

@@ -6,7 +6,7 @@ from tabulate import tabulate
 
 from harness.cli.standard_error import console
 from harness.duel.noise import Noise, measure_noise
-from harness.duel.sides import Side
+from harness.duel.workloads import Workload
 from harness.errors import HarnessError, UsageError
 from harness.machine.description import default_threads
 from harness.machine.peak import memory_bytes_per_second, peak_flops_per_second
@@ -55,7 +55,7 @@ def print_noise(backend: str | None, task: str, pairs: int) -> None:
 _MANY_PAIRS = 12
 
 
-def _side(name: str | None, task_name: str) -> tuple[Side, str]:
+def _side(name: str | None, task_name: str) -> tuple[Workload, str]:
     if name is None:
         installed = [known for known in _PREFERRED if installation(known).state == "installed"]
         if not installed:
@@ -68,7 +68,7 @@ def _side(name: str | None, task_name: str) -> tuple[Side, str]:
     task = define_task(definition, settings)
     plan = Plan(task=task, mode=mode, device="cpu", threads=default_threads(), seed=0)
     options = msgspec.structs.asdict(settings)
-    return Side(
+    return Workload(
         label=f"{backend.name}:{mode}", backend=backend.name, plan=plan, options=options
     ), dataset.name
 

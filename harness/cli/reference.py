@@ -12,8 +12,9 @@ from harness.errors import UsageError
 from harness.machine.description import default_threads
 from harness.machine.files import prove_writable, replace_file
 from harness.plugins import registry
+from harness.plugins.configuration import Configuration
 from harness.plugins.installation import select_backend
-from harness.testing.certify import Side, make_reference
+from harness.testing.certify import make_reference
 from harness.worker.examiner import Examiner
 
 
@@ -43,7 +44,7 @@ def command(task: str, backends: tuple[str, ...], to: Path | None) -> None:
     engines = set()
     for name in backends:
         backend, mode = select_backend(name)
-        sides.append(Side(backend.name, mode, "cpu", default_threads()))
+        sides.append(Configuration(backend.name, mode, "cpu", default_threads()))
         engines.add(tuple(backend.requires))
     if len(engines) < 2:  # noqa: PLR2004
         raise UsageError("a reference is the agreement of at least two frameworks: give --backend twice.")

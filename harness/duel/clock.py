@@ -4,7 +4,7 @@ import statistics
 import time
 from typing import NamedTuple
 
-from harness.duel.contender import Contender
+from harness.duel.timed_worker import TimedWorker
 from harness.errors import HarnessError
 from harness.worker import protocol
 
@@ -33,7 +33,7 @@ class Clock(NamedTuple):
     call_seconds: float
 
 
-def prove_clock(contender: Contender, shortest_block_seconds: float) -> Clock:
+def prove_clock(contender: TimedWorker, shortest_block_seconds: float) -> Clock:
     """Time blocks of n and 2n steps in turn, n so that a block is at least a tenth of a second long.
 
     A duel's blocks may be as short as ``shortest_block_seconds``, or as one step where that takes longer.
@@ -65,7 +65,7 @@ def prove_clock(contender: Contender, shortest_block_seconds: float) -> Clock:
     )
 
 
-def _steps_for(contender: Contender, seconds: float) -> int:
+def _steps_for(contender: TimedWorker, seconds: float) -> int:
     """Steps that take about so long, by doubling."""
     steps = contender.order.even_steps(1)
     while (taken := contender.block(steps)) < seconds and steps < _MOST_STEPS:
@@ -74,7 +74,7 @@ def _steps_for(contender: Contender, seconds: float) -> int:
     return steps
 
 
-def _refuse_unfinished_work(contender: Contender, steps: int, shortest_block_seconds: float) -> None:
+def _refuse_unfinished_work(contender: TimedWorker, steps: int, shortest_block_seconds: float) -> None:
     """Weights can only be read when all is done: right after a block that must not take longer than again.
 
     The time of a block that returns early follows its steps too, for so does what it takes to ask a
@@ -97,7 +97,7 @@ def _refuse_unfinished_work(contender: Contender, steps: int, shortest_block_sec
     )
 
 
-def _reading_seconds(contender: Contender) -> float:
+def _reading_seconds(contender: TimedWorker) -> float:
     start = time.perf_counter()
     contender.session.call(protocol.KeepWeights(), protocol.Done)
     return time.perf_counter() - start

@@ -12,12 +12,12 @@ from typing import Literal, Protocol
 import msgspec
 
 from harness.duel.lengths import FEWEST_TURNS, SHORTEST_BLOCK_SECONDS
-from harness.duel.pairs import Ring, log_ratio
+from harness.duel.pairs import Alternation, log_ratio
 from harness.duel.preparation import Prepared, certificates, prepare
-from harness.duel.record import Comparison, DuelRecord, encode
+from harness.duel.record import DuelRecord, DuelResult, encode
 from harness.duel.settling import FEWEST_SECONDS
-from harness.duel.sides import Side, differences, pad_to_equal_size
 from harness.duel.verdict import compare, fewest_pairs_for_difference, kept, known_well_enough, latest
+from harness.duel.workloads import Workload, differences, pad_to_equal_size
 from harness.errors import HarnessError, UsageError
 from harness.machine.description import describe_machine
 from harness.machine.files import replace_file
@@ -36,7 +36,7 @@ _GRACE_SHARE = 0.2
 class DuelRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What to compare. The first side is the one that the others are held against."""
 
-    sides: list[Side]
+    sides: list[Workload]
     dataset: DatasetRecord
     margin: float
     budget_seconds: float
@@ -90,7 +90,7 @@ class Duel:
         self._start = time.monotonic()
         self._chance = random.Random(secrets.randbits(64))  # noqa: S311  who goes first must not follow a seed
         self._looks = Looks()
-        self._reached: dict[tuple[str, bool], Comparison | None] = {}
+        self._reached: dict[tuple[str, bool], DuelResult | None] = {}
         self.record = new_record(request)
         self.path = folder / f"{self.record.id}.json"
 
@@ -104,7 +104,7 @@ class Duel:
         """
         record = self.record
         try:
-            self._fight()
+            self._run_pairs()
             record.status = "ok"
         except UsageError:
             raise
@@ -118,12 +118,12 @@ class Duel:
             record.status, record.failure = "failed", str(error)
         return record
 
-    def _fight(self) -> None:
+    def _run_pairs(self) -> None:
         request, record = self._request, self.record
         settings = [side.settings(quiet=request.quiet_environment) for side in request.sides]
         if request.quiet_environment:
             settings = pad_to_equal_size(settings, [side.python for side in request.sides])
-        ring = Ring(request.sides, settings, request.dataset.name, deadline_seconds=self._seconds_left)
+        ring = Alternation(request.sides, settings, request.dataset.name, deadline_seconds=self._seconds_left)
         self._refuse_hopeless_budget()
         self._observer.phase("certifying and trying each side once")
         proofs = certificates(request.sides) if request.certify else None
@@ -149,7 +149,7 @@ class Duel:
         budget = self._request.budget_seconds
         return max(0.0, budget - (time.monotonic() - self._start)) + _GRACE_SHARE * budget
 
-    def _prepared(self, ring: Ring, proofs: list[Certificate] | None) -> Prepared:
+    def _prepared(self, ring: Alternation, proofs: list[Certificate] | None) -> Prepared:
         try:
             return prepare(ring, proofs, self._request.turns)
         except HarnessError as error:
@@ -217,7 +217,7 @@ class Duel:
             return "the budget is spent"
         return ""
 
-    def _comparisons(self) -> list[Comparison]:
+    def _comparisons(self) -> list[DuelResult]:
         """Each side against the first."""
         record = self.record
         labels = [side.label for side in record.sides]

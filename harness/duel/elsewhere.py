@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from harness.duel.contender import blaming, session_of
+from harness.duel.timed_worker import blaming, session_of
 from harness.worker import protocol
 
 #: A side must have said by then what names mean to it.
@@ -15,7 +15,7 @@ def defined_by(
     """The task, its options and the mode as that interpreter understands them.
 
     Raises:
-        SideFailed: the names mean nothing there, or a plugin cannot be loaded.
+        ConfigurationFailed: the names mean nothing there, or a plugin cannot be loaded.
     """
     session = session_of(label, variables, DEFINE_LIMIT_SECONDS, python)
     try:

@@ -5,23 +5,23 @@ import statistics
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from harness.duel.record import PairRecord, ProcessRecord, SideRecord
+from harness.duel.record import ConfigurationRecord, PairRecord, ProcessRecord
 from harness.stats.sign_flip import Interval
 
 _TAIL = 0.025
 
 
-class Measured(Protocol):
+class PairsSource(Protocol):
     """What sides have shown in pairs, such as a duel's record."""
 
     @property
-    def sides(self) -> list[SideRecord]: ...
+    def sides(self) -> list[ConfigurationRecord]: ...
 
     @property
     def pairs(self) -> list[PairRecord]: ...
 
 
-class SideFindings(NamedTuple):
+class ConfigurationFindings(NamedTuple):
     """Medians over the processes of a side; ``step_interval`` is of the median step.
 
     ``start_up_seconds`` are import, build, first step, and what the first call of each length and warm-up
@@ -44,7 +44,7 @@ class SideFindings(NamedTuple):
     unsettled: int
 
 
-def side_findings(record: Measured, side: int) -> SideFindings:
+def side_findings(record: PairsSource, side: int) -> ConfigurationFindings:
     """Of at least one pair."""
     told = record.sides[side]
     processes = [pair.processes[side] for pair in record.pairs]
@@ -56,7 +56,7 @@ def side_findings(record: Measured, side: int) -> SideFindings:
     ]
     samples_per_second = told.batch_size / median
     device_memory = [p.device_peak_memory_bytes for p in processes if p.device_peak_memory_bytes is not None]
-    return SideFindings(
+    return ConfigurationFindings(
         step_seconds=median,
         block_steps=block_steps,
         step_interval=median_interval(steps),
@@ -95,7 +95,7 @@ def median_interval(values: Sequence[float]) -> Interval | None:
     return Interval(ordered[below - 1], ordered[-below]) if below else None
 
 
-def _joules_per_sample(record: Measured, side: int) -> float | None:
+def _joules_per_sample(record: PairsSource, side: int) -> float | None:
     """Over all blocks together: counters tick too seldom for one of them. None where nothing counted."""
     blocks = [block for pair in record.pairs for block in pair.blocks if block.side == side]
     joules = [block.joules for block in blocks if block.joules is not None]
@@ -112,7 +112,9 @@ def _start_up_seconds(process: ProcessRecord, step_seconds: float, block_steps: 
     return measured + max(0.0, warm_up_excess) + max(0.0, first_call_excess)
 
 
-def break_even_samples(first: SideFindings, other: SideFindings, ratio: float) -> float | None:
+def break_even_samples(
+    first: ConfigurationFindings, other: ConfigurationFindings, ratio: float
+) -> float | None:
     """After how many training samples the side that starts up longer has caught up with the other.
 
     ``ratio`` is that of the time the other takes for a sample over the first's. None where it never does:

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from harness.duel.findings import steady_step_seconds
-from harness.duel.pairs import Ring
+from harness.duel.pairs import Alternation
 from harness.duel.preparation import prepare
 from harness.duel.ratios import step_ratios
 from harness.duel.record import PairRecord
-from harness.duel.sides import Side
 from harness.duel.verdict import deviates, fewest_pairs_for_difference
+from harness.duel.workloads import Workload
 from harness.stats.looks import MOST_PAIRS
 
 #: A process that takes longer than this is taken to hang.
@@ -48,14 +48,18 @@ class Noise(NamedTuple):
         return math.expm1(deviates(pairs) * self.spread / math.sqrt(pairs))
 
 
-def measure_noise(side: Side, dataset: str, *, quiet: bool, pairs: int, tell: Callable[[str], None]) -> Noise:
+def measure_noise(
+    side: Workload, dataset: str, *, quiet: bool, pairs: int, tell: Callable[[str], None]
+) -> Noise:
     """Run this many pairs of a side against itself.
 
     Raises:
         HarnessError: the side does not work.
     """
     settings = side.settings(quiet=quiet)
-    ring = Ring([side, side], [settings, settings], dataset, deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS)
+    ring = Alternation(
+        [side, side], [settings, settings], dataset, deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS
+    )
     prepared = prepare(ring, None)
     environment = "quiet" if quiet else "plain"
     chance = random.Random()  # noqa: S311  who goes first must not follow a seed

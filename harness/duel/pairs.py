@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from harness.duel.contender import Contender
 from harness.duel.record import BlockRecord, PairRecord
-from harness.duel.sides import Side
+from harness.duel.timed_worker import TimedWorker
+from harness.duel.workloads import Workload
 from harness.machine.control import Control
 from harness.machine.disturbance import between, disturbed, read_counters
 from harness.machine.energy import EnergyMeter
@@ -24,12 +24,12 @@ _TRIMMED_SHARE = 0.2
 _FEWEST_TURNS_OF_ITS_OWN = 5
 
 
-class Ring:
+class Alternation:
     """Where the sides of a duel meet: what stays the same from pair to pair."""
 
     def __init__(
         self,
-        sides: list[Side],
+        sides: list[Workload],
         settings: list[dict[str, str]],
         dataset: str,
         *,
@@ -43,12 +43,12 @@ class Ring:
         self._control = Control()
         self._energy: EnergyMeter | None = None
 
-    def contender(self, side: int, cpus: list[int] | None = None) -> Contender:
+    def contender(self, side: int, cpus: list[int] | None = None) -> TimedWorker:
         """A fresh process of a side, not yet started up, on these CPUs or else on its own.
 
         The caller ends it.
         """
-        return Contender(self.sides[side], self.settings[side], self._deadline_seconds(), cpus)
+        return TimedWorker(self.sides[side], self.settings[side], self._deadline_seconds(), cpus)
 
     def pair(self, steps: list[int], turns: int, chance: random.Random) -> PairRecord:
         """Run one pair of ``turns`` turns, each a block of every side, of ``steps[side]``.
@@ -56,7 +56,7 @@ class Ring:
         Chance decides who is first.
 
         Raises:
-            SideFailed: a side fell, hung or declined.
+            ConfigurationFailed: a side fell, hung or declined.
         """
         start = time.monotonic()
         order = list(range(len(self.sides)))
@@ -80,7 +80,7 @@ class Ring:
         side_by_side = len(order) > 1 and self._places(order) is not None
         return PairRecord(processes, marked, seconds, side_by_side)
 
-    def built(self, order: list[int], stack: contextlib.ExitStack) -> dict[int, Contender]:
+    def built(self, order: list[int], stack: contextlib.ExitStack) -> dict[int, TimedWorker]:
         """A fresh process of each side, which has imported and built and is stopped; ``stack`` ends it.
 
         This is the longest part of most pairs, and nearly all of it is work of one thread. Where there is
@@ -88,7 +88,7 @@ class Ring:
         PyTorch, TensorFlow or JAX at once take as long as one. Sides of one thread, which share a CPU, meet
         there when they have built; chance decides which of them starts elsewhere.
         """
-        contenders: dict[int, Contender] = {}
+        contenders: dict[int, TimedWorker] = {}
         places = self._places(order)
         for group in [order] if places else [[side] for side in order]:
             for number, side in enumerate(group):
@@ -106,7 +106,7 @@ class Ring:
         """The CPUs on which they can start side by side, in this order; None where they cannot."""
         return places_to_start([self.settings[side] for side in order])
 
-    def _meter(self, contenders: Mapping[int, Contender]) -> EnergyMeter:
+    def _meter(self, contenders: Mapping[int, TimedWorker]) -> EnergyMeter:
         environments = [os.environ | settings for settings in self.settings]
         return EnergyMeter(
             [
@@ -116,7 +116,7 @@ class Ring:
         )
 
     def _block(
-        self, contenders: Mapping[int, Contender], side: int, turn: int, steps: int, meter: EnergyMeter
+        self, contenders: Mapping[int, TimedWorker], side: int, turn: int, steps: int, meter: EnergyMeter
     ) -> BlockRecord:
         contender = contenders[side]
         pids = [other.session.pid for other in contenders.values()]

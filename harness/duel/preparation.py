@@ -12,17 +12,17 @@ import msgspec
 
 from harness.duel import lengths, settling
 from harness.duel.clock import Clock, prove_clock
-from harness.duel.contender import Contender
-from harness.duel.pairs import Ring
-from harness.duel.record import SideRecord
-from harness.duel.sides import Side
+from harness.duel.pairs import Alternation
+from harness.duel.record import ConfigurationRecord
+from harness.duel.timed_worker import TimedWorker
+from harness.duel.workloads import Workload
 from harness.errors import HarnessError, UsageError
 from harness.plugins import registry
+from harness.plugins.configuration import Configuration
 from harness.runs.record import DatasetRecord
 from harness.spec.flops import training_flops_per_sample
 from harness.testing.certificate import Certificate
 from harness.testing.certificate_cache import certificate
-from harness.testing.certify import Side as CertifiedSide
 from harness.training.batches import BatchOrder
 from harness.worker.examiner import Examiner
 from harness.worker.protocol import Built
@@ -31,7 +31,7 @@ from harness.worker.protocol import Built
 class Prepared(NamedTuple):
     """``steps`` of a block, one entry for each side; a pair has ``turns`` blocks of each."""
 
-    records: list[SideRecord]
+    records: list[ConfigurationRecord]
     built: Built
     steps: list[int]
     turns: int
@@ -45,7 +45,7 @@ class Prepared(NamedTuple):
         )
 
 
-def certificates(sides: list[Side]) -> list[Certificate]:
+def certificates(sides: list[Workload]) -> list[Certificate]:
     """The certificate of each side's backend and mode, made by the side's own interpreter.
 
     Raises:
@@ -54,16 +54,16 @@ def certificates(sides: list[Side]) -> list[Certificate]:
     return [_certificate(side) for side in sides]
 
 
-def _certificate(side: Side) -> Certificate:
+def _certificate(side: Workload) -> Certificate:
     plan = side.plan
-    proven = CertifiedSide(
+    proven = Configuration(
         side.backend,
         plan.mode,
         plan.device,
         plan.threads,
         plan.precision,
         python=side.python,
-        environment=tuple(sorted(side.environment.items())),
+        variables=tuple(sorted(side.environment.items())),
     )
     with Examiner(proven) as examiner:
         proof = certificate(examiner, registry.task(plan.task.name))
@@ -76,14 +76,14 @@ def _certificate(side: Side) -> Certificate:
 
 class _Trial(NamedTuple):
     built: Built
-    record: SideRecord
+    record: ConfigurationRecord
     clock: Clock
     order: BatchOrder
     unsteady_seconds: float
 
 
 def prepare(
-    ring: Ring,
+    ring: Alternation,
     proofs: list[Certificate] | None,
     turns: int | None = None,
     block_steps: int | None = None,
@@ -120,18 +120,22 @@ def prepare(
     return Prepared([trial.record for trial in trials], trials[0].built, steps, turns, seconds)
 
 
-def _program(side: Side, built: Built) -> tuple[object, ...]:
+def _program(side: Workload, built: Built) -> tuple[object, ...]:
     """What is alike in sides of which nothing but their code can set the paces apart."""
     plan = side.plan
     return side.backend, plan.mode, _batch_size(side, built), plan.threads, plan.precision
 
 
-def _batch_size(side: Side, built: Built) -> int:
+def _batch_size(side: Workload, built: Built) -> int:
     return side.plan.task.batch_size or built.samples["train"]
 
 
 def _try(
-    ring: Ring, number: int, contender: Contender, shortest_block_seconds: float, proof: Certificate | None
+    ring: Alternation,
+    number: int,
+    contender: TimedWorker,
+    shortest_block_seconds: float,
+    proof: Certificate | None,
 ) -> _Trial:
     side = ring.sides[number]
     contender.session.resume()
@@ -143,7 +147,7 @@ def _try(
     steady = contender.steps * clock.step_seconds + contender.calls * clock.call_seconds
     unsteady_seconds = max(0.0, contender.training_seconds - steady)
     plan = side.plan
-    record = SideRecord(
+    record = ConfigurationRecord(
         label=side.label,
         backend=side.backend,
         mode=plan.mode,

@@ -23,7 +23,7 @@ Word = Literal["faster", "slower", "same", "cannot tell yet"]
 UNEVEN = "a few blocks of most pairs are far off the others, and all count"
 
 
-class SideRecord(msgspec.Struct, frozen=True, kw_only=True):
+class ConfigurationRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One side as it ran. ``settings`` are the variables its processes were started with."""
 
     label: str
@@ -88,7 +88,7 @@ class PairRecord(msgspec.Struct, frozen=True):
     """The processes imported and built at the same time, each with a CPU for itself."""
 
 
-class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+class DuelResult(msgspec.Struct, frozen=True, kw_only=True):
     """What the pairs say of one side against the first.
 
     ``ratio`` is the geometric mean over pairs, outliers cut as :mod:`harness.duel.ratios` says; ``low`` to
@@ -139,7 +139,7 @@ class DuelRecord(msgspec.Struct, kw_only=True):
     margin: float
     """Sides are the same where their ratio is within this of 1, as 0.02."""
     turns: int
-    sides: list[SideRecord]
+    sides: list[ConfigurationRecord]
     differences: list[str] = []
     """What was asked to differ between the sides."""
     inherited_settings: dict[str, str] = {}
@@ -151,7 +151,7 @@ class DuelRecord(msgspec.Struct, kw_only=True):
     pairs: list[PairRecord] = []
     looks: dict[int, float] = {}
     """At how many pairs that tell it was tested, and the share of the error allowed for each test."""
-    comparisons: list[Comparison] = []
+    comparisons: list[DuelResult] = []
     stopped_because: str = ""
     seconds: float = 0.0
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from harness.duel.pairs import control_log_ratio
 from harness.duel.ratios import Ratios, step_ratios
-from harness.duel.record import Comparison, PairRecord, Word
+from harness.duel.record import DuelResult, PairRecord, Word
 from harness.stats.intervals import student_quantile
 from harness.stats.looks import Looks, fewest_pairs, next_look
 
@@ -35,7 +35,7 @@ def compare(
     margin: float,
     looks: Looks | None = None,
     comparisons: int = 1,
-) -> Comparison:
+) -> DuelResult:
     """What the pairs so far say of a side against side 0, tested where they came to one of the ``looks``.
 
     Without looks this is the only test, of a number of pairs that was fixed beforehand.
@@ -52,7 +52,7 @@ def compare(
     if verdict in ("faster", "slower") and ratios.turned_round:
         verdict, reason = "cannot tell yet", _TURNED_ROUND
     more_would_tell = verdict == "cannot tell yet" and not reason
-    return Comparison(
+    return DuelResult(
         side=labels[side],
         against=labels[0],
         verdict=verdict,
@@ -72,7 +72,7 @@ def compare(
     )
 
 
-def kept(reached: Comparison | None, now: Comparison) -> Comparison:
+def kept(reached: DuelResult | None, now: DuelResult) -> DuelResult:
     """The verdict ``reached`` at a look over the same blocks stays, while the pairs can be believed.
 
     A difference does not stay while all blocks together tell the opposite.
@@ -86,14 +86,14 @@ def kept(reached: Comparison | None, now: Comparison) -> Comparison:
     )
 
 
-def latest(reached: Comparison | None, now: Comparison) -> Comparison | None:
+def latest(reached: DuelResult | None, now: DuelResult) -> DuelResult | None:
     """The verdict to be kept from now on: the first, but that what was the same may turn out different."""
     if now.verdict == "cannot tell yet" or (now.verdict == "same" and reached is not None):
         return reached
     return now if reached is None or reached.verdict == "same" else reached
 
 
-def known_well_enough(found: Comparison, margin: float) -> bool:
+def known_well_enough(found: DuelResult, margin: float) -> bool:
     """Whether there is a verdict, and its ratio is known to within the margin or a quarter of the difference.
 
     A duel that ended with its verdict would tend to end when chance had made the difference large, and so

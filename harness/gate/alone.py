@@ -3,11 +3,11 @@
 import random
 from collections.abc import Callable
 
-from harness.duel.contender import SideFailed
-from harness.duel.pairs import Ring
+from harness.duel.pairs import Alternation
 from harness.duel.preparation import prepare
-from harness.duel.record import SideRecord
-from harness.duel.sides import Side
+from harness.duel.record import ConfigurationRecord
+from harness.duel.timed_worker import ConfigurationFailed
+from harness.duel.workloads import Workload
 from harness.gate.baseline import StoredBenchmark
 from harness.gate.learner import Maths
 from harness.gate.quality import observe
@@ -19,20 +19,20 @@ PROCESSES = 10
 _PROCESS_LIMIT_SECONDS = 1800.0
 
 
-def first_losses(side: Side, dataset: DatasetRecord, say: Callable[[str], None]) -> list[Maths]:
-    """What this side computes; raises SideFailed where it could not."""
+def first_losses(side: Workload, dataset: DatasetRecord, say: Callable[[str], None]) -> list[Maths]:
+    """What this side computes; raises ConfigurationFailed where it could not."""
     say("its first losses")
     return observe(side, dataset.name, _PROCESS_LIMIT_SECONDS)
 
 
 def measure_alone(
     benchmark: Benchmark,
-    side: Side,
+    side: Workload,
     dataset: DatasetRecord,
     maths: list[Maths],
     turns: int | None,
     say: Callable[[str], None],
-    see: Callable[[SideRecord], None] = lambda _side: None,
+    see: Callable[[ConfigurationRecord], None] = lambda _side: None,
     block_steps: int | None = None,
 ) -> StoredBenchmark:
     """What this side, whose first losses are known, shows now.
@@ -41,9 +41,9 @@ def measure_alone(
     is shown what it is before it is measured, and may raise.
 
     Raises:
-        SideFailed: it could not do it, or not in the time that a process may take.
+        ConfigurationFailed: it could not do it, or not in the time that a process may take.
     """
-    ring = Ring(
+    ring = Alternation(
         [side], [side.settings(quiet=True)], dataset.name, deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS
     )
     say("trying it once")
@@ -51,7 +51,7 @@ def measure_alone(
     (record,), data = prepared.records, prepared.read(dataset)
     see(record)
     if prepared.pair_seconds > _PROCESS_LIMIT_SECONDS:
-        raise SideFailed(
+        raise ConfigurationFailed(
             side.label,
             f"a process of {prepared.turns} blocks of {prepared.steps[0]} steps would take "
             f"{prepared.pair_seconds:.0f} s, and may take {_PROCESS_LIMIT_SECONDS:.0f}",

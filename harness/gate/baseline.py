@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.duel.record import PairRecord, SideRecord
+from harness.duel.record import ConfigurationRecord, PairRecord
 from harness.errors import HarnessError, UsageError
 from harness.gate.learner import Maths
 from harness.gate.record import EnvironmentRecord
@@ -34,7 +34,7 @@ class StoredBenchmark(msgspec.Struct, frozen=True, kw_only=True):
     asked: Benchmark
     plan: Plan
     dataset: DatasetRecord
-    side: SideRecord
+    side: ConfigurationRecord
     turns: int
     maths: list[Maths]
     processes: list[PairRecord]

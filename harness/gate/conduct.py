@@ -4,14 +4,14 @@ from pathlib import Path
 
 import msgspec
 
-from harness.duel.contender import SideFailed
-from harness.duel.sides import Side
+from harness.duel.timed_worker import ConfigurationFailed
+from harness.duel.workloads import Workload
 from harness.errors import UsageError
-from harness.gate.contest import Contest
+from harness.gate.benchmark import BenchmarkComparison
 from harness.gate.environments import Environment, probe, side_of
 from harness.gate.judgement import Level
-from harness.gate.keeping import GateKeeper, GateObserver
 from harness.gate.record import BenchmarkRecord, GateRecord
+from harness.gate.recorder import GateObserver, GateRecorder
 from harness.gate.suite import Benchmark, Suite, work_of
 from harness.runs.record import DatasetRecord
 
@@ -44,7 +44,7 @@ class Gate:
             UsageError: one has no harness that speaks this protocol.
         """
         self._request = request
-        self._keeper = GateKeeper(
+        self._keeper = GateRecorder(
             folder,
             observer,
             suite=request.suite.file,
@@ -78,7 +78,7 @@ class Gate:
             keeper.judged(contest.record, "look")
         self._confirm([contest for contest in contests if contest.suspicious], deadline)
 
-    def _contests(self) -> list[Contest]:
+    def _contests(self) -> list[BenchmarkComparison]:
         """What can be run; a benchmark that one side does not know has its verdict already."""
         request, contests = self._request, []
         judged_by_learning = sum(one.limits.max_accuracy_loss is not None for one in request.suite.benchmarks)
@@ -100,7 +100,7 @@ class Gate:
                     )
                     continue
                 base = side_of(request.base, benchmark)
-            except SideFailed as error:
+            except ConfigurationFailed as error:
                 record.unsound = error.label != request.head.label
                 record.verdict = "INCONCLUSIVE" if record.unsound else "FAIL"
                 record.reason = str(error)
@@ -110,17 +110,19 @@ class Gate:
             def say(what: str, name: str = benchmark.name) -> None:
                 self._keeper.phase(name, what)
 
-            contests.append(Contest(benchmark, [base, head], record, say, request.turns, worse_level))
+            contests.append(
+                BenchmarkComparison(benchmark, [base, head], record, say, request.turns, worse_level)
+            )
         return contests
 
-    def _is_other_work(self, earlier: Benchmark, head: Side, dataset: DatasetRecord) -> bool:
+    def _is_other_work(self, earlier: Benchmark, head: Workload, dataset: DatasetRecord) -> bool:
         """Whether what base's suite has under head's name is not the same, as head's environment reads both.
 
         A data set or a device that one of them leaves open may be the other's.
         """
         try:
             before = side_of(self._request.head, earlier)
-        except (SideFailed, UsageError):  # head knows it no more, or is without its framework
+        except (ConfigurationFailed, UsageError):  # head knows it no more, or is without its framework
             return True
         devices = {before.plan.device, head.plan.device} - {"auto"}
         works = [
@@ -134,7 +136,7 @@ class Gate:
         ]
         return works[0] != works[1] or earlier.dataset not in {None, dataset.name} or len(devices) > 1
 
-    def _confirm(self, suspicious: list[Contest], deadline: float) -> None:
+    def _confirm(self, suspicious: list[BenchmarkComparison], deadline: float) -> None:
         """Fresh pairs of all in turn, until each is decided or time is up.
 
         Holm's rule shares the level among the metrics that have not failed yet. Where trainings were held
@@ -182,7 +184,7 @@ def new_record(benchmark: Benchmark, dataset: DatasetRecord) -> BenchmarkRecord:
     )
 
 
-def fill_in(record: BenchmarkRecord, head: Side) -> None:
+def fill_in(record: BenchmarkRecord, head: Workload) -> None:
     """Tell what the environment made of what the suite left out."""
     record.mode, record.options, record.threads = head.plan.mode, head.options, head.plan.threads
 

@@ -5,7 +5,7 @@ import os
 import msgspec
 
 from harness.duel.elsewhere import defined_by
-from harness.duel.sides import Side
+from harness.duel.workloads import Workload
 from harness.errors import UsageError
 from harness.gate.record import EnvironmentRecord
 from harness.gate.suite import Benchmark
@@ -54,12 +54,12 @@ def probe(environment: Environment) -> EnvironmentRecord:
     )
 
 
-def side_of(environment: Environment, benchmark: Benchmark) -> Side:
+def side_of(environment: Environment, benchmark: Benchmark) -> Workload:
     """The benchmark as this environment's plugins understand it.
 
     Raises:
         UsageError: the framework is not installed there, or a batch size is given to what has none.
-        SideFailed: the names mean nothing there, or a plugin cannot be loaded.
+        ConfigurationFailed: the names mean nothing there, or a plugin cannot be loaded.
     """
     threads = benchmark.threads or default_threads()
     assignments = [f"{name}={_text(value)}" for name, value in benchmark.options.items()]
@@ -75,7 +75,7 @@ def side_of(environment: Environment, benchmark: Benchmark) -> Side:
         threads=threads,
         seed=benchmark.seed,
     )
-    return Side(
+    return Workload(
         label=environment.label,
         backend=benchmark.backend.partition(":")[0],
         plan=plan,

@@ -45,7 +45,7 @@ class Point(NamedTuple):
         return self.head[:10] if self.head else self.gate
 
 
-class Series(NamedTuple):
+class MetricHistory(NamedTuple):
     """A stretch of gates of one benchmark and metric that hang together, oldest first.
 
     ``trend`` is None where too little is known of the noise; ``latest`` tells whether it reaches the
@@ -69,7 +69,7 @@ class Series(NamedTuple):
 class History(NamedTuple):
     """All series, by benchmark and metric; and sentences about gates that could not be taken in."""
 
-    series: list[Series]
+    series: list[MetricHistory]
     left_out: list[str]
 
 
@@ -96,7 +96,7 @@ def read_history(gates: Iterable[GateRecord], rule: Rule | None = None) -> Histo
     for (name, _, _), points in found.items():
         measured.setdefault(name, []).extend(points)
     series = [
-        Series(name, metric, one, points, _trend(one, points), _is_latest(points, measured[name]))
+        MetricHistory(name, metric, one, points, _trend(one, points), _is_latest(points, measured[name]))
         for (name, metric, _), every in found.items()
         for one, points in _stretches(every, rule)
     ]

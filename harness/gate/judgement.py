@@ -27,7 +27,7 @@ import numpy as np
 
 from harness.duel.ratios import Ratios
 from harness.duel.verdict import control_moved, too_many_lost
-from harness.gate.metrics import Series
+from harness.gate.metrics import PairedSeries
 from harness.gate.record import MetricResult, Verdict
 from harness.stats.intervals import student_quantile
 from harness.stats.looks import Looks, fewest_pairs
@@ -41,7 +41,7 @@ WITHIN_LEVEL = 0.05
 _FEWEST_PAIRS = 3
 
 
-def looked_at(series: Series, max_speedup: float | None) -> MetricResult:
+def looked_at(series: PairedSeries, max_speedup: float | None) -> MetricResult:
     """After the look: PASS, or INCONCLUSIVE, which is to say suspicious.
 
     PASS takes an upper end of Student's one-sided 97.5 % interval that is within the limit, and a mean
@@ -72,7 +72,7 @@ class MetricLooks:
         self.within = Looks(first=8, soon=0.4)
         self.worse = Looks()
 
-    def come_to(self, every: Series, fresh: Series, progress: float, *, last: bool) -> None:
+    def come_to(self, every: PairedSeries, fresh: PairedSeries, progress: float, *, last: bool) -> None:
         """See :meth:`harness.analysis.run_curves.summaries.looks.Looks.come_to`."""
         self.within.come_to(len(every.ratios.logs), progress, last=last)
         self.worse.come_to(len(fresh.ratios.logs), progress, last=last)
@@ -84,7 +84,13 @@ class MetricLooks:
 
 
 def confirmed(
-    every: Series, fresh: Series, looks: MetricLooks, max_speedup: float | None, level: Level, *, last: bool
+    every: PairedSeries,
+    fresh: PairedSeries,
+    looks: MetricLooks,
+    max_speedup: float | None,
+    level: Level,
+    *,
+    last: bool,
 ) -> MetricResult:
     """After ``fresh`` pairs, which with those of the look are ``every`` pair.
 
@@ -151,7 +157,7 @@ def _upper_end(logs: np.ndarray) -> float:
     return float(logs.mean()) + student_quantile(1 - _LOOK_LEVEL, len(logs) - 1) * error
 
 
-def _doubt(series: Series, max_speedup: float | None) -> str:
+def _doubt(series: PairedSeries, max_speedup: float | None) -> str:
     """Why no verdict can rest on these pairs; empty where one can."""
     told = len(series.ratios.logs)
     pairs = told + series.lost
@@ -171,7 +177,7 @@ def _doubt(series: Series, max_speedup: float | None) -> str:
 
 
 def _result(
-    series: Series,
+    series: PairedSeries,
     *,
     stage: Literal["look", "confirmation"],
     verdict: Verdict,

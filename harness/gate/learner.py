@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness.duel.contender import blaming, session_of
-from harness.duel.sides import Side
+from harness.duel.timed_worker import blaming, session_of
+from harness.duel.workloads import Workload
 from harness.spec.backend import Plan, Precision
 from harness.testing.observation import Losses
 from harness.training.batches import BatchOrder
@@ -46,7 +46,7 @@ class Curve(NamedTuple):
 class Learner:
     """One process of a side. Use :func:`learner`, which ends it."""
 
-    def __init__(self, side: Side, session: Session, dataset: str) -> None:
+    def __init__(self, side: Workload, session: Session, dataset: str) -> None:
         self._side = side
         self._session = session
         self._dataset = dataset
@@ -90,7 +90,7 @@ class Learner:
         return BatchOrder.of_task(plan.task, built.samples["train"], plan.seed), built.dataset_fingerprint
 
     def blamed(self) -> contextlib.AbstractContextManager[None]:
-        """See :func:`harness.duel.contender.blaming`."""
+        """See :func:`harness.duel.timed_worker.blaming`."""
         return blaming(self._side.label, self._session)
 
     def end(self) -> None:
@@ -104,12 +104,12 @@ class Learner:
 
 @contextlib.contextmanager
 def learner(
-    side: Side, dataset: str, limit_seconds: float, cpus: Iterable[int] | None = None
+    side: Workload, dataset: str, limit_seconds: float, cpus: Iterable[int] | None = None
 ) -> Iterator[Learner]:
     """A learner of this side, on these CPUs or else on those of its settings.
 
     Raises:
-        SideFailed: it could not start or failed at work; with what its worker said last.
+        ConfigurationFailed: it could not start or failed at work; with what its worker said last.
     """
     session = session_of(side.label, side.settings(quiet=True), limit_seconds, side.python, cpus)
     try:

@@ -16,7 +16,7 @@ from harness.gate.suite import Limits
 _BASE, _HEAD = 0, 1
 
 
-class Series(NamedTuple):
+class PairedSeries(NamedTuple):
     """The ratios of one metric, of the pairs that were not lost; medians over processes.
 
     ``control`` are the log ratios ``(pairs,)`` of a fixed work before the sides' blocks. ``lost`` pairs
@@ -32,7 +32,7 @@ class Series(NamedTuple):
     head: float
 
 
-def series(pairs: list[PairRecord], limits: Limits, batch_sizes: list[int]) -> list[Series]:
+def series(pairs: list[PairRecord], limits: Limits, batch_sizes: list[int]) -> list[PairedSeries]:
     """The series of each metric that has a limit. ``batch_sizes`` are base's and head's."""
     control = np.array([ratio for pair in pairs if (ratio := control_log_ratio(pair, _HEAD)) is not None])
     made = []
@@ -40,7 +40,7 @@ def series(pairs: list[PairRecord], limits: Limits, batch_sizes: list[int]) -> l
         ratios = metric_ratios(pairs, metric, batch_sizes)
         lost = len(pairs) - len(ratios.logs)
         base, head = (_median(pairs, metric, side) for side in (_BASE, _HEAD))
-        made.append(Series(metric, limit, ratios, control, lost, base, head))
+        made.append(PairedSeries(metric, limit, ratios, control, lost, base, head))
     return made
 
 

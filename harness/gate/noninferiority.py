@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.duel.sides import Side
+from harness.duel.workloads import Workload
 from harness.gate.learner import Curve, best, learner
 from harness.gate.record import LONGER_TRAININGS, QualityResult, SeedScores, Verdict
 from harness.gate.suite import FEWEST_SEEDS, Limits
@@ -60,7 +60,7 @@ class Judgement(NamedTuple):
 
 
 def no_worse(
-    sides: list[Side],
+    sides: list[Workload],
     dataset: str,
     limits: Limits,
     worse_level: float,
@@ -74,7 +74,7 @@ def no_worse(
     No seed is begun after ``deadline``, of :func:`time.monotonic`. ``worse_level``: see :class:`Rule`.
 
     Raises:
-        SideFailed: a side could not do it.
+        ConfigurationFailed: a side could not do it.
     """
     task = sides[0].plan.task
     if limits.max_extra_steps is not None and task.epochs < _FEWEST_EPOCHS:
@@ -106,7 +106,7 @@ def tries_of(most: int) -> list[int]:
     return [*tries, most]
 
 
-def _train(side: Side, dataset: str, seed: int, limit_seconds: float) -> Curve:
+def _train(side: Workload, dataset: str, seed: int, limit_seconds: float) -> Curve:
     with learner(side, dataset, limit_seconds) as asked:
         return asked.curve(seed)
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
-from harness.duel.sides import Side
+from harness.duel.workloads import Workload
 from harness.errors import Declined
 from harness.gate.learner import Learner, Maths, learner
 from harness.gate.record import OTHER_DATA, OTHER_TASK, QualityResult
@@ -31,13 +31,13 @@ _TIMED_STEPS = 3
 _SCORE_TOLERANCE = 1e-6
 
 
-def same_maths(sides: list[Side], dataset: str, limit_seconds: float) -> QualityResult:
+def same_maths(sides: list[Workload], dataset: str, limit_seconds: float) -> QualityResult:
     """Compare the first steps of base and head: PASS where rounding explains all differences, else FAIL.
 
     INCONCLUSIVE where no difference could show, for the losses of both are not finite.
 
     Raises:
-        SideFailed: a side could not do it.
+        ConfigurationFailed: a side could not do it.
     """
     ours, theirs = sides
     # Head first: what neither can do is head's fault, not a base that nothing can be held to.
@@ -49,14 +49,14 @@ def same_maths(sides: list[Side], dataset: str, limit_seconds: float) -> Quality
     return compare_maths(base, head, changed or changed_fields(ours.plan.task, theirs.plan.task))
 
 
-def _side_by_side(sides: list[Side], dataset: str, limit_seconds: float) -> list[list[Maths]] | None:
+def _side_by_side(sides: list[Workload], dataset: str, limit_seconds: float) -> list[list[Maths]] | None:
     """What each side does, at the same time, for nothing is timed here. None where that cannot be.
 
     It takes as many CPUs as both have threads, and memory for both: where that runs out, and where one may
     have read data that the other was writing, :func:`observe` is to look at each by itself.
 
     Raises:
-        SideFailed: one could not do it; of several the first.
+        ConfigurationFailed: one could not do it; of several the first.
     """
     places = places_to_start([side.settings(quiet=True) for side in sides])
     if places is None or len({cpu for place in places for cpu in place}) < sum(map(len, places)):
@@ -134,11 +134,11 @@ def _not_finite(maths: Maths) -> int | None:
     return next((step for step, row in enumerate(maths.losses, 1) if None in row), None)
 
 
-def observe(side: Side, dataset: str, limit_seconds: float) -> list[Maths]:
+def observe(side: Workload, dataset: str, limit_seconds: float) -> list[Maths]:
     """The first steps of a side, in float64 where it can and there is memory, and in what is timed.
 
     Raises:
-        SideFailed: it could not do it.
+        ConfigurationFailed: it could not do it.
     """
     precision = side.plan.precision
     exact = [Maths("float64", [], {}, memory_ran_out=True)] if precision != "float64" else []

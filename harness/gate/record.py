@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from harness.duel.record import PairRecord, SideRecord
+from harness.duel.record import ConfigurationRecord, PairRecord
 from harness.gate.suite import Benchmark, Limits
 from harness.machine.description import Machine
 from harness.runs.record import DatasetRecord
@@ -134,7 +134,7 @@ class BenchmarkRecord(msgspec.Struct, kw_only=True):
     vanished: bool = False
     """It is base's alone: head's suite no longer has it, or has other work under its name."""
     turns: int = 0
-    sides: list[SideRecord] = []
+    sides: list[ConfigurationRecord] = []
     """Base, head."""
     look: list[PairRecord] = []
     confirmation: list[PairRecord] = []

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import msgspec
 
-from harness.duel.contender import SideFailed
-from harness.duel.record import SideRecord
-from harness.duel.sides import Side
+from harness.duel.record import ConfigurationRecord
+from harness.duel.timed_worker import ConfigurationFailed
+from harness.duel.workloads import Workload
 from harness.gate.alone import first_losses, measure_alone
 from harness.gate.baseline import BaselineRecord, StoredBenchmark, new_baseline, prepare_place, write_baseline
+from harness.gate.benchmark import conclude
 from harness.gate.conduct import fill_in, new_record, vanished_record
-from harness.gate.contest import conclude
 from harness.gate.environments import Environment, probe, side_of
-from harness.gate.keeping import GateKeeper, GateObserver
 from harness.gate.learner import Maths
 from harness.gate.metrics import limits_of
 from harness.gate.quality import changed_fields, changed_options, compare_maths
 from harness.gate.record import BenchmarkRecord, GateRecord, QualityResult
+from harness.gate.recorder import GateObserver, GateRecorder
 from harness.gate.remembered import judge
 from harness.gate.suite import Benchmark, Limits, Suite
 from harness.machine.description import describe_machine
@@ -75,7 +75,7 @@ class StoredGate:
         """
         self._request = request
         self._stored = {one.name: one for one in baseline.benchmarks}
-        self._keeper = GateKeeper(
+        self._keeper = GateRecorder(
             folder,
             observer,
             suite=request.suite.file,
@@ -108,23 +108,25 @@ class StoredGate:
             conclude(record, hold)
             keeper.judged(record, "measurement")
 
-    def _side(self, benchmark: Benchmark) -> Side | SideFailed:
+    def _side(self, benchmark: Benchmark) -> Workload | ConfigurationFailed:
         try:
             return side_of(self._request.head, benchmark)
-        except SideFailed as error:
+        except ConfigurationFailed as error:
             return error
 
     def _hold(
         self,
         benchmark: Benchmark,
         record: BenchmarkRecord,
-        side: Side | SideFailed,
+        side: Workload | ConfigurationFailed,
         level: float,
     ) -> None:
         stored = self._stored.get(benchmark.name)
         if stored is None:
-            raise SideFailed(_BASE, "the baseline has no such benchmark: make it anew with --save-baseline")
-        if isinstance(side, SideFailed):
+            raise ConfigurationFailed(
+                _BASE, "the baseline has no such benchmark: make it anew with --save-baseline"
+            )
+        if isinstance(side, ConfigurationFailed):
             raise side
         fill_in(record, side)
         _refuse_other_work(stored, benchmark, side, record.dataset, self._request.turns)
@@ -147,7 +149,7 @@ class StoredGate:
 
 
 def _refuse_other_work(
-    stored: StoredBenchmark, asked: Benchmark, head: Side, dataset: DatasetRecord, turns: int | None
+    stored: StoredBenchmark, asked: Benchmark, head: Workload, dataset: DatasetRecord, turns: int | None
 ) -> None:
     """What was asked for must be the same; what head's code makes of that now is head's to answer for."""
     then, now = stored.asked, asked
@@ -165,7 +167,7 @@ def _refuse_other_work(
     _refuse_differences(pairs)
 
 
-def _refuse_another_device(stored: StoredBenchmark, head: SideRecord) -> None:
+def _refuse_another_device(stored: StoredBenchmark, head: ConfigurationRecord) -> None:
     """It shows only when it is built. The fixed work is the CPU's, and knows nothing of another GPU."""
     _refuse_differences({"device": (stored.side.device, head.device)})
 
@@ -173,10 +175,12 @@ def _refuse_another_device(stored: StoredBenchmark, head: SideRecord) -> None:
 def _refuse_differences(pairs: Mapping[str, tuple[object, object]]) -> None:
     for name, (then, now) in pairs.items():
         if then != now:
-            raise SideFailed(_BASE, f"the baseline is of {name} {then}, and head's is {now}: make it anew")
+            raise ConfigurationFailed(
+                _BASE, f"the baseline is of {name} {then}, and head's is {now}: make it anew"
+            )
 
 
-def _quality(stored: StoredBenchmark, maths: list[Maths], head: Side, limits: Limits) -> QualityResult:
+def _quality(stored: StoredBenchmark, maths: list[Maths], head: Workload, limits: Limits) -> QualityResult:
     changed = changed_options(stored.side.options, head.options)
     found = compare_maths(stored.maths, maths, changed or changed_fields(stored.plan.task, head.plan.task))
     if found.verdict != "FAIL" or limits.max_accuracy_loss is None:

@@ -6,20 +6,20 @@ from typing import Any
 import msgspec
 
 from harness.duel.findings import side_findings, steady_step_seconds
-from harness.duel.record import UNEVEN, Comparison
+from harness.duel.record import UNEVEN, DuelResult
 from harness.duel.verdict import compare
 from harness.gate.suite import Limits
-from harness.pytest_plugin.training import Measured
+from harness.pytest_plugin.training import TimedPairs
 from harness.report.duel import verdict_sentence
 
 
-def samples(measured: Measured) -> list[float]:
+def samples(measured: TimedPairs) -> list[float]:
     """Seconds a step of head: the median of each fresh process."""
     head = len(measured.sides) - 1
     return [steady_step_seconds(pair, head) for pair in measured.pairs]
 
 
-def facts_of(measured: Measured) -> dict[str, Any]:
+def facts_of(measured: TimedPairs) -> dict[str, Any]:
     """As JSON would have it; times in seconds, memory in bytes."""
     head = measured.sides[-1]
     data = measured.dataset
@@ -47,7 +47,7 @@ def facts_of(measured: Measured) -> dict[str, Any]:
     return facts
 
 
-def _side_facts(measured: Measured, side: int) -> dict[str, Any]:
+def _side_facts(measured: TimedPairs, side: int) -> dict[str, Any]:
     record, found = measured.sides[side], side_findings(measured, side)
     return {
         "python": record.python,
@@ -66,13 +66,13 @@ def _side_facts(measured: Measured, side: int) -> dict[str, Any]:
     }
 
 
-def comparison_of(measured: Measured, limits: Limits) -> Comparison:
+def comparison_of(measured: TimedPairs, limits: Limits) -> DuelResult:
     """Head against base, as a duel tells it; the same is what the limit of the step allows."""
     batch_sizes = [side.batch_size for side in measured.sides]
     return compare(measured.pairs, 1, ["base", "head"], batch_sizes, margin=_margin(limits))
 
 
-def comparison_sentence(measured: Measured, comparison: Comparison, limits: Limits) -> str:
+def comparison_sentence(measured: TimedPairs, comparison: DuelResult, limits: Limits) -> str:
     """The same in words, and that the sides did different work where they did."""
     sentence, quality = verdict_sentence(comparison, _margin(limits)), measured.quality
     if comparison.uneven:
@@ -84,7 +84,7 @@ def _margin(limits: Limits) -> float:
     return limits.max_slowdown or Limits().max_slowdown or 0.0
 
 
-def comparison_facts(comparison: Comparison) -> dict[str, Any]:
+def comparison_facts(comparison: DuelResult) -> dict[str, Any]:
     """The ratio of head's time over base's, its interval, and the verdict of a duel."""
     low, high = comparison.low, comparison.high
     return {

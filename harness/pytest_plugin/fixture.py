@@ -15,7 +15,7 @@ from harness.pytest_plugin.outcome import CALLED, NOT_TIMED, count_benchmarks, c
 
 if TYPE_CHECKING:
     from harness.gate.environments import Environment
-    from harness.pytest_plugin.training import Measured, Wish
+    from harness.pytest_plugin.training import TimedPairs, Wish
     from harness.runs.record import DatasetRecord
 
 #: The chance, over all benchmarks that were selected, that unchanged code fails.
@@ -193,7 +193,7 @@ class HarnessBenchmark:
         if record.verdict != "PASS" and not forgiven(record, inconclusive):
             raise HarnessError(sentence)
 
-    def _store(self, wished: "Wish", measured: "Measured") -> None:
+    def _store(self, wished: "Wish", measured: "TimedPairs") -> None:
         from harness.pytest_plugin import facts
 
         self._benchmark.extra_info.update({"task": wished.benchmark.task, **facts.facts_of(measured)})

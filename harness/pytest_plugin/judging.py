@@ -10,7 +10,7 @@ from harness.gate.conduct import Gate, GateRequest
 from harness.gate.environments import Environment
 from harness.gate.record import BenchmarkRecord, GateRecord
 from harness.gate.suite import Suite
-from harness.pytest_plugin.training import Measured, Wish, own_threads_kept
+from harness.pytest_plugin.training import TimedPairs, Wish, own_threads_kept
 from harness.report.gate_words import cautions, metric_sentence, why
 from harness.runs.record import DatasetRecord
 
@@ -67,10 +67,10 @@ def judge(
     return record
 
 
-def measured_of(record: BenchmarkRecord) -> Measured:
+def measured_of(record: BenchmarkRecord) -> TimedPairs:
     """All pairs that the verdict rests on; none where a side failed before the first."""
     pairs = [*record.look, *record.confirmation]
-    return Measured(record.sides, pairs, record.turns, record.dataset, record.quality)
+    return TimedPairs(record.sides, pairs, record.turns, record.dataset, record.quality)
 
 
 def verdict_sentence(gate: GateRecord) -> str:

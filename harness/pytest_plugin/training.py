@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from harness.duel.contender import Contender
-from harness.duel.pairs import Ring
+from harness.duel.pairs import Alternation
 from harness.duel.preparation import certificates, prepare
-from harness.duel.record import PairRecord, SideRecord
-from harness.duel.sides import Side, pad_to_equal_size
+from harness.duel.record import ConfigurationRecord, PairRecord
+from harness.duel.timed_worker import TimedWorker
+from harness.duel.workloads import Workload, pad_to_equal_size
 from harness.errors import UsageError
 from harness.gate.environments import Environment, probe, side_of
 from harness.gate.quality import same_maths
@@ -39,10 +39,10 @@ class Wish(NamedTuple):
     certify: bool
 
 
-class Measured(NamedTuple):
+class TimedPairs(NamedTuple):
     """What was measured of one side, or of base and head. ``quality`` is of two sides only."""
 
-    sides: list[SideRecord]
+    sides: list[ConfigurationRecord]
     pairs: list[PairRecord]
     turns: int
     dataset: DatasetRecord
@@ -75,7 +75,7 @@ def choose_data(benchmark: Benchmark) -> DatasetRecord:
     return choose_dataset(registry.task(benchmark.task), benchmark.dataset, lambda _what, _done, _total: None)
 
 
-def sides_of(benchmark: Benchmark, environments: list[Environment]) -> list[Side]:
+def sides_of(benchmark: Benchmark, environments: list[Environment]) -> list[Workload]:
     """The benchmark as each environment understands it.
 
     Raises:
@@ -86,14 +86,14 @@ def sides_of(benchmark: Benchmark, environments: list[Environment]) -> list[Side
     return [side_of(environment, benchmark) for environment in environments]
 
 
-def try_once(sides: list[Side], dataset: str) -> None:
+def try_once(sides: list[Workload], dataset: str) -> None:
     """A short process of each side, of which no time is kept.
 
     Raises:
         HarnessError: a side does not work.
     """
     for side in sides:
-        contender = Contender(side, side.settings(quiet=True), _PROCESS_LIMIT_SECONDS)
+        contender = TimedWorker(side, side.settings(quiet=True), _PROCESS_LIMIT_SECONDS)
         try:
             contender.start(dataset)
             contender.block(_TRIED_STEPS)
@@ -101,7 +101,7 @@ def try_once(sides: list[Side], dataset: str) -> None:
             contender.session.kill_and_close()
 
 
-def measure(sides: list[Side], dataset: DatasetRecord, wished: Wish) -> Measured:
+def measure(sides: list[Workload], dataset: DatasetRecord, wished: Wish) -> TimedPairs:
     """So many pairs, or processes where there is one side.
 
     Raises:
@@ -115,14 +115,14 @@ def measure(sides: list[Side], dataset: DatasetRecord, wished: Wish) -> Measured
             proofs = certificates(sides)
         elif wished.certify:
             quality = same_maths(sides, dataset.name, _PROCESS_LIMIT_SECONDS)
-        ring = Ring(sides, settings, dataset.name, deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS)
+        ring = Alternation(sides, settings, dataset.name, deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS)
         prepared = prepare(ring, proofs, wished.turns)
         chance = random.Random(secrets.randbits(64))  # noqa: S311  who goes first must not follow a seed
         pairs = []
         for number in range(wished.pairs):
             _log.info("%s: pair %d of %d", wished.benchmark.name, number + 1, wished.pairs)
             pairs.append(ring.pair(prepared.steps, prepared.turns, chance))
-    return Measured(prepared.records, pairs, prepared.turns, prepared.read(dataset), quality)
+    return TimedPairs(prepared.records, pairs, prepared.turns, prepared.read(dataset), quality)
 
 
 @contextmanager

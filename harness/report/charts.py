@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import altair as alt
 import numpy as np
 
-from harness.analysis.comparison import Comparison, SideSummary
+from harness.analysis.comparison import Comparison, ConfigurationSummary
 from harness.analysis.overfit import Band, Overfitting
 from harness.analysis.study_effects import StudyFinding
 from harness.report.chart_parts import Row, layered, tips, zero_line
 from harness.report.chart_style import GREY, PALETTE, PHASES, SIDE_AXIS
-from harness.stats.intervals import Array, Estimate
+from harness.stats.estimate import Estimate
+from harness.stats.intervals import Array
 from harness.training.measures import Measure
 
 #: A colour for each side, the same in every chart of a report.
@@ -45,8 +46,8 @@ def _title(measure: Measure, what: str = "") -> str:
 
 
 def _ends(value: Estimate, name: str) -> Row:
-    low, high = (value.mean if end is None else end for end in (value.low, value.high))
-    return {name: value.mean, f"{name} low": low, f"{name} high": high}
+    low, high = (value.value if end is None else end for end in (value.low, value.high))
+    return {name: value.value, f"{name} low": low, f"{name} high": high}
 
 
 def time_against_quality(comparison: Comparison, colours: Colours) -> alt.LayerChart | None:
@@ -199,7 +200,7 @@ def step_distribution(comparison: Comparison, colours: Colours) -> alt.LayerChar
     )
 
 
-def _step_row(side: SideSummary) -> Row | None:
+def _step_row(side: ConfigurationSummary) -> Row | None:
     samples: Array = np.concatenate([run.step_seconds for run in side.side.runs]) * 1e3
     if not len(samples):
         return None

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from tabulate import tabulate
 
-from harness.duel.findings import SideFindings, break_even_samples, side_findings
-from harness.duel.record import UNEVEN, BlockRecord, Comparison, DuelRecord
+from harness.duel.findings import ConfigurationFindings, break_even_samples, side_findings
+from harness.duel.record import UNEVEN, BlockRecord, DuelRecord, DuelResult
 from harness.report.terminal import framework_text
 from harness.stats.looks import MOST_PAIRS
 
@@ -13,7 +13,7 @@ _NOTHING = "–"
 _WORTH_TELLING = 0.1
 
 
-def ratio_text(comparison: Comparison) -> str:
+def ratio_text(comparison: DuelResult) -> str:
     """``0.912 [0.905, 0.921]``."""
     if comparison.ratio is None:
         return _NOTHING
@@ -22,7 +22,7 @@ def ratio_text(comparison: Comparison) -> str:
     return f"{comparison.ratio:.3f} [{comparison.low:.3f}, {comparison.high:.3f}]"
 
 
-def verdict_sentence(comparison: Comparison, margin: float) -> str:
+def verdict_sentence(comparison: DuelResult, margin: float) -> str:
     """What a comparison found, in words."""
     one, other = comparison.side, comparison.against
     interval = ratio_text(comparison)
@@ -66,7 +66,7 @@ def _sentences(record: DuelRecord) -> str:
     return "\n".join(lines)
 
 
-def evidence_text(comparison: Comparison) -> str:
+def evidence_text(comparison: DuelResult) -> str:
     """What a verdict rests on."""
     pairs, weight = f"{comparison.pairs} pairs of fresh processes", comparison.weight
     if comparison.reached_after is not None and comparison.reached_after < comparison.pairs:
@@ -106,7 +106,7 @@ def _side_table(record: DuelRecord) -> str:
     return tabulate(rows, headers, tablefmt="simple", disable_numparse=True)
 
 
-def _step(found: SideFindings) -> str:
+def _step(found: ConfigurationFindings) -> str:
     step = f"{found.step_seconds * 1e3:.4g}"
     if found.step_interval is None:
         return step
@@ -114,7 +114,7 @@ def _step(found: SideFindings) -> str:
     return f"{step} [{low}, {high}]"
 
 
-def _flops(record: DuelRecord, side: int, found: SideFindings) -> str:
+def _flops(record: DuelRecord, side: int, found: ConfigurationFindings) -> str:
     """The share of the peak only where that is of the side's own threads, device and precision."""
     giga = f"{found.flops_per_second / 1e9:.1f}"
     told = record.sides[side]
@@ -124,13 +124,13 @@ def _flops(record: DuelRecord, side: int, found: SideFindings) -> str:
     return f"{giga} ({found.flops_per_second / record.peak_flops_per_second:.0%})"
 
 
-def _memory(found: SideFindings) -> str:
+def _memory(found: ConfigurationFindings) -> str:
     host = f"{found.peak_memory_bytes / 2**20:.0f}"
     device = found.device_peak_memory_bytes
     return host if device is None else f"{host} + {device / 2**20:.0f} on device"
 
 
-def _energy(found: SideFindings) -> str:
+def _energy(found: ConfigurationFindings) -> str:
     joules = found.joules_per_sample
     return "not available here" if joules is None else f"{1e3 * joules:.3g}"
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from harness.analysis.comparison import SideSummary
+from harness.analysis.comparison import ConfigurationSummary
 from harness.analysis.findings import Findings
 from harness.report.words import headlines
-from harness.stats.intervals import Estimate
+from harness.stats.estimate import Estimate
 
 if TYPE_CHECKING:
     import altair as alt
@@ -98,11 +98,11 @@ class Report:
 
 
 def _three(name: str, value: Estimate | None) -> dict[str, float | None]:
-    ends = (None, None, None) if value is None else value[:3]
+    ends = (None, None, None) if value is None else (value.value, value.low, value.high)
     return dict(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True))
 
 
-def _side(side: SideSummary) -> dict[str, object]:
+def _side(side: ConfigurationSummary) -> dict[str, object]:
     return {
         "side": side.side.name,
         "seeds": len(side.side.runs),

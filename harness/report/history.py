@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from harness.gate.history import Series
+from harness.gate.history import MetricHistory
 from harness.report.escaping import for_markdown, one_line
 from harness.report.history_words import (
     ToldHistory,
@@ -84,7 +84,7 @@ def history_json(told: ToldHistory) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 
 
-def _series(series: Series) -> dict[str, object]:
+def _series(series: MetricHistory) -> dict[str, object]:
     trend = series.trend
     points = [
         {

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import altair as alt
 
-from harness.gate.history import Series
+from harness.gate.history import MetricHistory
 from harness.report.chart_parts import Row, layered, tips, unchecked, zero_line
 from harness.report.chart_style import GREY, VERDICTS
 from harness.report.figures import Figure
@@ -15,13 +15,13 @@ _DEVIATES = 1.959964
 
 
 @unchecked
-def history_figures(series: Sequence[Series]) -> list[Figure]:
+def history_figures(series: Sequence[MetricHistory]) -> list[Figure]:
     """A chart of each series that has more than one gate and whose noise is known."""
     shown = [one for one in series if one.trend is not None and len(one.points) > 1]
     return [Figure(f"series-{number}", _caption(one), _chart(one)) for number, one in enumerate(shown, 1)]
 
 
-def _caption(series: Series) -> str:
+def _caption(series: MetricHistory) -> str:
     what = (
         "each against the base of all"
         if series.rule == "fixed"
@@ -30,7 +30,7 @@ def _caption(series: Series) -> str:
     return f"{name_of(series)}: gates with the 95 % interval of their own, {what}; the line is the level."
 
 
-def _chart(series: Series) -> alt.LayerChart:
+def _chart(series: MetricHistory) -> alt.LayerChart:
     rows, steps = _point_rows(series), _step_rows(series)
     names = [str(row["name"]) for row in rows]
     axis = alt.Axis(labelAngle=-40, labelLimit=80, labelOverlap=True, grid=False)
@@ -69,7 +69,7 @@ def _percent(log: float) -> float:
     return round(100 * math.expm1(log), 4)
 
 
-def _point_rows(series: Series) -> list[Row]:
+def _point_rows(series: MetricHistory) -> list[Row]:
     """A fixed gate stands where its ratio does; a chained one on the product of all up to it."""
     trend = series.trend
     assert trend is not None  # noqa: S101  only such series are shown
@@ -91,7 +91,7 @@ def _point_rows(series: Series) -> list[Row]:
     return rows
 
 
-def _step_rows(series: Series) -> list[Row]:
+def _step_rows(series: MetricHistory) -> list[Row]:
     trend = series.trend
     assert trend is not None  # noqa: S101  only such series are shown
     return [

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from harness.gate.history import History, Point, Series
+from harness.gate.history import History, MetricHistory, Point
 from harness.gate.record import GateRecord
 from harness.gate.vanished import Gap
 from harness.report.escaping import one_line
@@ -30,22 +30,22 @@ def headline(told: ToldHistory) -> str:
     return f"{changed} of {len(series)} series changed over {over}"
 
 
-def in_order(series: Sequence[Series]) -> list[Series]:
+def in_order(series: Sequence[MetricHistory]) -> list[MetricHistory]:
     """Those that changed first, the largest loss before all; earlier stretches after those that go on."""
     changed = sorted((one for one in series if steps_of(one)), key=lambda one: -total(one))
     return sorted([*changed, *(one for one in series if not steps_of(one))], key=_place)
 
 
-def _place(series: Series) -> tuple[bool, bool]:
+def _place(series: MetricHistory) -> tuple[bool, bool]:
     return not steps_of(series), not series.latest
 
 
-def total(series: Series) -> float:
+def total(series: MetricHistory) -> float:
     """The logarithm of the level in the end over that of the start; 0 where that is not known."""
     return series.trend.total if series.trend else 0.0
 
 
-def steps_of(series: Series) -> list[tuple[Point, str]]:
+def steps_of(series: MetricHistory) -> list[tuple[Point, str]]:
     """Each change of level: the gate that it was first seen in, and by how much."""
     if series.trend is None:
         return []
@@ -57,13 +57,13 @@ def ratio(log: float, low: float, high: float) -> str:
     return change(*(math.exp(value) for value in (log, low, high)))
 
 
-def name_of(series: Series) -> str:
+def name_of(series: MetricHistory) -> str:
     """``cnn, step``, and where another stretch came after it up to when."""
     name = one_line(f"{series.benchmark}, {series.metric}")
     return name if series.latest else f"{name}, until {series.points[-1].date}"
 
 
-def sentence(series: Series) -> str:
+def sentence(series: MetricHistory) -> str:
     """``cnn, step: +3.1 % [+2.4, +3.8] at commit abc (2026-01-05), +9.3 % [...] in all since ...``."""
     name, count, trend = name_of(series), _gates(len(series.points)), series.trend
     since = f"since {one_line(series.start)}"

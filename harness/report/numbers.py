@@ -2,7 +2,7 @@
 
 import math
 
-from harness.stats.intervals import Estimate
+from harness.stats.estimate import Estimate
 from harness.training.measures import Measure
 
 NOTHING = "–"
@@ -21,10 +21,14 @@ def estimate(value: Estimate | None, digits: int | None = 1, unit: str = "", *, 
     plus = "+" if sign else ""
     form = f"{plus},.{digits}f"
     if digits is None:
-        size = max(abs(end) for end in value[:3] if end is not None) if value.around(0.0) else abs(value.mean)
+        size = (
+            max(abs(end) for end in (value.value, value.low, value.high) if end is not None)
+            if value.around(0.0)
+            else abs(value.value)
+        )
         small = 0 < size < _SMALLEST
         form = f"{plus}.2g" if small else f"{plus},.{_digits_after_point(size)}f"
-    text = format(value.mean, form)
+    text = format(value.value, form)
     if value.low is not None and value.high is not None:
         text += f" [{value.low:{form}}, {value.high:{form}}]"
     return f"{text} {unit}".rstrip()

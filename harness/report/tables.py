@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from harness.analysis.comparison import Comparison, SideSummary
+from harness.analysis.comparison import Comparison, ConfigurationSummary
 from harness.analysis.findings import SectionFindings
 from harness.analysis.overfit import Overfitting
 from harness.analysis.run_curves import Run
@@ -42,7 +42,7 @@ def _unbroken(text: str) -> str:
     return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
-def _against_fastest(comparison: Comparison, side: SideSummary) -> tuple[str, str]:
+def _against_fastest(comparison: Comparison, side: ConfigurationSummary) -> tuple[str, str]:
     """How many times as long a step takes, and whether the quality is the same."""
     if len(comparison.sides) == 1:
         return NOTHING, NOTHING
@@ -55,7 +55,7 @@ def _against_fastest(comparison: Comparison, side: SideSummary) -> tuple[str, st
     times = pair.speed if slower or pair.speed is None else pair.speed.inverse()
     difference, verdict = pair.quality.difference, str(pair.quality.verdict)
     if verdict == "different" and difference:
-        ours = -difference.mean if slower else difference.mean
+        ours = -difference.value if slower else difference.value
         verdict = "better" if (ours > 0) == comparison.measure.higher_is_better else "worse"
     return estimate(times, 2), verdict
 
@@ -77,7 +77,7 @@ def _with_unit(name: str, measure: Measure) -> str:
     return f"{name} (%)" if measure.unit == "points" else name
 
 
-def _side_row(side: SideSummary, measure: Measure, peak_flops: float | None) -> list[str]:
+def _side_row(side: ConfigurationSummary, measure: Measure, peak_flops: float | None) -> list[str]:
     flops = NOTHING if side.flops_per_second is None else significant(side.flops_per_second / 1e9)
     if peak_flops and side.flops_per_second:
         flops += f" ({side.flops_per_second / peak_flops:.0%} of peak)"
@@ -96,7 +96,7 @@ def _side_row(side: SideSummary, measure: Measure, peak_flops: float | None) -> 
     return [*row, NOTHING if memory is None else f"{memory / 2**20:,.0f}", "yes" if side.on_front else "no"]
 
 
-def _target(side: SideSummary) -> str:
+def _target(side: ConfigurationSummary) -> str:
     target = side.to_target
     if target is None or not target.reached:
         return "not reached"

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
-from harness.analysis.comparability import Setting
-from harness.analysis.comparison import Comparison, Pair, SideSummary
+from harness.analysis.comparability import Conditions
+from harness.analysis.comparison import Comparison, ConfigurationSummary, Pair
 from harness.analysis.findings import Findings
 from harness.analysis.overfit import GapDifference, Overfitting
 from harness.analysis.study_effects import EARLY_STOPPING, Effect, StudyFinding
 from harness.report.numbers import estimate, percent, probability, score_digits, seeds, significant
 from harness.stats.equivalence import Equivalence
-from harness.stats.intervals import CONFIDENCE, Estimate
+from harness.stats.estimate import Estimate
+from harness.stats.intervals import CONFIDENCE
 from harness.training.measures import Measure
 
 #: Memorisation ratios below this are of generators that copy.
@@ -53,7 +54,7 @@ def pair_sentence(comparison: Comparison, pair: Pair) -> str:
     return f"{claim}{_done_first(pair)} {_source(pair)}"
 
 
-def machine_words(setting: Setting) -> str:
+def machine_words(setting: Conditions) -> str:
     """The machine, the device where it is no CPU, and the threads."""
     device = "" if setting.device == "cpu" else f" with {setting.device}"
     threads = f"{setting.threads} thread{'s' * (setting.threads != 1)}"
@@ -85,11 +86,11 @@ def _done_first(pair: Pair) -> str:
     ours, theirs = pair.fast.training_seconds, pair.slow.training_seconds
     if pair.speed is None or pair.speed.around(1.0) or ours is None or theirs is None:
         return ""
-    if theirs.mean >= ours.mean:
+    if theirs.value >= ours.value:
         return ""
     return (
         f" Yet {pair.slow.side.name} was done with the whole training sooner, "
-        f"first step included: {significant(theirs.mean)} s against {significant(ours.mean)} s."
+        f"first step included: {significant(theirs.value)} s against {significant(ours.value)} s."
     )
 
 
@@ -104,7 +105,7 @@ def _quality(measure: Measure, pair: Pair) -> str:
         return f" at equal {measure.name} ({margin}, {basis})"
     by = estimate(found.difference, digits, measure.unit, sign=True)
     if found.verdict == "different":
-        better = (found.difference.mean > 0) == measure.higher_is_better
+        better = (found.difference.value > 0) == measure.higher_is_better
         worth = "better" if better else "worse"
         return f", and the {measure.name} of {pair.fast.side.name} is {worth} by {by} ({basis})"
     return (
@@ -126,7 +127,7 @@ def _source(pair: Pair) -> str:
     if pair.duel is not None:
         found = pair.duel.comparison
         return f"(Times of a duel on {pair.duel.day}: {found.pairs} pairs, {probability(found.p_value)}.)"
-    sides: tuple[SideSummary, ...] = (pair.fast, pair.slow)
+    sides: tuple[ConfigurationSummary, ...] = (pair.fast, pair.slow)
     drifts = [abs(side.drift) for side in sides if side.drift is not None]
     spreads = [side.spread for side in sides if side.spread is not None]
     told = [f"up to {percent(max(drifts))} within a run"] if drifts else []
@@ -172,7 +173,7 @@ def _mostly(found: Overfitting) -> str:
 
 def _unsteady(found: Overfitting) -> str:
     measure, lost = found.measure, found.lost
-    if lost is None or not measure.unit or lost.mean <= measure.margin:
+    if lost is None or not measure.unit or lost.value <= measure.margin:
         return ""
     return (
         f"; the last epoch is {estimate(lost, 1, measure.unit)} below the best one all the same: "
@@ -185,7 +186,7 @@ def _cost(found: Overfitting) -> str:
     digits = score_digits(measure)
     if lost is None or gained is None:
         return "its cost is not known"
-    if lost.mean <= 0 or (lost.low is not None and lost.low <= 0):
+    if lost.value <= 0 or (lost.low is not None and lost.low <= 0):
         risen = estimate(found.generalization_loss, 0, "%")
         change = estimate(measure.as_change(gained), digits, measure.unit, sign=True)
         return (
@@ -196,7 +197,7 @@ def _cost(found: Overfitting) -> str:
     recovered = estimate(gained, digits, measure.unit, sign=True)
     if not gained.excludes(0.0):
         return f"{told}; what early stopping recovers on the test data is not certain ({recovered})"
-    if gained.mean < 0:
+    if gained.value < 0:
         change = estimate(measure.as_change(gained), digits, measure.unit, sign=True)
         return f"{told}; yet early stopping would change the test score by {change}"
     return f"{told}; early stopping recovers {estimate(gained, digits, measure.unit)} on the test data"
@@ -287,10 +288,10 @@ def recommendation(found: StudyFinding, best: Effect) -> str:
     how = f" (--set {' --set '.join(best.variant.assignments)})" if best.variant.assignments else ""
     gap = ""
     if found.effects[0].gap and best.gap:
-        ends = f"{significant(found.effects[0].gap.mean)} to {significant(best.gap.mean)}"
+        ends = f"{significant(found.effects[0].gap.value)} to {significant(best.gap.value)}"
         gap = f", gap {ends} {found.gap_measure.unit}".rstrip()
     change = estimate(measure.as_change(best.score_change), score_digits(measure), measure.unit, sign=True)
-    time = f", training time ×{best.time_ratio.mean:.2f}" if best.time_ratio else ""
+    time = f", training time ×{best.time_ratio.value:.2f}" if best.time_ratio else ""
     stop = "at the best epoch" if name == EARLY_STOPPING else ""
     return (
         " ".join(part for part in (f"{name}{how}", stop) if part)

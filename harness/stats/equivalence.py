@@ -6,7 +6,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from harness.stats.intervals import Array, Estimate, mean_interval
+from harness.stats.estimate import Estimate
+from harness.stats.intervals import Array, mean_interval
 
 ALPHA = 0.05
 POWER = 0.8

@@ -2,51 +2,16 @@
 
 import functools
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from harness.stats.estimate import Estimate
 
 Array = npt.NDArray[np.float64]
 
 CONFIDENCE = 0.95
 RESAMPLES = 1000
-
-
-class Estimate(NamedTuple):
-    """A mean of ``n`` values and its interval, of 95 % where nothing else is said.
-
-    From a single value no interval is made (None).
-    """
-
-    mean: float
-    low: float | None
-    high: float | None
-    n: int
-
-    def scaled(self, factor: float) -> "Estimate":
-        """The same in another unit; ``factor`` is above 0."""
-        low, high = (None if end is None else end * factor for end in (self.low, self.high))
-        return Estimate(self.mean * factor, low, high, self.n)
-
-    def negated(self) -> "Estimate":
-        """The same the other way round."""
-        # From 0, for there is a -0.0 that would be told with its sign.
-        low, high = (None if end is None else 0.0 - end for end in (self.high, self.low))
-        return Estimate(0.0 - self.mean, low, high, self.n)
-
-    def inverse(self) -> "Estimate":
-        """One over a ratio and its interval."""
-        low, high = (None if end is None else 1 / end for end in (self.high, self.low))
-        return Estimate(1 / self.mean, low, high, self.n)
-
-    def around(self, value: float) -> bool:
-        """Whether the interval is there and holds ``value``."""
-        return self.low is not None and not self.excludes(value)
-
-    def excludes(self, value: float) -> bool:
-        """Whether the interval is there and lies on one side of ``value``."""
-        return self.low is not None and self.high is not None and not self.low <= value <= self.high
 
 
 def student_quantile(probability: float, degrees: float) -> float:
@@ -89,7 +54,7 @@ def geometric_interval(values: Sequence[float] | Array, confidence: float = CONF
     if logs is None:
         return None
     low, high = (None if end is None else float(np.exp(end)) for end in (logs.low, logs.high))
-    return Estimate(float(np.exp(logs.mean)), low, high, logs.n)
+    return Estimate(float(np.exp(logs.value)), low, high, logs.n)
 
 
 def resampled_means(curves: Array, resamples: int = RESAMPLES) -> Array:

@@ -1,7 +1,7 @@
 """Certificates, cached for as long as everything is the same that they depend on.
 
 That is the reference, the harness's and the backend's code in Python, the versions of all that is
-installed, the side, the machine's processor and GPUs, and the user's variables that bear on results.
+installed, the configuration, the machine's processor and GPUs, and the user's variables that bear on results.
 What another interpreter has installed is not known here, so its certificates are made anew each time.
 """
 
@@ -20,21 +20,26 @@ from harness.machine.description import cpu_model
 from harness.machine.files import replace_file
 from harness.machine.process_environment import inherited_settings
 from harness.plugins import registry
+from harness.plugins.configuration import Configuration
 from harness.plugins.registry import runs_our_code
 from harness.spec.task import TaskDefinition
 from harness.testing.certificate import Certificate
-from harness.testing.certify import Examiner, Side, check, reference_of
+from harness.testing.certify import Examiner, check, reference_of
 from harness.testing.parity import TOLERANCE, Finding
 
 
 def certificate(examiner: Examiner, definition: TaskDefinition) -> Certificate:
-    """The certificate of the examiner's side for a task; never raises for a fault.
+    """The certificate of the examiner's configuration for a task; never raises for a fault.
 
     The examiner is asked only for what the cache does not hold.
     """
-    side = examiner.side
+    configuration = examiner.configuration
     try:
-        path = _cache_path(side, definition) if runs_our_code(side.python, dict(side.environment)) else None
+        path = (
+            _cache_path(configuration, definition)
+            if runs_our_code(configuration.python, dict(configuration.variables))
+            else None
+        )
         kept = None if path is None else _kept(path)
         if kept is not None:
             return kept
@@ -71,16 +76,18 @@ def _store(path: Path, made: Certificate) -> None:
         replace_file(path, msgspec.json.encode(made))
 
 
-def _cache_path(side: Side, definition: TaskDefinition) -> Path:
+def _cache_path(configuration: Configuration, definition: TaskDefinition) -> Path:
     """The file of this certificate, named by a hash of all that it depends on."""
     reference_of(definition)
     assert definition.reference is not None  # noqa: S101  reference_of has seen to it
     variables = inherited_settings(os.environ, {})
-    digest = hashlib.sha256(msgspec.json.encode([side, variables, _installed(), cpu_model(), *_gpus()]))
+    digest = hashlib.sha256(
+        msgspec.json.encode([configuration, variables, _installed(), cpu_model(), *_gpus()])
+    )
     for source in [
         definition.reference,
         *_python_files(Path(__file__).parents[1]),
-        *_sources_of(side.backend),
+        *_sources_of(configuration.backend),
     ]:
         digest.update(source.read_bytes())
     cache = os.environ.get("HARNESS_CACHE_DIR") or platformdirs.user_cache_dir("dl-harness")

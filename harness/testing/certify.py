@@ -1,6 +1,5 @@
 """Holding a backend's mode against a task's reference, in a worker of its own, and making references."""
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -8,8 +7,8 @@ import msgspec
 
 from harness.errors import Declined, HarnessError, UsageError
 from harness.plugins import registry
+from harness.plugins.configuration import Configuration
 from harness.plugins.installation import installed_version
-from harness.spec.backend import Precision
 from harness.spec.task import TaskDefinition
 from harness.testing.cases import Case, cases
 from harness.testing.observation import Losses, Observation
@@ -24,39 +23,19 @@ from harness.testing.parity import (
 )
 
 
-class Side(msgspec.Struct, frozen=True):
-    """A backend in a mode, where, with how many threads and in which precision it is to be timed.
-
-    ``python`` is the interpreter of its worker, ``environment`` what that is given beside the usual.
-    """
-
-    backend: str
-    mode: str
-    device: str
-    threads: int
-    precision: Precision = "float32"
-    python: str = sys.executable
-    environment: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def label(self) -> str:
-        """As it is written on the command line, ``torch:compile``."""
-        return f"{self.backend}:{self.mode}"
-
-
 class Examiner(Protocol):
-    """Carries out certification cases for one side, in a worker or in this process."""
+    """Carries out certification cases for one configuration, in a worker or in this process."""
 
-    side: Side
+    configuration: Configuration
 
     def begin(self) -> None:
         """A certification begins: its time limit starts now."""
 
     def observe(self, case: Case) -> Observation:
-        """What the side does on a case in float64; raises Declined or HarnessError."""
+        """What the configuration does on a case in float64; raises Declined or HarnessError."""
 
     def observe_losses(self, case: Case) -> Losses:
-        """The first losses of a case in the side's own precision; raises Declined or HarnessError."""
+        """The first losses of a case in the precision that is timed; raises Declined or HarnessError."""
 
 
 def reference_of(definition: TaskDefinition) -> Reference:
@@ -94,8 +73,8 @@ def check(
     """What each case of a task came to, and the first losses as timed; ``tell`` hears each as it comes.
 
     Raises:
-        Declined: the side does not do all cases; names each that it declined, with the reason.
-        HarnessError: the reference does not fit, or the side failed, hung or died.
+        Declined: the configuration does not do all cases; names each that it declined, with the reason.
+        HarnessError: the reference does not fit, or the configuration failed, hung or died.
     """
     reference = reference_of(definition)
     examiner.begin()
@@ -113,8 +92,8 @@ def check(
     if declined:
         raise Declined(declined_cases(declined))
     # What differs in float64 differs in a lower precision too, and that would tell nothing more.
-    if examiner.side.precision != "float64" and findings[0].passed:
-        first, precision = wanted[0], examiner.side.precision
+    if examiner.configuration.precision != "float64" and findings[0].passed:
+        first, precision = wanted[0], examiner.configuration.precision
         expected_losses = reference.cases[first.name].observation.losses
         findings.append(compare_losses(examiner.observe_losses(first), expected_losses, precision))
         tell(findings[-1])
@@ -125,25 +104,27 @@ def make_reference(definition: TaskDefinition, examiners: Sequence[Examiner]) ->
     """A reference from the agreement of at least two frameworks.
 
     Raises:
-        HarnessError: the sides do not agree; says in which case and how.
+        HarnessError: the configurations do not agree; says in which case and how.
     """
     wanted = cases(definition)
-    sides = [examiner.side for examiner in examiners]
+    configurations = [examiner.configuration for examiner in examiners]
     first, *others = [[examiner.observe(case) for case in wanted] for examiner in examiners]
-    for side, other in zip(sides[1:], others, strict=True):
+    for configuration, other in zip(configurations[1:], others, strict=True):
         for case, observed, theirs in zip(wanted, first, other, strict=True):
             finding = compare(case.name, theirs, observed)
             if not finding.passed:
                 raise HarnessError(
-                    f"{side.label} and {sides[0].label} do not agree on {definition.name}, "
+                    f"{configuration.label} and {configurations[0].label} do not agree on {definition.name}, "
                     f"case {case.name!r}: {finding.words}"
                 )
     return Reference(
         task=definition.name,
         version=wanted[0].task.version,
         made_with={
-            side.label: ", ".join(map(installed_version, registry.backend(side.backend).requires))
-            for side in sides
+            configuration.label: ", ".join(
+                map(installed_version, registry.backend(configuration.backend).requires)
+            )
+            for configuration in configurations
         },
         cases={
             case.name: ReferenceCase(case_sha256(case), observed)

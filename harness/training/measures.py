@@ -3,7 +3,7 @@
 import msgspec
 
 from harness.spec.task import Adversarial, Regression, Task
-from harness.stats.intervals import Estimate
+from harness.stats.estimate import Estimate
 
 #: Scores by name; see :mod:`harness.training.scoring`. ``loss`` is always among them, the mean of the
 #: task's loss without penalty. A number that is not finite is None, for JSON has no word for it.

@@ -6,8 +6,8 @@ from typing import Self, TypeVar
 
 from harness.errors import Declined, HarnessError
 from harness.machine.process_environment import worker_settings
+from harness.plugins.configuration import Configuration
 from harness.testing.cases import Case
-from harness.testing.certify import Side
 from harness.testing.observation import Losses, Observation
 from harness.worker import protocol
 from harness.worker.session import Session, silence_within
@@ -16,14 +16,14 @@ _R = TypeVar("_R", protocol.Observed, protocol.ObservedLosses)
 
 
 class Examiner:
-    """Has certification cases carried out by a worker of a side: one for all tasks, for imports take long.
+    """Carries out certification cases in a worker: one for all tasks, because imports take long.
 
     A worker that fell in one case is replaced for the next.
     """
 
-    def __init__(self, side: Side, limit_seconds: float | None = None) -> None:
+    def __init__(self, configuration: Configuration, limit_seconds: float | None = None) -> None:
         """``limit_seconds`` bounds each certification; without it only silence ends one that hangs."""
-        self.side = side
+        self.configuration = configuration
         self._limit_seconds = limit_seconds
         self._session: Session | None = None
 
@@ -33,20 +33,22 @@ class Examiner:
             self._session.renew_deadline()
 
     def observe(self, case: Case) -> Observation:
-        """What the side does on a case in float64.
+        """What the configuration does on a case in float64.
 
         Raises:
             Declined: the backend does not do what the case takes.
             HarnessError: it failed, hung or died; names the case.
         """
-        side = self.side
-        request = protocol.Observe(case, side.mode, side.device, side.threads)
+        configuration = self.configuration
+        request = protocol.Observe(case, configuration.mode, configuration.device, configuration.threads)
         return self._ask(case, request, protocol.Observed).observation
 
     def observe_losses(self, case: Case) -> Losses:
-        """The first losses of a case in the side's own precision; raises as :meth:`observe`."""
-        side = self.side
-        request = protocol.ObserveLosses(case, side.mode, side.device, side.threads, side.precision)
+        """The first losses of a case in the configuration's own precision; raises as :meth:`observe`."""
+        configuration = self.configuration
+        request = protocol.ObserveLosses(
+            case, configuration.mode, configuration.device, configuration.threads, configuration.precision
+        )
         return self._ask(case, request, protocol.ObservedLosses).losses
 
     def _ask(self, case: Case, request: protocol.Request, expected: type[_R]) -> _R:
@@ -61,11 +63,15 @@ class Examiner:
             raise HarnessError(f"case {case.name!r}: {error} {told}".strip()) from error
 
     def _start(self) -> Session:
-        side = self.side
-        settings = worker_settings(side.threads, side.device, os.environ) | dict(side.environment)
+        configuration = self.configuration
+        settings = worker_settings(configuration.threads, configuration.device, os.environ) | dict(
+            configuration.variables
+        )
         limit = self._limit_seconds
-        self._session = Session(settings, limit, side.python, silence_seconds=silence_within(limit))
-        self._session.call(protocol.Describe(side.backend, side.threads), protocol.Described)
+        self._session = Session(settings, limit, configuration.python, silence_seconds=silence_within(limit))
+        self._session.call(
+            protocol.Describe(configuration.backend, configuration.threads), protocol.Described
+        )
         return self._session
 
     def close(self) -> None:

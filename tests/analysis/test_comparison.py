@@ -9,8 +9,8 @@ from harness.analysis.comparability import sort_runs
 from harness.analysis.comparison import compare
 from harness.analysis.findings import find
 from harness.duel.files import read_duels
-from harness.duel.record import Comparison as DuelComparison
-from harness.duel.record import DuelRecord, SideRecord, encode
+from harness.duel.record import ConfigurationRecord, DuelRecord, encode
+from harness.duel.record import DuelResult as DuelComparison
 from harness.report.terminal import runs_table
 from harness.report.words import pair_sentence
 from harness.runs.record import Block, DatasetRecord, Failure, Phases
@@ -35,8 +35,8 @@ def test_the_leading_sentence_tells_speed_and_equality():
     comparison = _only(_two_sides())
     (pair,) = comparison.pairs
     assert (pair.fast.side.name, pair.slow.side.name) == ("jax:eager", "torch:eager")
-    assert pair.speed.mean == pytest.approx(2.0, rel=0.01)
-    assert pair.speed.low < pair.speed.mean < pair.speed.high
+    assert pair.speed.value == pytest.approx(2.0, rel=0.01)
+    assert pair.speed.low < pair.speed.value < pair.speed.high
     sentence = pair_sentence(comparison, pair)
     assert "On Test CPU (2 threads), jax:eager trains `cnn on digits, 2 epochs` 1.99× [1.9" in sentence
     assert "faster than torch:eager at equal accuracy (±1 point, 4 seeds, p < 0.001)" in sentence
@@ -49,7 +49,7 @@ def _duel(ratio, verdict="slower", first="jax", second="torch", **changes):
     record = section.sides[0].runs[0].record
     certificate = Certificate(certified=True)
     sides = [
-        SideRecord(
+        ConfigurationRecord(
             label=f"{name}:eager",
             backend=name,
             mode="eager",
@@ -142,10 +142,10 @@ def test_a_duel_of_something_else_has_no_say(changes):
 
 def test_the_sides_agree_with_hand_computed_figures():
     fast, slow = _only(_two_sides()).sides
-    assert slow.step_seconds.mean == pytest.approx(0.01)
+    assert slow.step_seconds.value == pytest.approx(0.01)
     assert slow.samples_per_second == pytest.approx(6400)
     assert slow.flops_per_second == pytest.approx(6400 * 3 * 8_377_600)
-    assert slow.quality.mean == pytest.approx(60.2)
+    assert slow.quality.value == pytest.approx(60.2)
     assert slow.phases == pytest.approx(
         {"import": 1, "data": 0.5, "build": 0.2, "first step": 0.5, "steps": 0.5, "evaluation": 0.3}
     )
@@ -304,8 +304,8 @@ def test_the_faster_of_a_pair_is_the_faster_on_the_seeds_of_both():
     assert [side.side.name for side in comparison.sides] == ["jax:eager", "torch:eager"]
     (pair,) = comparison.pairs
     assert (pair.fast.side.name, pair.speed.n) == ("torch:eager", 2)
-    assert pair.speed.mean == pytest.approx(1.1, rel=0.001)
-    assert pair.speed.low < pair.speed.mean < pair.speed.high
+    assert pair.speed.value == pytest.approx(1.1, rel=0.001)
+    assert pair.speed.low < pair.speed.value < pair.speed.high
 
 
 def test_one_seed_makes_no_interval_and_no_verdict():
@@ -334,7 +334,7 @@ def test_time_to_a_target_counts_those_that_reach_it():
     short = made_record("jax", 1, held_out=(2.0, 1.6))
     (section,) = sort_runs(made_runs(reach, short)).sections
     (side,) = compare(section, target=70).sides
-    assert (side.to_target.reached, side.to_target.of, side.to_target.seconds.mean) == (
+    assert (side.to_target.reached, side.to_target.of, side.to_target.seconds.value) == (
         1,
         2,
         pytest.approx(2.0),

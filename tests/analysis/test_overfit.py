@@ -68,9 +68,9 @@ def test_a_side_that_overfits():
     section = _section(*[_overfitting_record("torch", seed) for seed in range(4)])
     found = overfitting(section, section.sides[0])
     assert (found.onset, found.onset_range, found.onset_share, found.best_epoch) == (4, (4, 4), 1.0, 3)
-    assert found.gap.mean == pytest.approx(100 * 1.7 / 4)
-    assert found.lost.mean == pytest.approx(100 * 0.6 / 4)
-    assert found.gained.mean == pytest.approx(2.0)
+    assert found.gap.value == pytest.approx(100 * 1.7 / 4)
+    assert found.lost.value == pytest.approx(100 * 0.6 / 4)
+    assert found.gained.value == pytest.approx(2.0)
     verdict = overfitting_verdict(found)
     assert verdict.startswith(
         "overfits from epoch 4: 15.0 [15.0, 15.0] points of validation accuracy lost by epoch 6"

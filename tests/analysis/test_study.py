@@ -11,7 +11,7 @@ from support.made_runs import made_record, made_runs
 
 from harness.analysis.comparability import sort_runs
 from harness.analysis.findings import find
-from harness.analysis.study import Plan, Study, Variant, done, plan_size, read_studies, save_study
+from harness.analysis.study import Study, StudyPlan, Variant, done, plan_size, read_studies, save_study
 from harness.analysis.study_effects import study_findings
 from harness.report.tables import study_table
 from harness.report.text import findings_text
@@ -40,10 +40,10 @@ STUDY = Study(
 @pytest.mark.parametrize(
     ("run_seconds", "budget", "plan"),
     [
-        (1, 1000, Plan(8, 5)),  # all of it
-        (1, 24, Plan(8, 3)),  # fewer seeds
-        (1, 8, Plan(4, 2)),  # two seeds at least: fewer remedies
-        (100, 1, Plan(2, 2)),  # the plain one and one remedy at least; the budget will stop it
+        (1, 1000, StudyPlan(8, 5)),  # all of it
+        (1, 24, StudyPlan(8, 3)),  # fewer seeds
+        (1, 8, StudyPlan(4, 2)),  # two seeds at least: fewer remedies
+        (100, 1, StudyPlan(2, 2)),  # the plain one and one remedy at least; the budget will stop it
     ],
 )
 def test_a_budget_costs_seeds_first_and_then_remedies(run_seconds, budget, plan):
@@ -55,15 +55,15 @@ def test_what_has_been_run_before_takes_nothing_of_the_budget():
     missing = [
         (place, seed) for place, seed in itertools.product(range(8), range(5)) if (place, seed) > (5, 4)
     ]
-    assert plan_size(missing, run_seconds=1, budget_seconds=6, variants=8, seeds=5) == Plan(8, 3)
+    assert plan_size(missing, run_seconds=1, budget_seconds=6, variants=8, seeds=5) == StudyPlan(8, 3)
 
 
 def test_a_study_without_remedies_is_planned_too():
-    assert plan_size([(0, 0), (0, 1)], 100, 3, variants=1, seeds=2) == Plan(1, 2)
+    assert plan_size([(0, 0), (0, 1)], 100, 3, variants=1, seeds=2) == StudyPlan(1, 2)
 
 
 def test_a_single_seed_is_planned_where_no_more_is_wanted():
-    assert plan_size([(place, 0) for place in range(8)], 1, 3, variants=8, seeds=1) == Plan(3, 1)
+    assert plan_size([(place, 0) for place in range(8)], 1, 3, variants=8, seeds=1) == StudyPlan(3, 1)
 
 
 def _records(backend="torch", gains=(0.05, 0.06, 0.055), **changes):
@@ -85,11 +85,11 @@ def test_remedies_are_held_against_the_plain_runs_of_the_same_seeds():
     found = _finding(*_records())
     plain, dropout, stopping = found.effects
     assert [effect.variant.name for effect in found.effects] == ["plain", "dropout", "early stopping"]
-    assert plain.score.mean == pytest.approx(61.0)
-    assert dropout.score_change.mean == pytest.approx(5.5)
-    assert dropout.gap_change.mean == pytest.approx(-10.0)
-    assert dropout.time_ratio.mean == pytest.approx(1.1)
-    assert stopping.score_change.mean == pytest.approx(2.0)
+    assert plain.score.value == pytest.approx(61.0)
+    assert dropout.score_change.value == pytest.approx(5.5)
+    assert dropout.gap_change.value == pytest.approx(-10.0)
+    assert dropout.time_ratio.value == pytest.approx(1.1)
+    assert stopping.score_change.value == pytest.approx(2.0)
     assert found.recommended is dropout
     sentence = study_sentence(found)
     assert "torch:eager" in sentence

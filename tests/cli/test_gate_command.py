@@ -12,10 +12,10 @@ from support.made_gates import made_benchmark
 from harness.cli.gate import _environments, _exit_code, _leave_out_what_both_would_share
 from harness.cli.gate_display import GateDisplay
 from harness.errors import UsageError
-from harness.gate import keeping
+from harness.gate import recorder
 from harness.gate.folding import folded
-from harness.gate.keeping import GateKeeper
 from harness.gate.record import EnvironmentRecord, GateRecord
+from harness.gate.recorder import GateRecorder
 from harness.gate.suite import read_suite
 from harness.plugins import registry
 from harness.report.gate_words import headline
@@ -73,9 +73,9 @@ def test_a_record_that_cannot_be_written_costs_no_verdict_and_is_never_green(
         keeper.record.benchmarks.append(made_benchmark(verdicts=judged))
         keeper.judged(keeper.record.benchmarks[0], "look")
 
-    monkeypatch.setattr(keeping, "replace_file", refuse)
+    monkeypatch.setattr(recorder, "replace_file", refuse)
     python = EnvironmentRecord(python="python", harness="0")
-    keeper = GateKeeper(tmp_path, SimpleNamespace(), suite="", base=python, head=python, false_alarms=0.01)
+    keeper = GateRecorder(tmp_path, SimpleNamespace(), suite="", base=python, head=python, false_alarms=0.01)
     record = keeper.carried_out(work)
     assert (record.status, record.verdict) == ("failed", verdict)
     assert record.failure == f"the record {keeper.path} cannot be written: No space left on device"
@@ -87,7 +87,7 @@ def test_a_record_that_cannot_be_written_costs_no_verdict_and_is_never_green(
 def test_a_record_that_could_be_written_in_the_end_says_what_the_gate_said(monkeypatch, tmp_path):
     """There was room again, and yet not all was judged."""
     refused = [OSError(errno.ENOSPC, "No space left on device")]
-    write = keeping.replace_file
+    write = recorder.replace_file
 
     def replace_file(path, content):
         if refused:
@@ -98,9 +98,9 @@ def test_a_record_that_could_be_written_in_the_end_says_what_the_gate_said(monke
         keeper.record.benchmarks.append(made_benchmark())
         keeper.judged(keeper.record.benchmarks[0], "look")
 
-    monkeypatch.setattr(keeping, "replace_file", replace_file)
+    monkeypatch.setattr(recorder, "replace_file", replace_file)
     python = EnvironmentRecord(python="python", harness="0")
-    keeper = GateKeeper(tmp_path, SimpleNamespace(), suite="", base=python, head=python, false_alarms=0.01)
+    keeper = GateRecorder(tmp_path, SimpleNamespace(), suite="", base=python, head=python, false_alarms=0.01)
     record = keeper.carried_out(work)
     kept = msgspec.json.decode(keeper.path.read_bytes(), type=GateRecord)
     assert (kept.status, kept.verdict) == (record.status, record.verdict) == ("failed", "INCONCLUSIVE")

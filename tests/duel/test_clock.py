@@ -10,7 +10,7 @@ from harness.duel.clock import prove_clock
 from harness.errors import HarnessError
 
 
-class Contender:
+class TimedWorker:
     """Blocks take as long as ``seconds`` says of their steps; reading weights takes no time."""
 
     def __init__(self, seconds):
@@ -30,7 +30,7 @@ def test_hiccups_of_the_machine_are_no_lie():
         return 0.001 * steps * (1.0 if chance.random() < 0.4 else chance.uniform(1.0, 5.0))
 
     for _ in range(200):
-        proven = prove_clock(Contender(seconds), 0.03)
+        proven = prove_clock(TimedWorker(seconds), 0.03)
         assert proven.quickest_step_seconds == pytest.approx(0.001, rel=0.5)
 
 
@@ -68,18 +68,18 @@ def test_work_that_is_left_after_a_block_is_found(monkeypatch, pending, weights,
     monkeypatch.setattr(clock, "_reading_seconds", reading)
     if refused:
         with pytest.raises(HarnessError, match=rf"the device worked for {pending:g} s more"):
-            prove_clock(Contender(block), shortest)
+            prove_clock(TimedWorker(block), shortest)
     else:
-        assert prove_clock(Contender(block), shortest).ratio == pytest.approx(2.0)
+        assert prove_clock(TimedWorker(block), shortest).ratio == pytest.approx(2.0)
 
 
 def test_a_spell_in_which_first_readings_are_slow_is_no_lie(monkeypatch):
     readings = iter([0.004, 0.001] * 7)  # more than the readings of one attempt
     monkeypatch.setattr(clock, "_reading_seconds", lambda _contender: next(readings, 0.001))
-    assert prove_clock(Contender(lambda steps: 0.001 * steps), 0.03).ratio == pytest.approx(2.0)
+    assert prove_clock(TimedWorker(lambda steps: 0.001 * steps), 0.03).ratio == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize("seconds", [lambda _steps: 0.2, lambda steps: 0.001 * steps**2])
 def test_a_time_that_does_not_follow_the_steps_is_refused(seconds):
     with pytest.raises(HarnessError, match="its clock cannot be trusted: twice the steps took"):
-        prove_clock(Contender(seconds), 0.03)
+        prove_clock(TimedWorker(seconds), 0.03)

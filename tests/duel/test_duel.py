@@ -17,7 +17,7 @@ from support.long_tests import long_test
 
 from harness.duel import conduct
 from harness.duel.conduct import Duel, DuelRequest
-from harness.duel.sides import Side
+from harness.duel.workloads import Workload
 from harness.machine.process_environment import allowed_cpus, missing_knobs, usable_cpus
 from harness.plugins import registry
 from harness.plugins.definition import define_task
@@ -254,7 +254,7 @@ def test_an_outcome_is_told_though_its_record_cannot_be_written(monkeypatch, tmp
     """The disk is full at the end, as it was not at the beginning."""
     task = define_task(registry.task("mlp"), parse_options(registry.task("mlp"), []))
     plan = Plan(task=task, mode="plain", threads=1, seed=0)
-    side = Side(label="paced", backend="paced", plan=plan, options={})
+    side = Workload(label="paced", backend="paced", plan=plan, options={})
     request = DuelRequest(
         sides=[side, side], dataset=DatasetRecord("mnist1d"), margin=0.02, budget_seconds=60
     )
@@ -264,7 +264,7 @@ def test_an_outcome_is_told_though_its_record_cannot_be_written(monkeypatch, tmp
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(conduct, "replace_file", refuse)
-    monkeypatch.setattr(duel, "_fight", lambda: None)
+    monkeypatch.setattr(duel, "_run_pairs", lambda: None)
     record = duel.carry_out()
     assert record.failure == f"the record {duel.path} cannot be written: No space left on device"
     assert record.status == "failed"

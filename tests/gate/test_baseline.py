@@ -277,8 +277,10 @@ def test_head_is_timed_in_blocks_like_the_baselines(stored, monkeypatch, tmp_pat
             process["blocks"] = [block | {"steps": 12} for block in process["blocks"]]
 
     measured = []
-    pair = alone.Ring.pair
-    monkeypatch.setattr(alone.Ring, "pair", lambda *given: measured.append(pair(*given)) or measured[-1])
+    pair = alone.Alternation.pair
+    monkeypatch.setattr(
+        alone.Alternation, "pair", lambda *given: measured.append(pair(*given)) or measured[-1]
+    )
     monkeypatch.setattr(alone, "PROCESSES", 3)
     variables = {name: stored.environment[name] for name in ("PYTHONPATH", "HARNESS_DATA_DIR")}
     suite = tmp_path / "gate.toml"

@@ -9,9 +9,9 @@ import pytest
 from support.made_gates import made_benchmark
 
 from harness.duel import ratios
-from harness.duel.contender import SideFailed
 from harness.duel.record import BlockRecord, PairRecord, ProcessRecord
-from harness.gate.contest import conclude, worst_of
+from harness.duel.timed_worker import ConfigurationFailed
+from harness.gate.benchmark import conclude, worst_of
 from harness.gate.folding import forgiven
 from harness.gate.judgement import LOOK_PAIRS, Level, MetricLooks, confirmed, looked_at, told_of_power
 from harness.gate.metrics import series
@@ -363,7 +363,7 @@ def test_what_had_failed_has_failed_whatever_falls_later(falls, verdict):
     record = made_benchmark(confirmed=8, step=1.2, verdicts={"step": "FAIL", "memory": "INCONCLUSIVE"})
 
     def fall():
-        raise SideFailed(falls, "exited with code 9")
+        raise ConfigurationFailed(falls, "exited with code 9")
 
     assert not conclude(record, fall)
     assert record.verdict == verdict
@@ -375,7 +375,7 @@ def test_a_base_that_falls_before_anything_failed_leaves_no_verdict():
     record = made_benchmark(confirmed=8, verdicts={"memory": "INCONCLUSIVE"})
 
     def fall():
-        raise SideFailed("base", "exited with code 9")
+        raise ConfigurationFailed("base", "exited with code 9")
 
     conclude(record, fall)
     assert (record.verdict, record.reason) == ("INCONCLUSIVE", "side base: exited with code 9")

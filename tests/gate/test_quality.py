@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from harness.duel.contender import SideFailed
-from harness.duel.sides import Side
+from harness.duel.timed_worker import ConfigurationFailed
+from harness.duel.workloads import Workload
 from harness.errors import Declined
 from harness.gate import quality
 from harness.gate.learner import Learner, Maths
@@ -30,7 +30,7 @@ def compare(monkeypatch):
         plan = Plan(
             task=msgspec.structs.replace(task, **changes), mode="eager", device="cpu", threads=1, seed=0
         )
-        return Side(label=label, backend="torch", plan=plan, options=options)
+        return Workload(label=label, backend="torch", plan=plan, options=options)
 
     def call(base=(), head=(), **changes):
         return quality.same_maths(
@@ -111,7 +111,7 @@ def test_a_task_that_does_not_fit_in_float64_is_compared_in_what_is_timed(monkey
     monkeypatch.setattr(quality, "learner", learner)
     mlp = registry.task("mlp")
     plan = Plan(task=mlp.define(mlp.options()), mode="eager", device="cpu", threads=1, seed=0)
-    maths = quality.observe(Side(label="head", backend="torch", plan=plan, options={}), "mnist1d", 1)
+    maths = quality.observe(Workload(label="head", backend="torch", plan=plan, options={}), "mnist1d", 1)
     assert (maths[-1].precision, maths[-1].losses, len(begun)) == ("float32", [[1.0]], processes)
 
 
@@ -140,7 +140,7 @@ def beside_each_other(monkeypatch):
         monkeypatch.setattr(quality, "places_to_start", lambda _: list(places))
         mlp = registry.task("mlp")
         plan = Plan(task=mlp.define(mlp.options()), mode="eager", device="cpu", threads=1, seed=0)
-        sides = [Side(label=label, backend="torch", plan=plan, options={}) for label in ("base", "head")]
+        sides = [Workload(label=label, backend="torch", plan=plan, options={}) for label in ("base", "head")]
         return quality.same_maths(sides, "mnist1d", 1), alone, ended.is_set()
 
     return call
@@ -179,7 +179,7 @@ def test_who_fails_is_told_once_and_head_before_base(beside_each_other, trouble,
         if label in failing:
             raise trouble
 
-    with pytest.raises(SideFailed, match=f"side {blamed}: ") as raised:
+    with pytest.raises(ConfigurationFailed, match=f"side {blamed}: ") as raised:
         beside_each_other(work)
     assert raised.value.__cause__ is trouble
 

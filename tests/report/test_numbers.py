@@ -3,7 +3,7 @@
 import pytest
 
 from harness.report.numbers import estimate, significant
-from harness.stats.intervals import Estimate
+from harness.stats.estimate import Estimate
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import pytest
 from scipy import stats
 
 from harness.stats.equivalence import equivalence, seeds_needed
-from harness.stats.intervals import Estimate, geometric_interval, mean_interval, resampled_means
+from harness.stats.estimate import Estimate
+from harness.stats.intervals import geometric_interval, mean_interval, resampled_means
 
 
 def _by_seed(values):
@@ -73,7 +74,7 @@ def test_seeds_needed_gives_about_the_stated_power():
 def test_one_value_makes_no_interval():
     assert mean_interval([2.0]) == (2.0, None, None, 1)
     assert mean_interval([]) is None
-    assert geometric_interval([2.0, 8.0]).mean == pytest.approx(4.0)
+    assert geometric_interval([2.0, 8.0]).value == pytest.approx(4.0)
 
 
 def test_what_does_not_change_does_not_fall_either():

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from harness.duel.pairs import log_ratio
-from harness.duel.record import BlockRecord, PairRecord, ProcessRecord, SideRecord
+from harness.duel.record import BlockRecord, ConfigurationRecord, PairRecord, ProcessRecord
 from harness.gate.record import (
     BenchmarkRecord,
     EnvironmentRecord,
@@ -55,8 +55,8 @@ def made_pair(chance, step=1.0, first_step=1.0, memory=1.0, noise=0.01, turns=4)
     return PairRecord(processes, blocks, 3.0)
 
 
-def made_side(label, python) -> SideRecord:
-    return SideRecord(
+def made_side(label, python) -> ConfigurationRecord:
+    return ConfigurationRecord(
         label=label,
         backend="torch",
         mode="eager",

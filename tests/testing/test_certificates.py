@@ -9,15 +9,16 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.plugins import registry
+from harness.plugins.configuration import Configuration
 from harness.testing import certificate_cache
 from harness.testing.cases import cases
-from harness.testing.certify import Side, check
+from harness.testing.certify import check
 from harness.testing.parity import TOLERANCE, Finding
 from harness.worker import session
 from harness.worker.examiner import Examiner
 
 MLP = registry.task("mlp")
-SIDE = Side("torch", "eager", "auto", 1)
+SIDE = Configuration("torch", "eager", "auto", 1)
 
 
 def kept_in(side=SIDE):
@@ -35,7 +36,7 @@ def test_a_variable_that_bears_on_results_makes_another_certificate(monkeypatch,
 
 def test_so_does_any_other_side(monkeypatch):
     others = [("keras", "fit", "auto", 1), ("torch", "compile", "auto", 1), ("torch", "eager", "cpu", 1)]
-    assert len({kept_in(), *(kept_in(Side(*other)) for other in others)}) == 4
+    assert len({kept_in(), *(kept_in(Configuration(*other)) for other in others)}) == 4
     assert kept_in(msgspec.structs.replace(SIDE, precision="bfloat16")) != kept_in()
 
 
@@ -80,7 +81,7 @@ def faulty(harness):
     """A side of a backend in NumPy that deviates from everything."""
     names = ("PYTHONPATH", "HARNESS_DATA_DIR")
     variables = tuple((name, harness.environment[name]) for name in names)
-    return Side("faulty", "ok", "cpu", 1, environment=variables)
+    return Configuration("faulty", "ok", "cpu", 1, environment=variables)
 
 
 def test_each_certification_of_a_worker_has_the_whole_time(faulty, monkeypatch):
@@ -131,8 +132,8 @@ def test_a_kept_certificate_that_cannot_be_read_is_made_anew(monkeypatch, tmp_pa
 @pytest.mark.parametrize(
     "side",
     [
-        Side("torch", "eager", "auto", 1, environment=(("HARNESS_PLUGIN_FILES", "mine.py"),)),
-        Side("theirs", "plain", "auto", 1, python="/other/python"),
+        Configuration("torch", "eager", "auto", 1, environment=(("HARNESS_PLUGIN_FILES", "mine.py"),)),
+        Configuration("theirs", "plain", "auto", 1, python="/other/python"),
     ],
     ids=["another file", "another interpreter"],
 )

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from harness.duel.sides import pad_to_equal_size
+from harness.duel.workloads import pad_to_equal_size
 from harness.errors import UsageError
 from harness.worker.interpreter import installed_harness
 

@@ -17,7 +17,7 @@ PADDING = "HARNESS_PADDING"
 _POINTER_BYTES = struct.calcsize("P")
 
 
-class Side(msgspec.Struct, frozen=True, kw_only=True):
+class Workload(msgspec.Struct, frozen=True, kw_only=True):
     """A backend in a mode, and how its processes are started.
 
     ``python`` is the interpreter, ``environment`` what its variables get on top of the duel's, ``plan``
@@ -37,7 +37,7 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
         return settings | self.environment
 
 
-def labelled(sides: list[Side]) -> list[Side]:
+def labelled(sides: list[Workload]) -> list[Workload]:
     """The sides with labels that tell them apart: a letter is put before those that are named alike."""
     names = [side.label for side in sides]
     return [
@@ -46,7 +46,7 @@ def labelled(sides: list[Side]) -> list[Side]:
     ]
 
 
-def differences(sides: list[Side]) -> list[str]:
+def differences(sides: list[Workload]) -> list[str]:
     """In words, what the sides were asked to differ in beside backend and mode."""
     told = {side.label: _distinctive(side) for side in sides}
     names = {name for facts in told.values() for name in facts}
@@ -57,7 +57,7 @@ def differences(sides: list[Side]) -> list[str]:
     ]
 
 
-def _distinctive(side: Side) -> dict[str, str]:
+def _distinctive(side: Workload) -> dict[str, str]:
     plan = side.plan
     facts = {
         "python": side.python,
@@ -90,7 +90,7 @@ def _stack_bytes(environment: Mapping[str, str]) -> int:
     return text + _POINTER_BYTES * len(environment)
 
 
-def refuse_different_work(sides: list[Side]) -> None:
+def refuse_different_work(sides: list[Workload]) -> None:
     """Only the batch size may differ between the sides' tasks.
 
     Raises:
@@ -109,7 +109,7 @@ def refuse_different_work(sides: list[Side]) -> None:
             )
 
 
-def _unequal(first: Side, side: Side) -> str:
+def _unequal(first: Workload, side: Workload) -> str:
     """The options that differ; where none does, the fields of the task, which two installations define."""
     ours, theirs = (side.options for side in (first, side))
     if not (names := [name for name in ours | theirs if ours.get(name) != theirs.get(name)]):

@@ -10,15 +10,15 @@ from typing import TypeVar
 
 import msgspec
 
-from harness.duel.contender import SideFailed
-from harness.duel.pairs import Ring
+from harness.duel.pairs import Alternation
 from harness.duel.preparation import prepare
 from harness.duel.record import PairRecord
-from harness.duel.sides import Side, pad_to_equal_size
+from harness.duel.timed_worker import ConfigurationFailed
+from harness.duel.workloads import Workload, pad_to_equal_size
 from harness.errors import HarnessError
 from harness.gate import judgement
 from harness.gate.judgement import Level, MetricLooks
-from harness.gate.metrics import Series, limits_of, series
+from harness.gate.metrics import PairedSeries, limits_of, series
 from harness.gate.noninferiority import no_worse
 from harness.gate.quality import same_maths
 from harness.gate.record import (
@@ -54,7 +54,7 @@ class _NotAlone(HarnessError):
     """Head failed beside base, and not by itself."""
 
 
-class Contest:
+class BenchmarkComparison:
     """Base against head on one benchmark, told into ``record`` as it goes. ``sides`` are base and head.
 
     A side that fails ends it: head's fault is a FAIL, base's leaves nothing to compare with. ``worse_level``
@@ -64,7 +64,7 @@ class Contest:
     def __init__(
         self,
         benchmark: Benchmark,
-        sides: list[Side],
+        sides: list[Workload],
         record: BenchmarkRecord,
         say: Say,
         turns: int | None,
@@ -87,9 +87,9 @@ class Contest:
         )
         self._ring = self._ring_of(sides, self._settings)
 
-    def _ring_of(self, sides: list[Side], settings: list[dict[str, str]]) -> Ring:
+    def _ring_of(self, sides: list[Workload], settings: list[dict[str, str]]) -> Alternation:
         data = self.record.dataset.name
-        return Ring(sides, settings, data, deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS)
+        return Alternation(sides, settings, data, deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS)
 
     @property
     def suspicious(self) -> list[MetricResult]:
@@ -196,7 +196,7 @@ class Contest:
                 found.append(judgement.confirmed(ours, theirs, looks, limits.max_speedup, level(), last=last))
         return found
 
-    def _series(self, pairs: list[PairRecord]) -> list[Series]:
+    def _series(self, pairs: list[PairRecord]) -> list[PairedSeries]:
         return series(pairs, self._benchmark.limits, self._batch_sizes) if pairs else []
 
     def _add_pair(self, pairs: list[PairRecord], turns: int) -> None:
@@ -204,7 +204,7 @@ class Contest:
         pairs.append(pair)
         self._pair_seconds = pair.seconds
 
-    def _fairly(self, work: Callable[[Ring, slice], _T]) -> _T:
+    def _fairly(self, work: Callable[[Alternation, slice], _T]) -> _T:
         """Do it with both sides, which ``work`` is given as a part of them.
 
         Base is in memory beside head, stopped, and two may be more than a device holds. So a head that fails
@@ -212,7 +212,7 @@ class Contest:
         """
         try:
             return work(self._ring, slice(0, 2))
-        except SideFailed as error:
+        except ConfigurationFailed as error:
             if error.label != self._sides[1].label or isinstance(error.__cause__, WorkerTimeout):
                 raise
             failed = error
@@ -239,7 +239,7 @@ def conclude(record: BenchmarkRecord, work: Callable[[], None]) -> bool:
         work()
     except (_TimeIsUp, _NotAlone, NoWorkersHere) as error:
         failed = [("INCONCLUSIVE", str(error))]
-    except SideFailed as error:
+    except ConfigurationFailed as error:
         failed = [("INCONCLUSIVE" if error.label == "base" else "FAIL", str(error))]
     except HarnessError as error:  # the sides cannot be compared: other data, another split
         failed = [("FAIL", str(error))]

@@ -7,10 +7,10 @@ import signal
 import msgspec
 import pytest
 
-from harness.duel.contender import Contender, SideFailed, blaming
-from harness.duel.pairs import Ring
+from harness.duel.pairs import Alternation
 from harness.duel.preparation import prepare
-from harness.duel.sides import Side
+from harness.duel.timed_worker import ConfigurationFailed, TimedWorker, blaming
+from harness.duel.workloads import Workload
 from harness.machine.process_environment import allowed_cpus, cpus_of
 from harness.plugins import registry
 from harness.spec.backend import Plan
@@ -27,13 +27,13 @@ def side(tmp_path, harness):
     variables = {name: harness.environment[name] for name in names} | {
         "PACED_FAILS_WHEN": str(tmp_path / "die")
     }
-    return Side(label="head", backend="paced", plan=plan, options={}, environment=variables)
+    return Workload(label="head", backend="paced", plan=plan, options={}, environment=variables)
 
 
 @pytest.fixture
 def contender(side):
     """A running process of it."""
-    running = Contender(side, side.settings(quiet=True), deadline_seconds=60)
+    running = TimedWorker(side, side.settings(quiet=True), deadline_seconds=60)
     try:
         running.start("mnist1d")
         yield running
@@ -44,13 +44,13 @@ def contender(side):
 @pytest.mark.parametrize("what", [lambda one: one.warm_up(2), lambda one: one.block(2)])
 def test_at_work(contender, tmp_path, what):
     (tmp_path / "die").touch()
-    with pytest.raises(SideFailed, match=r"side head: .* exited with code 9 \[the last words\]"):
+    with pytest.raises(ConfigurationFailed, match=r"side head: .* exited with code 9 \[the last words\]"):
         what(contender)
 
 
 def test_when_it_is_asked_for_its_memory(contender):
     os.kill(contender.session.pid, signal.SIGKILL)  # as the system does when memory runs out
-    with pytest.raises(SideFailed, match="side head: the worker process was ended by SIGKILL"):
+    with pytest.raises(ConfigurationFailed, match="side head: the worker process was ended by SIGKILL"):
         contender.finish()
 
 
@@ -70,7 +70,7 @@ def test_blocks_of_sides_of_one_program_are_short_and_as_many_as_pay(side):
     """Steps of 10 ms: three of them a block, and turns of 0.06 s or a little more."""
     sides = [side, msgspec.structs.replace(side, label="other")]
     settings = [one.settings(quiet=True) for one in sides]
-    ring = Ring(sides, settings, "mnist1d", deadline_seconds=lambda: 120.0)
+    ring = Alternation(sides, settings, "mnist1d", deadline_seconds=lambda: 120.0)
     prepared = prepare(ring, None)
     assert prepared.steps[0] == prepared.steps[1]
     assert 2 <= prepared.steps[0] <= 6
@@ -88,7 +88,7 @@ def test_a_machine_that_cannot_guard_workers_is_no_sides_fault(contender):
 )
 def test_sides_of_one_thread_start_apart_and_meet_on_their_cpu(side, monkeypatch):
     settings = [side.settings(quiet=True)] * 2
-    ring = Ring([side, side], settings, "mnist1d", deadline_seconds=lambda: 60.0)
+    ring = Alternation([side, side], settings, "mnist1d", deadline_seconds=lambda: 60.0)
     started, contender = [], ring.contender
 
     def seen(number, cpus):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from support.made_gates import made_benchmark, made_gate, made_pair
 
-from harness.duel.contender import SideFailed
-from harness.duel.sides import Side
-from harness.gate import contest
+from harness.duel.timed_worker import ConfigurationFailed
+from harness.duel.workloads import Workload
+from harness.gate import benchmark
 from harness.gate.judgement import Level
 from harness.gate.record import OTHER_DATA, QualityResult
 from harness.gate.suite import Benchmark, Limits
@@ -27,13 +27,13 @@ def suspicious(monkeypatch):
     """A contest whose head takes so many times base's step, first step and memory; and the turns asked."""
     task = registry.task("mlp")
     plan = Plan(task=task.define(task.options()), mode="eager", device="cpu", threads=1, seed=0)
-    sides = [Side(label=label, backend="torch", plan=plan, options={}) for label in ("base", "head")]
+    sides = [Workload(label=label, backend="torch", plan=plan, options={}) for label in ("base", "head")]
     chance = np.random.default_rng(1)
 
     def make(step=1.0, first_step=1.0, memory=1.0):
         asked = []
 
-        class Ring:
+        class Alternation:
             def __init__(self, *_, **__):
                 pass
 
@@ -41,12 +41,12 @@ def suspicious(monkeypatch):
                 asked.append(turns)
                 return made_pair(chance, step=step, first_step=first_step, memory=memory, turns=turns)
 
-        monkeypatch.setattr(contest, "Ring", Ring)
+        monkeypatch.setattr(benchmark, "Alternation", Alternation)
         ratios = {"step": step, "first step": first_step, "memory": memory}
         verdicts = {name: "INCONCLUSIVE" for name, ratio in ratios.items() if ratio != 1.0}
         record = made_benchmark(step=step, first_step=first_step, memory=memory, verdicts=verdicts)
-        benchmark = Benchmark(name="cnn", backend="torch", task="mlp")
-        return contest.Contest(benchmark, sides, record, print, TURNS, 0.005), asked
+        suite_benchmark = Benchmark(name="cnn", backend="torch", task="mlp")
+        return benchmark.BenchmarkComparison(suite_benchmark, sides, record, print, TURNS, 0.005), asked
 
     return make
 
@@ -89,7 +89,7 @@ def test_when_time_is_up_what_was_made_is_judged(suspicious, monkeypatch):
     """Seven pairs of 3 s fit into 22 s: no look between, but a last one, and it may use all of the level."""
     one, asked = suspicious(step=1.2)
     clock = types.SimpleNamespace(monotonic=lambda: 100.0 + 3.0 * len(asked))
-    monkeypatch.setattr(contest, "time", clock)
+    monkeypatch.setattr(benchmark, "time", clock)
     assert confirmed(one, deadline=122.0) == 8
     assert len(asked) == 7
     (step,) = (metric for metric in one.record.metrics if metric.metric == "step")
@@ -104,7 +104,7 @@ def test_too_few_pairs_to_fail_any_head_are_no_evidence_for_one(suspicious, monk
     one.record.limits = msgspec.structs.replace(one.record.limits, max_slowdown=1e-5)
     monkeypatch.setattr(one, "_benchmark", msgspec.structs.replace(one._benchmark, limits=one.record.limits))
     clock = types.SimpleNamespace(monotonic=lambda: 100.0 + 3.0 * len(asked))
-    monkeypatch.setattr(contest, "time", clock)
+    monkeypatch.setattr(benchmark, "time", clock)
     confirmed(one, deadline=100.5 + 3.0 * made)
     assert len(asked) == made
     (step,) = one.record.metrics
@@ -141,13 +141,13 @@ def test_a_head_that_fails_beside_base_alone_may_not_be_to_blame(suspicious, mon
             assert len(steps) == len(self.sides)
             tried.append(len(self.sides))
             if falls(len(self.sides), len(tried)):
-                raise SideFailed("head", "out of memory")
+                raise ConfigurationFailed("head", "out of memory")
             return made_pair(np.random.default_rng(1))
 
     one, _ = suspicious(step=1.2)
     one._steps = [4, 5]
     one._ring = Crowded(one._sides)
-    monkeypatch.setattr(contest, "Ring", Crowded)
+    monkeypatch.setattr(benchmark, "Alternation", Crowded)
     confirmed(one)
     unsure = verdict == "INCONCLUSIVE"
     assert tried == [2, 1]
@@ -160,8 +160,8 @@ def test_a_head_that_fails_beside_base_alone_may_not_be_to_blame(suspicious, mon
 def test_scores_on_other_data_are_not_compared(suspicious, monkeypatch):
     """Not where a benchmark is of quality alone either, and no pair will show that they differ."""
     other = QualityResult(verdict="FAIL", reason=f"{OTHER_DATA}: sha256 b where base reads a")
-    monkeypatch.setattr(contest, "same_maths", lambda *_: other)
-    monkeypatch.setattr(contest, "no_worse", lambda *_: QualityResult(verdict="PASS"))
+    monkeypatch.setattr(benchmark, "same_maths", lambda *_: other)
+    monkeypatch.setattr(benchmark, "no_worse", lambda *_: QualityResult(verdict="PASS"))
     off = Limits(
         max_slowdown=None, max_first_step_slowdown=None, max_memory_growth=None, max_accuracy_loss=0.01
     )
@@ -176,8 +176,8 @@ def test_a_pair_that_no_process_may_take_the_time_for_is_refused_at_once(suspici
     prepared = types.SimpleNamespace(
         records=[], steps=[1, 1], turns=10**6, pair_seconds=9000.0, read=lambda data: data
     )
-    monkeypatch.setattr(contest, "same_maths", lambda *_: QualityResult(verdict="PASS"))
-    monkeypatch.setattr(contest, "prepare", lambda *_: prepared)
+    monkeypatch.setattr(benchmark, "same_maths", lambda *_: QualityResult(verdict="PASS"))
+    monkeypatch.setattr(benchmark, "prepare", lambda *_: prepared)
     one, asked = suspicious(step=1.2)
     one.record.metrics = []
     one.look(math.inf)
@@ -189,7 +189,7 @@ def test_a_pair_that_no_process_may_take_the_time_for_is_refused_at_once(suspici
 def test_a_head_that_hangs_is_not_waited_for_again(suspicious):
     def pair(*_):
         tried.append(1)
-        raise SideFailed("head", "hangs") from WorkerTimeout("it hangs", silent=True)
+        raise ConfigurationFailed("head", "hangs") from WorkerTimeout("it hangs", silent=True)
 
     tried = []
     one, _ = suspicious(step=1.2)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.errors import HarnessError, UsageError
-from harness.gate.contest import worst_of
+from harness.gate.benchmark import worst_of
 from harness.gate.record import BenchmarkRecord, GateRecord, encode
 from harness.machine.description import describe_machine
 from harness.machine.files import replace_file
@@ -25,7 +25,7 @@ class GateObserver(Protocol):
         """A benchmark has been through a stage."""
 
 
-class GateKeeper:
+class GateRecorder:
     """Keeps one gate's record in ``folder``. ``facts`` are the fields of the record that the caller knows."""
 
     def __init__(self, folder: Path, observer: GateObserver, **facts: Any) -> None:

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from harness.duel import settling
 from harness.duel.record import ProcessRecord
-from harness.duel.sides import Side
+from harness.duel.workloads import Workload
 from harness.errors import HarnessError
 from harness.training.batches import BatchOrder
 from harness.worker import protocol
 from harness.worker.session import NoWorkersHere, Session
 
 
-class SideFailed(HarnessError):
+class ConfigurationFailed(HarnessError):
     """A side could not be started or failed at work; ``label`` names it, ``reason`` leaves the name out."""
 
     def __init__(self, label: str, reason: str) -> None:
@@ -27,11 +27,11 @@ def blaming(label: str, session: Session) -> Iterator[None]:
     """What goes wrong inside is raised as the side's fault, with the last lines that its worker said."""
     try:
         yield
-    except (SideFailed, NoWorkersHere):
+    except (ConfigurationFailed, NoWorkersHere):
         raise
     except HarnessError as error:
         told = "; ".join(session.last_lines()[-3:])
-        raise SideFailed(label, f"{error}" + (f" [{told}]" if told else "")) from error
+        raise ConfigurationFailed(label, f"{error}" + (f" [{told}]" if told else "")) from error
 
 
 def session_of(
@@ -41,25 +41,25 @@ def session_of(
     python: str,
     cpus: Iterable[int] | None = None,
 ) -> Session:
-    """A worker of a side; raises :class:`SideFailed` where its interpreter cannot be started."""
+    """A worker of a side; raises :class:`ConfigurationFailed` where its interpreter cannot be started."""
     try:
         return Session(settings, limit_seconds, python, cpus)
     except NoWorkersHere:
         raise
     except HarnessError as error:
-        raise SideFailed(label, str(error)) from error
+        raise ConfigurationFailed(label, str(error)) from error
 
 
-class Contender:
+class TimedWorker:
     """A worker of one side. Stopped (SIGSTOP) except while it is at work; leaves nothing behind.
 
     ``steps`` counts all that it has made, in ``calls`` of together ``training_seconds``. Whatever it is
-    asked for raises :class:`SideFailed` where it falls, hangs or declines.
+    asked for raises :class:`ConfigurationFailed` where it falls, hangs or declines.
     """
 
     def __init__(
         self,
-        side: Side,
+        side: Workload,
         settings: Mapping[str, str],
         deadline_seconds: float,
         cpus: Iterable[int] | None = None,

@@ -1,0 +1,28 @@
+"""What is timed: a backend in a mode, its interpreter, variables, device, threads and precision."""
+
+import sys
+
+import msgspec
+
+from harness.spec.backend import Precision
+
+
+class Configuration(msgspec.Struct, frozen=True):
+    """A backend in a mode, and how its processes run.
+
+    ``python`` is the interpreter of the worker; ``variables`` are environment variables set for it beside
+    those that every worker gets.
+    """
+
+    backend: str
+    mode: str
+    device: str
+    threads: int
+    precision: Precision = "float32"
+    python: str = sys.executable
+    variables: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """As written on the command line, ``torch:compile``."""
+        return f"{self.backend}:{self.mode}"
