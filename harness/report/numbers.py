@@ -34,6 +34,55 @@ def estimate(value: Estimate | None, digits: int | None = 1, unit: str = "", *, 
     return f"{text} {unit}".rstrip()
 
 
+#: How every ratio of times is to be read, wherever one is printed.
+RATIO_LEGEND = (
+    "Ratios are the time of a configuration relative to the reference: + is slower, \N{MINUS SIGN} is faster. "
+    "Brackets hold the 95 % confidence interval."
+)
+#: From this ratio on (or its inverse) a factor reads better than a percentage.
+_FACTOR_FROM = 2.0
+
+
+def time_ratio(ratio: Estimate | None) -> str:
+    """A ratio of times, the one form that is printed everywhere.
+
+    ``+7.1 % [5.9, 8.3]``; from a factor of two on ``2.4× slower [2.3, 2.5]`` or ``9.2× faster [8.7, 9.6]``.
+    """
+    if ratio is None:
+        return NOTHING
+    if ratio.value >= _FACTOR_FROM:
+        return _factor(ratio, "slower")
+    if 0 < ratio.value <= 1 / _FACTOR_FROM:
+        return _factor(ratio.inverse(), "faster")
+    return percent_change(ratio)
+
+
+def _factor(ratio: Estimate, word: str) -> str:
+    digits = 1 if ratio.value < 100 else 0  # noqa: PLR2004  three significant digits
+    text = f"{ratio.value:,.{digits}f}× {word}"
+    if ratio.low is None or ratio.high is None:
+        return text
+    return f"{text} [{ratio.low:,.{digits}f}, {ratio.high:,.{digits}f}]"
+
+
+def percent_change(ratio: Estimate) -> str:
+    """A ratio of any quantity as a change: ``+7.1 % [5.9, 8.3]``, ``−0.3 % [−1.1, 0.5]``."""
+    text = f"{_percent_points(ratio.value, sign=True)} %"
+    if ratio.low is None or ratio.high is None:
+        return text
+    return f"{text} [{_percent_points(ratio.low)}, {_percent_points(ratio.high)}]"
+
+
+def _percent_points(ratio: float, *, sign: bool = False) -> str:
+    change = 100 * (ratio - 1)
+    text = f"{abs(change):,.{0 if abs(change) >= 100 else 1}f}"  # noqa: PLR2004  as above
+    if not float(text.replace(",", "")):
+        return text
+    if change < 0:
+        return f"\N{MINUS SIGN}{text}"
+    return f"+{text}" if sign else text
+
+
 def _digits_after_point(size: float) -> int:
     return max(0, 2 - math.floor(math.log10(size))) if size else 1
 
