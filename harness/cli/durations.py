@@ -10,7 +10,7 @@ _UNIT_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([smh]?)\s*")
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[float]):
     """A positive time. A number without a unit is in seconds."""
 
     name = "duration"

@@ -66,7 +66,7 @@ def _factor(ratio: Estimate, word: str) -> str:
 
 
 def percent_change(ratio: Estimate) -> str:
-    """A ratio of any quantity as a change: ``+7.1 % [5.9, 8.3]``, ``−0.3 % [−1.1, 0.5]``."""
+    """A ratio of any quantity as a change, ``+7.1 % [5.9, 8.3]``."""
     text = f"{_percent_points(ratio.value, sign=True)} %"
     if ratio.low is None or ratio.high is None:
         return text
