@@ -36,7 +36,8 @@ def estimate(value: Estimate | None, digits: int | None = 1, unit: str = "", *, 
 
 #: How every ratio of times is to be read, wherever one is printed.
 RATIO_LEGEND = (
-    "Ratios are the time of a configuration relative to the reference: + is slower, \N{MINUS SIGN} is faster. "
+    "Ratios are the time of a configuration relative to the reference: "
+    "+ is slower, \N{MINUS SIGN} is faster. "
     "Brackets hold the 95 % confidence interval."
 )
 #: From this ratio on (or its inverse) a factor reads better than a percentage.
