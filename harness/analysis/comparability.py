@@ -68,7 +68,7 @@ class Conditions(msgspec.Struct, frozen=True):
             threads=record.threads,
             machine=machine_text(record.machine),
             certified=bool(record.certificate and record.certificate.certified),
-            variables=variables_text(record.inherited_settings),
+            variables=variables_text(record.inherited_variables),
         )
 
     @property

@@ -74,7 +74,7 @@ def _is(duelled: ConfigurationRecord, side: ConfigurationRuns, section: Section)
         == side_versions(record.backend, record.framework)
         and (duelled.precision, duelled.threads) == (setting.precision, setting.threads)
         and (duelled.device, duelled.batch_size) == (setting.device, record.batch_size)
-        and _variables(duelled.settings) == _variables(record.worker_settings)
+        and _variables(duelled.settings) == _variables(record.worker_variables)
     )
 
 

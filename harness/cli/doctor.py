@@ -9,7 +9,7 @@ from harness.cli.plugin_option import plugin_option
 from harness.errors import HarnessError
 from harness.machine import diagnosis
 from harness.machine.description import default_threads, describe_machine
-from harness.machine.process_environment import worker_settings
+from harness.machine.process_environment import worker_variables
 from harness.plugins import registry
 from harness.plugins.installation import installation
 from harness.report.fitting import fitted_table
@@ -25,7 +25,7 @@ def _framework(name: str, threads: int) -> tuple[str, str, list[str]]:
     state, detail = installation(name)
     if state != "installed":
         return state, detail, []
-    settings = worker_settings(threads, "auto", os.environ)
+    settings = worker_variables(threads, "auto", os.environ)
     try:
         with Session(settings, _IMPORT_LIMIT_SECONDS) as session:
             try:

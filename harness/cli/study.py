@@ -26,7 +26,7 @@ from harness.cli.run import check_device, execute_all, exit_code
 from harness.cli.selection_options import check_finite
 from harness.errors import UsageError
 from harness.machine.description import default_threads, describe_machine
-from harness.machine.process_environment import inherited_settings
+from harness.machine.process_environment import inherited_variables
 from harness.plugins import registry
 from harness.plugins.definition import define_task, resized
 from harness.plugins.installation import has_versions, select_backend
@@ -247,10 +247,10 @@ def _counts(record: Record, here: str, asked: _Options) -> bool:
     # One GPU of several is the only one that its process sees, and the first there.
     numbered = ":" in record.device_asked
     device = record.device_asked if numbered else (record.device or "").partition(" ")[0]
-    variables = variables_text(inherited_settings(os.environ, record.worker_settings))
+    variables = variables_text(inherited_variables(os.environ, record.worker_variables))
     return (
         machine_text(record.machine) == here
-        and variables_text(record.inherited_settings) == variables
+        and variables_text(record.inherited_variables) == variables
         and asked.device in {record.device_asked, device}
         and asked.certify == (record.certificate is not None)
         and has_versions(record.backend, side_versions(record.backend, record.framework))

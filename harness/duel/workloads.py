@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import msgspec
 
 from harness.errors import UsageError
-from harness.machine.process_environment import worker_settings
+from harness.machine.process_environment import worker_variables
 from harness.plugins.options import Value
 from harness.spec.backend import Plan
 
@@ -33,7 +33,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
 
     def settings(self, *, quiet: bool) -> dict[str, str]:
         """The variables that its processes are started with, beside those of the user's shell."""
-        settings = worker_settings(self.plan.threads, self.plan.device, os.environ, quiet=quiet)
+        settings = worker_variables(self.plan.threads, self.plan.device, os.environ, quiet=quiet)
         return settings | self.environment
 
 

@@ -198,7 +198,7 @@ def bound_to_cpus(cpus: Iterable[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def worker_settings(
+def worker_variables(
     threads: int, device: str, inherited: Mapping[str, str], *, quiet: bool = True
 ) -> dict[str, str]:
     """The variables that are set or replaced, by name; they are recorded with the run.
@@ -262,7 +262,7 @@ def untraced(inherited: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in inherited.items() if not name.startswith(_TRACES)}
 
 
-def inherited_settings(inherited: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
+def inherited_variables(inherited: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
     """Variables of the user's that reach the worker unchanged and are known to bear on speed or results."""
     return {
         # A record is text, and what is no UTF-8 can only be told in part.

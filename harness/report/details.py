@@ -134,8 +134,8 @@ def _scores_and_surroundings(record: Record) -> list[str]:
         _section("Test scores with the weights of the best epoch", record.test_at_best or {"none": ""}),
         _section("Framework", record.framework),
         _section("Machine", described),
-        _section("Worker settings", record.worker_settings),
-        _section("Settings inherited from the user", record.inherited_settings or {"none": ""}),
+        _section("Worker variables", record.worker_variables),
+        _section("Variables inherited from the user", record.inherited_variables or {"none": ""}),
     ]
 
 

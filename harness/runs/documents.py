@@ -1,38 +1,35 @@
 """Records other than runs (duels, gates): a folder each under the results, one JSON file a record."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from harness.errors import UsageError
+from harness.runs.schemas import Migration, OtherSchema, Versioned, decode
 from harness.runs.store import is_file
 
-
-class Document(Protocol):
-    """A record that tells which schema it was written in."""
-
-    schema: int
+_D = TypeVar("_D", bound=Versioned)
 
 
-_D = TypeVar("_D", bound=Document)
+def read_document(
+    path: Path, kind: type[_D], name: str, schema: int, migrations: Mapping[int, Migration] | None = None
+) -> _D:
+    """Read a record from a file and migrate it to the newest schema.
 
-
-def read_document(path: Path, kind: type[_D], name: str, schema: int) -> _D:
-    """The record in a file; ``name`` is what a person calls its kind, ``schema`` the newest known here.
+    ``name`` is the word for its kind in messages, ``schema`` the newest one; ``migrations`` are as of
+    :func:`harness.runs.schemas.decode`.
 
     Raises:
-        UsageError: it cannot be read, is of another kind, or a later harness wrote it.
+        UsageError: the file cannot be read, holds another kind, or a later version of harness wrote it.
     """
     try:
-        document = msgspec.json.decode(path.read_bytes(), type=kind)
+        return decode(path.read_bytes(), kind, schema, migrations or {})
+    except OtherSchema as error:
+        raise UsageError(f"cannot read {path}: {error}") from error
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"{path} is not a {name} that can be read: {error}") from error
-    if document.schema > schema:
-        raise UsageError(
-            f"{path} was written by a later harness: schema {document.schema} is newer than {schema}"
-        )
-    return document
+        raise UsageError(f"{path} is not a readable {name} record: {error}") from error
 
 
 def find_document(folder: Path, name: str) -> Path | None:

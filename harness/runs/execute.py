@@ -17,7 +17,7 @@ import msgspec
 from harness.errors import Declined, HarnessError
 from harness.machine.description import describe_machine
 from harness.machine.interference import Watch
-from harness.machine.process_environment import inherited_settings, worker_settings
+from harness.machine.process_environment import inherited_variables, worker_variables
 from harness.plugins.options import Value
 from harness.runs.record import Block, DatasetRecord, Epoch, Failure, Record, TaskRecord
 from harness.runs.store import Store
@@ -73,7 +73,7 @@ def new_record(request: RunRequest) -> Record:
     )
     label = f"{plan.task.name}-{request.backend}-{plan.mode}-s{plan.seed}"
     networks = plan.task.networks.values()
-    settings = worker_settings(plan.threads, plan.device, os.environ)
+    settings = worker_variables(plan.threads, plan.device, os.environ)
     return Record(
         id=f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03d}-{label}-{secrets.token_hex(2)}",
         started_at=now.isoformat(timespec="seconds"),
@@ -83,8 +83,8 @@ def new_record(request: RunRequest) -> Record:
         backend=request.backend,
         mode=plan.mode,
         machine=describe_machine(),
-        worker_settings=settings,
-        inherited_settings=inherited_settings(os.environ, settings),
+        worker_variables=settings,
+        inherited_variables=inherited_variables(os.environ, settings),
         device_asked=plan.device,
         precision=plan.precision,
         threads=plan.threads,
@@ -111,7 +111,7 @@ def execute(request: RunRequest, store: Store, observer: Observer) -> Record:
     store.save(record)
     try:
         limit = request.timeout_seconds
-        with Session(record.worker_settings, limit, silence_seconds=silence_within(limit)) as session:
+        with Session(record.worker_variables, limit, silence_seconds=silence_within(limit)) as session:
             try:
                 _Run(request, record, session, store, observer).carry_out()
                 record.status = "ok"

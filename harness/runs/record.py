@@ -3,7 +3,6 @@
 Times are in seconds, memory in bytes. What a failed run did not reach is None or empty.
 """
 
-from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -11,13 +10,14 @@ from msgspec import Meta
 
 from harness.machine.description import Machine
 from harness.machine.interference import Interference
+from harness.runs import schemas
 from harness.spec.backend import Precision
 from harness.spec.data import Split
 from harness.spec.task import Task
 from harness.testing.certificate import Certificate
 from harness.training.measures import Scores
 
-SCHEMA = 1
+SCHEMA = 2
 
 Status = Literal["running", "ok", "diverged", "failed", "timeout", "interrupted", "unsupported"]
 
@@ -110,9 +110,9 @@ class Record(msgspec.Struct, kw_only=True):
     framework: dict[str, str] = {}
     """What the backend said of itself: ``engine``, versions, build."""
     machine: Machine
-    worker_settings: dict[str, str]
+    worker_variables: dict[str, str]
     """Environment variables that the worker was started with: threads, allocator, visible devices."""
-    inherited_settings: dict[str, str] = {}
+    inherited_variables: dict[str, str] = {}
     """Variables of the user's that bear on speed or results and reached the worker unchanged."""
     device_asked: str
     device: str | None = None
@@ -146,24 +146,14 @@ class Record(msgspec.Struct, kw_only=True):
         return f"{self.backend}:{self.mode}"
 
 
-class OtherSchema(Exception):
-    """The record is of a schema that this harness does not read, such as a later one's."""
+def _variables_instead_of_settings(fields: dict[str, Any]) -> dict[str, Any]:
+    names = {"worker_settings": "worker_variables", "inherited_settings": "inherited_variables"}
+    return schemas.rename_fields(fields, names)
 
 
-#: A function of the decoded JSON from each older schema to the next; ``schema`` itself need not be set.
-#: Whoever raises SCHEMA adds the one from the schema before, with a record of that schema for the tests.
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
-
-
-def _migrated(fields: dict[str, Any], schema: int) -> dict[str, Any]:
-    """A record's JSON brought from ``schema`` to the newest, one schema at a time."""
-    if schema > SCHEMA:
-        raise OtherSchema(f"schema {schema} is newer than {SCHEMA}, the newest that this harness reads")
-    for step in range(schema, SCHEMA):
-        if step not in MIGRATIONS:
-            raise OtherSchema(f"schema {schema} is none that this harness reads")
-        fields = MIGRATIONS[step](fields)
-    return fields | {"schema": SCHEMA}
+#: From each older schema to the next. A change of SCHEMA adds a function here, and a record of the schema
+#: before it to the tests' fixtures.
+MIGRATIONS: dict[int, schemas.Migration] = {1: _variables_instead_of_settings}
 
 
 def encode(record: Record) -> bytes:
@@ -171,29 +161,11 @@ def encode(record: Record) -> bytes:
     return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
 
 
-class _SchemaOnly(msgspec.Struct):
-    schema: int
-
-
-_DECODER = msgspec.json.Decoder(Record)
-
-
 def decode(data: bytes) -> Record:
-    """The record in these bytes, brought to the newest schema.
+    """Decode a record and migrate it to the newest schema.
 
     Raises:
-        OtherSchema: it is of a later harness, or of a schema that no harness wrote.
-        msgspec.MsgspecError: it is not a record; the message says where it is not.
+        schemas.OtherSchema: a later version of harness wrote it, or the schema is unknown.
+        msgspec.MsgspecError: not a record; the message names the field.
     """
-    try:
-        record = _DECODER.decode(data)
-    except msgspec.MsgspecError:
-        # A record of another schema may well not fit.
-        schema = msgspec.json.decode(data, type=_SchemaOnly).schema
-        if schema == SCHEMA:
-            raise
-    else:
-        schema = record.schema
-        if schema == SCHEMA:
-            return record
-    return msgspec.convert(_migrated(msgspec.json.decode(data), schema), Record)
+    return schemas.decode(data, Record, SCHEMA, MIGRATIONS)

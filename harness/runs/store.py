@@ -9,6 +9,7 @@ from harness.errors import HarnessError, UsageError, unknown_name
 from harness.machine.files import prove_writable, replace_file
 from harness.runs import record as records
 from harness.runs.record import Record
+from harness.runs.schemas import OtherSchema
 
 RUNS = "runs"
 
@@ -142,8 +143,8 @@ def read(path: Path) -> Record:
         return records.decode(path.read_bytes())
     except OSError as error:
         raise UnreadableRecord(f"{path} cannot be read: {error.strerror}") from error
-    except (msgspec.MsgspecError, records.OtherSchema, UnicodeDecodeError, RecursionError) as error:
-        raise UnreadableRecord(f"{path} is not a record that can be read: {error}") from error
+    except (msgspec.MsgspecError, OtherSchema, UnicodeDecodeError, RecursionError) as error:
+        raise UnreadableRecord(f"{path} is not a readable record: {error}") from error
 
 
 def read_all(paths: list[Path]) -> Iterator[Record | UnreadableRecord]:

@@ -18,7 +18,7 @@ import platformdirs
 from harness.errors import HarnessError
 from harness.machine.description import cpu_model
 from harness.machine.files import replace_file
-from harness.machine.process_environment import inherited_settings
+from harness.machine.process_environment import inherited_variables
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.plugins.registry import runs_our_code
@@ -80,7 +80,7 @@ def _cache_path(configuration: Configuration, definition: TaskDefinition) -> Pat
     """The file of this certificate, named by a hash of all that it depends on."""
     reference_of(definition)
     assert definition.reference is not None  # noqa: S101  reference_of has seen to it
-    variables = inherited_settings(os.environ, {})
+    variables = inherited_variables(os.environ, {})
     digest = hashlib.sha256(
         msgspec.json.encode([configuration, variables, _installed(), cpu_model(), *_gpus()])
     )

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from harness.errors import Declined, HarnessError
-from harness.machine.process_environment import worker_settings
+from harness.machine.process_environment import worker_variables
 from harness.plugins.configuration import Configuration
 from harness.testing.cases import Case
 from harness.testing.observation import Losses, Observation
@@ -64,7 +64,7 @@ class Examiner:
 
     def _start(self) -> Session:
         configuration = self.configuration
-        settings = worker_settings(configuration.threads, configuration.device, os.environ) | dict(
+        settings = worker_variables(configuration.threads, configuration.device, os.environ) | dict(
             configuration.variables
         )
         limit = self._limit_seconds

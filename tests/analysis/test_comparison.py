@@ -60,7 +60,7 @@ def _duel(ratio, verdict="slower", first="jax", second="torch", **changes):
             threads=record.threads,
             batch_size=record.batch_size,
             options={},
-            settings=made_record().worker_settings | {"HARNESS_PADDING": "x"},
+            settings=made_record().worker_variables | {"HARNESS_PADDING": "x"},
             certificate=changes.pop("certificate", certificate),
             training_flops_per_sample=1,
             clock_ratio=2.0,
@@ -126,7 +126,7 @@ def test_a_duel_keeps_its_verdict():
     [
         {"status": "interrupted"},
         {"comparisons": [msgspec.structs.replace(_duel(3.0).comparisons[0], reason="the control differs")]},
-        {"inherited_settings": {"XLA_FLAGS": "--fast"}},
+        {"inherited_variables": {"XLA_FLAGS": "--fast"}},
         {"machine": msgspec.structs.replace(MACHINE, cpu="Another CPU")},
         {"dataset": DatasetRecord("digits", "e" * 64)},
         {"sides": [msgspec.structs.replace(side, settings={}) for side in _duel(3.0).sides]},
@@ -170,7 +170,7 @@ def test_worse_and_slower_is_not_on_the_front():
         ({"machine": msgspec.structs.replace(MACHINE, cpu="Other CPU")}, "machine Other CPU"),
         ({"max_steps": 10}, "at most 10 steps against all"),
         (
-            {"inherited_settings": {"XLA_FLAGS": "--fast", "TORCH_HOME": "/here"}},
+            {"inherited_variables": {"XLA_FLAGS": "--fast", "TORCH_HOME": "/here"}},
             "XLA_FLAGS=--fast in the shell against nothing",
         ),
     ],
@@ -190,7 +190,7 @@ def test_a_batch_size_of_its_own_is_in_the_title():
 
 def test_a_run_with_other_variables_takes_nobodys_place():
     runs = _two_sides()
-    (flagged,) = made_runs(made_record("jax", 0, step=0.001, inherited_settings={"XLA_FLAGS": "--fast"}))
+    (flagged,) = made_runs(made_record("jax", 0, step=0.001, inherited_variables={"XLA_FLAGS": "--fast"}))
     sections = sort_runs([*runs, flagged]).sections
     assert [section.title for section in sections] == [
         "cnn on digits, 2 epochs",
@@ -198,7 +198,7 @@ def test_a_run_with_other_variables_takes_nobodys_place():
     ]
     assert [len(section.sides) for section in sections] == [2, 1]
     idle = {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "jax"}
-    (quiet,) = made_runs(made_record("jax", 0, inherited_settings=idle))
+    (quiet,) = made_runs(made_record("jax", 0, inherited_variables=idle))
     assert len(sort_runs([*runs, quiet]).sections) == 1
 
 
@@ -364,6 +364,6 @@ def test_a_file_that_is_no_duel_is_named(tmp_path):
     (folder / "d.json").write_bytes(encode(_duel(2.0)).replace(b'"sides": [', b'"sides": [], "others": ['))
     duels, unreadable = read_duels(tmp_path)
     assert [duel.comparisons[0].ratio for duel in duels] == [2.0]
-    assert "b.json is not a duel that can be read" in unreadable[0]
-    assert "c.json was written by a later harness" in unreadable[1]
-    assert "d.json is not a duel that can be read: 1 comparisons of 0 sides" in unreadable[2]
+    assert "b.json is not a readable duel record" in unreadable[0]
+    assert "c.json: schema" in unreadable[1]
+    assert "d.json is not a readable duel record: 1 comparisons of 0 sides" in unreadable[2]

@@ -108,7 +108,7 @@ def test_broken_files_are_named_and_skipped(results):
 
 def test_nothing_but_broken_files(tmp_path):
     (tmp_path / "x.json").write_text("{")
-    with pytest.raises(UsageError, match=r"^\S*x\.json is not a record that can be read: "):
+    with pytest.raises(UsageError, match=r"^\S*x\.json is not a readable record: "):
         list(Selection([str(tmp_path)], tmp_path))
     (tmp_path / "y.json").write_text("{")
     with pytest.raises(UsageError, match=r"^none of 2 files is a record that can be read: .*x\.json"):

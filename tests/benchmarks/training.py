@@ -19,7 +19,7 @@ from pathlib import Path
 from scipy.stats import trim_mean
 
 from harness.machine.description import default_threads
-from harness.machine.process_environment import worker_settings
+from harness.machine.process_environment import worker_variables
 from harness.plugins import registry
 from harness.plugins.installation import select_backend
 from harness.spec.backend import Plan
@@ -116,7 +116,7 @@ def pair_log_ratio(
 ) -> tuple[float, float]:
     """Log ratio harness / hand of one fresh pair, and the hand-written step in seconds."""
     threads = default_threads()
-    settings = worker_settings(threads, "cpu", os.environ)
+    settings = worker_variables(threads, "cpu", os.environ)
     ours = HarnessSide(backend, mode, task, dataset, threads, settings)
     hand = HandSide(backend, mode, task, dataset, str(threads), settings=settings)
     with ours.session:

@@ -396,10 +396,10 @@ def no_losses(document):
         (no_losses, "holds no losses of paced"),
         (other_machine, "made on another machine: cpu Z80 then"),
         (other_numpy, "a matrix product of NumPy 1.0 with abacus, and here it is one of NumPy "),
-        (later_schema, "later harness"),
+        (later_schema, "is newer than"),
         (nothing_in_it, "holds no benchmark"),
         (no_processes, "holds too few processes of paced"),
-        (dict.clear, "not a baseline that can be read"),
+        (dict.clear, "not a readable baseline record"),
     ],
 )
 def test_a_baseline_that_cannot_serve_is_refused(stored, change, words):

@@ -371,8 +371,8 @@ def test_files_that_are_no_gates_are_named_and_skipped(work):
     (folder / "20260101-run.json").write_bytes(records.encode(make_record()))
     done = work("history")
     assert done.returncode == 1
-    assert "20260101-broken.json is not a gate that can be read" in done.stderr
-    assert "20260101-run.json is not a gate that can be read" in done.stderr
+    assert "20260101-broken.json is not a readable gate record" in done.stderr
+    assert "20260101-run.json is not a readable gate record" in done.stderr
     assert "2 files were skipped" in done.stderr
     assert "over 30 gates" in done.stdout
 

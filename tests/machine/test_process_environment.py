@@ -12,8 +12,8 @@ from harness.machine.process_environment import (
     WORKER_CPUS,
     allowed_cpus,
     cpu_count,
-    inherited_settings,
-    worker_settings,
+    inherited_variables,
+    worker_variables,
 )
 
 
@@ -38,40 +38,40 @@ from harness.machine.process_environment import (
 )
 def test_the_gpus_that_a_worker_sees(device, users_own, visible):
     inherited = {} if users_own is None else {"CUDA_VISIBLE_DEVICES": users_own}
-    assert worker_settings(1, device, inherited).get("CUDA_VISIBLE_DEVICES") == visible
+    assert worker_variables(1, device, inherited).get("CUDA_VISIBLE_DEVICES") == visible
 
 
 def test_where_the_user_shows_no_gpu_none_is_seen():
-    settings = {"CUDA_VISIBLE_DEVICES": ""} | worker_settings(1, "cuda:0", {"CUDA_VISIBLE_DEVICES": ""})
+    settings = {"CUDA_VISIBLE_DEVICES": ""} | worker_variables(1, "cuda:0", {"CUDA_VISIBLE_DEVICES": ""})
     assert settings["CUDA_VISIBLE_DEVICES"] in {"", "-1"}
 
 
 def test_jax_is_kept_on_the_cpu_only_where_that_was_asked():
-    assert worker_settings(1, "cpu", {})["JAX_PLATFORMS"] == "cpu"
-    assert "JAX_PLATFORMS" not in worker_settings(1, "auto", {})
-    assert "JAX_PLATFORMS" not in worker_settings(1, "cuda:0", {})
+    assert worker_variables(1, "cpu", {})["JAX_PLATFORMS"] == "cpu"
+    assert "JAX_PLATFORMS" not in worker_variables(1, "auto", {})
+    assert "JAX_PLATFORMS" not in worker_variables(1, "cuda:0", {})
 
 
 @pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"])
 def test_the_threads_asked_for_replace_the_users(name):
-    assert worker_settings(3, "auto", {name: "16"})[name] == "3"
+    assert worker_variables(3, "auto", {name: "16"})[name] == "3"
 
 
 def test_only_glibc_is_told_to_keep_memory(monkeypatch):
     keeps = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**36)}
     monkeypatch.setattr(platform, "libc_ver", lambda: ("glibc", "2.39"))
-    assert worker_settings(1, "cpu", {}).items() >= keeps.items()
+    assert worker_variables(1, "cpu", {}).items() >= keeps.items()
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
-    assert not worker_settings(1, "cpu", {}).keys() & keeps.keys()
+    assert not worker_variables(1, "cpu", {}).keys() & keeps.keys()
 
 
 def test_hashes_are_the_same_in_every_worker():
-    assert worker_settings(1, "cpu", {})["PYTHONHASHSEED"] == "0"
+    assert worker_variables(1, "cpu", {})["PYTHONHASHSEED"] == "0"
 
 
 def test_settings_are_strings_and_the_users_environment_is_left_alone():
     inherited = {"CUDA_VISIBLE_DEVICES": "1,0", "HOME": "here"}
-    settings = worker_settings(2, "cuda:1", inherited)
+    settings = worker_variables(2, "cuda:1", inherited)
     assert all(isinstance(value, str) for value in settings.values())
     assert inherited == {"CUDA_VISIBLE_DEVICES": "1,0", "HOME": "here"}
     assert "HOME" not in settings
@@ -92,12 +92,12 @@ def test_allowed_cpus_without_affinity_are_all(monkeypatch):
     ("setting", "device", "shown"), [("0,-1,3", "cuda:2", "-1"), ("0, 3", "cuda:1", "3")]
 )
 def test_the_users_list_is_read_as_cuda_reads_it(setting, device, shown):
-    assert worker_settings(1, device, {"CUDA_VISIBLE_DEVICES": setting})["CUDA_VISIBLE_DEVICES"] == shown
+    assert worker_variables(1, device, {"CUDA_VISIBLE_DEVICES": setting})["CUDA_VISIBLE_DEVICES"] == shown
 
 
 def test_what_bears_on_speed_and_was_inherited_is_told():
     user = {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "7", "HOME": "/", "LD_PRELOAD": "libjemalloc.so"}
-    assert inherited_settings(user, {"OMP_NUM_THREADS": "2"}) == {
+    assert inherited_variables(user, {"OMP_NUM_THREADS": "2"}) == {
         "LD_PRELOAD": "libjemalloc.so",
         "OMP_WAIT_POLICY": "PASSIVE",
     }
@@ -187,8 +187,8 @@ def test_no_worker_starts_away_from_its_memory_or_beyond_a_quota(four_threads_on
 def test_the_cpus_of_a_worker_are_among_its_settings_where_it_may_not_use_all(four_threads_on_two_cores):
     if not hasattr(os, "sched_setaffinity"):
         pytest.skip("this system binds no process")
-    assert worker_settings(2, "cpu", {})[WORKER_CPUS] == "0,2"
-    assert WORKER_CPUS not in worker_settings(4, "cpu", {})
+    assert worker_variables(2, "cpu", {})[WORKER_CPUS] == "0,2"
+    assert WORKER_CPUS not in worker_variables(4, "cpu", {})
 
 
 def test_the_hardware_threads_of_the_same_cores_are_watched_with_a_workers_own(monkeypatch):

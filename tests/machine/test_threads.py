@@ -6,7 +6,7 @@ import time
 import psutil
 import pytest
 
-from harness.machine.process_environment import allowed_cpus, worker_settings
+from harness.machine.process_environment import allowed_cpus, worker_variables
 from harness.plugins import registry
 from harness.spec.backend import Plan
 from harness.worker import protocol
@@ -26,7 +26,7 @@ def test_one_thread_uses_one_cpu(name):
     task = registry.task("cnn").define(registry.task("cnn").options())
     mode = registry.backend(name).modes[0]
     plan = Plan(task=task, mode=mode, device="cpu", threads=1, seed=0)
-    with Session(worker_settings(1, "cpu", os.environ), 200) as session:
+    with Session(worker_variables(1, "cpu", os.environ), 200) as session:
         session.call(protocol.Describe(name, 1), protocol.Described)
         session.call(protocol.Build(plan, "digits"), protocol.Built)
         session.call(protocol.Train(1), protocol.Trained)
