@@ -5,10 +5,8 @@ import time
 import click
 from tabulate import tabulate
 
+from harness.cli import options
 from harness.cli.ending import tell
-from harness.cli.names import split_names
-from harness.cli.plugin_option import plugin_option
-from harness.cli.run import check_device
 from harness.errors import HarnessError, PluginError, UsageError
 from harness.machine.description import default_threads
 from harness.plugins import registry
@@ -24,15 +22,8 @@ _AGREES, _DEVIATES, _NOT_CHECKED = "✓", "DEVIATES", "not checked"
 
 
 @click.command(short_help="Hold backends against the committed references, in float64.")
-@click.argument("backends", nargs=-1, metavar="[BACKEND[:MODE]]...", callback=split_names)
-@click.option(
-    "--task",
-    "tasks",
-    multiple=True,
-    callback=split_names,
-    metavar="NAME",
-    help="Task; repeat it or give several with commas. Default: all of them.",
-)
+@click.argument("backends", nargs=-1, metavar="[BACKEND[:MODE]]...", callback=options.split_names)
+@options.tasks
 @click.option(
     "--all-modes", is_flag=True, help="Every mode of a backend, not the named or default one alone."
 )
@@ -44,11 +35,9 @@ _AGREES, _DEVIATES, _NOT_CHECKED = "✓", "DEVIATES", "not checked"
     show_default=True,
     help="The arithmetic whose first losses are held too; bfloat16 is mixed precision.",
 )
-@click.option(
-    "--device", default="auto", callback=check_device, show_default=True, help="As of `harness run`."
-)
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads. Default: the physical cores.")
-@plugin_option
+@options.device
+@options.threads
+@options.plugin
 @click.pass_context
 def command(
     ctx: click.Context,

@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from harness.analysis.findings import read_findings
-from harness.cli.selection_options import check_finite, selection_options, tell_unreadable
+from harness.cli.options import check_finite
+from harness.cli.selection_options import selection_options, tell_unreadable
 from harness.report.terminal import terminal_width
 from harness.report.text import findings_text
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
+from harness.cli import options
 from harness.cli.data_progress import shown_progress
-from harness.cli.plugin_option import plugin_option
 from harness.errors import DataError, PluginError, UsageError
 from harness.plugins import registry
 from harness.runs.data_choice import ask_source, loaded, summary_of
@@ -36,7 +36,7 @@ def list_datasets() -> None:
 
 @command.command()
 @click.argument("name")
-@plugin_option
+@options.plugin
 def fetch(name: str) -> None:
     """Download the data set NAME into the user's cache."""
     with shown_progress() as progress:
@@ -47,7 +47,7 @@ def fetch(name: str) -> None:
 @command.command("import")
 @click.argument("name")
 @click.argument("path", type=click.Path(exists=True, readable=True, path_type=Path))
-@plugin_option
+@options.plugin
 def import_dataset(name: str, path: Path) -> None:
     """Take the data set NAME from the files at PATH: an archive or a folder."""
     source = registry.dataset(name)
@@ -64,7 +64,7 @@ def import_dataset(name: str, path: Path) -> None:
 
 @command.command()
 @click.argument("names", metavar="[NAME]...", nargs=-1)
-@plugin_option
+@options.plugin
 def verify(names: tuple[str, ...]) -> None:
     """Read every byte of the named data sets, or of all that are here, and compare the fingerprints."""
     wrong = []

@@ -4,8 +4,8 @@ import os
 
 import click
 
+from harness.cli import options
 from harness.cli.ending import end_as_by_ctrl_c
-from harness.cli.plugin_option import plugin_option
 from harness.errors import HarnessError
 from harness.machine import diagnosis
 from harness.machine.description import default_threads, describe_machine
@@ -48,7 +48,7 @@ def _framework(name: str, threads: int) -> tuple[str, str, list[str]]:
     help="Instead: measure what two identical processes differ by on this CPU, and what slowdown shows.",
 )
 @click.option("--backend", metavar="NAME[:MODE]", help="With --noise: what to measure with. Default: torch.")
-@click.option("--task", default="cnn", show_default=True, metavar="NAME", help="With --noise: what to train.")
+@options.task(default="cnn")
 @click.option(
     "--pairs",
     type=click.IntRange(min=2, max=100),
@@ -56,7 +56,7 @@ def _framework(name: str, threads: int) -> tuple[str, str, list[str]]:
     show_default=True,
     help="With --noise: pairs of processes in each environment.",
 )
-@plugin_option
+@options.plugin
 @click.pass_context
 def command(ctx: click.Context, /, noise: bool, backend: str | None, task: str, pairs: int) -> None:
     """Describe this machine and its frameworks, and name what will spoil timings here.

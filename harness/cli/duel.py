@@ -12,9 +12,8 @@ import msgspec
 from harness.cli.data_progress import shown_progress
 from harness.cli.duel_sides import side_options, sides_of
 from harness.cli.ending import end_as_by_ctrl_c
-from harness.cli.plugin_option import plugin_option
-from harness.cli.run import check_device
-from harness.cli.selection_options import check_finite
+from harness.cli.options import check_device, check_finite
+from harness.cli.options import plugin as plugin_option
 from harness.cli.standard_error import LiveLine
 from harness.duel.conduct import Duel, DuelRequest
 from harness.duel.files import DUELS

@@ -14,8 +14,8 @@ from harness.cli.data_progress import shown_progress
 from harness.cli.ending import end_as_by_ctrl_c, tell
 from harness.cli.gate_display import GateDisplay
 from harness.cli.gate_outputs import deliver, put
-from harness.cli.plugin_option import plugin_option
-from harness.cli.selection_options import check_finite
+from harness.cli.options import check_finite
+from harness.cli.options import plugin as plugin_option
 from harness.cli.side_options import interpreter, variables
 from harness.errors import HarnessError, UsageError
 from harness.gate import checkouts

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from harness.cli import options
 from harness.errors import DataError, PluginError
 from harness.plugins import registry
 from harness.plugins.installation import installation
@@ -95,13 +96,7 @@ def _result(path: Path, record: Record | UnreadableRecord) -> tuple[str, ...]:
 
 @click.command(short_help="List backends, tasks, data sets and results.")
 @click.argument("what", required=False, type=click.Choice(["backends", "tasks", "datasets", "results"]))
-@click.option(
-    "--results",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Folder of the records.",
-)
+@options.results
 @click.option(
     "--limit", type=click.IntRange(min=1), default=_NEWEST, show_default=True, help="Results to show."
 )

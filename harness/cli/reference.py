@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from harness.cli.plugin_option import plugin_option
+from harness.cli import options
 from harness.errors import UsageError
 from harness.machine.description import default_threads
 from harness.machine.files import prove_writable, replace_file
@@ -20,20 +20,13 @@ from harness.worker.examiner import Examiner
 
 @click.command(short_help="Make a task's reference from the agreement of at least two frameworks.")
 @click.argument("task")
-@click.option(
-    "--backend",
-    "backends",
-    multiple=True,
-    required=True,
-    metavar="NAME[:MODE]",
-    help="Two or more, of different frameworks.",
-)
+@options.backends(required=True)
 @click.option(
     "--to",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Where to write it. Default: where the task looks for it.",
 )
-@plugin_option
+@options.plugin
 def command(task: str, backends: tuple[str, ...], to: Path | None) -> None:
     """Run the certification cases of TASK on each backend; where all agree, write what they gave.
 

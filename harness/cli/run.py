@@ -3,7 +3,6 @@
 import itertools
 import math
 import os
-import re
 import sys
 import time
 from collections.abc import Callable
@@ -12,15 +11,14 @@ from typing import Any
 
 import click
 import msgspec
+from click.core import ParameterSource
 
+from harness.cli import options
 from harness.cli.certifying import certify_all, side_of
 from harness.cli.data_progress import shown_progress
 from harness.cli.ending import end_as_by_ctrl_c
-from harness.cli.names import split_names
-from harness.cli.plugin_option import plugin_option
 from harness.cli.presets import preset_backends, preset_of, preset_tasks
 from harness.cli.progress import RunDisplay
-from harness.cli.selection_options import check_finite
 from harness.errors import UsageError
 from harness.machine.description import default_threads
 from harness.plugins import registry
@@ -32,7 +30,7 @@ from harness.runs.data_choice import choose_dataset, refuse_unfitting, summary_o
 from harness.runs.execute import RunRequest, execute
 from harness.runs.record import Record
 from harness.runs.store import Store
-from harness.spec.backend import DEVICE_PATTERN, Plan, Precision
+from harness.spec.backend import Plan, Precision
 from harness.spec.task import Task, TaskDefinition
 from harness.training.splits import training_count
 
@@ -41,115 +39,42 @@ _RUN_FAILED = 1
 _REFUSED = 2
 
 
-def check_device(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str:
-    """The device, found to be one that can be asked for."""
-    if not re.match(DEVICE_PATTERN, value):
-        raise click.BadParameter(f"{value!r} is none of auto, cpu, cuda, cuda:1 (any number).")
-    return value
-
-
 @click.command(short_help="Train tasks on backends, score them and record all of it.")
-@click.option(
-    "--backend",
-    "backends",
-    multiple=True,
-    callback=split_names,
-    metavar="NAME[:MODE]",
-    help="Backend, as torch or torch:compile; repeat it or give several with commas.",
-)
-@click.option(
-    "--task",
-    "tasks",
-    multiple=True,
-    callback=split_names,
-    metavar="NAME",
-    help="Task; repeat it or give several with commas.",
-)
+@options.backends()
+@options.tasks
 @click.option(
     "--preset",
     type=click.Choice(["smoke"]),
     help="smoke: every task at its smallest useful size, on torch, keras and jax as far as they are "
     "installed; --backend, --task and every other option narrow or change that.",
 )
-@click.option(
-    "--dataset",
-    metavar="NAME",
-    help="Data set, strictly this one. Default: the task's own, "
-    "or, where that cannot be had, a stand-in that is named.",
-)
-@click.option(
-    "--epochs", type=click.IntRange(min=1), help="Passes over the training data. Default: the task's."
-)
-@click.option("--max-steps", type=click.IntRange(min=1), help="Stop training after so many steps.")
-@click.option("--batch-size", type=click.IntRange(min=1), help="Samples a step. Default: the task's.")
-@click.option("--seed", type=click.IntRange(min=0, max=2**31 - 1), help="One seed. Default: 0.")
-@click.option("--seeds", type=click.IntRange(min=1, max=10_000), help="So many seeds, counted from 0.")
-@click.option(
-    "--device",
-    default="auto",
-    callback=check_device,
-    show_default=True,
-    metavar="DEVICE",
-    help="auto, cpu, cuda or cuda:1; auto is the first GPU, or the CPU where there is none.",
-)
-@click.option(
-    "--precision",
-    default="float32",
-    show_default=True,
-    type=click.Choice(["float32", "float64", "bfloat16"]),
-    help="Arithmetic; bfloat16 is mixed precision.",
-)
-@click.option(
-    "--threads", type=click.IntRange(min=1, max=1024), help="CPU threads. Default: the physical cores."
-)
-@click.option(
-    "--set",
-    "assignments",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="One of the task's options, such as learning_rate=0.05; `harness list tasks` names them.",
-)
-@click.option(
-    "--results",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
-    show_default=True,
-    help="Folder of the records.",
-)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="json: one document on standard output and nothing else there.",
-)
-@click.option(
-    "--certify/--no-certify",
-    default=True,
-    show_default=True,
-    help="Prove first, in float64, that the backend does the reference's work (cached).",
-)
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    callback=check_finite,
-    metavar="SECONDS",
-    help="Give a run, or its certification, up after so long. Default: none, but 10 minutes of silence, as "
-    "of one evaluation or compilation, do; more than that bears more silence too.",
-)
-@click.option("--quiet", is_flag=True, help="No progress, no remarks: the outcome alone.")
-@plugin_option
+@options.dataset
+@options.epochs
+@options.max_steps
+@options.batch_size
+@options.seed
+@options.seeds()
+@options.device
+@options.precision
+@options.threads
+@options.assignments
+@options.results
+@options.form
+@options.certify
+@options.timeout
+@options.quiet
+@options.plugin
 @click.pass_context
-def command(ctx: click.Context, /, **options: Any) -> None:
+def command(ctx: click.Context, /, **given: Any) -> None:
     """Train every backend on every task with every seed, each in a fresh process, one after the other.
 
     Exit code: 0 when every run succeeded, 1 when one failed or diverged, 2 when something was
     refused, 130 after Ctrl-C (what had ended is kept).
     """
     end_as_by_ctrl_c()
-    chosen = _Options(**options)
-    if chosen.seed is not None and chosen.seeds is not None:
+    chosen = _Options(**given)
+    seed_given = ctx.get_parameter_source("seed") is not ParameterSource.DEFAULT
+    if seed_given and chosen.seeds is not None:
         raise UsageError("give --seed K for one seed or --seeds N for the seeds 0 to N-1, not both.")
     store = Store(chosen.results)
     requests = _requests(chosen, store)
@@ -171,7 +96,7 @@ class _Options(msgspec.Struct, kw_only=True):
     epochs: int | None
     max_steps: int | None
     batch_size: int | None
-    seed: int | None
+    seed: int
     seeds: int | None
     device: str
     precision: Precision
@@ -211,7 +136,7 @@ def _requests(options: _Options, store: Store) -> list[RunRequest]:
         }
     for task, _ in tasks:
         _refuse_large_batch(task, datasets[task.name].name)
-    seeds = range(options.seeds) if options.seeds is not None else [options.seed or 0]
+    seeds = range(options.seeds) if options.seeds is not None else [options.seed]
     threads = options.threads or default_threads()
     return [
         RunRequest(

@@ -1,22 +1,15 @@
 """Arguments and messages that the commands share which read records."""
 
-import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
 
+from harness.cli import options
 from harness.cli.ending import complain
+from harness.cli.options import check_finite
 
 SOME_UNREADABLE = 1
-
-
-def check_finite(_ctx: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
-    """Refuse what click takes for a number and no comparison can use."""
-    if value is not None and not math.isfinite(value):
-        raise click.BadParameter(f"{value} is not a finite number", param=parameter)
-    return value
 
 
 def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -37,13 +30,7 @@ def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help="Difference in quality that counts as none. Default: 1 point of accuracy, "
             "5 % of other scores.",
         ),
-        click.option(
-            "--results",
-            type=click.Path(path_type=Path, file_okay=False),
-            default=Path("results"),
-            show_default=True,
-            help="Folder of the records, where the selection names no file.",
-        ),
+        options.results,
         click.argument("selection", nargs=-1),
     ):
         function = decorate(function)

@@ -18,12 +18,10 @@ from harness.analysis.findings import Findings
 from harness.analysis.run_curves import Run
 from harness.analysis.study import REMEDIES, Kind, Remedy, Study, Variant
 from harness.analysis.study_effects import study_findings, unpaired
+from harness.cli import options
 from harness.cli.data_progress import shown_progress
 from harness.cli.ending import tell
-from harness.cli.names import split_names
-from harness.cli.plugin_option import plugin_option
-from harness.cli.run import check_device, execute_all, exit_code
-from harness.cli.selection_options import check_finite
+from harness.cli.run import execute_all, exit_code
 from harness.errors import UsageError
 from harness.machine.description import default_threads, describe_machine
 from harness.machine.process_environment import inherited_variables
@@ -45,57 +43,26 @@ from harness.spec.task import Task, TaskDefinition
 
 @click.command(short_help="Try remedies for overfitting or imbalance side by side.")
 @click.argument("kind", type=click.Choice(["overfitting", "imbalance"]))
-@click.option("--task", required=True, metavar="NAME", help="Task, one that classifies for imbalance.")
-@click.option(
-    "--backend",
-    "backends",
-    multiple=True,
-    required=True,
-    callback=split_names,
-    metavar="NAME[:MODE]",
-    help="Backend, as torch or torch:compile; repeat it or give several with commas.",
+@options.task()
+@options.backends(required=True)
+@options.dataset
+@options.epochs
+@options.max_steps
+@options.seeds(default=5)
+@options.budget(
+    "Plan seeds, then remedies, to fit this time after a first run on each backend, such as 90s or 5m. "
+    "Default: no limit."
 )
-@click.option("--dataset", metavar="NAME", help="Data set, strictly this one. Default: as in `harness run`.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training data.")
-@click.option("--max-steps", type=click.IntRange(min=1), help="Stop training after so many steps.")
-@click.option(
-    "--seeds", type=click.IntRange(min=1, max=10_000), default=5, show_default=True, help="At most."
-)
-@click.option(
-    "--budget",
-    type=click.FloatRange(min=0, min_open=True),
-    callback=check_finite,
-    metavar="MINUTES",
-    help="Plan seeds, then remedies, to fit so long after a first run on each backend, and begin none "
-    "later. Default: no limit.",
-)
-@click.option("--device", default="auto", callback=check_device, show_default=True, metavar="DEVICE")
-@click.option(
-    "--precision",
-    default="float32",
-    show_default=True,
-    type=click.Choice(["float32", "float64", "bfloat16"]),
-)
-@click.option("--threads", type=click.IntRange(min=1, max=1024), help="CPU threads.")
-@click.option(
-    "--set",
-    "assignments",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="An option of the task, for every variant.",
-)
-@click.option(
-    "--results",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
-    show_default=True,
-    help="Folder of the records.",
-)
-@click.option("--certify/--no-certify", default=True, show_default=True)
-@click.option("--quiet", is_flag=True, help="No progress: the outcome alone.")
-@plugin_option
+@options.device
+@options.precision
+@options.threads
+@options.assignments
+@options.results
+@options.certify
+@options.quiet
+@options.plugin
 @click.pass_context
-def command(ctx: click.Context, /, **options: Any) -> None:
+def command(ctx: click.Context, /, **given: Any) -> None:
     """Run a task plainly and with each remedy, on the same seeds, and say which remedy helps.
 
     KIND is overfitting (dropout, l2, l1, augmentation, a smaller network, less data to show what more
@@ -104,7 +71,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     and takes in more seeds or backends; what was run on another device, by another version or without
     the certificate is run anew. `harness report` tells of it too.
     """
-    asked = _Options(**options)
+    asked = _Options(**given)
     wanted, made = _plan(asked)
     store = Store(asked.results)
     store.prepare()
@@ -261,7 +228,7 @@ def _carry_out(missing: list[_Wanted], made: Study, store: Store, asked: _Option
     """Run what is missing; with a budget, the first run on each backend says how much of it fits."""
     if asked.budget is None:
         return _execute([request for _, request in missing], store, asked, math.inf)
-    deadline = time.monotonic() + 60 * asked.budget
+    deadline = time.monotonic() + asked.budget
     backends = len({(request.backend, request.plan.mode) for _, request in missing})
     records = _execute([request for _, request in missing[:backends]], store, asked, math.inf)
     if not records or records[-1].status == "interrupted":
