@@ -1,23 +1,13 @@
-"""A gate for the terminal: the verdict, a row a benchmark, and why what did not pass did not."""
+"""A gate for the terminal: the verdict, a row per benchmark, then what to do about those that did not pass."""
 
 import textwrap
 
-from harness.gate.record import BenchmarkRecord, GateRecord, Metric
+from harness.gate.record import BenchmarkRecord, GateRecord
 from harness.report.escaping import one_line
-from harness.report.fitting import fitted_table
 from harness.report.gate_advice import what_next
-from harness.report.gate_words import (
-    METRICS,
-    NOTHING,
-    change,
-    circumstances,
-    headline,
-    interval,
-    limit,
-    not_passed,
-    quality_word,
-    why,
-)
+from harness.report.gate_tables import verdict_table
+from harness.report.gate_words import CHANGE_LEGEND, circumstances, headline, not_passed, why
+from harness.report.table import terminal_table
 from harness.report.terminal import terminal_width
 
 _NARROWEST = 60
@@ -26,40 +16,14 @@ _NARROWEST = 60
 def gate_text(record: GateRecord, width: int | None = None) -> str:
     """The whole outcome of a gate, as wide as the terminal."""
     width = max(width or terminal_width(), _NARROWEST)
-    parts = [f"{headline(record)}\n{textwrap.fill(circumstances(record), width)}"]
+    parts = [headline(record)]
     if record.benchmarks:
-        parts.append(_table(record, width))
+        parts.append(terminal_table(verdict_table(record), width).replace("\N{NO-BREAK SPACE}", " "))
     parts += [_advice(record, benchmark, width) for benchmark in not_passed(record)]
+    parts.append(textwrap.fill(circumstances(record), width))
+    if record.benchmarks:
+        parts.append(textwrap.fill(CHANGE_LEGEND, width))
     return "\n\n".join(parts)
-
-
-def _table(record: GateRecord, width: int) -> str:
-    headers = ("benchmark", "verdict", *METRICS, "quality")
-    for between in (" ", "\n"):  # interval and limit go under the change where it is narrow
-        rows = [_row(benchmark, between) for benchmark in record.benchmarks]
-        table = fitted_table(rows, 10**6, headers)
-        if max(map(len, table.splitlines())) <= width:
-            return table
-    return fitted_table(rows, width, headers)
-
-
-def _row(benchmark: BenchmarkRecord, between: str) -> list[str]:
-    cells = [_cell(benchmark, metric, between) for metric in METRICS]
-    return [one_line(benchmark.name), benchmark.verdict, *cells, quality_word(benchmark)]
-
-
-def _cell(benchmark: BenchmarkRecord, metric: Metric, between: str) -> str:
-    """The change, a mark where it did not pass, the interval, the limit."""
-    for result in benchmark.metrics:
-        if result.metric == metric:
-            mark = {"PASS": "", "FAIL": " FAIL", "INCONCLUSIVE": " ?"}[result.verdict]
-            parts = (
-                f"{change(result.ratio, None, None)}{mark}",
-                interval(result.low, result.high),
-                f"({limit(result)})",
-            )
-            return between.join(part for part in parts if part)
-    return NOTHING
 
 
 def _advice(record: GateRecord, benchmark: BenchmarkRecord, width: int) -> str:

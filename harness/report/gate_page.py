@@ -7,7 +7,7 @@ from harness.report.escaping import one_line
 from harness.report.gate_advice import what_next
 from harness.report.gate_charts import gate_figures
 from harness.report.gate_tables import measurements_table, seeds_table, verdict_table
-from harness.report.gate_words import circumstances, headline, not_passed, why
+from harness.report.gate_words import CHANGE_LEGEND, circumstances, headline, not_passed, why
 from harness.report.html import render
 
 
@@ -29,6 +29,7 @@ def gate_page(record: GateRecord) -> str:
             (one_line(one.name), one.verdict, why(one), what_next(record, one)) for one in not_passed(record)
         ],
         verdicts=verdict_table(record),
+        legend=CHANGE_LEGEND,
         charts=figures,
         measurements=measurements_table(record),
         seeds=seeds_table(record),

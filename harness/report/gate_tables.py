@@ -1,56 +1,69 @@
-"""A gate's tables for a page: a row a benchmark, a row a metric with what was measured, a row a seed."""
+"""The tables of a gate: a row per benchmark, a row per metric with its measurements, a row per seed."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
-from harness.gate.record import BenchmarkRecord, GateRecord, MetricResult
+from harness.gate.record import BenchmarkRecord, GateRecord, Metric, MetricResult, Verdict
 from harness.report.escaping import one_line
-from harness.report.gate_words import METRICS, NOTHING, change, limit, quality_word, subject
-from harness.report.numbers import significant
-from harness.report.tables import Table
+from harness.report.gate_words import METRICS, change_of, limit, quality_word
+from harness.report.numbers import NOTHING, significant
+from harness.report.table import Cell, Table, Tone
+
+TONES: dict[Verdict, Tone] = {"PASS": "good", "FAIL": "bad", "INCONCLUSIVE": "unsure"}
+_MARKS: dict[Verdict, str] = {"INCONCLUSIVE": "?"}
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
-class Cell(NamedTuple):
-    """A cell's text, a remark in small under it, and the verdict that colours it; both may be empty."""
+def verdict_table(record: GateRecord) -> Table:
+    """Each benchmark with its verdict, the change of each metric, and its quality.
 
-    text: str
-    remark: str = ""
-    verdict: str = ""
-
-
-class VerdictTable(NamedTuple):
-    """A table of which cells carry verdicts."""
-
-    headers: list[str]
-    rows: list[list[Cell]]
-
-
-def verdict_table(record: GateRecord) -> VerdictTable:
-    """Each benchmark with its verdict, the changes of its metrics against their limits, and its quality."""
-    headers = ["benchmark", "verdict", *METRICS, "quality"]
-    return VerdictTable(headers, [_row(benchmark) for benchmark in record.benchmarks])
-
-
-def _row(benchmark: BenchmarkRecord) -> list[Cell]:
-    results = {result.metric: result for result in benchmark.metrics}
-    quality = benchmark.quality
-    return [
-        Cell(one_line(benchmark.name), subject(benchmark)),
-        Cell(benchmark.verdict, verdict=benchmark.verdict),
-        *(_metric_cell(results.get(metric)) for metric in METRICS),
-        Cell(quality_word(benchmark), verdict=quality.verdict if quality else ""),
+    A limit that all benchmarks share is in the header of its column, else in each cell.
+    """
+    shared = {metric: _shared_limit(record.benchmarks, metric) for metric in METRICS}
+    headers = [f"{metric} ({text})" if text else metric for metric, text in shared.items()]
+    rows = [
+        [
+            one_line(benchmark.name),
+            Cell(benchmark.verdict, TONES[benchmark.verdict]),
+            *(_change_cell(benchmark, metric, with_limit=not shared[metric]) for metric in METRICS),
+            _quality_cell(benchmark),
+        ]
+        for benchmark in record.benchmarks
     ]
+    return Table(["benchmark", "verdict", *headers, "quality"], rows)
 
 
-def _metric_cell(result: MetricResult | None) -> Cell:
+def _shared_limit(benchmarks: Sequence[BenchmarkRecord], metric: Metric) -> str:
+    """The limit that all benchmarks have for the metric; empty where they differ."""
+    limits = {limit(one) for benchmark in benchmarks for one in benchmark.metrics if one.metric == metric}
+    return limits.pop() if len(limits) == 1 else ""
+
+
+def _change_cell(benchmark: BenchmarkRecord, metric: Metric, *, with_limit: bool) -> Cell:
+    """The change; with it a verdict other than PASS, which must not be shown by colour alone."""
+    result = next((one for one in benchmark.metrics if one.metric == metric), None)
     if result is None:
-        return Cell(NOTHING)
-    return Cell(change(result.ratio, result.low, result.high), limit(result), result.verdict)
+        return Cell(NOTHING, "muted")
+    parts = [_unbroken(change_of(result))]
+    if with_limit:
+        parts.append(_unbroken(f"({limit(result)})"))
+    if result.verdict != "PASS":
+        parts.append(_MARKS.get(result.verdict, result.verdict))
+    return Cell(" ".join(parts), TONES[result.verdict])
+
+
+def _unbroken(figure: str) -> str:
+    """A figure that a line may end in only before its interval."""
+    return figure.replace(" ", _NO_BREAK).replace(f"{_NO_BREAK}[", " [")
+
+
+def _quality_cell(benchmark: BenchmarkRecord) -> Cell:
+    tone = TONES[benchmark.quality.verdict] if benchmark.quality else "muted"
+    return Cell(quality_word(benchmark), tone)
 
 
 def measurements_table(record: GateRecord) -> Table:
-    """Each metric of each benchmark: medians of both sides, ratio, evidence."""
-    counted = "pairs" if record.against == "environment" else "processes"
-    headers = ["benchmark", "metric", "base", "head", "unit", "change (%)", "limit", counted, "stage", "p"]
+    """Each metric of each benchmark: the medians of base and head, the change, and its evidence."""
+    headers = ["benchmark", "metric", "base", "head", "unit", "change", "limit", "pairs", "stage", "p"]
     rows = [
         [one_line(benchmark.name), *_measured(result)]
         for benchmark in record.benchmarks
@@ -63,13 +76,12 @@ def _measured(result: MetricResult) -> list[str]:
     scale, unit = (2.0**-20, "MiB") if result.metric == "memory" else (1e3, "ms")
     medians = [significant(value * scale) for value in (result.base, result.head)]
     p = NOTHING if result.p_value is None else f"{result.p_value:.2g}"
-    told = change(result.ratio, result.low, result.high).replace(" %", "")
-    evidence = [told, limit(result), str(result.pairs), result.stage, p, result.verdict]
+    evidence = [change_of(result), limit(result), str(result.pairs), result.stage, p, result.verdict]
     return [result.metric, *medians, unit, *evidence]
 
 
 def seeds_table(record: GateRecord) -> Table | None:
-    """What each seed came to where both sides were trained; None where none was."""
+    """The scores of each seed where base and head were trained; None where no benchmark was."""
     rows = [
         [
             one_line(benchmark.name),
@@ -84,7 +96,7 @@ def seeds_table(record: GateRecord) -> Table | None:
         if benchmark.quality is not None
         for scores in benchmark.quality.seeds
     ]
-    headers = ["benchmark", "score", "seed", "base", "head", "base's steps to target", "head's steps"]
+    headers = ["benchmark", "score", "seed", "base", "head", "steps to target, base", "steps to target, head"]
     return Table(headers, rows) if rows else None
 
 

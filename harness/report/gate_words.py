@@ -12,33 +12,38 @@ from harness.gate.record import (
 )
 from harness.plugins.versions import PLUGIN
 from harness.report.escaping import one_line
+from harness.report.numbers import NOTHING, percent_change, time_ratio
+from harness.stats.estimate import Estimate
 
-NOTHING = "–"
-#: In the order in which every report tells them.
+#: In the order in which every report lists them.
 METRICS: tuple[Metric, ...] = ("step", "first step", "memory")
-_WHOLE_PERCENT = 100
+#: How every change in a gate or a history is to be read.
+CHANGE_LEGEND = (
+    "Changes are of head relative to base: + is slower or larger, \N{MINUS SIGN} is faster or smaller. "
+    "Brackets hold the 95 % confidence interval."
+)
 _COMMIT_DIGITS = 10
 #: Of the pairs, the share that their weights must take for it to be told.
 _WORTH_TELLING = 0.1
 
 
-def percent(ratio: float) -> str:
-    """``+1.2``, the change in per cent; whole per cents from 100 on, and ``0.0`` without a sign."""
-    change = 100 * (ratio - 1)
-    told = f"{change:+.{0 if abs(change) >= _WHOLE_PERCENT else 1}f}"
-    return told if float(told) else told[1:]
-
-
-def interval(low: float | None, high: float | None) -> str:
-    """``[-0.3, +2.8]``, empty where there is none."""
-    return "" if low is None or high is None else f"[{percent(low)}, {percent(high)}]"
-
-
-def change(ratio: float | None, low: float | None, high: float | None) -> str:
-    """``+1.2 % [-0.3, +2.8]``; without the interval where there is none."""
+def change(metric: Metric, ratio: Estimate | None) -> str:
+    """``+7.1 % [5.9, 8.3]``: head's time or memory relative to base's, in the one form of each."""
     if ratio is None:
         return NOTHING
-    return f"{percent(ratio)} % {interval(low, high)}".rstrip()
+    return percent_change(ratio) if metric == "memory" else time_ratio(ratio)
+
+
+def change_of(result: MetricResult) -> str:
+    """The change that a metric showed."""
+    return change(result.metric, estimate_of(result))
+
+
+def estimate_of(result: MetricResult) -> Estimate | None:
+    """The ratio with its interval."""
+    if result.ratio is None:
+        return None
+    return Estimate(result.ratio, result.low, result.high, result.pairs)
 
 
 def limit(result: MetricResult) -> str:
@@ -148,7 +153,7 @@ def subject(benchmark: BenchmarkRecord) -> str:
 
 
 def metric_sentence(result: MetricResult) -> str:
-    """``step +7.1 % [+5.9, +8.3] against base, ≤ 5 % is allowed (8 pairs, p = 0.004)``."""
+    """``step +7.1 % [5.9, 8.3], limit 5 % (8 pairs, p = 0.004)``."""
     counted = "processes" if result.unpaired else f"pair{'s' * (result.pairs != 1)}"
     evidence = f"{result.pairs} {counted}"
     if result.weight is not None and result.weight < (1 - _WORTH_TELLING) * result.pairs:
@@ -160,8 +165,7 @@ def metric_sentence(result: MetricResult) -> str:
         if result.looks and result.verdict != "FAIL":  # which goes by them alone
             evidence += " of the fresh ones"
     because = f": {one_line(result.reason)}" if result.reason else ""
-    told = change(result.ratio, result.low, result.high)
-    return f"{result.metric} {told} against base, {limit(result)} is allowed ({evidence}){because}"
+    return f"{result.metric} {change_of(result)}, limit {100 * result.limit:g} % ({evidence}){because}"
 
 
 def why(benchmark: BenchmarkRecord) -> str:

@@ -9,6 +9,7 @@ from harness.gate.record import GateRecord
 from harness.gate.vanished import Gap
 from harness.report.escaping import one_line
 from harness.report.gate_words import change
+from harness.stats.estimate import Estimate
 
 
 class ToldHistory(NamedTuple):
@@ -49,12 +50,16 @@ def steps_of(series: MetricHistory) -> list[tuple[Point, str]]:
     """Each change of level: the gate that it was first seen in, and by how much."""
     if series.trend is None:
         return []
-    return [(series.points[step.at], ratio(step.change, step.low, step.high)) for step in series.trend.steps]
+    return [
+        (series.points[step.at], _change(series, step.change, step.low, step.high))
+        for step in series.trend.steps
+    ]
 
 
-def ratio(log: float, low: float, high: float) -> str:
-    """``+3.1 % [+2.4, +3.8]`` of logarithms of ratios."""
-    return change(*(math.exp(value) for value in (log, low, high)))
+def _change(series: MetricHistory, log: float, low: float, high: float) -> str:
+    """``+3.1 % [2.4, 3.8]``, from the logarithm of a ratio and of its interval's ends."""
+    ratio = Estimate(math.exp(log), math.exp(low), math.exp(high), len(series.points))
+    return change(series.metric, ratio)
 
 
 def name_of(series: MetricHistory) -> str:
@@ -64,12 +69,12 @@ def name_of(series: MetricHistory) -> str:
 
 
 def sentence(series: MetricHistory) -> str:
-    """``cnn, step: +3.1 % [+2.4, +3.8] at commit abc (2026-01-05), +9.3 % [...] in all since ...``."""
+    """``cnn, step: +3.1 % [2.4, 3.8] at commit abc (2026-01-05), +9.3 % [...] in all since ...``."""
     name, count, trend = name_of(series), _gates(len(series.points)), series.trend
     since = f"since {one_line(series.start)}"
     if trend is None:
         return f"{name}: {count} {since}: too few to know their noise, so no change can be told yet"
-    in_all = f"{ratio(trend.total, trend.low, trend.high)} in all"
+    in_all = f"{_change(series, trend.total, trend.low, trend.high)} in all"
     if len(series.points) == 1:
         return f"{name}: {in_all.removesuffix(' in all')} {since}, in the only gate so far"
     if not trend.steps:

@@ -2,23 +2,20 @@
 
 from collections.abc import Iterator
 
-from tabulate import tabulate
-
-from harness.gate.record import BenchmarkRecord, GateRecord, Metric
+from harness.gate.record import BenchmarkRecord, GateRecord
 from harness.report.escaping import for_markdown, one_line
 from harness.report.gate_advice import what_next
+from harness.report.gate_tables import verdict_table
 from harness.report.gate_words import (
-    METRICS,
-    NOTHING,
-    change,
+    CHANGE_LEGEND,
     circumstances,
     headline,
-    limit,
     metric_sentence,
     not_passed,
     quality_word,
     why,
 )
+from harness.report.table import Cell, Table, markdown_table, text_of
 
 _MARKS = {"PASS": "✅ PASS", "FAIL": "❌ FAIL", "INCONCLUSIVE": "❔ INCONCLUSIVE"}
 
@@ -32,7 +29,8 @@ def _parts(record: GateRecord) -> Iterator[str]:
     verdict, _, told = headline(record).partition(": ")
     yield f"## {_MARKS.get(verdict, verdict)}: {for_markdown(told)}"
     if record.benchmarks:
-        yield _table(record)
+        yield markdown_table(_marked(verdict_table(record)))
+        yield CHANGE_LEGEND
     left = not_passed(record)
     if left:
         yield "\n".join(
@@ -45,27 +43,14 @@ def _parts(record: GateRecord) -> Iterator[str]:
     )
 
 
-def _table(record: GateRecord) -> str:
-    rows = [
-        [
-            for_markdown(one.name),
-            _MARKS[one.verdict],
-            *(_cell(one, metric) for metric in METRICS),
-            for_markdown(quality_word(one)),
-        ]
-        for one in record.benchmarks
-    ]
-    return tabulate(
-        rows, ["benchmark", "verdict", *METRICS, "quality"], tablefmt="pipe", disable_numparse=True
-    )
+def _marked(table: Table) -> Table:
+    """The table with a mark before each benchmark's verdict."""
+    return table._replace(rows=[[name, _mark(verdict), *cells] for name, verdict, *cells in table.rows])
 
 
-def _cell(benchmark: BenchmarkRecord, metric: Metric) -> str:
-    for result in benchmark.metrics:
-        if result.metric == metric:
-            told = for_markdown(f"{change(result.ratio, result.low, result.high)} ({limit(result)})")
-            return told if result.verdict == "PASS" else f"**{told}**"
-    return NOTHING
+def _mark(verdict: Cell | str) -> str:
+    text = text_of(verdict)
+    return _MARKS.get(text, text)
 
 
 def _measurements(benchmark: BenchmarkRecord) -> str:
