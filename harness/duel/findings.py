@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from harness.duel.record import ConfigurationRecord, PairRecord, ProcessRecord
-from harness.stats.sign_flip import Interval
+from harness.stats.estimate import Estimate
 
 _TAIL = 0.025
 
@@ -22,15 +22,14 @@ class PairsSource(Protocol):
 
 
 class ConfigurationFindings(NamedTuple):
-    """Medians over the processes of a side; ``step_interval`` is of the median step.
+    """Medians over the processes of a side.
 
     ``start_up_seconds`` are import, build, first step, and what the first call of each length and warm-up
     took beyond the same number of steady steps.
     """
 
-    step_seconds: float
+    step_seconds: Estimate
     block_steps: int
-    step_interval: Interval | None
     import_seconds: float
     build_seconds: float
     first_step_seconds: float
@@ -49,17 +48,16 @@ def side_findings(record: PairsSource, side: int) -> ConfigurationFindings:
     told = record.sides[side]
     processes = [pair.processes[side] for pair in record.pairs]
     steps = [steady_step_seconds(pair, side) for pair in record.pairs]
-    median = statistics.median(steps)
+    step = median_interval(steps)
     block_steps = next(block.steps for block in record.pairs[0].blocks if block.side == side)
     start_ups = [
-        _start_up_seconds(process, step, block_steps) for process, step in zip(processes, steps, strict=True)
+        _start_up_seconds(process, own, block_steps) for process, own in zip(processes, steps, strict=True)
     ]
-    samples_per_second = told.batch_size / median
+    samples_per_second = told.batch_size / step.value
     device_memory = [p.device_peak_memory_bytes for p in processes if p.device_peak_memory_bytes is not None]
     return ConfigurationFindings(
-        step_seconds=median,
+        step_seconds=step,
         block_steps=block_steps,
-        step_interval=median_interval(steps),
         import_seconds=statistics.median(process.import_seconds for process in processes),
         build_seconds=statistics.median(process.build_seconds for process in processes),
         first_step_seconds=statistics.median(process.first_step_seconds for process in processes),
@@ -81,10 +79,10 @@ def steady_step_seconds(pair: PairRecord, side: int) -> float:
     return statistics.median(block.seconds / block.steps for block in calm)
 
 
-def median_interval(values: Sequence[float]) -> Interval | None:
-    """The 95 % interval of a median between two of the values in order (Conover 1999, section 3.2).
+def median_interval(values: Sequence[float]) -> Estimate:
+    """The median, with a 95 % interval between two of the ordered values (Conover 1999, section 3.2).
 
-    Exact whatever the distribution, and conservative. None for fewer than 6 values, which are too few.
+    The interval is exact for any distribution and conservative. There is none for fewer than 6 values.
     """
     count, below = len(values), 0
     tail = 0.5**count
@@ -92,7 +90,8 @@ def median_interval(values: Sequence[float]) -> Interval | None:
         below += 1
         tail += math.comb(count, below) * 0.5**count
     ordered = sorted(values)
-    return Interval(ordered[below - 1], ordered[-below]) if below else None
+    low, high = (ordered[below - 1], ordered[-below]) if below else (None, None)
+    return Estimate(statistics.median(values), low, high, count)
 
 
 def _joules_per_sample(record: PairsSource, side: int) -> float | None:

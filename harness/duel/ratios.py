@@ -25,7 +25,8 @@ import numpy.typing as npt
 
 from harness.duel.pairs import log_ratio, whole_log_ratio
 from harness.duel.record import PairRecord
-from harness.stats.sign_flip import Alternative, Interval, bootstrap_interval, p_value
+from harness.stats.estimate import Estimate
+from harness.stats.sign_flip import Alternative, bootstrap_interval, p_value
 
 Array = npt.NDArray[np.float64]
 
@@ -134,9 +135,13 @@ class Ratios:
         beyond = not means or (max(means) >= shift if alternative == "less" else min(means) <= shift)
         return 1.0 if beyond else self.p_value(alternative, shift)
 
-    def interval(self) -> Interval | None:
-        """The 95 % interval of the centre: :func:`harness.stats.sign_flip.bootstrap_interval`."""
-        return bootstrap_interval(self.values)
+    @property
+    def ratio(self) -> Estimate | None:
+        """The ratio at the centre with its 95 % interval; None without pairs.
+
+        See :func:`harness.stats.sign_flip.bootstrap_interval`.
+        """
+        return bootstrap_interval(self.values).exp() if len(self.logs) else None
 
 
 def _cut(off: Array) -> Array:

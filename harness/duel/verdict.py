@@ -46,7 +46,7 @@ def compare(
     made = len(ratios.logs)
     control = np.array([r for pair in pairs if (r := control_log_ratio(pair, side)) is not None])
     looks = looks or Looks.single(made)
-    interval = ratios.interval()
+    ratio = ratios.ratio
     reason = _doubt(len(pairs) - made, len(pairs), control, margin)
     verdict: Word = "cannot tell yet" if reason else _verdict(ratios, margin, looks, comparisons)
     if verdict in ("faster", "slower") and ratios.turned_round:
@@ -59,9 +59,9 @@ def compare(
         reason=reason,
         pairs=made,
         weight=ratios.weight,
-        ratio=math.exp(ratios.mean) if made else None,
-        low=math.exp(interval.low) if interval else None,
-        high=math.exp(interval.high) if interval else None,
+        ratio=ratio and ratio.value,
+        low=ratio and ratio.low,
+        high=ratio and ratio.high,
         p_value=ratios.p_value() if made else None,
         spread=ratios.spread if made > 1 else None,
         reached_after=None if verdict == "cannot tell yet" else made,

@@ -187,7 +187,7 @@ def _result(
     looks: dict[Literal["within", "worse"], dict[int, float]] | None = None,
 ) -> MetricResult:
     ratios = series.ratios
-    made, interval = len(ratios.logs), ratios.interval()
+    made, ratio = len(ratios.logs), ratios.ratio
     return MetricResult(
         metric=series.metric,
         verdict=verdict,
@@ -197,9 +197,9 @@ def _result(
         limit=series.limit,
         base=series.base,
         head=series.head,
-        ratio=math.exp(ratios.mean) if made else None,
-        low=math.exp(interval.low) if interval else None,
-        high=math.exp(interval.high) if interval else None,
+        ratio=ratio and ratio.value,
+        low=ratio and ratio.low,
+        high=ratio and ratio.high,
         p_value=p_value,
         pairs=made,
         weight=ratios.weight,

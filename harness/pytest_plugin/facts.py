@@ -53,7 +53,7 @@ def _side_facts(measured: TimedPairs, side: int) -> dict[str, Any]:
         "python": record.python,
         "framework": record.framework,
         "certificate": msgspec.to_builtins(record.certificate),
-        "step_seconds": found.step_seconds,
+        "step_seconds": found.step_seconds.value,
         "block_steps": found.block_steps,
         "first_step_seconds": found.first_step_seconds,
         "import_seconds": found.import_seconds,

@@ -107,11 +107,10 @@ def _side_table(record: DuelRecord) -> str:
 
 
 def _step(found: ConfigurationFindings) -> str:
-    step = f"{found.step_seconds * 1e3:.4g}"
-    if found.step_interval is None:
-        return step
-    low, high = (f"{end * 1e3:.4g}" for end in found.step_interval)
-    return f"{step} [{low}, {high}]"
+    step = found.step_seconds.scaled(1e3)
+    if step.low is None or step.high is None:
+        return f"{step.value:.4g}"
+    return f"{step.value:.4g} [{step.low:.4g}, {step.high:.4g}]"
 
 
 def _flops(record: DuelRecord, side: int, found: ConfigurationFindings) -> str:

@@ -17,6 +17,7 @@ from harness.report.history_words import (
     steps_of,
 )
 from harness.report.terminal import terminal_width
+from harness.stats.estimate import Estimate
 
 _NARROWEST = 60
 
@@ -98,9 +99,7 @@ def _series(series: MetricHistory) -> dict[str, object]:
         }
         for place, point in enumerate(series.points)
     ]
-    steps = [
-        {"at": step.at, **_ends(step.change, step.low, step.high)} for step in (trend.steps if trend else [])
-    ]
+    steps = [{"at": step.at, **_ends(step.change)} for step in (trend.steps if trend else [])]
     return {
         "benchmark": series.benchmark,
         "metric": series.metric,
@@ -108,10 +107,10 @@ def _series(series: MetricHistory) -> dict[str, object]:
         "latest": series.latest,
         "sentence": sentence(series),
         "steps": steps,
-        "total": _ends(trend.total, trend.low, trend.high) if trend else None,
+        "total": _ends(trend.total) if trend else None,
         "points": points,
     }
 
 
-def _ends(log: float, low: float, high: float) -> dict[str, float]:
-    return {"ratio": math.exp(log), "low": math.exp(low), "high": math.exp(high)}
+def _ends(ratio: Estimate) -> dict[str, float | None]:
+    return {"ratio": ratio.value, "low": ratio.low, "high": ratio.high}

@@ -101,7 +101,7 @@ def _step_rows(series: MetricHistory) -> list[Row]:
             "level": _percent(float(trend.levels[step.at])),
             "size": size,
             "short": size.partition(" [")[0],
-            "way": "worse" if step.change > 0 else "better",
+            "way": "worse" if step.change.value > 1 else "better",
         }
         for step, (point, size) in zip(trend.steps, steps_of(series), strict=True)
     ]

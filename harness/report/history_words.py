@@ -9,7 +9,6 @@ from harness.gate.record import GateRecord
 from harness.gate.vanished import Gap
 from harness.report.escaping import one_line
 from harness.report.gate_words import change
-from harness.stats.estimate import Estimate
 
 
 class ToldHistory(NamedTuple):
@@ -42,24 +41,15 @@ def _place(series: MetricHistory) -> tuple[bool, bool]:
 
 
 def total(series: MetricHistory) -> float:
-    """The logarithm of the level in the end over that of the start; 0 where that is not known."""
-    return series.trend.total if series.trend else 0.0
+    """The logarithm of the last level over the first; 0 where it is not known."""
+    return math.log(series.trend.total.value) if series.trend else 0.0
 
 
 def steps_of(series: MetricHistory) -> list[tuple[Point, str]]:
     """Each change of level: the gate that it was first seen in, and by how much."""
     if series.trend is None:
         return []
-    return [
-        (series.points[step.at], _change(series, step.change, step.low, step.high))
-        for step in series.trend.steps
-    ]
-
-
-def _change(series: MetricHistory, log: float, low: float, high: float) -> str:
-    """``+3.1 % [2.4, 3.8]``, from the logarithm of a ratio and of its interval's ends."""
-    ratio = Estimate(math.exp(log), math.exp(low), math.exp(high), len(series.points))
-    return change(series.metric, ratio)
+    return [(series.points[step.at], change(series.metric, step.change)) for step in series.trend.steps]
 
 
 def name_of(series: MetricHistory) -> str:
@@ -74,7 +64,7 @@ def sentence(series: MetricHistory) -> str:
     since = f"since {one_line(series.start)}"
     if trend is None:
         return f"{name}: {count} {since}: too few to know their noise, so no change can be told yet"
-    in_all = f"{_change(series, trend.total, trend.low, trend.high)} in all"
+    in_all = f"{change(series.metric, trend.total)} in all"
     if len(series.points) == 1:
         return f"{name}: {in_all.removesuffix(' in all')} {since}, in the only gate so far"
     if not trend.steps:

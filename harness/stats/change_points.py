@@ -1,10 +1,10 @@
-"""Change points in a series of ratios: where a level steps, or where one ratio is off, and by how much.
+"""Change points in a series of ratios: where the level changes, or where one ratio is off, and by how much.
 
-Noise is taken for normal with a known standard deviation a ratio, so a step is worth telling when it
-lowers the sum of squares, in units of that noise, by more than a penalty (PELT: Killick, Fearnhead and
-Eckley 2012, with the l2 cost). The penalty for each step is the quantile of chi-square with one degree
-of freedom that none of ``n`` places exceeds by chance in 95 of 100 series (Bonferroni): 9.9 for 30
-ratios, between BIC's 2 log n and 3 log n.
+Noise is assumed normal with a known standard deviation for each ratio. A step is reported if it lowers the
+sum of squares, in units of that noise, by more than a penalty (PELT: Killick, Fearnhead and Eckley 2012, with
+the l2 cost). The penalty of each step is the quantile of chi-square with one degree of freedom that none of
+``n`` places exceeds by chance in 95 of 100 series (Bonferroni): 9.9 for 30 ratios, between BIC's 2 log n and
+3 log n.
 """
 
 import math
@@ -14,23 +14,25 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from harness.stats.estimate import Estimate
+
 Array = npt.NDArray[np.float64]
 
 #: The chance that a series without any step shows one.
 FALSE_ALARMS = 0.05
 _DEVIATES = 1.959964
-#: Ratios without which their scatter says nothing of their noise.
+#: With fewer ratios their scatter is no estimate of their noise.
 _FEWEST_FOR_SCATTER = 8
-#: From a median absolute deviation to a standard deviation, where values are normal.
+#: The standard deviation of normal values over their median absolute deviation.
 _MAD_SCALE = 1.4826
-#: Of the median absolute deviation beside the standard deviation.
+#: Efficiency of the median absolute deviation relative to the standard deviation.
 _MAD_EFFICIENCY = 0.37
 
 
 class Ratio(NamedTuple):
-    """The logarithm of one gate's ratio, the pairs behind it, and the standard deviation between them.
+    """The logarithm of one gate's ratio, its number of pairs, and the standard deviation between them.
 
-    ``spread`` is None where there are not two pairs to tell it.
+    ``spread`` is None for fewer than two pairs.
     """
 
     log: float
@@ -39,26 +41,22 @@ class Ratio(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A change of level at place ``at`` of the series, in logarithms, with its 95 % interval."""
+    """A change of level at place ``at`` of the series: the ratio of the new level to the old one."""
 
     at: int
-    change: float
-    low: float
-    high: float
+    change: Estimate
 
 
 class Trend(NamedTuple):
-    """The steps of a series, the level at each of its places, and where it stands in the end.
+    """The steps of a series, the log level at each of its places, and the level reached at its end.
 
-    ``total`` is the level after the last ratio over that of the start, in logarithms, ``low`` to ``high``
-    its 95 % interval; ``noise`` the standard deviation of each log ratio.
+    ``total`` is the ratio of the last level to the first base; ``noise`` the standard deviation of each log
+    ratio.
     """
 
     steps: list[Step]
     levels: Array
-    total: float
-    low: float
-    high: float
+    total: Estimate
     noise: Array
 
 
@@ -73,19 +71,19 @@ class _Noise(NamedTuple):
 
 
 def penalty(n: int, degrees: float) -> float:
-    """What each step must lower the sum of squares by: the quantile of F with one degree of freedom."""
+    """The least decrease of the sum of squares for a step: the quantile of F with one degree of freedom."""
     from scipy.stats import f
 
     return float(f.isf(FALSE_ALARMS / n, 1, degrees))
 
 
 def level_trend(ratios: Sequence[Ratio], smallest: float) -> Trend | None:
-    """Of ratios against one fixed base: each is the level itself, so that a slip is a step that stays.
+    """The trend of ratios against one fixed base: each is the level itself, and a regression persists.
 
-    ``smallest`` bounds the noise of a ratio from below. None where too little is known of the noise.
+    ``smallest`` is a lower bound of a ratio's noise. None if there is too little to estimate the noise from.
     """
     logs, roots = _logs(ratios), _root_pairs(ratios)
-    # A difference of neighbours has the noise of both; this brings it to that of a single pair.
+    # A difference of neighbours has the noise of both; this scales it to that of a single pair.
     scatter = np.diff(logs) / np.sqrt(1 / roots[1:] ** 2 + 1 / roots[:-1] ** 2)
     noise = _noise(ratios, scatter, smallest)
     if noise is None:
@@ -94,15 +92,24 @@ def level_trend(ratios: Sequence[Ratio], smallest: float) -> Trend | None:
     noise = _at_least_as_scattered(noise, logs - _means(logs, noise, places)[0], len(places) + 1)
     places = _change_points(logs, noise)
     levels, errors = _means(logs, noise, places)
-    steps = [_step(at, levels[at] - levels[at - 1], math.hypot(errors[at], errors[at - 1])) for at in places]
-    return Trend(steps, levels, *_ends(levels[-1], errors[-1]), noise.each)
+    bounds = [0, *places, len(logs)]
+    steps = [
+        Step(
+            at,
+            _ratio(
+                levels[at] - levels[at - 1], math.hypot(errors[at], errors[at - 1]), bounds[k + 2] - bounds[k]
+            ),
+        )
+        for k, at in enumerate(places)
+    ]
+    return Trend(steps, levels, _ratio(levels[-1], errors[-1], bounds[-1] - bounds[-2]), noise.each)
 
 
 def chained_trend(ratios: Sequence[Ratio], smallest: float) -> Trend | None:
-    """Of ratios each against the one before: a slip is one ratio that is off, and the level their product.
+    """The trend of ratios each against the one before: a regression is one ratio, the level their product.
 
-    The product's noise is a random walk, in which no method finds a step better than in the one ratio
-    where it happened; so each ratio is held against the same penalty by itself.
+    The product's noise is a random walk, in which no method finds a step better than in the one ratio where
+    it happened. So each ratio is compared with the same penalty separately.
     """
     logs = _logs(ratios)
     noise = _noise(ratios, logs * _root_pairs(ratios), smallest)
@@ -110,32 +117,33 @@ def chained_trend(ratios: Sequence[Ratio], smallest: float) -> Trend | None:
         return None
     off = _off(logs, noise)
     noise = _at_least_as_scattered(noise, np.where(off, 0.0, logs), int(off.sum()))
-    steps = [_step(int(at), logs[at], noise.each[at]) for at in np.flatnonzero(_off(logs, noise))]
+    steps = [Step(int(at), _ratio(logs[at], noise.each[at], 1)) for at in np.flatnonzero(_off(logs, noise))]
     error = math.sqrt(float(np.square(noise.each).sum()))
-    return Trend(steps, np.cumsum(logs), *_ends(float(logs.sum()), error), noise.each)
+    return Trend(steps, np.cumsum(logs), _ratio(float(logs.sum()), error, len(logs)), noise.each)
 
 
 def _noise(ratios: Sequence[Ratio], scatter: Array, smallest: float) -> _Noise | None:
-    """That of a single pair, pooled over the pairs of all gates, over the root of each ratio's pairs.
+    """The noise of a single pair, pooled over the pairs of all gates, over the root of each ratio's pairs.
 
-    Without pairs, from ``scatter``, deviations that have the noise of one pair each, but for steps.
+    Without pairs it is estimated from ``scatter``: deviations with the noise of one pair each, apart from
+    steps.
     """
-    told = [(ratio.pairs - 1, ratio.spread**2) for ratio in ratios if ratio.spread is not None]
-    degrees: float = sum(n for n, _ in told)
-    if told:
-        one = math.sqrt(sum(n * square for n, square in told) / degrees)
+    variances = [(ratio.pairs - 1, ratio.spread**2) for ratio in ratios if ratio.spread is not None]
+    degrees: float = sum(n for n, _ in variances)
+    if variances:
+        of_a_pair = math.sqrt(sum(n * variance for n, variance in variances) / degrees)
     elif len(ratios) >= _FEWEST_FOR_SCATTER:
-        one = _MAD_SCALE * float(np.median(np.abs(scatter)))
+        of_a_pair = _MAD_SCALE * float(np.median(np.abs(scatter)))
         degrees = _MAD_EFFICIENCY * len(ratios)
     else:
         return None
-    return _Noise(np.maximum(one / _root_pairs(ratios), smallest), degrees)
+    return _Noise(np.maximum(of_a_pair / _root_pairs(ratios), smallest), degrees)
 
 
 def _at_least_as_scattered(noise: _Noise, residuals: Array, fitted: int) -> _Noise:
-    """The noise, widened where ratios scatter more about their levels than the pairs within gates tell.
+    """The noise, widened if ratios scatter more about their levels than the pairs within gates.
 
-    They do when something changes from gate to gate that is the same for the pairs of one: the machine.
+    They do if something differs between gates that is the same for all pairs of a gate, such as the machine.
     """
     left = len(residuals) - fitted
     if left <= 0:
@@ -148,7 +156,7 @@ def _off(logs: Array, noise: _Noise) -> npt.NDArray[np.bool_]:
 
 
 def _means(logs: Array, noise: _Noise, places: list[int]) -> tuple[Array, Array]:
-    """At each place of the series the mean of its segment, weighted, and the standard error of that."""
+    """At each place of the series the weighted mean of its segment, and the standard error of that mean."""
     weights = 1 / noise.each**2
     parts = [slice(start, end) for start, end in zip([0, *places], [*places, len(logs)], strict=True)]
     lengths = [part.stop - part.start for part in parts]
@@ -165,12 +173,9 @@ def _root_pairs(ratios: Sequence[Ratio]) -> Array:
     return np.sqrt([ratio.pairs for ratio in ratios])
 
 
-def _step(at: int, change: float, error: float) -> Step:
-    return Step(at, *_ends(change, error))
-
-
-def _ends(mean: float, error: float) -> tuple[float, float, float]:
-    return mean, mean - _DEVIATES * error, mean + _DEVIATES * error
+def _ratio(log: float, error: float, n: int) -> Estimate:
+    """The ratio whose logarithm has this value and standard error, over ``n`` ratios of the series."""
+    return Estimate(float(log), float(log - _DEVIATES * error), float(log + _DEVIATES * error), n).exp()
 
 
 def _change_points(logs: Array, noise: _Noise) -> list[int]:

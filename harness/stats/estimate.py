@@ -1,12 +1,14 @@
-"""A value with its confidence interval: the one form that every estimate of the harness has."""
+"""A value with its confidence interval: the form of every estimate in the harness."""
+
+import math
 
 import msgspec
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """A value of ``n`` observations and its interval ``low`` to ``high`` (95 % unless stated).
+    """A value from ``n`` observations and its interval from ``low`` to ``high`` (95 % unless stated).
 
-    ``low`` and ``high`` are None where no interval can be made, as from a single observation.
+    ``low`` and ``high`` are None where there are too few observations for an interval.
     """
 
     value: float
@@ -20,20 +22,25 @@ class Estimate(msgspec.Struct, frozen=True):
         return Estimate(self.value * factor, low, high, self.n)
 
     def negated(self) -> "Estimate":
-        """The same the other way round."""
-        # From 0, for there is a -0.0 that would be told with its sign.
+        """The same with the opposite sign."""
+        # Subtracted from 0.0, because negating 0.0 gives -0.0, which is printed with its sign.
         low, high = (None if end is None else 0.0 - end for end in (self.high, self.low))
         return Estimate(0.0 - self.value, low, high, self.n)
 
     def inverse(self) -> "Estimate":
-        """One over a ratio and its interval."""
+        """The reciprocal of a ratio and its interval."""
         low, high = (None if end is None else 1 / end for end in (self.high, self.low))
         return Estimate(1 / self.value, low, high, self.n)
 
+    def exp(self) -> "Estimate":
+        """The ratio of which this is the natural logarithm."""
+        low, high = (None if end is None else math.exp(end) for end in (self.low, self.high))
+        return Estimate(math.exp(self.value), low, high, self.n)
+
     def around(self, value: float) -> bool:
-        """Whether the interval is there and holds ``value``."""
+        """Whether there is an interval and it contains ``value``."""
         return self.low is not None and not self.excludes(value)
 
     def excludes(self, value: float) -> bool:
-        """Whether the interval is there and lies on one side of ``value``."""
+        """Whether there is an interval and ``value`` is outside it."""
         return self.low is not None and self.high is not None and not self.low <= value <= self.high

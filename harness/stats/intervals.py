@@ -1,4 +1,4 @@
-"""Means and ratios over few seeds, with what they are worth: Student intervals and resampled curves."""
+"""Means and ratios over few seeds with their intervals: Student's for scores, the bootstrap for curves."""
 
 import functools
 from collections.abc import Sequence
@@ -51,10 +51,7 @@ def geometric_interval(values: Sequence[float] | Array, confidence: float = CONF
     """The geometric mean of positive values, its interval made in logarithms: for times and ratios."""
     sample = np.asarray(values, np.float64)
     logs = mean_interval(np.log(sample[sample > 0]), confidence)
-    if logs is None:
-        return None
-    low, high = (None if end is None else float(np.exp(end)) for end in (logs.low, logs.high))
-    return Estimate(float(np.exp(logs.value)), low, high, logs.n)
+    return None if logs is None else logs.exp()
 
 
 def resampled_means(curves: Array, resamples: int = RESAMPLES) -> Array:

@@ -1,23 +1,26 @@
 """Inference from the log ratios of pairs: an exact test and an interval.
 
-The unit is the pair of fresh processes, for the steps of one process share its luck. Under the null
-hypothesis the sign of each pair's log ratio is a coin toss, because chance decided which side went
-first; nothing else is assumed of how the ratios are distributed.
+The unit is the pair of fresh processes, because the steps of one process are not independent. Under the null
+hypothesis the sign of each pair's log ratio is a coin toss, because chance decides which configuration goes
+first. Nothing else is assumed about the distribution of the ratios.
 """
 
 import functools
 import math
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
-#: Up to so many pairs all sign patterns are counted; beyond, some of them are drawn.
-_EXACT_UP_TO = 40
+from harness.stats.estimate import Estimate
+
+#: Up to this number of pairs all sign patterns are counted; beyond it a sample of them is drawn. A gate
+#: judges at most 44 pairs (4 of its look and 40 of its confirmation), a duel 40.
+EXACT_UP_TO = 44
 _PATTERNS_DRAWN = 2**16
 _BOOTSTRAP_RESAMPLES = 10_000
 _FEWEST_FOR_INTERVAL = 5
-#: Of the error of all pairs, the least that a resample's is taken for. One that leaves the only outlier out
-#: of pairs that hardly vary would have a t beyond all bounds.
+#: A resample's standard error is taken to be at least this share of that of all pairs. A resample without the
+#: only outlier among pairs that hardly vary would otherwise have an unbounded t.
 _LEAST_ERROR_SHARE = 0.1
 _SEED = 20
 
@@ -29,33 +32,34 @@ def p_value(
     alternative: Alternative = "two-sided",
     shift: float = 0.0,
 ) -> float:
-    """The sign-flip test (Fisher 1935, section 21) that the log ratios ``(pairs,)`` centre on ``shift``.
+    """The sign-flip test (Fisher 1935, section 21) of the hypothesis that log ratios ``(pairs,)`` centre on
+    ``shift``.
 
-    The statistic is the mean; the p-value is the share of sign patterns whose mean is as extreme. Exact up
-    to 40 pairs; beyond, a seeded sample of patterns is drawn. With ``n`` pairs no two-sided p-value is below
-    ``2 ** (1 - n)``.
-    """
-    if len(log_ratios) < 2:  # noqa: PLR2004  one sign can tell nothing
+    The statistic is the mean; the p-value is the share of sign patterns whose mean is as extreme. It is exact
+    up to 44 pairs; beyond, a seeded sample of patterns is drawn. With ``n`` pairs no two-sided p-value is
+    below ``2 ** (1 - n)``.
+    """  # noqa: D205  the hypothesis does not fit on one line
+    if len(log_ratios) < 2:  # noqa: PLR2004  one sign shows nothing
         return 1.0
     return _share_as_extreme(tuple(np.asarray(log_ratios, float) - shift), alternative)
 
 
-@functools.lru_cache(maxsize=1024)  # an earlier look is asked for again after every pair
+@functools.lru_cache(maxsize=1024)  # the p-values of earlier looks are needed again after every pair
 def _share_as_extreme(values: tuple[float, ...], alternative: Alternative) -> float:
-    if len(values) > _EXACT_UP_TO:
+    if len(values) > EXACT_UP_TO:
         return _drawn_share(values, alternative)
-    # All 2 ** n sums are never written down: a sum is one of each half's, and those of a half are sorted.
+    # The 2 ** n sums are never stored: each is one of the left half's plus one of the right half's.
     half = len(values) // 2
     left, right = (np.sort(_signed_sums(part)) for part in (values[:half], values[half:]))
-    seen, rounding = sum(values), 1e-12 * sum(map(abs, values))
-    below = np.searchsorted(right, seen - rounding - left, "left").mean()
-    up_to = np.searchsorted(right, seen + rounding - left, "right").mean()
+    observed, rounding = sum(values), 1e-12 * sum(map(abs, values))
+    below = np.searchsorted(right, observed - rounding - left, "left").mean()
+    up_to = np.searchsorted(right, observed + rounding - left, "right").mean()
     shares = {"greater": float(1 - below / len(right)), "less": float(up_to / len(right))}
     return shares.get(alternative, min(1.0, 2 * min(shares.values())))
 
 
 def _signed_sums(values: tuple[float, ...]) -> np.ndarray:
-    """The sum of the values under every pattern of their signs, ``(2 ** values,)``."""
+    """The sum of the values under every pattern of signs, ``(2 ** values,)``."""
     sums = np.zeros(1)
     for value in values:
         sums = np.concatenate([sums + value, sums - value])
@@ -77,33 +81,26 @@ def _drawn_share(values: tuple[float, ...], alternative: Alternative) -> float:
     return float(result.pvalue)
 
 
-class Interval(NamedTuple):
-    """A lower and an upper end."""
+def bootstrap_interval(log_ratios: np.ndarray, confidence: float = 0.95) -> Estimate:
+    """The mean of log ratios ``(pairs,)``, with its bootstrap-t interval (Efron and Tibshirani 1993, 12.5).
 
-    low: float
-    high: float
-
-
-def bootstrap_interval(log_ratios: np.ndarray, confidence: float = 0.95) -> Interval | None:
-    """The bootstrap-t interval of the mean log ratio (Efron and Tibshirani 1993, section 12.5).
-
-    The mean's deviation is studentised, which holds its level for few pairs where the percentile interval
-    is too short. None for fewer than 5 pairs, from which resampling makes too few different means.
+    The deviation of the mean is studentised, which keeps the level with few pairs, where the percentile
+    interval is too short. There is no interval for fewer than 5 pairs, which have too few different resamples.
     """
     values = np.asarray(log_ratios, float)
-    pairs = len(values)
+    pairs, mean = len(values), float(values.mean())
     if pairs < _FEWEST_FOR_INTERVAL:
-        return None
-    mean, error = values.mean(), _standard_error(values)
+        return Estimate(mean, None, None, pairs)
+    error = float(_standard_error(values))
     if error == 0.0:
-        return Interval(float(mean), float(mean))
+        return Estimate(mean, mean, mean, pairs)
     drawn = values[np.random.default_rng(_SEED).integers(0, pairs, (_BOOTSTRAP_RESAMPLES, pairs))]
     means, errors = drawn.mean(-1), _standard_error(drawn)
-    varied = errors > 1e-9 * error  # a resample of one pair alone has no t
+    varied = errors > 1e-9 * error  # a resample that repeats one pair has no t
     t = (means[varied] - mean) / np.maximum(errors[varied], _LEAST_ERROR_SHARE * error)
     tail = (1.0 - confidence) / 2
     low, high = np.quantile(t, [tail, 1.0 - tail])
-    return Interval(float(mean - high * error), float(mean - low * error))
+    return Estimate(mean, mean - float(high) * error, mean - float(low) * error, pairs)
 
 
 def _standard_error(values: np.ndarray) -> np.ndarray:
@@ -113,7 +110,7 @@ def _standard_error(values: np.ndarray) -> np.ndarray:
 
 
 def smallest_p_value(pairs: int, alternative: Alternative = "two-sided") -> float:
-    """Below which no p-value of so many pairs can be."""
-    exact = pairs <= _EXACT_UP_TO
+    """The smallest p-value that this number of pairs can have."""
+    exact = pairs <= EXACT_UP_TO
     smallest = 2.0**-pairs if exact else 1 / (_PATTERNS_DRAWN + 1)
     return 2 * smallest if alternative == "two-sided" else smallest

@@ -72,13 +72,14 @@ def test_seeds_needed_gives_about_the_stated_power():
 
 
 def test_one_value_makes_no_interval():
-    assert mean_interval([2.0]) == (2.0, None, None, 1)
+    assert mean_interval([2.0]) == Estimate(2.0, None, None, 1)
     assert mean_interval([]) is None
     assert geometric_interval([2.0, 8.0]).value == pytest.approx(4.0)
 
 
 def test_what_does_not_change_does_not_fall_either():
-    assert str(Estimate(0.0, -1.0, 0.0, 2).negated()[:3]) == "(0.0, 0.0, 1.0)"
+    turned = Estimate(0.0, -1.0, 0.0, 2).negated()
+    assert str((turned.value, turned.low, turned.high)) == "(0.0, 0.0, 1.0)"
 
 
 def test_curves_are_resampled_whole():

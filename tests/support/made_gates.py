@@ -96,8 +96,8 @@ def made_metric(metric, look, confirmation, verdict, reason="") -> MetricResult:
         base=base,
         head=base * ratio,
         ratio=ratio,
-        low=interval and math.exp(interval.low),
-        high=interval and math.exp(interval.high),
+        low=interval.exp().low,
+        high=interval.exp().high,
         p_value=p_value(logs, "greater") if confirmation else None,
         pairs=len(pairs),
     )
