@@ -8,7 +8,7 @@ import msgspec
 from harness.analysis.comparability import ConfigurationRuns, Section, machine_text, variables_text
 from harness.duel.record import ConfigurationRecord, DuelRecord, DuelResult
 from harness.duel.workloads import PADDING
-from harness.machine.process_environment import WORKER_CPUS
+from harness.machine.cpus import WORKER_CPUS
 from harness.plugins.versions import side_versions
 from harness.stats.estimate import Estimate
 

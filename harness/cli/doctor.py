@@ -9,7 +9,7 @@ from harness.cli.ending import end_as_by_ctrl_c
 from harness.errors import HarnessError
 from harness.machine import diagnosis
 from harness.machine.description import default_threads, describe_machine
-from harness.machine.process_environment import worker_variables
+from harness.machine.worker_variables import worker_variables
 from harness.plugins import registry
 from harness.plugins.installation import installation
 from harness.report.fitting import fitted_table

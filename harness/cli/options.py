@@ -15,7 +15,7 @@ import click
 
 from harness.cli.durations import DURATION
 from harness.errors import UsageError
-from harness.machine.process_environment import WORKER_CPUS
+from harness.machine.cpus import WORKER_CPUS
 from harness.machine.programs import program
 from harness.plugins.registry import PLUGIN_FILES_VARIABLE
 from harness.spec.backend import DEVICE_PATTERN

@@ -3,7 +3,7 @@
 import sys
 
 from harness.errors import UsageError
-from harness.machine.process_environment import WORKER_CPUS
+from harness.machine.cpus import WORKER_CPUS
 from harness.machine.programs import program
 
 

@@ -24,7 +24,7 @@ from harness.cli.ending import tell
 from harness.cli.run import execute_all, exit_code
 from harness.errors import UsageError
 from harness.machine.description import default_threads, describe_machine
-from harness.machine.process_environment import inherited_variables
+from harness.machine.worker_variables import inherited_variables
 from harness.plugins import registry
 from harness.plugins.definition import define_task, resized
 from harness.plugins.installation import has_versions, select_backend

@@ -22,7 +22,7 @@ from harness.errors import HarnessError, UsageError
 from harness.machine.description import describe_machine
 from harness.machine.files import replace_file
 from harness.machine.peak import peak_flops_per_second
-from harness.machine.process_environment import inherited_variables, missing_knobs
+from harness.machine.worker_variables import inherited_variables, missing_controls
 from harness.runs.record import DatasetRecord, TaskRecord
 from harness.spec.description import description_sha256
 from harness.stats.looks import MOST_PAIRS, Looks
@@ -77,7 +77,7 @@ def new_record(request: DuelRequest) -> DuelRecord:
         sides=[],
         differences=differences(request.sides),
         inherited_settings=inherited_variables(os.environ, first.settings(quiet=request.quiet_environment)),
-        missing_knobs=missing_knobs() if request.quiet_environment else [],
+        missing_knobs=missing_controls() if request.quiet_environment else [],
     )
 
 

@@ -16,7 +16,7 @@ from harness.duel.workloads import Workload
 from harness.machine.control import Control
 from harness.machine.disturbance import between, disturbed, read_counters
 from harness.machine.energy import EnergyMeter
-from harness.machine.process_environment import cpus_of, on_their_cores, places_to_start
+from harness.machine.cpus import cpus_of, on_their_cores, places_to_start
 
 #: A pair says something if at least this share of its turns was left undisturbed.
 _FEWEST_TURNS_SHARE = 0.5

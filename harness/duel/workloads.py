@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import msgspec
 
 from harness.errors import UsageError
-from harness.machine.process_environment import worker_variables
+from harness.machine.worker_variables import worker_variables
 from harness.plugins.options import Value
 from harness.spec.backend import Plan
 

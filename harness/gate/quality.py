@@ -16,7 +16,7 @@ from harness.duel.workloads import Workload
 from harness.errors import Declined
 from harness.gate.learner import Learner, Maths, learner
 from harness.gate.record import OTHER_DATA, OTHER_TASK, QualityResult
-from harness.machine.process_environment import places_to_start
+from harness.machine.cpus import places_to_start
 from harness.plugins.options import Value
 from harness.spec.backend import Precision
 from harness.spec.task import Task

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from harness.machine.process_environment import allowed_cpus, usable_cpus
+from harness.machine.cpus import allowed_cpus, usable_cpus
 
 
 class GitState(msgspec.Struct, frozen=True):

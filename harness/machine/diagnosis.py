@@ -10,8 +10,9 @@ from pathlib import Path
 
 import psutil
 
+from harness.machine.control_groups import cpu_quota
+from harness.machine.cpus import allowed_cpus
 from harness.machine.description import default_threads
-from harness.machine.process_environment import allowed_cpus, cpu_quota
 
 #: A core that is busier than this while we do nothing is somebody else's.
 BUSY_PERCENT = 10.0

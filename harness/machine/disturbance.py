@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness.machine.process_environment import PROCESSOR_TIMES, allowed_cpus, read_control_groups
+from harness.machine.control_groups import read_control_groups
+from harness.machine.cpus import PROCESSOR_TIMES, allowed_cpus
 from harness.machine.process_groups import with_descendants
 
 

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from harness.machine.process_environment import visible_gpus
+from harness.machine.worker_variables import visible_gpus
 
 _POWERCAP = Path("/sys/class/powercap")
 

@@ -17,7 +17,7 @@ import msgspec
 from harness.errors import Declined, HarnessError
 from harness.machine.description import describe_machine
 from harness.machine.interference import Watch
-from harness.machine.process_environment import inherited_variables, worker_variables
+from harness.machine.worker_variables import inherited_variables, worker_variables
 from harness.plugins.options import Value
 from harness.runs.record import Block, DatasetRecord, Epoch, Failure, Record, TaskRecord
 from harness.runs.store import Store

@@ -37,7 +37,8 @@ def decode(data: bytes, kind: type[_V], newest: int, migrations: Mapping[int, Mi
         msgspec.MsgspecError: not a document of this kind; the message names the field.
     """
     try:
-        document = _decoder(kind).decode(data)
+        decoder: msgspec.json.Decoder[_V] = _decoder(kind)
+        document = decoder.decode(data)
     except msgspec.MsgspecError:
         # A document of another schema need not fit the newest one.
         schema = msgspec.json.decode(data, type=_SchemaOnly).schema

@@ -18,7 +18,7 @@ import platformdirs
 from harness.errors import HarnessError
 from harness.machine.description import cpu_model
 from harness.machine.files import replace_file
-from harness.machine.process_environment import inherited_variables
+from harness.machine.worker_variables import inherited_variables
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.plugins.registry import runs_our_code

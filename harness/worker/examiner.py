@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from harness.errors import Declined, HarnessError
-from harness.machine.process_environment import worker_variables
+from harness.machine.worker_variables import worker_variables
 from harness.plugins.configuration import Configuration
 from harness.testing.cases import Case
 from harness.testing.observation import Losses, Observation

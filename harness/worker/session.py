@@ -16,7 +16,8 @@ import msgspec
 import psutil
 
 from harness.errors import Declined, HarnessError
-from harness.machine.process_environment import bound_to_cpus, cpus_of, untraced
+from harness.machine.cpus import bound_to_cpus, cpus_of
+from harness.machine.worker_variables import untraced
 from harness.machine.process_groups import bind_all, dismiss, end_group, guard_of, tell, with_descendants
 from harness.worker import protocol
 

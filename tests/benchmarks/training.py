@@ -19,7 +19,7 @@ from pathlib import Path
 from scipy.stats import trim_mean
 
 from harness.machine.description import default_threads
-from harness.machine.process_environment import worker_variables
+from harness.machine.worker_variables import worker_variables
 from harness.plugins import registry
 from harness.plugins.installation import select_backend
 from harness.spec.backend import Plan

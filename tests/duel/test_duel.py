@@ -18,7 +18,8 @@ from support.long_tests import long_test
 from harness.duel import conduct
 from harness.duel.conduct import Duel, DuelRequest
 from harness.duel.workloads import Workload
-from harness.machine.process_environment import allowed_cpus, missing_knobs, usable_cpus
+from harness.machine.cpus import allowed_cpus, usable_cpus
+from harness.machine.worker_variables import missing_controls
 from harness.plugins import registry
 from harness.plugins.definition import define_task
 from harness.plugins.options import parse_options
@@ -94,7 +95,7 @@ def test_the_record_keeps_every_block(finished):
     assert len({tuple(block["side"] for block in pair["blocks"]) for pair in record["pairs"]}) == 2
     assert record["sides"][0]["clock_ratio"] == pytest.approx(2.0, abs=0.1)
     assert record["sides"][0]["training_flops_per_sample"] > 0
-    assert record["missing_knobs"] == missing_knobs()
+    assert record["missing_knobs"] == missing_controls()
 
 
 def test_the_duel_can_be_shown_again(finished):

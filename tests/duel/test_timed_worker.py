@@ -11,7 +11,7 @@ from harness.duel.pairs import Alternation
 from harness.duel.preparation import prepare
 from harness.duel.timed_worker import ConfigurationFailed, TimedWorker, blaming
 from harness.duel.workloads import Workload
-from harness.machine.process_environment import allowed_cpus, cpus_of
+from harness.machine.cpus import allowed_cpus, cpus_of
 from harness.plugins import registry
 from harness.spec.backend import Plan
 from harness.worker.session import NoWorkersHere

@@ -46,7 +46,9 @@ def test_a_command_that_hangs_is_ended_with_what_it_started(tmp_path, monkeypatc
 
 
 def test_a_command_ends_with_a_process_that_is_killed(tmp_path):
-    call = f"from harness import process_groups; process_groups.run(['/bin/sh', '-c', {SLEEPS!r}], 300)"
+    call = (
+        f"from harness.machine import process_groups; process_groups.run(['/bin/sh', '-c', {SLEEPS!r}], 300)"
+    )
     parent = subprocess.Popen([sys.executable, "-c", call], cwd=tmp_path)
     until = time.monotonic() + 60
     # The command has begun, and so has what ends it.

@@ -6,7 +6,8 @@ import time
 import psutil
 import pytest
 
-from harness.machine.process_environment import allowed_cpus, worker_variables
+from harness.machine.cpus import allowed_cpus
+from harness.machine.worker_variables import worker_variables
 from harness.plugins import registry
 from harness.spec.backend import Plan
 from harness.worker import protocol

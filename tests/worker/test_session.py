@@ -14,7 +14,7 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.machine import process_groups
-from harness.machine.process_environment import WORKER_CPUS, allowed_cpus
+from harness.machine.cpus import WORKER_CPUS, allowed_cpus
 from harness.worker import protocol
 from harness.worker import session as session_module
 from harness.worker.session import Session, WorkerTimeout, silence_within
@@ -132,8 +132,8 @@ def test_a_server_that_was_stopped_ends_with_a_harness_that_is_killed(tmp_path):
         "-c",
         (
             "import sys, time\n"
-            "from harness import protocol\n"
-            "from harness.session import Session\n"
+            "from harness.worker import protocol\n"
+            "from harness.worker.session import Session\n"
             "session = Session({'PYTHONPATH': sys.argv[1]}, 100)\n"
             "session.call(protocol.Define('torch', 'mlp', []), protocol.Defined)\n"
             "session.pause()\n"
