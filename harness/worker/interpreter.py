@@ -9,10 +9,16 @@ from harness.errors import UsageError
 from harness.machine import process_groups
 from harness.worker import protocol
 
-_PROBE = (
-    "import json; from importlib.metadata import version; from harness import protocol; "
-    "print(json.dumps([version('dl-harness'), protocol.VERSION]))"
-)
+#: The protocol was a module of its own before 0.1; such versions must be answered with both numbers.
+_PROBE = """
+import json
+from importlib.metadata import version
+try:
+    from harness.worker import protocol
+except ImportError:
+    from harness import protocol
+print(json.dumps([version("dl-harness"), protocol.VERSION]))
+"""
 _PROBE_SECONDS = 60
 
 
