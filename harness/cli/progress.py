@@ -1,18 +1,30 @@
-"""What a person sees on standard error while runs go: one live line on a terminal, else plain lines."""
+"""Progress of runs on standard error: one live line on a terminal, otherwise plain lines."""
 
 import datetime
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from harness.cli.standard_error import console
+from harness.plugins.configuration import Configuration
+from harness.report.scores import score_value, test_score
 from harness.runs.execute import RunRequest
-from harness.runs.record import Epoch, Record
+from harness.runs.record import DatasetRecord, Epoch, Record
+from harness.spec.task import Task
+from harness.testing.certificate import Certificate
+from harness.training.measures import measure_of_task
+
+#: A certificate that takes longer was not in the cache: its time is worth a line.
+_CACHED_SECONDS = 1.0
 
 
 class RunDisplay:
-    """Shows runs, one after the other. ``quiet`` says nothing at all."""
+    """Shows runs one after the other: a :class:`harness.runs.sequence.SequenceObserver`.
+
+    ``quiet`` prints nothing.
+    """
 
     def __init__(self, runs: int, *, quiet: bool) -> None:
         self._runs = runs
@@ -40,74 +52,84 @@ class RunDisplay:
         self._progress.stop()
 
     def say(self, text: str) -> None:
-        """A line that stays."""
+        """Print a line that stays."""
         self._console.print(text, markup=False, soft_wrap=True)
 
-    def describe(self, what: str) -> None:
-        """What goes on between runs."""
+    def stand_ins(self, datasets: Iterable[DatasetRecord]) -> None:
+        """Say once for each data set that it replaces another, and why."""
+        for dataset in {each.name: each for each in datasets if each.stands_in_for}.values():
+            self.say(
+                f"Data set {dataset.stands_in_for} is not available, {dataset.name} is used instead: "
+                f"{dataset.reason}"
+            )
+
+    def certifying(self, configuration: Configuration, task: str) -> None:
+        """See :class:`harness.runs.sequence.SequenceObserver`."""
+        what = f"certifying {configuration.label} on {task} (float64, compared with the reference)"
         self._progress.reset(self._bar, total=None, description=what, status="")
 
+    def certified(
+        self, configuration: Configuration, task: str, certificate: Certificate, seconds: float
+    ) -> None:
+        """See :class:`harness.runs.sequence.SequenceObserver`."""
+        if seconds > _CACHED_SECONDS:
+            outcome = "certified" if certificate.certified else "not certified"
+            self.say(f"{configuration.label} on {task}: {outcome} ({seconds:.0f} s)")
+
     def begin(self, request: RunRequest) -> "RunLine":
-        """The observer of the next run."""
+        """See :class:`harness.runs.sequence.SequenceObserver`."""
         self._begun += 1
         plan = request.plan
-        number = f"[{self._begun}/{self._runs}]"
-        name = f"{number} {plan.task.name} {request.backend}:{plan.mode} seed {plan.seed}"
+        name = f"[{self._begun}/{self._runs}] {plan.task.name} {request.backend}:{plan.mode} seed {plan.seed}"
         self._progress.reset(self._bar, total=None, description=name, status="starting a worker")
-        return RunLine(self, name, plan.task.epochs)
+        return RunLine(self, name, plan.task)
 
     def update(self, status: str, completed: int | None = None, total: int | None = None) -> None:
         """Change the live line."""
         self._progress.update(self._bar, status=status, completed=completed, total=total)
 
 
-def _short(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
 class RunLine:
-    """One run on the display: a :class:`harness.runs.execute.Observer`."""
+    """One run on the display: a :class:`harness.runs.sequence.RunObserver`."""
 
-    def __init__(self, display: RunDisplay, name: str, epochs: int) -> None:
+    def __init__(self, display: RunDisplay, name: str, task: Task) -> None:
         self._display = display
         self._name = name
-        self._epochs = epochs
-        self._accuracy = ""
+        self._epochs = task.epochs
+        self._measure = measure_of_task(task)
+        self._scores = ""
         self._speed = ""
         self._seconds_left = 0.0
         self._training = ""
 
     def phase(self, name: str) -> None:
         """See :class:`harness.runs.execute.Observer`."""
-        self._display.update(" | ".join(part for part in (self._training, name) if part))
+        self._display.update(", ".join(part for part in (self._training, name) if part))
 
     def trained(self, step: int, total_steps: int, epoch: int, loss: float, step_seconds: float) -> None:
         """See :class:`harness.runs.execute.Observer`."""
         self._speed = f"{1 / step_seconds:.1f} steps/s" if step_seconds else ""
         self._seconds_left = (total_steps - step) * step_seconds
-        parts = [f"epoch {epoch}/{self._epochs}", f"loss {loss:.3f}", self._accuracy, self._speed]
-        self._training = " | ".join(part for part in parts if part)
+        parts = [f"epoch {epoch}/{self._epochs}", f"loss {loss:.3f}", self._scores, self._speed]
+        self._training = ", ".join(part for part in parts if part)
         self._display.update(self._training, step, total_steps)
 
     def scored(self, epoch: Epoch) -> None:
         """See :class:`harness.runs.execute.Observer`."""
-        measure = "accuracy" if "accuracy" in epoch.train else "loss"
-        train, validation = epoch.train[measure], epoch.validation[measure]
-        self._accuracy = f"{measure} {_short(train)} train {_short(validation)} val"
+        training, validation = (
+            score_value(self._measure, scores) for scores in (epoch.train, epoch.validation)
+        )
+        self._scores = f"{self._measure.name} {training} (training) {validation} (validation)"
         if self._display.live:
             return
-        parts = [f"epoch {epoch.epoch}/{self._epochs}", f"loss {epoch.training_loss:.3f}", self._accuracy]
+        parts = [f"epoch {epoch.epoch}/{self._epochs}", f"loss {epoch.training_loss:.3f}", self._scores]
         if self._speed:  # not known after the first step
             left = datetime.timedelta(seconds=round(self._seconds_left))
-            parts += [self._speed, f"{left} of training left"]
-        self._display.say(" | ".join([self._name, *parts]))
+            parts += [self._speed, f"{left} left"]
+        self._display.say(f"{self._name}: {', '.join(parts)}")
 
     def end(self, record: Record) -> None:
-        """The run is over."""
-        if record.failure is not None:
-            outcome = f"{record.status}: {record.failure.message}"
-        else:
-            scores = record.test_at_last or {}
-            measure = "accuracy" if "accuracy" in scores else "loss"
-            outcome = f"test {measure} {_short(scores.get(measure))}"
+        """See :class:`harness.runs.sequence.RunObserver`."""
+        failure = record.failure
+        outcome = test_score(record) if failure is None else f"{record.status}: {failure.message}"
         self._display.say(f"{self._name}: {outcome}")

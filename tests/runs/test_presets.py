@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.cli.presets import preset_tasks
+from harness.runs.presets import preset_tasks
 from harness.plugins import registry
 
 pytest.importorskip("torch")

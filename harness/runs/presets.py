@@ -1,32 +1,32 @@
-"""``harness run --preset``: which backends and tasks run, and at which size, where the user names none."""
+"""Presets: which backends and tasks run, and at which size, if the user names none."""
 
 from harness.errors import PluginError, UsageError
 from harness.plugins import registry
 from harness.plugins.installation import installation
 from harness.spec.task import Preset, TaskDefinition
 
-#: A backend a framework: what runs with a preset where no --backend is given.
+#: One backend per framework.
 _BACKENDS = ("torch", "keras", "jax")
 
 
 def preset_backends() -> list[str]:
-    """Those of the three frameworks that are installed here.
+    """The installed backends among torch, keras and jax.
 
     Raises:
-        UsageError: none is.
+        UsageError: none is installed.
     """
-    found = [
+    installed = [
         name
         for name in _BACKENDS
         if name in registry.names("backend") and installation(name).state == "installed"
     ]
-    if not found:
-        raise UsageError(f"none of {', '.join(_BACKENDS)} is installed; name others with --backend.")
-    return found
+    if not installed:
+        raise UsageError(f"none of {', '.join(_BACKENDS)} is installed; name a backend with --backend.")
+    return installed
 
 
 def preset_tasks(preset: str) -> list[str]:
-    """The tasks that declare the preset; a plugin that is broken declares nothing."""
+    """The tasks that declare the preset. Broken plugins are skipped."""
     return [name for name in registry.names("task") if _declares(name, preset)]
 
 
@@ -38,13 +38,13 @@ def _declares(name: str, preset: str) -> bool:
 
 
 def preset_of(definition: TaskDefinition, preset: str | None) -> Preset:
-    """The size that a task has in a preset; one that changes nothing where no preset is asked for.
+    """A task's size in a preset. Without a preset, one that changes nothing.
 
     Raises:
-        UsageError: the task declares no such preset.
+        UsageError: the task does not declare the preset.
     """
     if preset is None:
         return Preset()
     if preset not in definition.presets:
-        raise UsageError(f"task {definition.name} declares no preset {preset}; give --epochs instead.")
+        raise UsageError(f"task {definition.name} has no preset {preset}; use --epochs to make it smaller.")
     return definition.presets[preset]

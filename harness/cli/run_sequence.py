@@ -1,0 +1,39 @@
+"""Execution of planned runs with progress on standard error, for ``harness run`` and ``harness study``."""
+
+import math
+from collections.abc import Sequence
+
+from harness.cli.progress import RunDisplay
+from harness.runs.execute import RunRequest
+from harness.runs.record import Record
+from harness.runs.sequence import certify_all, execute_all
+from harness.runs.store import Store
+
+_RUN_FAILED = 1
+_REFUSED = 2
+_INTERRUPTED = 130
+
+
+def run_sequence(
+    requests: Sequence[RunRequest],
+    store: Store,
+    *,
+    quiet: bool,
+    certify: bool,
+    deadline: float = math.inf,
+) -> list[Record]:
+    """Certify the configurations, then execute the runs; see :mod:`harness.runs.sequence`."""
+    with RunDisplay(len(requests), quiet=quiet) as display:
+        display.stand_ins(request.dataset for request in requests)
+        certificates = certify_all(requests, display) if certify else {}
+        return execute_all(requests, certificates, store, display, deadline)
+
+
+def exit_code(records: Sequence[Record]) -> int:
+    """0 if all runs succeeded, 130 after an interrupt, 1 after a failure, 2 if work is unsupported."""
+    statuses = {record.status for record in records}
+    if "interrupted" in statuses:
+        return _INTERRUPTED
+    if statuses & {"failed", "diverged", "timeout"}:
+        return _RUN_FAILED
+    return _REFUSED if "unsupported" in statuses else 0

@@ -1,0 +1,118 @@
+"""The end of ``harness run``: a line for each run, or a comparison if several configurations ran a task."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from harness.report.numbers import NOTHING, significant
+from harness.report.scores import score_value
+from harness.report.table import Table, terminal_table
+from harness.report.terminal import disturbance
+from harness.runs.record import Record
+from harness.runs.summaries import step_time
+from harness.training.measures import measure_of_task
+
+_STEP_LEGEND = "Step time: median, with the 5th and 95th percentile of the blocks of steps in brackets."
+_LAST_LINES = 5
+
+
+def run_summary(records: Sequence[Record], folder: Path, width: int) -> str:
+    """The result of the runs, what is wrong with any of them, and where the records are."""
+    parts = [
+        _comparison(records, width) if _several_configurations(records) else _runs(records, width),
+        *_remarks(records),
+        _ending(records, folder),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _several_configurations(records: Sequence[Record]) -> bool:
+    return len({record.label for record in records}) > 1
+
+
+def _runs(records: Sequence[Record], width: int) -> str:
+    """A line for each run, in order."""
+    measures = {measure_of_task(record.task.description).name for record in records}
+    score = f"test {measures.pop()}" if len(measures) == 1 else "test score"
+    seeds = len({record.seed for record in records}) > 1
+    failures = any(record.status != "ok" for record in records)
+    headers = ["task", "backend", *["seed"] * seeds, *["status"] * failures, "certified", score]
+    rows = [
+        [
+            f"{record.task.name} on {record.dataset.name}",
+            record.label,
+            *[str(record.seed)] * seeds,
+            *[record.status] * failures,
+            certified(record),
+            _score(record, named=score == "test score"),
+            _step(record),
+            _seconds(record),
+        ]
+        for record in records
+    ]
+    table = Table([*headers, "step time", "training time"], rows)
+    return f"{terminal_table(table, width)}\n{_STEP_LEGEND}"
+
+
+def certified(record: Record) -> str:
+    """Whether the run's configuration has a certificate for its task."""
+    return "yes" if record.certificate and record.certificate.certified else "no"
+
+
+def _score(record: Record, *, named: bool) -> str:
+    measure = measure_of_task(record.task.description)
+    value = score_value(measure, record.test_at_last)
+    return f"{measure.name} {value}" if named and value != NOTHING else value
+
+
+def _step(record: Record) -> str:
+    steady = step_time(record)
+    if steady is None:
+        return NOTHING
+    median, low, high = (significant(1e3 * seconds) for seconds in steady)
+    return f"{median} ms [{low}, {high}]"
+
+
+def _seconds(record: Record) -> str:
+    return f"{significant(record.phases.training_seconds)} s" if record.blocks else NOTHING
+
+
+def _comparison(records: Sequence[Record], width: int) -> str:
+    """A table of configurations, fastest first; runs that did not succeed are listed below it."""
+    from harness.analysis.findings import find  # it needs NumPy and SciPy
+    from harness.analysis.run_curves import Run
+    from harness.report.tables import glance_table
+
+    findings = find(Run.of(record) for record in records)
+    if not findings.sections:
+        return _runs(records, width)
+    table = glance_table(findings.sections)
+    return terminal_table(Table(table.headers, table.rows), width)
+
+
+def _remarks(records: Sequence[Record]) -> Iterable[str]:
+    """Stand-ins, failures, missing certificates and a busy machine."""
+    stand_ins = {r.dataset.stands_in_for: r.dataset.name for r in records if r.dataset.stands_in_for}
+    for meant, used in stand_ins.items():
+        yield f"{used} stands in for {meant}, which is not available."
+    for record in records:
+        if record.failure is not None:
+            reason = (
+                f"{record.task.name}, {record.label}, seed {record.seed}: {record.status}: "
+                f"{record.failure.message}"
+            )
+            yield "\n    ".join([reason, *record.failure.last_lines[-_LAST_LINES:]])
+    yield from dict.fromkeys(
+        f"{record.label} on {record.task.name} is not certified; do not compare its figures with others: "
+        f"{record.certificate.reason}"
+        for record in records
+        if record.certificate and not record.certificate.certified
+    )
+    if remark := disturbance(records):
+        yield remark
+
+
+def _ending(records: Sequence[Record], folder: Path) -> str:
+    last = f"{folder / records[-1].id}.json"
+    if len(records) == 1:
+        return f"Record: {last}\nDetails: harness show last"
+    return f"Records: {last} and {len(records) - 1} more\nDetails: harness show last, harness compare"
