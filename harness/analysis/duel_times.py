@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness.analysis.comparability import ConfigurationRuns, Section, machine_text, variables_text
+from harness.analysis.conditions import machine_text, variables_text
+from harness.analysis.grouping import ConfigurationRuns, RunGroup
 from harness.duel.record import ConfigurationRecord, DuelRecord, DuelResult
 from harness.duel.workloads import PADDING
 from harness.machine.cpus import WORKER_CPUS
@@ -22,14 +23,14 @@ class DuelTime(NamedTuple):
     ``margin`` is what the duel took for the same, as 0.02.
     """
 
-    speed: Estimate
+    ratio: Estimate
     margin: float
-    comparison: DuelResult
+    result: DuelResult
     day: str
 
 
 def duel_time(
-    duels: Sequence[DuelRecord], section: Section, fast: ConfigurationRuns, slow: ConfigurationRuns
+    duels: Sequence[DuelRecord], group: RunGroup, fast: ConfigurationRuns, slow: ConfigurationRuns
 ) -> DuelTime | None:
     """The newest duel of these two sides in this setting that came to its end and stands by it; else None.
 
@@ -37,7 +38,7 @@ def duel_time(
     processes must have been started alike: ``--b-env`` and ``--environment plain`` make another duel.
     """
     for duel in reversed(duels):
-        if duel.status != "ok" or not duel.comparisons or not _fits(duel, section):
+        if duel.status != "ok" or not duel.comparisons or not _fits(duel, group):
             continue
         first, *others = duel.sides
         for other, comparison in zip(others, duel.comparisons, strict=True):
@@ -45,35 +46,35 @@ def duel_time(
                 continue
             if comparison.ratio is None or comparison.low is None or comparison.high is None:
                 continue
-            slower_second = _is(first, fast, section) and _is(other, slow, section)
-            if slower_second or (_is(first, slow, section) and _is(other, fast, section)):
+            slower_second = _is(first, fast, group) and _is(other, slow, group)
+            if slower_second or (_is(first, slow, group) and _is(other, fast, group)):
                 ratio = Estimate(comparison.ratio, comparison.low, comparison.high, comparison.pairs)
                 speed = ratio if slower_second else ratio.inverse()
                 return DuelTime(speed, duel.margin, comparison, duel.started_at[:10])
     return None
 
 
-def _fits(duel: DuelRecord, section: Section) -> bool:
-    setting = section.setting
-    description = section.sides[0].runs[0].record.task.description
+def _fits(duel: DuelRecord, group: RunGroup) -> bool:
+    conditions = group.conditions
+    description = group.configurations[0].runs[0].record.task.description
     ours = msgspec.structs.replace(duel.task.description, epochs=description.epochs)
     return (
         ours == description
-        and duel.dataset.fingerprint == setting.fingerprint
-        and machine_text(duel.machine) == setting.machine
-        and variables_text(duel.inherited_settings) == setting.variables
+        and duel.dataset.fingerprint == conditions.fingerprint
+        and machine_text(duel.machine) == conditions.machine
+        and variables_text(duel.inherited_settings) == conditions.variables
         and all(side.certificate and side.certificate.certified for side in duel.sides)
     )
 
 
-def _is(duelled: ConfigurationRecord, side: ConfigurationRuns, section: Section) -> bool:
-    record, setting = side.runs[0].record, section.setting
+def _is(duelled: ConfigurationRecord, side: ConfigurationRuns, group: RunGroup) -> bool:
+    record, conditions = side.runs[0].record, group.conditions
     return (
         (duelled.backend, duelled.mode) == (record.backend, record.mode)
         and side_versions(duelled.backend, duelled.framework)
         == side_versions(record.backend, record.framework)
-        and (duelled.precision, duelled.threads) == (setting.precision, setting.threads)
-        and (duelled.device, duelled.batch_size) == (setting.device, record.batch_size)
+        and (duelled.precision, duelled.threads) == (conditions.precision, conditions.threads)
+        and (duelled.device, duelled.batch_size) == (conditions.device, record.batch_size)
         and _variables(duelled.settings) == _variables(record.worker_variables)
     )
 

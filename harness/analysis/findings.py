@@ -1,25 +1,28 @@
-"""Everything that a set of runs says, ready to be written in whatever form."""
+"""Everything that a set of runs shows, by task, ready to be rendered in any form."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from threadpoolctl import threadpool_limits
 
-from harness.analysis.comparability import Section, sort_runs
 from harness.analysis.comparison import Comparison, compare
-from harness.analysis.overfit import GapDifference, Overfitting, gap_differences, overfitting
+from harness.analysis.gap_differences import GapDifference, gap_differences
+from harness.analysis.grouping import GroupedRuns, LeftOut, RunGroup, group_runs
+from harness.analysis.kept_apart import KeptApart, kept_apart
+from harness.analysis.overfit import Overfitting, overfitting
 from harness.analysis.run_curves import Run
 from harness.analysis.selection import Selection
 from harness.analysis.study import Study, read_studies
-from harness.analysis.study_effects import StudyFinding, study_findings, unpaired
+from harness.analysis.study_effects import StudyFinding, study_findings
+from harness.analysis.unpaired_remedies import unpaired_remedies
 from harness.duel.files import read_duels
 from harness.duel.record import DuelRecord
 
 
-class SectionFindings(NamedTuple):
-    """One setting: its sides against each other, and how each of them overfits."""
+class GroupFindings(NamedTuple):
+    """One group of comparable runs: its configurations compared, and how each of them overfits."""
 
     comparison: Comparison
     overfittings: list[Overfitting]
@@ -27,23 +30,58 @@ class SectionFindings(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
-    """What is said, and what could not be: sentences for what was left out, kept apart or unreadable."""
+class TaskFindings:
+    """Everything about one task; the group with the most configurations and runs first."""
 
-    sections: list[SectionFindings]
+    task: str
+    groups: list[GroupFindings] = field(default_factory=list)
+    studies: list[StudyFinding] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    kept_apart: list[KeptApart] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was found, what could not be compared, and messages about the files that could not be read."""
+
+    groups: list[GroupFindings]
     studies: list[StudyFinding]
-    left_out: list[str]
-    kept_apart: list[str]
+    left_out: list[LeftOut]
+    kept_apart: list[KeptApart]
     unreadable: list[str] = field(default_factory=list)
+
+    # Transitional names, until every caller uses the new ones.
+    @property
+    def sections(self) -> Any: return self.groups  # noqa: D102,E704
 
     @property
     def runs(self) -> list[Run]:
         """Every run that was used, once."""
         runs = [
-            run for found in self.sections for side in found.comparison.section.sides for run in side.runs
+            run
+            for group in self.groups
+            for configuration in group.comparison.group.configurations
+            for run in configuration.runs
         ]
         runs += [run for study in self.studies for run in study.runs]
         return list({run.record.id: run for run in runs}.values())
+
+    def by_task(self) -> list[TaskFindings]:
+        """The findings of each task: first the tasks with groups, then those with nothing to compare."""
+        tasks: dict[str, TaskFindings] = {}
+
+        def of(task: str) -> TaskFindings:
+            return tasks.setdefault(task, TaskFindings(task))
+
+        for group in self.groups:
+            of(group.comparison.group.conditions.task).groups.append(group)
+        for study in self.studies:
+            of(study.group.conditions.task).studies.append(study)
+        for left_out in self.left_out:
+            of(left_out.task).left_out.append(left_out)
+        for apart in self.kept_apart:
+            of(apart.task).kept_apart.append(apart)
+        return list(tasks.values())
 
 
 def find(
@@ -55,55 +93,63 @@ def find(
 ) -> Findings:
     """Compare the runs and read their curves; ``margin``, ``target`` and ``duels`` as in :func:`compare`.
 
-    What a study tells of, changed in its task, is told of there alone, but for how sides compare in it.
+    Runs of a study's remedy appear with the study alone, unless they compare several configurations.
     """
-    ordered = sort_runs(runs)
-    found = [finding for study in studies for finding in study_findings(study, ordered.sections)]
+    grouped = group_runs(runs)
+    effects = [finding for study in studies for finding in study_findings(study, grouped.groups)]
+    unpaired = [apart for study in studies for apart in unpaired_remedies(study, grouped.groups)]
+    return Findings(
+        [_group_findings(group, margin, target, duels) for group in _beside_studies(grouped, effects)],
+        effects,
+        grouped.left_out,
+        [*unpaired, *kept_apart(grouped.groups)],
+    )
+
+
+def _beside_studies(grouped: GroupedRuns, effects: Iterable[StudyFinding]) -> list[RunGroup]:
+    """The groups without those whose only configuration appears as a remedy in a study."""
     remedies = {
-        (finding.side.identity, finding.section.setting.surroundings, variant.description)
-        for finding in found
-        for variant in finding.study.variants[1:]
+        (effect.configuration.identity, effect.group.conditions.without_description, variant.description)
+        for effect in effects
+        for variant in effect.study.variants[1:]
         if variant.assignments
     }
 
-    def told(section: Section) -> bool:
-        setting, (side, *others) = section.setting, section.sides
-        return not others and (side.identity, setting.surroundings, setting.description) in remedies
+    def is_remedy(group: RunGroup) -> bool:
+        conditions, (first, *others) = group.conditions, group.configurations
+        key = (first.identity, conditions.without_description, conditions.description)
+        return not others and key in remedies
 
-    alone = [sentence for study in studies for sentence in unpaired(study, ordered.sections)]
-    shown = [section for section in ordered.sections if not told(section)]
-    return Findings(
-        [_section(section, margin, target, duels) for section in shown],
-        found,
-        ordered.left_out,
-        [*alone, *ordered.kept_apart],
-    )
+    return [group for group in grouped.groups if not is_remedy(group)]
 
 
 def read_findings(
     arguments: Sequence[str], results: Path, margin: float | None = None, target: float | None = None
 ) -> Findings:
-    """What the selected records say, with the studies and duels of the results folder.
+    """The findings of the selected records, with the studies and duels of the results folder.
 
     Raises:
         UsageError: nothing is selected.
     """
     selection = Selection(arguments, results)
-    studies, broken = read_studies(results)
-    duels, foreign = read_duels(results)
-    # Many small products: threads would wait for one another longer than they work.
+    studies, unreadable_studies = read_studies(results)
+    duels, unreadable_duels = read_duels(results)
+    # The matrix products are small: BLAS threads would wait for one another longer than they work.
     with threadpool_limits(1, user_api="blas"):
         findings = find((Run.of(record) for record in selection), studies, margin, target, duels)
-    findings.unreadable.extend([*selection.unreadable, *broken, *foreign])
+    findings.unreadable.extend([*selection.unreadable, *unreadable_studies, *unreadable_duels])
     return findings
 
 
-def _section(
-    section: Section, margin: float | None, target: float | None, duels: Sequence[DuelRecord]
-) -> SectionFindings:
-    read = [overfitting(section, side) for side in section.sides]
-    return SectionFindings(
-        compare(section, margin, target, duels),
-        [one for one in read if one is not None],
-        gap_differences(section, margin),
+def _group_findings(
+    group: RunGroup, margin: float | None, target: float | None, duels: Sequence[DuelRecord]
+) -> GroupFindings:
+    read = [overfitting(group, configuration) for configuration in group.configurations]
+    return GroupFindings(
+        compare(group, margin, target, duels),
+        [overfit for overfit in read if overfit is not None],
+        gap_differences(group, margin),
     )
+
+
+SectionFindings = GroupFindings  # transitional

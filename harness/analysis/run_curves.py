@@ -1,4 +1,4 @@
-"""Records as the analyses need them: curves and steps as arrays, their bulk gone, so that many fit."""
+"""Records as the analyses need them: curves and step times as arrays, without the bulk of raw samples."""
 
 import statistics
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""Studies: remedies for overfitting or imbalance, each against the plain task, seeds paired.
+"""Studies: remedies for overfitting or imbalance, each compared with the plain task on paired seeds.
 
-A study file says only which remedies belong together. Their runs are ordinary records, found by what
-they are, so that a study goes on where it stopped and takes in runs that were made otherwise.
+A study file states only which remedies belong together. Their runs are ordinary records, identified by
+their content: a study continues where it stopped and includes runs that other commands made.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from harness.analysis.comparability import Conditions
+from harness.analysis.conditions import Conditions
 from harness.errors import HarnessError
 from harness.machine.files import replace_file
 from harness.runs.record import Record
@@ -19,26 +19,26 @@ from harness.spec.backend import Precision
 
 STUDIES = "studies"
 SCHEMA = 1
-#: Below this many seeds there is no interval, and so no recommendation.
+#: With fewer seeds there is no interval, and so no recommendation.
 FEWEST_SEEDS = 2
 
 Kind = Literal["overfitting", "imbalance"]
 
 
 class Remedy(NamedTuple):
-    """A name and the options, as ``--set`` takes them, that make it of the task."""
+    """A name, and the assignments of options, as ``--set`` takes them, that apply it to a task."""
 
     name: str
     assignments: tuple[str, ...]
 
     @property
     def options(self) -> set[str]:
-        """The names of the options that it changes."""
+        """The names of the options that it sets."""
         return {assignment.partition("=")[0] for assignment in self.assignments}
 
 
-#: What each study tries; the first is what the others are held against. The order is that in which
-#: remedies are kept where time is short.
+#: The variants of each study. The first is the reference of the others; the last are dropped first when the
+#: budget is short.
 REMEDIES: Mapping[Kind, tuple[Remedy, ...]] = {
     "overfitting": (
         Remedy("plain", ()),
@@ -60,7 +60,7 @@ REMEDIES: Mapping[Kind, tuple[Remedy, ...]] = {
 
 
 class Variant(msgspec.Struct, frozen=True):
-    """A remedy as it was asked for; ``description`` is the sha256 by which records tell it."""
+    """A remedy applied to a task; ``description`` is the sha256 by which records are recognised."""
 
     name: str
     assignments: list[str]
@@ -68,7 +68,7 @@ class Variant(msgspec.Struct, frozen=True):
 
 
 class Study(msgspec.Struct, frozen=True, kw_only=True):
-    """A study file; variants are held against the first."""
+    """A study file; the first variant is the reference of the others."""
 
     schema: int = SCHEMA
     kind: Kind
@@ -82,25 +82,25 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """The file's name: the same whenever the same is asked for."""
+        """The file's name: the same for the same content."""
         digest = hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:8]
         return f"{self.kind}-{self.task}-{self.dataset}-{digest}"
 
-    def holds(self, setting: Conditions, variant: Variant) -> bool:
-        """Whether runs of this setting are of this variant."""
+    def holds(self, conditions: Conditions, variant: Variant) -> bool:
+        """Whether runs under these conditions belong to this variant."""
         return (
-            setting.description == variant.description
-            and setting.dataset == self.dataset
-            and (setting.epochs, setting.max_steps) == (self.epochs, self.max_steps)
-            and (setting.precision, setting.threads) == (self.precision, self.threads)
+            conditions.description == variant.description
+            and conditions.dataset == self.dataset
+            and (conditions.epochs, conditions.max_steps) == (self.epochs, self.max_steps)
+            and (conditions.precision, conditions.threads) == (self.precision, self.threads)
         )
 
 
 def save_study(study: Study, results: Path) -> Path:
-    """Write the study's file; its path.
+    """Write the study's file and return its path.
 
     Raises:
-        HarnessError: it cannot be written.
+        HarnessError: the file cannot be written.
     """
     path = results / STUDIES / f"{study.name}.json"
     try:
@@ -112,24 +112,24 @@ def save_study(study: Study, results: Path) -> Path:
 
 
 def read_studies(results: Path) -> tuple[list[Study], list[str]]:
-    """The studies of a results folder, and for each file that is none a sentence that names it."""
+    """The studies of a results folder, and an error message for each file that cannot be read."""
     studies, unreadable = [], []
     for path in sorted((results / STUDIES).glob("*.json")):
         try:
             study = msgspec.json.decode(path.read_bytes(), type=Study)
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-            unreadable.append(f"{path} is not a study that can be read: {error}")
+            unreadable.append(f"{path} is not a readable study: {error}")
         else:
             if study.schema > SCHEMA:
-                later = f"schema {study.schema} is newer than {SCHEMA}"
-                unreadable.append(f"{path} was written by a later harness: {later}")
+                newer = f"schema {study.schema} is newer than {SCHEMA}"
+                unreadable.append(f"{path} was written by a later harness: {newer}")
             else:
                 studies.append(study)
     return studies, unreadable
 
 
 class StudyPlan(NamedTuple):
-    """How much of a study fits a budget: the variants that are kept, in order, and the seeds."""
+    """The part of a study that fits a budget: the number of variants, from the first, and of seeds."""
 
     variants: int
     seeds: int
@@ -142,10 +142,11 @@ def plan_size(
     variants: int,
     seeds: int,
 ) -> StudyPlan:
-    """The largest plan whose ``missing`` runs, each a variant's place and a seed, fit the budget.
+    """The largest plan whose ``missing`` runs, each a variant's index and a seed, fit the budget.
 
-    Seeds go first, down to the two that an interval takes; then remedies from the end of the list, down
-    to one; the budget itself stops what is still too much. What has been run before costs nothing.
+    Seeds are cut first, down to the two that an interval needs; then remedies from the end of the list, down
+    to one. A plan that still exceeds the budget is stopped by the budget while it runs. Existing runs cost
+    nothing.
     """
     fewest = min(seeds, FEWEST_SEEDS)
     plans = [StudyPlan(variants, count) for count in range(seeds, fewest, -1)]
@@ -153,13 +154,13 @@ def plan_size(
     plans = plans or [StudyPlan(variants, fewest)]
 
     def seconds(plan: StudyPlan) -> float:
-        return run_seconds * sum(place < plan.variants and seed < plan.seeds for place, seed in missing)
+        return run_seconds * sum(index < plan.variants and seed < plan.seeds for index, seed in missing)
 
     return next((plan for plan in plans if seconds(plan) <= budget_seconds), plans[-1])
 
 
 def done(study: Study, records: Iterable[Record]) -> set[tuple[str, str, int]]:
-    """What need not be run again: variant, side as on the command line, and seed of each ``ok`` run."""
+    """Variant, configuration as on the command line, and seed of each ``ok`` run that the study can use."""
     return {
         (variant.name, record.label, record.seed)
         for record in records

@@ -1,4 +1,4 @@
-"""What tells settings of one task and data set apart, for their titles: only what is not the same in all."""
+"""Titles of groups of runs: what distinguishes groups of one task and data set, and nothing else."""
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping
@@ -9,42 +9,53 @@ from harness.plugins.options import Value
 _Key = TypeVar("_Key", bound=Hashable)
 
 
-class Described(NamedTuple):
-    """A setting: its task and data as ``group``, its options, and ``words``, empty where they are usual."""
+class Distinction(NamedTuple):
+    """An option or a condition that is not the same in all groups of a family, and how a title states it."""
 
-    group: str
+    name: str
+    text: str
+
+
+class Traits(NamedTuple):
+    """A group: its task and data as ``family``, its options, and ``labels``, empty where they are usual."""
+
+    family: str
     options: Mapping[str, Value]
-    words: Mapping[str, str]
+    labels: Mapping[str, str]
 
 
-def tell_apart(settings: Mapping[_Key, Described]) -> dict[_Key, tuple[str, ...]]:
-    """For each setting the options that are not the commonest of its group, and the words not all share."""
+def distinctions(groups: Mapping[_Key, Traits]) -> dict[_Key, tuple[Distinction, ...]]:
+    """For each group its options that are not the commonest of the family, and labels that not all share."""
     options: dict[tuple[str, str], Counter[Value]] = defaultdict(Counter)
-    words: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for one in settings.values():
-        for name, value in one.options.items():
-            options[one.group, name][value] += 1
-        for name, text in one.words.items():
-            words[one.group, name].add(text)
+    labels: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for traits in groups.values():
+        for name, value in traits.options.items():
+            options[traits.family, name][value] += 1
+        for name, label in traits.labels.items():
+            labels[traits.family, name].add(label)
     return {
         key: (
             *(
-                f"{name}={value}"
-                for name, value in one.options.items()
-                if _common(options[one.group, name]) != value
+                Distinction(name, f"{name}={value}")
+                for name, value in traits.options.items()
+                if _commonest(options[traits.family, name]) != value
             ),
-            *(text for name, text in one.words.items() if text and len(words[one.group, name]) > 1),
+            *(
+                Distinction(name, label)
+                for name, label in traits.labels.items()
+                if label and len(labels[traits.family, name]) > 1
+            ),
         )
-        for key, one in settings.items()
+        for key, traits in groups.items()
     }
 
 
-def _common(seen: Counter[Value]) -> Value | None:
-    """The value that more settings have than have any other; None where two are as common."""
-    (value, count), *others = seen.most_common(2)
+def _commonest(counts: Counter[Value]) -> Value | None:
+    """The value that more groups have than any other; None where two are equally common."""
+    (value, count), *others = counts.most_common(2)
     return None if others and others[0][1] == count else value
 
 
-def plain(name: str) -> str:
-    """A name without the mark that sets names apart in sentences."""
+def without_backticks(name: str) -> str:
+    """A name without the mark that delimits names in sentences."""
     return name.replace("`", "'")

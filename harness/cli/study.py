@@ -13,15 +13,17 @@ import click
 import msgspec
 
 from harness.analysis import study
-from harness.analysis.comparability import machine_text, sort_runs, variables_text
+from harness.analysis.conditions import machine_text, variables_text
 from harness.analysis.findings import Findings
+from harness.analysis.grouping import group_runs
 from harness.analysis.run_curves import Run
 from harness.analysis.study import REMEDIES, Kind, Remedy, Study, Variant
-from harness.analysis.study_effects import study_findings, unpaired
+from harness.analysis.study_effects import study_findings
+from harness.analysis.unpaired_remedies import unpaired_remedies
 from harness.cli import options
 from harness.cli.data_progress import shown_progress
 from harness.cli.ending import tell
-from harness.cli.run import execute_all, exit_code
+from harness.cli.run_sequence import exit_code, run_sequence
 from harness.errors import UsageError
 from harness.machine.description import default_threads, describe_machine
 from harness.machine.worker_variables import inherited_variables
@@ -258,7 +260,7 @@ def _seconds(phases: Phases) -> float:
 def _execute(requests: list[RunRequest], store: Store, asked: _Options, deadline: float) -> list[Record]:
     if not requests:
         return []
-    return execute_all(requests, store, quiet=asked.quiet, certify=asked.certify, deadline=deadline)
+    return run_sequence(requests, store, quiet=asked.quiet, certify=asked.certify, deadline=deadline)
 
 
 def _say(text: str, asked: _Options) -> None:
@@ -268,9 +270,9 @@ def _say(text: str, asked: _Options) -> None:
 
 def _outcome(made: Study, store: Store) -> str:
     """The study's findings alone, or that there are none yet."""
-    ordered = sort_runs(map(Run.of, _records(made, store)))
-    found = study_findings(made, ordered.sections)
+    ordered = group_runs(map(Run.of, _records(made, store)))
+    found = study_findings(made, ordered.groups)
     if not found:
         return "No plain run has succeeded yet, so there is nothing to hold the remedies against."
-    apart = unpaired(made, ordered.sections)
+    apart = unpaired_remedies(made, ordered.groups)
     return findings_text(Findings([], found, ordered.left_out, apart), terminal_width())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from harness.analysis.comparison import ConfigurationSummary
+from harness.analysis.configuration_summary import ConfigurationSummary
 from harness.analysis.findings import Findings
 from harness.report.words import headlines
 from harness.stats.estimate import Estimate
@@ -71,7 +71,7 @@ class Report:
                 {
                     "setting": one.section.title,
                     "side": one.side.name,
-                    "onset_epoch": one.onset,
+                    "onset_epoch": one.onset.epoch,
                     "best_epoch": one.best_epoch,
                     **_three("gap", one.gap),
                     **_three("generalization_loss", one.generalization_loss),

@@ -13,7 +13,14 @@ from harness.report.escaping import for_markdown
 from harness.report.figures import Figure, all_figures
 from harness.report.method import caveats, machines
 from harness.report.tables import Table, overfitting_table, sides_table, study_table
-from harness.report.words import NOTHING_FOUND, SHOWN_SECTIONS, cut, headlines
+from harness.report.words import (
+    NOTHING_FOUND,
+    SHOWN_SECTIONS,
+    cut,
+    headlines,
+    kept_apart_sentence,
+    left_out_sentence,
+)
 
 #: Worth a look in a pull request, of the setting with the most to tell: each takes a tenth of a second.
 _PICTURES = ("time", "curves", "remedies")
@@ -64,8 +71,8 @@ def _parts(findings: Findings, pictures: dict[str, Path]) -> Iterator[str]:
         yield f"And {hidden} more settings; filters such as `task=cnn` show fewer at a time."
     notes = {
         "Beware": caveats(findings),
-        "Left out": findings.left_out + findings.unreadable,
-        "Not compared": findings.kept_apart,
+        "Left out": [*map(left_out_sentence, findings.left_out), *findings.unreadable],
+        "Not compared": [*map(kept_apart_sentence, findings.kept_apart)],
     }
     for title, sentences in notes.items():
         if sentences:

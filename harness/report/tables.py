@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from harness.analysis.comparison import Comparison, ConfigurationSummary
+from harness.analysis.comparison import Comparison
+from harness.analysis.configuration_summary import ConfigurationSummary
 from harness.analysis.findings import SectionFindings
 from harness.analysis.overfit import Overfitting
 from harness.analysis.run_curves import Run
@@ -50,14 +51,8 @@ def _against_fastest(comparison: Comparison, side: ConfigurationSummary) -> tupl
         return "1", NOTHING
     if not comparison.pairs:
         return NOTHING, "not certified"
-    (pair,) = [pair for pair in comparison.pairs if side in (pair.fast, pair.slow)]
-    slower = pair.slow is side  # a duel, or the seeds of both, may have turned them round
-    times = pair.speed if slower or pair.speed is None else pair.speed.inverse()
-    difference, verdict = pair.quality.difference, str(pair.quality.verdict)
-    if verdict == "different" and difference:
-        ours = -difference.value if slower else difference.value
-        verdict = "better" if (ours > 0) == comparison.measure.higher_is_better else "worse"
-    return estimate(times, 2), verdict
+    pair = comparison.pair_of(side)
+    return (NOTHING, NOTHING) if pair is None else (estimate(pair.ratio, 2), pair.quality_verdict)
 
 
 def sides_table(comparison: Comparison, peak_flops: float | None = None) -> Table:
@@ -136,12 +131,12 @@ def overfitting_table(found: Sequence[Overfitting]) -> Table:
 
 
 def _onset(found: Overfitting) -> str:
-    if found.onset is None:
+    if found.onset.epoch is None:
         return NOTHING
-    if found.onset == 0:
+    if found.onset.epoch == 0:
         return "none"
-    between = found.onset_range
-    return str(found.onset) + (f" [{between[0]}, {between[1]}]" if between else "")
+    between = found.onset.interval
+    return str(found.onset.epoch) + (f" [{between[0]}, {between[1]}]" if between else "")
 
 
 def study_table(found: StudyFinding) -> Table:

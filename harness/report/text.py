@@ -7,7 +7,14 @@ from tabulate import tabulate
 
 from harness.analysis.findings import Findings
 from harness.report.tables import Table, overfitting_table, phases_table, sides_table, study_table
-from harness.report.words import NOTHING_FOUND, SHOWN_SECTIONS, cut, headlines
+from harness.report.words import (
+    NOTHING_FOUND,
+    SHOWN_SECTIONS,
+    cut,
+    headlines,
+    kept_apart_sentence,
+    left_out_sentence,
+)
 
 _NARROWEST = 60
 _MOST_NOTES = 20
@@ -34,9 +41,14 @@ def _parts(findings: Findings, width: int, peak_flops: float | None) -> Iterator
     for study in findings.studies:
         title = f"Remedies for {study.study.kind}, {study.title}"
         yield f"{title}\n" + _table(study_table(study), width)
-    for title, sentences in (("Left out", findings.left_out), ("Not compared", findings.kept_apart)):
+    for title, sentences in _notes(findings):
         if sentences:
             yield title + "\n" + "\n".join(_bullet(text, width) for text in cut(sentences, _MOST_NOTES))
+
+
+def _notes(findings: Findings) -> Iterator[tuple[str, list[str]]]:
+    yield "Left out", [*map(left_out_sentence, findings.left_out)]
+    yield "Not compared", [*map(kept_apart_sentence, findings.kept_apart)]
 
 
 def _bullet(text: str, width: int) -> str:

@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 
-from harness.analysis.comparability import Conditions
-from harness.analysis.comparison import Comparison, ConfigurationSummary, Pair
+from harness.analysis.conditions import Conditions, Difference
+from harness.analysis.comparison import Comparison, PairComparison as Pair
+from harness.analysis.configuration_summary import ConfigurationSummary
 from harness.analysis.findings import Findings
-from harness.analysis.overfit import GapDifference, Overfitting
+from harness.analysis.gap_differences import GapDifference
+from harness.analysis.grouping import LeftOut
+from harness.analysis.kept_apart import KeptApart, NoPartner, NotCertified
+from harness.analysis.overfit import Overfitting
 from harness.analysis.study_effects import EARLY_STOPPING, Effect, StudyFinding
 from harness.report.numbers import estimate, percent, probability, score_digits, seeds, significant
 from harness.stats.equivalence import Equivalence
@@ -68,9 +72,9 @@ def _speed(comparison: Comparison, pair: Pair) -> str:
             f"{fast} and {slow} made no steady steps with the same seed on {what}, so speed is not compared"
         )
     ratio = estimate(pair.speed, 2).replace(" [", "× [", 1)
-    if pair.duel is not None and pair.duel.comparison.verdict == "same":
+    if pair.duel is not None and pair.duel.result.verdict == "same":
         return f"{fast} and {slow} train {what} equally fast within {100 * pair.duel.margin:g} % ({ratio})"
-    if pair.duel is not None and pair.duel.comparison.verdict == "cannot tell yet":
+    if pair.duel is not None and pair.speed_verdict == "undecided":
         return f"{fast} and {slow} train {what} at speeds that their duel could not tell apart ({ratio})"
     if pair.speed.low is None:
         return (
@@ -96,6 +100,8 @@ def _done_first(pair: Pair) -> str:
 
 def _quality(measure: Measure, pair: Pair) -> str:
     found = pair.quality
+    if found.difference is not None:
+        found = found._replace(difference=found.difference.negated())
     if found.difference is None:
         return f"; their {measure.name} cannot be compared: no seed has a test score of both"
     basis = ", ".join(part for part in (seeds(found.difference.n), probability(found.p)) if part)
@@ -125,7 +131,7 @@ def _singular(margin: str) -> str:
 def _source(pair: Pair) -> str:
     """Where the times come from, and how far they moved meanwhile."""
     if pair.duel is not None:
-        found = pair.duel.comparison
+        found = pair.duel.result
         return f"(Times of a duel on {pair.duel.day}: {found.pairs} pairs, {probability(found.p_value)}.)"
     sides: tuple[ConfigurationSummary, ...] = (pair.fast, pair.slow)
     drifts = [abs(side.drift) for side in sides if side.drift is not None]
@@ -146,28 +152,28 @@ def overfitting_verdict(found: Overfitting) -> str:
     basis = f" ({seeds(len(found.side.runs))})"
     if "train real" in found.bands:
         return _adversarial_verdict(found) + basis
-    if found.onset is None:
+    if found.onset.epoch is None:
         return "cannot be read: a loss is not finite"
     gap = f"gap {estimate(found.gap, score_digits(found.measure), found.measure.unit)}"
-    if found.onset == 0:
+    if found.onset.epoch == 0:
         none = f"does not overfit within {found.epochs} epoch{'s' * (found.epochs != 1)}{_sometimes(found)}"
         return f"{none}; {gap}{_unsteady(found)}{basis}"
-    begins = f"overfits from epoch {found.onset}{_onset_range(found)}{_mostly(found)}"
+    begins = f"overfits from epoch {found.onset.epoch}{_onset_range(found)}{_mostly(found)}"
     return f"{begins}: {_cost(found)}; {gap}{basis}"
 
 
 def _onset_range(found: Overfitting) -> str:
-    between = found.onset_range
+    between = found.onset.interval
     return f" [{between[0]}, {between[1]}]" if between and between[0] != between[1] else ""
 
 
 def _sometimes(found: Overfitting) -> str:
-    share = found.onset_share
+    share = found.onset.share
     return f" (but {percent(share)} of resampled seeds do)" if share and share >= 0.05 else ""  # noqa: PLR2004
 
 
 def _mostly(found: Overfitting) -> str:
-    share = found.onset_share
+    share = found.onset.share
     return f" (in {percent(share)} of resampled seeds)" if share and share < CONFIDENCE else ""
 
 
@@ -230,7 +236,7 @@ def gap_sentence(found: GapDifference, comparison: Comparison) -> str:
     verdicts = {
         "equal": "is equal",
         "different": "differs",
-        "cannot tell": "cannot be told to be equal or different",
+        "undecided": "cannot be told to be equal or different",
     }
     margin = _singular(f"±{significant(result.margin)} {measure.unit}".rstrip())
     n = result.difference.n if result.difference else 0
@@ -243,8 +249,7 @@ def gap_sentence(found: GapDifference, comparison: Comparison) -> str:
 def study_sentence(found: StudyFinding) -> str:
     """What a study recommends on one side."""
     best = found.recommended
-    side, _, setting = found.title.partition(" on ")
-    where = f"{side} on `{setting}`"
+    where = f"{found.configuration.name} on `{found.group_title}`"
     if best is None or best.score_change is None:
         tried = [effect.score_change.n for effect in found.effects[1:] if effect.score_change]
         fewest, most = min(tried or [found.effects[0].seeds]), max(tried or [found.effects[0].seeds])
@@ -297,3 +302,54 @@ def recommendation(found: StudyFinding, best: Effect) -> str:
         " ".join(part for part in (f"{name}{how}", stop) if part)
         + f": test {measure.name} {change}{gap}{time}"
     )
+
+
+def left_out_sentence(left_out: LeftOut) -> str:
+    """Which runs nothing uses, and why."""
+    runs = _runs(left_out.runs)
+    reasons = {
+        "superseded": "superseded by newer runs with the same seeds",
+        "running": "still running, or the harness was killed",
+    }
+    reason = reasons.get(left_out.reason, left_out.reason)
+    message = f": {left_out.message}" if left_out.message else ""
+    return f"{runs} of {left_out.task} on {left_out.configuration}: {reason}{message}"
+
+
+def kept_apart_sentence(apart: KeptApart) -> str:
+    """Which runs are not compared, and the conditions that separate them from others."""
+    if isinstance(apart, NotCertified):
+        reason = "; ".join(apart.reasons) or "no certificate was requested"
+        names = ", ".join(apart.configurations)
+        return f"{names} on {apart.title} ({_runs(apart.runs)}): not certified: {reason}"
+    differences = ", ".join(_difference(difference) for difference in apart.differences)
+    if isinstance(apart, NoPartner):
+        return (
+            f"{apart.configuration} on {apart.title} ({_runs(apart.runs)}): "
+            f"no other configuration under these conditions; the nearest differs in {differences}"
+        )
+    nearest = f"the nearest differ in {differences}" if differences else "of this version there are none"
+    return (
+        f"{apart.remedy} for {apart.configuration} on {apart.title} ({_runs(apart.runs)}): "
+        f"no {apart.reference} runs under these conditions; {nearest}"
+    )
+
+
+def _difference(difference: Difference) -> str:
+    """``threads (2, not 1)``; values that say nothing to a reader are left out."""
+    words = {"description": "the options or description of the task", "fingerprint": "the bytes of the data"}
+    if text := words.get(difference.name):
+        return text
+    names = {"dataset": "data", "max_steps": "step limit", "version": "task version"}
+    ours, theirs = (_value(value) for value in difference[1:])
+    return f"{names.get(difference.name, difference.name)} ({ours}, not {theirs})"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None or value == "" else str(value)
+
+
+def _runs(count: int) -> str:
+    return f"{count} run{'s' * (count != 1)}"

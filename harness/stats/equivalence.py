@@ -16,14 +16,14 @@ _Z_TWO_SIDED = 1.9600  # of 1 - ALPHA / 2
 _Z_POWER = 0.8416  # of POWER
 _Z_BOTH_TESTS = 1.2816  # of (1 + POWER) / 2: at no difference either of the two tests may fail
 
-Verdict = Literal["equal", "different", "cannot tell"]
+Verdict = Literal["equal", "different", "undecided"]
 
 
 class Equivalence(NamedTuple):
     """What paired seeds say of a difference, in the unit of the values.
 
     ``p`` is that of the answer: of the larger one-sided test for "equal", of the two-sided one
-    otherwise; None where there were fewer than two pairs. ``seeds_needed``, with "cannot tell", is
+    otherwise; None where there were fewer than two pairs. ``seeds_needed``, with "undecided", is
     about how many seeds an answer would take; None where that cannot be said.
     """
 
@@ -46,13 +46,13 @@ def equivalence(one: Mapping[int, float], other: Mapping[int, float], margin: fl
     differences = differences[np.isfinite(differences)]
     estimate = mean_interval(differences)
     if len(differences) < 2 or estimate is None:  # noqa: PLR2004  a spread takes two
-        return Equivalence("cannot tell", estimate, margin)
+        return Equivalence("undecided", estimate, margin)
     p_equal, p_different = _p_values(differences, margin)
     if p_equal < ALPHA:
         return Equivalence("equal", estimate, margin, p_equal)
     if p_different < ALPHA:
         return Equivalence("different", estimate, margin, p_different)
-    return Equivalence("cannot tell", estimate, margin, p_different, seeds_needed(differences, margin))
+    return Equivalence("undecided", estimate, margin, p_different, seeds_needed(differences, margin))
 
 
 def _p_values(differences: Array, margin: float) -> tuple[float, float]:

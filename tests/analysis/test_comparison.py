@@ -5,7 +5,7 @@ import pytest
 from support.made_runs import made_record, made_runs
 from support.records import MACHINE, make_unfinished_record
 
-from harness.analysis.comparability import sort_runs
+from harness.analysis.grouping import group_runs
 from harness.analysis.comparison import compare
 from harness.analysis.findings import find
 from harness.duel.files import read_duels
@@ -27,7 +27,7 @@ def _two_sides(**changes):
 
 
 def _only(runs):
-    (section,) = sort_runs(runs).sections
+    (section,) = group_runs(runs).groups
     return compare(section)
 
 
@@ -45,7 +45,7 @@ def test_the_leading_sentence_tells_speed_and_equality():
 
 def _duel(ratio, verdict="slower", first="jax", second="torch", **changes):
     """A duel in the setting of :func:`_two_sides`: ``second`` took ``ratio`` times as long."""
-    (section,) = sort_runs(_two_sides()).sections
+    (section,) = group_runs(_two_sides()).groups
     record = section.sides[0].runs[0].record
     certificate = Certificate(certified=True)
     sides = [
@@ -97,7 +97,7 @@ def _duel(ratio, verdict="slower", first="jax", second="torch", **changes):
 
 
 def _sentence(*duels):
-    (section,) = sort_runs(_two_sides()).sections
+    (section,) = group_runs(_two_sides()).groups
     comparison = compare(section, duels=duels)
     return pair_sentence(comparison, comparison.pairs[0])
 
@@ -177,21 +177,21 @@ def test_worse_and_slower_is_not_on_the_front():
 )
 def test_what_differs_in_more_than_the_side_is_kept_apart_and_said(changes, reason):
     findings = find(_two_sides(**changes))
-    assert all(not one.comparison.pairs for one in findings.sections)
+    assert all(not one.comparison.pairs for one in findings.groups)
     assert any("torch:eager" in told and reason in told for told in findings.kept_apart)
 
 
 def test_a_batch_size_of_its_own_is_in_the_title():
     task = msgspec.structs.replace(made_record().task, sha256="1" * 64)
     small = [made_record("jax", seed, task=task, batch_size=8) for seed in SEEDS]
-    titles = {section.title for section in sort_runs([*_two_sides(), *made_runs(*small)]).sections}
+    titles = {section.title for section in group_runs([*_two_sides(), *made_runs(*small)]).groups}
     assert titles == {"cnn on digits, 2 epochs, batch size 64", "cnn on digits, 2 epochs, batch size 8"}
 
 
 def test_a_run_with_other_variables_takes_nobodys_place():
     runs = _two_sides()
     (flagged,) = made_runs(made_record("jax", 0, step=0.001, inherited_variables={"XLA_FLAGS": "--fast"}))
-    sections = sort_runs([*runs, flagged]).sections
+    sections = group_runs([*runs, flagged]).groups
     assert [section.title for section in sections] == [
         "cnn on digits, 2 epochs",
         "cnn on digits, 2 epochs, XLA_FLAGS=--fast",
@@ -199,11 +199,11 @@ def test_a_run_with_other_variables_takes_nobodys_place():
     assert [len(section.sides) for section in sections] == [2, 1]
     idle = {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "jax"}
     (quiet,) = made_runs(made_record("jax", 0, inherited_variables=idle))
-    assert len(sort_runs([*runs, quiet]).sections) == 1
+    assert len(group_runs([*runs, quiet]).groups) == 1
 
 
 def test_a_title_tells_what_its_siblings_differ_in_and_nothing_else():
-    titles = {section.title for section in sort_runs(_two_sides(precision="float64", threads=1)).sections}
+    titles = {section.title for section in group_runs(_two_sides(precision="float64", threads=1)).groups}
     assert titles == {
         "cnn on digits, 2 epochs, float32, 2 threads",
         "cnn on digits, 2 epochs, float64, 1 thread",
@@ -215,7 +215,7 @@ def test_a_title_tells_what_its_siblings_differ_in_and_nothing_else():
         for place, chosen in enumerate(options)
     ]
     told = {
-        section.title for section in sort_runs(made_runs(*[made_record(task=one) for one in tasks])).sections
+        section.title for section in group_runs(made_runs(*[made_record(task=one) for one in tasks])).groups
     }
     assert told == {
         "cnn on digits, 2 epochs, width=1.0",
@@ -225,7 +225,7 @@ def test_a_title_tells_what_its_siblings_differ_in_and_nothing_else():
 
 
 def test_names_do_not_break_the_marks_of_sentences():
-    (section,) = sort_runs(made_runs(made_record("a`b", dataset=DatasetRecord("c`d", "f" * 64)))).sections
+    (section,) = group_runs(made_runs(made_record("a`b", dataset=DatasetRecord("c`d", "f" * 64)))).groups
     assert (section.sides[0].name, section.title) == ("a'b:eager", "cnn on c'd, 2 epochs")
 
 
@@ -247,8 +247,8 @@ def test_another_task_version_or_description_is_kept_apart(field):
         made_record().task, **{"version": {"version": 2}, "sha256": {"sha256": "1" * 64}}[field]
     )
     findings = find(_two_sides(task=task))
-    assert len(findings.sections) == 2
-    assert all(not one.comparison.pairs for one in findings.sections)
+    assert len(findings.groups) == 2
+    assert all(not one.comparison.pairs for one in findings.groups)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_another_task_version_or_description_is_kept_apart(field):
 )
 def test_uncertified_runs_are_not_compared(certificate, why):
     findings = find(_two_sides(certificate=certificate))
-    assert all(not one.comparison.pairs for one in findings.sections)
+    assert all(not one.comparison.pairs for one in findings.groups)
     assert any("not certified" in told and why in told for told in findings.kept_apart)
 
 
@@ -268,13 +268,13 @@ def test_runs_that_fell_are_counted_and_the_newest_of_a_seed_stands():
     old, new = made_record(seed=0, accuracy=0.1), made_record(seed=0, accuracy=0.6)
     fallen = make_unfinished_record()
     fallen.failure = Failure("no memory\nand more")
-    found = sort_runs(made_runs(old, new, fallen, make_unfinished_record("x", "timeout")))
-    (side,) = found.sections[0].sides
+    found = group_runs(made_runs(old, new, fallen, make_unfinished_record("x", "timeout")))
+    (side,) = found.groups[0].sides
     assert side.runs[0].record.id == new.id
     told = " | ".join(found.left_out)
     assert (
         "still running, or its harness was killed"
-        in sort_runs(made_runs(make_unfinished_record("y", "running"))).left_out[0]
+        in group_runs(made_runs(make_unfinished_record("y", "running"))).left_out[0]
     )
     for words in ("ended as failed: no memory |", "ended as timeout", "of which a newer run is here"):
         assert words in told
@@ -282,7 +282,7 @@ def test_runs_that_fell_are_counted_and_the_newest_of_a_seed_stands():
 
 def test_versions_of_one_framework_are_sides():
     newer = [made_record("torch", seed, framework={"engine": "torch", "torch": "2.0"}) for seed in SEEDS]
-    (section,) = sort_runs(made_runs(*newer, *[made_record("torch", seed) for seed in SEEDS])).sections
+    (section,) = group_runs(made_runs(*newer, *[made_record("torch", seed) for seed in SEEDS])).groups
     assert [side.name for side in section.sides] == ["torch:eager (torch 1.0)", "torch:eager (torch 2.0)"]
 
 
@@ -291,8 +291,8 @@ def test_versions_of_a_plugin_are_sides_whatever_its_engine():
         framework = {"engine": "numpy", "numpy": "2.3", "my-numpy": version}
         return [made_record("my-numpy", seed, framework=framework) for seed in SEEDS]
 
-    found = sort_runs(made_runs(*made("1.0"), *made("2.0")))
-    names = [side.name for side in found.sections[0].sides]
+    found = group_runs(made_runs(*made("1.0"), *made("2.0")))
+    names = [side.name for side in found.groups[0].sides]
     assert names == [f"my-numpy:eager (my-numpy {version}, numpy 2.3)" for version in ("1.0", "2.0")]
     assert found.left_out == []
     assert "my-numpy 2.0" in runs_table([made("2.0")[0]], 100)
@@ -311,7 +311,7 @@ def test_the_faster_of_a_pair_is_the_faster_on_the_seeds_of_both():
 def test_one_seed_makes_no_interval_and_no_verdict():
     comparison = _only(made_runs(made_record("jax", step=0.005), made_record("torch")))
     (pair,) = comparison.pairs
-    assert (pair.speed.low, pair.quality.verdict) == (None, "cannot tell")
+    assert (pair.speed.low, pair.quality.verdict) == (None, "undecided")
     assert "no evidence yet" in pair_sentence(comparison, pair)
 
 
@@ -332,7 +332,7 @@ def test_speeds_that_are_not_told_apart_make_no_winner():
 def test_time_to_a_target_counts_those_that_reach_it():
     reach = made_record("jax", 0, held_out=(2.0, 1.0))  # accuracies 0.5, then 0.75
     short = made_record("jax", 1, held_out=(2.0, 1.6))
-    (section,) = sort_runs(made_runs(reach, short)).sections
+    (section,) = group_runs(made_runs(reach, short)).groups
     (side,) = compare(section, target=70).sides
     assert (side.to_target.reached, side.to_target.of, side.to_target.seconds.value) == (
         1,

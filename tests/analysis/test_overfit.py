@@ -8,15 +8,11 @@ import pytest
 from scipy import stats
 from support.made_runs import made_record, made_runs
 
-from harness.analysis.comparability import sort_runs
+from harness.analysis.grouping import group_runs
 from harness.analysis.findings import find
-from harness.analysis.overfit import (
-    gap_differences,
-    generalization_loss,
-    onset,
-    overfitting,
-    progress_quotient,
-)
+from harness.analysis.gap_differences import gap_differences
+from harness.analysis.overfit import Onset, overfitting
+from harness.analysis.overfit_criteria import generalization_loss, onset, progress_quotient
 from harness.report.words import gap_sentence, overfitting_verdict
 from harness_tasks.gan import GAN
 
@@ -54,7 +50,7 @@ def test_the_onset_of_many_curves_is_that_of_each():
 
 
 def _section(*records):
-    (section,) = sort_runs(made_runs(*records)).sections
+    (section,) = group_runs(made_runs(*records)).groups
     return section
 
 
@@ -154,7 +150,7 @@ def test_gaps_of_frameworks_are_held_against_each_other_on_paired_seeds():
 
 def test_a_margin_that_is_asked_for_holds_for_gaps_too():
     sides = [_overfitting_record(name, seed) for name in ("jax", "torch") for seed in range(3)]
-    (found,) = find(made_runs(*sides), margin=2.5).sections
+    (found,) = find(made_runs(*sides), margin=2.5).groups
     assert [gap.result.margin for gap in found.gaps] == [2.5]
     assert "margin ±2.5 points" in gap_sentence(found.gaps[0], found.comparison)
 
@@ -171,7 +167,7 @@ def _adversarial_record(backend, seed):
 
 def test_gaps_of_discriminators_are_in_points_whatever_the_margin_of_distances():
     sides = [_adversarial_record(name, seed) for name in ("jax", "torch") for seed in range(3)]
-    (found,) = find(made_runs(*sides), margin=0.01).sections
+    (found,) = find(made_runs(*sides), margin=0.01).groups
     assert gap_sentence(found.gaps[0], found.comparison).endswith("points, margin ±1 point, 3 seeds).")
 
 

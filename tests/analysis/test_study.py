@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 from support.made_runs import made_record, made_runs
 
-from harness.analysis.comparability import sort_runs
+from harness.analysis.grouping import group_runs
 from harness.analysis.findings import find
 from harness.analysis.study import Study, StudyPlan, Variant, done, plan_size, read_studies, save_study
 from harness.analysis.study_effects import study_findings
@@ -77,7 +77,7 @@ def _records(backend="torch", gains=(0.05, 0.06, 0.055), **changes):
 
 
 def _finding(*records):
-    (found,) = study_findings(STUDY, sort_runs(made_runs(*records)).sections)
+    (found,) = study_findings(STUDY, group_runs(made_runs(*records)).groups)
     return found
 
 
@@ -204,15 +204,15 @@ def test_what_a_study_does_not_tell_of_is_told_elsewhere():
     records = list(_records())
     elsewhere = [msgspec.structs.replace(record, precision="float64") for record in records[1::2]]
     other_side = [msgspec.structs.replace(record, backend="jax") for record in records[1::2]]
-    assert len(find(made_runs(*records), [STUDY]).sections) == 1
-    assert len(find(made_runs(*records, *elsewhere), [STUDY]).sections) == 2
-    assert len(find(made_runs(*records, *other_side), [STUDY]).sections) == 2
+    assert len(find(made_runs(*records), [STUDY]).groups) == 1
+    assert len(find(made_runs(*records, *elsewhere), [STUDY]).groups) == 2
+    assert len(find(made_runs(*records, *other_side), [STUDY]).groups) == 2
 
 
 def test_how_sides_compare_with_a_remedy_is_told_beside_the_study():
     findings = find(made_runs(*_records(), *_records("jax")), [STUDY])
     assert len(findings.studies) == 2
-    assert [len(one.comparison.section.sides) for one in findings.sections] == [2, 2]
+    assert [len(one.comparison.section.sides) for one in findings.groups] == [2, 2]
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_a_study_of_runs_that_scored_nothing_says_so(kind):
 def test_a_side_on_which_no_remedy_was_tried_is_left_out_beside_one_that_took_part():
     others = (made_record("keras", seed, accuracy=0.6) for seed in range(3))
     records = [*_records(), *others]
-    found = study_findings(STUDY, sort_runs(made_runs(*records)).sections)
+    found = study_findings(STUDY, group_runs(made_runs(*records)).groups)
     assert [one.side.name for one in found] == ["torch:eager"]
 
 
@@ -267,7 +267,7 @@ def test_what_is_done_is_known_by_what_it_is():
 
 def test_a_version_is_held_against_itself_where_only_plain_runs_are_of_two():
     older = [made_record(seed=seed, framework={"engine": "torch", "torch": "0.9"}) for seed in range(3)]
-    found = study_findings(STUDY, sort_runs(made_runs(*older, *_records())).sections)
+    found = study_findings(STUDY, group_runs(made_runs(*older, *_records())).groups)
     assert [one.side.name for one in found] == ["torch:eager (torch 1.0)"]
     assert found[0].recommended.variant.name == "dropout"
 

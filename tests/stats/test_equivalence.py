@@ -35,7 +35,7 @@ def test_three_answers():
     assert equivalence(_by_seed(near), _by_seed(base), 1.0).verdict == "equal"
     assert equivalence(_by_seed(far), _by_seed(base), 1.0).verdict == "different"
     told = equivalence(_by_seed(noisy), _by_seed(base), 1.0)
-    assert told.verdict == "cannot tell"
+    assert told.verdict == "undecided"
     assert told.seeds_needed > 5
 
 
@@ -50,7 +50,7 @@ def test_only_seeds_of_both_count_and_one_says_nothing():
     found = equivalence({0: 1.0, 1: 2.0, 7: 50.0}, {0: 1.0, 1: 2.0, 8: 0.0}, 1.0)
     assert (found.verdict, found.difference.n) == ("equal", 2)
     single = equivalence({0: 1.0}, {0: 1.0}, 1.0)
-    assert (single.verdict, single.p, single.difference.low) == ("cannot tell", None, None)
+    assert (single.verdict, single.p, single.difference.low) == ("undecided", None, None)
     assert equivalence({0: 1.0}, {1: 1.0}, 1.0).difference is None
 
 

@@ -1,0 +1,118 @@
+"""The conditions that runs must share to be compared, and the fields in which two conditions differ."""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple, get_args
+
+import msgspec
+
+from harness.machine.description import Machine
+from harness.runs.record import Record
+
+#: Recorded variables that name places or verbosity, or that repeat what device and backend state.
+_IRRELEVANT_VARIABLES = {
+    "CUDA_VISIBLE_DEVICES",
+    "CXX",
+    "KERAS_BACKEND",
+    "KERAS_HOME",
+    "KERAS_TORCH_DEVICE",
+    "TF_CPP_MAX_VLOG_LEVEL",
+    "TF_CPP_MIN_LOG_LEVEL",
+    "TORCH_HOME",
+    "TORCH_LOGS",
+}
+
+ConditionName = Literal[
+    "task",
+    "version",
+    "description",
+    "dataset",
+    "fingerprint",
+    "epochs",
+    "max_steps",
+    "precision",
+    "device",
+    "threads",
+    "machine",
+    "certified",
+    "variables",
+]
+
+
+class Difference(NamedTuple):
+    """A field in which two :class:`Conditions` differ, with its value in each."""
+
+    name: ConditionName
+    ours: object
+    theirs: object
+
+
+class Conditions(msgspec.Struct, frozen=True):
+    """Everything that must be equal for two runs to be compared; only the configuration may differ."""
+
+    task: str
+    version: int
+    description: str
+    """The sha256 of the task's description."""
+    dataset: str
+    fingerprint: str | None
+    epochs: int
+    max_steps: int | None
+    precision: str
+    device: str | None
+    threads: int
+    machine: str
+    certified: bool
+    variables: str = ""
+    """The user's environment variables that are known to affect speed or results."""
+
+    @classmethod
+    def of(cls, record: Record) -> "Conditions":
+        """The conditions of a record."""
+        return cls(
+            task=record.task.name,
+            version=record.task.version,
+            description=record.task.sha256,
+            dataset=record.dataset.name,
+            fingerprint=record.dataset.fingerprint,
+            epochs=record.epochs_asked,
+            max_steps=record.max_steps,
+            precision=record.precision,
+            device=record.device,
+            threads=record.threads,
+            machine=machine_text(record.machine),
+            certified=bool(record.certificate and record.certificate.certified),
+            variables=variables_text(record.inherited_variables),
+        )
+
+    @property
+    def without_description(self) -> "Conditions":
+        """What stays equal when the task's options change."""
+        return msgspec.structs.replace(self, description="")
+
+    def differences(self, other: "Conditions") -> list[Difference]:
+        """The fields in which the two differ, without those that follow from another difference."""
+        different: list[ConditionName] = [
+            name for name in get_args(ConditionName) if getattr(self, name) != getattr(other, name)
+        ]
+        implied = set()
+        if "dataset" in different:
+            implied.add("fingerprint")
+        if "version" in different or "epochs" in different:
+            implied.add("description")
+        return [
+            Difference(name, getattr(self, name), getattr(other, name))
+            for name in different
+            if name not in implied
+        ]
+
+
+def variables_text(inherited: Mapping[str, str]) -> str:
+    """The user's variables that must be equal for runs to be compared; empty where there are none."""
+    return " ".join(
+        f"{name}={value}" for name, value in sorted(inherited.items()) if name not in _IRRELEVANT_VARIABLES
+    )
+
+
+def machine_text(machine: Machine) -> str:
+    """The part of a machine's description that must be equal for times to be compared."""
+    return f"{machine.cpu}, {machine.physical_cores} cores, {machine.allowed_cpus} CPUs allowed"

@@ -1,0 +1,130 @@
+"""What the runs of one configuration amount to: quality, times, throughput, memory, stability."""
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from harness.analysis.grouping import ConfigurationRuns
+from harness.analysis.run_curves import Run
+from harness.analysis.seed_values import scores, step_seconds, training_seconds
+from harness.spec.flops import training_flops_per_sample
+from harness.stats.estimate import Estimate
+from harness.stats.intervals import Array, geometric_interval, mean_interval
+from harness.training.measures import Measure
+
+_FEWEST_DRIFT_BLOCKS = 6
+
+
+class TimeToTarget(NamedTuple):
+    """Training seconds until the validation score reached the target, over the runs that reached it."""
+
+    seconds: Estimate | None
+    reached: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationSummary:
+    """The runs of one configuration in figures. Seconds, bytes, FLOP/s; quality in the measure's unit.
+
+    ``drift`` is the largest relative change of the step time from the first to the last third of a run,
+    ``spread`` that between the medians of runs. ``phases`` are mean seconds over runs, in order.
+    """
+
+    configuration: ConfigurationRuns
+    quality: Estimate | None
+    step_seconds: Estimate | None
+    training_seconds: Estimate | None
+    to_target: TimeToTarget | None
+    samples_per_second: float | None
+    flops_per_second: float | None
+    phases: dict[str, float]
+    peak_memory_bytes: float | None
+    drift: float | None
+    spread: float | None
+    on_front: bool = field(default=False)
+    """Whether no configuration of the group is both better and faster to train."""
+
+    # Transitional names, until every caller uses the new ones.
+    @property
+    def side(self) -> Any: return self.configuration  # noqa: D102,E704
+
+    @property
+    def name(self) -> str:
+        """The configuration's name."""
+        return self.configuration.name
+
+
+def summarize(
+    configuration: ConfigurationRuns, measure: Measure, target: float | None
+) -> ConfigurationSummary:
+    """Summarize a configuration; ``target`` is a validation score in the measure's unit."""
+    runs = configuration.runs
+    medians = list(step_seconds(configuration).values())
+    steps = geometric_interval(medians) if medians else None
+    record = runs[0].record
+    rate = record.batch_size / steps.value if steps else None
+    flops = training_flops_per_sample(record.task.description)
+    memories = [run.record.peak_memory_bytes for run in runs if run.record.peak_memory_bytes]
+    drifts = [drift for run in runs if (drift := _drift(run.step_seconds)) is not None]
+    return ConfigurationSummary(
+        configuration=configuration,
+        quality=mean_interval(list(scores(configuration, measure).values())),
+        step_seconds=steps,
+        training_seconds=mean_interval(list(training_seconds(configuration).values())),
+        to_target=None if target is None else time_to_target(configuration, measure, target),
+        samples_per_second=rate,
+        flops_per_second=rate * flops if rate else None,
+        phases=_phases(runs),
+        peak_memory_bytes=statistics.fmean(memories) if memories else None,
+        drift=max(drifts, key=abs, default=None),
+        spread=max(medians) / min(medians) - 1 if len(medians) > 1 else None,
+    )
+
+
+def time_to_target(configuration: ConfigurationRuns, measure: Measure, target: float) -> TimeToTarget:
+    """When each run's validation score first was at least as good as ``target``."""
+    seconds = []
+    for run in configuration.runs:
+        curve = run.curves.get(f"validation_{measure.key}", np.empty(0)) * measure.factor
+        good = curve >= target if measure.higher_is_better else curve <= target
+        if good.any():
+            seconds.append(run.curves["training_seconds"][good.argmax()])
+    return TimeToTarget(geometric_interval(seconds), len(seconds), len(configuration.runs))
+
+
+def _drift(block_step_seconds: Array) -> float | None:
+    if len(block_step_seconds) < _FEWEST_DRIFT_BLOCKS:
+        return None
+    third = len(block_step_seconds) // 3
+    first: list[float] = block_step_seconds[:third].tolist()
+    last: list[float] = block_step_seconds[-third:].tolist()
+    return statistics.median(last) / statistics.median(first) - 1
+
+
+def _phases(runs: Sequence[Run]) -> dict[str, float]:
+    """Mean seconds of each phase; a phase that some run does not report is left out."""
+    rows = []
+    for run in runs:
+        phases = run.record.phases
+        first = phases.first_step_seconds
+        rows.append(
+            {
+                "import": phases.import_seconds,
+                "data": phases.data_seconds,
+                "build": phases.build_seconds,
+                "first step": first,
+                "steps": None if first is None else phases.training_seconds - first,
+                "evaluation": phases.evaluation_seconds,
+            }
+        )
+    means = {}
+    for name in rows[0]:
+        seconds = [row[name] for row in rows if row[name] is not None]
+        if len(seconds) == len(rows):
+            means[name] = math.fsum(s for s in seconds if s is not None) / len(rows)
+    return means

@@ -1,0 +1,51 @@
+"""Whether configurations overfit alike: their final gaps compared on paired seeds."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from harness.analysis.grouping import ConfigurationRuns, RunGroup
+from harness.analysis.overfit import gap_curves, gap_measure
+from harness.stats.equivalence import Equivalence, equivalence
+from harness.training.measures import Measure
+
+
+class GapDifference(NamedTuple):
+    """The final gap of a reference less that of another configuration, in the unit of ``measure``."""
+
+    reference: ConfigurationRuns
+    other: ConfigurationRuns
+    measure: Measure
+    result: Equivalence
+
+    # Transitional names, until every caller uses the new ones.
+    @property
+    def one(self) -> Any: return self.reference  # noqa: D102,E704
+
+
+
+def gap_differences(group: RunGroup, margin: float | None = None) -> list[GapDifference]:
+    """Compare the gap of the first configuration by name with that of each other one.
+
+    Work that is not certified is not compared. ``margin`` is in the unit of the group's measure; it is not
+    used where the gap is in another unit.
+    """
+    measure = group.measure
+    gaps = {configuration.name: gap_curves(configuration, measure) for configuration in group.configurations}
+    reference, *others = group.configurations
+    if not group.conditions.certified or gaps[reference.name] is None:
+        return []
+    differences = []
+    for other in others:
+        ours, theirs = gaps[reference.name], gaps[other.name]
+        if ours is None or theirs is None:
+            continue
+        unit = gap_measure(other, measure)
+        level = float(np.mean(np.abs(theirs[:, -1]))) if unit.relative else 1.0
+        result = equivalence(
+            dict(zip(reference.seeds, ours[:, -1].tolist(), strict=True)),
+            dict(zip(other.seeds, theirs[:, -1].tolist(), strict=True)),
+            margin if margin is not None and unit is measure else unit.margin * level,
+        )
+        differences.append(GapDifference(reference, other, unit, result))
+    return differences

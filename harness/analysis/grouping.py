@@ -1,0 +1,160 @@
+"""Groups of comparable runs: those under equal conditions, by configuration, one run for each seed."""
+
+import textwrap
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from harness.analysis.conditions import Conditions
+from harness.analysis.run_curves import Run
+from harness.analysis.titles import Distinction, Traits, distinctions, without_backticks
+from harness.plugins.versions import side_versions
+from harness.runs.record import Record, Status
+from harness.training.measures import Measure
+
+#: A backend with its mode as on the command line, and its versions as text.
+Identity = tuple[str, str]
+
+_LONGEST_MESSAGE = 160
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationRuns:
+    """One backend and mode in one version of its framework: the newest ``ok`` run of each seed."""
+
+    name: str
+    """``torch:eager``, with versions where the group holds several."""
+    runs: tuple[Run, ...]
+
+    @property
+    def identity(self) -> Identity:
+        """What it is under all conditions; ``name`` states versions only where a group holds several."""
+        return _identity(self.runs[0])
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds, in the order of the runs."""
+        return [run.record.seed for run in self.runs]
+
+
+@dataclass(frozen=True, slots=True)
+class RunGroup:
+    """The configurations that ran under equal conditions.
+
+    ``distinctions`` are what sets these conditions apart from others of the same task and data.
+    """
+
+    conditions: Conditions
+    distinctions: tuple[Distinction, ...]
+    configurations: tuple[ConfigurationRuns, ...]
+
+    # Transitional names, until every caller uses the new ones.
+    @property
+    def setting(self) -> Any: return self.conditions  # noqa: D102,E704
+    @property
+    def sides(self) -> Any: return self.configurations  # noqa: D102,E704
+
+    @property
+    def measure(self) -> Measure:
+        """The measure of quality."""
+        return self.configurations[0].runs[0].measure
+
+    @property
+    def title(self) -> str:
+        """``cnn on digits, 10 epochs``, with its distinctions."""
+        conditions = self.conditions
+        steps = f", at most {conditions.max_steps} steps" if conditions.max_steps else ""
+        epochs = f"{conditions.epochs} epoch{'s' * (conditions.epochs != 1)}"
+        subject = f"{conditions.task} on {conditions.dataset}"
+        texts = [distinction.text for distinction in self.distinctions]
+        return without_backticks(", ".join([subject, f"{epochs}{steps}", *texts]))
+
+
+class LeftOut(NamedTuple):
+    """Runs that nothing uses: how they ended, or that newer runs with the same seeds supersede them."""
+
+    task: str
+    configuration: str
+    reason: Status | Literal["superseded"]
+    message: str
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupedRuns:
+    """Runs in groups, those with the most configurations and runs first, and what was left out."""
+
+    groups: list[RunGroup]
+    left_out: list[LeftOut]
+
+
+def group_runs(runs: Iterable[Run]) -> GroupedRuns:
+    """Group the runs by their conditions."""
+    usable: dict[Conditions, list[Run]] = defaultdict(list)
+    left_out: Counter[tuple[str, str, Status | Literal["superseded"], str]] = Counter()
+    for run in runs:
+        record = run.record
+        if record.status == "ok":
+            usable[Conditions.of(record)].append(run)
+        else:
+            left_out[record.task.name, record.label, record.status, _message(record)] += 1
+    apart = distinctions({conditions: _traits(conditions, runs[0].record) for conditions, runs in usable.items()})
+    groups = []
+    for conditions, members in usable.items():
+        configurations, superseded = _configurations(members)
+        for label, count in superseded.items():
+            left_out[conditions.task, label, "superseded", ""] += count
+        groups.append(RunGroup(conditions, apart[conditions], configurations))
+    groups.sort(key=_size, reverse=True)
+    return GroupedRuns(groups, [LeftOut(*key, runs=count) for key, count in left_out.items()])
+
+
+def _size(group: RunGroup) -> tuple[int, int]:
+    return len(group.configurations), sum(len(configuration.runs) for configuration in group.configurations)
+
+
+def _message(record: Record) -> str:
+    """The first line of a failure's message."""
+    text = record.failure.message.partition("\n")[0] if record.failure else ""
+    return textwrap.shorten(text, _LONGEST_MESSAGE) if text else ""
+
+
+def _traits(conditions: Conditions, record: Record) -> Traits:
+    """What the names of task and data set do not state."""
+    labels = {
+        "version": f"task version {conditions.version}",
+        "fingerprint": f"data {(conditions.fingerprint or 'unknown')[:8]}",
+        "batch": f"batch size {record.batch_size}",
+        "precision": conditions.precision,
+        "device": conditions.device or "unknown device",
+        "threads": f"{conditions.threads} thread{'s' * (conditions.threads != 1)}",
+        "machine": conditions.machine,
+        "certified": "" if conditions.certified else "not certified",
+        "variables": conditions.variables,
+    }
+    return Traits(f"{conditions.task} on {conditions.dataset}", record.task.options, labels)
+
+
+def _identity(run: Run) -> Identity:
+    versions = side_versions(run.record.backend, run.record.framework)
+    return run.record.label, ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def _configurations(members: list[Run]) -> tuple[tuple[ConfigurationRuns, ...], Counter[str]]:
+    """The configurations of a group, by name, and how many runs of each a newer run supersedes."""
+    by_identity: dict[Identity, dict[int, Run]] = defaultdict(dict)
+    superseded: Counter[str] = Counter()
+    for run in sorted(members, key=lambda run: run.record.started_at):
+        by_seed = by_identity[_identity(run)]
+        superseded[run.record.label] += run.record.seed in by_seed
+        by_seed[run.record.seed] = run
+    versions_of = Counter(label for label, _ in by_identity)
+    configurations = [
+        ConfigurationRuns(
+            without_backticks(f"{label} ({version or 'version unknown'})" if versions_of[label] > 1 else label),
+            tuple(run for _, run in sorted(by_seed.items())),
+        )
+        for (label, version), by_seed in sorted(by_identity.items())
+    ]
+    return tuple(configurations), +superseded

@@ -1,0 +1,40 @@
+"""Values of a configuration seed by seed: test scores, step times, and curves stacked over seeds."""
+
+import numpy as np
+
+from harness.analysis.grouping import ConfigurationRuns
+from harness.stats.intervals import Array
+from harness.training.measures import Measure
+
+
+def scores(configuration: ConfigurationRuns, measure: Measure, *, best: bool = False) -> dict[int, float]:
+    """The test score of each seed in the measure's unit, where it is a finite number.
+
+    It is the score after the last epoch, or with ``best`` that of the weights of the best epoch.
+    """
+    by_seed = {run.record.seed: run.score(measure.key, best=best) for run in configuration.runs}
+    return {seed: score * measure.factor for seed, score in by_seed.items() if score is not None}
+
+
+def step_seconds(configuration: ConfigurationRuns) -> dict[int, float]:
+    """The median steady step of each seed whose run has one."""
+    return {run.record.seed: run.step_median for run in configuration.runs if run.step_median is not None}
+
+
+def training_seconds(configuration: ConfigurationRuns) -> dict[int, float]:
+    """The training time of each seed, first step included."""
+    return {run.record.seed: run.record.phases.training_seconds for run in configuration.runs}
+
+
+def common_seeds(one: dict[int, float], other: dict[int, float]) -> list[int]:
+    """The seeds that both have, ascending."""
+    return sorted(one.keys() & other.keys())
+
+
+def curves_of(configuration: ConfigurationRuns, name: str) -> Array | None:
+    """A curve of every seed ``(seeds, epochs)``, cut to the shortest; None where a run lacks it."""
+    curves = [run.curves[name] for run in configuration.runs if name in run.curves]
+    if len(curves) < len(configuration.runs):
+        return None
+    epochs = min(len(curve) for curve in curves)
+    return np.stack([curve[:epochs] for curve in curves]) if epochs else None
