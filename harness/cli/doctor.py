@@ -14,8 +14,9 @@ from harness.plugins import registry
 from harness.plugins.installation import installation
 from harness.report.fitting import fitted_table
 from harness.report.terminal import terminal_width
-from harness.worker import protocol
-from harness.worker.session import RequestFailed, Session
+from harness.worker.conversation import Conversation
+from harness.worker.errors import RequestFailed
+from harness.worker.session import Session
 
 _IMPORT_LIMIT_SECONDS = 120.0
 
@@ -29,11 +30,11 @@ def _framework(name: str, threads: int) -> tuple[str, str, list[str]]:
     try:
         with Session(settings, _IMPORT_LIMIT_SECONDS) as session:
             try:
-                described = session.call(protocol.Describe(name, threads), protocol.Described)
+                described = Conversation(session, name, threads).describe()
             except RequestFailed:
                 raise
             except HarnessError as error:
-                raise HarnessError("; ".join([str(error), *session.last_lines()[-3:]])) from error
+                raise HarnessError(session.with_last_lines(error)) from error
     except HarnessError as error:
         return "broken", str(error), [f"{name} does not work here: {error}"]
     facts = [f"{key} {value}" for key, value in described.environment.items()]

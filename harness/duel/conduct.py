@@ -27,7 +27,7 @@ from harness.runs.record import DatasetRecord, TaskRecord
 from harness.spec.description import description_sha256
 from harness.stats.looks import MOST_PAIRS, Looks
 from harness.testing.certificate import Certificate
-from harness.worker.session import WorkerTimeout
+from harness.worker.errors import WorkerTimeout
 
 #: By this share of the budget a pair may outlast it that was begun in time.
 _GRACE_SHARE = 0.2

@@ -14,9 +14,9 @@ from harness.duel.record import BlockRecord, PairRecord
 from harness.duel.timed_worker import TimedWorker
 from harness.duel.workloads import Workload
 from harness.machine.control import Control
+from harness.machine.cpus import cpus_of, on_their_cores, places_to_start
 from harness.machine.disturbance import between, disturbed, read_counters
 from harness.machine.energy import EnergyMeter
-from harness.machine.cpus import cpus_of, on_their_cores, places_to_start
 
 #: A pair says something if at least this share of its turns was left undisturbed.
 _FEWEST_TURNS_SHARE = 0.5
@@ -99,7 +99,7 @@ class Alternation:
                 contenders[side].await_build()
                 contenders[side].session.pause()
                 if places and places[number] != (home := cpus_of(self.settings[side])):
-                    contenders[side].session.move_to(home)
+                    contenders[side].session.process.move_to(home)
         return contenders
 
     def _places(self, order: list[int]) -> list[list[int]] | None:
@@ -119,7 +119,7 @@ class Alternation:
         self, contenders: Mapping[int, TimedWorker], side: int, turn: int, steps: int, meter: EnergyMeter
     ) -> BlockRecord:
         contender = contenders[side]
-        pids = [other.session.pid for other in contenders.values()]
+        pids = [other.session.process.pid for other in contenders.values()]
         # What others do on cores of which it may use no part is no matter.
         cpus = on_their_cores(cpus_of(self.settings[side]))
         control = self._control.seconds()

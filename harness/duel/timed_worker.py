@@ -10,7 +10,9 @@ from harness.duel.workloads import Workload
 from harness.errors import HarnessError
 from harness.training.batches import BatchOrder
 from harness.worker import protocol
-from harness.worker.session import NoWorkersHere, Session
+from harness.worker.conversation import Conversation
+from harness.worker.errors import NoWorkersHere
+from harness.worker.session import Session
 
 
 class ConfigurationFailed(HarnessError):
@@ -30,8 +32,7 @@ def blaming(label: str, session: Session) -> Iterator[None]:
     except (ConfigurationFailed, NoWorkersHere):
         raise
     except HarnessError as error:
-        told = "; ".join(session.last_lines()[-3:])
-        raise ConfigurationFailed(label, f"{error}" + (f" [{told}]" if told else "")) from error
+        raise ConfigurationFailed(label, session.with_last_lines(error)) from error
 
 
 def session_of(
@@ -66,6 +67,7 @@ class TimedWorker:
     ) -> None:
         self._side = side
         self.session = session_of(side.label, settings, deadline_seconds, side.python, cpus)
+        self._conversation = Conversation(self.session, side.backend, side.plan.threads)
         self.steps = self.calls = 0
         self.training_seconds = 0.0
         self._lengths: set[int] = set()
@@ -89,16 +91,14 @@ class TimedWorker:
         """Have the process import and build, and do not wait for it."""
         side = self._side
         with self.blamed():
-            self.session.send(protocol.Describe(side.backend, side.plan.threads))
-            self.session.send(protocol.Build(side.plan, dataset))
+            self._conversation.request_program(side.plan, dataset)
 
     def await_build(self) -> None:
         """Wait until what :meth:`begin` asked for is done."""
         side = self._side
         with self.blamed():
-            self.described = self.session.receive(protocol.Described)
-            self._refuse_other_protocol()
-            self.built = self.session.receive(protocol.Built)
+            self.described = self._conversation.describe()
+            self.built = self._conversation.receive_program()
             self.order = BatchOrder.of_task(side.plan.task, self.built.samples["train"], side.plan.seed)
 
     def make_first_step(self) -> None:
@@ -106,13 +106,6 @@ class TimedWorker:
         with self.blamed():
             self._first_step_seconds = self._train(1)
             self._first_call_steps, self._first_call_seconds = 0, 0.0
-
-    def _refuse_other_protocol(self) -> None:
-        if self.described.protocol != protocol.VERSION:
-            raise HarnessError(
-                f"its harness speaks protocol {self.described.protocol} and this one {protocol.VERSION}; "
-                f"install the same dl-harness in {self._side.python}"
-            )
 
     def blamed(self) -> contextlib.AbstractContextManager[None]:
         """See :func:`blaming`."""

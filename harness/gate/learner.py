@@ -14,6 +14,7 @@ from harness.testing.observation import Losses
 from harness.training.batches import BatchOrder
 from harness.training.measures import Scores
 from harness.worker import protocol
+from harness.worker.conversation import Conversation
 from harness.worker.session import Session
 
 #: Of one request, so that the worker answers long before its silence is taken for a hang.
@@ -50,7 +51,7 @@ class Learner:
         self._side = side
         self._session = session
         self._dataset = dataset
-        self._framework: dict[str, str] | None = None
+        self._conversation = Conversation(session, side.backend, side.plan.threads)
 
     def maths(self, precision: Precision, steps: int) -> Maths:
         """What the first ``steps`` steps come to; raises :class:`Declined` where the backend cannot."""
@@ -60,7 +61,7 @@ class Learner:
         while len(losses) < steps:
             count = min(order.run_length(len(losses)), steps - len(losses))
             losses += self._session.call(protocol.Train(count), protocol.Trained).losses
-        return Maths(precision, losses, self._validation(), fingerprint, self._framework)
+        return Maths(precision, losses, self._validation(), fingerprint, self._conversation.describe().environment)
 
     def curve(self, seed: int) -> Curve:
         """A whole training with this seed. The side's time limit is for each epoch, not for all of them."""
@@ -83,10 +84,7 @@ class Learner:
 
     def _build(self, plan: Plan) -> tuple[BatchOrder, str]:
         """In which order it will train, and the fingerprint of the data."""
-        if self._framework is None:
-            question = protocol.Describe(self._side.backend, plan.threads)
-            self._framework = self._session.call(question, protocol.Described).environment
-        built = self._session.call(protocol.Build(plan, self._dataset), protocol.Built)
+        built = self._conversation.build(plan, self._dataset)
         return BatchOrder.of_task(plan.task, built.samples["train"], plan.seed), built.dataset_fingerprint
 
     def blamed(self) -> contextlib.AbstractContextManager[None]:

@@ -1,4 +1,4 @@
-"""Processes that lead a group of their own, so that all that they start can be ended with them."""
+"""Processes with a group of their own, so that everything they start can be killed with them."""
 
 import contextlib
 import os
@@ -8,14 +8,14 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-#: Ends a process group once standard input is closed, which is when its parent has died, however it died;
-#: and the processes beyond the group that the last line there has named.
+#: Kills a process group when standard input closes, which it does when the parent dies, however it dies; and
+#: the processes outside the group that the last line of standard input lists.
 _WATCH = 'while read -r line; do beyond=$line; done; kill -s KILL -- "-$1" $beyond'
 GUARD = ["/bin/sh", "-c", _WATCH, "guard"]
 
 
-def guard_of(group: int) -> subprocess.Popen[bytes]:
-    """Ends the group when this process dies; :func:`dismiss` it first where the group has ended.
+def start_guard(group: int) -> subprocess.Popen[bytes]:
+    """Start a process that kills the group when this process dies. Call :func:`release_guard` before that.
 
     Raises:
         OSError: it cannot be started.
@@ -29,23 +29,23 @@ def guard_of(group: int) -> subprocess.Popen[bytes]:
     )
 
 
-def tell(guard: subprocess.Popen[bytes], beyond: Iterable[int]) -> None:
-    """Name the processes beyond the group that are to end with it."""
+def update_guard(guard: subprocess.Popen[bytes], beyond: Iterable[int]) -> None:
+    """Replace the list of processes outside the group that the guard kills with it."""
     if guard.stdin is not None:
         with contextlib.suppress(BrokenPipeError):
             guard.stdin.write(" ".join(map(str, beyond)).encode() + b"\n")
             guard.stdin.flush()
 
 
-def dismiss(guard: subprocess.Popen[bytes]) -> None:
-    """End a guard, and not the group that it watched."""
+def release_guard(guard: subprocess.Popen[bytes]) -> None:
+    """End a guard without killing the group that it watches."""
     guard.kill()
     guard.communicate()
 
 
-def end_group(group: int) -> None:
-    """End all processes of a group at once."""
-    # macOS calls it a lack of permission where a group has ended.
+def kill_group(group: int) -> None:
+    """Kill all processes of a group at once."""
+    # macOS reports a lack of permission for a group that has ended.
     gone = (ProcessLookupError, *((PermissionError,) if sys.platform == "darwin" else ()))
     with contextlib.suppress(*gone):
         os.killpg(group, signal.SIGKILL)
@@ -59,11 +59,11 @@ def run(
     folder: Path | None = None,
     errors: str = "replace",
 ) -> subprocess.CompletedProcess[str]:
-    """What a command says. Nothing that it started is left, also where it hangs or this process dies.
+    """Run a command and return its output. Nothing that it started survives it, or this process.
 
     Raises:
         OSError: it cannot be started.
-        subprocess.TimeoutExpired: it took longer, and was ended.
+        subprocess.TimeoutExpired: it took longer, and was killed.
     """
     with contextlib.ExitStack() as stack:
         process = stack.enter_context(
@@ -79,25 +79,25 @@ def run(
                 start_new_session=True,
             )
         )
-        stack.callback(end_group, process.pid)
-        with contextlib.suppress(OSError):  # a command may do without
-            stack.callback(dismiss, guard_of(process.pid))
+        stack.callback(kill_group, process.pid)
+        with contextlib.suppress(OSError):  # a command can run without a guard
+            stack.callback(release_guard, start_guard(process.pid))
         out, err = process.communicate(timeout=timeout_seconds)
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 def with_descendants(pids: Iterable[int]) -> set[int]:
-    """These processes and all that they have started, where the kernel tells of children (Linux)."""
-    found: set[int] = set()
-    left = list(pids)
-    while left:
-        pid = left.pop()
-        if pid not in found:
-            found.add(pid)
+    """These processes and all that they have started, where the kernel lists children (Linux)."""
+    known: set[int] = set()
+    queue = list(pids)
+    while queue:
+        pid = queue.pop()
+        if pid not in known:
+            known.add(pid)
             for thread in _threads(pid):
                 with contextlib.suppress(OSError):
-                    left += map(int, (thread / "children").read_text().split())
-    return found
+                    queue += map(int, (thread / "children").read_text().split())
+    return known
 
 
 def bind_all(pids: Iterable[int], cpus: Iterable[int]) -> None:

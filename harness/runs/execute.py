@@ -28,7 +28,10 @@ from harness.training.batches import BatchOrder
 from harness.training.blocks import block_steps
 from harness.training.measures import Scores
 from harness.worker import protocol
-from harness.worker.session import RequestFailed, Session, WorkerLost, WorkerTimeout, silence_within
+from harness.worker.conversation import Conversation
+from harness.worker.errors import RequestFailed, WorkerLost, WorkerTimeout
+from harness.worker.limits import silence_within
+from harness.worker.session import Session
 
 
 class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,16 +125,17 @@ def execute(request: RunRequest, store: Store, observer: Observer) -> Record:
             except RequestFailed as error:
                 record.status = "failed"
                 record.failure = Failure(
-                    str(error), traceback=error.traceback, last_lines=session.last_lines()
+                    str(error), traceback=error.traceback, last_lines=session.process.last_lines()
                 )
             except WorkerLost as error:
                 record.status = "failed"
+                lines = session.process.last_lines()
                 record.failure = Failure(
-                    str(error), error.worker_exit_code, error.signal_name, last_lines=session.last_lines()
+                    str(error), error.worker_exit_code, error.signal_name, last_lines=lines
                 )
             except WorkerTimeout as error:
                 record.status = "timeout"
-                record.failure = Failure(str(error), last_lines=session.last_lines())
+                record.failure = Failure(str(error), last_lines=session.process.last_lines())
     except HarnessError as error:  # no worker could be started, say, and none will be
         record.status, record.failure = "failed", Failure(str(error))
         store.save(record)
@@ -164,7 +168,7 @@ class _Run:
             Diverged: a loss stopped being finite; what came before is in the record.
         """
         self._start()
-        watch = Watch(self._session.pid)
+        watch = Watch(self._session.process.pid)
         try:
             self._train()
             self._score_test()
@@ -176,13 +180,12 @@ class _Run:
     def _start(self) -> None:
         record, plan = self._record, self._request.plan
         self._observer.phase(f"importing {self._request.backend}")
-        described = self._session.call(
-            protocol.Describe(self._request.backend, plan.threads), protocol.Described
-        )
+        conversation = Conversation(self._session, self._request.backend, plan.threads)
+        described = conversation.describe()
         record.framework = described.environment
         record.phases.import_seconds = described.import_seconds
         self._observer.phase("building")
-        built = self._session.call(protocol.Build(plan, record.dataset.name), protocol.Built)
+        built = conversation.build(plan, record.dataset.name)
         record.device = built.device
         record.dataset.fingerprint = built.dataset_fingerprint
         record.dataset.origin = built.dataset_origin

@@ -10,7 +10,9 @@ from harness.plugins.configuration import Configuration
 from harness.testing.cases import Case
 from harness.testing.observation import Losses, Observation
 from harness.worker import protocol
-from harness.worker.session import Session, silence_within
+from harness.worker.conversation import Conversation
+from harness.worker.limits import silence_within
+from harness.worker.session import Session
 
 _R = TypeVar("_R", protocol.Observed, protocol.ObservedLosses)
 
@@ -58,20 +60,17 @@ class Examiner:
         except Declined:
             raise
         except HarnessError as error:
-            told = "; ".join(self._session.last_lines()[-2:]) if self._session else ""
+            reason = self._session.with_last_lines(error, 2) if self._session else str(error)
             self.close()
-            raise HarnessError(f"case {case.name!r}: {error} {told}".strip()) from error
+            raise HarnessError(f"case {case.name!r}: {reason}") from error
 
     def _start(self) -> Session:
         configuration = self.configuration
-        settings = worker_variables(configuration.threads, configuration.device, os.environ) | dict(
-            configuration.variables
-        )
+        variables = worker_variables(configuration.threads, configuration.device, os.environ)
+        variables |= dict(configuration.variables)
         limit = self._limit_seconds
-        self._session = Session(settings, limit, configuration.python, silence_seconds=silence_within(limit))
-        self._session.call(
-            protocol.Describe(configuration.backend, configuration.threads), protocol.Described
-        )
+        self._session = Session(variables, limit, configuration.python, silence_seconds=silence_within(limit))
+        Conversation(self._session, configuration.backend, configuration.threads).describe()
         return self._session
 
     def close(self) -> None:

@@ -139,7 +139,7 @@ def test_a_side_that_fails_is_named_with_the_reason(harness, mode, words):
 def test_a_side_that_hangs_is_ended(harness):
     done = harness("duel", "paced", "paced:hangs", *PACED, "--budget", "14")
     assert done.returncode == 1
-    assert "side paced:hangs: did not end within the time limit" in done.stdout
+    assert "side paced:hangs: the worker did not finish within the time limit" in done.stdout
     assert "If it does not hang, trying it once takes longer than --budget 14: give" in done.stdout
     assert no_worker_left(harness)
 

@@ -14,7 +14,7 @@ from harness.duel.workloads import Workload
 from harness.machine.cpus import allowed_cpus, cpus_of
 from harness.plugins import registry
 from harness.spec.backend import Plan
-from harness.worker.session import NoWorkersHere
+from harness.worker.errors import NoWorkersHere
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ def test_at_work(contender, tmp_path, what):
 
 
 def test_when_it_is_asked_for_its_memory(contender):
-    os.kill(contender.session.pid, signal.SIGKILL)  # as the system does when memory runs out
-    with pytest.raises(ConfigurationFailed, match="side head: the worker process was ended by SIGKILL"):
+    os.kill(contender.session.process.pid, signal.SIGKILL)  # as the system does when memory runs out
+    with pytest.raises(ConfigurationFailed, match="side head: the worker process was killed by SIGKILL"):
         contender.finish()
 
 
@@ -98,7 +98,7 @@ def test_sides_of_one_thread_start_apart_and_meet_on_their_cpu(side, monkeypatch
     monkeypatch.setattr(ring, "contender", seen)
     with contextlib.ExitStack() as stack:
         running = ring.built([1, 0], stack)
-        now = [os.sched_getaffinity(one.session.pid) for one in running.values()]
+        now = [os.sched_getaffinity(one.session.process.pid) for one in running.values()]
     home = cpus_of(settings[0])
     assert started[0] == home != started[1]
     assert now == [set(home)] * 2

@@ -11,6 +11,7 @@ from harness.machine.worker_variables import worker_variables
 from harness.plugins import registry
 from harness.spec.backend import Plan
 from harness.worker import protocol
+from harness.worker.conversation import Conversation
 from harness.worker.session import Session
 
 #: Rounding of the two clocks; a second thread at work would show as a ratio near 2.
@@ -28,10 +29,9 @@ def test_one_thread_uses_one_cpu(name):
     mode = registry.backend(name).modes[0]
     plan = Plan(task=task, mode=mode, device="cpu", threads=1, seed=0)
     with Session(worker_variables(1, "cpu", os.environ), 200) as session:
-        session.call(protocol.Describe(name, 1), protocol.Described)
-        session.call(protocol.Build(plan, "digits"), protocol.Built)
+        Conversation(session, name, 1).build(plan, "digits")
         session.call(protocol.Train(1), protocol.Trained)
-        worker = psutil.Process(session.pid)
+        worker = psutil.Process(session.process.pid)
         start, used = time.monotonic(), sum(worker.cpu_times()[:2])
         session.call(protocol.Train(15), protocol.Trained)
         wall, used = time.monotonic() - start, sum(worker.cpu_times()[:2]) - used

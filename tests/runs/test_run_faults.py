@@ -14,7 +14,8 @@ from harness.runs import execute
 from harness.runs.record import DatasetRecord
 from harness.runs.store import Store, read
 from harness.spec.backend import Plan
-from harness.worker.session import SILENCE_LIMIT_SECONDS, NoWorkersHere
+from harness.worker.errors import NoWorkersHere
+from harness.worker.limits import SILENCE_LIMIT_SECONDS
 
 DIGITS = ("run", "--task", "cnn", "--dataset", "digits", "--epochs", "3", "--quiet")
 
@@ -127,7 +128,7 @@ def test_a_certification_that_hangs_is_ended_at_the_time_limit_and_the_run_goes_
     ("mode", "status", "reason"),
     [
         ("exit-in-build", "failed", "exited with code 3"),
-        ("hang-in-build", "timeout", "did not end within the time limit of 4 s"),
+        ("hang-in-build", "timeout", "did not finish within the time limit of 4 s"),
         ("raise", "failed", "the kernel is on fire"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Certificates: what their cache goes by, how long one may take, and what is told of a worker that falls."""
+"""Certificates: what their cache depends on, their time limit, and what is reported of a worker that dies."""
 
 import importlib
 import time
@@ -14,48 +14,48 @@ from harness.testing import certificate_cache
 from harness.testing.cases import cases
 from harness.testing.certify import check
 from harness.testing.parity import TOLERANCE, Finding
-from harness.worker import session
+from harness.worker import limits
 from harness.worker.examiner import Examiner
 
 MLP = registry.task("mlp")
-SIDE = Configuration("torch", "eager", "auto", 1)
+TORCH = Configuration("torch", "eager", "auto", 1)
 
 
-def kept_in(side=SIDE):
-    return certificate_cache._cache_path(side, MLP).name
+def cache_name(configuration=TORCH):
+    return certificate_cache._cache_path(configuration, MLP).name
 
 
 @pytest.mark.parametrize("name", ["XLA_FLAGS", "NVIDIA_TF32_OVERRIDE", "CUDA_VISIBLE_DEVICES"])
-def test_a_variable_that_bears_on_results_makes_another_certificate(monkeypatch, name):
+def test_a_variable_that_influences_results_makes_another_certificate(monkeypatch, name):
     monkeypatch.delenv(name, raising=False)
-    before = kept_in()
-    assert before == kept_in()
+    before = cache_name()
+    assert before == cache_name()
     monkeypatch.setenv(name, "0")
-    assert kept_in() != before
+    assert cache_name() != before
 
 
-def test_so_does_any_other_side(monkeypatch):
+def test_so_does_another_configuration():
     others = [("keras", "fit", "auto", 1), ("torch", "compile", "auto", 1), ("torch", "eager", "cpu", 1)]
-    assert len({kept_in(), *(kept_in(Configuration(*other)) for other in others)}) == 4
-    assert kept_in(msgspec.structs.replace(SIDE, precision="bfloat16")) != kept_in()
+    assert len({cache_name(), *(cache_name(Configuration(*other)) for other in others)}) == 4
+    assert cache_name(msgspec.structs.replace(TORCH, precision="bfloat16")) != cache_name()
 
 
 def test_so_does_another_processor_or_gpu(monkeypatch):
-    before = kept_in()
+    before = cache_name()
     with monkeypatch.context() as patched:
         patched.setattr(certificate_cache, "_gpus", lambda: ["/dev/nvidia7"])
-        assert kept_in() != before
+        assert cache_name() != before
     monkeypatch.setattr(certificate_cache, "cpu_model", lambda: "another")
-    assert kept_in() != before
+    assert cache_name() != before
 
 
 def test_so_does_another_version_of_anything_installed(tmp_path, monkeypatch):
     certificate_cache._installed.cache_clear()
-    before = kept_in()
+    before = cache_name()
     (tmp_path / "jaxlib-99.0.dist-info").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
     certificate_cache._installed.cache_clear()
-    assert kept_in() != before
+    assert cache_name() != before
     certificate_cache._installed.cache_clear()
 
 
@@ -71,56 +71,57 @@ def test_so_does_a_change_of_a_plugin_beside_its_module(tmp_path, monkeypatch, m
     monkeypatch.syspath_prepend(tmp_path)
     mine = importlib.import_module(module).Mine()
     monkeypatch.setattr(registry, "backend", lambda _: mine)
-    before = kept_in()
+    before = cache_name()
     (tmp_path / beside).write_text("FASTER = True")
-    assert kept_in() != before
+    assert cache_name() != before
 
 
 @pytest.fixture
 def faulty(harness):
-    """A side of a backend in NumPy that deviates from everything."""
+    """A configuration of a NumPy backend that deviates in every case."""
     names = ("PYTHONPATH", "HARNESS_DATA_DIR")
     variables = tuple((name, harness.environment[name]) for name in names)
-    return Configuration("faulty", "ok", "cpu", 1, environment=variables)
+    return Configuration("faulty", "ok", "cpu", 1, variables=variables)
 
 
-def test_each_certification_of_a_worker_has_the_whole_time(faulty, monkeypatch):
+def test_each_certification_has_the_whole_time_limit(faulty, monkeypatch):
     passed = [0.0]
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed[0])
-    monkeypatch.setattr(session, "time", clock)
+    monkeypatch.setattr(limits, "time", clock)
     with Examiner(faulty, limit_seconds=100) as examiner:
         for _ in range(3):
             assert check(examiner, MLP)
             passed[0] += 70
 
 
-def test_what_a_worker_said_before_it_fell_at_its_start_is_told(tmp_path):
+def test_the_last_lines_of_a_worker_that_dies_at_its_start_are_reported(tmp_path):
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho the last words >&2\nexit 1\n")
     python.chmod(0o755)
-    side = msgspec.structs.replace(SIDE, python=str(python))
-    with Examiner(side) as examiner, pytest.raises(HarnessError, match="exited with code 1 the last words"):
+    configuration = msgspec.structs.replace(TORCH, python=str(python))
+    reason = r"exited with code 1 \[the last words\]"
+    with Examiner(configuration) as examiner, pytest.raises(HarnessError, match=reason):
         examiner.observe(cases(MLP)[0])
 
 
 @pytest.mark.parametrize(("worst", "tried"), [(0.0, 1), (1.0, 2)], ids=["certified", "deviates"])
-def test_what_deviates_is_tried_anew_and_what_is_certified_is_not(monkeypatch, tmp_path, worst, tried):
+def test_a_certificate_is_kept_and_a_deviation_is_not(monkeypatch, tmp_path, worst, tried):
     monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path))
-    found = Finding("plain", worst, "the losses deviate", TOLERANCE)
+    finding = Finding("plain", worst, "the losses deviate", TOLERANCE)
     calls = []
-    monkeypatch.setattr(certificate_cache, "check", lambda *asked: calls.append(asked) or [found])
-    examiner = SimpleNamespace(side=SIDE)
+    monkeypatch.setattr(certificate_cache, "check", lambda *asked: calls.append(asked) or [finding])
+    examiner = SimpleNamespace(configuration=TORCH)
     for _ in range(2):
         assert certificate_cache.certificate(examiner, MLP).certified is not bool(worst)
     assert len(calls) == tried
 
 
 @pytest.mark.parametrize("broken", [b"", b'{"certified": tr', b'{"certified": true, "reason": "\xff"}'])
-def test_a_kept_certificate_that_cannot_be_read_is_made_anew(monkeypatch, tmp_path, broken):
+def test_an_unreadable_certificate_is_made_anew(monkeypatch, tmp_path, broken):
     monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path))
-    found = Finding("plain", 0.0, "", TOLERANCE)
-    monkeypatch.setattr(certificate_cache, "check", lambda *_: [found])
-    examiner = SimpleNamespace(side=SIDE)
+    finding = Finding("plain", 0.0, "", TOLERANCE)
+    monkeypatch.setattr(certificate_cache, "check", lambda *_: [finding])
+    examiner = SimpleNamespace(configuration=TORCH)
     made = certificate_cache.certificate(examiner, MLP)
     (kept,) = tmp_path.glob("certificates/*.json")
     whole = kept.read_bytes()
@@ -130,20 +131,20 @@ def test_a_kept_certificate_that_cannot_be_read_is_made_anew(monkeypatch, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "side",
+    "configuration",
     [
-        Configuration("torch", "eager", "auto", 1, environment=(("HARNESS_PLUGIN_FILES", "mine.py"),)),
+        Configuration("torch", "eager", "auto", 1, variables=(("HARNESS_PLUGIN_FILES", "mine.py"),)),
         Configuration("theirs", "plain", "auto", 1, python="/other/python"),
     ],
     ids=["another file", "another interpreter"],
 )
-def test_a_side_whose_code_is_elsewhere_is_tried_each_time(monkeypatch, tmp_path, side):
-    """Of a backend, too, that this interpreter does not have."""
+def test_a_configuration_whose_code_is_elsewhere_is_certified_each_time(monkeypatch, tmp_path, configuration):
+    """Even of a backend that this interpreter does not have."""
     monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path))
     calls = []
-    found = Finding("plain", 0.0, "", TOLERANCE)
-    monkeypatch.setattr(certificate_cache, "check", lambda *asked: calls.append(asked) or [found])
+    finding = Finding("plain", 0.0, "", TOLERANCE)
+    monkeypatch.setattr(certificate_cache, "check", lambda *asked: calls.append(asked) or [finding])
     for _ in range(2):
-        assert certificate_cache.certificate(SimpleNamespace(side=side), MLP).certified
+        assert certificate_cache.certificate(SimpleNamespace(configuration=configuration), MLP).certified
     assert len(calls) == 2
     assert not list(tmp_path.iterdir())

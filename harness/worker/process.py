@@ -1,0 +1,196 @@
+"""The operating system's side of a worker: its process, what that started, its log, its death."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import IO
+
+import psutil
+
+from harness.errors import HarnessError
+from harness.machine.cpus import bound_to_cpus
+from harness.machine.process_groups import (
+    bind_all,
+    kill_group,
+    release_guard,
+    start_guard,
+    update_guard,
+    with_descendants,
+)
+from harness.machine.worker_variables import untraced
+from harness.worker.errors import NoWorkersHere, WorkerLost
+
+_LAST_LINES = 20
+_LOG_TAIL_BYTES = 16384
+_GRACE_SECONDS = 5.0
+#: Long enough for the kernel to release the memory of a large process.
+_DYING_SECONDS = 60.0
+_STOP_POLL_SECONDS = 0.0005
+
+
+class WorkerProcess:
+    """A process with a group of its own: Ctrl-C reaches the parent alone, and the group is killed as one.
+
+    Frameworks also start servers in groups of their own. They are looked up among the descendants, and
+    stop, continue and end with the worker.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        variables: Mapping[str, str],
+        cpus: Iterable[int],
+        descriptors: Sequence[int],
+    ) -> None:
+        """Start the command with these variables, bound to these CPUs; it inherits the descriptors.
+
+        Raises:
+            NoWorkersHere: the machine has no place for its log, or no shell to guard it.
+            HarnessError: the command cannot be started.
+        """
+        self._log = _open_log()
+        self._servers_seen: set[psutil.Process] = set()
+        try:
+            with bound_to_cpus(cpus):
+                self._process = subprocess.Popen(
+                    command,
+                    env={**untraced(os.environ), **variables},
+                    pass_fds=descriptors,
+                    stdin=subprocess.DEVNULL,
+                    stdout=self._log,
+                    stderr=self._log,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            self._log.close()
+            raise HarnessError(f"cannot start {command[0]}: {error.strerror}") from error
+        try:
+            self._guard = start_guard(self._process.pid)
+        except OSError as error:
+            kill_group(self._process.pid)
+            self._process.wait()
+            self._log.close()
+            name = error.filename or "a program"
+            raise NoWorkersHere(f"cannot start {name}, the guard of a worker: {error.strerror}") from error
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def has_ended(self) -> bool:
+        """Whether the process is dead."""
+        return self._process.poll() is not None
+
+    def stop(self) -> None:
+        """Stop it and all that it started, threads that spin included (SIGSTOP). Returns when it has stopped.
+
+        Only on Linux, where a stopped process still ends with its parent. Elsewhere it is left waiting.
+        """
+        if sys.platform == "linux":
+            self._signal(signal.SIGSTOP)
+            self._wait_until_stopped()
+
+    def _wait_until_stopped(self) -> None:
+        """A busy machine delivers a signal late, and the next process would start beside this one."""
+        stopped_or_ended = os.WSTOPPED | os.WEXITED | os.WNOWAIT | os.WNOHANG
+        until = time.monotonic() + _GRACE_SECONDS
+        while os.waitid(os.P_PID, self.pid, stopped_or_ended) is None and time.monotonic() < until:
+            time.sleep(_STOP_POLL_SECONDS)
+
+    def resume(self) -> None:
+        """Let a stopped process continue."""
+        if sys.platform == "linux":
+            self._signal(signal.SIGCONT)
+
+    def move_to(self, cpus: Iterable[int]) -> None:
+        """Bind a stopped process and all that it started to these CPUs (Linux)."""
+        try:
+            bind_all([self.pid, *(server.pid for server in self.servers())], cpus)
+        except OSError as error:
+            raise NoWorkersHere(f"cannot move a worker to its CPUs: {error.strerror}") from error
+
+    def _signal(self, number: signal.Signals) -> None:
+        os.killpg(self.pid, number)
+        for server in self.servers():
+            with contextlib.suppress(psutil.Error):
+                server.send_signal(number)
+
+    def servers(self) -> set[psutil.Process]:
+        """The processes outside its group that it has started, as far as a call of this has seen them.
+
+        Once it has ended, nobody can look them up.
+        """
+        if self._process.returncode is None:  # afterwards another process may have its number
+            current = set()
+            for pid in with_descendants([self.pid]):
+                with contextlib.suppress(OSError, psutil.Error):
+                    if os.getpgid(pid) != self.pid:
+                        current.add(psutil.Process(pid))
+            current |= {server for server in self._servers_seen if server.is_running()}
+            if current != self._servers_seen:
+                self._servers_seen = current
+                update_guard(self._guard, (server.pid for server in current))
+        return self._servers_seen
+
+    def last_lines(self) -> list[str]:
+        """The last lines that the worker and its framework printed, oldest first."""
+        self._log.seek(0, os.SEEK_END)
+        self._log.seek(max(0, self._log.tell() - _LOG_TAIL_BYTES))
+        text = self._log.read().decode(errors="replace")
+        return text.splitlines()[-_LAST_LINES:]
+
+    def cause_of_death(self) -> WorkerLost:
+        """Why a process that closed its pipe ended; it is killed if it does not end soon."""
+        try:
+            code = self._process.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return WorkerLost("the worker closed its pipe and did not exit", None, None)
+        if code >= 0:
+            return WorkerLost(f"the worker process exited with code {code}", code, None)
+        name = _signal_name(-code)
+        why = " (the system does this when memory runs out)" if name == "SIGKILL" else ""
+        return WorkerLost(f"the worker process was killed by {name}{why}", None, name)
+
+    def kill(self) -> None:
+        """Kill it and all that it started, at once."""
+        servers = self.servers()
+        kill_group(self.pid)
+        for server in servers:
+            with contextlib.suppress(psutil.Error):
+                server.kill()
+        # A process that waits in the kernel, such as for a device's driver, dies when that returns.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_DYING_SECONDS)
+
+    def close(self) -> None:
+        """Wait a moment until a process that was asked to leave has left, kill the rest, free all handles."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_GRACE_SECONDS)
+        self.kill()
+        release_guard(self._guard)
+        self._log.close()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # real-time signals have no names
+        return f"signal {number}"
+
+
+def _open_log() -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile()
+    except FileNotFoundError as error:
+        raise NoWorkersHere(
+            "no folder for temporary files is writable, and a worker's log needs one: set TMPDIR"
+        ) from error
+    except OSError as error:
+        raise NoWorkersHere(f"cannot write a worker's log: {error.strerror}") from error
