@@ -1,22 +1,29 @@
-"""How a gate goes, on standard error."""
+"""The progress of a gate on standard error."""
 
 from harness.cli.standard_error import LiveLine
-from harness.gate.record import BenchmarkRecord
+from harness.gate.record import BenchmarkRecord, Stage
+from harness.report.gate_words import change, why
 
 
 class GateDisplay(LiveLine):
-    """Lines on standard error: what is going on, and each benchmark's verdict as it comes."""
+    """Lines on standard error: what is going on, and the verdict of each benchmark as it comes."""
 
     def phase(self, benchmark: str, what: str) -> None:
         """See :class:`harness.gate.recorder.GateObserver`."""
         self.doing(f"{benchmark}: {what}")
 
-    def judged(self, benchmark: BenchmarkRecord, stage: str) -> None:
+    def judged(self, benchmark: BenchmarkRecord, stage: Stage) -> None:
         """See :class:`harness.gate.recorder.GateObserver`."""
-        left = any(one.verdict == "INCONCLUSIVE" for one in benchmark.metrics)
-        verdict = "suspicious" if stage == "look" and left else benchmark.verdict
-        told = ", ".join(
-            f"{one.metric} {one.ratio - 1:+.1%}" for one in benchmark.metrics if one.ratio is not None
-        )
-        took = f"after the {stage}, {benchmark.seconds:.0f} s"
-        self.say(f"{benchmark.name}: {verdict} {took} ({told or benchmark.reason})")
+        self.say(progress_line(benchmark, stage))
+
+
+def progress_line(benchmark: BenchmarkRecord, stage: Stage) -> str:
+    """``mlp: PASS after 4 pairs, 48 s (step +0.2 %, first step +9.6 %, memory 0.0 %)``."""
+    pairs = len(benchmark.look) + len(benchmark.confirmation)
+    verdict = "not decided" if stage == "look" and benchmark.undecided else benchmark.verdict
+    changes = ", ".join(
+        f"{result.metric} {change(result.metric, result.ratio)}" for result in benchmark.metrics
+    )
+    details = changes or ("" if benchmark.verdict == "PASS" else why(benchmark))
+    line = f"{benchmark.name}: {verdict} after {pairs} pairs, {benchmark.seconds:.0f} s"
+    return f"{line} ({details})" if details else line

@@ -1,9 +1,9 @@
-"""What a gate came to, to everyone who asked: files, the job's page, standard output."""
+"""The results of a gate, delivered to files, the job's summary page and standard output."""
 
 import errno
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,35 +18,30 @@ from harness.report.gate import gate_text
 
 
 def deliver(record: GateRecord, path: Path, options: Mapping[str, Any]) -> None:
-    """Each output by itself: one that cannot be written costs none of the others, and not the verdict.
+    """Write every output. One that cannot be written costs neither the others nor the verdict.
 
     Raises:
-        HarnessError: a file that was asked for could not be written.
+        HarnessError: a file of ``--to`` could not be written.
     """
-    missing = []
+    failures = []
     for target in options["targets"]:
         try:
             targets.write_gate(record, target, options["inconclusive"])
         except OSError as error:
-            missing.append(f"{target} cannot be written: {error.strerror}")
+            failures.append(f"cannot write {target}: {error.strerror}")
     try:
         github.add_to_step_summary(record, os.environ)
     except OSError as error:
-        complain(f"GITHUB_STEP_SUMMARY cannot be written: {error.strerror}")
-    put(lambda: _print(record, path, options), path)
-    if missing:
-        raise HarnessError("; ".join(missing))
-
-
-def put(write: Callable[[], None], path: Path) -> None:
-    """Write to standard output, where that can be written; ``path`` has the same for good."""
+        complain(f"cannot write GITHUB_STEP_SUMMARY: {error.strerror}")
     try:
-        write()
+        _print(record, path, options)
         sys.stdout.flush()
     except OSError as error:
         forget(sys.stdout)
-        if error.errno != errno.EPIPE:  # a reader that left wants no more words
-            complain(f"output cannot be written: {error.strerror}; see {path}")
+        if error.errno != errno.EPIPE:  # a reader that closed the pipe needs no message
+            complain(f"cannot write the output: {error.strerror}; it is in {path}")
+    if failures:
+        raise HarnessError("; ".join(failures))
 
 
 def _print(record: GateRecord, path: Path, options: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ import random
 import secrets
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,23 +16,16 @@ from harness.duel.record import PairRecord
 from harness.duel.timed_worker import ConfigurationFailed
 from harness.duel.workloads import Workload, pad_to_equal_size
 from harness.errors import HarnessError
-from harness.gate import judgement
+from harness.gate import judgement, reasons
 from harness.gate.judgement import Level, MetricLooks
 from harness.gate.metrics import PairedSeries, limits_of, series
 from harness.gate.noninferiority import no_worse
 from harness.gate.quality import same_maths
-from harness.gate.record import (
-    NOT_ALONE,
-    OTHER_DATA,
-    BenchmarkRecord,
-    Metric,
-    MetricResult,
-    QualityResult,
-    Verdict,
-)
+from harness.gate.reasons import Reason
+from harness.gate.record import BenchmarkRecord, Metric, MetricResult, QualityResult, Verdict
 from harness.gate.suite import Benchmark
 from harness.stats.looks import MOST_PAIRS
-from harness.worker.session import NoWorkersHere, WorkerTimeout
+from harness.worker.errors import NoWorkersHere, WorkerTimeout
 
 #: A process that takes longer than this from start to end is taken to hang.
 _PROCESS_LIMIT_SECONDS = 1800.0
@@ -40,18 +33,18 @@ _PROCESS_LIMIT_SECONDS = 1800.0
 #: grows from step to step shows with them only.
 _FEWEST_TURNS = 2
 
-_WORST_FIRST: tuple[Verdict, ...] = ("FAIL", "INCONCLUSIVE", "PASS")
+_WORST_FIRST: tuple[Verdict, ...] = ("FAIL", "INVALID", "INCONCLUSIVE", "PASS")
 
 Say = Callable[[str], None]
 _T = TypeVar("_T")
 
 
-class _TimeIsUp(HarnessError):
-    """There was or is too little time to measure enough for any verdict."""
+class _Ended(HarnessError):
+    """Nothing more can be measured of this benchmark, for no fault of head's."""
 
-
-class _NotAlone(HarnessError):
-    """Head failed beside base, and not by itself."""
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class BenchmarkComparison:
@@ -94,7 +87,7 @@ class BenchmarkComparison:
     @property
     def suspicious(self) -> list[MetricResult]:
         """The metrics that the look did not pass, where the benchmark is still to be decided."""
-        return [one for one in self.record.metrics if one.verdict == "INCONCLUSIVE"]
+        return [one for one in self.record.metrics if one.verdict in {"INCONCLUSIVE", "INVALID"}]
 
     def look(self, deadline: float) -> None:
         """Compare the maths, then judge a few pairs; nothing begins after ``deadline``."""
@@ -110,14 +103,15 @@ class BenchmarkComparison:
         _refuse_after(deadline)
         self._say("trying each side once")
         prepared = self._fairly(lambda ring, _: prepare(ring, None, self._turns))
-        record.sides, self._steps = prepared.records, prepared.steps
+        record.configurations, self._steps = prepared.records, prepared.steps
         record.turns = prepared.turns
         record.dataset = prepared.read(record.dataset)
         process_seconds = prepared.pair_seconds / len(self._sides)
         if process_seconds > _PROCESS_LIMIT_SECONDS:
-            raise _TimeIsUp(
-                f"a process would take about {process_seconds:.0f} s for its part of {record.turns} turns, "
-                f"and may take {_PROCESS_LIMIT_SECONDS:.0f}: give fewer (--turns)"
+            raise _Ended(
+                reasons.ProcessTooLong(
+                    seconds=process_seconds, limit_seconds=_PROCESS_LIMIT_SECONDS, turns=record.turns
+                )
             )
         _refuse_after(deadline)
         self._say(f"a look: {judgement.LOOK_PAIRS} pairs of about {prepared.pair_seconds:.0f} s")
@@ -131,10 +125,11 @@ class BenchmarkComparison:
     def _quality(self, deadline: float) -> QualityResult:
         benchmark, data = self._benchmark, self.record.dataset.name
         found = same_maths(self._sides, data, _PROCESS_LIMIT_SECONDS)
-        comparable = not found.reason.startswith(OTHER_DATA)  # scores on other data are other scores
+        # Scores on other data are other scores.
+        comparable = not any(isinstance(reason, reasons.OtherData) for reason in found.reasons)
         if found.verdict == "PASS" or benchmark.limits.max_accuracy_loss is None or not comparable:
             return found
-        self._say(f"{found.reason}: comparing what is learnt over seeds")
+        self._say("the first steps differ: comparing trainings over seeds")
         seeds = range(benchmark.seed, benchmark.seed + benchmark.seeds)
         learnt = no_worse(
             self._sides,
@@ -174,7 +169,7 @@ class BenchmarkComparison:
             told = {one.metric: len(one.ratios.logs) for one in self._series(record.confirmation)}
             self._take(
                 [
-                    judgement.told_of_power(one, told.get(one.metric, 0), level(), self._pair_seconds)
+                    judgement.last_word(one, told.get(one.metric, 0), level(), self._pair_seconds)
                     for one in self.suspicious
                 ]
             )
@@ -219,54 +214,57 @@ class BenchmarkComparison:
         self._say("trying head by itself")
         alone = slice(1, 2)
         work(self._ring_of(self._sides[alone], self._settings[alone]), alone)
-        raise _NotAlone(f"{failed}; {NOT_ALONE}") from failed
+        raise _Ended(reasons.FailedBesideBase(message=failed.reason)) from failed
 
     @property
     def _batch_sizes(self) -> list[int]:
-        return [side.batch_size for side in self.record.sides]
+        return [side.batch_size for side in self.record.configurations]
 
 
 def _refuse_after(deadline: float) -> None:
     if time.monotonic() > deadline:
-        raise _TimeIsUp("the budget was spent before its look had ended: give more (--budget)")
+        raise _Ended(reasons.BudgetSpent())
 
 
 def conclude(record: BenchmarkRecord, work: Callable[[], None]) -> bool:
-    """Do the work that fills the record, and draw its verdict from it; False where a side failed at it."""
+    """Do the work that fills the record, and draw its verdict from it; False where the work ended early."""
     start = time.monotonic()
-    failed: list[tuple[Verdict, str]] = []
+    record.reasons, verdicts = [], []
+    ended = _ended_by(work)
+    if ended is not None:
+        verdict, reason = ended
+        verdicts.append(verdict)
+        record.reasons.append(reason)
+    record.seconds += time.monotonic() - start
+    record.verdict = worst_of([*verdicts, *(result.verdict for result in record.results)])
+    return ended is None
+
+
+def _ended_by(work: Callable[[], None]) -> tuple[Verdict, Reason] | None:
+    """Do the work; the verdict and reason of what ended it early, None where it did not."""
     try:
         work()
-    except (_TimeIsUp, _NotAlone, NoWorkersHere) as error:
-        failed = [("INCONCLUSIVE", str(error))]
+    except _Ended as error:
+        return "INVALID", error.reason
+    except NoWorkersHere as error:
+        return "INVALID", reasons.NoWorkers(message=str(error))
     except ConfigurationFailed as error:
-        failed = [("INCONCLUSIVE" if error.label == "base" else "FAIL", str(error))]
-    except HarnessError as error:  # the sides cannot be compared: other data, another split
-        failed = [("FAIL", str(error))]
-    except Exception as error:  # noqa: BLE001  a fault of the harness's own must not cost the other benchmarks
+        return failed(error)
+    except HarnessError as error:  # base and head cannot be compared: other data, another split
+        return "FAIL", reasons.NotComparable(message=str(error))
+    except Exception as error:  # noqa: BLE001  an error of the harness must not cost the other benchmarks
         place = traceback.extract_tb(error.__traceback__)[-1]
-        told_of = f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"
-        failed = [("INCONCLUSIVE", f"a fault of the harness: {told_of}")]
-    record.seconds += time.monotonic() - start
-    judged = [(one.verdict, f"{one.metric}: {one.reason}") for one in record.metrics]
-    unsound, against = (any(getattr(one, what) for one in record.metrics) for what in ("unsound", "against"))
-    if record.quality is not None:
-        judged.append((record.quality.verdict, f"quality: {record.quality.reason}"))
-        unsound, against = unsound or record.quality.unsound, against or record.quality.against
-    if failed:  # what had failed by then has failed, whatever became of the rest
-        judged = failed + [one for one in judged if one[0] == "FAIL"]
-    record.verdict = worst_of([verdict for verdict, _ in judged])
-    told = [reason for verdict, reason in judged if verdict == record.verdict or failed]
-    record.reason = "; ".join(told) if record.verdict != "PASS" else ""
-    undecided = record.verdict == "INCONCLUSIVE"
-    record.unsound = undecided and (unsound or bool(failed) or not judged)
-    record.against = undecided and against
-    return not failed
+        message = f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"
+        return "INVALID", reasons.HarnessFault(message=message)
+    return None
 
 
-def worst_of(verdicts: list[Verdict]) -> Verdict:
-    """FAIL before INCONCLUSIVE before PASS; of nothing, INCONCLUSIVE: what did not run has not passed."""
-    for verdict in _WORST_FIRST:
-        if verdict in verdicts:
-            return verdict
-    return "INCONCLUSIVE"
+def failed(error: ConfigurationFailed) -> tuple[Verdict, Reason]:
+    """The verdict where a configuration failed: FAIL for head; base leaves nothing to compare with."""
+    reason = reasons.Failed(label=error.label, message=error.reason)
+    return "INVALID" if error.label == "base" else "FAIL", reason
+
+
+def worst_of(verdicts: Iterable[Verdict]) -> Verdict:
+    """FAIL before INVALID before INCONCLUSIVE before PASS; INVALID of nothing."""
+    return min(verdicts, key=_WORST_FIRST.index, default="INVALID")

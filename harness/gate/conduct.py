@@ -7,9 +7,10 @@ import msgspec
 from harness.duel.timed_worker import ConfigurationFailed
 from harness.duel.workloads import Workload
 from harness.errors import UsageError
-from harness.gate.benchmark import BenchmarkComparison
-from harness.gate.environments import Environment, probe, side_of
+from harness.gate.benchmark import BenchmarkComparison, failed
+from harness.gate.environments import Environment, probe, workload_of
 from harness.gate.judgement import Level
+from harness.gate.reasons import Removed, Replaced
 from harness.gate.record import BenchmarkRecord, GateRecord
 from harness.gate.recorder import GateObserver, GateRecorder
 from harness.gate.suite import Benchmark, Suite, work_of
@@ -17,6 +18,9 @@ from harness.runs.record import DatasetRecord
 
 #: Of the false alarms that are allowed, the share for what is learnt over seeds, where that is compared.
 _LEARNING_SHARE = 0.5
+_SECONDS_A_BENCHMARK = 120.0
+#: A look and the fewest fresh pairs that prove a loss, of one benchmark whose pairs take 15 s.
+_LEAST_SECONDS = 240.0
 
 
 class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +34,8 @@ class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What base's own suite tries, and this one does not, or not under that name."""
     unwatched: str = ""
     """Why that is not known, where it is not."""
-    budget_seconds: float
+    budget_seconds: float | None = None
+    """None: 120 s for each benchmark, and at least 240 s."""
     turns: int | None = None
 
 
@@ -65,18 +70,20 @@ class Gate:
 
     def _work(self) -> None:
         keeper = self._keeper
-        contests, deadline = self._contests(), keeper.deadline(self._request.budget_seconds)
+        contests, deadline = self._contests(), keeper.deadline(self._budget_seconds())
         kept = {benchmark.name for benchmark in self._request.suite.benchmarks}
         keeper.record.benchmarks += [
-            vanished_record(benchmark, "base's suite")
-            for benchmark in self._request.vanished
-            if benchmark.name not in kept
+            removed_record(benchmark) for benchmark in self._request.vanished if benchmark.name not in kept
         ]
         keeper.save()
         for contest in contests:
             contest.look(deadline)
             keeper.judged(contest.record, "look")
         self._confirm([contest for contest in contests if contest.suspicious], deadline)
+
+    def _budget_seconds(self) -> float:
+        default = max(_LEAST_SECONDS, _SECONDS_A_BENCHMARK * len(self._request.suite.benchmarks))
+        return self._request.budget_seconds or default
 
     def _contests(self) -> list[BenchmarkComparison]:
         """What can be run; a benchmark that one side does not know has its verdict already."""
@@ -89,21 +96,17 @@ class Gate:
             self._keeper.record.benchmarks.append(record)
             try:
                 # Head first: what neither knows is head's fault, not a base that nothing can be held to.
-                head = side_of(request.head, benchmark)
+                head = workload_of(request.head, benchmark)
                 earlier = before.get(benchmark.name)
                 if earlier is not None and self._is_other_work(earlier, head, dataset):
                     fill_in(record, head)
-                    record.verdict, record.unsound, record.vanished = "FAIL", False, True
-                    record.reason = (
-                        f"base's suite has other work under this name ({work_of(earlier)}, and head's "
-                        f"{work_of(benchmark)}): what is no longer tried has not passed"
-                    )
+                    record.verdict, record.vanished = "FAIL", True
+                    record.reasons = [Replaced(base=work_of(earlier), head=work_of(benchmark))]
                     continue
-                base = side_of(request.base, benchmark)
+                base = workload_of(request.base, benchmark)
             except ConfigurationFailed as error:
-                record.unsound = error.label != request.head.label
-                record.verdict = "INCONCLUSIVE" if record.unsound else "FAIL"
-                record.reason = str(error)
+                record.verdict, reason = failed(error)
+                record.reasons = [reason]
                 continue
             fill_in(record, head)
 
@@ -121,7 +124,7 @@ class Gate:
         A data set or a device that one of them leaves open may be the other's.
         """
         try:
-            before = side_of(self._request.head, earlier)
+            before = workload_of(self._request.head, earlier)
         except (ConfigurationFailed, UsageError):  # head knows it no more, or is without its framework
             return True
         devices = {before.plan.device, head.plan.device} - {"auto"}
@@ -152,8 +155,8 @@ class Gate:
         allowed = record.false_alarms * (1 - _LEARNING_SHARE if learning else 1.0)
 
         def level() -> Level:
-            failed = sum(metric.verdict == "FAIL" for one in record.benchmarks for metric in one.metrics)
-            planned, now = (allowed / max(1, left) for left in (hypotheses, hypotheses - failed))
+            worse = sum(metric.verdict == "FAIL" for one in record.benchmarks for metric in one.metrics)
+            planned, now = (allowed / max(1, left) for left in (hypotheses, hypotheses - worse))
             return Level(planned, now)
 
         while suspicious:
@@ -180,7 +183,6 @@ def new_record(benchmark: Benchmark, dataset: DatasetRecord) -> BenchmarkRecord:
         dataset=msgspec.structs.replace(dataset),
         threads=benchmark.threads or 0,
         limits=benchmark.limits,
-        unsound=True,
     )
 
 
@@ -189,9 +191,8 @@ def fill_in(record: BenchmarkRecord, head: Workload) -> None:
     record.mode, record.options, record.threads = head.plan.mode, head.options, head.plan.threads
 
 
-def vanished_record(benchmark: Benchmark, where: str) -> BenchmarkRecord:
-    """Of a benchmark that base had: what is no longer tried has not passed."""
+def removed_record(benchmark: Benchmark) -> BenchmarkRecord:
+    """The record of a benchmark that only base's suite has."""
     record = new_record(benchmark, DatasetRecord(benchmark.dataset or ""))
-    record.verdict, record.unsound, record.vanished = "FAIL", False, True
-    record.reason = f"it is in {where} and not in head's suite: what is no longer tried has not passed"
+    record.verdict, record.vanished, record.reasons = "FAIL", True, [Removed()]
     return record

@@ -1,4 +1,4 @@
-"""Base and head: two interpreters, what is installed in them, and what a benchmark's names mean there."""
+"""Base and head: two interpreters, what is installed there, and what a benchmark's names mean there."""
 
 import os
 
@@ -18,7 +18,7 @@ from harness.worker.interpreter import installed_harness
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
-    """One side of a gate: ``label`` is base or head; ``variables`` are set for its processes alone."""
+    """Base or head of a gate (``label``): an interpreter, and variables that its processes alone get."""
 
     label: str
     python: str
@@ -27,20 +27,20 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     cautions: list[str] = []
 
 
-def held_against(base: Environment, head: Environment) -> list[Environment]:
-    """The two as they were given; base with what a reader must know of their code."""
+def with_shared_path(base: Environment, head: Environment) -> tuple[Environment, Environment]:
+    """Both; base with a caution where ``PYTHONPATH`` gives them the same code."""
     path = os.environ.get("PYTHONPATH")
     if not path or "PYTHONPATH" in base.variables | head.variables:
-        return [base, head]
-    shared = f"PYTHONPATH={path} reaches both sides: its code is the same for both"
-    return [msgspec.structs.replace(base, cautions=[*base.cautions, shared]), head]
+        return base, head
+    shared = f"PYTHONPATH={path} applies to base and head: its code is the same for both"
+    return msgspec.structs.replace(base, cautions=[*base.cautions, shared]), head
 
 
 def probe(environment: Environment) -> EnvironmentRecord:
-    """What harness is installed there.
+    """The version of harness that is installed there.
 
     Raises:
-        UsageError: none, or one that speaks another protocol than this one.
+        UsageError: none is, or one that speaks another protocol.
     """
     python, variables = environment.python, environment.variables
     version = installed_harness(environment.label, python, variables)
@@ -49,17 +49,17 @@ def probe(environment: Environment) -> EnvironmentRecord:
         harness=version,
         variables=variables,
         commit=environment.commit,
-        # Of names that are no text, as records must be.
-        cautions=[os.fsencode(one).decode(errors="replace") for one in environment.cautions],
+        # File names need not be UTF-8, and records must be.
+        cautions=[os.fsencode(text).decode(errors="replace") for text in environment.cautions],
     )
 
 
-def side_of(environment: Environment, benchmark: Benchmark) -> Workload:
-    """The benchmark as this environment's plugins understand it.
+def workload_of(environment: Environment, benchmark: Benchmark) -> Workload:
+    """The benchmark as the plugins of this environment define it.
 
     Raises:
-        UsageError: the framework is not installed there, or a batch size is given to what has none.
-        ConfigurationFailed: the names mean nothing there, or a plugin cannot be loaded.
+        UsageError: the framework is not installed there, or the task has no batch size to change.
+        ConfigurationFailed: a name is unknown there, or a plugin cannot be loaded.
     """
     threads = benchmark.threads or default_threads()
     assignments = [f"{name}={_text(value)}" for name, value in benchmark.options.items()]

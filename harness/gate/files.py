@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.gate.migration import MIGRATIONS
 from harness.gate.record import SCHEMA, GateRecord
 from harness.runs.documents import find_document, read_document
 
@@ -16,7 +17,7 @@ def read_gate(path: Path) -> GateRecord:
     Raises:
         UsageError: it cannot be read, is no gate, or a later harness wrote it.
     """
-    return read_document(path, GateRecord, "gate", SCHEMA)
+    return read_document(path, GateRecord, "gate", SCHEMA, MIGRATIONS)
 
 
 def gate_paths(results: Path) -> list[Path]:

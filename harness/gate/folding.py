@@ -1,10 +1,12 @@
-"""What ``--inconclusive`` makes of a verdict: which INCONCLUSIVE may pass, and which must never."""
+"""What ``--inconclusive`` turns a verdict into."""
 
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
-from harness.gate.record import GateRecord, Verdict
+from harness.gate.reasons import Reason, speaks_against_head
+from harness.gate.record import BenchmarkRecord, GateRecord, Verdict
 
-#: What INCONCLUSIVE is folded into; None: into nothing.
+#: What INCONCLUSIVE counts as. None: as itself.
 Inconclusive = Literal["pass", "fail"] | None
 
 
@@ -15,28 +17,29 @@ class Judged(Protocol):
     def verdict(self) -> Verdict: ...
 
     @property
-    def unsound(self) -> bool: ...
-
-    @property
-    def against(self) -> bool: ...
+    def reasons(self) -> Sequence[Reason]: ...
 
 
 def forgiven(judged: Judged, inconclusive: Inconclusive) -> bool:
-    """Whether an INCONCLUSIVE passes: more time or a quieter machine would decide it, and that was asked for.
+    """Whether ``--inconclusive pass`` makes this INCONCLUSIVE a PASS.
 
-    Where nothing was measured, or what was measured cannot be believed or speaks against head, it never does.
+    INVALID never passes, nor does INCONCLUSIVE where the measurement indicates that head is worse
+    (:func:`harness.gate.reasons.speaks_against_head`).
     """
-    undecided = judged.verdict == "INCONCLUSIVE" and inconclusive == "pass"
-    return undecided and not judged.unsound and not judged.against
+    if judged.verdict != "INCONCLUSIVE" or inconclusive != "pass":
+        return False
+    if any(map(speaks_against_head, judged.reasons)):
+        return False
+    if not isinstance(judged, BenchmarkRecord):
+        return True
+    return all(result.verdict == "PASS" or forgiven(result, inconclusive) for result in judged.results)
 
 
 def folded(record: GateRecord, inconclusive: Inconclusive) -> Verdict:
-    """The verdict of a whole gate."""
+    """The verdict of a whole gate, with INCONCLUSIVE as the user wants it counted."""
     if record.verdict != "INCONCLUSIVE" or inconclusive is None:
         return record.verdict
     if inconclusive == "fail":
         return "FAIL"
-    if record.status != "ok":
-        return record.verdict
-    passes = [one.verdict == "PASS" or forgiven(one, inconclusive) for one in record.benchmarks]
-    return "PASS" if passes and all(passes) else record.verdict
+    passes = (one.verdict == "PASS" or forgiven(one, inconclusive) for one in record.benchmarks)
+    return "PASS" if record.status == "ok" and record.benchmarks and all(passes) else "INCONCLUSIVE"

@@ -1,32 +1,27 @@
-"""The gates of a branch in order: where each benchmark became slower or hungrier, by how much in all.
+"""The gates of a branch in order: where each benchmark changed its level, and by how much in total.
 
-How gates hang together is read from their commits. Where a gate's base is the base of the gate before,
-both are *fixed* to it: ratios are levels. Where its base is the head of the gate before, they are
-*chained*: levels are products of ratios. Otherwise a new stretch begins, for nothing says what happened
-in between.
+Gates with the same base commit form one series: their ratios are levels relative to it. Gates with other
+bases form other series, because nothing measured connects them. So slow drift shows where every gate has
+one base, such as a release.
 
-Fixed gates see more. Of 30 gates with a noise of 1 % each and three slips of 3 %, all at least 5 gates
-apart, 96 % of the slips were found within 2 gates (93 % within 1); of chained gates 29 %, for each is
-seen in one ratio alone, 3 standard deviations off where 30 gates need 3.2. Chained gates find 99 % of
-them at a noise of 0.5 %. Of series without a slip, 98 % (fixed) and 96 % (chained) showed none. (1000
+Of 30 gates with a noise of 1 % each and three changes of 3 %, all at least 5 gates apart, 96 % of the
+changes were found within 2 gates (93 % within 1). Of series without a change, 98 % showed none. (1000
 simulated series each.)
 """
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from harness.gate.pair_ratios import ratios_behind
 from harness.gate.record import BenchmarkRecord, GateRecord, Metric, MetricResult
-from harness.stats.change_points import Ratio, Trend, chained_trend, level_trend
+from harness.stats.change_points import Ratio, Trend, level_trend
 
-Rule = Literal["fixed", "chained"]
-
-#: Less than this is noise whatever the pairs say: memory hardly varies within a gate.
+#: Less than this is noise whatever the pairs show: memory hardly varies within a gate.
 SMALLEST_NOISE = 0.002
 _FEWEST_FOR_SPREAD = 2
 
-#: What must stay the same for ratios to be of one thing: benchmark, metric, and the work behind them.
+#: What must stay the same for ratios to be comparable: benchmark, metric, and the work behind them.
 _Key = tuple[str, Metric, str]
 
 
@@ -41,20 +36,24 @@ class Point(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What to call head by: its commit, or the gate where that is not known."""
+        """The commit of head in short, or the gate where that is unknown."""
         return self.head[:10] if self.head else self.gate
+
+    @property
+    def commits(self) -> tuple[str, ...]:
+        """Base and head; the gate itself where they are unknown."""
+        return (self.base, self.head) if self.base and self.head else (self.gate,)
 
 
 class MetricHistory(NamedTuple):
-    """A stretch of gates of one benchmark and metric that hang together, oldest first.
+    """The gates of one benchmark and metric with the same base, oldest first.
 
-    ``trend`` is None where too little is known of the noise; ``latest`` tells whether it reaches the
+    ``trend`` is None where too little is known of the noise; ``latest`` says whether it reaches the
     newest head of its benchmark.
     """
 
     benchmark: str
     metric: Metric
-    rule: Rule
     points: list[Point]
     trend: Trend | None
     latest: bool
@@ -67,83 +66,70 @@ class MetricHistory(NamedTuple):
 
 
 class History(NamedTuple):
-    """All series, by benchmark and metric; and sentences about gates that could not be taken in."""
+    """All series, by benchmark and metric; and sentences about gates that were left out."""
 
     series: list[MetricHistory]
     left_out: list[str]
 
 
-def read_history(gates: Iterable[GateRecord], rule: Rule | None = None) -> History:
-    """The series of the gates that ran to their end; ``rule`` is of gates whose commits are not known.
+def read_history(gates: Iterable[GateRecord], *, same_base: bool = False) -> History:
+    """The series of the gates that ran to their end.
+
+    Gates that do not record their commits are left out, unless the caller knows that they have the
+    ``same_base``. Of series that one gate makes alone, only those that reach the newest head are kept.
 
     Raises:
         ImportError: ruptures is not installed.
     """
     ordered = sorted(gates, key=lambda gate: gate.started_at)
-    found: dict[_Key, list[Point]] = {}
-    broken = []
-    for gate in ordered:
-        if not _usable(gate) or (rule is None and not _named(gate)):
-            continue
-        try:
-            told = list(_points(gate))
-        except (ArithmeticError, IndexError, TypeError, ValueError) as error:
-            broken.append(f"{gate.id}: its pairs are damaged ({error})")
-            continue
-        for key, point in told:
-            found.setdefault(key, []).append(point)
+    ended = [gate for gate in ordered if gate.status == "ok"]
+    usable = [gate for gate in ended if same_base or _has_commits(gate)]
+    points, damaged = _points_of(usable)
     measured: dict[str, list[Point]] = {}
-    for (name, _, _), points in found.items():
-        measured.setdefault(name, []).extend(points)
+    for (name, _, _), of_key in points.items():
+        measured.setdefault(name, []).extend(of_key)
     series = [
-        MetricHistory(name, metric, one, points, _trend(one, points), _is_latest(points, measured[name]))
-        for (name, metric, _), every in found.items()
-        for one, points in _stretches(every, rule)
+        MetricHistory(name, metric, same, _trend(same), is_latest)
+        for (name, metric, _), of_key in points.items()
+        for same in _by_base(of_key)
+        if (is_latest := _is_latest(same, measured[name])) or len(same) > 1
     ]
-    return History(series, broken + _left_out(ordered, rule))
+    left_out = [f"{gate.id}: its status is {gate.status}" for gate in ordered if gate.status != "ok"]
+    return History(series, [*damaged, *left_out, *_without_series(ended, usable, points, series)])
 
 
-def _is_latest(points: list[Point], measured: list[Point]) -> bool:
-    """Whether nothing newer was measured but the same head against other bases, or what was before again."""
-    last = points[-1]
-    before = {_commits(point) for point in measured if point.gate < last.gate} - {_commits(last)}
-    newer = (point for point in measured if point.gate > last.gate and _commits(point) not in before)
-    return all(point.head == last.head is not None and point.base != last.base for point in newer)
-
-
-def _usable(gate: GateRecord) -> bool:
-    return gate.status == "ok" and gate.against == "environment"
-
-
-def _named(gate: GateRecord) -> bool:
+def _has_commits(gate: GateRecord) -> bool:
     return bool(gate.base.commit and gate.head.commit)
 
 
-def _left_out(gates: Sequence[GateRecord], rule: Rule | None) -> list[str]:
-    told = [f"{gate.id}: it ended as {gate.status}" for gate in gates if gate.status != "ok"]
-    told += [f"{gate.id}: its base is a stored baseline" for gate in gates if gate.against != "environment"]
-    nameless = sum(_usable(gate) and not _named(gate) for gate in gates)
-    if nameless and rule is None:
-        told.append(
-            f"{nameless} of {len(gates)} gates do not tell their commits; say what each was held against "
-            "with --against parent or --against fixed"
-        )
-    return told
-
-
-def _key(benchmark: BenchmarkRecord, result: MetricResult) -> _Key:
-    asked = benchmark.options if benchmark.asked is None else benchmark.asked.options
-    work = (benchmark.backend, benchmark.mode, benchmark.task, sorted(asked.items()))
-    where = [(side.device, side.precision, side.batch_size) for side in benchmark.sides]
-    data = benchmark.dataset.fingerprint
-    return benchmark.name, result.metric, str((*work, data, benchmark.threads, *where))
+def _points_of(gates: Iterable[GateRecord]) -> tuple[dict[_Key, list[Point]], list[str]]:
+    """The points of each series, and a sentence for each gate whose pairs are damaged."""
+    points: dict[_Key, list[Point]] = {}
+    damaged = []
+    for gate in gates:
+        try:
+            of_gate = list(_points(gate))
+        except (ArithmeticError, IndexError, TypeError, ValueError) as error:
+            damaged.append(f"{gate.id}: its pairs are damaged ({error})")
+            continue
+        for key, point in of_gate:
+            points.setdefault(key, []).append(point)
+    return points, damaged
 
 
 def _points(gate: GateRecord) -> Iterator[tuple[_Key, Point]]:
     for benchmark in gate.benchmarks:
         for result in benchmark.metrics:
-            if result.ratio is not None and not result.unsound:
-                yield _key(benchmark, result), _point(gate, benchmark, result, result.ratio)
+            if result.ratio is not None and result.is_usable:
+                yield _key(benchmark, result), _point(gate, benchmark, result, result.ratio.value)
+
+
+def _key(benchmark: BenchmarkRecord, result: MetricResult) -> _Key:
+    asked = benchmark.options if benchmark.asked is None else benchmark.asked.options
+    work = (benchmark.backend, benchmark.mode, benchmark.task, sorted(asked.items()))
+    where = [(ran.device, ran.precision, ran.batch_size) for ran in benchmark.configurations]
+    data = benchmark.dataset.fingerprint
+    return benchmark.name, result.metric, str((*work, data, benchmark.threads, *where))
 
 
 def _point(gate: GateRecord, benchmark: BenchmarkRecord, result: MetricResult, ratio: float) -> Point:
@@ -154,55 +140,42 @@ def _point(gate: GateRecord, benchmark: BenchmarkRecord, result: MetricResult, r
     return Point(gate.id, gate.started_at[:10], gate.base.commit, gate.head.commit, known)
 
 
-def _stretches(points: list[Point], rule: Rule | None) -> list[tuple[Rule, list[Point]]]:
-    """The points that hang together; of gates of the same two commits the last counts.
-
-    Gates against a release and against the commit before may take turns, and are two stretches.
-    """
-    stretches: list[tuple[Rule, list[Point]]] = []
-    for point in {_commits(point): point for point in points}.values():
-        found = _continued(stretches, point, rule)
-        if found is None:
-            stretches.append((rule or "fixed", [point]))
-        else:
-            number, link = found
-            _, earlier = stretches.pop(number)
-            stretches.append((link, [*earlier, point]))
-    return stretches
+def _by_base(points: list[Point]) -> list[list[Point]]:
+    """The points of each base; of gates of the same two commits the last counts."""
+    of_base: dict[str | None, list[Point]] = {}
+    for point in {point.commits: point for point in points}.values():
+        of_base.setdefault(point.base, []).append(point)
+    return list(of_base.values())
 
 
-def _continued(
-    stretches: list[tuple[Rule, list[Point]]], point: Point, rule: Rule | None
-) -> tuple[int, Rule] | None:
-    """Which stretch a gate goes on from, and how.
-
-    The newest whose rule it follows; else the newest that is of one gate yet, and so of any rule.
-    """
-    alone: tuple[int, Rule] | None = None
-    for number, (known, earlier) in reversed(list(enumerate(stretches))):
-        link = _link(earlier[-1], point, rule)
-        if link is None:
-            continue
-        if len(earlier) > 1 and link == known:
-            return number, link
-        if len(earlier) == 1 and alone is None:
-            alone = number, link
-    return alone
+def _is_latest(points: list[Point], measured: list[Point]) -> bool:
+    """Whether nothing newer was measured except the same head with other bases, or earlier commits again."""
+    last = points[-1]
+    before = {point.commits for point in measured if point.gate < last.gate} - {last.commits}
+    newer = (point for point in measured if point.gate > last.gate and point.commits not in before)
+    return all(point.head == last.head is not None and point.base != last.base for point in newer)
 
 
-def _commits(point: Point) -> tuple[str, ...]:
-    return (point.base, point.head) if point.base and point.head else (point.gate,)
+def _trend(points: Sequence[Point]) -> Trend | None:
+    return level_trend([point.ratio for point in points], SMALLEST_NOISE)
 
 
-def _link(before: Point, point: Point, rule: Rule | None) -> Rule | None:
-    """How they hang together: by their commits, and by ``rule`` only where those are not known."""
-    if point.base is None or before.base is None:
-        return rule
-    if point.base == before.base:
-        return "fixed"
-    return "chained" if point.base == before.head else None
-
-
-def _trend(rule: Rule, points: list[Point]) -> Trend | None:
-    ratios = [point.ratio for point in points]
-    return (level_trend if rule == "fixed" else chained_trend)(ratios, SMALLEST_NOISE)
+def _without_series(
+    ended: Sequence[GateRecord],
+    usable: Sequence[GateRecord],
+    points: dict[_Key, list[Point]],
+    series: Sequence[MetricHistory],
+) -> Iterator[str]:
+    """Why gates that ended are in no series."""
+    if nameless := len(ended) - len(usable):
+        yield (
+            f"{nameless} of {len(ended)} gates do not record commits, because base or head was given as an "
+            "interpreter or has uncommitted changes; if all have the same base, add --same-base"
+        )
+    measured = {point.gate for of_key in points.values() for point in of_key}
+    shown = {point.gate for one in series for point in one.points}
+    if alone := len(measured - shown):
+        yield (
+            f"{alone} of {len(ended)} gates share their base with no other gate, so they show no change over "
+            "time; gates with one base, such as a release, do"
+        )

@@ -17,7 +17,6 @@ count so far only (:mod:`harness.duel.ratios`); to be within the limit their pla
 what all blocks come to.
 """
 
-import functools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
@@ -27,7 +26,9 @@ import numpy as np
 
 from harness.duel.ratios import Ratios
 from harness.duel.verdict import control_moved, too_many_lost
+from harness.gate import reasons
 from harness.gate.metrics import PairedSeries
+from harness.gate.reasons import Reason
 from harness.gate.record import MetricResult, Verdict
 from harness.stats.intervals import student_quantile
 from harness.stats.looks import Looks, fewest_pairs
@@ -47,12 +48,11 @@ def looked_at(series: PairedSeries, max_speedup: float | None) -> MetricResult:
     PASS takes an upper end of Student's one-sided 97.5 % interval that is within the limit, and a mean
     over all blocks that is, of pairs that can be believed.
     """
-    told = functools.partial(_result, series, stage="look")
     if doubt := _doubt(series, max_speedup):
-        return told(verdict="INCONCLUSIVE", reason=doubt, unsound=True)
+        return _result(series, "look", "INVALID", doubt)
     if max(_upper_end(series.ratios.logs), *series.ratios.cautious_means) >= math.log1p(series.limit):
-        return told(verdict="INCONCLUSIVE", reason="not surely within the limit after a few pairs")
-    return told(verdict="PASS")
+        return _result(series, "look", "INCONCLUSIVE", reasons.LimitNotShown())
+    return _result(series, "look", "PASS")
 
 
 class Level(NamedTuple):
@@ -97,39 +97,37 @@ def confirmed(
     ``level`` is for the proof that head is worse; ``last`` where no more pairs will come. The result tells
     the pairs that its verdict rests on.
     """
-    told = functools.partial(
-        _result, stage="confirmation", p_value=fresh.ratios.p_value("greater"), looks=looks.shares
-    )
+
+    def result(series: PairedSeries, verdict: Verdict, reason: Reason | None = None) -> MetricResult:
+        made = _result(series, "confirmation", verdict, reason)
+        return msgspec.structs.replace(made, p_value=fresh.ratios.p_value("greater"), looks=looks.shares)
+
     if doubt := _doubt(every, max_speedup):
-        return told(every, verdict="INCONCLUSIVE", reason=doubt, unsound=True)
+        return result(every, "INVALID", doubt)
     limit = math.log1p(every.limit)
     if _proven_within(every.ratios, limit, looks.within):
-        return told(every, verdict="PASS")
+        return result(every, "PASS")
     if _proven_worse(fresh.ratios, looks.worse, level) and (last or fresh.ratios.mean >= limit):
-        reason = "worse than base, and not shown to be within the limit"
-        return told(fresh, verdict="FAIL", reason=reason)
-    reason = "neither a loss nor being within the limit is proven: more time or a quieter machine would tell"
-    return told(every, verdict="INCONCLUSIVE", reason=reason)
+        return result(fresh, "FAIL", reasons.ProvenWorse())
+    return result(every, "INCONCLUSIVE", reasons.NotDecided())
 
 
-def told_of_power(result: MetricResult, fresh: int, level: Level, pair_seconds: float) -> MetricResult:
-    """The last word on what is undecided, which must not pass for want of more pairs in two cases.
+def last_word(result: MetricResult, fresh: int, level: Level, pair_seconds: float) -> MetricResult:
+    """The result of what is undecided when no more pairs come.
 
-    It is unsound where so few ``fresh`` pairs could have failed no head; and speaks ``against`` head where
-    the whole interval is beyond the limit.
+    INVALID where the usable ``fresh`` pairs are so few that no head could have failed. Where the whole
+    interval is beyond the limit, a reason states it, so that INCONCLUSIVE is never folded into PASS.
     """
-    if result.unsound:
+    if result.verdict != "INCONCLUSIVE":
         return result
-    wanted = fewest_pairs(level.now, "greater")
-    against = result.low is not None and result.low > 1 + result.limit
-    reasons = {
-        result.reason: True,
-        f"proving a loss takes {wanted} fresh pairs of about {pair_seconds:.0f} s, and {fresh} told "
-        "something: give a larger budget": fresh < wanted,
-        "its whole interval is beyond the limit": against,
-    }
-    told = "; ".join(reason for reason, holds in reasons.items() if reason and holds)
-    return msgspec.structs.replace(result, unsound=fresh < wanted, against=against, reason=told)
+    found, needed = list(result.reasons), fewest_pairs(level.now, "greater")
+    low = None if result.ratio is None else result.ratio.low
+    if low is not None and low > 1 + result.limit:
+        found.append(reasons.BeyondLimit())
+    if fresh >= needed:
+        return msgspec.structs.replace(result, reasons=found)
+    found.append(reasons.TooFewPairs(needed=needed, made=fresh, pair_seconds=pair_seconds))
+    return msgspec.structs.replace(result, verdict="INVALID", reasons=found)
 
 
 def _proven_within(ratios: Ratios, limit: float, looks: Looks) -> bool:
@@ -157,52 +155,40 @@ def _upper_end(logs: np.ndarray) -> float:
     return float(logs.mean()) + student_quantile(1 - _LOOK_LEVEL, len(logs) - 1) * error
 
 
-def _doubt(series: PairedSeries, max_speedup: float | None) -> str:
-    """Why no verdict can rest on these pairs; empty where one can."""
-    told = len(series.ratios.logs)
-    pairs = told + series.lost
+def _doubt(series: PairedSeries, max_speedup: float | None) -> Reason | None:
+    """Why no verdict can rest on these pairs; None where one can."""
+    usable = len(series.ratios.logs)
+    pairs = usable + series.lost
     # A first step shows in every pair, but only those with undisturbed turns say what the machine was like.
-    lost = pairs - min(told, len(series.control)) if series.metric == "first step" else series.lost
+    lost = pairs - min(usable, len(series.control)) if series.metric == "first step" else series.lost
     if pairs - lost < _FEWEST_PAIRS or too_many_lost(lost, pairs):
-        return f"{lost} of {pairs} pairs were lost to disturbances by other work"
+        return reasons.PairsLost(lost=lost, pairs=pairs)
     if series.metric != "memory" and control_moved(series.control, series.limit):
-        return "a fixed work took another time before one side's turns: the machine was not the same"
+        return reasons.MachineChanged()
     saved = 1 - math.exp(series.ratios.mean)
     if series.metric == "step" and max_speedup is not None and saved > max_speedup:
-        return (
-            f"head saves {saved:.0%} of the time, more than is believed (max_speedup = "
-            f'"{100 * max_speedup:g}%"): see that it does all the work, then raise max_speedup once'
-        )
-    return ""
+        return reasons.ImplausibleSpeedup(saved=saved, max_speedup=max_speedup)
+    return None
 
 
 def _result(
     series: PairedSeries,
-    *,
     stage: Literal["look", "confirmation"],
     verdict: Verdict,
-    reason: str = "",
-    unsound: bool = False,
-    p_value: float | None = None,
-    looks: dict[Literal["within", "worse"], dict[int, float]] | None = None,
+    reason: Reason | None = None,
 ) -> MetricResult:
     ratios = series.ratios
-    made, ratio = len(ratios.logs), ratios.ratio
     return MetricResult(
         metric=series.metric,
         verdict=verdict,
-        reason=reason,
-        unsound=unsound,
+        reasons=[] if reason is None else [reason],
         stage=stage,
         limit=series.limit,
         base=series.base,
         head=series.head,
-        ratio=ratio and ratio.value,
-        low=ratio and ratio.low,
-        high=ratio and ratio.high,
-        p_value=p_value,
-        pairs=made,
+        ratio=ratios.ratio,
+        p_value=None,
+        pairs=len(ratios.logs),
         weight=ratios.weight,
         uneven=ratios.uneven,
-        looks=looks or {},
     )

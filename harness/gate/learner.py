@@ -61,7 +61,9 @@ class Learner:
         while len(losses) < steps:
             count = min(order.run_length(len(losses)), steps - len(losses))
             losses += self._session.call(protocol.Train(count), protocol.Trained).losses
-        return Maths(precision, losses, self._validation(), fingerprint, self._conversation.describe().environment)
+        return Maths(
+            precision, losses, self._validation(), fingerprint, self._conversation.describe().environment
+        )
 
     def curve(self, seed: int) -> Curve:
         """A whole training with this seed. The side's time limit is for each epoch, not for all of them."""

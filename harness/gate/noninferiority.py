@@ -21,9 +21,12 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.duel.workloads import Workload
+from harness.gate import reasons
 from harness.gate.learner import Curve, best, learner
-from harness.gate.record import LONGER_TRAININGS, QualityResult, SeedScores, Verdict
+from harness.gate.reasons import Label, Reason
+from harness.gate.record import QualityResult, SeedScores, Verdict
 from harness.gate.suite import FEWEST_SEEDS, Limits
+from harness.stats.estimate import Estimate
 from harness.stats.intervals import student_quantile
 from harness.training.measures import Measure, measure_of_task
 
@@ -47,16 +50,10 @@ class Rule(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """A verdict, and why.
-
-    Of INCONCLUSIVE: ``against`` where what there is says that head is beyond its limit; ``unsound`` where no
-    more seeds would decide it.
-    """
+    """A verdict, and why."""
 
     verdict: Verdict
-    reason: str = ""
-    against: bool = False
-    unsound: bool = False
+    reasons: tuple[Reason, ...] = ()
 
 
 def no_worse(
@@ -78,11 +75,8 @@ def no_worse(
     """
     task = sides[0].plan.task
     if limits.max_extra_steps is not None and task.epochs < _FEWEST_EPOCHS:
-        reason = (
-            f"trainings of {task.epochs} epochs tell nothing of the steps to a target: give epochs = "
-            f'{_FEWEST_EPOCHS} or more, or max_extra_steps = "off"'
-        )
-        return QualityResult(verdict="INCONCLUSIVE", reason=reason, unsound=True)
+        reason = reasons.TooFewEpochs(epochs=task.epochs, needed=_FEWEST_EPOCHS)
+        return QualityResult(verdict="INVALID", reasons=[reason])
     tries = tries_of(len(seeds))
     rule = Rule(measure_of_task(task), limits, len(tries), worse_level)
     rows: list[SeedScores] = []
@@ -157,18 +151,8 @@ def _steps_to(
 
 
 def _judged(rows: list[SeedScores], rule: Rule) -> QualityResult:
-    verdict, reason, against, unsound = judge(rows, rule)
-    comparable = len(rows) >= FEWEST_SEEDS and all(row.base is not None for row in rows)
-    if rule.limits.max_extra_steps is not None:
-        comparable = comparable and sum(row.base_steps_to_target is not None for row in rows) >= FEWEST_SEEDS
-    return QualityResult(
-        verdict=verdict,
-        reason=reason,
-        unsound=verdict == "INCONCLUSIVE" and (unsound or not comparable),
-        against=against,
-        measure=rule.measure.name,
-        seeds=list(rows),
-    )
+    verdict, found = judge(rows, rule)
+    return QualityResult(verdict=verdict, reasons=list(found), measure=rule.measure.name, seeds=list(rows))
 
 
 def _by_first_score(row: SeedScores) -> tuple[bool, bool]:
@@ -185,26 +169,23 @@ def _by_first_score(row: SeedScores) -> tuple[bool, bool]:
 def judge(rows: list[SeedScores], rule: Rule) -> Judgement:
     """The verdict on these seeds, and why."""
     if len(rows) < FEWEST_SEEDS:
-        return Judgement(
-            "INCONCLUSIVE", f"the budget was spent after {len(rows)} seeds, which tell nothing yet"
-        )
-    if fallen := [row.seed for row in rows if row.base is None]:
-        return Judgement(
-            "INCONCLUSIVE", f"base diverged on seed {fallen[0]}, so there is nothing to hold head to"
-        )
-    if fallen := [row.seed for row in rows if row.head is None]:
-        return Judgement("FAIL", f"head diverged on seed {fallen[0]}, and base did not")
+        return Judgement("INVALID", (reasons.TooFewSeeds(seeds=len(rows)),))
+    if diverged := [row.seed for row in rows if row.base is None]:
+        return Judgement("INVALID", (reasons.Diverged(label="base", seed=diverged[0]),))
+    if diverged := [row.seed for row in rows if row.head is None]:
+        return Judgement("FAIL", (reasons.Diverged(label="head", seed=diverged[0]),))
     judged = [_score_lost(rows, rule)]
     if rule.limits.max_extra_steps is not None:
         judged.append(_extra_steps(rows, rule.limits.max_extra_steps, rule))
-    worst: Verdict
-    for worst in ("FAIL", "INCONCLUSIVE"):
-        if found := [one for one in judged if one.verdict == worst]:
-            reasons = "; ".join(one.reason for one in found)
-            return Judgement(
-                worst, reasons, any(one.against for one in found), any(one.unsound for one in found)
-            )
-    return Judgement("PASS")
+    if any(one.verdict == "FAIL" for one in judged):
+        worst = [one for one in judged if one.verdict == "FAIL"]
+    else:
+        worst = [one for one in judged if one.verdict != "PASS"]
+    if not worst:
+        return Judgement("PASS")
+    verdicts = {one.verdict for one in worst}
+    verdict: Verdict = "INVALID" if "INVALID" in verdicts else worst[0].verdict
+    return Judgement(verdict, tuple(reason for one in worst for reason in one.reasons))
 
 
 def _score_lost(rows: list[SeedScores], rule: Rule) -> Judgement:
@@ -215,7 +196,10 @@ def _score_lost(rows: list[SeedScores], rule: Rule) -> Judgement:
         for row in rows
         if row.base is not None and row.head is not None
     ]
-    return _paired(lost, rule.limits.max_accuracy_loss or 0.0, f"{measure.name} lost", rule)
+    limit = rule.limits.max_accuracy_loss or 0.0
+    verdict, estimate = _paired(lost, limit, rule)
+    reason = reasons.ScoreLost(measure=measure.name, lost=estimate, limit=limit)
+    return _explained(verdict, reason, estimate, limit)
 
 
 def _extra_steps(rows: list[SeedScores], limit: float, rule: Rule) -> Judgement:
@@ -231,35 +215,41 @@ def _extra_steps(rows: list[SeedScores], limit: float, rule: Rule) -> Judgement:
         if row.base_steps_to_target
     ]
     if len(logs) < FEWEST_SEEDS:
-        return Judgement("INCONCLUSIVE", f"base has come to a target on {len(logs)} seeds alone")
-    what = "more steps to what both had come to half-way"
-    found = _paired(logs, math.log1p(limit), what, rule, math.expm1)
-    early = [_by_first_score(row) for row in rows]
-    told = [found.reason]
-    if missed := sum(row.head_steps_to_target is None for row in rows):
-        told.append(f"head has not come to base's half-way score on {missed} of {len(rows)} seeds")
-    unknown = sum(base for base, _ in early)
-    if found.verdict == "FAIL":
-        unknown = sum(head for _, head in early)
-    if unknown:
-        whose = "head" if found.verdict == "FAIL" else "base"
-        told.append(
-            f"{whose} had come to it by its first score on {unknown} of {len(rows)} seeds: {LONGER_TRAININGS}"
-        )
-    if found.verdict == "FAIL" and not unknown:
-        return Judgement("FAIL", "; ".join(told))
-    if not missed and not unknown:
-        return found
-    against = bool(missed) or found.against
-    return Judgement("INCONCLUSIVE", "; ".join(filter(None, told)), against, unsound=bool(unknown))
+        return Judgement("INVALID", (reasons.TargetRarelyReached(seeds=len(logs)),))
+    verdict, estimate = _paired(logs, math.log1p(limit), rule)
+    extra = _shares(estimate)
+    judged = _explained(verdict, reasons.ExtraSteps(extra=extra, limit=limit), extra, limit)
+    missed = sum(row.head_steps_to_target is None for row in rows)
+    label: Label = "head" if verdict == "FAIL" else "base"
+    early = sum(_by_first_score(row)[label == "head"] for row in rows)
+    found = list(judged.reasons)
+    if missed:
+        found.append(reasons.TargetMissed(missed=missed, seeds=len(rows)))
+    if early:
+        found.append(reasons.TargetAtFirstScore(label=label, reached=early, seeds=len(rows)))
+        return Judgement("INVALID", tuple(found))
+    if missed and verdict == "PASS":
+        return Judgement("INCONCLUSIVE", tuple(found))
+    return Judgement(verdict, tuple(found))
 
 
-def _paired(
-    values: list[float], limit: float, what: str, rule: Rule, share: Callable[[float], float] = float
-) -> Judgement:
-    """Whether the mean is surely below the limit; FAIL where it is surely above 0 and not that.
+def _explained(verdict: Verdict, reason: Reason, estimate: Estimate, limit: float) -> Judgement:
+    if verdict == "PASS":
+        return Judgement("PASS")
+    beyond = verdict == "INCONCLUSIVE" and estimate.low is not None and estimate.low > limit
+    return Judgement(verdict, (reason, reasons.BeyondLimit()) if beyond else (reason,))
 
-    ``share`` makes of a value what is told in per cent.
+
+def _shares(logs: Estimate) -> Estimate:
+    """What logarithms of ratios are as shares: 0.05 is 5 % more."""
+    low, high = (None if end is None else math.expm1(end) for end in (logs.low, logs.high))
+    return Estimate(math.expm1(logs.value), low, high, logs.n)
+
+
+def _paired(values: list[float], limit: float, rule: Rule) -> tuple[Verdict, Estimate]:
+    """PASS where the mean is surely below the limit; FAIL where it is surely above 0 and not that.
+
+    The interval has the level at which PASS is decided.
     """
     sample = np.array(values)
     mean, error = float(sample.mean()), float(sample.std(ddof=1)) / math.sqrt(len(sample))
@@ -267,13 +257,7 @@ def _paired(
         student_quantile(1 - level, len(sample) - 1) * error
         for level in (_WITHIN_LEVEL / rule.tries, rule.worse_level / 2)
     )
+    estimate = Estimate(mean, mean - within, mean + within, len(sample))
     if mean + within < limit:
-        return Judgement("PASS")
-    low, high = share(mean - within), share(mean + within)
-    told = (
-        f"{what}: {share(mean):+.2%} [{low:+.2%}, {high:+.2%}] over {len(sample)} seeds, "
-        f"limit {share(limit):.2%}"
-    )
-    if mean - worse > 0:
-        return Judgement("FAIL", told)
-    return Judgement("INCONCLUSIVE", told, against=mean - within > limit)
+        return "PASS", estimate
+    return "FAIL" if mean - worse > 0 else "INCONCLUSIVE", estimate

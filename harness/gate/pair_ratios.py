@@ -44,7 +44,7 @@ def memory_bytes(process: ProcessRecord, other: ProcessRecord) -> int:
 
 def benchmark_ratios(benchmark: BenchmarkRecord, metric: Metric, pairs: list[PairRecord]) -> Ratios:
     """Those of some pairs of a benchmark."""
-    return metric_ratios(pairs, metric, [side.batch_size for side in benchmark.sides])
+    return metric_ratios(pairs, metric, [one.batch_size for one in benchmark.configurations])
 
 
 def ratios_behind(benchmark: BenchmarkRecord, result: MetricResult) -> Ratios:

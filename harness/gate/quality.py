@@ -7,21 +7,21 @@ allows them, is for :mod:`harness.gate.noninferiority`.
 
 import contextlib
 import math
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
 from harness.duel.workloads import Workload
 from harness.errors import Declined
+from harness.gate import reasons
 from harness.gate.learner import Learner, Maths, learner
-from harness.gate.record import OTHER_DATA, OTHER_TASK, QualityResult
+from harness.gate.reasons import Reason, TaskChanged
+from harness.gate.record import QualityResult
 from harness.machine.cpus import places_to_start
-from harness.plugins.options import Value
 from harness.spec.backend import Precision
 from harness.spec.task import Task
 from harness.testing.parity import LOSS_TOLERANCES, TOLERANCE
-from harness.worker.session import MemoryRanOut, WorkerLost
+from harness.worker.errors import MemoryRanOut, WorkerLost
 
 #: Steps of the comparison in float64, and of the one in the precision that is timed: there, only the
 #: first can tell, for later ties that rounding decides take equal trainings apart.
@@ -45,8 +45,7 @@ def same_maths(sides: list[Workload], dataset: str, limit_seconds: float) -> Qua
     head, base = _side_by_side(order, dataset, limit_seconds) or [
         observe(side, dataset, limit_seconds) for side in order
     ]
-    changed = changed_options(ours.options, theirs.options)
-    return compare_maths(base, head, changed or changed_fields(ours.plan.task, theirs.plan.task))
+    return compare_maths(base, head, task_change(ours, theirs))
 
 
 def _side_by_side(sides: list[Workload], dataset: str, limit_seconds: float) -> list[list[Maths]] | None:
@@ -89,44 +88,42 @@ def _for_want_of_memory(error: BaseException | None) -> bool:
     )
 
 
-def compare_maths(base: list[Maths], head: list[Maths], changed: str) -> QualityResult:
-    """PASS where rounding explains all differences; ``changed`` tells of changed options, empty of none."""
+def compare_maths(base: list[Maths], head: list[Maths], change: TaskChanged | None = None) -> QualityResult:
+    """PASS where rounding explains all differences; ``change`` is how the tasks differ."""
     frameworks = [maths[-1].framework or {} for maths in (base, head)]
-    return msgspec.structs.replace(_compared(base, head, changed), frameworks=frameworks)
+    return msgspec.structs.replace(_compared(base, head, change), frameworks=frameworks)
 
 
-def _compared(base: list[Maths], head: list[Maths], changed: str) -> QualityResult:
+def _compared(base: list[Maths], head: list[Maths], change: TaskChanged | None) -> QualityResult:
     # Memory that ran out on either side is no difference of maths.
     lost = {one.precision for one in [*base, *head] if one.memory_ran_out}
     base, head = ([one for one in maths if one.precision not in lost] for maths in (base, head))
     before, after = ([one.precision for one in maths] for maths in (base, head))
     if before != after:
-        reason = f"head runs in {', '.join(after)} where base runs in {', '.join(before)}"
-        return QualityResult(verdict="FAIL", reason=reason)
+        return _failed(reasons.OtherPrecisions(base=before, head=after))
     read, reads = (maths[-1].fingerprint for maths in (base, head))
     if read != reads:
-        reason = f"{OTHER_DATA}: sha256 {reads[:12]}… where base reads {read[:12]}…"
-        return QualityResult(verdict="FAIL", reason=reason)
+        return _failed(reasons.OtherData(base=read, head=reads))
     differences = [
         _difference(ours, theirs, scored=number == 0)
         for number, (ours, theirs) in enumerate(zip(base, head, strict=True))
     ]
-    for found, words in differences:
-        if words:
-            return QualityResult(
-                verdict="FAIL", reason=f"head does other maths: {words}{changed}", worst=found
-            )
+    for worst, difference in differences:
+        if difference is not None:
+            return _failed(difference, *([change] if change else []), worst=worst)
     worst, _ = differences[0]  # in the more exact precision
-    if changed:
-        return QualityResult(verdict="FAIL", reason=f"{OTHER_TASK}{changed}", worst=worst)
+    if change is not None:
+        return _failed(change, worst=worst)
     for one in base:
         if (step := _not_finite(one)) is not None:
-            reason = (
-                f"in {one.precision} no loss of either is finite from step {step} on: nothing is compared"
-            )
-            return QualityResult(verdict="INCONCLUSIVE", reason=reason, unsound=True, worst=worst)
-    left_out = f"memory ran out in {', '.join(sorted(lost))}, which was not compared" if lost else ""
-    return QualityResult(verdict="PASS", reason=left_out, worst=worst)
+            reason = reasons.LossesNotFinite(precision=one.precision, step=step)
+            return QualityResult(verdict="INVALID", reasons=[reason], worst=worst)
+    notes: list[Reason] = [reasons.MemoryRanOut(precisions=sorted(lost))] if lost else []
+    return QualityResult(verdict="PASS", reasons=notes, worst=worst)
+
+
+def _failed(*found: Reason, worst: float | None = None) -> QualityResult:
+    return QualityResult(verdict="FAIL", reasons=list(found), worst=worst)
 
 
 def _not_finite(maths: Maths) -> int | None:
@@ -169,53 +166,52 @@ def _with_timed_steps(exact: list[Maths], asked: Learner, precision: Precision) 
     return [*exact, asked.maths(precision, _TIMED_STEPS)]
 
 
-def changed_options(base: Mapping[str, Value], head: Mapping[str, Value]) -> str:
-    """In brackets what head has otherwise; empty where nothing.
+def task_change(base: Workload, head: Workload) -> TaskChanged | None:
+    """How head's task differs from base's: in options, else in fields; None where it does not.
 
     An option that base did not know yet changes nothing by itself: what it does shows in the maths.
     """
-    changed = [
-        f"{name} {base[name]} is now {value}"
-        for name, value in head.items()
-        if name in base and base[name] != value
-    ]
-    return f" ({', '.join(changed)})" if changed else ""
+    options = {
+        name: (base.options[name], value)
+        for name, value in head.options.items()
+        if name in base.options and base.options[name] != value
+    }
+    if options:
+        return TaskChanged(options=options)
+    ours, theirs = base.plan.task, head.plan.task
+    fields = [name for name in Task.__struct_fields__ if getattr(ours, name) != getattr(theirs, name)]
+    return TaskChanged(fields=fields) if fields else None
 
 
-def changed_fields(base: Task, head: Task) -> str:
-    """The same of the fields of two descriptions."""
-    changed = [name for name in Task.__struct_fields__ if getattr(base, name) != getattr(head, name)]
-    return f" (in {' and '.join(changed)})" if changed else ""
-
-
-def _difference(base: Maths, head: Maths, *, scored: bool) -> tuple[float, str]:
-    """The worst relative deviation of a loss, and in words the first that rounding does not explain.
+def _difference(base: Maths, head: Maths, *, scored: bool) -> tuple[float, Reason | None]:
+    """The worst relative deviation of a loss, and the first that rounding does not explain.
 
     ``scored`` says whether scores count too. In float64 all do; in less exact arithmetic the loss alone, for
     rounding may turn the answer to a sample.
     """
-    tolerance = _loss_tolerance(base.precision)
-    worst = 0.0
+    precision, tolerance, worst = base.precision, _loss_tolerance(base.precision), 0.0
     if [len(row) for row in base.losses] != [len(row) for row in head.losses]:
-        return math.inf, f"in {base.precision} its steps have another number of losses than base's"
-    for step, (right, told) in enumerate(zip(base.losses, head.losses, strict=True), 1):
-        for ours, theirs in zip(right, told, strict=True):
-            found = _relative(ours, theirs)
-            worst = max(worst, found)
-            if found > tolerance:
-                return found, (
-                    f"in {base.precision} its loss of step {step} is {theirs} where base's is {ours} "
-                    f"(relative {found:.1e})"
+        return math.inf, reasons.OtherLossCount(precision=precision)
+    for step, (right, theirs) in enumerate(zip(base.losses, head.losses, strict=True), 1):
+        for ours, other in zip(right, theirs, strict=True):
+            deviation = _relative(ours, other)
+            worst = max(worst, deviation)
+            if deviation > tolerance:
+                return deviation, reasons.LossDiffers(
+                    precision=precision,
+                    step=step,
+                    base=ours,
+                    head=other,
+                    deviation=deviation if math.isfinite(deviation) else None,
                 )
-    exact = base.precision == "float64"
+    exact = precision == "float64"
     for name, ours in base.scores.items() if scored else ():
-        found = _relative(ours, head.scores.get(name))
-        if (exact or name == "loss") and found > (_SCORE_TOLERANCE if exact else tolerance):
-            return found, (
-                f"training agrees, but after {len(base.losses)} steps the validation {name} is "
-                f"{head.scores.get(name)} where base's is {ours}: evaluation differs"
-            )
-    return worst, ""
+        other = head.scores.get(name)
+        deviation = _relative(ours, other)
+        if (exact or name == "loss") and deviation > (_SCORE_TOLERANCE if exact else tolerance):
+            steps = len(base.losses)
+            return deviation, reasons.ScoreDiffers(score=name, steps=steps, base=ours, head=other)
+    return worst, None
 
 
 def _loss_tolerance(precision: Precision) -> float:

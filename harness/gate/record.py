@@ -8,33 +8,29 @@ from typing import Literal
 import msgspec
 
 from harness.duel.record import ConfigurationRecord, PairRecord
+from harness.gate.reasons import Reason
 from harness.gate.suite import Benchmark, Limits
 from harness.machine.description import Machine
 from harness.runs.record import DatasetRecord
+from harness.stats.estimate import Estimate
 
-SCHEMA = 1
+SCHEMA = 2
 
 Status = Literal["running", "ok", "failed", "interrupted"]
-Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
-#: How a quality's reason begins where the first steps agree, and yet the whole training would not.
-OTHER_TASK = "head's task is another"
-#: How it begins where the two learn from other bytes, so that no figure of theirs can be compared.
-OTHER_DATA = "head reads other data"
-#: What the reason asks for where trainings so short cannot tell of the steps to a target.
-LONGER_TRAININGS = 'give more epochs, or max_extra_steps = "off"'
-#: How the reason ends where head failed beside base and not by itself.
-NOT_ALONE = (
-    "by itself it did the same work: it fails now and then, or the two do not fit into memory together"
-)
+#: PASS: within all limits. FAIL: worse than base. INCONCLUSIVE: more time, a quieter machine or more seeds
+#: would decide. INVALID: what was measured cannot be believed, or nothing was measured.
+Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE", "INVALID"]
 
 Metric = Literal["step", "first step", "memory"]
+#: The look: a few pairs of every benchmark. The confirmation: fresh pairs of those that it does not clear.
+Stage = Literal["look", "confirmation"]
 
 
 class EnvironmentRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the two sides: its interpreter, and what was found in it.
+    """Base or head: its interpreter, and what is installed there.
 
     ``commit`` is that of the source it was made from, where the harness made it; ``cautions`` are what a
-    reader must know of how, each a clause.
+    reader must know of how it was made, each a clause.
     """
 
     python: str
@@ -45,43 +41,42 @@ class EnvironmentRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What pairs of processes say of one metric, ``low`` to ``high`` being a 95 % interval of the ratio.
+    """The verdict on one metric, from pairs of processes.
 
     ``base`` and ``head`` are medians over processes. ``limit`` is the share allowed, as 0.05. ``p_value``
-    is of the one-sided test that head is no worse than base, by the fresh pairs of stage ``confirmation``;
-    the ``look`` before it gives none, for it only chooses what is confirmed. ``pairs`` tells how many the
+    is of the one-sided test that head is no worse than base, on the fresh pairs of stage ``confirmation``;
+    None in the stage ``look``, which only selects what is confirmed. ``pairs`` is the number that the
     verdict rests on: in the confirmation, of a FAIL the fresh ones alone, else those of the look too.
     """
 
     metric: Metric
     verdict: Verdict
-    reason: str = ""
-    unsound: bool = False
-    """Of INCONCLUSIVE: the pairs cannot be believed, however many there were."""
-    against: bool = False
-    """Of INCONCLUSIVE: the pairs can be believed, and their whole interval is beyond the limit."""
-    stage: Literal["look", "confirmation"]
+    reasons: list[Reason] = []
+    """Empty for PASS."""
+    stage: Stage
     limit: float
     base: float
     head: float
-    ratio: float | None
-    low: float | None
-    high: float | None
+    ratio: Estimate | None
+    """Head over base, with its 95 % interval where there are 5 pairs or more. None: no pair is usable."""
     p_value: float | None
     pairs: int
-    unpaired: bool = False
-    """``pairs`` are processes of head, held against those of a stored baseline."""
     weight: float | None = None
-    """What these pairs count as together, outliers less. None in records of before they did."""
+    """Effective number of pairs, outliers down-weighted. None in records from before outliers were."""
     uneven: bool = False
     """Of a step: a few blocks are far off the others in most pairs, and ``ratio`` is over all blocks."""
     looks: dict[Literal["within", "worse"], dict[int, float]] = {}
-    """Of the confirmation: at how many pairs it was tested for being within the limit (all pairs) and for a
-    loss (the fresh ones), and the share of the error allowed for each test."""
+    """Of the confirmation: the numbers of pairs at which it was tested for being within the limit (all
+    pairs) and for a loss (the fresh ones), each with the share of the error allowed for the test."""
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether its ratio was measured and can be believed."""
+        return self.ratio is not None and self.verdict != "INVALID"
 
 
 class SeedScores(msgspec.Struct, frozen=True, kw_only=True):
-    """What one seed came to on both sides: validation scores at the best epoch, and steps to the target.
+    """The results of one seed in base and head: validation scores at the best epoch, steps to the target.
 
     None: a loss was not finite, or no score was; the target was not reached. ``head_steps`` are those of the
     whole training, ``first_steps`` those to the first scores of base and head, before which no target is seen
@@ -101,16 +96,13 @@ class QualityResult(msgspec.Struct, frozen=True, kw_only=True):
     """Whether head learns what base learns.
 
     ``worst`` is the largest relative deviation of head's first losses from base's, in float64 where the
-    backend has it.
-    Where that is more than rounding and the suite allows another quality, ``seeds`` were trained on both.
+    backend has it. Where that is more than rounding and the suite allows another quality, both were trained
+    on ``seeds``.
     """
 
     verdict: Verdict
-    reason: str = ""
-    unsound: bool = False
-    """Of INCONCLUSIVE: nothing was compared that a verdict could rest on."""
-    against: bool = False
-    """As of a :class:`MetricResult`."""
+    reasons: list[Reason] = []
+    """The most important first. Beside PASS a :class:`~harness.gate.reasons.MemoryRanOut` may stand."""
     worst: float | None = None
     measure: str = ""
     seeds: list[SeedScores] = []
@@ -119,7 +111,10 @@ class QualityResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BenchmarkRecord(msgspec.Struct, kw_only=True):
-    """One benchmark of a suite: its two sides, the pairs of both stages, and the verdict."""
+    """One benchmark of a suite: base and head, the pairs of both stages, and the verdict.
+
+    The verdict is the worst of its metrics, its quality and what ended it early.
+    """
 
     name: str
     backend: str
@@ -127,28 +122,33 @@ class BenchmarkRecord(msgspec.Struct, kw_only=True):
     task: str
     options: dict[str, bool | int | float | str]
     asked: Benchmark | None = msgspec.field(default=None, name="benchmark")
-    """What the suite gives; all else is left to the task and to the machine. None where that is not known."""
+    """What the suite specifies; the rest is the default of the task and the machine. None: unknown."""
     dataset: DatasetRecord
     threads: int
     limits: Limits
     vanished: bool = False
-    """It is base's alone: head's suite no longer has it, or has other work under its name."""
+    """Only base has it: head's suite has no such benchmark, or other work under its name."""
     turns: int = 0
-    sides: list[ConfigurationRecord] = []
+    configurations: list[ConfigurationRecord] = []
     """Base, head."""
     look: list[PairRecord] = []
     confirmation: list[PairRecord] = []
     quality: QualityResult | None = None
     metrics: list[MetricResult] = []
-    verdict: Verdict = "INCONCLUSIVE"
-    reason: str = ""
-    """Of a verdict other than PASS, in one sentence."""
-    unsound: bool = False
-    """Of INCONCLUSIVE: nothing was measured, or it cannot be believed. Such a verdict is never folded into
-    PASS; one for which more time or a quieter machine would do may be."""
-    against: bool = False
-    """Of INCONCLUSIVE: what was measured says that head is worse. It is never folded into PASS either."""
+    verdict: Verdict = "INVALID"
+    reasons: list[Reason] = []
+    """Why it ended early or was not measured. Those of metrics and quality stand there alone."""
     seconds: float = 0.0
+
+    @property
+    def results(self) -> list[MetricResult | QualityResult]:
+        """The metrics, then the quality."""
+        return [*self.metrics, *([] if self.quality is None else [self.quality])]
+
+    @property
+    def undecided(self) -> list[MetricResult]:
+        """The metrics that more pairs may still decide."""
+        return [result for result in self.metrics if result.verdict in {"INCONCLUSIVE", "INVALID"}]
 
 
 class GateRecord(msgspec.Struct, kw_only=True):
@@ -166,14 +166,13 @@ class GateRecord(msgspec.Struct, kw_only=True):
     """The file that the suite was read from."""
     base: EnvironmentRecord
     head: EnvironmentRecord
-    against: Literal["environment", "stored baseline"] = "environment"
-    """Base as it ran beside head, or as a file remembers it: the weaker way."""
     false_alarms: float
     """The chance, over the whole suite, that unchanged code fails."""
     unwatched: str = ""
-    """Why nothing tells whether a benchmark of base's has vanished; empty where something does."""
+    """Why a benchmark that only base has would go unnoticed; empty where it would not."""
     benchmarks: list[BenchmarkRecord] = []
-    verdict: Verdict = "INCONCLUSIVE"
+    verdict: Verdict = "INVALID"
+    """The worst of the benchmarks; INVALID for a gate that did not end and has no FAIL."""
     seconds: float = 0.0
 
 

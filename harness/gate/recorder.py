@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from harness.errors import HarnessError, UsageError
 from harness.gate.benchmark import worst_of
-from harness.gate.record import BenchmarkRecord, GateRecord, encode
+from harness.gate.record import BenchmarkRecord, GateRecord, Stage, encode
 from harness.machine.description import describe_machine
 from harness.machine.files import replace_file
 
@@ -21,7 +21,7 @@ class GateObserver(Protocol):
     def phase(self, benchmark: str, what: str) -> None:
         """Something begins."""
 
-    def judged(self, benchmark: BenchmarkRecord, stage: str) -> None:
+    def judged(self, benchmark: BenchmarkRecord, stage: Stage) -> None:
         """A benchmark has been through a stage."""
 
 
@@ -76,15 +76,14 @@ class GateRecorder:
     def _conclude(self) -> None:
         """The verdict of all benchmarks. What did not come to its end has not passed."""
         record = self.record
-        record.verdict = worst_of([one.verdict for one in record.benchmarks])
-        if record.status != "ok" and record.verdict == "PASS":
-            record.verdict = "INCONCLUSIVE"
+        verdicts = [benchmark.verdict for benchmark in record.benchmarks]
+        record.verdict = worst_of(verdicts if record.status == "ok" else [*verdicts, "INVALID"])
 
     def phase(self, benchmark: str, what: str) -> None:
         """Tell the observer that something begins."""
         self._observer.phase(benchmark, what)
 
-    def judged(self, benchmark: BenchmarkRecord, stage: str) -> None:
+    def judged(self, benchmark: BenchmarkRecord, stage: Stage) -> None:
         """Save, and tell the observer."""
         self.save()
         self._observer.judged(benchmark, stage)

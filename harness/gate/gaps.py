@@ -4,13 +4,14 @@ import itertools
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from harness.gate.reasons import Reason
 from harness.gate.record import BenchmarkRecord, GateRecord, Metric, MetricResult
 
 
 class Gap(NamedTuple):
     """Gates of one suite that did not measure a benchmark, ``first`` to ``last``, one after the other.
 
-    ``metric`` is the one that they did not measure of it; None where they measured none. ``reason`` is why
+    ``metric`` is the one that they did not measure of it; None where they measured none. ``reasons`` are why
     the last of them did not; empty where the suite did not have the benchmark any more, or no limit for the
     metric. ``open`` where they are the newest gates of the suite that might have.
     """
@@ -21,7 +22,7 @@ class Gap(NamedTuple):
     last: GateRecord
     gates: int
     open: bool
-    reason: str
+    reasons: list[Reason]
 
 
 class _Try(NamedTuple):
@@ -29,7 +30,7 @@ class _Try(NamedTuple):
 
     gate: GateRecord
     measured: bool
-    reason: str
+    reasons: list[Reason]
 
 
 def gaps(gates: Iterable[GateRecord]) -> list[Gap]:
@@ -64,7 +65,7 @@ def _runs(name: str, metric: Metric | None, tries: Sequence[_Try]) -> Iterable[G
             missed = list(run)
             first, last = missed[0], missed[-1]
             is_open = last.gate is tries[-1].gate
-            yield Gap(name, metric, first.gate, last.gate, len(missed), is_open, last.reason)
+            yield Gap(name, metric, first.gate, last.gate, len(missed), is_open, last.reasons)
 
 
 def _told(benchmark: BenchmarkRecord) -> dict[Metric, MetricResult]:
@@ -73,11 +74,16 @@ def _told(benchmark: BenchmarkRecord) -> dict[Metric, MetricResult]:
 
 def _tried(gate: GateRecord, benchmark: BenchmarkRecord | None) -> _Try:
     if benchmark is None:
-        return _Try(gate, measured=False, reason="")
-    return _Try(gate, measured=bool(benchmark.metrics), reason=benchmark.reason)
+        return _Try(gate, measured=False, reasons=[])
+    reasons = [*benchmark.reasons, *_quality_reasons(benchmark)]
+    return _Try(gate, measured=bool(benchmark.metrics), reasons=reasons)
+
+
+def _quality_reasons(benchmark: BenchmarkRecord) -> list[Reason]:
+    return [] if benchmark.quality is None else benchmark.quality.reasons
 
 
 def _tried_metric(gate: GateRecord, result: MetricResult | None) -> _Try:
     if result is None:
-        return _Try(gate, measured=False, reason="")
-    return _Try(gate, measured=result.ratio is not None and not result.unsound, reason=result.reason)
+        return _Try(gate, measured=False, reasons=[])
+    return _Try(gate, measured=result.is_usable, reasons=result.reasons)

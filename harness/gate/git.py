@@ -1,0 +1,106 @@
+"""The git repository of a project: its commits, worktrees and renamed files."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.errors import HarnessError, UsageError
+from harness.gate import commands
+
+#: A suite that lost half of its benchmarks while it was moved is still the same file.
+_SIMILARITY = "--find-renames=30%"
+
+
+def repository(folder: Path) -> Path:
+    """The top of the repository that a folder is in.
+
+    Raises:
+        UsageError: it is in none, or git is not installed.
+    """
+    try:
+        return Path(_git(folder, "rev-parse", "--show-toplevel"))
+    except HarnessError as error:
+        raise UsageError(f"--base needs a git repository, and {folder} is in none ({error})") from error
+
+
+def place_in_repository(folder: Path) -> Path:
+    """The path of a folder relative to the top of its repository."""
+    return Path(_git(folder, "rev-parse", "--show-prefix"))
+
+
+def commit_of(top: Path, reference: str) -> str:
+    """The hash of the commit that a branch, tag or hash names.
+
+    Raises:
+        UsageError: there is no such commit.
+    """
+    try:
+        return _git(top, "rev-parse", "--verify", "--end-of-options", f"{reference}^{{commit}}")
+    except HarnessError as error:
+        raise UsageError(
+            f"--base {reference}: no such commit. In CI a branch is origin/{reference}, and the job must "
+            "fetch the whole history (fetch-depth: 0 on GitHub, GIT_DEPTH: 0 on GitLab)"
+        ) from error
+
+
+def head_commit(top: Path) -> str:
+    """The hash of HEAD."""
+    return _git(top, "rev-parse", "HEAD")
+
+
+def has_changes(top: Path) -> bool:
+    """Whether tracked files differ from HEAD. Untracked ones, such as results, do not count."""
+    return bool(_git(top, "status", "--porcelain", "--untracked-files=no"))
+
+
+def untracked_files(top: Path) -> list[str]:
+    """The files that git neither tracks nor ignores."""
+    return _git(top, "ls-files", "--others", "--exclude-standard").splitlines()
+
+
+@contextlib.contextmanager
+def checkout(top: Path, commit: str) -> Iterator[Path]:
+    """A worktree of a commit, removed afterwards."""
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="harness-gate-", ignore_cleanup_errors=True)
+            )
+        except FileNotFoundError as error:
+            raise UsageError("no folder for temporary files is writable: set TMPDIR to one") from error
+        tree = Path(folder) / "source"
+        _git(top, "worktree", "add", "--detach", "--quiet", str(tree), commit)
+        try:
+            yield tree
+        finally:  # a file that cannot be deleted must not cost the measurements
+            with contextlib.suppress(HarnessError):
+                _git(top, "worktree", "remove", "--force", str(tree))
+
+
+def fill_submodules(tree: Path) -> str:
+    """Fetch the submodules of a worktree; why some are missing, empty where none is.
+
+    Whether the project needs them is for pip to find out.
+    """
+    if not (tree / ".gitmodules").exists():
+        return ""
+    update = ["git", "-C", str(tree), "submodule", "--quiet", "update", "--init", "--recursive"]
+    command = ["env", "GIT_TERMINAL_PROMPT=0", *update]
+    try:
+        commands.output_of(command, tree, "git submodule failed", commands.run_plainly)
+    except HarnessError as error:
+        return str(error)
+    return ""
+
+
+def earlier_names(name: str, top: Path, tree: Path) -> list[str]:
+    """The names that a file of the working tree had in the commit of a worktree, if git finds it renamed."""
+    commit = head_commit(tree)
+    renamed = _git(top, "diff", "-z", "--name-status", _SIMILARITY, "--diff-filter=R", commit).split("\0")
+    return [before for before, now in zip(renamed[1::3], renamed[2::3], strict=False) if now == name]
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return commands.output_of(command, folder, f"git {arguments[0]} failed", commands.run_plainly)
