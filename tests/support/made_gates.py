@@ -1,4 +1,4 @@
-"""Gates made up for the tests of what reads them: pairs of processes as given ratios make them, no run."""
+"""Made-up gates for the tests of what reads them: pairs of processes with given ratios, without any run."""
 
 import datetime
 import hashlib
@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.duel.pairs import log_ratio
 from harness.duel.record import BlockRecord, ConfigurationRecord, PairRecord, ProcessRecord
+from harness.gate import reasons
 from harness.gate.record import (
     BenchmarkRecord,
     EnvironmentRecord,
@@ -29,12 +30,21 @@ START = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
 BASE = EnvironmentRecord(python="/ci/base/bin/python", harness="0.1.0", commit="b" * 40)
 HEAD = EnvironmentRecord(python="/ci/head/bin/python", harness="0.1.0", commit="c" * 40)
 LIMITS = {"step": 0.05, "first step": 0.5, "memory": 0.1}
+#: What a metric with each verdict states.
+REASONS = {
+    "PASS": [],
+    "FAIL": [reasons.ProvenWorse()],
+    "INCONCLUSIVE": [reasons.NotDecided()],
+    "INVALID": [reasons.MachineChanged()],
+}
+#: The verdicts from best to worst.
+VERDICTS = ["PASS", "INCONCLUSIVE", "INVALID", "FAIL"]
 
 
 def made_pair(chance, step=1.0, first_step=1.0, memory=1.0, noise=0.01, turns=4) -> PairRecord:
-    """Head's step, first step and memory are so many times base's, but for the noise of both."""
-    luck = [math.exp(chance.normal(0, noise / math.sqrt(2))) for _ in range(2)]
-    seconds = [0.01 * luck[0], 0.01 * step * luck[1]]
+    """Head's step, first step and memory are the given multiples of base's, times the noise of both."""
+    factors = [math.exp(chance.normal(0, noise / math.sqrt(2))) for _ in range(2)]
+    seconds = [0.01 * factors[0], 0.01 * step * factors[1]]
     blocks = [
         BlockRecord(side, turn, 10, 10 * seconds[side], 0.001, QUIET, disturbed=False)
         for turn in range(turns)
@@ -55,7 +65,7 @@ def made_pair(chance, step=1.0, first_step=1.0, memory=1.0, noise=0.01, turns=4)
     return PairRecord(processes, blocks, 3.0)
 
 
-def made_side(label, python) -> ConfigurationRecord:
+def made_configuration(label, python) -> ConfigurationRecord:
     return ConfigurationRecord(
         label=label,
         backend="torch",
@@ -81,16 +91,15 @@ def _logs(metric, pairs):
     return [math.log(getattr(p.processes[1], name) / getattr(p.processes[0], name)) for p in pairs]
 
 
-def made_metric(metric, look, confirmation, verdict, reason="") -> MetricResult:
+def made_metric(metric, look, confirmation, verdict) -> MetricResult:
     pairs = confirmation or look
     logs = np.array(_logs(metric, pairs))
-    interval = bootstrap_interval(logs)
+    ratio = bootstrap_interval(logs).exp()
     base = {"step": 0.01, "first step": 0.2, "memory": 2.0**28}[metric]
-    ratio = math.exp(logs.mean())
     return MetricResult(
         metric=metric,
         verdict=verdict,
-        reason=reason,
+        reasons=REASONS[verdict],
         stage="confirmation" if confirmation else "look",
         limit=LIMITS[metric],
         base=base,
@@ -114,7 +123,7 @@ def made_benchmark(name="cnn", *, verdicts=None, confirmed=0, seed=0, **changes)
     look = [made_pair(chance, **ratios) for _ in range(3)]
     confirmation = [made_pair(chance, **ratios) for _ in range(confirmed)]
     metrics = [made_metric(metric, look, confirmation, verdicts.get(metric, "PASS")) for metric in LIMITS]
-    worst = max(("PASS", *verdicts.values()), key=["PASS", "INCONCLUSIVE", "FAIL"].index)
+    worst = max(("PASS", *verdicts.values()), key=VERDICTS.index)
     record = BenchmarkRecord(
         name=name,
         backend="torch",
@@ -125,7 +134,7 @@ def made_benchmark(name="cnn", *, verdicts=None, confirmed=0, seed=0, **changes)
         threads=2,
         limits=Limits(),
         turns=4,
-        sides=[made_side("base", BASE.python), made_side("head", HEAD.python)],
+        configurations=[made_configuration("base", BASE.python), made_configuration("head", HEAD.python)],
         look=look,
         confirmation=confirmation,
         quality=QualityResult(verdict="PASS", worst=0.0),
@@ -137,9 +146,7 @@ def made_benchmark(name="cnn", *, verdicts=None, confirmed=0, seed=0, **changes)
 
 
 def made_gate(*benchmarks, number=0, base=BASE, head=HEAD, **changes) -> GateRecord:
-    worst = max(
-        ("PASS", *(benchmark.verdict for benchmark in benchmarks)), key=["PASS", "INCONCLUSIVE", "FAIL"].index
-    )
+    worst = max(("PASS", *(benchmark.verdict for benchmark in benchmarks)), key=VERDICTS.index)
     began = START + datetime.timedelta(days=number)
     record = GateRecord(
         id=f"{began:%Y%m%d-%H%M%S}-000-gate-{number:04x}",
@@ -152,14 +159,17 @@ def made_gate(*benchmarks, number=0, base=BASE, head=HEAD, **changes) -> GateRec
         head=head,
         false_alarms=0.01,
         benchmarks=list(benchmarks),
-        verdict=worst if benchmarks else "FAIL",
+        verdict=worst if benchmarks else "INVALID",
         seconds=60.0 * len(benchmarks),
     )
     return msgspec.structs.replace(record, **changes)
 
 
+OTHER_LOSS = reasons.LossDiffers(precision="float64", step=1, base=2.3, head=2.23, deviation=3e-2)
+
+
 def mixed_gate(**changes) -> GateRecord:
-    """One of each: passed, slower, hungrier in a way that could not be told, other maths, crashed."""
+    """One benchmark of each kind: passed, slower, memory undecided, different losses, crashed."""
     return made_gate(
         made_benchmark("cnn"),
         made_benchmark(
@@ -170,18 +180,16 @@ def mixed_gate(**changes) -> GateRecord:
             "gan",
             seed=3,
             verdict="FAIL",
-            quality=QualityResult(
-                verdict="FAIL", reason="the first loss of head is 3e-2 off base's in float64", worst=3e-2
-            ),
+            quality=QualityResult(verdict="FAIL", reasons=[OTHER_LOSS], worst=3e-2),
         ),
         made_benchmark(
             "forecast",
             verdict="FAIL",
-            reason="head crashed: exited with code 9 [the last words]",
+            reasons=[reasons.Failed(label="head", message="exited with code 9 [the last words]")],
             look=[],
             metrics=[],
             quality=None,
-            sides=[],
+            configurations=[],
         ),
         **changes,
     )
@@ -192,17 +200,8 @@ def commit(number):
     return hashlib.sha1(b"%d" % number).hexdigest()  # noqa: S324
 
 
-def chained_gates(ratios, noise=0.01, name="cnn", start=0):
-    """Gates of the main branch, each commit against its parent; ``ratios`` are of the step."""
-    commits = [commit(number) for number in range(start, start + len(ratios) + 1)]
-    return [
-        _history_gate(number, ratio, noise, name, commits[place], commits[place + 1])
-        for place, (number, ratio) in enumerate(enumerate(ratios, start))
-    ]
-
-
 def fixed_gates(levels, noise=0.01, name="cnn", start=0, base="f" * 40):
-    """Gates of the main branch, each commit against one release; ``levels`` are step ratios to it."""
+    """Gates of the main branch, each commit compared with one release; ``levels`` are step ratios to it."""
     return [
         _history_gate(number, level, noise, name, base, commit(number))
         for number, level in enumerate(levels, start)
