@@ -5,7 +5,7 @@ their content: a study continues where it stopped and includes runs that other c
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -14,7 +14,6 @@ import msgspec
 from harness.analysis.conditions import Conditions
 from harness.errors import HarnessError
 from harness.machine.files import replace_file
-from harness.runs.record import Record
 from harness.spec.backend import Precision
 
 STUDIES = "studies"
@@ -126,44 +125,3 @@ def read_studies(results: Path) -> tuple[list[Study], list[str]]:
             else:
                 studies.append(study)
     return studies, unreadable
-
-
-class StudyPlan(NamedTuple):
-    """The part of a study that fits a budget: the number of variants, from the first, and of seeds."""
-
-    variants: int
-    seeds: int
-
-
-def plan_size(
-    missing: Collection[tuple[int, int]],
-    run_seconds: float,
-    budget_seconds: float,
-    variants: int,
-    seeds: int,
-) -> StudyPlan:
-    """The largest plan whose ``missing`` runs, each a variant's index and a seed, fit the budget.
-
-    Seeds are cut first, down to the two that an interval needs; then remedies from the end of the list, down
-    to one. A plan that still exceeds the budget is stopped by the budget while it runs. Existing runs cost
-    nothing.
-    """
-    fewest = min(seeds, FEWEST_SEEDS)
-    plans = [StudyPlan(variants, count) for count in range(seeds, fewest, -1)]
-    plans += [StudyPlan(count, fewest) for count in range(variants, 1, -1)]
-    plans = plans or [StudyPlan(variants, fewest)]
-
-    def seconds(plan: StudyPlan) -> float:
-        return run_seconds * sum(index < plan.variants and seed < plan.seeds for index, seed in missing)
-
-    return next((plan for plan in plans if seconds(plan) <= budget_seconds), plans[-1])
-
-
-def done(study: Study, records: Iterable[Record]) -> set[tuple[str, str, int]]:
-    """Variant, configuration as on the command line, and seed of each ``ok`` run that the study can use."""
-    return {
-        (variant.name, record.label, record.seed)
-        for record in records
-        for variant in study.variants
-        if record.status == "ok" and study.holds(Conditions.of(record), variant)
-    }

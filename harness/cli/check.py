@@ -6,7 +6,7 @@ import click
 from tabulate import tabulate
 
 from harness.cli import options
-from harness.cli.ending import tell
+from harness.cli.ending import print_error_line
 from harness.errors import HarnessError, PluginError, UsageError
 from harness.machine.description import default_threads
 from harness.plugins import registry
@@ -139,7 +139,7 @@ class _Outcome:
         except HarnessError as error:
             self._problem = str(error)
         seconds = time.perf_counter() - start
-        tell(f"{self._name}: {len(self._findings)} cases, {seconds:.1f} s")
+        print_error_line(f"{self._name}: {len(self._findings)} cases, {seconds:.1f} s")
 
     @property
     def cell(self) -> str:

@@ -25,7 +25,7 @@ def forget(stream: TextIO) -> None:
         os.close(nowhere)
 
 
-def tell(line: str) -> None:
+def print_error_line(line: str) -> None:
     """A line on standard error, where that can be written."""
     try:
         click.echo(line, err=True)
@@ -37,4 +37,4 @@ def tell(line: str) -> None:
 
 def complain(message: str) -> None:
     """The same in the harness's name."""
-    tell(f"harness: {message}")
+    print_error_line(f"harness: {message}")

@@ -1,7 +1,6 @@
-"""Studies: what fits a budget, what need not be run again, what is recommended, and a real one."""
+"""Studies: what fits a budget, what is already recorded and what is recommended."""
 
 import itertools
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -9,10 +8,12 @@ import pytest
 from scipy import stats
 from support.made_runs import made_record, made_runs
 
-from harness.analysis.grouping import group_runs
 from harness.analysis.findings import find
-from harness.analysis.study import Study, StudyPlan, Variant, done, plan_size, read_studies, save_study
+from harness.analysis.grouping import group_runs
+from harness.analysis.study import Study, Variant, read_studies, save_study
+from harness.analysis.study_budget import StudySize, study_size
 from harness.analysis.study_effects import study_findings
+from harness.analysis.study_records import finished
 from harness.report.tables import study_table
 from harness.report.text import findings_text
 from harness.report.words import study_sentence
@@ -40,30 +41,30 @@ STUDY = Study(
 @pytest.mark.parametrize(
     ("run_seconds", "budget", "plan"),
     [
-        (1, 1000, StudyPlan(8, 5)),  # all of it
-        (1, 24, StudyPlan(8, 3)),  # fewer seeds
-        (1, 8, StudyPlan(4, 2)),  # two seeds at least: fewer remedies
-        (100, 1, StudyPlan(2, 2)),  # the plain one and one remedy at least; the budget will stop it
+        (1, 1000, StudySize(8, 5)),  # all of it
+        (1, 24, StudySize(8, 3)),  # fewer seeds
+        (1, 8, StudySize(4, 2)),  # two seeds at least: fewer remedies
+        (100, 1, StudySize(2, 2)),  # the plain one and one remedy at least; the budget will stop it
     ],
 )
 def test_a_budget_costs_seeds_first_and_then_remedies(run_seconds, budget, plan):
     everything = list(itertools.product(range(8), range(5)))
-    assert plan_size(everything, run_seconds, budget, variants=8, seeds=5) == plan
+    assert study_size(everything, run_seconds, budget, variants=8, seeds=5) == plan
 
 
 def test_what_has_been_run_before_takes_nothing_of_the_budget():
     missing = [
         (place, seed) for place, seed in itertools.product(range(8), range(5)) if (place, seed) > (5, 4)
     ]
-    assert plan_size(missing, run_seconds=1, budget_seconds=6, variants=8, seeds=5) == StudyPlan(8, 3)
+    assert study_size(missing, run_seconds=1, budget_seconds=6, variants=8, seeds=5) == StudySize(8, 3)
 
 
 def test_a_study_without_remedies_is_planned_too():
-    assert plan_size([(0, 0), (0, 1)], 100, 3, variants=1, seeds=2) == StudyPlan(1, 2)
+    assert study_size([(0, 0), (0, 1)], 100, 3, variants=1, seeds=2) == StudySize(1, 2)
 
 
 def test_a_single_seed_is_planned_where_no_more_is_wanted():
-    assert plan_size([(place, 0) for place in range(8)], 1, 3, variants=8, seeds=1) == StudyPlan(3, 1)
+    assert study_size([(place, 0) for place in range(8)], 1, 3, variants=8, seeds=1) == StudySize(3, 1)
 
 
 def _records(backend="torch", gains=(0.05, 0.06, 0.055), **changes):
@@ -261,8 +262,8 @@ def test_what_is_done_is_known_by_what_it_is():
         made_record(seed=2, status="failed"),
         made_record(seed=3, threads=1),
     ]
-    expected = {(name, "torch:eager", seed) for name in ("plain", "dropout") for seed in (0, 1)}
-    assert done(STUDY, records) == expected
+    expected = {(variant, "torch:eager", seed) for variant in (0, 1) for seed in (0, 1)}
+    assert finished(STUDY, records) == expected
 
 
 def test_a_version_is_held_against_itself_where_only_plain_runs_are_of_two():
@@ -293,112 +294,3 @@ def test_a_study_of_a_later_harness_is_named(tmp_path):
         [],
         [f"{path} was written by a later harness: schema 2 is newer than 1"],
     )
-
-
-def test_a_study_goes_on_where_it_stopped(harness):
-    pytest.importorskip("torch")
-    call = (
-        "study",
-        "imbalance",
-        "--task",
-        "mlp",
-        "--backend",
-        "torch",
-        "--epochs",
-        "2",
-        "--threads",
-        "1",
-        "--no-certify",
-    )
-    first = harness(*call, "--seeds", "1")
-    assert first.returncode == 0, first.stderr
-    assert "0 of 4 runs are there already" in first.stderr
-    assert {record["task"]["options"]["rebalance"] for record in harness.records()} == {
-        "none",
-        "weights",
-        "oversample",
-    }
-    again = harness(*call, "--seeds", "2", "--quiet")
-    assert again.returncode == 0, again.stderr
-    assert again.stderr == ""
-    assert len(harness.records()) == 8
-    for words in ("class weights", "oversampling", "all data", "imbalance=0.1 rebalance=weights"):
-        assert words in again.stdout
-
-
-def test_runs_of_another_version_or_device_or_without_a_certificate_are_made_anew(harness):
-    call = ("study", "imbalance", "--task", "mlp", "--backend", "faulty:ok", "--epochs", "1", "--seeds", "1")
-    assert "0 of 4 runs are there already" in harness(*call, "--no-certify").stderr
-    older, elsewhere, *_ = sorted(harness.folder.glob("results/runs/*.json"))
-    older.write_text(older.read_text().replace('"numpy": "', '"numpy": "0.'))
-    moved = elsewhere.read_text().replace('"device_asked": "auto"', '"device_asked": "cuda"')
-    elsewhere.write_text(moved.replace('"device": "cpu"', '"device": "cuda:0 (GPU)"'))
-    assert "2 of 4 runs are there already" in harness(*call, "--no-certify").stderr
-    assert "4 of 4 runs are there already" in harness(*call, "--no-certify", "--device", "cpu").stderr
-    assert "0 of 4 runs are there already" in harness(*call, "--budget", "0.001").stderr
-
-
-def test_a_remedy_whose_option_the_user_gives_is_left_out(harness):
-    call = (
-        "study",
-        "overfitting",
-        "--task",
-        "mlp",
-        "--backend",
-        "faulty:ok",
-        "--epochs",
-        "1",
-        "--seeds",
-        "1",
-    )
-    done = harness(*call, "--no-certify", "--set", "train_fraction=0.2", "--set", "dropout=0.1")
-    assert done.returncode == 0, done.stderr
-    assert "would change: dropout, half the data, a quarter of the data" in done.stderr
-    options = [record["task"]["options"] for record in harness.records()]
-    assert {(one["train_fraction"], one["dropout"]) for one in options} == {(0.2, 0.1)}
-    assert len({tuple(one.values()) for one in options}) == len(options) > 1
-
-
-def test_a_remedy_that_a_task_of_a_third_party_cannot_take_is_left_out(harness):
-    pytest.importorskip("torch")
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    code = readme[readme.index('"""my_task.py') :].partition("```")[0]
-    number = 'learning_rate: Annotated[float, Meta(gt=0, description="step size")] = 0.05'
-    assert number in code
-    more = f"{number}\n    width: int = 64\n    train_fraction: Annotated[float, Meta(gt=0.3, le=1)] = 1.0"
-    (harness.folder / "my_task.py").write_text(code.replace(number, more))
-    call = ("study", "overfitting", "--task", "logistic", "--plugin", "my_task.py", "--backend", "torch")
-    done = harness(*call, "--epochs", "1", "--seeds", "1", "--no-certify")
-    assert done.returncode == 0, done.stderr
-    assert (
-        "left out, for the task cannot take it: half the width: --set width=0.5: width takes" in done.stderr
-    )
-    assert "left out, for the task cannot take it: a quarter of the data: " in done.stderr
-    assert "half the data" in done.stdout
-    assert len(harness.records()) == 2
-    refused = harness(*call, "--set", "learning_rate=-1")
-    assert (refused.returncode, len(harness.records())) == (2, 2)
-
-
-def test_a_budget_stops_a_study_in_time(harness):
-    pytest.importorskip("torch")
-    call = ("study", "overfitting", "--task", "mlp", "--backend", "torch", "--epochs", "1", "--no-certify")
-    done = harness(*call, "--budget", "0.001")
-    assert done.returncode == 0, done.stderr
-    assert len(harness.records()) == 1
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("imbalance", "--task", "forecast"), "task forecast has no option imbalance"),
-        (("overfitting", "--task", "cnm"), "unknown task 'cnm'. Did you mean 'cnn'?"),
-        (("overfitting", "--task", "mlp", "--set", "widht=2"), "Did you mean 'width'?"),
-        (("imbalance", "--task", "mlp", "--set", "imbalance=0.05"), "the study of imbalance sets it itself"),
-    ],
-)
-def test_refusals_come_before_anything_runs(harness, arguments, message):
-    done = harness("study", *arguments, "--backend", "faulty:ok")
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert harness.records() == []

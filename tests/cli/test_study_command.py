@@ -1,0 +1,122 @@
+"""``harness study``: continuing, budgets, remedies that are left out, and refusals."""
+
+from pathlib import Path
+
+import pytest
+
+
+def test_a_study_goes_on_where_it_stopped(harness):
+    call = (
+        "study",
+        "imbalance",
+        "--task",
+        "mlp",
+        "--backend",
+        "faulty:ok",
+        "--epochs",
+        "2",
+        "--threads",
+        "1",
+        "--no-certify",
+    )
+    first = harness(*call, "--seeds", "1")
+    assert first.returncode == 0, first.stderr
+    assert "0 of 4 runs are already recorded" in first.stderr
+    assert {record["task"]["options"]["rebalance"] for record in harness.records()} == {
+        "none",
+        "weights",
+        "oversample",
+    }
+    again = harness(*call, "--seeds", "2", "--quiet")
+    assert again.returncode == 0, again.stderr
+    assert again.stderr == ""
+    assert len(harness.records()) == 8
+    for words in ("class weights", "oversampling", "all data", "imbalance=0.1 rebalance=weights"):
+        assert words in again.stdout
+
+
+def test_runs_of_another_version_or_device_or_without_a_certificate_are_made_anew(harness):
+    call = ("study", "imbalance", "--task", "mlp", "--backend", "faulty:ok", "--epochs", "1", "--seeds", "1")
+    assert "0 of 4 runs are already recorded" in harness(*call, "--no-certify").stderr
+    older, elsewhere, *_ = sorted(harness.folder.glob("results/runs/*.json"))
+    older.write_text(older.read_text().replace('"numpy": "', '"numpy": "0.'))
+    moved = elsewhere.read_text().replace('"device_asked": "auto"', '"device_asked": "cuda"')
+    elsewhere.write_text(moved.replace('"device": "cpu"', '"device": "cuda:0 (GPU)"'))
+    assert "2 of 4 runs are already recorded" in harness(*call, "--no-certify").stderr
+    assert "4 of 4 runs are already recorded" in harness(*call, "--no-certify", "--device", "cpu").stderr
+    assert "0 of 4 runs are already recorded" in harness(*call, "--budget", "0.001").stderr
+
+
+def test_a_remedy_whose_option_the_user_gives_is_left_out(harness):
+    call = (
+        "study",
+        "overfitting",
+        "--task",
+        "mlp",
+        "--backend",
+        "faulty:ok",
+        "--epochs",
+        "1",
+        "--seeds",
+        "1",
+    )
+    done = harness(*call, "--no-certify", "--set", "train_fraction=0.2", "--set", "dropout=0.1")
+    assert done.returncode == 0, done.stderr
+    left_out = [line.split(" is left out: ")[0] for line in done.stderr.splitlines() if "left out" in line]
+    assert left_out == ["Remedy dropout", "Remedy half the data", "Remedy a quarter of the data"]
+    assert "--set dropout sets the option that it changes" in done.stderr
+    options = [record["task"]["options"] for record in harness.records()]
+    assert {(one["train_fraction"], one["dropout"]) for one in options} == {(0.2, 0.1)}
+    assert len({tuple(one.values()) for one in options}) == len(options) > 1
+
+
+def test_a_remedy_that_a_task_of_a_third_party_cannot_take_is_left_out(harness):
+    pytest.importorskip("torch")
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    code = readme[readme.index('"""my_task.py') :].partition("```")[0]
+    number = 'learning_rate: Annotated[float, Meta(gt=0, description="step size")] = 0.05'
+    assert number in code
+    more = f"{number}\n    width: int = 64\n    train_fraction: Annotated[float, Meta(gt=0.3, le=1)] = 1.0"
+    (harness.folder / "my_task.py").write_text(code.replace(number, more))
+    call = ("study", "overfitting", "--task", "logistic", "--plugin", "my_task.py", "--backend", "torch")
+    done = harness(*call, "--epochs", "1", "--seeds", "1", "--no-certify")
+    assert done.returncode == 0, done.stderr
+    assert "Remedy half the width is left out: the task does not accept it: --set width=0.5: " in done.stderr
+    assert "Remedy a quarter of the data is left out: " in done.stderr
+    assert "half the data" in done.stdout
+    assert len(harness.records()) == 2
+    refused = harness(*call, "--set", "learning_rate=-1")
+    assert (refused.returncode, len(harness.records())) == (2, 2)
+
+
+def test_a_budget_stops_a_study_in_time(harness):
+    call = (
+        "study",
+        "overfitting",
+        "--task",
+        "mlp",
+        "--backend",
+        "faulty:ok",
+        "--epochs",
+        "1",
+        "--no-certify",
+    )
+    done = harness(*call, "--budget", "0.001")
+    assert done.returncode == 0, done.stderr
+    assert len(harness.records()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("imbalance", "--task", "forecast"), "task forecast has no option imbalance"),
+        (("overfitting", "--task", "cnm"), "unknown task 'cnm'. Did you mean 'cnn'?"),
+        (("overfitting", "--task", "mlp", "--set", "widht=2"), "Did you mean 'width'?"),
+        (("imbalance", "--task", "mlp", "--set", "imbalance=0.05"), "a study of imbalance sets this option"),
+    ],
+)
+def test_refusals_come_before_anything_runs(harness, arguments, message):
+    done = harness("study", *arguments, "--backend", "faulty:ok")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert harness.records() == []
