@@ -103,10 +103,8 @@ def made_metric(metric, look, confirmation, verdict) -> MetricResult:
         stage="confirmation" if confirmation else "look",
         limit=LIMITS[metric],
         base=base,
-        head=base * ratio,
+        head=base * ratio.value,
         ratio=ratio,
-        low=interval.exp().low,
-        high=interval.exp().high,
         p_value=p_value(logs, "greater") if confirmation else None,
         pairs=len(pairs),
     )
