@@ -1,4 +1,8 @@
-"""The command ``harness``. Each command is a module of this package, imported when it is called."""
+"""The command ``harness``: parses, calls the rooms below and prints. It measures and decides nothing.
+
+Each command is a module of this package, imported when it is called. It may import every other room
+but the pytest plugin; no room imports it.
+"""
 
 import errno
 import importlib
@@ -8,26 +12,26 @@ import sys
 
 import click
 
-from harness.cli.ending import complain, forget
+from harness.cli.messages import discard, print_error
 from harness.errors import HarnessError, UsageError
 
 _COMMANDS = {
-    "run": "Train tasks on backends, score them and record all of it.",
-    "duel": "Say which of two or more sides trains faster, by how much, how sure.",
-    "gate": "Hold head against base in CI: slower, hungrier, worse?",
-    "history": "Find slips in speed and memory over the stored gates of a branch.",
+    "run": "Train and score tasks on backends; record every run.",
+    "duel": "Measure which of two to four configurations trains faster.",
+    "gate": "Compare HEAD with a base commit: speed, memory and quality.",
+    "history": "Find changes in speed and memory over the gates of a branch.",
     "list": "List backends, tasks, data sets and results.",
-    "show": "Print one record in full.",
-    "compare": "Compare sides: quality, time, overfitting.",
-    "report": "Write findings as HTML, Markdown, a table or a notebook.",
-    "study": "Try remedies for overfitting or imbalance side by side.",
-    "data": "Fetch, import and check data sets.",
-    "check": "Hold a backend against the committed reference, in float64.",
-    "reference": "Make a task's reference from the agreement of frameworks.",
-    "ledger": "Print where frameworks differ by default, and what is pinned.",
-    "doctor": "Describe this machine and what will spoil timings on it.",
+    "show": "Print a record in full.",
+    "compare": "Compare recorded runs: quality, time and overfitting.",
+    "report": "Write a report as HTML, Markdown, a table or a notebook.",
+    "study": "Compare remedies for overfitting or class imbalance.",
+    "data": "List, fetch, import and verify data sets.",
+    "check": "Check backends against the committed reference, in float64.",
+    "reference": "Write a task's reference once two frameworks agree.",
+    "ledger": "Print how frameworks differ by default, and what tasks fix.",
+    "doctor": "Describe this machine and find what disturbs measurements.",
 }
-#: Those whose records tell how they were called.
+#: Commands that write records, which contain the command line.
 _RECORDING = {"run", "duel", "gate", "study"}
 _REFUSED = 2
 _INTERRUPTED = 130
@@ -36,7 +40,7 @@ _OUTPUT_FAILED = (errno.ENOSPC, errno.EPIPE, errno.EIO)
 
 
 class _LazyGroup(click.Group):
-    """Knows each command's name and one line of help; imports its module only to run it."""
+    """Commands by name and one line of help; a command's module is imported only to run it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -68,74 +72,76 @@ class _LazyGroup(click.Group):
 )
 @click.version_option(package_name="dl-harness", prog_name="harness")
 def cli() -> None:
-    """Benchmarks of deep-learning frameworks: the same work first, then the time, then how sure."""
+    """Benchmark deep-learning frameworks on work that is proven to be the same.
+
+    Every backend starts from the same weights and sees the same batches. A certificate in float64 shows that
+    it computes the same; then time, memory and quality are measured and compared.
+    """
 
 
 def main() -> None:
-    """Run the command line; errors that a person can act on end in a line or two."""
+    """Run the command line. Errors that a user can correct are printed in one or two lines."""
     _occupy_closed_descriptors()
     if sys.stdout is None:
-        complain("standard output is closed; send it to a file, or to /dev/null")
+        print_error("standard output is closed; redirect it to a file or to /dev/null")
         sys.exit(_REFUSED)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a sign must not end a command
+        sys.stdout.reconfigure(errors="replace")  # for terminals without Unicode
     try:
-        _refuse_what_is_no_text(sys.argv[1:])
+        _refuse_other_encodings(sys.argv[1:])
         code = cli.main(standalone_mode=False, prog_name="harness")
         sys.stdout.flush()
     except HarnessError as error:
-        complain(str(error))
+        print_error(str(error))
         code = error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         code = error.exit_code
     except click.ClickException as error:
-        complain(_in_our_words(error))
+        print_error(_one_line(error))
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        complain("interrupted")
+        print_error("interrupted")
         code = _INTERRUPTED
     except OSError as error:
         if error.errno not in _OUTPUT_FAILED:
             raise
-        forget(sys.stdout)
-        if error.errno != errno.EPIPE:  # a reader that left, as `| head` does, wants no more words
-            complain(f"output cannot be written: {error.strerror}; records are kept")
+        discard(sys.stdout)
+        if error.errno != errno.EPIPE:  # EPIPE: the reader left, as `| head` does
+            print_error(f"cannot write the output: {error.strerror}; records are kept")
         code = 1
     _flush_standard_error()
     sys.exit(code or 0)
 
 
 def _flush_standard_error() -> None:
-    """What it cannot take would else end the process with a code of Python's own."""
+    """Flush here: a failure at exit would replace the exit code by one of Python's own."""
     try:
         if sys.stderr is not None:
             sys.stderr.flush()
     except OSError:
-        forget(sys.stderr)
+        discard(sys.stderr)
 
 
 def _occupy_closed_descriptors() -> None:
-    """A file that is opened later must not get the number of a standard stream that came closed."""
+    """Open closed standard streams, so that no file that is opened later gets their descriptor."""
     descriptor = os.open(os.devnull, os.O_RDWR)
     while descriptor <= _STANDARD_ERROR:
         descriptor = os.open(os.devnull, os.O_RDWR)
     os.close(descriptor)
 
 
-def _refuse_what_is_no_text(arguments: list[str]) -> None:
-    """Records keep the command line, and JSON is text."""
+def _refuse_other_encodings(arguments: list[str]) -> None:
+    """Refuse arguments that are not UTF-8: records contain the command line, and JSON is UTF-8."""
     for argument in arguments if arguments[:1] and arguments[0] in _RECORDING else ():
         try:
             argument.encode()
         except UnicodeEncodeError:
-            raise UsageError(
-                f"{argument!a} is not UTF-8, which records are in; give it another name"
-            ) from None
+            raise UsageError(f"{argument!a} is not UTF-8 and cannot be stored in a record.") from None
 
 
-def _in_our_words(error: click.ClickException) -> str:
-    """Click's complaint as one line of ours, with the help to look at in place of the usage."""
+def _one_line(error: click.ClickException) -> str:
+    """An error of click's in one line, with the help to read instead of the usage."""
     text = " ".join(error.format_message().split())
     text = text[:1].lower() + text[1:]
     context = error.ctx if isinstance(error, click.UsageError) else None

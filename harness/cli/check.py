@@ -6,7 +6,7 @@ import click
 from tabulate import tabulate
 
 from harness.cli import options
-from harness.cli.ending import print_error_line
+from harness.cli.messages import print_error_line
 from harness.errors import HarnessError, PluginError, UsageError
 from harness.machine.description import default_threads
 from harness.plugins import registry
@@ -150,7 +150,7 @@ class _Outcome:
 
     def remarks(self, *, by_case: bool) -> list[str]:
         texts = [
-            f"{self._name}, {found.case}: {found.words}." for found in self._findings if not found.passed
+            f"{self._name}, {found.case}: {found.explanation}." for found in self._findings if not found.passed
         ]
         if self._problem:
             texts.append(f"{self._name} was not checked to the end: {self._problem}")

@@ -5,7 +5,7 @@ import os
 import click
 
 from harness.cli import options
-from harness.cli.ending import end_as_by_ctrl_c
+from harness.cli.signals import interrupt_on_termination
 from harness.errors import HarnessError
 from harness.machine import diagnosis
 from harness.machine.description import default_threads, describe_machine
@@ -67,7 +67,7 @@ def command(ctx: click.Context, /, noise: bool, backend: str | None, task: str, 
     if noise:
         from harness.cli.noise import print_noise
 
-        end_as_by_ctrl_c()
+        interrupt_on_termination()
         print_noise(backend, task, pairs)
         return
     machine = describe_machine()

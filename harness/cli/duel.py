@@ -11,9 +11,9 @@ import msgspec
 
 from harness.cli.data_progress import shown_progress
 from harness.cli.duel_sides import side_options, sides_of
-from harness.cli.ending import end_as_by_ctrl_c
 from harness.cli.options import check_device, check_finite
 from harness.cli.options import plugin as plugin_option
+from harness.cli.signals import interrupt_on_termination
 from harness.cli.standard_error import LiveLine
 from harness.duel.conduct import Duel, DuelRequest
 from harness.duel.files import DUELS
@@ -122,7 +122,7 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
     Exit code: 0 with a verdict or an honest "cannot tell yet", 1 when a side failed, 2 when the duel
     was refused, 130 after Ctrl-C (what was measured is kept).
     """  # noqa: D301  click's mark for lines that it must not wrap
-    end_as_by_ctrl_c()
+    interrupt_on_termination()
     request = _request(names, options)
     prepare_folder(options["results"] / DUELS)
     display = _Display(quiet=options["quiet"])

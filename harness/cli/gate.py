@@ -12,9 +12,10 @@ import msgspec
 
 from harness.cli import options as shared
 from harness.cli.data_progress import shown_progress
-from harness.cli.ending import end_as_by_ctrl_c, print_error_line
 from harness.cli.gate_display import GateDisplay
 from harness.cli.gate_outputs import deliver
+from harness.cli.messages import print_error_line
+from harness.cli.signals import interrupt_on_termination
 from harness.errors import HarnessError, UsageError
 from harness.gate.conduct import Gate, GateRequest
 from harness.gate.environment_pairs import EnvironmentPair, pair_of_commits, pair_of_interpreters
@@ -103,7 +104,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     Exit code: 0 PASS, 1 FAIL, 3 INCONCLUSIVE, 4 INVALID, 2 on wrong input or if the gate could not run,
     130 after Ctrl-C.
     """  # noqa: D301  click's mark for lines that it must not wrap
-    end_as_by_ctrl_c()
+    interrupt_on_termination()
     for target in options["targets"]:
         targets.known_target(target)
     _check_base(options)

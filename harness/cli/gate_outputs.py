@@ -10,7 +10,7 @@ from typing import Any
 import click
 import msgspec
 
-from harness.cli.ending import complain, forget
+from harness.cli.messages import discard, print_error
 from harness.errors import HarnessError
 from harness.gate.record import GateRecord
 from harness.report.ci import github, targets
@@ -32,14 +32,14 @@ def deliver(record: GateRecord, path: Path, options: Mapping[str, Any]) -> None:
     try:
         github.add_to_step_summary(record, os.environ)
     except OSError as error:
-        complain(f"cannot write GITHUB_STEP_SUMMARY: {error.strerror}")
+        print_error(f"cannot write GITHUB_STEP_SUMMARY: {error.strerror}")
     try:
         _print(record, path, options)
         sys.stdout.flush()
     except OSError as error:
-        forget(sys.stdout)
+        discard(sys.stdout)
         if error.errno != errno.EPIPE:  # a reader that closed the pipe needs no message
-            complain(f"cannot write the output: {error.strerror}; it is in {path}")
+            print_error(f"cannot write the output: {error.strerror}; it is in {path}")
     if failures:
         raise HarnessError("; ".join(failures))
 

@@ -10,8 +10,8 @@ from click.core import ParameterSource
 
 from harness.cli import options
 from harness.cli.data_progress import shown_progress
-from harness.cli.ending import end_as_by_ctrl_c
 from harness.cli.run_sequence import exit_code, run_sequence
+from harness.cli.signals import interrupt_on_termination
 from harness.errors import UsageError
 from harness.report.run_summary import run_summary
 from harness.report.terminal import runs_table, terminal_width
@@ -59,7 +59,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     Exit code: 0 if every run succeeded, 1 if one failed, diverged or timed out, 2 if the input is wrong or
     a backend does not support a task, 130 after Ctrl-C (finished runs are kept).
     """  # noqa: D301  click's mark for lines that it must not wrap
-    end_as_by_ctrl_c()
+    interrupt_on_termination()
     results: Path = given["results"]
     matrix = RunMatrix(msgspec.convert(given | {"seeds": _seeds(ctx, given)}, MatrixOptions))
     store = Store(results)

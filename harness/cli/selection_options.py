@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from harness.cli import options
-from harness.cli.ending import complain
+from harness.cli.messages import print_error
 from harness.cli.options import check_finite
 
 SOME_UNREADABLE = 1
@@ -40,7 +40,7 @@ def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def tell_unreadable(unreadable: list[str]) -> int:
     """Name the files that could not be read on standard error; the exit code that says so."""
     for sentence in unreadable[:10]:
-        complain(f"skipped: {sentence}")
+        print_error(f"skipped: {sentence}")
     if len(unreadable) > 1:
-        complain(f"{len(unreadable)} files were skipped")
+        print_error(f"{len(unreadable)} files were skipped")
     return SOME_UNREADABLE if unreadable else 0

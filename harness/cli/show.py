@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.ending import complain
+from harness.cli.messages import print_error
 from harness.duel.files import DUELS, find_duel, read_duel
 from harness.duel.record import encode
 from harness.errors import UsageError, unknown_name
@@ -68,7 +68,7 @@ def _show_run(results: Path, name: str, form: str) -> None:
     if name == "last":
         path, record, unreadable = Store(results).last()
         for error in unreadable:
-            complain(f"passed over: {error}")
+            print_error(f"passed over: {error}")
     else:
         path = _find_run(results, name)
         record = store.read(path)

@@ -7,7 +7,7 @@ from typing import Any, TextIO, cast
 from rich.console import Console
 from rich.text import Text
 
-from harness.cli.ending import forget
+from harness.cli.messages import discard
 
 
 class _Forgiving:
@@ -32,7 +32,7 @@ class _Forgiving:
         except BlockingIOError:
             pass  # it is full for the moment
         except OSError:
-            forget(self._stream)
+            discard(self._stream)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

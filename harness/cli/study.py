@@ -18,7 +18,7 @@ from harness.analysis.study_records import missing_runs, study_records
 from harness.analysis.unpaired_remedies import unpaired_remedies
 from harness.cli import options
 from harness.cli.data_progress import shown_progress
-from harness.cli.ending import print_error_line
+from harness.cli.messages import print_error_line
 from harness.cli.run_sequence import exit_code, run_sequence
 from harness.report.terminal import terminal_width
 from harness.report.text import findings_text
