@@ -1,4 +1,4 @@
-"""What charts are put together from: layers over the same rows, tooltips, a line at zero."""
+"""Parts shared by all charts: layers over the same rows, tooltips, a line at zero."""
 
 from collections.abc import Sequence
 
@@ -9,24 +9,28 @@ from harness.report.chart_style import GREY, HEIGHT
 
 Row = dict[str, object]
 
-#: Charts are built without a check of each part against Vega-Lite's schema, which takes longer than all
-#: else; the tests check every chart as a whole.
+#: Builds charts without validating each part against the schema of Vega-Lite, which takes longer than all
+#: else. The tests validate every chart as a whole.
 unchecked = debug_mode(False)
 
 
 def layered(rows: Sequence[Row], *layers: alt.Chart, height: int = HEIGHT) -> alt.LayerChart:
-    """Layers over the same rows, which stand in the whole alone: Altair copies a layer with each call."""
+    """Layers over the same rows. The rows stand in the whole alone: Altair copies a layer with each call."""
     return alt.LayerChart(
         data=alt.InlineData(values=list(rows)), layer=list(layers), width="container", height=height
     )
 
 
-def tips(*names: str) -> list[alt.Tooltip]:
-    """Tooltips of fields such as ``mean:Q``, numbers to four digits."""
-    return [alt.Tooltip(name, format=".4~r" if name.endswith(":Q") else "") for name in names]
+def tips(*fields: str | tuple[str, str]) -> list[alt.Tooltip]:
+    """Tooltips of fields such as ``mean:Q`` or, with a title, ``("mean:Q", "mean (s)")``; four digits."""
+    pairs = [(field, alt.Undefined) if isinstance(field, str) else field for field in fields]
+    return [
+        alt.Tooltip(field, title=title, format=".4~r" if field.endswith(":Q") else "")
+        for field, title in pairs
+    ]
 
 
 def zero_line() -> alt.Chart:
-    """A dashed line, to be drawn where the axis that it is given is 0: its field is ``zero:Q``."""
+    """A dashed line where its axis is 0. The axis must encode the field ``zero:Q``."""
     line: alt.Chart = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(strokeDash=[4, 4], color=GREY)
     return line

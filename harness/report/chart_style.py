@@ -1,22 +1,25 @@
-"""How charts look: colours, fonts, axes and legends."""
+"""The look of charts: colours, fonts, axes and legends."""
 
 from typing import Any
 
 import altair as alt
 
-#: Of sides. Told apart by people who do not see red and green (Okabe and Ito 2008), on white and on black.
-PALETTE = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c8c8c"]
-#: Of phases, which are no sides: the light scheme of Tol (2021), for the same eyes.
+#: Colours of configurations: Okabe and Ito (2008), which readers without red-green vision can distinguish.
+#: Ordered by contrast: the first three reach 3:1 on the page's light and dark backgrounds.
+PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c"]
+#: Colours of a run's phases, distinct from those of configurations: the light scheme of Tol (2021).
 PHASES = ["#99ddff", "#aaaa00", "#44bb99", "#ffaabb", "#77aadd", "#ee8866"]
-#: Of a gate's verdicts, each with a shape of its own for those who see no colours.
+#: Colour and shape of each verdict of a gate. The shape carries the verdict without colour.
 VERDICTS = {
     "PASS": ("#009e73", "circle"),
     "INCONCLUSIVE": ("#e69f00", "diamond"),
+    "INVALID": ("#cc79a7", "cross"),
     "FAIL": ("#d55e00", "triangle-up"),
 }
 GREY = "#8c8c8c"
-HEIGHT = 260
-SIDE_AXIS = alt.Axis(labelLimit=130)
+#: Height of a chart in pixels, without axes and legend.
+HEIGHT = 240
+NAME_AXIS = alt.Axis(labelLimit=130, ticks=False, domain=False, labelPadding=8)
 CONFIG: dict[str, Any] = {
     "background": "transparent",
     "font": "system-ui, sans-serif",
@@ -27,16 +30,18 @@ CONFIG: dict[str, Any] = {
         "titleFontSize": 12,
         "titleFontWeight": "normal",
         "titlePadding": 8,
-        "gridOpacity": 0.5,
+        "gridOpacity": 0.6,
     },
     "axisX": {"tickCount": 6, "labelFlush": False},
+    "axisY": {"tickCount": 6},
     "legend": {
         "orient": "top",
         "title": None,
         "labelFontSize": 12,
         "labelLimit": 140,
         "symbolOpacity": 1,
-        "columns": 2,
+        "columns": 3,
+        "offset": 10,
         "layout": {"top": {"direction": "vertical", "anchor": "start"}},
     },
 }

@@ -1,78 +1,101 @@
-"""Which charts a report shows, in what order, and how each is to be read."""
+"""Which charts a report shows, in what order, and how each is read."""
 
 from typing import NamedTuple
 
 import altair as alt
 
-from harness.analysis.findings import Findings, SectionFindings
+from harness.analysis.findings import Findings, GroupFindings
 from harness.analysis.study_effects import StudyFinding
 from harness.report.chart_parts import unchecked
 from harness.report.charts import (
     MOST_POINTS,
     Colours,
-    gap_curves,
-    learning_curves,
+    configuration_colours,
     phase_bars,
+    relative_step_times,
     remedy_changes,
-    side_colours,
     step_distribution,
     time_against_quality,
 )
+from harness.report.curve_charts import gap_curves, learning_curves
 from harness.report.words import SHOWN_SECTIONS
 
 
 class Figure(NamedTuple):
-    """A chart with a name for files and ids, and a caption that says how to read it."""
+    """A chart; ``name`` serves for files and ids, ``caption`` says how to read it."""
 
     name: str
     caption: str
     chart: alt.LayerChart
+    title: str = ""
 
 
 @unchecked
-def section_figures(found: SectionFindings, prefix: str, colours: Colours) -> list[Figure]:
-    """Every chart that one setting has the data for."""
-    comparison, read = found.comparison, found.overfittings
-    quality = f"Test {comparison.measure.name}"
-    curves = "Scores after each epoch, mean over seeds; the band is the 95 % interval of each epoch's mean."
-    steps = "Step time over the blocks of all runs: 5 to 95 %, quartiles, median."
-    made = {
+def group_figures(group: GroupFindings, prefix: str, colours: Colours) -> list[Figure]:
+    """Every chart that one group of runs has the data for."""
+    comparison, curves = group.comparison, group.overfittings
+    quality = comparison.measure.name
+    charts = {
+        "relative": (
+            "Relative step time",
+            "Ratio to the fastest configuration with its 95 % interval.",
+            relative_step_times(comparison, colours),
+        ),
         "time": (
-            f"{quality} against training time: mean, 95 % interval; dots: runs, up to {MOST_POINTS} a side.",
+            f"Test {quality} and training time",
+            f"Diamonds: mean with 95 % intervals. Dots: runs, up to {MOST_POINTS} per configuration.",
             time_against_quality(comparison, colours),
         ),
-        "curves": (curves, learning_curves(read, colours)),
-        "steps": (steps, step_distribution(comparison, colours)),
-        "phases": ("Where the time of a run went, mean seconds.", phase_bars(comparison)),
-        "gap": ("Generalisation gap after each epoch, with its 95 % band.", gap_curves(read, colours)),
+        "steps": (
+            "Step time",
+            "All blocks of all runs: 5th to 95th percentile, quartiles, median.",
+            step_distribution(comparison, colours),
+        ),
+        "phases": ("Phases of a run", "Mean seconds per run.", phase_bars(comparison)),
+        "curves": (
+            "Learning curves",
+            "Mean over seeds after each epoch. Bands: 95 % interval of each epoch's mean.",
+            learning_curves(curves, colours),
+        ),
+        "gap": (
+            "Generalisation gap",
+            "Training against held-out score after each epoch, mean with its 95 % interval.",
+            gap_curves(curves, colours),
+        ),
     }
     return [
-        Figure(f"{prefix}-{name}", text, chart) for name, (text, chart) in made.items() if chart is not None
+        Figure(f"{prefix}-{name}", caption, chart, title)
+        for name, (title, caption, chart) in charts.items()
+        if chart is not None
     ]
 
 
 def colours_of(findings: Findings) -> Colours:
-    """A colour for each side, in the order in which the report first tells of it."""
-    return side_colours(side.side.name for found in findings.sections for side in found.comparison.sides)
+    """A colour for each configuration, in the order in which the report first shows it."""
+    return configuration_colours(
+        summary.name for group in findings.groups for summary in group.comparison.summaries
+    )
 
 
 def all_figures(findings: Findings) -> dict[str, Figure]:
-    """Every chart of the settings that are told in full and of the studies, by name."""
+    """Every chart of the groups that are shown and of the studies, by name."""
     colours = colours_of(findings)
     figures = [
         figure
-        for number, found in enumerate(findings.sections[:SHOWN_SECTIONS], 1)
-        for figure in section_figures(found, f"setting-{number}", colours)
+        for number, group in enumerate(findings.groups[:SHOWN_SECTIONS], 1)
+        for figure in group_figures(group, f"comparison-{number}", colours)
     ]
     figures += [study_figure(study, f"study-{number}") for number, study in enumerate(findings.studies, 1)]
     return {figure.name: figure for figure in figures}
 
 
 @unchecked
-def study_figure(found: StudyFinding, prefix: str) -> Figure:
-    """What each remedy of a study changes."""
-    against = found.effects[0].variant.name
-    intervals = "95 % intervals for all remedies together"
-    better = "above" if found.measure.higher_is_better else "below"
-    caption = f"Change against {against}, same seeds, {intervals}; better: test {better} 0, gap below 0."
-    return Figure(f"{prefix}-remedies", caption, remedy_changes(found))
+def study_figure(study: StudyFinding, prefix: str) -> Figure:
+    """How each remedy of a study changes score and gap."""
+    reference = study.effects[0].variant.name
+    better = "above" if study.measure.higher_is_better else "below"
+    caption = (
+        f"Difference from {reference} on the same seeds, with 95 % intervals that hold for all remedies "
+        f"together. A test score {better} 0 and a gap below 0 are better."
+    )
+    return Figure(f"{prefix}-remedies", caption, remedy_changes(study), "Effect of each remedy")

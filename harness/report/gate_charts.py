@@ -8,7 +8,7 @@ import altair as alt
 from harness.gate.pair_ratios import benchmark_ratios
 from harness.gate.record import BenchmarkRecord, GateRecord, Metric, MetricResult
 from harness.report.chart_parts import Row, layered, tips, unchecked, zero_line
-from harness.report.chart_style import GREY, SIDE_AXIS, VERDICTS
+from harness.report.chart_style import GREY, NAME_AXIS, VERDICTS
 from harness.report.escaping import one_line
 from harness.report.figures import Figure
 from harness.report.gate_words import METRICS
@@ -49,12 +49,12 @@ def _change_row(benchmark: BenchmarkRecord, metric: Metric) -> Row | None:
     result: MetricResult | None = next((one for one in benchmark.metrics if one.metric == metric), None)
     if result is None or result.ratio is None:
         return None
-    low = result.ratio if result.low is None else result.low
-    high = result.ratio if result.high is None else result.high
+    ratio = result.ratio
+    low, high = (ratio.value if end is None else end for end in (ratio.low, ratio.high))
     return {
         "benchmark": one_line(benchmark.name),
         "verdict": result.verdict,
-        "change": _percent(result.ratio),
+        "change": _percent(ratio.value),
         "low": _percent(low),
         "high": _percent(high),
         "limit": _percent(1 + result.limit),
@@ -80,7 +80,7 @@ def _pair_rows(benchmark: BenchmarkRecord) -> list[Row]:
 
 
 def _changes(rows: Sequence[Row]) -> alt.LayerChart:
-    y = alt.Y("benchmark:N", title=None, sort=None, axis=SIDE_AXIS)
+    y = alt.Y("benchmark:N", title=None, sort=None, axis=NAME_AXIS)
     x = alt.X("change:Q", title="change (%)", scale=alt.Scale(padding=12))
     colour, shape = _colour_and_shape("verdict", VERDICTS, rows)
     tip = tips("benchmark:N", "verdict:N", "change:Q", "low:Q", "high:Q", "limit:Q", "pairs:Q")
@@ -98,7 +98,7 @@ def _changes(rows: Sequence[Row]) -> alt.LayerChart:
 
 
 def _pairs(rows: Sequence[Row]) -> alt.LayerChart:
-    y = alt.Y("benchmark:N", title=None, sort=None, axis=SIDE_AXIS)
+    y = alt.Y("benchmark:N", title=None, sort=None, axis=NAME_AXIS)
     x = alt.X("change:Q", title="change of the step (%)", scale=alt.Scale(padding=12))
     colour, shape = _colour_and_shape("stage", _STAGES, rows)
     encoded = (

@@ -1,4 +1,4 @@
-"""What every page is made with: templates that escape, charts as JSON, Vega itself; it opens offline."""
+"""Page building: templates that escape, charts as JSON, and Vega itself, so that a page opens offline."""
 
 import contextlib
 import json
@@ -19,11 +19,12 @@ from harness.report.figures import Figure
 
 
 def render(template: str, figures: Iterable[Figure], **content: object) -> str:
-    """The page of a template. All text in it that comes from records or plugins is escaped."""
+    """Fill a template. All text in it that comes from records or plugins is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("harness.report"), autoescape=True, undefined=jinja2.StrictUndefined
     )
     environment.filters["code"] = _code
+    environment.filters["intervals"] = _intervals
     return environment.get_template(template).render(
         **content,
         specs=Markup(_specs(figures)),  # noqa: S704  made safe for a script there
@@ -32,27 +33,32 @@ def render(template: str, figures: Iterable[Figure], **content: object) -> str:
 
 
 def _code(text: str) -> Markup:
-    """Escaped text in which what stands between backticks is set as code, and a last remark smaller."""
-    coded = re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text)))
-    return Markup(re.sub(r"(\(Times of [^()]*\))$", r"<small>\1</small>", coded))  # noqa: S704
+    """Escaped text with every part between backticks set as code."""
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
+
+
+def _intervals(text: str) -> Markup:
+    """Escaped text in which no line breaks within brackets, so that the ends of an interval stay together."""
+    unbroken = r'<span class="interval-text">\g<0></span>'
+    return Markup(re.sub(r"\[[^\[\]]*\]", unbroken, str(escape(text))))  # noqa: S704
 
 
 def _specs(figures: Iterable[Figure]) -> str:
-    """The charts as JSON that cannot end the script element that it stands in."""
+    """The charts as JSON that cannot end the script element that holds it."""
     specs = {figure.name: figure.chart.to_dict(validate=False) | {"config": CONFIG} for figure in figures}
     return json.dumps(specs, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script, kept in the cache: to make it takes two seconds."""
+    """Vega, Vega-Lite and Vega-Embed as one script. It is cached: building it takes two seconds."""
     cache = Path(os.environ.get("HARNESS_CACHE_DIR") or platformdirs.user_cache_dir("dl-harness"))
     path = cache / f"vega-{metadata.version('vl-convert-python')}.js"
     with contextlib.suppress(OSError, UnicodeDecodeError):
-        if kept := path.read_text("utf-8"):
-            return kept
+        if cached := path.read_text("utf-8"):
+            return cached
     script: str = vl_convert.javascript_bundle()  # type: ignore[call-arg]
     script = script.replace("</script", "<\\/script")
-    with contextlib.suppress(OSError):  # a cache that cannot be written only costs time
+    with contextlib.suppress(OSError):  # without the cache the next page takes longer
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, script.encode())
     return script

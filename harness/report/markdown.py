@@ -64,7 +64,7 @@ def _parts(findings: Findings, pictures: dict[str, Path]) -> Iterator[str]:
     for number, found in enumerate(findings.sections[:SHOWN_SECTIONS], 1):
         yield f"## {for_markdown(found.comparison.section.title)}"
         yield _table(sides_table(found.comparison))
-        yield from _shown(pictures, f"setting-{number}")
+        yield from _shown(pictures, f"comparison-{number}")
         if found.overfittings:
             yield _table(overfitting_table(found.overfittings))
     if (hidden := len(findings.sections) - SHOWN_SECTIONS) > 0:

@@ -1,77 +1,158 @@
-"""The report as one HTML file that opens offline: findings, then evidence, then how it was measured."""
+"""The report as one HTML file that opens offline: the answer, then each task, then method and notes."""
 
 from typing import NamedTuple
 
-from harness.analysis.findings import Findings, SectionFindings
+from harness.analysis.findings import Findings, GroupFindings, TaskFindings
 from harness.analysis.study_effects import StudyFinding
+from harness.report.answers import Answer, answer
 from harness.report.charts import Colours
-from harness.report.figures import Figure, colours_of, section_figures, study_figure
+from harness.report.figures import Figure, colours_of, group_figures, study_figure
 from harness.report.html import render
 from harness.report.method import METHOD, caveats, machines
-from harness.report.tables import (
-    Table,
-    glance_table,
-    overfitting_table,
-    phases_table,
-    runs_list,
-    sides_table,
-    study_table,
+from harness.report.numbers import RATIO_LEGEND
+from harness.report.table import Table
+from harness.report.tables import overfitting_table, phases_table, runs_list, sides_table, study_table
+from harness.report.words import (
+    NOTHING_FOUND,
+    SHOWN_SECTIONS,
+    cut,
+    gap_sentence,
+    kept_apart_sentence,
+    left_out_sentence,
+    overfitting_sentence,
+    pair_sentence,
+    study_sentence,
 )
-from harness.report.words import NOTHING_FOUND, SHOWN_SECTIONS, cut, headlines
 
 _MOST_RUNS = 300
 _MOST_NOTES = 60
+#: Findings of a part that are not folded.
+_MOST_FINDINGS = 6
+
+
+class Part(NamedTuple):
+    """A part of a task's section: findings, tables that are shown, figures, and tables that are folded."""
+
+    id: str
+    title: str
+    findings: list[str]
+    tables: list[Table]
+    figures: list[Figure]
+    folded: list[Table]
+    kind: str = ""
+
+
+class TaskSection(NamedTuple):
+    """Everything about one task. ``title`` is more than its name where it has only one part."""
+
+    id: str
+    name: str
+    title: str
+    parts: list[Part]
 
 
 def html_report(findings: Findings) -> str:
     """The page."""
-    told = headlines(findings)
-    lead = next((answers.pop(0) for answers in told.values()), None)
-    shown = findings.sections[:SHOWN_SECTIONS]
     colours = colours_of(findings)
-    sections = [_section(found, f"setting-{number}", colours) for number, found in enumerate(shown, 1)]
-    studies = [_study(found, f"study-{number}") for number, found in enumerate(findings.studies, 1)]
-    runs = findings.runs
+    numbers = {id(group): number for number, group in enumerate(findings.groups[:SHOWN_SECTIONS], 1)}
+    answers: list[Answer] = []
+    tasks: list[TaskSection] = []
+    for task in findings.by_task():
+        shown = {numbers[id(group)]: group for group in task.groups if id(group) in numbers}
+        if shown or task.studies:
+            studies = {n: study for n, study in enumerate(findings.studies, 1) if study in task.studies}
+            tasks.append(_task(f"task-{len(tasks) + 1}", task, shown, studies, colours))
+            answers += [answer(group, f"comparison-{number}", colours) for number, group in shown.items()]
     return render(
         "report.html.j2",
-        (figure for section in sections + studies for figure in section.figures),
-        lead=lead,
+        [figure for task in tasks for part in task.parts for figure in part.figures],
+        meta=_meta(findings),
+        compared=[one for one in answers if one.rows],
+        alone=[one for one in answers if not one.rows],
+        legend=RATIO_LEGEND,
+        tasks=tasks,
+        most_findings=_MOST_FINDINGS,
         nothing=NOTHING_FOUND,
-        headlines=told,
-        glance=glance_table(shown) if any(len(one.comparison.sides) > 1 for one in shown) else None,
-        sections=sections,
-        hidden=max(0, len(findings.sections) - SHOWN_SECTIONS),
-        studies=studies,
-        method=METHOD,
-        caveats=caveats(findings),
-        machines=machines(findings),
-        settings=len(findings.sections),
-        left_out=cut(findings.left_out + findings.unreadable, _MOST_NOTES),
-        kept_apart=cut(findings.kept_apart, _MOST_NOTES),
-        runs=runs_list(runs[:_MOST_RUNS]),
-        run_count=len(runs),
-        dates=sorted({run.record.started_at[:10] for run in runs}),
+        hidden=max(0, len(findings.groups) - SHOWN_SECTIONS),
+        **_notes(findings),
     )
 
 
-class _Section(NamedTuple):
-    """A part of the page: tables by their captions, and figures."""
-
-    title: str
-    tables: dict[str, Table]
-    figures: list[Figure]
-
-
-def _section(found: SectionFindings, prefix: str, colours: Colours) -> _Section:
-    tables = {"Sides, fastest first; mean [95 % interval]": sides_table(found.comparison)}
-    if found.overfittings:
-        tables["Overfitting; mean [95 % interval]"] = overfitting_table(found.overfittings)
-    tables["Where the time went, mean seconds of a run"] = phases_table(found.comparison)
-    return _Section(found.comparison.section.title, tables, section_figures(found, prefix, colours))
+def _meta(findings: Findings) -> list[str]:
+    """What the report covers, and where and when it was measured."""
+    runs = findings.runs
+    dates = sorted({run.record.started_at[:10] for run in runs})
+    cpus = list(dict.fromkeys(run.record.machine.cpu for run in runs))
+    return [
+        f"{len(runs)} run{'s' * (len(runs) != 1)}",
+        *([" to ".join(dict.fromkeys((dates[0], dates[-1])))] if dates else []),
+        *cpus,
+    ]
 
 
-def _study(found: StudyFinding, prefix: str) -> _Section:
-    title = f"Remedies for {found.study.kind}: {found.title}"
-    against = found.effects[0].variant.name
-    caption = f"Each against {against}, on the same seeds; mean [95 % interval, of changes for all together]"
-    return _Section(title, {caption: study_table(found)}, [study_figure(found, prefix)])
+def _task(
+    name: str,
+    task: TaskFindings,
+    groups: dict[int, GroupFindings],
+    studies: dict[int, StudyFinding],
+    colours: Colours,
+) -> TaskSection:
+    parts = [_group_part(group, f"comparison-{number}", colours) for number, group in groups.items()]
+    parts += [_study_part(study, f"study-{number}") for number, study in studies.items()]
+    return TaskSection(name, task.task, parts[0].title if len(parts) == 1 else task.task, parts)
+
+
+def _findings(group: GroupFindings) -> list[str]:
+    return [
+        *(pair_sentence(group.comparison, pair) for pair in group.comparison.pairs),
+        *(overfitting_sentence(overfit) for overfit in group.overfittings),
+        *(gap_sentence(gap, group.comparison) for gap in group.gaps),
+    ]
+
+
+def _group_part(group: GroupFindings, name: str, colours: Colours) -> Part:
+    comparison = group.comparison
+    folded = [_titled(phases_table(comparison), "Phases of a run: mean seconds")]
+    if group.overfittings:
+        folded.insert(0, _titled(overfitting_table(group.overfittings), "Overfitting: mean [95 % interval]"))
+    return Part(
+        name,
+        comparison.group.title,
+        _findings(group),
+        [_titled(sides_table(comparison), "Configurations, fastest first: mean [95 % interval]")],
+        [figure for figure in group_figures(group, name, colours) if figure.name != f"{name}-relative"],
+        folded,
+    )
+
+
+def _study_part(study: StudyFinding, name: str) -> Part:
+    reference = study.effects[0].variant.name
+    title = f"Remedies for {study.study.kind}: {study.configuration.name} on {study.group_title}"
+    table = _titled(
+        study_table(study),
+        f"Each remedy and its difference from {reference} on the same seeds: mean [95 % interval; intervals "
+        "of differences hold for all remedies together]",
+    )
+    return Part(name, title, [study_sentence(study)], [table], [study_figure(study, name)], [], "named")
+
+
+def _titled(table: Table, title: str) -> Table:
+    return Table(table.headers, table.rows, title)
+
+
+def _notes(findings: Findings) -> dict[str, object]:
+    """Cautions, what was left out or not compared, method, machines and runs."""
+    left_out = [*map(left_out_sentence, findings.left_out), *findings.unreadable]
+    kept_apart = [*map(kept_apart_sentence, findings.kept_apart)]
+    runs = findings.runs
+    return {
+        "cautions": caveats(findings),
+        "left_out": cut(left_out, _MOST_NOTES),
+        "left_out_count": len(left_out),
+        "kept_apart": cut(kept_apart, _MOST_NOTES),
+        "kept_apart_count": len(kept_apart),
+        "method": METHOD,
+        "machines": machines(findings),
+        "runs": _titled(runs_list(runs[:_MOST_RUNS]), "harness show ID prints a run in full"),
+        "run_count": len(runs),
+    }

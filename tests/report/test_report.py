@@ -191,7 +191,7 @@ def test_notebook_users_get_frames_and_charts(filled):
     assert report.pairs.loc[0, "quality"] == "equal"
     assert report.pairs.loc[0, "speed_ratio"] == pytest.approx(2.0)
     assert report.overfitting["onset_epoch"].tolist() == [0, 0]
-    assert report.charts["setting-1-time"].to_dict()["layer"]
+    assert report.charts["comparison-1-time"].to_dict()["layer"]
     assert "jax:eager trains" in report._repr_html_()
 
 

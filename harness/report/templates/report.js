@@ -4,11 +4,14 @@ for (const [id, spec] of Object.entries(specs)) {
   vegaEmbed(`#${id}`, spec, { actions: false, renderer: "svg" });
 }
 
-// Cells begin with the number that counts, "12.3 [10.1, 14.5]"; what has none sorts last.
+// A cell starts with its number: "12.3 [10.1, 14.5]", "−4.2 %", "2.4× faster". Cells without one sort last.
 function key(cell) {
   const text = cell.textContent.trim();
-  const number = parseFloat(text.replaceAll(",", ""));
-  return { text, number: Number.isNaN(number) ? Infinity : number };
+  const [, digits, unit] = /^([−+-]?[\d.,]+)\s?(× faster|×|%)?/.exec(text) ?? [];
+  if (digits === undefined) return { text, number: Infinity };
+  const number = parseFloat(digits.replaceAll(",", "").replace("−", "-"));
+  const ratio = { "%": 1 + number / 100, "× faster": 1 / number };
+  return { text, number: ratio[unit] ?? number };
 }
 function sort(table, column, direction) {
   const body = table.tBodies[0];
@@ -30,3 +33,34 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
+
+// The contents mark the last section whose top has passed the upper third of the window.
+const links = [...document.querySelectorAll("nav a")];
+const targets = links.map((link) => document.querySelector(link.getAttribute("href")));
+function markCurrent() {
+  const passed = targets.filter((target) => target.getBoundingClientRect().top < innerHeight / 3);
+  const atEnd = innerHeight + scrollY >= document.documentElement.scrollHeight - 2;
+  const current = atEnd ? targets.at(-1) : (passed.at(-1) ?? targets[0]);
+  links.forEach((link, place) => {
+    if (targets[place] === current) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+  });
+}
+if (links.length) {
+  addEventListener("scroll", markCurrent, { passive: true });
+  markCurrent();
+}
+
+// A link to something folded opens it; paper shows everything.
+function unfold() {
+  const target = document.getElementById(location.hash.slice(1));
+  target?.closest("details")?.setAttribute("open", "");
+}
+addEventListener("hashchange", unfold);
+unfold();
+let closed = [];
+addEventListener("beforeprint", () => {
+  closed = [...document.querySelectorAll("details:not([open])")];
+  closed.forEach((details) => { details.open = true; });
+});
+addEventListener("afterprint", () => closed.forEach((details) => { details.open = false; }));
