@@ -1,13 +1,11 @@
-"""Durations on the command line: ``90``, ``90s``, ``5m`` or ``1h``, always in seconds inside."""
+"""The click type of durations on the command line: ``90``, ``90s``, ``5m`` or ``1h``; seconds inside."""
 
-import math
-import re
 from typing import Any
 
 import click
 
-_UNIT_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([smh]?)\s*")
+from harness.errors import UsageError
+from harness.machine.durations import seconds_of
 
 
 class Duration(click.ParamType[float]):
@@ -19,13 +17,10 @@ class Duration(click.ParamType[float]):
         """Seconds; fails with what would be right."""
         if isinstance(value, (int, float)):
             return float(value)
-        match = _DURATION.fullmatch(value)
-        seconds = float(match[1]) * _UNIT_SECONDS[match[2]] if match else math.nan
-        if not 0 < seconds < math.inf:
-            self.fail(
-                f"{value!r} is not a duration. Write 90s, 5m or 1h; a bare number is seconds.", param, ctx
-            )
-        return seconds
+        try:
+            return seconds_of(value)
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
 
 
 DURATION = Duration()

@@ -1,100 +1,102 @@
 """The pytest plugin: command-line options, and the fixture ``harness_benchmark`` on top of pytest-benchmark.
 
-Every pytest loads it in whose environment dl-harness is installed, so it imports next to nothing else
-before the fixture is used, and without pytest-benchmark only the use of the fixture fails.
+Every pytest in an environment with dl-harness loads it. So it imports almost nothing before the fixture is
+used, and without pytest-benchmark only tests that use the fixture fail. It may import every room below it;
+no other room knows it.
 """
 
 import argparse
-import contextlib
-import math
 import sys
 
 import pytest
 
 from harness.errors import UsageError
+from harness.machine.durations import seconds_of
 from harness.machine.programs import program
 
-_INTERPRETERS = {side: pytest.StashKey[str | None]() for side in ("base", "head")}
+_INTERPRETERS = {label: pytest.StashKey[str | None]() for label in ("base", "head")}
 _PYTEST_BENCHMARK = ("benchmark", "pytest_benchmark.plugin")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options; all are about the interpreters whose training steps are held against each other."""
+    """Add the options, which say what base and head are and when a test fails."""
     group = parser.getgroup("harness", "training steps of deep-learning frameworks (dl-harness)")
     group.addoption(
         "--harness-base-python",
         metavar="PATH",
-        help="Hold training steps against those of this interpreter: another environment's bin/python.",
+        help="Compare training steps with those of this interpreter, the bin/python of another environment. "
+        "Default: no comparison.",
     )
     group.addoption(
         "--harness-head-python",
         metavar="PATH",
         default=sys.executable,
-        help="The interpreter whose steps are timed. Default: this one.",
+        help="Time training steps of this interpreter. Default: the one that runs pytest.",
     )
     group.addoption(
         "--harness-gate",
         action="store_true",
-        help="Fail a test whose head is worse than base beyond its limits. Needs --harness-base-python.",
+        help="Fail a test if head is worse than base beyond its limits. Requires --harness-base-python.",
     )
     group.addoption(
         "--harness-inconclusive",
         choices=["fail", "pass"],
         default="fail",
-        help="What a test comes to where the gate cannot tell; where nothing was measured that can be "
-        "believed, it fails. Default: %(default)s.",
+        help="Outcome of a test whose verdict is INCONCLUSIVE: more time would decide it. A test with the "
+        "verdict INVALID always fails. Default: %(default)s.",
     )
     group.addoption(
         "--harness-budget",
-        type=_seconds,
+        type=_duration,
         default=300.0,
-        metavar="SECONDS",
-        help="What the gate may spend on a test; it begins no pair after that. Default: %(default)g.",
+        metavar="DURATION",
+        help="Time for the gate of one test, such as 90s or 5m; a bare number is seconds. No pair starts "
+        "after it. Default: 300s.",
     )
 
 
-def _seconds(text: str) -> float:
-    with contextlib.suppress(ValueError):
-        if 0 < float(text) < math.inf:
-            return float(text)
-    raise argparse.ArgumentTypeError(f"{text} is no number of seconds above 0")
+def _duration(text: str) -> float:
+    try:
+        return seconds_of(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse what cannot work before anything is collected, and offer the fixture."""
-    for side in ("base", "head"):
-        config.stash[_INTERPRETERS[side]] = _given(config, side)
+    """Check the options before anything is collected, and register the fixture."""
+    for label, key in _INTERPRETERS.items():
+        config.stash[key] = _given(config, label)
     if config.getoption("--harness-gate"):
-        _refuse_gate_that_judges_nothing(config)
+        _refuse_gate_without_results(config)
     if any(map(config.pluginmanager.hasplugin, _PYTEST_BENCHMARK)):
-        from harness.pytest_plugin import fixture, outcome
+        from harness.pytest_plugin import fixture, summary
 
         config.pluginmanager.register(fixture)
-        config.pluginmanager.register(outcome)
+        config.pluginmanager.register(summary)
     else:
         config.pluginmanager.register(_WithoutPytestBenchmark())
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """That nothing can be found between two sides that are one."""
+    """A caution where base and head are the same interpreter."""
     base, head = interpreter(config, "base"), interpreter(config, "head") or sys.executable
     if base != head:
         return None
-    return f"harness: base and head are the same, {head}: nothing but chance can tell them apart"
+    return f"harness: base and head are the same ({head}), so every difference is chance"
 
 
-def interpreter(config: pytest.Config, side: str) -> str | None:
-    """The program that was given for base or head; None where none was."""
-    return config.stash[_INTERPRETERS[side]]
+def interpreter(config: pytest.Config, label: str) -> str | None:
+    """The interpreter of ``base`` or ``head``; None if the option is not set."""
+    return config.stash[_INTERPRETERS[label]]
 
 
-def _given(config: pytest.Config, side: str) -> str | None:
-    """Looked up before any test can change the folder.
+def _given(config: pytest.Config, label: str) -> str | None:
+    """The absolute path of an interpreter, resolved before a test can change the working directory.
 
     Raises:
         pytest.UsageError: there is no such program.
     """
-    option = f"--harness-{side}-python"
+    option = f"--harness-{label}-python"
     path = config.getoption(option)
     if path is None:
         return None
@@ -104,27 +106,25 @@ def _given(config: pytest.Config, side: str) -> str | None:
         raise pytest.UsageError(str(error)) from error
 
 
-def _refuse_gate_that_judges_nothing(config: pytest.Config) -> None:
+def _refuse_gate_without_results(config: pytest.Config) -> None:
     if config.getoption("--harness-base-python") is None:
         raise pytest.UsageError(
-            "--harness-gate has nothing to hold against: give --harness-base-python PATH, the bin/python of "
-            "a virtual environment with the code of before"
+            "--harness-gate needs a base: add --harness-base-python PATH, the bin/python of a virtual "
+            "environment with the earlier code"
         )
     if not any(map(config.pluginmanager.hasplugin, _PYTEST_BENCHMARK)):
         raise pytest.UsageError(f"--harness-gate {_WithoutPytestBenchmark.needs}")
     if config.getoption("dist", "no") != "no":
         raise pytest.UsageError(
-            "--harness-gate: times of tests that run side by side are worthless; leave xdist out (-n 0)"
+            "--harness-gate: xdist runs tests in parallel, which distorts times; turn it off (-n 0)"
         )
     for option, takes_back in (("--benchmark-disable", "--benchmark-enable"), ("--benchmark-skip", None)):
         if config.getoption(option) and not (takes_back and config.getoption(takes_back)):
-            raise pytest.UsageError(
-                f"--harness-gate would judge nothing with {option}; leave one of them out"
-            )
+            raise pytest.UsageError(f"--harness-gate has no results with {option}; leave one of them out")
 
 
 class _WithoutPytestBenchmark:
-    """The fixture where pytest-benchmark is not there: it says what is missing to whoever asks for it."""
+    """The fixture where pytest-benchmark is not installed: it fails and says what is missing."""
 
     needs = "needs pytest-benchmark: pip install 'dl-harness[pytest]'"
 

@@ -1,4 +1,4 @@
-"""The time of a user's own call, by the rules of duels: warmed up until settled, in blocks of 0.1 s."""
+"""The time of a user's own call, measured as in duels: warmed up until settled, in blocks of 0.1 s."""
 
 import contextlib
 import sys
@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 from harness.duel import settling
 from harness.machine.disturbance import between, disturbed, read_counters
 
-#: It is timed by itself, so no block of another has to be near.
+#: Of one block. A call is timed alone, so its blocks need not be as short as those of a duel.
 _BLOCK_SECONDS = 0.11
 _MOST_CALLS = 1 << 24
 
 
 class Calls(NamedTuple):
-    """``seconds`` a call, one for each block of ``block_calls`` calls, and what the last call returned.
+    """Seconds per call, one value for each block of ``block_calls`` calls, and the result of the last call.
 
-    Blocks in which other work fell are left out; ``disturbed_blocks`` counts them.
+    Blocks that other work disturbed are left out; ``disturbed_blocks`` counts them.
     """
 
     seconds: list[float]
@@ -28,15 +28,15 @@ class Calls(NamedTuple):
     disturbed_blocks: int
     result: Any
 
-    def facts(self) -> dict[str, Any]:
-        """For ``extra_info``: all but the samples and the result."""
+    def info(self) -> dict[str, Any]:
+        """For ``extra_info``: everything except the samples and the result."""
         return {name: value for name, value in self._asdict().items() if name not in {"seconds", "result"}}
 
 
 def time_calls(function: Callable[[], Any], blocks: int) -> Calls:
-    """Call it until its times have settled, and then for so many blocks.
+    """Call the function until its times have settled, then time ``blocks`` blocks.
 
-    It must return when its work is done: who calls an accelerator waits for it in there.
+    It must return when its work is done: a function that uses an accelerator waits for it.
     """
     caller = _Caller(function)
     first_call_seconds = caller.block(1)
@@ -74,7 +74,7 @@ class _Caller:
         self.result: Any = None
 
     def block(self, calls: int) -> float:
-        """Seconds of so many calls."""
+        """Seconds of ``calls`` calls."""
         function = self._function
         with _untraced():
             start = time.perf_counter()
@@ -87,7 +87,7 @@ class _Caller:
 
 @contextlib.contextmanager
 def _untraced() -> Iterator[None]:
-    """Without coverage, a debugger or a profiler, which take several times as long as what they look at."""
+    """Without coverage, debugger or profiler, which slow the traced code down severalfold."""
     tracer, profiler = sys.gettrace(), sys.getprofile()
     sys.settrace(None)
     sys.setprofile(None)
@@ -100,7 +100,7 @@ def _untraced() -> Iterator[None]:
 
 
 def _calls_for(caller: _Caller, seconds: float) -> int:
-    """Calls that take about so long, by doubling."""
+    """The number of calls that takes about ``seconds``, found by doubling."""
     calls = 1
     while (taken := caller.block(calls)) < seconds and calls < _MOST_CALLS:
         calls = max(2 * calls, min(8 * calls, round(calls * seconds / max(taken, 1e-9))))

@@ -1,4 +1,4 @@
-"""The fixture ``harness_benchmark``: it times, and hands the samples to pytest-benchmark."""
+"""The fixture ``harness_benchmark``: it times, and passes the samples to pytest-benchmark."""
 
 import functools
 import sys
@@ -10,15 +10,15 @@ import pytest
 
 from harness.errors import HarnessError, UsageError
 from harness.pytest_plugin import interpreter, replay
-from harness.pytest_plugin.keywords import count
-from harness.pytest_plugin.outcome import CALLED, NOT_TIMED, count_benchmarks, count_judged, tell
+from harness.pytest_plugin.keywords import take_count
+from harness.pytest_plugin.summary import CALLED, NOT_TIMED, count_benchmarks, count_judged, set_result
 
 if TYPE_CHECKING:
     from harness.gate.environments import Environment
-    from harness.pytest_plugin.training import TimedPairs, Wish
+    from harness.pytest_plugin.training import StepRequest, TimedPairs
     from harness.runs.record import DatasetRecord
 
-#: The chance, over all benchmarks that were selected, that unchanged code fails.
+#: The chance that unchanged code fails, over all selected benchmarks together.
 FALSE_ALARMS = 0.01
 
 _EARLIER = pytest.StashKey[Any]()
@@ -27,7 +27,7 @@ _CALL_BLOCKS = 24
 
 @pytest.fixture
 def _replay_clock(request: pytest.FixtureRequest) -> replay.ReplayClock:
-    """Comes before ``benchmark``, which reads its timer when it is made."""
+    """Set the timer before ``benchmark`` is made, which reads it then."""
     clock = replay.ReplayClock()
     replay.set_timer(request.node, clock)
     return clock
@@ -48,9 +48,9 @@ def harness_benchmark(
     if request.config.getoption("--harness-gate") and request.fixturename not in request.node.fixturenames:
         replay.mark_used(benchmark)
         pytest.fail(
-            "harness_benchmark must be an argument of the test or of a fixture of its, not be got with "
-            "getfixturevalue or by a fixture that overrides one of its own name: --harness-gate shares its "
-            "false alarms among the tests that name it",
+            "harness_benchmark must be an argument of the test or of one of its fixtures. With "
+            "getfixturevalue, or from a fixture that overrides one of the same name, --harness-gate cannot "
+            "count it and would exceed the allowed rate of false alarms",
             pytrace=False,
         )
     earlier = request.node.stash.get(_EARLIER, None)
@@ -63,7 +63,7 @@ def harness_benchmark(
 
 
 class HarnessBenchmark:
-    """Called once in a test, with what is to be timed."""
+    """Called once per test, with what to time."""
 
     def __init__(
         self, node: pytest.Item, benchmark: replay.Benchmark, clock: replay.ReplayClock, folder: Path
@@ -75,20 +75,22 @@ class HarnessBenchmark:
         self._folder = folder
         node.stash[CALLED] = False
 
-    def __call__(self, what: str | Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """Time it. A callable's last result is returned.
+    def __call__(self, target: str | Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Time training steps of a backend, or a callable, whose last result is returned.
 
-        A backend is followed by a task, and by keywords as of a benchmark in ``gate.toml``: dataset,
-        batch_size, precision, threads, device, seed, set, max_slowdown...; and by mode, pairs, turns and
-        certify. A callable is followed by its own arguments, and by turns, the blocks to time.
+        After a backend: a task, then the keywords of a benchmark in ``gate.toml`` (dataset, batch_size,
+        precision, threads, device, seed, set, max_slowdown, ...) and mode, pairs, turns and certify. After a
+        callable: its arguments, then turns, the number of blocks to time.
         """
         try:
             if self._node.stash[CALLED]:
-                raise UsageError("harness_benchmark is called once in a test; parametrise it for more")
+                raise UsageError(
+                    "harness_benchmark can be called once per test; parametrize the test to time more"
+                )
             self._node.stash[CALLED] = True
-            if callable(what):
-                return self._call(functools.partial(what, *arguments), **options)
-            return self._train(what, *arguments, **options)
+            if callable(target):
+                return self._call(functools.partial(target, *arguments), **options)
+            return self._train(target, *arguments, **options)
         except HarnessError as error:
             message = str(error)
         finally:
@@ -98,35 +100,35 @@ class HarnessBenchmark:
     def _call(self, function: Callable[[], Any], **options: Any) -> Any:
         from harness.pytest_plugin.calls import time_calls
 
-        turns = count(options, "turns", _CALL_BLOCKS)
+        turns = take_count(options, "turns", _CALL_BLOCKS)
         if options:
             raise UsageError(
-                f"harness_benchmark: a callable takes no {', '.join(options)}, only its arguments and turns; "
-                "functools.partial gives it keywords"
+                f"harness_benchmark: unknown keyword for a callable: {', '.join(options)}. It takes the "
+                "callable's arguments and turns; pass keywords with functools.partial"
             )
         self._refuse_unjudged_call()
         if not self._benchmark.enabled:
-            tell(self._node, NOT_TIMED)
+            set_result(self._node, NOT_TIMED)
             return self._benchmark.pedantic(function)
         calls = time_calls(function, turns)
-        self._benchmark.extra_info.update(calls.facts())
+        self._benchmark.extra_info.update(calls.info())
         replay.replay(self._benchmark, self._clock, calls.seconds)
         return calls.result
 
     def _refuse_unjudged_call(self) -> None:
-        """The gate holds fresh processes of two interpreters against each other; a callable lives in one."""
+        """The gate compares fresh processes of two interpreters, and a callable exists in this one only."""
         if not self._config.getoption("--harness-gate"):
             return
         if not self._config.getoption("--benchmark-compare-fail"):
             raise UsageError(
-                "--harness-gate cannot judge a callable: it lives in this process alone, and the blocks of "
-                "one process say nothing of the next. Give --benchmark-compare and --benchmark-compare-fail "
-                "too, which hold it against a stored run, or deselect this test (-k, -m)"
+                "--harness-gate cannot judge a callable: it exists in this process only, and the blocks of one "
+                "process do not predict the next. Add --benchmark-compare and --benchmark-compare-fail, which "
+                "compare it with a stored run, or deselect this test (-k, -m)"
             )
         if not replay.is_stored(self._config, self._benchmark):
             raise UsageError(
-                "no run that --benchmark-compare loads has this test, so nothing would be compared: store "
-                "one first (--benchmark-autosave, without --harness-gate)"
+                "no run loaded by --benchmark-compare contains this test. Store one first "
+                "(--benchmark-autosave, without --harness-gate)"
             )
         count_judged(self._config)
 
@@ -135,46 +137,51 @@ class HarnessBenchmark:
 
         if len(task) != 1:
             raise UsageError('harness_benchmark takes a backend and a task, ("torch", "cnn"), or a callable')
-        wished = training.wish(self._node.nodeid, backend, task[0], options)
-        dataset = training.choose_data(wished.benchmark)
-        environments = self._environments(wished.benchmark.backend)
+        request = training.step_request(self._node.nodeid, backend, task[0], options)
+        dataset = training.choose_data(request.benchmark)
+        environments = self._environments(request.benchmark.backend)
         if not self._benchmark.enabled:
-            tell(self._node, NOT_TIMED)
-            sides = training.sides_of(wished.benchmark, environments)
-            self._benchmark.pedantic(functools.partial(training.try_once, sides, dataset.name))
+            set_result(self._node, NOT_TIMED)
+            workloads = training.workloads_of(request.benchmark, environments)
+            self._benchmark.pedantic(functools.partial(training.run_untimed, workloads, dataset.name))
         elif self._config.getoption("--harness-gate"):
-            self._judge(wished, environments, dataset)
+            self._judge(request, environments, dataset)
         else:
-            self._measure(wished, environments, dataset)
+            self._measure(request, environments, dataset)
 
     def _environments(self, label: str) -> "list[Environment]":
-        """Base and head, or head alone, which goes by the backend's name then."""
-        from harness.gate.environments import Environment, held_against
+        """Base and head, or head alone with the label of the backend."""
+        from harness.gate.environments import Environment, with_shared_path
 
-        base, head = (interpreter(self._config, side) for side in ("base", "head"))
+        base, head = (interpreter(self._config, label) for label in ("base", "head"))
         head = head or sys.executable
         if base is None:
             return [Environment(label=label, python=head)]
-        return held_against(Environment(label="base", python=base), Environment(label="head", python=head))
+        pair = Environment(label="base", python=base), Environment(label="head", python=head)
+        return [*with_shared_path(*pair)]
 
-    def _measure(self, wished: "Wish", environments: "list[Environment]", dataset: "DatasetRecord") -> None:
-        from harness.pytest_plugin import facts, training
+    def _measure(
+        self, request: "StepRequest", environments: "list[Environment]", dataset: "DatasetRecord"
+    ) -> None:
+        from harness.pytest_plugin import extra_info, training
 
-        measured = training.measure(training.sides_of(wished.benchmark, environments), dataset, wished)
+        measured = training.measure(training.workloads_of(request.benchmark, environments), dataset, request)
         if len(environments) > 1:
-            limits = wished.benchmark.limits
-            comparison = facts.comparison_of(measured, limits)
-            self._benchmark.extra_info.update(facts.comparison_facts(comparison))
-            tell(self._node, facts.comparison_sentence(measured, comparison, limits))
-        self._store(wished, measured)
+            limits = request.benchmark.limits
+            result = extra_info.duel_result(measured, limits)
+            self._benchmark.extra_info.update(extra_info.duel_info(result))
+            set_result(self._node, extra_info.duel_text(measured, result, limits))
+        self._store(request, measured)
 
-    def _judge(self, wished: "Wish", environments: "list[Environment]", dataset: "DatasetRecord") -> None:
-        """Samples first, so that what fails is saved too."""
+    def _judge(
+        self, request: "StepRequest", environments: "list[Environment]", dataset: "DatasetRecord"
+    ) -> None:
+        """Store the samples first, so that those of a failed test are saved too."""
         from harness.gate.folding import forgiven
-        from harness.pytest_plugin import judging
+        from harness.pytest_plugin import extra_info, gate
 
-        gate = judging.judge(
-            wished,
+        record = gate.run_gate(
+            request,
             environments,
             dataset,
             self._folder,
@@ -182,19 +189,19 @@ class HarnessBenchmark:
             budget_seconds=self._config.getoption("--harness-budget"),
         )
         count_judged(self._config)
-        (record,) = gate.benchmarks
-        sentence = judging.verdict_sentence(gate)
-        tell(self._node, sentence)
-        self._benchmark.extra_info.update(judging.verdict_facts(record))
-        if record.look:
-            self._store(wished, judging.measured_of(record))
+        (result,) = record.benchmarks
+        set_result(self._node, gate.verdict_text(record))
+        self._benchmark.extra_info.update(extra_info.gate_info(result))
+        if result.look:
+            self._store(request, gate.measured_pairs(result))
         replay.leave_uncompared(self._config, self._benchmark)
         inconclusive = self._config.getoption("--harness-inconclusive")
-        if record.verdict != "PASS" and not forgiven(record, inconclusive):
-            raise HarnessError(sentence)
+        if result.verdict != "PASS" and not forgiven(result, inconclusive):
+            raise HarnessError(gate.failure_text(record))
 
-    def _store(self, wished: "Wish", measured: "TimedPairs") -> None:
-        from harness.pytest_plugin import facts
+    def _store(self, request: "StepRequest", measured: "TimedPairs") -> None:
+        from harness.pytest_plugin import extra_info
 
-        self._benchmark.extra_info.update({"task": wished.benchmark.task, **facts.facts_of(measured)})
-        replay.replay(self._benchmark, self._clock, facts.samples(measured))
+        info = extra_info.measurement_info(measured)
+        self._benchmark.extra_info.update({"task": request.benchmark.task, **info})
+        replay.replay(self._benchmark, self._clock, extra_info.samples(measured))

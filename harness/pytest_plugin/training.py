@@ -1,4 +1,4 @@
-"""Training steps of a backend, timed in fresh processes: of head alone, or in turn with base's."""
+"""Training steps of a backend, timed in fresh processes: of head alone, or of base and head in turn."""
 
 import logging
 import random
@@ -13,25 +13,27 @@ from harness.duel.record import ConfigurationRecord, PairRecord
 from harness.duel.timed_worker import TimedWorker
 from harness.duel.workloads import Workload, pad_to_equal_size
 from harness.errors import UsageError
-from harness.gate.environments import Environment, probe, side_of
+from harness.gate.environments import Environment, probe, workload_of
 from harness.gate.quality import same_maths
 from harness.gate.record import QualityResult
-from harness.gate.suite import Benchmark, benchmark_of
+from harness.gate.suite import Benchmark
+from harness.gate.suite_file import benchmark_of
 from harness.plugins import registry
-from harness.pytest_plugin.keywords import count
+from harness.pytest_plugin.keywords import take_count
 from harness.runs.data_choice import choose_dataset
 from harness.runs.record import DatasetRecord
 
-#: Fresh processes of each side, where no gate decides how many.
+#: Pairs of fresh processes, where no gate decides how many.
 PAIRS = 5
 _PROCESS_LIMIT_SECONDS = 1800.0
-_TRIED_STEPS = 3
+#: Steps of a short run that is not timed.
+_UNTIMED_STEPS = 3
 
 _log = logging.getLogger("harness")
 
 
-class Wish(NamedTuple):
-    """What a test asks for; ``pairs`` and ``turns`` are of the measurement, the rest of what is measured."""
+class StepRequest(NamedTuple):
+    """The call of a test: what to measure (``benchmark``), and how (the rest)."""
 
     benchmark: Benchmark
     pairs: int
@@ -40,17 +42,17 @@ class Wish(NamedTuple):
 
 
 class TimedPairs(NamedTuple):
-    """What was measured of one side, or of base and head. ``quality`` is of two sides only."""
+    """The measurements of one configuration, or of base and head; only of two there is a ``quality``."""
 
-    sides: list[ConfigurationRecord]
+    configurations: list[ConfigurationRecord]
     pairs: list[PairRecord]
     turns: int
     dataset: DatasetRecord
     quality: QualityResult | None = None
 
 
-def wish(name: str, backend: str, task: str, options: Mapping[str, Any]) -> Wish:
-    """The keywords of a test's call: those of a suite's benchmark, and some of the measurement's.
+def step_request(name: str, backend: str, task: str, options: Mapping[str, Any]) -> StepRequest:
+    """The request in a test's call. Keywords are those of a benchmark in a suite, mode, pairs, turns, certify.
 
     Raises:
         UsageError: a keyword is unknown or its value wrong; says what would be right.
@@ -59,75 +61,78 @@ def wish(name: str, backend: str, task: str, options: Mapping[str, Any]) -> Wish
     mode = table.pop("mode", None)
     if mode is not None:
         if ":" in backend:
-            raise UsageError(
-                f"harness_benchmark: {backend!r} names a mode already, and mode={mode!r} another"
-            )
+            raise UsageError(f"harness_benchmark: {backend!r} already has a mode; leave mode={mode!r} out")
         backend = f"{backend}:{mode}"
-    pairs = count(table, "pairs", PAIRS)
-    turns = count(table, "turns", 1) if "turns" in table else None
+    pairs = take_count(table, "pairs", PAIRS)
+    turns = take_count(table, "turns", 1) if "turns" in table else None
     certify = bool(table.pop("certify", True))
     table |= {"backend": backend, "task": task}
-    return Wish(benchmark_of(name, table, {}, "harness_benchmark"), pairs, turns, certify)
+    return StepRequest(benchmark_of(name, table, {}, "harness_benchmark"), pairs, turns, certify)
 
 
 def choose_data(benchmark: Benchmark) -> DatasetRecord:
-    """The data set that all sides train on; see :func:`harness.runs.data_choice.choose_dataset`."""
+    """The data set to train on; see :func:`harness.runs.data_choice.choose_dataset`."""
     return choose_dataset(registry.task(benchmark.task), benchmark.dataset, lambda _what, _done, _total: None)
 
 
-def sides_of(benchmark: Benchmark, environments: list[Environment]) -> list[Workload]:
-    """The benchmark as each environment understands it.
+def workloads_of(benchmark: Benchmark, environments: list[Environment]) -> list[Workload]:
+    """The benchmark as the plugins of each environment define it.
 
     Raises:
         HarnessError: an environment lacks the harness, the framework or the names.
     """
     for environment in environments:
         probe(environment)
-    return [side_of(environment, benchmark) for environment in environments]
+    return [workload_of(environment, benchmark) for environment in environments]
 
 
-def try_once(sides: list[Workload], dataset: str) -> None:
-    """A short process of each side, of which no time is kept.
+def run_untimed(workloads: list[Workload], dataset: str) -> None:
+    """A few steps of each workload in a fresh process.
 
     Raises:
-        HarnessError: a side does not work.
+        HarnessError: a workload does not run.
     """
-    for side in sides:
-        contender = TimedWorker(side, side.settings(quiet=True), _PROCESS_LIMIT_SECONDS)
+    for workload in workloads:
+        worker = TimedWorker(workload, workload.worker_variables(quiet=True), _PROCESS_LIMIT_SECONDS)
         try:
-            contender.start(dataset)
-            contender.block(_TRIED_STEPS)
+            worker.start(dataset)
+            worker.block(_UNTIMED_STEPS)
         finally:
-            contender.session.kill_and_close()
+            worker.session.kill_and_close()
 
 
-def measure(sides: list[Workload], dataset: DatasetRecord, wished: Wish) -> TimedPairs:
-    """So many pairs, or processes where there is one side.
+def measure(workloads: list[Workload], dataset: DatasetRecord, request: StepRequest) -> TimedPairs:
+    """The requested number of pairs, or of processes where there is one workload.
 
     Raises:
-        HarnessError: a side does not work, is not certified, or its clock is not honest.
+        HarnessError: a workload does not run, is not certified, or its clock is not honest.
     """
-    settings = pad_to_equal_size([side.settings(quiet=True) for side in sides], [s.python for s in sides])
+    variables = pad_to_equal_size(
+        [workload.worker_variables(quiet=True) for workload in workloads],
+        [workload.configuration.python for workload in workloads],
+    )
     with own_threads_kept():
         proofs = quality = None
-        if wished.certify and len(sides) == 1:
-            _log.info("%s: certifying", wished.benchmark.name)
-            proofs = certificates(sides)
-        elif wished.certify:
-            quality = same_maths(sides, dataset.name, _PROCESS_LIMIT_SECONDS)
-        ring = Alternation(sides, settings, dataset.name, deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS)
-        prepared = prepare(ring, proofs, wished.turns)
-        chance = random.Random(secrets.randbits(64))  # noqa: S311  who goes first must not follow a seed
+        if request.certify and len(workloads) == 1:
+            _log.info("%s: certifying", request.benchmark.name)
+            proofs = certificates(workloads)
+        elif request.certify:
+            quality = same_maths(workloads, dataset.name, _PROCESS_LIMIT_SECONDS)
+        alternation = Alternation(
+            workloads, variables, dataset.name, deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS
+        )
+        prepared = prepare(alternation, proofs, request.turns)
+        chance = random.Random(secrets.randbits(64))  # noqa: S311  the order must not depend on a seed
         pairs = []
-        for number in range(wished.pairs):
-            _log.info("%s: pair %d of %d", wished.benchmark.name, number + 1, wished.pairs)
-            pairs.append(ring.pair(prepared.steps, prepared.turns, chance))
+        for number in range(request.pairs):
+            _log.info("%s: pair %d of %d", request.benchmark.name, number + 1, request.pairs)
+            pairs.append(alternation.pair(prepared.steps, prepared.turns, chance))
     return TimedPairs(prepared.records, pairs, prepared.turns, prepared.read(dataset), quality)
 
 
 @contextmanager
 def own_threads_kept() -> Iterator[None]:
-    """The control binds NumPy of this process to one thread; tests that come after have theirs back."""
+    """Restore the threads of NumPy, which the control computation limits to one in this process."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, "blas"):

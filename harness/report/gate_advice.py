@@ -1,158 +1,195 @@
-"""What a person should do about a benchmark that did not pass a gate, with the command that shows more."""
+"""What to do about a benchmark that did not pass a gate, and the command that shows more."""
 
-import shlex
-from collections.abc import Iterator
+from typing import NamedTuple, assert_never
 
-import msgspec
-
-from harness.gate.record import (
-    LONGER_TRAININGS,
-    NOT_ALONE,
-    OTHER_DATA,
-    OTHER_TASK,
-    BenchmarkRecord,
-    EnvironmentRecord,
-    GateRecord,
-    Metric,
-    QualityResult,
+from harness.gate import reasons
+from harness.gate.reasons import (
+    BenchmarkReason,
+    FirstStepsReason,
+    MetricReason,
+    Reason,
+    Recorded,
+    TrainingReason,
 )
-from harness.gate.suite import Benchmark
-from harness.report.escaping import one_line
+from harness.gate.record import BenchmarkRecord, GateRecord, Metric, MetricResult
+from harness.report.gate_commands import check_command, duel_command, run_command
 
-_LIMIT_NAMES: dict[Metric, str] = {
+_LIMITS: dict[Metric, str] = {
     "step": "max_slowdown",
     "first step": "max_first_step_slowdown",
     "memory": "max_memory_growth",
 }
 
 
-def _until_base_is_new(record: GateRecord) -> str:
-    """What ends a difference that is meant."""
-    if record.against == "stored baseline":
-        return "Where that is meant, make the baseline anew with `--save-baseline`"
-    return "Where that is meant, the gate fails until base is a commit in which it is so too"
+class Advice(NamedTuple):
+    """Sentences, of which the last introduces the ``command`` where there is one."""
+
+    text: str
+    command: str = ""
 
 
-def _after_other_maths(record: GateRecord, quality: QualityResult, check: str) -> str:
-    if quality.reason.startswith(OTHER_DATA):
-        return f"{_until_base_is_new(record)}."
-    if quality.reason.startswith(OTHER_TASK):
-        return f"{_until_base_is_new(record)}, or allow it with max_accuracy_loss."
-    return (
-        f"`{check}` names the step or layer that deviates; where other maths are meant, allow them with "
-        "max_accuracy_loss."
-    )
+class Options(NamedTuple):
+    """The names of the options that the gate was started with."""
+
+    budget: str = "--budget"
+    turns: str = "--turns"
 
 
-def what_next(record: GateRecord, benchmark: BenchmarkRecord) -> str:
-    """A sentence; commands in it stand between backticks."""
-    side = _quoted(f"{benchmark.backend}:{benchmark.mode}" if benchmark.mode else benchmark.backend)
-    task, head = _quoted(benchmark.task), _quoted(record.head.python)
-    if benchmark.vanished:
-        return f"Put it back into the suite. {_until_base_is_new(record)}."
-    if benchmark.quality is not None and benchmark.quality.verdict == "FAIL":
-        check = [f"{head} -m harness check {side} --task {task}", *_plugins(record)]
-        return _after_other_maths(record, benchmark.quality, " ".join(check))
-    failed = [result.metric for result in benchmark.metrics if result.verdict == "FAIL"]
-    base_fell = not benchmark.metrics and benchmark.reason.startswith("side base: ")
-    if not failed and benchmark.verdict == "INCONCLUSIVE" and not base_fell:
-        return _how_to_know(record, benchmark)
-    if record.against == "stored baseline" and (failed or base_fell):
-        return (
-            "Hold head against base itself where that can run (`harness gate --base REF`), which is surer; "
-            f"where the {'price' if failed else 'difference'} is meant, make the baseline anew with "
-            "`--save-baseline`."
+def advice(record: GateRecord, benchmark: BenchmarkRecord, options: Options = Options()) -> Advice:
+    """What to do next; it follows from the first reason of the worst verdict."""
+    return _Adviser(record, benchmark, options).advice()
+
+
+class _Adviser(NamedTuple):
+    record: GateRecord
+    benchmark: BenchmarkRecord
+    options: Options
+
+    def advice(self) -> Advice:
+        found = self._deciding_reasons()
+        reason = found[0] if found else Recorded(text="")
+        if isinstance(reason, MetricReason):
+            return self._of_metric(reason)
+        if isinstance(reason, FirstStepsReason):
+            return self._of_first_steps(reason)
+        if isinstance(reason, TrainingReason):
+            return self._of_trainings(reason)
+        if isinstance(reason, Recorded):
+            return self._of_verdict()
+        return self._of_benchmark(reason)
+
+    def _deciding_reasons(self) -> list[Reason]:
+        """The reasons that the benchmark's verdict comes from; quality before metrics."""
+        results = reversed(self.benchmark.results)
+        same = [one for one in results if one.verdict == self.benchmark.verdict]
+        return [*self.benchmark.reasons, *(reason for one in same for reason in one.reasons)]
+
+    def _of_metric(self, reason: MetricReason) -> Advice:
+        match reason:
+            case reasons.ProvenWorse():
+                return self._measure_again()
+            case reasons.ImplausibleSpeedup():
+                return Advice("Check that head does all the work. If it does, raise max_speedup.")
+            case reasons.TooFewPairs(needed=needed, pair_seconds=seconds):
+                enough = f"{needed} pairs take about {needed * seconds:.0f} s"
+                return Advice(f"Give the gate more time ({self.options.budget}): {enough}.")
+            case (
+                reasons.LimitNotShown()
+                | reasons.NotDecided()
+                | reasons.BeyondLimit()
+                | reasons.PairsLost()
+                | reasons.MachineChanged()
+            ):
+                return self._more_evidence()
+            case _:
+                assert_never(reason)
+
+    def _measure_again(self) -> Advice:
+        failed = [one.metric for one in self.benchmark.metrics if one.verdict == "FAIL"]
+        limits = " and ".join(_LIMITS[metric] for metric in failed)
+        return Advice(
+            f"If the cost is intended, raise {limits}. To measure the benchmark again:",
+            duel_command(self.record, self.benchmark),
         )
-    if not failed:
-        alone = " ".join(
-            [_run_alone(record.base if base_fell else record.head, benchmark, side), *_plugins(record)]
+
+    def _more_evidence(self) -> Advice:
+        ways = [f"with more time ({self.options.budget})"]
+        on_cpu = any(one.device == "cpu" for one in self.benchmark.configurations)
+        if self.benchmark.threads > 1 and on_cpu:  # threads wait for the one whose CPU other work uses
+            ways.append("on one thread (threads = 1)")
+        text = f"Run the gate again {', '.join(ways)} or on a quieter machine. To check the machine:"
+        return Advice(text, "harness doctor --noise")
+
+    def _of_first_steps(self, reason: FirstStepsReason) -> Advice:
+        match reason:
+            case reasons.OtherData():
+                return Advice("If this is intended, the gate fails until base reads the same data.")
+            case reasons.TaskChanged():
+                return Advice("If this is intended, set max_accuracy_loss or change base in the same way.")
+            case reasons.LossesNotFinite():
+                return Advice("Change the benchmark so that its losses are finite: no training can decide.")
+            case reasons.MemoryRanOut():
+                return Advice("Give the benchmark a smaller batch_size.")
+            case (
+                reasons.OtherPrecisions()
+                | reasons.OtherLossCount()
+                | reasons.LossDiffers()
+                | reasons.ScoreDiffers()
+            ):
+                return self._check("set max_accuracy_loss")
+            case _:
+                assert_never(reason)
+
+    def _check(self, way_out: str) -> Advice:
+        return Advice(
+            f"If the difference is intended, {way_out}. To find the step or layer that deviates:",
+            check_command(self.record, self.benchmark),
         )
-        return f"`{alone}` shows what that side does by itself."
-    again = " ".join(
-        [
-            f"{head} -m harness duel {side} {side} --task {task}",
-            *_conditions(record, benchmark),
-            *_plugins(record),
-        ]
-    )
-    limits = " and ".join(_LIMIT_NAMES[metric] for metric in failed)
-    return f"`{again}` measures it again by itself; where the price is meant, raise {limits}."
 
-
-def _how_to_know(record: GateRecord, benchmark: BenchmarkRecord) -> str:
-    if NOT_ALONE in benchmark.reason:
-        return (
-            "Run the gate again; if it is memory, give that benchmark a smaller `batch_size`, or measure "
-            "each side by itself (`--save-baseline`, then `--baseline`)."
+    def _of_trainings(self, reason: TrainingReason) -> Advice:
+        more_seeds = Advice(
+            f"Run the gate again with more seeds for this benchmark and more time ({self.options.budget})."
         )
-    if benchmark.quality is not None and benchmark.quality.verdict == "INCONCLUSIVE":
-        asks = not benchmark.quality.seeds or LONGER_TRAININGS in benchmark.quality.reason
-        if benchmark.quality.unsound and asks:  # its reason says what to give
-            return "As it is asked for, no training could decide it."
-        return "Run the gate again with more `seeds` of that benchmark, and the time for them (`--budget`)."
-    if any("max_speedup" in one.reason for one in benchmark.metrics):
-        return "Neither more time nor a quieter machine would make that believed."
-    ways = "with more time (`--budget`)"
-    on_cpu = any(side.device == "cpu" for side in benchmark.sides)
-    if benchmark.threads > 1 and on_cpu and record.against != "stored baseline":
-        ways += ", on one thread (`threads = 1`)"  # they wait for one whose CPU somebody else uses
-    return f"Run the gate again, {ways} or on a quieter machine, which `harness doctor --noise` judges."
+        match reason:
+            case reasons.TooFewEpochs() | reasons.TargetAtFirstScore():
+                return Advice('Set more epochs for this benchmark, or max_extra_steps = "off".')
+            case reasons.TooFewSeeds():
+                return Advice(f"Give the gate more time ({self.options.budget}).")
+            case reasons.Diverged(label="base"):
+                return Advice("Change the benchmark so that base trains without diverging.")
+            case reasons.Diverged():
+                return self._check("the gate fails until base diverges too")
+            case reasons.ScoreLost() if self.benchmark.verdict == "FAIL":
+                return self._check("raise max_accuracy_loss")
+            case reasons.ExtraSteps() if self.benchmark.verdict == "FAIL":
+                return self._check("raise max_extra_steps")
+            case (
+                reasons.ScoreLost()
+                | reasons.ExtraSteps()
+                | reasons.TargetMissed()
+                | reasons.TargetRarelyReached()
+            ):
+                return more_seeds
+            case _:
+                assert_never(reason)
 
+    def _of_benchmark(self, reason: BenchmarkReason) -> Advice:
+        match reason:
+            case reasons.Removed() | reasons.Replaced():
+                return Advice(
+                    "Restore it in the suite. If this is intended, the gate fails until base has it."
+                )
+            case reasons.Failed(label="base"):
+                return self._run_alone("base")
+            case reasons.Failed() | reasons.NotComparable():
+                return self._run_alone("head")
+            case reasons.FailedBesideBase():
+                return Advice(
+                    "Run the gate again: the failure is occasional, or memory is too small for both. If "
+                    "memory is the cause, give the benchmark a smaller batch_size."
+                )
+            case reasons.BudgetSpent():
+                return Advice(f"Give the gate more time ({self.options.budget}).")
+            case reasons.ProcessTooLong():
+                return Advice(f"Set fewer turns ({self.options.turns}).")
+            case reasons.NoWorkers():
+                return Advice("Run the gate on a machine that can start worker processes.")
+            case reasons.HarnessFault():
+                return Advice("Please report this error together with the gate's record.")
+            case _:
+                assert_never(reason)
 
-def _run_alone(environment: EnvironmentRecord, benchmark: BenchmarkRecord, backend: str) -> str:
-    """The command that runs one side by itself, as the gate started it."""
-    words = [_quoted(f"{name}={value}") for name, value in environment.variables.items()]
-    words = ["env", *words] if words else []
-    words += [
-        f"{_quoted(environment.python)} -m harness run --backend {backend} --task {_quoted(benchmark.task)}"
-    ]
-    return " ".join([*words, *_options(benchmark)])
+    def _run_alone(self, label: str) -> Advice:
+        environment = self.record.base if label == "base" else self.record.head
+        return Advice(f"To run {label} alone:", run_command(self.record, self.benchmark, environment))
 
-
-def _options(benchmark: BenchmarkRecord) -> Iterator[str]:
-    """What the gate trained, as ``run`` and ``duel`` take it."""
-    yield f"--dataset {_quoted(benchmark.dataset.name)}"
-    if benchmark.threads:
-        yield f"--threads {benchmark.threads}"
-    asked = benchmark.asked or _known_of(benchmark)
-    yield f"--precision {asked.precision}"
-    for name, given in (
-        ("batch-size", asked.batch_size),
-        ("device", asked.device if asked.device != "auto" else None),
-        ("seed", asked.seed or None),
-    ):
-        if given is not None:
-            yield f"--{name} {_quoted(str(given))}"
-    for name, value in asked.options.items():
-        yield f"--set {_quoted(f'{name}={value}')}"
-
-
-def _plugins(record: GateRecord) -> Iterator[str]:
-    """The plugin files that the gate was given, without which names mean nothing."""
-    words = record.command
-    for number, word in enumerate(words):
-        option, sign, file = word.partition("=")
-        if option == "--plugin":
-            yield f"--plugin {_quoted(file if sign else words[number + 1])}"
-
-
-def _known_of(benchmark: BenchmarkRecord) -> Benchmark:
-    """What a record of before it kept that tells of what was asked for."""
-    told = Benchmark(name=benchmark.name, backend="", task="", options=benchmark.options)
-    for side in benchmark.sides[-1:]:
-        told = msgspec.structs.replace(told, batch_size=side.batch_size, precision=side.precision)
-    return told
-
-
-def _conditions(record: GateRecord, benchmark: BenchmarkRecord) -> Iterator[str]:
-    """The options that make a duel of what the gate held against each other."""
-    yield from _options(benchmark)
-    for letter, environment in (("a", record.base), ("b", record.head)):
-        yield f"--{letter}-python {_quoted(environment.python)}"
-        for name, value in environment.variables.items():
-            yield f"--{letter}-env {_quoted(f'{name}={value}')}"
-
-
-def _quoted(text: str) -> str:
-    """One word of a shell, in one line."""
-    return shlex.quote(one_line(text))
+    def _of_verdict(self) -> Advice:
+        """For records without structured reasons."""
+        failed = [one for one in self.benchmark.results if one.verdict == "FAIL"]
+        if any(not isinstance(one, MetricResult) for one in failed):
+            return self._check("set max_accuracy_loss")
+        if failed:
+            return self._measure_again()
+        if self.benchmark.vanished:
+            return self._of_benchmark(reasons.Removed())
+        return self._run_alone("head") if self.benchmark.verdict == "FAIL" else self._more_evidence()

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from harness.gate.record import BenchmarkRecord, GateRecord, Metric, MetricResult, Verdict
 from harness.report.escaping import one_line
-from harness.report.gate_words import METRICS, change_of, limit, quality_word
+from harness.report.gate_words import CHANGE_LEGEND, METRICS, change, limit, quality_word
 from harness.report.numbers import NOTHING, significant
 from harness.report.table import Cell, Table, Tone
 
-TONES: dict[Verdict, Tone] = {"PASS": "good", "FAIL": "bad", "INCONCLUSIVE": "unsure"}
+TONES: dict[Verdict, Tone] = {"PASS": "good", "FAIL": "bad", "INCONCLUSIVE": "unsure", "INVALID": "bad"}
 _MARKS: dict[Verdict, str] = {"INCONCLUSIVE": "?"}
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 
@@ -20,7 +20,7 @@ def verdict_table(record: GateRecord) -> Table:
     """
     shared = {metric: _shared_limit(record.benchmarks, metric) for metric in METRICS}
     headers = [f"{metric} ({text})" if text else metric for metric, text in shared.items()]
-    rows = [
+    rows: list[list[Cell | str]] = [
         [
             one_line(benchmark.name),
             Cell(benchmark.verdict, TONES[benchmark.verdict]),
@@ -29,7 +29,8 @@ def verdict_table(record: GateRecord) -> Table:
         ]
         for benchmark in record.benchmarks
     ]
-    return Table(["benchmark", "verdict", *headers, "quality"], rows)
+    headers = ["benchmark", "verdict", *headers, "quality"]
+    return Table(headers, rows, "Verdict and change of each benchmark", CHANGE_LEGEND)
 
 
 def _shared_limit(benchmarks: Sequence[BenchmarkRecord], metric: Metric) -> str:
@@ -43,7 +44,7 @@ def _change_cell(benchmark: BenchmarkRecord, metric: Metric, *, with_limit: bool
     result = next((one for one in benchmark.metrics if one.metric == metric), None)
     if result is None:
         return Cell(NOTHING, "muted")
-    parts = [_unbroken(change_of(result))]
+    parts = [_unbroken(change(metric, result.ratio))]
     if with_limit:
         parts.append(_unbroken(f"({limit(result)})"))
     if result.verdict != "PASS":
@@ -69,14 +70,21 @@ def measurements_table(record: GateRecord) -> Table:
         for benchmark in record.benchmarks
         for result in benchmark.metrics
     ]
-    return Table([*headers, "verdict"], rows)
+    return Table([*headers, "verdict"], rows, "Measurements: medians over processes, change, evidence")
 
 
 def _measured(result: MetricResult) -> list[str]:
     scale, unit = (2.0**-20, "MiB") if result.metric == "memory" else (1e3, "ms")
     medians = [significant(value * scale) for value in (result.base, result.head)]
     p = NOTHING if result.p_value is None else f"{result.p_value:.2g}"
-    evidence = [change_of(result), limit(result), str(result.pairs), result.stage, p, result.verdict]
+    evidence = [
+        change(result.metric, result.ratio),
+        limit(result),
+        str(result.pairs),
+        result.stage,
+        p,
+        result.verdict,
+    ]
     return [result.metric, *medians, unit, *evidence]
 
 
@@ -97,7 +105,8 @@ def seeds_table(record: GateRecord) -> Table | None:
         for scores in benchmark.quality.seeds
     ]
     headers = ["benchmark", "score", "seed", "base", "head", "steps to target, base", "steps to target, head"]
-    return Table(headers, rows) if rows else None
+    title = "Trained on the same seeds: validation score at the best epoch"
+    return Table(headers, rows, title) if rows else None
 
 
 def _steps(steps: int | None) -> str:

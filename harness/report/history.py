@@ -2,72 +2,78 @@
 
 import math
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from harness.gate.history import MetricHistory
 from harness.report.escaping import for_markdown, one_line
+from harness.report.gate_reasons import reason_text
+from harness.report.history_tables import series_table
 from harness.report.history_words import (
-    ToldHistory,
+    HistoryFindings,
     gap_sentence,
     headline,
     in_order,
     sentence,
     steps_of,
 )
+from harness.report.table import markdown_table, terminal_table
 from harness.report.terminal import terminal_width
 from harness.stats.estimate import Estimate
 
 _NARROWEST = 60
 
 
-def history_text(told: ToldHistory, width: int | None = None) -> str:
-    """How many series changed, a sentence a series, what was not measured, what was left out."""
+def history_text(findings: HistoryFindings, width: int | None = None) -> str:
+    """How many series changed, a row per series, then what was not measured and what was left out."""
     width = max(width or terminal_width(), _NARROWEST)
-    first = headline(told)
-    parts = [[f"{first[0].upper()}{first[1:]}."]]
-    parts.append([f"{sentence(one)}." for one in in_order(told.history.series)])
-    parts.append([f"Missing: {gap_sentence(gap)}." for gap in told.gaps])
-    parts.append([f"Left out: {one_line(reason)}." for reason in told.history.left_out])
-    return "\n\n".join("\n".join(_filled(line, width) for line in part) for part in parts if part)
+    table = series_table(in_order(findings.history.series))
+    parts = [f"{headline(findings)}.", terminal_table(table, width)]
+    lists = [
+        [f"Not measured: {gap_sentence(gap)}." for gap in findings.gaps],
+        [f"Left out: {one_line(reason)}." for reason in findings.history.left_out],
+        [table.legend],
+    ]
+    parts += ["\n".join(_filled(line, width) for line in lines) for lines in lists if lines]
+    return "\n\n".join(parts)
 
 
 def _filled(line: str, width: int) -> str:
     return textwrap.fill(line, width, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
 
 
-def history_markdown(told: ToldHistory) -> str:
+def history_markdown(findings: HistoryFindings) -> str:
     """The same as Markdown; series without a change are folded away."""
-    return "\n\n".join(_markdown_parts(told)) + "\n"
+    return "\n\n".join(_markdown_parts(findings)) + "\n"
 
 
-def _markdown_parts(told: ToldHistory) -> Iterator[str]:
-    first = headline(told)
-    yield f"## {for_markdown(f'{first[0].upper()}{first[1:]}')}"
-    series = in_order(told.history.series)
+def _markdown_parts(findings: HistoryFindings) -> Iterator[str]:
+    series = in_order(findings.history.series)
     changed = [one for one in series if steps_of(one)]
     same = [one for one in series if not steps_of(one)]
+    yield f"## {for_markdown(headline(findings))}"
     if changed:
-        yield _listed([sentence(one) for one in changed])
-    if told.gaps:
-        yield "### Missing\n\n" + _listed([gap_sentence(gap) for gap in told.gaps])
+        yield markdown_table(series_table(changed))
+    if findings.gaps:
+        yield "### Not measured\n\n" + _listed([gap_sentence(gap) for gap in findings.gaps])
     if same:
-        listed = _listed([sentence(one) for one in same])
-        yield f"<details><summary>No change</summary>\n\n{listed}\n\n</details>"
-    if told.history.left_out:
-        yield "### Left out\n\n" + _listed(told.history.left_out)
+        table = markdown_table(series_table(same))
+        yield f"<details><summary>No change</summary>\n\n{table}\n\n</details>"
+    if findings.history.left_out:
+        yield "### Left out\n\n" + _listed(findings.history.left_out)
+    yield for_markdown(series_table(series).legend)
 
 
-def _listed(sentences: list[str]) -> str:
-    return "\n".join(f"- {for_markdown(one)}." for one in sentences)
+def _listed(sentences: Sequence[str]) -> str:
+    return "\n".join(f"- {for_markdown(text)}." for text in sentences)
 
 
-def history_json(told: ToldHistory) -> bytes:
+def history_json(findings: HistoryFindings) -> bytes:
     """Every series with its gates, levels and steps; changes are ratios, above 1 is worse."""
     document = {
-        "gates": [gate.id for gate in told.gates],
-        "series": [_series(one) for one in in_order(told.history.series)],
+        "gates": [gate.id for gate in findings.gates],
+        "series": [_series(one) for one in in_order(findings.history.series)],
         "gaps": [
             {
                 "benchmark": gap.benchmark,
@@ -76,11 +82,11 @@ def history_json(told: ToldHistory) -> bytes:
                 "last": gap.last.id,
                 "gates": gap.gates,
                 "open": gap.open,
-                "reason": gap.reason,
+                "reason": "; ".join(map(reason_text, gap.reasons)),
             }
-            for gap in told.gaps
+            for gap in findings.gaps
         ],
-        "left_out": told.history.left_out,
+        "left_out": findings.history.left_out,
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 
@@ -95,22 +101,20 @@ def _series(series: MetricHistory) -> dict[str, object]:
             "head": point.head,
             "ratio": math.exp(point.ratio.log),
             "pairs": point.ratio.pairs,
-            "level": math.exp(trend.levels[place]) if trend else None,
+            "level": math.exp(trend.levels[number]) if trend else None,
         }
-        for place, point in enumerate(series.points)
+        for number, point in enumerate(series.points)
     ]
-    steps = [{"at": step.at, **_ends(step.change)} for step in (trend.steps if trend else [])]
     return {
         "benchmark": series.benchmark,
         "metric": series.metric,
-        "rule": series.rule,
         "latest": series.latest,
         "sentence": sentence(series),
-        "steps": steps,
-        "total": _ends(trend.total) if trend else None,
+        "steps": [{"at": step.at, **_ratio(step.change)} for step in (trend.steps if trend else [])],
+        "total": _ratio(trend.total) if trend else None,
         "points": points,
     }
 
 
-def _ends(ratio: Estimate) -> dict[str, float | None]:
+def _ratio(ratio: Estimate) -> dict[str, float | None]:
     return {"ratio": ratio.value, "low": ratio.low, "high": ratio.high}

@@ -1,4 +1,4 @@
-"""A history's charts: one a series, each gate against the start, the level, and where it stepped."""
+"""The charts of a history: for each series its gates, the level, and where it changes."""
 
 import math
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ import altair as alt
 from harness.gate.history import MetricHistory
 from harness.report.chart_parts import Row, layered, tips, unchecked, zero_line
 from harness.report.chart_style import GREY, VERDICTS
+from harness.report.escaping import one_line
 from harness.report.figures import Figure
 from harness.report.history_words import name_of, steps_of
 
@@ -16,18 +17,16 @@ _DEVIATES = 1.959964
 
 @unchecked
 def history_figures(series: Sequence[MetricHistory]) -> list[Figure]:
-    """A chart of each series that has more than one gate and whose noise is known."""
+    """A chart of each series with more than one gate and known noise."""
     shown = [one for one in series if one.trend is not None and len(one.points) > 1]
-    return [Figure(f"series-{number}", _caption(one), _chart(one)) for number, one in enumerate(shown, 1)]
+    return [
+        Figure(f"series-{number}", _caption(one), _chart(one), name_of(one))
+        for number, one in enumerate(shown, 1)
+    ]
 
 
 def _caption(series: MetricHistory) -> str:
-    what = (
-        "each against the base of all"
-        if series.rule == "fixed"
-        else "each against the one before, multiplied"
-    )
-    return f"{name_of(series)}: gates with the 95 % interval of their own, {what}; the line is the level."
+    return f"Change since {one_line(series.start)}: each gate with its 95 % interval, and the level (line)."
 
 
 def _chart(series: MetricHistory) -> alt.LayerChart:
@@ -35,7 +34,7 @@ def _chart(series: MetricHistory) -> alt.LayerChart:
     names = [str(row["name"]) for row in rows]
     axis = alt.Axis(labelAngle=-40, labelLimit=80, labelOverlap=True, grid=False)
     x = alt.X("name:N", title=None, sort=names, axis=axis)
-    y = alt.Y("change:Q", title="change since the start (%)", scale=alt.Scale(zero=False))
+    y = alt.Y("change:Q", title="change since the base (%)", scale=alt.Scale(zero=False))
     low, high = alt.Y("low:Q", title=""), alt.Y2("high:Q")
     tip = tips("name:N", "date:N", "change:Q", "low:Q", "high:Q", "level:Q")
     data = alt.Chart()
@@ -51,16 +50,18 @@ def _chart(series: MetricHistory) -> alt.LayerChart:
 
 
 def _step_layers(steps: list[Row], x: alt.X) -> list[alt.Chart]:
-    """At the gate that a step was first seen in, its size; a triangle points where it went."""
+    """The size of each step, at the first gate with the new level. A triangle shows its direction."""
     colours = [VERDICTS["FAIL"][0], VERDICTS["PASS"][0]]
-    colour = alt.Color("way:N", scale=alt.Scale(domain=["worse", "better"], range=colours), legend=None)
+    colour = alt.Color("direction:N", scale=alt.Scale(domain=["worse", "better"], range=colours), legend=None)
     shapes = alt.Scale(domain=["worse", "better"], range=["triangle-up", "triangle-down"])
     data = alt.Chart(alt.InlineData(values=steps))
     tip = tips("name:N", "date:N", "size:N")
     y = alt.Y("level:Q", title="")
     mark = data.mark_point(filled=True, opacity=1, size=130)
     return [
-        mark.encode(x=x, y=y, color=colour, shape=alt.Shape("way:N", scale=shapes, legend=None), tooltip=tip),
+        mark.encode(
+            x=x, y=y, color=colour, shape=alt.Shape("direction:N", scale=shapes, legend=None), tooltip=tip
+        ),
         data.mark_text(dy=-14, fontSize=12).encode(x=x, y=y, text=alt.Text("short:N")),
     ]
 
@@ -70,14 +71,12 @@ def _percent(log: float) -> float:
 
 
 def _point_rows(series: MetricHistory) -> list[Row]:
-    """A fixed gate stands where its ratio does; a chained one on the product of all up to it."""
     trend = series.trend
     assert trend is not None  # noqa: S101  only such series are shown
     rows: list[Row] = []
-    for place, point in enumerate(series.points):
-        level = float(trend.levels[place])
-        value = point.ratio.log if series.rule == "fixed" else level
-        half = _DEVIATES * float(trend.noise[place])
+    for number, point in enumerate(series.points):
+        value = point.ratio.log
+        half = _DEVIATES * float(trend.noise[number])
         rows.append(
             {
                 "name": point.name,
@@ -85,7 +84,7 @@ def _point_rows(series: MetricHistory) -> list[Row]:
                 "change": _percent(value),
                 "low": _percent(value - half),
                 "high": _percent(value + half),
-                "level": _percent(level),
+                "level": _percent(float(trend.levels[number])),
             }
         )
     return rows
@@ -101,7 +100,7 @@ def _step_rows(series: MetricHistory) -> list[Row]:
             "level": _percent(float(trend.levels[step.at])),
             "size": size,
             "short": size.partition(" [")[0],
-            "way": "worse" if step.change.value > 1 else "better",
+            "direction": "worse" if step.change.value > 1 else "better",
         }
         for step, (point, size) in zip(trend.steps, steps_of(series), strict=True)
     ]

@@ -1,4 +1,4 @@
-"""A history in words: a sentence a series, what is missing from it, and how many changed."""
+"""A history in words: how many series changed, a sentence per series, and what was not measured."""
 
 import math
 from collections.abc import Sequence
@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 from harness.gate.history import History, MetricHistory, Point
 from harness.gate.record import GateRecord
-from harness.gate.vanished import Gap
+from harness.gate.gaps import Gap
 from harness.report.escaping import one_line
+from harness.report.gate_reasons import reason_text
 from harness.report.gate_words import change
 
 
-class ToldHistory(NamedTuple):
+class HistoryFindings(NamedTuple):
     """What a report of a history is made from; ``gates`` oldest first."""
 
     history: History
@@ -19,19 +20,19 @@ class ToldHistory(NamedTuple):
     gates: Sequence[GateRecord]
 
 
-def headline(told: ToldHistory) -> str:
+def headline(findings: HistoryFindings) -> str:
     """``3 of 12 series changed over 30 gates, 2026-01-01 to 2026-01-30``."""
-    series = told.history.series
+    series = findings.history.series
     changed = sum(bool(steps_of(one)) for one in series)
-    dates = [gate.started_at[:10] for gate in told.gates]
-    over = f"{_gates(len(dates))}, {dates[0]}" + (f" to {dates[-1]}" if dates[-1] != dates[0] else "")
+    dates = [gate.started_at[:10] for gate in findings.gates]
+    over = f"{gate_count(len(dates))}, {dates[0]}" + (f" to {dates[-1]}" if dates[-1] != dates[0] else "")
     if not changed:
-        return f"no change in {len(series)} series over {over}"
+        return f"No change in {len(series)} series over {over}"
     return f"{changed} of {len(series)} series changed over {over}"
 
 
 def in_order(series: Sequence[MetricHistory]) -> list[MetricHistory]:
-    """Those that changed first, the largest loss before all; earlier stretches after those that go on."""
+    """Those that changed first, the largest regression before all; series that ended after those that go on."""
     changed = sorted((one for one in series if steps_of(one)), key=lambda one: -total(one))
     return sorted([*changed, *(one for one in series if not steps_of(one))], key=_place)
 
@@ -46,31 +47,38 @@ def total(series: MetricHistory) -> float:
 
 
 def steps_of(series: MetricHistory) -> list[tuple[Point, str]]:
-    """Each change of level: the gate that it was first seen in, and by how much."""
+    """Each change of level: the first gate with the new level, and the size of the change."""
     if series.trend is None:
         return []
     return [(series.points[step.at], change(series.metric, step.change)) for step in series.trend.steps]
 
 
 def name_of(series: MetricHistory) -> str:
-    """``cnn, step``, and where another stretch came after it up to when."""
+    """``cnn, step``; with the last date where the series does not reach the newest gates."""
     name = one_line(f"{series.benchmark}, {series.metric}")
     return name if series.latest else f"{name}, until {series.points[-1].date}"
 
 
-def sentence(series: MetricHistory) -> str:
-    """``cnn, step: +3.1 % [2.4, 3.8] at commit abc (2026-01-05), +9.3 % [...] in all since ...``."""
-    name, count, trend = name_of(series), _gates(len(series.points)), series.trend
-    since = f"since {one_line(series.start)}"
-    if trend is None:
-        return f"{name}: {count} {since}: too few to know their noise, so no change can be told yet"
-    in_all = f"{change(series.metric, trend.total)} in all"
+def total_text(series: MetricHistory) -> str:
+    """``+9.3 % [8.9, 9.8]``: the last level relative to the base."""
+    return change(series.metric, series.trend.total if series.trend else None)
+
+
+def changes(series: MetricHistory) -> list[str]:
+    """``+3.1 % [2.4, 3.8] at commit abc (2026-01-05)`` for each change of level, else why there is none."""
+    if series.trend is None:
+        return ["too few gates to estimate their noise"]
     if len(series.points) == 1:
-        return f"{name}: {in_all.removesuffix(' in all')} {since}, in the only gate so far"
-    if not trend.steps:
-        return f"{name}: no change over {count} {since} ({in_all})"
+        return ["only one gate so far"]
     steps = [f"{size} at {place(point)} ({point.date})" for point, size in steps_of(series)]
-    return f"{name}: {', '.join(steps)}, {in_all} {since} ({count})"
+    return steps or ["no change"]
+
+
+def sentence(series: MetricHistory) -> str:
+    """``cnn, step: +3.1 % [2.4, 3.8] at commit abc (2026-01-05); in total +9.3 % [...] since ...``."""
+    gates = gate_count(len(series.points))
+    in_total = f"in total {total_text(series)} since {one_line(series.start)} ({gates})"
+    return f"{name_of(series)}: {', '.join(changes(series))}; {in_total}"
 
 
 def place(point: Point) -> str:
@@ -79,16 +87,19 @@ def place(point: Point) -> str:
 
 
 def gap_sentence(gap: Gap) -> str:
-    """What was not measured, when, and why."""
+    """What was not measured, when, and why; without a full stop."""
     name = gap.benchmark if gap.metric is None else f"{gap.benchmark}, {gap.metric}"
-    why = f": {gap.reason.rstrip('.')}" if gap.reason else ""
-    unasked = "not in the suite" if gap.metric is None else "not judged"
-    missing = "not measured" if why else unasked
+    reason = "; ".join(map(reason_text, gap.reasons))
+    not_asked = "not in the suite" if gap.metric is None else "not judged"
+    missing = "not measured" if reason else not_asked
+    because = f": {reason}" if reason else ""
+    count = gate_count(gap.gates)
     if gap.open:
-        since = f"since {gap.first.started_at[:10]}, {_gates(gap.gates)} (first {gap.first.id})"
-        return one_line(f"{name} is {missing} {since}{why}; slips of it are not seen")
-    return one_line(f"{name} was {missing} in {_gates(gap.gates)} from {gap.first.id} to {gap.last.id}{why}")
+        since = f"since {gap.first.started_at[:10]}, {count} (first {gap.first.id})"
+        return one_line(f"{name} is {missing} {since}{because}. Regressions go unnoticed")
+    return one_line(f"{name} was {missing} in {count} from {gap.first.id} to {gap.last.id}{because}")
 
 
-def _gates(count: int) -> str:
+def gate_count(count: int) -> str:
+    """``1 gate``, ``30 gates``."""
     return "1 gate" if count == 1 else f"{count} gates"

@@ -8,10 +8,10 @@ from support.made_gates import fixed_gates, made_benchmark
 from vl_convert import vegalite_to_svg
 
 from harness.gate.history import read_history
-from harness.gate.vanished import gaps
+from harness.gate.gaps import gaps
 from harness.report.history_charts import history_figures
 from harness.report.history_page import history_page
-from harness.report.history_words import ToldHistory
+from harness.report.history_words import HistoryFindings
 
 pytestmark = needs_chromium
 HOSTILE = """</script><img src=x onerror="document.title='had'">{{ 7*7 }}&amp;"""
@@ -24,7 +24,7 @@ def told():
     for gate, other in zip(slower, faster, strict=True):
         gate.benchmarks += other.benchmarks
     slower[0].benchmarks.append(made_benchmark("gone"))
-    return ToldHistory(read_history(slower), gaps(slower), slower)
+    return HistoryFindings(read_history(slower), gaps(slower), slower)
 
 
 @pytest.fixture(scope="module")

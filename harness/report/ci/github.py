@@ -1,36 +1,44 @@
-"""What GitHub Actions reads beside files: annotations on standard output, and the job's summary."""
+"""What GitHub Actions reads beside files: annotations on standard output, and the summary of the job."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from harness.gate.folding import Inconclusive, forgiven
+from harness.gate.folding import Inconclusive, Judged, forgiven
 from harness.gate.record import GateRecord
 from harness.report.ci.summary import gate_markdown
 from harness.report.escaping import for_github_message, for_github_property, one_line
-from harness.report.gate_advice import what_next
+from harness.report.gate_advice import advice
 from harness.report.gate_words import headline, not_passed, why
 
 
 def annotations(record: GateRecord, inconclusive: Inconclusive = None) -> Iterator[str]:
-    """A workflow command for each benchmark that did not pass, or for a gate that has none to blame."""
-    left = not_passed(record)
-    for benchmark in left:
-        error = benchmark.verdict == "FAIL" or (
-            inconclusive is not None and not forgiven(benchmark, inconclusive)
-        )
+    """A workflow command for each benchmark that did not pass, or for the gate itself where all passed.
+
+    FAIL and INVALID are errors. INCONCLUSIVE is a warning, and an error where it counts as a failure.
+    """
+    benchmarks = not_passed(record)
+    for benchmark in benchmarks:
         title = f"{benchmark.verdict}: {one_line(benchmark.name)}"
-        yield _command(error, title, f"{why(benchmark)}. {what_next(record, benchmark)}")
-    if not left and record.verdict != "PASS":
-        yield _command(record.verdict == "FAIL" or inconclusive is not None, "harness gate", headline(record))
+        message = f"{why(benchmark)}. {' '.join(advice(record, benchmark))}"
+        yield _command(_is_error(benchmark, inconclusive), title, message.rstrip())
+    if not benchmarks and record.verdict != "PASS":
+        error = record.verdict != "INCONCLUSIVE" or inconclusive is not None
+        yield _command(error, f"{record.verdict}: harness gate", headline(record))
 
 
-def _command(error: bool, title: str, message: str) -> str:
+def _is_error(judged: Judged, inconclusive: Inconclusive) -> bool:
+    if judged.verdict == "INCONCLUSIVE" and inconclusive is None:
+        return False
+    return not forgiven(judged, inconclusive)
+
+
+def _command(error: bool, title: str, message: str) -> str:  # noqa: FBT001
     kind = "error" if error else "warning"
     return f"::{kind} title={for_github_property(title)}::{for_github_message(message)}"
 
 
 def add_to_step_summary(record: GateRecord, environment: Mapping[str, str]) -> None:
-    """Append the Markdown to the file that ``GITHUB_STEP_SUMMARY`` names, where it names one.
+    """Append the Markdown to the file that ``GITHUB_STEP_SUMMARY`` names, if it is set.
 
     Raises:
         OSError: it cannot be written.

@@ -1,53 +1,54 @@
-"""A gate as JUnit XML, as GitLab and Jenkins read it: a test case a benchmark and metric, and its quality.
+"""A gate as JUnit XML for GitLab and Jenkins: a test case for each metric of a benchmark and for its quality.
 
-Numbers are properties of the test case, of which Jenkins keeps those with ``keepProperties``; what a
-person must read is in both the message (Jenkins) and the text (GitLab) of a failure.
+FAIL is a failure and INVALID an error. INCONCLUSIVE is a failure, and skipped where ``--inconclusive pass``
+forgives it. Numbers are properties of the test case, which Jenkins keeps with ``keepProperties``. What a
+person must read is in both the message (shown by Jenkins) and the text (shown by GitLab) of a failure.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
 from harness.gate.folding import Inconclusive, Judged, forgiven
-from harness.gate.record import BenchmarkRecord, GateRecord, MetricResult, Verdict
+from harness.gate.reasons import Reason
+from harness.gate.record import BenchmarkRecord, GateRecord, MetricResult, QualityResult, Verdict
 from harness.report.escaping import one_line
-from harness.report.gate_advice import what_next
-from harness.report.gate_words import circumstances, headline, metric_sentence, why
+from harness.report.gate_advice import advice
+from harness.report.gate_circumstances import circumstances
+from harness.report.gate_words import headline, metric_text, quality_text, why
+
+Numbers = Mapping[str, object]
 
 
-class _Found(NamedTuple):
-    """A verdict that is of no result; ``unsound`` as of a :class:`BenchmarkRecord`."""
+class _Suite(NamedTuple):
+    """The verdict of a gate that no benchmark accounts for."""
 
     verdict: Verdict
-    unsound: bool
-    against: bool = False
-
-
-_NOTHING = _Found("INCONCLUSIVE", unsound=True)
+    reasons: tuple[Reason, ...] = ()
 
 
 class _Case(NamedTuple):
-    """One test case: where it belongs, the result with its verdict, why, and its numbers."""
+    """One test case. ``outcome`` is its element, such as ``failure``; empty where it passed."""
 
     classname: str
     name: str
     seconds: float
-    found: Judged
-    why: str
-    next: str
-    numbers: dict[str, object]
+    verdict: Verdict
+    outcome: str
+    reason: str
+    advice: str
+    numbers: Numbers
 
 
 def junit_xml(record: GateRecord, inconclusive: Inconclusive = None) -> bytes:
-    """The document in UTF-8. What is inconclusive has failed, or with ``pass`` was skipped if it is sound."""
-    cases = list(_cases(record))
-    failed = sum(_has_failed(case, inconclusive) for case in cases)
-    skipped = sum(case.found.verdict != "PASS" for case in cases) - failed
+    """The document in UTF-8."""
+    cases = list(_cases(record, inconclusive))
+    outcomes = [case.outcome for case in cases]
     counts = {
         "tests": str(len(cases)),
-        "failures": str(failed),
-        "errors": "0",
-        "skipped": str(skipped),
+        "failures": str(outcomes.count("failure")),
+        "errors": str(outcomes.count("error")),
+        "skipped": str(outcomes.count("skipped")),
         "time": f"{record.seconds:.3f}",
     }
     root = ET.Element("testsuites", {"name": "harness gate", **counts})
@@ -56,79 +57,69 @@ def junit_xml(record: GateRecord, inconclusive: Inconclusive = None) -> bytes:
         "testsuite",
         {"name": _text(f"harness gate {record.suite}"), "timestamp": record.started_at[:19], **counts},
     )
-    _properties(suite, _suite_numbers(record))
+    _add_properties(suite, _suite_numbers(record))
     for case in cases:
-        _add(suite, case, inconclusive)
+        _add_case(suite, case)
     ET.indent(root)
     document: bytes = ET.tostring(root, "utf-8", xml_declaration=True)
     return document + b"\n"
 
 
-def _cases(record: GateRecord) -> Iterator[_Case]:
-    """Some case of every benchmark has its verdict; a suite of which nothing ran has a case that fails."""
+def _cases(record: GateRecord, inconclusive: Inconclusive) -> Iterator[_Case]:
+    """At least one case for every benchmark has its verdict. A gate without results has a case that fails."""
     for benchmark in record.benchmarks:
-        cases = [*_metric_cases(record, benchmark), *_quality_case(record, benchmark)]
-        yield from cases
-        if benchmark.verdict != "PASS" and not any(_tells(case.found, benchmark) for case in cases):
-            yield _case(record, benchmark, "ran", benchmark, why(benchmark), {})
-        elif not cases:
-            yield _case(record, benchmark, "ran", _NOTHING, "nothing was measured", {})
-    if not record.benchmarks or (record.verdict != "PASS" and _all_passed(record)):
-        verdict: Verdict = "FAIL" if record.verdict == "PASS" else record.verdict
-        yield _Case("gate", "suite", record.seconds, _Found(verdict, unsound=True), headline(record), "", {})
+        yield from _benchmark_cases(record, benchmark, inconclusive)
+    all_passed = all(benchmark.verdict == "PASS" for benchmark in record.benchmarks)
+    if not record.benchmarks or (record.verdict != "PASS" and all_passed):
+        suite = _Suite("INVALID" if record.verdict == "PASS" else record.verdict)
+        outcome = _outcome(suite, inconclusive)
+        yield _Case("gate", "suite", record.seconds, suite.verdict, outcome, headline(record), "", {})
 
 
-def _tells(found: Judged, benchmark: BenchmarkRecord) -> bool:
-    """Whether the benchmark's verdict is this one, and is folded as this one is."""
-    return found.verdict == benchmark.verdict and (found.unsound or found.against) >= (
-        benchmark.unsound or benchmark.against
-    )
+def _benchmark_cases(
+    record: GateRecord, benchmark: BenchmarkRecord, inconclusive: Inconclusive
+) -> Iterator[_Case]:
+    results = benchmark.results
+    seconds = benchmark.seconds / max(1, len(results))
+
+    def case(name: str, judged: Judged, reason: str, numbers: Numbers) -> _Case:
+        outcome = _outcome(judged, inconclusive)
+        text = " ".join(advice(record, benchmark)).rstrip() if outcome else ""
+        return _Case(f"gate.{benchmark.name}", name, seconds, judged.verdict, outcome, reason, text, numbers)
+
+    for result in results:
+        if isinstance(result, MetricResult):
+            yield case(result.metric, result, metric_text(result), _metric_numbers(result))
+        else:
+            yield case("quality", result, quality_text(result), _quality_numbers(result))
+    if benchmark.reasons or all(result.verdict != benchmark.verdict for result in results):
+        yield case("ran", benchmark, why(benchmark), {})
 
 
-def _all_passed(record: GateRecord) -> bool:
-    return all(benchmark.verdict == "PASS" for benchmark in record.benchmarks)
+def _outcome(judged: Judged, inconclusive: Inconclusive) -> str:
+    match judged.verdict:
+        case "PASS":
+            return ""
+        case "INVALID":
+            return "error"
+        case "FAIL":
+            return "failure"
+    return "skipped" if forgiven(judged, inconclusive) else "failure"
 
 
-def _metric_cases(record: GateRecord, benchmark: BenchmarkRecord) -> Iterator[_Case]:
-    for result in benchmark.metrics:
-        yield _case(record, benchmark, result.metric, result, metric_sentence(result), _numbers(result))
+def _metric_numbers(result: MetricResult) -> Numbers:
+    names = ("base", "head", "limit", "p_value", "pairs", "weight", "stage")
+    numbers = {name: getattr(result, name) for name in names}
+    if (ratio := result.ratio) is not None:
+        numbers |= {"ratio": ratio.value, "low": ratio.low, "high": ratio.high}
+    return numbers
 
 
-def _quality_case(record: GateRecord, benchmark: BenchmarkRecord) -> Iterator[_Case]:
-    quality = benchmark.quality
-    if quality is not None:
-        because = quality.reason or "head's losses against base's"
-        numbers = {"worst": quality.worst, "measure": quality.measure, "seeds": len(quality.seeds)}
-        yield _case(record, benchmark, "quality", quality, because, numbers)
+def _quality_numbers(quality: QualityResult) -> Numbers:
+    return {"worst": quality.worst, "measure": quality.measure, "seeds": len(quality.seeds)}
 
 
-def _case(
-    record: GateRecord, benchmark: BenchmarkRecord, name: str, found: Judged, because: str, numbers: object
-) -> _Case:
-    share = benchmark.seconds / max(1, len(benchmark.metrics) + (benchmark.quality is not None))
-    advice = "" if found.verdict == "PASS" else what_next(record, benchmark)
-    told = dict(numbers) if isinstance(numbers, dict) else {}
-    return _Case(f"gate.{benchmark.name}", name, share, found, because, advice, told)
-
-
-def _numbers(result: MetricResult) -> dict[str, object]:
-    names = (
-        "base",
-        "head",
-        "ratio",
-        "low",
-        "high",
-        "limit",
-        "p_value",
-        "pairs",
-        "unpaired",
-        "weight",
-        "stage",
-    )
-    return {name: getattr(result, name) for name in names}
-
-
-def _suite_numbers(record: GateRecord) -> dict[str, object]:
+def _suite_numbers(record: GateRecord) -> Numbers:
     return {
         "verdict": record.verdict,
         "gate": record.id,
@@ -142,23 +133,17 @@ def _suite_numbers(record: GateRecord) -> dict[str, object]:
     }
 
 
-def _has_failed(case: _Case, inconclusive: Inconclusive) -> bool:
-    return case.found.verdict != "PASS" and not forgiven(case.found, inconclusive)
-
-
-def _add(suite: ET.Element, case: _Case, inconclusive: Inconclusive) -> None:
+def _add_case(suite: ET.Element, case: _Case) -> None:
     attributes = {"classname": case.classname, "name": case.name, "time": f"{case.seconds:.3f}"}
     element = ET.SubElement(suite, "testcase", {name: _text(value) for name, value in attributes.items()})
-    _properties(element, case.numbers)
-    if case.found.verdict == "PASS":
-        return
-    told = {"type": case.found.verdict, "message": _text(case.why)}
-    kind = "failure" if _has_failed(case, inconclusive) else "skipped"
-    ET.SubElement(element, kind, told).text = _text(f"{case.why}. {case.next}")
+    _add_properties(element, case.numbers)
+    if case.outcome:
+        shown = {"type": case.verdict, "message": _text(case.reason)}
+        ET.SubElement(element, case.outcome, shown).text = _text(f"{case.reason}. {case.advice}")
 
 
-def _properties(parent: ET.Element, numbers: dict[str, object]) -> None:
-    """An element for each that is known; none at all where there is nothing to say."""
+def _add_properties(parent: ET.Element, numbers: Numbers) -> None:
+    """A property for each number that is known; no element where none is."""
     known = {name: value for name, value in numbers.items() if value is not None and value != ""}
     if known:
         properties = ET.SubElement(parent, "properties")
@@ -167,5 +152,5 @@ def _properties(parent: ET.Element, numbers: dict[str, object]) -> None:
 
 
 def _text(text: str) -> str:
-    """ElementTree escapes markup, but not characters that XML cannot hold."""
+    """Text without characters that XML cannot hold; ElementTree escapes markup."""
     return one_line(text)

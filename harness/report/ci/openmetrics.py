@@ -1,4 +1,4 @@
-"""A gate as OpenMetrics text, for GitLab's metrics report and for whatever scrapes files.
+"""A gate as OpenMetrics text, for GitLab's metrics report and for tools that scrape files.
 
 OpenMetrics 1.0: a family's name ends with its unit, and ``# EOF`` ends the document.
 """
@@ -17,21 +17,19 @@ _MEDIANS: dict[Metric, tuple[str, str]] = {
 
 
 class _Sample(NamedTuple):
-    """A value with its labels; which family it is of is known to its caller."""
+    """A value with its labels. The caller knows its family."""
 
     labels: dict[str, str]
     value: float
 
 
 def openmetrics_text(record: GateRecord) -> str:
-    """The document: medians of both sides, ratios with their intervals and limits, verdicts."""
+    """The document: medians of base and head, ratios with their intervals and limits, verdicts."""
     lines: list[str] = []
     for name, unit in _MEDIANS.values():
         lines += _family(name, unit, "Median over processes.", _medians(record, name))
-    lines += _family(
-        "harness_gate_ratio", "ratio", "Head over base, with its 95 % interval.", _ratios(record)
-    )
-    lines += _family("harness_gate_passed", "", "1 where a benchmark passed, 0 where not.", _passed(record))
+    lines += _family("harness_gate_ratio", "ratio", "Head over base with its 95 % interval.", _ratios(record))
+    lines += _family("harness_gate_passed", "", "1 if the benchmark passed, else 0.", _passed(record))
     return "\n".join([*lines, "# EOF", ""])
 
 
@@ -48,14 +46,16 @@ def _medians(record: GateRecord, name: str) -> Iterator[_Sample]:
     for benchmark in record.benchmarks:
         for result in benchmark.metrics:
             if _MEDIANS[result.metric][0] == name:
-                yield _Sample({"benchmark": benchmark.name, "side": "base"}, float(result.base))
-                yield _Sample({"benchmark": benchmark.name, "side": "head"}, float(result.head))
+                yield _Sample({"benchmark": benchmark.name, "environment": "base"}, float(result.base))
+                yield _Sample({"benchmark": benchmark.name, "environment": "head"}, float(result.head))
 
 
 def _ratios(record: GateRecord) -> Iterator[_Sample]:
     for benchmark in record.benchmarks:
         for result in benchmark.metrics:
-            bounds = {"mean": result.ratio, "low": result.low, "high": result.high, "limit": 1 + result.limit}
+            bounds: dict[str, float | None] = {"limit": 1 + result.limit}
+            if (ratio := result.ratio) is not None:
+                bounds |= {"mean": ratio.value, "low": ratio.low, "high": ratio.high}
             for bound, value in bounds.items():
                 if value is not None:
                     labels = {"benchmark": benchmark.name, "metric": result.metric, "bound": bound}

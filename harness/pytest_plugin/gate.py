@@ -1,0 +1,87 @@
+"""The gate of one test: a suite of one benchmark, judged as ``harness gate`` judges it."""
+
+import logging
+from pathlib import Path
+
+from harness.errors import HarnessError
+from harness.gate.conduct import Gate, GateRequest
+from harness.gate.environments import Environment
+from harness.gate.record import BenchmarkRecord, GateRecord
+from harness.gate.suite import Suite
+from harness.pytest_plugin.training import StepRequest, TimedPairs, own_threads_kept
+from harness.report.gate_advice import Options, advice
+from harness.report.gate_circumstances import cautions
+from harness.report.gate_words import metric_text, why
+from harness.runs.record import DatasetRecord
+
+#: What the options of ``harness gate`` are called here.
+_OPTIONS = Options(budget="--harness-budget", turns="turns=")
+
+_log = logging.getLogger("harness")
+
+
+class _LoggingObserver:
+    """Logs the progress of a gate; pytest shows it with ``--log-cli-level=INFO``."""
+
+    def phase(self, benchmark: str, what: str) -> None:
+        _log.info("%s: %s", benchmark, what)
+
+    def judged(self, benchmark: BenchmarkRecord, stage: str) -> None:
+        _log.info("%s: %s after the %s", benchmark.name, benchmark.verdict, stage)
+
+
+def run_gate(
+    request: StepRequest,
+    environments: list[Environment],
+    dataset: DatasetRecord,
+    folder: Path,
+    *,
+    false_alarms: float,
+    budget_seconds: float,
+) -> GateRecord:
+    """Compare head with base, which are the two environments. A failing process is a verdict, not an error.
+
+    ``false_alarms`` is the chance that this test fails for unchanged code. The gate's record is written to
+    ``folder``.
+
+    Raises:
+        HarnessError: an environment lacks the harness or the framework, or the record cannot be written.
+        KeyboardInterrupt: the user interrupted the gate.
+    """
+    base, head = environments
+    gate = GateRequest(
+        suite=Suite(file="pytest", benchmarks=(request.benchmark,), false_alarms=false_alarms),
+        base=base,
+        head=head,
+        datasets=[dataset],
+        budget_seconds=budget_seconds,
+        turns=request.turns,
+        unwatched="pytest does not report tests that were removed",
+    )
+    with own_threads_kept():
+        record = Gate(gate, folder, _LoggingObserver()).carry_out()
+    if record.status == "interrupted":
+        raise KeyboardInterrupt
+    if record.status == "failed":
+        raise HarnessError(record.failure)
+    return record
+
+
+def measured_pairs(record: BenchmarkRecord) -> TimedPairs:
+    """All pairs that the verdict rests on; none where a process failed before the first."""
+    pairs = [*record.look, *record.confirmation]
+    return TimedPairs(record.configurations, pairs, record.turns, record.dataset, record.quality)
+
+
+def verdict_text(gate: GateRecord) -> str:
+    """The verdict with its evidence or reasons, then the cautions."""
+    (record,) = gate.benchmarks
+    evidence = "; ".join(map(metric_text, record.metrics)) or "base and head compute the same losses"
+    text = f"{record.verdict}: {evidence if record.verdict == 'PASS' else why(record)}."
+    return " ".join([text, *cautions(gate)])
+
+
+def failure_text(gate: GateRecord) -> str:
+    """The verdict, and what to do about it in lines of their own."""
+    (record,) = gate.benchmarks
+    return "\n".join(filter(None, [verdict_text(gate), *advice(gate, record, _OPTIONS)]))
