@@ -1,5 +1,6 @@
-"""``harness check``: is the work the reference's, in float64, for every rule that a task may be given."""
+"""``harness check``: whether backends compute what the references state, in float64."""
 
+import enum
 import time
 
 import click
@@ -18,22 +19,26 @@ from harness.testing.certify import check
 from harness.testing.parity import TOLERANCE, Finding
 from harness.worker.examiner import Examiner
 
-_AGREES, _DEVIATES, _NOT_CHECKED = "✓", "DEVIATES", "not checked"
+
+class _Status(enum.Enum):
+    """The outcome of a check as a table shows it."""
+
+    AGREES = "✓"
+    DEVIATES = "DEVIATES"
+    NOT_CHECKED = "not checked"
 
 
-@click.command(short_help="Hold backends against the committed references, in float64.")
+@click.command(short_help="Check backends against the committed references, in float64.")
 @click.argument("backends", nargs=-1, metavar="[BACKEND[:MODE]]...", callback=options.split_names)
 @options.tasks
-@click.option(
-    "--all-modes", is_flag=True, help="Every mode of a backend, not the named or default one alone."
-)
-@click.option("--cases", "by_case", is_flag=True, help="Tell each case, not the worst of a task alone.")
+@click.option("--all-modes", is_flag=True, help="Check every mode, not only the named or default one.")
+@click.option("--cases", "by_case", is_flag=True, help="Print every case, not only the worst of each task.")
 @click.option(
     "--precision",
     type=click.Choice(["float32", "bfloat16"]),
     default="float32",
     show_default=True,
-    help="The arithmetic whose first losses are held too; bfloat16 is mixed precision.",
+    help="Also compare the first losses in this arithmetic. bfloat16 is mixed precision.",
 )
 @options.device
 @options.threads
@@ -49,56 +54,57 @@ def command(
     device: str,
     threads: int | None,
 ) -> None:
-    """Build each task in float64 and hold what it does against the reference, to a relative 1e-9.
+    """Train each task for a few steps in float64 and compare with its reference, to a relative 1e-9.
 
-    Losses of each step, the gradients of the first, all weights after the last and the outputs in
-    evaluation mode, for each optimizer and regulariser that the task may be given; and the first losses
-    in the precision that is timed, to what its rounding allows. Without a name every backend that is
-    installed is checked, in all of its modes. Exit code 1 on a deviation, and where something is broken or
-    could not be checked to the end.
+    Compared are the loss of each step, the gradients of the first step, all weights after the last, and
+    the outputs in evaluation mode, for every optimizer and regulariser that the task accepts; then the
+    first losses in --precision, to what its rounding allows. Default: every installed backend in all its
+    modes, and every task.
+
+    Exit code: 0 if all agree, 1 if anything deviates or could not be checked, 2 if the input is wrong.
     """
     definitions, broken = _definitions(tasks)
-    sides = [
+    configurations = [
         Configuration(backend, mode, device, threads or default_threads(), precision)
         for backend, mode in _chosen(backends, all_modes=all_modes)
     ]
     if not backends:
         broken += _broken_backends()
-    rows, remarks = [], list(broken)
-    for side in sides:
-        with Examiner(side) as examiner:
+    rows, statuses, remarks = [], [_Status.NOT_CHECKED] * len(broken), list(broken)
+    for configuration in configurations:
+        with Examiner(configuration) as examiner:
             outcomes = [_Outcome(examiner, definition) for definition in definitions]
-        rows.append([side.label, *(outcome.cell for outcome in outcomes)])
+        rows.append([configuration.label, *(outcome.cell for outcome in outcomes)])
+        statuses += [outcome.status for outcome in outcomes]
         remarks += [text for outcome in outcomes for text in outcome.remarks(by_case=by_case)]
-    click.echo(f"Worst relative deviation from the reference in float64; at most {TOLERANCE:g} is rounding.")
-    headers = ["backend:mode", *(definition.name for definition in definitions)]
+    click.echo(f"Worst relative deviation from the reference in float64. Up to {TOLERANCE:g} is rounding.")
+    headers = ["backend", *(definition.name for definition in definitions)]
     click.echo(tabulate(rows, headers, disable_numparse=True))
     for text in remarks:
         click.echo(f"\n{text}")
-    cells = [cell for row in rows for cell in row[1:]] + [_NOT_CHECKED] * len(broken)
-    click.echo(f"\n{_conclusion(cells)}")
-    ctx.exit(0 if all(cell.startswith(_AGREES) for cell in cells) else 1)
+    click.echo(f"\n{_conclusion(statuses)}")
+    ctx.exit(0 if set(statuses) <= {_Status.AGREES} else 1)
 
 
-def _conclusion(cells: list[str]) -> str:
-    if any(cell.startswith(_DEVIATES) for cell in cells):
-        return "A deviation was found."
-    if _NOT_CHECKED in cells:
+def _conclusion(statuses: list[_Status]) -> str:
+    if _Status.DEVIATES in statuses:
+        return "At least one result deviates from the reference."
+    if _Status.NOT_CHECKED in statuses:
         return "No deviation was found, but not everything could be checked."
-    return "All agree with the reference."
+    return "Everything agrees with the reference."
 
 
 def _definitions(names: list[str]) -> tuple[list[TaskDefinition], list[str]]:
-    """The tasks that are named; without a name all of them, and what is wrong with those that are broken."""
+    """The named tasks; without names all tasks that are not broken, and a line for each that is."""
     if names:
         return [registry.task(name) for name in names], []
-    found, broken = [], []
+    definitions, broken = [], []
     for name in registry.names("task"):
         try:
-            found.append(registry.task(name))
+            definitions.append(registry.task(name))
         except PluginError as error:
             broken.append(f"Not checked: {error}")
-    return found, broken
+    return definitions, broken
 
 
 def _broken_backends() -> list[str]:
@@ -111,12 +117,12 @@ def _broken_backends() -> list[str]:
 
 
 def _chosen(names: list[str], *, all_modes: bool) -> list[tuple[str, str]]:
-    """Backends with their modes: those named, or every one that is installed."""
+    """Backends with their modes: the named ones, or every mode of every installed backend."""
     if not names:
         names = [name for name in registry.names("backend") if installation(name).state == "installed"]
         all_modes = True
         if not names:
-            raise UsageError("no backend is installed here; `harness list backends` says what each needs.")
+            raise UsageError("no backend is installed; `harness list backends` shows what each needs.")
     selected = [select_backend(name) for name in names]
     pairs = [
         (backend.name, mode)
@@ -127,7 +133,7 @@ def _chosen(names: list[str], *, all_modes: bool) -> list[tuple[str, str]]:
 
 
 class _Outcome:
-    """What checking a side on a task came to."""
+    """The check of one configuration on one task. ``status`` and ``cell`` go into the table."""
 
     def __init__(self, examiner: Examiner, definition: TaskDefinition) -> None:
         self._name = f"{examiner.configuration.label} on {definition.name}"
@@ -139,27 +145,37 @@ class _Outcome:
         except HarnessError as error:
             self._problem = str(error)
         seconds = time.perf_counter() - start
-        print_error_line(f"{self._name}: {len(self._findings)} cases, {seconds:.1f} s")
+        print_error_line(f"{self._name}: {len(self._findings)} cases in {seconds:.1f} s")
+
+    @property
+    def status(self) -> _Status:
+        if any(not finding.passed for finding in self._findings):
+            return _Status.DEVIATES
+        return _Status.NOT_CHECKED if self._problem else _Status.AGREES
 
     @property
     def cell(self) -> str:
         if self._problem:
-            return _DEVIATES if any(not found.passed for found in self._findings) else _NOT_CHECKED
-        worst = max(found.worst for found in self._findings if found.tolerance == TOLERANCE)
-        return f"{_mark(all(found.passed for found in self._findings))} {worst:.1e}"
+            return self.status.value
+        worst = max(finding.worst for finding in self._findings if finding.tolerance == TOLERANCE)
+        return f"{self.status.value} {worst:.1e}"
 
     def remarks(self, *, by_case: bool) -> list[str]:
+        """Lines below the table: what deviates, what stopped the check, and every case if asked for."""
         texts = [
-            f"{self._name}, {found.case}: {found.explanation}." for found in self._findings if not found.passed
+            f"{self._name}, {finding.case}: {finding.explanation}."
+            for finding in self._findings
+            if not finding.passed
         ]
         if self._problem:
-            texts.append(f"{self._name} was not checked to the end: {self._problem}")
+            texts.append(f"{self._name} could not be checked completely: {self._problem}")
         if by_case:
-            rows = [(found.case, f"{found.worst:.1e}", _mark(found.passed)) for found in self._findings]
+            rows = [(finding.case, f"{finding.worst:.1e}", _mark(finding)) for finding in self._findings]
             table = tabulate(rows, ("case", "worst relative deviation", ""), disable_numparse=True)
             texts.append(f"{self._name}\n{table}")
         return texts
 
 
-def _mark(passed: bool) -> str:
-    return _AGREES if passed else _DEVIATES
+def _mark(finding: Finding) -> str:
+    status = _Status.AGREES if finding.passed else _Status.DEVIATES
+    return str(status.value)

@@ -1,17 +1,20 @@
-"""``harness ledger``: the semantic differences between frameworks that were aligned."""
+"""``harness ledger``: the differences between frameworks that the tasks remove."""
 
 import click
 from tabulate import tabulate
 
+from harness.report.numbers import estimate
 from harness.report.terminal import terminal_width
 from harness.testing.ledger import LEDGER, Costs, Entry, measured_costs
 
+_NARROWEST = 12
 
-@click.command(short_help="Print where frameworks differ by default, and what is pinned.")
+
+@click.command(short_help="Print how frameworks differ by default, and what tasks fix.")
 def command() -> None:
-    """Print what each framework does by default, and what every task pins so that the work is the same.
+    """Print what each framework does by default, and what every task fixes so that the work is the same.
 
-    Below, what a default would have cost or gained where it is a number, as it was measured.
+    A second table gives the measured effect of those defaults that are numbers.
     """
     headers = [field.replace("_", " ") for field in Entry._fields]
     click.echo(tabulate(LEDGER, headers, tablefmt="simple_grid", maxcolwidths=_widths(len(headers))))
@@ -19,8 +22,7 @@ def command() -> None:
 
 
 def _widths(columns: int) -> list[int]:
-    column = max(14, (terminal_width() - 2 * (columns - 1)) // columns)
-    return [column - 2] * columns
+    return [max(_NARROWEST, (terminal_width() - 2 * (columns - 1)) // columns - 2)] * columns
 
 
 def _costs_table(costs: Costs) -> str:
@@ -30,14 +32,14 @@ def _costs_table(costs: Costs) -> str:
             cost.default,
             cost.task,
             f"{cost.score}: {cost.pinned:.1f}",
-            f"{cost.difference:+.2f} [{cost.low:+.2f}, {cost.high:+.2f}]",
-            cost.seeds,
+            estimate(cost.difference, 2, sign=True),
+            cost.difference.n,
         )
         for cost in costs.costs
     ]
-    headers = ("topic", "default", "on", "as pinned", "the default changed it by", "seeds")
+    headers = ("topic", "default", "task", "score as fixed", "change with the default", "seeds")
     table = tabulate(rows, headers, tablefmt="simple_grid", maxcolwidths=_widths(len(headers)))
     return (
-        f"\nMeasured with JAX {costs.jax} on {costs.made}: the mean over seeds of the paired differences,\n"
-        f"with its 95 % interval (one in twenty of which misses the truth).\n{table}"
+        f"\nEffect of a default, measured with JAX {costs.jax} on {costs.made}: mean difference over paired\n"
+        f"seeds with its 95 % confidence interval.\n{table}"
     )

@@ -1,4 +1,4 @@
-"""What a backend is certified on: small seeded programs of a task, one for each rule it may be given."""
+"""What a backend is certified on: small seeded programs of a task, one for each kind of training rule."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from harness.spec.data import Samples
 from harness.spec.task import Adversarial, Augmentation, Classification, Regression, Sgd, Task, TaskDefinition
 from harness.training import draws
 
-#: Three full batches make an epoch, and in some cases a short one follows; two epochs are trained.
+#: An epoch is three full batches, in some cases followed by a short one. Two epochs are trained.
 FULL_SAMPLES = 24
 SAMPLES = 27
 BATCH_SIZE = 8
@@ -22,17 +22,18 @@ SEED = 20
 
 _Options = dict[str, Any]
 
-#: The case that every task has; it tells the gradients of the first step: what that took off the weights.
+#: The case that every task has. Plain gradient descent shows the gradients: what a step subtracts.
 _GRADIENT_CASE = "sgd"
-#: The case of those that pool: in pictures of flat squares most windows hold equal values, as in real ones
-#: where it is black or white, and one of the values alone must get the gradient. So large that after two
-#: convolutions and poolings some are left. All of a window see the same, so which one it is does not show.
+#: The case of networks that pool. In pictures of flat squares most windows hold equal values, as black and
+#: white areas of real pictures do, and only one of the values may get the gradient. The squares are large
+#: enough to leave such windows after two convolutions and poolings. Which of the equal values gets the
+#: gradient does not show, because they all see the same inputs.
 _POOLING_CASE = "ties in pooling"
 _FLAT_SQUARE = 16
 _PICTURE_AXES = 3
 _PLAIN: _Options = {"optimizer": "sgd", "learning_rate": 0.1}
-#: What else a task may be given, by the name of its case: each optimizer and each regulariser is in one at
-#: least. Of a task that does not declare all of a case's options, those that it does are asked.
+#: Options by the name of their case; every optimizer and regulariser is in one at least. A task that does not
+#: declare all options of a case gets those that it declares.
 _RULES: dict[str, _Options] = {
     "momentum, l1": {"optimizer": "sgd", "learning_rate": 0.05, "momentum": 0.9, "l1": 1e-4},
     "nesterov, l2": {
@@ -46,19 +47,19 @@ _RULES: dict[str, _Options] = {
     "rmsprop, l2": {"optimizer": "rmsprop", "learning_rate": 1e-3, "l2": 1e-3},
     "full-batch gd": {"optimizer": "gd", "learning_rate": 0.1},
 }
-#: What a case has besides, where the task declares it.
+#: Further options of a case, where the task declares them.
 _WHERE_DECLARED: dict[str, _Options] = {"full-batch gd": {"flip": True, "crop": 4}}
-#: Cases with a short last batch. Not all of them, because a compiler takes seconds for each shape, and what
-#: a short batch does to the loss does not depend on which optimizer it is.
+#: Cases with a short last batch. Only these, because compilers take seconds for each shape, and the effect
+#: of a short batch on the loss does not depend on the optimizer.
 SHORT_BATCH_CASES = {_GRADIENT_CASE, "class weights"}
 
 
 class Case(msgspec.Struct, frozen=True):
-    """One program to certify: its name, its task, how many samples it has, and what is told of it.
+    """One program to certify: its name, its task, its number of samples, and what is observed.
 
-    With ``gradient_rate``, the learning rate of plain gradient descent, the gradients of the first step
-    are told; with ``outputs`` those of each network in evaluation mode. With ``flat_square`` its pictures
-    are squares of so many pixels a side, each of one value a channel (unset, it is not in the hash).
+    ``gradient_rate``, the learning rate of plain gradient descent, asks for the gradients of the first step;
+    ``outputs`` for the outputs of each network in evaluation mode. ``flat_square`` makes pictures of squares
+    with this many pixels a side, each square of one value per channel (unset: not part of the hash).
     """
 
     name: str
@@ -69,21 +70,21 @@ class Case(msgspec.Struct, frozen=True):
     flat_square: int | msgspec.UnsetType = msgspec.UNSET
 
     def data(self) -> Samples:
-        """What it trains on; see :func:`case_samples`."""
-        found = case_samples(self.task, self.samples)
+        """The training data; see :func:`case_samples`."""
+        samples = case_samples(self.task, self.samples)
         if self.flat_square is msgspec.UNSET:
-            return found
-        height, width = found.inputs.shape[1:3]
-        corners = found.inputs[:, :: self.flat_square, :: self.flat_square]
+            return samples
+        height, width = samples.inputs.shape[1:3]
+        corners = samples.inputs[:, :: self.flat_square, :: self.flat_square]
         flat = corners.repeat(self.flat_square, axis=1).repeat(self.flat_square, axis=2)
-        return Samples(flat[:, :height, :width], found.targets)
+        return Samples(flat[:, :height, :width], samples.targets)
 
 
 def cases(definition: TaskDefinition) -> list[Case]:
     """The cases of a task, in a fixed order.
 
     Raises:
-        HarnessError: its ``define`` makes no task of the defaults of its options.
+        HarnessError: ``define`` makes no valid task of the default options.
     """
     plain = _plain(definition)
     tasks = {_GRADIENT_CASE: plain, "default": define_task(definition, definition.options())}
@@ -100,7 +101,7 @@ def cases(definition: TaskDefinition) -> list[Case]:
 def _case(name: str, task: Task) -> Case:
     samples = SAMPLES if name in SHORT_BATCH_CASES else FULL_SAMPLES
     rate = task.optimizer.learning_rate if name in {_GRADIENT_CASE, _POOLING_CASE} else None
-    # Evaluation mode depends on the network alone, and on nobody augmenting there.
+    # Outputs in evaluation mode depend on the network alone, unless a backend augments there too.
     outputs = name == _GRADIENT_CASE or task.augmentation != Augmentation()
     flat_square = _FLAT_SQUARE if name == _POOLING_CASE else msgspec.UNSET
     return Case(name, _small(task), samples, rate, outputs, flat_square)
@@ -112,7 +113,7 @@ def _pools_pictures(network: Network) -> bool:
 
 
 def _plain(definition: TaskDefinition) -> Task:
-    """The task by plain gradient descent, whether its options can ask for that or not."""
+    """The task with plain gradient descent, even where its options offer none."""
     task = _defined(definition, _declared(definition, _PLAIN))
     task = task or define_task(definition, definition.options())
     if task.optimizer == Sgd(task.optimizer.learning_rate):
@@ -121,7 +122,7 @@ def _plain(definition: TaskDefinition) -> Task:
 
 
 def _by_rule(definition: TaskDefinition) -> dict[str, Task]:
-    """The task by each rule that its options can ask for, those left out that ask for nothing new."""
+    """The task with each rule that its options offer, without rules that add nothing new."""
     tasks: dict[str, Task] = {}
     tried = set(_PLAIN.items())
     for name, rule in _RULES.items():
@@ -135,7 +136,10 @@ def _by_rule(definition: TaskDefinition) -> dict[str, Task]:
 
 
 def _variants(definition: TaskDefinition, name: str, rule: _Options) -> dict[str, _Options]:
-    """The options of a rule that the task declares, by case; all but one where it refuses them together."""
+    """The options of a rule that the task declares, by case.
+
+    Where the task refuses their combination, there is a case without each of them.
+    """
     declared = _declared(definition, rule | _WHERE_DECLARED.get(name, {}))
     if _defined(definition, declared) is None:
         fewer = [{key: declared[key] for key in declared if key != left_out} for left_out in declared]
@@ -147,15 +151,15 @@ def _variants(definition: TaskDefinition, name: str, rule: _Options) -> dict[str
 
 
 def _declared(definition: TaskDefinition, options: _Options) -> _Options:
-    """Those of the options that the task declares, and that may have this value there."""
+    """The options that the task declares and that accept this value."""
     return {key: value for key, value in options.items() if _converted(definition, {key: value}) is not None}
 
 
 def _defined(definition: TaskDefinition, options: _Options) -> Task | None:
-    """The task with these options; None where it refuses them together."""
-    settings = _converted(definition, options)
+    """The task with these options; None where it refuses their combination."""
+    converted = _converted(definition, options)
     try:
-        return None if settings is None else define_task(definition, settings)
+        return None if converted is None else define_task(definition, converted)
     except UsageError:
         return None
 
@@ -170,7 +174,7 @@ def _converted(definition: TaskDefinition, options: _Options) -> msgspec.Struct 
 
 
 def _small(task: Task) -> Task:
-    """With a small batch, and without dropout: its bits cannot be shared."""
+    """The task with a small batch, and without dropout: frameworks cannot share random bits."""
     networks = {
         name: msgspec.structs.replace(
             network, layers=tuple(layer for layer in network.layers if not isinstance(layer, Dropout))

@@ -4,10 +4,10 @@ import msgspec
 
 
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether the backend did the reference's work in float64; if not, why not.
+    """Whether the configuration did the reference's work in float64; if not, ``reason`` says why.
 
-    ``worst`` is the largest relative deviation over all cases; ``worst_as_timed`` that of the first
-    losses in the run's own precision, of which far less is asked. None where nothing was compared.
+    ``worst`` is the largest relative deviation over all cases; ``worst_as_timed`` that of the first losses
+    in the run's own precision, whose tolerance is far larger. None where nothing was compared.
     """
 
     certified: bool

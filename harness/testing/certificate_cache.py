@@ -1,8 +1,8 @@
-"""Certificates, cached for as long as everything is the same that they depend on.
+"""A cache of certificates. An entry holds as long as everything that it depends on is unchanged.
 
-That is the reference, the harness's and the backend's code in Python, the versions of all that is
-installed, the configuration, the machine's processor and GPUs, and the user's variables that bear on results.
-What another interpreter has installed is not known here, so its certificates are made anew each time.
+That is the reference, the Python code of harness and of the backend, the versions of all that is installed,
+the configuration, the machine's processor and GPUs, and the user's variables that influence results. What
+another interpreter has installed is unknown here, so its certificates are made anew each time.
 """
 
 import contextlib
@@ -24,14 +24,15 @@ from harness.plugins.configuration import Configuration
 from harness.plugins.registry import runs_our_code
 from harness.spec.task import TaskDefinition
 from harness.testing.certificate import Certificate
-from harness.testing.certify import Examiner, check, reference_of
+from harness.testing.certify import Examiner, check
 from harness.testing.parity import TOLERANCE, Finding
+from harness.testing.reference import reference_of
 
 
 def certificate(examiner: Examiner, definition: TaskDefinition) -> Certificate:
-    """The certificate of the examiner's configuration for a task; never raises for a fault.
+    """The certificate of the examiner's configuration for a task; faults are its reason, never raised.
 
-    The examiner is asked only for what the cache does not hold.
+    The examiner works only where the cache holds no certificate.
     """
     configuration = examiner.configuration
     try:
@@ -46,7 +47,7 @@ def certificate(examiner: Examiner, definition: TaskDefinition) -> Certificate:
         made = _certificate(check(examiner, definition))
     except (HarnessError, msgspec.MsgspecError, OSError) as error:
         return Certificate(certified=False, reason=str(error))
-    if path is not None and made.certified:  # what deviates is mended, maybe where the path does not tell
+    if path is not None and made.certified:  # a deviation gets fixed, maybe where the path does not change
         _store(path, made)
     return made
 
@@ -57,29 +58,29 @@ def _certificate(findings: list[Finding]) -> Certificate:
     as_timed = [finding.worst for finding in findings if finding.tolerance != TOLERANCE]
     return Certificate(
         certified=not failed,
-        reason=f"case {failed[0].case!r}: {failed[0].words}" if failed else "",
+        reason=f"case {failed[0].case!r}: {failed[0].explanation}" if failed else "",
         worst=max(exact),
         worst_as_timed=max(as_timed, default=None),
     )
 
 
 def _kept(path: Path) -> Certificate | None:
-    """The certificate in a file; None where there is none, or none that can be read: it is made anew."""
+    """The certificate in a file; None where there is no readable one."""
     with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return msgspec.json.decode(path.read_bytes(), type=Certificate)
     return None
 
 
 def _store(path: Path, made: Certificate) -> None:
-    with contextlib.suppress(OSError):  # a cache that cannot be written only costs time
+    with contextlib.suppress(OSError):  # a cache that is not writable only costs time
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, msgspec.json.encode(made))
 
 
 def _cache_path(configuration: Configuration, definition: TaskDefinition) -> Path:
-    """The file of this certificate, named by a hash of all that it depends on."""
+    """The file of this certificate, named by a hash of everything that it depends on."""
     reference_of(definition)
-    assert definition.reference is not None  # noqa: S101  reference_of has seen to it
+    assert definition.reference is not None  # noqa: S101  reference_of raises without one
     variables = inherited_variables(os.environ, {})
     digest = hashlib.sha256(
         msgspec.json.encode([configuration, variables, _installed(), cpu_model(), *_gpus()])
@@ -96,7 +97,7 @@ def _cache_path(configuration: Configuration, definition: TaskDefinition) -> Pat
 
 @functools.cache
 def _installed() -> list[str]:
-    """All that is installed, by the names of its metadata: what a framework computes with, only it knows."""
+    """The metadata folders of all installed distributions: a framework may compute with any of them."""
     return sorted(
         path.name
         for folder in sys.path
@@ -106,19 +107,22 @@ def _installed() -> list[str]:
 
 
 def _gpus() -> list[str]:
-    """The GPUs here, of which the environment may hide some: ``device`` may be auto."""
+    """The machine's GPUs, even those that the environment hides: ``device`` may be auto."""
     nodes = sorted(str(path) for path in Path("/dev").glob("nvidia[0-9]*"))
     cards = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
     return nodes + [card.read_text() for card in cards]
 
 
 def _sources_of(backend: str) -> list[Path]:
-    """The Python files of the plugin's package; where it is a single file, those beside it."""
+    """The Python files of the plugin's package; for a single file, those in its folder."""
     module = sys.modules[type(registry.backend(backend)).__module__.partition(".")[0]]
     if hasattr(module, "__path__"):
         return [path for folder in module.__path__ for path in _python_files(Path(folder))]
     file = Path(module.__file__ or "")
-    alone = file.parent.name in {"site-packages", "dist-packages"}  # its version is known
+    alone = file.parent.name in {
+        "site-packages",
+        "dist-packages",
+    }  # its version is in the hash
     return [file] if alone else sorted(path for path in file.parent.glob("*.py") if path.is_file())
 
 

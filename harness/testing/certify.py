@@ -1,26 +1,18 @@
-"""Holding a backend's mode against a task's reference, in a worker of its own, and making references."""
+"""Comparing a configuration with a task's reference, in a worker or in this process; making references."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-import msgspec
-
-from harness.errors import Declined, HarnessError, UsageError
+from harness.errors import Declined, HarnessError
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.plugins.installation import installed_version
+from harness.spec.backend import Precision
 from harness.spec.task import TaskDefinition
 from harness.testing.cases import Case, cases
 from harness.testing.observation import Losses, Observation
-from harness.testing.parity import (
-    Finding,
-    Reference,
-    ReferenceCase,
-    case_sha256,
-    compare,
-    compare_losses,
-    read_reference,
-)
+from harness.testing.parity import Finding, compare, compare_losses
+from harness.testing.reference import Reference, ReferenceCase, case_sha256, reference_of
 
 
 class Examiner(Protocol):
@@ -34,69 +26,72 @@ class Examiner(Protocol):
     def observe(self, case: Case) -> Observation:
         """What the configuration does on a case in float64; raises Declined or HarnessError."""
 
-    def observe_losses(self, case: Case) -> Losses:
-        """The first losses of a case in the precision that is timed; raises Declined or HarnessError."""
+    def observe_losses(self, case: Case, precision: Precision) -> Losses:
+        """The first losses of a case in a precision; raises Declined or HarnessError."""
 
 
-def reference_of(definition: TaskDefinition) -> Reference:
-    """The committed reference of a task, found to fit the task as it is now.
+def examine(examiner: Examiner, definition: TaskDefinition) -> Iterator[tuple[Case, Finding | HarnessError]]:
+    """Yield each case of a task with its finding, or with the error that came in its place.
 
-    Raises:
-        UsageError: there is none, it cannot be read, or it is stale; says how to make one.
-    """
-    remedy = f"make it with: harness reference {definition.name} --backend torch --backend jax"
-    if definition.reference is None or not definition.reference.is_file():
-        raise UsageError(f"task {definition.name} has no reference; {remedy}")
-    try:
-        reference = read_reference(definition.reference)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise UsageError(f"the reference {definition.reference} cannot be read: {error}; {remedy}") from error
-    for case in cases(definition):
-        known = reference.cases.get(case.name)
-        if known is None or known.sha256 != case_sha256(case) or reference.version != case.task.version:
-            raise UsageError(
-                f"the reference of task {definition.name} is stale: case {case.name!r} is not the one it "
-                f"was made for; {remedy}"
-            )
-    return reference
-
-
-def declined_cases(names_by_reason: dict[str, list[str]]) -> str:
-    """In words, with the names of the cases as they are to be read."""
-    told = (f"case {', '.join(names)}: {reason}" for reason, names in names_by_reason.items())
-    return f"declined: {'; '.join(told)}"
-
-
-def check(
-    examiner: Examiner, definition: TaskDefinition, tell: Callable[[Finding], None] = lambda _: None
-) -> list[Finding]:
-    """What each case of a task came to, and the first losses as timed; ``tell`` hears each as it comes.
+    The error is Declined where the backend does not support the case.
 
     Raises:
-        Declined: the configuration does not do all cases; names each that it declined, with the reason.
-        HarnessError: the reference does not fit, or the configuration failed, hung or died.
+        HarnessError: the task has no reference that fits it.
     """
     reference = reference_of(definition)
     examiner.begin()
-    wanted = cases(definition)
+    for case in cases(definition):
+        try:
+            observation = examiner.observe(case)
+        except HarnessError as error:
+            yield case, error
+        else:
+            yield case, compare(case.name, observation, reference.cases[case.name].observation)
+
+
+def examine_losses(examiner: Examiner, definition: TaskDefinition, precision: Precision) -> Finding:
+    """Compare the first losses in a lower precision with the reference; raises Declined or HarnessError.
+
+    Meaningful only where the first case passed in float64: a fault there shows in every precision.
+    """
+    first, *_ = cases(definition)
+    expected = reference_of(definition).cases[first.name].observation.losses
+    return compare_losses(examiner.observe_losses(first, precision), expected, precision)
+
+
+def declined_cases(names_by_reason: dict[str, list[str]]) -> str:
+    """A sentence that lists declined cases by the reason given."""
+    parts = (f"case {', '.join(map(repr, names))}: {reason}" for reason, names in names_by_reason.items())
+    return f"declined: {'; '.join(parts)}"
+
+
+def check(
+    examiner: Examiner, definition: TaskDefinition, report: Callable[[Finding], None] = lambda _: None
+) -> list[Finding]:
+    """The findings of all cases, then of the first losses in the configuration's precision.
+
+    ``report`` is called with each finding as soon as it is there.
+
+    Raises:
+        Declined: the backend does not support every case; lists those it declined, with the reasons.
+        HarnessError: the reference does not fit, or the configuration failed, hung or died.
+    """
     findings = []
     declined: dict[str, list[str]] = {}
-    for case in wanted:
-        expected = reference.cases[case.name].observation
-        try:
-            findings.append(compare(case.name, examiner.observe(case), expected))
-        except Declined as error:
-            declined.setdefault(str(error), []).append(repr(case.name))
-            continue
-        tell(findings[-1])
+    for case, outcome in examine(examiner, definition):
+        if isinstance(outcome, Declined):
+            declined.setdefault(str(outcome), []).append(case.name)
+        elif isinstance(outcome, HarnessError):
+            raise outcome
+        else:
+            findings.append(outcome)
+            report(outcome)
     if declined:
         raise Declined(declined_cases(declined))
-    # What differs in float64 differs in a lower precision too, and that would tell nothing more.
-    if examiner.configuration.precision != "float64" and findings[0].passed:
-        first, precision = wanted[0], examiner.configuration.precision
-        expected_losses = reference.cases[first.name].observation.losses
-        findings.append(compare_losses(examiner.observe_losses(first), expected_losses, precision))
-        tell(findings[-1])
+    precision = examiner.configuration.precision
+    if precision != "float64" and findings[0].passed:
+        findings.append(examine_losses(examiner, definition, precision))
+        report(findings[-1])
     return findings
 
 
@@ -104,22 +99,22 @@ def make_reference(definition: TaskDefinition, examiners: Sequence[Examiner]) ->
     """A reference from the agreement of at least two frameworks.
 
     Raises:
-        HarnessError: the configurations do not agree; says in which case and how.
+        HarnessError: the configurations disagree; says in which case and how.
     """
-    wanted = cases(definition)
+    all_cases = cases(definition)
     configurations = [examiner.configuration for examiner in examiners]
-    first, *others = [[examiner.observe(case) for case in wanted] for examiner in examiners]
+    first, *others = [[examiner.observe(case) for case in all_cases] for examiner in examiners]
     for configuration, other in zip(configurations[1:], others, strict=True):
-        for case, observed, theirs in zip(wanted, first, other, strict=True):
-            finding = compare(case.name, theirs, observed)
+        for case, expected, observed in zip(all_cases, first, other, strict=True):
+            finding = compare(case.name, observed, expected)
             if not finding.passed:
                 raise HarnessError(
-                    f"{configuration.label} and {configurations[0].label} do not agree on {definition.name}, "
-                    f"case {case.name!r}: {finding.words}"
+                    f"{configuration.label} and {configurations[0].label} disagree on {definition.name}, "
+                    f"case {case.name!r}: {finding.explanation}"
                 )
     return Reference(
         task=definition.name,
-        version=wanted[0].task.version,
+        version=all_cases[0].task.version,
         made_with={
             configuration.label: ", ".join(
                 map(installed_version, registry.backend(configuration.backend).requires)
@@ -128,6 +123,6 @@ def make_reference(definition: TaskDefinition, examiners: Sequence[Examiner]) ->
         },
         cases={
             case.name: ReferenceCase(case_sha256(case), observed)
-            for case, observed in zip(wanted, first, strict=True)
+            for case, observed in zip(all_cases, first, strict=True)
         },
     )

@@ -1,8 +1,8 @@
-"""Arrays brought to a few numbers that still tell them apart, so that references stay small.
+"""Arrays reduced to a few numbers that still distinguish them, so that references stay small.
 
-Each array is cut into its gates (one piece where it has none), and of each piece are kept its norm and
-its projections on seeded random directions. Two pieces that differ by a relative ``d`` differ in a
-projection by about ``d * norm / sqrt(3)``; that all of them agree by chance has probability zero.
+Each array is cut into its gates (one piece where it has none). Of each piece the norm and the projections on
+seeded random directions are kept. Two pieces that differ by a relative ``d`` differ in a projection by about
+``d * norm / sqrt(3)``. The probability that different pieces agree in all projections is zero.
 """
 
 import math
@@ -18,7 +18,7 @@ PROJECTIONS = 3
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """One gate of one parameter, or all of an array."""
+    """The digest of one gate of a parameter, or of a whole array."""
 
     gate: str
     norm: float
@@ -28,7 +28,7 @@ class Piece(msgspec.Struct, frozen=True):
 def digest(array: np.ndarray, gates: tuple[str, ...] = ("",)) -> list[Piece]:
     """The pieces of an array whose last axis holds these gates side by side.
 
-    All gates meet the same directions, so that gates which changed places are found by their numbers.
+    All gates are projected on the same directions, so that exchanged gates are recognisable.
     """
     pieces = []
     for gate, piece in zip(gates, np.split(array.astype(np.float64), len(gates), axis=-1), strict=True):
@@ -38,16 +38,16 @@ def digest(array: np.ndarray, gates: tuple[str, ...] = ("",)) -> list[Piece]:
     return pieces
 
 
-def relative_difference(found: Piece, expected: Piece) -> float:
-    """About the norm of the difference by the norm of the expected piece; infinite for a NaN."""
+def relative_difference(observed: Piece, expected: Piece) -> float:
+    """About the norm of the difference, divided by the norm of the expected piece; infinite for a NaN."""
     scale = max(expected.norm, 1e-300)
-    worst = max(abs(a - b) for a, b in zip(found.projections, expected.projections, strict=True))
-    difference = max(math.sqrt(3.0) * worst, abs(found.norm - expected.norm)) / scale
+    worst = max(abs(a - b) for a, b in zip(observed.projections, expected.projections, strict=True))
+    difference = max(math.sqrt(3.0) * worst, abs(observed.norm - expected.norm)) / scale
     return difference if math.isfinite(difference) else math.inf
 
 
 def gates_of(task: Task) -> dict[str, tuple[str, ...]]:
-    """The gates along the last axis of each parameter that has some, by its full name."""
+    """The gates along the last axis of each parameter that has gates, by its full name."""
     return {
         f"{network_name}/{place.name}/{name}": place.layer.gates
         for network_name, network in task.networks.items()

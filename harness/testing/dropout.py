@@ -1,4 +1,4 @@
-"""Whether dropout is what it says, which certificates cannot tell, for its bits cannot be shared."""
+"""Whether dropout works as specified. Certificates cannot cover it: frameworks cannot share random bits."""
 
 import msgspec
 import numpy as np
@@ -11,93 +11,94 @@ from harness.testing.trial_programs import TrialPrograms, first_losses
 from harness.training.initial import initial_weights
 
 _ROUNDING = 1e-6
-#: Not a half, where what is dropped and what is kept could be taken for each other.
+#: Not a half, where dropped and kept values could be mistaken for each other.
 _RATE = 0.25
 _COPIES = 8
 _STEPS = 4
-#: Standard deviations that the share of what was dropped may be off.
-_LUCK = 5.0
+#: How many standard deviations the share of dropped values may be off.
+_MOST_DEVIATIONS = 5.0
 
 
 def careless_dropout(programs: TrialPrograms, case: Case) -> list[str]:
-    """Whether dropout follows ``plan.seed`` and nothing else, and predict() leaves it out."""
+    """Whether dropout depends on ``plan.seed`` alone, and predict() applies none."""
     task = _with_dropout(case.task)
     try:
-        one, again, other = (
+        losses, again, other = (
             first_losses(programs.build(task, seed), task) for seed in (SEED, SEED, SEED + 1)
         )
     except Unsupported:
         return []  # dropout is no part of a certificate
-    if np.array_equal(one, other):
+    if np.array_equal(losses, other):
         return ["the seed is ignored: dropout drops the same values under another seed"]
-    if not np.allclose(one, again, rtol=_ROUNDING):
-        return ["the seed does not decide: dropout drops other values under the same seed"]
+    if not np.allclose(losses, again, rtol=_ROUNDING):
+        return ["dropout is not determined by the seed: the same seed drops other values"]
     few, network = case_samples(task).inputs, data_network(task)
     plain = programs.build(case.task).predict(few, network)
-    program = programs.build(task)  # made last: some share one source of random numbers
+    program = programs.build(task)  # built last: programs may share a source of random numbers
     faults = []
     if not np.allclose(program.predict(few, network), plain, rtol=_ROUNDING):
-        faults.append("predict() does not leave dropout out")
-    if not np.allclose(first_losses(program, task), one, rtol=_ROUNDING):
-        faults.append("predict() changes the training that follows, or what that draws")
+        faults.append("predict() applies dropout")
+    if not np.allclose(first_losses(program, task), losses, rtol=_ROUNDING):
+        faults.append("predict() changes the training that follows, or its random numbers")
     return faults
 
 
 def wrong_masks(programs: TrialPrograms, case: Case) -> list[str]:
-    """Whether each value of each sample is dropped anew at each step, at its rate, and the rest scaled.
+    """Whether every value of every sample is dropped anew at each step, at its rate, and the rest scaled.
 
-    The last layer's weights are zero, so that its outputs and what comes back from the loss are the same
-    whatever is dropped ahead of it, and the gradient of a row of its kernel is proportional to its input. A
-    batch of copies of one sample then tells of each input in how many copies it was kept.
+    The last layer's weights are zero. So its outputs, and the gradient that the loss returns, are the same
+    whatever is dropped before it, and the gradient of a row of its kernel is proportional to its input. A
+    batch of copies of one sample then shows in how many copies each input was kept.
     """
     if isinstance(case.task.objective, Adversarial) or not _ends_linear(case.task):
         return []
     try:
         kept = _copies_kept(programs, _bare(case.task))
     except Unsupported:
-        return []  # as above
-    return [words for words in [_fault_of_masks(kept)] if words]
+        return []  # dropout is no part of a certificate
+    return [fault for fault in [_fault_of_masks(kept)] if fault]
 
 
 def _fault_of_masks(kept: np.ndarray) -> str:
-    """What is wrong with masks that kept each input ``(steps, inputs)`` in so many of the copies."""
+    """What is wrong with the masks, from the number of copies ``(steps, inputs)`` that kept each input."""
     if not kept.size:
         return ""
     counts = kept.round()
     dropped = 1 - counts.mean() / _COPIES
-    luck = np.sqrt(_RATE * (1 - _RATE) / (_COPIES * counts.size))
+    deviation = np.sqrt(_RATE * (1 - _RATE) / (_COPIES * counts.size))
     faults = {
-        "what dropout keeps is not scaled by 1 / (1 - rate)": (
+        "values that dropout keeps are not scaled by 1 / (1 - rate)": (
             not np.allclose(kept, counts, atol=_ROUNDING) or counts.max() > _COPIES
         ),
         "dropout drops the same values at every step": (counts == counts[0]).all(),
-        "dropout drops the same values of all samples of a batch": np.isin(counts, (0, _COPIES)).all(),
-        "dropout drops whole samples and not single values": (
+        "dropout drops the same values in all samples of a batch": np.isin(counts, (0, _COPIES)).all(),
+        "dropout drops whole samples instead of single values": (
             counts.shape[1] > 1 and (counts == counts[:, :1]).all()
         ),
-        f"dropout at rate {_RATE} drops {dropped:.0%} of the values": abs(dropped - _RATE) > _LUCK * luck,
+        f"dropout at rate {_RATE} drops {dropped:.0%} of the values": abs(dropped - _RATE)
+        > _MOST_DEVIATIONS * deviation,
     }
-    return next((words for words, wrong in faults.items() if wrong), "")
+    return next((fault for fault, present in faults.items() if present), "")
 
 
 def _copies_kept(programs: TrialPrograms, bare: Task) -> np.ndarray:
-    """Of each input of the last layer ``(steps, inputs)``, those left out that are zero by themselves."""
+    """How many copies kept each input of the last layer, ``(steps, inputs)``; zeros are left out."""
     last = f"model/{bare.networks['model'].placed()[-1].name}"
     start = initial_weights(bare, SEED)
     start |= {name: np.zeros_like(start[name]) for name in (f"{last}/kernel", f"{last}/bias")}
 
     def updates(task: Task) -> np.ndarray:
-        program, found = programs.build(task), []
+        program, kernels = programs.build(task), []
         for _ in range(_STEPS):
             program.load(start)
             program.train(Steps(np.zeros((1, _COPIES), np.int64)))
-            found.append(program.weights()[f"{last}/kernel"])
-        return np.array(found)
+            kernels.append(program.weights()[f"{last}/kernel"])
+        return np.array(kernels)
 
     whole, thinned = updates(bare)[0], updates(_with_dropout(bare, _RATE))
     size = (whole * whole).sum(axis=1)
-    told = size > _ROUNDING * size.max()
-    share: np.ndarray = (whole * thinned).sum(axis=2)[:, told] / size[told]
+    nonzero = size > _ROUNDING * size.max()
+    share: np.ndarray = (whole * thinned).sum(axis=2)[:, nonzero] / size[nonzero]
     return share * ((1 - _RATE) * _COPIES)
 
 
@@ -117,7 +118,7 @@ def _ends_linear(task: Task) -> bool:
 
 
 def _bare(task: Task) -> Task:
-    """By plain gradient descent, of which one step tells the gradient, with nothing beside."""
+    """The task with plain gradient descent, of which one step shows the gradient, and no regulariser."""
     return msgspec.structs.replace(
         task,
         optimizer=Sgd(1.0),

@@ -1,19 +1,20 @@
-"""Where the frameworks differ by default, and what the tasks pin so that all do the same work."""
+"""Where frameworks differ by default, and what the tasks pin so that all frameworks do the same work."""
 
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-#: Made by ``tests/benchmarks/ledger_costs.py``.
+from harness.stats.estimate import Estimate
+
+#: Written by ``tests/benchmarks/ledger_costs.py``.
 COSTS_FILE = Path(__file__).parent / "ledger_costs.json"
 
 
 class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one default instead of the pin changed: the mean over seeds of the paired differences.
+    """The effect of one default in place of the pin, paired by seed.
 
-    ``pinned`` is the mean score with the pin; ``difference``, with its 95 % interval from ``low`` to
-    ``high``, is that of the default less it.
+    ``pinned`` is the mean score with the pin; ``difference`` is the mean score with the default minus that.
     """
 
     topic: str
@@ -21,14 +22,11 @@ class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     task: str
     score: str
     pinned: float
-    difference: float
-    low: float
-    high: float
-    seeds: int
+    difference: Estimate
 
 
 class Costs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The costs that were measured, on which day and with which JAX."""
+    """All measured costs, the day of the measurement and the version of JAX."""
 
     made: str
     jax: str
@@ -36,12 +34,12 @@ class Costs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def measured_costs() -> Costs:
-    """Read what was measured of the defaults that are numbers."""
+    """The measured costs of those defaults that are numbers."""
     return msgspec.json.decode(COSTS_FILE.read_bytes(), type=Costs)
 
 
 class Entry(NamedTuple):
-    """One semantic difference: what each framework does unasked, and what is pinned."""
+    """One semantic difference: what each framework does by default, and what the tasks pin."""
 
     topic: str
     torch: str
@@ -50,7 +48,7 @@ class Entry(NamedTuple):
     pinned: str
 
 
-#: JAX has no layers of its own; where it says "flax", it is what flax.linen and flax.nnx do.
+#: JAX has no layers. Entries that begin with "flax" state what flax.linen and flax.nnx do.
 LEDGER = (
     Entry(
         "initial kernel of dense and convolution",
@@ -68,7 +66,7 @@ LEDGER = (
         "uniform ±1/sqrt(units), all of them",
     ),
     Entry(
-        "Adam: where epsilon stands",
+        "Adam: position of epsilon",
         "after the bias correction: sqrt(v_hat) + epsilon",
         "before it: sqrt(v) + epsilon, the step corrected (epsilon-hat)",
         "optax: after the bias correction",
@@ -88,14 +86,14 @@ LEDGER = (
         "v = m v + g; w -= lr v",
         "v = m v - lr g; w += v",
         "optax: trace = g + m trace; w -= lr trace",
-        "the first; equal at a constant learning rate",
+        "v = m v + g; w -= lr v (all equal at a constant learning rate)",
     ),
     Entry(
         "weight decay",
         "coupled in SGD and Adam (0), decoupled in AdamW (0.01), biases too",
         "decoupled (none; AdamW: 0.004), biases too",
         "optax: adamw decoupled (1e-4), all parameters",
-        "decoupled, ahead of the update, kernels only",
+        "decoupled, before the update, kernels only",
     ),
     Entry(
         "l2 penalty",
@@ -145,11 +143,15 @@ LEDGER = (
         "short last batch",
         "kept; loss averaged over its own size",
         "kept; loss averaged over its own size",
-        "left to the loop",
+        "up to the training loop",
         "kept; loss averaged over its own size",
     ),
     Entry(
-        "order of samples", "reshuffled by its own generator", "likewise", "left to the loop", "the harness's"
+        "order of samples",
+        "reshuffled by its own generator",
+        "reshuffled by its own generator",
+        "up to the training loop",
+        "the harness's",
     ),
     Entry(
         "flattening pictures",

@@ -1,4 +1,4 @@
-"""What a program does on a certification case, brought to digests: the worker's half of a certificate."""
+"""What a program does on a certification case, reduced to digests: the worker's half of a certificate."""
 
 import msgspec
 import numpy as np
@@ -13,15 +13,15 @@ from harness.testing.digest import Piece, digest, gates_of
 from harness.training.batches import BatchOrder
 from harness.training.initial import initial_weights
 
-#: A step's loss, or its two; None stands for one that is not finite.
+#: For each step its loss, or the discriminator's and the generator's; None for a loss that is not finite.
 Losses = list[list[float | None]]
 
 
 class Observation(msgspec.Struct, frozen=True):
     """The losses of each step, and digests of arrays by their full names.
 
-    ``gradients`` are of the first step, ``outputs`` those of each network in evaluation mode after the
-    last; both are empty where the case does not tell them. ``weights`` are those after the last step.
+    ``gradients`` are those of the first step, ``outputs`` those of each network in evaluation mode after the
+    last step; both are empty where the case does not include them. ``weights`` are those after the last step.
     """
 
     losses: Losses
@@ -31,11 +31,11 @@ class Observation(msgspec.Struct, frozen=True):
 
 
 def observe(backend: Backend, mode: str, device: str, threads: int, case: Case) -> Observation:
-    """Build the case in float64, train it and tell what it did.
+    """Build the case in float64, train it, and reduce what it did to digests.
 
     Raises:
         ValueError: the program broke the contract in a way that leaves nothing to compare.
-        Unsupported: the backend cannot do it.
+        Unsupported: the backend does not support the case.
     """
     task = case.task
     plan = Plan(task=task, mode=mode, device=device, precision="float64", threads=threads, seed=SEED)
@@ -53,8 +53,8 @@ def observe(backend: Backend, mode: str, device: str, threads: int, case: Case) 
         step += count
     last = program.weights()
     outputs = _predict(program, case) if case.outputs else {}
-    for what, arrays in (("weights()", last), ("predict()", outputs)):
-        _require_finite(what, arrays)
+    _require_finite("weights()", last)
+    _require_finite("predict()", outputs)
     gates = gates_of(task)
     gradients = {}
     if case.gradient_rate is not None:
@@ -63,7 +63,7 @@ def observe(backend: Backend, mode: str, device: str, threads: int, case: Case) 
             for name in start
         }
     return Observation(
-        told(np.concatenate(losses)),
+        finite_losses(np.concatenate(losses)),
         gradients,
         {name: digest(last[name], gates.get(name, ("",))) for name in start},
         {name: digest(array) for name, array in outputs.items()},
@@ -76,7 +76,7 @@ def observe_losses(
     """The losses of the case's first full batches in the precision in which a program will be timed.
 
     Raises:
-        Unsupported: the backend cannot do it.
+        Unsupported: the backend does not support the case in this precision.
     """
     task = case.task
     plan = Plan(task=task, mode=mode, device=device, precision=precision, threads=threads, seed=SEED)
@@ -85,15 +85,15 @@ def observe_losses(
     program = CheckedProgram(backend.build(plan, samples), backend.name, plan)
     program.load(initial_weights(task, SEED))
     order = BatchOrder.of_task(task, case.samples, SEED)
-    return told(_train(program, order, 0, order.run_length(0), np.float32))
+    return finite_losses(_train(program, order, 0, order.run_length(0), np.float32))
 
 
 def _narrow(array: np.ndarray) -> np.ndarray:
     return array if array.dtype.kind == "i" else array.astype(np.float32)
 
 
-def told(losses: np.ndarray) -> Losses:
-    """Losses ``(steps,)`` or ``(steps, 2)`` as they are sent and kept."""
+def finite_losses(losses: np.ndarray) -> Losses:
+    """Losses ``(steps,)`` or ``(steps, 2)`` as JSON can hold them: None for what is not finite."""
     return [[_finite(value) for value in np.atleast_1d(row)] for row in losses]
 
 
@@ -108,10 +108,10 @@ def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _require_finite(what: str, arrays: dict[str, np.ndarray]) -> None:
+def _require_finite(method: str, arrays: dict[str, np.ndarray]) -> None:
     for name, array in arrays.items():
         if not np.isfinite(array).all():
-            raise ValueError(f"{what} gave values for {name} that are not finite")
+            raise ValueError(f"{method} returned values for {name} that are not finite")
 
 
 def _predict(program: Program, case: Case) -> dict[str, np.ndarray]:

@@ -1,131 +1,105 @@
-"""Whether a program did the reference's work: what deviates, by how much, and where to look first."""
+"""Whether a program did the same work as the reference: what deviates, by how much, and likely why."""
 
-import hashlib
 import math
-from pathlib import Path
 
 import msgspec
 
 from harness.spec.backend import Precision
-from harness.testing.cases import SHORT_BATCH_CASES, Case
+from harness.testing.cases import SHORT_BATCH_CASES
 from harness.testing.digest import Piece, relative_difference
 from harness.testing.observation import Losses, Observation
 
-#: Float64 leaves about 1e-15 to rounding; a wrong formula shows far above this.
+#: Rounding in float64 stays near 1e-15; a wrong formula deviates by far more than this.
 TOLERANCE = 1e-9
-#: What rounding may do to the first three losses in these precisions; see :func:`compare_losses`. On the
-#: CPU right programs came to 1.2e-7 and, in bfloat16, 5.3e-3; weights that never move to 1.1e-2 at least.
+#: The largest effect of rounding on the first three losses in these precisions; see :func:`compare_losses`.
+#: Correct programs reached 1.2e-7 on the CPU, in bfloat16 5.3e-3; weights that never change at least 1.1e-2.
 LOSS_TOLERANCES: dict[Precision, float] = {"float32": 1e-5, "bfloat16": 0.01}
 
 
-class ReferenceCase(msgspec.Struct, frozen=True):
-    """What a case must give; ``sha256`` is of the case's task, so that a stale one is noticed."""
-
-    sha256: str
-    observation: Observation
-
-
-class Reference(msgspec.Struct, frozen=True):
-    """The cases of one task version, and the backends whose agreement they are."""
-
-    task: str
-    version: int
-    made_with: dict[str, str]
-    cases: dict[str, ReferenceCase]
-
-
 class Finding(msgspec.Struct, frozen=True):
-    """The outcome of one case: the worst relative deviation, and in words what it points to."""
+    """The outcome of one case: the worst relative deviation, and what it points to, in words."""
 
     case: str
     worst: float
-    words: str
+    explanation: str
     tolerance: float = TOLERANCE
 
     @property
     def passed(self) -> bool:
-        """Whether the deviation is one that rounding explains."""
+        """Whether rounding explains the deviation."""
         return self.worst <= self.tolerance
 
 
-def case_sha256(case: Case) -> str:
-    """The hash of a case's whole description."""
-    return hashlib.sha256(msgspec.json.encode(case, order="deterministic")).hexdigest()
-
-
-def read_reference(path: Path) -> Reference:
-    """The reference in a file; raises :class:`msgspec.MsgspecError` or OSError."""
-    return msgspec.json.decode(path.read_bytes(), type=Reference)
-
-
-def compare(case: str, found: Observation, expected: Observation) -> Finding:
-    """Hold an observation against the reference, in the order in which a fault would first show."""
-    steps = [_loss_difference(a, b) for a, b in zip(found.losses, expected.losses, strict=True)]
-    gradients = _array_differences(found.gradients, expected.gradients)
-    weights = _array_differences(found.weights, expected.weights)
-    outputs = _array_differences(found.outputs, expected.outputs)
+def compare(case: str, observed: Observation, expected: Observation) -> Finding:
+    """Compare an observation with the reference, in the order in which a fault would first show."""
+    steps = [_loss_difference(a, b) for a, b in zip(observed.losses, expected.losses, strict=True)]
+    gradients = _array_differences(observed.gradients, expected.gradients)
+    weights = _array_differences(observed.weights, expected.weights)
+    outputs = _array_differences(observed.outputs, expected.outputs)
     worst = max([*steps, *gradients.values(), *weights.values(), *outputs.values()])
     if worst <= TOLERANCE:
         return Finding(case, worst, "")
     differences = {"gradients": gradients, "weights": weights, "outputs": outputs}
-    return Finding(case, worst, _explain(case, found, expected, steps, differences))
+    return Finding(case, worst, _explain(case, observed, expected, steps, differences))
 
 
-def compare_losses(found: Losses, expected: Losses, precision: Precision) -> Finding:
-    """Hold the first losses of a program in a lower precision against those of the float64 reference.
+def compare_losses(observed: Losses, expected: Losses, precision: Precision) -> Finding:
+    """Compare the first losses in a lower precision with those of the float64 reference.
 
-    It finds what breaks in that precision alone, such as a kernel that is chosen for float32 only. Only the
-    first steps can tell: later, ties of ReLU and pooling that rounding decides take trainings apart.
+    This finds faults of that precision alone, such as a kernel that is chosen for float32 only. Only the
+    first steps are comparable: later, ties of ReLU and pooling that rounding decides make trainings diverge.
     """
-    steps = [_loss_difference(a, b) for a, b in zip(found, expected, strict=False)]
+    steps = [_loss_difference(a, b) for a, b in zip(observed, expected, strict=False)]
     worst, tolerance = max(steps), LOSS_TOLERANCES[precision]
-    words = ""
+    explanation = ""
     if worst > tolerance:
         step = next(number for number, value in enumerate(steps, 1) if value > tolerance)
-        words = (
-            f"float64 agrees, but in {precision} the loss of step {step} is {found[step - 1][-1]} where "
-            f"{expected[step - 1][-1]} is right (relative {steps[step - 1]:.1e}, at most {tolerance:g} is "
-            "rounding): look at what this mode does in that precision only"
+        explanation = (
+            f"float64 agrees, but in {precision} the loss of step {step} is {observed[step - 1][-1]} instead "
+            f"of {expected[step - 1][-1]} (relative {steps[step - 1]:.1e}; rounding explains {tolerance:g}): "
+            "look at what this mode does in that precision only"
         )
-    return Finding(f"first losses in {precision}", worst, words, tolerance)
+    return Finding(f"first losses in {precision}", worst, explanation, tolerance)
 
 
-def _loss_difference(found: list[float | None], expected: list[float | None]) -> float:
-    if len(found) != len(expected):
+def _loss_difference(observed: list[float | None], expected: list[float | None]) -> float:
+    if len(observed) != len(expected):
         return math.inf
     return max(
         math.inf if a is None or b is None else abs(a - b) / max(abs(b), 1e-300)
-        for a, b in zip(found, expected, strict=True)
+        for a, b in zip(observed, expected, strict=True)
     )
 
 
-def _array_differences(found: dict[str, list[Piece]], expected: dict[str, list[Piece]]) -> dict[str, float]:
+def _array_differences(
+    observed: dict[str, list[Piece]], expected: dict[str, list[Piece]]
+) -> dict[str, float]:
     """The relative difference of each piece, named ``model/gru_1/forward/kernel [reset]``."""
     differences = {}
     for name, pieces in expected.items():
-        for piece, other in zip(pieces, found.get(name, []), strict=False):
+        for piece, other in zip(pieces, observed.get(name, []), strict=False):
             label = f"{name} [{piece.gate}]" if piece.gate else name
             differences[label] = relative_difference(other, piece)
-        if len(found.get(name, [])) != len(pieces):
+        if len(observed.get(name, [])) != len(pieces):
             differences[name] = math.inf
     return differences
 
 
 def _explain(
     case: str,
-    found: Observation,
+    observed: Observation,
     expected: Observation,
     steps: list[float],
     differences: dict[str, dict[str, float]],
 ) -> str:
     gradients = differences["gradients"]
     if steps[0] > TOLERANCE:
-        return _explain_first_loss(found, expected, gradients, steps[0])
+        return _explain_first_loss(observed, expected, gradients, steps[0])
     bad_gradients = {name: value for name, value in gradients.items() if value > TOLERANCE}
     if bad_gradients:
         return (
             f"the loss of step 1 agrees, the gradient of {_listed(bad_gradients)} does not: look at the "
-            f"backward pass of that layer, at what is added to its gradient, or at arrays that load() or "
+            "backward pass of that layer, at what is added to its gradient, or at arrays that load() or "
             "weights() shares with others"
         )
     late = next((number for number, value in enumerate(steps, 1) if value > TOLERANCE), None)
@@ -140,41 +114,40 @@ def _explain(
     bad_outputs = {name: value for name, value in differences["outputs"].items() if value > TOLERANCE}
     return (
         f"training agrees, the outputs in evaluation mode do not: {_listed(bad_outputs)}; "
-        "look for training behaviour in predict(), or rows in another order"
+        "look for training behaviour in predict(), or for rows in another order"
     )
 
 
 def _explain_first_loss(
-    found: Observation, expected: Observation, gradients: dict[str, float], difference: float
+    observed: Observation, expected: Observation, gradients: dict[str, float], difference: float
 ) -> str:
-    told, right = found.losses[0][0], expected.losses[0][0]
-    start = f"the loss of step 1 is {told} where {right} is right (relative {difference:.1e})"
-    if told is not None and right:
-        for factor, words in (
-            (8.0, "summed over the batch of 8, not averaged"),
-            (10.0, "ten times too large"),
+    loss, right = observed.losses[0][0], expected.losses[0][0]
+    start = f"the loss of step 1 is {loss} instead of {right} (relative {difference:.1e})"
+    if loss is not None and right:
+        for factor, cause in (
+            (8.0, "it is summed over the batch of 8, not averaged"),
+            (10.0, "it is ten times too large"),
         ):
-            if abs(told / right / factor - 1) < TOLERANCE:
-                return f"{start}: exactly {factor:g} times: the loss is {words}"
+            if abs(loss / right / factor - 1) < TOLERANCE:
+                return f"{start}: exactly {factor:g} times: {cause}"
     agreeing = [name for name, value in gradients.items() if value <= TOLERANCE]
-    hint = f"; gradients that agree all the same: {', '.join(agreeing[:3])}" if agreeing else ""
+    hint = f"; these gradients agree nevertheless: {', '.join(agreeing[:3])}" if agreeing else ""
     return (
         f"{start}: the forward pass, the loss, the penalty or the first batch differs: look for a missing "
-        "bias, weights that are transposed or whose gates are in another "
-        f"order{hint}"
+        f"bias, transposed weights, or weights whose gates are in another order{hint}"
     )
 
 
 def _explain_later_loss(case: str, step: int, difference: float, gradients: dict[str, float]) -> str:
-    since = "the loss" + (" and all gradients" if gradients else "") + " of step 1 agree"
+    agrees = "the loss and all gradients of step 1 agree" if gradients else "the loss of step 1 agrees"
     if step == 4 and case in SHORT_BATCH_CASES:  # noqa: PLR2004  the short batch of the first epoch
-        what = "that is the short last batch: its loss must be averaged over its own size"
+        cause = "this step is the short last batch: average its loss over its own size"
     else:
-        what = (
-            "look at the optimizer's update (momentum form, where epsilon stands, bias correction), the "
-            "weight decay, or a batch that was skipped or came out of order"
+        cause = (
+            "look at the optimizer's update (form of the momentum, position of epsilon, bias correction), "
+            "the weight decay, or a batch that was skipped or came out of order"
         )
-    return f"{since}, the loss of step {step} is off by a relative {difference:.1e}: {what}"
+    return f"{agrees}, the loss of step {step} is off by a relative {difference:.1e}: {cause}"
 
 
 def _listed(differences: dict[str, float]) -> str:

@@ -1,4 +1,4 @@
-"""Programs of certification cases, built in this process, as the conformance kit tries them."""
+"""Programs of certification cases, built in this process for the checks of the conformance kit."""
 
 from dataclasses import dataclass
 
@@ -14,16 +14,16 @@ from harness.training.initial import initial_weights
 
 @dataclass(frozen=True, slots=True)
 class TrialPrograms:
-    """Makes programs of one backend and mode, in float64 on the CPU."""
+    """Builds programs of one backend and mode, in float64 on the CPU."""
 
     backend: Backend
     mode: str
     threads: int
 
     def build(self, task: Task, seed: int = SEED) -> Program:
-        """A program of the task that has loaded the weights which all start from.
+        """A program of the task that has loaded the initial weights of all cases.
 
-        ``seed`` is for the framework's own random numbers alone. Raises what the backend raises.
+        ``seed`` affects only the framework's own random numbers. Raises what the backend raises.
         """
         plan = Plan(
             task=task, mode=self.mode, device="cpu", precision="float64", threads=self.threads, seed=seed
@@ -34,7 +34,7 @@ class TrialPrograms:
 
 
 def first_losses(program: Program, task: Task) -> np.ndarray:
-    """The losses of its first three steps, of which two are made by one call; of fewer, if an epoch is."""
+    """The losses of its first three steps, of which one call makes two; fewer where an epoch has fewer."""
     order = BatchOrder.of_task(task, SAMPLES, SEED)
-    two = min(2, order.run_length(1))  # a task may take all samples at once
-    return np.concatenate([program.train(order.steps(0, 1)), program.train(order.steps(1, two))])
+    count = min(2, order.run_length(1))  # a task may take all samples in one step
+    return np.concatenate([program.train(order.steps(0, 1)), program.train(order.steps(1, count))])

@@ -29,7 +29,7 @@ from harness.plugins.versions import PLUGIN
 from harness.spec.backend import Backend, Plan, Program, Unsupported
 from harness.spec.data import Samples, Split
 from harness.spec.task import Adversarial, Classification, Task
-from harness.testing.observation import observe, observe_losses, told
+from harness.testing.observation import finite_losses, observe, observe_losses
 from harness.training.batches import BatchOrder
 from harness.training.data_contract import fitted
 from harness.training.gan_quality import Judge, sample_grid
@@ -142,7 +142,7 @@ class Worker:
         self._program.synchronize()
         seconds = time.perf_counter() - start
         self._next_step += request.steps
-        return protocol.Trained(seconds, told(losses))
+        return protocol.Trained(seconds, finite_losses(losses))
 
     @carry_out.register
     def _(self, request: protocol.Evaluate) -> protocol.Evaluated:

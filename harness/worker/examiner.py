@@ -7,6 +7,7 @@ from typing import Self, TypeVar
 from harness.errors import Declined, HarnessError
 from harness.machine.worker_variables import worker_variables
 from harness.plugins.configuration import Configuration
+from harness.spec.backend import Precision
 from harness.testing.cases import Case
 from harness.testing.observation import Losses, Observation
 from harness.worker import protocol
@@ -18,19 +19,19 @@ _R = TypeVar("_R", protocol.Observed, protocol.ObservedLosses)
 
 
 class Examiner:
-    """Carries out certification cases in a worker: one for all tasks, because imports take long.
+    """Carries out certification cases in one worker for all tasks, because imports take long.
 
-    A worker that fell in one case is replaced for the next.
+    A worker that fails in one case is replaced before the next.
     """
 
     def __init__(self, configuration: Configuration, limit_seconds: float | None = None) -> None:
-        """``limit_seconds`` bounds each certification; without it only silence ends one that hangs."""
+        """``limit_seconds`` limits each certification; without it only the limit of silence ends a hang."""
         self.configuration = configuration
         self._limit_seconds = limit_seconds
         self._session: Session | None = None
 
     def begin(self) -> None:
-        """Give the certification that follows the whole of its time, however long those before it took."""
+        """Grant the whole time limit to the certification that follows."""
         if self._session is not None:
             self._session.renew_deadline()
 
@@ -38,18 +39,18 @@ class Examiner:
         """What the configuration does on a case in float64.
 
         Raises:
-            Declined: the backend does not do what the case takes.
+            Declined: the backend does not support the case.
             HarnessError: it failed, hung or died; names the case.
         """
         configuration = self.configuration
         request = protocol.Observe(case, configuration.mode, configuration.device, configuration.threads)
         return self._ask(case, request, protocol.Observed).observation
 
-    def observe_losses(self, case: Case) -> Losses:
-        """The first losses of a case in the configuration's own precision; raises as :meth:`observe`."""
+    def observe_losses(self, case: Case, precision: Precision) -> Losses:
+        """The first losses of a case in a precision; raises as :meth:`observe`."""
         configuration = self.configuration
         request = protocol.ObserveLosses(
-            case, configuration.mode, configuration.device, configuration.threads, configuration.precision
+            case, configuration.mode, configuration.device, configuration.threads, precision
         )
         return self._ask(case, request, protocol.ObservedLosses).losses
 

@@ -1,8 +1,8 @@
-"""What a framework's own default would have cost or gained, where the ledger's default is a number.
+"""Measure what a framework's default costs or gains, where the ledger's default is a number.
 
-A task is trained in JAX as it is pinned and with one default in the place of what is pinned, on the same
-seeds, and scored on its test data. Writes what ``harness ledger`` prints. Not a matter of time: it may
-run beside other work. Run by hand, and again when a task, a default or a pin changes.
+A task is trained in JAX as pinned and with one default in place of the pin, on the same seeds, and scored on
+its test data. Writes what ``harness ledger`` prints. Nothing is timed, so other programs may run meanwhile.
+Run it by hand when a task, a default or a pin changes.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from harness.layers import Parameter
 from harness.plugins import registry
 from harness.spec.backend import Plan
 from harness.spec.task import Adversarial, Task
+from harness.stats.estimate import Estimate
 from harness.stats.intervals import mean_interval
 from harness.testing.digest import gates_of
 from harness.testing.ledger import COSTS_FILE, Cost, Costs, measured_costs
@@ -32,15 +33,15 @@ from harness.training.splits import split_samples
 from harness_jax.program import JaxProgram
 
 Weights = dict[str, np.ndarray]
-#: From a task, what it starts from and a seed to what it starts from with another default.
+#: From a task, its initial weights and a seed to the initial weights with another default.
 ChangedWeights = Callable[[Task, Weights, int], Weights]
 
 
 class Default(NamedTuple):
-    """One default instead of a pin: in the task, in the weights training starts from, or in a layer."""
+    """One default in place of a pin: in the task, in the initial weights, or in a layer."""
 
     topic: str
-    what: str
+    description: str
     task: str
     options: dict[str, object]
     in_weights: ChangedWeights = lambda _task, weights, _seed: weights
@@ -71,7 +72,7 @@ def torch_kernels(task: Task, weights: Weights, seed: int) -> Weights:
 
 
 def lecun_kernels(task: Task, weights: Weights, seed: int) -> Weights:
-    """As :func:`lecun` in all dense layers."""
+    """:func:`lecun` in all dense layers."""
     return {
         name: lecun(task.parameters()[name], name, seed) if name.endswith("/kernel") else array
         for name, array in weights.items()
@@ -89,9 +90,9 @@ def torch_biases(task: Task, weights: Weights, seed: int) -> Weights:
 
 
 def of_recurrent_layers(input_kernel: Callable[[Parameter, str, int], np.ndarray]) -> ChangedWeights:
-    """This for the kernels on the input, orthogonal ones (Saxe et al. 2014) on the state, biases zero.
+    """``input_kernel`` for kernels on the input, orthogonal ones (Saxe et al. 2014) for the state.
 
-    A kernel is drawn for all gates together, as Keras and flax.nnx draw theirs.
+    Biases are zero. A kernel is drawn for all gates together, as Keras and flax.nnx draw theirs.
     """
 
     def in_weights(task: Task, weights: Weights, seed: int) -> Weights:
@@ -123,7 +124,7 @@ def glorot(parameter: Parameter, name: str, seed: int) -> np.ndarray:
 
 
 def lecun(parameter: Parameter, name: str, seed: int) -> np.ndarray:
-    """Normal, of variance 1/rows, cut off at two standard deviations of the uncut one, as flax has it."""
+    """Normal with variance 1/rows, truncated at two standard deviations, as in flax."""
     key = jax.random.fold_in(jax.random.key(seed), sum(name.encode()))
     cut = np.asarray(jax.random.truncated_normal(key, -2, 2, parameter.shape), np.float64)
     return cut / 0.87962566103423978 / np.sqrt(np.prod(parameter.shape[:-1]))
@@ -165,7 +166,7 @@ def leaky_slope(slope: float | None) -> Iterator[None]:
 
 
 def trained_score(task: Task, dataset: str, weights: Weights, seed: int) -> float:
-    """Test accuracy after the task's epochs in per cent; of a GAN the Fréchet distance."""
+    """Test accuracy in per cent after the task's epochs; the Fréchet distance for a GAN."""
     data = split_samples(registry.dataset(dataset).load(), "float32")
     program = JaxProgram(
         Plan(task=task, mode="jit", device="cpu", threads=2, seed=seed, precision="float32"), data["train"]
@@ -192,11 +193,11 @@ def pinned_task(default: Default) -> tuple[Task, str]:
     return task, "digits" if default.task == "gan" else definition.datasets[0]
 
 
-def cost(default: Default, seeds: int, known: dict[str, list[float]]) -> Cost:
+def measure_cost(default: Default, seeds: int, known: dict[str, list[float]]) -> Cost:
     task, dataset = pinned_task(default)
-    setting = f"{default.task} {default.options}"
-    if setting not in known:
-        known[setting] = [
+    conditions = f"{default.task} {default.options}"
+    if conditions not in known:
+        known[conditions] = [
             trained_score(task, dataset, initial_weights(task, seed), seed) for seed in range(seeds)
         ]
     changed = default.in_task(task)
@@ -207,35 +208,34 @@ def cost(default: Default, seeds: int, known: dict[str, list[float]]) -> Cost:
             )
             for seed in range(seeds)
         ]
-    differences = [other - one for one, other in zip(known[setting], others, strict=True)]
+    differences = [other - pinned for pinned, other in zip(known[conditions], others, strict=True)]
     options = "".join(f", {key} {value}" for key, value in default.options.items())
     if default.epochs is not None:
         options += f", {default.epochs} epochs"
-    found = mean_interval(differences)
+    difference = mean_interval(differences)
     return Cost(
         topic=default.topic,
-        default=default.what,
+        default=default.description,
         task=f"{default.task} on {dataset}{options}",
         score="Fréchet distance" if default.task == "gan" else "test accuracy (%)",
-        pinned=round(float(np.mean(known[setting])), 2),
-        difference=round(found.mean, 2),
-        low=round(found.low, 2),
-        high=round(found.high, 2),
-        seeds=seeds,
+        pinned=round(float(np.mean(known[conditions])), 2),
+        difference=Estimate(
+            round(difference.value, 2), round(difference.low, 2), round(difference.high, 2), difference.n
+        ),
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--only", metavar="TOPIC", help="measure this anew and keep the others")
+    parser.add_argument("--only", metavar="TOPIC", help="measure only this topic and keep the other costs")
     arguments = parser.parse_args()
-    kept = [one for one in measured_costs().costs if arguments.only and one.topic != arguments.only]
+    kept = [cost for cost in measured_costs().costs if arguments.only and cost.topic != arguments.only]
     known: dict[str, list[float]] = {}
     for default in DEFAULTS:
         if arguments.only and default.topic != arguments.only:
             continue
-        kept.append(cost(default, arguments.seeds, known))
+        kept.append(measure_cost(default, arguments.seeds, known))
         print(kept[-1], flush=True)
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     made = Costs(made=today, jax=jax.__version__, costs=kept)

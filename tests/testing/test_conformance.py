@@ -1,4 +1,4 @@
-"""The conformance kit finds each planted fault, says so in words that help, and passes what is right."""
+"""The conformance kit finds each planted fault, names it, and passes a correct backend."""
 
 import dataclasses
 import functools
@@ -21,7 +21,7 @@ from harness_torch import TorchBackend
 
 
 class Altered(Program):
-    """A right program behind a fault; each subclass plants one."""
+    """A correct program behind a fault; each subclass plants one."""
 
     def __init__(self, right):
         self.right = right
@@ -46,7 +46,7 @@ class Altered(Program):
 def faulty(program=Altered, plan=lambda plan: plan, only_in=None):
     """A backend that builds ``program`` around what torch makes of the changed plan.
 
-    With ``only_in`` it is a right backend in every other precision.
+    With ``only_in`` it is correct in every other precision.
     """
 
     class Faulty(Backend):
@@ -118,7 +118,7 @@ class UpdatesLostToRounding(Altered):
 
 
 class ClockThatDoesNotWait(Altered):
-    """As an accelerator is: busy for a while after the call, and only a readout waits for it."""
+    """Like an accelerator: busy for a while after the call, and only a readout waits for it."""
 
     busy_until = 0.0
 
@@ -133,7 +133,7 @@ class ClockThatDoesNotWait(Altered):
 
 
 class Leak(Altered):
-    """Feels what other programs trained since it was made."""
+    """Changes with what other programs trained since it was built."""
 
     trained = 0
 
@@ -161,7 +161,7 @@ class DropoutLeftOn(Altered):
 
 
 class CompilesTheFirstReading(Altered):
-    """As a readout that is compiled when it is first asked for: long once, and no work of the device's."""
+    """Like a readout that is compiled at its first call: slow once, and not work of the device."""
 
     read = False
 
@@ -173,7 +173,7 @@ class CompilesTheFirstReading(Altered):
 
 
 class OtherDropout(Altered):
-    """Torch's dropout replaced by a wrong one."""
+    """Replaces torch's dropout by a wrong one."""
 
     def __init__(self, right):
         super().__init__(right)
@@ -200,7 +200,7 @@ class TwiceTheRate(OtherDropout):
         return x * (torch.rand_like(x) >= min(2 * rate, 0.9)) / (1 - rate)
 
 
-class OneMaskForAll(OtherDropout):
+class OneMaskForAllSamples(OtherDropout):
     def wrong(self, x, rate):
         return x * (torch.rand_like(x[:1]) >= rate) / (1 - rate)
 
@@ -210,7 +210,7 @@ class WholeSamples(OtherDropout):
         return x * (torch.rand_like(x[:, :1]) >= rate) / (1 - rate)
 
 
-class OneMaskForEver(OtherDropout):
+class OneMaskForAllSteps(OtherDropout):
     mask = None
 
     def wrong(self, x, rate):
@@ -220,7 +220,7 @@ class OneMaskForEver(OtherDropout):
 
 
 class EveryEqualMaximum(torch.autograd.Function):
-    """Pooling whose gradient goes to each of the values that are the largest."""
+    """Pooling whose gradient goes to every one of the largest values."""
 
     @staticmethod
     def forward(context, x, size):
@@ -304,7 +304,7 @@ def _one_seed(plan):
     [
         (faulty(GatesInAnotherOrder), "rnn", "whose gates are in another order"),
         (faulty(MissingBias), "mlp", "model/dense_2/bias"),
-        (faulty(plan=_wrong_epsilon), "mlp", "where epsilon stands"),
+        (faulty(plan=_wrong_epsilon), "mlp", "position of epsilon"),
         (faulty(plan=_summed), "mlp", "summed over the batch"),
         (faulty(Transposed), "mlp", "transposed"),
         (faulty(SkippedBatch), "mlp", "a batch that was skipped"),
@@ -312,19 +312,19 @@ def _one_seed(plan):
         (faulty(Leak), "mlp", "leaks between programs"),
         (faulty(plan=_one_seed), "mlp", "the seed is ignored"),
         (faulty(TrainingModeInPredict), "mlp", "outputs in evaluation mode"),
-        (faulty(DropoutLeftOn), "mlp", "does not leave dropout out"),
+        (faulty(DropoutLeftOn), "mlp", r"predict\(\) applies dropout"),
         (faulty(Unscaled), "mlp", r"not scaled by 1 / \(1 - rate\)"),
         (faulty(RateOfWhatIsKept), "mlp", r"not scaled by 1 / \(1 - rate\)"),
         (faulty(TwiceTheRate), "mlp", r"at rate 0.25 drops (4[5-9]|5\d)%"),
-        (faulty(OneMaskForAll), "mlp", "the same values of all samples of a batch"),
-        (faulty(OneMaskForEver), "mlp", "the same values at every step"),
-        (faulty(WholeSamples), "mlp", "whole samples and not single values"),
+        (faulty(OneMaskForAllSamples), "mlp", "the same values in all samples of a batch"),
+        (faulty(OneMaskForAllSteps), "mlp", "the same values at every step"),
+        (faulty(WholeSamples), "mlp", "whole samples instead of single values"),
         (faulty(GradientToAllTies), "cnn", "'ties in pooling'.*the gradient of model/conv2d_1"),
-        (faulty(RowsCutWrongly), "mlp", "rows answers otherwise than of"),
+        (faulty(RowsCutWrongly), "mlp", r"predict\(\) of 1026 rows differs from"),
         (
             faulty(RowsLeftOut),
             "mlp",
-            r"wrong rows: it raised .*predict\(\) of 1026 inputs by model",
+            r"wrong rows: raised .*predict\(\) of 1026 inputs by model",
         ),
         (faulty(DrawsInPredict), "mlp", "changes the training that follows"),
         (faulty(plan=_in_bfloat16, only_in="float32"), "mlp", "float64 agrees, but in float32 the loss of"),
@@ -338,14 +338,14 @@ def test_a_planted_fault_is_found_and_named(backend, task, words):
         check_backend(backend, [task])
 
 
-def test_an_environment_that_tells_no_engine_is_a_fault(monkeypatch):
+def test_an_environment_without_an_engine_is_a_fault(monkeypatch):
     backend = faulty()
     monkeypatch.setattr(type(backend), "environment", lambda *_: {"framework": "acme"})
     with pytest.raises(ConformanceError, match="its version under that name"):
         check_backend(backend, ["mlp"])
 
 
-def test_a_readout_that_is_slow_at_first_is_an_honest_clock():
+def test_a_first_readout_that_is_slow_is_an_honest_clock():
     check_backend(faulty(CompilesTheFirstReading), ["mlp"])
 
 
@@ -359,8 +359,8 @@ def test_a_declined_case_hides_no_other_fault():
         check_backend(faulty(ClockThatDoesNotWait, without_adam), ["mlp"])
 
 
-def test_a_right_backend_passes():
-    check_backend(TorchBackend(), ["mlp", "rnn"], ["eager"])
+def test_a_correct_backend_passes():
+    check_backend(TorchBackend(), ["rnn"], ["eager"])
 
 
 def test_a_task_without_a_reference_is_skipped_unless_it_is_named(monkeypatch):
@@ -369,10 +369,13 @@ def test_a_task_without_a_reference_is_skipped_unless_it_is_named(monkeypatch):
     monkeypatch.setattr(registry, "task", lambda _: bare)
     with pytest.raises(pytest.skip.Exception, match="task mlp has no reference"):
         backend_tests(TorchBackend())("eager", "mlp")
-    with pytest.raises(UsageError, match="no task that is installed has a reference"):
+    with pytest.raises(UsageError, match="no installed task has a reference"):
         check_backend(TorchBackend())
     with pytest.raises(UsageError, match="task mlp has no reference"):
         backend_tests(TorchBackend(), ["mlp"])("eager", "mlp")
 
 
-test_torch_conforms = backend_tests(TorchBackend(), ["mlp", "gan"], ["eager", "channels_last"])
+test_torch_conforms = backend_tests(TorchBackend(), ["mlp"], ["eager", "channels_last"])
+test_torch_conforms_on_gan = pytest.mark.slow(
+    backend_tests(TorchBackend(), ["gan"], ["eager", "channels_last"])
+)

@@ -1,4 +1,4 @@
-"""The ledger says what the installed frameworks do: each number in it that a signature holds is compared."""
+"""The ledger states what the installed frameworks do: its numbers are compared with their signatures."""
 
 import inspect
 import json
@@ -55,7 +55,7 @@ print(json.dumps([
 def test_keras():
     pytest.importorskip("keras")
     pytest.importorskip("torch")
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", KERAS],
         env={**os.environ, "KERAS_BACKEND": "torch"},
         capture_output=True,
@@ -63,7 +63,7 @@ def test_keras():
         check=True,
     )
     adam, rmsprop, rho, decay, layer, function, reset_after, padding = json.loads(
-        told.stdout.splitlines()[-1]
+        done.stdout.splitlines()[-1]
     )
     assert float(ENTRIES["Adam: epsilon"].keras) == adam
     assert float(ENTRIES["RMSprop: epsilon"].keras.rpartition(" ")[2]) == rmsprop
@@ -86,20 +86,22 @@ def test_jax_and_what_is_used_with_it():
     assert _default(optax.adamw, "weight_decay") == 1e-4
 
 
-def test_costs_are_of_entries_and_of_the_numbers_that_stand_there():
+def test_costs_belong_to_entries_and_their_numbers():
     costs = measured_costs().costs
     for cost in costs:
         entry = ENTRIES[cost.topic]
         value = cost.default.rpartition(": ")[2]
         assert value in f"{entry.torch} {entry.keras} {entry.jax}"
-        assert cost.low <= cost.difference <= cost.high
-        assert cost.seeds >= 5
+        difference = cost.difference
+        assert difference.low <= difference.value <= difference.high
+        assert difference.n >= 5
     numbers = ("Adam: epsilon", "RMSprop: epsilon", "RMSprop: decay of the mean square", "weight decay")
     assert {*numbers, "leaky ReLU: slope below zero"} <= {cost.topic for cost in costs}
 
 
 def test_the_command_prints_what_was_measured():
-    told = CliRunner(env={"COLUMNS": "200"}).invoke(command)
-    assert told.exit_code == 0
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(command)
+    assert result.exit_code == 0
     for cost in measured_costs().costs:
-        assert f"{cost.difference:+.2f} [{cost.low:+.2f}, {cost.high:+.2f}]" in told.output
+        difference = cost.difference
+        assert f"{difference.value:+.2f} [{difference.low:+.2f}, {difference.high:+.2f}]" in result.output

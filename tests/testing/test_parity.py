@@ -12,10 +12,10 @@ from harness.network import Network
 from harness.plugins import registry
 from harness.spec.task import Adam, Augmentation, Classification, Penalty, Sgd, Task, TaskDefinition
 from harness.testing.cases import case_samples, cases
-from harness.testing.certify import reference_of
 from harness.testing.digest import digest, relative_difference
 from harness.testing.observation import Observation
-from harness.testing.parity import LOSS_TOLERANCES, TOLERANCE, compare, compare_losses, read_reference
+from harness.testing.parity import LOSS_TOLERANCES, TOLERANCE, compare, compare_losses
+from harness.testing.reference import read_reference, reference_of
 
 ARRAY = np.random.default_rng(0).normal(size=(5, 6))
 
@@ -57,11 +57,11 @@ def test_words_name_the_first_thing_that_differs():
     assert compare("case", right, right).passed
     later = compare("case", _observation([2.0, 1.0, 0.6], kernel=ARRAY), right)
     assert not later.passed
-    assert "the loss of step 3 is off by a relative 2.0e-01" in later.words
+    assert "the loss of step 3 is off by a relative 2.0e-01" in later.explanation
     summed = compare("case", _observation([16.0, 1.0, 0.5], kernel=ARRAY), right)
-    assert "summed over the batch" in summed.words
+    assert "summed over the batch" in summed.explanation
     gradient = compare("case", _observation([2.0, 1.0, 0.5], kernel=ARRAY * 1.001), right)
-    assert "the gradient of kernel" in gradient.words
+    assert "the gradient of kernel" in gradient.explanation
     nan = compare("case", _observation([None, 1.0, 0.5], kernel=ARRAY), right)
     assert nan.worst == np.inf
 
@@ -80,7 +80,7 @@ def test_first_losses_as_timed_may_differ_by_rounding_and_by_no_more(precision):
     assert rounded.passed
     wrong = compare_losses([[2.0], [1.0], [0.5 + tolerance]], right, precision)
     assert not wrong.passed
-    assert f"in {precision} the loss of step 3 is" in wrong.words
+    assert f"in {precision} the loss of step 3 is" in wrong.explanation
     assert not compare_losses([[None], [1.0], [0.5]], right, precision).passed
 
 
@@ -190,7 +190,7 @@ def test_a_reference_that_is_absent_or_broken_is_named(tmp_path):
     with pytest.raises(UsageError, match="has no reference; make it with"):
         reference_of(msgspec.structs.replace(definition, reference=tmp_path / "absent.json"))
     (tmp_path / "broken.json").write_text("{")
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match="cannot read the reference"):
         reference_of(msgspec.structs.replace(definition, reference=tmp_path / "broken.json"))
 
 

@@ -1,0 +1,43 @@
+"""Carries out certification cases in this process, for authors who test a backend object."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from harness.errors import Declined, HarnessError
+from harness.plugins.configuration import Configuration
+from harness.plugins.faults import explain
+from harness.spec.backend import Backend, Precision, Unsupported
+from harness.testing.cases import Case
+from harness.testing.observation import Losses, Observation, observe, observe_losses
+
+_T = TypeVar("_T")
+
+
+class InProcessExaminer:
+    """An :class:`harness.testing.certify.Examiner` of a backend in a mode, on the CPU of this process."""
+
+    def __init__(self, backend: Backend, mode: str, threads: int) -> None:
+        self.configuration = Configuration(backend.name, mode, "cpu", threads)
+        self._backend = backend
+
+    def begin(self) -> None:
+        """Nothing: there is no time limit."""
+
+    def observe(self, case: Case) -> Observation:
+        """What the backend does on a case in float64; raises Declined or HarnessError."""
+        mode, threads = self.configuration.mode, self.configuration.threads
+        return _carry_out(case, lambda: observe(self._backend, mode, "cpu", threads, case))
+
+    def observe_losses(self, case: Case, precision: Precision) -> Losses:
+        """The first losses of a case in a precision; raises Declined or HarnessError."""
+        mode, threads = self.configuration.mode, self.configuration.threads
+        return _carry_out(case, lambda: observe_losses(self._backend, mode, "cpu", threads, case, precision))
+
+
+def _carry_out(case: Case, work: Callable[[], _T]) -> _T:
+    try:
+        return work()
+    except Unsupported as error:
+        raise Declined(str(error)) from error
+    except Exception as error:
+        raise HarnessError(f"case {case.name!r} raised {explain(error)}") from error
