@@ -1,14 +1,15 @@
-"""The sunspots: windows of the series as statsmodels gives it, no year in two splits."""
+"""The sunspots: windows of the series of 309 years, no year in two splits."""
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from harness.spec.data import Samples
 from harness.training.splits import split_samples
-from harness_tasks.datasets import SOURCES
+from harness_tasks.datasets import SOURCES, sunspots
 from harness_tasks.datasets.fingerprint import fingerprint
 from harness_tasks.windows import FUTURE, PAST
 
@@ -22,16 +23,15 @@ def dataset():
 
 @pytest.fixture(scope="module")
 def series():
-    """The 309 values by statsmodels' own function, 1700 to 2008."""
-    from statsmodels.datasets.sunspots import load_pandas
-
-    frame = load_pandas().data
-    assert frame.YEAR.tolist() == list(range(1700, 2009))
-    return frame.SUNACTIVITY.to_numpy()
+    """The 309 values, 1700 to 2008."""
+    file = Path(sunspots.__file__).with_suffix(".csv")
+    years, values = np.loadtxt(file, delimiter=",", skiprows=1, unpack=True)
+    assert years.tolist() == list(range(1700, 2009))
+    return values
 
 
 def _years_of(samples, standardised):
-    """For each window the place in the whole series where it stands, which must be one place."""
+    """The position of each window in the whole series, which must be unique."""
     places = []
     for past, future in zip(samples.inputs[..., 0], samples.targets, strict=True):
         window = np.concatenate([past, future])
@@ -46,8 +46,13 @@ def _years_of(samples, standardised):
 
 
 def test_they_never_change(dataset):
-    # Records are compared by this: a change here makes all earlier results on sunspots incomparable.
+    # Runs are comparable only with the same fingerprint: a change invalidates all results on sunspots.
     assert dataset.fingerprint == "0deb2eda00d1687f28d86de477364ded794240c9c3169bc015d590dc5659bce2"
+
+
+def test_the_values_are_the_published_ones(series):
+    assert (series[0], series[1957 - 1700], series[-1]) == (5.0, 190.2, 2.9)
+    assert series.sum() == pytest.approx(15373.4)
 
 
 def test_the_validation_years_are_part_of_the_fingerprint(dataset):
@@ -66,7 +71,7 @@ def test_shapes(dataset):
         assert samples.targets.base is None
 
 
-def test_windows_are_the_series_in_order_and_no_year_is_in_two_splits(dataset, series):
+def test_windows_are_in_order_and_no_year_is_in_two_splits(dataset, series):
     training = series[:180]  # 1700 to 1879
     standardised = ((series - training.mean()) / training.std()).astype(np.float32)
     splits = [_years_of(part, standardised) for part in (dataset.train, dataset.validation, dataset.test)]

@@ -1,8 +1,13 @@
-"""The yearly sunspot numbers from 1700 to 2008 that statsmodels ships: always here."""
+"""The yearly sunspot numbers from 1700 to 2008, which come with the harness.
+
+The 309 values in ``sunspots.csv`` are public domain: the yearly means of the (unrevised) international
+sunspot number, as published by NOAA's National Geophysical Data Center.
+"""
 
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.spec import Dataset, DatasetSummary, DataSource, Samples
@@ -14,30 +19,31 @@ if TYPE_CHECKING:
 
 VALIDATION_FROM = 1880
 TEST_FROM = 1940
-ORIGIN = "statsmodels' datasets/sunspots/sunspots.csv"
+ORIGIN = "yearly sunspot numbers of NOAA's National Geophysical Data Center (public domain)"
+_FILE = Path(__file__).with_suffix(".csv")
 
 
 class Sunspots(DataSource):
-    """Windows of 22 years ``(22, 1)`` and the 4 years after ``(4,)``, one for each year that they can begin.
+    """Windows of 22 years ``(22, 1)`` and the 4 years that follow ``(4,)``, one for each possible first year.
 
-    The years before 1880 are to train, those from 1940 to test, those between to validate; each split's
-    windows hold years of its own alone. All are standardised by mean and standard deviation of the years
-    to train, and brought to float32.
+    Windows of the years before 1880 are for training, those from 1940 for the test, those between for
+    validation; no window crosses a border. All values are standardised by mean and standard deviation of
+    the training years, and converted to float32.
     """
 
     name = "sunspots"
     summary = "yearly sunspot numbers 1700-2008: 22 years and the 4 that follow"
 
     def is_ready(self) -> bool:
-        """Always: it comes with statsmodels."""
+        """Always true: the data comes with the harness."""
         return True
 
     def summarize(self) -> DatasetSummary:
-        """The counts are constants; the fingerprint takes the arrays."""
+        """The counts are constants; the fingerprint is left out, because it takes the arrays."""
         return DatasetSummary(ORIGIN, {"train": 155, "validation": 35, "test": 44})
 
     def load(self) -> Dataset:
-        """The data set: 155 windows to train, 35 to validate, 44 to test."""
+        """The data set: 155 windows for training, 35 for validation, 44 for the test."""
         years, values = _series()
         training = values[years < VALIDATION_FROM]
         standardised = (values - training.mean()) / training.std()
@@ -57,14 +63,11 @@ class Sunspots(DataSource):
 
 def _series() -> tuple[np.ndarray, np.ndarray]:
     """Years ``(309,)`` and their sunspot numbers ``(309,)``."""
-    import importlib.resources
-
     import numpy as np
 
-    # The file alone: statsmodels.datasets would import pandas and SciPy.
-    path = importlib.resources.files("statsmodels") / "datasets" / "sunspots" / "sunspots.csv"
-    rows = list(csv.DictReader(path.read_text(encoding="ascii").splitlines()))
-    return np.array([int(row["YEAR"]) for row in rows]), np.array([float(row["SUNACTIVITY"]) for row in rows])
+    with _FILE.open(encoding="ascii", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return np.array([int(row["year"]) for row in rows]), np.array([float(row["sunspots"]) for row in rows])
 
 
 def _windows(values: np.ndarray) -> Samples:
