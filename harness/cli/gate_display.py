@@ -8,9 +8,9 @@ from harness.report.gate_words import change, why
 class GateDisplay(LiveLine):
     """Lines on standard error: what is going on, and the verdict of each benchmark as it comes."""
 
-    def phase(self, benchmark: str, what: str) -> None:
+    def phase(self, benchmark: str, activity: str) -> None:
         """See :class:`harness.gate.recorder.GateObserver`."""
-        self.doing(f"{benchmark}: {what}")
+        self.doing(f"{benchmark}: {activity}")
 
     def judged(self, benchmark: BenchmarkRecord, stage: Stage) -> None:
         """See :class:`harness.gate.recorder.GateObserver`."""

@@ -1,5 +1,6 @@
-"""Gates: head held against base, benchmark by benchmark, so that a pull request that costs is stopped.
+"""Gates: base and head compared benchmark by benchmark, so that a regression fails a pull request.
 
-Base and head are two interpreters (two virtual environments) on one machine in one job. A suite says
-what is tried and what is allowed; a gate's record says what was found and why.
+A suite says what is compared and what is allowed; a record holds what was measured and why each verdict is
+what it is. Builds on duels, certificates' first steps and statistics. Knows neither reports nor the command
+line: what a person reads is rendered from records elsewhere.
 """

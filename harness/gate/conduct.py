@@ -1,5 +1,6 @@
-"""A gate from end to end: a look at every benchmark, then fresh pairs for those that look suspicious."""
+"""A gate from start to end: a few pairs of every benchmark, then fresh pairs of those they do not clear."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -7,49 +8,56 @@ import msgspec
 from harness.duel.timed_worker import ConfigurationFailed
 from harness.duel.workloads import Workload
 from harness.errors import UsageError
-from harness.gate.benchmark import BenchmarkComparison, failed
+from harness.gate.benchmark import BenchmarkComparison
+from harness.gate.conclusion import failed
 from harness.gate.environments import Environment, probe, workload_of
 from harness.gate.judgement import Level
-from harness.gate.reasons import Removed, Replaced
-from harness.gate.record import BenchmarkRecord, GateRecord
+from harness.gate.new_records import fill_in, mark_replaced, new_record, removed_record
+from harness.gate.record import GateRecord
 from harness.gate.recorder import GateObserver, GateRecorder
-from harness.gate.suite import Benchmark, Suite, work_of
+from harness.gate.suite import Benchmark, Suite
 from harness.runs.record import DatasetRecord
 
-#: Of the false alarms that are allowed, the share for what is learnt over seeds, where that is compared.
-_LEARNING_SHARE = 0.5
+#: Of the false alarms allowed, the share of trainings over seeds, where those are compared.
+_TRAINING_SHARE = 0.5
 _SECONDS_A_BENCHMARK = 120.0
 #: A look and the fewest fresh pairs that prove a loss, of one benchmark whose pairs take 15 s.
 _LEAST_SECONDS = 240.0
 
 
 class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What to try, in which two environments, on which data: one data set for each benchmark."""
+    """What to compare, in which environments, on which data (one data set for each benchmark)."""
 
     suite: Suite
     base: Environment
     head: Environment
     datasets: list[DatasetRecord]
     vanished: tuple[Benchmark, ...] = ()
-    """What base's own suite tries, and this one does not, or not under that name."""
+    """The benchmarks of base's suite that this one lacks or writes otherwise."""
     unwatched: str = ""
-    """Why that is not known, where it is not."""
+    """Why that is unknown, where it is."""
     budget_seconds: float | None = None
-    """None: 120 s for each benchmark, and at least 240 s."""
+    """No pair is started later. None: 120 s for each benchmark, and at least 240 s."""
     turns: int | None = None
+
+    @property
+    def seconds(self) -> float:
+        """The budget."""
+        default = max(_LEAST_SECONDS, _SECONDS_A_BENCHMARK * len(self.suite.benchmarks))
+        return self.budget_seconds or default
 
 
 class Gate:
-    """One gate and its record, saved whenever a benchmark has been through a stage."""
+    """One gate and its record, which is saved after each stage of each benchmark."""
 
     def __init__(self, request: GateRequest, folder: Path, observer: GateObserver) -> None:
-        """Look at both environments.
+        """Probe both environments.
 
         Raises:
             UsageError: one has no harness that speaks this protocol.
         """
         self._request = request
-        self._keeper = GateRecorder(
+        self._recorder = GateRecorder(
             folder,
             observer,
             suite=request.suite.file,
@@ -58,141 +66,116 @@ class Gate:
             false_alarms=request.suite.false_alarms,
             unwatched=request.unwatched,
         )
-        self.path = self._keeper.path
+        self.path = self._recorder.path
 
     def carry_out(self) -> GateRecord:
-        """Run it. A Ctrl-C ends it with what was measured till then kept, and so does what else stops it.
+        """Run the gate. After Ctrl-C or an error, the record holds what was measured until then.
 
         Raises:
             UsageError: a framework is missing in one of the environments.
         """
-        return self._keeper.carried_out(self._work)
+        return self._recorder.carry_out(self._run)
 
-    def _work(self) -> None:
-        keeper = self._keeper
-        contests, deadline = self._contests(), keeper.deadline(self._budget_seconds())
-        kept = {benchmark.name for benchmark in self._request.suite.benchmarks}
-        keeper.record.benchmarks += [
-            removed_record(benchmark) for benchmark in self._request.vanished if benchmark.name not in kept
+    def _run(self) -> None:
+        recorder, request = self._recorder, self._request
+        comparisons, deadline = self._comparisons(), recorder.deadline(request.seconds)
+        names = {benchmark.name for benchmark in request.suite.benchmarks}
+        recorder.record.benchmarks += [
+            removed_record(benchmark) for benchmark in request.vanished if benchmark.name not in names
         ]
-        keeper.save()
-        for contest in contests:
-            contest.look(deadline)
-            keeper.judged(contest.record, "look")
-        self._confirm([contest for contest in contests if contest.suspicious], deadline)
+        recorder.save()
+        for comparison in comparisons:
+            comparison.look(deadline)
+            recorder.judged(comparison.record, "look")
+        self._confirm([comparison for comparison in comparisons if comparison.record.undecided], deadline)
 
-    def _budget_seconds(self) -> float:
-        default = max(_LEAST_SECONDS, _SECONDS_A_BENCHMARK * len(self._request.suite.benchmarks))
-        return self._request.budget_seconds or default
+    def _comparisons(self) -> list[BenchmarkComparison]:
+        """Those of the benchmarks that can be run; the records of the others have their verdict."""
+        suite = self._request.suite
+        may_train = [
+            benchmark for benchmark in suite.benchmarks if benchmark.limits.max_accuracy_loss is not None
+        ]
+        worse_level = _TRAINING_SHARE * suite.false_alarms / max(1, len(may_train))
+        every = [
+            self._comparison(benchmark, dataset, worse_level)
+            for benchmark, dataset in zip(suite.benchmarks, self._request.datasets, strict=True)
+        ]
+        return [comparison for comparison in every if comparison is not None]
 
-    def _contests(self) -> list[BenchmarkComparison]:
-        """What can be run; a benchmark that one side does not know has its verdict already."""
-        request, contests = self._request, []
-        judged_by_learning = sum(one.limits.max_accuracy_loss is not None for one in request.suite.benchmarks)
-        worse_level = _LEARNING_SHARE * request.suite.false_alarms / max(1, judged_by_learning)
-        before = {benchmark.name: benchmark for benchmark in request.vanished}
-        for benchmark, dataset in zip(request.suite.benchmarks, request.datasets, strict=True):
-            record = new_record(benchmark, dataset)
-            self._keeper.record.benchmarks.append(record)
-            try:
-                # Head first: what neither knows is head's fault, not a base that nothing can be held to.
-                head = workload_of(request.head, benchmark)
-                earlier = before.get(benchmark.name)
-                if earlier is not None and self._is_other_work(earlier, head, dataset):
-                    fill_in(record, head)
-                    record.verdict, record.vanished = "FAIL", True
-                    record.reasons = [Replaced(base=work_of(earlier), head=work_of(benchmark))]
-                    continue
-                base = workload_of(request.base, benchmark)
-            except ConfigurationFailed as error:
-                record.verdict, reason = failed(error)
-                record.reasons = [reason]
-                continue
+    def _comparison(
+        self, benchmark: Benchmark, dataset: DatasetRecord, worse_level: float
+    ) -> BenchmarkComparison | None:
+        request, record = self._request, new_record(benchmark, dataset)
+        self._recorder.record.benchmarks.append(record)
+        try:
+            # Head first: a name that neither knows fails head; base would leave nothing to compare with.
+            head = workload_of(request.head, benchmark)
             fill_in(record, head)
+            earlier = next((before for before in request.vanished if before.name == benchmark.name), None)
+            if earlier is not None and self._is_other_work(earlier, head, dataset):
+                mark_replaced(record, earlier, benchmark)
+                return None
+            base = workload_of(request.base, benchmark)
+        except ConfigurationFailed as error:
+            record.verdict, reason = failed(error)
+            record.reasons = [reason]
+            return None
 
-            def say(what: str, name: str = benchmark.name) -> None:
-                self._keeper.phase(name, what)
+        def say(line: str) -> None:
+            self._recorder.phase(benchmark.name, line)
 
-            contests.append(
-                BenchmarkComparison(benchmark, [base, head], record, say, request.turns, worse_level)
-            )
-        return contests
+        return BenchmarkComparison(benchmark, [base, head], record, say, request.turns, worse_level)
 
     def _is_other_work(self, earlier: Benchmark, head: Workload, dataset: DatasetRecord) -> bool:
-        """Whether what base's suite has under head's name is not the same, as head's environment reads both.
+        """Whether base's suite has other work under head's name, both as head's environment reads them.
 
-        A data set or a device that one of them leaves open may be the other's.
+        A data set or device that one of them leaves open may be the other's.
         """
         try:
             before = workload_of(self._request.head, earlier)
-        except (ConfigurationFailed, UsageError):  # head knows it no more, or is without its framework
+        except (ConfigurationFailed, UsageError):  # unknown in head now, or its framework is missing
             return True
         devices = {before.plan.device, head.plan.device} - {"auto"}
-        works = [
-            (
-                side.backend,
-                side.plan.mode,
-                side.plan.precision,
-                msgspec.structs.replace(side.plan.task, epochs=1),
-            )
-            for side in (before, head)
-        ]
-        return works[0] != works[1] or earlier.dataset not in {None, dataset.name} or len(devices) > 1
+        if earlier.dataset not in {None, dataset.name} or len(devices) > 1:
+            return True
+        return _work(before) != _work(head)
 
-    def _confirm(self, suspicious: list[BenchmarkComparison], deadline: float) -> None:
-        """Fresh pairs of all in turn, until each is decided or time is up.
+    def _confirm(self, undecided: list[BenchmarkComparison], deadline: float) -> None:
+        """Make fresh pairs of all in turn, until each is decided or time is up."""
+        for comparison in undecided:
+            metrics = ", ".join(result.metric for result in comparison.record.undecided)
+            self._recorder.phase(comparison.record.name, f"fresh pairs for {metrics}")
+        level = self._level(sum(len(comparison.record.undecided) for comparison in undecided))
+        while undecided:
+            still_undecided = []
+            for comparison in undecided:
+                if comparison.confirm(level, deadline):
+                    still_undecided.append(comparison)
+                    self._recorder.save()
+                else:
+                    self._recorder.judged(comparison.record, "confirmation")
+            undecided = still_undecided
 
-        Holm's rule shares the level among the metrics that have not failed yet. Where trainings were held
-        against each other too, which no noise of the clock decides, they have their share of it.
+    def _level(self, hypotheses: int) -> Callable[[], Level]:
+        """The level of the proof that a metric is worse, as it is at the time of asking.
+
+        Holm's rule shares it among the metrics that have not failed yet. Trainings that were compared, whose
+        differences no noise of the clock decides, have a share of their own.
         """
-        record, keeper = self._keeper.record, self._keeper
-        hypotheses = sum(len(contest.suspicious) for contest in suspicious)
-        for contest in suspicious:
-            metrics = ", ".join(one.metric for one in contest.suspicious)
-            keeper.phase(contest.record.name, f"suspicious ({metrics}): fresh pairs")
-
-        learning = any(one.quality is not None and one.quality.seeds for one in record.benchmarks)
-        allowed = record.false_alarms * (1 - _LEARNING_SHARE if learning else 1.0)
+        record = self._recorder.record
+        qualities = [benchmark.quality for benchmark in record.benchmarks]
+        trained = any(quality is not None and quality.seeds for quality in qualities)
+        allowed = record.false_alarms * (1 - _TRAINING_SHARE if trained else 1.0)
 
         def level() -> Level:
-            worse = sum(metric.verdict == "FAIL" for one in record.benchmarks for metric in one.metrics)
-            planned, now = (allowed / max(1, left) for left in (hypotheses, hypotheses - worse))
-            return Level(planned, now)
+            results = [result for benchmark in record.benchmarks for result in benchmark.metrics]
+            worse = sum(result.verdict == "FAIL" for result in results)
+            return Level(allowed / max(1, hypotheses), allowed / max(1, hypotheses - worse))
 
-        while suspicious:
-            undecided = []
-            for contest in suspicious:
-                if contest.confirm(level, deadline):
-                    undecided.append(contest)
-                    keeper.save()
-                else:
-                    keeper.judged(contest.record, "confirmation")
-            suspicious = undecided
+        return level
 
 
-def new_record(benchmark: Benchmark, dataset: DatasetRecord) -> BenchmarkRecord:
-    """The record of a benchmark of which nothing is measured yet."""
-    backend, _, mode = benchmark.backend.partition(":")
-    return BenchmarkRecord(
-        name=benchmark.name,
-        backend=backend,
-        mode=mode,
-        task=benchmark.task,
-        options=benchmark.options,
-        asked=benchmark,
-        dataset=msgspec.structs.replace(dataset),
-        threads=benchmark.threads or 0,
-        limits=benchmark.limits,
-    )
-
-
-def fill_in(record: BenchmarkRecord, head: Workload) -> None:
-    """Tell what the environment made of what the suite left out."""
-    record.mode, record.options, record.threads = head.plan.mode, head.options, head.plan.threads
-
-
-def removed_record(benchmark: Benchmark) -> BenchmarkRecord:
-    """The record of a benchmark that only base's suite has."""
-    record = new_record(benchmark, DatasetRecord(benchmark.dataset or ""))
-    record.verdict, record.vanished, record.reasons = "FAIL", True, [Removed()]
-    return record
+def _work(workload: Workload) -> tuple[object, ...]:
+    """What two workloads must have in common to be the same work."""
+    ran = workload.configuration
+    return ran.backend, ran.mode, ran.precision, msgspec.structs.replace(workload.task, epochs=1)

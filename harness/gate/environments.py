@@ -10,9 +10,9 @@ from harness.errors import UsageError
 from harness.gate.record import EnvironmentRecord
 from harness.gate.suite import Benchmark
 from harness.machine.description import default_threads
+from harness.plugins.configuration import Configuration
 from harness.plugins.definition import resized
 from harness.plugins.options import Value
-from harness.spec.backend import Plan
 from harness.worker import protocol
 from harness.worker.interpreter import installed_harness
 
@@ -67,21 +67,21 @@ def workload_of(environment: Environment, benchmark: Benchmark) -> Workload:
     defined = defined_by(environment.label, environment.python, environment.variables, names)
     if defined.installed:
         raise UsageError(f"{environment.label} ({environment.python}): {defined.installed}")
-    plan = Plan(
-        task=resized(defined.task, benchmark.batch_size, benchmark.epochs),
-        mode=defined.mode,
-        device=benchmark.device,
-        precision=benchmark.precision,
-        threads=threads,
-        seed=benchmark.seed,
+    configuration = Configuration(
+        benchmark.backend.partition(":")[0],
+        defined.mode,
+        benchmark.device,
+        threads,
+        benchmark.precision,
+        python=environment.python,
+        variables=tuple(sorted(environment.variables.items())),
     )
     return Workload(
         label=environment.label,
-        backend=benchmark.backend.partition(":")[0],
-        plan=plan,
+        configuration=configuration,
+        task=resized(defined.task, benchmark.batch_size, benchmark.epochs),
         options=defined.options,
-        python=environment.python,
-        environment=environment.variables,
+        seed=benchmark.seed,
     )
 
 

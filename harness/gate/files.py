@@ -1,4 +1,4 @@
-"""The folder of gates: each is one JSON file, written whole or not at all."""
+"""Records of gates in their folder: one JSON file each, replaced atomically."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,21 +12,21 @@ GATES = "gates"
 
 
 def read_gate(path: Path) -> GateRecord:
-    """The gate in a file.
+    """Read the gate in a file.
 
     Raises:
-        UsageError: it cannot be read, is no gate, or a later harness wrote it.
+        UsageError: the file cannot be read, holds no gate, or a later version of harness wrote it.
     """
     return read_document(path, GateRecord, "gate", SCHEMA, MIGRATIONS)
 
 
 def gate_paths(results: Path) -> list[Path]:
-    """The gates' files in a results folder, oldest first (their names begin with the time)."""
+    """The files of the gates in a results folder, oldest first: their names begin with the time."""
     return sorted((results / GATES).glob("*.json"))
 
 
 def read_gates(paths: Iterable[Path]) -> tuple[list[GateRecord], list[str]]:
-    """The gates in files, in their order; and for each file that is none a sentence about it."""
+    """The gates in files, in their order; and for each file that cannot be read, why."""
     gates, unreadable = [], []
     for path in paths:
         try:
@@ -37,5 +37,5 @@ def read_gates(paths: Iterable[Path]) -> tuple[list[GateRecord], list[str]]:
 
 
 def find_gate(results: Path, name: str) -> Path | None:
-    """The file of the gate that a path, an id or the beginning of one names; None where that is no gate."""
+    """The file of the gate with this path, id or beginning of an id; None if there is no single one."""
     return find_document(results / GATES, name)

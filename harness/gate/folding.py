@@ -1,4 +1,4 @@
-"""What ``--inconclusive`` turns a verdict into."""
+"""The verdict of a gate with ``--inconclusive``: INCONCLUSIVE alone is folded, into PASS or FAIL."""
 
 from collections.abc import Sequence
 from typing import Literal, Protocol
@@ -36,10 +36,12 @@ def forgiven(judged: Judged, inconclusive: Inconclusive) -> bool:
 
 
 def folded(record: GateRecord, inconclusive: Inconclusive) -> Verdict:
-    """The verdict of a whole gate, with INCONCLUSIVE as the user wants it counted."""
+    """The verdict of a whole gate with INCONCLUSIVE folded."""
     if record.verdict != "INCONCLUSIVE" or inconclusive is None:
         return record.verdict
     if inconclusive == "fail":
         return "FAIL"
-    passes = (one.verdict == "PASS" or forgiven(one, inconclusive) for one in record.benchmarks)
+    passes = (
+        benchmark.verdict == "PASS" or forgiven(benchmark, inconclusive) for benchmark in record.benchmarks
+    )
     return "PASS" if record.status == "ok" and record.benchmarks and all(passes) else "INCONCLUSIVE"

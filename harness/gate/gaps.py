@@ -1,4 +1,4 @@
-"""What a suite once measured and its newest gates did not: no slip of that is seen."""
+"""Benchmarks and metrics that later gates of a suite no longer measured, so that regressions go unnoticed."""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -9,11 +9,11 @@ from harness.gate.record import BenchmarkRecord, GateRecord, Metric, MetricResul
 
 
 class Gap(NamedTuple):
-    """Gates of one suite that did not measure a benchmark, ``first`` to ``last``, one after the other.
+    """Successive gates of one suite, ``first`` to ``last``, that did not measure a benchmark.
 
-    ``metric`` is the one that they did not measure of it; None where they measured none. ``reasons`` are why
-    the last of them did not; empty where the suite did not have the benchmark any more, or no limit for the
-    metric. ``open`` where they are the newest gates of the suite that might have.
+    ``metric`` is the one that they did not measure; None: they measured none. ``reasons`` are those of the
+    last of them; empty if the suite no longer had the benchmark, or no limit for the metric. ``open`` says
+    that they are the newest gates of the suite.
     """
 
     benchmark: str
@@ -25,8 +25,8 @@ class Gap(NamedTuple):
     reasons: list[Reason]
 
 
-class _Try(NamedTuple):
-    """A gate, and what came of a benchmark or of a metric of it: whether it was measured, else why not."""
+class _Attempt(NamedTuple):
+    """Whether a gate measured a benchmark or a metric of it; else why not."""
 
     gate: GateRecord
     measured: bool
@@ -36,54 +36,54 @@ class _Try(NamedTuple):
 def gaps(gates: Iterable[GateRecord]) -> list[Gap]:
     """Every gap after a first measurement, in gates that ran to their end.
 
-    Suites are told apart by their file, so that two of them in one folder hide nothing and miss nothing.
+    Suites are distinguished by their file, so that two of them can share a folder.
     """
-    usable = [gate for gate in gates if gate.status == "ok"]
     suites: dict[str, list[GateRecord]] = {}
-    for gate in sorted(usable, key=lambda one: one.started_at):
-        suites.setdefault(gate.suite, []).append(gate)
+    for gate in sorted(gates, key=lambda gate: gate.started_at):
+        if gate.status == "ok":
+            suites.setdefault(gate.suite, []).append(gate)
     return [gap for ordered in suites.values() for name in _names(ordered) for gap in _gaps_of(name, ordered)]
 
 
 def _names(gates: Sequence[GateRecord]) -> list[str]:
-    """In the order in which they first came."""
-    return list(dict.fromkeys(one.name for gate in gates for one in gate.benchmarks))
+    """The benchmarks, in the order in which they first appeared."""
+    return list(dict.fromkeys(benchmark.name for gate in gates for benchmark in gate.benchmarks))
 
 
 def _gaps_of(name: str, gates: Sequence[GateRecord]) -> Iterable[Gap]:
-    found = [(gate, next((one for one in gate.benchmarks if one.name == name), None)) for gate in gates]
-    yield from _runs(name, None, [_tried(gate, benchmark) for gate, benchmark in found])
-    told = [(gate, _told(benchmark)) for gate, benchmark in found if benchmark and _told(benchmark)]
-    for metric in dict.fromkeys(metric for _, results in told for metric in results):
-        yield from _runs(name, metric, [_tried_metric(gate, results.get(metric)) for gate, results in told])
+    recorded = [
+        (gate, next((benchmark for benchmark in gate.benchmarks if benchmark.name == name), None))
+        for gate in gates
+    ]
+    yield from _runs(name, None, [_benchmark_attempt(gate, benchmark) for gate, benchmark in recorded])
+    measured = [
+        (gate, {result.metric: result for result in benchmark.metrics})
+        for gate, benchmark in recorded
+        if benchmark is not None and benchmark.metrics
+    ]
+    for metric in dict.fromkeys(metric for _, results in measured for metric in results):
+        attempts = [_metric_attempt(gate, results.get(metric)) for gate, results in measured]
+        yield from _runs(name, metric, attempts)
 
 
-def _runs(name: str, metric: Metric | None, tries: Sequence[_Try]) -> Iterable[Gap]:
-    known = itertools.dropwhile(lambda one: not one.measured, tries)
-    for measured, run in itertools.groupby(known, key=lambda one: one.measured):
+def _runs(name: str, metric: Metric | None, attempts: Sequence[_Attempt]) -> Iterable[Gap]:
+    since_first = itertools.dropwhile(lambda attempt: not attempt.measured, attempts)
+    for measured, run in itertools.groupby(since_first, key=lambda attempt: attempt.measured):
         if not measured:
             missed = list(run)
             first, last = missed[0], missed[-1]
-            is_open = last.gate is tries[-1].gate
+            is_open = last.gate is attempts[-1].gate
             yield Gap(name, metric, first.gate, last.gate, len(missed), is_open, last.reasons)
 
 
-def _told(benchmark: BenchmarkRecord) -> dict[Metric, MetricResult]:
-    return {result.metric: result for result in benchmark.metrics}
-
-
-def _tried(gate: GateRecord, benchmark: BenchmarkRecord | None) -> _Try:
+def _benchmark_attempt(gate: GateRecord, benchmark: BenchmarkRecord | None) -> _Attempt:
     if benchmark is None:
-        return _Try(gate, measured=False, reasons=[])
-    reasons = [*benchmark.reasons, *_quality_reasons(benchmark)]
-    return _Try(gate, measured=bool(benchmark.metrics), reasons=reasons)
+        return _Attempt(gate, measured=False, reasons=[])
+    quality = [] if benchmark.quality is None else benchmark.quality.reasons
+    return _Attempt(gate, measured=bool(benchmark.metrics), reasons=[*benchmark.reasons, *quality])
 
 
-def _quality_reasons(benchmark: BenchmarkRecord) -> list[Reason]:
-    return [] if benchmark.quality is None else benchmark.quality.reasons
-
-
-def _tried_metric(gate: GateRecord, result: MetricResult | None) -> _Try:
+def _metric_attempt(gate: GateRecord, result: MetricResult | None) -> _Attempt:
     if result is None:
-        return _Try(gate, measured=False, reasons=[])
-    return _Try(gate, measured=result.is_usable, reasons=result.reasons)
+        return _Attempt(gate, measured=False, reasons=[])
+    return _Attempt(gate, measured=result.is_usable, reasons=result.reasons)

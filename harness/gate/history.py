@@ -173,7 +173,7 @@ def _without_series(
             "interpreter or has uncommitted changes; if all have the same base, add --same-base"
         )
     measured = {point.gate for of_key in points.values() for point in of_key}
-    shown = {point.gate for one in series for point in one.points}
+    shown = {point.gate for shown_series in series for point in shown_series.points}
     if alone := len(measured - shown):
         yield (
             f"{alone} of {len(ended)} gates share their base with no other gate, so they show no change over "

@@ -47,8 +47,8 @@ def head_environment(top: Path, source: Source, say: Callable[[str], None]) -> I
     if git.has_changes(top):
         venv = _cached(top, "uncommitted", source)
         with environment_cache.exclusive(venv, say):  # to the end: another gate would make it anew
-            folder, what = top / source.folder, "head (uncommitted changes)"
-            _install(venv, folder, source.requirement, what, say)
+            folder, name = top / source.folder, "head (uncommitted changes)"
+            _install(venv, folder, source.requirement, name, say)
             yield _environment("head", venv)
         return
     commit = git.head_commit(top)
@@ -76,25 +76,25 @@ def _make(
     failure = git.fill_submodules(tree)
     if failure:
         venv = Path(tempfile.mkdtemp(prefix=f"{venv.name}-{label}-", dir=venv.parent))
-    what = f"{label} ({commit[:_COMMIT_DIGITS]})"
-    _install(venv, tree / source.folder, source.requirement, what, say)
+    name = f"{label} ({commit[:_COMMIT_DIGITS]})"
+    _install(venv, tree / source.folder, source.requirement, name, say)
     if failure:
         return venv, f"{label} lacks some of its submodules: {failure}"
     environment_cache.mark_complete(venv)
     return venv, ""
 
 
-def _install(venv: Path, folder: Path, requirement: str, what: str, say: Callable[[str], None]) -> None:
+def _install(venv: Path, folder: Path, requirement: str, name: str, say: Callable[[str], None]) -> None:
     """Make a new environment and install ``requirement``, relative to ``folder``, into it."""
-    say(f"installing {what}")
+    say(f"installing {name}")
     environment_cache.remove_old()
     shutil.rmtree(venv, ignore_errors=True)
     venv.parent.mkdir(parents=True, exist_ok=True)
     # -P: modules of the project must not shadow Python's own.
     make = [sys.executable, "-P", "-m", "venv", str(venv)]
-    commands.output_of(make, venv.parent, f"{what}: no virtual environment could be made")
+    commands.output_of(make, venv.parent, f"{name}: no virtual environment could be made")
     install = [str(venv / "bin" / "python"), "-P", "-m", "pip", "install", "--quiet", requirement]
-    commands.output_of(install, folder, f"{what}: pip install {requirement} failed")
+    commands.output_of(install, folder, f"{name}: pip install {requirement} failed")
 
 
 def _environment(label: str, venv: Path, *cautions: str, commit: str | None = None) -> Environment:

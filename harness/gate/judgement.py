@@ -1,20 +1,20 @@
-"""From pairs to verdicts, in two stages, so that unchanged code hardly ever fails and yet most is quick.
+"""From pairs to verdicts, in two stages: unchanged code hardly ever fails, and most benchmarks are quick.
 
-The *look*: a few pairs of every benchmark. What is surely within its limit by then has passed; all else
-is suspicious. The *confirmation*: fresh pairs of what is suspicious. Head must show that it is within the
-limit:
+The *look*: a few pairs of every benchmark. A metric that they show to be within its limit has passed. The
+*confirmation*: fresh pairs of the others, in which head must show that it is within the limit:
 
-- FAIL: slower than base at all is proven by the fresh pairs alone, so that the choice made at the look
-  cannot favour a false alarm, and being within the limit is not proven.
-- PASS: being within the limit is proven by all pairs. Two chances to pass, the look and this, add up to
-  at most the sum of their levels, whatever the choice made of them (the union bound).
-- INCONCLUSIVE: neither; or the machine was not the same for both sides, or the result cannot be believed.
+- PASS: being within the limit is proven by all pairs. There are two chances to pass, the look and this, so
+  their levels add up to the chance of a wrong PASS (union bound), however the look selects.
+- FAIL: the fresh pairs alone prove that head is slower than base at all, so that the selection by the look
+  cannot cause a false alarm, and being within the limit is not proven.
+- INCONCLUSIVE: neither.
+- INVALID: the machine was not the same for both, or the result cannot be believed.
 
-"Proven slower" is an exact sign-flip test of no difference. Over all suspicious metrics of a suite its
-level is shared by Holm's rule (1979), and within one over the looks at it, so that the chance of any
-FAIL on unchanged code stays below ``false_alarms``. In it outliers among the pairs of a step
-count so far only (:mod:`harness.duel.ratios`); to be within the limit their plain mean must be so too, and
-what all blocks come to.
+"Proven slower" is an exact sign-flip test of no difference. Holm's rule (1979) shares its level over all
+undecided metrics of a suite, and its looks share it within one, so that the chance of any FAIL on unchanged
+code stays below ``false_alarms``. The test cuts outliers among the pairs of a step
+(:mod:`harness.duel.ratios`); to be within the limit, their plain mean and the mean over all blocks must be
+so too.
 """
 
 import math
@@ -35,24 +35,11 @@ from harness.stats.looks import Looks, fewest_pairs
 
 #: Pairs of the look.
 LOOK_PAIRS = 4
-#: The chance that the look lets pass what is in truth at its limit.
+#: The chance that the look passes a metric that is exactly at its limit.
 _LOOK_LEVEL = 0.025
 #: The same of the confirmation, over all its looks.
 WITHIN_LEVEL = 0.05
 _FEWEST_PAIRS = 3
-
-
-def looked_at(series: PairedSeries, max_speedup: float | None) -> MetricResult:
-    """After the look: PASS, or INCONCLUSIVE, which is to say suspicious.
-
-    PASS takes an upper end of Student's one-sided 97.5 % interval that is within the limit, and a mean
-    over all blocks that is, of pairs that can be believed.
-    """
-    if doubt := _doubt(series, max_speedup):
-        return _result(series, "look", "INVALID", doubt)
-    if max(_upper_end(series.ratios.logs), *series.ratios.cautious_means) >= math.log1p(series.limit):
-        return _result(series, "look", "INCONCLUSIVE", reasons.LimitNotShown())
-    return _result(series, "look", "PASS")
 
 
 class Level(NamedTuple):
@@ -63,9 +50,9 @@ class Level(NamedTuple):
 
 
 class MetricLooks:
-    """When the confirmation of one metric is tested: for being within its limit, and for a loss.
+    """At which numbers of pairs one metric is tested in the confirmation: within its limit, and worse.
 
-    A metric that passes leaves the others its time, so being within the limit may use more error soon.
+    A metric that passes early leaves the others its time, so the former may use more of its error early.
     """
 
     def __init__(self) -> None:
@@ -73,14 +60,27 @@ class MetricLooks:
         self.worse = Looks()
 
     def come_to(self, every: PairedSeries, fresh: PairedSeries, progress: float, *, last: bool) -> None:
-        """See :meth:`harness.analysis.run_curves.summaries.looks.Looks.come_to`."""
+        """See :meth:`harness.stats.looks.Looks.come_to`."""
         self.within.come_to(len(every.ratios.logs), progress, last=last)
         self.worse.come_to(len(fresh.ratios.logs), progress, last=last)
 
     @property
     def shares(self) -> dict[Literal["within", "worse"], dict[int, float]]:
-        """The share of the error at each look, by its pairs."""
+        """The share of the error at each look, by its number of pairs."""
         return {"within": dict(self.within.shares), "worse": dict(self.worse.shares)}
+
+
+def looked_at(series: PairedSeries, max_speedup: float | None) -> MetricResult:
+    """The result after the look. All but PASS is to be confirmed.
+
+    PASS needs an upper end of Student's one-sided 97.5 % interval within the limit, and means over all
+    blocks within it.
+    """
+    if doubt := _doubt(series, max_speedup):
+        return _result(series, "look", "INVALID", doubt)
+    if max(_upper_end(series.ratios.logs), *series.ratios.cautious_means) >= math.log1p(series.limit):
+        return _result(series, "look", "INCONCLUSIVE", reasons.LimitNotShown())
+    return _result(series, "look", "PASS")
 
 
 def confirmed(
@@ -92,10 +92,10 @@ def confirmed(
     *,
     last: bool,
 ) -> MetricResult:
-    """After ``fresh`` pairs, which with those of the look are ``every`` pair.
+    """The result after ``fresh`` pairs, which with those of the look are ``every`` pair.
 
-    ``level`` is for the proof that head is worse; ``last`` where no more pairs will come. The result tells
-    the pairs that its verdict rests on.
+    ``level`` is that of the proof that head is worse; ``last`` says that no more pairs will come. The result
+    has the number of pairs that its verdict rests on.
     """
 
     def result(series: PairedSeries, verdict: Verdict, reason: Reason | None = None) -> MetricResult:
@@ -112,42 +112,42 @@ def confirmed(
     return result(every, "INCONCLUSIVE", reasons.NotDecided())
 
 
-def last_word(result: MetricResult, fresh: int, level: Level, pair_seconds: float) -> MetricResult:
-    """The result of what is undecided when no more pairs come.
+def final(result: MetricResult, fresh: int, level: Level, pair_seconds: float) -> MetricResult:
+    """The result of an undecided metric when no more pairs will come.
 
-    INVALID where the usable ``fresh`` pairs are so few that no head could have failed. Where the whole
-    interval is beyond the limit, a reason states it, so that INCONCLUSIVE is never folded into PASS.
+    INVALID if the usable ``fresh`` pairs are so few that no head could have failed. If the whole interval
+    is beyond the limit, a reason states it, so that INCONCLUSIVE never becomes PASS.
     """
     if result.verdict != "INCONCLUSIVE":
         return result
-    found, needed = list(result.reasons), fewest_pairs(level.now, "greater")
+    why, needed = list(result.reasons), fewest_pairs(level.now, "greater")
     low = None if result.ratio is None else result.ratio.low
     if low is not None and low > 1 + result.limit:
-        found.append(reasons.BeyondLimit())
+        why.append(reasons.BeyondLimit())
     if fresh >= needed:
-        return msgspec.structs.replace(result, reasons=found)
-    found.append(reasons.TooFewPairs(needed=needed, made=fresh, pair_seconds=pair_seconds))
-    return msgspec.structs.replace(result, verdict="INVALID", reasons=found)
+        return msgspec.structs.replace(result, reasons=why)
+    why.append(reasons.TooFewPairs(needed=needed, made=fresh, pair_seconds=pair_seconds))
+    return msgspec.structs.replace(result, verdict="INVALID", reasons=why)
 
 
 def _proven_within(ratios: Ratios, limit: float, looks: Looks) -> bool:
-    """Whether the test was significant at any of the looks that these pairs have come to."""
+    """Whether the test was significant at any of the looks so far."""
     levels = looks.levels(WITHIN_LEVEL, "less")
-    return any(seen.cautious_p_value("less", limit) <= at for seen, at in _seen(ratios, levels))
+    return any(at_look.cautious_p_value("less", limit) <= at for at_look, at in _at_looks(ratios, levels))
 
 
 def _proven_worse(ratios: Ratios, looks: Looks, level: Level) -> bool:
     """The same of the test that head is worse than base."""
     levels = looks.levels(level.now, "greater", planned=level.planned)
-    return any(seen.p_value("greater") <= at for seen, at in _seen(ratios, levels))
+    return any(at_look.p_value("greater") <= at for at_look, at in _at_looks(ratios, levels))
 
 
-def _seen(ratios: Ratios, levels: Mapping[int, float]) -> Iterator[tuple[Ratios, float]]:
-    """What each look saw, and its level, where that was of the same blocks as now: all, or the middle."""
+def _at_looks(ratios: Ratios, levels: Mapping[int, float]) -> Iterator[tuple[Ratios, float]]:
+    """The ratios at each look and its level, if they were over the same blocks as now: all, or the middle."""
     for look, level in levels.items():
-        seen = ratios.first(look)
-        if seen.uneven == ratios.uneven:
-            yield seen, level
+        at_look = ratios.first(look)
+        if at_look.uneven == ratios.uneven:
+            yield at_look, level
 
 
 def _upper_end(logs: np.ndarray) -> float:
@@ -159,7 +159,7 @@ def _doubt(series: PairedSeries, max_speedup: float | None) -> Reason | None:
     """Why no verdict can rest on these pairs; None where one can."""
     usable = len(series.ratios.logs)
     pairs = usable + series.lost
-    # A first step shows in every pair, but only those with undisturbed turns say what the machine was like.
+    # Every pair has a first step, but only those with undisturbed turns show the state of the machine.
     lost = pairs - min(usable, len(series.control)) if series.metric == "first step" else series.lost
     if pairs - lost < _FEWEST_PAIRS or too_many_lost(lost, pairs):
         return reasons.PairsLost(lost=lost, pairs=pairs)

@@ -1,4 +1,4 @@
-"""What pairs of processes tell of each metric: log ratios of head over base, and both medians."""
+"""The metrics of a gate from pairs of processes: log ratios of head over base, and both medians."""
 
 import statistics
 from typing import NamedTuple
@@ -19,8 +19,8 @@ _BASE, _HEAD = 0, 1
 class PairedSeries(NamedTuple):
     """The ratios of one metric, of the pairs that were not lost; medians over processes.
 
-    ``control`` are the log ratios ``(pairs,)`` of a fixed work before the sides' blocks. ``lost`` pairs
-    were disturbed.
+    ``control`` are the log ratios ``(pairs,)`` of a fixed computation before the blocks. ``lost`` is the
+    number of pairs lost to disturbances.
     """
 
     metric: Metric
@@ -35,13 +35,13 @@ class PairedSeries(NamedTuple):
 def series(pairs: list[PairRecord], limits: Limits, batch_sizes: list[int]) -> list[PairedSeries]:
     """The series of each metric that has a limit. ``batch_sizes`` are base's and head's."""
     control = np.array([ratio for pair in pairs if (ratio := control_log_ratio(pair, _HEAD)) is not None])
-    made = []
+    every = []
     for metric, limit in limits_of(limits).items():
         ratios = metric_ratios(pairs, metric, batch_sizes)
         lost = len(pairs) - len(ratios.logs)
-        base, head = (_median(pairs, metric, side) for side in (_BASE, _HEAD))
-        made.append(PairedSeries(metric, limit, ratios, control, lost, base, head))
-    return made
+        base, head = (_median(pairs, metric, index) for index in (_BASE, _HEAD))
+        every.append(PairedSeries(metric, limit, ratios, control, lost, base, head))
+    return every
 
 
 def limits_of(limits: Limits) -> dict[Metric, float]:
@@ -54,15 +54,16 @@ def limits_of(limits: Limits) -> dict[Metric, float]:
     return {metric: limit for metric, limit in every.items() if limit is not None}
 
 
-def _median(pairs: list[PairRecord], metric: Metric, side: int) -> float:
-    return statistics.median(_of_process(pair, metric, side) for pair in pairs)
+def _median(pairs: list[PairRecord], metric: Metric, index: int) -> float:
+    return statistics.median(_value(pair, metric, index) for pair in pairs)
 
 
-def _of_process(pair: PairRecord, metric: Metric, side: int) -> float:
-    process, other = pair.processes[side], pair.processes[1 - side]
+def _value(pair: PairRecord, metric: Metric, index: int) -> float:
+    """Seconds or bytes of one process of a pair."""
+    process, other = pair.processes[index], pair.processes[1 - index]
     match metric:
         case "step":
-            return steady_step_seconds(pair, side)
+            return steady_step_seconds(pair, index)
         case "first step":
             return process.first_step_seconds
         case "memory":

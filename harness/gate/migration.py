@@ -7,6 +7,7 @@ and ``ratio``, ``low`` and ``high`` side by side. Gates against a stored baselin
 
 from typing import Any
 
+from harness.duel.migration import migrate_configuration, migrate_pair
 from harness.runs.schemas import Migration, rename_fields
 
 Fields = dict[str, Any]
@@ -29,6 +30,9 @@ def _benchmark(benchmark: Fields) -> Fields:
     metrics, quality = benchmark.get("metrics", []), benchmark.get("quality")
     migrated = rename_fields(benchmark, {"sides": "configurations"})
     migrated |= {
+        "configurations": [migrate_configuration(side) for side in benchmark.get("sides", [])],
+        "look": [migrate_pair(pair) for pair in benchmark.get("look", [])],
+        "confirmation": [migrate_pair(pair) for pair in benchmark.get("confirmation", [])],
         "metrics": [_metric(result) for result in metrics],
         "quality": None if quality is None else _judged(quality),
         "verdict": _verdict(benchmark),

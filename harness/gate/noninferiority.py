@@ -1,46 +1,38 @@
-"""Whether head learns no less than base where it does other maths: both are trained on the same seeds.
+"""Whether head learns no less than base, judged by trainings of both on the same seeds.
 
-Compared are the validation score of the best epoch, and the steps to a target: what both have come to on
-that seed by half of their epochs, less what may be lost. Both have a say in the target, for one that was
-picked among base's scores alone would be one that chance had favoured base with. Scores are known once an
-epoch; between two of them a straight line says when the target was reached, and of one that base had
-reached by its first score nothing says how much sooner. Of both, means over paired seeds, by Student's
-one-sided tests:
+Compared are the validation score of the best epoch, and the steps to a target (see
+:mod:`harness.gate.seed_scores`). Both by one-sided Student tests of means over paired seeds:
 
-- PASS: what is lost is surely below its limit. Tried after 3 seeds, 6, 12 and so on, and after the last;
+- PASS: the loss is shown to be below its limit. Tried after 3 seeds, 6, 12 and so on, and after the last;
   the tries share the level (Bonferroni).
-- FAIL: with all seeds that there was time for, worse than base for certain.
-- INCONCLUSIVE: neither.
+- FAIL: head is shown to be worse than base, with all seeds that there was time for.
+- INCONCLUSIVE: neither is shown; more seeds may decide.
+- INVALID: too few seeds are comparable, or trainings are too short to show when the target was reached.
 """
 
 import math
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from harness.duel.workloads import Workload
 from harness.gate import reasons
-from harness.gate.learner import Curve, best, learner
 from harness.gate.reasons import Label, Reason
-from harness.gate.record import QualityResult, SeedScores, Verdict
+from harness.gate.record import SeedScores, Verdict
 from harness.gate.suite import FEWEST_SEEDS, Limits
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import student_quantile
-from harness.training.measures import Measure, measure_of_task
+from harness.training.measures import Measure
 
-#: The chance to pass what is in truth at its limit, over all tries.
+#: The chance to pass a head that is exactly at its limit, over all tries.
 _WITHIN_LEVEL = 0.05
-#: Of fewer, half is the first alone, by which both sides have come to what both have come to by then.
-_FEWEST_EPOCHS = 3
 
 
 class Rule(NamedTuple):
-    """What decides: the score, what head may lose, and the chances of error.
+    """How trainings are judged: the score, the loss allowed, and the chances of error.
 
-    Passing may be tried ``tries`` times in all. ``worse_level`` is the chance to fail what is in truth as
-    good as base, over the score and the steps together.
+    PASS may be tried ``tries`` times in all. ``worse_level`` is the chance to fail a head that is as good as
+    base, over the score and the steps together.
     """
 
     measure: Measure
@@ -50,49 +42,14 @@ class Rule(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """A verdict, and why."""
+    """A verdict and its reasons."""
 
     verdict: Verdict
     reasons: tuple[Reason, ...] = ()
 
 
-def no_worse(
-    sides: list[Workload],
-    dataset: str,
-    limits: Limits,
-    worse_level: float,
-    seeds: Sequence[int],
-    limit_seconds: float,
-    deadline: float,
-    told: Callable[[str], None],
-) -> QualityResult:
-    """Train both sides on the same seeds until head is shown to be no worse, or the seeds are used up.
-
-    No seed is begun after ``deadline``, of :func:`time.monotonic`. ``worse_level``: see :class:`Rule`.
-
-    Raises:
-        ConfigurationFailed: a side could not do it.
-    """
-    task = sides[0].plan.task
-    if limits.max_extra_steps is not None and task.epochs < _FEWEST_EPOCHS:
-        reason = reasons.TooFewEpochs(epochs=task.epochs, needed=_FEWEST_EPOCHS)
-        return QualityResult(verdict="INVALID", reasons=[reason])
-    tries = tries_of(len(seeds))
-    rule = Rule(measure_of_task(task), limits, len(tries), worse_level)
-    rows: list[SeedScores] = []
-    for seed in seeds:
-        if time.monotonic() > deadline:
-            break
-        told(f"training seed {seed} on both")
-        base, head = (_train(side, dataset, seed, limit_seconds) for side in sides)
-        rows.append(seed_scores(seed, base, head, rule.measure, limits))
-        if len(rows) in tries and judge(rows, rule).verdict == "PASS":
-            break
-    return _judged(rows, rule)
-
-
 def tries_of(most: int) -> list[int]:
-    """After how many seeds passing is tried, of ``most`` in all."""
+    """The numbers of seeds after which PASS is tried, of ``most`` in all."""
     tries, seeds = [], FEWEST_SEEDS
     while seeds < most:
         tries.append(seeds)
@@ -100,74 +57,8 @@ def tries_of(most: int) -> list[int]:
     return [*tries, most]
 
 
-def _train(side: Workload, dataset: str, seed: int, limit_seconds: float) -> Curve:
-    with learner(side, dataset, limit_seconds) as asked:
-        return asked.curve(seed)
-
-
-def seed_scores(seed: int, base: Curve, head: Curve, measure: Measure, limits: Limits) -> SeedScores:
-    """What a seed came to on both sides."""
-    higher = measure.higher_is_better
-    ours, theirs = ([scores.get(measure.key) for scores in curve.scores] for curve in (base, head))
-    halfway = [best(values[: -(-len(values) // 2)], higher_is_better=higher) for values in (ours, theirs)]
-    both = best([score for score in halfway if score is not None], higher_is_better=not higher)
-    to_target: list[int | None] = [None, None]
-    if both is not None:
-        target = both - (1 if higher else -1) * _allowed(both, measure, limits)
-        to_target = [
-            _steps_to(target, curve.steps, values, higher_is_better=higher)
-            for curve, values in ((base, ours), (head, theirs))
-        ]
-    return SeedScores(
-        seed=seed,
-        base=None if base.diverged else best(ours, higher_is_better=higher),
-        head=None if head.diverged else best(theirs, higher_is_better=higher),
-        base_steps_to_target=to_target[0],
-        head_steps_to_target=to_target[1],
-        head_steps=head.steps[-1],
-        first_steps=(base.steps[0], head.steps[0]),
-    )
-
-
-def _allowed(score: float, measure: Measure, limits: Limits) -> float:
-    """What may be lost of a score."""
-    return (limits.max_accuracy_loss or 0.0) * (abs(score) if measure.relative else 1.0)
-
-
-def _steps_to(
-    target: float, steps: list[int], values: list[float | None], *, higher_is_better: bool
-) -> int | None:
-    before: tuple[int, float] | None = None
-    for step, value in zip(steps, values, strict=True):
-        if value is None or not math.isfinite(value):
-            continue
-        if value >= target if higher_is_better else value <= target:
-            if before is None:
-                return step
-            earlier, lower = before
-            return math.ceil(earlier + (step - earlier) * (target - lower) / (value - lower))
-        before = (step, value)
-    return None
-
-
-def _judged(rows: list[SeedScores], rule: Rule) -> QualityResult:
-    verdict, found = judge(rows, rule)
-    return QualityResult(verdict=verdict, reasons=list(found), measure=rule.measure.name, seeds=list(rows))
-
-
-def _by_first_score(row: SeedScores) -> tuple[bool, bool]:
-    """Whether base and head had come to the target by their first score: how soon is not known then."""
-    base, head = (
-        steps is not None and steps <= first
-        for steps, first in zip(
-            (row.base_steps_to_target, row.head_steps_to_target), row.first_steps, strict=True
-        )
-    )
-    return base, head
-
-
-def judge(rows: list[SeedScores], rule: Rule) -> Judgement:
-    """The verdict on these seeds, and why."""
+def judge(rows: Sequence[SeedScores], rule: Rule) -> Judgement:
+    """The verdict on these seeds."""
     if len(rows) < FEWEST_SEEDS:
         return Judgement("INVALID", (reasons.TooFewSeeds(seeds=len(rows)),))
     if diverged := [row.seed for row in rows if row.base is None]:
@@ -177,37 +68,33 @@ def judge(rows: list[SeedScores], rule: Rule) -> Judgement:
     judged = [_score_lost(rows, rule)]
     if rule.limits.max_extra_steps is not None:
         judged.append(_extra_steps(rows, rule.limits.max_extra_steps, rule))
-    if any(one.verdict == "FAIL" for one in judged):
-        worst = [one for one in judged if one.verdict == "FAIL"]
-    else:
-        worst = [one for one in judged if one.verdict != "PASS"]
-    if not worst:
-        return Judgement("PASS")
-    verdicts = {one.verdict for one in worst}
-    verdict: Verdict = "INVALID" if "INVALID" in verdicts else worst[0].verdict
-    return Judgement(verdict, tuple(reason for one in worst for reason in one.reasons))
+    verdicts = [judgement.verdict for judgement in judged]
+    worst: Verdict
+    for worst in ("FAIL", "INVALID", "INCONCLUSIVE"):
+        if worst in verdicts:
+            listed = [judgement for judgement in judged if worst in (judgement.verdict, "INVALID")]
+            return Judgement(worst, tuple(reason for judgement in listed for reason in judgement.reasons))
+    return Judgement("PASS")
 
 
-def _score_lost(rows: list[SeedScores], rule: Rule) -> Judgement:
-    measure = rule.measure
+def _score_lost(rows: Sequence[SeedScores], rule: Rule) -> Judgement:
+    measure, limit = rule.measure, rule.limits.max_accuracy_loss or 0.0
     sign = 1 if measure.higher_is_better else -1
-    lost = [
+    losses = [
         sign * (row.base - row.head) / (abs(row.base) if measure.relative else 1.0)
         for row in rows
         if row.base is not None and row.head is not None
     ]
-    limit = rule.limits.max_accuracy_loss or 0.0
-    verdict, estimate = _paired(lost, limit, rule)
-    reason = reasons.ScoreLost(measure=measure.name, lost=estimate, limit=limit)
-    return _explained(verdict, reason, estimate, limit)
+    verdict, lost = _paired(losses, limit, rule)
+    return _judgement(verdict, reasons.ScoreLost(measure=measure.name, lost=lost, limit=limit), lost, limit)
 
 
-def _extra_steps(rows: list[SeedScores], limit: float, rule: Rule) -> Judgement:
-    """Where only a bound is known, it stands for the steps.
+def _extra_steps(rows: Sequence[SeedScores], limit: float, rule: Rule) -> Judgement:
+    """The steps to the target, of which some are known only as a bound.
 
-    For a head that has not reached the target that is all its steps, for a base that had by its first score
-    the steps to that: enough to fail, not to pass. For a head that had by its first score it is enough to
-    pass, not to fail.
+    For a head that did not reach it the bound is all its steps; for a base that had reached it by its first
+    score, the steps to that score. Both suffice for FAIL, not for PASS. A head that had reached it by its
+    first score suffices for PASS, not for FAIL.
     """
     logs = [
         math.log((row.head_steps_to_target or row.head_steps) / row.base_steps_to_target)
@@ -216,38 +103,44 @@ def _extra_steps(rows: list[SeedScores], limit: float, rule: Rule) -> Judgement:
     ]
     if len(logs) < FEWEST_SEEDS:
         return Judgement("INVALID", (reasons.TargetRarelyReached(seeds=len(logs)),))
-    verdict, estimate = _paired(logs, math.log1p(limit), rule)
-    extra = _shares(estimate)
-    judged = _explained(verdict, reasons.ExtraSteps(extra=extra, limit=limit), extra, limit)
+    verdict, log = _paired(logs, math.log1p(limit), rule)
+    extra = _share_more(log)
+    judgement = _judgement(verdict, reasons.ExtraSteps(extra=extra, limit=limit), extra, limit)
+    why = list(judgement.reasons)
     missed = sum(row.head_steps_to_target is None for row in rows)
-    label: Label = "head" if verdict == "FAIL" else "base"
-    early = sum(_by_first_score(row)[label == "head"] for row in rows)
-    found = list(judged.reasons)
     if missed:
-        found.append(reasons.TargetMissed(missed=missed, seeds=len(rows)))
-    if early:
-        found.append(reasons.TargetAtFirstScore(label=label, reached=early, seeds=len(rows)))
-        return Judgement("INVALID", tuple(found))
-    if missed and verdict == "PASS":
-        return Judgement("INCONCLUSIVE", tuple(found))
-    return Judgement(verdict, tuple(found))
+        why.append(reasons.TargetMissed(missed=missed, seeds=len(rows)))
+    label: Label = "head" if verdict == "FAIL" else "base"
+    if early := sum(map(_head_was_early if verdict == "FAIL" else _base_was_early, rows)):
+        why.append(reasons.TargetAtFirstScore(label=label, reached=early, seeds=len(rows)))
+        return Judgement("INVALID", tuple(why))
+    return Judgement("INCONCLUSIVE" if missed and verdict == "PASS" else verdict, tuple(why))
 
 
-def _explained(verdict: Verdict, reason: Reason, estimate: Estimate, limit: float) -> Judgement:
+def _base_was_early(row: SeedScores) -> bool:
+    """Whether base had reached the target by its first score, so that how soon is unknown."""
+    return row.base_steps_to_target is not None and row.base_steps_to_target <= row.first_steps[0]
+
+
+def _head_was_early(row: SeedScores) -> bool:
+    return row.head_steps_to_target is not None and row.head_steps_to_target <= row.first_steps[1]
+
+
+def _judgement(verdict: Verdict, reason: Reason, estimate: Estimate, limit: float) -> Judgement:
     if verdict == "PASS":
         return Judgement("PASS")
-    beyond = verdict == "INCONCLUSIVE" and estimate.low is not None and estimate.low > limit
-    return Judgement(verdict, (reason, reasons.BeyondLimit()) if beyond else (reason,))
+    is_beyond = verdict == "INCONCLUSIVE" and estimate.low is not None and estimate.low > limit
+    return Judgement(verdict, (reason, reasons.BeyondLimit()) if is_beyond else (reason,))
 
 
-def _shares(logs: Estimate) -> Estimate:
-    """What logarithms of ratios are as shares: 0.05 is 5 % more."""
-    low, high = (None if end is None else math.expm1(end) for end in (logs.low, logs.high))
-    return Estimate(math.expm1(logs.value), low, high, logs.n)
+def _share_more(log: Estimate) -> Estimate:
+    """A log ratio as a share: 0.05 is 5 % more."""
+    low, high = (None if end is None else math.expm1(end) for end in (log.low, log.high))
+    return Estimate(math.expm1(log.value), low, high, log.n)
 
 
 def _paired(values: list[float], limit: float, rule: Rule) -> tuple[Verdict, Estimate]:
-    """PASS where the mean is surely below the limit; FAIL where it is surely above 0 and not that.
+    """PASS where the mean is shown to be below the limit; else FAIL where it is shown to be above 0.
 
     The interval has the level at which PASS is decided.
     """

@@ -1,4 +1,4 @@
-"""What pairs of processes say of one metric: logarithms of head's over base's."""
+"""Log ratios of one metric, head over base, from pairs of processes."""
 
 import math
 from collections.abc import Iterable
@@ -9,21 +9,21 @@ from harness.duel.ratios import Ratios, step_ratios
 from harness.duel.record import PairRecord, ProcessRecord
 from harness.gate.record import BenchmarkRecord, Metric, MetricResult
 
-#: Added to both first steps before they are divided: milliseconds of a first step are no one's loss.
+#: Added to both first steps before they are divided, because milliseconds of a first step do not matter.
 FIRST_STEP_FLOOR_SECONDS = 0.1
 _HEAD = 1
 
 
 def metric_ratios(pairs: Iterable[PairRecord], metric: Metric, batch_sizes: list[int]) -> Ratios:
-    """Above 0 is worse. Pairs of which disturbances left too few turns say nothing of the step.
+    """The log ratios; above 0 is worse. Of the step, pairs lost to disturbances are left out.
 
-    Of a step, outliers count so far only, as in a duel; of the others all alike. Memory is the device's where
-    both processes know it, else the host's.
+    Outliers are down-weighted in the step, as in a duel, and not in the other metrics. Memory is the device's
+    if both processes report it, else the host's.
     """
     if metric == "step":
         return step_ratios(pairs, _HEAD, batch_sizes)
-    one = _first_step if metric == "first step" else _memory
-    return Ratios(np.array([one(*pair.processes) for pair in pairs]))
+    log_ratio = _first_step if metric == "first step" else _memory
+    return Ratios(np.array([log_ratio(*pair.processes) for pair in pairs]))
 
 
 def _first_step(base: ProcessRecord, head: ProcessRecord) -> float:
@@ -36,21 +36,21 @@ def _memory(base: ProcessRecord, head: ProcessRecord) -> float:
 
 
 def memory_bytes(process: ProcessRecord, other: ProcessRecord) -> int:
-    """The peak memory of a process that is compared with the other's."""
+    """The peak memory of a process, of the kind that the other process reports too."""
     if process.device_peak_memory_bytes and other.device_peak_memory_bytes:
         return process.device_peak_memory_bytes
     return process.peak_memory_bytes
 
 
 def benchmark_ratios(benchmark: BenchmarkRecord, metric: Metric, pairs: list[PairRecord]) -> Ratios:
-    """Those of some pairs of a benchmark."""
-    return metric_ratios(pairs, metric, [one.batch_size for one in benchmark.configurations])
+    """The log ratios of some pairs of a benchmark."""
+    return metric_ratios(pairs, metric, [ran.batch_size for ran in benchmark.configurations])
 
 
 def ratios_behind(benchmark: BenchmarkRecord, result: MetricResult) -> Ratios:
-    """Those that a verdict rests on: of the look, of a FAIL once confirmed the fresh ones alone, else of all.
+    """The log ratios that a verdict rests on: after the look its pairs, of a FAIL the fresh ones, else all.
 
-    Pairs that were made for another metric after this one had been decided are not among them.
+    Pairs that were made for another metric after this one was decided are left out.
     """
     pairs = [] if result.stage == "confirmation" and result.verdict == "FAIL" else list(benchmark.look)
     if result.stage == "confirmation":

@@ -1,4 +1,4 @@
-"""The record of a gate in progress: saved after every benchmark, whole whatever ends the gate."""
+"""The record of a gate in progress: saved after each stage, and whole whatever ends the gate."""
 
 import datetime
 import secrets
@@ -9,26 +9,26 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.errors import HarnessError, UsageError
-from harness.gate.benchmark import worst_of
+from harness.gate.conclusion import worst_of
 from harness.gate.record import BenchmarkRecord, GateRecord, Stage, encode
 from harness.machine.description import describe_machine
 from harness.machine.files import replace_file
 
 
 class GateObserver(Protocol):
-    """Is told how a gate goes while it goes."""
+    """Follows a gate while it runs."""
 
-    def phase(self, benchmark: str, what: str) -> None:
-        """Something begins."""
+    def phase(self, benchmark: str, activity: str) -> None:
+        """``activity`` begins."""
 
     def judged(self, benchmark: BenchmarkRecord, stage: Stage) -> None:
-        """A benchmark has been through a stage."""
+        """A stage of a benchmark has ended."""
 
 
 class GateRecorder:
-    """Keeps one gate's record in ``folder``. ``facts`` are the fields of the record that the caller knows."""
+    """Keeps the record of one gate in ``folder``. ``fields`` of the record are the caller's."""
 
-    def __init__(self, folder: Path, observer: GateObserver, **facts: Any) -> None:
+    def __init__(self, folder: Path, observer: GateObserver, **fields: Any) -> None:
         self._observer = observer
         self._start = time.monotonic()
         now = datetime.datetime.now(datetime.UTC)
@@ -37,22 +37,21 @@ class GateRecorder:
             started_at=now.isoformat(timespec="seconds"),
             command=sys.argv[1:],
             machine=describe_machine(),
-            **facts,
+            **fields,
         )
         self.path = folder / f"{self.record.id}.json"
 
     def deadline(self, budget_seconds: float) -> float:
-        """The moment, of :func:`time.monotonic`, at which so long has passed since the start."""
+        """The moment of :func:`time.monotonic` at which the budget ends; it begins with the gate."""
         return self._start + budget_seconds
 
-    def carried_out(self, work: Callable[[], None]) -> GateRecord:
-        """Do the work. A Ctrl-C ends it with what was measured till then kept.
+    def carry_out(self, work: Callable[[], None]) -> GateRecord:
+        """Do the work. After Ctrl-C or an error, the record holds what was measured until then.
 
-        So does what else stops it, such as a record that cannot be written: what this gives back tells of
-        it, and is whole all the same.
+        An error such as a full disk ends the work; the record returned states it in ``failure``.
 
         Raises:
-            UsageError: the work must not be done.
+            UsageError: the work was refused.
         """
         record = self.record
         try:
@@ -74,26 +73,26 @@ class GateRecorder:
         return record
 
     def _conclude(self) -> None:
-        """The verdict of all benchmarks. What did not come to its end has not passed."""
+        """Set the verdict. A gate that did not end has not passed."""
         record = self.record
         verdicts = [benchmark.verdict for benchmark in record.benchmarks]
         record.verdict = worst_of(verdicts if record.status == "ok" else [*verdicts, "INVALID"])
 
-    def phase(self, benchmark: str, what: str) -> None:
-        """Tell the observer that something begins."""
-        self._observer.phase(benchmark, what)
+    def phase(self, benchmark: str, activity: str) -> None:
+        """Report to the observer that ``activity`` begins."""
+        self._observer.phase(benchmark, activity)
 
     def judged(self, benchmark: BenchmarkRecord, stage: Stage) -> None:
-        """Save, and tell the observer."""
+        """Save, and report to the observer that a stage has ended."""
         self.save()
         self._observer.judged(benchmark, stage)
 
     def save(self) -> None:
-        """Write the record as it is now; raises HarnessError where that cannot be done."""
+        """Write the record; raises HarnessError if that fails."""
         record = self.record
         record.seconds = time.monotonic() - self._start
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             replace_file(self.path, encode(record))
         except OSError as error:
-            raise HarnessError(f"the record {self.path} cannot be written: {error.strerror}") from error
+            raise HarnessError(f"cannot write the record {self.path}: {error.strerror}") from error
