@@ -38,18 +38,17 @@ def duel_time(
     processes must have been started alike: ``--b-env`` and ``--environment plain`` make another duel.
     """
     for duel in reversed(duels):
-        if duel.status != "ok" or not duel.comparisons or not _fits(duel, group):
+        if duel.status != "ok" or not duel.results or not _fits(duel, group):
             continue
-        first, *others = duel.sides
-        for other, comparison in zip(others, duel.comparisons, strict=True):
+        first, *others = duel.configurations
+        for other, comparison in zip(others, duel.results, strict=True):
             if comparison.reason:  # the duel itself does not stand by its times
                 continue
-            if comparison.ratio is None or comparison.low is None or comparison.high is None:
+            if comparison.ratio is None or comparison.ratio.low is None:
                 continue
             slower_second = _is(first, fast, group) and _is(other, slow, group)
             if slower_second or (_is(first, slow, group) and _is(other, fast, group)):
-                ratio = Estimate(comparison.ratio, comparison.low, comparison.high, comparison.pairs)
-                speed = ratio if slower_second else ratio.inverse()
+                speed = comparison.ratio if slower_second else comparison.ratio.inverse()
                 return DuelTime(speed, duel.margin, comparison, duel.started_at[:10])
     return None
 
@@ -62,8 +61,8 @@ def _fits(duel: DuelRecord, group: RunGroup) -> bool:
         ours == description
         and duel.dataset.fingerprint == conditions.fingerprint
         and machine_text(duel.machine) == conditions.machine
-        and variables_text(duel.inherited_settings) == conditions.variables
-        and all(side.certificate and side.certificate.certified for side in duel.sides)
+        and variables_text(duel.inherited_variables) == conditions.variables
+        and all(side.certificate and side.certificate.certified for side in duel.configurations)
     )
 
 
@@ -75,7 +74,7 @@ def _is(duelled: ConfigurationRecord, side: ConfigurationRuns, group: RunGroup) 
         == side_versions(record.backend, record.framework)
         and (duelled.precision, duelled.threads) == (conditions.precision, conditions.threads)
         and (duelled.device, duelled.batch_size) == (conditions.device, record.batch_size)
-        and _variables(duelled.settings) == _variables(record.worker_variables)
+        and _variables(duelled.variables) == _variables(record.worker_variables)
     )
 
 

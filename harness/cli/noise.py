@@ -1,8 +1,9 @@
-"""``harness doctor --noise``: what two identical processes differ by here, and what slowdown shows."""
+"""``harness doctor --noise``: how much identical processes differ, and which slowdowns are detectable."""
+
+from collections.abc import Sequence
 
 import click
 import msgspec
-from tabulate import tabulate
 
 from harness.cli.standard_error import console
 from harness.duel.noise import Noise, measure_noise
@@ -11,51 +12,53 @@ from harness.errors import HarnessError, UsageError
 from harness.machine.description import default_threads
 from harness.machine.peak import memory_bytes_per_second, peak_flops_per_second
 from harness.plugins import registry
+from harness.plugins.configuration import Configuration
 from harness.plugins.definition import define_task
 from harness.plugins.installation import installation, select_backend
 from harness.plugins.options import parse_options
+from harness.report.numbers import NOTHING
+from harness.report.table import Table, terminal_table
+from harness.report.terminal import terminal_width
 from harness.runs.data_choice import choose_dataset
-from harness.spec.backend import Plan
 
 _BUDGETS_MINUTES = (1, 2, 5)
 _PREFERRED = ("torch", "keras", "jax")
-
-
-def print_noise(backend: str | None, task: str, pairs: int) -> None:
-    """Measure and print: pairs of identical processes in the quiet and in the plain environment.
-
-    Raises:
-        UsageError: no backend is installed, or the one named is not.
-        HarnessError: the backend does not work here.
-    """
-    side, dataset = _side(backend, task)
-    found: list[Noise] = []
-    try:
-        with console(quiet=False).status("") as status:
-            for quiet in (True, False):
-                made = measure_noise(side, dataset, quiet=quiet, pairs=pairs, tell=status.update)
-                found.append(made)
-    except (HarnessError, KeyboardInterrupt):
-        if found:  # the half that was had is not lost
-            click.echo(_noise_table(found))
-        raise
-    threads = side.plan.threads
-    click.echo(
-        f"Noise of this machine: {side.label} on {task} ({dataset}), {threads} threads, against itself\n"
-    )
-    click.echo(_noise_table(found))
-    click.echo(
-        f"\nNumPy reaches {peak_flops_per_second(threads) / 1e9:.0f} GFLOP/s (single precision, {threads} "
-        f"threads); a copy reads and writes {memory_bytes_per_second() / 1e9:.1f} GB/s."
-    )
-    if pairs < _MANY_PAIRS:
-        click.echo(f"A spread from {pairs} pairs is rough; --pairs {_MANY_PAIRS} makes it surer.")
-
-
 _MANY_PAIRS = 12
 
 
-def _side(name: str | None, task_name: str) -> tuple[Workload, str]:
+def print_noise(backend: str | None, task: str, pairs: int) -> None:
+    """Measure pairs of identical processes in the quiet and in the plain process environment; print both.
+
+    Raises:
+        UsageError: no backend is installed, or the named one is not.
+        HarnessError: the backend does not run here.
+    """
+    workload, dataset = _workload(backend, task)
+    measured: list[Noise] = []
+    try:
+        with console(quiet=False).status("") as status:
+            for quiet in (True, False):
+
+                def progress(number: int, name: str = "quiet" if quiet else "plain") -> None:
+                    status.update(f"{name} process environment, pair {number} of {pairs}")
+
+                measured.append(measure_noise(workload, dataset, quiet=quiet, pairs=pairs, progress=progress))
+    except (HarnessError, KeyboardInterrupt):
+        if measured:
+            click.echo(_text(measured))
+        raise
+    threads = workload.configuration.threads
+    click.echo(f"Noise of this machine: {workload.label} on {task} ({dataset}), {threads} threads\n")
+    click.echo(_text(measured))
+    click.echo(
+        f"\nA NumPy matrix product reaches {peak_flops_per_second(threads) / 1e9:.0f} GFLOP/s (float32, "
+        f"{threads} threads); a memory copy reads and writes {memory_bytes_per_second() / 1e9:.1f} GB/s."
+    )
+    if pairs < _MANY_PAIRS:
+        click.echo(f"A spread from {pairs} pairs is approximate; --pairs {_MANY_PAIRS} is more precise.")
+
+
+def _workload(name: str | None, task_name: str) -> tuple[Workload, str]:
     if name is None:
         installed = [known for known in _PREFERRED if installation(known).state == "installed"]
         if not installed:
@@ -64,38 +67,40 @@ def _side(name: str | None, task_name: str) -> tuple[Workload, str]:
     backend, mode = select_backend(name)
     definition = registry.task(task_name)
     dataset = choose_dataset(definition, None, lambda _what, _done, _total: None)
-    settings = parse_options(definition, [])
-    task = define_task(definition, settings)
-    plan = Plan(task=task, mode=mode, device="cpu", threads=default_threads(), seed=0)
-    options = msgspec.structs.asdict(settings)
-    return Workload(
-        label=f"{backend.name}:{mode}", backend=backend.name, plan=plan, options=options
-    ), dataset.name
+    options = parse_options(definition, [])
+    configuration = Configuration(backend.name, mode, device="cpu", threads=default_threads())
+    workload = Workload(
+        label=configuration.label,
+        configuration=configuration,
+        task=define_task(definition, options),
+        options=msgspec.structs.asdict(options),
+    )
+    return workload, dataset.name
 
 
-def _noise_table(found: list[Noise]) -> str:
-    rows: list[tuple[str, ...]] = [
-        ("spread between two processes", *(_share(one.spread) for one in found)),
-        ("steady step (ms)", *(f"{one.step_seconds * 1e3:.3g}" for one in found)),
-        ("drift of the step", *(f"{one.drift:.1%} in {one.seconds:.0f} s" for one in found)),
-        ("drift of the control (NumPy product)", *(f"{one.control_drift:.1%}" for one in found)),
-        ("blocks disturbed by others", *(f"{one.disturbed_share:.0%}" for one in found)),
-        ("a pair takes (s)", *(f"{one.pair_seconds:.0f}" for one in found)),
+def _text(measured: Sequence[Noise]) -> str:
+    rows = [
+        ("spread between two processes", *(_share(noise.spread) for noise in measured)),
+        ("steady step (ms)", *(f"{noise.step_seconds * 1e3:.3g}" for noise in measured)),
+        ("drift of the step", *(f"{noise.drift:.1%} in {noise.seconds:.0f} s" for noise in measured)),
+        ("drift of the control (NumPy product)", *(f"{noise.control_drift:.1%}" for noise in measured)),
+        ("blocks disturbed by other programs", *(f"{noise.disturbed_share:.0%}" for noise in measured)),
+        ("time of a pair (s)", *(f"{noise.pair_seconds:.0f}" for noise in measured)),
     ]
     rows += [
-        (f"slowdown found in {minutes} min", *(_detectable(one, minutes) for one in found))
+        (f"slowdown detected within {minutes} min", *(_detectable(noise, minutes) for noise in measured))
         for minutes in _BUDGETS_MINUTES
     ]
-    headers = ["", *(f"{one.environment} ({one.pairs} pairs)" for one in found)]
-    return tabulate(rows, headers, tablefmt="simple", disable_numparse=True)
+    headers = ["", *(f"{noise.process_environment} ({noise.pairs} pairs)" for noise in measured)]
+    return terminal_table(Table(headers, rows), terminal_width())
 
 
 def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1%}"
+    return NOTHING if value is None else f"{value:.1%}"
 
 
 def _detectable(noise: Noise, minutes: int) -> str:
-    slowdown = noise.detectable_slowdown(60.0 * minutes)
     if noise.spread is None:
-        return "–"
-    return "too short to tell" if slowdown is None else f"{slowdown:.1%}"
+        return NOTHING
+    slowdown = noise.detectable_slowdown(60.0 * minutes)
+    return "too short to detect any" if slowdown is None else f"{slowdown:.1%}"

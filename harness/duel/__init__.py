@@ -1,6 +1,8 @@
-"""Which of several sides trains faster, by how much, how sure: sides taken in turn, in fresh processes.
+"""Duels: which of several configurations trains faster, and by how much, measured in alternation.
 
-A *side* is a backend in a mode with its own interpreter, threads, precision, options or environment.
-A *pair* is a fresh process of each side: only one runs at a time, the others are stopped. A *turn*
-is one short timed block of each; the order within turns goes ABBA from a random start.
+A *pair* is a fresh process of each configuration; only one of them runs at a time, the others are stopped. A
+*turn* is one short timed block of each; the order within turns is ABBA from a random start.
+
+This room imports the rooms below it, down to statistics and machine. It must not know gates, reports or the
+command line.
 """

@@ -1,4 +1,4 @@
-"""A duel from end to end: prepare, then pair after pair until the verdicts are in or the budget is spent."""
+"""A duel from start to end: prepare, then run pairs until the verdicts are in or the budget is spent."""
 
 import datetime
 import os
@@ -7,14 +7,14 @@ import secrets
 import sys
 import time
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import msgspec
 
 from harness.duel.lengths import FEWEST_TURNS, SHORTEST_BLOCK_SECONDS
 from harness.duel.pairs import Alternation, log_ratio
 from harness.duel.preparation import Prepared, certificates, prepare
-from harness.duel.record import DuelRecord, DuelResult, encode
+from harness.duel.record import DuelRecord, DuelResult, StopReason, encode
 from harness.duel.settling import FEWEST_SECONDS
 from harness.duel.verdict import compare, fewest_pairs_for_difference, kept, known_well_enough, latest
 from harness.duel.workloads import Workload, differences, pad_to_equal_size
@@ -29,14 +29,14 @@ from harness.stats.looks import MOST_PAIRS, Looks
 from harness.testing.certificate import Certificate
 from harness.worker.errors import WorkerTimeout
 
-#: By this share of the budget a pair may outlast it that was begun in time.
+#: A pair that began within the budget may exceed it by this share.
 _GRACE_SHARE = 0.2
 
 
 class DuelRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What to compare. The first side is the one that the others are held against."""
+    """What to compare. The first workload is the reference."""
 
-    sides: list[Workload]
+    workloads: list[Workload]
     dataset: DatasetRecord
     margin: float
     budget_seconds: float
@@ -47,42 +47,46 @@ class DuelRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DuelObserver(Protocol):
-    """Is told how a duel goes while it goes."""
+    """Follows a duel while it runs."""
 
-    def phase(self, name: str) -> None:
-        """Something other than a pair begins."""
+    def preparing(self, *, certify: bool) -> None:
+        """Each configuration is certified, if asked for, and tried once."""
+
+    def measuring(self, prepared: Prepared) -> None:
+        """Pairs begin."""
 
     def paired(self, record: DuelRecord) -> None:
-        """A pair has ended; ``comparisons`` say what all pairs so far come to."""
+        """A pair has ended; ``results`` are those of all pairs so far."""
 
 
 def new_record(request: DuelRequest) -> DuelRecord:
     """The record of a duel that is about to begin."""
-    first = request.sides[0]
-    task = first.plan.task
+    reference = request.workloads[0]
+    task = reference.task
     now = datetime.datetime.now(datetime.UTC)
-    names = "-".join(f"{side.backend}.{side.plan.mode}" for side in request.sides)
-    environment: Literal["quiet", "plain"] = "quiet" if request.quiet_environment else "plain"
+    configurations = [workload.configuration for workload in request.workloads]
+    names = "-".join(f"{configuration.backend}.{configuration.mode}" for configuration in configurations)
+    replaced = reference.worker_variables(quiet=request.quiet_environment)
     return DuelRecord(
         id=f"{now:%Y%m%d-%H%M%S}-{task.name}-{names}-{secrets.token_hex(2)}",
         started_at=now.isoformat(timespec="seconds"),
         command=sys.argv[1:],
-        task=TaskRecord(task.name, task.version, first.options, description_sha256(task), task),
+        task=TaskRecord(task.name, task.version, reference.options, description_sha256(task), task),
         dataset=msgspec.structs.replace(request.dataset),
         machine=describe_machine(),
-        environment=environment,
+        process_environment="quiet" if request.quiet_environment else "plain",
         seed=request.seed,
         margin=request.margin,
         turns=request.turns or 0,
-        sides=[],
-        differences=differences(request.sides),
-        inherited_settings=inherited_variables(os.environ, first.settings(quiet=request.quiet_environment)),
-        missing_knobs=missing_controls() if request.quiet_environment else [],
+        configurations=[],
+        differences=differences(request.workloads),
+        inherited_variables=inherited_variables(os.environ, replaced),
+        missing_controls=missing_controls() if request.quiet_environment else [],
     )
 
 
 class Duel:
-    """One duel and its record, saved after every pair."""
+    """One duel and its record, which is saved after every pair."""
 
     def __init__(self, request: DuelRequest, folder: Path, observer: DuelObserver) -> None:
         self._request = request
@@ -95,12 +99,12 @@ class Duel:
         self.path = folder / f"{self.record.id}.json"
 
     def carry_out(self) -> DuelRecord:
-        """Run it. A side that fails, and a Ctrl-C, end it with what was measured till then kept.
+        """Run the duel. A failing configuration or Ctrl-C ends it; all finished pairs are kept.
 
-        So does a record that cannot be written; what this gives back is whole all the same.
+        If the record cannot be written, the duel ends as failed too, and the returned record is complete.
 
         Raises:
-            UsageError: the sides must not be compared, or the budget is too short to find a difference.
+            UsageError: the workloads must not be compared, or the budget is too short to find a difference.
         """
         record = self.record
         try:
@@ -120,127 +124,132 @@ class Duel:
 
     def _run_pairs(self) -> None:
         request, record = self._request, self.record
-        settings = [side.settings(quiet=request.quiet_environment) for side in request.sides]
-        if request.quiet_environment:
-            settings = pad_to_equal_size(settings, [side.python for side in request.sides])
-        ring = Alternation(request.sides, settings, request.dataset.name, deadline_seconds=self._seconds_left)
+        alternation = self._alternation()
         self._refuse_hopeless_budget()
-        self._observer.phase("certifying and trying each side once")
-        proofs = certificates(request.sides) if request.certify else None
-        self._start = time.monotonic()  # certificates are cached: the budget is for the duel
-        prepared = self._prepared(ring, proofs)
+        self._observer.preparing(certify=request.certify)
+        proofs = certificates(request.workloads) if request.certify else None
+        self._start = time.monotonic()  # certificates are cached, so the budget does not include them
+        prepared = self._prepared(alternation, proofs)
         self._refuse_short_budget(prepared.pair_seconds)
         self._keep(prepared)
-        while not record.stopped_because:
-            pair = ring.pair(prepared.steps, record.turns, self._chance)
+        while record.stopped_because is None:
+            pair = alternation.pair(prepared.steps, record.turns, self._chance)
             record.pairs.append(pair)
             record.seconds = time.monotonic() - self._start
-            ended = self._why_no_more_will_come()
-            self._looks.come_to(self._telling_pairs(), self._progress(), last=bool(ended))
+            ended = self._end()
+            self._looks.come_to(self._usable_pairs(), self._progress(), last=ended is not None)
             record.looks = dict(self._looks.shares)
-            record.comparisons = self._comparisons()
-            enough = all(known_well_enough(one, record.margin) for one in record.comparisons)
-            record.stopped_because = "every verdict is in and precise enough" if enough else ended
+            record.results = self._results()
+            enough = all(known_well_enough(result, record.margin) for result in record.results)
+            record.stopped_because = "decided" if enough else ended
             self._save()
             self._observer.paired(record)
 
+    def _alternation(self) -> Alternation:
+        request = self._request
+        quiet = request.quiet_environment
+        variables = [workload.worker_variables(quiet=quiet) for workload in request.workloads]
+        if quiet:
+            pythons = [workload.configuration.python for workload in request.workloads]
+            variables = pad_to_equal_size(variables, pythons)
+        return Alternation(
+            request.workloads, variables, request.dataset.name, deadline_seconds=self._seconds_left
+        )
+
     def _seconds_left(self) -> float:
-        """What a process may take that starts now: what is left, and a while for a pair that has begun."""
+        """Time limit of a process that starts now: the rest of the budget, and some more for a begun pair."""
         budget = self._request.budget_seconds
         return max(0.0, budget - (time.monotonic() - self._start)) + _GRACE_SHARE * budget
 
-    def _prepared(self, ring: Alternation, proofs: list[Certificate] | None) -> Prepared:
+    def _prepared(self, alternation: Alternation, proofs: list[Certificate] | None) -> Prepared:
         try:
-            return prepare(ring, proofs, self._request.turns)
+            return prepare(alternation, proofs, self._request.turns)
         except HarnessError as error:
             cause = error.__cause__
             if not isinstance(cause, WorkerTimeout) or cause.silent:
                 raise
             raise HarnessError(
-                f"{error}. If it does not hang, trying it once takes longer than --budget "
-                f"{self._request.budget_seconds:g}: give several times that"
+                f"{error}. If it does not hang, one trial exceeds --budget "
+                f"{self._request.budget_seconds:g}s; set several times that."
             ) from error
 
     def _keep(self, prepared: Prepared) -> None:
         record = self.record
-        record.sides, record.dataset = prepared.records, prepared.read(record.dataset)
+        record.configurations, record.dataset = prepared.records, prepared.read(record.dataset)
         record.turns = prepared.turns
-        record.peak_flops_per_second = peak_flops_per_second(self._request.sides[0].plan.threads)
-        steps = " and ".join(map(str, prepared.steps))
-        self._observer.phase(
-            f"{prepared.turns} blocks of {steps} steps, about {prepared.pair_seconds:.0f} s a pair"
-        )
+        threads = self._request.workloads[0].configuration.threads
+        record.peak_flops_per_second = peak_flops_per_second(threads)
+        self._observer.measuring(prepared)
 
     def _refuse_hopeless_budget(self) -> None:
-        """Before anything is started: blocks alone, were there nothing else, would take longer."""
+        """Before anything is started: the blocks alone take longer than the budget."""
         request = self._request
-        sides, budget = len(request.sides), request.budget_seconds
-        fewest = fewest_pairs_for_difference(sides - 1)
+        count, budget = len(request.workloads), request.budget_seconds
+        fewest = fewest_pairs_for_difference(count - 1)
         turns = request.turns or FEWEST_TURNS
-        pair_seconds = sides * (FEWEST_SECONDS + turns * SHORTEST_BLOCK_SECONDS)
+        pair_seconds = count * (FEWEST_SECONDS + turns * SHORTEST_BLOCK_SECONDS)
         if fewest * pair_seconds > budget:
             raise UsageError(
-                f"--budget {budget:g} is too short to find any difference: it takes {fewest} pairs of at "
-                f"least {pair_seconds:.1f} s, and processes take time to start. Give several times that."
+                f"--budget {budget:g}s is too short to find any difference: that takes {fewest} pairs of at "
+                f"least {pair_seconds:.1f} s, plus the start of the processes. Set several times "
+                f"{fewest * pair_seconds:.0f}s."
             )
 
     def _refuse_short_budget(self, pair_seconds: float) -> None:
         spent = time.monotonic() - self._start
-        fewest = fewest_pairs_for_difference(len(self._request.sides) - 1)
+        fewest = fewest_pairs_for_difference(len(self._request.workloads) - 1)
         needed = spent + fewest * pair_seconds
         if needed > self._request.budget_seconds:
             raise UsageError(
-                f"--budget {self._request.budget_seconds:g} is too short to find any difference: it takes "
-                f"{fewest} pairs of about {pair_seconds:.0f} s here. Give --budget {needed * 1.2:.0f}."
+                f"--budget {self._request.budget_seconds:g}s is too short to find any difference: that takes "
+                f"{fewest} pairs of about {pair_seconds:.0f} s here. Set --budget {needed * 1.2:.0f}s."
             )
 
     @property
     def _batch_sizes(self) -> list[int]:
-        return [side.batch_size for side in self.record.sides]
+        return [configuration.batch_size for configuration in self.record.configurations]
 
-    def _telling_pairs(self) -> int:
-        """Those that were not lost; a turn is lost for all sides alike, so any side will do."""
+    def _usable_pairs(self) -> int:
+        """The pairs that were not lost; turns are dropped for all configurations alike."""
         return sum(log_ratio(pair, 1, self._batch_sizes) is not None for pair in self.record.pairs)
 
     def _progress(self) -> float:
-        """The share of what this duel may take, in time or in pairs."""
+        """The used share of the budget, or of the most pairs."""
         record = self.record
         return max(record.seconds / self._request.budget_seconds, len(record.pairs) / MOST_PAIRS)
 
-    def _why_no_more_will_come(self) -> str:
-        """Empty where another pair would still be in time."""
+    def _end(self) -> StopReason | None:
+        """Why no other pair will run; None if there is time for one."""
         record = self.record
         if len(record.pairs) >= MOST_PAIRS:
-            return f"{MOST_PAIRS} pairs were made, as many as a duel makes"
+            return "most pairs"
         pair_seconds = max(recent.seconds for recent in record.pairs[-3:])
-        if record.seconds + pair_seconds > self._request.budget_seconds:
-            return "the budget is spent"
-        return ""
+        return "budget spent" if record.seconds + pair_seconds > self._request.budget_seconds else None
 
-    def _comparisons(self) -> list[DuelResult]:
-        """Each side against the first."""
+    def _results(self) -> list[DuelResult]:
+        """Each configuration compared with the reference."""
         record = self.record
-        labels = [side.label for side in record.sides]
+        labels = [configuration.label for configuration in record.configurations]
         made = [
             compare(
                 record.pairs,
-                side,
+                index,
                 labels,
                 self._batch_sizes,
                 margin=record.margin,
                 looks=self._looks,
-                comparisons=len(record.sides) - 1,
+                comparisons=len(labels) - 1,
             )
-            for side in range(1, len(record.sides))
+            for index in range(1, len(labels))
         ]
-        for one in made:
-            over = one.side, one.uneven
-            self._reached[over] = latest(self._reached.get(over), one)
-        return [kept(self._reached[one.side, one.uneven], one) for one in made]
+        for result in made:
+            over = result.configuration, result.uneven
+            self._reached[over] = latest(self._reached.get(over), result)
+        return [kept(self._reached[result.configuration, result.uneven], result) for result in made]
 
     def _save(self) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             replace_file(self.path, encode(self.record))
         except OSError as error:
-            raise HarnessError(f"the record {self.path} cannot be written: {error.strerror}") from error
+            raise HarnessError(f"cannot write the record {self.path}: {error.strerror}") from error

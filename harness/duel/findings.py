@@ -1,4 +1,4 @@
-"""What a duel's record says beside the ratio: each side's steady step, start-up, FLOP/s; break-even."""
+"""What pairs show about each configuration alone (steady step, start-up, FLOP/s, memory), and break-even."""
 
 import math
 import statistics
@@ -12,20 +12,20 @@ _TAIL = 0.025
 
 
 class PairsSource(Protocol):
-    """What sides have shown in pairs, such as a duel's record."""
+    """Configurations and their pairs, such as a duel's record."""
 
     @property
-    def sides(self) -> list[ConfigurationRecord]: ...
+    def configurations(self) -> list[ConfigurationRecord]: ...
 
     @property
     def pairs(self) -> list[PairRecord]: ...
 
 
 class ConfigurationFindings(NamedTuple):
-    """Medians over the processes of a side.
+    """Medians over the processes of a configuration.
 
-    ``start_up_seconds`` are import, build, first step, and what the first call of each length and warm-up
-    took beyond the same number of steady steps.
+    ``start_up_seconds`` are import, build, first step, and the time that warm-up and the first call of each
+    length took in excess of the same number of steady steps.
     """
 
     step_seconds: Estimate
@@ -43,17 +43,17 @@ class ConfigurationFindings(NamedTuple):
     unsettled: int
 
 
-def side_findings(record: PairsSource, side: int) -> ConfigurationFindings:
-    """Of at least one pair."""
-    told = record.sides[side]
-    processes = [pair.processes[side] for pair in record.pairs]
-    steps = [steady_step_seconds(pair, side) for pair in record.pairs]
+def configuration_findings(record: PairsSource, index: int) -> ConfigurationFindings:
+    """The findings about one configuration, from at least one pair."""
+    configuration = record.configurations[index]
+    processes = [pair.processes[index] for pair in record.pairs]
+    steps = [steady_step_seconds(pair, index) for pair in record.pairs]
     step = median_interval(steps)
-    block_steps = next(block.steps for block in record.pairs[0].blocks if block.side == side)
+    block_steps = next(block.steps for block in record.pairs[0].blocks if block.configuration == index)
     start_ups = [
         _start_up_seconds(process, own, block_steps) for process, own in zip(processes, steps, strict=True)
     ]
-    samples_per_second = told.batch_size / step.value
+    samples_per_second = configuration.batch_size / step.value
     device_memory = [p.device_peak_memory_bytes for p in processes if p.device_peak_memory_bytes is not None]
     return ConfigurationFindings(
         step_seconds=step,
@@ -63,18 +63,18 @@ def side_findings(record: PairsSource, side: int) -> ConfigurationFindings:
         first_step_seconds=statistics.median(process.first_step_seconds for process in processes),
         start_up_seconds=statistics.median(start_ups),
         samples_per_second=samples_per_second,
-        flops_per_second=samples_per_second * told.training_flops_per_sample,
+        flops_per_second=samples_per_second * configuration.training_flops_per_sample,
         peak_memory_bytes=statistics.median(process.peak_memory_bytes for process in processes),
         device_peak_memory_bytes=max(device_memory) if device_memory else None,
-        joules_per_sample=_joules_per_sample(record, side),
+        joules_per_sample=_joules_per_sample(record, index),
         warm_up_blocks=statistics.median(len(process.warm_up_seconds) for process in processes),
         unsettled=sum(not process.settled for process in processes),
     )
 
 
-def steady_step_seconds(pair: PairRecord, side: int) -> float:
-    """The median step over the blocks of one process, those that were not disturbed if there are any."""
-    blocks = [block for block in pair.blocks if block.side == side]
+def steady_step_seconds(pair: PairRecord, index: int) -> float:
+    """The median step over the blocks of one process, over the undisturbed ones if there are any."""
+    blocks = [block for block in pair.blocks if block.configuration == index]
     calm = [block for block in blocks if not block.disturbed] or blocks
     return statistics.median(block.seconds / block.steps for block in calm)
 
@@ -94,13 +94,13 @@ def median_interval(values: Sequence[float]) -> Estimate:
     return Estimate(statistics.median(values), low, high, count)
 
 
-def _joules_per_sample(record: PairsSource, side: int) -> float | None:
-    """Over all blocks together: counters tick too seldom for one of them. None where nothing counted."""
-    blocks = [block for pair in record.pairs for block in pair.blocks if block.side == side]
+def _joules_per_sample(record: PairsSource, index: int) -> float | None:
+    """Over all blocks together, because counters tick too seldom for one block. None without counters."""
+    blocks = [block for pair in record.pairs for block in pair.blocks if block.configuration == index]
     joules = [block.joules for block in blocks if block.joules is not None]
     if not joules or len(joules) < len(blocks):
         return None
-    return sum(joules) / (sum(block.steps for block in blocks) * record.sides[side].batch_size)
+    return sum(joules) / (sum(block.steps for block in blocks) * record.configurations[index].batch_size)
 
 
 def _start_up_seconds(process: ProcessRecord, step_seconds: float, block_steps: int) -> float:
@@ -112,15 +112,15 @@ def _start_up_seconds(process: ProcessRecord, step_seconds: float, block_steps: 
 
 
 def break_even_samples(
-    first: ConfigurationFindings, other: ConfigurationFindings, ratio: float
+    reference: ConfigurationFindings, other: ConfigurationFindings, ratio: float
 ) -> float | None:
-    """After how many training samples the side that starts up longer has caught up with the other.
+    """The number of training samples after which the later starter has caught up with the earlier one.
 
-    ``ratio`` is that of the time the other takes for a sample over the first's. None where it never does:
-    the one that starts sooner is as fast or faster.
+    ``ratio`` is the time per sample of ``other`` over that of the reference. None if it never catches up,
+    because the earlier starter is at least as fast.
     """
-    ahead = other.start_up_seconds - first.start_up_seconds
-    gained_per_sample = (1.0 - ratio) / first.samples_per_second
+    ahead = other.start_up_seconds - reference.start_up_seconds
+    gained_per_sample = (1.0 - ratio) / reference.samples_per_second
     if ahead * gained_per_sample <= 0.0:
         return None
     return ahead / gained_per_sample

@@ -1,4 +1,4 @@
-"""How noisy this machine is: what two identical processes differ by, and what slowdown can be seen here."""
+"""How noisy this machine is: how much two identical processes differ, and what slowdown is detectable."""
 
 import math
 import random
@@ -10,24 +10,24 @@ from harness.duel.findings import steady_step_seconds
 from harness.duel.pairs import Alternation
 from harness.duel.preparation import prepare
 from harness.duel.ratios import step_ratios
-from harness.duel.record import PairRecord
+from harness.duel.record import PairRecord, ProcessEnvironment
 from harness.duel.verdict import deviates, fewest_pairs_for_difference
 from harness.duel.workloads import Workload
 from harness.stats.looks import MOST_PAIRS
 
-#: A process that takes longer than this is taken to hang.
+#: A process that takes longer is considered to hang.
 _PROCESS_LIMIT_SECONDS = 600.0
 
 
 class Noise(NamedTuple):
-    """What pairs of two identical processes showed in one environment.
+    """What pairs of two identical processes showed in one process environment.
 
-    ``spread`` is that of the pairs' log ratios, outliers cut as in a duel; None for fewer than two that tell.
-    ``drift`` is how far apart the fastest and the slowest pair's steps were, over the median, in the
-    ``seconds`` that all pairs took; ``control_drift`` the same of a NumPy matrix product.
+    ``spread`` is that of the pairs' log ratios, with outliers down-weighted as in a duel; None for fewer than
+    two pairs that were not lost. ``drift`` is the range of the pairs' steps over their median, within the
+    ``seconds`` of all pairs; ``control_drift`` the same of a NumPy matrix product.
     """
 
-    environment: str
+    process_environment: ProcessEnvironment
     pairs: int
     seconds: float
     spread: float | None
@@ -38,9 +38,9 @@ class Noise(NamedTuple):
     disturbed_share: float
 
     def detectable_slowdown(self, budget_seconds: float) -> float | None:
-        """The slowdown that a duel of this length finds nine times in ten; None: too short to find one.
+        """The slowdown that a duel of this length finds with probability 0.9; None if it is too short.
 
-        What a pair takes goes into trying the sides.
+        The time of one pair goes into trying the configurations.
         """
         pairs = min(MOST_PAIRS, math.floor(budget_seconds / self.pair_seconds) - 1)
         if self.spread is None or pairs < fewest_pairs_for_difference(comparisons=1):
@@ -49,34 +49,36 @@ class Noise(NamedTuple):
 
 
 def measure_noise(
-    side: Workload, dataset: str, *, quiet: bool, pairs: int, tell: Callable[[str], None]
+    workload: Workload, dataset: str, *, quiet: bool, pairs: int, progress: Callable[[int], None]
 ) -> Noise:
-    """Run this many pairs of a side against itself.
+    """Run this many pairs of a workload against itself, each announced to ``progress`` by its number.
 
     Raises:
-        HarnessError: the side does not work.
+        HarnessError: the workload does not run.
     """
-    settings = side.settings(quiet=quiet)
-    ring = Alternation(
-        [side, side], [settings, settings], dataset, deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS
+    variables = workload.worker_variables(quiet=quiet)
+    alternation = Alternation(
+        [workload, workload],
+        [variables, variables],
+        dataset,
+        deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS,
     )
-    prepared = prepare(ring, None)
-    environment = "quiet" if quiet else "plain"
+    prepared = prepare(alternation, None)
     chance = random.Random()  # noqa: S311  who goes first must not follow a seed
     made = []
-    for number in range(pairs):
-        tell(f"{environment} environment, pair {number + 1} of {pairs}")
-        made.append(ring.pair(prepared.steps, prepared.turns, chance))
-    return _summary(environment, made)
+    for number in range(1, pairs + 1):
+        progress(number)
+        made.append(alternation.pair(prepared.steps, prepared.turns, chance))
+    return _summary("quiet" if quiet else "plain", made)
 
 
-def _summary(environment: str, made: list[PairRecord]) -> Noise:
+def _summary(process_environment: ProcessEnvironment, made: list[PairRecord]) -> Noise:
     ratios = step_ratios(made, 1, [1, 1])
-    steps = [statistics.fmean(steady_step_seconds(pair, side) for side in (0, 1)) for pair in made]
+    steps = [statistics.fmean(steady_step_seconds(pair, index) for index in (0, 1)) for pair in made]
     controls = [statistics.median(block.control_seconds for block in pair.blocks) for pair in made]
     blocks = [block for pair in made for block in pair.blocks]
     return Noise(
-        environment=environment,
+        process_environment=process_environment,
         pairs=len(ratios.logs),
         seconds=sum(pair.seconds for pair in made),
         spread=ratios.spread if len(ratios.logs) > 1 else None,

@@ -1,7 +1,6 @@
-"""What must be so before a duel begins: each side works, is certified, and does the same on the same data.
+"""Checks before a duel: each workload runs, is certified, and trains the same task on the same data.
 
-A process of each side is started once. What it shows sets the length of the blocks, and what a pair
-will cost.
+One process of each workload is started. From it follow the length of the blocks and the time of a pair.
 """
 
 import contextlib
@@ -18,7 +17,6 @@ from harness.duel.timed_worker import TimedWorker
 from harness.duel.workloads import Workload
 from harness.errors import HarnessError, UsageError
 from harness.plugins import registry
-from harness.plugins.configuration import Configuration
 from harness.runs.record import DatasetRecord
 from harness.spec.flops import training_flops_per_sample
 from harness.testing.certificate import Certificate
@@ -29,7 +27,7 @@ from harness.worker.protocol import Built
 
 
 class Prepared(NamedTuple):
-    """``steps`` of a block, one entry for each side; a pair has ``turns`` blocks of each."""
+    """``steps`` of a block, one entry for each workload; a pair has ``turns`` blocks of each."""
 
     records: list[ConfigurationRecord]
     built: Built
@@ -38,38 +36,28 @@ class Prepared(NamedTuple):
     pair_seconds: float
 
     def read(self, chosen: DatasetRecord) -> DatasetRecord:
-        """The data set that was chosen, as the sides have read it."""
+        """The chosen data set with what the workers read: fingerprint, origin and numbers of samples."""
         built = self.built
         return msgspec.structs.replace(
             chosen, fingerprint=built.dataset_fingerprint, origin=built.dataset_origin, samples=built.samples
         )
 
 
-def certificates(sides: list[Workload]) -> list[Certificate]:
-    """The certificate of each side's backend and mode, made by the side's own interpreter.
+def certificates(workloads: list[Workload]) -> list[Certificate]:
+    """The certificate of each configuration, made by its own interpreter.
 
     Raises:
-        HarnessError: a side has none; names it and the reason.
+        HarnessError: a configuration is not certified; says why.
     """
-    return [_certificate(side) for side in sides]
+    return [_certificate(workload) for workload in workloads]
 
 
-def _certificate(side: Workload) -> Certificate:
-    plan = side.plan
-    proven = Configuration(
-        side.backend,
-        plan.mode,
-        plan.device,
-        plan.threads,
-        plan.precision,
-        python=side.python,
-        variables=tuple(sorted(side.environment.items())),
-    )
-    with Examiner(proven) as examiner:
-        proof = certificate(examiner, registry.task(plan.task.name))
+def _certificate(workload: Workload) -> Certificate:
+    with Examiner(workload.configuration) as examiner:
+        proof = certificate(examiner, registry.task(workload.task.name))
     if not proof.certified:
         raise HarnessError(
-            f"side {side.label} is not certified, so its time would not be of the same work: {proof.reason}"
+            f"{workload.label} is not certified, so its time may be of different work: {proof.reason}"
         )
     return proof
 
@@ -83,87 +71,96 @@ class _Trial(NamedTuple):
 
 
 def prepare(
-    ring: Alternation,
+    alternation: Alternation,
     proofs: list[Certificate] | None,
     turns: int | None = None,
     block_steps: int | None = None,
 ) -> Prepared:
-    """Try each side, and reckon what a pair will cost.
+    """Try each workload, and estimate the time of a pair.
 
-    Of so many turns, or of as many as pay; of blocks of about so many steps, or as long as they must be.
+    ``turns`` and ``block_steps`` set the number of turns and the approximate steps of a block; without them
+    both follow from the trial.
 
     Raises:
-        HarnessError: a side does not work or has no honest clock.
-        UsageError: the sides do not do the same; names the difference.
+        HarnessError: a workload does not run or has no honest clock.
+        UsageError: the workloads have different data; names the difference.
     """
     start = time.monotonic()
+    workloads = alternation.workloads
     with contextlib.ExitStack() as stack:
-        contenders = ring.built(list(range(len(ring.sides))), stack)
+        workers = alternation.built(list(range(len(workloads))), stack)
         seconds = time.monotonic() - start
-        programs = [_program(side, contenders[number].built) for number, side in enumerate(ring.sides)]
-        devices = [contender.built.device for contender in contenders.values()]
+        programs = [_program(workload, workers[index].built) for index, workload in enumerate(workloads)]
+        devices = [worker.built.device for worker in workers.values()]
         shortest = lengths.shortest_block_seconds(programs, devices)
         trials = [
-            _try(ring, number, contender, shortest, proofs[number] if proofs else None)
-            for number, contender in contenders.items()
+            _try(alternation, index, worker, shortest, proofs[index] if proofs else None)
+            for index, worker in workers.items()
         ]
     _refuse_unequal(trials)
-    own = [lengths.block_steps(trial.clock, shortest) for trial in trials]
-    wanted = [block_steps] * len(trials) if block_steps else lengths.common_steps(programs, own)
+    alone = [lengths.block_steps(trial.clock, shortest) for trial in trials]
+    wanted = [block_steps] * len(trials) if block_steps else lengths.common_steps(programs, alone)
     steps = [trial.order.even_steps(count) for trial, count in zip(trials, wanted, strict=True)]
     turn_seconds = sum(count * trial.clock.step_seconds for trial, count in zip(trials, steps, strict=True))
     turns = turns or lengths.turns_that_pay(turn_seconds)
     seconds += sum(trial.unsteady_seconds for trial in trials)
-    # One block more than those that settle: the first of its length, which is not counted.
+    # One more than the blocks that settle: the first call of this length, which is not counted.
     warm_up_blocks = settling.fewest_blocks(turn_seconds / len(trials)) + 1
     seconds += turn_seconds * (turns + warm_up_blocks)
     return Prepared([trial.record for trial in trials], trials[0].built, steps, turns, seconds)
 
 
-def _program(side: Workload, built: Built) -> tuple[object, ...]:
-    """What is alike in sides of which nothing but their code can set the paces apart."""
-    plan = side.plan
-    return side.backend, plan.mode, _batch_size(side, built), plan.threads, plan.precision
+def _program(workload: Workload, built: Built) -> tuple[object, ...]:
+    """What workloads have in common whose speed only code, variables or interpreter can set apart."""
+    configuration = workload.configuration
+    return (
+        configuration.backend,
+        configuration.mode,
+        _batch_size(workload, built),
+        configuration.threads,
+        configuration.precision,
+    )
 
 
-def _batch_size(side: Workload, built: Built) -> int:
-    return side.plan.task.batch_size or built.samples["train"]
+def _batch_size(workload: Workload, built: Built) -> int:
+    return workload.task.batch_size or built.samples["train"]
 
 
 def _try(
-    ring: Alternation,
-    number: int,
-    contender: TimedWorker,
+    alternation: Alternation,
+    index: int,
+    worker: TimedWorker,
     shortest_block_seconds: float,
     proof: Certificate | None,
 ) -> _Trial:
-    side = ring.sides[number]
-    contender.session.resume()
-    contender.make_first_step()
-    with contender.blamed():
-        clock = prove_clock(contender, shortest_block_seconds)
-    contender.session.pause()
-    # What is not steady belongs to a start, whenever it comes: a compiler sees a short batch late.
-    steady = contender.steps * clock.step_seconds + contender.calls * clock.call_seconds
-    unsteady_seconds = max(0.0, contender.training_seconds - steady)
-    plan = side.plan
+    workload = alternation.workloads[index]
+    worker.session.resume()
+    worker.make_first_step()
+    with worker.blamed():
+        clock = prove_clock(worker, shortest_block_seconds)
+    worker.session.pause()
+    # Whatever is not steady belongs to the start, even if it comes late: a compiler sees the short batch
+    # late.
+    steady = worker.steps * clock.step_seconds + worker.calls * clock.call_seconds
+    unsteady_seconds = max(0.0, worker.training_seconds - steady)
+    configuration = workload.configuration
     record = ConfigurationRecord(
-        label=side.label,
-        backend=side.backend,
-        mode=plan.mode,
-        python=side.python,
-        framework=contender.described.environment,
-        device=contender.built.device,
-        precision=plan.precision,
-        threads=plan.threads,
-        batch_size=_batch_size(side, contender.built),
-        options=side.options,
-        settings=ring.settings[number],
+        label=workload.label,
+        backend=configuration.backend,
+        mode=configuration.mode,
+        python=configuration.python,
+        framework=worker.described.environment,
+        device=worker.built.device,
+        precision=configuration.precision,
+        threads=configuration.threads,
+        batch_size=_batch_size(workload, worker.built),
+        options=workload.options,
+        variables=alternation.variables[index],
         certificate=proof,
-        training_flops_per_sample=training_flops_per_sample(plan.task),
+        training_flops_per_sample=training_flops_per_sample(workload.task),
         clock_ratio=clock.ratio,
     )
-    return _Trial(contender.built, record, clock, contender.order, unsteady_seconds)
+    return _Trial(worker.built, record, clock, worker.order, unsteady_seconds)
 
 
 def _refuse_unequal(trials: list[_Trial]) -> None:
@@ -174,7 +171,7 @@ def _refuse_unequal(trials: list[_Trial]) -> None:
             raise UsageError(
                 f"{labels} train on different data: sha256 {first.built.dataset_fingerprint[:12]}… "
                 f"({first.built.dataset_origin}) and {trial.built.dataset_fingerprint[:12]}… "
-                f"({trial.built.dataset_origin}); give both the same"
+                f"({trial.built.dataset_origin}). Give both the same data."
             )
         if trial.built.samples != first.built.samples:
             raise UsageError(

@@ -1,7 +1,7 @@
-"""The record of a duel: what was asked, each block of each pair, and what follows from them.
+"""The record of a duel: what was asked, each block of each pair, and the results.
 
-Times are in seconds, memory in bytes. Ratios are of time per sample, a side's over the first side's:
-above 1 is slower than the first side.
+Times are in seconds, memory in bytes. Ratios are of the time per sample, that of a configuration over that of
+the reference: above 1 is slower than the reference.
 """
 
 from typing import Annotated, Literal
@@ -12,19 +12,23 @@ from harness.machine.description import Machine
 from harness.machine.disturbance import Disturbance
 from harness.runs.record import DatasetRecord, TaskRecord
 from harness.spec.backend import Precision
+from harness.stats.estimate import Estimate
 from harness.testing.certificate import Certificate
 
-SCHEMA = 1
+SCHEMA = 2
 
 Status = Literal["running", "ok", "failed", "interrupted"]
-Word = Literal["faster", "slower", "same", "cannot tell yet"]
-
-#: What is said of a ratio over all blocks, where otherwise it is over those in the middle.
-UNEVEN = "a few blocks of most pairs are far off the others, and all count"
+Verdict = Literal["faster", "slower", "same", "undecided"]
+#: Why no verdict can rest on the pairs: disturbances took too many of them; the control's time differs
+#: between the configurations; over all blocks, pauses included, the difference has the opposite sign.
+Reason = Literal["pairs lost", "control moved", "contradicted"]
+#: Why a duel ended: every verdict is in and precise enough, or no time, or no pair, is left.
+StopReason = Literal["decided", "budget spent", "most pairs"]
+ProcessEnvironment = Literal["quiet", "plain"]
 
 
 class ConfigurationRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One side as it ran. ``settings`` are the variables its processes were started with."""
+    """A configuration as it ran. ``variables`` are those that its processes were started with."""
 
     label: str
     backend: str
@@ -36,20 +40,28 @@ class ConfigurationRecord(msgspec.Struct, frozen=True, kw_only=True):
     threads: int
     batch_size: int
     options: dict[str, bool | int | float | str]
-    settings: dict[str, str]
+    variables: dict[str, str]
     certificate: Certificate | None
     training_flops_per_sample: int
     clock_ratio: float
-    """Time of a block of 2n steps over that of one of n: 2 for an honest clock."""
+    """Time of a block of 2n steps over that of one of n steps: 2 for an honest clock."""
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """What the user asked to differ: its name, and its value for each configuration (None: not set)."""
+
+    name: str
+    values: list[str | None]
 
 
 class BlockRecord(msgspec.Struct, frozen=True):
-    """``steps`` steady steps of one side, the control's time just before them, and what disturbed them.
+    """``steps`` steady steps of one configuration, given by its index, and what disturbed them.
 
-    ``joules`` are those of the processor's packages and the GPU, where their counters can be read.
+    ``control_seconds`` is the control's time just before. ``joules`` are those of the processor's packages
+    and the GPU, where their counters can be read.
     """
 
-    side: int
+    configuration: int
     turn: int
     steps: Annotated[int, msgspec.Meta(ge=1)]
     seconds: Annotated[float, msgspec.Meta(gt=0)]
@@ -60,10 +72,10 @@ class BlockRecord(msgspec.Struct, frozen=True):
 
 
 class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One fresh process of a side. ``warm_up_seconds`` are the blocks made before step times settled.
+    """One fresh process. ``warm_up_seconds`` are of the blocks made before step times settled.
 
     ``first_call_steps`` are those of the first call of each length after the first step, and of the first
-    short last batch: a compiler may have its say once more. No block has them.
+    short last batch, in each of which a compiler may run again. No block contains them.
     """
 
     import_seconds: float
@@ -78,51 +90,52 @@ class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PairRecord(msgspec.Struct, frozen=True):
-    """A fresh process of each side, and their blocks in the order in which they were made."""
+    """A fresh process of each configuration, and their blocks in the order in which they ran."""
 
     processes: list[ProcessRecord]
     blocks: list[BlockRecord]
     seconds: float
-    """Of wall time, starting the processes included."""
+    """Wall time, including the start of the processes."""
     side_by_side: bool = False
-    """The processes imported and built at the same time, each with a CPU for itself."""
+    """The processes imported and built at the same time, each on its own CPUs."""
 
 
 class DuelResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What the pairs say of one side against the first.
+    """What the pairs show about one configuration compared with the reference, both given by their labels.
 
-    ``ratio`` is the geometric mean over pairs, outliers cut as :mod:`harness.duel.ratios` says; ``low`` to
-    ``high`` its 95 % interval (None for fewer than 5 pairs), ``p_value`` of the two-sided sign-flip test
-    that it is 1.
+    ``ratio`` is the geometric mean over pairs with outliers down-weighted (:mod:`harness.duel.ratios`), with
+    its 95 % interval (none for fewer than 5 pairs); ``p_value`` is of the two-sided sign-flip test that it is
+    1.
     """
 
-    side: str
-    against: str
-    verdict: Word
-    reason: str = ""
+    configuration: str
+    reference: str
+    verdict: Verdict
+    reason: Reason | None = None
+    """Why the pairs cannot carry a verdict; None where they can, or where more of them may decide."""
     pairs: int
-    ratio: float | None
-    low: float | None
-    high: float | None
+    """Those that were not lost to disturbances."""
+    lost: int = 0
+    ratio: Estimate | None
     p_value: float | None
     spread: float | None
-    """Of the pairs' log ratios: the standard error of their centre times the root of the pairs."""
+    """Of the pairs' log ratios: the standard error of their centre times the square root of the pairs."""
     weight: float | None = None
-    """What all pairs count as together, outliers less. None in records of before they did."""
+    """The effective number of pairs after down-weighting. None in older records."""
     pairs_wanted: int | None = None
-    """About so many pairs more would give a verdict."""
+    """About how many more pairs are needed to decide."""
     reached_after: int | None = None
-    """The verdict was in after so many pairs; those since then only made the ratio better known."""
+    """The number of pairs after which the verdict was reached; later pairs only narrowed the interval."""
     uneven: bool = False
-    """A few blocks are far off the others in most pairs, and ``ratio`` is over all of them."""
-    turned_round: bool = False
-    """Over all blocks but those of one pair, pauses included, the difference is the other way round."""
+    """A few blocks are far from the others in most pairs, and ``ratio`` is over all of them."""
+    contradicted: bool = False
+    """Over all blocks, pauses included, but those of one pair, the difference has the opposite sign."""
     control_ratio: float | None = None
-    """What the control says that the machine did meanwhile: 1 where both sides had the same machine."""
+    """The same ratio of the control: 1 if the machine was the same for both configurations."""
 
 
 class DuelRecord(msgspec.Struct, kw_only=True):
-    """A duel of sides on one task."""
+    """A duel of configurations on one task; the first is the reference."""
 
     schema: int = SCHEMA
     id: str
@@ -134,37 +147,38 @@ class DuelRecord(msgspec.Struct, kw_only=True):
     task: TaskRecord
     dataset: DatasetRecord
     machine: Machine
-    environment: Literal["quiet", "plain"]
+    process_environment: ProcessEnvironment
     seed: int
     margin: float
-    """Sides are the same where their ratio is within this of 1, as 0.02."""
+    """Configurations are the same if their ratio is within this of 1, such as 0.02."""
     turns: int
-    sides: list[ConfigurationRecord]
-    differences: list[str] = []
-    """What was asked to differ between the sides."""
-    inherited_settings: dict[str, str] = {}
-    """Variables of the user's that reach the sides unchanged and bear on speed."""
-    missing_knobs: list[str] = []
-    """What of the quiet setting this platform does not offer."""
+    configurations: list[ConfigurationRecord]
+    differences: list[Difference] = []
+    inherited_variables: dict[str, str] = {}
+    """The user's variables that influence speed and reach the processes unchanged."""
+    missing_controls: list[str] = []
+    """What this platform lacks of a quiet environment."""
     peak_flops_per_second: float | None = None
-    """What a NumPy matrix product reached here on the CPU, in float32, with the first side's threads."""
+    """Speed of a NumPy matrix product in float32 on the CPU with the reference's threads."""
     pairs: list[PairRecord] = []
     looks: dict[int, float] = {}
-    """At how many pairs that tell it was tested, and the share of the error allowed for each test."""
-    comparisons: list[DuelResult] = []
-    stopped_because: str = ""
+    """The numbers of pairs at which the duel was tested, and each test's share of the error."""
+    results: list[DuelResult] = []
+    """One for each configuration but the reference."""
+    stopped_because: StopReason | None = None
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse a damaged file, whose parts do not fit together."""
-        sides = range(len(self.sides))
-        if self.comparisons and len(self.comparisons) != len(sides) - 1:
-            raise ValueError(f"{len(self.comparisons)} comparisons of {len(sides)} sides")
+        indices = range(len(self.configurations))
+        if self.results and len(self.results) != len(indices) - 1:
+            raise ValueError(f"{len(self.results)} results of {len(indices)} configurations")
         for number, pair in enumerate(self.pairs, 1):
-            if len(pair.processes) != len(sides) or {block.side for block in pair.blocks} != set(sides):
-                raise ValueError(f"pair {number} is not of {len(sides)} sides")
+            covered = {block.configuration for block in pair.blocks}
+            if len(pair.processes) != len(indices) or covered != set(indices):
+                raise ValueError(f"pair {number} does not cover {len(indices)} configurations")
 
 
 def encode(record: DuelRecord) -> bytes:
-    """The record as JSON, a line for each level of a person's reading."""
+    """The record as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"

@@ -4,25 +4,25 @@ import math
 import statistics
 from collections.abc import Sequence
 
-#: Blocks on each side of the comparison, and what they take at least: of short blocks it takes more of them
-#: until caches and allocators have seen what they will see.
+#: The least number of blocks, and the least time, of each of the two windows that are compared. Short blocks
+#: need more of them before caches and allocators have reached their steady state.
 _FEWEST_OF_A_WINDOW = 2
 _WINDOW_SECONDS = 0.2
-#: No warm-up takes less.
+#: No warm-up is shorter.
 FEWEST_SECONDS = 2 * _WINDOW_SECONDS
-#: Settled: the later window's quickest block is less than this share below the earlier one's.
+#: Settled: the later window's fastest block is less than this share faster than the earlier one's.
 _STILL_FALLING = 0.02
-#: A process whose steps have not settled after so many blocks, or in so many seconds of shorter ones, is
-#: measured as it is, and the record says so.
+#: A process that has not settled after this many blocks, or after this time with shorter blocks, is measured
+#: as it is, and the record says so.
 _MOST_BLOCKS = 24
 _MOST_SECONDS_OF_SHORT = 2.6
 
 
 def has_settled(block_seconds: Sequence[float]) -> bool:
-    """Whether the quickest block of the last window is no longer faster by 2 % than that of the one before.
+    """Whether the fastest block of the last window is less than 2 % faster than that of the window before.
 
-    The quickest, for a hiccup makes a block longer only. Only a fall counts: what makes warm-up (caches,
-    allocators, compilers) makes steps faster, and a rise is the machine's, which no waiting mends.
+    The fastest is taken because a hiccup only makes a block longer. Only a fall counts: warm-up (caches,
+    allocators, compilers) makes steps faster, while a rise comes from the machine, and waiting does not help.
     """
     if len(block_seconds) < 2 * _FEWEST_OF_A_WINDOW:
         return False
@@ -35,12 +35,12 @@ def has_settled(block_seconds: Sequence[float]) -> bool:
 
 
 def is_hopeless(block_seconds: Sequence[float]) -> bool:
-    """Whether these were enough, settled or not."""
+    """Whether warm-up ends after these blocks even if they have not settled."""
     return len(block_seconds) >= _MOST_BLOCKS and sum(block_seconds) >= _MOST_SECONDS_OF_SHORT
 
 
 def fewest_blocks(seconds: float) -> int:
-    """Of so many seconds each, before any can be said to have settled."""
+    """The least number of blocks of this length before times can count as settled."""
     return 2 * _window(seconds)
 
 

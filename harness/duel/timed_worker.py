@@ -1,4 +1,4 @@
-"""A running process of a side: started, warmed up, and asked for blocks of steady steps."""
+"""A running process of a configuration: started, warmed up, and asked for blocks of steady steps."""
 
 import contextlib
 import math
@@ -16,17 +16,17 @@ from harness.worker.session import Session
 
 
 class ConfigurationFailed(HarnessError):
-    """A side could not be started or failed at work; ``label`` names it, ``reason`` leaves the name out."""
+    """A process could not be started or failed; ``label`` names its workload, ``reason`` omits the label."""
 
     def __init__(self, label: str, reason: str) -> None:
-        super().__init__(f"side {label}: {reason}")
+        super().__init__(f"{label}: {reason}")
         self.label = label
         self.reason = reason
 
 
 @contextlib.contextmanager
 def blaming(label: str, session: Session) -> Iterator[None]:
-    """What goes wrong inside is raised as the side's fault, with the last lines that its worker said."""
+    """Raise errors from inside as those of this workload, with the last lines of its worker's output."""
     try:
         yield
     except (ConfigurationFailed, NoWorkersHere):
@@ -37,14 +37,14 @@ def blaming(label: str, session: Session) -> Iterator[None]:
 
 def session_of(
     label: str,
-    settings: Mapping[str, str],
+    variables: Mapping[str, str],
     limit_seconds: float,
     python: str,
     cpus: Iterable[int] | None = None,
 ) -> Session:
-    """A worker of a side; raises :class:`ConfigurationFailed` where its interpreter cannot be started."""
+    """A worker; raises :class:`ConfigurationFailed` if its interpreter cannot be started."""
     try:
-        return Session(settings, limit_seconds, python, cpus)
+        return Session(variables, limit_seconds, python, cpus)
     except NoWorkersHere:
         raise
     except HarnessError as error:
@@ -52,29 +52,29 @@ def session_of(
 
 
 class TimedWorker:
-    """A worker of one side. Stopped (SIGSTOP) except while it is at work; leaves nothing behind.
+    """A worker of one workload. It is stopped (SIGSTOP) except while it works, and leaves nothing behind.
 
-    ``steps`` counts all that it has made, in ``calls`` of together ``training_seconds``. Whatever it is
-    asked for raises :class:`ConfigurationFailed` where it falls, hangs or declines.
+    ``steps`` counts all steps made so far, in ``calls`` that took ``training_seconds``. Every request raises
+    :class:`ConfigurationFailed` if the worker fails, hangs or declines.
     """
 
     def __init__(
         self,
-        side: Workload,
-        settings: Mapping[str, str],
+        workload: Workload,
+        variables: Mapping[str, str],
         deadline_seconds: float,
         cpus: Iterable[int] | None = None,
     ) -> None:
-        self._side = side
-        self.session = session_of(side.label, settings, deadline_seconds, side.python, cpus)
-        self._conversation = Conversation(self.session, side.backend, side.plan.threads)
+        self._label, self._plan = workload.label, workload.plan
+        configuration = workload.configuration
+        self.session = session_of(workload.label, variables, deadline_seconds, configuration.python, cpus)
+        self._conversation = Conversation(self.session, configuration.backend, configuration.threads)
         self.steps = self.calls = 0
         self.training_seconds = 0.0
         self._lengths: set[int] = set()
         self._called: set[tuple[int, bool]] = set()
         self._first_call_steps, self._first_call_seconds = 0, 0.0
         self.order: BatchOrder
-        self._import_seconds = 0.0
         self._first_step_seconds = 0.0
         self._warm_up: list[float] = []
         self._settled = False
@@ -88,28 +88,26 @@ class TimedWorker:
         self.make_first_step()
 
     def begin(self, dataset: str) -> None:
-        """Have the process import and build, and do not wait for it."""
-        side = self._side
+        """Ask the process to import and build, without waiting for it."""
         with self.blamed():
-            self._conversation.request_program(side.plan, dataset)
+            self._conversation.request_program(self._plan, dataset)
 
     def await_build(self) -> None:
-        """Wait until what :meth:`begin` asked for is done."""
-        side = self._side
+        """Wait for the answers to :meth:`begin`."""
         with self.blamed():
             self.described = self._conversation.describe()
             self.built = self._conversation.receive_program()
-            self.order = BatchOrder.of_task(side.plan.task, self.built.samples["train"], side.plan.seed)
+            self.order = BatchOrder.of_task(self._plan.task, self.built.samples["train"], self._plan.seed)
 
     def make_first_step(self) -> None:
-        """The step in which many a framework compiles."""
+        """Make the first step, in which many frameworks compile."""
         with self.blamed():
             self._first_step_seconds = self._train(1)
             self._first_call_steps, self._first_call_seconds = 0, 0.0
 
     def blamed(self) -> contextlib.AbstractContextManager[None]:
         """See :func:`blaming`."""
-        return blaming(self._side.label, self.session)
+        return blaming(self._label, self.session)
 
     def _train(self, steps: int) -> float:
         length = steps, self.steps % self.order.steps_per_epoch == self.order.full_steps
@@ -122,14 +120,14 @@ class TimedWorker:
         self.calls += 1
         self.training_seconds += trained.seconds
         if any(loss is None for losses in trained.losses for loss in losses):
-            raise HarnessError(f"the loss of a step up to {self.steps} is not finite")
+            raise HarnessError(f"a loss within the first {self.steps} steps is not finite")
         return trained.seconds
 
     def block(self, steps: int) -> float:
         """Seconds of this many steps of the full batch size: a part of an epoch, or whole epochs.
 
-        Made on the way and not counted: what is left of an epoch where a whole part does not fit, its short
-        last batch, and the first call of a length.
+        Steps that are made but not counted: the rest of an epoch into which no whole part fits, its short
+        last batch, and the first call of each length.
         """
         part = min(steps, self.order.full_steps)
         with self.blamed():
@@ -151,7 +149,7 @@ class TimedWorker:
             self._settled = settling.has_settled(self._warm_up)
 
     def finish(self) -> ProcessRecord:
-        """What the process was, with its memory; the last question before it is ended."""
+        """The record of the process, with its peak memory. This is the last request before it is ended."""
         self.session.resume()
         with self.blamed():
             memory = self.session.call(protocol.MeasureMemory(), protocol.Memory)

@@ -1,118 +1,128 @@
-"""What a side of a duel is, and what differs between sides because it was asked to."""
+"""What the processes of a duel or a gate do: a configuration that trains a task."""
 
 import os
 import struct
-import sys
 from collections.abc import Mapping
 
 import msgspec
 
+from harness.duel.record import Difference
 from harness.errors import UsageError
 from harness.machine.worker_variables import worker_variables
+from harness.plugins.configuration import Configuration
 from harness.plugins.options import Value
 from harness.spec.backend import Plan
+from harness.spec.task import Task
 
-#: The variable that makes environments equally long.
+#: The variable that makes the environments of processes equally long.
 PADDING = "HARNESS_PADDING"
 _POINTER_BYTES = struct.calcsize("P")
 
 
 class Workload(msgspec.Struct, frozen=True, kw_only=True):
-    """A backend in a mode, and how its processes are started.
+    """A task as one configuration trains it.
 
-    ``python`` is the interpreter, ``environment`` what its variables get on top of the duel's, ``plan``
-    what it trains, ``options`` the values behind the plan's task.
+    ``label`` names it in output. ``options`` are the values from which ``task`` was defined; ``seed`` is that
+    of the plan.
     """
 
     label: str
-    backend: str
-    plan: Plan
+    configuration: Configuration
+    task: Task
     options: dict[str, Value]
-    python: str = sys.executable
-    environment: dict[str, str] = {}
+    seed: int = 0
 
-    def settings(self, *, quiet: bool) -> dict[str, str]:
-        """The variables that its processes are started with, beside those of the user's shell."""
-        settings = worker_variables(self.plan.threads, self.plan.device, os.environ, quiet=quiet)
-        return settings | self.environment
+    @property
+    def plan(self) -> Plan:
+        """What its backend is asked to build."""
+        configuration = self.configuration
+        return Plan(
+            task=self.task,
+            mode=configuration.mode,
+            device=configuration.device,
+            precision=configuration.precision,
+            threads=configuration.threads,
+            seed=self.seed,
+        )
+
+    def worker_variables(self, *, quiet: bool) -> dict[str, str]:
+        """The variables that its processes are started with, in addition to those of the user's shell."""
+        configuration = self.configuration
+        variables = worker_variables(configuration.threads, configuration.device, os.environ, quiet=quiet)
+        return variables | dict(configuration.variables)
 
 
-def labelled(sides: list[Workload]) -> list[Workload]:
-    """The sides with labels that tell them apart: a letter is put before those that are named alike."""
-    names = [side.label for side in sides]
+def labelled(workloads: list[Workload]) -> list[Workload]:
+    """The workloads with distinct labels: those of the same name are prefixed with a letter."""
+    names = [workload.label for workload in workloads]
     return [
-        msgspec.structs.replace(side, label=f"{letter}:{side.label}") if names.count(side.label) > 1 else side
-        for letter, side in zip("abcdefgh", sides, strict=False)
+        msgspec.structs.replace(workload, label=f"{letter}:{workload.label}")
+        if names.count(workload.label) > 1
+        else workload
+        for letter, workload in zip("abcdefgh", workloads, strict=False)
     ]
 
 
-def differences(sides: list[Workload]) -> list[str]:
-    """In words, what the sides were asked to differ in beside backend and mode."""
-    told = {side.label: _distinctive(side) for side in sides}
-    names = {name for facts in told.values() for name in facts}
-    return [
-        f"{name}: " + ", ".join(f"{facts.get(name, '–')} ({label})" for label, facts in told.items())
-        for name in sorted(names)
-        if len({facts.get(name) for facts in told.values()}) > 1
-    ]
+def differences(workloads: list[Workload]) -> list[Difference]:
+    """What the workloads were asked to differ in, apart from backend and mode."""
+    every = [_distinctive(workload) for workload in workloads]
+    names = sorted({name for facts in every for name in facts})
+    found = [Difference(name, [facts.get(name) for facts in every]) for name in names]
+    return [difference for difference in found if len(set(difference.values)) > 1]
 
 
-def _distinctive(side: Workload) -> dict[str, str]:
-    plan = side.plan
+def _distinctive(workload: Workload) -> dict[str, str]:
+    configuration = workload.configuration
     facts = {
-        "python": side.python,
-        "threads": str(plan.threads),
-        "precision": plan.precision,
-        "device": plan.device,
-        "batch_size": str(plan.task.batch_size),
+        "python": configuration.python,
+        "threads": str(configuration.threads),
+        "precision": configuration.precision,
+        "device": configuration.device,
+        "batch_size": str(workload.task.batch_size),
     }
-    facts |= {f"option {name}": str(value) for name, value in side.options.items()}
-    return facts | {f"variable {name}": value for name, value in side.environment.items()}
+    facts |= {f"option {name}": str(value) for name, value in workload.options.items()}
+    return facts | {f"variable {name}": value for name, value in configuration.variables}
 
 
-def pad_to_equal_size(settings: list[dict[str, str]], pythons: list[str]) -> list[dict[str, str]]:
-    """The same settings, padded so that every side's environment and interpreter path are equally long.
+def pad_to_equal_size(variables: list[dict[str, str]], pythons: list[str]) -> list[dict[str, str]]:
+    """The same variables, padded so that environment and interpreter path have the same size everywhere.
 
-    Their size moves the stack, and with it the alignment of what is on it: two equal programs can
-    differ by several per cent for that alone (Mytkowicz et al. 2009). The path is there twice: as the file
-    that is executed and as the first argument.
+    Their size moves the stack, and with it the alignment of what is on it: two equal programs can differ by
+    several per cent for that reason alone (Mytkowicz et al. 2009). The path counts twice: as the executed
+    file and as the first argument.
     """
     sizes = [
-        2 * len(os.fsencode(python)) + _stack_bytes({**os.environ, **one})
-        for one, python in zip(settings, pythons, strict=True)
+        2 * len(os.fsencode(python)) + _stack_bytes({**os.environ, **own})
+        for own, python in zip(variables, pythons, strict=True)
     ]
-    return [one | {PADDING: "x" * (max(sizes) - size)} for one, size in zip(settings, sizes, strict=True)]
+    return [own | {PADDING: "x" * (max(sizes) - size)} for own, size in zip(variables, sizes, strict=True)]
 
 
 def _stack_bytes(environment: Mapping[str, str]) -> int:
-    """What the variables take on a new process's stack: ``name=value``, a zero, and a pointer each."""
+    """The size of variables on a new process's stack: ``name=value``, a zero byte and a pointer each."""
     text = sum(len(os.fsencode(f"{name}={value}")) + 1 for name, value in environment.items())
     return text + _POINTER_BYTES * len(environment)
 
 
-def refuse_different_work(sides: list[Workload]) -> None:
-    """Only the batch size may differ between the sides' tasks.
+def refuse_different_work(workloads: list[Workload]) -> None:
+    """Check that the tasks differ in nothing but the batch size.
 
     Raises:
-        UsageError: something else does; names it.
+        UsageError: they do; names the differences.
     """
-    first = sides[0]
-    for side in sides[1:]:
-        ours, theirs = (
-            msgspec.structs.replace(one.plan.task, batch_size=first.plan.task.batch_size)
-            for one in (first, side)
-        )
-        if ours != theirs:
+    first = workloads[0]
+    for other in workloads[1:]:
+        if first.task != msgspec.structs.replace(other.task, batch_size=first.task.batch_size):
             raise UsageError(
-                f"{first.label} and {side.label} would do different work ({_unequal(first, side)}); give "
-                "options to all sides with --set. Only batch_size may differ."
+                f"{first.label} and {other.label} would do different work ({_unequal(first, other)}). Give "
+                "options to all configurations with --set; only the batch size may differ."
             )
 
 
-def _unequal(first: Workload, side: Workload) -> str:
-    """The options that differ; where none does, the fields of the task, which two installations define."""
-    ours, theirs = (side.options for side in (first, side))
+def _unequal(first: Workload, other: Workload) -> str:
+    """The options that differ, or else the fields of the task, which two installations may define."""
+    ours, theirs = first.options, other.options
     if not (names := [name for name in ours | theirs if ours.get(name) != theirs.get(name)]):
-        ours, theirs = (msgspec.structs.asdict(side.plan.task) for side in (first, side))
+        ours, theirs = msgspec.structs.asdict(first.task), msgspec.structs.asdict(other.task)
         names = [name for name in ours if ours[name] != theirs[name] and name != "batch_size"]
     return ", ".join(f"{name} {ours.get(name, '–')} and {theirs.get(name, '–')}" for name in names)

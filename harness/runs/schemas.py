@@ -48,7 +48,8 @@ def decode(data: bytes, kind: type[_V], newest: int, migrations: Mapping[int, Mi
         schema = document.schema
         if schema == newest:
             return document
-    return msgspec.convert(_migrate(msgspec.json.decode(data), schema, newest, migrations), kind)
+    migrated = _migrate(msgspec.json.decode(data), schema, newest, migrations)
+    return msgspec.convert(migrated, kind, str_keys=True)
 
 
 @functools.cache

@@ -5,15 +5,16 @@ import pytest
 from support.made_runs import made_record, made_runs
 from support.records import MACHINE, make_unfinished_record
 
-from harness.analysis.grouping import group_runs
 from harness.analysis.comparison import compare
 from harness.analysis.findings import find
+from harness.analysis.grouping import group_runs
 from harness.duel.files import read_duels
 from harness.duel.record import ConfigurationRecord, DuelRecord, encode
 from harness.duel.record import DuelResult as DuelComparison
 from harness.report.terminal import runs_table
 from harness.report.words import pair_sentence
 from harness.runs.record import Block, DatasetRecord, Failure, Phases
+from harness.stats.estimate import Estimate
 from harness.testing.certificate import Certificate
 
 SEEDS = range(4)
@@ -60,7 +61,7 @@ def _duel(ratio, verdict="slower", first="jax", second="torch", **changes):
             threads=record.threads,
             batch_size=record.batch_size,
             options={},
-            settings=made_record().worker_variables | {"HARNESS_PADDING": "x"},
+            variables=made_record().worker_variables | {"HARNESS_PADDING": "x"},
             certificate=changes.pop("certificate", certificate),
             training_flops_per_sample=1,
             clock_ratio=2.0,
@@ -68,13 +69,11 @@ def _duel(ratio, verdict="slower", first="jax", second="torch", **changes):
         for name in (first, second)
     ]
     found = DuelComparison(
-        side=f"{second}:eager",
-        against=f"{first}:eager",
+        configuration=f"{second}:eager",
+        reference=f"{first}:eager",
         verdict=verdict,
         pairs=8,
-        ratio=ratio,
-        low=ratio * 0.99,
-        high=ratio * 1.01,
+        ratio=Estimate(ratio, ratio * 0.99, ratio * 1.01, 8),
         p_value=0.0078,
         spread=0.01,
     )
@@ -86,12 +85,12 @@ def _duel(ratio, verdict="slower", first="jax", second="torch", **changes):
         "task": record.task,
         "dataset": record.dataset,
         "machine": MACHINE,
-        "environment": "quiet",
+        "process_environment": "quiet",
         "seed": 0,
         "margin": 0.02,
         "turns": 24,
-        "sides": sides,
-        "comparisons": [found],
+        "configurations": sides,
+        "results": [found],
     }
     return DuelRecord(**fields | changes)
 
@@ -118,22 +117,26 @@ def test_a_duel_keeps_its_verdict():
     assert "jax:eager trains `cnn on digits, 2 epochs` 1.00× [0.99" in _sentence(_duel(1.005))
     assert "equally fast within 2 %" in _sentence(_duel(1.005, "same"))
     assert "equally fast within 0.5 %" in _sentence(_duel(1.001, "same", margin=0.005))
-    assert "their duel could not tell apart" in _sentence(_duel(1.05, "cannot tell yet"))
+    assert "their duel could not tell apart" in _sentence(_duel(1.05, "undecided"))
+
+
+def _changed(**changes):
+    return [msgspec.structs.replace(one, **changes) for one in _duel(3.0).configurations]
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {"status": "interrupted"},
-        {"comparisons": [msgspec.structs.replace(_duel(3.0).comparisons[0], reason="the control differs")]},
+        {"results": [msgspec.structs.replace(_duel(3.0).results[0], reason="control moved")]},
         {"inherited_variables": {"XLA_FLAGS": "--fast"}},
         {"machine": msgspec.structs.replace(MACHINE, cpu="Another CPU")},
         {"dataset": DatasetRecord("digits", "e" * 64)},
-        {"sides": [msgspec.structs.replace(side, settings={}) for side in _duel(3.0).sides]},
+        {"configurations": _changed(variables={})},
         {"certificate": Certificate(certified=False)},
-        {"sides": [msgspec.structs.replace(side, mode="compile") for side in _duel(3.0).sides]},
-        {"sides": [msgspec.structs.replace(side, threads=1) for side in _duel(3.0).sides]},
-        {"sides": [msgspec.structs.replace(side, settings={"XLA_FLAGS": "x"}) for side in _duel(3.0).sides]},
+        {"configurations": _changed(mode="compile")},
+        {"configurations": _changed(threads=1)},
+        {"configurations": _changed(variables={"XLA_FLAGS": "x"})},
     ],
 )
 def test_a_duel_of_something_else_has_no_say(changes):
@@ -355,15 +358,19 @@ def test_drift_within_runs_is_told():
     assert side.drift == pytest.approx((1.75 / 1.15) - 1, rel=0.02)
 
 
+def _damaged(duel):
+    return duel.replace(b'"configurations": [', b'"configurations": [], "others": [')
+
+
 def test_a_file_that_is_no_duel_is_named(tmp_path):
     folder = tmp_path / "duels"
     folder.mkdir()
     (folder / "a.json").write_bytes(encode(_duel(2.0)))
     (folder / "b.json").write_text("{")
     (folder / "c.json").write_bytes(encode(_duel(2.0, schema=99)))
-    (folder / "d.json").write_bytes(encode(_duel(2.0)).replace(b'"sides": [', b'"sides": [], "others": ['))
+    (folder / "d.json").write_bytes(_damaged(encode(_duel(2.0))))
     duels, unreadable = read_duels(tmp_path)
-    assert [duel.comparisons[0].ratio for duel in duels] == [2.0]
+    assert [duel.results[0].ratio.value for duel in duels] == [2.0]
     assert "b.json is not a readable duel record" in unreadable[0]
     assert "c.json: schema" in unreadable[1]
-    assert "d.json is not a readable duel record: 1 comparisons of 0 sides" in unreadable[2]
+    assert "d.json is not a readable duel record: 1 results of 0 configurations" in unreadable[2]

@@ -1,4 +1,4 @@
-"""The trial of a clock on made-up blocks: a busy machine is no lie, a time that ignores the steps is."""
+"""The check of a clock on made-up blocks: a busy machine passes, a time that ignores the steps does not."""
 
 from types import SimpleNamespace
 
@@ -11,7 +11,7 @@ from harness.errors import HarnessError
 
 
 class TimedWorker:
-    """Blocks take as long as ``seconds`` says of their steps; reading weights takes no time."""
+    """A block takes ``seconds(steps)``; reading the weights takes no time."""
 
     def __init__(self, seconds):
         self.block = seconds
@@ -20,10 +20,10 @@ class TimedWorker:
 
 @pytest.fixture(autouse=True)
 def _weights_are_there(monkeypatch):
-    monkeypatch.setattr(clock, "_reading_seconds", lambda _contender: 0.0)
+    monkeypatch.setattr(clock, "_reading_seconds", lambda _worker: 0.0)
 
 
-def test_hiccups_of_the_machine_are_no_lie():
+def test_hiccups_of_the_machine_pass():
     chance = np.random.default_rng(4)
 
     def seconds(steps):
@@ -53,16 +53,16 @@ def test_hiccups_of_the_machine_are_no_lie():
         "no more than large weights differ by",
     ],
 )
-def test_work_that_is_left_after_a_block_is_found(monkeypatch, pending, weights, shortest, refused):
-    """Blocks of 0.128 s; the first reading of the weights waits for what is pending."""
-    made = SimpleNamespace(left=0.0)
+def test_work_left_after_a_block_is_detected(monkeypatch, pending, weights, shortest, refused):
+    """Blocks of 0.128 s; the first reading of the weights waits for pending work."""
+    work = SimpleNamespace(left=0.0)
 
     def block(steps):
-        made.left = pending
+        work.left = pending
         return 0.001 * steps
 
-    def reading(_contender):
-        left, made.left = made.left, 0.0
+    def reading(_worker):
+        left, work.left = work.left, 0.0
         return weights + left
 
     monkeypatch.setattr(clock, "_reading_seconds", reading)
@@ -73,9 +73,9 @@ def test_work_that_is_left_after_a_block_is_found(monkeypatch, pending, weights,
         assert prove_clock(TimedWorker(block), shortest).ratio == pytest.approx(2.0)
 
 
-def test_a_spell_in_which_first_readings_are_slow_is_no_lie(monkeypatch):
+def test_a_period_of_slow_first_readings_passes(monkeypatch):
     readings = iter([0.004, 0.001] * 7)  # more than the readings of one attempt
-    monkeypatch.setattr(clock, "_reading_seconds", lambda _contender: next(readings, 0.001))
+    monkeypatch.setattr(clock, "_reading_seconds", lambda _worker: next(readings, 0.001))
     assert prove_clock(TimedWorker(lambda steps: 0.001 * steps), 0.03).ratio == pytest.approx(2.0)
 
 

@@ -21,10 +21,10 @@ from harness.duel.workloads import Workload
 from harness.machine.cpus import allowed_cpus, usable_cpus
 from harness.machine.worker_variables import missing_controls
 from harness.plugins import registry
+from harness.plugins.configuration import Configuration
 from harness.plugins.definition import define_task
 from harness.plugins.options import parse_options
 from harness.runs.record import DatasetRecord
-from harness.spec.backend import Plan
 from harness.worker import protocol
 
 #: Few turns: the pace of a side that sleeps has no noise that more would even out.
@@ -70,12 +70,13 @@ def test_a_known_slowdown_is_found_and_sized(finished):
     assert done.returncode == 0, done.stderr
     (record,) = duels(harness)
     assert json.loads(done.stdout)["id"] == record["id"]
-    (comparison,) = record["comparisons"]
-    assert comparison["verdict"] == "slower"
-    assert comparison["ratio"] == pytest.approx(1.1, abs=0.01)
-    assert comparison["low"] <= comparison["ratio"] <= comparison["high"]
-    assert comparison["p_value"] <= 2 / 2 ** comparison["pairs"]
-    assert record["stopped_because"] == "every verdict is in and precise enough"
+    (result,) = record["results"]
+    assert result["verdict"] == "slower"
+    ratio = result["ratio"]
+    assert ratio["value"] == pytest.approx(1.1, abs=0.01)
+    assert ratio["low"] <= ratio["value"] <= ratio["high"]
+    assert result["p_value"] <= 2 / 2 ** result["pairs"]
+    assert record["stopped_because"] == "decided"
     assert no_worker_left(harness)
 
 
@@ -84,7 +85,7 @@ def test_the_record_keeps_every_block(finished):
     (record,) = duels(harness)
     for pair in record["pairs"]:
         assert len(pair["blocks"]) == 2 * record["turns"]
-        order = [block["side"] for block in pair["blocks"]]
+        order = [block["configuration"] for block in pair["blocks"]]
         assert order[:4] in ([0, 1, 1, 0], [1, 0, 0, 1])
         assert all(process["settled"] for process in pair["processes"])
         assert all(block["seconds"] >= 0.1 for block in pair["blocks"])
@@ -92,10 +93,10 @@ def test_the_record_keeps_every_block(finished):
             took = process["first_call_steps"] * step  # of a block's length, and of what ends an epoch
             assert process["first_call_seconds"] == pytest.approx(took, rel=0.1)
             assert took > 0.09
-    assert len({tuple(block["side"] for block in pair["blocks"]) for pair in record["pairs"]}) == 2
-    assert record["sides"][0]["clock_ratio"] == pytest.approx(2.0, abs=0.1)
-    assert record["sides"][0]["training_flops_per_sample"] > 0
-    assert record["missing_knobs"] == missing_controls()
+    assert len({tuple(block["configuration"] for block in pair["blocks"]) for pair in record["pairs"]}) == 2
+    assert record["configurations"][0]["clock_ratio"] == pytest.approx(2.0, abs=0.1)
+    assert record["configurations"][0]["training_flops_per_sample"] > 0
+    assert record["missing_controls"] == missing_controls()
 
 
 def test_the_duel_can_be_shown_again(finished):
@@ -106,22 +107,20 @@ def test_the_duel_can_be_shown_again(finished):
     for name in (record["id"], record["id"][:15], stored, "artefact.json"):
         shown = harness("show", name)
         assert shown.returncode == 0, shown.stderr
-        assert "paced:slower is slower than paced:plain: it takes 1." in shown.stdout.replace(
-            "Paced", "paced"
-        )
+        assert "paced:slower is slower than paced:plain: +" in shown.stdout.splitlines()[2]
     assert json.loads(harness("show", record["id"], "--format", "json").stdout) == record
 
 
 def test_progress_is_told_pair_by_pair(finished):
     _, done = finished
     assert "pair 1 (" in done.stderr
-    assert "paced:slower / paced:plain 1." in done.stderr
+    assert "): paced:slower +" in done.stderr
 
 
 def test_a_lying_clock_is_found(harness):
     done = harness("duel", "paced", "paced:lying", *PACED)
     assert done.returncode == 1
-    assert "side paced:lying: its clock cannot be trusted: after " in done.stdout
+    assert "paced:lying: its clock cannot be trusted: after " in done.stdout
     assert duels(harness)[0]["status"] == "failed"
 
 
@@ -131,7 +130,7 @@ def test_a_lying_clock_is_found(harness):
 def test_a_side_that_fails_is_named_with_the_reason(harness, mode, words):
     done = harness("duel", "paced", f"paced:{mode}", *PACED)
     assert done.returncode == 1
-    assert f"side paced:{mode}: " in done.stdout
+    assert f"paced:{mode}: " in done.stdout
     assert words in done.stdout
     assert no_worker_left(harness)
 
@@ -139,8 +138,8 @@ def test_a_side_that_fails_is_named_with_the_reason(harness, mode, words):
 def test_a_side_that_hangs_is_ended(harness):
     done = harness("duel", "paced", "paced:hangs", *PACED, "--budget", "14")
     assert done.returncode == 1
-    assert "side paced:hangs: the worker did not finish within the time limit" in done.stdout
-    assert "If it does not hang, trying it once takes longer than --budget 14: give" in done.stdout
+    assert "paced:hangs: the worker did not finish within the time limit" in done.stdout
+    assert "If it does not hang, one trial exceeds --budget 14s; set several times that." in done.stdout
     assert no_worker_left(harness)
 
 
@@ -148,7 +147,7 @@ def test_a_side_that_hangs_is_ended(harness):
 def test_a_side_that_dies_while_both_build_is_named(harness, sides):
     done = harness("duel", *sides, *PACED)
     assert done.returncode == 1
-    assert "side paced:unbuildable: the worker process exited with code 9 [the last words]" in done.stdout
+    assert "paced:unbuildable: the worker process exited with code 9 [the last words]" in done.stdout
     assert no_worker_left(harness)
 
 
@@ -162,14 +161,14 @@ def test_pairs_made_before_a_failure_are_kept(harness):
     assert process.returncode == 1
     (record,) = duels(harness)
     assert record["status"] == "failed"
-    assert "side paced:dies" in record["failure"]
+    assert "paced:dies" in record["failure"]
     assert record["pairs"]
 
 
 def test_an_uncertified_side_is_refused(harness):
     done = harness("duel", "paced", "paced:slower", "--task", "mlp")
     assert done.returncode == 1
-    assert "side paced:plain is not certified" in done.stdout
+    assert "paced:plain is not certified" in done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +184,7 @@ def test_what_a_side_compiles_late_is_reckoned_with(too_short):
     """Once for each side, beside what a pair takes on this machine without it."""
 
     def seconds_of_a_pair(done):
-        said = re.search(r"it takes 7 pairs of about (\d+) s here", done.stderr)
+        said = re.search(r"that takes 7 pairs of about (\d+) s here", done.stderr)
         assert said, done.stderr
         return int(said[1])
 
@@ -197,7 +196,7 @@ def test_what_a_side_compiles_late_is_reckoned_with(too_short):
 def test_a_budget_too_short_is_said_before_the_pairs(too_short):
     harness, done = too_short
     assert done.returncode == 2
-    assert "--budget 20 is too short to find any difference: it takes 7 pairs" in done.stderr
+    assert "--budget 20s is too short to find any difference: that takes 7 pairs" in done.stderr
     assert "pair 1" not in done.stderr
     assert duels(harness) == []
 
@@ -205,20 +204,20 @@ def test_a_budget_too_short_is_said_before_the_pairs(too_short):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["paced"], "a duel takes 2 to 4 sides"),
+        (["paced"], "a duel takes 2 to 4 configurations"),
         (["paced", "paced:plane"], "Did you mean 'plain'?"),
-        (["paced", "paced", "--b-set", "width=2"], "width 1.0 and 2.0"),
-        (["paced", "paced", "--b-set", "batch_size=0"], "batch_size takes a whole number > 0"),
+        (["paced", "paced", "--b-set", "batch_size=50"], "--b-set batch_size=50: use --b-batch-size N"),
+        (["paced", "paced", "--b-batch-size", "0"], "0 is not in the range x>=1"),
         (["paced", "paced", "--b-env", "NAME"], "--b-env NAME: write NAME=VALUE"),
-        (["paced", "paced", "--b-env", "HARNESS_WORKER_CPUS=0-1"], "the harness sets that itself"),
+        (["paced", "paced", "--b-env", "HARNESS_WORKER_CPUS=0-1"], "the harness sets this variable"),
         (["paced", "paced", "--set", "optimizer=gd", "--batch-size", "8"], "takes all training data at once"),
         (["paced", "paced", "--b-python", "/no/python"], "--b-python /no/python: there is no such program"),
-        (["paced", "paced", "--c-threads", "1"], "--c-threads is of a side that is not there: 2 were given"),
-        (["paced", "paced", "--device", "gpu"], "'gpu' is none of auto, cpu, cuda, cuda:1"),
-        (["paced", "paced", "--budget", "nan"], "nan is not a finite number"),
+        (["paced", "paced", "--c-threads", "1"], "--c-threads is for configuration 3, but only 2 are given"),
+        (["paced", "paced", "--device", "gpu"], "'gpu' is not a device. Write auto, cpu, cuda or cuda:N."),
+        (["paced", "paced", "--budget", "nan"], "'nan' is not a duration"),
         (
             ["paced", "paced", "--budget", "5"],
-            "--budget 5 is too short to find any difference: it takes 7 pairs of at least",
+            "--budget 5s is too short to find any difference: that takes 7 pairs of at least",
         ),
         (["paced", "paced", "--within", "2"], "--within 2: write a percentage"),
         (["paced", "paced", "--set", "widht=2"], "Did you mean 'width'?"),
@@ -241,23 +240,23 @@ def test_names_are_those_of_the_sides_own_interpreter(harness, tmp_path):
     python.chmod(0o755)
     given = (*PACED, "--b-python", str(python), "--budget", "5")
     done = harness("duel", "paced", "theirs", *given)
-    assert "--budget 5 is too short to find any difference" in done.stderr
+    assert "--budget 5s is too short to find any difference" in done.stderr
     done = harness("duel", "paced", "theirs:plane", *given)
     assert f"--b-python {python}: " in done.stderr
     assert "Did you mean 'plain'?" in done.stderr
     assert done.returncode == 2
     elsewhere = f"HARNESS_PLUGIN_FILES={tmp_path}/theirs.py"
     done = harness("duel", "paced", "theirs", *PACED, "--b-env", elsewhere, "--budget", "5")
-    assert "--budget 5 is too short to find any difference" in done.stderr
+    assert "--budget 5s is too short to find any difference" in done.stderr
 
 
 def test_an_outcome_is_told_though_its_record_cannot_be_written(monkeypatch, tmp_path):
     """The disk is full at the end, as it was not at the beginning."""
     task = define_task(registry.task("mlp"), parse_options(registry.task("mlp"), []))
-    plan = Plan(task=task, mode="plain", threads=1, seed=0)
-    side = Workload(label="paced", backend="paced", plan=plan, options={})
+    configuration = Configuration("paced", "plain", "cpu", threads=1)
+    workload = Workload(label="paced", configuration=configuration, task=task, options={})
     request = DuelRequest(
-        sides=[side, side], dataset=DatasetRecord("mnist1d"), margin=0.02, budget_seconds=60
+        workloads=[workload, workload], dataset=DatasetRecord("mnist1d"), margin=0.02, budget_seconds=60
     )
     duel = Duel(request, tmp_path, observer=None)
 
@@ -267,14 +266,14 @@ def test_an_outcome_is_told_though_its_record_cannot_be_written(monkeypatch, tmp
     monkeypatch.setattr(conduct, "replace_file", refuse)
     monkeypatch.setattr(duel, "_run_pairs", lambda: None)
     record = duel.carry_out()
-    assert record.failure == f"the record {duel.path} cannot be written: No space left on device"
+    assert record.failure == f"cannot write the record {duel.path}: No space left on device"
     assert record.status == "failed"
 
 
 @pytest.mark.parametrize("stream", ["2>&-", "2>/dev/full", "2> >(true)"])
 def test_a_duel_goes_on_when_nobody_can_be_told_of_it(harness, stream):
     done = harness.in_shell(f"harness duel paced:dies paced {' '.join(PACED)} {stream}")
-    assert "side paced:dies: the worker process exited with code 9" in done.stdout
+    assert "paced:dies: the worker process exited with code 9" in done.stdout
     assert done.returncode == 1
     assert [record["status"] for record in duels(harness)] == ["failed"]
 
@@ -303,20 +302,19 @@ def test_an_interpreter_with_another_harness_is_refused_with_both_versions(harne
 @pytest.mark.all_cpus
 def test_sides_may_differ_in_batch_size_environment_and_threads(harness):
     process = harness.start(
-        "duel", "paced", "paced", *PACED, "--b-set", "batch_size=50", "--b-env", "SOME=1", "--a-threads", "1"
+        "duel", "paced", "paced", *PACED, "--b-batch-size", "50", "--b-env", "SOME=1", "--a-threads", "1"
     )  # fmt: skip
     _wait_for_pairs(harness, 1)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "1 (a:paced:plain)" in out
-    assert "batch_size: 100 (a:paced:plain), 50 (b:paced:plain)" in out
-    assert "variable SOME: – (a:paced:plain), 1 (b:paced:plain)" in out
+    assert "batch_size 100 (a:paced:plain), 50 (b:paced:plain)" in out
+    assert "variable SOME – (a:paced:plain), 1 (b:paced:plain)" in out
     (record,) = duels(harness)
     assert record["status"] == "interrupted"
     # The same step with half the samples: twice the time a sample.
-    assert record["comparisons"][0]["ratio"] == pytest.approx(2.0, abs=0.05)
-    assert record["sides"][1]["settings"]["SOME"] == "1"
+    assert record["results"][0]["ratio"]["value"] == pytest.approx(2.0, abs=0.05)
+    assert record["configurations"][1]["variables"]["SOME"] == "1"
     assert no_worker_left(harness)
 
 
@@ -337,11 +335,12 @@ def test_a_side_of_another_pace_has_blocks_of_its_own(harness):
     out, _ = process.communicate(timeout=30)
     (record,) = duels(harness)
     steps = [
-        {block["steps"] for block in record["pairs"][0]["blocks"] if block["side"] == side} for side in (0, 1)
+        {block["steps"] for block in record["pairs"][0]["blocks"] if block["configuration"] == side}
+        for side in (0, 1)
     ]
     assert steps == [{12}, {3}]  # steps of 10 and 50 ms in blocks of at least 110, thirds of an epoch's 36
-    assert record["comparisons"][0]["ratio"] == pytest.approx(5.0, rel=0.03)
-    assert re.search(r"^steps in a block +12 +3$", out, re.MULTILINE)
+    assert record["results"][0]["ratio"]["value"] == pytest.approx(5.0, rel=0.03)
+    assert re.search(r"^steps per block +12 +3$", out, re.MULTILINE)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="sides are stopped on Linux alone")
@@ -417,7 +416,7 @@ def test_torch_against_itself_in_real_processes(harness):
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=30)
     (record,) = duels(harness)
-    assert record["sides"][0]["certificate"]["certified"]
+    assert record["configurations"][0]["certificate"]["certified"]
     assert record["pairs"][0]["processes"][0]["first_step_seconds"] > 0
     assert record["pairs"][0]["processes"][0]["peak_memory_bytes"] > 2**26
     assert "GFLOP/s (of NumPy's peak)" in out

@@ -28,9 +28,9 @@ from harness.duel.pairs import log_ratio, mark_disturbed
 from harness.duel.ratios import Ratios, step_ratios
 from harness.duel.record import BlockRecord, PairRecord
 from harness.duel.settling import has_settled, is_hopeless
-from harness.machine.disturbance import Disturbance, disturbed, read_counters
 from harness.machine.cpus import allowed_cpus
-from harness.report.duel import evidence_text, verdict_sentence
+from harness.machine.disturbance import Disturbance, disturbed, read_counters
+from harness.report.duel_verdict import evidence_text, verdict_line
 from harness.stats.estimate import Estimate
 from harness.stats.looks import Looks
 from harness.stats.sign_flip import bootstrap_interval, p_value, smallest_p_value
@@ -42,10 +42,10 @@ def pair(ratio, *, turns=8, control=1.0, lost=(), seconds=0.1):
     """A pair whose second side takes ``ratio`` times as long, and blocks of turns in ``lost``."""
     blocks = []
     for turn in range(turns):
-        for side in (0, 1) if turn % 2 == 0 else (1, 0):
-            time = seconds * (ratio if side else 1.0)
-            slow = control if side else 1.0
-            blocks.append(BlockRecord(side, turn, 6, time, 0.001 * slow, CALM, turn in lost))
+        for index in (0, 1) if turn % 2 == 0 else (1, 0):
+            time = seconds * (ratio if index else 1.0)
+            slow = control if index else 1.0
+            blocks.append(BlockRecord(index, turn, 6, time, 0.001 * slow, CALM, turn in lost))
     return PairRecord([], blocks, 1.0)
 
 
@@ -201,7 +201,7 @@ def test_time_that_is_up_gives_a_verdict_that_a_look_between_does_not():
     early, late = Looks(), Looks()
     early.come_to(7, 0.9, last=False)
     late.come_to(7, 0.9, last=True)
-    assert [compare(pairs, looks=looks).verdict for looks in (early, late)] == ["cannot tell yet", "slower"]
+    assert [compare(pairs, looks=looks).verdict for looks in (early, late)] == ["undecided", "slower"]
 
 
 @pytest.mark.parametrize("end", [10, 12, 14, 15])
@@ -302,9 +302,9 @@ def test_slow_processes_do_not_hide_a_slowdown_and_are_told():
     rng = np.random.default_rng(2)
     found = compare([*noisy(rng, 1.05, 0.01, 12), pair(0.7), pair(1.5)])
     assert found.verdict == "slower"
-    assert found.ratio == pytest.approx(1.05, abs=0.015)
+    assert found.ratio.value == pytest.approx(1.05, abs=0.015)
     assert 10.5 < found.weight < 11.5
-    assert "count as 11, those far off the others less" in evidence_text(found)
+    assert "14 pairs, effective 11 after down-weighting outliers, p = " in evidence_text(found)
 
 
 def test_a_disturbed_block_drops_its_turn_for_both_sides():
@@ -334,11 +334,13 @@ def test_a_load_that_never_ceases_and_meets_sides_unequally_drops_nothing(thread
         taken = {(turn, 0): 0.066 for turn in range(8)} | ({(3, 1): 0.08} if burst else {})
         blocks = [
             msgspec.structs.replace(
-                block, disturbance=Disturbance(0.0, taken.get((block.turn, block.side), 0.0), 0.0, 0)
+                block, disturbance=Disturbance(0.0, taken.get((block.turn, block.configuration), 0.0), 0.0, 0)
             )
             for block in pair(1.0).blocks
         ]
-        return [(block.turn, block.side) for block in mark_disturbed(blocks, threads) if block.disturbed]
+        return [
+            (block.turn, block.configuration) for block in mark_disturbed(blocks, threads) if block.disturbed
+        ]
 
     assert marks(burst=False) == []
     assert marks(burst=True) == [(3, 1)]
@@ -413,7 +415,7 @@ def test_break_even_follows_the_ratio_that_the_verdict_rests_on():
 def test_a_hiccup_does_not_move_the_ratio():
     made = pair(1.0)
     hiccup = BlockRecord(1, 3, 6, 5.0, 0.001, CALM, False)
-    blocks = [hiccup if (b.side, b.turn) == (1, 3) else b for b in made.blocks]
+    blocks = [hiccup if (b.configuration, b.turn) == (1, 3) else b for b in made.blocks]
     assert log_ratio(PairRecord([], blocks, 1.0), 1, [1, 1]) == pytest.approx(0.0)
 
 
@@ -421,7 +423,7 @@ def with_pauses(rng, made, of_side, share=0.15, seconds=0.34):
     """The same pair; a share of this side's blocks, of either side's where it is None, has a pause in it."""
     blocks = [
         msgspec.structs.replace(block, seconds=block.seconds + seconds)
-        if of_side in (None, block.side) and rng.random() < share
+        if of_side in (None, block.configuration) and rng.random() < share
         else block
         for block in made.blocks
     ]
@@ -436,8 +438,7 @@ def test_pauses_of_a_sides_own_are_no_hiccups(side, word):
     assert abs(np.median([log_ratio(one, 1, [1, 1]) for one in pairs])) < 0.02
     found = compare(pairs)
     assert (found.verdict, found.uneven) == (word, True)
-    assert found.ratio ** (1 if side else -1) == pytest.approx(1 + 0.15 * 0.34 / 0.1, rel=0.1)
-    assert "a few blocks of most pairs are far off the others" in evidence_text(found)
+    assert found.ratio.value ** (1 if side else -1) == pytest.approx(1 + 0.15 * 0.34 / 0.1, rel=0.1)
 
 
 def test_pauses_in_few_pairs_keep_sides_from_being_the_same():
@@ -447,7 +448,7 @@ def test_pauses_in_few_pairs_keep_sides_from_being_the_same():
     assert compare(pairs).verdict == "same"
     pairs[::3] = [with_pauses(rng, one, 1, share=0.3) for one in pairs[::3]]
     found = compare(pairs)
-    assert (found.verdict, found.uneven) == ("cannot tell yet", False)
+    assert (found.verdict, found.uneven) == ("undecided", False)
     assert found.pairs_wanted > 1
 
 
@@ -457,12 +458,12 @@ def test_a_side_that_is_faster_between_its_pauses_and_slower_with_them_is_called
     assert compare(pairs).verdict == "faster"
     for place in range(0, 12, 3):  # a second, in one block of each
         blocks = list(pairs[place].blocks)
-        third = [number for number, block in enumerate(blocks) if block.side == 1][3]
+        third = [number for number, block in enumerate(blocks) if block.configuration == 1][3]
         blocks[third] = msgspec.structs.replace(blocks[third], seconds=blocks[third].seconds + 1.0)
         pairs[place] = PairRecord([], blocks, 1.0)
     found = compare(pairs)
-    assert (found.verdict, found.uneven, found.ratio < 1) == ("cannot tell yet", False, True)
-    assert "the other way round" in found.reason
+    assert (found.verdict, found.uneven, found.ratio.value < 1) == ("undecided", False, True)
+    assert found.reason == "contradicted"
 
 
 def test_a_verdict_does_not_stay_while_all_blocks_tell_the_opposite():
@@ -472,7 +473,7 @@ def test_a_verdict_does_not_stay_while_all_blocks_tell_the_opposite():
     for made in range(10, 25):
         if made > 12:  # pauses begin
             blocks = list(pairs[made - 1].blocks)
-            third = [number for number, block in enumerate(blocks) if block.side == 1][3]
+            third = [number for number, block in enumerate(blocks) if block.configuration == 1][3]
             blocks[third] = msgspec.structs.replace(blocks[third], seconds=blocks[third].seconds + 1.0)
             if made % 2:
                 pairs[made - 1] = PairRecord([], blocks, 1.0)
@@ -481,10 +482,10 @@ def test_a_verdict_does_not_stay_while_all_blocks_tell_the_opposite():
             looks = None
         now = compare(pairs[:made], looks=looks)
         reached = verdict.latest(reached, now)
-        told = verdict.kept(reached, now)
-        assert told.verdict == ("cannot tell yet" if now.turned_round else "faster")
-    assert now.turned_round
-    assert "the other way round" in told.reason
+        result = verdict.kept(reached, now)
+        assert result.verdict == ("undecided" if now.contradicted else "faster")
+    assert now.contradicted
+    assert result.reason == "contradicted"
 
 
 def test_what_was_the_same_may_turn_out_different_and_nothing_else_turns():
@@ -493,7 +494,7 @@ def test_what_was_the_same_may_turn_out_different_and_nothing_else_turns():
         for ratio, spread in ((1.0, 0.002), (1.1, 0.005), (0.9, 0.005), (1.02, 0.03))
     )
     words = [one.verdict for one in (same, slower, faster, open_yet)]
-    assert words == ["same", "slower", "faster", "cannot tell yet"]
+    assert words == ["same", "slower", "faster", "undecided"]
     assert verdict.latest(same, slower) is slower
     assert verdict.latest(same, open_yet) is same
     assert verdict.latest(slower, same) is slower
@@ -527,19 +528,19 @@ def test_verdicts(ratio, word):
     pairs = noisy(np.random.default_rng(5), ratio, 0.008, 8)
     found = compare(pairs)
     assert found.verdict == word
-    assert found.ratio == pytest.approx(ratio, rel=0.02)
-    assert found.low < found.ratio < found.high
+    assert found.ratio.value == pytest.approx(ratio, rel=0.02)
+    assert found.ratio.low < found.ratio.value < found.ratio.high
 
 
 def test_no_verdict_before_the_first_look():
     found = compare(noisy(np.random.default_rng(5), 2.0, 0.01, 7), looks=Looks())
-    assert found.verdict == "cannot tell yet"
+    assert found.verdict == "undecided"
     assert found.pairs_wanted == 3
 
 
 def test_more_pairs_are_asked_for_where_the_spread_is_wide():
     found = compare(noisy(np.random.default_rng(4), 1.01, 0.06, 8))
-    assert found.verdict == "cannot tell yet"
+    assert found.verdict == "undecided"
     assert found.pairs_wanted > 8
 
 
@@ -548,8 +549,8 @@ def test_a_control_that_moves_leaves_no_verdict():
     for ratio in (1.0, 1.3):
         pairs = [pair(ratio * math.exp(rng.normal(0, 0.005)), control=1.04) for _ in range(8)]
         found = compare(pairs)
-        assert found.verdict == "cannot tell yet"
-        assert "control" in found.reason
+        assert found.verdict == "undecided"
+        assert found.reason == "control moved"
         assert found.control_ratio == pytest.approx(1.04)
 
 
@@ -558,12 +559,12 @@ def test_a_verdict_stays_after_its_look_unless_the_machine_turns_out_another():
     pairs = noisy(rng, 1.1, 0.005, 8)
     reached = compare(pairs)
     assert reached.verdict == "slower"
-    assert "8 pairs of fresh processes, sign-flip" in evidence_text(reached)
+    assert reached.reached_after == 8
     later = verdict.kept(reached, compare([*pairs, *noisy(rng, 0.8, 0.005, 1)]))
     assert later.verdict == "slower"
-    assert "9 pairs of fresh processes (verdict after 8)" in evidence_text(later)
+    assert (later.pairs, later.reached_after) == (9, 8)
     moved = [pair(1.1 * math.exp(rng.normal(0, 0.005)), control=1.3) for _ in range(8)]
-    assert verdict.kept(reached, compare([*pairs, *moved])).verdict == "cannot tell yet"
+    assert verdict.kept(reached, compare([*pairs, *moved])).verdict == "undecided"
     assert compare([*pairs, *moved]).reached_after is None
     assert verdict.kept(None, compare(pairs)).verdict == "slower"
 
@@ -579,7 +580,7 @@ def test_a_duel_goes_on_until_its_ratio_is_known(ratio, spread, enough):
 
 def test_more_pairs_than_a_duel_makes_are_told_as_such():
     found = compare(noisy(np.random.default_rng(4), 1.001, 0.2, 8))
-    assert "more pairs would tell, more than a duel makes (40)" in verdict_sentence(found, 0.02)
+    assert "more pairs are needed to decide, and a duel makes at most 40" in verdict_line(found, 0.02)
 
 
 def test_pairs_lost_to_disturbances_leave_no_verdict():
@@ -587,15 +588,16 @@ def test_pairs_lost_to_disturbances_leave_no_verdict():
     lost = [pair(1.2, lost=range(8)) for _ in range(6)]
     found = compare(pairs + lost)
     assert found.pairs == 8
-    assert found.verdict == "cannot tell yet"
-    assert "6 of 14 pairs were lost" in found.reason
+    assert found.verdict == "undecided"
+    assert (found.reason, found.lost) == ("pairs lost", 6)
+    assert "6 of 14 pairs were lost" in verdict_line(found, 0.02)
 
 
 def test_several_sides_share_the_error_allowed():
     pairs = noisy(np.random.default_rng(9), 1.3, 0.005, 8)
     assert compare(pairs).verdict == "slower"
     # With three comparisons 8 pairs cannot reach the level.
-    assert compare(pairs, comparisons=3).verdict == "cannot tell yet"
+    assert compare(pairs, comparisons=3).verdict == "undecided"
     assert compare(pairs, comparisons=3).pairs_wanted == 2
 
 
@@ -647,4 +649,4 @@ def test_a_pair_has_as_many_turns_as_pay(seconds, turns):
 def test_the_margin_is_told_as_it_was_given(margin, told):
     pairs = [pair(1.0)] * 8
     found = verdict.compare(pairs, 1, ["a", "b"], [64, 64], margin=margin)
-    assert f"b is as fast as a {told}: " in verdict_sentence(found, margin)
+    assert f"b is as fast as a {told}: " in verdict_line(found, margin)

@@ -1,4 +1,4 @@
-"""What sides are started with: equally much on the stack, whatever was asked of one of them alone."""
+"""The variables that processes start with take the same size on every stack."""
 
 import os
 import subprocess
@@ -10,41 +10,41 @@ from harness.duel.workloads import pad_to_equal_size
 from harness.errors import UsageError
 from harness.worker.interpreter import installed_harness
 
-#: What the kernel keeps of a process's variables, and how many pointers to them there are.
-_SIZE = "told = open('/proc/self/environ', 'rb').read(); print(len(told), told.count(0))"
+#: Prints the size of a process's variables as the kernel stores them, and their number.
+_SIZE = "stored = open('/proc/self/environ', 'rb').read(); print(len(stored), stored.count(0))"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="where the kernel tells of a process's variables")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 @pytest.mark.parametrize(
     "asked", [{"LENGTHY": "x"}, {"NEW": "1", "OTHER": "22"}, {"ACCENTED": "é"}, {"LENGTHY": ""}]
 )
-def test_environments_take_equally_much_of_the_stack(monkeypatch, asked):
-    """A variable of the shell's that one side replaces counts once, and each has a pointer of 8 bytes."""
+def test_variables_take_the_same_size_of_the_stack(monkeypatch, asked):
+    """A replaced variable of the shell counts once, and each variable has a pointer of 8 bytes."""
     monkeypatch.setenv("LENGTHY", "y" * 100)
     monkeypatch.delenv("LC_CTYPE", raising=False)
 
-    def taken(settings):
-        told = subprocess.run(
+    def taken(variables):
+        done = subprocess.run(
             [sys.executable, "-c", _SIZE],
-            env={**os.environ, **settings},
+            env={**os.environ, **variables},
             capture_output=True,
             text=True,
             check=True,
         )
-        length, count = map(int, told.stdout.split())
+        length, count = map(int, done.stdout.split())
         return length + 8 * count
 
     padded = pad_to_equal_size([{"SAME": "1"}, {"SAME": "1", **asked}], [sys.executable] * 2)
     assert taken(padded[0]) == taken(padded[1])
 
 
-def test_a_longer_path_of_an_interpreter_is_made_up_for():
+def test_a_longer_interpreter_path_is_padded():
     short, long = pad_to_equal_size([{}, {}], ["/a/python", "/a/longer/python"])
     assert len(short["HARNESS_PADDING"]) - len(long["HARNESS_PADDING"]) == 2 * len("/longer")
 
 
-def test_an_interpreter_that_is_too_old_is_told_as_that(tmp_path):
-    """As CPython 3.10 answers."""
+def test_an_interpreter_that_is_too_old_is_reported(tmp_path):
+    """With the answer of CPython 3.10."""
     old = tmp_path / "python"
     said = "Unknown option: -P\nusage: python [option] ...\nTry `python -h' for more information."
     old.write_text(f'#!/bin/sh\necho "{said.replace("`", chr(92) + "`")}" >&2\nexit 2\n')

@@ -15,9 +15,9 @@ from harness.gate.judgement import Level
 from harness.gate.record import OTHER_DATA, QualityResult
 from harness.gate.suite import Benchmark, Limits
 from harness.plugins import registry
+from harness.plugins.configuration import Configuration
 from harness.report.gate_advice import what_next
-from harness.spec.backend import Plan
-from harness.worker.session import WorkerTimeout
+from harness.worker.errors import WorkerTimeout
 
 TURNS = 6
 
@@ -26,8 +26,11 @@ TURNS = 6
 def suspicious(monkeypatch):
     """A contest whose head takes so many times base's step, first step and memory; and the turns asked."""
     task = registry.task("mlp")
-    plan = Plan(task=task.define(task.options()), mode="eager", device="cpu", threads=1, seed=0)
-    sides = [Workload(label=label, backend="torch", plan=plan, options={}) for label in ("base", "head")]
+    defined = task.define(task.options())
+    torch = Configuration("torch", "eager", "cpu", threads=1)
+    sides = [
+        Workload(label=label, configuration=torch, task=defined, options={}) for label in ("base", "head")
+    ]
     chance = np.random.default_rng(1)
 
     def make(step=1.0, first_step=1.0, memory=1.0):

@@ -100,7 +100,7 @@ def test_pauses_in_few_blocks_of_head_neither_pass_nor_stay_unproven():
 
     def paused(made, turn):
         blocks = [
-            msgspec.structs.replace(block, seconds=0.4) if (block.side, block.turn) == (1, turn) else block
+            msgspec.structs.replace(block, seconds=0.4) if (block.configuration, block.turn) == (1, turn) else block
             for block in made.blocks
         ]
         return msgspec.structs.replace(made, blocks=blocks)
@@ -122,7 +122,7 @@ def test_a_loss_in_the_middle_does_not_fail_beside_a_gain_over_all_blocks():
 
     def paused(made):
         blocks = [
-            msgspec.structs.replace(block, seconds=0.4) if (block.side, block.turn) == (0, 2) else block
+            msgspec.structs.replace(block, seconds=0.4) if (block.configuration, block.turn) == (0, 2) else block
             for block in made.blocks
         ]
         return msgspec.structs.replace(made, blocks=blocks)

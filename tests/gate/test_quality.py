@@ -13,10 +13,12 @@ from harness.errors import Declined
 from harness.gate import quality
 from harness.gate.learner import Learner, Maths
 from harness.plugins import registry
-from harness.spec.backend import Plan
-from harness.worker.session import MemoryRanOut, WorkerLost, WorkerTimeout
+from harness.plugins.configuration import Configuration
+from harness.worker.errors import MemoryRanOut, WorkerLost, WorkerTimeout
 
 SAME = [Maths("float64", [[1.0], [0.9]], {"accuracy": 0.5}), Maths("float32", [[1.0]], {})]
+
+TORCH = Configuration("torch", "eager", "cpu", threads=1)
 
 
 @pytest.fixture
@@ -27,10 +29,8 @@ def compare(monkeypatch):
     task = registry.task("mlp").define(registry.task("mlp").options())
 
     def side(label, options, changes):
-        plan = Plan(
-            task=msgspec.structs.replace(task, **changes), mode="eager", device="cpu", threads=1, seed=0
-        )
-        return Workload(label=label, backend="torch", plan=plan, options=options)
+        changed = msgspec.structs.replace(task, **changes)
+        return Workload(label=label, configuration=TORCH, task=changed, options=options)
 
     def call(base=(), head=(), **changes):
         return quality.same_maths(
@@ -110,8 +110,8 @@ def test_a_task_that_does_not_fit_in_float64_is_compared_in_what_is_timed(monkey
 
     monkeypatch.setattr(quality, "learner", learner)
     mlp = registry.task("mlp")
-    plan = Plan(task=mlp.define(mlp.options()), mode="eager", device="cpu", threads=1, seed=0)
-    maths = quality.observe(Workload(label="head", backend="torch", plan=plan, options={}), "mnist1d", 1)
+    workload = Workload(label="head", configuration=TORCH, task=mlp.define(mlp.options()), options={})
+    maths = quality.observe(workload, "mnist1d", 1)
     assert (maths[-1].precision, maths[-1].losses, len(begun)) == ("float32", [[1.0]], processes)
 
 
@@ -139,8 +139,10 @@ def beside_each_other(monkeypatch):
         monkeypatch.setattr(quality, "observe", observe)
         monkeypatch.setattr(quality, "places_to_start", lambda _: list(places))
         mlp = registry.task("mlp")
-        plan = Plan(task=mlp.define(mlp.options()), mode="eager", device="cpu", threads=1, seed=0)
-        sides = [Workload(label=label, backend="torch", plan=plan, options={}) for label in ("base", "head")]
+        task = mlp.define(mlp.options())
+        sides = [
+            Workload(label=label, configuration=TORCH, task=task, options={}) for label in ("base", "head")
+        ]
         return quality.same_maths(sides, "mnist1d", 1), alone, ended.is_set()
 
     return call
@@ -156,8 +158,8 @@ def test_sides_that_share_cpus_compute_one_after_the_other(beside_each_other):
     assert beside_each_other(lambda _: pytest.fail("not reached"), [(0, 1), (0, 1)])[1] == ["head", "base"]
 
 
-KILLED = WorkerLost("the worker process was ended by SIGKILL", None, "SIGKILL")
-HANGS = WorkerTimeout("said nothing for 600 s and was taken to hang", silent=True)
+KILLED = WorkerLost("the worker process was killed by SIGKILL", None, "SIGKILL")
+HANGS = WorkerTimeout("the worker was silent for 600 s and was killed as hung", silent=True)
 
 
 @pytest.mark.parametrize("trouble", [KILLED, MemoryRanOut("memory ran out", "")])

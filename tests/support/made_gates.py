@@ -77,7 +77,7 @@ def made_configuration(label, python) -> ConfigurationRecord:
         threads=2,
         batch_size=64,
         options={},
-        settings={},
+        variables={},
         certificate=Certificate(certified=True),
         training_flops_per_sample=1000,
         clock_ratio=2.0,

@@ -1,0 +1,156 @@
+"""The workloads of a duel, from its arguments and the options of each configuration."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from harness.cli import options as shared
+from harness.duel.elsewhere import defined_by
+from harness.duel.timed_worker import ConfigurationFailed
+from harness.duel.workloads import Workload, labelled
+from harness.errors import UsageError
+from harness.machine.description import default_threads
+from harness.plugins.configuration import Configuration
+from harness.plugins.definition import define_task, resized
+from harness.plugins.installation import select_backend
+from harness.plugins.options import parse_options
+from harness.plugins.registry import runs_our_code
+from harness.spec.task import TaskDefinition
+from harness.worker import protocol
+from harness.worker.interpreter import installed_harness
+
+_LETTERS = "abcd"
+_KINDS = ("python", "env", "batch_size", "threads", "precision")
+_FEWEST = 2
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def configuration_options(function: _F) -> _F:
+    """The options of one configuration alone, ``--b-python`` and so on, for each letter."""
+    for letter in reversed(_LETTERS):
+        hidden = letter != "b"
+        kinds = (
+            shared.python(
+                letter,
+                "Interpreter of the second configuration, in another virtual environment. The options "
+                "--a-…, --c-… and --d-… are of the first, third and fourth.",
+                hidden=hidden,
+            ),
+            shared.variables(
+                letter, "Environment variable for the second configuration; repeatable.", hidden=hidden
+            ),
+            click.option(
+                f"--{letter}-batch-size",
+                type=click.IntRange(min=1),
+                metavar="N",
+                hidden=hidden,
+                help="Samples per step of the second configuration.",
+            ),
+            click.option(
+                f"--{letter}-threads",
+                type=shared.THREADS,
+                metavar="N",
+                hidden=hidden,
+                help="CPU threads of the second configuration.",
+            ),
+            click.option(
+                f"--{letter}-precision",
+                type=shared.PRECISION,
+                hidden=hidden,
+                help="Floating-point arithmetic of the second configuration.",
+            ),
+            click.option(
+                f"--{letter}-set", multiple=True, hidden=True, expose_value=False, callback=_refuse_set
+            ),
+        )
+        for option in reversed(kinds):
+            function = option(function)
+    return function
+
+
+def _refuse_set(_ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> None:
+    if texts:
+        option = parameter.opts[0]
+        raise UsageError(
+            f"{option} {texts[0]}: use {option.removesuffix('-set')}-batch-size N for the batch size. Task "
+            "options are the same for all configurations: use --set."
+        )
+
+
+def workloads_of(
+    names: tuple[str, ...], definition: TaskDefinition, options: Mapping[str, Any]
+) -> list[Workload]:
+    """The workloads of the configurations with these names, with distinct labels.
+
+    Raises:
+        UsageError: there are too few or too many, or an option of one is wrong.
+    """
+    if not _FEWEST <= len(names) <= len(_LETTERS):
+        raise UsageError(
+            f"a duel takes 2 to {len(_LETTERS)} configurations, such as: harness duel torch keras --task cnn"
+        )
+    _refuse_surplus_letters(len(names), options)
+    return labelled(
+        [_workload(letter, name, definition, options) for letter, name in zip(_LETTERS, names, strict=False)]
+    )
+
+
+def _workload(letter: str, name: str, definition: TaskDefinition, options: Mapping[str, Any]) -> Workload:
+    own = {kind: options[f"{letter}_{kind}"] for kind in _KINDS}
+    start = Configuration(
+        backend=name.partition(":")[0],
+        mode="",
+        device=options["device"],
+        threads=own["threads"] or options["threads"] or default_threads(),
+        precision=own["precision"] or options["precision"],
+        variables=tuple(sorted(own["env"].items())),
+    )
+    if own["python"]:
+        start = msgspec.structs.replace(start, python=own["python"])
+    question = protocol.Define(name, definition.name, options["assignments"])
+    if runs_our_code(start.python, own["env"]):
+        defined = _defined_here(definition, question)
+    else:
+        option = f"--{letter}-python" if own["python"] else f"--{letter}-env"
+        defined = _defined_elsewhere(option, start.python, own["env"], question)
+    configuration = msgspec.structs.replace(start, mode=defined.mode)
+    return Workload(
+        label=configuration.label,
+        configuration=configuration,
+        task=resized(defined.task, own["batch_size"] or options["batch_size"]),
+        options=defined.options,
+        seed=options["seed"],
+    )
+
+
+def _defined_here(definition: TaskDefinition, question: protocol.Define) -> protocol.Defined:
+    _, mode = select_backend(question.backend)
+    options = parse_options(definition, question.assignments)
+    return protocol.Defined(
+        define_task(definition, options), msgspec.structs.asdict(options), mode, installed=""
+    )
+
+
+def _defined_elsewhere(
+    option: str, python: str, variables: Mapping[str, str], question: protocol.Define
+) -> protocol.Defined:
+    installed_harness(option, python, variables)
+    try:
+        defined = defined_by(question.backend, python, variables, question)
+    except ConfigurationFailed as error:
+        raise UsageError(f"{option} {python}: {error.reason}") from error
+    if defined.installed:
+        raise UsageError(f"{option} {python}: {defined.installed}")
+    return defined
+
+
+def _refuse_surplus_letters(count: int, options: Mapping[str, Any]) -> None:
+    for letter in _LETTERS[count:]:
+        for kind in _KINDS:
+            if options[f"{letter}_{kind}"]:
+                option = f"--{letter}-{kind.replace('_', '-')}"
+                raise UsageError(
+                    f"{option} is for configuration {_LETTERS.index(letter) + 1}, but only {count} are given"
+                )
