@@ -1,23 +1,23 @@
-"""The errors that a person may see. Each says what was wrong and what would be right, in a line or two."""
+"""The errors that users see. Each message says in a line or two what was wrong and what would be right."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class HarnessError(Exception):
-    """Something that a person can act on; the command line prints the message, never a traceback."""
+    """A problem that the user can act on; the command line prints the message, never a traceback."""
 
     exit_code = 1
 
 
 class UsageError(HarnessError):
-    """The request itself cannot be carried out as given."""
+    """The request cannot be carried out as given."""
 
     exit_code = 2
 
 
 class DataError(HarnessError):
-    """A data set is absent, broken or not what it claims to be."""
+    """A data set is missing, broken or not what it claims to be."""
 
 
 class PluginError(HarnessError):
@@ -27,7 +27,7 @@ class PluginError(HarnessError):
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
-    """A :class:`UsageError` for a name that is not there, offering the nearest and the whole list."""
+    """A :class:`UsageError` for an unknown name that offers the nearest known one and the whole list."""
     names = sorted(known)
     nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
@@ -36,4 +36,4 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
 
 
 class Declined(HarnessError):
-    """The backend declined what it was asked, with its reason."""
+    """The backend does not support the request; the message is its reason."""

@@ -1,4 +1,4 @@
-"""The three hooks that a plugin may implement, one for each kind of thing that can be added.
+"""The hooks that a plugin may implement: one for backends, one for tasks, one for data sets.
 
 A plugin is a module or object named by an entry point in the group ``harness.backends``,
 ``harness.tasks`` or ``harness.datasets``; the entry point's name is the name on the command line.
@@ -19,14 +19,14 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec(firstresult=True)
 def harness_backend(name: str) -> Backend | None:
-    """The backend of this name, or None where it is not this plugin's."""
+    """Return the backend of this name, or None if this plugin has none of this name."""
 
 
 @hookspec(firstresult=True)
 def harness_task(name: str) -> TaskDefinition | None:
-    """The task of this name, or None where it is not this plugin's."""
+    """Return the task of this name, or None if this plugin has none of this name."""
 
 
 @hookspec(firstresult=True)
 def harness_dataset(name: str) -> DataSource | None:
-    """The data set of this name, or None where it is not this plugin's."""
+    """Return the source of this data set, or None if this plugin has none of this name."""

@@ -1,8 +1,8 @@
-"""The kinds of layer as data: from each follow shapes, parameters and FLOPs.
+"""The kinds of layer as data, from which shapes, parameters and FLOPs follow.
 
-No framework and no NumPy here. Shapes leave the batch out and put channels last: a picture is
-``(height, width, channels)``, a sequence ``(steps, features)``. A backend translates each kind into
-its framework's own module, once.
+No framework and no NumPy here. Shapes omit the batch and put channels last: a picture is
+``(height, width, channels)``, a sequence ``(steps, features)``. A backend translates each kind into its
+framework's own module, once.
 """
 
 import math
@@ -23,9 +23,9 @@ LEAKY_RELU_SLOPE = 0.2
 class Parameter(msgspec.Struct, frozen=True):
     """One trainable array of a layer, in canonical layout.
 
-    ``fan_in`` and ``fan_out`` count the connections of one unit; the initialiser reads them:
-    ``glorot_uniform`` draws from ±sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, equation 16),
-    ``uniform_fan_in`` from ±1 / sqrt(fan_in), which PyTorch's layers start from.
+    ``fan_in`` and ``fan_out`` count the connections of a unit. The initialiser uses them: ``glorot_uniform``
+    draws from ±sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, equation 16), ``uniform_fan_in`` from
+    ±1 / sqrt(fan_in), as PyTorch's layers do.
     """
 
     shape: Shape
@@ -35,9 +35,9 @@ class Parameter(msgspec.Struct, frozen=True):
 
 
 class Layer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What every kind of layer can tell of itself; the defaults are those of a layer without parameters.
+    """What every kind of layer provides; the defaults are those of a layer without parameters.
 
-    ``takes_axes`` is the number of axes that an input must have, the batch left out; None: any.
+    ``takes_axes`` is the number of axes that an input must have, without the batch; None: any.
     """
 
     takes_axes: ClassVar[int | None] = None
@@ -51,7 +51,7 @@ class Layer(msgspec.Struct, frozen=True, omit_defaults=True):
         return {}
 
     def forward_flops(self, shape: Shape) -> int:
-        """FLOPs of one sample: two for each multiply-add of a product; the rest is not counted."""
+        """FLOPs of one sample: two for each multiply-add of a product; nothing else is counted."""
         return 0
 
 
@@ -69,7 +69,7 @@ def _kernel_and_bias(kernel_size: int, inputs: int, filters: int) -> dict[str, P
 class Conv2D(Layer, frozen=True, tag="conv2d"):
     """Cross-correlation over ``(height, width, in)`` with bias.
 
-    ``same`` pads with zeros so that an axis of ``n`` gives ``ceil(n / strides)``: ``total =
+    ``same`` pads with zeros so that an axis of length ``n`` becomes ``ceil(n / strides)``: ``total =
     max((ceil(n / strides) - 1) * strides + kernel_size - n, 0)`` zeros, ``total // 2`` of them before
     (TensorFlow's rule; PyTorch has no such mode with strides).
 
@@ -89,7 +89,7 @@ class Conv2D(Layer, frozen=True, tag="conv2d"):
         return (height, width, self.filters)
 
     def same_padding(self, axis: int) -> tuple[int, int]:
-        """Zeros before and after an axis of this length, by the rule above; none for ``valid``."""
+        """Zeros before and after an axis of this length, by the rule above; (0, 0) for ``valid``."""
         if self.padding == "valid":
             return (0, 0)
         outputs = -(-axis // self.strides)
@@ -107,7 +107,7 @@ class ConvTranspose2D(Layer, frozen=True, tag="conv_transpose2d"):
     """The gradient of a ``same`` convolution: ``(height, width, in)`` to ``strides`` times the size.
 
     ``output[strides * i + k - crop] += input[i] @ kernel[k]`` along each axis, nothing flipped, with
-    ``crop = (kernel_size - strides) / 2``, which must be whole; then the bias.
+    ``crop = (kernel_size - strides) / 2``, which must be an integer; then the bias.
 
     Parameters: ``kernel (kernel_size, kernel_size, in, filters)``, ``bias (filters,)``.
     """
@@ -120,9 +120,7 @@ class ConvTranspose2D(Layer, frozen=True, tag="conv_transpose2d"):
 
     def __post_init__(self) -> None:
         if self.kernel_size < self.strides or (self.kernel_size - self.strides) % 2:
-            raise ValueError(
-                "kernel_size - strides of a transposed convolution must be even and not negative"
-            )
+            raise ValueError("kernel_size - strides of a transposed convolution must be even and at least 0")
 
     @property
     def crop(self) -> int:
@@ -142,8 +140,8 @@ class ConvTranspose2D(Layer, frozen=True, tag="conv_transpose2d"):
 class MaxPool2D(Layer, frozen=True, tag="max_pool2d"):
     """Maximum over windows of ``pool_size`` that do not overlap; an incomplete last window is dropped.
 
-    Where values of a window are equal, as they are where a picture is black, one of them alone gets the
-    gradient: the first, in rows from the top.
+    Where several values of a window are the maximum, as in black areas of a picture, only one of them gets
+    the gradient: the first, in rows from the top.
     """
 
     takes_axes: ClassVar[int | None] = 3
@@ -194,8 +192,8 @@ class Dense(Layer, frozen=True, tag="dense"):
 class Dropout(Layer, frozen=True, tag="dropout"):
     """In training each value is zeroed with probability ``rate`` and the rest scaled by ``1 / (1 - rate)``.
 
-    Drawn anew for every value of every sample at every step, from numbers that ``plan.seed`` begins.
-    Inverted dropout (Srivastava et al. 2014, section 10): evaluation is the identity.
+    Masks are drawn anew for every value of every sample at every step, from a generator that ``plan.seed``
+    seeds. Inverted dropout (Srivastava et al. 2014, section 10): evaluation is the identity.
     """
 
     rate: float
@@ -204,10 +202,10 @@ class Dropout(Layer, frozen=True, tag="dropout"):
 class Recurrent(Layer, frozen=True):
     """What GRU and LSTM share: ``(steps, in)`` to ``(steps, units)``, or the last ``(units,)``.
 
-    ``bidirectional`` runs a second one over the reversed sequence, brings its outputs back into the
-    order of time and appends them to the features: ``2 * units`` of them. Without
-    ``return_sequences`` the output is what each direction gave at its own last step. The state
-    starts at zero. Parameters are ``forward/...`` and, where bidirectional, ``backward/...``.
+    ``bidirectional`` runs a second layer over the reversed sequence, puts its outputs back into the order of
+    time and appends them to the features: ``2 * units`` in all. Without ``return_sequences`` the output is
+    that of each direction at its own last step. The state starts at zero. Parameters are ``forward/...`` and,
+    if bidirectional, ``backward/...``.
     """
 
     takes_axes: ClassVar[int | None] = 2
@@ -221,7 +219,7 @@ class Recurrent(Layer, frozen=True):
 
     @property
     def directions(self) -> tuple[str, ...]:
-        """``forward``, and ``backward`` where there is one."""
+        """``forward``, and ``backward`` if bidirectional."""
         return ("forward", "backward") if self.bidirectional else ("forward",)
 
     def _parameters(self, inputs: int, gates: int, biases: tuple[str, ...]) -> dict[str, Parameter]:
@@ -229,9 +227,9 @@ class Recurrent(Layer, frozen=True):
             return Parameter(shape, "uniform_fan_in", fan_in=self.units)
 
         width = gates * self.units
-        one = {"kernel": uniform(inputs, width), "recurrent_kernel": uniform(self.units, width)}
-        one |= {bias: uniform(width) for bias in biases}
-        return {f"{way}/{name}": parameter for way in self.directions for name, parameter in one.items()}
+        own = {"kernel": uniform(inputs, width), "recurrent_kernel": uniform(self.units, width)}
+        own |= {bias: uniform(width) for bias in biases}
+        return {f"{way}/{name}": parameter for way in self.directions for name, parameter in own.items()}
 
     def _flops(self, shape: Shape, gates: int) -> int:
         steps, inputs = shape
@@ -239,7 +237,7 @@ class Recurrent(Layer, frozen=True):
 
 
 class GRU(Recurrent, frozen=True, tag="gru"):
-    """Cho et al. (2014) with the reset gate applied after the product, as cuDNN, PyTorch and Keras have it.
+    """Cho et al. (2014) with the reset gate applied after the product, as in cuDNN, PyTorch and Keras.
 
     With ``x (in,)``, ``h (units,)`` and columns in the gate order reset, update, candidate::
 

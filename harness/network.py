@@ -1,4 +1,4 @@
-"""A network as data: layers one after the other, from which names, shapes and sizes follow."""
+"""A network as data: a sequence of layers, from which names, shapes and sizes follow."""
 
 import math
 
@@ -8,7 +8,7 @@ from harness.layers import AnyLayer, Dropout, Parameter, Shape
 
 
 class PlacedLayer(msgspec.Struct, frozen=True):
-    """A layer with its name in the network and the shape of what comes in."""
+    """A layer with its name in the network and the shape of its input."""
 
     name: str
     layer: AnyLayer
@@ -16,7 +16,7 @@ class PlacedLayer(msgspec.Struct, frozen=True):
 
 
 class Network(msgspec.Struct, frozen=True):
-    """Layers applied one after the other to inputs of ``input_shape``."""
+    """Layers that are applied in order to inputs of ``input_shape``."""
 
     input_shape: Shape
     layers: tuple[AnyLayer, ...]
@@ -25,8 +25,8 @@ class Network(msgspec.Struct, frozen=True):
         """Each layer with its name (``conv2d_1``, ``dense_2``, ...) and input shape, in order.
 
         Raises:
-            ValueError: there is no layer, or one does not fit what comes in, as a pool after pictures
-                that are too small; names the layer.
+            ValueError: there is no layer, or one does not fit its input, such as a pool of a picture that is
+                too small; names the layer.
         """
         if not self.layers:
             raise ValueError("a network needs at least one layer")
@@ -58,11 +58,11 @@ class Network(msgspec.Struct, frozen=True):
         }
 
     def parameter_count(self) -> int:
-        """How many trainable numbers the network holds."""
+        """The number of trainable values."""
         return sum(math.prod(parameter.shape) for parameter in self.parameters().values())
 
     def forward_flops(self) -> int:
-        """FLOPs of one sample's forward pass: the matrix products and convolutions."""
+        """FLOPs of one sample's forward pass: matrix products and convolutions."""
         return sum(place.layer.forward_flops(place.input_shape) for place in self.placed())
 
 

@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 
 class Unsupported(Exception):
-    """A backend raises this where it cannot do what the plan asks; the message is the reason."""
+    """Raised by a backend that does not support what the plan asks for; the message is the reason."""
 
 
-#: What may be asked for as a plan's device.
+#: The valid devices of a plan.
 DEVICE_PATTERN = r"\A(auto|cpu|cuda(:\d{1,3})?)\Z"
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """One program to build.
 
-    ``device`` is ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. With ``cuda:N`` the worker's environment hides
-    every GPU but that one, so a backend needs no index: it takes the first one it sees. With ``auto`` and
-    ``cuda`` that is the first of those that the user sees.
+    ``device`` is ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. With ``cuda:N`` the worker's variables hide every
+    other GPU, so a backend needs no index: it takes the first GPU that it sees. With ``auto`` and ``cuda``
+    that is the first of those that the user sees.
 
-    ``precision``: ``float32`` and ``float64`` hold for data, parameters, arithmetic and optimizer
-    state. ``bfloat16`` means mixed precision: parameters and optimizer state in float32, layers
-    computed in bfloat16, logits brought back to float32 before the loss.
+    ``precision``: ``float32`` and ``float64`` apply to data, parameters, arithmetic and optimizer state.
+    ``bfloat16`` is mixed precision: parameters and optimizer state in float32, layers computed in bfloat16,
+    logits converted to float32 before the loss.
 
-    ``seed`` is for the framework's own random numbers (dropout masks).
+    ``seed`` determines the framework's own random numbers (dropout masks).
     """
 
     task: Task
@@ -50,20 +50,20 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Consecutive training steps of one batch size, as many as the harness likes.
+    """Consecutive training steps of one batch size; the harness chooses how many.
 
-    Their number changes from call to call: one step, then eight, then what fills the time that a block is to
-    take, never past an epoch's end, where one of a shorter batch may follow. A program that is compiled for
-    one number would be compiled anew within a block that is timed: compile for any (a loop of dynamic length,
-    or one step that is called often).
+    Their number changes from call to call: one step, then eight, then as many as fill the duration of a
+    block. They never cross the end of an epoch, where a step with a shorter batch may follow. A program
+    compiled for one number of steps would be compiled again within a timed block: compile for any number (a
+    loop of dynamic length, or one step that is called repeatedly).
 
-    ``indices (steps, batch)`` int64 point into the training data, a row a step. ``latents (steps,
+    ``indices (steps, batch)`` int64 point into the training data, one row per step. ``latents (steps,
     batch, latent_size)`` are the inputs of a generator, of the dtype of the training data.
 
-    With ``flip``, ``flips (steps, batch)`` bool says which pictures are mirrored; with ``crop``, ``offsets
-    (steps, batch, 2)`` int64 are the row and column in the zero-padded picture, each from 0 to ``2 * crop``,
-    where the window begins. A task may have one without the other, and the other is None then. Flipping
-    comes after cutting.
+    With ``flip``, ``flips (steps, batch)`` bool marks the pictures that are mirrored. With ``crop``,
+    ``offsets (steps, batch, 2)`` int64 are the row and column in the zero-padded picture, each from 0 to
+    ``2 * crop``, at which the window begins. A task may use only one of them; the other is then None.
+    Flipping comes after cropping.
     """
 
     indices: np.ndarray
@@ -75,90 +75,91 @@ class Steps:
 class Program(abc.ABC):
     """A task, built by a backend for one plan and ready to train."""
 
-    #: The device in use, ``cpu`` or such as ``cuda:0 (NVIDIA H100)``, written so by every backend: runs on
-    #: devices that are not the same text are not compared. A plan's ``cpu`` or ``cuda`` must be obeyed.
+    #: The device in use: ``cpu``, or ``cuda:0 (NVIDIA H100)`` and the like. Every backend writes it this way,
+    #: because runs are comparable only where the text is equal. A plan's ``cpu`` or ``cuda`` must be obeyed.
     device: str
 
     @abc.abstractmethod
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
-        """Take a copy of these canonical float64 arrays as the weights (names as in :meth:`Task.parameters`).
+        """Copy these canonical float64 arrays into the weights (names as in :meth:`Task.parameters`).
 
-        Optimizer state is left as it is: the harness loads before the first step, and to score.
+        Optimizer state stays as it is: the harness loads weights before the first step and for scoring.
         """
 
     @abc.abstractmethod
     def weights(self) -> dict[str, np.ndarray]:
-        """The weights now, as canonical arrays that later steps do not change, of float32 or float64.
+        """The current weights as canonical float32 or float64 arrays, which later steps must not change.
 
-        The clock is proven by it: it must take as long when called again, so it compiles nothing and keeps
-        no copy.
+        The harness tests the clock with it: each call must take equally long, so it must not compile
+        anything after the first call or cache its result.
         """
 
     @abc.abstractmethod
     def train(self, steps: Steps) -> np.ndarray:
-        """Make these steps, in order; the loss that each minimised ``(steps,)``, penalty included.
+        """Make these steps in order. Returns the loss that each minimised ``(steps,)``, penalty included.
 
-        An adversarial program gives ``(steps, 2)``: the discriminator's and the generator's, and puts
-        the penalty of each network into the loss of that network.
+        An adversarial program returns ``(steps, 2)``: the discriminator's and the generator's loss. The
+        penalty of each network belongs to the loss of that network.
 
-        Each loss is the one before its update, as the gradient saw it. May return before an
-        accelerator has finished: the harness calls :meth:`synchronize` before it reads the clock.
+        Each loss is the value before the update, from which the gradient was taken. The call may return
+        before an accelerator has finished: the harness calls :meth:`synchronize` before it reads the clock.
         """
 
     @abc.abstractmethod
     def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
-        """Outputs ``(n, *output)`` of a network in evaluation mode, as an array of float32 or float64.
+        """Outputs ``(n, *output)`` of a network in evaluation mode, as a float32 or float64 array.
 
-        So under a plan in ``bfloat16`` too, and a generator's pictures: NumPy knows no bfloat16.
+        This holds for plans in ``bfloat16`` and for a generator's pictures too: NumPy has no bfloat16.
 
-        ``inputs (n, *input)``, any ``n`` from 1, are of the dtype that the training data had. The backend
-        chooses its batches. Nothing of the training changes by it, nor what that draws.
+        ``inputs (n, *input)``, with ``n`` at least 1, have the dtype of the training data. The backend
+        chooses its batches. The call must not affect the training, nor its random numbers.
         """
 
     @abc.abstractmethod
     def synchronize(self) -> None:
-        """Return when the device has finished all work asked of it."""
+        """Wait until the device has finished all work."""
 
     def device_peak_memory_bytes(self) -> int | None:
-        """The most memory held on an accelerator so far; None where the program runs on the CPU."""
+        """Peak memory on an accelerator so far, in bytes; None for a program that runs on the CPU."""
         return None
 
 
 class Backend(abc.ABC):
-    """What a backend plugin hands over. Making one and reading its attributes imports no framework."""
+    """What a backend plugin provides. Creating it and reading its attributes must import no framework."""
 
     name: str
     summary: str
-    #: Ways to run that an expert of the framework would choose between; the first is the default.
+    #: Ways to run between which an expert of the framework chooses; the first is the default.
     modes: tuple[str, ...]
-    #: The distributions it needs, as requirement strings: ``("torch>=2.6",)``.
+    #: The distributions that it needs, as requirement strings: ``("torch>=2.6",)``.
     requires: tuple[str, ...]
-    #: The extra of its distribution that brings them: ``torch``; empty where there is none.
+    #: The extra of its distribution that installs them, such as ``torch``; empty where there is none.
     extra: str = ""
 
     @abc.abstractmethod
     def environment(self, threads: int) -> dict[str, str]:
-        """Import the framework, set its thread counts, and say what it is.
+        """Import the framework, set its thread counts, and describe it.
 
-        Keys: ``engine`` (``torch``, ``tensorflow``, ``jax``, ...), its version under that name, and whatever
-        of its build bears on speed. The versions under the engine's name, the backend's, and what that has
-        before a hyphen make runs another side; the harness adds that of the plugin, where it is installed.
-        Called before :meth:`build`; the harness times it
-        as the import. A worker calls it once, the conformance kit for each of its tests in one process:
-        with the same threads, another call must change nothing.
+        Keys: ``engine`` (``torch``, ``tensorflow``, ``jax``, ...), its version under that name, and the
+        properties of its build that influence speed. Runs with different versions are different
+        configurations; the versions that count are those under the engine's name, the backend's name, and
+        the part of that before a hyphen. The harness adds the plugin's version where it is installed.
+
+        Called before :meth:`build`; the harness times it as the import. A worker calls it once, the
+        conformance kit once for each test in one process: a further call with the same threads must change
+        nothing.
         """
 
     @abc.abstractmethod
     def build(self, plan: Plan, data: Samples) -> Program:
-        """The program for a plan, with the training data placed where it trains.
+        """Build the program of a plan, with the training data on the device that trains.
 
-        Called many times in a process that certifies, and programs live beside each other there: what one
-        does must not show in another.
+        A process that certifies calls it many times, and its programs exist side by side: they must not
+        affect each other.
 
-        ``data.inputs`` are float32 (float64 where the plan says so), scaled; targets int64 classes, or of a
-        :class:`Regression` values of the inputs' dtype. The arrays are read-only: what is to be changed must
-        be copied.
+        ``data.inputs`` are scaled, float32 (float64 if the plan says so); targets are int64 classes, or for
+        a :class:`Regression` values of the inputs' dtype. The arrays are read-only: copy what you change.
 
         Raises:
-            Unsupported: the plan asks for what this framework or this machine cannot do.
+            Unsupported: the framework or this machine does not support what the plan asks for.
         """

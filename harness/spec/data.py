@@ -1,4 +1,4 @@
-"""Data sets in canonical form, and the sources that plugins hand over."""
+"""Data sets in canonical form, and the sources that plugins provide."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Inputs ``(n, *shape)`` and targets, one row a sample: classes ``(n,)`` or values ``(n, outputs)``."""
+    """Inputs ``(n, *shape)`` and targets, one row per sample: classes ``(n,)`` or values ``(n, outputs)``."""
 
     inputs: np.ndarray
     targets: np.ndarray
@@ -29,13 +29,13 @@ class Samples:
 class Dataset:
     """A data set in canonical form.
 
-    Pictures are uint8 ``(n, height, width, channels)``, sequences float ``(n, steps, features)``;
-    targets are int64 classes ``(n,)`` or float values ``(n, outputs)``. Where ``validation`` is None
-    the harness splits it off the training data; a time series brings its own, later than the
-    training data, so that no window is in both.
+    Pictures are uint8 ``(n, height, width, channels)``, sequences float ``(n, steps, features)``; targets are
+    int64 classes ``(n,)`` or float values ``(n, outputs)``. Where ``validation`` is None, the harness splits
+    it off the training data. A time series provides its own, later than the training data, so that no window
+    is in both.
 
-    ``fingerprint`` is the sha256 of the canonical arrays as they are in memory now; ``origin`` says in
-    a few words where the bytes came from. A network sees ``inputs / input_divisor``.
+    ``fingerprint`` is the sha256 of the canonical arrays as they are in memory; ``origin`` says in a few
+    words where the data comes from. A network sees ``inputs / input_divisor``.
     """
 
     name: str
@@ -50,10 +50,10 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class DatasetSummary:
-    """What can be said of a data set without reading its arrays.
+    """What is known about a data set without reading its arrays.
 
-    ``samples`` counts the rows of each split that it brings; ``fingerprint`` is None where only the arrays
-    tell it.
+    ``samples`` counts the rows of each split that it provides. ``fingerprint`` is None if computing it takes
+    the arrays.
     """
 
     origin: str
@@ -62,52 +62,52 @@ class DatasetSummary:
 
 
 class DownloadProgress(Protocol):
-    """What a source tells while it works: ``total`` and ``done`` in bytes, ``total`` 0 when unknown."""
+    """Called by a source while it works; ``done`` and ``total`` are in bytes, ``total`` is 0 if unknown."""
 
     def __call__(self, what: str, done: int, total: int) -> None: ...
 
 
 class DataSource(abc.ABC):
-    """What a data plugin hands over: where one data set comes from and how it is read."""
+    """What a data plugin provides: where a data set comes from and how it is read."""
 
     name: str
     summary: str
-    #: What ``import_from`` accepts, in words; empty where there is nothing to import.
+    #: What ``import_from`` accepts, in words; empty if it is not implemented.
     importable: str = ""
     #: Whether ``fetch`` needs the network.
     downloads: bool = False
 
     @abc.abstractmethod
     def is_ready(self) -> bool:
-        """Whether :meth:`load` needs nothing more. Cheap: reads no arrays."""
+        """Whether :meth:`load` can succeed now. Cheap: must not read arrays."""
 
     @abc.abstractmethod
     def load(self) -> Dataset:
-        """The data set, from this machine alone.
+        """Load the data set from this machine, without the network.
 
         Raises:
-            DataError: it is not here, or what is here is broken; says which, and what would help.
+            DataError: the data is not on this machine, or is broken; says which, and the remedy.
         """
 
     def summarize(self) -> DatasetSummary | None:
-        """What is here, at once: reads no arrays. None where only :meth:`load` can tell.
+        """Summarize the data on this machine without reading arrays; None where that takes :meth:`load`.
 
         Raises:
-            DataError: it is not here, or its description is broken.
+            DataError: the data is not on this machine, or its description is broken.
         """
         return None
 
     def fetch(self, progress: DownloadProgress) -> None:
-        """Bring the data onto this machine. Does nothing where a whole copy is here.
+        """Download or create the data on this machine. Does nothing if it is complete already.
 
         Raises:
-            DataError: it cannot be had, with the reason.
+            DataError: it cannot be obtained; says why.
         """
 
     def import_from(self, path: Path, progress: DownloadProgress) -> Dataset:
-        """Take the data set from files that the user has; whole or not at all.
+        """Import the data set from the user's files, completely or not at all.
 
         Raises:
-            DataError: the files are not this data set, with what was expected and what was found.
+            DataError: the files are not this data set; says what was expected and what they are.
         """
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""The hash by which two records are known to be of the same task."""
+"""The hash by which two records are known to describe the same task."""
 
 import hashlib
 from typing import Any
@@ -9,11 +9,11 @@ from harness.spec.task import Task
 
 
 def description_sha256(task: Task) -> str:
-    """The sha256 of what the task says, whether a default was given or left out.
+    """The sha256 of a task's description.
 
-    Fields that equal their defaults are no part of it, so that a field added later does not change the
-    hash of what has not changed. msgspec leaves out a default by identity, which would tell ``Sgd(0.1,
-    0.0)`` from ``Sgd(0.1)``; here it is by value, after numbers took the types that the fields have.
+    Fields that equal their defaults are left out, so that a field added later does not change the hash of an
+    unchanged task. msgspec compares defaults by identity, which would distinguish ``Sgd(0.1, 0.0)`` from
+    ``Sgd(0.1)``. Here they are compared by value, after numbers were converted to the types of the fields.
     """
     exact = msgspec.json.decode(msgspec.json.encode(task), type=Task)
     return hashlib.sha256(msgspec.json.encode(_described(exact), order="deterministic")).hexdigest()

@@ -4,12 +4,12 @@ from harness.spec.task import Adversarial, Task
 
 
 def training_flops_per_sample(task: Task) -> int:
-    """FLOPs that one sample costs in a training step: matrix products and convolutions only.
+    """FLOPs of one sample in a training step; matrix products and convolutions only.
 
-    A backward pass is counted as two forward passes, one for the gradients of the weights and one
-    for those of the inputs (Kaplan et al. 2020, section 2.1). An adversarial step trains the
-    discriminator on a real and a generated sample (3 forward passes each), then takes the generator's
-    gradient through the discriminator's inputs (a forward pass and the input half of a backward one).
+    A backward pass counts as two forward passes, one for the gradients of the weights and one for those of
+    the inputs (Kaplan et al. 2020, section 2.1). An adversarial step trains the discriminator on a real and a
+    generated sample (3 forward passes each), then takes the generator's gradient through the discriminator's
+    inputs (a forward pass and the input half of a backward pass).
     """
     flops = {name: network.forward_flops() for name, network in task.networks.items()}
     if isinstance(task.objective, Adversarial):

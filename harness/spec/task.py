@@ -1,4 +1,4 @@
-"""What a task is: networks, objective, optimizer, and how its data are used. No framework, no NumPy."""
+"""What a task is: networks, objective, optimizer, and how its data is used. No framework, no NumPy."""
 
 from __future__ import annotations
 
@@ -52,31 +52,32 @@ Optimizer = Sgd | Adam | RmsProp
 
 
 class Classification(msgspec.Struct, frozen=True, omit_defaults=True, tag="classification"):
-    """The network ``model`` gives logits ``(batch, classes)``; softmax cross-entropy, mean over the batch.
+    """The network ``model`` outputs logits ``(batch, classes)``; softmax cross-entropy, mean over the batch.
 
-    It is finite wherever the logits are: ``logsumexp(logits) - logits[class]``, not the log of a softmax.
+    Computed as ``logsumexp(logits) - logits[class]``, not as the logarithm of a softmax, so that it is finite
+    wherever the logits are.
 
     With ``class_weights (classes,)`` each sample's term is multiplied by the weight of its class
-    before the mean; the divisor stays the number of samples.
+    before the mean; the divisor remains the number of samples.
     """
 
     class_weights: tuple[float, ...] = ()
 
 
 class Regression(msgspec.Struct, frozen=True, omit_defaults=True, tag="regression"):
-    """The network ``model`` gives ``(batch, outputs)``; mean squared error over batch and outputs."""
+    """The network ``model`` outputs ``(batch, outputs)``; mean squared error over batch and outputs."""
 
 
 class Adversarial(msgspec.Struct, frozen=True, omit_defaults=True, tag="adversarial"):
-    """A ``generator`` of pictures in [0, 1] from latents, a ``discriminator`` giving logits ``(batch, 1)``.
+    """A ``generator`` from latents to pictures in [0, 1], and a ``discriminator`` with logits ``(batch, 1)``.
 
-    A step (Goodfellow et al. 2014, with the generator's loss that does not saturate), where ``bce``
-    is binary cross-entropy from logits, mean over the batch, and ``z`` the step's latents::
+    A step (Goodfellow et al. 2014, with the non-saturating loss of the generator), where ``bce`` is binary
+    cross-entropy from logits, mean over the batch, and ``z`` are the step's latents::
 
         discriminator_loss = (bce(D(x), 1) + bce(D(G(z)), 0)) / 2    then D is updated
         generator_loss = bce(D(G(z)), 1)    with the new D and the same z, then G is updated
 
-    Each network has an optimizer of its own with the task's settings.
+    Each network has its own optimizer, of the task's kind and hyperparameters.
     """
 
     latent_size: int
@@ -86,10 +87,10 @@ Objective = Classification | Regression | Adversarial
 
 
 class Augmentation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Changes to training pictures, drawn by the harness so that every backend sees the same ones.
+    """Changes to training pictures, drawn by the harness so that every backend makes the same ones.
 
-    ``crop`` zeros are put around the picture and a window of its size is cut out; ``flip`` mirrors
-    the result left to right for half of the samples.
+    ``crop`` zeros are added on each side of the picture, and a window of its size is cut out; ``flip``
+    mirrors the result left to right for half of the samples.
     """
 
     flip: bool = False
@@ -97,11 +98,11 @@ class Augmentation(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Imbalance(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Thins the training data of the upper half of the classes to the fraction ``keep``.
+    """Keeps only the fraction ``keep`` of the training data of the upper half of the classes.
 
-    Done by the harness before ``build``: a backend reads only the objective's class weights.
-    ``weights`` answers it by class weights in the loss, ``n / (classes * n_class)``; ``oversample`` by
-    repeating the samples of a thinned class until it has as many as the largest.
+    The harness does this before ``build``: a backend reads only the objective's class weights. ``weights``
+    rebalances by class weights ``n / (classes * n_class)`` in the loss, ``oversample`` by repeating the
+    samples of a reduced class until it has as many as the largest one.
     """
 
     keep: float
@@ -111,8 +112,8 @@ class Imbalance(msgspec.Struct, frozen=True, omit_defaults=True):
 class Penalty(msgspec.Struct, frozen=True, omit_defaults=True):
     """Added to the loss that is minimised: ``l1 * sum |w| + l2 * sum w**2`` over all kernels, no bias.
 
-    Kernels are the parameters whose name ends in ``kernel``, a recurrent layer's ``recurrent_kernel``
-    too.
+    Kernels are the parameters whose name ends in ``kernel``, including the ``recurrent_kernel`` of recurrent
+    layers.
     """
 
     l1: float = 0.0
@@ -120,12 +121,12 @@ class Penalty(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Everything that training is, for every framework alike.
+    """The complete description of a training, the same for every framework.
 
-    Defaults are left out of its JSON, so that a later field does not change the hash of what has not
-    changed.
+    Fields that equal their defaults are left out of its JSON, so that a field added later does not change the
+    hash of an unchanged task.
 
-    ``version`` goes up whenever a change makes results incomparable with earlier ones.
+    ``version`` is raised whenever a change makes results incomparable with earlier ones.
     """
 
     name: str
@@ -139,12 +140,12 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     penalty: Penalty = Penalty()
     weight_decay: float = 0.0
     """Decoupled (Loshchilov and Hutter 2019): ``w = w * (1 - learning_rate * weight_decay)`` for all
-    kernels, no bias, ahead of the optimizer's own update."""
+    kernels, no bias, before the optimizer's update."""
     augmentation: Augmentation = Augmentation()
     imbalance: Imbalance | None = None
     train_fraction: float = 1.0
-    """The share of the training data that is trained on, the same samples for every seed: the harness gives
-    no others to ``build``."""
+    """The share of the training data that is used, the same samples for every seed. ``build`` receives only
+    these."""
 
     def parameters(self) -> dict[str, Parameter]:
         """Every parameter of every network by its full name, ``model/conv2d_1/kernel``."""
@@ -156,22 +157,23 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Preset(msgspec.Struct, frozen=True, kw_only=True):
-    """A size of a task for another purpose than its results; None: as without it."""
+    """A size of a task for another purpose than its results; None: the task's own value."""
 
     dataset: str | None = None
     epochs: int | None = None
 
 
 class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
-    """What a task plugin hands over: a name, the options it declares, and the task they make.
+    """What a task plugin provides: a name, the options that it declares, and the task that they define.
 
-    ``options`` is a frozen :class:`msgspec.Struct` whose fields all have defaults, each a bool, int,
-    float, str or Literal; bounds and descriptions stand in ``Annotated[..., msgspec.Meta(...)]``.
-    Those named ``optimizer``, ``learning_rate``, ``momentum``, ``nesterov``, ``l1``, ``l2``,
-    ``weight_decay``, ``flip`` and ``crop`` are tried by certificates (:mod:`harness.testing.kit.cases`).
-    ``datasets`` are the data sets that fit, the one that is meant first and what may stand in for it
-    after. ``define`` gives a task of the same name, and raises ValueError, in words for the user, for
-    options that do not go together.
+    ``options`` is a frozen :class:`msgspec.Struct` whose fields all have defaults, each a bool, int, float,
+    str or Literal; bounds and descriptions are given by ``Annotated[..., msgspec.Meta(...)]``. Certificates
+    cover the options named ``optimizer``, ``learning_rate``, ``momentum``, ``nesterov``, ``l1``, ``l2``,
+    ``weight_decay``, ``flip`` and ``crop`` (:mod:`harness.testing.cases`).
+
+    ``datasets`` are the data sets that fit: first the task's own, then its substitutes. ``define`` returns a
+    task of the same name, and raises ValueError, with a message for the user, for options that exclude each
+    other.
     """
 
     name: str
@@ -182,4 +184,4 @@ class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
     reference: Path | None = None
     """The file that backends are certified against; see ``harness reference``."""
     presets: dict[str, Preset] = {}
-    """By name; ``smoke`` is the smallest size at which training still shows."""
+    """By name; ``smoke`` is the smallest size that still shows training."""
