@@ -1,4 +1,4 @@
-"""``harness data``: what data sets there are, bringing them here, and checking them."""
+"""``harness data``: list, fetch, import and verify data sets."""
 
 from pathlib import Path
 
@@ -6,10 +6,13 @@ import click
 
 from harness.cli import options
 from harness.cli.data_progress import shown_progress
+from harness.cli.dataset_state import READY, dataset_state, ways_to_get
 from harness.errors import DataError, PluginError, UsageError
 from harness.plugins import registry
+from harness.report.fitting import fitted_table
+from harness.report.terminal import terminal_width
 from harness.runs.data_choice import ask_source, loaded, summary_of
-from harness.spec.data import Dataset, DataSource
+from harness.spec.data import Dataset
 
 _FINGERPRINT_DIGITS = 12
 
@@ -20,18 +23,16 @@ def command() -> None:
 
 
 @command.command("list")
+@options.plugin
 def list_datasets() -> None:
-    """Show every data set: whether it is here, and if not, how to get it.
+    """List every data set with its state, and how to get it.
 
-    Reads no arrays: `harness data verify` does, and prints every fingerprint.
+    Reads no arrays: `harness data verify` does. Without a network, import files that you have: `harness data
+    import`.
     """
-    from harness.report.fitting import fitted_table
-    from harness.report.terminal import terminal_width
-
     rows = [_row(name) for name in registry.names("dataset")]
-    click.echo(
-        fitted_table(rows, terminal_width(), ["name", "state", "train + test", "fingerprint", "origin"])
-    )
+    headers = ["data set", "state", "train + test samples", "sha256", "origin"]
+    click.echo(fitted_table(rows, terminal_width(), headers))
 
 
 @command.command()
@@ -49,15 +50,17 @@ def fetch(name: str) -> None:
 @click.argument("path", type=click.Path(exists=True, readable=True, path_type=Path))
 @options.plugin
 def import_dataset(name: str, path: Path) -> None:
-    """Take the data set NAME from the files at PATH: an archive or a folder."""
+    """Import the data set NAME from the archive or folder at PATH."""
     source = registry.dataset(name)
     if not source.importable:
-        raise UsageError(f"{name} is not imported from files: {_how_to_get(source)}.")
+        ways = ways_to_get(source)
+        remedy = f"run: {ways[0]}" if ways else "it is always available"
+        raise UsageError(f"data set {name} cannot be imported from files; {remedy}.")
     try:
         with shown_progress() as progress:
             dataset = ask_source(name, lambda source: source.import_from(path, progress))
     except DataError as error:
-        # The path is what the user gave, so what is wrong with it is bad input.
+        # The user gave the path, so what is wrong with it is wrong input.
         raise UsageError(str(error)) from error
     _describe(dataset)
 
@@ -66,56 +69,42 @@ def import_dataset(name: str, path: Path) -> None:
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @options.plugin
 def verify(names: tuple[str, ...]) -> None:
-    """Read every byte of the named data sets, or of all that are here, and compare the fingerprints."""
-    wrong = []
+    """Read data sets in full and compare their fingerprints. Default: all that are ready.
+
+    Exit code: 0, or 1 if a data set is missing or damaged.
+    """
+    problems = []
     for name in names or registry.names("dataset"):
         try:
             if not names and not ask_source(name, lambda source: source.is_ready()):
-                click.echo(f"{name}: not here")
+                click.echo(f"{name}: {dataset_state(name)}")
                 continue
             summary_of(name)
             dataset = loaded(name)
         except (DataError, PluginError) as error:
-            wrong.append(str(error))
+            problems.append(str(error))
         else:
             click.echo(f"{name}: ok, sha256 {dataset.fingerprint}")
-    if wrong:
-        raise DataError("\n".join(wrong))
+    if problems:
+        raise DataError("\n".join(problems))
 
 
 def _row(name: str) -> tuple[str, ...]:
-    try:
-        here, ways = ask_source(name, lambda source: (source.is_ready(), _how_to_get(source)))
-    except (PluginError, DataError) as error:
-        return name, f"broken: {error}", "", "", ""
-    if not here:
-        return name, f"not here. {ways}", "", "", ""
+    state = dataset_state(name)
+    if state != READY:
+        return name, state, "", "", ""
     try:
         summary = summary_of(name)
     except DataError:
-        return name, f"damaged, see: harness data verify {name}", "", "", ""
+        return name, f"damaged (run: harness data verify {name})", "", "", ""
     if summary is None:
-        return name, "here", "", "", ""
+        return name, state, "", "", ""
     counts = f"{summary.samples['train']:,} + {summary.samples['test']:,}"
-    return name, "here", counts, (summary.fingerprint or "–")[:_FINGERPRINT_DIGITS], summary.origin
-
-
-def _how_to_get(source: DataSource) -> str:
-    ways = []
-    if source.is_ready():
-        ways.append("it is always here")
-    elif source.downloads:
-        ways.append(f"harness data fetch {source.name}")
-    if source.importable:
-        ways.append(f"harness data import {source.name} PATH")
-    return " or ".join(ways)
+    return name, state, counts, (summary.fingerprint or "–")[:_FINGERPRINT_DIGITS], summary.origin
 
 
 def _describe(dataset: Dataset) -> None:
-    click.echo(f"{dataset.name}: {_counts(dataset)} samples, {len(dataset.classes)} classes")
+    counts = f"{len(dataset.train):,} training samples, {len(dataset.test):,} test samples"
+    click.echo(f"{dataset.name}: {counts}, {len(dataset.classes)} classes")
     click.echo(f"origin: {dataset.origin}")
     click.echo(f"sha256: {dataset.fingerprint}")
-
-
-def _counts(dataset: Dataset) -> str:
-    return f"{len(dataset.train):,} + {len(dataset.test):,}"

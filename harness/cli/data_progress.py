@@ -1,4 +1,4 @@
-"""Progress of downloads and imports: a bar where standard error is a terminal, else a line at each tenth."""
+"""Progress of downloads and imports: a bar on a terminal, otherwise a line for each tenth."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from harness.spec.data import DownloadProgress
 
 @contextlib.contextmanager
 def shown_progress(*, quiet: bool = False) -> Iterator[DownloadProgress]:
-    """Tells on standard error of a download or an import; ``quiet`` says nothing."""
+    """Show a download or an import on standard error; ``quiet`` shows nothing."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
     from harness.cli.standard_error import console
@@ -33,15 +33,15 @@ def shown_progress(*, quiet: bool = False) -> Iterator[DownloadProgress]:
 
 
 class _PlainProgress:
-    """Few lines: where a step begins, and each tenth of it where the total is known."""
+    """Few lines: one when a step begins, then one for each tenth of it if its size is known."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
-        self._seen: dict[str, int] = {}
+        self._tenths: dict[str, int] = {}
 
     def __call__(self, what: str, done: int, total: int) -> None:
         tenth = 10 * done // total if total else 0
-        if self._seen.get(what, -1) < tenth:
-            self._seen[what] = tenth
-            amount = f" {10 * tenth} % of {total / 1e6:.1f} MB" if total else ""
+        if self._tenths.get(what, -1) < tenth:
+            self._tenths[what] = tenth
+            amount = f": {10 * tenth} % of {total / 1e6:.1f} MB" if total else ""
             self._say(f"{what}{amount}")

@@ -1,6 +1,7 @@
-"""``harness doctor``: the machine, the frameworks as they really import, and what will spoil timings."""
+"""``harness doctor``: the machine, the frameworks as they import, what is missing, what disturbs timing."""
 
 import os
+from typing import NamedTuple
 
 import click
 
@@ -8,7 +9,8 @@ from harness.cli import options
 from harness.cli.signals import interrupt_on_termination
 from harness.errors import HarnessError
 from harness.machine import diagnosis
-from harness.machine.description import default_threads, describe_machine
+from harness.machine.description import Machine, default_threads, describe_machine
+from harness.machine.facilities import missing_facilities
 from harness.machine.worker_variables import worker_variables
 from harness.plugins import registry
 from harness.plugins.installation import installation
@@ -21,48 +23,33 @@ from harness.worker.session import Session
 _IMPORT_LIMIT_SECONDS = 120.0
 
 
-def _framework(name: str, threads: int) -> tuple[str, str, list[str]]:
-    """State and description of a backend, its framework imported in a worker; and what is wrong with it."""
-    state, detail = installation(name)
-    if state != "installed":
-        return state, detail, []
-    settings = worker_variables(threads, "auto", os.environ)
-    try:
-        with Session(settings, _IMPORT_LIMIT_SECONDS) as session:
-            try:
-                described = Conversation(session, name, threads).describe()
-            except RequestFailed:
-                raise
-            except HarnessError as error:
-                raise HarnessError(session.with_last_lines(error)) from error
-    except HarnessError as error:
-        return "broken", str(error), [f"{name} does not work here: {error}"]
-    facts = [f"{key} {value}" for key, value in described.environment.items()]
-    problems = [f"{name} is a debug build"] if described.environment.get("debug_build") == "true" else []
-    return "works", f"{', '.join(facts)} (imported in {described.import_seconds:.1f} s)", problems
-
-
-@click.command(short_help="Describe this machine and what will spoil timings on it.")
+@click.command(short_help="Describe this machine and find what disturbs measurements.")
 @click.option(
     "--noise",
     is_flag=True,
-    help="Instead: measure what two identical processes differ by on this CPU, and what slowdown shows.",
+    help="Instead, measure how much two identical processes differ here, and which slowdown a duel can "
+    "detect. The options below apply to this measurement.",
 )
-@click.option("--backend", metavar="NAME[:MODE]", help="With --noise: what to measure with. Default: torch.")
+@click.option(
+    "--backend",
+    metavar="NAME[:MODE]",
+    help="Backend. Default: the first that is installed of torch, keras and jax.",
+)
 @options.task(default="cnn")
 @click.option(
     "--pairs",
     type=click.IntRange(min=2, max=100),
     default=5,
     show_default=True,
-    help="With --noise: pairs of processes in each environment.",
+    metavar="N",
+    help="Pairs of processes in each environment.",
 )
 @options.plugin
 @click.pass_context
 def command(ctx: click.Context, /, noise: bool, backend: str | None, task: str, pairs: int) -> None:
-    """Describe this machine and its frameworks, and name what will spoil timings here.
+    """Describe this machine, import every installed framework, and list what is missing or disturbs timing.
 
-    Every installed framework is imported in a process of its own. Exit code 1 when one does not work.
+    Exit code: 0, or 1 if an installed framework does not work.
     """
     if noise:
         from harness.cli.noise import print_noise
@@ -70,41 +57,69 @@ def command(ctx: click.Context, /, noise: bool, backend: str | None, task: str, 
         interrupt_on_termination()
         print_noise(backend, task, pairs)
         return
-    machine = describe_machine()
     threads = default_threads()
+    width = terminal_width()
+    click.echo(_machine_table(describe_machine(), threads, width) + "\n")
     problems = diagnosis.findings()
+    frameworks = [_examine(name, threads) for name in registry.names("backend")]
+    rows = [(framework.name, framework.state, framework.detail) for framework in frameworks]
+    click.echo(fitted_table(rows, width, ("backend", "state", "versions or remedy")) + "\n")
+    if missing := missing_facilities():
+        click.echo("Not available on this machine")
+        click.echo(fitted_table(missing, width, ("what", "needed for", "reason or remedy")) + "\n")
+    problems += [problem for framework in frameworks for problem in framework.problems]
+    click.echo(_problems_text(problems))
+    ctx.exit(1 if any(framework.state == "broken" for framework in frameworks) else 0)
+
+
+class _Framework(NamedTuple):
+    """A backend whose framework was imported in a process of its own."""
+
+    name: str
+    state: str
+    detail: str
+    problems: list[str]
+
+
+def _examine(name: str, threads: int) -> _Framework:
+    state, detail = installation(name)
+    if state != "installed":
+        return _Framework(name, state, detail, [])
+    try:
+        with Session(worker_variables(threads, "auto", os.environ), _IMPORT_LIMIT_SECONDS) as session:
+            try:
+                described = Conversation(session, name, threads).describe()
+            except RequestFailed:
+                raise
+            except HarnessError as error:
+                raise HarnessError(session.with_last_lines(error)) from error
+    except HarnessError as error:
+        return _Framework(name, "broken", str(error), [f"{name} does not work: {error}"])
+    versions = ", ".join(f"{key} {value}" for key, value in described.environment.items())
+    debug = described.environment.get("debug_build") == "true"
+    problems = [f"{name} is a debug build"] if debug else []
+    return _Framework(name, "works", f"{versions} (import: {described.import_seconds:.1f} s)", problems)
+
+
+def _machine_table(machine: Machine, threads: int, width: int) -> str:
+    cores = (
+        f"{machine.physical_cores} physical, {machine.logical_cpus} logical, "
+        f"{machine.allowed_cpus} allowed to this process"
+    )
+    memory = f"{machine.memory_bytes / 2**30:.1f} GiB, {diagnosis.free_memory_bytes() / 2**30:.1f} GiB free"
     rows = [
         ("CPU", machine.cpu),
-        (
-            "cores",
-            (
-                f"{machine.physical_cores} physical, {machine.logical_cpus} logical, "
-                f"{machine.allowed_cpus} allowed"
-            ),
-        ),
+        ("cores", cores),
         ("threads of a worker", str(threads)),
-        (
-            "memory",
-            f"{machine.memory_bytes / 2**30:.1f} GiB, {diagnosis.free_memory_bytes() / 2**30:.1f} free",
-        ),
+        ("memory", memory),
         ("system", f"{machine.os}, {machine.libc}"),
         ("Python", machine.python),
         ("harness", machine.harness),
     ]
-    click.echo(fitted_table(rows, terminal_width(), tablefmt="plain") + "\n")
-    broken = False
-    frameworks = []
-    for name in registry.names("backend"):
-        state, detail, faults = _framework(name, threads)
-        broken = broken or state == "broken"
-        frameworks.append((name, state, detail))
-        problems += faults
-    click.echo(fitted_table(frameworks, terminal_width(), ("backend", "state", "")))
-    click.echo()
-    if problems:
-        click.echo("What will spoil timings or runs here:")
-        for problem in problems:
-            click.echo(f"  - {problem}")
-    else:
-        click.echo("Nothing found that would spoil timings.")
-    ctx.exit(1 if broken else 0)
+    return fitted_table(rows, width, tablefmt="plain")
+
+
+def _problems_text(problems: list[str]) -> str:
+    if not problems:
+        return "Nothing was found that disturbs measurements."
+    return "\n".join(["What disturbs measurements or runs", *(f"  - {problem}" for problem in problems)])

@@ -131,5 +131,5 @@ class RunLine:
     def end(self, record: Record) -> None:
         """See :class:`harness.runs.sequence.RunObserver`."""
         failure = record.failure
-        outcome = test_score(record) if failure is None else f"{record.status}: {failure.message}"
+        outcome = f"test {test_score(record)}" if failure is None else f"{record.status}: {failure.message}"
         self._display.say(f"{self._name}: {outcome}")

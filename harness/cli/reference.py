@@ -1,4 +1,4 @@
-"""``harness reference``: make a task's reference from the agreement of frameworks."""
+"""``harness reference``: write a task's reference once frameworks agree on it."""
 
 import contextlib
 from collections.abc import Iterator
@@ -17,49 +17,56 @@ from harness.plugins.installation import select_backend
 from harness.testing.certify import make_reference
 from harness.worker.examiner import Examiner
 
+_FEWEST_FRAMEWORKS = 2
 
-@click.command(short_help="Make a task's reference from the agreement of at least two frameworks.")
+
+@click.command(short_help="Write a task's reference once two frameworks agree.")
 @click.argument("task")
 @options.backends(required=True)
 @click.option(
     "--to",
+    "path",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Where to write it. Default: where the task looks for it.",
+    help="File to write. Default: the task's own reference file.",
 )
 @options.plugin
-def command(task: str, backends: tuple[str, ...], to: Path | None) -> None:
-    """Run the certification cases of TASK on each backend; where all agree, write what they gave.
+def command(task: str, backends: list[str], path: Path | None) -> None:
+    """Run the certification cases of TASK on backends of at least two frameworks; write the agreed result.
 
-    A task's author runs this after a change of the task, and commits the file.
-    """
+    For authors of tasks: run it after a change of the task and commit the file.
+
+    \b
+      harness reference mlp --backend torch,jax
+
+    Exit code: 0, 1 if the backends disagree, 2 if the input is wrong.
+    """  # noqa: D301  click's mark for lines that it must not wrap
     definition = registry.task(task)
-    sides = []
-    engines = set()
+    configurations = []
+    frameworks = set()
     for name in backends:
         backend, mode = select_backend(name)
-        sides.append(Configuration(backend.name, mode, "cpu", default_threads()))
-        engines.add(tuple(backend.requires))
-    if len(engines) < 2:  # noqa: PLR2004
-        raise UsageError("a reference is the agreement of at least two frameworks: give --backend twice.")
-    path = to or definition.reference
+        configurations.append(Configuration(backend.name, mode, "cpu", default_threads()))
+        frameworks.add(tuple(backend.requires))
+    if len(frameworks) < _FEWEST_FRAMEWORKS:
+        raise UsageError("a reference needs two frameworks that agree: name backends of both with --backend.")
+    path = path or definition.reference
     if path is None:
-        raise UsageError(f"task {task} names no file for its reference; give one with --to.")
-    with _refused(path):
+        raise UsageError(f"task {task} names no reference file; name one with --to.")
+    with _writing(path):
         prove_writable(path.parent)
     with contextlib.ExitStack() as stack:
-        examiners = [stack.enter_context(Examiner(side)) for side in sides]
+        examiners = [stack.enter_context(Examiner(configuration)) for configuration in configurations]
         reference = make_reference(definition, examiners)
-    with _refused(path):
+    with _writing(path):
         replace_file(path, msgspec.json.encode(reference, order="deterministic") + b"\n")
     click.echo(f"{path}: {len(reference.cases)} cases of {task} v{reference.version}")
 
 
 @contextlib.contextmanager
-def _refused(path: Path) -> Iterator[None]:
-    """What keeps a file from being written is told in a line."""
+def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise UsageError(
-            f"the reference {path} cannot be written: {error.strerror}. Name another place with --to."
+            f"cannot write the reference {path}: {error.strerror}. Name another file with --to."
         ) from error

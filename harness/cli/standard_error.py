@@ -1,4 +1,4 @@
-"""Standard error, for what goes on: a live line on a terminal, else plain lines; silence once it broke."""
+"""Progress on standard error: a live line on a terminal, otherwise plain lines; silence once it breaks."""
 
 import sys
 from collections.abc import Callable
@@ -11,9 +11,9 @@ from harness.cli.messages import discard
 
 
 class _Forgiving:
-    """A stream that swallows what it cannot write: work goes on though nobody can be told of it any more.
+    """A stream that drops what it cannot write, so that work continues without its progress.
 
-    The reader may have left, the terminal been closed, the disk behind it be full.
+    The reader may have left, the terminal been closed, or the disk be full.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -30,7 +30,7 @@ class _Forgiving:
         try:
             work()
         except BlockingIOError:
-            pass  # it is full for the moment
+            pass  # full for the moment
         except OSError:
             discard(self._stream)
 
@@ -39,13 +39,13 @@ class _Forgiving:
 
 
 def console(*, quiet: bool) -> Console:
-    """One that writes to standard error and never raises for it; ``quiet`` says nothing at all."""
-    file = cast("TextIO", _Forgiving(sys.stderr)) if sys.stderr else None  # None: it came closed
+    """A console on standard error that never raises; ``quiet`` prints nothing."""
+    file = cast("TextIO", _Forgiving(sys.stderr)) if sys.stderr else None  # None: it was closed at the start
     return Console(file=file, stderr=True, quiet=quiet, highlight=False)
 
 
 class LiveLine:
-    """What is being done: a line that changes on a terminal, else a line each time."""
+    """The current activity: one changing line on a terminal, otherwise a line for each activity."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._console = console(quiet=quiet)
@@ -53,20 +53,20 @@ class LiveLine:
         if self._console.is_terminal and not quiet:
             self._status.start()
 
-    def show(self, what: str) -> None:
-        """Put it into the line that changes."""
-        self._status.update(Text(what))  # a name in brackets is no markup
+    def show(self, activity: str) -> None:
+        """Replace the changing line."""
+        self._status.update(Text(activity))  # Text: brackets in a name are not markup
 
-    def doing(self, what: str) -> None:
-        """Something begins."""
-        self.show(what)
+    def doing(self, activity: str) -> None:
+        """An activity begins."""
+        self.show(activity)
         if not self._console.is_terminal:
-            self.say(what)
+            self.say(activity)
 
     def say(self, text: str) -> None:
-        """A line that stays."""
+        """Print a line that stays."""
         self._console.print(text, markup=False, soft_wrap=True)
 
     def stop(self) -> None:
-        """Take the live line away."""
+        """Remove the changing line."""
         self._status.stop()

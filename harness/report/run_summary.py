@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.report.numbers import NOTHING, significant
-from harness.report.scores import score_value
+from harness.report.scores import score_value, test_score
 from harness.report.table import Table, terminal_table
 from harness.report.terminal import disturbance
 from harness.runs.record import Record
@@ -59,9 +59,13 @@ def certified(record: Record) -> str:
 
 
 def _score(record: Record, *, named: bool) -> str:
-    measure = measure_of_task(record.task.description)
-    value = score_value(measure, record.test_at_last)
-    return f"{measure.name} {value}" if named and value != NOTHING else value
+    if not record.test_at_last:
+        return NOTHING
+    return (
+        test_score(record)
+        if named
+        else score_value(measure_of_task(record.task.description), record.test_at_last)
+    )
 
 
 def _step(record: Record) -> str:
@@ -80,13 +84,12 @@ def _comparison(records: Sequence[Record], width: int) -> str:
     """A table of configurations, fastest first; runs that did not succeed are listed below it."""
     from harness.analysis.findings import find  # it needs NumPy and SciPy
     from harness.analysis.run_curves import Run
-    from harness.report.tables import glance_table
+    from harness.report.tables import comparison_table
 
     findings = find(Run.of(record) for record in records)
-    if not findings.sections:
+    if not findings.groups:
         return _runs(records, width)
-    table = glance_table(findings.sections)
-    return terminal_table(Table(table.headers, table.rows), width)
+    return terminal_table(comparison_table(findings.groups), width)
 
 
 def _remarks(records: Sequence[Record]) -> Iterable[str]:

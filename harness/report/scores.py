@@ -14,6 +14,6 @@ def score_value(measure: Measure, scores: Scores | None) -> str:
 
 
 def test_score(record: Record) -> str:
-    """Name and value of a run's test score after the last epoch: ``test accuracy 48.6 %``."""
+    """Name and value of a run's test score after the last epoch: ``accuracy 48.6 %``."""
     measure = measure_of_task(record.task.description)
-    return f"test {measure.name} {score_value(measure, record.test_at_last)}"
+    return f"{measure.name} {score_value(measure, record.test_at_last)}"

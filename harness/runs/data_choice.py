@@ -1,4 +1,4 @@
-"""Which data set a run uses: the one asked for, strictly, or the task's own with a stated stand-in."""
+"""Which data set a run uses: the named one, strictly, or the task's own or a stand-in, which is recorded."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -14,48 +14,45 @@ from harness.spec.task import TaskDefinition
 _T = TypeVar("_T")
 
 
-def choose_dataset(
-    definition: TaskDefinition, asked: str | None, progress: DownloadProgress
-) -> DatasetRecord:
-    """The data set to run on, brought onto this machine.
+def choose_dataset(definition: TaskDefinition, name: str | None, progress: DownloadProgress) -> DatasetRecord:
+    """Fetch the data set to run on.
 
-    What was asked for by name is had or refused. Otherwise the task's data sets are tried in its
-    order, and the result says what could not be had and why.
+    With a ``name``, that one or none. Otherwise the first of the task's data sets that can be obtained; if
+    that is not the task's first, the result states why it stands in.
 
     Raises:
-        UsageError: what was asked for does not fit the task or cannot be had.
-        DataError: nothing that fits the task can be had.
+        UsageError: the named data set does not fit the task or cannot be obtained, or none can.
     """
-    if asked is not None:
-        refuse_unfitting(definition, asked)
-        try:
-            _fetch(asked, progress)
-        except DataError as error:
-            raise UsageError(str(error)) from error
-        return DatasetRecord(asked)
-    meant, reason = definition.datasets[0], None
-    for name in definition.datasets:
+    if name is not None:
+        refuse_unfitting(definition, name)
         try:
             _fetch(name, progress)
+        except DataError as error:
+            raise UsageError(str(error)) from error
+        return DatasetRecord(name)
+    own, reason = definition.datasets[0], None
+    for candidate in definition.datasets:
+        try:
+            _fetch(candidate, progress)
         except HarnessError as error:
             reason = reason or str(error).splitlines()[0]
             continue
-        if name == meant:
-            return DatasetRecord(name)
-        return DatasetRecord(name, stands_in_for=meant, reason=reason)
-    raise DataError(f"no data for task {definition.name}: {reason}")
+        if candidate == own:
+            return DatasetRecord(candidate)
+        return DatasetRecord(candidate, stands_in_for=own, reason=reason)
+    raise UsageError(f"no data set of task {definition.name} can be obtained: {reason}")
 
 
-def refuse_unfitting(definition: TaskDefinition, asked: str) -> None:
-    """Find out, before anything is fetched, whether the task runs on this data set.
+def refuse_unfitting(definition: TaskDefinition, name: str) -> None:
+    """Check, before anything is fetched, that the task runs on this data set.
 
     Raises:
-        UsageError: it does not, or there is no such data set.
+        UsageError: it does not, or the data set is unknown.
     """
-    registry.dataset(asked)  # that there is such a one comes before whether it fits
-    if asked not in definition.datasets:
+    registry.dataset(name)  # an unknown name is reported before one that does not fit
+    if name not in definition.datasets:
         fitting = ", ".join(definition.datasets)
-        raise UsageError(f"task {definition.name} does not run on {asked}; it runs on: {fitting}.")
+        raise UsageError(f"task {definition.name} does not run on {name}; it runs on: {fitting}.")
 
 
 def _fetch(name: str, progress: DownloadProgress) -> None:
@@ -66,32 +63,36 @@ def loaded(name: str) -> Dataset:
     """The data set of this name.
 
     Raises:
-        DataError: it is not here or broken, or its plugin gave something else.
+        DataError: it is missing or broken, or its plugin returned something else.
     """
     dataset: object = ask_source(name, lambda source: source.load())
     if not isinstance(dataset, Dataset):
-        raise DataError(f"data set {name}: load() gave {type(dataset).__name__}, and a Dataset is expected")
+        raise DataError(f"data set {name}: load() returned {type(dataset).__name__} instead of Dataset")
     return dataset
 
 
 def summary_of(name: str) -> DatasetSummary | None:
-    """What can be said of the data set unread; None where only its arrays tell. Raises as :func:`loaded`."""
+    """The summary of a data set whose arrays are not read; None if only they contain it.
+
+    Raises:
+        DataError: as :func:`loaded`.
+    """
     summary: object = ask_source(name, lambda source: source.summarize())
     if summary is None:
         return None
     if not isinstance(summary, DatasetSummary) or not {"train", "test"} <= summary.samples.keys():
         raise DataError(
-            f"data set {name}: summarize() must give None, or a DatasetSummary with the samples of train "
-            "and test"
+            f"data set {name}: summarize() must return None, or a DatasetSummary that counts the training "
+            "and test samples"
         )
     return summary
 
 
 def ask_source(name: str, ask: Callable[[DataSource], _T]) -> _T:
-    """What the source of this name says or does.
+    """The result of ``ask`` on the source of this name.
 
     Raises:
-        DataError: its own code raised something; says what and where.
+        DataError: the source's own code raised; says what and where.
     """
     source = registry.dataset(name)
     try:
@@ -100,4 +101,4 @@ def ask_source(name: str, ask: Callable[[DataSource], _T]) -> _T:
     except HarnessError:
         raise
     except (Exception, SystemExit) as error:
-        raise DataError(f"data set {name} fell: {explain(error)}") from error
+        raise DataError(f"data set {name} raised {explain(error)}") from error

@@ -5,6 +5,18 @@ plugins, statistics, the machine and the contract. It must not start workers, an
 runs.
 """
 
-from harness.testing.kit import ConformanceError, backend_tests, check_backend
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.testing.kit import ConformanceError, backend_tests, check_backend
 
 __all__ = ["ConformanceError", "backend_tests", "check_backend"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the conformance kit, and NumPy with it, only on use: records need certificates alone."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from harness.testing import kit
+
+    return getattr(kit, name)

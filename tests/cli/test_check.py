@@ -1,4 +1,4 @@
-"""``harness check`` without a name: what is broken is told, and the rest is checked."""
+"""``harness check`` without a name reports what is broken and checks the rest."""
 
 import pytest
 from click.testing import CliRunner
@@ -10,8 +10,9 @@ from harness.plugins.installation import Installation
 
 
 class Agreeing:
-    """In place of a check that takes a worker."""
+    """Replaces a check that needs a worker."""
 
+    status = check._Status.AGREES
     cell = "✓ 0.0e+00"
 
     def __init__(self, examiner, definition):
@@ -25,18 +26,18 @@ class Agreeing:
 def _two_of_each(monkeypatch):
     """A backend and a task that agree, and one of each that is broken."""
     mlp = registry.task("mlp")
-    told = {"mlp": mlp, "halved": PluginError("task plugin 'halved' (halved 1.0) breaks the contract")}
+    tasks = {"mlp": mlp, "halved": PluginError("task plugin 'halved' (halved 1.0) breaks the contract")}
 
     def task(name):
-        if isinstance(told[name], PluginError):
-            raise told[name]
-        return told[name]
+        if isinstance(tasks[name], PluginError):
+            raise tasks[name]
+        return tasks[name]
 
     states = {
         "torch": Installation("installed", "torch 2.6"),
         "cracked": Installation("broken", "its modes are None"),
     }
-    monkeypatch.setattr(registry, "names", lambda kind: list(states if kind == "backend" else told))
+    monkeypatch.setattr(registry, "names", lambda kind: list(states if kind == "backend" else tasks))
     monkeypatch.setattr(registry, "task", task)
     monkeypatch.setattr(check, "installation", states.__getitem__)
     monkeypatch.setattr(check, "select_backend", lambda name: (registry.backend(name), "eager"))
@@ -44,7 +45,7 @@ def _two_of_each(monkeypatch):
 
 
 @pytest.mark.usefixtures("_two_of_each")
-def test_what_is_broken_is_told_and_the_rest_is_checked():
+def test_what_is_broken_is_reported_and_the_rest_is_checked():
     done = CliRunner().invoke(check.command, [])
     assert done.exit_code == 1
     assert "torch:channels_last  ✓" in done.stdout

@@ -9,15 +9,16 @@ from harness.cli.data import command
 from harness.cli.list import _datasets
 from harness.errors import DataError, PluginError, UsageError, unknown_name
 from harness.plugins import registry
+from harness.runs import matrix
 from harness.spec.data import DatasetSummary, DataSource
 from harness_tasks.datasets import SOURCES
 
 
 class Falling(DataSource):
-    """One whose own code raises whatever it is asked."""
+    """A source whose own code raises."""
 
     name = "falling"
-    summary = "falls"
+    summary = "raises"
 
     def is_ready(self):
         raise KeyError("MY_DATA")
@@ -27,7 +28,7 @@ class Falling(DataSource):
 
 
 class Forgetful(DataSource):
-    """One that gives something else than it owes."""
+    """A source that returns nothing."""
 
     name = "forgetful"
     summary = "forgets to return"
@@ -36,7 +37,7 @@ class Forgetful(DataSource):
         return True
 
     def load(self):
-        """Nothing comes back."""
+        """Return nothing."""
 
     def summarize(self):
         return DatasetSummary("nowhere", {"train": 1})
@@ -70,11 +71,11 @@ def run(*arguments):
 
 def test_list_before_and_after_an_import(archive):
     before = run("list").stdout
-    assert "harness data fetch cifar10 or harness data import cifar10 PATH" in before
+    assert "not downloaded (run: harness data fetch cifar10)" in before
     assert "1,437 + 360" in before
     imported = run("import", "cifar10", archive)
-    assert "20 + 10 samples, 10 classes" in imported.stdout
-    assert "reading pictures 100 %" in imported.stderr
+    assert "20 training samples, 10 test samples, 10 classes" in imported.stdout
+    assert "reading pictures: 100 %" in imported.stderr
     after = run("list").stdout
     digest = imported.stdout.split("sha256: ")[1][:12]
     assert digest in after
@@ -88,37 +89,37 @@ def test_list_survives_a_broken_plugin(monkeypatch):
     assert "broken: dataset plugin 'other'" in result.stdout
 
 
-def test_a_source_that_falls_is_told_and_harms_no_other(monkeypatch):
+def test_an_error_of_a_source_is_reported_and_affects_no_other(monkeypatch):
     monkeypatch.setattr(registry, "names", lambda _: ["falling", "digits"])
-    fell = "data set falling fell: KeyError: 'MY_DATA' (test_data_cli.py"
-    told = run("list")
-    assert (told.exit_code, fell in " ".join(told.stdout.split())) == (0, True)
-    assert "1,437 + 360" in told.stdout
+    message = "data set falling raised KeyError: 'MY_DATA' (test_data.py"
+    listed = run("list")
+    assert (listed.exit_code, message in " ".join(listed.stdout.split())) == (0, True)
+    assert "1,437 + 360" in listed.stdout
     for arguments in (["verify"], ["verify", "falling", "digits"]):
         checked = run(*arguments)
         assert isinstance(checked.exception, DataError)
-        assert fell in str(checked.exception)
+        assert message in str(checked.exception)
         assert "digits: ok" in checked.stdout
-    assert fell in _datasets()
+    assert message in _datasets()
 
 
-def test_a_source_that_gives_something_else_is_told_in_a_line(monkeypatch):
+def test_a_source_that_returns_something_else_is_reported_in_a_line(monkeypatch):
     monkeypatch.setattr(registry, "names", lambda _: ["forgetful", "digits"])
     listed = run("list")
     assert listed.exit_code == 0, listed.output
-    assert "forgetful  damaged, see: harness data verify forgetful" in listed.output
+    assert "forgetful  damaged (run: harness data verify forgetful)" in listed.output
     verified = run("verify")
-    assert "summarize() must give None, or a DatasetSummary with the samples of train" in str(
+    assert "summarize() must return None, or a DatasetSummary that counts the training" in str(
         verified.exception
     )
     assert "digits: ok" in verified.output
     monkeypatch.setattr(Forgetful, "summarize", lambda _: None)
     for words in (("verify",), ("fetch", "forgetful")):
-        assert "load() gave NoneType, and a Dataset is expected" in str(run(*words).exception)
+        assert "load() returned NoneType instead of Dataset" in str(run(*words).exception)
 
 
 def test_verify(archive, tmp_path):
-    assert "cifar10: not here" in run("verify").stdout
+    assert "cifar10: not downloaded (run: harness data fetch cifar10)" in run("verify").stdout
     assert isinstance(run("verify", "cifar10").exception, DataError)
     run("import", "cifar10", archive)
     assert "cifar10: ok, sha256 " in run("verify", "cifar10").stdout
@@ -131,7 +132,7 @@ def test_verify(archive, tmp_path):
     assert "digits: ok" in damaged.stdout, "the others are checked all the same"
 
     (tmp_path / "data" / "cifar10" / "dataset.json").write_text("{")
-    assert "damaged, see: harness data verify cifar10" in run("list").stdout
+    assert "damaged (run: harness data verify cifar10)" in run("list").stdout
 
 
 def test_verify_goes_on_after_a_broken_plugin(monkeypatch):
@@ -163,7 +164,7 @@ def test_a_summary_says_what_is_loaded(name):
 def test_fetch_of_what_is_always_here():
     result = run("fetch", "digits")
     assert result.exit_code == 0
-    assert "1,437 + 360 samples" in result.stdout
+    assert "1,437 training samples, 360 test samples" in result.stdout
 
 
 @pytest.mark.parametrize("name", ["cifar10", "digits"])
@@ -177,7 +178,7 @@ def test_bad_input_is_a_usage_error(tmp_path, archive):
     (tmp_path / "text").write_text("no archive")
     for arguments, message in [
         (("import", "cifar10", tmp_path / "text"), "cut short or broken"),
-        (("import", "digits", archive), "is not imported from files"),
+        (("import", "digits", archive), "cannot be imported from files"),
         (("import", "cifar1", archive), "Did you mean 'cifar10'"),
         (("fetch", "cifar1"), "Did you mean 'cifar10'"),
         (("verify", "cifar1"), "Did you mean 'cifar10'"),
@@ -189,7 +190,7 @@ def test_bad_input_is_a_usage_error(tmp_path, archive):
 
 def test_nothing_is_fetched_for_one_task_where_the_next_does_not_run_on_it(tmp_path, monkeypatch):
     fetched = []
-    monkeypatch.setattr(run_module, "choose_dataset", lambda definition, *_: fetched.append(definition.name))
+    monkeypatch.setattr(matrix, "choose_dataset", lambda definition, *_: fetched.append(definition.name))
     asked = ["--backend", "torch", "--task", "cnn,mlp", "--dataset", "cifar10", "--results", str(tmp_path)]
     outcome = CliRunner().invoke(run_module.command, asked)
     assert isinstance(outcome.exception, UsageError)
