@@ -121,9 +121,9 @@ class HarnessBenchmark:
             return
         if not self._config.getoption("--benchmark-compare-fail"):
             raise UsageError(
-                "--harness-gate cannot judge a callable: it exists in this process only, and the blocks of one "
-                "process do not predict the next. Add --benchmark-compare and --benchmark-compare-fail, which "
-                "compare it with a stored run, or deselect this test (-k, -m)"
+                "--harness-gate cannot judge a callable: it exists in this process only, and times of one "
+                "process do not predict those of the next. Add --benchmark-compare and "
+                "--benchmark-compare-fail, which compare it with a stored run, or deselect this test (-k, -m)"
             )
         if not replay.is_stored(self._config, self._benchmark):
             raise UsageError(

@@ -23,8 +23,8 @@ _log = logging.getLogger("harness")
 class _LoggingObserver:
     """Logs the progress of a gate; pytest shows it with ``--log-cli-level=INFO``."""
 
-    def phase(self, benchmark: str, what: str) -> None:
-        _log.info("%s: %s", benchmark, what)
+    def phase(self, benchmark: str, activity: str) -> None:
+        _log.info("%s: %s", benchmark, activity)
 
     def judged(self, benchmark: BenchmarkRecord, stage: str) -> None:
         _log.info("%s: %s after the %s", benchmark.name, benchmark.verdict, stage)

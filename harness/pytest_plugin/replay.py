@@ -87,7 +87,7 @@ def leave_uncompared(config: pytest.Config, benchmark: Benchmark) -> None:
 
 
 def mark_used(benchmark: Benchmark) -> None:
-    """Mark a benchmark that failed before it had samples; pytest-benchmark would warn that it was not used."""
+    """Mark a benchmark that failed without samples; pytest-benchmark would warn that it was not used."""
     if benchmark.stats is None:
         benchmark.has_error = True
         benchmark._mode = "harness_benchmark(...)"  # type: ignore[attr-defined]  # noqa: SLF001

@@ -14,7 +14,7 @@ from harness.duel.timed_worker import TimedWorker
 from harness.duel.workloads import Workload, pad_to_equal_size
 from harness.errors import UsageError
 from harness.gate.environments import Environment, probe, workload_of
-from harness.gate.quality import same_maths
+from harness.gate.first_steps import compare_first_steps
 from harness.gate.record import QualityResult
 from harness.gate.suite import Benchmark
 from harness.gate.suite_file import benchmark_of
@@ -52,7 +52,7 @@ class TimedPairs(NamedTuple):
 
 
 def step_request(name: str, backend: str, task: str, options: Mapping[str, Any]) -> StepRequest:
-    """The request in a test's call. Keywords are those of a benchmark in a suite, mode, pairs, turns, certify.
+    """The request in a test's call. Keywords: those of a benchmark in a suite, mode, pairs, turns, certify.
 
     Raises:
         UsageError: a keyword is unknown or its value wrong; says what would be right.
@@ -117,7 +117,7 @@ def measure(workloads: list[Workload], dataset: DatasetRecord, request: StepRequ
             _log.info("%s: certifying", request.benchmark.name)
             proofs = certificates(workloads)
         elif request.certify:
-            quality = same_maths(workloads, dataset.name, _PROCESS_LIMIT_SECONDS)
+            quality = compare_first_steps(workloads, dataset.name, _PROCESS_LIMIT_SECONDS)
         alternation = Alternation(
             workloads, variables, dataset.name, deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS
         )

@@ -1,9 +1,8 @@
-"""A gate for the terminal: the verdict, a row per benchmark, then what to do about those that did not pass."""
-
-import textwrap
+"""A gate for the terminal: the verdict, a row per benchmark, then what to do about those that failed."""
 
 from harness.gate.record import BenchmarkRecord, GateRecord
 from harness.report.escaping import one_line
+from harness.report.fitting import filled
 from harness.report.gate_advice import advice
 from harness.report.gate_circumstances import circumstances
 from harness.report.gate_tables import verdict_table
@@ -20,25 +19,21 @@ def gate_text(record: GateRecord, width: int | None = None) -> str:
     width = max(width or terminal_width(), _NARROWEST)
     parts = [f"{record.verdict}: {headline(record)}"]
     if record.benchmarks:
-        parts.append(terminal_table(verdict_table(record), width).replace("\N{NO-BREAK SPACE}", " "))
+        parts.append(terminal_table(verdict_table(record), width))
     parts += [_explanation(record, benchmark, width) for benchmark in not_passed(record)]
-    parts.append(textwrap.fill(circumstances(record), width))
+    parts.append(filled(circumstances(record), width))
     if record.benchmarks:
-        parts.append(textwrap.fill(CHANGE_LEGEND, width))
+        parts.append(filled(CHANGE_LEGEND, width))
     return "\n\n".join(parts)
 
 
 def _explanation(record: GateRecord, benchmark: BenchmarkRecord, width: int) -> str:
     """Why a benchmark did not pass, and what to do; a command stands in a line of its own."""
     text, command = advice(record, benchmark)
-    reason = _filled(f"{one_line(benchmark.name)}: {benchmark.verdict}: {why(benchmark)}.", width)
-    lines = [reason, _filled(_INDENT + text, width)]
+    reason = filled(
+        f"{one_line(benchmark.name)}: {benchmark.verdict}: {why(benchmark)}.", width, indent=_INDENT
+    )
+    lines = [reason, filled(text, width, _INDENT, _INDENT)]
     if command:
         lines.append(2 * _INDENT + command)
     return "\n".join(lines)
-
-
-def _filled(line: str, width: int) -> str:
-    return textwrap.fill(
-        line, width, subsequent_indent=_INDENT, break_on_hyphens=False, break_long_words=False
-    )

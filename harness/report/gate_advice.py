@@ -35,9 +35,9 @@ class Options(NamedTuple):
     turns: str = "--turns"
 
 
-def advice(record: GateRecord, benchmark: BenchmarkRecord, options: Options = Options()) -> Advice:
+def advice(record: GateRecord, benchmark: BenchmarkRecord, options: Options | None = None) -> Advice:
     """What to do next; it follows from the first reason of the worst verdict."""
-    return _Adviser(record, benchmark, options).advice()
+    return _Adviser(record, benchmark, options or Options()).advice()
 
 
 class _Adviser(NamedTuple):
@@ -103,9 +103,11 @@ class _Adviser(NamedTuple):
     def _of_first_steps(self, reason: FirstStepsReason) -> Advice:
         match reason:
             case reasons.OtherData():
-                return Advice("If this is intended, the gate fails until base reads the same data.")
+                return Advice("If this is intended, use a base that reads the same data.")
             case reasons.TaskChanged():
-                return Advice("If this is intended, set max_accuracy_loss or change base in the same way.")
+                return Advice(
+                    "If this is intended, set max_accuracy_loss or use a base with the same change."
+                )
             case reasons.LossesNotFinite():
                 return Advice("Change the benchmark so that its losses are finite: no training can decide.")
             case reasons.MemoryRanOut():
@@ -120,11 +122,11 @@ class _Adviser(NamedTuple):
             case _:
                 assert_never(reason)
 
-    def _check(self, way_out: str) -> Advice:
-        return Advice(
-            f"If the difference is intended, {way_out}. To find the step or layer that deviates:",
-            check_command(self.record, self.benchmark),
-        )
+    def _check(self, remedy: str = "") -> Advice:
+        """``remedy`` accepts a difference that is intended."""
+        intended = f"If the difference is intended, {remedy}. " if remedy else ""
+        text = f"{intended}To find the step or layer that deviates:"
+        return Advice(text, check_command(self.record, self.benchmark))
 
     def _of_trainings(self, reason: TrainingReason) -> Advice:
         more_seeds = Advice(
@@ -132,52 +134,54 @@ class _Adviser(NamedTuple):
         )
         match reason:
             case reasons.TooFewEpochs() | reasons.TargetAtFirstScore():
-                return Advice('Set more epochs for this benchmark, or max_extra_steps = "off".')
+                step = Advice('Set more epochs for this benchmark, or max_extra_steps = "off".')
             case reasons.TooFewSeeds():
-                return Advice(f"Give the gate more time ({self.options.budget}).")
+                step = Advice(f"Give the gate more time ({self.options.budget}).")
             case reasons.Diverged(label="base"):
-                return Advice("Change the benchmark so that base trains without diverging.")
+                step = Advice("Change the benchmark so that base trains without diverging.")
             case reasons.Diverged():
-                return self._check("the gate fails until base diverges too")
+                step = self._check()
             case reasons.ScoreLost() if self.benchmark.verdict == "FAIL":
-                return self._check("raise max_accuracy_loss")
+                step = self._check("raise max_accuracy_loss")
             case reasons.ExtraSteps() if self.benchmark.verdict == "FAIL":
-                return self._check("raise max_extra_steps")
+                step = self._check("raise max_extra_steps")
             case (
                 reasons.ScoreLost()
                 | reasons.ExtraSteps()
                 | reasons.TargetMissed()
                 | reasons.TargetRarelyReached()
             ):
-                return more_seeds
+                step = more_seeds
             case _:
                 assert_never(reason)
+        return step
 
     def _of_benchmark(self, reason: BenchmarkReason) -> Advice:
         match reason:
             case reasons.Removed() | reasons.Replaced():
-                return Advice(
-                    "Restore it in the suite. If this is intended, the gate fails until base has it."
+                step = Advice(
+                    "Restore it in head's suite. If the change is intended, use a base with the same change."
                 )
             case reasons.Failed(label="base"):
-                return self._run_alone("base")
+                step = self._run_alone("base")
             case reasons.Failed() | reasons.NotComparable():
-                return self._run_alone("head")
+                step = self._run_alone("head")
             case reasons.FailedBesideBase():
-                return Advice(
+                step = Advice(
                     "Run the gate again: the failure is occasional, or memory is too small for both. If "
                     "memory is the cause, give the benchmark a smaller batch_size."
                 )
             case reasons.BudgetSpent():
-                return Advice(f"Give the gate more time ({self.options.budget}).")
+                step = Advice(f"Give the gate more time ({self.options.budget}).")
             case reasons.ProcessTooLong():
-                return Advice(f"Set fewer turns ({self.options.turns}).")
+                step = Advice(f"Set fewer turns ({self.options.turns}).")
             case reasons.NoWorkers():
-                return Advice("Run the gate on a machine that can start worker processes.")
+                step = Advice("Run the gate on a machine that can start worker processes.")
             case reasons.HarnessFault():
-                return Advice("Please report this error together with the gate's record.")
+                step = Advice("Please report this error together with the gate's record.")
             case _:
                 assert_never(reason)
+        return step
 
     def _run_alone(self, label: str) -> Advice:
         environment = self.record.base if label == "base" else self.record.head

@@ -1,4 +1,4 @@
-"""A gate's charts: the change of each metric against its limit, and the pairs that it was read from."""
+"""The charts of a gate: the change of each metric with its limit, and the ratio of each pair."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from harness.report.escaping import one_line
 from harness.report.figures import Figure
 from harness.report.gate_words import METRICS
 
-#: The pairs of each stage with their colour and shape.
+#: Colour and shape of the pairs of each stage.
 _STAGES = {"look": (GREY, "circle"), "confirmation": ("#e69f00", "square")}
 _ROW_HEIGHT = 34
 _FRAME_HEIGHT = 60
@@ -21,23 +21,24 @@ _FRAME_HEIGHT = 60
 
 @unchecked
 def gate_figures(record: GateRecord) -> list[Figure]:
-    """A chart of each metric that was measured, and one of the pairs of the steps."""
+    """A chart of each metric that was measured, and one of the step ratios of all pairs."""
     figures = []
     for metric in METRICS:
         rows = [row for one in record.benchmarks if (row := _change_row(one, metric)) is not None]
         if rows:
             caption = (
-                f"Change of the {metric}, head against base, with its 95 % interval where there are 5 pairs "
-                "or more; the bar is the limit."
+                "Change of head relative to base, with its 95 % interval where there are 5 or more pairs. "
+                "Grey bar: limit."
             )
-            figures.append(Figure(f"change-{metric.replace(' ', '-')}", caption, _changes(rows)))
+            title = f"{metric.capitalize()} by benchmark"
+            figures.append(Figure(f"change-{metric.replace(' ', '-')}", caption, _changes(rows), title))
     pairs = [row for one in record.benchmarks for row in _pair_rows(one)]
     if pairs:
         caption = (
-            "Step of head over base in each pair of fresh processes: those of the look above, those of the "
-            "confirmation, which alone can fail a benchmark, below."
+            "Change of the step in each pair of fresh processes. Pairs of the look are above, those of the "
+            "confirmation below; only the latter can fail a benchmark."
         )
-        figures.append(Figure("pairs", caption, _pairs(pairs)))
+        figures.append(Figure("pairs", caption, _pairs(pairs), "Step by pair"))
     return figures
 
 
@@ -119,7 +120,7 @@ def _pairs(rows: Sequence[Row]) -> alt.LayerChart:
 def _colour_and_shape(
     field: str, looks: Mapping[str, tuple[str, str]], rows: Sequence[Row]
 ) -> tuple[alt.Color, alt.Shape]:
-    """Of the values of a field that occur; they share one legend."""
+    """Scales of the values that occur in a field; both share one legend."""
     shown = [value for value in looks if any(row[field] == value for row in rows)]
     colours = alt.Scale(domain=shown, range=[looks[value][0] for value in shown])
     shapes = alt.Scale(domain=shown, range=[looks[value][1] for value in shown])

@@ -12,12 +12,12 @@ _COMMIT_DIGITS = 10
 
 def circumstances(record: GateRecord) -> str:
     """What was compared, where and how reliably; then what a reader must know of base and head."""
-    sentences = [
+    compared = (
         f"Compared head {_environment(record.head)} with base {_environment(record.base)} "
-        f"(suite {record.suite}) on {record.machine.cpu} in {record.seconds / 60:.1f} min. "
-        f"At most {100 * record.false_alarms:g} % of gates of unchanged code fail.",
-        *cautions(record),
-    ]
+        f"(suite {record.suite}) on {record.machine.cpu} in {record.seconds / 60:.1f} min."
+    )
+    false_alarms = f"At most {100 * record.false_alarms:g} % of gates of unchanged code fail."
+    sentences = [compared, false_alarms, *cautions(record)]
     if record.unwatched:
         sentences.append(f"A benchmark that was removed would go unnoticed: {record.unwatched}.")
     return one_line(" ".join(sentences))

@@ -39,105 +39,113 @@ def _text(reason: Reason) -> str:
 def _metric_text(reason: MetricReason) -> str:
     match reason:
         case reasons.LimitNotShown():
-            return "the first pairs do not show that head is within the limit"
+            text = "the first pairs do not show that head is within the limit"
         case reasons.ProvenWorse():
-            return "head is proven worse than base"
+            text = "head is proven worse than base"
         case reasons.NotDecided():
-            return "neither a loss nor being within the limit is proven"
+            text = "neither a loss nor being within the limit is proven"
         case reasons.BeyondLimit():
-            return "the whole interval is beyond the limit"
+            text = "the whole interval is beyond the limit"
         case reasons.PairsLost(lost=lost, pairs=pairs):
-            return f"other work on the machine disturbed {lost} of {pairs} pairs"
+            text = f"other work on the machine disturbed {lost} of {pairs} pairs"
         case reasons.MachineChanged():
-            return (
+            text = (
                 "a fixed computation took longer beside one of the two: the machine was not the same for both"
             )
         case reasons.ImplausibleSpeedup(saved=saved, max_speedup=most):
-            return f"head saves {percent(saved)} of the step time, more than max_speedup allows ({percent(most)})"
+            text = f"head saves {percent(saved)} of the step time, and max_speedup is {percent(most)}"
         case reasons.TooFewPairs(needed=needed, made=made, pair_seconds=seconds):
-            return (
+            text = (
                 f"a proof of a loss takes {needed} fresh pairs of about {seconds:.0f} s, and there are {made}"
             )
         case _:
             assert_never(reason)
+    return text
 
 
 def _first_steps_text(reason: FirstStepsReason) -> str:
     match reason:
         case reasons.OtherPrecisions(base=base, head=head):
-            return f"head runs in {_listed(head)}, base in {_listed(base)}"
+            text = f"head runs in {_listed(head)}, base in {_listed(base)}"
         case reasons.OtherData(base=base, head=head):
             digits = _FINGERPRINT_DIGITS
-            return f"head reads data with sha256 {head[:digits]}…, base with sha256 {base[:digits]}…"
+            text = f"head reads data with sha256 {head[:digits]}…, base with sha256 {base[:digits]}…"
         case reasons.OtherLossCount(precision=precision):
-            return f"in {precision} a training step returns another number of losses in head than in base"
+            text = f"in {precision} a training step returns another number of losses in head than in base"
         case reasons.LossDiffers(precision=precision, step=step, base=base, head=head, deviation=deviation):
             size = "" if deviation is None else f" (relative deviation {deviation:.1e})"
-            return f"in {precision} the loss of step {step} is {_value(head)} in head, {_value(base)} in base{size}"
+            text = f"in {precision} the loss of step {step} is {_both(base, head)}{size}"
         case reasons.ScoreDiffers(score=score, steps=steps, base=base, head=head):
-            return (
-                f"all losses agree, but after {steps} steps the validation {score} is {_value(head)} in head, "
-                f"{_value(base)} in base: evaluation differs"
+            text = (
+                f"all losses agree, but after {steps} steps the validation {score} is {_both(base, head)}: "
+                "evaluation differs"
             )
         case reasons.TaskChanged(options=options, fields=fields):
             changes = [f"{name} {new} instead of {old}" for name, (old, new) in options.items()]
-            return f"head trains another task: {_listed(changes or fields)}"
+            text = f"head trains another task: {_listed(changes or fields)}"
         case reasons.LossesNotFinite(precision=precision, step=step):
-            return f"in {precision} no loss is finite from step {step} on, so nothing was compared"
+            text = f"in {precision} no loss is finite from step {step} on, so nothing was compared"
         case reasons.MemoryRanOut(precisions=precisions):
-            return f"memory ran out in {_listed(precisions)}, so losses in it were not compared"
+            text = f"memory ran out in {_listed(precisions)}, so losses in it were not compared"
         case _:
             assert_never(reason)
+    return text
 
 
 def _training_text(reason: TrainingReason) -> str:
     match reason:
         case reasons.TooFewEpochs(epochs=epochs, needed=needed):
-            return f"trainings of {epochs} epochs do not show the steps to a target: {needed} are needed"
+            text = f"trainings of {epochs} epochs do not show the steps to a target: {needed} are needed"
         case reasons.TooFewSeeds(seeds=seeds):
-            return f"the budget was spent after {seeds} seeds, too few to compare"
+            text = f"the budget was spent after {seeds} seeds, too few to compare"
         case reasons.Diverged(label="base", seed=seed):
-            return f"base diverged on seed {seed}, so there is nothing to compare head with"
+            text = f"base diverged on seed {seed}, so there is nothing to compare head with"
         case reasons.Diverged(seed=seed):
-            return f"head diverged on seed {seed}, and base did not"
+            text = f"head diverged on seed {seed}, and base did not"
         case reasons.ScoreLost(measure=measure, lost=lost, limit=limit):
-            return f"{measure} lost {_share(lost)}, limit {100 * limit:g} % ({lost.n} seeds)"
+            text = f"{measure} lost {_share(lost)}, limit {100 * limit:g} % ({lost.n} seeds)"
         case reasons.ExtraSteps(extra=extra, limit=limit):
-            return f"steps to the target {_change(extra)}, limit {100 * limit:g} % ({extra.n} seeds)"
+            text = f"steps to the target {_change(extra)}, limit {100 * limit:g} % ({extra.n} seeds)"
         case reasons.TargetMissed(missed=missed, seeds=seeds):
-            return f"head did not reach the target on {missed} of {seeds} seeds"
+            text = f"head did not reach the target on {missed} of {seeds} seeds"
         case reasons.TargetAtFirstScore(label=label, reached=reached, seeds=seeds):
-            return f"{label} had reached the target by its first score on {reached} of {seeds} seeds"
+            text = f"{label} had reached the target by its first score on {reached} of {seeds} seeds"
         case reasons.TargetRarelyReached(seeds=seeds):
-            return f"base reached a target on {seeds} seeds only"
+            text = f"base reached a target on {seeds} seeds only"
         case _:
             assert_never(reason)
+    return text
 
 
 def _benchmark_text(reason: BenchmarkReason) -> str:
     match reason:
         case reasons.Removed():
-            return "base's suite has this benchmark, head's suite does not"
+            text = "base's suite has this benchmark, head's suite does not"
         case reasons.Replaced(base=base, head=head):
-            return f"under this name base's suite has {base}, head's suite has {head}"
+            text = f"under this name base's suite has {base}, head's suite has {head}"
         case reasons.Failed(label=label, message=message):
-            return f"{label} failed: {message}"
+            text = f"{label} failed: {message}"
         case reasons.FailedBesideBase(message=message):
-            return f"head failed beside base and did the same work alone: {message}"
+            text = f"head failed beside base and did the same work alone: {message}"
         case reasons.BudgetSpent():
-            return "the budget was spent before the first pairs were made"
+            text = "the budget was spent before the first pairs were made"
         case reasons.ProcessTooLong(seconds=seconds, limit_seconds=limit, turns=turns):
-            return f"a process would take about {seconds:.0f} s for {turns} turns, more than {limit:.0f} s"
+            text = f"a process would take about {seconds:.0f} s for {turns} turns, more than {limit:.0f} s"
         case reasons.NoWorkers(message=message) | reasons.NotComparable(message=message):
-            return message
+            text = message
         case reasons.HarnessFault(message=message):
-            return f"an error of the harness: {message}"
+            text = f"an error of the harness: {message}"
         case _:
             assert_never(reason)
+    return text
 
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names)
+
+
+def _both(base: float | None, head: float | None) -> str:
+    return f"{_value(head)} in head, {_value(base)} in base"
 
 
 def _value(value: float | None) -> str:

@@ -8,9 +8,8 @@ from harness.report.gate_words import CHANGE_LEGEND, METRICS, change, limit, qua
 from harness.report.numbers import NOTHING, significant
 from harness.report.table import Cell, Table, Tone
 
-TONES: dict[Verdict, Tone] = {"PASS": "good", "FAIL": "bad", "INCONCLUSIVE": "unsure", "INVALID": "bad"}
+TONES: dict[Verdict, Tone] = {"PASS": "good", "FAIL": "bad", "INCONCLUSIVE": "unsure", "INVALID": "unsure"}
 _MARKS: dict[Verdict, str] = {"INCONCLUSIVE": "?"}
-_NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def verdict_table(record: GateRecord) -> Table:
@@ -44,17 +43,12 @@ def _change_cell(benchmark: BenchmarkRecord, metric: Metric, *, with_limit: bool
     result = next((one for one in benchmark.metrics if one.metric == metric), None)
     if result is None:
         return Cell(NOTHING, "muted")
-    parts = [_unbroken(change(metric, result.ratio))]
+    parts = [change(metric, result.ratio)]
     if with_limit:
-        parts.append(_unbroken(f"({limit(result)})"))
+        parts.append(f"({limit(result)})")
     if result.verdict != "PASS":
         parts.append(_MARKS.get(result.verdict, result.verdict))
     return Cell(" ".join(parts), TONES[result.verdict])
-
-
-def _unbroken(figure: str) -> str:
-    """A figure that a line may end in only before its interval."""
-    return figure.replace(" ", _NO_BREAK).replace(f"{_NO_BREAK}[", " [")
 
 
 def _quality_cell(benchmark: BenchmarkRecord) -> Cell:

@@ -1,13 +1,13 @@
 """A history for the terminal, as Markdown, and as JSON."""
 
 import math
-import textwrap
 from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from harness.gate.history import MetricHistory
 from harness.report.escaping import for_markdown, one_line
+from harness.report.fitting import filled
 from harness.report.gate_reasons import reason_text
 from harness.report.history_tables import series_table
 from harness.report.history_words import (
@@ -35,12 +35,8 @@ def history_text(findings: HistoryFindings, width: int | None = None) -> str:
         [f"Left out: {one_line(reason)}." for reason in findings.history.left_out],
         [table.legend],
     ]
-    parts += ["\n".join(_filled(line, width) for line in lines) for lines in lists if lines]
+    parts += ["\n".join(filled(line, width, indent="  ") for line in lines) for lines in lists if lines]
     return "\n\n".join(parts)
-
-
-def _filled(line: str, width: int) -> str:
-    return textwrap.fill(line, width, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
 
 
 def history_markdown(findings: HistoryFindings) -> str:

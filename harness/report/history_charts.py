@@ -4,12 +4,14 @@ import math
 from collections.abc import Sequence
 
 import altair as alt
+import msgspec
 
 from harness.gate.history import MetricHistory
 from harness.report.chart_parts import Row, layered, tips, unchecked, zero_line
 from harness.report.chart_style import GREY, VERDICTS
 from harness.report.escaping import one_line
 from harness.report.figures import Figure
+from harness.report.gate_words import change
 from harness.report.history_words import name_of, steps_of
 
 _DEVIATES = 1.959964
@@ -99,7 +101,7 @@ def _step_rows(series: MetricHistory) -> list[Row]:
             "date": point.date,
             "level": _percent(float(trend.levels[step.at])),
             "size": size,
-            "short": size.partition(" [")[0],
+            "short": change(series.metric, msgspec.structs.replace(step.change, low=None, high=None)),
             "direction": "worse" if step.change.value > 1 else "better",
         }
         for step, (point, size) in zip(trend.steps, steps_of(series), strict=True)

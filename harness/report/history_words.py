@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from harness.gate.gaps import Gap
 from harness.gate.history import History, MetricHistory, Point
 from harness.gate.record import GateRecord
-from harness.gate.gaps import Gap
 from harness.report.escaping import one_line
 from harness.report.gate_reasons import reason_text
 from harness.report.gate_words import change
@@ -32,7 +32,7 @@ def headline(findings: HistoryFindings) -> str:
 
 
 def in_order(series: Sequence[MetricHistory]) -> list[MetricHistory]:
-    """Those that changed first, the largest regression before all; series that ended after those that go on."""
+    """Those that changed first, the largest regression at the top; ended series after current ones."""
     changed = sorted((one for one in series if steps_of(one)), key=lambda one: -total(one))
     return sorted([*changed, *(one for one in series if not steps_of(one))], key=_place)
 

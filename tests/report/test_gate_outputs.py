@@ -4,7 +4,8 @@ import errno
 import json
 import re
 import shlex
-from typing import get_args
+import sys
+from typing import Literal, get_args
 from xml.etree import ElementTree as ET
 
 import msgspec
@@ -17,6 +18,7 @@ from harness.gate import reasons
 from harness.gate.folding import folded
 from harness.gate.record import QualityResult, SeedScores
 from harness.gate.suite import Benchmark
+from harness.plugins.options import Value
 from harness.report.ci import github, targets
 from harness.report.ci.bencher import bencher_json
 from harness.report.ci.junit import junit_xml
@@ -25,6 +27,7 @@ from harness.report.ci.summary import gate_markdown
 from harness.report.gate import gate_text
 from harness.report.gate_advice import Advice, advice
 from harness.report.gate_words import headline, quality_word, why
+from harness.spec.backend import Precision
 from harness.stats.estimate import Estimate
 
 #: What ends lines, XML, table cells, code spans, workflow commands and labels; colour; invalid characters.
@@ -189,7 +192,7 @@ def test_markdown_has_the_verdict_the_table_and_the_advice():
         "gan": "FAIL",
         "forecast": "FAIL",
     }
-    assert re.fullmatch(r"\+7\.\d\s% \\\[\d\.\d,\s\d\.\d\\\] FAIL", cells["rnn-compiled"][1])
+    assert re.fullmatch(r"\+7\.\d % \\\[\d\.\d, \d\.\d\\\] FAIL", cells["rnn-compiled"][1])
     assert cells["forecast"][1:] == ["–"] * 4
     assert cells["gan"][4] == "different"
     assert "head/bin/python -m harness duel torch:compile torch:compile --task cnn" in text
@@ -512,9 +515,9 @@ def test_reasons_stand_with_their_figures():
 def test_every_kind_of_reason_has_a_text_and_advice():
     """A made-up reason of each kind, as a benchmark's only one."""
     values = {
-        str: "text", int: 3, float: 0.5, bool: False, float | None: None, reasons.Label: "head",
-        reasons.Precision: "float32", list[reasons.Precision]: ["float32"], list[str]: ["epochs"],
-        dict[str, tuple[reasons.Value, reasons.Value]]: {"width": (1, 2)},
+        str: "text", int: 3, float: 0.5, bool: False, float | None: None, Literal["base", "head"]: "head",
+        Precision: "float32", list[Precision]: ["float32"], list[str]: ["epochs"],
+        dict[str, tuple[Value, Value]]: {"width": (1, 2)},
         Estimate: Estimate(0.02, 0.01, 0.03, 5),
     }  # fmt: skip
     kinds = [kind for group in get_args(reasons.Reason) for kind in get_args(group) or [group]]
@@ -601,17 +604,20 @@ def crashed(label="head", **changes):
     return made_benchmark(verdict=verdict, metrics=[], quality=None, reasons=[reason], **changes)
 
 
-def test_the_advised_duel_has_the_conditions_of_the_gate():
+def test_the_advised_duel_has_the_conditions_of_the_gate(tmp_path):
     benchmark = made_benchmark(step=1.08, confirmed=8, verdicts={"step": "FAIL"}, asked=ASKED)
-    head = msgspec.structs.replace(HEAD, variables={"NAME": "a b"})
-    text, command = advice(made_gate(benchmark, head=head), benchmark)
+    linked = tmp_path / "python"
+    linked.symlink_to(sys.executable)
+    base = msgspec.structs.replace(BASE, python=sys.executable)
+    head = msgspec.structs.replace(HEAD, python=str(linked), variables={"NAME": "a b"})
+    text, command = advice(made_gate(benchmark, base=base, head=head), benchmark)
     assert text == "If the cost is intended, raise max_slowdown. To measure the benchmark again:"
     python, _, harness, name, *arguments = shlex.split(command)
-    assert (python, harness, name) == (HEAD.python, "harness", "duel")
+    assert (python, harness, name) == (str(linked), "harness", "duel")
     given = cli.get_command(None, name).make_context(name, arguments).params
     expected = {
         "names": ("torch:eager", "torch:eager"),
-        "task_name": "cnn",
+        "task": "cnn",
         "dataset": "digits",
         "threads": 2,
         "batch_size": 32,
@@ -619,10 +625,9 @@ def test_the_advised_duel_has_the_conditions_of_the_gate():
         "device": "cpu",
         "seed": 3,
         "assignments": ("dropout=0.5",),  # not width, which is a default
-        "a_python": BASE.python,
-        "b_python": HEAD.python,
-        "a_env": (),
-        "b_env": ("NAME=a b",),
+        "a_python": sys.executable,
+        "b_python": str(linked),
+        "b_env": {"NAME": "a b"},
     }
     assert given == {**given, **expected}
 
@@ -656,7 +661,7 @@ def test_more_seeds_are_advised_where_they_were_too_few():
     quality = QualityResult(verdict="INCONCLUSIVE", reasons=[lost], worst=0.0)
     benchmark = made_benchmark("cnn", verdict="INCONCLUSIVE", quality=quality)
     assert "more seeds for this benchmark" in advice(made_gate(benchmark), benchmark).text
-    assert "accuracy lost 1.00 [-1.00, 3.00] %, limit 1 % (5 seeds)" in why(benchmark)
+    assert "accuracy lost 1.00 [−1.00, 3.00] %, limit 1 % (5 seeds)" in why(benchmark)
 
 
 def test_the_headline_counts_each_verdict():

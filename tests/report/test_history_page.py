@@ -7,8 +7,8 @@ from support.in_browser import MARKS, TOO_WIDE, chromium, needs_chromium, opened
 from support.made_gates import fixed_gates, made_benchmark
 from vl_convert import vegalite_to_svg
 
-from harness.gate.history import read_history
 from harness.gate.gaps import gaps
+from harness.gate.history import read_history
 from harness.report.history_charts import history_figures
 from harness.report.history_page import history_page
 from harness.report.history_words import HistoryFindings
@@ -17,8 +17,8 @@ pytestmark = needs_chromium
 HOSTILE = """</script><img src=x onerror="document.title='had'">{{ 7*7 }}&amp;"""
 
 
-def told():
-    """Two slips of the one, a gain of the other, and a third that vanished."""
+def findings():
+    """Two regressions of one benchmark, a gain of another, and a third that is no longer measured."""
     slower = fixed_gates([1.0] * 8 + [1.06] * 8 + [1.12] * 8)
     faster = fixed_gates([1.0] * 12 + [0.9] * 12, name=HOSTILE)
     for gate, other in zip(slower, faster, strict=True):
@@ -36,22 +36,24 @@ def browser():
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("history") / "history.html"
-    path.write_text(history_page(told()), "utf-8")
+    path.write_text(history_page(findings()), "utf-8")
     return path
 
 
-def test_it_opens_offline_and_tells_what_changed_first(browser, page_file):
+def test_it_opens_offline_and_starts_with_what_changed(browser, page_file):
     with opened(browser, page_file) as page:
         assert page.said == []
         assert [url for url in page.asked if not url.startswith("data:")] == [page_file.as_uri()]
         assert page.title() == "History of gates"
         assert page.locator("h1").inner_text().startswith("2 of 9 series changed over 24 gates")
-        sentences = page.locator(".findings li").all_inner_texts()
-        assert sentences[0].startswith("cnn, step: +")
-        assert sentences[1].startswith(f"{HOSTILE}, step: -")
-        assert sentences[2].startswith("gone is not in the suite since 2026-01-02")
-        colours = [item.get_attribute("data-verdict") for item in page.locator(".findings li").all()]
-        assert colours[:4] == ["FAIL", "PASS", "INCONCLUSIVE", None]
+        rows = page.locator("#changed tbody tr").all()
+        assert [row.locator("th").inner_text() for row in rows] == ["cnn, step", f"{HOSTILE}, step"]
+        assert rows[0].locator("td").first.inner_text().startswith("+")
+        assert rows[1].locator("td").first.inner_text().startswith("−")
+        assert [row.locator("td").first.get_attribute("data-tone") for row in rows] == ["bad", "good"]
+        (gap,) = page.locator("#not-measured li").all_inner_texts()
+        assert gap.startswith("gone is not in the suite since 2026-01-02")
+        assert page.locator("#same tbody tr").count() == 7
 
 
 def test_every_chart_has_its_gates_level_and_steps(browser, page_file):
@@ -73,8 +75,8 @@ def test_nothing_overflows(browser, page_file, width):
         assert page.evaluate(TOO_WIDE) == []
 
 
-def test_charts_are_what_vega_lite_takes_and_draw_the_level():
-    series = sorted(told().history.series, key=lambda one: one.metric != "step")
+def test_charts_are_valid_vega_lite_and_draw_the_level():
+    series = sorted(findings().history.series, key=lambda one: one.metric != "step")
     for figure in history_figures(series):
         figure.chart.to_dict(validate=True)
         assert vegalite_to_svg(figure.chart.properties(width=400).to_dict()).startswith("<svg")
@@ -82,10 +84,3 @@ def test_charts_are_what_vega_lite_takes_and_draw_the_level():
     level = 100 * math.expm1(series[0].trend.levels[-1])
     assert rows[-1]["level"] == pytest.approx(level, abs=1e-3)
     assert rows[-1]["low"] < rows[-1]["change"] < rows[-1]["high"]
-
-
-def test_charts_of_chained_gates_stand_on_the_product():
-    series = [one for one in told().history.series if one.metric == "step"]
-    chained = series[0]._replace(rule="chained")
-    rows = history_figures([chained])[0].chart.data.values
-    assert [row["change"] for row in rows] == [row["level"] for row in rows]

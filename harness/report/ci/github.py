@@ -32,7 +32,7 @@ def _is_error(judged: Judged, inconclusive: Inconclusive) -> bool:
     return not forgiven(judged, inconclusive)
 
 
-def _command(error: bool, title: str, message: str) -> str:  # noqa: FBT001
+def _command(error: bool, title: str, message: str) -> str:
     kind = "error" if error else "warning"
     return f"::{kind} title={for_github_property(title)}::{for_github_message(message)}"
 
