@@ -8,7 +8,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from harness.stats.equivalence import Equivalence, equivalence
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import geometric_interval
 from harness.training.measures import Measure
+
+_ROUNDING = 1e-9
 
 SpeedVerdict = Literal["slower", "faster", "same", "undecided", "not measured"]
 QualityVerdict = Literal["equal", "better", "worse", "undecided"]
@@ -41,14 +43,6 @@ class PairComparison:
     quality: Equivalence
     duel: DuelTime | None = None
 
-    # Transitional names, until every caller uses the new ones.
-    @property
-    def fast(self) -> Any: return self.reference  # noqa: D102,E704
-    @property
-    def slow(self) -> Any: return self.other  # noqa: D102,E704
-    @property
-    def speed(self) -> Any: return self.ratio  # noqa: D102,E704
-
     @property
     def speed_verdict(self) -> SpeedVerdict:
         """How ``other`` trains relative to the reference; without a duel a 95 % interval decides."""
@@ -57,7 +51,7 @@ class PairComparison:
         verdict = self.duel.result.verdict if self.duel is not None else None
         if verdict == "same":
             return "same"
-        if verdict in {"undecided", "cannot tell yet"}:
+        if verdict == "undecided":
             return "undecided"
         if self.duel is None and not self.ratio.excludes(1.0):
             return "undecided"
@@ -86,12 +80,6 @@ class Comparison:
     summaries: list[ConfigurationSummary]
     pairs: list[PairComparison]
 
-    # Transitional names, until every caller uses the new ones.
-    @property
-    def section(self) -> Any: return self.group  # noqa: D102,E704
-    @property
-    def sides(self) -> Any: return self.summaries  # noqa: D102,E704
-
     def pair_of(self, summary: ConfigurationSummary) -> PairComparison | None:
         """The comparison of this configuration with the reference; None of the reference itself."""
         return next((pair for pair in self.pairs if pair.other is summary), None)
@@ -116,7 +104,7 @@ def compare(
         return Comparison(group, measure, target, summaries, [])
     pairs = _pairs(group, summaries, margin, duels)
     fastest = min(pairs, key=_ratio)
-    if _ratio(fastest) < 1.0:  # a duel, or the seeds that both have, reverse the order of the means
+    if _ratio(fastest) < 1.0 - _ROUNDING:  # a duel, or the seeds that both have, reverse the order of the means
         others = [summary for summary in summaries if summary is not fastest.other]
         pairs = _pairs(group, [fastest.other, *others], margin, duels)
     pairs.sort(key=_ratio)
@@ -204,6 +192,3 @@ def _mark_front(summaries: list[ConfigurationSummary], measure: Measure) -> list
         )
         for summary, point in zip(summaries, points, strict=True)
     ]
-
-
-Pair = PairComparison  # transitional

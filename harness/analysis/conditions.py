@@ -15,6 +15,7 @@ _IRRELEVANT_VARIABLES = {
     "KERAS_BACKEND",
     "KERAS_HOME",
     "KERAS_TORCH_DEVICE",
+    "KMP_DUPLICATE_LIB_OK",  # set by importing threadpoolctl
     "TF_CPP_MAX_VLOG_LEVEL",
     "TF_CPP_MIN_LOG_LEVEL",
     "TORCH_HOME",

@@ -4,7 +4,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -48,10 +48,6 @@ class ConfigurationSummary:
     spread: float | None
     on_front: bool = field(default=False)
     """Whether no configuration of the group is both better and faster to train."""
-
-    # Transitional names, until every caller uses the new ones.
-    @property
-    def side(self) -> Any: return self.configuration  # noqa: D102,E704
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from threadpoolctl import threadpool_limits
 
@@ -50,10 +50,6 @@ class Findings:
     kept_apart: list[KeptApart]
     unreadable: list[str] = field(default_factory=list)
 
-    # Transitional names, until every caller uses the new ones.
-    @property
-    def sections(self) -> Any: return self.groups  # noqa: D102,E704
-
     @property
     def runs(self) -> list[Run]:
         """Every run that was used, once."""
@@ -66,14 +62,14 @@ class Findings:
         runs += [run for study in self.studies for run in study.runs]
         return list({run.record.id: run for run in runs}.values())
 
-    def by_task(self) -> list[TaskFindings]:
-        """The findings of each task: first the tasks with groups, then those with nothing to compare."""
+    def by_task(self, most_groups: int | None = None) -> list[TaskFindings]:
+        """The findings of each task, those with groups first; at most the ``most_groups`` largest groups."""
         tasks: dict[str, TaskFindings] = {}
 
         def of(task: str) -> TaskFindings:
             return tasks.setdefault(task, TaskFindings(task))
 
-        for group in self.groups:
+        for group in self.groups[:most_groups]:
             of(group.comparison.group.conditions.task).groups.append(group)
         for study in self.studies:
             of(study.group.conditions.task).studies.append(study)
@@ -150,6 +146,3 @@ def _group_findings(
         [overfit for overfit in read if overfit is not None],
         gap_differences(group, margin),
     )
-
-
-SectionFindings = GroupFindings  # transitional

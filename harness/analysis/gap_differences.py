@@ -1,6 +1,6 @@
 """Whether configurations overfit alike: their final gaps compared on paired seeds."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,11 +17,6 @@ class GapDifference(NamedTuple):
     other: ConfigurationRuns
     measure: Measure
     result: Equivalence
-
-    # Transitional names, until every caller uses the new ones.
-    @property
-    def one(self) -> Any: return self.reference  # noqa: D102,E704
-
 
 
 def gap_differences(group: RunGroup, margin: float | None = None) -> list[GapDifference]:

@@ -4,11 +4,11 @@ import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from harness.analysis.conditions import Conditions
 from harness.analysis.run_curves import Run
-from harness.analysis.titles import Distinction, Traits, distinctions, without_backticks
+from harness.analysis.titles import Distinction, Traits, distinctions
 from harness.plugins.versions import side_versions
 from harness.runs.record import Record, Status
 from harness.training.measures import Measure
@@ -49,12 +49,6 @@ class RunGroup:
     distinctions: tuple[Distinction, ...]
     configurations: tuple[ConfigurationRuns, ...]
 
-    # Transitional names, until every caller uses the new ones.
-    @property
-    def setting(self) -> Any: return self.conditions  # noqa: D102,E704
-    @property
-    def sides(self) -> Any: return self.configurations  # noqa: D102,E704
-
     @property
     def measure(self) -> Measure:
         """The measure of quality."""
@@ -68,7 +62,7 @@ class RunGroup:
         epochs = f"{conditions.epochs} epoch{'s' * (conditions.epochs != 1)}"
         subject = f"{conditions.task} on {conditions.dataset}"
         texts = [distinction.text for distinction in self.distinctions]
-        return without_backticks(", ".join([subject, f"{epochs}{steps}", *texts]))
+        return ", ".join([subject, f"{epochs}{steps}", *texts])
 
 
 class LeftOut(NamedTuple):
@@ -99,7 +93,8 @@ def group_runs(runs: Iterable[Run]) -> GroupedRuns:
             usable[Conditions.of(record)].append(run)
         else:
             left_out[record.task.name, record.label, record.status, _message(record)] += 1
-    apart = distinctions({conditions: _traits(conditions, runs[0].record) for conditions, runs in usable.items()})
+    traits = {conditions: _traits(conditions, runs[0].record) for conditions, runs in usable.items()}
+    apart = distinctions(traits)
     groups = []
     for conditions, members in usable.items():
         configurations, superseded = _configurations(members)
@@ -150,11 +145,9 @@ def _configurations(members: list[Run]) -> tuple[tuple[ConfigurationRuns, ...], 
         superseded[run.record.label] += run.record.seed in by_seed
         by_seed[run.record.seed] = run
     versions_of = Counter(label for label, _ in by_identity)
-    configurations = [
-        ConfigurationRuns(
-            without_backticks(f"{label} ({version or 'version unknown'})" if versions_of[label] > 1 else label),
-            tuple(run for _, run in sorted(by_seed.items())),
-        )
-        for (label, version), by_seed in sorted(by_identity.items())
-    ]
+    configurations = []
+    for (label, version), by_seed in sorted(by_identity.items()):
+        name = f"{label} ({version or 'version unknown'})" if versions_of[label] > 1 else label
+        runs = tuple(run for _, run in sorted(by_seed.items()))
+        configurations.append(ConfigurationRuns(name, runs))
     return tuple(configurations), +superseded

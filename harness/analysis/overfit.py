@@ -1,7 +1,7 @@
 """Overfitting of one configuration: when the gap opens, what it costs, and what early stopping recovers."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -64,12 +64,6 @@ class Overfitting:
     lost: Estimate | None
     gained: Estimate | None
     memorization_ratio: Estimate | None
-
-    # Transitional names, until every caller uses the new ones.
-    @property
-    def section(self) -> Any: return self.group  # noqa: D102,E704
-    @property
-    def side(self) -> Any: return self.configuration  # noqa: D102,E704
 
 
 def overfitting(group: RunGroup, configuration: ConfigurationRuns) -> Overfitting | None:

@@ -24,7 +24,7 @@ def generalization_loss(validation: Array) -> Array:
 
 
 def progress_quotient(train: Array, validation: Array, strip: int = STRIP) -> Array:
-    """PQ ``(…, epochs)``: GL divided by the progress ``1000 (mean / lowest - 1)`` of training loss in a strip.
+    """PQ ``(…, epochs)``: GL divided by the progress ``1000 (mean / min - 1)`` of training loss in a strip.
 
     NaN before the first whole strip and where training makes no progress.
     """

@@ -5,7 +5,7 @@ their content: a study continues where it stopped and includes runs that other c
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -24,6 +24,11 @@ FEWEST_SEEDS = 2
 Kind = Literal["overfitting", "imbalance"]
 
 
+def option_names(assignments: Iterable[str]) -> set[str]:
+    """The names in assignments of options, such as ``width`` in ``width=0.5``."""
+    return {assignment.partition("=")[0] for assignment in assignments}
+
+
 class Remedy(NamedTuple):
     """A name, and the assignments of options, as ``--set`` takes them, that apply it to a task."""
 
@@ -33,7 +38,7 @@ class Remedy(NamedTuple):
     @property
     def options(self) -> set[str]:
         """The names of the options that it sets."""
-        return {assignment.partition("=")[0] for assignment in self.assignments}
+        return option_names(self.assignments)
 
 
 #: The variants of each study. The first is the reference of the others; the last are dropped first when the
@@ -64,6 +69,11 @@ class Variant(msgspec.Struct, frozen=True):
     name: str
     assignments: list[str]
     description: str
+
+    @property
+    def options(self) -> set[str]:
+        """The names of the options that it sets."""
+        return option_names(self.assignments)
 
 
 class Study(msgspec.Struct, frozen=True, kw_only=True):

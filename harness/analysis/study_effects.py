@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -43,7 +42,7 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class StudyFinding:
-    """A study on one configuration: the effect of each variant; the first holds the levels of the plain one."""
+    """A study on one configuration: the effects of its variants, the plain one first."""
 
     study: Study
     group: RunGroup
@@ -53,18 +52,10 @@ class StudyFinding:
     effects: list[Effect]
     runs: list[Run]
 
-    # Transitional names, until every caller uses the new ones.
-    @property
-    def section(self) -> Any: return self.group  # noqa: D102,E704
-    @property
-    def side(self) -> Any: return self.configuration  # noqa: D102,E704
-    @property
-    def title(self) -> Any: return f"{self.configuration.name} on {self.group_title}"  # noqa: D102,E704
-
     @property
     def group_title(self) -> str:
         """The title of the group, without the options that the study itself sets."""
-        names = {text.partition("=")[0] for variant in self.study.variants for text in variant.assignments}
+        names = {name for variant in self.study.variants for name in variant.options}
         kept = tuple(each for each in self.group.distinctions if each.name not in names)
         return dataclasses.replace(self.group, distinctions=kept).title
 
@@ -136,7 +127,7 @@ def _measure(study: Study, group: RunGroup) -> Measure:
 def _variants(
     study: Study, plain: RunGroup, configuration: ConfigurationRuns, groups: Sequence[RunGroup]
 ) -> list[tuple[Variant, ConfigurationRuns]]:
-    """The configuration's runs of each variant, under the conditions of the plain runs but the description."""
+    """The configuration's runs of each variant; only the description may differ from the plain runs."""
     wanted = plain.conditions.without_description
     alike = [group for group in groups if group.conditions.without_description == wanted]
     return [

@@ -54,8 +54,3 @@ def _commonest(counts: Counter[Value]) -> Value | None:
     """The value that more groups have than any other; None where two are equally common."""
     (value, count), *others = counts.most_common(2)
     return None if others and others[0][1] == count else value
-
-
-def without_backticks(name: str) -> str:
-    """A name without the mark that delimits names in sentences."""
-    return name.replace("`", "'")

@@ -1,24 +1,23 @@
-"""``harness compare``: what the records say of one side against another, and of overfitting."""
+"""``harness compare``: speed, quality and overfitting of configurations, from the records of runs."""
 
 from pathlib import Path
 
 import click
 
-from harness.analysis.findings import read_findings
-from harness.cli.options import check_finite
-from harness.cli.selection_options import selection_options, tell_unreadable
-from harness.report.terminal import terminal_width
-from harness.report.text import findings_text
+from harness.cli import options
+from harness.cli.selection_options import report_unreadable, selection_options
 
 
-@click.command(short_help="Compare sides: quality, time, overfitting.")
+@click.command(short_help="Compare configurations: speed, quality, overfitting.")
 @selection_options
 @click.option(
     "--peak-gflops",
     type=click.FloatRange(min=0, min_open=True),
-    callback=check_finite,
-    help="The device's peak in GFLOP/s, to tell the share of it that is used.",
+    callback=options.check_finite,
+    metavar="GFLOPS",
+    help="The device's peak in GFLOP/s. Prints the share of it that each configuration reaches.",
 )
+@options.verbose("Print throughput, memory, phases of a run and the criteria of overfitting, too.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -28,14 +27,25 @@ def command(
     margin: float | None,
     target: float | None,
     peak_gflops: float | None,
+    verbose: bool,
 ) -> None:
-    """Compare what may be compared among the records, and say what may not and why.
+    """Compare the configurations whose runs are comparable.
 
-    SELECTION is files, folders, ids, or filters: task=cnn backend=torch,keras dataset=digits
-    since=2d (also device, precision, threads, seed, status). Default: all records.
+    For each task: which configuration is fastest, whether quality is equal, where overfitting begins, and
+    which runs were not compared and why. Runs are comparable if only the configuration differs: same
+    task, data, epochs, precision, threads, device and machine.
 
-    Exit code: 0, or 1 where a file could not be read and was skipped, 2 where nothing is selected.
+    SELECTION is files, folders, ids, or filters such as task=cnn backend=torch,keras since=2d (also
+    dataset, device, precision, threads, seed, status). Default: all records.
+
+    Exit code: 0; 1 if a file could not be read and was skipped; 2 if nothing is selected.
     """
+    from harness.analysis.findings import read_findings  # NumPy is behind it
+    from harness.report.terminal import terminal_width
+    from harness.report.text import findings_text
+
     findings = read_findings(selection, results, margin, target)
-    click.echo(findings_text(findings, terminal_width(), peak_gflops and peak_gflops * 1e9))
-    ctx.exit(tell_unreadable(findings.unreadable))
+    peak_flops = None if peak_gflops is None else peak_gflops * 1e9
+    detailed = verbose or target is not None
+    click.echo(findings_text(findings, terminal_width(), peak_flops, verbose=detailed))
+    ctx.exit(report_unreadable(findings.unreadable))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from harness.cli import options
-from harness.cli.selection_options import tell_unreadable
+from harness.cli.selection_options import report_unreadable
 from harness.errors import HarnessError, UsageError, unknown_name
 from harness.gate.files import GATES, gate_paths, read_gates
 from harness.gate.gaps import gaps
@@ -65,7 +65,7 @@ def command(
     if target is not None and target.suffix not in _ENDINGS:
         raise UsageError(f"--to {target}: the ending must be one of {', '.join(_ENDINGS)}")
     gates, unreadable = read_gates(_paths(files) if files else gate_paths(results))
-    code = tell_unreadable(unreadable)
+    code = report_unreadable(unreadable)
     if not gates:
         raise UsageError(_no_gates(files, results))
     findings = _findings(gates, benchmark, metric, same_base=same_base)

@@ -1,18 +1,19 @@
-"""``harness report``: findings as a page, as Markdown, as a table of runs, or as a notebook."""
+"""``harness report``: findings as a page, Markdown or a notebook, and runs as a table."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from harness.analysis.findings import Findings, read_findings
-from harness.analysis.selection import Selection, no_garbage_collection
-from harness.cli.selection_options import selection_options, tell_unreadable
+from harness.cli.selection_options import report_unreadable, selection_options
 from harness.errors import HarnessError, UsageError
 
+if TYPE_CHECKING:
+    from harness.analysis.findings import Findings
+
 _T = TypeVar("_T")
-_FORMS = (".html", ".md", ".csv", ".parquet", ".ipynb")
+_FORMATS = (".html", ".md", ".csv", ".parquet", ".ipynb")
 
 
 @click.command(short_help="Write findings as HTML, Markdown, a table or a notebook.")
@@ -22,7 +23,8 @@ _FORMS = (".html", ".md", ".csv", ".parquet", ".ipynb")
     "path",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="File to write; its ending says what: .html, .md (SVG beside it), .csv, .parquet, .ipynb.",
+    help="File to write. Its suffix is the format: .html, .md (with SVG files beside it), .csv, .parquet, "
+    ".ipynb.",
 )
 @click.pass_context
 def command(
@@ -34,27 +36,33 @@ def command(
     target: float | None,
     path: Path,
 ) -> None:
-    """Write what the records say. SELECTION is as in `harness compare`.
+    """Write the findings to a file: speed, quality, overfitting, studies.
 
-    .html is one file that opens offline. .csv and .parquet hold a row a run. Exit code: 0, or 1 where
-    a file could not be read and was skipped, 2 where nothing is selected.
+    .html is a single file that opens offline. .csv and .parquet hold one row for each run. SELECTION is as
+    in `harness compare`.
+
+    Exit code: 0; 1 if a file could not be read and was skipped; 2 if nothing is selected.
     """
-    if path.suffix not in _FORMS:
-        raise UsageError(f"--to {path}: the ending says what to write: {', '.join(_FORMS)}")
+    from harness.analysis.selection import no_garbage_collection  # NumPy is behind it
+
+    if path.suffix not in _FORMATS:
+        raise UsageError(f"--to {path}: unknown suffix {path.suffix!r}; use one of {', '.join(_FORMATS)}")
     with no_garbage_collection():
         if path.suffix in {".csv", ".parquet"}:
-            unreadable = _carried_out(path, lambda: _write_runs(selection, results, path))
+            unreadable = _written(path, lambda: _write_runs(selection, results, path))
         else:
+            from harness.analysis.findings import read_findings
+
             findings = read_findings(selection, results, margin, target)
             unreadable = findings.unreadable
-            settings = {"results": str(results), "margin": margin, "target": target}
-            _carried_out(path, lambda: _write_findings(findings, path, selection, settings))
+            arguments = {"results": str(results), "margin": margin, "target": target}
+            _written(path, lambda: _write_findings(findings, path, selection, arguments))
     click.echo(path)
-    ctx.exit(tell_unreadable(unreadable))
+    ctx.exit(report_unreadable(unreadable))
 
 
 def _write_findings(
-    findings: Findings, path: Path, arguments: tuple[str, ...], settings: Mapping[str, object]
+    findings: "Findings", path: Path, selection: tuple[str, ...], arguments: Mapping[str, object]
 ) -> None:
     if path.suffix == ".html":
         from harness.report.page import html_report
@@ -67,11 +75,12 @@ def _write_findings(
     else:
         from harness.report.notebook import write_notebook
 
-        write_notebook(findings, path, arguments, settings)
+        write_notebook(findings, path, selection, arguments)
 
 
 def _write_runs(arguments: tuple[str, ...], results: Path, path: Path) -> list[str]:
-    """A row a run, read one at a time; the files that could not be read."""
+    """Write one row for each run, read one at a time; messages about files that could not be read."""
+    from harness.analysis.selection import Selection
     from harness.runs.frames import runs_frame
 
     selection = Selection(arguments, results)
@@ -83,18 +92,18 @@ def _write_runs(arguments: tuple[str, ...], results: Path, path: Path) -> list[s
     return selection.unreadable
 
 
-def _carried_out(path: Path, write: Callable[[], _T]) -> _T:
-    """What ``write`` gives.
+def _written(path: Path, write: Callable[[], _T]) -> _T:
+    """Call ``write`` and return its result.
 
     Raises:
-        UsageError: a library that it needs is not installed.
+        UsageError: a library that the format needs is not installed.
         HarnessError: the file cannot be written.
     """
     try:
         return write()
     except ImportError as error:
         raise UsageError(
-            f'--to {path.name} needs what the extra "report" brings ({error.name or error}): '
+            f'--to {path.name} needs {error.name or error} from the extra "report": '
             'pip install "dl-harness[report]"'
         ) from error
     except OSError as error:

@@ -1,4 +1,4 @@
-"""``harness show``: one record in full."""
+"""``harness show``: one record in full, of a run, a duel or a gate."""
 
 import contextlib
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from harness.cli import options
 from harness.cli.messages import print_error
 from harness.duel.files import DUELS, find_duel, read_duel
 from harness.duel.record import encode
@@ -19,34 +20,22 @@ from harness.runs import record as records
 from harness.runs import store
 from harness.runs.store import Store, is_file
 
-#: Names of a kind that an error offers.
-_OFFERED = 10
+#: How many ids of each kind an error suggests.
+_SUGGESTED = 10
 
 
 @click.command(short_help="Print one record in full.")
 @click.argument("name", metavar="RECORD")
-@click.option(
-    "--results",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Folder of the records.",
-)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="json: the record as it is stored.",
-)
+@options.results
+@options.form
 def command(name: str, results: Path, form: str) -> None:
-    """Print one record in full. RECORD is a file, an id, the beginning of an id, or: last.
+    """Print the record of a run, a duel or a gate in full.
 
-    It may be a run's, a duel's or a gate's; the last is of a run.
+    RECORD is a file, an id, the beginning of an id, or last (the newest run). --format json prints the
+    record as it is stored.
     """
-    duel = find_duel(results, name) or _from_elsewhere(name, read_duel)
-    gate = find_gate(results, name) or _from_elsewhere(name, read_gate)
+    duel = find_duel(results, name) or _elsewhere(name, read_duel)
+    gate = find_gate(results, name) or _elsewhere(name, read_gate)
     if duel is not None:
         _show_duel(duel, form)
     elif gate is not None:
@@ -55,8 +44,8 @@ def command(name: str, results: Path, form: str) -> None:
         _show_run(results, name, form)
 
 
-def _from_elsewhere(name: str, read: Callable[[Path], object]) -> Path | None:
-    """A file that is of this kind, though its folder does not say so: a job's artefact lies anywhere."""
+def _elsewhere(name: str, read: Callable[[Path], object]) -> Path | None:
+    """The file, if its content is of this kind: the artefact of a CI job may lie in any folder."""
     if is_file(name):
         with contextlib.suppress(UsageError):
             read(Path(name))
@@ -68,7 +57,7 @@ def _show_run(results: Path, name: str, form: str) -> None:
     if name == "last":
         path, record, unreadable = Store(results).last()
         for error in unreadable:
-            print_error(f"passed over: {error}")
+            print_error(f"skipped: {error}")
     else:
         path = _find_run(results, name)
         record = store.read(path)
@@ -84,19 +73,18 @@ def _find_run(results: Path, name: str) -> Path:
     """The file of a run.
 
     Raises:
-        UsageError: none fits; offers what of any kind is there.
+        UsageError: no run has this id; suggests the newest records of any kind.
     """
     others = [path.stem for folder in (DUELS, GATES) for path in sorted((results / folder).glob("*.json"))]
     runs = Store(results)
-    if others and not is_file(name) and not any(one.stem.startswith(name) for one in runs.paths()):
-        raise unknown_name(
-            "record", name, [path.stem for path in runs.paths()[-_OFFERED:]] + others[-_OFFERED:]
-        )
+    if others and not is_file(name) and not any(path.stem.startswith(name) for path in runs.paths()):
+        newest = [path.stem for path in runs.paths()[-_SUGGESTED:]]
+        raise unknown_name("record", name, newest + others[-_SUGGESTED:])
     return runs.find(name)
 
 
 def _show_duel(path: Path, form: str) -> None:
-    from harness.report.duel import duel_text  # NumPy stands behind it
+    from harness.report.duel import duel_text  # NumPy is behind it
 
     duel = read_duel(path)
     if form == "json":

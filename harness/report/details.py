@@ -1,11 +1,17 @@
-"""One record in full, as text: what was asked, where it ran, its curves and its raw blocks."""
+"""One record in full, as text: what was requested, where it ran, its curves and its raw blocks."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from tabulate import tabulate
 
+from harness.report.numbers import NOTHING
 from harness.runs.record import Epoch, Record
 from harness.spec.task import Adversarial
+
+
+def record_details(record: Record) -> str:
+    """Everything in the record that the table of runs omits."""
+    return "\n\n".join([*_work(record), *_scores_and_machine(record), *_course(record)])
 
 
 def _section(title: str, rows: Mapping[str, object]) -> str:
@@ -13,81 +19,16 @@ def _section(title: str, rows: Mapping[str, object]) -> str:
     return f"{title}\n" + "\n".join(f"  {line}" for line in lines.splitlines())
 
 
-def _adversarial_curves(epochs: Iterable[Epoch]) -> str:
-    rows = [
-        (
-            epoch.epoch,
-            epoch.steps,
-            f"{epoch.training_seconds:.2f}",
-            epoch.discriminator_loss,
-            epoch.training_loss,
-            epoch.train.get("real"),
-            epoch.validation.get("real"),
-            epoch.validation.get("fake"),
-            epoch.train.get("frechet_distance"),
-            epoch.validation.get("frechet_distance"),
-        )
-        for epoch in epochs
-    ]
-    headers = [
-        "epoch",
-        "steps",
-        "training s",
-        "D loss",
-        "G loss",
-        "D(real train)",
-        "D(real val)",
-        "D(fake)",
-        "Fréchet train",
-        "Fréchet val",
-    ]
-    return tabulate(rows, headers, floatfmt=".4f", disable_numparse=[2])
-
-
-def _curves(epochs: Iterable[Epoch]) -> str:
-    rows = [
-        (
-            epoch.epoch,
-            epoch.steps,
-            f"{epoch.training_seconds:.2f}",
-            f"{epoch.training_loss:.4f}",
-            *(
-                " / ".join(_number(scores.get(measure)) for scores in (epoch.train, epoch.validation))
-                for measure in ("loss", "accuracy")
-            ),
-        )
-        for epoch in epochs
-    ]
-    headers = ["epoch", "steps", "s", "minimised", "loss train / val", "acc. train / val"]
-    return tabulate(rows, headers, disable_numparse=True)
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"
-
-
-def _interference(record: Record) -> str:
-    found = record.interference
-    if found is None:
-        return "not measured"
-    return f"{found.others:.2f} of {found.cpus} CPUs, and {found.stolen:.2f} stolen by the hypervisor"
-
-
-def record_details(record: Record) -> str:
-    """Everything in the record that the table of runs leaves out."""
-    return "\n\n".join([*_work(record), *_scores_and_surroundings(record), *_course(record)])
-
-
 def _work(record: Record) -> list[str]:
-    """What was asked for, on which data, and the proof that it was that."""
+    """What was requested, on which data, and the certificate."""
     task, data = record.task, record.dataset
-    asked = {
+    requested = {
         "description sha256": task.sha256,
         "optimizer": task.description.optimizer,
         "batch size": record.batch_size,
-        "epochs asked": record.epochs_asked,
+        "epochs requested": record.epochs_asked,
         "max steps": record.max_steps or "none",
-        "forward FLOPs a sample": f"{record.forward_flops_per_sample:,}",
+        "forward FLOPs per sample": f"{record.forward_flops_per_sample:,}",
     }
     source = {
         "origin": data.origin,
@@ -98,16 +39,16 @@ def _work(record: Record) -> list[str]:
     return [
         _section("Run", {"id": record.id, "started": record.started_at, "command": " ".join(record.command)}),
         _section("Task options", task.options),
-        _section("Task", asked),
+        _section("Task", requested),
         _section("Data", source),
-        _section("Certificate (float64, against the committed reference)", _proof(record)),
+        _section("Certificate (float64, against the committed reference)", _certificate(record)),
     ]
 
 
-def _proof(record: Record) -> dict[str, object]:
+def _certificate(record: Record) -> dict[str, object]:
     certificate = record.certificate
     if certificate is None:
-        return {"certified": "no: not asked for"}
+        return {"certified": "no: no certificate was requested"}
     return {
         "certified": "yes" if certificate.certified else f"no: {certificate.reason}",
         "worst relative deviation": certificate.worst,
@@ -115,7 +56,7 @@ def _proof(record: Record) -> dict[str, object]:
     }
 
 
-def _scores_and_surroundings(record: Record) -> list[str]:
+def _scores_and_machine(record: Record) -> list[str]:
     machine = record.machine
     git = f"{machine.git.commit}{' + changes' if machine.git.dirty else ''}" if machine.git else "none"
     described = {
@@ -127,20 +68,29 @@ def _scores_and_surroundings(record: Record) -> list[str]:
         "harness": machine.harness,
         "git": git,
         "threads": record.threads,
-        "used by others meanwhile": _interference(record),
+        **_load(record),
     }
     return [
         _section("Test scores after the last epoch", record.test_at_last or {"none": ""}),
         _section("Test scores with the weights of the best epoch", record.test_at_best or {"none": ""}),
         _section("Framework", record.framework),
         _section("Machine", described),
-        _section("Worker variables", record.worker_variables),
-        _section("Variables inherited from the user", record.inherited_variables or {"none": ""}),
+        _section("Environment variables set for the worker", record.worker_variables),
+        _section("Environment variables inherited from the user", record.inherited_variables or {"none": ""}),
     ]
 
 
+def _load(record: Record) -> dict[str, str]:
+    """The load of other programs during training; nothing where the system does not report it."""
+    load = record.interference
+    if load is None:
+        return {}
+    others = f"{load.others:.2f} of {load.cpus} CPUs"
+    return {"used by other programs": others, "steal time": f"{load.stolen:.2f} CPUs taken by the hypervisor"}
+
+
 def _course(record: Record) -> list[str]:
-    """How it went: curves, raw times, and the failure where there was one."""
+    """Curves, raw times, and the failure if there is one."""
     parts = []
     if record.epochs:
         adversarial = isinstance(record.task.description.objective, Adversarial)
@@ -150,10 +100,56 @@ def _course(record: Record) -> list[str]:
         cells = [f"{block.steps}×{block.batch_size}: {block.seconds:.4f}" for block in record.blocks]
         parts.append("Blocks, in order (steps×batch size: seconds)\n  " + ", ".join(cells))
     if failure := record.failure:
-        told = {"reason": failure.message, "exit code": failure.exit_code, "signal": failure.signal}
-        parts.append(_section("Failure", {key: value for key, value in told.items() if value is not None}))
+        facts = {"reason": failure.message, "exit code": failure.exit_code, "signal": failure.signal}
+        parts.append(_section("Failure", {name: fact for name, fact in facts.items() if fact is not None}))
         if failure.traceback:
             parts.append("Traceback of the worker\n" + failure.traceback.rstrip())
         if failure.last_lines:
             parts.append("Last lines that the worker printed\n" + "\n".join(failure.last_lines))
     return parts
+
+
+def _curves(epochs: Iterable[Epoch]) -> str:
+    rows = [
+        [
+            str(epoch.epoch),
+            str(epoch.steps),
+            f"{epoch.training_seconds:.2f}",
+            f"{epoch.training_loss:.4f}",
+            *(
+                " / ".join(_number(scores.get(key)) for scores in (epoch.train, epoch.validation))
+                for key in ("loss", "accuracy")
+            ),
+        ]
+        for epoch in epochs
+    ]
+    return _table(["epoch", "steps", "s", "minimised", "loss train / val", "acc. train / val"], rows)
+
+
+def _adversarial_curves(epochs: Iterable[Epoch]) -> str:
+    headers = ["epoch", "steps", "s", "D loss", "G loss", "D(real train)", "D(real val)", "D(fake)"]
+    headers += ["Fréchet train", "Fréchet val"]
+    rows = [
+        [
+            str(epoch.epoch),
+            str(epoch.steps),
+            f"{epoch.training_seconds:.2f}",
+            _number(epoch.discriminator_loss),
+            _number(epoch.training_loss),
+            _number(epoch.train.get("real")),
+            _number(epoch.validation.get("real")),
+            _number(epoch.validation.get("fake")),
+            _number(epoch.train.get("frechet_distance")),
+            _number(epoch.validation.get("frechet_distance")),
+        ]
+        for epoch in epochs
+    ]
+    return _table(headers, rows)
+
+
+def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return tabulate(rows, headers, disable_numparse=True)
+
+
+def _number(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.4f}"

@@ -18,7 +18,7 @@ from harness.report.charts import (
     time_against_quality,
 )
 from harness.report.curve_charts import gap_curves, learning_curves
-from harness.report.words import SHOWN_SECTIONS
+from harness.report.words import SHOWN_GROUPS
 
 
 class Figure(NamedTuple):
@@ -82,7 +82,7 @@ def all_figures(findings: Findings) -> dict[str, Figure]:
     colours = colours_of(findings)
     figures = [
         figure
-        for number, group in enumerate(findings.groups[:SHOWN_SECTIONS], 1)
+        for number, group in enumerate(findings.groups[:SHOWN_GROUPS], 1)
         for figure in group_figures(group, f"comparison-{number}", colours)
     ]
     figures += [study_figure(study, f"study-{number}") for number, study in enumerate(findings.studies, 1)]

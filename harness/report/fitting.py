@@ -1,37 +1,72 @@
-"""Tables that fit the terminal: cells are wrapped where the whole is too wide."""
+"""Text and tables that fit the terminal: wrapped, but never within an interval or before a unit."""
 
+import re
 import textwrap
 from collections.abc import Sequence
 
 import tabulate
 
-# Without this a header costs two columns more than it has letters.
+# Otherwise a header is padded by two columns.
 tabulate.MIN_PADDING = 0
 _GAP = 2
 _NARROWEST = 8
+_LONGEST_INTERVAL = 24
+_INTERVAL = re.compile(r"\[[^\[\]]*\]")
+_NUMBER_AND_UNIT = re.compile(r"(?<=\d) (?=(?:%|s|ms|points?|seeds?|runs?|pairs?|epochs?|threads?)\b|%)")
+_HARD_SPACE = "\N{NO-BREAK SPACE}"
 
 
 def fitted_table(
     rows: Sequence[Sequence[str]], width: int, headers: Sequence[str] = (), tablefmt: str = "simple"
 ) -> str:
-    """The rows as a table, the widest cells wrapped to fit ``width`` columns."""
-    widths = _column_widths([*rows, headers] if headers else rows, width)
+    """The rows as a table of at most ``width`` columns where that is possible; wide cells are wrapped."""
+    columns = list(zip(*([*rows, headers] if headers else rows), strict=True))
+    widths = _column_widths(columns, width)
     wrapped = [[_wrap(cell, limit) for cell, limit in zip(row, widths, strict=True)] for row in rows]
     names = [_wrap(name, limit) for name, limit in zip(headers, widths, strict=False)]
     return tabulate.tabulate(wrapped, names, tablefmt=tablefmt, disable_numparse=True)
 
 
+def filled(text: str, width: int, first_indent: str = "", indent: str = "") -> str:
+    """A paragraph of at most ``width`` columns; long words are not broken."""
+    lines = textwrap.fill(
+        _NUMBER_AND_UNIT.sub(_HARD_SPACE, _joined(text)),
+        width,
+        initial_indent=first_indent,
+        subsequent_indent=indent,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+    return lines.replace(_HARD_SPACE, " ")
+
+
 def _wrap(cell: str, width: int) -> str:
-    """The cell's lines, each cut at spaces; tabulate's own wrapping takes ``False`` and ``1,000`` apart."""
-    return "\n".join(part for line in cell.split("\n") for part in textwrap.wrap(line, width) or [""])
+    """The cell's lines, each broken at spaces; tabulate's own wrapping splits ``False`` and ``1,000``."""
+    lines = (part for line in _joined(cell).split("\n") for part in textwrap.wrap(line, width) or [""])
+    return "\n".join(lines).replace(_HARD_SPACE, " ")
 
 
-def _column_widths(rows: Sequence[Sequence[str]], width: int) -> list[int]:
-    """The natural width of each column, the widest cut down until all fit or none can give more."""
-    widths = [
-        max(len(line) for cell in column for line in (cell or " ").split("\n"))
-        for column in zip(*rows, strict=True)
-    ]
-    while widths and sum(widths) + _GAP * (len(widths) - 1) > width and max(widths) > _NARROWEST:
-        widths[widths.index(max(widths))] -= 1
+def _joined(cell: str) -> str:
+    """The cell with intervals such as ``[1.2, 1.4]`` made unbreakable."""
+    return _INTERVAL.sub(lambda match: match[0].replace(" ", _HARD_SPACE), cell)
+
+
+def _column_widths(columns: Sequence[Sequence[str]], width: int) -> list[int]:
+    """The natural width of each column, the widest reduced until all fit or none can be reduced."""
+    widths = [max(_longest_line(cell) for cell in column) for column in columns]
+    floors = [max(_NARROWEST, *(_interval_width(cell) for cell in column)) for column in columns]
+    while sum(widths) + _GAP * (len(widths) - 1) > width:
+        reducible = [index for index, floor in enumerate(floors) if widths[index] > floor]
+        if not reducible:
+            break
+        widths[max(reducible, key=lambda index: widths[index])] -= 1
     return widths
+
+
+def _longest_line(cell: str) -> int:
+    return max(map(len, (cell or " ").split("\n")))
+
+
+def _interval_width(cell: str) -> int:
+    """The columns that the longest interval of a cell needs."""
+    return max((min(len(text), _LONGEST_INTERVAL) for text in _INTERVAL.findall(cell)), default=0)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from harness.analysis.comparison import PairComparison
 from harness.analysis.configuration_summary import ConfigurationSummary
 from harness.analysis.findings import Findings
-from harness.report.words import headlines
+from harness.analysis.overfit import Overfitting
+from harness.report.key_sentences import key_sentences
 from harness.stats.estimate import Estimate
 
 if TYPE_CHECKING:
@@ -18,71 +20,50 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report:
-    """What :func:`harness.compare` gives; a notebook shows its sentences, its frames and its charts.
+    """The result of :func:`harness.compare`; a notebook displays its sentences.
 
-    Columns that hold an estimate come in threes, ``test_score``, ``test_score_low`` and
-    ``test_score_high``, the ends being those of the 95 % interval. Times are in seconds.
+    Columns of an estimate come in threes, ``test_score``, ``test_score_low`` and ``test_score_high``, the
+    last two being the ends of the 95 % interval. Times are in seconds.
     """
 
     findings: Findings
 
     @property
     def headlines(self) -> list[str]:
-        """The sentences that lead the report."""
-        return [sentence for answers in headlines(self.findings).values() for sentence in answers]
+        """The key sentences of every group and study."""
+        return [sentence for sentences in key_sentences(self.findings).values() for sentence in sentences]
 
     @cached_property
-    def sides(self) -> pd.DataFrame:
-        """A row a side of each setting."""
+    def configurations(self) -> pd.DataFrame:
+        """A row for each configuration of each group."""
         return pd.DataFrame(
             [
-                {"setting": found.comparison.section.title, **_side(side)}
-                for found in self.findings.sections
-                for side in found.comparison.sides
+                {"conditions": group.comparison.group.title, **_configuration(summary)}
+                for group in self.findings.groups
+                for summary in group.comparison.summaries
             ]
         )
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
-        """A row for the fastest side of a setting against each other one."""
+        """A row for each configuration of a group compared with the reference, which is the fastest.
+
+        ``step_ratio`` is the step time of the configuration divided by that of the reference,
+        ``difference`` its test score less that of the reference.
+        """
         return pd.DataFrame(
             [
-                {
-                    "setting": found.comparison.section.title,
-                    "fast": pair.fast.side.name,
-                    "slow": pair.slow.side.name,
-                    **_three("speed_ratio", pair.speed),
-                    "quality": pair.quality.verdict,
-                    **_three("difference", pair.quality.difference),
-                    "margin": pair.quality.margin,
-                    "p": pair.quality.p,
-                    "seeds_needed": pair.quality.seeds_needed,
-                }
-                for found in self.findings.sections
-                for pair in found.comparison.pairs
+                {"conditions": group.comparison.group.title, **_pair(pair)}
+                for group in self.findings.groups
+                for pair in group.comparison.pairs
             ]
         )
 
     @cached_property
     def overfitting(self) -> pd.DataFrame:
-        """A row a side of each setting; see :class:`harness.analysis.overfit.Overfitting`."""
+        """A row for each configuration of each group; see :class:`harness.analysis.overfit.Overfitting`."""
         return pd.DataFrame(
-            [
-                {
-                    "setting": one.section.title,
-                    "side": one.side.name,
-                    "onset_epoch": one.onset.epoch,
-                    "best_epoch": one.best_epoch,
-                    **_three("gap", one.gap),
-                    **_three("generalization_loss", one.generalization_loss),
-                    "progress_quotient": one.progress_quotient,
-                    **_three("validation_lost", one.lost),
-                    **_three("test_gained", one.gained),
-                    **_three("memorization_ratio", one.memorization_ratio),
-                }
-                for found in self.findings.sections
-                for one in found.overfittings
-            ]
+            [_overfitting(overfit) for group in self.findings.groups for overfit in group.overfittings]
         )
 
     @cached_property
@@ -93,8 +74,8 @@ class Report:
         return {name: figure.chart for name, figure in all_figures(self.findings).items()}
 
     def _repr_html_(self) -> str:
-        told = "".join(f"<li>{escape(sentence.replace('`', ''))}</li>" for sentence in self.headlines)
-        return f"<ul>{told}</ul>"
+        items = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.headlines)
+        return f"<ul>{items}</ul>"
 
 
 def _three(name: str, value: Estimate | None) -> dict[str, float | None]:
@@ -102,15 +83,44 @@ def _three(name: str, value: Estimate | None) -> dict[str, float | None]:
     return dict(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True))
 
 
-def _side(side: ConfigurationSummary) -> dict[str, object]:
+def _configuration(summary: ConfigurationSummary) -> dict[str, object]:
     return {
-        "side": side.side.name,
-        "seeds": len(side.side.runs),
-        **_three("test_score", side.quality),
-        **_three("step_seconds", side.step_seconds),
-        **_three("training_seconds", side.training_seconds),
-        "samples_per_second": side.samples_per_second,
-        "flops_per_second": side.flops_per_second,
-        "peak_memory_bytes": side.peak_memory_bytes,
-        "on_front": side.on_front,
+        "configuration": summary.name,
+        "seeds": len(summary.configuration.runs),
+        **_three("test_score", summary.quality),
+        **_three("step_seconds", summary.step_seconds),
+        **_three("training_seconds", summary.training_seconds),
+        "samples_per_second": summary.samples_per_second,
+        "flops_per_second": summary.flops_per_second,
+        "peak_memory_bytes": summary.peak_memory_bytes,
+        "on_front": summary.on_front,
+    }
+
+
+def _pair(pair: PairComparison) -> dict[str, object]:
+    return {
+        "configuration": pair.other.name,
+        "reference": pair.reference.name,
+        "speed": pair.speed_verdict,
+        **_three("step_ratio", pair.ratio),
+        "quality": pair.quality_verdict,
+        **_three("difference", pair.quality.difference),
+        "margin": pair.quality.margin,
+        "p": pair.quality.p,
+        "seeds_needed": pair.quality.seeds_needed,
+    }
+
+
+def _overfitting(overfit: Overfitting) -> dict[str, object]:
+    return {
+        "conditions": overfit.group.title,
+        "configuration": overfit.configuration.name,
+        "onset_epoch": overfit.onset.epoch,
+        "best_epoch": overfit.best_epoch,
+        **_three("gap", overfit.gap),
+        **_three("generalization_loss", overfit.generalization_loss),
+        "progress_quotient": overfit.progress_quotient,
+        **_three("validation_lost", overfit.lost),
+        **_three("test_gained", overfit.gained),
+        **_three("memorization_ratio", overfit.memorization_ratio),
     }

@@ -1,37 +1,37 @@
-"""The report as Markdown for a pull request: findings, one table a setting, pictures beside it."""
+"""The report as Markdown for a pull request: answers and tables for each task, pictures beside it."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import vl_convert
-from tabulate import tabulate
 
-from harness.analysis.findings import Findings
+from harness.analysis.findings import Findings, GroupFindings
 from harness.report.chart_style import CONFIG
 from harness.report.escaping import for_markdown
+from harness.report.exclusion_words import kept_apart_sentence, left_out_sentence
 from harness.report.figures import Figure, all_figures
 from harness.report.method import caveats, machines
-from harness.report.tables import Table, overfitting_table, sides_table, study_table
-from harness.report.words import (
-    NOTHING_FOUND,
-    SHOWN_SECTIONS,
-    cut,
-    headlines,
-    kept_apart_sentence,
-    left_out_sentence,
-)
+from harness.report.numbers import RATIO_LEGEND
+from harness.report.overfitting_tables import overfitting_table, study_table
+from harness.report.overfitting_words import gap_sentence, overfitting_sentence
+from harness.report.study_words import study_sentence, study_title
+from harness.report.table import markdown_table
+from harness.report.tables import comparison_table, details_table
+from harness.report.words import NOTHING_COMPARABLE, SHOWN_GROUPS, cut, headline, remarks, where_text
 
-#: Worth a look in a pull request, of the setting with the most to tell: each takes a tenth of a second.
-_PICTURES = ("time", "curves", "remedies")
-_PICTURED_SECTIONS = 1
+#: The charts that are drawn, of the group with the most runs: each takes a tenth of a second.
+_PICTURES = ("relative", "time", "curves", "remedies")
+_PICTURED_GROUPS = 1
 _WIDTH = 420
 _MOST_NOTES = 40
 
+_Pictures = Mapping[str, Path]
+
 
 def write_markdown(findings: Findings, path: Path) -> list[Path]:
-    """Write the report and an SVG for each chart that it shows; the paths, the report first."""
-    few = dataclasses.replace(findings, sections=findings.sections[:_PICTURED_SECTIONS])
+    """Write the report and an SVG file for each chart that it shows; the paths, the report first."""
+    few = dataclasses.replace(findings, groups=findings.groups[:_PICTURED_GROUPS])
     figures = [figure for figure in all_figures(few).values() if figure.name.endswith(_PICTURES)]
     pictures = {figure.name: path.with_name(f"{path.stem}-{figure.name}.svg") for figure in figures}
     for figure in figures:
@@ -47,67 +47,58 @@ def _svg(figure: Figure) -> str:
     return svg
 
 
-def _parts(findings: Findings, pictures: dict[str, Path]) -> Iterator[str]:
+def _parts(findings: Findings, pictures: _Pictures) -> Iterator[str]:
     yield "# Benchmark report"
-    if findings.sections:
-        yield for_markdown("; ".join(machines(findings))) + "."
-    told = headlines(findings)
-    if not told:
-        yield NOTHING_FOUND
-    for question, answers in told.items():
-        yield f"**{question}**"
-        yield _list(answers)
-    for number, study in enumerate(findings.studies, 1):
-        yield f"## {for_markdown(f'Remedies for {study.study.kind}: {study.title}')}"
-        yield from _shown(pictures, f"study-{number}")
-        yield _table(study_table(study))
-    for number, found in enumerate(findings.sections[:SHOWN_SECTIONS], 1):
-        yield f"## {for_markdown(found.comparison.section.title)}"
-        yield _table(sides_table(found.comparison))
-        yield from _shown(pictures, f"comparison-{number}")
-        if found.overfittings:
-            yield _table(overfitting_table(found.overfittings))
-    if (hidden := len(findings.sections) - SHOWN_SECTIONS) > 0:
-        yield f"And {hidden} more settings; filters such as `task=cnn` show fewer at a time."
-    notes = {
-        "Beware": caveats(findings),
-        "Left out": [*map(left_out_sentence, findings.left_out), *findings.unreadable],
-        "Not compared": [*map(kept_apart_sentence, findings.kept_apart)],
+    if findings.groups or findings.studies:
+        yield f"{for_markdown('; '.join(machines(findings)))}."
+        yield RATIO_LEGEND
+    else:
+        yield NOTHING_COMPARABLE
+    numbers = {id(finding): number for number, finding in enumerate(findings.groups, 1)}
+    numbers |= {id(finding): number for number, finding in enumerate(findings.studies, 1)}
+    for task in findings.by_task(SHOWN_GROUPS):
+        yield f"## {for_markdown(task.task)}"
+        for group in task.groups:
+            yield from _group(group, _shown(pictures, f"comparison-{numbers[id(group)]}"))
+        for study in task.studies:
+            yield f"### {for_markdown(study_title(study))}"
+            yield for_markdown(study_sentence(study))
+            yield from _shown(pictures, f"study-{numbers[id(study)]}")
+            yield markdown_table(study_table(study))
+        yield from _list("Not compared", map(kept_apart_sentence, task.kept_apart))
+        yield from _list("Left out", map(left_out_sentence, task.left_out))
+    if (hidden := len(findings.groups) - SHOWN_GROUPS) > 0:
+        yield f"{hidden} more groups of runs are not shown; select some with filters such as `task=cnn`."
+    yield from _list("Cautions", caveats(findings))
+    yield from _list("Unreadable files", findings.unreadable)
+
+
+def _group(group: GroupFindings, pictures: Iterable[str]) -> Iterator[str]:
+    comparison = group.comparison
+    yield f"### {for_markdown(f'{comparison.group.title} ({where_text(comparison.group.conditions)})')}"
+    yield f"**{for_markdown(headline(comparison))}**"
+    yield markdown_table(comparison_table([group]))
+    yield from pictures
+    yield markdown_table(details_table(comparison))
+    sentences = [overfitting_sentence(overfit) for overfit in group.overfittings]
+    yield from _list("Overfitting", [*sentences, *map(gap_sentence, group.gaps)])
+    if group.overfittings:
+        yield markdown_table(overfitting_table(group.overfittings))
+    yield from _list("Notes", remarks(comparison))
+
+
+def _shown(pictures: _Pictures, prefix: str) -> Iterator[str]:
+    names = {
+        name.rpartition("-")[2]: path.name.replace(" ", "%20")
+        for name, path in pictures.items()
+        if name.startswith(f"{prefix}-")
     }
-    for title, sentences in notes.items():
-        if sentences:
-            yield f"## {title}"
-            yield _list(cut(sentences, _MOST_NOTES))
-
-
-def _shown(pictures: dict[str, Path], prefix: str) -> Iterator[str]:
-    names = [
-        path.name.replace(" ", "%20") for name, path in pictures.items() if name.startswith(f"{prefix}-")
-    ]
     if names:
-        yield "\n".join(f"![{name.rpartition('-')[2].removesuffix('.svg')}]({name})" for name in names)
+        yield "\n".join(f"![{kind}]({name})" for kind, name in names.items())
 
 
-def _list(sentences: list[str]) -> str:
-    """Sentences whose names between backticks become bold."""
-    parts = [sentence.split("`") for sentence in sentences]
-    return "\n".join(
-        "- "
-        + "".join(
-            f"**{for_markdown(text)}**" if place % 2 else _kept(text) for place, text in enumerate(part)
-        )
-        for part in parts
-    )
-
-
-def _kept(text: str) -> str:
-    """Escaped, with the spaces at its ends, which keep words apart from a name."""
-    start = " " if text[:1] == " " else ""
-    end = " " if text[-1:] == " " and text.strip() else ""
-    return f"{start}{for_markdown(text)}{end}"
-
-
-def _table(table: Table) -> str:
-    rows = [[for_markdown(cell) for cell in row] for row in table.rows]
-    headers = [for_markdown(header) for header in table.headers]
-    return tabulate(rows, headers, tablefmt="pipe", disable_numparse=True)
+def _list(title: str, sentences: Iterable[str]) -> Iterator[str]:
+    shown = cut(list(sentences), _MOST_NOTES)
+    if shown:
+        yield f"**{title}**"
+        yield "\n".join(f"- {for_markdown(sentence)}" for sentence in shown)

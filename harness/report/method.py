@@ -1,54 +1,77 @@
-"""How it was measured and what to beware of: the sentences that end every report."""
+"""How reports are made, and the cautions that the records themselves give."""
+
+from collections.abc import Sequence
 
 from harness.analysis.findings import Findings
 from harness.report.terminal import disturbance
 from harness.runs.record import Record
 
 METHOD = """\
-Every run is a process of its own. All sides start from the same weights and see the same batches in the \
-same order; a certificate (float64, against a committed reference) says that they do the same arithmetic.
-A step is the median over a run's blocks of about two seconds, less the first step; the device has \
-finished when the clock is read. Sides are compared by the geometric mean of the ratios of runs with the \
-same seed.
-Intervals are at 95 %: Student's t over seeds, of curves at each epoch by itself; of the epoch at which \
-overfitting begins, percentiles over resampled seeds, whole curves at a time. From a single seed no interval \
-is made.
-Of a study the intervals of what remedies change are wider, so that all of them hold together at 95 % \
-(Bonferroni). A remedy is recommended where that of its change of the test score lies above 0. Nothing \
-else is adjusted for the number of comparisons. Variants have the same epochs, and so fewer steps with less \
-data, more with oversampling.
+Each run is a process of its own. All configurations start from the same weights and see the same batches in \
+the same order. A certificate (float64, against a committed reference) shows that they do the same arithmetic.
+The step time of a run is the median over its blocks of about two seconds, without the first step. The clock \
+is read after the device has finished. Configurations are compared by the geometric mean of the ratios of \
+runs with the same seed.
+Intervals are 95 % confidence intervals: Student's t over seeds, for curves at each epoch separately. The \
+interval of the epoch at which overfitting begins holds percentiles over resampled seeds, whole curves at a \
+time. A single seed has no interval.
+In a study the intervals of changes are wider, so that all of them hold together at 95 % (Bonferroni). A \
+remedy is recommended where the interval of its change of the test score lies above 0. Nothing else is \
+adjusted for the number of comparisons. Variants have the same number of epochs, and so fewer steps with \
+less data and more with oversampling.
 Equal: two one-sided t tests on paired seeds reject a difference of the margin or more at 5 % (Schuirmann \
-1987). Different: not equal, and the paired t test rejects no difference at 5 %. Otherwise it cannot be told.
-The gap is training less validation accuracy (of losses the other way round). GL and PQ are Prechelt's \
-(1998), of the validation loss, with strips of 5 epochs.
-Overfitting begins at the first epoch from which on validation loss stays 5 % above its lowest value while \
-training loss stays below what it was there. The best epoch is that of lowest validation loss, of the gan \
-that of lowest Fréchet distance; test data chose nothing.
+1987). Different (better or worse): not equal, and the paired t test rejects no difference at 5 %. Otherwise \
+undecided.
+The gap is training accuracy less validation accuracy (validation loss less training loss). GL and PQ are \
+Prechelt's (1998), of the validation loss, with strips of 5 epochs.
+Overfitting begins at the first epoch after which validation loss stays 5 % above its lowest value while \
+training loss stays below its value there. The best epoch is that of the lowest validation loss, for the gan \
+that of the lowest Fréchet distance. The test set is never used for model selection.
 GFLOP/s count a training step as three forward passes.""".splitlines()
 _FEW_SEEDS = 5
-_OF_FEW_SEEDS = "Their intervals are wide, and that of where overfitting begins is too narrow."
 
 
 def caveats(findings: Findings) -> list[str]:
-    """What the records themselves say against taking the figures at face value."""
+    """What the records say against taking the figures at face value."""
     records = [run.record for run in findings.runs]
-    told = [
+    cautions = [*_data(records), *_machines(records)]
+    few = sum(
+        len(summary.configuration.runs) < _FEW_SEEDS
+        for group in findings.groups
+        for summary in group.comparison.summaries
+    )
+    if few:
+        cautions.append(
+            f"Configurations with fewer than five seeds: {few}. Their intervals are wide; that of the epoch at "
+            "which overfitting begins is too narrow."
+        )
+    return list(dict.fromkeys(cautions))
+
+
+def _data(records: Sequence[Record]) -> list[str]:
+    stand_ins = [
         f"{record.dataset.name} stands in for {record.dataset.stands_in_for}: {record.dataset.reason}"
         for record in records
         if record.dataset.stands_in_for
     ]
-    told += [f"{r.dataset.name}: {r.dataset.origin}" for r in records if "lossy" in (r.dataset.origin or "")]
+    lossy = [
+        f"{record.dataset.name}: {record.dataset.origin}"
+        for record in records
+        if "lossy" in (record.dataset.origin or "")
+    ]
+    return stand_ins + lossy
+
+
+def _machines(records: Sequence[Record]) -> list[str]:
+    cautions = []
     if any(record.machine.git and record.machine.git.dirty for record in records):
-        told.append("Some runs were made from a checkout with uncommitted changes.")
+        cautions.append("Some runs were made from a checkout with uncommitted changes.")
     if busy := disturbance(records):
-        told.append(busy)
+        cautions.append(busy)
     versions = {record.machine.harness for record in records}
     if len(versions) > 1:
-        told.append(f"Runs are of several versions of the harness: {', '.join(sorted(versions))}.")
-    few = sum(len(side.side.runs) < _FEW_SEEDS for one in findings.sections for side in one.comparison.sides)
-    if few:
-        told.append(f"Sides with fewer than five seeds: {few}. {_OF_FEW_SEEDS}")
-    return list(dict.fromkeys(told))
+        cautions.append(f"Runs were made by several versions of the harness: {', '.join(sorted(versions))}.")
+    return cautions
 
 
 def machines(findings: Findings) -> list[str]:

@@ -1,4 +1,4 @@
-"""Numbers as a reader wants them: rounded to what they are worth, with their intervals."""
+"""Numbers as text: rounded to their precision, with their intervals. Minus is U+2212, as in ratios."""
 
 import math
 
@@ -13,8 +13,8 @@ _SMALLEST = 1e-4
 def estimate(value: Estimate | None, digits: int | None = 1, unit: str = "", *, sign: bool = False) -> str:
     """``12.3 [10.1, 14.5] points``; without the interval where there is none.
 
-    ``digits`` are those after the point; None: as many as make three significant ones of the mean, or of
-    its interval where that is around 0.
+    ``digits`` is the number after the decimal point. None gives three significant digits of the mean, or of
+    the interval where that holds 0.
     """
     if value is None:
         return NOTHING
@@ -28,24 +28,29 @@ def estimate(value: Estimate | None, digits: int | None = 1, unit: str = "", *, 
         )
         small = 0 < size < _SMALLEST
         form = f"{plus}.2g" if small else f"{plus},.{_digits_after_point(size)}f"
-    text = format(value.value, form)
+    text = _signed(value.value, form)
     if value.low is not None and value.high is not None:
-        text += f" [{value.low:{form}}, {value.high:{form}}]"
+        text += f" [{_signed(value.low, form)}, {_signed(value.high, form)}]"
     return f"{text} {unit}".rstrip()
 
 
-#: How every ratio of times is to be read, wherever one is printed.
+def _signed(number: float, form: str) -> str:
+    text = format(number, form)
+    return f"\N{MINUS SIGN}{text[1:]}" if text.startswith("-") else text
+
+
+#: How to read a ratio of times; printed once wherever ratios are.
 RATIO_LEGEND = (
     "Ratios are the time of a configuration relative to the reference: "
     "+ is slower, \N{MINUS SIGN} is faster. "
     "Brackets hold the 95 % confidence interval."
 )
-#: From this ratio on (or its inverse) a factor reads better than a percentage.
+#: Ratios from here on, and inverse ones, are printed as factors.
 _FACTOR_FROM = 2.0
 
 
 def time_ratio(ratio: Estimate | None) -> str:
-    """A ratio of times, the one form that is printed everywhere.
+    """A ratio of times, in the one form that is printed everywhere.
 
     ``+7.1 % [5.9, 8.3]``; from a factor of two on ``2.4× slower [2.3, 2.5]`` or ``9.2× faster [8.7, 9.6]``.
     """
@@ -89,7 +94,7 @@ def _digits_after_point(size: float) -> int:
 
 
 def significant(value: float | None, digits: int = 3) -> str:
-    """A number rounded to so many digits, never in powers of ten where it is large: ``494,000``."""
+    """A number rounded to ``digits`` significant ones; large numbers without powers of ten: ``494,000``."""
     if value is None:
         return NOTHING
     if abs(value) >= 10 ** (digits - 1):
@@ -103,12 +108,17 @@ def percent(share: float) -> str:
 
 
 def score_digits(measure: Measure) -> int | None:
-    """Digits after the point of a score in the measure's unit; see :func:`estimate`."""
+    """Digits after the decimal point of a score in the measure's unit; see :func:`estimate`."""
     return 1 if measure.unit else None
 
 
+def score_unit(measure: Measure) -> str:
+    """The unit of a score, ``%`` for accuracies; differences of scores have the measure's own unit."""
+    return "%" if measure.unit == "points" else measure.unit
+
+
 def probability(p: float | None) -> str:
-    """``p < 0.01``, the nearest of the customary bounds, or ``p = 0.12``."""
+    """``p < 0.01``, the nearest customary bound, or ``p = 0.12``; empty for None."""
     if p is None:
         return ""
     for bound in (0.001, 0.01, 0.05):

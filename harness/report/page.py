@@ -6,23 +6,17 @@ from harness.analysis.findings import Findings, GroupFindings, TaskFindings
 from harness.analysis.study_effects import StudyFinding
 from harness.report.answers import Answer, answer
 from harness.report.charts import Colours
+from harness.report.exclusion_words import kept_apart_sentence, left_out_sentence
 from harness.report.figures import Figure, colours_of, group_figures, study_figure
 from harness.report.html import render
 from harness.report.method import METHOD, caveats, machines
 from harness.report.numbers import RATIO_LEGEND
+from harness.report.overfitting_tables import overfitting_table, study_table
+from harness.report.overfitting_words import gap_sentence, overfitting_sentence
+from harness.report.study_words import study_sentence
 from harness.report.table import Table
-from harness.report.tables import overfitting_table, phases_table, runs_list, sides_table, study_table
-from harness.report.words import (
-    NOTHING_FOUND,
-    SHOWN_SECTIONS,
-    cut,
-    gap_sentence,
-    kept_apart_sentence,
-    left_out_sentence,
-    overfitting_sentence,
-    pair_sentence,
-    study_sentence,
-)
+from harness.report.tables import comparison_table, details_table, phases_table, runs_list
+from harness.report.words import NOTHING_COMPARABLE, SHOWN_GROUPS, cut, headline, remarks
 
 _MOST_RUNS = 300
 _MOST_NOTES = 60
@@ -54,7 +48,7 @@ class TaskSection(NamedTuple):
 def html_report(findings: Findings) -> str:
     """The page."""
     colours = colours_of(findings)
-    numbers = {id(group): number for number, group in enumerate(findings.groups[:SHOWN_SECTIONS], 1)}
+    numbers = {id(group): number for number, group in enumerate(findings.groups[:SHOWN_GROUPS], 1)}
     answers: list[Answer] = []
     tasks: list[TaskSection] = []
     for task in findings.by_task():
@@ -72,8 +66,8 @@ def html_report(findings: Findings) -> str:
         legend=RATIO_LEGEND,
         tasks=tasks,
         most_findings=_MOST_FINDINGS,
-        nothing=NOTHING_FOUND,
-        hidden=max(0, len(findings.groups) - SHOWN_SECTIONS),
+        nothing=NOTHING_COMPARABLE,
+        hidden=max(0, len(findings.groups) - SHOWN_GROUPS),
         **_notes(findings),
     )
 
@@ -104,22 +98,23 @@ def _task(
 
 def _findings(group: GroupFindings) -> list[str]:
     return [
-        *(pair_sentence(group.comparison, pair) for pair in group.comparison.pairs),
+        headline(group.comparison),
+        *remarks(group.comparison),
         *(overfitting_sentence(overfit) for overfit in group.overfittings),
-        *(gap_sentence(gap, group.comparison) for gap in group.gaps),
+        *(gap_sentence(gap) for gap in group.gaps),
     ]
 
 
 def _group_part(group: GroupFindings, name: str, colours: Colours) -> Part:
     comparison = group.comparison
-    folded = [_titled(phases_table(comparison), "Phases of a run: mean seconds")]
+    folded = [details_table(comparison), phases_table(comparison)]
     if group.overfittings:
-        folded.insert(0, _titled(overfitting_table(group.overfittings), "Overfitting: mean [95 % interval]"))
+        folded.insert(0, overfitting_table(group.overfittings))
     return Part(
         name,
         comparison.group.title,
         _findings(group),
-        [_titled(sides_table(comparison), "Configurations, fastest first: mean [95 % interval]")],
+        [comparison_table([group])._replace(legend="")],  # the page states it once, above all
         [figure for figure in group_figures(group, name, colours) if figure.name != f"{name}-relative"],
         folded,
     )

@@ -81,15 +81,21 @@ def _seconds(record: Record) -> str:
 
 
 def _comparison(records: Sequence[Record], width: int) -> str:
-    """A table of configurations, fastest first; runs that did not succeed are listed below it."""
+    """The answer for each task, and a table of the configurations, fastest first.
+
+    Runs that did not succeed are not in the table; the remarks name them.
+    """
     from harness.analysis.findings import find  # it needs NumPy and SciPy
     from harness.analysis.run_curves import Run
     from harness.report.tables import comparison_table
+    from harness.report.words import headline
 
-    findings = find(Run.of(record) for record in records)
-    if not findings.groups:
+    comparisons = find(Run.of(record) for record in records).groups
+    if not comparisons:
         return _runs(records, width)
-    return terminal_table(comparison_table(findings.groups), width)
+    answers = [f"{found.comparison.group.title}: {headline(found.comparison)}" for found in comparisons]
+    table = comparison_table(comparisons)
+    return "\n".join([*answers, "", terminal_table(table, width), *filter(None, [table.legend])])
 
 
 def _remarks(records: Sequence[Record]) -> Iterable[str]:

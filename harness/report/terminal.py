@@ -1,4 +1,4 @@
-"""Tables for the terminal: a run a column, a measure a row, as many columns as the width allows."""
+"""Runs side by side for the terminal, each in a column, as many columns as the width allows."""
 
 import os
 import shutil
@@ -7,54 +7,54 @@ import textwrap
 from collections.abc import Callable, Sequence
 
 from harness.plugins.versions import side_versions
-from harness.report.fitting import fitted_table
+from harness.report.numbers import NOTHING
+from harness.report.table import Table, terminal_table
 from harness.runs.record import Record
 from harness.runs.summaries import generalization_gap, samples_per_second, step_time
 from harness.training.measures import Scores
 
-_NOTHING = "–"
 _ROW_NAME_WIDTH = 32
 _PIPED_WIDTH = 160
 _FINGERPRINT_DIGITS = 12
 _ORIGIN_WIDTH = 24
-#: Of all CPUs; what is below it no timing shows.
+#: The share of all CPUs below which other programs do not show in times.
 _BUSY_SHARE = 0.05
 
 
 def _number(value: float | None, form: str, scale: float = 1.0) -> str:
-    return _NOTHING if value is None else format(value * scale, form)
+    return NOTHING if value is None else format(value * scale, form)
 
 
 def _scores(scores: Scores | None) -> str:
     if scores is None:
-        return _NOTHING
+        return NOTHING
     return f"{_number(scores.get('accuracy'), '.4f')} / {_number(scores['loss'], '.4f')}"
 
 
 def _further(record: Record) -> str:
-    """Test scores of the best epoch other than those of the rows above and the recall of each class."""
+    """Test scores of the best epoch other than loss, accuracy and the recall of each class."""
     scores = record.test_at_best or {}
     shown = [
         f"{name.replace('_', ' ')} {_number(value, '.4g')}"
         for name, value in scores.items()
         if name not in ("loss", "accuracy") and not name.removeprefix("recall_").isdigit()
     ]
-    return "\n".join(shown) or _NOTHING
+    return "\n".join(shown) or NOTHING
 
 
 def _step(record: Record) -> str:
     steady = step_time(record)
     if steady is None:
-        return _NOTHING
+        return NOTHING
     median, low, high = (f"{seconds * 1e3:.3g}" for seconds in steady)
     return f"{median} ({low} to {high})"
 
 
 def framework_text(backend: str, framework: dict[str, str]) -> str:
-    """The versions that tell a side from others of its backend, a line each."""
+    """The versions that distinguish configurations of one backend, a line each."""
     versions = side_versions(backend, framework)
-    told = [f"{name} {version}" for name, version in versions.items()]
-    return "\n".join(told) or framework.get("engine", _NOTHING)
+    lines = [f"{name} {version}" for name, version in versions.items()]
+    return "\n".join(lines) or framework.get("engine", NOTHING)
 
 
 def _data(record: Record) -> str:
@@ -63,16 +63,16 @@ def _data(record: Record) -> str:
 
 
 def _origin(record: Record) -> str:
-    return "\n".join(textwrap.wrap(record.dataset.origin or _NOTHING, _ORIGIN_WIDTH))
+    return "\n".join(textwrap.wrap(record.dataset.origin or NOTHING, _ORIGIN_WIDTH))
 
 
 def _status(record: Record) -> str:
-    # The worker's end is always recorded; only the end of the parent itself can leave this word.
-    return "running, or its harness was killed" if record.status == "running" else record.status
+    # The end of a worker is always recorded; only if the harness itself was killed does this status stay.
+    return "running, or the harness was killed" if record.status == "running" else record.status
 
 
 def certified(record: Record) -> str:
-    """``✓`` with a certificate; what is wrong is told under the table."""
+    """``✓ certified`` with a certificate; otherwise the reason is stated under the table."""
     return "✓ certified" if record.certificate and record.certificate.certified else "not certified"
 
 
@@ -83,7 +83,7 @@ def _memory(record: Record) -> str:
 
 
 def _best_epoch(record: Record) -> str:
-    return f"{record.best_epoch} of {len(record.epochs)}" if record.best_epoch else _NOTHING
+    return f"{record.best_epoch} of {len(record.epochs)}" if record.best_epoch else NOTHING
 
 
 _ROWS: dict[str, Callable[[Record], str]] = {
@@ -91,14 +91,14 @@ _ROWS: dict[str, Callable[[Record], str]] = {
     "framework": lambda record: framework_text(record.backend, record.framework),
     "task, version": lambda record: f"{record.task.name} v{record.task.version}",
     "data": _data,
-    "data fingerprint": lambda record: (record.dataset.fingerprint or _NOTHING)[:_FINGERPRINT_DIGITS],
+    "data fingerprint": lambda record: (record.dataset.fingerprint or NOTHING)[:_FINGERPRINT_DIGITS],
     "data origin": _origin,
     "device, precision": lambda record: f"{record.device or record.device_asked}, {record.precision}",
     "seed": lambda record: str(record.seed),
     "status": _status,
     "same work as the reference": certified,
     "parameters": lambda record: f"{record.parameters:,}",
-    "steps made": lambda record: f"{sum(block.steps for block in record.blocks):,}",
+    "steps": lambda record: f"{sum(block.steps for block in record.blocks):,}",
     "import, build (s)": lambda record: ", ".join(
         _number(seconds, ".2f") for seconds in (record.phases.import_seconds, record.phases.build_seconds)
     ),
@@ -121,39 +121,43 @@ _ROWS: dict[str, Callable[[Record], str]] = {
 
 
 def terminal_width() -> int:
-    """Columns to fill: the terminal's, or a generous fixed width where output is no terminal."""
+    """The terminal's width in columns, or a generous fixed width where output is no terminal."""
     if (sys.stdout is None or not sys.stdout.isatty()) and "COLUMNS" not in os.environ:
         return _PIPED_WIDTH
     return shutil.get_terminal_size().columns
 
 
 def runs_table(records: Sequence[Record], width: int) -> str:
-    """The runs side by side, in several tables one under the other where ``width`` is too small for one."""
+    """The runs side by side, in several tables one below the other where ``width`` is too small for one."""
     columns = [[form(record) for form in _ROWS.values()] for record in records]
     tables = []
     while columns:
-        taken = 0
-        used = _ROW_NAME_WIDTH
-        for column in columns:
-            used += 2 + max(len(line) for cell in column for line in cell.split("\n"))
-            if taken and used > width:
-                break
-            taken += 1
-        rows = zip(_ROWS, *columns[:taken], strict=True)
-        tables.append(fitted_table(list(rows), width))
-        columns = columns[taken:]
+        count = _fitting(columns, width)
+        rows = list(zip(_ROWS, *columns[:count], strict=True))
+        tables.append(terminal_table(Table((), rows), width))
+        columns = columns[count:]
     return "\n\n".join(tables)
 
 
+def _fitting(columns: Sequence[Sequence[str]], width: int) -> int:
+    """How many of the columns fit, but at least one."""
+    used = _ROW_NAME_WIDTH
+    for count, column in enumerate(columns):
+        used += 2 + max(len(line) for cell in column for line in cell.split("\n"))
+        if count and used > width:
+            return count
+    return len(columns)
+
+
 def disturbance(records: Sequence[Record]) -> str | None:
-    """A line about who else used the machine while runs trained; None where that does not matter."""
+    """A line about other programs that used the machine during training; None where they were idle."""
     measured = [record.interference for record in records if record.interference]
-    busy = [found for found in measured if found.others + found.stolen > _BUSY_SHARE * found.cpus]
+    busy = [load for load in measured if load.others + load.stolen > _BUSY_SHARE * load.cpus]
     if not busy:
         return None
-    worst = max(busy, key=lambda found: found.others + found.stolen)
+    worst = max(busy, key=lambda load: load.others + load.stolen)
     return (
-        f"The machine was busy in {len(busy)} of {len(records)} runs: of its {worst.cpus} CPUs other "
+        f"The machine was busy in {len(busy)} of {len(records)} runs: of its {worst.cpus} CPUs, other "
         f"programs used up to {worst.others:.1f} and the hypervisor took {worst.stolen:.1f} (steal time). "
         "Expect slow and scattered times."
     )

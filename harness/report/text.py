@@ -1,64 +1,93 @@
-"""Findings for the terminal: sentences first, then the tables they rest on, then what was left out."""
+"""Findings for the terminal: for each task the answer, a table, overfitting, and what was left out."""
 
-import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from tabulate import tabulate
-
-from harness.analysis.findings import Findings
-from harness.report.tables import Table, overfitting_table, phases_table, sides_table, study_table
-from harness.report.words import (
-    NOTHING_FOUND,
-    SHOWN_SECTIONS,
-    cut,
-    headlines,
-    kept_apart_sentence,
-    left_out_sentence,
-)
+from harness.analysis.findings import Findings, GroupFindings, TaskFindings
+from harness.report.exclusion_words import kept_apart_sentence, left_out_sentence
+from harness.report.fitting import filled
+from harness.report.numbers import RATIO_LEGEND
+from harness.report.overfitting_tables import overfitting_table, study_table
+from harness.report.overfitting_words import gap_sentence, overfitting_sentence
+from harness.report.study_words import study_sentence, study_title
+from harness.report.table import Table, terminal_table
+from harness.report.tables import comparison_table, details_table, phases_table
+from harness.report.words import NOTHING_COMPARABLE, SHOWN_GROUPS, cut, headline, remarks, where_text
 
 _NARROWEST = 60
 _MOST_NOTES = 20
 
 
-def findings_text(findings: Findings, width: int, peak_flops: float | None = None) -> str:
-    """All of it, as wide as the terminal; tables turn on their side where they would be wider."""
-    return "\n\n".join(_parts(findings, max(width, _NARROWEST), peak_flops))
+def findings_text(
+    findings: Findings, width: int, peak_flops: float | None = None, *, verbose: bool = False
+) -> str:
+    """The findings, ``width`` columns wide; ``verbose`` adds throughput, memory, phases and overfit criteria.
+
+    ``peak_flops`` is the device's peak in FLOP/s; with it the share that is used is shown.
+    """
+    return "\n\n".join(_parts(findings, _Layout(max(width, _NARROWEST), peak_flops, verbose=verbose)))
 
 
-def _parts(findings: Findings, width: int, peak_flops: float | None) -> Iterator[str]:
-    told = headlines(findings)
-    if not told and not findings.studies:
-        yield textwrap.fill(NOTHING_FOUND, width)
-    for title, sentences in told.items():
-        yield title + "\n" + "\n".join(_bullet(sentence, width) for sentence in sentences)
-    for found in findings.sections[:SHOWN_SECTIONS]:
-        yield f"{found.comparison.section.title}\n" + _table(sides_table(found.comparison, peak_flops), width)
-        yield "Where the time went\n" + _table(phases_table(found.comparison), width)
-        if found.overfittings:
-            yield "Overfitting\n" + _table(overfitting_table(found.overfittings), width)
-    if (hidden := len(findings.sections) - SHOWN_SECTIONS) > 0:
-        yield f"and {hidden} more settings; filters such as task=cnn show fewer at a time"
-    for study in findings.studies:
-        title = f"Remedies for {study.study.kind}, {study.title}"
-        yield f"{title}\n" + _table(study_table(study), width)
-    for title, sentences in _notes(findings):
-        if sentences:
-            yield title + "\n" + "\n".join(_bullet(text, width) for text in cut(sentences, _MOST_NOTES))
+def _parts(findings: Findings, layout: "_Layout") -> Iterator[str]:
+    tasks = findings.by_task(SHOWN_GROUPS)
+    if not findings.groups and not findings.studies:
+        yield layout.filled(NOTHING_COMPARABLE)
+    for task in tasks:
+        if len(tasks) > 1:
+            yield f"{task.task}\n{'=' * len(task.task)}"
+        yield from layout.task(task)
+    if (hidden := len(findings.groups) - SHOWN_GROUPS) > 0:
+        yield f"{hidden} more groups of runs are not shown; select some with filters such as task=cnn."
+    ratios = any(group.comparison.pairs for group in findings.groups) or bool(findings.studies)
+    if ratios:
+        yield layout.filled(RATIO_LEGEND)
 
 
-def _notes(findings: Findings) -> Iterator[tuple[str, list[str]]]:
-    yield "Left out", [*map(left_out_sentence, findings.left_out)]
-    yield "Not compared", [*map(kept_apart_sentence, findings.kept_apart)]
+class _Layout:
+    """How wide text and tables are, and how much of the detail is shown."""
 
+    def __init__(self, width: int, peak_flops: float | None, *, verbose: bool) -> None:
+        self._width = width
+        self._peak_flops = peak_flops
+        self._verbose = verbose
 
-def _bullet(text: str, width: int) -> str:
-    return textwrap.fill(text, width, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
+    def filled(self, text: str) -> str:
+        return filled(text, self._width)
 
+    def task(self, task: TaskFindings) -> Iterator[str]:
+        for group in task.groups:
+            yield from self._group(group)
+        for study in task.studies:
+            yield study_title(study)
+            yield self.filled(study_sentence(study))
+            yield self._titled(study_table(study))
+        yield from self._list("Not compared", map(kept_apart_sentence, task.kept_apart))
+        yield from self._list("Left out", map(left_out_sentence, task.left_out))
 
-def _table(table: Table, width: int) -> str:
-    """The table, or where it is too wide its columns as rows."""
-    text = tabulate(table.rows, table.headers, tablefmt="simple", disable_numparse=True)
-    if max(map(len, text.splitlines())) <= width:
-        return text
-    turned = [list(row) for row in zip(table.headers, *table.rows, strict=True)]
-    return tabulate(turned[1:], turned[0], tablefmt="simple", disable_numparse=True)
+    def _group(self, group: GroupFindings) -> Iterator[str]:
+        comparison = group.comparison
+        yield f"{comparison.group.title} ({where_text(comparison.group.conditions)})"
+        yield self.filled(headline(comparison))
+        yield self._table(comparison_table([group]))
+        if self._verbose or self._peak_flops:
+            yield self._titled(details_table(comparison, self._peak_flops))
+        if self._verbose:
+            yield self._titled(phases_table(comparison))
+        sentences = [overfitting_sentence(overfit) for overfit in group.overfittings]
+        yield from self._list("Overfitting", [*sentences, *map(gap_sentence, group.gaps)])
+        if self._verbose and group.overfittings:
+            yield self._titled(overfitting_table(group.overfittings))
+        yield from self._list("Notes", remarks(comparison))
+
+    def _titled(self, table: Table) -> str:
+        return f"{self.filled(table.title)}\n{self._table(table)}"
+
+    def _table(self, table: Table) -> str:
+        return terminal_table(table, self._width)
+
+    def _list(self, title: str, sentences: Iterable[str]) -> Iterator[str]:
+        shown: Sequence[str] = cut(list(sentences), _MOST_NOTES)
+        if shown:
+            yield title + "\n" + "\n".join(map(self._bullet, shown))
+
+    def _bullet(self, text: str) -> str:
+        return filled(text, self._width, "- ", "  ")

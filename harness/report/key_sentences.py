@@ -1,0 +1,21 @@
+"""The sentences that matter most, under the title of the group or study that they are about."""
+
+from harness.analysis.findings import Findings
+from harness.report.overfitting_words import gap_sentence, overfitting_sentence
+from harness.report.study_words import study_sentence, study_title
+from harness.report.words import SHOWN_GROUPS, headline
+
+
+def key_sentences(findings: Findings) -> dict[str, list[str]]:
+    """The answer of each group, then overfitting; and the recommendation of each study."""
+    sentences = {}
+    for task in findings.by_task(SHOWN_GROUPS):
+        for group in task.groups:
+            sentences[group.comparison.group.title] = [
+                headline(group.comparison),
+                *map(overfitting_sentence, group.overfittings),
+                *map(gap_sentence, group.gaps),
+            ]
+        for study in task.studies:
+            sentences[study_title(study)] = [study_sentence(study)]
+    return sentences

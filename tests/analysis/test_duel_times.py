@@ -1,0 +1,145 @@
+"""Times of duels take precedence over those of runs, where the duel is of the same work and conditions."""
+
+import msgspec
+import pytest
+from support.made_runs import made_record, two_configurations
+from support.records import MACHINE
+
+from harness.analysis.comparison import compare
+from harness.analysis.grouping import group_runs
+from harness.duel.files import read_duels
+from harness.duel.record import ConfigurationRecord, DuelRecord, DuelResult, encode
+from harness.report.words import headline, remarks
+from harness.runs.record import DatasetRecord
+from harness.stats.estimate import Estimate
+from harness.testing.certificate import Certificate
+
+
+def _duel(ratio, verdict="slower", first="jax", second="torch", **changes):
+    """A duel under the conditions of the runs: ``second`` took ``ratio`` times as long as ``first``."""
+    (group,) = group_runs(two_configurations()).groups
+    frameworks = {each.name: each.runs[0].record.framework for each in group.configurations}
+    record = group.configurations[0].runs[0].record
+    certificate = changes.pop("certificate", Certificate(certified=True))
+    configurations = [
+        ConfigurationRecord(
+            label=f"{name}:eager",
+            backend=name,
+            mode="eager",
+            python="python",
+            framework=frameworks[f"{name}:eager"],
+            device=record.device,
+            precision=record.precision,
+            threads=record.threads,
+            batch_size=record.batch_size,
+            options={},
+            variables=made_record().worker_variables | {"HARNESS_PADDING": "x"},
+            certificate=certificate,
+            training_flops_per_sample=1,
+            clock_ratio=2.0,
+        )
+        for name in (first, second)
+    ]
+    result = DuelResult(
+        configuration=f"{second}:eager",
+        reference=f"{first}:eager",
+        verdict=verdict,
+        pairs=8,
+        ratio=Estimate(ratio, ratio * 0.99, ratio * 1.01, 8),
+        p_value=0.0078,
+        spread=0.01,
+    )
+    fields = {
+        "id": "duel",
+        "status": "ok",
+        "started_at": "2026-01-02T00:00:00+00:00",
+        "command": [],
+        "task": record.task,
+        "dataset": record.dataset,
+        "machine": MACHINE,
+        "process_environment": "quiet",
+        "seed": 0,
+        "margin": 0.02,
+        "turns": 24,
+        "configurations": configurations,
+        "results": [result],
+    }
+    return DuelRecord(**fields | changes)
+
+
+def _comparison(*duels):
+    (group,) = group_runs(two_configurations()).groups
+    return compare(group, duels=duels)
+
+
+def test_the_ratio_is_that_of_the_duel():
+    comparison = _comparison(_duel(3.0))
+    assert "jax:eager: torch:eager 3.0× slower [3.0, 3.0]." in headline(comparison)
+    assert remarks(comparison) == [
+        "The step time of torch:eager is from a duel on 2026-01-02 (8 pairs, p < 0.01)."
+    ]
+
+
+def test_a_duel_with_the_configurations_swapped_is_the_same_duel():
+    (pair,) = _comparison(_duel(1 / 3, "faster", "torch", "jax")).pairs
+    assert pair.ratio.value == pytest.approx(3.0)
+
+
+def test_a_duel_may_reverse_the_order_of_the_runs():
+    comparison = _comparison(_duel(0.5, "faster"))
+    assert headline(comparison).startswith(
+        "torch:eager is fastest. Step time relative to torch:eager: jax:eager 2.0× slower [2.0, 2.0]."
+    )
+    assert [summary.name for summary in comparison.summaries] == ["torch:eager", "jax:eager"]
+
+
+@pytest.mark.parametrize(
+    ("duel", "words"),
+    [
+        # The verdict may come from an early look, and the later interval hold 1.
+        (_duel(1.005), "jax:eager is fastest. Step time relative to jax:eager: torch:eager +0.5 % [−0.5"),
+        (_duel(1.005, "same"), "jax:eager and torch:eager are equally fast within 2 %."),
+        (_duel(1.001, "same", margin=0.005), "jax:eager and torch:eager are equally fast within 0.5 %."),
+        (_duel(1.05, "undecided"), "Which of jax:eager and torch:eager is faster is undecided."),
+    ],
+)
+def test_a_duel_keeps_its_verdict(duel, words):
+    assert headline(_comparison(duel)).startswith(words)
+
+
+def _changed(**changes):
+    return [msgspec.structs.replace(each, **changes) for each in _duel(3.0).configurations]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": "interrupted"},
+        {"results": [msgspec.structs.replace(_duel(3.0).results[0], reason="control moved")]},
+        {"inherited_variables": {"XLA_FLAGS": "--fast"}},
+        {"machine": msgspec.structs.replace(MACHINE, cpu="Another CPU")},
+        {"dataset": DatasetRecord("digits", "e" * 64)},
+        {"configurations": _changed(variables={})},
+        {"certificate": Certificate(certified=False)},
+        {"configurations": _changed(mode="compile")},
+        {"configurations": _changed(threads=1)},
+        {"configurations": _changed(variables={"XLA_FLAGS": "x"})},
+    ],
+)
+def test_a_duel_under_other_conditions_is_not_used(changes):
+    (pair,) = _comparison(_duel(3.0, **changes)).pairs
+    assert pair.duel is None
+
+
+def test_a_file_that_is_not_a_duel_is_named(tmp_path):
+    folder = tmp_path / "duels"
+    folder.mkdir()
+    (folder / "a.json").write_bytes(encode(_duel(2.0)))
+    (folder / "b.json").write_text("{")
+    (folder / "c.json").write_bytes(encode(_duel(2.0, schema=99)))
+    cut = encode(_duel(2.0)).replace(b'"configurations": [', b'"configurations": [], "others": [')
+    (folder / "d.json").write_bytes(cut)
+    duels, unreadable = read_duels(tmp_path)
+    assert [duel.results[0].ratio.value for duel in duels] == [2.0]
+    for name, message in zip(("b", "c", "d"), unreadable, strict=True):
+        assert f"{name}.json" in message
