@@ -1,4 +1,4 @@
-"""Change points in a series of ratios: where the level changes, or where one ratio is off, and by how much.
+"""Change points in a series of ratios against one base: where the level changes, and by how much.
 
 Noise is assumed normal with a known standard deviation for each ratio. A step is reported if it lowers the
 sum of squares, in units of that noise, by more than a penalty (PELT: Killick, Fearnhead and Eckley 2012, with
@@ -72,9 +72,9 @@ class _Noise(NamedTuple):
 
 def penalty(n: int, degrees: float) -> float:
     """The least decrease of the sum of squares for a step: the quantile of F with one degree of freedom."""
-    from scipy.stats import f
+    from scipy.special import fdtri
 
-    return float(f.isf(FALSE_ALARMS / n, 1, degrees))
+    return float(fdtri(1, degrees, 1 - FALSE_ALARMS / n))
 
 
 def level_trend(ratios: Sequence[Ratio], smallest: float) -> Trend | None:
@@ -93,33 +93,11 @@ def level_trend(ratios: Sequence[Ratio], smallest: float) -> Trend | None:
     places = _change_points(logs, noise)
     levels, errors = _means(logs, noise, places)
     bounds = [0, *places, len(logs)]
-    steps = [
-        Step(
-            at,
-            _ratio(
-                levels[at] - levels[at - 1], math.hypot(errors[at], errors[at - 1]), bounds[k + 2] - bounds[k]
-            ),
-        )
-        for k, at in enumerate(places)
-    ]
+    steps = []
+    for at, start, end in zip(places, bounds, bounds[2:], strict=False):
+        error = math.hypot(errors[at], errors[at - 1])
+        steps.append(Step(at, _ratio(levels[at] - levels[at - 1], error, end - start)))
     return Trend(steps, levels, _ratio(levels[-1], errors[-1], bounds[-1] - bounds[-2]), noise.each)
-
-
-def chained_trend(ratios: Sequence[Ratio], smallest: float) -> Trend | None:
-    """The trend of ratios each against the one before: a regression is one ratio, the level their product.
-
-    The product's noise is a random walk, in which no method finds a step better than in the one ratio where
-    it happened. So each ratio is compared with the same penalty separately.
-    """
-    logs = _logs(ratios)
-    noise = _noise(ratios, logs * _root_pairs(ratios), smallest)
-    if noise is None:
-        return None
-    off = _off(logs, noise)
-    noise = _at_least_as_scattered(noise, np.where(off, 0.0, logs), int(off.sum()))
-    steps = [Step(int(at), _ratio(logs[at], noise.each[at], 1)) for at in np.flatnonzero(_off(logs, noise))]
-    error = math.sqrt(float(np.square(noise.each).sum()))
-    return Trend(steps, np.cumsum(logs), _ratio(float(logs.sum()), error, len(logs)), noise.each)
 
 
 def _noise(ratios: Sequence[Ratio], scatter: Array, smallest: float) -> _Noise | None:
@@ -149,10 +127,6 @@ def _at_least_as_scattered(noise: _Noise, residuals: Array, fitted: int) -> _Noi
     if left <= 0:
         return noise
     return noise.times(max(1.0, math.sqrt(float(np.square(residuals / noise.each).sum()) / left)))
-
-
-def _off(logs: Array, noise: _Noise) -> npt.NDArray[np.bool_]:
-    return np.abs(logs) > math.sqrt(penalty(len(logs), noise.degrees)) * noise.each
 
 
 def _means(logs: Array, noise: _Noise, places: list[int]) -> tuple[Array, Array]:

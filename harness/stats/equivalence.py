@@ -1,6 +1,7 @@
-"""Whether two sides are equally good: two one-sided tests on paired seeds, with three answers."""
+"""Whether two configurations are equally good: two one-sided tests on paired seeds, with three verdicts."""
 
 import math
+import statistics
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
@@ -11,20 +12,22 @@ from harness.stats.intervals import Array, mean_interval
 
 ALPHA = 0.05
 POWER = 0.8
-_Z_ONE_SIDED = 1.6449  # normal quantile of 1 - ALPHA
-_Z_TWO_SIDED = 1.9600  # of 1 - ALPHA / 2
-_Z_POWER = 0.8416  # of POWER
-_Z_BOTH_TESTS = 1.2816  # of (1 + POWER) / 2: at no difference either of the two tests may fail
+_NORMAL = statistics.NormalDist()
+_Z_ONE_SIDED = _NORMAL.inv_cdf(1 - ALPHA)
+_Z_TWO_SIDED = _NORMAL.inv_cdf(1 - ALPHA / 2)
+_Z_POWER = _NORMAL.inv_cdf(POWER)
+#: Without a true difference either of the two one-sided tests may fail.
+_Z_BOTH_TESTS = _NORMAL.inv_cdf((1 + POWER) / 2)
 
 Verdict = Literal["equal", "different", "undecided"]
 
 
 class Equivalence(NamedTuple):
-    """What paired seeds say of a difference, in the unit of the values.
+    """What paired seeds show about a difference, in the unit of the values.
 
-    ``p`` is that of the answer: of the larger one-sided test for "equal", of the two-sided one
-    otherwise; None where there were fewer than two pairs. ``seeds_needed``, with "undecided", is
-    about how many seeds an answer would take; None where that cannot be said.
+    ``p`` is that of the verdict: of the larger one-sided test for "equal", of the two-sided test otherwise;
+    None for fewer than two pairs. ``seeds_needed``, with "undecided", is the approximate number of seeds for
+    a verdict; None if it cannot be estimated.
     """
 
     verdict: Verdict
@@ -34,18 +37,18 @@ class Equivalence(NamedTuple):
     seeds_needed: int | None = None
 
 
-def equivalence(one: Mapping[int, float], other: Mapping[int, float], margin: float) -> Equivalence:
-    """Compare values by seed, ``one`` less ``other``, over the seeds that both have.
+def equivalence(ours: Mapping[int, float], theirs: Mapping[int, float], margin: float) -> Equivalence:
+    """Compare values by seed, ``ours`` minus ``theirs``, over the seeds that both have.
 
-    Equal: both one-sided tests reject a difference of ``margin`` or more at 5 % (Schuirmann 1987).
-    Different: not equal, and the paired t test rejects no difference at 5 %. A difference that is
-    certain and yet below the margin is therefore equal.
+    Equal: both one-sided tests reject a difference of ``margin`` or more at 5 % (Schuirmann 1987). Different:
+    not equal, and the paired t test rejects equality at 5 %. A significant difference below the margin is
+    therefore equal.
     """
-    seeds = sorted(one.keys() & other.keys())
-    differences = np.array([one[seed] - other[seed] for seed in seeds])
+    seeds = sorted(ours.keys() & theirs.keys())
+    differences = np.array([ours[seed] - theirs[seed] for seed in seeds])
     differences = differences[np.isfinite(differences)]
     estimate = mean_interval(differences)
-    if len(differences) < 2 or estimate is None:  # noqa: PLR2004  a spread takes two
+    if len(differences) < 2 or estimate is None:  # noqa: PLR2004  one value has no spread
         return Equivalence("undecided", estimate, margin)
     p_equal, p_different = _p_values(differences, margin)
     if p_equal < ALPHA:
@@ -56,8 +59,8 @@ def equivalence(one: Mapping[int, float], other: Mapping[int, float], margin: fl
 
 
 def _p_values(differences: Array, margin: float) -> tuple[float, float]:
-    """The larger p of the two one-sided tests against the margin, and that of the two-sided t test."""
-    from scipy.special import stdtr
+    """The larger p-value of the two one-sided tests against the margin, and that of the two-sided t test."""
+    from scipy.special import stdtr  # scipy.stats has the tests, and takes half a second to import
 
     n, mean = len(differences), float(differences.mean())
     error = float(differences.std(ddof=1)) / n**0.5
@@ -68,11 +71,11 @@ def _p_values(differences: Array, margin: float) -> tuple[float, float]:
 
 
 def seeds_needed(differences: Array, margin: float) -> int | None:
-    """About how many paired seeds would answer with power 0.8, if mean and spread stay what they are.
+    """The approximate number of paired seeds for a verdict with power 0.8 at this mean and spread.
 
-    The smaller of what equality would take, ``((z_alpha + z_power) s / (margin - |mean|))²``, and of
-    what a difference would take, ``((z_alpha/2 + z_power) s / |mean|)²`` (Chow, Shao and Wang 2008,
-    section 3.1, normal approximation), and one or two more for Student's t.
+    The smaller of the number for equality, ``((z_alpha + z_power) s / (margin - |mean|))²``, and that for a
+    difference, ``((z_alpha/2 + z_power) s / |mean|)²`` (Chow, Shao and Wang 2008, section 3.1, normal
+    approximation), plus one or two for Student's t.
     """
     mean, spread = abs(float(differences.mean())), float(differences.std(ddof=1))
     wanted = []

@@ -15,26 +15,19 @@ RESAMPLES = 1000
 
 
 def student_quantile(probability: float, degrees: float) -> float:
-    """The quantile of Student's t."""
-    from scipy.special import stdtrit
+    """The quantile of Student's t distribution."""
+    from scipy.special import stdtrit  # scipy.stats takes half a second to import
 
     return float(stdtrit(degrees, probability))
 
 
-def student_tail(t: float, degrees: float) -> float:
-    """The chance of a value above ``t`` under Student's t."""
-    from scipy.special import stdtr
-
-    return float(stdtr(degrees, -t))
-
-
 def joint_confidence(intervals: int) -> float:
-    """The confidence of each of so many intervals that all hold together at 95 % (Bonferroni; Dunn 1961)."""
+    """The confidence of each of several intervals that hold jointly at 95 % (Bonferroni; Dunn 1961)."""
     return 1 - (1 - CONFIDENCE) / max(1, intervals)
 
 
 def mean_interval(values: Sequence[float] | Array, confidence: float = CONFIDENCE) -> Estimate | None:
-    """The mean of values taken for independent and normal (Student 1908); None where there are none."""
+    """The mean of finite values with Student's interval (1908); None without values."""
     sample = np.asarray(values, np.float64)
     sample = sample[np.isfinite(sample)]
     n = len(sample)
@@ -48,17 +41,17 @@ def mean_interval(values: Sequence[float] | Array, confidence: float = CONFIDENC
 
 
 def geometric_interval(values: Sequence[float] | Array, confidence: float = CONFIDENCE) -> Estimate | None:
-    """The geometric mean of positive values, its interval made in logarithms: for times and ratios."""
+    """The geometric mean of the positive values, with its interval in logarithms: for times and ratios."""
     sample = np.asarray(values, np.float64)
     logs = mean_interval(np.log(sample[sample > 0]), confidence)
     return None if logs is None else logs.exp()
 
 
 def resampled_means(curves: Array, resamples: int = RESAMPLES) -> Array:
-    """Means ``(resamples, …)`` of curves ``(seeds, …)`` drawn with replacement, whole each time.
+    """Means ``(resamples, …)`` of curves ``(seeds, …)`` drawn with replacement, each as a whole.
 
-    The bootstrap of Efron (1979) with the seed as the unit. The draws are the same at every call, so
-    that a report can be made again to the letter, and so that curves of the same runs stay together.
+    The bootstrap of Efron (1979) with the seed as the unit. The draws are the same at every call: reports are
+    reproducible, and curves of the same runs stay together.
     """
     means: Array = np.tensordot(_draws(len(curves), resamples), curves, axes=1)
     return means
@@ -66,7 +59,7 @@ def resampled_means(curves: Array, resamples: int = RESAMPLES) -> Array:
 
 @functools.lru_cache(maxsize=16)
 def _draws(seeds: int, resamples: int) -> Array:
-    """Weights ``(resamples, seeds)``: how often each seed was drawn, by the number of seeds."""
+    """Weights ``(resamples, seeds)``: the share of draws that fell on each seed."""
     drawn = np.random.default_rng(0).integers(seeds, size=(resamples, seeds))
     places = (drawn + seeds * np.arange(resamples)[:, None]).ravel()
     return np.bincount(places, minlength=resamples * seeds).reshape(resamples, seeds) / seeds

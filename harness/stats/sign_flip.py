@@ -85,7 +85,7 @@ def bootstrap_interval(log_ratios: np.ndarray, confidence: float = 0.95) -> Esti
     """The mean of log ratios ``(pairs,)``, with its bootstrap-t interval (Efron and Tibshirani 1993, 12.5).
 
     The deviation of the mean is studentised, which keeps the level with few pairs, where the percentile
-    interval is too short. There is no interval for fewer than 5 pairs, which have too few different resamples.
+    interval is too short. There is no interval for fewer than 5 pairs: they have too few different resamples.
     """
     values = np.asarray(log_ratios, float)
     pairs, mean = len(values), float(values.mean())
