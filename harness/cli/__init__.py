@@ -49,6 +49,7 @@ class _LazyGroup(click.Group):
         if name not in _COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"harness.cli.{name}").command
+        command.name = name  # each module calls its function "command"
         return command
 
     def resolve_command(

@@ -1,8 +1,7 @@
 """``harness study``: continuing, budgets, remedies that are left out, and refusals."""
 
-from pathlib import Path
-
 import pytest
+from support.pages import module
 
 
 def test_a_study_goes_on_where_it_stopped(harness):
@@ -72,8 +71,7 @@ def test_a_remedy_whose_option_the_user_gives_is_left_out(harness):
 
 def test_a_remedy_that_a_task_of_a_third_party_cannot_take_is_left_out(harness):
     pytest.importorskip("torch")
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    code = readme[readme.index('"""my_task.py') :].partition("```")[0]
+    code = module("docs/how-to/add-a-task.md", "my_task")
     number = 'learning_rate: Annotated[float, Meta(gt=0, description="step size")] = 0.05'
     assert number in code
     more = f"{number}\n    width: int = 64\n    train_fraction: Annotated[float, Meta(gt=0.3, le=1)] = 1.0"

@@ -1,22 +1,23 @@
-"""The plugins in the README are complete: installed from a folder outside the source tree, they run."""
+"""The plugins in the how-to guides are complete: installed outside the source tree, they run."""
 
 import os
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from support.pages import blocks, module
 
-README = Path(__file__).parents[2] / "README.md"
-BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+PAGE_OF = {
+    "my_numpy": "docs/how-to/add-a-backend.md",
+    "my_task": "docs/how-to/add-a-task.md",
+    "my_data": "docs/how-to/add-a-data-set.md",
+}
 
 
 def _module(folder, name, *, installed_as=""):
-    """Write the README's module of this name; install it by an entry point where that is given."""
-    (source,) = [block for block in BLOCKS if block.startswith(f'"""{name}.py:')]
+    """Write the module of this name; install it by an entry point where that is given."""
     folder.mkdir(exist_ok=True)
-    (folder / f"{name}.py").write_text(source)
+    (folder / f"{name}.py").write_text(module(PAGE_OF[name], name))
     if installed_as:
         info = folder / f"{name}-1.0.dist-info"
         info.mkdir()
@@ -99,7 +100,11 @@ def test_the_backend_is_certified_and_conforms(installed, tmp_path):
     done = installed("check", "my-numpy", "--task", "mlp")
     assert done.returncode == 0, done.stdout
     assert "All agree with the reference." in done.stdout
-    (test,) = [block for block in BLOCKS if block.startswith("from harness.testing import backend_tests")]
+    (test,) = [
+        block.text
+        for block in blocks(PAGE_OF["my_numpy"], "python")
+        if block.text.startswith("from harness.testing import backend_tests")
+    ]
     (tmp_path / "test_own.py").write_text(test)
     passed = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_own.py"],

@@ -1,0 +1,146 @@
+"""Directives that write a table from the code, so that the documentation cannot differ from it.
+
+``ledger``: where frameworks differ by default. ``ledger-costs``: what a default was measured to change.
+``task-options NAME``: the options of a task. ``fields MODULE:CLASS``: the fields of a record.
+``reasons``: every reason for a gate's verdict.
+"""
+
+import ast
+import importlib
+import inspect
+import re
+import textwrap
+
+import msgspec
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from harness.gate import reasons
+from harness.plugins import registry
+from harness.plugins.options import describe_options
+from harness.report.numbers import estimate
+from harness.report.table import Table, markdown_table
+from harness.testing.ledger import LEDGER, Entry, measured_costs
+
+#: A role of reStructuredText, of which the last name of its target is kept.
+_ROLE = re.compile(r":\w+:`~?(?:[\w.]*\.)?(\w+)`")
+
+
+class _TableDirective(SphinxDirective):
+    """Writes what :meth:`table` returns."""
+
+    def table(self) -> Table:
+        """Build the table."""
+        raise NotImplementedError
+
+    def run(self) -> list[nodes.Node]:
+        return self.parse_text_to_nodes(markdown_table(self.table()) + "\n")
+
+
+class Ledger(_TableDirective):
+    """The defaults of each framework, and the pins."""
+
+    def table(self) -> Table:
+        return Table(Entry._fields, LEDGER)
+
+
+class LedgerCosts(_TableDirective):
+    """The measured effect of a default in place of the pin."""
+
+    def table(self) -> Table:
+        headers = ("topic", "default", "measured on", "score as pinned", "change by the default", "seeds")
+        rows = [
+            (
+                cost.topic,
+                cost.default,
+                cost.task,
+                f"{cost.score}: {cost.pinned:.1f}",
+                estimate(cost.difference, 2, sign=True).replace("-", "\N{MINUS SIGN}"),
+                str(cost.difference.n),
+            )
+            for cost in measured_costs().costs
+        ]
+        return Table(headers, rows)
+
+
+class TaskOptions(_TableDirective):
+    """The options of the task that the argument names."""
+
+    required_arguments = 1
+
+    def table(self) -> Table:
+        rows = [
+            (key, takes, str(default), description)
+            for key, takes, default, description in describe_options(registry.task(self.arguments[0]))
+        ]
+        return Table(("option", "values", "default", "meaning"), rows)
+
+
+class Fields(SphinxDirective):
+    """The docstring of a class, and a table of its fields."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        module, name = self.arguments[0].split(":")
+        cls = getattr(importlib.import_module(module), name)
+        fields = _fields(cls)
+        headers: tuple[str, ...] = ("field", "type", "meaning")
+        if not any(meaning for _, _, meaning in fields):
+            headers, fields = headers[:2], [row[:2] for row in fields]
+        rows = [headers, ["---"] * len(headers), *fields]
+        lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+        text = "\n".join([str(inspect.getdoc(cls)), "", *lines, ""])
+        return self.parse_text_to_nodes(_ROLE.sub(r"`\1`", text).replace("``", "`"))
+
+
+def _fields(cls: type) -> list[tuple[str, ...]]:
+    """Name, type and docstring of each annotated attribute, in the order of the source."""
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+    body = definition.body if isinstance(definition, ast.ClassDef) else []
+    rows: list[tuple[str, ...]] = []
+    for statement, following in zip(body, [*body[1:], None], strict=True):
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            kind = f"`{_type(statement.annotation)}`"
+            rows.append((f"`{statement.target.id}`", kind, _docstring(following)))
+    return rows
+
+
+def _type(annotation: ast.expr) -> str:
+    """The source of a type, without the bounds of an ``Annotated``."""
+    if isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value) == "Annotated":
+        annotation = annotation.slice.elts[0] if isinstance(annotation.slice, ast.Tuple) else annotation
+    return ast.unparse(annotation)
+
+
+def _docstring(statement: ast.stmt | None) -> str:
+    is_text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    return " ".join(str(statement.value.value).split()) if is_text else ""
+
+
+class Reasons(_TableDirective):
+    """Every kind of reason for a gate's verdict."""
+
+    def table(self) -> Table:
+        classes = [cls for cls in vars(reasons).values() if isinstance(cls, type)]
+        rows = [
+            (
+                str(cls.__struct_config__.tag),
+                _ROLE.sub(r"\1", " ".join((inspect.getdoc(cls) or "").split())).replace("``", ""),
+                ", ".join(cls.__struct_fields__),
+            )
+            for cls in classes
+            if issubclass(cls, msgspec.Struct)
+        ]
+        return Table(("kind", "verdict and meaning", "fields"), rows)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the directives."""
+    app.add_directive("ledger", Ledger)
+    app.add_directive("ledger-costs", LedgerCosts)
+    app.add_directive("task-options", TaskOptions)
+    app.add_directive("fields", Fields)
+    app.add_directive("reasons", Reasons)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

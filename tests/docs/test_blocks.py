@@ -1,0 +1,110 @@
+"""Every code block of the documentation can be run: its commands and options exist, its files can be read."""
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from support.pages import PAGES, ROOT, Block, blocks, commands
+
+from harness.cli import cli
+
+EVERY = [block for page in PAGES for block in blocks(page)]
+#: ``text`` is output. A language in braces is a directive, which the build of the pages runs.
+LANGUAGES = {"sh", "python", "toml", "yaml", "text"}
+SHELL = [(block, words) for block in EVERY if block.language in {"sh", "yaml"} for words in commands(block)]
+#: Programs that a block may call, and what stands for a path to one of them.
+PROGRAMS = {"harness", "pip", "pytest", "python", "python3", "git", "export", ".", "BASE", ".ci/run"}
+PROGRAMS |= {"ruff", "mypy", "lint-imports", "PYTHONPATH"}
+#: Files that a reader of the page has, or the placeholder for one.
+FILES = ["my_numpy.py", "my_task.py", "my_data.py", "gate.toml", "PATH"]
+FILES += [f"{name}/bin/python" for name in ("base", "head", "before", "after")]
+EXTRAS = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
+
+
+def program(words: list[str]) -> str:
+    """The program that a command calls, without its folder or what is assigned."""
+    first = words[0].partition("=")[0]
+    return first if first in PROGRAMS else Path(first).name
+
+
+def calls_of(name: str) -> list[object]:
+    return [
+        pytest.param(words[1:], id=f"{block.page}: {' '.join(words)}"[:120])
+        for block, words in SHELL
+        if program(words) == name
+    ]
+
+
+def test_languages_and_programs_are_known():
+    directives = {block.language for block in EVERY if block.language.startswith("{")}
+    assert {block.language for block in EVERY} <= LANGUAGES | directives
+    assert {program(words) for _, words in SHELL} <= PROGRAMS
+
+
+@pytest.mark.parametrize("arguments", calls_of("harness"))
+def test_a_harness_command_has_these_options(arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for file in FILES:
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).touch(mode=0o755)
+    if arguments == ["COMMAND", "--help"]:
+        return
+    command, name = cli, arguments
+    while hasattr(command, "get_command") and name:
+        first, *name = name
+        command = command.get_command(None, first)
+        assert command is not None, arguments
+    command.make_context(arguments[0], list(name), resilient_parsing=False)
+
+
+@pytest.mark.parametrize("arguments", calls_of("pip"))
+def test_pip_installs_an_extra_that_exists(arguments):
+    named = re.findall(r"\[([\w,-]+)\]", " ".join(arguments))
+    assert arguments[0] == "install"
+    assert named
+    assert {extra for group in named for extra in group.split(",")} <= EXTRAS
+
+
+@pytest.mark.parametrize("arguments", calls_of("pytest"))
+def test_pytest_knows_the_options(arguments, pytestconfig):
+    known = pytestconfig._parser.optparser
+    options = [word.partition("=")[0] for word in arguments if word.startswith("-")]
+    assert {option for option in options if option not in known._option_string_actions} == set()
+
+
+@pytest.mark.parametrize("arguments", calls_of("python"))
+def test_python_runs_a_script_that_exists(arguments):
+    if arguments[0] != "-m":
+        assert (ROOT / arguments[0]).is_file()
+
+
+@pytest.mark.parametrize("block", [block for block in EVERY if block.language == "toml"])
+def test_toml_can_be_read(block: Block):
+    assert tomllib.loads(block.text)
+
+
+@pytest.mark.parametrize("block", [block for block in EVERY if block.language == "yaml"])
+def test_yaml_can_be_read(block: Block):
+    yaml = pytest.importorskip("yaml")
+    document = yaml.safe_load(block.text)
+    steps = [step for job in document.get("jobs", {}).values() for step in job["steps"]]
+    assert all(len({"uses", "run"} & set(step)) == 1 for step in steps)
+
+
+@pytest.mark.parametrize("block", [block for block in EVERY if block.language == "python"])
+def test_python_is_python(block: Block):
+    assert ast.parse(block.text)
+
+
+def test_every_python_block_is_run_by_a_test():
+    """A page that gains a Python block also gains a test that runs it; these pages have theirs."""
+    tested = {
+        "docs/how-to/add-a-backend.md",  # test_plugin_pages.py
+        "docs/how-to/add-a-task.md",
+        "docs/how-to/add-a-data-set.md",
+        "docs/how-to/benchmark-in-pytest.md",  # tests/pytest_plugin/test_pytest_plugin.py
+        "docs/how-to/read-results-in-a-notebook.md",  # tests/report/test_report.py
+    }
+    assert {block.page for block in EVERY if block.language == "python"} == tested
