@@ -44,24 +44,29 @@ def where_text(conditions: Conditions) -> str:
     return f"{conditions.machine.partition(',')[0]}{device}, {threads}"
 
 
-def _speed(comparison: Comparison) -> str:
+def fastest(comparison: Comparison) -> str:
+    """Which configuration is fastest, or which of them are not distinguishable."""
     pairs = comparison.pairs
-    reference = pairs[0].reference.name
-    measured = [pair for pair in pairs if pair.ratio is not None]
-    if not measured:
+    if all(pair.ratio is None for pair in pairs):
         return "Speed is not compared, because no two configurations have steady steps with a common seed."
-    ratios = ", ".join(f"{pair.other.name} {time_ratio(pair.ratio)}" for pair in measured)
     close = [pair for pair in pairs if pair.speed_verdict in {"same", "undecided"}]
-    names = listed([reference, *(pair.other.name for pair in close)])
+    names = listed([pairs[0].reference.name, *(pair.other.name for pair in close)])
     if not close:
-        verdict = f"{reference} is fastest."
-    elif any(pair.speed_verdict == "undecided" for pair in close):
+        return f"{names} is fastest."
+    if any(pair.speed_verdict == "undecided" for pair in close):
         degree = "faster" if len(close) == 1 else "fastest"
-        verdict = f"Which of {names} is {degree} is undecided{_single_seed(close)}."
-    else:
-        margin = max(pair.duel.margin for pair in close if pair.duel is not None)
-        verdict = f"{names} are equally fast within {100 * margin:g} %."
-    return f"{verdict} Step time relative to {reference}: {ratios}."
+        return f"Which of {names} is {degree} is undecided{_single_seed(close)}."
+    margin = max(pair.duel.margin for pair in close if pair.duel is not None)
+    return f"{names} are equally fast within {100 * margin:g} %."
+
+
+def _speed(comparison: Comparison) -> str:
+    """The verdict, and the ratios that it rests on."""
+    measured = [pair for pair in comparison.pairs if pair.ratio is not None]
+    if not measured:
+        return fastest(comparison)
+    ratios = ", ".join(f"{pair.other.name} {time_ratio(pair.ratio)}" for pair in measured)
+    return f"{fastest(comparison)} Step time relative to {measured[0].reference.name}: {ratios}."
 
 
 def _single_seed(pairs: Iterable[PairComparison]) -> str:
