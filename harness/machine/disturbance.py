@@ -1,4 +1,4 @@
-"""What else used the machine's processors between two moments, as the kernel counts it (Linux)."""
+"""CPU time that other programs used between two moments, from the kernel's counters (Linux)."""
 
 import math
 import os
@@ -16,10 +16,10 @@ from harness.machine.process_groups import with_descendants
 
 
 class Disturbance(msgspec.Struct, frozen=True):
-    """What else took CPU time, in CPU seconds: the hypervisor for other machines, other processes here.
+    """CPU seconds that the hypervisor gave to other machines (stolen) and other processes used here.
 
-    ``throttled_seconds`` is what the control group's quota held back, ``throttle_events`` how often a core
-    was slowed for heat.
+    ``throttled_seconds`` is the time that the control group's quota held back; ``throttle_events`` counts how
+    often a core was throttled for heat.
     """
 
     stolen_seconds: float
@@ -30,15 +30,15 @@ class Disturbance(msgspec.Struct, frozen=True):
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _CPUS = Path("/sys/devices/system/cpu")
-#: A block is disturbed if others took more than usual by this share of one core, and by more than the
-#: kernel's counters err: they count in ticks of 10 ms, each of which may fall into the block or beside it,
-#: at the same moments on all CPUs.
+#: A block is disturbed if others took more than usual by this share of one core, and by more than the error
+#: of the kernel's counters: they count in ticks of 10 ms, at the same moments on all CPUs, and a tick may
+#: fall just inside or outside of the block.
 _TOLERATED_SHARE = 0.1
 _FEWEST_TOLERATED_TICKS = 2
 
 
 class Counters(NamedTuple):
-    """CPU seconds since the machine started: of all, stolen, of ours, and held back by a quota."""
+    """CPU seconds since the machine started: of all processes, stolen, of ours, held back by a quota."""
 
     busy: float
     stolen: float
@@ -49,9 +49,9 @@ class Counters(NamedTuple):
 
 
 def read_counters(pids: Iterable[int] = (), cpus: Iterable[int] | None = None) -> Counters:
-    """The counters of these CPUs, or of those allowed now; zeros where there is no /proc.
+    """The counters of these CPUs, or of the allowed ones; zeros without /proc.
 
-    Ours are this process, those with ``pids``, and all that they have started.
+    Ours are this process, those of ``pids``, and all their descendants.
     """
     try:
         lines = PROCESSOR_TIMES.read_text().splitlines()
@@ -77,7 +77,7 @@ def read_counters(pids: Iterable[int] = (), cpus: Iterable[int] | None = None) -
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Of a process and of those children of its that have ended."""
+    """Of a process and of its children that have ended."""
     try:
         after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -86,18 +86,18 @@ def _cpu_seconds(pid: int) -> float:
 
 
 def _throttled_seconds() -> float:
-    told = [line.split() for text in read_control_groups("cpu.stat") for line in text.splitlines()]
-    return sum(int(words[1]) for words in told if words[0] == "throttled_usec") / 1e6
+    lines = [line.split() for text in read_control_groups("cpu.stat") for line in text.splitlines()]
+    return sum(int(value) for name, value in lines if name == "throttled_usec") / 1e6
 
 
 def _throttle_events(cpus: Iterable[int]) -> int:
-    """How often the cores of these CPUs have been slowed for heat since the machine started."""
+    """How often the cores of these CPUs have been throttled for heat since the machine started."""
     files = (_CPUS / f"cpu{cpu}" / "thermal_throttle" / "core_throttle_count" for cpu in cpus)
     return sum(int(file.read_text()) for file in files if file.exists())
 
 
 def between(before: Counters, after: Counters) -> Disturbance:
-    """What others took between two readings."""
+    """CPU time that others used between two readings."""
     others = (after.busy - before.busy) - (after.ours - before.ours)
     return Disturbance(
         stolen_seconds=after.stolen - before.stolen,
@@ -108,20 +108,19 @@ def between(before: Counters, after: Counters) -> Disturbance:
 
 
 def disturbed(disturbances: list[Disturbance], seconds: list[float], threads: int = 1) -> list[bool]:
-    """Which of these blocks, of these lengths, are to be dropped; their results have no say in it.
+    """Which of these blocks, of these lengths, to drop; their own times have no influence on it.
 
-    ``threads`` are at work in a block, each on a CPU whose ticks err.
-
-    Those are the ones from which more was taken than is usual among them: a burst meets one and not the
-    next. A load that never ceases is told rather than dropped. It may meet sides unequally, for one that
-    keeps fewer threads at work leaves it a CPU: so blocks of one side are looked at together.
+    A block is dropped if more was taken from it than is usual among them: a burst of load meets one block and
+    not the next. A constant load is reported instead. It may affect configurations unequally, because one
+    that uses fewer threads leaves it a CPU; so pass the blocks of one configuration. Each of its ``threads``
+    adds the error of one CPU's ticks.
     """
-    taken = [one.stolen_seconds + one.others_seconds + one.throttled_seconds for one in disturbances]
-    usual_events = statistics.median(one.throttle_events for one in disturbances)
+    taken = [each.stolen_seconds + each.others_seconds + each.throttled_seconds for each in disturbances]
+    usual_events = statistics.median(each.throttle_events for each in disturbances)
     usual_share = statistics.median(share / length for share, length in zip(taken, seconds, strict=True))
     tolerated = max(_FEWEST_TOLERATED_TICKS, threads) / _TICKS_PER_SECOND
     return [
-        (one.throttle_events > 0 and not usual_events)
-        or more - usual_share * length > max(tolerated, _TOLERATED_SHARE * length)
-        for one, more, length in zip(disturbances, taken, seconds, strict=True)
+        (each.throttle_events > 0 and not usual_events)
+        or own - usual_share * length > max(tolerated, _TOLERATED_SHARE * length)
+        for each, own, length in zip(disturbances, taken, seconds, strict=True)
     ]

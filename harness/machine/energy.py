@@ -1,8 +1,8 @@
-"""Energy by the machine's own counters: the processor's packages (RAPL) and an NVIDIA GPU (NVML).
+"""Energy from the machine's own counters: the processor's packages (RAPL) and NVIDIA GPUs (NVML).
 
-RAPL is read from Linux's powercap files, which most systems let only the superuser read. NVML is asked by
-NVIDIA's own ``nvidia-ml-py``, where that is installed. The counters are of the whole package or GPU: what
-others use meanwhile is in them, and so is what an idle machine takes.
+RAPL is read from Linux's powercap files, which on most systems only the superuser may read. NVML is read with
+NVIDIA's ``nvidia-ml-py``, if it is installed. The counters cover the whole package or GPU: they include the
+energy of other programs and of an idle machine.
 """
 
 import contextlib
@@ -14,16 +14,15 @@ from harness.machine.worker_variables import visible_gpus
 
 _POWERCAP = Path("/sys/class/powercap")
 
-
-#: Joules that each counter has come to, by its name.
+#: Joules of each counter, by its name.
 Reading = dict[str, float]
 
 
 class EnergyMeter:
     """The counters that can be read here.
 
-    ``devices`` are those of the sides as their backends name them, ``cpu`` or ``cuda:0 (NVIDIA H100)``, each
-    with the ``CUDA_VISIBLE_DEVICES`` of its process, by which CUDA counts and NVML does not.
+    ``devices`` are named as backends name them, ``cpu`` or ``cuda:0 (NVIDIA H100)``, each with the
+    ``CUDA_VISIBLE_DEVICES`` of its process: CUDA's numbers depend on it, NVML's do not.
     """
 
     def __init__(self, devices: list[tuple[str, str | None]], powercap: Path = _POWERCAP) -> None:
@@ -40,20 +39,20 @@ class EnergyMeter:
         return self._gpus is not None and bool(self._packages or self._gpus)
 
     def read(self) -> Reading:
-        """What the counters say now; without one that fails, which costs no time that was measured."""
-        told = {}
+        """The counters now, without those that fail. Call it outside of timed work."""
+        joules = {}
         for zone in self._packages:
             with contextlib.suppress(OSError, ValueError):
-                told[zone] = _microjoules(Path(zone)) / 1e6
+                joules[zone] = _microjoules(Path(zone)) / 1e6
         for name, (library, handle) in (self._gpus or {}).items():
             with contextlib.suppress(Exception):  # NVML's own errors, which only the library defines
-                told[name] = library.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3
-        return told
+                joules[name] = library.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3
+        return joules
 
     def between(self, before: Reading, after: Reading) -> float | None:
-        """Joules taken between two readings; None where a counter failed or there is none.
+        """Joules used between two readings; None if a counter failed or there is none.
 
-        RAPL's start again at 0.
+        RAPL's counters start again at 0 when they overflow.
         """
         if not self.available or self._gpus is None:
             return None
@@ -68,7 +67,7 @@ class EnergyMeter:
 
 
 def _is_package(zone: Path) -> bool:
-    """Whether it is a processor: beside it may be ``psys``, the whole board with the processors in it."""
+    """Whether the zone is a processor, not ``psys``: the whole board, which includes the processors."""
     with contextlib.suppress(OSError):
         return (zone / "name").read_text().startswith("package")
     return False
@@ -85,9 +84,9 @@ def _microjoules(zone: Path) -> float:
 
 
 def _gpus(devices: list[tuple[str, str | None]]) -> dict[str, tuple[Any, Any]] | None:
-    """NVML's handle of each CUDA device that a side runs on; None where NVML cannot tell of one.
+    """NVML's handle of each CUDA device in use; None if NVML cannot read one of them.
 
-    The processor's energy alone would be taken for that of the whole side.
+    Otherwise the processor's energy alone would be reported as the energy of the work.
     """
     used = [match for device, visible in devices if device != "cpu" and (match := _gpu(device, visible))]
     if len(used) < sum(device != "cpu" for device, _ in devices):
@@ -107,17 +106,17 @@ def _gpus(devices: list[tuple[str, str | None]]) -> dict[str, tuple[Any, Any]] |
 
 
 def _gpu(device: str, visible: str | None) -> tuple[str, str] | None:
-    """The number or UUID of the device outside its process, and its name; None of what is not CUDA's."""
-    found = re.match(r"cuda(?::(\d+))?(?: \((.+)\))?$", device)
-    if found is None:
+    """The device's number or UUID outside its process, and its name; None for a device that is not CUDA's."""
+    match = re.match(r"cuda(?::(\d+))?(?: \((.+)\))?$", device)
+    if match is None:
         return None
-    number = int(found[1] or 0)
+    number = int(match[1] or 0)
     entries = visible_gpus(visible, number)
-    return (entries[number], found[2] or "") if number < len(entries) else None
+    return (entries[number], match[2] or "") if number < len(entries) else None
 
 
 def _handle(library: Any, entry: str, name: str) -> Any:
-    """NVML counts by the bus and CUDA by default from the fastest: the name tells whether they agree."""
+    """NVML numbers GPUs by their bus, CUDA by default from the fastest: the name shows whether they agree."""
     by_number = entry.isdecimal()
     handle = (
         library.nvmlDeviceGetHandleByIndex(int(entry))

@@ -10,8 +10,8 @@ from harness.spec.backend import Precision
 class Configuration(msgspec.Struct, frozen=True):
     """A backend in a mode, and how its processes run.
 
-    ``python`` is the interpreter of the worker; ``variables`` are environment variables set for it beside
-    those that every worker gets.
+    ``python`` is the interpreter of the worker. ``variables`` are environment variables that it gets in
+    addition to those of every worker.
     """
 
     backend: str
