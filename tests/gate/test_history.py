@@ -19,14 +19,14 @@ from support.made_gates import (
 )
 from support.records import make_record
 
+from harness.gate.gaps import gaps
 from harness.gate.history import read_history
 from harness.gate.pair_ratios import ratios_behind
 from harness.gate.suite import Benchmark
-from harness.gate.vanished import gaps
 from harness.report.history import history_json, history_markdown, history_text
-from harness.report.history_words import ToldHistory, gap_sentence, sentence
+from harness.report.history_words import HistoryFindings, gap_sentence, sentence
 from harness.runs import record as records
-from harness.stats.change_points import Ratio, chained_trend, level_trend
+from harness.stats.change_points import Ratio, level_trend
 
 SLIPS = (8, 16, 24)
 LEVELS = [1.03 ** sum(place >= slip for slip in SLIPS) for place in range(30)]
@@ -38,7 +38,7 @@ def step_series(gates, rule=None):
 
 
 def told(gates):
-    return ToldHistory(read_history(gates), gaps(gates), gates)
+    return HistoryFindings(read_history(gates), gaps(gates), gates)
 
 
 @pytest.mark.parametrize(
@@ -75,13 +75,12 @@ def test_nothing_is_told_where_nothing_slipped(made):
     assert all("no change over 30 gates" in sentence(one) for one in history.series if not one.trend.steps)
 
 
-@pytest.mark.parametrize("trend", [level_trend, chained_trend])
-def test_noise_alone_shows_a_step_in_few_series(trend):
+def test_noise_alone_shows_a_step_in_few_series():
     chance = np.random.default_rng(0)
     found = 0
     for _ in range(60):
         made = [Ratio(float(log), 8, 0.01 * math.sqrt(8)) for log in chance.normal(0, 0.01, 30)]
-        found += bool(trend(made, 0.002).steps)
+        found += bool(level_trend(made, 0.002).steps)
     assert found <= 8  # 5 % of 60 are 3
 
 

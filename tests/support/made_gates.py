@@ -99,7 +99,7 @@ def made_metric(metric, look, confirmation, verdict) -> MetricResult:
     return MetricResult(
         metric=metric,
         verdict=verdict,
-        reasons=REASONS[verdict],
+        reasons=list(REASONS[verdict]),
         stage="confirmation" if confirmation else "look",
         limit=LIMITS[metric],
         base=base,

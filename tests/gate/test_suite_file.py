@@ -1,9 +1,10 @@
-"""Suite files of a gate: what they may hold, and what is said of those that are wrong."""
+"""Suite files of a gate: what they may contain, and the errors for those that are wrong."""
 
 import pytest
 
 from harness.errors import UsageError
-from harness.gate.suite import Limits, read_suite
+from harness.gate.suite import Limits
+from harness.gate.suite_file import find_suite, read_suite
 
 CNN = '[benchmarks.cnn]\nbackend = "torch"\ntask = "cnn"\n'
 
@@ -18,7 +19,7 @@ def suite(tmp_path):
     return write
 
 
-def test_limits_of_the_suite_are_those_of_benchmarks_that_have_none_of_their_own(suite):
+def test_limits_of_the_suite_apply_to_benchmarks_that_do_not_set_them(suite):
     read = suite(
         'max_slowdown = "3%"\nmax_accuracy_loss = "0.5 points"\nfalse_alarms = "2%"\n'
         + CNN
@@ -43,29 +44,29 @@ def test_a_table_of_pyproject_is_a_suite(suite):
     [
         ("max_slow_down = '5%'\n" + CNN, "Did you mean 'max_slowdown'?"),
         (CNN + "bachend = 'torch'\n", "benchmark cnn: unknown key 'bachend'. Did you mean 'backend'?"),
-        (CNN + "max_slowdown = 5\n", "5 is no number above 0 with its unit; write max_slowdown = "),
+        (CNN + "max_slowdown = 5\n", "5 is not a number above 0 with its unit; write max_slowdown = "),
         (CNN + "max_slowdown = '5'\n", "with its unit"),
-        (CNN + "max_slowdown = '0%'\n", "no number above 0"),
+        (CNN + "max_slowdown = '0%'\n", "not a number above 0"),
         (CNN + "max_accuracy_loss = '1%'\n", 'write max_accuracy_loss = "1 point"'),
         (CNN + "batch_size = 'big'\n", "benchmark cnn: Expected `int | null`, got `str`"),
         (CNN + "batch_size = 0\n", "benchmark cnn: Expected `int` >= 1 - at `$.batch_size`"),
         (CNN + "threads = -1\n", "Expected `int` >= 1 - at `$.threads`"),
         (CNN + "seed = -1\n", "Expected `int` >= 0 - at `$.seed`"),
         (CNN + "seeds = 2\n", "Expected `int` >= 3 - at `$.seeds`"),
-        (CNN + "device = 'cuda:x'\n", "device = 'cuda:x' is none of auto, cpu, cuda, cuda:1"),
+        (CNN + "device = 'cuda:x'\n", "device = 'cuda:x' is none of auto, cpu, cuda, cuda:N"),
         (CNN + "set = { width = [1] }\n", "$.set"),
         ("[benchmarks.cnn]\nbackend = 'torch'\n", "benchmark cnn lacks task"),
         ("false_alarms = '200%'\n" + CNN, "false_alarms = '200%': write less than 100%"),
         (CNN + "precision = 'int8'\n", "precision = 'int8' is none of float32, "),
-        ("[benchmarks]\n", "names no benchmark; write for example"),
-        ("", "names no benchmark"),
-        ("benchmarks = 3", "names no benchmark"),
+        ("[benchmarks]\n", "has no benchmark; write for example"),
+        ("", "has no benchmark"),
+        ("benchmarks = 3", "has no benchmark"),
         ("[benchmarks]\ncnn = 3", "benchmark cnn must be a table"),
-        ("max_slowdown = ", "cannot be read"),
-        ("benchmarks = " + 5000 * "[", "cannot be read"),
+        ("max_slowdown = ", "cannot read the suite"),
+        ("benchmarks = " + 5000 * "[", "cannot read the suite"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_said(suite, text, words):
+def test_errors_name_the_key_and_what_would_be_right(suite, text, words):
     with pytest.raises(UsageError) as caught:
         suite(text)
     assert words in str(caught.value)
@@ -76,3 +77,12 @@ def test_pyproject_without_a_table(suite):
         suite("[project]\nname = 'x'\n", "pyproject.toml")
     with pytest.raises(UsageError, match=r"has no table \[tool.harness.gate\]"):
         suite("[tool]\nharness = 'x'\n", "pyproject.toml")
+
+
+def test_a_suite_is_found_in_the_folder_and_gate_toml_first(tmp_path):
+    with pytest.raises(UsageError, match="No suite here: give --suite FILE"):
+        find_suite(tmp_path)
+    (tmp_path / "pyproject.toml").touch()
+    assert find_suite(tmp_path).name == "pyproject.toml"
+    (tmp_path / "gate.toml").touch()
+    assert find_suite(tmp_path).name == "gate.toml"
