@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from harness.analysis.conditions import Conditions
 from harness.analysis.run_curves import Run
 from harness.analysis.titles import Distinction, Traits, distinctions
-from harness.plugins.versions import side_versions
+from harness.plugins.versions import identifying_versions
 from harness.runs.record import Record, Status
 from harness.training.measures import Measure
 
@@ -132,7 +132,7 @@ def _traits(conditions: Conditions, record: Record) -> Traits:
 
 
 def _identity(run: Run) -> Identity:
-    versions = side_versions(run.record.backend, run.record.framework)
+    versions = identifying_versions(run.record.backend, run.record.framework)
     return run.record.label, ", ".join(f"{name} {version}" for name, version in versions.items())
 
 

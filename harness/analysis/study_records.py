@@ -9,7 +9,7 @@ from harness.analysis.study_planning import PlannedStudy, StudyOptions, StudyRun
 from harness.machine.description import describe_machine
 from harness.machine.worker_variables import inherited_variables
 from harness.plugins.installation import has_versions
-from harness.plugins.versions import side_versions
+from harness.plugins.versions import identifying_versions
 from harness.runs.record import Record
 from harness.runs.store import Store, read_all
 
@@ -54,5 +54,5 @@ def _usable(record: Record, here: str, options: StudyOptions) -> bool:
         and variables_text(record.inherited_variables) == variables
         and options.device in {record.device_asked, device}
         and options.certify == (record.certificate is not None)
-        and has_versions(record.backend, side_versions(record.backend, record.framework))
+        and has_versions(record.backend, identifying_versions(record.backend, record.framework))
     )

@@ -1,4 +1,4 @@
-"""What a plugin hands over, looked at when it is loaded, so that a mistake in it is told in a line."""
+"""What a plugin provides, checked when it is loaded, so that a mistake is reported in one line."""
 
 import math
 from typing import Any
@@ -10,7 +10,7 @@ from harness.spec.backend import Backend
 from harness.spec.data import DataSource
 from harness.spec.task import TaskDefinition
 
-#: What ``--set`` can give and a record can hold.
+#: The types that ``--set`` can parse and a record can hold.
 _OPTION_TYPES = (
     msgspec.inspect.BoolType,
     msgspec.inspect.IntType,
@@ -22,14 +22,14 @@ _OPTION_TYPES = (
 
 
 def check(plugin: Backend | TaskDefinition | DataSource) -> None:
-    """Hold what is not a method to the contract.
+    """Check a plugin's attributes against the contract.
 
     Raises:
-        ValueError: something is missing or of another type; names it and what would be right.
+        ValueError: an attribute is missing or wrong; names it and what is expected.
     """
     has_summary = isinstance(getattr(plugin, "summary", None), str)
     if not has_summary:
-        raise ValueError("it has no summary, a line of text")
+        raise ValueError("it has no summary; expected one line of text")
     match plugin:
         case Backend():
             _require_texts(plugin, "modes", "('eager',)", fewest=1)
@@ -39,17 +39,15 @@ def check(plugin: Backend | TaskDefinition | DataSource) -> None:
             _check_options(plugin.options)
             for name, preset in plugin.presets.items():
                 if preset.epochs is not None and preset.epochs < 1:
-                    raise ValueError(
-                        f"its preset {name} has {preset.epochs} epochs, where at least 1 is right"
-                    )
+                    raise ValueError(f"its preset {name} has {preset.epochs} epochs; expected at least 1")
 
 
 def _require_texts(plugin: object, name: str, example: str, *, fewest: int = 0) -> None:
-    found: Any = getattr(plugin, name, None)
-    # A lone string is a tuple whose comma was forgotten.
-    listed = isinstance(found, tuple | list) and all(isinstance(text, str) for text in found)
-    if not listed or len(found) < fewest:
-        raise ValueError(f"its {name} are {found!r}, where a tuple such as {example} is expected")
+    texts: Any = getattr(plugin, name, None)
+    # A plain string is a tuple whose comma was forgotten.
+    listed = isinstance(texts, tuple | list) and all(isinstance(text, str) for text in texts)
+    if not listed or len(texts) < fewest:
+        raise ValueError(f"its {name} are {texts!r}; expected a tuple such as {example}")
 
 
 def _check_requirements(backend: Backend) -> None:
@@ -58,26 +56,24 @@ def _check_requirements(backend: Backend) -> None:
         try:
             Requirement(text)
         except InvalidRequirement:
-            raise ValueError(f"it requires {text!r}, where one such as 'torch>=2.6' is expected") from None
+            raise ValueError(f"it requires {text!r}; expected a requirement such as 'torch>=2.6'") from None
 
 
 def _check_options(options: type[msgspec.Struct]) -> None:
     for field in msgspec.structs.fields(options):
         if not _recordable(msgspec.inspect.type_info(field.type)):
             raise ValueError(
-                f"its option {field.name} is of type {field.type}, where bool, int, float, str or a Literal "
-                "of such is expected"
+                f"its option {field.name} is of type {field.type}; expected bool, int, float, str or a "
+                "Literal of these"
             )
     try:
         defaults = msgspec.structs.asdict(options())
         msgspec.convert(defaults, options)
     except (TypeError, msgspec.ValidationError) as error:
-        raise ValueError(f"the defaults of its options do not fit: {error}") from error
+        raise ValueError(f"the defaults of its options are invalid: {error}") from error
     for name, value in defaults.items():
         if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(
-                f"the default of its option {name} is {value}, where a finite number is expected"
-            )
+            raise ValueError(f"the default of its option {name} is {value}; expected a finite number")
 
 
 def _recordable(kind: msgspec.inspect.Type) -> bool:

@@ -1,4 +1,4 @@
-"""The task that a definition makes of options, found to be whole before anything is built or run."""
+"""The task that a definition makes of options, validated before anything is built or run."""
 
 import msgspec
 
@@ -14,8 +14,8 @@ def define_task(definition: TaskDefinition, options: msgspec.Struct) -> Task:
     """The task with these options.
 
     Raises:
-        UsageError: the options do not go together.
-        PluginError: what ``define`` made is no task that can be trained; says why.
+        UsageError: the options exclude each other.
+        PluginError: ``define`` failed or returned no task that can be trained; says why.
     """
     try:
         with nothing_on_stdout():
@@ -23,7 +23,7 @@ def define_task(definition: TaskDefinition, options: msgspec.Struct) -> Task:
     except ValueError as error:
         raise UsageError(f"--set: {error}.") from error
     except (Exception, SystemExit) as error:
-        raise PluginError(f"task {definition.name}: its define() fell: {explain(error)}") from error
+        raise PluginError(f"task {definition.name}: define() raised {explain(error)}") from error
     try:
         _check(task, definition.name)
     except Exception as error:
@@ -33,15 +33,15 @@ def define_task(definition: TaskDefinition, options: msgspec.Struct) -> Task:
 
 
 def resized(task: Task, batch_size: int | None = None, epochs: int | None = None) -> Task:
-    """The task with another batch size or number of epochs, where one is given.
+    """The task with another batch size or number of epochs, where given.
 
     Raises:
-        UsageError: a batch size is given to a task that takes all training data at once.
+        UsageError: a batch size is given for a task that takes all training data at once.
     """
     if batch_size and task.batch_size is None:
         raise UsageError(
             f"batch size {batch_size}: task {task.name} with these options takes all training data at once "
-            "(optimizer=gd); leave the batch size out, or train in batches with optimizer=sgd."
+            "(optimizer=gd); omit the batch size, or use optimizer=sgd to train in batches."
         )
     return msgspec.structs.replace(
         task, batch_size=batch_size or task.batch_size, epochs=epochs or task.epochs
@@ -50,21 +50,19 @@ def resized(task: Task, batch_size: int | None = None, epochs: int | None = None
 
 def _check(task: object, name: str) -> None:
     if not isinstance(task, Task):
-        raise ValueError(f"its define() gave {type(task).__name__}, where Task is expected")  # noqa: TRY004
+        raise ValueError(f"define() returned {type(task).__name__}; expected Task")  # noqa: TRY004
     if task.name != name:
-        raise ValueError(f"its define() named it {task.name!r}; both must have one name")
-    of_adversaries = {"generator", "discriminator"}
-    wanted = of_adversaries if isinstance(task.objective, Adversarial) else {"model"}
-    if set(task.networks) != wanted:
-        raise ValueError(
-            f"its networks are named {sorted(task.networks)}, where {sorted(wanted)} is expected"
-        )
-    for called, network in task.networks.items():
+        raise ValueError(f"define() named it {task.name!r}; both names must be equal")
+    adversaries = {"generator", "discriminator"}
+    expected = adversaries if isinstance(task.objective, Adversarial) else {"model"}
+    if set(task.networks) != expected:
+        raise ValueError(f"its networks are named {sorted(task.networks)}; expected {sorted(expected)}")
+    for network_name, network in task.networks.items():
         try:
             network.placed()
         except ValueError as error:
-            raise ValueError(f"layers of its network {called} do not fit: {error}") from error
-    # It travels to workers as JSON, where a width of 64.0 is no whole number.
+            raise ValueError(f"layers of its network {network_name} do not fit: {error}") from error
+    # Workers receive it as JSON, where a width of 64.0 is not an integer.
     msgspec.json.decode(msgspec.json.encode(task), type=Task)
     _check_numbers(task)
     _check_shapes(task)
@@ -72,38 +70,39 @@ def _check(task: object, name: str) -> None:
 
 def _check_numbers(task: Task) -> None:
     if task.epochs < 1:
-        raise ValueError(f"it has {task.epochs} epochs, where at least 1 is expected")
+        raise ValueError(f"it has {task.epochs} epochs; expected at least 1")
     if task.batch_size is not None and task.batch_size < 1:
-        raise ValueError(
-            f"its batch size is {task.batch_size}, where at least 1 is expected, or None for all"
-        )
+        raise ValueError(f"its batch size is {task.batch_size}; expected at least 1, or None for all samples")
     if isinstance(task.optimizer, Sgd) and task.optimizer.nesterov and not task.optimizer.momentum:
-        raise ValueError("its optimizer has nesterov and no momentum, where one above 0 is expected")
+        raise ValueError("its optimizer has nesterov without momentum; expected a momentum above 0")
     if task.augmentation.crop < 0:
-        raise ValueError(f"its crop is {task.augmentation.crop}, where at least 0 is expected")
+        raise ValueError(f"its crop is {task.augmentation.crop}; expected at least 0")
 
 
 def _check_shapes(task: Task) -> None:
-    """Each framework broadcasts or cuts in its own way what does not fit."""
+    """Without this check each framework would broadcast or cut mismatched shapes in its own way."""
     shapes = {  # a plugin may have written a list
-        called: (tuple(one.input_shape), tuple(one.output_shape())) for called, one in task.networks.items()
+        name: (tuple(network.input_shape), tuple(network.output_shape()))
+        for name, network in task.networks.items()
     }
     expected: list[tuple[str, object, object]]
     match task.objective:
         case Adversarial(latent_size):
-            (taken, made), (judged, judgement) = shapes["generator"], shapes["discriminator"]
+            (latents, pictures), (data, logits) = shapes["generator"], shapes["discriminator"]
             expected = [
-                ("its generator takes", taken, (latent_size,)),
-                ("its discriminator takes", judged, made),
-                ("its discriminator gives", judgement, (1,)),
+                ("the input shape of its generator is", latents, (latent_size,)),
+                ("the input shape of its discriminator is", data, pictures),
+                ("the output shape of its discriminator is", logits, (1,)),
             ]
         case objective:
-            judged, outputs = shapes["model"]
-            expected = [("the axes that its network model gives number", len(outputs), 1)]
+            data, outputs = shapes["model"]
+            expected = [("the number of output axes of its network model is", len(outputs), 1)]
             if isinstance(objective, Classification) and objective.class_weights:
-                expected.append(("its class weights number", len(objective.class_weights), outputs[-1]))
+                expected.append(
+                    ("the number of its class weights is", len(objective.class_weights), outputs[-1])
+                )
     if task.augmentation.flip or task.augmentation.crop:
-        expected.append(("the axes of what it augments number", len(judged), _PICTURE_AXES))
-    for what, found, right in expected:
-        if found != right:
-            raise ValueError(f"{what} {found}, where {right} is expected")
+        expected.append(("the number of axes of the inputs that it augments is", len(data), _PICTURE_AXES))
+    for quantity, value, right in expected:
+        if value != right:
+            raise ValueError(f"{quantity} {value}; expected {right}")

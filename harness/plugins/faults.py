@@ -9,31 +9,31 @@ _READ_ONLY = ("read-only", "not writeable")
 
 
 def memory_ran_out(error: BaseException) -> bool:
-    """Whether the machine's memory or a device's was too small, as far as frameworks tell it alike."""
+    """Whether the memory of the machine or of a device was too small, as frameworks word it."""
     if type(error).__module__.startswith("harness."):
         return False
     return isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in _OUT_OF_MEMORY)
 
 
 def explain(error: BaseException) -> str:
-    """The error in a sentence, with its place in the plugin; where the cause is known, what would help."""
+    """The error in a sentence, with its place in the plugin and, where the cause is known, a remedy."""
     text = f"{type(error).__name__}: {error}".removesuffix(": ")
     if type(error).__module__.startswith("harness."):
         text = str(error)
     elif memory_ran_out(error):
         text = (
-            f"memory ran out in the worker ({text}); a smaller --batch-size, a smaller width of the task, "
-            "or a machine or device with more memory would help"
+            f"the worker ran out of memory ({text}); use a smaller --batch-size, a smaller width of the "
+            "task, or a machine or device with more memory"
         )
     elif isinstance(error, ValueError) and any(sign in text for sign in _READ_ONLY):
-        text += "; the data belongs to the harness: a backend that changes it must make a copy first"
+        text += "; the data belongs to the harness: a backend that changes it must copy it first"
     if not type(error).__module__.startswith("harness.") and (place := _place(error)):
         text += f" ({place})"
     return text
 
 
 def _place(error: BaseException) -> str:
-    """``my_backend.py, line 12``: the last line in the folder of the code that the harness called."""
+    """Such as ``my_backend.py, line 12``: the last frame in the folder of the called code."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [number for number, frame in enumerate(frames) if Path(frame.filename).is_relative_to(_HARNESS)]
     called = frames[ours[-1] + 1 :] if ours else frames

@@ -1,4 +1,4 @@
-"""Whether a backend's framework is installed, learnt from package metadata: nothing is imported."""
+"""Whether a backend's framework is installed, from package metadata: nothing is imported."""
 
 import contextlib
 from collections.abc import Mapping
@@ -15,19 +15,19 @@ from harness.spec.backend import Backend
 
 
 class Installation(NamedTuple):
-    """``installed`` with the versions found; otherwise with the reason and what would mend it."""
+    """``detail`` holds the versions if installed, otherwise the reason and the remedy."""
 
     state: Literal["installed", "not installed", "broken"]
     detail: str
 
 
 def installation(name: str) -> Installation:
-    """The state of the backend of this name; a plugin that cannot be loaded is ``broken``."""
+    """The state of the backend of this name; ``broken`` if its plugin cannot be loaded."""
     try:
         backend = registry.backend(name)
     except PluginError as error:
         return Installation("broken", str(error))
-    found, missing, unfit = [], [], []
+    versions, missing, unfit = [], [], []
     for text in backend.requires:
         requirement = Requirement(text)
         try:
@@ -35,28 +35,28 @@ def installation(name: str) -> Installation:
         except metadata.PackageNotFoundError:
             missing.append(text)
             continue
-        found.append(f"{requirement.name} {version}")
+        versions.append(f"{requirement.name} {version}")
         if not requirement.specifier.contains(version, prereleases=True):
             unfit.append(f"{requirement.name} {version} does not satisfy {text}")
     if missing:
         return Installation("not installed", _install_line(backend, missing))
     if unfit:
         return Installation("broken", f"{'; '.join(unfit)}: {_install_line(backend, backend.requires)}")
-    return Installation("installed", ", ".join(found))
+    return Installation("installed", ", ".join(versions))
 
 
 def installed_version(requirement: str) -> str:
-    """Name and installed version of what a requirement string names."""
+    """Name and installed version of the distribution that a requirement string names."""
     name = Requirement(requirement).name
     return f"{name} {metadata.version(name)}"
 
 
 def has_versions(backend: str, versions: Mapping[str, str]) -> bool:
-    """Whether none of these distributions, nor the backend's plugin, is installed here in another version."""
+    """Whether no distribution of these, nor the backend's plugin, is installed in another version."""
     try:
         if registry.backend_distribution(backend) != versions.get(PLUGIN):
             return False
-    except HarnessError:  # it is broken or gone, which is nobody else's matter
+    except HarnessError:  # broken or gone, so it has no version to compare
         return False
     for name, version in versions.items():
         with contextlib.suppress(metadata.PackageNotFoundError):
@@ -65,12 +65,12 @@ def has_versions(backend: str, versions: Mapping[str, str]) -> bool:
     return True
 
 
-def _same(one: str, other: str) -> bool:
-    """A build's tag (``+cu124``) counts where both tell it: PyPI's torch tells it when imported alone."""
+def _same(version: str, other: str) -> bool:
+    """A build tag (``+cu124``) is compared if both have one: PyPI's torch reports it only when imported."""
     try:
-        ours, theirs = Version(one), Version(other)
+        ours, theirs = Version(version), Version(other)
     except InvalidVersion:
-        return one == other
+        return version == other
     return ours.public == theirs.public and (ours.local or theirs.local) == (theirs.local or ours.local)
 
 
@@ -80,7 +80,7 @@ def _install_line(backend: Backend, requirements: list[str] | tuple[str, ...]) -
 
 
 def select_backend(text: str) -> tuple[Backend, str]:
-    """The backend and mode that ``torch`` or ``torch:compile`` names, installed.
+    """The installed backend and the mode that ``torch`` or ``torch:compile`` names.
 
     Raises:
         UsageError: no such backend or mode, or its framework is not installed.

@@ -1,4 +1,4 @@
-"""A task's declared options, as ``--set KEY=VALUE`` gives them."""
+"""A task's declared options, as ``--set KEY=VALUE`` assigns them."""
 
 import contextlib
 import math
@@ -14,7 +14,7 @@ Value = bool | int | float | str
 
 
 def describe_options(definition: TaskDefinition) -> list[tuple[str, str, Value, str]]:
-    """Each option of a task: its name, what it takes (``number > 0``), its default, its description."""
+    """Name, type (``number > 0``), default and description of each option of a task."""
     rows = []
     for field in _fields(definition):
         kind, description = field.type, ""
@@ -38,7 +38,7 @@ def _takes(kind: Any) -> str:
         case msgspec.inspect.BoolType():
             return "true or false"
         case msgspec.inspect.IntType() | msgspec.inspect.FloatType():
-            name = "whole number" if isinstance(kind, msgspec.inspect.IntType) else "number"
+            name = "integer" if isinstance(kind, msgspec.inspect.IntType) else "number"
             signs = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
             bounds = [
                 f"{sign} {getattr(kind, key):g}" for key, sign in signs if getattr(kind, key) is not None
@@ -49,7 +49,7 @@ def _takes(kind: Any) -> str:
 
 
 def parse_options(definition: TaskDefinition, assignments: Iterable[str]) -> msgspec.Struct:
-    """The task's options with these ``KEY=VALUE`` assignments made.
+    """The task's options with these ``KEY=VALUE`` assignments.
 
     Raises:
         UsageError: an assignment has no ``=``, an unknown key, or a value that does not fit.
@@ -70,17 +70,19 @@ def parse_options(definition: TaskDefinition, assignments: Iterable[str]) -> msg
 
 
 def _fitting(definition: TaskDefinition, key: str, text: str) -> str | None:
-    """The text as the option can be made of it; None where it cannot.
+    """The text in a form that converts to the option's type; None where there is none.
 
-    A number may begin with its point, where JSON wants a digit before.
+    A number may begin with its decimal point, which JSON does not allow.
     """
-    for tried in (text, f"0{text}") if text.startswith(".") else (text,):
+    for candidate in (text, f"0{text}") if text.startswith(".") else (text,):
         with contextlib.suppress(msgspec.ValidationError):
-            parsed = getattr(msgspec.convert({key: tried}, definition.options, strict=False), key)
+            parsed = getattr(msgspec.convert({key: candidate}, definition.options, strict=False), key)
             if not (isinstance(parsed, float) and not math.isfinite(parsed)):
-                return tried
+                return candidate
     return None
 
 
 def _article(takes: str) -> str:
-    return takes if takes.startswith(("one of", "true", "text")) else f"a {takes}"
+    if takes.startswith(("one of", "true", "text")):
+        return takes
+    return f"an {takes}" if takes.startswith("integer") else f"a {takes}"

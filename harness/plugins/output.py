@@ -1,4 +1,4 @@
-"""What a plugin's own code prints."""
+"""Output that a plugin's own code prints."""
 
 import contextlib
 import os
@@ -10,12 +10,12 @@ _STANDARD_OUTPUT, _STANDARD_ERROR = 1, 2
 
 @contextlib.contextmanager
 def nothing_on_stdout() -> Iterator[None]:
-    """While a plugin's code runs here: what it prints goes to standard error, not into a JSON document.
+    """Redirect standard output to standard error while a plugin's code runs, to keep JSON documents clean.
 
-    So does what a process prints that it starts, such as ``unzip``.
+    This includes the output of processes that the plugin starts, such as ``unzip``.
     """
     with contextlib.redirect_stdout(sys.stderr), contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):  # they came closed
+        with contextlib.suppress(OSError):  # this process was started without them
             kept = os.dup(_STANDARD_OUTPUT)
             stack.callback(os.close, kept)
             os.dup2(_STANDARD_ERROR, _STANDARD_OUTPUT)

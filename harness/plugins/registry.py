@@ -1,10 +1,9 @@
-"""Finding plugins: names are read from entry points without importing, one is loaded by name.
+"""Finding plugins: names are read from entry points without importing; a plugin is loaded by name.
 
-A plugin that is still being written needs no installation: ``--plugin FILE`` names its module.
+A plugin under development needs no installation: ``--plugin FILE`` names its module.
 
-A plugin that breaks harms nobody else: what it raised comes back as a :class:`PluginError` that
-names the plugin and the distribution it came with. Those that are not our own are first tried in a
-process of their own.
+A broken plugin affects no other: what it raises becomes a :class:`PluginError` that names the plugin and
+its distribution. Plugins of other distributions are first imported in a process of their own.
 """
 
 import functools
@@ -30,7 +29,7 @@ from harness.spec.task import TaskDefinition
 
 Kind = Literal["backend", "task", "dataset"]
 
-#: Off in workers, which are processes of their own and have a time limit.
+#: False in workers, which are separate processes with a time limit.
 tried_apart = True
 _OURS = "dl-harness"
 
@@ -41,11 +40,11 @@ _Plugin = TypeVar("_Plugin", Backend, TaskDefinition, DataSource)
 
 @functools.cache
 def _entry_points(kind: Kind) -> dict[str, list[metadata.EntryPoint]]:
-    """The entry points of each name; more than one where distributions claim the same name."""
-    found: dict[str, list[metadata.EntryPoint]] = {}
+    """The entry points of each name; several where distributions claim the same name."""
+    points: dict[str, list[metadata.EntryPoint]] = {}
     for point in metadata.entry_points(group=f"harness.{kind}s"):
-        found.setdefault(point.name, []).append(point)
-    return found
+        points.setdefault(point.name, []).append(point)
+    return points
 
 
 def names(kind: Kind) -> list[str]:
@@ -58,7 +57,7 @@ def _distribution(point: metadata.EntryPoint) -> str:
 
 
 def _load(kind: Kind, name: str, expected: type[_Plugin]) -> tuple[_Plugin, metadata.EntryPoint | None]:
-    """The plugin, and the entry point that it was found by; None for a file's."""
+    """The plugin and its entry point; None instead of an entry point for a plugin file."""
     for path in plugin_files():
         where = f"plugin file {path}"
         if tried_apart:
@@ -80,7 +79,7 @@ def _load(kind: Kind, name: str, expected: type[_Plugin]) -> tuple[_Plugin, meta
     plugin = _ask(kind, name, expected, where, point.load)
     if plugin is None:
         raise PluginError(
-            f"{where} answered harness_{kind}({name!r}) with NoneType, where {expected.__name__} is expected"
+            f"{where} returned NoneType from harness_{kind}({name!r}); expected {expected.__name__}"
         )
     return plugin, point
 
@@ -88,7 +87,7 @@ def _load(kind: Kind, name: str, expected: type[_Plugin]) -> tuple[_Plugin, meta
 def _ask(
     kind: Kind, name: str, expected: type[_Plugin], where: str, load: Callable[[], object]
 ) -> _Plugin | None:
-    """What the plugin that ``load`` gives answers for this name; None where it is not its own."""
+    """Load a plugin and ask it for this name; None where it has none of this name."""
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     try:
@@ -102,11 +101,11 @@ def _ask(
         return None
     if not isinstance(plugin, expected):
         raise PluginError(
-            f"{where} answered harness_{kind}({name!r}) with {type(plugin).__name__}, "
-            f"where {expected.__name__} is expected"
+            f"{where} returned {type(plugin).__name__} from harness_{kind}({name!r}); "
+            f"expected {expected.__name__}"
         )
     if (named := getattr(plugin, "name", None)) != name:
-        raise PluginError(f"{where} answered harness_{kind}({name!r}) with one named {named!r}")
+        raise PluginError(f"{where} returned a {kind} named {named!r} from harness_{kind}({name!r})")
     try:
         checks.check(plugin)
     except Exception as error:
@@ -115,7 +114,7 @@ def _ask(
 
 
 def plugin_files() -> list[Path]:
-    """The plugin files named by ``--plugin``; they travel to workers in an environment variable."""
+    """The plugin files named by ``--plugin``; workers inherit them in an environment variable."""
     return [Path(text) for text in os.environ.get(PLUGIN_FILES_VARIABLE, "").split(os.pathsep) if text]
 
 
@@ -143,7 +142,7 @@ def backend(name: str) -> Backend:
 
 
 def backend_distribution(name: str) -> str | None:
-    """Name and version of what an installed backend that is not our own came with; None of any other.
+    """Name and version of the distribution of an installed third-party backend; None for other backends.
 
     Raises as :func:`backend`.
     """
@@ -164,9 +163,9 @@ def dataset(name: str) -> DataSource:
 
 
 def runs_our_code(python: str, variables: Iterable[str]) -> bool:
-    """Whether a worker of this interpreter, with these variables set, has the plugins that this process has.
+    """Whether a worker of this interpreter, with these variables set, has the plugins of this process.
 
-    Another interpreter, or one that is told to look elsewhere, may have others.
+    Another interpreter, or one with another search path, may have other plugins.
     """
     elsewhere = ("PYTHON", PLUGIN_FILES_VARIABLE)
     return python == sys.executable and not any(name.startswith(elsewhere) for name in variables)

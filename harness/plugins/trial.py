@@ -1,6 +1,6 @@
-"""A plugin of somebody else is imported in a process of its own first, where it may hang or end itself.
+"""A third-party plugin is first imported in a separate process, in case its import hangs or exits.
 
-What it raises is left to the import proper, which tells it better.
+An exception is left to the real import, which reports it better.
 """
 
 import functools
@@ -13,7 +13,7 @@ from importlib import metadata
 from harness.errors import PluginError
 from harness.machine import process_groups
 
-#: An import that takes longer is taken to hang. A large framework's takes some ten seconds from a cold disk.
+#: An import that takes longer is taken to hang. That of a large framework takes about 10 s from a cold disk.
 LIMIT_SECONDS = 60.0
 _LAST_LINES = 2
 
@@ -35,15 +35,15 @@ os._exit(0)
 
 
 def try_point(point: metadata.EntryPoint, where: str) -> None:
-    """Import what an entry point names. Raises as :func:`try_file`."""
+    """Import the module of an entry point in a separate process. Raises as :func:`try_file`."""
     _tried("module", point.module, where)
 
 
 def try_file(path: str, where: str) -> None:
-    """Import a file.
+    """Import a file in a separate process.
 
     Raises:
-        PluginError: that hung, or ended its process; ``where`` names the plugin.
+        PluginError: the import hung or ended the process; ``where`` names the plugin.
     """
     _tried("file", path, where)
 
@@ -55,13 +55,11 @@ def _tried(kind: str, source: str, where: str) -> None:
     try:
         done = process_groups.run(command, LIMIT_SECONDS)
     except subprocess.TimeoutExpired as error:
-        raise PluginError(
-            f"{where} could not be loaded: its import hung for {LIMIT_SECONDS:g} seconds"
-        ) from error
+        raise PluginError(f"{where} could not be loaded: its import hung for {LIMIT_SECONDS:g} s") from error
     if mark not in done.stdout:
         last = "; ".join(done.stderr.strip().splitlines()[-_LAST_LINES:])
         how = f"signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
         raise PluginError(
-            f"{where} could not be loaded: importing it ended the process with {how}"
+            f"{where} could not be loaded: its import ended the process with {how}"
             + (f" ({last})" if last else "")
         )

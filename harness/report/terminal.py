@@ -6,7 +6,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 
-from harness.plugins.versions import side_versions
+from harness.plugins.versions import identifying_versions
 from harness.report.numbers import NOTHING
 from harness.report.table import Table, terminal_table
 from harness.runs.record import Record
@@ -52,7 +52,7 @@ def _step(record: Record) -> str:
 
 def framework_text(backend: str, framework: dict[str, str]) -> str:
     """The versions that distinguish configurations of one backend, a line each."""
-    versions = side_versions(backend, framework)
+    versions = identifying_versions(backend, framework)
     lines = [f"{name} {version}" for name, version in versions.items()]
     return "\n".join(lines) or framework.get("engine", NOTHING)
 

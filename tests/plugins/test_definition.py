@@ -59,7 +59,7 @@ def game(latents=4, judged=(2, 3, 1), outputs=1):
     return changed(objective=Adversarial(latents), networks=networks)
 
 
-def test_a_game_whose_networks_fit_each_other_is_no_mistake():
+def test_an_adversarial_task_whose_networks_fit_each_other_is_valid():
     assert define_task(definition(made=game()), None) == game()
     listed = game(judged=[2, 3, 1])
     assert define_task(definition(made=listed), None) is listed
@@ -77,7 +77,7 @@ def test_a_game_whose_networks_fit_each_other_is_no_mistake():
         ("kind", enum.StrEnum("Kind", ["ONE", "TWO"]), "one"),
     ],
 )
-def test_options_of_these_types_are_taken(option):
+def test_options_of_these_types_are_accepted(option):
     checks.check(definition([option]))
 
 
@@ -86,43 +86,43 @@ def test_options_of_these_types_are_taken(option):
     [
         (
             ("decay", float | None, None),
-            "its option decay is of type float | None, where bool, int, float",
+            "its option decay is of type float | None; expected bool, int, float",
         ),
-        (("hidden", tuple[int, ...], (8, 8)), "its option hidden is of type tuple[int, ...], where bool"),
+        (("hidden", tuple[int, ...], (8, 8)), "its option hidden is of type tuple[int, ...]; expected bool"),
         (("rates", dict[str, float], {}), "its option rates is of type dict[str, float]"),
         (("kind", Literal["one", None], None), "its option kind is of type"),  # noqa: PYI061
-        (("decay", float, None), "the defaults of its options do not fit: Expected `float`, got `null`"),
-        (("decay", float), "the defaults of its options do not fit: Missing required argument 'decay'"),
-        (("limit", float, math.inf), "the default of its option limit is inf, where a finite number"),
+        (("decay", float, None), "the defaults of its options are invalid: Expected `float`, got `null`"),
+        (("decay", float), "the defaults of its options are invalid: Missing required argument 'decay'"),
+        (("limit", float, math.inf), "the default of its option limit is inf; expected a finite number"),
         (
             ("width", Annotated[int, msgspec.Meta(ge=1)], 0),
-            "the defaults of its options do not fit: Expected",
+            "the defaults of its options are invalid: Expected",
         ),
     ],
 )
-def test_others_are_refused_for_no_record_could_hold_them(option, words):
+def test_options_of_other_types_are_refused(option, words):
     with pytest.raises(ValueError) as caught:  # noqa: PT011  the words follow
         checks.check(definition([option]))
     assert str(caught.value).startswith(words)
 
 
 def test_data_sets_without_a_comma_are_refused():
-    with pytest.raises(ValueError, match="its datasets are 'digits', where a tuple such as"):
+    with pytest.raises(ValueError, match="its datasets are 'digits'; expected a tuple such as"):
         checks.check(definition(datasets=("digits")))
 
 
 @pytest.mark.parametrize(
     ("made", "words"),
     [
-        (None, "its define() gave NoneType, where Task is expected"),
+        (None, "define() returned NoneType; expected Task"),
         (changed(networks=None), "TypeError: "),
         (changed(networks={"model": (Flatten(), Dense(3))}), "'tuple' object has no attribute 'placed'"),
-        (changed(name="yours"), "its define() named it 'yours'; both must have one name"),
+        (changed(name="yours"), "define() named it 'yours'; both names must be equal"),
         (
             changed(networks={"net": TASK.networks["model"]}),
-            "its networks are named ['net'], where ['model'] is expected",
+            "its networks are named ['net']; expected ['model']",
         ),
-        (changed(objective=Adversarial(8)), "where ['discriminator', 'generator'] is expected"),
+        (changed(objective=Adversarial(8)), "expected ['discriminator', 'generator']"),
         (
             changed(networks={"model": Network((4, 1), (Dense(3),))}),
             "layers of its network model do not fit: dense_1 takes inputs of 1 axes, and (4, 1) has 2",
@@ -131,50 +131,56 @@ def test_data_sets_without_a_comma_are_refused():
         (with_layers(Dense(64.0)), "Expected `int`, got `float`"),
         (with_layers(Dense(np.int64(64))), "numpy.int64"),
         (with_layers(Dropout(1.0)), "rate of dropout_1 must be at least 0 and below 1, not 1.0"),
-        (changed(epochs=0), "it has 0 epochs, where at least 1 is expected"),
+        (changed(epochs=0), "it has 0 epochs; expected at least 1"),
         (changed(epochs="3"), "Expected `int`, got `str` - at `$.epochs`"),
-        (changed(batch_size=-5), "its batch size is -5, where at least 1 is expected, or None for all"),
+        (changed(batch_size=-5), "its batch size is -5; expected at least 1, or None for all"),
         (
             changed(networks={"model": Network((4, 4, 1), (Conv2D(3, 3),))}, objective=Regression()),
-            "the axes that its network model gives number 3, where 1 is expected",
+            "the number of output axes of its network model is 3; expected 1",
         ),
-        (changed(optimizer=Sgd(0.1, nesterov=True)), "nesterov and no momentum, where one above 0 is"),
-        (changed(augmentation=Augmentation(flip=True)), "of what it augments number 2, where 3 is expected"),
-        (changed(augmentation=Augmentation(crop=-1)), "its crop is -1, where at least 0 is expected"),
-        (changed(objective=Classification((0.5,))), "its class weights number 1, where 3 is expected"),
-        (game(latents=5), "its generator takes (4,), where (5,) is expected"),
-        (game(judged=(3, 2, 1)), "its discriminator takes (3, 2, 1), where (2, 3, 1) is expected"),
-        (game(outputs=2), "its discriminator gives (2,), where (1,) is expected"),
+        (
+            changed(optimizer=Sgd(0.1, nesterov=True)),
+            "nesterov without momentum; expected a momentum",
+        ),
+        (
+            changed(augmentation=Augmentation(flip=True)),
+            "inputs that it augments is 2; expected 3",
+        ),
+        (changed(augmentation=Augmentation(crop=-1)), "its crop is -1; expected at least 0"),
+        (changed(objective=Classification((0.5,))), "the number of its class weights is 1; expected 3"),
+        (game(latents=5), "the input shape of its generator is (4,); expected (5,)"),
+        (game(judged=(3, 2, 1)), "the input shape of its discriminator is (3, 2, 1); expected (2, 3, 1)"),
+        (game(outputs=2), "the output shape of its discriminator is (2,); expected (1,)"),
         (with_layers(Dropout(-1)), "rate of dropout_1 must be at least 0 and below 1, not -1"),
     ],
 )
-def test_a_task_that_cannot_be_trained_is_told_in_a_line(made, words):
+def test_a_task_that_cannot_be_trained_is_reported_in_a_line(made, words):
     with pytest.raises(PluginError) as caught:
         define_task(definition(made=made), None)
     assert str(caught.value).startswith("task mine cannot be trained: ")
     assert words in str(caught.value)
 
 
-def test_a_dropout_of_none_is_no_mistake():
+def test_a_dropout_of_rate_0_is_valid():
     made = with_layers(Dropout(0), Dense(3))
     assert define_task(definition(made=made), None) == made
 
 
-def test_a_define_that_falls_is_told_with_its_place():
+def test_a_define_that_raises_is_reported_with_its_place():
     def define(options):
         return options["width"]
 
-    with pytest.raises(PluginError, match=r"task mine: its define\(\) fell: TypeError: .*test_definition.py"):
+    with pytest.raises(PluginError, match=r"task mine: define\(\) raised TypeError: .*test_definition.py"):
         define_task(msgspec.structs.replace(definition(), define=define), None)
 
 
 def test_a_define_that_exits_is_the_plugins_fault():
-    fallen = msgspec.structs.replace(definition(), define=lambda _: sys.exit("not today"))
-    with pytest.raises(PluginError, match=r"task mine: its define\(\) fell: SystemExit: not today"):
-        define_task(fallen, None)
+    exiting = msgspec.structs.replace(definition(), define=lambda _: sys.exit("not today"))
+    with pytest.raises(PluginError, match=r"task mine: define\(\) raised SystemExit: not today"):
+        define_task(exiting, None)
 
 
-def test_options_that_do_not_go_together_are_the_users():
+def test_options_that_exclude_each_other_are_the_users_error():
     def define(_):
         raise ValueError("this does not go with that")
 
@@ -191,11 +197,11 @@ def test_what_a_define_prints_is_kept_from_standard_output(capfd):
 
     define_task(msgspec.structs.replace(definition(), define=define), None)
     subprocess.run(["/bin/echo", "after"], check=True)
-    found = capfd.readouterr()
-    assert found.out == "after\n"
-    assert sorted(found.err.splitlines()) == ["made", "started"]
+    output = capfd.readouterr()
+    assert output.out == "after\n"
+    assert sorted(output.err.splitlines()) == ["made", "started"]
 
 
 def test_a_preset_without_epochs_is_refused():
-    with pytest.raises(ValueError, match="its preset smoke has 0 epochs, where at least 1 is right"):
+    with pytest.raises(ValueError, match="its preset smoke has 0 epochs; expected at least 1"):
         checks.check(definition(presets={"smoke": Preset(epochs=0)}))

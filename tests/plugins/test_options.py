@@ -34,7 +34,7 @@ KINDS = _kinds()
 
 def test_options_are_described_for_a_person():
     assert describe_options(KINDS) == [
-        ("count", "whole number >= 1 and < 10", 3, "how many"),
+        ("count", "integer >= 1 and < 10", 3, "how many"),
         ("ratio", "number", 0.5, ""),
         ("fast", "true or false", False, ""),
         ("kind", "one of one, two", "one", ""),
@@ -78,10 +78,10 @@ def test_the_last_assignment_of_a_key_counts():
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
-        ("count=0", "--set count=0: count takes a whole number >= 1 and < 10."),
-        ("count=10", "--set count=10: count takes a whole number >= 1 and < 10."),
-        ("count=2.5", "--set count=2.5: count takes a whole number >= 1 and < 10."),
-        ("count=", "--set count=: count takes a whole number >= 1 and < 10."),
+        ("count=0", "--set count=0: count takes an integer >= 1 and < 10."),
+        ("count=10", "--set count=10: count takes an integer >= 1 and < 10."),
+        ("count=2.5", "--set count=2.5: count takes an integer >= 1 and < 10."),
+        ("count=", "--set count=: count takes an integer >= 1 and < 10."),
         ("ratio=banana", "--set ratio=banana: ratio takes a number."),
         ("ratio=nan", "--set ratio=nan: ratio takes a number."),
         ("ratio=inf", "--set ratio=inf: ratio takes a number."),

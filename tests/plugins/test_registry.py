@@ -139,33 +139,36 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_the_list(kind, name, m
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("nameless", "answered harness_backend('nameless') with one named None"),
-        ("modeless", "breaks the contract: its modes are None, where a tuple such as ('eager',) is expected"),
-        ("no-comma", "breaks the contract: its modes are 'eager', where a tuple such as ('eager',) is"),
+        ("nameless", "returned a backend named None from harness_backend('nameless')"),
+        ("modeless", "breaks the contract: its modes are None; expected a tuple such as ('eager',)"),
+        ("no-comma", "breaks the contract: its modes are 'eager'; expected a tuple such as ('eager',)"),
         (
             "requiring-what",
-            "breaks the contract: its requires are None, where a tuple such as ('torch>=2.6',)",
+            "breaks the contract: its requires are None; expected a tuple such as ('torch>=2.6',)",
         ),
         (
             "misspelt-requirement",
-            "breaks the contract: it requires 'torch=>2', where one such as 'torch>=2.6'",
+            "breaks the contract: it requires 'torch=>2'; expected a requirement such as 'torch>=2.6'",
         ),
         ("raising-import", "could not be loaded: RuntimeError: born broken"),
         ("exiting-import", "could not be loaded: SystemExit: no licence found"),
         (
             "ending-import",
-            "could not be loaded: importing it ended the process with exit code 0 (no licence)",
+            "could not be loaded: its import ended the process with exit code 0 (no licence)",
         ),
-        ("killed-import", "could not be loaded: importing it ended the process with signal 11"),
-        ("hanging-import", "could not be loaded: its import hung for 3 seconds"),
+        ("killed-import", "could not be loaded: its import ended the process with signal 11"),
+        ("hanging-import", "could not be loaded: its import hung for 3 s"),
         ("missing-import", "could not be loaded: ModuleNotFoundError: No module named 'a_module_that"),
         ("syntax", "could not be loaded: SyntaxError: "),
         ("raising-hook", "could not be loaded: ValueError: not today"),
         ("exiting-hook", "could not be loaded: SystemExit: 3"),
-        ("wrong-type", "answered harness_backend('wrong-type') with dict, where Backend is expected"),
-        ("class-not-instance", "answered harness_backend('class-not-instance') with ABCMeta, where Backend"),
-        ("silent", "answered harness_backend('silent') with NoneType, where Backend is expected"),
-        ("hookless", "answered harness_backend('hookless') with NoneType, where Backend is expected"),
+        ("wrong-type", "returned dict from harness_backend('wrong-type'); expected Backend"),
+        (
+            "class-not-instance",
+            "returned ABCMeta from harness_backend('class-not-instance')",
+        ),
+        ("silent", "returned NoneType from harness_backend('silent'); expected Backend"),
+        ("hookless", "returned NoneType from harness_backend('hookless'); expected Backend"),
         ("unknown-hook", "could not be loaded: PluginValidationError: "),
         ("absent-module", "could not be loaded: ModuleNotFoundError: No module named 'plugin_not_there'"),
         ("absent-attribute", "could not be loaded: AttributeError: "),
@@ -181,7 +184,7 @@ def test_the_version_of_an_installed_plugin_is_that_of_its_distribution(tmp_path
     """Whatever the backend is called, and whatever else is given as a file."""
     monkeypatch.syspath_prepend(PLUGINS)
     registry._entry_points.cache_clear()
-    assert registry.backend_distribution("torch") is None  # its framework's is told
+    assert registry.backend_distribution("torch") is None  # its own version is that of the framework
     assert registry.backend_distribution("paced") == "faulty 1.0"
     (tmp_path / "task.py").write_text(HOOK.format(body="return None"))
     own = "from paced import PacedBackend\n" + HOOK.format(body="return PacedBackend()")
@@ -190,7 +193,9 @@ def test_the_version_of_an_installed_plugin_is_that_of_its_distribution(tmp_path
     assert registry.backend_distribution("paced") == "faulty 1.0"
     assert has_versions("paced", {"numpy": np.__version__, "harness plugin": "faulty 1.0"})
     assert not has_versions("paced", {"numpy": np.__version__, "harness plugin": "faulty 0.9"})
-    assert not has_versions("paced", {"numpy": np.__version__})  # of a file, or of before it was told
+    assert not has_versions(
+        "paced", {"numpy": np.__version__}
+    )  # of a plugin file, or recorded before plugins' versions were
     assert not has_versions("nowhere", {"nowhere": "1.0"})
     monkeypatch.setenv(registry.PLUGIN_FILES_VARIABLE, str(tmp_path / "own.py"))
     assert registry.backend_distribution("paced") is None

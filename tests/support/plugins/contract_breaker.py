@@ -1,4 +1,4 @@
-"""A plugin file whose modes each break the contract of a program in one way; ``none`` breaks nothing."""
+"""A plugin file whose modes each violate the contract of a program in one way; ``none`` violates nothing."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from harness.spec.backend import Backend, Program
 
 
 class FrameworkTensor:
-    """What a framework would give in place of an array."""
+    """A framework's tensor in place of an array."""
 
 
 class BreakingProgram(Program):
@@ -23,17 +23,17 @@ class BreakingProgram(Program):
         self.w = dict(weights)
 
     def weights(self):
-        found = dict(self.w)
+        weights = dict(self.w)
         if self.mode == "single precision":
-            return {name: value.astype(np.float32) for name, value in found.items()}
+            return {name: value.astype(np.float32) for name, value in weights.items()}
         name = "model/dense_1/bias"
         if self.mode in ("parameter missing", "parameter misnamed"):
-            bias = found.pop(name)
+            bias = weights.pop(name)
             if self.mode == "parameter misnamed":
-                found["model/dense_1/offset"] = bias
-        if self.mode == "parameter shaped otherwise":
-            found[name] = found[name][:, None]
-        return found
+                weights["model/dense_1/offset"] = bias
+        if self.mode == "parameter misshapen":
+            weights[name] = weights[name][:, None]
+        return weights
 
     steps = 0.0
 
@@ -45,7 +45,7 @@ class BreakingProgram(Program):
         return {
             "loss of another shape": losses[:, None],
             "loss a tensor": FrameworkTensor(),
-            "loss of whole numbers": losses.astype(int),
+            "loss of integers": losses.astype(int),
         }.get(self.mode, losses)
 
     def predict(self, inputs, network="model"):
@@ -55,19 +55,19 @@ class BreakingProgram(Program):
             "one class too many": np.zeros((len(inputs), 11)),
             "outputs flattened": outputs.ravel(),
             "outputs a tensor": FrameworkTensor(),
-            "outputs not numbers": outputs * np.nan,
+            "outputs not finite": outputs * np.nan,
         }.get(self.mode, outputs)
 
     def synchronize(self):
         pass
 
     def device_peak_memory_bytes(self):
-        told = {
+        peaks = {
             "memory in words": "2 GiB",
             "memory in NumPy": np.int64(2**31),
-            "memory below nothing": -1,
+            "memory below zero": -1,
         }
-        return told.get(self.mode)
+        return peaks.get(self.mode)
 
 
 class ContractBreaker(Backend):
@@ -80,18 +80,18 @@ class ContractBreaker(Backend):
         "no program",
         "parameter missing",
         "parameter misnamed",
-        "parameter shaped otherwise",
+        "parameter misshapen",
         "writes into the data",
         "loss of another shape",
         "loss a tensor",
-        "loss of whole numbers",
+        "loss of integers",
         "one class too many",
         "outputs flattened",
         "outputs a tensor",
-        "outputs not numbers",
+        "outputs not finite",
         "memory in words",
         "memory in NumPy",
-        "memory below nothing",
+        "memory below zero",
         "single precision",
     )
     requires = ("numpy>=1",)
@@ -103,8 +103,8 @@ class ContractBreaker(Backend):
         return None if plan.mode == "no program" else BreakingProgram(plan, data)
 
 
-class Untold(ContractBreaker):
-    name = "untold"
+class Anonymous(ContractBreaker):
+    name = "anonymous"
 
     def environment(self, threads):
         return {"framework": "acme", "version": "1.2"}
@@ -112,4 +112,4 @@ class Untold(ContractBreaker):
 
 @hookimpl
 def harness_backend(name):
-    return {"breaker": ContractBreaker, "untold": Untold}.get(name, lambda: None)()
+    return {"breaker": ContractBreaker, "anonymous": Anonymous}.get(name, lambda: None)()
