@@ -1,5 +1,5 @@
-"""From records to findings: which runs are comparable, speed, quality, overfitting, and studies.
+"""From records to findings: comparable runs, speed, quality, overfitting and studies.
 
-This room imports records and the statistics. It must not know how findings are written: no sentence is made
-here.
+This room imports records, duels and the statistics. It must not know how findings are printed: it makes names
+and titles, but no sentences other than error messages.
 """

@@ -11,17 +11,17 @@ from harness.runs.summaries import steady_steps
 from harness.stats.intervals import Array
 from harness.training.measures import Measure, measure_of_task
 
-#: The scores whose curves are looked at, where a task has them.
+#: The scores whose curves are kept, where a task has them.
 _CURVES = ("loss", "accuracy", "balanced_accuracy", "real", "frechet_distance")
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A record without its blocks and its epochs but the last, and what they held.
+    """A record without its blocks and all epochs but the last, and their content as arrays.
 
-    ``curves`` have one value an epoch ``(epochs,)`` under names such as ``validation_loss``; NaN
-    where a score was not finite. ``step_seconds`` are the steady blocks' seconds a step ``(blocks,)``
-    in their order, ``step_median`` their median; see :func:`harness.runs.summaries.steady_steps`.
+    ``curves`` hold one value per epoch ``(epochs,)`` under names such as ``validation_loss``; NaN where a
+    score is not finite. ``step_seconds`` are the seconds per step of the steady blocks ``(blocks,)`` in
+    order, ``step_median`` is their median; see :func:`harness.runs.summaries.steady_steps`.
     """
 
     record: Record
@@ -31,7 +31,7 @@ class Run:
 
     @classmethod
     def of(cls, record: Record) -> "Run":
-        """The run of this record, which is left as it is."""
+        """The run of this record, which is not changed."""
         steady = steady_steps(record)
         light = msgspec.structs.replace(record, blocks=[], epochs=record.epochs[-1:])
         median = statistics.median(steady) if steady else None
@@ -39,11 +39,11 @@ class Run:
 
     @property
     def measure(self) -> Measure:
-        """What the run's quality is measured by."""
+        """The measure of the run's quality."""
         return measure_of(self.record)
 
     def score(self, key: str, *, best: bool = False) -> float | None:
-        """A test score after the last epoch, or with the weights of the best one."""
+        """A test score after the last epoch, or with the weights of the best epoch."""
         record = self.record
         scores = record.test_at_best if best else record.test_at_last
         return scores.get(key) if scores else None

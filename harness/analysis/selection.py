@@ -1,4 +1,4 @@
-"""Which records a command reads: files and folders, and filters such as ``task=cnn since=2d``."""
+"""The records that a command reads: files, folders, ids, and filters such as ``task=cnn since=2d``."""
 
 import contextlib
 import datetime
@@ -13,20 +13,20 @@ from harness.runs.record import Record
 from harness.runs.store import RUNS, Store, UnreadableRecord, is_file, is_folder, read_all
 
 
-def _device_words(record: Record) -> tuple[str, ...]:
-    """``cuda``, ``cuda:1`` and ``cuda:1 (NVIDIA H100)``; a process sees the one it is given as its first."""
+def _device_names(record: Record) -> tuple[str, ...]:
+    """``cuda``, ``cuda:1`` and ``cuda:1 (NVIDIA H100)``; a process sees the GPU it is given as its first."""
     place, space, model = (record.device or record.device_asked).partition(" ")
     if ":" in record.device_asked:
         place = record.device_asked
     return place.partition(":")[0], place, f"{place}{space}{model}"
 
 
-#: What each filter looks at; a record passes where one of its words is among those given.
-_WORDS: dict[str, Callable[[Record], tuple[str, ...]]] = {
+#: The names of a record that each filter looks at; a record passes if one of them is among those given.
+_NAMES: dict[str, Callable[[Record], tuple[str, ...]]] = {
     "task": lambda record: (record.task.name,),
     "backend": lambda record: (record.backend, record.label),
     "dataset": lambda record: (record.dataset.name,),
-    "device": _device_words,
+    "device": _device_names,
     "precision": lambda record: (record.precision,),
     "threads": lambda record: (str(record.threads),),
     "seed": lambda record: (str(record.seed),),
@@ -38,17 +38,17 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class Selection:
-    """Records to read, once; afterwards it knows which files could not be read.
+    """Records to read, once. Afterwards ``unreadable`` holds a message for each file that was skipped.
 
     Raises:
-        UsageError: an argument is neither a filter nor something to read.
+        UsageError: an argument is neither a filter nor the name of a record or folder.
     """
 
     def __init__(self, arguments: Sequence[str], results: Path) -> None:
         self.unreadable: list[str] = []
-        self._words: dict[str, set[str]] = defaultdict(set)
+        self._wanted: dict[str, set[str]] = defaultdict(set)
         self._since: datetime.datetime | None = None
-        self._seen: dict[str, Counter[str]] = {key: Counter() for key in _WORDS}
+        self._seen: dict[str, Counter[str]] = {key: Counter() for key in _NAMES}
         self._store = Store(results)
         paths: dict[Path, None] = {}
         for argument in arguments:
@@ -67,12 +67,12 @@ class Selection:
         if key == _SINCE:
             self._since = _parse_since(text)
             return
-        if key not in _WORDS:
-            raise unknown_name("filter", key, [*_WORDS, _SINCE])
-        words = {word.strip() for word in text.split(",") if word.strip()}
-        if not words:
-            raise UsageError(f"{key}= names nothing; write for example task=cnn or backend=torch,keras")
-        self._words[key] |= words
+        if key not in _NAMES:
+            raise unknown_name("filter", key, [*_NAMES, _SINCE])
+        names = {name.strip() for name in text.split(",") if name.strip()}
+        if not names:
+            raise UsageError(f"{key}= has no value; write for example task=cnn or backend=torch,keras")
+        self._wanted[key] |= names
 
     def _files(self, argument: str) -> list[Path]:
         path = Path(argument)
@@ -85,10 +85,10 @@ class Selection:
         return [self._store.last()[0] if argument == "last" else self._store.find(argument)]
 
     def __iter__(self) -> Iterator[Record]:
-        """Each record that passes, in the order of the files.
+        """Each record that passes the filters, in the order of the files.
 
         Raises:
-            UsageError: none does; says what is there instead.
+            UsageError: none passes; the message lists what there is.
         """
         passed = 0
         with no_garbage_collection():
@@ -103,10 +103,10 @@ class Selection:
 
     def _passes(self, record: Record) -> bool:
         passes = self._since is None or self._started(record) >= self._since
-        for key, wanted in self._words.items():
-            words = _WORDS[key](record)
-            self._seen[key][words[-1]] += 1
-            passes = passes and not wanted.isdisjoint(words)
+        for key, wanted in self._wanted.items():
+            names = _NAMES[key](record)
+            self._seen[key][names[-1]] += 1
+            passes = passes and not wanted.isdisjoint(names)
         return passes
 
     def _started(self, record: Record) -> datetime.datetime:
@@ -114,27 +114,27 @@ class Selection:
             return _aware(datetime.datetime.fromisoformat(record.started_at))
         except ValueError:
             self.unreadable.append(
-                f"record {record.id} does not say when it began: {record.started_at!r} is no ISO 8601 time"
+                f"record {record.id} has no valid start: {record.started_at!r} is not an ISO 8601 time"
             )
             return _EARLIEST
 
     def _nothing(self) -> str:
         read = len(self.paths) - len(self.unreadable)
         if not read:
-            many = f"none of {len(self.paths)} files is a record that can be read: "
+            many = f"none of {len(self.paths)} files can be read: "
             return (many if len(self.paths) > 1 else "") + self.unreadable[0]
-        there = "; ".join(
-            f"{key} " + ", ".join(f"{word} ({count})" for word, count in self._seen[key].most_common(8))
-            for key in self._words
+        present = "; ".join(
+            f"{key} " + ", ".join(f"{name} ({count})" for name, count in self._seen[key].most_common(8))
+            for key in self._wanted
         )
         since = f" since {self._since:%Y-%m-%d %H:%M} UTC" if self._since else ""
-        instead = f" There: {there}." if there else ""
-        return f"no record of {read} passes the filters{since}.{instead}"
+        others = f" Present: {present}." if present else ""
+        return f"none of {read} records passes the filters{since}.{others}"
 
 
 @contextlib.contextmanager
 def no_garbage_collection() -> Iterator[None]:
-    """For what makes many objects and soon ends: to look for cycles among them takes longer than the work."""
+    """Disable garbage collection: with many new objects the search for cycles takes longer than the work."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -145,7 +145,7 @@ def no_garbage_collection() -> Iterator[None]:
 
 
 def _parse_since(text: str) -> datetime.datetime:
-    """``2d``, ``90m``, ``3h``, ``1w`` ago, or a date as ISO 8601 (UTC unless it says otherwise)."""
+    """A time ago such as ``90m``, ``3h``, ``2d`` or ``1w``, or an ISO 8601 date (UTC unless it has a zone)."""
     if match := re.fullmatch(r"(\d{1,6})([mhdw])", text):
         ago = datetime.timedelta(**{_UNITS[match[2]]: int(match[1])})
         now = datetime.datetime.now(datetime.UTC)
@@ -153,7 +153,9 @@ def _parse_since(text: str) -> datetime.datetime:
     try:
         since = datetime.datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"since={text}: write 90m, 3h, 2d, 1w or a date such as 2026-11-25") from None
+        raise UsageError(
+            f"since={text} is not a time; write 90m, 3h, 2d, 1w or a date such as 2026-11-25"
+        ) from None
     return _aware(since)
 
 

@@ -57,7 +57,9 @@ def test_a_configuration_with_slower_steps_that_finishes_first_is_mentioned(firs
     fast = [made_record("jax", seed, step=0.005, phases=phases) for seed in SEEDS]
     slow = [made_record("torch", seed, step=0.01) for seed in SEEDS]
     comparison = _only(made_runs(*fast, *slow))
-    assert "jax:eager is fastest. Step time relative to jax:eager: torch:eager 2.0× slower" in headline(comparison)
+    assert "jax:eager is fastest. Step time relative to jax:eager: torch:eager 2.0× slower" in headline(
+        comparison
+    )
     sooner = (
         "torch:eager finishes the whole training sooner, first step included: 1 s; jax:eager takes 5.5 s."
     )

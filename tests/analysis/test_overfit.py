@@ -1,4 +1,4 @@
-"""Overfitting read from curves: the criteria by hand, the rule of the onset, intervals and verdicts."""
+"""Overfitting: the criteria by hand, the rule of the onset, intervals, verdicts, and gaps compared."""
 
 import re
 
@@ -13,7 +13,7 @@ from harness.analysis.findings import find
 from harness.analysis.gap_differences import gap_differences
 from harness.analysis.overfit import Onset, overfitting
 from harness.analysis.overfit_criteria import generalization_loss, onset, progress_quotient
-from harness.report.words import gap_sentence, overfitting_verdict
+from harness.report.overfitting_words import gap_sentence, overfitting_sentence, overfitting_verdict
 from harness_tasks.gan import GAN
 
 FALLING = np.linspace(2.0, 0.5, 8)
@@ -49,9 +49,14 @@ def test_the_onset_of_many_curves_is_that_of_each():
     assert onset(np.stack([FALLING, FALLING]), validation).tolist() == [6, 0]
 
 
-def _section(*records):
-    (section,) = group_runs(made_runs(*records)).groups
-    return section
+def _group(*records):
+    (group,) = group_runs(made_runs(*records)).groups
+    return group
+
+
+def _overfitting(*records):
+    group = _group(*records)
+    return overfitting(group, group.configurations[0])
 
 
 def _overfitting_record(backend, seed):
@@ -60,99 +65,92 @@ def _overfitting_record(backend, seed):
     return made_record(backend, seed, train=[2, 1.5, 1.0, 0.6, 0.3, 0.1 + shift], held_out=held_out)
 
 
-def test_a_side_that_overfits():
-    section = _section(*[_overfitting_record("torch", seed) for seed in range(4)])
-    found = overfitting(section, section.sides[0])
-    assert (found.onset, found.onset_range, found.onset_share, found.best_epoch) == (4, (4, 4), 1.0, 3)
-    assert found.gap.value == pytest.approx(100 * 1.7 / 4)
-    assert found.lost.value == pytest.approx(100 * 0.6 / 4)
-    assert found.gained.value == pytest.approx(2.0)
-    verdict = overfitting_verdict(found)
+def test_a_configuration_that_overfits():
+    overfit = _overfitting(*[_overfitting_record("torch", seed) for seed in range(4)])
+    assert (overfit.onset, overfit.best_epoch) == (Onset(4, (4, 4), 1.0), 3)
+    assert overfit.gap.value == pytest.approx(100 * 1.7 / 4)
+    assert overfit.lost.value == pytest.approx(100 * 0.6 / 4)
+    assert overfit.gained.value == pytest.approx(2.0)
+    verdict = overfitting_sentence(overfit)
     assert verdict.startswith(
-        "overfits from epoch 4: 15.0 [15.0, 15.0] points of validation accuracy lost by epoch 6"
+        "torch:eager overfits from epoch 4: 15.0 [15.0, 15.0] points of validation accuracy lost by epoch 6"
     )
     assert "early stopping recovers 2.0 [2.0, 2.0] points on the test data" in verdict
 
 
-def test_bands_and_risen_losses_are_students():
+def test_intervals_of_bands_and_generalisation_losses_are_students():
     records = [_overfitting_record("torch", seed) for seed in range(3)]
-    section = _section(*records)
-    found = overfitting(section, section.sides[0])
+    overfit = _overfitting(*records)
     ends = [epoch.validation["loss"] for record in records for epoch in record.epochs[-1:]]
     half = stats.t.ppf(0.975, 2) * np.std(ends, ddof=1) / 3**0.5
-    band = found.bands["validation loss"]
+    band = overfit.bands["validation loss"]
     assert (band.low[-1], band.high[-1]) == pytest.approx((np.mean(ends) - half, np.mean(ends) + half))
     risen = [
         100 * (end / min(epoch.validation["loss"] for epoch in record.epochs) - 1)
         for end, record in zip(ends, records, strict=True)
     ]
     half = stats.t.ppf(0.975, 2) * np.std(risen, ddof=1) / 3**0.5
-    assert found.generalization_loss[:3] == pytest.approx(
+    loss = overfit.generalization_loss
+    assert (loss.value, loss.low, loss.high) == pytest.approx(
         (np.mean(risen), np.mean(risen) - half, np.mean(risen) + half)
     )
 
 
-def test_an_onset_that_one_seed_makes_is_told_as_such():
+def test_an_onset_that_one_seed_causes_has_its_share_of_resamples():
     flat = [made_record(seed=seed, train=[2, 1, 0.5], held_out=[2, 1.5, 1.5]) for seed in range(4)]
-    section = _section(*flat, made_record(seed=4, train=[2, 1, 0.5], held_out=[2, 1.5, 2.5]))
-    verdict = overfitting_verdict(overfitting(section, section.sides[0]))
-    # A fifth of five draws is that seed: (4/5)^5 have it nowhere, 33 %.
-    told = re.match(r"overfits from epoch 3 \(in (\d+) % of resampled seeds\): ", verdict)
-    assert int(told[1]) == pytest.approx(67, abs=5)
+    overfit = _overfitting(*flat, made_record(seed=4, train=[2, 1, 0.5], held_out=[2, 1.5, 2.5]))
+    # A fifth of five draws is that seed: (4/5)^5 of the resamples lack it, 33 %.
+    assert overfit.onset.share == pytest.approx(0.67, abs=0.05)
+    verdict = overfitting_verdict(overfit)
+    assert re.match(r"overfits from epoch 3 \(in \d+ % of resampled seeds\): ", verdict)
 
 
-def test_a_side_that_does_not():
-    section = _section(*[made_record(seed=seed) for seed in range(3)])
-    found = overfitting(section, section.sides[0])
-    assert found.onset == 0
-    assert overfitting_verdict(found).startswith("does not overfit within 2 epochs; gap ")
+def test_a_configuration_that_does_not_overfit():
+    overfit = _overfitting(*[made_record(seed=seed) for seed in range(3)])
+    assert overfit.onset.epoch == 0
+    assert overfitting_verdict(overfit).startswith("does not overfit within 2 epochs; gap ")
 
 
-def test_early_stopping_that_surely_costs_is_not_called_uncertain():
+def test_early_stopping_that_costs_with_certainty_is_not_called_uncertain():
     records = [
         msgspec.structs.replace(_overfitting_record("torch", seed), test_at_best={"accuracy": 0.4, "loss": 1})
         for seed in range(3)
     ]
-    section = _section(*records)
-    verdict = overfitting_verdict(overfitting(section, section.sides[0]))
-    assert "lost by epoch 6; yet early stopping would change the test score by -10.0 [" in verdict
+    verdict = overfitting_verdict(_overfitting(*records))
+    assert "lost by epoch 6; but early stopping changes the test score by −10.0 [" in verdict
 
 
 def test_one_epoch_is_one_epoch():
-    section = _section(made_record(train=[2.0], held_out=[2.0]))
-    found = overfitting(section, section.sides[0])
-    assert overfitting_verdict(found).startswith("does not overfit within 1 epoch; gap ")
+    overfit = _overfitting(made_record(train=[2.0], held_out=[2.0]))
+    assert overfitting_verdict(overfit).startswith("does not overfit within 1 epoch; gap ")
 
 
 def test_one_seed_has_no_interval():
-    section = _section(_overfitting_record("torch", 0))
-    found = overfitting(section, section.sides[0])
-    assert (found.onset, found.onset_range, found.gap.low, found.generalization_loss.low) == (
-        4,
-        None,
-        None,
-        None,
-    )
-    assert found.bands["gap"].low is None
+    overfit = _overfitting(_overfitting_record("torch", 0))
+    assert overfit.onset == Onset(4, None, None)
+    assert (overfit.gap.low, overfit.generalization_loss.low, overfit.bands["gap"].low) == (None, None, None)
 
 
-def test_gaps_of_frameworks_are_held_against_each_other_on_paired_seeds():
-    alike = _section(*[_overfitting_record(name, seed) for name in ("jax", "torch") for seed in range(3)])
+def test_gaps_are_compared_on_paired_seeds():
+    alike = _group(*[_overfitting_record(name, seed) for name in ("jax", "torch") for seed in range(3)])
     (equal,) = gap_differences(alike)
     assert equal.result.verdict == "equal"
     other = [
         made_record("torch", seed, train=[2, 1.5, 1, 1, 1, 1 + seed / 50], held_out=[2, 1.5] + [1.2] * 4)
         for seed in range(3)
     ]
-    (different,) = gap_differences(_section(*[_overfitting_record("jax", seed) for seed in range(3)], *other))
+    (different,) = gap_differences(_group(*[_overfitting_record("jax", seed) for seed in range(3)], *other))
     assert different.result.verdict == "different"
 
 
-def test_a_margin_that_is_asked_for_holds_for_gaps_too():
-    sides = [_overfitting_record(name, seed) for name in ("jax", "torch") for seed in range(3)]
-    (found,) = find(made_runs(*sides), margin=2.5).groups
-    assert [gap.result.margin for gap in found.gaps] == [2.5]
-    assert "margin ±2.5 points" in gap_sentence(found.gaps[0], found.comparison)
+def test_a_requested_margin_holds_for_gaps_too():
+    records = [_overfitting_record(name, seed) for name in ("jax", "torch") for seed in range(3)]
+    (group,) = find(made_runs(*records), margin=2.5).groups
+    assert [gap.result.margin for gap in group.gaps] == [2.5]
+    assert gap_sentence(group.gaps[0]).startswith(
+        "The gaps of jax:eager and torch:eager are equal (difference "
+    )
+    assert "margin ±2.5 points" in gap_sentence(group.gaps[0])
 
 
 def _adversarial_record(backend, seed):
@@ -166,43 +164,45 @@ def _adversarial_record(backend, seed):
 
 
 def test_gaps_of_discriminators_are_in_points_whatever_the_margin_of_distances():
-    sides = [_adversarial_record(name, seed) for name in ("jax", "torch") for seed in range(3)]
-    (found,) = find(made_runs(*sides), margin=0.01).groups
-    assert gap_sentence(found.gaps[0], found.comparison).endswith("points, margin ±1 point, 3 seeds).")
+    records = [_adversarial_record(name, seed) for name in ("jax", "torch") for seed in range(3)]
+    (group,) = find(made_runs(*records), margin=0.01).groups
+    assert gap_sentence(group.gaps[0]).endswith("points, margin ±1 point, 3 seeds).")
 
 
 @pytest.mark.parametrize(
-    ("ratio", "error", "seeds", "told"),
+    ("ratio", "error", "seeds", "words"),
     [
         (1.0, 0.05, 3, "no sign that it copies a quarter of its samples or more"),
-        (1.0, 0.5, 3, "whether it copies cannot be told"),  # luck moves all seeds alike
-        (0.02, 0.05, 3, "samples lie nearer to training than to held-out pictures"),
-        (0.02, 0.8, 3, "whether it copies cannot be told"),  # all samples are near a few pictures
-        (0.02, 0.05, 1, "one seed does not tell whether it copies"),
+        (1.0, 0.5, 3, "whether it copies is undecided"),  # the split is the same for all seeds
+        (0.02, 0.05, 3, "samples lie nearer to training than to held-out samples"),
+        (0.02, 0.8, 3, "whether it copies is undecided"),  # all samples are near a few pictures
+        (0.02, 0.05, 1, "one seed does not show whether it copies"),
     ],
 )
-def test_copies_are_told_with_the_luck_of_the_split(ratio, error, seeds, told):
+def test_the_interval_of_copies_includes_the_variance_of_the_split(ratio, error, seeds, words):
     scores = {"frechet_distance": 5.0, "memorization_ratio": ratio, "memorization_ratio_error": error}
     records = [
         msgspec.structs.replace(_adversarial_record("torch", seed), test_at_best=scores)
         for seed in range(seeds)
     ]
-    section = _section(*records)
-    assert f": {told} (" in overfitting_verdict(overfitting(section, section.sides[0]))
+    assert f": {words} (" in overfitting_verdict(_overfitting(*records))
 
 
-def test_a_ratio_of_before_it_saw_copies_among_many_pictures_is_not_told():
+def test_a_memorisation_ratio_without_its_error_is_not_used():
     scores = {"frechet_distance": 5.0, "memorization_ratio": 1.0}
     records = [
         msgspec.structs.replace(_adversarial_record("torch", seed), test_at_best=scores) for seed in range(3)
     ]
-    section = _section(*records)
-    assert "copies" not in overfitting_verdict(overfitting(section, section.sides[0]))
+    assert "copies" not in overfitting_verdict(_overfitting(*records))
 
 
-def test_a_curve_that_is_not_finite_is_said_to_be_unreadable():
+def test_a_curve_that_is_not_finite_is_not_assessed():
     record = made_record(held_out=[2.0, 1.5])
     record.epochs[1].validation["loss"] = None
-    section = _section(record)
-    found = overfitting(section, section.sides[0])
-    assert (found.onset, found.generalization_loss, found.progress_quotient) == (None, None, None)
+    overfit = _overfitting(record)
+    assert (overfit.onset, overfit.generalization_loss, overfit.progress_quotient) == (
+        Onset(None),
+        None,
+        None,
+    )
+    assert "not finite" in overfitting_verdict(overfit)

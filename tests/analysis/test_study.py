@@ -8,15 +8,18 @@ import pytest
 from scipy import stats
 from support.made_runs import made_record, made_runs
 
+from harness.analysis.conditions import Difference
 from harness.analysis.findings import find
 from harness.analysis.grouping import group_runs
+from harness.analysis.kept_apart import NoPlainRuns
 from harness.analysis.study import Study, Variant, read_studies, save_study
 from harness.analysis.study_budget import StudySize, study_size
 from harness.analysis.study_effects import study_findings
 from harness.analysis.study_records import finished
-from harness.report.tables import study_table
+from harness.report.exclusion_words import kept_apart_sentence
+from harness.report.overfitting_tables import study_table
+from harness.report.study_words import study_sentence
 from harness.report.text import findings_text
-from harness.report.words import study_sentence
 from harness.runs.record import DatasetRecord
 from harness.testing.certificate import Certificate
 from harness_tasks.forecast import FORECAST
@@ -52,9 +55,9 @@ def test_a_budget_costs_seeds_first_and_then_remedies(run_seconds, budget, plan)
     assert study_size(everything, run_seconds, budget, variants=8, seeds=5) == plan
 
 
-def test_what_has_been_run_before_takes_nothing_of_the_budget():
+def test_recorded_runs_cost_nothing_of_the_budget():
     missing = [
-        (place, seed) for place, seed in itertools.product(range(8), range(5)) if (place, seed) > (5, 4)
+        (index, seed) for index, seed in itertools.product(range(8), range(5)) if (index, seed) > (5, 4)
     ]
     assert study_size(missing, run_seconds=1, budget_seconds=6, variants=8, seeds=5) == StudySize(8, 3)
 
@@ -63,8 +66,8 @@ def test_a_study_without_remedies_is_planned_too():
     assert study_size([(0, 0), (0, 1)], 100, 3, variants=1, seeds=2) == StudySize(1, 2)
 
 
-def test_a_single_seed_is_planned_where_no_more_is_wanted():
-    assert study_size([(place, 0) for place in range(8)], 1, 3, variants=8, seeds=1) == StudySize(3, 1)
+def test_a_single_seed_is_planned_if_one_is_requested():
+    assert study_size([(index, 0) for index in range(8)], 1, 3, variants=8, seeds=1) == StudySize(3, 1)
 
 
 def _records(backend="torch", gains=(0.05, 0.06, 0.055), **changes):
@@ -78,28 +81,29 @@ def _records(backend="torch", gains=(0.05, 0.06, 0.055), **changes):
 
 
 def _finding(*records):
-    (found,) = study_findings(STUDY, group_runs(made_runs(*records)).groups)
-    return found
+    (finding,) = study_findings(STUDY, group_runs(made_runs(*records)).groups)
+    return finding
 
 
-def test_remedies_are_held_against_the_plain_runs_of_the_same_seeds():
-    found = _finding(*_records())
-    plain, dropout, stopping = found.effects
-    assert [effect.variant.name for effect in found.effects] == ["plain", "dropout", "early stopping"]
+def test_remedies_are_compared_with_the_plain_runs_of_the_same_seeds():
+    finding = _finding(*_records())
+    plain, dropout, stopping = finding.effects
+    assert [effect.variant.name for effect in finding.effects] == ["plain", "dropout", "early stopping"]
     assert plain.score.value == pytest.approx(61.0)
     assert dropout.score_change.value == pytest.approx(5.5)
     assert dropout.gap_change.value == pytest.approx(-10.0)
     assert dropout.time_ratio.value == pytest.approx(1.1)
     assert stopping.score_change.value == pytest.approx(2.0)
-    assert found.recommended is dropout
-    sentence = study_sentence(found)
-    assert "torch:eager" in sentence
-    assert "dropout (--set dropout=0.5): test accuracy +5.5 [+3.7, +7.3]" in sentence
+    assert finding.recommended is dropout
+    assert study_sentence(finding) == (
+        "Remedy for overfitting of torch:eager: dropout (--set dropout=0.5): test accuracy +5.5 [+3.7, +7.3] "
+        "points, gap from 12.5 to 2.5 points, training time +10.0 % [10.0, 10.0] (3 seeds)."
+    )
 
 
-def test_what_is_surely_worse_is_told_and_that_data_would_help():
+def test_harmful_remedies_are_named_and_more_data_is_suggested():
     sentence = study_sentence(_finding(*_records(gains=(-0.05, -0.06, -0.055))))
-    assert sentence.endswith("Worse for certain: dropout (-5.5 [-7.3, -3.7] points).")
+    assert sentence.endswith("Worse with certainty: dropout (−5.5 [−7.3, −3.7] points).")
     less = [
         made_record(
             seed=seed,
@@ -111,12 +115,11 @@ def test_what_is_surely_worse_is_told_and_that_data_would_help():
     ]
     plain = [made_record(seed=seed, accuracy=0.6 + seed / 100) for seed in range(3)]
     assert study_sentence(_finding(*plain, *less)).endswith(
-        "half the data (-5.5 [-5.5, -5.5] points); less data hurts and widens the gap, so that more data "
-        "should help."
+        "half the data (−5.5 [−5.5, −5.5] points); less data hurts and widens the gap, so more data should help."
     )
 
 
-def test_less_data_says_nothing_of_more_where_no_gap_opens():
+def test_more_data_is_not_suggested_if_no_gap_opens():
     plain, taught = [2.0, 1.0], [2.0, 1.5]  # of half the steps the gap is no wider
     records = [
         made_record(
@@ -129,7 +132,7 @@ def test_less_data_says_nothing_of_more_where_no_gap_opens():
         for less in (0, 1)
     ]
     sentence = study_sentence(_finding(*records))
-    assert "Worse for certain: half the data (-10.0" in sentence
+    assert "Worse with certainty: half the data (−10.0" in sentence
     assert "more data" not in sentence
 
 
@@ -137,28 +140,29 @@ def _regressions(gains):
     task = FORECAST.define(FORECAST.options())
     for seed, gain in enumerate(gains):
         for less, sha256 in ((0.0, "0" * 64), (gain, "1" * 64)):
-            told = msgspec.structs.replace(made_record().task, sha256=sha256, description=task)
+            changed = msgspec.structs.replace(made_record().task, sha256=sha256, description=task)
             error = {"loss": 0.5 + seed / 100 - less}
-            yield made_record(seed=seed, task=told, test_at_last=error, test_at_best=error)
+            yield made_record(seed=seed, task=changed, test_at_last=error, test_at_best=error)
 
 
 @pytest.mark.parametrize(
-    ("gains", "told"),
+    ("gains", "words"),
     [
-        ((0.1, 0.11, 0.105), "dropout (--set dropout=0.5): test mean squared error -0.105 ["),
-        ((-0.1, -0.11, -0.105), "Worse for certain: dropout (+0.105 ["),
+        ((0.1, 0.11, 0.105), "dropout (--set dropout=0.5): test mean squared error −0.105 ["),
+        ((-0.1, -0.11, -0.105), "Worse with certainty: dropout (+0.105 ["),
     ],
 )
-def test_an_error_that_falls_is_told_as_falling(gains, told):
+def test_an_error_that_falls_has_a_negative_change(gains, words):
     records = list(_regressions(gains))
-    assert told in study_sentence(_finding(*records))
+    assert words in study_sentence(_finding(*records))
     (row,) = [row for row in study_table(_finding(*records)).rows if row[0] == "dropout"]
-    assert row[6].startswith("-0.105" if gains[0] > 0 else "+0.105")
+    assert row[6].startswith("−0.105" if gains[0] > 0 else "+0.105")
 
 
 def test_runs_of_remedies_are_among_those_that_were_used():
     records = list(_records())
-    assert {run.record.id for run in find(made_runs(*records), [STUDY]).runs} == {one.id for one in records}
+    used = {run.record.id for run in find(made_runs(*records), [STUDY]).runs}
+    assert used == {record.id for record in records}
 
 
 def test_what_is_not_certain_is_not_recommended():
@@ -166,17 +170,17 @@ def test_what_is_not_certain_is_not_recommended():
     assert unsure.recommended.variant.name == "early stopping"
     single = _finding(*_records(gains=(0.1,)))
     assert single.recommended is None
-    assert "one seed says nothing certain" in study_sentence(single)
+    assert "one seed gives no interval" in study_sentence(single)
 
 
-def test_the_seeds_that_are_told_are_those_that_were_paired():
+def test_the_seeds_of_a_study_are_those_that_were_paired():
     records = [*_records(gains=(0.1,)), *(made_record(seed=seed, accuracy=0.6) for seed in range(1, 6))]
-    # Early stopping, which every plain run tells of, has nothing to win.
+    # Early stopping, which uses every plain run, gains nothing.
     flat = [msgspec.structs.replace(record, test_at_best=record.test_at_last) for record in records]
-    assert "for certain (1 to 6 seeds)" in study_sentence(_finding(*flat))
+    assert "with certainty (1 to 6 seeds)" in study_sentence(_finding(*flat))
 
 
-def test_the_more_remedies_are_tried_the_surer_each_must_be():
+def test_the_more_remedies_there_are_the_wider_is_each_interval():
     def tried(gains):
         task = made_record().task
         for variant in VARIANTS[1:]:
@@ -194,48 +198,66 @@ def test_the_more_remedies_are_tried_the_surer_each_must_be():
     assert _finding(*plain, *tried(unsure)).recommended.variant.name == "early stopping"
 
 
-def test_runs_in_another_setting_are_not_taken_in():
+def test_runs_under_other_conditions_are_not_included():
     records = list(_records())
     other = [msgspec.structs.replace(record, threads=1) for record in records[1::2]]
-    found = _finding(*records[::2], *other)
-    assert [effect.variant.name for effect in found.effects] == ["plain", "early stopping"]
+    finding = _finding(*records[::2], *other)
+    assert [effect.variant.name for effect in finding.effects] == ["plain", "early stopping"]
 
 
-def test_what_a_study_does_not_tell_of_is_told_elsewhere():
+def test_groups_that_a_study_does_not_include_are_shown_beside_it():
     records = list(_records())
     elsewhere = [msgspec.structs.replace(record, precision="float64") for record in records[1::2]]
-    other_side = [msgspec.structs.replace(record, backend="jax") for record in records[1::2]]
+    other_backend = [msgspec.structs.replace(record, backend="jax") for record in records[1::2]]
     assert len(find(made_runs(*records), [STUDY]).groups) == 1
     assert len(find(made_runs(*records, *elsewhere), [STUDY]).groups) == 2
-    assert len(find(made_runs(*records, *other_side), [STUDY]).groups) == 2
+    assert len(find(made_runs(*records, *other_backend), [STUDY]).groups) == 2
 
 
-def test_how_sides_compare_with_a_remedy_is_told_beside_the_study():
+def test_configurations_with_a_remedy_are_compared_beside_the_study():
     findings = find(made_runs(*_records(), *_records("jax")), [STUDY])
     assert len(findings.studies) == 2
-    assert [len(one.comparison.section.sides) for one in findings.groups] == [2, 2]
+    assert [len(group.comparison.summaries) for group in findings.groups] == [2, 2]
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason"),
+    ("changes", "differences", "words"),
     [
-        ({"certificate": Certificate(certified=False, reason="it computes otherwise")}, "not certified"),
-        ({"device": "cuda:0 (NVIDIA H100)"}, "device cuda:0 (NVIDIA H100) against cpu"),
-        ({"dataset": DatasetRecord("digits", "e" * 64)}, "other bytes of digits"),
-        ({"framework": {"engine": "torch", "torch": "2.0"}}, "of this version there are none"),
+        (
+            {"certificate": Certificate(certified=False, reason="it computes otherwise")},
+            (Difference("certified", ours=False, theirs=True),),
+            "the nearest differ in certified (no, not yes)",
+        ),
+        (
+            {"device": "cuda:0 (NVIDIA H100)"},
+            (Difference("device", "cuda:0 (NVIDIA H100)", "cpu"),),
+            "the nearest differ in device (cuda:0 (NVIDIA H100), not cpu)",
+        ),
+        (
+            {"dataset": DatasetRecord("digits", "e" * 64)},
+            (Difference("fingerprint", "e" * 64, "f" * 64),),
+            "the nearest differ in bytes of the data set",
+        ),
+        ({"framework": {"engine": "torch", "torch": "2.0"}}, (), "this version has none"),
     ],
 )
-def test_runs_of_a_remedy_that_cannot_be_held_against_plain_ones_are_told(changes, reason):
+def test_runs_of_a_remedy_without_plain_runs_are_kept_apart(changes, differences, words):
     records = list(_records())
     other = [msgspec.structs.replace(record, **changes) for record in records[1::2]]
     assert find(made_runs(*records), [STUDY]).kept_apart == []
-    (told, *_) = find(made_runs(*records[::2], *other), [STUDY]).kept_apart
-    assert told.startswith("dropout (3 runs) on torch:eager")
-    assert "not held against plain runs: " in told
-    assert reason in told
+    (apart, *_) = find(made_runs(*records[::2], *other), [STUDY]).kept_apart
+    assert isinstance(apart, NoPlainRuns)
+    assert (apart.remedy, apart.reference, apart.runs, apart.differences) == (
+        "dropout",
+        "plain",
+        3,
+        differences,
+    )
+    assert kept_apart_sentence(apart).startswith("dropout, torch:eager")
+    assert kept_apart_sentence(apart).endswith(f"no plain runs under these conditions; {words}")
 
 
-def test_the_task_as_everybody_runs_it_need_not_be_of_a_study():
+def test_runs_of_the_unchanged_task_need_not_belong_to_a_study():
     whole = msgspec.structs.replace(VARIANTS[1], name="all data", assignments=[])
     study = msgspec.structs.replace(STUDY, kind="imbalance", variants=[VARIANTS[0], whole])
     assert find(made_runs(*list(_records())[1::2]), [study]).kept_apart == []
@@ -246,17 +268,17 @@ def test_a_study_of_runs_that_scored_nothing_says_so(kind):
     empty = {"epochs": [], "best_epoch": None, "test_at_last": None, "test_at_best": None, "blocks": []}
     records = [msgspec.structs.replace(record, **empty) for record in _records()]
     findings = find(made_runs(*records), [msgspec.structs.replace(STUDY, kind=kind)])
-    assert "for certain (3 seeds)" in " ".join(findings_text(findings, 100).split())
+    assert "with certainty (3 seeds)" in " ".join(findings_text(findings, 100).split())
 
 
-def test_a_side_on_which_no_remedy_was_tried_is_left_out_beside_one_that_took_part():
+def test_a_configuration_without_a_remedy_is_left_out_beside_one_that_has_one():
     others = (made_record("keras", seed, accuracy=0.6) for seed in range(3))
     records = [*_records(), *others]
-    found = study_findings(STUDY, group_runs(made_runs(*records)).groups)
-    assert [one.side.name for one in found] == ["torch:eager"]
+    findings = study_findings(STUDY, group_runs(made_runs(*records)).groups)
+    assert [finding.configuration.name for finding in findings] == ["torch:eager"]
 
 
-def test_what_is_done_is_known_by_what_it_is():
+def test_finished_runs_are_recognised_by_their_content():
     records = [
         *_records(gains=(0.1, 0.1)),
         made_record(seed=2, status="failed"),
@@ -266,11 +288,11 @@ def test_what_is_done_is_known_by_what_it_is():
     assert finished(STUDY, records) == expected
 
 
-def test_a_version_is_held_against_itself_where_only_plain_runs_are_of_two():
+def test_a_version_is_compared_with_itself_if_plain_runs_are_of_two():
     older = [made_record(seed=seed, framework={"engine": "torch", "torch": "0.9"}) for seed in range(3)]
-    found = study_findings(STUDY, group_runs(made_runs(*older, *_records())).groups)
-    assert [one.side.name for one in found] == ["torch:eager (torch 1.0)"]
-    assert found[0].recommended.variant.name == "dropout"
+    findings = study_findings(STUDY, group_runs(made_runs(*older, *_records())).groups)
+    assert [finding.configuration.name for finding in findings] == ["torch:eager (torch 1.0)"]
+    assert findings[0].recommended.variant.name == "dropout"
 
 
 def test_a_finding_without_certificates_says_so():
@@ -285,7 +307,7 @@ def test_a_study_file_is_read_back_and_a_broken_one_is_named(tmp_path):
     studies, unreadable = read_studies(tmp_path)
     assert studies == [STUDY]
     assert path.name.startswith("overfitting-cnn-digits-")
-    assert "broken.json is not a study" in unreadable[0]
+    assert "broken.json is not a readable study" in unreadable[0]
 
 
 def test_a_study_of_a_later_harness_is_named(tmp_path):

@@ -1,16 +1,16 @@
-"""The commands compare and report on made-up records: what they write, escape, skip and refuse."""
+"""The commands compare, report and show on made-up records: what they write, escape, skip and refuse."""
 
 import json
 import os
 import re
 from collections import defaultdict
-from pathlib import Path
 
 import msgspec
 import nbformat
 import pandas as pd
 import pytest
 from support.made_runs import made_record
+from support.pages import blocks
 from support.records import make_unfinished_record
 
 import harness as package
@@ -18,7 +18,6 @@ from harness.machine.interference import Interference
 from harness.runs.record import DatasetRecord
 from harness.runs.store import Store
 
-README = Path(__file__).parents[2] / "README.md"
 HOSTILE = "</script><img src=x onerror=alert(1)>|*[x](y)"
 
 
@@ -43,35 +42,52 @@ def filled(harness):
     return harness
 
 
-def test_compare_leads_with_the_sentence(filled):
+def test_compare_starts_with_the_answer(filled):
     done = filled("compare")
     assert (done.returncode, done.stderr) == (0, "")
-    told = " ".join(done.stdout.split())
-    assert told.startswith(
-        "Which is faster, and is it as good? - On Test CPU (2 threads), jax:eager trains "
-        "`cnn on digits, 2 epochs` 2.00× [2.00, 2.00] faster than torch:eager at equal accuracy "
-        "(±1 point, 3 seeds, p < 0.001)."
+    title, answer, table, overfitting, notes, legend = done.stdout.strip().split("\n\n")
+    assert title == "cnn on digits, 2 epochs (Test CPU, 2 threads)"
+    assert " ".join(answer.split()) == (
+        "jax:eager is fastest. Step time relative to jax:eager: torch:eager 2.0× slower [2.0, 2.0]. "
+        "Test accuracy is equal (±1 point, 3 seeds, p < 0.001)."
     )
-    for words in ("does not overfit within 2 epochs", "GL at the end (%)", "first step (s)"):
-        assert words in told
+    assert table.splitlines()[0].split("  ")[0] == "configuration"
+    assert [line.split()[0] for line in table.splitlines()[2:]] == ["jax:eager", "torch:eager"]
+    assert "torch:eager does not overfit within 2 epochs" in overfitting
+    assert "run harness duel" in notes
+    assert legend.startswith("Ratios are the time of a configuration relative to the reference")
 
 
-def test_the_share_of_the_peak_is_told_where_it_is_known(filled):
+def test_compare_in_full_has_phases_memory_and_criteria(filled):
+    text = filled("compare", "--verbose").stdout
+    for words in ("final GL (%)", "first step (s)", "peak memory (MiB)", "samples/s"):
+        assert words in text
+        assert words not in filled("compare").stdout
+
+
+def test_the_share_of_the_peak_is_printed_if_it_is_known(filled):
     assert "% of peak)" in filled("compare", "--peak-gflops", "1000").stdout
 
 
-def test_a_file_that_cannot_be_read_is_named_counted_and_tells_in_the_exit_code(filled):
+def test_several_tasks_have_a_heading_each(harness):
+    rnn = msgspec.structs.replace(made_record().task, name="rnn")
+    _fill(harness.folder, *_pairs(), *_pairs(task=rnn), *_pairs(threads=1))
+    lines = harness("compare").stdout.splitlines()
+    assert [lines[index - 1] for index, line in enumerate(lines) if line.startswith("==")] == ["cnn", "rnn"]
+
+
+def test_a_file_that_cannot_be_read_is_named_counted_and_reported_by_the_exit_code(filled):
     for name in ("a", "b"):
         (filled.folder / "results" / "runs" / f"{name}.json").write_text("{")
     for arguments in (("compare",), ("report", "--to", "out.csv"), ("report", "--to", "out.html")):
         done = filled(*arguments)
         assert done.returncode == 1
-        assert "skipped: results/runs/a.json is not a record" in done.stderr
+        assert "skipped: results/runs/a.json is not a readable record" in done.stderr
         assert "2 files were skipped" in done.stderr
 
 
 @pytest.mark.parametrize(("name", "shown"), [("out.md", 40), ("out.html", 60)])
-def test_a_list_that_is_cut_says_of_how_many(harness, name, shown):
+def test_a_long_list_is_cut_and_counted(harness, name, shown):
     failed = [
         msgspec.structs.replace(make_unfinished_record(f"r{number}"), mode=f"mode{number}")
         for number in range(shown + 7)
@@ -79,36 +95,36 @@ def test_a_list_that_is_cut_says_of_how_many(harness, name, shown):
     _fill(harness.folder, *failed)
     assert harness("report", "--to", name).returncode == 0
     text = (harness.folder / name).read_text()
-    assert text.count("ended as failed") == shown
+    assert text.count(": failed") == shown
     assert "and 7 more" in text
 
 
-def test_settings_that_are_not_shown_are_counted(harness):
+def test_groups_that_are_not_shown_are_counted(harness):
     _fill(harness.folder, *(made_record(threads=threads) for threads in range(1, 16)))
     for name in ("out.md", "out.html"):
         assert harness("report", "--to", name).returncode == 0
-        assert "And 3 more settings; filters such as" in (harness.folder / name).read_text()
-    assert "and 3 more settings; filters such as" in harness("compare").stdout
+        assert "3 more groups of runs are not shown" in (harness.folder / name).read_text()
+    assert "3 more groups of runs are not shown" in harness("compare").stdout
 
 
 def test_all_runs_failed(harness):
     _fill(harness.folder, make_unfinished_record())
     done = harness("compare")
     assert done.returncode == 0
-    assert done.stdout.startswith("Nothing here can be compared")
-    assert "Left out\n- 1 run of cnn on torch:eager: ended as failed" in done.stdout
+    assert done.stdout.startswith("There is nothing to compare")
+    assert "Left out\n- 1 run of cnn on torch:eager: failed" in done.stdout
     assert harness("report", "--to", "r.html").returncode == 0
-    assert "Nothing here can be compared" in (harness.folder / "r.html").read_text()
+    assert "There is nothing to compare" in (harness.folder / "r.html").read_text()
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("compare", "tsk=cnn"), "unknown filter 'tsk'. Did you mean 'task'?"),
-        (("compare", "task=rnn"), "There: task cnn (6)"),
+        (("compare", "task=rnn"), "Present: task cnn (6)"),
         (
             ("report", "--to", "report.pdf"),
-            "the ending says what to write: .html, .md, .csv, .parquet, .ipynb",
+            "unknown suffix '.pdf'; use one of .html, .md, .csv, .parquet, .ipynb",
         ),
         (("compare", "--results", "nowhere"), "no records in nowhere/runs; make one with"),
         (("compare", "--margin", "nan"), "nan is not a finite number"),
@@ -149,7 +165,8 @@ def test_tables_hold_a_row_a_run(filled):
 def test_markdown_with_its_pictures(filled):
     assert filled("report", "--to", "r.md").returncode == 0
     text = (filled.folder / "r.md").read_text()
-    assert "**cnn on digits, 2 epochs** 2.00×" in text
+    assert "**jax:eager is fastest. Step time relative to jax:eager: torch:eager 2.0× slower" in text
+    assert text.count("Ratios are the time of a configuration relative to the reference") == 1
     pictures = re.findall(r"!\[\w+\]\(([^)]+)\)", text)
     assert pictures
     for picture in pictures:
@@ -166,7 +183,7 @@ def test_the_notebook_is_valid_and_its_calls_work(filled, monkeypatch):
     for cell in notebook.cells:
         if cell.cell_type == "code":
             exec(cell.source, names)  # noqa: S102
-    assert len(names["report"].sides) == 2
+    assert len(names["report"].configurations) == 2
     assert set(names["report"].pairs["margin"]) == {7.0}
 
 
@@ -187,28 +204,28 @@ def test_text_from_records_is_escaped(harness):
 
 def test_notebook_users_get_frames_and_charts(filled):
     report = package.compare("task=cnn", results=filled.folder / "results")
-    assert report.sides["step_seconds"].tolist() == pytest.approx([0.005, 0.01])
-    assert report.pairs.loc[0, "quality"] == "equal"
-    assert report.pairs.loc[0, "speed_ratio"] == pytest.approx(2.0)
+    assert report.configurations["step_seconds"].tolist() == pytest.approx([0.005, 0.01])
+    assert report.pairs.loc[0, ["configuration", "reference"]].tolist() == ["torch:eager", "jax:eager"]
+    assert report.pairs.loc[0, ["speed", "quality"]].tolist() == ["slower", "equal"]
+    assert report.pairs.loc[0, "step_ratio"] == pytest.approx(2.0)
     assert report.overfitting["onset_epoch"].tolist() == [0, 0]
     assert report.charts["comparison-1-time"].to_dict()["layer"]
-    assert "jax:eager trains" in report._repr_html_()
+    assert "jax:eager is fastest" in report._repr_html_()
 
 
-def test_the_example_of_the_readme_runs(filled, monkeypatch):
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    (example,) = [block for block in blocks if "harness.compare(" in block]
+def test_the_examples_for_notebooks_run(filled, monkeypatch):
     monkeypatch.chdir(filled.folder)
-    exec(example, {})  # noqa: S102
+    for example in blocks("docs/how-to/read-results-in-a-notebook.md", "python"):
+        exec(example.text, {})  # noqa: S102
 
 
-def test_a_side_has_one_colour_in_every_chart(harness):
+def test_a_configuration_has_one_colour_in_every_chart(harness):
     _fill(harness.folder, *_pairs(), *[made_record("torch", seed, threads=1) for seed in range(3)])
     charts = package.compare(results=harness.folder / "results").charts
     colours = defaultdict(set)
     for name, chart in charts.items():
         if not name.endswith("phases"):
-            for layer in chart.to_dict()["layer"]:
+            for layer in (layer for layer in chart.to_dict()["layer"] if "color" in layer["encoding"]):
                 scale = layer["encoding"]["color"]["scale"]
                 for side, colour in zip(scale["domain"], scale["range"], strict=True):
                     colours[side].add(colour)
@@ -225,6 +242,13 @@ def test_a_busy_machine_is_a_caveat(harness):
 
 def test_every_chart_is_valid_vega_lite(filled):
     report = package.compare(results=filled.folder / "results")
-    assert {name.rpartition("-")[2] for name in report.charts} == {"time", "curves", "steps", "phases", "gap"}
+    assert {name.rpartition("-")[2] for name in report.charts} == {
+        "relative",
+        "time",
+        "curves",
+        "steps",
+        "phases",
+        "gap",
+    }
     for chart in report.charts.values():
         chart.to_dict(validate=True)
