@@ -6,8 +6,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import psutil
-
 from harness.machine.control_groups import cpu_quota
 
 #: The variable that lists the CPUs of a worker, as ``0,2``. Absent where it may use all allowed ones.
@@ -58,6 +56,8 @@ def _best_first() -> list[int]:
 
 def _busy_cpus() -> set[int]:
     """The CPUs that are at work while this process waits."""
+    import psutil  # here: commands that only read records do without it
+
     used = psutil.cpu_percent(_OBSERVE_SECONDS, percpu=True)
     return {cpu for cpu, percent in enumerate(used) if percent > _BUSY_PERCENT}
 

@@ -7,7 +7,6 @@ from importlib import metadata
 from pathlib import Path
 
 import msgspec
-import psutil
 
 from harness.machine.cpus import allowed_cpus, usable_cpus
 
@@ -68,6 +67,8 @@ def git_state() -> GitState | None:
 
 def describe_machine() -> Machine:
     """This machine, now."""
+    import psutil  # here: commands that only read records do without it
+
     return Machine(
         cpu=cpu_model(),
         physical_cores=psutil.cpu_count(logical=False) or 0,
@@ -84,5 +85,7 @@ def describe_machine() -> Machine:
 
 def default_threads() -> int:
     """One thread for each physical core that this process may use, and can by its container's quota."""
+    import psutil
+
     cores = psutil.cpu_count(logical=False) or usable_cpus()
     return min(cores, usable_cpus())

@@ -5,7 +5,6 @@ import os
 import time
 
 import msgspec
-import psutil
 
 
 class Interference(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +30,8 @@ class Watch:
 
     def report(self) -> Interference | None:
         """What others took since then; None where the worker is gone, whose share nobody can tell."""
+        import psutil  # here: commands that only read records do without it
+
         own, wall = _seconds_of(self._pid), time.monotonic() - self._start
         if own is None or self._own is None:
             return None
@@ -45,6 +46,8 @@ class Watch:
 
 def _machine_seconds() -> tuple[float, float]:
     """CPU seconds that all CPUs together have worked, and that the hypervisor kept from them."""
+    import psutil
+
     times = psutil.cpu_times()
     working = ("user", "nice", "system", "irq", "softirq")
     return sum(getattr(times, name, 0.0) for name in working), getattr(times, "steal", 0.0)
@@ -52,6 +55,8 @@ def _machine_seconds() -> tuple[float, float]:
 
 def _seconds_of(pid: int) -> float | None:
     """CPU seconds of the worker with its children, and of this process."""
+    import psutil
+
     try:
         worker = psutil.Process(pid)
         total = sum(worker.cpu_times()[:4]) + sum(os.times()[:2])

@@ -3,17 +3,20 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from harness.report.escaping import for_markdown
 from harness.report.fitting import fitted_table
 
 Tone = Literal["", "good", "bad", "unsure", "muted"]
 
 
 class Cell(NamedTuple):
-    """Text, and how a page colours it: ``bad`` is a failure, ``unsure`` what more time would decide."""
+    """Text, and how a page colours it: ``bad`` is a failure, ``unsure`` what more time would decide.
+
+    A page sorts by ``value``; without one, by the number that the text starts with.
+    """
 
     text: str
     tone: Tone = ""
+    value: float | None = None
 
 
 class Table(NamedTuple):
@@ -41,6 +44,8 @@ def terminal_table(table: Table, width: int) -> str:
 
 def markdown_table(table: Table) -> str:
     """The table in GitHub's Markdown, every cell escaped."""
+    from harness.report.escaping import for_markdown  # its patterns take 10 ms to compile
+
     lines = [table.headers, ["---"] * len(table.headers)]
     lines += [[text_of(cell) for cell in row] for row in table.rows]
     return "\n".join("| " + " | ".join(map(for_markdown, line)) + " |" for line in lines)

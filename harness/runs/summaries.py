@@ -1,13 +1,12 @@
 """Summaries of raw samples: pure functions of records."""
 
-import statistics
 from typing import NamedTuple
 
 from harness.runs.record import Record
 
 
 class StepTime(NamedTuple):
-    """Seconds a step over the steady blocks of a run: median, 5th and 95th percentile."""
+    """Seconds per step over the steady blocks of a run: median, 5th and 95th percentile."""
 
     median: float
     p5: float
@@ -15,17 +14,18 @@ class StepTime(NamedTuple):
 
 
 def steady_steps(record: Record) -> list[float]:
-    """Seconds a step of each steady block, in order: those of the full batch size after the first step."""
+    """Seconds per step of each steady block, in order: blocks of full batches after the first step."""
     size = record.batch_size
     return [block.seconds / block.steps for block in record.blocks[1:] if block.batch_size == size]
 
 
 def step_time(record: Record) -> StepTime | None:
-    """The steady step, each steady block one sample.
+    """The steady step time, with one sample per steady block; None if the run has no such block.
 
-    None where the run made no such block. The steps of one process share its luck: these
-    percentiles describe this process, not what another one would show.
+    The percentiles describe this process. They exclude the variance between processes.
     """
+    import statistics  # here: it imports much that lists of records do without
+
     samples = steady_steps(record)
     if not samples:
         return None
@@ -36,13 +36,13 @@ def step_time(record: Record) -> StepTime | None:
 
 
 def samples_per_second(record: Record) -> float | None:
-    """Training samples a second at the median steady step."""
+    """Training samples per second at the median steady step time."""
     steady = step_time(record)
     return record.batch_size / steady.median if steady else None
 
 
 def generalization_gap(record: Record) -> float | None:
-    """Training accuracy less validation accuracy after the last epoch; None for other than classification."""
+    """Training accuracy minus validation accuracy after the last epoch; None without classification."""
     if not record.epochs:
         return None
     last = record.epochs[-1]

@@ -42,7 +42,7 @@ def test_a_worker_that_is_gone_leaves_nothing_to_say():
     [
         (None, None),
         (Interference(cpus=4, others=0.1, stolen=0.0), None),
-        (Interference(cpus=4, others=1.5, stolen=0.0), "of its 4 CPUs other programs used up to 1.5"),
+        (Interference(cpus=4, others=1.5, stolen=0.0), "of its 4 CPUs, other programs used up to 1.5"),
         (Interference(cpus=2, others=0.0, stolen=0.4), "the hypervisor took 0.4 (steal time)"),
     ],
 )
