@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def load_results(results: str | Path = "results") -> pd.DataFrame:
-    """The records under ``results/runs`` as a frame, a row a run, oldest first.
+    """The records under ``results/runs`` as a DataFrame, one row per run, oldest first.
 
-    A file that cannot be read is left out with a warning that names it.
+    A file that cannot be read is skipped with a warning that names it.
     """
     import warnings
 
@@ -40,11 +40,11 @@ def compare(
     margin: float | None = None,
     target: float | None = None,
 ) -> Report:
-    """What ``harness compare`` finds, as frames and charts that a notebook displays.
+    """The findings of ``harness compare`` as frames and charts, which a notebook displays.
 
-    ``selection``, ``margin`` and ``target`` are as on the command line:
-    ``harness.compare("task=cnn", "backend=torch,keras")``. A file that cannot be read is left out with
-    a warning that names it.
+    ``selection``, ``margin`` and ``target`` are those of the command:
+    ``harness.compare("task=cnn", "backend=torch,keras")``. A file that cannot be read is skipped with a
+    warning that names it.
 
     Raises:
         harness.errors.UsageError: nothing is selected.
@@ -55,6 +55,6 @@ def compare(
     from harness.report.frames import Report
 
     findings = read_findings(selection, Path(results), margin, target)
-    for sentence in findings.unreadable:
-        warnings.warn(sentence, stacklevel=2)
+    for message in findings.unreadable:
+        warnings.warn(message, stacklevel=2)
     return Report(findings)

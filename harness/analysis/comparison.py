@@ -104,9 +104,7 @@ def compare(
         return Comparison(group, measure, target, summaries, [])
     pairs = _pairs(group, summaries, margin, duels)
     fastest = min(pairs, key=_ratio)
-    if (
-        _ratio(fastest) < 1.0 - _ROUNDING
-    ):  # a duel, or the seeds that both have, reverse the order of the means
+    if _ratio(fastest) < 1.0 - _ROUNDING:  # duels or common seeds may reverse the order of the means
         others = [summary for summary in summaries if summary is not fastest.other]
         pairs = _pairs(group, [fastest.other, *others], margin, duels)
     pairs.sort(key=_ratio)

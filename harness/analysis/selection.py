@@ -145,7 +145,7 @@ def no_garbage_collection() -> Iterator[None]:
 
 
 def _parse_since(text: str) -> datetime.datetime:
-    """A time ago such as ``90m``, ``3h``, ``2d`` or ``1w``, or an ISO 8601 date (UTC unless it has a zone)."""
+    """A time ago such as ``90m``, ``3h``, ``2d`` or ``1w``, or an ISO 8601 date (UTC without a zone)."""
     if match := re.fullmatch(r"(\d{1,6})([mhdw])", text):
         ago = datetime.timedelta(**{_UNITS[match[2]]: int(match[1])})
         now = datetime.datetime.now(datetime.UTC)

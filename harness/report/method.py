@@ -42,8 +42,8 @@ def caveats(findings: Findings) -> list[str]:
     )
     if few:
         cautions.append(
-            f"Configurations with fewer than five seeds: {few}. Their intervals are wide; that of the epoch at "
-            "which overfitting begins is too narrow."
+            f"Configurations with fewer than five seeds: {few}. Their intervals are wide; that of the epoch "
+            "at which overfitting begins is too narrow."
         )
     return list(dict.fromkeys(cautions))
 

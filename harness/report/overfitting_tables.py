@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from harness.analysis.overfit import Overfitting
 from harness.analysis.study_effects import StudyFinding
 from harness.report.numbers import NOTHING, estimate, score_digits, score_unit, significant, time_ratio
-from harness.report.table import Table
+from harness.report.table import Cell, Table
 
 
 def overfitting_table(overfittings: Sequence[Overfitting]) -> Table:
@@ -53,12 +53,15 @@ def study_table(study: StudyFinding) -> Table:
     headers += [f"change of test{unit}", "change of training time"]
     rows = []
     for index, effect in enumerate(study.effects):
-        changes = [NOTHING] * 3
+        changes: list[Cell | str] = [NOTHING] * 3
         if index:
             changes = [
                 estimate(effect.gap_change, gap_digits, sign=True),
                 estimate(measure.as_change(effect.score_change), digits, sign=True),
-                time_ratio(effect.time_ratio),
+                Cell(
+                    time_ratio(effect.time_ratio),
+                    value=effect.time_ratio.value if effect.time_ratio else None,
+                ),
             ]
         row = [effect.variant.name, " ".join(effect.variant.assignments) or NOTHING, str(effect.seeds)]
         rows.append([*row, estimate(effect.gap, gap_digits), estimate(effect.score, digits), *changes])

@@ -1,4 +1,4 @@
-"""Records as a pandas DataFrame, a row a run."""
+"""Records as a pandas DataFrame, one row per run."""
 
 import statistics
 from collections.abc import Iterable
@@ -61,7 +61,7 @@ def _row(record: Record) -> dict[str, object]:
 
 
 def runs_frame(records: Iterable[Record]) -> pd.DataFrame:
-    """A row a run; seconds and bytes as in the record, a task's options as ``option_NAME``."""
+    """One row per run; seconds and bytes as in the record, the task's options as ``option_NAME``."""
     frame = pd.DataFrame([_row(record) for record in records])
     if len(frame):
         frame["started_at"] = pd.to_datetime(frame["started_at"], utc=True, errors="coerce", format="ISO8601")

@@ -1,4 +1,4 @@
-"""Which runs are comparable, which are left out or kept apart, and how groups and configurations are named."""
+"""Which runs are comparable, which are left out or kept apart, and how groups are named."""
 
 import msgspec
 import pytest

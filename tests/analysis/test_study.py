@@ -115,7 +115,8 @@ def test_harmful_remedies_are_named_and_more_data_is_suggested():
     ]
     plain = [made_record(seed=seed, accuracy=0.6 + seed / 100) for seed in range(3)]
     assert study_sentence(_finding(*plain, *less)).endswith(
-        "half the data (−5.5 [−5.5, −5.5] points); less data hurts and widens the gap, so more data should help."
+        "half the data (−5.5 [−5.5, −5.5] points); less data hurts and widens the gap, so more data "
+        "should help."
     )
 
 
