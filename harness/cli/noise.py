@@ -16,7 +16,7 @@ from harness.plugins.configuration import Configuration
 from harness.plugins.definition import define_task
 from harness.plugins.installation import installation, select_backend
 from harness.plugins.options import parse_options
-from harness.report.numbers import NOTHING
+from harness.report.numbers import NOTHING, percent
 from harness.report.table import Table, terminal_table
 from harness.report.terminal import terminal_width
 from harness.runs.data_choice import choose_dataset
@@ -82,9 +82,9 @@ def _text(measured: Sequence[Noise]) -> str:
     rows = [
         ("spread between two processes", *(_share(noise.spread) for noise in measured)),
         ("steady step (ms)", *(f"{noise.step_seconds * 1e3:.3g}" for noise in measured)),
-        ("drift of the step", *(f"{noise.drift:.1%} in {noise.seconds:.0f} s" for noise in measured)),
-        ("drift of the control (NumPy product)", *(f"{noise.control_drift:.1%}" for noise in measured)),
-        ("blocks disturbed by other programs", *(f"{noise.disturbed_share:.0%}" for noise in measured)),
+        ("drift of the step", *(f"{_share(noise.drift)} in {noise.seconds:.0f} s" for noise in measured)),
+        ("drift of the control (NumPy product)", *(_share(noise.control_drift) for noise in measured)),
+        ("blocks disturbed by other programs", *(percent(noise.disturbed_share) for noise in measured)),
         ("time of a pair (s)", *(f"{noise.pair_seconds:.0f}" for noise in measured)),
     ]
     rows += [
@@ -96,11 +96,11 @@ def _text(measured: Sequence[Noise]) -> str:
 
 
 def _share(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.1%}"
+    return NOTHING if value is None else f"{100 * value:.1f} %"
 
 
 def _detectable(noise: Noise, minutes: int) -> str:
     if noise.spread is None:
         return NOTHING
     slowdown = noise.detectable_slowdown(60.0 * minutes)
-    return "too short to detect any" if slowdown is None else f"{slowdown:.1%}"
+    return "too short to detect any" if slowdown is None else _share(slowdown)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from harness.duel.findings import ConfigurationFindings, break_even_samples, configuration_findings
 from harness.duel.record import BlockRecord, ConfigurationRecord, DuelRecord, DuelResult, StopReason
 from harness.report.duel_verdict import UNEVEN, verdict_line
-from harness.report.numbers import NOTHING, RATIO_LEGEND, percent_change
+from harness.report.numbers import NOTHING, RATIO_LEGEND, percent, percent_change
 from harness.report.table import Table, terminal_table
 from harness.report.terminal import framework_text, terminal_width
 from harness.stats.estimate import Estimate
@@ -24,9 +24,9 @@ def duel_text(record: DuelRecord) -> str:
     """The whole result of a duel."""
     parts = ["\n".join(_verdicts(record))]
     if record.pairs:
-        found = [configuration_findings(record, index) for index in range(len(record.configurations))]
-        parts.append(terminal_table(configuration_table(record, found), terminal_width()))
-        parts.append("\n".join([*_break_even(record, found), *_remarks(record, found), RATIO_LEGEND]))
+        findings = [configuration_findings(record, index) for index in range(len(record.configurations))]
+        parts.append(terminal_table(configuration_table(record, findings), terminal_width()))
+        parts.append("\n".join([*_break_even(record, findings), *_remarks(record, findings), RATIO_LEGEND]))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -34,7 +34,7 @@ def _verdicts(record: DuelRecord) -> Iterator[str]:
     for result in record.results:
         yield verdict_line(result, record.margin)
     if len({configuration.device for configuration in record.configurations}) > 1:
-        devices = ", ".join(f"{one.label} on {one.device}" for one in record.configurations)
+        devices = ", ".join(f"{own.label} on {own.device}" for own in record.configurations)
         yield f"The devices differ: {devices}."
     if record.failure:
         yield f"{record.status}: {record.failure}"
@@ -42,26 +42,26 @@ def _verdicts(record: DuelRecord) -> Iterator[str]:
         yield "running, or killed before it ended"
 
 
-def configuration_table(record: DuelRecord, found: list[ConfigurationFindings]) -> Table:
+def configuration_table(record: DuelRecord, findings: list[ConfigurationFindings]) -> Table:
     """A column for each configuration. A row that is available for none of them is left out."""
     every = record.configurations
     rows = [
-        ("framework", *(framework_text(one.backend, one.framework) for one in every)),
-        ("device, threads", *(f"{one.device}, {one.threads}" for one in every)),
-        ("precision, batch size", *(f"{one.precision}, {one.batch_size}" for one in every)),
-        ("steady step (ms)", *(_milliseconds(own.step_seconds) for own in found)),
-        ("steps per block", *(str(own.block_steps) for own in found)),
-        ("samples/s", *(f"{own.samples_per_second:,.0f}" for own in found)),
-        ("GFLOP/s (of NumPy's peak)", *(_flops(record, *pair) for pair in zip(every, found, strict=True))),
-        ("import, build (s)", *(f"{own.import_seconds:.2f}, {own.build_seconds:.2f}" for own in found)),
-        ("first step (s)", *(f"{own.first_step_seconds:.3f}" for own in found)),
-        ("total start-up (s)", *(f"{own.start_up_seconds:.2f}" for own in found)),
-        ("warm-up blocks dropped", *(f"{own.warm_up_blocks:g}" for own in found)),
-        ("peak memory (MiB)", *map(_memory, found)),
-        ("energy (mJ/sample)", *map(_energy, found)),
+        ("framework", *(framework_text(own.backend, own.framework) for own in every)),
+        ("device, threads", *(f"{own.device}, {own.threads}" for own in every)),
+        ("precision, batch size", *(f"{own.precision}, {own.batch_size}" for own in every)),
+        ("steady step (ms)", *(_milliseconds(own.step_seconds) for own in findings)),
+        ("steps per block", *(str(own.block_steps) for own in findings)),
+        ("samples/s", *(f"{own.samples_per_second:,.0f}" for own in findings)),
+        ("GFLOP/s (of NumPy's peak)", *(_flops(record, *pair) for pair in zip(every, findings, strict=True))),
+        ("import, build (s)", *(f"{own.import_seconds:.2f}, {own.build_seconds:.2f}" for own in findings)),
+        ("first step (s)", *(f"{own.first_step_seconds:.3f}" for own in findings)),
+        ("total start-up (s)", *(f"{own.start_up_seconds:.2f}" for own in findings)),
+        ("warm-up blocks dropped", *(f"{own.warm_up_blocks:g}" for own in findings)),
+        ("peak memory (MiB)", *map(_memory, findings)),
+        ("energy (mJ/sample)", *map(_energy, findings)),
     ]
     shown = [row for row in rows if set(row[1:]) != {NOTHING}]
-    return Table(["", *(one.label for one in every)], shown)
+    return Table(["", *(own.label for own in every)], shown)
 
 
 def _milliseconds(seconds: Estimate) -> str:
@@ -71,32 +71,32 @@ def _milliseconds(seconds: Estimate) -> str:
     return f"{step.value:.4g} [{step.low:.4g}, {step.high:.4g}]"
 
 
-def _flops(record: DuelRecord, configuration: ConfigurationRecord, found: ConfigurationFindings) -> str:
+def _flops(record: DuelRecord, configuration: ConfigurationRecord, findings: ConfigurationFindings) -> str:
     """The share of the peak is given only if the peak is of the same threads, device and precision."""
-    if not found.flops_per_second:
+    if not findings.flops_per_second:
         return NOTHING
-    speed = f"{found.flops_per_second / 1e9:.1f}"
+    speed = f"{findings.flops_per_second / 1e9:.1f}"
     peak_is_of = record.configurations[0].threads, "cpu", "float32"
     own = configuration.threads, configuration.device, configuration.precision
     if record.peak_flops_per_second is None or own != peak_is_of:
         return speed
-    return f"{speed} ({found.flops_per_second / record.peak_flops_per_second:.0%})"
+    return f"{speed} ({percent(findings.flops_per_second / record.peak_flops_per_second)})"
 
 
-def _memory(found: ConfigurationFindings) -> str:
-    host = f"{found.peak_memory_bytes / 2**20:.0f}"
-    device = found.device_peak_memory_bytes
+def _memory(findings: ConfigurationFindings) -> str:
+    host = f"{findings.peak_memory_bytes / 2**20:.0f}"
+    device = findings.device_peak_memory_bytes
     return host if device is None else f"{host} + {device / 2**20:.0f} on the device"
 
 
-def _energy(found: ConfigurationFindings) -> str:
-    joules = found.joules_per_sample
+def _energy(findings: ConfigurationFindings) -> str:
+    joules = findings.joules_per_sample
     return NOTHING if joules is None else f"{1e3 * joules:.3g}"
 
 
-def _break_even(record: DuelRecord, found: list[ConfigurationFindings]) -> Iterator[str]:
-    reference = found[0]
-    for result, other in zip(record.results, found[1:], strict=True):
+def _break_even(record: DuelRecord, findings: list[ConfigurationFindings]) -> Iterator[str]:
+    reference = findings[0]
+    for result, other in zip(record.results, findings[1:], strict=True):
         if result.verdict not in {"faster", "slower"} or result.ratio is None:
             continue
         samples = break_even_samples(reference, other, result.ratio.value)
@@ -114,7 +114,7 @@ def _break_even(record: DuelRecord, found: list[ConfigurationFindings]) -> Itera
         )
 
 
-def _remarks(record: DuelRecord, found: list[ConfigurationFindings]) -> Iterator[str]:
+def _remarks(record: DuelRecord, findings: list[ConfigurationFindings]) -> Iterator[str]:
     yield _work(record)
     yield _extent(record)
     for result in record.results:
@@ -123,7 +123,7 @@ def _remarks(record: DuelRecord, found: list[ConfigurationFindings]) -> Iterator
     if dropped := sum(block.disturbed for block in blocks):
         yield f"{dropped} of {len(blocks)} blocks were disturbed; their turns are left out."
     yield from _load(blocks)
-    if unsettled := sum(own.unsettled for own in found):
+    if unsettled := sum(own.unsettled for own in findings):
         yield f"The step times of {unsettled} processes had not settled when warm-up ended."
     if any(pair.side_by_side for pair in record.pairs):
         yield "Processes imported and built side by side, each on its own CPUs; the rest alternated."
@@ -158,7 +158,7 @@ def _result_remarks(result: DuelResult, *, named: bool) -> Iterator[str]:
     if result.reached_after is not None and result.reached_after < result.pairs:
         yield f"{start}The verdict was reached after {result.reached_after} pairs; more narrow the interval."
     if result.spread is not None:
-        text = f"{start}The ratios of pairs vary by {result.spread:.1%} (standard deviation)"
+        text = f"{start}The ratios of pairs vary by {100 * result.spread:.1f} % (standard deviation)"
         if result.control_ratio is not None:
             control = percent_change(Estimate(result.control_ratio, None, None, result.pairs))
             text += f"; the control computation by {control}"
@@ -171,14 +171,14 @@ def _load(blocks: list[BlockRecord]) -> Iterator[str]:
     """What other programs and limits took from the blocks throughout."""
     seconds = sum(block.seconds for block in blocks)
     disturbances = [block.disturbance for block in blocks]
-    others = sum(one.others_seconds + one.stolen_seconds for one in disturbances) / seconds
+    others = sum(each.others_seconds + each.stolen_seconds for each in disturbances) / seconds
     if others > _WORTH_MENTIONING:
-        yield f"Other programs took {others:.0%} of a core throughout; a quieter machine decides sooner."
-    throttled = sum(one.throttled_seconds for one in disturbances) / seconds
+        yield f"Other programs took {percent(others)} of a core throughout; a quieter machine decides sooner."
+    throttled = sum(each.throttled_seconds for each in disturbances) / seconds
     if throttled > _WORTH_MENTIONING:
         yield (
-            f"The CPU quota of the control group held threads back {throttled:.0%} of the time. Use fewer "
+            f"The CPU quota of the control group held threads back {percent(throttled)} of the time. Use fewer "
             "threads (--threads) or a larger quota."
         )
-    if slowed := sum(one.throttle_events for one in disturbances):
+    if slowed := sum(each.throttle_events for each in disturbances):
         yield f"Cores were throttled for heat {slowed} times."
