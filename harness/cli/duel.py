@@ -25,8 +25,6 @@ from harness.report.numbers import time_ratio
 from harness.runs.data_choice import choose_dataset
 from harness.runs.store import prepare_folder
 
-_DEFAULT_BUDGET_SECONDS = 300.0
-
 
 @click.command(short_help="Compare the training speed of two or more configurations.")
 @click.argument("names", metavar="CONFIGURATION CONFIGURATION...", nargs=-1, required=True)
@@ -44,13 +42,12 @@ _DEFAULT_BUDGET_SECONDS = 300.0
     default="2%",
     show_default=True,
     metavar="PERCENT",
-    help="Configurations are the same if their times certainly differ by less than this.",
+    help="Configurations are the same if their times are shown to differ by less than this.",
 )
 @shared.budget(
     "Stop after this time, such as 90s or 5m, certification excluded. The duel stops earlier once every "
     "verdict is in and precise enough.",
-    default=_DEFAULT_BUDGET_SECONDS,
-    shown="5m",
+    default="5m",
 )
 @click.option(
     "--turns",
@@ -79,6 +76,9 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
     A CONFIGURATION is BACKEND or BACKEND:MODE. Fresh processes of all configurations train in alternating
     short blocks, one at a time. The duel ends when an exact test over pairs of processes has decided, or
     when the budget is spent. The verdict is faster, slower, same (within --within) or undecided.
+
+    Options that begin with --b- are for the second configuration alone; --a-, --c- and --d- exist for the
+    first, third and fourth.
 
     \b
       harness duel torch keras --task cnn

@@ -34,8 +34,7 @@ def configuration_options(function: _F) -> _F:
         kinds = (
             shared.python(
                 letter,
-                "Interpreter of the second configuration, in another virtual environment. The options "
-                "--a-…, --c-… and --d-… are of the first, third and fourth.",
+                "Interpreter of the second configuration, in another virtual environment.",
                 hidden=hidden,
             ),
             shared.variables(

@@ -65,10 +65,11 @@ tasks = click.option(
 
 def task(default: str | None = None) -> Callable[[_F], _F]:
     """One task as ``task``; required unless there is a default."""
+    # Given as None, a default would count as a value, and click would not ask for the option.
+    presence: dict[str, Any] = {"required": True} if default is None else {"default": default}
     return click.option(
         "--task",
-        required=default is None,
-        default=default,
+        **presence,
         show_default=default is not None,
         metavar="NAME",
         help="Task. `harness list tasks` lists them.",
@@ -180,13 +181,13 @@ plugin = click.option(
 )
 
 
-def budget(text: str, default: float | None = None, shown: str | None = None) -> Callable[[_F], _F]:
-    """A time limit as ``budget``, in seconds; ``shown`` is the default as a person writes it."""
+def budget(text: str, default: str | None = None) -> Callable[[_F], _F]:
+    """A time limit as ``budget``, in seconds; ``default`` is written as on the command line."""
     return click.option(
         "--budget",
         type=DURATION,
         default=default,
-        show_default=shown or default is not None,
+        show_default=default is not None,
         metavar="DURATION",
         help=text,
     )

@@ -158,10 +158,10 @@ def _result_remarks(result: DuelResult, *, named: bool) -> Iterator[str]:
     if result.reached_after is not None and result.reached_after < result.pairs:
         yield f"{start}The verdict was reached after {result.reached_after} pairs; more narrow the interval."
     if result.spread is not None:
-        text = f"{start}The ratios of pairs vary by {100 * result.spread:.1f} % (standard deviation)"
+        text = f"{start}Between pairs the ratio varies by {100 * result.spread:.1f} % (standard deviation)"
         if result.control_ratio is not None:
             control = percent_change(Estimate(result.control_ratio, None, None, result.pairs))
-            text += f"; the control computation by {control}"
+            text += f"; the control computation differs by {control}"
         yield f"{text}."
     if result.uneven:
         yield f"{start}{UNEVEN[0].upper()}{UNEVEN[1:]}."
@@ -177,8 +177,8 @@ def _load(blocks: list[BlockRecord]) -> Iterator[str]:
     throttled = sum(each.throttled_seconds for each in disturbances) / seconds
     if throttled > _WORTH_MENTIONING:
         yield (
-            f"The CPU quota of the control group held threads back {percent(throttled)} of the time. Use fewer "
-            "threads (--threads) or a larger quota."
+            f"The CPU quota of the control group held threads back {percent(throttled)} of the time. Use "
+            "fewer threads (--threads) or a larger quota."
         )
     if slowed := sum(each.throttle_events for each in disturbances):
         yield f"Cores were throttled for heat {slowed} times."
