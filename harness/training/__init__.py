@@ -1,5 +1,5 @@
-"""What every backend is given and judged by: draws, batches, splits, initial weights, and scores in NumPy.
+"""What every backend receives and is scored by: draws, batches, splits, initial weights, scores in NumPy.
 
-This room imports the contract, plugin checks and the statistics. It must not know processes, records or
-frameworks.
+This room may import the contract, plugins, the machine and the statistics. It must not know workers, records
+or frameworks.
 """

@@ -1,4 +1,4 @@
-"""What each training step sees: its samples, and the random draws that go with them."""
+"""What each training step sees: its samples, and the random draws that belong to them."""
 
 import dataclasses
 from typing import Self
@@ -16,7 +16,7 @@ _FLIPPED_FRACTION = 0.5
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BatchOrder:
-    """A fresh permutation each epoch, cut into batches of ``batch_size``, the last one maybe shorter."""
+    """A new permutation each epoch, cut into batches of ``batch_size``; the last one may be shorter."""
 
     samples: int
     batch_size: int
@@ -32,12 +32,12 @@ class BatchOrder:
 
     @property
     def full_steps(self) -> int:
-        """Steps of an epoch that have the whole batch size."""
+        """The number of steps of an epoch that have the full batch size."""
         return self.samples // self.batch_size
 
     @property
     def steps_per_epoch(self) -> int:
-        """All steps of an epoch, a short last one included."""
+        """The number of all steps of an epoch, including a short last one."""
         return -(-self.samples // self.batch_size)
 
     def run_length(self, step: int) -> int:
@@ -45,23 +45,23 @@ class BatchOrder:
         place = step % self.steps_per_epoch
         return self.full_steps - place if place < self.full_steps else 1
 
-    def even_steps(self, wanted: int) -> int:
-        """At least so many full steps, made in calls of one length: a part of an epoch or whole epochs.
+    def even_steps(self, fewest: int) -> int:
+        """At least ``fewest`` full steps in calls of one length: a part of an epoch, or whole epochs.
 
-        As many as leave least of the epoch over. Each call of another length may be another program,
-        which some frameworks compile anew.
+        The number that leaves the smallest rest of an epoch. Some frameworks compile a program again for
+        calls of another length.
         """
         full = self.full_steps
-        return full // (full // wanted) if 2 * wanted <= full else full * -(-wanted // full)
+        return full // (full // fewest) if 2 * fewest <= full else full * -(-fewest // full)
 
     def steps(self, start: int, count: int, dtype: npt.DTypeLike = np.float64) -> Steps:
-        """Steps ``start`` to ``start + count - 1``, latents of the training data's ``dtype``.
+        """Steps ``start`` to ``start + count - 1``; latents have the training data's ``dtype``.
 
         Raises:
-            ValueError: they would cross an epoch's end or mix batch sizes.
+            ValueError: they cross the end of an epoch or mix batch sizes.
         """
         if not 1 <= count <= self.run_length(start):
-            raise ValueError(f"steps {start} to {start + count - 1} are not of one epoch and batch size")
+            raise ValueError(f"steps {start} to {start + count - 1} are not in one epoch with one batch size")
         epoch, place = divmod(start, self.steps_per_epoch)
         rows = slice(place * self.batch_size, (place + count) * self.batch_size)
 

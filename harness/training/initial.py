@@ -1,4 +1,4 @@
-"""The weights that every backend starts from, in canonical layout."""
+"""The initial weights of every backend, in canonical layout."""
 
 import math
 
@@ -21,5 +21,5 @@ def _initial(parameter: Parameter, seed: int, name: str) -> npt.NDArray[np.float
 
 
 def initial_weights(task: Task, seed: int) -> dict[str, npt.NDArray[np.float64]]:
-    """Every parameter of the task by its full name; each has a stream of its own, named after it."""
+    """Every parameter of the task by its full name; each is drawn from its own stream, keyed by that name."""
     return {name: _initial(parameter, seed, name) for name, parameter in task.parameters().items()}

@@ -1,20 +1,20 @@
-"""How good a result is: scores by name, and the score that a kind of task is judged by."""
+"""How good a result is: scores by name, and the score by which a kind of task is measured."""
 
 import msgspec
 
 from harness.spec.task import Adversarial, Regression, Task
 from harness.stats.estimate import Estimate
 
-#: Scores by name; see :mod:`harness.training.scoring`. ``loss`` is always among them, the mean of the
-#: task's loss without penalty. A number that is not finite is None, for JSON has no word for it.
+#: Scores by name; see :mod:`harness.training.scoring`. ``loss``, the mean of the task's loss without penalty,
+#: is always among them. None stands for a number that is not finite, which JSON cannot hold.
 Scores = dict[str, float | None]
 
 
 class Measure(msgspec.Struct, frozen=True):
-    """How good a task's result is: the score that says so and how to write it.
+    """The score that measures a task's quality, and how it is written.
 
-    ``factor`` brings a score to ``unit``. ``margin`` is the difference, in that unit, that is taken
-    for none; where ``relative`` it is a share of the score itself.
+    ``factor`` converts a score to ``unit``. Differences up to ``margin``, in that unit, count as equal; if
+    ``relative``, the margin is a share of the score itself.
     """
 
     key: str
@@ -26,7 +26,7 @@ class Measure(msgspec.Struct, frozen=True):
     relative: bool = False
 
     def as_change(self, improvement: Estimate | None) -> Estimate | None:
-        """What changes in the score itself, where it improves by so much."""
+        """The change of the score that corresponds to an improvement."""
         return improvement if improvement is None or self.higher_is_better else improvement.negated()
 
 
@@ -42,7 +42,7 @@ _DISTANCE = Measure(
 
 
 def measure_of_task(task: Task) -> Measure:
-    """What the quality of a task of this kind is measured by."""
+    """The measure of quality for a task of this kind."""
     match task.objective:
         case Adversarial():
             return _DISTANCE

@@ -1,4 +1,4 @@
-"""Scores computed with NumPy from a program's outputs, the same code for every framework."""
+"""Scores computed with NumPy from a program's outputs, by the same code for every framework."""
 
 from typing import Protocol
 
@@ -31,7 +31,7 @@ def score(task: Task, predict: Predict, samples: Samples) -> Scores:
 
 
 def generate(objective: Adversarial, predict: Predict, samples: Samples) -> np.ndarray:
-    """As many pictures as there are samples (at most so many as are compared) from the judging latents."""
+    """Pictures from the judging latents: as many as there are samples, at most :data:`COMPARED`."""
     count = min(len(samples), COMPARED)
     return predict(judging_latents(count, objective.latent_size, samples.inputs.dtype), "generator")
 
@@ -41,18 +41,18 @@ def _finite(value: float | np.floating) -> float | None:
 
 
 def classification_scores(logits: npt.NDArray[np.floating], targets: npt.NDArray[np.int64]) -> Scores:
-    """Scores of logits ``(n, classes)`` against classes ``(n,)``, summed in float64.
+    """Scores of logits ``(n, classes)`` for classes ``(n,)``, summed in float64.
 
-    ``loss`` is the mean softmax cross-entropy in nats, ``accuracy`` the fraction of samples whose
-    largest logit is the target, ``recall_K`` that fraction among the samples of class K, and
-    ``balanced_accuracy`` the mean of the recalls of the classes that occur.
+    ``loss`` is the mean softmax cross-entropy in nats, ``accuracy`` the fraction of samples whose largest
+    logit is the target, ``recall_K`` that fraction among the samples of class K, and ``balanced_accuracy``
+    the mean of the recalls of all classes that occur.
     """
     values = logits.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         shifted = values - values.max(axis=1, keepdims=True)
         picked = np.take_along_axis(shifted, targets[:, None], axis=1)[:, 0]
         loss = np.mean(np.log(np.exp(shifted).sum(axis=1)) - picked)
-    # argmax takes a NaN for the largest; a row that holds one is no answer.
+    # argmax returns a NaN as the largest; a row that contains one counts as wrong.
     right = (values.argmax(axis=1) == targets) & ~np.isnan(values).any(axis=1)
     recalls = {
         f"recall_{label}": float(np.mean(right[targets == label])) for label in np.unique(targets).tolist()
@@ -66,7 +66,7 @@ def classification_scores(logits: npt.NDArray[np.floating], targets: npt.NDArray
 
 
 def regression_scores(outputs: npt.NDArray[np.floating], targets: npt.NDArray[np.floating]) -> Scores:
-    """Scores of outputs against targets, both ``(n, outputs)``: ``loss`` is the mean squared error."""
+    """Scores of outputs and targets, both ``(n, outputs)``; ``loss`` is the mean squared error."""
     errors = outputs.astype(np.float64) - targets.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         return {
@@ -76,9 +76,9 @@ def regression_scores(outputs: npt.NDArray[np.floating], targets: npt.NDArray[np
 
 
 def naive_scores(samples: Samples) -> Scores:
-    """What the forecast "same as the last value" would score on a series; nothing for other inputs.
+    """Scores of the forecast "same as the last value" on a series ``(n, steps, 1)``; empty for other inputs.
 
-    ``naive_loss`` is its mean squared error, to be beaten, for inputs ``(n, steps, 1)``.
+    ``naive_loss`` is its mean squared error, which a model should beat.
     """
     if samples.inputs.ndim != 3 or samples.inputs.shape[-1] != 1:  # noqa: PLR2004  (n, steps, features)
         return {}
@@ -87,10 +87,10 @@ def naive_scores(samples: Samples) -> Scores:
 
 
 def adversarial_scores(real: npt.NDArray[np.floating], fake: npt.NDArray[np.floating]) -> Scores:
-    """What a discriminator says of real and of generated samples, logits ``(n, 1)``.
+    """Scores from a discriminator's logits ``(n, 1)`` of real and of generated samples.
 
-    ``loss`` is its own, the mean of its two binary cross-entropies; ``generator_loss`` is the
-    generator's; ``real`` and ``fake`` are the mean probabilities of being real that it gives.
+    ``loss`` is the discriminator's, the mean of its two binary cross-entropies; ``generator_loss`` is the
+    generator's; ``real`` and ``fake`` are the mean probabilities of being real.
     """
     on_real, on_fake = real.astype(np.float64), fake.astype(np.float64)
     fooled = np.mean(np.logaddexp(0.0, -on_fake))

@@ -18,9 +18,9 @@ def split_samples(
 ) -> dict[Split, Samples]:
     """The three splits, inputs divided by ``input_divisor``, as float32 (float64 for that precision).
 
-    Unless the data set brings its own, a tenth of the training data is held out for validation, the
-    same samples for every seed, so that curves of different seeds are scored on the same thing. Test
-    data is passed through; the training data alone is cut to a fraction and made imbalanced.
+    Unless the data set provides validation data, a tenth of the training data is held out for it: the same
+    samples for every seed, so that curves of different seeds are scored on the same data. Test data is passed
+    through. Only the training data is reduced to a fraction and made imbalanced.
     """
     train_rows, held_out = _split_rows(dataset)
     if train_fraction < 1:
@@ -43,13 +43,13 @@ def split_samples(
 
 
 def training_count(samples: Mapping[Split, int]) -> int:
-    """How many of the rows that a data set brings for each split are trained on, all classes kept."""
+    """The number of training samples of a data set with this many rows in each split, all classes kept."""
     count = samples["train"]
     return count if "validation" in samples else count - round(count * VALIDATION_FRACTION)
 
 
 def _split_rows(dataset: Dataset) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64] | slice]:
-    """Rows of the training data to train on, and rows to validate on."""
+    """The rows of the training data to train on, and the rows to validate on."""
     count = len(dataset.train)
     if dataset.validation is not None:
         return np.arange(count), slice(None)
@@ -59,7 +59,7 @@ def _split_rows(dataset: Dataset) -> tuple[npt.NDArray[np.int64], npt.NDArray[np
 
 
 def _fraction(rows: npt.NDArray[np.int64], fraction: float) -> npt.NDArray[np.int64]:
-    """A share of the rows, in which every smaller share is contained."""
+    """A share of the rows that contains every smaller share."""
     order = draws.permutation(len(rows), "training fraction")
     return np.sort(rows[order[: max(1, round(len(rows) * fraction))]])
 
@@ -67,7 +67,7 @@ def _fraction(rows: npt.NDArray[np.int64], fraction: float) -> npt.NDArray[np.in
 def _imbalanced(
     rows: npt.NDArray[np.int64], targets: npt.NDArray[np.int64], classes: int, imbalance: Imbalance
 ) -> npt.NDArray[np.int64]:
-    """The rows that are kept, and again as often as oversampling wants them; see :class:`Imbalance`."""
+    """The rows that are kept, repeated if oversampled; see :class:`Imbalance`."""
     by_class = [rows[targets[rows] == label] for label in range(classes)]
     for label in range(classes // 2, classes):
         kept = max(1, round(len(by_class[label]) * imbalance.keep))
@@ -75,12 +75,12 @@ def _imbalanced(
         by_class[label] = by_class[label][order[:kept]]
     if imbalance.rebalance == "oversample":
         most = max(len(members) for members in by_class)
-        # An array of nothing would be filled with row 0, whatever that is.
+        # np.resize would fill an empty array with zeros, that is with row 0.
         by_class = [np.resize(members, most) if len(members) else members for members in by_class]
     return np.sort(np.concatenate(by_class))
 
 
 def balancing_weights(targets: npt.NDArray[np.int64], classes: int) -> tuple[float, ...]:
-    """The weight ``n / (classes * n_class)`` of each class ``(classes,)``, by which all count alike."""
+    """The weight ``n / (classes * n_class)`` of each class ``(classes,)``, so that classes count equally."""
     counts = np.bincount(targets, minlength=classes)
     return tuple((len(targets) / (classes * np.maximum(counts, 1))).tolist())

@@ -32,8 +32,9 @@ from harness.spec.task import Adversarial, Classification, Task
 from harness.testing.observation import finite_losses, observe, observe_losses
 from harness.training.batches import BatchOrder
 from harness.training.data_contract import fitted
-from harness.training.gan_quality import Judge, sample_grid
+from harness.training.gan_quality import Judge
 from harness.training.initial import initial_weights
+from harness.training.sample_grid import sample_grid
 from harness.training.scoring import generate, score
 from harness.training.splits import balancing_weights, split_samples
 from harness.worker import protocol

@@ -46,7 +46,7 @@ def test_a_block_never_leaves_its_epoch_or_batch_size(sizes, seed, data):
     order = BatchOrder(*sizes, seed)
     start = data.draw(st.integers(0, 3 * order.steps_per_epoch))
     for count in (0, -1, order.run_length(start) + 1):
-        with pytest.raises(ValueError, match="not of one epoch and batch size"):
+        with pytest.raises(ValueError, match="not in one epoch with one batch size"):
             order.steps(start, count)
 
 

@@ -1,4 +1,4 @@
-"""Data as people bring it: brought to what backends are promised, or refused with what would be right."""
+"""Data of users and plugins: converted to what backends are promised, or refused with what is expected."""
 
 import msgspec
 import numpy as np
@@ -31,13 +31,13 @@ REGRESSION = mlp(objective=Regression(), networks={"model": Network((40, 1), (Fl
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int32", ">i4", "uint64", "int64", "bool"])
-def test_classes_are_int64_whatever_whole_numbers_they_were(dtype):
+def test_classes_become_int64_from_any_integer_type(dtype):
     found = fitted(of((CLASSES % 2).astype(dtype)), mlp())
     assert found.train.targets.dtype == found.test.targets.dtype == np.int64
     assert found.train.targets.tolist() == (CLASSES % 2).tolist()
 
 
-def test_values_are_floats_and_floats_are_left_alone():
+def test_values_become_floats_and_floats_stay_as_they_are():
     values = np.ones((6, 2), np.float32)
     assert fitted(of(values), REGRESSION).train.targets is values
     assert fitted(of(values.astype(int)), REGRESSION).train.targets.dtype == np.float64
@@ -46,12 +46,12 @@ def test_values_are_floats_and_floats_are_left_alone():
 @pytest.mark.parametrize(
     ("task", "data", "words"),
     [
-        (mlp(), of(CLASSES + 5), "train has targets from 5 to 10; expected: classes from 0 to 9, for the"),
+        (mlp(), of(CLASSES + 5), "train has targets from 5 to 10; expected: classes from 0 to 9, because"),
         (mlp(), of(CLASSES - 1), "targets from -1 to 4; expected: classes from 0 to 9"),
         (mlp(), of(CLASSES[:, None]), "targets of shape (6, 1); expected: (n,)"),
-        (mlp(), of(CLASSES.astype(float)), "targets of float64; expected: whole numbers"),
-        (mlp(), of(CLASSES.astype(str)), "expected: whole numbers"),
-        (mlp(), of(CLASSES[:5]), "6 inputs and 5 targets; expected: as many of each"),
+        (mlp(), of(CLASSES.astype(float)), "targets of float64; expected: integers"),
+        (mlp(), of(CLASSES.astype(str)), "expected: integers"),
+        (mlp(), of(CLASSES[:5]), "6 inputs and 5 targets; expected: equal numbers"),
         (mlp(), of(CLASSES, INPUTS[:, :39]), "inputs of shape (6, 39, 1); expected: (n, 40, 1)"),
         (mlp(), of(CLASSES, INPUTS.astype(object)), "inputs of object; expected: numbers"),
         (mlp(), of(CLASSES, validation=Samples(INPUTS, CLASSES + 9)), "mine, validation has targets from 9"),
@@ -59,13 +59,13 @@ def test_values_are_floats_and_floats_are_left_alone():
         (REGRESSION, of(np.ones((6, 1))), "targets of shape (6, 1); expected: (n, 2)"),
     ],
 )
-def test_what_does_not_fit_is_told_with_what_would_be_right(task, data, words):
+def test_data_that_does_not_fit_is_reported_with_what_is_expected(task, data, words):
     with pytest.raises(ContractBroken) as caught:
         fitted(data, task)
     assert words in str(caught.value)
 
 
-def test_pictures_of_adversaries_need_no_targets_that_fit():
+def test_pictures_of_adversarial_tasks_need_no_fitting_targets():
     discriminator = Network((40, 1), (Flatten(), Dense(1)))
     task = mlp(objective=Adversarial(8), networks={"discriminator": discriminator})
     assert len(fitted(of(CLASSES - 7), task).train) == 6
@@ -93,7 +93,7 @@ def test_every_framework_learns_from_them(harness, backend, task, kind):
         ("fitting", "flat", "targets of shape (60,); expected: (n, 1)"),
     ],
 )
-def test_a_run_on_what_does_not_fit_fails_with_the_reason(harness, task, kind, words):
+def test_a_run_on_data_that_does_not_fit_fails_with_the_reason(harness, task, kind, words):
     plugin = str(PLUGINS / "odd_data.py")
     asked = ("--task", task, "--backend", "torch", "--no-certify", "--quiet")
     done = harness("run", "--plugin", plugin, *asked, ODD_DATA=kind)

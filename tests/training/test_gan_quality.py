@@ -13,8 +13,8 @@ from harness.training.gan_quality import (
     coverage,
     frechet_distance,
     memorization,
-    sample_grid,
 )
+from harness.training.sample_grid import sample_grid
 
 
 def _line(*points):
@@ -50,7 +50,7 @@ def test_what_is_covered_lies_within_the_third_neighbour_of_some_point():
     assert coverage(_line(-4, 7), of) == 0
 
 
-def test_memorisation_is_told_by_whose_neighbours_samples_are():
+def test_memorisation_depends_on_whose_neighbours_the_samples_are():
     train, held_out = _line(0, 10, 20), _line(5)  # chance has one neighbour of four held out
     assert memorization(_line(0, 11, 21), train, held_out).ratio == 0
     assert memorization(_line(1, 11, 21, 6), train, held_out).ratio == 1
@@ -67,7 +67,7 @@ def test_copies_of_few_among_many_training_pictures_are_found(copied):
     assert found.error < 0.06
 
 
-def test_a_generator_whose_samples_are_all_alike_is_not_told_to_copy_nor_not_to():
+def test_a_generator_whose_samples_are_all_alike_is_neither_called_a_copier_nor_cleared():
     """Its samples are near a few real pictures, and luck has these in training or held out."""
     drawn = np.random.default_rng(0).standard_normal((1600, 8))
     for split in range(6):
@@ -77,7 +77,7 @@ def test_a_generator_whose_samples_are_all_alike_is_not_told_to_copy_nor_not_to(
         assert found.error > 0.5
 
 
-def test_all_classes_are_looked_at_where_pictures_lie_in_their_order():
+def test_all_classes_are_compared_in_data_sorted_by_class():
     drawn = 0.01 * np.random.default_rng(0).random((9000, 2, 2, 1))
     drawn[4500:] += 1.0
     judge = Judge(Samples(drawn, np.zeros(9000, np.int64)))
@@ -113,6 +113,6 @@ def test_pictures_are_shown_grey_or_coloured(channels):
     assert grid.getpixel((4, 4)) == (0, 0, 0)
 
 
-def test_pictures_of_other_channels_are_judged_and_not_shown():
+def test_pictures_with_other_channels_are_scored_but_not_shown():
     assert sample_grid(np.zeros((9, 4, 4, 2))) is None
     assert sample_grid(np.zeros((9, 4, 3))) is None
