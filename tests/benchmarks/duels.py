@@ -1,9 +1,9 @@
-"""How often duels are right, and how often the common ways are: false alarms and slowdowns found.
+"""How often duels are right, compared with common methods: false alarms and detected slowdowns.
 
-Each trial holds PyTorch's cnn against itself, or against itself with a known share added to each step
-(``planted.py``), in three ways: a duel; pytest-benchmark's ``--benchmark-compare-fail=median:5%``; and a
-plain comparison of the medians before and after. Trials of all kinds are made in turn until the time
-is up; each is a line of JSON in the file given. Run by hand, alone on the machine.
+Each trial compares PyTorch's cnn with itself, or with itself and a known share added to each step
+(``planted.py``), by three methods: a duel; pytest-benchmark's ``--benchmark-compare-fail=median:5%``; and a
+comparison of the medians before and after. Trials of all kinds alternate until the time is up; each is a line
+of JSON in the given file. Run by hand on an otherwise idle machine.
 """
 
 import argparse
@@ -24,20 +24,22 @@ from harness.duel.ratios import step_ratios
 from harness.duel.record import DuelRecord
 
 HERE = Path(__file__).parent
-#: What was done to the second side, its true ratio, and the seconds that a duel may take.
+#: The change: the second configuration, its true ratio, and the budget of a duel in seconds.
 KINDS = {
     "nothing": ("torch:eager", 1.0, 150),
     "5 %": ("slowed:by5", 1.05, 150),
     "3 %": ("slowed:by3", 1.03, 300),
     "12 % in pauses": ("slowed:pausing", 1.12, 150),
 }
-#: Beyond this ratio a plain comparison of two medians calls the second side slower.
+#: Beyond this ratio a comparison of two medians calls the second configuration slower.
 PLAIN_LIMIT = 1.025
+#: Trials of earlier versions are counted too, with today's word.
+OLD_WORDS = {"cannot tell yet": "undecided"}
 
 
-def duel(side: str, budget: int) -> dict:
+def duel(configuration: str, budget: int) -> dict:
     with tempfile.TemporaryDirectory() as results:
-        command = ["duel", "torch:eager", side, "--task", "cnn", "--dataset", "digits"]
+        command = ["duel", "torch:eager", configuration, "--task", "cnn", "--dataset", "digits"]
         command += ["--plugin", str(HERE / "planted.py"), "--budget", str(budget), "--results", results]
         done = subprocess.run(
             [sys.executable, "-m", "harness", *command, "--format", "json", "--quiet"],
@@ -48,30 +50,30 @@ def duel(side: str, budget: int) -> dict:
     if done.returncode:
         return {"verdict": f"failed: {done.stderr.strip()[-200:]}", "ratio": None}
     record = msgspec.json.decode(done.stdout, type=DuelRecord)
-    (found,) = record.comparisons
-    ratios = step_ratios(record.pairs, 1, [side.batch_size for side in record.sides])
+    (result,) = record.results
+    ratios = step_ratios(record.pairs, 1, [own.batch_size for own in record.configurations])
     return {
-        "verdict": found.verdict,
-        "ratio": found.ratio,
-        "spread": found.spread,
-        "pairs": found.pairs,
+        "verdict": result.verdict,
+        "ratio": result.ratio and result.ratio.value,
+        "spread": result.spread,
+        "pairs": result.pairs,
         "seconds": record.seconds,
         "log_ratios": ratios.logs.tolist(),
     }
 
 
-def peers(side: str) -> dict:
-    """pytest-benchmark's verdict on this side against torch:eager, and the plain ratio of its medians."""
+def peers(configuration: str) -> dict:
+    """pytest-benchmark's verdict compared with torch:eager, and the ratio of its medians."""
     with tempfile.TemporaryDirectory() as storage:
         options = ["-q", "-p", "no:cacheprovider", "--benchmark-storage", storage, "--benchmark-autosave"]
         medians, code = [], 0
         for name, extra in (
             ("torch:eager", []),
-            (side, ["--benchmark-compare", "--benchmark-compare-fail=median:5%"]),
+            (configuration, ["--benchmark-compare", "--benchmark-compare-fail=median:5%"]),
         ):
             done = subprocess.run(
                 [sys.executable, "-m", "pytest", str(HERE / "peer_step.py"), *options, *extra],
-                env={**os.environ, "PEER_SIDE": name},
+                env={**os.environ, "PEER_CONFIGURATION": name},
                 capture_output=True,
                 text=True,
                 check=False,
@@ -87,29 +89,28 @@ def peers(side: str) -> dict:
 def summary(trials: list[dict]) -> str:
     rows = []
     for kind, (_, truth, budget) in KINDS.items():
-        every = [one for one in trials if one["kind"] == kind and "verdict" in one]
-        duels = [one for one in every if one["ratio"]]
-        others = [one for one in trials if one["kind"] == kind and "plain_ratio" in one]
+        every = [trial for trial in trials if trial["kind"] == kind and "verdict" in trial]
+        duels = [trial for trial in every if trial["ratio"]]
+        others = [trial for trial in trials if trial["kind"] == kind and "plain_ratio" in trial]
         if not duels:
             continue
-        beyond = [abs(math.log(one["ratio"])) > math.log1p(0.025) for one in duels]
-        called = [one["verdict"] in {"faster", "slower"} for one in duels]
-        error = statistics.fmean(math.log(one["ratio"] / truth) for one in duels)
+        verdicts = [OLD_WORDS.get(trial["verdict"], trial["verdict"]) for trial in duels]
+        beyond = [abs(math.log(trial["ratio"])) > math.log1p(0.025) for trial in duels]
+        called = [verdict in {"faster", "slower"} for verdict in verdicts]
+        error = statistics.fmean(math.log(trial["ratio"] / truth) for trial in duels)
         rows.append(
             (
                 kind,
                 f"{sum(called)} of {len(every)}",
                 f"{sum(c and b for c, b in zip(called, beyond, strict=True))} of {len(every)}",
-                ", ".join(
-                    f"{w} {sum(one['verdict'] == w for one in duels)}" for w in ("same", "cannot tell yet")
-                ),
+                ", ".join(f"{verdict} {verdicts.count(verdict)}" for verdict in ("same", "undecided")),
                 f"{error:+.2%}",
-                f"{statistics.median(one['seconds'] for one in duels):.0f} (of {budget})",
+                f"{statistics.median(trial['seconds'] for trial in duels):.0f} (of {budget})",
                 *(
-                    f"{sum(map(found, others))} of {len(others)}" if others else "–"
-                    for found in (
-                        lambda one: one["pytest_benchmark_fails"],
-                        lambda one: one["plain_ratio"] > PLAIN_LIMIT,
+                    f"{sum(map(slower, others))} of {len(others)}" if others else "–"
+                    for slower in (
+                        lambda trial: trial["pytest_benchmark_fails"],
+                        lambda trial: trial["plain_ratio"] > PLAIN_LIMIT,
                     )
                 ),
             )
@@ -129,18 +130,20 @@ def summary(trials: list[dict]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("file", type=Path, help="where trials are kept; those that are there count too")
+    parser.add_argument("file", type=Path, help="file of the trials; those already in it count too")
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
-    parser.add_argument("--duels-only", action="store_true", help="leave the common ways out")
+    parser.add_argument("--duels-only", action="store_true", help="omit the common methods")
     arguments = parser.parse_args()
     until = time.monotonic() + 60 * arguments.minutes
     while time.monotonic() < until:
         for kind in arguments.kinds:
             if time.monotonic() > until:
                 break
-            side, _, budget = KINDS[kind]
-            trial = {"kind": kind, **duel(side, budget), **({} if arguments.duels_only else peers(side))}
+            configuration, _, budget = KINDS[kind]
+            trial = {"kind": kind, **duel(configuration, budget)}
+            if not arguments.duels_only:
+                trial |= peers(configuration)
             print(trial, flush=True)
             with arguments.file.open("a") as file:
                 file.write(json.dumps(trial) + "\n")

@@ -1,8 +1,7 @@
-"""What the harness itself costs in a block: the seconds it reports less those of the backend's own training.
+"""The harness's own cost in a block: the seconds it reports minus those of the backend's training.
 
-Blocks are of at least 100 ms, as in a duel of sides of different programs. Told apart: what falls within the
-reported seconds, and what a request takes beside them (drawing the batches, handing over the losses). Run by
-hand.
+Blocks take at least 100 ms, as in a duel of different programs. Two costs are reported: within the reported
+seconds, and outside of them in each request (drawing the batches, sending the losses). Run by hand.
 """
 
 import argparse
@@ -20,7 +19,7 @@ BLOCK_SECONDS = 0.1
 
 
 class Stopwatch(Program):
-    """A backend's program whose training is timed from within the harness's clock."""
+    """A backend's program whose training is timed inside the harness's clock."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
@@ -48,7 +47,7 @@ class Stopwatch(Program):
 
 
 def shares(backend: str, task_name: str, dataset: str, blocks: int) -> tuple[float, float]:
-    """Medians over blocks: the harness's share of the reported seconds, and its seconds beside them."""
+    """Medians over blocks: the harness's share of the reported seconds, and its share outside of them."""
     plugin, mode = select_backend(backend)
     definition = registry.task(task_name)
     task = definition.define(definition.options())
@@ -59,27 +58,27 @@ def shares(backend: str, task_name: str, dataset: str, blocks: int) -> tuple[flo
         watches.append(Stopwatch(build(backend, plan, data)))
         return watches[-1]
 
-    kind.build = watched  # a worker makes a backend of its own
+    kind.build = watched  # a worker makes its own backend
     worker = Worker()
     worker.carry_out(protocol.Describe(plugin.name, 1))
     plan = Plan(task=task, mode=mode, device="cpu", threads=1, seed=0)
     built = worker.carry_out(protocol.Build(plan, dataset))
     order, step = BatchOrder.of_task(task, built.samples["train"], 0), 0
-    within, beside = [], []
+    within, outside = [], []
     while len(within) < blocks:
-        reported = inner = besides = 0.0
+        reported = inner = other = 0.0
         while reported < BLOCK_SECONDS:
             count = order.run_length(step)
             start = time.perf_counter()
             trained = worker.carry_out(protocol.Train(count))
-            besides += time.perf_counter() - start - trained.seconds
+            other += time.perf_counter() - start - trained.seconds
             reported += trained.seconds
             inner += watches[0].seconds
             step += count
         within.append((reported - inner) / reported)
-        beside.append(besides / reported)
+        outside.append(other / reported)
     kind.build = build
-    return statistics.median(within[1:]), statistics.median(beside[1:])
+    return statistics.median(within[1:]), statistics.median(outside[1:])
 
 
 def main() -> None:
@@ -90,10 +89,10 @@ def main() -> None:
     arguments = parser.parse_args()
     for task in arguments.task:
         dataset = "digits" if task in {"cnn", "gan"} else registry.task(task).datasets[0]
-        within, beside = shares(arguments.backend, task, dataset, arguments.blocks)
+        within, outside = shares(arguments.backend, task, dataset, arguments.blocks)
         print(
-            f"{arguments.backend}, {task} on {dataset}: {within:.3%} within the clock, "
-            f"{beside:.3%} of the block's time beside it"
+            f"{arguments.backend}, {task} on {dataset}: {within:.3%} within the reported time, "
+            f"{outside:.3%} outside of it"
         )
 
 

@@ -1,6 +1,6 @@
-"""One training step of the cnn as people commonly time it: pytest-benchmark in one process.
+"""One training step of the cnn as it is commonly timed: pytest-benchmark in one process.
 
-``PEER_SIDE`` names the backend and mode, ``torch:eager`` or one of ``slowed``.
+``PEER_CONFIGURATION`` is the backend and mode, ``torch:eager`` or one of ``slowed``.
 """
 
 import os
@@ -22,7 +22,7 @@ os.environ[registry.PLUGIN_FILES_VARIABLE] = str(Path(__file__).with_name("plant
 def step():
     definition = registry.task("cnn")
     task = definition.define(definition.options())
-    backend, _, mode = os.environ["PEER_SIDE"].partition(":")
+    backend, _, mode = os.environ["PEER_CONFIGURATION"].partition(":")
     plan = Plan(task=task, mode=mode, device="cpu", threads=default_threads(), seed=0)
     train = split_samples(registry.dataset("digits").load(), "float32")["train"]
     registry.backend(backend).environment(plan.threads)

@@ -1,8 +1,8 @@
-"""A plugin file: PyTorch's eager mode with one known fault. The truth that duels and gates are tried on.
+"""A plugin file: PyTorch's eager mode with one known fault, as the ground truth for duels and gates.
 
-``slowed`` is slower in every step, by the share that its mode names, or pauses now and then. ``planted`` has
-the fault that a variable names, on one task: ``PLANTED=cnn:slower`` and so on; without the variable, or on
-another task, its steps are watched and no slower, so that base and head are the same but for the fault.
+``slowed`` is slower in every step, by the share in its mode, or pauses from time to time. ``planted`` has the
+fault in a variable, on one task, such as ``PLANTED=cnn:slower``. Without the variable, or on another task,
+its steps are timed and not slowed down, so that base and head differ in nothing but the fault.
 """
 
 import os
@@ -19,17 +19,17 @@ from harness_torch import TorchBackend
 SLOWER_SHARES = {"by3": 0.03, "by5": 0.05, "by20": 0.2}
 MEMORY_SHARE = 0.2
 PAUSE_STEPS, PAUSE_SHARE = 50, 0.12
-#: PyTorch gives each thread at least so many elements of a simple operation.
+#: The fewest elements of a simple operation that PyTorch gives to a thread.
 ELEMENTS_PER_THREAD = 32768
 
 
 def slower(program, share=SLOWER_SHARES["by5"]):
-    """Add a share of each step's own time to it, as the machine made it at that moment.
+    """Add a share of each step's own time to it.
 
-    The work added is spread over all of PyTorch's threads, as that of a step is. Were one at work alone, a
-    hypervisor that is pressed would take the others' CPUs away meanwhile, and more than the share be lost. Of
-    one thread it is small, for 32 KiB would take the step's place in the cache: 5 % of a step of 1.5 ms were
-    8 % so. What watching a step costs by itself, 1 % of such a step, a share of nothing has too.
+    The added work is spread over all of PyTorch's threads, like that of a step: with one thread at work, a
+    busy hypervisor would take the CPUs of the others away, and more than the share would be lost. On a single
+    thread the operands are small, because 32 KiB would displace the step from the cache: 5 % of a step of 1.5
+    ms became 8 %. The cost of timing a step, 1 % of such a step, is there for a share of 0 too.
     """
     threads = torch.get_num_threads()
     numbers = torch.zeros(ELEMENTS_PER_THREAD * threads if threads > 1 else 1, dtype=torch.uint8)
@@ -61,12 +61,12 @@ def slower(program, share=SLOWER_SHARES["by5"]):
 
 
 def unchanged(program):
-    """As slow as it is, watched as a slower one is."""
+    """Time steps without slowing them down."""
     slower(program, 0.0)
 
 
 def pausing(program):
-    """Take a break after every fiftieth step, of a share of these steps' time: most blocks do not show it."""
+    """Sleep after every fiftieth step for a share of these steps' time: most blocks do not show it."""
     taken = []
 
     def paused(step):
@@ -85,7 +85,7 @@ def pausing(program):
 
 
 def no_bias(program):
-    """The first bias never moves from zero, as if it were not there."""
+    """Keep the first bias at zero, as if it did not exist."""
     for module in program._modules.values():
         bias = next(parameter for name, parameter in module.named_parameters() if "bias" in name)
         bias.register_hook(torch.zeros_like)
@@ -97,8 +97,8 @@ def dropout_on(program):
         module.eval = lambda: None
 
 
-def hungrier(program):
-    """Hold a fifth more of memory than the process has by now."""
+def more_memory(program):
+    """Hold a fifth more memory than the process has now."""
     size = int(MEMORY_SHARE * psutil.Process().memory_info().rss)
     program.ballast = np.ones(size // 8)
 
@@ -108,7 +108,7 @@ AFTER = {
     "pausing": pausing,
     "no-bias": no_bias,
     "dropout-on": dropout_on,
-    "hungrier": hungrier,
+    "hungrier": more_memory,  # the name in earlier trials
 }
 
 
@@ -131,7 +131,7 @@ class PlantedBackend(TorchBackend):
 
 class SlowedBackend(TorchBackend):
     name = "slowed"
-    summary = "PyTorch, slowed by a stated share"
+    summary = "PyTorch, slowed down by a stated share"
     modes = (*SLOWER_SHARES, "pausing")
 
     def build(self, plan, data):
