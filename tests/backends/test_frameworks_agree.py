@@ -1,15 +1,13 @@
-"""The same work in every framework: real runs in float64 agree to rounding, on real processes."""
+"""The same work in every framework: real runs in float64 agree to rounding."""
 
 import pytest
-from support.long_tests import long_test
 
 pytest.importorskip("torch")
 pytest.importorskip("keras")
 pytest.importorskip("tensorflow")
 
-# Frameworks start and compile in processes of their own, which a busy machine makes slow.
-# What they show is in other words what certificates show, which other tests hold.
-pytestmark = [pytest.mark.timeout(900), long_test]
+# Frameworks start and compile in separate processes. Certificates, which other tests cover, show the same.
+pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
 
 RUN = (
     "run",
@@ -24,7 +22,7 @@ RUN = (
     "--quiet",
     "--no-certify",
 )
-SIDES = "torch,torch:channels_last,torch:compile,keras,keras-torch,jax"
+CONFIGURATIONS = "torch,torch:channels_last,torch:compile,keras,keras-torch,jax"
 
 
 def losses(record: dict) -> list[float]:
@@ -42,7 +40,7 @@ def losses(record: dict) -> list[float]:
     ],
 )
 def test_float64_runs_agree_to_rounding(harness, options):
-    done = harness(*RUN, "--backend", SIDES, *options, "--batch-size", "48", timeout=800)
+    done = harness(*RUN, "--backend", CONFIGURATIONS, *options, "--batch-size", "48", timeout=800)
     assert done.returncode == 0, done.stdout + done.stderr
     records = harness.records()
     assert len(records) == 6

@@ -1,8 +1,10 @@
-"""The gan trains for real, its record tells both sides, and its quality is told beside what it must beat."""
+"""The gan trains, records both networks, and its quality is shown with what it must beat."""
 
 import pytest
 
 pytest.importorskip("torch")
+
+pytestmark = pytest.mark.slow  # losses, scores and grids have quicker tests
 
 
 @pytest.fixture
@@ -16,7 +18,7 @@ def record(harness):
     return record
 
 
-def test_a_gan_is_told_of_over_time_and_beats_noise_and_itself_untrained(harness, record):
+def test_a_gan_is_recorded_over_time_and_beats_noise_and_an_untrained_generator(harness, record):
     for epoch in record["epochs"]:
         assert epoch["discriminator_loss"] > 0
         assert epoch["training_loss"] > 0
@@ -27,7 +29,7 @@ def test_a_gan_is_told_of_over_time_and_beats_noise_and_itself_untrained(harness
     test = record["test_at_best"]
     assert test["frechet_distance"] < test["frechet_distance_of_noise"] / 2
     assert test["frechet_distance"] < test["frechet_distance_of_untrained"] / 2
-    # What a generator may hope for: as near as other real pictures are.
+    # The best possible generator is as near as other real pictures.
     assert test["frechet_distance_of_training_pictures"] < test["frechet_distance"]
     assert (harness.folder / "results" / "runs" / record["samples_file"]).read_bytes()[:4] == b"\x89PNG"
 

@@ -1,4 +1,4 @@
-"""Real CIFAR-10 pictures through the real commands; runs where HARNESS_TEST_CIFAR10 names an archive."""
+"""Runs on real CIFAR-10; only where HARNESS_TEST_CIFAR10 names an archive."""
 
 import json
 import os
@@ -9,6 +9,7 @@ ARCHIVE = os.environ.get("HARNESS_TEST_CIFAR10", "")
 
 pytestmark = [
     pytest.mark.timeout(900),
+    pytest.mark.slow,
     pytest.mark.skipif(not ARCHIVE, reason="HARNESS_TEST_CIFAR10 names no archive of CIFAR-10"),
 ]
 
