@@ -1,15 +1,15 @@
 """The answer that the page starts with: a line and a chart of relative step times for each group of runs."""
 
 from collections import defaultdict
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from harness.analysis.comparison import Comparison, PairComparison
+from harness.analysis.comparison import Comparison
 from harness.analysis.findings import GroupFindings
 from harness.report.charts import Colours
-from harness.report.numbers import NOTHING, estimate, score_digits, seeds, time_ratio
+from harness.report.numbers import NOTHING, seeds, time_ratio
 from harness.report.relative_times import RelativeTimes, relative_times
 from harness.report.table import Cell
+from harness.report.words import fastest, headline, listed
 
 #: Signs and words of quality verdicts: colour alone carries nothing.
 _QUALITY = {
@@ -95,54 +95,30 @@ def _rows(times: RelativeTimes, colours: Colours) -> list[AnswerRow]:
 
 
 def answer_line(comparison: Comparison) -> str:
-    """One line: ``jax:jit is the fastest; accuracy is equal``, or the figures of a lone configuration."""
-    if comparison.pairs:
-        return f"{_speed(comparison.pairs)}; {_quality(comparison)}."
-    if len(comparison.summaries) > 1:
-        return "The work is not certified, so the configurations are not compared."
-    (summary,) = comparison.summaries
-    unit = comparison.measure.unit and "%"
-    quality = estimate(summary.quality, score_digits(comparison.measure), unit)
-    step = estimate(summary.step_seconds and summary.step_seconds.scaled(1e3), None, "ms")
-    return f"{summary.name} alone: test {comparison.measure.name} {quality}, step time {step}."
-
-
-def _speed(pairs: Sequence[PairComparison]) -> str:
-    reference = pairs[0].reference.name
-    same = [pair.other.name for pair in pairs if pair.speed_verdict == "same"]
-    undecided = [pair.other.name for pair in pairs if pair.speed_verdict == "undecided"]
-    if all(pair.speed_verdict == "not measured" for pair in pairs):
-        return "step times are not comparable"
-    if undecided:
-        return f"{_listed([reference, *same, *undecided])} are the fastest, with no certain difference"
-    if same:
-        return f"{_listed([reference, *same])} are equally fast"
-    return f"{reference} is the fastest"
+    """``jax:jit is fastest. Test accuracy: equal.`` for compared configurations, else the headline."""
+    if not comparison.pairs:
+        return headline(comparison)
+    return f"{fastest(comparison)} {_quality(comparison)}"
 
 
 def _quality(comparison: Comparison) -> str:
+    """The verdicts, each with its configurations unless all are equal or undecided."""
     by_verdict = defaultdict(list)
     for pair in comparison.pairs:
         by_verdict[pair.quality_verdict].append(pair.other.name)
-    name = comparison.measure.name
-    if set(by_verdict) <= {"equal"}:
-        return f"{name} is equal"
-    if set(by_verdict) <= {"undecided"}:
-        return f"whether {name} is equal is undecided"
-    parts = [f"{verdict} for {_listed(names)}" for verdict, names in by_verdict.items()]
-    return f"{name} is {', '.join(parts)}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last
+    symmetric = set(by_verdict) in ({"equal"}, {"undecided"})
+    verdicts = [f"{verdict} for {listed(names)}" for verdict, names in by_verdict.items()]
+    text = ", ".join(by_verdict if symmetric else verdicts)
+    return f"Test {comparison.measure.name}: {text}."
 
 
 def _basis(comparison: Comparison) -> str:
-    """``5 seeds, certified, step times of runs``."""
+    """``5 seeds, certified, step times from runs``."""
     counts = sorted({len(summary.configuration.runs) for summary in comparison.summaries})
     number = seeds(counts[-1]) if len(counts) == 1 else f"{counts[0]} to {seeds(counts[-1])}"
     certified = "certified" if comparison.group.conditions.certified else "not certified"
-    duels = sum(pair.duel is not None for pair in comparison.pairs)
-    source = {0: "runs", len(comparison.pairs): "duels"}.get(duels, "duels and runs")
-    return f"{number}, {certified}, step times of {source}"
+    by_duel = {pair.duel is not None for pair in comparison.pairs}
+    source = "step times from " + " and ".join(
+        name for name, of_duel in (("duels", True), ("runs", False)) if of_duel in by_duel
+    )
+    return ", ".join([number, certified, *[source] * bool(by_duel)])

@@ -19,7 +19,14 @@ VERDICTS = {
 GREY = "#8c8c8c"
 #: Height of a chart in pixels, without axes and legend.
 HEIGHT = 240
-NAME_AXIS = alt.Axis(labelLimit=130, ticks=False, domain=False, labelPadding=8)
+#: Names of configurations break before their versions: ``torch:eager`` above ``(torch 2.9.0)``.
+NAME_AXIS = alt.Axis(
+    labelExpr="split(replace(datum.label, ' (', '\\n('), '\\n')",
+    labelLimit=140,
+    ticks=False,
+    domain=False,
+    labelPadding=8,
+)
 CONFIG: dict[str, Any] = {
     "background": "transparent",
     "font": "system-ui, sans-serif",

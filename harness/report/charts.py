@@ -27,6 +27,8 @@ Colours = Mapping[str, str]
 #: Dots of runs per configuration. More of them hide one another.
 MOST_POINTS = 30
 _ROW_HEIGHT = 34
+#: Columns of a legend that fit a phone, with the most characters that a name may have.
+_LEGEND_COLUMNS = ((3, 12), (2, 20))
 #: Height of axis and legend beside the rows of a chart of bars.
 _FRAME_HEIGHT = 40
 
@@ -36,10 +38,15 @@ def configuration_colours(names: Iterable[str]) -> Colours:
     return dict(zip(dict.fromkeys(names), itertools.cycle(PALETTE), strict=False))
 
 
-def colour_of_rows(rows: Sequence[Row], colours: Colours, legend: alt.Legend | None) -> alt.Color:
-    """The colour channel of rows with a field ``configuration``."""
+def colour_of_rows(rows: Sequence[Row], colours: Colours, symbol: str | None) -> alt.Color:
+    """The colour channel of rows with a field ``configuration``; its legend shows ``symbol``, if any."""
     shown = list(dict.fromkeys(str(row["configuration"]) for row in rows))
     scale = alt.Scale(domain=shown, range=[colours[name] for name in shown])
+    if symbol is None:
+        return alt.Color("configuration:N", scale=scale, legend=None)
+    longest = max(map(len, shown), default=0)
+    columns = next((columns for columns, most in _LEGEND_COLUMNS if longest <= most), 1)
+    legend = alt.Legend(symbolType=symbol, symbolStrokeWidth=2, columns=columns, labelLimit=260)
     return alt.Color("configuration:N", scale=scale, legend=legend)
 
 
@@ -115,7 +122,7 @@ def time_against_quality(comparison: Comparison, colours: Colours) -> alt.LayerC
     quality = axis_title(comparison.measure, "test")
     x = alt.X("seconds:Q", title="training time (s)", scale=scale)
     y = alt.Y("score:Q", title=quality, scale=scale)
-    colour = colour_of_rows(rows, colours, alt.Legend(symbolType="diamond"))
+    colour = colour_of_rows(rows, colours, "diamond")
     low_score, high_score = alt.Y("score low:Q", title=""), alt.Y2("score high:Q")
     low_seconds, high_seconds = alt.X("seconds low:Q", title=""), alt.X2("seconds high:Q")
     tip = tips(
@@ -165,7 +172,7 @@ def phase_bars(comparison: Comparison) -> alt.LayerChart:
         .encode(
             x=alt.X("seconds:Q", stack="zero", title="time (s)"),
             y=alt.Y("configuration:N", title=None, sort=None, axis=NAME_AXIS),
-            color=alt.Color("phase:N", scale=scale),
+            color=alt.Color("phase:N", scale=scale, legend=alt.Legend(columns=2)),
             order=alt.Order("order:Q"),
             tooltip=tips("configuration:N", "phase:N", ("seconds:Q", "time (s)")),
         )

@@ -67,7 +67,7 @@ def _bands(rows: list[Row], title: str, colours: Colours, *, dashes: bool) -> al
     ticks = alt.Axis(values=epochs, tickCount=len(epochs), format="d")
     x = alt.X("epoch:Q", title="epoch", axis=ticks, scale=alt.Scale(zero=False, nice=False))
     y = alt.Y("mean:Q", title=title, scale=alt.Scale(zero=False))
-    colour = colour_of_rows(rows, colours, alt.Legend(symbolType="stroke", symbolStrokeWidth=2))
+    colour = colour_of_rows(rows, colours, "stroke")
     grey = alt.Legend(symbolType="stroke", symbolStrokeColor=GREY, symbolStrokeWidth=2)
     dash = alt.StrokeDash("data:N", sort=["held out", "training"], legend=grey if dashes else None)
     low, high = alt.Y("low:Q", title=title), alt.Y2("high:Q")

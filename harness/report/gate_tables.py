@@ -48,7 +48,7 @@ def _change_cell(benchmark: BenchmarkRecord, metric: Metric, *, with_limit: bool
         parts.append(f"({limit(result)})")
     if result.verdict != "PASS":
         parts.append(_MARKS.get(result.verdict, result.verdict))
-    return Cell(" ".join(parts), TONES[result.verdict])
+    return Cell(" ".join(parts), TONES[result.verdict], result.ratio.value if result.ratio else None)
 
 
 def _quality_cell(benchmark: BenchmarkRecord) -> Cell:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from harness.analysis.overfit import Overfitting
 from harness.analysis.study_effects import StudyFinding
-from harness.report.numbers import NOTHING, estimate, score_digits, score_unit, significant, time_ratio
+from harness.report.numbers import NOTHING, estimate, score_digits, score_unit, significant
 from harness.report.table import Cell, Table
+from harness.report.tables import ratio_cell
 
 
 def overfitting_table(overfittings: Sequence[Overfitting]) -> Table:
@@ -58,10 +59,7 @@ def study_table(study: StudyFinding) -> Table:
             changes = [
                 estimate(effect.gap_change, gap_digits, sign=True),
                 estimate(measure.as_change(effect.score_change), digits, sign=True),
-                Cell(
-                    time_ratio(effect.time_ratio),
-                    value=effect.time_ratio.value if effect.time_ratio else None,
-                ),
+                ratio_cell(effect.time_ratio),
             ]
         row = [effect.variant.name, " ".join(effect.variant.assignments) or NOTHING, str(effect.seeds)]
         rows.append([*row, estimate(effect.gap, gap_digits), estimate(effect.score, digits), *changes])

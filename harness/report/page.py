@@ -13,7 +13,7 @@ from harness.report.method import METHOD, caveats, machines
 from harness.report.numbers import RATIO_LEGEND
 from harness.report.overfitting_tables import overfitting_table, study_table
 from harness.report.overfitting_words import gap_sentence, overfitting_sentence
-from harness.report.study_words import study_sentence
+from harness.report.study_words import study_sentence, study_title
 from harness.report.table import Table
 from harness.report.tables import comparison_table, details_table, phases_table, runs_list
 from harness.report.words import NOTHING_COMPARABLE, SHOWN_GROUPS, cut, headline, remarks
@@ -121,18 +121,10 @@ def _group_part(group: GroupFindings, name: str, colours: Colours) -> Part:
 
 
 def _study_part(study: StudyFinding, name: str) -> Part:
-    reference = study.effects[0].variant.name
-    title = f"Remedies for {study.study.kind}: {study.configuration.name} on {study.group_title}"
-    table = _titled(
-        study_table(study),
-        f"Each remedy and its difference from {reference} on the same seeds: mean [95 % interval; intervals "
-        "of differences hold for all remedies together]",
+    figures = [study_figure(study, name)]
+    return Part(
+        name, study_title(study), [study_sentence(study)], [study_table(study)], figures, [], kind="named"
     )
-    return Part(name, title, [study_sentence(study)], [table], [study_figure(study, name)], [], "named")
-
-
-def _titled(table: Table, title: str) -> Table:
-    return Table(table.headers, table.rows, title)
 
 
 def _notes(findings: Findings) -> dict[str, object]:
@@ -148,6 +140,6 @@ def _notes(findings: Findings) -> dict[str, object]:
         "kept_apart_count": len(kept_apart),
         "method": METHOD,
         "machines": machines(findings),
-        "runs": _titled(runs_list(runs[:_MOST_RUNS]), "harness show ID prints a run in full"),
+        "runs": runs_list(runs[:_MOST_RUNS]),
         "run_count": len(runs),
     }

@@ -16,9 +16,10 @@ from harness.report.numbers import (
     time_ratio,
 )
 from harness.report.table import Cell, Table, Tone
+from harness.stats.estimate import Estimate
 from harness.training.measures import Measure
 
-_REFERENCE = Cell("reference", "muted")
+_REFERENCE = Cell("reference", "muted", 1.0)
 _TONES: dict[str, Tone] = {"better": "good", "worse": "bad", "undecided": "unsure"}
 
 
@@ -71,7 +72,12 @@ def _relative(comparison: Comparison, summary: ConfigurationSummary) -> tuple[Ce
     pair = comparison.pair_of(summary)
     if pair is None:
         return _REFERENCE, _REFERENCE
-    return time_ratio(pair.ratio), Cell(pair.quality_verdict, _TONES.get(pair.quality_verdict, ""))
+    return ratio_cell(pair.ratio), Cell(pair.quality_verdict, _TONES.get(pair.quality_verdict, ""))
+
+
+def ratio_cell(ratio: Estimate | None) -> Cell:
+    """A ratio of times, sorted by its value."""
+    return Cell(time_ratio(ratio), value=ratio.value if ratio else None)
 
 
 def details_table(comparison: Comparison, peak_flops: float | None = None) -> Table:

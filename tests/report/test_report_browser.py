@@ -1,20 +1,24 @@
-"""The HTML report in a real Chromium: it opens offline, draws, sorts, and fits a phone."""
+"""The HTML report in a real Chromium: the answer first, charts, links, sorting, phones, dark mode, paper."""
 
 import contextlib
 
 import pytest
 from support import in_browser
 from support.made_runs import CERTIFIED, made_record
+from support.records import TASK
 
 from harness.analysis.findings import find
 from harness.analysis.run_curves import Run
 from harness.analysis.study import Study, Variant
 from harness.report.page import html_report
+from harness.runs.record import TaskRecord
 
 pytestmark = in_browser.needs_chromium
+RNN = TaskRecord("rnn", 1, {}, "1" * 64, TASK)
 
 
 def _records():
+    """Three configurations of one task, two of another, and one without a partner."""
     for number, (name, step) in enumerate((("jax", 0.005), ("torch", 0.01), ("keras", 0.1))):
         for seed in range(3):
             yield made_record(
@@ -26,6 +30,10 @@ def _records():
                 held_out=(2.0, 1.6, 1.7, 2.0 - seed / 100),
                 certificate=CERTIFIED,
             )
+    for name, step in (("jax", 0.02), ("torch", 0.0214)):
+        for seed in range(3):
+            yield made_record(name, seed, step=step * (1 + seed / 1000), task=RNN)
+    yield made_record("torch", 0, threads=1, task=RNN)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +51,7 @@ def page_file(tmp_path_factory):
         variants=variants,
     )
     path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(html_report(find(map(Run.of, _records()), [study])))
+    path.write_text(html_report(find(map(Run.of, _records()), [study])), "utf-8")
     return path
 
 
@@ -55,67 +63,119 @@ def browser():
 
 @pytest.fixture
 def opened(browser, page_file):
-    """The page at a size and scheme, with what it said on the console and asked of the network."""
+    """Opens the page at a size and scheme; it knows what it logged and requested."""
     with contextlib.ExitStack() as pages:
         yield lambda **look: pages.enter_context(in_browser.opened(browser, page_file, **look))
 
 
-def test_it_opens_offline_without_a_word(opened, page_file):
+def _plain(text):
+    return " ".join(text.split())
+
+
+def test_it_opens_offline_without_a_message(opened, page_file):
     page = opened()
     assert page.said == []
     assert [url for url in page.asked if not url.startswith("data:")] == [page_file.as_uri()]
 
 
-def test_the_first_screen_answers(opened):
+def test_the_first_screen_holds_the_answer_of_every_task(opened):
     page = opened()
-    lead = page.locator(".lead")
-    assert lead.inner_text().startswith(
-        "On Test CPU (2 threads), jax:eager trains cnn on digits, 4 epochs 2.00×"
-    )
-    glance = page.locator(".findings table.named tbody tr")
-    assert [row.split("\t")[1:3] for row in glance.all_inner_texts()] == [
-        ["jax:eager", "1"],
-        ["torch:eager", "2.00\xa0[2.00,\xa02.00]"],
-        ["keras:eager", "20.00\xa0[20.00,\xa020.00]"],
+    cards = page.locator(".answers article")
+    titles = [_plain(title) for title in cards.locator("h3").all_inner_texts()]
+    assert [title.partition(",")[0] for title in titles] == ["cnn on digits", "rnn on digits"]
+    rows = cards.first.locator("tbody tr").all_inner_texts()
+    assert [_plain(row).removeprefix("\t") for row in rows] == [
+        "jax:eager reference –",
+        "torch:eager 2.0× slower [2.0, 2.0] ▲ better",
+        "keras:eager 20.0× slower [20.0, 20.0] ▲ better",
     ]
-    assert glance.last.bounding_box()["y"] < 900
-    assert [row.split("\t")[5] for row in glance.all_inner_texts()] == ["–", "better", "better"]
+    assert "torch:eager +7.0 % [7.0, 7.0] = equal" in _plain(cards.last.inner_text())
+    bottoms = [box["y"] + box["height"] for box in (card.bounding_box() for card in cards.all())]
+    assert max(bottoms) < 900
+    assert page.get_by_text("Ratios are the time of a configuration relative to the reference").count() == 1
+
+
+def test_on_a_phone_the_first_screen_holds_the_first_answer(opened):
+    page = opened(width=390, height=844)
+    box = page.locator(".answers article").first.bounding_box()
+    assert box["y"] + box["height"] < 844
+
+
+def test_points_stand_where_the_ratios_are(opened):
+    page = opened()
+    card = page.locator(".answers article").first
+    middles = [
+        box["x"] + box["width"] / 2 for box in (p.bounding_box() for p in card.locator(".point").all())
+    ]
+    one, two, twenty = middles
+    # On a logarithmic axis the distances of 2 and 20 from 1 are as log 2 to log 20.
+    assert (two - one) / (twenty - one) == pytest.approx(0.2314, abs=0.01)
+    labels = {label.inner_text(): label.bounding_box() for label in card.locator("tfoot span").all()}
+    tick = labels["2×"]
+    assert tick["x"] + tick["width"] / 2 == pytest.approx(two, abs=1.5)
+
+
+def test_every_link_resolves_and_the_contents_follow(opened):
+    page = opened()
+    targets = page.eval_on_selector_all(
+        "a[href^='#']", "links => links.map(link => link.getAttribute('href'))"
+    )
+    assert len(targets) > 8
+    assert [target for target in targets if page.locator(target).count() != 1] == []
+    current = page.locator("nav a[aria-current]")
+    assert current.all_inner_texts() == ["Answer"]
+    page.locator("nav a", has_text="Method and notes").click()
+    page.wait_for_function("document.querySelector('nav a[aria-current]').textContent.startsWith('Method')")
+    assert current.count() == 1
+
+
+def test_findings_are_grouped_by_task(opened):
+    page = opened()
+    assert [_plain(title) for title in page.locator(".task > h2").all_inner_texts()] == ["cnn", "rnn"]
+    cnn = page.locator(".task").first
+    assert "keras:eager" in cnn.locator(".said").first.inner_text()
+    assert cnn.locator("h3").last.inner_text().startswith("Remedies for overfitting")
 
 
 def test_every_chart_has_its_marks(opened):
     page = opened()
     marks = page.evaluate(in_browser.MARKS)
-    assert {name.rpartition("-")[2] for name in marks} == {
-        "time",
-        "curves",
-        "steps",
-        "phases",
-        "gap",
-        "remedies",
-    }
+    names = {name.rpartition("-")[2] for name in marks}
+    assert names == {"time", "steps", "phases", "curves", "gap", "remedies"}
     assert min(marks.values()) >= 3, marks
-    # Three sides: as many lines for training and for held-out scores.
-    assert page.locator("#setting-1-curves .mark-line path").count() == 6
+    # Three configurations: as many lines for training and for held-out scores.
+    assert page.locator("#comparison-1-curves .mark-line path").count() == 6
+    titles = page.locator("#comparison-1-time .role-axis-title text").all_text_contents()
+    assert titles == ["training time (s)", "test accuracy (%)"]
 
 
 def test_a_table_sorts_on_a_click_both_ways(opened):
     page = opened()
-    table = page.locator("table.sortable", has=page.get_by_role("button", name="step (ms)")).first
+    table = page.locator(".task table.sortable", has=page.get_by_role("button", name="step")).first
     names = table.locator("tbody th")
     assert names.all_inner_texts() == ["jax:eager", "torch:eager", "keras:eager"]
-    button = table.get_by_role("button", name="step (ms)")
+    button = table.get_by_role("button", name="step").first
     button.click()
     assert names.all_inner_texts() == ["jax:eager", "torch:eager", "keras:eager"]
     button.click()
     assert names.all_inner_texts() == ["keras:eager", "torch:eager", "jax:eager"]
-    table.get_by_role("button", name="side").click()
+    table.get_by_role("button").first.click()
     assert names.all_inner_texts() == ["jax:eager", "keras:eager", "torch:eager"]
 
 
-def test_nothing_overflows_a_phone(opened):
-    page = opened(width=390)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+@pytest.mark.parametrize("width", [390, 900, 1440])
+def test_nothing_overflows(opened, width):
+    page = opened(width=width)
+    page.eval_on_selector_all("details", "all => all.forEach(one => { one.open = true; })")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(in_browser.TOO_WIDE) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_has_contrast(opened, scheme):
+    page = opened(scheme=scheme)
+    page.eval_on_selector_all("details", "all => all.forEach(one => { one.open = true; })")
+    assert page.evaluate(in_browser.LOW_CONTRAST) == []
 
 
 def test_it_follows_the_reader_from_light_to_dark(opened):
@@ -125,3 +185,15 @@ def test_it_follows_the_reader_from_light_to_dark(opened):
     assert light.evaluate(ground) == "rgb(255, 255, 255)"
     assert dark.evaluate(ground) != light.evaluate(ground)
     assert dark.evaluate(ink) != light.evaluate(ink)
+
+
+def test_paper_shows_everything_but_the_contents(opened):
+    page = opened(width=720, scheme="dark")
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert not page.locator("nav").is_visible()
+    assert page.locator("details").count() > 3
+    folded = "all => all.filter(one => one.offsetHeight < 20 + one.firstElementChild.offsetHeight)"
+    assert page.eval_on_selector_all("details", f"{folded}.map(one => one.id)") == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 720
+    assert page.pdf(format="A4").startswith(b"%PDF")

@@ -1,4 +1,4 @@
-"""A page as a reader opens it: a real Chromium, offline, and what the page said and asked for meanwhile."""
+"""A page in a real, offline Chromium, with everything that it logged and requested."""
 
 import contextlib
 import shutil
@@ -9,13 +9,43 @@ playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
 
+#: Whether every chart is drawn.
 DRAWN = "[...document.querySelectorAll('.chart')].every(chart => chart.querySelector('svg'))"
+#: The number of marks of each chart, by its id.
 MARKS = """Object.fromEntries([...document.querySelectorAll('.chart')].map(chart =>
     [chart.id, chart.querySelectorAll('.mark-group.role-frame .role-mark > *').length]))"""
-TOO_WIDE = """[...document.querySelectorAll('main *, header *')]
+#: Elements that reach beyond the right edge, but for those that scroll.
+TOO_WIDE = """[...document.querySelectorAll('main *, header *, nav *')]
     .filter(element => !element.closest('.scroll') &&
         element.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
     .map(element => element.tagName + '.' + element.className)"""
+#: Visible texts whose contrast with their background is below 4.5:1 (WCAG 2.2, 1.4.3), with the ratio.
+LOW_CONTRAST = """(() => {
+    const rgba = text => {
+        const values = text.match(/[\\d.]+/g).map(Number);
+        return [...values.slice(0, 3), values[3] ?? 1];
+    };
+    const linear = c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+    const luminance = c => 0.2126 * linear(c[0]) + 0.7152 * linear(c[1]) + 0.0722 * linear(c[2]);
+    const ground = element => {
+        for (let at = element; at; at = at.parentElement) {
+            const colour = rgba(getComputedStyle(at).backgroundColor);
+            if (colour[3] > 0) return colour;
+        }
+        return [255, 255, 255, 1];
+    };
+    return [...document.querySelectorAll('body *')].filter(element =>
+        [...element.childNodes].some(node => node.nodeType === 3 && node.textContent.trim()) &&
+        element.checkVisibility() && !['SCRIPT', 'STYLE'].includes(element.tagName)
+    ).flatMap(element => {
+        const style = getComputedStyle(element);
+        const ink = rgba(element.namespaceURI.endsWith('svg') ? style.fill : style.color);
+        if (ink[3] === 0) return [];  // meant for screen readers alone
+        const [high, low] = [luminance(ink), luminance(ground(element))].sort((a, b) => b - a);
+        const ratio = (high + 0.05) / (low + 0.05);
+        return ratio < 4.5 ? [`${element.textContent.trim().slice(0, 40)}: ${ratio.toFixed(2)}`] : [];
+    });
+})()"""
 
 
 @contextlib.contextmanager
@@ -27,9 +57,11 @@ def chromium():
 
 
 @contextlib.contextmanager
-def opened(browser, file, width=1280, scheme="light"):
+def opened(browser, file, width=1280, scheme="light", height=900):
     """The page once its charts are drawn; ``said`` on the console, ``asked`` of the network."""
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme=scheme, offline=True
+    )
     page = context.new_page()
     page.said, page.asked = [], []
     page.on("console", lambda message: page.said.append(message.text))

@@ -4,14 +4,11 @@ for (const [id, spec] of Object.entries(specs)) {
   vegaEmbed(`#${id}`, spec, { actions: false, renderer: "svg" });
 }
 
-// A cell starts with its number: "12.3 [10.1, 14.5]", "−4.2 %", "2.4× faster". Cells without one sort last.
+// A cell states its value or starts with it, as "12.3 [10.1, 14.5]" and "−4.2 %" do; others sort last.
 function key(cell) {
   const text = cell.textContent.trim();
-  const [, digits, unit] = /^([−+-]?[\d.,]+)\s?(× faster|×|%)?/.exec(text) ?? [];
-  if (digits === undefined) return { text, number: Infinity };
-  const number = parseFloat(digits.replaceAll(",", "").replace("−", "-"));
-  const ratio = { "%": 1 + number / 100, "× faster": 1 / number };
-  return { text, number: ratio[unit] ?? number };
+  const number = parseFloat(cell.dataset.value ?? text.replaceAll(",", "").replace("−", "-"));
+  return { text, number: Number.isNaN(number) ? Infinity : number };
 }
 function sort(table, column, direction) {
   const body = table.tBodies[0];
