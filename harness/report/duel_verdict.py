@@ -2,7 +2,6 @@
 
 from harness.duel.record import DuelResult, Reason
 from harness.report.numbers import time_ratio
-from harness.stats.looks import MOST_PAIRS
 
 #: Down-weighted outliers are mentioned if they cost more than this share of the pairs.
 _LOST_WEIGHT_SHOWN = 0.1
@@ -42,6 +41,8 @@ def _outlook(result: DuelResult) -> str:
     wanted = result.pairs_wanted or 0
     if wanted <= 0:
         return ""
+    from harness.stats.looks import MOST_PAIRS  # imports NumPy, which reports of gates do without
+
     beyond = f", and a duel makes at most {MOST_PAIRS}" if result.pairs + wanted > MOST_PAIRS else ""
     return f"; about {wanted} more {'pair is' if wanted == 1 else 'pairs are'} needed to decide{beyond}"
 

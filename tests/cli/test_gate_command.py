@@ -1,66 +1,58 @@
-"""What ``harness gate --base`` leaves out, so that each side runs its own code; and how a gate can end."""
+"""What ``harness gate`` prints while it runs, how it ends, and that base and head run their own code."""
 
 import errno
 import os
-import sys
+import re
 from types import SimpleNamespace
 
 import msgspec
 import pytest
-from support.made_gates import made_benchmark
+from support.made_gates import made_benchmark, made_gate
 
-from harness.cli.gate import _environments, _exit_code, _leave_out_what_both_would_share
-from harness.cli.gate_display import GateDisplay
+from harness.cli.gate import _exit_code
+from harness.cli.gate_display import progress_line
 from harness.errors import UsageError
-from harness.gate import recorder
+from harness.gate import reasons, recorder
+from harness.gate.environment_pairs import _separate_code
+from harness.gate.environments import Environment, with_shared_path
 from harness.gate.folding import folded
 from harness.gate.record import EnvironmentRecord, GateRecord
 from harness.gate.recorder import GateRecorder
-from harness.gate.suite import read_suite
 from harness.plugins import registry
-from harness.report.gate_words import headline
 
 
-def test_pythonpath_is_left_out_and_that_is_said(tmp_path, monkeypatch):
+def test_pythonpath_is_ignored_and_a_line_says_so(tmp_path, monkeypatch):
     monkeypatch.delenv(registry.PLUGIN_FILES_VARIABLE, raising=False)
     monkeypatch.setenv("PYTHONPATH", "src")
     said = []
-    _leave_out_what_both_would_share(tmp_path, said.append)
+    _separate_code(tmp_path, said.append)
     assert "PYTHONPATH" not in os.environ
-    assert said == ["PYTHONPATH=src is left out, so that each side runs what is installed of it"]
-    _leave_out_what_both_would_share(tmp_path, said.append)
+    assert said == ["PYTHONPATH=src is ignored, so that base and head run what is installed in them"]
+    _separate_code(tmp_path, said.append)
     assert len(said) == 1
 
 
 def test_a_plugin_file_of_the_checkout_is_refused(tmp_path, monkeypatch):
     files = [tmp_path / "elsewhere.py", tmp_path / "project" / "mine.py"]
     monkeypatch.setenv(registry.PLUGIN_FILES_VARIABLE, str(files[0]))
-    _leave_out_what_both_would_share(tmp_path / "project", [].append)
+    _separate_code(tmp_path / "project", [].append)
     monkeypatch.setenv(registry.PLUGIN_FILES_VARIABLE, os.pathsep.join(map(str, files)))
-    with pytest.raises(UsageError, match="is of this checkout, and base would load it too"):
-        _leave_out_what_both_would_share(tmp_path / "project", [].append)
+    with pytest.raises(UsageError, match="is part of this checkout, so base would load head's version of it"):
+        _separate_code(tmp_path / "project", [].append)
 
 
-def test_a_path_that_reaches_both_sides_is_told_in_the_outcome(tmp_path, monkeypatch):
-    suite = tmp_path / "gate.toml"
-    suite.write_text('[benchmarks.a]\nbackend = "torch"\ntask = "mlp"\n')
-    options = dict.fromkeys(("base", "base_suite", "suite", "head_python"))
-    options |= {"base_python": sys.executable, "base_env": (), "head_env": ()}
-
-    def cautions(**changes):
-        with _environments(read_suite(suite), options | changes, GateDisplay(quiet=True)) as (base, head, _):
-            return [*base.cautions, *head.cautions]
-
+def test_a_path_that_applies_to_both_is_a_caution(monkeypatch):
+    base, head = (Environment(label=label, python="python") for label in ("base", "head"))
     monkeypatch.setenv("PYTHONPATH", "src")
-    assert cautions() == ["PYTHONPATH=src reaches both sides: its code is the same for both"]
-    assert cautions(head_env=("PYTHONPATH=other",)) == []
+    shared, _ = with_shared_path(base, head)
+    assert shared.cautions == ["PYTHONPATH=src applies to base and head: its code is the same for both"]
+    own = msgspec.structs.replace(head, variables={"PYTHONPATH": "other"})
+    assert with_shared_path(base, own) == (base, own)
     monkeypatch.delenv("PYTHONPATH")
-    assert cautions() == []
+    assert with_shared_path(base, head) == (base, head)
 
 
-@pytest.mark.parametrize(
-    ("judged", "verdict", "code"), [({}, "INCONCLUSIVE", 2), ({"step": "FAIL"}, "FAIL", 1)]
-)
+@pytest.mark.parametrize(("judged", "verdict", "code"), [({}, "INVALID", 2), ({"step": "FAIL"}, "FAIL", 1)])
 def test_a_record_that_cannot_be_written_costs_no_verdict_and_is_never_green(
     monkeypatch, tmp_path, judged, verdict, code
 ):
@@ -70,16 +62,15 @@ def test_a_record_that_cannot_be_written_costs_no_verdict_and_is_never_green(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     def work():
-        keeper.record.benchmarks.append(made_benchmark(verdicts=judged))
-        keeper.judged(keeper.record.benchmarks[0], "look")
+        kept.record.benchmarks.append(made_benchmark(verdicts=judged))
+        kept.judged(kept.record.benchmarks[0], "look")
 
     monkeypatch.setattr(recorder, "replace_file", refuse)
     python = EnvironmentRecord(python="python", harness="0")
-    keeper = GateRecorder(tmp_path, SimpleNamespace(), suite="", base=python, head=python, false_alarms=0.01)
-    record = keeper.carried_out(work)
+    kept = GateRecorder(tmp_path, SimpleNamespace(), suite="", base=python, head=python, false_alarms=0.01)
+    record = kept.carry_out(work)
     assert (record.status, record.verdict) == ("failed", verdict)
-    assert record.failure == f"the record {keeper.path} cannot be written: No space left on device"
-    assert headline(record).startswith(f"{verdict}: the gate failed: the record ")
+    assert record.failure == f"cannot write the record {kept.path}: No space left on device"
     assert _exit_code(record, "pass") == code
     assert folded(record, "pass") == verdict
 
@@ -95,12 +86,42 @@ def test_a_record_that_could_be_written_in_the_end_says_what_the_gate_said(monke
         write(path, content)
 
     def work():
-        keeper.record.benchmarks.append(made_benchmark())
-        keeper.judged(keeper.record.benchmarks[0], "look")
+        kept.record.benchmarks.append(made_benchmark())
+        kept.judged(kept.record.benchmarks[0], "look")
 
     monkeypatch.setattr(recorder, "replace_file", replace_file)
     python = EnvironmentRecord(python="python", harness="0")
-    keeper = GateRecorder(tmp_path, SimpleNamespace(), suite="", base=python, head=python, false_alarms=0.01)
-    record = keeper.carried_out(work)
-    kept = msgspec.json.decode(keeper.path.read_bytes(), type=GateRecord)
-    assert (kept.status, kept.verdict) == (record.status, record.verdict) == ("failed", "INCONCLUSIVE")
+    kept = GateRecorder(tmp_path, SimpleNamespace(), suite="", base=python, head=python, false_alarms=0.01)
+    record = kept.carry_out(work)
+    stored = msgspec.json.decode(kept.path.read_bytes(), type=GateRecord)
+    assert (stored.status, stored.verdict) == (record.status, record.verdict) == ("failed", "INVALID")
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict", "options", "code"),
+    [
+        ("ok", "PASS", None, 0),
+        ("ok", "FAIL", None, 1),
+        ("ok", "INCONCLUSIVE", None, 3),
+        ("ok", "INCONCLUSIVE", "pass", 0),
+        ("ok", "INCONCLUSIVE", "fail", 1),
+        ("ok", "INVALID", None, 4),
+        ("ok", "INVALID", "pass", 4),
+        ("ok", "INVALID", "fail", 4),
+        ("failed", "INVALID", None, 2),
+        ("failed", "FAIL", "pass", 1),
+        ("interrupted", "FAIL", None, 130),
+    ],
+)
+def test_exit_codes(status, verdict, options, code):
+    verdicts = {"step": verdict} if verdict != "PASS" else {}
+    assert _exit_code(made_gate(made_benchmark(verdicts=verdicts), status=status), options) == code
+
+
+def test_progress_has_verdict_pairs_seconds_and_changes():
+    benchmark = made_benchmark("mlp", verdicts={"step": "INCONCLUSIVE"}, step=1.2, noise=1e-6)
+    line = r"mlp: not decided after 3 pairs, 60 s \(step \+20\.0 %, first step \S+ %, memory \S+ %\)"
+    assert re.fullmatch(line, progress_line(benchmark, "look"))
+    assert progress_line(benchmark, "confirmation").startswith("mlp: INCONCLUSIVE after 3 pairs")
+    spent = made_benchmark("mlp", metrics=[], look=[], verdict="INVALID", reasons=[reasons.BudgetSpent()])
+    assert progress_line(spent, "look").startswith("mlp: INVALID after 0 pairs, 60 s (the budget was spent")

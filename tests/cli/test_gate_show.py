@@ -1,4 +1,4 @@
-"""``harness show`` of gates: by id, by path, from a folder of any name; and what is said of other names."""
+"""``harness show`` of gates: by id, by path, from a folder of any name; and errors for other names."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ def test_a_gate_is_shown_by_any_of_its_names(work, name):
     path, verdict = [line for line in done.stdout.splitlines() if line][:2]
     assert path.endswith(".json")
     assert verdict == "FAIL: 3 of 5 failed (rnn-compiled, gan, forecast), 1 of 5 inconclusive (mlp)"
-    assert "head crashed: exited with code 9 [the last words]" in done.stdout
+    assert "head failed: exited with code 9 [the last words]" in done.stdout
     assert "raise max_slowdown" in done.stdout.replace("\n  ", " ")
 
 
