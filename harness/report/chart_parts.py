@@ -15,10 +15,10 @@ unchecked = debug_mode(False)
 
 
 def layered(rows: Sequence[Row], *layers: alt.Chart, height: int = HEIGHT) -> alt.LayerChart:
-    """Layers over the same rows. The rows stand in the whole alone: Altair copies a layer with each call."""
-    return alt.LayerChart(
-        data=alt.InlineData(values=list(rows)), layer=list(layers), width="container", height=height
-    )
+    """Layers over the same rows, which stand in the whole alone."""
+    chart = alt.LayerChart(data=alt.InlineData(values=list(rows)), width="container", height=height)
+    chart.layer = list(layers)  # as an argument, Altair would copy each of them several times
+    return chart
 
 
 def tips(*fields: str | tuple[str, str]) -> list[alt.Tooltip]:

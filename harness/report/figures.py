@@ -31,15 +31,17 @@ class Figure(NamedTuple):
 
 
 @unchecked
-def group_figures(group: GroupFindings, prefix: str, colours: Colours) -> list[Figure]:
-    """Every chart that one group of runs has the data for."""
+def group_figures(
+    group: GroupFindings, prefix: str, colours: Colours, *, relative: bool = True
+) -> list[Figure]:
+    """Every chart that one group of runs has the data for; the page draws the ``relative`` one itself."""
     comparison, curves = group.comparison, group.overfittings
     quality = comparison.measure.name
     charts = {
         "relative": (
             "Relative step time",
             "Ratio to the fastest configuration with its 95 % interval.",
-            relative_step_times(comparison, colours),
+            relative_step_times(comparison, colours) if relative else None,
         ),
         "time": (
             f"Test {quality} and training time",

@@ -115,7 +115,7 @@ def _group_part(group: GroupFindings, name: str, colours: Colours) -> Part:
         comparison.group.title,
         _findings(group),
         [comparison_table([group])._replace(legend="")],  # the page states it once, above all
-        [figure for figure in group_figures(group, name, colours) if figure.name != f"{name}-relative"],
+        group_figures(group, name, colours, relative=False),
         folded,
     )
 
