@@ -13,10 +13,11 @@ from harness.cli.data_progress import shown_progress
 from harness.cli.duel_workloads import configuration_options, workloads_of
 from harness.cli.signals import interrupt_on_termination
 from harness.cli.standard_error import LiveLine
-from harness.duel.conduct import Duel, DuelRequest
+from harness.duel.conduct import Duel
 from harness.duel.files import DUELS
 from harness.duel.preparation import Prepared
 from harness.duel.record import DuelRecord
+from harness.duel.request import DuelRequest
 from harness.duel.workloads import refuse_different_work
 from harness.errors import UsageError
 from harness.plugins import registry

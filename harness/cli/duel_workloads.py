@@ -1,5 +1,6 @@
 """The workloads of a duel, from its arguments and the options of each configuration."""
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -98,23 +99,22 @@ def workloads_of(
 
 def _workload(letter: str, name: str, definition: TaskDefinition, options: Mapping[str, Any]) -> Workload:
     own = {kind: options[f"{letter}_{kind}"] for kind in _KINDS}
-    start = Configuration(
-        backend=name.partition(":")[0],
-        mode="",
-        device=options["device"],
-        threads=own["threads"] or options["threads"] or default_threads(),
-        precision=own["precision"] or options["precision"],
-        variables=tuple(sorted(own["env"].items())),
-    )
-    if own["python"]:
-        start = msgspec.structs.replace(start, python=own["python"])
+    python, variables = own["python"] or sys.executable, own["env"]
     question = protocol.Define(name, definition.name, options["assignments"])
-    if runs_our_code(start.python, own["env"]):
+    if runs_our_code(python, variables):
         defined = _defined_here(definition, question)
     else:
         option = f"--{letter}-python" if own["python"] else f"--{letter}-env"
-        defined = _defined_elsewhere(option, start.python, own["env"], question)
-    configuration = msgspec.structs.replace(start, mode=defined.mode)
+        defined = _defined_elsewhere(option, python, variables, question)
+    configuration = Configuration(
+        backend=name.partition(":")[0],
+        mode=defined.mode,
+        device=options["device"],
+        threads=own["threads"] or options["threads"] or default_threads(),
+        precision=own["precision"] or options["precision"],
+        python=python,
+        variables=tuple(sorted(variables.items())),
+    )
     return Workload(
         label=configuration.label,
         configuration=configuration,

@@ -1,49 +1,27 @@
 """A duel from start to end: prepare, then run pairs until the verdicts are in or the budget is spent."""
 
-import datetime
-import os
 import random
 import secrets
-import sys
 import time
 from pathlib import Path
 from typing import Protocol
 
-import msgspec
-
-from harness.duel.lengths import FEWEST_TURNS, SHORTEST_BLOCK_SECONDS
-from harness.duel.pairs import Alternation, log_ratio
+from harness.duel.log_ratios import log_ratio
+from harness.duel.pairs import Alternation
 from harness.duel.preparation import Prepared, certificates, prepare
 from harness.duel.record import DuelRecord, DuelResult, StopReason, encode
-from harness.duel.settling import FEWEST_SECONDS
-from harness.duel.verdict import compare, fewest_pairs_for_difference, kept, known_well_enough, latest
-from harness.duel.workloads import Workload, differences, pad_to_equal_size
+from harness.duel.request import DuelRequest, new_record, refuse_hopeless_budget, refuse_short_budget
+from harness.duel.verdict import compare, kept, known_well_enough, latest
+from harness.duel.workloads import pad_to_equal_size
 from harness.errors import HarnessError, UsageError
-from harness.machine.description import describe_machine
 from harness.machine.files import replace_file
 from harness.machine.peak import peak_flops_per_second
-from harness.machine.worker_variables import inherited_variables, missing_controls
-from harness.runs.record import DatasetRecord, TaskRecord
-from harness.spec.description import description_sha256
 from harness.stats.looks import MOST_PAIRS, Looks
 from harness.testing.certificate import Certificate
 from harness.worker.errors import WorkerTimeout
 
 #: A pair that began within the budget may exceed it by this share.
 _GRACE_SHARE = 0.2
-
-
-class DuelRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What to compare. The first workload is the reference."""
-
-    workloads: list[Workload]
-    dataset: DatasetRecord
-    margin: float
-    budget_seconds: float
-    quiet_environment: bool = True
-    certify: bool = True
-    seed: int = 0
-    turns: int | None = None
 
 
 class DuelObserver(Protocol):
@@ -57,32 +35,6 @@ class DuelObserver(Protocol):
 
     def paired(self, record: DuelRecord) -> None:
         """A pair has ended; ``results`` are those of all pairs so far."""
-
-
-def new_record(request: DuelRequest) -> DuelRecord:
-    """The record of a duel that is about to begin."""
-    reference = request.workloads[0]
-    task = reference.task
-    now = datetime.datetime.now(datetime.UTC)
-    configurations = [workload.configuration for workload in request.workloads]
-    names = "-".join(f"{configuration.backend}.{configuration.mode}" for configuration in configurations)
-    replaced = reference.worker_variables(quiet=request.quiet_environment)
-    return DuelRecord(
-        id=f"{now:%Y%m%d-%H%M%S}-{task.name}-{names}-{secrets.token_hex(2)}",
-        started_at=now.isoformat(timespec="seconds"),
-        command=sys.argv[1:],
-        task=TaskRecord(task.name, task.version, reference.options, description_sha256(task), task),
-        dataset=msgspec.structs.replace(request.dataset),
-        machine=describe_machine(),
-        process_environment="quiet" if request.quiet_environment else "plain",
-        seed=request.seed,
-        margin=request.margin,
-        turns=request.turns or 0,
-        configurations=[],
-        differences=differences(request.workloads),
-        inherited_variables=inherited_variables(os.environ, replaced),
-        missing_controls=missing_controls() if request.quiet_environment else [],
-    )
 
 
 class Duel:
@@ -125,12 +77,12 @@ class Duel:
     def _run_pairs(self) -> None:
         request, record = self._request, self.record
         alternation = self._alternation()
-        self._refuse_hopeless_budget()
+        refuse_hopeless_budget(request)
         self._observer.preparing(certify=request.certify)
         proofs = certificates(request.workloads) if request.certify else None
         self._start = time.monotonic()  # certificates are cached, so the budget does not include them
         prepared = self._prepared(alternation, proofs)
-        self._refuse_short_budget(prepared.pair_seconds)
+        refuse_short_budget(request, prepared.pair_seconds, time.monotonic() - self._start)
         self._keep(prepared)
         while record.stopped_because is None:
             pair = alternation.pair(prepared.steps, record.turns, self._chance)
@@ -180,30 +132,6 @@ class Duel:
         threads = self._request.workloads[0].configuration.threads
         record.peak_flops_per_second = peak_flops_per_second(threads)
         self._observer.measuring(prepared)
-
-    def _refuse_hopeless_budget(self) -> None:
-        """Before anything is started: the blocks alone take longer than the budget."""
-        request = self._request
-        count, budget = len(request.workloads), request.budget_seconds
-        fewest = fewest_pairs_for_difference(count - 1)
-        turns = request.turns or FEWEST_TURNS
-        pair_seconds = count * (FEWEST_SECONDS + turns * SHORTEST_BLOCK_SECONDS)
-        if fewest * pair_seconds > budget:
-            raise UsageError(
-                f"--budget {budget:g}s is too short to find any difference: that takes {fewest} pairs of at "
-                f"least {pair_seconds:.1f} s, plus the start of the processes. Set several times "
-                f"{fewest * pair_seconds:.0f}s."
-            )
-
-    def _refuse_short_budget(self, pair_seconds: float) -> None:
-        spent = time.monotonic() - self._start
-        fewest = fewest_pairs_for_difference(len(self._request.workloads) - 1)
-        needed = spent + fewest * pair_seconds
-        if needed > self._request.budget_seconds:
-            raise UsageError(
-                f"--budget {self._request.budget_seconds:g}s is too short to find any difference: that takes "
-                f"{fewest} pairs of about {pair_seconds:.0f} s here. Set --budget {needed * 1.2:.0f}s."
-            )
 
     @property
     def _batch_sizes(self) -> list[int]:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from harness.duel.pairs import log_ratio, whole_log_ratio
+from harness.duel.log_ratios import log_ratio, whole_log_ratio
 from harness.duel.record import PairRecord
 from harness.stats.estimate import Estimate
 from harness.stats.sign_flip import Alternative, bootstrap_interval, p_value

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.duel.findings import steady_step_seconds
-from harness.duel.pairs import control_log_ratio
+from harness.duel.log_ratios import control_log_ratio
 from harness.duel.ratios import Ratios
 from harness.duel.record import PairRecord
 from harness.gate.pair_ratios import memory_bytes, metric_ratios

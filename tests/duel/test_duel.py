@@ -15,7 +15,8 @@ import pytest
 from support.command import PLUGINS
 
 from harness.duel import conduct
-from harness.duel.conduct import Duel, DuelRequest
+from harness.duel.conduct import Duel
+from harness.duel.request import DuelRequest
 from harness.duel.workloads import Workload
 from harness.machine.cpus import allowed_cpus, usable_cpus
 from harness.machine.worker_variables import missing_controls

@@ -24,7 +24,8 @@ from harness.duel.lengths import (
     shortest_block_seconds,
     turns_that_pay,
 )
-from harness.duel.pairs import log_ratio, mark_disturbed
+from harness.duel.log_ratios import log_ratio
+from harness.duel.pairs import mark_disturbed
 from harness.duel.ratios import Ratios, step_ratios
 from harness.duel.record import BlockRecord, PairRecord
 from harness.duel.settling import has_settled, is_hopeless

@@ -7,7 +7,7 @@ import math
 import msgspec
 import numpy as np
 
-from harness.duel.pairs import log_ratio
+from harness.duel.log_ratios import log_ratio
 from harness.duel.record import BlockRecord, ConfigurationRecord, PairRecord, ProcessRecord
 from harness.gate import reasons
 from harness.gate.record import (
