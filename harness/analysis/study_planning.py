@@ -13,8 +13,8 @@ from harness.plugins.definition import define_task, resized
 from harness.plugins.installation import select_backend
 from harness.plugins.options import Value, describe_options, parse_options
 from harness.runs.data_choice import choose_dataset
-from harness.runs.execute import RunRequest
 from harness.runs.record import DatasetRecord
+from harness.runs.request import RunRequest
 from harness.spec.backend import Plan, Precision
 from harness.spec.data import DownloadProgress
 from harness.spec.description import description_sha256

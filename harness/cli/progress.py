@@ -10,8 +10,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from harness.cli.standard_error import console
 from harness.plugins.configuration import Configuration
 from harness.report.scores import score_value, test_score
-from harness.runs.execute import RunRequest
 from harness.runs.record import DatasetRecord, Epoch, Record
+from harness.runs.request import RunRequest
 from harness.spec.task import Task
 from harness.testing.certificate import Certificate
 from harness.training.measures import measure_of_task
@@ -103,11 +103,11 @@ class RunLine:
         self._training = ""
 
     def phase(self, name: str) -> None:
-        """See :class:`harness.runs.execute.Observer`."""
+        """See :class:`harness.runs.training.Observer`."""
         self._display.update(", ".join(part for part in (self._training, name) if part))
 
     def trained(self, step: int, total_steps: int, epoch: int, loss: float, step_seconds: float) -> None:
-        """See :class:`harness.runs.execute.Observer`."""
+        """See :class:`harness.runs.training.Observer`."""
         self._speed = f"{1 / step_seconds:.1f} steps/s" if step_seconds else ""
         self._seconds_left = (total_steps - step) * step_seconds
         parts = [f"epoch {epoch}/{self._epochs}", f"loss {loss:.3f}", self._scores, self._speed]
@@ -115,7 +115,7 @@ class RunLine:
         self._display.update(self._training, step, total_steps)
 
     def scored(self, epoch: Epoch) -> None:
-        """See :class:`harness.runs.execute.Observer`."""
+        """See :class:`harness.runs.training.Observer`."""
         training, validation = (
             score_value(self._measure, scores) for scores in (epoch.train, epoch.validation)
         )

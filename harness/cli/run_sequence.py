@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 
 from harness.cli.progress import RunDisplay
-from harness.runs.execute import RunRequest
 from harness.runs.record import Record
+from harness.runs.request import RunRequest
 from harness.runs.sequence import certify_all, execute_all
 from harness.runs.store import Store
 

@@ -1,4 +1,4 @@
-"""Which data set a run uses: the named one, strictly, or the task's own or a stand-in, which is recorded."""
+"""Which data set a run uses: the one that the user names, or the task's own, or a stated substitute."""
 
 from collections.abc import Callable
 from typing import TypeVar

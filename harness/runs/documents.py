@@ -27,18 +27,18 @@ def read_document(
     try:
         return decode(path.read_bytes(), kind, schema, migrations or {})
     except OtherSchema as error:
-        raise UsageError(f"cannot read {path}: {error}") from error
+        raise UsageError(f"{path} cannot be read: {error}") from error
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path} is not a readable {name} record: {error}") from error
 
 
 def find_document(folder: Path, name: str) -> Path | None:
-    """The file of the record that a path, an id or the beginning of one names; None where none does.
+    """The file of the record named by a path, an id or the beginning of an id; None unless exactly one matches.
 
-    A path counts where its folder has the name of ``folder``, which tells what it holds.
+    A path is accepted if its folder has the name of ``folder``, which states the kind of record.
     """
     path = Path(name)
     if path.parent.name == folder.name and is_file(name):
         return path
-    fitting = [path for path in folder.glob("*.json") if path.stem.startswith(name.removesuffix(".json"))]
-    return fitting[0] if len(fitting) == 1 else None
+    matches = [path for path in folder.glob("*.json") if path.stem.startswith(name.removesuffix(".json"))]
+    return matches[0] if len(matches) == 1 else None

@@ -17,9 +17,9 @@ from harness.plugins.definition import define_task, resized
 from harness.plugins.installation import select_backend
 from harness.plugins.options import Value, parse_options
 from harness.runs.data_choice import choose_dataset, refuse_unfitting, summary_of
-from harness.runs.execute import RunRequest
 from harness.runs.presets import preset_backends, preset_of, preset_tasks
 from harness.runs.record import DatasetRecord
+from harness.runs.request import RunRequest
 from harness.spec.backend import Plan, Precision
 from harness.spec.data import DownloadProgress
 from harness.spec.task import Task, TaskDefinition

@@ -1,4 +1,4 @@
-"""The record of one run: what was asked, where it ran, what came out. Raw samples, no summaries.
+"""The record of one run: the request, the machine and the results. Raw samples, no summaries.
 
 Times are in seconds, memory in bytes. What a failed run did not reach is None or empty.
 """
@@ -23,7 +23,7 @@ Status = Literal["running", "ok", "diverged", "failed", "timeout", "interrupted"
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """Why a run is not ``ok``: a sentence, and what the worker left behind."""
+    """Why a run is not ``ok``: a sentence, and what the worker left."""
 
     message: str
     exit_code: int | None = None
@@ -33,7 +33,7 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class TaskRecord(msgspec.Struct, frozen=True):
-    """The task as it was run: ``options`` are what --set may change, ``sha256`` is of the description."""
+    """The task of the run: ``options`` are those of --set, ``sha256`` is that of the description."""
 
     name: str
     version: int
@@ -43,9 +43,9 @@ class TaskRecord(msgspec.Struct, frozen=True):
 
 
 class DatasetRecord(msgspec.Struct):
-    """The data; ``fingerprint`` is of the canonical arrays.
+    """The data set; ``fingerprint`` is that of the canonical arrays.
 
-    Where the task's own data set could not be had, ``stands_in_for`` names it and ``reason`` says why.
+    If it replaces the task's own data set, ``stands_in_for`` names that one and ``reason`` says why.
     """
 
     name: str
@@ -68,9 +68,9 @@ class Block(msgspec.Struct, frozen=True):
 class Epoch(msgspec.Struct, frozen=True):
     """State after an epoch. ``steps`` and ``training_seconds`` count from the start of training.
 
-    ``training_loss`` is the mean of the losses minimised in the epoch, in training mode and penalty
-    included: of an adversarial task the generator's, and ``discriminator_loss`` is the other's. ``train``
-    and ``validation`` are scored in evaluation mode with the weights at its end.
+    ``training_loss`` is the mean of the losses minimised in the epoch, in training mode, penalty included;
+    for an adversarial task the generator's, with the discriminator's in ``discriminator_loss``. ``train`` and
+    ``validation`` are scored in evaluation mode with the weights at the end of the epoch.
     """
 
     epoch: int
@@ -83,7 +83,7 @@ class Epoch(msgspec.Struct, frozen=True):
 
 
 class Phases(msgspec.Struct):
-    """Where the time went. ``training_seconds`` includes the first step; evaluation is apart."""
+    """Durations. ``training_seconds`` includes the first step, but no evaluation."""
 
     import_seconds: float | None = None
     data_seconds: float | None = None
@@ -108,12 +108,12 @@ class Record(msgspec.Struct, kw_only=True):
     backend: str
     mode: str
     framework: dict[str, str] = {}
-    """What the backend said of itself: ``engine``, versions, build."""
+    """What the backend reports about itself: ``engine``, versions, build."""
     machine: Machine
     worker_variables: dict[str, str]
-    """Environment variables that the worker was started with: threads, allocator, visible devices."""
+    """Environment variables set for the worker: threads, allocator, visible devices."""
     inherited_variables: dict[str, str] = {}
-    """Variables of the user's that bear on speed or results and reached the worker unchanged."""
+    """The user's variables that influence speed or results and reached the worker unchanged."""
     device_asked: str
     device: str | None = None
     precision: Precision
@@ -128,21 +128,21 @@ class Record(msgspec.Struct, kw_only=True):
     blocks: list[Block] = []
     certificate: Certificate | None = None
     best_epoch: int | None = None
-    """The epoch with the lowest validation loss; of an adversarial task, Fréchet distance."""
+    """The epoch with the lowest validation loss; for an adversarial task, Fréchet distance."""
     test_at_last: Scores | None = None
     test_at_best: Scores | None = None
     phases: Phases = msgspec.field(default_factory=Phases)
     samples_file: str | None = None
-    """A grid of what a generator made with the weights of the best epoch, beside the record."""
+    """The file, beside the record, with a grid of pictures generated with the weights of the best epoch."""
     peak_memory_bytes: int | None = None
-    """High-water mark of the worker process, the framework and the data set included."""
+    """The peak of the worker process, including the framework and the data set."""
     device_peak_memory_bytes: int | None = None
     interference: Interference | None = None
-    """None where the run ended before it was measured, or the system does not tell."""
+    """None if the run ended before it was measured, or the system does not report it."""
 
     @property
     def label(self) -> str:
-        """The backend as it is written on the command line, ``torch:compile``."""
+        """The backend as written on the command line, ``torch:compile``."""
         return f"{self.backend}:{self.mode}"
 
 

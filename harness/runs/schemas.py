@@ -65,7 +65,10 @@ def _migrate(
     for step in range(schema, newest):
         if step not in migrations:
             raise OtherSchema(f"unknown schema {schema}")
-        fields = migrations[step](fields)
+        try:
+            fields = migrations[step](fields)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise msgspec.ValidationError(f"not of this kind in schema {step}: {error!r}") from error
     return fields | {"schema": newest}
 
 

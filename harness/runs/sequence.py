@@ -8,9 +8,11 @@ import msgspec
 
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
-from harness.runs.execute import Observer, RunRequest, execute
+from harness.runs.execute import execute
 from harness.runs.record import Record
+from harness.runs.request import RunRequest
 from harness.runs.store import Store
+from harness.runs.training import Observer
 from harness.testing.certificate import Certificate
 from harness.testing.certificate_cache import certificate
 from harness.worker.examiner import Examiner

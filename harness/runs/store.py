@@ -1,4 +1,4 @@
-"""The folder of records: each is one JSON file, written whole or not at all."""
+"""The folder of records. Each is one JSON file, written completely or not at all."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,21 +15,20 @@ RUNS = "runs"
 
 
 class UnreadableRecord(UsageError):
-    """A file that should hold a record and does not; the message names it and says why."""
+    """A file without a readable record; the message names it and says why."""
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make a folder of records and prove that it can be written, before anything is run.
+    """Make a folder for records and prove that it is writable, before anything runs.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: it is not writable.
     """
     try:
         prove_writable(folder)
     except OSError as error:
         raise UsageError(
-            f"records cannot be written to {folder}: {error.strerror}. "
-            "Name a folder of yours with --results DIR."
+            f"records cannot be written to {folder}: {error.strerror}. Give another folder: --results DIR."
         ) from error
 
 
@@ -44,10 +43,10 @@ class Store:
         prepare_folder(self.folder)
 
     def save(self, record: Record) -> Path:
-        """Write a record, atomically and through to the disk; its path.
+        """Write a record to the disk, atomically; returns its path.
 
         Raises:
-            HarnessError: it cannot be written, as on a full disk.
+            HarnessError: the file cannot be written, for example because the disk is full.
         """
         path = self.folder / f"{record.id}.json"
         try:
@@ -57,10 +56,10 @@ class Store:
         return path
 
     def save_samples(self, record: Record, png: bytes) -> str:
-        """Write a grid of samples beside the record; its file name.
+        """Write a grid of generated pictures beside the record; returns its file name.
 
         Raises:
-            HarnessError: it cannot be written.
+            HarnessError: the file cannot be written.
         """
         path = self.folder / f"{record.id}.png"
         try:
@@ -70,25 +69,25 @@ class Store:
         return path.name
 
     def paths(self) -> list[Path]:
-        """The records' files, oldest first (their names begin with the time)."""
+        """The files of the records, oldest first (their names begin with the time)."""
         return sorted(self.folder.glob("*.json"))
 
     def last(self) -> tuple[Path, Record, list[UnreadableRecord]]:
-        """The newest file that holds a record, the record, and what newer files hold in place of one.
+        """The newest readable file, its record, and the errors of newer files.
 
         Raises:
             UsageError: there is no file.
-            UnreadableRecord: none can be read; of the newest one.
+            UnreadableRecord: no file is readable; the error of the newest one.
         """
         unreadable: list[UnreadableRecord] = []
-        for path in reversed(self._some_paths()):
+        for path in reversed(self._paths_or_error()):
             try:
                 return path, read(path), unreadable
             except UnreadableRecord as error:
                 unreadable.append(error)
         raise unreadable[0]
 
-    def _some_paths(self) -> list[Path]:
+    def _paths_or_error(self) -> list[Path]:
         paths = self.paths()
         if not paths:
             raise UsageError(
@@ -97,36 +96,36 @@ class Store:
         return paths
 
     def find(self, name: str) -> Path:
-        """The file of a record given by path, by id, or by the beginning of an id.
+        """The file of the record named by a path, an id or the beginning of an id.
 
         Raises:
-            UsageError: nothing or more than one fits.
+            UsageError: no record matches, or more than one.
         """
         if is_file(name):
             return Path(name)
-        paths = self._some_paths()
+        paths = self._paths_or_error()
         name = name.removesuffix(".json")
-        fitting = [path for path in paths if path.stem.startswith(name)]
-        if not fitting:
+        matches = [path for path in paths if path.stem.startswith(name)]
+        if not matches:
             raise unknown_name("record", name, [path.stem for path in paths[-10:]])
-        exact = [path for path in fitting if path.stem == name]
-        if len(fitting) > 1 and not exact:
+        exact = [path for path in matches if path.stem == name]
+        if len(matches) > 1 and not exact:
             raise UsageError(
-                f"{name!r} fits {len(fitting)} records; give more of the id, such as {fitting[-1].stem}"
+                f"{name!r} matches {len(matches)} records; give more of the id, such as {matches[-1].stem}"
             )
-        return (exact or fitting)[0]
+        return (exact or matches)[0]
 
 
 def is_file(name: str) -> bool:
-    """Whether a name that a person gave is a file's; never an error."""
+    """Whether a user's text is the path of a file; never raises."""
     try:
         return Path(name).is_file()
-    except OSError:  # too long for a file name, say
+    except OSError:  # such as a name that is too long
         return False
 
 
 def is_folder(name: str) -> bool:
-    """The same of a folder."""
+    """Whether a user's text is the path of a folder; never raises."""
     try:
         return Path(name).is_dir()
     except OSError:
@@ -134,10 +133,10 @@ def is_folder(name: str) -> bool:
 
 
 def read(path: Path) -> Record:
-    """The record in a file.
+    """Read the record in a file.
 
     Raises:
-        UnreadableRecord: it cannot be read, is no record, or a later harness wrote it.
+        UnreadableRecord: the file cannot be read, holds no record, or a later version of harness wrote it.
     """
     try:
         return records.decode(path.read_bytes())
@@ -148,7 +147,7 @@ def read(path: Path) -> Record:
 
 
 def read_all(paths: list[Path]) -> Iterator[Record | UnreadableRecord]:
-    """Each record, or the error that stands in its place."""
+    """Each record, or the error in its place."""
     for path in paths:
         try:
             yield read(path)

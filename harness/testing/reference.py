@@ -49,7 +49,7 @@ def reference_of(definition: TaskDefinition) -> Reference:
     try:
         reference = read_reference(definition.reference)
     except (OSError, msgspec.MsgspecError) as error:
-        raise UsageError(f"cannot read the reference {definition.reference}: {error}; {remedy}") from error
+        raise UsageError(f"the reference {definition.reference} cannot be read: {error}; {remedy}") from error
     for case in cases(definition):
         known = reference.cases.get(case.name)
         if known is None or known.sha256 != case_sha256(case) or reference.version != case.task.version:

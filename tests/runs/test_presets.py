@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.runs.presets import preset_tasks
 from harness.plugins import registry
+from harness.runs.presets import preset_tasks
 
 pytest.importorskip("torch")
 

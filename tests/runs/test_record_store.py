@@ -276,7 +276,7 @@ def test_records_come_oldest_first_and_nothing_else_does(filled):
 
 
 def test_an_ambiguous_beginning_is_refused_with_one_that_fits(filled):
-    with pytest.raises(UsageError, match=r"'20260101' fits 2 records; .* such as 20260101-000000-ab"):
+    with pytest.raises(UsageError, match=r"'20260101' matches 2 records; .* such as 20260101-000000-ab"):
         filled.find("20260101")
 
 

@@ -1,0 +1,173 @@
+"""The training of one run: requests to the worker in their order, each reply written into the record."""
+
+import math
+import statistics
+from typing import Protocol
+
+from harness.machine.interference import Watch
+from harness.runs.record import Block, Epoch, Record
+from harness.runs.request import RunRequest
+from harness.runs.store import Store
+from harness.training.batches import BatchOrder
+from harness.training.blocks import block_steps
+from harness.training.measures import Scores
+from harness.worker import protocol
+from harness.worker.conversation import Conversation
+from harness.worker.session import Session
+
+
+class Observer(Protocol):
+    """Watches the progress of a run."""
+
+    def phase(self, name: str) -> None:
+        """A phase other than training begins."""
+
+    def trained(self, step: int, total_steps: int, epoch: int, loss: float, step_seconds: float) -> None:
+        """A block has ended; ``step`` of ``total_steps`` steps are done."""
+
+    def scored(self, epoch: Epoch) -> None:
+        """An epoch has been scored."""
+
+
+class Diverged(Exception):
+    """A loss is no longer finite."""
+
+
+class TrainingRun:
+    """Trains and scores in a worker, and writes the results into the record."""
+
+    def __init__(
+        self, request: RunRequest, record: Record, session: Session, store: Store, observer: Observer
+    ) -> None:
+        self._request = request
+        self._record = record
+        self._session = session
+        self._store = store
+        self._observer = observer
+        self._step = 0
+        self._step_seconds = 0.0
+        self._best_loss = math.inf
+
+    def carry_out(self) -> None:
+        """Import, build, train and score.
+
+        Raises:
+            Diverged: a loss is not finite; the record holds everything before it.
+        """
+        self._start()
+        watch = Watch(self._session.process.pid)
+        try:
+            self._train()
+            self._score_test()
+        except Diverged:
+            self._measure_machine(watch)
+            raise
+        self._measure_machine(watch)
+
+    def _start(self) -> None:
+        record, plan = self._record, self._request.plan
+        self._observer.phase(f"importing {self._request.backend}")
+        conversation = Conversation(self._session, self._request.backend, plan.threads)
+        described = conversation.describe()
+        record.framework = described.environment
+        record.phases.import_seconds = described.import_seconds
+        self._observer.phase("building")
+        built = conversation.build(plan, record.dataset.name)
+        record.device = built.device
+        record.dataset.fingerprint = built.dataset_fingerprint
+        record.dataset.origin = built.dataset_origin
+        record.dataset.samples = built.samples
+        record.phases.data_seconds = built.data_seconds
+        record.phases.build_seconds = built.build_seconds
+
+    def _train(self) -> None:
+        task = self._request.plan.task
+        samples = self._record.dataset.samples["train"]
+        order = BatchOrder.of_task(task, samples, self._request.plan.seed)
+        self._record.batch_size = order.batch_size
+        total = order.steps_per_epoch * task.epochs
+        total = min(total, self._request.max_steps or total)
+        epoch_losses: list[list[float]] = []
+        while self._step < total:
+            count = min(block_steps(order, self._step, self._step_seconds), total - self._step)
+            epoch_losses += self._train_block(order, count, total)
+            if self._step % order.steps_per_epoch == 0 or self._step == total:
+                self._score_epoch(
+                    order, [statistics.fmean(column) for column in zip(*epoch_losses, strict=True)]
+                )
+                epoch_losses = []
+
+    def _train_block(self, order: BatchOrder, count: int, total: int) -> list[list[float]]:
+        trained = self._session.call(protocol.Train(count), protocol.Trained)
+        epoch, place = divmod(self._step, order.steps_per_epoch)
+        batch_size = order.batch_size if place < order.full_steps else order.samples % order.batch_size
+        phases = self._record.phases
+        phases.training_seconds += trained.seconds
+        if self._step == 0:
+            phases.first_step_seconds = trained.seconds
+        elif batch_size == order.batch_size:
+            self._step_seconds = trained.seconds / count
+        self._step += count
+        self._record.blocks.append(Block(epoch + 1, count, batch_size, trained.seconds))
+        losses: list[list[float]] = []
+        for step, row in enumerate(trained.losses, self._step - count + 1):
+            finite = [loss for loss in row if loss is not None]
+            if len(finite) < len(row):
+                raise Diverged(f"the loss of step {step} (epoch {epoch + 1}) is not finite")
+            losses.append(finite)
+        self._observer.trained(self._step, total, epoch + 1, losses[-1][-1], self._step_seconds)
+        return losses
+
+    def _score_epoch(self, order: BatchOrder, training_losses: list[float]) -> None:
+        """Score an epoch with these mean losses; of two, the discriminator's comes first."""
+        record = self._record
+        number = -(-self._step // order.steps_per_epoch)
+        self._observer.phase("scoring")
+        scored = self._session.call(protocol.Evaluate(["train", "validation"]), protocol.Evaluated)
+        record.phases.evaluation_seconds += scored.seconds
+        train, validation = scored.scores["train"], scored.scores["validation"]
+        seconds = record.phases.training_seconds
+        *discriminator_loss, training_loss = training_losses
+        epoch = Epoch(
+            number,
+            self._step,
+            seconds,
+            training_loss,
+            train,
+            validation,
+            next(iter(discriminator_loss), None),
+        )
+        record.epochs.append(epoch)
+        self._store.save(record)
+        self._observer.scored(epoch)
+        loss = validation.get("frechet_distance", validation["loss"])
+        if train["loss"] is None or loss is None:
+            raise Diverged(f"a loss scored after epoch {number} is not finite")
+        if loss < self._best_loss:
+            self._best_loss, record.best_epoch = loss, number
+            self._session.call(protocol.KeepWeights(), protocol.Done)
+
+    def _score_test(self) -> None:
+        """Score the test data, which nothing else uses, with the last weights and those of the best epoch."""
+        record = self._record
+        self._observer.phase("scoring the test data")
+        record.test_at_last = self._evaluate_test()
+        if record.best_epoch == len(record.epochs):
+            record.test_at_best = record.test_at_last
+        else:
+            self._session.call(protocol.RestoreWeights(), protocol.Done)
+            record.test_at_best = self._evaluate_test()
+
+    def _evaluate_test(self) -> Scores:
+        scored = self._session.call(protocol.Evaluate(["test"]), protocol.Evaluated)
+        self._record.phases.evaluation_seconds += scored.seconds
+        if scored.samples_png is not None:
+            # The best epoch is scored after the last one, so its grid replaces the other.
+            self._record.samples_file = self._store.save_samples(self._record, scored.samples_png)
+        return scored.scores["test"]
+
+    def _measure_machine(self, watch: Watch) -> None:
+        self._record.interference = watch.report()
+        memory = self._session.call(protocol.MeasureMemory(), protocol.Memory)
+        self._record.peak_memory_bytes = memory.peak_bytes
+        self._record.device_peak_memory_bytes = memory.device_peak_bytes
