@@ -90,10 +90,8 @@ def _margin(limits: Limits) -> float:
 
 def duel_info(result: DuelResult) -> dict[str, Any]:
     """The verdict of a duel, the ratio of head's step time to base's, and its evidence."""
-    ratio = result.ratio
     return {
-        "ratio": ratio and ratio.value,
-        "interval": None if ratio is None or ratio.low is None else [ratio.low, ratio.high],
+        "ratio": msgspec.to_builtins(result.ratio),
         "p_value": result.p_value,
         "verdict": result.verdict,
         "reason": result.reason,

@@ -10,6 +10,7 @@ from harness.gate.record import (
     QualityResult,
     Verdict,
 )
+from harness.report.duel_verdict import UNEVEN
 from harness.report.escaping import one_line
 from harness.report.gate_reasons import reason_text
 from harness.report.numbers import NOTHING, percent_change, time_ratio
@@ -73,15 +74,14 @@ def metric_text(result: MetricResult) -> str:
     """``step +7.1 % [5.9, 8.3], limit 5 % (8 pairs, p = 0.004): head is proven worse than base``."""
     evidence = f"{result.pairs} pair{'s' * (result.pairs != 1)}"
     if result.weight is not None and result.weight < (1 - _LOST_WEIGHT_SHOWN) * result.pairs:
-        evidence += f", effectively {result.weight:.0f} after down-weighting outliers"
-    if result.uneven:
-        evidence += ", over all blocks because their times are uneven"
+        evidence += f", effective {result.weight:.0f} after down-weighting outliers"
     if result.p_value is not None:
         evidence += f", p = {result.p_value:.2g}"
         if result.looks and result.verdict != "FAIL":  # a FAIL rests on the fresh pairs alone
             evidence += " of the fresh pairs"
     figures = f"{result.metric} {change(result.metric, result.ratio)}, limit {100 * result.limit:g} %"
-    return ": ".join([f"{figures} ({evidence})", *_clauses(result)])
+    uneven = f"; {UNEVEN}" if result.uneven else ""
+    return ": ".join([f"{figures} ({evidence}{uneven})", *_clauses(result)])
 
 
 def _clauses(result: MetricResult | QualityResult) -> list[str]:
