@@ -74,7 +74,6 @@ def prepare(
     alternation: Alternation,
     proofs: list[Certificate] | None,
     turns: int | None = None,
-    block_steps: int | None = None,
 ) -> Prepared:
     """Try each workload, and estimate the time of a pair.
 
@@ -99,7 +98,7 @@ def prepare(
         ]
     _refuse_unequal(trials)
     alone = [lengths.block_steps(trial.clock, shortest) for trial in trials]
-    wanted = [block_steps] * len(trials) if block_steps else lengths.common_steps(programs, alone)
+    wanted = lengths.common_steps(programs, alone)
     steps = [trial.order.even_steps(count) for trial, count in zip(trials, wanted, strict=True)]
     turn_seconds = sum(count * trial.clock.step_seconds for trial, count in zip(trials, steps, strict=True))
     turns = turns or lengths.turns_that_pay(turn_seconds)

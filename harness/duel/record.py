@@ -28,19 +28,24 @@ ProcessEnvironment = Literal["quiet", "plain"]
 
 
 class ConfigurationRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A configuration as it ran. ``variables`` are those that its processes were started with."""
+    """A configuration as it ran."""
 
     label: str
+    """Its name in output: backend and mode, with a letter in front if two are named alike."""
     backend: str
     mode: str
     python: str
+    """Its interpreter."""
     framework: dict[str, str]
+    """What the backend reports about itself: engine, versions, build."""
     device: str
     precision: Precision
     threads: int
     batch_size: int
     options: dict[str, bool | int | float | str]
+    """Options of the task."""
     variables: dict[str, str]
+    """Environment variables that its processes were started with."""
     certificate: Certificate | None
     training_flops_per_sample: int
     clock_ratio: float
@@ -55,37 +60,38 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class BlockRecord(msgspec.Struct, frozen=True):
-    """``steps`` steady steps of one configuration, given by its index, and what disturbed them.
-
-    ``control_seconds`` is the control's time just before. ``joules`` are those of the processor's packages
-    and the GPU, where their counters can be read.
-    """
+    """Steady steps of one configuration that were timed together."""
 
     configuration: int
+    """Its index; 0 is the reference."""
     turn: int
     steps: Annotated[int, msgspec.Meta(ge=1)]
     seconds: Annotated[float, msgspec.Meta(gt=0)]
     control_seconds: float
+    """Time of the control, a fixed NumPy product, just before the block."""
     disturbance: Disturbance
+    """CPU time that others used during the block."""
     disturbed: bool
+    """The block and its turn are left out, because a burst of other work fell into it."""
     joules: float | None = None
+    """Energy of the processor's packages and the GPU, if their counters can be read."""
 
 
 class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One fresh process. ``warm_up_seconds`` are of the blocks made before step times settled.
-
-    ``first_call_steps`` are those of the first call of each length after the first step, and of the first
-    short last batch, in each of which a compiler may run again. No block contains them.
-    """
+    """One fresh process of a configuration."""
 
     import_seconds: float
     build_seconds: float
     first_step_seconds: float
     warm_up_seconds: list[float]
+    """Of each block made before step times settled."""
     settled: bool
+    """Step times settled before warm-up was cut off."""
     peak_memory_bytes: int
     device_peak_memory_bytes: int | None
     first_call_steps: int = 0
+    """Steps of the first call of each length after the first step, and of the first short last batch, in each
+    of which a compiler may run again. No block contains them."""
     first_call_seconds: float = 0.0
 
 
@@ -93,6 +99,7 @@ class PairRecord(msgspec.Struct, frozen=True):
     """A fresh process of each configuration, and their blocks in the order in which they ran."""
 
     processes: list[ProcessRecord]
+    """One for each configuration, in their order."""
     blocks: list[BlockRecord]
     seconds: float
     """Wall time, including the start of the processes."""
@@ -101,15 +108,12 @@ class PairRecord(msgspec.Struct, frozen=True):
 
 
 class DuelResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What the pairs show about one configuration compared with the reference, both given by their labels.
-
-    ``ratio`` is the geometric mean over pairs with outliers down-weighted (:mod:`harness.duel.ratios`), with
-    its 95 % interval (none for fewer than 5 pairs); ``p_value`` is of the two-sided sign-flip test that it is
-    1.
-    """
+    """What the pairs show about one configuration compared with the reference."""
 
     configuration: str
+    """Its label."""
     reference: str
+    """The label of the first configuration."""
     verdict: Verdict
     reason: Reason | None = None
     """Why the pairs cannot carry a verdict; None where they can, or where more of them may decide."""
@@ -117,7 +121,9 @@ class DuelResult(msgspec.Struct, frozen=True, kw_only=True):
     """Those that were not lost to disturbances."""
     lost: int = 0
     ratio: Estimate | None
+    """The geometric mean over pairs with outliers down-weighted, and its 95 % interval (from 5 pairs on)."""
     p_value: float | None
+    """Of the two-sided sign-flip test that the ratio is 1."""
     spread: float | None
     """Of the pairs' log ratios: the standard error of their centre times the square root of the pairs."""
     weight: float | None = None
@@ -141,6 +147,7 @@ class DuelRecord(msgspec.Struct, kw_only=True):
     id: str
     status: Status = "running"
     failure: str = ""
+    """Why it did not end, in words."""
     started_at: str
     """UTC, ISO 8601."""
     command: list[str]
@@ -148,12 +155,15 @@ class DuelRecord(msgspec.Struct, kw_only=True):
     dataset: DatasetRecord
     machine: Machine
     process_environment: ProcessEnvironment
+    """``quiet``: variables were set so that times vary less; ``plain``: they are the user's."""
     seed: int
     margin: float
     """Configurations are the same if their ratio is within this of 1, such as 0.02."""
     turns: int
+    """Blocks of each configuration in a pair."""
     configurations: list[ConfigurationRecord]
     differences: list[Difference] = []
+    """What the user asked to differ between the configurations, apart from backend and mode."""
     inherited_variables: dict[str, str] = {}
     """The user's variables that influence speed and reach the processes unchanged."""
     missing_controls: list[str] = []
@@ -167,6 +177,7 @@ class DuelRecord(msgspec.Struct, kw_only=True):
     """One for each configuration but the reference."""
     stopped_because: StopReason | None = None
     seconds: float = 0.0
+    """Wall time, certification excluded."""
 
     def __post_init__(self) -> None:
         """Refuse a damaged file, whose parts do not fit together."""
