@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from harness.analysis.comparison import Comparison
 from harness.analysis.findings import GroupFindings
-from harness.report.charts import Colours
+from harness.report.chart_parts import Colours
 from harness.report.numbers import NOTHING, seeds, time_ratio
 from harness.report.relative_times import RelativeTimes, relative_times
 from harness.report.table import Cell

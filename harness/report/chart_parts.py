@@ -1,13 +1,20 @@
-"""Parts shared by all charts: layers over the same rows, tooltips, a line at zero."""
+"""Parts shared by all charts: the colours of configurations, layers over the same rows, tooltips."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 
 import altair as alt
 from altair.utils.schemapi import debug_mode
 
-from harness.report.chart_style import GREY, HEIGHT
+from harness.report.chart_style import GREY, HEIGHT, PALETTE
+from harness.stats.estimate import Estimate
 
 Row = dict[str, object]
+#: The colour of each configuration, the same in every chart of a report.
+Colours = Mapping[str, str]
+
+#: Columns of a legend that fit a phone, with the most characters that a name may have.
+_LEGEND_COLUMNS = ((3, 12), (2, 20))
 
 #: Builds charts without validating each part against the schema of Vega-Lite, which takes longer than all
 #: else. The tests validate every chart as a whole.
@@ -34,3 +41,27 @@ def zero_line() -> alt.Chart:
     """A dashed line where its axis is 0. The axis must encode the field ``zero:Q``."""
     line: alt.Chart = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(strokeDash=[4, 4], color=GREY)
     return line
+
+
+def ends(value: Estimate, name: str) -> Row:
+    """An estimate as three fields: ``name``, ``name low`` and ``name high``."""
+    low, high = (value.value if end is None else end for end in (value.low, value.high))
+    return {name: value.value, f"{name} low": low, f"{name} high": high}
+
+
+def configuration_colours(names: Iterable[str]) -> Colours:
+    """A colour for each name, in their order. From the eighth name on the colours repeat."""
+    return dict(zip(dict.fromkeys(names), itertools.cycle(PALETTE), strict=False))
+
+
+def colour_of_rows(rows: Sequence[Row], colours: Colours, symbol: str | None) -> alt.Color:
+    """The colour channel of rows with a field ``configuration``; its legend shows ``symbol``, if any."""
+    present = {row["configuration"] for row in rows}
+    shown = [name for name in colours if name in present]
+    scale = alt.Scale(domain=shown, range=[colours[name] for name in shown])
+    if symbol is None:
+        return alt.Color("configuration:N", scale=scale, legend=None)
+    longest = max(map(len, shown), default=0)
+    columns = next((columns for columns, most in _LEGEND_COLUMNS if longest <= most), 1)
+    legend = alt.Legend(symbolType=symbol, symbolStrokeWidth=2, columns=columns, labelLimit=260)
+    return alt.Color("configuration:N", scale=scale, legend=legend)

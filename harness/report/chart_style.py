@@ -19,6 +19,9 @@ VERDICTS = {
 GREY = "#8c8c8c"
 #: Height of a chart in pixels, without axes and legend.
 HEIGHT = 240
+#: Height of a row in a chart of one row per name, and of what is around the rows.
+ROW_HEIGHT = 34
+FRAME_HEIGHT = 40
 #: Names of configurations break before their versions: ``torch:eager`` above ``(torch 2.9.0)``.
 NAME_AXIS = alt.Axis(
     labelExpr="split(replace(datum.label, ' (', '\\n('), '\\n')",

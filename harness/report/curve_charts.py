@@ -7,9 +7,9 @@ import altair as alt
 import numpy as np
 
 from harness.analysis.overfit import Band, Overfitting
-from harness.report.chart_parts import Row, layered, tips
+from harness.report.chart_parts import Colours, Row, colour_of_rows, layered, tips
 from harness.report.chart_style import GREY
-from harness.report.charts import Colours, axis_title, colour_of_rows
+from harness.report.charts import axis_title
 
 #: Number of epochs up to which each epoch has a dot.
 _MOST_DOTS = 40

@@ -6,18 +6,11 @@ import altair as alt
 
 from harness.analysis.findings import Findings, GroupFindings
 from harness.analysis.study_effects import StudyFinding
-from harness.report.chart_parts import unchecked
-from harness.report.charts import (
-    MOST_POINTS,
-    Colours,
-    configuration_colours,
-    phase_bars,
-    relative_step_times,
-    remedy_changes,
-    step_distribution,
-    time_against_quality,
-)
+from harness.report.chart_parts import Colours, configuration_colours, unchecked
+from harness.report.charts import MOST_POINTS, phase_bars, step_distribution, time_against_quality
 from harness.report.curve_charts import gap_curves, learning_curves
+from harness.report.relative_chart import relative_step_times
+from harness.report.study_chart import remedy_changes
 from harness.report.words import SHOWN_GROUPS
 
 
@@ -61,7 +54,7 @@ def group_figures(
         ),
         "gap": (
             "Generalisation gap",
-            "Training against held-out score after each epoch, mean with its 95 % interval.",
+            "Difference between training and held-out score after each epoch, with its 95 % interval.",
             gap_curves(curves, colours),
         ),
     }

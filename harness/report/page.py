@@ -5,7 +5,7 @@ from typing import NamedTuple
 from harness.analysis.findings import Findings, GroupFindings, TaskFindings
 from harness.analysis.study_effects import StudyFinding
 from harness.report.answers import Answer, answer
-from harness.report.charts import Colours
+from harness.report.chart_parts import Colours
 from harness.report.exclusion_words import kept_apart_sentence, left_out_sentence
 from harness.report.figures import Figure, colours_of, group_figures, study_figure
 from harness.report.html import render
