@@ -60,8 +60,8 @@ _INTERRUPTED = 130
 @click.option(
     "--inconclusive",
     type=click.Choice(["pass", "fail"]),
-    help="Count INCONCLUSIVE as PASS or FAIL. INVALID is not affected, nor is a PASS made of a benchmark "
-    "whose whole interval is beyond the limit. Default: exit code 3.",
+    help="Count INCONCLUSIVE as PASS or FAIL. Default: exit code 3. INVALID stays INVALID, and a benchmark "
+    "whose whole interval is beyond its limit is never counted as PASS.",
 )
 @shared.budget(
     "Start no pair after this time, such as 90s or 10m. Default: 2m for each benchmark, at least 4m."
@@ -94,8 +94,8 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     the suite is the worst of them: FAIL, INVALID, INCONCLUSIVE, PASS.
 
     Base and head are two virtual environments on this machine. First their losses are compared in
-    float64. Then fresh processes of both run in turn: a few pairs for each benchmark, and more for each
-    that a few do not clear. Step time, first step and peak memory are compared.
+    float64. Then fresh processes of both run in turn: a few pairs of each benchmark, then more of
+    those that are not decided. Step time, first step and peak memory are compared.
 
     \b
       harness gate --base main --suite gate.toml

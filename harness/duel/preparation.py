@@ -77,8 +77,7 @@ def prepare(
 ) -> Prepared:
     """Try each workload, and estimate the time of a pair.
 
-    ``turns`` and ``block_steps`` set the number of turns and the approximate steps of a block; without them
-    both follow from the trial.
+    ``turns`` sets the number of turns; without it, the trial does.
 
     Raises:
         HarnessError: a workload does not run or has no honest clock.

@@ -169,8 +169,8 @@ def _without_series(
     """Why gates that ended are in no series."""
     if nameless := len(ended) - len(usable):
         yield (
-            f"{nameless} of {len(ended)} gates do not record commits, because base or head was given as an "
-            "interpreter or has uncommitted changes; if all have the same base, add --same-base"
+            f"no commits are recorded in {nameless} of {len(ended)} gates, because base or head was given as "
+            "an interpreter or has uncommitted changes; if all have the same base, add --same-base"
         )
     measured = {point.gate for of_key in points.values() for point in of_key}
     shown = {point.gate for shown_series in series for point in shown_series.points}

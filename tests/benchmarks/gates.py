@@ -1,10 +1,10 @@
 """How often gates are right: on unchanged code, and with one known fault planted in one benchmark.
 
-Each trial is ``harness gate`` on a suite of four benchmarks (cnn, mlp, rnn, gan in PyTorch), base and
-head the same but for a variable that plants the fault in head (``planted.py``), on one thread. Trials of
-the kinds named are made in turn until the time is up; each is a line of JSON in the file given. Faults of
-quality and of memory are looked for in a suite of the one benchmark: the former show before anything is
-timed, and memory hardly differs between equal processes. Run by hand, alone on the machine.
+Each trial is ``harness gate`` on a suite of four benchmarks (cnn, mlp, rnn, gan in PyTorch) on one thread.
+Base and head differ in a variable only, which plants the fault in head (``planted.py``). Trials of the
+given kinds are made in turn until the time is up; each is a line of JSON in the given file. Faults of
+quality and of memory use a suite of the one benchmark: the former show before anything is timed, and memory
+hardly differs between equal processes. Run it by hand, alone on the machine.
 """
 
 import argparse
@@ -43,7 +43,7 @@ KINDS = {
     "dropout-on": ["cnn"],
     "hungrier": ["cnn", "mlp", "rnn", "gan"],
 }
-#: Faults that the three other benchmarks would only make longer to find.
+#: Faults for which the three other benchmarks would only take time.
 ALONE = {"half-rate", "no-bias", "dropout-on", "hungrier"}
 
 
@@ -62,7 +62,7 @@ def trial(kind: str, task: str) -> dict:
         command = ["gate", "--base-python", sys.executable, "--suite", str(suite), "--plugin", str(PLUGIN)]
         if task:
             command += ["--head-env", f"PLANTED={task}:{kind}"]
-        command += ["--budget", "480", "--results", folder, "--format", "json", "--quiet"]
+        command += ["--budget", "8m", "--results", folder, "--format", "json", "--quiet"]
         done = subprocess.run(
             [sys.executable, "-m", "harness", *command], capture_output=True, text=True, check=False
         )
@@ -75,46 +75,53 @@ def trial(kind: str, task: str) -> dict:
         "exit": done.returncode,
         "verdict": record.verdict,
         "seconds": record.seconds,
-        "benchmarks": {one.name: told(one) for one in record.benchmarks},
+        "benchmarks": {benchmark.name: outcome(benchmark) for benchmark in record.benchmarks},
     }
 
 
-def told(benchmark: BenchmarkRecord) -> dict:
-    """Verdicts; and of the step, for each stage, the log ratios of its pairs."""
+def outcome(benchmark: BenchmarkRecord) -> dict:
+    """Verdicts and reasons; and of the step, for each stage, the log ratios of its pairs."""
     look, fresh = (
         benchmark_ratios(benchmark, "step", pairs) for pairs in (benchmark.look, benchmark.confirmation)
     )
     return {
         "verdict": benchmark.verdict,
-        "reason": benchmark.reason,
+        "reasons": msgspec.to_builtins([*benchmark.reasons, *result_reasons(benchmark)]),
         "seconds": benchmark.seconds,
-        "metrics": {one.metric: [one.verdict, one.stage, one.ratio, one.pairs] for one in benchmark.metrics},
+        "metrics": {
+            result.metric: [result.verdict, result.stage, result.ratio and result.ratio.value, result.pairs]
+            for result in benchmark.metrics
+        },
         "steps": [ratios.logs.tolist() for ratios in (look, fresh)],
     }
+
+
+def result_reasons(benchmark: BenchmarkRecord) -> list:
+    return [reason for result in benchmark.results for reason in result.reasons]
 
 
 def summary(trials: list[dict]) -> str:
     rows = []
     for kind in KINDS:
-        made = [one for one in trials if one["kind"] == kind and "verdict" in one]
-        if not made:
+        gates = [made for made in trials if made["kind"] == kind and "verdict" in made]
+        if not gates:
             continue
-        found = [one["benchmarks"][one["task"]]["verdict"] == "FAIL" for one in made if one["task"]]
+        caught = [made["benchmarks"][made["task"]]["verdict"] == "FAIL" for made in gates if made["task"]]
         others = [
             name
-            for one in made
-            for name, benchmark in one["benchmarks"].items()
-            if name != one["task"] and benchmark["verdict"] == "FAIL"
+            for made in gates
+            for name, benchmark in made["benchmarks"].items()
+            if name != made["task"] and benchmark["verdict"] == "FAIL"
         ]
-        unsure = [one["verdict"] == "INCONCLUSIVE" for one in made]
-        seconds = sorted(one["seconds"] for one in made)
+        undecided = [made["verdict"] in {"INCONCLUSIVE", "INVALID"} for made in gates]
+        seconds = sorted(made["seconds"] for made in gates)
         rows.append(
             (
                 kind,
-                len(made),
-                f"{sum(found)} of {len(found)}" if found else "–",
+                len(gates),
+                f"{sum(caught)} of {len(caught)}" if caught else "–",
                 f"{len(others)} ({', '.join(others)})" if others else "0",
-                f"{sum(unsure)} of {len(made)}",
+                f"{sum(undecided)} of {len(gates)}",
                 f"{seconds[len(seconds) // 2]:.0f}, {seconds[-1]:.0f}",
             )
         )
@@ -123,7 +130,7 @@ def summary(trials: list[dict]) -> str:
         "gates",
         "FAIL on that benchmark",
         "FAIL on another",
-        "gate INCONCLUSIVE",
+        "gate undecided",
         "seconds: median, longest",
     )
     return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
@@ -131,7 +138,7 @@ def summary(trials: list[dict]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("file", type=Path, help="where trials are kept; those that are there count too")
+    parser.add_argument("file", type=Path, help="file of the trials; those in it count too")
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
     arguments = parser.parse_args()
@@ -142,7 +149,7 @@ def main() -> None:
         if time.monotonic() > until:
             break
         tasks = KINDS[kind]
-        made = sum(one["kind"] == kind for one in trials)
+        made = sum(other["kind"] == kind for other in trials)
         trials.append(trial(kind, tasks[made % len(tasks)]))
         with arguments.file.open("a") as file:
             file.write(json.dumps(trials[-1]) + "\n")

@@ -90,7 +90,7 @@ def test_gates_of_which_none_is_usable_are_no_success(harness):
     save(harness.folder, *gates)
     done = harness("history")
     assert done.returncode == 2
-    assert "none of the 3 gates is usable: 3 of 3 gates do not record commits" in done.stderr
+    assert "none of the 3 gates is usable: no commits are recorded in 3 of 3 gates" in done.stderr
     assert harness("history", "--same-base").returncode == 0
 
 

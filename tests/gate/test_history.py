@@ -164,7 +164,7 @@ def test_gates_without_commits_are_left_out_unless_their_base_is_the_same():
     history = read_history(gates)
     assert history.series == []
     (reason,) = history.left_out
-    assert reason.startswith("30 of 30 gates do not record commits")
+    assert reason.startswith("no commits are recorded in 30 of 30 gates")
     assert reason.endswith("add --same-base")
     (series,) = step_series(gates, same_base=True)
     assert len(series.trend.steps) == 3
