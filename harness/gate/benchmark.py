@@ -1,37 +1,28 @@
 """One benchmark of a gate: its first steps are compared, then a few pairs are judged, then fresh ones."""
 
-import random
-import secrets
 import time
 from collections.abc import Callable
-from typing import TypeVar
 
 import msgspec
 
-from harness.duel.pairs import Alternation
-from harness.duel.preparation import prepare
 from harness.duel.record import PairRecord
-from harness.duel.timed_worker import ConfigurationFailed
-from harness.duel.workloads import Workload, pad_to_equal_size
+from harness.duel.workloads import Workload
 from harness.gate import judgement, reasons
 from harness.gate.conclusion import Ended, conclude
 from harness.gate.first_steps import compare_first_steps
 from harness.gate.judgement import Level, MetricLooks
 from harness.gate.metrics import PairedSeries, limits_of, series
+from harness.gate.pairs import PROCESS_LIMIT_SECONDS, PairMaker
 from harness.gate.record import BenchmarkRecord, Metric, MetricResult, QualityResult
 from harness.gate.suite import Benchmark
 from harness.gate.trainings import compare_trainings
 from harness.stats.looks import MOST_PAIRS
-from harness.worker.errors import WorkerTimeout
 
-#: A process that takes longer than this from start to end is taken to hang.
-_PROCESS_LIMIT_SECONDS = 1800.0
 #: Turns of a pair that is made for the first step alone, which is over when blocks begin. Memory that grows
 #: from step to step needs them all.
 _FEWEST_TURNS = 2
 
 Say = Callable[[str], None]
-_T = TypeVar("_T")
 
 
 class BenchmarkComparison:
@@ -54,28 +45,12 @@ class BenchmarkComparison:
         self._benchmark = benchmark
         self._workloads = workloads
         self._say = say
-        # Which of the two runs first must not follow a seed.
-        self._chance = random.Random(secrets.randbits(64))  # noqa: S311
-        self._pair_seconds = 0.0
-        self._steps: list[int] = []
         self._looks: dict[Metric, MetricLooks] = {}
         self._confirming_since = 0.0
         self._turns = turns
         self._worse_level = worse_level
         record.turns = turns or 0
-        self._variables = pad_to_equal_size(
-            [workload.worker_variables(quiet=True) for workload in workloads],
-            [workload.configuration.python for workload in workloads],
-        )
-        self._alternation = self._alternation_of(slice(0, 2))
-
-    def _alternation_of(self, part: slice) -> Alternation:
-        return Alternation(
-            self._workloads[part],
-            self._variables[part],
-            self.record.dataset.name,
-            deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS,
-        )
+        self._pairs = PairMaker(workloads, record.dataset.name, say)
 
     def look(self, deadline: float) -> None:
         """Compare the first steps, then judge a few pairs; nothing is started after ``deadline``."""
@@ -90,31 +65,19 @@ class BenchmarkComparison:
             return
         _check_time(deadline)
         self._say("trying base and head once")
-        pair_seconds = self._prepare()
+        prepared = self._pairs.prepare(self._turns)
+        record.configurations, record.turns = prepared.records, prepared.turns
+        record.dataset = prepared.read(record.dataset)
         _check_time(deadline)
-        self._say(f"{judgement.LOOK_PAIRS} pairs of about {pair_seconds:.0f} s")
+        self._say(f"{judgement.LOOK_PAIRS} pairs of about {prepared.pair_seconds:.0f} s")
         for _ in range(judgement.LOOK_PAIRS):
             _check_time(deadline)
-            self._add_pair(record.look, record.turns)
+            record.look.append(self._pairs.make(record.turns))
         record.metrics = [judgement.looked_at(look, limits.max_speedup) for look in self._series(record.look)]
-
-    def _prepare(self) -> float:
-        """Set the length of blocks and the turns of a pair; the seconds that a pair will take."""
-        record = self.record
-        prepared = self._blaming_fairly(lambda alternation, _: prepare(alternation, None, self._turns))
-        record.configurations, self._steps = prepared.records, prepared.steps
-        record.turns = prepared.turns
-        record.dataset = prepared.read(record.dataset)
-        process_seconds, limit = prepared.pair_seconds / len(self._workloads), _PROCESS_LIMIT_SECONDS
-        if process_seconds > limit:
-            raise Ended(
-                reasons.ProcessTooLong(seconds=process_seconds, limit_seconds=limit, turns=record.turns)
-            )
-        return prepared.pair_seconds
 
     def _quality(self, deadline: float) -> QualityResult:
         benchmark, data = self._benchmark, self.record.dataset.name
-        first_steps = compare_first_steps(self._workloads, data, _PROCESS_LIMIT_SECONDS)
+        first_steps = compare_first_steps(self._workloads, data, PROCESS_LIMIT_SECONDS)
         # Scores on other data are other scores.
         is_comparable = not any(isinstance(reason, reasons.OtherData) for reason in first_steps.reasons)
         if first_steps.verdict == "PASS" or benchmark.limits.max_accuracy_loss is None or not is_comparable:
@@ -126,7 +89,7 @@ class BenchmarkComparison:
             benchmark.limits,
             self._worse_level,
             range(benchmark.seed, benchmark.seed + benchmark.seeds),
-            _PROCESS_LIMIT_SECONDS,
+            PROCESS_LIMIT_SECONDS,
             deadline,
             self._say,
         )
@@ -140,7 +103,7 @@ class BenchmarkComparison:
         """
         made, now = len(self.record.confirmation), time.monotonic()
         self._confirming_since = self._confirming_since or now
-        last = made >= MOST_PAIRS or now + self._pair_seconds > deadline
+        last = made >= MOST_PAIRS or now + self._pairs.seconds > deadline
         time_share = (now - self._confirming_since) / max(deadline - self._confirming_since, 1.0)
         progress = max(made / MOST_PAIRS, time_share)
         went_on = conclude(self.record, lambda: self._confirm(level, progress, last=last))
@@ -151,14 +114,14 @@ class BenchmarkComparison:
         undecided = {result.metric for result in record.undecided}
         if not last:
             turns = min(_FEWEST_TURNS, record.turns) if undecided == {"first step"} else record.turns
-            self._add_pair(record.confirmation, turns)
+            record.confirmation.append(self._pairs.make(turns))
         if record.confirmation:
             self._update(self._judged(undecided, level, progress, last=last))
         if last:
             fresh = {paired.metric: len(paired.ratios.logs) for paired in self._series(record.confirmation)}
             self._update(
                 [
-                    judgement.final(result, fresh.get(result.metric, 0), level(), self._pair_seconds)
+                    judgement.final(result, fresh.get(result.metric, 0), level(), self._pairs.seconds)
                     for result in record.undecided
                 ]
             )
@@ -184,30 +147,6 @@ class BenchmarkComparison:
     def _series(self, pairs: list[PairRecord]) -> list[PairedSeries]:
         batch_sizes = [configuration.batch_size for configuration in self.record.configurations]
         return series(pairs, self._benchmark.limits, batch_sizes) if pairs else []
-
-    def _add_pair(self, pairs: list[PairRecord], turns: int) -> None:
-        pair = self._blaming_fairly(
-            lambda alternation, part: alternation.pair(self._steps[part], turns, self._chance)
-        )
-        pairs.append(pair)
-        self._pair_seconds = pair.seconds
-
-    def _blaming_fairly(self, work: Callable[[Alternation, slice], _T]) -> _T:
-        """Do work with base and head; ``work`` gets the part of the two that it is done with.
-
-        Base is paused in memory beside head, and both may need more memory than there is. So if head fails,
-        it is tried alone, and is to blame only if it fails then too.
-        """
-        try:
-            return work(self._alternation, slice(0, 2))
-        except ConfigurationFailed as error:
-            if error.label != self._workloads[1].label or isinstance(error.__cause__, WorkerTimeout):
-                raise
-            failure = error
-        self._say("trying head alone")
-        alone = slice(1, 2)
-        work(self._alternation_of(alone), alone)
-        raise Ended(reasons.FailedBesideBase(message=failure.reason)) from failure
 
 
 def _check_time(deadline: float) -> None:

@@ -10,7 +10,7 @@ from support.made_gates import made_benchmark, made_pair
 
 from harness.duel.timed_worker import ConfigurationFailed
 from harness.duel.workloads import Workload
-from harness.gate import benchmark, reasons
+from harness.gate import benchmark, pairs, reasons
 from harness.gate.judgement import Level
 from harness.gate.record import QualityResult
 from harness.gate.suite import Benchmark, Limits
@@ -43,7 +43,7 @@ def undecided(monkeypatch):
                 asked.append(turns)
                 return made_pair(chance, step=step, first_step=first_step, memory=memory, turns=turns)
 
-        monkeypatch.setattr(benchmark, "Alternation", Alternation)
+        monkeypatch.setattr(pairs, "Alternation", Alternation)
         ratios = {"step": step, "first step": first_step, "memory": memory}
         verdicts = {name: "INCONCLUSIVE" for name, ratio in ratios.items() if ratio != 1.0}
         record = made_benchmark(step=step, first_step=first_step, memory=memory, verdicts=verdicts)
@@ -148,9 +148,9 @@ def test_a_head_that_fails_only_beside_base_is_not_to_blame(undecided, monkeypat
             return made_pair(np.random.default_rng(1))
 
     comparison, _ = undecided(step=1.2)
-    comparison._steps = [4, 5]
-    comparison._alternation = Crowded(comparison._workloads)
-    monkeypatch.setattr(benchmark, "Alternation", Crowded)
+    comparison._pairs._steps = [4, 5]
+    comparison._pairs._alternation = Crowded(comparison._workloads)
+    monkeypatch.setattr(pairs, "Alternation", Crowded)
     confirm(comparison)
     if verdict == "FAIL":
         reason = reasons.Failed(label="head", message="out of memory")
@@ -167,7 +167,7 @@ def test_a_head_that_hangs_is_not_tried_again(undecided):
 
     tried = []
     comparison, _ = undecided(step=1.2)
-    comparison._alternation = types.SimpleNamespace(pair=pair)
+    comparison._pairs._alternation = types.SimpleNamespace(pair=pair)
     confirm(comparison)
     assert (comparison.record.verdict, len(tried)) == ("FAIL", 1)
 
@@ -191,7 +191,7 @@ def test_a_process_that_would_take_too_long_is_refused_at_once(undecided, monkey
         records=[], steps=[1, 1], turns=10**6, pair_seconds=9000.0, read=lambda data: data
     )
     monkeypatch.setattr(benchmark, "compare_first_steps", lambda *_: QualityResult(verdict="PASS"))
-    monkeypatch.setattr(benchmark, "prepare", lambda *_: prepared)
+    monkeypatch.setattr(pairs, "prepare", lambda *_: prepared)
     comparison, asked = undecided(step=1.2)
     comparison.record.metrics = []
     comparison.look(math.inf)

@@ -236,7 +236,7 @@ def test_another_protocol_is_refused_with_both_versions(harness):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--head-python", "/bin/false"), "/bin/false cannot load its dl-harness: it says nothing"),
+        (("--head-python", "/bin/false"), "/bin/false cannot load its dl-harness: it printed nothing"),
         (("--head-env", "PYTHONHOME=/nowhere"), "cannot load its dl-harness: Fatal Python error"),
         (("--head-python", "nowhere/python"), "there is no such program"),
         (("--head-env", "LOUD"), "write NAME=VALUE"),
@@ -247,7 +247,7 @@ def test_another_protocol_is_refused_with_both_versions(harness):
         (("--to", "gate.pdf"), "the ending says what to write"),
         (("--to", "/proc/gate.xml"), "--to /proc/gate.xml cannot be written: "),
         (("--suite", "missing.toml"), "does not exist"),
-        (("--head-python", "/bin/echo"), "does not answer as Python does"),
+        (("--head-python", "/bin/echo"), "is not a Python interpreter"),
     ],
 )
 def test_wrong_input_is_refused_in_a_line(harness, arguments, words):
@@ -260,7 +260,7 @@ def test_wrong_input_is_refused_in_a_line(harness, arguments, words):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ('backend = "paced:slow"', "unknown mode of backend paced 'slow'"),
+        ('backend = "paced:slow"', "unknown mode 'slow' of backend paced"),
         ('task = "mpl"', "Did you mean 'mlp'?"),
         ('dataset = "digits"', "task mlp does not run on digits"),
         ('backend = "needy"', "not installed"),
