@@ -33,7 +33,7 @@ def read_document(
 
 
 def find_document(folder: Path, name: str) -> Path | None:
-    """The file of the record named by a path, an id or the beginning of an id; None unless exactly one matches.
+    """The file of the record of a path, an id or the beginning of an id; None unless exactly one matches.
 
     A path is accepted if its folder has the name of ``folder``, which states the kind of record.
     """

@@ -1,4 +1,4 @@
-"""The harness that another interpreter has, and whether its workers speak as this one does."""
+"""The dl-harness of another interpreter, and whether its workers use the same protocol."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ from harness.errors import UsageError
 from harness.machine import process_groups
 from harness.worker import protocol
 
-#: The protocol was a module of its own before 0.1; such versions must be answered with both numbers.
+#: The protocol was a top-level module before 0.1.0; such versions must be reported with both numbers.
 _PROBE = """
 import json
 from importlib.metadata import version
@@ -23,15 +23,15 @@ _PROBE_SECONDS = 60
 
 
 def installed_harness(label: str, python: str, variables: Mapping[str, str]) -> str:
-    """The version of the dl-harness that is installed there; errors begin with ``label``.
+    """The version of dl-harness that is installed for an interpreter; errors begin with ``label``.
 
     ``variables`` are set for its processes.
 
     Raises:
-        UsageError: none is, or one that speaks another protocol than this one.
+        UsageError: none is installed, or one with another protocol.
     """
     try:
-        # -P: what lies in the current folder must not stand in for what is installed.
+        # -P: files in the current folder must not replace installed modules.
         done = process_groups.run([python, "-P", "-c", _PROBE], _PROBE_SECONDS, variables)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UsageError(f"{label}: {python} cannot be started: {error}") from error
@@ -40,23 +40,23 @@ def installed_harness(label: str, python: str, variables: Mapping[str, str]) -> 
     try:
         version, spoken = json.loads(done.stdout.strip().rpartition("\n")[2])
     except ValueError as error:
-        said = done.stdout.strip()[-100:]
-        raise UsageError(f"{label}: {python} does not answer as Python does: {said!r}") from error
+        output = done.stdout.strip()[-100:]
+        raise UsageError(f"{label}: {python} is not a Python interpreter; it printed {output!r}") from error
     if spoken != protocol.VERSION:
         ours = metadata.version("dl-harness")
         raise UsageError(
             f"{label} has dl-harness {version}, which speaks protocol {spoken} ({python}); this is "
-            f"dl-harness {ours} with protocol {protocol.VERSION}: install versions that speak the same"
+            f"dl-harness {ours} with protocol {protocol.VERSION}: install versions with the same protocol"
         )
     return str(version)
 
 
 def _why_it_failed(python: str, stderr: str) -> str:
-    lines = stderr.strip().splitlines() or ["it says nothing"]
+    lines = stderr.strip().splitlines() or ["it printed nothing"]
     if "No module named 'harness'" in stderr or "PackageNotFoundError" in stderr:
-        return f"no dl-harness is installed for {python} ({lines[-1]}); install it there too"
+        return f"no dl-harness is installed for {python} ({lines[-1]}); install it there"
     if "Unknown option: -P" in stderr:
         return f"{python} is older than Python 3.11, which dl-harness needs"
-    # Before Python itself runs, its last line tells the least.
-    told = next((line for line in lines if line.startswith("Fatal Python error")), lines[-1])
-    return f"{python} cannot load its dl-harness: {told.strip()}"
+    # If Python itself fails to start, its last line is the least informative.
+    cause = next((line for line in lines if line.startswith("Fatal Python error")), lines[-1])
+    return f"{python} cannot load its dl-harness: {cause.strip()}"

@@ -1,6 +1,6 @@
-"""What parent and worker say to each other: one JSON line for a request, one for its reply.
+"""The messages between parent and worker: one JSON line for each request and each reply.
 
-Times are in seconds by the worker's monotonic clock, read when the device had finished.
+Times are in seconds of the worker's monotonic clock, read after the device has finished.
 """
 
 import msgspec
@@ -17,14 +17,14 @@ VERSION = 4
 
 
 class Describe(msgspec.Struct, frozen=True, tag=True):
-    """Import the backend's framework and say what it is. Comes first."""
+    """Import the backend's framework and describe it. The first request."""
 
     backend: str
     threads: int
 
 
 class Described(msgspec.Struct, frozen=True, tag=True):
-    """``environment`` as the backend gave it; ``import_seconds`` is what that took."""
+    """``environment`` as the backend reports it; ``import_seconds`` is the duration of the import."""
 
     protocol: int
     environment: dict[str, str]
@@ -32,7 +32,7 @@ class Described(msgspec.Struct, frozen=True, tag=True):
 
 
 class Define(msgspec.Struct, frozen=True, tag=True):
-    """Say what these names mean to the plugins of this environment. ``assignments`` are as of ``--set``."""
+    """Look these names up among the worker's plugins. ``assignments`` are those of ``--set``."""
 
     backend: str
     task: str
@@ -40,9 +40,9 @@ class Define(msgspec.Struct, frozen=True, tag=True):
 
 
 class Defined(msgspec.Struct, frozen=True, tag=True):
-    """The task with these options, and the backend's mode; ``backend`` may name one, ``torch:compile``.
+    """The task with these options, and the mode: that in ``backend`` (``torch:compile``), or the default.
 
-    ``installed`` is empty, or says what of the framework is missing and how to install it.
+    ``installed`` is empty, or says which part of the framework is missing and how to install it.
     """
 
     task: Task
@@ -70,7 +70,7 @@ class Built(msgspec.Struct, frozen=True, tag=True):
 
 
 class Observe(msgspec.Struct, frozen=True, tag=True):
-    """Build a certification case in float64, train it, and tell what it did."""
+    """Build a certification case in float64, train it, and report what it did."""
 
     case: Case
     mode: str
@@ -85,7 +85,7 @@ class Observed(msgspec.Struct, frozen=True, tag=True):
 
 
 class ObserveLosses(msgspec.Struct, frozen=True, tag=True):
-    """Build a certification case in the precision of a run, train its first full batches, tell the losses."""
+    """Train the first full batches of a certification case in the precision of a run, report the losses."""
 
     case: Case
     mode: str
@@ -101,13 +101,13 @@ class ObservedLosses(msgspec.Struct, frozen=True, tag=True):
 
 
 class Train(msgspec.Struct, frozen=True, tag=True):
-    """Make the next ``steps`` training steps, all of one epoch and one batch size, as one timed block."""
+    """Make the next ``steps`` training steps, in one epoch with one batch size, as one timed block."""
 
     steps: int
 
 
 class Trained(msgspec.Struct, frozen=True, tag=True):
-    """What a block took, and the loss of each step; the discriminator's first where there are two."""
+    """The duration of a block, and the loss of each step; of two, the discriminator's comes first."""
 
     seconds: float
     losses: Losses
@@ -120,7 +120,7 @@ class Evaluate(msgspec.Struct, frozen=True, tag=True):
 
 
 class Evaluated(msgspec.Struct, frozen=True, tag=True):
-    """The scores of each split, and what predicting and scoring took."""
+    """The scores of each split, and the duration of predicting and scoring."""
 
     scores: dict[Split, Scores]
     seconds: float
@@ -129,7 +129,7 @@ class Evaluated(msgspec.Struct, frozen=True, tag=True):
 
 
 class KeepWeights(msgspec.Struct, frozen=True, tag=True):
-    """Remember the weights of this moment, in place of any kept before."""
+    """Keep the current weights, in place of any kept before."""
 
 
 class RestoreWeights(msgspec.Struct, frozen=True, tag=True):
@@ -137,22 +137,22 @@ class RestoreWeights(msgspec.Struct, frozen=True, tag=True):
 
 
 class MeasureMemory(msgspec.Struct, frozen=True, tag=True):
-    """Ask for the most memory held so far."""
+    """Ask for the peak memory so far."""
 
 
 class Memory(msgspec.Struct, frozen=True, tag=True):
-    """Peak memory: of the whole process (framework and data included), and on the accelerator."""
+    """Peak memory of the whole process (framework and data included), and on the accelerator."""
 
     peak_bytes: int
     device_peak_bytes: int | None
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
-    """The request was carried out and has nothing to report."""
+    """The request was carried out; there is nothing to report."""
 
 
 class Fault(msgspec.Struct, frozen=True, tag=True):
-    """The request failed. ``unsupported`` where the backend declined it, with the reason."""
+    """The request failed; ``unsupported`` if the backend declined it, with its reason in ``message``."""
 
     message: str
     traceback: str

@@ -13,7 +13,7 @@ from harness.plugins.installation import select_backend
 from harness.spec.backend import Plan, Program
 from harness.training.batches import BatchOrder
 from harness.worker import protocol
-from harness.worker.__main__ import Worker
+from harness.worker.requests import Worker
 
 BLOCK_SECONDS = 0.1
 

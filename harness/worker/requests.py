@@ -1,0 +1,211 @@
+"""Carries out the requests of the parent, one program at a time."""
+
+import functools
+import resource
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from harness.errors import unknown_name
+from harness.plugins import registry
+from harness.plugins.definition import define_task
+from harness.plugins.installation import installation
+from harness.plugins.options import parse_options
+from harness.plugins.program_contract import CheckedProgram, checked_environment, read_only
+from harness.plugins.versions import PLUGIN
+from harness.spec.backend import Backend, Plan, Program, Unsupported
+from harness.spec.data import Samples, Split
+from harness.spec.task import Adversarial, Classification, Task
+from harness.testing.observation import finite_losses, observe, observe_losses
+from harness.training.batches import BatchOrder
+from harness.training.data_contract import fitted
+from harness.training.gan_quality import Judge
+from harness.training.initial import initial_weights
+from harness.training.sample_grid import sample_grid
+from harness.training.scoring import generate, score
+from harness.training.splits import balancing_weights, split_samples
+from harness.worker import protocol
+
+
+class Worker:
+    """The state of a worker: its backend, its program and the weights that it was asked to keep."""
+
+    def __init__(self) -> None:
+        self._backend: Backend
+        self._program: Program
+        self._task: Task
+        self._splits: dict[Split, Samples]
+        self._order: BatchOrder
+        self._judge: Judge | None = None
+        self._next_step = 0
+        self._kept: dict[str, np.ndarray] = {}
+
+    @functools.singledispatchmethod
+    def carry_out(self, request: object) -> protocol.Reply:
+        """Carry out a request and return the reply; each kind of request has a method below."""
+        raise TypeError(f"unknown request: {request!r}")
+
+    @carry_out.register
+    def _(self, request: protocol.Describe) -> protocol.Described:
+        self._backend = registry.backend(request.backend)
+        start = time.perf_counter()
+        reported = self._backend.environment(request.threads)
+        seconds = time.perf_counter() - start
+        environment = checked_environment(reported, request.backend)
+        if plugin := registry.backend_distribution(request.backend):
+            environment[PLUGIN] = plugin
+        return protocol.Described(protocol.VERSION, environment, seconds)
+
+    @carry_out.register
+    def _(self, request: protocol.Define) -> protocol.Defined:
+        name, _, mode = request.backend.partition(":")
+        backend = registry.backend(name)
+        if mode and mode not in backend.modes:
+            raise unknown_name("mode", mode, backend.modes, owner=f"backend {name}")
+        state, detail = installation(name)
+        definition = registry.task(request.task)
+        options = parse_options(definition, request.assignments)
+        return protocol.Defined(
+            define_task(definition, options),
+            msgspec.structs.asdict(options),
+            mode or backend.modes[0],
+            "" if state == "installed" else f"backend {name} is {state}: {detail}",
+        )
+
+    @carry_out.register
+    def _(self, request: protocol.Observe) -> protocol.Observed:
+        observation = observe(self._backend, request.mode, request.device, request.threads, request.case)
+        return protocol.Observed(observation)
+
+    @carry_out.register
+    def _(self, request: protocol.ObserveLosses) -> protocol.ObservedLosses:
+        losses = observe_losses(
+            self._backend, request.mode, request.device, request.threads, request.case, request.precision
+        )
+        return protocol.ObservedLosses(losses)
+
+    @carry_out.register
+    def _(self, request: protocol.Build) -> protocol.Built:
+        plan = request.plan
+        start = time.perf_counter()
+        task = plan.task
+        dataset = fitted(registry.dataset(request.dataset).load(), task)
+        splits = split_samples(dataset, plan.precision, task.imbalance, task.train_fraction)
+        self._splits = {split: read_only(samples) for split, samples in splits.items()}
+        train = self._splits["train"]
+        self._refuse_unsupported(request)
+        plan = _with_class_weights(plan, train, len(dataset.classes))
+        self._task, self._next_step, self._judge = plan.task, 0, None
+        self._order = BatchOrder.of_task(plan.task, len(train), plan.seed)
+        data_ready = time.perf_counter()
+        built = self._backend.build(plan, train)
+        self._program = CheckedProgram(built, self._backend.name, plan)
+        self._program.load(initial_weights(plan.task, plan.seed))
+        self._program.synchronize()
+        return protocol.Built(
+            device=self._program.device,
+            dataset_fingerprint=dataset.fingerprint,
+            dataset_origin=dataset.origin,
+            samples={split: len(samples) for split, samples in self._splits.items()},
+            data_seconds=data_ready - start,
+            build_seconds=time.perf_counter() - data_ready,
+        )
+
+    def _refuse_unsupported(self, request: protocol.Build) -> None:
+        mode, batch_size = request.plan.mode, request.plan.task.batch_size or 1
+        if mode not in self._backend.modes:
+            raise Unsupported(f"backend {self._backend.name} has no mode {mode}")
+        if empty := [split for split, samples in self._splits.items() if not len(samples)]:
+            raise Unsupported(f"{request.dataset} has too few samples: none is left for {', '.join(empty)}")
+        if batch_size > (samples := len(self._splits["train"])):
+            raise Unsupported(
+                f"batch size {batch_size} is larger than the {samples} training samples of {request.dataset}"
+            )
+
+    @carry_out.register
+    def _(self, request: protocol.Train) -> protocol.Trained:
+        steps = self._order.steps(self._next_step, request.steps, self._splits["train"].inputs.dtype)
+        self._program.synchronize()
+        start = time.perf_counter()
+        losses = self._program.train(steps)
+        self._program.synchronize()
+        seconds = time.perf_counter() - start
+        self._next_step += request.steps
+        return protocol.Trained(seconds, finite_losses(losses))
+
+    @carry_out.register
+    def _(self, request: protocol.Evaluate) -> protocol.Evaluated:
+        start = time.perf_counter()
+        predict = self._program.predict
+        scores = {split: score(self._task, predict, self._splits[split]) for split in request.splits}
+        png = None
+        if isinstance(self._task.objective, Adversarial):
+            self._judge = self._judge or Judge(self._splits["train"])
+            for split in request.splits:
+                real = self._splits[split]
+                fakes = generate(self._task.objective, predict, real)
+                judged = self._judge.verdict if split == "test" else self._judge.distance
+                scores[split] |= judged(real.inputs, fakes)
+                if split == "test":
+                    png = sample_grid(fakes)
+                    scores[split] |= self._judge.baselines(real.inputs, self._untrained(real))
+        return protocol.Evaluated(scores, time.perf_counter() - start, png)
+
+    def _weights(self) -> dict[str, np.ndarray]:
+        """The current weights as :meth:`Program.load` takes them: float64, in memory of their own."""
+        return {
+            name: np.array(value, np.float64, order="C") for name, value in self._program.weights().items()
+        }
+
+    def _untrained(self, real: Samples) -> np.ndarray:
+        """Pictures that the generator makes with its initial weights."""
+        assert isinstance(self._task.objective, Adversarial)  # noqa: S101  other tasks have no generator
+        trained = self._weights()
+        self._program.load(initial_weights(self._task, self._order.seed))
+        fakes = generate(self._task.objective, self._program.predict, real)
+        self._program.load(trained)
+        return fakes
+
+    @carry_out.register
+    def _(self, _request: protocol.KeepWeights) -> protocol.Done:
+        self._kept = self._weights()
+        return protocol.Done()
+
+    @carry_out.register
+    def _(self, _request: protocol.RestoreWeights) -> protocol.Done:
+        self._program.load(self._kept)
+        return protocol.Done()
+
+    @carry_out.register
+    def _(self, _request: protocol.MeasureMemory) -> protocol.Memory:
+        return protocol.Memory(_peak_memory_bytes(), self._program.device_peak_memory_bytes())
+
+
+def _with_class_weights(plan: Plan, train: Samples, classes: int) -> Plan:
+    """The plan with the class weights of ``rebalance=weights``, which follow from the training data."""
+    task = plan.task
+    if task.imbalance is None or task.imbalance.rebalance != "weights":
+        return plan
+    weights = balancing_weights(train.targets, classes)
+    (outputs,) = task.networks["model"].output_shape()
+    unused = (1.0,) * (outputs - len(weights))  # a network may have more outputs than the data has classes
+    objective = Classification(weights + unused)
+    return msgspec.structs.replace(plan, task=msgspec.structs.replace(task, objective=objective))
+
+
+def _peak_memory_bytes() -> int:
+    """The peak of this process's resident memory.
+
+    On Linux it is ``VmHWM``, because ``ru_maxrss`` there includes the process that this one was forked from.
+    """
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
