@@ -26,13 +26,17 @@ class PluginError(HarnessError):
     exit_code = 2
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
-    """A :class:`UsageError` for an unknown name that offers the nearest known one and the whole list."""
+def unknown_name(kind: str, name: str, known: Iterable[str], owner: str = "") -> UsageError:
+    """A :class:`UsageError` for an unknown name that offers the nearest known one and the whole list.
+
+    ``owner`` is what the name would belong to, such as ``backend torch``.
+    """
     names = sorted(known)
     nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
     listed = ", ".join(names) if names else "none is installed"
-    return UsageError(f"unknown {kind} {name!r}.{hint} Known: {listed}.")
+    where = f" of {owner}" if owner else ""
+    return UsageError(f"unknown {kind} {name!r}{where}.{hint} Known: {listed}.")
 
 
 class Declined(HarnessError):

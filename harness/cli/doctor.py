@@ -38,7 +38,7 @@ _IMPORT_LIMIT_SECONDS = 120.0
 @options.task(default="cnn")
 @click.option(
     "--pairs",
-    type=click.IntRange(min=2, max=100),
+    type=options.WholeNumber(min=2, max=100),
     default=5,
     show_default=True,
     metavar="N",

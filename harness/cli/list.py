@@ -19,17 +19,18 @@ from harness.runs.data_choice import ask_source
 from harness.runs.record import Record
 from harness.runs.store import Store, UnreadableRecord, read_all
 
+_KINDS = ["backends", "tasks", "datasets", "results"]
 _NEWEST = 10
 #: The part of an id that is printed, its date and time: `harness show` accepts it.
 _ID_LENGTH = len("20260101-000000")
 
 
 @click.command(short_help="List backends, tasks, data sets and results.")
-@click.argument("kind", required=False, type=click.Choice(["backends", "tasks", "datasets", "results"]))
+@click.argument("kind", metavar="[KIND]", required=False, type=click.Choice(_KINDS))
 @options.results
 @click.option(
     "--limit",
-    type=click.IntRange(min=1),
+    type=options.WholeNumber(min=1),
     default=_NEWEST,
     show_default=True,
     metavar="N",
@@ -37,7 +38,11 @@ _ID_LENGTH = len("20260101-000000")
 )
 @options.plugin
 def command(kind: str | None, results: Path, limit: int) -> None:
-    """List everything, or one KIND. `harness list tasks` also lists the options of every task."""
+    """List what can be run and what was run.
+
+    KIND is backends, tasks, datasets or results. Default: all of them. `harness list tasks` also lists the
+    options of every task.
+    """
     sections: dict[str, Callable[[], str]] = {
         "backends": _backends,
         "tasks": _tasks,

@@ -22,8 +22,15 @@ from harness.spec.backend import DEVICE_PATTERN
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
+
+class WholeNumber(click.IntRange):
+    """An integer in a range; its errors say "integer" instead of "integer range"."""
+
+    name = "integer"
+
+
 PRECISION = click.Choice(["float32", "float64", "bfloat16"])
-THREADS = click.IntRange(min=1, max=1024)
+THREADS = WholeNumber(min=1, max=1024)
 
 
 def split_names(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
@@ -104,19 +111,19 @@ assignments = click.option(
 )
 epochs = click.option(
     "--epochs",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     metavar="N",
     help="Passes over the training data. Default: the task's.",
 )
 max_steps = click.option(
-    "--max-steps", type=click.IntRange(min=1), metavar="N", help="Stop training after N steps."
+    "--max-steps", type=WholeNumber(min=1), metavar="N", help="Stop training after N steps."
 )
 batch_size = click.option(
-    "--batch-size", type=click.IntRange(min=1), metavar="N", help="Samples per step. Default: the task's."
+    "--batch-size", type=WholeNumber(min=1), metavar="N", help="Samples per step. Default: the task's."
 )
 seed = click.option(
     "--seed",
-    type=click.IntRange(min=0, max=2**31 - 1),
+    type=WholeNumber(min=0, max=2**31 - 1),
     default=0,
     show_default=True,
     metavar="N",
@@ -128,7 +135,7 @@ def seeds(default: int | None = None) -> Callable[[_F], _F]:
     """A number of seeds as ``seeds``."""
     return click.option(
         "--seeds",
-        type=click.IntRange(min=1, max=10_000),
+        type=WholeNumber(min=1, max=10_000),
         default=default,
         show_default=default is not None,
         metavar="N",

@@ -73,14 +73,19 @@ class RunDisplay:
     ) -> None:
         """See :class:`harness.runs.sequence.SequenceObserver`."""
         if seconds > _CACHED_SECONDS:
-            outcome = "certified" if certificate.certified else "not certified"
+            outcome = (
+                "certified: it computes what the reference computes"
+                if certificate.certified
+                else "not certified"
+            )
             self.say(f"{configuration.label} on {task}: {outcome} ({seconds:.0f} s)")
 
     def begin(self, request: RunRequest) -> "RunLine":
         """See :class:`harness.runs.sequence.SequenceObserver`."""
         self._begun += 1
         plan = request.plan
-        name = f"[{self._begun}/{self._runs}] {plan.task.name} {request.backend}:{plan.mode} seed {plan.seed}"
+        number = f"[{self._begun}/{self._runs}] " if self._runs > 1 else ""
+        name = f"{number}{plan.task.name} {request.backend}:{plan.mode} seed {plan.seed}"
         self._progress.reset(self._bar, total=None, description=name, status="starting a worker")
         return RunLine(self, name, plan.task)
 

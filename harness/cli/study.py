@@ -27,7 +27,7 @@ from harness.runs.store import Store
 
 
 @click.command(short_help="Compare remedies for overfitting or class imbalance.")
-@click.argument("kind", type=click.Choice(["overfitting", "imbalance"]))
+@click.argument("kind", metavar="KIND", type=click.Choice(["overfitting", "imbalance"]))
 @options.task()
 @options.backends(required=True)
 @options.dataset

@@ -89,7 +89,7 @@ def select_backend(text: str) -> tuple[Backend, str]:
     name, _, mode = text.partition(":")
     backend = registry.backend(name)
     if mode and mode not in backend.modes:
-        raise unknown_name(f"mode of backend {name}", mode, backend.modes)
+        raise unknown_name("mode", mode, backend.modes, owner=f"backend {name}")
     state, detail = installation(name)
     if state != "installed":
         raise UsageError(f"backend {name} is {state}: {detail}")

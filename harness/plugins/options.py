@@ -61,7 +61,7 @@ def parse_options(definition: TaskDefinition, assignments: Iterable[str]) -> msg
         if not sign:
             raise UsageError(f"--set {assignment}: write KEY=VALUE, for example --set learning_rate=0.05")
         if key not in takes:
-            raise unknown_name(f"option of task {definition.name}", key, takes)
+            raise unknown_name("option", key, takes, owner=f"task {definition.name}")
         fitting = _fitting(definition, key, text.strip())
         if fitting is None:
             raise UsageError(f"--set {key}={text.strip()}: {key} takes {_article(takes[key])}.")

@@ -69,7 +69,7 @@ def test_help_names_every_command(harness):
         (("run", "--backend", "torch:eagre", "--task", "cnn"), "Did you mean 'eager'?"),
         (("run", "--backend", "torch", "--task", "cnm"), "unknown task 'cnm'. Did you mean 'cnn'?"),
         ((*FAULTY, "--dataset", "cifar"), "unknown data set 'cifar'. Did you mean 'cifar10'?"),
-        ((*FAULTY, "--set", "widht=2"), "unknown option of task cnn 'widht'. Did you mean 'width'? Known: "),
+        ((*FAULTY, "--set", "widht=2"), "unknown option 'widht' of task cnn. Did you mean 'width'? Known: "),
         ((*FAULTY, "--set", "width=banana"), "--set width=banana: width takes a number > 0"),
         ((*FAULTY, "--set", "width"), "write KEY=VALUE"),
         ((*FAULTY, "--set", "optimizer=adma"), "one of adam, gd, rmsprop, sgd"),

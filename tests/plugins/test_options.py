@@ -90,8 +90,8 @@ def test_the_last_assignment_of_a_key_counts():
         ("fast=maybe", "--set fast=maybe: fast takes true or false."),
         ("kind=three", "--set kind=three: kind takes one of one, two."),
         ("count", "--set count: write KEY=VALUE, for example --set learning_rate=0.05"),
-        ("cuont=3", "unknown option of task kinds 'cuont'. Did you mean 'count'?"),
-        ("=3", "unknown option of task kinds ''. Known: count, fast, kind, note, ratio."),
+        ("cuont=3", "unknown option 'cuont' of task kinds. Did you mean 'count'?"),
+        ("=3", "unknown option '' of task kinds. Known: count, fast, kind, note, ratio."),
     ],
 )
 def test_a_bad_assignment_is_refused_with_what_would_be_right(assignment, message):

@@ -84,4 +84,5 @@ def download(url: str, md5: str, folder: Path, progress: DownloadProgress) -> Pa
 def _reason(error: Exception) -> str:
     """What went wrong at the bottom, without the layers that requests and urllib3 wrap around it."""
     inner = getattr(error.args[0], "reason", error) if error.args else error
+    inner = getattr(inner, "original_error", inner)  # of a proxy
     return str(inner).rpartition("): ")[-1]
