@@ -222,7 +222,7 @@ def test_a_budget_that_is_too_short_is_refused_before_the_pairs(too_short):
         (["paced", "paced", "--b-env", "NAME"], "--b-env NAME: write NAME=VALUE"),
         (["paced", "paced", "--b-env", "HARNESS_WORKER_CPUS=0-1"], "the harness sets this variable"),
         (["paced", "paced", "--set", "optimizer=gd", "--batch-size", "8"], "takes all training data at once"),
-        (["paced", "paced", "--b-python", "/no/python"], "--b-python /no/python: there is no such program"),
+        (["paced", "paced", "--b-python", "/no/python"], "--b-python /no/python: no such program"),
         (["paced", "paced", "--c-threads", "1"], "--c-threads is for configuration 3, but only 2 are given"),
         (
             ["paced", "paced", "--budget", "5"],

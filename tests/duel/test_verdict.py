@@ -1,0 +1,166 @@
+"""From made pairs to a verdict, and how it is printed."""
+
+import functools
+import itertools
+import math
+
+import numpy as np
+import pytest
+from support.made_pairs import compare, looks_of, made_pair, noisy_pairs
+
+from harness.duel import verdict
+from harness.duel.ratios import Ratios, step_ratios
+from harness.report.duel_verdict import evidence_text, verdict_line
+from harness.stats.looks import Looks
+from harness.stats.sign_flip import p_value
+
+
+@pytest.mark.parametrize("end", [10, 12, 14, 15])
+def test_false_alarms_over_all_looks_stay_under_the_level(end):
+    """Counted over every pattern of signs, which are equally likely if the configurations are equal."""
+    rng = np.random.default_rng(3)
+    sizes = np.abs(rng.standard_t(3, end))  # heavier tails than those of a machine
+    fence = functools.partial(np.median, axis=1, keepdims=True)
+    ratios = sizes * np.array(list(itertools.product([-1, 1], repeat=end)))
+    levels, alarms = looks_of(end).levels(verdict.DIFFERENCE_LEVEL), np.zeros(len(ratios), bool)
+    for pairs, level in levels.items():
+        seen = ratios[:, :pairs]
+        cut = np.clip(seen, -2 * fence(np.abs(seen)), 2 * fence(np.abs(seen)))
+        assert Ratios(seen[5], fenced=True).p_value() == pytest.approx(p_value(cut[5]))
+        means = np.abs(cut.sum(axis=1))
+        alarms |= 1 - np.searchsorted(np.sort(means), means * (1 - 1e-12)) / len(ratios) <= level
+    assert verdict.DIFFERENCE_LEVEL / 2 < alarms.mean() <= verdict.DIFFERENCE_LEVEL
+
+
+def test_an_exact_test_of_fewer_pairs_cannot_reach_its_level():
+    assert verdict.fewest_pairs_for_difference(comparisons=1) == 7
+    assert verdict.fewest_pairs_for_difference(comparisons=3) == 9
+
+
+def test_time_that_is_up_gives_a_verdict_that_a_look_between_does_not():
+    pairs = [made_pair(ratio) for ratio in (1.05, 1.06, 1.04, 1.05, 1.07, 1.05, 1.06)]
+    early, late = Looks(), Looks()
+    early.come_to(7, 0.9, last=False)
+    late.come_to(7, 0.9, last=True)
+    assert [compare(pairs, looks=looks).verdict for looks in (early, late)] == ["undecided", "slower"]
+
+
+def test_same_must_hold_with_slow_processes_counted_in_full():
+    """Every ninth process of the second configuration is slow: the typical ratio is 1, the mean is not."""
+    rng = np.random.default_rng(5)
+    pairs = [*noisy_pairs(rng, 1.0, 0.001, 16), *noisy_pairs(rng, 1.6, 0.001, 2)]
+    ratios = step_ratios(pairs, 1, [1, 1])
+    assert ratios.p_value("less", math.log(1.02)) < 0.01
+    assert ratios.cautious_p_value("less", math.log(1.02)) == 1.0
+    assert ratios.cautious_p_value("less", math.log(1.1)) < 0.01
+    assert compare(pairs).verdict != "same"
+
+
+def test_slow_processes_do_not_hide_a_slowdown_and_are_reported():
+    rng = np.random.default_rng(2)
+    result = compare([*noisy_pairs(rng, 1.05, 0.01, 12), made_pair(0.7), made_pair(1.5)])
+    assert result.verdict == "slower"
+    assert result.ratio.value == pytest.approx(1.05, abs=0.015)
+    assert 10.5 < result.weight < 11.5
+    assert "14 pairs, effective 11 after down-weighting outliers, p = " in evidence_text(result)
+
+
+def test_only_the_verdict_same_may_change_later():
+    same, slower, faster, undecided = (
+        compare(noisy_pairs(np.random.default_rng(5), ratio, spread, 8))
+        for ratio, spread in ((1.0, 0.002), (1.1, 0.005), (0.9, 0.005), (1.02, 0.03))
+    )
+    words = [result.verdict for result in (same, slower, faster, undecided)]
+    assert words == ["same", "slower", "faster", "undecided"]
+    assert verdict.latest(same, slower) is slower
+    assert verdict.latest(same, undecided) is same
+    assert verdict.latest(slower, same) is slower
+    assert verdict.latest(slower, faster) is slower
+    assert verdict.latest(None, undecided) is None
+
+
+@pytest.mark.parametrize(("ratio", "word"), [(1.05, "slower"), (0.95, "faster"), (1.0, "same")])
+def test_verdicts(ratio, word):
+    pairs = noisy_pairs(np.random.default_rng(5), ratio, 0.008, 8)
+    result = compare(pairs)
+    assert result.verdict == word
+    assert result.ratio.value == pytest.approx(ratio, rel=0.02)
+    assert result.ratio.low < result.ratio.value < result.ratio.high
+
+
+def test_no_verdict_before_the_first_look():
+    result = compare(noisy_pairs(np.random.default_rng(5), 2.0, 0.01, 7), looks=Looks())
+    assert result.verdict == "undecided"
+    assert result.pairs_wanted == 3
+
+
+def test_more_pairs_are_asked_for_where_the_spread_is_wide():
+    result = compare(noisy_pairs(np.random.default_rng(4), 1.01, 0.06, 8))
+    assert result.verdict == "undecided"
+    assert result.pairs_wanted > 8
+
+
+def test_a_control_that_moves_leaves_no_verdict():
+    rng = np.random.default_rng(7)
+    for ratio in (1.0, 1.3):
+        pairs = [made_pair(ratio * math.exp(rng.normal(0, 0.005)), control=1.04) for _ in range(8)]
+        result = compare(pairs)
+        assert result.verdict == "undecided"
+        assert result.reason == "control moved"
+        assert result.control_ratio == pytest.approx(1.04)
+
+
+def test_a_verdict_stays_after_its_look_unless_the_machine_changed():
+    rng = np.random.default_rng(10)
+    pairs = noisy_pairs(rng, 1.1, 0.005, 8)
+    reached = compare(pairs)
+    assert reached.verdict == "slower"
+    assert reached.reached_after == 8
+    later = verdict.kept(reached, compare([*pairs, *noisy_pairs(rng, 0.8, 0.005, 1)]))
+    assert later.verdict == "slower"
+    assert (later.pairs, later.reached_after) == (9, 8)
+    moved = [made_pair(1.1 * math.exp(rng.normal(0, 0.005)), control=1.3) for _ in range(8)]
+    assert verdict.kept(reached, compare([*pairs, *moved])).verdict == "undecided"
+    assert compare([*pairs, *moved]).reached_after is None
+    assert verdict.kept(None, compare(pairs)).verdict == "slower"
+
+
+@pytest.mark.parametrize(
+    ("ratio", "spread", "enough"),
+    [(1.05, 0.02, True), (1.05, 0.06, False), (1.5, 0.06, True), (1.0, 0.06, False)],
+)
+def test_a_duel_goes_on_until_its_ratio_is_known(ratio, spread, enough):
+    result = compare(noisy_pairs(np.random.default_rng(11), ratio, spread, 14))
+    assert verdict.known_well_enough(result, 0.02) == enough
+
+
+def test_more_pairs_than_a_duel_makes_are_reported_as_such():
+    result = compare(noisy_pairs(np.random.default_rng(4), 1.001, 0.2, 8))
+    assert "more pairs are needed to decide, and a duel makes at most 40" in verdict_line(result, 0.02)
+
+
+def test_pairs_lost_to_disturbances_leave_no_verdict():
+    pairs = noisy_pairs(np.random.default_rng(8), 1.2, 0.005, 8)
+    lost = [made_pair(1.2, lost=range(8)) for _ in range(6)]
+    result = compare(pairs + lost)
+    assert result.pairs == 8
+    assert result.verdict == "undecided"
+    assert (result.reason, result.lost) == ("pairs lost", 6)
+    assert "6 of 14 pairs were lost" in verdict_line(result, 0.02)
+
+
+def test_several_configurations_share_the_error():
+    pairs = noisy_pairs(np.random.default_rng(9), 1.3, 0.005, 8)
+    assert compare(pairs).verdict == "slower"
+    # With three comparisons 8 pairs cannot reach the level.
+    assert compare(pairs, comparisons=3).verdict == "undecided"
+    assert compare(pairs, comparisons=3).pairs_wanted == 2
+
+
+@pytest.mark.parametrize(
+    ("margin", "text"), [(0.02, "within 2 %"), (0.005, "within 0.5 %"), (0.015, "within 1.5 %")]
+)
+def test_the_margin_is_printed_as_given(margin, text):
+    pairs = [made_pair(1.0)] * 8
+    result = verdict.compare(pairs, 1, ["a", "b"], [64, 64], margin=margin)
+    assert f"b is as fast as a {text}: " in verdict_line(result, margin)

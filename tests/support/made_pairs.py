@@ -1,0 +1,54 @@
+"""Pairs of a duel with a known ratio, noise, disturbances and pauses, and the looks at them."""
+
+import math
+
+import msgspec
+
+from harness.duel import verdict
+from harness.duel.record import BlockRecord, PairRecord
+from harness.machine.disturbance import Disturbance
+from harness.stats.looks import Looks
+
+#: No other program used the CPU.
+CALM = Disturbance(0.0, 0.0, 0.0, 0)
+
+
+def made_pair(ratio, *, turns=8, control=1.0, lost=(), seconds=0.1):
+    """A pair whose second configuration takes ``ratio`` times as long; turns in ``lost`` are disturbed."""
+    blocks = []
+    for turn in range(turns):
+        for index in (0, 1) if turn % 2 == 0 else (1, 0):
+            time = seconds * (ratio if index else 1.0)
+            slow = control if index else 1.0
+            blocks.append(BlockRecord(index, turn, 6, time, 0.001 * slow, CALM, turn in lost))
+    return PairRecord([], blocks, 1.0)
+
+
+def compare(pairs, **options):
+    """The result of these pairs with a margin of 2 %."""
+    return verdict.compare(pairs, 1, ["a", "b"], [64, 64], margin=0.02, **options)
+
+
+def noisy_pairs(rng, ratio, spread, pairs, **options):
+    """Pairs whose log ratios are normal with this spread."""
+    return [made_pair(ratio * math.exp(rng.normal(0, spread)), **options) for _ in range(pairs)]
+
+
+def with_pauses(rng, made, index, share=0.15, seconds=0.34):
+    """The same pair; a share of the blocks of a configuration (None: of both) contains a pause."""
+    blocks = [
+        msgspec.structs.replace(block, seconds=block.seconds + seconds)
+        if index in (None, block.configuration) and rng.random() < share
+        else block
+        for block in made.blocks
+    ]
+    return PairRecord([], blocks, 1.0)
+
+
+def looks_of(end, *, usable=None):
+    """The looks of a test with time for ``end`` pairs, of which those in ``usable`` were not lost."""
+    looks, pairs = Looks(), 0
+    for made in range(1, end + 1):
+        pairs += usable is None or usable[made - 1]
+        looks.come_to(pairs, made / end, last=made == end)
+    return looks
