@@ -1,5 +1,4 @@
-"""The machine: its description, its load, its counters, and the environment that processes start with.
+"""The machine: its description, load and counters, its CPUs, and the processes and variables of workers.
 
-This room imports only :mod:`harness.errors`. It must not know tasks, plugins or what a process is started
-for.
+This room may import only :mod:`harness.errors`. It must not know tasks, plugins, or what a process runs.
 """

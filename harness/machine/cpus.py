@@ -56,7 +56,7 @@ def _best_first() -> list[int]:
 
 def _busy_cpus() -> set[int]:
     """The CPUs that are at work while this process waits."""
-    import psutil  # here: commands that only read records do without it
+    import psutil  # imported late: commands that only read records do not need it
 
     used = psutil.cpu_percent(_OBSERVE_SECONDS, percpu=True)
     return {cpu for cpu, percent in enumerate(used) if percent > _BUSY_PERCENT}

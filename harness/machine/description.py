@@ -1,4 +1,4 @@
-"""What machine this is, read from the operating system."""
+"""A description of this machine, read from the operating system."""
 
 import platform
 import subprocess
@@ -12,14 +12,14 @@ from harness.machine.cpus import allowed_cpus, usable_cpus
 
 
 class GitState(msgspec.Struct, frozen=True):
-    """The commit checked out in the current folder, and whether files differed from it (None: unknown)."""
+    """The commit checked out in the current folder, and whether files differ from it (None: unknown)."""
 
     commit: str
     dirty: bool | None
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """Where it ran. ``allowed_cpus`` are the logical CPUs this process may use; memory is the machine's."""
+    """A machine. ``allowed_cpus`` counts the logical CPUs that this process may use; memory is the total."""
 
     cpu: str
     physical_cores: int
@@ -34,7 +34,7 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 def cpu_model() -> str:
-    """The processor's name as its maker writes it, or the architecture where the system will not say."""
+    """The processor's name as its manufacturer writes it, or the architecture where that is unknown."""
     if sys.platform == "darwin":
         return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
     try:
@@ -46,7 +46,7 @@ def cpu_model() -> str:
 
 
 def _output(*command: str) -> str | None:
-    """What a command prints, stripped, or None where it fails or is not there."""
+    """The stripped output of a command; None if it fails or does not exist."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=5, check=True
@@ -66,8 +66,8 @@ def git_state() -> GitState | None:
 
 
 def describe_machine() -> Machine:
-    """This machine, now."""
-    import psutil  # here: commands that only read records do without it
+    """Describe this machine as it is now."""
+    import psutil  # imported late: commands that only read records do not need it
 
     return Machine(
         cpu=cpu_model(),
@@ -84,7 +84,7 @@ def describe_machine() -> Machine:
 
 
 def default_threads() -> int:
-    """One thread for each physical core that this process may use, and can by its container's quota."""
+    """One thread for each physical core that this process may use within its container's quota."""
     import psutil
 
     cores = psutil.cpu_count(logical=False) or usable_cpus()

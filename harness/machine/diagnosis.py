@@ -1,4 +1,4 @@
-"""What on this machine will spoil timings, each finding with what would mend it."""
+"""What on this machine distorts timings, each finding with its remedy."""
 
 import os
 import shutil
@@ -14,10 +14,10 @@ from harness.machine.control_groups import cpu_quota
 from harness.machine.cpus import allowed_cpus
 from harness.machine.description import default_threads
 
-#: A core that is busier than this while we do nothing is somebody else's.
+#: A core that is busier than this while this process waits runs other programs.
 BUSY_PERCENT = 10.0
 _OBSERVE_SECONDS = 1.0
-#: What a worker with a framework, a float copy of CIFAR-10 and room to train needs.
+#: Enough for a worker with a framework, a float copy of CIFAR-10 and memory to train.
 NEEDED_MEMORY_BYTES = 3 * 2**30
 _CPUS = Path("/sys/devices/system/cpu")
 _CONTROL_GROUP = Path("/sys/fs/cgroup")
@@ -38,10 +38,10 @@ def _busy_cores() -> Iterator[str]:
         if 100 - times.idle > BUSY_PERCENT
     ]
     if busy:
-        yield f"busy while this command waits: {', '.join(busy)}; stop what runs there"
+        yield f"busy while this command waits: {', '.join(busy)}; stop the programs that run there"
     stolen = [getattr(times, "steal", 0.0) for times in used]
     if max(stolen) > 1.0:
-        yield f"the hypervisor takes up to {max(stolen):.0f} % of a core for others (steal time)"
+        yield f"the hypervisor takes up to {max(stolen):.0f} % of a core for other machines (steal time)"
 
 
 def _frequency() -> Iterator[str]:
@@ -50,7 +50,7 @@ def _frequency() -> Iterator[str]:
         yield "the CPU frequency governor is 'powersave'; set it to 'performance'"
     throttles = [_read(path) or "0" for path in _CPUS.glob("cpu*/thermal_throttle/core_throttle_count")]
     if any(int(count) for count in throttles):
-        yield "a core has been throttled for heat since the machine started; check its cooling"
+        yield "a core was throttled because of heat since the machine started; check its cooling"
     frequency = psutil.cpu_freq() if hasattr(psutil, "cpu_freq") else None
     if frequency and frequency.max and frequency.current < 0.6 * frequency.max:
         yield f"cores run at {frequency.current:.0f} of {frequency.max:.0f} MHz"
@@ -64,26 +64,26 @@ def _threads(environment: Mapping[str, str]) -> Iterator[str]:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         value = environment.get(name)
         if value and value != str(wanted):
-            yield f"{name}={value} is set; workers replace it by {wanted} (--threads chooses)"
+            yield f"{name}={value} is set; workers use {wanted} instead (change it with --threads)"
     quota = cpu_quota()
     if quota is not None and quota < len(allowed_cpus()):
         yield (
-            f"this container may use {quota:g} CPUs' time and sees {len(allowed_cpus())}; "
-            f"with more than {wanted} {'threads' if wanted > 1 else 'thread'} a worker is held back"
+            f"this container has a quota of {quota:g} CPUs and sees {len(allowed_cpus())}; "
+            f"a worker with more than {wanted} {'threads' if wanted > 1 else 'thread'} is throttled"
         )
     if len(allowed_cpus()) < (os.cpu_count() or 1):
-        yield f"only {len(allowed_cpus())} of {os.cpu_count()} logical CPUs are allowed to this process"
+        yield f"this process may use only {len(allowed_cpus())} of {os.cpu_count()} logical CPUs"
 
 
 def _debug_builds() -> Iterator[str]:
     if sysconfig.get_config_var("Py_DEBUG"):
         yield "this Python is a debug build"
     if sys.gettrace() or sys.getprofile():
-        yield "a debugger, profiler or coverage tool watches this Python"
+        yield "a debugger, profiler or coverage tool traces this Python"
 
 
 def free_memory_bytes() -> int:
-    """What the system can give now, or the control group where that grants less."""
+    """The memory that is available now, or what the control group grants if that is less."""
     available: int = psutil.virtual_memory().available
     limit, used = (_read(_CONTROL_GROUP / name) for name in ("memory.max", "memory.current"))
     if limit is None or used is None or limit == "max":
@@ -95,20 +95,20 @@ def _memory() -> Iterator[str]:
     free = free_memory_bytes()
     if free < NEEDED_MEMORY_BYTES:
         needed = NEEDED_MEMORY_BYTES / 2**30
-        yield f"{free / 2**30:.1f} GiB of memory are free; a worker can need {needed:.0f}"
+        yield f"{free / 2**30:.1f} GiB of memory are free; a worker can need {needed:.0f} GiB"
     if psutil.swap_memory().used > 2**28:
         yield f"{psutil.swap_memory().used / 2**30:.1f} GiB are swapped out"
     try:
         disk = shutil.disk_usage(tempfile.gettempdir()).free
     except FileNotFoundError:
-        yield "no folder for temporary files can be written to: set TMPDIR to one"
+        yield "no folder for temporary files is writable: set TMPDIR to one"
         return
     if disk < 2**30:
         yield f"{disk / 2**30:.2f} GiB of disk are free in {tempfile.gettempdir()}"
 
 
 def findings() -> list[str]:
-    """Everything found, in words. Watches the cores for a second."""
+    """All findings, in words. Observes the cores for one second."""
     checks: list[Callable[[], Iterator[str]]] = [
         _busy_cores,
         _frequency,

@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Files that are written completely or not at all."""
 
 import contextlib
 import errno
@@ -8,10 +8,10 @@ from pathlib import Path
 
 
 def prove_writable(folder: Path) -> None:
-    """Make the folder and write a passing file there.
+    """Create the folder and write a temporary file in it.
 
     Raises:
-        OSError: it cannot be done.
+        OSError: the folder is not writable.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder):
@@ -19,10 +19,10 @@ def prove_writable(folder: Path) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, and through to the disk.
+    """Write a file to the disk, completely or not at all.
 
     Raises:
-        OSError: it cannot be written; what was there before is left.
+        OSError: it cannot be written; the previous content remains.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -35,7 +35,7 @@ def replace_file(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-    # The new name is on the disk only when the folder is; some shared folders cannot be asked for that.
+    # The new name is on the disk only after the folder is; some shared folders do not support syncing.
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -1,4 +1,4 @@
-"""How much of the machine others used while a run trained: their programs, and the hypervisor."""
+"""How much of the machine others used during a run: other programs, and the hypervisor."""
 
 import contextlib
 import os
@@ -8,10 +8,10 @@ import msgspec
 
 
 class Interference(msgspec.Struct, frozen=True, kw_only=True):
-    """What others took of the machine while the run trained and was scored, on average.
+    """The average load by others while a run trained and was scored.
 
-    ``others`` is the work of other programs and ``stolen`` what the hypervisor gave to other machines
-    (steal time), both in CPUs' worth of time, of ``cpus`` in all.
+    ``others`` is the work of other programs, ``stolen`` the time that the hypervisor gave to other machines
+    (steal time), both in CPUs, of ``cpus`` in all.
     """
 
     cpus: int
@@ -20,7 +20,7 @@ class Interference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Watch:
-    """Counts from its making; ``pid`` is the worker, whose children are its own work too."""
+    """Measures from its creation on. ``pid`` is the worker, whose children count as its own work."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
@@ -29,8 +29,8 @@ class Watch:
         self._busy, self._stolen = _machine_seconds()
 
     def report(self) -> Interference | None:
-        """What others took since then; None where the worker is gone, whose share nobody can tell."""
-        import psutil  # here: commands that only read records do without it
+        """The load by others since the creation; None if the worker has ended: its share is unknown then."""
+        import psutil  # imported late: commands that only read records do not need it
 
         own, wall = _seconds_of(self._pid), time.monotonic() - self._start
         if own is None or self._own is None:
@@ -45,7 +45,7 @@ class Watch:
 
 
 def _machine_seconds() -> tuple[float, float]:
-    """CPU seconds that all CPUs together have worked, and that the hypervisor kept from them."""
+    """CPU seconds that all CPUs have worked, and that the hypervisor gave to other machines."""
     import psutil
 
     times = psutil.cpu_times()
@@ -54,7 +54,7 @@ def _machine_seconds() -> tuple[float, float]:
 
 
 def _seconds_of(pid: int) -> float | None:
-    """CPU seconds of the worker with its children, and of this process."""
+    """CPU seconds of the worker with its children, plus those of this process."""
     import psutil
 
     try:

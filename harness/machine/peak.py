@@ -1,4 +1,4 @@
-"""What this machine reaches in NumPy: the yardstick for the FLOP/s of training."""
+"""What this machine reaches in NumPy: the reference for the FLOP/s of training."""
 
 import time
 from collections.abc import Callable
@@ -21,7 +21,7 @@ def _fastest_seconds(work: Callable[[], object]) -> float:
 
 
 def peak_flops_per_second(threads: int) -> float:
-    """FLOP/s of a single-precision matrix product with this many threads: the fastest of five."""
+    """FLOP/s of a single-precision matrix product with this many threads; the fastest of five."""
     from threadpoolctl import threadpool_limits
 
     matrix = np.random.default_rng(0).standard_normal((_MATRIX_SIZE, _MATRIX_SIZE), np.float32)
@@ -32,7 +32,7 @@ def peak_flops_per_second(threads: int) -> float:
 
 
 def memory_bytes_per_second() -> float:
-    """Bytes read and written a second by a copy that no cache holds, on one thread: the fastest of five."""
+    """Bytes per second read and written by a copy larger than any cache, on one thread; the fastest of five."""
     source = np.ones(_COPY_BYTES, np.uint8)
     target = np.empty_like(source)
     return 2 * _COPY_BYTES / _fastest_seconds(lambda: np.copyto(target, source))

@@ -1,4 +1,4 @@
-"""Programs that are named by a path, or by a name that is looked for in ``PATH``."""
+"""Programs that are given by a path, or by a name that is looked up in ``PATH``."""
 
 import os
 import shutil
@@ -8,17 +8,17 @@ from harness.errors import UsageError
 
 
 def program(option: str, path: str) -> str:
-    """Where it is; links are not followed, for a virtual environment's interpreter is one.
+    """The absolute path. Links are not followed: the interpreter of a virtual environment is one.
 
     Raises:
-        UsageError: there is no such program, or its path is no text.
+        UsageError: there is no such program, or its path is not UTF-8.
     """
-    # Not a Path, which forgets that ./python is no name to look for.
-    found = shutil.which(os.path.expanduser(path))  # noqa: PTH111
-    if found is None:
-        raise UsageError(f"{option} {path}: there is no such program; give a venv's bin/python")
-    whole = str(Path(found).absolute())
+    # Not a Path, which would turn ./python into a name to look up.
+    location = shutil.which(os.path.expanduser(path))  # noqa: PTH111
+    if location is None:
+        raise UsageError(f"{option} {path}: no such program; give the bin/python of a virtual environment")
+    whole = str(Path(location).absolute())
     if "\N{REPLACEMENT CHARACTER}" in os.fsencode(whole).decode(errors="replace"):
-        told = os.fsencode(whole).decode(errors="backslashreplace")
-        raise UsageError(f"{option}: records cannot tell of {told}, which is no UTF-8: rename its folder")
+        escaped = os.fsencode(whole).decode(errors="backslashreplace")
+        raise UsageError(f"{option}: {escaped} is not UTF-8, which records need: rename its folder")
     return whole

@@ -238,7 +238,7 @@ def test_another_protocol_is_refused_with_both_versions(harness):
     [
         (("--head-python", "/bin/false"), "/bin/false cannot load its dl-harness: it printed nothing"),
         (("--head-env", "PYTHONHOME=/nowhere"), "cannot load its dl-harness: Fatal Python error"),
-        (("--head-python", "nowhere/python"), "there is no such program"),
+        (("--head-python", "nowhere/python"), "no such program"),
         (("--head-env", "LOUD"), "write NAME=VALUE"),
         (
             ("--base", "main"),

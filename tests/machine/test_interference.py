@@ -1,4 +1,4 @@
-"""Who else used the machine during a run is measured, recorded and told."""
+"""The load by others during a run is measured, recorded and reported."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ _SPIN = [sys.executable, "-c", "while True: pass"]
 _SECONDS = 1.0
 
 
-def test_work_of_others_is_told_from_the_workers_own():
+def test_work_of_others_is_separated_from_the_workers_own():
     spinning, idle = (subprocess.Popen(command) for command in (_SPIN, ["sleep", "60"]))
     try:
         watched, other = Watch(spinning.pid), Watch(idle.pid)
@@ -38,7 +38,7 @@ def test_a_worker_that_is_gone_leaves_nothing_to_say():
 
 
 @pytest.mark.parametrize(
-    ("found", "told"),
+    ("measured", "words"),
     [
         (None, None),
         (Interference(cpus=4, others=0.1, stolen=0.0), None),
@@ -46,7 +46,7 @@ def test_a_worker_that_is_gone_leaves_nothing_to_say():
         (Interference(cpus=2, others=0.0, stolen=0.4), "the hypervisor took 0.4 (steal time)"),
     ],
 )
-def test_a_busy_machine_is_told_in_one_line(found, told):
-    line = disturbance([make_record(interference=found), make_record()])
-    assert (line is None) == (told is None)
-    assert told is None or (told in line and "busy in 1 of 2 runs" in line and "\n" not in line)
+def test_a_busy_machine_is_reported_in_one_line(measured, words):
+    line = disturbance([make_record(interference=measured), make_record()])
+    assert (line is None) == (words is None)
+    assert words is None or (words in line and "busy in 1 of 2 runs" in line and "\n" not in line)

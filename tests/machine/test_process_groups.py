@@ -1,4 +1,4 @@
-"""That nothing is left of a short command, however it or this process ends."""
+"""No process of a command survives it, or this process, however they end."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from harness.machine import process_groups
 SLEEPS = "sleep 300 & echo $! > slept; wait"
 
 
-def told(path):
+def content(path):
     return path.exists() and path.read_text().strip()
 
 
@@ -52,7 +52,7 @@ def test_a_command_ends_with_a_process_that_is_killed(tmp_path):
     parent = subprocess.Popen([sys.executable, "-c", call], cwd=tmp_path)
     until = time.monotonic() + 60
     # The command has begun, and so has what ends it.
-    while len(psutil.Process(parent.pid).children()) < 2 or not told(tmp_path / "slept"):
+    while len(psutil.Process(parent.pid).children()) < 2 or not content(tmp_path / "slept"):
         assert time.monotonic() < until
         time.sleep(0.05)
     parent.kill()

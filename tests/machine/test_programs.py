@@ -35,11 +35,11 @@ def test_a_path_that_no_record_can_tell_of_is_refused(made):
     folder = os.fsdecode(b"caf\xe9")
     os.mkdir(folder)  # noqa: PTH102
     os.link("mine", f"{folder}/mine")
-    with pytest.raises(UsageError, match=r"records cannot tell of .*caf\\xe9/mine, which is no UTF-8"):
+    with pytest.raises(UsageError, match=r"caf\\xe9/mine is not UTF-8, which records need"):
         program("--b-python", f"{folder}/mine")
 
 
 @pytest.mark.parametrize("named", ["yours", "./bin", ""])
-def test_what_is_no_program_is_refused(made, named):
-    with pytest.raises(UsageError, match="there is no such program; give a venv's bin/python"):
+def test_a_missing_program_is_refused(made, named):
+    with pytest.raises(UsageError, match="no such program; give the bin/python of a virtual environment"):
         program("--b-python", named)

@@ -10,7 +10,7 @@ pytest_plugins = ["pytester"]
     ("arguments", "message"),
     [
         (("--harness-gate",), "*--harness-gate needs a base: add --harness-base-python PATH*"),
-        (("--harness-base-python=/no/such",), "*--harness-base-python /no/such: there is no such program*"),
+        (("--harness-base-python=/no/such",), "*--harness-base-python /no/such: no such program*"),
         (
             (SELF, "--harness-gate", "--harness-budget=nan"),
             "*--harness-budget: 'nan' is not a duration. Write 90s, 5m or 1h*",
