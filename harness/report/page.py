@@ -97,8 +97,9 @@ def _task(
 
 
 def _findings(group: GroupFindings) -> list[str]:
+    """What a group shows. The answer already has the headline of a configuration without a comparison."""
     return [
-        headline(group.comparison),
+        *([headline(group.comparison)] if group.comparison.pairs else []),
         *remarks(group.comparison),
         *(overfitting_sentence(overfit) for overfit in group.overfittings),
         *(gap_sentence(gap) for gap in group.gaps),

@@ -31,11 +31,12 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
-// The contents mark the last section whose top has passed the upper third of the window.
+// The contents mark the last section whose top has reached the top of the window.
+const REACHED = 100;
 const links = [...document.querySelectorAll("nav a")];
 const targets = links.map((link) => document.querySelector(link.getAttribute("href")));
 function markCurrent() {
-  const passed = targets.filter((target) => target.getBoundingClientRect().top < innerHeight / 3);
+  const passed = targets.filter((target) => target.getBoundingClientRect().top < REACHED);
   const atEnd = innerHeight + scrollY >= document.documentElement.scrollHeight - 2;
   const current = atEnd ? targets.at(-1) : (passed.at(-1) ?? targets[0]);
   links.forEach((link, place) => {
