@@ -1,0 +1,67 @@
+"""The shared options: parsing, refusals, and one wording in every command."""
+
+import importlib
+from collections import defaultdict
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from harness.cli import _COMMANDS, options
+from harness.cli.durations import DURATION
+from harness.errors import UsageError
+
+#: Options whose help names what they are for in that command.
+_SPECIFIC = {"--task", "--to", "--budget", "--backend", "--verbose", "--precision", "--turns"}
+
+
+@click.command()
+@options.tasks
+@options.device
+@options.threads
+@options.timeout
+@options.variables("b", "Variables.")
+def example(**given):
+    click.echo(given)
+
+
+def run(*arguments):
+    return CliRunner().invoke(example, arguments)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90.0), ("90s", 90.0), ("1.5m", 90.0), ("2h", 7200.0), ("0.001", 0.001)]
+)
+def test_durations_are_seconds_unless_they_carry_a_unit(text, seconds):
+    assert DURATION.convert(text, None, None) == seconds
+
+
+@pytest.mark.parametrize("text", ["0", "-5", "nan", "inf", "5min", "5 x", ""])
+def test_other_texts_are_no_durations(text):
+    done = run("--timeout", text)
+    assert done.exit_code == 2
+    assert "Write 90s, 5m or 1h" in done.stderr
+
+
+def test_names_are_split_at_commas_and_kept_once():
+    assert "'tasks': ['cnn', 'mlp', 'rnn']" in run("--task", "cnn, mlp", "--task", "rnn,cnn").stdout
+
+
+def test_variables_are_a_dictionary():
+    assert "'b_env': {'A': '1', 'B': 'x=y'}" in run("--b-env", "A=1", "--b-env", "B=x=y").stdout
+
+
+@pytest.mark.parametrize(("text", "message"), [("A", "write NAME=VALUE"), ("=1", "write NAME=VALUE")])
+def test_other_texts_are_no_variables(text, message):
+    with pytest.raises(UsageError, match=message):
+        options.parse_variable("--b-env", text)
+
+
+def test_an_option_has_one_help_text_in_all_commands():
+    texts = defaultdict(set)
+    for name in _COMMANDS:
+        command = importlib.import_module(f"harness.cli.{name}").command
+        for parameter in command.params:
+            if isinstance(parameter, click.Option) and parameter.opts[0] not in _SPECIFIC:
+                texts[parameter.opts[0]].add(parameter.help)
+    assert {option: found for option, found in texts.items() if len(found) > 1} == {}

@@ -1,0 +1,88 @@
+"""The end of ``harness run``: a line for each run, a comparison of configurations, and remarks."""
+
+from pathlib import Path
+
+import msgspec
+from support.made_runs import made_record
+
+from harness.machine.interference import Interference
+from harness.report.run_summary import run_summary
+from harness.runs.record import DatasetRecord, Failure
+from harness.testing.certificate import Certificate
+
+FOLDER = Path("results") / "runs"
+
+
+def summary(*records, width=200):
+    return run_summary(records, FOLDER, width)
+
+
+def cells(text, start):
+    (line,) = [line for line in text.splitlines() if line.startswith(start)]
+    return [cell.strip() for cell in line.split("  ") if cell.strip()]
+
+
+def test_one_run_is_one_line():
+    record = made_record(accuracy=0.942, step=0.012)
+    text = summary(record)
+    assert cells(text, "task") == [
+        "task",
+        "backend",
+        "certified",
+        "test accuracy",
+        "step time",
+        "training time",
+    ]
+    assert cells(text, "cnn") == ["cnn on digits", "torch:eager", "yes", "94.2 %", "12 ms [12, 12]", "1.2 s"]
+    assert text.endswith(f"Record: results/runs/{record.id}.json\nDetails: harness show last")
+
+
+def test_seeds_and_failures_have_columns_only_where_there_are_any():
+    failed = made_record(
+        seed=1,
+        status="failed",
+        failure=Failure("the worker process exited with code 7", last_lines=list("abcdefg")),
+        test_at_last=None,
+        blocks=[],
+    )
+    text = summary(made_record(), failed)
+    assert cells(text, "task")[2:4] == ["seed", "status"]
+    assert "cnn, torch:eager, seed 1: failed: the worker process exited with code 7\n    c\n    d" in text
+    assert text.endswith(" and 1 more\nDetails: harness show last, harness compare")
+
+
+def test_configurations_are_compared_fastest_first():
+    records = [
+        made_record(backend, seed, step=step)
+        for seed in (0, 1)
+        for backend, step in (("keras", 0.03), ("torch", 0.01))
+    ]
+    text = summary(*records)
+    names = [
+        line.split()[0] for line in text.splitlines() if line.startswith(("torch:eager  ", "keras:eager  "))
+    ]
+    assert names == ["torch:eager", "keras:eager"]
+    assert "3.0× slower" in text
+    assert "Ratios are the time of a configuration relative to the reference" in text
+
+
+def test_runs_of_which_none_succeeded_are_listed():
+    records = [
+        made_record(
+            backend, status="failed", failure=Failure("no memory"), test_at_last=None, blocks=[], epochs=[]
+        )
+        for backend in ("torch", "keras")
+    ]
+    assert cells(summary(*records), "cnn on digits  keras")[2] == "failed"
+
+
+def test_what_limits_the_result_is_said():
+    record = made_record(
+        certificate=Certificate(certified=False, reason="case 'sgd': the loss differs"),
+        interference=Interference(cpus=2, others=1.5, stolen=0.0),
+    )
+    stand_in = DatasetRecord("digits", "f" * 64, stands_in_for="cifar10", reason="no network")
+    text = summary(msgspec.structs.replace(record, dataset=stand_in))
+    assert "digits stands in for cifar10, which is not available." in text
+    assert "torch:eager on cnn is not certified; do not compare its figures with others: case 'sgd'" in text
+    assert "The machine was busy in 1 of 1 runs" in text
