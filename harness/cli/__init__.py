@@ -17,13 +17,13 @@ from harness.errors import HarnessError, UsageError
 
 _COMMANDS = {
     "run": "Train and score tasks on backends; record every run.",
-    "duel": "Measure which of two to four configurations trains faster.",
+    "duel": "Compare the training speed of two or more configurations.",
     "gate": "Compare HEAD with a base commit: speed, memory and quality.",
-    "history": "Find changes in speed and memory over the gates of a branch.",
+    "history": "Find changes of speed and memory over the gates of a branch.",
     "list": "List backends, tasks, data sets and results.",
-    "show": "Print a record in full.",
-    "compare": "Compare recorded runs: quality, time and overfitting.",
-    "report": "Write a report as HTML, Markdown, a table or a notebook.",
+    "show": "Print one record in full.",
+    "compare": "Compare recorded runs: speed, quality, overfitting.",
+    "report": "Write the findings as HTML, Markdown, a table or a notebook.",
     "study": "Compare remedies for overfitting or class imbalance.",
     "data": "List, fetch, import and verify data sets.",
     "check": "Check backends against the committed reference, in float64.",
@@ -49,6 +49,7 @@ class _LazyGroup(click.Group):
         if name not in _COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"harness.cli.{name}").command
+        command.short_help = _COMMANDS[name]
         command.name = name  # each module calls its function "command"
         return command
 

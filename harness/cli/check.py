@@ -28,7 +28,7 @@ class _Status(enum.Enum):
     NOT_CHECKED = "not checked"
 
 
-@click.command(short_help="Check backends against the committed references, in float64.")
+@click.command()
 @click.argument("backends", nargs=-1, metavar="[BACKEND[:MODE]]...", callback=options.split_names)
 @options.tasks
 @click.option("--all-modes", is_flag=True, help="Check every mode, not only the named or default one.")

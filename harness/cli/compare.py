@@ -8,7 +8,7 @@ from harness.cli import options
 from harness.cli.selection_options import report_unreadable, selection_options
 
 
-@click.command(short_help="Compare configurations: speed, quality, overfitting.")
+@click.command()
 @selection_options
 @click.option(
     "--peak-gflops",

@@ -23,7 +23,7 @@ from harness.worker.session import Session
 _IMPORT_LIMIT_SECONDS = 120.0
 
 
-@click.command(short_help="Describe this machine and find what disturbs measurements.")
+@click.command()
 @click.option(
     "--noise",
     is_flag=True,

@@ -27,7 +27,7 @@ from harness.runs.data_choice import choose_dataset
 from harness.runs.store import prepare_folder
 
 
-@click.command(short_help="Compare the training speed of two or more configurations.")
+@click.command()
 @click.argument("names", metavar="CONFIGURATION CONFIGURATION...", nargs=-1, required=True)
 @shared.task()
 @shared.dataset

@@ -35,7 +35,7 @@ _EXIT_CODES: dict[Verdict, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INV
 _INTERRUPTED = 130
 
 
-@click.command(short_help="Compare HEAD with a base commit: speed, memory and quality.")
+@click.command()
 @click.option(
     "--suite",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -106,7 +106,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     """  # noqa: D301  click's mark for lines that it must not wrap
     interrupt_on_termination()
     for target in options["targets"]:
-        targets.known_target(target)
+        targets.check_target(target)
     _check_base(options)
     display = GateDisplay(quiet=options["quiet"])
     ctx.call_on_close(display.stop)

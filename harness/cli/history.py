@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _ENDINGS = (".html", ".md", ".json")
 
 
-@click.command(short_help="Find changes of speed and memory over the gates of a branch.")
+@click.command()
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True))
 @options.results
 @click.option("--benchmark", metavar="NAME", help="Only this benchmark.")

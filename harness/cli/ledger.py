@@ -10,7 +10,7 @@ from harness.testing.ledger import LEDGER, Costs, Entry, measured_costs
 _NARROWEST = 12
 
 
-@click.command(short_help="Print how frameworks differ by default, and what tasks fix.")
+@click.command()
 def command() -> None:
     """Print what each framework does by default, and what every task fixes so that the work is the same.
 

@@ -25,7 +25,7 @@ _NEWEST = 10
 _ID_LENGTH = len("20260101-000000")
 
 
-@click.command(short_help="List backends, tasks, data sets and results.")
+@click.command()
 @click.argument("kind", metavar="[KIND]", required=False, type=click.Choice(_KINDS))
 @options.results
 @click.option(

@@ -20,7 +20,7 @@ from harness.worker.examiner import Examiner
 _FEWEST_FRAMEWORKS = 2
 
 
-@click.command(short_help="Write a task's reference once two frameworks agree.")
+@click.command()
 @click.argument("task")
 @options.backends(required=True)
 @click.option(

@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 _FORMATS = (".html", ".md", ".csv", ".parquet", ".ipynb")
 
 
-@click.command(short_help="Write findings as HTML, Markdown, a table or a notebook.")
+@click.command()
 @selection_options
 @click.option(
     "--to",

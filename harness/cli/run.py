@@ -19,7 +19,7 @@ from harness.runs.matrix import MatrixOptions, RunMatrix
 from harness.runs.store import Store
 
 
-@click.command(short_help="Train and score tasks on backends; record every run.")
+@click.command()
 @options.backends()
 @options.tasks
 @click.option(

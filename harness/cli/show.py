@@ -24,7 +24,7 @@ from harness.runs.store import Store, is_file
 _SUGGESTED = 10
 
 
-@click.command(short_help="Print one record in full.")
+@click.command()
 @click.argument("name", metavar="RECORD")
 @options.results
 @options.form

@@ -26,7 +26,7 @@ from harness.runs.record import Record
 from harness.runs.store import Store
 
 
-@click.command(short_help="Compare remedies for overfitting or class imbalance.")
+@click.command()
 @click.argument("kind", metavar="KIND", type=click.Choice(["overfitting", "imbalance"]))
 @options.task()
 @options.backends(required=True)
