@@ -1,4 +1,4 @@
-"""The PyTorch backend. Nothing here imports torch until a worker asks for it."""
+"""The PyTorch backend. torch is imported only when a worker asks for it."""
 
 import importlib.metadata
 import os
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TorchBackend(Backend):
-    """PyTorch run eagerly, compiled, or with pictures stored channels last."""
+    """PyTorch: eager, compiled, or with pictures in channels-last memory."""
 
     name = "torch"
     summary = "PyTorch"
@@ -24,12 +24,12 @@ class TorchBackend(Backend):
 
     def environment(self, threads: int) -> dict[str, str]:
         """Import torch, set its threads, and report its version and build."""
-        # A compilation that a cache on disk answers would be a first step that was never timed.
+        # With a cache on disk the first step would not include the compilation.
         os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"
         import torch
 
         torch.set_num_threads(threads)
-        # float32 is float32: NVIDIA's TF32 keeps ten bits of the mantissa.
+        # NVIDIA's TF32 keeps only ten bits of the mantissa.
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
         return {
@@ -53,16 +53,16 @@ class TorchBackend(Backend):
 
 
 def _require_compiler() -> None:
-    """Raises :class:`Unsupported` where inductor will not find the C++ compiler that it looks for."""
+    """Raise :class:`Unsupported` if inductor will not find the C++ compiler that it needs."""
     compiler = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
     if not shutil.which(compiler):
         raise Unsupported(
-            f"torch.compile on the CPU needs a C++ compiler and {compiler} is not there; install it "
-            "(on Debian: apt install g++) or name another in CXX"
+            f"torch.compile on the CPU needs a C++ compiler, but {compiler} is missing; install it "
+            "(Debian: apt install g++) or name another one in CXX"
         )
 
 
 @hookimpl
 def harness_backend(name: str) -> Backend | None:
-    """The backend named ``torch``."""
+    """Return the backend named ``torch``."""
     return TorchBackend() if name == TorchBackend.name else None

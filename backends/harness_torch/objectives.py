@@ -1,4 +1,4 @@
-"""What one training step is for each kind of objective, as a plain PyTorch loop has it."""
+"""The training step of each kind of objective, written as a plain PyTorch loop does it."""
 
 import math
 from collections.abc import Callable
@@ -7,20 +7,20 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from harness.spec import Adam, Adversarial, Classification, Optimizer, Regression, RmsProp, Sgd, Task
+from harness.spec import Adam, Classification, Optimizer, Regression, RmsProp, Sgd, Task
 
-#: From a network's module and its inputs to its outputs, in the program's precision.
+#: Maps a network's module and its inputs to its outputs, in the program's precision.
 Forward = Callable[[nn.Module, torch.Tensor], torch.Tensor]
 
-#: Of the largest number: with such a learning rate the loss is infinite after a step, and Adam's division by
-#: its bias correction does not go past the end.
+#: As a share of the dtype's largest number. With a learning rate beyond it the loss is infinite after a step,
+#: while Adam's division by its bias correction does not overflow below it.
 _HOPELESS = 1e-6
 
 
 def _make_optimizer(spec: Optimizer, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
     rate = spec.learning_rate
     if rate > _HOPELESS * torch.finfo(parameters[0].dtype).max:
-        # Torch refuses a number that the dtype cannot hold, where in other frameworks it becomes infinite.
+        # torch rejects a number that the dtype cannot hold; in other frameworks it becomes infinite.
         rate = math.inf
     match spec:
         case Sgd():
@@ -50,7 +50,7 @@ class Update:
         return loss
 
     def minimize(self, loss: torch.Tensor) -> torch.Tensor:
-        """Make one step down this loss; the loss, detached."""
+        """Minimise this loss by one step; returns the loss, detached."""
         self._optimizer.zero_grad()
         loss.backward(inputs=self._parameters)
         if self._decay:
@@ -62,7 +62,7 @@ class Update:
 
 
 class SupervisedStep:
-    """One network against targets."""
+    """Trains one network on targets."""
 
     def __init__(self, objective: Classification | Regression, model: nn.Module, update: Update) -> None:
         self._objective = objective
@@ -81,20 +81,20 @@ class SupervisedStep:
         return (terms * self._class_weights[targets]).mean()
 
     def __call__(self, forward: Forward, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """The loss minimised, a scalar."""
+        """One update; returns the loss that it minimised, a scalar."""
         loss = self._loss(forward(self._model, inputs), targets)
         return self._update.minimize(self._update.penalized(loss))
 
 
 class AdversarialStep:
-    """A generator against a discriminator; see :class:`harness.spec.Adversarial`."""
+    """Trains a generator against a discriminator; see :class:`harness.spec.Adversarial`."""
 
     def __init__(self, generator: tuple[nn.Module, Update], discriminator: tuple[nn.Module, Update]) -> None:
         self._generator, self._generator_update = generator
         self._discriminator, self._discriminator_update = discriminator
 
     def __call__(self, forward: Forward, pictures: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
-        """The discriminator's and the generator's loss ``(2,)``."""
+        """One update of each network; returns the discriminator's and the generator's loss ``(2,)``."""
         fakes = forward(self._generator, latents)
         on_real = _real_loss(forward(self._discriminator, pictures))
         on_fake = _fake_loss(forward(self._discriminator, fakes.detach()))
@@ -111,8 +111,3 @@ def _real_loss(logits: torch.Tensor) -> torch.Tensor:
 
 def _fake_loss(logits: torch.Tensor) -> torch.Tensor:
     return functional.binary_cross_entropy_with_logits(logits, torch.zeros_like(logits))
-
-
-def is_adversarial(task: Task) -> bool:
-    """Whether a step takes latents rather than targets."""
-    return isinstance(task.objective, Adversarial)

@@ -11,29 +11,30 @@ from torch import nn
 from torch.nn import functional
 
 from harness.spec import Adversarial, Plan, Program, Samples, Steps, Task, Unsupported
-from harness_torch.modules import PICTURE_AXES, Slot, build_network
+from harness_torch.modules import PICTURE_AXES, build_network
 from harness_torch.objectives import AdversarialStep, SupervisedStep, Update
+from harness_torch.slots import Slot
 
-# Pictures scored at a time: large enough to keep a device busy, small enough for any memory.
+# Pictures per prediction: enough to keep a device busy, few enough for any memory.
 PREDICT_BATCH_SIZE = 500
 
 
 def _device(asked: str) -> torch.device:
     if asked.startswith("cuda") and not torch.cuda.is_available():
-        raise Unsupported(f"torch {torch.__version__} sees no {asked} device here; use --device cpu")
+        raise Unsupported(f"torch {torch.__version__} sees no {asked} device; use --device cpu")
     if asked == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     return torch.device("cuda", 0)
 
 
 class TorchProgram(Program):
-    """The networks of a task and one training step of it, eager or compiled."""
+    """The networks of a task and its training step, eager or compiled."""
 
     def __init__(self, plan: Plan, data: Samples) -> None:
         """Place the training data and build the networks; see :meth:`harness.spec.Backend.build`."""
         torch.manual_seed(plan.seed)
         if plan.mode == "compile":
-            # After eight networks in a process torch would give compiling up, and run them eagerly unasked.
+            # After eight networks in a process torch would stop compiling and silently run eagerly.
             torch.compiler.reset()
         self._device = _device(plan.device)
         self.device = str(self._device)
@@ -43,16 +44,16 @@ class TorchProgram(Program):
         self._bfloat16 = plan.precision == "bfloat16"
         self._channels_last = plan.mode == "channels_last"
         self._modules: dict[str, nn.Module] = {}
-        self._models: dict[str, Any] = {}  # the modules as they run: compiled, or themselves
+        self._models: dict[str, Any] = {}  # the modules as they run, maybe compiled
         self._slots: dict[str, Slot] = {}
         updates = {name: self._add_network(name, plan) for name in plan.task.networks}
         self._compiled_batch = plan.task.batch_size or len(data)
         self._step = self._make_step(plan.task, self._models, updates)
-        # A short batch would be compiled anew in the midst of training, and inductor (seen in torch 2.13
-        # on the CPU) gets the gradients of some of them wrong.
+        # A short batch would be compiled in the middle of training, and inductor (torch 2.13, on the CPU)
+        # computes wrong gradients for some of them.
         self._short_step = self._make_step(plan.task, self._modules, updates)
         self._crop = plan.task.augmentation.crop
-        # On the host: what the device once held is its peak, and would hide what a step takes.
+        # On the host: memory used on the device only here would raise its peak and hide that of a step.
         self._inputs = self._pad(self._laid_out(data.inputs)).to(self._device)
         self._targets = torch.tensor(data.targets, device=self._device)
 
@@ -72,14 +73,14 @@ class TorchProgram(Program):
         task: Task, models: Mapping[str, Any], updates: dict[str, Update]
     ) -> SupervisedStep | AdversarialStep:
         if isinstance(task.objective, Adversarial):
-            sides = [(models[name], updates[name]) for name in ("generator", "discriminator")]
-            return AdversarialStep(*sides)
+            networks = [(models[name], updates[name]) for name in ("generator", "discriminator")]
+            return AdversarialStep(*networks)
         return SupervisedStep(task.objective, models["model"], updates["model"])
 
     def _laid_out(self, inputs: np.ndarray) -> torch.Tensor:
         """Canonical inputs on the host; pictures as ``(n, C, H, W)`` unless memory is channels last."""
         with warnings.catch_warnings():
-            # The harness hands out read-only arrays, which torch cannot protect; nothing here writes.
+            # The harness provides read-only arrays, which torch cannot protect; nothing here writes to them.
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
             tensor = torch.from_numpy(inputs)
         if tensor.ndim == 1 + PICTURE_AXES and not self._channels_last:
@@ -87,7 +88,7 @@ class TorchProgram(Program):
         return tensor
 
     def _pad(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Pictures with ``crop`` zeros on each side, from which the windows are cut."""
+        """Pictures with ``crop`` zeros on each side, from which windows are cut."""
         around = (self._crop,) * 4
         if not self._crop:
             return pictures
@@ -96,7 +97,7 @@ class TorchProgram(Program):
     def _batch(
         self, rows: torch.Tensor, flips: torch.Tensor | None, offsets: torch.Tensor | None
     ) -> torch.Tensor:
-        """The inputs of a step, augmented where it has ``flips`` or ``offsets``, by one gather."""
+        """The inputs of a step by one gather, augmented if it has ``flips`` or ``offsets``."""
         if flips is None and offsets is None:
             return self._inputs[rows]
         spatial = self._inputs.shape[1:3] if self._channels_last else self._inputs.shape[2:4]
@@ -114,7 +115,7 @@ class TorchProgram(Program):
         return self._inputs[rows[:, None], channels, y[:, None], x[:, None]]
 
     def _to_device(self, draws: np.ndarray | None) -> Iterable[torch.Tensor | None]:
-        """The draws of all steps at once: for each copy the host waits until the device is there."""
+        """The draws of all steps in one copy: at each copy the host waits for the device."""
         return itertools.repeat(None) if draws is None else torch.from_numpy(draws).to(self._device)
 
     def _forward(self, model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
@@ -125,7 +126,7 @@ class TorchProgram(Program):
         return outputs.float()
 
     def _as_torch(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Pictures as NCHW: a view whose memory is torch's channels_last, where it is that."""
+        """Pictures as NCHW; in mode channels_last a view of channels-last memory."""
         picture = inputs.ndim == 1 + PICTURE_AXES
         return inputs.permute(0, 3, 1, 2) if picture and self._channels_last else inputs
 

@@ -1,4 +1,4 @@
-"""The torch backend against the contract of harness.spec, which numpy_training spells out by hand."""
+"""The torch backend compared with the contract of harness.spec, which numpy_training implements by hand."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script_method:Depreca
 BACKEND = harness_backend("torch")
 CLASSES = 5
 RATE = 0.25
-# Height, width and channels all differ, and the pool drops a row: no two axes can be mixed up unseen.
+# Height, width and channels all differ, and the pool drops a row: confused axes would show.
 PICTURES = Network(
     (11, 8, 3),
     (
@@ -50,7 +50,7 @@ NETWORKS = {
     ),
     "features as a picture": Network((24,), (Reshape((4, 3, 2)), Conv2D(3, 2), Flatten(), Dense(CLASSES))),
 }
-# Epsilons large enough to tell their places apart.
+# Epsilons large enough to show their positions.
 OPTIMIZERS = {
     "sgd": Sgd(0.1),
     "momentum": Sgd(0.1, momentum=0.9),
@@ -161,12 +161,13 @@ def test_networks(mode, network):
     _assert_the_contracts_training(mode, network=NETWORKS[network])
 
 
+@pytest.mark.slow  # below, three small programs are compiled
 def test_compiled():
     _assert_the_contracts_training("compile", optimizer=OPTIMIZERS["adam"], penalty=PENALTIES["both"])
 
 
-def test_every_program_of_a_process_is_compiled_and_none_is_run_eagerly_unasked():
-    # Torch gives compiling up, with a line in a log, once the same code has been compiled so many times.
+def test_every_program_of_a_process_is_compiled():
+    # torch stops compiling, with a line in a log, once the same code was compiled this many times.
     from torch._dynamo import config
     from torch._dynamo.utils import counters
 
@@ -375,9 +376,9 @@ def test_the_program_names_its_device():
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 @pytest.mark.parametrize("device", ["cuda", "cuda:1"])
-def test_a_gpu_that_is_not_there_is_refused_with_the_reason(device):
+def test_a_missing_gpu_is_refused_with_the_reason(device):
     plan = Plan(task=_task(), mode="eager", device=device, threads=1, seed=0)
-    with pytest.raises(Unsupported, match=rf"sees no {device} device here; use --device cpu"):
+    with pytest.raises(Unsupported, match=rf"sees no {device} device; use --device cpu"):
         BACKEND.build(plan, _samples(PICTURES, "float32"))
 
 
