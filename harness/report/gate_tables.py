@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from harness.gate.record import BenchmarkRecord, GateRecord, Metric, MetricResult, Verdict
+from harness.gate.record import BenchmarkRecord, GateRecord, Metric, MetricResult, QualityResult, Verdict
 from harness.report.escaping import one_line
 from harness.report.gate_words import CHANGE_LEGEND, METRICS, change, limit, quality_word
 from harness.report.numbers import NOTHING, significant
@@ -60,9 +60,12 @@ def measurements_table(record: GateRecord) -> Table:
     """Each metric of each benchmark: the medians of base and head, the change, and its evidence."""
     headers = ["benchmark", "metric", "base", "head", "unit", "change", "limit", "pairs", "stage", "p"]
     rows = [
-        [one_line(benchmark.name), *_measured(result)]
+        [
+            one_line(benchmark.name),
+            *(_measured(result) if isinstance(result, MetricResult) else _compared(result)),
+        ]
         for benchmark in record.benchmarks
-        for result in benchmark.metrics
+        for result in benchmark.results
     ]
     return Table([*headers, "verdict"], rows, "Measurements: medians over processes, change, evidence")
 
@@ -80,6 +83,11 @@ def _measured(result: MetricResult) -> list[str]:
         result.verdict,
     ]
     return [result.metric, *medians, unit, *evidence]
+
+
+def _compared(quality: QualityResult) -> list[str]:
+    deviation = NOTHING if quality.worst is None else f"losses differ by {quality.worst:.1e}"
+    return ["quality", NOTHING, NOTHING, "", deviation, *[NOTHING] * 4, quality.verdict]
 
 
 def seeds_table(record: GateRecord) -> Table | None:

@@ -18,7 +18,7 @@ def series_table(series: Sequence[MetricHistory]) -> Table:
             Cell(total_text(one), _tone(one)),
             one_line(one.start),
             str(len(one.points)),
-            "\n".join(changes(one)),
+            ",\n".join(changes(one)),
         ]
         for one in series
     ]

@@ -1,1 +1,1 @@
-"""A gate in the forms that CI systems read; each module knows one form and measures nothing."""
+"""A gate in the formats that CI systems read: one module for each format."""

@@ -1,4 +1,4 @@
-"""Which file a gate is written into, by the ending of its name."""
+"""The files that a gate is written to; the suffix selects the format."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,33 +21,33 @@ KINDS = {
 }
 
 
-def known_target(path: Path) -> None:
-    """Prove that a gate can be written to a path, before anything is measured.
+def check_target(path: Path) -> None:
+    """Check that a gate can be written to a path, before anything is measured.
 
     Raises:
-        UsageError: its ending says no kind, its folder cannot be written in, or a library for it is missing.
+        UsageError: the suffix is unknown, the folder cannot be written to, or a library is missing.
     """
     if path.suffix not in KINDS:
         kinds = ", ".join(f"{ending} ({what})" for ending, what in KINDS.items())
-        raise UsageError(f"--to {path}: the ending says what to write: {kinds}")
+        raise UsageError(f"--to {path}: unknown suffix; use {kinds}")
     if not path.parent.is_dir():
-        raise UsageError(f"--to {path}: there is no folder {path.parent}")
+        raise UsageError(f"--to {path}: the folder {path.parent} does not exist")
     try:
         prove_writable(path.parent)
     except OSError as error:
-        raise UsageError(f"--to {path} cannot be written: {error.strerror}") from error
+        raise UsageError(f"--to {path}: cannot write to {path.parent}: {error.strerror}") from error
     if path.suffix == ".html":
         try:
             import harness.report.gate_page  # noqa: F401
         except ImportError as error:
             raise UsageError(
-                f'--to {path.name} needs what the extra "report" brings ({error.name or error}): '
+                f'--to {path.name} needs the extra "report" ({error.name or error} is missing): '
                 'pip install "dl-harness[report]"'
             ) from error
 
 
 def write_gate(record: GateRecord, path: Path, inconclusive: Inconclusive = None) -> None:
-    """Write a gate in the form that the path's ending says, whole or not at all.
+    """Write a gate in the format of the suffix, completely or not at all.
 
     Raises:
         OSError: it cannot be written.
@@ -63,6 +63,6 @@ def write_gate(record: GateRecord, path: Path, inconclusive: Inconclusive = None
 
 
 def _page(record: GateRecord) -> bytes:
-    from harness.report.gate_page import gate_page  # charts stand behind it
+    from harness.report.gate_page import gate_page  # imports the charts
 
     return gate_page(record).encode()

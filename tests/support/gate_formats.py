@@ -1,0 +1,123 @@
+"""Gates for tests of their formats, and parsers of those formats as CI systems have them."""
+
+import re
+from xml.etree import ElementTree as ET
+
+import msgspec
+
+from harness.gate import reasons
+from harness.gate.record import QualityResult
+from harness.report.ci import github
+from support.made_gates import made_benchmark, made_gate
+
+#: What ends lines, XML, table cells, code spans, workflow commands and labels; colour; invalid characters.
+HOSTILE = 'a\n::error::b ]]></failure><b>&amp;|c|`d`, e: 100% "f" \\g #h {i="j"} \x1b[31mred\x1b[0m\x00\ud800'
+
+
+SHOWN = 'a ::error::b ]]></failure><b>&amp;|c|`d`, e: 100% "f" \\g #h {i="j"} red'
+
+
+def hostile_gate():
+    quality = QualityResult(verdict="FAIL", reasons=[reasons.Recorded(text=HOSTILE)], worst=float("inf"))
+    benchmark = made_benchmark(
+        HOSTILE, step=1.2, confirmed=8, verdicts={"step": "FAIL"}, quality=quality,
+        reasons=[reasons.NotComparable(message=HOSTILE)],
+        mode=HOSTILE, task=HOSTILE, options={HOSTILE: HOSTILE},
+    )  # fmt: skip
+    gate = made_gate(benchmark, suite=HOSTILE)
+    python = msgspec.structs.replace(gate.head, python=HOSTILE, commit=None)
+    return msgspec.structs.replace(gate, head=python)
+
+
+def interrupted_gate():
+    return made_gate(made_benchmark(), verdict="INVALID", status="interrupted", failure="interrupted")
+
+
+def invalid_benchmark(name="cnn", metric="step", **changes):
+    """A benchmark with a metric that lost all its pairs to other work."""
+    benchmark = made_benchmark(name, verdicts={metric: "INVALID"}, **changes)
+    lost = {"ratio": None, "pairs": 0, "reasons": [reasons.PairsLost(lost=4, pairs=4)]}
+    benchmark.metrics = [
+        msgspec.structs.replace(one, **lost) if one.metric == metric else one for one in benchmark.metrics
+    ]
+    return benchmark
+
+
+def crashed(label="head", **changes):
+    verdict = "FAIL" if label == "head" else "INVALID"
+    reason = reasons.Failed(label=label, message="exited with code 9")
+    return made_benchmark(verdict=verdict, metrics=[], quality=None, reasons=[reason], **changes)
+
+
+def failed_quality(*causes):
+    quality = QualityResult(verdict="FAIL", reasons=list(causes), worst=0.0)
+    return made_benchmark("cnn", verdict="FAIL", quality=quality)
+
+
+class Report:
+    """What GitLab and Jenkins take from a JUnit file: of each case its name and status, and the counts."""
+
+    def __init__(self, content):
+        self.root = ET.fromstring(content)  # noqa: S314  our own
+        assert self.root.tag == "testsuites"
+        (self.suite,) = self.root.findall("testsuite")
+        self.cases = {
+            (case.get("classname"), case.get("name")): case for case in self.suite.findall("testcase")
+        }
+        assert len(self.cases) == len(self.suite.findall("testcase")), "cases of one name hide each other"
+
+    def status(self, name, metric):
+        (*found,) = [child.tag for child in self.cases["gate." + name, metric] if child.tag != "properties"]
+        return found[0] if found else "passed"
+
+    def failure(self, name, metric):
+        return self.cases["gate." + name, metric].find("failure")
+
+
+COMMAND = re.compile(r"::(?P<kind>error|warning) title=(?P<title>[^:,\n\r]*)::(?P<message>[^\n\r]*)")
+
+
+def commands(record, inconclusive=None):
+    """The commands as the runner parses them (actions/runner, ActionCommand): unescaped, one per line."""
+    read = []
+    for line in github.annotations(record, inconclusive):
+        found = COMMAND.fullmatch(line)
+        assert found, line
+        assert not re.search("%(?!25|3A|2C|0A|0D)", line), "the runner would decode it differently"
+        title, message = (
+            found[part].replace("%3A", ":").replace("%2C", ",").replace("%0A", "\n").replace("%25", "%")
+            for part in ("title", "message")
+        )
+        read.append((found["kind"], title, message))
+    return read
+
+
+SAMPLE = re.compile(r'(?P<name>[a-z_]+)\{(?P<labels>(?:[a-z]+="(?:[^"\\\n]|\\[\\"n])*",?)+)\} (?P<value>\S+)')
+
+
+LABEL = re.compile(r'([a-z]+)="((?:[^"\\\n]|\\[\\"n])*)"')
+
+
+def families(text):
+    """Families by name with their samples, by the rules of OpenMetrics 1.0, sections 3 and 4."""
+    assert text.endswith("# EOF\n")
+    read, name = {}, None
+    for line in text.splitlines()[:-1]:
+        if line.startswith("# TYPE "):
+            name, kind = line.split()[2:]
+            assert kind == "gauge"
+            assert name not in read, "samples of a family are contiguous"
+            read[name] = {}
+        elif line.startswith("# UNIT "):
+            assert line.split()[2] == name
+            assert name.endswith("_" + line.split()[3])
+        elif line.startswith("# HELP "):
+            assert line.split()[2] == name
+        else:
+            found = SAMPLE.fullmatch(line)
+            assert found, line
+            assert found["name"] == name
+            labels = tuple(sorted(LABEL.findall(found["labels"])))
+            assert labels not in read[name], "a sample occurs twice"
+            read[name][labels] = float(found["value"])
+    return read
