@@ -164,13 +164,14 @@ def _default_target(group: RunGroup) -> float | None:
     """
     measure = group.measure
     runs = [run for configuration in group.configurations for run in configuration.runs]
+    best_of = np.fmax.reduce if measure.higher_is_better else np.fmin.reduce  # they ignore NaN
     curves = [run.curves.get(f"validation_{measure.key}") for run in runs]
-    finite = [curve * measure.factor for curve in curves if curve is not None and np.isfinite(curve).any()]
-    if len(finite) < len(runs):
+    best = [measure.factor * float(best_of(curve)) for curve in curves if curve is not None and len(curve)]
+    if len(best) < len(runs) or not all(map(math.isfinite, best)):
         return None
     if measure.higher_is_better:
-        return float(np.floor(min(np.nanmax(curve) for curve in finite)))
-    worst = max(float(np.nanmin(curve)) for curve in finite)
+        return float(math.floor(min(best)))
+    worst = max(best)
     unit = 10.0 ** (math.floor(math.log10(worst)) - 1) if worst > 0 else 1.0
     return math.ceil(worst / unit) * unit
 

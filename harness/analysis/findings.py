@@ -13,7 +13,7 @@ from harness.analysis.grouping import GroupedRuns, LeftOut, RunGroup, group_runs
 from harness.analysis.kept_apart import KeptApart, kept_apart
 from harness.analysis.overfit import Overfitting, overfitting
 from harness.analysis.run_curves import Run
-from harness.analysis.selection import Selection
+from harness.analysis.selection import Selection, no_garbage_collection
 from harness.analysis.study import Study, read_studies
 from harness.analysis.study_effects import StudyFinding, study_findings
 from harness.analysis.unpaired_remedies import unpaired_remedies
@@ -131,7 +131,7 @@ def read_findings(
     studies, unreadable_studies = read_studies(results)
     duels, unreadable_duels = read_duels(results)
     # The matrix products are small: BLAS threads would wait for one another longer than they work.
-    with threadpool_limits(1, user_api="blas"):
+    with no_garbage_collection(), threadpool_limits(1, user_api="blas"):
         findings = find((Run.of(record) for record in selection), studies, margin, target, duels)
     findings.unreadable.extend([*selection.unreadable, *unreadable_studies, *unreadable_duels])
     return findings

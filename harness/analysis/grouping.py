@@ -2,9 +2,9 @@
 
 import textwrap
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
 
 from harness.analysis.conditions import Conditions
 from harness.analysis.run_curves import Run
@@ -26,6 +26,8 @@ class ConfigurationRuns:
     name: str
     """``torch:eager``, with versions where the group holds several."""
     runs: tuple[Run, ...]
+    cache: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
+    """Values that :mod:`harness.analysis.seed_values` has computed from the runs."""
 
     @property
     def identity(self) -> Identity:

@@ -58,15 +58,15 @@ def _curves(record: Record) -> dict[str, Array]:
     epochs = record.epochs
     if not epochs:
         return {}
-    curves = {
+    rows: dict[str, list[float | None]] = {
         "epoch": [epoch.epoch for epoch in epochs],
         "training_seconds": [epoch.training_seconds for epoch in epochs],
     }
-    arrays = {name: np.array(values, np.float64) for name, values in curves.items()}
+    last = epochs[-1]
     for key in _CURVES:
-        if key in epochs[-1].train:
-            arrays[f"train_{key}"] = np.array([epoch.train.get(key) for epoch in epochs], np.float64)
-        if key in epochs[-1].validation:
-            held_out = [epoch.validation.get(key) for epoch in epochs]
-            arrays[f"validation_{key}"] = np.array(held_out, np.float64)
-    return arrays
+        if key in last.train:
+            rows[f"train_{key}"] = [epoch.train.get(key) for epoch in epochs]
+        if key in last.validation:
+            rows[f"validation_{key}"] = [epoch.validation.get(key) for epoch in epochs]
+    # One array, of which the curves are rows: thousands of records are read at a time.
+    return dict(zip(rows, np.array(list(rows.values()), np.float64), strict=True))

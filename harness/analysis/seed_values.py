@@ -1,4 +1,10 @@
-"""Values of a configuration seed by seed: test scores, step times, and curves stacked over seeds."""
+"""Values of a configuration seed by seed: test scores, step times, and curves stacked over seeds.
+
+They are computed once for each configuration, because several analyses need them.
+"""
+
+from collections.abc import Callable, Hashable
+from typing import TypeVar
 
 import numpy as np
 
@@ -6,14 +12,28 @@ from harness.analysis.grouping import ConfigurationRuns
 from harness.stats.intervals import Array
 from harness.training.measures import Measure
 
+_V = TypeVar("_V")
+
+
+def _once(configuration: ConfigurationRuns, key: Hashable, compute: Callable[[], _V]) -> _V:
+    """The value kept under ``key``, computed the first time."""
+    if key not in configuration.cache:
+        configuration.cache[key] = compute()
+    value: _V = configuration.cache[key]
+    return value
+
 
 def scores(configuration: ConfigurationRuns, measure: Measure, *, best: bool = False) -> dict[int, float]:
     """The test score of each seed in the measure's unit, where it is a finite number.
 
     It is the score after the last epoch, or with ``best`` that of the weights of the best epoch.
     """
-    by_seed = {run.record.seed: run.score(measure.key, best=best) for run in configuration.runs}
-    return {seed: score * measure.factor for seed, score in by_seed.items() if score is not None}
+
+    def compute() -> dict[int, float]:
+        by_seed = {run.record.seed: run.score(measure.key, best=best) for run in configuration.runs}
+        return {seed: score * measure.factor for seed, score in by_seed.items() if score is not None}
+
+    return _once(configuration, ("scores", measure.key, measure.factor, best), compute)
 
 
 def step_seconds(configuration: ConfigurationRuns) -> dict[int, float]:
@@ -33,8 +53,14 @@ def common_seeds(one: dict[int, float], other: dict[int, float]) -> list[int]:
 
 def curves_of(configuration: ConfigurationRuns, name: str) -> Array | None:
     """A curve of every seed ``(seeds, epochs)``, cut to the shortest; None where a run lacks it."""
+    return _once(configuration, ("curves", name), lambda: _stacked(configuration, name))
+
+
+def _stacked(configuration: ConfigurationRuns, name: str) -> Array | None:
     curves = [run.curves[name] for run in configuration.runs if name in run.curves]
     if len(curves) < len(configuration.runs):
         return None
-    epochs = min(len(curve) for curve in curves)
-    return np.stack([curve[:epochs] for curve in curves]) if epochs else None
+    epochs = min(map(len, curves))
+    stacked: Array = np.array([curve[:epochs] for curve in curves])
+    stacked.flags.writeable = False  # it is shared
+    return stacked if epochs else None

@@ -1,18 +1,22 @@
-"""How long the commands take that read records: ``python tests/benchmarks/reports.py [RECORDS…]``.
+"""Time the commands that read records: ``python tests/benchmarks/reports.py [--base TREE] [RECORDS…]``.
 
-Writes that many records (default 100 and 10,000), copies of the reference ones with their scores moved a
-little, over five tasks, five backends and as many seeds as that takes.
+Writes that many records (default: 100 and 10,000), copies of the reference records with their scores moved a
+little, over five tasks, five backends and as many seeds as needed. ``--base`` names a checkout of an earlier
+commit, whose commands take turns with those of this tree; the ratio is that of the medians.
 """
 
+import argparse
 import json
+import os
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-REFERENCE = Path(__file__).parents[2] / "results" / "reference"
+HERE = Path(__file__).parents[2]
 TASKS = ("cnn", "mlp", "rnn", "gan", "forecast")
 BACKENDS = ("torch", "keras", "keras-torch", "keras-jax", "jax")
 COMMANDS = (
@@ -23,11 +27,17 @@ COMMANDS = (
     ("list", "results"),
     ("show", "last"),
 )
+TURNS = 3
+_MEASURE = (
+    "import resource, subprocess, sys\n"
+    "subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)\n"
+    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)"
+)
 
 
-def fill(folder: Path, count: int) -> None:
-    """Write the records."""
-    originals = [json.loads(path.read_text()) for path in sorted(REFERENCE.glob("*.json"))]
+def fill(folder: Path, count: int, tree: Path) -> None:
+    """Write the records, from those that the tree itself has for reference and in its schema."""
+    originals = [json.loads(_in_schema_of(tree, path)) for path in sorted(_reference(tree).glob("*.json"))]
     (folder / "runs").mkdir(parents=True)
     moved = random.Random(0)  # noqa: S311
     for number in range(count):
@@ -45,33 +55,62 @@ def fill(folder: Path, count: int) -> None:
         (folder / "runs" / f"{record['id']}.json").write_text(json.dumps(record, indent=2))
 
 
-def measure(folder: Path, command: tuple[str, ...]) -> tuple[float, float]:
-    """Seconds and the peak MiB of a command; both as the shell's ``time`` tells them."""
-    arguments = [sys.executable, "-m", "harness", *command, "--results", str(folder)]
-    script = (
-        "import resource, subprocess, sys\n"
-        "subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)\n"
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)"
+def _reference(tree: Path) -> Path:
+    return tree / "results" / "reference"
+
+
+def _in_schema_of(tree: Path, path: Path) -> bytes:
+    """The record as the tree writes it, so that no command spends time on a migration."""
+    return _run(tree, ["show", str(path), "--format", "json"], tree).stdout
+
+
+def _run(tree: Path, arguments: list[str], folder: Path, *wrapper: str) -> subprocess.CompletedProcess[bytes]:
+    paths = [str(tree), str(tree / "backends"), str(tree / "tasks")]
+    return subprocess.run(
+        [*wrapper, sys.executable, "-m", "harness", *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        check=True,
     )
+
+
+def measure(tree: Path, folder: Path, command: tuple[str, ...]) -> tuple[float, float]:
+    """Seconds and the peak memory in MiB of a command."""
     start = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", script, *arguments], cwd=folder, capture_output=True, text=True, check=True
-    )
+    done = _run(tree, [*command, "--results", str(folder)], folder, sys.executable, "-c", _MEASURE)
     return time.perf_counter() - start, float(done.stdout)
 
 
 def main() -> None:
-    """Print a line for each command and number of records; the second of two calls counts."""
-    for count in map(int, sys.argv[1:] or ["100", "10000"]):
+    """Print a line for each command, number of records and tree."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--base", type=Path)
+    parser.add_argument("records", type=int, nargs="*", default=[100, 10_000])
+    arguments = parser.parse_args()
+    trees = [HERE, *[arguments.base.resolve()] * (arguments.base is not None)]
+    for count in arguments.records:
         with tempfile.TemporaryDirectory() as name:
-            fill(Path(name), count)
+            folders = [Path(name) / str(index) for index in range(len(trees))]
+            for tree, folder in zip(trees, folders, strict=True):
+                fill(folder, count, tree)
             for command in COMMANDS:
-                measure(Path(name), command)
-                seconds, mebibytes = measure(Path(name), command)
-                print(
-                    f"{count:6,d} records: {' '.join(command):24s} {seconds:5.2f} s {mebibytes:6.0f} MiB",
-                    flush=True,
-                )
+                _report(count, command, trees, folders)
+
+
+def _report(count: int, command: tuple[str, ...], trees: list[Path], folders: list[Path]) -> None:
+    seconds: list[list[float]] = [[] for _ in trees]
+    memory = [0.0 for _ in trees]
+    for turn in range(TURNS + 1):
+        for index, (tree, folder) in enumerate(zip(trees, folders, strict=True)):
+            took, memory[index] = measure(tree, folder, command)
+            if turn:  # the first one fills the caches
+                seconds[index].append(took)
+    medians = [statistics.median(values) for values in seconds]
+    line = f"{count:6,d} records: {' '.join(command):24s} {medians[0]:5.2f} s {memory[0]:6.0f} MiB"
+    if len(trees) > 1:
+        line += f"; base {medians[1]:5.2f} s {memory[1]:6.0f} MiB; ratio {medians[0] / medians[1]:.2f}"
+    print(line, flush=True)
 
 
 if __name__ == "__main__":
