@@ -1,0 +1,42 @@
+"""The commands of the guides run in the order of the page, made short by options that come last."""
+
+import pytest
+from support.pages import blocks, commands
+
+PAGES = [
+    "docs/tutorial/first-comparison.md",
+    "README.md",
+    "docs/how-to/install.md",
+    "docs/how-to/get-data.md",
+    "docs/how-to/choose-a-framework.md",
+    "docs/how-to/show-overfitting.md",
+    "docs/how-to/read-results-in-a-notebook.md",
+]
+ONE_STEP = ["--max-steps", "1", "--seeds", "1", "--no-certify", "--quiet"]
+SHORTENED = {
+    "run": ONE_STEP,
+    "study": [*ONE_STEP, "--budget", "1s"],
+}
+#: Words of commands that need a download, a GPU, a compiler, another environment or a quiet minute. Tests of
+#: the blocks parse these too.
+NOT_RUN = {"fetch", "import", "cifar10", "gate", "history", "duel", "doctor", "--preset", "COMMAND"}
+
+
+@pytest.fixture(scope="module")
+def session(harness_in, tmp_path_factory):
+    """One folder for all pages, and the commands that ran in it."""
+    return harness_in(tmp_path_factory.mktemp("guides")), set()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("page", PAGES)
+def test_the_commands_of_a_page_run(session, page):
+    harness, ran = session
+    for words in [words for block in blocks(page, "sh") for words in commands(block)]:
+        arguments = tuple(words[1:])
+        if not words[0].endswith("harness") or arguments in ran or NOT_RUN & set(arguments):
+            continue
+        done = harness(*arguments, *SHORTENED.get(arguments[0], []))
+        assert done.returncode == 0, f"harness {' '.join(arguments)}\n{done.stdout}{done.stderr}"
+        ran.add(arguments)
