@@ -53,13 +53,15 @@ def headline(record: GateRecord) -> str:
     total = len(record.benchmarks)
     names = {verdict: _names(record, verdict) for verdict in _NOT_PASSED}
     counts = [
-        f"{len(names[verdict])} of {total} {_WORDS[verdict]} ({', '.join(names[verdict])})"
+        (len(names[verdict]), f"{_WORDS[verdict]} ({', '.join(names[verdict])})")
         for verdict in _NOT_PASSED
         if names[verdict]
     ]
     if not counts:
         return f"{_all(total)} within {'its' if total == 1 else 'their'} limits"
-    return ", ".join(counts)
+    (first, words), *others = counts
+    of_all = f"{first} of {total} benchmark{'s' * (total != 1)} {words}"
+    return ", ".join([of_all, *(f"{count} {words}" for count, words in others)])
 
 
 def _all(count: int) -> str:

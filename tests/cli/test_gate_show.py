@@ -27,7 +27,7 @@ def test_a_gate_is_shown_by_any_of_its_names(work, name):
     assert (done.returncode, done.stderr) == (0, "")
     path, verdict = [line for line in done.stdout.splitlines() if line][:2]
     assert path.endswith(".json")
-    assert verdict == "FAIL: 3 of 5 failed (rnn-compiled, gan, forecast), 1 of 5 inconclusive (mlp)"
+    assert verdict == "FAIL: 3 of 5 benchmarks failed (rnn-compiled, gan, forecast), 1 inconclusive (mlp)"
     assert "head failed: exited with code 9 [the last words]" in done.stdout
     assert "raise max_slowdown" in done.stdout.replace("\n  ", " ")
 

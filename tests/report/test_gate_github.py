@@ -13,7 +13,9 @@ from harness.report.ci.summary import gate_markdown
 def test_markdown_has_the_verdict_the_table_and_the_advice():
     text = gate_markdown(mixed_gate())
     first, *rest = text.split("<details>")[0].splitlines()
-    assert first.startswith("## ❌ FAIL: 3 of 5 failed (rnn-compiled, gan, forecast), 1 of 5 inconclusive")
+    assert first.startswith(
+        "## ❌ FAIL: 3 of 5 benchmarks failed (rnn-compiled, gan, forecast), 1 inconclusive"
+    )
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in rest if line.startswith("|")]
     assert rows[0] == [
         "benchmark",

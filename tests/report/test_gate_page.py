@@ -63,7 +63,7 @@ def test_it_opens_offline_without_errors(browser, page_of):
 
 def test_the_first_screen_has_the_verdict_reasons_and_advice(browser, page_of):
     with opened(browser, page_of(mixed_gate())) as page:
-        title = "FAIL 3 of 5 failed (rnn-compiled, gan, forecast), 1 of 5 inconclusive (mlp)"
+        title = "FAIL 3 of 5 benchmarks failed (rnn-compiled, gan, forecast), 1 inconclusive (mlp)"
         assert page.locator("h1").inner_text() == title
         explanations = page.locator(".findings li").all_inner_texts()
         assert [text.partition(":")[0] for text in explanations] == ["rnn-compiled", "gan", "forecast", "mlp"]

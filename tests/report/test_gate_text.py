@@ -18,7 +18,7 @@ def test_the_headline_counts_each_verdict():
     assert headline(made_gate(made_benchmark())) == "the benchmark is within its limits"
     record = mixed_gate()
     record.benchmarks.append(invalid_benchmark("noisy"))
-    counts = "3 of 6 failed (rnn-compiled, gan, forecast), 1 of 6 invalid (noisy), 1 of 6 inconclusive (mlp)"
+    counts = "3 of 6 benchmarks failed (rnn-compiled, gan, forecast), 1 invalid (noisy), 1 inconclusive (mlp)"
     assert headline(record) == counts
 
 
