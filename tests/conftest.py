@@ -1,4 +1,4 @@
-"""Running the command as a user does: a real process, a folder of its own, an empty data cache."""
+"""Fixtures: the command in a process and a folder of its own, with an empty data cache."""
 
 import os
 import signal
@@ -9,12 +9,14 @@ from support.command import PLUGINS, HarnessCommand
 
 
 def pytest_configure(config):
-    """With xdist (``-n 2``) each of its workers has a CPU to itself, and so have the processes of its tests.
+    """Give each worker of xdist one CPU, which the processes of its tests inherit.
 
-    Frameworks would else start as many threads as there are CPUs in every worker, and threads that wait
-    for others at a barrier spin: two such processes on two CPUs take many times as long as in turn.
+    Otherwise frameworks start one thread per CPU in every worker, and threads that wait at a barrier spin:
+    two such processes on two CPUs take many times as long as one after the other.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background has it, and children too
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # a shell sets it in the background; children inherit it
         signal.signal(signal.SIGINT, signal.default_int_handler)
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     if worker and hasattr(os, "sched_setaffinity"):
@@ -26,7 +28,7 @@ def pytest_collection_modifyitems(config, items):
     if os.environ.get("PYTEST_XDIST_WORKER"):
         for item in items:
             if item.get_closest_marker("all_cpus"):
-                item.add_marker(pytest.mark.skip(reason="needs every CPU: pytest -m all_cpus runs it"))
+                item.add_marker(pytest.mark.skip(reason="needs every CPU: run pytest -n 0 -m all_cpus"))
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +37,7 @@ def harness_in():
 
     def make(folder: Path) -> HarnessCommand:
         (folder / "work").mkdir()
-        # A proxy that nobody answers: no test depends on whether this machine has internet.
+        # A proxy that does not answer: no test depends on internet access.
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(filter(None, [str(PLUGINS), os.environ.get("PYTHONPATH")])),
@@ -44,7 +46,7 @@ def harness_in():
             "http_proxy": "http://127.0.0.1:9",
         }
         environment.pop("COLUMNS", None)
-        environment.pop("PYTHONUNBUFFERED", None)  # what is left in a buffer can spoil an end
+        environment.pop("PYTHONUNBUFFERED", None)  # tests cover what an unflushed buffer does at exit
         return HarnessCommand(folder / "work", environment)
 
     return make
