@@ -36,10 +36,13 @@ def _verdicts(record: DuelRecord) -> Iterator[str]:
     if len({configuration.device for configuration in record.configurations}) > 1:
         devices = ", ".join(f"{own.label} on {own.device}" for own in record.configurations)
         yield f"The devices differ: {devices}."
-    if record.failure:
-        yield f"{record.status}: {record.failure}"
-    elif record.status == "running":
-        yield "running, or killed before it ended"
+    match record.status:
+        case "failed":
+            yield f"The duel failed: {record.failure}"
+        case "interrupted":
+            yield "The duel was interrupted by the user."
+        case "running":
+            yield "The duel is running, or was killed before it ended."
 
 
 def configuration_table(record: DuelRecord, findings: list[ConfigurationFindings]) -> Table:
