@@ -40,7 +40,9 @@ def kinds(benchmark):
 
 
 def test_unchanged_code_passes_at_the_look(harness):
-    done = gate(harness)
+    """The limits are so wide that a busy machine does not matter."""
+    wide = 'max_slowdown = "40%"\nmax_first_step_slowdown = "200%"\n'
+    done = gate(harness, suite=wide + ONE)
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)
     assert [record] == gates(harness)
@@ -244,8 +246,8 @@ def test_another_protocol_is_refused_with_both_versions(harness):
             ("--base", "main"),
             "--base REF or as --base-python BASE/bin/python; both are given",
         ),
-        (("--to", "gate.pdf"), "the ending says what to write"),
-        (("--to", "/proc/gate.xml"), "--to /proc/gate.xml cannot be written: "),
+        (("--to", "gate.pdf"), "--to gate.pdf: "),
+        (("--to", "/proc/gate.xml"), "--to /proc/gate.xml: cannot write to /proc"),
         (("--suite", "missing.toml"), "does not exist"),
         (("--head-python", "/bin/echo"), "is not a Python interpreter"),
     ],
