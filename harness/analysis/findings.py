@@ -8,6 +8,7 @@ from typing import NamedTuple
 from threadpoolctl import threadpool_limits
 
 from harness.analysis.comparison import Comparison, compare
+from harness.analysis.conditions import Conditions
 from harness.analysis.gap_differences import GapDifference, gap_differences
 from harness.analysis.grouping import GroupedRuns, LeftOut, RunGroup, group_runs
 from harness.analysis.kept_apart import KeptApart, kept_apart
@@ -94,16 +95,21 @@ def find(
     grouped = group_runs(runs)
     effects = [finding for study in studies for finding in study_findings(study, grouped.groups)]
     unpaired = [apart for study in studies for apart in unpaired_remedies(study, grouped.groups)]
+    remedies = _remedies(grouped, effects)
     return Findings(
-        [_group_findings(group, margin, target, duels) for group in _beside_studies(grouped, effects)],
+        [
+            _group_findings(group, margin, target, duels)
+            for group in grouped.groups
+            if group.conditions not in remedies
+        ],
         effects,
         grouped.left_out,
-        [*unpaired, *kept_apart(grouped.groups)],
+        [*unpaired, *kept_apart(grouped.groups, remedies)],
     )
 
 
-def _beside_studies(grouped: GroupedRuns, effects: Iterable[StudyFinding]) -> list[RunGroup]:
-    """The groups without those whose only configuration appears as a remedy in a study."""
+def _remedies(grouped: GroupedRuns, effects: Iterable[StudyFinding]) -> set[Conditions]:
+    """The conditions of groups whose only configuration appears as a remedy in a study."""
     remedies = {
         (effect.configuration.identity, effect.group.conditions.without_description, variant.description)
         for effect in effects
@@ -116,7 +122,7 @@ def _beside_studies(grouped: GroupedRuns, effects: Iterable[StudyFinding]) -> li
         key = (first.identity, conditions.without_description, conditions.description)
         return not others and key in remedies
 
-    return [group for group in grouped.groups if not is_remedy(group)]
+    return {group.conditions for group in grouped.groups if is_remedy(group)}
 
 
 def read_findings(

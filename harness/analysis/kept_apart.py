@@ -1,10 +1,10 @@
 """Runs that are kept apart from others of their task, and the conditions that separate them."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
-from harness.analysis.conditions import Difference
+from harness.analysis.conditions import Conditions, Difference
 from harness.analysis.grouping import RunGroup
 
 #: Groups among which the nearest is looked for: the largest ones.
@@ -48,13 +48,20 @@ class NoPlainRuns(NamedTuple):
 KeptApart = NotCertified | NoPartner | NoPlainRuns
 
 
-def kept_apart(groups: Sequence[RunGroup]) -> list[KeptApart]:
-    """The groups that are not certified, and the configurations that are alone in their group."""
+def kept_apart(groups: Sequence[RunGroup], in_studies: Container[Conditions] = ()) -> list[KeptApart]:
+    """The groups that are not certified, and the configurations that are alone in their group.
+
+    Groups whose conditions are ``in_studies`` are compared there.
+    """
     apart: list[KeptApart] = []
     for group in groups:
         if not group.conditions.certified:
             apart.append(_not_certified(group))
-        elif len(group.configurations) == 1 and (differences := _from_nearest(group, groups)):
+        elif (
+            len(group.configurations) == 1
+            and group.conditions not in in_studies
+            and (differences := _from_nearest(group, groups))
+        ):
             (alone,) = group.configurations
             task, runs = group.conditions.task, len(alone.runs)
             apart.append(NoPartner(task, group.title, alone.name, runs, tuple(differences)))

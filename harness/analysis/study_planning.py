@@ -79,9 +79,9 @@ def plan_study(options: StudyOptions, progress: DownloadProgress) -> PlannedStud
     dataset = choose_dataset(definition, options.dataset, progress)
     study = _study(options, tasks, dataset)
     runs = [
-        StudyRun(variant, _request(options, defined, dataset, backend, mode, seed))
-        for seed, (variant, defined), (backend, mode) in itertools.product(
-            range(options.seeds), list(enumerate(tasks.values())), list(dict.fromkeys(selected))
+        StudyRun(variant, _request(options, remedy, defined, dataset, backend, mode, seed))
+        for seed, (variant, (remedy, defined)), (backend, mode) in itertools.product(
+            range(options.seeds), list(enumerate(tasks.items())), list(dict.fromkeys(selected))
         )
     ]
     return PlannedStudy(study, runs, omissions)
@@ -137,7 +137,13 @@ def _study(options: StudyOptions, tasks: dict[Remedy, _DefinedTask], dataset: Da
 
 
 def _request(
-    options: StudyOptions, defined: _DefinedTask, dataset: DatasetRecord, backend: str, mode: str, seed: int
+    options: StudyOptions,
+    remedy: Remedy,
+    defined: _DefinedTask,
+    dataset: DatasetRecord,
+    backend: str,
+    mode: str,
+    seed: int,
 ) -> RunRequest:
     plan = Plan(
         task=defined.task,
@@ -148,5 +154,10 @@ def _request(
         seed=seed,
     )
     return RunRequest(
-        backend=backend, plan=plan, options=defined.values, dataset=dataset, max_steps=options.max_steps
+        backend=backend,
+        plan=plan,
+        options=defined.values,
+        dataset=dataset,
+        max_steps=options.max_steps,
+        variant=remedy.name,
     )

@@ -10,8 +10,8 @@ import tabulate
 tabulate.MIN_PADDING = 0
 _GAP = 2
 _NARROWEST = 8
-_LONGEST_INTERVAL = 24
-_INTERVAL = re.compile(r"\[[^\[\]]*\]")
+_LONGEST_WORD = 26
+_INTERVAL = re.compile(rf"\[[^\[\]]{{,{_LONGEST_WORD}}}\]")
 _NUMBER_AND_UNIT = re.compile(r"(?<=\d) (?=(?:%|s|ms|points?|seeds?|runs?|pairs?|epochs?|threads?)\b|%)")
 _HARD_SPACE = "\N{NO-BREAK SPACE}"
 
@@ -52,21 +52,27 @@ def _joined(cell: str) -> str:
 
 
 def _column_widths(columns: Sequence[Sequence[str]], width: int) -> list[int]:
-    """The natural width of each column, the widest reduced until all fit or none can be reduced."""
+    """The natural width of each column, the widest reduced until all fit: words are broken last."""
     widths = [max(_longest_line(cell) for cell in column) for column in columns]
-    floors = [max(_NARROWEST, *(_interval_width(cell) for cell in column)) for column in columns]
-    while sum(widths) + _GAP * (len(widths) - 1) > width:
+    words = [max(_NARROWEST, *(_longest_word(cell) for cell in column)) for column in columns]
+    for floors in (words, [_NARROWEST] * len(columns)):
+        _reduce(widths, floors, width - _GAP * (len(widths) - 1))
+    return widths
+
+
+def _reduce(widths: list[int], floors: Sequence[int], total: int) -> None:
+    """Reduce the widest columns until they sum up to ``total``, none below its floor."""
+    while sum(widths) > total:
         reducible = [index for index, floor in enumerate(floors) if widths[index] > floor]
         if not reducible:
-            break
+            return
         widths[max(reducible, key=lambda index: widths[index])] -= 1
-    return widths
 
 
 def _longest_line(cell: str) -> int:
     return max(map(len, (cell or " ").split("\n")))
 
 
-def _interval_width(cell: str) -> int:
-    """The columns that the longest interval of a cell needs."""
-    return max((min(len(text), _LONGEST_INTERVAL) for text in _INTERVAL.findall(cell)), default=0)
+def _longest_word(cell: str) -> int:
+    """The columns that the longest word or interval of a cell needs."""
+    return max((min(len(word), _LONGEST_WORD) for word in re.split(r"[ \n]", _joined(cell))), default=0)

@@ -18,8 +18,7 @@ def estimate(value: Estimate | None, digits: int | None = 1, unit: str = "", *, 
     """
     if value is None:
         return NOTHING
-    plus = "+" if sign else ""
-    form = f"{plus},.{digits}f"
+    form = f",.{digits}f"
     if digits is None:
         size = (
             max(abs(end) for end in (value.value, value.low, value.high) if end is not None)
@@ -27,16 +26,19 @@ def estimate(value: Estimate | None, digits: int | None = 1, unit: str = "", *, 
             else abs(value.value)
         )
         small = 0 < size < _SMALLEST
-        form = f"{plus}.2g" if small else f"{plus},.{_digits_after_point(size)}f"
-    text = _signed(value.value, form)
+        form = ".2g" if small else f",.{_digits_after_point(size)}f"
+    text = _signed(value.value, form, "+" if sign else "")
     if value.low is not None and value.high is not None:
         text += f" [{_signed(value.low, form)}, {_signed(value.high, form)}]"
     return f"{text} {unit}".rstrip()
 
 
-def _signed(number: float, form: str) -> str:
-    text = format(number, form)
-    return f"\N{MINUS SIGN}{text[1:]}" if text.startswith("-") else text
+def _signed(number: float, form: str, plus: str = "") -> str:
+    """The number with its sign, unless it rounds to zero; ``plus`` is the sign of positive ones."""
+    text = format(abs(number), form)
+    if not float(text.replace(",", "")):
+        return text
+    return f"\N{MINUS SIGN}{text}" if number < 0 else f"{plus}{text}"
 
 
 #: How to read a ratio of times; printed once wherever ratios are.
@@ -47,6 +49,9 @@ RATIO_LEGEND = (
 )
 #: Ratios from here on, and inverse ones, are printed as factors.
 _FACTOR_FROM = 2.0
+#: Upper ends beyond this, in per cent or as a factor, only show that nothing is known yet.
+_LARGEST_END = 999
+_BEYOND = f"> {_LARGEST_END}"
 
 
 def time_ratio(ratio: Estimate | None) -> str:
@@ -68,7 +73,8 @@ def _factor(ratio: Estimate, word: str) -> str:
     text = f"{ratio.value:,.{digits}f}× {word}"
     if ratio.low is None or ratio.high is None:
         return text
-    return f"{text} [{ratio.low:,.{digits}f}, {ratio.high:,.{digits}f}]"
+    high = f"{ratio.high:,.{digits}f}" if ratio.high <= max(_LARGEST_END, ratio.value) else _BEYOND
+    return f"{text} [{ratio.low:,.{digits}f}, {high}]"
 
 
 def percent_change(ratio: Estimate) -> str:
@@ -76,7 +82,8 @@ def percent_change(ratio: Estimate) -> str:
     text = f"{_percent_points(ratio.value, sign=True)} %"
     if ratio.low is None or ratio.high is None:
         return text
-    return f"{text} [{_percent_points(ratio.low)}, {_percent_points(ratio.high)}]"
+    high = _percent_points(ratio.high) if 100 * (ratio.high - 1) <= _LARGEST_END else _BEYOND
+    return f"{text} [{_percent_points(ratio.low)}, {high}]"
 
 
 def _percent_points(ratio: float, *, sign: bool = False) -> str:

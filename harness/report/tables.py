@@ -26,14 +26,16 @@ _TONES: dict[str, Tone] = {"better": "good", "worse": "bad", "undecided": "unsur
 def comparison_table(groups: Sequence[GroupFindings]) -> Table:
     """The configurations of one or several groups, fastest first, with speed and quality side by side.
 
-    A column states the conditions where there are several groups.
+    A column states the conditions if there are several groups; speed and quality are relative, and have a
+    column each, if any group has several configurations.
     """
     comparisons = [group.comparison for group in groups]
     measures = {comparison.measure for comparison in comparisons}
     several = len(comparisons) > 1
+    compared = any(len(comparison.summaries) > 1 for comparison in comparisons)
     score = _score_header(next(iter(measures))) if len(measures) == 1 else "test score"
-    headers = [*["conditions"] * several, "configuration", "seeds", "relative step time", "step (ms)"]
-    headers += ["training (s)", score, "quality"]
+    headers = [*["conditions"] * several, "configuration", "seeds", *["relative step time"] * compared]
+    headers += ["step (ms)", "training (s)", score, *["quality"] * compared]
     rows: list[list[Cell | str]] = []
     for comparison in comparisons:
         for summary in comparison.summaries:
@@ -43,11 +45,11 @@ def comparison_table(groups: Sequence[GroupFindings]) -> Table:
                     *[comparison.group.title] * several,
                     summary.name,
                     str(len(summary.configuration.runs)),
-                    ratio,
+                    *[ratio] * compared,
                     estimate(summary.step_seconds and summary.step_seconds.scaled(1e3), None),
                     estimate(summary.training_seconds, None),
                     _score(summary, comparison.measure, named=len(measures) > 1),
-                    quality,
+                    *[quality] * compared,
                 ]
             )
     legend = RATIO_LEGEND if any(comparison.pairs for comparison in comparisons) else ""

@@ -104,7 +104,7 @@ def test_each_configuration_is_compared_with_the_fastest():
     assert headline(comparison) == (
         "jax:eager is fastest. Step time relative to jax:eager: torch:eager 2.0× slower [2.0, 2.0], "
         "keras:eager 6.0× slower [6.0, 6.0]. Test accuracy relative to jax:eager: torch:eager equal "
-        "(+0.0 [+0.0, +0.0] points), keras:eager better (+40.0 [+40.0, +40.0] points)."
+        "(0.0 [0.0, 0.0] points), keras:eager better (+40.0 [40.0, 40.0] points)."
     )
 
 
@@ -115,7 +115,7 @@ def test_one_seed_makes_no_interval_and_no_verdict():
     assert headline(comparison) == (
         "Which of jax:eager and torch:eager is faster is undecided (one common seed gives no interval). "
         "Step time relative to jax:eager: torch:eager 2.0× slower. "
-        "Test accuracy relative to jax:eager: torch:eager undecided (+0.0 points, 1 common seed)."
+        "Test accuracy relative to jax:eager: torch:eager undecided (0.0 points, 1 common seed)."
     )
 
 

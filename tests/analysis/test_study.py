@@ -96,7 +96,7 @@ def test_remedies_are_compared_with_the_plain_runs_of_the_same_seeds():
     assert stopping.score_change.value == pytest.approx(2.0)
     assert finding.recommended is dropout
     assert study_sentence(finding) == (
-        "Remedy for overfitting of torch:eager: dropout (--set dropout=0.5): test accuracy +5.5 [+3.7, +7.3] "
+        "Remedy for overfitting of torch:eager: dropout (--set dropout=0.5): test accuracy +5.5 [3.7, 7.3] "
         "points, gap from 12.5 to 2.5 points, training time +10.0 % [10.0, 10.0] (3 seeds)."
     )
 

@@ -40,6 +40,8 @@ def test_an_estimate_has_the_digits_of_its_mean_or_of_its_interval(value, text):
         (Estimate(1 / 9.2, 1 / 9.6, 1 / 8.7, 5), "9.2× faster [8.7, 9.6]"),
         (Estimate(271.2, 250.0, 300.4, 5), "271× slower [250, 300]"),
         (Estimate(1.0, 0.99, 1.01, 5), "0.0 % [−1.0, 1.0]"),
+        (Estimate(1.37, 0.001, 1.6e6, 2), "+37.0 % [−99.9, > 999]"),
+        (Estimate(3.2, 0.1, 4e3, 2), "3.2× slower [0.1, > 999]"),
         (Estimate(1.12, None, None, 1), "+12.0 %"),
         (None, "–"),
     ],
@@ -50,3 +52,15 @@ def test_a_ratio_of_times_has_one_form(ratio, text):
 
 def test_a_ratio_of_another_quantity_is_always_a_change():
     assert percent_change(Estimate(2.4, 2.3, 2.5, 5)) == "+140 % [130, 150]"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Estimate(5.5, 3.7, 7.3, 5), "+5.5 [3.7, 7.3] points"),
+        (Estimate(-0.4, -4.8, 4.1, 5), "−0.4 [−4.8, 4.1] points"),
+        (Estimate(-0.01, -0.04, 0.02, 5), "0.0 [0.0, 0.0] points"),
+    ],
+)
+def test_a_change_has_its_sign_once(value, text):
+    assert estimate(value, 1, "points", sign=True) == text
