@@ -101,7 +101,7 @@ def duel_info(result: DuelResult) -> dict[str, Any]:
 
 def gate_info(record: BenchmarkRecord) -> dict[str, Any]:
     """The verdict of a gate with its reasons and metrics; the ratio is that of the step."""
-    step: MetricResult | None = next((one for one in record.metrics if one.metric == "step"), None)
+    step: MetricResult | None = next((each for each in record.metrics if each.metric == "step"), None)
     return {
         "verdict": record.verdict,
         "reasons": [msgspec.to_builtins(reason) for reason in record.reasons],

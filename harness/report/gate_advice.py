@@ -46,8 +46,8 @@ class _Adviser(NamedTuple):
     options: Options
 
     def advice(self) -> Advice:
-        found = self._deciding_reasons()
-        reason = found[0] if found else Recorded(text="")
+        deciding = self._deciding_reasons()
+        reason = deciding[0] if deciding else Recorded(text="")
         if isinstance(reason, MetricReason):
             return self._of_metric(reason)
         if isinstance(reason, FirstStepsReason):
@@ -61,8 +61,8 @@ class _Adviser(NamedTuple):
     def _deciding_reasons(self) -> list[Reason]:
         """The reasons that the benchmark's verdict comes from; quality before metrics."""
         results = reversed(self.benchmark.results)
-        same = [one for one in results if one.verdict == self.benchmark.verdict]
-        return [*self.benchmark.reasons, *(reason for one in same for reason in one.reasons)]
+        same = [each for each in results if each.verdict == self.benchmark.verdict]
+        return [*self.benchmark.reasons, *(reason for each in same for reason in each.reasons)]
 
     def _of_metric(self, reason: MetricReason) -> Advice:
         match reason:
@@ -85,7 +85,7 @@ class _Adviser(NamedTuple):
                 assert_never(reason)
 
     def _measure_again(self) -> Advice:
-        failed = [one.metric for one in self.benchmark.metrics if one.verdict == "FAIL"]
+        failed = [each.metric for each in self.benchmark.metrics if each.verdict == "FAIL"]
         limits = " and ".join(_LIMITS[metric] for metric in failed)
         return Advice(
             f"If the cost is intended, raise {limits}. To measure the benchmark again:",
@@ -94,7 +94,7 @@ class _Adviser(NamedTuple):
 
     def _more_evidence(self) -> Advice:
         ways = [f"with more time ({self.options.budget})"]
-        on_cpu = any(one.device == "cpu" for one in self.benchmark.configurations)
+        on_cpu = any(each.device == "cpu" for each in self.benchmark.configurations)
         if self.benchmark.threads > 1 and on_cpu:  # threads wait for the one whose CPU other work uses
             ways.append("on one thread (threads = 1)")
         text = f"Run the gate again {', '.join(ways)} or on a quieter machine. To check the machine:"
@@ -189,8 +189,8 @@ class _Adviser(NamedTuple):
 
     def _of_verdict(self) -> Advice:
         """For records without structured reasons."""
-        failed = [one for one in self.benchmark.results if one.verdict == "FAIL"]
-        if any(not isinstance(one, MetricResult) for one in failed):
+        failed = [each for each in self.benchmark.results if each.verdict == "FAIL"]
+        if any(not isinstance(each, MetricResult) for each in failed):
             return self._check("set max_accuracy_loss")
         if failed:
             return self._measure_again()

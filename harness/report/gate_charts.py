@@ -24,7 +24,7 @@ def gate_figures(record: GateRecord) -> list[Figure]:
     """A chart of each metric that was measured, and one of the step ratios of all pairs."""
     figures = []
     for metric in METRICS:
-        rows = [row for one in record.benchmarks if (row := _change_row(one, metric)) is not None]
+        rows = [row for each in record.benchmarks if (row := _change_row(each, metric)) is not None]
         if rows:
             caption = (
                 "Change of head relative to base, with its 95 % interval where there are 5 or more pairs. "
@@ -32,7 +32,7 @@ def gate_figures(record: GateRecord) -> list[Figure]:
             )
             title = f"{metric.capitalize()} by benchmark"
             figures.append(Figure(f"change-{metric.replace(' ', '-')}", caption, _changes(rows), title))
-    pairs = [row for one in record.benchmarks for row in _pair_rows(one)]
+    pairs = [row for each in record.benchmarks for row in _pair_rows(each)]
     if pairs:
         caption = (
             "Change of the step in each pair of fresh processes. Pairs of the look are above, those of the "
@@ -47,7 +47,7 @@ def _percent(ratio: float) -> float:
 
 
 def _change_row(benchmark: BenchmarkRecord, metric: Metric) -> Row | None:
-    result: MetricResult | None = next((one for one in benchmark.metrics if one.metric == metric), None)
+    result: MetricResult | None = next((each for each in benchmark.metrics if each.metric == metric), None)
     if result is None or result.ratio is None:
         return None
     ratio = result.ratio

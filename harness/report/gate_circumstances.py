@@ -110,8 +110,8 @@ def conditions(benchmark: BenchmarkRecord) -> str:
     data = benchmark.dataset
     options = ", ".join(f"{name}={value}" for name, value in benchmark.options.items())
     frameworks = [
-        f"{one.label}: {', '.join(f'{name} {version}' for name, version in one.framework.items())}"
-        for one in benchmark.configurations
+        f"{each.label}: {', '.join(f'{name} {version}' for name, version in each.framework.items())}"
+        for each in benchmark.configurations
     ]
     ran = [f"{data.name} {(data.fingerprint or '')[:12]}".strip(), f"{benchmark.threads} threads"]
     for head in benchmark.configurations[1:]:

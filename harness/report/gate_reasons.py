@@ -49,9 +49,7 @@ def _metric_text(reason: MetricReason) -> str:
         case reasons.PairsLost(lost=lost, pairs=pairs):
             text = f"other work on the machine disturbed {lost} of {pairs} pairs"
         case reasons.MachineChanged():
-            text = (
-                "a fixed computation took longer beside one of the two: the machine was not the same for both"
-            )
+            text = "the control computation shows that the machine was not equally fast for both"
         case reasons.ImplausibleSpeedup(saved=saved, max_speedup=most):
             text = f"head saves {percent(saved)} of the step time, and max_speedup is {percent(most)}"
         case reasons.TooFewPairs(needed=needed, made=made, pair_seconds=seconds):

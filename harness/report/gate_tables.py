@@ -34,13 +34,13 @@ def verdict_table(record: GateRecord) -> Table:
 
 def _shared_limit(benchmarks: Sequence[BenchmarkRecord], metric: Metric) -> str:
     """The limit that all benchmarks have for the metric; empty where they differ."""
-    limits = {limit(one) for benchmark in benchmarks for one in benchmark.metrics if one.metric == metric}
+    limits = {limit(each) for benchmark in benchmarks for each in benchmark.metrics if each.metric == metric}
     return limits.pop() if len(limits) == 1 else ""
 
 
 def _change_cell(benchmark: BenchmarkRecord, metric: Metric, *, with_limit: bool) -> Cell:
     """The change; with it a verdict other than PASS, which must not be shown by colour alone."""
-    result = next((one for one in benchmark.metrics if one.metric == metric), None)
+    result = next((each for each in benchmark.metrics if each.metric == metric), None)
     if result is None:
         return Cell(NOTHING, "muted")
     parts = [change(metric, result.ratio)]

@@ -46,8 +46,8 @@ def history_markdown(findings: HistoryFindings) -> str:
 
 def _markdown_parts(findings: HistoryFindings) -> Iterator[str]:
     series = in_order(findings.history.series)
-    changed = [one for one in series if steps_of(one)]
-    same = [one for one in series if not steps_of(one)]
+    changed = [each for each in series if steps_of(each)]
+    same = [each for each in series if not steps_of(each)]
     yield f"## {for_markdown(headline(findings))}"
     if changed:
         yield markdown_table(series_table(changed))
@@ -69,7 +69,7 @@ def history_json(findings: HistoryFindings) -> bytes:
     """Every series with its gates, levels and steps; changes are ratios, above 1 is worse."""
     document = {
         "gates": [gate.id for gate in findings.gates],
-        "series": [_series(one) for one in in_order(findings.history.series)],
+        "series": [_series(each) for each in in_order(findings.history.series)],
         "gaps": [
             {
                 "benchmark": gap.benchmark,

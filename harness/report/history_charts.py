@@ -20,10 +20,10 @@ _DEVIATES = 1.959964
 @unchecked
 def history_figures(series: Sequence[MetricHistory]) -> list[Figure]:
     """A chart of each series with more than one gate and known noise."""
-    shown = [one for one in series if one.trend is not None and len(one.points) > 1]
+    shown = [each for each in series if each.trend is not None and len(each.points) > 1]
     return [
-        Figure(f"series-{number}", _caption(one), _chart(one), name_of(one))
-        for number, one in enumerate(shown, 1)
+        Figure(f"series-{number}", _caption(each), _chart(each), name_of(each))
+        for number, each in enumerate(shown, 1)
     ]
 
 

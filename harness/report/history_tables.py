@@ -14,13 +14,13 @@ def series_table(series: Sequence[MetricHistory]) -> Table:
     headers = ["series", "in total", "since", "gates", "changes"]
     rows: list[list[Cell | str]] = [
         [
-            name_of(one),
-            Cell(total_text(one), _tone(one)),
-            one_line(one.start),
-            str(len(one.points)),
-            ",\n".join(changes(one)),
+            name_of(each),
+            Cell(total_text(each), _tone(each)),
+            one_line(each.start),
+            str(len(each.points)),
+            ",\n".join(changes(each)),
         ]
-        for one in series
+        for each in series
     ]
     return Table(headers, rows, "Change of each series since its base", CHANGE_LEGEND)
 

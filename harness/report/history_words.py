@@ -23,7 +23,7 @@ class HistoryFindings(NamedTuple):
 def headline(findings: HistoryFindings) -> str:
     """``3 of 12 series changed over 30 gates, 2026-01-01 to 2026-01-30``."""
     series = findings.history.series
-    changed = sum(bool(steps_of(one)) for one in series)
+    changed = sum(bool(steps_of(each)) for each in series)
     dates = [gate.started_at[:10] for gate in findings.gates]
     over = f"{gate_count(len(dates))}, {dates[0]}" + (f" to {dates[-1]}" if dates[-1] != dates[0] else "")
     if not changed:
@@ -33,8 +33,8 @@ def headline(findings: HistoryFindings) -> str:
 
 def in_order(series: Sequence[MetricHistory]) -> list[MetricHistory]:
     """Those that changed first, the largest regression at the top; ended series after current ones."""
-    changed = sorted((one for one in series if steps_of(one)), key=lambda one: -total(one))
-    return sorted([*changed, *(one for one in series if not steps_of(one))], key=_place)
+    changed = sorted((each for each in series if steps_of(each)), key=lambda each: -total(each))
+    return sorted([*changed, *(each for each in series if not steps_of(each))], key=_place)
 
 
 def _place(series: MetricHistory) -> tuple[bool, bool]:

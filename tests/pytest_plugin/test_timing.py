@@ -29,8 +29,8 @@ def test_samples_are_saved_compared_and_drawn_by_pytest_benchmark(suite, pyteste
         test_call=CALL,
     )
     first.assert_outcomes(passed=2)
-    one = saved("one.json")
-    step, call = one["test_step"], one["test_call"]
+    each = saved("one.json")
+    step, call = each["test_step"], each["test_call"]
     assert len(step["stats"]["data"]) == 2
     assert step["stats"]["data"] == pytest.approx([0.01, 0.01], rel=0.1)
     # On a busy machine a sleep takes longer.
@@ -185,7 +185,7 @@ def test_call(harness_benchmark):
 def test_threads_of_numpy_are_restored_after_a_measurement():
     def threads():
         # Earlier tests may have imported libraries with OpenMP threads into this process.
-        return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
+        return [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"]
 
     before = threads()
     with own_threads_kept():

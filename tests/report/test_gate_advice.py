@@ -53,7 +53,7 @@ def test_no_check_is_advised_for_another_task_or_other_data(reason):
 )
 def test_one_thread_is_advised_where_threads_may_have_waited_for_each_other(threads, device, advised):
     undecided = mixed_gate().benchmarks[2]
-    configurations = [msgspec.structs.replace(one, device=device) for one in undecided.configurations]
+    configurations = [msgspec.structs.replace(each, device=device) for each in undecided.configurations]
     benchmark = msgspec.structs.replace(undecided, configurations=configurations, threads=threads)
     assert ("threads = 1" in advice(made_gate(benchmark), benchmark).text) == advised
 

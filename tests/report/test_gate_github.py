@@ -65,7 +65,7 @@ def test_the_step_summary_is_appended_to(tmp_path):
 )
 def test_annotations_of_benchmarks_that_did_not_pass(inconclusive, kind):
     read = commands(mixed_gate(), inconclusive)
-    assert [(one, title) for one, title, _ in read] == [
+    assert [(each, title) for each, title, _ in read] == [
         ("error", "FAIL: rnn-compiled"),
         ("error", "FAIL: gan"),
         ("error", "FAIL: forecast"),

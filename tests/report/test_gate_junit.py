@@ -52,7 +52,7 @@ def test_junit_has_reason_and_advice_where_each_system_shows_them():
 def test_junit_has_the_numbers_as_properties():
     record = mixed_gate()
     case = Report(junit_xml(record)).cases["gate.rnn-compiled", "step"]
-    numbers = {one.get("name"): one.get("value") for one in case.findall("properties/property")}
+    numbers = {each.get("name"): each.get("value") for each in case.findall("properties/property")}
     result = record.benchmarks[1].metrics[0]
     assert float(numbers["ratio"]) == result.ratio.value
     assert float(numbers["head"]) == result.head

@@ -41,7 +41,7 @@ def test_openmetrics_escapes_any_text():
 @pytest.mark.parametrize("made", [mixed_gate, hostile_gate, made_gate])
 def test_the_reference_parser_reads_openmetrics(made):
     parser = pytest.importorskip("prometheus_client.openmetrics.parser")
-    read = {one.name: one for one in parser.text_string_to_metric_families(openmetrics_text(made()))}
+    read = {each.name: each for each in parser.text_string_to_metric_families(openmetrics_text(made()))}
     assert read["harness_gate_step_seconds"].unit == "seconds"
     assert len(read) == 5
 
@@ -49,7 +49,7 @@ def test_the_reference_parser_reads_openmetrics(made):
 def test_bencher_has_a_measure_for_each_metric():
     record = mixed_gate()
     document = json.loads(bencher_json(record))
-    assert list(document) == [one.name for one in record.benchmarks]
+    assert list(document) == [each.name for each in record.benchmarks]
     result = record.benchmarks[1].metrics[0]
     assert document["rnn-compiled"]["step-ratio"] == {
         "value": result.ratio.value,

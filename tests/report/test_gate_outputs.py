@@ -103,6 +103,6 @@ def test_a_metric_without_usable_pairs_has_no_figure_and_breaks_no_format():
     assert Report(junit_xml(record)).status("cnn", "step") == "error"
     measures = json.loads(bencher_json(record))["cnn"]
     assert ("step-ratio" in measures, "memory-ratio" in measures) == (False, True)
-    assert all("value" in one for one in measures.values())  # the format requires it
+    assert all("value" in each for each in measures.values())  # the format requires it
     families(openmetrics_text(record))
     assert "disturbed 4 of 4 pairs" in gate_markdown(record)

@@ -76,7 +76,7 @@ def test_nothing_overflows(browser, page_file, width):
 
 
 def test_charts_are_valid_vega_lite_and_draw_the_level():
-    series = sorted(findings().history.series, key=lambda one: one.metric != "step")
+    series = sorted(findings().history.series, key=lambda each: each.metric != "step")
     for figure in history_figures(series):
         figure.chart.to_dict(validate=True)
         assert vegalite_to_svg(figure.chart.properties(width=400).to_dict()).startswith("<svg")

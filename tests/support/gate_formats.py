@@ -38,7 +38,7 @@ def invalid_benchmark(name="cnn", metric="step", **changes):
     benchmark = made_benchmark(name, verdicts={metric: "INVALID"}, **changes)
     lost = {"ratio": None, "pairs": 0, "reasons": [reasons.PairsLost(lost=4, pairs=4)]}
     benchmark.metrics = [
-        msgspec.structs.replace(one, **lost) if one.metric == metric else one for one in benchmark.metrics
+        msgspec.structs.replace(each, **lost) if each.metric == metric else each for each in benchmark.metrics
     ]
     return benchmark
 
@@ -67,8 +67,10 @@ class Report:
         assert len(self.cases) == len(self.suite.findall("testcase")), "cases of one name hide each other"
 
     def status(self, name, metric):
-        (*found,) = [child.tag for child in self.cases["gate." + name, metric] if child.tag != "properties"]
-        return found[0] if found else "passed"
+        (*deciding,) = [
+            child.tag for child in self.cases["gate." + name, metric] if child.tag != "properties"
+        ]
+        return deciding[0] if deciding else "passed"
 
     def failure(self, name, metric):
         return self.cases["gate." + name, metric].find("failure")
@@ -81,14 +83,14 @@ def commands(record, inconclusive=None):
     """The commands as the runner parses them (actions/runner, ActionCommand): unescaped, one per line."""
     read = []
     for line in github.annotations(record, inconclusive):
-        found = COMMAND.fullmatch(line)
-        assert found, line
+        deciding = COMMAND.fullmatch(line)
+        assert deciding, line
         assert not re.search("%(?!25|3A|2C|0A|0D)", line), "the runner would decode it differently"
         title, message = (
-            found[part].replace("%3A", ":").replace("%2C", ",").replace("%0A", "\n").replace("%25", "%")
+            deciding[part].replace("%3A", ":").replace("%2C", ",").replace("%0A", "\n").replace("%25", "%")
             for part in ("title", "message")
         )
-        read.append((found["kind"], title, message))
+        read.append((deciding["kind"], title, message))
     return read
 
 
@@ -114,10 +116,10 @@ def families(text):
         elif line.startswith("# HELP "):
             assert line.split()[2] == name
         else:
-            found = SAMPLE.fullmatch(line)
-            assert found, line
-            assert found["name"] == name
-            labels = tuple(sorted(LABEL.findall(found["labels"])))
+            deciding = SAMPLE.fullmatch(line)
+            assert deciding, line
+            assert deciding["name"] == name
+            labels = tuple(sorted(LABEL.findall(deciding["labels"])))
             assert labels not in read[name], "a sample occurs twice"
-            read[name][labels] = float(found["value"])
+            read[name][labels] = float(deciding["value"])
     return read

@@ -25,7 +25,7 @@ SELF = f"--harness-base-python={sys.executable}"
 
 def saved(path):
     """The benchmarks in a file of pytest-benchmark, by name."""
-    return {one["name"]: one for one in json.loads(Path(path).read_text())["benchmarks"]}
+    return {each["name"]: each for each in json.loads(Path(path).read_text())["benchmarks"]}
 
 
 def interpreter(path, **variables):

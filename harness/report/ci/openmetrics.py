@@ -35,7 +35,7 @@ def openmetrics_text(record: GateRecord) -> str:
 
 def _family(name: str, unit: str, what: str, samples: Iterator[_Sample]) -> list[str]:
     head = [f"# TYPE {name} gauge", *([f"# UNIT {name} {unit}"] if unit else []), f"# HELP {name} {what}"]
-    return head + [f"{name}{{{_labels(one.labels)}}} {one.value!r}" for one in samples]
+    return head + [f"{name}{{{_labels(each.labels)}}} {each.value!r}" for each in samples]
 
 
 def _labels(labels: dict[str, str]) -> str:
