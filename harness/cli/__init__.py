@@ -145,6 +145,6 @@ def _refuse_other_encodings(arguments: list[str]) -> None:
 def _one_line(error: click.ClickException) -> str:
     """An error of click's in one line, with the help to read instead of the usage."""
     text = " ".join(error.format_message().split())
-    text = text[:1].lower() + text[1:].rstrip(".") + "."
+    text = text[:1].lower() + text[1:] + "." * (text[-1] not in ".?!")
     context = error.ctx if isinstance(error, click.UsageError) else None
     return f"{text} See: {context.command_path} --help" if context else text

@@ -85,7 +85,8 @@ class RunDisplay:
         self._begun += 1
         plan = request.plan
         number = f"[{self._begun}/{self._runs}] " if self._runs > 1 else ""
-        name = f"{number}{plan.task.name} {request.backend}:{plan.mode} seed {plan.seed}"
+        variant = f" ({request.variant})" if request.variant else ""
+        name = f"{number}{plan.task.name} {request.backend}:{plan.mode} seed {plan.seed}{variant}"
         self._progress.reset(self._bar, total=None, description=name, status="starting a worker")
         return RunLine(self, name, plan.task)
 

@@ -26,6 +26,8 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     certificate: Certificate | None = None
     max_steps: int | None = None
     timeout_seconds: float | None = None
+    variant: str = ""
+    """The variant of a study, for progress alone."""
 
 
 def new_record(request: RunRequest) -> Record:
