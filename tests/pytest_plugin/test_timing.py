@@ -32,7 +32,7 @@ def test_samples_are_saved_compared_and_drawn_by_pytest_benchmark(suite, pyteste
     each = saved("one.json")
     step, call = each["test_step"], each["test_call"]
     assert len(step["stats"]["data"]) == 2
-    assert step["stats"]["data"] == pytest.approx([0.01, 0.01], rel=0.1)
+    assert step["stats"]["data"] == pytest.approx([0.01, 0.01], rel=0.15)
     # On a busy machine a sleep takes longer.
     assert all(0.02 <= seconds < 0.038 for seconds in call["stats"]["data"])
     assert call["extra_info"]["block_calls"] >= 3
@@ -59,7 +59,7 @@ def test_samples_are_saved_compared_and_drawn_by_pytest_benchmark(suite, pyteste
     assert compared.stdout.count("test_step") == 2
     rows = Path("both.csv").read_text().splitlines()
     medians = sorted(float(row.split(",")[1]) for row in rows[1:] if "test_step" in row)
-    assert medians == pytest.approx([0.01, 0.013], rel=0.1)
+    assert medians == pytest.approx([0.01, 0.013], rel=0.15)
 
 
 @pytest.mark.slow
@@ -80,9 +80,9 @@ def test_base_and_head_alternate_and_the_samples_are_those_of_head(suite, pytest
     done = suite(SELF, f"--harness-head-python={head}", "--benchmark-json=one.json", test_step=STEP)
     done.assert_outcomes(passed=1)
     step = saved("one.json")["test_step"]
-    assert step["stats"]["median"] == pytest.approx(0.012, rel=0.05)
-    assert step["extra_info"]["base"]["step_seconds"] == pytest.approx(0.01, rel=0.05)
-    assert step["extra_info"]["ratio"]["value"] == pytest.approx(1.2, abs=0.05)
+    assert step["stats"]["median"] == pytest.approx(0.012, rel=0.08)
+    assert step["extra_info"]["base"]["step_seconds"] == pytest.approx(0.01, rel=0.08)
+    assert step["extra_info"]["ratio"]["value"] == pytest.approx(1.2, abs=0.08)
     done.stdout.fnmatch_lines(
         ["*= harness =*", "test_step.py::test_step: Undecided whether head or base is faster: +*"]
     )
