@@ -23,8 +23,8 @@ def study_records(study: Study, store: Store) -> Iterator[Record]:
 
 def missing_runs(planned: PlannedStudy, records: Iterable[Record], options: StudyOptions) -> list[StudyRun]:
     """The runs that no record replaces: one made under the same conditions as these runs would be."""
-    here = machine_text(describe_machine())
-    usable = [record for record in records if _usable(record, here, options)]
+    machine = machine_text(describe_machine())
+    usable = [record for record in records if _usable(record, machine, options)]
     known = finished(planned.study, usable)
     return [
         run
@@ -43,14 +43,14 @@ def finished(study: Study, records: Iterable[Record]) -> set[tuple[int, str, int
     }
 
 
-def _usable(record: Record, here: str, options: StudyOptions) -> bool:
+def _usable(record: Record, machine: str, options: StudyOptions) -> bool:
     """Whether this call would make the run alike: machine, variables, device, certificate, versions."""
     # A process sees only the GPU that it is given, as the first: the record's cuda:0 may be any.
     numbered = ":" in record.device_asked
     device = record.device_asked if numbered else (record.device or "").partition(" ")[0]
     variables = variables_text(inherited_variables(os.environ, record.worker_variables))
     return (
-        machine_text(record.machine) == here
+        machine_text(record.machine) == machine
         and variables_text(record.inherited_variables) == variables
         and options.device in {record.device_asked, device}
         and options.certify == (record.certificate is not None)

@@ -66,7 +66,7 @@ def command(ctx: click.Context, /, noise: bool, backend: str | None, task: str, 
     click.echo(fitted_table(rows, width, ("backend", "state", "versions or remedy")) + "\n")
     if missing := missing_facilities():
         click.echo("Not available on this machine")
-        click.echo(fitted_table(missing, width, ("what", "needed for", "reason or remedy")) + "\n")
+        click.echo(fitted_table(missing, width, ("missing", "needed for", "reason or remedy")) + "\n")
     problems += [problem for framework in frameworks for problem in framework.problems]
     click.echo(_problems_text(problems))
     ctx.exit(1 if any(framework.state == "broken" for framework in frameworks) else 0)

@@ -14,7 +14,7 @@ class Duration(click.ParamType[float]):
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Seconds; fails with what would be right."""
+        """The duration in seconds."""
         if isinstance(value, (int, float)):
             return float(value)
         try:

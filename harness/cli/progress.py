@@ -65,8 +65,8 @@ class RunDisplay:
 
     def certifying(self, configuration: Configuration, task: str) -> None:
         """See :class:`harness.runs.sequence.SequenceObserver`."""
-        what = f"certifying {configuration.label} on {task} (float64, compared with the reference)"
-        self._progress.reset(self._bar, total=None, description=what, status="")
+        activity = f"certifying {configuration.label} on {task} (float64, compared with the reference)"
+        self._progress.reset(self._bar, total=None, description=activity, status="")
 
     def certified(
         self, configuration: Configuration, task: str, certificate: Certificate, seconds: float

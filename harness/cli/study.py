@@ -120,8 +120,8 @@ class _Execution:
 def _result(study: Study, store: Store) -> str:
     """The findings of this study alone."""
     ordered = group_runs(map(Run.of, study_records(study, store)))
-    found = study_findings(study, ordered.groups)
-    if not found:
+    findings = study_findings(study, ordered.groups)
+    if not findings:
         return "No plain run has succeeded yet: there is nothing to compare the remedies with."
     unpaired = unpaired_remedies(study, ordered.groups)
-    return findings_text(Findings([], found, ordered.left_out, [*unpaired]), terminal_width())
+    return findings_text(Findings([], findings, ordered.left_out, [*unpaired]), terminal_width())

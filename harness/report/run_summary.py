@@ -93,11 +93,12 @@ def _comparison(records: Sequence[Record], width: int) -> str:
     from harness.report.tables import comparison_table
     from harness.report.words import headline
 
-    comparisons = find(Run.of(record) for record in records).groups
-    if not comparisons:
+    groups = find(Run.of(record) for record in records).groups
+    comparisons = [group.comparison for group in groups]
+    if not groups:
         return _runs(records, width)
-    answers = [f"{found.comparison.group.title}: {headline(found.comparison)}" for found in comparisons]
-    table = comparison_table(comparisons)
+    answers = [f"{comparison.group.title}: {headline(comparison)}" for comparison in comparisons]
+    table = comparison_table(groups)
     return "\n".join([*answers, "", terminal_table(table, width), *filter(None, [table.legend])])
 
 

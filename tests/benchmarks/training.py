@@ -1,10 +1,10 @@
-"""What training through the harness costs against a hand-written loop of the same framework and mode.
+"""Cost of training through the harness relative to a hand-written loop of the same framework and mode.
 
-Both sides are processes in the same environment, on the same data, weights and batches. They take
-turns (ABBA) in blocks of ``--steps``, one stopped while the other runs; the unit of inference is the
-pair of fresh processes, for the steps of one process share its luck. ``model.fit`` is called once a
-block by hand and once every two seconds by the harness, so give Keras whole epochs (703 steps of
-CIFAR-10). What is left of an epoch both make just before, not counted. Run by hand.
+Both are processes in the same environment, with the same data, weights and batches. They alternate (ABBA)
+in blocks of ``--steps``; one is stopped while the other runs. The unit of inference is the pair of fresh
+processes, because the steps of a process are correlated. The hand-written loop calls ``model.fit`` once per
+block and the harness once every two seconds, so give Keras whole epochs (703 steps of CIFAR-10). Both
+finish the rest of an epoch before a block; it is not counted. Run it by hand.
 """
 
 import argparse
@@ -28,23 +28,23 @@ from harness.training.blocks import block_steps
 from harness.worker import protocol
 from harness.worker.session import Session
 
-SIDE = Path(__file__).parent / "hand_written" / "side.py"
-#: Keras's own Adam has its epsilon elsewhere, and float32 goes its own way after some steps.
+PROGRAM = Path(__file__).parent / "hand_written" / "side.py"
+#: Keras's own Adam places epsilon differently, and float32 trainings diverge after some steps.
 SAME_LOSS = 0.01
-#: Of the turns, cut off at each end: a hiccup falls into one block.
+#: Share of the turns that is trimmed at each end: an interruption affects a single block.
 TRIMMED_SHARE = 0.2
 
 
-class HarnessSide:
-    """Trains through a worker, in the blocks that ``harness run`` makes."""
+class HarnessLoop:
+    """Trains through a worker, in the blocks of ``harness run``."""
 
     def __init__(
-        self, backend: str, mode: str, task_name: str, dataset: str, threads: int, settings: dict[str, str]
+        self, backend: str, mode: str, task_name: str, dataset: str, threads: int, variables: dict[str, str]
     ) -> None:
         definition = registry.task(task_name)
         task = definition.define(definition.options())
         plan = Plan(task=task, mode=mode, device="cpu", threads=threads, seed=0)
-        self.session = Session(settings)
+        self.session = Session(variables)
         self.session.call(protocol.Describe(backend, threads), protocol.Described)
         built = self.session.call(protocol.Build(plan, dataset), protocol.Built)
         self.order = BatchOrder.of_task(task, built.samples["train"], 0)
@@ -52,7 +52,7 @@ class HarnessSide:
         self._step_seconds = 0.0
 
     def train(self, rest: list[int], count: int) -> tuple[float, float]:
-        """Seconds and mean loss of ``count`` steps, after those of ``rest``, which are not counted."""
+        """Seconds and mean loss of ``count`` steps; those of ``rest`` come first and are not counted."""
         self.session.resume()
         for steps in rest:
             self._call(steps)
@@ -65,7 +65,7 @@ class HarnessSide:
             trained = self._call(steps)
             self._step_seconds = 0.0 if first else trained.seconds / steps
             total += trained.seconds
-            losses += [told[-1] for told in trained.losses]
+            losses += [losses_of_step[-1] for losses_of_step in trained.losses]
         self.session.pause()
         return total, statistics.fmean(losses)
 
@@ -74,7 +74,7 @@ class HarnessSide:
         return self.session.call(protocol.Train(steps), protocol.Trained)
 
     def rest_before(self, count: int) -> list[int]:
-        """What is left of the epoch where ``count`` steps do not fit in: calls of one batch size each."""
+        """The rest of the epoch if ``count`` steps do not fit into it: calls with one batch size each."""
         rest: list[int] = []
         step = self.step
         while self.order.run_length(step) < count:
@@ -83,24 +83,24 @@ class HarnessSide:
         return rest
 
 
-class HandSide:
-    """The hand-written loop, told the same steps."""
+class HandWrittenLoop:
+    """The hand-written loop, in a process that makes the same steps."""
 
-    def __init__(self, *arguments: str, settings: dict[str, str]) -> None:
+    def __init__(self, *arguments: str, variables: dict[str, str]) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, str(SIDE), *arguments],
-            env={**os.environ, **settings},
+            [sys.executable, str(PROGRAM), *arguments],
+            env={**os.environ, **variables},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
         while (line := self.process.stdout.readline()) != "ready\n":
             if not line:
-                raise SystemExit("the hand-written side did not start")
+                raise SystemExit("the hand-written loop did not start")
         self.step = 0
 
     def train(self, rest: list[int], count: int) -> tuple[float, float]:
-        """As the harness's side does."""
+        """As :meth:`HarnessLoop.train`."""
         self.process.send_signal(signal.SIGCONT)
         for steps in (*rest, count):
             self.process.stdin.write(f"{self.step} {steps}\n")
@@ -116,21 +116,21 @@ def pair_log_ratio(
 ) -> tuple[float, float]:
     """Log ratio harness / hand of one fresh pair, and the hand-written step in seconds."""
     threads = default_threads()
-    settings = worker_variables(threads, "cpu", os.environ)
-    ours = HarnessSide(backend, mode, task, dataset, threads, settings)
-    hand = HandSide(backend, mode, task, dataset, str(threads), settings=settings)
+    variables = worker_variables(threads, "cpu", os.environ)
+    ours = HarnessLoop(backend, mode, task, dataset, threads, variables)
+    hand = HandWrittenLoop(backend, mode, task, dataset, str(threads), variables=variables)
     with ours.session:
         steps = min(steps or ours.order.full_steps, ours.order.full_steps)
         ratios, hand_seconds = [], []
         for turn in range(turns + 1):
             rest = ours.rest_before(steps)
-            sides = (ours, hand) if turn % 2 else (hand, ours)
-            told = {side: side.train(rest, steps) for side in sides}
-            if not turn:  # the first block warms both up, and shows that they do the same
-                require_same_loss(told[ours][1], told[hand][1])
+            loops = (ours, hand) if turn % 2 else (hand, ours)
+            measured = {loop: loop.train(rest, steps) for loop in loops}
+            if not turn:  # the first block warms both up and shows that they do the same work
+                require_same_loss(measured[ours][1], measured[hand][1])
                 continue
-            ratios.append(math.log(told[ours][0] / told[hand][0]))
-            hand_seconds.append(told[hand][0] / steps)
+            ratios.append(math.log(measured[ours][0] / measured[hand][0]))
+            hand_seconds.append(measured[hand][0] / steps)
         ours.session.resume()
     hand.process.kill()
     hand.process.wait()
@@ -138,7 +138,7 @@ def pair_log_ratio(
 
 
 def require_same_loss(ours: float, hand: float) -> None:
-    """Refuse to time programs that do not do the same work."""
+    """Stop if the programs do not do the same work."""
     if abs(ours / hand - 1) > SAME_LOSS:
         raise SystemExit(f"not the same work: the harness's first block has mean loss {ours}, by hand {hand}")
     print(f"mean loss of the first block: harness {ours:.6f}, hand-written {hand:.6f}")
@@ -148,10 +148,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backend", default="torch")
     parser.add_argument("--task", default="cnn")
-    parser.add_argument("--dataset", help="default: the one that the task means")
+    parser.add_argument("--dataset", help="default: the task's own")
     parser.add_argument("--pairs", type=int, default=8)
-    parser.add_argument("--steps", type=int, help="steps of a block; default: a whole epoch")
-    parser.add_argument("--turns", type=int, default=2, help="blocks a side and pair, after one to warm up")
+    parser.add_argument("--steps", type=int, help="steps per block; default: a whole epoch")
+    parser.add_argument(
+        "--turns", type=int, default=2, help="blocks of each loop in a pair, after one to warm up"
+    )
     arguments = parser.parse_args()
     backend, mode = select_backend(arguments.backend)
     task, dataset = arguments.task, arguments.dataset or registry.task(arguments.task).datasets[0]

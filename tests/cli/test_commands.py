@@ -166,9 +166,9 @@ def test_verbose_prints_every_measurement_and_the_result_ends_with_the_record(ha
 
 def test_without_cifar10_the_stand_in_is_named_in_one_line_and_in_the_record(harness):
     done = harness("run", "--task", "cnn", "--backend", "faulty:ok", "--max-steps", "3", "--no-certify")
-    told = [line for line in done.stderr.splitlines() if "is used instead" in line]
-    assert len(told) == 1
-    assert "Data set cifar10 is not available, digits is used instead:" in told[0]
+    lines = [line for line in done.stderr.splitlines() if "is used instead" in line]
+    assert len(lines) == 1
+    assert "Data set cifar10 is not available, digits is used instead:" in lines[0]
     (record,) = harness.records()
     assert record["dataset"]["name"] == "digits"
     assert record["dataset"]["stands_in_for"] == "cifar10"
@@ -218,7 +218,7 @@ FULL = "cannot write the output: No space left on device"
 
 
 @pytest.mark.parametrize(
-    ("line", "code", "told"),
+    ("line", "code", "message"),
     [
         ("harness list >&-", 2, "standard output is closed"),
         ("harness list >/dev/full", 1, FULL),
@@ -226,27 +226,27 @@ FULL = "cannot write the output: No space left on device"
         (f"harness {' '.join(FAULTY)} --max-steps 1 --format json --quiet >/dev/full", 1, FULL),
     ],
 )
-def test_output_that_cannot_be_written_is_told_in_a_line(harness, line, code, told):
+def test_output_that_cannot_be_written_is_reported_in_a_line(harness, line, code, message):
     if "/dev/full" in line and not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     done = harness.in_shell(line)
     assert done.returncode == code
-    assert told in done.stderr
+    assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("stream", ["2>&-", "2>/dev/full", "2> >(true)"])
-def test_a_run_goes_on_when_nobody_can_be_told_of_it(harness, stream):
+def test_a_run_continues_when_standard_error_cannot_be_written(harness, stream):
     done = harness.in_shell(f"harness {' '.join(FAULTY)} --epochs 2 {stream}")
     assert done.returncode == 0
     assert [record["status"] for record in harness.records()] == ["ok"]
     assert "test accuracy" in done.stdout
 
 
-def test_show_tells_of_files_that_are_no_records(harness):
+def test_show_names_files_that_are_no_records(harness):
     folder = harness.folder / "results" / "runs"
     folder.mkdir(parents=True)
-    for name, content, told in (
+    for name, content, message in (
         ("20260101-foreign", '{"a": 1}', "missing required field `schema`"),
         ("20260102-newer", '{"schema": 99}', "schema 99 is newer"),
         ("20260103-cut", '{"schema": 1, "id": "x', "truncated"),
@@ -254,7 +254,7 @@ def test_show_tells_of_files_that_are_no_records(harness):
         (folder / f"{name}.json").write_text(content)
         done = harness("show", name)
         assert done.returncode == 2
-        assert told in done.stderr
+        assert message in done.stderr
         assert f"{name}.json" in done.stderr
 
 

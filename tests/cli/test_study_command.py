@@ -66,8 +66,8 @@ def test_a_remedy_whose_option_the_user_gives_is_left_out(harness):
     assert left_out == ["Remedy dropout", "Remedy half the data", "Remedy a quarter of the data"]
     assert "--set dropout sets the option that it changes" in done.stderr
     options = [record["task"]["options"] for record in harness.records()]
-    assert {(one["train_fraction"], one["dropout"]) for one in options} == {(0.2, 0.1)}
-    assert len({tuple(one.values()) for one in options}) == len(options) > 1
+    assert {(values["train_fraction"], values["dropout"]) for values in options} == {(0.2, 0.1)}
+    assert len({tuple(values.values()) for values in options}) == len(options) > 1
 
 
 def test_a_remedy_that_a_task_of_a_third_party_cannot_take_is_left_out(harness):
