@@ -1,4 +1,4 @@
-"""What the runs of one configuration amount to: quality, times, throughput, memory, stability."""
+"""The runs of one configuration in figures: quality, times, throughput, memory, stability."""
 
 import math
 import statistics

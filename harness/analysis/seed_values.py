@@ -46,9 +46,9 @@ def training_seconds(configuration: ConfigurationRuns) -> dict[int, float]:
     return {run.record.seed: run.record.phases.training_seconds for run in configuration.runs}
 
 
-def common_seeds(one: dict[int, float], other: dict[int, float]) -> list[int]:
+def common_seeds(first: dict[int, float], second: dict[int, float]) -> list[int]:
     """The seeds that both have, ascending."""
-    return sorted(one.keys() & other.keys())
+    return sorted(first.keys() & second.keys())
 
 
 def curves_of(configuration: ConfigurationRuns, name: str) -> Array | None:

@@ -36,8 +36,9 @@ def _work(record: Record) -> list[str]:
         "samples": ", ".join(f"{count:,} {split}" for split, count in data.samples.items()),
         **({"stands in because": data.reason} if data.stands_in_for else {}),
     }
+    command = " ".join(["harness", *record.command])
     return [
-        _section("Run", {"id": record.id, "started": record.started_at, "command": " ".join(record.command)}),
+        _section("Run", {"id": record.id, "started": record.started_at, "command": command}),
         _section("Task options", task.options),
         _section("Task", requested),
         _section("Data", source),

@@ -1,8 +1,8 @@
-"""Text from records made safe for what it is written into; HTML is escaped by its templates."""
+"""Text from records escaped for the formats it is written in; HTML is escaped by its templates."""
 
 import re
 
-#: What XML 1.0 (section 2.2) cannot hold, not even as a reference.
+#: Characters that XML 1.0 (section 2.2) excludes, even as references.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
@@ -14,7 +14,7 @@ def one_line(text: str) -> str:
 
 
 def for_markdown(text: str) -> str:
-    """Text that Markdown and HTML leave as it is, in one line."""
+    """The text escaped for Markdown and HTML, on one line."""
     plain = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", plain)
 
@@ -32,7 +32,7 @@ def for_github_property(text: str) -> str:
 def for_openmetrics_label(text: str) -> str:
     """The value of a label (OpenMetrics 1.0, section 3.2.1, ``escaped-string``).
 
-    Without ``#``, which the format allows and at which GitLab's reader takes the rest for a comment.
+    Without ``#``: the format allows it, but GitLab's reader treats the rest of the line as a comment.
     """
     plain = one_line(text).replace("#", "_")
     return plain.replace("\\", r"\\").replace('"', r"\"")

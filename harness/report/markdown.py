@@ -11,12 +11,12 @@ from harness.report.chart_style import CONFIG
 from harness.report.escaping import for_markdown
 from harness.report.exclusion_words import kept_apart_sentence, left_out_sentence
 from harness.report.figures import Figure, all_figures
-from harness.report.method import caveats, machines
+from harness.report.method import caveats, data_sources, machines
 from harness.report.numbers import RATIO_LEGEND
 from harness.report.overfitting_tables import overfitting_table, study_table
 from harness.report.overfitting_words import gap_sentence, overfitting_sentence
 from harness.report.study_words import study_sentence, study_title
-from harness.report.table import markdown_table
+from harness.report.table import Table, markdown_table
 from harness.report.tables import comparison_table, details_table
 from harness.report.words import NOTHING_COMPARABLE, SHOWN_GROUPS, cut, headline, remarks, where_text
 
@@ -50,7 +50,6 @@ def _svg(figure: Figure) -> str:
 def _parts(findings: Findings, pictures: _Pictures) -> Iterator[str]:
     yield "# Benchmark report"
     if findings.groups or findings.studies:
-        yield f"{for_markdown('; '.join(machines(findings)))}."
         yield RATIO_LEGEND
     else:
         yield NOTHING_COMPARABLE
@@ -69,22 +68,32 @@ def _parts(findings: Findings, pictures: _Pictures) -> Iterator[str]:
         yield from _list("Left out", map(left_out_sentence, task.left_out))
     if (hidden := len(findings.groups) - SHOWN_GROUPS) > 0:
         yield f"{hidden} more groups of runs are not shown; select some with filters such as `task=cnn`."
+    yield "## Conditions"
     yield from _list("Cautions", caveats(findings))
+    yield from _list("Machines", machines(findings))
+    yield from _list("Data", data_sources(findings))
     yield from _list("Unreadable files", findings.unreadable)
 
 
 def _group(group: GroupFindings, pictures: Iterable[str]) -> Iterator[str]:
     comparison = group.comparison
-    yield f"### {for_markdown(f'{comparison.group.title} ({where_text(comparison.group.conditions)})')}"
+    yield f"### {for_markdown(f'{comparison.group.title} ({where_text(comparison.group)})')}"
     yield f"**{for_markdown(headline(comparison))}**"
     yield markdown_table(comparison_table([group]))
     yield from pictures
-    yield markdown_table(details_table(comparison))
     sentences = [overfitting_sentence(overfit) for overfit in group.overfittings]
     yield from _list("Overfitting", [*sentences, *map(gap_sentence, group.gaps)])
-    if group.overfittings:
-        yield markdown_table(overfitting_table(group.overfittings))
     yield from _list("Notes", remarks(comparison))
+    yield from _folded(details_table(comparison))
+    if group.overfittings:
+        yield from _folded(overfitting_table(group.overfittings))
+
+
+def _folded(table: Table) -> Iterator[str]:
+    """A table that a reader unfolds; GitHub and GitLab render it."""
+    yield f"<details><summary>{for_markdown(table.title)}</summary>"
+    yield markdown_table(table)
+    yield "</details>"
 
 
 def _shown(pictures: _Pictures, prefix: str) -> Iterator[str]:

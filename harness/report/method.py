@@ -34,7 +34,7 @@ _FEW_SEEDS = 5
 def caveats(findings: Findings) -> list[str]:
     """What the records say against taking the figures at face value."""
     records = [run.record for run in findings.runs]
-    cautions = [*_data(records), *_machines(records)]
+    cautions = [*_stand_ins(records), *_circumstances(records)]
     few = sum(
         len(summary.configuration.runs) < _FEW_SEEDS
         for group in findings.groups
@@ -48,21 +48,15 @@ def caveats(findings: Findings) -> list[str]:
     return list(dict.fromkeys(cautions))
 
 
-def _data(records: Sequence[Record]) -> list[str]:
-    stand_ins = [
+def _stand_ins(records: Sequence[Record]) -> list[str]:
+    return [
         f"{record.dataset.name} stands in for {record.dataset.stands_in_for}: {record.dataset.reason}"
         for record in records
         if record.dataset.stands_in_for
     ]
-    lossy = [
-        f"{record.dataset.name}: {record.dataset.origin}"
-        for record in records
-        if "lossy" in (record.dataset.origin or "")
-    ]
-    return stand_ins + lossy
 
 
-def _machines(records: Sequence[Record]) -> list[str]:
+def _circumstances(records: Sequence[Record]) -> list[str]:
     cautions = []
     if any(record.machine.git and record.machine.git.dirty for record in records):
         cautions.append("Some runs were made from a checkout with uncommitted changes.")
@@ -72,6 +66,12 @@ def _machines(records: Sequence[Record]) -> list[str]:
     if len(versions) > 1:
         cautions.append(f"Runs were made by several versions of the harness: {', '.join(sorted(versions))}.")
     return cautions
+
+
+def data_sources(findings: Findings) -> list[str]:
+    """Each data set with the origin of its bytes, once: ``digits: scikit-learn's digits``."""
+    datasets = [run.record.dataset for run in findings.runs]
+    return list(dict.fromkeys(f"{data.name}: {data.origin}" for data in datasets if data.origin))
 
 
 def machines(findings: Findings) -> list[str]:

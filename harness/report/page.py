@@ -9,7 +9,7 @@ from harness.report.chart_parts import Colours
 from harness.report.exclusion_words import kept_apart_sentence, left_out_sentence
 from harness.report.figures import Figure, colours_of, group_figures, study_figure
 from harness.report.html import render
-from harness.report.method import METHOD, caveats, machines
+from harness.report.method import METHOD, caveats, data_sources, machines
 from harness.report.numbers import RATIO_LEGEND
 from harness.report.overfitting_tables import overfitting_table, study_table
 from harness.report.overfitting_words import gap_sentence, overfitting_sentence
@@ -140,7 +140,7 @@ def _notes(findings: Findings) -> dict[str, object]:
         "kept_apart": cut(kept_apart, _MOST_NOTES),
         "kept_apart_count": len(kept_apart),
         "method": METHOD,
-        "machines": machines(findings),
+        "machines": [*machines(findings), *data_sources(findings)],
         "runs": runs_list(runs[:_MOST_RUNS]),
         "run_count": len(runs),
     }

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from harness.analysis.findings import Findings, GroupFindings, TaskFindings
 from harness.report.exclusion_words import kept_apart_sentence, left_out_sentence
 from harness.report.fitting import filled
+from harness.report.method import caveats
 from harness.report.numbers import RATIO_LEGEND
 from harness.report.overfitting_tables import overfitting_table, study_table
 from harness.report.overfitting_words import gap_sentence, overfitting_sentence
@@ -37,8 +38,8 @@ def _parts(findings: Findings, layout: "_Layout") -> Iterator[str]:
         yield from layout.task(task)
     if (hidden := len(findings.groups) - SHOWN_GROUPS) > 0:
         yield f"{hidden} more groups of runs are not shown; select some with filters such as task=cnn."
-    ratios = any(group.comparison.pairs for group in findings.groups) or bool(findings.studies)
-    if ratios:
+    yield from layout.listed("Cautions", caveats(findings))
+    if any(group.comparison.pairs for group in findings.groups) or findings.studies:
         yield layout.filled(RATIO_LEGEND)
 
 
@@ -60,12 +61,12 @@ class _Layout:
             yield study_title(study)
             yield self.filled(study_sentence(study))
             yield self._titled(study_table(study))
-        yield from self._list("Not compared", map(kept_apart_sentence, task.kept_apart))
-        yield from self._list("Left out", map(left_out_sentence, task.left_out))
+        yield from self.listed("Not compared", map(kept_apart_sentence, task.kept_apart))
+        yield from self.listed("Left out", map(left_out_sentence, task.left_out))
 
     def _group(self, group: GroupFindings) -> Iterator[str]:
         comparison = group.comparison
-        yield f"{comparison.group.title} ({where_text(comparison.group.conditions)})"
+        yield f"{comparison.group.title} ({where_text(comparison.group)})"
         yield self.filled(headline(comparison))
         yield self._table(comparison_table([group]))
         if self._verbose or self._peak_flops:
@@ -73,10 +74,10 @@ class _Layout:
         if self._verbose:
             yield self._titled(phases_table(comparison))
         sentences = [overfitting_sentence(overfit) for overfit in group.overfittings]
-        yield from self._list("Overfitting", [*sentences, *map(gap_sentence, group.gaps)])
+        yield from self.listed("Overfitting", [*sentences, *map(gap_sentence, group.gaps)])
         if self._verbose and group.overfittings:
             yield self._titled(overfitting_table(group.overfittings))
-        yield from self._list("Notes", remarks(comparison))
+        yield from self.listed("Notes", remarks(comparison))
 
     def _titled(self, table: Table) -> str:
         return f"{self.filled(table.title)}\n{self._table(table)}"
@@ -84,7 +85,7 @@ class _Layout:
     def _table(self, table: Table) -> str:
         return terminal_table(table, self._width)
 
-    def _list(self, title: str, sentences: Iterable[str]) -> Iterator[str]:
+    def listed(self, title: str, sentences: Iterable[str]) -> Iterator[str]:
         shown: Sequence[str] = cut(list(sentences), _MOST_NOTES)
         if shown:
             yield title + "\n" + "\n".join(map(self._bullet, shown))

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from harness.analysis.comparison import Comparison, PairComparison, QualityVerdict
-from harness.analysis.conditions import Conditions
+from harness.analysis.grouping import RunGroup
 from harness.report.numbers import (
     estimate,
     percent,
@@ -37,11 +37,13 @@ def headline(comparison: Comparison) -> str:
     return f"{summary.name} has no other configuration to compare with: {figures}."
 
 
-def where_text(conditions: Conditions) -> str:
-    """The machine, the device where it is not the CPU, and the threads."""
+def where_text(group: RunGroup) -> str:
+    """The processor, the device where it is not the CPU, and the threads."""
+    conditions = group.conditions
+    cpu = group.configurations[0].runs[0].record.machine.cpu
     device = "" if conditions.device == "cpu" else f", {conditions.device}"
     threads = f"{conditions.threads} thread{'s' * (conditions.threads != 1)}"
-    return f"{conditions.machine.partition(',')[0]}{device}, {threads}"
+    return f"{cpu}{device}, {threads}"
 
 
 def fastest(comparison: Comparison) -> str:

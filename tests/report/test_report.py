@@ -45,7 +45,7 @@ def filled(harness):
 def test_compare_starts_with_the_answer(filled):
     done = filled("compare")
     assert (done.returncode, done.stderr) == (0, "")
-    title, answer, table, overfitting, notes, legend = done.stdout.strip().split("\n\n")
+    title, answer, table, overfitting, notes, cautions, legend = done.stdout.strip().split("\n\n")
     assert title == "cnn on digits, 2 epochs (Test CPU, 2 threads)"
     assert " ".join(answer.split()) == (
         "jax:eager is fastest. Step time relative to jax:eager: torch:eager 2.0× slower [2.0, 2.0]. "
@@ -55,6 +55,7 @@ def test_compare_starts_with_the_answer(filled):
     assert [line.split()[0] for line in table.splitlines()[2:]] == ["jax:eager", "torch:eager"]
     assert "torch:eager does not overfit within 2 epochs" in overfitting
     assert "run harness duel" in notes
+    assert "fewer than five seeds: 2" in cautions
     assert legend.startswith("Ratios are the time of a configuration relative to the reference")
 
 
@@ -227,9 +228,9 @@ def test_a_configuration_has_one_colour_in_every_chart(harness):
         if not name.endswith("phases"):
             for layer in (layer for layer in chart.to_dict()["layer"] if "color" in layer["encoding"]):
                 scale = layer["encoding"]["color"]["scale"]
-                for side, colour in zip(scale["domain"], scale["range"], strict=True):
-                    colours[side].add(colour)
-    assert {side: len(found) for side, found in colours.items()} == {"jax:eager": 1, "torch:eager": 1}
+                for name, colour in zip(scale["domain"], scale["range"], strict=True):
+                    colours[name].add(colour)
+    assert {name: len(used) for name, used in colours.items()} == {"jax:eager": 1, "torch:eager": 1}
     assert colours["jax:eager"] != colours["torch:eager"]
 
 

@@ -1,4 +1,4 @@
-"""Records as a frame: a row a run, nothing lost to a broken file but that file."""
+"""Records as a frame: one row per run; a file that cannot be read is skipped."""
 
 import pandas as pd
 import pytest
@@ -19,13 +19,13 @@ def results(tmp_path):
     return tmp_path
 
 
-def test_a_row_a_run_oldest_first(results):
+def test_one_row_per_run_oldest_first(results):
     frame = harness.load_results(results)
     assert frame["id"].tolist() == ["20260101-a", "20260102-b"]
     assert frame["status"].tolist() == ["ok", "failed"]
 
 
-def test_a_row_holds_what_the_record_says(results):
+def test_a_row_holds_the_values_of_the_record(results):
     row = harness.load_results(str(results)).iloc[0]
     expected = {
         "started_at": pd.Timestamp("2026-01-01", tz="UTC"),
@@ -72,7 +72,7 @@ def test_a_row_holds_what_the_record_says(results):
     assert pd.isna(row["build_seconds"])
 
 
-def test_a_run_that_fell_has_a_row_with_gaps(results):
+def test_a_failed_run_has_a_row_with_gaps(results):
     row = harness.load_results(results).iloc[1]
     gaps = ["engine", "engine_version", "device", "best_epoch", "step_seconds", "samples_per_second"]
     gaps += ["train_accuracy", "test_loss", "test_at_best_loss", "generalization_gap", "peak_memory_bytes"]
@@ -80,7 +80,7 @@ def test_a_run_that_fell_has_a_row_with_gaps(results):
     assert row["epochs"] == 0
 
 
-def test_options_of_different_tasks_stand_side_by_side(tmp_path):
+def test_options_of_different_tasks_are_columns_side_by_side(tmp_path):
     store = Store(tmp_path)
     store.prepare()
     task = FIRST.task
@@ -93,7 +93,7 @@ def test_options_of_different_tasks_stand_side_by_side(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["{", '{"schema": 99}', '{"benchmarks": []}'])
-def test_an_unreadable_file_is_left_out_with_a_warning_that_names_it(results, content):
+def test_an_unreadable_file_is_skipped_with_a_warning_that_names_it(results, content):
     (results / "runs" / "20260101-z.json").write_text(content)
     with pytest.warns(UserWarning, match=r"20260101-z\.json is not a readable record") as caught:
         frame = harness.load_results(results)

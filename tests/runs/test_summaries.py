@@ -9,12 +9,12 @@ from harness.runs.summaries import StepTime, generalization_gap, samples_per_sec
 
 
 def _blocks(*step_seconds):
-    """A first step, then blocks of four steps that take so long each."""
+    """A first step, then blocks of four steps, each step taking these seconds."""
     return [Block(1, 1, 64, 9.0), *(Block(1, 4, 64, 4 * seconds) for seconds in step_seconds)]
 
 
 def test_the_steady_step_leaves_out_the_first_step_and_short_batches():
-    # 0.02, 0.03 and 0.1 s a step: the first step and the batch of 13 do not count.
+    # 0.02, 0.03 and 0.1 s per step: the first step and the batch of 13 do not count.
     median, p5, p95 = step_time(make_record())
     assert median == pytest.approx(0.03)
     assert p5 == pytest.approx(0.021)

@@ -1,4 +1,4 @@
-"""Runs made up for the tests of what compares them: curves, scores and step times as given."""
+"""Runs made up for the tests of comparisons: curves, scores and step times as given."""
 
 import datetime
 import itertools
@@ -16,7 +16,7 @@ _counter = itertools.count()
 def made_record(
     backend="torch", seed=0, *, step=0.01, accuracy=0.5, train=(2.0, 1.0), held_out=(2.0, 1.5), **changes
 ):
-    """A record of one epoch for each pair of losses; accuracies follow from the losses, 1 - loss / 4."""
+    """A record with an epoch for each pair of losses; accuracies are 1 - loss / 4."""
     epochs = [
         Epoch(
             number,
@@ -62,7 +62,7 @@ def made_runs(*records):
 
 
 def two_configurations(**changes):
-    """JAX twice as fast as torch; accuracies within a tenth of a point. ``changes`` are of the torch records."""
+    """JAX twice as fast as torch, accuracies within 0.1 points; ``changes`` are of torch's records."""
     seeds = range(4)
     fast = [made_record("jax", seed, step=0.005 + seed * 1e-5, accuracy=0.6 + seed / 1e3) for seed in seeds]
     slow = [made_record("torch", seed, step=0.01, accuracy=0.6005 + seed / 1e3, **changes) for seed in seeds]

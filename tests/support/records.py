@@ -1,4 +1,4 @@
-"""Records made up for the tests of what reads them; no run stands behind them."""
+"""Records made up for the tests of code that reads them; no run was made."""
 
 import msgspec
 
@@ -66,7 +66,7 @@ def make_record(identifier="20260101-000000-cnn-torch-eager-s0-abcd", **changes)
 
 
 def make_unfinished_record(identifier="20260101-000001-cnn-torch-eager-s0-dead", status="failed") -> Record:
-    """A record of a run that fell before it could import its framework."""
+    """A record of a run that failed before it could import its framework."""
     return make_record(
         identifier,
         status=status,
