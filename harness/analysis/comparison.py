@@ -10,9 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
-from harness.analysis.configuration_summary import ConfigurationSummary, summarize
+from harness.analysis.configuration_summary import ConfigurationSummary, default_target, summarize
 from harness.analysis.duel_times import DuelTime, duel_time
 from harness.analysis.grouping import ConfigurationRuns, RunGroup
 from harness.analysis.seed_values import common_seeds, scores, step_seconds
@@ -97,7 +95,7 @@ def compare(
     and the target the best round value that every run reaches. Work that is not certified is not compared.
     """
     measure = group.measure
-    target = _default_target(group) if target is None else target
+    target = default_target(group) if target is None else target
     summaries = [summarize(configuration, measure, target) for configuration in group.configurations]
     summaries = _mark_front(sorted(summaries, key=_mean_step), measure)
     if not group.conditions.certified or len(summaries) == 1:
@@ -155,25 +153,6 @@ def _quality(
         margin = measure.margin * abs(level)
     ours, theirs = scores(other.configuration, measure), scores(reference.configuration, measure)
     return equivalence(ours, theirs, margin)
-
-
-def _default_target(group: RunGroup) -> float | None:
-    """The best validation score that every run reaches, rounded towards the worse.
-
-    It is rounded to a whole point, or to two digits of a score that is better when lower.
-    """
-    measure = group.measure
-    runs = [run for configuration in group.configurations for run in configuration.runs]
-    best_of = np.fmax.reduce if measure.higher_is_better else np.fmin.reduce  # they ignore NaN
-    curves = [run.curves.get(f"validation_{measure.key}") for run in runs]
-    best = [measure.factor * float(best_of(curve)) for curve in curves if curve is not None and len(curve)]
-    if len(best) < len(runs) or not all(map(math.isfinite, best)):
-        return None
-    if measure.higher_is_better:
-        return float(math.floor(min(best)))
-    worst = max(best)
-    unit = 10.0 ** (math.floor(math.log10(worst)) - 1) if worst > 0 else 1.0
-    return math.ceil(worst / unit) * unit
 
 
 def _mark_front(summaries: list[ConfigurationSummary], measure: Measure) -> list[ConfigurationSummary]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.analysis.grouping import ConfigurationRuns
+from harness.analysis.grouping import ConfigurationRuns, RunGroup
 from harness.analysis.run_curves import Run
 from harness.analysis.seed_values import scores, step_seconds, training_seconds
 from harness.spec.flops import training_flops_per_sample
@@ -91,6 +91,25 @@ def time_to_target(configuration: ConfigurationRuns, measure: Measure, target: f
         if good.any():
             seconds.append(run.curves["training_seconds"][good.argmax()])
     return TimeToTarget(geometric_interval(seconds), len(seconds), len(configuration.runs))
+
+
+def default_target(group: RunGroup) -> float | None:
+    """The best validation score that every run reaches, rounded towards the worse.
+
+    It is rounded to a whole point, or to two digits of a score that is better when lower.
+    """
+    measure = group.measure
+    runs = [run for configuration in group.configurations for run in configuration.runs]
+    best_of = np.fmax.reduce if measure.higher_is_better else np.fmin.reduce  # they ignore NaN
+    curves = [run.curves.get(f"validation_{measure.key}") for run in runs]
+    best = [measure.factor * float(best_of(curve)) for curve in curves if curve is not None and len(curve)]
+    if len(best) < len(runs) or not all(map(math.isfinite, best)):
+        return None
+    if measure.higher_is_better:
+        return float(math.floor(min(best)))
+    worst = max(best)
+    unit = 10.0 ** (math.floor(math.log10(worst)) - 1) if worst > 0 else 1.0
+    return math.ceil(worst / unit) * unit
 
 
 def _drift(block_step_seconds: Array) -> float | None:
