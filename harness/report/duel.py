@@ -137,6 +137,8 @@ def _remarks(record: DuelRecord, findings: list[ConfigurationFindings]) -> Itera
         labels = (configuration.label for configuration in record.configurations)
         listed = ", ".join(f"{value} ({label})" for value, label in zip(values, labels, strict=True))
         yield f"Different as requested: {difference.name} {listed}."
+    if len({configuration.batch_size for configuration in record.configurations}) > 1:
+        yield "The batch sizes differ: ratios are of the time per sample."
     if record.missing_controls:
         yield f"Limits of this platform: {'; '.join(record.missing_controls)}."
 

@@ -325,6 +325,7 @@ def test_configurations_may_differ_in_batch_size_variables_and_threads(harness):
     out, _ = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "batch_size 100 (a:paced:plain), 50 (b:paced:plain)" in out
+    assert "The batch sizes differ: ratios are of the time per sample." in out
     assert "variable SOME – (a:paced:plain), 1 (b:paced:plain)" in out
     (record,) = duels(harness)
     assert record["status"] == "interrupted"
