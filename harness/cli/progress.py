@@ -18,6 +18,9 @@ from harness.training.measures import measure_of_task
 
 #: A certificate that takes longer was not in the cache: its time is worth a line.
 _CACHED_SECONDS = 1.0
+_BAR_WIDTH = 12
+_TIME_WIDTH = len("00:00")
+_NARROWEST = 20
 
 
 class RunDisplay:
@@ -32,15 +35,14 @@ class RunDisplay:
         self._console = console(quiet=quiet)
         self.live = self._console.is_terminal and not quiet
         self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=20),
-            TextColumn("{task.fields[status]}", markup=False),
+            BarColumn(bar_width=_BAR_WIDTH),
             TimeRemainingColumn(compact=True),
+            TextColumn("{task.description}", markup=False),
             console=self._console,
             disable=not self.live,
             transient=True,
         )
-        self._bar: TaskID = self._progress.add_task("", total=None, status="")
+        self._bar: TaskID = self._progress.add_task("", total=None)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -66,7 +68,7 @@ class RunDisplay:
     def certifying(self, configuration: Configuration, task: str) -> None:
         """See :class:`harness.runs.sequence.SequenceObserver`."""
         activity = f"certifying {configuration.label} on {task} (float64, compared with the reference)"
-        self._progress.reset(self._bar, total=None, description=activity, status="")
+        self._progress.reset(self._bar, total=None, description=self._fitted(activity))
 
     def certified(
         self, configuration: Configuration, task: str, certificate: Certificate, seconds: float
@@ -87,12 +89,17 @@ class RunDisplay:
         number = f"[{self._begun}/{self._runs}] " if self._runs > 1 else ""
         variant = f" ({request.variant})" if request.variant else ""
         name = f"{number}{plan.task.name} {request.backend}:{plan.mode} seed {plan.seed}{variant}"
-        self._progress.reset(self._bar, total=None, description=name, status="starting a worker")
+        self._progress.reset(self._bar, total=None, description=self._fitted(f"{name}: starting a worker"))
         return RunLine(self, name, plan.task)
 
-    def update(self, status: str, completed: int | None = None, total: int | None = None) -> None:
+    def update(self, text: str, completed: int | None = None, total: int | None = None) -> None:
         """Change the live line."""
-        self._progress.update(self._bar, status=status, completed=completed, total=total)
+        self._progress.update(self._bar, description=self._fitted(text), completed=completed, total=total)
+
+    def _fitted(self, text: str) -> str:
+        """Cut to the width of the terminal: rich would drop the bar before it cuts the text."""
+        width = max(_NARROWEST, self._console.width - _BAR_WIDTH - _TIME_WIDTH - 2)
+        return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 class RunLine:
@@ -110,7 +117,7 @@ class RunLine:
 
     def phase(self, name: str) -> None:
         """See :class:`harness.runs.training.Observer`."""
-        self._display.update(", ".join(part for part in (self._training, name) if part))
+        self._display.update(f"{self._name}: {', '.join(filter(None, (self._training, name)))}")
 
     def trained(self, step: int, total_steps: int, epoch: int, loss: float, step_seconds: float) -> None:
         """See :class:`harness.runs.training.Observer`."""
@@ -118,7 +125,7 @@ class RunLine:
         self._seconds_left = (total_steps - step) * step_seconds
         parts = [f"epoch {epoch}/{self._epochs}", f"loss {loss:.3f}", self._scores, self._speed]
         self._training = ", ".join(part for part in parts if part)
-        self._display.update(self._training, step, total_steps)
+        self._display.update(f"{self._name}: {self._training}", step, total_steps)
 
     def scored(self, epoch: Epoch) -> None:
         """See :class:`harness.runs.training.Observer`."""

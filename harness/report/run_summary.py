@@ -12,7 +12,7 @@ from harness.runs.summaries import step_time
 from harness.training.measures import measure_of_task
 
 _LEGEND = (
-    "Certified: computes what the reference computes, in float64. Step time: median [5th, 95th percentile] "
+    "Certified: computes what the reference computes, in float64. Step time: median (5th to 95th percentile) "
     "of the blocks of steps."
 )
 _LAST_LINES = 5
@@ -41,7 +41,7 @@ def _runs(records: Sequence[Record], width: int) -> str:
     headers = ["task", "backend", *["seed"] * seeds, *["status"] * failures, "certified", score]
     rows = [
         [
-            f"{record.task.name} on {record.dataset.name}",
+            record.task.name,
             record.label,
             *[str(record.seed)] * seeds,
             *[record.status] * failures,
@@ -52,8 +52,19 @@ def _runs(records: Sequence[Record], width: int) -> str:
         ]
         for record in records
     ]
-    table = Table([*headers, "step time", "training time"], rows)
-    return f"{terminal_table(table, width)}\n{_LEGEND}"
+    table = Table([*headers, "step time", "training"], rows)
+    titles = dict.fromkeys(_conditions(record) for record in records)
+    return "\n".join([*titles, "", terminal_table(table, width), _LEGEND])
+
+
+def _conditions(record: Record) -> str:
+    """``cnn on digits: 10 epochs, cpu, float32, 2 threads``."""
+    epochs = f"{record.epochs_asked} epoch{'s' * (record.epochs_asked > 1)}"
+    steps = f", at most {record.max_steps:,} steps" if record.max_steps else ""
+    threads = f"{record.threads} thread{'s' * (record.threads > 1)}"
+    device = record.device or record.device_asked
+    trained = f"{record.task.name} on {record.dataset.name}: {epochs}{steps}"
+    return f"{trained}, {device}, {record.precision}, {threads}"
 
 
 def certified(record: Record) -> str:
@@ -76,7 +87,7 @@ def _step(record: Record) -> str:
     if steady is None:
         return NOTHING
     median, low, high = (significant(1e3 * seconds) for seconds in steady)
-    return f"{median} ms [{low}, {high}]"
+    return f"{median} ms ({low}–{high})".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _seconds(record: Record) -> str:

@@ -25,15 +25,23 @@ def cells(text, start):
 def test_one_run_is_one_line():
     record = made_record(accuracy=0.942, step=0.012)
     text = summary(record)
+    assert text.startswith("cnn on digits: 2 epochs, cpu, float32, 2 threads\n")
     assert cells(text, "task") == [
         "task",
         "backend",
         "certified",
         "test accuracy",
         "step time",
-        "training time",
+        "training",
     ]
-    assert cells(text, "cnn") == ["cnn on digits", "torch:eager", "yes", "94.2 %", "12 ms [12, 12]", "1.2 s"]
+    assert cells(text, "cnn  ") == [
+        "cnn",
+        "torch:eager",
+        "yes",
+        "94.2 %",
+        "12 ms (12–12)",
+        "1.2 s",
+    ]
     assert text.endswith(f"Record: results/runs/{record.id}.json\nDetails: harness show last")
 
 
@@ -73,7 +81,7 @@ def test_runs_of_which_none_succeeded_are_listed():
         )
         for backend in ("torch", "keras")
     ]
-    assert cells(summary(*records), "cnn on digits  keras")[2] == "failed"
+    assert cells(summary(*records), "cnn   keras")[2] == "failed"
 
 
 def test_what_limits_the_result_is_said():
