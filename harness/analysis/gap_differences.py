@@ -22,8 +22,8 @@ class GapDifference(NamedTuple):
 def gap_differences(group: RunGroup, margin: float | None = None) -> list[GapDifference]:
     """Compare the gap of the first configuration by name with that of each other one.
 
-    Work that is not certified is not compared. ``margin`` is in the unit of the group's measure; it is not
-    used where the gap is in another unit.
+    Work that is not certified is not compared, nor are configurations without a common seed. ``margin`` is
+    in the unit of the group's measure; it is not used where the gap is in another unit.
     """
     measure = group.measure
     gaps = {configuration.name: gap_curves(configuration, measure) for configuration in group.configurations}
@@ -42,5 +42,6 @@ def gap_differences(group: RunGroup, margin: float | None = None) -> list[GapDif
             dict(zip(other.seeds, theirs[:, -1].tolist(), strict=True)),
             margin if margin is not None and unit is measure else unit.margin * level,
         )
-        differences.append(GapDifference(reference, other, unit, result))
+        if result.difference is not None:
+            differences.append(GapDifference(reference, other, unit, result))
     return differences

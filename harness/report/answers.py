@@ -7,9 +7,10 @@ from harness.analysis.comparison import Comparison
 from harness.analysis.findings import GroupFindings
 from harness.report.chart_parts import Colours
 from harness.report.numbers import NOTHING, seeds, time_ratio
+from harness.report.phrases import listed
 from harness.report.relative_times import RelativeTimes, relative_times
 from harness.report.table import Cell
-from harness.report.words import fastest, headline, listed
+from harness.report.words import fastest, headline
 
 #: Signs and words of quality verdicts: colour alone carries nothing.
 _QUALITY = {

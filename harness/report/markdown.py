@@ -15,10 +15,11 @@ from harness.report.method import caveats, data_sources, machines
 from harness.report.numbers import RATIO_LEGEND
 from harness.report.overfitting_tables import overfitting_table, study_table
 from harness.report.overfitting_words import gap_sentence, overfitting_sentence
+from harness.report.phrases import cut
 from harness.report.study_words import study_sentence, study_title
 from harness.report.table import Table, markdown_table
 from harness.report.tables import comparison_table, details_table
-from harness.report.words import NOTHING_COMPARABLE, SHOWN_GROUPS, cut, headline, remarks, where_text
+from harness.report.words import NOTHING_COMPARABLE, SHOWN_GROUPS, headline, remarks, where_text
 
 #: The charts that are drawn, of the group with the most runs: each takes a tenth of a second.
 _PICTURES = ("relative", "time", "curves", "remedies")

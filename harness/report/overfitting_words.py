@@ -3,7 +3,7 @@
 from harness.analysis.gap_differences import GapDifference
 from harness.analysis.overfit import Overfitting
 from harness.report.numbers import estimate, percent, score_digits, seeds
-from harness.report.words import margin_text, seeds_needed
+from harness.report.quality_words import margin_text, seeds_needed
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import CONFIDENCE
 

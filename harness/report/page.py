@@ -13,10 +13,11 @@ from harness.report.method import METHOD, caveats, data_sources, machines
 from harness.report.numbers import RATIO_LEGEND
 from harness.report.overfitting_tables import overfitting_table, study_table
 from harness.report.overfitting_words import gap_sentence, overfitting_sentence
+from harness.report.phrases import cut
 from harness.report.study_words import study_sentence, study_title
 from harness.report.table import Table
 from harness.report.tables import comparison_table, details_table, phases_table, runs_list
-from harness.report.words import NOTHING_COMPARABLE, SHOWN_GROUPS, cut, headline, remarks
+from harness.report.words import NOTHING_COMPARABLE, SHOWN_GROUPS, headline, remarks
 
 _MOST_RUNS = 300
 _MOST_NOTES = 60

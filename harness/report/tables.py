@@ -74,7 +74,8 @@ def _relative(comparison: Comparison, summary: ConfigurationSummary) -> tuple[Ce
     pair = comparison.pair_of(summary)
     if pair is None:
         return _REFERENCE, _REFERENCE
-    return ratio_cell(pair.ratio), Cell(pair.quality_verdict, _TONES.get(pair.quality_verdict, ""))
+    verdict = NOTHING if pair.quality.difference is None else pair.quality_verdict
+    return ratio_cell(pair.ratio), Cell(verdict, _TONES.get(verdict, ""))
 
 
 def ratio_cell(ratio: Estimate | None) -> Cell:

@@ -9,10 +9,11 @@ from harness.report.method import caveats
 from harness.report.numbers import RATIO_LEGEND
 from harness.report.overfitting_tables import overfitting_table, study_table
 from harness.report.overfitting_words import gap_sentence, overfitting_sentence
+from harness.report.phrases import cut
 from harness.report.study_words import study_sentence, study_title
 from harness.report.table import Table, terminal_table
 from harness.report.tables import comparison_table, details_table, phases_table
-from harness.report.words import NOTHING_COMPARABLE, SHOWN_GROUPS, cut, headline, remarks, where_text
+from harness.report.words import NOTHING_COMPARABLE, SHOWN_GROUPS, headline, remarks, where_text
 
 _NARROWEST = 60
 _MOST_NOTES = 20

@@ -1,9 +1,8 @@
 """Comparisons as sentences: which configuration is fastest, by how much, and whether the quality is equal."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from harness.analysis.comparison import Comparison, PairComparison, QualityVerdict
+from harness.analysis.comparison import Comparison, PairComparison
 from harness.analysis.grouping import RunGroup
 from harness.report.numbers import (
     estimate,
@@ -11,13 +10,14 @@ from harness.report.numbers import (
     probability,
     score_digits,
     score_unit,
-    seeds,
     significant,
     time_ratio,
 )
-from harness.stats.equivalence import Equivalence
-from harness.training.measures import Measure
+from harness.report.phrases import listed
+from harness.report.quality_words import quality_sentence
 
+#: Configurations whose ratio a headline states; tables hold them all.
+_STATED_RATIOS = 3
 #: Groups of runs that a report shows; filters bring up the others.
 SHOWN_GROUPS = 12
 NOTHING_COMPARABLE = "There is nothing to compare, and no run scored an epoch. The reasons are listed below."
@@ -26,7 +26,7 @@ NOTHING_COMPARABLE = "There is nothing to compare, and no run scored an epoch. T
 def headline(comparison: Comparison) -> str:
     """The answer in one line: speed and quality of the configurations of a group."""
     if comparison.pairs:
-        return f"{_speed(comparison)} {_quality(comparison)}"
+        return f"{_speed(comparison)} {quality_sentence(comparison)}"
     if len(comparison.summaries) > 1:
         return "The configurations are not compared, because their work is not certified."
     (summary,) = comparison.summaries
@@ -67,61 +67,15 @@ def _speed(comparison: Comparison) -> str:
     measured = [pair for pair in comparison.pairs if pair.ratio is not None]
     if not measured:
         return fastest(comparison)
-    ratios = ", ".join(f"{pair.other.name} {time_ratio(pair.ratio)}" for pair in measured)
+    ratios = ", ".join(f"{pair.other.name} {time_ratio(pair.ratio)}" for pair in measured[:_STATED_RATIOS])
+    if (more := len(measured) - _STATED_RATIOS) > 0:
+        ratios += f" and {more} more"
     return f"{fastest(comparison)} Step time relative to {measured[0].reference.name}: {ratios}."
 
 
 def _single_seed(pairs: Iterable[PairComparison]) -> str:
     single = any(pair.ratio is not None and pair.ratio.low is None for pair in pairs)
     return " (one common seed gives no interval)" if single else ""
-
-
-def _quality(comparison: Comparison) -> str:
-    pairs, name = comparison.pairs, comparison.measure.name
-    by_verdict: dict[QualityVerdict, list[PairComparison]] = defaultdict(list)
-    for pair in pairs:
-        by_verdict[pair.quality_verdict].append(pair)
-    if set(by_verdict) == {"equal"}:
-        return f"Test {name} is equal ({_basis(comparison.measure, pairs)})."
-    details = ", ".join(_quality_of(comparison.measure, pair) for pair in pairs)
-    return f"Test {name} relative to {pairs[0].reference.name}: {details}."
-
-
-def _basis(measure: Measure, pairs: Sequence[PairComparison]) -> str:
-    """``±1 point, 4 seeds, p < 0.001``: the margin, the seeds and, for a single pair, the probability."""
-    parts = [margin_text(pairs[0].quality.margin, measure), _seed_range(pairs)]
-    if len(pairs) == 1:
-        parts.append(probability(pairs[0].quality.p))
-    return ", ".join(part for part in parts if part)
-
-
-def _seed_range(pairs: Iterable[PairComparison]) -> str:
-    counts = sorted({pair.quality.difference.n for pair in pairs if pair.quality.difference})
-    return seeds(counts[-1]) if len(counts) == 1 else f"{counts[0]} to {seeds(counts[-1])}"
-
-
-def _quality_of(measure: Measure, pair: PairComparison) -> str:
-    quality, verdict = pair.quality, pair.quality_verdict
-    if quality.difference is None:
-        return f"{pair.other.name} not comparable (no common seed has a test score)"
-    difference = estimate(quality.difference, score_digits(measure), measure.unit, sign=True)
-    basis = ", ".join(part for part in (difference, _one_seed(quality), seeds_needed(quality)) if part)
-    return f"{pair.other.name} {verdict} ({basis})"
-
-
-def _one_seed(quality: Equivalence) -> str:
-    return "1 common seed" if quality.difference and quality.difference.n == 1 else ""
-
-
-def seeds_needed(result: Equivalence) -> str:
-    """How many seeds an undecided comparison needs; empty where that is not known."""
-    return f"about {result.seeds_needed:,} seeds are needed to decide" if result.seeds_needed else ""
-
-
-def margin_text(margin: float, measure: Measure) -> str:
-    """``±1 point``, ``±2.5 points``, ``±0.03``."""
-    unit = measure.unit.removesuffix("s") if margin == 1 else measure.unit
-    return f"±{significant(margin)} {unit}".rstrip()
 
 
 def remarks(comparison: Comparison) -> list[str]:
@@ -163,15 +117,3 @@ def _movement(pairs: Sequence[PairComparison]) -> str:
     parts = [f"up to {percent(max(drifts))} within a run"] if drifts else []
     parts += [f"up to {percent(max(spreads))} between runs of a configuration"] if spreads else []
     return f"; they vary by {' and '.join(parts)}" if parts else ""
-
-
-def listed(names: Sequence[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last
-
-
-def cut(sentences: Sequence[str], most: int) -> list[str]:
-    """The first ``most`` of them, and how many more there are."""
-    more = len(sentences) - most
-    return [*sentences[:most], *([f"and {more} more"] if more > 0 else [])]

@@ -103,8 +103,8 @@ def test_each_configuration_is_compared_with_the_fastest():
     assert [pair.quality_verdict for pair in comparison.pairs] == ["equal", "better"]
     assert headline(comparison) == (
         "jax:eager is fastest. Step time relative to jax:eager: torch:eager 2.0× slower [2.0, 2.0], "
-        "keras:eager 6.0× slower [6.0, 6.0]. Test accuracy relative to jax:eager: torch:eager equal "
-        "(0.0 [0.0, 0.0] points), keras:eager better (+40.0 [40.0, 40.0] points)."
+        "keras:eager 6.0× slower [6.0, 6.0]. Test accuracy relative to jax:eager: "
+        "equal for torch:eager, better for keras:eager (+40.0 [40.0, 40.0] points)."
     )
 
 
@@ -115,7 +115,7 @@ def test_one_seed_makes_no_interval_and_no_verdict():
     assert headline(comparison) == (
         "Which of jax:eager and torch:eager is faster is undecided (one common seed gives no interval). "
         "Step time relative to jax:eager: torch:eager 2.0× slower. "
-        "Test accuracy relative to jax:eager: torch:eager undecided (0.0 points, 1 common seed)."
+        "Test accuracy relative to jax:eager: undecided for torch:eager (0.0 points, 1 common seed)."
     )
 
 
@@ -164,3 +164,16 @@ def test_drift_within_runs():
     ]
     (summary,) = _only(made_runs(made_record(blocks=rising))).summaries
     assert summary.drift == pytest.approx((1.75 / 1.15) - 1, rel=0.02)
+
+
+def test_configurations_without_a_common_seed_are_not_compared():
+    comparison = _only(made_runs(made_record("jax", 0), made_record("torch", 1)))
+    assert headline(comparison) == (
+        "Speed is not compared, because no two configurations have steady steps with a common seed. "
+        "Test accuracy is not compared, because no seed has a test score of both."
+    )
+
+
+def test_a_headline_states_the_nearest_configurations_and_counts_the_others():
+    runs = made_runs(*(made_record(f"b{n}", seed, step=0.001 * (n + 1)) for n in range(6) for seed in SEEDS))
+    assert "b3:eager 4.0× slower [4.0, 4.0] and 2 more. Test accuracy is equal" in headline(_only(runs))
