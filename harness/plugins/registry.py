@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 import pluggy
 
@@ -39,21 +39,38 @@ _Plugin = TypeVar("_Plugin", Backend, TaskDefinition, DataSource)
 
 
 @functools.cache
-def _entry_points(kind: Kind) -> dict[str, list[metadata.EntryPoint]]:
-    """The entry points of each name; several where distributions claim the same name."""
-    points: dict[str, list[metadata.EntryPoint]] = {}
-    for point in metadata.entry_points(group=f"harness.{kind}s"):
-        points.setdefault(point.name, []).append(point)
+def _entry_points() -> dict[Kind, dict[str, list[metadata.EntryPoint]]]:
+    """The entry points of each kind and name; several where distributions claim the same name.
+
+    Read once, because finding them opens the metadata of every distribution.
+    """
+    points: dict[Kind, dict[str, list[metadata.EntryPoint]]] = {}
+    installed = metadata.entry_points()
+    for kind in get_args(Kind):
+        names = points.setdefault(kind, {})
+        for point in installed.select(group=f"harness.{kind}s"):
+            names.setdefault(point.name, []).append(point)
     return points
 
 
 def names(kind: Kind) -> list[str]:
     """The names of all installed plugins of a kind, sorted; imports none of them."""
-    return sorted(_entry_points(kind))
+    return sorted(_entry_points()[kind])
+
+
+@functools.cache
+def _name_and_version(distribution: metadata.Distribution) -> tuple[str, str]:
+    """Read once, because each access parses the whole metadata."""
+    fields = distribution.metadata
+    return fields["Name"], fields["Version"]
 
 
 def _distribution(point: metadata.EntryPoint) -> str:
-    return f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown distribution"
+    return " ".join(_name_and_version(point.dist)) if point.dist else "an unknown distribution"
+
+
+def _is_ours(point: metadata.EntryPoint) -> bool:
+    return point.dist is not None and _name_and_version(point.dist)[0] == _OURS
 
 
 def _load(kind: Kind, name: str, expected: type[_Plugin]) -> tuple[_Plugin, metadata.EntryPoint | None]:
@@ -65,7 +82,7 @@ def _load(kind: Kind, name: str, expected: type[_Plugin]) -> tuple[_Plugin, meta
         plugin = _ask(kind, name, expected, where, functools.partial(_import_file, path))
         if plugin is not None:
             return plugin, None
-    points = _entry_points(kind)
+    points = _entry_points()[kind]
     if name not in points:
         label = "data set" if kind == "dataset" else kind
         raise unknown_name(label, name, points)
@@ -74,7 +91,7 @@ def _load(kind: Kind, name: str, expected: type[_Plugin]) -> tuple[_Plugin, meta
         raise PluginError(f"{kind} {name!r} is claimed by {rivals}; uninstall one of them")
     point = points[name][0]
     where = f"{kind} plugin {name!r} ({_distribution(point)})"
-    if tried_apart and not (point.dist and point.dist.name == _OURS):
+    if tried_apart and not _is_ours(point):
         trial.try_point(point, where)
     plugin = _ask(kind, name, expected, where, point.load)
     if plugin is None:
@@ -147,7 +164,7 @@ def backend_distribution(name: str) -> str | None:
     Raises as :func:`backend`.
     """
     _, point = _load("backend", name, Backend)  # type: ignore[type-abstract]
-    if point is None or point.dist is None or point.dist.name == _OURS:
+    if point is None or point.dist is None or _is_ours(point):
         return None
     return _distribution(point)
 
