@@ -13,13 +13,13 @@ TASKS = {definition.name: definition for definition in (CNN, FORECAST, GAN, MLP,
 
 @hookimpl
 def harness_task(name: str) -> TaskDefinition | None:
-    """The task of this name."""
+    """Return the task of this name."""
     return TASKS.get(name)
 
 
 @hookimpl
 def harness_dataset(name: str) -> DataSource | None:
-    """The source of this name."""
+    """Return the source of this data set."""
     from harness_tasks.datasets import SOURCES
 
     return SOURCES.get(name)

@@ -1,4 +1,4 @@
-"""The task ``cnn``: a small convolutional network that tells ten classes of 32×32 pictures apart."""
+"""The task ``cnn``: a small convolutional network that classifies 32×32 pictures into ten classes."""
 
 from pathlib import Path
 
@@ -9,14 +9,14 @@ from harness_tasks.options import ClassificationOptions, Crop, Flip, make_augmen
 
 
 class CnnOptions(ClassificationOptions, frozen=True, kw_only=True):
-    """What may be changed of the training of a classifier, and of its pictures."""
+    """Options of the training of a classifier, and of its pictures."""
 
     flip: Flip = False
     crop: Crop = 0
 
 
 def define(options: CnnOptions) -> Task:
-    """The program that ``model.fit`` of the usual Keras example runs: 315,722 parameters at width 1."""
+    """The network and training of the usual Keras example: 315,722 parameters at width 1."""
     network = Network(
         input_shape=(32, 32, 3),
         layers=(

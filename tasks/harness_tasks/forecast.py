@@ -1,4 +1,4 @@
-"""The task ``forecast``: an LSTM tells the next values of a series from the past ones."""
+"""The task ``forecast``: an LSTM predicts the next values of a series from the past ones."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,14 +13,14 @@ from harness_tasks.windows import FUTURE, PAST
 
 
 class ForecastOptions(TrainingOptions, frozen=True, kw_only=True):
-    """What may be changed of the training."""
+    """Options of the training."""
 
     learning_rate: Annotated[float, Meta(gt=0, description="step size of the optimizer")] = 2e-3
     optimizer: OptimizerName = "adam"
 
 
 def define(options: ForecastOptions) -> Task:
-    """An LSTM of 32 over the past years, and the coming ones from its last output, by MSE."""
+    """An LSTM of 32 units over the past years; a dense layer predicts the coming ones; mean squared error."""
     network = Network(
         input_shape=(PAST, 1),
         layers=(LSTM(options.wide(32)), *options.dropout_layers(), Dense(FUTURE)),

@@ -14,13 +14,13 @@ LATENT_SIZE = 64
 
 
 class GanOptions(TrainingOptions, frozen=True, kw_only=True):
-    """What may be changed; Adam's beta_1 is the DCGAN paper's, and its 2e-4 would take five times as long."""
+    """Options. Adam's beta_1 is that of the DCGAN paper; its rate of 2e-4 would take five times as long."""
 
     learning_rate: Annotated[float, Meta(gt=0, description="step size of both optimizers")] = 1e-3
     optimizer: OptimizerName = "adam"
     beta_1: Annotated[float, Meta(ge=0, lt=1, description="decay of adam's mean of the gradients")] = 0.5
     dropout: Annotated[
-        float, Meta(ge=0, lt=1, description="rate of dropout ahead of the discriminator's last layer")
+        float, Meta(ge=0, lt=1, description="rate of dropout before the discriminator's last layer")
     ] = 0.0
     flip: Flip = False
     crop: Crop = 0
@@ -29,8 +29,8 @@ class GanOptions(TrainingOptions, frozen=True, kw_only=True):
 def define(options: GanOptions) -> Task:
     """Three transposed convolutions against three strided ones, as in Keras's example of a DCGAN.
 
-    Four by four is brought to 32 by 32 and back; the generator's pictures are in [0, 1]. Its last
-    convolution smooths the chequers that transposed ones leave (Odena et al. 2016).
+    They lead from 4 by 4 to 32 by 32 and back; the generator's pictures are in [0, 1]. Its last convolution
+    smooths the checkerboard patterns of transposed ones (Odena et al. 2016).
     """
     generator = Network(
         input_shape=(LATENT_SIZE,),

@@ -1,4 +1,4 @@
-"""The task ``mlp``: a dense network on MNIST-1D (Greydanus and Kobak 2024), a model of overfitting."""
+"""The task ``mlp``: a dense network on MNIST-1D (Greydanus and Kobak 2024), which shows overfitting."""
 
 from pathlib import Path
 
@@ -9,13 +9,13 @@ from harness_tasks.options import ClassificationOptions, OptimizerName
 
 
 class MlpOptions(ClassificationOptions, frozen=True, kw_only=True):
-    """What may be changed; Adam at 0.01 is the paper's."""
+    """Options; the defaults, Adam at 0.01, are the paper's."""
 
     optimizer: OptimizerName = "adam"
 
 
 def define(options: MlpOptions) -> Task:
-    """40-100-100-10 with ReLU: 15,210 parameters at width 1; the paper's 6,000 steps."""
+    """40-100-100-10 with ReLU, trained for the paper's 6,000 steps: 15,210 parameters at width 1."""
     network = Network(
         input_shape=(40, 1),
         layers=(

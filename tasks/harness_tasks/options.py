@@ -1,4 +1,4 @@
-"""Options that every task declares, and the task that they make of its networks."""
+"""Options that every task declares, and the task that they define with its networks."""
 
 from typing import Annotated, Any, Literal
 
@@ -10,32 +10,32 @@ from harness.spec import Adam, Augmentation, Imbalance, Objective, Optimizer, Pe
 
 OptimizerName = Annotated[
     Literal["sgd", "adam", "rmsprop", "gd"],
-    Meta(description="the rule that turns gradients into steps; gd takes all training data at once"),
+    Meta(description="the optimizer; gd takes all training data at once"),
 ]
 #: Options of the tasks whose training data are pictures.
 Flip = Annotated[bool, Meta(description="mirror half of the training pictures left to right")]
 Crop = Annotated[
-    int, Meta(ge=0, le=16, description="zeros around a training picture, of which a window is cut out")
+    int, Meta(ge=0, le=16, description="zeros added around a training picture, before a window is cut out")
 ]
 
 
 class TrainingOptions(Struct, frozen=True, kw_only=True):
-    """How any network is trained, how wide it is, and its dropout."""
+    """How a network is trained, its width and its dropout."""
 
     learning_rate: Annotated[float, Meta(gt=0, description="step size of the optimizer")] = 0.01
     optimizer: OptimizerName = "sgd"
     momentum: Annotated[float, Meta(ge=0, lt=1, description="momentum of sgd")] = 0.0
     nesterov: Annotated[bool, Meta(description="Nesterov's form of the momentum of sgd")] = False
     beta_1: Annotated[float, Meta(ge=0, lt=1, description="decay of adam's mean of the gradients")] = 0.9
-    l1: Annotated[float, Meta(ge=0, description="weight of the sum of |kernel|, added to the loss")] = 0.0
-    l2: Annotated[float, Meta(ge=0, description="weight of the sum of kernel², added to the loss")] = 0.0
+    l1: Annotated[float, Meta(ge=0, description="factor of the sum of |kernel| in the loss")] = 0.0
+    l2: Annotated[float, Meta(ge=0, description="factor of the sum of kernel² in the loss")] = 0.0
     weight_decay: Annotated[
-        float, Meta(ge=0, description="decoupled: a step shrinks kernels by learning_rate times this")
+        float, Meta(ge=0, description="decoupled: each step shrinks kernels by learning_rate times this")
     ] = 0.0
     width: Annotated[float, Meta(gt=0, le=64, description="factor on the width of every hidden layer")] = 1.0
-    dropout: Annotated[float, Meta(ge=0, lt=1, description="rate of dropout ahead of the last layer")] = 0.0
+    dropout: Annotated[float, Meta(ge=0, lt=1, description="rate of dropout before the last layer")] = 0.0
     train_fraction: Annotated[
-        float, Meta(gt=0, le=1, description="share of the training data that is trained on; 1: all")
+        float, Meta(gt=0, le=1, description="share of the training data that is used; 1: all")
     ] = 1.0
 
     def wide(self, units: int) -> int:
@@ -43,14 +43,14 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
         return max(1, round(units * self.width))
 
     def dropout_layers(self) -> tuple[Dropout, ...]:
-        """The dropout that stands ahead of the last layer; empty at rate 0."""
+        """The dropout before the last layer; empty at rate 0."""
         return (Dropout(self.dropout),) if self.dropout else ()
 
     def make_optimizer(self) -> Optimizer:
         """The optimizer that these options describe.
 
         Raises:
-            ValueError: options that do not go together, in words for the user.
+            ValueError: options exclude each other; the message is for the user.
         """
         if self.optimizer != "sgd" and (self.momentum or self.nesterov):
             raise ValueError(f"momentum and nesterov belong to optimizer=sgd, not to {self.optimizer}")
@@ -85,14 +85,14 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
         """The task that trains these networks as the options say.
 
         Raises:
-            ValueError: options that do not go together, in words for the user.
+            ValueError: options exclude each other; the message is for the user.
         """
         if self.learning_rate * self.weight_decay >= 1:
             raise ValueError(
-                "learning_rate times weight_decay must be below 1: it is what a step takes from each kernel"
+                "learning_rate times weight_decay must be below 1: a step shrinks each kernel by this share"
             )
-        # A field stays out of the task's JSON, and so of its hash, only where it is not given at all.
-        given: dict[str, Any] = {
+        # Only a field that is not given at all stays out of the task's JSON and hash.
+        optional: dict[str, Any] = {
             "weight_decay": self.weight_decay,
             "augmentation": augmentation,
             "imbalance": imbalance,
@@ -107,34 +107,34 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
             penalty=self.make_penalty(),
             batch_size=None if self.optimizer == "gd" else batch_size,
             epochs=epochs,
-            **{field: value for field, value in given.items() if value},
+            **{field: value for field, value in optional.items() if value},
         )
 
 
 def make_augmentation(*, flip: bool, crop: int) -> Augmentation | None:
-    """The changes to training pictures that these options describe; None: none."""
+    """The augmentation that these options describe; None for no augmentation."""
     return Augmentation(flip, crop) if flip or crop else None
 
 
 class ClassificationOptions(TrainingOptions, frozen=True, kw_only=True):
-    """How a classifier is trained, and how the classes of its training data are thinned."""
+    """How a classifier is trained, and how the classes of its training data are made imbalanced."""
 
     imbalance: Annotated[
         float,
-        Meta(gt=0, le=1, description="fraction kept of the upper half of the classes in training; 1: all"),
+        Meta(gt=0, le=1, description="share of training data kept in the upper half of the classes; 1: all"),
     ] = 1.0
     rebalance: Annotated[
-        Literal["none", "weights", "oversample"], Meta(description="the answer to an imbalance")
+        Literal["none", "weights", "oversample"], Meta(description="how to compensate the imbalance")
     ] = "none"
 
     def make_imbalance(self) -> Imbalance | None:
         """The imbalance that these options describe.
 
         Raises:
-            ValueError: options that do not go together, in words for the user.
+            ValueError: options exclude each other; the message is for the user.
         """
         if self.imbalance < 1:
             return Imbalance(self.imbalance, self.rebalance)
         if self.rebalance != "none":
-            raise ValueError(f"rebalance={self.rebalance} answers an imbalance, for example imbalance=0.1")
+            raise ValueError(f"rebalance={self.rebalance} needs an imbalance below 1, such as imbalance=0.1")
         return None

@@ -9,13 +9,13 @@ from harness_tasks.options import ClassificationOptions, OptimizerName
 
 
 class RnnOptions(ClassificationOptions, frozen=True, kw_only=True):
-    """What may be changed; Adam at 0.01 is the paper's."""
+    """Options; the defaults, Adam at 0.01, are the paper's."""
 
     optimizer: OptimizerName = "adam"
 
 
 def define(options: RnnOptions) -> Task:
-    """A GRU of 6 units each way, all 40 outputs flattened: 5,134 parameters at width 1, 6,000 steps."""
+    """A GRU of 6 units per direction, all 40 outputs flattened: 5,134 parameters at width 1, 6,000 steps."""
     network = Network(
         input_shape=(40, 1),
         layers=(

@@ -1,6 +1,6 @@
-"""How the task ``forecast`` and the data set ``sunspots`` cut a yearly series."""
+"""How the task ``forecast`` and the data set ``sunspots`` divide a yearly series."""
 
-#: Years that the network sees: two solar cycles of about eleven.
+#: Years that the network sees: two solar cycles of about eleven years.
 PAST = 22
-#: Years that it tells.
+#: Years that it predicts.
 FUTURE = 4

@@ -1,4 +1,4 @@
-"""Archives that mean harm: names that lead outside, links, devices, and bombs."""
+"""Hostile archives: names that lead outside, links, devices and bombs."""
 
 import io
 import os
@@ -101,7 +101,7 @@ def test_a_file_larger_than_any_of_the_data_set_is_not_read(tmp_path, monkeypatc
 def test_too_many_files(tmp_path, monkeypatch):
     monkeypatch.setattr(bundles, "MAX_MEMBERS", 2)
     files = dict.fromkeys("abc", b"")
-    with pytest.raises(DataError, match="more than 2 files: name the data set's own folder"):
+    with pytest.raises(DataError, match="more than 2 files: give the data set's own folder"):
         names_in(data_files.write_folder(tmp_path / "folder", files), tmp_path)
     with pytest.raises(DataError, match="or 2 files"):
         names_in(data_files.write_tar(tmp_path / "archive", files), tmp_path)
@@ -112,7 +112,7 @@ def test_a_zip_whose_content_is_damaged(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a", b"content of the file")
     path.write_bytes(path.read_bytes().replace(b"content", b"CONTENT"))
-    with pytest.raises(DataError, match="archive: a is cut short or broken"):
+    with pytest.raises(DataError, match="archive: a is truncated or broken"):
         names_in(path, tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""CIFAR-10 from every form that it is accepted in, and what becomes of files that are not it."""
+"""CIFAR-10 in every accepted form, and files that are something else."""
 
 import os
 import re
@@ -133,7 +133,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_wrong_files_are_named_and_the_copy_that_was_here_survives(case, tmp_path):
+def test_wrong_files_are_named_and_the_previous_copy_survives(case, tmp_path):
     good = CIFAR10.import_from(data_files.write_tar(tmp_path / "good", data_files.binary_files())).fingerprint
     before = stored(tmp_path)
     files, name, content, message = WRONG[case]
@@ -147,26 +147,26 @@ def test_wrong_files_are_named_and_the_copy_that_was_here_survives(case, tmp_pat
 
 @pytest.mark.parametrize("mode", ["w:", "w:gz", "w:xz", "w:bz2", "zip"])
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
-def test_a_cut_archive_leaves_nothing(mode, share, tmp_path):
+def test_a_truncated_archive_leaves_nothing(mode, share, tmp_path):
     files = data_files.picture_files(kind="png", train=3)
     path = tmp_path / "whole"
     data_files.write_zip(path, files) if mode == "zip" else data_files.write_tar(path, files, mode)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
 
-    with pytest.raises(DataError, match="cut short or broken"):
+    with pytest.raises(DataError, match="truncated or broken"):
         CIFAR10.import_from(path)
 
     assert stored(tmp_path) == []
     assert not CIFAR10.is_ready()
 
 
-def test_a_tar_cut_between_two_members_is_not_taken_for_a_smaller_data_set(tmp_path):
+def test_a_tar_truncated_between_members_is_not_a_smaller_data_set(tmp_path):
     path = data_files.write_tar(tmp_path / "a.tar", data_files.picture_files(), "w:")
     last = path.read_bytes().rindex(b"test/truck/0000.png")
     os.truncate(path, last)
 
-    with pytest.raises(DataError, match="mark at the end"):
+    with pytest.raises(DataError, match="end-of-archive marker"):
         CIFAR10.import_from(path)
 
 

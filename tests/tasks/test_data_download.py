@@ -1,4 +1,4 @@
-"""The download against servers that work, lie, break off or never answer; all on this machine."""
+"""Downloads from servers that work, send wrong data, break off or never respond; all on this machine."""
 
 import contextlib
 import gc
@@ -72,7 +72,7 @@ def left_over(tmp_path):
     return [path for path in (tmp_path / "data").rglob("*") if path.is_file() and path.name != ".lock"]
 
 
-def test_fetch_brings_what_an_import_of_the_archive_would(archive, tmp_path, monkeypatch):
+def test_fetch_stores_the_same_as_an_import_of_the_archive(archive, tmp_path, monkeypatch):
     with serving(archive) as url:
         reports = fetch(monkeypatch, url, archive)
 
@@ -84,7 +84,7 @@ def test_fetch_brings_what_an_import_of_the_archive_would(archive, tmp_path, mon
     assert fetch(monkeypatch, "http://127.0.0.1:9/", archive) == [], "what is here is not fetched again"
 
 
-def test_fetch_heals_a_damaged_copy(archive, tmp_path, monkeypatch):
+def test_fetch_replaces_a_damaged_copy(archive, tmp_path, monkeypatch):
     good = CIFAR10.import_from(tmp_path / "archive").fingerprint
     (path,) = (tmp_path / "data").rglob("test_targets.npy")
     path.unlink()
@@ -101,7 +101,7 @@ def test_fetch_heals_a_damaged_copy(archive, tmp_path, monkeypatch):
         ({"content": b"gone", "status": 404}, "404"),
     ],
 )
-def test_what_is_not_the_archive_leaves_nothing(server, message, archive, tmp_path, monkeypatch):
+def test_a_wrong_download_leaves_nothing(server, message, archive, tmp_path, monkeypatch):
     with serving(**server) as url, pytest.raises(DataError, match=message) as caught:
         fetch(monkeypatch, url, archive)
     assert "harness data import cifar10 PATH" in str(caught.value)
@@ -110,17 +110,17 @@ def test_what_is_not_the_archive_leaves_nothing(server, message, archive, tmp_pa
     assert not CIFAR10.is_ready()
 
 
-def test_a_server_that_never_answers(archive, tmp_path, monkeypatch):
+def test_a_server_that_never_responds(archive, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "FIRST_ANSWER_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         start = time.monotonic()
-        with pytest.raises(DataError, match=r"no answer within 0.3 s"):
+        with pytest.raises(DataError, match=r"no response within 0.3 s"):
             fetch(monkeypatch, f"http://127.0.0.1:{silent.getsockname()[1]}/a", archive)
         assert time.monotonic() - start < 5
     assert left_over(tmp_path) == []
 
 
-def test_a_name_server_that_never_answers(archive, monkeypatch):
+def test_a_name_server_that_never_responds(archive, monkeypatch):
     monkeypatch.setattr(download, "FIRST_ANSWER_SECONDS", 0.3)
     release = threading.Event()
 
@@ -129,12 +129,12 @@ def test_a_name_server_that_never_answers(archive, monkeypatch):
         raise socket.gaierror("never")
 
     monkeypatch.setattr(socket, "getaddrinfo", silent)
-    with pytest.raises(DataError, match="no answer"):
+    with pytest.raises(DataError, match="no response"):
         fetch(monkeypatch, "http://nowhere.invalid/a", archive)
     release.set()
 
 
-def test_an_answer_that_comes_too_late_is_not_fetched(archive, tmp_path, monkeypatch):
+def test_a_late_response_is_not_downloaded(archive, tmp_path, monkeypatch):
     """What runs by then would be timed beside it."""
     monkeypatch.setattr(download, "FIRST_ANSWER_SECONDS", 0.3)
     look_up, late = socket.getaddrinfo, threading.Event()
@@ -147,7 +147,7 @@ def test_an_answer_that_comes_too_late_is_not_fetched(archive, tmp_path, monkeyp
     fetched = []
     monkeypatch.setattr(download._Bar, "update", lambda _, count: fetched.append(count))
     with serving(archive) as url:
-        with pytest.raises(DataError, match="no answer"):
+        with pytest.raises(DataError, match="no response"):
             fetch(monkeypatch, url, archive)
         late.set()
         (thread,) = (one for one in threading.enumerate() if one.name == "download")
@@ -156,6 +156,6 @@ def test_an_answer_that_comes_too_late_is_not_fetched(archive, tmp_path, monkeyp
     assert left_over(tmp_path) == []
 
 
-def test_nobody_is_kept_waiting_for_long():
+def test_the_time_limits_are_short():
     assert download.CONNECT_SECONDS <= 5
     assert download.FIRST_ANSWER_SECONDS <= 10

@@ -1,4 +1,4 @@
-"""MNIST-1D: always the same sequences, and nobody else's random numbers are touched."""
+"""MNIST-1D: always the same sequences; global random states are unchanged."""
 
 import io
 import random
@@ -39,7 +39,7 @@ def test_shapes_classes_and_scale(dataset):
     assert len(np.unique(inputs, axis=0)) == 5000
 
 
-def test_what_the_package_makes_is_what_comes_out(dataset):
+def test_the_data_is_what_the_package_generates(dataset):
     from mnist1d.data import get_dataset_args, make_dataset
 
     made = make_dataset(get_dataset_args())
@@ -49,7 +49,7 @@ def test_what_the_package_makes_is_what_comes_out(dataset):
     assert np.array_equal(dataset.test.targets, made["y_test"])
 
 
-def test_loading_leaves_the_global_random_states_alone(dataset):
+def test_loading_leaves_the_global_random_states_unchanged(dataset):
     random.seed(5)
     np.random.seed(5)  # noqa: NPY002
     expected = (random.random(), np.random.random())  # noqa: NPY002, S311
@@ -59,8 +59,8 @@ def test_loading_leaves_the_global_random_states_alone(dataset):
     assert (random.random(), np.random.random()) == expected  # noqa: NPY002, S311
 
 
-def test_it_is_made_once_and_then_read(dataset, cache, monkeypatch):
-    monkeypatch.setattr(mnist1d, "_made", lambda: pytest.fail("made again"))
+def test_it_is_generated_once_and_then_read(dataset, cache, monkeypatch):
+    monkeypatch.setattr(mnist1d, "_generate", lambda: pytest.fail("generated again"))
     again = SOURCES["mnist1d"].load()
     assert again.fingerprint == dataset.fingerprint
     for ours, theirs in ((again.train, dataset.train), (again.test, dataset.test)):
@@ -81,7 +81,7 @@ def altered(whole):
 @pytest.mark.parametrize(
     "spoil", [lambda whole: whole[: len(whole) // 2], lambda _: b"", lambda _: b"not an archive", altered]
 )
-def test_a_kept_file_that_is_not_whole_is_made_anew(dataset, cache, spoil):
+def test_a_damaged_cache_is_replaced(dataset, cache, spoil):
     (path,) = cache.iterdir()
     whole = path.read_bytes()
     path.write_bytes(spoil(whole))
@@ -90,7 +90,7 @@ def test_a_kept_file_that_is_not_whole_is_made_anew(dataset, cache, spoil):
         assert np.array_equal(arrays["train_targets"], dataset.train.targets)
 
 
-def test_a_cache_that_cannot_be_written_only_costs_time(dataset, tmp_path, monkeypatch):
+def test_a_cache_that_is_not_writable_only_costs_time(dataset, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("HARNESS_DATA_DIR", str(tmp_path / "file" / "below"))
     assert SOURCES["mnist1d"].load().fingerprint == dataset.fingerprint

@@ -1,4 +1,4 @@
-"""Image folders: their order, their kinds, and pictures that do not fit."""
+"""Image folders: order, formats, and pictures that do not fit."""
 
 import io
 
@@ -43,7 +43,7 @@ def test_rows_are_in_the_order_of_classes_and_file_names_whatever_the_archive_sa
 
 
 @pytest.mark.parametrize("write", [data_files.write_folder, data_files.write_zip, data_files.write_tar])
-def test_png_keeps_the_bytes_and_the_origin_says_which_pictures(write, tmp_path):
+def test_png_keeps_the_bytes_and_the_origin_states_the_format(write, tmp_path):
     files = data_files.picture_files()
     files["train/airplane/0000.png"] = data_files.picture(np.arange(3072, dtype=np.uint8).reshape(32, 32, 3))
     files |= {"train/.DS_Store": b"x", "__MACOSX/train/cat/._0000.png": b"x", "train/cat/readme.txt": b"x"}
@@ -73,12 +73,12 @@ def test_other_modes_become_rgb(mode, tmp_path):
     ("content", "message"),
     [
         (data_files.picture(grey(0, (32, 33))), "0001.png is 33x32, expected 32x32"),
-        (data_files.picture(grey(0))[:60], "0001.png is not a PNG picture that can be read"),
-        (data_files.picture(grey(0), "jpg"), "0001.png is not a PNG picture that can be read"),
-        (b"", "0001.png is not a PNG picture that can be read: it is empty"),
+        (data_files.picture(grey(0))[:60], "0001.png is not a readable PNG picture"),
+        (data_files.picture(grey(0), "jpg"), "0001.png is not a readable PNG picture"),
+        (b"", "0001.png is not a readable PNG picture: it is empty"),
         (
             b"GIF89a..",
-            "0001.png is not a PNG picture that can be read: it begins with the bytes 47 49 46 38 39",
+            "0001.png is not a readable PNG picture: it begins with the bytes 47 49 46 38 39",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""The store: whole or not at all, whoever dies or writes beside; and no fingerprint of something else."""
+"""The store: complete or not at all, whoever dies or writes at the same time; fingerprints are verified."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ def arrays(folder):
     return [path.name for path in folder.glob("arrays-*")]
 
 
-def test_the_fingerprint_is_the_formula_that_is_promised():
+def test_the_fingerprint_follows_the_documented_formula():
     train = Samples(np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3), np.array([1, 0]))
     test = Samples(np.ones((1, 2, 2, 3), np.uint8), np.array([7]))
     spelled_out = (
@@ -52,7 +52,7 @@ def test_the_fingerprint_is_the_formula_that_is_promised():
     assert fingerprint(Samples(train.inputs[::-1], train.targets[::-1]), test) != fingerprint(train, test)
 
 
-def test_absent_is_said_with_the_remedy(folder):
+def test_a_missing_data_set_is_reported_with_the_remedy(folder):
     assert not CIFAR10.is_ready()
     with pytest.raises(DataError, match=r"is not on this machine.*harness data fetch cifar10"):
         CIFAR10.load()
@@ -91,7 +91,7 @@ def test_a_changed_description_is_found(field, value, folder, tmp_path):
 @pytest.mark.parametrize(
     "damage", [os.unlink, lambda path: os.truncate(path, 200), lambda path: os.truncate(path, 0)]
 )
-def test_a_lost_or_cut_array_is_found_and_a_new_import_heals(damage, folder, tmp_path):
+def test_a_lost_or_truncated_array_is_found_and_a_new_import_replaces_it(damage, folder, tmp_path):
     CIFAR10.import_from(archive(tmp_path))
     (path,) = folder.glob("arrays-*/test_inputs.npy")
     damage(path)
@@ -124,7 +124,7 @@ SOURCES["cifar10"].import_from(Path(sys.argv[1]), progress)
 
 
 @pytest.mark.parametrize("copy_is_here", [True, False])
-def test_a_kill_in_the_middle_leaves_only_what_the_next_import_sweeps(copy_is_here, folder, tmp_path):
+def test_a_killed_import_leaves_only_what_the_next_one_deletes(copy_is_here, folder, tmp_path):
     before = CIFAR10.import_from(archive(tmp_path)).fingerprint if copy_is_here else None
     command = [sys.executable, "-c", KILLED, str(archive(tmp_path, train=3))]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
@@ -150,7 +150,7 @@ def test_imports_at_the_same_time_take_turns(folder, tmp_path):
     assert len(arrays(folder)) == 1
 
 
-def test_who_waits_for_another_writer_says_so(folder, tmp_path):
+def test_waiting_for_another_writer_is_reported(folder, tmp_path):
     said = threading.Event()
     path = archive(tmp_path)
     with CIFAR10._store.exclusive(lambda *_: None):
@@ -162,7 +162,7 @@ def test_who_waits_for_another_writer_says_so(folder, tmp_path):
     assert CIFAR10.is_ready()
 
 
-def test_a_place_that_cannot_be_written(tmp_path, monkeypatch):
+def test_a_folder_that_is_not_writable(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("HARNESS_DATA_DIR", str(tmp_path / "file"))
     with pytest.raises(HarnessError, match="cannot be written") as caught:
@@ -170,13 +170,13 @@ def test_a_place_that_cannot_be_written(tmp_path, monkeypatch):
     assert not isinstance(caught.value, DataError)
 
 
-def test_listing_and_asking_load_nothing_slow(folder):
+def test_listing_imports_nothing_slow(folder):
     program = """
 import sys
 import harness.cli.data
 from harness_tasks.datasets import SOURCES
 [source.is_ready() for source in SOURCES.values()]
-print(*sorted({"numpy", "PIL", "pooch", "sklearn", "requests", "rich", "tabulate"} & set(sys.modules)))
+print(*sorted({"numpy", "PIL", "pooch", "sklearn", "requests", "rich"} & set(sys.modules)))
 """
     answer = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert answer.stdout == "\n"

@@ -81,7 +81,7 @@ def test_windows_are_in_order_and_no_year_is_in_two_splits(dataset, series):
     assert ranges == [(1700, 1879), (1880, 1939), (1940, 2008)]
 
 
-def test_the_harness_validates_on_the_years_that_the_data_set_brings(dataset):
+def test_the_harness_uses_the_validation_years_of_the_data_set(dataset):
     splits = split_samples(dataset, "float64")
     assert {name: len(samples) for name, samples in splits.items()} == {
         "train": 155,

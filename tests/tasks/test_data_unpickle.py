@@ -1,4 +1,4 @@
-"""Pickles: arrays come through, everything else is refused and nothing of it is run."""
+"""Pickles: arrays are accepted, everything else is refused and none of it is run."""
 
 import contextlib
 import os
@@ -57,13 +57,13 @@ def test_other_names_of_numpy_are_refused_too(name):
         arrays_from_pickle(content, "batch")
 
 
-def test_a_memo_index_is_no_request_for_memory():
+def test_a_large_memo_index_allocates_no_memory():
     content = b"\x80\x02}r" + struct.pack("<I", 2**31) + b"."
     assert arrays_from_pickle(content, "batch") == {}
 
 
 @settings(deadline=None)
 @given(content=st.binary(max_size=40))
-def test_what_is_no_pickle_raises_nothing_but_a_data_error(content):
+def test_anything_else_raises_a_data_error(content):
     with contextlib.suppress(DataError):
         arrays_from_pickle(content, "batch")

@@ -1,4 +1,4 @@
-"""The tasks that come with the harness: their networks, their options, and what runs on what."""
+"""The tasks that come with the harness: their networks, options and data sets."""
 
 import json
 
@@ -55,7 +55,7 @@ def test_parameter_counts(task, network, parameters):
 def test_networks_fit_the_data_sets(task):
     made = _define(task)
     for name in TASKS[task].datasets:
-        if name == "cifar10":  # not here without a download; digits stand in and have its shape
+        if name == "cifar10":  # needs a download; digits have the same shape
             continue
         dataset = SOURCES[name].load()
         shape = dataset.train.inputs.shape[1:]
@@ -113,12 +113,12 @@ def test_options_that_contradict_each_other_are_refused(task, assignments, messa
 
 
 @pytest.mark.parametrize("task", CLASSIFIERS)
-def test_an_imbalance_and_its_answer_reach_the_task(task):
+def test_imbalance_and_rebalancing_reach_the_task(task):
     assert _define(task).imbalance is None
     assert _define(task, "imbalance=0.25").imbalance == Imbalance(0.25)
-    answered = _define(task, "imbalance=0.25", "rebalance=oversample")
-    assert answered.imbalance == Imbalance(0.25, "oversample")
-    with pytest.raises(ValueError, match="rebalance=weights answers an imbalance"):
+    rebalanced = _define(task, "imbalance=0.25", "rebalance=oversample")
+    assert rebalanced.imbalance == Imbalance(0.25, "oversample")
+    with pytest.raises(ValueError, match="rebalance=weights needs an imbalance"):
         _define(task, "rebalance=weights")
 
 
@@ -129,7 +129,7 @@ def test_an_augmentation_reaches_the_task(task):
     assert _define(task, "crop=4").augmentation == Augmentation(crop=4)
 
 
-def test_only_what_makes_sense_for_a_task_is_offered():
+def test_tasks_offer_only_options_that_apply():
     def offering(option):
         return {name for name, definition in TASKS.items() if option in definition.options.__struct_fields__}
 
@@ -164,7 +164,7 @@ def test_every_option_is_described_and_changes_the_task(task):
 
 
 @pytest.mark.parametrize("task", sorted(TASKS))
-def test_what_is_set_to_its_default_leaves_the_description_alone(task):
+def test_an_option_set_to_its_default_leaves_the_description_unchanged(task):
     rows = describe_options(TASKS[task])
     spelled_out = [f"{name}={json.dumps(default).strip(chr(34))}" for name, _, default, _ in rows]
     assert _json(_define(task, *spelled_out)) == _json(_define(task))
@@ -182,7 +182,7 @@ def test_a_task_with_everything_set_survives_json_whole(task):
 
 
 @pytest.mark.parametrize("task", sorted(TASKS))
-def test_width_scales_what_is_hidden_and_nothing_else(task):
+def test_width_scales_hidden_layers_only(task):
     for width in ("0.001", "0.5", "2"):
         narrow, plain = _define(task, f"width={width}").networks, _define(task).networks
         for name, network in narrow.items():
@@ -193,7 +193,7 @@ def test_width_scales_what_is_hidden_and_nothing_else(task):
             assert ours != theirs
 
 
-def test_dropout_stands_ahead_of_the_last_layer():
+def test_dropout_is_before_the_last_layer():
     for task in TASKS:
         networks = _define(task, "dropout=0.25").networks
         network = networks["discriminator" if task == "gan" else "model"]
@@ -206,6 +206,7 @@ def test_recurrent_networks_are_the_ones_that_are_published():
     assert _define("forecast").networks["model"].layers[0] == LSTM(32)
 
 
+@pytest.mark.slow
 def test_the_forecast_beats_the_naive_one(harness):
     run = harness("run", "--backend", "torch", "--task", "forecast", "--threads", "1", "--quiet")
     assert run.returncode == 0, run.stderr

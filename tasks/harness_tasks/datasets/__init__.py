@@ -1,6 +1,6 @@
-"""The data sets that come with the harness, by the name on the command line.
+"""The data sets that come with the harness, by their names on the command line.
 
-Importing this imports no NumPy and nothing else that is slow; each source loads what it needs.
+Importing this module imports neither NumPy nor anything else that is slow; each source imports what it needs.
 """
 
 from harness.spec import DataSource

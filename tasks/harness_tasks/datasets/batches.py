@@ -1,6 +1,6 @@
 """The two official forms of CIFAR-10 (Krizhevsky 2009): pickled batches and binary batches.
 
-Both hold the same rows in the same order, and give the same arrays here.
+Both hold the same rows in the same order, and yield the same arrays.
 See https://www.cs.toronto.edu/~kriz/cifar.html for the formats.
 """
 
@@ -11,8 +11,8 @@ import numpy as np
 
 from harness.errors import DataError
 from harness.spec import Samples
+from harness_tasks.datasets.arrays import Incoming, Split
 from harness_tasks.datasets.bundle import Bundle, Member
-from harness_tasks.datasets.store import Incoming, Split
 from harness_tasks.datasets.unpickle import arrays_from_pickle
 
 ROWS = 10_000  # of each of the six batches
@@ -22,7 +22,7 @@ PIXELS = 3 * 32 * 32  # stored channel by channel
 
 BATCHES: dict[str, Split] = {**{f"data_batch_{i}": "train" for i in range(1, 6)}, "test_batch": "test"}
 
-#: The md5 of each file of the official python archive, as torchvision publishes them.
+#: The md5 of each file of the official Python archive, as published by torchvision.
 OFFICIAL_MD5 = {
     "data_batch_1": "c99cafc152244af753f735de768cd75f",
     "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
@@ -34,10 +34,10 @@ OFFICIAL_MD5 = {
 
 
 def read_python(bundle: Bundle, classes: tuple[str, ...]) -> Incoming | None:
-    """The pickled batches ``data_batch_1`` to ``_5`` and ``test_batch``; None where there are none.
+    """The pickled batches ``data_batch_1`` to ``_5`` and ``test_batch``; None if there are none.
 
     Raises:
-        DataError: some are missing, or one is not as the format says.
+        DataError: some are missing, or one violates the format.
     """
     members = _official_files(bundle, suffix="", names_file="batches.meta")
     if members is None:
@@ -54,10 +54,10 @@ def read_python(bundle: Bundle, classes: tuple[str, ...]) -> Incoming | None:
 
 
 def read_binary(bundle: Bundle, classes: tuple[str, ...]) -> Incoming | None:
-    """The batches ``data_batch_1.bin`` to ``_5.bin`` and ``test_batch.bin``; None where there are none.
+    """The batches ``data_batch_1.bin`` to ``_5.bin`` and ``test_batch.bin``; None if there are none.
 
     Raises:
-        DataError: some are missing, or one is not as the format says.
+        DataError: some are missing, or one violates the format.
     """
     members = _official_files(bundle, suffix=".bin", names_file="batches.meta.txt")
     if members is None:
@@ -69,23 +69,23 @@ def read_binary(bundle: Bundle, classes: tuple[str, ...]) -> Incoming | None:
 
 def _official_files(bundle: Bundle, suffix: str, names_file: str) -> dict[str, Member] | None:
     """The members of the most complete folder that holds any batch, by batch name."""
-    wanted = {batch: f"{batch}{suffix}" for batch in BATCHES} | {names_file: names_file}
-    batch_files = [wanted[batch] for batch in BATCHES]
+    files = {batch: f"{batch}{suffix}" for batch in BATCHES} | {names_file: names_file}
+    batch_files = [files[batch] for batch in BATCHES]
     folders = {
         name.removesuffix(file) for name in bundle for file in batch_files if f"/{name}".endswith(f"/{file}")
     }
     if not folders:
         return None
-    found, folder = max(
-        (sum(f"{folder}{file}" in bundle for file in wanted.values()), folder) for folder in folders
+    count, folder = max(
+        (sum(f"{folder}{file}" in bundle for file in files.values()), folder) for folder in folders
     )
-    if found < len(wanted):
-        missing = [file for file in wanted.values() if f"{folder}{file}" not in bundle]
+    if count < len(files):
+        missing = [file for file in files.values() if f"{folder}{file}" not in bundle]
         raise DataError(
             f"expected data_batch_1{suffix} to data_batch_5{suffix}, test_batch{suffix} and {names_file}; "
             f"{', '.join(missing)} not found in {folder or 'it'}"
         )
-    return {key: bundle[f"{folder}{file}"] for key, file in wanted.items()}
+    return {key: bundle[f"{folder}{file}"] for key, file in files.items()}
 
 
 def _incoming(origin: str, members: dict[str, Member], read: Callable[[Member], Samples]) -> Incoming:
@@ -100,10 +100,10 @@ def _python_batch(member: Member) -> Samples:
     content = _pickled_dict(member)
     pixels, labels = content.get(b"data"), content.get(b"labels")
     if not (isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and pixels.shape == (ROWS, PIXELS)):
-        found = f"{pixels.dtype} {pixels.shape}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
-        raise DataError(f"{member.where}: expected data uint8 {(ROWS, PIXELS)}, found {found}")
+        kind = f"{pixels.dtype} {pixels.shape}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
+        raise DataError(f"{member.where}: expected data uint8 {(ROWS, PIXELS)}, found {kind}")
     if not (isinstance(labels, list) and all(isinstance(label, int) for label in labels)):
-        raise DataError(f"{member.where}: expected labels as a list of whole numbers")
+        raise DataError(f"{member.where}: expected labels as a list of integers")
     return _samples(member, pixels, labels)
 
 

@@ -1,7 +1,7 @@
-"""The files of a folder, a zip or a tar as one mapping from names to contents.
+"""The files of a folder, a zip or a tar as a mapping from names to contents.
 
-Nothing is ever unpacked to a path that an archive names, and members that could only be meant to
-leave the archive (absolute names, ``..``, links, devices) refuse the whole of it.
+Nothing is ever unpacked to a path that an archive names. An archive with members that point outside it
+(absolute names, ``..``, links, devices) is refused as a whole.
 """
 
 import bz2
@@ -23,12 +23,12 @@ from typing import IO
 from harness.errors import DataError
 from harness.spec import DownloadProgress
 
-#: Limits far above what CIFAR-10 needs in any form (0.19 GB, 60,000 files, 31 MB the largest), so that
-#: a small archive cannot fill the disk or the memory.
+#: Limits far above the needs of CIFAR-10 in any form (0.19 GB, 60,000 files, the largest 31 MB), so that no
+#: small archive can fill the disk or the memory.
 MAX_TOTAL_BYTES = 2**30
 MAX_MEMBER_BYTES = 2**26
 MAX_MEMBERS = 200_000
-#: Levels of folders below the one named: a cache, an enclosing folder, ``train``, a class.
+#: Levels of folders below the named one: a cache, an enclosing folder, ``train``, a class.
 MAX_DEPTH = 4
 
 _BROKEN = (OSError, EOFError, ValueError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
@@ -44,10 +44,10 @@ class Member:
     content: Callable[[], bytes]
 
     def read(self) -> bytes:
-        """All of it.
+        """The whole content.
 
         Raises:
-            DataError: it is broken, or larger than any file of the data set.
+            DataError: the file is broken, or larger than any file of the data set.
         """
         if self.size > MAX_MEMBER_BYTES:
             raise DataError(f"{self.where} has {self.size:,} bytes, more than any file of this data set")
@@ -68,13 +68,13 @@ class _Entry:
 
 @contextlib.contextmanager
 def open_bundle(path: Path, scratch: Path, progress: DownloadProgress) -> Iterator[Bundle]:
-    """The files under their names with ``/``, readable as long as the context lasts.
+    """The files by their names with ``/``, readable as long as the context lasts.
 
     Args:
-        path: A folder, a zip, or a tar that may be compressed by gzip, bzip2 or xz; told apart by content.
-        scratch: Where an unnamed file may hold the uncompressed tar, so that members can be read in
-            any order; it vanishes with the process.
-        progress: Told of the bytes that were uncompressed.
+        path: A folder, a zip, or a tar that may be compressed by gzip, bzip2 or xz; recognised by content.
+        scratch: A folder for an unnamed file with the uncompressed tar, whose members can then be read in any
+            order. The file disappears with the process.
+        progress: Called with the number of uncompressed bytes.
 
     Raises:
         DataError: it is none of these, broken, hostile or far too large.
@@ -109,7 +109,7 @@ def _broken(where: str) -> Iterator[None]:
         yield
     except _BROKEN as error:
         raise DataError(
-            f"{where} is cut short or broken, or no folder, zip or tar (gz, bz2, xz) at all: {error}"
+            f"{where} is truncated or broken, or not a folder, zip or tar (gz, bz2, xz): {error}"
         ) from error
 
 
@@ -140,7 +140,7 @@ def _folder(path: Path) -> Bundle:
                 name = file.relative_to(path).as_posix()
                 bundle[name] = Member(str(file), file.stat().st_size, file.read_bytes)
         if len(bundle) > MAX_MEMBERS:
-            raise DataError(f"{path} holds more than {MAX_MEMBERS:,} files: name the data set's own folder")
+            raise DataError(f"{path} holds more than {MAX_MEMBERS:,} files: give the data set's own folder")
     return bundle
 
 
@@ -168,10 +168,10 @@ def _tar_entries(archive: tarfile.TarFile, file: IO[bytes]) -> Iterator[_Entry]:
             return member.read() if member else b""
 
         yield _Entry(info.name, info.size, kind, content)
-    # tarfile takes a cut between two members, or a bad header after the first, for the end.
+    # tarfile takes a truncation between two members, or a bad header after the first one, for the end.
     file.seek(archive.offset)
     if file.read(512) != bytes(512):
-        raise tarfile.ReadError("the mark at the end of the archive is missing")
+        raise tarfile.ReadError("the end-of-archive marker is missing")
 
 
 def _index(path: Path, entries: Iterable[_Entry]) -> Bundle:

@@ -1,10 +1,11 @@
-"""CIFAR-10 (Krizhevsky 2009), from the internet or from files that the user has."""
+"""CIFAR-10 (Krizhevsky 2009), from the internet or from the user's files."""
 
 from pathlib import Path
 
 from harness.errors import DataError
 from harness.spec import Dataset, DatasetSummary, DataSource, DownloadProgress
-from harness_tasks.datasets.store import Incoming, Split, Store, data_root
+from harness_tasks.datasets.arrays import Incoming, Split
+from harness_tasks.datasets.store import Store, data_root
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 MD5 = "c58f30108f718f92721af3b95e74349a"
@@ -18,7 +19,7 @@ def _quiet(what: str, done: int, total: int) -> None:
 
 
 class Cifar10(DataSource):
-    """Rows in the order of the official batches; of an image folder, by class and file name."""
+    """Rows in the order of the official batches; those of an image folder by class and file name."""
 
     name = "cifar10"
     summary = "60,000 colour pictures of 32x32 in ten classes (Krizhevsky 2009)"
@@ -30,27 +31,27 @@ class Cifar10(DataSource):
 
     @property
     def _store(self) -> Store:
-        remedy = f"Bring it by: harness data fetch {self.name}, or: harness data import {self.name} PATH"
+        remedy = f"Run: harness data fetch {self.name}, or: harness data import {self.name} PATH"
         return Store(data_root() / self.name, self.name, CLASSES, remedy)
 
     def is_ready(self) -> bool:
-        """Whether it was brought here; reads no arrays."""
+        """Whether it was fetched or imported; reads no arrays."""
         return self._store.is_present()
 
     def summarize(self) -> DatasetSummary:
-        """What the stored description says; whether the arrays still hold it, only :meth:`load` tells."""
+        """The stored description; only :meth:`load` checks that the arrays still match it."""
         return self._store.summarize()
 
     def load(self) -> Dataset:
-        """The data set, memory-mapped, once the stored fingerprint was found to hold.
+        """The data set, memory-mapped, after its fingerprint was verified.
 
         Raises:
-            DataError: it is not here or damaged, with the remedy.
+            DataError: it is missing or damaged; includes the remedy.
         """
         return self._store.load(input_divisor=255.0)
 
     def fetch(self, progress: DownloadProgress) -> None:
-        """Download the official archive and store it; does nothing where a whole copy is here.
+        """Download and store the official archive; does nothing if a complete copy is present.
 
         Raises:
             DataError: it cannot be downloaded.
@@ -62,17 +63,17 @@ class Cifar10(DataSource):
         if self._is_whole():
             return
         with store.exclusive(progress):
-            if self._is_whole():  # another process brought it while this one waited
+            if self._is_whole():  # another process fetched it while this one waited
                 return
             try:
                 archive = download(URL, MD5, store.fresh_folder(), progress)
             except DataError as error:
-                hint = f"With the files at hand: harness data import {self.name} PATH"
+                hint = f"If you have the files, run: harness data import {self.name} PATH"
                 raise DataError(f"{error}\n{hint}") from error
             self._take(archive, progress)
 
     def import_from(self, path: Path, progress: DownloadProgress = _quiet) -> Dataset:
-        """Take it from any of the forms in ``importable``; a copy that is here stays until that succeeded.
+        """Import any of the forms in ``importable``; a present copy is kept until that has succeeded.
 
         Raises:
             DataError: the files are not CIFAR-10, or broken.
@@ -110,7 +111,7 @@ class Cifar10(DataSource):
 
 
 def _counted(incoming: Incoming, path: Path) -> Incoming:
-    """The same with its counts in the origin, because an image folder may hold a part of the pictures."""
+    """The same with the counts in its origin, because an image folder may hold only some of the pictures."""
     train, test = incoming.counts["train"], incoming.counts["test"]
     if train > COUNTS["train"] or test > COUNTS["test"]:
         raise DataError(f"{path} holds {train:,} + {test:,} pictures, CIFAR-10 has 50,000 + 10,000")

@@ -1,4 +1,4 @@
-"""Scikit-learn's handwritten digits (Alpaydin and Kaynak 1998) at CIFAR-10's size: always here."""
+"""Scikit-learn's handwritten digits (Alpaydin and Kaynak 1998) in the size of CIFAR-10; always present."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ ORIGIN = "scikit-learn's load_digits, 8x8 scaled up to 32x32"
 
 
 class Digits(DataSource):
-    """1,797 grey 8x8 pictures, brought to uint8 ``(32, 32, 3)`` so that a network does CIFAR-10's arithmetic.
+    """1,797 grey 8x8 pictures as uint8 ``(32, 32, 3)``, so that networks do the arithmetic of CIFAR-10.
 
     A value ``v`` from 0 to 16 becomes ``round(v * 255 / 16)``, half to even; each pixel becomes a square of
     4x4, the same in the three channels.
 
-    The test rows: draw ``u = Generator(Philox(SeedSequence(SEED))).random(1797)``, one number a row in
-    scikit-learn's order; of each class the 36 rows with the smallest numbers are the test rows. Both
-    splits keep scikit-learn's order.
+    The test rows: draw ``u = Generator(Philox(SeedSequence(SEED))).random(1797)``, one number per row in
+    scikit-learn's order; the 36 rows of each class with the smallest numbers are the test rows. Both splits
+    keep scikit-learn's order.
     """
 
     name = "digits"
     summary = "1,797 handwritten digits of scikit-learn, scaled up to 32x32x3"
 
     def is_ready(self) -> bool:
-        """Always: it comes with scikit-learn."""
+        """Always true: the data comes with scikit-learn."""
         return True
 
     def summarize(self) -> DatasetSummary:
-        """The counts are constants; the fingerprint takes the arrays."""
+        """The counts are constants; the fingerprint is left out, because it takes the arrays."""
         return DatasetSummary(ORIGIN, {"train": 1437, "test": 360})
 
     def load(self) -> Dataset:
-        """The data set: 1,437 rows to train, 360 to test."""
+        """The data set: 1,437 rows for training, 360 for the test."""
         import numpy as np
 
         small, labels = _rows()
@@ -66,14 +66,14 @@ class Digits(DataSource):
 
 
 def _rows() -> tuple[np.ndarray, np.ndarray]:
-    """Values ``(1797, 64)`` and labels ``(1797,)``, as ``load_digits(return_X_y=True)`` gives them."""
+    """Values ``(1797, 64)`` and labels ``(1797,)``, as returned by ``load_digits(return_X_y=True)``."""
     import gzip
     import importlib.util
     from pathlib import Path
 
     import numpy as np
 
-    # The file alone: importing scikit-learn would take each process longer than many a training.
+    # Only the file: importing scikit-learn takes longer than many trainings.
     spec = importlib.util.find_spec("sklearn")
     assert spec is not None  # noqa: S101  a requirement of this package
     path = Path(str(spec.origin)).parent / "datasets" / "data" / "digits.csv.gz"

@@ -1,4 +1,4 @@
-"""One file from the internet, checked by its md5, with a quick answer where there is no internet."""
+"""Download of one file, checked by its md5, with a quick error where there is no internet."""
 
 import threading
 from pathlib import Path
@@ -8,19 +8,19 @@ from harness.errors import DataError
 from harness.spec import DownloadProgress
 
 CONNECT_SECONDS = 5.0
-#: Looking up a name has no time limit of its own, so that the first answer as a whole gets one.
+#: Name resolution has no time limit of its own, so the first response as a whole has one.
 FIRST_ANSWER_SECONDS = 8.0
 #: The longest silence in the middle of the transfer.
 STALL_SECONDS = 30.0
 
 
 class _Bar:
-    """What pooch calls a progress bar; also tells when the server has answered."""
+    """A progress bar for pooch; also records that the server has responded."""
 
-    def __init__(self, what: str, progress: DownloadProgress) -> None:
+    def __init__(self, label: str, progress: DownloadProgress) -> None:
         self.answered = threading.Event()
         self.given_up = False
-        self._what, self._progress = what, progress
+        self._label, self._progress = label, progress
         self._done = self._total = 0
 
     @property
@@ -30,13 +30,13 @@ class _Bar:
     @total.setter
     def total(self, total: int) -> None:
         if self.given_up:
-            raise DataError("the answer came too late")  # or it would be fetched beside what is timed
+            raise DataError("the response came too late")  # a late download would disturb timings
         self._total = total
         self.answered.set()
 
     def update(self, count: int) -> None:
         self._done = min(self._done + count, self._total or self._done + count)
-        self._progress(self._what, self._done, self._total)
+        self._progress(self._label, self._done, self._total)
 
     def reset(self) -> None:
         self._done = 0
@@ -46,10 +46,10 @@ class _Bar:
 
 
 def download(url: str, md5: str, folder: Path, progress: DownloadProgress) -> Path:
-    """The path of the file in ``folder``, once it is whole and its md5 is right.
+    """Download a file into ``folder``; returns its path after the md5 was verified.
 
     Raises:
-        DataError: the server does not answer, breaks off, or sends another file.
+        DataError: the server does not respond, breaks off, or sends another file.
     """
     import pooch
 
@@ -69,12 +69,12 @@ def download(url: str, md5: str, folder: Path, progress: DownloadProgress) -> Pa
         finally:
             bar.answered.set()
 
-    # A thread that the process does not wait for: a name server that never answers cannot hold us up.
+    # The process does not wait for this thread: a name server may never respond.
     thread = threading.Thread(target=retrieve, name="download", daemon=True)
     thread.start()
     if not bar.answered.wait(FIRST_ANSWER_SECONDS):
         bar.given_up = True
-        raise DataError(f"{url}: no answer within {FIRST_ANSWER_SECONDS:g} s")
+        raise DataError(f"{url}: no response within {FIRST_ANSWER_SECONDS:g} s")
     thread.join()
     if isinstance(outcome[0], Exception):
         raise DataError(f"{url} could not be downloaded: {_reason(outcome[0])}") from outcome[0]
@@ -82,7 +82,7 @@ def download(url: str, md5: str, folder: Path, progress: DownloadProgress) -> Pa
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong at the bottom, without the layers that requests and urllib3 wrap around it."""
+    """The original cause, without the layers that requests and urllib3 wrap around it."""
     inner = getattr(error.args[0], "reason", error) if error.args else error
-    inner = getattr(inner, "original_error", inner)  # of a proxy
+    inner = getattr(inner, "original_error", inner)  # behind a proxy
     return str(inner).rpartition("): ")[-1]

@@ -1,4 +1,4 @@
-"""The fingerprint by which two data sets are known to be the same."""
+"""The fingerprint that identifies the content of a data set."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ if TYPE_CHECKING:
 
 
 def fingerprint(train: Samples, test: Samples, validation: Samples | None = None) -> str:
-    r"""The sha256, in hexadecimal, of what a network sees: every row, in order.
+    r"""The sha256, in hexadecimal, of everything that a network sees: every row, in order.
 
-    Hashed one after the other are ``train.inputs``, ``train.targets``, ``test.inputs`` and
-    ``test.targets``, and ``validation.inputs`` and ``validation.targets`` of a data set that brings its
-    own: for each the ASCII line ``"<name> <dtype> <shape>\n"``, such as
-    ``train.inputs |u1 50000,32,32,3`` or ``test.targets <i8 10000``, then its bytes, little-endian,
-    in C order. Names of classes, files and folders are not part of it. This formula is a public
-    promise: records made by different versions of the harness are compared by it.
+    The hash covers, in this order, ``train.inputs``, ``train.targets``, ``test.inputs`` and
+    ``test.targets``, and ``validation.inputs`` and ``validation.targets`` if the data set provides them: for
+    each the ASCII line ``"<name> <dtype> <shape>\n"``, such as ``train.inputs |u1 50000,32,32,3`` or
+    ``test.targets <i8 10000``, then its bytes, little-endian, in C order. Names of classes, files and folders
+    are not included. The formula must never change: runs of different versions of the harness are compared
+    by it.
 
     Args:
-        train: Inputs ``(n, *shape)`` and targets ``(n,)``; nothing is copied where they are
-            contiguous and little-endian.
-        test: The same for the held-out rows.
-        validation: The same for rows that the data set itself holds out to validate.
+        train: Inputs ``(n, *shape)`` and targets ``(n,)``; not copied if contiguous and little-endian.
+        test: The same for the test rows.
+        validation: The same for the validation rows, if the data set provides them.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""MNIST-1D (Greydanus and Kobak 2024), made on this machine by its authors' package: always here."""
+"""MNIST-1D (Greydanus and Kobak 2024), generated on this machine by its authors' package; always present."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ ORIGIN = "made by the package mnist1d, seed 42"
 class Mnist1d(DataSource):
     """4,000 and 1,000 sequences ``(40, 1)`` of mean 0 and standard deviation 1, in the authors' order.
 
-    They are brought to float32, so that the last bits of float64, which differ between machines, do not
-    change the fingerprint.
+    They are converted to float32, so that the last bits of float64, which differ between machines, do not
+    affect the fingerprint.
     """
 
     name = "mnist1d"
-    summary = "MNIST-1D: 5,000 made sequences of 40 values in ten classes"
+    summary = "MNIST-1D: 5,000 generated sequences of 40 values in ten classes"
 
     def is_ready(self) -> bool:
-        """Always: the package makes it from a seed."""
+        """Always true: the package generates the data from a seed."""
         return True
 
     def summarize(self) -> DatasetSummary:
-        """The counts are constants; the fingerprint takes the arrays."""
+        """The counts are constants; the fingerprint is left out, because it takes the arrays."""
         return DatasetSummary(ORIGIN, {"train": 4000, "test": 1000})
 
     def load(self) -> Dataset:
-        """The data set that the package makes with its own defaults, seed 42."""
+        """The data set that the package generates with its defaults, seed 42."""
         path = data_root() / f"mnist1d-{metadata.version('mnist1d')}.npz"
-        kept = _kept(path)
-        if kept is None:
-            train, test = _made()
-            kept = train, test, fingerprint(train, test)
-            _keep(path, *kept)
-        train, test, found = kept
+        cached = _read_cache(path)
+        if cached is None:
+            train, test = _generate()
+            cached = train, test, fingerprint(train, test)
+            _write_cache(path, *cached)
+        train, test, sha256 = cached
         return Dataset(
             name=self.name,
-            fingerprint=found,
+            fingerprint=sha256,
             origin=ORIGIN,
             classes=tuple("0123456789"),
             train=train,
@@ -61,11 +61,11 @@ class Mnist1d(DataSource):
         )
 
 
-def _made() -> tuple[Samples, Samples]:
+def _generate() -> tuple[Samples, Samples]:
     import numpy as np
     from mnist1d.data import get_dataset_args, make_dataset
 
-    with _global_draws_kept():
+    with _global_random_state():
         made = make_dataset(get_dataset_args())
 
     def samples(inputs: np.ndarray, targets: np.ndarray) -> Samples:
@@ -74,24 +74,24 @@ def _made() -> tuple[Samples, Samples]:
     return samples(made["x"], made["y"]), samples(made["x_test"], made["y_test"])
 
 
-def _kept(path: Path) -> tuple[Samples, Samples, str] | None:
-    """What an earlier process made and kept, because to make it takes longer than many a training.
+def _read_cache(path: Path) -> tuple[Samples, Samples, str] | None:
+    """The data that an earlier process generated, which takes longer than many trainings.
 
-    None where it is not there, or not whole: its fingerprint must hold.
+    None if there is none, or if it does not match its fingerprint.
     """
     import numpy as np
 
     try:
         with path.open("rb") as file, np.load(file) as arrays:
             train, test = (Samples(arrays[f"{name}_inputs"], arrays[f"{name}_targets"]) for name in _SPLITS)
-            told = str(arrays["fingerprint"])
+            sha256 = str(arrays["fingerprint"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
-    return (train, test, told) if fingerprint(train, test) == told else None
+    return (train, test, sha256) if fingerprint(train, test) == sha256 else None
 
 
-def _keep(path: Path, train: Samples, test: Samples, told: str) -> None:
-    """Write it whole or not at all. A cache that cannot be written only costs time."""
+def _write_cache(path: Path, train: Samples, test: Samples, sha256: str) -> None:
+    """Write the cache completely or not at all. A cache that is not writable only costs time."""
     import numpy as np
 
     draft = path.with_suffix(f".{os.getpid()}.tmp")
@@ -104,14 +104,14 @@ def _keep(path: Path, train: Samples, test: Samples, told: str) -> None:
                 train_targets=train.targets,
                 test_inputs=test.inputs,
                 test_targets=test.targets,
-                fingerprint=np.array(told),
+                fingerprint=np.array(sha256),
             )
         draft.replace(path)
 
 
 @contextlib.contextmanager
-def _global_draws_kept() -> Iterator[None]:
-    """Puts back the global random states of Python and NumPy, which the package seeds and uses."""
+def _global_random_state() -> Iterator[None]:
+    """Restore the global random states of Python and NumPy, which the package seeds and uses."""
     import numpy as np
 
     of_python, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002

@@ -1,4 +1,4 @@
-"""Pictures in folders as most image tools keep them: ``train/<class>/*.png`` or ``*.jpg``, and ``test``."""
+"""Pictures in folders as most tools expect them: ``train/<class>/*.png`` or ``*.jpg``, and ``test``."""
 
 import io
 import re
@@ -9,8 +9,8 @@ from PIL import Image, UnidentifiedImageError
 
 from harness.errors import DataError
 from harness.spec import DownloadProgress, Samples
+from harness_tasks.datasets.arrays import Incoming, Split
 from harness_tasks.datasets.bundle import Bundle, Member
-from harness_tasks.datasets.store import Incoming, Split
 
 SHAPE = (32, 32, 3)
 BLOCK = 1_000  # pictures in memory at a time
@@ -22,13 +22,13 @@ _PICTURE = re.compile(
 
 
 def read_pictures(bundle: Bundle, classes: tuple[str, ...], progress: DownloadProgress) -> Incoming | None:
-    """The pictures in the order of ``classes``, in a class by file name; None where there are none.
+    """The pictures in the order of ``classes``, within a class by file name; None if there are none.
 
-    Every picture is brought to RGB; it must be 32x32. ``origin`` says which kind they were, because
-    JPEG does not keep the bytes that it was made from.
+    Every picture must be 32x32 and is converted to RGB. ``origin`` states the file format, because JPEG does
+    not preserve the original bytes.
 
     Raises:
-        DataError: the classes are others, or a picture is broken or of another size.
+        DataError: there are other classes, or a picture is broken or has another size.
     """
     matches = [match for match in map(_PICTURE.fullmatch, sorted(bundle)) if match]
     if not matches:
@@ -36,11 +36,11 @@ def read_pictures(bundle: Bundle, classes: tuple[str, ...], progress: DownloadPr
     root = min((match["root"] for match in matches), key=lambda root: (root.count("/"), root))
     matches = [match for match in matches if match["root"] == root]
     for split in SPLITS:
-        found = {match["label"] for match in matches if match["split"] == split}
-        if found != set(classes):
+        labels_found = {match["label"] for match in matches if match["split"] == split}
+        if labels_found != set(classes):
             raise DataError(
                 f"expected the folders {', '.join(classes)} with pictures in {root}{split}, "
-                f"found {', '.join(sorted(found)[:12]) or 'none'}"
+                f"found {', '.join(sorted(labels_found)[:12]) or 'none'}"
             )
     labels = {name: label for label, name in enumerate(classes)}
     rows: dict[Split, list[tuple[int, Member]]] = {
@@ -77,7 +77,7 @@ def _blocks(
 
 
 def _decode(member: Member) -> np.ndarray:
-    """One picture as uint8 ``(32, 32, 3)``. The kind that its name claims is the only one tried."""
+    """A picture as uint8 ``(32, 32, 3)``. Only the format that its name states is tried."""
     kind = "PNG" if member.where.lower().endswith("png") else "JPEG"
     content = member.read()
     try:
@@ -86,8 +86,8 @@ def _decode(member: Member) -> np.ndarray:
                 return np.asarray(picture.convert("RGB"))
             width, height = picture.size
     except UnidentifiedImageError as error:
-        found = f"it begins with the bytes {content[:8].hex(' ')}" if content else "it is empty"
-        raise DataError(f"{member.where} is not a {kind} picture that can be read: {found}") from error
+        cause = f"it begins with the bytes {content[:8].hex(' ')}" if content else "it is empty"
+        raise DataError(f"{member.where} is not a readable {kind} picture: {cause}") from error
     except Exception as error:  # Pillow raises many kinds for a broken picture
-        raise DataError(f"{member.where} is not a {kind} picture that can be read: {error}") from error
+        raise DataError(f"{member.where} is not a readable {kind} picture: {error}") from error
     raise DataError(f"{member.where} is {width}x{height}, expected 32x32")

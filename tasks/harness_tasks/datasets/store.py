@@ -1,8 +1,8 @@
-"""Where a data set that was brought here is kept: a folder of arrays, and one JSON that names it.
+"""The storage of a fetched or imported data set: a folder of arrays, and a JSON file that names it.
 
-Replacing the JSON is the only step that changes what is loaded, and it is atomic: there is the old
-data set or the new one, whole. Folders that the JSON does not name are left-overs, swept by the next
-writer. Writers take turns by a lock that ends with their process.
+Only replacing the JSON file changes what is loaded, and that is atomic: the data set is completely the old
+one or the new one. Folders that the JSON file does not name are left-overs, which the next writer deletes.
+Writers take turns by a lock that ends with their process.
 """
 
 from __future__ import annotations
@@ -12,41 +12,27 @@ import fcntl
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
 from harness import spec
 from harness.errors import DataError, HarnessError
-from harness.spec import Dataset, DatasetSummary, DownloadProgress, Samples
+from harness.spec import Dataset, DatasetSummary, DownloadProgress
+from harness_tasks.datasets.arrays import Incoming, Split, map_arrays, write_arrays
 from harness_tasks.datasets.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from typing import IO
 
 SCHEMA = 1
-Split = Literal["train", "test"]
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """Pictures on their way into the store.
-
-    ``blocks`` gives uint8 inputs ``(rows, *shape)`` and int64 targets ``(rows,)``, and over all blocks
-    of a split as many rows as ``counts`` says, in their final order.
-    """
-
-    origin: str
-    counts: dict[Split, int]
-    shape: tuple[int, ...]
-    blocks: Iterable[tuple[Split, Samples]]
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of ``dataset.json``; ``arrays`` is the folder beside it that holds the rows."""
+    """The content of ``dataset.json``; ``arrays`` is the folder next to it that holds the rows."""
 
     schema: int
     name: str
@@ -58,7 +44,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def data_root() -> Path:
-    """The folder of all data sets: ``HARNESS_DATA_DIR``, or else the user's cache."""
+    """The folder of all data sets: ``HARNESS_DATA_DIR``, or the user's cache folder."""
     import platformdirs
 
     chosen = os.environ.get("HARNESS_DATA_DIR")
@@ -67,7 +53,7 @@ def data_root() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """One data set's folder. ``remedy`` is the advice that ends every error about its state."""
+    """The folder of one data set. ``remedy`` ends every error about its state."""
 
     folder: Path
     name: str
@@ -79,34 +65,34 @@ class Store:
         return self.folder / "dataset.json"
 
     def is_present(self) -> bool:
-        """Whether a data set was stored here; whether it is still whole, only :meth:`load` tells."""
+        """Whether a data set is stored; only :meth:`load` checks that it is intact."""
         return self._json.is_file()
 
     def load(self, input_divisor: float) -> Dataset:
-        """The data set, memory-mapped and read-only, after its fingerprint was found to hold.
+        """The data set, memory-mapped and read-only, after its fingerprint was verified.
 
         Raises:
-            DataError: it is not here, or it is not what was stored.
+            DataError: it is missing, or differs from what was stored.
         """
         description = self._describe()
         try:
-            train, test = _map(self.folder / description.arrays)
+            train, test = map_arrays(self.folder / description.arrays)
         except (OSError, ValueError, EOFError) as error:
             raise self._damaged(f"an array cannot be read ({error})") from error
         if (counts := {"train": len(train), "test": len(test)}) != description.counts:
-            raise self._damaged(f"dataset.json says {description.counts} rows, found {counts}")
-        if (found := fingerprint(train, test)) != description.fingerprint:
+            raise self._damaged(f"dataset.json states {description.counts} rows, the arrays have {counts}")
+        if (sha256 := fingerprint(train, test)) != description.fingerprint:
             expected = description.fingerprint
-            raise self._damaged(f"dataset.json says sha256 {expected[:16]}, the arrays have {found[:16]}")
+            raise self._damaged(f"dataset.json states sha256 {expected[:16]}, the arrays have {sha256[:16]}")
         return Dataset(
-            self.name, found, description.origin, self.classes, train, test, input_divisor=input_divisor
+            self.name, sha256, description.origin, self.classes, train, test, input_divisor=input_divisor
         )
 
     def summarize(self) -> DatasetSummary:
-        """What the stored description says; the arrays are not read.
+        """The stored description; the arrays are not read.
 
         Raises:
-            DataError: it is not here, or the description is broken.
+            DataError: the data set is missing, or its description is broken.
         """
         description = self._describe()
         counts: dict[spec.Split, int] = {
@@ -117,7 +103,7 @@ class Store:
 
     @contextlib.contextmanager
     def exclusive(self, progress: DownloadProgress) -> Iterator[None]:
-        """Hold off other writers, and leave no unfinished folder behind, whatever happens inside.
+        """Exclude other writers, and leave no unfinished folder behind, whatever happens inside.
 
         Raises:
             HarnessError: the folder cannot be written, or the disk is full.
@@ -135,22 +121,22 @@ class Store:
             raise HarnessError(f"{self.name} cannot be written to {self.folder}: {error}") from error
 
     def fresh_folder(self) -> Path:
-        """A new folder, swept when :meth:`exclusive` ends unless :meth:`save` made it the data set's."""
+        """A new folder, deleted when :meth:`exclusive` ends unless :meth:`save` has used it."""
         folder = self.folder / f"arrays-{secrets.token_hex(8)}"
         folder.mkdir()
         return folder
 
     def save(self, incoming: Incoming) -> None:
-        """Write these rows and make them the data set; call it inside :meth:`exclusive`."""
+        """Write these rows and make them the data set; only inside :meth:`exclusive`."""
         folder = self.fresh_folder()
-        _write(folder, incoming)
+        write_arrays(folder, incoming)
         description = Description(
             schema=SCHEMA,
             name=self.name,
             origin=incoming.origin,
             classes=self.classes,
             counts=incoming.counts,
-            fingerprint=fingerprint(*_map(folder)),
+            fingerprint=fingerprint(*map_arrays(folder)),
             arrays=folder.name,
         )
         draft = folder / "dataset.json"
@@ -164,15 +150,14 @@ class Store:
             raise DataError(f"{self.name} is not on this machine. {self.remedy}") from error
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise self._damaged(f"dataset.json cannot be read ({error})") from error
-        expected = (SCHEMA, self.name, self.classes)
-        found = (description.schema, description.name, description.classes)
-        for what, right, wrong in zip(("schema", "name", "classes"), expected, found, strict=True):
-            if right != wrong:
-                raise self._damaged(f"dataset.json has {what} {wrong!r}, expected {right!r}")
+        fields = {"schema": SCHEMA, "name": self.name, "classes": self.classes}
+        for field, expected in fields.items():
+            if (value := getattr(description, field)) != expected:
+                raise self._damaged(f"dataset.json has {field} {value!r}, expected {expected!r}")
         return description
 
-    def _damaged(self, what: str) -> DataError:
-        return DataError(f"{self.name} in {self.folder} is damaged: {what}. {self.remedy}")
+    def _damaged(self, fault: str) -> DataError:
+        return DataError(f"{self.name} in {self.folder} is damaged: {fault}. {self.remedy}")
 
     def _sweep(self) -> None:
         try:
@@ -190,31 +175,3 @@ def _wait_for(lock: IO[str], progress: DownloadProgress) -> None:
     except BlockingIOError:
         progress("waiting for another process that writes this data set", 0, 0)
         fcntl.flock(lock, fcntl.LOCK_EX)
-
-
-def _write(folder: Path, incoming: Incoming) -> None:
-    # Plain writes: through a memory map a full disk would end the process instead of raising.
-    import numpy as np
-
-    with contextlib.ExitStack() as stack:
-        files: dict[tuple[Split, str], IO[bytes]] = {}
-        for split, count in incoming.counts.items():
-            for part, dtype, shape in (("inputs", "|u1", incoming.shape), ("targets", "<i8", ())):
-                file = stack.enter_context((folder / f"{split}_{part}.npy").open("wb"))
-                header = {"descr": dtype, "fortran_order": False, "shape": (count, *shape)}
-                np.lib.format.write_array_header_1_0(file, header)
-                files[split, part] = file
-        for split, samples in incoming.blocks:
-            files[split, "inputs"].write(np.ascontiguousarray(samples.inputs, "|u1").data)
-            files[split, "targets"].write(np.ascontiguousarray(samples.targets, "<i8").data)
-
-
-def _map(folder: Path) -> tuple[Samples, Samples]:
-    import numpy as np
-
-    def array(name: str) -> np.ndarray:
-        mapped: np.ndarray = np.load(folder / f"{name}.npy", mmap_mode="r")
-        return mapped
-
-    train = Samples(array("train_inputs"), array("train_targets"))
-    return train, Samples(array("test_inputs"), array("test_targets"))

@@ -1,4 +1,4 @@
-"""Reading the pickles of the official archive without running what they could say."""
+"""Reading the pickles of the official archive without running code that they may contain."""
 
 import io
 import pickle
@@ -8,17 +8,17 @@ from harness.errors import DataError
 
 
 def arrays_from_pickle(content: bytes, where: str) -> object:
-    """What a pickle of Python 2 or 3 holds, if that is NumPy arrays and plain containers only.
+    """The content of a pickle of Python 2 or 3 that holds only NumPy arrays and plain containers.
 
-    Text of Python 2 comes back as bytes. Every other class or function that the pickle asks for is
-    refused before it is looked up, so that nothing is imported and nothing is run.
+    Text of Python 2 is returned as bytes. Every other class or function in the pickle is refused before it is
+    looked up, so that nothing is imported or run.
 
     Args:
         content: The pickle.
         where: The name of the file, for the error.
 
     Raises:
-        DataError: the pickle is broken or asks for anything but arrays.
+        DataError: the pickle is broken or holds anything else.
     """
     try:
         return _ArraysOnly(io.BytesIO(content), encoding="bytes").load()
@@ -26,13 +26,13 @@ def arrays_from_pickle(content: bytes, where: str) -> object:
         raise DataError(f"{where} is not a pickle of NumPy arrays: {error}") from error
 
 
-# The unpickler in Python: the one in C takes as much memory as a hostile memo index asks for.
+# The unpickler in Python, because the one in C allocates as much memory as a hostile memo index asks for.
 class _ArraysOnly(pickle._Unpickler):  # noqa: SLF001
     def find_class(self, module: str, name: str) -> Any:
         import numpy as np
 
-        # NumPy 2 moved numpy.core to numpy._core; older pickles, the official ones too, say the former.
-        # The functions come from an array itself: they are not public under any name.
+        # NumPy 2 moved numpy.core to numpy._core; older pickles, such as the official ones, use the former.
+        # The functions are taken from an array, because they have no public names.
         empty = np.empty(0)
         admitted = {
             ("numpy", "ndarray"): np.ndarray,
@@ -40,7 +40,7 @@ class _ArraysOnly(pickle._Unpickler):  # noqa: SLF001
             ("numpy._core.multiarray", "_reconstruct"): empty.__reduce__()[0],
             ("numpy._core.numeric", "_frombuffer"): empty.__reduce_ex__(5)[0],
         }
-        found = admitted.get((module.replace("numpy.core.", "numpy._core."), name))
-        if found is None:
+        function = admitted.get((module.replace("numpy.core.", "numpy._core."), name))
+        if function is None:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-        return found
+        return function
