@@ -66,7 +66,7 @@ def four_threads_on_two_cores(monkeypatch):
 
 
 @pytest.mark.parametrize(("threads", "cpus"), [(1, [0]), (2, [0, 2]), (3, [0, 1, 2]), (4, [0, 1, 2, 3])])
-def test_a_worker_has_cores_of_its_own_before_it_shares_one(four_threads_on_two_cores, threads, cpus):
+def test_a_worker_gets_separate_cores_first(four_threads_on_two_cores, threads, cpus):
     assert cpus_module.cpus_for(threads) == cpus
 
 
@@ -92,7 +92,7 @@ def test_workers_that_share_a_cpu_start_on_others(four_threads_on_two_cores, own
     assert cpus_module.places_to_start(variables) == places
 
 
-def test_no_worker_starts_away_from_its_memory_or_beyond_a_quota(four_threads_on_two_cores, monkeypatch):
+def test_no_worker_starts_far_from_its_memory_or_beyond_a_quota(four_threads_on_two_cores, monkeypatch):
     two = [{WORKER_CPUS: "0"}] * 2
     monkeypatch.setattr(cpus_module, "_memory_of", lambda cpu: f"node{cpu % 2}")
     assert cpus_module.places_to_start(two) == [[0], [2]]

@@ -30,7 +30,7 @@ def test_work_of_others_is_separated_from_the_workers_own():
     assert as_own.cpus == as_others.cpus
 
 
-def test_a_worker_that_is_gone_leaves_nothing_to_say():
+def test_a_worker_that_has_ended_gives_no_report():
     process = subprocess.Popen(["true"])
     watch = Watch(process.pid)
     process.wait()

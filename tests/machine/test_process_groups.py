@@ -30,7 +30,7 @@ def gone(path, within_seconds=20.0):
     return False
 
 
-def test_what_a_command_says_and_how_it_ends(monkeypatch):
+def test_output_and_exit_code_of_a_command(monkeypatch):
     monkeypatch.setenv("KEPT", "1")
     done = process_groups.run(["/bin/sh", "-c", "echo $KEPT$ADDED; echo bad >&2; exit 3"], 20, {"ADDED": "2"})
     assert (done.returncode, done.stdout, done.stderr) == (3, "12\n", "bad\n")
@@ -38,14 +38,14 @@ def test_what_a_command_says_and_how_it_ends(monkeypatch):
         process_groups.run(["/nowhere/sh"], 20)
 
 
-def test_a_command_that_hangs_is_ended_with_what_it_started(tmp_path, monkeypatch):
+def test_a_command_that_hangs_is_killed_with_what_it_started(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(subprocess.TimeoutExpired):
         process_groups.run(["/bin/sh", "-c", SLEEPS], 5)
     assert gone(tmp_path / "slept")
 
 
-def test_a_command_ends_with_a_process_that_is_killed(tmp_path):
+def test_a_command_ends_with_a_killed_parent(tmp_path):
     call = (
         f"from harness.machine import process_groups; process_groups.run(['/bin/sh', '-c', {SLEEPS!r}], 300)"
     )

@@ -1,4 +1,4 @@
-"""Programs named by a path or by a name: what a user would expect of a shell."""
+"""Programs given by a path or a name, as in a shell."""
 
 import os
 from pathlib import Path
@@ -26,12 +26,12 @@ def made(tmp_path, monkeypatch):
     ("named", "where"),
     [("mine", "bin/mine"), ("./mine", "mine"), ("bin/../mine", "mine"), ("~/mine", "mine")],
 )
-def test_a_path_is_a_path_and_a_name_is_looked_for(made, named, where):
+def test_a_path_is_a_path_and_a_name_is_looked_up(made, named, where):
     assert Path(program("--b-python", named)).resolve() == made / where
     assert os.path.isabs(program("--b-python", named))  # noqa: PTH117  as a worker is given it
 
 
-def test_a_path_that_no_record_can_tell_of_is_refused(made):
+def test_a_path_that_is_not_utf_8_is_refused(made):
     folder = os.fsdecode(b"caf\xe9")
     os.mkdir(folder)  # noqa: PTH102
     os.link("mine", f"{folder}/mine")

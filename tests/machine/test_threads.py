@@ -1,4 +1,4 @@
-"""``--threads 1`` holds for every framework: no second of a training block costs two of CPU time."""
+"""``--threads 1`` holds for every framework: CPU time does not exceed the time of a training block."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""What a task's author hands over: a mistake is told in a line, where the task is loaded or made."""
+"""Mistakes in task definitions are reported in one line, when the task is loaded or defined."""
 
 import enum
 import math
@@ -174,7 +174,7 @@ def test_a_define_that_raises_is_reported_with_its_place():
         define_task(msgspec.structs.replace(definition(), define=define), None)
 
 
-def test_a_define_that_exits_is_the_plugins_fault():
+def test_a_define_that_exits_is_an_error_of_the_plugin():
     exiting = msgspec.structs.replace(definition(), define=lambda _: sys.exit("not today"))
     with pytest.raises(PluginError, match=r"task mine: define\(\) raised SystemExit: not today"):
         define_task(exiting, None)

@@ -1,4 +1,4 @@
-"""Plugins: found without an import, loaded by name, and harmless to others where they are broken."""
+"""Plugins are found without an import and loaded by name; broken ones affect no others."""
 
 import subprocess
 import sys
@@ -220,7 +220,7 @@ def test_every_broken_plugin_is_tested():
     assert {name for name, _ in tested} == set(POINTS)
 
 
-def test_broken_plugins_leave_the_others_alone(broken_plugins):
+def test_broken_plugins_do_not_affect_others(broken_plugins):
     assert set(POINTS) < set(registry.names("backend"))
     assert registry.backend("torch").name == "torch"
     assert isinstance(registry.task("cnn"), TaskDefinition)

@@ -1,4 +1,4 @@
-"""Records on disk: whole or not at all, read back as they were, and found by what a person types."""
+"""Records on disk: complete or not at all, read back unchanged, and found by id or path."""
 
 import errno
 import json
@@ -56,7 +56,7 @@ def _names(store):
         make_record(max_steps=3, device="cuda:0 (NVIDIA H100)", device_peak_memory_bytes=2**40),
     ],
 )
-def test_a_record_comes_back_as_it_was(store, record):
+def test_a_record_is_read_back_unchanged(store, record):
     path = store.save(record)
     assert path == store.folder / f"{record.id}.json"
     assert read(path) == record
@@ -66,7 +66,7 @@ def test_a_record_is_labelled_as_on_the_command_line():
     assert make_record(backend="keras-jax", mode="xla").label == "keras-jax:xla"
 
 
-def test_a_record_is_json_for_people(store):
+def test_a_record_is_readable_json(store):
     text = store.save(make_record()).read_text()
     assert text.startswith('{\n  "schema": 2,\n  "id": ')
     assert text.endswith("}\n")
@@ -77,7 +77,7 @@ def test_others_may_read_a_record(store):
     assert stat.S_IMODE(store.save(make_record()).stat().st_mode) == 0o644
 
 
-def test_a_field_that_a_later_harness_added_is_ignored(tmp_path):
+def test_a_field_of_a_later_version_is_ignored(tmp_path):
     document = json.loads(records.encode(make_record()))
     path = tmp_path / "later.json"
     path.write_text(json.dumps(document | {"energy_joules": 3}))
@@ -118,7 +118,7 @@ def _with_block(**changes):
         (b'{"schema": 2, "id": "\xff"}', "utf-8|UTF-8|invalid"),
     ],
 )
-def test_a_file_that_holds_no_record_is_named_with_the_reason(tmp_path, content, reason):
+def test_a_file_without_a_record_is_named_with_the_reason(tmp_path, content, reason):
     path = tmp_path / "odd.json"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UnreadableRecord, match=reason) as caught:
@@ -127,7 +127,7 @@ def test_a_file_that_holds_no_record_is_named_with_the_reason(tmp_path, content,
 
 
 def test_a_record_of_an_older_schema_goes_through_every_one_between(monkeypatch):
-    # As it would be if schema 3 were written now: 1 called the seed "draw", 2 had the threads in text.
+    # As if schema 3 were the newest: schema 1 called the seed "draw", schema 2 held the threads as text.
     older = _without("seed") | {"schema": 1, "draw": 7, "threads": "2"}
 
     def rename(fields):
@@ -218,7 +218,7 @@ def test_the_content_is_on_disk_before_the_name_is(store, monkeypatch):
 
 
 def test_a_shared_folder_that_cannot_be_synchronised_holds_records_too(store, monkeypatch):
-    """VirtualBox's and some network's refuse it, when the record is there already."""
+    """Those of VirtualBox and of some networks refuse it, after the record was written."""
     fsync = os.fsync
 
     def refuse_folders(file):
@@ -230,14 +230,14 @@ def test_a_shared_folder_that_cannot_be_synchronised_holds_records_too(store, mo
     assert store.save(make_record()).is_file()
 
 
-def test_a_results_folder_that_cannot_be_is_found_before_anything_is_run(tmp_path):
+def test_an_impossible_results_folder_is_refused_before_anything_runs(tmp_path):
     (tmp_path / "results").write_text("a file stands here")
     with pytest.raises(UsageError, match=r"records cannot be written to .*results.runs: .*--results DIR"):
         Store(tmp_path / "results").prepare()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
-def test_a_results_folder_of_someone_else_is_found_before_anything_is_run(tmp_path):
+def test_a_read_only_results_folder_is_refused_before_anything_runs(tmp_path):
     (tmp_path / "runs").mkdir(mode=0o555)
     with pytest.raises(UsageError, match="Permission denied"):
         Store(tmp_path).prepare()
@@ -260,7 +260,7 @@ def test_preparing_leaves_an_empty_folder_and_may_be_repeated(store):
         ("20260101-000000-ab", "20260101-000000-ab"),
     ],
 )
-def test_a_record_is_found_by_what_a_person_types(filled, name, found):
+def test_a_record_is_found_by_its_id_or_its_beginning(filled, name, found):
     assert filled.find(name) == filled.folder / f"{found}.json"
 
 
@@ -288,19 +288,19 @@ def test_an_unknown_name_is_answered_with_the_nearest(filled):
 
 
 @pytest.mark.parametrize("find", [Store.last, lambda store: store.find("20260101")])
-def test_an_empty_store_says_how_a_record_is_made(store, find):
+def test_an_empty_store_says_how_to_make_a_record(store, find):
     with pytest.raises(UsageError, match=r"no records in .*runs; make one with: harness run"):
         find(store)
 
 
-def test_the_last_record_is_the_newest_that_can_be_read(filled):
+def test_the_last_record_is_the_newest_readable_one(filled):
     (filled.folder / f"{IDS[2]}.json").write_text("{")
     path, record, passed_over = filled.last()
     assert (path.stem, record.id, len(passed_over)) == (IDS[1], IDS[1], 1)
     assert IDS[2] in str(passed_over[0])
 
 
-def test_where_no_file_can_be_read_the_newest_says_why(filled):
+def test_if_no_file_is_readable_the_newest_says_why(filled):
     for path in filled.paths():
         path.write_text("{")
     with pytest.raises(UnreadableRecord, match=IDS[2]):

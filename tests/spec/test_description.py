@@ -1,4 +1,4 @@
-"""The hash of a task: what it says counts, not how it was written down."""
+"""The hash of a task depends on its meaning, not on how it was written."""
 
 import msgspec
 
@@ -29,17 +29,17 @@ def test_a_default_that_is_given_is_the_same_as_one_left_out():
     assert description_sha256(_task(Sgd(0.1), penalty=Penalty(float("0.0")), weight_decay=0.0)) == plain
 
 
-def test_a_whole_number_is_the_same_as_its_float():
+def test_an_integer_is_the_same_as_its_float():
     assert description_sha256(_task(Sgd(1))) == description_sha256(_task(Sgd(1.0)))
 
 
-def test_a_task_that_was_stored_keeps_its_hash():
+def test_a_stored_task_keeps_its_hash():
     task = _task(Sgd(0.1, 0.9))
     again = msgspec.json.decode(msgspec.json.encode(task), type=Task)
     assert description_sha256(again) == description_sha256(task)
 
 
-def test_what_differs_has_another_hash():
+def test_different_tasks_have_different_hashes():
     hashes = {
         description_sha256(task)
         for task in (

@@ -18,13 +18,13 @@ def _task(objective, **networks):
     )
 
 
-def test_a_step_is_a_product_forward_and_two_back():
+def test_a_step_is_one_product_forward_and_two_back():
     # 3 inputs to 5 outputs: 15 multiply-adds forward, for the weights' gradients, and for the inputs'.
     task = _task(Classification(), model=Network((3,), (Dense(5),)))
     assert training_flops_per_sample(task) == 2 * (15 + 15 + 15)
 
 
-def test_an_adversarial_step_trains_both_and_goes_through_the_discriminator_for_the_generator():
+def test_an_adversarial_step_trains_both_networks():
     networks = {"generator": Network((2,), (Dense(4),)), "discriminator": Network((4,), (Dense(1),))}
     discriminator = 2 * (4 + 4 + 4)  # of one picture, real or generated
     through = 2 * (4 + 4)  # forward, and back to its inputs alone

@@ -1,4 +1,4 @@
-"""What follows from a list of layers: shapes, parameters, FLOPs, names, and the JSON of a task."""
+"""Shapes, parameters, FLOPs and names that follow from layers, and the JSON of a task."""
 
 import hashlib
 
@@ -96,7 +96,7 @@ def test_an_empty_output_is_refused_and_its_layer_named(layers, message):
 @pytest.mark.parametrize(
     "optimizer", [Sgd(0.1, 0.9, nesterov=True), Adam(0.1, epsilon=0.5), RmsProp(0.1, 0.5)]
 )
-def test_a_task_survives_json_whole(optimizer):
+def test_a_task_survives_json(optimizer):
     task = msgspec.structs.replace(
         CNN.define(CNN.options(width=0.5, dropout=0.25)), optimizer=optimizer, penalty=Penalty(0.25, 0.5)
     )

@@ -1,4 +1,4 @@
-"""Digests tell arrays apart; comparisons name what differs; a stale or foreign reference is refused."""
+"""Digests distinguish arrays, comparisons name what differs, stale references are refused."""
 
 import msgspec
 import numpy as np
@@ -52,7 +52,7 @@ def _observation(losses, **arrays):
     return Observation([[loss] for loss in losses], pieces, pieces, {})
 
 
-def test_words_name_the_first_thing_that_differs():
+def test_the_explanation_names_the_first_difference():
     right = _observation([2.0, 1.0, 0.5], kernel=ARRAY)
     assert compare("case", right, right).passed
     later = compare("case", _observation([2.0, 1.0, 0.6], kernel=ARRAY), right)
@@ -73,7 +73,7 @@ def test_every_task_has_a_reference_that_fits_it_from_two_frameworks(task):
 
 
 @pytest.mark.parametrize("precision", LOSS_TOLERANCES)
-def test_first_losses_as_timed_may_differ_by_rounding_and_by_no_more(precision):
+def test_first_losses_as_timed_may_differ_by_rounding_only(precision):
     right = [[2.0], [1.0], [0.5], [0.25]]
     tolerance = LOSS_TOLERANCES[precision]
     rounded = compare_losses([[2.0], [1.0 + tolerance / 2], [0.5]], right, precision)
@@ -110,8 +110,8 @@ def test_cases_cover_every_optimizer_and_regulariser(task):
     assert len(case_samples(found[0].task)) == 27
 
 
-def test_pictures_of_flat_squares_are_tried_where_a_network_pools_and_change_no_other_case():
-    """A hash of before must still fit: a third party's reference of what does not pool is no older for it."""
+def test_flat_pictures_are_a_case_of_networks_that_pool_and_change_no_other_case():
+    """The hashes of other cases are unchanged, so that third-party references remain valid."""
     pooled = [case for case in cases(registry.task("cnn")) if case.flat_square is not msgspec.UNSET]
     (case,) = pooled
     pictures = case.data().inputs
@@ -122,8 +122,8 @@ def test_pictures_of_flat_squares_are_tried_where_a_network_pools_and_change_no_
     assert not any(b"flat_square" in msgspec.json.encode(case) for case in others)
 
 
-def of_somebody_else(**options):
-    """A task with these options and their defaults alone; it takes no l1 beside a momentum."""
+def third_party_task(**options):
+    """A task with only these options and defaults; it refuses l1 with a momentum."""
 
     def define(settings):
         given = msgspec.structs.asdict(settings)
@@ -147,33 +147,33 @@ def of_somebody_else(**options):
 
 
 @pytest.mark.parametrize("options", [{}, {"learning_rate": 0.01}, {"momentum": 0.0}])
-def test_gradients_and_outputs_are_told_of_every_task(options):
-    first, second, *_ = cases(of_somebody_else(**options))
+def test_every_task_has_gradients_and_outputs(options):
+    first, second, *_ = cases(third_party_task(**options))
     assert (first.name, second.name) == ("sgd", "default")
     assert first.task.optimizer == Sgd(first.gradient_rate)
     assert first.gradient_rate > 0
     assert first.outputs
 
 
-def test_a_task_is_asked_for_what_it_declares_of_a_case():
-    found = {case.name: case.task for case in cases(of_somebody_else(l2=0.0))}
+def test_a_case_uses_the_options_that_a_task_declares():
+    found = {case.name: case.task for case in cases(third_party_task(l2=0.0))}
     assert list(found) == ["sgd", "default", "l2=0.001", "class weights"]
     assert found["l2=0.001"].penalty == Penalty(l2=0.001)
     assert found["l2=0.001"].optimizer == found["default"].optimizer == Adam(0.01)
 
 
-def test_options_that_a_task_refuses_together_are_asked_one_without_the_other():
-    found = [case.task for case in cases(of_somebody_else(momentum=0.0, l1=0.0))]
+def test_options_that_exclude_each_other_are_used_separately():
+    found = [case.task for case in cases(third_party_task(momentum=0.0, l1=0.0))]
     assert any(task.optimizer.momentum for task in found)
     assert any(task.penalty.l1 for task in found)
 
 
 def test_dropout_is_no_part_of_a_case():
-    layers = {case.task.networks["model"].layers for case in cases(of_somebody_else())}
+    layers = {case.task.networks["model"].layers for case in cases(third_party_task())}
     assert layers == {(Dense(4), Dense(3))}
 
 
-def test_a_stale_reference_is_refused_with_the_command_that_mends_it(tmp_path):
+def test_a_stale_reference_is_refused_with_the_remedy(tmp_path):
     definition = registry.task("mlp")
     reference = read_reference(definition.reference)
     name = next(iter(reference.cases))
@@ -185,7 +185,7 @@ def test_a_stale_reference_is_refused_with_the_command_that_mends_it(tmp_path):
         reference_of(msgspec.structs.replace(definition, reference=path))
 
 
-def test_a_reference_that_is_absent_or_broken_is_named(tmp_path):
+def test_a_missing_or_broken_reference_is_named(tmp_path):
     definition = registry.task("mlp")
     with pytest.raises(UsageError, match="has no reference; make it with"):
         reference_of(msgspec.structs.replace(definition, reference=tmp_path / "absent.json"))
@@ -194,8 +194,8 @@ def test_a_reference_that_is_absent_or_broken_is_named(tmp_path):
         reference_of(msgspec.structs.replace(definition, reference=tmp_path / "broken.json"))
 
 
-def test_a_loss_of_nought_is_held_against_nought():
-    nought = _observation([0.0, 0.0])
-    assert compare("case", nought, nought).passed
-    assert not compare("case", _observation([0.0, 0.1]), nought).passed
+def test_a_loss_of_zero_is_compared_with_zero():
+    zero = _observation([0.0, 0.0])
+    assert compare("case", zero, zero).passed
+    assert not compare("case", _observation([0.0, 0.1]), zero).passed
     assert compare_losses([[0.0]], [[0.0]], "float32").passed

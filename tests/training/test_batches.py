@@ -1,4 +1,4 @@
-"""The order of batches: each epoch a permutation, the same however it is cut into blocks."""
+"""The order of batches: a permutation per epoch, the same for any division into blocks."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_each_epoch_is_a_permutation_in_full_batches_but_the_last(sizes, seed, e
 
 
 @given(SIZES, SEEDS, st.data())
-def test_any_legal_cutting_gives_the_same_sequence(sizes, seed, data):
+def test_any_valid_division_gives_the_same_sequence(sizes, seed, data):
     order = BatchOrder(*sizes, seed)
     total = 3 * order.steps_per_epoch
     step, seen = 0, []
@@ -58,7 +58,7 @@ def test_the_lengths_of_runs_at_the_end_of_an_epoch():
     assert (even.full_steps, even.steps_per_epoch) == (2, 2)
 
 
-def test_epochs_and_seeds_have_orders_of_their_own():
+def test_epochs_and_seeds_have_different_orders():
     orders = [
         BatchOrder(50, 50, seed).steps(epoch, 1).indices.tobytes() for seed in range(5) for epoch in range(5)
     ]

@@ -1,4 +1,4 @@
-"""Random draws: pinned to literal values, because committed references and records rest on them."""
+"""Random draws: pinned to literal values, because committed references and records depend on them."""
 
 import numpy as np
 from hypothesis import given
@@ -24,7 +24,7 @@ def test_permutations_are_pinned():
 
 
 @given(KEYS, st.integers(0, 50))
-def test_a_permutation_holds_each_number_once_and_comes_again(key, count):
+def test_a_permutation_holds_each_number_once_and_is_reproducible(key, count):
     drawn = draws.permutation(count, *key)
     assert drawn.dtype == np.int64
     assert sorted(drawn.tolist()) == list(range(count))

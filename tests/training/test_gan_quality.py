@@ -1,4 +1,4 @@
-"""How good generated pictures are: figures known by formula or by hand, and pictures that are none."""
+"""How good generated pictures are: values known by formula or by hand, and invalid pictures."""
 
 import io
 
@@ -30,7 +30,7 @@ def _sample(mean, covariance, size=50):
     return mean + white @ np.linalg.cholesky(np.array(covariance)).T
 
 
-def test_the_frechet_distance_of_normal_samples_is_that_of_the_formula():
+def test_the_frechet_distance_of_normal_samples_follows_the_formula():
     # Of commuting covariances it is |m1 - m2|² plus the squared differences of the standard deviations.
     one, other = _sample([0, 1], [[4, 0], [0, 9]]), _sample([3, 5], [[1, 0], [0, 25]])
     assert frechet_distance(one, other) == pytest.approx(9 + 16 + (2 - 1) ** 2 + (3 - 5) ** 2)
@@ -43,7 +43,7 @@ def test_the_frechet_distance_of_covariances_that_do_not_commute():
     assert frechet_distance(one, other) == pytest.approx(3 + 5 - 2 * np.sqrt(10))
 
 
-def test_what_is_covered_lies_within_the_third_neighbour_of_some_point():
+def test_covered_points_lie_within_the_third_neighbour_of_some_point():
     of = _line(0, 1, 2, 3)  # whose third neighbours are 3, 2, 2 and 3 away
     assert coverage(_line(-3.1, -2.9, 5.9, 6.1), of) == 0.5
     assert coverage(_line(0.5, 2.5), of) == 1
@@ -67,7 +67,7 @@ def test_copies_of_few_among_many_training_pictures_are_found(copied):
     assert found.error < 0.06
 
 
-def test_a_generator_whose_samples_are_all_alike_is_neither_called_a_copier_nor_cleared():
+def test_memorisation_of_identical_samples_is_undecided():
     """Its samples are near a few real pictures, and luck has these in training or held out."""
     drawn = np.random.default_rng(0).standard_normal((1600, 8))
     for split in range(6):

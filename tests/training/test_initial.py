@@ -1,4 +1,4 @@
-"""The weights that every backend starts from."""
+"""The initial weights of every backend."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def test_kernels_fill_the_interval_of_glorot_uniform(name, connections):
     assert abs((kernel**2).mean() / (limit**2 / 3) - 1) < 5 * np.sqrt(0.8 / kernel.size)
 
 
-def test_a_parameter_depends_on_its_name_and_the_seed_alone():
+def test_a_parameter_depends_only_on_its_name_and_the_seed():
     wider = initial_weights(CNN.define(CNN.options(dropout=0.5, optimizer="adam")), seed=0)
     other = initial_weights(TASK, seed=1)
     for name in (name for name in WEIGHTS if name.endswith("kernel")):

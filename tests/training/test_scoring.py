@@ -1,4 +1,4 @@
-"""Scores against scikit-learn's, and where floating point runs out."""
+"""Scores compared with scikit-learn's, and at the limits of floating point."""
 
 import numpy as np
 import pytest
@@ -53,12 +53,12 @@ def test_an_impossible_target_makes_the_loss_none():
     assert (scores["loss"], scores["accuracy"]) == (None, 0.0)
 
 
-def test_the_scores_do_not_change_what_they_are_given():
+def test_scoring_does_not_change_its_inputs():
     logits = np.ones((3, 2))
     classification_scores(logits, np.zeros(3, np.int64))
     assert np.array_equal(logits, np.ones((3, 2)))
 
 
-def test_a_row_of_nan_is_never_right():
+def test_a_row_of_nan_is_never_correct():
     logits = np.full((2, 3), np.nan)
     assert classification_scores(logits, np.array([0, 0]))["accuracy"] == 0.0

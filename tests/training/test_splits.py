@@ -63,13 +63,13 @@ def test_pixels_are_divided_in_the_precision_of_the_run(precision, dtype):
         assert samples.targets.dtype == np.int64
 
 
-def test_the_data_set_is_left_as_it_was():
+def test_the_data_set_is_unchanged():
     before = DATASET.train.inputs.copy()
     split_samples(DATASET, "float32")["train"].inputs[:] = 0
     assert np.array_equal(DATASET.train.inputs, before)
 
 
-def test_a_fraction_is_of_the_training_data_alone_and_contains_the_smaller_ones():
+def test_a_fraction_applies_to_the_training_data_and_contains_smaller_fractions():
     whole, half, fifth = (
         split_samples(DATASET, "float32", train_fraction=share) for share in (1.0, 0.5, 0.2)
     )
@@ -79,7 +79,7 @@ def test_a_fraction_is_of_the_training_data_alone_and_contains_the_smaller_ones(
         assert np.array_equal(whole[split].targets, fifth[split].targets)
 
 
-def test_a_class_without_rows_is_not_made_up_when_classes_are_balanced():
+def test_a_class_without_rows_stays_empty_when_classes_are_balanced():
     targets = np.array([2] * 6 + [0] * 3, np.int64)
     train = Samples(np.arange(9, dtype=np.float32).reshape(9, 1), targets)
     dataset = dataclasses.replace(DATASET, classes=("a", "b", "c"), train=train, validation=train, test=train)
@@ -87,7 +87,7 @@ def test_a_class_without_rows_is_not_made_up_when_classes_are_balanced():
     assert np.bincount(balanced.targets, minlength=3).tolist() == [6, 0, 6]
 
 
-def test_a_validation_split_of_nothing_is_not_replaced():
+def test_an_empty_validation_split_is_not_replaced():
     nothing = Samples(np.zeros((0, 1, 1, 3), np.uint8), np.zeros(0, np.int64))
     splits = split_samples(dataclasses.replace(DATASET, validation=nothing), "float32")
     assert (len(splits["validation"]), len(splits["train"])) == (0, COUNT)

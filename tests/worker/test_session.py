@@ -1,4 +1,4 @@
-"""A worker's life: what bounds it, and what is told of an interpreter that cannot be started."""
+"""A worker's life: its limits, pauses and end, and interpreters that cannot be started."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ QUESTION = protocol.Define("torch", "mlp", [])
 
 @pytest.fixture
 def later(monkeypatch):
-    """Lets so many seconds pass for the parent."""
+    """A function that lets seconds pass for the parent."""
     passed = [0.0]
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed[0], sleep=time.sleep)
     monkeypatch.setattr(limits, "time", clock)
@@ -38,7 +38,7 @@ def later(monkeypatch):
     return pass_by
 
 
-def test_time_in_which_a_worker_was_stopped_is_not_counted(later):
+def test_pauses_do_not_count_towards_the_deadline(later):
     with Session({}, 100) as session:
         session.call(QUESTION, protocol.Defined)
         session.pause()
@@ -55,7 +55,7 @@ def test_time_in_which_a_worker_was_stopped_is_not_counted(later):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a worker is left waiting")
-def test_a_paused_worker_has_stopped_when_the_next_may_begin():
+def test_pause_returns_when_the_worker_has_stopped():
     with Session({}, 30.0) as session:
         worker = psutil.Process(session.process.pid)
         for _ in range(20):
@@ -66,7 +66,7 @@ def test_a_paused_worker_has_stopped_when_the_next_may_begin():
 
 
 def with_server(folder):
-    """A worker that has this folder on its path starts a server, whose number is in the file of that name."""
+    """Make workers with this folder on their path start a server, and write its process id to a file."""
     (folder / "sitecustomize.py").write_text(
         "import os, subprocess, sys\n"
         "if 'harness.worker' in sys.orig_argv:\n"
@@ -76,7 +76,7 @@ def with_server(folder):
 
 
 def soon(true):
-    """Whether that is so within 20 seconds."""
+    """Whether that becomes true within 20 seconds."""
     until = time.monotonic() + 20
     while time.monotonic() < until:
         if true():
@@ -86,16 +86,16 @@ def soon(true):
 
 
 def ended(process):
-    """Gone, or a zombie that somebody else has to fetch."""
+    """Whether it is gone, or a zombie."""
     try:
         return process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel tells of no children")
-def test_what_a_worker_starts_in_a_group_of_its_own_stops_and_ends_with_it(tmp_path):
-    """A framework's server, which no signal to the worker's group reaches."""
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel lists no children")
+def test_servers_of_a_worker_stop_and_end_with_it(tmp_path):
+    """Frameworks start servers, which signals to the worker's group do not reach."""
     with_server(tmp_path)
     with Session({"PYTHONPATH": str(tmp_path)}, 60.0) as session:
         session.call(QUESTION, protocol.Defined)
@@ -111,7 +111,7 @@ def test_what_a_worker_starts_in_a_group_of_its_own_stops_and_ends_with_it(tmp_p
 @pytest.mark.skipif(
     not hasattr(os, "sched_setaffinity") or len(allowed_cpus()) == 1, reason="needs two CPUs, and Linux"
 )
-def test_a_worker_moves_with_all_its_threads_and_all_that_it_started(tmp_path):
+def test_a_worker_moves_with_its_threads_and_servers(tmp_path):
     with_server(tmp_path)
     first, last = allowed_cpus()[0], allowed_cpus()[-1]
     settings = {"PYTHONPATH": str(tmp_path), WORKER_CPUS: str(last)}
@@ -128,9 +128,9 @@ def test_a_worker_moves_with_all_its_threads_and_all_that_it_started(tmp_path):
         assert session.call(QUESTION, protocol.Defined).mode == "eager"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel tells of no children")
-def test_a_server_that_was_stopped_ends_with_a_harness_that_is_killed(tmp_path):
-    """It could not notice that nobody is left to let it go on."""
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel lists no children")
+def test_a_stopped_server_ends_with_a_killed_parent(tmp_path):
+    """It cannot notice that nobody is left to resume it."""
     with_server(tmp_path)
     command = [
         sys.executable,
@@ -155,7 +155,7 @@ def test_a_server_that_was_stopped_ends_with_a_harness_that_is_killed(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a worker is left waiting")
-def test_a_silence_is_told_from_a_limit_that_more_time_would_lift(monkeypatch):
+def test_a_silence_is_distinguished_from_a_deadline(monkeypatch):
     with Session({}) as session:
         session.call(QUESTION, protocol.Defined)
         session.pause()
@@ -175,11 +175,11 @@ def test_no_worker_is_traced_by_coverage(monkeypatch):
 
 
 @pytest.mark.parametrize(("limit", "silence"), [(None, 600.0), (4.0, 600.0), (7200.0, 7200.0)])
-def test_who_gives_a_worker_hours_bears_a_silence_of_hours(limit, silence):
+def test_a_long_limit_allows_a_long_silence(limit, silence):
     assert silence_within(limit) == silence
 
 
-def test_what_is_no_program_is_told(tmp_path):
+def test_a_file_that_is_no_program_is_reported(tmp_path):
     script = tmp_path / "python"
     script.write_text("no program")
     script.chmod(0o755)
@@ -187,7 +187,7 @@ def test_what_is_no_program_is_told(tmp_path):
         Session({}, 10, str(script))
 
 
-def test_a_worker_that_cannot_be_guarded_is_not_left_behind(monkeypatch):
+def test_a_worker_without_a_guard_is_killed(monkeypatch):
     monkeypatch.setattr(process_groups, "GUARD", ["/nowhere/sh"])
     before = psutil.Process().children(), psutil.Process().num_fds()
     with pytest.raises(HarnessError, match="cannot start /nowhere/sh, the guard of a worker: No such file"):
@@ -195,7 +195,7 @@ def test_a_worker_that_cannot_be_guarded_is_not_left_behind(monkeypatch):
     assert (psutil.Process().children(), psutil.Process().num_fds()) == before
 
 
-def test_a_machine_without_a_place_for_a_log_is_told(monkeypatch):
+def test_a_machine_without_temporary_files_is_reported(monkeypatch):
     monkeypatch.setattr(tempfile, "TemporaryFile", Mock(side_effect=FileNotFoundError))
     with pytest.raises(HarnessError, match="set TMPDIR"):
         Session({}, 10)
