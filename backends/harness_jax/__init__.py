@@ -1,4 +1,4 @@
-"""The JAX backend. Nothing here imports jax until a worker asks for it."""
+"""The JAX backend. jax is imported only when a worker asks for it."""
 
 import importlib.metadata
 import os
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class JaxBackend(Backend):
-    """Plain JAX: pure functions, and blocks of steps in one compiled loop."""
+    """Plain JAX: pure functions, with blocks of steps in one compiled loop."""
 
     name = "jax"
     summary = "JAX, blocks of steps in one compiled loop"
@@ -21,17 +21,17 @@ class JaxBackend(Backend):
     extra = "jax"
 
     def environment(self, threads: int) -> dict[str, str]:
-        """Import jax and report its version; no device is touched yet.
+        """Import jax and report its version; no device is initialised yet.
 
-        The harness has bound this process to ``threads`` CPUs: XLA obeys nothing less.
+        The harness has bound this process to ``threads`` CPUs, because XLA obeys no other limit.
         """
-        # Two processes that take turns must both fit on one GPU, so neither may claim it whole.
+        # Two processes that take turns must both fit on one GPU, so neither may allocate all its memory.
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         import jax
 
-        # float32 is float32: the default lets a GPU round the operands to TF32.
+        # By default a GPU may round float32 operands to TF32.
         jax.config.update("jax_default_matmul_precision", "highest")
-        # A compilation that a cache on disk answers would be a first step that was never timed.
+        # With a cache on disk the first step would not include the compilation.
         jax.config.update("jax_enable_compilation_cache", False)
         return {
             "engine": "jax",
@@ -50,5 +50,5 @@ class JaxBackend(Backend):
 
 @hookimpl
 def harness_backend(name: str) -> Backend | None:
-    """The backend named ``jax``."""
+    """Return the backend named ``jax``."""
     return JaxBackend() if name == JaxBackend.name else None

@@ -1,9 +1,9 @@
-"""Convolutions of pictures ``(n, height, width, channels)`` in the form that is fast where they run.
+"""Convolutions of pictures ``(n, height, width, channels)`` in the form that is fastest on a platform.
 
-All compute the same. Beside XLA's own there are forms for its CPU compiler, which has a fast routine
-for float32 convolutions with axes in the order of `_LAYOUT` and naive loops for every other one. It
-brings gradients into that order by itself, but not within the loop over training steps: there the
-``cnn``'s step took 300 ms as autodiff writes it and 30 ms as below (jax 0.10, two cores).
+All forms compute the same. Besides XLA's own there are forms for its CPU compiler, which has a fast routine
+for float32 convolutions with axes in the order of `_LAYOUT` and naive loops for every other order. It
+converts gradients to that order, but not within the loop over training steps: there the ``cnn``'s step took
+300 ms as autodiff writes it and 30 ms as below (jax 0.10, two cores).
 """
 
 import functools
@@ -17,21 +17,21 @@ from jax import numpy as jnp
 from harness.layers import Conv2D, ConvTranspose2D, Shape
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
-#: Zeros before and after each of the two axes; negative: rows cut off.
+#: Zeros before and after each of the two axes; negative numbers cut rows off.
 Padding = tuple[tuple[int, int], tuple[int, int]]
 
-#: From pictures, a kernel ``(height, width, in, out)``, strides and padding to pictures.
+#: Maps pictures, a kernel ``(height, width, in, out)``, strides and padding to pictures.
 Convolution = Callable[[jax.Array, jax.Array, int, Padding], jax.Array]
 
 
 def xla_convolution(x: jax.Array, kernel: jax.Array, strides: int, padding: Padding) -> jax.Array:
-    """XLA's convolution with the gradients of autodiff, which it knows how to run on an accelerator."""
+    """XLA's convolution with the gradients of autodiff, which are fast on an accelerator."""
     return lax.conv_general_dilated(x, kernel, (strides, strides), padding, dimension_numbers=_LAYOUT)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def ordered_convolution(x: jax.Array, kernel: jax.Array, strides: int, padding: Padding) -> jax.Array:
-    """XLA's convolution with both gradients written as convolutions of the same order of axes."""
+    """XLA's convolution with both gradients written as convolutions with the same order of axes."""
     return xla_convolution(x, kernel, strides, padding)
 
 
@@ -59,7 +59,7 @@ def _ordered_backward(
         lhs_dilation=(strides, strides),
         dimension_numbers=_LAYOUT,
     )
-    # The batch is what is summed over, so it takes the place of the input channels.
+    # The sum is over the batch, so it takes the place of the input channels.
     kernel_gradient = lax.conv_general_dilated(
         x.transpose(3, 1, 2, 0),
         gradient.transpose(1, 2, 0, 3),
@@ -75,7 +75,7 @@ ordered_convolution.defvjp(_ordered_forward, _ordered_backward)
 
 
 def matmul_convolution(x: jax.Array, kernel: jax.Array, strides: int, padding: Padding) -> jax.Array:
-    """All windows side by side, then one matrix product."""
+    """All windows side by side, followed by one matrix product."""
     x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
     height, width, _, filters = kernel.shape
     rows, columns = ((x.shape[1] - height) // strides, (x.shape[2] - width) // strides)
@@ -94,10 +94,10 @@ def xla_transposed(layer: ConvTranspose2D, x: jax.Array, kernel: jax.Array) -> j
 
 
 def matmul_transposed(layer: ConvTranspose2D, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Each of the ``strides**2`` positions of an output within its input by a small convolution of its own.
+    """Each of the ``strides**2`` output positions within an input by a small convolution of its own.
 
-    Shi et al. (2016), "Real-time single image and video super-resolution", section 3: no product with
-    the zeros between the inputs. Six times as fast as XLA's on its CPU for a layer of the ``gan``.
+    Shi et al. (2016), "Real-time single image and video super-resolution", section 3: no products with the
+    zeros between the inputs. Six times as fast as XLA's on the CPU for a layer of the ``gan``.
     """
     strides, filters = layer.strides, layer.filters
     reach = -(-layer.kernel_size // strides)  # inputs under the kernel along an axis
@@ -115,7 +115,7 @@ def matmul_transposed(layer: ConvTranspose2D, x: jax.Array, kernel: jax.Array) -
 
 
 class Convolutions(NamedTuple):
-    """The forms of both kinds that a program uses."""
+    """The forms of both kinds of convolution that a program uses."""
 
     plain: Convolution
     transposed: Callable[[ConvTranspose2D, jax.Array, jax.Array], jax.Array]
@@ -127,9 +127,9 @@ class Convolutions(NamedTuple):
 
 
 def fastest_convolutions(platform: str) -> Convolutions:
-    """What was measured to be fastest in float32 on the CPU, and XLA's own on an accelerator.
+    """The forms measured to be fastest in float32 on the CPU; XLA's own on an accelerator.
 
-    The same in every precision, so that what is certified in float64 is what is timed in float32.
+    They are the same in every precision, so that the code certified in float64 is the code timed in float32.
     """
     if platform != "cpu":
         return Convolutions(xla_convolution, xla_transposed)

@@ -1,4 +1,4 @@
-"""Each kind of layer as a pure function of its parameters and inputs, and a network as their chain.
+"""Each kind of layer as a pure function of its parameters and inputs, and a network as their composition.
 
 Canonical layout is JAX's own, so parameters and pictures are never rearranged.
 """
@@ -27,18 +27,18 @@ from harness.layers import (
 from harness.network import Network, PlacedLayer
 from harness_jax.convolutions import Convolutions
 
-#: The parameters of a network, or of a part of it, by their names there.
+#: The parameters of a network or of a part of it, by their names there.
 Parameters = Mapping[str, jax.Array]
 
 
 class Forward(Protocol):
-    """From parameters, inputs and the random key of a training step (None: evaluation) to outputs."""
+    """Maps parameters, inputs and the random key of a training step (None: evaluation) to outputs."""
 
     def __call__(self, parameters: Parameters, x: jax.Array, key: jax.Array | None = ...) -> jax.Array: ...
 
 
 def _leaky_relu(x: jax.Array) -> jax.Array:
-    # At zero, where jax.nn has the slope 1, the contract's frameworks have that of the negative side.
+    # At zero jax.nn has slope 1; the contract has the slope of the negative side.
     return jnp.where(x > 0, x, LEAKY_RELU_SLOPE * x)
 
 
@@ -55,10 +55,10 @@ def _larger(first: jax.Array, later: jax.Array) -> jax.Array:
 
 
 def _max_pool(x: jax.Array, size: int) -> jax.Array:
-    """The maxima of windows, each found by comparing slices.
+    """The maxima of windows, by comparing slices.
 
-    A gradient goes to the first of equal values, as in every framework; ``max`` would divide it among
-    them. XLA's own reduce_window took twice as long on the CPU.
+    The gradient goes to the first of equal values, as the contract requires; ``max`` would divide it among
+    them. XLA's reduce_window took twice as long on the CPU.
     """
     samples, height, width, channels = x.shape
     rows, columns = height // size, width // size
@@ -93,7 +93,7 @@ def _lstm_cell(
 
 
 def _direction(layer: GRU | LSTM, parameters: Parameters, x: jax.Array, *, reverse: bool) -> jax.Array:
-    """``x (batch, steps, in)`` to ``(batch, steps, units)``, or to the last of them ``(batch, units)``."""
+    """``x (batch, steps, in)`` to ``(batch, steps, units)``, or to the last step ``(batch, units)``."""
     cell, states = (_gru_cell, 1) if isinstance(layer, GRU) else (_lstm_cell, 2)
 
     def advance(state: tuple, inputs: jax.Array) -> tuple[tuple, jax.Array | None]:
@@ -148,7 +148,7 @@ def _apply(
 
 
 def forward_of(network: Network, convolutions: Convolutions, *, bfloat16: bool) -> Forward:
-    """The network as a function; with ``bfloat16`` it computes in that and takes and gives float32."""
+    """The network as a function; with ``bfloat16`` it computes in that, from and to float32."""
     places = network.placed()
 
     def forward(parameters: Parameters, x: jax.Array, key: jax.Array | None = None) -> jax.Array:

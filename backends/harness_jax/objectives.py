@@ -1,4 +1,4 @@
-"""What one training step is for each kind of objective, as a pure function from state to state."""
+"""The training step of each kind of objective, as a pure function from state to state."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -12,21 +12,21 @@ from harness_jax.optimizers import Moments, update
 
 
 class State(NamedTuple):
-    """All that training changes: by network its parameters and moments, and the number of steps made."""
+    """Everything that training changes: parameters and moments by network, and the number of steps."""
 
     parameters: dict[str, dict[str, jax.Array]]
     moments: dict[str, Moments]
     steps: jax.Array
 
 
-#: From a state, inputs, what goes with them (targets, or a generator's latents) and a random key to
-#: the next state and what the step minimised: ``()``, or ``(2,)`` where there are two networks.
+#: Maps a state, inputs, targets (or a generator's latents) and a random key to the next state and the loss
+#: that the step minimised: ``()``, or ``(2,)`` for two networks.
 Step = Callable[[State, jax.Array, jax.Array, jax.Array], tuple[State, jax.Array]]
 
 
 def _cross_entropy(logits: jax.Array, targets: jax.Array, class_weights: tuple[float, ...]) -> jax.Array:
     logs = jax.nn.log_softmax(logits)
-    # By a mask, because the gradient of picking would be a scatter, which XLA's CPU runs one by one.
+    # By a mask: the gradient of indexing is a scatter, which XLA's CPU compiler runs element by element.
     chosen = targets[:, None] == jnp.arange(logits.shape[1], dtype=targets.dtype)
     if class_weights:
         logs = logs * jnp.asarray(class_weights, logs.dtype)
@@ -76,7 +76,7 @@ def _adversarial_step(task: Task, generate: Forward, discriminate: Forward) -> S
     ) -> tuple[State, jax.Array]:
         keys = [jax.random.fold_in(key, call) for call in range(3)]
         generator, discriminator = state.parameters["generator"], state.parameters["discriminator"]
-        # One forward pass of the generator serves both losses; its gradient is asked for later.
+        # One forward pass of the generator serves both losses; its gradient is computed below.
         fakes, to_generator = jax.vjp(lambda p: generate(p, latents, keys[0]), generator)
 
         def discriminator_loss(parameters: Parameters) -> jax.Array:

@@ -1,4 +1,4 @@
-"""The update of a network's parameters: decay, then the optimizer's formula as harness.spec has it."""
+"""The update of a network's parameters: decay, then the optimizer's formula of harness.spec."""
 
 import math
 
@@ -8,12 +8,12 @@ from jax import numpy as jnp
 from harness.spec import Adam, Optimizer, RmsProp, Sgd, Task
 from harness_jax.layers import Parameters
 
-#: What an optimizer remembers of each parameter: arrays of its shape, none to two of them.
+#: An optimizer's state of each parameter: up to two arrays of its shape.
 Moments = dict[str, tuple[jax.Array, ...]]
 
 
 def moment_count(optimizer: Optimizer) -> int:
-    """How many moments an optimizer keeps of each parameter; plain gradient descent remembers nothing."""
+    """How many moments an optimizer keeps of each parameter; plain gradient descent keeps none."""
     match optimizer:
         case Sgd():
             return 1 if optimizer.momentum else 0
@@ -24,7 +24,7 @@ def moment_count(optimizer: Optimizer) -> int:
 
 
 def _corrected(moment: jax.Array, beta: float, step: jax.Array) -> jax.Array:
-    """``moment / (1 - beta**step)``, the divisor exact where ``beta`` is near 1."""
+    """``moment / (1 - beta**step)``, with a divisor that is accurate for ``beta`` near 1."""
     log_beta = math.log(beta) if beta else -math.inf
     return moment / -jnp.expm1(step.astype(moment.dtype) * log_beta)
 
@@ -32,7 +32,7 @@ def _corrected(moment: jax.Array, beta: float, step: jax.Array) -> jax.Array:
 def _change(
     optimizer: Optimizer, gradient: jax.Array, moments: tuple[jax.Array, ...], step: jax.Array
 ) -> tuple[jax.Array, tuple[jax.Array, ...]]:
-    """What to take off a parameter at ``step``, counted from 1, and its next moments."""
+    """What to subtract from a parameter at ``step``, counted from 1, and its next moments."""
     match optimizer, moments:
         case Sgd(rate), ():
             return rate * gradient, ()

@@ -15,17 +15,17 @@ from harness_jax.layers import forward_of
 from harness_jax.objectives import State, step_of
 from harness_jax.optimizers import moment_count
 
-# Inputs scored at a time: enough to keep a device busy and few enough for any memory; the fewer for a
-# handful of inputs, such as a certificate's, which would mostly be padding among the others.
+# Inputs per prediction: enough to keep a device busy, few enough for any memory. The smaller number is for
+# few inputs, such as a certificate's, which would otherwise be mostly padding.
 PREDICT_BATCH_SIZES = (32, 500)
-# Most steps in one call of the compiled loop. Draws are padded to as many, so that blocks of any length
-# share one compilation: long enough that the call costs nothing, short enough that the padding does not.
+# The most steps in one call of the compiled loop. Draws are padded to this number, so that blocks of any
+# length share one compilation. It is large enough that calls, and small enough that padding, cost little.
 CALL_STEPS = 256
 
 
 def _device(asked: str) -> jax.Device:
     if asked == "cpu":
-        # Before the first use of a device this keeps JAX from starting a GPU; later it does nothing.
+        # Before the first use of a device this keeps JAX from initialising a GPU; later it has no effect.
         jax.config.update("jax_platforms", "cpu")
         return jax.devices("cpu")[0]
     if asked == "auto":
@@ -33,7 +33,7 @@ def _device(asked: str) -> jax.Device:
     try:
         return jax.devices("cuda")[0]
     except RuntimeError:
-        raise Unsupported(f"jax {jax.__version__} sees no {asked} device here; use --device cpu") from None
+        raise Unsupported(f"jax {jax.__version__} sees no {asked} device; use --device cpu") from None
 
 
 class JaxProgram(Program):
@@ -63,11 +63,11 @@ class JaxProgram(Program):
         self._state = self._empty_state()
 
     def _use_precision(self) -> None:
-        """JAX's 64-bit switch is the process's, and another program may have turned it."""
+        """JAX's 64-bit switch is global to the process, and another program may have changed it."""
         jax.config.update("jax_enable_x64", self._x64)
 
     def _place_data(self, data: Samples) -> tuple[jax.Array, jax.Array]:
-        """Inputs, with the zeros around from which windows are cut, and targets."""
+        """Inputs, padded with zeros for cutting windows, and targets."""
         inputs, crop = data.inputs, self._task.augmentation.crop
         if crop:
             inputs = np.pad(inputs, ((0, 0), (crop, crop), (crop, crop), (0, 0)))
@@ -79,7 +79,7 @@ class JaxProgram(Program):
         return jax.device_put(np.asarray(array, self._dtype), self._device, may_alias=False)
 
     def _zeros(self, network: Network) -> dict[str, jax.Array]:
-        """One for each parameter, placed rather than computed: JAX would compile each shape for itself."""
+        """Zeros for each parameter, copied instead of computed: JAX would compile each shape."""
         return {name: self._own(np.zeros(p.shape)) for name, p in network.parameters().items()}
 
     def _empty_state(self) -> State:
@@ -92,7 +92,7 @@ class JaxProgram(Program):
         return State(parameters, moments, jax.device_put(np.int32(0), self._device))
 
     def _batch(self, data: tuple[jax.Array, jax.Array], draws: Mapping[str, jax.Array]) -> tuple[Any, Any]:
-        """The inputs of a step, augmented where it says how, by one gather; its targets or latents."""
+        """The inputs of a step, by one gather and augmented if asked for; and its targets or latents."""
         inputs, targets = data
         rows = draws["indices"]
         second = draws["latents"] if "latents" in draws else targets[rows]
@@ -110,9 +110,9 @@ class JaxProgram(Program):
     def _block(
         self, state: State, data: tuple[jax.Array, jax.Array], draws: dict[str, jax.Array], count: jax.Array
     ) -> tuple[State, jax.Array]:
-        """The first ``count`` of the steps in ``draws``, and the losses ``(len(draws), ...)``.
+        """Make the first ``count`` steps of ``draws``; returns the losses ``(len(draws), ...)``.
 
-        A loop of dynamic length is as fast as a scan here, and is compiled once for all lengths.
+        A loop of dynamic length is as fast as a scan, and is compiled once for all lengths.
         """
 
         def body(i: jax.Array, carry: tuple[State, jax.Array]) -> tuple[State, jax.Array]:
@@ -127,7 +127,7 @@ class JaxProgram(Program):
         return lax.fori_loop(0, count, body, (state, losses))
 
     def _calls(self, steps: Steps) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-        """The steps cut into calls: how many, and their draws padded to what an epoch may need."""
+        """The steps divided into calls: the number of steps, and their draws padded to a fixed number."""
         total, batch_size = steps.indices.shape
         capacity = min(CALL_STEPS, max(1, len(self._data[1]) // batch_size))
         draws = {"indices": steps.indices.astype(np.int32)}
@@ -152,7 +152,7 @@ class JaxProgram(Program):
 
     def weights(self) -> dict[str, np.ndarray]:
         """See :meth:`harness.spec.Program.weights`."""
-        # Copied, because on the CPU NumPy would see the memory that the next step overwrites.
+        # Copied, because on the CPU the next step overwrites the memory that NumPy would share.
         weights = {}
         for full_name in self._task.parameters():
             network, _, name = full_name.partition("/")
@@ -164,9 +164,9 @@ class JaxProgram(Program):
         self._use_precision()
         losses = []
         for count, draws in self._calls(steps):
-            self._state, of_call = self._train_block(self._state, self._data, draws, np.int32(count))
-            losses.append((of_call, count))
-        return np.concatenate([np.asarray(of_call)[:count] for of_call, count in losses])
+            self._state, padded = self._train_block(self._state, self._data, draws, np.int32(count))
+            losses.append((padded, count))
+        return np.concatenate([np.asarray(padded)[:count] for padded, count in losses])
 
     def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
         """See :meth:`harness.spec.Program.predict`."""
@@ -185,13 +185,13 @@ class JaxProgram(Program):
 
     def device_peak_memory_bytes(self) -> int | None:
         """See :meth:`harness.spec.Program.device_peak_memory_bytes`."""
-        # Not every allocator that XLA can be told to use keeps count.
-        told = {} if self._on_cpu else self._device.memory_stats() or {}
-        return int(told["peak_bytes_in_use"]) if "peak_bytes_in_use" in told else None
+        # Not every allocator that XLA can use keeps statistics.
+        statistics = {} if self._on_cpu else self._device.memory_stats() or {}
+        return int(statistics["peak_bytes_in_use"]) if "peak_bytes_in_use" in statistics else None
 
 
 def _padded(array: np.ndarray, length: int) -> np.ndarray:
-    """The array with rows of zeros after its own, ``length`` in all: one shape is one compilation."""
+    """The array extended by rows of zeros to ``length``, so that one compilation serves all lengths."""
     if len(array) == length:
         return array
     padded = np.zeros((length, *array.shape[1:]), array.dtype)

@@ -1,6 +1,6 @@
-"""The Keras backends, one an engine: ``keras`` (TensorFlow), ``keras-jax`` and ``keras-torch``.
+"""The Keras backends, one for each engine: ``keras`` (TensorFlow), ``keras-jax`` and ``keras-torch``.
 
-Nothing here imports a framework; that happens in :meth:`KerasBackend.environment`, once a process.
+A framework is imported only in :meth:`KerasBackend.environment`, once per process.
 """
 
 import importlib
@@ -36,12 +36,12 @@ class KerasBackend(Backend):
         """
         if "keras" not in sys.modules:
             os.environ["KERAS_BACKEND"] = self.engine
-            # Their start-up chatter would fill the last lines of standard error that a failure shows.
+            # Start-up messages would fill the last lines of standard error, which a failure shows.
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-            # Two processes that take turns must both fit on one GPU, so neither may claim it whole.
+            # Two processes that take turns must both fit on one GPU, so neither may allocate all its memory.
             os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
             os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-            # The device is the plan's. On PyTorch Keras would take Apple's GPU, whatever was asked for.
+            # The plan chooses the device. On PyTorch Keras would use Apple's GPU regardless.
             os.environ.pop("KERAS_TORCH_DEVICE", None)
             if sys.platform == "darwin":
                 os.environ["KERAS_TORCH_DEVICE"] = "cpu"
@@ -50,12 +50,12 @@ class KerasBackend(Backend):
         if keras.backend.backend() != self.engine:
             raise Unsupported(
                 f"{self.name} needs Keras on {self.engine}, but this process has imported it on "
-                f"{keras.backend.backend()}; each engine needs a process of its own"
+                f"{keras.backend.backend()}; each engine needs its own process"
             )
         return {"keras": keras.version(), **self._engine().prepare(threads)}
 
     def build(self, plan: Plan, data: Samples) -> Program:
-        """The compiled model with the training data on its device; raises as :meth:`Backend.build`."""
+        """The compiled model with the training data on its device; raises as :meth:`Backend.build` does."""
         from harness_keras.program import KerasProgram
 
         return KerasProgram(self._engine(), plan, data, _JIT_COMPILE[plan.mode])
@@ -86,8 +86,8 @@ _BACKENDS = (
         name="keras-torch",
         summary="Keras on PyTorch, model.fit",
         engine="torch",
-        # jit_compile, which is torch.compile here, took 30 s for the cnn's first step and made each
-        # later one 30 % slower than without.
+        # jit_compile, here torch.compile, took 30 s for the cnn's first step and made later steps 30 %
+        # slower.
         modes=("fit",),
         requires=("keras>=3.8", "torch>=2.6"),
         extra="keras-torch",
@@ -97,5 +97,5 @@ _BACKENDS = (
 
 @hookimpl
 def harness_backend(name: str) -> Backend | None:
-    """The three engines by their backends' names."""
+    """Return the backend of this name; there is one for each engine."""
     return next((backend for backend in _BACKENDS if backend.name == name), None)

@@ -1,4 +1,4 @@
-"""Keras on JAX: what differs from the other engines, under the same names as in their files."""
+"""Keras on JAX: what differs between engines, under the same names in each engine's file."""
 
 from importlib import metadata
 from typing import Any
@@ -17,18 +17,18 @@ Tensor = Any
 
 Dense = keras.layers.Dense
 Adam = optimizers.Adam
-#: Keras's own goes through float32 on JAX; this one too can be had from cuDNN.
+#: Keras's own goes through float32 on JAX; cuDNN accepts this one too.
 tanh = jnp.tanh
 sigmoid = keras.activations.sigmoid
 RmsProp = optimizers.RmsProp
 
 
 def prepare(threads: int) -> dict[str, str]:
-    """Say what this JAX is; its threads are bounded by the CPUs that the harness bound the process to."""
+    """Describe this JAX. Its threads are limited by the CPUs to which the harness bound the process."""
     del threads
-    # float32 is float32: NVIDIA's TF32 keeps ten bits of the mantissa.
+    # NVIDIA's TF32 keeps only ten bits of the mantissa.
     jax.config.update("jax_default_matmul_precision", "highest")
-    # A compilation that a cache on disk answers would be a first step that was never timed.
+    # With a cache on disk the first step would not include the compilation.
     jax.config.update("jax_enable_compilation_cache", False)
     return {
         "engine": "jax",
@@ -40,17 +40,17 @@ def prepare(threads: int) -> dict[str, str]:
 
 
 def select(device: str, precision: Precision) -> str:
-    """The name of the device that JAX will use for ``device``, with 64-bit arithmetic where asked for.
+    """The name of the device that JAX will use for ``device``, in 64 bits if the precision needs it.
 
     Raises:
-        Unsupported: a GPU is asked for and JAX sees none.
+        Unsupported: a GPU is requested and JAX sees none.
     """
     jax.config.update("jax_enable_x64", precision == "float64")
     if device == "cpu":
         jax.config.update("jax_platforms", "cpu")
     first = jax.devices()[0]
     if device.startswith("cuda") and first.platform != "gpu":
-        raise Unsupported(f"device {device} was asked for, but JAX sees no GPU here, only {first.platform}")
+        raise Unsupported(f"device {device} was requested, but JAX sees no GPU, only {first.platform}")
     if first.platform == "cpu":
         return "cpu"
     kind = {"gpu": "cuda"}.get(first.platform, first.platform.lower())
@@ -58,16 +58,16 @@ def select(device: str, precision: Precision) -> str:
 
 
 def leaky_relu(x: Tensor) -> Tensor:
-    """``x`` above zero, a fraction of it elsewhere."""
-    # JAX's own has the other slope at zero itself, where pictures with an empty margin put many units.
+    """``x`` above zero, ``LEAKY_RELU_SLOPE * x`` elsewhere."""
+    # JAX's own has slope 1 at zero, where many units are for pictures with empty margins.
     return jnp.where(x > 0, x, LEAKY_RELU_SLOPE * x)
 
 
 class SupervisedModel(keras.Sequential):
-    """A model whose training step is given the rows of its batch in data that stays on the device.
+    """A model whose training step takes the rows of its batch in data that stays on the device.
 
-    The step is the one of Keras's guide to custom training steps in JAX. The data comes in as an
-    argument: captured, it would be compiled into the program as a constant.
+    The step follows Keras's guide to custom training steps in JAX. The data is an argument:
+    captured, it would be compiled into the program as a constant.
     """
 
     loss_names = ("loss",)
@@ -77,7 +77,7 @@ class SupervisedModel(keras.Sequential):
     crop: int
 
     def train_step(self, state: tuple[Any, ...], step: dict[str, Tensor]) -> tuple[Any, ...]:
-        """One update on ``rows (batch,)`` of ``inputs`` and ``targets``; the loss that it minimised."""
+        """One update on ``rows (batch,)`` of inputs and targets; returns the loss that it minimised."""
         trainable, non_trainable, optimizer, metrics = state
         inputs, targets = _inputs_of(self, step), step["targets"][step["rows"]]
 
@@ -93,7 +93,7 @@ class SupervisedModel(keras.Sequential):
 
 
 class _Optimizers:
-    """What ``fit`` wants to know of the optimizers of two networks, to carry their state along."""
+    """The optimizers of two networks in the form from which ``fit`` reads their state."""
 
     built = True
 
@@ -102,7 +102,7 @@ class _Optimizers:
 
 
 class AdversarialModel(keras.Model):
-    """A generator against a discriminator, by the step of Keras's DCGAN example, written for JAX."""
+    """A generator and a discriminator, trained by the step of Keras's DCGAN example, written for JAX."""
 
     loss_names = ("discriminator_loss", "generator_loss")
     loss_terms: LossTerms
@@ -119,15 +119,15 @@ class AdversarialModel(keras.Model):
 
     def train_step(self, state: tuple[Any, ...], step: dict[str, Tensor]) -> tuple[Any, ...]:
         """One update of each network; see :class:`harness.spec.Adversarial`."""
-        *ours, metrics = state
-        # Each list of variables has the generator's first.
+        *states, metrics = state
+        # In each list of variables the generator's come first.
         lengths = (
             len(self.generator.trainable_variables),
             len(self.generator.non_trainable_variables),
             len(self.generator.optimizer.variables),
         )
-        generator = [values[:length] for values, length in zip(ours, lengths, strict=True)]
-        discriminator = [values[length:] for values, length in zip(ours, lengths, strict=True)]
+        generator = [values[:length] for values, length in zip(states, lengths, strict=True)]
+        discriminator = [values[length:] for values, length in zip(states, lengths, strict=True)]
         pictures = _inputs_of(self, step)
 
         def make(trainable: list[Tensor]) -> tuple[tuple[Tensor, Tensor], list[Tensor]]:
@@ -172,7 +172,7 @@ def _updated(network: keras.Model, state: list[list[Tensor]], gradients: list[Te
 
 
 def _inputs_of(model: SupervisedModel | AdversarialModel, step: dict[str, Tensor]) -> Tensor:
-    """The inputs of a step by one gather, augmented where the step says how."""
+    """The inputs of a step by one gather, augmented if asked for."""
     inputs = step["inputs"]
     if not is_augmented(step):
         return inputs[step["rows"]]
@@ -193,7 +193,7 @@ class _Batches(keras.utils.PyDataset):
 
 
 def batches(model: SupervisedModel | AdversarialModel, steps: dict[str, np.ndarray]) -> keras.utils.PyDataset:
-    """What ``fit`` is given to make these steps, each array with a row a step."""
+    """The argument of ``fit`` that makes these steps; each array has one row per step."""
     resident = {"inputs": model.inputs_on_device, "targets": model.targets_on_device}
     return _Batches(
         resident, {name: a.astype(np.int32) if a.dtype == np.int64 else a for name, a in steps.items()}
@@ -201,16 +201,16 @@ def batches(model: SupervisedModel | AdversarialModel, steps: dict[str, np.ndarr
 
 
 def to_host(losses: list[Tensor]) -> np.ndarray:
-    """Scalars on the device as one array ``(steps,)``; all transfers start before one is waited for."""
+    """Scalars on the device as one array ``(steps,)``; all transfers start before the first wait."""
     return np.array(jax.device_get(losses))
 
 
 def synchronize(model: SupervisedModel | AdversarialModel) -> None:
-    """Wait for the last update, which waits for all before it."""
+    """Wait for the last update, which depends on all before it."""
     jax.block_until_ready([variable.value for variable in model.variables])
 
 
 def peak_memory_bytes() -> int | None:
-    """The most that the GPU's allocator has held; None where that keeps no count."""
-    told = jax.devices()[0].memory_stats() or {}
-    return int(told["peak_bytes_in_use"]) if "peak_bytes_in_use" in told else None
+    """The peak of the GPU's allocator; None if it keeps no statistics."""
+    statistics = jax.devices()[0].memory_stats() or {}
+    return int(statistics["peak_bytes_in_use"]) if "peak_bytes_in_use" in statistics else None

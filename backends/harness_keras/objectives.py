@@ -1,7 +1,7 @@
-"""What is minimised, by which optimizer, on which inputs; the same for all engines.
+"""Losses, optimizers and inputs, the same for all engines.
 
-Losses are left as terms, and the mean over them to the engine: Keras's losses as classes and its
-``ops.mean`` go through float32 even where the model is float64.
+Losses are returned as terms, whose mean the engine computes: Keras's loss classes and its ``ops.mean`` go
+through float32 even in a float64 model.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,12 +15,12 @@ from keras import ops
 from harness.spec import Adam, Adversarial, Classification, Objective, Regression, RmsProp, Sgd, Steps, Task
 
 Tensor = Any
-#: From targets and outputs to the terms whose mean is the loss.
+#: Maps targets and outputs to the terms whose mean is the loss.
 LossTerms = Callable[[Tensor, Tensor], Tensor]
 
 
 def loss_terms(objective: Objective) -> LossTerms:
-    """The terms of an objective; an adversarial one's targets are 1 for real and 0 for made."""
+    """The terms of an objective; adversarial targets are 1 for real and 0 for generated pictures."""
     match objective:
         case Classification(class_weights):
             return _weighted(class_weights) if class_weights else _cross_entropies
@@ -31,7 +31,7 @@ def loss_terms(objective: Objective) -> LossTerms:
 
 
 def _cross_entropies(targets: Tensor, logits: Tensor) -> Tensor:
-    """Of classes ``(batch,)`` and logits ``(batch, classes)``: ``(batch,)``."""
+    """From classes ``(batch,)`` and logits ``(batch, classes)`` to ``(batch,)``."""
     return keras.losses.sparse_categorical_crossentropy(targets, _exact(logits), from_logits=True)
 
 
@@ -45,23 +45,23 @@ def _weighted(class_weights: tuple[float, ...]) -> LossTerms:
 
 
 def _squared_errors(targets: Tensor, outputs: Tensor) -> Tensor:
-    """Of values and outputs, both ``(batch, outputs)``: the same shape."""
+    """From values and outputs, both ``(batch, outputs)``, to the same shape."""
     return ops.square(_exact(outputs) - targets)
 
 
 def _binary_cross_entropies(targets: Tensor, logits: Tensor) -> Tensor:
-    """Of targets and logits, both ``(batch, 1)``: the same shape."""
+    """From targets and logits, both ``(batch, 1)``, to the same shape."""
     return ops.binary_crossentropy(_exact(targets), _exact(logits), from_logits=True)
 
 
 def _exact(values: Tensor) -> Tensor:
-    """What was computed in bfloat16, or made to match that, in the precision of the loss."""
+    """Values in the precision of the loss, which may have been computed in bfloat16."""
     return ops.cast(values, keras.config.floatx())
 
 
 def optimizer(engine: ModuleType, task: Task) -> keras.optimizers.Optimizer:
-    """The task's optimizer exactly as its docstring in :mod:`harness.spec` pins it."""
-    # On TensorFlow Keras reads a Python float as float32; NumPy's float keeps all its digits.
+    """The task's optimizer exactly as its docstring in :mod:`harness.spec` defines it."""
+    # On TensorFlow Keras converts a Python float to float32; a NumPy float keeps all digits.
     decay = {"weight_decay": np.float64(task.weight_decay)} if task.weight_decay else {}
     match task.optimizer:
         case Sgd(rate, momentum, nesterov):
@@ -75,7 +75,7 @@ def optimizer(engine: ModuleType, task: Task) -> keras.optimizers.Optimizer:
 
 
 def by_name(steps: Steps) -> dict[str, np.ndarray]:
-    """What a model's ``train_step`` is given, a row a step: ``rows`` and the draws that there are."""
+    """The inputs of a model's ``train_step``, one row per step: ``rows``, and the draws that exist."""
     every = {
         "rows": steps.indices,
         "latents": steps.latents,
@@ -86,7 +86,7 @@ def by_name(steps: Steps) -> dict[str, np.ndarray]:
 
 
 def is_augmented(step: Mapping[str, Tensor]) -> bool:
-    """Whether a step says how its pictures are to be changed."""
+    """Whether a step augments its pictures."""
     return "flips" in step or "offsets" in step
 
 

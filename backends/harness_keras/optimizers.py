@@ -1,7 +1,7 @@
-"""Adam and RMSprop with epsilon where the contract has it; Keras's own have it elsewhere.
+"""Adam and RMSprop with epsilon in the position that the contract defines; Keras places it elsewhere.
 
-Written in Keras's operations, for the engines that compile the step. PyTorch would make a call of
-each operation on each variable; ``torch_optimizers`` has the same for all variables at once.
+Written in Keras's operations, for the engines that compile the step. PyTorch would make a separate call for
+each operation on each variable; ``torch_optimizers`` updates all variables at once.
 """
 
 import math
@@ -29,7 +29,7 @@ class Adam(keras.optimizers.Adam):
 
 
 def _correction(beta: float, step: Tensor) -> Tensor:
-    """``1 - beta**step``, of which float32 would leave few digits where ``beta`` is near 1."""
+    """``1 - beta**step``, accurate in float32 for ``beta`` near 1."""
     return -ops.expm1(step * math.log(beta)) if beta else ops.ones_like(step)
 
 

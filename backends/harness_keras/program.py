@@ -9,15 +9,17 @@ import keras
 import numpy as np
 
 from harness.spec import Adversarial, Plan, Program, Samples, Steps, Task
-from harness_keras import network, objectives
+from harness_keras import objectives
+from harness_keras.layers import Maker, channels_first
+from harness_keras.slots import Slot, slots
 
 _PREDICTION_BATCH_SIZE = 256
 
 
 class _Losses(keras.callbacks.CallbackList):
-    """The losses of each step, left on the device.
+    """The losses of each step, kept on the device.
 
-    Keras's own list turns each step's logs into Python floats, which waits for the device.
+    Keras's own list converts each step's logs to Python floats, which waits for the device.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -42,7 +44,7 @@ class KerasProgram(Program):
         keras.config.set_floatx(floatx)
         keras.config.set_dtype_policy("mixed_bfloat16" if plan.precision == "bfloat16" else floatx)
         self._networks: dict[str, keras.Sequential] = {}
-        self._slots: list[tuple[str, network.Slot]] = []
+        self._slots: list[tuple[str, Slot]] = []
         for name in plan.task.networks:
             self._add_network(name, plan, jit_compile)
         self._model = self._trained(plan.task, jit_compile)
@@ -50,19 +52,19 @@ class KerasProgram(Program):
 
     def _add_network(self, name: str, plan: Plan, jit_compile: bool | str) -> None:
         task = plan.task
-        # Layers take their seeds from here on; so many are in no network.
+        # Layers take their seeds from here on; no network has this many layers.
         seed = plan.seed + 1000 * len(self._networks)
-        maker = network.Maker(self._engine, task.penalty, seed, xla=jit_compile is True)
+        maker = Maker(self._engine, task.penalty, seed, xla=jit_compile is True)
         kind = keras.Sequential if isinstance(task.objective, Adversarial) else self._engine.SupervisedModel
         model = kind(list(maker.layers(task.networks[name])))
         optimizer = objectives.optimizer(self._engine, task)
         model.compile(optimizer=optimizer, jit_compile=jit_compile)
         optimizer.build(model.trainable_variables)
         self._networks[name] = model
-        self._slots += [(name, slot) for slot in network.slots(model, task.networks[name])]
+        self._slots += [(name, slot) for slot in slots(model, task.networks[name])]
 
     def _trained(self, task: Task, jit_compile: bool | str) -> Any:
-        """The model that ``fit`` is called on."""
+        """The model on which ``fit`` is called."""
         if isinstance(task.objective, Adversarial):
             model = self._engine.AdversarialModel(
                 self._networks["generator"], self._networks["discriminator"], jit_compile
@@ -77,7 +79,7 @@ class KerasProgram(Program):
         inputs, targets = data.inputs, data.targets
         if crop := task.augmentation.crop:
             inputs = np.pad(inputs, ((0, 0), (crop, crop), (crop, crop), (0, 0)))
-        # On the CPU an engine may keep the array's own memory, which is read-only: PyTorch warns of that.
+        # On the CPU an engine may share the array's memory, which is read-only; PyTorch warns about that.
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
             self._model.inputs_on_device, self._model.targets_on_device = (
@@ -92,12 +94,12 @@ class KerasProgram(Program):
             slot.variable.assign(array.astype(slot.variable.dtype))
 
     def weights(self) -> dict[str, np.ndarray]:
-        found = {}
+        weights = {}
         for name, slot in self._slots:
             array = slot.convert(np.array(keras.ops.convert_to_numpy(slot.variable)))
             for parameter, part in zip(slot.names, [array] if len(slot.names) == 1 else array, strict=True):
-                found[f"{name}/{parameter}"] = np.ascontiguousarray(part)
-        return found
+                weights[f"{name}/{parameter}"] = np.ascontiguousarray(part)
+        return weights
 
     def train(self, steps: Steps) -> np.ndarray:
         losses = _Losses(self._model)
@@ -119,13 +121,13 @@ class KerasProgram(Program):
         return None if self.device == "cpu" else self._engine.peak_memory_bytes()
 
     def _framework_layout(self, arrays: np.ndarray) -> np.ndarray:
-        """``(n, *canonical)`` with channels where this engine has them."""
-        if network.channels_first(arrays.shape[1:]):
+        """``(n, *canonical)`` with the channels in the position of this engine."""
+        if channels_first(arrays.shape[1:]):
             arrays = np.moveaxis(arrays, -1, 1)
         return np.ascontiguousarray(arrays)
 
     def _canonical_layout(self, arrays: np.ndarray) -> np.ndarray:
-        """The way back from :meth:`_framework_layout`."""
-        if network.channels_first(arrays.shape[1:]):
+        """The inverse of :meth:`_framework_layout`."""
+        if channels_first(arrays.shape[1:]):
             arrays = np.moveaxis(arrays, 1, -1)
         return np.ascontiguousarray(arrays)

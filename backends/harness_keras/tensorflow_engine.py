@@ -1,4 +1,4 @@
-"""Keras on TensorFlow: what differs from the other engines, under the same names as in their files."""
+"""Keras on TensorFlow: what differs between engines, under the same names in each engine's file."""
 
 from typing import Any
 
@@ -20,12 +20,12 @@ RmsProp = optimizers.RmsProp
 
 
 def prepare(threads: int) -> dict[str, str]:
-    """Set the thread counts and say what this TensorFlow is."""
-    # Both pools as large as the cores given, TensorFlow's own rule. One thread between operations
-    # was never faster: a layer's two gradients, of its kernel and its input, can be had at once.
+    """Set the thread counts and describe this TensorFlow."""
+    # Both pools have the size of the given cores, TensorFlow's own rule. One thread between operations was
+    # never faster: the gradients of a layer's kernel and of its input can be computed at the same time.
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
-    # float32 is float32: NVIDIA's TF32 keeps ten bits of the mantissa.
+    # NVIDIA's TF32 keeps only ten bits of the mantissa.
     tf.config.experimental.enable_tensor_float_32_execution(False)
     build = tf.sysconfig.get_build_info()
     return {
@@ -41,13 +41,13 @@ def select(device: str, precision: Precision) -> str:
     """The name of the device that TensorFlow will use for ``device``; any precision goes.
 
     Raises:
-        Unsupported: a GPU is asked for and TensorFlow sees none, or it sees one and must not.
+        Unsupported: a GPU is requested and TensorFlow sees none, or it uses one that it must not.
     """
     del precision
     gpus = tf.config.list_physical_devices("GPU")
     if device.startswith("cuda") and not gpus:
         reason = "" if tf.test.is_built_with_cuda() else " and was built without CUDA"
-        raise Unsupported(f"device {device} was asked for, but TensorFlow sees no GPU here{reason}")
+        raise Unsupported(f"device {device} was requested, but TensorFlow sees no GPU{reason}")
     if device == "cpu":
         tf.config.set_visible_devices([], "GPU")
     if device == "cpu" or not gpus:
@@ -57,7 +57,7 @@ def select(device: str, precision: Precision) -> str:
 
 
 def leaky_relu(x: Tensor) -> Tensor:
-    """``x`` above zero, a fraction of it elsewhere."""
+    """``x`` above zero, ``LEAKY_RELU_SLOPE * x`` elsewhere."""
     if x.dtype == tf.float64:  # TensorFlow's own rounds the slope to float32
         return tf.where(x > 0, x, LEAKY_RELU_SLOPE * x)
     return tf.nn.leaky_relu(x, LEAKY_RELU_SLOPE)
@@ -65,14 +65,14 @@ def leaky_relu(x: Tensor) -> Tensor:
 
 def sigmoid(x: Tensor) -> Tensor:
     """The logistic function."""
-    # Keras's losses on TensorFlow take back a sigmoid that they find at a network's end, logits or not.
+    # Keras's losses on TensorFlow undo a sigmoid that they find at a network's end, even if it is not theirs.
     return tf.identity(tf.nn.sigmoid(x))
 
 
 class SupervisedModel(keras.Sequential):
-    """A model whose training step is given the rows of its batch in data that stays on the device.
+    """A model whose training step takes the rows of its batch in data that stays on the device.
 
-    The step is the one of Keras's guide to custom training steps in TensorFlow.
+    The step follows Keras's guide to custom training steps in TensorFlow.
     """
 
     loss_names = ("loss",)
@@ -82,7 +82,7 @@ class SupervisedModel(keras.Sequential):
     crop: int
 
     def train_step(self, step: dict[str, Tensor]) -> dict[str, Tensor]:
-        """One update on ``rows (batch,)``; the loss that it minimised."""
+        """One update on ``rows (batch,)``; returns the loss that it minimised."""
         inputs = _inputs_of(self, step)
         targets = tf.gather(self.targets_on_device, step["rows"])
         with tf.GradientTape() as tape:
@@ -93,7 +93,7 @@ class SupervisedModel(keras.Sequential):
 
 
 class AdversarialModel(keras.Model):
-    """A generator against a discriminator, by the step of Keras's DCGAN example in TensorFlow."""
+    """A generator and a discriminator, trained by the step of Keras's DCGAN example in TensorFlow."""
 
     loss_names = ("discriminator_loss", "generator_loss")
     loss_terms: LossTerms
@@ -132,7 +132,7 @@ class AdversarialModel(keras.Model):
 
 
 def _inputs_of(model: SupervisedModel | AdversarialModel, step: dict[str, Tensor]) -> Tensor:
-    """The inputs of a step by one gather, augmented where the step says how."""
+    """The inputs of a step by one gather, augmented if asked for."""
     inputs, rows = model.inputs_on_device, step["rows"]
     if not is_augmented(step):
         return tf.gather(inputs, rows)
@@ -146,10 +146,10 @@ def _update(network: keras.Model, gradients: list[Tensor]) -> None:
 
 
 def batches(model: SupervisedModel | AdversarialModel, steps: dict[str, np.ndarray]) -> tf.data.Dataset:
-    """What ``fit`` is given to make these steps, each array with a row a step."""
+    """The argument of ``fit`` that makes these steps; each array has one row per step."""
     del model
-    # Keras too switches these off for arrays: rewriting so small a pipeline would take 40 ms of each
-    # call of fit, and there is nothing in it to make faster.
+    # Keras also disables these for arrays: optimising so small a pipeline would take 40 ms of each call of
+    # fit and gain nothing.
     options = tf.data.Options()
     options.experimental_optimization.apply_default_optimizations = False
     options.autotune.enabled = False
@@ -168,5 +168,5 @@ def synchronize(model: SupervisedModel | AdversarialModel) -> None:
 
 
 def peak_memory_bytes() -> int:
-    """The most that the GPU's allocator has held."""
+    """The peak of the GPU's allocator."""
     return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])

@@ -1,4 +1,4 @@
-"""Keras on PyTorch: what differs from the other engines, under the same names as in their files."""
+"""Keras on PyTorch: what differs between engines, under the same names in each engine's file."""
 
 from typing import Any
 
@@ -21,11 +21,11 @@ RmsProp = torch_optimizers.RmsProp
 
 
 def prepare(threads: int) -> dict[str, str]:
-    """Set the thread count and the picture format, and say what this PyTorch is."""
+    """Set the thread count and the format of pictures, and describe this PyTorch."""
     torch.set_num_threads(threads)
     # PyTorch's own format: a cnn's step takes 20 % less time than in Keras's default.
     keras.config.set_image_data_format("channels_first")
-    # float32 is float32: NVIDIA's TF32 keeps ten bits of the mantissa.
+    # NVIDIA's TF32 keeps only ten bits of the mantissa.
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     return {
@@ -41,21 +41,21 @@ def select(device: str, precision: Precision) -> str:
     """The name of the device that PyTorch will use for ``device``; any precision goes.
 
     Raises:
-        Unsupported: a GPU is asked for and PyTorch sees none, or none and Keras has taken one.
+        Unsupported: a GPU is requested and PyTorch sees none, or the CPU is and Keras uses a GPU.
     """
     del precision
     if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
         if (taken := keras.ops.zeros(()).device.type) != "cpu":
-            raise Unsupported(f"Keras has taken {taken} in this process; CUDA_VISIBLE_DEVICES=-1 hides it")
+            raise Unsupported(f"Keras uses {taken} in this process; CUDA_VISIBLE_DEVICES=-1 hides it")
         return "cpu"
     if not torch.cuda.is_available():
         reason = "" if torch.version.cuda else " and was built without CUDA"
-        raise Unsupported(f"device {device} was asked for, but PyTorch sees no GPU here{reason}")
+        raise Unsupported(f"device {device} was requested, but PyTorch sees no GPU{reason}")
     return f"cuda:0 ({torch.cuda.get_device_name(0)})"
 
 
 class Dense(keras.layers.Dense):
-    """Keras's Dense, except in float64: there Keras's product on PyTorch goes through float32."""
+    """Keras's Dense, except in float64, where Keras's product on PyTorch goes through float32."""
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         """``(..., in)`` to ``(..., units)``."""
@@ -65,14 +65,14 @@ class Dense(keras.layers.Dense):
 
 
 def leaky_relu(x: Tensor) -> Tensor:
-    """``x`` above zero, a fraction of it elsewhere."""
+    """``x`` above zero, ``LEAKY_RELU_SLOPE * x`` elsewhere."""
     return functional.leaky_relu(x, LEAKY_RELU_SLOPE)
 
 
 class SupervisedModel(keras.Sequential):
-    """A model whose training step is given the rows of its batch in data that stays on the device.
+    """A model whose training step takes the rows of its batch in data that stays on the device.
 
-    The step is the one of Keras's guide to custom training steps in PyTorch.
+    The step follows Keras's guide to custom training steps in PyTorch.
     """
 
     loss_names = ("loss",)
@@ -82,7 +82,7 @@ class SupervisedModel(keras.Sequential):
     crop: int
 
     def train_step(self, step: dict[str, Tensor]) -> dict[str, Tensor]:
-        """One update on ``rows (batch,)``; the loss that it minimised."""
+        """One update on ``rows (batch,)``; returns the loss that it minimised."""
         inputs = _inputs_of(self, step)
         targets = self.targets_on_device.index_select(0, step["rows"])
         terms = self.loss_terms(targets, self(inputs, training=True))
@@ -90,7 +90,7 @@ class SupervisedModel(keras.Sequential):
 
 
 class AdversarialModel(keras.Model):
-    """A generator against a discriminator, by the step of Keras's DCGAN example, written for PyTorch."""
+    """A generator and a discriminator, trained by the step of Keras's DCGAN example, written for PyTorch."""
 
     loss_names = ("discriminator_loss", "generator_loss")
     loss_terms: LossTerms
@@ -122,7 +122,7 @@ class AdversarialModel(keras.Model):
 
 
 def _minimize(network: keras.Model, loss: Tensor) -> Tensor:
-    """Make one step down this loss with the network's own weights; the loss, detached."""
+    """Minimise this loss by one step of the network's weights; returns the loss, detached."""
     network.zero_grad()
     weights = network.trainable_weights
     values = [variable.value for variable in weights]
@@ -133,7 +133,7 @@ def _minimize(network: keras.Model, loss: Tensor) -> Tensor:
 
 
 def _inputs_of(model: SupervisedModel | AdversarialModel, step: dict[str, Tensor]) -> Tensor:
-    """The inputs of a step by one gather, augmented where the step says how."""
+    """The inputs of a step by one gather, augmented if asked for."""
     inputs = model.inputs_on_device
     if not is_augmented(step):
         return inputs.index_select(0, step["rows"])
@@ -156,7 +156,7 @@ class _Batches(keras.utils.PyDataset):
 
 
 def batches(model: SupervisedModel | AdversarialModel, steps: dict[str, np.ndarray]) -> keras.utils.PyDataset:
-    """What ``fit`` is given to make these steps, each array with a row a step."""
+    """The argument of ``fit`` that makes these steps; each array has one row per step."""
     device = model.targets_on_device.device
     return _Batches({name: torch.from_numpy(array).to(device) for name, array in steps.items()})
 
@@ -173,5 +173,5 @@ def synchronize(model: SupervisedModel | AdversarialModel) -> None:
 
 
 def peak_memory_bytes() -> int:
-    """The most that the GPU's allocator has held."""
+    """The peak of the GPU's allocator."""
     return torch.cuda.max_memory_allocated()

@@ -1,6 +1,6 @@
 """The optimizers of ``optimizers`` for the PyTorch engine: PyTorch's own functions on Keras's variables.
 
-PyTorch's Adam and RMSprop have epsilon where the contract has it, and work on all variables at once.
+PyTorch's Adam and RMSprop have epsilon in the contract's position, and update all variables at once.
 """
 
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ def _values(variables: Sequence[Any]) -> list[Tensor]:
 
 
 class _OnTorch(keras.optimizers.Optimizer):
-    """What PyTorch's functions want beside Keras's variables, on the CPU so that no step waits for a GPU."""
+    """State for PyTorch's functions besides Keras's variables, on the CPU so that no step waits for a GPU."""
 
-    def __init__(self, learning_rate: float, **settings: Any) -> None:
-        super().__init__(learning_rate, **settings)
+    def __init__(self, learning_rate: float, **options: Any) -> None:
+        super().__init__(learning_rate, **options)
         self._rate = learning_rate
 
     def build(self, variables: Sequence[Any]) -> None:
@@ -33,7 +33,7 @@ class Adam(_OnTorch, keras.optimizers.Adam):
     """Keras's Adam, but epsilon is added to the root of the corrected moment (Kingma and Ba, algorithm 1)."""
 
     def apply(self, grads: Sequence[Tensor], trainable_variables: Sequence[Any]) -> None:
-        """All variables, which are those that the optimizer was built with, in their order."""
+        """Update all variables: those with which the optimizer was built, in their order."""
         self._apply_weight_decay(trainable_variables)
         adam.adam(
             _values(trainable_variables),
@@ -57,7 +57,7 @@ class RmsProp(_OnTorch, keras.optimizers.RMSprop):
     """Keras's RMSprop, but epsilon is added outside the root."""
 
     def apply(self, grads: Sequence[Tensor], trainable_variables: Sequence[Any]) -> None:
-        """All variables, which are those that the optimizer was built with, in their order."""
+        """Update all variables: those with which the optimizer was built, in their order."""
         self._apply_weight_decay(trainable_variables)
         rmsprop.rmsprop(
             _values(trainable_variables),

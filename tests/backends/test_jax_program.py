@@ -1,4 +1,4 @@
-"""The JAX backend: against the torch backend in float64, and what is its own (the loop, the convolutions)."""
+"""The JAX backend: compared with the torch backend in float64, and its loop and convolutions."""
 
 import re
 import subprocess
@@ -101,7 +101,7 @@ DISCRIMINATOR = Network(
     (12, 8, 3), (Conv2D(4, 4, "leaky_relu", strides=2, padding="same"), Flatten(), Dense(1))
 )
 ADVERSARIES = {"generator": GENERATOR, "discriminator": DISCRIMINATOR}
-# Epsilons large enough to tell their places apart.
+# Epsilons large enough to show their positions.
 OPTIMIZERS = {
     "sgd": Sgd(0.1),
     "momentum": Sgd(0.1, momentum=0.9),
@@ -112,7 +112,7 @@ OPTIMIZERS = {
 }
 ADAM = OPTIMIZERS["adam"]
 BLOCKS = ((1, 8), (4, 8), (3, 8))
-SHORT_BLOCK = (1, 3)  # another shape is another compilation, most of the time that a test takes
+SHORT_BLOCK = (1, 3)  # another shape needs another compilation, which takes most of a test's time
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -271,7 +271,10 @@ def test_a_nan_passes_the_pool_wherever_it_stands():
 # --- Convolutions --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("strides", "padding"), [(1, "same"), (2, "same"), (3, "valid")])
+@pytest.mark.parametrize(
+    ("strides", "padding"),
+    [(2, "same"), *(pytest.param(*form, marks=pytest.mark.slow) for form in ((1, "same"), (3, "valid")))],
+)
 def test_all_forms_of_a_convolution_agree(strides, padding):
     from harness_jax import convolutions
 
@@ -291,7 +294,7 @@ def test_all_forms_of_a_convolution_agree(strides, padding):
             np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize(("kernel_size", "strides"), [(4, 2), (5, 3)])
+@pytest.mark.parametrize(("kernel_size", "strides"), [(4, 2), pytest.param(5, 3, marks=pytest.mark.slow)])
 def test_both_forms_of_a_transposed_convolution_agree(kernel_size, strides):
     from harness_jax import convolutions
 
@@ -309,7 +312,7 @@ def test_both_forms_of_a_transposed_convolution_agree(kernel_size, strides):
         np.testing.assert_allclose(actual, wanted, rtol=1e-12, atol=1e-12)
 
 
-def test_the_cpu_gets_every_convolution_in_the_order_that_it_has_a_fast_routine_for():
+def test_convolutions_on_the_cpu_have_the_fast_order_of_axes():
     # In another order the cnn's step takes ten times as long; see harness_jax.convolutions.
     task = _task(PICTURES)
     program = _program(task, "float32")
@@ -408,7 +411,7 @@ def test_dropout_zeroes_a_fraction_scales_the_rest_and_follows_from_the_seed():
         assert abs((mask == 0).mean() - RATE) < 0.03  # over 4 standard deviations
 
 
-def test_two_dropout_layers_have_masks_of_their_own():
+def test_two_dropout_layers_have_different_masks():
     task = _task(Network((WIDTH,), (Dropout(0.5), Dropout(0.5), Dense(CLASSES))), Sgd(1.0))
     program = _program(task, data=Samples(np.ones((1, WIDTH)), np.zeros(1, np.int64)))
     program.load({name: np.zeros_like(w) for name, w in _weights(task).items()})
@@ -450,11 +453,11 @@ def test_the_program_names_its_device():
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:1"])
-def test_a_gpu_that_is_not_there_is_refused_with_the_reason(device):
+def test_a_missing_gpu_is_refused_with_the_reason(device):
     if jax.default_backend() != "cpu":
         pytest.skip("this machine has a GPU")
     plan = Plan(task=_task(), mode="jit", device=device, threads=1, seed=0)
-    with pytest.raises(Unsupported, match=rf"sees no {device} device here; use --device cpu"):
+    with pytest.raises(Unsupported, match=rf"sees no {device} device; use --device cpu"):
         JAX.build(plan, _samples(_task(), "float32"))
 
 

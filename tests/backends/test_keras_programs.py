@@ -1,14 +1,15 @@
-"""The Keras backends against the torch backend in float64: every layer, objective and optimizer.
+"""The Keras backends compared with the torch backend in float64: every layer, objective and optimizer.
 
-Engines cannot share a process, so each engine and mode runs all its cases in one process of its own.
+Engines cannot share a process, so each engine and mode runs its cases in one process. Quick tests run three
+cases that between them have every layer and most rules; slow ones run all.
 """
 
+import functools
 import importlib.util
 import os
 import pickle
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -42,15 +43,15 @@ from harness.spec.task import (
 )
 from harness.training.initial import initial_weights
 
-# Frameworks start and compile in processes of their own, which a busy machine makes slow.
+# Frameworks start and compile in separate processes, which takes long on a busy machine.
 pytestmark = pytest.mark.timeout(900)
 
 RATE = 0.25
 CLASSES = 5
 SAMPLES = 40
 LATENTS = 6
-#: Blocks of consecutive steps. A short batch ends them where the optimizer is the plain one; for
-#: another shape the step is compiled again, which is most of the time that these tests take.
+#: Blocks of consecutive steps, followed by a short batch for the plain optimizer only: the step is compiled
+#: again for each shape, which takes most of the time of these tests.
 BLOCKS = ((1, 8), (4, 8), (2, 8))
 SHORT_BLOCK = (1, 3)
 
@@ -72,7 +73,7 @@ PICTURES = Network(
         Dense(CLASSES),
     ),
 )
-# Between them GRU and LSTM in one direction and two, giving sequences and last outputs.
+# Together: GRU and LSTM in one direction and two, returning sequences and last outputs.
 FIRST_SEQUENCES = Network(
     (7, 3),
     (
@@ -114,12 +115,12 @@ DISCRIMINATOR = Network(
     ),
 )
 CLASSIFICATION, WEIGHTED = Classification(), Classification((0.5, 2.0, 1.0, 1.5, 0.25))
-GAME = {"generator": GENERATOR, "discriminator": DISCRIMINATOR}
+ADVERSARIES = {"generator": GENERATOR, "discriminator": DISCRIMINATOR}
 
 SGD = Sgd(0.1)
 MOMENTUM = Sgd(0.1, momentum=0.9)
 NESTEROV = Sgd(0.1, momentum=0.9, nesterov=True)
-# An epsilon large enough to tell its places apart.
+# An epsilon large enough to show its position.
 ADAM = Adam(0.01, beta_1=0.8, beta_2=0.95, epsilon=1e-3)
 RMSPROP = RmsProp(0.01, rho=0.8, epsilon=1e-3)
 L1, L2, BOTH = Penalty(l1=0.01), Penalty(l2=0.02), Penalty(l1=0.01, l2=0.02)
@@ -129,7 +130,7 @@ def _task(objective=CLASSIFICATION, optimizer=SGD, network=PICTURES, **changes):
     return Task(
         name="small",
         version=1,
-        networks=GAME if isinstance(objective, Adversarial) else {"model": network},
+        networks=ADVERSARIES if isinstance(objective, Adversarial) else {"model": network},
         objective=objective,
         optimizer=optimizer,
         batch_size=8,
@@ -159,14 +160,16 @@ TASKS = {
     ),
     "adversarial rmsprop": _task(Adversarial(LATENTS), RMSPROP, weight_decay=0.7),
 }
-# Losses take logits, whatever made them.
+# Losses take logits, whatever computes them.
 SQUASHED = (Flatten(), Dense(8, "relu"), Dense(CLASSES, "sigmoid"))
 TASKS["classification squashed"] = _task(network=Network(PICTURES.input_shape, SQUASHED))
 JUDGE = Network(DISCRIMINATOR.input_shape, (Flatten(), Dense(1, "sigmoid")))
 TASKS["adversarial squashed"] = msgspec.structs.replace(
-    _task(Adversarial(LATENTS)), networks=GAME | {"discriminator": JUDGE}
+    _task(Adversarial(LATENTS)), networks=ADVERSARIES | {"discriminator": JUDGE}
 )
+SMALL = Network(PICTURES.input_shape, (Flatten(), Dense(8, "relu"), Dense(CLASSES)))
 NEAR = {
+    "dense": _task(network=SMALL),
     "classification": _task(augmentation=Augmentation(crop=1)),
     "regression": _task(Regression(), SGD, LAST_OUTPUTS),
     "adversarial": _task(Adversarial(LATENTS), SGD),
@@ -213,7 +216,7 @@ def _train(backend, mode, task, precision="float64"):
     program.synchronize()
     assert program.device == "cpu"
     assert program.device_peak_memory_bytes() is None
-    assert all(np.array_equal(before[name], kept[name]) for name in kept), "weights() gave no copies"
+    assert all(np.array_equal(before[name], kept[name]) for name in kept), "weights() returned no copies"
     latents = np.random.default_rng(1).standard_normal((9, LATENTS)).astype(data.inputs.dtype)
     inputs = {"generator": latents}
     return {
@@ -242,17 +245,35 @@ def _dropout(backend, mode, seed):
     return {"masks": masks, "evaluation": program.predict(data.inputs)}
 
 
-def child(name, mode, cases, path):
-    """Run the cases and leave ``{case: arrays}`` in a file."""
+def _first_steps_of_adam():
+    """What a step with learning rate 0.1 adds to a weight, for each beta."""
+    import keras
+
+    from harness_keras.optimizers import Adam as ContractAdam
+
+    changes = []
+    for beta in (0.0, 0.9, 0.999999, 0.99999999):
+        weight, optimizer = keras.Variable([0.0]), ContractAdam(0.1, beta_1=beta, beta_2=beta, epsilon=0.0)
+        optimizer.build([weight])
+        optimizer.apply([keras.ops.convert_to_tensor([2.0])], [weight])
+        changes.append(float(keras.ops.convert_to_numpy(weight)[0]))
+    return changes
+
+
+def child(name, mode, cases, near, path):
+    """Run the cases and write ``{case: arrays}`` to a file."""
     from harness_keras import harness_backend
 
     backend = harness_backend(name)
     assert backend.environment(1)["keras"]
     assert mode in backend.modes
-    found = {case: _train(backend, mode, TASKS[case]) for case in cases}
-    found["dropout"] = [_dropout(backend, mode, seed) for seed in (3, 3, 4)]
+    first_steps = None if name == "keras-torch" else _first_steps_of_adam()
+    results = {case: _train(backend, mode, TASKS[case]) for case in cases}
+    results |= {"name": name, "cases": cases, "first steps of Adam": first_steps}
+    results["dropout"] = [_dropout(backend, mode, seed) for seed in (3, 3, 4)]
+    results["imports TensorFlow"] = "tensorflow" in sys.modules
     for precision in ("float32", "bfloat16"):
-        found[precision] = {key: _train(backend, mode, task, precision) for key, task in NEAR.items()}
+        results[precision] = {key: _train(backend, mode, NEAR[key], precision) for key in near}
     for key, attempt in {
         "cuda": lambda: backend.build(
             Plan(task=_task(), mode=mode, device="cuda", threads=1, seed=3), _data(_task())
@@ -262,28 +283,39 @@ def child(name, mode, cases, path):
         try:
             attempt()
         except Unsupported as error:
-            found[key] = str(error)
-    Path(path).write_bytes(pickle.dumps(found))
+            results[key] = str(error)
+    Path(path).write_bytes(pickle.dumps(results))
 
 
-#: Compiling is most of what these tests do, and what it gives need not be fast.
+#: Compilation takes most of the time of these tests, and its result need not be fast.
 XLA_FLAGS = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 # --- The tests ----------------------------------------------------------------------------------
 
-RUNS = {
-    ("keras", "fit"): ("tensorflow", tuple(TASKS)),
-    ("keras", "xla"): ("tensorflow", ("classification adam", "regression rmsprop", "adversarial adam")),
-    ("keras-jax", "fit"): ("jax", tuple(TASKS)),
-    ("keras-torch", "fit"): ("torch", tuple(TASKS)),
+QUICK = ("classification adam", "regression rmsprop", "adversarial adam")
+MODES = {
+    ("keras", "fit"): "tensorflow",
+    ("keras", "xla"): "tensorflow",
+    ("keras-jax", "fit"): "jax",
+    ("keras-torch", "fit"): "torch",
 }
+#: Engine and mode with the cases that it runs, and those in lower precisions.
+RUNS = [
+    *(pytest.param((*mode, QUICK, ("dense",))) for mode in MODES if mode[1] != "xla"),
+    pytest.param(("keras", "xla", QUICK, tuple(NEAR)), marks=pytest.mark.slow),
+    *(
+        pytest.param((*mode, tuple(TASKS), tuple(NEAR)), marks=pytest.mark.slow)
+        for mode in MODES
+        if mode[1] != "xla"
+    ),
+]
 
 
 TESTS = str(Path(__file__).parents[1])
 
 
-def _in_process(name, mode, cases, path):
-    call = f"import test_keras_programs as t; t.child({name!r}, {mode!r}, {cases!r}, {str(path)!r})"
+def _in_process(name, mode, cases, near, path):
+    call = f"import test_keras_programs as t; t.child({name!r}, {mode!r}, {cases!r}, {near!r}, {str(path)!r})"
     subprocess.run(
         [sys.executable, "-c", call],
         check=True,
@@ -297,28 +329,21 @@ def _in_process(name, mode, cases, path):
     return pickle.loads(path.read_bytes())  # noqa: S301
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    """The runs that this environment can do, two at a time: each compiles on one core."""
-    folder = tmp_path_factory.mktemp("keras")
-    with ThreadPoolExecutor(2) as pool:
-        yield {
-            (name, mode): pool.submit(_in_process, name, mode, cases, folder / f"{name}-{mode}")
-            for (name, mode), (engine, cases) in RUNS.items()
-            if all(importlib.util.find_spec(module) for module in ("keras", "torch", engine))
-        }
-
-
-@pytest.fixture(scope="module", params=RUNS, ids=":".join)
-def found(request, running):
-    if request.param not in running:
-        pytest.skip("its framework is not installed")
-    return running[request.param].result()
+@pytest.fixture(
+    scope="module", params=RUNS, ids=lambda run: f"{run[0]}:{run[1]}-{'some' if run[2] == QUICK else 'all'}"
+)
+def results(request, tmp_path_factory):
+    """The results of an engine and mode, computed once."""
+    name, mode, cases, near = request.param
+    for module in ("keras", "torch", MODES[name, mode]):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not installed")
+    return _in_process(name, mode, cases, near, tmp_path_factory.mktemp("keras") / "results")
 
 
 @pytest.fixture(scope="module")
 def expected():
-    """The torch backend's results in float64, each made once."""
+    """The torch backend's results in float64, each computed at its first use."""
     torch = pytest.importorskip("torch")
     from harness_torch import harness_backend
 
@@ -326,7 +351,7 @@ def expected():
     threads = torch.get_num_threads()
     backend.environment(1)
     tasks = TASKS | NEAR
-    yield {case: _train(backend, "eager", task) for case, task in tasks.items()}
+    yield functools.cache(lambda case: _train(backend, "eager", tasks[case]))
     torch.set_num_threads(threads)
 
 
@@ -335,22 +360,20 @@ def _assert_near(actual, wanted, tolerance, where):
     assert np.abs(actual - wanted).max() <= tolerance * np.abs(wanted).max(), where
 
 
-@pytest.mark.parametrize("case", TASKS)
-def test_float64_training_is_that_of_torch(found, expected, case):
-    if case not in found:
-        pytest.skip("tried in another mode")
-    actual, wanted = found[case], expected[case]
-    assert actual["losses"].dtype == np.float64
-    _assert_near(actual["losses"], wanted["losses"], 1e-9, "losses")
-    for group in ("loaded", "weights", "predictions"):
-        assert list(actual[group]) == list(wanted[group])
-        for name, array in wanted[group].items():
-            assert actual[group][name].dtype == np.float64
-            _assert_near(actual[group][name], array, 1e-9, (group, name))
+def test_float64_training_is_that_of_torch(results, expected):
+    for case in results["cases"]:
+        actual, wanted = results[case], expected(case)
+        assert actual["losses"].dtype == np.float64
+        _assert_near(actual["losses"], wanted["losses"], 1e-9, (case, "losses"))
+        for group in ("loaded", "weights", "predictions"):
+            assert list(actual[group]) == list(wanted[group])
+            for name, array in wanted[group].items():
+                assert actual[group][name].dtype == np.float64
+                _assert_near(actual[group][name], array, 1e-9, (case, group, name))
 
 
-def test_dropout_scales_what_it_keeps_and_is_off_in_evaluation(found):
-    for run in found["dropout"]:
+def test_dropout_scales_what_it_keeps_and_is_off_in_evaluation(results):
+    for run in results["dropout"]:
         for mask in run["masks"]:
             kept = mask > 0
             np.testing.assert_allclose(mask[kept], 1 / (1 - RATE))
@@ -358,76 +381,37 @@ def test_dropout_scales_what_it_keeps_and_is_off_in_evaluation(found):
         np.testing.assert_allclose(run["evaluation"], 4000)
 
 
-def test_dropout_masks_follow_from_the_seed_and_differ_between_steps(found):
-    masks, same_seed, other_seed = (run["masks"] for run in found["dropout"])
+def test_dropout_masks_follow_from_the_seed_and_differ_between_steps(results):
+    masks, same_seed, other_seed = (run["masks"] for run in results["dropout"])
     assert np.array_equal(masks, same_seed)
     assert len({mask.tobytes() for mask in (*masks, *other_seed)}) == 4
 
 
-FIRST_STEP = """
-import keras
-from harness_keras.optimizers import Adam
-for beta in (0.0, 0.9, 0.999999, 0.99999999):
-    weight, optimizer = keras.Variable([0.0]), Adam(0.1, beta_1=beta, beta_2=beta, epsilon=0.0)
-    optimizer.build([weight])
-    optimizer.apply([keras.ops.convert_to_tensor([2.0])], [weight])
-    print(float(weight.numpy()[0]))
-"""
+def test_adam_is_accurate_for_beta_near_one(results):
+    """With bias correction the first step is one learning rate, whatever beta is."""
+    if results["first steps of Adam"] is None:
+        pytest.skip("this engine has PyTorch's Adam")
+    assert results["first steps of Adam"] == pytest.approx([-0.1] * 4, rel=1e-5)
 
 
-@pytest.mark.parametrize("engine", ["jax", "tensorflow"])
-def test_adam_keeps_its_digits_where_beta_is_near_one(engine):
-    """Corrected for its start, the first step is one learning rate, whatever beta is."""
-    pytest.importorskip("keras")
-    if importlib.util.find_spec(engine) is None:
-        pytest.skip("its framework is not installed")
-    environment = os.environ | {"KERAS_BACKEND": engine, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(
-        [sys.executable, "-c", FIRST_STEP], env=environment, capture_output=True, text=True, check=True
-    )
-    assert [float(line) for line in done.stdout.split()] == pytest.approx([-0.1] * 4, rel=1e-5)
+def test_lower_precisions_stay_near(results, expected):
+    for case, single in results["float32"].items():
+        half, wanted = results["bfloat16"][case], expected(case)["losses"]
+        np.testing.assert_allclose(single["losses"], wanted, rtol=1e-3)
+        np.testing.assert_allclose(half["losses"], wanted, rtol=0.05)
+        assert np.abs(half["losses"] / single["losses"] - 1).max() > 1e-5
+        for result in (single, half):
+            arrays = [*result["predictions"].values(), *result["weights"].values(), result["losses"]]
+            assert {array.dtype for array in arrays} == {np.dtype("float32")}
 
 
-@pytest.mark.parametrize("case", NEAR)
-def test_lower_precisions_stay_near(found, expected, case):
-    single, half, wanted = found["float32"][case], found["bfloat16"][case], expected[case]["losses"]
-    np.testing.assert_allclose(single["losses"], wanted, rtol=1e-3)
-    np.testing.assert_allclose(half["losses"], wanted, rtol=0.05)
-    assert np.abs(half["losses"] / single["losses"] - 1).max() > 1e-5
-    for result in (single, half):
-        arrays = [*result["predictions"].values(), *result["weights"].values(), result["losses"]]
-        assert {array.dtype for array in arrays} == {np.dtype("float32")}
+def test_missing_devices_and_other_engines_are_refused_with_the_reason(results):
+    assert "sees no GPU" in results["cuda"]
+    assert "needs its own process" in results["engine"]
 
 
-def test_what_cannot_be_done_is_refused_with_the_reason(found):
-    assert "sees no GPU here" in found["cuda"]
-    assert "needs a process of its own" in found["engine"]
-
-
-BIDIRECTIONAL = """
-import sys
-import numpy as np
-from harness.layers import GRU, Dense, Flatten
-from harness.network import Network
-from harness.spec import Classification, Plan, Samples, Sgd, Task
-from harness_keras import harness_backend
-backend = harness_backend({name!r})
-backend.environment(1)
-layers = (GRU(3, bidirectional=True, return_sequences=True), Flatten(), Dense(5))
-task = Task(name="test", version=1, networks={{"model": Network((6, 2), layers)}},
-    objective=Classification(), optimizer=Sgd(0.1), batch_size=4, epochs=1)
-data = Samples(np.zeros((8, 6, 2), "f4"), np.zeros(8, "i8"))
-backend.build(Plan(task=task, mode="fit", device="cpu", threads=1, seed=0), data)
-assert "tensorflow" not in sys.modules
-"""
-
-
-@pytest.mark.parametrize(("name", "engine"), [("keras-jax", "jax"), ("keras-torch", "torch")])
-def test_a_bidirectional_layer_brings_no_tensorflow_to_other_engines(name, engine):
-    for module in ("keras", engine):
-        if importlib.util.find_spec(module) is None:
-            pytest.skip(f"{module} is not installed")
-    subprocess.run([sys.executable, "-c", BIDIRECTIONAL.format(name=name)], check=True)
+def test_a_bidirectional_layer_imports_no_tensorflow_on_other_engines(results):
+    assert results["imports TensorFlow"] == (results["name"] == "keras")
 
 
 def test_importing_the_plugin_and_making_backends_imports_no_framework():

@@ -388,7 +388,7 @@ def test_compiling_without_a_compiler_is_refused_with_what_to_install(monkeypatc
     assert not shutil.which("g++")
     plan = Plan(task=_task(), mode="compile", device="cpu", threads=1, seed=0)
     with pytest.raises(
-        Unsupported, match=r"needs a C\+\+ compiler and g\+\+ is not there; .* apt install g\+\+"
+        Unsupported, match=r"needs a C\+\+ compiler, but g\+\+ is missing; .* apt install g\+\+"
     ):
         BACKEND.build(plan, _samples(PICTURES, "float32"))
 
