@@ -26,6 +26,7 @@ from harness.spec.backend import Plan
 from harness.training.batches import BatchOrder
 from harness.training.blocks import block_steps
 from harness.worker import protocol
+from harness.worker.conversation import Conversation
 from harness.worker.session import Session
 
 PROGRAM = Path(__file__).parent / "hand_written" / "side.py"
@@ -45,8 +46,7 @@ class HarnessLoop:
         task = definition.define(definition.options())
         plan = Plan(task=task, mode=mode, device="cpu", threads=threads, seed=0)
         self.session = Session(variables)
-        self.session.call(protocol.Describe(backend, threads), protocol.Described)
-        built = self.session.call(protocol.Build(plan, dataset), protocol.Built)
+        built = Conversation(self.session, backend, threads).build(plan, dataset)
         self.order = BatchOrder.of_task(task, built.samples["train"], 0)
         self.step = 0
         self._step_seconds = 0.0

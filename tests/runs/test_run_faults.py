@@ -63,7 +63,7 @@ def wait_until(condition, seconds=30.0):
         ),
         ("fork", "ok", 0, ""),
         ("nan", "diverged", 1, "(epoch 2) is not finite"),
-        ("unsupported", "unsupported", 2, "there is no such thing here"),
+        ("unsupported", "unsupported", 2, "this mode supports nothing"),
     ],
 )
 def test_a_fault_becomes_a_record_that_keeps_the_reason(harness, mode, status, exit_code, reason):
@@ -208,7 +208,7 @@ def test_a_plugin_that_cannot_be_imported_is_named_and_affects_no_other(harness)
     done = harness(*DIGITS, "--backend", "unloadable")
     assert done.returncode == 2
     assert (
-        "'unloadable' (faulty 1.0) could not be loaded: RuntimeError: this plugin was born broken"
+        "'unloadable' (faulty 1.0) could not be loaded: RuntimeError: this plugin is broken"
         in done.stderr
     )
 

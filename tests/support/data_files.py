@@ -1,4 +1,4 @@
-"""Small files in the forms that CIFAR-10 comes in, for the tests of the data sets."""
+"""Small files in all forms of CIFAR-10, for the tests of the data sets."""
 
 import io
 import struct
@@ -15,7 +15,7 @@ ROWS = 3  # of a batch; the official 10,000 would make every fixture 180 MB
 
 
 def official_rows():
-    """For each batch the pixels ``(ROWS, 3072)`` uint8 and the labels."""
+    """The pixels ``(ROWS, 3072)`` uint8 and the labels of each batch."""
     random = np.random.default_rng(0)
     return {
         batch: (random.integers(0, 256, (ROWS, 3072), np.uint8), random.integers(0, 10, ROWS).tolist())
@@ -55,7 +55,7 @@ def picture(pixels, kind="png"):
 
 
 def python2_pickle(pixels, labels):
-    """A batch as Python 2 and NumPy 1 pickled the official ones: byte strings and ``numpy.core``."""
+    """A batch pickled as the official ones, by Python 2 and NumPy 1: byte strings and ``numpy.core``."""
     empty = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
     dtype = b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
     shape = b"J" + struct.pack("<i", pixels.shape[0]) + b"J" + struct.pack("<i", pixels.shape[1]) + b"\x86"

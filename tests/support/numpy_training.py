@@ -1,6 +1,6 @@
-"""Training in plain NumPy float64, backward pass by hand: what harness.spec says in words, in code.
+"""Training in plain NumPy float64 with a backward pass by hand: the contract of harness.spec in code.
 
-Shares nothing with any backend, and knows no framework's derivatives. Dropout layers must have rate 0.
+Shares no code with any backend or framework. Dropout layers must have rate 0.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from harness.spec.task import Adam, RmsProp, Sgd
 
 
 class NumpyTraining:
-    """A task in training: ``train`` blocks of batch indices, read ``weights``, ``predict``."""
+    """A task in training: ``train`` on blocks of batch indices, read ``weights``, ``predict``."""
 
     def __init__(self, task, inputs, targets, weights):
         self.weights = {name: array.astype(np.float64) for name, array in weights.items()}
@@ -21,7 +21,7 @@ class NumpyTraining:
         self._step = 0
 
     def train(self, indices):
-        """Make the steps of ``indices (steps, batch)``; the loss of each, penalty included."""
+        """Make the steps of ``indices (steps, batch)``; returns the loss of each, penalty included."""
         return np.array([self._train_step(self._inputs[rows], self._targets[rows]) for rows in indices])
 
     def predict(self, inputs):
@@ -43,7 +43,7 @@ class NumpyTraining:
         return loss
 
     def _forward(self, x):
-        """The output, and the function from its gradient to the gradients of all weights."""
+        """The output, and a function from its gradient to the gradients of all weights."""
         backwards = []
         for place in self._task.networks["model"].placed():
             x, backward = self._layer(f"model/{place.name}", place.layer, x)
@@ -138,7 +138,7 @@ def _cross_entropy(logits, targets):
 
 
 def _step(optimizer, g, moments, t):
-    """What is taken off the weight at step ``t``, counted from 1; the moments are updated in place."""
+    """What step ``t``, counted from 1, subtracts from the weight; updates the moments in place."""
     m, v = moments
     match optimizer:
         case Sgd(learning_rate, momentum, nesterov):

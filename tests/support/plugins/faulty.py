@@ -1,4 +1,4 @@
-"""A backend whose modes are the ways in which a framework or a plugin fails; ``ok`` is the one that works."""
+"""A backend whose modes are ways in which a framework or a plugin fails; ``ok`` works."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ class FaultyProgram(Program):
         count = len(steps.indices)
         self._made += count
         losses = np.full(count, 2.0)
-        if self._made > 25:  # in the second epoch of the digits: 20 full steps and a short one an epoch
+        if self._made > 25:  # in the second epoch of the digits, which has 20 full steps and a short one
             losses = self._fail(losses)
         return losses
 
@@ -100,7 +100,7 @@ class FaultyBackend(Backend):
 
     def build(self, plan: Plan, data: Samples) -> Program:
         if plan.mode == "unsupported":
-            raise Unsupported("there is no such thing here")
+            raise Unsupported("this mode supports nothing")
         if plan.mode == "exit-in-build":
             os._exit(3)
         if plan.mode == "hang-in-build" or (plan.mode == "hang-certifying" and plan.precision == "float64"):

@@ -1,3 +1,3 @@
 """A plugin that cannot be imported."""
 
-raise RuntimeError("this plugin was born broken")
+raise RuntimeError("this plugin is broken")

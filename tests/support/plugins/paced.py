@@ -1,4 +1,4 @@
-"""A backend whose steps take a stated time, asleep: a known truth for duels."""
+"""A backend whose steps sleep for a stated time, so that duels have a known result."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from harness.hookspecs import hookimpl
 from harness.spec.backend import Backend, Program
 
 STEP_SECONDS = 0.01
-#: Each mode's step over that of ``plain``.
+#: The duration of each mode's step relative to ``plain``.
 PACES = {
     "plain": 1.0,
     "slower": 1.1,
@@ -23,16 +23,16 @@ PACES = {
     "diverges": 1.0,
     "unbuildable": 1.0,
 }
-#: Steps after which the modes that fail do so, or the file that must be there for it.
+#: The step after which failing modes fail, or the file whose existence makes them fail.
 FAILS_AFTER = 30
 FAILS_WHEN = os.environ.get("PACED_FAILS_WHEN")
-#: What one environment may have otherwise than the other: the pace, the loss, the scores, the memory.
+#: What variables can change between configurations: the pace, the loss, the scores, the memory.
 FACTOR = float(os.environ.get("PACED_FACTOR", "1"))
 LOSS = float(os.environ.get("PACED_LOSS", "1"))
 LOGIT = float(os.environ.get("PACED_LOGIT", "0"))
-#: How long a process of its own lives that each program starts, as a compiler's are.
+#: The lifetime of a process that each program starts, as a compiler would.
 CHILD_SECONDS = os.environ.get("PACED_CHILD_SECONDS")
-#: What the first step after so many takes besides, as one does that a compiler must see to.
+#: Extra duration of the first step after FAILS_AFTER, as if it were compiled.
 LATE_SECONDS = float(os.environ.get("PACED_LATE_SECONDS", "0"))
 BALLAST = np.ones(int(os.environ.get("PACED_MEMORY_MIB", "0")) * 2**17)
 
@@ -63,7 +63,7 @@ class PacedProgram(Program):
         seconds = count * STEP_SECONDS * PACES[self.mode] * FACTOR
         if self.mode == "lying":
             self.device_free_at = max(self.device_free_at, time.perf_counter()) + seconds
-            time.sleep(seconds / 5)  # what asking the device takes
+            time.sleep(seconds / 5)  # the duration of the call
         else:
             time.sleep(seconds)
         if Path(FAILS_WHEN).exists() if FAILS_WHEN else self.made > FAILS_AFTER:
