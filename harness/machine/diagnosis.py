@@ -60,16 +60,16 @@ def _frequency() -> Iterator[str]:
 
 
 def _threads(environment: Mapping[str, str]) -> Iterator[str]:
-    wanted = default_threads()
+    threads = default_threads()
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         value = environment.get(name)
-        if value and value != str(wanted):
-            yield f"{name}={value} is set; workers use {wanted} instead (change it with --threads)"
+        if value and value != str(threads):
+            yield f"{name}={value} is set; workers use {threads} instead (change it with --threads)"
     quota = cpu_quota()
     if quota is not None and quota < len(allowed_cpus()):
         yield (
             f"this container has a quota of {quota:g} CPUs and sees {len(allowed_cpus())}; "
-            f"a worker with more than {wanted} {'threads' if wanted > 1 else 'thread'} is throttled"
+            f"a worker with more than {threads} {'threads' if threads > 1 else 'thread'} is throttled"
         )
     if len(allowed_cpus()) < (os.cpu_count() or 1):
         yield f"this process may use only {len(allowed_cpus())} of {os.cpu_count()} logical CPUs"
