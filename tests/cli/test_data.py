@@ -177,7 +177,7 @@ def test_a_path_that_does_not_exist(name, tmp_path):
 def test_bad_input_is_a_usage_error(tmp_path, archive):
     (tmp_path / "text").write_text("no archive")
     for arguments, message in [
-        (("import", "cifar10", tmp_path / "text"), "cut short or broken"),
+        (("import", "cifar10", tmp_path / "text"), "truncated or broken"),
         (("import", "digits", archive), "cannot be imported from files"),
         (("import", "cifar1", archive), "Did you mean 'cifar10'"),
         (("fetch", "cifar1"), "Did you mean 'cifar10'"),
