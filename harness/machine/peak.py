@@ -32,7 +32,7 @@ def peak_flops_per_second(threads: int) -> float:
 
 
 def memory_bytes_per_second() -> float:
-    """Bytes per second read and written by a copy larger than any cache on one thread; the fastest of five."""
+    """Bytes per second read and written by a large copy on one thread; the fastest of five."""
     source = np.ones(_COPY_BYTES, np.uint8)
     target = np.empty_like(source)
     return 2 * _COPY_BYTES / _fastest_seconds(lambda: np.copyto(target, source))

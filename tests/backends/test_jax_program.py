@@ -115,6 +115,18 @@ BLOCKS = ((1, 8), (4, 8), (3, 8))
 SHORT_BLOCK = (1, 3)  # another shape needs another compilation, which takes most of a test's time
 
 
+#: Compilation takes most of the time of these tests, and its result need not be fast.
+XLA_FLAGS = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _compiled_quickly():
+    """XLA reads its flags once, when a process first uses a device."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XLA_FLAGS", XLA_FLAGS)
+        jax.devices()
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _one_torch_thread():
     threads = torch.get_num_threads()
@@ -217,7 +229,11 @@ def test_layers_of_pictures(network):
     _assert_as_torch(_task(network, ADAM))
 
 
-@pytest.mark.parametrize("network", [SEQUENCES, LAST_OUTPUTS], ids=["sequences", "last outputs"])
+@pytest.mark.parametrize(
+    "network",
+    [pytest.param(SEQUENCES, marks=pytest.mark.slow), LAST_OUTPUTS],
+    ids=["sequences", "last outputs"],
+)
 def test_layers_of_sequences_and_regression(network):
     task = _task(network, ADAM, Regression(), penalty=Penalty(l2=0.02), weight_decay=0.1)
     _assert_as_torch(task)

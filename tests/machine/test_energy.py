@@ -35,7 +35,7 @@ def test_packages_are_added_without_their_parts_and_across_a_counters_end(powerc
     assert meter.between(before, meter.read()) == pytest.approx(2.5 + 2.0)
 
 
-def test_a_counter_that_fails_once_costs_its_energy_and_no_more(powercap, monkeypatch):
+def test_a_counter_that_fails_once_loses_only_its_own_energy(powercap, monkeypatch):
     nvml = FakeNvml(["NVIDIA H100"])
     monkeypatch.setitem(sys.modules, "pynvml", nvml)
     meter = EnergyMeter([("cuda:0 (NVIDIA H100)", None)], powercap)
@@ -48,7 +48,7 @@ def test_a_counter_that_fails_once_costs_its_energy_and_no_more(powercap, monkey
     assert meter.between(whole, whole) == 0.0
 
 
-def test_where_nothing_counts_nothing_is_told(tmp_path):
+def test_without_counters_nothing_is_reported(tmp_path):
     meter = EnergyMeter([("cpu", None)], tmp_path)
     assert meter.between(meter.read(), meter.read()) is None
 
@@ -77,7 +77,7 @@ class FakeNvml(types.ModuleType):
         ("cuda", "0", 8.0),
     ],
 )
-def test_the_gpu_that_a_side_runs_on_counts_too(powercap, monkeypatch, device, visible, joules):
+def test_the_gpu_of_a_configuration_counts_too(powercap, monkeypatch, device, visible, joules):
     nvml = FakeNvml(["NVIDIA H100", "NVIDIA H100"])
     monkeypatch.setitem(sys.modules, "pynvml", nvml)
     meter = EnergyMeter([(device, visible), ("cpu", "-1")], powercap)
@@ -101,7 +101,7 @@ def test_a_gpu_that_nvml_does_not_know_is_none(tmp_path, monkeypatch, device, vi
     assert not EnergyMeter([(device, visible)], tmp_path).available
 
 
-def test_the_processors_energy_is_not_taken_for_that_of_a_side_on_a_gpu(powercap, monkeypatch):
+def test_the_processors_energy_is_not_reported_for_a_configuration_on_a_gpu(powercap, monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", None)  # it is not installed
     assert not EnergyMeter([("cuda:0 (NVIDIA H100)", None), ("cpu", "-1")], powercap).available
     assert not EnergyMeter([("tpu:0 (TPU v5)", None)], powercap).available

@@ -17,6 +17,7 @@ def test_every_task_has_a_smoke_size_smaller_than_its_own():
         assert preset.dataset is None or preset.dataset in definition.datasets
 
 
+@pytest.mark.slow
 def test_smoke_trains_certifies_and_records(harness):
     done = harness("run", "--preset", "smoke", "--backend", "torch", "--task", "cnn,mlp,forecast")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -81,7 +81,8 @@ def altered(whole):
 @pytest.mark.parametrize(
     "spoil", [lambda whole: whole[: len(whole) // 2], lambda _: b"", lambda _: b"not an archive", altered]
 )
-def test_a_damaged_cache_is_replaced(dataset, cache, spoil):
+def test_a_damaged_cache_is_replaced(dataset, cache, spoil, monkeypatch):
+    monkeypatch.setattr(mnist1d, "_generate", lambda: (dataset.train, dataset.test))
     (path,) = cache.iterdir()
     whole = path.read_bytes()
     path.write_bytes(spoil(whole))
@@ -93,4 +94,5 @@ def test_a_damaged_cache_is_replaced(dataset, cache, spoil):
 def test_a_cache_that_is_not_writable_only_costs_time(dataset, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("HARNESS_DATA_DIR", str(tmp_path / "file" / "below"))
+    monkeypatch.setattr(mnist1d, "_generate", lambda: (dataset.train, dataset.test))
     assert SOURCES["mnist1d"].load().fingerprint == dataset.fingerprint

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli.ledger import command
+from harness.report.numbers import estimate
 from harness.testing.ledger import LEDGER, measured_costs
 
 ENTRIES = {entry.topic: entry for entry in LEDGER}
@@ -103,5 +104,4 @@ def test_the_command_prints_what_was_measured():
     result = CliRunner(env={"COLUMNS": "200"}).invoke(command)
     assert result.exit_code == 0
     for cost in measured_costs().costs:
-        difference = cost.difference
-        assert f"{difference.value:+.2f} [{difference.low:+.2f}, {difference.high:+.2f}]" in result.output
+        assert estimate(cost.difference, 2, sign=True) in result.output
