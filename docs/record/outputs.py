@@ -96,10 +96,17 @@ def run(entry: Recorded, folder: Path, variables: dict[str, str]) -> str:
 
 
 def record(page: Path, variables: dict[str, str]) -> None:
-    """Run a page's commands and rewrite the blocks that follow them."""
-    text = page.read_text()
+    """Run a page's commands and rewrite the blocks that follow them.
+
+    Raises:
+        SystemExit: the commands of the page were edited meanwhile.
+    """
+    entries = list(recorded(page.read_text()))
     with tempfile.TemporaryDirectory(prefix="record-") as name:
-        outputs = [run(entry, Path(name), variables) for entry in recorded(text)]
+        outputs = [run(entry, Path(name), variables) for entry in entries]
+    text = page.read_text()  # edits that were made meanwhile stay
+    if [entry.command for entry in recorded(text)] != [entry.command for entry in entries]:
+        raise SystemExit(f"the commands of {page} changed during the recording")
 
     def with_output(match: re.Match[str]) -> str:
         output = outputs.pop(0)
