@@ -26,9 +26,13 @@ _MOST_FINDINGS = 6
 
 
 class Part(NamedTuple):
-    """A part of a task's section: findings, tables that are shown, figures, and tables that are folded."""
+    """A part of a task's section: findings, tables that are shown, figures, and tables that are folded.
+
+    ``label`` is its short title in the contents.
+    """
 
     id: str
+    label: str
     title: str
     findings: list[str]
     tables: list[Table]
@@ -112,9 +116,11 @@ def _group_part(group: GroupFindings, name: str, colours: Colours) -> Part:
     folded = [details_table(comparison), phases_table(comparison)]
     if group.overfittings:
         folded.insert(0, overfitting_table(group.overfittings))
+    title = comparison.group.title
     return Part(
         name,
-        comparison.group.title,
+        title,
+        title,
         _findings(group),
         [comparison_table([group])._replace(legend="")],  # the page states it once, above all
         group_figures(group, name, colours, relative=False),
@@ -123,9 +129,15 @@ def _group_part(group: GroupFindings, name: str, colours: Colours) -> Part:
 
 
 def _study_part(study: StudyFinding, name: str) -> Part:
-    figures = [study_figure(study, name)]
     return Part(
-        name, study_title(study), [study_sentence(study)], [study_table(study)], figures, [], kind="named"
+        name,
+        f"Remedies: {study.configuration.name}",
+        study_title(study),
+        [study_sentence(study)],
+        [study_table(study)],
+        [study_figure(study, name)],
+        [],
+        "named",
     )
 
 

@@ -14,7 +14,7 @@ _NARROWEST = math.log(1.1)
 #: Candidates for ticks, the most important first.
 _TICKS = ((1,), (10, 100, 1000), (2, 5, 20, 50, 200, 500), (1.5, 3), (1.2, 1.1, 1.05, 1.3), (1.02, 1.01))
 #: Smallest distance between two ticks, as a share of the axis.
-_TICK_DISTANCE = 0.17
+_TICK_DISTANCE = 0.26
 #: From here on a tick is a factor, below it a percentage, as in the printed form of a ratio.
 _FACTOR_FROM = 2.0
 
