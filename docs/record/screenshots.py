@@ -11,7 +11,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 IMAGES = Path(__file__).parents[1] / "images"
-DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+DESKTOP, PHONE = {"width": 1440, "height": 800}, {"width": 390, "height": 844}
 #: Name, viewport, colour scheme and pixels per CSS pixel of each picture.
 PICTURES = (
     ("report-light", DESKTOP, "light", 1),

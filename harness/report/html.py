@@ -39,7 +39,7 @@ def _code(text: str) -> Markup:
 
 def _intervals(text: str) -> Markup:
     """Escaped text in which no line breaks within brackets, so that the ends of an interval stay together."""
-    unbroken = r'<span class="interval-text">\g<0></span>'
+    unbroken = r'<span class="unbroken">\g<0></span>'
     return Markup(re.sub(r"\[[^\[\]]*\]", unbroken, str(escape(text))))  # noqa: S704
 
 
