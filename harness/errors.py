@@ -26,13 +26,17 @@ class PluginError(HarnessError):
     exit_code = 2
 
 
+#: From here on a known name is suggested: ``resnet`` is no typing error of ``forecast`` (0.57).
+_LEAST_SIMILARITY = 0.6
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], owner: str = "") -> UsageError:
     """A :class:`UsageError` for an unknown name that offers the nearest known one and the whole list.
 
     ``owner`` is what the name would belong to, such as ``backend torch``.
     """
     names = sorted(known)
-    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    nearest = difflib.get_close_matches(name, names, n=1, cutoff=_LEAST_SIMILARITY)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
     listed = ", ".join(names) if names else "none is installed"
     where = f" of {owner}" if owner else ""
@@ -41,3 +45,8 @@ def unknown_name(kind: str, name: str, known: Iterable[str], owner: str = "") ->
 
 class Declined(HarnessError):
     """The backend does not support the request; the message is its reason."""
+
+
+def interruption(interrupt: KeyboardInterrupt) -> str:
+    """``interrupted``, or ``interrupted by SIGTERM`` where a signal other than that of Ctrl-C did it."""
+    return " by ".join(["interrupted", *map(str, interrupt.args)])

@@ -192,7 +192,7 @@ class Dense(Layer, frozen=True, tag="dense"):
 class Dropout(Layer, frozen=True, tag="dropout"):
     """In training each value is zeroed with probability ``rate`` and the rest scaled by ``1 / (1 - rate)``.
 
-    Masks are drawn anew for every value of every sample at every step, from a generator that ``plan.seed``
+    Masks are drawn again for every value of every sample at every step, from a generator that ``plan.seed``
     seeds. Inverted dropout (Srivastava et al. 2014, section 10): evaluation is the identity.
     """
 

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from harness.analysis.conditions import Conditions
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.machine.files import replace_file
 from harness.spec.backend import Precision
 
@@ -120,18 +120,28 @@ def save_study(study: Study, results: Path) -> Path:
     return path
 
 
+def read_study(path: Path) -> Study:
+    """The study in a file.
+
+    Raises:
+        UsageError: the file cannot be read, is not a study, or a later version of harness wrote it.
+    """
+    try:
+        study = msgspec.json.decode(path.read_bytes(), type=Study)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not a readable study: {error}") from error
+    if study.schema > SCHEMA:
+        newer = f"schema {study.schema} is newer than {SCHEMA}"
+        raise UsageError(f"{path} was written by a later harness: {newer}")
+    return study
+
+
 def read_studies(results: Path) -> tuple[list[Study], list[str]]:
     """The studies of a results folder, and an error message for each file that cannot be read."""
     studies, unreadable = [], []
     for path in sorted((results / STUDIES).glob("*.json")):
         try:
-            study = msgspec.json.decode(path.read_bytes(), type=Study)
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-            unreadable.append(f"{path} is not a readable study: {error}")
-        else:
-            if study.schema > SCHEMA:
-                newer = f"schema {study.schema} is newer than {SCHEMA}"
-                unreadable.append(f"{path} was written by a later harness: {newer}")
-            else:
-                studies.append(study)
+            studies.append(read_study(path))
+        except UsageError as error:
+            unreadable.append(str(error))
     return studies, unreadable

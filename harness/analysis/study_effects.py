@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from harness.analysis.grouping import ConfigurationRuns, RunGroup
-from harness.analysis.overfit import gap_curves, gap_measure
+from harness.analysis.overfit import gap_curves, gap_measure, overfitting
 from harness.analysis.run_curves import Run
 from harness.analysis.seed_values import common_seeds, scores, training_seconds
 from harness.analysis.study import Study, Variant
@@ -51,6 +51,8 @@ class StudyFinding:
     gap_measure: Measure
     effects: list[Effect]
     runs: list[Run]
+    overfits: bool
+    """Whether the plain task overfits; True where that is not assessed."""
 
     @property
     def group_title(self) -> str:
@@ -61,12 +63,12 @@ class StudyFinding:
 
     @property
     def harmful(self) -> list[Effect]:
-        """The variants that make the score worse with certainty, those with less data included."""
+        """The variants that make the score significantly worse, those with less data included."""
         return [effect for effect, change in self._certain if change.value < 0]
 
     @property
     def recommended(self) -> Effect | None:
-        """The remedy with the largest certain improvement of the score; None where there is none."""
+        """The remedy with the largest significant improvement of the score; None where there is none."""
         better = [
             (change.value, effect)
             for effect, change in self._certain
@@ -84,7 +86,7 @@ class StudyFinding:
 def study_findings(study: Study, groups: Sequence[RunGroup]) -> list[StudyFinding]:
     """A finding for each group of plain runs and each of its configurations.
 
-    Configurations without a remedy are left out beside others that have one: their plain runs may be
+    Configurations without a remedy are left out next to others that have one: their plain runs may be
     ordinary runs that are not part of the study.
     """
     findings, with_remedies = [], []
@@ -114,7 +116,14 @@ def _finding(
         effects.append(_early_stopping(configuration, measure, curves, confidence))
     runs = [run for _, treated in variants for run in treated.runs]
     gap = gap_measure(configuration, measure)
-    return StudyFinding(study, group, configuration, measure, gap, effects, runs)
+    overfits = study.kind != "overfitting" or _overfits(group, configuration)
+    return StudyFinding(study, group, configuration, measure, gap, effects, runs, overfits)
+
+
+def _overfits(group: RunGroup, configuration: ConfigurationRuns) -> bool:
+    """False where the validation loss stays near its lowest value until the last epoch."""
+    plain = overfitting(group, configuration)
+    return plain is None or plain.onset.epoch != 0
 
 
 def _measure(study: Study, group: RunGroup) -> Measure:

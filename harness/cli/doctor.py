@@ -6,6 +6,7 @@ from typing import NamedTuple
 import click
 
 from harness.cli import options
+from harness.cli.messages import print_error_line
 from harness.cli.signals import interrupt_on_termination
 from harness.errors import HarnessError
 from harness.machine import diagnosis
@@ -17,10 +18,11 @@ from harness.plugins.installation import installation
 from harness.report.fitting import fitted_table
 from harness.report.terminal import terminal_width
 from harness.worker.conversation import Conversation
-from harness.worker.errors import RequestFailed
+from harness.worker.errors import RequestFailed, WorkerTimeout
 from harness.worker.session import Session
 
 _IMPORT_LIMIT_SECONDS = 120.0
+_NO_ANSWER = "no answer"
 
 
 @click.command()
@@ -49,7 +51,7 @@ _IMPORT_LIMIT_SECONDS = 120.0
 def command(ctx: click.Context, /, noise: bool, backend: str | None, task: str, pairs: int) -> None:
     """Describe this machine, import every installed framework, and list what is missing or disturbs timing.
 
-    Exit code: 0, or 1 if an installed framework does not work.
+    Exit code: 0, or 1 if an installed framework does not work or did not answer.
     """
     if noise:
         from harness.cli.noise import print_noise
@@ -69,7 +71,7 @@ def command(ctx: click.Context, /, noise: bool, backend: str | None, task: str, 
         click.echo(fitted_table(missing, width, ("missing", "needed for", "reason or remedy")) + "\n")
     problems += [problem for framework in frameworks for problem in framework.problems]
     click.echo(_problems_text(problems))
-    ctx.exit(1 if any(framework.state == "broken" for framework in frameworks) else 0)
+    ctx.exit(1 if any(framework.state in {"broken", _NO_ANSWER} for framework in frameworks) else 0)
 
 
 class _Framework(NamedTuple):
@@ -85,14 +87,21 @@ def _examine(name: str, threads: int) -> _Framework:
     state, detail = installation(name)
     if state != "installed":
         return _Framework(name, state, detail, [])
+    print_error_line(f"importing {name} …")
     try:
         with Session(worker_variables(threads, "auto", os.environ), _IMPORT_LIMIT_SECONDS) as session:
             try:
                 described = Conversation(session, name, threads).describe()
-            except RequestFailed:
+            except (RequestFailed, WorkerTimeout):
                 raise
             except HarnessError as error:
                 raise HarnessError(session.with_last_lines(error)) from error
+    except WorkerTimeout:
+        detail = (
+            f"no answer in {_IMPORT_LIMIT_SECONDS:.0f} s: the machine may be busy; run harness doctor again "
+            "on an idle machine"
+        )
+        return _Framework(name, _NO_ANSWER, detail, [])
     except HarnessError as error:
         return _Framework(name, "broken", str(error), [f"{name} does not work: {error}"])
     versions = ", ".join(f"{key} {value}" for key, value in described.environment.items())

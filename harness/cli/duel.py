@@ -10,7 +10,11 @@ import msgspec
 
 from harness.cli import options as shared
 from harness.cli.data_progress import shown_progress
-from harness.cli.duel_workloads import configuration_options, workloads_of
+from harness.cli.duel_workloads import (
+    check_number_of_configurations,
+    configuration_options,
+    workloads_of,
+)
 from harness.cli.signals import interrupt_on_termination
 from harness.cli.standard_error import LiveLine
 from harness.duel.conduct import Duel
@@ -28,7 +32,13 @@ from harness.runs.store import prepare_folder
 
 
 @click.command()
-@click.argument("names", metavar="CONFIGURATION CONFIGURATION...", nargs=-1, required=True)
+@click.argument(
+    "names",
+    metavar="CONFIGURATION CONFIGURATION...",
+    nargs=-1,
+    required=True,
+    callback=check_number_of_configurations,
+)
 @shared.task()
 @shared.dataset
 @shared.assignments
@@ -114,6 +124,14 @@ class _Display(LiveLine):
     def preparing(self, *, certify: bool) -> None:
         """What happens before the first pair."""
         self.doing(f"{'certifying and ' if certify else ''}trying each configuration once")
+
+    def certifying(self, label: str) -> None:
+        """See :class:`harness.duel.conduct.DuelObserver`."""
+        self.doing(f"certifying {label}")
+
+    def trying(self, label: str) -> None:
+        """See :class:`harness.duel.conduct.DuelObserver`."""
+        self.doing(f"trying {label}")
 
     def measuring(self, prepared: Prepared) -> None:
         """What a pair consists of."""

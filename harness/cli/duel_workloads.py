@@ -79,18 +79,26 @@ def _refuse_set(_ctx: click.Context, parameter: click.Parameter, texts: tuple[st
         )
 
 
+def check_number_of_configurations(
+    _ctx: click.Context, _parameter: click.Parameter, names: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Refuse too few or too many configurations, before options that are missing are reported."""
+    if not _FEWEST <= len(names) <= len(_LETTERS):
+        raise UsageError(
+            f"a duel takes {_FEWEST} to {len(_LETTERS)} configurations, such as: "
+            "harness duel torch keras --task cnn"
+        )
+    return names
+
+
 def workloads_of(
     names: tuple[str, ...], definition: TaskDefinition, options: Mapping[str, Any]
 ) -> list[Workload]:
     """The workloads of the configurations with these names, with distinct labels.
 
     Raises:
-        UsageError: there are too few or too many, or an option of one is wrong.
+        UsageError: an option of one is wrong.
     """
-    if not _FEWEST <= len(names) <= len(_LETTERS):
-        raise UsageError(
-            f"a duel takes 2 to {len(_LETTERS)} configurations, such as: harness duel torch keras --task cnn"
-        )
     _refuse_surplus_letters(len(names), options)
     return labelled(
         [_workload(letter, name, definition, options) for letter, name in zip(_LETTERS, names, strict=False)]

@@ -125,7 +125,7 @@ def _check_base(options: dict[str, Any]) -> None:
     """Refuse options that do not name one base."""
     if bool(options["base"]) == bool(options["base_python"]):
         given = "both are" if options["base"] else "neither is"
-        raise UsageError(f"Give the base as --base REF or as --base-python BASE/bin/python; {given} given.")
+        raise UsageError(f"give the base as --base REF or as --base-python BASE/bin/python; {given} given.")
     if options["head_python"] and options["base"]:
         raise UsageError("--base makes both environments; leave out --head-python.")
 

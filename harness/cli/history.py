@@ -94,14 +94,7 @@ def _paths(files: tuple[Path, ...]) -> list[Path]:
 def _no_gates(files: tuple[Path, ...], results: Path) -> str:
     if files:
         return f"no gate in {', '.join(map(str, files))}; harness gate writes them to results/{GATES}"
-    others = {
-        path.name: count
-        for path in (sorted(results.iterdir()) if results.is_dir() else [])
-        if path.is_dir() and (count := len(list(path.glob("*.json"))))
-    }
-    counts = ", ".join(f"{count} in {name}" for name, count in others.items())
-    other_records = f"; there are other records: {counts}" if counts else ""
-    return f"no gates in {results / GATES}; make one with: harness gate --base main{other_records}"
+    return f"no gates in {results / GATES}; make one with: harness gate --base main"
 
 
 def _findings(

@@ -17,7 +17,7 @@ from harness.report.scores import test_score
 from harness.report.terminal import terminal_width
 from harness.runs.data_choice import ask_source
 from harness.runs.record import Record
-from harness.runs.store import Store, UnreadableRecord, read_all
+from harness.runs.store import Store, UnreadableRecord, read_all, results_option
 
 _KINDS = ["backends", "tasks", "datasets", "results"]
 _NEWEST = 10
@@ -25,8 +25,15 @@ _NEWEST = 10
 _ID_LENGTH = len("20260101-000000")
 
 
+class _Kind(click.Argument):
+    """The argument KIND, named so in errors, too: click would write ``[KIND]``."""
+
+    def get_error_hint(self, _ctx: click.Context | None) -> str:
+        return "'KIND'"
+
+
 @click.command()
-@click.argument("kind", metavar="[KIND]", required=False, type=click.Choice(_KINDS))
+@click.argument("kind", cls=_Kind, metavar="[KIND]", required=False, type=click.Choice(_KINDS))
 @options.results
 @click.option(
     "--limit",
@@ -116,7 +123,7 @@ def _results(results: Path, limit: int) -> str:
         return f"Results\nnone in {store.folder}"
     shown = paths[-limit:][::-1]
     rows = [_result(path, record) for path, record in zip(shown, read_all(shown), strict=True)]
-    title = f"Results in {store.folder}, newest first (harness show ID)"
+    title = f"Results in {store.folder}, newest first (harness show ID{results_option(results)})"
     table = _table(title, rows, ("id", "task", "backend", "status", "test score"))
     older = f"\n{len(paths) - limit} older results are not shown (--limit N)" if len(paths) > limit else ""
     return table + older

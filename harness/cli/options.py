@@ -18,6 +18,7 @@ from harness.errors import UsageError
 from harness.machine.cpus import WORKER_CPUS
 from harness.machine.programs import program
 from harness.plugins.registry import PLUGIN_FILES_VARIABLE
+from harness.runs.store import DEFAULT_RESULTS
 from harness.spec.backend import DEVICE_PATTERN
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -167,8 +168,7 @@ certify = click.option(
     "--certify/--no-certify",
     default=True,
     show_default=True,
-    help="First prove in float64 that each backend computes what the reference computes. The proof is "
-    "cached.",
+    help="First check that each backend agrees with the reference in float64. The certificate is cached.",
 )
 timeout = click.option(
     "--timeout",
@@ -238,7 +238,7 @@ def parse_variable(option: str, assignment: str) -> tuple[str, str]:
 results = click.option(
     "--results",
     type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
+    default=DEFAULT_RESULTS,
     show_default=True,
     help="Folder of the records.",
 )

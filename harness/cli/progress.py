@@ -1,6 +1,8 @@
 """Progress of runs on standard error: one live line on a terminal, otherwise plain lines."""
 
 import datetime
+import math
+import time
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
@@ -9,6 +11,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from harness.cli.standard_error import console
 from harness.plugins.configuration import Configuration
+from harness.report.numbers import significant
+from harness.report.phrases import failure_text
 from harness.report.scores import score_value, test_score
 from harness.runs.record import DatasetRecord, Epoch, Record
 from harness.runs.request import RunRequest
@@ -21,6 +25,10 @@ _CACHED_SECONDS = 1.0
 _BAR_WIDTH = 12
 _TIME_WIDTH = len("00:00")
 _NARROWEST = 20
+#: Lines about a run where progress is not one live line, its outcome excluded.
+_MOST_LINES = 20
+#: The speed behind the bar's remaining time is the mean over this time: the whole run.
+_SPEED_SECONDS = 24 * 3600.0
 
 
 class RunDisplay:
@@ -41,6 +49,7 @@ class RunDisplay:
             console=self._console,
             disable=not self.live,
             transient=True,
+            speed_estimate_period=_SPEED_SECONDS,
         )
         self._bar: TaskID = self._progress.add_task("", total=None)
 
@@ -75,12 +84,8 @@ class RunDisplay:
     ) -> None:
         """See :class:`harness.runs.sequence.SequenceObserver`."""
         if seconds > _CACHED_SECONDS:
-            outcome = (
-                "certified: it computes what the reference computes"
-                if certificate.certified
-                else "not certified"
-            )
-            self.say(f"{configuration.label} on {task}: {outcome} ({seconds:.0f} s)")
+            outcome = "certified" if certificate.certified else "not certified"
+            self.say(f"{configuration.label} on {task}: {outcome} in {seconds:.0f} s")
 
     def begin(self, request: RunRequest) -> "RunLine":
         """See :class:`harness.runs.sequence.SequenceObserver`."""
@@ -112,7 +117,8 @@ class RunLine:
         self._measure = measure_of_task(task)
         self._scores = ""
         self._speed = ""
-        self._seconds_left = 0.0
+        self._began: tuple[int, float] | None = None
+        self._seconds_left: float | None = None
         self._training = ""
 
     def phase(self, name: str) -> None:
@@ -122,10 +128,22 @@ class RunLine:
     def trained(self, step: int, total_steps: int, epoch: int, loss: float, step_seconds: float) -> None:
         """See :class:`harness.runs.training.Observer`."""
         self._speed = f"{1 / step_seconds:.1f} steps/s" if step_seconds else ""
-        self._seconds_left = (total_steps - step) * step_seconds
-        parts = [f"epoch {epoch}/{self._epochs}", f"loss {loss:.3f}", self._scores, self._speed]
+        self._seconds_left = self._estimate(step, total_steps)
+        parts = [f"epoch {epoch}/{self._epochs}", f"loss {significant(loss)}", self._scores, self._speed]
         self._training = ", ".join(part for part in parts if part)
         self._display.update(f"{self._name}: {self._training}", step, total_steps)
+
+    def _estimate(self, step: int, total_steps: int) -> float | None:
+        """Seconds left at the mean speed since the first step, scoring included; None at the first one."""
+        now = time.monotonic()
+        if self._began is None:
+            self._began = step, now
+        first, start = self._began
+        return (total_steps - step) * (now - start) / (step - first) if step > first else None
+
+    def _is_shown(self, epoch: int) -> bool:
+        """Whether this epoch has a line: every one, or so many that there are about 20."""
+        return epoch == self._epochs or epoch % math.ceil(self._epochs / _MOST_LINES) == 0
 
     def scored(self, epoch: Epoch) -> None:
         """See :class:`harness.runs.training.Observer`."""
@@ -133,10 +151,11 @@ class RunLine:
             score_value(self._measure, scores) for scores in (epoch.train, epoch.validation)
         )
         self._scores = f"{self._measure.name} {training} (training) {validation} (validation)"
-        if self._display.live:
+        if self._display.live or not self._is_shown(epoch.epoch):
             return
-        parts = [f"epoch {epoch.epoch}/{self._epochs}", f"loss {epoch.training_loss:.3f}", self._scores]
-        if self._speed:  # not known after the first step
+        loss = f"loss {significant(epoch.training_loss)}"
+        parts = [f"epoch {epoch.epoch}/{self._epochs}", loss, self._scores]
+        if self._speed and self._seconds_left is not None:  # not known after the first step
             left = datetime.timedelta(seconds=round(self._seconds_left))
             parts += [self._speed, f"{left} left"]
         self._display.say(f"{self._name}: {', '.join(parts)}")
@@ -144,5 +163,10 @@ class RunLine:
     def end(self, record: Record) -> None:
         """See :class:`harness.runs.sequence.RunObserver`."""
         failure = record.failure
-        outcome = f"test {test_score(record)}" if failure is None else f"{record.status}: {failure.message}"
+        if failure is None:
+            outcome = f"test {test_score(record)}"
+        elif record.status == "unsupported":
+            outcome = record.status  # the result states the reason
+        else:
+            outcome = failure_text(record.status, failure)
         self._display.say(f"{self._name}: {outcome}")

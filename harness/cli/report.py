@@ -23,7 +23,7 @@ _FORMATS = (".html", ".md", ".csv", ".parquet", ".ipynb")
     "path",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="File to write. Its suffix is the format: .html, .md (with SVG files beside it), .csv, .parquet, "
+    help="File to write. Its suffix is the format: .html, .md (with SVG files next to it), .csv, .parquet, "
     ".ipynb.",
 )
 @click.pass_context
@@ -47,6 +47,8 @@ def command(
 
     if path.suffix not in _FORMATS:
         raise UsageError(f"--to {path}: unknown suffix {path.suffix!r}; use one of {', '.join(_FORMATS)}")
+    if not path.parent.is_dir():
+        raise UsageError(f"--to {path}: the folder {path.parent} does not exist")
     with no_garbage_collection():
         if path.suffix in {".csv", ".parquet"}:
             unreadable = _written(path, lambda: _write_runs(selection, results, path))

@@ -1,4 +1,4 @@
-"""``harness show``: one record in full, of a run, a duel or a gate."""
+"""``harness show``: one record in full, of a run, a duel, a gate or a study."""
 
 import contextlib
 from collections.abc import Callable
@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from harness.analysis.study import STUDIES, read_study
 from harness.cli import options
 from harness.cli.messages import print_error
 from harness.duel.files import DUELS, find_duel, read_duel
 from harness.duel.record import encode
-from harness.errors import UsageError, unknown_name
+from harness.errors import UsageError
 from harness.gate.files import GATES, find_gate, read_gate
 from harness.gate.record import encode as encode_gate
 from harness.report.details import record_details
@@ -18,10 +19,8 @@ from harness.report.gate import gate_text
 from harness.report.terminal import runs_table, terminal_width
 from harness.runs import record as records
 from harness.runs import store
-from harness.runs.store import Store, is_file
-
-#: How many ids of each kind an error suggests.
-_SUGGESTED = 10
+from harness.runs.documents import find_document
+from harness.runs.store import Store, is_file, unknown_record
 
 
 @click.command()
@@ -29,17 +28,20 @@ _SUGGESTED = 10
 @options.results
 @options.form
 def command(name: str, results: Path, form: str) -> None:
-    """Print the record of a run, a duel or a gate in full.
+    """Print the record of a run, a duel, a gate or a study in full.
 
     RECORD is a file, an id, the beginning of an id, or last (the newest run). --format json prints the
     record as it is stored.
     """
     duel = find_duel(results, name) or _elsewhere(name, read_duel)
     gate = find_gate(results, name) or _elsewhere(name, read_gate)
+    study = find_document(results / STUDIES, name) or _elsewhere(name, read_study)
     if duel is not None:
         _show_duel(duel, form)
     elif gate is not None:
         _show_gate(gate, form)
+    elif study is not None:
+        _show_study(study, form)
     else:
         _show_run(results, name, form)
 
@@ -73,13 +75,12 @@ def _find_run(results: Path, name: str) -> Path:
     """The file of a run.
 
     Raises:
-        UsageError: no run has this id; suggests the newest records of any kind.
+        UsageError: no run has this id.
     """
-    others = [path.stem for folder in (DUELS, GATES) for path in sorted((results / folder).glob("*.json"))]
     runs = Store(results)
-    if others and not is_file(name) and not any(path.stem.startswith(name) for path in runs.paths()):
-        newest = [path.stem for path in runs.paths()[-_SUGGESTED:]]
-        raise unknown_name("record", name, newest + others[-_SUGGESTED:])
+    others = any(any((results / folder).glob("*.json")) for folder in (DUELS, GATES, STUDIES))
+    if others and not runs.paths() and not is_file(name):
+        raise unknown_record(name, results)
     return runs.find(name)
 
 
@@ -99,3 +100,13 @@ def _show_gate(path: Path, form: str) -> None:
         click.echo(encode_gate(gate), nl=False)
         return
     click.echo(f"{path}\n\n{gate_text(gate)}")
+
+
+def _show_study(path: Path, form: str) -> None:
+    from harness.report.study import study_text  # NumPy is behind it
+
+    study = read_study(path)
+    if form == "json":
+        click.echo(path.read_text("utf-8"), nl=False)
+        return
+    click.echo(f"{path}\n\n{study_text(study, Store(path.parent.parent))}")

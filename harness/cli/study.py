@@ -7,21 +7,15 @@ from typing import Any
 import click
 import msgspec
 
-from harness.analysis.findings import Findings
-from harness.analysis.grouping import group_runs
-from harness.analysis.run_curves import Run
 from harness.analysis.study import Study, save_study
 from harness.analysis.study_budget import mean_run_seconds, runs_within
-from harness.analysis.study_effects import study_findings
 from harness.analysis.study_planning import StudyOptions, StudyRun, plan_study
 from harness.analysis.study_records import missing_runs, study_records
-from harness.analysis.unpaired_remedies import unpaired_remedies
 from harness.cli import options
 from harness.cli.data_progress import shown_progress
 from harness.cli.messages import print_error_line
 from harness.cli.run_sequence import exit_code, run_sequence
-from harness.report.terminal import terminal_width
-from harness.report.text import findings_text
+from harness.report.study import study_text
 from harness.runs.record import Record
 from harness.runs.store import Store
 
@@ -69,12 +63,12 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     for omission in planned.omissions:
         execution.say(f"Remedy {omission.remedy} is left out: {omission.reason}")
     execution.store.prepare()
-    save_study(planned.study, given["results"])
+    path = save_study(planned.study, given["results"])
     missing = missing_runs(planned, study_records(planned.study, execution.store), chosen)
     reused = len(planned.runs) - len(missing)
     execution.say(f"{reused} of {len(planned.runs)} runs are already recorded")
     records = execution.carry_out(missing, given["budget"])
-    click.echo(_result(planned.study, execution.store))
+    click.echo(f"{study_text(planned.study, execution.store)}\n\nRecord: {path}")
     ctx.exit(exit_code(records))
 
 
@@ -115,13 +109,3 @@ class _Execution:
             return []
         requests = [run.request for run in runs]
         return run_sequence(requests, self.store, quiet=self._quiet, certify=self._certify, deadline=deadline)
-
-
-def _result(study: Study, store: Store) -> str:
-    """The findings of this study alone."""
-    ordered = group_runs(map(Run.of, study_records(study, store)))
-    findings = study_findings(study, ordered.groups)
-    if not findings:
-        return "No plain run has succeeded yet: there is nothing to compare the remedies with."
-    unpaired = unpaired_remedies(study, ordered.groups)
-    return findings_text(Findings([], findings, ordered.left_out, [*unpaired]), terminal_width())

@@ -11,9 +11,11 @@ from harness.duel.pairs import Alternation
 from harness.duel.preparation import Prepared, certificates, prepare
 from harness.duel.record import DuelRecord, DuelResult, StopReason, encode
 from harness.duel.request import DuelRequest, new_record, refuse_hopeless_budget, refuse_short_budget
+from harness.duel.timed_worker import ConfigurationFailed
 from harness.duel.verdict import compare, kept, known_well_enough, latest
 from harness.duel.workloads import pad_to_equal_size
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, UsageError, interruption
+from harness.machine.durations import duration_text
 from harness.machine.files import replace_file
 from harness.machine.peak import peak_flops_per_second
 from harness.stats.looks import MOST_PAIRS, Looks
@@ -22,6 +24,8 @@ from harness.worker.errors import WorkerTimeout
 
 #: A pair that began within the budget may exceed it by this share.
 _GRACE_SHARE = 0.2
+#: The budget to suggest where a single trial exceeds it: this many times as much.
+_LARGER_BUDGET = 5
 
 
 class DuelObserver(Protocol):
@@ -29,6 +33,12 @@ class DuelObserver(Protocol):
 
     def preparing(self, *, certify: bool) -> None:
         """Each configuration is certified, if asked for, and tried once."""
+
+    def certifying(self, label: str) -> None:
+        """A configuration is certified, or its certificate is read from the cache."""
+
+    def trying(self, label: str) -> None:
+        """A configuration is tried."""
 
     def measuring(self, prepared: Prepared) -> None:
         """Pairs begin."""
@@ -66,8 +76,8 @@ class Duel:
             raise
         except HarnessError as error:
             record.status, record.failure = "failed", str(error)
-        except KeyboardInterrupt:
-            record.status, record.failure = "interrupted", "interrupted by the user"
+        except KeyboardInterrupt as interrupt:
+            record.status, record.failure = "interrupted", interruption(interrupt)
         try:
             self._save()
         except HarnessError as error:
@@ -79,7 +89,7 @@ class Duel:
         alternation = self._alternation()
         refuse_hopeless_budget(request)
         self._observer.preparing(certify=request.certify)
-        proofs = certificates(request.workloads) if request.certify else None
+        proofs = certificates(request.workloads, self._observer.certifying) if request.certify else None
         self._start = time.monotonic()  # certificates are cached, so the budget does not include them
         prepared = self._prepared(alternation, proofs)
         refuse_short_budget(request, prepared.pair_seconds, time.monotonic() - self._start)
@@ -115,14 +125,17 @@ class Duel:
 
     def _prepared(self, alternation: Alternation, proofs: list[Certificate] | None) -> Prepared:
         try:
-            return prepare(alternation, proofs, self._request.turns)
+            return prepare(alternation, proofs, self._request.turns, self._observer.trying)
         except HarnessError as error:
             cause = error.__cause__
             if not isinstance(cause, WorkerTimeout) or cause.silent:
                 raise
+            label = f"{error.label}: " if isinstance(error, ConfigurationFailed) else ""
+            budget = self._request.budget_seconds
+            limit, larger = (1 + _GRACE_SHARE) * budget, duration_text(_LARGER_BUDGET * budget)
             raise HarnessError(
-                f"{error}. If it does not hang, one trial exceeds --budget "
-                f"{self._request.budget_seconds:g}s; set several times that."
+                f"{label}one trial took longer than {limit:.0f} s, so a budget of {duration_text(budget)} is "
+                f"too short. Use --budget {larger} or more, or free the machine."
             ) from error
 
     def _keep(self, prepared: Prepared) -> None:

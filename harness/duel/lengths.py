@@ -12,7 +12,7 @@ in PyTorch and JAX on the CPU). Configurations of the same program pay it equall
 smaller by about 2 % of itself. No steps are discarded at the start of a block: they would be the same steps
 of every epoch, and whatever happens in them would never be measured. Configurations of different programs, of
 which one may pay more, have longer blocks, in which the cost is less than 1 %. So have configurations on an
-accelerator, where a process that was stopped has to be scheduled anew and energy counters tick slowly.
+accelerator, where a process that was stopped has to be scheduled again and energy counters tick slowly.
 """
 
 import math

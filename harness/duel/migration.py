@@ -1,7 +1,7 @@
 """Records of duels in schema 1, migrated to schema 2.
 
 Schema 1 called a configuration a side, kept the three numbers of a ratio apart, and stored reasons and
-differences as sentences. The sentences are mapped as a whole or replaced by what the record holds beside
+differences as sentences. The sentences are mapped as a whole or replaced by what the record holds next to
 them.
 """
 

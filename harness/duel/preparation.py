@@ -5,6 +5,7 @@ One process of each workload is started. From it follow the length of the blocks
 
 import contextlib
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
@@ -43,13 +44,23 @@ class Prepared(NamedTuple):
         )
 
 
-def certificates(workloads: list[Workload]) -> list[Certificate]:
+def _ignore(_label: str) -> None:
+    """Report nothing."""
+
+
+def certificates(workloads: list[Workload], certifying: Callable[[str], None] = _ignore) -> list[Certificate]:
     """The certificate of each configuration, made by its own interpreter.
+
+    ``certifying`` is called with the label of each before it is certified.
 
     Raises:
         HarnessError: a configuration is not certified; says why.
     """
-    return [_certificate(workload) for workload in workloads]
+    proofs = []
+    for workload in workloads:
+        certifying(workload.label)
+        proofs.append(_certificate(workload))
+    return proofs
 
 
 def _certificate(workload: Workload) -> Certificate:
@@ -74,10 +85,12 @@ def prepare(
     alternation: Alternation,
     proofs: list[Certificate] | None,
     turns: int | None = None,
+    trying: Callable[[str], None] = _ignore,
 ) -> Prepared:
     """Try each workload, and estimate the time of a pair.
 
-    ``turns`` sets the number of turns; without it, the trial does.
+    ``turns`` sets the number of turns; without it, the trial does. ``trying`` is called with the label of
+    each workload before it is tried.
 
     Raises:
         HarnessError: a workload does not run or has no honest clock.
@@ -91,10 +104,11 @@ def prepare(
         programs = [_program(workload, workers[index].built) for index, workload in enumerate(workloads)]
         devices = [worker.built.device for worker in workers.values()]
         shortest = lengths.shortest_block_seconds(programs, devices)
-        trials = [
-            _try(alternation, index, worker, shortest, proofs[index] if proofs else None)
-            for index, worker in workers.items()
-        ]
+        trials = []
+        for index, worker in workers.items():
+            trying(workloads[index].label)
+            proof = proofs[index] if proofs else None
+            trials.append(_try(alternation, index, worker, shortest, proof))
     _refuse_unequal(trials)
     alone = [lengths.block_steps(trial.clock, shortest) for trial in trials]
     wanted = lengths.common_steps(programs, alone)

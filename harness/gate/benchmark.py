@@ -99,7 +99,7 @@ class BenchmarkComparison:
         """Make one more fresh pair and judge the undecided metrics; whether more pairs are needed.
 
         If no more pairs will come, because the next would end after ``deadline`` (of :func:`time.monotonic`)
-        or there are as many as there can be, the verdict is final. ``level`` is asked anew each time.
+        or there are as many as there can be, the verdict is final. ``level`` is computed again each time.
         """
         made, now = len(self.record.confirmation), time.monotonic()
         self._confirming_since = self._confirming_since or now

@@ -41,7 +41,7 @@ def vanished_from_commit(
 def vanished(suite: Suite, earlier: Mapping[str, Any]) -> tuple[Benchmark, ...]:
     """The benchmarks among the tables of an ``earlier`` suite that ``suite`` lacks or writes otherwise.
 
-    What is written otherwise may still be the same work, which only an environment can tell.
+    What is written otherwise may still be the same work, which only an environment can determine.
     """
     now = {benchmark.name: benchmark for benchmark in suite.benchmarks}
     return tuple(

@@ -1,7 +1,7 @@
 """Virtual environments with a project installed by pip: base from a commit, head from the working tree.
 
 The environment of a commit is kept in the cache for the next gates of the day. That of uncommitted changes
-is made anew each time, and kept for the commands that the report suggests.
+is made again each time, and kept for the commands that the report suggests.
 """
 
 import contextlib
@@ -46,7 +46,7 @@ def head_environment(top: Path, source: Source, say: Callable[[str], None]) -> I
     """
     if git.has_changes(top):
         venv = _cached(top, "uncommitted", source)
-        with environment_cache.exclusive(venv, say):  # to the end: another gate would make it anew
+        with environment_cache.exclusive(venv, say):  # to the end: another gate would make it again
             folder, name = top / source.folder, "head (uncommitted changes)"
             _install(venv, folder, source.requirement, name, say)
             yield _environment("head", venv)

@@ -1,6 +1,6 @@
 """Records of gates in older schemas, brought to the newest one.
 
-Schema 1 had three verdicts, the flags ``unsound`` and ``against`` beside INCONCLUSIVE, reasons as sentences
+Schema 1 had three verdicts, the flags ``unsound`` and ``against`` next to INCONCLUSIVE, reasons as sentences
 and ``ratio``, ``low`` and ``high`` side by side. Gates against a stored baseline are read too: their
 ``pairs`` are processes of head.
 """

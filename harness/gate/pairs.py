@@ -23,7 +23,7 @@ _T = TypeVar("_T")
 class PairMaker:
     """Makes pairs of base and head (``workloads``). ``seconds`` is what the latest pair took.
 
-    Base is paused in memory beside head, and both may need more memory than there is. So if head fails, it
+    Base is paused in memory next to head, and both may need more memory than there is. So if head fails, it
     is tried alone, and is to blame only if it fails then too; otherwise :class:`Ended` is raised.
     """
 
@@ -46,7 +46,7 @@ class PairMaker:
 
         Raises:
             ConfigurationFailed: base or head failed.
-            Ended: head failed beside base only, or a process would take too long.
+            Ended: head failed next to base only, or a process would take too long.
         """
         prepared = self._blaming_fairly(lambda alternation, _: prepare(alternation, None, turns))
         self._steps = prepared.steps

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, UsageError, interruption
 from harness.gate.conclusion import worst_of
 from harness.gate.record import BenchmarkRecord, GateRecord, Stage, encode
 from harness.machine.description import describe_machine
@@ -61,8 +61,8 @@ class GateRecorder:
             raise
         except HarnessError as error:
             record.status, record.failure = "failed", str(error)
-        except KeyboardInterrupt:
-            record.status, record.failure = "interrupted", "interrupted by the user"
+        except KeyboardInterrupt as interrupt:
+            record.status, record.failure = "interrupted", interruption(interrupt)
         self._conclude()
         try:
             self.save()

@@ -33,7 +33,7 @@ def find_suite(folder: Path = Path()) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise UsageError(
-        f"No suite here: give --suite FILE, or write gate.toml, for example:\n{_example_benchmark()}"
+        f"no suite here: give --suite FILE, or write gate.toml, for example:\n{_example_benchmark()}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The content of pytest-benchmark's ``extra_info``: what was measured beside the samples."""
+"""The content of pytest-benchmark's ``extra_info``: what was measured in addition to the samples."""
 
 from importlib import metadata
 from typing import Any

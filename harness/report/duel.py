@@ -40,9 +40,17 @@ def _verdicts(record: DuelRecord) -> Iterator[str]:
         case "failed":
             yield f"The duel failed: {record.failure}"
         case "interrupted":
-            yield "The duel was interrupted by the user."
+            yield _interruption(record)
         case "running":
             yield "The duel is running, or was killed before it ended."
+
+
+def _interruption(record: DuelRecord) -> str:
+    how = record.failure[:1].upper() + record.failure[1:]
+    made = len(record.pairs)
+    if not made:
+        return f"{how} before the first pair; nothing was measured."
+    return f"{how} after {made} pair{'s' * (made != 1)}."
 
 
 def configuration_table(record: DuelRecord, findings: list[ConfigurationFindings]) -> Table:

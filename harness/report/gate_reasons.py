@@ -124,7 +124,7 @@ def _benchmark_text(reason: BenchmarkReason) -> str:
         case reasons.Failed(label=label, message=message):
             text = f"{label} failed: {message}"
         case reasons.FailedBesideBase(message=message):
-            text = f"head failed beside base and did the same work alone: {message}"
+            text = f"head failed next to base and did the same work alone: {message}"
         case reasons.BudgetSpent():
             text = "the budget was spent before the first pairs were made"
         case reasons.ProcessTooLong(seconds=seconds, limit_seconds=limit, turns=turns):

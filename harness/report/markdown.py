@@ -1,4 +1,4 @@
-"""The report as Markdown for a pull request: answers and tables for each task, pictures beside it."""
+"""The report as Markdown for a pull request: answers and tables for each task, pictures next to it."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping

@@ -41,9 +41,10 @@ def caveats(findings: Findings) -> list[str]:
         for summary in group.comparison.summaries
     )
     if few:
+        subject = "1 configuration has" if few == 1 else f"{few} configurations have"
         cautions.append(
-            f"Configurations with fewer than five seeds: {few}. Their intervals are wide; that of the epoch "
-            "at which overfitting begins is too narrow."
+            f"{subject} fewer than five seeds. Their intervals are wide; that of the epoch at which "
+            "overfitting begins is too narrow."
         )
     return list(dict.fromkeys(cautions))
 

@@ -43,9 +43,8 @@ def _signed(number: float, form: str, plus: str = "") -> str:
 
 #: How to read a ratio of times; printed once wherever ratios are.
 RATIO_LEGEND = (
-    "Ratios are the time of a configuration relative to the reference: "
-    "+ is slower, \N{MINUS SIGN} is faster. "
-    "Brackets hold the 95 % confidence interval."
+    "Ratios are relative to the reference: +10 % or 2× slower takes more time, "
+    "\N{MINUS SIGN}10 % or 2× faster takes less. Brackets: 95 % confidence interval."
 )
 #: Ratios from here on, and inverse ones, are printed as factors.
 _FACTOR_FROM = 2.0

@@ -67,14 +67,14 @@ def _cost(overfit: Overfitting) -> str:
     if lost.value <= 0 or (lost.low is not None and lost.low <= 0):
         risen = estimate(overfit.generalization_loss, 0, "%")
         return (
-            f"validation loss ends {risen} above its lowest value, but no loss of {measure.name} is certain; "
-            f"early stopping changes the test score by {change}"
+            f"validation loss ends {risen} above its lowest value, but {measure.name} is not significantly "
+            f"lower; early stopping changes the test score by {change}"
         )
     points = estimate(lost, digits, measure.unit)
     cost = f"{points} of validation {measure.name} lost by epoch {overfit.epochs}"
     if not gained.excludes(0.0):
         recovered = estimate(gained, digits, measure.unit, sign=True)
-        return f"{cost}; what early stopping recovers on the test data is not certain ({recovered})"
+        return f"{cost}; what early stopping recovers on the test data is not significant ({recovered})"
     if gained.value < 0:
         return f"{cost}; but early stopping changes the test score by {change}"
     return f"{cost}; early stopping recovers {estimate(gained, digits, measure.unit)} on the test data"
@@ -87,7 +87,7 @@ def _adversarial_verdict(overfit: Overfitting) -> str:
         ratio = overfit.memorization_ratio
         details += f", memorisation ratio {estimate(ratio, 2)}: {_copying(ratio)}"
     opened = overfit.gap is not None and overfit.gap.low is not None and overfit.gap.low > 0
-    return f"{'overfits in its discriminator' if opened else 'shows no certain overfitting'}: {details}"
+    return f"{'overfits in its discriminator' if opened else 'shows no significant overfitting'}: {details}"
 
 
 def _copying(ratio: Estimate) -> str:

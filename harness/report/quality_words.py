@@ -27,7 +27,7 @@ def quality_sentence(comparison: Comparison) -> str:
 
 
 def _named(pair: PairComparison, measure: Measure, *, alone: bool) -> str:
-    """The configuration, with its difference where that is certain or ``alone``."""
+    """The configuration, with its difference where that is significant or ``alone``."""
     quality = pair.quality
     if quality.difference is None or not (alone or quality.verdict == "different"):
         return pair.other.name

@@ -4,16 +4,18 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.report.numbers import NOTHING, significant
+from harness.report.phrases import failure_text
 from harness.report.scores import score_value, test_score
 from harness.report.table import Table, terminal_table
 from harness.report.terminal import disturbance
 from harness.runs.record import Record
+from harness.runs.store import results_option
 from harness.runs.summaries import step_time
 from harness.training.measures import measure_of_task
 
 _LEGEND = (
-    "Certified: computes what the reference computes, in float64. Step time: median (5th to 95th percentile) "
-    "of the blocks of steps."
+    "Certified: agrees with the reference in float64. Step time: median (5th to 95th percentile) of the "
+    "blocks of steps."
 )
 _LAST_LINES = 5
 
@@ -120,16 +122,14 @@ def _remarks(records: Sequence[Record]) -> Iterable[str]:
         yield f"{used} stands in for {meant}, which is not available."
     for record in records:
         if record.failure is not None:
-            reason = (
-                f"{record.task.name}, {record.label}, seed {record.seed}: {record.status}: "
-                f"{record.failure.message}"
-            )
+            name = f"{record.task.name}, {record.label}, seed {record.seed}"
+            reason = f"{name}: {failure_text(record.status, record.failure)}"
             yield "\n    ".join([reason, *record.failure.last_lines[-_LAST_LINES:]])
     yield from dict.fromkeys(
         f"{record.label} on {record.task.name} is not certified; do not compare its figures with others: "
         f"{record.certificate.reason}"
         for record in records
-        if record.certificate and not record.certificate.certified
+        if record.certificate and not record.certificate.certified and record.status != "unsupported"
     )
     if remark := disturbance(records):
         yield remark
@@ -137,6 +137,8 @@ def _remarks(records: Sequence[Record]) -> Iterable[str]:
 
 def _ending(records: Sequence[Record], folder: Path) -> str:
     last = f"{folder / records[-1].id}.json"
+    where = results_option(folder.parent)
+    show = f"Details: harness show last{where}"
     if len(records) == 1:
-        return f"Record: {last}\nDetails: harness show last"
-    return f"Records: {last} and {len(records) - 1} more\nDetails: harness show last, harness compare"
+        return f"Record: {last}\n{show}"
+    return f"Records: {last} and {len(records) - 1} more\n{show}, harness compare{where}"

@@ -21,9 +21,18 @@ def study_sentence(study: StudyFinding) -> str:
         counts = counts or [study.effects[0].seeds]
         fewest, most = min(counts), max(counts)
         paired = f"{fewest} to {seeds(most)}" if fewest < most else seeds(fewest)
-        improves = f"none improves test {study.measure.name} with certainty"
+        improves = f"none improves test {study.measure.name} significantly"
         verdict = f"{'one seed gives no interval' if most == 1 else improves} ({paired}{certified})"
-    return f"Remedy for {study.study.kind} of {study.configuration.name}: {verdict}.{_harm(study)}"
+    sentence = f"Remedy for {study.study.kind} of {study.configuration.name}: {verdict}.{_harm(study)}"
+    return sentence if study.overfits else f"{_no_overfitting(study)} {sentence}"
+
+
+def _no_overfitting(study: StudyFinding) -> str:
+    epochs = study.study.epochs
+    return (
+        f"The plain task does not overfit within {epochs} epoch{'s' * (epochs != 1)}, so this study shows "
+        "nothing about remedies."
+    )
 
 
 def _recommendation(study: StudyFinding, best: Effect) -> str:
@@ -52,7 +61,7 @@ def _harm(study: StudyFinding) -> str:
     if not changes:
         return ""
     more_data = "; less data hurts and widens the gap, so more data should help" if _needs_data(study) else ""
-    return f" Worse with certainty: {', '.join(changes)}{more_data}."
+    return f" Significantly worse: {', '.join(changes)}{more_data}."
 
 
 def _needs_data(study: StudyFinding) -> bool:

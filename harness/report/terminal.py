@@ -72,8 +72,8 @@ def _status(record: Record) -> str:
 
 
 def certified(record: Record) -> str:
-    """``✓ certified`` with a certificate; otherwise the reason is stated under the table."""
-    return "✓ certified" if record.certificate and record.certificate.certified else "not certified"
+    """``✓`` with a certificate; otherwise the reason is stated under the table."""
+    return "✓" if record.certificate and record.certificate.certified else "no"
 
 
 def _memory(record: Record) -> str:
@@ -96,7 +96,7 @@ _ROWS: dict[str, Callable[[Record], str]] = {
     "device, precision": lambda record: f"{record.device or record.device_asked}, {record.precision}",
     "seed": lambda record: str(record.seed),
     "status": _status,
-    "same work as the reference": certified,
+    "certified": certified,
     "parameters": lambda record: f"{record.parameters:,}",
     "steps": lambda record: f"{sum(block.steps for block in record.blocks):,}",
     "import, build (s)": lambda record: ", ".join(
@@ -156,8 +156,10 @@ def disturbance(records: Sequence[Record]) -> str | None:
     if not busy:
         return None
     worst = max(busy, key=lambda load: load.others + load.stolen)
+    stolen = f"{worst.stolen:.1f}"
+    hypervisor = f" and the hypervisor took {stolen} (steal time)" if float(stolen) else ""
     return (
         f"The machine was busy in {len(busy)} of {len(records)} runs: of its {worst.cpus} CPUs, other "
-        f"programs used up to {worst.others:.1f} and the hypervisor took {worst.stolen:.1f} (steal time). "
-        "Expect slow and scattered times."
+        f"programs used up to {worst.others:.1f}{hypervisor}. "
+        "Times are longer and vary more than on an idle machine."
     )

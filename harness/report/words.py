@@ -15,6 +15,7 @@ from harness.report.numbers import (
 )
 from harness.report.phrases import listed
 from harness.report.quality_words import quality_sentence
+from harness.stats.estimate import Estimate
 
 #: Configurations whose ratio a headline states; tables hold them all.
 _STATED_RATIOS = 3
@@ -56,8 +57,9 @@ def fastest(comparison: Comparison) -> str:
     if not close:
         return f"{names} is fastest."
     if any(pair.speed_verdict == "undecided" for pair in close):
-        degree = "faster" if len(close) == 1 else "fastest"
-        return f"Which of {names} is {degree} is undecided{_single_seed(close)}."
+        decided = [pair.other.name for pair in pairs if pair.speed_verdict == "slower"]
+        others = f" {listed(decided)} {'is' if len(decided) == 1 else 'are'} slower." if decided else ""
+        return f"Fastest: undecided between {names}{_single_seed(close)}.{others}"
     margin = max(pair.duel.margin for pair in close if pair.duel is not None)
     return f"{names} are equally fast within {100 * margin:g} %."
 
@@ -84,14 +86,22 @@ def remarks(comparison: Comparison) -> list[str]:
 
 
 def _finished_sooner(comparison: Comparison) -> Iterable[str]:
-    """Configurations that have slower steps but start faster, and so finish a short training sooner."""
+    """Configurations that have slower steps but start faster, and so finish a short training sooner.
+
+    They are named only if the intervals of the training times do not overlap.
+    """
     for pair in comparison.pairs:
         ours, theirs = pair.other.training_seconds, pair.reference.training_seconds
-        if pair.speed_verdict == "slower" and ours and theirs and ours.value < theirs.value:
+        if pair.speed_verdict == "slower" and ours and theirs and _is_below(ours, theirs):
             yield (
-                f"{pair.other.name} finishes the whole training sooner, first step included: "
+                f"{pair.other.name} finishes the whole training sooner (import and build excluded): "
                 f"{significant(ours.value)} s; {pair.reference.name} takes {significant(theirs.value)} s."
             )
+
+
+def _is_below(ours: Estimate, theirs: Estimate) -> bool:
+    """Whether the whole interval of ``ours`` is below that of ``theirs``; False without intervals."""
+    return ours.high is not None and theirs.low is not None and ours.high < theirs.low
 
 
 def _sources(comparison: Comparison) -> Iterable[str]:

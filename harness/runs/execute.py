@@ -1,6 +1,6 @@
 """One run in a fresh worker process. Its record is written whatever happens."""
 
-from harness.errors import Declined, HarnessError
+from harness.errors import Declined, HarnessError, interruption
 from harness.runs.record import Failure, Record
 from harness.runs.request import RunRequest, new_record
 from harness.runs.store import Store
@@ -49,7 +49,7 @@ def execute(request: RunRequest, store: Store, observer: Observer) -> Record:
         record.status, record.failure = "failed", Failure(str(error))
         store.save(record)
         raise
-    except KeyboardInterrupt:
-        record.status, record.failure = "interrupted", Failure("interrupted by the user")
+    except KeyboardInterrupt as interrupt:
+        record.status, record.failure = "interrupted", Failure(interruption(interrupt))
     store.save(record)
     return record

@@ -133,7 +133,7 @@ class Record(msgspec.Struct, kw_only=True):
     test_at_best: Scores | None = None
     phases: Phases = msgspec.field(default_factory=Phases)
     samples_file: str | None = None
-    """The file, beside the record, with a grid of pictures generated with the weights of the best epoch."""
+    """The file, next to the record, with a grid of pictures generated with the weights of the best epoch."""
     peak_memory_bytes: int | None = None
     """The peak of the worker process, including the framework and the data set."""
     device_peak_memory_bytes: int | None = None

@@ -1,17 +1,20 @@
 """The folder of records. Each is one JSON file, written completely or not at all."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
-from harness.errors import HarnessError, UsageError, unknown_name
+from harness.errors import HarnessError, UsageError
 from harness.machine.files import prove_writable, replace_file
 from harness.runs import record as records
 from harness.runs.record import Record
 from harness.runs.schemas import OtherSchema
 
 RUNS = "runs"
+#: The results folder of commands without ``--results``.
+DEFAULT_RESULTS = Path("results")
 
 
 class UnreadableRecord(UsageError):
@@ -56,7 +59,7 @@ class Store:
         return path
 
     def save_samples(self, record: Record, png: bytes) -> str:
-        """Write a grid of generated pictures beside the record; returns its file name.
+        """Write a grid of generated pictures next to the record; returns its file name.
 
         Raises:
             HarnessError: the file cannot be written.
@@ -107,13 +110,24 @@ class Store:
         name = name.removesuffix(".json")
         matches = [path for path in paths if path.stem.startswith(name)]
         if not matches:
-            raise unknown_name("record", name, [path.stem for path in paths[-10:]])
+            raise unknown_record(name, self.folder.parent)
         exact = [path for path in matches if path.stem == name]
         if len(matches) > 1 and not exact:
             raise UsageError(
                 f"{name!r} matches {len(matches)} records; give more of the id, such as {matches[-1].stem}"
             )
         return (exact or matches)[0]
+
+
+def results_option(results: Path) -> str:
+    """`` --results DIR`` for commands that a message suggests; empty for the default folder."""
+    return "" if results == DEFAULT_RESULTS else f" --results {shlex.quote(str(results))}"
+
+
+def unknown_record(name: str, results: Path) -> UsageError:
+    """The error for the name of a record that does not exist."""
+    command = f"harness list results{results_option(results)}"
+    return UsageError(f"unknown record {name!r}. List the records with: {command}")
 
 
 def is_file(name: str) -> bool:
@@ -142,7 +156,11 @@ def read(path: Path) -> Record:
         return records.decode(path.read_bytes())
     except OSError as error:
         raise UnreadableRecord(f"{path} cannot be read: {error.strerror}") from error
-    except (msgspec.MsgspecError, OtherSchema, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        if path.suffix != ".json":
+            raise UnreadableRecord(f"{path} is not a JSON record") from error
+        raise UnreadableRecord(f"{path} is not a readable record: {error}") from error
+    except (msgspec.MsgspecError, OtherSchema, RecursionError) as error:
         raise UnreadableRecord(f"{path} is not a readable record: {error}") from error
 
 

@@ -2,7 +2,7 @@
 
 That is the reference, the Python code of harness and of the backend, the versions of all that is installed,
 the configuration, the machine's processor and GPUs, and the user's variables that influence results. What
-another interpreter has installed is unknown here, so its certificates are made anew each time.
+another interpreter has installed is unknown here, so its certificates are made again each time.
 """
 
 import contextlib

@@ -59,8 +59,14 @@ def examine_losses(examiner: Examiner, definition: TaskDefinition, precision: Pr
     return compare_losses(examiner.observe_losses(first, precision), expected, precision)
 
 
-def declined_cases(names_by_reason: dict[str, list[str]]) -> str:
-    """A sentence that lists declined cases by the reason given."""
+def declined_cases(names_by_reason: dict[str, list[str]], *, all_cases: int = 0) -> str:
+    """A sentence that lists declined cases by the reason given.
+
+    It is the reason alone where one reason declines ``all_cases``, such as an unsupported device.
+    """
+    for reason, names in names_by_reason.items():
+        if len(names) == all_cases:
+            return reason
     parts = (f"case {', '.join(map(repr, names))}: {reason}" for reason, names in names_by_reason.items())
     return f"declined: {'; '.join(parts)}"
 
@@ -87,7 +93,7 @@ def check(
             findings.append(outcome)
             report(outcome)
     if declined:
-        raise Declined(declined_cases(declined))
+        raise Declined(declined_cases(declined, all_cases=len(cases(definition))))
     precision = examiner.configuration.precision
     if precision != "float64" and findings[0].passed:
         findings.append(examine_losses(examiner, definition, precision))

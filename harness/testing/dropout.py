@@ -44,7 +44,7 @@ def careless_dropout(programs: TrialPrograms, case: Case) -> list[str]:
 
 
 def wrong_masks(programs: TrialPrograms, case: Case) -> list[str]:
-    """Whether every value of every sample is dropped anew at each step, at its rate, and the rest scaled.
+    """Whether every value of every sample is dropped again at each step, at its rate, and the rest scaled.
 
     The last layer's weights are zero. So its outputs, and the gradient that the loss returns, are the same
     whatever is dropped before it, and the gradient of a row of its kernel is proportional to its input. A

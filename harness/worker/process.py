@@ -97,7 +97,7 @@ class WorkerProcess:
             self._wait_until_stopped()
 
     def _wait_until_stopped(self) -> None:
-        """A busy machine delivers a signal late, and the next process would start beside this one."""
+        """A busy machine delivers a signal late, and the next process would start next to this one."""
         stopped_or_ended = os.WSTOPPED | os.WEXITED | os.WNOWAIT | os.WNOHANG
         until = time.monotonic() + _GRACE_SECONDS
         while os.waitid(os.P_PID, self.pid, stopped_or_ended) is None and time.monotonic() < until:

@@ -100,7 +100,7 @@ def test_a_duel_may_reverse_the_order_of_the_runs():
         (_duel(1.005), "jax:eager is fastest. Step time relative to jax:eager: torch:eager +0.5 % [−0.5"),
         (_duel(1.005, "same"), "jax:eager and torch:eager are equally fast within 2 %."),
         (_duel(1.001, "same", margin=0.005), "jax:eager and torch:eager are equally fast within 0.5 %."),
-        (_duel(1.05, "undecided"), "Which of jax:eager and torch:eager is faster is undecided."),
+        (_duel(1.05, "undecided"), "Fastest: undecided between jax:eager and torch:eager."),
     ],
 )
 def test_a_duel_keeps_its_verdict(duel, words):

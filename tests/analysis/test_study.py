@@ -96,6 +96,7 @@ def test_remedies_are_compared_with_the_plain_runs_of_the_same_seeds():
     assert stopping.score_change.value == pytest.approx(2.0)
     assert finding.recommended is dropout
     assert study_sentence(finding) == (
+        "The plain task does not overfit within 2 epochs, so this study shows nothing about remedies. "
         "Remedy for overfitting of torch:eager: dropout (--set dropout=0.5): test accuracy +5.5 [3.7, 7.3] "
         "points, gap from 12.5 to 2.5 points, training time +10.0 % [10.0, 10.0] (3 seeds)."
     )
@@ -103,7 +104,7 @@ def test_remedies_are_compared_with_the_plain_runs_of_the_same_seeds():
 
 def test_harmful_remedies_are_named_and_more_data_is_suggested():
     sentence = study_sentence(_finding(*_records(gains=(-0.05, -0.06, -0.055))))
-    assert sentence.endswith("Worse with certainty: dropout (−5.5 [−7.3, −3.7] points).")
+    assert sentence.endswith("Significantly worse: dropout (−5.5 [−7.3, −3.7] points).")
     less = [
         made_record(
             seed=seed,
@@ -133,7 +134,7 @@ def test_more_data_is_not_suggested_if_no_gap_opens():
         for less in (0, 1)
     ]
     sentence = study_sentence(_finding(*records))
-    assert "Worse with certainty: half the data (−10.0" in sentence
+    assert "Significantly worse: half the data (−10.0" in sentence
     assert "more data" not in sentence
 
 
@@ -150,7 +151,7 @@ def _regressions(gains):
     ("gains", "words"),
     [
         ((0.1, 0.11, 0.105), "dropout (--set dropout=0.5): test mean squared error −0.105 ["),
-        ((-0.1, -0.11, -0.105), "Worse with certainty: dropout (+0.105 ["),
+        ((-0.1, -0.11, -0.105), "Significantly worse: dropout (+0.105 ["),
     ],
 )
 def test_an_error_that_falls_has_a_negative_change(gains, words):
@@ -178,7 +179,7 @@ def test_the_seeds_of_a_study_are_those_that_were_paired():
     records = [*_records(gains=(0.1,)), *(made_record(seed=seed, accuracy=0.6) for seed in range(1, 6))]
     # Early stopping, which uses every plain run, gains nothing.
     flat = [msgspec.structs.replace(record, test_at_best=record.test_at_last) for record in records]
-    assert "with certainty (1 to 6 seeds)" in study_sentence(_finding(*flat))
+    assert "significantly (1 to 6 seeds)" in study_sentence(_finding(*flat))
 
 
 def test_the_more_remedies_there_are_the_wider_is_each_interval():
@@ -269,7 +270,7 @@ def test_a_study_of_runs_that_scored_nothing_says_so(kind):
     empty = {"epochs": [], "best_epoch": None, "test_at_last": None, "test_at_best": None, "blocks": []}
     records = [msgspec.structs.replace(record, **empty) for record in _records()]
     findings = find(made_runs(*records), [msgspec.structs.replace(STUDY, kind=kind)])
-    assert "with certainty (3 seeds)" in " ".join(findings_text(findings, 100).split())
+    assert "significantly (3 seeds)" in " ".join(findings_text(findings, 100).split())
 
 
 def test_a_configuration_without_a_remedy_is_left_out_beside_one_that_has_one():

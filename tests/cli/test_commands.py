@@ -84,7 +84,7 @@ def test_help_names_every_command(harness):
         ((*FAULTY, "--batch-size", "2000"), "batch size 2000 is larger than the 1,293 training samples"),
         ((*FAULTY, "--set", "optimizer=gd", "--batch-size", "64"), "takes all training data at once"),
         (("run", "--bakend", "torch"), "Did you mean '--backend'? See: harness run --help"),
-        ((*FAULTY, "--timeout", "0"), "'--timeout': '0' is not a duration"),
+        ((*FAULTY, "--timeout", "0"), "'--timeout': '0': a duration must be above 0"),
         (
             ("run", "--task", "cnn"),
             "--backend is missing. Name at least one, or run everything small: --preset smoke.",
@@ -98,6 +98,9 @@ def test_help_names_every_command(harness):
             ("reference", "mlp", "--backend", "paced", "--backend", "faulty", "--to", "/dev/null/mlp.json"),
             "cannot write the reference /dev/null/mlp.json: ",
         ),
+        (("list", "foo"), "invalid value for 'KIND': 'foo' is not one of"),
+        (("duel", "torch"), "a duel takes 2 to 4 configurations"),
+        (("report", "--to", "missing/page.html"), "the folder missing does not exist"),
         (("rnu",), "unknown command 'rnu'. Did you mean 'run'?"),
         (("show", "last"), "no records in "),
     ],

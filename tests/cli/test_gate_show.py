@@ -47,7 +47,7 @@ def test_json_is_the_gate_as_it_is_stored(work):
 def test_a_name_that_fits_nothing_is_answered_with_what_is_there(work):
     done = work("show", "20260102-1300")
     assert done.returncode == 2
-    assert "unknown record '20260102-1300'. Did you mean '20260102-120000-000-gate-0001'?" in done.stderr
+    assert "unknown record '20260102-1300'. List the records with: harness list results" in done.stderr
 
 
 def test_runs_are_still_found_beside_gates(work):

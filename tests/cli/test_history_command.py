@@ -76,12 +76,10 @@ def test_wrong_input_is_refused_in_a_line(work, arguments, words):
     assert "Traceback" not in done.stderr
 
 
-def test_without_gates_other_records_are_named(harness):
-    (runs := harness.folder / "results" / "runs").mkdir(parents=True)
-    (runs / "one.json").write_bytes(records.encode(make_record()))
+def test_without_gates_the_command_that_makes_one_is_named(harness):
     done = harness("history")
     assert done.returncode == 2
-    assert "there are other records: 1 in runs" in done.stderr
+    assert "no gates in results/gates; make one with: harness gate --base main" in done.stderr
 
 
 def test_gates_of_which_none_is_usable_are_no_success(harness):

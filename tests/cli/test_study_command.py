@@ -33,6 +33,11 @@ def test_a_study_goes_on_where_it_stopped(harness):
     assert len(harness.records()) == 8
     for words in ("class weights", "oversampling", "all data", "rebalance=weights"):
         assert words in again.stdout
+    record = again.stdout.rstrip().splitlines()[-1].removeprefix("Record: ")
+    assert record.startswith("results/studies/imbalance-mlp-")
+    shown = harness("show", record)
+    assert shown.returncode == 0, shown.stderr
+    assert "class weights" in shown.stdout
 
 
 def test_runs_of_another_version_or_device_or_without_a_certificate_are_made_anew(harness):

@@ -71,7 +71,7 @@ def test_configurations_are_compared_fastest_first():
     ]
     assert names == ["torch:eager", "keras:eager"]
     assert "3.0× slower" in text
-    assert "Ratios are the time of a configuration relative to the reference" in text
+    assert "Ratios are relative to the reference" in text
 
 
 def test_runs_of_which_none_succeeded_are_listed():
@@ -94,3 +94,10 @@ def test_what_limits_the_result_is_said():
     assert "digits stands in for cifar10, which is not available." in text
     assert "torch:eager on cnn is not certified; do not compare its figures with others: case 'sgd'" in text
     assert "The machine was busy in 1 of 1 runs" in text
+
+
+def test_commands_that_are_suggested_name_a_results_folder_other_than_the_default():
+    records = [made_record(seed=seed) for seed in (0, 1)]
+    text = run_summary(records, Path("my results") / "runs", 200)
+    option = "--results 'my results'"
+    assert text.endswith(f"Details: harness show last {option}, harness compare {option}")

@@ -1,4 +1,4 @@
-"""What GitHub Actions reads beside files: annotations on standard output, and the summary of the job."""
+"""What GitHub Actions reads in addition to files: annotations on standard output, and the job summary."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

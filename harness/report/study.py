@@ -1,0 +1,22 @@
+"""The result of one study for the terminal."""
+
+from harness.analysis.findings import Findings
+from harness.analysis.grouping import group_runs
+from harness.analysis.run_curves import Run
+from harness.analysis.study import Study
+from harness.analysis.study_effects import study_findings
+from harness.analysis.study_records import study_records
+from harness.analysis.unpaired_remedies import unpaired_remedies
+from harness.report.terminal import terminal_width
+from harness.report.text import findings_text
+from harness.runs.store import Store
+
+
+def study_text(study: Study, store: Store) -> str:
+    """The findings of this study alone, from its runs in the store."""
+    ordered = group_runs(map(Run.of, study_records(study, store)))
+    findings = study_findings(study, ordered.groups)
+    if not findings:
+        return "No plain run has succeeded yet: there is nothing to compare the remedies with."
+    unpaired = unpaired_remedies(study, ordered.groups)
+    return findings_text(Findings([], findings, ordered.left_out, [*unpaired]), terminal_width())
