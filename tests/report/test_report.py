@@ -228,8 +228,8 @@ def test_a_configuration_has_one_colour_in_every_chart(harness):
         if not name.endswith("phases"):
             for layer in (layer for layer in chart.to_dict()["layer"] if "color" in layer["encoding"]):
                 scale = layer["encoding"]["color"]["scale"]
-                for name, colour in zip(scale["domain"], scale["range"], strict=True):
-                    colours[name].add(colour)
+                for configuration, colour in zip(scale["domain"], scale["range"], strict=True):
+                    colours[configuration].add(colour)
     assert {name: len(used) for name, used in colours.items()} == {"jax:eager": 1, "torch:eager": 1}
     assert colours["jax:eager"] != colours["torch:eager"]
 

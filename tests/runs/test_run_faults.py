@@ -206,10 +206,7 @@ def test_a_parent_that_is_killed_leaves_its_record_and_no_worker(harness):
 def test_a_plugin_that_cannot_be_imported_is_named_and_affects_no_other(harness):
     done = harness(*DIGITS, "--backend", "unloadable")
     assert done.returncode == 2
-    assert (
-        "'unloadable' (faulty 1.0) could not be loaded: RuntimeError: this plugin is broken"
-        in done.stderr
-    )
+    assert "'unloadable' (faulty 1.0) could not be loaded: RuntimeError: this plugin is broken" in done.stderr
 
     listed = harness("list", "backends")
     assert listed.returncode == 0
