@@ -42,7 +42,7 @@ class _Status(enum.Enum):
 )
 @options.device
 @options.threads
-@options.plugin_of_all
+@options.plugin
 @click.pass_context
 def command(
     ctx: click.Context,
