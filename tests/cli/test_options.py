@@ -36,11 +36,17 @@ def test_durations_are_seconds_unless_they_carry_a_unit(text, seconds):
     assert DURATION.convert(text, None, None) == seconds
 
 
-@pytest.mark.parametrize("text", ["0", "-5", "nan", "inf", "5min", "5 x", ""])
+@pytest.mark.parametrize("text", ["-5", "nan", "inf", "5min", "5 x", ""])
 def test_other_texts_are_no_durations(text):
     done = run("--timeout", text)
     assert done.exit_code == 2
     assert "Write 90s, 5m or 1h" in done.stderr
+
+
+def test_a_duration_is_above_zero():
+    done = run("--timeout", "0")
+    assert done.exit_code == 2
+    assert "a duration must be above 0" in done.stderr
 
 
 def test_names_are_split_at_commas_and_kept_once():

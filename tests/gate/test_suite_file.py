@@ -80,7 +80,7 @@ def test_pyproject_without_a_table(suite):
 
 
 def test_a_suite_is_found_in_the_folder_and_gate_toml_first(tmp_path):
-    with pytest.raises(UsageError, match="No suite here: give --suite FILE"):
+    with pytest.raises(UsageError, match="no suite here: give --suite FILE"):
         find_suite(tmp_path)
     (tmp_path / "pyproject.toml").touch()
     assert find_suite(tmp_path).name == "pyproject.toml"

@@ -280,9 +280,9 @@ def test_an_ambiguous_beginning_is_refused_with_one_that_fits(filled):
         filled.find("20260101")
 
 
-def test_an_unknown_name_is_answered_with_the_nearest(filled):
+def test_an_unknown_name_is_answered_with_the_command_that_lists_records(filled):
     with pytest.raises(
-        UsageError, match=r"unknown record '20260102-000001-b'. Did you mean '20260102-000000-b'"
+        UsageError, match=r"unknown record '20260102-000001-b'. List the records with: harness list results"
     ):
         filled.find("20260102-000001-b")
 
