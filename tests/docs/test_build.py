@@ -36,7 +36,7 @@ def test_every_page_is_built_and_loads_nothing_from_elsewhere(built):
 @pytest.mark.slow
 def test_the_reference_has_every_command_and_every_hook(built):
     commands = (built / "reference" / "commands.html").read_text()
-    assert all(f"harness {name}" in commands for name in ("run", "duel", "gate", "data fetch", "study"))
+    assert all(f'id="harness-{name}"' in commands for name in ("run", "duel", "gate", "data-fetch", "study"))
     contract = (built / "reference" / "plugin-contract.html").read_text()
     assert all(f"harness_{kind}" in contract for kind in ("backend", "task", "dataset"))
     assert "synchronize" in contract
