@@ -13,6 +13,7 @@ import msgspec
 
 from harness.analysis.conditions import Conditions
 from harness.errors import HarnessError, UsageError
+from harness.machine.checksums import ContentChanged, verify_checksum, with_checksum
 from harness.machine.files import replace_file
 from harness.spec.backend import Precision
 
@@ -114,7 +115,7 @@ def save_study(study: Study, results: Path) -> Path:
     path = results / STUDIES / f"{study.name}.json"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, msgspec.json.format(msgspec.json.encode(study), indent=2) + b"\n")
+        replace_file(path, with_checksum(msgspec.json.format(msgspec.json.encode(study), indent=2)))
     except OSError as error:
         raise HarnessError(f"the study {path} cannot be written: {error.strerror}") from error
     return path
@@ -124,10 +125,15 @@ def read_study(path: Path) -> Study:
     """The study in a file.
 
     Raises:
-        UsageError: the file cannot be read, is not a study, or a later version of harness wrote it.
+        UsageError: the file cannot be read, is not a study, was changed after it was written, or a later
+            version of harness wrote it.
     """
     try:
-        study = msgspec.json.decode(path.read_bytes(), type=Study)
+        content = path.read_bytes()
+        verify_checksum(content)
+        study = msgspec.json.decode(content, type=Study)
+    except ContentChanged as error:
+        raise UsageError(f"{path} {error}") from error
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not a readable study: {error}") from error
     if study.schema > SCHEMA:

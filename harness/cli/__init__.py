@@ -27,6 +27,7 @@ _COMMANDS = {
     "study": "Compare remedies for overfitting or class imbalance.",
     "data": "List, fetch, import and verify data sets.",
     "check": "Check backends against the committed reference, in float64.",
+    "new": "Write the skeleton of a backend, a task or a data set.",
     "reference": "Write a task's reference once two frameworks agree.",
     "ledger": "Print how frameworks differ by default, and what tasks fix.",
     "doctor": "Describe this machine and find what disturbs measurements.",

@@ -42,7 +42,7 @@ class _Status(enum.Enum):
 )
 @options.device
 @options.threads
-@options.plugin
+@options.plugin_of_all
 @click.pass_context
 def command(
     ctx: click.Context,

@@ -37,7 +37,7 @@ def list_datasets() -> None:
 
 @command.command()
 @click.argument("name")
-@options.plugin
+@options.plugin_of_datasets
 def fetch(name: str) -> None:
     """Download the data set NAME into the user's cache."""
     with shown_progress() as progress:
@@ -48,7 +48,7 @@ def fetch(name: str) -> None:
 @command.command("import")
 @click.argument("name")
 @click.argument("path", type=click.Path(exists=True, readable=True, path_type=Path))
-@options.plugin
+@options.plugin_of_datasets
 def import_dataset(name: str, path: Path) -> None:
     """Import the data set NAME from the archive or folder at PATH."""
     source = registry.dataset(name)
@@ -67,7 +67,7 @@ def import_dataset(name: str, path: Path) -> None:
 
 @command.command()
 @click.argument("names", metavar="[NAME]...", nargs=-1)
-@options.plugin
+@options.plugin_of_datasets
 def verify(names: tuple[str, ...]) -> None:
     """Read data sets in full and compare their fingerprints. Default: all that are ready.
 

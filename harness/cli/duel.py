@@ -79,7 +79,7 @@ from harness.runs.store import prepare_folder
 @shared.results
 @shared.form
 @shared.quiet
-@shared.plugin
+@shared.plugin_of_configurations
 @click.pass_context
 def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> None:
     """Compare the training speed of configurations with the first one, the reference.

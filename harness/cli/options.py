@@ -5,7 +5,6 @@ as ``@options.seeds(default=5)``, takes what may differ between commands.
 """
 
 import math
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +13,10 @@ from typing import Any, TypeVar
 import click
 
 from harness.cli.durations import DURATION
+from harness.cli.plugin_files import plugin_option
 from harness.errors import UsageError
 from harness.machine.cpus import WORKER_CPUS
 from harness.machine.programs import program
-from harness.plugins.registry import PLUGIN_FILES_VARIABLE
 from harness.runs.store import DEFAULT_RESULTS
 from harness.spec.backend import DEVICE_PATTERN
 
@@ -51,12 +50,6 @@ def check_device(_ctx: click.Context, _parameter: click.Parameter, value: str) -
     if not re.match(DEVICE_PATTERN, value):
         raise click.BadParameter(f"{value!r} is not a device. Write auto, cpu, cuda or cuda:N.")
     return value
-
-
-def _set_plugin_files(_ctx: click.Context, _parameter: click.Parameter, paths: tuple[Path, ...]) -> None:
-    # Workers inherit the variable and load the same plugins.
-    if paths:
-        os.environ[PLUGIN_FILES_VARIABLE] = os.pathsep.join(str(path.resolve()) for path in paths)
 
 
 # What is run.
@@ -177,15 +170,13 @@ timeout = click.option(
     help="Abort a run or a certification after this time, such as 90s or 5m. Default: no limit; a worker "
     "that is silent for 10 minutes is killed. A longer timeout also allows a longer silence.",
 )
-plugin = click.option(
-    "--plugin",
-    multiple=True,
-    expose_value=False,
-    is_eager=True,
-    callback=_set_plugin_files,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Python file that defines a backend, a task or a data set; repeatable.",
-)
+plugin = plugin_option()
+#: For commands whose arguments name data sets.
+plugin_of_datasets = plugin_option({"name": "dataset", "names": "dataset"}, unnamed_means_all=True)
+#: For duels, whose argument names backends with their modes.
+plugin_of_configurations = plugin_option({"names": "backend", "task": "task", "dataset": "dataset"})
+#: For commands that take every installed backend and task where none is named.
+plugin_of_all = plugin_option(unnamed_means_all=True)
 
 
 def budget(text: str, default: str | None = None) -> Callable[[_F], _F]:

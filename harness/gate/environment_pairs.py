@@ -12,7 +12,7 @@ from harness.gate.earlier_suite import vanished_from_commit, vanished_from_file
 from harness.gate.environments import Environment, with_shared_path
 from harness.gate.installation import Source, base_environment, head_environment
 from harness.gate.suite import Benchmark, Suite
-from harness.plugins.registry import PLUGIN_FILES_VARIABLE
+from harness.plugins.files import PLUGIN_FILES_VARIABLE
 
 
 class EnvironmentPair(NamedTuple):

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from harness.errors import HarnessError, UsageError, interruption
 from harness.gate.conclusion import worst_of
 from harness.gate.record import BenchmarkRecord, GateRecord, Stage, encode
+from harness.machine.checksums import with_checksum
 from harness.machine.description import describe_machine
 from harness.machine.files import replace_file
 
@@ -93,6 +94,6 @@ class GateRecorder:
         record.seconds = time.monotonic() - self._start
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(self.path, encode(record))
+            replace_file(self.path, with_checksum(encode(record)))
         except OSError as error:
             raise HarnessError(f"cannot write the record {self.path}: {error.strerror}") from error

@@ -7,35 +7,21 @@ its distribution. Plugins of other distributions are first imported in a process
 """
 
 import functools
-import hashlib
-import importlib.util
-import os
 import sys
 from collections.abc import Callable, Iterable
 from importlib import metadata
 from pathlib import Path
-from types import ModuleType
-from typing import Literal, TypeVar, get_args
 
-import pluggy
-
-from harness import hookspecs
 from harness.errors import PluginError, unknown_name
-from harness.plugins import checks, trial
-from harness.plugins.output import nothing_on_stdout
+from harness.plugins import files, frameworks, trial
+from harness.plugins.loading import KINDS, Kind, Plugin, ask, implemented
 from harness.spec.backend import Backend
 from harness.spec.data import DataSource
 from harness.spec.task import TaskDefinition
 
-Kind = Literal["backend", "task", "dataset"]
-
 #: False in workers, which are separate processes with a time limit.
 tried_apart = True
 _OURS = "dl-harness"
-
-PLUGIN_FILES_VARIABLE = "HARNESS_PLUGIN_FILES"
-
-_Plugin = TypeVar("_Plugin", Backend, TaskDefinition, DataSource)
 
 
 @functools.cache
@@ -46,7 +32,7 @@ def _entry_points() -> dict[Kind, dict[str, list[metadata.EntryPoint]]]:
     """
     points: dict[Kind, dict[str, list[metadata.EntryPoint]]] = {}
     installed = metadata.entry_points()
-    for kind in get_args(Kind):
+    for kind in KINDS:
         names = points.setdefault(kind, {})
         for point in installed.select(group=f"harness.{kind}s"):
             names.setdefault(point.name, []).append(point)
@@ -73,13 +59,10 @@ def _is_ours(point: metadata.EntryPoint) -> bool:
     return point.dist is not None and _name_and_version(point.dist)[0] == _OURS
 
 
-def _load(kind: Kind, name: str, expected: type[_Plugin]) -> tuple[_Plugin, metadata.EntryPoint | None]:
+def _load(kind: Kind, name: str, expected: type[Plugin]) -> tuple[Plugin, metadata.EntryPoint | None]:
     """The plugin and its entry point; None instead of an entry point for a plugin file."""
-    for path in plugin_files():
-        where = f"plugin file {path}"
-        if tried_apart:
-            trial.try_file(str(path), where)
-        plugin = _ask(kind, name, expected, where, functools.partial(_import_file, path))
+    for path in files.plugin_files():
+        plugin = from_file(path, kind, name, expected)
         if plugin is not None:
             return plugin, None
     points = _entry_points()[kind]
@@ -91,9 +74,8 @@ def _load(kind: Kind, name: str, expected: type[_Plugin]) -> tuple[_Plugin, meta
         raise PluginError(f"{kind} {name!r} is claimed by {rivals}; uninstall one of them")
     point = points[name][0]
     where = f"{kind} plugin {name!r} ({_distribution(point)})"
-    if tried_apart and not _is_ours(point):
-        trial.try_point(point, where)
-    plugin = _ask(kind, name, expected, where, point.load)
+    imports = trial.try_point(point, where) if tried_apart and not _is_ours(point) else ()
+    plugin = _asked(kind, name, expected, where, point.load, imports)
     if plugin is None:
         raise PluginError(
             f"{where} returned NoneType from harness_{kind}({name!r}); expected {expected.__name__}"
@@ -101,51 +83,39 @@ def _load(kind: Kind, name: str, expected: type[_Plugin]) -> tuple[_Plugin, meta
     return plugin, point
 
 
-def _ask(
-    kind: Kind, name: str, expected: type[_Plugin], where: str, load: Callable[[], object]
-) -> _Plugin | None:
-    """Load a plugin and ask it for this name; None where it has none of this name."""
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    try:
-        with nothing_on_stdout():
-            manager.register(load())
-            hook: Callable[..., object] = getattr(manager.hook, f"harness_{kind}")
-            plugin = hook(name=name)
-    except (Exception, SystemExit) as error:
-        raise PluginError(f"{where} could not be loaded: {type(error).__name__}: {error}") from error
-    if plugin is None:
-        return None
-    if not isinstance(plugin, expected):
+def from_file(path: Path, kind: Kind, name: str, expected: type[Plugin]) -> Plugin | None:
+    """The plugin of this name in a plugin file; None where the file has none.
+
+    Raises:
+        PluginError: the file cannot be loaded, or contributes nothing to any request.
+    """
+    where = f"plugin file {path}"
+    load = functools.partial(files.import_file, path)
+    imports = trial.try_file(str(path), where) if tried_apart else ()
+    plugin = _asked(kind, name, expected, where, load, imports)
+    if plugin is None and not implemented(where, load):
         raise PluginError(
-            f"{where} returned {type(plugin).__name__} from harness_{kind}({name!r}); "
-            f"expected {expected.__name__}"
+            f"{where} contributes nothing: it implements none of the hooks "
+            + ", ".join(f"harness_{kind}" for kind in KINDS)
+            + " (a function of that name under @hookimpl)"
         )
-    if (named := getattr(plugin, "name", None)) != name:
-        raise PluginError(f"{where} returned a {kind} named {named!r} from harness_{kind}({name!r})")
-    try:
-        checks.check(plugin)
-    except Exception as error:
-        raise PluginError(f"{where} breaks the contract: {error}") from error
     return plugin
 
 
-def plugin_files() -> list[Path]:
-    """The plugin files named by ``--plugin``; workers inherit them in an environment variable."""
-    return [Path(text) for text in os.environ.get(PLUGIN_FILES_VARIABLE, "").split(os.pathsep) if text]
-
-
-@functools.cache
-def _import_file(path: Path) -> ModuleType:
-    """The module in a plugin file, under a name of its own."""
-    digest = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:12]
-    spec = importlib.util.spec_from_file_location(f"harness_plugin_file_{digest}", path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+def _asked(
+    kind: Kind,
+    name: str,
+    expected: type[Plugin],
+    where: str,
+    load: Callable[[], object],
+    imports: tuple[trial.Imported, ...],
+) -> Plugin | None:
+    """Ask a plugin for this name, unless its trial import imported a framework."""
+    frameworks.refuse_framework(imports, where)
+    plugin = ask(kind, name, expected, where, load)
+    if isinstance(plugin, Backend):
+        frameworks.refuse_framework(imports, where, plugin.requires)
+    return plugin
 
 
 def backend(name: str) -> Backend:
@@ -184,5 +154,5 @@ def runs_our_code(python: str, variables: Iterable[str]) -> bool:
 
     Another interpreter, or one with another search path, may have other plugins.
     """
-    elsewhere = ("PYTHON", PLUGIN_FILES_VARIABLE)
+    elsewhere = ("PYTHON", files.PLUGIN_FILES_VARIABLE)
     return python == sys.executable and not any(name.startswith(elsewhere) for name in variables)

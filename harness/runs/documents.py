@@ -7,6 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from harness.errors import UsageError
+from harness.machine.checksums import ContentChanged, verify_checksum
 from harness.runs.schemas import Migration, OtherSchema, Versioned, decode
 from harness.runs.store import is_file
 
@@ -22,10 +23,15 @@ def read_document(
     :func:`harness.runs.schemas.decode`.
 
     Raises:
-        UsageError: the file cannot be read, holds another kind, or a later version of harness wrote it.
+        UsageError: the file cannot be read, holds another kind, was changed after it was written, or a later
+            version of harness wrote it.
     """
     try:
-        return decode(path.read_bytes(), kind, schema, migrations or {})
+        content = path.read_bytes()
+        verify_checksum(content)
+        return decode(content, kind, schema, migrations or {})
+    except ContentChanged as error:
+        raise UsageError(f"{path} {error}") from error
     except OtherSchema as error:
         raise UsageError(f"{path} cannot be read: {error}") from error
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import HarnessError, UsageError
+from harness.machine.checksums import ContentChanged, verify_checksum, with_checksum
 from harness.machine.files import prove_writable, replace_file
 from harness.runs import record as records
 from harness.runs.record import Record
@@ -53,7 +54,7 @@ class Store:
         """
         path = self.folder / f"{record.id}.json"
         try:
-            replace_file(path, records.encode(record))
+            replace_file(path, with_checksum(records.encode(record)))
         except OSError as error:
             raise HarnessError(f"the record {path} cannot be written: {error.strerror}") from error
         return path
@@ -150,10 +151,15 @@ def read(path: Path) -> Record:
     """Read the record in a file.
 
     Raises:
-        UnreadableRecord: the file cannot be read, holds no record, or a later version of harness wrote it.
+        UnreadableRecord: the file cannot be read, holds no record, was changed after it was written, or a
+            later version of harness wrote it.
     """
     try:
-        return records.decode(path.read_bytes())
+        content = path.read_bytes()
+        verify_checksum(content)
+        return records.decode(content)
+    except ContentChanged as error:
+        raise UnreadableRecord(f"{path} {error}") from error
     except OSError as error:
         raise UnreadableRecord(f"{path} cannot be read: {error.strerror}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

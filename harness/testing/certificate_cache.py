@@ -16,6 +16,7 @@ import msgspec
 import platformdirs
 
 from harness.errors import HarnessError
+from harness.machine.checksums import ContentChanged, verify_checksum, with_checksum
 from harness.machine.description import cpu_model
 from harness.machine.files import replace_file
 from harness.machine.worker_variables import inherited_variables
@@ -27,6 +28,13 @@ from harness.testing.certificate import Certificate
 from harness.testing.certify import Examiner, check
 from harness.testing.parity import TOLERANCE, Finding
 from harness.testing.reference import reference_of
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    """A kept certificate, and the name of the file that it was made for."""
+
+    key: str
+    certificate: Certificate
 
 
 def certificate(examiner: Examiner, definition: TaskDefinition) -> Certificate:
@@ -65,16 +73,19 @@ def _certificate(findings: list[Finding]) -> Certificate:
 
 
 def _kept(path: Path) -> Certificate | None:
-    """The certificate in a file; None where there is no readable one."""
-    with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        return msgspec.json.decode(path.read_bytes(), type=Certificate)
+    """The certificate in a file; None where there is none that was written for this file and is unchanged."""
+    with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeDecodeError, ContentChanged):
+        content = path.read_bytes()
+        if verify_checksum(content):
+            entry = msgspec.json.decode(content, type=_Entry)
+            return entry.certificate if entry.key == path.stem else None
     return None
 
 
 def _store(path: Path, made: Certificate) -> None:
     with contextlib.suppress(OSError):  # a cache that is not writable only costs time
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, msgspec.json.encode(made))
+        replace_file(path, with_checksum(msgspec.json.encode(_Entry(path.stem, made))))
 
 
 def _cache_path(configuration: Configuration, definition: TaskDefinition) -> Path:

@@ -10,12 +10,13 @@ import pytest
 
 from harness.machine.description import default_threads
 from harness.plugins import registry
+from harness.plugins.files import PLUGIN_FILES_VARIABLE
 from harness.spec.backend import Plan
 from harness.training.batches import BatchOrder
 from harness.training.initial import initial_weights
 from harness.training.splits import split_samples
 
-os.environ[registry.PLUGIN_FILES_VARIABLE] = str(Path(__file__).with_name("planted.py"))
+os.environ[PLUGIN_FILES_VARIABLE] = str(Path(__file__).with_name("planted.py"))
 
 
 @pytest.fixture

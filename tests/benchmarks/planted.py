@@ -11,7 +11,6 @@ import time
 import msgspec
 import numpy as np
 import psutil
-import torch
 
 from harness.hookspecs import hookimpl
 from harness_torch import TorchBackend
@@ -31,6 +30,8 @@ def slower(program, share=SLOWER_SHARES["by5"]):
     thread the operands are small, because 32 KiB would displace the step from the cache: 5 % of a step of 1.5
     ms became 8 %. The cost of timing a step, 1 % of such a step, is there for a share of 0 too.
     """
+    import torch
+
     threads = torch.get_num_threads()
     numbers = torch.zeros(ELEMENTS_PER_THREAD * threads if threads > 1 else 1, dtype=torch.uint8)
     begun = over = 0.0
@@ -86,6 +87,8 @@ def pausing(program):
 
 def no_bias(program):
     """Keep the first bias at zero, as if it did not exist."""
+    import torch
+
     for module in program._modules.values():
         bias = next(parameter for name, parameter in module.named_parameters() if "bias" in name)
         bias.register_hook(torch.zeros_like)

@@ -16,6 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from harness.machine.checksums import with_checksum
+
 HERE = Path(__file__).parents[2]
 TASKS = ("cnn", "mlp", "rnn", "gan", "forecast")
 BACKENDS = ("torch", "keras", "keras-torch", "keras-jax", "jax")
@@ -52,7 +54,8 @@ def fill(folder: Path, count: int, tree: Path) -> None:
         }
         record["task"] |= {"name": task, "sha256": f"{TASKS.index(task):064d}"}
         record["test_at_last"]["accuracy"] = 0.5 + moved.gauss(0, 0.01)
-        (folder / "runs" / f"{record['id']}.json").write_text(json.dumps(record, indent=2))
+        content = with_checksum(json.dumps(record, indent=2).encode())
+        (folder / "runs" / f"{record['id']}.json").write_bytes(content)
 
 
 def _reference(tree: Path) -> Path:

@@ -18,11 +18,11 @@ from harness.gate.environments import Environment, with_shared_path
 from harness.gate.folding import folded
 from harness.gate.record import EnvironmentRecord, GateRecord
 from harness.gate.recorder import GateRecorder
-from harness.plugins import registry
+from harness.plugins.files import PLUGIN_FILES_VARIABLE
 
 
 def test_pythonpath_is_ignored_and_a_line_says_so(tmp_path, monkeypatch):
-    monkeypatch.delenv(registry.PLUGIN_FILES_VARIABLE, raising=False)
+    monkeypatch.delenv(PLUGIN_FILES_VARIABLE, raising=False)
     monkeypatch.setenv("PYTHONPATH", "src")
     said = []
     _separate_code(tmp_path, said.append)
@@ -34,9 +34,9 @@ def test_pythonpath_is_ignored_and_a_line_says_so(tmp_path, monkeypatch):
 
 def test_a_plugin_file_of_the_checkout_is_refused(tmp_path, monkeypatch):
     files = [tmp_path / "elsewhere.py", tmp_path / "project" / "mine.py"]
-    monkeypatch.setenv(registry.PLUGIN_FILES_VARIABLE, str(files[0]))
+    monkeypatch.setenv(PLUGIN_FILES_VARIABLE, str(files[0]))
     _separate_code(tmp_path / "project", [].append)
-    monkeypatch.setenv(registry.PLUGIN_FILES_VARIABLE, os.pathsep.join(map(str, files)))
+    monkeypatch.setenv(PLUGIN_FILES_VARIABLE, os.pathsep.join(map(str, files)))
     with pytest.raises(UsageError, match="is part of this checkout, so base would load head's version of it"):
         _separate_code(tmp_path / "project", [].append)
 

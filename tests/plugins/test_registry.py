@@ -8,7 +8,7 @@ import pytest
 from support.command import PLUGINS
 
 from harness.errors import PluginError, UsageError
-from harness.plugins import registry, trial
+from harness.plugins import files, registry, trial
 from harness.plugins.installation import has_versions
 from harness.spec.task import TaskDefinition
 
@@ -189,7 +189,7 @@ def test_the_version_of_an_installed_plugin_is_that_of_its_distribution(tmp_path
     (tmp_path / "task.py").write_text(HOOK.format(body="return None"))
     own = "from paced import PacedBackend\n" + HOOK.format(body="return PacedBackend()")
     (tmp_path / "own.py").write_text(own)
-    monkeypatch.setenv(registry.PLUGIN_FILES_VARIABLE, str(tmp_path / "task.py"))
+    monkeypatch.setenv(files.PLUGIN_FILES_VARIABLE, str(tmp_path / "task.py"))
     assert registry.backend_distribution("paced") == "faulty 1.0"
     assert has_versions("paced", {"numpy": np.__version__, "harness plugin": "faulty 1.0"})
     assert not has_versions("paced", {"numpy": np.__version__, "harness plugin": "faulty 0.9"})
@@ -197,7 +197,7 @@ def test_the_version_of_an_installed_plugin_is_that_of_its_distribution(tmp_path
         "paced", {"numpy": np.__version__}
     )  # of a plugin file, or recorded before plugins' versions were
     assert not has_versions("nowhere", {"nowhere": "1.0"})
-    monkeypatch.setenv(registry.PLUGIN_FILES_VARIABLE, str(tmp_path / "own.py"))
+    monkeypatch.setenv(files.PLUGIN_FILES_VARIABLE, str(tmp_path / "own.py"))
     assert registry.backend_distribution("paced") is None
     assert not has_versions("torch", {"harness plugin": "acme 1.0"})
     registry._entry_points.cache_clear()
@@ -205,12 +205,12 @@ def test_the_version_of_an_installed_plugin_is_that_of_its_distribution(tmp_path
 
 def test_two_plugin_files_of_one_name_are_two_modules(tmp_path, monkeypatch):
     """The files beside a backend's are what its certificate is kept for."""
-    files = []
+    paths = []
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
-        files.append(tmp_path / name / "my.plugin.py")
-        files[-1].write_text(f"NAME = {name!r}\n")
-    modules = [registry._import_file(file) for file in files]
+        paths.append(tmp_path / name / "my.plugin.py")
+        paths[-1].write_text(f"NAME = {name!r}\n")
+    modules = [files.import_file(file) for file in paths]
     assert [module.NAME for module in modules] == ["one", "other"]
     assert [sys.modules[module.__name__.partition(".")[0]] for module in modules] == modules
 

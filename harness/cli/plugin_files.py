@@ -1,0 +1,97 @@
+"""The option ``--plugin``, and what is said about its files before a command begins."""
+
+import functools
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli.messages import print_error
+from harness.plugins import registry
+from harness.plugins.contributions import Contribution, Request, contributions
+from harness.plugins.files import PLUGIN_FILES_VARIABLE
+from harness.plugins.loading import Kind
+
+_LABELS: dict[Kind, str] = {"backend": "backend", "task": "task", "dataset": "data set"}
+#: The parameters of commands that name plugins.
+_PARAMETERS: dict[str, Kind] = {
+    "backends": "backend",
+    "backend": "backend",
+    "tasks": "task",
+    "task": "task",
+    "dataset": "dataset",
+}
+
+
+def plugin_option(
+    parameters: Mapping[str, Kind] = _PARAMETERS, *, unnamed_means_all: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option ``--plugin`` of a command whose ``parameters`` name plugins.
+
+    Before the command begins, files that contribute nothing to it are refused. With ``unnamed_means_all``
+    a parameter without names asks for every installed plugin of its kind.
+    """
+    option = click.option(
+        "--plugin",
+        multiple=True,
+        expose_value=False,
+        is_eager=True,
+        callback=_set_plugin_files,
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Python file that defines a backend, a task or a data set; repeatable.",
+    )
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def called(*positional: Any, **given: Any) -> Any:
+            if os.environ.get(PLUGIN_FILES_VARIABLE):
+                request = _request(parameters, given, unnamed_means_all=unnamed_means_all)
+                for contribution in contributions(request):
+                    for line in _remarks(contribution):
+                        print_error(line)
+            return function(*positional, **given)
+
+        return option(called)
+
+    return decorate
+
+
+def _set_plugin_files(_ctx: click.Context, _parameter: click.Parameter, paths: tuple[Path, ...]) -> None:
+    # Workers inherit the variable and load the same plugins.
+    if paths:
+        os.environ[PLUGIN_FILES_VARIABLE] = os.pathsep.join(str(path.resolve()) for path in paths)
+
+
+def _request(parameters: Mapping[str, Kind], given: Mapping[str, Any], *, unnamed_means_all: bool) -> Request:
+    request: dict[Kind, tuple[str, ...]] = {}
+    for parameter, kind in parameters.items():
+        if parameter not in given:
+            continue
+        value = given[parameter] or ()
+        names = (value,) if isinstance(value, str) else tuple(value)
+        if not names and unnamed_means_all:
+            names = tuple(registry.names(kind))
+        # A mode follows the name of a backend.
+        request[kind] = (*request.get(kind, ()), *(name.partition(":")[0] for name in names))
+    return {kind: tuple(dict.fromkeys(names)) for kind, names in request.items()}
+
+
+def _remarks(contribution: Contribution) -> list[str]:
+    """What a user may not expect of this file, a line each."""
+    where = f"plugin file {contribution.file}"
+    lines = [
+        f"{_LABELS[kind]} {name} is that of {where}; the installed one is not used"
+        for kind, name in contribution.also_installed
+    ]
+    lines += [
+        f"{_LABELS[kind]} {name} is that of {where}; that of {other} is not used"
+        for kind, name, other in contribution.also_in_files
+    ]
+    lines += [
+        f"{where} implements harness_{kind} and provides no {_LABELS[kind]} that is asked for; "
+        "installed ones are used"
+        for kind in contribution.lacking
+    ]
+    return lines

@@ -1,0 +1,188 @@
+"""Checksums: every kind of record has one, any changed bit is found, and older files are still read."""
+
+import gzip
+import json
+import os
+import random
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from support.made_gates import mixed_gate
+from support.records import TASK, make_record
+
+from harness.analysis.study import Study, Variant, read_studies, save_study
+from harness.duel.conduct import Duel
+from harness.duel.files import read_duels
+from harness.gate.files import read_gates
+from harness.gate.recorder import GateRecorder
+from harness.machine.checksums import ContentChanged, verify_checksum, with_checksum
+from harness.runs.record import Record
+from harness.runs.store import Store, read_all
+from harness.testing import certificate_cache
+from harness.testing.certificate import Certificate
+
+OLD_DUEL = next((Path(__file__).parents[1] / "support/records_schema_1/duels").glob("*.json.gz"))
+CHANGES = 300
+
+
+def _run(results):
+    store = Store(results)
+    store.prepare()
+    path = store.save(make_record())
+
+    def read():
+        (outcome,) = read_all([path])
+        return ([outcome], []) if isinstance(outcome, Record) else ([], [str(outcome)])
+
+    return path, read
+
+
+def _duel(results):
+    (results / "duels").mkdir(parents=True)
+    path = results / "duels" / "one.json"
+    path.write_bytes(gzip.decompress(OLD_DUEL.read_bytes()))
+    (record,), _ = read_duels(results)
+    duel = Duel.__new__(Duel)
+    duel.record, duel.path = record, path
+    duel._save()
+    return path, lambda: read_duels(results)
+
+
+def _gate(results):
+    recorder = GateRecorder.__new__(GateRecorder)
+    recorder.record, recorder._start = mixed_gate(), 0.0
+    recorder.path = results / "gates" / "one.json"
+    recorder.save()
+    return recorder.path, lambda: read_gates([recorder.path])
+
+
+def _study(results):
+    study = Study(
+        kind="overfitting",
+        task="cnn",
+        dataset="digits",
+        epochs=2,
+        max_steps=None,
+        precision="float32",
+        threads=2,
+        variants=[Variant("plain", [], "0" * 64)],
+    )
+    return save_study(study, results), lambda: read_studies(results)
+
+
+KINDS = pytest.mark.parametrize("kind", [_run, _duel, _gate, _study], ids=["run", "duel", "gate", "study"])
+
+
+@KINDS
+def test_a_changed_bit_is_found_in_every_kind_of_record(kind, tmp_path):
+    path, read = kind(tmp_path)
+    whole = path.read_bytes()
+    assert len(read()[0]) == 1
+    assert "sha256:" in json.loads(whole)["checksum"]
+    chance = random.Random(23)  # noqa: S311
+    # The places are drawn from the whole file, and from its end, where the checksum is.
+    places = [chance.randrange(len(whole)) for _ in range(CHANGES - 100)]
+    places += [len(whole) - 1 - place for place in range(100)]
+    for place in places:
+        changed = bytearray(whole)
+        changed[place] ^= 1 << chance.randrange(8)
+        path.write_bytes(changed)
+        readable, (message,) = read()
+        assert readable == []
+        assert "\n" not in message
+        assert message == (
+            f"{path} was changed after it was written (damaged or edited): its checksum does not match"
+        )
+
+
+@KINDS
+def test_a_cut_or_edited_record_is_refused(kind, tmp_path):
+    path, read = kind(tmp_path)
+    whole = path.read_bytes()
+    for changed in (
+        whole[: len(whole) // 2],
+        whole[:-20],
+        whole.replace(b"2", b"3", 1),
+        json.dumps(json.loads(whole)).encode(),
+        json.dumps(json.loads(whole), indent=4).encode(),
+        whole + b" ",
+    ):
+        path.write_bytes(changed)
+        readable, unreadable = read()
+        assert (readable, len(unreadable)) == ([], 1), changed[-200:]
+
+
+@KINDS
+def test_a_file_without_a_checksum_is_read(kind, tmp_path):
+    path, read = kind(tmp_path)
+    document = json.loads(path.read_bytes())
+    del document["checksum"]
+    path.write_text(json.dumps(document))
+    assert [len(part) for part in read()] == [1, 0]
+
+
+def test_a_text_that_looks_like_a_checksum_is_none():
+    text = json.dumps({"failure": '"checksum": "sha256:0"'}).encode()
+    assert not verify_checksum(text)
+    assert verify_checksum(with_checksum(text))
+
+
+@pytest.mark.parametrize("document", [b'{"a":1}', b'{\n "a": 1\n}\n', b'{\n  "a": {\n    "b": 1\n  }\n}'])
+def test_the_document_with_a_checksum_is_json_of_the_same_form(document):
+    content = with_checksum(document)
+    fields = json.loads(content)
+    assert list(fields) == [*json.loads(document), "checksum"]
+    indents = [len(line) - len(line.lstrip()) for line in content.decode().splitlines()]
+    assert indents[-2] == (0 if b"\n" not in document else indents[1])
+    assert verify_checksum(content)
+    with pytest.raises(ContentChanged):
+        verify_checksum(content.replace(b"1", b"2", 1))
+
+
+def _examined(monkeypatch, folder):
+    """Certify once with a cache in ``folder``: the kept file, and the certificate of another try."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # hundreds of them take long
+    monkeypatch.setattr(certificate_cache, "_cache_path", lambda *_: folder / "key.json")
+    monkeypatch.setattr(certificate_cache, "runs_our_code", lambda *_: True)
+    monkeypatch.setattr(certificate_cache, "check", lambda *_: [])
+    made = Certificate(certified=True, worst=1e-15, worst_as_timed=1e-7)
+    calls = []
+    monkeypatch.setattr(certificate_cache, "_certificate", lambda _: calls.append(1) or made)
+    configuration = SimpleNamespace(python="", variables=())
+
+    def certify():
+        calls.clear()
+        assert certificate_cache.certificate(SimpleNamespace(configuration=configuration), TASK) == made
+        return len(calls)
+
+    assert certify() == 1
+    assert certify() == 0
+    return folder / "key.json", certify
+
+
+def test_a_changed_certificate_is_made_anew(monkeypatch, tmp_path):
+    kept, certify = _examined(monkeypatch, tmp_path)
+    whole = kept.read_bytes()
+    chance = random.Random(23)  # noqa: S311
+    for _ in range(CHANGES):
+        changed = bytearray(whole)
+        changed[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
+        kept.write_bytes(changed)
+        assert certify() == 1
+        assert kept.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    "content", [b'{"certified": true}', b'{"key":"key","certificate":{"certified":true}}']
+)
+def test_a_certificate_without_a_checksum_is_made_anew(monkeypatch, tmp_path, content):
+    kept, certify = _examined(monkeypatch, tmp_path)
+    kept.write_bytes(content)
+    assert certify() == 1
+
+
+def test_the_certificate_of_another_configuration_is_made_anew(monkeypatch, tmp_path):
+    kept, certify = _examined(monkeypatch, tmp_path)
+    kept.write_bytes(with_checksum(b'{"key":"other","certificate":{"certified":true}}'))
+    assert certify() == 1
