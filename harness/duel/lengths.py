@@ -18,7 +18,7 @@ accelerator, where a process that was stopped has to be scheduled again and ener
 import math
 from collections.abc import Hashable, Sequence
 
-from harness.duel.clock import Clock
+from harness.testing.clock import Pace
 
 #: The shortest block of configurations of the same program on the CPU.
 SHORTEST_BLOCK_SECONDS = 0.03
@@ -42,13 +42,13 @@ def shortest_block_seconds(programs: Sequence[Hashable], devices: Sequence[str])
     return SHORTEST_BLOCK_SECONDS if alike else SHORTEST_MIXED_BLOCK_SECONDS
 
 
-def block_steps(clock: Clock, shortest_seconds: float) -> int:
+def block_steps(pace: Pace, shortest_seconds: float) -> int:
     """Steps of a block of a configuration considered alone.
 
     By the fastest step seen, so that a disturbed trial does not make the blocks short.
     """
-    seconds = min(max(shortest_seconds, clock.call_seconds / _CALL_SHARE), _LONGEST_BLOCK_SECONDS)
-    return math.ceil(seconds / clock.quickest_step_seconds)
+    seconds = min(max(shortest_seconds, pace.call_seconds / _CALL_SHARE), _LONGEST_BLOCK_SECONDS)
+    return math.ceil(seconds / pace.quickest_step_seconds)
 
 
 def common_steps(programs: Sequence[Hashable], wanted: list[int]) -> list[int]:

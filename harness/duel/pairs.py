@@ -66,11 +66,11 @@ class Alternation:
                 worker.session.pause()
             meter = self._energy = self._energy or self._meter(workers)
             made = [
-                self._block(workers, index, turn, steps[index], meter)
+                self._block(workers, index, turn, steps[index], meter, read=turn in {0, turns - 1})
                 for turn in range(turns)
                 for index in (order if turn % 2 == 0 else reversed(order))
             ]
-            processes = [workers[index].finish() for index in sorted(workers)]
+            processes = [workers[index].finish(steps[index]) for index in sorted(workers)]
         seconds = time.monotonic() - start
         marked = mark_disturbed(made, [workload.configuration.threads for workload in self.workloads])
         side_by_side = len(order) > 1 and self._places(order) is not None
@@ -112,7 +112,14 @@ class Alternation:
         )
 
     def _block(
-        self, workers: Mapping[int, TimedWorker], index: int, turn: int, steps: int, meter: EnergyMeter
+        self,
+        workers: Mapping[int, TimedWorker],
+        index: int,
+        turn: int,
+        steps: int,
+        meter: EnergyMeter,
+        *,
+        read: bool,
     ) -> BlockRecord:
         worker = workers[index]
         pids = [other.session.process.pid for other in workers.values()]
@@ -127,6 +134,7 @@ class Alternation:
         if joules is not None:  # without the share of steps that are made but not counted
             joules *= seconds / (worker.training_seconds - already)
         disturbance = between(before, read_counters(pids, cpus))
+        worker.read_after(seconds, always=read)
         worker.session.pause()
         return BlockRecord(index, turn, steps, seconds, control, disturbance, disturbed=False, joules=joules)
 

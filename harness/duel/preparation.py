@@ -65,7 +65,7 @@ def certificates(workloads: list[Workload], certifying: Callable[[str], None] = 
 
 def _certificate(workload: Workload) -> Certificate:
     with Examiner(workload.configuration) as examiner:
-        proof = certificate(examiner, registry.task(workload.task.name))
+        proof = certificate(examiner, registry.task(workload.task.name), workload.task)
     if not proof.certified:
         raise HarnessError(
             f"{workload.label} is not certified, so its time may be of different work: {proof.reason}"
@@ -110,10 +110,12 @@ def prepare(
             proof = proofs[index] if proofs else None
             trials.append(_try(alternation, index, worker, shortest, proof))
     _refuse_unequal(trials)
-    alone = [lengths.block_steps(trial.clock, shortest) for trial in trials]
+    alone = [lengths.block_steps(trial.clock.pace, shortest) for trial in trials]
     wanted = lengths.common_steps(programs, alone)
     steps = [trial.order.even_steps(count) for trial, count in zip(trials, wanted, strict=True)]
-    turn_seconds = sum(count * trial.clock.step_seconds for trial, count in zip(trials, steps, strict=True))
+    turn_seconds = sum(
+        count * trial.clock.pace.step_seconds for trial, count in zip(trials, steps, strict=True)
+    )
     turns = turns or lengths.turns_that_pay(turn_seconds)
     seconds += sum(trial.unsteady_seconds for trial in trials)
     # One more than the blocks that settle: the first call of this length, which is not counted.
@@ -153,7 +155,7 @@ def _try(
     worker.session.pause()
     # Whatever is not steady belongs to the start, even if it comes late: a compiler sees the short batch
     # late.
-    steady = worker.steps * clock.step_seconds + worker.calls * clock.call_seconds
+    steady = worker.steps * clock.pace.step_seconds + worker.calls * clock.pace.call_seconds
     unsteady_seconds = max(0.0, worker.training_seconds - steady)
     configuration = workload.configuration
     record = ConfigurationRecord(
@@ -170,7 +172,8 @@ def _try(
         variables=alternation.variables[index],
         certificate=proof,
         training_flops_per_sample=training_flops_per_sample(workload.task),
-        clock_ratio=clock.ratio,
+        clock_ratio=clock.pace.ratio,
+        clock=clock.test,
     )
     return _Trial(worker.built, record, clock, worker.order, unsteady_seconds)
 

@@ -14,6 +14,7 @@ from harness.runs.record import DatasetRecord, TaskRecord
 from harness.spec.backend import Precision
 from harness.stats.estimate import Estimate
 from harness.testing.certificate import Certificate
+from harness.testing.clock import ClockTest
 
 SCHEMA = 2
 
@@ -50,6 +51,8 @@ class ConfigurationRecord(msgspec.Struct, frozen=True, kw_only=True):
     training_flops_per_sample: int
     clock_ratio: float
     """Time of a block of 2n steps over that of one of n steps: 2 for an honest clock."""
+    clock: ClockTest | None = None
+    """The whole test of the clock; None in records of earlier versions."""
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -93,6 +96,8 @@ class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Steps of the first call of each length after the first step, and of the first short last batch, in each
     of which a compiler may run again. No block contains them."""
     first_call_seconds: float = 0.0
+    clock: ClockTest | None = None
+    """What readings of the weights right after randomly drawn blocks of the pair say about the clock."""
 
 
 class PairRecord(msgspec.Struct, frozen=True):

@@ -2,17 +2,28 @@
 
 import contextlib
 import math
+import random
+import time
 from collections.abc import Iterable, Iterator, Mapping
 
 from harness.duel import settling
 from harness.duel.record import ProcessRecord
 from harness.duel.workloads import Workload
 from harness.errors import HarnessError
+from harness.testing.clock import ClockTest, ClockTrial
+from harness.testing.readings import AfterBlock, Reading, read_after
 from harness.training.batches import BatchOrder
 from harness.worker import protocol
 from harness.worker.conversation import Conversation
-from harness.worker.errors import NoWorkersHere
+from harness.worker.errors import DishonestClock, NoWorkersHere
 from harness.worker.session import Session
+from harness.worker.timed_session import TimedReadings
+from harness.worker.training_clock import TrainingClock
+
+#: The share of blocks after which weights are read, as far as readings take at most this share of the time.
+_READ_BLOCKS = 0.25
+_READING_SHARE = 0.02
+_CHANCE = random.SystemRandom()
 
 
 class ConfigurationFailed(HarnessError):
@@ -68,6 +79,8 @@ class TimedWorker:
         self._label, self._plan = workload.label, workload.plan
         configuration = workload.configuration
         self.session = session_of(workload.label, variables, deadline_seconds, configuration.python, cpus)
+        self._readings = TimedReadings(self.session)
+        self._clock: TrainingClock
         self._conversation = Conversation(self.session, configuration.backend, configuration.threads)
         self.steps = self.calls = 0
         self.training_seconds = 0.0
@@ -78,6 +91,8 @@ class TimedWorker:
         self._first_step_seconds = 0.0
         self._warm_up: list[float] = []
         self._settled = False
+        self._sampled: list[AfterBlock] = []
+        self._reading_seconds = 0.0
         self.described: protocol.Described
         self.built: protocol.Built
 
@@ -98,6 +113,7 @@ class TimedWorker:
             self.described = self._conversation.describe()
             self.built = self._conversation.receive_program()
             self.order = BatchOrder.of_task(self._plan.task, self.built.samples["train"], self._plan.seed)
+            self._clock = TrainingClock(self.session, self.order)
 
     def make_first_step(self) -> None:
         """Make the first step, in which many frameworks compile."""
@@ -111,7 +127,7 @@ class TimedWorker:
 
     def _train(self, steps: int) -> float:
         length = steps, self.steps % self.order.steps_per_epoch == self.order.full_steps
-        trained = self.session.call(protocol.Train(steps), protocol.Trained)
+        trained = self._clock.train(steps)
         if length not in self._called:
             self._called.add(length)
             self._first_call_steps += steps
@@ -142,16 +158,71 @@ class TimedWorker:
             self._train(order.run_length(self.steps))
         return self._train(steps)
 
+    @property
+    def longest_call(self) -> int:
+        """The most steps that one call can make."""
+        return self.order.full_steps
+
+    def even_steps(self, fewest: int) -> int:
+        """At least so many steps in calls of one length."""
+        return self.order.even_steps(fewest)
+
+    def reading(self) -> Reading:
+        """Read the weights, as a test of the clock."""
+        with self.blamed():
+            return self._readings.reading()
+
+    def hindered(self) -> float:
+        """Seconds since the last call in which it had work and no CPU."""
+        return self._readings.hindered()
+
+    def rest(self, seconds: float) -> None:
+        """Ask nothing of it."""
+        self._readings.rest(seconds)
+
+    def read_after(self, seconds: float, *, always: bool) -> None:
+        """Sometimes, or ``always``, read the weights after a block that took this time, to test its clock.
+
+        Which blocks is drawn at random, so that no program can know. Readings take a small share of the time.
+        """
+        affordable = self._reading_seconds <= _READING_SHARE * self.training_seconds
+        if always or (affordable and _CHANCE.random() < _READ_BLOCKS):
+            with self.blamed():
+                start = time.monotonic()
+                self._sampled.append(read_after(self, seconds))
+                self._reading_seconds += time.monotonic() - start
+
+    def _clock_of_blocks(self, steps: int) -> ClockTest | None:
+        """What the readings say; more blocks are made where they do not suffice.
+
+        Raises:
+            DishonestClock: work was going on after blocks.
+        """
+        if not self._sampled:
+            return None
+        trial = ClockTrial(self, self._sampled[0].block, readings=self._sampled)
+        test = trial.result_so_far()
+        if test.fault is not None:
+            test = trial.read(steps)
+        if test.outcome == "dishonest":
+            raise DishonestClock(test)
+        return test
+
     def warm_up(self, steps: int) -> None:
         """Make blocks until their times have settled; see :mod:`harness.duel.settling`."""
         while not self._settled and not settling.is_hopeless(self._warm_up):
             self._warm_up.append(self.block(steps))
             self._settled = settling.has_settled(self._warm_up)
+        self.reading()  # the first may compile
 
-    def finish(self) -> ProcessRecord:
-        """The record of the process, with its peak memory. This is the last request before it is ended."""
+    def finish(self, steps: int) -> ProcessRecord:
+        """The record of the process, with its peak memory. This is the last request before it is ended.
+
+        ``steps`` are those of its blocks.
+        """
         self.session.resume()
         with self.blamed():
+            clock = self._clock_of_blocks(steps)
             memory = self.session.call(protocol.MeasureMemory(), protocol.Memory)
         self.session.pause()
         return ProcessRecord(
@@ -164,4 +235,5 @@ class TimedWorker:
             settled=self._settled,
             peak_memory_bytes=memory.peak_bytes,
             device_peak_memory_bytes=memory.device_peak_bytes,
+            clock=clock,
         )

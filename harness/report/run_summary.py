@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from harness.report.certificate_words import certificate_cell
 from harness.report.numbers import NOTHING, significant
 from harness.report.phrases import failure_text
 from harness.report.scores import score_value, test_score
@@ -11,6 +12,7 @@ from harness.report.terminal import disturbance
 from harness.runs.record import Record
 from harness.runs.store import results_option
 from harness.runs.summaries import step_time
+from harness.testing.clock_words import reason
 from harness.training.measures import measure_of_task
 
 _LEGEND = (
@@ -71,7 +73,7 @@ def _conditions(record: Record) -> str:
 
 def certified(record: Record) -> str:
     """Whether the run's configuration has a certificate for its task."""
-    return "yes" if record.certificate and record.certificate.certified else "no"
+    return certificate_cell(record.certificate)
 
 
 def _score(record: Record, *, named: bool) -> str:
@@ -89,7 +91,8 @@ def _step(record: Record) -> str:
     if steady is None:
         return NOTHING
     median, low, high = (significant(1e3 * seconds) for seconds in steady)
-    return f"{median} ms ({low}–{high})".replace(" ", "\N{NO-BREAK SPACE}")
+    untested = " *" * (record.clock is not None and record.clock.outcome == "not tested")
+    return f"{median} ms ({low}–{high}){untested}".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _seconds(record: Record) -> str:
@@ -123,13 +126,18 @@ def _remarks(records: Sequence[Record]) -> Iterable[str]:
     for record in records:
         if record.failure is not None:
             name = f"{record.task.name}, {record.label}, seed {record.seed}"
-            reason = f"{name}: {failure_text(record.status, record.failure)}"
-            yield "\n    ".join([reason, *record.failure.last_lines[-_LAST_LINES:]])
+            line = f"{name}: {failure_text(record.status, record.failure)}"
+            yield "\n    ".join([line, *record.failure.last_lines[-_LAST_LINES:]])
     yield from dict.fromkeys(
         f"{record.label} on {record.task.name} is not certified; do not compare its figures with others: "
         f"{record.certificate.reason}"
         for record in records
         if record.certificate and not record.certificate.certified and record.status != "unsupported"
+    )
+    yield from dict.fromkeys(
+        f"* {record.label} on {record.task.name}: {reason(record.clock)}"
+        for record in records
+        if record.clock is not None and record.clock.outcome == "not tested"
     )
     if remark := disturbance(records):
         yield remark

@@ -15,6 +15,7 @@ from harness.spec.backend import Precision
 from harness.spec.data import Split
 from harness.spec.task import Task
 from harness.testing.certificate import Certificate
+from harness.testing.clock import ClockTest
 from harness.training.measures import Scores
 
 SCHEMA = 2
@@ -137,6 +138,8 @@ class Record(msgspec.Struct, kw_only=True):
     peak_memory_bytes: int | None = None
     """The peak of the worker process, including the framework and the data set."""
     device_peak_memory_bytes: int | None = None
+    clock: ClockTest | None = None
+    """Whether the clock of the run was honest; None if the run ended before it was tested."""
     interference: Interference | None = None
     """None if the run ended before it was measured, or the system does not report it."""
 

@@ -5,6 +5,7 @@ import statistics
 from typing import Protocol
 
 from harness.machine.interference import Watch
+from harness.runs.clock import RunClock
 from harness.runs.record import Block, Epoch, Record
 from harness.runs.request import RunRequest
 from harness.runs.store import Store
@@ -53,16 +54,19 @@ class TrainingRun:
 
         Raises:
             Diverged: a loss is not finite; the record holds everything before it.
+            DishonestClock: the times cannot be trusted.
         """
         self._start()
         watch = Watch(self._session.process.pid)
         try:
-            self._train()
+            clock = self._train()
             self._score_test()
         except Diverged:
             self._measure_machine(watch)
             raise
         self._measure_machine(watch)
+        self._observer.phase("testing the clock")
+        self._record.clock = clock.test()
 
     def _start(self) -> None:
         record, plan = self._record, self._request.plan
@@ -80,7 +84,8 @@ class TrainingRun:
         record.phases.data_seconds = built.data_seconds
         record.phases.build_seconds = built.build_seconds
 
-    def _train(self) -> None:
+    def _train(self) -> RunClock:
+        """Train all epochs; returns the clock of the run."""
         task = self._request.plan.task
         samples = self._record.dataset.samples["train"]
         order = BatchOrder.of_task(task, samples, self._request.plan.seed)
@@ -88,17 +93,19 @@ class TrainingRun:
         total = order.steps_per_epoch * task.epochs
         total = min(total, self._request.max_steps or total)
         epoch_losses: list[list[float]] = []
+        clock = RunClock(self._session, order)
         while self._step < total:
             count = min(block_steps(order, self._step, self._step_seconds), total - self._step)
-            epoch_losses += self._train_block(order, count, total)
+            epoch_losses += self._train_block(clock, order, count, total)
             if self._step % order.steps_per_epoch == 0 or self._step == total:
                 self._score_epoch(
                     order, [statistics.fmean(column) for column in zip(*epoch_losses, strict=True)]
                 )
                 epoch_losses = []
+        return clock
 
-    def _train_block(self, order: BatchOrder, count: int, total: int) -> list[list[float]]:
-        trained = self._session.call(protocol.Train(count), protocol.Trained)
+    def _train_block(self, clock: RunClock, order: BatchOrder, count: int, total: int) -> list[list[float]]:
+        trained = clock.train(count, last=self._step + count == total)
         epoch, place = divmod(self._step, order.steps_per_epoch)
         batch_size = order.batch_size if place < order.full_steps else order.samples % order.batch_size
         phases = self._record.phases

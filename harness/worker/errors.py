@@ -1,6 +1,8 @@
 """How a conversation with a worker can fail."""
 
 from harness.errors import HarnessError
+from harness.testing.clock import ClockTest
+from harness.testing.clock_words import reason
 
 
 class RequestFailed(HarnessError):
@@ -34,3 +36,11 @@ class WorkerTimeout(HarnessError):
 
 class NoWorkersHere(HarnessError):
     """The machine lacks what every worker needs; what the worker should have run is not at fault."""
+
+
+class DishonestClock(HarnessError):
+    """The seconds that a program reports are not to be trusted; ``test`` has the figures."""
+
+    def __init__(self, test: ClockTest) -> None:
+        super().__init__(reason(test))
+        self.test = test

@@ -2,11 +2,11 @@
 
 import pytest
 
-from harness.duel.clock import Clock
 from harness.duel.lengths import block_steps, common_steps, shortest_block_seconds, turns_that_pay
 from harness.duel.settling import has_settled, is_hopeless
+from harness.testing.clock import Pace
 
-CLOCK = Clock(ratio=2.0, step_seconds=0.003, quickest_step_seconds=0.0025, call_seconds=0.0)
+PACE = Pace(ratio=2.0, step_seconds=0.003, quickest_step_seconds=0.0025, call_seconds=0.0)
 
 
 @pytest.mark.parametrize(
@@ -25,12 +25,12 @@ def test_blocks_have_the_same_steps_where_backend_and_mode_are_the_same(modes, w
 def test_configurations_of_one_program_on_the_cpu_have_short_blocks():
     """They pay the same for cold caches; others have blocks in which this hardly counts."""
     alike = shortest_block_seconds(["torch", "torch"], ["cpu", "cpu"])
-    assert block_steps(CLOCK, alike) == 12
+    assert block_steps(PACE, alike) == 12
     for programs, devices in ((["torch", "jax"], ["cpu", "cpu"]), (["torch"] * 2, ["cuda:0 (H100)"] * 2)):
-        assert block_steps(CLOCK, shortest_block_seconds(programs, devices)) == 44
-    slow = CLOCK._replace(quickest_step_seconds=0.05)
+        assert block_steps(PACE, shortest_block_seconds(programs, devices)) == 44
+    slow = PACE._replace(quickest_step_seconds=0.05)
     assert block_steps(slow, alike) == 1
-    costly = CLOCK._replace(call_seconds=0.005)  # a call must be a hundredth of a block
+    costly = PACE._replace(call_seconds=0.005)  # a call must be a hundredth of a block
     assert block_steps(costly, alike) == 200
 
 

@@ -18,6 +18,7 @@ PACES = {
     "slower": 1.1,
     "fivefold": 5.0,
     "lying": 1.0,
+    "patched": 1.0,
     "dies": 1.0,
     "hangs": 1.0,
     "diverges": 1.0,
@@ -34,6 +35,7 @@ LOGIT = float(os.environ.get("PACED_LOGIT", "0"))
 CHILD_SECONDS = os.environ.get("PACED_CHILD_SECONDS")
 #: Extra duration of the first step after FAILS_AFTER, as if it were compiled.
 LATE_SECONDS = float(os.environ.get("PACED_LATE_SECONDS", "0"))
+REAL_CLOCK = time.perf_counter
 BALLAST = np.ones(int(os.environ.get("PACED_MEMORY_MIB", "0")) * 2**17)
 
 
@@ -47,6 +49,9 @@ class PacedProgram(Program):
             subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({CHILD_SECONDS})"])
         self.made = 0
         self.device_free_at = time.perf_counter()
+
+        if mode == "patched" and time.perf_counter is REAL_CLOCK:
+            time.perf_counter = lambda: REAL_CLOCK() / 2
 
     def load(self, weights):
         self.kept = dict(weights)

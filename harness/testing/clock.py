@@ -1,0 +1,241 @@
+"""The test of a clock: work is done when it stops, twice the steps take twice the time, and rest saves none.
+
+Conformance kit, ``harness check``, runs, duels and gates share it. What others took from the program is
+measured at the same time: a disturbed test is repeated, and what remains is ``not tested``.
+"""
+
+import statistics
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from harness.testing.readings import AfterBlock, Fault, Judgement, Outcome, Timed, judge, read_after
+
+_ATTEMPTS = 3
+_SINGLE_STEPS = 3
+_MOST_STEPS = 1 << 13
+#: Of many calls, each costs the harness itself more than the program.
+_MOST_CALLS = 32
+#: Blocks of so little time say nothing.
+_TOO_SHORT_SECONDS = 0.005
+#: The accepted time of 2n steps over that of n. A fixed cost for each call makes it a little less than 2.
+_HONEST = (1.5, 2.7)
+#: A program that works while nothing is asked of it needs less than this share of a block after a rest.
+_RESTED_SHARE = 0.6
+_REST_LENGTH = 1.2
+#: Of blocks of one length, half may be slow by chance; none is faster than this share of their median.
+_FAST_SHARE = 0.4
+#: Blocks count if others took at most this share of them.
+_QUIET_SHARE = 0.1
+
+
+class Effort(NamedTuple):
+    """The least duration of a block of the test, and how often each part is repeated."""
+
+    block_seconds: float = 0.11
+    repetitions: int = 3
+    readings: int = 5
+    single_steps: int = _SINGLE_STEPS
+
+
+class ClockTest(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a clock can be trusted, and the figures that say so.
+
+    ``fault`` is what gives it away, or what could not be ruled out if it is ``not tested``.
+    ``unfinished_share`` is the part of a block that was still going on when the clock had stopped;
+    ``ratio`` the time of 2n steps over that of n; ``rested_share`` the time of a block after a rest over
+    that of one without; ``hindered_share`` the part of the test's time that others took.
+    """
+
+    outcome: Outcome
+    fault: Fault | None = None
+    readings: int = 0
+    unfinished_share: float = 0.0
+    ratio: float | None = None
+    rested_share: float | None = None
+    hindered_share: float = 0.0
+    reported_seconds: float | None = None
+    """With ``other clock``: the seconds that the program's clock showed in all."""
+    observed_seconds: float | None = None
+    """With ``other clock``: those that the harness saw in another process."""
+
+
+class Pace(NamedTuple):
+    """Time of 2n steps over that of n; seconds per step, median and fastest; overhead of a call."""
+
+    ratio: float
+    step_seconds: float
+    quickest_step_seconds: float
+    call_seconds: float
+
+
+class _Blocks(NamedTuple):
+    """Blocks of one length: their seconds, and those that others took from each."""
+
+    steps: int
+    seconds: list[float]
+    hindered: list[float]
+
+    def add(self, timed: Timed) -> None:
+        timed.hindered()
+        self.seconds.append(timed.block(self.steps))
+        self.hindered.append(timed.hindered())
+
+    @property
+    def quickest(self) -> float:
+        """A disturbance only makes a block longer, and is no fault of its clock."""
+        return min(self.seconds)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether others took little from the fastest."""
+        fastest = self.seconds.index(self.quickest)
+        return self.hindered[fastest] <= _QUIET_SHARE * self.quickest
+
+    @property
+    def unhindered(self) -> list[float]:
+        """Their seconds without those that others took."""
+        return [
+            max(0.0, seconds - hindered)
+            for seconds, hindered in zip(self.seconds, self.hindered, strict=True)
+        ]
+
+    @property
+    def irregular(self) -> bool:
+        """Whether two are so fast that their work must have been done in other calls."""
+        _fastest, fast, *others = sorted(self.seconds)
+        return len(others) > 1 and fast < _FAST_SHARE * statistics.median(self.unhindered)
+
+
+class ClockTrial:
+    """Tests one clock. ``pace`` is there after :meth:`carry_out`, unless work was left after blocks."""
+
+    def __init__(
+        self,
+        timed: Timed,
+        shortest_block_seconds: float,
+        effort: Effort = Effort(),  # noqa: B008  immutable
+        readings: Sequence[AfterBlock] = (),
+    ) -> None:
+        """``shortest_block_seconds`` is of the blocks in use; ``readings`` were made before, after blocks."""
+        self._timed = timed
+        self._shortest = shortest_block_seconds
+        self._effort = effort
+        self._readings = list(readings)
+        self._seconds = self._hindered = 0.0
+        self._rested_share: float | None = None
+        for reading in self._readings:
+            self._count(reading.block, reading.block_hindered)
+        self.pace: Pace
+
+    def carry_out(self) -> ClockTest:
+        """Make all parts of the test, until one finds a fault."""
+        steps = steps_for(self._timed, self._effort.block_seconds)
+        self._timed.reading()  # the first may compile
+        read = judged = self._read(steps)
+        if read.outcome != "dishonest":
+            compared = self._compare_lengths(steps)
+            judged = read if compared.outcome == "honest" else compared
+        return self._result(judged, read.unfinished_share)
+
+    def read(self, steps: int) -> ClockTest:
+        """Only read the weights after blocks of these steps, where earlier readings do not suffice."""
+        judged = self._read(steps)
+        return self._result(judged, judged.unfinished_share)
+
+    def result_so_far(self) -> ClockTest:
+        """What the readings say that were made before."""
+        judged = judge(self._readings, self._shortest)
+        return self._result(judged, judged.unfinished_share)
+
+    def _result(self, judged: Judgement, unfinished_share: float) -> ClockTest:
+        return ClockTest(
+            outcome=judged.outcome,
+            fault=judged.fault,
+            readings=len(self._readings),
+            unfinished_share=unfinished_share,
+            ratio=self.pace.ratio if hasattr(self, "pace") else None,
+            rested_share=self._rested_share,
+            hindered_share=min(1.0, self._hindered / max(self._seconds, 1e-9)),
+        )
+
+    def _read(self, steps: int) -> Judgement:
+        """Doubling the steps does not find a block that returns early: enqueueing takes longer for more."""
+        for attempt in range(_ATTEMPTS):
+            while len(self._readings) < (attempt + 1) * self._effort.readings:
+                self._timed.hindered()
+                self._readings.append(read_after(self._timed, self._timed.block(steps)))
+                self._count(self._readings[-1].block, self._readings[-1].block_hindered)
+            block = statistics.median(reading.block for reading in self._readings)
+            judged = judge(self._readings, max(self._shortest, block / steps))
+            if judged.outcome == "honest" or judged.fault == "weights change":
+                break
+        return judged
+
+    def _count(self, seconds: float, hindered: float) -> None:
+        self._seconds += seconds
+        self._hindered += hindered
+
+    def _compare_lengths(self, steps: int) -> Judgement:
+        for _ in range(_ATTEMPTS):
+            more = self._timed.even_steps(2 * steps)
+            once, twice = self._alternate(steps, more)
+            if once.quickest < _TOO_SHORT_SECONDS:
+                return Judgement("not tested")
+            fault: Fault | None = None
+            if once.irregular or twice.irregular:
+                fault = "works ahead"
+            elif not _HONEST[0] <= self.pace.ratio <= _HONEST[1]:
+                fault = "time ignores the steps"
+            else:
+                fault = self._rest(once)
+            if fault is None:
+                return Judgement("honest")
+            quiet = once.quiet and twice.quiet
+            steps = more  # a disturbance weighs less in a longer block
+        return Judgement("dishonest" if quiet else "not tested", fault)
+
+    def _alternate(self, steps: int, more: int) -> tuple[_Blocks, _Blocks]:
+        """Blocks of ``steps`` and of ``more``, twice as many, in alternation; sets the pace."""
+        once, twice = _Blocks(steps, [], []), _Blocks(more, [], [])
+        calls = []
+        for _ in range(self._effort.repetitions):
+            once.add(self._timed)
+            twice.add(self._timed)
+            twice.add(self._timed)
+            # Neighbouring blocks, the fastest of each and the least over all repetitions: neither a change
+            # of the machine's speed in between nor a hiccup must count as the overhead of a call.
+            alone = min((self._timed.block(1) for _ in range(self._effort.single_steps)), default=0.0)
+            calls.append(alone - min(twice.seconds[-2:]) / more)
+            once.add(self._timed)
+        for blocks in (once, twice):
+            self._count(sum(blocks.seconds), sum(blocks.hindered))
+        step_of_once, step_of_twice = once.quickest / steps, twice.quickest / more
+        median = statistics.median(twice.seconds) / more
+        ratio = 2 * step_of_twice / max(step_of_once, 1e-12)
+        self.pace = Pace(ratio, median, step_of_twice, max(0.0, min(calls)))
+        return once, twice
+
+    def _rest(self, direct: _Blocks) -> Fault | None:
+        """Whether blocks after a rest are much shorter, or the weights change during the rest."""
+        rested, changed = [], False
+        for _ in range(self._effort.repetitions):
+            before = self._timed.reading().checksum
+            self._timed.rest(_REST_LENGTH * direct.quickest)
+            changed = changed or self._timed.reading().checksum != before
+            rested.append(self._timed.block(direct.steps))
+        self._rested_share = max(rested) / max(direct.quickest, 1e-12)
+        if changed:
+            return "weights change"
+        return "works while idle" if max(rested) < _RESTED_SHARE * min(direct.unhindered) else None
+
+
+def steps_for(timed: Timed, seconds: float) -> int:
+    """The number of steps that take about this time, found by doubling."""
+    steps = timed.even_steps(1)
+    most = min(_MOST_STEPS, _MOST_CALLS * timed.longest_call)
+    while (taken := timed.block(steps)) < seconds and steps < most:
+        wanted = max(2 * steps, min(8 * steps, round(steps * seconds / max(taken, 1e-9))))
+        steps = timed.even_steps(wanted)
+    return steps

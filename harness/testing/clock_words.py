@@ -1,0 +1,50 @@
+"""The outcome of a test of a clock in words."""
+
+from harness.testing.clock import ClockTest
+
+#: If others took less of the time, they are not why a test had no result.
+_LITTLE = 0.05
+
+
+def reason(test: ClockTest) -> str:
+    """Why a clock is not to be trusted, or was not tested; empty for an honest one."""
+    if test.outcome == "honest":
+        return ""
+    if test.outcome == "not tested" and test.hindered_share < _LITTLE:
+        return "its clock could not be tested: its blocks are too short or too few"
+    if test.outcome == "not tested":
+        return (
+            f"its clock could not be tested: others took {test.hindered_share:.0%} of the time of the test; "
+            "repeat it on a quieter machine"
+        )
+    return f"its clock cannot be trusted: {_evidence(test)}"
+
+
+def _evidence(test: ClockTest) -> str:  # noqa: PLR0911  one for each fault
+    unfinished = f"{test.unfinished_share:.0%} of a block"
+    match test.fault:
+        case "work left":
+            return (
+                f"after every block the device worked on, for at least {unfinished}; train() or "
+                "synchronize() must return only when the device is done"
+            )
+        case "work left at times":
+            return (
+                f"after some blocks the device worked on, for up to {unfinished}; train() or "
+                "synchronize() must return only when the device is done"
+            )
+        case "weights change":
+            return "weights() gives other values when it is called again without training in between"
+        case "works ahead":
+            return "some blocks take a fraction of the time of others of the same length"
+        case "works while idle":
+            return (
+                f"a block takes {test.rested_share or 0:.0%} of its time after a rest, so its work is done "
+                "before it is asked for"
+            )
+        case "other clock":
+            return (
+                f"it reported {test.reported_seconds or 0:.3g} s for training that took "
+                f"{test.observed_seconds or 0:.3g} s by the clock of another process"
+            )
+    return f"twice the steps took {test.ratio or 0:.2f} times as long instead of 2 times"

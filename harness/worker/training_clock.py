@@ -1,0 +1,80 @@
+"""The parent's own clock of every training call, against which it holds the seconds that a worker reports."""
+
+import time
+
+import msgspec
+import numpy as np
+
+from harness.machine.hindrance import Hindrance
+from harness.testing.clock import ClockTest
+from harness.testing.observation import finite_losses
+from harness.training.batches import BatchOrder
+from harness.worker import protocol
+from harness.worker.errors import DishonestClock
+from harness.worker.session import Session
+
+#: What a call may take longer by the parent's clock: messages, and a share of it.
+_CALL_SECONDS = 0.005
+_CALL_SHARE = 0.05
+#: A worker reports too little if this share of all time is missing, and this time, over so many calls.
+_MISSING_SHARE = 0.1
+_MISSING_SECONDS = 0.05
+_FEWEST_CALLS = 3
+#: How many times as long as here a worker may take to draw batches and to hand over losses.
+_OVERHEAD = 2.0
+
+
+class TrainingClock:
+    """Trains, and compares the worker's clock with the parent's: a plugin can change the worker's alone."""
+
+    def __init__(self, session: Session, order: BatchOrder, step: int = 0) -> None:
+        """``step`` is the number of steps that the program has made."""
+        self._session = session
+        self._order = order
+        self._step = step
+        self._hindrance = Hindrance([session.process.pid])
+        self._reported = self._observed = self._missing = 0.0
+        self._short_calls = 0
+
+    def train(self, steps: int) -> protocol.Trained:
+        """Make the next steps; raises as :meth:`Session.receive` does.
+
+        Raises:
+            DishonestClock: the worker reported less time than its calls took, beyond any overhead.
+        """
+        self._hindrance.seconds()
+        start = time.monotonic()
+        trained = self._session.call(protocol.Train(steps), protocol.Trained)
+        observed = time.monotonic() - start
+        first, self._step = self._step, self._step + steps
+        self._observed += observed
+        self._reported += trained.seconds
+        missing = observed - trained.seconds
+        if missing > (tolerated := _CALL_SECONDS + _CALL_SHARE * observed):
+            missing -= self._hindrance.seconds() + _OVERHEAD * self._overhead_seconds(first, steps)
+            if missing > tolerated:
+                self._missing += missing
+                self._short_calls += 1
+                self._judge()
+        return trained
+
+    def _overhead_seconds(self, first: int, steps: int) -> float:
+        """What the worker does beside training: it draws batches and hands over losses."""
+        start = time.perf_counter()
+        drawn = self._order.steps(first, steps)
+        losses = finite_losses(np.zeros((steps, 2)))
+        msgspec.json.encode(losses)
+        del drawn
+        return time.perf_counter() - start
+
+    def _judge(self) -> None:
+        enough = max(_MISSING_SECONDS, _MISSING_SHARE * self._observed)
+        if self._short_calls >= _FEWEST_CALLS and self._missing > enough:
+            raise DishonestClock(
+                ClockTest(
+                    outcome="dishonest",
+                    fault="other clock",
+                    reported_seconds=self._reported,
+                    observed_seconds=self._observed,
+                )
+            )

@@ -1,0 +1,69 @@
+"""The parent's clock against the worker's, in simulated time: only a worker that reports too little fails."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from harness.training.batches import BatchOrder
+from harness.worker import protocol, training_clock
+from harness.worker.errors import DishonestClock
+from harness.worker.training_clock import TrainingClock
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock of a session whose calls take ``real`` seconds, plus those of ``others``, and report some."""
+    state = SimpleNamespace(now=0.0, real=0.1, reported=0.1, others=0.0)
+
+    def call(_request, _expected):
+        state.now += state.real + state.others
+        return protocol.Trained(state.reported, [[1.0]])
+
+    monkeypatch.setattr(
+        training_clock, "time", SimpleNamespace(monotonic=lambda: state.now, perf_counter=lambda: state.now)
+    )
+    hindrance = SimpleNamespace(seconds=lambda: state.others)
+    monkeypatch.setattr(training_clock, "Hindrance", lambda _pids: hindrance)
+    session = SimpleNamespace(call=call, process=SimpleNamespace(pid=0))
+    state.clock = TrainingClock(session, BatchOrder(80, 8, seed=0))
+    return state
+
+
+def train(clock, calls):
+    for _ in range(calls):
+        clock.clock.train(1)
+
+
+def test_a_worker_that_reports_less_than_its_calls_take_is_refused_with_both_times(clock):
+    clock.reported = 0.05
+    with pytest.raises(DishonestClock, match=r"reported 0\.15 s for training that took 0\.3 s") as caught:
+        train(clock, 3)
+    assert (caught.value.test.outcome, caught.value.test.fault) == ("dishonest", "other clock")
+
+
+def test_a_clock_that_is_wrong_at_times_is_refused(clock):
+    def mixed():
+        for number in range(60):
+            clock.reported = 0.05 if number % 3 == 0 else 0.1
+            train(clock, 1)
+
+    with pytest.raises(DishonestClock):
+        mixed()
+
+
+@pytest.mark.parametrize(
+    ("real", "reported", "others"),
+    [(0.1, 0.099, 0.0), (0.004, 0.0, 0.0), (0.1, 0.1, 0.4), (0.1, 0.1, 0.02)],
+    ids=["messages", "calls shorter than a message", "a busy machine", "others at times"],
+)
+def test_overhead_and_other_programs_accuse_nobody(clock, real, reported, others):
+    clock.real, clock.reported, clock.others = real, reported, others
+    train(clock, 100)
+
+
+def test_a_single_hiccup_accuses_nobody(clock):
+    train(clock, 10)
+    clock.real = 3.0
+    train(clock, 1)
+    clock.real = 0.1
+    train(clock, 10)
