@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from harness.cli.standard_error import console
 from harness.plugins.configuration import Configuration
+from harness.report.certificate_words import certificate_label
 from harness.report.numbers import significant
 from harness.report.phrases import failure_text
 from harness.report.scores import score_value, test_score
@@ -84,7 +85,7 @@ class RunDisplay:
     ) -> None:
         """See :class:`harness.runs.sequence.SequenceObserver`."""
         if seconds > _CACHED_SECONDS:
-            outcome = "certified" if certificate.certified else "not certified"
+            outcome = certificate_label(certificate)
             self.say(f"{configuration.label} on {task}: {outcome} in {seconds:.0f} s")
 
     def begin(self, request: RunRequest) -> "RunLine":

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from harness.analysis.comparison import Comparison
 from harness.analysis.findings import GroupFindings
+from harness.report.certificate_words import certificate_label
 from harness.report.chart_parts import Colours
 from harness.report.numbers import NOTHING, seeds, time_ratio
 from harness.report.phrases import listed
@@ -117,7 +118,9 @@ def _basis(comparison: Comparison) -> str:
     """``5 seeds, certified, step times from runs``."""
     counts = sorted({len(summary.configuration.runs) for summary in comparison.summaries})
     number = seeds(counts[-1]) if len(counts) == 1 else f"{counts[0]} to {seeds(counts[-1])}"
-    certified = "certified" if comparison.group.conditions.certified else "not certified"
+    runs = (run for summary in comparison.summaries for run in summary.configuration.runs)
+    labels = {certificate_label(run.record.certificate) for run in runs}
+    certified = max(labels, key=("certified", "certified without dropout", "not certified").index)
     by_duel = {pair.duel is not None for pair in comparison.pairs}
     source = "step times from " + " and ".join(
         name for name, of_duel in (("duels", True), ("runs", False)) if of_duel in by_duel

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from harness.duel.findings import ConfigurationFindings, break_even_samples, configuration_findings
 from harness.duel.record import BlockRecord, ConfigurationRecord, DuelRecord, DuelResult, StopReason
+from harness.report.certificate_words import certificate_label
 from harness.report.duel_verdict import UNEVEN, verdict_line
 from harness.report.numbers import NOTHING, RATIO_LEGEND, percent, percent_change
 from harness.report.table import Table, terminal_table
@@ -138,8 +139,7 @@ def _remarks(record: DuelRecord, findings: list[ConfigurationFindings]) -> Itera
         yield f"The step times of {unsettled} processes had not settled when warm-up ended."
     if any(pair.side_by_side for pair in record.pairs):
         yield "Processes imported and built side by side, each on its own CPUs; the rest alternated."
-    if any(configuration.certificate is None for configuration in record.configurations):
-        yield "Not certified: the configurations may do different work."
+    yield from _proof(record)
     for difference in record.differences:
         values = (NOTHING if value is None else value for value in difference.values)
         labels = (configuration.label for configuration in record.configurations)
@@ -149,6 +149,15 @@ def _remarks(record: DuelRecord, findings: list[ConfigurationFindings]) -> Itera
         yield "The batch sizes differ: ratios are of the time per sample."
     if record.missing_controls:
         yield f"Limits of this platform: {'; '.join(record.missing_controls)}."
+
+
+def _proof(record: DuelRecord) -> Iterator[str]:
+    """What the certificates do not prove."""
+    if any(configuration.certificate is None for configuration in record.configurations):
+        yield "Not certified: the configurations may do different work."
+    for configuration in record.configurations:
+        if configuration.certificate and configuration.certificate.lacks_dropout:
+            yield f"{configuration.label} is {certificate_label(configuration.certificate)}."
 
 
 def _work(record: DuelRecord) -> str:

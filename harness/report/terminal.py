@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 
 from harness.plugins.versions import identifying_versions
+from harness.report.certificate_words import certificate_cell
 from harness.report.numbers import NOTHING
 from harness.report.table import Table, terminal_table
 from harness.runs.record import Record
@@ -72,8 +73,9 @@ def _status(record: Record) -> str:
 
 
 def certified(record: Record) -> str:
-    """``✓`` with a certificate; otherwise the reason is stated under the table."""
-    return "✓" if record.certificate and record.certificate.certified else "no"
+    """``✓``, ``✓ without dropout`` or ``no``; the reason of a ``no`` is stated under the table."""
+    cell = certificate_cell(record.certificate)
+    return {"yes": "✓", "no": "no"}.get(cell, f"✓ {cell}")
 
 
 def _memory(record: Record) -> str:

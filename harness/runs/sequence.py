@@ -13,11 +13,15 @@ from harness.runs.record import Record
 from harness.runs.request import RunRequest
 from harness.runs.store import Store
 from harness.runs.training import Observer
+from harness.spec.task import Task
 from harness.testing.certificate import Certificate
 from harness.testing.certificate_cache import certificate
+from harness.testing.dropout import uses_dropout
 from harness.worker.examiner import Examiner
 
-Certificates = dict[tuple[Configuration, str], Certificate]
+#: The name of the task, and whether its runs use dropout, which is tested apart.
+_Work = tuple[str, bool]
+Certificates = dict[tuple[Configuration, _Work], Certificate]
 
 
 class RunObserver(Observer, Protocol):
@@ -48,23 +52,28 @@ def configuration_of(request: RunRequest) -> Configuration:
     return Configuration(request.backend, plan.mode, plan.device, plan.threads, plan.precision)
 
 
+def _work_of(request: RunRequest) -> _Work:
+    task = request.plan.task
+    return task.name, uses_dropout(task)
+
+
 def certify_all(requests: Iterable[RunRequest], observer: SequenceObserver) -> Certificates:
     """The certificate of each configuration and task of the runs, with one worker per configuration."""
-    tasks: dict[Configuration, dict[str, None]] = {}
+    tasks: dict[Configuration, dict[_Work, Task]] = {}
     limits: dict[Configuration, float | None] = {}
     for request in requests:
         configuration = configuration_of(request)
-        tasks.setdefault(configuration, {})[request.plan.task.name] = None
+        tasks.setdefault(configuration, {})[_work_of(request)] = request.plan.task
         limits[configuration] = request.timeout_seconds
     certificates: Certificates = {}
-    for configuration, names in tasks.items():
+    for configuration, works in tasks.items():
         with Examiner(configuration, limits[configuration]) as examiner:
-            for name in names:
-                observer.certifying(configuration, name)
+            for work, task in works.items():
+                observer.certifying(configuration, task.name)
                 start = time.perf_counter()
-                made = certificate(examiner, registry.task(name))
-                observer.certified(configuration, name, made, time.perf_counter() - start)
-                certificates[configuration, name] = made
+                made = certificate(examiner, registry.task(task.name), task)
+                observer.certified(configuration, task.name, made, time.perf_counter() - start)
+                certificates[configuration, work] = made
     return certificates
 
 
@@ -89,7 +98,7 @@ def execute_all(
         if time.monotonic() > deadline:
             break
         run = observer.begin(request)
-        known = certificates.get((configuration_of(request), request.plan.task.name))
+        known = certificates.get((configuration_of(request), _work_of(request)))
         record = execute(msgspec.structs.replace(request, certificate=known), store, run)
         run.end(record)
         records.append(record)

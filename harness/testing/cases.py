@@ -19,6 +19,8 @@ SAMPLES = 27
 BATCH_SIZE = 8
 STEPS = 8
 SEED = 20
+#: Samples of a case whose clock is tested: 128 steps an epoch, so that calls are as long as those of a run.
+CLOCK_SAMPLES = 128 * BATCH_SIZE
 
 _Options = dict[str, Any]
 
@@ -175,14 +177,23 @@ def _converted(definition: TaskDefinition, options: _Options) -> msgspec.Struct 
 
 def _small(task: Task) -> Task:
     """The task with a small batch, and without dropout: frameworks cannot share random bits."""
-    networks = {
+    batch_size = None if task.batch_size is None else BATCH_SIZE
+    return msgspec.structs.replace(task, networks=_without_dropout(task), batch_size=batch_size)
+
+
+def _without_dropout(task: Task) -> dict[str, Network]:
+    return {
         name: msgspec.structs.replace(
             network, layers=tuple(layer for layer in network.layers if not isinstance(layer, Dropout))
         )
         for name, network in task.networks.items()
     }
-    batch_size = None if task.batch_size is None else BATCH_SIZE
-    return msgspec.structs.replace(task, networks=networks, batch_size=batch_size)
+
+
+def narrow_networks(definition: TaskDefinition) -> dict[str, Network]:
+    """The task's networks without dropout, at a quarter of their width where it declares such an option."""
+    task = _defined(definition, {"width": 0.25})
+    return _without_dropout(task or define_task(definition, definition.options()))
 
 
 def case_samples(task: Task, count: int = SAMPLES) -> Samples:

@@ -14,3 +14,10 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     worst: float | None = None
     worst_as_timed: float | None = None
+    dropout: bool | None = None
+    """Whether the dropout of the task was tested, by statistics; None where the task uses none."""
+
+    @property
+    def lacks_dropout(self) -> bool:
+        """Whether the configuration is certified, but not for the dropout that its task uses."""
+        return self.certified and self.dropout is False

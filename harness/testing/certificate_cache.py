@@ -10,6 +10,7 @@ import functools
 import hashlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -23,9 +24,10 @@ from harness.machine.worker_variables import inherited_variables
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.plugins.registry import runs_our_code
-from harness.spec.task import TaskDefinition
+from harness.spec.task import Task, TaskDefinition
 from harness.testing.certificate import Certificate
-from harness.testing.certify import Examiner, check
+from harness.testing.certify import DROPOUT, Examiner, check, examine_dropout
+from harness.testing.dropout import uses_dropout
 from harness.testing.parity import TOLERANCE, Finding
 from harness.testing.reference import reference_of
 
@@ -37,22 +39,41 @@ class _Entry(msgspec.Struct, frozen=True):
     certificate: Certificate
 
 
-def certificate(examiner: Examiner, definition: TaskDefinition) -> Certificate:
+def certificate(examiner: Examiner, definition: TaskDefinition, task: Task | None = None) -> Certificate:
     """The certificate of the examiner's configuration for a task; faults are its reason, never raised.
 
-    The examiner works only where the cache holds no certificate.
+    The examiner works only where the cache holds no certificate. ``task`` is what a run makes of the
+    definition: where it uses dropout and the definition's defaults do not, dropout is tested too.
     """
+    made = _made_or_kept(examiner, definition, "", lambda: _certificate(check(examiner, definition)))
+    if not made.certified or made.dropout is not None or task is None or not uses_dropout(task):
+        return made
+    return _made_or_kept(
+        examiner, definition, DROPOUT, lambda: _with_dropout(made, examine_dropout(examiner, definition))
+    )
+
+
+def _with_dropout(made: Certificate, finding: Finding) -> Certificate:
+    return msgspec.structs.replace(
+        made, certified=finding.passed, reason=_reason(finding), dropout=finding.complete
+    )
+
+
+def _made_or_kept(
+    examiner: Examiner, definition: TaskDefinition, kind: str, make: Callable[[], Certificate]
+) -> Certificate:
+    """The certificate of a kind from the cache, or a new one; faults are its reason."""
     configuration = examiner.configuration
     try:
         path = (
-            _cache_path(configuration, definition)
+            _cache_path(configuration, definition, kind)
             if runs_our_code(configuration.python, dict(configuration.variables))
             else None
         )
         kept = None if path is None else _kept(path)
         if kept is not None:
             return kept
-        made = _certificate(check(examiner, definition))
+        made = make()
     except (HarnessError, msgspec.MsgspecError, OSError) as error:
         return Certificate(certified=False, reason=str(error))
     if path is not None and made.certified:  # a deviation gets fixed, maybe where the path does not change
@@ -66,10 +87,15 @@ def _certificate(findings: list[Finding]) -> Certificate:
     as_timed = [finding.worst for finding in findings if finding.tolerance != TOLERANCE]
     return Certificate(
         certified=not failed,
-        reason=f"case {failed[0].case!r}: {failed[0].explanation}" if failed else "",
+        reason=_reason(failed[0]) if failed else "",
         worst=max(exact),
         worst_as_timed=max(as_timed, default=None),
+        dropout=next((finding.complete for finding in findings if finding.case == DROPOUT), None),
     )
+
+
+def _reason(finding: Finding) -> str:
+    return "" if finding.passed else f"case {finding.case!r}: {finding.explanation}"
 
 
 def _kept(path: Path) -> Certificate | None:
@@ -88,13 +114,13 @@ def _store(path: Path, made: Certificate) -> None:
         replace_file(path, with_checksum(msgspec.json.encode(_Entry(path.stem, made))))
 
 
-def _cache_path(configuration: Configuration, definition: TaskDefinition) -> Path:
+def _cache_path(configuration: Configuration, definition: TaskDefinition, kind: str = "") -> Path:
     """The file of this certificate, named by a hash of everything that it depends on."""
     reference_of(definition)
     assert definition.reference is not None  # noqa: S101  reference_of raises without one
     variables = inherited_variables(os.environ, {})
     digest = hashlib.sha256(
-        msgspec.json.encode([configuration, variables, _installed(), cpu_model(), *_gpus()])
+        msgspec.json.encode([configuration, kind, variables, _installed(), cpu_model(), *_gpus()])
     )
     for source in [
         definition.reference,

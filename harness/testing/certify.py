@@ -1,15 +1,22 @@
 """Comparing a configuration with a task's reference, in a worker or in this process; making references."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
+
+import msgspec
 
 from harness.errors import Declined, HarnessError
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
+from harness.plugins.definition import define_task
 from harness.plugins.installation import installed_version
 from harness.spec.backend import Precision
 from harness.spec.task import TaskDefinition
+from harness.testing.call_comparison import compare_calls
 from harness.testing.cases import Case, cases
+from harness.testing.dropout import DropoutTests, uses_dropout
+from harness.testing.long_calls import CallsObservation, long_calls_case
 from harness.testing.observation import Losses, Observation
 from harness.testing.parity import Finding, compare, compare_losses
 from harness.testing.reference import Reference, ReferenceCase, case_sha256, reference_of
@@ -26,27 +33,63 @@ class Examiner(Protocol):
     def observe(self, case: Case) -> Observation:
         """What the configuration does on a case in float64; raises Declined or HarnessError."""
 
+    def observe_calls(self, case: Case) -> CallsObservation:
+        """The steps of a case in long calls and one by one; raises Declined or HarnessError."""
+
+    def test_dropout(self, case: Case) -> DropoutTests:
+        """The statistical tests of dropout in the case's network; raises Declined or HarnessError."""
+
     def observe_losses(self, case: Case, precision: Precision) -> Losses:
         """The first losses of a case in a precision; raises Declined or HarnessError."""
 
 
-def examine(examiner: Examiner, definition: TaskDefinition) -> Iterator[tuple[Case, Finding | HarnessError]]:
-    """Yield each case of a task with its finding, or with the error that came in its place.
+DROPOUT = "dropout"
 
-    The error is Declined where the backend does not support the case.
+
+class Skipped(msgspec.Struct, frozen=True):
+    """A case that is not carried out, because one that it builds on failed."""
+
+    case: str
+    because: str
+
+
+#: What came of a case. The error is Declined where the backend does not support the case.
+Outcome = Finding | HarnessError | Skipped
+
+
+def examine(examiner: Examiner, definition: TaskDefinition) -> Iterator[tuple[Case, Outcome]]:
+    """Yield each case of a task with its outcome; long calls last, if none of the others failed.
 
     Raises:
         HarnessError: the task has no reference that fits it.
     """
     reference = reference_of(definition)
     examiner.begin()
+    failed = ""
     for case in cases(definition):
-        try:
-            observation = examiner.observe(case)
-        except HarnessError as error:
-            yield case, error
-        else:
-            yield case, compare(case.name, observation, reference.cases[case.name].observation)
+        outcome = _outcome(case, examiner, reference)
+        if not failed and _failed(outcome):
+            failed = case.name
+        yield case, outcome
+    long = long_calls_case(definition)
+    if long is not None:
+        yield long, Skipped(long.name, failed) if failed else _outcome(long, examiner)
+
+
+def _failed(outcome: Outcome) -> bool:
+    if isinstance(outcome, Finding):
+        return not outcome.passed
+    return not isinstance(outcome, Declined)
+
+
+def _outcome(case: Case, examiner: Examiner, reference: Reference | None = None) -> Outcome:
+    """What comes of a case; without a reference the case is that of long calls."""
+    try:
+        if reference is None:
+            return compare_calls(examiner.observe_calls(case))
+        return compare(case.name, examiner.observe(case), reference.cases[case.name].observation)
+    except HarnessError as error:
+        return error
 
 
 def examine_losses(examiner: Examiner, definition: TaskDefinition, precision: Precision) -> Finding:
@@ -59,13 +102,24 @@ def examine_losses(examiner: Examiner, definition: TaskDefinition, precision: Pr
     return compare_losses(examiner.observe_losses(first, precision), expected, precision)
 
 
+def examine_dropout(examiner: Examiner, definition: TaskDefinition) -> Finding:
+    """Test dropout in the task's network by statistics; raises HarnessError.
+
+    The deviation is infinite or zero: there is none to measure.
+    """
+    first, *_ = cases(definition)
+    tests = examiner.test_dropout(first)
+    worst = math.inf if tests.faults else 0.0
+    return Finding(DROPOUT, worst, "; ".join(tests.faults), complete=tests.complete)
+
+
 def declined_cases(names_by_reason: dict[str, list[str]], *, all_cases: int = 0) -> str:
     """A sentence that lists declined cases by the reason given.
 
-    It is the reason alone where one reason declines ``all_cases``, such as an unsupported device.
+    It is the reason alone where one reason declines ``all_cases`` or more, such as an unsupported device.
     """
     for reason, names in names_by_reason.items():
-        if len(names) == all_cases:
+        if len(names) >= all_cases > 0:
             return reason
     parts = (f"case {', '.join(map(repr, names))}: {reason}" for reason, names in names_by_reason.items())
     return f"declined: {'; '.join(parts)}"
@@ -74,7 +128,7 @@ def declined_cases(names_by_reason: dict[str, list[str]], *, all_cases: int = 0)
 def check(
     examiner: Examiner, definition: TaskDefinition, report: Callable[[Finding], None] = lambda _: None
 ) -> list[Finding]:
-    """The findings of all cases, then of the first losses in the configuration's precision.
+    """The findings of all cases, of the first losses in the run's precision, and of dropout where it is used.
 
     ``report`` is called with each finding as soon as it is there.
 
@@ -89,7 +143,7 @@ def check(
             declined.setdefault(str(outcome), []).append(case.name)
         elif isinstance(outcome, HarnessError):
             raise outcome
-        else:
+        elif isinstance(outcome, Finding):
             findings.append(outcome)
             report(outcome)
     if declined:
@@ -97,6 +151,9 @@ def check(
     precision = examiner.configuration.precision
     if precision != "float64" and findings[0].passed:
         findings.append(examine_losses(examiner, definition, precision))
+        report(findings[-1])
+    if findings[0].passed and uses_dropout(define_task(definition, definition.options())):
+        findings.append(examine_dropout(examiner, definition))
         report(findings[-1])
     return findings
 

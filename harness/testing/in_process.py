@@ -8,7 +8,10 @@ from harness.plugins.configuration import Configuration
 from harness.plugins.faults import explain
 from harness.spec.backend import Backend, Precision, Unsupported
 from harness.testing.cases import Case
+from harness.testing.dropout import DropoutTests, dropout_tests
+from harness.testing.long_calls import CallsObservation, observe_calls
 from harness.testing.observation import Losses, Observation, observe, observe_losses
+from harness.testing.trial_programs import TrialPrograms
 
 _T = TypeVar("_T")
 
@@ -32,6 +35,16 @@ class InProcessExaminer:
         """The first losses of a case in a precision; raises Declined or HarnessError."""
         mode, threads = self.configuration.mode, self.configuration.threads
         return _carry_out(case, lambda: observe_losses(self._backend, mode, "cpu", threads, case, precision))
+
+    def observe_calls(self, case: Case) -> CallsObservation:
+        """The steps of a case in long calls and one by one; raises Declined or HarnessError."""
+        mode, threads = self.configuration.mode, self.configuration.threads
+        return _carry_out(case, lambda: observe_calls(self._backend, mode, "cpu", threads, case))
+
+    def test_dropout(self, case: Case) -> DropoutTests:
+        """The statistical tests of dropout in the case's network; raises Declined or HarnessError."""
+        programs = TrialPrograms(self._backend, self.configuration.mode, self.configuration.threads)
+        return _carry_out(case, lambda: dropout_tests(programs, case))
 
 
 def _carry_out(case: Case, work: Callable[[], _T]) -> _T:

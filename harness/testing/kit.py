@@ -21,7 +21,7 @@ from harness.plugins.program_contract import ContractBroken, checked_environment
 from harness.spec.backend import Backend
 from harness.spec.task import TaskDefinition
 from harness.testing.cases import cases
-from harness.testing.certify import declined_cases, examine, examine_losses
+from harness.testing.certify import Skipped, declined_cases, examine, examine_losses
 from harness.testing.dropout import careless_dropout, wrong_masks
 from harness.testing.in_process import InProcessExaminer
 from harness.testing.parity import LOSS_TOLERANCES
@@ -97,6 +97,8 @@ def _faults(backend: Backend, mode: str, definition: TaskDefinition, threads: in
             declined.setdefault(str(outcome), []).append(case.name)
         elif isinstance(outcome, HarnessError):
             faults.append(str(outcome))
+        elif isinstance(outcome, Skipped):
+            continue
         elif not outcome.passed:
             faults.append(f"case {case.name!r}: {outcome.explanation}")
         else:

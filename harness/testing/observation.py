@@ -2,14 +2,14 @@
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from harness.plugins.program_contract import CheckedProgram, read_only
+from harness.plugins.watched_program import WatchedProgram
 from harness.spec.backend import Backend, Plan, Precision, Program
 from harness.spec.data import Samples
 from harness.spec.task import Adversarial
 from harness.testing.cases import SEED, STEPS, Case
 from harness.testing.digest import Piece, digest, gates_of
+from harness.testing.loss_tape import LossTape
 from harness.training.batches import BatchOrder
 from harness.training.initial import initial_weights
 
@@ -39,22 +39,22 @@ def observe(backend: Backend, mode: str, device: str, threads: int, case: Case) 
     """
     task = case.task
     plan = Plan(task=task, mode=mode, device=device, precision="float64", threads=threads, seed=SEED)
-    samples = read_only(case.data())
-    program = CheckedProgram(backend.build(plan, samples), backend.name, plan)
+    program = WatchedProgram(backend, plan, case.data())
     start = initial_weights(task, SEED)
     program.load(start)
     order = BatchOrder.of_task(task, case.samples, SEED)
-    losses: list[np.ndarray] = [_train(program, order, 0, 1)]
+    tape = LossTape(program)
+    tape.train(order.steps(0, 1))
     first = program.weights()
     step = 1
     while step < STEPS:
         count = min(order.run_length(step), STEPS - step)
-        losses.append(_train(program, order, step, count))
+        tape.train(order.steps(step, count))
         step += count
     last = program.weights()
     outputs = _predict(program, case) if case.outputs else {}
-    _require_finite("weights()", last)
-    _require_finite("predict()", outputs)
+    require_finite("weights()", last)
+    require_finite("predict()", outputs)
     gates = gates_of(task)
     gradients = {}
     if case.gradient_rate is not None:
@@ -63,7 +63,7 @@ def observe(backend: Backend, mode: str, device: str, threads: int, case: Case) 
             for name in start
         }
     return Observation(
-        finite_losses(np.concatenate(losses)),
+        finite_losses(tape.losses()),
         gradients,
         {name: digest(last[name], gates.get(name, ("",))) for name in start},
         {name: digest(array) for name, array in outputs.items()},
@@ -81,11 +81,13 @@ def observe_losses(
     task = case.task
     plan = Plan(task=task, mode=mode, device=device, precision=precision, threads=threads, seed=SEED)
     exact = case.data()
-    samples = read_only(Samples(exact.inputs.astype(np.float32), _narrow(exact.targets)))
-    program = CheckedProgram(backend.build(plan, samples), backend.name, plan)
+    samples = Samples(exact.inputs.astype(np.float32), _narrow(exact.targets))
+    program = WatchedProgram(backend, plan, samples)
     program.load(initial_weights(task, SEED))
     order = BatchOrder.of_task(task, case.samples, SEED)
-    return finite_losses(_train(program, order, 0, order.run_length(0), np.float32))
+    tape = LossTape(program)
+    tape.train(order.steps(0, order.run_length(0), np.float32))
+    return finite_losses(tape.losses())
 
 
 def _narrow(array: np.ndarray) -> np.ndarray:
@@ -97,18 +99,12 @@ def finite_losses(losses: np.ndarray) -> Losses:
     return [[_finite(value) for value in np.atleast_1d(row)] for row in losses]
 
 
-def _train(
-    program: Program, order: BatchOrder, first: int, count: int, dtype: npt.DTypeLike = np.float64
-) -> np.ndarray:
-    losses = program.train(order.steps(first, count, dtype))
-    return np.asarray(losses, np.float64)
-
-
 def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _require_finite(method: str, arrays: dict[str, np.ndarray]) -> None:
+def require_finite(method: str, arrays: dict[str, np.ndarray]) -> None:
+    """Raise ValueError, naming the method that returned the arrays, if any number is infinite or a NaN."""
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise ValueError(f"{method} returned values for {name} that are not finite")

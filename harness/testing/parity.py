@@ -23,6 +23,8 @@ class Finding(msgspec.Struct, frozen=True):
     worst: float
     explanation: str
     tolerance: float = TOLERANCE
+    complete: bool = True
+    """Whether all was tested that the case stands for."""
 
     @property
     def passed(self) -> bool:
@@ -32,10 +34,10 @@ class Finding(msgspec.Struct, frozen=True):
 
 def compare(case: str, observed: Observation, expected: Observation) -> Finding:
     """Compare an observation with the reference, in the order in which a fault would first show."""
-    steps = [_loss_difference(a, b) for a, b in zip(observed.losses, expected.losses, strict=True)]
-    gradients = _array_differences(observed.gradients, expected.gradients)
-    weights = _array_differences(observed.weights, expected.weights)
-    outputs = _array_differences(observed.outputs, expected.outputs)
+    steps = [loss_difference(a, b) for a, b in zip(observed.losses, expected.losses, strict=True)]
+    gradients = array_differences(observed.gradients, expected.gradients)
+    weights = array_differences(observed.weights, expected.weights)
+    outputs = array_differences(observed.outputs, expected.outputs)
     worst = max([*steps, *gradients.values(), *weights.values(), *outputs.values()])
     if worst <= TOLERANCE:
         return Finding(case, worst, "")
@@ -49,7 +51,7 @@ def compare_losses(observed: Losses, expected: Losses, precision: Precision) -> 
     This finds faults of that precision alone, such as a kernel that is chosen for float32 only. Only the
     first steps are comparable: later, ties of ReLU and pooling that rounding decides make trainings diverge.
     """
-    steps = [_loss_difference(a, b) for a, b in zip(observed, expected, strict=False)]
+    steps = [loss_difference(a, b) for a, b in zip(observed, expected, strict=False)]
     worst, tolerance = max(steps), LOSS_TOLERANCES[precision]
     explanation = ""
     if worst > tolerance:
@@ -62,7 +64,8 @@ def compare_losses(observed: Losses, expected: Losses, precision: Precision) -> 
     return Finding(f"first losses in {precision}", worst, explanation, tolerance)
 
 
-def _loss_difference(observed: list[float | None], expected: list[float | None]) -> float:
+def loss_difference(observed: list[float | None], expected: list[float | None]) -> float:
+    """The largest relative difference of the losses of one step; infinite where one is not finite."""
     if len(observed) != len(expected):
         return math.inf
     return max(
@@ -71,9 +74,7 @@ def _loss_difference(observed: list[float | None], expected: list[float | None])
     )
 
 
-def _array_differences(
-    observed: dict[str, list[Piece]], expected: dict[str, list[Piece]]
-) -> dict[str, float]:
+def array_differences(observed: dict[str, list[Piece]], expected: dict[str, list[Piece]]) -> dict[str, float]:
     """The relative difference of each piece, named ``model/gru_1/forward/kernel [reset]``."""
     differences = {}
     for name, pieces in expected.items():
@@ -98,7 +99,7 @@ def _explain(
     bad_gradients = {name: value for name, value in gradients.items() if value > TOLERANCE}
     if bad_gradients:
         return (
-            f"the loss of step 1 agrees, the gradient of {_listed(bad_gradients)} does not: look at the "
+            f"the loss of step 1 agrees, the gradient of {listed(bad_gradients)} does not: look at the "
             "backward pass of that layer, at what is added to its gradient, or at arrays that load() or "
             "weights() shares with others"
         )
@@ -108,12 +109,12 @@ def _explain(
     bad_weights = {name: value for name, value in differences["weights"].items() if value > TOLERANCE}
     if bad_weights:
         return (
-            f"all losses agree, the weights after the last step do not: {_listed(bad_weights)}; "
+            f"all losses agree, the weights after the last step do not: {listed(bad_weights)}; "
             "look at the last update, and at how weights are read out"
         )
     bad_outputs = {name: value for name, value in differences["outputs"].items() if value > TOLERANCE}
     return (
-        f"training agrees, the outputs in evaluation mode do not: {_listed(bad_outputs)}; "
+        f"training agrees, the outputs in evaluation mode do not: {listed(bad_outputs)}; "
         "look for training behaviour in predict(), or for rows in another order"
     )
 
@@ -150,7 +151,8 @@ def _explain_later_loss(case: str, step: int, difference: float, gradients: dict
     return f"{agrees}, the loss of step {step} is off by a relative {difference:.1e}: {cause}"
 
 
-def _listed(differences: dict[str, float]) -> str:
+def listed(differences: dict[str, float]) -> str:
+    """The first three differences and the number of the others, in words."""
     shown = [f"{name} (relative {value:.1e})" for name, value in list(differences.items())[:3]]
     more = f" and {len(differences) - 3} more" if len(differences) > 3 else ""  # noqa: PLR2004
     return ", ".join(shown) + more

@@ -8,14 +8,31 @@ from harness.errors import Declined, HarnessError
 from harness.machine.worker_variables import worker_variables
 from harness.plugins.configuration import Configuration
 from harness.spec.backend import Precision
-from harness.testing.cases import Case
+from harness.testing.cases import CLOCK_SAMPLES, SEED, Case
+from harness.testing.clock import ClockTest, ClockTrial, Effort
+from harness.testing.dropout import DropoutTests
+from harness.testing.long_calls import CallsObservation
 from harness.testing.observation import Losses, Observation
+from harness.training.batches import BatchOrder
 from harness.worker import protocol
 from harness.worker.conversation import Conversation
+from harness.worker.errors import DishonestClock
 from harness.worker.limits import silence_within
 from harness.worker.session import Session
+from harness.worker.timed_session import TimedSession
+from harness.worker.training_clock import TrainingClock
 
-_R = TypeVar("_R", protocol.Observed, protocol.ObservedLosses)
+_R = TypeVar(
+    "_R",
+    protocol.Observed,
+    protocol.ObservedLosses,
+    protocol.ObservedCalls,
+    protocol.DropoutTested,
+    protocol.Done,
+)
+
+#: Less than before a duel, because it is made for every task and mode.
+_EFFORT = Effort(block_seconds=0.05, repetitions=2)
 
 
 class Examiner:
@@ -54,6 +71,43 @@ class Examiner:
         )
         return self._ask(case, request, protocol.ObservedLosses).losses
 
+    def observe_calls(self, case: Case) -> CallsObservation:
+        """The steps of a case in long calls and one by one; raises as :meth:`observe`."""
+        configuration = self.configuration
+        request = protocol.ObserveCalls(case, configuration.mode, configuration.device, configuration.threads)
+        return self._ask(case, request, protocol.ObservedCalls).observation
+
+    def test_dropout(self, case: Case) -> DropoutTests:
+        """The statistical tests of dropout in a case's network; raises as :meth:`observe`."""
+        configuration = self.configuration
+        request = protocol.TestDropout(case, configuration.mode, configuration.device, configuration.threads)
+        return self._ask(case, request, protocol.DropoutTested).tests
+
+    def test_clock(self, case: Case) -> ClockTest:
+        """Whether the clock is honest on a case, in the precision of a run; raises as :meth:`observe`."""
+        configuration = self.configuration
+        self._ask(
+            case,
+            protocol.BuildCase(
+                case,
+                configuration.mode,
+                configuration.device,
+                configuration.threads,
+                configuration.precision,
+                CLOCK_SAMPLES,
+            ),
+            protocol.Done,
+        )
+        assert self._session is not None  # noqa: S101  it has just answered
+        order = BatchOrder.of_task(case.task, CLOCK_SAMPLES, SEED)
+        timed = TimedSession(self._session, order, TrainingClock(self._session, order))
+        try:
+            return ClockTrial(timed, 0.0, _EFFORT).carry_out()
+        except DishonestClock as error:
+            return error.test
+        except HarnessError as error:
+            raise self._failed(case, error) from error
+
     def _ask(self, case: Case, request: protocol.Request, expected: type[_R]) -> _R:
         try:
             session = self._session or self._start()
@@ -61,9 +115,13 @@ class Examiner:
         except Declined:
             raise
         except HarnessError as error:
-            reason = self._session.with_last_lines(error, 2) if self._session else str(error)
-            self.close()
-            raise HarnessError(f"case {case.name!r}: {reason}") from error
+            raise self._failed(case, error) from error
+
+    def _failed(self, case: Case, error: HarnessError) -> HarnessError:
+        """The error with the case and the worker's last lines; ends the worker."""
+        reason = self._session.with_last_lines(error, 2) if self._session else str(error)
+        self.close()
+        return HarnessError(f"case {case.name!r}: {reason}")
 
     def _start(self) -> Session:
         configuration = self.configuration

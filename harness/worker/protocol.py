@@ -10,10 +10,12 @@ from harness.spec.backend import Plan, Precision
 from harness.spec.data import Split
 from harness.spec.task import Task
 from harness.testing.cases import Case
+from harness.testing.dropout import DropoutTests
+from harness.testing.long_calls import CallsObservation
 from harness.testing.observation import Losses, Observation
 from harness.training.measures import Scores
 
-VERSION = 4
+VERSION = 5
 
 
 class Describe(msgspec.Struct, frozen=True, tag=True):
@@ -100,6 +102,47 @@ class ObservedLosses(msgspec.Struct, frozen=True, tag=True):
     losses: Losses
 
 
+class ObserveCalls(msgspec.Struct, frozen=True, tag=True):
+    """Train a certification case in long calls and in single steps, and report both."""
+
+    case: Case
+    mode: str
+    device: str
+    threads: int
+
+
+class ObservedCalls(msgspec.Struct, frozen=True, tag=True):
+    """What long calls and single steps did."""
+
+    observation: CallsObservation
+
+
+class BuildCase(msgspec.Struct, frozen=True, tag=True):
+    """Build a certification case in the precision of a run, on this many samples, to train and time it."""
+
+    case: Case
+    mode: str
+    device: str
+    threads: int
+    precision: Precision
+    samples: int
+
+
+class TestDropout(msgspec.Struct, frozen=True, tag=True):
+    """Test dropout in the network of a certification case by statistics."""
+
+    case: Case
+    mode: str
+    device: str
+    threads: int
+
+
+class DropoutTested(msgspec.Struct, frozen=True, tag=True):
+    """What the tests of dropout found."""
+
+    tests: DropoutTests
+
+
 class Train(msgspec.Struct, frozen=True, tag=True):
     """Make the next ``steps`` training steps, in one epoch with one batch size, as one timed block."""
 
@@ -130,6 +173,16 @@ class Evaluated(msgspec.Struct, frozen=True, tag=True):
 
 class KeepWeights(msgspec.Struct, frozen=True, tag=True):
     """Keep the current weights, in place of any kept before."""
+
+
+class ReadWeights(msgspec.Struct, frozen=True, tag=True):
+    """Read the current weights, as a test of the clock."""
+
+
+class WeightsRead(msgspec.Struct, frozen=True, tag=True):
+    """The weights were read; equal weights have equal checksums."""
+
+    checksum: int
 
 
 class RestoreWeights(msgspec.Struct, frozen=True, tag=True):
@@ -165,11 +218,29 @@ Request = (
     | Define
     | Observe
     | ObserveLosses
+    | ObserveCalls
+    | TestDropout
     | Build
+    | BuildCase
     | Train
     | Evaluate
     | KeepWeights
+    | ReadWeights
     | RestoreWeights
     | MeasureMemory
 )
-Reply = Described | Defined | Observed | ObservedLosses | Built | Trained | Evaluated | Memory | Done | Fault
+Reply = (
+    Described
+    | Defined
+    | Observed
+    | ObservedLosses
+    | ObservedCalls
+    | DropoutTested
+    | Built
+    | Trained
+    | Evaluated
+    | Memory
+    | WeightsRead
+    | Done
+    | Fault
+)

@@ -11,15 +11,21 @@ import numpy as np
 
 from harness.errors import unknown_name
 from harness.plugins import registry
+from harness.plugins.data_seal import DataSeal
 from harness.plugins.definition import define_task
 from harness.plugins.installation import installation
 from harness.plugins.options import parse_options
-from harness.plugins.program_contract import CheckedProgram, checked_environment, read_only
+from harness.plugins.program_contract import CheckedProgram, checked_environment, data_changed
 from harness.plugins.versions import PLUGIN
 from harness.spec.backend import Backend, Plan, Program, Unsupported
 from harness.spec.data import Samples, Split
 from harness.spec.task import Adversarial, Classification, Task
+from harness.testing.cases import SEED
+from harness.testing.dropout import dropout_tests
+from harness.testing.long_calls import observe_calls
 from harness.testing.observation import finite_losses, observe, observe_losses
+from harness.testing.readings import checksum
+from harness.testing.trial_programs import TrialPrograms
 from harness.training.batches import BatchOrder
 from harness.training.data_contract import fitted
 from harness.training.gan_quality import Judge
@@ -39,6 +45,7 @@ class Worker:
         self._task: Task
         self._splits: dict[Split, Samples]
         self._order: BatchOrder
+        self._seal = DataSeal({})
         self._judge: Judge | None = None
         self._next_step = 0
         self._kept: dict[str, np.ndarray] = {}
@@ -88,31 +95,61 @@ class Worker:
         return protocol.ObservedLosses(losses)
 
     @carry_out.register
+    def _(self, request: protocol.ObserveCalls) -> protocol.ObservedCalls:
+        observation = observe_calls(
+            self._backend, request.mode, request.device, request.threads, request.case
+        )
+        return protocol.ObservedCalls(observation)
+
+    @carry_out.register
+    def _(self, request: protocol.TestDropout) -> protocol.DropoutTested:
+        programs = TrialPrograms(self._backend, request.mode, request.threads, request.device)
+        return protocol.DropoutTested(dropout_tests(programs, request.case))
+
+    @carry_out.register
     def _(self, request: protocol.Build) -> protocol.Built:
         plan = request.plan
         start = time.perf_counter()
         task = plan.task
         dataset = fitted(registry.dataset(request.dataset).load(), task)
         splits = split_samples(dataset, plan.precision, task.imbalance, task.train_fraction)
-        self._splits = {split: read_only(samples) for split, samples in splits.items()}
-        train = self._splits["train"]
+        self._splits, train = splits, splits["train"]
         self._refuse_unsupported(request)
         plan = _with_class_weights(plan, train, len(dataset.classes))
         self._task, self._next_step, self._judge = plan.task, 0, None
         self._order = BatchOrder.of_task(plan.task, len(train), plan.seed)
+        self._seal = DataSeal(splits)
         data_ready = time.perf_counter()
         built = self._backend.build(plan, train)
+        build_seconds = time.perf_counter() - data_ready
+        self._require_unchanged("build()")
         self._program = CheckedProgram(built, self._backend.name, plan)
+        start_loading = time.perf_counter()
         self._program.load(initial_weights(plan.task, plan.seed))
         self._program.synchronize()
+        build_seconds += time.perf_counter() - start_loading
         return protocol.Built(
             device=self._program.device,
             dataset_fingerprint=dataset.fingerprint,
             dataset_origin=dataset.origin,
             samples={split: len(samples) for split, samples in self._splits.items()},
             data_seconds=data_ready - start,
-            build_seconds=time.perf_counter() - data_ready,
+            build_seconds=build_seconds,
         )
+
+    @carry_out.register
+    def _(self, request: protocol.BuildCase) -> protocol.Done:
+        trial = TrialPrograms(self._backend, request.mode, request.threads, request.device, request.precision)
+        self._program, data = trial.build_on(request.case.task, request.samples)
+        self._task, self._next_step, self._splits = request.case.task, 0, {"train": data}
+        self._seal = DataSeal({})
+        self._order = BatchOrder.of_task(self._task, len(data), SEED)
+        return protocol.Done()
+
+    def _require_unchanged(self, call: str, *splits: Split) -> None:
+        """Raise :class:`ContractBroken`, naming the call, if these splits (default: all) were changed."""
+        if part := self._seal.changed(*splits):
+            raise data_changed(self._backend.name, call, part)
 
     def _refuse_unsupported(self, request: protocol.Build) -> None:
         mode, batch_size = request.plan.mode, request.plan.task.batch_size or 1
@@ -138,6 +175,10 @@ class Worker:
 
     @carry_out.register
     def _(self, request: protocol.Evaluate) -> protocol.Evaluated:
+        # Where the system protects the data, it is read again only at the end.
+        verified = "test" in request.splits or not self._seal.is_protected
+        if verified:
+            self._require_unchanged("train()")
         start = time.perf_counter()
         predict = self._program.predict
         scores = {split: score(self._task, predict, self._splits[split]) for split in request.splits}
@@ -152,7 +193,10 @@ class Worker:
                 if split == "test":
                     png = sample_grid(fakes)
                     scores[split] |= self._judge.baselines(real.inputs, self._untrained(real))
-        return protocol.Evaluated(scores, time.perf_counter() - start, png)
+        seconds = time.perf_counter() - start
+        if verified:
+            self._require_unchanged("predict()", *request.splits)
+        return protocol.Evaluated(scores, seconds, png)
 
     def _weights(self) -> dict[str, np.ndarray]:
         """The current weights as :meth:`Program.load` takes them: float64, in memory of their own."""
@@ -175,12 +219,17 @@ class Worker:
         return protocol.Done()
 
     @carry_out.register
+    def _(self, _request: protocol.ReadWeights) -> protocol.WeightsRead:
+        return protocol.WeightsRead(checksum(self._program.weights()))
+
+    @carry_out.register
     def _(self, _request: protocol.RestoreWeights) -> protocol.Done:
         self._program.load(self._kept)
         return protocol.Done()
 
     @carry_out.register
     def _(self, _request: protocol.MeasureMemory) -> protocol.Memory:
+        self._require_unchanged("train()")
         return protocol.Memory(_peak_memory_bytes(), self._program.device_peak_memory_bytes())
 
 

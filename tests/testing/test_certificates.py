@@ -10,9 +10,12 @@ import pytest
 from harness.errors import HarnessError
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
+from harness.report.certificate_words import certificate_cell, certificate_label
 from harness.testing import certificate_cache
 from harness.testing.cases import cases
+from harness.testing.certificate import Certificate
 from harness.testing.certify import check
+from harness.testing.dropout import DropoutTests
 from harness.testing.parity import TOLERANCE, Finding
 from harness.worker import limits
 from harness.worker.examiner import Examiner
@@ -148,3 +151,52 @@ def test_a_configuration_whose_code_is_elsewhere_is_certified_each_time(monkeypa
         assert certificate_cache.certificate(SimpleNamespace(configuration=configuration), MLP).certified
     assert len(calls) == 2
     assert not list(tmp_path.iterdir())
+
+
+class Examined:
+    """Certified in every case; its tests of dropout give ``tests``."""
+
+    def __init__(self, tests):
+        self.configuration, self.tests, self.asked = TORCH, tests, 0
+
+    def test_dropout(self, case):
+        self.asked += 1
+        return self.tests
+
+
+def dropped(rate):
+    return MLP.define(msgspec.convert({"dropout": rate}, MLP.options))
+
+
+@pytest.mark.parametrize(
+    ("tests", "rate", "certified", "dropout"),
+    [
+        (DropoutTests([], complete=True), 0.5, True, True),
+        (DropoutTests([], complete=False), 0.5, True, False),
+        (DropoutTests(["the seed is ignored"], complete=True), 0.5, False, True),
+        (DropoutTests(["the seed is ignored"], complete=True), 0.0, True, None),
+    ],
+    ids=["tested", "not tested", "wrong", "unused"],
+)
+def test_dropout_belongs_to_the_certificate_of_a_run_that_uses_it(
+    monkeypatch, tmp_path, tests, rate, certified, dropout
+):
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path))
+    finding = Finding("sgd", 1e-15, "")
+    monkeypatch.setattr(certificate_cache, "check", lambda *_: [finding])
+    examiner = Examined(tests)
+    for _ in range(2):
+        made = certificate_cache.certificate(examiner, MLP, dropped(rate))
+        assert (made.certified, made.dropout, made.worst) == (certified, dropout, 1e-15)
+    assert ("the seed is ignored" in made.reason) is not certified
+    assert examiner.asked == (0 if dropout is None else 1 if certified else 2)
+    assert certificate_cache.certificate(examiner, MLP).certified, "runs without dropout are not affected"
+
+
+def test_a_certificate_without_dropout_says_so():
+    assert certificate_label(Certificate(certified=True, dropout=False)) == "certified without dropout"
+    assert certificate_cell(Certificate(certified=True, dropout=False)) == "without dropout"
+    assert certificate_label(Certificate(certified=True, dropout=True)) == "certified"
+    assert certificate_label(Certificate(certified=True)) == "certified"
+    assert certificate_label(None) == "not certified"
+    assert certificate_cell(Certificate(certified=False, dropout=True)) == "no"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import threading
 import time
 
 import msgspec
@@ -11,59 +12,14 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
+from support.altered import Altered, faulty
 
 from harness.errors import UsageError
 from harness.plugins import registry
-from harness.spec.backend import Backend, Program, Unsupported
+from harness.spec.backend import Unsupported
 from harness.spec.task import Adam, Classification
 from harness.testing.kit import ConformanceError, backend_tests, check_backend
 from harness_torch import TorchBackend
-
-
-class Altered(Program):
-    """A correct program behind a fault; each subclass plants one."""
-
-    def __init__(self, right):
-        self.right = right
-        self.device = right.device
-
-    def load(self, weights):
-        self.right.load(weights)
-
-    def weights(self):
-        return self.right.weights()
-
-    def train(self, steps):
-        return self.right.train(steps)
-
-    def predict(self, inputs, network="model"):
-        return self.right.predict(inputs, network)
-
-    def synchronize(self):
-        self.right.synchronize()
-
-
-def faulty(program=Altered, plan=lambda plan: plan, only_in=None):
-    """A backend that builds ``program`` around what torch makes of the changed plan.
-
-    With ``only_in`` it is correct in every other precision.
-    """
-
-    class Faulty(Backend):
-        name = "faulty"
-        summary = "torch with a fault"
-        modes = ("eager",)
-        requires = ("torch>=2.6",)
-
-        def environment(self, threads):
-            return TorchBackend().environment(threads)
-
-        def build(self, asked, data):
-            if only_in in (None, asked.precision):
-                return program(TorchBackend().build(plan(asked), data))
-            return TorchBackend().build(asked, data)
-
-    return Faulty()
 
 
 class GatesInAnotherOrder(Altered):
@@ -124,11 +80,38 @@ class ClockThatDoesNotWait(Altered):
 
     def train(self, steps):
         losses = self.right.train(steps)
-        self.busy_until = max(self.busy_until, time.monotonic()) + 0.01 * len(losses)
+        self.busy_until = max(self.busy_until, time.monotonic()) + 0.002 * len(losses)
         return losses
 
     def weights(self):
         time.sleep(max(0.0, self.busy_until - time.monotonic()))
+        return self.right.weights()
+
+
+class HandsLongCallsToAThread(Altered):
+    """The thread does the work; synchronize() returns at once, and weights() waits for it."""
+
+    thread = None
+    losses = np.zeros(1, np.float32)
+
+    def wait(self):
+        if self.thread is not None:
+            self.thread.join()
+        self.thread = None
+
+    def train(self, steps):
+        self.wait()
+        if len(steps.indices) > 8:
+            self.thread = threading.Thread(target=self.right.train, args=(steps,))
+            self.thread.start()
+            return np.full(len(steps.indices), 2.0)
+        return self.right.train(steps)
+
+    def synchronize(self):
+        pass
+
+    def weights(self):
+        self.wait()
         return self.right.weights()
 
 
@@ -308,7 +291,8 @@ def _one_seed(plan):
         (faulty(plan=_summed), "mlp", "summed over the batch"),
         (faulty(Transposed), "mlp", "transposed"),
         (faulty(SkippedBatch), "mlp", "a batch that was skipped"),
-        (faulty(ClockThatDoesNotWait), "mlp", "the clock does not wait for the device"),
+        (faulty(ClockThatDoesNotWait), "mlp", "its clock cannot be trusted: after every block"),
+        (faulty(HandsLongCallsToAThread), "mlp", "its clock cannot be trusted"),
         (faulty(Leak), "mlp", "leaks between programs"),
         (faulty(plan=_one_seed), "mlp", "the seed is ignored"),
         (faulty(TrainingModeInPredict), "mlp", "outputs in evaluation mode"),
@@ -355,7 +339,7 @@ def test_a_declined_case_hides_no_other_fault():
             raise Unsupported("no Adam here")
         return plan
 
-    with pytest.raises(ConformanceError, match=r"(?s)no Adam here.*the clock does not wait"):
+    with pytest.raises(ConformanceError, match=r"(?s)no Adam here.*its clock cannot be trusted"):
         check_backend(faulty(ClockThatDoesNotWait, without_adam), ["mlp"])
 
 

@@ -1,0 +1,16 @@
+"""What a certificate is called in tables and sentences: the one place that renders its state."""
+
+from harness.testing.certificate import Certificate
+
+
+def certificate_label(certificate: Certificate | None) -> str:
+    """``certified``, ``certified without dropout`` or ``not certified``."""
+    if certificate is None or not certificate.certified:
+        return "not certified"
+    return "certified without dropout" if certificate.lacks_dropout else "certified"
+
+
+def certificate_cell(certificate: Certificate | None) -> str:
+    """``yes``, ``without dropout`` or ``no``, for a column with the heading *certified*."""
+    label = certificate_label(certificate)
+    return {"certified": "yes", "not certified": "no"}.get(label, label.removeprefix("certified "))

@@ -1,0 +1,50 @@
+"""A correct backend in PyTorch behind a planted fault."""
+
+from harness.spec.backend import Backend, Program
+from harness_torch import TorchBackend
+
+
+class Altered(Program):
+    """A correct program behind a fault; each subclass plants one."""
+
+    def __init__(self, right):
+        self.right = right
+        self.device = right.device
+
+    def load(self, weights):
+        self.right.load(weights)
+
+    def weights(self):
+        return self.right.weights()
+
+    def train(self, steps):
+        return self.right.train(steps)
+
+    def predict(self, inputs, network="model"):
+        return self.right.predict(inputs, network)
+
+    def synchronize(self):
+        self.right.synchronize()
+
+
+def faulty(program=Altered, plan=lambda plan: plan, only_in=None):
+    """A backend that builds ``program`` around what torch makes of the changed plan.
+
+    With ``only_in`` it is correct in every other precision.
+    """
+
+    class Faulty(Backend):
+        name = "faulty"
+        summary = "torch with a fault"
+        modes = ("eager",)
+        requires = ("torch>=2.6",)
+
+        def environment(self, threads):
+            return TorchBackend().environment(threads)
+
+        def build(self, asked, data):
+            if only_in in (None, asked.precision):
+                return program(TorchBackend().build(plan(asked), data))
+            return TorchBackend().build(asked, data)
+
+    return Faulty()
