@@ -11,6 +11,8 @@ class Machine:
     """An honest program on a machine whose time is simulated. Faults override its methods."""
 
     longest_call = 1 << 13
+    #: By how much its steps are slower than STEP.
+    pace = 1.0
 
     def __init__(self, seed=0):
         self.chance = np.random.default_rng(seed)
@@ -36,7 +38,7 @@ class Machine:
         return self.now - start
 
     def train(self, steps):
-        self.work(STEP * steps)
+        self.work(self.pace * STEP * steps)
 
     def reading(self):
         start = self.now

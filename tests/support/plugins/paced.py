@@ -47,11 +47,10 @@ class PacedProgram(Program):
         self.data = data
         if CHILD_SECONDS:
             subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({CHILD_SECONDS})"])
-        self.made = 0
-        self.device_free_at = time.perf_counter()
-
         if mode == "patched" and time.perf_counter is REAL_CLOCK:
             time.perf_counter = lambda: REAL_CLOCK() / 2
+        self.made = 0
+        self.device_free_at = time.perf_counter()
 
     def load(self, weights):
         self.kept = dict(weights)
