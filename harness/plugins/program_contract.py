@@ -18,6 +18,10 @@ from harness.spec.task import Adversarial
 _DEVICE = re.compile(r"cpu|(?!cpu|gpu)[a-z]+:\d+ \(.+\)")
 
 
+#: Bytes of a loss: float32 or float64. Others cannot show whether the work is right.
+_LOSS_BYTES = {4, 8}
+
+
 class ContractBroken(HarnessError):
     """A plugin violated :mod:`harness.spec`; says what it returned, and what is expected."""
 
@@ -31,6 +35,11 @@ def read_only(samples: Samples) -> Samples:
 
 def _broken(backend: str, violation: str, right: str) -> ContractBroken:
     return ContractBroken(f"backend {backend} breaks the contract: {violation}; expected: {right}")
+
+
+def data_changed(backend: str, call: str, part: str) -> ContractBroken:
+    """The error for a call after which ``part`` of the data is not as it was."""
+    return _broken(backend, f"{call} changed the {part}", "that it copies what it changes")
 
 
 def checked_environment(reported: object, backend: str) -> dict[str, str]:
@@ -108,7 +117,12 @@ class CheckedProgram(Program):
     def train(self, steps: Steps) -> np.ndarray:
         count = len(steps.indices)
         shape = (count, 2) if isinstance(self._task.objective, Adversarial) else (count,)
-        return self._floats(f"train() of {count} steps", self._program.train(steps), shape)
+        losses = self._floats(f"train() of {count} steps", self._program.train(steps), shape)
+        if losses.dtype.itemsize not in _LOSS_BYTES:
+            raise self._broken(
+                f"train() of {count} steps returned losses of {losses.dtype}", "float32 or float64"
+            )
+        return losses
 
     def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
         outputs = self._program.predict(inputs, network)

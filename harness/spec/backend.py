@@ -101,6 +101,8 @@ class Program(abc.ABC):
         An adversarial program returns ``(steps, 2)``: the discriminator's and the generator's loss. The
         penalty of each network belongs to the loss of that network.
 
+        Losses are float32 or float64, in a plan in ``bfloat16`` too.
+
         Each loss is the value before the update, from which the gradient was taken. The call may return
         before an accelerator has finished: the harness calls :meth:`synchronize` before it reads the clock.
         """
@@ -159,6 +161,9 @@ class Backend(abc.ABC):
 
         ``data.inputs`` are scaled, float32 (float64 if the plan says so); targets are int64 classes, or for
         a :class:`Regression` values of the inputs' dtype. The arrays are read-only: copy what you change.
+        On Linux a run's are in memory that the process cannot write, where a write through a pointer, such as
+        ``torch.from_numpy(inputs).mul_(0.5)``, ends it by SIGSEGV. The same is true of validation and test
+        inputs in :meth:`Program.predict`.
 
         Raises:
             Unsupported: the framework or this machine does not support what the plan asks for.

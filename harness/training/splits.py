@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from harness.machine.read_only_memory import read_only_array
 from harness.spec.backend import Precision
 from harness.spec.data import Dataset, Samples, Split
 from harness.spec.task import Imbalance
@@ -18,6 +19,8 @@ def split_samples(
 ) -> dict[Split, Samples]:
     """The three splits, inputs divided by ``input_divisor``, as float32 (float64 for that precision).
 
+    They are in memory that this process cannot write; see :mod:`harness.machine.read_only_memory`.
+
     Unless the data set provides validation data, a tenth of the training data is held out for it: the same
     samples for every seed, so that curves of different seeds are scored on the same data. Test data is passed
     through. Only the training data is reduced to a fraction and made imbalanced.
@@ -30,9 +33,19 @@ def split_samples(
     dtype = np.float64 if precision == "float64" else np.float32
 
     def floats(samples: Samples, rows: npt.NDArray[np.int64] | slice) -> Samples:
-        inputs = np.divide(samples.inputs[rows], dataset.input_divisor, dtype=dtype)
-        targets = np.asarray(samples.targets[rows])
-        return Samples(inputs, targets if targets.dtype.kind == "i" else targets.astype(dtype))
+        inputs, targets = samples.inputs[rows], np.asarray(samples.targets[rows])
+
+        def divide(result: np.ndarray) -> None:
+            np.divide(inputs, dataset.input_divisor, out=result, dtype=dtype)
+
+        def convert(result: np.ndarray) -> None:
+            np.copyto(result, targets, casting="unsafe")
+
+        target_dtype = targets.dtype if targets.dtype.kind == "i" else dtype
+        return Samples(
+            read_only_array(inputs.shape, dtype, divide),
+            read_only_array(targets.shape, target_dtype, convert),
+        )
 
     validation = dataset.train if dataset.validation is None else dataset.validation
     return {

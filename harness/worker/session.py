@@ -1,5 +1,6 @@
 """The parent's handle on a worker: start it, send requests and await replies, pause it, end it."""
 
+import collections
 import contextlib
 import os
 import select
@@ -14,7 +15,8 @@ import msgspec
 from harness.errors import Declined, HarnessError
 from harness.machine.cpus import cpus_of
 from harness.worker import protocol
-from harness.worker.errors import MemoryRanOut, RequestFailed
+from harness.worker.deaths import explained
+from harness.worker.errors import MemoryRanOut, RequestFailed, WorkerLost
 from harness.worker.limits import Limits
 from harness.worker.process import WorkerProcess
 
@@ -47,6 +49,7 @@ class Session:
         self._replies, replies_in = os.pipe()
         self._limits = Limits(deadline_seconds, silence_seconds)
         self._pending = b""
+        self._unanswered: collections.deque[protocol.Request] = collections.deque()
         # -P: a file of the user's in the current folder must not be imported as a module.
         command = [python, "-P", "-m", "harness.worker", str(requests_out), str(replies_in)]
         try:
@@ -76,10 +79,11 @@ class Session:
         Raises:
             WorkerLost: the process ended.
         """
+        self._unanswered.append(request)
         try:
             os.write(self._requests, msgspec.json.encode(request) + b"\n")
         except BrokenPipeError:
-            raise self.process.cause_of_death() from None
+            raise self._death() from None
 
     def receive(self, expected: type[_R]) -> _R:
         """Wait for the reply to the oldest request that is not answered yet.
@@ -91,6 +95,8 @@ class Session:
             WorkerTimeout: no reply within the limits; the worker is killed.
         """
         line = self._read_line()
+        if self._unanswered:
+            self._unanswered.popleft()
         try:
             reply = msgspec.json.decode(line, type=protocol.Reply)
         except msgspec.MsgspecError as error:
@@ -114,16 +120,20 @@ class Session:
             if ready:
                 chunk = os.read(self._replies, 1 << 16)
                 if not chunk:
-                    raise self.process.cause_of_death()
+                    raise self._death()
                 self._pending += chunk
             elif self.process.has_ended():
                 # A process that the framework forked can hold the pipe open after the worker died.
-                raise self.process.cause_of_death()
+                raise self._death()
             elif time.monotonic() >= due:
                 self.kill()
                 raise self._limits.timeout(due)
         line, _, self._pending = self._pending.partition(b"\n")
         return line
+
+    def _death(self) -> WorkerLost:
+        """Why the process ended, with the call that it was carrying out."""
+        return explained(self.process.cause_of_death(), next(iter(self._unanswered), None))
 
     def with_last_lines(self, error: HarnessError, count: int = 3) -> str:
         """The error's message, followed by the last lines that the worker printed, in brackets."""

@@ -53,6 +53,7 @@ def exercised(mode, device="cpu"):
         ("loss of another shape", "train() of 1 steps returned an array of shape (1, 1); expected: (1,)"),
         ("loss a tensor", "FrameworkTensor; expected: a NumPy array of shape (1,)"),
         ("loss of integers", "returned an array of int64; expected: floating-point numbers"),
+        ("loss in float16", "train() of 1 steps returned losses of float16; expected: float32 or float64"),
         ("one class too many", "predict() of 27 inputs by model returned an array of shape (27, 11)"),
         ("outputs flattened", "returned an array of shape (270,); expected: (27, 10)"),
         ("outputs a tensor", "FrameworkTensor; expected: a NumPy array of shape (27, 10)"),

@@ -1,5 +1,7 @@
 """A plugin file whose modes each violate the contract of a program in one way; ``none`` violates nothing."""
 
+import ctypes
+
 import numpy as np
 
 from harness.hookspecs import hookimpl
@@ -10,12 +12,19 @@ class FrameworkTensor:
     """A framework's tensor in place of an array."""
 
 
+def overwrite(array):
+    """Write through a pointer, as a framework does that shares an array's memory."""
+    ctypes.memset(array.ctypes.data, 1, array.nbytes)
+
+
 class BreakingProgram(Program):
     def __init__(self, plan, data):
         self.mode = plan.mode
         if plan.mode != "no device":
             self.device = "gpu:0 (NVIDIA H100)" if plan.mode == "device misspelt" else "cpu"
-        self.inputs = data.inputs
+        self.inputs, self.targets = data.inputs, data.targets
+        if plan.mode == "build writes inputs":
+            overwrite(self.inputs)
 
     def load(self, weights):
         if self.mode == "single precision":
@@ -41,14 +50,25 @@ class BreakingProgram(Program):
         self.steps += len(steps.indices)
         if self.mode == "writes into the data":
             self.inputs[:] *= 0.5
+        if self.mode == "lifts the protection":
+            self.inputs.setflags(write=True)
+        if self.mode == "train writes inputs":
+            overwrite(self.inputs)
+        if self.mode == "train writes targets":
+            overwrite(self.targets)
         losses = np.full(len(steps.indices), 2.0)
         return {
             "loss of another shape": losses[:, None],
             "loss a tensor": FrameworkTensor(),
             "loss of integers": losses.astype(int),
+            "loss in float16": losses.astype(np.float16),
         }.get(self.mode, losses)
 
     def predict(self, inputs, network="model"):
+        if self.mode == "predict writes its inputs":
+            overwrite(inputs)
+        if self.mode == "predict writes inputs":
+            overwrite(self.inputs)
         outputs = np.full((len(inputs), 10), self.steps)
         outputs[:, 0] = 0.0
         return {
@@ -85,6 +105,13 @@ class ContractBreaker(Backend):
         "loss of another shape",
         "loss a tensor",
         "loss of integers",
+        "loss in float16",
+        "lifts the protection",
+        "build writes inputs",
+        "train writes inputs",
+        "train writes targets",
+        "predict writes inputs",
+        "predict writes its inputs",
         "one class too many",
         "outputs flattened",
         "outputs a tensor",

@@ -1,0 +1,237 @@
+"""A program cannot change the data behind the harness's back: the run fails and names the call."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from support.command import PLUGINS
+from support.plugins.contract_breaker import ContractBreaker
+
+from harness.machine.read_only_memory import is_mapped, read_only_array
+from harness.plugins import registry
+from harness.plugins.data_seal import DataSeal
+from harness.plugins.program_contract import ContractBroken
+from harness.plugins.watched_program import WatchedProgram
+from harness.spec.backend import Plan, Steps
+from harness.spec.data import Samples
+from harness.testing.cases import case_samples
+from harness.training.initial import initial_weights
+from harness.worker import protocol
+from harness.worker.requests import Worker
+
+RUN = (
+    "run",
+    "--plugin",
+    str(PLUGINS / "contract_breaker.py"),
+    "--task",
+    "mlp",
+    "--max-steps",
+    "3",
+    "--quiet",
+)
+#: The call that the change is found in, and the part that it changes.
+CHANGES = {
+    "build writes inputs": ("build()", "training inputs"),
+    "train writes inputs": ("train() of 1 steps", "training inputs"),
+    "train writes targets": ("train() of 1 steps", "training targets"),
+    "predict writes inputs": ("predict() of 27 inputs by model", "training inputs"),
+    "predict writes its inputs": ("predict() of 27 inputs by model", "inputs that it was given"),
+}
+linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is mapped read-only on Linux alone")
+
+
+def plan_of(mode):
+    definition = registry.task("mlp")
+    return Plan(task=definition.define(definition.options()), mode=mode, device="cpu", threads=1, seed=0)
+
+
+def exercised(mode):
+    """Every method called once, as in a certificate."""
+    plan = plan_of(mode)
+    program = WatchedProgram(ContractBreaker(), plan, case_samples(plan.task))
+    program.load(initial_weights(plan.task, 0))
+    program.weights()
+    program.train(Steps(np.zeros((1, 5), np.int64)))
+    program.predict(case_samples(plan.task).inputs)
+    program.synchronize()
+
+
+@pytest.mark.parametrize("mode", CHANGES)
+def test_a_change_in_a_certificate_names_the_call(mode):
+    call, part = CHANGES[mode]
+    with pytest.raises(ContractBroken) as caught:
+        exercised(mode)
+    violation = f"{call} changed the {part}; expected: that it copies what it changes"
+    assert str(caught.value) == f"backend breaker breaks the contract: {violation}"
+
+
+def test_a_program_that_changes_nothing_passes():
+    exercised("none")
+
+
+@linux
+@pytest.mark.parametrize(
+    "mode", [mode if " its " in mode else pytest.param(mode, marks=pytest.mark.slow) for mode in CHANGES]
+)
+def test_a_change_in_a_run_fails_it_and_names_the_call(harness, mode):
+    done = harness(*RUN, "--no-certify", "--backend", f"breaker:{mode}")
+
+    (record,) = harness.records()
+    assert (record["status"], done.returncode) == ("failed", 1), done.stderr
+    assert record["failure"]["signal"] == "SIGSEGV"
+    reason = (
+        f"was killed by SIGSEGV in {mode.partition(' ')[0]}(); writing into the data that the harness "
+        "provides does that, because it is mapped read-only: copy what you change"
+    )
+    assert record["failure"]["message"].endswith(reason)
+
+
+@linux
+def test_the_protection_cannot_be_lifted(harness):
+    done = harness(*RUN, "--no-certify", "--backend", "breaker:lifts the protection")
+
+    (record,) = harness.records()
+    assert (record["status"], done.returncode) == ("failed", 1), done.stderr
+    assert "cannot set WRITEABLE flag to True" in record["failure"]["message"]
+
+
+@linux
+def test_a_certificate_of_a_program_that_changes_its_inputs_is_refused(harness):
+    harness(*RUN, "--backend", "breaker:predict writes its inputs")
+
+    (record,) = harness.records()
+    assert not record["certificate"]["certified"]
+    assert "predict() of 27 inputs by model changed the inputs" in record["certificate"]["reason"]
+
+
+# --- Where the system offers no such memory ------------------------------------------------------
+
+
+@pytest.fixture
+def unprotected(monkeypatch):
+    def refuse(*_):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(os, "memfd_create", refuse, raising=False)
+
+
+def worker_of(mode):
+    """A worker in this process whose program was built."""
+    worker = Worker()
+    worker._backend = ContractBreaker()
+    worker.carry_out(protocol.Build(plan_of(mode), "mnist1d"))
+    return worker
+
+
+@pytest.mark.parametrize(
+    ("mode", "call", "part"),
+    [
+        ("build writes inputs", "build()", "train inputs"),
+        ("train writes inputs", "train()", "train inputs"),
+        ("train writes targets", "train()", "train targets"),
+        ("predict writes its inputs", "predict()", "validation inputs"),
+    ],
+)
+def test_a_change_of_unprotected_data_is_found_by_its_checksum(unprotected, mode, call, part):
+    with pytest.raises(ContractBroken, match=rf"{mode.partition(' ')[0]}\(\) changed the {part}"):
+        all_requests(mode)
+
+
+def all_requests(mode):
+    worker = worker_of(mode)
+    worker.carry_out(protocol.Train(3))
+    worker.carry_out(protocol.Evaluate(["validation"]))
+    worker.carry_out(protocol.MeasureMemory())
+    return worker
+
+
+def test_a_duel_which_scores_nothing_finds_a_change_at_its_end(unprotected):
+    worker = worker_of("train writes targets")
+    worker.carry_out(protocol.Train(3))
+    with pytest.raises(ContractBroken, match=r"train\(\) changed the train targets"):
+        worker.carry_out(protocol.MeasureMemory())
+
+
+@pytest.mark.parametrize("protect", [True, False])
+def test_a_worker_whose_program_changes_nothing_passes(monkeypatch, request, protect):
+    if not protect:
+        request.getfixturevalue("unprotected")
+    worker = all_requests("none")
+    assert worker._seal.is_protected == (protect and sys.platform == "linux")
+
+
+# --- The memory itself ---------------------------------------------------------------------------
+
+
+def fill(array):
+    array[...] = np.arange(array.size).reshape(array.shape)
+
+
+@linux
+def test_memory_is_protected_from_this_process():
+    array = read_only_array((300, 5), np.float32, fill)
+    assert is_mapped(array)
+    assert is_mapped(array[3:])
+    assert array.sum() == 1500 * 1499 / 2
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        array.setflags(write=True)
+    with pytest.raises(ValueError, match="read-only"):
+        array[0] = 1
+    libc = ctypes.CDLL(None, use_errno=True)
+    readable_and_writable = 3
+    page = ctypes.c_void_p(array.ctypes.data)
+    assert libc.mprotect(page, ctypes.c_size_t(4096), readable_and_writable) == -1
+
+
+@linux
+def test_a_write_through_a_pointer_ends_the_process():
+    code = (
+        "import ctypes, numpy; from harness.machine.read_only_memory import read_only_array\n"
+        "array = read_only_array((300, 5), numpy.float32, lambda array: array.fill(1))\n"
+        "print(array.sum(), flush=True)\n"
+        "ctypes.memset(array.ctypes.data, 0, 4)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (-signal.SIGSEGV, "1500.0\n")
+
+
+def test_without_the_system_numpy_protects(unprotected):
+    array = read_only_array((3, 5), np.float64, fill)
+    assert (is_mapped(array), array.flags.writeable, array[2, 4]) == (False, False, 14)
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 4), ()])
+def test_arrays_of_any_shape(shape):
+    array = read_only_array(shape, np.int64, fill)
+    assert (array.shape, array.dtype, array.flags.writeable) == (shape, np.int64, False)
+
+
+def test_an_error_while_it_is_filled_is_raised():
+    def fail(array):
+        array[0] = 1
+        raise MemoryError("too large")
+
+    with pytest.raises(MemoryError, match="too large"):
+        read_only_array((3,), np.float32, fail)
+
+
+@pytest.mark.parametrize("place", [0, 5, 11])
+def test_a_seal_finds_each_changed_value(place):
+    samples = Samples(np.zeros((2, 3), np.float32), np.zeros(6, np.int64))
+    seal = DataSeal({"training": samples, "other": Samples(np.ones(2), np.ones(2))})
+    assert seal.changed() is None
+    array, part = (samples.inputs, "training inputs") if place < 6 else (samples.targets, "training targets")
+    array.ravel()[place % 6] = 1
+    assert seal.changed() == seal.changed("training") == part
+    assert seal.changed("other") is None
+
+
+def test_a_seal_finds_rows_that_change_places():
+    samples = Samples(np.arange(6.0).reshape(2, 3), np.zeros(2))
+    seal = DataSeal({"training": samples})
+    samples.inputs[:] = samples.inputs[::-1].copy()
+    assert seal.changed() == "training inputs"
