@@ -1,31 +1,23 @@
 """``harness check``: whether backends compute what the references state, in float64."""
 
-import enum
-import time
+import itertools
+from collections.abc import Iterator
 
 import click
 from tabulate import tabulate
 
 from harness.cli import options
-from harness.cli.messages import print_error_line
-from harness.errors import HarnessError, PluginError, UsageError
+from harness.cli.check_outcome import CLOCK, CheckOutcome, Status
+from harness.errors import PluginError, UsageError, unknown_name
 from harness.machine.description import default_threads
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.plugins.installation import installation, select_backend
 from harness.spec.backend import Precision
 from harness.spec.task import TaskDefinition
-from harness.testing.certify import check
-from harness.testing.parity import TOLERANCE, Finding
+from harness.testing.certify import Selection, check_names
+from harness.testing.parity import TOLERANCE
 from harness.worker.examiner import Examiner
-
-
-class _Status(enum.Enum):
-    """The outcome of a check as a table shows it."""
-
-    AGREES = "✓"
-    DEVIATES = "DEVIATES"
-    NOT_CHECKED = "not checked"
 
 
 @click.command()
@@ -51,6 +43,9 @@ def command(
     all_modes: bool,
     by_case: bool,
     precision: Precision,
+    chosen_cases: tuple[str, ...],
+    fail_fast: bool,
+    traceback: bool,
     device: str,
     threads: int | None,
 ) -> None:
@@ -70,26 +65,58 @@ def command(
     ]
     if not backends:
         broken += _broken_backends()
-    rows, statuses, remarks = [], [_Status.NOT_CHECKED] * len(broken), list(broken)
-    for configuration in configurations:
-        with Examiner(configuration) as examiner:
-            outcomes = [_Outcome(examiner, definition) for definition in definitions]
-        rows.append([configuration.label, *(outcome.cell for outcome in outcomes)])
-        statuses += [outcome.status for outcome in outcomes]
-        remarks += [text for outcome in outcomes for text in outcome.remarks(by_case=by_case)]
+    selection = _selection(chosen_cases, definitions, precision, fail_fast=fail_fast)
+    outcomes = list(_outcomes(configurations, definitions, selection))
+    statuses = [Status.NOT_CHECKED] * len(broken) + [outcome.status for outcome in outcomes]
+    remarks = broken + [
+        text for outcome in outcomes for text in outcome.remarks(by_case=by_case, traceback=traceback)
+    ]
+    rows = [
+        [label, *(outcome.cell for outcome in row)]
+        for label, row in itertools.groupby(outcomes, key=lambda outcome: outcome.label)
+    ]
     click.echo(f"Worst relative deviation from the reference in float64. Up to {TOLERANCE:g} is rounding.")
     headers = ["backend", *(definition.name for definition in definitions)]
     click.echo(tabulate(rows, headers, disable_numparse=True))
     for text in remarks:
         click.echo(f"\n{text}")
     click.echo(f"\n{_conclusion(statuses)}")
-    ctx.exit(0 if set(statuses) <= {_Status.AGREES} else 1)
+    ctx.exit(0 if set(statuses) <= {Status.AGREES} else 1)
 
 
-def _conclusion(statuses: list[_Status]) -> str:
-    if _Status.DEVIATES in statuses:
+def _selection(
+    names: tuple[str, ...], definitions: list[TaskDefinition], precision: Precision, *, fail_fast: bool
+) -> Selection:
+    """The cases to make; raises UsageError for a name that no task has."""
+    by_task = (
+        {definition.name: check_names(definition, precision) for definition in definitions} if names else {}
+    )
+    known = {CLOCK, *itertools.chain.from_iterable(by_task.values())}
+    for name in names:
+        if name not in known:
+            raise unknown_name("case", name, known)
+    return Selection(frozenset(names), fail_fast)
+
+
+def _outcomes(
+    configurations: list[Configuration], definitions: list[TaskDefinition], selection: Selection
+) -> Iterator[CheckOutcome]:
+    """Check each configuration on each task; with ``fail_fast`` until one fails."""
+    for configuration in configurations:
+        with Examiner(configuration) as examiner:
+            for definition in definitions:
+                outcome = CheckOutcome(examiner, definition, selection)
+                yield outcome
+                if selection.fail_fast and outcome.status is not Status.AGREES:
+                    return
+
+
+def _conclusion(statuses: list[Status]) -> str:
+    if Status.DEVIATES in statuses:
         return "At least one result deviates from the reference."
-    if _Status.NOT_CHECKED in statuses:
+    if Status.DISHONEST in statuses:
+        return "Everything agrees with the reference, but at least one clock cannot be trusted."
+    if Status.NOT_CHECKED in statuses:
         return "No deviation was found, but not everything could be checked."
     return "Everything agrees with the reference."
 
@@ -130,52 +157,3 @@ def _chosen(names: list[str], *, all_modes: bool) -> list[tuple[str, str]]:
         for mode in (backend.modes if all_modes else (chosen,))
     ]
     return list(dict.fromkeys(pairs))
-
-
-class _Outcome:
-    """The check of one configuration on one task. ``status`` and ``cell`` go into the table."""
-
-    def __init__(self, examiner: Examiner, definition: TaskDefinition) -> None:
-        self._name = f"{examiner.configuration.label} on {definition.name}"
-        self._findings: list[Finding] = []
-        self._problem = ""
-        start = time.perf_counter()
-        try:
-            check(examiner, definition, self._findings.append)
-        except HarnessError as error:
-            self._problem = str(error)
-        seconds = time.perf_counter() - start
-        print_error_line(f"{self._name}: {len(self._findings)} cases in {seconds:.1f} s")
-
-    @property
-    def status(self) -> _Status:
-        if any(not finding.passed for finding in self._findings):
-            return _Status.DEVIATES
-        return _Status.NOT_CHECKED if self._problem else _Status.AGREES
-
-    @property
-    def cell(self) -> str:
-        if self._problem:
-            return self.status.value
-        worst = max(finding.worst for finding in self._findings if finding.tolerance == TOLERANCE)
-        return f"{self.status.value} {worst:.1e}"
-
-    def remarks(self, *, by_case: bool) -> list[str]:
-        """Lines below the table: what deviates, what stopped the check, and every case if asked for."""
-        texts = [
-            f"{self._name}, {finding.case}: {finding.explanation}."
-            for finding in self._findings
-            if not finding.passed
-        ]
-        if self._problem:
-            texts.append(f"{self._name} could not be checked completely: {self._problem}")
-        if by_case:
-            rows = [(finding.case, f"{finding.worst:.1e}", _mark(finding)) for finding in self._findings]
-            table = tabulate(rows, ("case", "worst relative deviation", ""), disable_numparse=True)
-            texts.append(f"{self._name}\n{table}")
-        return texts
-
-
-def _mark(finding: Finding) -> str:
-    status = _Status.AGREES if finding.passed else _Status.DEVIATES
-    return str(status.value)
