@@ -24,8 +24,8 @@ Fault = Literal[
 ]
 
 #: How much longer the first reading may take: a share of the shortest block in use, which counts as no less
-#: than this, or of the reading (the first comes with cold caches). The least excess of all readings counts; it
-#: was at most 0.3 ms for four tasks in PyTorch, Keras and JAX on the CPU.
+#: than this, or of the reading (the first comes with cold caches). The least excess of all readings counts.
+#: It was at most 0.3 ms for four tasks in PyTorch, Keras and JAX on the CPU.
 _UNFINISHED_SHARE = 0.05
 _READING_SHARE = 0.2
 _SHORTEST_SECONDS = 0.03
