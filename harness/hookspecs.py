@@ -2,7 +2,8 @@
 
 A plugin is a module or object named by an entry point in the group ``harness.backends``,
 ``harness.tasks`` or ``harness.datasets``; the entry point's name is the name on the command line.
-The module's top level must import no framework.
+The module's top level must import no framework, and nothing that the backend ``requires`` and the harness
+itself does not. Such a plugin is refused, and the line is named.
 """
 
 import pluggy

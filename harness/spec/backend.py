@@ -73,10 +73,13 @@ class Steps:
 
 
 class Program(abc.ABC):
-    """A task, built by a backend for one plan and ready to train."""
+    """A task, built by a backend for one plan and ready to train.
 
-    #: The device in use: ``cpu``, or ``cuda:0 (NVIDIA H100)`` and the like. Every backend writes it this way,
-    #: because runs are comparable only where the text is equal. A plan's ``cpu`` or ``cuda`` must be obeyed.
+    ``device`` is the device in use: ``cpu``, or ``cuda:0 (NVIDIA H100)`` and the like. Every backend writes
+    it this way, because runs are comparable only where the text is equal. A plan's ``cpu`` or ``cuda`` must
+    be obeyed.
+    """
+
     device: str
 
     @abc.abstractmethod
@@ -101,7 +104,9 @@ class Program(abc.ABC):
         An adversarial program returns ``(steps, 2)``: the discriminator's and the generator's loss. The
         penalty of each network belongs to the loss of that network.
 
-        Losses are float32 or float64, in a plan in ``bfloat16`` too.
+        Losses are a NumPy array of float32 or float64, in a plan in ``bfloat16`` too. Arrays of a framework,
+        such as one that JAX computes later, are refused. A view is allowed if nothing writes to its memory
+        again: later calls must not change losses that were returned.
 
         Each loss is the value before the update, from which the gradient was taken. The call may return
         before an accelerator has finished: the harness calls :meth:`synchronize` before it reads the clock.
@@ -127,15 +132,24 @@ class Program(abc.ABC):
 
 
 class Backend(abc.ABC):
-    """What a backend plugin provides. Creating it and reading its attributes must import no framework."""
+    """What a backend plugin provides. Creating it and reading its attributes must import no framework.
+
+    ``name`` is its name on the command line, ``summary`` one line of text.
+
+    ``modes`` are the ways to run between which an expert of the framework chooses, at least one; the first is
+    the default. ``plan.mode`` is one of them.
+
+    ``requires`` are the distributions that it needs, as requirement strings: ``("torch>=2.6",)``. Where one
+    is missing, the backend is listed as not installed.
+
+    ``extra`` is the extra of the plugin's own distribution that installs them, such as ``torch``; empty where
+    there is none.
+    """
 
     name: str
     summary: str
-    #: Ways to run between which an expert of the framework chooses; the first is the default.
     modes: tuple[str, ...]
-    #: The distributions that it needs, as requirement strings: ``("torch>=2.6",)``.
     requires: tuple[str, ...]
-    #: The extra of its distribution that installs them, such as ``torch``; empty where there is none.
     extra: str = ""
 
     @abc.abstractmethod

@@ -68,13 +68,16 @@ class DownloadProgress(Protocol):
 
 
 class DataSource(abc.ABC):
-    """What a data plugin provides: where a data set comes from and how it is read."""
+    """What a data plugin provides: where a data set comes from and how it is read.
+
+    ``name`` is its name on the command line, ``summary`` one line of text. ``importable`` says what
+    :meth:`import_from` accepts; empty if it is not implemented. ``downloads`` says whether :meth:`fetch`
+    needs the network.
+    """
 
     name: str
     summary: str
-    #: What ``import_from`` accepts, in words; empty if it is not implemented.
     importable: str = ""
-    #: Whether ``fetch`` needs the network.
     downloads: bool = False
 
     @abc.abstractmethod

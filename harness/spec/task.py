@@ -127,6 +127,18 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     hash of an unchanged task.
 
     ``version`` is raised whenever a change makes results incomparable with earlier ones.
+
+    ``networks`` holds ``model``, or ``generator`` and ``discriminator`` for :class:`Adversarial`.
+
+    ``batch_size`` None: every step takes all training samples, as in full-batch gradient descent. Otherwise
+    the last batch of an epoch is shorter where the samples are not divisible.
+
+    ``weight_decay`` is decoupled (Loshchilov and Hutter 2019). The order of a step: the gradient of the loss,
+    penalty included, at ``w``; then ``w = w * (1 - learning_rate * weight_decay)`` for all kernels, no bias;
+    then the optimizer's update, with that gradient, of the decayed weights.
+
+    ``train_fraction`` is the share of the training data that is used, the same samples for every seed.
+    ``build`` receives only these.
     """
 
     name: str
@@ -135,17 +147,12 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     objective: Objective
     optimizer: Optimizer
     batch_size: int | None
-    """None: all training samples at once, as in full-batch gradient descent."""
     epochs: int
     penalty: Penalty = Penalty()
     weight_decay: float = 0.0
-    """Decoupled (Loshchilov and Hutter 2019): ``w = w * (1 - learning_rate * weight_decay)`` for all
-    kernels, no bias, before the optimizer's update."""
     augmentation: Augmentation = Augmentation()
     imbalance: Imbalance | None = None
     train_fraction: float = 1.0
-    """The share of the training data that is used, the same samples for every seed. ``build`` receives only
-    these."""
 
     def parameters(self) -> dict[str, Parameter]:
         """Every parameter of every network by its full name, ``model/conv2d_1/kernel``."""
@@ -174,6 +181,9 @@ class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
     ``datasets`` are the data sets that fit: first the task's own, then its substitutes. ``define`` returns a
     task of the same name, and raises ValueError, with a message for the user, for options that exclude each
     other.
+
+    ``reference`` is the file that backends are certified against (``harness reference``); None: there is no
+    certificate. ``presets`` are sizes by name; ``smoke`` is the smallest that still shows training.
     """
 
     name: str
@@ -182,6 +192,4 @@ class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
     options: type[msgspec.Struct]
     define: Callable[[Any], Task]
     reference: Path | None = None
-    """The file that backends are certified against; see ``harness reference``."""
     presets: dict[str, Preset] = {}
-    """By name; ``smoke`` is the smallest size that still shows training."""
