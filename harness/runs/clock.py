@@ -21,10 +21,10 @@ _READ_ALWAYS = 2
 _READING_SHARE = 0.005
 #: The test after a run: its blocks are a share of the training, and no shorter or longer than this.
 _BLOCK_SHARE = 1 / 600
-_SHORTEST_SECONDS, _LONGEST_SECONDS = 0.02, 0.11
+_SHORTEST_SECONDS, _LONGEST_SECONDS = 0.05, 0.11
 #: About how many blocks it makes. If they took longer than this share, only readings count.
 _BLOCKS = 12
-_END_SHARE, _END_SECONDS = 0.02, 0.5
+_END_SHARE, _END_SECONDS = 0.02, 0.7
 
 
 class RunClock:

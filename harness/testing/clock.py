@@ -19,6 +19,10 @@ _MOST_STEPS = 1 << 13
 _MOST_CALLS = 32
 #: Blocks of so little time say nothing.
 _TOO_SHORT_SECONDS = 0.005
+#: In blocks of this length the fixed cost of a call (Keras's ``fit``: tens of milliseconds) weighs little.
+#: Shorter ones become longer by this factor.
+_LONG_SECONDS = 0.25
+_LONGER = 4
 #: The accepted time of 2n steps over that of n. A fixed cost for each call makes it a little less than 2.
 _HONEST = (1.5, 2.7)
 #: A program that works while nothing is asked of it needs less than this share of a block after a rest.
@@ -178,23 +182,30 @@ class ClockTrial:
         self._hindered += hindered
 
     def _compare_lengths(self, steps: int) -> Judgement:
-        for _ in range(_ATTEMPTS):
-            more = self._timed.even_steps(2 * steps)
-            once, twice = self._alternate(steps, more)
-            if once.quickest < _TOO_SHORT_SECONDS:
+        attempts = 0
+        while True:
+            once, twice = self._alternate(steps, self._timed.even_steps(2 * steps))
+            if max(once.seconds) < _TOO_SHORT_SECONDS:
                 return Judgement("not tested")
-            fault: Fault | None = None
-            if once.irregular or twice.irregular:
-                fault = "works ahead"
-            elif not _HONEST[0] <= self.pace.ratio <= _HONEST[1]:
-                fault = "time ignores the steps"
-            else:
-                fault = self._rest(once)
+            fault = self._fault(once, twice)
             if fault is None:
                 return Judgement("honest")
-            quiet = once.quiet and twice.quiet
-            steps = more  # a disturbance weighs less in a longer block
-        return Judgement("dishonest" if quiet else "not tested", fault)
+            attempts += 1
+            # A fixed cost of each call looks like a time that ignores the steps, until blocks are long.
+            too_little = fault == "time ignores the steps" and self.pace.ratio < _HONEST[0]
+            hidden = too_little and once.quickest < _LONG_SECONDS
+            if attempts >= _ATTEMPTS and not (hidden and steps < most_steps(self._timed)):
+                quiet = once.quiet and twice.quiet
+                return Judgement("dishonest" if quiet else "not tested", fault)
+            # A disturbance weighs less in a longer block.
+            steps = self._timed.even_steps(_LONGER * steps if hidden else 2 * steps)
+
+    def _fault(self, once: _Blocks, twice: _Blocks) -> Fault | None:
+        if once.irregular or twice.irregular:
+            return "works ahead"
+        if not _HONEST[0] <= self.pace.ratio <= _HONEST[1]:
+            return "time ignores the steps"
+        return self._rest(once)
 
     def _alternate(self, steps: int, more: int) -> tuple[_Blocks, _Blocks]:
         """Blocks of ``steps`` and of ``more``, twice as many, in alternation; sets the pace."""
@@ -234,8 +245,12 @@ class ClockTrial:
 def steps_for(timed: Timed, seconds: float) -> int:
     """The number of steps that take about this time, found by doubling."""
     steps = timed.even_steps(1)
-    most = min(_MOST_STEPS, _MOST_CALLS * timed.longest_call)
-    while (taken := timed.block(steps)) < seconds and steps < most:
+    while (taken := timed.block(steps)) < seconds and steps < most_steps(timed):
         wanted = max(2 * steps, min(8 * steps, round(steps * seconds / max(taken, 1e-9))))
         steps = timed.even_steps(wanted)
     return steps
+
+
+def most_steps(timed: Timed) -> int:
+    """From this number of steps on, a block is not made longer."""
+    return min(_MOST_STEPS, _MOST_CALLS * timed.longest_call)

@@ -3,7 +3,7 @@
 import pytest
 from support.made_clock import STEP, Busy, HandsOff, Machine, Unmeasured
 
-from harness.testing.clock import ClockTrial
+from harness.testing.clock import ClockTrial, Effort
 from harness.testing.clock_words import reason
 from harness.testing.readings import Reading
 
@@ -50,6 +50,14 @@ class IgnoresTheSteps(Machine):
         self.work(0.2)
 
 
+class FixedCostOfCalls(Machine):
+    """Honest: a call costs as much as a hundred steps."""
+
+    def train(self, steps):
+        self.work(0.1)
+        super().train(steps)
+
+
 class PausesAtTimes(Machine):
     """Honest: every hundredth step saves something."""
 
@@ -79,11 +87,12 @@ def test_a_planted_clock_is_found(program, fault):
     assert reason(test).startswith("its clock cannot be trusted: ")
 
 
-@pytest.mark.parametrize("program", [Machine, PausesAtTimes])
-def test_an_honest_clock_passes(program):
-    test = tried(program())
+@pytest.mark.parametrize("program", [Machine, PausesAtTimes, FixedCostOfCalls])
+@pytest.mark.parametrize("effort", [Effort(), Effort(0.05, repetitions=1, single_steps=0)])
+def test_an_honest_clock_passes(program, effort):
+    test = ClockTrial(program(), 0.03, effort).carry_out()
     assert (test.outcome, test.fault, reason(test)) == ("honest", None, "")
-    assert test.ratio == pytest.approx(2.0, rel=0.1)
+    assert 1.5 <= test.ratio <= 2.1
 
 
 @pytest.mark.parametrize("program", [Busy, Unmeasured])

@@ -1,0 +1,64 @@
+"""What a run learns about its clock while it trains and afterwards, in simulated time."""
+
+from types import SimpleNamespace
+
+import pytest
+from support.made_clock import Busy, HandsOff, Machine
+
+from harness.runs import clock
+from harness.runs.clock import RunClock
+from harness.training.batches import BatchOrder
+from harness.worker import protocol
+from harness.worker.errors import DishonestClock
+
+
+class StallsAtTimes(HandsOff):
+    calls = 0
+
+    def train(self, steps):
+        self.calls += 1
+        (HandsOff if self.calls % 3 == 0 else Machine).train(self, steps)
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The clock of a run that has made a first step, a probe and so many blocks of 100 steps."""
+
+    def train(machine, blocks):
+        worker = SimpleNamespace(train=lambda steps: protocol.Trained(machine.block(steps), [[1.0]] * steps))
+        monkeypatch.setattr(clock, "TrainingClock", lambda *_: worker)
+        monkeypatch.setattr(clock, "TimedReadings", lambda *_: machine)
+        monkeypatch.setattr(clock, "TimedSession", lambda *_: machine)
+        run = RunClock(None, BatchOrder(8000, 8, seed=0))
+        lengths = [1, 8, *[100] * blocks]
+        for number, steps in enumerate(lengths, 1):
+            run.train(steps, last=number == len(lengths))
+        return run
+
+    return train
+
+
+@pytest.mark.parametrize("blocks", [1, 10, 100])
+def test_an_honest_clock_passes_in_short_and_long_runs(trained, blocks):
+    test = trained(Machine(), blocks).test()
+    assert (test.outcome, test.ratio) == ("honest", pytest.approx(2.0))
+
+
+@pytest.mark.parametrize(("program", "blocks"), [(HandsOff, 1), (HandsOff, 20), (StallsAtTimes, 60)])
+def test_a_dishonest_clock_is_refused(trained, program, blocks):
+    with pytest.raises(DishonestClock, match="must return only when the device is done"):
+        trained(program(), blocks).test()
+
+
+def test_a_busy_machine_accuses_nobody(trained):
+    outcomes = {trained(Busy(seed), 5).test().outcome for seed in range(50)}
+    assert outcomes <= {"honest", "not tested"}
+
+
+def test_a_run_of_long_steps_makes_no_more_of_them(trained):
+    machine = Machine()
+    machine.pace = 1000.0
+    run = trained(machine, 3)
+    made = machine.made
+    assert run.test().outcome == "honest"
+    assert machine.made == made
