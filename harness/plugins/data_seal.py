@@ -40,4 +40,4 @@ class DataSeal:
 
 def checksum(array: np.ndarray) -> int:
     """The CRC-32 of the array's bytes in canonical order."""
-    return zlib.crc32(np.ascontiguousarray(array))
+    return zlib.crc32(np.ascontiguousarray(array).data)

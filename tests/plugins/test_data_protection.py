@@ -21,6 +21,8 @@ from harness.spec.data import Samples
 from harness.testing.cases import case_samples
 from harness.training.initial import initial_weights
 from harness.worker import protocol
+from harness.worker.deaths import explained
+from harness.worker.errors import WorkerLost
 from harness.worker.requests import Worker
 
 RUN = (
@@ -88,6 +90,26 @@ def test_a_change_in_a_run_fails_it_and_names_the_call(harness, mode):
         "provides does that, because it is mapped read-only: copy what you change"
     )
     assert record["failure"]["message"].endswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("signal_name", "asked", "ending"),
+    [
+        ("SIGSEGV", protocol.Train(1), "was killed by SIGSEGV in train(); writing into the data that"),
+        (
+            "SIGBUS",
+            protocol.Evaluate(["test"]),
+            "was killed by SIGBUS in predict(); writing into the data that",
+        ),
+        ("SIGSEGV", protocol.Describe("torch", 1), "was killed by SIGSEGV"),
+        ("SIGKILL", protocol.Train(1), "was killed by SIGKILL"),
+        ("SIGSEGV", None, "was killed by SIGSEGV"),
+    ],
+)
+def test_only_a_forbidden_write_in_a_call_is_explained(signal_name, asked, ending):
+    lost = explained(WorkerLost(f"the worker process was killed by {signal_name}", None, signal_name), asked)
+    assert str(lost).partition(" the harness")[0] == f"the worker process {ending}"
+    assert lost.signal_name == signal_name
 
 
 @linux
