@@ -32,6 +32,15 @@ from harness.worker.examiner import Examiner
     show_default=True,
     help="Also compare the first losses in this arithmetic. bfloat16 is mixed precision.",
 )
+@click.option(
+    "--case",
+    "chosen_cases",
+    multiple=True,
+    metavar="NAME",
+    help="Check this case only, such as sgd; repeatable. The names are those that --cases prints.",
+)
+@click.option("--fail-fast", is_flag=True, help="Stop at the first failure; list the rest as skipped.")
+@click.option("--traceback", is_flag=True, help="Print the traceback of an exception that a backend raised.")
 @options.device
 @options.threads
 @options.plugin_of_all
@@ -88,13 +97,10 @@ def _selection(
     names: tuple[str, ...], definitions: list[TaskDefinition], precision: Precision, *, fail_fast: bool
 ) -> Selection:
     """The cases to make; raises UsageError for a name that no task has."""
-    by_task = (
-        {definition.name: check_names(definition, precision) for definition in definitions} if names else {}
-    )
-    known = {CLOCK, *itertools.chain.from_iterable(by_task.values())}
-    for name in names:
-        if name not in known:
-            raise unknown_name("case", name, known)
+    if names:
+        known = {CLOCK}.union(*(check_names(definition, precision) for definition in definitions))
+        if unknown := [name for name in names if name not in known]:
+            raise unknown_name("case", unknown[0], known)
     return Selection(frozenset(names), fail_fast)
 
 

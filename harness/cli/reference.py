@@ -14,7 +14,7 @@ from harness.machine.files import prove_writable, replace_file
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.plugins.installation import select_backend
-from harness.testing.certify import make_reference
+from harness.testing.reference_making import make_reference
 from harness.worker.examiner import Examiner
 
 _FEWEST_FRAMEWORKS = 2

@@ -2,12 +2,15 @@
 
 from harness.testing.certificate import Certificate
 
+#: What a label and a cell add where the dropout of a task was not tested.
+WITHOUT_DROPOUT = "without dropout"
+
 
 def certificate_label(certificate: Certificate | None) -> str:
     """``certified``, ``certified without dropout`` or ``not certified``."""
     if certificate is None or not certificate.certified:
         return "not certified"
-    return "certified without dropout" if certificate.lacks_dropout else "certified"
+    return f"certified {WITHOUT_DROPOUT}" if certificate.lacks_dropout else "certified"
 
 
 def certificate_cell(certificate: Certificate | None) -> str:

@@ -1,25 +1,24 @@
-"""Comparing a configuration with a task's reference, in a worker or in this process; making references."""
+"""Comparing a configuration with a task's reference, in a worker or in this process."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import msgspec
 
 from harness.errors import Declined, HarnessError
-from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.plugins.definition import define_task
-from harness.plugins.installation import installed_version
 from harness.spec.backend import Precision
 from harness.spec.task import TaskDefinition
 from harness.testing.call_comparison import compare_calls
 from harness.testing.cases import Case, cases
+from harness.testing.diagnosis import diagnosed
 from harness.testing.dropout import DropoutTests, uses_dropout
-from harness.testing.long_calls import CallsObservation, long_calls_case
+from harness.testing.long_calls import LONG_CALLS, CallsObservation, long_calls_case
 from harness.testing.observation import Losses, Observation
-from harness.testing.parity import Finding, compare, compare_losses
-from harness.testing.reference import Reference, ReferenceCase, case_sha256, reference_of
+from harness.testing.parity import Finding, compare, compare_losses, losses_name
+from harness.testing.reference import Reference, reference_of
 
 
 class Examiner(Protocol):
@@ -57,8 +56,10 @@ class Skipped(msgspec.Struct, frozen=True):
 Outcome = Finding | HarnessError | Skipped
 
 
-def examine(examiner: Examiner, definition: TaskDefinition) -> Iterator[tuple[Case, Outcome]]:
-    """Yield each case of a task with its outcome; long calls last, if none of the others failed.
+def examine(
+    examiner: Examiner, definition: TaskDefinition, selection: "Selection | None" = None
+) -> Iterator[tuple[Case, Outcome]]:
+    """Yield each selected case of a task with its outcome; long calls last, if none of the others failed.
 
     Raises:
         HarnessError: the task has no reference that fits it.
@@ -67,12 +68,14 @@ def examine(examiner: Examiner, definition: TaskDefinition) -> Iterator[tuple[Ca
     examiner.begin()
     failed = ""
     for case in cases(definition):
+        if selection is not None and not selection.includes(case.name):
+            continue
         outcome = _outcome(case, examiner, reference)
         if not failed and _failed(outcome):
             failed = case.name
         yield case, outcome
     long = long_calls_case(definition)
-    if long is not None:
+    if long is not None and (selection is None or selection.includes(long.name)):
         yield long, Skipped(long.name, failed) if failed else _outcome(long, examiner)
 
 
@@ -87,7 +90,8 @@ def _outcome(case: Case, examiner: Examiner, reference: Reference | None = None)
     try:
         if reference is None:
             return compare_calls(examiner.observe_calls(case))
-        return compare(case.name, examiner.observe(case), reference.cases[case.name].observation)
+        expected = reference.cases[case.name].observation
+        return compare(case.name, examiner.observe(case), expected, case.task.optimizer)
     except HarnessError as error:
         return error
 
@@ -125,67 +129,82 @@ def declined_cases(names_by_reason: dict[str, list[str]], *, all_cases: int = 0)
     return f"declined: {'; '.join(parts)}"
 
 
+class Selection(msgspec.Struct, frozen=True):
+    """Which cases a check makes: those of these names, or all; with ``fail_fast`` none after a failure."""
+
+    names: frozenset[str] = frozenset()
+    fail_fast: bool = False
+
+    def includes(self, name: str) -> bool:
+        """Whether the case of this name is made."""
+        return not self.names or name in self.names
+
+
+_ALL = Selection()
+
+
+def check_names(definition: TaskDefinition, precision: Precision) -> list[str]:
+    """The names of all cases of a check, in order."""
+    names = [case.name for case in cases(definition)]
+    names += [LONG_CALLS] * (long_calls_case(definition) is not None)
+    names += [losses_name(precision)] * (precision != "float64")
+    return names + [DROPOUT] * uses_dropout(define_task(definition, definition.options()))
+
+
 def check(
-    examiner: Examiner, definition: TaskDefinition, report: Callable[[Finding], None] = lambda _: None
+    examiner: Examiner,
+    definition: TaskDefinition,
+    report: Callable[[Finding | Skipped], None] = lambda _: None,
+    selection: Selection = _ALL,
 ) -> list[Finding]:
     """The findings of all cases, of the first losses in the run's precision, and of dropout where it is used.
 
-    ``report`` is called with each finding as soon as it is there.
+    ``report`` is called with each finding, and with each case that is skipped, as soon as it is known.
 
     Raises:
         Declined: the backend does not support every case; lists those it declined, with the reasons.
         HarnessError: the reference does not fit, or the configuration failed, hung or died.
     """
-    findings = []
+    findings: list[Finding] = []
     declined: dict[str, list[str]] = {}
-    for case, outcome in examine(examiner, definition):
+    for name, outcome in _outcomes(examiner, definition, selection):
         if isinstance(outcome, Declined):
-            declined.setdefault(str(outcome), []).append(case.name)
+            declined.setdefault(str(outcome), []).append(name)
         elif isinstance(outcome, HarnessError):
             raise outcome
-        elif isinstance(outcome, Finding):
-            findings.append(outcome)
+        else:
             report(outcome)
+            if isinstance(outcome, Finding):
+                findings.append(outcome)
     if declined:
         raise Declined(declined_cases(declined, all_cases=len(cases(definition))))
+    return diagnosed(findings, cases(definition))
+
+
+def _outcomes(
+    examiner: Examiner, definition: TaskDefinition, selection: Selection
+) -> Iterator[tuple[str, Outcome]]:
+    """The selected cases of a check; with ``fail_fast``, those after a failure are skipped."""
     precision = examiner.configuration.precision
-    if precision != "float64" and findings[0].passed:
-        findings.append(examine_losses(examiner, definition, precision))
-        report(findings[-1])
-    if findings[0].passed and uses_dropout(define_task(definition, definition.options())):
-        findings.append(examine_dropout(examiner, definition))
-        report(findings[-1])
-    return findings
+    further = {
+        losses_name(precision): lambda: examine_losses(examiner, definition, precision),
+        DROPOUT: lambda: examine_dropout(examiner, definition),
+    }
+    names = [name for name in check_names(definition, precision) if selection.includes(name)]
+    first, failed = cases(definition)[0].name, ""
+    found = examine(examiner, definition, selection)
+    for name in names:
+        if failed and (selection.fail_fast or (name in further and failed == first)):
+            yield name, Skipped(name, failed)
+            continue
+        outcome = _caught(further[name]) if name in further else next(found)[1]
+        if not failed and _failed(outcome):
+            failed = name
+        yield name, outcome
 
 
-def make_reference(definition: TaskDefinition, examiners: Sequence[Examiner]) -> Reference:
-    """A reference from the agreement of at least two frameworks.
-
-    Raises:
-        HarnessError: the configurations disagree; says in which case and how.
-    """
-    all_cases = cases(definition)
-    configurations = [examiner.configuration for examiner in examiners]
-    first, *others = [[examiner.observe(case) for case in all_cases] for examiner in examiners]
-    for configuration, other in zip(configurations[1:], others, strict=True):
-        for case, expected, observed in zip(all_cases, first, other, strict=True):
-            finding = compare(case.name, observed, expected)
-            if not finding.passed:
-                raise HarnessError(
-                    f"{configuration.label} and {configurations[0].label} disagree on {definition.name}, "
-                    f"case {case.name!r}: {finding.explanation}"
-                )
-    return Reference(
-        task=definition.name,
-        version=all_cases[0].task.version,
-        made_with={
-            configuration.label: ", ".join(
-                map(installed_version, registry.backend(configuration.backend).requires)
-            )
-            for configuration in configurations
-        },
-        cases={
-            case.name: ReferenceCase(case_sha256(case), observed)
-            for case, observed in zip(all_cases, first, strict=True)
-        },
-    )
+def _caught(examine: Callable[[], Finding]) -> Outcome:
+    try:
+        return examine()
+    except HarnessError as error:
+        return error

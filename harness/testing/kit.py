@@ -22,6 +22,7 @@ from harness.spec.backend import Backend
 from harness.spec.task import TaskDefinition
 from harness.testing.cases import cases
 from harness.testing.certify import Skipped, declined_cases, examine, examine_losses
+from harness.testing.diagnosis import diagnosed
 from harness.testing.dropout import careless_dropout, wrong_masks
 from harness.testing.in_process import InProcessExaminer
 from harness.testing.parity import LOSS_TOLERANCES
@@ -77,7 +78,13 @@ def backend_tests(
     def test_conformance(mode: str, task: str) -> None:
         if not named and not _has_reference(task):
             pytest.skip(f"task {task} has no reference")
-        check_backend(backend, [task], [mode], threads)
+        try:
+            check_backend(backend, [task], [mode], threads)
+        except ConformanceError as error:
+            faults = str(error)
+        else:
+            return
+        pytest.fail(faults, pytrace=False)  # the message alone: no frame of the harness is at fault
 
     return test_conformance
 
@@ -89,23 +96,25 @@ def _has_reference(task: str) -> bool:
 def _faults(backend: Backend, mode: str, definition: TaskDefinition, threads: int) -> list[str]:
     examiner = InProcessExaminer(backend, mode, threads)
     first, *_ = cases(definition)
-    faults = []
+    faults, findings = [], []
     declined: dict[str, list[str]] = {}
-    first_passed = False
     for case, outcome in examine(examiner, definition):
         if isinstance(outcome, Declined):
             declined.setdefault(str(outcome), []).append(case.name)
         elif isinstance(outcome, HarnessError):
             faults.append(str(outcome))
         elif isinstance(outcome, Skipped):
-            continue
-        elif not outcome.passed:
-            faults.append(f"case {case.name!r}: {outcome.explanation}")
+            faults.append(f"case {case.name!r} was skipped, because case {outcome.because!r} failed")
         else:
-            first_passed = first_passed or case.name == first.name
+            findings.append(outcome)
+    faults += [
+        f"case {finding.case!r}: {finding.explanation}"
+        for finding in diagnosed(findings, cases(definition))
+        if not finding.passed
+    ]
     if declined:
         faults.append(declined_cases(declined))
-    if not first_passed:
+    if not any(finding.passed and finding.case == first.name for finding in findings):
         return faults
     faults += _faults_as_timed(examiner, definition)
     programs = TrialPrograms(backend, mode, threads)

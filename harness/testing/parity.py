@@ -5,6 +5,7 @@ import math
 import msgspec
 
 from harness.spec.backend import Precision
+from harness.spec.task import Adam, Optimizer, RmsProp, Sgd
 from harness.testing.cases import SHORT_BATCH_CASES
 from harness.testing.digest import Piece, relative_difference
 from harness.testing.observation import Losses, Observation
@@ -16,6 +17,14 @@ TOLERANCE = 1e-9
 LOSS_TOLERANCES: dict[Precision, float] = {"float32": 1e-5, "bfloat16": 0.01}
 
 
+#: Causes that need no other case: of a loss that is 8 or 10 times the right one, and of a short last batch.
+_CERTAIN = (
+    "exactly 8 times: it is summed over the batch of 8, not averaged",
+    "exactly 10 times: it is ten times too large",
+    "this step is the short last batch: average its loss over its own size",
+)
+
+
 class Finding(msgspec.Struct, frozen=True):
     """The outcome of one case: the worst relative deviation, and what it points to, in words."""
 
@@ -25,6 +34,8 @@ class Finding(msgspec.Struct, frozen=True):
     tolerance: float = TOLERANCE
     complete: bool = True
     """Whether all was tested that the case stands for."""
+    deviation: str = ""
+    """The part of the explanation that states the deviation, where other cases can tell its cause better."""
 
     @property
     def passed(self) -> bool:
@@ -32,8 +43,13 @@ class Finding(msgspec.Struct, frozen=True):
         return self.worst <= self.tolerance
 
 
-def compare(case: str, observed: Observation, expected: Observation) -> Finding:
-    """Compare an observation with the reference, in the order in which a fault would first show."""
+def compare(
+    case: str, observed: Observation, expected: Observation, optimizer: Optimizer | None = None
+) -> Finding:
+    """Compare an observation with the reference, in the order in which a fault would first show.
+
+    ``optimizer`` is that of the case, by which causes are ruled out.
+    """
     steps = [loss_difference(a, b) for a, b in zip(observed.losses, expected.losses, strict=True)]
     gradients = array_differences(observed.gradients, expected.gradients)
     weights = array_differences(observed.weights, expected.weights)
@@ -42,7 +58,9 @@ def compare(case: str, observed: Observation, expected: Observation) -> Finding:
     if worst <= TOLERANCE:
         return Finding(case, worst, "")
     differences = {"gradients": gradients, "weights": weights, "outputs": outputs}
-    return Finding(case, worst, _explain(case, observed, expected, steps, differences))
+    deviation, cause = _explain(case, observed, expected, steps, differences, optimizer)
+    # A cause that is certain, such as an exact factor, is part of the deviation: no other case tells better.
+    return Finding(case, worst, f"{deviation}: {cause}", deviation="" if cause in _CERTAIN else deviation)
 
 
 def compare_losses(observed: Losses, expected: Losses, precision: Precision) -> Finding:
@@ -61,7 +79,12 @@ def compare_losses(observed: Losses, expected: Losses, precision: Precision) -> 
             f"of {expected[step - 1][-1]} (relative {steps[step - 1]:.1e}; rounding explains {tolerance:g}): "
             "look at what this mode does in that precision only"
         )
-    return Finding(f"first losses in {precision}", worst, explanation, tolerance)
+    return Finding(losses_name(precision), worst, explanation, tolerance)
+
+
+def losses_name(precision: Precision) -> str:
+    """The name under which the first losses in a precision are reported."""
+    return f"first losses in {precision}"
 
 
 def loss_difference(observed: list[float | None], expected: list[float | None]) -> float:
@@ -92,63 +115,80 @@ def _explain(
     expected: Observation,
     steps: list[float],
     differences: dict[str, dict[str, float]],
-) -> str:
+    optimizer: Optimizer | None,
+) -> tuple[str, str]:
+    """The deviation that shows first, and what it points to."""
     gradients = differences["gradients"]
     if steps[0] > TOLERANCE:
         return _explain_first_loss(observed, expected, gradients, steps[0])
     bad_gradients = {name: value for name, value in gradients.items() if value > TOLERANCE}
     if bad_gradients:
-        return (
-            f"the loss of step 1 agrees, the gradient of {listed(bad_gradients)} does not: look at the "
-            "backward pass of that layer, at what is added to its gradient, or at arrays that load() or "
-            "weights() shares with others"
+        noun, verb, where = ("gradient", "does", "that layer")
+        if len(bad_gradients) > 1:
+            noun, verb, where = ("gradients", "do", "these layers")
+        deviation = f"the loss of step 1 agrees, the {noun} of {listed(bad_gradients)} {verb} not"
+        return deviation, (
+            f"look at the backward pass of {where}, at what is added to the gradient, or at arrays that "
+            "load() or weights() shares with others"
         )
     late = next((number for number, value in enumerate(steps, 1) if value > TOLERANCE), None)
     if late is not None:
-        return _explain_later_loss(case, late, steps[late - 1], gradients)
+        return _explain_later_loss(case, late, steps[late - 1], gradients, optimizer)
     bad_weights = {name: value for name, value in differences["weights"].items() if value > TOLERANCE}
     if bad_weights:
         return (
-            f"all losses agree, the weights after the last step do not: {listed(bad_weights)}; "
-            "look at the last update, and at how weights are read out"
+            f"all losses agree, the weights after the last step do not: {listed(bad_weights)}",
+            "look at the last update, and at how weights are read out",
         )
     bad_outputs = {name: value for name, value in differences["outputs"].items() if value > TOLERANCE}
     return (
-        f"training agrees, the outputs in evaluation mode do not: {listed(bad_outputs)}; "
-        "look for training behaviour in predict(), or for rows in another order"
+        f"training agrees, the outputs in evaluation mode do not: {listed(bad_outputs)}",
+        "look for training behaviour in predict(), or for rows in another order",
     )
 
 
 def _explain_first_loss(
     observed: Observation, expected: Observation, gradients: dict[str, float], difference: float
-) -> str:
+) -> tuple[str, str]:
     loss, right = observed.losses[0][0], expected.losses[0][0]
     start = f"the loss of step 1 is {loss} instead of {right} (relative {difference:.1e})"
     if loss is not None and right:
-        for factor, cause in (
-            (8.0, "it is summed over the batch of 8, not averaged"),
-            (10.0, "it is ten times too large"),
-        ):
+        for factor, cause in zip((8.0, 10.0), _CERTAIN, strict=False):
             if abs(loss / right / factor - 1) < TOLERANCE:
-                return f"{start}: exactly {factor:g} times: {cause}"
+                return start, cause
     agreeing = [name for name, value in gradients.items() if value <= TOLERANCE]
-    hint = f"; these gradients agree nevertheless: {', '.join(agreeing[:3])}" if agreeing else ""
-    return (
-        f"{start}: the forward pass, the loss, the penalty or the first batch differs: look for a missing "
-        f"bias, transposed weights, or weights whose gates are in another order{hint}"
+    which = "this gradient agrees" if len(agreeing) == 1 else "these gradients agree"
+    hint = f"; {which} nevertheless: {', '.join(agreeing[:3])}" if agreeing else ""
+    return start, (
+        "the forward pass, the loss, the penalty or the first batch differs: look for a missing bias, "
+        f"transposed weights, or weights whose gates are in another order{hint}"
     )
 
 
-def _explain_later_loss(case: str, step: int, difference: float, gradients: dict[str, float]) -> str:
+def _explain_later_loss(
+    case: str, step: int, difference: float, gradients: dict[str, float], optimizer: Optimizer | None
+) -> tuple[str, str]:
     agrees = "the loss and all gradients of step 1 agree" if gradients else "the loss of step 1 agrees"
     if step == 4 and case in SHORT_BATCH_CASES:  # noqa: PLR2004  the short batch of the first epoch
-        cause = "this step is the short last batch: average its loss over its own size"
+        cause = _CERTAIN[2]
     else:
-        cause = (
-            "look at the optimizer's update (form of the momentum, position of epsilon, bias correction), "
-            "the weight decay, or a batch that was skipped or came out of order"
-        )
-    return f"{agrees}, the loss of step {step} is off by a relative {difference:.1e}: {cause}"
+        cause = f"look at {_update(optimizer)}, or a batch that was skipped or came out of order"
+    return f"{agrees}, the loss of step {step} is off by a relative {difference:.1e}", cause
+
+
+def _update(optimizer: Optimizer | None) -> str:
+    """What can be wrong in the update of this optimizer."""
+    match optimizer:
+        case None:
+            return "the optimizer's update, the weight decay"
+        case Sgd(momentum=0.0):
+            return "the update (the gradient times the learning rate, state that is left over from a step)"
+        case Sgd():
+            return "the optimizer's update (form of the momentum), the weight decay"
+        case Adam():
+            return "the optimizer's update (position of epsilon, bias correction), the weight decay"
+        case RmsProp():
+            return "the optimizer's update (position of epsilon, decay of the mean square), the weight decay"
 
 
 def listed(differences: dict[str, float]) -> str:

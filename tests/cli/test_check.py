@@ -1,24 +1,33 @@
 """``harness check`` without a name reports what is broken and checks the rest."""
 
+import re
+
 import pytest
 from click.testing import CliRunner
 
 from harness.cli import check
-from harness.errors import PluginError
+from harness.cli.check_outcome import CheckOutcome, Status
+from harness.errors import HarnessError, PluginError, UsageError
 from harness.plugins import registry
+from harness.plugins.configuration import Configuration
 from harness.plugins.installation import Installation
+from harness.testing import certify
+from harness.testing.certify import Selection
+from harness.testing.parity import Finding
+from harness.worker.errors import RequestFailed
 
 
 class Agreeing:
     """Replaces a check that needs a worker."""
 
-    status = check._Status.AGREES
+    status = check.Status.AGREES
+    label = ""
     cell = "✓ 0.0e+00"
 
-    def __init__(self, examiner, definition):
-        pass
+    def __init__(self, examiner, definition, selection):
+        self.label = examiner.configuration.label
 
-    def remarks(self, *, by_case):
+    def remarks(self, *, by_case, traceback):
         return []
 
 
@@ -41,7 +50,7 @@ def _two_of_each(monkeypatch):
     monkeypatch.setattr(registry, "task", task)
     monkeypatch.setattr(check, "installation", states.__getitem__)
     monkeypatch.setattr(check, "select_backend", lambda name: (registry.backend(name), "eager"))
-    monkeypatch.setattr(check, "_Outcome", Agreeing)
+    monkeypatch.setattr(check, "CheckOutcome", Agreeing)
 
 
 @pytest.mark.usefixtures("_two_of_each")
@@ -60,3 +69,84 @@ def test_what_is_named_is_all_that_counts():
     assert done.exit_code == 0
     assert "Not checked" not in done.stdout
     assert isinstance(CliRunner().invoke(check.command, ["torch", "--task", "halved"]).exception, PluginError)
+
+
+ALL = Selection()
+
+
+class FakeExaminer:
+    """Answers for a backend: deviates in the cases of ``wrong``, and raises in those of ``raises``."""
+
+    def __init__(self, wrong=(), raises=()):
+        self.configuration = Configuration("torch", "eager", "cpu", 1)
+        self.wrong, self.raises = wrong, raises
+
+    def begin(self):
+        pass
+
+    def test_clock(self, case):
+        raise HarnessError("the clock was tested")
+
+
+def outcome(monkeypatch, capsys, wrong=(), raises=(), selection=ALL):
+    """The outcome of a check whose cases need no worker, and what it printed."""
+
+    def fake(case, examiner, reference=None):
+        if case.name in examiner.raises:
+            error = HarnessError(f"case {case.name!r}: raised")
+            error.__cause__ = RequestFailed("raised", "Traceback: in train")
+            return error
+        bad = case.name in examiner.wrong
+        return Finding(case.name, 1.0 if bad else 1e-15, "off: transposed" if bad else "", deviation="off")
+
+    monkeypatch.setattr(certify, "_outcome", fake)
+    right = Finding("first losses in float32", 1e-7, "", 1e-5)
+    off = Finding("first losses in float32", 1.2e-4, "off in float32", 1e-5)
+    chosen = off if "first losses in float32" in wrong else right
+    monkeypatch.setattr(certify, "examine_losses", lambda *_: chosen)
+    made = CheckOutcome(FakeExaminer(wrong, raises), registry.task("mlp"), selection)
+    return made, capsys.readouterr().err
+
+
+def test_each_case_is_printed_as_it_ends_with_the_time_left(monkeypatch, capsys):
+    made, printed = outcome(monkeypatch, capsys)
+    assert re.search(r"torch:eager on mlp: sgd ✓ 1.0e-15 \(1 of \d+, \d+ s, about \d+ s left\)", printed)
+    assert "the clock was tested" in "".join(made.remarks(by_case=False, traceback=False))
+
+
+def test_cases_that_rest_on_a_failed_one_are_listed_as_skipped(monkeypatch, capsys):
+    made, printed = outcome(monkeypatch, capsys, wrong=["sgd"])
+    remarks = "\n".join(made.remarks(by_case=True, traceback=False))
+    for name in ("long calls", "first losses in float32", "clock"):
+        assert f"torch:eager on mlp, {name}: skipped, because sgd failed." in remarks
+    assert "sgd DEVIATES 1.0e+00" in printed
+
+
+def test_the_table_shows_the_deviation_of_the_precision_that_failed(monkeypatch, capsys):
+    made, _ = outcome(monkeypatch, capsys, wrong=["first losses in float32"])
+    assert made.cell == "DEVIATES 1.2e-04 in float32"
+    made, _ = outcome(monkeypatch, capsys, wrong=["momentum, l1"])
+    assert made.cell == "DEVIATES 1.0e+00"
+    assert "look at the L1 penalty" in "".join(made.remarks(by_case=False, traceback=False))
+
+
+def test_fail_fast_skips_what_follows_and_case_selects(monkeypatch, capsys):
+    made, _ = outcome(monkeypatch, capsys, wrong=["sgd"], selection=Selection(fail_fast=True))
+    assert "default: skipped, because sgd failed" in "".join(made.remarks(by_case=False, traceback=False))
+    made, printed = outcome(monkeypatch, capsys, wrong=["sgd"], selection=Selection(frozenset(["default"])))
+    assert made.cell == "✓ 1.0e-15"
+    assert "(1 of 1, " in printed
+
+
+def test_a_traceback_is_printed_on_request(monkeypatch, capsys):
+    made, _ = outcome(monkeypatch, capsys, raises=["default"])
+    assert made.status is Status.NOT_CHECKED
+    assert "Traceback: in train" in made.remarks(by_case=False, traceback=True)
+    assert "Traceback" not in "".join(made.remarks(by_case=False, traceback=False))
+
+
+@pytest.mark.usefixtures("_two_of_each")
+def test_an_unknown_case_is_refused_with_the_nearest():
+    done = CliRunner().invoke(check.command, ["torch", "--task", "mlp", "--case", "long call"])
+    assert isinstance(done.exception, UsageError)
+    assert "Did you mean 'long calls'?" in str(done.exception)

@@ -303,7 +303,7 @@ def _one_seed(plan):
         (faulty(OneMaskForAllSamples), "mlp", "the same values in all samples of a batch"),
         (faulty(OneMaskForAllSteps), "mlp", "the same values at every step"),
         (faulty(WholeSamples), "mlp", "whole samples instead of single values"),
-        (faulty(GradientToAllTies), "cnn", "'ties in pooling'.*the gradient of model/conv2d_1"),
+        (faulty(GradientToAllTies), "cnn", "'ties in pooling'.*the gradients? of model/conv2d_1"),
         (faulty(RowsCutWrongly), "mlp", r"predict\(\) of 1026 rows differs from"),
         (
             faulty(RowsLeftOut),

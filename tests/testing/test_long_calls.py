@@ -17,6 +17,7 @@ from harness.plugins.configuration import Configuration
 from harness.testing.call_comparison import compare_calls
 from harness.testing.certify import Skipped, check, examine
 from harness.testing.in_process import InProcessExaminer
+from harness.testing.kit import backend_tests
 from harness.testing.long_calls import LONG_CALLS, CallsObservation, long_calls, long_calls_case
 from harness.testing.parity import TOLERANCE
 from harness.worker.examiner import Examiner
@@ -173,3 +174,10 @@ def test_chance_is_no_repetition():
         long, single = drawn.tolist()
         found = compare_calls(CallsObservation(long, single, {}, {}))
         assert "repeats" not in found.explanation
+
+
+def test_a_failure_of_the_kit_is_its_message_alone():
+    test = backend_tests(faulty(OverwritesItsLosses), ["mlp"])
+    with pytest.raises(pytest.fail.Exception, match="overwritten by a later call") as failure:
+        test("eager", "mlp")
+    assert not failure.value.pytrace

@@ -1,0 +1,90 @@
+"""What deviations of several cases have in common: the part of the work that only failing cases have."""
+
+import enum
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from harness.spec.task import Adam, Augmentation, Classification, RmsProp, Sgd, Task
+from harness.testing.cases import Case
+from harness.testing.parity import Finding
+
+
+class Feature(enum.Enum):
+    """A part of the work that some cases have and others lack; the value says where to look."""
+
+    L1 = "the L1 penalty: its factor (l1 * sum of |kernel|), and which parameters it covers (kernels only)"
+    L2 = "the L2 factor: the loss gets l2 * sum of kernel², and the gradient 2 * l2 * kernel, of kernels only"
+    WEIGHT_DECAY = (
+        "the weight decay: before the update a kernel is multiplied by 1 - learning_rate * weight_decay"
+    )
+    CLASS_WEIGHTS = (
+        "the divisor of the class weights: the weighted losses are divided by the number of samples, not by "
+        "the sum of their weights"
+    )
+    CROP_AND_FLIP = "the order of crops and flips: a picture is cropped first and then flipped"
+    CROP = "the crops: an offset is the row and column of the window in the zero-padded picture"
+    FLIP = "the flips: left to right"
+    MOMENTUM = "the form of the momentum: v = momentum * v + g, w -= learning_rate * v"
+    NESTEROV = "Nesterov's form of the momentum: w -= learning_rate * (g + momentum * v)"
+    ADAM = "Adam's update: the bias correction, and the position of epsilon (outside the root)"
+    RMSPROP = "RMSprop's update: the decay of the mean square, and the position of epsilon (outside the root)"
+    FULL_BATCH = "batches of all samples"
+    FLAT = "the gradient of pooling where values are equal: only one of them gets it"
+
+
+def features(case: Case) -> set[Feature]:
+    """The features of a case's task and data."""
+    task = case.task
+    classes = isinstance(task.objective, Classification) and bool(task.objective.class_weights)
+    present = {
+        Feature.L1: bool(task.penalty.l1),
+        Feature.L2: bool(task.penalty.l2),
+        Feature.WEIGHT_DECAY: bool(task.weight_decay),
+        Feature.CLASS_WEIGHTS: classes,
+        Feature.FULL_BATCH: task.batch_size is None,
+        Feature.FLAT: case.flat_square is not msgspec.UNSET,
+    }
+    found = {feature for feature, has in present.items() if has}
+    return found | _augmentation(task.augmentation) | _optimizer(task)
+
+
+def _augmentation(augmentation: Augmentation) -> set[Feature]:
+    if augmentation.flip and augmentation.crop:
+        return {Feature.CROP_AND_FLIP}
+    return {Feature.FLIP} if augmentation.flip else {Feature.CROP} if augmentation.crop else set()
+
+
+def _optimizer(task: Task) -> set[Feature]:
+    match task.optimizer:
+        case Sgd(momentum=momentum, nesterov=nesterov):
+            return ({Feature.MOMENTUM} if momentum else set()) | ({Feature.NESTEROV} if nesterov else set())
+        case Adam():
+            return {Feature.ADAM}
+        case RmsProp():
+            return {Feature.RMSPROP}
+
+
+def diagnosed(findings: Sequence[Finding], cases: Iterable[Case]) -> list[Finding]:
+    """The findings, with the cause that follows from comparing failed cases with those that passed.
+
+    Only where the first case passed: it has no feature, so its fault is in what all cases share.
+    """
+    by_name = {case.name: features(case) for case in cases}
+    compared = [finding for finding in findings if finding.case in by_name]
+    failed = [finding for finding in compared if not finding.passed]
+    if not failed or not compared[0].passed or by_name[compared[0].case]:
+        return list(findings)
+    ruled_out = set().union(*(by_name[finding.case] for finding in compared if finding.passed))
+    common = set.intersection(*(by_name[finding.case] for finding in failed)) - ruled_out
+    return [_diagnosed(finding, common, by_name.get(finding.case, set()) - ruled_out) for finding in findings]
+
+
+def _diagnosed(finding: Finding, common: set[Feature], own: set[Feature]) -> Finding:
+    """A finding with a cause; its own features count where the failed cases have none in common."""
+    suspects = common & own or own
+    if finding.passed or not finding.deviation or not suspects:
+        return finding
+    causes = "; or ".join(feature.value for feature in Feature if feature in suspects)
+    reach = "only cases that have this deviate" if common else "no case that passes has this"
+    return msgspec.structs.replace(finding, explanation=f"{finding.deviation}: look at {causes} ({reach})")
