@@ -17,6 +17,8 @@ def test_a_dishonest_clock_fails_the_run(harness, mode, fault, words):
     done = harness(*RUN, "--backend", f"paced:{mode}")
 
     (record,) = harness.records()
+    if record["clock"]["outcome"] == "not tested":
+        pytest.skip("the machine is too busy to test a clock")
     assert (record["status"], done.returncode) == ("failed", 1), done.stdout + done.stderr
     assert (record["clock"]["outcome"], record["clock"]["fault"]) == ("dishonest", fault)
     assert words in record["failure"]["message"]

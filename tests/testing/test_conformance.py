@@ -15,6 +15,7 @@ import torch
 from support.altered import Altered, faulty
 
 from harness.errors import UsageError
+from harness.machine.hindrance import Hindrance
 from harness.plugins import registry
 from harness.spec.backend import Unsupported
 from harness.spec.task import Adam, Classification
@@ -317,7 +318,8 @@ def _one_seed(plan):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_planted_fault_is_found_and_named(backend, task, words):
+def test_a_planted_fault_is_found_and_named(backend, task, words, monkeypatch):
+    monkeypatch.setattr(Hindrance, "seconds", lambda _: 0.0)  # a busy machine must not hide a dishonest clock
     with pytest.raises(ConformanceError, match=words):
         check_backend(backend, [task])
 
@@ -333,7 +335,9 @@ def test_a_first_readout_that_is_slow_is_an_honest_clock():
     check_backend(faulty(CompilesTheFirstReading), ["mlp"])
 
 
-def test_a_declined_case_hides_no_other_fault():
+def test_a_declined_case_hides_no_other_fault(monkeypatch):
+    monkeypatch.setattr(Hindrance, "seconds", lambda _: 0.0)
+
     def without_adam(plan):
         if isinstance(plan.task.optimizer, Adam):
             raise Unsupported("no Adam here")
