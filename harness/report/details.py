@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tabulate import tabulate
 
-from harness.report.certificate_words import certificate_cell
 from harness.report.numbers import NOTHING, significant
 from harness.runs.record import Epoch, Record
 from harness.spec.task import Adversarial

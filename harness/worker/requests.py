@@ -118,7 +118,7 @@ class Worker:
         plan = _with_class_weights(plan, train, len(dataset.classes))
         self._task, self._next_step, self._judge = plan.task, 0, None
         self._order = BatchOrder.of_task(plan.task, len(train), plan.seed)
-        self._seal = DataSeal(splits)
+        self._seal = DataSeal({**splits})
         data_ready = time.perf_counter()
         built = self._backend.build(plan, train)
         build_seconds = time.perf_counter() - data_ready
