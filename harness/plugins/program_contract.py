@@ -21,6 +21,9 @@ _DEVICE = re.compile(r"cpu|(?!cpu|gpu)[a-z]+:\d+ \(.+\)")
 #: Bytes of a loss: float32 or float64. Others cannot show whether the work is right.
 _LOSS_BYTES = {4, 8}
 
+#: Kinds of dtypes in a training state that can be sent to another process: those of NumPy's own numbers.
+_STATE_KINDS = frozenset("biufc")
+
 
 class ContractBroken(HarnessError):
     """A plugin violated :mod:`harness.spec`; says what it returned, and what is expected."""
@@ -28,9 +31,13 @@ class ContractBroken(HarnessError):
 
 def read_only(samples: Samples) -> Samples:
     """The same samples as views that raise an error when they are written to."""
-    inputs, targets = samples.inputs.view(), samples.targets.view()
-    inputs.flags.writeable = targets.flags.writeable = False
-    return Samples(inputs, targets)
+    return Samples(_read_only(samples.inputs), _read_only(samples.targets))
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def _broken(backend: str, violation: str, right: str) -> ContractBroken:
@@ -143,6 +150,27 @@ class CheckedProgram(Program):
                 f"device_peak_memory_bytes() returned {peak}", "at least 0, or None if unknown"
             )
         return int(peak)
+
+    def training_state(self) -> dict[str, np.ndarray] | None:
+        state: object = self._program.training_state()
+        if state is None:
+            return None
+        right = "a dictionary of NumPy arrays, or None"
+        if not isinstance(state, dict):
+            raise self._broken(f"training_state() returned {_kind(state)}", right)
+        for name, array in state.items():
+            if not isinstance(name, str):
+                raise self._broken(f"training_state() has {_kind(name)} as a key", "text")
+            if not isinstance(array, np.ndarray):
+                raise self._broken(f"training_state() returned {_kind(array)} for {name}", right)
+            if array.dtype.kind not in _STATE_KINDS:
+                raise self._broken(
+                    f"training_state() returned an array of {array.dtype} for {name}", "numbers"
+                )
+        return state
+
+    def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
+        self._program.load_training_state({name: _read_only(array) for name, array in state.items()})
 
 
 def _kind(value: object) -> str:

@@ -51,6 +51,12 @@ class WatchedProgram(CheckedProgram):
     def synchronize(self) -> None:
         self._watched("synchronize()", super().synchronize)
 
+    def training_state(self) -> dict[str, np.ndarray] | None:
+        return self._watched("training_state()", super().training_state)
+
+    def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
+        self._watched("load_training_state()", lambda: super(WatchedProgram, self).load_training_state(state))
+
     def _watched(self, call: str, work: Callable[[], _T]) -> _T:
         result = work()
         self._verify(call)

@@ -130,6 +130,31 @@ class Program(abc.ABC):
         """Peak memory on an accelerator so far, in bytes; None for a program that runs on the CPU."""
         return None
 
+    def training_state(self) -> dict[str, np.ndarray] | None:
+        """Copies of everything besides the weights on which later training steps depend; optional.
+
+        That is the optimizer's moments, step counts, and the state of random generators that training uses,
+        such as dropout's. An empty dictionary says that there is nothing: plain gradient descent without
+        dropout. None, the default, says that the state cannot be read.
+
+        After ``load(weights)`` and ``load_training_state(state)`` a second program of the same backend, plan
+        and data continues exactly where this one was, up to rounding. The keys and the arrays' types are the
+        backend's own.
+
+        Read only between calls of :meth:`train`. The call must not change the training, nor later steps the
+        arrays.
+        """
+        return None
+
+    def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Continue from a result of :meth:`training_state`; called only where that is not None.
+
+        After ``load(weights)`` and this call the program continues exactly where the one that returned the
+        state was, up to rounding, whether or not it has made steps before. The arrays are read-only: copy
+        what training changes.
+        """
+        raise NotImplementedError("a program that returns a training_state must load it")
+
 
 class Backend(abc.ABC):
     """What a backend plugin provides. Creating it and reading its attributes must import no framework.

@@ -8,7 +8,7 @@ from support.plugins.contract_breaker import ContractBreaker
 from harness.plugins import registry
 from harness.plugins.faults import explain
 from harness.plugins.program_contract import CheckedProgram, ContractBroken, read_only
-from harness.spec.backend import Plan, Steps
+from harness.spec.backend import Plan, Program, Steps
 from harness.testing.cases import case_samples
 from harness.training.initial import initial_weights
 
@@ -35,6 +35,7 @@ def exercised(mode, device="cpu"):
     program.weights()
     program.train(Steps(np.zeros((1, 5), np.int64)))
     program.predict(samples.inputs)
+    program.training_state()
     return program
 
 
@@ -57,6 +58,10 @@ def exercised(mode, device="cpu"):
         ("one class too many", "predict() of 27 inputs by model returned an array of shape (27, 11)"),
         ("outputs flattened", "returned an array of shape (270,); expected: (27, 10)"),
         ("outputs a tensor", "FrameworkTensor; expected: a NumPy array of shape (27, 10)"),
+        ("state a list", "training_state() returned a list; expected: a dictionary of NumPy arrays, or None"),
+        ("state a tensor", "FrameworkTensor for m; expected: a dictionary of NumPy arrays, or None"),
+        ("state of objects", "training_state() returned an array of object for m; expected: numbers"),
+        ("state without names", "training_state() has a int as a key; expected: text"),
         ("memory in words", "device_peak_memory_bytes() returned a str; expected: an int, or None"),
         ("memory below zero", "device_peak_memory_bytes() returned -1; expected: at least 0, or None"),
     ],
@@ -113,6 +118,22 @@ def test_outputs_that_are_not_finite_are_not_certified(harness):
 
 def test_a_numpy_integer_is_accepted_as_an_int():
     assert exercised("memory in NumPy").device_peak_memory_bytes() == 2**31
+
+
+def test_a_training_state_is_optional():
+    program = exercised("none")
+    assert program.training_state() is None
+    assert Program.training_state(program) is None
+    with pytest.raises(NotImplementedError, match="must load it"):
+        Program.load_training_state(program, {})
+
+
+def test_a_training_state_is_loaded_from_arrays_that_cannot_be_written():
+    program = exercised("state")
+    state = program.training_state()
+    with pytest.raises(ValueError, match="read-only"):
+        program.load_training_state(state)
+    assert state["m"].tolist() == [0.0]
 
 
 def test_weights_are_loaded_in_float64_even_if_they_were_returned_in_float32(harness):

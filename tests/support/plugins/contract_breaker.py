@@ -89,6 +89,19 @@ class BreakingProgram(Program):
         }
         return peaks.get(self.mode)
 
+    def training_state(self):
+        states = {
+            "state a list": [],
+            "state a tensor": {"m": FrameworkTensor()},
+            "state of objects": {"m": np.array([None])},
+            "state without names": {0: np.zeros(1)},
+            "state": {"m": np.zeros(1)},
+        }
+        return states.get(self.mode)
+
+    def load_training_state(self, state):
+        state["m"][:] = 1.0
+
 
 class ContractBreaker(Backend):
     name = "breaker"
@@ -120,6 +133,11 @@ class ContractBreaker(Backend):
         "memory in NumPy",
         "memory below zero",
         "single precision",
+        "state",
+        "state a list",
+        "state a tensor",
+        "state of objects",
+        "state without names",
     )
     requires = ("numpy>=1",)
 
