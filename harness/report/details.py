@@ -7,6 +7,8 @@ from tabulate import tabulate
 from harness.report.numbers import NOTHING, significant
 from harness.runs.record import Epoch, Record
 from harness.spec.task import Adversarial
+from harness.testing.clock_words import reason
+from harness.testing.replay_words import verified_work
 
 #: Runs of more epochs are thinned to every tenth.
 _MOST_EPOCHS = 20
@@ -48,6 +50,7 @@ def _work(record: Record) -> list[str]:
         _section("Task", requested),
         _section("Data", source),
         _section("Certificate (float64, against the committed reference)", _certificate(record)),
+        *_proofs_of_run(record),
     ]
 
 
@@ -60,6 +63,16 @@ def _certificate(record: Record) -> dict[str, object]:
         "worst relative deviation": _deviation(certificate.worst),
         f"first losses in {record.precision}, relative deviation": _deviation(certificate.worst_as_timed),
     }
+
+
+def _proofs_of_run(record: Record) -> list[str]:
+    """What was tested of this run itself; nothing if it ended before."""
+    proofs = {}
+    if record.verification is not None:
+        proofs["timed work"] = verified_work(record.verification)
+    if record.clock is not None:
+        proofs["clock"] = reason(record.clock) or f"tested by {record.clock.readings} readings after blocks"
+    return [_section("Proofs of this run", proofs)] if proofs else []
 
 
 def _deviation(value: float | None) -> str:

@@ -13,6 +13,7 @@ from harness.runs.record import Record
 from harness.runs.store import results_option
 from harness.runs.summaries import step_time
 from harness.testing.clock_words import reason
+from harness.testing.replay_words import verified_work
 from harness.training.measures import measure_of_task
 
 _LEGEND = (
@@ -138,6 +139,11 @@ def _remarks(records: Sequence[Record]) -> Iterable[str]:
         f"* {record.label} on {record.task.name}: {reason(record.clock)}"
         for record in records
         if record.clock is not None and record.clock.outcome == "not tested"
+    )
+    yield from dict.fromkeys(
+        f"The timed work of {record.label} on {record.task.name} was {verified_work(record.verification)}."
+        for record in records
+        if record.verification is not None and record.verification.outcome == "not verified"
     )
     if remark := disturbance(records):
         yield remark

@@ -5,7 +5,7 @@ from harness.runs.record import Failure, Record
 from harness.runs.request import RunRequest, new_record
 from harness.runs.store import Store
 from harness.runs.training import Diverged, Observer, TrainingRun
-from harness.worker.errors import DishonestClock, RequestFailed, WorkerLost, WorkerTimeout
+from harness.worker.errors import DishonestClock, RequestFailed, WorkDiffers, WorkerLost, WorkerTimeout
 from harness.worker.limits import silence_within
 from harness.worker.session import Session
 
@@ -33,6 +33,9 @@ def execute(request: RunRequest, store: Store, observer: Observer) -> Record:
                 record.status, record.failure = "unsupported", Failure(str(error))
             except DishonestClock as error:
                 record.status, record.failure, record.clock = "failed", Failure(str(error)), error.test
+            except WorkDiffers as error:
+                record.status, record.failure = "failed", Failure(str(error))
+                record.verification = error.found
             except RequestFailed as error:
                 record.status = "failed"
                 record.failure = Failure(

@@ -16,6 +16,7 @@ from harness.spec.data import Split
 from harness.spec.task import Task
 from harness.testing.certificate import Certificate
 from harness.testing.clock import ClockTest
+from harness.testing.replay import Verification
 from harness.training.measures import Scores
 
 SCHEMA = 2
@@ -140,6 +141,8 @@ class Record(msgspec.Struct, kw_only=True):
     device_peak_memory_bytes: int | None = None
     clock: ClockTest | None = None
     """Whether the clock of the run was honest; None if the run ended before it was tested."""
+    verification: Verification | None = None
+    """Whether sampled steps were recomputed; None if the run ended before, or is of an older version."""
     interference: Interference | None = None
     """None if the run ended before it was measured, or the system does not report it."""
 

@@ -9,12 +9,14 @@ from harness.runs.clock import RunClock
 from harness.runs.record import Block, Epoch, Record
 from harness.runs.request import RunRequest
 from harness.runs.store import Store
+from harness.runs.work import RunWork
 from harness.training.batches import BatchOrder
 from harness.training.blocks import block_steps
 from harness.training.measures import Scores
 from harness.worker import protocol
 from harness.worker.conversation import Conversation
 from harness.worker.session import Session
+from harness.worker.work_sampler import WorkSampler
 
 
 class Observer(Protocol):
@@ -55,20 +57,27 @@ class TrainingRun:
         Raises:
             Diverged: a loss is not finite; the record holds everything before it.
             DishonestClock: the times cannot be trusted.
+            WorkDiffers: the work was not what a second program computes.
         """
-        self._start()
+        order = self._start()
         watch = Watch(self._session.process.pid)
-        try:
-            clock = self._train()
-            self._score_test()
-        except Diverged:
+        with WorkSampler(self._session) as sampler:
+            clock = RunClock(self._session, order)
+            work = RunWork(self._session, self._request, order, sampler)
+            try:
+                self._train(order, clock, work)
+                self._score_test()
+            except Diverged:
+                self._measure_machine(watch)
+                raise
             self._measure_machine(watch)
-            raise
-        self._measure_machine(watch)
-        self._observer.phase("testing the clock")
-        self._record.clock = clock.test()
+            self._observer.phase("testing the clock")
+            self._record.clock = clock.test()
+            self._observer.phase("verifying the work")
+            self._record.verification = work.verify(self._record)
 
-    def _start(self) -> None:
+    def _start(self) -> BatchOrder:
+        """Import and build; returns the order of the samples."""
         record, plan = self._record, self._request.plan
         self._observer.phase(f"importing {self._request.backend}")
         conversation = Conversation(self._session, self._request.backend, plan.threads)
@@ -83,29 +92,31 @@ class TrainingRun:
         record.dataset.samples = built.samples
         record.phases.data_seconds = built.data_seconds
         record.phases.build_seconds = built.build_seconds
+        order = BatchOrder.of_task(plan.task, built.samples["train"], plan.seed)
+        record.batch_size = order.batch_size
+        return order
 
-    def _train(self) -> RunClock:
-        """Train all epochs; returns the clock of the run."""
-        task = self._request.plan.task
-        samples = self._record.dataset.samples["train"]
-        order = BatchOrder.of_task(task, samples, self._request.plan.seed)
-        self._record.batch_size = order.batch_size
-        total = order.steps_per_epoch * task.epochs
+    def _train(self, order: BatchOrder, clock: RunClock, work: RunWork) -> None:
+        """Train all epochs."""
+        total = order.steps_per_epoch * self._request.plan.task.epochs
         total = min(total, self._request.max_steps or total)
         epoch_losses: list[list[float]] = []
-        clock = RunClock(self._session, order)
         while self._step < total:
             count = min(block_steps(order, self._step, self._step_seconds), total - self._step)
-            epoch_losses += self._train_block(clock, order, count, total)
+            last = self._step + count == total
+            trained = clock.train(count, last=last)
+            epoch_losses += self._read_block(trained, order, count, total)
+            work.trained(trained, self._step, last=last)
             if self._step % order.steps_per_epoch == 0 or self._step == total:
                 self._score_epoch(
                     order, [statistics.fmean(column) for column in zip(*epoch_losses, strict=True)]
                 )
                 epoch_losses = []
-        return clock
 
-    def _train_block(self, clock: RunClock, order: BatchOrder, count: int, total: int) -> list[list[float]]:
-        trained = clock.train(count, last=self._step + count == total)
+    def _read_block(
+        self, trained: protocol.Trained, order: BatchOrder, count: int, total: int
+    ) -> list[list[float]]:
+        """Write a block of ``count`` steps into the record; returns the losses of each step."""
         epoch, place = divmod(self._step, order.steps_per_epoch)
         batch_size = order.batch_size if place < order.full_steps else order.samples % order.batch_size
         phases = self._record.phases

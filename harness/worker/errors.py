@@ -3,6 +3,8 @@
 from harness.errors import HarnessError
 from harness.testing.clock import ClockTest
 from harness.testing.clock_words import reason
+from harness.testing.replay import Verification
+from harness.testing.replay_words import difference
 
 
 class RequestFailed(HarnessError):
@@ -44,3 +46,11 @@ class DishonestClock(HarnessError):
     def __init__(self, test: ClockTest) -> None:
         super().__init__(reason(test))
         self.test = test
+
+
+class WorkDiffers(HarnessError):
+    """Timed work is not what a second program computes from the same state; ``found`` has the figures."""
+
+    def __init__(self, found: Verification) -> None:
+        super().__init__(difference(found))
+        self.found = found

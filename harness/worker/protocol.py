@@ -15,7 +15,7 @@ from harness.testing.long_calls import CallsObservation
 from harness.testing.observation import Losses, Observation
 from harness.training.measures import Scores
 
-VERSION = 5
+VERSION = 6
 
 
 class Describe(msgspec.Struct, frozen=True, tag=True):
@@ -185,6 +185,40 @@ class WeightsRead(msgspec.Struct, frozen=True, tag=True):
     checksum: int
 
 
+class SaveState(msgspec.Struct, frozen=True, tag=True):
+    """Write the weights and the training state to a file, from which a second program can continue."""
+
+    path: str
+
+
+class StateSaved(msgspec.Struct, frozen=True, tag=True):
+    """The file is written; ``complete`` unless the backend cannot hand out its training state."""
+
+    complete: bool
+
+
+class Rebuild(msgspec.Struct, frozen=True, tag=True):
+    """Build the same program again on the same data, in place of the one in use, with initial weights."""
+
+
+class Replay(msgspec.Struct, frozen=True, tag=True):
+    """Make the steps from ``step`` on (counted from 0) in calls of these lengths, from a saved state.
+
+    Without ``path`` the program is as it was built. ``complete`` as in :class:`StateSaved`.
+    """
+
+    step: int
+    calls: list[int]
+    path: str | None
+    complete: bool
+
+
+class Replayed(msgspec.Struct, frozen=True, tag=True):
+    """The loss of each step, as in :class:`Trained`."""
+
+    losses: Losses
+
+
 class RestoreWeights(msgspec.Struct, frozen=True, tag=True):
     """Load the weights that were kept."""
 
@@ -226,6 +260,9 @@ Request = (
     | Evaluate
     | KeepWeights
     | ReadWeights
+    | SaveState
+    | Rebuild
+    | Replay
     | RestoreWeights
     | MeasureMemory
 )
@@ -241,6 +278,8 @@ Reply = (
     | Evaluated
     | Memory
     | WeightsRead
+    | StateSaved
+    | Replayed
     | Done
     | Fault
 )

@@ -23,7 +23,7 @@ from harness.spec.task import Adversarial, Classification, Task
 from harness.testing.cases import SEED
 from harness.testing.dropout import dropout_tests
 from harness.testing.long_calls import observe_calls
-from harness.testing.observation import finite_losses, observe, observe_losses
+from harness.testing.observation import Losses, finite_losses, observe, observe_losses
 from harness.testing.readings import checksum
 from harness.testing.trial_programs import TrialPrograms
 from harness.training.batches import BatchOrder
@@ -33,7 +33,7 @@ from harness.training.initial import initial_weights
 from harness.training.sample_grid import sample_grid
 from harness.training.scoring import generate, score
 from harness.training.splits import balancing_weights, split_samples
-from harness.worker import protocol
+from harness.worker import protocol, saved_state
 
 
 class Worker:
@@ -42,6 +42,7 @@ class Worker:
     def __init__(self) -> None:
         self._backend: Backend
         self._program: Program
+        self._plan: Plan
         self._task: Task
         self._splits: dict[Split, Samples]
         self._order: BatchOrder
@@ -116,18 +117,11 @@ class Worker:
         self._splits, train = splits, splits["train"]
         self._refuse_unsupported(request)
         plan = _with_class_weights(plan, train, len(dataset.classes))
-        self._task, self._next_step, self._judge = plan.task, 0, None
+        self._task, self._judge = plan.task, None
         self._order = BatchOrder.of_task(plan.task, len(train), plan.seed)
         self._seal = DataSeal({**splits})
         data_ready = time.perf_counter()
-        built = self._backend.build(plan, train)
-        build_seconds = time.perf_counter() - data_ready
-        self._require_unchanged("build()")
-        self._program = CheckedProgram(built, self._backend.name, plan)
-        start_loading = time.perf_counter()
-        self._program.load(initial_weights(plan.task, plan.seed))
-        self._program.synchronize()
-        build_seconds += time.perf_counter() - start_loading
+        build_seconds = self._build(plan)
         return protocol.Built(
             device=self._program.device,
             dataset_fingerprint=dataset.fingerprint,
@@ -136,6 +130,39 @@ class Worker:
             data_seconds=data_ready - start,
             build_seconds=build_seconds,
         )
+
+    def _build(self, plan: Plan) -> float:
+        """Build the program of a plan with its initial weights; returns the seconds that it took."""
+        self._plan, self._next_step = plan, 0
+        start = time.perf_counter()
+        built = self._backend.build(plan, self._splits["train"])
+        build_seconds = time.perf_counter() - start
+        self._require_unchanged("build()")
+        self._program = CheckedProgram(built, self._backend.name, plan)
+        start = time.perf_counter()
+        self._program.load(initial_weights(plan.task, plan.seed))
+        self._program.synchronize()
+        return build_seconds + time.perf_counter() - start
+
+    @carry_out.register
+    def _(self, _request: protocol.Rebuild) -> protocol.Done:
+        del self._program  # the device may not have room for both
+        self._build(self._plan)
+        return protocol.Done()
+
+    @carry_out.register
+    def _(self, request: protocol.SaveState) -> protocol.StateSaved:
+        return protocol.StateSaved(saved_state.save(self._program, request.path))
+
+    @carry_out.register
+    def _(self, request: protocol.Replay) -> protocol.Replayed:
+        if request.path is not None:
+            saved_state.restore(self._program, request.path, with_state=request.complete)
+        self._next_step = request.step
+        losses: Losses = []
+        for steps in request.calls:
+            losses += self._train(steps).losses
+        return protocol.Replayed(losses)
 
     @carry_out.register
     def _(self, request: protocol.BuildCase) -> protocol.Done:
@@ -164,13 +191,16 @@ class Worker:
 
     @carry_out.register
     def _(self, request: protocol.Train) -> protocol.Trained:
-        steps = self._order.steps(self._next_step, request.steps, self._splits["train"].inputs.dtype)
+        return self._train(request.steps)
+
+    def _train(self, count: int) -> protocol.Trained:
+        steps = self._order.steps(self._next_step, count, self._splits["train"].inputs.dtype)
         self._program.synchronize()
         start = time.perf_counter()
         losses = self._program.train(steps)
         self._program.synchronize()
         seconds = time.perf_counter() - start
-        self._next_step += request.steps
+        self._next_step += count
         return protocol.Trained(seconds, finite_losses(losses))
 
     @carry_out.register

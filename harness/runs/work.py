@@ -1,0 +1,87 @@
+"""The work of a run: sampled while it trains, and recomputed when everything else is done."""
+
+import random
+import time
+
+from harness.errors import HarnessError
+from harness.runs.record import Record
+from harness.runs.request import RunRequest
+from harness.testing.replay import Verification, Verifier
+from harness.training.batches import BatchOrder
+from harness.worker import protocol
+from harness.worker.conversation import Conversation
+from harness.worker.errors import WorkDiffers
+from harness.worker.session import Session
+from harness.worker.verification import Recomputer, verify
+from harness.worker.work_sampler import WorkSampler
+
+_CHANCE = random.SystemRandom()
+#: States are saved after this share of blocks, as far as saving takes at most this share of the training.
+_SAVED_BLOCKS = 0.5
+_SAVING_SHARE = 0.005
+#: What a verification may take: a share of the run, and no less than this time.
+_SHARE = 0.02
+_LEAST_SECONDS = 2.0
+#: Short calls take longer than those of the run.
+_SHORT_CALLS = 1.3
+
+
+class RunWork:
+    """Samples the work of a run, and has it recomputed."""
+
+    def __init__(
+        self, session: Session, request: RunRequest, order: BatchOrder, sampler: WorkSampler
+    ) -> None:
+        self._session = session
+        self._request = request
+        self._order = order
+        self._sampler = sampler
+        self._start = time.monotonic()
+        self._training_seconds = self._saving_seconds = 0.0
+
+    def trained(self, trained: protocol.Trained, step: int, *, last: bool) -> None:
+        """A block has ended, after which ``step`` steps have been made; ``last`` if there is no other."""
+        self._sampler.trained(trained)
+        self._training_seconds += trained.seconds
+        if not last and self._is_saved():
+            start = time.monotonic()
+            self._sampler.save(step)
+            self._saving_seconds += time.monotonic() - start
+
+    def _is_saved(self) -> bool:
+        if self._sampler.complete is None:
+            return True
+        affordable = self._saving_seconds <= _SAVING_SHARE * self._training_seconds
+        return affordable and _CHANCE.random() < _SAVED_BLOCKS
+
+    def verify(self, record: Record) -> Verification:
+        """Recompute a sample as thoroughly as the time that the run took allows.
+
+        Raises:
+            WorkDiffers: the work was not what a second program computes.
+        """
+        plan = self._request.plan
+        verifier = self._verifier(record)
+        if verifier != "other process":
+            return verify(self._sampler, plan, self._order, Recomputer(self._session, verifier))
+        limit = self._request.timeout_seconds
+        try:
+            with Session(record.worker_variables, limit) as other:
+                Conversation(other, self._request.backend, plan.threads).build(plan, record.dataset.name)
+                return verify(self._sampler, plan, self._order, Recomputer(other, verifier))
+        except WorkDiffers:
+            raise
+        except HarnessError as error:
+            return Verification(outcome="not verified", gap="program failed", detail=str(error))
+
+    def _verifier(self, record: Record) -> Verifier:
+        """A process of its own hides most from a program; the same program compiles nothing again."""
+        phases = record.phases
+        affordable = _SHARE * (time.monotonic() - self._start)
+        sample = max((sample.seconds for sample in self._sampler.samples), default=0.0)
+        build = (phases.build_seconds or 0.0) + (phases.first_step_seconds or 0.0)
+        second = build + _SHORT_CALLS * sample
+        if (phases.import_seconds or 0.0) + (phases.data_seconds or 0.0) + second <= affordable:
+            return "other process"
+        cheap = second <= max(_LEAST_SECONDS, affordable)
+        return "second program" if cheap or not self._sampler.complete else "same program"

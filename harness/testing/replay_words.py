@@ -1,0 +1,49 @@
+"""The outcome of a verification of timed work in words."""
+
+from harness.testing.replay import Gap, Verification
+
+_GAPS: dict[Gap, str] = {
+    "no training state": "its backend cannot hand out the training state (Program.training_state)",
+    "program failed": "the second program failed",
+    "rounding": "rounding separated the two programs within a few steps",
+    "not repeatable": "two second programs differ from each other",
+    "too short": "the training was too short",
+}
+
+
+def difference(found: Verification) -> str:
+    """What was not as reported."""
+    assert found.deviation is not None  # noqa: S101  of this outcome
+    deviation = found.deviation
+    return (
+        f"the timed work differs from its recomputation: train() reported a loss of "
+        f"{_number(deviation.reported)} at step {deviation.step}, but a second program that goes on from the "
+        f"same weights in shorter calls gets {_number(deviation.recomputed)}. A step must depend neither on "
+        "the number of steps in its call nor on what the program did before"
+    )
+
+
+def verified_work(found: Verification) -> str:
+    """One line about what was verified, or why nothing was."""
+    if found.outcome == "differs":
+        return difference(found)
+    if found.outcome == "not verified":
+        detail = f": {found.detail}" if found.detail else ""
+        return f"not verified: {_GAPS[found.gap or 'too short']}{detail}"
+    assert found.span is not None  # noqa: S101  of this outcome
+    first = found.span.first_step
+    steps = f"steps {first} to {first + found.compared_steps - 1}"
+    return (
+        f"{steps} recomputed by {_VERIFIERS[found.verifier or 'second program']}, deviation {found.worst:.1e}"
+    )
+
+
+_VERIFIERS = {
+    "other process": "a program in another process",
+    "second program": "a second program",
+    "same program": "the same program from its earlier state",
+}
+
+
+def _number(loss: float | None) -> str:
+    return "not finite" if loss is None else f"{loss:.6g}"

@@ -1,0 +1,35 @@
+"""What a program needs in order to continue a training, as a file: its weights and its training state."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from harness.spec.backend import Program
+
+_WEIGHTS, _STATE = "weights/", "state/"
+
+
+def save(program: Program, path: str) -> bool:
+    """Write the program's weights and training state to a file; False if it cannot hand out the latter."""
+    state = program.training_state()
+    arrays = _prefixed(_WEIGHTS, program.weights()) | _prefixed(_STATE, state or {})
+    with open(path, "wb") as file:  # noqa: PTH123  numpy would append a suffix to a path
+        np.savez(file, allow_pickle=False, **arrays)
+    return state is not None
+
+
+def restore(program: Program, path: str, *, with_state: bool) -> None:
+    """Load what :func:`save` wrote into a program of the same plan and data."""
+    with np.load(path, allow_pickle=False) as arrays:
+        program.load({name: value.astype(np.float64) for name, value in _part(_WEIGHTS, arrays).items()})
+        if with_state:
+            program.load_training_state(_part(_STATE, arrays))
+    program.synchronize()
+
+
+def _prefixed(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {prefix + name: value for name, value in arrays.items()}
+
+
+def _part(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}

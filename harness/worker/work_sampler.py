@@ -1,0 +1,107 @@
+"""Samples of timed work: states saved at random moments of a training, and what was reported after each."""
+
+import random
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from harness.testing.observation import Losses
+from harness.worker import protocol
+from harness.worker.session import Session
+
+_CHANCE = random.SystemRandom()
+#: A sample ends with the block in which it has this many steps, or after as many blocks.
+_MOST_BLOCKS = 2
+
+
+class WorkSample:
+    """The state of a training before ``step`` (counted from 0), and the losses of the blocks that followed.
+
+    Without ``path``, the state is that of a new program.
+    """
+
+    def __init__(self, step: int, path: Path | None, *, complete: bool = True, blocks: int = 1) -> None:
+        """``complete`` as in :class:`protocol.StateSaved`; ``blocks`` are those that belong to the sample."""
+        self.step = step
+        self.path = path
+        self.complete = complete
+        self.losses: Losses = []
+        self.seconds = 0.0
+        self._blocks_left = blocks
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of its blocks have been made."""
+        return not self._blocks_left
+
+    def add(self, trained: protocol.Trained) -> None:
+        """Add the next block of the training, unless the sample is whole."""
+        if self._blocks_left:
+            self._blocks_left -= 1
+            self.losses += trained.losses
+            self.seconds += trained.seconds
+
+
+class WorkSampler:
+    """Keeps a few samples of one worker's training, each equally likely. Use it as a context manager.
+
+    No program can know which blocks are sampled: states are saved at random moments, a sample may begin with
+    the block after the next, and which samples are kept is drawn here.
+    """
+
+    def __init__(self, session: Session, kept: int = 2) -> None:
+        self._session = session
+        self._kept = kept
+        self._folder = tempfile.TemporaryDirectory(prefix="harness-samples-", ignore_cleanup_errors=True)
+        self._saved = 0
+        #: From the beginning, which needs no saved state: a single step, a few, and the first long block.
+        self.first = WorkSample(0, None, blocks=3)
+        self.samples: list[WorkSample] = []
+        #: As in :class:`protocol.StateSaved`; None before the first state was saved.
+        self.complete: bool | None = None
+
+    def save(self, step: int) -> None:
+        """Save the worker's state before this step; raises as :meth:`Session.receive` does."""
+        path = Path(self._folder.name) / f"{step}.npz"
+        reply = self._session.call(protocol.SaveState(str(path)), protocol.StateSaved)
+        sample = WorkSample(step, path, complete=reply.complete, blocks=_CHANCE.randint(1, _MOST_BLOCKS))
+        self._saved += 1
+        self.complete = reply.complete
+        if len(self.samples) < self._kept:
+            self.samples.append(sample)
+            return
+        # Reservoir sampling: after n samples, each is among those kept with the same probability.
+        place = _CHANCE.randrange(self._saved)
+        replaced = sample
+        if place < self._kept:
+            replaced, self.samples[place] = self.samples[place], sample
+        if replaced.path is not None:
+            replaced.path.unlink()
+
+    def trained(self, trained: protocol.Trained) -> None:
+        """A block was made."""
+        for sample in (self.first, *self.samples):
+            sample.add(trained)
+
+    def candidates(self, *, needs_state: bool) -> list[WorkSample]:
+        """The whole samples that a program can be set up for, in random order; the first one comes last.
+
+        ``needs_state``: steps depend on more than the weights.
+        """
+        usable = [
+            sample for sample in self.samples if sample.is_whole and (sample.complete or not needs_state)
+        ]
+        _CHANCE.shuffle(usable)
+        return usable + [self.first] * bool(self.first.losses)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._folder.cleanup()
