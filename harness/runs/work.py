@@ -11,6 +11,7 @@ from harness.training.batches import BatchOrder
 from harness.worker import protocol
 from harness.worker.conversation import Conversation
 from harness.worker.errors import WorkDiffers
+from harness.worker.limits import silence_within
 from harness.worker.session import Session
 from harness.worker.verification import Recomputer, verify
 from harness.worker.work_sampler import WorkSampler
@@ -22,8 +23,6 @@ _SAVING_SHARE = 0.005
 #: What a verification may take: a share of the run, and no less than this time.
 _SHARE = 0.02
 _LEAST_SECONDS = 2.0
-#: Short calls take longer than those of the run.
-_SHORT_CALLS = 1.3
 
 
 class RunWork:
@@ -61,27 +60,29 @@ class RunWork:
             WorkDiffers: the work was not what a second program computes.
         """
         plan = self._request.plan
-        verifier = self._verifier(record)
+        affordable = _SHARE * (time.monotonic() - self._start)
+        verifier = self._verifier(record, affordable)
         if verifier != "other process":
-            return verify(self._sampler, plan, self._order, Recomputer(self._session, verifier))
+            by = Recomputer(self._session, verifier, affordable)
+            return verify(self._sampler, plan, self._order, by)
         limit = self._request.timeout_seconds
+        start = time.monotonic()
         try:
-            with Session(record.worker_variables, limit) as other:
+            with Session(record.worker_variables, limit, silence_seconds=silence_within(limit)) as other:
                 Conversation(other, self._request.backend, plan.threads).build(plan, record.dataset.name)
-                return verify(self._sampler, plan, self._order, Recomputer(other, verifier))
+                left = affordable - (time.monotonic() - start)
+                return verify(self._sampler, plan, self._order, Recomputer(other, verifier, left))
         except WorkDiffers:
             raise
         except HarnessError as error:
             return Verification(outcome="not verified", gap="program failed", detail=str(error))
 
-    def _verifier(self, record: Record) -> Verifier:
+    def _verifier(self, record: Record, affordable_seconds: float) -> Verifier:
         """A process of its own hides most from a program; the same program compiles nothing again."""
         phases = record.phases
-        affordable = _SHARE * (time.monotonic() - self._start)
         sample = max((sample.seconds for sample in self._sampler.samples), default=0.0)
-        build = (phases.build_seconds or 0.0) + (phases.first_step_seconds or 0.0)
-        second = build + _SHORT_CALLS * sample
-        if (phases.import_seconds or 0.0) + (phases.data_seconds or 0.0) + second <= affordable:
+        second = (phases.build_seconds or 0.0) + (phases.first_step_seconds or 0.0) + 2 * sample
+        if (phases.import_seconds or 0.0) + (phases.data_seconds or 0.0) + second <= affordable_seconds:
             return "other process"
-        cheap = second <= max(_LEAST_SECONDS, affordable)
+        cheap = second <= max(_LEAST_SECONDS, affordable_seconds)
         return "second program" if cheap or not self._sampler.complete else "same program"

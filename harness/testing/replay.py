@@ -48,6 +48,10 @@ class Span(msgspec.Struct, frozen=True):
     first_step: int
     steps: int
     calls: int
+    compared_steps: int
+    """Those before rounding had separated the programs."""
+    worst: float
+    """The largest relative deviation of a loss among the compared steps."""
 
 
 class Deviation(msgspec.Struct, frozen=True):
@@ -59,28 +63,23 @@ class Deviation(msgspec.Struct, frozen=True):
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
-    """What was recomputed of a training, and whether it was the same.
-
-    ``worst`` is the largest relative deviation of a loss among the steps that were compared, ``tolerance``
-    the one from which on it is a fault. ``seconds`` is what all of it took.
-    """
+    """What was recomputed of a training, and whether it was the same."""
 
     outcome: Outcome
     gap: Gap | None = None
-    span: Span | None = None
-    compared_steps: int = 0
-    """Those of the span before rounding separated the programs."""
-    verifier: Verifier | None = None
-    worst: float = 0.0
-    tolerance: float = 0.0
-    deviation: Deviation | None = None
     detail: str = ""
     """With ``program failed``: the error."""
+    verifier: Verifier | None = None
+    spans: list[Span] = []
+    tolerance: float = 0.0
+    """The relative deviation from which on a loss that should be equal is a fault."""
+    deviation: Deviation | None = None
     seconds: float = 0.0
+    """What all of it took, saving states not counted."""
 
 
 class Comparison(NamedTuple):
-    """How far the recomputed losses follow the reported ones."""
+    """How far recomputed losses follow those that were reported."""
 
     compared_steps: int
     worst: float
@@ -109,30 +108,24 @@ def compare_replay(reported: Losses, recomputed: Losses, precision: Precision) -
     return Comparison(len(reported), worst, None)
 
 
-def verification(
-    span: Span, reported: Losses, recomputed: Losses, precision: Precision, verifier: Verifier
-) -> Verification:
-    """The outcome of a replay of these steps."""
-    found = compare_replay(reported, recomputed, precision)
-    deviation = None
-    if found.fault_at is not None:
-        column = _worst_column(reported[found.fault_at], recomputed[found.fault_at])
-        deviation = Deviation(
-            span.first_step + found.fault_at,
-            reported[found.fault_at][column],
-            recomputed[found.fault_at][column],
-        )
-    enough = found.compared_steps >= min(span.steps, _FEWEST_STEPS)
-    outcome: Outcome = "differs" if deviation else "verified" if enough else "not verified"
+def deviation_at(span: Span, reported: Losses, recomputed: Losses) -> Deviation:
+    """The deviation at the first step after those that could be compared."""
+    ours, theirs = reported[span.compared_steps], recomputed[span.compared_steps]
+    deviations = [_deviation(a, b, _LEAST_LOSS) for a, b in zip(ours, theirs, strict=True)]
+    column = deviations.index(max(deviations))
+    return Deviation(span.first_step + span.compared_steps, ours[column], theirs[column])
+
+
+def outcome_of(spans: list[Span], verifier: Verifier, precision: Precision) -> Verification:
+    """The outcome of replays without a fault."""
+    compared = sum(span.compared_steps for span in spans)
+    enough = compared >= min(sum(span.steps for span in spans), _FEWEST_STEPS)
     return Verification(
-        outcome=outcome,
-        gap="rounding" if outcome == "not verified" else None,
-        span=span,
-        compared_steps=found.compared_steps,
+        outcome="verified" if enough else "not verified",
+        gap=None if enough else "rounding",
         verifier=verifier,
-        worst=found.worst,
+        spans=spans,
         tolerance=_TOLERANCES[precision].fault,
-        deviation=deviation,
     )
 
 
@@ -140,8 +133,3 @@ def _deviation(a: float | None, b: float | None, scale: float) -> float:
     if a is None or b is None:  # a loss that is not finite
         return 0.0 if a is b else math.inf
     return abs(a - b) / max(abs(a), abs(b), scale)
-
-
-def _worst_column(ours: list[float | None], theirs: list[float | None]) -> int:
-    deviations = [_deviation(a, b, _LEAST_LOSS) for a, b in zip(ours, theirs, strict=True)]
-    return deviations.index(max(deviations))

@@ -30,12 +30,14 @@ def verified_work(found: Verification) -> str:
     if found.outcome == "not verified":
         detail = f": {found.detail}" if found.detail else ""
         return f"not verified: {_GAPS[found.gap or 'too short']}{detail}"
-    assert found.span is not None  # noqa: S101  of this outcome
-    first = found.span.first_step
-    steps = f"steps {first} to {first + found.compared_steps - 1}"
-    return (
-        f"{steps} recomputed by {_VERIFIERS[found.verifier or 'second program']}, deviation {found.worst:.1e}"
+    steps = ", ".join(
+        f"{span.first_step} to {span.first_step + span.compared_steps - 1}"
+        for span in sorted(found.spans, key=lambda span: span.first_step)
+        if span.compared_steps
     )
+    worst = max(span.worst for span in found.spans)
+    by = _VERIFIERS[found.verifier or "second program"]
+    return f"steps {steps} recomputed by {by}; largest relative deviation of a loss {worst:.1e}"
 
 
 _VERIFIERS = {

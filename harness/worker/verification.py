@@ -10,7 +10,15 @@ from harness.spec.backend import Plan
 from harness.spec.task import Sgd, Task
 from harness.testing.dropout import uses_dropout
 from harness.testing.observation import Losses
-from harness.testing.replay import Gap, Span, Verification, Verifier, compare_replay, verification
+from harness.testing.replay import (
+    Gap,
+    Span,
+    Verification,
+    Verifier,
+    compare_replay,
+    deviation_at,
+    outcome_of,
+)
 from harness.training.batches import BatchOrder
 from harness.worker import protocol
 from harness.worker.errors import WorkDiffers
@@ -20,6 +28,8 @@ from harness.worker.work_sampler import WorkSample, WorkSampler
 _CHANCE = random.SystemRandom()
 #: About how many calls a replay makes, and of how many steps at least: a call has a fixed cost.
 _CALLS = 24
+#: How much longer than the timed work short calls take.
+_SHORT_CALLS = 1.3
 
 
 def needs_state(task: Task) -> bool:
@@ -29,24 +39,33 @@ def needs_state(task: Task) -> bool:
 
 
 class Recomputer:
-    """The worker in which a sample is recomputed, and by which of its programs."""
+    """The worker in which samples are recomputed, by which of its programs, and for how long."""
 
-    def __init__(self, session: Session, verifier: Verifier) -> None:
-        """``other process``: a program has just been built in it."""
+    def __init__(self, session: Session, verifier: Verifier, seconds: float) -> None:
+        """``other process``: a program was just built in it. No sample begins after ``seconds``."""
         self._session = session
         self.verifier = verifier
+        self._end = time.monotonic() + seconds
         self._is_new = verifier == "other process"
+        self._has_second = verifier != "second program"
 
-    def replay(self, request: protocol.Replay) -> Losses:
-        """Losses by a new program, or by the same one; raises as :meth:`Session.receive`."""
-        if not self._is_new and self.verifier != "same program":
+    def has_time_for(self, sample: WorkSample) -> bool:
+        """Whether there is time for another sample."""
+        return time.monotonic() + _SHORT_CALLS * sample.seconds <= self._end
+
+    def replay(self, sample: WorkSample, calls: list[int]) -> Losses:
+        """The losses of a sample's steps in these calls; raises as :meth:`Session.receive` does."""
+        if not self._has_second or (sample.path is None and not self._is_new):
             self._session.call(protocol.Rebuild(), protocol.Done)
+            self._has_second = True
         self._is_new = False
+        path = None if sample.path is None else str(sample.path)
+        request = protocol.Replay(sample.step, calls, path, sample.complete)
         return self._session.call(request, protocol.Replayed).losses
 
 
 def verify(sampler: WorkSampler, plan: Plan, order: BatchOrder, by: Recomputer) -> Verification:
-    """Recompute a sample of the work, drawn at random.
+    """Recompute samples of the work, in random order.
 
     It is the last thing that is asked of the program. A second program that fails is no fault of the work,
     which stays unverified.
@@ -63,18 +82,16 @@ def verify(sampler: WorkSampler, plan: Plan, order: BatchOrder, by: Recomputer) 
 
 
 def _verified(sampler: WorkSampler, plan: Plan, order: BatchOrder, by: Recomputer) -> Verification:
-    needed = needs_state(plan.task)
-    candidates = sampler.candidates(needs_state=needed)
+    candidates = sampler.candidates(needs_state=needs_state(plan.task))
+    if uses_dropout(plan.task) and not sampler.complete:
+        # What a program drops may depend on its calls, so a beginning cannot be repeated either.
+        return _unverified("too short" if sampler.complete is None else "no training state")
     if by.verifier == "same program":  # which is no new program any more
         candidates = [sample for sample in candidates if sample.path is not None]
     if not candidates:
         return _unverified("too short")
-    sample, *_ = candidates
-    if sample.path is None and uses_dropout(plan.task) and not sampler.complete:
-        # How it draws what it drops may depend on the calls.
-        return _unverified("too short" if sampler.complete is None else "no training state")
     try:
-        return _compared(sample, plan, order, by)
+        return _compared(candidates, plan, order, by)
     except HarnessError as error:
         return msgspec.structs.replace(_unverified("program failed"), detail=str(error))
 
@@ -83,24 +100,26 @@ def _unverified(gap: Gap) -> Verification:
     return Verification(outcome="not verified", gap=gap)
 
 
-def _compared(sample: WorkSample, plan: Plan, order: BatchOrder, by: Recomputer) -> Verification:
-    recomputed, calls = _replayed(sample, order, by)
-    span = Span(sample.step + 1, len(sample.losses), calls)
-    found = verification(span, sample.losses, recomputed, plan.precision, by.verifier)
-    if found.outcome != "differs":
-        return found
-    again, _ = _replayed(sample, order, by)
-    if compare_replay(recomputed, again, plan.precision).fault_at is not None:
-        return msgspec.structs.replace(found, outcome="not verified", gap="not repeatable")
-    return found
-
-
-def _replayed(sample: WorkSample, order: BatchOrder, by: Recomputer) -> tuple[Losses, int]:
-    """The losses of a sample's steps, made in short calls, and the number of these."""
-    calls = _short_calls(order, sample.step, len(sample.losses))
-    path = None if sample.path is None else str(sample.path)
-    request = protocol.Replay(sample.step, calls, path, sample.complete)
-    return by.replay(request), len(calls)
+def _compared(candidates: list[WorkSample], plan: Plan, order: BatchOrder, by: Recomputer) -> Verification:
+    spans: list[Span] = []
+    for sample in candidates:
+        if spans and not by.has_time_for(sample):
+            continue
+        calls = _short_calls(order, sample.step, len(sample.losses))
+        recomputed = by.replay(sample, calls)
+        found = compare_replay(sample.losses, recomputed, plan.precision)
+        spans.append(Span(sample.step + 1, len(sample.losses), len(calls), found.compared_steps, found.worst))
+        if found.fault_at is None:
+            continue
+        again = by.replay(sample, _short_calls(order, sample.step, len(sample.losses)))
+        agree = compare_replay(recomputed, again, plan.precision).fault_at is None
+        return msgspec.structs.replace(
+            outcome_of(spans, by.verifier, plan.precision),
+            outcome="differs" if agree else "not verified",
+            gap=None if agree else "not repeatable",
+            deviation=deviation_at(spans[-1], sample.losses, recomputed),
+        )
+    return outcome_of(spans, by.verifier, plan.precision)
 
 
 def _short_calls(order: BatchOrder, step: int, steps: int) -> list[int]:

@@ -50,7 +50,7 @@ class WorkSampler:
     the block after the next, and which samples are kept is drawn here.
     """
 
-    def __init__(self, session: Session, kept: int = 2) -> None:
+    def __init__(self, session: Session, kept: int = 4) -> None:
         self._session = session
         self._kept = kept
         self._folder = tempfile.TemporaryDirectory(prefix="harness-samples-", ignore_cleanup_errors=True)
