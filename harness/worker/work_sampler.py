@@ -11,8 +11,10 @@ from harness.worker import protocol
 from harness.worker.session import Session
 
 _CHANCE = random.SystemRandom()
-#: A sample ends with the block in which it has this many steps, or after as many blocks.
+#: A sample has no more blocks than this.
 _MOST_BLOCKS = 2
+#: Blocks of a single step count for less: so many of them end a sample.
+_MOST_SINGLE_STEPS = 8
 
 
 class WorkSample:
@@ -29,18 +31,23 @@ class WorkSample:
         self.losses: Losses = []
         self.seconds = 0.0
         self._blocks_left = blocks
+        self._single_steps_left = _MOST_SINGLE_STEPS
 
     @property
     def is_whole(self) -> bool:
         """Whether all of its blocks have been made."""
-        return not self._blocks_left
+        return self._blocks_left <= 0 or self._single_steps_left <= 0
 
     def add(self, trained: protocol.Trained) -> None:
         """Add the next block of the training, unless the sample is whole."""
-        if self._blocks_left:
+        if self.is_whole:
+            return
+        if len(trained.losses) > 1:
             self._blocks_left -= 1
-            self.losses += trained.losses
-            self.seconds += trained.seconds
+        else:  # such as the short last batch of an epoch, which alone would say little
+            self._single_steps_left -= 1
+        self.losses += trained.losses
+        self.seconds += trained.seconds
 
 
 class WorkSampler:
@@ -56,7 +63,7 @@ class WorkSampler:
         self._folder = tempfile.TemporaryDirectory(prefix="harness-samples-", ignore_cleanup_errors=True)
         self._saved = 0
         #: From the beginning, which needs no saved state: a single step, a few, and the first long block.
-        self.first = WorkSample(0, None, blocks=3)
+        self.first = WorkSample(0, None, blocks=2)
         self.samples: list[WorkSample] = []
         #: As in :class:`protocol.StateSaved`; None before the first state was saved.
         self.complete: bool | None = None
