@@ -10,12 +10,14 @@ import msgspec
 
 from harness.duel.record import BlockRecord, PairRecord
 from harness.duel.timed_worker import TimedWorker
+from harness.duel.verification_budget import VerificationBudget
 from harness.duel.workloads import Workload
 from harness.machine.control import Control
 from harness.machine.cpus import cpus_of, on_their_cores, places_to_start
 from harness.machine.disturbance import between, disturbed, read_counters
 from harness.machine.energy import EnergyMeter
 
+_CHANCE = random.SystemRandom()
 #: From this number of blocks for each workload on, each workload's usual disturbance is its own.
 _FEWEST_BLOCKS_OF_ITS_OWN = 5
 
@@ -38,6 +40,7 @@ class Alternation:
         self._deadline_seconds = deadline_seconds
         self._control = Control()
         self._energy: EnergyMeter | None = None
+        self._verification = VerificationBudget()
 
     def worker(self, index: int, cpus: list[int] | None = None) -> TimedWorker:
         """A fresh process of a workload, not yet set up, on these CPUs or else on its own ones.
@@ -65,12 +68,25 @@ class Alternation:
                 worker.warm_up(steps[index])
                 worker.session.pause()
             meter = self._energy = self._energy or self._meter(workers)
+            sampled = _CHANCE.randrange(turns)
             made = [
-                self._block(workers, index, turn, steps[index], meter, read=turn in {0, turns - 1})
+                self._block(
+                    workers,
+                    index,
+                    turn,
+                    steps[index],
+                    meter,
+                    read=turn in {0, turns - 1},
+                    save=turn == sampled,
+                )
                 for turn in range(turns)
                 for index in (order if turn % 2 == 0 else reversed(order))
             ]
-            processes = [workers[index].finish(steps[index]) for index in sorted(workers)]
+            verified = self._verification.chosen(order)
+            processes = [
+                workers[index].finish(steps[index], verify=index in verified) for index in sorted(workers)
+            ]
+        self._verification.add(processes, time.monotonic() - start)
         seconds = time.monotonic() - start
         marked = mark_disturbed(made, [workload.configuration.threads for workload in self.workloads])
         side_by_side = len(order) > 1 and self._places(order) is not None
@@ -89,7 +105,7 @@ class Alternation:
         for group in [order] if places else [[index] for index in order]:
             for number, index in enumerate(group):
                 workers[index] = self.worker(index, places[number] if places else None)
-                stack.callback(workers[index].session.kill_and_close)
+                stack.callback(workers[index].end)
                 workers[index].begin(self._dataset)
             for number, index in enumerate(group):
                 workers[index].await_build()
@@ -120,13 +136,17 @@ class Alternation:
         meter: EnergyMeter,
         *,
         read: bool,
+        save: bool,
     ) -> BlockRecord:
+        """One block; ``read`` the weights after it, ``save`` the state before it."""
         worker = workers[index]
         pids = [other.session.process.pid for other in workers.values()]
         # Load on cores of which the worker may use no part does not matter.
         cpus = on_their_cores(cpus_of(self.variables[index]))
         control = self._control.seconds()
         worker.session.resume()
+        if save:
+            worker.save_state()
         before, energy = read_counters(pids, cpus), meter.read()
         already = worker.training_seconds
         seconds = worker.block(steps)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from harness.duel import settling
 from harness.duel.record import ProcessRecord
+from harness.duel.work import TimedWork
 from harness.duel.workloads import Workload
 from harness.errors import HarnessError
 from harness.testing.clock import ClockTest, ClockTrial
@@ -79,6 +80,7 @@ class TimedWorker:
         self._label, self._plan = workload.label, workload.plan
         configuration = workload.configuration
         self.session = session_of(workload.label, variables, deadline_seconds, configuration.python, cpus)
+        self.work = TimedWork(self.session, workload.plan)
         self._readings = TimedReadings(self.session)
         self._clock: TrainingClock
         self._conversation = Conversation(self.session, configuration.backend, configuration.threads)
@@ -128,6 +130,7 @@ class TimedWorker:
     def _train(self, steps: int) -> float:
         length = steps, self.steps % self.order.steps_per_epoch == self.order.full_steps
         trained = self._clock.train(steps)
+        self.work.trained(trained)
         if length not in self._called:
             self._called.add(length)
             self._first_call_steps += steps
@@ -215,15 +218,22 @@ class TimedWorker:
             self._settled = settling.has_settled(self._warm_up)
         self.reading()  # the first may compile
 
-    def finish(self, steps: int) -> ProcessRecord:
+    def save_state(self) -> None:
+        """Save the state, so that the next blocks can be recomputed."""
+        with self.blamed():
+            self.work.save(self.steps)
+
+    def finish(self, steps: int, *, verify: bool) -> ProcessRecord:
         """The record of the process, with its peak memory. This is the last request before it is ended.
 
-        ``steps`` are those of its blocks.
+        ``steps`` are those of its blocks; ``verify`` its work.
         """
         self.session.resume()
         with self.blamed():
             clock = self._clock_of_blocks(steps)
             memory = self.session.call(protocol.MeasureMemory(), protocol.Memory)
+            build = self.built.build_seconds + self._first_step_seconds
+            verification = self.work.verify(self.order, build) if verify else None
         self.session.pause()
         return ProcessRecord(
             import_seconds=self.described.import_seconds,
@@ -236,4 +246,10 @@ class TimedWorker:
             peak_memory_bytes=memory.peak_bytes,
             device_peak_memory_bytes=memory.device_peak_bytes,
             clock=clock,
+            verification=verification,
         )
+
+    def end(self) -> None:
+        """End the process, paused or not; nothing of it is left."""
+        self.session.kill_and_close()
+        self.work.close()

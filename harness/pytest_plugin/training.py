@@ -98,7 +98,7 @@ def run_untimed(workloads: list[Workload], dataset: str) -> None:
             worker.start(dataset)
             worker.block(_UNTIMED_STEPS)
         finally:
-            worker.session.kill_and_close()
+            worker.end()
 
 
 def measure(workloads: list[Workload], dataset: DatasetRecord, request: StepRequest) -> TimedPairs:

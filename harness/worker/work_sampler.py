@@ -92,15 +92,19 @@ class WorkSampler:
             sample.add(trained)
 
     def candidates(self, *, needs_state: bool) -> list[WorkSample]:
-        """The whole samples that a program can be set up for, in random order; the first one comes last.
+        """The samples that a program can be set up for, in random order.
 
+        Whole ones come before those that the end of the training cut off, and the first one comes last.
         ``needs_state``: steps depend on more than the weights.
         """
-        usable = [
-            sample for sample in self.samples if sample.is_whole and (sample.complete or not needs_state)
-        ]
+        usable = [sample for sample in self.samples if sample.losses and (sample.complete or not needs_state)]
         _CHANCE.shuffle(usable)
+        usable.sort(key=lambda sample: not sample.is_whole)
         return usable + [self.first] * bool(self.first.losses)
+
+    def close(self) -> None:
+        """Delete the saved states."""
+        self._folder.cleanup()
 
     def __enter__(self) -> Self:
         return self
@@ -111,4 +115,4 @@ class WorkSampler:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._folder.cleanup()
+        self.close()
