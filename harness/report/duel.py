@@ -11,6 +11,7 @@ from harness.report.table import Table, terminal_table
 from harness.report.terminal import framework_text, terminal_width
 from harness.stats.estimate import Estimate
 from harness.stats.looks import MOST_PAIRS
+from harness.testing.replay_words import verified_work
 
 #: Load of other programs, and throttling, are mentioned from this share of a core on.
 _WORTH_MENTIONING = 0.1
@@ -152,7 +153,19 @@ def _remarks(record: DuelRecord, findings: list[ConfigurationFindings]) -> Itera
 
 
 def _proof(record: DuelRecord) -> Iterator[str]:
-    """What the certificates do not prove."""
+    """What was proven of the timed work, and what the certificates do not prove."""
+    for index, configuration in enumerate(record.configurations):
+        tried = [
+            process.verification for pair in record.pairs if (process := pair.processes[index]).verification
+        ]
+        verified = sum(one.outcome == "verified" for one in tried)
+        if verified:
+            yield (
+                f"{configuration.label}: a second program repeated sampled blocks of {verified} "
+                f"process{'es' * (verified != 1)} with equal losses."
+            )
+        elif tried:
+            yield f"The timed work of {configuration.label} was {verified_work(tried[0])}."
     if any(configuration.certificate is None for configuration in record.configurations):
         yield "Not certified: the configurations may do different work."
     for configuration in record.configurations:
