@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.analysis.configuration_summary import ConfigurationSummary, default_target, summarize
+from harness.analysis.different_work import DifferentWork, different_work
 from harness.analysis.duel_times import DuelTime, duel_time
 from harness.analysis.grouping import ConfigurationRuns, RunGroup
 from harness.analysis.seed_values import common_seeds, scores, step_seconds
@@ -69,7 +70,7 @@ class Comparison:
     """One group: its configurations, the reference (the fastest) first, and each other one compared with it.
 
     ``target`` is the validation score, in the measure's unit, to which training time is reported.
-    ``pairs`` follow the order of ``summaries``; it is empty where the work is not certified.
+    ``pairs`` follow the order of ``summaries``; it is empty where the work is not certified or differs.
     """
 
     group: RunGroup
@@ -77,6 +78,8 @@ class Comparison:
     target: float | None
     summaries: list[ConfigurationSummary]
     pairs: list[PairComparison]
+    different: DifferentWork | None = None
+    """Two configurations that do different work."""
 
     def pair_of(self, summary: ConfigurationSummary) -> PairComparison | None:
         """The comparison of this configuration with the reference; None of the reference itself."""
@@ -92,14 +95,16 @@ def compare(
     """Compare the configurations of a group, using the times of duels that fit.
 
     ``margin`` and ``target`` are in the unit of the measure. By default the margin is that of the measure
-    and the target the best round value that every run reaches. Work that is not certified is not compared.
+    and the target the best round value that every run reaches. Work that is not certified or
+    differs is not compared.
     """
     measure = group.measure
     target = default_target(group) if target is None else target
     summaries = [summarize(configuration, measure, target) for configuration in group.configurations]
     summaries = _mark_front(sorted(summaries, key=_mean_step), measure)
-    if not group.conditions.certified or len(summaries) == 1:
-        return Comparison(group, measure, target, summaries, [])
+    different = different_work(group)
+    if not group.conditions.certified or len(summaries) == 1 or different:
+        return Comparison(group, measure, target, summaries, [], different)
     pairs = _pairs(group, summaries, margin, duels)
     fastest = min(pairs, key=_ratio)
     if _ratio(fastest) < 1.0 - _ROUNDING:  # duels or common seeds may reverse the order of the means

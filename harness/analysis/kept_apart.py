@@ -5,6 +5,7 @@ from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 from harness.analysis.conditions import Conditions, Difference
+from harness.analysis.different_work import DifferentWork, different_work
 from harness.analysis.grouping import RunGroup
 
 #: Groups among which the nearest is looked for: the largest ones.
@@ -45,11 +46,11 @@ class NoPlainRuns(NamedTuple):
     """From the nearest runs of the reference; empty where this version has none."""
 
 
-KeptApart = NotCertified | NoPartner | NoPlainRuns
+KeptApart = NotCertified | DifferentWork | NoPartner | NoPlainRuns
 
 
 def kept_apart(groups: Sequence[RunGroup], in_studies: Container[Conditions] = ()) -> list[KeptApart]:
-    """The groups that are not certified, and the configurations that are alone in their group.
+    """Groups that are not certified or do different work, and configurations alone in their group.
 
     Groups whose conditions are ``in_studies`` are compared there.
     """
@@ -57,6 +58,8 @@ def kept_apart(groups: Sequence[RunGroup], in_studies: Container[Conditions] = (
     for group in groups:
         if not group.conditions.certified:
             apart.append(_not_certified(group))
+        elif (different := different_work(group)) is not None:
+            apart.append(different)
         elif (
             len(group.configurations) == 1
             and group.conditions not in in_studies

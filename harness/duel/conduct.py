@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Protocol
 
+from harness.duel.equal_work import refuse_unequal_work
 from harness.duel.log_ratios import log_ratio
 from harness.duel.pairs import Alternation
 from harness.duel.preparation import Prepared, certificates, prepare
@@ -98,6 +99,7 @@ class Duel:
         while record.stopped_because is None:
             pair = alternation.pair(prepared.steps, record.turns, self._chance)
             record.pairs.append(pair)
+            refuse_unequal_work(request.workloads, pair)
             record.seconds = time.monotonic() - self._start
             ended = self._end()
             self._looks.come_to(self._usable_pairs(), self._progress(), last=ended is not None)

@@ -15,6 +15,7 @@ from harness.spec.backend import Precision
 from harness.stats.estimate import Estimate
 from harness.testing.certificate import Certificate
 from harness.testing.clock import ClockTest
+from harness.testing.observation import Losses
 from harness.testing.replay import Verification
 
 SCHEMA = 2
@@ -99,6 +100,8 @@ class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
     first_call_seconds: float = 0.0
     clock: ClockTest | None = None
     """What readings of the weights right after randomly drawn blocks of the pair say about the clock."""
+    first_losses: Losses = []
+    """Of the first steps, which are equal in all configurations with the same batches."""
     verification: Verification | None = None
     """What was recomputed of the work of its blocks; None if this process was not chosen for it."""
 

@@ -246,6 +246,7 @@ class TimedWorker:
             peak_memory_bytes=memory.peak_bytes,
             device_peak_memory_bytes=memory.device_peak_bytes,
             clock=clock,
+            first_losses=self.work.first_losses,
             verification=verification,
         )
 

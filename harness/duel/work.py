@@ -1,6 +1,7 @@
 """The work of a timed process: sampled once while it is timed, and recomputed before the process ends."""
 
 from harness.spec.backend import Plan
+from harness.testing.observation import Losses
 from harness.testing.replay import Verification, Verifier
 from harness.training.batches import BatchOrder
 from harness.worker import protocol
@@ -23,6 +24,11 @@ class TimedWork:
     def trained(self, trained: protocol.Trained) -> None:
         """A call of the process has ended."""
         self._sampler.trained(trained)
+
+    @property
+    def first_losses(self) -> Losses:
+        """The losses of the first steps."""
+        return self._sampler.first_losses
 
     def save(self, step: int) -> None:
         """Save the state before this step; the next blocks are the sample."""

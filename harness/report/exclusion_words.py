@@ -1,6 +1,7 @@
 """Runs that were left out or not compared, as sentences that state the reason."""
 
 from harness.analysis.conditions import Difference
+from harness.analysis.different_work import DifferentWork
 from harness.analysis.grouping import LeftOut
 from harness.analysis.kept_apart import KeptApart, NoPartner, NotCertified
 
@@ -31,6 +32,8 @@ def kept_apart_sentence(apart: KeptApart) -> str:
         subject = ", ".join(apart.configurations)
         reason = "; ".join(apart.reasons) or "no certificate was requested"
         return f"{subject} on {apart.title} ({_runs(apart.runs)}): not certified: {reason}"
+    if isinstance(apart, DifferentWork):
+        return f"{apart.title} ({_runs(apart.runs)}): {difference_of_work(apart)}"
     differences = ", ".join(_difference(difference) for difference in apart.differences)
     subject = f"{apart.configuration} on {apart.title} ({_runs(apart.runs)})"
     if isinstance(apart, NoPartner):
@@ -51,6 +54,19 @@ def _value(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "none" if value is None or value == "" else str(value)
+
+
+def difference_of_work(different: DifferentWork) -> str:
+    """Which configurations do different work, and the first step that shows it."""
+    (first, second), (ours, theirs) = different.configurations, different.losses
+    return (
+        f"{first} and {second} do different work: with seed {different.seed}, the loss of step "
+        f"{different.step} is {_loss(ours)} and {_loss(theirs)}"
+    )
+
+
+def _loss(loss: float | None) -> str:
+    return "not finite" if loss is None else f"{loss:.6g}"
 
 
 def _runs(count: int) -> str:

@@ -70,7 +70,7 @@ def _relative(comparison: Comparison, summary: ConfigurationSummary) -> tuple[Ce
     if len(comparison.summaries) == 1:
         return NOTHING, NOTHING
     if not comparison.pairs:
-        return NOTHING, Cell("not certified", "bad")
+        return NOTHING, Cell("different work" if comparison.different else "not certified", "bad")
     pair = comparison.pair_of(summary)
     if pair is None:
         return _REFERENCE, _REFERENCE

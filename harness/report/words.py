@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from harness.analysis.comparison import Comparison, PairComparison
 from harness.analysis.grouping import RunGroup
+from harness.report.exclusion_words import difference_of_work
 from harness.report.numbers import (
     estimate,
     percent,
@@ -29,6 +30,8 @@ def headline(comparison: Comparison) -> str:
     if comparison.pairs:
         return f"{_speed(comparison)} {quality_sentence(comparison)}"
     if len(comparison.summaries) > 1:
+        if comparison.different is not None:
+            return f"The configurations are not compared: {difference_of_work(comparison.different)}."
         return "The configurations are not compared, because their work is not certified."
     (summary,) = comparison.summaries
     measure = comparison.measure

@@ -16,6 +16,7 @@ from harness.spec.data import Split
 from harness.spec.task import Task
 from harness.testing.certificate import Certificate
 from harness.testing.clock import ClockTest
+from harness.testing.observation import Losses
 from harness.testing.replay import Verification
 from harness.training.measures import Scores
 
@@ -128,6 +129,8 @@ class Record(msgspec.Struct, kw_only=True):
     forward_flops_per_sample: int
     epochs: list[Epoch] = []
     blocks: list[Block] = []
+    first_losses: Losses = []
+    """Of the first steps, by which configurations are compared that should do the same work on this data."""
     certificate: Certificate | None = None
     best_epoch: int | None = None
     """The epoch with the lowest validation loss; for an adversarial task, Fréchet distance."""

@@ -107,6 +107,7 @@ class TrainingRun:
             trained = clock.train(count, last=last)
             epoch_losses += self._read_block(trained, order, count, total)
             work.trained(trained, self._step, last=last)
+            self._record.first_losses = work.first_losses
             if self._step % order.steps_per_epoch == 0 or self._step == total:
                 self._score_epoch(
                     order, [statistics.fmean(column) for column in zip(*epoch_losses, strict=True)]

@@ -6,6 +6,7 @@ import time
 from harness.errors import HarnessError
 from harness.runs.record import Record
 from harness.runs.request import RunRequest
+from harness.testing.observation import Losses
 from harness.testing.replay import Verification, Verifier
 from harness.training.batches import BatchOrder
 from harness.worker import protocol
@@ -46,6 +47,11 @@ class RunWork:
             start = time.monotonic()
             self._sampler.save(step)
             self._saving_seconds += time.monotonic() - start
+
+    @property
+    def first_losses(self) -> Losses:
+        """The losses of the first steps."""
+        return self._sampler.first_losses
 
     def _is_saved(self) -> bool:
         if self._sampler.complete is None:

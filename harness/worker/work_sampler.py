@@ -15,6 +15,8 @@ _CHANCE = random.SystemRandom()
 _MOST_BLOCKS = 2
 #: Blocks of a single step count for less: so many of them end a sample.
 _MOST_SINGLE_STEPS = 8
+#: As many first steps can be compared with those of other frameworks: later ones rounding separates.
+_FIRST_LOSSES = 9
 
 
 class WorkSample:
@@ -85,6 +87,11 @@ class WorkSampler:
             replaced, self.samples[place] = self.samples[place], sample
         if replaced.path is not None:
             replaced.path.unlink()
+
+    @property
+    def first_losses(self) -> Losses:
+        """The losses of the first steps."""
+        return self.first.losses[:_FIRST_LOSSES]
 
     def trained(self, trained: protocol.Trained) -> None:
         """A block was made."""

@@ -6,11 +6,13 @@ from support.made_runs import made_record, made_runs, two_configurations
 from support.records import MACHINE, make_unfinished_record
 
 from harness.analysis.conditions import Difference
+from harness.analysis.different_work import DifferentWork
 from harness.analysis.findings import find
 from harness.analysis.grouping import LeftOut, group_runs
 from harness.analysis.kept_apart import NoPartner, NotCertified, kept_apart
 from harness.report.exclusion_words import kept_apart_sentence, left_out_sentence
 from harness.report.terminal import runs_table
+from harness.report.words import headline
 from harness.runs.record import DatasetRecord, Failure
 from harness.testing.certificate import Certificate
 
@@ -172,3 +174,36 @@ def test_versions_of_a_plugin_are_configurations_whatever_its_engine():
     assert names == [f"my-numpy:eager (my-numpy {version}, numpy 2.3)" for version in ("1.0", "2.0")]
     assert grouped.left_out == []
     assert "my-numpy 2.0" in runs_table([made("2.0")[0]], 100)
+
+
+LOSSES = [[2.3], [2.1], [2.0], [1.9]]
+OTHER_LOSSES = [[2.3], [2.1], [2.05], [1.95]]
+
+
+def runs_with_losses(theirs, **changes):
+    records = [
+        made_record(backend, seed, first_losses=losses, **changes)
+        for backend, losses in (("torch", LOSSES), ("jax", theirs))
+        for seed in (0, 1)
+    ]
+    return made_runs(*records)
+
+
+def test_configurations_whose_first_losses_differ_are_not_compared():
+    findings = find(runs_with_losses(OTHER_LOSSES))
+
+    (group,), (apart,) = findings.groups, findings.kept_apart
+    assert not group.comparison.pairs
+    assert isinstance(apart, DifferentWork)
+    assert (apart.step, apart.runs) == (3, 4)
+    words = "jax:eager and torch:eager do different work: with seed 0, the loss of step 3 is 2.05 and 2"
+    assert kept_apart_sentence(apart).endswith(words)
+    assert words in headline(group.comparison)
+
+
+@pytest.mark.parametrize("theirs", [LOSSES, [[2.300001], *LOSSES[1:]], LOSSES[:2], []])
+def test_configurations_with_equal_first_losses_are_compared(theirs):
+    findings = find(runs_with_losses(theirs))
+
+    assert findings.groups[0].comparison.pairs
+    assert not findings.kept_apart

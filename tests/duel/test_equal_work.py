@@ -1,0 +1,58 @@
+"""Configurations with the same batches begin with the same losses, or they do different work."""
+
+import msgspec
+import pytest
+
+from harness.duel.equal_work import refuse_unequal_work
+from harness.duel.record import PairRecord, ProcessRecord
+from harness.duel.workloads import Workload
+from harness.errors import HarnessError
+from harness.layers import Dropout
+from harness.plugins import registry
+from harness.plugins.configuration import Configuration
+from harness.plugins.definition import define_task
+
+LOSSES = [[2.3], [2.2], [2.1]]
+OTHER = [[2.3], [2.25], [2.1]]
+MLP = registry.task("mlp")
+PROCESS = ProcessRecord(
+    import_seconds=1.0,
+    build_seconds=1.0,
+    first_step_seconds=1.0,
+    warm_up_seconds=[],
+    settled=True,
+    peak_memory_bytes=1,
+    device_peak_memory_bytes=None,
+)
+
+
+def workload(backend, task=None, precision="float32"):
+    return Workload(
+        label=backend,
+        configuration=Configuration(backend, "default", "cpu", 1, precision),
+        task=task or define_task(MLP, MLP.options()),
+        options={},
+    )
+
+
+def pair(*losses):
+    return PairRecord([msgspec.structs.replace(PROCESS, first_losses=own) for own in losses], [], 1.0)
+
+
+def test_the_first_step_that_differs_is_named():
+    with pytest.raises(HarnessError, match=r"torch and jax do different work .* step 2 is 2\.2 and 2\.25"):
+        refuse_unequal_work([workload("torch"), workload("jax")], pair(LOSSES, OTHER))
+
+
+def test_equal_losses_pass_and_shorter_ones_are_compared_as_far_as_they_go():
+    refuse_unequal_work([workload("torch"), workload("jax")], pair(LOSSES, LOSSES[:2]))
+    refuse_unequal_work([workload("torch"), workload("jax")], pair(LOSSES, []))
+
+
+def test_other_batches_precisions_and_dropout_cannot_be_compared():
+    small = msgspec.structs.replace(workload("torch").task, batch_size=7)
+    refuse_unequal_work([workload("torch"), workload("jax", small)], pair(LOSSES, OTHER))
+    refuse_unequal_work([workload("torch"), workload("jax", precision="float64")], pair(LOSSES, OTHER))
+    dropped = define_task(MLP, msgspec.structs.replace(MLP.options(), dropout=0.5))
+    assert any(isinstance(place.layer, Dropout) for place in dropped.networks["model"].placed())
+    refuse_unequal_work([workload("torch", dropped), workload("jax", dropped)], pair(LOSSES, OTHER))
