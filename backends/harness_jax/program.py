@@ -159,6 +159,20 @@ class JaxProgram(Program):
             weights[full_name] = np.array(self._state.parameters[network][name])
         return weights
 
+    def training_state(self) -> dict[str, np.ndarray]:
+        """See :meth:`harness.spec.Program.training_state`. Dropout's keys follow from the number of steps."""
+        leaves = jax.tree_util.tree_leaves_with_path(self._state._replace(parameters={}))
+        return {jax.tree_util.keystr(path): np.array(leaf) for path, leaf in leaves}
+
+    def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """See :meth:`harness.spec.Program.load_training_state`."""
+        self._use_precision()
+        loaded = jax.tree_util.tree_map_with_path(
+            lambda path, _: jax.device_put(state[jax.tree_util.keystr(path)], self._device, may_alias=False),
+            self._state._replace(parameters={}),
+        )
+        self._state = loaded._replace(parameters=self._state.parameters)
+
     def train(self, steps: Steps) -> np.ndarray:
         """See :meth:`harness.spec.Program.train`."""
         self._use_precision()

@@ -120,6 +120,28 @@ class KerasProgram(Program):
     def device_peak_memory_bytes(self) -> int | None:
         return None if self.device == "cpu" else self._engine.peak_memory_bytes()
 
+    def training_state(self) -> dict[str, np.ndarray] | None:
+        return {
+            name: np.array(keras.ops.convert_to_numpy(variable)) for name, variable in self._state().items()
+        }
+
+    def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
+        for name, variable in self._state().items():
+            variable.assign(np.array(state[name]))  # a copy, whose memory an engine may keep
+
+    def _state(self) -> dict[str, Any]:
+        """Of each network the states of its dropout's generators and the variables of its optimizer.
+
+        By position, because Keras numbers the names of all optimizers in a process.
+        """
+        return {
+            f"{name}/{position}": variable
+            for name, network in self._networks.items()
+            for position, variable in enumerate(
+                [*network.non_trainable_variables, *network.optimizer.variables]
+            )
+        }
+
     def _framework_layout(self, arrays: np.ndarray) -> np.ndarray:
         """``(n, *canonical)`` with the channels in the position of this engine."""
         if channels_first(arrays.shape[1:]):

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import torch
 from torch.optim import adam, rmsprop
 
 Tensor = Any
@@ -18,7 +17,7 @@ def _values(variables: Sequence[Any]) -> list[Tensor]:
 
 
 class _OnTorch(keras.optimizers.Optimizer):
-    """State for PyTorch's functions besides Keras's variables, on the CPU so that no step waits for a GPU."""
+    """Step counts for PyTorch's functions, on the CPU so that no step waits for a GPU."""
 
     def __init__(self, learning_rate: float, **options: Any) -> None:
         super().__init__(learning_rate, **options)
@@ -26,7 +25,8 @@ class _OnTorch(keras.optimizers.Optimizer):
 
     def build(self, variables: Sequence[Any]) -> None:
         super().build(variables)
-        self._steps = [torch.zeros(()) for _ in variables]
+        with keras.device("cpu"):
+            self._steps = [self.add_variable((), dtype="float32", name="steps") for _ in variables]
 
 
 class Adam(_OnTorch, keras.optimizers.Adam):
@@ -41,7 +41,7 @@ class Adam(_OnTorch, keras.optimizers.Adam):
             _values(self._momentums),
             _values(self._velocities),
             [],
-            self._steps,
+            _values(self._steps),
             foreach=True,
             amsgrad=False,
             beta1=self.beta_1,
@@ -65,7 +65,7 @@ class RmsProp(_OnTorch, keras.optimizers.RMSprop):
             _values(self._velocities),
             [],
             [],
-            self._steps,
+            _values(self._steps),
             foreach=True,
             lr=self._rate,
             alpha=self.rho,

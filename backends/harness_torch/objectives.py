@@ -39,7 +39,7 @@ class Update:
         self._kernels = kernels
         self._penalty = task.penalty
         self._decay = task.optimizer.learning_rate * task.weight_decay
-        self._optimizer = _make_optimizer(task.optimizer, parameters)
+        self.optimizer = _make_optimizer(task.optimizer, parameters)
 
     def penalized(self, loss: torch.Tensor) -> torch.Tensor:
         """The loss with the penalty on the kernels added."""
@@ -51,13 +51,13 @@ class Update:
 
     def minimize(self, loss: torch.Tensor) -> torch.Tensor:
         """Minimise this loss by one step; returns the loss, detached."""
-        self._optimizer.zero_grad()
+        self.optimizer.zero_grad()
         loss.backward(inputs=self._parameters)
         if self._decay:
             with torch.no_grad():
                 for kernel in self._kernels:
                     kernel.mul_(1.0 - self._decay)
-        self._optimizer.step()
+        self.optimizer.step()
         return loss.detach()
 
 

@@ -14,6 +14,7 @@ from harness.spec import Adversarial, Plan, Program, Samples, Steps, Task, Unsup
 from harness_torch.modules import PICTURE_AXES, build_network
 from harness_torch.objectives import AdversarialStep, SupervisedStep, Update
 from harness_torch.slots import Slot
+from harness_torch.training_state import TrainingState
 
 # Pictures per prediction: enough to keep a device busy, few enough for any memory.
 PREDICT_BATCH_SIZE = 500
@@ -43,10 +44,13 @@ class TorchProgram(Program):
         self._dtype = torch.float64 if plan.precision == "float64" else torch.float32
         self._bfloat16 = plan.precision == "bfloat16"
         self._channels_last = plan.mode == "channels_last"
-        self._modules: dict[str, nn.Module] = {}
+        self._modules: dict[str, nn.Sequential] = {}
         self._models: dict[str, Any] = {}  # the modules as they run, maybe compiled
         self._slots: dict[str, Slot] = {}
         updates = {name: self._add_network(name, plan) for name in plan.task.networks}
+        self._training_state = TrainingState(
+            {name: update.optimizer for name, update in updates.items()}, self._generator()
+        )
         self._compiled_batch = plan.task.batch_size or len(data)
         self._step = self._make_step(plan.task, self._models, updates)
         # A short batch would be compiled in the middle of training, and inductor (torch 2.13, on the CPU)
@@ -76,6 +80,13 @@ class TorchProgram(Program):
             networks = [(models[name], updates[name]) for name in ("generator", "discriminator")]
             return AdversarialStep(*networks)
         return SupervisedStep(task.objective, models["model"], updates["model"])
+
+    def _generator(self) -> torch.Generator | None:
+        """That from which dropout draws, compiled or not, which programs of a process share; None without."""
+        if not any(isinstance(m, nn.Dropout) for network in self._modules.values() for m in network):
+            return None
+        cuda = self._device.type == "cuda"
+        return torch.cuda.default_generators[0] if cuda else torch.default_generator
 
     def _laid_out(self, inputs: np.ndarray) -> torch.Tensor:
         """Canonical inputs on the host; pictures as ``(n, C, H, W)`` unless memory is channels last."""
@@ -172,6 +183,14 @@ class TorchProgram(Program):
         if outputs.ndim == 1 + PICTURE_AXES:
             outputs = outputs.permute(0, 2, 3, 1)
         return outputs.cpu().numpy()
+
+    def training_state(self) -> dict[str, np.ndarray]:
+        """See :meth:`harness.spec.Program.training_state`."""
+        return self._training_state.read()
+
+    def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """See :meth:`harness.spec.Program.load_training_state`."""
+        self._training_state.write(state)
 
     def synchronize(self) -> None:
         """See :meth:`harness.spec.Program.synchronize`."""
