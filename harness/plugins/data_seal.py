@@ -2,19 +2,22 @@
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
 
 import numpy as np
 
 from harness.machine.read_only_memory import is_mapped
 from harness.spec.data import Samples
 
+_Name = TypeVar("_Name", bound=str)
+
 
 class DataSeal:
     """Remembers samples as they are now. A check reads all of their bytes, at about 4 GB/s."""
 
-    def __init__(self, samples: Mapping[str, Samples]) -> None:
+    def __init__(self, samples: Mapping[_Name, Samples]) -> None:
         """``samples`` by the words for them, such as ``training``."""
-        self._samples = dict(samples)
+        self._samples: dict[str, Samples] = dict(samples.items())
         self._sums = {part: checksum(array) for part, array in self._arrays(self._samples)}
 
     def changed(self, *names: str) -> str | None:

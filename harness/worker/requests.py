@@ -119,7 +119,7 @@ class Worker:
         plan = _with_class_weights(plan, train, len(dataset.classes))
         self._task, self._judge = plan.task, None
         self._order = BatchOrder.of_task(plan.task, len(train), plan.seed)
-        self._seal = DataSeal({**splits})
+        self._seal = DataSeal(splits)
         data_ready = time.perf_counter()
         build_seconds = self._build(plan)
         return protocol.Built(
