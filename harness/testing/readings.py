@@ -5,11 +5,8 @@ which must be that of a second one, or in weights that change although nobody tr
 """
 
 import statistics
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, Protocol
-
-import numpy as np
 
 Outcome = Literal["honest", "dishonest", "not tested"]
 #: What gives a clock away; see :func:`harness.testing.clock_words.reason`.
@@ -48,14 +45,6 @@ class Reading(NamedTuple):
 
     seconds: float
     checksum: int
-
-
-def checksum(weights: Mapping[str, np.ndarray]) -> int:
-    """A number that changes with the values of the weights."""
-    total = 0
-    for name in sorted(weights):
-        total = zlib.crc32(np.ascontiguousarray(weights[name]).data, total)
-    return total
 
 
 class Readable(Protocol):

@@ -5,8 +5,9 @@ import time
 
 from harness.machine.hindrance import Hindrance
 from harness.spec.backend import Program
-from harness.testing.readings import Reading, checksum
+from harness.testing.readings import Reading
 from harness.testing.timed_blocks import TimedBlocks
+from harness.testing.weights_checksum import weights_checksum
 from harness.training.batches import BatchOrder
 
 
@@ -34,7 +35,7 @@ class TimedProgram:
         """Read the weights."""
         start = time.perf_counter()
         weights = self._program.weights()
-        return Reading(time.perf_counter() - start, checksum(weights))
+        return Reading(time.perf_counter() - start, weights_checksum(weights))
 
     def hindered(self) -> float:
         """Seconds since the last call in which it had work and no CPU."""

@@ -24,8 +24,8 @@ from harness.testing.cases import SEED
 from harness.testing.dropout import dropout_tests
 from harness.testing.long_calls import observe_calls
 from harness.testing.observation import Losses, finite_losses, observe, observe_losses
-from harness.testing.readings import checksum
 from harness.testing.trial_programs import TrialPrograms
+from harness.testing.weights_checksum import weights_checksum
 from harness.training.batches import BatchOrder
 from harness.training.data_contract import fitted
 from harness.training.gan_quality import Judge
@@ -250,7 +250,7 @@ class Worker:
 
     @carry_out.register
     def _(self, _request: protocol.ReadWeights) -> protocol.WeightsRead:
-        return protocol.WeightsRead(checksum(self._program.weights()))
+        return protocol.WeightsRead(weights_checksum(self._program.weights()))
 
     @carry_out.register
     def _(self, _request: protocol.RestoreWeights) -> protocol.Done:

@@ -1,9 +1,11 @@
 """``harness show`` of gates: by id, by path, from a folder of any name; and errors for other names."""
 
+import json
 import subprocess
 import sys
 
 import pytest
+from support.command import stored
 from support.made_gates import made_benchmark, made_gate, mixed_gate, save
 from support.records import make_record
 
@@ -41,7 +43,7 @@ def test_a_terminal_that_lacks_a_sign_is_shown_another(work):
 def test_json_is_the_gate_as_it_is_stored(work):
     record = mixed_gate()
     done = work("show", record.id, "--format", "json")
-    assert done.stdout == (work.folder / "results" / "gates" / f"{record.id}.json").read_text()
+    assert json.loads(done.stdout) == stored(work.folder / "results" / "gates" / f"{record.id}.json")
 
 
 def test_a_name_that_fits_nothing_is_answered_with_what_is_there(work):

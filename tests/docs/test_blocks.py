@@ -9,6 +9,7 @@ import pytest
 from support.pages import PAGES, ROOT, Block, blocks, commands
 
 from harness.cli import cli
+from harness.plugins.files import PLUGIN_FILES_VARIABLE
 
 EVERY = [block for page in PAGES for block in blocks(page)]
 #: ``text`` is output. A language in braces is a directive, which the build of the pages runs.
@@ -46,6 +47,7 @@ def test_languages_and_programs_are_known():
 @pytest.mark.parametrize("arguments", calls_of("harness"))
 def test_a_harness_command_has_these_options(arguments, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(PLUGIN_FILES_VARIABLE, "")  # --plugin sets it for the rest of the process
     for file in FILES:
         Path(file).parent.mkdir(parents=True, exist_ok=True)
         Path(file).touch(mode=0o755)

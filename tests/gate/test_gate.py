@@ -8,6 +8,7 @@ import time
 
 import psutil
 import pytest
+from support.command import stored
 
 from harness.worker import protocol
 
@@ -25,7 +26,7 @@ def gate(harness, *arguments, suite=ONE, **options):
 
 
 def gates(harness):
-    return [json.loads(path.read_text()) for path in harness.folder.glob("results/gates/*.json")]
+    return [stored(path) for path in harness.folder.glob("results/gates/*.json")]
 
 
 def verdicts(record):

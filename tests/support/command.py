@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.machine.checksums import verify_checksum
+
 PLUGINS = Path(__file__).parent / "plugins"
 COMMAND = [sys.executable, "-m", "harness"]
 
@@ -50,4 +52,13 @@ class HarnessCommand:
         )
 
     def records(self) -> list[dict]:
-        return [json.loads(path.read_text()) for path in sorted(self.folder.glob("results/runs/*.json"))]
+        return [stored(path) for path in sorted(self.folder.glob("results/runs/*.json"))]
+
+
+def stored(path: Path) -> dict:
+    """The record in a file, whose checksum is that of its content; returned without it."""
+    content = path.read_bytes()
+    verify_checksum(content)
+    document = json.loads(content)
+    document.pop("checksum", None)
+    return document

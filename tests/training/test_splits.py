@@ -63,10 +63,14 @@ def test_pixels_are_divided_in_the_precision_of_the_run(precision, dtype):
         assert samples.targets.dtype == np.int64
 
 
-def test_the_data_set_is_unchanged():
-    before = DATASET.train.inputs.copy()
-    split_samples(DATASET, "float32")["train"].inputs[:] = 0
-    assert np.array_equal(DATASET.train.inputs, before)
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_splits_are_read_only_and_share_no_memory_with_the_data_set(precision):
+    for name, samples in split_samples(DATASET, precision).items():
+        source = DATASET.test if name == "test" else DATASET.train
+        for array, of_source in [(samples.inputs, source.inputs), (samples.targets, source.targets)]:
+            assert not np.shares_memory(array, of_source)
+            with pytest.raises(ValueError, match="read-only"):
+                array[:] = 0
 
 
 def test_a_fraction_applies_to_the_training_data_and_contains_smaller_fractions():
