@@ -15,7 +15,7 @@ from harness.spec.backend import Precision
 from harness.stats.estimate import Estimate
 from harness.testing.certificate import Certificate
 from harness.testing.clock import ClockTest
-from harness.testing.observation import Losses
+from harness.testing.losses import Losses
 from harness.testing.replay import Verification
 
 SCHEMA = 2

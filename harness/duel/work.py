@@ -1,7 +1,7 @@
 """The work of a timed process: sampled once while it is timed, and recomputed before the process ends."""
 
 from harness.spec.backend import Plan
-from harness.testing.observation import Losses
+from harness.testing.losses import Losses
 from harness.testing.replay import Verification, Verifier
 from harness.training.batches import BatchOrder
 from harness.worker import protocol

@@ -9,7 +9,7 @@ import msgspec
 from harness.duel.timed_worker import blaming, session_of
 from harness.duel.workloads import Workload
 from harness.spec.backend import Plan, Precision
-from harness.testing.observation import Losses
+from harness.testing.losses import Losses
 from harness.training.batches import BatchOrder
 from harness.training.measures import Scores
 from harness.worker import protocol

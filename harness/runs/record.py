@@ -16,7 +16,7 @@ from harness.spec.data import Split
 from harness.spec.task import Task
 from harness.testing.certificate import Certificate
 from harness.testing.clock import ClockTest
-from harness.testing.observation import Losses
+from harness.testing.losses import Losses
 from harness.testing.replay import Verification
 from harness.training.measures import Scores
 

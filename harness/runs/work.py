@@ -6,7 +6,7 @@ import time
 from harness.errors import HarnessError
 from harness.runs.record import Record
 from harness.runs.request import RunRequest
-from harness.testing.observation import Losses
+from harness.testing.losses import Losses
 from harness.testing.replay import Verification, Verifier
 from harness.training.batches import BatchOrder
 from harness.worker import protocol

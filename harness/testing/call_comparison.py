@@ -3,7 +3,7 @@
 import numpy as np
 
 from harness.testing.long_calls import LONG_CALLS, CallsObservation, long_calls
-from harness.testing.observation import Losses
+from harness.testing.losses import Losses
 from harness.testing.parity import TOLERANCE, Finding, array_differences, listed, loss_difference
 
 #: A repetition is claimed from this many losses on, of at most so many.

@@ -16,7 +16,8 @@ from harness.testing.cases import Case, cases
 from harness.testing.diagnosis import diagnosed
 from harness.testing.dropout import DropoutTests, uses_dropout
 from harness.testing.long_calls import LONG_CALLS, CallsObservation, long_calls_case
-from harness.testing.observation import Losses, Observation
+from harness.testing.losses import Losses
+from harness.testing.observation import Observation
 from harness.testing.parity import Finding, compare, compare_losses, losses_name
 from harness.testing.reference import Reference, reference_of
 

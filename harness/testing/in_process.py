@@ -10,7 +10,8 @@ from harness.spec.backend import Backend, Precision, Unsupported
 from harness.testing.cases import Case
 from harness.testing.dropout import DropoutTests, dropout_tests
 from harness.testing.long_calls import CallsObservation, observe_calls
-from harness.testing.observation import Losses, Observation, observe, observe_losses
+from harness.testing.losses import Losses
+from harness.testing.observation import Observation, observe, observe_losses
 from harness.testing.trial_programs import TrialPrograms
 
 _T = TypeVar("_T")

@@ -15,7 +15,8 @@ from harness.spec.task import Augmentation, Sgd, Task, TaskDefinition
 from harness.testing.cases import SEED, Case, cases, narrow_networks
 from harness.testing.digest import Piece, digest, gates_of
 from harness.testing.loss_tape import LossTape
-from harness.testing.observation import Losses, finite_losses, require_finite
+from harness.testing.losses import Losses
+from harness.testing.observation import finite_losses, require_finite
 from harness.training.batches import BatchOrder
 from harness.training.initial import initial_weights
 

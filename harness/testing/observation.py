@@ -10,11 +10,9 @@ from harness.spec.task import Adversarial
 from harness.testing.cases import SEED, STEPS, Case
 from harness.testing.digest import Piece, digest, gates_of
 from harness.testing.loss_tape import LossTape
+from harness.testing.losses import Losses
 from harness.training.batches import BatchOrder
 from harness.training.initial import initial_weights
-
-#: For each step its loss, or the discriminator's and the generator's; None for a loss that is not finite.
-Losses = list[list[float | None]]
 
 
 class Observation(msgspec.Struct, frozen=True):

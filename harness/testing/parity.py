@@ -8,7 +8,8 @@ from harness.spec.backend import Precision
 from harness.spec.task import Adam, Optimizer, RmsProp, Sgd
 from harness.testing.cases import SHORT_BATCH_CASES
 from harness.testing.digest import Piece, relative_difference
-from harness.testing.observation import Losses, Observation
+from harness.testing.losses import Losses
+from harness.testing.observation import Observation
 
 #: Rounding in float64 stays near 1e-15; a wrong formula deviates by far more than this.
 TOLERANCE = 1e-9

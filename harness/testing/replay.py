@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from harness.spec.backend import Precision
-from harness.testing.observation import Losses
+from harness.testing.losses import Losses
 
 Outcome = Literal["verified", "differs", "not verified"]
 #: Why work could not be verified: the backend cannot hand out its training state; the second program failed;

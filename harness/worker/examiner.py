@@ -12,7 +12,8 @@ from harness.testing.cases import CLOCK_SAMPLES, SEED, Case
 from harness.testing.clock import ClockTest, ClockTrial, Effort
 from harness.testing.dropout import DropoutTests
 from harness.testing.long_calls import CallsObservation
-from harness.testing.observation import Losses, Observation
+from harness.testing.losses import Losses
+from harness.testing.observation import Observation
 from harness.training.batches import BatchOrder
 from harness.worker import protocol
 from harness.worker.conversation import Conversation

@@ -12,7 +12,8 @@ from harness.spec.task import Task
 from harness.testing.cases import Case
 from harness.testing.dropout import DropoutTests
 from harness.testing.long_calls import CallsObservation
-from harness.testing.observation import Losses, Observation
+from harness.testing.losses import Losses
+from harness.testing.observation import Observation
 from harness.training.measures import Scores
 
 VERSION = 6

@@ -23,7 +23,8 @@ from harness.spec.task import Adversarial, Classification, Task
 from harness.testing.cases import SEED
 from harness.testing.dropout import dropout_tests
 from harness.testing.long_calls import observe_calls
-from harness.testing.observation import Losses, finite_losses, observe, observe_losses
+from harness.testing.losses import Losses
+from harness.testing.observation import finite_losses, observe, observe_losses
 from harness.testing.trial_programs import TrialPrograms
 from harness.testing.weights_checksum import weights_checksum
 from harness.training.batches import BatchOrder

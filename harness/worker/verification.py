@@ -9,7 +9,7 @@ from harness.errors import HarnessError
 from harness.spec.backend import Plan
 from harness.spec.task import Sgd, Task
 from harness.testing.dropout import uses_dropout
-from harness.testing.observation import Losses
+from harness.testing.losses import Losses
 from harness.testing.replay import (
     Gap,
     Span,

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from harness.testing.observation import Losses
+from harness.testing.losses import Losses
 from harness.worker import protocol
 from harness.worker.session import Session
 
