@@ -79,8 +79,13 @@ class TimedWorker:
     ) -> None:
         self._label, self._plan = workload.label, workload.plan
         configuration = workload.configuration
-        self.session = session_of(workload.label, variables, deadline_seconds, configuration.python, cpus)
-        self.work = TimedWork(self.session, workload.plan)
+
+        def start() -> Session:
+            return session_of(workload.label, variables, deadline_seconds, configuration.python, cpus)
+
+        self.session = start()
+        self.work = TimedWork(self.session, workload, start)
+        self._dataset = ""
         self._readings = TimedReadings(self.session)
         self._clock: TrainingClock
         self._conversation = Conversation(self.session, configuration.backend, configuration.threads)
@@ -106,6 +111,7 @@ class TimedWorker:
 
     def begin(self, dataset: str) -> None:
         """Ask the process to import and build, without waiting for it."""
+        self._dataset = dataset
         with self.blamed():
             self._conversation.request_program(self._plan, dataset)
 
@@ -233,7 +239,7 @@ class TimedWorker:
             clock = self._clock_of_blocks(steps)
             memory = self.session.call(protocol.MeasureMemory(), protocol.Memory)
             build = self.built.build_seconds + self._first_step_seconds
-            verification = self.work.verify(self.order, build) if verify else None
+            verification = self.work.verify(self._dataset, self.order, build) if verify else None
         self.session.pause()
         return ProcessRecord(
             import_seconds=self.described.import_seconds,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from importlib import metadata
 from pathlib import Path
 
-from harness.errors import PluginError, unknown_name
+from harness.errors import HarnessError, PluginError, unknown_name
 from harness.plugins import files, frameworks, trial
 from harness.plugins.loading import KINDS, Kind, Plugin, ask, implemented
 from harness.spec.backend import Backend
@@ -137,6 +137,15 @@ def backend_distribution(name: str) -> str | None:
     if point is None or point.dist is None or _is_ours(point):
         return None
     return _distribution(point)
+
+
+def is_third_party(name: str) -> bool:
+    """Whether another distribution or a plugin file provides the backend, or nothing does here."""
+    try:
+        _, point = _load("backend", name, Backend)  # type: ignore[type-abstract]
+    except HarnessError:
+        return True
+    return point is None or not _is_ours(point)
 
 
 def task(name: str) -> TaskDefinition:

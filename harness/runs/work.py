@@ -3,18 +3,16 @@
 import random
 import time
 
-from harness.errors import HarnessError
+from harness.plugins import registry
 from harness.runs.record import Record
 from harness.runs.request import RunRequest
 from harness.testing.losses import Losses
 from harness.testing.replay import Verification, Verifier
 from harness.training.batches import BatchOrder
 from harness.worker import protocol
-from harness.worker.conversation import Conversation
-from harness.worker.errors import WorkDiffers
 from harness.worker.limits import silence_within
 from harness.worker.session import Session
-from harness.worker.verification import Recomputer, verify
+from harness.worker.verification import Recomputer, SampledWork, verify, verify_elsewhere
 from harness.worker.work_sampler import WorkSampler
 
 _CHANCE = random.SystemRandom()
@@ -65,26 +63,26 @@ class RunWork:
         Raises:
             WorkDiffers: the work was not what a second program computes.
         """
-        plan = self._request.plan
+        request = self._request
+        work = SampledWork(self._sampler, request.backend, request.plan, record.dataset.name, self._order)
         affordable = _SHARE * (time.monotonic() - self._start)
         verifier = self._verifier(record, affordable)
         if verifier != "other process":
             by = Recomputer(self._session, verifier, affordable)
-            return verify(self._sampler, plan, self._order, by)
+            return verify(work, by)
+        return verify_elsewhere(work, lambda: self._other_session(record), affordable)
+
+    def _other_session(self, record: Record) -> Session:
         limit = self._request.timeout_seconds
-        start = time.monotonic()
-        try:
-            with Session(record.worker_variables, limit, silence_seconds=silence_within(limit)) as other:
-                Conversation(other, self._request.backend, plan.threads).build(plan, record.dataset.name)
-                left = affordable - (time.monotonic() - start)
-                return verify(self._sampler, plan, self._order, Recomputer(other, verifier, left))
-        except WorkDiffers:
-            raise
-        except HarnessError as error:
-            return Verification(outcome="not verified", gap="program failed", detail=str(error))
+        return Session(record.worker_variables, limit, silence_seconds=silence_within(limit))
 
     def _verifier(self, record: Record, affordable_seconds: float) -> Verifier:
-        """A process of its own hides most from a program; the same program compiles nothing again."""
+        """A process of its own hides most from a program; the same program compiles nothing again.
+
+        Backends of others are verified in a process of their own whatever it takes: their faults are unknown.
+        """
+        if registry.is_third_party(self._request.backend):
+            return "other process"
         phases = record.phases
         sample = max((sample.seconds for sample in self._sampler.samples), default=0.0)
         second = (phases.build_seconds or 0.0) + (phases.first_step_seconds or 0.0) + 2 * sample

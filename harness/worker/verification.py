@@ -2,6 +2,8 @@
 
 import random
 import time
+from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,6 +23,7 @@ from harness.testing.replay import (
 )
 from harness.training.batches import BatchOrder
 from harness.worker import protocol
+from harness.worker.conversation import Conversation
 from harness.worker.errors import WorkDiffers
 from harness.worker.session import Session
 from harness.worker.work_sampler import WorkSample, WorkSampler
@@ -64,7 +67,17 @@ class Recomputer:
         return self._session.call(request, protocol.Replayed).losses
 
 
-def verify(sampler: WorkSampler, plan: Plan, order: BatchOrder, by: Recomputer) -> Verification:
+class SampledWork(NamedTuple):
+    """The samples of a training, and what it takes to repeat them."""
+
+    sampler: WorkSampler
+    backend: str
+    plan: Plan
+    dataset: str
+    order: BatchOrder
+
+
+def verify(work: SampledWork, by: Recomputer) -> Verification:
     """Recompute samples of the work, in random order.
 
     It is the last thing that is asked of the program. A second program that fails is no fault of the work,
@@ -73,17 +86,42 @@ def verify(sampler: WorkSampler, plan: Plan, order: BatchOrder, by: Recomputer) 
     Raises:
         WorkDiffers: the recomputed losses are not those that were reported, twice in the same way.
     """
-    start = time.monotonic()
-    found = _verified(sampler, plan, order, by)
-    found = msgspec.structs.replace(found, seconds=time.monotonic() - start)
+    begun = time.monotonic()
+    return _timed(_verified(work, by), begun)
+
+
+def verify_elsewhere(work: SampledWork, start: Callable[[], Session], seconds: float) -> Verification:
+    """As :func:`verify`, by a program in a process of its own, which ``start`` starts.
+
+    No other sample begins after these ``seconds``.
+    """
+    begun = time.monotonic()
+    try:
+        with start() as session:
+            Conversation(session, work.backend, work.plan.threads).build(work.plan, work.dataset)
+            left = seconds - (time.monotonic() - begun)
+            found = _verified(work, Recomputer(session, "other process", left))
+    except HarnessError as error:
+        found = _failed(error)
+    return _timed(found, begun)
+
+
+def _timed(found: Verification, begun: float) -> Verification:
+    """The outcome with what it took; raises :class:`WorkDiffers` if it is one."""
+    found = msgspec.structs.replace(found, seconds=time.monotonic() - begun)
     if found.outcome == "differs":
         raise WorkDiffers(found)
     return found
 
 
-def _verified(sampler: WorkSampler, plan: Plan, order: BatchOrder, by: Recomputer) -> Verification:
-    candidates = sampler.candidates(needs_state=needs_state(plan.task))
-    if uses_dropout(plan.task) and not sampler.complete:
+def _failed(error: HarnessError) -> Verification:
+    return Verification(outcome="not verified", gap="program failed", detail=str(error))
+
+
+def _verified(work: SampledWork, by: Recomputer) -> Verification:
+    sampler, task = work.sampler, work.plan.task
+    candidates = sampler.candidates(needs_state=needs_state(task))
+    if uses_dropout(task) and not sampler.complete:
         # What a program drops may depend on its calls, so a beginning cannot be repeated either.
         return _unverified("too short" if sampler.complete is None else "no training state")
     if by.verifier == "same program":  # which is no new program any more
@@ -91,35 +129,36 @@ def _verified(sampler: WorkSampler, plan: Plan, order: BatchOrder, by: Recompute
     if not candidates:
         return _unverified("too short")
     try:
-        return _compared(candidates, plan, order, by)
+        return _compared(candidates, work, by)
     except HarnessError as error:
-        return msgspec.structs.replace(_unverified("program failed"), detail=str(error))
+        return _failed(error)
 
 
 def _unverified(gap: Gap) -> Verification:
     return Verification(outcome="not verified", gap=gap)
 
 
-def _compared(candidates: list[WorkSample], plan: Plan, order: BatchOrder, by: Recomputer) -> Verification:
+def _compared(candidates: list[WorkSample], work: SampledWork, by: Recomputer) -> Verification:
+    order, precision = work.order, work.plan.precision
     spans: list[Span] = []
     for sample in candidates:
         if spans and not by.has_time_for(sample):
             continue
         calls = _short_calls(order, sample.step, len(sample.losses))
         recomputed = by.replay(sample, calls)
-        found = compare_replay(sample.losses, recomputed, plan.precision)
+        found = compare_replay(sample.losses, recomputed, precision)
         spans.append(Span(sample.step + 1, len(sample.losses), len(calls), found.compared_steps, found.worst))
         if found.fault_at is None:
             continue
-        again = by.replay(sample, _short_calls(order, sample.step, len(sample.losses)))
-        agree = compare_replay(recomputed, again, plan.precision).fault_at is None
+        again = by.replay(sample, calls)  # of other lengths it would differ if it depends on them
+        agree = compare_replay(recomputed, again, precision).fault_at is None
         return msgspec.structs.replace(
-            outcome_of(spans, by.verifier, plan.precision),
+            outcome_of(spans, by.verifier, precision),
             outcome="differs" if agree else "not verified",
             gap=None if agree else "not repeatable",
             deviation=deviation_at(spans[-1], sample.losses, recomputed),
         )
-    return outcome_of(spans, by.verifier, plan.precision)
+    return outcome_of(spans, by.verifier, precision)
 
 
 def _short_calls(order: BatchOrder, step: int, steps: int) -> list[int]:
