@@ -22,7 +22,7 @@ class TrainingState:
     def read(self) -> dict[str, np.ndarray]:
         """Copies of all tensors, by network, position of the parameter, and name; none before a step."""
         state = {
-            f"{network}/{position}/{name}": np.array(tensor.cpu())
+            f"{network}/{position}/{name}": tensor.cpu().numpy().copy()
             for network, optimizer in self._optimizers.items()
             for position, kept in optimizer.state_dict()["state"].items()
             for name, tensor in kept.items()
