@@ -1,7 +1,11 @@
 """Compares steps made in long calls with the same steps made one by one, and says what a difference means."""
 
+import math
+
 import numpy as np
 
+from harness.spec.task import Task
+from harness.testing.continuation_words import state_fault, worst_difference
 from harness.testing.long_calls import LONG_CALLS, CallsObservation, long_calls
 from harness.testing.losses import Losses
 from harness.testing.parity import TOLERANCE, Finding, array_differences, listed, loss_difference
@@ -12,13 +16,20 @@ _FEWEST, _MOST = 4, 8
 _REPEATED_SHARE = 0.25
 
 
-def compare_calls(observed: CallsObservation) -> Finding:
-    """The finding of the case of long calls; the single steps are what is expected."""
+def compare_calls(observed: CallsObservation, task: Task) -> Finding:
+    """The finding of the case of long calls of this task; the single steps are what is expected.
+
+    Where the program offers a training state, also whether a second program continues from it.
+    """
     steps = [loss_difference(a, b) for a, b in zip(observed.long, observed.single, strict=True)]
     weights = array_differences(observed.long_weights, observed.single_weights)
     worst = max([*steps, *weights.values()])
     if worst <= TOLERANCE:
-        return Finding(LONG_CALLS, worst, "")
+        if observed.continuation is None:
+            return Finding(LONG_CALLS, worst, "")
+        fault = state_fault(observed.continuation, task)
+        worst = math.inf if fault else max(worst, worst_difference(observed.continuation))
+        return Finding(LONG_CALLS, worst, fault)
     wrong = next((step for step, difference in enumerate(steps) if difference > TOLERANCE), None)
     if wrong is None:
         bad = {name: value for name, value in weights.items() if value > TOLERANCE}
@@ -54,6 +65,8 @@ def _explain(observed: CallsObservation, wrong: int) -> str:
             f"{text}: it repeats that of step {earlier - start + 1}: the call trains on batches that it has "
             "trained on before"
         )
+    if place == 0 and observed.continuation is not None and number == len(calls) - 1:
+        return f"{text}: look at training_state(), which was called before and must not change the training"
     if place == 0 and number:
         return f"{text}: look at what the call of {calls[number - 1][1]} steps before it left undone"
     return f"{text}: look at how a call is divided into parts, and at what is carried from step to step"

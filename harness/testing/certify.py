@@ -90,7 +90,7 @@ def _outcome(case: Case, examiner: Examiner, reference: Reference | None = None)
     """What comes of a case; without a reference the case is that of long calls."""
     try:
         if reference is None:
-            return compare_calls(examiner.observe_calls(case))
+            return compare_calls(examiner.observe_calls(case), case.task)
         expected = reference.cases[case.name].observation
         return compare(case.name, examiner.observe(case), expected, case.task.optimizer)
     except HarnessError as error:

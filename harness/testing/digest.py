@@ -6,6 +6,7 @@ seeded random directions are kept. Two pieces that differ by a relative ``d`` di
 """
 
 import math
+from collections.abc import Mapping
 
 import msgspec
 import numpy as np
@@ -36,6 +37,12 @@ def digest(array: np.ndarray, gates: tuple[str, ...] = ("",)) -> list[Piece]:
         projected = [math.fsum((row * piece.ravel()).tolist()) for row in directions]
         pieces.append(Piece(gate, float(np.linalg.norm(piece)), projected))
     return pieces
+
+
+def digests(task: Task, weights: Mapping[str, np.ndarray]) -> dict[str, list[Piece]]:
+    """The digest of each parameter of a task, by its gates."""
+    gates = gates_of(task)
+    return {name: digest(array, gates.get(name, ("",))) for name, array in weights.items()}
 
 
 def relative_difference(observed: Piece, expected: Piece) -> float:

@@ -54,7 +54,7 @@ def dropout_tests(programs: TrialPrograms, case: Case) -> DropoutTests:
 
 def careless_dropout(programs: TrialPrograms, case: Case) -> list[str]:
     """Whether dropout depends on ``plan.seed`` alone, and predict() applies none."""
-    task = _with_dropout(case.task)
+    task = with_dropout(case.task)
     try:
         losses, again, other = (
             first_losses(programs.build(task, seed), task) for seed in (SEED, SEED, SEED + 1)
@@ -133,14 +133,14 @@ def _copies_kept(programs: TrialPrograms, bare: Task) -> np.ndarray:
             kernels.append(program.weights()[f"{last}/kernel"])
         return np.array(kernels)
 
-    whole, thinned = updates(bare)[0], updates(_with_dropout(bare, _RATE))
+    whole, thinned = updates(bare)[0], updates(with_dropout(bare, _RATE))
     size = (whole * whole).sum(axis=1)
     nonzero = size > _ROUNDING * size.max()
     share: np.ndarray = (whole * thinned).sum(axis=2)[:, nonzero] / size[nonzero]
     return share * ((1 - _RATE) * _COPIES)
 
 
-def _with_dropout(task: Task, rate: float = 0.5) -> Task:
+def with_dropout(task: Task, rate: float = 0.5) -> Task:
     """The task with dropout ahead of the last layer of the network that sees the data."""
     name = data_network(task)
     network = task.networks[name]

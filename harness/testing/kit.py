@@ -13,6 +13,7 @@ bfloat16, clock, dropout, ...) are made once plain gradient descent passes.
 """
 
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from harness.errors import Declined, HarnessError, UsageError
 from harness.plugins import checks, registry
@@ -26,8 +27,10 @@ from harness.testing.diagnosis import diagnosed
 from harness.testing.dropout import careless_dropout, wrong_masks
 from harness.testing.in_process import InProcessExaminer
 from harness.testing.parity import LOSS_TOLERANCES
-from harness.testing.program_checks import dishonest_clock, leak, wrong_rows
+from harness.testing.program_checks import dishonest_clock, faulty_state, leak, wrong_rows
 from harness.testing.trial_programs import TrialPrograms
+
+_T = TypeVar("_T")
 
 
 class ConformanceError(AssertionError):
@@ -119,11 +122,16 @@ def _faults(backend: Backend, mode: str, definition: TaskDefinition, threads: in
     faults += _faults_as_timed(examiner, definition)
     programs = TrialPrograms(backend, mode, threads)
     for find in (leak, dishonest_clock, wrong_rows, careless_dropout, wrong_masks):
-        try:
-            faults += find(programs, first)
-        except Exception as error:  # noqa: BLE001  whatever the backend raises is a fault to report
-            faults.append(f"{find.__name__.replace('_', ' ')}: raised {explain(error)}")
-    return faults
+        faults += _found(find, programs, first)
+    return faults + _found(faulty_state, programs, cases(definition))
+
+
+def _found(find: Callable[[TrialPrograms, _T], list[str]], programs: TrialPrograms, what: _T) -> list[str]:
+    """The faults that a check finds; whatever the backend raises is one."""
+    try:
+        return find(programs, what)
+    except Exception as error:  # noqa: BLE001
+        return [f"{find.__name__.replace('_', ' ')}: raised {explain(error)}"]
 
 
 def _faults_as_timed(examiner: InProcessExaminer, definition: TaskDefinition) -> list[str]:

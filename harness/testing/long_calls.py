@@ -13,7 +13,8 @@ from harness.plugins.program_contract import CheckedProgram, data_changed, read_
 from harness.spec.backend import Backend, Plan
 from harness.spec.task import Augmentation, Sgd, Task, TaskDefinition
 from harness.testing.cases import SEED, Case, cases, narrow_networks
-from harness.testing.digest import Piece, digest, gates_of
+from harness.testing.continuation import Calls, Continuation, SavedState, observe_continuation
+from harness.testing.digest import Piece, digests
 from harness.testing.loss_tape import LossTape
 from harness.testing.losses import Losses
 from harness.testing.observation import finite_losses, require_finite
@@ -39,6 +40,8 @@ class CallsObservation(msgspec.Struct, frozen=True):
     single: Losses
     long_weights: dict[str, list[Piece]]
     single_weights: dict[str, list[Piece]]
+    continuation: Continuation | None = None
+    """The last call, repeated from the training state before it; None where the program offers none."""
 
 
 def long_calls_case(definition: TaskDefinition) -> Case | None:
@@ -78,32 +81,66 @@ def long_calls() -> list[tuple[int, int]]:
 def observe_calls(backend: Backend, mode: str, device: str, threads: int, case: Case) -> CallsObservation:
     """Train the case in long calls by one program, and in single steps by another, in float64.
 
+    The second then repeats the last call from the state that the first had before it.
+
     Raises:
         ValueError: weights are not finite.
         ContractBroken: the program broke the contract.
         Unsupported: the backend does not support the case.
     """
     plan = Plan(task=case.task, mode=mode, device=device, precision="float64", threads=threads, seed=SEED)
-    steps = sum(count for _, count in long_calls())
-    long = _trained(backend, plan, case, long_calls())
-    single = _trained(backend, plan, case, [(step, 1) for step in range(steps)])
-    return CallsObservation(long[0], single[0], long[1], single[1])
+    *calls, last = long_calls()
+    long, single = _Trial(backend, plan, case), _Trial(backend, plan, case)
+    long.train(calls)
+    saved = SavedState.of(long.program)
+    single.train(one_by_one(*calls, last))
+    single_losses, single_weights = single.losses(), single.weights()
+    continuation = None
+    if saved is None:
+        long.train([last])
+        long_losses, long_weights = long.losses(), long.weights()
+    else:
+        again = ([last], one_by_one(last))
+        continuation = observe_continuation(
+            saved, long.program, lambda: single.program, case.task, long.order, again
+        )
+        long_losses = long.losses() + continuation.expected
+        long_weights = continuation.expected_weights
+    long.verify_data()
+    return CallsObservation(long_losses, single_losses, long_weights, single_weights, continuation)
 
 
-def _trained(
-    backend: Backend, plan: Plan, case: Case, calls: list[tuple[int, int]]
-) -> tuple[Losses, dict[str, list[Piece]]]:
-    samples = read_only(case.data())
-    seal = DataSeal({"training": samples})  # verified once: after each step it would cost as much as the step
-    program = CheckedProgram(backend.build(plan, samples), backend.name, plan)
-    program.load(initial_weights(case.task, SEED))
-    order = BatchOrder.of_task(case.task, case.samples, SEED)
-    tape = LossTape(program)
-    for start, count in calls:
-        tape.train(order.steps(start, count))
-    if part := seal.changed():
-        raise data_changed(backend.name, "training in long calls or in single steps", part)
-    weights, gates = program.weights(), gates_of(case.task)
-    require_finite("weights()", weights)
-    pieces = {name: digest(array, gates.get(name, ("",))) for name, array in weights.items()}
-    return finite_losses(tape.losses()), pieces
+def one_by_one(*calls: tuple[int, int]) -> list[tuple[int, int]]:
+    """The steps of these calls, each in a call of its own."""
+    return [(step, 1) for start, count in calls for step in range(start, start + count)]
+
+
+class _Trial:
+    """A program of the case in training."""
+
+    def __init__(self, backend: Backend, plan: Plan, case: Case) -> None:
+        samples = read_only(case.data())
+        # Verified once: after each step it would cost as much as the step.
+        self._seal = DataSeal({"training": samples})
+        self._backend, self._task = backend.name, case.task
+        self.program = CheckedProgram(backend.build(plan, samples), backend.name, plan)
+        self.program.load(initial_weights(case.task, SEED))
+        self.order = BatchOrder.of_task(case.task, case.samples, SEED)
+        self._tape = LossTape(self.program)
+
+    def train(self, calls: Calls) -> None:
+        for start, count in calls:
+            self._tape.train(self.order.steps(start, count))
+
+    def losses(self) -> Losses:
+        return finite_losses(self._tape.losses())
+
+    def weights(self) -> dict[str, list[Piece]]:
+        self.verify_data()
+        weights = self.program.weights()
+        require_finite("weights()", weights)
+        return digests(self._task, weights)
+
+    def verify_data(self) -> None:
+        if part := self._seal.changed():
+            raise data_changed(self._backend, "training in long calls or in single steps", part)

@@ -8,7 +8,7 @@ from harness.spec.backend import Backend, Plan, Precision, Program
 from harness.spec.data import Samples
 from harness.spec.task import Adversarial
 from harness.testing.cases import SEED, STEPS, Case
-from harness.testing.digest import Piece, digest, gates_of
+from harness.testing.digest import Piece, digest, digests
 from harness.testing.loss_tape import LossTape
 from harness.testing.losses import Losses
 from harness.training.batches import BatchOrder
@@ -53,17 +53,14 @@ def observe(backend: Backend, mode: str, device: str, threads: int, case: Case) 
     outputs = _predict(program, case) if case.outputs else {}
     require_finite("weights()", last)
     require_finite("predict()", outputs)
-    gates = gates_of(task)
     gradients = {}
     if case.gradient_rate is not None:
-        gradients = {
-            name: digest((start[name] - first[name]) / case.gradient_rate, gates.get(name, ("",)))
-            for name in start
-        }
+        steepest = {name: (start[name] - first[name]) / case.gradient_rate for name in start}
+        gradients = digests(task, steepest)
     return Observation(
         finite_losses(tape.losses()),
         gradients,
-        {name: digest(last[name], gates.get(name, ("",))) for name in start},
+        digests(task, last),
         {name: digest(array) for name, array in outputs.items()},
     )
 

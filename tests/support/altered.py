@@ -26,6 +26,12 @@ class Altered(Program):
     def synchronize(self):
         self.right.synchronize()
 
+    def training_state(self):
+        return self.right.training_state()
+
+    def load_training_state(self, state):
+        self.right.load_training_state(state)
+
 
 def faulty(program=Altered, plan=lambda plan: plan, only_in=None):
     """A backend that builds ``program`` around what torch makes of the changed plan.

@@ -27,7 +27,8 @@ MLP = registry.task("mlp")
 
 
 def finding(backend, task=MLP):
-    return compare_calls(InProcessExaminer(backend, "eager", 1).observe_calls(long_calls_case(task)))
+    case = long_calls_case(task)
+    return compare_calls(InProcessExaminer(backend, "eager", 1).observe_calls(case), case.task)
 
 
 def part(steps, rows):
@@ -146,7 +147,8 @@ def test_long_calls_are_part_of_a_certification_and_skipped_where_another_case_f
 @pytest.mark.slow
 def test_a_worker_compares_calls_too():
     with Examiner(Configuration("torch", "eager", "cpu", 1)) as examiner:
-        assert compare_calls(examiner.observe_calls(long_calls_case(MLP))).passed
+        case = long_calls_case(MLP)
+        assert compare_calls(examiner.observe_calls(case), case.task).passed
 
 
 def test_calls_are_odd_and_long_and_cross_a_short_batch():
@@ -172,7 +174,7 @@ def test_chance_is_no_repetition():
         drawn = np.random.default_rng(seed).normal(2.3, 0.2, (2, steps, 1))
         drawn[0, :10] = drawn[1, :10]
         long, single = drawn.tolist()
-        found = compare_calls(CallsObservation(long, single, {}, {}))
+        found = compare_calls(CallsObservation(long, single, {}, {}), long_calls_case(MLP).task)
         assert "repeats" not in found.explanation
 
 
