@@ -14,7 +14,8 @@ from harness.spec.backend import Program
 from harness.spec.task import Task
 from harness.testing.digest import Piece, digests
 from harness.testing.loss_tape import LossTape
-from harness.testing.observation import Losses, finite_losses, require_finite
+from harness.testing.losses import Losses
+from harness.testing.observation import finite_losses, require_finite
 from harness.training.batches import BatchOrder
 
 #: The first step of each call of train, counted from 0, and its number of steps.

@@ -42,7 +42,7 @@ def _cause(observed: Continuation, task: Task) -> str:
         return f"load_training_state() {what}, as training_state() shows right after it"
     first = loss_difference(observed.observed[0][:1], observed.expected[0][:1])
     if first > TOLERANCE:
-        missing = "the random generator of dropout is not in it, or is not restored"
+        missing = "what dropout draws from (a generator, a count of steps) is not in it, or is not restored"
         return (
             f"the first loss, before any update, is off by a relative {first:.1e}: "
             f"{missing if uses_dropout(task) else 'look at load() in a program that has trained'}"

@@ -141,7 +141,7 @@ class Unreadable(Altered):
         (WithoutStepCount, "times the right one: the optimizer's step count is not in the state"),
         (WithoutMoments, "the optimizer's moments are not in the state, or are not restored"),
         (WithoutMeanSquare, "the optimizer's mean square is not in the state, or is not restored"),
-        (WithoutGenerator, "before any update, .* the random generator of dropout is not in it"),
+        (WithoutGenerator, "before any update, .*: what dropout draws from .* is not in it"),
         (LiveMemory, r"training_state\(\) returns memory that later steps change: .*momentum_buffer.*; copy"),
         (KeepsWhatItLoads, r"load_training_state\(\) keeps the memory that it is given, .*; copy it"),
         (LoadsNothing, r"load_training_state\(\) does nothing, as training_state\(\) shows right after it"),
