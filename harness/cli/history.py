@@ -101,7 +101,7 @@ def _findings(
     gates: list[GateRecord], benchmark: str | None, metric: Metric | None, *, same_base: bool
 ) -> "HistoryFindings":
     from harness.gate.history import read_history
-    from harness.report.history_words import HistoryFindings
+    from harness.report.history_words import HistoryFindings, left_out_sentence
 
     names = {recorded.name for gate in gates for recorded in gate.benchmarks}
     if benchmark is not None and benchmark not in names:
@@ -111,7 +111,7 @@ def _findings(
     except ImportError as error:
         raise UsageError(f'this needs {error.name}: pip install "dl-harness[history]"') from error
     if not history.series:
-        reasons = "; ".join(history.left_out) or "they measured nothing"
+        reasons = "; ".join(map(left_out_sentence, history.left_out)) or "they measured nothing"
         raise UsageError(f"none of the {len(gates)} gates is usable: {reasons}")
     used = {point.gate for series in history.series for point in series.points}
     ordered = sorted((gate for gate in gates if gate.id in used), key=lambda gate: gate.started_at)

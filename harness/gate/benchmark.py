@@ -82,7 +82,9 @@ class BenchmarkComparison:
         is_comparable = not any(isinstance(reason, reasons.OtherData) for reason in first_steps.reasons)
         if first_steps.verdict == "PASS" or benchmark.limits.max_accuracy_loss is None or not is_comparable:
             return first_steps
-        self._say("the first steps differ: comparing trainings over seeds")
+        not_finite = any(isinstance(reason, reasons.LossesNotFinite) for reason in first_steps.reasons)
+        observed = "losses of the first steps are not finite" if not_finite else "the first steps differ"
+        self._say(f"{observed}: comparing trainings over seeds")
         trainings = compare_trainings(
             self._workloads,
             data,

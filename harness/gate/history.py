@@ -13,6 +13,14 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from harness.gate.exclusions import (
+    AgainstStoredBaseline,
+    AloneWithBase,
+    DamagedPairs,
+    Exclusion,
+    NoCommits,
+    NotEnded,
+)
 from harness.gate.pair_ratios import ratios_behind
 from harness.gate.record import BenchmarkRecord, GateRecord, Metric, MetricResult
 from harness.stats.change_points import Ratio, Trend, level_trend
@@ -66,14 +74,14 @@ class MetricHistory(NamedTuple):
 
 
 class History(NamedTuple):
-    """All series, by benchmark and metric; and sentences about gates that were left out."""
+    """All series, by benchmark and metric; and why gates were left out."""
 
     series: list[MetricHistory]
-    left_out: list[str]
+    left_out: list[Exclusion]
 
 
 def read_history(gates: Iterable[GateRecord], *, same_base: bool = False) -> History:
-    """The series of the gates that ran to their end.
+    """The series of the gates that ran to their end with base beside head.
 
     Gates that do not record their commits are left out, unless the caller knows that they have the
     ``same_base``. Of series that one gate makes alone, only those that reach the newest head are kept.
@@ -82,7 +90,7 @@ def read_history(gates: Iterable[GateRecord], *, same_base: bool = False) -> His
         ImportError: ruptures is not installed.
     """
     ordered = sorted(gates, key=lambda gate: gate.started_at)
-    ended = [gate for gate in ordered if gate.status == "ok"]
+    ended = [gate for gate in ordered if gate.status == "ok" and not gate.stored_baseline]
     usable = [gate for gate in ended if same_base or _has_commits(gate)]
     points, damaged = _points_of(usable)
     measured: dict[str, list[Point]] = {}
@@ -94,23 +102,31 @@ def read_history(gates: Iterable[GateRecord], *, same_base: bool = False) -> His
         for same in _by_base(of_key)
         if (is_latest := _is_latest(same, measured[name])) or len(same) > 1
     ]
-    left_out = [f"{gate.id}: its status is {gate.status}" for gate in ordered if gate.status != "ok"]
-    return History(series, [*damaged, *left_out, *_without_series(ended, usable, points, series)])
+    left_out = [*damaged, *_not_usable(ordered), *_without_series(ended, usable, points, series)]
+    return History(series, left_out)
+
+
+def _not_usable(gates: Iterable[GateRecord]) -> Iterator[Exclusion]:
+    for gate in gates:
+        if gate.status != "ok":
+            yield NotEnded(gate.id, gate.status)
+        elif gate.stored_baseline:
+            yield AgainstStoredBaseline(gate.id)
 
 
 def _has_commits(gate: GateRecord) -> bool:
     return bool(gate.base.commit and gate.head.commit)
 
 
-def _points_of(gates: Iterable[GateRecord]) -> tuple[dict[_Key, list[Point]], list[str]]:
-    """The points of each series, and a sentence for each gate whose pairs are damaged."""
+def _points_of(gates: Iterable[GateRecord]) -> tuple[dict[_Key, list[Point]], list[DamagedPairs]]:
+    """The points of each series, and the gates whose pairs are damaged."""
     points: dict[_Key, list[Point]] = {}
     damaged = []
     for gate in gates:
         try:
             of_gate = list(_points(gate))
         except (ArithmeticError, IndexError, TypeError, ValueError) as error:
-            damaged.append(f"{gate.id}: its pairs are damaged ({error})")
+            damaged.append(DamagedPairs(gate.id, str(error)))
             continue
         for key, point in of_gate:
             points.setdefault(key, []).append(point)
@@ -165,17 +181,11 @@ def _without_series(
     usable: Sequence[GateRecord],
     points: dict[_Key, list[Point]],
     series: Sequence[MetricHistory],
-) -> Iterator[str]:
+) -> Iterator[Exclusion]:
     """Why gates that ended are in no series."""
     if nameless := len(ended) - len(usable):
-        yield (
-            f"no commits are recorded in {nameless} of {len(ended)} gates, because base or head was given as "
-            "an interpreter or has uncommitted changes; if all have the same base, add --same-base"
-        )
+        yield NoCommits(nameless, len(ended))
     measured = {point.gate for of_key in points.values() for point in of_key}
     shown = {point.gate for shown_series in series for point in shown_series.points}
     if alone := len(measured - shown):
-        yield (
-            f"{alone} of {len(ended)} gates share their base with no other gate, so they show no change over "
-            "time; gates with one base, such as a release, do"
-        )
+        yield AloneWithBase(alone, len(ended))

@@ -1,8 +1,8 @@
 """Records of gates in older schemas, brought to the newest one.
 
 Schema 1 had three verdicts, the flags ``unsound`` and ``against`` next to INCONCLUSIVE, reasons as sentences
-and ``ratio``, ``low`` and ``high`` side by side. Gates against a stored baseline are read too: their
-``pairs`` are processes of head.
+and ``ratio``, ``low`` and ``high`` side by side. It also had gates against a stored
+baseline, which later versions do not make; they are read and marked as such.
 """
 
 from typing import Any
@@ -20,7 +20,8 @@ def from_schema_1(gate: Fields) -> Fields:
     undecided = gate.get("verdict", "INCONCLUSIVE") == "INCONCLUSIVE"
     ended = gate.get("status", "running") == "ok" and bool(benchmarks)
     verdict = "INVALID" if undecided and (invalid or not ended) else gate.get("verdict", "INVALID")
-    return gate | {"benchmarks": benchmarks, "verdict": verdict}
+    stored_baseline = gate.get("against") == "stored baseline"
+    return gate | {"benchmarks": benchmarks, "verdict": verdict, "stored_baseline": stored_baseline}
 
 
 MIGRATIONS: dict[int, Migration] = {1: from_schema_1}

@@ -72,6 +72,7 @@ def judge(rows: Sequence[SeedScores], rule: Rule) -> Judgement:
     worst: Verdict
     for worst in ("FAIL", "INVALID", "INCONCLUSIVE"):
         if worst in verdicts:
+            # Beside INVALID stand the reasons of INCONCLUSIVE; a judgement that is PASS has none.
             listed = [judgement for judgement in judged if worst in (judgement.verdict, "INVALID")]
             return Judgement(worst, tuple(reason for judgement in listed for reason in judgement.reasons))
     return Judgement("PASS")

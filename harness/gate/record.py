@@ -166,6 +166,9 @@ class GateRecord(msgspec.Struct, kw_only=True):
     """The file that the suite was read from."""
     base: EnvironmentRecord
     head: EnvironmentRecord
+    stored_baseline: bool = False
+    """Base's times were stored and did not run beside head's: only in records from before schema 2. The
+    ``pairs`` of its results are then processes of head."""
     false_alarms: float
     """The chance, over the whole suite, that unchanged code fails."""
     unwatched: str = ""

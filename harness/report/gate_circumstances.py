@@ -37,6 +37,8 @@ def cautions(record: GateRecord) -> list[str]:
         if benchmark.quality is not None and benchmark.quality.verdict == "PASS"
         for reason in benchmark.quality.reasons
     ]
+    if record.stored_baseline:
+        sentences.append("Base is a stored baseline: its processes did not run beside head's.")
     sentences += [f"{one_line(clause)}." for clause in dict.fromkeys([*base.cautions, *head.cautions])]
     sentences += filter(None, map(_batch_sizes, record.benchmarks))
     stand_ins = {

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from harness.gate.history import MetricHistory
-from harness.report.escaping import for_markdown, one_line
+from harness.report.escaping import for_markdown
 from harness.report.fitting import filled
 from harness.report.gate_reasons import reason_text
 from harness.report.history_tables import series_table
@@ -15,6 +15,7 @@ from harness.report.history_words import (
     gap_sentence,
     headline,
     in_order,
+    left_out_sentence,
     sentence,
     steps_of,
 )
@@ -29,10 +30,11 @@ def history_text(findings: HistoryFindings, width: int | None = None) -> str:
     """How many series changed, a row per series, then what was not measured and what was left out."""
     width = max(width or terminal_width(), _NARROWEST)
     table = series_table(in_order(findings.history.series))
+    left_out = map(left_out_sentence, findings.history.left_out)
     parts = [f"{headline(findings)}.", terminal_table(table, width)]
     lists = [
         [f"Not measured: {gap_sentence(gap)}." for gap in findings.gaps],
-        [f"Left out: {one_line(reason)}." for reason in findings.history.left_out],
+        [f"Left out: {sentence}." for sentence in left_out],
         [table.legend],
     ]
     parts += ["\n".join(filled(line, width, indent="  ") for line in lines) for lines in lists if lines]
@@ -57,7 +59,7 @@ def _markdown_parts(findings: HistoryFindings) -> Iterator[str]:
         table = markdown_table(series_table(same))
         yield f"<details><summary>No change</summary>\n\n{table}\n\n</details>"
     if findings.history.left_out:
-        yield "### Left out\n\n" + _listed(findings.history.left_out)
+        yield "### Left out\n\n" + _listed(list(map(left_out_sentence, findings.history.left_out)))
     yield for_markdown(series_table(series).legend)
 
 
@@ -82,7 +84,7 @@ def history_json(findings: HistoryFindings) -> bytes:
             }
             for gap in findings.gaps
         ],
-        "left_out": findings.history.left_out,
+        "left_out": list(map(left_out_sentence, findings.history.left_out)),
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 

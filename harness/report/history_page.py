@@ -2,7 +2,14 @@
 
 from harness.report.history_charts import history_figures
 from harness.report.history_tables import series_table
-from harness.report.history_words import HistoryFindings, gap_sentence, headline, in_order, steps_of
+from harness.report.history_words import (
+    HistoryFindings,
+    gap_sentence,
+    headline,
+    in_order,
+    left_out_sentence,
+    steps_of,
+)
 from harness.report.html import render
 
 #: Charts on a page; series that changed come first.
@@ -24,7 +31,7 @@ def history_page(findings: HistoryFindings) -> str:
         changed=series_table([each for each in series if steps_of(each)]),
         same=series_table([each for each in series if not steps_of(each)]),
         gaps=[gap_sentence(gap) for gap in findings.gaps],
-        left_out=findings.history.left_out,
+        left_out=list(map(left_out_sentence, findings.history.left_out)),
         charts=figures[:MOST_CHARTS],
         hidden=max(0, len(figures) - MOST_CHARTS),
         machines=sorted({gate.machine.cpu for gate in findings.gates}),

@@ -4,6 +4,14 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from harness.gate.exclusions import (
+    AgainstStoredBaseline,
+    AloneWithBase,
+    DamagedPairs,
+    Exclusion,
+    NoCommits,
+    NotEnded,
+)
 from harness.gate.gaps import Gap
 from harness.gate.history import History, MetricHistory, Point
 from harness.gate.record import GateRecord
@@ -98,6 +106,31 @@ def gap_sentence(gap: Gap) -> str:
         since = f"since {gap.first.started_at[:10]}, {count} (first {gap.first.id})"
         return one_line(f"{name} is {missing} {since}{because}. Regressions go unnoticed")
     return one_line(f"{name} was {missing} in {count} from {gap.first.id} to {gap.last.id}{because}")
+
+
+def left_out_sentence(exclusion: Exclusion) -> str:
+    """Which gates are in no series, and why; without a full stop."""
+    return one_line(_left_out(exclusion))
+
+
+def _left_out(exclusion: Exclusion) -> str:
+    match exclusion:
+        case NotEnded(gate, status):
+            return f"{gate}: its status is {status}"
+        case AgainstStoredBaseline(gate):
+            return f"{gate}: its base is a stored baseline, which did not run beside head"
+        case DamagedPairs(gate, message):
+            return f"{gate}: its pairs are damaged ({message})"
+        case NoCommits(gates, ended):
+            return (
+                f"no commits are recorded in {gates} of {ended} gates, because base or head was given as an "
+                "interpreter or has uncommitted changes; if all have the same base, add --same-base"
+            )
+        case AloneWithBase(gates, ended):
+            return (
+                f"{gates} of {ended} gates share their base with no other gate, so they show no change over "
+                "time; gates with one base, such as a release, do"
+            )
 
 
 def gate_count(count: int) -> str:

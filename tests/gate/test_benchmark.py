@@ -172,15 +172,44 @@ def test_a_head_that_hangs_is_not_tried_again(undecided):
     assert (comparison.record.verdict, len(tried)) == ("FAIL", 1)
 
 
+QUALITY_ONLY = Limits(
+    max_slowdown=None, max_first_step_slowdown=None, max_memory_growth=None, max_accuracy_loss=0.01
+)
+
+
+@pytest.mark.parametrize(
+    ("first_steps", "line"),
+    [
+        (
+            QualityResult(
+                verdict="FAIL",
+                reasons=[reasons.LossDiffers(precision="float64", step=1, base=1.0, head=2.0, deviation=0.5)],
+            ),
+            "the first steps differ: comparing trainings over seeds",
+        ),
+        (
+            QualityResult(verdict="INVALID", reasons=[reasons.LossesNotFinite(precision="float64", step=1)]),
+            "losses of the first steps are not finite: comparing trainings over seeds",
+        ),
+    ],
+)
+def test_progress_says_why_trainings_are_compared(undecided, monkeypatch, first_steps, line):
+    monkeypatch.setattr(benchmark, "compare_first_steps", lambda *_: first_steps)
+    monkeypatch.setattr(benchmark, "compare_trainings", lambda *_: QualityResult(verdict="PASS"))
+    comparison, _ = undecided(step=1.2)
+    comparison._benchmark = msgspec.structs.replace(comparison._benchmark, limits=QUALITY_ONLY)
+    said = []
+    comparison._say = said.append
+    comparison.look(math.inf)
+    assert line in said
+
+
 def test_scores_on_other_data_are_not_compared(undecided, monkeypatch):
     other = QualityResult(verdict="FAIL", reasons=[reasons.OtherData(base="a", head="b")])
     monkeypatch.setattr(benchmark, "compare_first_steps", lambda *_: other)
     monkeypatch.setattr(benchmark, "compare_trainings", lambda *_: QualityResult(verdict="PASS"))
-    quality_only = Limits(
-        max_slowdown=None, max_first_step_slowdown=None, max_memory_growth=None, max_accuracy_loss=0.01
-    )
     comparison, _ = undecided(step=1.2)
-    comparison._benchmark = msgspec.structs.replace(comparison._benchmark, limits=quality_only)
+    comparison._benchmark = msgspec.structs.replace(comparison._benchmark, limits=QUALITY_ONLY)
     comparison.record.metrics = []
     comparison.look(math.inf)
     assert (comparison.record.verdict, comparison.record.quality) == ("FAIL", other)

@@ -7,6 +7,13 @@ import numpy as np
 import pytest
 from support.made_gates import BASE, HEAD, fixed_gates
 
+from harness.gate.exclusions import (
+    AgainstStoredBaseline,
+    AloneWithBase,
+    DamagedPairs,
+    NoCommits,
+    NotEnded,
+)
 from harness.gate.history import read_history
 from harness.gate.pair_ratios import ratios_behind
 from harness.gate.suite import Benchmark
@@ -150,8 +157,7 @@ def test_of_gates_alone_with_their_base_the_newest_is_kept_and_the_others_are_co
     gates = [gate for number in range(3) for gate in fixed_gates([1.0], base=f"{number}" * 40, start=number)]
     history = read_history(gates)
     assert {(series.points[0].gate, series.latest) for series in history.series} == {(gates[2].id, True)}
-    (reason,) = history.left_out
-    assert reason.startswith("2 of 3 gates share their base with no other gate")
+    assert history.left_out == [AloneWithBase(gates=2, ended=3)]
 
 
 def without_commits(gates):
@@ -163,9 +169,7 @@ def test_gates_without_commits_are_left_out_unless_their_base_is_the_same():
     gates = without_commits(fixed_gates(LEVELS, noise=0.004))
     history = read_history(gates)
     assert history.series == []
-    (reason,) = history.left_out
-    assert reason.startswith("no commits are recorded in 30 of 30 gates")
-    assert reason.endswith("add --same-base")
+    assert history.left_out == [NoCommits(gates=30, ended=30)]
     (series,) = step_series(gates, same_base=True)
     assert len(series.trend.steps) == 3
     assert series.start == f"the base of {gates[0].id}"
@@ -183,7 +187,9 @@ def test_a_gate_whose_pairs_are_damaged_is_named():
     gates[1].benchmarks = [msgspec.structs.replace(benchmark, look=pairs)]
     history = read_history(gates)
     assert {len(series.points) for series in history.series} == {3}
-    assert history.left_out[0].startswith(f"{gates[1].id}: its pairs are damaged")
+    (exclusion,) = history.left_out
+    assert isinstance(exclusion, DamagedPairs)
+    assert exclusion.gate == gates[1].id
 
 
 def test_a_gate_that_did_not_end_is_named():
@@ -191,4 +197,13 @@ def test_a_gate_that_did_not_end_is_named():
     gates[1].status = "interrupted"
     history = read_history(gates)
     assert {len(series.points) for series in history.series} == {3}
-    assert history.left_out == [f"{gates[1].id}: its status is interrupted"]
+    assert history.left_out == [NotEnded(gates[1].id, "interrupted")]
+
+
+def test_a_gate_against_a_stored_baseline_is_left_out():
+    """The machine may have changed between the processes of base and those of head."""
+    gates = fixed_gates([1.0] * 4)
+    gates[1].stored_baseline = True
+    history = read_history(gates)
+    assert {len(series.points) for series in history.series} == {3}
+    assert history.left_out == [AgainstStoredBaseline(gates[1].id)]

@@ -88,6 +88,11 @@ def test_what_ended_a_benchmark_stays_its_own_reason():
     assert after["reasons"] == [recorded]
 
 
+@pytest.mark.parametrize(("against", "stored"), [("environment", False), ("stored baseline", True)])
+def test_a_stored_baseline_is_kept(against, stored):
+    assert from_schema_1({"status": "ok", "against": against})["stored_baseline"] is stored
+
+
 def test_a_gate_that_did_not_end_is_invalid():
     assert from_schema_1({"status": "interrupted", "benchmarks": []})["verdict"] == "INVALID"
     interrupted = {"status": "interrupted", "verdict": "FAIL", "benchmarks": []}

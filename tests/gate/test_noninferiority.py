@@ -122,6 +122,14 @@ def test_seeds_that_cannot_be_compared_are_invalid():
     assert judged(never) == ("INVALID", (reasons.TargetRarelyReached(seeds=0),))
 
 
+def test_beside_invalid_steps_stands_why_the_score_is_undecided():
+    rows = [row(seed, head=0.85 + 0.01 * seed, steps=(None, 100)) for seed in range(3)]
+    result = judged(rows, tries=1, worse_level=1e-4)
+    assert result.verdict == "INVALID"
+    assert reasons.TargetRarelyReached(seeds=0) in result.reasons
+    assert [type(reason) for reason in result.reasons[:2]] == [reasons.ScoreLost, reasons.BeyondLimit]
+
+
 def test_the_level_is_shared_by_the_tries():
     assert tries_of(3) == [3]
     assert tries_of(5) == [3, 5]
