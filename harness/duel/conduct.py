@@ -83,7 +83,8 @@ class Duel:
         try:
             self._save()
         except HarnessError as error:
-            record.status, record.failure = "failed", str(error)
+            causes = [record.failure, str(error)] if record.failure else [str(error)]
+            record.status, record.failure = "failed", "; ".join(causes)
         return record
 
     def _run_pairs(self) -> None:

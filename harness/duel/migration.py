@@ -1,24 +1,34 @@
 """Records of duels in schema 1, migrated to schema 2.
 
 Schema 1 called a configuration a side, kept the three numbers of a ratio apart, and stored reasons and
-differences as sentences. The sentences are mapped as a whole or replaced by what the record holds next to
-them.
+differences as sentences. The sentences are mapped as a whole, apart from counts, or replaced by what the
+record holds next to them; a record with another sentence is refused.
 """
 
-from typing import Any
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
+import msgspec
+
+from harness.duel.record import Reason, StopReason
 from harness.runs.schemas import Migration, rename_fields
 
 Fields = dict[str, Any]
+_V = TypeVar("_V")
 
-_REASONS = {
+#: The sentences that schema 1 had, as patterns, and their values since.
+_REASONS: dict[str, Reason | None] = {
     "": None,
+    r"\d+ of \d+ pairs were lost to disturbances": "pairs lost",
     "the control differs between the sides' turns: the machine was not the same": "control moved",
     "over all blocks, pauses included, the difference is the other way round": "contradicted",
 }
-_STOP_REASONS = {
+_STOP_REASONS: dict[str, StopReason | None] = {
     "": None,
-    "every verdict is in and precise enough": "decided",
+    "every verdict is in( and precise enough)?": "decided",
+    r"\d+ pairs were made, as many as a duel makes": "most pairs",
+    r"\d+ pairs were made and more would use up the error allowed": "most pairs",
     "the budget is spent": "budget spent",
 }
 
@@ -34,7 +44,11 @@ def migrate_pair(pair: Fields) -> Fields:
 
 
 def from_schema_1(duel: Fields) -> Fields:
-    """A duel of schema 1 in schema 2."""
+    """A duel of schema 1 in schema 2.
+
+    Raises:
+        msgspec.ValidationError: a reason is no sentence of schema 1.
+    """
     made = len(duel.get("pairs", []))
     migrated = rename_fields(
         duel,
@@ -52,7 +66,7 @@ def from_schema_1(duel: Fields) -> Fields:
         "differences": [_difference(text, duel["sides"]) for text in duel.get("differences", [])],
         "pairs": [migrate_pair(pair) for pair in duel.get("pairs", [])],
         "results": [_result(comparison, made) for comparison in duel.get("comparisons", [])],
-        "stopped_because": _STOP_REASONS.get(stopped, "most pairs"),
+        "stopped_because": _value("stopped_because", stopped, _STOP_REASONS),
     }
 
 
@@ -66,10 +80,18 @@ def _result(comparison: Fields, made: int) -> Fields:
     names = {"side": "configuration", "against": "reference", "turned_round": "contradicted"}
     return rename_fields(comparison, names) | {
         "verdict": "undecided" if undecided else comparison["verdict"],
-        "reason": _REASONS.get(comparison.get("reason", ""), "pairs lost"),
+        "reason": _value("reason", comparison.get("reason", ""), _REASONS),
         "lost": made - pairs,
         "ratio": None if value is None else {"value": value, **interval, "n": pairs},
     }
+
+
+def _value(field: str, sentence: str, values: Mapping[str, _V]) -> _V:
+    """The value of a sentence of schema 1."""
+    for pattern, value in values.items():
+        if re.fullmatch(pattern, sentence):
+            return value
+    raise msgspec.ValidationError(f"{sentence!r} is no {field} of schema 1")
 
 
 def _difference(text: str, sides: list[Fields]) -> Fields:

@@ -18,6 +18,7 @@ from harness.duel import conduct
 from harness.duel.conduct import Duel
 from harness.duel.request import DuelRequest
 from harness.duel.workloads import Workload
+from harness.errors import HarnessError
 from harness.machine.cpus import allowed_cpus, usable_cpus
 from harness.machine.worker_variables import missing_controls
 from harness.plugins import registry
@@ -259,7 +260,21 @@ def test_names_are_those_of_the_configurations_own_interpreter(harness, tmp_path
     assert "--budget 5s is too short to find any difference" in done.stderr
 
 
-def test_a_duel_whose_record_cannot_be_written_fails_with_the_reason(monkeypatch, tmp_path):
+def _raise(error):
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("run_pairs", "cause"),
+    [
+        (lambda: None, ""),
+        (lambda: _raise(HarnessError("paced: exited with code 9")), "paced: exited with code 9; "),
+        (lambda: _raise(KeyboardInterrupt("SIGTERM")), "interrupted by SIGTERM; "),
+    ],
+)
+def test_a_duel_whose_record_cannot_be_written_fails_with_every_reason(
+    monkeypatch, tmp_path, run_pairs, cause
+):
     """The disk has filled up meanwhile."""
     task = define_task(registry.task("mlp"), parse_options(registry.task("mlp"), []))
     configuration = Configuration("paced", "plain", "cpu", threads=1)
@@ -273,9 +288,9 @@ def test_a_duel_whose_record_cannot_be_written_fails_with_the_reason(monkeypatch
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(conduct, "replace_file", refuse)
-    monkeypatch.setattr(duel, "_run_pairs", lambda: None)
+    monkeypatch.setattr(duel, "_run_pairs", run_pairs)
     record = duel.carry_out()
-    assert record.failure == f"cannot write the record {duel.path}: No space left on device"
+    assert record.failure == f"{cause}cannot write the record {duel.path}: No space left on device"
     assert record.status == "failed"
 
 

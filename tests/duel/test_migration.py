@@ -67,24 +67,58 @@ def test_runs_beside_it_are_compared(harness):
     ],
 )
 def test_sentences_become_values(sentence, reason):
+    migrated = from_schema_1(duel_of_schema_1(sentence))
+    (result,) = migrated["results"]
+    assert (result["verdict"], result["reason"], result["ratio"]) == ("undecided", reason, None)
+    assert migrated["differences"] == [{"name": "threads", "values": ["1", "2"]}]
+    assert migrated["stopped_because"] == "most pairs"
+
+
+@pytest.mark.parametrize(
+    ("sentences", "field"),
+    [
+        ({"reason": "the machine was not the same"}, "reason"),
+        ({"stopped": "40 pairs were made, as many as a duel makes, and more"}, "stopped_because"),
+    ],
+)
+def test_another_sentence_is_refused(sentences, field, tmp_path):
+    (tmp_path / "duels").mkdir()
+    path = tmp_path / "duels" / "changed.json"
+    path.write_text(json.dumps(duel_of_schema_1(**sentences) | {"schema": 1}))
+    duels, (message,) = read_duels(tmp_path)
+    assert duels == []
+    assert message.startswith(f"{path} is not a readable duel record: ")
+    assert message.endswith(f" is no {field} of schema 1")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "stopped"),
+    [
+        ("", None),
+        ("every verdict is in", "decided"),
+        ("every verdict is in and precise enough", "decided"),
+        ("the budget is spent", "budget spent"),
+        ("12 pairs were made and more would use up the error allowed", "most pairs"),
+    ],
+)
+def test_why_a_duel_ended_becomes_a_value(sentence, stopped):
+    assert from_schema_1(duel_of_schema_1(stopped=sentence))["stopped_because"] == stopped
+
+
+def duel_of_schema_1(reason="", stopped="40 pairs were made, as many as a duel makes"):
     comparison = {
         "side": "b",
         "against": "a",
         "verdict": "cannot tell yet",
-        "reason": sentence,
+        "reason": reason,
         "pairs": 0,
         "ratio": None,
         "low": None,
         "high": None,
     }
-    duel = {
+    return {
         "sides": [{"threads": 1}, {"threads": 2}],
         "differences": ["threads: 1 (a), 2 (b)"],
         "comparisons": [comparison],
-        "stopped_because": "40 pairs were made, as many as a duel makes",
+        "stopped_because": stopped,
     }
-    migrated = from_schema_1(duel)
-    (result,) = migrated["results"]
-    assert (result["verdict"], result["reason"], result["ratio"]) == ("undecided", reason, None)
-    assert migrated["differences"] == [{"name": "threads", "values": ["1", "2"]}]
-    assert migrated["stopped_because"] == "most pairs"
