@@ -15,6 +15,7 @@ from harness.cli import options
 from harness.cli.data_progress import shown_progress
 from harness.cli.messages import print_error_line
 from harness.cli.run_sequence import exit_code, run_sequence
+from harness.cli.signals import interrupt_on_termination
 from harness.report.study import study_text
 from harness.runs.record import Record
 from harness.runs.store import Store
@@ -56,6 +57,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
 
     Exit code: 0 if every run succeeded, 1 if one failed, 2 if the input is wrong, 130 after Ctrl-C.
     """  # noqa: D301  click's mark for lines that it must not wrap
+    interrupt_on_termination()
     chosen = msgspec.convert(given, StudyOptions)
     with shown_progress(quiet=given["quiet"]) as progress:
         planned = plan_study(chosen, progress)

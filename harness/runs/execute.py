@@ -20,8 +20,8 @@ def execute(request: RunRequest, store: Store, observer: Observer) -> Record:
         HarnessError: the record cannot be written, or no worker can be started.
     """
     record = new_record(request)
-    store.save(record)
     try:
+        store.save(record)
         limit = request.timeout_seconds
         with Session(record.worker_variables, limit, silence_seconds=silence_within(limit)) as session:
             try:

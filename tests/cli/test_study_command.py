@@ -1,5 +1,8 @@
 """``harness study``: continuing, budgets, remedies that are left out, and refusals."""
 
+import signal
+import time
+
 import pytest
 from support.pages import module
 
@@ -38,6 +41,19 @@ def test_a_study_goes_on_where_it_stopped(harness):
     shown = harness("show", record)
     assert shown.returncode == 0, shown.stderr
     assert "class weights" in shown.stdout
+
+
+def test_a_termination_ends_a_study_as_ctrl_c_does(harness):
+    call = ("study", "imbalance", "--task", "mlp", "--backend", "faulty:hang", "--seeds", "1")
+    process = harness.start(*call, "--epochs", "2", "--threads", "1", "--no-certify")
+    until = time.monotonic() + 60
+    while not harness.records() and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert [record["status"] for record in harness.records()] == ["interrupted"]
+    assert "Record: results/studies/" in stdout
 
 
 def test_runs_of_another_version_or_device_or_without_a_certificate_are_made_anew(harness):
