@@ -1,0 +1,38 @@
+"""Every backend hands out its training state, and a second program continues from it, with dropout too."""
+
+import subprocess
+import sys
+
+import pytest
+
+from harness.plugins import installation
+
+# Frameworks start and compile in separate processes, which takes long on a busy machine.
+pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
+
+#: Engines of Keras cannot share a process.
+FAULTS = """
+import sys
+from harness.plugins import registry
+from harness.testing.cases import cases
+from harness.testing.program_checks import faulty_state
+from harness.testing.trial_programs import TrialPrograms
+
+name, task = sys.argv[1:]
+backend = registry.backend(name)
+backend.environment(1)
+programs = TrialPrograms(backend, backend.modes[0], 1)
+examined = cases(registry.task(task))
+assert programs.build(examined[0].task).training_state() is not None
+sys.exit("\\n".join(faulty_state(programs, examined)) or None)
+"""
+
+
+@pytest.mark.parametrize("task", ["mlp", "cnn", "rnn", "forecast", "gan"])
+@pytest.mark.parametrize("name", ["torch", "jax", "keras", "keras-jax", "keras-torch"])
+def test_a_second_program_continues(name, task):
+    if installation.installation(name)[0] != "installed":
+        pytest.skip(f"{name} is not installed")
+    command = [sys.executable, "-c", FAULTS, name, task]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
