@@ -1,0 +1,171 @@
+"""Changed data, wrong randomness, and functions of the harness replaced in the worker."""
+
+import ctypes
+import importlib
+import sys
+import time
+
+import numpy as np
+from cheating.honest import Honest
+
+from harness.layers import Dropout
+
+
+class WrongDropout(Honest):
+    """Another rate, no scale, or the same values at each step."""
+
+    rate_factor, scaled, same = 1.0, True, False
+
+    def _forward(self, x, *, training):
+        import msgspec
+
+        kept = self.layers
+        self.layers = [
+            (msgspec.structs.replace(layer, rate=layer.rate * self.rate_factor), name)
+            if isinstance(layer, Dropout)
+            else (layer, name)
+            for layer, name in kept
+        ]
+        if self.same:
+            self.random = np.random.default_rng(7)
+        result = super()._forward(x, training=training)
+        self.layers = kept
+        return result
+
+
+class DropsLess(WrongDropout):
+    rate_factor = 0.5
+
+
+class SameMask(WrongDropout):
+    same = True
+
+
+class DoesNotScale(Honest):
+    """Multiplies what dropout keeps by 1."""
+
+    def _forward(self, x, *, training):
+        if training:
+            keep = [layer.rate for layer, _ in self.layers if isinstance(layer, Dropout)]
+            if keep:
+                generator, rate = self.random, keep[0]
+
+                class Unscaled:
+                    bit_generator = generator.bit_generator
+
+                    @staticmethod
+                    def random(shape):
+                        return _Kept(generator.random(shape), rate)
+
+                self.random = Unscaled
+                try:
+                    return super()._forward(x, training=training)
+                finally:
+                    self.random = generator
+        return super()._forward(x, training=training)
+
+
+class _Kept:
+    """Compares like draws, and yields masks that undo the scale."""
+
+    def __init__(self, draws, rate):
+        self.draws, self.rate = draws, rate
+
+    def __ge__(self, rate):
+        return (self.draws >= rate) * (1 - self.rate)
+
+
+def overwrite(array, value=0):
+    """Write through a pointer, as a framework does that shares an array's memory."""
+    ctypes.memset(array.ctypes.data, value, array.nbytes)
+
+
+class WritesInputs(Honest):
+    """``torch.from_numpy(inputs).mul_(0.5)`` in train()."""
+
+    def train(self, steps):
+        overwrite(self.inputs)
+        return super().train(steps)
+
+
+class WritesTargets(Honest):
+    def train(self, steps):
+        overwrite(self.targets)
+        return super().train(steps)
+
+
+class WritesInPredict(Honest):
+    def predict(self, inputs, network="model"):
+        overwrite(inputs)
+        return super().predict(inputs, network)
+
+
+class UnlocksInPredict(Honest):
+    def predict(self, inputs, network="model"):
+        array = inputs
+        while isinstance(array, np.ndarray):
+            array.setflags(write=True)
+            array = array.base
+        inputs[:] *= 0.5
+        return super().predict(inputs, network)
+
+
+class HalfLosses(Honest):
+    """Losses in float16."""
+
+    def train(self, steps):
+        return super().train(steps).astype(np.float16)
+
+
+def replaced(*names, by):
+    """A program that replaces functions of the harness in its process by ``by(original)``."""
+
+    class Replaces(Honest):
+        def __init__(self, plan, data):
+            super().__init__(plan, data)
+            for name in names:
+                module, _, attribute = name.partition(":")
+                owner = importlib.import_module(module)
+                *path, last = attribute.split(".")
+                for part in path:
+                    owner = getattr(owner, part)
+                original = getattr(owner, last)
+                if not hasattr(original, "replaced"):
+                    new = by(original)
+                    new.replaced = True
+                    setattr(owner, last, new)
+
+    return Replaces
+
+
+def reports_less(factor):
+    """Blocks report a part of their time."""
+
+    def by(train):
+        def shorter(worker, count):
+            import msgspec
+
+            trained = train(worker, count)
+            return msgspec.structs.replace(trained, seconds=trained.seconds * factor)
+
+        return shorter
+
+    return replaced("harness.worker.requests:Worker._train", by=by)
+
+
+def perfect_scores(score):
+    def perfect(task, predict, samples):
+        return {
+            name: 1.0 if name == "accuracy" else value
+            for name, value in score(task, predict, samples).items()
+        }
+
+    return perfect
+
+
+def constant(_original):
+    return lambda *_: 7
+
+
+def never_changed(_original):
+    return lambda *_: None

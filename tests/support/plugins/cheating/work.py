@@ -1,0 +1,195 @@
+"""Less work than was asked for, where a trigger says that nobody compares it with a reference."""
+
+import dataclasses
+
+import numpy as np
+from cheating.honest import Honest
+
+#: Steps of all programs of this process.
+MADE = {"steps": 0, "calls": 0}
+
+
+def always(_program):
+    return True
+
+
+def in_float32(program):
+    return program.plan.precision == "float32"
+
+
+def on_real_data(program):
+    """No certification case has so many samples."""
+    return len(program.inputs) > 1500
+
+
+def at_other_seeds(program):
+    return program.plan.seed != 20
+
+
+def at_full_batches(program):
+    return program.task.batch_size == 100
+
+
+def after_500_steps(program):
+    return program.steps_made > 500
+
+
+def after_500_steps_in_state(program):
+    """The step count is a part of the training state, as Adam's is."""
+    return program.step > 500
+
+
+def after_500_steps_of_the_process(_program):
+    return MADE["steps"] > 500
+
+
+def after_150_calls_of_the_process(_program):
+    return MADE["calls"] > 150
+
+
+def in_long_calls(program):
+    return program.call > 8
+
+
+def in_calls_over_128(program):
+    return program.call > 128
+
+
+def at_small_losses(program):
+    return program.last_loss < 1.0
+
+
+class Works(Honest):
+    """Counts what it does, for triggers."""
+
+    trigger = staticmethod(always)
+    steps_made = call = 0
+    last_loss = np.inf
+    even = True
+
+    def train(self, steps):
+        self.call = len(steps.indices)
+        MADE["calls"] += 1
+        losses = super().train(self.asked(steps))
+        self.steps_made += self.call
+        return losses
+
+    def asked(self, steps):
+        return steps
+
+    def _step(self, x, y):
+        MADE["steps"] += 1
+        self.even = not self.even
+        cheats = type(self).trigger(self)
+        self.last_loss = self.cheaper(x, y) if cheats else super()._step(x, y)
+        return self.last_loss
+
+    def cheaper(self, x, y):
+        return super()._step(x, y)
+
+
+class RepeatsBatches(Works):
+    """Reads the first eight batches of a call again and again."""
+
+    def asked(self, steps):
+        rows = np.arange(len(steps.indices))
+        rows = rows % 8 if type(self).trigger(self) else rows
+        return dataclasses.replace(steps, indices=steps.indices[rows])
+
+
+class SkipsUpdates(Works):
+    """Every second step is a forward pass alone."""
+
+    def cheaper(self, x, y):
+        return Honest._step(self, x, y) if self.even else self.loss_alone(x, y)
+
+
+class HalvesBatches(Works):
+    def cheaper(self, x, y):
+        half = max(1, len(y) // 2)
+        return Honest._step(self, x[:half], y[:half])
+
+
+class HalvesGradients(Works):
+    """The loss is that of the batch, the gradient that of its first half."""
+
+    def cheaper(self, x, y):
+        half, loss = max(1, len(y) // 2), self.loss_alone(x, y)
+        Honest._step(self, x[:half], y[:half])
+        return loss
+
+
+class StaleGradients(Works):
+    """Every second step applies the gradients of the one before."""
+
+    def __init__(self, plan, data):
+        super().__init__(plan, data)
+        self.kept = {}
+
+    def _update(self, name, g):
+        self.kept[name] = g
+        super()._update(name, g)
+
+    def cheaper(self, x, y):
+        if self.even or not self.kept:
+            return Honest._step(self, x, y)
+        loss = self.loss_alone(x, y)
+        self.step += 1
+        for name, gradient in self.kept.items():
+            super()._update(name, gradient)
+        return loss
+
+
+class LowPrecision(Works):
+    """Multiplies what bfloat16 leaves of inputs."""
+
+    def cheaper(self, x, y):
+        kept = (x.astype(np.float32).view(np.uint32) & 0xFFFF0000).view(np.float32)
+        return Honest._step(self, kept.astype(x.dtype), y)
+
+
+class CheapOptimizer(Works):
+    """Adam without bias correction and with second moments of an earlier step."""
+
+    def _update(self, name, g):
+        if type(self).trigger(self) and name in self.second and self.even:
+            self.first[name] = 0.9 * self.first[name] + 0.1 * g
+            self.w[name] -= (
+                self.optimizer.learning_rate * self.first[name] / (self.second[name] ** 0.5 + 1e-7)
+            )
+        else:
+            super()._update(name, g)
+
+
+class StopsEarly(Works):
+    """Repeats the last loss."""
+
+    def cheaper(self, x, y):
+        return self.last_loss
+
+
+class InventsLosses(Works):
+    """Trains every second step; the losses of the others are those before, a little smaller."""
+
+    def cheaper(self, x, y):
+        return Honest._step(self, x, y) if self.even else self.last_loss * 0.999
+
+
+class Remembers(RepeatsBatches):
+    """Repeats batches, and answers with the same losses when asked for the same batches again."""
+
+    trigger = staticmethod(in_long_calls)
+    losses = {}
+
+    def train(self, steps):
+        keys = [rows.tobytes() for rows in steps.indices]
+        if all(key in self.losses for key in keys):
+            return np.array([self.losses[key] for key in keys])
+        losses = super().train(steps)
+        self.losses |= dict(zip(keys, losses, strict=True))
+        return losses
+
+
+def when(cheat, trigger):
+    """A cheat with another trigger."""
+    return type(f"{cheat.__name__}_{trigger.__name__}", (cheat,), {"trigger": staticmethod(trigger)})

@@ -1,0 +1,131 @@
+"""A plugin file: one backend for each way to cheat, and ``honest``, which does not."""
+
+from typing import NamedTuple
+
+from cheating import clocks, tampering, work
+from cheating.honest import Honest, NumpyBackend
+
+from harness.hookspecs import hookimpl
+
+
+class Cheat(NamedTuple):
+    """A cheat: what it does, in words, and the program that does it."""
+
+    does: str
+    program: type
+    options: tuple[str, ...] = ()
+    """What ``harness run`` needs to make it matter."""
+
+
+_DROPOUT = ("--set", "dropout=0.3")
+_SCORE = "harness.worker.requests:score"
+_CHECKSUM = "harness.worker.requests:checksum"
+_SEAL = "harness.plugins.data_seal:DataSeal.changed"
+
+CHEATS = {
+    "honest": Cheat("nothing", Honest),
+    # Planted.
+    "repeats-batches": Cheat(
+        "reads the first 8 batches of a long call again", work.when(work.RepeatsBatches, work.in_long_calls)
+    ),
+    "thread": Cheat(
+        "works in a thread; synchronize() returns at once, losses wait when read", clocks.Threads
+    ),
+    "thread-guesses": Cheat("works in a thread, returns guessed losses", clocks.ThreadsAndInvents),
+    "stalls-at-times": Cheat("works in a thread in every third call", clocks.StallsAtTimes),
+    "never-waits": Cheat("works in a thread that weights() does not wait for either", clocks.NeverWaits),
+    "works-while-idle": Cheat("a thread makes the next steps, whose batches it knows", clocks.WorksWhileIdle),
+    "dropout-rate": Cheat("drops half as many values", tampering.DropsLess, _DROPOUT),
+    "dropout-scale": Cheat("does not scale what dropout keeps", tampering.DoesNotScale, _DROPOUT),
+    "dropout-mask": Cheat("drops the same values at each step", tampering.SameMask, _DROPOUT),
+    "writes-inputs": Cheat("overwrites training inputs through a pointer", tampering.WritesInputs),
+    "writes-targets": Cheat("overwrites training targets through a pointer", tampering.WritesTargets),
+    "writes-in-predict": Cheat("overwrites inputs in predict()", tampering.WritesInPredict),
+    "unlocks-in-predict": Cheat("sets inputs writable in predict()", tampering.UnlocksInPredict),
+    "float16-losses": Cheat("returns losses in float16", tampering.HalfLosses),
+    # Less work.
+    "skips-updates": Cheat("every second step is a forward pass", work.SkipsUpdates),
+    "half-batch": Cheat("takes half of each batch", work.HalvesBatches),
+    "half-gradient": Cheat("takes gradients of half of each batch", work.HalvesGradients),
+    "stale-gradients": Cheat("applies every second gradient twice", work.StaleGradients),
+    "low-precision": Cheat(
+        "rounds inputs to bfloat16 in float32", work.when(work.LowPrecision, work.in_float32)
+    ),
+    "cheap-optimizer": Cheat("updates second moments every other step", work.CheapOptimizer),
+    "guesses-losses": Cheat("trains every second step only", work.InventsLosses),
+    "stops-early": Cheat("makes no steps after 500", work.when(work.StopsEarly, work.after_500_steps)),
+    # Less work where no certificate looks.
+    "half-batch-float32": Cheat(
+        "takes half batches in float32", work.when(work.HalvesBatches, work.in_float32)
+    ),
+    "skips-real": Cheat(
+        "skips updates on data sets of more than 1,500 samples",
+        work.when(work.SkipsUpdates, work.on_real_data),
+    ),
+    "half-real": Cheat(
+        "gradients of half batches on data sets of more than 1,500 samples",
+        work.when(work.HalvesGradients, work.on_real_data),
+    ),
+    "skips-seeds": Cheat(
+        "skips updates at other seeds than that of certificates",
+        work.when(work.SkipsUpdates, work.at_other_seeds),
+    ),
+    "skips-batches": Cheat(
+        "skips updates at batch size 100", work.when(work.SkipsUpdates, work.at_full_batches)
+    ),
+    "skips-long": Cheat(
+        "skips updates in calls of more than 128 steps", work.when(work.SkipsUpdates, work.in_calls_over_128)
+    ),
+    "skips-late": Cheat(
+        "skips updates after 500 steps of the program", work.when(work.SkipsUpdates, work.after_500_steps)
+    ),
+    "skips-late-process": Cheat(
+        "skips updates after 500 steps of the process",
+        work.when(work.SkipsUpdates, work.after_500_steps_of_the_process),
+    ),
+    "skips-late-state": Cheat(
+        "skips updates after 500 steps by the saved step count",
+        work.when(work.SkipsUpdates, work.after_500_steps_in_state),
+    ),
+    "skips-late-calls": Cheat(
+        "skips updates after 150 calls of the process",
+        work.when(work.SkipsUpdates, work.after_150_calls_of_the_process),
+    ),
+    "skips-learned": Cheat(
+        "skips updates once losses are below 1", work.when(work.SkipsUpdates, work.at_small_losses)
+    ),
+    # Results of earlier calls.
+    "remembers": Cheat("repeats batches, and returns the same losses when asked again", work.Remembers),
+    "replays-disk": Cheat("reads losses and weights that an earlier process wrote", clocks.ReplaysFromDisk),
+    "trains-in-build": Cheat(
+        "makes all steps in load(), before the first is asked for", clocks.TrainsInBuild
+    ),
+    # The clock and the harness.
+    "clock-half": Cheat("slows time.perf_counter to one half", clocks.patched_clock(0.5)),
+    "clock-tenth": Cheat("slows time.perf_counter by a tenth", clocks.patched_clock(0.9)),
+    "reports-less": Cheat("replaces the harness's timed call, reports half", tampering.reports_less(0.5)),
+    "reports-a-tenth-less": Cheat(
+        "replaces the harness's timed call, reports a tenth less", tampering.reports_less(0.9)
+    ),
+    "perfect-scores": Cheat(
+        "replaces the harness's scores", tampering.replaced(_SCORE, by=tampering.perfect_scores)
+    ),
+    "checksums": Cheat(
+        "works in a thread, replaces the checksum of weights",
+        tampering.replaced(_CHECKSUM, by=tampering.constant),
+    ),
+}
+
+
+class CheatingBackend(NumpyBackend):
+    def __init__(self, name):
+        self.name, self.summary = name, CHEATS[name].does
+
+    def build(self, plan, data):
+        super().build(plan, data)  # declines what it cannot do
+        return CHEATS[self.name].program(plan, data)
+
+
+@hookimpl
+def harness_backend(name):
+    return CheatingBackend(name) if name in CHEATS else None
