@@ -102,6 +102,7 @@ class Alternation:
         """
         workers: dict[int, TimedWorker] = {}
         places = self._places(order)
+        seed = _CHANCE.getrandbits(31)  # the same batches for all, which none could know
         for group in [order] if places else [[index] for index in order]:
             for number, index in enumerate(group):
                 workers[index] = self.worker(index, places[number] if places else None)
@@ -109,6 +110,7 @@ class Alternation:
                 workers[index].begin(self._dataset)
             for number, index in enumerate(group):
                 workers[index].await_build()
+                workers[index].shuffle(seed)
                 workers[index].session.pause()
                 if places and places[number] != (home := cpus_of(self.variables[index])):
                     workers[index].session.process.move_to(home)

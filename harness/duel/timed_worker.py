@@ -1,6 +1,7 @@
 """A running process of a configuration: started, warmed up, and asked for blocks of steady steps."""
 
 import contextlib
+import dataclasses
 import math
 import random
 import time
@@ -121,6 +122,13 @@ class TimedWorker:
             self.described = self._conversation.describe()
             self.built = self._conversation.receive_program()
             self.order = BatchOrder.of_task(self._plan.task, self.built.samples["train"], self._plan.seed)
+            self._clock = TrainingClock(self.session, self.order)
+
+    def shuffle(self, seed: int) -> None:
+        """Take the batches in the order of this seed, which the program could not know when it was built."""
+        with self.blamed():
+            self.session.call(protocol.Shuffle(seed), protocol.Done)
+            self.order = dataclasses.replace(self.order, seed=seed)
             self._clock = TrainingClock(self.session, self.order)
 
     def make_first_step(self) -> None:

@@ -77,17 +77,30 @@ class RunClock:
             raise DishonestClock(test)
         return test
 
+    def _shuffle(self, seed: int) -> None:
+        """Have the next steps made with the batches of this seed."""
+        self._session.call(protocol.Shuffle(seed), protocol.Done)
+
     def _tested(self) -> ClockTest:
         step_seconds = self._training_seconds / max(1, self._steps)
         block = min(_LONGEST_SECONDS, max(_SHORTEST_SECONDS, _BLOCK_SHARE * self._training_seconds))
         expected = _BLOCKS * max(block, step_seconds)
         timed = TimedSession(self._session, self._order, self._training, self._steps)
         shortest = min((reading.block for reading in self._sampled), default=block)
-        trial = ClockTrial(timed, shortest, Effort(block, repetitions=1, single_steps=0), self._sampled)
+        trial = ClockTrial(
+            timed,
+            shortest,
+            Effort(block, repetitions=1, single_steps=0),
+            self._sampled,
+            step_seconds=step_seconds,
+        )
         so_far = trial.result_so_far()
         if so_far.outcome == "dishonest" or expected > max(_END_SECONDS, _END_SHARE * self._training_seconds):
             return so_far
         try:
-            return trial.carry_out()
+            self._shuffle(_CHANCE.getrandbits(31))
+            test = trial.carry_out()
         except (RequestFailed, Declined):  # the run itself is over and in order
-            return ClockTest(outcome="not tested", readings=len(self._sampled))
+            test = ClockTest(outcome="not tested", readings=len(self._sampled))
+        self._shuffle(self._order.seed)
+        return test

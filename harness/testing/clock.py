@@ -30,6 +30,8 @@ _RESTED_SHARE = 0.6
 _REST_LENGTH = 1.2
 #: Of blocks of one length, half may be slow by chance; none is faster than this share of their median.
 _FAST_SHARE = 0.4
+#: A training whose steps take less than this share of those with batches that nobody could know before.
+_KNOWN_SHARE = 0.4
 #: Blocks count if others took at most this share of them.
 _QUIET_SHARE = 0.1
 
@@ -59,6 +61,8 @@ class ClockTest(msgspec.Struct, frozen=True, kw_only=True):
     ratio: float | None = None
     rested_share: float | None = None
     hindered_share: float = 0.0
+    known_share: float | None = None
+    """The time of a step of the training over that of one with batches drawn afterwards."""
     reported_seconds: float | None = None
     """With ``other clock``: the seconds that the program's clock showed in all."""
     observed_seconds: float | None = None
@@ -121,14 +125,21 @@ class ClockTrial:
         shortest_block_seconds: float,
         effort: Effort = Effort(),  # noqa: B008  immutable
         readings: Sequence[AfterBlock] = (),
+        *,
+        step_seconds: float | None = None,
     ) -> None:
-        """``shortest_block_seconds`` is of the blocks in use; ``readings`` were made before, after blocks."""
+        """``shortest_block_seconds`` is of the blocks in use; ``readings`` were made before, after blocks.
+
+        ``step_seconds`` is the time of a step before the test, whose batches the program could know.
+        """
         self._timed = timed
         self._shortest = shortest_block_seconds
         self._effort = effort
         self._readings = list(readings)
         self._seconds = self._hindered = 0.0
         self._rested_share: float | None = None
+        self._known_step_seconds = step_seconds
+        self._known_share: float | None = None
         for reading in self._readings:
             self._count(reading.block, reading.block_hindered)
         self.pace: Pace
@@ -161,6 +172,7 @@ class ClockTrial:
             unfinished_share=unfinished_share,
             ratio=self.pace.ratio if hasattr(self, "pace") else None,
             rested_share=self._rested_share,
+            known_share=self._known_share,
             hindered_share=min(1.0, self._hindered / max(self._seconds, 1e-9)),
         )
 
@@ -205,7 +217,18 @@ class ClockTrial:
             return "works ahead"
         if not _HONEST[0] <= self.pace.ratio <= _HONEST[1]:
             return "time ignores the steps"
+        if self._knows_batches(once, twice):
+            return "known batches"
         return self._rest(once)
+
+    def _knows_batches(self, once: _Blocks, twice: _Blocks) -> bool:
+        """Whether a step took a fraction of one that the program could not know; sets the share."""
+        if self._known_step_seconds is None:
+            return False
+        without_calls = (twice.quickest - once.quickest) / (twice.steps - once.steps)
+        seconds = min(without_calls, self.pace.quickest_step_seconds)
+        self._known_share = self._known_step_seconds / max(seconds, 1e-12)
+        return self._known_share < _KNOWN_SHARE
 
     def _alternate(self, steps: int, more: int) -> tuple[_Blocks, _Blocks]:
         """Blocks of ``steps`` and of ``more``, twice as many, in alternation; sets the pace."""

@@ -42,6 +42,11 @@ def _evidence(test: ClockTest) -> str:  # noqa: PLR0911  one for each fault
                 f"a block takes {test.rested_share or 0:.0%} of its time after a rest, so its work is done "
                 "before it is asked for"
             )
+        case "known batches":
+            return (
+                f"a step took {test.known_share or 0:.0%} of the time of one whose batch was drawn after the "
+                "training, so results were known before they were asked for"
+            )
         case "other clock":
             return (
                 f"it reported {test.reported_seconds or 0:.3g} s for training that took "

@@ -4,6 +4,7 @@ Each takes the programs of a backend and a case that passed, and returns the fau
 """
 
 import functools
+import random
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -48,7 +49,8 @@ def leak(programs: TrialPrograms, case: Case) -> list[str]:
 def dishonest_clock(programs: TrialPrograms, case: Case) -> list[str]:
     """Whether the clock stops before the work is done; a busy machine that hides it is no fault."""
     program, data = programs.build_on(case.task, CLOCK_SAMPLES)
-    order = BatchOrder.of_task(case.task, len(data), SEED)
+    seed = random.SystemRandom().getrandbits(31)  # no program can know the batches before
+    order = BatchOrder.of_task(case.task, len(data), seed)
     test = ClockTrial(TimedProgram(program, order), 0.0).carry_out()
     return [reason(test)] if test.outcome == "dishonest" else []
 

@@ -18,6 +18,7 @@ Fault = Literal[
     "works ahead",
     "works while idle",
     "other clock",
+    "known batches",
 ]
 
 #: How much longer the first reading may take: a share of the shortest block in use, which counts as no less

@@ -1,6 +1,7 @@
 """Carries out certification cases in a worker process."""
 
 import os
+import random
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -8,7 +9,7 @@ from harness.errors import Declined, HarnessError
 from harness.machine.worker_variables import worker_variables
 from harness.plugins.configuration import Configuration
 from harness.spec.backend import Precision
-from harness.testing.cases import CLOCK_SAMPLES, SEED, Case
+from harness.testing.cases import CLOCK_SAMPLES, Case
 from harness.testing.clock import ClockTest, ClockTrial, Effort
 from harness.testing.dropout import DropoutTests
 from harness.testing.long_calls import CallsObservation
@@ -100,7 +101,9 @@ class Examiner:
             protocol.Done,
         )
         assert self._session is not None  # noqa: S101  it has just answered
-        order = BatchOrder.of_task(case.task, CLOCK_SAMPLES, SEED)
+        seed = random.SystemRandom().getrandbits(31)  # no program can know the batches before
+        self._session.call(protocol.Shuffle(seed), protocol.Done)
+        order = BatchOrder.of_task(case.task, CLOCK_SAMPLES, seed)
         timed = TimedSession(self._session, order, TrainingClock(self._session, order))
         try:
             return ClockTrial(timed, 0.0, _EFFORT).carry_out()

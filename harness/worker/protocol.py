@@ -16,7 +16,7 @@ from harness.testing.losses import Losses
 from harness.testing.observation import Observation
 from harness.training.measures import Scores
 
-VERSION = 6
+VERSION = 7
 
 
 class Describe(msgspec.Struct, frozen=True, tag=True):
@@ -157,6 +157,12 @@ class Trained(msgspec.Struct, frozen=True, tag=True):
     losses: Losses
 
 
+class Shuffle(msgspec.Struct, frozen=True, tag=True):
+    """Take the batches of the next steps in the order of this seed, which no program can know before."""
+
+    seed: int
+
+
 class Evaluate(msgspec.Struct, frozen=True, tag=True):
     """Score these splits in evaluation mode."""
 
@@ -258,6 +264,7 @@ Request = (
     | Build
     | BuildCase
     | Train
+    | Shuffle
     | Evaluate
     | KeepWeights
     | ReadWeights

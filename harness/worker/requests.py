@@ -1,5 +1,6 @@
 """Carries out the requests of the parent, one program at a time."""
 
+import dataclasses
 import functools
 import resource
 import sys
@@ -194,6 +195,11 @@ class Worker:
     def _(self, request: protocol.Train) -> protocol.Trained:
         return self._train(request.steps)
 
+    @carry_out.register
+    def _(self, request: protocol.Shuffle) -> protocol.Done:
+        self._order = dataclasses.replace(self._order, seed=request.seed)
+        return protocol.Done()
+
     def _train(self, count: int) -> protocol.Trained:
         steps = self._order.steps(self._next_step, count, self._splits["train"].inputs.dtype)
         self._program.synchronize()
@@ -239,7 +245,7 @@ class Worker:
         """Pictures that the generator makes with its initial weights."""
         assert isinstance(self._task.objective, Adversarial)  # noqa: S101  other tasks have no generator
         trained = self._weights()
-        self._program.load(initial_weights(self._task, self._order.seed))
+        self._program.load(initial_weights(self._task, self._plan.seed))
         fakes = generate(self._task.objective, self._program.predict, real)
         self._program.load(trained)
         return fakes

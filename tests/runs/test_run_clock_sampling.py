@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-from support.made_clock import Busy, HandsOff, Machine
+from support.made_clock import STEP, Busy, HandsOff, Machine
 
 from harness.runs import clock
 from harness.runs.clock import RunClock
@@ -29,7 +29,8 @@ def trained(monkeypatch):
         monkeypatch.setattr(clock, "TrainingClock", lambda *_: worker)
         monkeypatch.setattr(clock, "TimedReadings", lambda *_: machine)
         monkeypatch.setattr(clock, "TimedSession", lambda *_: machine)
-        run = RunClock(None, BatchOrder(8000, 8, seed=0))
+        session = SimpleNamespace(call=machine.asked)
+        run = RunClock(session, BatchOrder(8000, 8, seed=0))
         lengths = [1, 8, *[100] * blocks]
         for number, steps in enumerate(lengths, 1):
             run.train(steps, last=number == len(lengths))
@@ -42,6 +43,23 @@ def trained(monkeypatch):
 def test_an_honest_clock_passes_in_short_and_long_runs(trained, blocks):
     test = trained(Machine(), blocks).test()
     assert (test.outcome, test.ratio) == ("honest", pytest.approx(2.0))
+
+
+class KnowsTheBatches(Machine):
+    """Has made the steps of the training before they are asked for, and only those."""
+
+    shuffled = False
+
+    def asked(self, request, _reply):
+        self.shuffled = request.seed != 0
+
+    def train(self, steps):
+        self.work(STEP * steps * (1 if self.shuffled else 0.1))
+
+
+def test_a_training_of_steps_made_before_is_refused(trained):
+    with pytest.raises(DishonestClock, match="a step took 10% of the time of one"):
+        trained(KnowsTheBatches(), 20).test()
 
 
 @pytest.mark.parametrize(("program", "blocks"), [(HandsOff, 1), (HandsOff, 20), (StallsAtTimes, 60)])

@@ -1,4 +1,4 @@
-"""Tries a cheat of ``plugins/cheats.py`` against each command; says whether it was found, and by which words."""
+"""Tries a cheat of ``plugins/cheats.py`` against each command; says which found it, and in which words."""
 
 import json
 import os
@@ -84,5 +84,6 @@ def _of_record(record: dict, *, certified: bool) -> Trial:
     if certificate.get("dropout") is False:
         return Trial(found=True, words="certified without dropout")
     clock, work = record.get("clock") or {}, record.get("verification") or {}
-    seen = f"clock {clock.get('outcome')}, work {work.get('outcome')} ({work.get('gap') or work.get('verifier')})"
-    return Trial(found=False, words=seen)
+    how = work.get("gap") or work.get("verifier")
+    words = f"clock {clock.get('outcome')}, work {work.get('outcome')} ({how})"
+    return Trial(found=False, words=words)

@@ -53,6 +53,9 @@ class Machine:
     def rest(self, seconds):
         self.now += seconds
 
+    def asked(self, request, _reply):
+        """A request beside those to train."""
+
     def even_steps(self, fewest):
         return fewest
 

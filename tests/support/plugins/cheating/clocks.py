@@ -8,8 +8,8 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from cheating.honest import Honest
 
+from cheating.honest import Honest
 from harness.training.batches import BatchOrder
 
 REAL_CLOCK = time.perf_counter
@@ -90,9 +90,7 @@ class NeverWaits(ThreadsAndInvents):
 
 
 class Ahead(Honest):
-    """Knows the batches to come, from the harness's own functions, and makes steps before they are asked for."""
-
-    calls = ()
+    """Knows the batches to come from the harness's own functions, and makes steps in advance."""
 
     def __init__(self, plan, data):
         super().__init__(plan, data)

@@ -2,12 +2,10 @@
 
 import ctypes
 import importlib
-import sys
-import time
 
 import numpy as np
-from cheating.honest import Honest
 
+from cheating.honest import Honest
 from harness.layers import Dropout
 
 

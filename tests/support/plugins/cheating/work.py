@@ -1,8 +1,10 @@
 """Less work than was asked for, where a trigger says that nobody compares it with a reference."""
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
+
 from cheating.honest import Honest
 
 #: Steps of all programs of this process.
@@ -179,7 +181,7 @@ class Remembers(RepeatsBatches):
     """Repeats batches, and answers with the same losses when asked for the same batches again."""
 
     trigger = staticmethod(in_long_calls)
-    losses = {}
+    losses: ClassVar = {}
 
     def train(self, steps):
         keys = [rows.tobytes() for rows in steps.indices]
