@@ -15,8 +15,8 @@ from harness.testing.losses import Losses
 
 Outcome = Literal["verified", "differs", "not verified"]
 #: Why work could not be verified: the backend cannot hand out its training state; the second program failed;
-#: rounding separated the two programs before enough steps had been compared; two second programs differ from
-#: each other; the training was too short for a sample.
+#: rounding separated the two programs before enough steps had been compared; it differed from the second
+#: program once and not again; the training was too short for a sample.
 Gap = Literal["no training state", "program failed", "rounding", "not repeatable", "too short"]
 #: Who recomputed: a program in a process of its own, a second one in the same process, or the timed one.
 Verifier = Literal["other process", "second program", "same program"]

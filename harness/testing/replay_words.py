@@ -6,7 +6,7 @@ _GAPS: dict[Gap, str] = {
     "no training state": "its backend cannot hand out the training state (Program.training_state)",
     "program failed": "the second program failed",
     "rounding": "rounding separated the two programs within a few steps",
-    "not repeatable": "two second programs differ from each other",
+    "not repeatable": "it differed from its recomputation once, and not when it was recomputed again",
     "too short": "the training was too short",
 }
 
