@@ -4,13 +4,12 @@ Times are those of a duel of the two configurations where there is one, otherwis
 the same seeds; see :func:`step_ratio`.
 """
 
-import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from harness.analysis.configuration_summary import ConfigurationSummary, default_target, summarize
+from harness.analysis.configuration_summary import ConfigurationSummary, default_target, mark_front, summarize
 from harness.analysis.different_work import DifferentWork, different_work
 from harness.analysis.duel_times import DuelTime, duel_time
 from harness.analysis.grouping import ConfigurationRuns, RunGroup
@@ -80,6 +79,8 @@ class Comparison:
     pairs: list[PairComparison]
     different: DifferentWork | None = None
     """Two configurations that do different work."""
+    cycle: list[ConfigurationSummary] = field(default_factory=list)
+    """Each of these is slower than another of them, so that none is the fastest."""
 
     def pair_of(self, summary: ConfigurationSummary) -> PairComparison | None:
         """The comparison of this configuration with the reference; None of the reference itself."""
@@ -94,24 +95,45 @@ def compare(
 ) -> Comparison:
     """Compare the configurations of a group, using the times of duels that fit.
 
-    ``margin`` and ``target`` are in the unit of the measure. By default the margin is that of the measure
-    and the target the best round value that every run reaches. Work that is not certified or
+    ``margin`` and ``target`` are in the unit of the measure. By default the margin is that of the measure,
+    a relative one of the score of the configuration that is compared with the reference, and the target the
+    best round value that every run reaches. Work that is not certified or
     differs is not compared.
     """
     measure = group.measure
     target = default_target(group) if target is None else target
     summaries = [summarize(configuration, measure, target) for configuration in group.configurations]
-    summaries = _mark_front(sorted(summaries, key=_mean_step), measure)
+    summaries = mark_front(sorted(summaries, key=_mean_step), measure)
     different = different_work(group)
     if not group.conditions.certified or len(summaries) == 1 or different:
         return Comparison(group, measure, target, summaries, [], different)
-    pairs = _pairs(group, summaries, margin, duels)
-    fastest = min(pairs, key=_ratio)
-    if _ratio(fastest) < 1.0 - _ROUNDING:  # duels or common seeds may reverse the order of the means
-        others = [summary for summary in summaries if summary is not fastest.other]
-        pairs = _pairs(group, [fastest.other, *others], margin, duels)
+    pairs, cycle = _with_fastest(group, summaries, margin, duels)
     pairs.sort(key=_ratio)
-    return Comparison(group, measure, target, [pairs[0].reference, *(pair.other for pair in pairs)], pairs)
+    ordered = [pairs[0].reference, *(pair.other for pair in pairs)]
+    return Comparison(group, measure, target, ordered, pairs, cycle=cycle)
+
+
+def _with_fastest(
+    group: RunGroup,
+    summaries: Sequence[ConfigurationSummary],
+    margin: float | None,
+    duels: Sequence[DuelRecord],
+) -> tuple[list[PairComparison], list[ConfigurationSummary]]:
+    """The comparisons with the configuration that no other is faster than; duels may reverse the means.
+
+    If each of several is slower than another of them, the last one tried is the reference, and they follow.
+    """
+    references = [summaries[0]]
+    while True:
+        others = [summary for summary in summaries if summary is not references[-1]]
+        pairs = _pairs(group, [references[-1], *others], margin, duels)
+        fastest = min(pairs, key=_ratio)
+        if _ratio(fastest) >= 1.0 - _ROUNDING:
+            return pairs, []
+        for place, earlier in enumerate(references):
+            if earlier is fastest.other:
+                return pairs, references[place:]
+        references.append(fastest.other)
 
 
 def _mean_step(summary: ConfigurationSummary) -> float:
@@ -154,26 +176,7 @@ def _quality(
 ) -> Equivalence:
     measure = reference.configuration.runs[0].measure
     if margin is None:
-        level = reference.quality.value if reference.quality and measure.relative else 1.0
+        level = other.quality.value if other.quality and measure.relative else 1.0
         margin = measure.margin * abs(level)
     ours, theirs = scores(other.configuration, measure), scores(reference.configuration, measure)
     return equivalence(ours, theirs, margin)
-
-
-def _mark_front(summaries: list[ConfigurationSummary], measure: Measure) -> list[ConfigurationSummary]:
-    """Mark the Pareto front of training time and quality."""
-    sign = 1 if measure.higher_is_better else -1
-    points = [
-        (summary.training_seconds.value, sign * summary.quality.value)
-        if summary.training_seconds and summary.quality
-        else (math.inf, -math.inf)
-        for summary in summaries
-    ]
-    return [
-        dataclasses.replace(
-            summary,
-            on_front=math.isfinite(point[0])
-            and not any(other[0] <= point[0] and other[1] >= point[1] and other != point for other in points),
-        )
-        for summary, point in zip(summaries, points, strict=True)
-    ]

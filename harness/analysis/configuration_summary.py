@@ -1,5 +1,6 @@
 """The runs of one configuration in figures: quality, times, throughput, memory, stability."""
 
+import dataclasses
 import math
 import statistics
 from collections.abc import Sequence
@@ -143,3 +144,22 @@ def _phases(runs: Sequence[Run]) -> dict[str, float]:
         if len(seconds) == len(rows):
             means[name] = math.fsum(s for s in seconds if s is not None) / len(rows)
     return means
+
+
+def mark_front(summaries: list[ConfigurationSummary], measure: Measure) -> list[ConfigurationSummary]:
+    """Mark the Pareto front of training time and quality."""
+    sign = 1 if measure.higher_is_better else -1
+    points = [
+        (summary.training_seconds.value, sign * summary.quality.value)
+        if summary.training_seconds and summary.quality
+        else (math.inf, -math.inf)
+        for summary in summaries
+    ]
+    return [
+        dataclasses.replace(
+            summary,
+            on_front=math.isfinite(point[0])
+            and not any(other[0] <= point[0] and other[1] >= point[1] and other != point for other in points),
+        )
+        for summary, point in zip(summaries, points, strict=True)
+    ]

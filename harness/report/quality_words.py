@@ -38,8 +38,10 @@ def _named(pair: PairComparison, measure: Measure, *, alone: bool) -> str:
 
 
 def _basis(measure: Measure, pairs: Sequence[PairComparison]) -> str:
-    """``±1 point, 4 seeds, p < 0.001``: the margin, the seeds and, for a single pair, the probability."""
-    parts = [margin_text(pairs[0].quality.margin, measure), _seed_range(pairs)]
+    """``±1 point, 4 seeds, p < 0.001``: the margins, the seeds and, for a single pair, the probability."""
+    margins = sorted(pair.quality.margin for pair in pairs)
+    ends = dict.fromkeys(margin_text(margin, measure) for margin in (margins[0], margins[-1]))
+    parts = [" to ".join(ends), _seed_range(pairs)]
     if len(pairs) == 1:
         parts.append(probability(pairs[0].quality.p))
     return ", ".join(part for part in parts if part)

@@ -55,6 +55,9 @@ def fastest(comparison: Comparison) -> str:
     pairs = comparison.pairs
     if all(pair.ratio is None for pair in pairs):
         return "Speed is not compared, because no two configurations have steady steps with a common seed."
+    if comparison.cycle:
+        names = listed([summary.name for summary in comparison.cycle])
+        return f"Fastest: undecided between {names}, each of which is slower than another of them."
     close = [pair for pair in pairs if pair.speed_verdict in {"same", "undecided"}]
     names = listed([pairs[0].reference.name, *(pair.other.name for pair in close)])
     if not close:

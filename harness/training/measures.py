@@ -14,7 +14,7 @@ class Measure(msgspec.Struct, frozen=True):
     """The score that measures a task's quality, and how it is written.
 
     ``factor`` converts a score to ``unit``. Differences up to ``margin``, in that unit, count as equal; if
-    ``relative``, the margin is a share of the score itself.
+    ``relative``, the margin is a share of the score of the configuration that is compared with a reference.
     """
 
     key: str

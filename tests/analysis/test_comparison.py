@@ -1,14 +1,18 @@
 """Speed, quality, time to a target and the Pareto front of comparable configurations, and the headline."""
 
+import dataclasses
+
 import msgspec
 import pytest
 from support.made_runs import made_record, made_runs, two_configurations
 
 from harness.analysis.comparison import compare
 from harness.analysis.grouping import group_runs
+from harness.report.quality_words import quality_sentence
 from harness.report.words import headline, remarks
 from harness.runs.record import Block, Phases
 from harness.testing.certificate import Certificate
+from harness_tasks.forecast import FORECAST
 
 SEEDS = range(4)
 
@@ -134,6 +138,27 @@ def test_step_times_with_a_wide_interval_make_no_winner():
     comparison = _only(made_runs(*fast, *slow))
     assert comparison.pairs[0].speed_verdict == "undecided"
     assert "Fastest: undecided between torch:eager and jax:eager. Step time" in headline(comparison)
+
+
+def test_a_relative_margin_is_a_share_of_the_score_of_each_other_configuration():
+    """As the margin of gaps is. One sentence for all names the smallest and the largest."""
+    task = msgspec.structs.replace(made_record().task, description=FORECAST.define(FORECAST.options()))
+    errors = {"jax": 0.5, "torch": 0.6, "keras": 0.7}
+    runs = made_runs(
+        *(
+            made_record(name, seed, step=0.01 * place, task=task, test_at_last={"loss": error + seed / 1e3})
+            for place, (name, error) in enumerate(errors.items(), 1)
+            for seed in range(2)
+        )
+    )
+    comparison = _only(runs)
+    margins = {pair.other.name: pair.quality.margin for pair in comparison.pairs}
+    assert margins == pytest.approx({"torch:eager": 0.05 * 0.6005, "keras:eager": 0.05 * 0.7005})
+    alike = [
+        dataclasses.replace(pair, quality=pair.quality._replace(verdict="equal")) for pair in comparison.pairs
+    ]
+    sentence = quality_sentence(dataclasses.replace(comparison, pairs=alike))
+    assert sentence == "Test mean squared error is equal (±0.03 to ±0.035, 2 seeds)."
 
 
 def test_a_single_configuration_is_described():

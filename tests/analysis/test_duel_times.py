@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from support.made_runs import made_record, two_configurations
+from support.made_runs import made_record, made_runs, two_configurations
 from support.records import MACHINE
 
 from harness.analysis.comparison import compare
@@ -18,7 +18,6 @@ from harness.testing.certificate import Certificate
 def _duel(ratio, verdict="slower", first="jax", second="torch", **changes):
     """A duel under the conditions of the runs: ``second`` took ``ratio`` times as long as ``first``."""
     (group,) = group_runs(two_configurations()).groups
-    frameworks = {each.name: each.runs[0].record.framework for each in group.configurations}
     record = group.configurations[0].runs[0].record
     certificate = changes.pop("certificate", Certificate(certified=True))
     configurations = [
@@ -27,7 +26,7 @@ def _duel(ratio, verdict="slower", first="jax", second="torch", **changes):
             backend=name,
             mode="eager",
             python="python",
-            framework=frameworks[f"{name}:eager"],
+            framework={"engine": name, name: "1.0"},
             device=record.device,
             precision=record.precision,
             threads=record.threads,
@@ -91,6 +90,34 @@ def test_a_duel_may_reverse_the_order_of_the_runs():
         "torch:eager is fastest. Step time relative to torch:eager: jax:eager 2.0× slower [2.0, 2.0]."
     )
     assert [summary.name for summary in comparison.summaries] == ["torch:eager", "jax:eager"]
+
+
+JAX_TO_TORCH, TORCH_TO_KERAS = _duel(0.8, "faster"), _duel(0.9, "faster", "torch", "keras")
+KERAS_TO_JAX = _duel(0.7, "faster", "keras", "jax")
+JAX_TO_KERAS = _duel(0.9, "faster", "jax", "keras")
+
+
+@pytest.mark.parametrize(
+    ("duels", "words"),
+    [
+        (
+            [JAX_TO_TORCH, TORCH_TO_KERAS, JAX_TO_KERAS],
+            "keras:eager is fastest. Step time relative to keras:eager: ",
+        ),
+        (
+            [JAX_TO_TORCH, TORCH_TO_KERAS, KERAS_TO_JAX],
+            (
+                "Fastest: undecided between jax:eager, torch:eager and keras:eager, each of which is slower "
+                "than another of them. "
+            ),
+        ),
+    ],
+)
+def test_duels_may_reverse_the_order_more_than_once(duels, words):
+    """By their runs JAX is fastest; torch is faster by a duel with it, and keras by one with torch."""
+    keras = [made_record("keras", seed, step=0.02) for seed in range(4)]
+    (group,) = group_runs([*two_configurations(), *made_runs(*keras)]).groups
+    assert headline(compare(group, duels=duels)).startswith(words)
 
 
 @pytest.mark.parametrize(
