@@ -1,4 +1,4 @@
-"""Text and tables that fit the terminal: wrapped, but never within an interval or before a unit."""
+"""Text and tables that fit the terminal: wrapped, but never within a word, a number or an interval."""
 
 import re
 import textwrap
@@ -9,9 +9,7 @@ import tabulate
 # Otherwise a header is padded by two columns.
 tabulate.MIN_PADDING = 0
 _GAP = 2
-_NARROWEST = 8
-_LONGEST_WORD = 26
-_INTERVAL = re.compile(rf"\[[^\[\]]{{,{_LONGEST_WORD}}}\]")
+_INTERVAL = re.compile(r"\[[^\[\]]{,26}\]")
 _NUMBER_AND_UNIT = re.compile(r"(?<=\d) (?=(?:%|s|ms|points?|seeds?|runs?|pairs?|epochs?|threads?)\b|%)")
 _HARD_SPACE = "\N{NO-BREAK SPACE}"
 
@@ -19,7 +17,10 @@ _HARD_SPACE = "\N{NO-BREAK SPACE}"
 def fitted_table(
     rows: Sequence[Sequence[str]], width: int, headers: Sequence[str] = (), tablefmt: str = "simple"
 ) -> str:
-    """The rows as a table of at most ``width`` columns where that is possible; wide cells are wrapped."""
+    """The rows as a table of at most ``width`` columns; wide cells are wrapped.
+
+    The table is wider where its longest words, numbers and intervals need more columns.
+    """
     columns = list(zip(*([*rows, headers] if headers else rows), strict=True))
     widths = _column_widths(columns, width)
     wrapped = [[_wrap(cell, limit) for cell, limit in zip(row, widths, strict=True)] for row in rows]
@@ -42,7 +43,8 @@ def filled(text: str, width: int, first_indent: str = "", indent: str = "") -> s
 
 def _wrap(cell: str, width: int) -> str:
     """The cell's lines, each broken at spaces; tabulate's own wrapping splits ``False`` and ``1,000``."""
-    lines = (part for line in _joined(cell).split("\n") for part in textwrap.wrap(line, width) or [""])
+    wrapper = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
+    lines = (part for line in _joined(cell).split("\n") for part in wrapper.wrap(line) or [""])
     return "\n".join(lines).replace(_HARD_SPACE, " ")
 
 
@@ -52,11 +54,10 @@ def _joined(cell: str) -> str:
 
 
 def _column_widths(columns: Sequence[Sequence[str]], width: int) -> list[int]:
-    """The natural width of each column, the widest reduced until all fit: words are broken last."""
+    """The natural width of each column, the widest reduced until all fit or hold single words."""
     widths = [max(_longest_line(cell) for cell in column) for column in columns]
-    words = [max(_NARROWEST, *(_longest_word(cell) for cell in column)) for column in columns]
-    for floors in (words, [_NARROWEST] * len(columns)):
-        _reduce(widths, floors, width - _GAP * (len(widths) - 1))
+    words = [max(_longest_word(cell) for cell in column) for column in columns]
+    _reduce(widths, words, width - _GAP * (len(widths) - 1))
     return widths
 
 
@@ -75,4 +76,4 @@ def _longest_line(cell: str) -> int:
 
 def _longest_word(cell: str) -> int:
     """The columns that the longest word or interval of a cell needs."""
-    return max((min(len(word), _LONGEST_WORD) for word in re.split(r"[ \n]", _joined(cell))), default=0)
+    return max(map(len, re.split(r"[ \n]", _joined(cell))))

@@ -1,4 +1,4 @@
-"""Tables and text that fit the terminal: intervals stay whole, and words are broken last."""
+"""Tables and text that fit the terminal: words, numbers and intervals stay whole."""
 
 import pytest
 
@@ -16,10 +16,12 @@ def test_a_table_fits_and_keeps_intervals_whole(width):
         assert any(interval in line for line in lines)
 
 
-def test_a_table_that_cannot_fit_otherwise_breaks_words():
-    lines = fitted_table([ROW], 40, HEADERS).splitlines()
-    assert max(map(len, lines)) <= 40
-    assert not any("torch:eager" in line for line in lines)
+@pytest.mark.parametrize("width", [50, 30, 1])
+def test_a_table_that_cannot_fit_is_wider_and_breaks_nothing(width):
+    numbers = "1,234,567.25 keras-tensorflow:jit a/path/that/is/longer/than/the/terminal"
+    lines = fitted_table([[*ROW, numbers]], width, [*HEADERS, "more"]).splitlines()
+    for whole in ("torch:eager", "[−86.9, > 999]", "[37.5, 74.4]", "configuration", *numbers.split()):
+        assert any(whole in line for line in lines)
 
 
 def test_lines_of_a_cell_stay_lines():
