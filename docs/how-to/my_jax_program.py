@@ -1,0 +1,202 @@
+"""my_jax_program.py: a classifier as a compiled loop of training steps over data on the device."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from jax import lax
+from jax import numpy as jnp
+
+from harness.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D
+from harness.spec import Adam, Augmentation, Plan, Program, RmsProp, Samples, Sgd, Steps
+
+#: Steps in one call of the compiled loop. Calls of train() are cut into parts of this number, and the last
+#: part is padded: the shapes, and so the compilation, are the same for every number of steps.
+CALL_STEPS = 64
+PREDICT_ROWS = 256
+Arrays = dict[str, jax.Array]
+
+
+class MyJaxProgram(Program):
+    """``state`` is all that training changes: weights, the optimizer's moments, and the number of steps."""
+
+    device = "cpu"
+
+    def __init__(self, plan: Plan, data: Samples) -> None:
+        self.task, self.seed, self.double = plan.task, plan.seed, plan.precision == "float64"
+        self._set_precision()
+        self.places = self.task.networks["model"].placed()
+        crop, inputs = self.task.augmentation.crop, data.inputs
+        if crop:  # padded once, so that a crop is a window of the padded picture
+            inputs = np.pad(inputs, ((0, 0), (crop, crop), (crop, crop), (0, 0)))
+        self.data = jnp.array(inputs), jnp.array(data.targets, np.int32)
+        zeros = {name: np.zeros(p.shape, inputs.dtype) for name, p in self.task.parameters().items()}
+        weights, first, second = ({name: jnp.array(a) for name, a in zeros.items()} for _ in range(3))
+        self.state = {"weights": weights, "first": first, "second": second, "steps": jnp.array(0, np.int32)}
+        # The old state is donated: the new one takes its memory, and no step copies the weights.
+        self.block = jax.jit(self._block, donate_argnums=0)
+        self.outputs = jax.jit(self._forward)
+
+    def _set_precision(self) -> None:
+        """Set JAX's switch, which is global: programs of both precisions may exist side by side."""
+        jax.config.update("jax_enable_x64", self.double)
+
+    # What is compiled.
+
+    def _forward(self, weights: Arrays, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
+        """Logits of inputs ``(n, *input)``; with the random key of a step dropout is applied."""
+        for number, place in enumerate(self.places):
+            name, layer = f"model/{place.name}/", place.layer
+            match layer:
+                case Conv2D():  # canonical layout is JAX's: pictures NHWC, kernels HWIO
+                    padding = [layer.same_padding(axis) for axis in place.input_shape[:2]]
+                    strides, axes = (layer.strides,) * 2, ("NHWC", "HWIO", "NHWC")
+                    x = lax.conv_general_dilated(
+                        x, weights[name + "kernel"], strides, padding, dimension_numbers=axes
+                    )
+                    x += weights[name + "bias"]
+                case Dense():
+                    x = x @ weights[name + "kernel"] + weights[name + "bias"]
+                case MaxPool2D(size):  # its gradient goes to one of equal values, as the contract demands
+                    window = (1, size, size, 1)
+                    x = lax.reduce_window(x, -jnp.inf, lax.max, window, window, "VALID")
+                case Flatten():
+                    x = x.reshape(len(x), -1)
+                case Dropout(rate) if key is not None and rate:
+                    kept = jax.random.bernoulli(jax.random.fold_in(key, number), 1 - rate, x.shape)
+                    x = jnp.where(kept, x / (1 - rate), 0)
+            if getattr(layer, "activation", None) == "relu":
+                x = jax.nn.relu(x)
+        return x
+
+    def _augmented(self, pictures: jax.Array, draws: Arrays) -> jax.Array:
+        """The window of each padded picture, then mirrored where its draw says so."""
+        shape = self.task.networks["model"].input_shape
+
+        def augment(picture: jax.Array, offset: jax.Array, flip: jax.Array) -> jax.Array:
+            window = lax.dynamic_slice(picture, (offset[0], offset[1], np.int32(0)), shape)
+            return jnp.where(flip, window[:, ::-1], window)
+
+        return jax.vmap(augment)(pictures, draws["offsets"], draws["flips"])
+
+    def _loss(self, weights: Arrays, x: jax.Array, y: jax.Array, key: jax.Array) -> jax.Array:
+        losses = -jnp.take_along_axis(jax.nn.log_softmax(self._forward(weights, x, key)), y[:, None], 1)[:, 0]
+        if self.task.objective.class_weights:
+            losses *= jnp.array(self.task.objective.class_weights, x.dtype)[y]
+        loss, penalty = losses.mean(), self.task.penalty  # the mean divides by the number of samples
+        for name, w in weights.items():
+            if name.endswith("kernel"):
+                loss += penalty.l1 * jnp.abs(w).sum() if penalty.l1 else 0
+                loss += penalty.l2 * jnp.square(w).sum() if penalty.l2 else 0
+        return loss
+
+    def _step(self, state: dict[str, Any], data: tuple, draws: Arrays) -> tuple[dict[str, Any], jax.Array]:
+        inputs, targets = data
+        x, y = inputs[draws["indices"]], targets[draws["indices"]]
+        if self.task.augmentation != Augmentation():
+            x = self._augmented(x, draws)
+        # The key follows from the number of steps, so the state of the random numbers is part of the state.
+        key = jax.random.fold_in(jax.random.key(self.seed % 2**32), state["steps"])
+        loss, gradients = jax.value_and_grad(self._loss)(state["weights"], x, y, key)
+        steps = state["steps"] + 1
+        new: dict[str, Any] = {"weights": {}, "first": {}, "second": {}, "steps": steps}
+        for name, w in state["weights"].items():
+            change, m, v = self._change(gradients[name], state["first"][name], state["second"][name], steps)
+            if name.endswith("kernel") and self.task.weight_decay:
+                w = w * (1 - self.task.optimizer.learning_rate * self.task.weight_decay)  # noqa: PLW2901
+            new["weights"][name], new["first"][name], new["second"][name] = w - change, m, v
+        return new, loss
+
+    def _change(self, g: jax.Array, m: jax.Array, v: jax.Array, step: jax.Array) -> tuple[jax.Array, ...]:
+        """What a step, counted from 1, subtracts from a weight, and the next moments."""
+        match self.task.optimizer:
+            case Sgd(rate, momentum, nesterov):
+                if not momentum:
+                    return rate * g, m, v
+                m = momentum * m + g
+                return rate * (g + momentum * m if nesterov else m), m, v
+            case RmsProp(rate, rho, epsilon):
+                v = rho * v + (1 - rho) * g**2
+                return rate * g / (jnp.sqrt(v) + epsilon), m, v
+            case Adam(rate, beta_1, beta_2, epsilon):
+                m, v = beta_1 * m + (1 - beta_1) * g, beta_2 * v + (1 - beta_2) * g**2
+                t = step.astype(g.dtype)
+                root = jnp.sqrt(v / (1 - beta_2**t)) + epsilon
+                return rate * m / (1 - beta_1**t) / root, m, v
+
+    def _block(
+        self, state: dict[str, Any], data: tuple, draws: Arrays, count: jax.Array
+    ) -> tuple[dict[str, Any], jax.Array]:
+        """The first ``count`` of the steps. ``count`` is no constant: one compilation serves every number."""
+
+        def body(i: jax.Array, carry: tuple) -> tuple:
+            state, losses = carry
+            state, loss = self._step(state, data, {name: array[i] for name, array in draws.items()})
+            return state, losses.at[i].set(loss)
+
+        return lax.fori_loop(0, count, body, (state, jnp.zeros(CALL_STEPS, data[0].dtype)))
+
+    # What the harness calls.
+
+    def load(self, weights: Mapping[str, np.ndarray]) -> None:
+        """Copy the weights: training overwrites the donated memory, which is not the harness's to lose."""
+        self._set_precision()
+        dtype = self.data[0].dtype
+        self.state["weights"] = {name: jnp.array(array, dtype) for name, array in weights.items()}
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """Return copies: np.asarray would share the memory that the next step overwrites."""
+        return {name: np.array(array) for name, array in self.state["weights"].items()}
+
+    def train(self, steps: Steps) -> np.ndarray:
+        """Make the steps in calls of a fixed shape."""
+        self._set_precision()
+        shape = steps.indices.shape
+        draws = {"indices": steps.indices.astype(np.int32)}
+        if self.task.augmentation != Augmentation():  # a task may use flips or crops alone
+            draws["flips"] = np.zeros(shape, bool) if steps.flips is None else steps.flips
+            offsets = np.zeros((*shape, 2)) if steps.offsets is None else steps.offsets
+            draws["offsets"] = offsets.astype(np.int32)
+        losses = []
+        for start in range(0, len(steps.indices), CALL_STEPS):
+            part = {name: array[start : start + CALL_STEPS] for name, array in draws.items()}
+            count, padded = len(part["indices"]), {name: _padded(a, CALL_STEPS) for name, a in part.items()}
+            self.state, made = self.block(self.state, self.data, padded, np.int32(count))
+            losses.append((made, count))
+        # NumPy cuts the padding off: made[:count] would be compiled for each count. np.asarray waits for JAX.
+        return np.concatenate([np.asarray(made)[:count] for made, count in losses])
+
+    def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
+        """Compute outputs in batches of one shape."""
+        self._set_precision()
+        outputs = [
+            self.outputs(self.state["weights"], _padded(inputs[start : start + PREDICT_ROWS], PREDICT_ROWS))
+            for start in range(0, len(inputs), PREDICT_ROWS)
+        ]
+        return np.concatenate([np.asarray(output) for output in outputs])[: len(inputs)]
+
+    def synchronize(self) -> None:
+        """Wait until the state is computed; JAX returns from a call before."""
+        jax.block_until_ready(self.state)
+
+    def training_state(self) -> dict[str, np.ndarray]:
+        """Copy moments and the number of steps, from which dropout's keys follow too."""
+        moments = {
+            f"{kind}/{name}": np.array(array)
+            for kind in ("first", "second")
+            for name, array in self.state[kind].items()
+        }
+        return moments | {"steps": np.array(self.state["steps"])}
+
+    def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Copy back what :meth:`training_state` returned."""
+        self._set_precision()
+        for kind in ("first", "second"):
+            self.state[kind] = {name: jnp.array(state[f"{kind}/{name}"]) for name in self.state[kind]}
+        self.state["steps"] = jnp.array(state["steps"])
+
+
+def _padded(array: np.ndarray, length: int) -> np.ndarray:
+    """The array with zeros after it, up to ``length`` rows."""
+    return np.concatenate([array, np.zeros((length - len(array), *array.shape[1:]), array.dtype)])
