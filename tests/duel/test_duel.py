@@ -2,10 +2,12 @@
 
 import errno
 import json
+import math
 import os
 import re
 import shutil
 import signal
+import statistics
 import sys
 import time
 from pathlib import Path
@@ -86,6 +88,7 @@ def test_a_known_slowdown_is_found_and_sized(finished):
 def test_the_record_keeps_every_block(finished):
     harness, _ = finished
     (record,) = duels(harness)
+    shares = []
     for pair in record["pairs"]:
         assert len(pair["blocks"]) == 2 * record["turns"]
         order = [block["configuration"] for block in pair["blocks"]]
@@ -94,8 +97,10 @@ def test_the_record_keeps_every_block(finished):
         assert all(block["seconds"] >= 0.1 for block in pair["blocks"])
         for process, step in zip(pair["processes"], (0.01, 0.011), strict=True):
             took = process["first_call_steps"] * step  # of a block's length, and of what ends an epoch
-            assert 0.95 * took < process["first_call_seconds"] < 2 * took
             assert took > 0.09
+            shares.append(process["first_call_seconds"] / took)
+    assert min(shares) > 0.95
+    assert statistics.median(shares) < 1.25  # other programs may delay single calls
     assert len({tuple(block["configuration"] for block in pair["blocks"]) for pair in record["pairs"]}) == 2
     assert record["configurations"][0]["clock_ratio"] == pytest.approx(2.0, abs=0.1)
     assert record["configurations"][0]["training_flops_per_sample"] > 0
@@ -345,9 +350,20 @@ def test_configurations_may_differ_in_batch_size_variables_and_threads(harness):
     (record,) = duels(harness)
     assert record["status"] == "interrupted"
     # The same step with half the samples: twice the time per sample.
-    assert record["results"][0]["ratio"]["value"] == pytest.approx(2.0, abs=0.2)
+    assert record["results"][0]["ratio"]["value"] == pytest.approx(2 * _step_ratio(record), abs=0.05)
     assert record["configurations"][1]["variables"]["SOME"] == "1"
     assert no_worker_left(harness)
+
+
+def _step_ratio(record):
+    """How many times as long a sleep of the second configuration took; 1 on a quiet machine."""
+    pairs = []
+    for pair in record["pairs"]:
+        logs = [[], []]
+        for block in pair["blocks"]:
+            logs[block["configuration"]].append(math.log(block["seconds"] / block["steps"]))
+        pairs.append(statistics.mean(logs[1]) - statistics.mean(logs[0]))
+    return math.exp(statistics.mean(pairs))
 
 
 def _wait_for_pairs(harness, count):

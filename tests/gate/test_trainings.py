@@ -83,5 +83,5 @@ def test_no_training_starts_after_the_deadline(trained):
 )
 def test_chance_alone_seldom_decides(trained, mean, word, most):
     trained(mean, 0.01)
-    verdicts = [over_seeds(20).verdict for _ in range(500)]
+    verdicts = [over_seeds(20).verdict for _ in range(1000)]
     assert verdicts.count(word) <= most * len(verdicts)
