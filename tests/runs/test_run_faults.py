@@ -33,7 +33,7 @@ def workers(harness) -> list[psutil.Process]:
     return found
 
 
-def wait_until(condition, seconds=30.0):
+def wait_until(condition, seconds=120.0):
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "it did not happen in time"
@@ -155,12 +155,27 @@ def test_a_failed_certification_does_not_affect_the_next(harness, mode, status, 
     assert workers(harness) == []
 
 
+NOISY = """
+import faulty
+from harness.hookspecs import hookimpl
+
+print("Thank you for choosing noisy!")
+
+@hookimpl
+def harness_backend(name):
+    print("noisy was asked for", name)
+    return faulty.harness_backend(name)
+"""
+
+
 def test_what_a_plugin_prints_when_it_is_imported_is_not_in_the_document(harness):
-    (harness.folder / "noisy.py").write_text("print('Thank you for choosing noisy!')\n")
+    (harness.folder / "noisy.py").write_text(NOISY)
     done = harness(*DIGITS, "--backend", "faulty:ok", "--plugin", "noisy.py", "--format", "json")
 
     assert [record["status"] for record in json.loads(done.stdout)["records"]] == ["ok"]
     assert "Thank you" in done.stderr
+    assert "noisy was asked for faulty" in done.stderr
+    assert "noisy.py; the installed one is not used" in done.stderr
 
 
 def test_check_continues_after_a_backend_that_fails(harness):
