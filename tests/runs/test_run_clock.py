@@ -6,21 +6,23 @@ RUN = ("run", "--task", "mlp", "--no-certify", "--max-steps", "60", "--epochs", 
 
 
 @pytest.mark.parametrize(
-    ("mode", "fault", "words"),
+    ("mode", "faults", "words"),
     [
-        ("lying", "work left", "after every block the device worked on"),
-        ("patched", "other clock", "s by the clock of another process"),
+        # On a busy machine some readings are disturbed: then it shows after some blocks only.
+        ("lying", {"work left", "work left at times"}, "the device worked on"),
+        ("patched", {"other clock"}, "s by the clock of another process"),
     ],
 )
 @pytest.mark.slow
-def test_a_dishonest_clock_fails_the_run(harness, mode, fault, words):
+def test_a_dishonest_clock_fails_the_run(harness, mode, faults, words):
     done = harness(*RUN, "--backend", f"paced:{mode}")
 
     (record,) = harness.records()
     if record["clock"]["outcome"] == "not tested":
         pytest.skip("the machine is too busy to test a clock")
     assert (record["status"], done.returncode) == ("failed", 1), done.stdout + done.stderr
-    assert (record["clock"]["outcome"], record["clock"]["fault"]) == ("dishonest", fault)
+    assert record["clock"]["outcome"] == "dishonest"
+    assert record["clock"]["fault"] in faults
     assert words in record["failure"]["message"]
     assert words in " ".join(done.stdout.split())
 

@@ -131,18 +131,18 @@ def test_a_certification_that_hangs_is_ended_at_the_time_limit_and_the_run_goes_
 
 
 @pytest.mark.parametrize(
-    ("mode", "status", "reason"),
+    ("mode", "limit", "status", "reason"),
     [
-        ("exit-in-build", "failed", "exited with code 3"),
+        ("exit-in-build", "60", "failed", "exited with code 3"),
         pytest.param(
-            *("hang-in-build", "timeout", "did not finish within the time limit of 4 s"),
+            *("hang-in-build", "10", "timeout", "did not finish within the time limit of 10 s"),
             marks=pytest.mark.slow,
         ),
-        pytest.param("raise", "failed", "the kernel is on fire", marks=pytest.mark.slow),
+        pytest.param("raise", "60", "failed", "the kernel is on fire", marks=pytest.mark.slow),
     ],
 )
-def test_a_failed_certification_does_not_affect_the_next(harness, mode, status, reason):
-    done = harness(*CERTIFIED, "--backend", f"faulty:{mode},faulty:ok", "--timeout", "4")
+def test_a_failed_certification_does_not_affect_the_next(harness, mode, limit, status, reason):
+    done = harness(*CERTIFIED, "--backend", f"faulty:{mode},faulty:ok", "--timeout", limit)
 
     failed_run, sound = harness.records()
     assert (failed_run["status"], sound["status"], done.returncode) == (status, "ok", 1)
