@@ -1,6 +1,5 @@
-"""The backend of the guide *Add a backend*, which all cheats are made of, with a training state."""
+"""The backend of the guide *Add a backend*, which all cheats are made of."""
 
-import json
 import re
 from pathlib import Path
 
@@ -24,20 +23,6 @@ class Honest(NumpyProgram):
     def __init__(self, plan, data):
         super().__init__(plan, data)
         self.plan = plan
-
-    def training_state(self):
-        random = np.frombuffer(json.dumps(self.random.bit_generator.state).encode(), np.uint8)
-        state = {"step": np.array(self.step), "random": random}
-        for moments in ("first", "second"):
-            state |= {f"{moments}/{name}": array.copy() for name, array in getattr(self, moments).items()}
-        return state
-
-    def load_training_state(self, state):
-        self.step = int(state["step"])
-        self.random.bit_generator.state = json.loads(state["random"].tobytes())
-        for moments in ("first", "second"):
-            part = {name: array for name, array in state.items() if name.startswith(moments)}
-            setattr(self, moments, {name.partition("/")[2]: array.copy() for name, array in part.items()})
 
     def loss_alone(self, x, y):
         """The loss of a step without its backward pass and update."""

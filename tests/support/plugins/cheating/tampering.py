@@ -3,6 +3,7 @@
 import ctypes
 import importlib
 
+import msgspec
 import numpy as np
 
 from cheating.honest import Honest
@@ -10,67 +11,46 @@ from harness.layers import Dropout
 
 
 class WrongDropout(Honest):
-    """Another rate, no scale, or the same values at each step."""
+    """Builds dropout layers of a changed rate."""
 
-    rate_factor, scaled, same = 1.0, True, False
-
-    def _forward(self, x, *, training):
-        import msgspec
-
-        kept = self.layers
+    def __init__(self, plan, data):
+        super().__init__(plan, data)
         self.layers = [
-            (msgspec.structs.replace(layer, rate=layer.rate * self.rate_factor), name)
+            (msgspec.structs.replace(layer, rate=self.changed(layer.rate)), name)
             if isinstance(layer, Dropout)
             else (layer, name)
-            for layer, name in kept
+            for layer, name in self.layers
         ]
-        if self.same:
-            self.random = np.random.default_rng(7)
-        result = super()._forward(x, training=training)
-        self.layers = kept
-        return result
+
+    def changed(self, rate):
+        return rate
 
 
 class DropsLess(WrongDropout):
-    rate_factor = 0.5
+    def changed(self, rate):
+        return rate / 2
 
 
-class SameMask(WrongDropout):
-    same = True
+class Unscaled(float):
+    """A rate that is 0 where it is subtracted from 1."""
+
+    def __rsub__(self, other):
+        return float(other)
 
 
-class DoesNotScale(Honest):
-    """Multiplies what dropout keeps by 1."""
+class DoesNotScale(WrongDropout):
+    changed = staticmethod(Unscaled)
+
+
+class SameMask(Honest):
+    """The generator of each step starts from the same state."""
 
     def _forward(self, x, *, training):
-        if training:
-            keep = [layer.rate for layer, _ in self.layers if isinstance(layer, Dropout)]
-            if keep:
-                generator, rate = self.random, keep[0]
-
-                class Unscaled:
-                    bit_generator = generator.bit_generator
-
-                    @staticmethod
-                    def random(shape):
-                        return _Kept(generator.random(shape), rate)
-
-                self.random = Unscaled
-                try:
-                    return super()._forward(x, training=training)
-                finally:
-                    self.random = generator
-        return super()._forward(x, training=training)
-
-
-class _Kept:
-    """Compares like draws, and yields masks that undo the scale."""
-
-    def __init__(self, draws, rate):
-        self.draws, self.rate = draws, rate
-
-    def __ge__(self, rate):
-        return (self.draws >= rate) * (1 - self.rate)
+        step, self.step = self.step, 0
+        try:
+            return super()._forward(x, training=training)
+        finally:
+            self.step = step
 
 
 def overwrite(array, value=0):
@@ -141,8 +121,6 @@ def reports_less(factor):
 
     def by(train):
         def shorter(worker, count):
-            import msgspec
-
             trained = train(worker, count)
             return msgspec.structs.replace(trained, seconds=trained.seconds * factor)
 
