@@ -119,7 +119,11 @@ class Duel:
             pythons = [workload.configuration.python for workload in request.workloads]
             variables = pad_to_equal_size(variables, pythons)
         return Alternation(
-            request.workloads, variables, request.dataset.name, deadline_seconds=self._seconds_left
+            request.workloads,
+            variables,
+            request.dataset.name,
+            deadline_seconds=self._seconds_left,
+            certified=request.certify,
         )
 
     def _seconds_left(self) -> float:

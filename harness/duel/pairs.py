@@ -32,8 +32,13 @@ class Alternation:
         dataset: str,
         *,
         deadline_seconds: Callable[[], float],
+        certified: bool = False,
     ) -> None:
-        """``variables`` are of each workload; ``deadline_seconds()`` limits a process that starts now."""
+        """``variables`` are of each workload; ``deadline_seconds()`` limits a process that starts now.
+
+        ``certified``: each of them is.
+        """
+        self._certified = certified
         self.workloads = workloads
         self.variables = variables
         self._dataset = dataset
@@ -47,7 +52,8 @@ class Alternation:
 
         The caller ends it.
         """
-        return TimedWorker(self.workloads[index], self.variables[index], self._deadline_seconds(), cpus)
+        workload, variables = self.workloads[index], self.variables[index]
+        return TimedWorker(workload, variables, self._deadline_seconds(), cpus, certified=self._certified)
 
     def pair(self, steps: list[int], turns: int, chance: random.Random) -> PairRecord:
         """Run one pair of ``turns`` turns, each a block of ``steps[index]`` steps of every workload.

@@ -77,15 +77,18 @@ class TimedWorker:
         variables: Mapping[str, str],
         deadline_seconds: float,
         cpus: Iterable[int] | None = None,
+        *,
+        certified: bool = False,
     ) -> None:
         self._label, self._plan = workload.label, workload.plan
         configuration = workload.configuration
 
-        def start() -> Session:
-            return session_of(workload.label, variables, deadline_seconds, configuration.python, cpus)
+        def start(further: Mapping[str, str]) -> Session:
+            own = {**variables, **further}
+            return session_of(workload.label, own, deadline_seconds, configuration.python, cpus)
 
-        self.session = start()
-        self.work = TimedWork(self.session, workload, start)
+        self.session = start({})
+        self.work = TimedWork(self.session, workload, start, certified=certified)
         self._dataset = ""
         self._readings = TimedReadings(self.session)
         self._clock: TrainingClock

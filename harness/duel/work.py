@@ -1,15 +1,15 @@
 """The work of a timed process: sampled once while it is timed, and recomputed before the process ends."""
 
-from collections.abc import Callable
-
 from harness.duel.workloads import Workload
 from harness.plugins import registry
 from harness.testing.losses import Losses
 from harness.testing.replay import Verification, Verifier
 from harness.training.batches import BatchOrder
 from harness.worker import protocol
+from harness.worker.independent import Start
+from harness.worker.sampled_work import SampledWork
 from harness.worker.session import Session
-from harness.worker.verification import Recomputer, SampledWork, verify, verify_elsewhere
+from harness.worker.verification import Recomputer, verify, verify_elsewhere
 from harness.worker.work_sampler import WorkSampler
 
 #: A program that takes longer than this to build again recomputes its own work instead.
@@ -19,8 +19,11 @@ _SECOND_PROGRAM_SECONDS = 2.0
 class TimedWork:
     """Samples the work of one process. :meth:`close` it with the process."""
 
-    def __init__(self, session: Session, workload: Workload, another: Callable[[], Session]) -> None:
-        """``another`` starts a process like that of ``session``."""
+    def __init__(
+        self, session: Session, workload: Workload, another: Start, *, certified: bool = False
+    ) -> None:
+        """``another`` starts a process like that of ``session``; ``certified`` is the workload."""
+        self._certified = certified
         self._session = session
         self._workload = workload
         self._another = another
@@ -46,7 +49,7 @@ class TimedWork:
             WorkDiffers: the work was not what a second program computes.
         """
         plan, backend = self._workload.plan, self._workload.configuration.backend
-        work = SampledWork(self._sampler, backend, plan, dataset, order)
+        work = SampledWork(self._sampler, backend, plan, dataset, order, self._certified)
         if registry.is_third_party(backend):
             return verify_elsewhere(work, self._another, seconds=0.0)
         quick = new_program_seconds <= _SECOND_PROGRAM_SECONDS or not self._sampler.complete

@@ -119,7 +119,11 @@ def measure(workloads: list[Workload], dataset: DatasetRecord, request: StepRequ
         elif request.certify:
             quality = compare_first_steps(workloads, dataset.name, _PROCESS_LIMIT_SECONDS)
         alternation = Alternation(
-            workloads, variables, dataset.name, deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS
+            workloads,
+            variables,
+            dataset.name,
+            deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS,
+            certified=proofs is not None,
         )
         prepared = prepare(alternation, proofs, request.turns)
         chance = random.Random(secrets.randbits(64))  # noqa: S311  the order must not depend on a seed

@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Mapping
 
 from harness.plugins import registry
 from harness.runs.record import Record
@@ -11,8 +12,9 @@ from harness.testing.replay import Verification, Verifier
 from harness.training.batches import BatchOrder
 from harness.worker import protocol
 from harness.worker.limits import silence_within
+from harness.worker.sampled_work import SampledWork
 from harness.worker.session import Session
-from harness.worker.verification import Recomputer, SampledWork, verify, verify_elsewhere
+from harness.worker.verification import Recomputer, verify, verify_elsewhere
 from harness.worker.work_sampler import WorkSampler
 
 _CHANCE = random.SystemRandom()
@@ -64,17 +66,19 @@ class RunWork:
             WorkDiffers: the work was not what a second program computes.
         """
         request = self._request
-        work = SampledWork(self._sampler, request.backend, request.plan, record.dataset.name, self._order)
+        certified = request.certificate is not None and request.certificate.certified
+        dataset = record.dataset.name
+        work = SampledWork(self._sampler, request.backend, request.plan, dataset, self._order, certified)
         affordable = _SHARE * (time.monotonic() - self._start)
         verifier = self._verifier(record, affordable)
         if verifier != "other process":
             by = Recomputer(self._session, verifier, affordable)
             return verify(work, by)
-        return verify_elsewhere(work, lambda: self._other_session(record), affordable)
+        return verify_elsewhere(work, lambda variables: self._other_session(record, variables), affordable)
 
-    def _other_session(self, record: Record) -> Session:
+    def _other_session(self, record: Record, variables: Mapping[str, str]) -> Session:
         limit = self._request.timeout_seconds
-        return Session(record.worker_variables, limit, silence_seconds=silence_within(limit))
+        return Session({**record.worker_variables, **variables}, limit, silence_seconds=silence_within(limit))
 
     def _verifier(self, record: Record, affordable_seconds: float) -> Verifier:
         """A process of its own hides most from a program; the same program compiles nothing again.

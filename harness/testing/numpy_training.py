@@ -27,7 +27,7 @@ class NumpyTraining:
     """A task in training: ``train`` on blocks of batch indices, read ``weights``, ``predict``."""
 
     def __init__(self, task: Task, inputs: Array, targets: Array, weights: Mapping[str, Array]) -> None:
-        """It computes in float64 from ``inputs (n, *input)``; raises Unsupported for what it does not cover."""
+        """It computes in float64; ``inputs (n, *input)``. Raises Unsupported for what it does not cover."""
         refuse_uncovered(task)
         self._task = task
         self._inputs, self._targets = inputs, targets

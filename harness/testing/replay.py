@@ -62,6 +62,35 @@ class Deviation(msgspec.Struct, frozen=True):
     recomputed: float | None
 
 
+#: Why the harness's own program could not judge: the task uses dropout, whose values programs do not share;
+#: it has a layer or an objective that this program lacks; a process failed.
+IndependentGap = Literal["dropout", "not covered", "program failed"]
+
+
+class Independent(msgspec.Struct, frozen=True, kw_only=True):
+    """What the harness's program in NumPy says of a training. One of the last two is set if it differs."""
+
+    gap: IndependentGap | None = None
+    detail: str = ""
+    steps: int = 0
+    """The first steps of the training whose losses agree."""
+    worst: float = 0.0
+    """The largest relative deviation of a loss among these."""
+    later_steps: int = 0
+    """Steps from a saved state whose losses agree, and whose weights follow the gradient."""
+    agreement: float | None = None
+    """The least share of a gradient that weights follow; see :mod:`harness.testing.updates`."""
+    deviation: Deviation | None = None
+    """The first loss that is not what NumPy computes."""
+    unfollowed_step: int | None = None
+    """The step, counted from 1, whose weights do not follow the gradient."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether the work is not what NumPy computes."""
+        return self.deviation is not None or self.unfollowed_step is not None
+
+
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """What was recomputed of a training, and whether it was the same."""
 
@@ -74,6 +103,8 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     tolerance: float = 0.0
     """The relative deviation from which on a loss that should be equal is a fault."""
     deviation: Deviation | None = None
+    independent: Independent | None = None
+    """The comparison with the harness's own program, which is made for backends of others."""
     seconds: float = 0.0
     """What all of it took, saving states not counted."""
 
@@ -108,12 +139,28 @@ def compare_replay(reported: Losses, recomputed: Losses, precision: Precision) -
     return Comparison(len(reported), worst, None)
 
 
-def deviation_at(span: Span, reported: Losses, recomputed: Losses) -> Deviation:
-    """The deviation at the first step after those that could be compared."""
-    ours, theirs = reported[span.compared_steps], recomputed[span.compared_steps]
+def compare_losses_at(ours: Losses, theirs: Losses, precision: Precision) -> int | None:
+    """The first of a few steps, each at the same weights in both, whose losses no rounding explains."""
+    scale = max(
+        _LEAST_LOSS, statistics.fmean(abs(value) for row in theirs for value in row if value is not None)
+    )
+    for index, (row, other) in enumerate(zip(ours, theirs, strict=True)):
+        if max(map(lambda a, b: _deviation(a, b, scale), row, other)) > _TOLERANCES[precision].fault:
+            return index
+    return None
+
+
+def deviation_of(index: int, reported: Losses, recomputed: Losses, first: int = 0) -> Deviation:
+    """The deviation at an index of losses that begin with step ``first``, counted from 0."""
+    ours, theirs = reported[index], recomputed[index]
     deviations = [_deviation(a, b, _LEAST_LOSS) for a, b in zip(ours, theirs, strict=True)]
     column = deviations.index(max(deviations))
-    return Deviation(span.first_step + span.compared_steps, ours[column], theirs[column])
+    return Deviation(first + index + 1, ours[column], theirs[column])
+
+
+def deviation_at(span: Span, reported: Losses, recomputed: Losses) -> Deviation:
+    """The deviation at the first step after those that could be compared."""
+    return deviation_of(span.compared_steps, reported, recomputed, span.first_step - 1)
 
 
 def outcome_of(spans: list[Span], verifier: Verifier, precision: Precision) -> Verification:

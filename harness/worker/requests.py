@@ -25,6 +25,7 @@ from harness.testing.cases import SEED
 from harness.testing.dropout import dropout_tests
 from harness.testing.long_calls import observe_calls
 from harness.testing.losses import Losses
+from harness.testing.numpy_backend import NUMPY, NumpyBackend
 from harness.testing.observation import finite_losses, observe, observe_losses
 from harness.testing.trial_programs import TrialPrograms
 from harness.testing.weights_checksum import weights_checksum
@@ -60,12 +61,12 @@ class Worker:
 
     @carry_out.register
     def _(self, request: protocol.Describe) -> protocol.Described:
-        self._backend = registry.backend(request.backend)
+        self._backend = NumpyBackend() if request.backend == NUMPY else registry.backend(request.backend)
         start = time.perf_counter()
         reported = self._backend.environment(request.threads)
         seconds = time.perf_counter() - start
         environment = checked_environment(reported, request.backend)
-        if plugin := registry.backend_distribution(request.backend):
+        if request.backend != NUMPY and (plugin := registry.backend_distribution(request.backend)):
             environment[PLUGIN] = plugin
         return protocol.Described(protocol.VERSION, environment, seconds)
 

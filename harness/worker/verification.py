@@ -2,13 +2,10 @@
 
 import random
 import time
-from collections.abc import Callable
-from typing import NamedTuple
 
 import msgspec
 
 from harness.errors import HarnessError
-from harness.spec.backend import Plan
 from harness.spec.task import Sgd, Task
 from harness.testing.dropout import uses_dropout
 from harness.testing.losses import Losses
@@ -25,8 +22,10 @@ from harness.training.batches import BatchOrder
 from harness.worker import protocol
 from harness.worker.conversation import Conversation
 from harness.worker.errors import WorkDiffers
+from harness.worker.independent import Start, compare_with_numpy
+from harness.worker.sampled_work import SampledWork
 from harness.worker.session import Session
-from harness.worker.work_sampler import WorkSample, WorkSampler
+from harness.worker.work_sampler import WorkSample
 
 _CHANCE = random.SystemRandom()
 #: About how many calls a replay makes, and of how many steps at least: a call has a fixed cost.
@@ -67,16 +66,6 @@ class Recomputer:
         return self._session.call(request, protocol.Replayed).losses
 
 
-class SampledWork(NamedTuple):
-    """The samples of a training, and what it takes to repeat them."""
-
-    sampler: WorkSampler
-    backend: str
-    plan: Plan
-    dataset: str
-    order: BatchOrder
-
-
 def verify(work: SampledWork, by: Recomputer) -> Verification:
     """Recompute samples of the work, in random order.
 
@@ -90,18 +79,23 @@ def verify(work: SampledWork, by: Recomputer) -> Verification:
     return _timed(_verified(work, by), begun)
 
 
-def verify_elsewhere(work: SampledWork, start: Callable[[], Session], seconds: float) -> Verification:
+def verify_elsewhere(work: SampledWork, start: Start, seconds: float) -> Verification:
     """As :func:`verify`, by a program in a process of its own, which ``start`` starts.
 
-    No other sample begins after these ``seconds``.
+    No other sample begins after these ``seconds``. The work of a certified backend is also compared with
+    that of the harness's own program, where this covers the task.
     """
     begun = time.monotonic()
     try:
-        with start() as session:
+        with start({}) as session:
             Conversation(session, work.backend, work.plan.threads).build(work.plan, work.dataset)
             session.call(protocol.Shuffle(work.order.seed), protocol.Done)
             left = seconds - (time.monotonic() - begun)
             found = _verified(work, Recomputer(session, "other process", left))
+            if work.certified and found.outcome != "differs":
+                independent = compare_with_numpy(work, session, start)
+                outcome = "differs" if independent.differs else found.outcome
+                found = msgspec.structs.replace(found, outcome=outcome, independent=independent)
     except HarnessError as error:
         found = _failed(error)
     return _timed(found, begun)

@@ -89,6 +89,11 @@ class WorkSampler:
             replaced.path.unlink()
 
     @property
+    def folder(self) -> Path:
+        """Where states are saved, until :meth:`close`."""
+        return Path(self._folder.name)
+
+    @property
     def first_losses(self) -> Losses:
         """The losses of the first steps."""
         return self.first.losses[:_FIRST_LOSSES]

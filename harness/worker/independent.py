@@ -1,0 +1,141 @@
+"""Timed work compared with that of a program of the harness, in a process without the backend's plugin.
+
+A second program of the same plugin makes the same mistake twice, and a plugin that recognises a
+certification case can make it everywhere else. Here the harness's own program in NumPy computes the first
+steps of the training on the data of the run, and the gradients of later steps at weights that were saved.
+"""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from harness.errors import Declined, HarnessError
+from harness.plugins.files import PLUGIN_FILES_VARIABLE
+from harness.spec.task import Sgd
+from harness.testing.dropout import uses_dropout
+from harness.testing.losses import Losses
+from harness.testing.numpy_backend import NUMPY
+from harness.testing.replay import Independent, compare_losses_at, compare_replay, deviation_of
+from harness.testing.updates import FIRST_STEP, LEAST_AGREEMENT, agreements
+from harness.worker import protocol
+from harness.worker.conversation import Conversation
+from harness.worker.sampled_work import SampledWork
+from harness.worker.session import Session
+from harness.worker.work_sampler import WorkSample
+
+_CHANCE = random.SystemRandom()
+#: Starts a process like that of the training, with these variables in addition.
+Start = Callable[[Mapping[str, str]], Session]
+#: NumPy recomputes first steps for so long, and at least so many.
+_SECONDS = 1.0
+_FEWEST_STEPS = 2
+#: Consecutive later steps whose gradients are computed.
+_LATER_STEPS = 4
+
+
+def compare_with_numpy(work: SampledWork, own: Session, start: Start) -> Independent:
+    """Compare the first steps, and the gradients of later ones; ``own`` has a program of the backend."""
+    if uses_dropout(work.plan.task):
+        return Independent(gap="dropout")
+    try:
+        with start({PLUGIN_FILES_VARIABLE: ""}) as session:
+            numpy = _NumpyWork(work, session)
+            found = numpy.first_steps()
+            end = time.monotonic() + _SECONDS
+            for number, sample in enumerate(_later(work.sampler.samples)):
+                if not found.differs and (number == 0 or time.monotonic() < end):
+                    found = numpy.later_steps(found, sample, own)
+            return found
+    except Declined as error:
+        return Independent(gap="not covered", detail=str(error))
+    except HarnessError as error:
+        return Independent(gap="program failed", detail=str(error))
+
+
+def _later(samples: list[WorkSample]) -> list[WorkSample]:
+    """The latest of the samples that are late enough, and another one."""
+    late = [sample for sample in samples if sample.step >= FIRST_STEP and sample.losses]
+    late.sort(key=lambda sample: sample.step)
+    return late[-1:] + _CHANCE.sample(late[:-1], min(1, len(late[:-1])))
+
+
+class _NumpyWork:
+    """The harness's program, in a process of its own."""
+
+    def __init__(self, work: SampledWork, session: Session) -> None:
+        self._work = work
+        self._session = session
+        self._conversation = Conversation(session, NUMPY, work.plan.threads)
+
+    def _build(self, *, gradients: bool = False) -> None:
+        """``gradients``: a step subtracts the gradient from the weights."""
+        work = self._work
+        plan = msgspec.structs.replace(work.plan, mode="plain", device="cpu")
+        if gradients:
+            task = msgspec.structs.replace(plan.task, optimizer=Sgd(1.0), weight_decay=0.0)
+            plan = msgspec.structs.replace(plan, task=task)
+        self._conversation.build(plan, work.dataset)
+        self._session.call(protocol.Shuffle(work.order.seed), protocol.Done)
+
+    def first_steps(self) -> Independent:
+        """Compare the first steps of the training, as many as time allows."""
+        self._build()
+        reported, losses = self._work.sampler.first.losses, list[list[float | None]]()
+        end = time.monotonic() + _SECONDS
+        while len(losses) < len(reported) and (len(losses) < _FEWEST_STEPS or time.monotonic() < end):
+            losses += self._session.call(_step(len(losses)), protocol.Replayed).losses
+        reported = reported[: len(losses)]
+        found = compare_replay(reported, losses, self._work.plan.precision)
+        deviation = None if found.fault_at is None else deviation_of(found.fault_at, reported, losses)
+        return Independent(steps=found.compared_steps, worst=found.worst, deviation=deviation)
+
+    def later_steps(self, found: Independent, sample: WorkSample, own: Session) -> Independent:
+        """Compare the losses and the gradients of consecutive steps with what the backend's program does."""
+        folder, precision = self._work.sampler.folder, self._work.plan.precision
+        own.call(protocol.Rebuild(), protocol.Done)
+        paths = [folder / f"own-{index}.npz" for index in range(_LATER_STEPS + 1)]
+        own.call(protocol.Replay(sample.step, [], str(sample.path), sample.complete), protocol.Replayed)
+        own.call(protocol.SaveState(str(paths[0])), protocol.StateSaved)
+        losses: Losses = []
+        for index, path in enumerate(paths[1:]):
+            losses += own.call(_step(sample.step + index), protocol.Replayed).losses
+            own.call(protocol.SaveState(str(path)), protocol.StateSaved)
+        weights = [_weights(path) for path in paths]
+        self._build(gradients=True)
+        gradients, recomputed = [], list[list[float | None]]()
+        for index, path in enumerate(paths[:-1]):
+            recomputed += self._session.call(_step(sample.step + index, path), protocol.Replayed).losses
+            after = folder / "numpy.npz"
+            self._session.call(protocol.SaveState(str(after)), protocol.StateSaved)
+            moved = _weights(after)
+            gradients.append({name: weights[index][name] - moved[name] for name in moved})
+        fault = compare_losses_at(losses, recomputed, precision)
+        if fault is not None:
+            deviation = deviation_of(fault, losses, recomputed, sample.step)
+            return msgspec.structs.replace(found, deviation=deviation)
+        least = found.agreement
+        if sample.complete:  # else its optimizer begins anew
+            shares = agreements(self._work.plan.task, sample.step, weights, gradients)
+            if min(shares) < LEAST_AGREEMENT:
+                step = sample.step + 2 + shares.index(min(shares))
+                return msgspec.structs.replace(found, agreement=min(shares), unfollowed_step=step)
+            least = min([*shares, 1.0 if least is None else least])
+        return msgspec.structs.replace(found, later_steps=found.later_steps + len(losses), agreement=least)
+
+
+def _step(step: int, path: Path | None = None) -> protocol.Replay:
+    """A single step, from saved weights or from where the program is."""
+    return protocol.Replay(step, [1], None if path is None else str(path), complete=False)
+
+
+def _weights(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as arrays:
+        return {
+            name.removeprefix("weights/"): arrays[name].astype(np.float64)
+            for name in arrays
+            if name.startswith("weights/")
+        }

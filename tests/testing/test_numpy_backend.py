@@ -1,0 +1,100 @@
+"""The harness's own program in NumPy does the work of the references, and says so of weights that move."""
+
+import numpy as np
+import pytest
+
+from harness.errors import Declined
+from harness.plugins import registry
+from harness.spec.task import Adam, RmsProp, Sgd
+from harness.testing.certify import check, examine
+from harness.testing.in_process import InProcessExaminer
+from harness.testing.long_calls import long_calls_case
+from harness.testing.numpy_backend import NumpyBackend
+from harness.testing.numpy_training import NumpyTraining
+from harness.testing.parity import Finding
+from harness.testing.updates import FIRST_STEP, LEAST_AGREEMENT, agreements
+from harness.training.initial import initial_weights
+
+EXAMINER = InProcessExaminer(NumpyBackend(), "plain", 1)
+
+
+def test_it_is_certified_on_dense_networks():
+    findings = check(EXAMINER, registry.task("mlp"))
+    assert all(finding.passed for finding in findings), findings
+
+
+@pytest.mark.slow
+def test_it_is_certified_on_convolutions_without_augmentation():
+    outcomes = [outcome for _, outcome in examine(EXAMINER, registry.task("cnn"))]
+    assert sum(isinstance(outcome, Finding) for outcome in outcomes) >= 5
+    for outcome in outcomes:
+        assert isinstance(outcome, Declined) or outcome.passed, outcome
+
+
+@pytest.mark.parametrize("name", ["rnn", "forecast", "gan"])
+def test_it_declines_what_it_does_not_cover(name):
+    outcomes = [outcome for _, outcome in examine(EXAMINER, registry.task(name))]
+    assert all(isinstance(outcome, Declined) for outcome in outcomes)
+
+
+class Training:
+    """A small task, far enough in its training, whose steps can be altered."""
+
+    def __init__(self, optimizer, decay=0.0):
+        import msgspec
+
+        case = long_calls_case(registry.task("mlp"))
+        self.task = msgspec.structs.replace(case.task, optimizer=optimizer, weight_decay=decay)
+        gradient = msgspec.structs.replace(self.task, optimizer=Sgd(1.0), weight_decay=0.0)
+        data, weights = case.data(), initial_weights(self.task, 0)
+        self.program = NumpyTraining(self.task, data.inputs, data.targets, weights)
+        self.gradients = NumpyTraining(gradient, data.inputs, data.targets, weights)
+        self.rows = np.random.default_rng(0).integers(0, len(data.targets), (FIRST_STEP + 8, 1, 8))
+        self.program.train(self.rows[:FIRST_STEP, 0])
+
+    def weights(self):
+        return {name: array.copy() for name, array in self.program.weights.items()}
+
+    def agreement(self, step):
+        """The least agreement of four steps, of which ``step(program, index, rows)`` makes each."""
+        weights, gradients = [self.weights()], []
+        for index in range(4):
+            rows = self.rows[FIRST_STEP + index]
+            self.gradients.load(weights[-1])
+            self.gradients.train(rows)
+            gradients.append({n: weights[-1][n] - self.gradients.weights[n] for n in weights[-1]})
+            step(self, index, rows)
+            weights.append(self.weights())
+        return min(agreements(self.task, FIRST_STEP, weights, gradients))
+
+
+def honest(training, _index, rows):
+    training.program.train(rows)
+
+
+def skips(training, index, rows):
+    if index % 2:
+        training.program.train(rows)
+
+
+def stale(training, index, rows):
+    training.program.train(training.rows[FIRST_STEP + index - index % 2])
+
+
+def half(training, _index, rows):
+    training.program.train(rows[:, :4])
+
+
+OPTIMIZERS = [Sgd(0.05), Sgd(0.02, 0.9), Sgd(0.02, 0.9, nesterov=True), Adam(0.001), RmsProp(0.001)]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_weights_of_an_honest_training_follow_the_gradient(optimizer, decay):
+    assert Training(optimizer, decay).agreement(honest) > 0.99
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("step", [skips, stale, half])
+def test_steps_without_their_own_gradient_are_found(optimizer, step):
+    assert Training(optimizer).agreement(step) < LEAST_AGREEMENT
