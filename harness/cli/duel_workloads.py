@@ -121,7 +121,7 @@ def _workload(letter: str, name: str, definition: TaskDefinition, options: Mappi
         threads=own["threads"] or options["threads"] or default_threads(),
         precision=own["precision"] or options["precision"],
         python=python,
-        variables=tuple(sorted(variables.items())),
+        variables=tuple(variables.items()),
     )
     return Workload(
         label=configuration.label,

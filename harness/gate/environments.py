@@ -74,7 +74,7 @@ def workload_of(environment: Environment, benchmark: Benchmark) -> Workload:
         threads,
         benchmark.precision,
         python=environment.python,
-        variables=tuple(sorted(environment.variables.items())),
+        variables=tuple(environment.variables.items()),
     )
     return Workload(
         label=environment.label,

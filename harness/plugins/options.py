@@ -3,7 +3,7 @@
 import contextlib
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -13,15 +13,23 @@ from harness.spec.task import TaskDefinition
 Value = bool | int | float | str
 
 
+class _Takes(NamedTuple):
+    """What values an option takes, such as ``number > 0``, and the article before that in a sentence."""
+
+    text: str
+    article: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.article} {self.text}".lstrip()
+
+
 def describe_options(definition: TaskDefinition) -> list[tuple[str, str, Value, str]]:
     """Name, type (``number > 0``), default and description of each option of a task."""
     rows = []
     for field in _fields(definition):
-        kind, description = field.type, ""
-        if isinstance(kind, msgspec.inspect.Metadata):
-            description = str((kind.extra_json_schema or {}).get("description", ""))
-            kind = kind.type
-        rows.append((field.name, _takes(kind), field.default, description))
+        schema = field.type.extra_json_schema if isinstance(field.type, msgspec.inspect.Metadata) else None
+        description = str((schema or {}).get("description", ""))
+        rows.append((field.name, _takes(field.type).text, field.default, description))
     return rows
 
 
@@ -31,21 +39,24 @@ def _fields(definition: TaskDefinition) -> tuple[Any, ...]:
     return fields
 
 
-def _takes(kind: Any) -> str:
+def _takes(kind: Any) -> _Takes:
     match kind:
+        case msgspec.inspect.Metadata():
+            return _takes(kind.type)
         case msgspec.inspect.LiteralType():
-            return "one of " + ", ".join(str(value) for value in kind.values)
+            return _Takes("one of " + ", ".join(str(value) for value in kind.values))
         case msgspec.inspect.BoolType():
-            return "true or false"
+            return _Takes("true or false")
         case msgspec.inspect.IntType() | msgspec.inspect.FloatType():
-            name = "integer" if isinstance(kind, msgspec.inspect.IntType) else "number"
+            is_integer = isinstance(kind, msgspec.inspect.IntType)
+            name, article = ("integer", "an") if is_integer else ("number", "a")
             signs = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
             bounds = [
                 f"{sign} {getattr(kind, key):g}" for key, sign in signs if getattr(kind, key) is not None
             ]
-            return " ".join([name, " and ".join(bounds)]).strip()
+            return _Takes(" ".join([name, " and ".join(bounds)]).strip(), article)
         case _:
-            return "text"
+            return _Takes("text")
 
 
 def parse_options(definition: TaskDefinition, assignments: Iterable[str]) -> msgspec.Struct:
@@ -54,7 +65,7 @@ def parse_options(definition: TaskDefinition, assignments: Iterable[str]) -> msg
     Raises:
         UsageError: an assignment has no ``=``, an unknown key, or a value that does not fit.
     """
-    takes = {name: kind for name, kind, _, _ in describe_options(definition)}
+    takes = {field.name: _takes(field.type) for field in _fields(definition)}
     values: dict[str, str] = {}
     for assignment in assignments:
         key, sign, text = assignment.partition("=")
@@ -64,7 +75,7 @@ def parse_options(definition: TaskDefinition, assignments: Iterable[str]) -> msg
             raise unknown_name("option", key, takes, owner=f"task {definition.name}")
         fitting = _fitting(definition, key, text.strip())
         if fitting is None:
-            raise UsageError(f"--set {key}={text.strip()}: {key} takes {_article(takes[key])}.")
+            raise UsageError(f"--set {key}={text.strip()}: {key} takes {takes[key]}.")
         values[key] = fitting
     return msgspec.convert(values, definition.options, strict=False)
 
@@ -80,9 +91,3 @@ def _fitting(definition: TaskDefinition, key: str, text: str) -> str | None:
             if not (isinstance(parsed, float) and not math.isfinite(parsed)):
                 return candidate
     return None
-
-
-def _article(takes: str) -> str:
-    if takes.startswith(("one of", "true", "text")):
-        return takes
-    return f"an {takes}" if takes.startswith("integer") else f"a {takes}"

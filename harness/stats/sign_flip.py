@@ -19,6 +19,8 @@ EXACT_UP_TO = 44
 _PATTERNS_DRAWN = 2**16
 _BOOTSTRAP_RESAMPLES = 10_000
 _FEWEST_FOR_INTERVAL = 5
+#: The share of the resamples beyond each end of an interval.
+_TAIL = 0.025
 #: A resample's standard error is taken to be at least this share of that of all pairs. A resample without the
 #: only outlier among pairs that hardly vary would otherwise have an unbounded t.
 _LEAST_ERROR_SHARE = 0.1
@@ -30,18 +32,16 @@ Alternative = Literal["two-sided", "greater", "less"]
 def p_value(
     log_ratios: np.ndarray,
     alternative: Alternative = "two-sided",
-    shift: float = 0.0,
 ) -> float:
-    """The sign-flip test (Fisher 1935, section 21) of the hypothesis that log ratios ``(pairs,)`` centre on
-    ``shift``.
+    """The sign-flip test (Fisher 1935, section 21) of whether log ratios ``(pairs,)`` centre on 0.
 
     The statistic is the mean; the p-value is the share of sign patterns whose mean is as extreme. It is exact
     up to 44 pairs; beyond, a seeded sample of patterns is drawn. With ``n`` pairs no two-sided p-value is
     below ``2 ** (1 - n)``.
-    """  # noqa: D205  the hypothesis does not fit on one line
+    """
     if len(log_ratios) < 2:  # noqa: PLR2004  one sign shows nothing
         return 1.0
-    return _share_as_extreme(tuple(np.asarray(log_ratios, float) - shift), alternative)
+    return _share_as_extreme(tuple(np.asarray(log_ratios, float)), alternative)
 
 
 @functools.lru_cache(maxsize=1024)  # the p-values of earlier looks are needed again after every pair
@@ -81,11 +81,12 @@ def _drawn_share(values: tuple[float, ...], alternative: Alternative) -> float:
     return float(result.pvalue)
 
 
-def bootstrap_interval(log_ratios: np.ndarray, confidence: float = 0.95) -> Estimate:
-    """The mean of log ratios ``(pairs,)``, with its bootstrap-t interval (Efron and Tibshirani 1993, 12.5).
+def bootstrap_interval(log_ratios: np.ndarray) -> Estimate:
+    """The mean of log ratios ``(pairs,)``, with its 95 % bootstrap-t interval.
 
-    The deviation of the mean is studentised, which keeps the level with few pairs, where the percentile
-    interval is too short. There is no interval for fewer than 5 pairs: they have too few different resamples.
+    After Efron and Tibshirani (1993, section 12.5). The deviation of the mean is studentised, which keeps the
+    level with few pairs, where the percentile interval is too short. There is no interval for fewer than 5
+    pairs: they have too few different resamples.
     """
     values = np.asarray(log_ratios, float)
     pairs, mean = len(values), float(values.mean())
@@ -98,8 +99,7 @@ def bootstrap_interval(log_ratios: np.ndarray, confidence: float = 0.95) -> Esti
     means, errors = drawn.mean(-1), _standard_error(drawn)
     varied = errors > 1e-9 * error  # a resample that repeats one pair has no t
     t = (means[varied] - mean) / np.maximum(errors[varied], _LEAST_ERROR_SHARE * error)
-    tail = (1.0 - confidence) / 2
-    low, high = np.quantile(t, [tail, 1.0 - tail])
+    low, high = np.quantile(t, [_TAIL, 1.0 - _TAIL])
     return Estimate(mean, mean - float(high) * error, mean - float(low) * error, pairs)
 
 

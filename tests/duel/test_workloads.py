@@ -1,13 +1,17 @@
-"""The variables that processes start with take the same size on every stack."""
+"""Workloads: the same work in each, and variables that take the same size on every stack."""
 
 import os
 import subprocess
 import sys
 
+import msgspec
 import pytest
 
-from harness.duel.workloads import pad_to_equal_size
+from harness.duel.workloads import Workload, pad_to_equal_size, refuse_different_work
 from harness.errors import UsageError
+from harness.plugins import registry
+from harness.plugins.configuration import Configuration
+from harness.plugins.options import parse_options
 from harness.worker.interpreter import installed_harness
 
 #: Prints the size of a process's variables as the kernel stores them, and their number.
@@ -51,3 +55,40 @@ def test_an_interpreter_that_is_too_old_is_reported(tmp_path):
     old.chmod(0o755)
     with pytest.raises(UsageError, match=r"--b-python: .*python is older than Python 3\.11, which"):
         installed_harness("--b-python", str(old), {})
+
+
+TORCH = Configuration("torch", "eager", "cpu", threads=1)
+
+
+def workload(label, *assignments):
+    definition = registry.task("mlp")
+    options = parse_options(definition, assignments)
+    task = definition.define(options)
+    return Workload(label=label, configuration=TORCH, task=task, options=msgspec.structs.asdict(options))
+
+
+def test_different_work_is_refused_with_what_differs():
+    with pytest.raises(UsageError, match=r"a and b would do different work \(width 1\.0 and 2\.0\)\."):
+        refuse_different_work([workload("a"), workload("a"), workload("b", "width=2")])
+
+
+def test_work_that_another_installation_defines_otherwise_is_refused():
+    ours, theirs = workload("a"), workload("b")
+    theirs = msgspec.structs.replace(theirs, task=msgspec.structs.replace(theirs.task, version=99))
+    with pytest.raises(UsageError, match=rf"\(version {ours.task.version} and 99\)"):
+        refuse_different_work([ours, theirs])
+
+
+def test_only_the_batch_size_may_differ():
+    smaller = workload("b")
+    smaller = msgspec.structs.replace(smaller, task=msgspec.structs.replace(smaller.task, batch_size=7))
+    refuse_different_work([workload("a"), smaller])
+
+
+def test_the_order_of_variables_makes_no_other_configuration():
+    one, other = (
+        msgspec.structs.replace(TORCH, variables=variables)
+        for variables in ((("A", "1"), ("B", "2")), (("B", "2"), ("A", "1")))
+    )
+    assert one == other
+    assert hash(one) == hash(other)

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import permutation_test
 
-from harness.stats.sign_flip import bootstrap_interval, p_value, smallest_p_value
+from harness.gate.judgement import LOOK_PAIRS
+from harness.stats.looks import MOST_PAIRS
+from harness.stats.sign_flip import EXACT_UP_TO, bootstrap_interval, p_value, smallest_p_value
 
 
 def test_exact_p_values():
@@ -16,7 +18,7 @@ def test_exact_p_values():
     assert p_value(ratios) == 2 / 256
     assert p_value(ratios, "greater") == 1 / 256
     assert p_value(ratios, "less") == 1.0
-    assert p_value(ratios, "less", shift=0.5) == 1 / 256
+    assert p_value(ratios - 0.5, "less") == 1 / 256
     assert (
         p_value(np.array([1.0, 1.0, -1.0])) == 1.0
     )  # of 8 sums, two are 3, two -3, four are ±1: all as extreme
@@ -35,7 +37,11 @@ def test_p_value_is_scipys(alternative, values, shift):
     expected = permutation_test(
         (np.array(values) - shift,), np.mean, permutation_type="samples", alternative=alternative
     )
-    assert p_value(np.array(values), alternative, shift) == pytest.approx(expected.pvalue, abs=1e-12)
+    assert p_value(np.array(values) - shift, alternative) == pytest.approx(expected.pvalue, abs=1e-12)
+
+
+def test_every_gate_and_duel_is_within_the_exact_range():
+    assert LOOK_PAIRS + MOST_PAIRS <= EXACT_UP_TO
 
 
 @pytest.mark.parametrize("pairs", [17, 28, 44])
