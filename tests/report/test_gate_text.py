@@ -11,7 +11,7 @@ from harness.gate import reasons
 from harness.gate.record import QualityResult, SeedScores
 from harness.report.ci.summary import gate_markdown
 from harness.report.gate import gate_text
-from harness.report.gate_words import headline, quality_word, why
+from harness.report.gate_words import headline, metric_text, quality_word, why
 
 
 def test_the_headline_counts_each_verdict():
@@ -42,6 +42,20 @@ def test_reasons_stand_with_their_figures():
     assert re.fullmatch(figures, why(benchmark))
     benchmark.reasons = [reasons.Failed(label="head", message="crashed")]
     assert re.fullmatch(f"head failed: crashed; {figures}", why(benchmark))
+
+
+@pytest.mark.parametrize(
+    ("weight", "words"),
+    [
+        (None, "8 pairs, p"),
+        (7.5, "8 pairs, p"),
+        (6.1, "8 pairs, effective 6 after down-weighting outliers, p"),
+    ],
+)
+def test_the_effective_number_of_pairs_is_stated_where_outliers_cost_many(weight, words):
+    benchmark = made_benchmark(step=1.08, confirmed=8, verdicts={"step": "FAIL"})
+    (step,) = [result for result in benchmark.metrics if result.metric == "step"]
+    assert f"({words} = " in metric_text(msgspec.structs.replace(step, weight=weight))
 
 
 SEEDS = [SeedScores(seed=0, base=0.5, head=0.4, base_steps_to_target=1, head_steps_to_target=1)]

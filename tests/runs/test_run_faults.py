@@ -108,9 +108,10 @@ def test_a_declined_task_is_not_tried_with_every_seed(harness):
     assert (statuses.count("unsupported"), statuses.count("ok"), done.returncode) == (1, 3, 2)
 
 
-def test_a_run_that_hangs_is_ended_at_its_time_limit(harness):
+@pytest.mark.parametrize("mode", ["hang", "hang-with-child"])
+def test_a_run_that_hangs_is_ended_at_its_time_limit(harness, mode):
     start = time.monotonic()
-    done = harness(*DIGITS, "--backend", "faulty:hang-with-child", "--timeout", "4")
+    done = harness(*DIGITS, "--backend", f"faulty:{mode}", "--timeout", "4")
 
     (record,) = harness.records()
     assert (record["status"], done.returncode) == ("timeout", 1)

@@ -9,7 +9,7 @@ import pytest
 from harness.layers import GRU, LSTM, Dropout
 from harness.plugins import registry
 from harness.plugins.options import describe_options, parse_options
-from harness.spec.task import Adam, Adversarial, Augmentation, Imbalance, RmsProp, Sgd, Task
+from harness.spec.task import Adam, Adversarial, Augmentation, Imbalance, Penalty, RmsProp, Sgd, Task
 from harness_tasks import TASKS
 from harness_tasks.datasets import SOURCES
 
@@ -110,6 +110,13 @@ def test_every_optimizer_fits_every_task(task):
 def test_options_that_contradict_each_other_are_refused(task, assignments, message):
     with pytest.raises(ValueError, match=message):
         _define(task, *assignments)
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+def test_penalties_reach_the_task(task):
+    assert _define(task).penalty == Penalty(0.0, 0.0)
+    assert _define(task, "l1=0.25").penalty == Penalty(l1=0.25, l2=0.0)
+    assert _define(task, "l1=0.25", "l2=0.5").penalty == Penalty(l1=0.25, l2=0.5)
 
 
 @pytest.mark.parametrize("task", CLASSIFIERS)
