@@ -3,6 +3,7 @@
 import ast
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,18 @@ def calls_of(name: str) -> list[object]:
         for block, words in SHELL
         if program(words) == name
     ]
+
+
+#: At least so many of each are tested. A pattern that matches nothing would leave tests without cases.
+FEWEST_CALLS = {"harness": 60, "pip": 10, "pytest": 6, "python": 8}
+FEWEST_BLOCKS = {"sh": 45, "text": 8, "python": 6, "toml": 4, "yaml": 2}
+
+
+def test_the_pages_have_blocks_and_commands_to_test():
+    calls = {name: len(calls_of(name)) for name in FEWEST_CALLS}
+    assert {name: count for name, count in calls.items() if count < FEWEST_CALLS[name]} == {}
+    counts = Counter(block.language for block in EVERY)
+    assert {name: counts[name] for name, fewest in FEWEST_BLOCKS.items() if counts[name] < fewest} == {}
 
 
 def test_languages_and_programs_are_known():

@@ -14,6 +14,8 @@ LINKS = [
     for target in LINK.findall(re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL))
     if "://" not in target
 ]
+#: At least so many are tested.
+FEWEST_LINKS, FEWEST_OUTPUTS = 70, 8
 #: A path or an address that only the machine of the recording has.
 FOREIGN = re.compile(r"/tmp/|/home/|/root|/work/|localhost|127\.0\.0\.1")  # noqa: S108
 
@@ -28,6 +30,11 @@ def test_the_first_command_installs_and_runs():
         'python3 -m venv .venv && .venv/bin/pip install ".[torch]" && '
         ".venv/bin/harness run --backend torch --task cnn\n"
     )
+
+
+def test_links_and_outputs_are_found():
+    assert len(LINKS) >= FEWEST_LINKS
+    assert sum(len(blocks(page, "text")) for page in PAGES) >= FEWEST_OUTPUTS
 
 
 @pytest.mark.parametrize("target", LINKS)

@@ -6,6 +6,10 @@ import os
 import pytest
 from support.pages import PAGES, ROOT, blocks
 
+from harness.report.gate_words import CHANGE_LEGEND
+from harness.report.numbers import RATIO_LEGEND
+
+FEWEST_RECORDED, FEWEST_LEGENDS = 8, 4
 _SPEC = importlib.util.spec_from_file_location("outputs", ROOT / "docs" / "record" / "outputs.py")
 outputs = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(outputs)
@@ -21,6 +25,26 @@ RECORDED = [
 @pytest.mark.parametrize(("page", "command"), RECORDED)
 def test_a_recorded_command_is_shown_before_its_output(page, command):
     assert any(command in block.text for block in blocks(page, "sh"))
+
+
+def test_outputs_are_recorded():
+    assert len(RECORDED) >= FEWEST_RECORDED
+
+
+#: How each legend begins, and the whole of it.
+LEGENDS = {"Ratios are ": RATIO_LEGEND, "Changes are ": CHANGE_LEGEND}
+
+
+def test_recorded_outputs_have_the_legends_of_today():
+    """Other words show that an output is older than the code."""
+    checked = 0
+    for page in PAGES:
+        for block in blocks(page, "text"):
+            text = " ".join(block.text.split())
+            for beginning, legend in LEGENDS.items():
+                checked += text.count(beginning)
+                assert text.count(beginning) == text.count(legend), f"{page}: run docs/record/outputs.py"
+    assert checked >= FEWEST_LEGENDS
 
 
 def test_every_output_of_the_readme_is_recorded():
