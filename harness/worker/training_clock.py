@@ -20,6 +20,12 @@ _CALL_SHARE = 0.05
 _MISSING_SHARE = 0.1
 _MISSING_SECONDS = 0.05
 _FEWEST_CALLS = 3
+#: Or a smaller share is missing of each of so many calls in a row; a delay of messages meets some of them.
+#: Shorter calls than this do not count.
+_SMALL_SECONDS = 0.0015
+_SMALL_SHARE = 0.03
+_IN_A_ROW = 10
+_SHORTEST_CALL_SECONDS = 0.02
 #: How many times as long as here a worker may take to draw batches and to hand over losses.
 _OVERHEAD = 2.0
 
@@ -34,7 +40,7 @@ class TrainingClock:
         self._step = step
         self._hindrance = Hindrance([session.process.pid])
         self._reported = self._observed = self._missing = 0.0
-        self._short_calls = 0
+        self._short_calls = self._in_a_row = 0
 
     def train(self, steps: int) -> protocol.Trained:
         """Make the next steps; raises as :meth:`Session.receive` does.
@@ -50,12 +56,15 @@ class TrainingClock:
         self._observed += observed
         self._reported += trained.seconds
         missing = observed - trained.seconds
-        if missing > (tolerated := _CALL_SECONDS + _CALL_SHARE * observed):
+        little = _SMALL_SECONDS + _SMALL_SHARE * observed
+        if missing > little:
             missing -= self._hindrance.seconds() + _OVERHEAD * self._overhead_seconds(first, steps)
-            if missing > tolerated:
-                self._missing += missing
-                self._short_calls += 1
-                self._judge()
+        if observed >= _SHORTEST_CALL_SECONDS:
+            self._in_a_row = self._in_a_row + 1 if missing > little else 0
+        if missing > _CALL_SECONDS + _CALL_SHARE * observed:
+            self._missing += missing
+            self._short_calls += 1
+        self._judge()
         return trained
 
     def _overhead_seconds(self, first: int, steps: int) -> float:
@@ -69,7 +78,8 @@ class TrainingClock:
 
     def _judge(self) -> None:
         enough = max(_MISSING_SECONDS, _MISSING_SHARE * self._observed)
-        if self._short_calls >= _FEWEST_CALLS and self._missing > enough:
+        often = self._short_calls >= _FEWEST_CALLS and self._missing > enough
+        if often or self._in_a_row >= _IN_A_ROW:
             raise DishonestClock(
                 ClockTest(
                     outcome="dishonest",

@@ -51,6 +51,20 @@ def test_a_clock_that_is_wrong_at_times_is_refused(clock):
         mixed()
 
 
+@pytest.mark.parametrize(("real", "reported"), [(0.1, 0.095), (0.03, 0.027), (2.0, 1.9)])
+def test_a_small_share_that_is_always_missing_is_refused(clock, real, reported):
+    clock.real, clock.reported = real, reported
+    train(clock, 9)
+    with pytest.raises(DishonestClock):
+        train(clock, 1)
+
+
+def test_a_small_share_that_is_missing_of_most_calls_accuses_nobody(clock):
+    for number in range(100):
+        clock.reported = 0.1 if number % 10 == 0 else 0.095
+        train(clock, 1)
+
+
 @pytest.mark.parametrize(
     ("real", "reported", "others"),
     [(0.1, 0.099, 0.0), (0.004, 0.0, 0.0), (0.1, 0.1, 0.4), (0.1, 0.1, 0.02)],
