@@ -9,6 +9,10 @@ import tabulate
 # Otherwise a header is padded by two columns.
 tabulate.MIN_PADDING = 0
 _GAP = 2
+#: Of a column with broken words.
+_NARROWEST = 8
+#: Longer ones, such as paths and requirements, may be broken; no number and no name is.
+_LONGEST_WORD = 26
 _INTERVAL = re.compile(r"\[[^\[\]]{,26}\]")
 _NUMBER_AND_UNIT = re.compile(r"(?<=\d) (?=(?:%|s|ms|points?|seeds?|runs?|pairs?|epochs?|threads?)\b|%)")
 _HARD_SPACE = "\N{NO-BREAK SPACE}"
@@ -19,7 +23,8 @@ def fitted_table(
 ) -> str:
     """The rows as a table of at most ``width`` columns; wide cells are wrapped.
 
-    The table is wider where its longest words, numbers and intervals need more columns.
+    Words longer than 26 characters are broken last. The table is wider where other words, numbers and
+    intervals need more columns.
     """
     columns = list(zip(*([*rows, headers] if headers else rows), strict=True))
     widths = _column_widths(columns, width)
@@ -43,7 +48,7 @@ def filled(text: str, width: int, first_indent: str = "", indent: str = "") -> s
 
 def _wrap(cell: str, width: int) -> str:
     """The cell's lines, each broken at spaces; tabulate's own wrapping splits ``False`` and ``1,000``."""
-    wrapper = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
+    wrapper = textwrap.TextWrapper(width, break_on_hyphens=False)
     lines = (part for line in _joined(cell).split("\n") for part in wrapper.wrap(line) or [""])
     return "\n".join(lines).replace(_HARD_SPACE, " ")
 
@@ -54,10 +59,11 @@ def _joined(cell: str) -> str:
 
 
 def _column_widths(columns: Sequence[Sequence[str]], width: int) -> list[int]:
-    """The natural width of each column, the widest reduced until all fit or hold single words."""
+    """The natural width of each column, the widest reduced until all fit; long words are broken last."""
     widths = [max(_longest_line(cell) for cell in column) for column in columns]
-    words = [max(_longest_word(cell) for cell in column) for column in columns]
-    _reduce(widths, words, width - _GAP * (len(widths) - 1))
+    for floor in (_whole, _broken):
+        words = [max(floor(word) for cell in column for word in _words(cell)) for column in columns]
+        _reduce(widths, words, width - _GAP * (len(widths) - 1))
     return widths
 
 
@@ -74,6 +80,16 @@ def _longest_line(cell: str) -> int:
     return max(map(len, (cell or " ").split("\n")))
 
 
-def _longest_word(cell: str) -> int:
-    """The columns that the longest word or interval of a cell needs."""
-    return max(map(len, re.split(r"[ \n]", _joined(cell))))
+def _words(cell: str) -> list[str]:
+    """The words of a cell; an interval is one."""
+    return re.split(r"[ \n]", _joined(cell))
+
+
+def _whole(word: str) -> int:
+    """The columns that a word needs."""
+    return len(word)
+
+
+def _broken(word: str) -> int:
+    """The columns that a word needs if it may be broken where it is long and no interval."""
+    return len(word) if len(word) <= _LONGEST_WORD or _HARD_SPACE in word else _NARROWEST

@@ -18,10 +18,18 @@ def test_a_table_fits_and_keeps_intervals_whole(width):
 
 @pytest.mark.parametrize("width", [50, 30, 1])
 def test_a_table_that_cannot_fit_is_wider_and_breaks_nothing(width):
-    numbers = "1,234,567.25 keras-tensorflow:jit a/path/that/is/longer/than/the/terminal"
+    numbers = "1,234,567.25 keras-tensorflow:jit"
     lines = fitted_table([[*ROW, numbers]], width, [*HEADERS, "more"]).splitlines()
     for whole in ("torch:eager", "[−86.9, > 999]", "[37.5, 74.4]", "configuration", *numbers.split()):
         assert any(whole in line for line in lines)
+
+
+@pytest.mark.parametrize(("width", "whole"), [(62, True), (61, False), (30, False)])
+def test_a_path_is_broken_only_where_the_table_would_be_too_wide(width, whole):
+    path = "a/path/that/is/as/long/as/the/terminal/is"
+    lines = fitted_table([["where", path, "[1.25, 1.75]"]], width, ["", "file", "ratio"]).splitlines()
+    assert any(path in line for line in lines) is whole
+    assert any("[1.25, 1.75]" in line for line in lines)
 
 
 def test_lines_of_a_cell_stay_lines():
