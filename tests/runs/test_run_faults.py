@@ -262,3 +262,23 @@ def test_where_no_worker_can_be_started_the_record_keeps_why(tmp_path, monkeypat
         execute.execute(request, store, Mock())
     record = read(store.paths()[0])
     assert (record.status, record.failure.message) == ("failed", "set TMPDIR to one")
+
+
+def test_an_interrupt_while_the_first_record_is_written_is_recorded(tmp_path, monkeypatch):
+    task = registry.task("mlp").define(registry.task("mlp").options())
+    plan = Plan(task=task, mode="eager", device="cpu", precision="float32", threads=1, seed=0)
+    request = RunRequest(backend="torch", plan=plan, options={}, dataset=DatasetRecord("mnist1d"))
+    store = Store(tmp_path)
+    store.prepare()
+    save, saved = store.save, []
+
+    def interrupted_once(record):
+        save(record)
+        saved.append(record)
+        if len(saved) == 1:
+            raise KeyboardInterrupt("SIGTERM")
+
+    monkeypatch.setattr(store, "save", interrupted_once)
+    assert execute.execute(request, store, Mock()).status == "interrupted"
+    record = read(store.paths()[0])
+    assert (record.status, record.failure.message) == ("interrupted", "interrupted by SIGTERM")
