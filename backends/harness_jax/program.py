@@ -1,18 +1,14 @@
 """A task as a compiled loop of training steps over data that stays on the device."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import jax
 import numpy as np
-from jax import lax
-from jax import numpy as jnp
 
 from harness.network import Network
-from harness.spec import Adversarial, Plan, Program, Samples, Steps, Unsupported
-from harness_jax.convolutions import fastest_convolutions
-from harness_jax.layers import forward_of
-from harness_jax.objectives import State, step_of
+from harness.spec import Plan, Program, Samples, Steps, Unsupported
+from harness_jax.compiled import block_of, predictor_of
+from harness_jax.objectives import State
 from harness_jax.optimizers import moment_count
 
 # Inputs per prediction: enough to keep a device busy, few enough for any memory. The smaller number is for
@@ -42,7 +38,7 @@ class JaxProgram(Program):
     def __init__(self, plan: Plan, data: Samples) -> None:
         """Place the training data and an empty state; see :meth:`harness.spec.Backend.build`."""
         self._task = plan.task
-        self._seed = plan.seed % 2**32
+        self._seed = np.uint32(plan.seed % 2**32)
         self._x64 = plan.precision == "float64"
         self._use_precision()
         self._device = _device(plan.device)
@@ -50,15 +46,12 @@ class JaxProgram(Program):
         kind = {"gpu": "cuda"}.get(self._device.platform, self._device.platform.lower())
         self.device = "cpu" if self._on_cpu else f"{kind}:0 ({self._device.device_kind})"
         self._dtype = np.dtype(np.float64 if self._x64 else np.float32)
-        convolutions = fastest_convolutions(self._device.platform)
-        bfloat16 = plan.precision == "bfloat16"
-        forwards = {
-            name: forward_of(network, convolutions, bfloat16=bfloat16)
+        bfloat16, platform = plan.precision == "bfloat16", self._device.platform
+        self._train_block = block_of(plan.task, platform, bfloat16=bfloat16)
+        self._predictors = {
+            name: predictor_of(network, platform, bfloat16=bfloat16)
             for name, network in plan.task.networks.items()
         }
-        self._step = step_of(plan.task, forwards)
-        self._train_block = jax.jit(self._block, donate_argnums=0)
-        self._predictors = {name: jax.jit(forward) for name, forward in forwards.items()}
         self._data = self._place_data(data)
         self._state = self._empty_state()
 
@@ -90,41 +83,6 @@ class JaxProgram(Program):
             kept = [self._zeros(network) for _ in range(count)]
             moments[name] = {key: tuple(zeros[key] for zeros in kept) for key in network.parameters()}
         return State(parameters, moments, jax.device_put(np.int32(0), self._device))
-
-    def _batch(self, data: tuple[jax.Array, jax.Array], draws: Mapping[str, jax.Array]) -> tuple[Any, Any]:
-        """The inputs of a step, by one gather and augmented if asked for; and its targets or latents."""
-        inputs, targets = data
-        rows = draws["indices"]
-        second = draws["latents"] if "latents" in draws else targets[rows]
-        if not {"flips", "offsets"} & draws.keys():
-            return inputs[rows], second
-        crop = self._task.augmentation.crop
-        height, width = (axis - 2 * crop for axis in inputs.shape[1:3])
-        y, x = jnp.arange(height, dtype=rows.dtype)[None], jnp.arange(width, dtype=rows.dtype)[None]
-        if "flips" in draws:
-            x = jnp.where(draws["flips"][:, None], width - 1 - x, x)
-        if "offsets" in draws:
-            y, x = y + draws["offsets"][:, :1], x + draws["offsets"][:, 1:]
-        return inputs[rows[:, None, None], y[:, :, None], x[:, None, :]], second
-
-    def _block(
-        self, state: State, data: tuple[jax.Array, jax.Array], draws: dict[str, jax.Array], count: jax.Array
-    ) -> tuple[State, jax.Array]:
-        """Make the first ``count`` steps of ``draws``; returns the losses ``(len(draws), ...)``.
-
-        A loop of dynamic length is as fast as a scan, and is compiled once for all lengths.
-        """
-
-        def body(i: jax.Array, carry: tuple[State, jax.Array]) -> tuple[State, jax.Array]:
-            state, losses = carry
-            inputs, second = self._batch(data, {name: array[i] for name, array in draws.items()})
-            key = jax.random.fold_in(jax.random.key(np.uint32(self._seed)), state.steps)
-            state, loss = self._step(state, inputs, second, key)
-            return state, losses.at[i].set(loss)
-
-        columns = (2,) if isinstance(self._task.objective, Adversarial) else ()
-        losses = jnp.zeros((len(draws["indices"]), *columns), self._dtype)
-        return lax.fori_loop(0, count, body, (state, losses))
 
     def _calls(self, steps: Steps) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
         """The steps divided into calls: the number of steps, and their draws padded to a fixed number."""
@@ -178,7 +136,9 @@ class JaxProgram(Program):
         self._use_precision()
         losses = []
         for count, draws in self._calls(steps):
-            self._state, padded = self._train_block(self._state, self._data, draws, np.int32(count))
+            self._state, padded = self._train_block(
+                self._state, self._data, draws, np.int32(count), self._seed
+            )
             losses.append((padded, count))
         return np.concatenate([np.asarray(padded)[:count] for padded, count in losses])
 

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -182,6 +183,12 @@ def _blocks(task, shapes=BLOCKS):
         )
 
 
+def _forget_compiled():
+    from harness_jax import compiled  # imports JAX
+
+    compiled.forget()
+
+
 def _program(task, precision="float64", backend=JAX, seed=3, data=None):
     plan = Plan(task=task, mode=backend.modes[0], device="cpu", precision=precision, threads=1, seed=seed)
     program = backend.build(plan, data or _samples(task, precision))
@@ -333,7 +340,9 @@ def test_convolutions_on_the_cpu_have_the_fast_order_of_axes():
     task = _task(PICTURES)
     program = _program(task, "float32")
     (_, draws), *_ = program._calls(next(_blocks(task)))
-    compiled = program._train_block.lower(program._state, program._data, draws, np.int32(1)).compile()
+    compiled = program._train_block.lower(
+        program._state, program._data, draws, np.int32(1), program._seed
+    ).compile()
     convolutions = re.findall(r" convolution\(.*?dim_labels=([\w>-]+)", compiled.as_text())
     assert set(convolutions) == {"b01f_01io->b01f"}
     assert "rhs_reversal" not in compiled.as_text()
@@ -346,6 +355,7 @@ def test_how_steps_are_cut_into_blocks_does_not_matter_and_compiles_once():
     network = Network((9,), (Dense(16, "relu"), Dropout(RATE), Dense(CLASSES)))
     task = _task(network, ADAM)
     indices = np.random.default_rng(1).integers(0, SAMPLES, (12, 8))  # more than one call of the loop
+    _forget_compiled()
     whole, cut = _program(task), _program(task)
     losses = whole.train(Steps(indices))
     parts = [cut.train(Steps(part)) for part in np.split(indices, [1, 4])]
@@ -353,6 +363,15 @@ def test_how_steps_are_cut_into_blocks_does_not_matter_and_compiles_once():
     for name, array in whole.weights().items():
         assert np.array_equal(array, cut.weights()[name])
     assert cut._train_block._cache_size() == 1
+
+
+def test_programs_that_compute_the_same_share_compiled_code():
+    task = _task(optimizer=ADAM)
+    renamed = msgspec.structs.replace(task, name="another", epochs=7)
+    assert _program(task)._train_block is _program(renamed)._train_block
+    faster = msgspec.structs.replace(task, optimizer=msgspec.structs.replace(ADAM, learning_rate=0.5))
+    assert _program(task)._train_block is not _program(faster)._train_block
+    assert _program(task)._predictors["model"] is _program(faster)._predictors["model"]
 
 
 def test_scoring_and_loading_between_blocks_change_nothing():
@@ -394,6 +413,7 @@ def test_weights_read_and_loaded_are_copies_and_the_data_stays():
 
 def test_any_number_of_inputs_can_be_predicted_by_two_compilations():
     task = _task()
+    _forget_compiled()
     program, reference = _program(task), _program(task, backend=TORCH)
     for count in (1, 32, 33, 499, 500, 501, 1001):
         inputs = _samples(task, count=count).inputs
