@@ -114,7 +114,7 @@ class CheckOutcome:
             texts.append(f"{self._name}: {why}.")
         skipped = [one for one in self._outcomes if isinstance(one, Skipped)]
         texts += [f"{self._name}, {one.case}: {_result(one)}." for one in skipped]
-        if by_case:
+        if by_case and self._outcomes:
             rows = [
                 (one.case, f"{one.worst:.1e}" if isinstance(one, Finding) else "", _mark(one))
                 for one in self._outcomes

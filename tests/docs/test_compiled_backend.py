@@ -18,7 +18,9 @@ from harness.testing.trial_programs import TrialPrograms
 
 FOLDER = ROOT / "docs" / "how-to"
 
-test_it_conforms = pytest.mark.slow(backend_tests(my_jax.MyJaxBackend(), tasks=["cnn", "mlp"]))
+test_it_conforms = pytest.mark.slow(
+    pytest.mark.timeout(900)(backend_tests(my_jax.MyJaxBackend(), tasks=["mlp", "cnn"]))
+)
 
 
 @pytest.fixture(scope="module")
