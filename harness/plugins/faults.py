@@ -32,10 +32,23 @@ def explain(error: BaseException) -> str:
     return text
 
 
+def plugin_frames(error: BaseException) -> str:
+    """The frames of the plugin as a traceback shows them, and the last of a framework; "" without any."""
+    called, own = _frames(error)
+    shown = own + [frame for frame in called[-1:] if frame not in own]
+    return "".join(traceback.format_list(shown)).rstrip()
+
+
 def _place(error: BaseException) -> str:
     """Such as ``my_backend.py, line 12``: the last frame in the folder of the called code."""
+    _, own = _frames(error)
+    return f"{Path(own[-1].filename).name}, line {own[-1].lineno}" if own else ""
+
+
+def _frames(error: BaseException) -> tuple[list[traceback.FrameSummary], list[traceback.FrameSummary]]:
+    """The frames of the code that the harness called, and those in the folder of its first."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [number for number, frame in enumerate(frames) if Path(frame.filename).is_relative_to(_HARNESS)]
-    called = frames[ours[-1] + 1 :] if ours else frames
+    called = list(frames[ours[-1] + 1 :] if ours else frames)
     own = [frame for frame in called if Path(frame.filename).parent == Path(called[0].filename).parent]
-    return f"{Path(own[-1].filename).name}, line {own[-1].lineno}" if own else ""
+    return called, own

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from harness.errors import Declined, HarnessError
+from harness.errors import Declined
 from harness.plugins.configuration import Configuration
-from harness.plugins.faults import explain
 from harness.spec.backend import Backend, Precision, Unsupported
+from harness.testing.case_errors import case_failed
 from harness.testing.cases import Case
 from harness.testing.dropout import DropoutTests, dropout_tests
 from harness.testing.long_calls import CallsObservation, observe_calls
@@ -54,4 +54,4 @@ def _carry_out(case: Case, work: Callable[[], _T]) -> _T:
     except Unsupported as error:
         raise Declined(str(error)) from error
     except Exception as error:
-        raise HarnessError(f"case {case.name!r} raised {explain(error)}") from error
+        raise case_failed(case.name, error) from error

@@ -17,10 +17,10 @@ from typing import TypeVar
 
 from harness.errors import Declined, HarnessError, UsageError
 from harness.plugins import checks, registry
-from harness.plugins.faults import explain
 from harness.plugins.program_contract import ContractBroken, checked_environment
 from harness.spec.backend import Backend
 from harness.spec.task import TaskDefinition
+from harness.testing.case_errors import CaseFailed, listed_errors, raised
 from harness.testing.cases import cases
 from harness.testing.certify import Skipped, declined_cases, examine, examine_losses
 from harness.testing.diagnosis import diagnosed
@@ -34,7 +34,7 @@ _T = TypeVar("_T")
 
 
 class ConformanceError(AssertionError):
-    """How a backend violates the contract, one fault a line."""
+    """How a backend violates the contract: one fault a line, below it the plugin's frames where it raised."""
 
 
 def check_backend(
@@ -47,11 +47,7 @@ def check_backend(
         HarnessError: a task has no reference that fits it. Without ``tasks``, tasks that name no reference
             are left out.
     """
-    try:
-        checks.check(backend)
-        checked_environment(backend.environment(threads), backend.name)
-    except (ContractBroken, ValueError, TypeError) as error:
-        raise ConformanceError(str(error)) from error
+    _check_attributes(backend, threads)
     names = list(tasks) or list(filter(_has_reference, registry.names("task")))
     if not names:
         raise UsageError("no installed task has a reference to compare a backend with")
@@ -63,6 +59,19 @@ def check_backend(
     ]
     if faults:
         raise ConformanceError("\n".join(faults))
+
+
+def _check_attributes(backend: Backend, threads: int) -> None:
+    try:
+        checks.check(backend)
+    except (ValueError, TypeError) as error:
+        raise ConformanceError(str(error)) from error
+    try:
+        checked_environment(backend.environment(threads), backend.name)
+    except ContractBroken as error:
+        raise ConformanceError(str(error)) from error
+    except Exception as error:
+        raise ConformanceError(raised(f"{backend.name}: environment()", error)) from error
 
 
 def backend_tests(
@@ -83,7 +92,7 @@ def backend_tests(
             pytest.skip(f"task {task} has no reference")
         try:
             check_backend(backend, [task], [mode], threads)
-        except ConformanceError as error:
+        except (ConformanceError, HarnessError) as error:
             faults = str(error)
         else:
             return
@@ -99,17 +108,20 @@ def _has_reference(task: str) -> bool:
 def _faults(backend: Backend, mode: str, definition: TaskDefinition, threads: int) -> list[str]:
     examiner = InProcessExaminer(backend, mode, threads)
     first, *_ = cases(definition)
-    faults, findings = [], []
+    faults, findings, errors = [], [], []
     declined: dict[str, list[str]] = {}
     for case, outcome in examine(examiner, definition):
         if isinstance(outcome, Declined):
             declined.setdefault(str(outcome), []).append(case.name)
+        elif isinstance(outcome, CaseFailed):
+            errors.append(outcome)
         elif isinstance(outcome, HarnessError):
             faults.append(str(outcome))
         elif isinstance(outcome, Skipped):
             faults.append(f"case {case.name!r} was skipped, because case {outcome.because!r} failed")
         else:
             findings.append(outcome)
+    faults = listed_errors(errors) + faults
     faults += [
         f"case {finding.case!r}: {finding.explanation}"
         for finding in diagnosed(findings, cases(definition))
@@ -131,7 +143,7 @@ def _found(find: Callable[[TrialPrograms, _T], list[str]], programs: TrialProgra
     try:
         return find(programs, what)
     except Exception as error:  # noqa: BLE001
-        return [f"{find.__name__.replace('_', ' ')}: raised {explain(error)}"]
+        return [raised(f"{find.__name__.replace('_', ' ')}:", error)]
 
 
 def _faults_as_timed(examiner: InProcessExaminer, definition: TaskDefinition) -> list[str]:
@@ -141,6 +153,9 @@ def _faults_as_timed(examiner: InProcessExaminer, definition: TaskDefinition) ->
         try:
             finding = examine_losses(examiner, definition, precision)
         except Declined:
+            continue
+        except CaseFailed as error:
+            faults += [f"{precision}: {fault}" for fault in listed_errors([error])]
             continue
         except HarnessError as error:
             faults.append(f"{precision}: {error}")
