@@ -10,6 +10,7 @@ from harness.runs.request import RunRequest
 from harness.testing.losses import Losses
 from harness.testing.replay import Verification, Verifier
 from harness.training.batches import BatchOrder
+from harness.training.measures import Scores
 from harness.worker import protocol
 from harness.worker.limits import silence_within
 from harness.worker.sampled_work import SampledWork
@@ -21,6 +22,10 @@ _CHANCE = random.SystemRandom()
 #: States are saved after this share of blocks, as far as saving takes at most this share of the training.
 _SAVED_BLOCKS = 0.5
 _SAVING_SHARE = 0.005
+#: ... or this time, so that a short run has samples of all its parts.
+_LEAST_SAVING_SECONDS = 0.2
+#: Scores are recomputed where it takes no more operations than this.
+_CHEAP_FLOPS = 1e10
 #: What a verification may take: a share of the run, and no less than this time.
 _SHARE = 0.02
 _LEAST_SECONDS = 2.0
@@ -43,6 +48,8 @@ class RunWork:
         """A block has ended, after which ``step`` steps have been made; ``last`` if there is no other."""
         self._sampler.trained(trained)
         self._training_seconds += trained.seconds
+        if last and self._is_compared:
+            self._sampler.save_last()
         if not last and self._is_saved():
             start = time.monotonic()
             self._sampler.save(step)
@@ -56,7 +63,9 @@ class RunWork:
     def _is_saved(self) -> bool:
         if self._sampler.complete is None:
             return True
-        affordable = self._saving_seconds <= _SAVING_SHARE * self._training_seconds
+        affordable = self._saving_seconds <= max(
+            _LEAST_SAVING_SECONDS, _SAVING_SHARE * self._training_seconds
+        )
         return affordable and _CHANCE.random() < _SAVED_BLOCKS
 
     def verify(self, record: Record) -> Verification:
@@ -66,15 +75,31 @@ class RunWork:
             WorkDiffers: the work was not what a second program computes.
         """
         request = self._request
-        certified = request.certificate is not None and request.certificate.certified
-        dataset = record.dataset.name
-        work = SampledWork(self._sampler, request.backend, request.plan, dataset, self._order, certified)
+        work = SampledWork(
+            self._sampler,
+            request.backend,
+            request.plan,
+            record.dataset.name,
+            self._order,
+            self._is_certified,
+            _cheap_scores(record) if self._is_compared else None,
+        )
         affordable = _SHARE * (time.monotonic() - self._start)
         verifier = self._verifier(record, affordable)
         if verifier != "other process":
             by = Recomputer(self._session, verifier, affordable)
             return verify(work, by)
         return verify_elsewhere(work, lambda variables: self._other_session(record, variables), affordable)
+
+    @property
+    def _is_certified(self) -> bool:
+        certificate = self._request.certificate
+        return certificate is not None and certificate.certified
+
+    @property
+    def _is_compared(self) -> bool:
+        """Whether the harness's own program compares it."""
+        return self._is_certified and registry.is_third_party(self._request.backend)
 
     def _other_session(self, record: Record, variables: Mapping[str, str]) -> Session:
         limit = self._request.timeout_seconds
@@ -94,3 +119,10 @@ class RunWork:
             return "other process"
         cheap = second <= max(_LEAST_SECONDS, affordable_seconds)
         return "second program" if cheap or not self._sampler.complete else "same program"
+
+
+def _cheap_scores(record: Record) -> Scores | None:
+    """The scores of the test data, where plain NumPy computes them in a few seconds."""
+    samples = (record.dataset.samples or {}).get("test", 0)
+    cheap = samples * record.forward_flops_per_sample <= _CHEAP_FLOPS
+    return record.test_at_last if cheap else None

@@ -6,6 +6,7 @@ steps of this block in short calls. What it loses at each step must be what the 
 
 import math
 import statistics
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -38,6 +39,8 @@ _TOLERANCES: dict[Precision, _Tolerance] = {
 }
 #: Losses below this are compared as if they were as large: the rounding of logits does not shrink with them.
 _LEAST_LOSS = 0.05
+#: The least difference of a score that is one, absolute below 1 and relative above.
+_SCORE_TOLERANCE = 0.01
 #: Fewer steps than this prove nothing if rounding has separated the programs.
 _FEWEST_STEPS = 8
 
@@ -67,6 +70,14 @@ class Deviation(msgspec.Struct, frozen=True):
 IndependentGap = Literal["dropout", "not covered", "program failed"]
 
 
+class Score(msgspec.Struct, frozen=True):
+    """A score of the test data that the last weights do not have."""
+
+    name: str
+    reported: float | None
+    recomputed: float | None
+
+
 class Independent(msgspec.Struct, frozen=True, kw_only=True):
     """What the harness's program in NumPy says of a training. One of the last two is set if it differs."""
 
@@ -82,13 +93,16 @@ class Independent(msgspec.Struct, frozen=True, kw_only=True):
     """The least share of a gradient that weights follow; see :mod:`harness.testing.updates`."""
     deviation: Deviation | None = None
     """The first loss that is not what NumPy computes."""
+    scored: bool = False
+    """Whether the scores of the test data are those of the last weights."""
+    score: Score | None = None
     unfollowed_step: int | None = None
     """The step, counted from 1, whose weights do not follow the gradient."""
 
     @property
     def differs(self) -> bool:
         """Whether the work is not what NumPy computes."""
-        return self.deviation is not None or self.unfollowed_step is not None
+        return any(fault is not None for fault in (self.deviation, self.unfollowed_step, self.score))
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,6 +161,20 @@ def compare_losses_at(ours: Losses, theirs: Losses, precision: Precision) -> int
     for index, (row, other) in enumerate(zip(ours, theirs, strict=True)):
         if max(map(lambda a, b: _deviation(a, b, scale), row, other)) > _TOLERANCES[precision].fault:
             return index
+    return None
+
+
+def different_score(
+    reported: Mapping[str, float | None], recomputed: Mapping[str, float | None], precision: Precision
+) -> str | None:
+    """The first score that no rounding explains. Those of single classes may hang on a few samples."""
+    tolerance = max(_SCORE_TOLERANCE, _TOLERANCES[precision].fault)
+    for name in ("accuracy", "loss"):
+        ours, score = reported.get(name), recomputed.get(name)
+        if ours is None or score is None:
+            continue
+        if abs(ours - score) > tolerance * max(1.0, abs(ours), abs(score)):
+            return name
     return None
 
 

@@ -26,6 +26,13 @@ def difference(found: Verification) -> str:
 
 
 def _independent_difference(found: Independent) -> str:
+    if found.score is not None:
+        score = found.score
+        return (
+            f"the scores are not those of the weights: test {score.name} was reported as "
+            f"{_number(score.reported)}, and the harness's own program gets {_number(score.recomputed)} from "
+            "the last weights"
+        )
     if found.deviation is not None:
         return (
             f"the timed work differs from its recomputation in NumPy: train() reported a loss of "

@@ -19,8 +19,16 @@ from harness.spec.task import Sgd
 from harness.testing.dropout import uses_dropout
 from harness.testing.losses import Losses
 from harness.testing.numpy_backend import NUMPY
-from harness.testing.replay import Independent, compare_losses_at, compare_replay, deviation_of
+from harness.testing.replay import (
+    Independent,
+    Score,
+    compare_losses_at,
+    compare_replay,
+    deviation_of,
+    different_score,
+)
 from harness.testing.updates import FIRST_STEP, LEAST_AGREEMENT, agreements
+from harness.training.measures import Scores
 from harness.worker import protocol
 from harness.worker.conversation import Conversation
 from harness.worker.sampled_work import SampledWork
@@ -49,7 +57,7 @@ def compare_with_numpy(work: SampledWork, own: Session, start: Start) -> Indepen
             for number, sample in enumerate(_later(work.sampler.samples)):
                 if not found.differs and (number == 0 or time.monotonic() < end):
                     found = numpy.later_steps(found, sample, own)
-            return found
+            return found if found.differs or work.scores is None else numpy.score(found, work.scores)
     except Declined as error:
         return Independent(gap="not covered", detail=str(error))
     except HarnessError as error:
@@ -125,6 +133,16 @@ class _NumpyWork:
                 return msgspec.structs.replace(found, agreement=min(shares), unfollowed_step=step)
             least = min([*shares, 1.0 if least is None else least])
         return msgspec.structs.replace(found, later_steps=found.later_steps + len(losses), agreement=least)
+
+    def score(self, found: Independent, reported: Scores) -> Independent:
+        """Compare the scores of the test data with those of the last weights."""
+        self._build()
+        self._session.call(protocol.Replay(0, [], str(self._work.sampler.last), False), protocol.Replayed)
+        scored = self._session.call(protocol.Evaluate(["test"]), protocol.Evaluated).scores["test"]
+        name = different_score(reported, scored, self._work.plan.precision)
+        if name is None:
+            return msgspec.structs.replace(found, scored=True)
+        return msgspec.structs.replace(found, score=Score(name, reported.get(name), scored[name]))
 
 
 def _step(step: int, path: Path | None = None) -> protocol.Replay:

@@ -32,6 +32,8 @@ _CHANCE = random.SystemRandom()
 _CALLS = 24
 #: How much longer than the timed work short calls take.
 _SHORT_CALLS = 1.3
+#: A process of its own is started for no less than this time of further samples.
+_LEAST_SECONDS = 1.0
 
 
 def needs_state(task: Task) -> bool:
@@ -82,15 +84,15 @@ def verify(work: SampledWork, by: Recomputer) -> Verification:
 def verify_elsewhere(work: SampledWork, start: Start, seconds: float) -> Verification:
     """As :func:`verify`, by a program in a process of its own, which ``start`` starts.
 
-    No other sample begins after these ``seconds``. The work of a certified backend is also compared with
-    that of the harness's own program, where this covers the task.
+    No other sample begins after these ``seconds``, or a second after the program was built. The work of a
+    certified backend is also compared with that of the harness's own program, where this covers the task.
     """
     begun = time.monotonic()
     try:
         with start({}) as session:
             Conversation(session, work.backend, work.plan.threads).build(work.plan, work.dataset)
             session.call(protocol.Shuffle(work.order.seed), protocol.Done)
-            left = seconds - (time.monotonic() - begun)
+            left = max(_LEAST_SECONDS, seconds - (time.monotonic() - begun))
             found = _verified(work, Recomputer(session, "other process", left))
             if work.certified and found.outcome != "differs":
                 independent = compare_with_numpy(work, session, start)

@@ -88,6 +88,15 @@ class WorkSampler:
         if replaced.path is not None:
             replaced.path.unlink()
 
+    def save_last(self) -> None:
+        """Save the weights at the end of the training; raises as :meth:`Session.receive` does."""
+        self._session.call(protocol.SaveState(str(self.last)), protocol.StateSaved)
+
+    @property
+    def last(self) -> Path:
+        """The file of :meth:`save_last`."""
+        return self.folder / "last.npz"
+
     @property
     def folder(self) -> Path:
         """Where states are saved, until :meth:`close`."""

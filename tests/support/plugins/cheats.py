@@ -74,7 +74,9 @@ CHEATS = {
         "skips updates at batch size 100", work.when(work.SkipsUpdates, work.at_full_batches)
     ),
     "skips-long": Cheat(
-        "skips updates in calls of more than 128 steps", work.when(work.SkipsUpdates, work.in_calls_over_128)
+        "skips updates in calls of more than 128 steps",
+        work.when(work.SkipsUpdates, work.in_calls_over_128),
+        ("--batch-size", "10"),
     ),
     "skips-late": Cheat(
         "skips updates after 500 steps of the program", work.when(work.SkipsUpdates, work.after_500_steps)
