@@ -110,11 +110,11 @@ CHEATS = {
         "replaces the harness's timed call, reports a tenth less", tampering.reports_less(0.9)
     ),
     "perfect-scores": Cheat(
-        "replaces the harness's scores", tampering.replaced(_SCORE, by=tampering.perfect_scores)
+        "replaces the harness's scores", tampering.replaced(_SCORE, tampering.perfect_scores)
     ),
     "checksums": Cheat(
         "works in a thread, replaces the checksum of weights",
-        tampering.replaced(_CHECKSUM, by=tampering.constant),
+        tampering.replaced(_CHECKSUM, tampering.constant, clocks.NeverWaits),
     ),
 }
 

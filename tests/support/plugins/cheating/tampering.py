@@ -1,6 +1,7 @@
 """Changed data, wrong randomness, and functions of the harness replaced in the worker."""
 
 import ctypes
+import functools
 import importlib
 
 import msgspec
@@ -95,23 +96,20 @@ class HalfLosses(Honest):
         return super().train(steps).astype(np.float16)
 
 
-def replaced(*names, by):
-    """A program that replaces functions of the harness in its process by ``by(original)``."""
+def replaced(name, by, base=Honest):
+    """A program that replaces a function of the harness in its process by ``by(original)``."""
 
-    class Replaces(Honest):
+    class Replaces(base):
         def __init__(self, plan, data):
             super().__init__(plan, data)
-            for name in names:
-                module, _, attribute = name.partition(":")
-                owner = importlib.import_module(module)
-                *path, last = attribute.split(".")
-                for part in path:
-                    owner = getattr(owner, part)
-                original = getattr(owner, last)
-                if not hasattr(original, "replaced"):
-                    new = by(original)
-                    new.replaced = True
-                    setattr(owner, last, new)
+            module, _, attribute = name.partition(":")
+            *path, last = attribute.split(".")
+            owner = functools.reduce(getattr, path, importlib.import_module(module))
+            original = getattr(owner, last)
+            if not hasattr(original, "replaced"):
+                new = by(original)
+                new.replaced = True
+                setattr(owner, last, new)
 
     return Replaces
 

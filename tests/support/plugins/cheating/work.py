@@ -171,7 +171,8 @@ class InventsLosses(Works):
     """Trains every second step; the losses of the others are those before, a little smaller."""
 
     def cheaper(self, x, y):
-        return Honest._step(self, x, y) if self.even else self.last_loss * 0.999
+        honest = self.even or not np.isfinite(self.last_loss)
+        return Honest._step(self, x, y) if honest else self.last_loss * 0.999
 
 
 class Remembers(RepeatsBatches):
