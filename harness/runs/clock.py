@@ -1,6 +1,7 @@
 """The clock of a run, tested on its own blocks while it trains, and on further ones after it is scored."""
 
 import random
+import statistics
 import time
 
 from harness.errors import Declined
@@ -37,6 +38,7 @@ class RunClock:
         self._readings = TimedReadings(session)
         self._sampled: list[AfterBlock] = []
         self._steps = self._blocks = 0
+        self._step_seconds: list[float] = []
         self._training_seconds = self._reading_seconds = 0.0
 
     def train(self, steps: int, *, last: bool) -> protocol.Trained:
@@ -49,6 +51,7 @@ class RunClock:
         trained = self._training.train(steps)
         self._steps += steps
         self._blocks += 1
+        self._step_seconds.append(trained.seconds / steps)
         self._training_seconds += trained.seconds
         if self._blocks == 1:
             self._readings.reading()  # the first may compile
@@ -92,7 +95,7 @@ class RunClock:
             shortest,
             Effort(block, repetitions=1, single_steps=0),
             self._sampled,
-            step_seconds=step_seconds,
+            step_seconds=min(step_seconds, statistics.median(self._step_seconds)),
         )
         so_far = trial.result_so_far()
         if so_far.outcome == "dishonest" or expected > max(_END_SECONDS, _END_SHARE * self._training_seconds):

@@ -207,7 +207,8 @@ class ClockTrial:
             too_little = fault == "time ignores the steps" and self.pace.ratio < _HONEST[0]
             hidden = too_little and once.quickest < _LONG_SECONDS
             if attempts >= _ATTEMPTS and not (hidden and steps < most_steps(self._timed)):
-                quiet = once.quiet and twice.quiet
+                # Known batches show in times from which those of others were subtracted.
+                quiet = fault == "known batches" or (once.quiet and twice.quiet)
                 return Judgement("dishonest" if quiet else "not tested", fault)
             # A disturbance weighs less in a longer block.
             steps = self._timed.even_steps(_LONGER * steps if hidden else 2 * steps)
@@ -225,8 +226,9 @@ class ClockTrial:
         """Whether a step took a fraction of one that the program could not know; sets the share."""
         if self._known_step_seconds is None:
             return False
-        without_calls = (twice.quickest - once.quickest) / (twice.steps - once.steps)
-        seconds = min(without_calls, self.pace.quickest_step_seconds)
+        shorter, longer = min(once.unhindered), min(twice.unhindered)
+        without_calls = (longer - shorter) / (twice.steps - once.steps)
+        seconds = min(without_calls, longer / twice.steps)
         self._known_share = self._known_step_seconds / max(seconds, 1e-12)
         return self._known_share < _KNOWN_SHARE
 

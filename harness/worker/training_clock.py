@@ -22,10 +22,10 @@ _MISSING_SECONDS = 0.05
 _FEWEST_CALLS = 3
 #: Or a smaller share is missing of each of so many calls in a row; a delay of messages meets some of them.
 #: Shorter calls than this do not count.
-_SMALL_SECONDS = 0.0015
+_SMALL_SECONDS = 0.001
 _SMALL_SHARE = 0.03
 _IN_A_ROW = 10
-_SHORTEST_CALL_SECONDS = 0.02
+_SHORTEST_CALL_SECONDS = 0.01
 #: How many times as long as here a worker may take to draw batches and to hand over losses.
 _OVERHEAD = 2.0
 
