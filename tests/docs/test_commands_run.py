@@ -12,6 +12,8 @@ PAGES = [
     "docs/how-to/show-overfitting.md",
     "docs/how-to/read-results-in-a-notebook.md",
 ]
+#: At least so many commands of the pages are run.
+FEWEST_RUN = 20
 ONE_STEP = ["--max-steps", "1", "--seeds", "1", "--no-certify", "--quiet"]
 SHORTENED = {
     "run": ONE_STEP,
@@ -28,14 +30,29 @@ def session(harness_in, tmp_path_factory):
     return harness_in(tmp_path_factory.mktemp("guides")), set()
 
 
+def calls_of(page):
+    """The arguments of each call of harness on a page."""
+    shown = [words for block in blocks(page, "sh") for words in commands(block)]
+    return [tuple(words[1:]) for words in shown if words[0].endswith("harness")]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_has_commands(page):
+    assert calls_of(page)
+
+
+def test_most_commands_run():
+    run = [arguments for page in PAGES for arguments in calls_of(page) if not NOT_RUN & set(arguments)]
+    assert len(run) >= FEWEST_RUN
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", PAGES)
 def test_the_commands_of_a_page_run(session, page):
     harness, ran = session
-    for words in [words for block in blocks(page, "sh") for words in commands(block)]:
-        arguments = tuple(words[1:])
-        if not words[0].endswith("harness") or arguments in ran or NOT_RUN & set(arguments):
+    for arguments in calls_of(page):
+        if arguments in ran or NOT_RUN & set(arguments):
             continue
         done = harness(*arguments, *SHORTENED.get(arguments[0], []))
         assert done.returncode == 0, f"harness {' '.join(arguments)}\n{done.stdout}{done.stderr}"
