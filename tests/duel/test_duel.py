@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support.command import PLUGINS
+from support.command import PLUGINS, stored
 
 from harness.duel import conduct
 from harness.duel.conduct import Duel
@@ -35,7 +35,7 @@ PACED = ("--task", "mlp", "--no-certify", "--turns", "2")
 
 
 def duels(harness):
-    return [json.loads(path.read_text()) for path in harness.folder.glob("results/duels/*.json")]
+    return [stored(path) for path in harness.folder.glob("results/duels/*.json")]
 
 
 def workers_of(harness, argument="harness.worker"):
