@@ -21,9 +21,9 @@ LEAKY_RELU_SLOPE = 0.2
 
 
 class Parameter(msgspec.Struct, frozen=True):
-    """One trainable array of a layer, in canonical layout.
+    """One trainable array of a layer, of ``shape`` in canonical layout.
 
-    ``fan_in`` and ``fan_out`` count the connections of a unit. The initialiser uses them: ``glorot_uniform``
+    ``fan_in`` and ``fan_out`` count the connections of a unit. ``initializer`` uses them: ``glorot_uniform``
     draws from ±sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, equation 16), ``uniform_fan_in`` from
     ±1 / sqrt(fan_in), as PyTorch's layers do.
     """
@@ -67,11 +67,11 @@ def _kernel_and_bias(kernel_size: int, inputs: int, filters: int) -> dict[str, P
 
 
 class Conv2D(Layer, frozen=True, tag="conv2d"):
-    """Cross-correlation over ``(height, width, in)`` with bias.
+    """Cross-correlation over ``(height, width, in)`` with bias, then the ``activation``.
 
-    ``same`` pads with zeros so that an axis of length ``n`` becomes ``ceil(n / strides)``: ``total =
-    max((ceil(n / strides) - 1) * strides + kernel_size - n, 0)`` zeros, ``total // 2`` of them before
-    (TensorFlow's rule; PyTorch has no such mode with strides).
+    ``padding``: ``valid`` adds none; ``same`` pads with zeros so that an axis of length ``n`` becomes
+    ``ceil(n / strides)``: ``total = max((ceil(n / strides) - 1) * strides + kernel_size - n, 0)`` zeros,
+    ``total // 2`` of them before (TensorFlow's rule; PyTorch has no such mode with strides).
 
     Parameters: ``kernel (kernel_size, kernel_size, in, filters)``, ``bias (filters,)``.
     """
@@ -107,7 +107,7 @@ class ConvTranspose2D(Layer, frozen=True, tag="conv_transpose2d"):
     """The gradient of a ``same`` convolution: ``(height, width, in)`` to ``strides`` times the size.
 
     ``output[strides * i + k - crop] += input[i] @ kernel[k]`` along each axis, nothing flipped, with
-    ``crop = (kernel_size - strides) / 2``, which must be an integer; then the bias.
+    ``crop = (kernel_size - strides) / 2``, which must be an integer; then the bias and the ``activation``.
 
     Parameters: ``kernel (kernel_size, kernel_size, in, filters)``, ``bias (filters,)``.
     """
@@ -172,7 +172,10 @@ class Reshape(Layer, frozen=True, tag="reshape"):
 
 
 class Dense(Layer, frozen=True, tag="dense"):
-    """``x @ kernel + bias`` of ``(features,)``. Parameters: ``kernel (in, units)``, ``bias (units,)``."""
+    """``x @ kernel + bias`` of ``(features,)``, then the ``activation``.
+
+    Parameters: ``kernel (in, units)``, ``bias (units,)``.
+    """
 
     takes_axes: ClassVar[int | None] = 1
     units: int

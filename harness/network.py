@@ -8,7 +8,7 @@ from harness.layers import AnyLayer, Dropout, Parameter, Shape
 
 
 class PlacedLayer(msgspec.Struct, frozen=True):
-    """A layer with its name in the network and the shape of its input."""
+    """A layer with its ``name`` in the network, and ``input_shape``, the shape of its input."""
 
     name: str
     layer: AnyLayer
@@ -16,7 +16,7 @@ class PlacedLayer(msgspec.Struct, frozen=True):
 
 
 class Network(msgspec.Struct, frozen=True):
-    """Layers that are applied in order to inputs of ``input_shape``."""
+    """``layers`` that are applied in order to inputs of ``input_shape``."""
 
     input_shape: Shape
     layers: tuple[AnyLayer, ...]

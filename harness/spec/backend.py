@@ -29,6 +29,9 @@ DEVICE_PATTERN = r"\A(auto|cpu|cuda(:\d{1,3})?)\Z"
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """One program to build.
 
+    ``task`` is what to train, ``mode`` one of the backend's ``modes``, ``threads`` the number of CPU threads,
+    as given to :meth:`Backend.environment`.
+
     ``device`` is ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. With ``cuda:N`` the worker's variables hide every
     other GPU, so a backend needs no index: it takes the first GPU that it sees. With ``auto`` and ``cuda``
     that is the first of those that the user sees.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Inputs ``(n, *shape)`` and targets, one row per sample: classes ``(n,)`` or values ``(n, outputs)``."""
+    """A row per sample: ``inputs (n, *shape)``; ``targets``: classes ``(n,)`` or values ``(n, outputs)``."""
 
     inputs: np.ndarray
     targets: np.ndarray
@@ -27,12 +27,12 @@ class Samples:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A data set in canonical form.
+    """A data set in canonical form: its ``name`` on the command line, and the samples of each split.
 
     Pictures are uint8 ``(n, height, width, channels)``, sequences float ``(n, steps, features)``; targets are
-    int64 classes ``(n,)`` or float values ``(n, outputs)``. Where ``validation`` is None, the harness splits
-    it off the training data. A time series provides its own, later than the training data, so that no window
-    is in both.
+    int64 classes ``(n,)`` or float values ``(n, outputs)``. ``train`` and ``test`` are always given. Where
+    ``validation`` is None, the harness splits it off the training data. A time series provides its own, later
+    than the training data, so that no window is in both.
 
     ``fingerprint`` is the sha256 of the canonical arrays as they are in memory; ``origin`` says in a few
     words where the data comes from. A network sees ``inputs / input_divisor``.
@@ -52,6 +52,7 @@ class Dataset:
 class DatasetSummary:
     """What is known about a data set without reading its arrays.
 
+    ``origin`` says in a few words where the data comes from.
     ``samples`` counts the rows of each split that it provides. ``fingerprint`` is None if computing it takes
     the arrays.
     """

@@ -77,7 +77,8 @@ class Adversarial(msgspec.Struct, frozen=True, omit_defaults=True, tag="adversar
         discriminator_loss = (bce(D(x), 1) + bce(D(G(z)), 0)) / 2    then D is updated
         generator_loss = bce(D(G(z)), 1)    with the new D and the same z, then G is updated
 
-    Each network has its own optimizer, of the task's kind and hyperparameters.
+    Each network has its own optimizer, of the task's kind and hyperparameters. Latents are ``(batch,
+    latent_size)``.
     """
 
     latent_size: int
@@ -100,9 +101,9 @@ class Augmentation(msgspec.Struct, frozen=True, omit_defaults=True):
 class Imbalance(msgspec.Struct, frozen=True, omit_defaults=True):
     """Keeps only the fraction ``keep`` of the training data of the upper half of the classes.
 
-    The harness does this before ``build``: a backend reads only the objective's class weights. ``weights``
-    rebalances by class weights ``n / (classes * n_class)`` in the loss, ``oversample`` by repeating the
-    samples of a reduced class until it has as many as the largest one.
+    The harness does this before ``build``: a backend reads only the objective's class weights. ``rebalance``
+    says how it is compensated: ``weights`` by class weights ``n / (classes * n_class)`` in the loss,
+    ``oversample`` by repeating the samples of a reduced class until it has as many as the largest one.
     """
 
     keep: float
@@ -126,7 +127,12 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Fields that equal their defaults are left out of its JSON, so that a field added later does not change the
     hash of an unchanged task.
 
-    ``version`` is raised whenever a change makes results incomparable with earlier ones.
+    ``name`` is that of its definition. ``version`` is raised whenever a change makes results incomparable
+    with earlier ones.
+
+    A step minimises the ``objective`` plus the ``penalty`` by the ``optimizer``. ``epochs`` is the number of
+    passes over the training data, which the harness counts. Only ``augmentation`` changes training inputs;
+    ``imbalance`` is the harness's work.
 
     ``networks`` holds ``model``, or ``generator`` and ``discriminator`` for :class:`Adversarial`.
 
@@ -135,7 +141,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``weight_decay`` is decoupled (Loshchilov and Hutter 2019). The order of a step: the gradient of the loss,
     penalty included, at ``w``; then ``w = w * (1 - learning_rate * weight_decay)`` for all kernels, no bias;
-    then the optimizer's update, with that gradient, of the decayed weights.
+    then the optimizer's update, with that gradient, of the decayed weights. No gradient is clipped.
 
     ``train_fraction`` is the share of the training data that is used, the same samples for every seed.
     ``build`` receives only these.
@@ -164,7 +170,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Preset(msgspec.Struct, frozen=True, kw_only=True):
-    """A size of a task for another purpose than its results; None: the task's own value."""
+    """A ``dataset`` and ``epochs`` for another purpose than results; None: the task's own value."""
 
     dataset: str | None = None
     epochs: int | None = None
@@ -172,6 +178,8 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
 
 class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
     """What a task plugin provides: a name, the options that it declares, and the task that they define.
+
+    ``name`` is its name on the command line, ``summary`` one line of text.
 
     ``options`` is a frozen :class:`msgspec.Struct` whose fields all have defaults, each a bool, int, float,
     str or Literal; bounds and descriptions are given by ``Annotated[..., msgspec.Meta(...)]``. Certificates

@@ -19,7 +19,7 @@ from harness.testing.trial_programs import TrialPrograms
 FOLDER = ROOT / "docs" / "how-to"
 
 test_it_conforms = pytest.mark.slow(
-    pytest.mark.timeout(900)(backend_tests(my_jax.MyJaxBackend(), tasks=["mlp", "cnn"]))
+    pytest.mark.timeout(1800)(backend_tests(my_jax.MyJaxBackend(), tasks=["mlp", "cnn"]))
 )
 
 
