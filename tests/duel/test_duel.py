@@ -151,10 +151,10 @@ def test_a_failing_configuration_is_named_with_the_reason(harness, mode, words):
 
 @pytest.mark.slow
 def test_a_hanging_configuration_is_ended(harness):
-    done = harness("duel", "paced", "paced:hangs", *PACED, "--budget", "14")
+    done = harness("duel", "paced", "paced:hangs", *PACED, "--budget", "30")
     assert done.returncode == 1
-    assert "paced:hangs: one trial took longer than 17 s, so a budget of 14s is too short." in done.stdout
-    assert "Use --budget 70s or more, or free the machine." in done.stdout
+    assert "paced:hangs: one trial took longer than 36 s, so a budget of 30s is too short." in done.stdout
+    assert "Use --budget 150s or more, or free the machine." in done.stdout
     assert no_worker_left(harness)
 
 
