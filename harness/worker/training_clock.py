@@ -20,7 +20,7 @@ _CALL_SHARE = 0.05
 _MISSING_SHARE = 0.1
 _MISSING_SECONDS = 0.05
 _FEWEST_CALLS = 3
-#: Or a smaller share is missing of each of so many calls in a row; a delay of messages meets some of them.
+#: Or a smaller share is missing of so many calls, and of none that others left in peace in between is it not.
 #: Shorter calls than this do not count.
 _SMALL_SECONDS = 0.001
 _SMALL_SHARE = 0.03
@@ -58,9 +58,15 @@ class TrainingClock:
         missing = observed - trained.seconds
         little = _SMALL_SECONDS + _SMALL_SHARE * observed
         if missing > little:
-            missing -= self._hindrance.seconds() + _OVERHEAD * self._overhead_seconds(first, steps)
-        if observed >= _SHORTEST_CALL_SECONDS:
-            self._in_a_row = self._in_a_row + 1 if missing > little else 0
+            hindered = self._hindrance.seconds()
+            missing -= _OVERHEAD * self._overhead_seconds(first, steps)
+            if missing <= little:
+                self._in_a_row = 0
+            elif observed >= _SHORTEST_CALL_SECONDS and missing - hindered > little:
+                self._in_a_row += 1  # a call that others disturbed says neither
+            missing -= hindered
+        else:
+            self._in_a_row = 0
         if missing > _CALL_SECONDS + _CALL_SHARE * observed:
             self._missing += missing
             self._short_calls += 1

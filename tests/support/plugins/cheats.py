@@ -17,8 +17,8 @@ class Cheat(NamedTuple):
     """What ``harness run`` needs to make it matter."""
 
 
-#: Calls of 30 ms in place of 10: in shorter ones a tenth is lost among messages.
-_LONGER_CALLS = ("--batch-size", "30")
+#: Calls of 60 ms in place of 10: in shorter ones a tenth is lost among messages.
+_LONGER_CALLS = ("--batch-size", "10", "--max-steps", "6000")
 _DROPOUT = ("--set", "dropout=0.3")
 _SCORE = "harness.worker.requests:score"
 _CHECKSUM = "harness.worker.requests:weights_checksum"
@@ -78,7 +78,7 @@ CHEATS = {
     "skips-long": Cheat(
         "skips updates in calls of more than 128 steps",
         work.when(work.SkipsUpdates, work.in_calls_over_128),
-        ("--batch-size", "10"),
+        _LONGER_CALLS,
     ),
     "skips-late": Cheat(
         "skips updates after 500 steps of the program", work.when(work.SkipsUpdates, work.after_500_steps)
@@ -109,7 +109,7 @@ CHEATS = {
     "clock-tenth": Cheat("slows time.perf_counter by a tenth", clocks.patched_clock(0.9), _LONGER_CALLS),
     "reports-less": Cheat("replaces the harness's timed call, reports half", tampering.reports_less(0.5)),
     "reports-a-tenth-less": Cheat(
-        "replaces the harness's timed call, reports a tenth less", tampering.reports_less(0.9)
+        "replaces the harness's timed call, reports a tenth less", tampering.reports_less(0.9), _LONGER_CALLS
     ),
     "perfect-scores": Cheat(
         "replaces the harness's scores", tampering.replaced(_SCORE, tampering.perfect_scores)
