@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,18 @@ try:
 except ConformanceError as error:
     sys.exit(str(error))
 """
+_SUITE = """
+max_slowdown = "100%"
+max_speedup = "60%"
+max_first_step_slowdown = "300%"
+max_memory_growth = "100%"
+[benchmarks.mlp]
+backend = "cheat"
+task = "mlp"
+threads = 1
+device = "cpu"
+"""
+COMMANDS = ("check", "kit", "run", "duel", "gate")
 #: Steps of a run: several epochs of 36 calls.
 STEPS = 1500
 
@@ -50,6 +63,14 @@ class Trials:
             check=False,
         )
 
+    def make(self, command: str, cheat: str, options: tuple[str, ...] = ()) -> Trial:
+        """Try a cheat against a command; a run gets these options."""
+        if command != "run":
+            return getattr(self, command)(cheat)
+        if cheat == "replays-disk":
+            self.run(cheat, certify=False)  # the training that later ones replay
+        return self.run(cheat, *options)
+
     def check(self, cheat: str) -> Trial:
         """``harness check``."""
         done = self._call(*_HARNESS, "check", cheat, *_WHERE)
@@ -73,6 +94,26 @@ class Trials:
         for path in records:
             path.unlink()
         return _of_record(record, certified=certify)
+
+    def duel(self, cheat: str) -> Trial:
+        """``harness duel`` against the honest backend."""
+        budget = ("--budget", "90s", "--turns", "10", "--quiet")
+        return _of_text(self._call(*_HARNESS, "duel", "honest", cheat, *_WHERE, *budget))
+
+    def gate(self, cheat: str) -> Trial:
+        """``harness gate`` of a head that cheats against an honest base, with limits wider than noise."""
+        (self._folder / "gate.toml").write_text(_SUITE)
+        head = ("--head-env", f"CHEAT={cheat}", "--base-python", sys.executable, "--plugin", str(FILE))
+        little = ("--turns", "2", "--budget", "120", "--quiet")
+        return _of_text(self._call(*_HARNESS, "gate", *head, *little))
+
+
+def _of_text(done: subprocess.CompletedProcess[str]) -> Trial:
+    """Whether the command ended with a failure, and the line that says why."""
+    if done.returncode == 0:
+        return Trial(found=False)
+    why = re.search(r"(?:The duel failed: |^mlp: (?:FAIL|INVALID): )(.*)", done.stdout, re.MULTILINE)
+    return Trial(found=True, words=why[1] if why else done.stderr or done.stdout)
 
 
 def _of_record(record: dict, *, certified: bool) -> Trial:

@@ -1,5 +1,6 @@
 """A plugin file: one backend for each way to cheat, and ``honest``, which does not."""
 
+import os
 from typing import NamedTuple
 
 from cheating import clocks, tampering, work
@@ -22,7 +23,6 @@ _LONGER_CALLS = ("--batch-size", "10", "--max-steps", "6000")
 _DROPOUT = ("--set", "dropout=0.3")
 _SCORE = "harness.worker.requests:score"
 _CHECKSUM = "harness.worker.requests:weights_checksum"
-_SEAL = "harness.plugins.data_seal:DataSeal.changed"
 
 CHEATS = {
     "honest": Cheat("nothing", Honest),
@@ -121,15 +121,23 @@ CHEATS = {
 }
 
 
+#: The cheat of the backend ``cheat``, which a gate's head sets.
+VARIABLE = "CHEAT"
+
+
 class CheatingBackend(NumpyBackend):
+    """One of the cheats by its name; ``cheat`` is the one that a variable names."""
+
     def __init__(self, name):
-        self.name, self.summary = name, CHEATS[name].does
+        self.name = name
+        self.cheat = CHEATS[os.environ.get(VARIABLE, "honest") if name == "cheat" else name]
+        self.summary = self.cheat.does
 
     def build(self, plan, data):
         super().build(plan, data)  # declines what it cannot do
-        return CHEATS[self.name].program(plan, data)
+        return self.cheat.program(plan, data)
 
 
 @hookimpl
 def harness_backend(name):
-    return CheatingBackend(name) if name in CHEATS else None
+    return CheatingBackend(name) if name in CHEATS or name == "cheat" else None

@@ -139,7 +139,3 @@ def perfect_scores(score):
 
 def constant(_original):
     return lambda *_: 7
-
-
-def never_changed(_original):
-    return lambda *_: None

@@ -1,0 +1,71 @@
+"""Tries cheating backends against every command, and prints which command finds which.
+
+    python tests/benchmarks/cheats.py trials.jsonl --commands check,kit,run --cheats honest,thread
+    python tests/benchmarks/cheats.py trials.jsonl --table
+
+A trial is appended to the file as one line. About 20 s for each cheat and command; run it on a quiet machine, or
+cheats of the clock cannot be told from a busy one.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1]
+sys.path[:0] = [str(TESTS), str(TESTS / "support" / "plugins")]
+
+from cheats import CHEATS  # noqa: E402
+from support.cheat_trials import COMMANDS, Trials  # noqa: E402
+
+_MARKS = {True: "✓", False: "✗", None: "–"}
+
+
+def make_trials(file: Path, cheats: list[str], commands: list[str]) -> None:
+    """Make each trial and append its result to the file."""
+    for cheat in cheats:
+        for command in commands:
+            with tempfile.TemporaryDirectory() as folder, file.open("a") as results:
+                start = time.monotonic()
+                found, words = Trials(Path(folder)).make(command, cheat, CHEATS[cheat].options)
+                result = {
+                    "cheat": cheat,
+                    "command": command,
+                    "found": found,
+                    "words": " ".join(words.split())[:300],
+                    "seconds": round(time.monotonic() - start, 1),
+                }
+                print(json.dumps(result, ensure_ascii=False), file=results)
+
+
+def table(file: Path) -> str:
+    """A Markdown table: ✓ found, ✗ not found, – not tried."""
+    trials = {}
+    for line in file.read_text().splitlines():
+        trial = json.loads(line)
+        trials[trial["cheat"], trial["command"]] = trial
+    lines = [f"| cheat | {' | '.join(COMMANDS)} |", "|---" * (len(COMMANDS) + 1) + "|"]
+    for cheat, (does, *_) in CHEATS.items():
+        marks = [_MARKS[trials.get((cheat, command), {}).get("found")] for command in COMMANDS]
+        lines.append(f"| {does} | {' | '.join(marks)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--table", action="store_true", help="print the table of the trials in the file")
+    parser.add_argument("--cheats", default=",".join(CHEATS))
+    parser.add_argument("--commands", default=",".join(COMMANDS))
+    arguments = parser.parse_args()
+    if arguments.table:
+        print(table(arguments.file))
+    else:
+        make_trials(arguments.file, arguments.cheats.split(","), arguments.commands.split(","))
+
+
+if __name__ == "__main__":
+    main()
