@@ -3,8 +3,8 @@
     python tests/benchmarks/cheats.py trials.jsonl --commands check,kit,run --cheats honest,thread
     python tests/benchmarks/cheats.py trials.jsonl --table
 
-A trial is appended to the file as one line. About 20 s for each cheat and command; run it on a quiet machine, or
-cheats of the clock cannot be told from a busy one.
+A trial takes 2 to 90 s and is appended to the file as a line. On a busy machine cheats of the clock pass as
+*not tested*.
 """
 
 import argparse

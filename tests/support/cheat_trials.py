@@ -75,7 +75,8 @@ class Trials:
         """``harness check``."""
         done = self._call(*_HARNESS, "check", cheat, *_WHERE)
         found = done.returncode != 0 or "cannot be trusted" in done.stdout
-        return Trial(found, done.stdout + done.stderr if found else "")
+        why = re.search(r"^\S+ on mlp[^:]*: (?!skipped)(.*)", done.stdout, re.MULTILINE)
+        return Trial(found, (why[1] if why else done.stdout + done.stderr) if found else "")
 
     def kit(self, cheat: str) -> Trial:
         """The conformance kit."""
