@@ -1,6 +1,7 @@
 """The outcome of a verification of timed work in words."""
 
-from harness.testing.replay import Gap, Independent, Verification
+from harness.testing.independent_words import compared_with_numpy, independent_difference
+from harness.testing.replay import Gap, Verification
 
 _GAPS: dict[Gap, str] = {
     "no training state": "its backend cannot hand out the training state (Program.training_state)",
@@ -14,7 +15,7 @@ _GAPS: dict[Gap, str] = {
 def difference(found: Verification) -> str:
     """What was not as reported."""
     if found.independent is not None and found.independent.differs:
-        return _independent_difference(found.independent)
+        return independent_difference(found.independent)
     assert found.deviation is not None  # noqa: S101  of this outcome
     deviation = found.deviation
     return (
@@ -22,27 +23,6 @@ def difference(found: Verification) -> str:
         f"{_number(deviation.reported)} at step {deviation.step}, but a second program that goes on from the "
         f"same weights in shorter calls gets {_number(deviation.recomputed)}. A step must depend neither on "
         "the number of steps in its call nor on what the program did before"
-    )
-
-
-def _independent_difference(found: Independent) -> str:
-    if found.score is not None:
-        score = found.score
-        return (
-            f"the scores are not those of the weights: test {score.name} was reported as "
-            f"{_number(score.reported)}, and the harness's own program gets {_number(score.recomputed)} from "
-            "the last weights"
-        )
-    if found.deviation is not None:
-        return (
-            f"the timed work differs from its recomputation in NumPy: train() reported a loss of "
-            f"{_number(found.deviation.reported)} at step {found.deviation.step}, and the harness's own "
-            f"program gets {_number(found.deviation.recomputed)} from the same weights and batches"
-        )
-    return (
-        f"the weights do not follow the gradient: in step {found.unfollowed_step} only "
-        f"{found.agreement or 0:.0%} of the gradient that NumPy computes has the sign of what the step added "
-        "to the weights. A step must make one update with the gradient of its batch"
     )
 
 
@@ -60,7 +40,8 @@ def verified_work(found: Verification) -> str:
     )
     worst = max(span.worst for span in found.spans)
     by = _VERIFIERS[found.verifier or "second program"]
-    return f"steps {steps} recomputed by {by}; largest relative deviation of a loss {worst:.1e}"
+    repeated = f"steps {steps} recomputed by {by}; largest relative deviation of a loss {worst:.1e}"
+    return repeated if found.independent is None else f"{repeated}; {compared_with_numpy(found.independent)}"
 
 
 _VERIFIERS = {

@@ -17,11 +17,10 @@ from harness.errors import Declined, HarnessError
 from harness.plugins.files import PLUGIN_FILES_VARIABLE
 from harness.spec.task import Sgd
 from harness.testing.dropout import uses_dropout
+from harness.testing.independent_work import Independent, Score
 from harness.testing.losses import Losses
 from harness.testing.numpy_backend import NUMPY
 from harness.testing.replay import (
-    Independent,
-    Score,
     compare_losses_at,
     compare_replay,
     deviation_of,

@@ -1,5 +1,7 @@
 """The harness's own program in NumPy does the work of the references, and says so of weights that move."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,8 @@ from harness.plugins import registry
 from harness.spec.task import Adam, RmsProp, Sgd
 from harness.testing.certify import check, examine
 from harness.testing.in_process import InProcessExaminer
+from harness.testing.independent_words import compared_with_numpy, independent_difference
+from harness.testing.independent_work import Deviation, Independent, Score
 from harness.testing.long_calls import long_calls_case
 from harness.testing.numpy_backend import NumpyBackend
 from harness.testing.numpy_training import NumpyTraining
@@ -98,3 +102,31 @@ def test_weights_of_an_honest_training_follow_the_gradient(optimizer, decay):
 @pytest.mark.parametrize("step", [skips, stale, half])
 def test_steps_without_their_own_gradient_are_found(optimizer, step):
     assert Training(optimizer).agreement(step) < LEAST_AGREEMENT
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (Independent(steps=36, later_steps=8, scored=True), "equal in NumPy: the first 36 losses, 8 later"),
+        (Independent(gap="not covered", detail="no GRU"), r"not compared with NumPy: .* \(no GRU\)"),
+    ],
+)
+def test_what_was_compared_is_said(found, words):
+    assert not found.differs
+    assert re.search(words, compared_with_numpy(found))
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (Independent(deviation=Deviation(3, 2.25, 2.5)), "a loss of 2.25 at step 3, and .* gets 2.5 from"),
+        (Independent(unfollowed_step=7, agreement=0.5), "in step 7 only 50% of the gradient"),
+        (
+            Independent(score=Score("accuracy", 1.0, 0.65)),
+            "test accuracy was reported as 1, and .* gets 0.65",
+        ),
+    ],
+)
+def test_what_differs_is_said(found, words):
+    assert found.differs
+    assert re.search(words, independent_difference(found))
