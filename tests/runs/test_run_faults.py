@@ -47,7 +47,7 @@ def wait_until(condition, seconds=120.0):
         ("print", "ok", 0, ""),
         ("sigkill", "failed", 1, "SIGKILL (the system does this when memory runs out)"),
         ("exit", "failed", 1, "exited with code 7"),
-        ("raise", "failed", 1, "RuntimeError: the kernel is on fire (faulty.py, line 51)"),
+        ("raise", "failed", 1, "RuntimeError: the kernel is on fire (faulty.py, line 52)"),
         (
             "memory",
             "failed",

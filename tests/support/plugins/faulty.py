@@ -20,6 +20,7 @@ class FaultyProgram(Program):
     def __init__(self, mode: str) -> None:
         self._mode = mode
         self._made = 0
+        self._forked = False
         self._weights: dict[str, np.ndarray] = {}
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
@@ -54,7 +55,9 @@ class FaultyProgram(Program):
             case "silent-memory":
                 raise MemoryError
             case "fork":
-                os.fork()
+                if not self._forked:  # each further call of each process would double them
+                    self._forked = True
+                    os.fork()
             case "nan":
                 losses[-1] = np.nan
             case "shape":
