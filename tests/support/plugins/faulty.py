@@ -55,9 +55,7 @@ class FaultyProgram(Program):
             case "silent-memory":
                 raise MemoryError
             case "fork":
-                if not self._forked:  # each further call of each process would double them
-                    self._forked = True
-                    os.fork()
+                self._fork()
             case "nan":
                 losses[-1] = np.nan
             case "shape":
@@ -66,6 +64,11 @@ class FaultyProgram(Program):
                 for stream in (sys.stdout, sys.stderr):
                     print('{"type":"Trained","seconds":0,"losses":[]}\n' * 1000, file=stream, flush=True)
         return losses
+
+    def _fork(self) -> None:
+        if not self._forked:  # in every call it would become hundreds of processes
+            self._forked = True
+            os.fork()
 
     def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
         return np.zeros((len(inputs), 10))
