@@ -21,11 +21,11 @@ _READ_ALWAYS = 2
 #: Readings take at most this share of the training.
 _READING_SHARE = 0.005
 #: The test after a run: its blocks are a share of the training, and no shorter or longer than this.
-_BLOCK_SHARE = 1 / 600
+_BLOCK_SHARE = 1 / 950
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 0.05, 0.11
 #: About how many blocks it makes. If they took longer than this share, only readings count.
-_BLOCKS = 12
-_END_SHARE, _END_SECONDS = 0.02, 0.7
+_BLOCKS = 18
+_END_SHARE, _END_SECONDS = 0.02, 1.0
 
 
 class RunClock:
@@ -90,19 +90,16 @@ class RunClock:
         expected = _BLOCKS * max(block, step_seconds)
         timed = TimedSession(self._session, self._order, self._training, self._steps)
         shortest = min((reading.block for reading in self._sampled), default=block)
-        trial = ClockTrial(
-            timed,
-            shortest,
-            Effort(block, repetitions=1, single_steps=0),
-            self._sampled,
-            step_seconds=min(step_seconds, statistics.median(self._step_seconds)),
-        )
+        trial = ClockTrial(timed, shortest, Effort(block, repetitions=1, single_steps=0), self._sampled)
         so_far = trial.result_so_far()
         if so_far.outcome == "dishonest" or expected > max(_END_SECONDS, _END_SHARE * self._training_seconds):
             return so_far
         try:
-            self._shuffle(_CHANCE.getrandbits(31))
             test = trial.carry_out()
+            if test.outcome != "dishonest":
+                self._shuffle(_CHANCE.getrandbits(31))
+                seconds = min(step_seconds, statistics.median(self._step_seconds))
+                test = trial.compare_new_batches(test, seconds)
         except (RequestFailed, Declined):  # the run itself is over and in order
             test = ClockTest(outcome="not tested", readings=len(self._sampled))
         self._shuffle(self._order.seed)

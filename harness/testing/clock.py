@@ -125,20 +125,14 @@ class ClockTrial:
         shortest_block_seconds: float,
         effort: Effort = Effort(),  # noqa: B008  immutable
         readings: Sequence[AfterBlock] = (),
-        *,
-        step_seconds: float | None = None,
     ) -> None:
-        """``shortest_block_seconds`` is of the blocks in use; ``readings`` were made before, after blocks.
-
-        ``step_seconds`` is the time of a step before the test, whose batches the program could know.
-        """
+        """``shortest_block_seconds`` is of the blocks in use; ``readings`` were made before, after blocks."""
         self._timed = timed
         self._shortest = shortest_block_seconds
         self._effort = effort
         self._readings = list(readings)
         self._seconds = self._hindered = 0.0
         self._rested_share: float | None = None
-        self._known_step_seconds = step_seconds
         self._known_share: float | None = None
         for reading in self._readings:
             self._count(reading.block, reading.block_hindered)
@@ -207,8 +201,7 @@ class ClockTrial:
             too_little = fault == "time ignores the steps" and self.pace.ratio < _HONEST[0]
             hidden = too_little and once.quickest < _LONG_SECONDS
             if attempts >= _ATTEMPTS and not (hidden and steps < most_steps(self._timed)):
-                # Known batches show in times from which those of others were subtracted.
-                quiet = fault == "known batches" or (once.quiet and twice.quiet)
+                quiet = once.quiet and twice.quiet
                 return Judgement("dishonest" if quiet else "not tested", fault)
             # A disturbance weighs less in a longer block.
             steps = self._timed.even_steps(_LONGER * steps if hidden else 2 * steps)
@@ -218,18 +211,27 @@ class ClockTrial:
             return "works ahead"
         if not _HONEST[0] <= self.pace.ratio <= _HONEST[1]:
             return "time ignores the steps"
-        if self._knows_batches(once, twice):
-            return "known batches"
         return self._rest(once)
 
-    def _knows_batches(self, once: _Blocks, twice: _Blocks) -> bool:
-        """Whether a step took a fraction of one that the program could not know; sets the share."""
-        if self._known_step_seconds is None:
-            return False
+    def compare_new_batches(self, test: ClockTest, step_seconds: float) -> ClockTest:
+        """The result of a test, unless a step took a fraction of one whose batch the program cannot know.
+
+        ``step_seconds`` is the time of a step of the training; batches were drawn anew since.
+        """
+        steps = steps_for(self._timed, self._effort.block_seconds)
+        for _ in range(_ATTEMPTS):
+            once, twice = self._alternate(steps, self._timed.even_steps(2 * steps))
+            if not self._knows_batches(once, twice, step_seconds):
+                return msgspec.structs.replace(test, known_share=self._known_share)
+            steps = self._timed.even_steps(2 * steps)
+        return self._result(Judgement("dishonest", "known batches"), test.unfinished_share)
+
+    def _knows_batches(self, once: _Blocks, twice: _Blocks, step_seconds: float) -> bool:
+        """Whether a step took a fraction of one of these, without what others took; sets the share."""
         shorter, longer = min(once.unhindered), min(twice.unhindered)
         without_calls = (longer - shorter) / (twice.steps - once.steps)
         seconds = min(without_calls, longer / twice.steps)
-        self._known_share = self._known_step_seconds / max(seconds, 1e-12)
+        self._known_share = step_seconds / max(seconds, 1e-12)
         return self._known_share < _KNOWN_SHARE
 
     def _alternate(self, steps: int, more: int) -> tuple[_Blocks, _Blocks]:
