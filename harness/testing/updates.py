@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from harness.spec.backend import Precision
 from harness.spec.task import Adam, Optimizer, RmsProp, Sgd, Task
 
 Weights = Mapping[str, np.ndarray]
@@ -19,17 +20,27 @@ Weights = Mapping[str, np.ndarray]
 LEAST_AGREEMENT = 0.95
 #: In earlier steps the bias correction of Adam's second moment changes quickly.
 FIRST_STEP = 100
+#: A change tells a sign if it is so many times the rounding of the weight.
+_ROUNDINGS = 8.0
+#: Of the learning rate: even in a step that changes nothing, a weight should have moved by so much.
+_USUAL_CHANGE = 0.01
+#: The share of a gradient, by magnitude, that must be visible in the weights.
+_LEAST_SEEN = 0.5
 
 
 def agreements(
-    task: Task, step: int, weights: Sequence[Weights], gradients: Sequence[Weights]
-) -> list[float]:
+    task: Task, step: int, weights: Sequence[Weights], gradients: Sequence[Weights], precision: Precision
+) -> list[float | None]:
     """The share of each gradient but the first that the weights followed.
+
+    Weights that change by less than the rounding of their precision tell nothing. A gradient that mostly
+    belongs to such weights has no share, but None.
 
     ``weights`` are those before ``step`` (counted from 0) and after each step from there on; ``gradients``
     are of the same steps, one fewer than weights.
     """
     optimizer = task.optimizer
+    rounding = _ROUNDINGS * float(np.finfo(np.float64 if precision == "float64" else np.float32).eps)
     kept = 1 - optimizer.learning_rate * task.weight_decay
     moved = [
         {
@@ -38,21 +49,37 @@ def agreements(
         }
         for before, after in itertools.pairwise(weights)
     ]
-    shares = []
+    shares: list[float | None] = []
     for index in range(1, len(gradients)):
-        agreeing = whole = 0.0
+        agreeing = seen = whole = 0.0
         for name, gradient in gradients[index].items():
-            new = _new(optimizer, step + index + 1, moved[index - 1][name], moved[index][name])
+            before, now = moved[index - 1][name], moved[index][name]
+            new = _new(optimizer, step + index + 1, before, now)
             expected = _expected(optimizer, gradients[index - 1][name], gradient)
+            change = _change(optimizer, expected, before, now)
+            visible = change > rounding * np.abs(weights[index][name])
             size = np.abs(expected)
-            agreeing += float(size[np.sign(new) == np.sign(expected)].sum())
+            agreeing += float(size[visible & (np.sign(new) == np.sign(expected))].sum())
+            seen += float(size[visible].sum())
             whole += float(size.sum())
-        shares.append(agreeing / whole if whole else 1.0)
+        shares.append(agreeing / seen if seen and seen >= _LEAST_SEEN * whole else None)
     return shares
 
 
 def _exact(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float64)
+
+
+def _change(optimizer: Optimizer, expected: np.ndarray, before: np.ndarray, now: np.ndarray) -> np.ndarray:
+    """About how far a right step changes each weight.
+
+    Adam and RMSprop divide the gradient by its usual size, which is not known here.
+    """
+    if isinstance(optimizer, Sgd):
+        change: np.ndarray = optimizer.learning_rate * np.abs(expected)
+        return change
+    moved: np.ndarray = np.abs(before) + np.abs(now)
+    return np.maximum(moved, _USUAL_CHANGE * optimizer.learning_rate)
 
 
 def _new(optimizer: Optimizer, t: int, before: np.ndarray, now: np.ndarray) -> np.ndarray:

@@ -126,11 +126,12 @@ class _NumpyWork:
             return msgspec.structs.replace(found, deviation=deviation)
         least = found.agreement
         if sample.complete:  # else its optimizer begins anew
-            shares = agreements(self._work.plan.task, sample.step, weights, gradients)
-            if min(shares) < LEAST_AGREEMENT:
-                step = sample.step + 2 + shares.index(min(shares))
-                return msgspec.structs.replace(found, agreement=min(shares), unfollowed_step=step)
-            least = min([*shares, 1.0 if least is None else least])
+            shares = agreements(self._work.plan.task, sample.step, weights, gradients, precision)
+            steps = enumerate(shares, sample.step + 2)
+            known = {share: step for step, share in steps if share is not None}
+            least = min([*known, 1.0 if least is None else least])
+            if least in known and least < LEAST_AGREEMENT:
+                return msgspec.structs.replace(found, agreement=least, unfollowed_step=known[least])
         return msgspec.structs.replace(found, later_steps=found.later_steps + len(losses), agreement=least)
 
     def score(self, found: Independent, reported: Scores) -> Independent:

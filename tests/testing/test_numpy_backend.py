@@ -44,7 +44,7 @@ def test_it_declines_what_it_does_not_cover(name):
 class Training:
     """A small task, far enough in its training, whose steps can be altered."""
 
-    def __init__(self, optimizer, decay=0.0):
+    def __init__(self, optimizer, decay=0.0, dtype=np.float64):
         import msgspec
 
         case = long_calls_case(registry.task("mlp"))
@@ -54,9 +54,12 @@ class Training:
         self.program = NumpyTraining(self.task, data.inputs, data.targets, weights)
         self.gradients = NumpyTraining(gradient, data.inputs, data.targets, weights)
         self.rows = np.random.default_rng(0).integers(0, len(data.targets), (FIRST_STEP + 8, 1, 8))
+        self.dtype = dtype
         self.program.train(self.rows[:FIRST_STEP, 0])
 
     def weights(self):
+        """The weights, to which those of the program are rounded."""
+        self.program.load({name: array.astype(self.dtype) for name, array in self.program.weights.items()})
         return {name: array.copy() for name, array in self.program.weights.items()}
 
     def agreement(self, step):
@@ -69,7 +72,9 @@ class Training:
             gradients.append({n: weights[-1][n] - self.gradients.weights[n] for n in weights[-1]})
             step(self, index, rows)
             weights.append(self.weights())
-        return min(agreements(self.task, FIRST_STEP, weights, gradients))
+        precision = np.dtype(self.dtype).name
+        shares = agreements(self.task, FIRST_STEP, weights, gradients, precision)
+        return min((share for share in shares if share is not None), default=None)
 
 
 def honest(training, _index, rows):
@@ -96,6 +101,20 @@ OPTIMIZERS = [Sgd(0.05), Sgd(0.02, 0.9), Sgd(0.02, 0.9, nesterov=True), Adam(0.0
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 def test_weights_of_an_honest_training_follow_the_gradient(optimizer, decay):
     assert Training(optimizer, decay).agreement(honest) > 0.99
+
+
+@pytest.mark.parametrize("rate", [1e-3, 1e-5, 1e-6, 1e-8])
+@pytest.mark.parametrize("optimizer", [Sgd, lambda rate: Sgd(rate, 0.9), Adam])
+def test_rounding_of_small_steps_is_not_taken_for_a_fault(optimizer, rate):
+    agreement = Training(optimizer(rate), dtype=np.float32).agreement(honest)
+
+    assert agreement is None or agreement > LEAST_AGREEMENT
+
+
+def test_weights_that_do_not_move_at_all_are_found_in_float32():
+    nothing = Training(Adam(0.001), dtype=np.float32).agreement(lambda _training, _index, _rows: None)
+
+    assert nothing < LEAST_AGREEMENT
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
