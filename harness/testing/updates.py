@@ -75,11 +75,12 @@ def _change(optimizer: Optimizer, expected: np.ndarray, before: np.ndarray, now:
 
     Adam and RMSprop divide the gradient by its usual size, which is not known here.
     """
+    change: np.ndarray
     if isinstance(optimizer, Sgd):
-        change: np.ndarray = optimizer.learning_rate * np.abs(expected)
-        return change
-    moved: np.ndarray = np.abs(before) + np.abs(now)
-    return np.maximum(moved, _USUAL_CHANGE * optimizer.learning_rate)
+        change = optimizer.learning_rate * np.abs(expected)
+    else:
+        change = np.maximum(np.abs(before) + np.abs(now), _USUAL_CHANGE * optimizer.learning_rate)
+    return change
 
 
 def _new(optimizer: Optimizer, t: int, before: np.ndarray, now: np.ndarray) -> np.ndarray:
