@@ -63,9 +63,21 @@ def certificates(workloads: list[Workload], certifying: Callable[[str], None] = 
     return proofs
 
 
-def _certificate(workload: Workload) -> Certificate:
+def is_certified(workload: Workload) -> bool:
+    """Whether the configuration of a workload does the reference's work; False where it cannot be told."""
+    try:
+        return _proof(workload).certified
+    except HarnessError:
+        return False
+
+
+def _proof(workload: Workload) -> Certificate:
     with Examiner(workload.configuration) as examiner:
-        proof = certificate(examiner, registry.task(workload.task.name), workload.task)
+        return certificate(examiner, registry.task(workload.task.name), workload.task)
+
+
+def _certificate(workload: Workload) -> Certificate:
+    proof = _proof(workload)
     if not proof.certified:
         raise HarnessError(
             f"{workload.label} is not certified, so its time may be of different work: {proof.reason}"

@@ -65,7 +65,8 @@ class BenchmarkComparison:
             return
         _check_time(deadline)
         self._say("trying base and head once")
-        prepared = self._pairs.prepare(self._turns)
+        same_work = record.quality.verdict == "PASS" and not record.quality.seeds
+        prepared = self._pairs.prepare(self._turns, same_work=same_work)
         record.configurations, record.turns = prepared.records, prepared.turns
         record.dataset = prepared.read(record.dataset)
         _check_time(deadline)

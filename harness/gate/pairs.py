@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from harness.duel.pairs import Alternation
-from harness.duel.preparation import Prepared, prepare
+from harness.duel.preparation import Prepared, is_certified, prepare
 from harness.duel.record import PairRecord
 from harness.duel.timed_worker import ConfigurationFailed
 from harness.duel.workloads import Workload, pad_to_equal_size
 from harness.gate import reasons
 from harness.gate.conclusion import Ended
+from harness.plugins import registry
 from harness.worker.errors import WorkerTimeout
 
 #: A process that takes longer than this from start to end is taken to hang.
@@ -39,15 +40,24 @@ class PairMaker:
             [workload.worker_variables(quiet=True) for workload in workloads],
             [workload.configuration.python for workload in workloads],
         )
+        self._certified = False
         self._alternation = self._alternation_of(slice(0, 2))
 
-    def prepare(self, turns: int | None) -> Prepared:
+    def prepare(self, turns: int | None, *, same_work: bool = False) -> Prepared:
         """Set the steps of a block, and the turns unless they are given.
+
+        ``same_work``: the first steps of base and head are equal. So if base is certified, the later work of
+        both must be that of the reference; this is verified for backends of others.
 
         Raises:
             ConfigurationFailed: base or head failed.
             Ended: head failed next to base only, or a process would take too long.
         """
+        base, _ = self._workloads
+        if same_work and registry.is_third_party(base.configuration.backend):
+            self._say("certifying base")
+            self._certified = is_certified(base)
+            self._alternation = self._alternation_of(slice(0, 2))
         prepared = self._blaming_fairly(lambda alternation, _: prepare(alternation, None, turns))
         self._steps = prepared.steps
         seconds, limit = prepared.pair_seconds / len(self._workloads), PROCESS_LIMIT_SECONDS
@@ -69,6 +79,7 @@ class PairMaker:
             self._variables[part],
             self._dataset,
             deadline_seconds=lambda: PROCESS_LIMIT_SECONDS,
+            certified=self._certified,
         )
 
     def _blaming_fairly(self, work: Callable[[Alternation, slice], _T]) -> _T:
