@@ -39,7 +39,7 @@ class TrainingClock:
         self._order = order
         self._step = step
         self._hindrance = Hindrance([session.process.pid])
-        self._reported = self._observed = self._missing = 0.0
+        self._reported = self._observed = self._missing = self._doubtful = 0.0
         self._short_calls = self._in_a_row = 0
 
     def train(self, steps: int) -> protocol.Trained:
@@ -64,6 +64,7 @@ class TrainingClock:
                 self._in_a_row = 0
             elif observed >= _SHORTEST_CALL_SECONDS and missing - hindered > little:
                 self._in_a_row += 1  # a call that others disturbed says neither
+            self._doubtful += max(0.0, missing)
             missing -= hindered
         else:
             self._in_a_row = 0
@@ -72,6 +73,11 @@ class TrainingClock:
             self._short_calls += 1
         self._judge()
         return trained
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether so much is missing that only others could have taken it: nothing is proven then."""
+        return self._doubtful > max(_MISSING_SECONDS, _MISSING_SHARE * self._observed)
 
     def _overhead_seconds(self, first: int, steps: int) -> float:
         """What the worker does beside training: it draws batches and hands over losses."""

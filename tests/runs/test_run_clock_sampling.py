@@ -25,7 +25,9 @@ def trained(monkeypatch):
     """The clock of a run that has made a first step, a probe and so many blocks of 100 steps."""
 
     def train(machine, blocks):
-        worker = SimpleNamespace(train=lambda steps: protocol.Trained(machine.block(steps), [[1.0]] * steps))
+        worker = SimpleNamespace(
+            train=lambda steps: protocol.Trained(machine.block(steps), [[1.0]] * steps), is_doubtful=False
+        )
         monkeypatch.setattr(clock, "TrainingClock", lambda *_: worker)
         monkeypatch.setattr(clock, "TimedReadings", lambda *_: machine)
         monkeypatch.setattr(clock, "TimedSession", lambda *_: machine)

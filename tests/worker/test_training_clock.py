@@ -75,6 +75,13 @@ def test_overhead_and_other_programs_accuse_nobody(clock, real, reported, others
     train(clock, 100)
 
 
+@pytest.mark.parametrize(("reported", "others", "doubtful"), [(0.1, 0.002, False), (0.1, 0.1, True)])
+def test_what_others_may_have_taken_is_neither_proof_nor_fault(clock, reported, others, doubtful):
+    clock.reported, clock.others = reported, others
+    train(clock, 30)
+    assert clock.clock.is_doubtful is doubtful
+
+
 def test_a_single_hiccup_accuses_nobody(clock):
     train(clock, 10)
     clock.real = 3.0
