@@ -32,6 +32,8 @@ task = "mlp"
 threads = 1
 device = "cpu"
 """
+#: Exit codes of failures, and of gates that are inconclusive or invalid.
+_NOT_PASSED = (1, 3, 4)
 COMMANDS = ("check", "kit", "run", "duel", "gate")
 #: Steps of a run: several epochs of 36 calls.
 STEPS = 1500
@@ -113,7 +115,11 @@ def _of_text(done: subprocess.CompletedProcess[str]) -> Trial:
     """Whether the command ended with a failure, and the line that says why."""
     if done.returncode == 0:
         return Trial(found=False)
-    why = re.search(r"(?:The duel failed: |^mlp: (?:FAIL|INVALID): )(.*)", done.stdout, re.MULTILINE)
+    if done.returncode not in _NOT_PASSED:  # such as a budget that is too short
+        raise RuntimeError(done.stderr)
+    why = re.search(
+        r"(?:The duel failed: |^mlp: (?:FAIL|INVALID|INCONCLUSIVE): )(.*)", done.stdout, re.MULTILINE
+    )
     return Trial(found=True, words=why[1] if why else done.stderr or done.stdout)
 
 
