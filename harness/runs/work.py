@@ -43,6 +43,8 @@ class RunWork:
         self._sampler = sampler
         self._start = time.monotonic()
         self._training_seconds = self._saving_seconds = 0.0
+        total = order.steps_per_epoch * request.plan.task.epochs
+        self._total_steps = min(total, request.max_steps or total)
 
     def trained(self, trained: protocol.Trained, step: int, *, last: bool) -> None:
         """A block has ended, after which ``step`` steps have been made; ``last`` if there is no other."""
@@ -50,7 +52,7 @@ class RunWork:
         self._training_seconds += trained.seconds
         if last and self._is_compared:
             self._sampler.save_last()
-        if not last and self._is_saved():
+        if not last and self._is_saved(step):
             start = time.monotonic()
             self._sampler.save(step)
             self._saving_seconds += time.monotonic() - start
@@ -60,12 +62,12 @@ class RunWork:
         """The losses of the first steps."""
         return self._sampler.first_losses
 
-    def _is_saved(self) -> bool:
+    def _is_saved(self, step: int) -> bool:
         if self._sampler.complete is None:
             return True
-        affordable = self._saving_seconds <= max(
-            _LEAST_SAVING_SECONDS, _SAVING_SHARE * self._training_seconds
-        )
+        # The part of the time that the training so far may use, or nothing would be left for its end.
+        least = _LEAST_SAVING_SECONDS * step / self._total_steps
+        affordable = self._saving_seconds <= max(least, _SAVING_SHARE * self._training_seconds)
         return affordable and _CHANCE.random() < _SAVED_BLOCKS
 
     def verify(self, record: Record) -> Verification:
