@@ -1,6 +1,7 @@
 """The errors that users see. Each message says in a line or two what was wrong and what would be right."""
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -37,10 +38,17 @@ def unknown_name(kind: str, name: str, known: Iterable[str], owner: str = "") ->
     """
     names = sorted(known)
     nearest = difflib.get_close_matches(name, names, n=1, cutoff=_LEAST_SIMILARITY)
+    nearest = nearest or [known for known in names if _initials(known) == name]
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
     listed = ", ".join(names) if names else "none is installed"
     where = f" of {owner}" if owner else ""
     return UsageError(f"unknown {kind} {name!r}{where}.{hint} Known: {listed}.")
+
+
+def _initials(name: str) -> str:
+    """``lr`` of ``learning_rate``; empty for a single word."""
+    words = re.split("[-_]", name)
+    return "".join(word[:1] for word in words) if len(words) > 1 else ""
 
 
 class Declined(HarnessError):

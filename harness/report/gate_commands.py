@@ -9,6 +9,9 @@ from harness.gate.record import BenchmarkRecord, EnvironmentRecord, GateRecord
 from harness.gate.suite import Benchmark
 from harness.report.escaping import one_line
 
+#: A gate compares head with base and asks for no certificate, so its commands work where there is none.
+_NO_CERTIFICATE = "--no-certify"
+
 
 def check_command(record: GateRecord, benchmark: BenchmarkRecord) -> str:
     """``harness check`` of head, which names the step or layer that deviates."""
@@ -24,7 +27,7 @@ def duel_command(record: GateRecord, benchmark: BenchmarkRecord) -> str:
     for letter, environment in (("a", record.base), ("b", record.head)):
         words.append(f"--{letter}-python {_quoted(environment.python)}")
         words += [f"--{letter}-env {word}" for word in _assignments(environment)]
-    return " ".join([*words, *_plugins(record)])
+    return " ".join([*words, *_plugins(record), _NO_CERTIFICATE])
 
 
 def run_command(record: GateRecord, benchmark: BenchmarkRecord, environment: EnvironmentRecord) -> str:
@@ -33,7 +36,7 @@ def run_command(record: GateRecord, benchmark: BenchmarkRecord, environment: Env
     words = ["env", *variables] if variables else []
     words += [_quoted(environment.python), "-m harness run --backend", _backend(benchmark)]
     words += ["--task", _quoted(benchmark.task), *_options(benchmark)]
-    return " ".join([*words, *_plugins(record)])
+    return " ".join([*words, *_plugins(record), _NO_CERTIFICATE])
 
 
 def _backend(benchmark: BenchmarkRecord) -> str:

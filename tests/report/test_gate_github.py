@@ -37,6 +37,7 @@ def test_markdown_has_the_verdict_the_table_and_the_advice():
     assert cells["forecast"][1:] == ["–"] * 4
     assert cells["gan"][4] == "different"
     assert "head/bin/python -m harness duel torch:compile torch:compile --task cnn" in text
+    assert all("--no-certify" in line for line in text.splitlines() if "-m harness duel" in line)
     assert text.count("<details>") == text.count("</details>") == 2
 
 

@@ -9,6 +9,7 @@ from harness.machine.durations import duration_text
 def test_a_name_that_is_merely_similar_is_not_suggested():
     assert "Did you mean" not in str(unknown_name("task", "resnet", ["cnn", "forecast", "mlp"]))
     assert "Did you mean 'torch'?" in str(unknown_name("backend", "tork", ["jax", "torch"]))
+    assert "Did you mean 'learning_rate'?" in str(unknown_name("option", "lr", ["learning_rate", "width"]))
 
 
 @pytest.mark.parametrize(
