@@ -28,8 +28,15 @@ sys.exit("\\n".join(faulty_state(programs, examined)) or None)
 """
 
 
-@pytest.mark.parametrize("task", ["mlp", "cnn", "rnn", "forecast", "gan"])
-@pytest.mark.parametrize("name", ["torch", "jax", "keras", "keras-jax", "keras-torch"])
+@pytest.mark.parametrize(
+    ("name", "task"),
+    [
+        *(("torch", task) for task in ("mlp", "cnn", "rnn", "forecast", "gan")),
+        *((name, "mlp") for name in ("jax", "keras", "keras-jax", "keras-torch")),
+        ("jax", "gan"),
+        ("keras", "rnn"),
+    ],
+)
 def test_a_second_program_continues(name, task):
     if installation.installation(name)[0] != "installed":
         pytest.skip(f"{name} is not installed")

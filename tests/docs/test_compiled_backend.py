@@ -19,7 +19,7 @@ from harness.testing.trial_programs import TrialPrograms
 FOLDER = ROOT / "docs" / "how-to"
 
 test_it_conforms = pytest.mark.slow(
-    pytest.mark.timeout(1800)(backend_tests(my_jax.MyJaxBackend(), tasks=["mlp", "cnn"]))
+    pytest.mark.timeout(1800)(backend_tests(my_jax.MyJaxBackend(), tasks=["mlp"]))
 )
 
 
@@ -49,7 +49,10 @@ def test_it_declines_what_it_does_not_compute():
         TrialPrograms(backend, "jit", 1).build(cases(registry.task("rnn"))[0].task)
 
 
-def test_the_file_is_a_plugin(harness):
+@pytest.mark.slow
+def test_the_file_is_a_plugin_that_trains_convolutions_with_augmentation(harness):
     harness.environment["PYTHONPATH"] = os.pathsep.join([str(FOLDER), harness.environment["PYTHONPATH"]])
-    done = harness("check", "my-jax", "--plugin", str(FOLDER / "my_jax.py"), "--task", "mlp", "--case", "sgd")
+    plugin = ("--plugin", str(FOLDER / "my_jax.py"))
+    cases_of_cnn = ("--case", "sgd", "--case", "nesterov, l2", "--case", "long calls")
+    done = harness("check", "my-jax", *plugin, "--task", "cnn", *cases_of_cnn)
     assert done.returncode == 0, done.stdout + done.stderr
