@@ -278,6 +278,11 @@ def steps_for(timed: Timed, seconds: float) -> int:
     return steps
 
 
+def is_too_quick(timed: Timed, step_seconds: float) -> bool:
+    """Whether even the longest blocks would say nothing."""
+    return step_seconds * most_steps(timed) < _TOO_SHORT_SECONDS
+
+
 def most_steps(timed: Timed) -> int:
     """From this number of steps on, a block is not made longer."""
     return min(_MOST_STEPS, _MOST_CALLS * timed.longest_call)

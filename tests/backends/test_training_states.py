@@ -33,8 +33,6 @@ sys.exit("\\n".join(faulty_state(programs, examined)) or None)
     [
         *(("torch", task) for task in ("mlp", "cnn", "rnn", "forecast", "gan")),
         *((name, "mlp") for name in ("jax", "keras", "keras-jax", "keras-torch")),
-        ("jax", "gan"),
-        ("keras", "rnn"),
     ],
 )
 def test_a_second_program_continues(name, task):
