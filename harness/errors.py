@@ -38,7 +38,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str], owner: str = "") ->
     """
     names = sorted(known)
     nearest = difflib.get_close_matches(name, names, n=1, cutoff=_LEAST_SIMILARITY)
-    nearest = nearest or [known for known in names if _initials(known) == name]
+    nearest = nearest or [known for known in names if name and _initials(known) == name]
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
     listed = ", ".join(names) if names else "none is installed"
     where = f" of {owner}" if owner else ""

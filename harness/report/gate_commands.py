@@ -23,11 +23,11 @@ def duel_command(record: GateRecord, benchmark: BenchmarkRecord) -> str:
     """``harness duel`` of head against base."""
     backend = _backend(benchmark)
     words = [_quoted(record.head.python), "-m harness duel", backend, backend]
-    words += ["--task", _quoted(benchmark.task), *_options(benchmark)]
+    words += ["--task", _quoted(benchmark.task), _NO_CERTIFICATE, *_options(benchmark)]
     for letter, environment in (("a", record.base), ("b", record.head)):
         words.append(f"--{letter}-python {_quoted(environment.python)}")
         words += [f"--{letter}-env {word}" for word in _assignments(environment)]
-    return " ".join([*words, *_plugins(record), _NO_CERTIFICATE])
+    return " ".join([*words, *_plugins(record)])
 
 
 def run_command(record: GateRecord, benchmark: BenchmarkRecord, environment: EnvironmentRecord) -> str:
@@ -35,8 +35,8 @@ def run_command(record: GateRecord, benchmark: BenchmarkRecord, environment: Env
     variables = _assignments(environment)
     words = ["env", *variables] if variables else []
     words += [_quoted(environment.python), "-m harness run --backend", _backend(benchmark)]
-    words += ["--task", _quoted(benchmark.task), *_options(benchmark)]
-    return " ".join([*words, *_plugins(record), _NO_CERTIFICATE])
+    words += ["--task", _quoted(benchmark.task), _NO_CERTIFICATE, *_options(benchmark)]
+    return " ".join([*words, *_plugins(record)])
 
 
 def _backend(benchmark: BenchmarkRecord) -> str:

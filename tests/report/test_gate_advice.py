@@ -77,6 +77,7 @@ def test_the_advised_duel_has_the_conditions_of_the_gate(tmp_path):
     given = cli.get_command(None, name).make_context(name, arguments).params
     expected = {
         "names": ("torch:eager", "torch:eager"),
+        "certify": False,
         "task": "cnn",
         "dataset": "digits",
         "threads": 2,
@@ -95,7 +96,7 @@ def test_the_advised_duel_has_the_conditions_of_the_gate(tmp_path):
 def test_a_crashed_head_is_advised_to_run_alone_as_the_gate_ran_it():
     benchmark = crashed(asked=ASKED, configurations=[])
     head = msgspec.structs.replace(HEAD, variables={"CRASHES": "a b"})
-    alone = "-m harness run --backend torch:eager --task cnn"
+    alone = "-m harness run --backend torch:eager --task cnn --no-certify"
     options = "--dataset digits --threads 2 --precision float32 --batch-size 32 --device cpu --seed 3"
     command = f"env 'CRASHES=a b' {HEAD.python} {alone} {options} --set dropout=0.5"
     assert advice(made_gate(benchmark, head=head), benchmark) == Advice("To run head alone:", command)
