@@ -116,10 +116,11 @@ class RunWork:
             return "other process"
         phases = record.phases
         sample = max((sample.seconds for sample in self._sampler.samples), default=0.0)
-        second = (phases.build_seconds or 0.0) + (phases.first_step_seconds or 0.0) + 2 * sample
-        if (phases.import_seconds or 0.0) + (phases.data_seconds or 0.0) + second <= affordable_seconds:
+        build = (phases.build_seconds or 0.0) + (phases.first_step_seconds or 0.0)
+        start = (phases.import_seconds or 0.0) + (phases.data_seconds or 0.0)
+        if start + build + 2 * sample <= affordable_seconds:
             return "other process"
-        cheap = second <= max(_LEAST_SECONDS, affordable_seconds)
+        cheap = build <= max(_LEAST_SECONDS, affordable_seconds)
         return "second program" if cheap or not self._sampler.complete else "same program"
 
 
