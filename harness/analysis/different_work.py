@@ -25,7 +25,7 @@ def different_work(group: RunGroup) -> DifferentWork | None:
     """The first pair of configurations of a group whose runs with one seed begin with different losses.
 
     All of them start from the same weights and see the same batches, so the losses are equal until rounding
-    separates the trainings. Dropout draws other values in each framework, so its losses tell nothing.
+    separates the trainings. Tasks with dropout are left out: each framework drops other values.
     """
     first, *others = group.configurations
     if not others or uses_dropout(first.runs[0].record.task.description):

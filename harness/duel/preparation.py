@@ -64,7 +64,7 @@ def certificates(workloads: list[Workload], certifying: Callable[[str], None] = 
 
 
 def is_certified(workload: Workload) -> bool:
-    """Whether the configuration of a workload does the reference's work; False where it cannot be told."""
+    """Whether a workload's configuration is certified; False without a reference, for example."""
     try:
         return _proof(workload).certified
     except HarnessError:

@@ -145,6 +145,14 @@ def _remarks(records: Sequence[Record]) -> Iterable[str]:
         for record in records
         if record.verification is not None and record.verification.outcome == "not verified"
     )
+    yield from dict.fromkeys(
+        f"The timed work of {record.label} on {record.task.name} could not be compared with NumPy: "
+        f"{record.verification.independent.detail}"
+        for record in records
+        if record.verification is not None
+        and record.verification.independent is not None
+        and record.verification.independent.gap == "program failed"
+    )
     if remark := disturbance(records):
         yield remark
 

@@ -1,5 +1,6 @@
 """The training of one run: requests to the worker in their order, each reply written into the record."""
 
+import contextlib
 import math
 import statistics
 from typing import Protocol
@@ -61,7 +62,7 @@ class TrainingRun:
         """
         order = self._start()
         watch = Watch(self._session.process.pid)
-        with WorkSampler(self._session) as sampler:
+        with contextlib.closing(WorkSampler(self._session)) as sampler:
             clock = RunClock(self._session, order)
             work = RunWork(self._session, self._request, order, sampler)
             try:

@@ -23,7 +23,7 @@ class CaseFailed(HarnessError):
 
 
 def case_failed(case: str, error: Exception) -> CaseFailed:
-    """The error of a case. A violation of the contract is told by its message, without frames."""
+    """The error of a case. A violation of the contract is reported without frames."""
     if isinstance(error, HarnessError):
         return CaseFailed(case, str(error))
     return CaseFailed(case, f"raised {explain(error)}", plugin_frames(error))

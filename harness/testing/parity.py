@@ -36,7 +36,7 @@ class Finding(msgspec.Struct, frozen=True):
     complete: bool = True
     """Whether all was tested that the case stands for."""
     deviation: str = ""
-    """The part of the explanation that states the deviation, where other cases can tell its cause better."""
+    """The part of the explanation that states the deviation, where other cases may show its cause better."""
 
     @property
     def passed(self) -> bool:
@@ -60,7 +60,7 @@ def compare(
         return Finding(case, worst, "")
     differences = {"gradients": gradients, "weights": weights, "outputs": outputs}
     deviation, cause = _explain(case, observed, expected, steps, differences, optimizer)
-    # A cause that is certain, such as an exact factor, is part of the deviation: no other case tells better.
+    # A cause that is certain, such as an exact factor, is part of the deviation: no other case shows more.
     return Finding(case, worst, f"{deviation}: {cause}", deviation="" if cause in _CERTAIN else deviation)
 
 

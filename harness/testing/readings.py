@@ -37,7 +37,7 @@ _LATE_TO_SLOW = 4
 _RARELY = 0.1
 #: The fewest readings that convict a program of which all are late.
 _FEWEST = 5
-#: A reading tells nothing if others took more than this share of its block.
+#: A reading is discarded if others took more than this share of its block.
 _HINDERED_SHARE = 0.25
 
 

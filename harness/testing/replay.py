@@ -92,9 +92,7 @@ def compare_replay(reported: Losses, recomputed: Losses, precision: Precision) -
     too wide for the first step and too narrow for the last. A step is at fault if its deviation exceeds what
     rounding adds in one step, while those of all steps before were rounding.
     """
-    tolerance = _TOLERANCES[precision]
-    magnitudes = [abs(value) for row in reported for value in row if value is not None]
-    scale = max(_LEAST_LOSS, statistics.fmean(magnitudes or [0.0]))
+    tolerance, scale = _TOLERANCES[precision], _scale(reported)
     worst = 0.0
     for index, (ours, theirs) in enumerate(zip(reported, recomputed, strict=True)):
         deviation = max(map(lambda a, b: _deviation(a, b, scale), ours, theirs))
@@ -106,11 +104,15 @@ def compare_replay(reported: Losses, recomputed: Losses, precision: Precision) -
     return Comparison(len(reported), worst, None)
 
 
+def _scale(losses: Losses) -> float:
+    """The usual size of these losses, to which deviations are relative; small ones count as larger."""
+    sizes = [abs(value) for row in losses for value in row if value is not None]
+    return max(_LEAST_LOSS, statistics.fmean(sizes or [0.0]))
+
+
 def compare_losses_at(ours: Losses, theirs: Losses, precision: Precision) -> int | None:
     """The first of a few steps, each at the same weights in both, whose losses no rounding explains."""
-    scale = max(
-        _LEAST_LOSS, statistics.fmean(abs(value) for row in theirs for value in row if value is not None)
-    )
+    scale = _scale(theirs)
     for index, (row, other) in enumerate(zip(ours, theirs, strict=True)):
         if max(map(lambda a, b: _deviation(a, b, scale), row, other)) > _TOLERANCES[precision].fault:
             return index

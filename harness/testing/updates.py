@@ -20,7 +20,7 @@ Weights = Mapping[str, np.ndarray]
 LEAST_AGREEMENT = 0.95
 #: In earlier steps the bias correction of Adam's second moment changes quickly.
 FIRST_STEP = 100
-#: A change tells a sign if it is so many times the rounding of the weight.
+#: The sign of a change is reliable if the change is so many times the rounding of the weight.
 _ROUNDINGS = 8.0
 #: Of the learning rate: even in a step that changes nothing, a weight should have moved by so much.
 _USUAL_CHANGE = 0.01
@@ -33,7 +33,7 @@ def agreements(
 ) -> list[float | None]:
     """The share of each gradient but the first that the weights followed.
 
-    Weights that change by less than the rounding of their precision tell nothing. A gradient that mostly
+    Weights that change by less than the rounding of their precision are left out. A gradient that mostly
     belongs to such weights has no share, but None.
 
     ``weights`` are those before ``step`` (counted from 0) and after each step from there on; ``gradients``

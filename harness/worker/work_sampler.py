@@ -3,8 +3,6 @@
 import random
 import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from harness.testing.losses import Losses
 from harness.worker import protocol
@@ -53,7 +51,7 @@ class WorkSample:
 
 
 class WorkSampler:
-    """Keeps a few samples of one worker's training, each equally likely. Use it as a context manager.
+    """Keeps a few samples of one worker's training, each equally likely, until :meth:`close`.
 
     No program can know which blocks are sampled: states are saved at random moments, a sample may begin with
     the block after the next, and which samples are kept is drawn here.
@@ -126,14 +124,3 @@ class WorkSampler:
     def close(self) -> None:
         """Delete the saved states."""
         self._folder.cleanup()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -2,9 +2,10 @@
 
 import msgspec
 import pytest
+from support.made_pairs import PROCESS
 
 from harness.duel.equal_work import refuse_unequal_work
-from harness.duel.record import PairRecord, ProcessRecord
+from harness.duel.record import PairRecord
 from harness.duel.workloads import Workload
 from harness.errors import HarnessError
 from harness.layers import Dropout
@@ -15,15 +16,6 @@ from harness.plugins.definition import define_task
 LOSSES = [[2.3], [2.2], [2.1]]
 OTHER = [[2.3], [2.25], [2.1]]
 MLP = registry.task("mlp")
-PROCESS = ProcessRecord(
-    import_seconds=1.0,
-    build_seconds=1.0,
-    first_step_seconds=1.0,
-    warm_up_seconds=[],
-    settled=True,
-    peak_memory_bytes=1,
-    device_peak_memory_bytes=None,
-)
 
 
 def workload(backend, task=None, precision="float32"):

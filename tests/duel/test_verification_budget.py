@@ -1,20 +1,10 @@
 """Each workload is verified once; then those whose turn it is, within a share of the time."""
 
 import msgspec
+from support.made_pairs import PROCESS
 
-from harness.duel.record import ProcessRecord
 from harness.duel.verification_budget import VerificationBudget
 from harness.testing.replay import Verification
-
-PROCESS = ProcessRecord(
-    import_seconds=1.0,
-    build_seconds=1.0,
-    first_step_seconds=1.0,
-    warm_up_seconds=[],
-    settled=True,
-    peak_memory_bytes=1,
-    device_peak_memory_bytes=None,
-)
 
 
 def pair(verified, seconds):

@@ -5,9 +5,20 @@ import math
 import msgspec
 
 from harness.duel import verdict
-from harness.duel.record import BlockRecord, PairRecord
+from harness.duel.record import BlockRecord, PairRecord, ProcessRecord
 from harness.machine.disturbance import Disturbance
 from harness.stats.looks import Looks
+
+#: A process of a pair; tests replace what they are about.
+PROCESS = ProcessRecord(
+    import_seconds=1.0,
+    build_seconds=1.0,
+    first_step_seconds=1.0,
+    warm_up_seconds=[],
+    settled=True,
+    peak_memory_bytes=1,
+    device_peak_memory_bytes=None,
+)
 
 #: No other program used the CPU.
 CALM = Disturbance(0.0, 0.0, 0.0, 0)

@@ -1,6 +1,7 @@
 """Which samples of a training are kept, and which can be recomputed."""
 
 import collections
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def session():
 
 @pytest.fixture
 def sampler(session):
-    with WorkSampler(session, kept=2) as sampler:
+    with contextlib.closing(WorkSampler(session, kept=2)) as sampler:
         yield sampler
 
 
@@ -53,7 +54,7 @@ def test_each_saved_state_is_kept_with_the_same_probability():
     kept = collections.Counter()
     trials, states = 600, 6
     for _ in range(trials):
-        with WorkSampler(SavingSession(), kept=2) as sampler:
+        with contextlib.closing(WorkSampler(SavingSession(), kept=2)) as sampler:
             for step in range(states):
                 sampler.save(step)
                 sampler.trained(block(5))
@@ -71,7 +72,7 @@ def test_files_of_samples_that_are_not_kept_are_deleted(sampler, session):
 
 
 def test_nothing_is_left_when_it_ends(session):
-    with WorkSampler(session) as sampler:
+    with contextlib.closing(WorkSampler(session)) as sampler:
         sampler.save(3)
 
     assert not session.saved[0].parent.exists()
@@ -104,7 +105,7 @@ def test_samples_that_were_cut_off_come_after_whole_ones_and_the_beginning_last(
 
 
 def test_without_a_training_state_only_the_beginning_can_be_repeated():
-    with WorkSampler(SavingSession(complete=False)) as sampler:
+    with contextlib.closing(WorkSampler(SavingSession(complete=False))) as sampler:
         for step in (1, 6):
             sampler.save(step)
             sampler.trained(block(5))
