@@ -34,6 +34,7 @@ ConditionName = Literal[
     "device",
     "threads",
     "machine",
+    "host",
     "certified",
     "variables",
 ]
@@ -65,6 +66,8 @@ class Conditions(msgspec.Struct, frozen=True):
     certified: bool
     variables: str = ""
     """The user's environment variables that are known to affect speed or results."""
+    host: str = ""
+    """Which of several equal machines; empty in records of earlier versions."""
 
     @classmethod
     def of(cls, record: Record) -> "Conditions":
@@ -83,6 +86,7 @@ class Conditions(msgspec.Struct, frozen=True):
             machine=machine_text(record.machine),
             certified=bool(record.certificate and record.certificate.certified),
             variables=variables_text(record.inherited_variables),
+            host=record.machine.host_text,
         )
 
     @property
@@ -117,3 +121,8 @@ def variables_text(inherited: Mapping[str, str]) -> str:
 def machine_text(machine: Machine) -> str:
     """The part of a machine's description that must be equal for times to be compared."""
     return f"{machine.cpu}, {machine.physical_cores} cores, {machine.allowed_cpus} CPUs allowed"
+
+
+def same_machine(one: Machine, other: Machine) -> bool:
+    """Whether times on the two can be compared: one host, with as many CPUs."""
+    return machine_text(one) == machine_text(other) and one.host_text == other.host_text

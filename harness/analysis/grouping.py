@@ -127,6 +127,7 @@ def _traits(conditions: Conditions, record: Record) -> Traits:
         "device": conditions.device or "unknown device",
         "threads": f"{conditions.threads} thread{'s' * (conditions.threads != 1)}",
         "machine": conditions.machine,
+        "host": conditions.host or "unknown host",
         "certified": "" if conditions.certified else "not certified",
         "variables": conditions.variables,
     }

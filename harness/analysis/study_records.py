@@ -3,10 +3,10 @@
 import os
 from collections.abc import Iterable, Iterator
 
-from harness.analysis.conditions import Conditions, machine_text, variables_text
+from harness.analysis.conditions import Conditions, same_machine, variables_text
 from harness.analysis.study import Study
 from harness.analysis.study_planning import PlannedStudy, StudyOptions, StudyRun
-from harness.machine.description import describe_machine
+from harness.machine.description import Machine, describe_machine
 from harness.machine.worker_variables import inherited_variables
 from harness.plugins.installation import has_versions
 from harness.plugins.versions import identifying_versions
@@ -23,7 +23,7 @@ def study_records(study: Study, store: Store) -> Iterator[Record]:
 
 def missing_runs(planned: PlannedStudy, records: Iterable[Record], options: StudyOptions) -> list[StudyRun]:
     """The runs that no record replaces: one made under the same conditions as these runs would be."""
-    machine = machine_text(describe_machine())
+    machine = describe_machine()
     usable = [record for record in records if _usable(record, machine, options)]
     known = finished(planned.study, usable)
     return [
@@ -43,14 +43,14 @@ def finished(study: Study, records: Iterable[Record]) -> set[tuple[int, str, int
     }
 
 
-def _usable(record: Record, machine: str, options: StudyOptions) -> bool:
+def _usable(record: Record, machine: Machine, options: StudyOptions) -> bool:
     """Whether this call would make the run alike: machine, variables, device, certificate, versions."""
     # A process sees only the GPU that it is given, as the first: the record's cuda:0 may be any.
     numbered = ":" in record.device_asked
     device = record.device_asked if numbered else (record.device or "").partition(" ")[0]
     variables = variables_text(inherited_variables(os.environ, record.worker_variables))
     return (
-        machine_text(record.machine) == machine
+        same_machine(record.machine, machine)
         and variables_text(record.inherited_variables) == variables
         and options.device in {record.device_asked, device}
         and options.certify == (record.certificate is not None)

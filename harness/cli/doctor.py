@@ -117,6 +117,7 @@ def _machine_table(machine: Machine, threads: int, width: int) -> str:
     )
     memory = f"{machine.memory_bytes / 2**30:.1f} GiB, {diagnosis.free_memory_bytes() / 2**30:.1f} GiB free"
     rows = [
+        ("host", machine.host_text),
         ("CPU", machine.cpu),
         ("cores", cores),
         ("threads of a worker", str(threads)),

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from harness.machine.cpus import allowed_cpus, usable_cpus
+from harness.machine.host import Host, this_host
 
 
 class GitState(msgspec.Struct, frozen=True):
@@ -31,6 +32,13 @@ class Machine(msgspec.Struct, frozen=True):
     python: str
     harness: str
     git: GitState | None
+    host: Host | None = None
+    """Which machine of its model it is; None in records of earlier versions."""
+
+    @property
+    def host_text(self) -> str:
+        """``alpha (3f2a1c09d4e7)``; empty where it is not recorded."""
+        return "" if self.host is None else self.host.text
 
 
 def cpu_model() -> str:
@@ -80,6 +88,7 @@ def describe_machine() -> Machine:
         python=platform.python_version(),
         harness=metadata.version("dl-harness"),
         git=git_state(),
+        host=this_host(),
     )
 
 

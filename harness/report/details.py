@@ -83,6 +83,7 @@ def _scores_and_machine(record: Record) -> list[str]:
     machine = record.machine
     git = f"{machine.git.commit}{' + changes' if machine.git.dirty else ''}" if machine.git else "none"
     described = {
+        "host": machine.host_text or NOTHING,
         "cpu": machine.cpu,
         "cores": f"{machine.physical_cores} physical, {machine.logical_cpus} logical, "
         f"{machine.allowed_cpus} allowed",

@@ -87,10 +87,11 @@ def details(record: GateRecord) -> dict[str, str]:
     """Base, head, the machine, the suite and the command, by name."""
     machine = record.machine
     memory = f"{machine.memory_bytes / 2**30:.0f} GiB"
+    model = f"{machine.cpu}, {machine.physical_cores} cores, {memory}, {machine.os}, {machine.libc}"
     texts = {
         "base": _in_full(record.base),
         "head": _in_full(record.head),
-        "machine": f"{machine.cpu}, {machine.physical_cores} cores, {memory}, {machine.os}, {machine.libc}",
+        "machine": ", ".join(filter(None, [machine.host_text, model])),
         "suite": record.suite,
         "command": shlex.join(["harness", *record.command]),
         "started": f"{record.started_at[:16].replace('T', ' ')} UTC, {record.seconds / 60:.1f} min",

@@ -84,4 +84,5 @@ def _machine(record: Record) -> str:
     machine = record.machine
     memory = f"{machine.memory_bytes / 2**30:.0f} GiB"
     system = f"{machine.os}, {machine.libc}, Python {machine.python}, harness {machine.harness}"
-    return f"{machine.cpu}, {machine.physical_cores} cores, {memory}, {system}"
+    model = f"{machine.cpu}, {machine.physical_cores} cores, {memory}, {system}"
+    return ", ".join(filter(None, [machine.host_text, model]))

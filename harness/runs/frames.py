@@ -42,6 +42,7 @@ def _row(record: Record) -> dict[str, object]:
         "precision": record.precision,
         "threads": record.threads,
         "cpu": record.machine.cpu,
+        "host": record.machine.host_text or None,
         "seed": record.seed,
         "batch_size": record.batch_size,
         "parameters": record.parameters,

@@ -1,0 +1,46 @@
+"""The identity of a host: made once, kept, and absent where it cannot be kept."""
+
+import msgspec
+import pytest
+from support.records import MACHINE
+
+from harness.analysis.conditions import same_machine
+from harness.machine.description import Machine, describe_machine
+from harness.machine.host import Host, this_host
+
+
+@pytest.fixture(autouse=True)
+def state_folder(tmp_path, monkeypatch):
+    folder = tmp_path / "state"
+    monkeypatch.setattr("platformdirs.user_state_dir", lambda _name: str(folder))
+    this_host.cache_clear()
+    yield folder
+    this_host.cache_clear()
+
+
+def test_the_id_is_kept():
+    first = this_host()
+    this_host.cache_clear()
+    assert this_host() == first
+    assert len(first.id) == 12
+    assert first.id in first.text
+    assert describe_machine().host == first
+
+
+def test_without_a_writable_folder_the_name_remains(state_folder):
+    state_folder.write_text("a file where the folder should be")
+    assert this_host().id is None
+    assert this_host().text == this_host().name
+
+
+def test_two_equal_machines_are_two_machines():
+    one, other = (msgspec.structs.replace(MACHINE, host=Host("node", identity)) for identity in ("1a", "2b"))
+    assert same_machine(one, one)
+    assert not same_machine(one, other)
+    assert not same_machine(one, MACHINE)  # a record of an earlier version may be of any machine
+
+
+def test_a_machine_of_an_earlier_version_is_readable():
+    fields = msgspec.to_builtins(MACHINE)
+    del fields["host"]
+    assert msgspec.convert(fields, Machine).host_text == ""
