@@ -8,11 +8,12 @@ import click
 import msgspec
 from click.core import ParameterSource
 
-from harness.cli import options
+from harness.cli import options, several_options
 from harness.cli.data_progress import shown_progress
 from harness.cli.run_sequence import exit_code, run_sequence
 from harness.cli.signals import interrupt_on_termination
 from harness.errors import UsageError
+from harness.report.matrix_words import matrix_sentence
 from harness.report.run_summary import run_summary
 from harness.report.terminal import runs_table, terminal_width
 from harness.runs.matrix import MatrixOptions, RunMatrix
@@ -31,13 +32,13 @@ from harness.runs.store import Store
 @options.dataset
 @options.epochs
 @options.max_steps
-@options.batch_size
+@several_options.batch_sizes
 @options.seed
 @options.seeds()
 @options.device
-@options.precision
-@options.threads
-@options.assignments
+@several_options.precisions
+@several_options.threads
+@several_options.assignments
 @options.results
 @options.form
 @options.certify
@@ -49,11 +50,14 @@ from harness.runs.store import Store
 def command(ctx: click.Context, /, **given: Any) -> None:
     """Train every backend on every task with every seed, and score the result on the test data.
 
-    Each run has a process of its own, one after the other, and leaves a record in the results folder.
+    Options of the task, batch sizes, precisions and numbers of threads may have several values, too: every
+    combination is run. Each run has a process of its own, one after the other, and leaves a record in the
+    results folder.
 
     \b
       harness run --backend torch --task cnn
       harness run --backend torch,keras,jax --task mlp,cnn --seeds 5
+      harness run --backend torch --task mlp --set optimizer=adam,sgd --seeds 3
       harness run --preset smoke
 
     Exit code: 0 if every run succeeded, 1 if one failed, diverged or timed out, 2 if the input is wrong or
@@ -66,7 +70,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     store.prepare()
     with shown_progress(quiet=given["quiet"]) as progress:
         requests = matrix.requests(progress)
-    records = run_sequence(requests, store, quiet=given["quiet"], certify=given["certify"])
+    plan = matrix_sentence(matrix.axes(), len(requests))
+    records = run_sequence(requests, store, quiet=given["quiet"], certify=given["certify"], plan=plan)
     if given["form"] == "json":
         sys.stdout.buffer.write(msgspec.json.encode({"records": records}) + b"\n")
     else:

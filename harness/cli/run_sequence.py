@@ -20,10 +20,16 @@ def run_sequence(
     *,
     quiet: bool,
     certify: bool,
+    plan: str = "",
     deadline: float = math.inf,
 ) -> list[Record]:
-    """Certify the configurations, then execute the runs; see :mod:`harness.runs.sequence`."""
+    """Certify the configurations, then execute the runs; see :mod:`harness.runs.sequence`.
+
+    ``plan`` is printed first: what the runs are.
+    """
     with RunDisplay(len(requests), quiet=quiet) as display:
+        if plan:
+            display.say(plan)
         display.stand_ins(request.dataset for request in requests)
         certificates = certify_all(requests, display) if certify else {}
         return execute_all(requests, certificates, store, display, deadline)

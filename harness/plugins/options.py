@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -60,34 +60,87 @@ def _takes(kind: Any) -> _Takes:
 
 
 def parse_options(definition: TaskDefinition, assignments: Iterable[str]) -> msgspec.Struct:
-    """The task's options with these ``KEY=VALUE`` assignments.
+    """The task's options with these ``KEY=VALUE`` assignments; of several of one option the last holds.
 
     Raises:
         UsageError: an assignment has no ``=``, an unknown key, or a value that does not fit.
     """
     takes = {field.name: _takes(field.type) for field in _fields(definition)}
-    values: dict[str, str] = {}
+    values: dict[str, Value] = {}
     for assignment in assignments:
-        key, sign, text = assignment.partition("=")
-        if not sign:
-            raise UsageError(f"--set {assignment}: write KEY=VALUE, for example --set learning_rate=0.05")
-        if key not in takes:
-            raise unknown_name("option", key, takes, owner=f"task {definition.name}")
-        fitting = _fitting(definition, key, text.strip())
-        if fitting is None:
-            raise UsageError(f"--set {key}={text.strip()}: {key} takes {takes[key]}.")
-        values[key] = fitting
-    return msgspec.convert(values, definition.options, strict=False)
+        key, text = _parts(definition, assignment, takes)
+        value = _fitting(definition, key, text)
+        if value is None:
+            raise UsageError(f"--set {key}={text}: {key} takes {takes[key]}.")
+        values[key] = value
+    return options_with(definition, values)
 
 
-def _fitting(definition: TaskDefinition, key: str, text: str) -> str | None:
-    """The text in a form that converts to the option's type; None where there is none.
+def parse_alternatives(definition: TaskDefinition, assignments: Iterable[str]) -> dict[str, list[Value]]:
+    """The values that ``KEY=VALUE,VALUE`` assignments give each option, in their order, each once.
+
+    Further assignments of an option add values. An option that takes text is not split at commas: each
+    assignment is one value of it.
+
+    Raises:
+        UsageError: as :func:`parse_options`; the message names the value that does not fit.
+    """
+    kinds = {field.name: field.type for field in _fields(definition)}
+    takes = {name: _takes(kind) for name, kind in kinds.items()}
+    values: dict[str, list[Value]] = {}
+    for assignment in assignments:
+        key, text = _parts(definition, assignment, takes)
+        texts = _alternatives(kinds[key], text)
+        for each in texts:
+            value = _fitting(definition, key, each)
+            if value is None:
+                which = f"{each!r} does not fit; " if len(texts) > 1 else ""
+                raise UsageError(f"--set {key}={text}: {which}{key} takes {takes[key]}.")
+            if value not in values.setdefault(key, []):
+                values[key].append(value)
+    return values
+
+
+def options_with(definition: TaskDefinition, values: Mapping[str, Value]) -> msgspec.Struct:
+    """The task's options with these values, which fit; the others have their defaults."""
+    return msgspec.convert(values, definition.options)
+
+
+def _parts(definition: TaskDefinition, assignment: str, known: Iterable[str]) -> tuple[str, str]:
+    key, sign, text = assignment.partition("=")
+    if not sign:
+        raise UsageError(f"--set {assignment}: write KEY=VALUE, for example --set learning_rate=0.05")
+    if key not in known:
+        raise unknown_name("option", key, known, owner=f"task {definition.name}")
+    return key, text.strip()
+
+
+def _alternatives(kind: Any, text: str) -> list[str]:
+    """The values in a text; a text that is itself a value, commas included, is one."""
+    match kind:
+        case msgspec.inspect.Metadata():
+            return _alternatives(kind.type, text)
+        case msgspec.inspect.LiteralType() if text in map(str, kind.values):
+            return [text]
+        case (
+            msgspec.inspect.LiteralType()
+            | msgspec.inspect.BoolType()
+            | msgspec.inspect.IntType()
+            | msgspec.inspect.FloatType()
+        ):
+            return [part.strip() for part in text.split(",")]
+        case _:
+            return [text]
+
+
+def _fitting(definition: TaskDefinition, key: str, text: str) -> Value | None:
+    """The value of the option's type that the text stands for; None where there is none.
 
     A number may begin with its decimal point, which JSON does not allow.
     """
     for candidate in (text, f"0{text}") if text.startswith(".") else (text,):
         with contextlib.suppress(msgspec.ValidationError):
-            parsed = getattr(msgspec.convert({key: candidate}, definition.options, strict=False), key)
-            if not (isinstance(parsed, float) and not math.isfinite(parsed)):
-                return candidate
+            value: Value = getattr(msgspec.convert({key: candidate}, definition.options, strict=False), key)
+            if not (isinstance(value, float) and not math.isfinite(value)):
+                return value
     return None

@@ -1,4 +1,4 @@
-"""The runs of ``harness run``: every backend on every task with every seed.
+"""The runs of ``harness run``: every backend, task, setting, precision and number of threads with every seed.
 
 Planning trains nothing. It refuses in two steps what cannot run: names and options first, then, once
 the data sets are known, batch sizes.
@@ -13,13 +13,13 @@ import msgspec
 from harness.errors import UsageError
 from harness.machine.description import default_threads
 from harness.plugins import registry
-from harness.plugins.definition import define_task, resized
 from harness.plugins.installation import select_backend
-from harness.plugins.options import Value, parse_options
+from harness.plugins.options import Value
 from harness.runs.data_choice import choose_dataset, refuse_unfitting, summary_of
 from harness.runs.presets import preset_backends, preset_of, preset_tasks
 from harness.runs.record import DatasetRecord
 from harness.runs.request import RunRequest
+from harness.runs.settings import Setting, settings, value_text
 from harness.spec.backend import Plan, Precision
 from harness.spec.data import DownloadProgress
 from harness.spec.task import Task, TaskDefinition
@@ -29,7 +29,8 @@ from harness.training.splits import training_count
 class MatrixOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the user asks for. None leaves a value to the preset, then to the task.
 
-    ``backends`` and ``tasks`` may be empty with a preset; ``assignments`` are ``KEY=VALUE`` texts.
+    ``backends`` and ``tasks`` may be empty with a preset; ``assignments`` are ``KEY=VALUE`` texts, in which a
+    comma separates several values.
     """
 
     backends: list[str]
@@ -39,21 +40,29 @@ class MatrixOptions(msgspec.Struct, frozen=True, kw_only=True):
     dataset: str | None = None
     epochs: int | None = None
     max_steps: int | None = None
-    batch_size: int | None = None
+    batch_sizes: list[int] = []
     device: str = "auto"
-    precision: Precision = "float32"
-    threads: int | None = None
+    precisions: tuple[Precision, ...] = ("float32",)
+    threads: list[int] = []
     assignments: list[str] = []
     timeout: float | None = None
 
 
 class _TaskRuns(NamedTuple):
-    """A task as it will be trained; ``dataset`` is the one that the user or the preset names."""
+    """A task in all its settings; ``dataset`` is the one that the user or the preset names."""
 
     definition: TaskDefinition
-    task: Task
-    values: dict[str, Value]
+    settings: list[Setting]
     dataset: str | None
+
+
+class _Cell(NamedTuple):
+    """What is run once with each seed on each backend."""
+
+    setting: Setting
+    dataset: DatasetRecord
+    precision: Precision
+    threads: int
 
 
 class RunMatrix:
@@ -76,42 +85,71 @@ class RunMatrix:
                 refuse_unfitting(planned.definition, options.dataset)
 
     def requests(self, progress: DownloadProgress) -> list[RunRequest]:
-        """The runs in order, their data sets fetched. Seeds change slowest: drift affects all backends alike.
+        """The runs in order, their data sets fetched. Seeds change slowest: drift affects all others alike.
 
         Raises:
             UsageError: a data set that was named cannot be obtained, or a batch is larger than the data.
             DataError: no data set of a task can be obtained.
         """
         datasets = [choose_dataset(planned.definition, planned.dataset, progress) for planned in self._tasks]
-        for planned, dataset in zip(self._tasks, datasets, strict=True):
-            _refuse_large_batch(planned.task, dataset.name)
-        return [
-            self._request(seed, planned, dataset, backend, mode)
-            for seed, (planned, dataset), (backend, mode) in itertools.product(
-                self._options.seeds, list(zip(self._tasks, datasets, strict=True)), self._backends
+        options = self._options
+        cells = [
+            _Cell(setting, dataset, precision, threads)
+            for planned, dataset in zip(self._tasks, datasets, strict=True)
+            for setting, precision, threads in itertools.product(
+                planned.settings, options.precisions, options.threads or [default_threads()]
             )
         ]
+        for cell in cells:
+            _refuse_large_batch(cell.setting.task, cell.dataset.name)
+        return [
+            self._request(seed, cell, backend, mode)
+            for seed, cell, (backend, mode) in itertools.product(options.seeds, cells, self._backends)
+        ]
 
-    def _request(
-        self, seed: int, planned: _TaskRuns, dataset: DatasetRecord, backend: str, mode: str
-    ) -> RunRequest:
+    def axes(self) -> dict[str, list[Value]]:
+        """What has several values, by name, with the values in the order given."""
+        options = self._options
+        axes: dict[str, list[Value]] = {
+            "task": [planned.definition.name for planned in self._tasks],
+            "backend": [f"{backend}:{mode}" for backend, mode in self._backends],
+        }
+        for planned in self._tasks:
+            for setting in planned.settings:
+                for name, value in setting.varied.items():
+                    if value not in axes.setdefault(name, []):
+                        axes[name].append(value)
+        axes |= {"precision": [*options.precisions], "threads": [*options.threads], "seed": [*options.seeds]}
+        return {name: values for name, values in axes.items() if len(values) > 1}
+
+    def _request(self, seed: int, cell: _Cell, backend: str, mode: str) -> RunRequest:
         options = self._options
         plan = Plan(
-            task=planned.task,
+            task=cell.setting.task,
             mode=mode,
             device=options.device,
-            precision=options.precision,
-            threads=options.threads or default_threads(),
+            precision=cell.precision,
+            threads=cell.threads,
             seed=seed,
         )
         return RunRequest(
             backend=backend,
             plan=plan,
-            options=planned.values,
-            dataset=dataset,
+            options=cell.setting.options,
+            dataset=cell.dataset,
             max_steps=options.max_steps,
             timeout_seconds=options.timeout,
+            variant=self._variant(cell),
         )
+
+    def _variant(self, cell: _Cell) -> str:
+        """What sets the run apart from others of its task and backend: ``optimizer=adam, threads=2``."""
+        varied = dict(cell.setting.varied)
+        if len(self._options.precisions) > 1:
+            varied["precision"] = cell.precision
+        if len(self._options.threads) > 1:
+            varied["threads"] = cell.threads
+        return ", ".join(f"{name}={value_text(value)}" for name, value in varied.items())
 
 
 def _names(
@@ -125,10 +163,9 @@ def _names(
 
 
 def _define(definition: TaskDefinition, options: MatrixOptions) -> _TaskRuns:
-    values = parse_options(definition, options.assignments)
     preset = preset_of(definition, options.preset)
-    task = resized(define_task(definition, values), options.batch_size, options.epochs or preset.epochs)
-    return _TaskRuns(definition, task, msgspec.structs.asdict(values), options.dataset or preset.dataset)
+    planned = settings(definition, options.assignments, options.batch_sizes, options.epochs or preset.epochs)
+    return _TaskRuns(definition, planned, options.dataset or preset.dataset)
 
 
 def _refuse_large_batch(task: Task, dataset: str) -> None:

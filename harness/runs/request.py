@@ -27,7 +27,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     max_steps: int | None = None
     timeout_seconds: float | None = None
     variant: str = ""
-    """The variant of a study, for progress alone."""
+    """The variant of a study, or what sets the run apart in a matrix; for progress alone."""
 
 
 def new_record(request: RunRequest) -> Record:

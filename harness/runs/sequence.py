@@ -86,13 +86,13 @@ def execute_all(
 ) -> list[Record]:
     """Execute the runs in turn; ends early after a Ctrl-C.
 
-    What a backend declines as unsupported is not tried again with other seeds. No run begins after
+    What a configuration declines as unsupported is not tried again with other seeds. No run begins after
     ``deadline``, in seconds of the monotonic clock.
     """
     records: list[Record] = []
-    declined: set[tuple[str, str, bytes]] = set()
+    declined: set[tuple[Configuration, bytes]] = set()
     for request in requests:
-        work = (request.backend, request.plan.mode, msgspec.json.encode(request.plan.task))
+        work = (configuration_of(request), msgspec.json.encode(request.plan.task))
         if work in declined:
             continue
         if time.monotonic() > deadline:

@@ -7,18 +7,21 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from harness.cli import _COMMANDS, options
+from harness.cli import _COMMANDS, options, several_options
 from harness.cli.durations import DURATION
 from harness.errors import UsageError
 
 #: Options whose help names what they are for in that command.
 _SPECIFIC = {"--task", "--to", "--budget", "--backend", "--verbose", "--precision", "--turns"}
+#: ``run`` takes several values of these.
+_SPECIFIC |= {"--set", "--threads", "--batch-size"}
 
 
 @click.command()
 @options.tasks
 @options.device
-@options.threads
+@several_options.threads
+@several_options.precisions
 @options.timeout
 @options.variables("b", "Variables.")
 def example(**given):
@@ -51,6 +54,26 @@ def test_a_duration_is_above_zero():
 
 def test_names_are_split_at_commas_and_kept_once():
     assert "'tasks': ['cnn', 'mlp', 'rnn']" in run("--task", "cnn, mlp", "--task", "rnn,cnn").stdout
+
+
+def test_several_values_are_a_list_without_duplicates():
+    done = run("--threads", "1, 2", "--threads", "2,4")
+    assert "'threads': [1, 2, 4]" in done.stdout
+    assert "'precisions': ['float32']" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "message"),
+    [
+        ("--threads", "1,0", "0 is not in the range"),
+        ("--threads", "1,", "'' is not a valid integer"),
+        ("--precision", "float32,half", "'half' is not one of 'float32', 'float64', 'bfloat16'"),
+    ],
+)
+def test_one_bad_value_of_several_is_named(option, text, message):
+    done = run(option, text)
+    assert done.exit_code == 2
+    assert message in done.stderr
 
 
 def test_variables_are_a_dictionary():

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from harness.errors import UsageError
-from harness.plugins.options import describe_options, parse_options
+from harness.plugins.options import describe_options, parse_alternatives, parse_options
 from harness.spec.task import TaskDefinition
 from harness_tasks.cnn import CNN
 
@@ -20,7 +20,7 @@ def _kinds():
         count: Annotated[int, msgspec.Meta(ge=1, lt=10, description="how many")] = 3
         ratio: float = 0.5
         fast: bool = False
-        kind: Literal["one", "two"] = "one"
+        kind: Literal["one", "two", "a,b"] = "one"
         note: str = ""
 
     return TaskDefinition(
@@ -36,7 +36,7 @@ def test_options_are_described_for_a_person():
         ("count", "integer >= 1 and < 10", 3, "how many"),
         ("ratio", "number", 0.5, ""),
         ("fast", "true or false", False, ""),
-        ("kind", "one of one, two", "one", ""),
+        ("kind", "one of a,b, one, two", "one", ""),
         ("note", "text", "", ""),
     ]
 
@@ -87,7 +87,7 @@ def test_the_last_assignment_of_a_key_counts():
         ("ratio=-inf", "--set ratio=-inf: ratio takes a number."),
         ("ratio=1e999", "--set ratio=1e999: ratio takes a number."),
         ("fast=maybe", "--set fast=maybe: fast takes true or false."),
-        ("kind=three", "--set kind=three: kind takes one of one, two."),
+        ("kind=three", "--set kind=three: kind takes one of a,b, one, two."),
         ("count", "--set count: write KEY=VALUE, for example --set learning_rate=0.05"),
         ("cuont=3", "unknown option 'cuont' of task kinds. Did you mean 'count'?"),
         ("=3", "unknown option '' of task kinds. Known: count, fast, kind, note, ratio."),
@@ -96,6 +96,39 @@ def test_the_last_assignment_of_a_key_counts():
 def test_a_bad_assignment_is_refused_with_what_would_be_right(assignment, message):
     with pytest.raises(UsageError) as caught:
         parse_options(KINDS, ["note=fine", assignment])
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("assignments", "values"),
+    [
+        (["count=2,4, 2"], {"count": [2, 4]}),
+        (["ratio=.25,1e-3"], {"ratio": [0.25, 0.001]}),
+        (["fast=true,false"], {"fast": [True, False]}),
+        (["kind=two", "count=1", "kind=one"], {"kind": ["two", "one"], "count": [1]}),
+        (["kind=one,two,one"], {"kind": ["one", "two"]}),
+        (["kind=a,b"], {"kind": ["a,b"]}),
+        (["note=a,b", "note=c"], {"note": ["a,b", "c"]}),
+        ([], {}),
+    ],
+)
+def test_commas_separate_values_except_those_within_a_value(assignments, values):
+    assert parse_alternatives(KINDS, assignments) == values
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("count=2,x,3", "--set count=2,x,3: 'x' does not fit; count takes an integer >= 1 and < 10."),
+        ("count=2,", "--set count=2,: '' does not fit; count takes an integer >= 1 and < 10."),
+        ("kind=one,three", "--set kind=one,three: 'three' does not fit; kind takes one of a,b, one, two."),
+        ("kind=three", "--set kind=three: kind takes one of a,b, one, two."),
+        ("cuont=3,4", "unknown option 'cuont' of task kinds. Did you mean 'count'?"),
+    ],
+)
+def test_one_bad_value_of_several_is_named(assignment, message):
+    with pytest.raises(UsageError) as caught:
+        parse_alternatives(KINDS, [assignment])
     assert str(caught.value).startswith(message)
 
 

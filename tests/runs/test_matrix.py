@@ -1,11 +1,15 @@
 """The runs that ``harness run`` plans: their order, their sizes, and what is refused first."""
 
+import itertools
+
 import pytest
 
 from harness.errors import UsageError
+from harness.report.matrix_words import matrix_sentence
 from harness.runs import matrix
 from harness.runs.matrix import MatrixOptions, RunMatrix
 from harness.runs.record import DatasetRecord
+from harness.spec.task import Adam
 
 pytest.importorskip("torch")
 
@@ -37,10 +41,10 @@ def test_the_same_configuration_twice_runs_once():
 def test_options_reach_every_request():
     (run,) = requests(
         epochs=3,
-        batch_size=50,
+        batch_sizes=[50],
         max_steps=7,
-        threads=1,
-        precision="float64",
+        threads=[1],
+        precisions=["float64"],
         assignments=["width=2"],
         timeout=9.0,
     )
@@ -64,6 +68,14 @@ def test_a_preset_sets_what_is_not_given():
         ({"tasks": ["mlp", "cnn"], "dataset": "cifar10"}, "task mlp does not run on cifar10"),
         ({"backends": ["torch:x"]}, "unknown mode 'x' of backend torch"),
         ({"assignments": ["widht=1"]}, "Did you mean 'width'"),
+        (
+            {"assignments": ["optimizer=adam,lion"]},
+            "--set optimizer=adam,lion: 'lion' does not fit; optimizer takes one of ",
+        ),
+        (
+            {"assignments": ["optimizer=sgd,adam", "momentum=0.9"]},
+            "--set optimizer=adam: momentum and nesterov belong to optimizer=sgd, not to adam. Run the",
+        ),
     ],
 )
 def test_names_and_options_are_refused_before_data_is_fetched(monkeypatch, changes, message):
@@ -74,4 +86,42 @@ def test_names_and_options_are_refused_before_data_is_fetched(monkeypatch, chang
 
 def test_a_batch_larger_than_the_data_is_refused():
     with pytest.raises(UsageError, match="larger than the 3,600 training samples of mnist1d"):
-        requests(batch_size=3601)
+        requests(batch_sizes=[100, 3601])
+
+
+def test_values_of_options_and_batch_sizes_are_combined():
+    planned = requests(
+        assignments=["optimizer=adam,sgd", "learning_rate=0.1,.01"], batch_sizes=[32, 64], seeds=[0, 1]
+    )
+    cells = [(run.plan.seed, run.options["optimizer"], run.options["learning_rate"]) for run in planned]
+    assert cells[::2] == [*itertools.product([0, 1], ["adam", "sgd"], [0.1, 0.01])]
+    assert [run.plan.task.batch_size for run in planned[:2]] == [32, 64]
+    assert planned[0].plan.task.optimizer == Adam(0.1)
+    assert planned[1].variant == "optimizer=adam, learning_rate=0.1, batch_size=64"
+
+
+def test_precisions_and_threads_are_combined_and_backends_change_fastest():
+    planned = requests(
+        backends=["torch", "torch:compile"], precisions=["float32", "bfloat16"], threads=[1, 2]
+    )
+    plans = [(run.plan.precision, run.plan.threads, run.plan.mode) for run in planned]
+    assert plans == [*itertools.product(["float32", "bfloat16"], [1, 2], ["eager", "compile"])]
+    assert planned[0].variant == "precision=float32, threads=1"
+
+
+def test_full_batches_are_planned_once_for_all_batch_sizes():
+    planned = requests(assignments=["optimizer=gd,sgd"], batch_sizes=[32, 64])
+    assert [run.plan.task.batch_size for run in planned] == [None, 32, 64]
+    with pytest.raises(UsageError, match="takes all training data at once"):
+        requests(assignments=["optimizer=gd"], batch_sizes=[32, 64])
+
+
+def test_what_varies_is_named_with_its_values():
+    matrix = RunMatrix(options(seeds=[0, 1, 2], assignments=["optimizer=adam,sgd", "width=2"], threads=[1]))
+    assert matrix.axes() == {"optimizer": ["adam", "sgd"], "seed": [0, 1, 2]}
+    assert matrix_sentence(matrix.axes(), 6) == "6 runs: optimizer adam, sgd × seed 0 to 2"
+    assert matrix_sentence(RunMatrix(options()).axes(), 1) == ""
+    axes = {"optimizer": ["gd", "sgd", "adam"], "nesterov": [False, True], "width": [0.5, 1.0, 2.0]}
+    assert matrix_sentence(axes, 18) == (
+        "18 runs: optimizer gd, sgd, adam × nesterov false, true × width 0.5, 1.0, 2.0"
+    )

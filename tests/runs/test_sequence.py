@@ -1,0 +1,38 @@
+"""Which runs of a sequence are executed."""
+
+import math
+
+import msgspec
+import pytest
+
+from harness.runs import sequence
+from harness.runs.matrix import MatrixOptions, RunMatrix
+from harness.runs.request import new_record
+
+pytest.importorskip("torch")
+
+
+class Silent:
+    def begin(self, _request):
+        return self
+
+    def end(self, _record):
+        pass
+
+
+def test_what_one_precision_declines_is_still_tried_in_another(monkeypatch):
+    def declining(request, _store, _observer):
+        status = "unsupported" if request.plan.precision == "bfloat16" else "ok"
+        return msgspec.structs.replace(new_record(request), status=status)
+
+    monkeypatch.setattr(sequence, "execute", declining)
+    options = MatrixOptions(
+        backends=["torch"], tasks=["mlp"], seeds=[0, 1], precisions=("bfloat16", "float32")
+    )
+    requests = RunMatrix(options).requests(lambda _what, _done, _total: None)
+    records = sequence.execute_all(requests, {}, None, Silent(), math.inf)
+    assert [(record.precision, record.seed) for record in records] == [
+        ("bfloat16", 0),
+        ("float32", 0),
+        ("float32", 1),
+    ]
