@@ -20,13 +20,13 @@ def load_results(results: str | Path = "results") -> pd.DataFrame:
 
     from harness.runs.frames import runs_frame
     from harness.runs.record import Record
-    from harness.runs.store import Store, read_all
+    from harness.runs.store import RUNS
 
     records = []
-    paths = Store(Path(results)).paths()
+    paths = RUNS.paths(Path(results))
     if not paths:
-        warnings.warn(f"there are no records in {Store(Path(results)).folder}", stacklevel=2)
-    for record in read_all(paths):
+        warnings.warn(f"there are no records in {Path(results) / RUNS.folder}", stacklevel=2)
+    for record in RUNS.read_each(paths):
         if isinstance(record, Record):
             records.append(record)
         else:

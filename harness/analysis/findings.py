@@ -13,12 +13,13 @@ from harness.analysis.gap_differences import GapDifference, gap_differences
 from harness.analysis.grouping import GroupedRuns, LeftOut, RunGroup, group_runs
 from harness.analysis.kept_apart import KeptApart, kept_apart
 from harness.analysis.overfit import Overfitting, overfitting
+from harness.analysis.results import read_all
 from harness.analysis.run_curves import Run
 from harness.analysis.selection import Selection, no_garbage_collection
-from harness.analysis.study import Study, read_studies
+from harness.analysis.study import STUDIES, Study
 from harness.analysis.study_effects import StudyFinding, study_findings
 from harness.analysis.unpaired_remedies import unpaired_remedies
-from harness.duel.files import read_duels
+from harness.duel.files import DUELS
 from harness.duel.record import DuelRecord
 
 
@@ -134,8 +135,11 @@ def read_findings(
         UsageError: nothing is selected.
     """
     selection = Selection(arguments, results)
-    studies, unreadable_studies = read_studies(results)
-    duels, unreadable_duels = read_duels(results)
+    folders = selection.folders
+    studies, unreadable_studies = read_all(
+        STUDIES, [path for each in folders for path in STUDIES.paths(each)]
+    )
+    duels, unreadable_duels = read_all(DUELS, [path for each in folders for path in DUELS.paths(each)])
     # The matrix products are small: BLAS threads would wait for one another longer than they work.
     with no_garbage_collection(), threadpool_limits(1, user_api="blas"):
         findings = find((Run.of(record) for record in selection), studies, margin, target, duels)

@@ -8,9 +8,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from harness.analysis.results import find_result, last_result, nothing_recorded, read_each
 from harness.errors import UsageError, unknown_name
+from harness.machine.files import is_file, is_folder
+from harness.runs.documents import UnreadableRecord
 from harness.runs.record import Record
-from harness.runs.store import RUNS, Store, UnreadableRecord, is_file, is_folder, read_all
+from harness.runs.store import RUNS
 
 
 def _device_names(record: Record) -> tuple[str, ...]:
@@ -49,7 +52,9 @@ class Selection:
         self._wanted: dict[str, set[str]] = defaultdict(set)
         self._since: datetime.datetime | None = None
         self._seen: dict[str, Counter[str]] = {key: Counter() for key in _NAMES}
-        self._store = Store(results)
+        self._results = results
+        #: Results folders that are named, or else the one of ``--results``.
+        self.folders: list[Path] = []
         paths: dict[Path, None] = {}
         for argument in arguments:
             key, sign, text = argument.partition("=")
@@ -57,11 +62,10 @@ class Selection:
                 self._add_filter(key, text)
             else:
                 paths |= dict.fromkeys(self._files(argument))
-        self.paths = list(paths or dict.fromkeys(self._store.paths()))
+        self.folders = self.folders or [results]
+        self.paths = list(paths or dict.fromkeys(RUNS.paths(results)))
         if not self.paths:
-            raise UsageError(
-                f"no records in {self._store.folder}; make one with: harness run --backend torch --task cnn"
-            )
+            raise nothing_recorded(results / RUNS.folder)
 
     def _add_filter(self, key: str, text: str) -> None:
         if key == _SINCE:
@@ -77,12 +81,15 @@ class Selection:
     def _files(self, argument: str) -> list[Path]:
         path = Path(argument)
         if is_folder(argument):
-            folder = path / RUNS if (path / RUNS).is_dir() else path
+            folder = path / RUNS.folder if (path / RUNS.folder).is_dir() else path
+            if folder is not path:
+                self.folders.append(path)
             files = sorted(folder.glob("*.json"))
             if not files:
                 raise UsageError(f"there are no records (*.json) in {folder}")
             return files
-        return [self._store.last()[0] if argument == "last" else self._store.find(argument)]
+        result = last_result(self._results)[0] if argument == "last" else find_result(self._results, argument)
+        return [result.path]
 
     def __iter__(self) -> Iterator[Record]:
         """Each record that passes the filters, in the order of the files.
@@ -92,7 +99,7 @@ class Selection:
         """
         passed = 0
         with no_garbage_collection():
-            for record in read_all(self.paths):
+            for record in read_each(RUNS, self.paths):
                 if isinstance(record, UnreadableRecord):
                     self.unreadable.append(str(record))
                 elif self._passes(record):

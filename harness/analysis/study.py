@@ -12,12 +12,12 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from harness.analysis.conditions import Conditions
-from harness.errors import HarnessError, UsageError
-from harness.machine.checksums import ContentChanged, verify_checksum, with_checksum
+from harness.errors import HarnessError
+from harness.machine.checksums import with_checksum
 from harness.machine.files import replace_file
+from harness.runs.documents import RecordKind
 from harness.spec.backend import Precision
 
-STUDIES = "studies"
 SCHEMA = 1
 #: With fewer seeds there is no interval, and so no recommendation.
 FEWEST_SEEDS = 2
@@ -106,48 +106,19 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+STUDIES = RecordKind("study", "studies", Study, SCHEMA, "variants", {})
+
+
 def save_study(study: Study, results: Path) -> Path:
     """Write the study's file and return its path.
 
     Raises:
         HarnessError: the file cannot be written.
     """
-    path = results / STUDIES / f"{study.name}.json"
+    path = results / STUDIES.folder / f"{study.name}.json"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, with_checksum(msgspec.json.format(msgspec.json.encode(study), indent=2)))
     except OSError as error:
         raise HarnessError(f"the study {path} cannot be written: {error.strerror}") from error
     return path
-
-
-def read_study(path: Path) -> Study:
-    """The study in a file.
-
-    Raises:
-        UsageError: the file cannot be read, is not a study, was changed after it was written, or a later
-            version of harness wrote it.
-    """
-    try:
-        content = path.read_bytes()
-        verify_checksum(content)
-        study = msgspec.json.decode(content, type=Study)
-    except ContentChanged as error:
-        raise UsageError(f"{path} {error}") from error
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not a readable study: {error}") from error
-    if study.schema > SCHEMA:
-        newer = f"schema {study.schema} is newer than {SCHEMA}"
-        raise UsageError(f"{path} was written by a later harness: {newer}")
-    return study
-
-
-def read_studies(results: Path) -> tuple[list[Study], list[str]]:
-    """The studies of a results folder, and an error message for each file that cannot be read."""
-    studies, unreadable = [], []
-    for path in sorted((results / STUDIES).glob("*.json")):
-        try:
-            studies.append(read_study(path))
-        except UsageError as error:
-            unreadable.append(str(error))
-    return studies, unreadable

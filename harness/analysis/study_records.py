@@ -11,13 +11,13 @@ from harness.machine.worker_variables import inherited_variables
 from harness.plugins.installation import has_versions
 from harness.plugins.versions import identifying_versions
 from harness.runs.record import Record
-from harness.runs.store import Store, read_all
+from harness.runs.store import RUNS, Store
 
 
 def study_records(study: Study, store: Store) -> Iterator[Record]:
     """The study's runs among all records, of every machine, device and version."""
     descriptions = {variant.description for variant in study.variants}
-    records = (record for record in read_all(store.paths()) if isinstance(record, Record))
+    records = (record for record in RUNS.read_each(store.paths()) if isinstance(record, Record))
     return (record for record in records if record.task.sha256 in descriptions)
 
 

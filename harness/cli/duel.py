@@ -103,10 +103,10 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
     """  # noqa: D301  click's mark for lines that it must not wrap
     interrupt_on_termination()
     request = _request(names, options)
-    prepare_folder(options["results"] / DUELS)
+    prepare_folder(options["results"] / DUELS.folder)
     display = _Display(quiet=options["quiet"])
     ctx.call_on_close(display.stop)
-    duel = Duel(request, options["results"] / DUELS, display)
+    duel = Duel(request, options["results"] / DUELS.folder, display)
     record = duel.carry_out()
     display.stop()
     if options["form"] == "json":

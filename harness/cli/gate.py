@@ -133,7 +133,7 @@ def _check_base(options: dict[str, Any]) -> None:
 def _run(options: dict[str, Any], display: GateDisplay) -> int:
     """Run the gate and deliver its results; the exit code."""
     suite = read_suite(options["suite"] or find_suite())
-    folder = options["results"] / GATES
+    folder = options["results"] / GATES.folder
     prepare_folder(folder)
     with _environments(options, suite, display) as pair:
         request = GateRequest(

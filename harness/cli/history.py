@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
+from harness.analysis.results import read_all
 from harness.cli import options
 from harness.cli.selection_options import report_unreadable
 from harness.errors import HarnessError, UsageError, unknown_name
-from harness.gate.files import GATES, gate_paths, read_gates
+from harness.gate.files import GATES
 from harness.gate.gaps import gaps
 from harness.gate.record import GateRecord, Metric
 from harness.gate.selection import selected
@@ -64,7 +65,7 @@ def command(
     """
     if target is not None and target.suffix not in _ENDINGS:
         raise UsageError(f"--to {target}: the ending must be one of {', '.join(_ENDINGS)}")
-    gates, unreadable = read_gates(_paths(files) if files else gate_paths(results))
+    gates, unreadable = read_all(GATES, _paths(files) if files else GATES.paths(results))
     code = report_unreadable(unreadable)
     if not gates:
         raise UsageError(_no_gates(files, results))
@@ -85,7 +86,7 @@ def _paths(files: tuple[Path, ...]) -> list[Path]:
     paths: list[Path] = []
     for path in files:
         if path.is_dir():
-            paths += gate_paths(path) or sorted(path.glob("*.json"))
+            paths += GATES.paths(path) or sorted(path.glob("*.json"))
         else:
             paths.append(path)
     return paths
@@ -93,8 +94,8 @@ def _paths(files: tuple[Path, ...]) -> list[Path]:
 
 def _no_gates(files: tuple[Path, ...], results: Path) -> str:
     if files:
-        return f"no gate in {', '.join(map(str, files))}; harness gate writes them to results/{GATES}"
-    return f"no gates in {results / GATES}; make one with: harness gate --base main"
+        return f"no gate in {', '.join(map(str, files))}; harness gate writes them to results/{GATES.folder}"
+    return f"no gates in {results / GATES.folder}; make one with: harness gate --base main"
 
 
 def _findings(

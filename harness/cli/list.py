@@ -1,10 +1,12 @@
 """``harness list``: what can be run and what was run. Imports no framework."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
 
+from harness.analysis.results import Result, results_in
 from harness.cli import options
 from harness.cli.dataset_state import dataset_state
 from harness.errors import DataError, PluginError
@@ -13,16 +15,16 @@ from harness.plugins.installation import installation
 from harness.plugins.options import describe_options
 from harness.report.fitting import fitted_table
 from harness.report.numbers import NOTHING
-from harness.report.scores import test_score
+from harness.report.results import VIEWS
 from harness.report.terminal import terminal_width
 from harness.runs.data_choice import ask_source
-from harness.runs.record import Record
-from harness.runs.store import Store, UnreadableRecord, read_all, results_option
+from harness.runs.documents import UnreadableRecord
+from harness.runs.store import results_option
 
 _KINDS = ["backends", "tasks", "datasets", "results"]
 _NEWEST = 10
-#: The part of an id that is printed, its date and time: `harness show` accepts it.
-_ID_LENGTH = len("20260101-000000")
+#: The part of an id that is printed, which `harness show` accepts: its date and time, or its beginning.
+_SHORT_ID = re.compile(r"\d{8}-\d{6}|.{1,26}")
 
 
 class _Kind(click.Argument):
@@ -116,21 +118,26 @@ def _summary(name: str) -> str:
 
 
 def _results(results: Path, limit: int) -> str:
-    """The newest records. Reads only the files that are shown."""
-    store = Store(results)
-    paths = store.paths()
-    if not paths:
-        return f"Results\nnone in {store.folder}"
-    shown = paths[-limit:][::-1]
-    rows = [_result(path, record) for path, record in zip(shown, read_all(shown), strict=True)]
-    title = f"Results in {store.folder}, newest first (harness show ID{results_option(results)})"
-    table = _table(title, rows, ("id", "task", "backend", "status", "test score"))
-    older = f"\n{len(paths) - limit} older results are not shown (--limit N)" if len(paths) > limit else ""
+    """The newest results of every kind. Reads only the files that are shown."""
+    found = results_in(results)
+    if not found:
+        return f"Results\nnone in {results}"
+    rows = [_result(result) for result in found[-limit:][::-1]]
+    title = f"Results in {results}, newest first (harness show ID{results_option(results)})"
+    table = _table(title, rows, ("id", "kind", "task", "configurations", "outcome"))
+    older = f"\n{len(found) - limit} older results are not shown (--limit N)" if len(found) > limit else ""
     return table + older
 
 
-def _result(path: Path, record: Record | UnreadableRecord) -> tuple[str, ...]:
-    if isinstance(record, UnreadableRecord):
-        return path.stem, "", "", "unreadable", ""
-    score = test_score(record) if record.test_at_last else NOTHING
-    return path.stem[:_ID_LENGTH], record.task.name, record.label, record.status, score
+def _result(result: Result) -> tuple[str, ...]:
+    kind, path = result
+    try:
+        row = VIEWS[kind.name].row(kind.read(path))
+    except UnreadableRecord:
+        return _short_id(path), kind.name, NOTHING, NOTHING, "unreadable"
+    return _short_id(path), kind.name, *row
+
+
+def _short_id(path: Path) -> str:
+    short = _SHORT_ID.match(path.stem)
+    return short[0] if short else path.stem

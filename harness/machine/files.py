@@ -44,3 +44,19 @@ def replace_file(path: Path, content: bytes) -> None:
             raise
     finally:
         os.close(folder)
+
+
+def is_file(name: str) -> bool:
+    """Whether a user's text is the path of a file; never raises."""
+    try:
+        return Path(name).is_file()
+    except OSError:  # such as a name that is too long
+        return False
+
+
+def is_folder(name: str) -> bool:
+    """Whether a user's text is the path of a folder; never raises."""
+    try:
+        return Path(name).is_dir()
+    except OSError:
+        return False

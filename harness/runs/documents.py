@@ -1,50 +1,71 @@
-"""Records other than runs (duels, gates): a folder each under the results, one JSON file a record."""
+"""Kinds of records (runs, duels, gates, studies): a folder each under the results, one JSON file a record."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
 from harness.errors import UsageError
 from harness.machine.checksums import ContentChanged, verify_checksum
 from harness.runs.schemas import Migration, OtherSchema, Versioned, decode
-from harness.runs.store import is_file
 
 _D = TypeVar("_D", bound=Versioned)
 
 
-def read_document(
-    path: Path, kind: type[_D], name: str, schema: int, migrations: Mapping[int, Migration] | None = None
-) -> _D:
-    """Read a record from a file and migrate it to the newest schema.
+class UnreadableRecord(UsageError):
+    """A file without a readable record; the message names it and says why."""
 
-    ``name`` is the word for its kind in messages, ``schema`` the newest one; ``migrations`` are as of
-    :func:`harness.runs.schemas.decode`.
 
-    Raises:
-        UsageError: the file cannot be read, holds another kind, was changed after it was written, or a later
-            version of harness wrote it.
+@dataclass(frozen=True, slots=True, eq=False)
+class RecordKind(Generic[_D]):
+    """A kind of record: how it is called, where its files are, and how they are read.
+
+    ``mark`` is a field that every record of this kind has, of any schema, and no record of another kind.
+    ``migrations`` are as of :func:`harness.runs.schemas.decode`.
     """
-    try:
-        content = path.read_bytes()
-        verify_checksum(content)
-        return decode(content, kind, schema, migrations or {})
-    except ContentChanged as error:
-        raise UsageError(f"{path} {error}") from error
-    except OtherSchema as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"{path} is not a readable {name} record: {error}") from error
 
+    name: str
+    folder: str
+    type: type[_D]
+    schema: int
+    mark: str
+    migrations: Mapping[int, Migration]
 
-def find_document(folder: Path, name: str) -> Path | None:
-    """The file of the record of a path, an id or the beginning of an id; None unless exactly one matches.
+    def paths(self, results: Path) -> list[Path]:
+        """The files under a results folder, oldest first where their names begin with the time."""
+        return sorted((results / self.folder).glob("*.json"))
 
-    A path is accepted if its folder has the name of ``folder``, which states the kind of record.
-    """
-    path = Path(name)
-    if path.parent.name == folder.name and is_file(name):
-        return path
-    matches = [path for path in folder.glob("*.json") if path.stem.startswith(name.removesuffix(".json"))]
-    return matches[0] if len(matches) == 1 else None
+    def read(self, path: Path) -> _D:
+        """The record in a file, migrated to the newest schema.
+
+        Raises:
+            UnreadableRecord: the file cannot be read, holds no record of this kind, was changed after it was
+                written, or a later version of harness wrote it.
+        """
+        try:
+            content = path.read_bytes()
+            verify_checksum(content)
+            return decode(content, self.type, self.schema, self.migrations)
+        except ContentChanged as error:
+            raise UnreadableRecord(f"{path} {error}") from error
+        except OSError as error:
+            raise UnreadableRecord(f"{path} cannot be read: {error.strerror}") from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if path.suffix != ".json" and not isinstance(error, msgspec.ValidationError):
+                raise UnreadableRecord(f"{path} is not a JSON record") from error
+            raise self._unreadable(path, error) from error
+        except (msgspec.MsgspecError, OtherSchema, RecursionError) as error:
+            raise self._unreadable(path, error) from error
+
+    def _unreadable(self, path: Path, error: Exception) -> UnreadableRecord:
+        return UnreadableRecord(f"{path} is not a readable {self.name} record: {error}")
+
+    def read_each(self, paths: Iterable[Path]) -> Iterator[_D | UnreadableRecord]:
+        """Each record, or the error in its place."""
+        for path in paths:
+            try:
+                yield self.read(path)
+            except UnreadableRecord as error:
+                yield error

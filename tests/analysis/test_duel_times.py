@@ -7,7 +7,8 @@ from support.records import MACHINE
 
 from harness.analysis.comparison import compare
 from harness.analysis.grouping import group_runs
-from harness.duel.files import read_duels
+from harness.analysis.results import read_all
+from harness.duel.files import DUELS
 from harness.duel.record import ConfigurationRecord, DuelRecord, DuelResult, encode
 from harness.report.words import headline, remarks
 from harness.runs.record import DatasetRecord
@@ -166,7 +167,7 @@ def test_a_file_that_is_not_a_duel_is_named(tmp_path):
     (folder / "c.json").write_bytes(encode(_duel(2.0, schema=99)))
     cut = encode(_duel(2.0)).replace(b'"configurations": [', b'"configurations": [], "others": [')
     (folder / "d.json").write_bytes(cut)
-    duels, unreadable = read_duels(tmp_path)
+    duels, unreadable = read_all(DUELS, DUELS.paths(tmp_path))
     assert [duel.results[0].ratio.value for duel in duels] == [2.0]
     for name, message in zip(("b", "c", "d"), unreadable, strict=True):
         assert f"{name}.json" in message

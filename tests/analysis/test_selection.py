@@ -109,7 +109,7 @@ def test_broken_files_are_named_and_skipped(results):
 
 def test_nothing_but_broken_files(tmp_path):
     (tmp_path / "x.json").write_text("{")
-    with pytest.raises(UsageError, match=r"^\S*x\.json is not a readable record: "):
+    with pytest.raises(UsageError, match=r"^\S*x\.json is not a readable run record: "):
         list(Selection([str(tmp_path)], tmp_path))
     (tmp_path / "y.json").write_text("{")
     with pytest.raises(UsageError, match=r"^none of 2 files can be read: .*x\.json"):

@@ -12,7 +12,8 @@ from harness.analysis.conditions import Difference
 from harness.analysis.findings import find
 from harness.analysis.grouping import group_runs
 from harness.analysis.kept_apart import NoPlainRuns
-from harness.analysis.study import Study, Variant, read_studies, save_study
+from harness.analysis.results import read_all
+from harness.analysis.study import STUDIES, Study, Variant, save_study
 from harness.analysis.study_budget import StudySize, study_size
 from harness.analysis.study_effects import study_findings
 from harness.analysis.study_records import finished
@@ -306,15 +307,20 @@ def test_a_finding_without_certificates_says_so():
 def test_a_study_file_is_read_back_and_a_broken_one_is_named(tmp_path):
     path = save_study(STUDY, tmp_path)
     (tmp_path / "studies" / "broken.json").write_text("{")
-    studies, unreadable = read_studies(tmp_path)
+    studies, unreadable = read_all(STUDIES, STUDIES.paths(tmp_path))
     assert studies == [STUDY]
     assert path.name.startswith("overfitting-cnn-digits-")
-    assert "broken.json is not a readable study" in unreadable[0]
+    assert "broken.json is not a readable study record" in unreadable[0]
 
 
 def test_a_study_of_a_later_harness_is_named(tmp_path):
     path = save_study(msgspec.structs.replace(STUDY, schema=2), tmp_path)
-    assert read_studies(tmp_path) == (
+    assert read_all(STUDIES, STUDIES.paths(tmp_path)) == (
         [],
-        [f"{path} was written by a later harness: schema 2 is newer than 1"],
+        [
+            (
+                f"{path} is not a readable study record: schema 2 is newer than 1, the newest that this "
+                "version reads"
+            )
+        ],
     )

@@ -269,7 +269,7 @@ def test_the_last_record_is_the_newest_that_can_be_read(harness):
     done = harness("show", "last")
     assert done.returncode == 0
     assert "20260101-000000-000-old" in done.stdout
-    assert "skipped: results/runs/20260102-000000-000-cut.json is not a readable record" in done.stderr
+    assert "skipped: results/runs/20260102-000000-000-cut.json is not a readable run record" in done.stderr
 
 
 def test_results_are_listed_newest_first_and_no_others_are_read(harness):
@@ -279,8 +279,8 @@ def test_results_are_listed_newest_first_and_no_others_are_read(harness):
         store.save(make_record(f"2026010{day}-000000-000-x", backend="keras", mode="fit"))
     (store.folder / "20260104-000000-000-cut.json").write_text('{"schema": 1')
     printed = harness("list", "results", "--limit", "2").stdout.splitlines()
-    assert printed[-3].split() == ["20260104-000000-000-cut", "unreadable"]
-    assert printed[-2].split() == ["20260103-000000", "cnn", "keras:fit", "ok", "accuracy", "50.0", "%"]
+    assert printed[-3].split() == ["20260104-000000", "run", "–", "–", "unreadable"]
+    assert printed[-2].split() == ["20260103-000000", "run", "cnn", "keras:fit", "accuracy", "50.0", "%"]
     assert printed[-1] == "2 older results are not shown (--limit N)"
     store.save(make_record("20260105-000000-000-x"))
     assert "unreadable" not in harness("list", "results", "--limit", "1").stdout

@@ -53,7 +53,7 @@ def test_files_that_are_no_gates_are_named_and_skipped(work):
     done = work("history")
     assert done.returncode == 1
     assert "20260101-broken.json is not a readable gate record" in done.stderr
-    assert "20260101-run.json is not a readable gate record" in done.stderr
+    assert "20260101-run.json is a run, not a gate; print it with: harness show" in done.stderr
     assert "2 files were skipped" in done.stderr
     assert "over 30 gates" in done.stdout
 

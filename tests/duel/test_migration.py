@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.duel.files import read_duels
+from harness.analysis.results import read_all
+from harness.duel.files import DUELS
 from harness.duel.migration import from_schema_1
 from harness.duel.record import SCHEMA, Difference
 
@@ -27,7 +28,7 @@ def harness(tmp_path_factory, harness_in):
 
 
 def test_every_part_has_its_new_name(harness):
-    (duel,), unreadable = read_duels(harness.folder / "results")
+    (duel,), unreadable = read_all(DUELS, DUELS.paths(harness.folder / "results"))
     assert unreadable == []
     assert (duel.schema, duel.stopped_because, duel.process_environment) == (SCHEMA, "decided", "quiet")
     assert [one.label for one in duel.configurations] == ["a:torch:eager", "b:torch:eager"]
@@ -85,7 +86,7 @@ def test_another_sentence_is_refused(sentences, field, tmp_path):
     (tmp_path / "duels").mkdir()
     path = tmp_path / "duels" / "changed.json"
     path.write_text(json.dumps(duel_of_schema_1(**sentences) | {"schema": 1}))
-    duels, (message,) = read_duels(tmp_path)
+    duels, (message,) = read_all(DUELS, DUELS.paths(tmp_path))
     assert duels == []
     assert message.startswith(f"{path} is not a readable duel record: ")
     assert message.endswith(f" is no {field} of schema 1")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from harness.gate.files import read_gate
+from harness.gate.files import GATES
 from harness.gate.migration import from_schema_1
 from harness.gate.pair_ratios import ratios_behind
 from harness.gate.reasons import Recorded
@@ -20,7 +20,7 @@ STORED = Path(__file__).parents[1] / "support" / "records_schema_1" / "gates"
 def gate(request, tmp_path):
     path = tmp_path / f"{request.param}.json"
     path.write_bytes(gzip.decompress((STORED / f"{path.name}.gz").read_bytes()))
-    return read_gate(path)
+    return GATES.read(path)
 
 
 def test_a_stored_gate_is_read_as_one_of_today_and_can_be_reported(gate, tmp_path):
@@ -36,7 +36,7 @@ def test_a_stored_gate_is_read_as_one_of_today_and_can_be_reported(gate, tmp_pat
         assert result.ratio.n == result.pairs == len(ratios_behind(benchmark, result).logs)
     assert gate.verdict in gate_text(gate, 100)
     (tmp_path / "again.json").write_bytes(encode(gate))
-    assert read_gate(tmp_path / "again.json") == gate
+    assert GATES.read(tmp_path / "again.json") == gate
 
 
 RESULT = {
@@ -103,4 +103,4 @@ def test_a_gate_of_a_later_schema_is_refused(tmp_path):
     path = tmp_path / "later.json"
     path.write_text('{"schema": 3}')
     with pytest.raises(UsageError, match="schema 3 is newer than 2"):
-        read_gate(path)
+        GATES.read(path)

@@ -11,14 +11,15 @@ import pytest
 from support.made_gates import mixed_gate
 from support.records import TASK, make_record
 
-from harness.analysis.study import Study, Variant, read_studies, save_study
+from harness.analysis.results import read_all
+from harness.analysis.study import STUDIES, Study, Variant, save_study
 from harness.duel.conduct import Duel
-from harness.duel.files import read_duels
-from harness.gate.files import read_gates
+from harness.duel.files import DUELS
+from harness.gate.files import GATES
 from harness.gate.recorder import GateRecorder
 from harness.machine.checksums import ContentChanged, verify_checksum, with_checksum
 from harness.runs.record import Record
-from harness.runs.store import Store, read_all
+from harness.runs.store import RUNS, Store
 from harness.testing import certificate_cache
 from harness.testing.certificate import Certificate
 
@@ -32,7 +33,7 @@ def _run(results):
     path = store.save(make_record())
 
     def read():
-        (outcome,) = read_all([path])
+        (outcome,) = RUNS.read_each([path])
         return ([outcome], []) if isinstance(outcome, Record) else ([], [str(outcome)])
 
     return path, read
@@ -42,11 +43,11 @@ def _duel(results):
     (results / "duels").mkdir(parents=True)
     path = results / "duels" / "one.json"
     path.write_bytes(gzip.decompress(OLD_DUEL.read_bytes()))
-    (record,), _ = read_duels(results)
+    (record,), _ = read_all(DUELS, DUELS.paths(results))
     duel = Duel.__new__(Duel)
     duel.record, duel.path = record, path
     duel._save()
-    return path, lambda: read_duels(results)
+    return path, lambda: read_all(DUELS, DUELS.paths(results))
 
 
 def _gate(results):
@@ -54,7 +55,7 @@ def _gate(results):
     recorder.record, recorder._start = mixed_gate(), 0.0
     recorder.path = results / "gates" / "one.json"
     recorder.save()
-    return recorder.path, lambda: read_gates([recorder.path])
+    return recorder.path, lambda: read_all(GATES, [recorder.path])
 
 
 def _study(results):
@@ -68,7 +69,7 @@ def _study(results):
         threads=2,
         variants=[Variant("plain", [], "0" * 64)],
     )
-    return save_study(study, results), lambda: read_studies(results)
+    return save_study(study, results), lambda: read_all(STUDIES, STUDIES.paths(results))
 
 
 KINDS = pytest.mark.parametrize("kind", [_run, _duel, _gate, _study], ids=["run", "duel", "gate", "study"])

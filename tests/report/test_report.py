@@ -83,7 +83,7 @@ def test_a_file_that_cannot_be_read_is_named_counted_and_reported_by_the_exit_co
     for arguments in (("compare",), ("report", "--to", "out.csv"), ("report", "--to", "out.html")):
         done = filled(*arguments)
         assert done.returncode == 1
-        assert "skipped: results/runs/a.json is not a readable record" in done.stderr
+        assert "skipped: results/runs/a.json is not a readable run record" in done.stderr
         assert "2 files were skipped" in done.stderr
 
 

@@ -95,7 +95,7 @@ def test_options_of_different_tasks_are_columns_side_by_side(tmp_path):
 @pytest.mark.parametrize("content", ["{", '{"schema": 99}', '{"benchmarks": []}'])
 def test_an_unreadable_file_is_skipped_with_a_warning_that_names_it(results, content):
     (results / "runs" / "20260101-z.json").write_text(content)
-    with pytest.warns(UserWarning, match=r"20260101-z\.json is not a readable record") as caught:
+    with pytest.warns(UserWarning, match=r"20260101-z\.json is not a readable run record") as caught:
         frame = harness.load_results(results)
     assert len(caught) == 1
     assert caught[0].filename == __file__

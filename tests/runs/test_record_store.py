@@ -13,9 +13,10 @@ from support.records import make_record, make_unfinished_record
 from harness.errors import HarnessError, UsageError
 from harness.machine.description import GitState
 from harness.runs import record as records
+from harness.runs.documents import UnreadableRecord
 from harness.runs.record import Failure, Record
 from harness.runs.schemas import OtherSchema
-from harness.runs.store import Store, UnreadableRecord, read, read_all
+from harness.runs.store import RUNS, Store
 
 IDS = ("20260101-000000-a", "20260101-000000-ab", "20260102-000000-b")
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,7 +60,7 @@ def _names(store):
 def test_a_record_is_read_back_unchanged(store, record):
     path = store.save(record)
     assert path == store.folder / f"{record.id}.json"
-    assert read(path) == record
+    assert RUNS.read(path) == record
 
 
 def test_a_record_is_labelled_as_on_the_command_line():
@@ -81,14 +82,14 @@ def test_a_field_of_a_later_version_is_ignored(tmp_path):
     document = json.loads(records.encode(make_record()))
     path = tmp_path / "later.json"
     path.write_text(json.dumps(document | {"energy_joules": 3}))
-    assert read(path) == make_record()
+    assert RUNS.read(path) == make_record()
 
 
 def test_saving_again_replaces(store):
     store.save(make_unfinished_record("one", status="running"))
     path = store.save(make_record("one"))
     assert _names(store) == ["one.json"]
-    assert read(path).status == "ok"
+    assert RUNS.read(path).status == "ok"
 
 
 def _without(key):
@@ -122,8 +123,8 @@ def test_a_file_without_a_record_is_named_with_the_reason(tmp_path, content, rea
     path = tmp_path / "odd.json"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UnreadableRecord, match=reason) as caught:
-        read(path)
-    assert str(caught.value).startswith(f"{path} is not a readable record: ")
+        RUNS.read(path)
+    assert str(caught.value).startswith(f"{path} is not a readable run record: ")
 
 
 def test_a_record_of_an_older_schema_goes_through_every_one_between(monkeypatch):
@@ -149,7 +150,7 @@ def test_a_record_of_an_older_schema_goes_through_every_one_between(monkeypatch)
 @pytest.mark.parametrize("path", SCHEMA_1, ids=lambda path: path.stem)
 def test_records_of_schema_1_are_migrated(path):
     fields = json.loads(path.read_bytes())
-    record = read(path)
+    record = RUNS.read(path)
     assert fields["schema"] == 1
     assert record.schema == records.SCHEMA
     assert record.worker_variables == fields["worker_settings"]
@@ -160,12 +161,12 @@ def test_records_of_schema_1_are_migrated(path):
 
 def test_a_folder_in_place_of_a_record_is_named(tmp_path):
     with pytest.raises(UnreadableRecord, match=f"^{tmp_path} cannot be read: Is a directory"):
-        read(tmp_path)
+        RUNS.read(tmp_path)
 
 
 def test_one_broken_file_does_not_hide_the_others(filled):
     (filled.folder / f"{IDS[1]}.json").write_text("{")
-    first, second, third = read_all(filled.paths())
+    first, second, third = RUNS.read_each(filled.paths())
     assert isinstance(first, Record)
     assert isinstance(second, UnreadableRecord)
     assert isinstance(third, Record)
@@ -187,7 +188,7 @@ def test_a_save_that_fails_midway_leaves_the_old_record_and_nothing_else(store, 
         with pytest.raises(HarnessError, match=r"the record .*one\.json cannot be written: No space left"):
             store.save(make_unfinished_record("one"))
     assert _names(store) == ["one.json"]
-    assert read(path) == old
+    assert RUNS.read(path) == old
 
 
 def test_an_interrupt_in_a_save_leaves_the_old_record_and_nothing_else(store, monkeypatch):
@@ -200,7 +201,7 @@ def test_an_interrupt_in_a_save_leaves_the_old_record_and_nothing_else(store, mo
     with pytest.raises(KeyboardInterrupt):
         store.save(make_unfinished_record("one"))
     assert _names(store) == ["one.json"]
-    assert read(path) == old
+    assert RUNS.read(path) == old
 
 
 def test_the_content_is_on_disk_before_the_name_is(store, monkeypatch):
@@ -248,60 +249,6 @@ def test_preparing_leaves_an_empty_folder_and_may_be_repeated(store):
     assert _names(store) == []
 
 
-# --- Finding -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "found"),
-    [
-        ("20260102-000000-b", "20260102-000000-b"),
-        ("20260102", "20260102-000000-b"),
-        ("20260101-000000-a", "20260101-000000-a"),
-        ("20260101-000000-ab", "20260101-000000-ab"),
-    ],
-)
-def test_a_record_is_found_by_its_id_or_its_beginning(filled, name, found):
-    assert filled.find(name) == filled.folder / f"{found}.json"
-
-
-def test_a_record_is_found_by_its_path(filled, tmp_path):
-    elsewhere = tmp_path / "elsewhere.json"
-    elsewhere.write_bytes(records.encode(make_record()))
-    assert filled.find(str(elsewhere)) == elsewhere
-
-
 def test_records_come_oldest_first_and_nothing_else_does(filled):
     (filled.folder / "notes.txt").write_text("mine")
     assert [path.stem for path in filled.paths()] == list(IDS)
-
-
-def test_an_ambiguous_beginning_is_refused_with_one_that_fits(filled):
-    with pytest.raises(UsageError, match=r"'20260101' matches 2 records; .* such as 20260101-000000-ab"):
-        filled.find("20260101")
-
-
-def test_an_unknown_name_is_answered_with_the_command_that_lists_records(filled):
-    with pytest.raises(
-        UsageError, match=r"unknown record '20260102-000001-b'. List the records with: harness list results"
-    ):
-        filled.find("20260102-000001-b")
-
-
-@pytest.mark.parametrize("find", [Store.last, lambda store: store.find("20260101")])
-def test_an_empty_store_says_how_to_make_a_record(store, find):
-    with pytest.raises(UsageError, match=r"no records in .*runs; make one with: harness run"):
-        find(store)
-
-
-def test_the_last_record_is_the_newest_readable_one(filled):
-    (filled.folder / f"{IDS[2]}.json").write_text("{")
-    path, record, passed_over = filled.last()
-    assert (path.stem, record.id, len(passed_over)) == (IDS[1], IDS[1], 1)
-    assert IDS[2] in str(passed_over[0])
-
-
-def test_if_no_file_is_readable_the_newest_says_why(filled):
-    for path in filled.paths():
-        path.write_text("{")
-    with pytest.raises(UnreadableRecord, match=IDS[2]):
-        filled.last()

@@ -13,7 +13,7 @@ from harness.plugins import registry
 from harness.runs import execute
 from harness.runs.record import DatasetRecord
 from harness.runs.request import RunRequest
-from harness.runs.store import Store, read
+from harness.runs.store import RUNS, Store
 from harness.spec.backend import Plan
 from harness.worker.errors import NoWorkersHere
 from harness.worker.limits import SILENCE_LIMIT_SECONDS
@@ -260,7 +260,7 @@ def test_where_no_worker_can_be_started_the_record_keeps_why(tmp_path, monkeypat
     store.prepare()
     with pytest.raises(NoWorkersHere):
         execute.execute(request, store, Mock())
-    record = read(store.paths()[0])
+    record = RUNS.read(store.paths()[0])
     assert (record.status, record.failure.message) == ("failed", "set TMPDIR to one")
 
 
@@ -280,5 +280,5 @@ def test_an_interrupt_while_the_first_record_is_written_is_recorded(tmp_path, mo
 
     monkeypatch.setattr(store, "save", interrupted_once)
     assert execute.execute(request, store, Mock()).status == "interrupted"
-    record = read(store.paths()[0])
+    record = RUNS.read(store.paths()[0])
     assert (record.status, record.failure.message) == ("interrupted", "interrupted by SIGTERM")

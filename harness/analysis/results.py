@@ -1,0 +1,179 @@
+"""Results of every kind: which kind a file holds, and which file a name means.
+
+A new kind of result is an entry of :data:`KINDS`, and one of the views in :mod:`harness.report.results`.
+"""
+
+import datetime
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from harness.analysis.study import STUDIES
+from harness.duel.files import DUELS
+from harness.errors import UsageError
+from harness.gate.files import GATES
+from harness.machine.files import is_file, is_folder
+from harness.runs.documents import RecordKind, UnreadableRecord
+from harness.runs.schemas import Versioned
+from harness.runs.store import RUNS, results_option
+
+_D = TypeVar("_D", bound=Versioned)
+
+KINDS: tuple[RecordKind[Any], ...] = (RUNS, DUELS, GATES, STUDIES)
+#: The field of each kind that no other has, unread.
+_Marks = msgspec.defstruct("_Marks", [(kind.mark, msgspec.Raw, msgspec.Raw()) for kind in KINDS])
+_TIME = re.compile(r"\d{8}-\d{6}")
+
+
+class Result(NamedTuple):
+    """A file of a kind; it may yet turn out unreadable."""
+
+    kind: RecordKind[Any]
+    path: Path
+
+    @property
+    def time(self) -> str:
+        """When it was made, in UTC, as its name begins; of a name without a time, when the file changed."""
+        if _TIME.match(self.path.stem):
+            return self.path.stem
+        return f"{datetime.datetime.fromtimestamp(self.path.stat().st_mtime, datetime.UTC):%Y%m%d-%H%M%S}"
+
+
+def kind_of(path: Path) -> RecordKind[Any]:
+    """The kind of record in a file, by its content: the artefact of a CI job may lie in any folder.
+
+    Raises:
+        UnreadableRecord: the file cannot be read, or holds no record.
+    """
+    try:
+        marks = msgspec.json.decode(path.read_bytes(), type=_Marks)
+    except OSError as error:
+        raise UnreadableRecord(f"{path} cannot be read: {error.strerror}") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        what = "record" if path.suffix == ".json" else "JSON"
+        raise UnreadableRecord(f"{path} is not a readable {what} file: {error}") from error
+    for kind in KINDS:
+        if bytes(getattr(marks, kind.mark)):
+            return kind
+    names = ", ".join(kind.name for kind in KINDS)
+    raise UnreadableRecord(f"{path} is not a record of any kind ({names})")
+
+
+def result_in(path: Path) -> Result:
+    """The result in a file; one in a folder of runs is not read, since there may be thousands of them.
+
+    Raises:
+        UnreadableRecord: as of :func:`kind_of`.
+    """
+    return Result(RUNS if path.parent.name == RUNS.folder else kind_of(path), path)
+
+
+def read_each(kind: RecordKind[_D], paths: Sequence[Path]) -> Iterator[_D | UnreadableRecord]:
+    """Each record of a kind, or the error in its place; that of another kind says how it is printed."""
+    for path, outcome in zip(paths, kind.read_each(paths), strict=True):
+        yield (_other_kind(path, kind) or outcome) if isinstance(outcome, UnreadableRecord) else outcome
+
+
+def read_all(kind: RecordKind[_D], paths: Sequence[Path]) -> tuple[list[_D], list[str]]:
+    """The readable records of a kind, and an error message for each other file, as of :func:`read_each`."""
+    outcomes = list(read_each(kind, paths))
+    records = [each for each in outcomes if not isinstance(each, UnreadableRecord)]
+    return records, [str(each) for each in outcomes if isinstance(each, UnreadableRecord)]
+
+
+def _other_kind(path: Path, wanted: RecordKind[Any]) -> UnreadableRecord | None:
+    try:
+        found = kind_of(path)
+    except UnreadableRecord:
+        return None
+    if found is wanted:
+        return None
+    return UnreadableRecord(
+        f"{path} is a {found.name}, not a {wanted.name}; print it with: harness show {path}"
+    )
+
+
+def results_in(results: Path) -> list[Result]:
+    """The results in a folder, oldest first."""
+    found = [Result(kind, path) for kind in KINDS for path in kind.paths(results)]
+    return sorted(found, key=lambda result: result.time)
+
+
+def find_result(results: Path, name: str) -> Result:
+    """The result named by a path, an id or the beginning of an id.
+
+    Raises:
+        UsageError: none matches, or more than one.
+    """
+    if is_file(name):
+        return result_in(Path(name))
+    beginning = name.removesuffix(".json")
+    found = _some(results_in(results), results)
+    matches = [result for result in found if result.path.stem.startswith(beginning)]
+    exact = [result for result in matches if result.path.stem == beginning]
+    if not matches:
+        command = f"harness list results{results_option(results)}"
+        raise UsageError(f"unknown record {name!r}. List the records with: {command}")
+    if len(matches) > 1 and not exact:
+        raise UsageError(
+            f"{name!r} matches {len(matches)} records; give more of the id, such as {matches[-1].path.stem}"
+        )
+    return (exact or matches)[0]
+
+
+def last_result(results: Path) -> tuple[Result, Any, list[UnreadableRecord]]:
+    """The newest readable result, its record, and the errors of newer files.
+
+    Raises:
+        UsageError: there is no file.
+        UnreadableRecord: no file is readable; the error of the newest one.
+    """
+    unreadable: list[UnreadableRecord] = []
+    for result in reversed(_some(results_in(results), results)):
+        try:
+            return result, result.kind.read(result.path), unreadable
+        except UnreadableRecord as error:
+            unreadable.append(error)
+    raise unreadable[0]
+
+
+def _some(found: list[Result], results: Path) -> list[Result]:
+    if not found:
+        raise nothing_recorded(results)
+    return found
+
+
+def nothing_recorded(folder: Path) -> UsageError:
+    """The error for a folder without records."""
+    return UsageError(f"no records in {folder}; make one with: harness run --backend torch --task cnn")
+
+
+def separated(arguments: Iterable[str], results: Path) -> tuple[list[Result], list[str]]:
+    """The arguments that name a result other than a run, as results; and the remaining arguments.
+
+    Raises:
+        UsageError: as of :func:`find_result`.
+    """
+    others: dict[Path, Result] = {}
+    remaining = []
+    for argument in arguments:
+        found = _named(argument, results)
+        if found is None or found.kind is RUNS:
+            remaining.append(argument)
+        else:
+            others[found.path] = found
+    return list(others.values()), remaining
+
+
+def _named(argument: str, results: Path) -> Result | None:
+    """None for a filter or a folder."""
+    if argument == "last":
+        return last_result(results)[0]
+    if is_file(argument):
+        return result_in(Path(argument))
+    if "=" in argument or is_folder(argument):
+        return None
+    return find_result(results, argument)

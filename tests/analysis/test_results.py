@@ -1,0 +1,167 @@
+"""Results of every kind: found by name, path and time; a file of another kind is named with its kind."""
+
+import gzip
+import shutil
+from pathlib import Path
+
+import pytest
+from support.made_gates import made_benchmark, made_gate, save
+from support.records import make_record
+
+from harness.analysis.results import (
+    KINDS,
+    find_result,
+    kind_of,
+    last_result,
+    read_all,
+    result_in,
+    results_in,
+    separated,
+)
+from harness.analysis.study import STUDIES, Study, Variant, save_study
+from harness.duel.files import DUELS
+from harness.errors import UsageError
+from harness.gate.files import GATES
+from harness.runs import record as records
+from harness.runs.documents import UnreadableRecord
+from harness.runs.store import RUNS, Store
+
+OLD = Path(__file__).parents[1] / "support" / "records_schema_1"
+IDS = ("20260101-000000-a", "20260101-000000-ab", "20260102-000000-b")
+
+
+@pytest.fixture
+def results(tmp_path):
+    """Three runs; then a duel and a gate that are younger."""
+    store = Store(tmp_path / "results")
+    store.prepare()
+    for name in IDS:
+        store.save(make_record(name))
+    (store.folder.parent / "duels").mkdir()
+    (stored,) = (OLD / "duels").iterdir()
+    with gzip.open(stored) as source, (store.folder.parent / "duels" / stored.stem).open("wb") as target:
+        shutil.copyfileobj(source, target)
+    save(tmp_path, made_gate(made_benchmark()))
+    save_study(_study(), store.folder.parent)
+    return store.folder.parent
+
+
+def _study() -> Study:
+    fields = {"epochs": 2, "max_steps": None, "precision": "float32", "threads": 1}
+    return Study(
+        kind="overfitting", task="cnn", dataset="digits", variants=[Variant("plain", [], "0")], **fields
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_the_kind_of_a_file_is_known_by_its_content_in_any_folder(results, tmp_path, kind):
+    path = kind.paths(results)[0]
+    elsewhere = shutil.copy(path, tmp_path / "artefact.json")
+    assert kind_of(elsewhere) is kind
+    assert result_in(elsewhere).kind.read(elsewhere) == kind.read(path)
+
+
+@pytest.mark.parametrize("path", sorted(OLD.glob("*/*")), ids=lambda path: path.parent.name)
+def test_records_of_schema_1_are_of_their_folders_kind(tmp_path, path):
+    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    (tmp_path / "x.json").write_bytes(content)
+    assert kind_of(tmp_path / "x.json").folder == path.parent.name
+
+
+@pytest.mark.parametrize("wanted", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("found", KINDS, ids=lambda kind: kind.name)
+def test_a_file_of_another_kind_is_named_with_the_command_that_prints_it(results, wanted, found):
+    (path, *_) = found.paths(results)
+    documents, messages = read_all(wanted, [path])
+    if wanted is found:
+        assert (len(documents), messages) == (1, [])
+    else:
+        expected = f"{path} is a {found.name}, not a {wanted.name}; print it with: harness show {path}"
+        assert (documents, messages) == ([], [expected])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("{}", "record of any kind"), ("{", "truncated"), ("[1]", "object"), ("\xff", "readable")],
+)
+def test_what_is_no_record_is_named(tmp_path, content, message):
+    (tmp_path / "odd.json").write_text(content)
+    with pytest.raises(UnreadableRecord, match=rf"odd\.json is not a .*{message}"):
+        kind_of(tmp_path / "odd.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("20260102-000000-b", "20260102-000000-b"),
+        ("20260102", "20260102-000000-b"),
+        ("20260101-000000-a", "20260101-000000-a"),
+        ("20260101-000000-a.json", "20260101-000000-a"),
+        ("20260101-000000-ab", "20260101-000000-ab"),
+    ],
+)
+def test_a_result_is_found_by_its_id_or_its_beginning(results, name, found):
+    assert find_result(results, name) == (RUNS, results / "runs" / f"{found}.json")
+
+
+def test_every_kind_is_found_by_its_id_its_beginning_and_its_path(results, tmp_path):
+    for kind in KINDS:
+        path = kind.paths(results)[-1]
+        names = (path.stem, path.stem[:-1], str(path), shutil.copy(path, tmp_path / "elsewhere.json"))
+        assert {find_result(results, str(name)).kind for name in names} == {kind}
+
+
+def test_an_ambiguous_beginning_is_refused_with_one_that_fits(results):
+    with pytest.raises(UsageError, match=r"'20260101-00' matches 2 records; .* such as 20260101-000000-ab"):
+        find_result(results, "20260101-00")
+
+
+def test_an_unknown_name_is_answered_with_the_command_that_lists_records(results):
+    with pytest.raises(
+        UsageError, match=r"unknown record '2027'\. List the records with: harness list results"
+    ):
+        find_result(results, "2027")
+
+
+@pytest.mark.parametrize("find", [last_result, lambda results: find_result(results, "20260101")])
+def test_an_empty_folder_says_how_to_make_a_record(tmp_path, find):
+    with pytest.raises(UsageError, match=r"no records in .*; make one with: harness run"):
+        find(tmp_path)
+
+
+def test_results_are_in_the_order_of_their_times_whatever_their_kind(results):
+    found = results_in(results)
+    assert [result.path.stem for result in found[:2]] == list(IDS[:2])
+    assert [result.kind for result in found[2:]] == [GATES, RUNS, DUELS, STUDIES]
+
+
+def test_the_last_result_is_the_newest_readable_one(results):
+    for path in STUDIES.paths(results):
+        path.unlink()
+    assert last_result(results)[0].kind is DUELS
+    for path in DUELS.paths(results):
+        path.write_text("{")
+    result, record, (passed_over,) = last_result(results)
+    assert (result.path.stem, record.id) == (IDS[2], IDS[2])
+    assert "duel record" in str(passed_over)
+
+
+def test_if_no_file_is_readable_the_newest_says_why(tmp_path):
+    for name in ("20260101-a", "20260102-b"):
+        (tmp_path / "runs").mkdir(exist_ok=True)
+        (tmp_path / "runs" / f"{name}.json").write_text("{")
+    with pytest.raises(UnreadableRecord, match="20260102-b"):
+        last_result(tmp_path)
+
+
+def test_other_results_are_separated_from_runs_and_filters(results):
+    (duel,) = DUELS.paths(results)
+    others, remaining = separated(["task=cnn", IDS[2], duel.stem, str(duel), str(results)], results)
+    assert others == [(DUELS, duel)]
+    assert remaining == ["task=cnn", IDS[2], str(results)]
+
+
+def test_a_run_read_from_elsewhere_is_a_run(results, tmp_path):
+    path = tmp_path / "run.json"
+    path.write_bytes(records.encode(make_record()))
+    assert separated([str(path)], results) == ([], [str(path)])
