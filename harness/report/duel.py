@@ -24,15 +24,16 @@ _STOPPED: dict[StopReason, str] = {
 
 def duel_text(record: DuelRecord) -> str:
     """The whole result of a duel."""
-    parts = ["\n".join(_verdicts(record))]
+    parts = ["\n".join(duel_verdicts(record))]
     if record.pairs:
         findings = [configuration_findings(record, index) for index in range(len(record.configurations))]
         parts.append(terminal_table(configuration_table(record, findings), terminal_width()))
-        parts.append("\n".join([*_break_even(record, findings), *_remarks(record, findings), RATIO_LEGEND]))
+        parts.append("\n".join([*duel_remarks(record, findings), RATIO_LEGEND]))
     return "\n\n".join(part for part in parts if part)
 
 
-def _verdicts(record: DuelRecord) -> Iterator[str]:
+def duel_verdicts(record: DuelRecord) -> Iterator[str]:
+    """The verdict on each configuration, and how a duel ended that did not end well."""
     for result in record.results:
         yield verdict_line(result, record.margin)
     if len({configuration.device for configuration in record.configurations}) > 1:
@@ -127,7 +128,9 @@ def _break_even(record: DuelRecord, findings: list[ConfigurationFindings]) -> It
         )
 
 
-def _remarks(record: DuelRecord, findings: list[ConfigurationFindings]) -> Iterator[str]:
+def duel_remarks(record: DuelRecord, findings: list[ConfigurationFindings]) -> Iterator[str]:
+    """Break-even, the extent and the circumstances of the duel, and what was proven of the work."""
+    yield from _break_even(record, findings)
     yield _work(record)
     yield _extent(record)
     for result in record.results:
