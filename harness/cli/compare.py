@@ -4,8 +4,10 @@ from pathlib import Path
 
 import click
 
+from harness.analysis.results import separated
 from harness.cli import options
 from harness.cli.selection_options import report_unreadable, selection_options
+from harness.report.results import VIEWS
 
 
 @click.command()
@@ -29,13 +31,14 @@ def command(
     peak_gflops: float | None,
     verbose: bool,
 ) -> None:
-    """Compare the configurations whose runs are comparable.
+    """Compare the configurations whose runs are comparable; print duels, gates and studies that are named.
 
     For each task: which configuration is fastest, whether quality is equal, where overfitting begins, and
     which runs were not compared and why. Runs are comparable if only the configuration differs: same
     task, data, epochs, precision, threads, device and machine.
 
-    SELECTION is files, folders, ids, or filters such as task=cnn backend=torch,keras since=2d (also
+    A duel, a gate or a study that is named is printed as by `harness show`. SELECTION is files, folders,
+    ids, last, or filters such as task=cnn backend=torch,keras since=2d (also
     dataset, device, precision, threads, seed, status). Default: all records.
 
     Exit code: 0; 1 if a file could not be read and was skipped; 2 if nothing is selected.
@@ -44,7 +47,12 @@ def command(
     from harness.report.terminal import terminal_width
     from harness.report.text import findings_text
 
-    findings = read_findings(selection, results, margin, target)
+    others, remaining = separated(selection, results)
+    for kind, path in others:
+        click.echo(f"{path}\n\n{VIEWS[kind.name].text(kind.read(path), path)}\n")
+    if others and not remaining:
+        return
+    findings = read_findings(remaining, results, margin, target)
     peak_flops = None if peak_gflops is None else peak_gflops * 1e9
     detailed = verbose or target is not None
     click.echo(findings_text(findings, terminal_width(), peak_flops, verbose=detailed))

@@ -1,4 +1,4 @@
-"""``harness report``: findings as a page, Markdown or a notebook, and runs as a table."""
+"""``harness report``: findings, or one duel, gate or study, as a page or in other forms."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from harness.analysis.results import Result, separated
 from harness.cli.selection_options import report_unreadable, selection_options
 from harness.errors import HarnessError, UsageError
+from harness.report.results import VIEWS
 
 if TYPE_CHECKING:
     from harness.analysis.findings import Findings
@@ -36,19 +38,27 @@ def command(
     target: float | None,
     path: Path,
 ) -> None:
-    """Write the findings to a file: speed, quality, overfitting, studies.
+    """Write the findings to a file: speed, quality, overfitting, studies; or one duel, gate or study.
 
     .html is a single file that opens offline. .csv and .parquet hold one row for each run. SELECTION is as
-    in `harness compare`.
+    in `harness compare`, or names one duel, gate or study, which is written as .html or .md.
+
+    \b
+      harness report --to report.html
+      harness report last --to duel.html
 
     Exit code: 0; 1 if a file could not be read and was skipped; 2 if nothing is selected.
-    """
+    """  # noqa: D301  click's mark for lines that it must not wrap
     from harness.analysis.selection import no_garbage_collection  # NumPy is behind it
 
+    others, remaining = separated(selection, results)
+    if others:
+        _write_one(others, remaining, path)
+        click.echo(path)
+        return
     if path.suffix not in _FORMATS:
         raise UsageError(f"--to {path}: unknown suffix {path.suffix!r}; use one of {', '.join(_FORMATS)}")
-    if not path.parent.is_dir():
-        raise UsageError(f"--to {path}: the folder {path.parent} does not exist")
+    _refuse_missing_folder(path)
     with no_garbage_collection():
         if path.suffix in {".csv", ".parquet"}:
             unreadable = _written(path, lambda: _write_runs(selection, results, path))
@@ -61,6 +71,25 @@ def command(
             _written(path, lambda: _write_findings(findings, path, selection, arguments))
     click.echo(path)
     ctx.exit(report_unreadable(unreadable))
+
+
+def _write_one(others: list[Result], remaining: list[str], path: Path) -> None:
+    """Write a duel, a gate or a study."""
+    result = others[0]
+    if remaining or len(others) > 1:
+        names = ", ".join([*(f"{each.kind.name} {each.path.stem}" for each in others), *remaining])
+        raise UsageError(f"a report is of one duel, gate or study, or of any number of runs, not of {names}")
+    files = VIEWS[result.kind.name].files
+    if path.suffix not in files:
+        raise UsageError(f"--to {path}: a {result.kind.name} is written as {' or '.join(files)}")
+    _refuse_missing_folder(path)
+    record = result.kind.read(result.path)
+    _written(path, lambda: path.write_text(files[path.suffix](record, result.path), "utf-8"))
+
+
+def _refuse_missing_folder(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise UsageError(f"--to {path}: the folder {path.parent} does not exist")
 
 
 def _write_findings(

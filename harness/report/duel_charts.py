@@ -74,7 +74,9 @@ def _percent(ratio: float) -> float:
 
 
 def _change_axis() -> alt.X:
-    return alt.X("change:Q", title="change of the time per sample (%)", scale=alt.Scale(padding=16, zero=False))
+    return alt.X(
+        "change:Q", title="change of the time per sample (%)", scale=alt.Scale(padding=16, zero=False)
+    )
 
 
 def _pairs(record: DuelRecord, pairs: Sequence[Row], colours: Colours) -> alt.LayerChart:
@@ -138,7 +140,10 @@ def _turns(record: DuelRecord, colours: Colours) -> alt.LayerChart:
     rows = list(_turn_rows(record))
     starts = [{"start": row["turn"]} for row in rows if row["first"]]
     x = alt.X(
-        "turn:Q", title="turn", axis=alt.Axis(tickMinStep=1), scale=alt.Scale(zero=False, nice=False, padding=8)
+        "turn:Q",
+        title="turn",
+        axis=alt.Axis(tickMinStep=1),
+        scale=alt.Scale(zero=False, nice=False, padding=8),
     )
     y = alt.Y("step:Q", title="step (ms, log scale)", scale=alt.Scale(type="log", nice=False, padding=12))
     shapes = alt.Scale(domain=[False, True], range=["circle", "cross"])

@@ -1,14 +1,15 @@
-"""A duel as one HTML file that opens offline: the verdicts, the pairs, the turns, and the circumstances."""
+"""A duel as an HTML file that opens offline (verdicts, pairs, turns, circumstances), and as Markdown."""
 
 import shlex
 
-from harness.duel.findings import configuration_findings
+from harness.duel.findings import ConfigurationFindings, configuration_findings
 from harness.duel.record import DuelRecord
 from harness.report.duel import configuration_table, duel_remarks, duel_verdicts
 from harness.report.duel_charts import duel_figures
-from harness.report.escaping import one_line
+from harness.report.escaping import for_markdown, one_line
 from harness.report.html import render
 from harness.report.numbers import RATIO_LEGEND
+from harness.report.table import markdown_table
 
 
 def duel_page(record: DuelRecord) -> str:
@@ -18,9 +19,7 @@ def duel_page(record: DuelRecord) -> str:
         ImportError: the extra "report" is not installed.
     """
     figures = duel_figures(record)
-    findings = [
-        configuration_findings(record, index) for index in range(len(record.configurations) if record.pairs else 0)
-    ]
+    findings = _findings(record)
     first, *others = [*duel_verdicts(record), f"The duel is {record.status}: nothing was measured."]
     return render(
         "duel.html.j2",
@@ -37,6 +36,23 @@ def duel_page(record: DuelRecord) -> str:
         details=_details(record),
         duel=record.id,
     )
+
+
+def duel_markdown(record: DuelRecord) -> str:
+    """The verdicts, the table of the configurations and the remarks in GitHub's Markdown."""
+    parts = ["\n".join(f"**{for_markdown(verdict)}**  " for verdict in duel_verdicts(record))]
+    findings = _findings(record)
+    if findings:
+        parts.append(markdown_table(configuration_table(record, findings)))
+        remarks = [*duel_remarks(record, findings), RATIO_LEGEND]
+        parts.append("\n".join(f"- {for_markdown(remark)}" for remark in remarks))
+    parts.append("\n".join(f"- {name}: {for_markdown(text)}" for name, text in _details(record).items()))
+    return "\n\n".join(parts) + "\n"
+
+
+def _findings(record: DuelRecord) -> list[ConfigurationFindings]:
+    measured = range(len(record.configurations)) if record.pairs else ()
+    return [configuration_findings(record, index) for index in measured]
 
 
 def _meta(record: DuelRecord) -> list[str]:

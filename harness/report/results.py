@@ -31,10 +31,15 @@ class Row(NamedTuple):
 
 
 class View(NamedTuple):
-    """The forms of a kind. ``text`` takes a record and its file; the rest take a record."""
+    """The forms of a kind: its row in a list, its text, and its content as a file, by the file's suffix.
+
+    ``text`` and files take a record and the path it was read from. Runs have no files of their own: they
+    are reported together.
+    """
 
     row: Callable[[Any], Row]
     text: Callable[[Any, Path], str]
+    files: Mapping[str, Callable[[Any, Path], str]]
 
 
 def _run_row(record: Record) -> Row:
@@ -65,6 +70,18 @@ def _duel_text(record: DuelRecord, _path: Path) -> str:
     return duel_text(record)
 
 
+def _duel_page(record: DuelRecord, _path: Path) -> str:
+    from harness.report.duel_page import duel_page
+
+    return duel_page(record)
+
+
+def _duel_markdown(record: DuelRecord, _path: Path) -> str:
+    from harness.report.duel_page import duel_markdown
+
+    return duel_markdown(record)
+
+
 def _gate_row(record: GateRecord) -> Row:
     tasks = dict.fromkeys(benchmark.task for benchmark in record.benchmarks)
     backends = dict.fromkeys(f"{benchmark.backend}:{benchmark.mode}" for benchmark in record.benchmarks)
@@ -73,6 +90,18 @@ def _gate_row(record: GateRecord) -> Row:
 
 def _gate_text(record: GateRecord, _path: Path) -> str:
     return gate_text(record)
+
+
+def _gate_page(record: GateRecord, _path: Path) -> str:
+    from harness.report.gate_page import gate_page
+
+    return gate_page(record)
+
+
+def _gate_markdown(record: GateRecord, _path: Path) -> str:
+    from harness.report.ci.summary import gate_markdown
+
+    return gate_markdown(record)
 
 
 def _study_row(study: Study) -> Row:
@@ -85,10 +114,16 @@ def _study_text(study: Study, path: Path) -> str:
     return study_text(study, Store(path.parent.parent))
 
 
+def _study_page(study: Study, path: Path) -> str:
+    from harness.report.study import study_page
+
+    return study_page(study, Store(path.parent.parent))
+
+
 #: By the name of the kind.
 VIEWS: Mapping[str, View] = {
-    RUNS.name: View(_run_row, _run_text),
-    DUELS.name: View(_duel_row, _duel_text),
-    GATES.name: View(_gate_row, _gate_text),
-    STUDIES.name: View(_study_row, _study_text),
+    RUNS.name: View(_run_row, _run_text, {}),
+    DUELS.name: View(_duel_row, _duel_text, {".html": _duel_page, ".md": _duel_markdown}),
+    GATES.name: View(_gate_row, _gate_text, {".html": _gate_page, ".md": _gate_markdown}),
+    STUDIES.name: View(_study_row, _study_text, {".html": _study_page}),
 }

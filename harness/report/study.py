@@ -14,9 +14,24 @@ from harness.runs.store import Store
 
 def study_text(study: Study, store: Store) -> str:
     """The findings of this study alone, from its runs in the store."""
-    ordered = group_runs(map(Run.of, study_records(study, store)))
-    findings = study_findings(study, ordered.groups)
-    if not findings:
+    findings = _alone(study, store)
+    if not findings.studies:
         return "No plain run has succeeded yet: there is nothing to compare the remedies with."
+    return findings_text(findings, terminal_width())
+
+
+def study_page(study: Study, store: Store) -> str:
+    """The same as a page.
+
+    Raises:
+        ImportError: the extra "report" is not installed.
+    """
+    from harness.report.page import html_report
+
+    return html_report(_alone(study, store))
+
+
+def _alone(study: Study, store: Store) -> Findings:
+    ordered = group_runs(map(Run.of, study_records(study, store)))
     unpaired = unpaired_remedies(study, ordered.groups)
-    return findings_text(Findings([], findings, ordered.left_out, [*unpaired]), terminal_width())
+    return Findings([], study_findings(study, ordered.groups), ordered.left_out, [*unpaired])
