@@ -48,14 +48,14 @@ class RunWork:
 
     def trained(self, trained: protocol.Trained, step: int, *, last: bool) -> None:
         """A block has ended, after which ``step`` steps have been made; ``last`` if there is no other."""
+        start = time.monotonic()
         self._sampler.trained(trained)
         self._training_seconds += trained.seconds
         if last and self._is_compared:
             self._sampler.save_last()
         if not last and self._is_saved(step):
-            start = time.monotonic()
             self._sampler.save(step)
-            self._saving_seconds += time.monotonic() - start
+        self._saving_seconds += time.monotonic() - start
 
     @property
     def first_losses(self) -> Losses:

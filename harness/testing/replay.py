@@ -42,6 +42,9 @@ _TOLERANCES: dict[Precision, _Tolerance] = {
 _LEAST_LOSS = 0.05
 #: The least difference of a score that is one, absolute below 1 and relative above.
 _SCORE_TOLERANCE = 0.01
+#: Losses that are so near to each other are those of nearly equal weights; rounding that separates trainings
+#: grows for more steps than so many.
+_NEAR, _SOON = 0.01, 4
 #: Fewer steps than this prove nothing if rounding has separated the programs.
 _FEWEST_STEPS = 8
 
@@ -56,6 +59,9 @@ class Span(msgspec.Struct, frozen=True):
     """Those before rounding had separated the programs."""
     worst: float
     """The largest relative deviation of a loss among the compared steps."""
+    weights_apart: float | None = None
+    """How far the weights after them are from the recomputed ones, as a share of their way; see
+    :mod:`harness.testing.displacement`. None if it cannot be said."""
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +76,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     tolerance: float = 0.0
     """The relative deviation from which on a loss that should be equal is a fault."""
     deviation: Deviation | None = None
+    """The first loss that is at fault; None if the weights after the last of ``spans`` are."""
     independent: Independent | None = None
     """The comparison with the harness's own program, which is made for backends of others."""
     seconds: float = 0.0
@@ -83,6 +90,13 @@ class Comparison(NamedTuple):
     worst: float
     fault_at: int | None
     """The index of the first step that no rounding explains."""
+    farthest: float = 0.0
+    """The largest relative deviation of all steps up to a fault, those after the compared ones included."""
+
+    @property
+    def explains_little(self) -> bool:
+        """Whether rounding, as far as losses show it, cannot have led the weights far apart."""
+        return self.compared_steps <= _SOON or self.farthest <= _NEAR
 
 
 def compare_replay(reported: Losses, recomputed: Losses, precision: Precision) -> Comparison:
@@ -93,15 +107,16 @@ def compare_replay(reported: Losses, recomputed: Losses, precision: Precision) -
     rounding adds in one step, while those of all steps before were rounding.
     """
     tolerance, scale = _TOLERANCES[precision], _scale(reported)
-    worst = 0.0
-    for index, (ours, theirs) in enumerate(zip(reported, recomputed, strict=True)):
-        deviation = max(map(lambda a, b: _deviation(a, b, scale), ours, theirs))
-        if deviation > tolerance.fault or (index == 0 and deviation > tolerance.rounding):
-            return Comparison(index, worst, index)
-        if deviation > tolerance.rounding:
-            return Comparison(index, worst, None)
-        worst = max(worst, deviation)
-    return Comparison(len(reported), worst, None)
+    deviations = [
+        max(map(lambda a, b: _deviation(a, b, scale), ours, theirs))
+        for ours, theirs in zip(reported, recomputed, strict=True)
+    ]
+    first = next((i for i, deviation in enumerate(deviations) if deviation > tolerance.rounding), None)
+    worst = max(deviations[:first], default=0.0)
+    if first is None:
+        return Comparison(len(reported), worst, None, worst)
+    at_once = first == 0 or deviations[first] > tolerance.fault
+    return Comparison(first, worst, first if at_once else None, max(deviations))
 
 
 def _scale(losses: Losses) -> float:

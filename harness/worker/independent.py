@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from harness.errors import Declined, HarnessError
 from harness.plugins.files import PLUGIN_FILES_VARIABLE
@@ -31,6 +30,7 @@ from harness.training.measures import Scores
 from harness.worker import protocol
 from harness.worker.conversation import Conversation
 from harness.worker.sampled_work import SampledWork
+from harness.worker.saved_state import weights_in
 from harness.worker.session import Session
 from harness.worker.work_sampler import WorkSample
 
@@ -111,14 +111,14 @@ class _NumpyWork:
         for index, path in enumerate(paths[1:]):
             losses += own.call(_step(sample.step + index), protocol.Replayed).losses
             own.call(protocol.SaveState(str(path)), protocol.StateSaved)
-        weights = [_weights(path) for path in paths]
+        weights = [weights_in(path) for path in paths]
         self._build(gradients=True)
         gradients, recomputed = [], list[list[float | None]]()
         for index, path in enumerate(paths[:-1]):
             recomputed += self._session.call(_step(sample.step + index, path), protocol.Replayed).losses
             after = folder / "numpy.npz"
             self._session.call(protocol.SaveState(str(after)), protocol.StateSaved)
-            moved = _weights(after)
+            moved = weights_in(after)
             gradients.append({name: weights[index][name] - moved[name] for name in moved})
         fault = compare_losses_at(losses, recomputed, precision)
         if fault is not None:
@@ -148,12 +148,3 @@ class _NumpyWork:
 def _step(step: int, path: Path | None = None) -> protocol.Replay:
     """A single step, from saved weights or from where the program is."""
     return protocol.Replay(step, [1], None if path is None else str(path), complete=False)
-
-
-def _weights(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as arrays:
-        return {
-            name.removeprefix("weights/"): arrays[name].astype(np.float64)
-            for name in arrays
-            if name.startswith("weights/")
-        }

@@ -1,6 +1,7 @@
 """What a program needs in order to continue a training, as a file: its weights and its training state."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -25,6 +26,12 @@ def restore(program: Program, path: str, *, with_state: bool) -> None:
         if with_state:
             program.load_training_state(_part(_STATE, arrays))
     program.synchronize()
+
+
+def weights_in(path: Path) -> dict[str, np.ndarray]:
+    """The weights of a file that :func:`save` wrote, in float64."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: value.astype(np.float64) for name, value in _part(_WEIGHTS, arrays).items()}
 
 
 def _prefixed(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -2,12 +2,16 @@
 
 import random
 import time
+from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from harness.errors import HarnessError
 from harness.spec.task import Sgd, Task
+from harness.testing.displacement import MOST_APART, Weights, share_apart
 from harness.testing.dropout import uses_dropout
+from harness.testing.independent_work import Deviation
 from harness.testing.losses import Losses
 from harness.testing.replay import (
     Gap,
@@ -24,6 +28,7 @@ from harness.worker.conversation import Conversation
 from harness.worker.errors import WorkDiffers
 from harness.worker.independent import Start, compare_with_numpy
 from harness.worker.sampled_work import SampledWork
+from harness.worker.saved_state import weights_in
 from harness.worker.session import Session
 from harness.worker.work_sampler import WorkSample
 
@@ -34,6 +39,8 @@ _CALLS = 24
 _SHORT_CALLS = 1.3
 #: A process of its own is started for no less than this time of further samples.
 _LEAST_SECONDS = 1.0
+#: Ends of two replays of the same steps may be so far apart, as a share of the way, to count as equal.
+_REPLAYS_APART = 0.05
 
 
 def needs_state(task: Task) -> bool:
@@ -66,6 +73,11 @@ class Recomputer:
         path = None if sample.path is None else str(sample.path)
         request = protocol.Replay(sample.step, calls, path, sample.complete)
         return self._session.call(request, protocol.Replayed).losses
+
+    def weights(self, file: Path) -> dict[str, np.ndarray]:
+        """The program's weights, by way of a file; raises as :meth:`Session.receive` does."""
+        self._session.call(protocol.SaveState(str(file)), protocol.StateSaved)
+        return weights_in(file)
 
 
 def verify(work: SampledWork, by: Recomputer) -> Verification:
@@ -136,27 +148,88 @@ def _unverified(gap: Gap) -> Verification:
 
 
 def _compared(candidates: list[WorkSample], work: SampledWork, by: Recomputer) -> Verification:
-    order, precision = work.order, work.plan.precision
+    precision = work.plan.precision
     spans: list[Span] = []
     for sample in candidates:
         if spans and not by.has_time_for(sample):
             continue
-        calls = _short_calls(order, sample.step, len(sample.losses))
-        recomputed = by.replay(sample, calls)
-        found = compare_replay(sample.losses, recomputed, precision)
-        spans.append(Span(sample.step + 1, len(sample.losses), len(calls), found.compared_steps, found.worst))
-        if found.fault_at is None:
+        repeated = _Repetition(sample, work, by)
+        spans.append(repeated.span)
+        if not repeated.is_suspicious:
             continue
-        again = by.replay(sample, calls)  # of other lengths it would differ if it depends on them
-        # Neither is within rounding of what was reported, whether or not they agree with each other.
-        differs = compare_replay(sample.losses, again, precision).fault_at is not None
+        differs = repeated.differs_again()
         return msgspec.structs.replace(
             outcome_of(spans, by.verifier, precision),
             outcome="differs" if differs else "not verified",
             gap=None if differs else "not repeatable",
-            deviation=deviation_at(spans[-1], sample.losses, recomputed),
+            deviation=repeated.deviation,
         )
     return outcome_of(spans, by.verifier, precision)
+
+
+class _Repetition:
+    """The recomputed losses of a sample, and the weights after it."""
+
+    def __init__(self, sample: WorkSample, work: SampledWork, by: Recomputer) -> None:
+        self._sample, self._work, self._by = sample, work, by
+        self._calls = _short_calls(work.order, sample.step, len(sample.losses))
+        self._recomputed = by.replay(sample, self._calls)
+        self._found = compare_replay(sample.losses, self._recomputed, work.plan.precision)
+        self._weights: Weights | None = None
+        self.span = Span(
+            sample.step + 1,
+            len(sample.losses),
+            len(self._calls),
+            self._found.compared_steps,
+            self._found.worst,
+            self._apart(),
+        )
+
+    def _apart(self) -> float | None:
+        """How far the weights after the sample are from those after the latest replay."""
+        sample, folder = self._sample, self._work.sampler.folder
+        if sample.path is None or sample.after is None:
+            return None
+        self._weights = self._by.weights(folder / "recomputed.npz")
+        before, after, precision = (
+            weights_in(sample.path),
+            weights_in(sample.after),
+            self._work.plan.precision,
+        )
+        return share_apart(before, after, self._weights, len(sample.losses), precision)
+
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether it is not what was reported, as far as one replay can say."""
+        return self._found.fault_at is not None or self._has_moved_elsewhere(self.span.weights_apart)
+
+    def _has_moved_elsewhere(self, apart: float | None) -> bool:
+        return apart is not None and apart > MOST_APART and self._found.explains_little
+
+    def differs_again(self) -> bool:
+        """Whether another replay is not what was reported either.
+
+        Of losses neither is within rounding, whether or not the replays agree with each other: calls of other
+        lengths would differ if they depend on them, so their lengths are the same. Weights count only where
+        the replays agree, else each goes its own way from rounding on.
+        """
+        sample, first = self._sample, self._weights
+        again = self._by.replay(sample, self._calls)
+        if self._found.fault_at is not None:
+            return compare_replay(sample.losses, again, self._work.plan.precision).fault_at is not None
+        apart = self._apart()
+        if sample.path is None or first is None or self._weights is None:
+            return False
+        precision, steps = self._work.plan.precision, len(sample.losses)
+        alike = share_apart(weights_in(sample.path), first, self._weights, steps, precision)
+        return self._has_moved_elsewhere(apart) and alike is not None and alike < _REPLAYS_APART
+
+    @property
+    def deviation(self) -> Deviation | None:
+        """The loss that is at fault; None if the weights are."""
+        if self._found.fault_at is None:
+            return None
+        return deviation_at(self.span, self._sample.losses, self._recomputed)
 
 
 def _short_calls(order: BatchOrder, step: int, steps: int) -> list[int]:

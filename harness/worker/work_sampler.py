@@ -27,6 +27,8 @@ class WorkSample:
         """``complete`` as in :class:`protocol.StateSaved`; ``blocks`` are those that belong to the sample."""
         self.step = step
         self.path = path
+        #: The weights after its last block, once it is whole.
+        self.after: Path | None = None
         self.complete = complete
         self.losses: Losses = []
         self.seconds = 0.0
@@ -48,6 +50,12 @@ class WorkSample:
             self._single_steps_left -= 1
         self.losses += trained.losses
         self.seconds += trained.seconds
+
+    def delete(self) -> None:
+        """Delete its files."""
+        for path in (self.path, self.after):
+            if path is not None:
+                path.unlink()
 
 
 class WorkSampler:
@@ -83,8 +91,7 @@ class WorkSampler:
         replaced = sample
         if place < self._kept:
             replaced, self.samples[place] = self.samples[place], sample
-        if replaced.path is not None:
-            replaced.path.unlink()
+        replaced.delete()
 
     def save_last(self) -> None:
         """Save the weights at the end of the training; raises as :meth:`Session.receive` does."""
@@ -106,9 +113,12 @@ class WorkSampler:
         return self.first.losses[:_FIRST_LOSSES]
 
     def trained(self, trained: protocol.Trained) -> None:
-        """A block was made."""
+        """A block was made; raises as :meth:`Session.receive` does."""
         for sample in (self.first, *self.samples):
             sample.add(trained)
+            if sample.path is not None and sample.is_whole and sample.after is None:
+                sample.after = sample.path.with_suffix(".after.npz")
+                self._session.call(protocol.SaveState(str(sample.after)), protocol.StateSaved)
 
     def candidates(self, *, needs_state: bool) -> list[WorkSample]:
         """The samples that a program can be set up for, in random order.

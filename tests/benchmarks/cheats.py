@@ -20,8 +20,6 @@ sys.path[:0] = [str(TESTS), str(TESTS / "support" / "plugins")]
 from cheats import CHEATS  # noqa: E402
 from support.cheat_trials import COMMANDS, Trials  # noqa: E402
 
-_MARKS = {True: "✓", False: "✗", None: "–"}
-
 
 def make_trials(file: Path, cheats: list[str], commands: list[str]) -> None:
     """Make each trial and append its result to the file."""
@@ -29,28 +27,37 @@ def make_trials(file: Path, cheats: list[str], commands: list[str]) -> None:
         for command in commands:
             with tempfile.TemporaryDirectory() as folder, file.open("a") as results:
                 start = time.monotonic()
-                found, words = Trials(Path(folder)).make(command, cheat, CHEATS[cheat].options)
+                trial = Trials(Path(folder)).make(command, cheat, CHEATS[cheat].options)
                 result = {
                     "cheat": cheat,
                     "command": command,
-                    "found": found,
-                    "words": " ".join(words.split())[:300],
+                    "found": trial.found,
+                    "gained": trial.gained,
+                    "words": " ".join(trial.words.split())[:300],
                     "seconds": round(time.monotonic() - start, 1),
                 }
                 print(json.dumps(result, ensure_ascii=False), file=results)
 
 
 def table(file: Path) -> str:
-    """A Markdown table: ✓ found, ✗ not found, – not tried."""
+    """A Markdown table: ✓ found, ✗ not found, ○ not found and not faster, – not tried."""
     trials = {}
     for line in file.read_text().splitlines():
         trial = json.loads(line)
         trials[trial["cheat"], trial["command"]] = trial
     lines = [f"| cheat | {' | '.join(COMMANDS)} |", "|---" * (len(COMMANDS) + 1) + "|"]
     for cheat, (does, *_) in CHEATS.items():
-        marks = [_MARKS[trials.get((cheat, command), {}).get("found")] for command in COMMANDS]
+        marks = [_mark(trials.get((cheat, command))) for command in COMMANDS]
         lines.append(f"| {does} | {' | '.join(marks)} |")
     return "\n".join(lines)
+
+
+def _mark(trial: dict | None) -> str:
+    if trial is None:
+        return "–"
+    if trial["found"]:
+        return "✓"
+    return "○" if trial.get("gained") is False else "✗"
 
 
 def main() -> None:

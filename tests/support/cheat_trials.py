@@ -40,10 +40,11 @@ STEPS = 1500
 
 
 class Trial(NamedTuple):
-    """Whether a command found the cheat, and the beginning of what it said."""
+    """Whether a command found the cheat, the beginning of what it said, and whether the cheat was faster."""
 
     found: bool
     words: str = ""
+    gained: bool | None = None
 
 
 class Trials:
@@ -66,9 +67,11 @@ class Trials:
         )
 
     def make(self, command: str, cheat: str, options: tuple[str, ...] = ()) -> Trial:
-        """Try a cheat against a command; a run gets these options."""
-        if command != "run":
+        """Try a cheat against a command; what trains gets these options."""
+        if command in ("check", "kit"):
             return getattr(self, command)(cheat)
+        if command != "run":
+            return getattr(self, command)(cheat, *options)
         if cheat == "replays-disk":
             self.run(cheat, certify=False)  # the training that later ones replay
         return self.run(cheat, *options)
@@ -98,23 +101,53 @@ class Trials:
             path.unlink()
         return _of_record(record, certified=certify)
 
-    def duel(self, cheat: str) -> Trial:
+    def duel(self, cheat: str, *options: str) -> Trial:
         """``harness duel`` against the honest backend."""
         budget = ("--budget", "90s", "--turns", "10", "--quiet")
-        return _of_text(self._call(*_HARNESS, "duel", "honest", cheat, *_WHERE, *budget))
+        done = self._call(*_HARNESS, "duel", "honest", cheat, *_WHERE, *budget, *_of_steps(options))
+        trial = _of_text(done)
+        if trial.found:
+            return trial
+        (result,) = self._newest("duels")["results"]
+        return trial._replace(gained=result["verdict"] == "faster")
 
-    def gate(self, cheat: str) -> Trial:
+    def gate(self, cheat: str, *options: str) -> Trial:
         """``harness gate`` of a head that cheats against an honest base, with limits wider than noise."""
-        (self._folder / "gate.toml").write_text(_SUITE)
+        (self._folder / "gate.toml").write_text(_SUITE + _keys(options))
         head = ("--head-env", f"CHEAT={cheat}", "--base-python", sys.executable, "--plugin", str(FILE))
         little = ("--turns", "2", "--budget", "120", "--quiet")
-        return _of_text(self._call(*_HARNESS, "gate", *head, *little))
+        trial = _of_text(self._call(*_HARNESS, "gate", *head, *little))
+        if trial.found:
+            return trial
+        (benchmark,) = self._newest("gates")["benchmarks"]
+        step = next(metric for metric in benchmark["metrics"] if metric["metric"] == "step")
+        return trial._replace(gained=step["ratio"]["high"] < 1)
+
+    def _newest(self, folder: str) -> dict:
+        return json.loads(max((self._folder / "results" / folder).glob("*.json")).read_text())
+
+
+def _of_steps(options: tuple[str, ...]) -> tuple[str, ...]:
+    """Options of a run without those of its length, which a duel does not have."""
+    pairs = zip(options[::2], options[1::2], strict=True)
+    return tuple(word for pair in pairs if pair[0] != "--max-steps" for word in pair)
+
+
+def _keys(options: tuple[str, ...]) -> str:
+    """The same as keys of a suite."""
+    lines = []
+    for option, value in zip(options[::2], options[1::2], strict=True):
+        if option == "--batch-size":
+            lines.append(f"batch_size = {value}\n")
+        elif option == "--set":
+            lines.append("set = {" + value.replace("=", " = ") + "}\n")
+    return "".join(lines)
 
 
 def _of_text(done: subprocess.CompletedProcess[str]) -> Trial:
     """Whether the command ended with a failure, and the line that says why."""
     if done.returncode == 0:
-        return Trial(found=False)
+        return Trial(found=False, words=done.stdout)
     if done.returncode not in _NOT_PASSED:  # such as a budget that is too short
         raise RuntimeError(done.stderr)
     why = re.search(

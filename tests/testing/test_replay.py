@@ -19,7 +19,7 @@ REPORTED = 2.0 - 0.02 * np.arange(STEPS)
 def test_equal_losses_are_compared_to_the_end(precision):
     found = compare_replay(losses(REPORTED), losses(REPORTED), precision)
 
-    assert found == (STEPS, 0.0, None)
+    assert found == (STEPS, 0.0, None, 0.0)
 
 
 def test_rounding_that_grows_ends_the_comparison_and_is_no_fault():

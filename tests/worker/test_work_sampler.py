@@ -71,6 +71,18 @@ def test_files_of_samples_that_are_not_kept_are_deleted(sampler, session):
     assert {path for path in session.saved if path.exists()} == {sample.path for sample in sampler.samples}
 
 
+def test_weights_are_saved_after_the_last_block_of_a_sample(sampler, session):
+    sampler.save(3)
+    (sample,) = sampler.samples
+    while not sample.is_whole:
+        assert sample.after is None
+        sampler.trained(block(5))
+
+    assert session.saved == [sample.path, sample.after]
+    sampler.trained(block(5))
+    assert len(session.saved) == 2
+
+
 def test_nothing_is_left_when_it_ends(session):
     with contextlib.closing(WorkSampler(session)) as sampler:
         sampler.save(3)
