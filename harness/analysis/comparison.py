@@ -14,6 +14,7 @@ from harness.analysis.different_work import DifferentWork, different_work
 from harness.analysis.duel_times import DuelTime, duel_time
 from harness.analysis.grouping import ConfigurationRuns, RunGroup
 from harness.analysis.seed_values import common_seeds, scores, step_seconds
+from harness.analysis.time_doubts import TimeDoubts, time_doubts
 from harness.duel.record import DuelRecord
 from harness.stats.equivalence import Equivalence, equivalence
 from harness.stats.estimate import Estimate
@@ -22,7 +23,7 @@ from harness.training.measures import Measure
 
 _ROUNDING = 1e-9
 
-SpeedVerdict = Literal["slower", "faster", "same", "undecided", "not measured"]
+SpeedVerdict = Literal["slower", "faster", "same", "undecided", "unreliable", "not measured"]
 QualityVerdict = Literal["equal", "better", "worse", "undecided"]
 
 
@@ -31,7 +32,8 @@ class PairComparison:
     """A configuration compared with the reference, which is the fastest of the group.
 
     ``ratio`` is the step time of ``other`` divided by that of ``reference``, from ``duel`` where there is
-    one. ``quality`` is of the test scores of ``other`` less those of ``reference`` on the same seeds.
+    one; otherwise ``doubts`` are those about the times of the runs. ``quality`` is of the test scores of
+    ``other`` less those of ``reference`` on the same seeds.
     """
 
     reference: ConfigurationSummary
@@ -40,12 +42,18 @@ class PairComparison:
     ratio: Estimate | None
     quality: Equivalence
     duel: DuelTime | None = None
+    doubts: TimeDoubts | None = None
 
     @property
     def speed_verdict(self) -> SpeedVerdict:
-        """How ``other`` trains relative to the reference; without a duel a 95 % interval decides."""
+        """How ``other`` trains relative to the reference; without a duel a 95 % interval decides.
+
+        Times of runs about which there are doubts are unreliable, whatever their ratio.
+        """
         if self.ratio is None:
             return "not measured"
+        if self.doubts is not None and self.doubts.any:
+            return "unreliable"
         verdict = self.duel.result.verdict if self.duel is not None else None
         if verdict == "same":
             return "same"
@@ -157,7 +165,8 @@ def _pairs(
         duel = duel_time(duels, group, reference.configuration, other.configuration)
         ratio = duel.ratio if duel else step_ratio(other.configuration, reference.configuration)
         quality = _quality(other, reference, margin)
-        pairs.append(PairComparison(reference, other, group.measure, ratio, quality, duel))
+        doubts = None if duel or ratio is None else time_doubts([reference, other], ratio.n)
+        pairs.append(PairComparison(reference, other, group.measure, ratio, quality, duel, doubts))
     return pairs
 
 

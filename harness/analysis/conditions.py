@@ -113,9 +113,13 @@ class Conditions(msgspec.Struct, frozen=True):
 
 def variables_text(inherited: Mapping[str, str]) -> str:
     """The user's variables that must be equal for runs to be compared; empty where there are none."""
-    return " ".join(
-        f"{name}={value}" for name, value in sorted(inherited.items()) if name not in _IRRELEVANT_VARIABLES
-    )
+    return " ".join(f"{name}={value}" for name, value in relevant_variables(inherited).items())
+
+
+def relevant_variables(inherited: Mapping[str, str]) -> dict[str, str]:
+    """The user's variables that must be equal for runs to be compared, by name."""
+    names = sorted(inherited.keys() - _IRRELEVANT_VARIABLES)
+    return {name: inherited[name] for name in names}
 
 
 def machine_text(machine: Machine) -> str:

@@ -11,10 +11,10 @@ import numpy as np
 
 from harness.analysis.grouping import ConfigurationRuns, RunGroup
 from harness.analysis.run_curves import Run
-from harness.analysis.seed_values import scores, step_seconds, training_seconds
+from harness.analysis.seed_values import run_seconds, scores, step_seconds, training_seconds
 from harness.spec.flops import training_flops_per_sample
 from harness.stats.estimate import Estimate
-from harness.stats.intervals import Array, geometric_interval, mean_interval
+from harness.stats.intervals import Array, bounded_interval, geometric_interval
 from harness.training.measures import Measure
 
 _FEWEST_DRIFT_BLOCKS = 6
@@ -32,6 +32,7 @@ class TimeToTarget(NamedTuple):
 class ConfigurationSummary:
     """The runs of one configuration in figures. Seconds, bytes, FLOP/s; quality in the measure's unit.
 
+    ``training_seconds`` includes the first step; ``run_seconds`` adds import, data, build and scoring.
     ``drift`` is the largest relative change of the step time from the first to the last third of a run,
     ``spread`` that between the medians of runs. ``phases`` are mean seconds over runs, in order.
     """
@@ -40,6 +41,7 @@ class ConfigurationSummary:
     quality: Estimate | None
     step_seconds: Estimate | None
     training_seconds: Estimate | None
+    run_seconds: Estimate | None
     to_target: TimeToTarget | None
     samples_per_second: float | None
     flops_per_second: float | None
@@ -54,6 +56,11 @@ class ConfigurationSummary:
     def name(self) -> str:
         """The configuration's name."""
         return self.configuration.name
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether others used the machine in any of its runs."""
+        return any(run.record.disturbed for run in self.configuration.runs)
 
 
 def summarize(
@@ -70,9 +77,10 @@ def summarize(
     drifts = [drift for run in runs if (drift := _drift(run.step_seconds)) is not None]
     return ConfigurationSummary(
         configuration=configuration,
-        quality=mean_interval(list(scores(configuration, measure).values())),
+        quality=bounded_interval(list(scores(configuration, measure).values()), measure.upper),
         step_seconds=steps,
-        training_seconds=mean_interval(list(training_seconds(configuration).values())),
+        training_seconds=geometric_interval(list(training_seconds(configuration).values())),
+        run_seconds=geometric_interval(list(run_seconds(configuration).values())),
         to_target=None if target is None else time_to_target(configuration, measure, target),
         samples_per_second=rate,
         flops_per_second=rate * flops if rate else None,

@@ -1,5 +1,6 @@
 """Everything that a set of runs shows, by task, ready to be rendered in any form."""
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,8 @@ class Findings:
     left_out: list[LeftOut]
     kept_apart: list[KeptApart]
     unreadable: list[str] = field(default_factory=list)
+    results: Path | None = None
+    """The folder of the records, where a duel of the same configurations belongs; None for the default."""
 
     @property
     def runs(self) -> list[Run]:
@@ -143,8 +146,8 @@ def read_findings(
     # The matrix products are small: BLAS threads would wait for one another longer than they work.
     with no_garbage_collection(), threadpool_limits(1, user_api="blas"):
         findings = find((Run.of(record) for record in selection), studies, margin, target, duels)
-    findings.unreadable.extend([*selection.unreadable, *unreadable_studies, *unreadable_duels])
-    return findings
+    unreadable = [*selection.unreadable, *unreadable_studies, *unreadable_duels]
+    return dataclasses.replace(findings, unreadable=unreadable, results=results)
 
 
 def _group_findings(

@@ -9,7 +9,14 @@ from harness.analysis.grouping import ConfigurationRuns, RunGroup
 from harness.analysis.overfit_criteria import generalization_loss, onset, progress_quotient
 from harness.analysis.seed_values import common_seeds, curves_of, scores
 from harness.stats.estimate import Estimate
-from harness.stats.intervals import CONFIDENCE, Array, mean_interval, resampled_means, student_quantile
+from harness.stats.intervals import (
+    FEWEST_FOR_INTERVAL,
+    Array,
+    bounded_ends,
+    half_width,
+    mean_interval,
+    resampled_means,
+)
 from harness.training.measures import Measure
 
 #: What a discriminator calls real, in points: the gap of an adversarial task is a difference of these.
@@ -19,7 +26,7 @@ _SPLIT_ERRORS = 1.96
 
 
 class Band(NamedTuple):
-    """A mean curve ``(epochs,)`` and the 95 % interval of each epoch's mean; None for a single seed."""
+    """A mean curve ``(epochs,)`` and each epoch's 95 % interval; None for fewer than three seeds."""
 
     mean: Array
     low: Array | None
@@ -30,7 +37,7 @@ class Onset(NamedTuple):
     """When overfitting begins: the epoch for the mean curves, 0 for never; and over resampled seeds.
 
     ``epoch`` is None where a loss is not finite. ``interval`` is the 95 % interval over the resamples that
-    overfit, ``share`` the share of these; both are None for a single seed.
+    overfit, ``share`` the share of these; both are None for fewer than three seeds.
     """
 
     epoch: int | None
@@ -126,7 +133,7 @@ def _onset(train: Array, validation: Array) -> Onset:
     if np.isnan(validation.mean(axis=0)).any():
         return Onset(None)
     begins = int(onset(train.mean(axis=0), validation.mean(axis=0)))
-    if len(train) == 1:
+    if len(train) < FEWEST_FOR_INTERVAL:
         return Onset(begins)
     resampled = resampled_means(np.stack([train, validation], axis=1))  # (resamples, 2, epochs)
     onsets = onset(resampled[:, 0], resampled[:, 1])
@@ -171,19 +178,28 @@ def _gained(configuration: ConfigurationRuns, measure: Measure) -> Estimate | No
 
 def _bands(configuration: ConfigurationRuns, measure: Measure, gaps: Array) -> dict[str, Band]:
     """Bands of the gap and of the curves it is made of, each in its unit."""
-    curves = {"gap": gaps}
-    scale = {"loss": 1.0, "real": 100.0, measure.key: measure.factor}
-    for key, factor in scale.items():
+    bands = {"gap": _band_of_differences(gaps, measure.upper)}
+    scale = {"loss": (1.0, None), "real": (100.0, 100.0), measure.key: (measure.factor, measure.upper)}
+    for key, (factor, upper) in scale.items():
         for split in ("train", "validation"):
             stacked = curves_of(configuration, f"{split}_{key}")
             if stacked is not None:
-                curves[f"{split} {key}"] = stacked * factor
-    return {name: _band(stacked) for name, stacked in curves.items()}
+                bands[f"{split} {key}"] = _band(stacked * factor, upper)
+    return bands
 
 
-def _band(curves: Array) -> Band:
-    mean, n = curves.mean(axis=0), len(curves)
-    if n == 1:
+def _band(curves: Array, upper: float | None) -> Band:
+    """Of curves of scores from 0 to ``upper``, or from 0, which no interval leaves."""
+    mean = curves.mean(axis=0)
+    if len(curves) < FEWEST_FOR_INTERVAL:
         return Band(mean, None, None)
-    half = student_quantile((1 + CONFIDENCE) / 2, n - 1) * curves.std(axis=0, ddof=1) / n**0.5
-    return Band(mean, mean - half, mean + half)
+    return Band(mean, *bounded_ends(mean, half_width(curves), upper))
+
+
+def _band_of_differences(curves: Array, upper: float | None) -> Band:
+    """Of curves of differences between two scores from 0 to ``upper``."""
+    mean = curves.mean(axis=0)
+    if len(curves) < FEWEST_FOR_INTERVAL:
+        return Band(mean, None, None)
+    half, largest = half_width(curves), np.inf if upper is None else upper
+    return Band(mean, np.maximum(mean - half, -largest), np.minimum(mean + half, largest))

@@ -21,21 +21,23 @@ class Run:
 
     ``curves`` hold one value per epoch ``(epochs,)`` under names such as ``validation_loss``; NaN where a
     score is not finite. ``step_seconds`` are the seconds per step of the steady blocks ``(blocks,)`` in
-    order, ``step_median`` is their median; see :func:`harness.runs.summaries.steady_steps`.
+    order, ``step_median`` is their median, and ``settled`` says whether the warm-up had ended before them;
+    see :func:`harness.runs.summaries.steady_steps`.
     """
 
     record: Record
     curves: dict[str, Array]
     step_seconds: Array
     step_median: float | None
+    settled: bool
 
     @classmethod
     def of(cls, record: Record) -> "Run":
         """The run of this record, which is not changed."""
         steady = steady_steps(record)
         light = msgspec.structs.replace(record, blocks=[], epochs=record.epochs[-1:])
-        median = statistics.median(steady) if steady else None
-        return cls(light, _curves(record), np.array(steady, np.float64), median)
+        median = statistics.median(steady.seconds) if steady.seconds else None
+        return cls(light, _curves(record), np.array(steady.seconds, np.float64), median, steady.settled)
 
     @property
     def measure(self) -> Measure:

@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from harness.analysis.grouping import ConfigurationRuns
+from harness.runs.record import Phases
 from harness.stats.intervals import Array
 from harness.training.measures import Measure
 
@@ -44,6 +45,20 @@ def step_seconds(configuration: ConfigurationRuns) -> dict[int, float]:
 def training_seconds(configuration: ConfigurationRuns) -> dict[int, float]:
     """The training time of each seed, first step included."""
     return {run.record.seed: run.record.phases.training_seconds for run in configuration.runs}
+
+
+def run_seconds(configuration: ConfigurationRuns) -> dict[int, float]:
+    """The time of each seed from the import to the last score, where every phase is known."""
+    totals = {run.record.seed: _total(run.record.phases) for run in configuration.runs}
+    return {seed: total for seed, total in totals.items() if total is not None}
+
+
+def _total(phases: Phases) -> float | None:
+    before = (phases.import_seconds, phases.data_seconds, phases.build_seconds)
+    known = [seconds for seconds in before if seconds is not None]
+    if len(known) < len(before):
+        return None
+    return sum(known) + phases.training_seconds + phases.evaluation_seconds
 
 
 def common_seeds(first: dict[int, float], second: dict[int, float]) -> list[int]:

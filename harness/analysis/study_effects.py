@@ -13,7 +13,13 @@ from harness.analysis.run_curves import Run
 from harness.analysis.seed_values import common_seeds, scores, training_seconds
 from harness.analysis.study import Study, Variant
 from harness.stats.estimate import Estimate
-from harness.stats.intervals import Array, geometric_interval, joint_confidence, mean_interval
+from harness.stats.intervals import (
+    Array,
+    bounded_interval,
+    geometric_interval,
+    joint_confidence,
+    mean_interval,
+)
 from harness.training.measures import Measure
 
 #: Computed from the plain runs alone, at their best epochs.
@@ -168,7 +174,7 @@ def _effect(
         variant,
         len(treated.runs),
         mean_interval(list(gaps.values())),
-        mean_interval(list(treated_scores.values())),
+        bounded_interval(list(treated_scores.values()), measure.upper),
         mean_interval([gaps[seed] - plain_gaps[seed] for seed in common_seeds(gaps, plain_gaps)], confidence),
         mean_interval(score_changes, confidence),
         geometric_interval(ratios, confidence),
@@ -187,7 +193,7 @@ def _early_stopping(plain: ConfigurationRuns, measure: Measure, curves: Array, c
         Variant(EARLY_STOPPING, [], ""),
         len(plain.runs),
         mean_interval(gaps),
-        mean_interval(list(best.values())),
+        bounded_interval(list(best.values()), measure.upper),
         mean_interval(gaps - curves[:, -1], confidence),
         mean_interval([sign * (best[seed] - last[seed]) for seed in common_seeds(best, last)], confidence),
         geometric_interval(shares, confidence),

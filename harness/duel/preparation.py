@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness.duel import lengths, settling
+from harness.duel import lengths
 from harness.duel.clock import Clock, prove_clock
 from harness.duel.pairs import Alternation
 from harness.duel.record import ConfigurationRecord
@@ -20,6 +20,7 @@ from harness.errors import HarnessError, UsageError
 from harness.plugins import registry
 from harness.runs.record import DatasetRecord
 from harness.spec.flops import training_flops_per_sample
+from harness.stats.settling import fewest_blocks
 from harness.testing.certificate import Certificate
 from harness.testing.certificate_cache import certificate
 from harness.training.batches import BatchOrder
@@ -131,7 +132,7 @@ def prepare(
     turns = turns or lengths.turns_that_pay(turn_seconds)
     seconds += sum(trial.unsteady_seconds for trial in trials)
     # One more than the blocks that settle: the first call of this length, which is not counted.
-    warm_up_blocks = settling.fewest_blocks(turn_seconds / len(trials)) + 1
+    warm_up_blocks = fewest_blocks(turn_seconds / len(trials)) + 1
     seconds += turn_seconds * (turns + warm_up_blocks)
     return Prepared([trial.record for trial in trials], trials[0].built, steps, turns, seconds)
 

@@ -9,7 +9,6 @@ import msgspec
 
 from harness.duel.lengths import FEWEST_TURNS, SHORTEST_BLOCK_SECONDS
 from harness.duel.record import DuelRecord
-from harness.duel.settling import FEWEST_SECONDS
 from harness.duel.verdict import fewest_pairs_for_difference
 from harness.duel.workloads import Workload, differences
 from harness.errors import UsageError
@@ -17,6 +16,7 @@ from harness.machine.description import describe_machine
 from harness.machine.worker_variables import inherited_variables, missing_controls
 from harness.runs.record import DatasetRecord, TaskRecord
 from harness.spec.description import description_sha256
+from harness.stats.settling import FEWEST_SECONDS
 
 
 class DuelRequest(msgspec.Struct, frozen=True, kw_only=True):

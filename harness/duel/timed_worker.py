@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from harness.duel import settling
 from harness.duel.record import ProcessRecord
 from harness.duel.work import TimedWork
 from harness.duel.workloads import Workload
 from harness.errors import HarnessError
+from harness.stats import settling
 from harness.testing.clock import ClockTest, ClockTrial
 from harness.testing.readings import AfterBlock, Reading, read_after
 from harness.training.batches import BatchOrder
@@ -233,7 +233,7 @@ class TimedWorker:
         return test
 
     def warm_up(self, steps: int) -> None:
-        """Make blocks until their times have settled; see :mod:`harness.duel.settling`."""
+        """Make blocks until their times have settled; see :mod:`harness.stats.settling`."""
         while not self._settled and not settling.is_hopeless(self._warm_up):
             self._warm_up.append(self.block(steps))
             self._settled = settling.has_settled(self._warm_up)

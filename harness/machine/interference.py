@@ -6,17 +6,35 @@ import time
 
 import msgspec
 
+#: The share of all CPUs below which the work of others does not show in times.
+_UNNOTICED_SHARE = 0.05
+#: What the kernel's counters, which count ticks of 10 ms for each process and CPU, may be wrong by.
+_COUNTER_ERROR_SECONDS = 0.1
+
 
 class Interference(msgspec.Struct, frozen=True, kw_only=True):
     """The average load by others while a run trained and was scored.
 
     ``others`` is the work of other programs, ``stolen`` the time that the hypervisor gave to other machines
-    (steal time), both in CPUs, of ``cpus`` in all.
+    (steal time), both in CPUs, of ``cpus`` in all. ``seconds`` is how long that was measured; None in older
+    records.
     """
 
     cpus: int
     others: float
     stolen: float
+    seconds: float | None = None
+
+    @property
+    def taken(self) -> float:
+        """CPUs that others used."""
+        return self.others + self.stolen
+
+    @property
+    def disturbs(self) -> bool:
+        """Whether others used so much that times are longer and vary more than on an idle machine."""
+        seen = self.seconds is None or self.taken * self.seconds > _COUNTER_ERROR_SECONDS
+        return seen and self.taken > _UNNOTICED_SHARE * self.cpus
 
 
 class Watch:
@@ -41,6 +59,7 @@ class Watch:
             cpus=psutil.cpu_count() or 1,
             others=max(0.0, others / wall),
             stolen=max(0.0, (stolen - self._stolen) / wall),
+            seconds=wall,
         )
 
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from harness.duel import settling
 from harness.machine.disturbance import between, disturbed, read_counters
+from harness.stats import settling
 
 #: Of one block. A call is timed alone, so its blocks need not be as short as those of a duel.
 _BLOCK_SECONDS = 0.11

@@ -1,12 +1,15 @@
 """The answer that the page starts with: a line and a chart of relative step times for each group of runs."""
 
 from collections import defaultdict
+from pathlib import Path
 from typing import NamedTuple
 
 from harness.analysis.comparison import Comparison
 from harness.analysis.findings import GroupFindings
 from harness.report.certificate_words import certificate_label
 from harness.report.chart_parts import Colours
+from harness.report.doubt_words import UNRELIABLE
+from harness.report.next_duel import next_duel
 from harness.report.numbers import NOTHING, seeds, time_ratio
 from harness.report.phrases import listed
 from harness.report.relative_times import RelativeTimes, relative_times
@@ -49,25 +52,32 @@ class AnswerRow(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A group of runs in one line and a chart. ``rows`` is empty where nothing is compared."""
+    """A group of runs in one line and a chart. ``rows`` is empty where no times are compared.
+
+    ``command`` is that of the duel that would decide which is faster, if that is open.
+    """
 
     title: str
+    compared: bool
     target: str
     line: str
+    command: str | None
     basis: str
     measure: str
     ticks: list[Tick]
     rows: list[AnswerRow]
 
 
-def answer(group: GroupFindings, target: str, colours: Colours) -> Answer:
+def answer(group: GroupFindings, target: str, colours: Colours, results: Path | None = None) -> Answer:
     """The answer of a group; ``target`` is the id of the section with the details."""
     comparison = group.comparison
     times = relative_times(comparison)
     return Answer(
         comparison.group.title,
+        bool(comparison.pairs),
         target,
         answer_line(comparison),
+        next_duel(comparison, results),
         _basis(comparison),
         comparison.measure.name,
         [Tick(_percent(times.place(tick)), label, tick == 1) for tick, label in times.ticks.items()]
@@ -91,7 +101,7 @@ def _rows(times: RelativeTimes, colours: Colours) -> list[AnswerRow]:
             )
             mark = Mark(_percent(times.place(row.ratio.value)), *ends)
         quality = _QUALITY[row.quality] if row.quality else Cell(NOTHING, "muted")
-        ratio = time_ratio(row.ratio) if row.quality else "reference"
+        ratio = (time_ratio(row.ratio) if row.ratio else UNRELIABLE) if row.quality else "reference"
         rows.append(AnswerRow(row.configuration, colours[row.configuration], mark, ratio, quality))
     return rows
 

@@ -109,7 +109,8 @@ def _load(record: Record) -> dict[str, str]:
     load = record.interference
     if load is None:
         return {}
-    others = f"{load.others:.2f} of {load.cpus} CPUs"
+    unreliable = ": the times of this run are unreliable" if load.disturbs else ""
+    others = f"{load.others:.2f} of {load.cpus} CPUs{unreliable}"
     return {"used by other programs": others, "steal time": f"{load.stolen:.2f} CPUs taken by the hypervisor"}
 
 

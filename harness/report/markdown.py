@@ -12,13 +12,14 @@ from harness.report.escaping import for_markdown
 from harness.report.exclusion_words import kept_apart_sentence, left_out_sentence
 from harness.report.figures import Figure, all_figures
 from harness.report.method import caveats, data_sources, machines
+from harness.report.next_duel import DECIDES, next_duel
 from harness.report.numbers import RATIO_LEGEND
 from harness.report.overfitting_tables import overfitting_table, study_table
 from harness.report.overfitting_words import gap_sentence, overfitting_sentence
 from harness.report.phrases import cut
 from harness.report.study_words import study_sentence, study_title
 from harness.report.table import Table, markdown_table
-from harness.report.tables import comparison_table, details_table
+from harness.report.tables import comparison_legend, comparison_table, details_table
 from harness.report.words import NOTHING_COMPARABLE, SHOWN_GROUPS, headline, remarks, where_text
 
 #: The charts that are drawn, of the group with the most runs: each takes a tenth of a second.
@@ -59,7 +60,8 @@ def _parts(findings: Findings, pictures: _Pictures) -> Iterator[str]:
     for task in findings.by_task(SHOWN_GROUPS):
         yield f"## {for_markdown(task.task)}"
         for group in task.groups:
-            yield from _group(group, _shown(pictures, f"comparison-{numbers[id(group)]}"))
+            shown = _shown(pictures, f"comparison-{numbers[id(group)]}")
+            yield from _group(group, next_duel(group.comparison, findings.results), shown)
         for study in task.studies:
             yield f"### {for_markdown(study_title(study))}"
             yield for_markdown(study_sentence(study))
@@ -76,11 +78,14 @@ def _parts(findings: Findings, pictures: _Pictures) -> Iterator[str]:
     yield from _list("Unreadable files", findings.unreadable)
 
 
-def _group(group: GroupFindings, pictures: Iterable[str]) -> Iterator[str]:
+def _group(group: GroupFindings, command: str | None, pictures: Iterable[str]) -> Iterator[str]:
     comparison = group.comparison
     yield f"### {for_markdown(f'{comparison.group.title} ({where_text(comparison.group)})')}"
     yield f"**{for_markdown(headline(comparison))}**"
+    if command:
+        yield f"{DECIDES}\n\n```sh\n{command}\n```"
     yield markdown_table(comparison_table([group]))
+    yield for_markdown(comparison_legend([comparison], ratios=False))
     yield from pictures
     sentences = [overfitting_sentence(overfit) for overfit in group.overfittings]
     yield from _list("Overfitting", [*sentences, *map(gap_sentence, group.gaps)])

@@ -41,6 +41,11 @@ def _signed(number: float, form: str, plus: str = "") -> str:
     return f"\N{MINUS SIGN}{text}" if number < 0 else f"{plus}{text}"
 
 
+def is_zero(text: str) -> bool:
+    """Whether a number without an interval, as :func:`estimate` writes it, is rounded to zero."""
+    return not text.strip("0.,")
+
+
 #: How to read a ratio of times; printed once wherever ratios are.
 RATIO_LEGEND = (
     "Ratios are relative to the reference: +10 % or 2× slower takes more time, "

@@ -15,7 +15,10 @@ def overfitting_table(overfittings: Sequence[Overfitting]) -> Table:
     unit, digits = (f" ({first.measure.unit})" if first.measure.unit else ""), score_digits(first.measure)
     headers = ["configuration", "final gap (points)" if first.adversarial else f"final gap{unit}"]
     headers += ["onset (epoch)", "best epoch", "final GL (%)", "final PQ"]
-    headers += [f"validation lost{unit}", f"test gained at best epoch{unit}"]
+    verb = "lost" if first.measure.higher_is_better else "added"
+    headers += [
+        f"{split} {first.measure.name} {verb} by training too long{unit}" for split in ("validation", "test")
+    ]
     if first.adversarial:
         headers.append("memorisation ratio")
     rows = []

@@ -66,9 +66,10 @@ def _cost(overfit: Overfitting) -> str:
     change = estimate(measure.as_change(gained), digits, measure.unit, sign=True)
     if lost.value <= 0 or (lost.low is not None and lost.low <= 0):
         risen = estimate(overfit.generalization_loss, 0, "%")
+        worsen = "drop" if measure.higher_is_better else "rise"
         return (
-            f"validation loss ends {risen} above its lowest value, but {measure.name} is not significantly "
-            f"lower; early stopping changes the test score by {change}"
+            f"validation loss ends {risen} above its lowest value, but {measure.name} did not clearly "
+            f"{worsen}; early stopping changes the test score by {change}"
         )
     points = estimate(lost, digits, measure.unit)
     cost = f"{points} of validation {measure.name} lost by epoch {overfit.epochs}"

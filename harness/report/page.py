@@ -10,13 +10,14 @@ from harness.report.exclusion_words import kept_apart_sentence, left_out_sentenc
 from harness.report.figures import Figure, colours_of, group_figures, study_figure
 from harness.report.html import render
 from harness.report.method import METHOD, caveats, data_sources, machines
+from harness.report.next_duel import DECIDES
 from harness.report.numbers import RATIO_LEGEND
 from harness.report.overfitting_tables import overfitting_table, study_table
 from harness.report.overfitting_words import gap_sentence, overfitting_sentence
 from harness.report.phrases import cut
 from harness.report.study_words import study_sentence, study_title
 from harness.report.table import Table
-from harness.report.tables import comparison_table, details_table, phases_table, runs_list
+from harness.report.tables import comparison_legend, comparison_table, details_table, phases_table, runs_list
 from harness.report.words import NOTHING_COMPARABLE, SHOWN_GROUPS, headline, remarks
 
 _MOST_RUNS = 300
@@ -61,13 +62,17 @@ def html_report(findings: Findings) -> str:
         if shown or task.studies:
             studies = {n: study for n, study in enumerate(findings.studies, 1) if study in task.studies}
             tasks.append(_task(f"task-{len(tasks) + 1}", task, shown, studies, colours))
-            answers += [answer(group, f"comparison-{number}", colours) for number, group in shown.items()]
+            answers += [
+                answer(group, f"comparison-{number}", colours, findings.results)
+                for number, group in shown.items()
+            ]
     return render(
         "report.html.j2",
         [figure for task in tasks for part in task.parts for figure in part.figures],
         meta=_meta(findings),
-        compared=[one for one in answers if one.rows],
-        alone=[one for one in answers if not one.rows],
+        compared=[one for one in answers if one.compared],
+        alone=[one for one in answers if not one.compared],
+        decides=DECIDES,
         legend=RATIO_LEGEND,
         tasks=tasks,
         most_findings=_MOST_FINDINGS,
@@ -122,7 +127,11 @@ def _group_part(group: GroupFindings, name: str, colours: Colours) -> Part:
         title,
         title,
         _findings(group),
-        [comparison_table([group])._replace(legend="")],  # the page states it once, above all
+        [
+            comparison_table([group])._replace(  # the page states how ratios are read once, above all
+                legend=comparison_legend([comparison], ratios=False)
+            )
+        ],
         group_figures(group, name, colours, relative=False),
         folded,
     )

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from harness.analysis.comparison import Comparison, PairComparison
-from harness.report.numbers import estimate, probability, score_digits, seeds, significant
+from harness.report.numbers import estimate, is_zero, probability, score_digits, seeds, significant
 from harness.report.phrases import listed
 from harness.stats.equivalence import Equivalence
 from harness.training.measures import Measure
@@ -16,6 +16,8 @@ def quality_sentence(comparison: Comparison) -> str:
     comparable = [pair for pair in pairs if pair.quality.difference is not None]
     if not comparable:
         return f"Test {measure.name} is not compared, because no seed has a test score of both."
+    if all(pair.quality.difference.n == 1 for pair in comparable if pair.quality.difference):
+        return _on_one_seed(comparable, measure)
     by_verdict: dict[str, list[str]] = defaultdict(list)
     for pair in pairs:
         verdict = pair.quality_verdict if pair in comparable else "not comparable"
@@ -26,14 +28,25 @@ def quality_sentence(comparison: Comparison) -> str:
     return f"Test {measure.name} relative to {pairs[0].reference.name}: {', '.join(parts)}."
 
 
+def _on_one_seed(pairs: Sequence[PairComparison], measure: Measure) -> str:
+    """Without a verdict: ``Same test accuracy on the one seed run.``, or the differences."""
+    differences = {
+        pair.other.name: estimate(pair.quality.difference, score_digits(measure), sign=True) for pair in pairs
+    }
+    if all(is_zero(text) for text in differences.values()):
+        return f"Same test {measure.name} on the one seed run."
+    parts = [f"{text} {measure.unit}".rstrip() + f" for {name}" for name, text in differences.items()]
+    reference = pairs[0].reference.name
+    return f"Test {measure.name} relative to {reference} on the one seed run: {', '.join(parts)}."
+
+
 def _named(pair: PairComparison, measure: Measure, *, alone: bool) -> str:
     """The configuration, with its difference where that is significant or ``alone``."""
     quality = pair.quality
     if quality.difference is None or not (alone or quality.verdict == "different"):
         return pair.other.name
     difference = estimate(quality.difference, score_digits(measure), measure.unit, sign=True)
-    single = "1 common seed" if quality.difference.n == 1 else ""
-    basis = ", ".join(part for part in (difference, single, seeds_needed(quality)) if part)
+    basis = ", ".join(part for part in (difference, seeds_needed(quality)) if part)
     return f"{pair.other.name} ({basis})"
 
 

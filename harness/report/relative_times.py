@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from harness.analysis.comparison import Comparison, QualityVerdict
+from harness.analysis.comparison import Comparison, PairComparison, QualityVerdict
 from harness.stats.estimate import Estimate
 
 #: Room beyond the outermost intervals, as a share of the axis.
@@ -22,7 +22,7 @@ _FACTOR_FROM = 2.0
 class RelativeTime(NamedTuple):
     """The step time of a configuration divided by that of the reference, and how its quality compares.
 
-    The reference itself has the ratio 1 and no verdict.
+    The reference itself has the ratio 1 and no verdict. A ratio of unreliable times is None.
     """
 
     configuration: str
@@ -59,13 +59,16 @@ class RelativeTimes:
 
 
 def relative_times(comparison: Comparison) -> RelativeTimes | None:
-    """The configurations relative to the fastest; None where none is compared."""
-    if not comparison.pairs:
+    """The configurations relative to the fastest; None where no two times can be compared."""
+    if all(pair.speed_verdict == "unreliable" for pair in comparison.pairs):
         return None
     reference = comparison.pairs[0].reference
     seeds = len(reference.configuration.runs)
     rows = [RelativeTime(reference.name, Estimate(1.0, None, None, seeds), None)]
-    rows += [RelativeTime(pair.other.name, pair.ratio, pair.quality_verdict) for pair in comparison.pairs]
+    rows += [
+        RelativeTime(pair.other.name, _reliable_ratio(pair), pair.quality_verdict)
+        for pair in comparison.pairs
+    ]
     ends = [
         end
         for row in rows
@@ -77,6 +80,10 @@ def relative_times(comparison: Comparison) -> RelativeTimes | None:
     high = max(high, low + _NARROWEST)
     room = _MARGIN * (high - low)
     return RelativeTimes(rows, math.exp(low - room), math.exp(high + room))
+
+
+def _reliable_ratio(pair: PairComparison) -> Estimate | None:
+    return None if pair.speed_verdict == "unreliable" else pair.ratio
 
 
 def _label(ratio: float, *, factors: bool) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from harness.report.busy import BUSY_LEGEND, busy_mark
 from harness.report.certificate_words import certificate_cell
 from harness.report.numbers import NOTHING, significant
 from harness.report.phrases import failure_text
@@ -17,8 +18,9 @@ from harness.testing.replay_words import verified_work
 from harness.training.measures import measure_of_task
 
 _LEGEND = (
-    "Certified: agrees with the reference in float64. Step time: median (5th to 95th percentile) of the "
-    "blocks of steps."
+    "Certified: agrees with the reference in float64. Test scores are those after the last epoch. Step time: "
+    "median (5th to 95th percentile) of the blocks of steps after the warm-up. Training: all steps with the "
+    "first one, without import, build and scoring."
 )
 _LAST_LINES = 5
 
@@ -26,7 +28,7 @@ _LAST_LINES = 5
 def run_summary(records: Sequence[Record], folder: Path, width: int) -> str:
     """The result of the runs, what is wrong with any of them, and where the records are."""
     parts = [
-        _comparison(records, width) if _several_configurations(records) else _runs(records, width),
+        _comparison(records, folder, width) if _several_configurations(records) else _runs(records, width),
         *_remarks(records),
         _ending(records, folder),
     ]
@@ -59,7 +61,8 @@ def _runs(records: Sequence[Record], width: int) -> str:
     ]
     table = Table([*headers, "step time", "training"], rows)
     titles = dict.fromkeys(_conditions(record) for record in records)
-    return "\n".join([*titles, "", terminal_table(table, width), _LEGEND])
+    busy = any(record.disturbed for record in records)
+    return "\n".join([*titles, "", terminal_table(table, width), _LEGEND, *[BUSY_LEGEND] * busy])
 
 
 def _conditions(record: Record) -> str:
@@ -93,20 +96,24 @@ def _step(record: Record) -> str:
         return NOTHING
     median, low, high = (significant(1e3 * seconds) for seconds in steady)
     untested = " *" * (record.clock is not None and record.clock.outcome == "not tested")
-    return f"{median} ms ({low}–{high}){untested}".replace(" ", "\N{NO-BREAK SPACE}")
+    text = busy_mark(f"{median} ms ({low}–{high}){untested}", disturbed=record.disturbed)
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _seconds(record: Record) -> str:
-    return f"{significant(record.phases.training_seconds)} s" if record.blocks else NOTHING
+    if not record.blocks:
+        return NOTHING
+    return busy_mark(f"{significant(record.phases.training_seconds)} s", disturbed=record.disturbed)
 
 
-def _comparison(records: Sequence[Record], width: int) -> str:
+def _comparison(records: Sequence[Record], folder: Path, width: int) -> str:
     """The answer for each task, and a table of the configurations, fastest first.
 
     Runs that did not succeed are not in the table; the remarks name them.
     """
     from harness.analysis.findings import find  # it needs NumPy and SciPy
     from harness.analysis.run_curves import Run
+    from harness.report.next_duel import DECIDES, next_duel
     from harness.report.tables import comparison_table
     from harness.report.words import headline
 
@@ -114,7 +121,11 @@ def _comparison(records: Sequence[Record], width: int) -> str:
     comparisons = [group.comparison for group in groups]
     if not groups:
         return _runs(records, width)
-    answers = [f"{comparison.group.title}: {headline(comparison)}" for comparison in comparisons]
+    answers = []
+    for comparison in comparisons:
+        answers.append(f"{comparison.group.title}: {headline(comparison)}")
+        if command := next_duel(comparison, folder.parent):
+            answers.append(f"{DECIDES}\n  {command}")
     table = comparison_table(groups)
     return "\n".join([*answers, "", terminal_table(table, width), *filter(None, [table.legend])])
 

@@ -1,11 +1,13 @@
 """Comparisons and runs as tables, each configuration in a row, the reference first."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from harness.analysis.comparison import Comparison
+from harness.analysis.comparison import Comparison, PairComparison
 from harness.analysis.configuration_summary import ConfigurationSummary
 from harness.analysis.findings import GroupFindings
 from harness.analysis.run_curves import Run
+from harness.report.busy import BUSY_LEGEND, busy_mark
+from harness.report.doubt_words import UNRELIABLE
 from harness.report.numbers import (
     NOTHING,
     RATIO_LEGEND,
@@ -20,6 +22,12 @@ from harness.stats.estimate import Estimate
 from harness.training.measures import Measure
 
 _REFERENCE = Cell("reference", "muted", 1.0)
+_TITLE = "Configurations by step time: mean [95 % interval from 3 seeds on]"
+#: What the columns of every comparison mean.
+_COLUMNS = (
+    "Step time: after the warm-up. Training: all steps with the first one, without import, build and "
+    "scoring. Test scores are those after the last epoch."
+)
 _TONES: dict[str, Tone] = {"better": "good", "worse": "bad", "undecided": "unsure"}
 
 
@@ -46,14 +54,26 @@ def comparison_table(groups: Sequence[GroupFindings]) -> Table:
                     summary.name,
                     str(len(summary.configuration.runs)),
                     *[ratio] * compared,
-                    estimate(summary.step_seconds and summary.step_seconds.scaled(1e3), None),
-                    estimate(summary.training_seconds, None),
+                    _time(summary, summary.step_seconds and summary.step_seconds.scaled(1e3)),
+                    _time(summary, summary.training_seconds),
                     _score(summary, comparison.measure, named=len(measures) > 1),
                     *[quality] * compared,
                 ]
             )
-    legend = RATIO_LEGEND if any(comparison.pairs for comparison in comparisons) else ""
-    return Table(headers, rows, "Configurations, fastest first: mean [95 % interval]", legend)
+    return Table(headers, rows, _TITLE, comparison_legend(comparisons))
+
+
+def comparison_legend(comparisons: Iterable[Comparison], *, ratios: bool = True) -> str:
+    """How the columns of these comparisons are to be read."""
+    shown = list(comparisons)
+    parts = [RATIO_LEGEND] if ratios and any(comparison.pairs for comparison in shown) else []
+    busy = any(summary.disturbed for comparison in shown for summary in comparison.summaries)
+    return " ".join([*parts, _COLUMNS, *[BUSY_LEGEND] * busy])
+
+
+def _time(summary: ConfigurationSummary, seconds: Estimate | None) -> str:
+    """A time of a configuration's runs, marked if others used the machine."""
+    return busy_mark(estimate(seconds, None), disturbed=summary.disturbed)
 
 
 def _score_header(measure: Measure) -> str:
@@ -75,7 +95,15 @@ def _relative(comparison: Comparison, summary: ConfigurationSummary) -> tuple[Ce
     if pair is None:
         return _REFERENCE, _REFERENCE
     verdict = NOTHING if pair.quality.difference is None else pair.quality_verdict
-    return ratio_cell(pair.ratio), Cell(verdict, _TONES.get(verdict, ""))
+    return _ratio(pair), Cell(verdict, _TONES.get(verdict, ""))
+
+
+def _ratio(pair: PairComparison) -> Cell:
+    """The ratio to the reference; one of unreliable times is named so."""
+    cell = ratio_cell(pair.ratio)
+    if pair.speed_verdict != UNRELIABLE:
+        return cell
+    return cell._replace(text=f"{cell.text}, {UNRELIABLE}", tone="unsure")
 
 
 def ratio_cell(ratio: Estimate | None) -> Cell:
@@ -104,7 +132,9 @@ def _details(summary: ConfigurationSummary, peak_flops: float | None) -> list[Ce
     flops = NOTHING if summary.flops_per_second is None else significant(summary.flops_per_second / 1e9)
     if peak_flops and summary.flops_per_second:
         flops += f" ({summary.flops_per_second / peak_flops:.0%} of peak)"
-    row: list[Cell | str] = [summary.name, significant(summary.samples_per_second), flops]
+    rates = (significant(summary.samples_per_second), flops)
+    row: list[Cell | str] = [summary.name]
+    row += [busy_mark(rate, disturbed=summary.disturbed) for rate in rates]
     if summary.to_target is not None:
         row.append(_time_to_target(summary))
     memory = summary.peak_memory_bytes
@@ -119,7 +149,7 @@ def _time_to_target(summary: ConfigurationSummary) -> str:
     target = summary.to_target
     if target is None or not target.reached:
         return "not reached"
-    text = estimate(target.seconds, None)
+    text = _time(summary, target.seconds)
     return text if target.reached == target.of else f"{text}, by {target.reached} of {target.of} runs"
 
 
@@ -127,11 +157,17 @@ def phases_table(comparison: Comparison) -> Table:
     """Where the time of a run went: mean seconds over the runs of each configuration."""
     names = list(dict.fromkeys(name for summary in comparison.summaries for name in summary.phases))
     rows = [
-        [summary.name, *(significant(summary.phases.get(name)) for name in names)]
+        [
+            summary.name,
+            *(
+                busy_mark(significant(summary.phases.get(name)), disturbed=summary.disturbed)
+                for name in names
+            ),
+        ]
         for summary in comparison.summaries
     ]
     headers = ["configuration", *(f"{name} (s)" for name in names)]
-    return Table(headers, rows, "Phases of a run: mean seconds")
+    return Table(headers, rows, "Phases of a run: arithmetic mean of seconds over runs")
 
 
 def runs_list(runs: Sequence[Run]) -> Table:
@@ -143,6 +179,8 @@ def runs_list(runs: Sequence[Run]) -> Table:
         score = run.score(measure.key)
         step = None if run.step_median is None else run.step_median * 1e3
         row = [record.id, f"{record.task.name} on {record.dataset.name}", record.label, str(record.seed)]
-        row += [significant(None if score is None else score * measure.factor), significant(step)]
-        rows.append([*row, f"{record.phases.training_seconds:.2f}", str(len(run.curves.get("epoch", ())))])
+        times = [significant(step), f"{record.phases.training_seconds:.2f}"]
+        row.append(significant(None if score is None else score * measure.factor))
+        row += [busy_mark(time, disturbed=record.disturbed) for time in times]
+        rows.append([*row, str(len(run.curves.get("epoch", ())))])
     return Table(headers, rows, "Runs; harness show ID prints one in full")

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 
 from harness.plugins.versions import identifying_versions
+from harness.report.busy import busy_mark
 from harness.report.certificate_words import certificate_cell
 from harness.report.numbers import NOTHING
 from harness.report.table import Table, terminal_table
@@ -18,8 +19,6 @@ _ROW_NAME_WIDTH = 32
 _PIPED_WIDTH = 160
 _FINGERPRINT_DIGITS = 12
 _ORIGIN_WIDTH = 24
-#: The share of all CPUs below which other programs do not show in times.
-_BUSY_SHARE = 0.05
 
 
 def _number(value: float | None, form: str, scale: float = 1.0) -> str:
@@ -48,7 +47,12 @@ def _step(record: Record) -> str:
     if steady is None:
         return NOTHING
     median, low, high = (f"{seconds * 1e3:.3g}" for seconds in steady)
-    return f"{median} ({low} to {high})"
+    return _time(record, f"{median} ({low} to {high})")
+
+
+def _time(record: Record, text: str) -> str:
+    """A time of a run, marked if others used the machine."""
+    return busy_mark(text, disturbed=record.disturbed)
 
 
 def framework_text(backend: str, framework: dict[str, str]) -> str:
@@ -101,21 +105,26 @@ _ROWS: dict[str, Callable[[Record], str]] = {
     "certified": certified,
     "parameters": lambda record: f"{record.parameters:,}",
     "steps": lambda record: f"{sum(block.steps for block in record.blocks):,}",
-    "import, build (s)": lambda record: ", ".join(
-        _number(seconds, ".2f") for seconds in (record.phases.import_seconds, record.phases.build_seconds)
+    "import, build (s)": lambda record: _time(
+        record,
+        ", ".join(
+            _number(seconds, ".2f") for seconds in (record.phases.import_seconds, record.phases.build_seconds)
+        ),
     ),
-    "first step (s)": lambda record: _number(record.phases.first_step_seconds, ".3f"),
+    "first step (s)": lambda record: _time(record, _number(record.phases.first_step_seconds, ".3f")),
     "step (ms), median (p5 to p95)": _step,
-    "samples/s": lambda record: _number(samples_per_second(record), ",.0f"),
-    "training (s)": lambda record: _number(record.phases.training_seconds, ".1f"),
-    "evaluation (s)": lambda record: _number(record.phases.evaluation_seconds, ".1f"),
+    "samples/s": lambda record: _time(record, _number(samples_per_second(record), ",.0f")),
+    "training, first step included (s)": lambda record: _time(
+        record, _number(record.phases.training_seconds, ".1f")
+    ),
+    "scoring (s)": lambda record: _time(record, _number(record.phases.evaluation_seconds, ".1f")),
     "train accuracy / loss": lambda record: _scores(record.epochs[-1].train if record.epochs else None),
     "validation accuracy / loss": lambda record: _scores(
         record.epochs[-1].validation if record.epochs else None
     ),
-    "test accuracy / loss": lambda record: _scores(record.test_at_last),
-    "test at best epoch": lambda record: _scores(record.test_at_best),
-    "further test scores": _further,
+    "test accuracy / loss, last epoch": lambda record: _scores(record.test_at_last),
+    "test accuracy / loss, best epoch": lambda record: _scores(record.test_at_best),
+    "further test scores, best epoch": _further,
     "gap (train - validation acc.)": lambda record: _number(generalization_gap(record), "+.4f"),
     "best epoch (on validation)": _best_epoch,
     "peak memory (MiB)": _memory,
@@ -153,11 +162,10 @@ def _fitting(columns: Sequence[Sequence[str]], width: int) -> int:
 
 def disturbance(records: Sequence[Record]) -> str | None:
     """A line about other programs that used the machine during training; None where they were idle."""
-    measured = [record.interference for record in records if record.interference]
-    busy = [load for load in measured if load.others + load.stolen > _BUSY_SHARE * load.cpus]
+    busy = [record.interference for record in records if record.interference and record.disturbed]
     if not busy:
         return None
-    worst = max(busy, key=lambda load: load.others + load.stolen)
+    worst = max(busy, key=lambda load: load.taken)
     stolen = f"{worst.stolen:.1f}"
     hypervisor = f" and the hypervisor took {stolen} (steal time)" if float(stolen) else ""
     return (

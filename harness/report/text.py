@@ -1,18 +1,21 @@
 """Findings for the terminal: for each task the answer, a table, overfitting, and what was left out."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
+from harness.analysis.comparison import Comparison
 from harness.analysis.findings import Findings, GroupFindings, TaskFindings
 from harness.report.exclusion_words import kept_apart_sentence, left_out_sentence
 from harness.report.fitting import filled
 from harness.report.method import caveats
+from harness.report.next_duel import DECIDES, next_duel
 from harness.report.numbers import RATIO_LEGEND
 from harness.report.overfitting_tables import overfitting_table, study_table
 from harness.report.overfitting_words import gap_sentence, overfitting_sentence
 from harness.report.phrases import cut
 from harness.report.study_words import study_sentence, study_title
 from harness.report.table import Table, terminal_table
-from harness.report.tables import comparison_table, details_table, phases_table
+from harness.report.tables import comparison_legend, comparison_table, details_table, phases_table
 from harness.report.words import NOTHING_COMPARABLE, SHOWN_GROUPS, headline, remarks, where_text
 
 _NARROWEST = 60
@@ -26,7 +29,8 @@ def findings_text(
 
     ``peak_flops`` is the device's peak in FLOP/s; with it the share that is used is shown.
     """
-    return "\n\n".join(_parts(findings, _Layout(max(width, _NARROWEST), peak_flops, verbose=verbose)))
+    layout = _Layout(max(width, _NARROWEST), peak_flops, findings.results, verbose=verbose)
+    return "\n\n".join(_parts(findings, layout))
 
 
 def _parts(findings: Findings, layout: "_Layout") -> Iterator[str]:
@@ -42,12 +46,16 @@ def _parts(findings: Findings, layout: "_Layout") -> Iterator[str]:
     yield from layout.listed("Cautions", caveats(findings))
     if any(group.comparison.pairs for group in findings.groups) or findings.studies:
         yield layout.filled(RATIO_LEGEND)
+    if findings.groups:
+        comparisons = [group.comparison for group in findings.groups[:SHOWN_GROUPS]]
+        yield layout.filled(comparison_legend(comparisons, ratios=False))
 
 
 class _Layout:
     """How wide text and tables are, and how much of the detail is shown."""
 
-    def __init__(self, width: int, peak_flops: float | None, *, verbose: bool) -> None:
+    def __init__(self, width: int, peak_flops: float | None, results: Path | None, *, verbose: bool) -> None:
+        self._results = results
         self._width = width
         self._peak_flops = peak_flops
         self._verbose = verbose
@@ -68,7 +76,7 @@ class _Layout:
     def _group(self, group: GroupFindings) -> Iterator[str]:
         comparison = group.comparison
         yield f"{comparison.group.title} ({where_text(comparison.group)})"
-        yield self.filled(headline(comparison))
+        yield self.filled(headline(comparison)) + self._duel(comparison)
         yield self._table(comparison_table([group]))
         if self._verbose or self._peak_flops:
             yield self._titled(details_table(comparison, self._peak_flops))
@@ -79,6 +87,11 @@ class _Layout:
         if self._verbose and group.overfittings:
             yield self._titled(overfitting_table(group.overfittings))
         yield from self.listed("Notes", remarks(comparison))
+
+    def _duel(self, comparison: Comparison) -> str:
+        """The command of a duel that would decide, in a line of its own to be copied."""
+        command = next_duel(comparison, self._results)
+        return f"\n{DECIDES}\n  {command}" if command else ""
 
     def _titled(self, table: Table) -> str:
         return f"{self.filled(table.title)}\n{self._table(table)}"

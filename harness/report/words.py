@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from harness.analysis.comparison import Comparison, PairComparison
 from harness.analysis.grouping import RunGroup
+from harness.report.busy import busy_mark
+from harness.report.doubt_words import UNRELIABLE, doubt_text, doubtful, doubts_of
 from harness.report.exclusion_words import difference_of_work
 from harness.report.numbers import (
     estimate,
@@ -37,6 +39,7 @@ def headline(comparison: Comparison) -> str:
     measure = comparison.measure
     quality = estimate(summary.quality, score_digits(measure), score_unit(measure))
     step = estimate(summary.step_seconds and summary.step_seconds.scaled(1e3), None, "ms")
+    step = busy_mark(step, disturbed=summary.disturbed)
     figures = f"test {measure.name} {quality}, step time {step}"
     return f"{summary.name} has no other configuration to compare with: {figures}."
 
@@ -51,10 +54,12 @@ def where_text(group: RunGroup) -> str:
 
 
 def fastest(comparison: Comparison) -> str:
-    """Which configuration is fastest, or which of them are not distinguishable."""
+    """Which configuration is fastest, or which of them are not distinguishable, and why not."""
     pairs = comparison.pairs
     if all(pair.ratio is None for pair in pairs):
         return "Speed is not compared, because no two configurations have steady steps with a common seed."
+    if unreliable := doubtful(comparison):
+        return f"Fastest: {_undecided(comparison)} ({doubt_text(doubts_of(unreliable))}).{_slower(pairs)}"
     if comparison.cycle:
         names = listed([summary.name for summary in comparison.cycle])
         return f"Fastest: undecided between {names}, each of which is slower than another of them."
@@ -63,27 +68,32 @@ def fastest(comparison: Comparison) -> str:
     if not close:
         return f"{names} is fastest."
     if any(pair.speed_verdict == "undecided" for pair in close):
-        decided = [pair.other.name for pair in pairs if pair.speed_verdict == "slower"]
-        others = f" {listed(decided)} {'is' if len(decided) == 1 else 'are'} slower." if decided else ""
-        return f"Fastest: undecided between {names}{_single_seed(close)}.{others}"
+        return f"Fastest: {_undecided(comparison)}.{_slower(pairs)}"
     margin = max(pair.duel.margin for pair in close if pair.duel is not None)
     return f"{names} are equally fast within {100 * margin:g} %."
 
 
+def _undecided(comparison: Comparison) -> str:
+    """``undecided between a and b``: all those that are not shown to be slower."""
+    pairs = comparison.pairs
+    left = [pair.other.name for pair in pairs if pair.speed_verdict in {"same", "undecided", "unreliable"}]
+    return f"undecided between {listed([pairs[0].reference.name, *left])}"
+
+
+def _slower(pairs: Sequence[PairComparison]) -> str:
+    slower = [pair.other.name for pair in pairs if pair.speed_verdict == "slower"]
+    return f" {listed(slower)} {'is' if len(slower) == 1 else 'are'} slower." if slower else ""
+
+
 def _speed(comparison: Comparison) -> str:
-    """The verdict, and the ratios that it rests on."""
-    measured = [pair for pair in comparison.pairs if pair.ratio is not None]
+    """The verdict, and the ratios that it rests on; unreliable ones are not stated."""
+    measured = [pair for pair in comparison.pairs if pair.speed_verdict not in {"not measured", UNRELIABLE}]
     if not measured:
         return fastest(comparison)
     ratios = ", ".join(f"{pair.other.name} {time_ratio(pair.ratio)}" for pair in measured[:_STATED_RATIOS])
     if (more := len(measured) - _STATED_RATIOS) > 0:
         ratios += f" and {more} more"
     return f"{fastest(comparison)} Step time relative to {measured[0].reference.name}: {ratios}."
-
-
-def _single_seed(pairs: Iterable[PairComparison]) -> str:
-    single = any(pair.ratio is not None and pair.ratio.low is None for pair in pairs)
-    return " (one common seed gives no interval)" if single else ""
 
 
 def remarks(comparison: Comparison) -> list[str]:
@@ -94,13 +104,13 @@ def remarks(comparison: Comparison) -> list[str]:
 def _finished_sooner(comparison: Comparison) -> Iterable[str]:
     """Configurations that have slower steps but start faster, and so finish a short training sooner.
 
-    They are named only if the intervals of the training times do not overlap.
+    They are named only if the intervals of the whole runs' times do not overlap.
     """
     for pair in comparison.pairs:
-        ours, theirs = pair.other.training_seconds, pair.reference.training_seconds
+        ours, theirs = pair.other.run_seconds, pair.reference.run_seconds
         if pair.speed_verdict == "slower" and ours and theirs and _is_below(ours, theirs):
             yield (
-                f"{pair.other.name} finishes the whole training sooner (import and build excluded): "
+                f"{pair.other.name} is done sooner (import, data, build, training and scoring): "
                 f"{significant(ours.value)} s; {pair.reference.name} takes {significant(theirs.value)} s."
             )
 
@@ -116,12 +126,12 @@ def _sources(comparison: Comparison) -> Iterable[str]:
             result = pair.duel.result
             basis = ", ".join(part for part in (f"{result.pairs} pairs", probability(result.p_value)) if part)
             yield f"The step time of {pair.other.name} is from a duel on {pair.duel.day} ({basis})."
-    undecided = [pair for pair in comparison.pairs if pair.duel is None and pair.ratio is not None]
-    if undecided:
-        names = [undecided[0].reference.name, *(pair.other.name for pair in undecided)]
+    of_runs = [pair for pair in comparison.pairs if pair.duel is None and pair.ratio is not None]
+    if of_runs:
+        names = [of_runs[0].reference.name, *(pair.other.name for pair in of_runs)]
         yield (
-            f"The step times of {listed(names)} are from runs, not from a duel{_movement(undecided)}. "
-            "For a verdict on speed, run harness duel."
+            f"The step times of {listed(names)} are from runs, not from a duel{_movement(of_runs)}. "
+            "A duel, which times them in turn, is better evidence."
         )
 
 
@@ -130,6 +140,7 @@ def _movement(pairs: Sequence[PairComparison]) -> str:
     summaries = [pairs[0].reference, *(pair.other for pair in pairs)]
     drifts = [abs(summary.drift) for summary in summaries if summary.drift is not None]
     spreads = [summary.spread for summary in summaries if summary.spread is not None]
-    parts = [f"up to {percent(max(drifts))} within a run"] if drifts else []
-    parts += [f"up to {percent(max(spreads))} between runs of a configuration"] if spreads else []
-    return f"; they vary by {' and '.join(parts)}" if parts else ""
+    parts = [f"{percent(max(drifts))} within a run"] if drifts else []
+    parts += [f"{percent(max(spreads))} between runs of a configuration"] if spreads else []
+    unreliable = f": {UNRELIABLE}" if any(pair.speed_verdict == UNRELIABLE for pair in pairs) else ""
+    return f"; step time varied by up to {' and '.join(parts)}{unreliable}" if parts else ""

@@ -24,7 +24,7 @@ def _row(record: Record) -> dict[str, object]:
         for measure, value in (values or {}).items()
     }
     steps = steady_steps(record)
-    step_seconds = statistics.median(steps) if steps else None
+    step_seconds = statistics.median(steps.seconds) if steps.seconds else None
     return {
         "id": record.id,
         "started_at": record.started_at,
@@ -49,6 +49,7 @@ def _row(record: Record) -> dict[str, object]:
         "epochs": len(record.epochs),
         "best_epoch": record.best_epoch,
         "step_seconds": step_seconds,
+        "settled": steps.settled if steps.seconds else None,
         "samples_per_second": step_seconds and record.batch_size / step_seconds,
         **msgspec.structs.asdict(record.phases),
         **scores,
@@ -57,6 +58,7 @@ def _row(record: Record) -> dict[str, object]:
         "device_peak_memory_bytes": record.device_peak_memory_bytes,
         "others_cpus": record.interference and record.interference.others,
         "stolen_cpus": record.interference and record.interference.stolen,
+        "disturbed": record.disturbed,
         **{f"option_{name}": value for name, value in record.task.options.items()},
     }
 

@@ -154,6 +154,11 @@ class Record(msgspec.Struct, kw_only=True):
         """The backend as written on the command line, ``torch:compile``."""
         return f"{self.backend}:{self.mode}"
 
+    @property
+    def disturbed(self) -> bool | None:
+        """Whether others used the machine, so that the run's times are unreliable; None if not known."""
+        return None if self.interference is None else self.interference.disturbs
+
 
 def _variables_instead_of_settings(fields: dict[str, Any]) -> dict[str, Any]:
     names = {"worker_settings": "worker_variables", "inherited_settings": "inherited_variables"}

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from harness.runs.record import Record
+from harness.stats.settling import steady_part
 
 
 class StepTime(NamedTuple):
@@ -13,10 +14,24 @@ class StepTime(NamedTuple):
     p95: float
 
 
-def steady_steps(record: Record) -> list[float]:
-    """Seconds per step of each steady block, in order: blocks of full batches after the first step."""
+class SteadySteps(NamedTuple):
+    """Seconds per step of each steady block, in order, and whether the warm-up had ended before them."""
+
+    seconds: list[float]
+    settled: bool
+
+
+def steady_steps(record: Record) -> SteadySteps:
+    """The blocks of full batches after the first step and the warm-up, which ends as that of a duel does.
+
+    A run that is too short for that rule, or whose steps do not settle, is not settled: its steps are those
+    of the later half, or those after the longest warm-up.
+    """
     size = record.batch_size
-    return [block.seconds / block.steps for block in record.blocks[1:] if block.batch_size == size]
+    blocks = [block for block in record.blocks[1:] if block.batch_size == size]
+    step_seconds = [block.seconds / block.steps for block in blocks]
+    first, settled = steady_part([block.seconds for block in blocks], step_seconds)
+    return SteadySteps(step_seconds[first:], settled)
 
 
 def step_time(record: Record) -> StepTime | None:
@@ -26,7 +41,7 @@ def step_time(record: Record) -> StepTime | None:
     """
     import statistics  # here: it imports much that lists of records do without
 
-    samples = steady_steps(record)
+    samples = steady_steps(record).seconds
     if not samples:
         return None
     if len(samples) == 1:

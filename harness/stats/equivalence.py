@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from harness.stats.estimate import Estimate
-from harness.stats.intervals import Array, mean_interval
+from harness.stats.intervals import FEWEST_FOR_INTERVAL, Array, mean_interval
 
 ALPHA = 0.05
 POWER = 0.8
@@ -26,8 +26,8 @@ class Equivalence(NamedTuple):
     """What paired seeds show about a difference, in the unit of the values.
 
     ``p`` is that of the verdict: of the larger one-sided test for "equal", of the two-sided test otherwise;
-    None for fewer than two pairs. ``seeds_needed``, with "undecided", is the approximate number of seeds for
-    a verdict; None if it cannot be estimated.
+    None for fewer than three pairs, which decide nothing. ``seeds_needed``, with "undecided", is the
+    approximate number of seeds for a verdict; None if it cannot be estimated.
     """
 
     verdict: Verdict
@@ -48,8 +48,11 @@ def equivalence(ours: Mapping[int, float], theirs: Mapping[int, float], margin: 
     differences = np.array([ours[seed] - theirs[seed] for seed in seeds])
     differences = differences[np.isfinite(differences)]
     estimate = mean_interval(differences)
-    if len(differences) < 2 or estimate is None:  # noqa: PLR2004  one value has no spread
-        return Equivalence("undecided", estimate, margin)
+    if len(differences) < FEWEST_FOR_INTERVAL or estimate is None:
+        spread = len(differences) > 1
+        return Equivalence(
+            "undecided", estimate, margin, seeds_needed=seeds_needed(differences, margin) if spread else None
+        )
     p_equal, p_different = _p_values(differences, margin)
     if p_equal < ALPHA:
         return Equivalence("equal", estimate, margin, p_equal)
@@ -83,4 +86,5 @@ def seeds_needed(differences: Array, margin: float) -> int | None:
         wanted.append(((_Z_ONE_SIDED + _Z_BOTH_TESTS) * spread / (margin - mean)) ** 2 + 1.4)
     if mean > 0:
         wanted.append(((_Z_TWO_SIDED + _Z_POWER) * spread / mean) ** 2 + 1.9)
-    return max(len(differences) + 1, math.ceil(min(wanted))) if wanted else None
+    fewest = max(len(differences) + 1, FEWEST_FOR_INTERVAL)
+    return max(fewest, math.ceil(min(wanted))) if wanted else None

@@ -1,4 +1,7 @@
-"""Means and ratios over few seeds with their intervals: Student's for scores, the bootstrap for curves."""
+"""Means and ratios over few seeds with their intervals: Student's for scores, the bootstrap for curves.
+
+Intervals of times and ratios are symmetric in logarithms; those of scores stay within the possible values.
+"""
 
 import functools
 from collections.abc import Sequence
@@ -11,6 +14,8 @@ from harness.stats.estimate import Estimate
 Array = npt.NDArray[np.float64]
 
 CONFIDENCE = 0.95
+#: With two values Student's interval is 18 times as wide as their standard error is large, and shows nothing.
+FEWEST_FOR_INTERVAL = 3
 RESAMPLES = 1000
 
 
@@ -27,17 +32,55 @@ def joint_confidence(intervals: int) -> float:
 
 
 def mean_interval(values: Sequence[float] | Array, confidence: float = CONFIDENCE) -> Estimate | None:
-    """The mean of finite values with Student's interval (1908); None without values."""
+    """The mean of finite values; from three values on with Student's interval (1908). None without values."""
     sample = np.asarray(values, np.float64)
     sample = sample[np.isfinite(sample)]
     n = len(sample)
     if n == 0:
         return None
     mean = float(sample.mean())
-    if n == 1:
-        return Estimate(mean, None, None, 1)
-    half = student_quantile((1 + confidence) / 2, n - 1) * float(sample.std(ddof=1)) / n**0.5
+    if n < FEWEST_FOR_INTERVAL:
+        return Estimate(mean, None, None, n)
+    half = float(half_width(sample, confidence))
     return Estimate(mean, mean - half, mean + half, n)
+
+
+def half_width(values: Array, confidence: float = CONFIDENCE) -> Array:
+    """Half of Student's interval of the means of values ``(n, …)``, n > 1."""
+    n = len(values)
+    half: Array = student_quantile((1 + confidence) / 2, n - 1) * values.std(axis=0, ddof=1) / n**0.5
+    return half
+
+
+def bounded_ends(mean: Array, half: Array, upper: float | None) -> tuple[Array, Array]:
+    """The ends of intervals of means between 0 and ``upper``, or above 0; ``half`` is Student's half width.
+
+    Student's interval on the scale of the logit, or of the logarithm, taken back. The standard error there
+    is that of the mean times the slope (delta method; for shares it is the logit interval of Brown, Cai and
+    DasGupta 2001). The mean stays the arithmetic one; where it is at a bound, all values are equal.
+    """
+    with np.errstate(all="ignore"):  # at a bound, and beyond the largest number
+        if upper is None:
+            factor = np.exp(half / mean)
+            low, high = mean / factor, mean * factor
+        else:
+            odds = mean / (upper - mean)
+            factor = np.exp(half * upper / (mean * (upper - mean)))
+            low, high = upper / (1 + factor / odds), upper / (1 + 1 / (odds * factor))
+    at_bound = (mean <= 0) | (False if upper is None else mean >= upper)
+    return np.where(at_bound, mean, low), np.where(at_bound, mean, high)
+
+
+def bounded_interval(
+    values: Sequence[float] | Array, upper: float | None, confidence: float = CONFIDENCE
+) -> Estimate | None:
+    """As :func:`mean_interval`, of values from 0 to ``upper``, or of any from 0: no end is impossible."""
+    plain = mean_interval(values, confidence)
+    if plain is None or plain.low is None:
+        return plain
+    mean, half = np.asarray(plain.value), np.asarray(plain.value - plain.low)
+    low, high = bounded_ends(mean, half, upper)
+    return Estimate(plain.value, float(low), float(high), plain.n)
 
 
 def geometric_interval(values: Sequence[float] | Array, confidence: float = CONFIDENCE) -> Estimate | None:

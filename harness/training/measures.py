@@ -25,6 +25,11 @@ class Measure(msgspec.Struct, frozen=True):
     margin: float
     relative: bool = False
 
+    @property
+    def upper(self) -> float | None:
+        """The largest possible value in the measure's unit; None without one. The smallest is 0 for all."""
+        return self.factor if self.unit == "points" else None
+
     def as_change(self, improvement: Estimate | None) -> Estimate | None:
         """The change of the score that corresponds to an improvement."""
         return improvement if improvement is None or self.higher_is_better else improvement.negated()

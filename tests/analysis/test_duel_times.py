@@ -10,6 +10,7 @@ from harness.analysis.grouping import group_runs
 from harness.analysis.results import read_all
 from harness.duel.files import DUELS
 from harness.duel.record import ConfigurationRecord, DuelRecord, DuelResult, encode
+from harness.machine.interference import Interference
 from harness.report.words import headline, remarks
 from harness.runs.record import DatasetRecord
 from harness.stats.estimate import Estimate
@@ -171,3 +172,12 @@ def test_a_file_that_is_not_a_duel_is_named(tmp_path):
     assert [duel.results[0].ratio.value for duel in duels] == [2.0]
     for name, message in zip(("b", "c", "d"), unreadable, strict=True):
         assert f"{name}.json" in message
+
+
+def test_a_duel_decides_however_the_runs_were_disturbed():
+    busy = Interference(cpus=2, others=1.7, stolen=0.0)
+    (group,) = group_runs(two_configurations(interference=busy)).groups
+    assert compare(group).pairs[0].speed_verdict == "unreliable"
+    comparison = compare(group, duels=[_duel(3.0)])
+    assert comparison.pairs[0].speed_verdict == "slower"
+    assert "torch:eager 3.0× slower [3.0, 3.0]." in headline(comparison)

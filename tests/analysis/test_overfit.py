@@ -78,13 +78,32 @@ def test_a_configuration_that_overfits():
     assert "early stopping recovers 2.0 [2.0, 2.0] points on the test data" in verdict
 
 
+def test_two_seeds_make_no_bands():
+    overfit = _overfitting(*[_overfitting_record("torch", seed) for seed in range(2)])
+    assert {(band.low, band.high) for band in overfit.bands.values()} == {(None, None)}
+    assert (overfit.gap.low, overfit.onset.interval) == (None, None)
+
+
+def test_no_band_leaves_the_possible_values():
+    accuracies = [(0.0, 0.0), (3.9, 3.9), (0.1, 3.9)]  # losses; an accuracy is 1 - loss / 4
+    records = [
+        made_record(seed=seed, train=losses, held_out=losses) for seed, losses in enumerate(accuracies)
+    ]
+    bands = _overfitting(*records).bands
+    for name in ("train accuracy", "validation accuracy"):
+        assert (bands[name].low >= 0).all()
+        assert (bands[name].high <= 100).all()
+    assert (bands["validation loss"].low >= 0).all()
+
+
 def test_intervals_of_bands_and_generalisation_losses_are_students():
     records = [_overfitting_record("torch", seed) for seed in range(3)]
     overfit = _overfitting(*records)
     ends = [epoch.validation["loss"] for record in records for epoch in record.epochs[-1:]]
     half = stats.t.ppf(0.975, 2) * np.std(ends, ddof=1) / 3**0.5
-    band = overfit.bands["validation loss"]
-    assert (band.low[-1], band.high[-1]) == pytest.approx((np.mean(ends) - half, np.mean(ends) + half))
+    mean, band = np.mean(ends), overfit.bands["validation loss"]
+    factor = np.exp(half / mean)  # in logarithms: no loss is below 0
+    assert (band.low[-1], band.high[-1]) == pytest.approx((mean / factor, mean * factor))
     risen = [
         100 * (end / min(epoch.validation["loss"] for epoch in record.epochs) - 1)
         for end, record in zip(ends, records, strict=True)

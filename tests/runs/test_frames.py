@@ -62,12 +62,14 @@ def test_a_row_holds_the_values_of_the_record(results):
         "peak_memory_bytes": 2**28,
         "others_cpus": None,
         "stolen_cpus": None,
+        "disturbed": None,
+        "settled": False,
         "option_width": 0.5,
         "option_optimizer": "sgd",
     }
     assert {name: row[name] for name in expected} == expected
-    assert row["step_seconds"] == pytest.approx(0.03)
-    assert row["samples_per_second"] == pytest.approx(64 / 0.03)
+    assert row["step_seconds"] == pytest.approx(0.065)
+    assert row["samples_per_second"] == pytest.approx(64 / 0.065)
     assert pd.isna(row["validation_loss"])
     assert pd.isna(row["build_seconds"])
 

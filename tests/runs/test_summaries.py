@@ -5,7 +5,13 @@ import pytest
 from support.records import make_record, make_unfinished_record
 
 from harness.runs.record import Block
-from harness.runs.summaries import StepTime, generalization_gap, samples_per_second, step_time
+from harness.runs.summaries import (
+    StepTime,
+    generalization_gap,
+    samples_per_second,
+    steady_steps,
+    step_time,
+)
 
 
 def _blocks(*step_seconds):
@@ -14,17 +20,33 @@ def _blocks(*step_seconds):
 
 
 def test_the_steady_step_leaves_out_the_first_step_and_short_batches():
-    # 0.02, 0.03 and 0.1 s per step: the first step and the batch of 13 do not count.
-    median, p5, p95 = step_time(make_record())
-    assert median == pytest.approx(0.03)
-    assert p5 == pytest.approx(0.021)
-    assert p95 == pytest.approx(0.093)
+    # 0.02, 0.03 and 0.1 s per step: the first step and the batch of 13 do not count, nor does the first of
+    # three blocks, which are too few to show that the warm-up has ended.
+    steady = steady_steps(make_record())
+    assert steady.seconds == pytest.approx([0.03, 0.1])
+    assert not steady.settled
+    assert step_time(make_record()) == pytest.approx((0.065, 0.0335, 0.0965))
+
+
+@pytest.mark.parametrize(
+    ("step_seconds", "steady", "settled"),
+    [
+        ([0.9, 0.5, 0.2, 0.1, 0.1, 0.1, 0.12], [0.1, 0.1, 0.12], True),
+        ([0.1] * 4, [0.1] * 2, True),
+        ([0.1] * 3, [0.1] * 2, False),
+        ([0.8, 0.7, 0.6, 0.5, 0.4, 0.3], [0.5, 0.4, 0.3], False),  # still falling when the run ends
+        ([0.95**place for place in range(30)], [0.95**place for place in range(24, 30)], False),
+    ],
+)
+def test_the_warm_up_is_left_out_by_the_rule_of_duels(step_seconds, steady, settled):
+    assert steady_steps(make_record(blocks=_blocks(*step_seconds))) == (pytest.approx(steady), settled)
 
 
 def test_percentiles_are_those_of_numpy():
-    seconds = np.random.default_rng(0).uniform(0.01, 0.05, 37)
-    expected = StepTime(*np.percentile(seconds, [50, 5, 95]))
-    assert step_time(make_record(blocks=_blocks(*seconds))) == pytest.approx(expected)
+    seconds = np.random.default_rng(0).uniform(0.1, 0.11, 37)
+    record = make_record(blocks=_blocks(*seconds))
+    expected = np.percentile(steady_steps(record).seconds, [50, 5, 95])
+    assert step_time(record) == pytest.approx(tuple(expected))
 
 
 def test_a_single_block_is_all_three():
@@ -39,7 +61,7 @@ def test_without_a_steady_block_there_is_no_step_time(blocks):
 
 
 def test_samples_per_second_follow_from_the_median():
-    assert samples_per_second(make_record()) == pytest.approx(64 / 0.03)
+    assert samples_per_second(make_record()) == pytest.approx(64 / 0.065)
 
 
 def test_the_gap_is_training_less_validation_accuracy_after_the_last_epoch():

@@ -46,9 +46,12 @@ def test_a_significant_difference_below_the_margin_is_equal():
     assert result.verdict == "equal"
 
 
-def test_only_common_seeds_count_and_one_is_not_enough():
-    result = equivalence({0: 1.0, 1: 2.0, 7: 50.0}, {0: 1.0, 1: 2.0, 8: 0.0}, 1.0)
-    assert (result.verdict, result.difference.n) == ("equal", 2)
+def test_only_common_seeds_count_and_two_are_not_enough():
+    common = {0: 1.0, 1: 2.0, 2: 3.0}
+    result = equivalence(common | {7: 50.0}, common | {8: 0.0}, 1.0)
+    assert (result.verdict, result.difference.n) == ("equal", 3)
+    two = equivalence({0: 1.0, 1: 2.0}, {0: 1.0, 1: 2.0}, 1.0)
+    assert (two.verdict, two.p, two.difference.low, two.seeds_needed) == ("undecided", None, None, 3)
     single = equivalence({0: 1.0}, {0: 1.0}, 1.0)
     assert (single.verdict, single.p, single.difference.low) == ("undecided", None, None)
     assert equivalence({0: 1.0}, {1: 1.0}, 1.0).difference is None

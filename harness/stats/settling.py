@@ -1,8 +1,12 @@
-"""When warm-up ends: when step times have settled, by a stated rule, not after a fixed count."""
+"""When warm-up ends: when step times have settled, by a stated rule, not after a fixed count.
+
+Duels warm up by this rule before they measure; runs leave out by it what their warm-up took.
+"""
 
 import math
 import statistics
 from collections.abc import Sequence
+from typing import NamedTuple
 
 #: The least number of blocks, and the least time, of each of the two windows that are compared. Short blocks
 #: need more of them before caches and allocators have reached their steady state.
@@ -18,6 +22,13 @@ _MOST_BLOCKS = 24
 _MOST_SECONDS_OF_SHORT = 2.6
 
 
+class Steady(NamedTuple):
+    """The index of the first block after the warm-up, and whether the blocks have settled there."""
+
+    first: int
+    settled: bool
+
+
 def has_settled(block_seconds: Sequence[float]) -> bool:
     """Whether the fastest block of the last window is less than 2 % faster than that of the window before.
 
@@ -26,17 +37,37 @@ def has_settled(block_seconds: Sequence[float]) -> bool:
     """
     if len(block_seconds) < 2 * _FEWEST_OF_A_WINDOW:
         return False
-    window = _window(statistics.median(block_seconds))
-    if len(block_seconds) < 2 * window:
+    return _is_level(block_seconds, _window(statistics.median(block_seconds)))
+
+
+def _is_level(seconds: Sequence[float], window: int) -> bool:
+    """Whether the last window of these blocks is about as fast as the window before."""
+    if len(seconds) < 2 * window:
         return False
-    earlier = min(block_seconds[-2 * window : -window])
-    later = min(block_seconds[-window:])
+    earlier = min(seconds[-2 * window : -window])
+    later = min(seconds[-window:])
     return later > earlier * (1.0 - _STILL_FALLING)
 
 
 def is_hopeless(block_seconds: Sequence[float]) -> bool:
     """Whether warm-up ends after these blocks even if they have not settled."""
     return len(block_seconds) >= _MOST_BLOCKS and sum(block_seconds) >= _MOST_SECONDS_OF_SHORT
+
+
+def steady_part(block_seconds: Sequence[float], step_seconds: Sequence[float]) -> Steady:
+    """Where the warm-up of a finished series of blocks ends; their numbers of steps may differ.
+
+    Of the two windows that first agree the later one is steady. The part after a hopeless warm-up, and the
+    later half of a series that ends before its blocks have settled, are not.
+    """
+    count = len(block_seconds)
+    window = _window(statistics.median(block_seconds)) if count else _FEWEST_OF_A_WINDOW
+    for end in range(2 * window, count + 1):
+        if _is_level(step_seconds[end - 2 * window : end], window):
+            return Steady(end - window, settled=True)
+        if end < count and is_hopeless(block_seconds[:end]):
+            return Steady(end, settled=False)
+    return Steady(count // 2, settled=False)
 
 
 def fewest_blocks(seconds: float) -> int:

@@ -1,0 +1,54 @@
+"""Intervals of means: in logarithms for times, within the possible values for scores."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import special, stats
+
+from harness.stats.intervals import bounded_interval, geometric_interval, mean_interval
+
+
+@pytest.mark.parametrize("interval", [mean_interval, geometric_interval])
+@pytest.mark.parametrize("values", [[1.5], [1.5, 2.5]])
+def test_fewer_than_three_values_have_no_interval(interval, values):
+    made = interval(values)
+    assert (made.low, made.high, made.n) == (None, None, len(values))
+
+
+def test_the_interval_of_times_is_students_in_logarithms():
+    seconds = [1.0, 1.2, 30.0]
+    made, logs = geometric_interval(seconds), np.log(seconds)
+    half = stats.t.ppf(0.975, 2) * logs.std(ddof=1) / 3**0.5
+    ends = np.exp([logs.mean(), logs.mean() - half, logs.mean() + half])
+    assert (made.value, made.low, made.high) == pytest.approx(tuple(ends))
+    assert made.low > 0
+
+
+def test_the_interval_of_shares_is_students_on_the_logit_scale():
+    values = np.array([97.0, 99.0, 99.9])
+    mean, made = values.mean(), bounded_interval(values, 100.0)
+    half = stats.t.ppf(0.975, 2) * values.std(ddof=1) / 3**0.5 / 100
+    share = mean / 100
+    ends = 100 * special.expit(special.logit(share) + np.array([-1, 1]) * half / (share * (1 - share)))
+    assert (made.value, made.low, made.high) == pytest.approx((mean, *ends))
+
+
+def test_in_the_middle_of_the_range_it_is_about_students():
+    values = [52.0, 52.4, 51.8, 52.2]
+    plain, bounded = mean_interval(values), bounded_interval(values, 100.0)
+    assert (bounded.low, bounded.high) == pytest.approx((plain.low, plain.high), abs=0.01)
+
+
+@given(st.lists(st.floats(0, 100), min_size=3, max_size=9), st.sampled_from([100.0, None]))
+def test_no_end_is_impossible(values, upper):
+    made = bounded_interval(values, upper)
+    assert 0 <= made.low <= made.value * (1 + 1e-9)
+    assert made.value * (1 - 1e-9) <= made.high
+    assert upper is None or made.high <= upper
+
+
+@pytest.mark.parametrize("values", [[0.0] * 3, [100.0] * 4])
+def test_equal_values_at_a_bound_are_their_own_interval(values):
+    made = bounded_interval(values, 100.0)
+    assert made.low == made.value == made.high == values[0]
