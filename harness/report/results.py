@@ -12,13 +12,15 @@ from harness.duel.files import DUELS
 from harness.duel.record import DuelRecord, DuelResult
 from harness.gate.files import GATES
 from harness.gate.record import GateRecord
+from harness.report.busy import busy_mark
 from harness.report.details import record_details
 from harness.report.gate import gate_text
-from harness.report.numbers import NOTHING, time_ratio
+from harness.report.numbers import NOTHING, significant, time_ratio
 from harness.report.scores import test_score
 from harness.report.terminal import runs_table, terminal_width
 from harness.runs.record import Record
 from harness.runs.store import RUNS, Store
+from harness.runs.summaries import step_time
 
 
 class Row(NamedTuple):
@@ -43,9 +45,13 @@ class View(NamedTuple):
 
 
 def _run_row(record: Record) -> Row:
-    outcome = (
-        test_score(record).replace(" ", "\N{NO-BREAK SPACE}") if record.status == "ok" else record.status
-    )
+    if record.status != "ok":
+        return Row(record.task.name, record.label, record.status)
+    parts = [test_score(record)]
+    if steady := step_time(record):
+        step = f"step {significant(1e3 * steady.median)} ms"
+        parts.append(busy_mark(step, disturbed=record.disturbed))
+    outcome = ", ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in parts)
     return Row(record.task.name, record.label, outcome)
 
 

@@ -1,0 +1,40 @@
+"""Times of a run during which others used the machine are marked wherever they are printed or written."""
+
+from pathlib import Path
+
+import pytest
+from support.made_runs import made_record, made_runs
+
+from harness.machine.interference import Interference
+from harness.report.results import VIEWS
+from harness.report.run_summary import run_summary
+from harness.report.tables import runs_list
+from harness.report.terminal import runs_table
+from harness.runs.frames import runs_frame
+from harness.runs.store import RUNS
+
+BUSY = made_record(interference=Interference(cpus=2, others=1.7, stolen=0.0, seconds=60.0))
+CALM = made_record(interference=Interference(cpus=2, others=0.01, stolen=0.0, seconds=60.0))
+
+
+def _summary(record):
+    return run_summary([record], Path("results/runs"), 200).replace("\N{NO-BREAK SPACE}", " ")
+
+
+_FORMS = {
+    "list results": (lambda record: VIEWS[RUNS.name].row(record).outcome.replace("\xa0", " "), 1),
+    "show": (lambda record: runs_table([record], 200), 6),
+    "run": (_summary, 3),  # two times and the legend
+    "page": (lambda record: "\n".join(map(str, runs_list(made_runs(record)).rows[0])), 2),
+}
+
+
+@pytest.mark.parametrize("form", _FORMS)
+def test_every_time_is_marked(form):
+    text, count = _FORMS[form]
+    assert text(BUSY).count("(busy)") == count
+    assert "(busy)" not in text(CALM)
+
+
+def test_tables_have_a_column():
+    assert runs_frame([BUSY, CALM, made_record()])["disturbed"].tolist() == [True, False, None]
