@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from harness.machine.main_threads import Waits
 from harness.training.batches import BatchOrder
 from harness.worker import protocol, training_clock
 from harness.worker.errors import DishonestClock
@@ -12,18 +13,23 @@ from harness.worker.training_clock import TrainingClock
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock of a session whose calls take ``real`` seconds, plus those of ``others``, and report some."""
-    state = SimpleNamespace(now=0.0, real=0.1, reported=0.1, others=0.0)
+    """A clock of a session whose calls take ``real`` seconds, plus those of ``others``, and report some.
+
+    Others delay its messages by ``delay`` in addition, which is no longer than all its waits.
+    """
+    state = SimpleNamespace(now=0.0, real=0.1, reported=0.1, others=0.0, delay=0.0, waits=Waits(0.0, 0))
 
     def call(_request, _expected):
-        state.now += state.real + state.others
+        state.now += state.real + state.others + state.delay
         return protocol.Trained(state.reported, [[1.0]])
 
     monkeypatch.setattr(
-        training_clock, "time", SimpleNamespace(monotonic=lambda: state.now, perf_counter=lambda: state.now)
+        training_clock, "time", SimpleNamespace(monotonic=lambda: state.now, thread_time=lambda: state.now)
     )
-    hindrance = SimpleNamespace(seconds=lambda: state.others)
+    hindrance = SimpleNamespace(seconds=lambda: state.others + state.delay)
     monkeypatch.setattr(training_clock, "Hindrance", lambda _pids: hindrance)
+    threads = SimpleNamespace(since=lambda: state.waits)
+    monkeypatch.setattr(training_clock, "MainThreads", lambda _pid: threads)
     session = SimpleNamespace(call=call, process=SimpleNamespace(pid=0))
     state.clock = TrainingClock(session, BatchOrder(80, 8, seed=0))
     return state
@@ -59,10 +65,33 @@ def test_a_small_share_that_is_always_missing_is_refused(clock, real, reported):
         train(clock, 1)
 
 
-def test_a_small_share_that_is_missing_of_most_calls_accuses_nobody(clock):
+def test_a_small_share_that_is_missing_of_half_of_the_calls_accuses_nobody(clock):
     for number in range(100):
-        clock.reported = 0.1 if number % 10 == 0 else 0.095
+        clock.reported = 0.1 if number % 2 == 0 else 0.095
         train(clock, 1)
+
+
+def test_a_clock_that_is_right_in_every_tenth_call_is_refused(clock):
+    def mixed():
+        for number in range(20):
+            clock.reported = 0.1 if number % 10 == 0 else 0.095
+            train(clock, 1)
+
+    with pytest.raises(DishonestClock):
+        mixed()
+
+
+def test_a_tenth_that_is_missing_of_every_call_on_a_busy_machine_is_refused(clock):
+    clock.real = clock.others = 0.25  # of all others take half, in 50 waits
+    clock.delay, clock.reported, clock.waits = 0.002, 0.45, Waits(0.001, 49)
+    with pytest.raises(DishonestClock):
+        train(clock, 20)
+
+
+@pytest.mark.parametrize("waits", [None, Waits(0.0, 0)], ids=["unknown", "in one wait"])
+def test_equal_delays_of_every_call_accuse_nobody(clock, waits):
+    clock.delay, clock.waits = 0.02, waits
+    train(clock, 50)
 
 
 @pytest.mark.parametrize(

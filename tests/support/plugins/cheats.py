@@ -18,8 +18,9 @@ class Cheat(NamedTuple):
     """What ``harness run`` needs to make it matter."""
 
 
-#: Calls of 60 ms in place of 10: in shorter ones a tenth is lost among messages.
 _LONGER_CALLS = ("--batch-size", "10", "--max-steps", "6000")
+#: Calls of 0.3 s in place of 10 ms: in shorter ones a tenth is lost among the delays of messages.
+_LONG_CALLS = ("--batch-size", "2", "--max-steps", "36000")
 _DROPOUT = ("--set", "dropout=0.3")
 _SCORE = "harness.worker.requests:score"
 _CHECKSUM = "harness.worker.requests:weights_checksum"
@@ -106,10 +107,10 @@ CHEATS = {
     ),
     # The clock and the harness.
     "clock-half": Cheat("slows time.perf_counter to one half", clocks.patched_clock(0.5)),
-    "clock-tenth": Cheat("slows time.perf_counter by a tenth", clocks.patched_clock(0.9), _LONGER_CALLS),
+    "clock-tenth": Cheat("slows time.perf_counter by a tenth", clocks.patched_clock(0.9), _LONG_CALLS),
     "reports-less": Cheat("replaces the harness's timed call, reports half", tampering.reports_less(0.5)),
     "reports-a-tenth-less": Cheat(
-        "replaces the harness's timed call, reports a tenth less", tampering.reports_less(0.9), _LONGER_CALLS
+        "replaces the harness's timed call, reports a tenth less", tampering.reports_less(0.9), _LONG_CALLS
     ),
     "perfect-scores": Cheat(
         "replaces the harness's scores", tampering.replaced(_SCORE, tampering.perfect_scores)
