@@ -1,26 +1,26 @@
 """Evidence that time is missing from what a worker reports, weighed against what a busy machine does.
 
-Others delay the messages of a call by chance, by an amount that does not grow with the call. A clock that is too
-slow loses the same share of every call. So calls are weighed in sequence (Page 1954, *Continuous Inspection
-Schemes*): each adds the logarithm of how much more likely it is under a slow clock than under delays. A call of
-which nothing is missing counts against it, down to 0.
+Others delay the messages of a call by chance, by an amount that does not grow with the call. A clock that is
+too slow loses the same share of every call. So calls are weighed in sequence (Page 1954, *Continuous
+Inspection Schemes*): each adds the logarithm of how much more likely it is under a slow clock than under
+delays. A call of which nothing is missing counts against it, down to 0.
 """
 
 import math
 
-#: A call counts if more is missing than this time and share. The larger shares are found on a busy machine too.
+#: A call counts if more is missing than this time and share. Larger shares are found on a busy machine too.
 _SECONDS = 0.001
 _SHARES = (0.03, 0.07, 0.25)
 #: Shorter calls than this do not count: their messages take as long as they do.
 _SHORTEST_SECONDS = 0.005
 #: How often a slow clock shows in a call.
 _SHOWN = 0.9
-#: An honest call is delayed by so much with no less than this probability, however quiet the machine seems ...
+#: An honest call is delayed by so much with at least this probability, however quiet the machine seems ...
 _LEAST_CHANCE = 0.1
-#: ... and says nothing if the probability is larger than this: then only the mean of the delays matters.
+#: ... and says nothing if the probability is larger than this, whatever the distribution of the delays.
 _MOST_CHANCE = 0.5
-#: A message waits for a CPU at about so many moments: when the worker wakes up, and while it draws batches and
-#: hands over losses. A wait counts as exponentially distributed, with this multiple of the mean wait of the call.
+#: A message waits for a CPU at about so many moments: when the worker wakes up, and while it draws batches
+#: and hands over losses. Waits count as exponentially distributed, with this multiple of the call's mean.
 _MOMENTS = 2.0
 _WAITS = 2.0
 #: The mean wait where the system does not report it.

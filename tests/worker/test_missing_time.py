@@ -8,8 +8,8 @@ from harness.worker.missing_time import MissingTime
 
 
 def is_proven(seed, seconds, wait, *, lost=0.0, calls=500):
-    """Whether a clock that loses this share is found out, on a machine whose waits for a CPU have this mean."""
-    chance = random.Random(seed)
+    """Whether a clock that loses this share is found out; ``wait`` is the mean of the waits for a CPU."""
+    chance = random.Random(seed)  # noqa: S311  not for secrets
     evidence = MissingTime()
     for _ in range(calls):
         delay = sum(chance.expovariate(1 / wait) for _ in range(chance.randint(0, 3)))
