@@ -9,6 +9,7 @@ from harness.report.numbers import NOTHING, significant
 from harness.report.table import Cell, Table, Tone
 
 TONES: dict[Verdict, Tone] = {"PASS": "good", "FAIL": "bad", "INCONCLUSIVE": "unsure", "INVALID": "unsure"}
+_TITLE = "Measurements: medians over processes (a step of head: base times the change), change, evidence"
 _MARKS: dict[Verdict, str] = {"INCONCLUSIVE": "?"}
 
 
@@ -67,12 +68,12 @@ def measurements_table(record: GateRecord) -> Table:
         for benchmark in record.benchmarks
         for result in benchmark.results
     ]
-    return Table([*headers, "verdict"], rows, "Measurements: medians over processes, change, evidence")
+    return Table([*headers, "verdict"], rows, _TITLE)
 
 
 def _measured(result: MetricResult) -> list[str]:
     scale, unit = (2.0**-20, "MiB") if result.metric == "memory" else (1e3, "ms")
-    medians = [significant(value * scale) for value in (result.base, result.head)]
+    medians = [significant(value * scale) for value in (result.base, _head(result))]
     p = NOTHING if result.p_value is None else f"{result.p_value:.2g}"
     evidence = [
         change(result.metric, result.ratio),
@@ -83,6 +84,16 @@ def _measured(result: MetricResult) -> list[str]:
         result.verdict,
     ]
     return [result.metric, *medians, unit, *evidence]
+
+
+def _head(result: MetricResult) -> float:
+    """The median of head; of steps that of base times the change, which is taken turn by turn.
+
+    Medians over processes have the machine's drift in them and may contradict the change.
+    """
+    if result.metric != "step" or result.ratio is None:
+        return result.head
+    return result.base * result.ratio.value
 
 
 def _compared(quality: QualityResult) -> list[str]:

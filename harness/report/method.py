@@ -9,12 +9,16 @@ from harness.runs.record import Record
 METHOD = """\
 Each run is a process of its own. All configurations start from the same weights and see the same batches in \
 the same order. A certificate (float64, against a committed reference) shows that they do the same arithmetic.
-The step time of a run is the median over its blocks of about two seconds, without the first step. The clock \
-is read after the device has finished. Configurations are compared by the geometric mean of the ratios of \
-runs with the same seed.
-Intervals are 95 % confidence intervals: Student's t over seeds, for curves at each epoch separately. The \
-interval of the epoch at which overfitting begins holds percentiles over resampled seeds, whole curves at a \
-time. A single seed has no interval.
+The step time of a run is the median over its blocks of about two seconds, without the first step and the \
+warm-up, which ends by the rule of duels. The clock is read after the device has finished. Configurations \
+are compared by their duel, or else by the geometric mean of the ratios of runs with the same seed.
+Times of runs are unreliable, and no headline states their ratio, with fewer than three common seeds, where \
+other programs used more than 5 % of the CPUs, where a step time changed by more than half within a run, and \
+where a run ended before its steps had settled.
+Intervals are 95 % confidence intervals: Student's t over seeds, for curves at each epoch separately; of \
+times and ratios in logarithms, of scores on the scale of the logit or the logarithm, which keeps them \
+within the possible values. The interval of the epoch at which overfitting begins holds percentiles over \
+resampled seeds, whole curves at a time. Fewer than three seeds have no interval.
 In a study the intervals of changes are wider, so that all of them hold together at 95 % (Bonferroni). A \
 remedy is recommended where the interval of its change of the test score lies above 0. Nothing else is \
 adjusted for the number of comparisons. Variants have the same number of epochs, and so fewer steps with \

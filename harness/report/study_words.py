@@ -2,6 +2,9 @@
 
 from harness.analysis.study_effects import EARLY_STOPPING, Effect, StudyFinding
 from harness.report.numbers import estimate, score_digits, seeds, significant, time_ratio
+from harness.stats.intervals import FEWEST_FOR_INTERVAL
+
+_TOO_FEW = f"fewer than {FEWEST_FOR_INTERVAL} seeds give no interval"
 
 
 def study_title(study: StudyFinding) -> str:
@@ -22,7 +25,7 @@ def study_sentence(study: StudyFinding) -> str:
         fewest, most = min(counts), max(counts)
         paired = f"{fewest} to {seeds(most)}" if fewest < most else seeds(fewest)
         improves = f"none improves test {study.measure.name} significantly"
-        verdict = f"{'one seed gives no interval' if most == 1 else improves} ({paired}{certified})"
+        verdict = f"{_TOO_FEW if most < FEWEST_FOR_INTERVAL else improves} ({paired}{certified})"
     sentence = f"Remedy for {study.study.kind} of {study.configuration.name}: {verdict}.{_harm(study)}"
     return sentence if study.overfits else f"{_no_overfitting(study)} {sentence}"
 

@@ -173,7 +173,7 @@ def test_what_is_not_certain_is_not_recommended():
     assert unsure.recommended.variant.name == "early stopping"
     single = _finding(*_records(gains=(0.1,)))
     assert single.recommended is None
-    assert "one seed gives no interval" in study_sentence(single)
+    assert "fewer than 3 seeds give no interval" in study_sentence(single)
 
 
 def test_the_seeds_of_a_study_are_those_that_were_paired():
