@@ -4,11 +4,14 @@ Channels are written as classes, never as strings: Altair needs a third of a sec
 its first string.
 """
 
+from collections.abc import Sequence
+
 import altair as alt
 import numpy as np
 
 from harness.analysis.comparison import Comparison
 from harness.analysis.configuration_summary import ConfigurationSummary
+from harness.report.busy import busy_mark
 from harness.report.chart_parts import Colours, Row, colour_of_rows, ends, layered, tips
 from harness.report.chart_style import FRAME_HEIGHT, NAME_AXIS, PHASES, ROW_HEIGHT
 from harness.stats.intervals import Array
@@ -16,12 +19,20 @@ from harness.training.measures import Measure
 
 #: Dots of runs per configuration. More of them hide one another.
 MOST_POINTS = 30
+#: Room beyond the outermost values, as a share of their range.
+_ROOM = 0.06
 
 
 def axis_title(measure: Measure, prefix: str = "") -> str:
     """``test accuracy (%)``: the measure with its unit, where it has one."""
     unit = {"points": " (%)"}.get(measure.unit, "")
     return f"{prefix} {measure.name}{unit}".strip()
+
+
+def _time_title(comparison: Comparison, title: str) -> str:
+    """The title of an axis of times of runs, marked if others used the machine."""
+    disturbed = any(summary.disturbed for summary in comparison.summaries)
+    return busy_mark(title, disturbed=disturbed)
 
 
 def time_against_quality(comparison: Comparison, colours: Colours) -> alt.LayerChart | None:
@@ -36,14 +47,13 @@ def time_against_quality(comparison: Comparison, colours: Colours) -> alt.LayerC
     for summary in comparison.summaries:
         if summary.quality and summary.training_seconds:
             place = ends(summary.training_seconds, "seconds") | ends(summary.quality, "score")
-            place["seconds low"] = max(0.0, float(str(place["seconds low"])))  # a wide interval of few seeds
             rows.append(
                 {"configuration": summary.name, "front": "yes" if summary.on_front else "no", **place}
             )
-    scale = alt.Scale(zero=False, padding=20)
     quality = axis_title(comparison.measure, "test")
-    x = alt.X("seconds:Q", title="training time (s)", scale=scale)
-    y = alt.Y("score:Q", title=quality, scale=scale)
+    training = _time_title(comparison, "training time (s)")
+    x = alt.X("seconds:Q", title=training, scale=_possible(rows + dots, "seconds", None))
+    y = alt.Y("score:Q", title=quality, scale=_possible(rows + dots, "score", comparison.measure.upper))
     colour = colour_of_rows(rows, colours, "diamond")
     low_score, high_score = alt.Y("score low:Q", title=""), alt.Y2("score high:Q")
     low_seconds, high_seconds = alt.X("seconds low:Q", title=""), alt.X2("seconds high:Q")
@@ -63,6 +73,16 @@ def time_against_quality(comparison: Comparison, colours: Colours) -> alt.LayerC
             x=x, y=y, color=colour, tooltip=tip
         ),
     )
+
+
+def _possible(rows: Sequence[Row], name: str, upper: float | None) -> alt.Scale:
+    """A scale with room around the values and intervals of ``name``, but not below 0 or above ``upper``."""
+    fields = (name, f"{name} low", f"{name} high")
+    values = [float(str(row[field])) for row in rows for field in fields if field in row]
+    low, high = min(values), max(values)
+    room = _ROOM * (high - low) or _ROOM * high or 1.0
+    end = high + room if upper is None else min(high + room, upper)
+    return alt.Scale(domain=[max(0.0, low - room), end], zero=False, nice=False)
 
 
 def _run_points(comparison: Comparison) -> list[Row]:
@@ -92,7 +112,7 @@ def phase_bars(comparison: Comparison) -> alt.LayerChart:
         alt.Chart()
         .mark_bar()
         .encode(
-            x=alt.X("seconds:Q", stack="zero", title="time (s)"),
+            x=alt.X("seconds:Q", stack="zero", title=_time_title(comparison, "time (s)")),
             y=alt.Y("configuration:N", title=None, sort=None, axis=NAME_AXIS),
             color=alt.Color("phase:N", scale=scale, legend=alt.Legend(columns=2)),
             order=alt.Order("order:Q"),
@@ -103,13 +123,16 @@ def phase_bars(comparison: Comparison) -> alt.LayerChart:
 
 
 def step_distribution(comparison: Comparison, colours: Colours) -> alt.LayerChart | None:
-    """Quantiles of the step time over the steady blocks of all runs of each configuration."""
+    """Quantiles of the step time over the steady blocks of a run, their geometric means over runs.
+
+    So the median is the step time that tables state, however many blocks each run has.
+    """
     rows = [row for summary in comparison.summaries if (row := _step_row(summary)) is not None]
     if not rows:
         return None
     y = alt.Y("configuration:N", title=None, sort=None, axis=NAME_AXIS)
     colour = colour_of_rows(rows, colours, None)
-    x = alt.X("p5:Q", title="step time (ms)", scale=alt.Scale(zero=False))
+    x = alt.X("p5:Q", title=_time_title(comparison, "step time (ms)"), scale=alt.Scale(zero=False))
     quantiles = [(f"{name}:Q", f"{name} (ms)") for name in ("p5", "p25", "median", "p75", "p95")]
     tip = tips("configuration:N", *quantiles, "blocks:Q")
     data = alt.Chart()
@@ -124,9 +147,11 @@ def step_distribution(comparison: Comparison, colours: Colours) -> alt.LayerChar
 
 
 def _step_row(summary: ConfigurationSummary) -> Row | None:
-    samples: Array = np.concatenate([run.step_seconds for run in summary.configuration.runs]) * 1e3
-    if not len(samples):
+    samples = [run.step_seconds * 1e3 for run in summary.configuration.runs if len(run.step_seconds)]
+    if not samples:
         return None
     names = ("p5", "p25", "median", "p75", "p95")
-    cuts = (round(float(cut), 5) for cut in np.percentile(samples, [5, 25, 50, 75, 95]))
-    return {"configuration": summary.name, "blocks": len(samples), **dict(zip(names, cuts, strict=True))}
+    of_runs: Array = np.array([np.percentile(own, [5, 25, 50, 75, 95]) for own in samples])
+    cuts = (round(float(cut), 5) for cut in np.exp(np.log(of_runs).mean(axis=0)))
+    blocks = sum(map(len, samples))
+    return {"configuration": summary.name, "blocks": blocks, **dict(zip(names, cuts, strict=True))}
