@@ -68,6 +68,11 @@ class StudyFinding:
         return dataclasses.replace(self.group, distinctions=kept).title
 
     @property
+    def disturbed(self) -> bool:
+        """Whether others used the machine in any of its runs, so that their times are unreliable."""
+        return any(run.record.disturbed for run in self.runs)
+
+    @property
     def harmful(self) -> list[Effect]:
         """The variants that make the score significantly worse, those with less data included."""
         return [effect for effect, change in self._certain if change.value < 0]

@@ -88,6 +88,7 @@ def _configuration(summary: ConfigurationSummary) -> dict[str, object]:
         "configuration": summary.name,
         "seeds": len(summary.configuration.runs),
         **_three("test_score", summary.quality),
+        "disturbed": summary.disturbed,
         **_three("step_seconds", summary.step_seconds),
         **_three("training_seconds", summary.training_seconds),
         "samples_per_second": summary.samples_per_second,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from harness.analysis.overfit import Overfitting
 from harness.analysis.study_effects import StudyFinding
+from harness.report.busy import BUSY_LEGEND, busy_mark
 from harness.report.numbers import NOTHING, estimate, score_digits, score_unit, significant
 from harness.report.table import Cell, Table
 from harness.report.tables import ratio_cell
@@ -62,7 +63,7 @@ def study_table(study: StudyFinding) -> Table:
             changes = [
                 estimate(effect.gap_change, gap_digits, sign=True),
                 estimate(measure.as_change(effect.score_change), digits, sign=True),
-                ratio_cell(effect.time_ratio),
+                _marked(ratio_cell(effect.time_ratio), disturbed=study.disturbed),
             ]
         row = [effect.variant.name, " ".join(effect.variant.assignments) or NOTHING, str(effect.seeds)]
         rows.append([*row, estimate(effect.gap, gap_digits), estimate(effect.score, digits), *changes])
@@ -71,4 +72,8 @@ def study_table(study: StudyFinding) -> Table:
         f"Remedies, and their changes from {reference} on the same seeds: mean [95 % interval; those of "
         "changes hold for all remedies together]"
     )
-    return Table(headers, rows, title)
+    return Table(headers, rows, title, BUSY_LEGEND if study.disturbed else "")
+
+
+def _marked(cell: Cell, *, disturbed: bool) -> Cell:
+    return cell._replace(text=busy_mark(cell.text, disturbed=disturbed))

@@ -45,7 +45,7 @@ def _recommendation(study: StudyFinding, best: Effect) -> str:
     if study.effects[0].gap and best.gap:
         levels = f"{significant(study.effects[0].gap.value)} to {significant(best.gap.value)}"
         parts.append(f"gap from {levels} {study.gap_measure.unit}".rstrip())
-    if best.time_ratio:
+    if best.time_ratio and not study.disturbed:
         parts.append(f"training time {time_ratio(best.time_ratio)}")
     options = "".join(f" --set {assignment}" for assignment in best.variant.assignments)
     how = f" ({options.strip()})" if options else ""
