@@ -26,11 +26,15 @@ _SPLIT_ERRORS = 1.96
 
 
 class Band(NamedTuple):
-    """A mean curve ``(epochs,)`` and each epoch's 95 % interval; None for fewer than three seeds."""
+    """A mean curve ``(epochs,)`` and each epoch's 95 % interval; None for fewer than three seeds.
+
+    ``seeds`` are the curves themselves ``(seeds, epochs)``.
+    """
 
     mean: Array
     low: Array | None
     high: Array | None
+    seeds: Array
 
 
 class Onset(NamedTuple):
@@ -179,7 +183,13 @@ def _gained(configuration: ConfigurationRuns, measure: Measure) -> Estimate | No
 def _bands(configuration: ConfigurationRuns, measure: Measure, gaps: Array) -> dict[str, Band]:
     """Bands of the gap and of the curves it is made of, each in its unit."""
     bands = {"gap": _band_of_differences(gaps, measure.upper)}
-    scale = {"loss": (1.0, None), "real": (100.0, 100.0), measure.key: (measure.factor, measure.upper)}
+    loss = (1.0, None)
+    scale = {
+        "loss": loss,
+        "generator_loss": loss,
+        "real": (100.0, 100.0),
+        measure.key: (measure.factor, measure.upper),
+    }
     for key, (factor, upper) in scale.items():
         for split in ("train", "validation"):
             stacked = curves_of(configuration, f"{split}_{key}")
@@ -192,14 +202,14 @@ def _band(curves: Array, upper: float | None) -> Band:
     """Of curves of scores from 0 to ``upper``, or from 0, which no interval leaves."""
     mean = curves.mean(axis=0)
     if len(curves) < FEWEST_FOR_INTERVAL:
-        return Band(mean, None, None)
-    return Band(mean, *bounded_ends(mean, half_width(curves), upper))
+        return Band(mean, None, None, curves)
+    return Band(mean, *bounded_ends(mean, half_width(curves), upper), curves)
 
 
 def _band_of_differences(curves: Array, upper: float | None) -> Band:
     """Of curves of differences between two scores from 0 to ``upper``."""
     mean = curves.mean(axis=0)
     if len(curves) < FEWEST_FOR_INTERVAL:
-        return Band(mean, None, None)
+        return Band(mean, None, None, curves)
     half, largest = half_width(curves), np.inf if upper is None else upper
-    return Band(mean, np.maximum(mean - half, -largest), np.minimum(mean + half, largest))
+    return Band(mean, np.maximum(mean - half, -largest), np.minimum(mean + half, largest), curves)

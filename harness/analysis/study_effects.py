@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from harness.analysis.grouping import ConfigurationRuns, RunGroup
-from harness.analysis.overfit import gap_curves, gap_measure, overfitting
+from harness.analysis.overfit import Overfitting, gap_curves, gap_measure, overfitting
 from harness.analysis.run_curves import Run
 from harness.analysis.seed_values import common_seeds, scores, training_seconds
 from harness.analysis.study import Study, Variant
@@ -25,7 +25,7 @@ from harness.training.measures import Measure
 #: Computed from the plain runs alone, at their best epochs.
 EARLY_STOPPING = "early stopping"
 #: These show the value of data; they are never recommended.
-_NOT_RECOMMENDED = {"half the data", "a quarter of the data", "all data"}
+DATA_VARIANTS = {"half the data", "a quarter of the data", "all data"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,13 @@ class StudyFinding:
     runs: list[Run]
     overfits: bool
     """Whether the plain task overfits; True where that is not assessed."""
+    treated: list[tuple[Variant, ConfigurationRuns]]
+    """The runs of each variant, the plain one first; early stopping has none of its own."""
+
+    def curves(self) -> dict[str, Overfitting]:
+        """What the curves of each variant show, by its name; without variants that scored no epoch."""
+        read = {variant.name: overfitting(self.group, runs) for variant, runs in self.treated}
+        return {name: curve for name, curve in read.items() if curve is not None}
 
     @property
     def group_title(self) -> str:
@@ -83,7 +90,7 @@ class StudyFinding:
         better = [
             (change.value, effect)
             for effect, change in self._certain
-            if change.value > 0 and effect.variant.name not in _NOT_RECOMMENDED
+            if change.value > 0 and effect.variant.name not in DATA_VARIANTS
         ]
         return max(better, key=lambda pair: pair[0], default=(0.0, None))[1]
 
@@ -128,7 +135,7 @@ def _finding(
     runs = [run for _, treated in variants for run in treated.runs]
     gap = gap_measure(configuration, measure)
     overfits = study.kind != "overfitting" or _overfits(group, configuration)
-    return StudyFinding(study, group, configuration, measure, gap, effects, runs, overfits)
+    return StudyFinding(study, group, configuration, measure, gap, effects, runs, overfits, list(variants))
 
 
 def _overfits(group: RunGroup, configuration: ConfigurationRuns) -> bool:

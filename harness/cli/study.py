@@ -2,6 +2,7 @@
 
 import math
 import time
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,9 +17,15 @@ from harness.cli.data_progress import shown_progress
 from harness.cli.messages import print_error_line
 from harness.cli.run_sequence import exit_code, run_sequence
 from harness.cli.signals import interrupt_on_termination
-from harness.report.study import study_text
+from harness.report.study import studies_text, study_text, write_study_page
 from harness.runs.record import Record
 from harness.runs.store import Store
+
+
+def _list_studies(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value:
+        click.echo(studies_text())
+        ctx.exit()
 
 
 @click.command()
@@ -41,6 +48,14 @@ from harness.runs.store import Store
 @options.certify
 @options.quiet
 @options.plugin
+@click.option(
+    "--list",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list_studies,
+    help="List the kinds of study, their remedies and the options that these set, and exit.",
+)
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:
     """Train a task with and without each remedy on the same seeds, and report which remedy helps.
@@ -51,6 +66,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     \b
       harness study overfitting --task mlp --backend torch
       harness study imbalance --task cnn --backend torch --budget 30m
+
+    It ends with a page that explains itself: what overfitting is, where it begins and what each remedy does.
 
     Runs are ordinary records. Repeat the command to continue an interrupted study, or to add seeds or
     backends: recorded runs are reused if machine, device, versions and certification are the same.
@@ -70,8 +87,22 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     reused = len(planned.runs) - len(missing)
     execution.say(f"{reused} of {len(planned.runs)} runs are already recorded")
     records = execution.carry_out(missing, given["budget"])
-    click.echo(f"{study_text(planned.study, execution.store)}\n\nRecord: {path}")
+    click.echo(f"{study_text(planned.study, execution.store)}\n")
+    _write_page(planned.study, execution.store, path.with_suffix(".html"))
+    click.echo(f"Record: {path}")
     ctx.exit(exit_code(records))
+
+
+def _write_page(study: Study, store: Store, path: Path) -> None:
+    """Write the page and print its path, or what it needs; the runs are kept in any case."""
+    try:
+        if write_study_page(study, store, path):
+            click.echo(f"Page:   {path}")
+    except ImportError as error:
+        needed = f'{error.name or error} from the extra "report"'
+        print_error_line(f'No page: it needs {needed}: pip install "dl-harness[report]"')
+    except OSError as error:
+        print_error_line(f"No page: {path} cannot be written: {error.strerror or error}")
 
 
 class _Execution:

@@ -1,6 +1,6 @@
 """Parts shared by all charts: the colours of configurations, layers over the same rows, tooltips."""
 
-import itertools
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 
 import altair as alt
@@ -13,6 +13,8 @@ Row = dict[str, object]
 #: The colour of each configuration, the same in every chart of a report.
 Colours = Mapping[str, str]
 
+#: Spreads the backends that come with the harness over the palette, so that none displaces another.
+_SPREAD = 75945
 #: Columns of a legend that fit a phone, with the most characters that a name may have.
 _LEGEND_COLUMNS = ((3, 12), (2, 20))
 
@@ -49,9 +51,23 @@ def ends(value: Estimate, name: str) -> Row:
     return {name: value.value, f"{name} low": low, f"{name} high": high}
 
 
-def configuration_colours(names: Iterable[str]) -> Colours:
-    """A colour for each name, in their order. From the eighth name on the colours repeat."""
-    return dict(zip(dict.fromkeys(names), itertools.cycle(PALETTE), strict=False))
+def configuration_colours(names: Iterable[str], without: str = "") -> Colours:
+    """A colour for each name, in their order: the same on every page, as far as no other name has it.
+
+    A name's checksum chooses its colour; versions in brackets do not count. Of two names with the same choice
+    the alphabetically later one takes the next free colour. From the eighth name on the colours repeat. The
+    colour ``without`` is not used.
+    """
+    shown = list(dict.fromkeys(names))
+    palette = [colour for colour in PALETTE if colour != without]
+    taken: dict[str, str] = {}
+    for name in sorted(shown):
+        label = name.partition(" (")[0]
+        first = zlib.crc32(f"{_SPREAD} {label}".encode()) % len(palette)
+        choices = [*palette[first:], *palette[:first]]
+        free = [colour for colour in choices if colour not in taken.values()]
+        taken[name] = (free or choices)[0]
+    return {name: taken[name] for name in shown}
 
 
 def colour_of_rows(rows: Sequence[Row], colours: Colours, symbol: str | None) -> alt.Color:

@@ -1,26 +1,23 @@
 """Which charts a report shows, in what order, and how each is read."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import altair as alt
 
 from harness.analysis.findings import Findings, GroupFindings
-from harness.analysis.study_effects import StudyFinding
+from harness.analysis.overfit import Overfitting
 from harness.report.chart_parts import Colours, configuration_colours, unchecked
 from harness.report.charts import MOST_POINTS, phase_bars, step_distribution, time_against_quality
-from harness.report.curve_charts import gap_curves, learning_curves
+from harness.report.curve_charts import gap_curves, learning_curves, loss_curves, loss_lines, score_lines
+from harness.report.curve_layers import coincidences
+from harness.report.figure import Figure, reading
 from harness.report.relative_chart import relative_step_times
-from harness.report.study_chart import remedy_changes
+from harness.report.study_figures import study_figures
 from harness.report.words import SHOWN_GROUPS
 
-
-class Figure(NamedTuple):
-    """A chart; ``name`` serves for files and ids, ``caption`` says how to read it."""
-
-    name: str
-    caption: str
-    chart: alt.LayerChart
-    title: str = ""
+_MARKED = "Diamond: best epoch (lowest validation loss). Dotted line: overfitting begins."
+#: Title, caption and chart.
+_Described = tuple[str, str, alt.LayerChart | None]
 
 
 @unchecked
@@ -30,7 +27,7 @@ def group_figures(
     """Every chart that one group of runs has the data for; the page draws the ``relative`` one itself."""
     comparison, curves = group.comparison, group.overfittings
     quality = comparison.measure.name
-    charts = {
+    charts = _curve_figures(curves, colours) | {
         "relative": (
             "Relative step time",
             "Ratio to the fastest configuration with its 95 % interval.",
@@ -47,22 +44,39 @@ def group_figures(
             step_distribution(comparison, colours),
         ),
         "phases": ("Phases of a run", "Mean seconds per run.", phase_bars(comparison)),
-        "curves": (
-            "Learning curves",
-            "Mean over seeds after each epoch. Bands: 95 % interval of each epoch's mean.",
-            learning_curves(curves, colours),
-        ),
-        "gap": (
-            "Generalisation gap",
-            "Difference between training and held-out score after each epoch, with its 95 % interval.",
-            gap_curves(curves, colours),
-        ),
     }
     return [
         Figure(f"{prefix}-{name}", caption, chart, title)
         for name, (title, caption, chart) in charts.items()
         if chart is not None
     ]
+
+
+def _curve_figures(curves: Sequence[Overfitting], colours: Colours) -> dict[str, _Described]:
+    """Losses beside scores, and the gap."""
+    if not curves:
+        return {}
+    seeds = max(len(curve.configuration.runs) for curve in curves)
+    how = reading(seeds)
+    title = "Loss of generator and discriminator" if curves[0].adversarial else "Loss"
+    marked = "" if curves[0].adversarial else f" {_MARKED}"
+    return {
+        "loss": (
+            title,
+            " ".join([f"After each epoch. {how}{marked}", *coincidences(loss_lines(curves))]),
+            loss_curves(curves, colours),
+        ),
+        "curves": (
+            "Classified as real" if curves[0].adversarial else curves[0].measure.name.capitalize(),
+            " ".join([f"After each epoch. {how}", *coincidences(score_lines(curves))]),
+            learning_curves(curves, colours),
+        ),
+        "gap": (
+            "Generalisation gap",
+            f"Difference between training and validation score after each epoch. {how}",
+            gap_curves(curves, colours),
+        ),
+    }
 
 
 def colours_of(findings: Findings) -> Colours:
@@ -80,17 +94,6 @@ def all_figures(findings: Findings) -> dict[str, Figure]:
         for number, group in enumerate(findings.groups[:SHOWN_GROUPS], 1)
         for figure in group_figures(group, f"comparison-{number}", colours)
     ]
-    figures += [study_figure(study, f"study-{number}") for number, study in enumerate(findings.studies, 1)]
+    for number, study in enumerate(findings.studies, 1):
+        figures += study_figures(study, f"study-{number}")
     return {figure.name: figure for figure in figures}
-
-
-@unchecked
-def study_figure(study: StudyFinding, prefix: str) -> Figure:
-    """How each remedy of a study changes score and gap."""
-    reference = study.effects[0].variant.name
-    better = "above" if study.measure.higher_is_better else "below"
-    caption = (
-        f"Difference from {reference} on the same seeds, with 95 % intervals that hold for all remedies "
-        f"together. A test score {better} 0 and a gap below 0 are better."
-    )
-    return Figure(f"{prefix}-remedies", caption, remedy_changes(study), "Effect of each remedy")

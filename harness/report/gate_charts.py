@@ -10,7 +10,7 @@ from harness.gate.record import BenchmarkRecord, GateRecord, Metric, MetricResul
 from harness.report.chart_parts import Row, layered, tips, unchecked, zero_line
 from harness.report.chart_style import GREY, NAME_AXIS, VERDICTS
 from harness.report.escaping import one_line
-from harness.report.figures import Figure
+from harness.report.figure import Figure
 from harness.report.gate_words import METRICS
 
 #: Colour and shape of the pairs of each stage.

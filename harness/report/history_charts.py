@@ -10,7 +10,7 @@ from harness.gate.history import MetricHistory
 from harness.report.chart_parts import Row, layered, tips, unchecked, zero_line
 from harness.report.chart_style import GREY, VERDICTS
 from harness.report.escaping import one_line
-from harness.report.figures import Figure
+from harness.report.figure import Figure
 from harness.report.gate_words import change
 from harness.report.history_words import name_of, steps_of
 

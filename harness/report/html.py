@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 
 from harness.machine.files import replace_file
 from harness.report.chart_style import CONFIG
-from harness.report.figures import Figure
+from harness.report.figure import Figure
 
 
 def render(template: str, figures: Iterable[Figure], **content: object) -> str:

@@ -10,7 +10,8 @@ from harness.analysis.findings import Findings, GroupFindings
 from harness.report.chart_style import CONFIG
 from harness.report.escaping import for_markdown
 from harness.report.exclusion_words import kept_apart_sentence, left_out_sentence
-from harness.report.figures import Figure, all_figures
+from harness.report.figure import Figure
+from harness.report.figures import all_figures
 from harness.report.method import caveats, data_sources, machines
 from harness.report.next_duel import DECIDES, next_duel
 from harness.report.numbers import RATIO_LEGEND

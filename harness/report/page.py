@@ -7,7 +7,8 @@ from harness.analysis.study_effects import StudyFinding
 from harness.report.answers import Answer, answer
 from harness.report.chart_parts import Colours
 from harness.report.exclusion_words import kept_apart_sentence, left_out_sentence
-from harness.report.figures import Figure, colours_of, group_figures, study_figure
+from harness.report.figure import Figure
+from harness.report.figures import colours_of, group_figures
 from harness.report.html import render
 from harness.report.method import METHOD, caveats, data_sources, machines
 from harness.report.next_duel import DECIDES
@@ -15,6 +16,7 @@ from harness.report.numbers import RATIO_LEGEND
 from harness.report.overfitting_tables import overfitting_table, study_table
 from harness.report.overfitting_words import gap_sentence, overfitting_sentence
 from harness.report.phrases import cut
+from harness.report.study_figures import study_figures
 from harness.report.study_words import study_sentence, study_title
 from harness.report.table import Table
 from harness.report.tables import comparison_legend, comparison_table, details_table, phases_table, runs_list
@@ -144,7 +146,7 @@ def _study_part(study: StudyFinding, name: str) -> Part:
         study_title(study),
         [study_sentence(study)],
         [study_table(study)],
-        [study_figure(study, name)],
+        study_figures(study, name),
         [],
         "named",
     )

@@ -1,15 +1,50 @@
-"""The result of one study for the terminal."""
+"""The result of one study: text for the terminal, and a page."""
+
+from pathlib import Path
 
 from harness.analysis.findings import Findings
 from harness.analysis.grouping import group_runs
 from harness.analysis.run_curves import Run
-from harness.analysis.study import Study
-from harness.analysis.study_effects import study_findings
+from harness.analysis.study import REMEDIES, Study
+from harness.analysis.study_effects import EARLY_STOPPING, study_findings
 from harness.analysis.study_records import study_records
 from harness.analysis.unpaired_remedies import unpaired_remedies
+from harness.report.numbers import NOTHING
+from harness.report.remedy_words import REMEDY_WORDS
+from harness.report.table import Table, terminal_table
 from harness.report.terminal import terminal_width
 from harness.report.text import findings_text
 from harness.runs.store import Store
+
+
+def studies_text() -> str:
+    """The kinds of study, and of each its remedies with the options that they set and what they do."""
+    early = (EARLY_STOPPING, "", REMEDY_WORDS[EARLY_STOPPING])
+    parts = []
+    for kind, (plain, *remedies) in REMEDIES.items():
+        rows = [(plain.name, " ".join(plain.assignments), "The reference of the others.")]
+        rows += [(each.name, " ".join(each.assignments), REMEDY_WORDS[each.name]) for each in remedies]
+        rows += [early] * (kind == "overfitting")
+        table = Table(
+            ["remedy", "options", "what it does"], [[one, two or NOTHING, three] for one, two, three in rows]
+        )
+        parts.append(f"harness study {kind}\n{terminal_table(table, terminal_width())}")
+    return "\n\n".join(parts)
+
+
+def write_study_page(study: Study, store: Store, path: Path) -> bool:
+    """Write the page of this study; False if no plain run has succeeded yet.
+
+    Raises:
+        ImportError: a library of the extra ``report`` is not installed.
+        OSError: the file cannot be written.
+    """
+    from harness.report.study_page import study_page
+
+    findings = study_findings(study, group_runs(map(Run.of, study_records(study, store))).groups)
+    if findings:
+        path.write_text(study_page(findings), "utf-8")
+    return bool(findings)
 
 
 def study_text(study: Study, store: Store) -> str:

@@ -246,6 +246,7 @@ def test_every_chart_is_valid_vega_lite(filled):
     report = package.compare(results=filled.folder / "results")
     assert {name.rpartition("-")[2] for name in report.charts} == {
         "relative",
+        "loss",
         "time",
         "curves",
         "steps",
