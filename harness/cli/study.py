@@ -17,7 +17,7 @@ from harness.cli.data_progress import shown_progress
 from harness.cli.messages import print_error_line
 from harness.cli.run_sequence import exit_code, run_sequence
 from harness.cli.signals import interrupt_on_termination
-from harness.report.study import studies_text, study_text, write_study_page
+from harness.report.study import studies_text, study_page, study_text
 from harness.runs.record import Record
 from harness.runs.store import Store
 
@@ -96,8 +96,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:
 def _write_page(study: Study, store: Store, path: Path) -> None:
     """Write the page and print its path, or what it needs; the runs are kept in any case."""
     try:
-        if write_study_page(study, store, path):
-            click.echo(f"Page:   {path}")
+        path.write_text(study_page(study, store), "utf-8")
+        click.echo(f"Page:   {path}")
     except ImportError as error:
         needed = f'{error.name or error} from the extra "report"'
         print_error_line(f'No page: it needs {needed}: pip install "dl-harness[report]"')

@@ -19,7 +19,7 @@ from harness.report.chart_parts import (
     zero_line,
 )
 from harness.report.chart_style import FRAME_HEIGHT, GREY, NAME_AXIS, ROW_HEIGHT
-from harness.report.figures import Figure
+from harness.report.figure import Figure
 
 #: Points of the turns; of more, neighbours are drawn as one, their median.
 _MOST_TURNS = 600

@@ -1,7 +1,5 @@
 """The result of one study: text for the terminal, and a page."""
 
-from pathlib import Path
-
 from harness.analysis.findings import Findings
 from harness.analysis.grouping import group_runs
 from harness.analysis.run_curves import Run
@@ -32,21 +30,6 @@ def studies_text() -> str:
     return "\n\n".join(parts)
 
 
-def write_study_page(study: Study, store: Store, path: Path) -> bool:
-    """Write the page of this study; False if no plain run has succeeded yet.
-
-    Raises:
-        ImportError: a library of the extra ``report`` is not installed.
-        OSError: the file cannot be written.
-    """
-    from harness.report.study_page import study_page
-
-    findings = study_findings(study, group_runs(map(Run.of, study_records(study, store))).groups)
-    if findings:
-        path.write_text(study_page(findings), "utf-8")
-    return bool(findings)
-
-
 def study_text(study: Study, store: Store) -> str:
     """The findings of this study alone, from its runs in the store."""
     findings = _alone(study, store)
@@ -56,14 +39,16 @@ def study_text(study: Study, store: Store) -> str:
 
 
 def study_page(study: Study, store: Store) -> str:
-    """The same as a page.
+    """The same as a page that explains itself.
 
     Raises:
         ImportError: the extra "report" is not installed.
     """
     from harness.report.page import html_report
+    from harness.report.study_page import page_of_study
 
-    return html_report(_alone(study, store))
+    findings = _alone(study, store)
+    return page_of_study(findings.studies) if findings.studies else html_report(findings)
 
 
 def _alone(study: Study, store: Store) -> Findings:

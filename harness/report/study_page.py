@@ -32,7 +32,7 @@ class _Part(NamedTuple):
     table: Table
 
 
-def study_page(findings: Sequence[StudyFinding]) -> str:
+def page_of_study(findings: Sequence[StudyFinding]) -> str:
     """The page of the findings of one study, a part for each configuration."""
     parts = [_part(study, f"part-{number}") for number, study in enumerate(findings, 1)]
     first = findings[0]

@@ -7,7 +7,7 @@ from support.made_study import RISES, made_study
 
 from harness.report.study_figures import study_figures
 from harness.report.study_lesson import answer, beginning, headline, lessons, more_data
-from harness.report.study_page import study_page
+from harness.report.study_page import page_of_study
 
 JARGON = re.compile(r"\b(GL|PQ|Pareto|Bonferroni|Prechelt)\b")
 
@@ -19,7 +19,7 @@ def _text(page):
 
 
 def test_the_page_explains_itself_without_jargon():
-    text = _text(study_page([made_study()]))
+    text = _text(page_of_study([made_study()]))
     assert text.count("cnn on digits overfits from epoch 5 of 12") == 1
     for words in (
         "What overfitting is",
@@ -44,7 +44,7 @@ def test_every_chart_of_the_page_is_valid_and_has_a_place():
         "remedies",
         "data",
     ]
-    page = study_page([study])
+    page = page_of_study([study])
     for figure in figures:
         figure.chart.to_dict(validate=True)
         assert page.count(f'id="{figure.name}"') == 1
