@@ -7,9 +7,10 @@ from harness.testing.replay import Verification, Verifier
 from harness.training.batches import BatchOrder
 from harness.worker import protocol
 from harness.worker.independent import Start
+from harness.worker.repetition import Recomputer
 from harness.worker.sampled_work import SampledWork
 from harness.worker.session import Session
-from harness.worker.verification import Recomputer, verify, verify_elsewhere
+from harness.worker.verification import verify, verify_elsewhere
 from harness.worker.work_sampler import WorkSampler
 
 #: A program that takes longer than this to build again recomputes its own work instead.

@@ -103,7 +103,7 @@ class TrainingRun:
         total = min(total, self._request.max_steps or total)
         epoch_losses: list[list[float]] = []
         while self._step < total:
-            count = min(block_steps(order, self._step, self._step_seconds), total - self._step)
+            count = min(block_steps(order, self._step, self._step_seconds, total), total - self._step)
             last = self._step + count == total
             trained = clock.train(count, last=last)
             epoch_losses += self._read_block(trained, order, count, total)

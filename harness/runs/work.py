@@ -13,9 +13,10 @@ from harness.training.batches import BatchOrder
 from harness.training.measures import Scores
 from harness.worker import protocol
 from harness.worker.limits import silence_within
+from harness.worker.repetition import Recomputer
 from harness.worker.sampled_work import SampledWork
 from harness.worker.session import Session
-from harness.worker.verification import Recomputer, verify, verify_elsewhere
+from harness.worker.verification import verify, verify_elsewhere
 from harness.worker.work_sampler import WorkSampler
 
 _CHANCE = random.SystemRandom()
@@ -26,9 +27,13 @@ _SAVING_SHARE = 0.005
 _LEAST_SAVING_SECONDS = 0.2
 #: Scores are recomputed where it takes no more operations than this.
 _CHEAP_FLOPS = 1e10
-#: What a verification may take: a share of the run, and no less than this time.
+#: What a verification may take: this share of the run. Of a short run it repeats so many steps all the same.
 _SHARE = 0.02
-_LEAST_SECONDS = 2.0
+_FEWEST_STEPS = 9
+#: A program that takes longer than this to build, or longer than this share of that time in its first step,
+#: repeats its own work.
+_LONGEST_BUILD_SECONDS = 2.0
+_FIRST_STEP_SHARE = 0.5
 
 
 class RunWork:
@@ -86,10 +91,12 @@ class RunWork:
             self._is_certified,
             _cheap_scores(record) if self._is_compared else None,
         )
-        affordable = _SHARE * (time.monotonic() - self._start)
+        phases = record.phases
+        before = (phases.import_seconds or 0.0) + (phases.data_seconds or 0.0) + (phases.build_seconds or 0.0)
+        affordable = _SHARE * (before + time.monotonic() - self._start)
         verifier = self._verifier(record, affordable)
         if verifier != "other process":
-            by = Recomputer(self._session, verifier, affordable)
+            by = Recomputer(self._session, verifier, affordable, _FEWEST_STEPS)
             return verify(work, by)
         return verify_elsewhere(work, lambda variables: self._other_session(record, variables), affordable)
 
@@ -116,11 +123,14 @@ class RunWork:
             return "other process"
         phases = record.phases
         sample = max((sample.seconds for sample in self._sampler.samples), default=0.0)
-        build = (phases.build_seconds or 0.0) + (phases.first_step_seconds or 0.0)
+        first_step = phases.first_step_seconds or 0.0
+        build = (phases.build_seconds or 0.0) + first_step
         start = (phases.import_seconds or 0.0) + (phases.data_seconds or 0.0)
         if start + build + 2 * sample <= affordable_seconds:
             return "other process"
-        cheap = build <= max(_LEAST_SECONDS, affordable_seconds)
+        # Most of a first build is initialisation of the framework, which a second one does not repeat.
+        compiles = first_step > _FIRST_STEP_SHARE * affordable_seconds
+        cheap = build <= max(_LONGEST_BUILD_SECONDS, affordable_seconds) and not compiles
         return "second program" if cheap or not self._sampler.complete else "same program"
 
 

@@ -9,13 +9,15 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
 from harness.errors import Declined, HarnessError
+from harness.machine.cpus import WORKER_CPUS
 from harness.plugins.files import PLUGIN_FILES_VARIABLE
+from harness.spec.backend import Plan
 from harness.spec.task import Sgd
-from harness.testing.dropout import uses_dropout
 from harness.testing.independent_work import Independent, Score
 from harness.testing.losses import Losses
 from harness.testing.numpy_backend import NUMPY
@@ -44,19 +46,15 @@ _FEWEST_STEPS = 2
 _LATER_STEPS = 4
 
 
-def compare_with_numpy(work: SampledWork, own: Session, start: Start) -> Independent:
+def compare_with_numpy(numpy: "NumpyWork", work: SampledWork, own: Session) -> Independent:
     """Compare the first steps, and the gradients of later ones; ``own`` has a program of the backend."""
-    if uses_dropout(work.plan.task):
-        return Independent(gap="dropout")
     try:
-        with start({PLUGIN_FILES_VARIABLE: ""}) as session:
-            numpy = _NumpyWork(work, session)
-            found = numpy.first_steps()
-            end = time.monotonic() + _SECONDS
-            for number, sample in enumerate(_later(work.sampler.samples)):
-                if not found.differs and (number == 0 or time.monotonic() < end):
-                    found = numpy.later_steps(found, sample, own)
-            return found if found.differs or work.scores is None else numpy.score(found, work.scores)
+        found = numpy.first_steps()
+        end = time.monotonic() + _SECONDS
+        for number, sample in enumerate(_later(work.sampler.samples)):
+            if not found.differs and (number == 0 or time.monotonic() < end):
+                found = numpy.later_steps(found, sample, own)
+        return found if found.differs or work.scores is None else numpy.score(found, work.scores)
     except Declined as error:
         return Independent(gap="not covered", detail=str(error))
     except HarnessError as error:
@@ -70,30 +68,49 @@ def _later(samples: list[WorkSample]) -> list[WorkSample]:
     return late[-1:] + _CHANCE.sample(late[:-1], min(1, len(late[:-1])))
 
 
-class _NumpyWork:
-    """The harness's program, in a process of its own."""
+class NumpyWork:
+    """The harness's program, in a process of its own that builds it while others work."""
 
-    def __init__(self, work: SampledWork, session: Session) -> None:
+    def __init__(self, work: SampledWork, start: Start) -> None:
+        """Start the process, and ask for the program and its first steps. Use it as a context manager."""
         self._work = work
-        self._session = session
+        # It may use all CPUs: the backend's program is busy on its own.
+        self._session = session = start({PLUGIN_FILES_VARIABLE: "", WORKER_CPUS: ""})
         self._conversation = Conversation(session, NUMPY, work.plan.threads)
+        self._conversation.request_program(self._plan, work.dataset)
+        session.send(protocol.Shuffle(work.order.seed))
+        self._asked = min(_FEWEST_STEPS, len(work.sampler.first.losses))
+        for step in range(self._asked):
+            session.send(_step(step))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._session.kill_and_close()  # it may be at work
+
+    @property
+    def _plan(self) -> Plan:
+        return msgspec.structs.replace(self._work.plan, mode="plain", device="cpu")
 
     def _build(self, *, gradients: bool = False) -> None:
         """``gradients``: a step subtracts the gradient from the weights."""
-        work = self._work
-        plan = msgspec.structs.replace(work.plan, mode="plain", device="cpu")
+        plan = self._plan
         if gradients:
             task = msgspec.structs.replace(plan.task, optimizer=Sgd(1.0), weight_decay=0.0)
             plan = msgspec.structs.replace(plan, task=task)
-        self._conversation.build(plan, work.dataset)
-        self._session.call(protocol.Shuffle(work.order.seed), protocol.Done)
+        self._conversation.build(plan, self._work.dataset)
+        self._session.call(protocol.Shuffle(self._work.order.seed), protocol.Done)
 
     def first_steps(self) -> Independent:
         """Compare the first steps of the training, as many as time allows."""
-        self._build()
+        self._conversation.receive_program()
+        self._session.receive(protocol.Done)
         reported, losses = self._work.sampler.first.losses, list[list[float | None]]()
+        for _ in range(self._asked):
+            losses += self._session.receive(protocol.Replayed).losses
         end = time.monotonic() + _SECONDS
-        while len(losses) < len(reported) and (len(losses) < _FEWEST_STEPS or time.monotonic() < end):
+        while len(losses) < len(reported) and time.monotonic() < end:
             losses += self._session.call(_step(len(losses)), protocol.Replayed).losses
         reported = reported[: len(losses)]
         found = compare_replay(reported, losses, self._work.plan.precision)

@@ -1,8 +1,10 @@
 """Samples of timed work: states saved at random moments of a training, and what was reported after each."""
 
+import copy
 import random
 import tempfile
 from pathlib import Path
+from typing import Self
 
 from harness.testing.losses import Losses
 from harness.worker import protocol
@@ -50,6 +52,14 @@ class WorkSample:
             self._single_steps_left -= 1
         self.losses += trained.losses
         self.seconds += trained.seconds
+
+    def beginning(self, steps: int) -> Self:
+        """Its first ``steps`` steps, or all if it has no more. The weights after a part are not known."""
+        if steps >= len(self.losses):
+            return self
+        part = copy.copy(self)
+        part.losses, part.after = self.losses[:steps], None
+        return part
 
     def delete(self) -> None:
         """Delete its files."""

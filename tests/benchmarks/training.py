@@ -49,6 +49,7 @@ class HarnessLoop:
         built = Conversation(self.session, backend, threads).build(plan, dataset)
         self.order = BatchOrder.of_task(task, built.samples["train"], 0)
         self.step = 0
+        self._total = self.order.steps_per_epoch * task.epochs
         self._step_seconds = 0.0
 
     def train(self, rest: list[int], count: int) -> tuple[float, float]:
@@ -61,7 +62,8 @@ class HarnessLoop:
         losses: list[float] = []
         while self.step < until:
             first = self.step == 0
-            steps = min(block_steps(self.order, self.step, self._step_seconds), until - self.step)
+            longest = block_steps(self.order, self.step, self._step_seconds, self._total)
+            steps = min(longest, until - self.step)
             trained = self._call(steps)
             self._step_seconds = 0.0 if first else trained.seconds / steps
             total += trained.seconds

@@ -125,3 +125,17 @@ def test_without_a_training_state_only_the_beginning_can_be_repeated():
 
         assert [sample.step for sample in sampler.candidates(needs_state=True)] == [0]
         assert len(sampler.candidates(needs_state=False)) == 3
+
+
+def test_the_beginning_of_a_sample_has_its_state_and_no_weights_after_it(sampler):
+    sampler.save(4)
+    sampler.trained(block(9))
+    sampler.trained(block(9))
+    (sample,) = sampler.samples
+
+    beginning = sample.beginning(5)
+
+    assert (beginning.step, beginning.path, len(beginning.losses)) == (4, sample.path, 5)
+    assert beginning.after is None
+    assert sample.after is not None
+    assert sample.beginning(100) is sample
