@@ -1,35 +1,34 @@
-"""Progress of runs on standard error: one live line on a terminal, otherwise plain lines."""
+"""Progress of runs on standard error: one live line on a terminal, otherwise a line every ten seconds."""
 
-import datetime
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn
+from rich.table import Column
 
+from harness.cli.remaining import Activity, Remaining, left_text
 from harness.cli.standard_error import console
 from harness.plugins.configuration import Configuration
 from harness.report.certificate_words import certificate_label
 from harness.report.numbers import significant
 from harness.report.phrases import failure_text
 from harness.report.scores import score_value, test_score
+from harness.runs.certification import certified_work
 from harness.runs.record import DatasetRecord, Epoch, Record
 from harness.runs.request import RunRequest
 from harness.spec.task import Task
 from harness.testing.certificate import Certificate
 from harness.training.measures import measure_of_task
 
-#: A certificate that takes longer was not in the cache: its time is worth a line.
+#: A certificate that takes longer was not in the cache: its time is worth a line on a terminal.
 _CACHED_SECONDS = 1.0
-_BAR_WIDTH = 12
-_TIME_WIDTH = len("00:00")
-_NARROWEST = 20
-#: Lines about a run where progress is not one live line, its outcome excluded.
-_MOST_LINES = 20
-#: The speed behind the bar's remaining time is the mean over this time: the whole run.
-_SPEED_SECONDS = 24 * 3600.0
+#: The spinner and the space after it.
+_SPINNER_WIDTH = 2
+#: Without a terminal no line about work under way comes sooner after another line.
+_QUIET_SECONDS = 10.0
 
 
 class RunDisplay:
@@ -38,21 +37,24 @@ class RunDisplay:
     ``quiet`` prints nothing.
     """
 
-    def __init__(self, runs: int, *, quiet: bool) -> None:
-        self._runs = runs
+    def __init__(self, requests: Sequence[RunRequest], *, quiet: bool, certify: bool) -> None:
+        self._runs = len(requests)
         self._begun = 0
+        works = {certified_work(request): request for request in requests} if certify else {}
+        self._remaining = Remaining(
+            [*map(_certificate_activity, works.values()), *map(_run_activity, requests)], time.monotonic
+        )
         self._console = console(quiet=quiet)
+        self._printed = -math.inf
         self.live = self._console.is_terminal and not quiet
         self._progress = Progress(
-            BarColumn(bar_width=_BAR_WIDTH),
-            TimeRemainingColumn(compact=True),
-            TextColumn("{task.description}", markup=False),
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False, table_column=Column(overflow="fold")),
             console=self._console,
             disable=not self.live,
             transient=True,
-            speed_estimate_period=_SPEED_SECONDS,
         )
-        self._bar: TaskID = self._progress.add_task("", total=None)
+        self._line: TaskID = self._progress.add_task("", total=None)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -65,6 +67,7 @@ class RunDisplay:
 
     def say(self, text: str) -> None:
         """Print a line that stays."""
+        self._printed = time.monotonic()
         self._console.print(text, markup=False, soft_wrap=True)
 
     def stand_ins(self, datasets: Iterable[DatasetRecord]) -> None:
@@ -76,36 +79,76 @@ class RunDisplay:
             )
 
     def certifying(self, configuration: Configuration, task: str) -> None:
-        """See :class:`harness.runs.sequence.SequenceObserver`."""
-        activity = f"certifying {configuration.label} on {task} (float64, compared with the reference)"
-        self._progress.reset(self._bar, total=None, description=self._fitted(activity))
+        """See :class:`harness.runs.certification.CertificationObserver`."""
+        self._remaining.begin(Activity("certificate", f"{configuration.label} {task}"))
+        self.update(f"certifying {configuration.label} on {task}", "comparing with the reference in float64")
+
+    def examined(self, configuration: Configuration, task: str, cases: int, of: int) -> None:
+        """See :class:`harness.runs.certification.CertificationObserver`."""
+        self._remaining.advance(cases / of)
+        self.update(f"certifying {configuration.label} on {task}", f"case {cases} of {of}")
 
     def certified(
         self, configuration: Configuration, task: str, certificate: Certificate, seconds: float
     ) -> None:
-        """See :class:`harness.runs.sequence.SequenceObserver`."""
-        if seconds > _CACHED_SECONDS:
+        """See :class:`harness.runs.certification.CertificationObserver`."""
+        self._remaining.end()
+        if self.live and seconds > _CACHED_SECONDS:
             outcome = certificate_label(certificate)
             self.say(f"{configuration.label} on {task}: {outcome} in {seconds:.0f} s")
 
     def begin(self, request: RunRequest) -> "RunLine":
         """See :class:`harness.runs.sequence.SequenceObserver`."""
         self._begun += 1
+        self._remaining.begin(_run_activity(request))
         plan = request.plan
         number = f"[{self._begun}/{self._runs}] " if self._runs > 1 else ""
         variant = f" ({request.variant})" if request.variant else ""
         name = f"{number}{plan.task.name} {request.backend}:{plan.mode} seed {plan.seed}{variant}"
-        self._progress.reset(self._bar, total=None, description=self._fitted(f"{name}: starting a worker"))
+        self.update(name, "starting a worker")
         return RunLine(self, name, plan.task)
 
-    def update(self, text: str, completed: int | None = None, total: int | None = None) -> None:
-        """Change the live line."""
-        self._progress.update(self._bar, description=self._fitted(text), completed=completed, total=total)
+    def advance(self, share: float) -> None:
+        """This share of the current run's training is done."""
+        self._remaining.advance(share)
 
-    def _fitted(self, text: str) -> str:
-        """Cut to the width of the terminal: rich would drop the bar before it cuts the text."""
-        width = max(_NARROWEST, self._console.width - _BAR_WIDTH - _TIME_WIDTH - 2)
-        return text if len(text) <= width else f"{text[: width - 1]}…"
+    def end(self, outcome: str) -> None:
+        """The current run has ended."""
+        self._remaining.end()
+        self.say(outcome)
+
+    def update(self, name: str, *details: str) -> None:
+        """Show work under way. ``name`` stays whole; details that do not fit a terminal are left out."""
+        if self.live:
+            width = self._console.width - _SPINNER_WIDTH
+            self._progress.update(self._line, description=fitted(name, self._with_time_left(details), width))
+        elif time.monotonic() - self._printed >= _QUIET_SECONDS:
+            self.say(f"{name}: {', '.join(self._with_time_left(details))}")
+
+    def _with_time_left(self, details: Sequence[str]) -> list[str]:
+        """The first detail, the time left of all runs, and the other details."""
+        seconds = self._remaining.seconds()
+        first, *others = filter(None, details)
+        return [first, *([left_text(seconds)] if seconds and seconds >= 1 else []), *others]
+
+
+def fitted(name: str, details: Sequence[str], width: int) -> str:
+    """``name: detail, detail`` with those details, in their order, that fit the width."""
+    text = name
+    for detail in details:
+        longer = f"{text}{': ' if text == name else ', '}{detail}"
+        if len(longer) <= width:
+            text = longer
+    return text
+
+
+def _certificate_activity(request: RunRequest) -> Activity:
+    configuration, task, _ = certified_work(request)
+    return Activity("certificate", f"{configuration.label} {task}")
+
+
+def _run_activity(request: RunRequest) -> Activity:
+    return Activity("run", f"{request.backend}:{request.plan.mode} {request.plan.task.name}")
 
 
 class RunLine:
@@ -116,50 +159,23 @@ class RunLine:
         self._name = name
         self._epochs = task.epochs
         self._measure = measure_of_task(task)
-        self._scores = ""
-        self._speed = ""
-        self._began: tuple[int, float] | None = None
-        self._seconds_left: float | None = None
-        self._training = ""
+        self._score = ""
+        self._epoch = ""
 
     def phase(self, name: str) -> None:
         """See :class:`harness.runs.training.Observer`."""
-        self._display.update(f"{self._name}: {', '.join(filter(None, (self._training, name)))}")
+        self._display.update(self._name, ", ".join(filter(None, (self._epoch, name))))
 
     def trained(self, step: int, total_steps: int, epoch: int, loss: float, step_seconds: float) -> None:
         """See :class:`harness.runs.training.Observer`."""
-        self._speed = f"{1 / step_seconds:.1f} steps/s" if step_seconds else ""
-        self._seconds_left = self._estimate(step, total_steps)
-        parts = [f"epoch {epoch}/{self._epochs}", f"loss {significant(loss)}", self._scores, self._speed]
-        self._training = ", ".join(part for part in parts if part)
-        self._display.update(f"{self._name}: {self._training}", step, total_steps)
-
-    def _estimate(self, step: int, total_steps: int) -> float | None:
-        """Seconds left at the mean speed since the first step, scoring included; None at the first one."""
-        now = time.monotonic()
-        if self._began is None:
-            self._began = step, now
-        first, start = self._began
-        return (total_steps - step) * (now - start) / (step - first) if step > first else None
-
-    def _is_shown(self, epoch: int) -> bool:
-        """Whether this epoch has a line: every one, or so many that there are about 20."""
-        return epoch == self._epochs or epoch % math.ceil(self._epochs / _MOST_LINES) == 0
+        self._display.advance(step / total_steps)
+        self._epoch = f"epoch {epoch}/{self._epochs}"
+        speed = f"{1 / step_seconds:.1f} steps/s" if step_seconds else ""
+        self._display.update(self._name, self._epoch, f"loss {significant(loss)}", self._score, speed)
 
     def scored(self, epoch: Epoch) -> None:
         """See :class:`harness.runs.training.Observer`."""
-        training, validation = (
-            score_value(self._measure, scores) for scores in (epoch.train, epoch.validation)
-        )
-        self._scores = f"{self._measure.name} {training} (training) {validation} (validation)"
-        if self._display.live or not self._is_shown(epoch.epoch):
-            return
-        loss = f"loss {significant(epoch.training_loss)}"
-        parts = [f"epoch {epoch.epoch}/{self._epochs}", loss, self._scores]
-        if self._speed and self._seconds_left is not None:  # not known after the first step
-            left = datetime.timedelta(seconds=round(self._seconds_left))
-            parts += [self._speed, f"{left} left"]
-        self._display.say(f"{self._name}: {', '.join(parts)}")
+        self._score = f"validation {self._measure.name} {score_value(self._measure, epoch.validation)}"
 
     def end(self, record: Record) -> None:
         """See :class:`harness.runs.sequence.RunObserver`."""
@@ -170,4 +186,4 @@ class RunLine:
             outcome = record.status  # the result states the reason
         else:
             outcome = failure_text(record.status, failure)
-        self._display.say(f"{self._name}: {outcome}")
+        self._display.end(f"{self._name}: {outcome}")

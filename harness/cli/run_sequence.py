@@ -4,9 +4,10 @@ import math
 from collections.abc import Sequence
 
 from harness.cli.progress import RunDisplay
+from harness.runs.certification import Certification
 from harness.runs.record import Record
 from harness.runs.request import RunRequest
-from harness.runs.sequence import certify_all, execute_all
+from harness.runs.sequence import execute_all
 from harness.runs.store import Store
 
 _RUN_FAILED = 1
@@ -23,16 +24,18 @@ def run_sequence(
     plan: str = "",
     deadline: float = math.inf,
 ) -> list[Record]:
-    """Certify the configurations, then execute the runs; see :mod:`harness.runs.sequence`.
+    """Execute the runs, each after its certificate; see :mod:`harness.runs.sequence`.
 
     ``plan`` is printed first: what the runs are.
     """
-    with RunDisplay(len(requests), quiet=quiet) as display:
+    with RunDisplay(requests, quiet=quiet, certify=certify) as display:
         if plan:
             display.say(plan)
         display.stand_ins(request.dataset for request in requests)
-        certificates = certify_all(requests, display) if certify else {}
-        return execute_all(requests, certificates, store, display, deadline)
+        if not certify:
+            return execute_all(requests, store, display, deadline)
+        with Certification(requests, display) as certification:
+            return execute_all(requests, store, display, deadline, certification)
 
 
 def exit_code(records: Sequence[Record]) -> int:

@@ -8,6 +8,7 @@ another interpreter has installed is unknown here, so its certificates are made 
 import contextlib
 import functools
 import hashlib
+import itertools
 import os
 import sys
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from harness.plugins.configuration import Configuration
 from harness.plugins.registry import runs_our_code
 from harness.spec.task import Task, TaskDefinition
 from harness.testing.certificate import Certificate
-from harness.testing.certify import DROPOUT, Examiner, check, examine_dropout
+from harness.testing.certify import DROPOUT, Examiner, check, check_names, examine_dropout
 from harness.testing.dropout import uses_dropout
 from harness.testing.parity import TOLERANCE, Finding
 from harness.testing.reference import reference_of
@@ -39,18 +40,35 @@ class _Entry(msgspec.Struct, frozen=True):
     certificate: Certificate
 
 
-def certificate(examiner: Examiner, definition: TaskDefinition, task: Task | None = None) -> Certificate:
+#: Called with the number of cases that have been examined, and of all.
+Examined = Callable[[int, int], None]
+
+
+def certificate(
+    examiner: Examiner,
+    definition: TaskDefinition,
+    task: Task | None = None,
+    examined: Examined = lambda _cases, _of: None,
+) -> Certificate:
     """The certificate of the examiner's configuration for a task; faults are its reason, never raised.
 
     The examiner works only where the cache holds no certificate. ``task`` is what a run makes of the
     definition: where it uses dropout and the definition's defaults do not, dropout is tested too.
     """
-    made = _made_or_kept(examiner, definition, "", lambda: _certificate(check(examiner, definition)))
+    made = _made_or_kept(
+        examiner, definition, "", lambda: _certificate(_checked(examiner, definition, examined))
+    )
     if not made.certified or made.dropout is not None or task is None or not uses_dropout(task):
         return made
     return _made_or_kept(
         examiner, definition, DROPOUT, lambda: _with_dropout(made, examine_dropout(examiner, definition))
     )
+
+
+def _checked(examiner: Examiner, definition: TaskDefinition, examined: Examined) -> list[Finding]:
+    total = len(check_names(definition, examiner.configuration.precision))
+    numbers = itertools.count(1)
+    return check(examiner, definition, lambda _finding: examined(next(numbers), total))
 
 
 def _with_dropout(made: Certificate, finding: Finding) -> Certificate:

@@ -48,11 +48,24 @@ class Examiner:
         self.configuration = configuration
         self._limit_seconds = limit_seconds
         self._session: Session | None = None
+        self._paused = False
 
     def begin(self) -> None:
         """Grant the whole time limit to the certification that follows."""
+        self._resume()
         if self._session is not None:
             self._session.renew_deadline()
+
+    def pause(self) -> None:
+        """Stop the worker until the next certification begins, so that it takes no CPU time."""
+        if self._session is not None and not self._paused:
+            self._session.pause()
+            self._paused = True
+
+    def _resume(self) -> None:
+        if self._session is not None and self._paused:
+            self._session.resume()
+        self._paused = False
 
     def observe(self, case: Case) -> Observation:
         """What the configuration does on a case in float64.
@@ -113,6 +126,7 @@ class Examiner:
             raise self._failed(case, error) from error
 
     def _ask(self, case: Case, request: protocol.Request, expected: type[_R]) -> _R:
+        self._resume()  # tests of dropout follow a certificate from the cache
         try:
             session = self._session or self._start()
             return session.call(request, expected)
@@ -138,6 +152,7 @@ class Examiner:
 
     def close(self) -> None:
         """End the worker, if there is one."""
+        self._resume()
         if self._session is not None:
             self._session.close()
             self._session = None

@@ -143,7 +143,7 @@ def test_json_is_one_document_and_nothing_else_on_standard_output(harness):
     document = json.loads(done.stdout)
     assert [record["seed"] for record in document["records"]] == [0, 1]
     assert document["records"] == harness.records()
-    assert "epoch 2/2" in done.stderr
+    assert "[2/2] cnn faulty:ok seed 1: test accuracy" in done.stderr
 
 
 def test_quiet_prints_the_outcome_alone(harness):

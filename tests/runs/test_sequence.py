@@ -30,7 +30,7 @@ def test_what_one_precision_declines_is_still_tried_in_another(monkeypatch):
         backends=["torch"], tasks=["mlp"], seeds=[0, 1], precisions=("bfloat16", "float32")
     )
     requests = RunMatrix(options).requests(lambda _what, _done, _total: None)
-    records = sequence.execute_all(requests, {}, None, Silent(), math.inf)
+    records = sequence.execute_all(requests, None, Silent(), math.inf)
     assert [(record.precision, record.seed) for record in records] == [
         ("bfloat16", 0),
         ("float32", 0),

@@ -1,8 +1,15 @@
 """The ``harness`` command as a user calls it: a real process in a folder of its own."""
 
+import contextlib
+import fcntl
 import json
+import os
+import pty
+import re
+import struct
 import subprocess
 import sys
+import termios
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +17,8 @@ from harness.machine.checksums import verify_checksum
 
 PLUGINS = Path(__file__).parent / "plugins"
 COMMAND = [sys.executable, "-m", "harness"]
+#: Ends of lines, and the sequences by which a terminal is told to write over a line.
+_LINE_ENDS = re.compile(r"(?:\r|\n|\x1b\[[0-9;?]*[a-zA-Z])+")
 
 
 @dataclass
@@ -39,6 +48,22 @@ class HarnessCommand:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def in_terminal(self, *arguments: str, columns: int) -> list[str]:
+        """The different lines that appear on a terminal of this width, states of the live line among them."""
+        process, terminal = pty.fork()
+        if process == 0:
+            os.chdir(self.folder)
+            environment = self.environment | {"TERM": "xterm"}
+            os.execve(COMMAND[0], [*COMMAND, *arguments], environment)  # noqa: S606
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        printed = bytearray()
+        with contextlib.suppress(OSError):  # EIO: the command has ended
+            while part := os.read(terminal, 2**16):
+                printed += part
+        os.close(terminal)
+        os.waitpid(process, 0)
+        return list(dict.fromkeys(_LINE_ENDS.split(printed.decode())))
 
     def in_shell(self, line: str) -> subprocess.CompletedProcess:
         """A line of bash, whose first ``harness`` is the command."""

@@ -1,0 +1,137 @@
+"""The progress of runs: whole names on a terminal of 80 columns, few lines without one, one time left."""
+
+import time
+
+import msgspec
+import pytest
+from support.records import make_record
+
+from harness.cli.progress import RunDisplay, fitted
+from harness.cli.remaining import Activity, Remaining, left_text
+from harness.plugins.configuration import Configuration
+from harness.runs.record import DatasetRecord
+from harness.runs.request import RunRequest
+from harness.spec.backend import Plan
+from harness.testing.certificate import Certificate
+from harness_tasks.mlp import MLP
+
+A, B = Activity("run", "a"), Activity("run", "b")
+CERTIFICATE = Activity("certificate", "a")
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def test_nothing_is_said_until_something_is_known(clock):
+    remaining = Remaining([CERTIFICATE, A, A], clock)
+    remaining.begin(CERTIFICATE)
+    clock.now = 10
+    remaining.end()
+    assert remaining.seconds() is None  # no run has begun
+
+
+def test_the_first_run_tells_by_its_own_speed(clock):
+    remaining = Remaining([A, A], clock)
+    remaining.begin(A)
+    clock.now = 4  # the worker has started
+    remaining.advance(0.1)
+    clock.now = 8
+    remaining.advance(0.3)
+    # 4 s for a fifth: 14 s are left of this run, which takes 22 s in all, as the other one will.
+    assert remaining.seconds() == pytest.approx(14 + 22)
+
+
+def test_runs_of_one_kind_take_as_long_as_those_that_ended(clock):
+    remaining = Remaining([A, B, A, B, CERTIFICATE], clock)
+    for activity, seconds in ((A, 10), (B, 30), (CERTIFICATE, 5)):
+        remaining.begin(activity)
+        clock.now += seconds
+        remaining.end()
+    assert remaining.seconds() == pytest.approx(10 + 30)
+    remaining.begin(A)
+    clock.now += 4
+    assert remaining.seconds() == pytest.approx(6 + 30)
+    clock.now += 100  # longer than expected, but never negative
+    assert remaining.seconds() == pytest.approx(30)
+
+
+def test_an_unknown_kind_takes_as_long_as_the_mean_of_its_group(clock):
+    remaining = Remaining([A, A, B], clock)
+    for seconds in (10, 20):
+        remaining.begin(A)
+        clock.now += seconds
+        remaining.end()
+    assert remaining.seconds() == pytest.approx(15)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(40, "40 s left"), (119, "119 s left"), (720, "12 min left"), (7260, "2 h 1 min left")],
+)
+def test_time_left_is_stated_in_a_fitting_unit(seconds, text):
+    assert left_text(seconds) == text
+
+
+def test_details_that_do_not_fit_are_left_out_and_none_is_cut():
+    details = ["epoch 1/3", "3 min left", "validation accuracy 39.0 %", "2.5 steps/s"]
+    assert fitted("mlp keras-torch:fit seed 0", details, 200).endswith("2.5 steps/s")
+    narrow = fitted("mlp keras-torch:fit seed 0", details, 64)
+    assert narrow == "mlp keras-torch:fit seed 0: epoch 1/3, 3 min left, 2.5 steps/s"
+    assert fitted("mlp keras-torch:fit seed 0", details, 10) == "mlp keras-torch:fit seed 0"
+
+
+def _request(seed: int) -> RunRequest:
+    task = msgspec.structs.replace(MLP.define(MLP.options()), epochs=40)
+    plan = Plan(task=task, mode="eager", device="cpu", precision="float32", threads=1, seed=seed)
+    return RunRequest(
+        backend="torch", plan=plan, options={}, dataset=DatasetRecord("mnist1d"), variant="dropout"
+    )
+
+
+def test_without_a_terminal_a_line_comes_with_each_run_and_every_ten_seconds(monkeypatch, capsys):
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    requests = [_request(0), _request(1)]
+    with RunDisplay(requests, quiet=False, certify=True) as display:
+        configuration = Configuration("torch", "eager", "cpu", 1)
+        display.certifying(configuration, "mlp")
+        for case in range(1, 11):
+            now += 2.5
+            display.examined(configuration, "mlp", case, 10)
+        display.certified(configuration, "mlp", Certificate(certified=True), 25.0)
+        for request in requests:
+            run = display.begin(request)
+            for step in range(1, 101):
+                now += 0.25
+                run.trained(step, 100, 1 + step // 3, 0.5, 0.25)
+            run.end(make_record())
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:3] == [
+        "certifying torch:eager on mlp: comparing with the reference in float64",
+        "certifying torch:eager on mlp: case 4 of 10",
+        "certifying torch:eager on mlp: case 8 of 10",
+    ]
+    assert lines[3].startswith("[1/2] mlp torch:eager seed 0 (dropout): epoch ")
+    assert " left, loss 0.5, 4.0 steps/s" in lines[4]
+    ends = [line for line in lines if "test accuracy" in line]
+    assert ends == [f"[{n}/2] mlp torch:eager seed {n - 1} (dropout): test accuracy 50.0 %" for n in (1, 2)]
+    assert len(lines) <= len(ends) + 1 + 75 / 10  # 75 s in all
+
+
+def test_on_a_terminal_of_80_columns_no_name_is_cut(harness):
+    settings = ("--set", "dropout=0.0,0.5", "--epochs", "2", "--dataset", "digits", "--no-certify")
+    lines = harness.in_terminal("run", "--task", "cnn", "--backend", "faulty:ok", *settings, columns=80)
+    live = [line for line in lines if "seed 0 (dropout=" in line]
+    assert max(map(len, live)) <= 80
+    assert all("cnn faulty:ok seed 0 (dropout=0." in line for line in live)
+    assert not [line for line in lines if "…" in line]
+    assert "[2/2] cnn faulty:ok seed 0 (dropout=0.5): test accuracy" in "\n".join(lines)
