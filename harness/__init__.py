@@ -39,22 +39,23 @@ def compare(
     results: str | Path = "results",
     margin: float | None = None,
     target: float | None = None,
+    by: str | None = None,
 ) -> Report:
     """The findings of ``harness compare`` as frames and charts, which a notebook displays.
 
-    ``selection``, ``margin`` and ``target`` are those of the command:
-    ``harness.compare("task=cnn", "backend=torch,keras")``. A file that cannot be read is skipped with a
-    warning that names it.
+    ``selection``, ``margin``, ``target`` and ``by`` are those of the command:
+    ``harness.compare("task=cnn", "backend=torch,keras")``, ``harness.compare(by="optimizer")``. A file that
+    cannot be read is skipped with a warning that names it.
 
     Raises:
-        harness.errors.UsageError: nothing is selected.
+        harness.errors.UsageError: nothing is selected, or nothing differs in ``by`` alone.
     """
     import warnings
 
     from harness.analysis.findings import read_findings
     from harness.report.frames import Report
 
-    findings = read_findings(selection, Path(results), margin, target)
+    findings = read_findings(selection, Path(results), margin, target, by)
     for message in findings.unreadable:
         warnings.warn(message, stacklevel=2)
     return Report(findings)

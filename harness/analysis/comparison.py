@@ -113,7 +113,7 @@ def compare(
     summaries = [summarize(configuration, measure, target) for configuration in group.configurations]
     summaries = mark_front(sorted(summaries, key=_mean_step), measure)
     different = different_work(group)
-    if not group.conditions.certified or len(summaries) == 1 or different:
+    if not group.comparable or len(summaries) == 1 or different:
         return Comparison(group, measure, target, summaries, [], different)
     pairs, cycle = _with_fastest(group, summaries, margin, duels)
     pairs.sort(key=_ratio)

@@ -21,11 +21,12 @@ _FEWEST_DRIFT_BLOCKS = 6
 
 
 class TimeToTarget(NamedTuple):
-    """Training seconds until the validation score reached the target, over the runs that reached it."""
+    """Training until the validation score reached the target, in seconds and epochs, of the runs that did."""
 
     seconds: Estimate | None
     reached: int
     of: int
+    epochs: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,32 +94,45 @@ def summarize(
 
 def time_to_target(configuration: ConfigurationRuns, measure: Measure, target: float) -> TimeToTarget:
     """When each run's validation score first was at least as good as ``target``."""
-    seconds = []
+    seconds, epochs = [], []
     for run in configuration.runs:
         curve = run.curves.get(f"validation_{measure.key}", np.empty(0)) * measure.factor
         good = curve >= target if measure.higher_is_better else curve <= target
         if good.any():
             seconds.append(run.curves["training_seconds"][good.argmax()])
-    return TimeToTarget(geometric_interval(seconds), len(seconds), len(configuration.runs))
+            epochs.append(run.curves["epoch"][good.argmax()])
+    return TimeToTarget(
+        geometric_interval(seconds), len(seconds), len(configuration.runs), geometric_interval(epochs)
+    )
 
 
-def default_target(group: RunGroup) -> float | None:
-    """The best validation score that every run reaches, rounded towards the worse.
+def default_target(group: RunGroup, fewest: int | None = None) -> float | None:
+    """The best validation score that every run of all configurations reaches, rounded towards the worse.
 
-    It is rounded to a whole point, or to two digits of a score that is better when lower.
+    With ``fewest``, every run of at least so many configurations. It is rounded to a whole point, or to two
+    digits of a score that is better when lower.
     """
     measure = group.measure
-    runs = [run for configuration in group.configurations for run in configuration.runs]
-    best_of = np.fmax.reduce if measure.higher_is_better else np.fmin.reduce  # they ignore NaN
-    curves = [run.curves.get(f"validation_{measure.key}") for run in runs]
-    best = [measure.factor * float(best_of(curve)) for curve in curves if curve is not None and len(curve)]
-    if len(best) < len(runs) or not all(map(math.isfinite, best)):
+    bests = [_worst_best(configuration, measure) for configuration in group.configurations]
+    known = [best for best in bests if best is not None]
+    reach = len(bests) if fewest is None else fewest
+    if len(known) < reach:
         return None
+    worst = sorted(known, reverse=measure.higher_is_better)[reach - 1]
     if measure.higher_is_better:
-        return float(math.floor(min(best)))
-    worst = max(best)
+        return float(math.floor(worst))
     unit = 10.0 ** (math.floor(math.log10(worst)) - 1) if worst > 0 else 1.0
     return math.ceil(worst / unit) * unit
+
+
+def _worst_best(configuration: ConfigurationRuns, measure: Measure) -> float | None:
+    """The best validation score of the run whose best one is the worst; None if a run has no finite one."""
+    best_of = np.fmax.reduce if measure.higher_is_better else np.fmin.reduce  # they ignore NaN
+    curves = [run.curves.get(f"validation_{measure.key}") for run in configuration.runs]
+    best = [measure.factor * float(best_of(curve)) for curve in curves if curve is not None and len(curve)]
+    if len(best) < len(configuration.runs) or not all(map(math.isfinite, best)):
+        return None
+    return min(best) if measure.higher_is_better else max(best)
 
 
 def _drift(block_step_seconds: Array) -> float | None:

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from harness.analysis.axes import has_equal_losses
 from harness.analysis.grouping import ConfigurationRuns, RunGroup
 from harness.runs.record import Record
 from harness.spec.backend import Precision
@@ -25,10 +26,11 @@ def different_work(group: RunGroup) -> DifferentWork | None:
     """The first pair of configurations of a group whose runs with one seed begin with different losses.
 
     All of them start from the same weights and see the same batches, so the losses are equal until rounding
-    separates the trainings. Tasks with dropout are left out: each framework drops other values.
+    separates the trainings. Tasks with dropout are left out: each framework drops other values. So are
+    configurations that differ along axes that change the losses, such as the learning rate.
     """
     first, *others = group.configurations
-    if not others or uses_dropout(first.runs[0].record.task.description):
+    if not others or not has_equal_losses(group.axes) or uses_dropout(first.runs[0].record.task.description):
         return None
     ours = _records_by_seed(first)
     for other in others:

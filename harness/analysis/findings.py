@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from threadpoolctl import threadpool_limits
 
+from harness.analysis.axes import BACKEND, parse_axes
 from harness.analysis.comparison import Comparison, compare
 from harness.analysis.conditions import Conditions
 from harness.analysis.gap_differences import GapDifference, gap_differences
@@ -17,9 +18,11 @@ from harness.analysis.overfit import Overfitting, overfitting
 from harness.analysis.results import read_all
 from harness.analysis.run_curves import Run
 from harness.analysis.selection import Selection, no_garbage_collection
+from harness.analysis.setting_comparison import compare_settings
 from harness.analysis.study import STUDIES, Study
 from harness.analysis.study_effects import StudyFinding, study_findings
 from harness.analysis.unpaired_remedies import unpaired_remedies
+from harness.analysis.variation import Arranged, Variation, arranged, arranged_along
 from harness.duel.files import DUELS
 from harness.duel.record import DuelRecord
 
@@ -41,6 +44,7 @@ class TaskFindings:
     studies: list[StudyFinding] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     kept_apart: list[KeptApart] = field(default_factory=list)
+    variations: list[Variation] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,8 @@ class Findings:
     unreadable: list[str] = field(default_factory=list)
     results: Path | None = None
     """The folder of the records, where a duel of the same configurations belongs; None for the default."""
+    variations: list[Variation] = field(default_factory=list)
+    """Where several axes vary and none is chosen."""
 
     @property
     def runs(self) -> list[Run]:
@@ -82,6 +88,8 @@ class Findings:
             of(left_out.task).left_out.append(left_out)
         for apart in self.kept_apart:
             of(apart.task).kept_apart.append(apart)
+        for variation in self.variations:
+            of(variation.task).variations.append(variation)
         return list(tasks.values())
 
 
@@ -91,29 +99,43 @@ def find(
     margin: float | None = None,
     target: float | None = None,
     duels: Sequence[DuelRecord] = (),
+    by: str | None = None,
 ) -> Findings:
     """Compare the runs and read their curves; ``margin``, ``target`` and ``duels`` as in :func:`compare`.
 
-    Runs of a study's remedy appear with the study alone, unless they compare several configurations.
+    ``by`` names the axes along which runs are compared, see :mod:`harness.analysis.axes`; None: the one that
+    varies, if only one does, and otherwise the backend. Runs of a study's remedy appear with the study
+    alone, unless they compare several configurations or ``by`` is given, with which no study is shown.
+
+    Raises:
+        UsageError: ``by`` names no axis, or nothing differs in it alone.
     """
     grouped = group_runs(runs)
     effects = [finding for study in studies for finding in study_findings(study, grouped.groups)]
     unpaired = [apart for study in studies for apart in unpaired_remedies(study, grouped.groups)]
     remedies = _remedies(grouped, effects)
+    if by is None:
+        chosen = arranged(group for group in grouped.groups if group.conditions not in remedies)
+        apart = [*unpaired, *kept_apart([*chosen.groups, *remedies.values()], remedies)]
+    else:
+        chosen, effects = _along(grouped.groups, by), []
+        apart = [*kept_apart(chosen.groups)]
     return Findings(
-        [
-            _group_findings(group, margin, target, duels)
-            for group in grouped.groups
-            if group.conditions not in remedies
-        ],
+        [_group_findings(group, margin, target, duels) for group in chosen.groups],
         effects,
-        grouped.left_out,
-        [*unpaired, *kept_apart(grouped.groups, remedies)],
+        [*grouped.left_out, *chosen.left_out],
+        apart,
+        variations=chosen.open,
     )
 
 
-def _remedies(grouped: GroupedRuns, effects: Iterable[StudyFinding]) -> set[Conditions]:
-    """The conditions of groups whose only configuration appears as a remedy in a study."""
+def _along(groups: Sequence[RunGroup], by: str) -> Arranged:
+    axes = parse_axes(by, [group.configurations[0].runs[0].record for group in groups])
+    return Arranged(list(groups), [], []) if axes == (BACKEND,) else arranged_along(groups, axes)
+
+
+def _remedies(grouped: GroupedRuns, effects: Iterable[StudyFinding]) -> dict[Conditions, RunGroup]:
+    """The groups whose only configuration appears as a remedy in a study, by their conditions."""
     remedies = {
         (effect.configuration.identity, effect.group.conditions.without_description, variant.description)
         for effect in effects
@@ -126,16 +148,20 @@ def _remedies(grouped: GroupedRuns, effects: Iterable[StudyFinding]) -> set[Cond
         key = (first.identity, conditions.without_description, conditions.description)
         return not others and key in remedies
 
-    return {group.conditions for group in grouped.groups if is_remedy(group)}
+    return {group.conditions: group for group in grouped.groups if is_remedy(group)}
 
 
 def read_findings(
-    arguments: Sequence[str], results: Path, margin: float | None = None, target: float | None = None
+    arguments: Sequence[str],
+    results: Path,
+    margin: float | None = None,
+    target: float | None = None,
+    by: str | None = None,
 ) -> Findings:
     """The findings of the selected records, with the studies and duels of the results folder.
 
     Raises:
-        UsageError: nothing is selected.
+        UsageError: nothing is selected, or ``by`` does not fit; see :func:`find`.
     """
     selection = Selection(arguments, results)
     folders = selection.folders
@@ -145,7 +171,7 @@ def read_findings(
     duels, unreadable_duels = read_all(DUELS, [path for each in folders for path in DUELS.paths(each)])
     # The matrix products are small: BLAS threads would wait for one another longer than they work.
     with no_garbage_collection(), threadpool_limits(1, user_api="blas"):
-        findings = find((Run.of(record) for record in selection), studies, margin, target, duels)
+        findings = find((Run.of(record) for record in selection), studies, margin, target, duels, by)
     unreadable = [*selection.unreadable, *unreadable_studies, *unreadable_duels]
     return dataclasses.replace(findings, unreadable=unreadable, results=results)
 
@@ -154,8 +180,12 @@ def _group_findings(
     group: RunGroup, margin: float | None, target: float | None, duels: Sequence[DuelRecord]
 ) -> GroupFindings:
     read = [overfitting(group, configuration) for configuration in group.configurations]
+    if group.is_of_settings:
+        comparison = compare_settings(group, margin, target)
+    else:
+        comparison = compare(group, margin, target, () if group.axes else duels)
     return GroupFindings(
-        compare(group, margin, target, duels),
+        comparison,
         [overfit for overfit in read if overfit is not None],
         gap_differences(group, margin),
     )

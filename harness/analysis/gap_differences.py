@@ -22,13 +22,14 @@ class GapDifference(NamedTuple):
 def gap_differences(group: RunGroup, margin: float | None = None) -> list[GapDifference]:
     """Compare the gap of the first configuration by name with that of each other one.
 
-    Work that is not certified is not compared, nor are configurations without a common seed. ``margin`` is
+    Gaps show whether backends overfit alike: those of settings, which are meant to differ, are not compared,
+    nor is work that is not certified, nor are configurations without a common seed. ``margin`` is
     in the unit of the group's measure; it is not used where the gap is in another unit.
     """
     measure = group.measure
     gaps = {configuration.name: gap_curves(configuration, measure) for configuration in group.configurations}
     reference, *others = group.configurations
-    if not group.conditions.certified or gaps[reference.name] is None:
+    if group.is_of_settings or not group.comparable or gaps[reference.name] is None:
         return []
     differences = []
     for other in others:

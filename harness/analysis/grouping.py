@@ -6,9 +6,10 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from harness.analysis.axes import AxisValue, is_other_training
 from harness.analysis.conditions import Conditions
 from harness.analysis.run_curves import Run
-from harness.analysis.titles import Distinction, Traits, distinctions
+from harness.analysis.titles import Distinction, Traits, distinctions, title_of_values
 from harness.plugins.versions import identifying_versions
 from harness.runs.record import Record, Status
 from harness.training.measures import Measure
@@ -21,11 +22,15 @@ _LONGEST_MESSAGE = 160
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationRuns:
-    """One backend and mode in one version of its framework: the newest ``ok`` run of each seed."""
+    """One backend and mode in one version of its framework: the newest ``ok`` run of each seed.
+
+    In a group that is compared along axes it is one combination of their ``values``, in the same backend.
+    """
 
     name: str
-    """``torch:eager``, with versions where the group holds several."""
+    """``torch:eager``, with versions where the group holds several; along axes ``learning_rate=0.1``."""
     runs: tuple[Run, ...]
+    values: tuple[AxisValue, ...] = ()
     cache: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
     """Values that :mod:`harness.analysis.seed_values` has computed from the runs."""
 
@@ -42,14 +47,32 @@ class ConfigurationRuns:
 
 @dataclass(frozen=True, slots=True)
 class RunGroup:
-    """The configurations that ran under equal conditions.
+    """The configurations that ran under equal conditions, apart from the ``axes`` along which they differ.
 
-    ``distinctions`` are what sets these conditions apart from others of the same task and data.
+    ``distinctions`` are what sets these conditions apart from others of the same task and data. Along axes
+    ``conditions`` are those of the first configuration.
     """
 
     conditions: Conditions
     distinctions: tuple[Distinction, ...]
     configurations: tuple[ConfigurationRuns, ...]
+    axes: tuple[str, ...] = ()
+
+    @property
+    def is_of_settings(self) -> bool:
+        """Whether the configurations are trained differently, so that quality comes before speed."""
+        return is_other_training(self.axes)
+
+    @property
+    def comparable(self) -> bool:
+        """Whether all of its work is certified; settings of one backend need only not have failed."""
+        if not self.axes:
+            return self.conditions.certified
+        runs = (run for configuration in self.configurations for run in configuration.runs)
+        certificates = [run.record.certificate for run in runs]
+        if self.is_of_settings:
+            return all(each is None or each.certified for each in certificates)
+        return all(each is not None and each.certified for each in certificates)
 
     @property
     def measure(self) -> Measure:
@@ -58,13 +81,18 @@ class RunGroup:
 
     @property
     def title(self) -> str:
-        """``cnn on digits, 10 epochs``, with its distinctions."""
+        """``cnn on digits, 10 epochs``, with its distinctions; along axes ``Adam and SGD on cnn: …``."""
         conditions = self.conditions
         steps = f", at most {conditions.max_steps} steps" if conditions.max_steps else ""
         epochs = f"{conditions.epochs} epoch{'s' * (conditions.epochs != 1)}"
-        subject = f"{conditions.task} on {conditions.dataset}"
         texts = [distinction.text for distinction in self.distinctions]
-        return ", ".join([subject, f"{epochs}{steps}", *texts])
+        if not self.axes:
+            return ", ".join([f"{conditions.task} on {conditions.dataset}", f"{epochs}{steps}", *texts])
+        values = [configuration.values for configuration in self.configurations]
+        amount = [] if {"epochs", "max_steps"} & set(self.axes) else [f"{epochs}{steps}"]
+        backend = self.configurations[0].runs[0].record.label if "mode" not in self.axes else ""
+        rest = ", ".join(filter(None, [conditions.dataset, *amount, backend, *texts]))
+        return f"{title_of_values(self.axes, values)} on {conditions.task}: {rest}"
 
 
 class LeftOut(NamedTuple):
@@ -95,19 +123,20 @@ def group_runs(runs: Iterable[Run]) -> GroupedRuns:
             usable[Conditions.of(record)].append(run)
         else:
             left_out[record.task.name, record.label, record.status, _message(record)] += 1
-    traits = {conditions: _traits(conditions, runs[0].record) for conditions, runs in usable.items()}
-    apart = distinctions(traits)
+    described = {conditions: traits(conditions, runs[0].record) for conditions, runs in usable.items()}
+    apart = distinctions(described)
     groups = []
     for conditions, members in usable.items():
         configurations, superseded = _configurations(members)
         for label, count in superseded.items():
             left_out[conditions.task, label, "superseded", ""] += count
         groups.append(RunGroup(conditions, apart[conditions], configurations))
-    groups.sort(key=_size, reverse=True)
+    groups.sort(key=size_of_group, reverse=True)
     return GroupedRuns(groups, [LeftOut(*key, runs=count) for key, count in left_out.items()])
 
 
-def _size(group: RunGroup) -> tuple[int, int]:
+def size_of_group(group: RunGroup) -> tuple[int, int]:
+    """Groups with the most configurations, then runs, are the first."""
     return len(group.configurations), sum(len(configuration.runs) for configuration in group.configurations)
 
 
@@ -117,7 +146,7 @@ def _message(record: Record) -> str:
     return textwrap.shorten(text, _LONGEST_MESSAGE) if text else ""
 
 
-def _traits(conditions: Conditions, record: Record) -> Traits:
+def traits(conditions: Conditions, record: Record) -> Traits:
     """What the names of task and data set do not state."""
     labels = {
         "version": f"task version {conditions.version}",

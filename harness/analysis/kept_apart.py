@@ -56,7 +56,7 @@ def kept_apart(groups: Sequence[RunGroup], in_studies: Container[Conditions] = (
     """
     apart: list[KeptApart] = []
     for group in groups:
-        if not group.conditions.certified:
+        if not group.comparable:
             apart.append(_not_certified(group))
         elif (different := different_work(group)) is not None:
             apart.append(different)

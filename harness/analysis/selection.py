@@ -13,6 +13,7 @@ from harness.errors import UsageError, unknown_name
 from harness.machine.files import is_file, is_folder
 from harness.runs.documents import UnreadableRecord
 from harness.runs.record import Record
+from harness.runs.settings import value_text
 from harness.runs.store import RUNS
 
 
@@ -35,9 +36,24 @@ _NAMES: dict[str, Callable[[Record], tuple[str, ...]]] = {
     "seed": lambda record: (str(record.seed),),
     "status": lambda record: (record.status,),
 }
+#: Every other filter is an option of a task.
 _SINCE = "since"
 _EARLIEST = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def _option_names(record: Record, option: str) -> tuple[str, ...]:
+    """The value of an option of the record's task as text; empty where the task has no such option."""
+    value = record.task.options.get(option)
+    return () if value is None else (_number_text(value_text(value)),)
+
+
+def _number_text(text: str) -> str:
+    """A number in one form, so that ``0.10`` and ``1e-1`` are ``0.1``; another text as it is."""
+    try:
+        return f"{float(text):g}"
+    except ValueError:
+        return text
 
 
 class Selection:
@@ -51,7 +67,8 @@ class Selection:
         self.unreadable: list[str] = []
         self._wanted: dict[str, set[str]] = defaultdict(set)
         self._since: datetime.datetime | None = None
-        self._seen: dict[str, Counter[str]] = {key: Counter() for key in _NAMES}
+        self._seen: dict[str, Counter[str]] = defaultdict(Counter)
+        self._options: set[str] = set()
         self._results = results
         #: Results folders that are named, or else the one of ``--results``.
         self.folders: list[Path] = []
@@ -71,12 +88,10 @@ class Selection:
         if key == _SINCE:
             self._since = _parse_since(text)
             return
-        if key not in _NAMES:
-            raise unknown_name("filter", key, [*_NAMES, _SINCE])
         names = {name.strip() for name in text.split(",") if name.strip()}
         if not names:
             raise UsageError(f"{key}= has no value; write for example task=cnn or backend=torch,keras")
-        self._wanted[key] |= names
+        self._wanted[key] |= names if key in _NAMES else set(map(_number_text, names))
 
     def _files(self, argument: str) -> list[Path]:
         path = Path(argument)
@@ -106,13 +121,14 @@ class Selection:
                     passed += 1
                     yield record
         if not passed:
-            raise UsageError(self._nothing())
+            raise self._nothing()
 
     def _passes(self, record: Record) -> bool:
         passes = self._since is None or self._started(record) >= self._since
+        self._options.update(record.task.options)
         for key, wanted in self._wanted.items():
-            names = _NAMES[key](record)
-            self._seen[key][names[-1]] += 1
+            names = _NAMES[key](record) if key in _NAMES else _option_names(record, key)
+            self._seen[key].update(names[-1:])
             passes = passes and not wanted.isdisjoint(names)
         return passes
 
@@ -125,18 +141,20 @@ class Selection:
             )
             return _EARLIEST
 
-    def _nothing(self) -> str:
+    def _nothing(self) -> UsageError:
         read = len(self.paths) - len(self.unreadable)
         if not read:
             many = f"none of {len(self.paths)} files can be read: "
-            return (many if len(self.paths) > 1 else "") + self.unreadable[0]
+            return UsageError((many if len(self.paths) > 1 else "") + self.unreadable[0])
+        for key in self._wanted.keys() - _NAMES.keys() - self._options:
+            return unknown_name("filter", key, [*_NAMES, _SINCE, *self._options])
         present = "; ".join(
             f"{key} " + ", ".join(f"{name} ({count})" for name, count in self._seen[key].most_common(8))
             for key in self._wanted
         )
         since = f" since {self._since:%Y-%m-%d %H:%M} UTC" if self._since else ""
         others = f" Present: {present}." if present else ""
-        return f"none of {read} records passes the filters{since}.{others}"
+        return UsageError(f"none of {read} records passes the filters{since}.{others}")
 
 
 @contextlib.contextmanager

@@ -28,6 +28,7 @@ def command(
     results: Path,
     margin: float | None,
     target: float | None,
+    by: str | None,
     peak_gflops: float | None,
     verbose: bool,
 ) -> None:
@@ -35,11 +36,13 @@ def command(
 
     For each task: which configuration is fastest, whether quality is equal, where overfitting begins, and
     which runs were not compared and why. Runs are comparable if only the configuration differs: same
-    task, data, epochs, precision, threads, device and machine.
+    task, data, epochs, precision, threads, device and machine. With --by, only the value of that option or
+    field differs: `harness compare task=mlp --by optimizer`.
 
     A duel, a gate or a study that is named is printed as by `harness show`. SELECTION is files, folders,
     ids, last, or filters such as task=cnn backend=torch,keras since=2d (also
-    dataset, device, precision, threads, seed, status). Default: all records.
+    dataset, device, precision, threads, seed, status, and options of the task such as optimizer=adam).
+    Default: all records.
 
     Exit code: 0; 1 if a file could not be read and was skipped; 2 if nothing is selected.
     """
@@ -52,7 +55,7 @@ def command(
         click.echo(f"{path}\n\n{VIEWS[kind.name].text(kind.read(path), path)}\n")
     if others and not remaining:
         return
-    findings = read_findings(remaining, results, margin, target)
+    findings = read_findings(remaining, results, margin, target, by)
     peak_flops = None if peak_gflops is None else peak_gflops * 1e9
     detailed = verbose or target is not None
     click.echo(findings_text(findings, terminal_width(), peak_flops, verbose=detailed))

@@ -36,6 +36,7 @@ def command(
     results: Path,
     margin: float | None,
     target: float | None,
+    by: str | None,
     path: Path,
 ) -> None:
     """Write the findings to a file: speed, quality, overfitting, studies; or one duel, gate or study.
@@ -65,9 +66,9 @@ def command(
         else:
             from harness.analysis.findings import read_findings
 
-            findings = read_findings(selection, results, margin, target)
+            findings = read_findings(selection, results, margin, target, by)
             unreadable = findings.unreadable
-            arguments = {"results": str(results), "margin": margin, "target": target}
+            arguments = {"results": str(results), "margin": margin, "target": target, "by": by}
             _written(path, lambda: _write_findings(findings, path, selection, arguments))
     click.echo(path)
     ctx.exit(report_unreadable(unreadable))

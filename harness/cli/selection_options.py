@@ -13,7 +13,7 @@ _MOST_NAMED = 10
 
 
 def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The argument SELECTION and the options ``--results``, ``--margin`` and ``--target``."""
+    """The argument SELECTION and the options ``--by``, ``--results``, ``--margin`` and ``--target``."""
     for decorate in (
         click.option(
             "--target",
@@ -21,7 +21,7 @@ def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
             callback=options.check_finite,
             metavar="SCORE",
             help="Report the training time to this validation score. Default: a round value that every run "
-            "reaches.",
+            "reaches, or of settings every run of half of them.",
         ),
         click.option(
             "--margin",
@@ -30,6 +30,12 @@ def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
             metavar="POINTS",
             help="Treat a smaller difference in quality as equal. Default: 1 point of accuracy, 5 % of other "
             "scores.",
+        ),
+        click.option(
+            "--by",
+            metavar="NAME[,NAME]",
+            help="Compare the values of a task option or field, all else being equal: optimizer, batch_size, "
+            "precision, threads, epochs, … Default: what varies, if only one does, and otherwise backend.",
         ),
         options.results,
         click.argument("selection", nargs=-1),

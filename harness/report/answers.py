@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from harness.analysis.comparison import Comparison
 from harness.analysis.findings import GroupFindings
+from harness.report.answer_parts import QUALITY_CELLS, AnswerChart, AnswerRow, Mark, Tick, percent_of_axis
 from harness.report.certificate_words import certificate_label
 from harness.report.chart_parts import Colours
 from harness.report.doubt_words import UNRELIABLE
@@ -13,46 +14,14 @@ from harness.report.next_duel import next_duel
 from harness.report.numbers import NOTHING, seeds, time_ratio
 from harness.report.phrases import listed
 from harness.report.relative_times import RelativeTimes, relative_times
+from harness.report.setting_chart import setting_chart
+from harness.report.setting_words import best_setting
 from harness.report.table import Cell
 from harness.report.words import fastest, headline
 
-#: Signs and words of quality verdicts: colour alone carries nothing.
-_QUALITY = {
-    "equal": Cell("= equal", "good"),
-    "better": Cell("▲ better", "good"),
-    "worse": Cell("▼ worse", "bad"),
-    "undecided": Cell("? undecided", "unsure"),
-}
-
-
-class Tick(NamedTuple):
-    """A mark of the axis, in per cent of its length; ``one`` marks the ratio 1."""
-
-    at: float
-    label: str
-    one: bool
-
-
-class Mark(NamedTuple):
-    """A ratio and its interval, in per cent of the axis."""
-
-    at: float
-    low: float | None
-    high: float | None
-
-
-class AnswerRow(NamedTuple):
-    """A configuration: where its step time stands on the axis, the ratio as text, and its quality."""
-
-    name: str
-    colour: str
-    mark: Mark | None
-    ratio: str
-    quality: Cell
-
 
 class Answer(NamedTuple):
-    """A group of runs in one line and a chart. ``rows`` is empty where no times are compared.
+    """A group of runs in one line and a chart; None where there is nothing to draw.
 
     ``command`` is that of the duel that would decide which is faster, if that is open.
     """
@@ -64,14 +33,13 @@ class Answer(NamedTuple):
     command: str | None
     basis: str
     measure: str
-    ticks: list[Tick]
-    rows: list[AnswerRow]
+    chart: AnswerChart | None
 
 
 def answer(group: GroupFindings, target: str, colours: Colours, results: Path | None = None) -> Answer:
     """The answer of a group; ``target`` is the id of the section with the details."""
     comparison = group.comparison
-    times = relative_times(comparison)
+    draw = setting_chart if comparison.group.is_of_settings else _times_chart
     return Answer(
         comparison.group.title,
         bool(comparison.pairs),
@@ -80,15 +48,20 @@ def answer(group: GroupFindings, target: str, colours: Colours, results: Path | 
         next_duel(comparison, results),
         _basis(comparison),
         comparison.measure.name,
-        [Tick(_percent(times.place(tick)), label, tick == 1) for tick, label in times.ticks.items()]
-        if times
-        else [],
-        _rows(times, colours) if times else [],
+        draw(comparison, colours),
     )
 
 
-def _percent(place: float) -> float:
-    return round(100 * place, 2)
+def _times_chart(comparison: Comparison, colours: Colours) -> AnswerChart | None:
+    """Step times relative to the reference."""
+    times = relative_times(comparison)
+    if times is None:
+        return None
+    ticks = [
+        Tick(percent_of_axis(times.place(tick)), label, tick == 1) for tick, label in times.ticks.items()
+    ]
+    axis = f"relative to {times.rows[0].configuration} (log scale)"
+    return AnswerChart(axis, "step time", ticks, _rows(times, colours))
 
 
 def _rows(times: RelativeTimes, colours: Colours) -> list[AnswerRow]:
@@ -96,11 +69,12 @@ def _rows(times: RelativeTimes, colours: Colours) -> list[AnswerRow]:
     for row in times.rows:
         mark = None
         if row.ratio is not None:
-            ends = (
-                None if end is None else _percent(times.place(end)) for end in (row.ratio.low, row.ratio.high)
+            low, high = (
+                None if end is None else percent_of_axis(times.place(end))
+                for end in (row.ratio.low, row.ratio.high)
             )
-            mark = Mark(_percent(times.place(row.ratio.value)), *ends)
-        quality = _QUALITY[row.quality] if row.quality else Cell(NOTHING, "muted")
+            mark = Mark(percent_of_axis(times.place(row.ratio.value)), low, high)
+        quality = QUALITY_CELLS[row.quality] if row.quality else Cell(NOTHING, "muted")
         ratio = (time_ratio(row.ratio) if row.ratio else UNRELIABLE) if row.quality else "reference"
         rows.append(AnswerRow(row.configuration, colours[row.configuration], mark, ratio, quality))
     return rows
@@ -110,7 +84,8 @@ def answer_line(comparison: Comparison) -> str:
     """``jax:jit is fastest. Test accuracy: equal.`` for compared configurations, else the headline."""
     if not comparison.pairs:
         return headline(comparison)
-    return f"{fastest(comparison)} {_quality(comparison)}"
+    first = best_setting(comparison) if comparison.group.is_of_settings else fastest(comparison)
+    return f"{first} {_quality(comparison)}"
 
 
 def _quality(comparison: Comparison) -> str:
@@ -131,7 +106,8 @@ def _basis(comparison: Comparison) -> str:
     runs = (run for summary in comparison.summaries for run in summary.configuration.runs)
     labels = {certificate_label(run.record.certificate) for run in runs}
     certified = max(labels, key=("certified", "certified without dropout", "not certified").index)
-    by_duel = {pair.duel is not None for pair in comparison.pairs}
+    timed = [] if comparison.group.is_of_settings else comparison.pairs
+    by_duel = {pair.duel is not None for pair in timed}
     source = "step times from " + " and ".join(
         name for name, of_duel in (("duels", True), ("runs", False)) if of_duel in by_duel
     )

@@ -41,7 +41,7 @@ def group_figures(
         "steps": (
             "Step time",
             "All blocks of all runs: 5th to 95th percentile, quartiles, median.",
-            step_distribution(comparison, colours),
+            None if comparison.group.is_of_settings else step_distribution(comparison, colours),
         ),
         "phases": ("Phases of a run", "Mean seconds per run.", phase_bars(comparison)),
     }

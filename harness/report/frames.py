@@ -9,9 +9,10 @@ import pandas as pd
 
 from harness.analysis.comparison import PairComparison
 from harness.analysis.configuration_summary import ConfigurationSummary
-from harness.analysis.findings import Findings
+from harness.analysis.findings import Findings, GroupFindings
 from harness.analysis.overfit import Overfitting
 from harness.report.key_sentences import key_sentences
+from harness.report.variation_words import variation_sentence
 from harness.stats.estimate import Estimate
 
 if TYPE_CHECKING:
@@ -31,14 +32,21 @@ class Report:
     @property
     def headlines(self) -> list[str]:
         """The key sentences of every group and study."""
-        return [sentence for sentences in key_sentences(self.findings).values() for sentence in sentences]
+        return [
+            *map(variation_sentence, self.findings.variations),
+            *(sentence for sentences in key_sentences(self.findings).values() for sentence in sentences),
+        ]
 
     @cached_property
     def configurations(self) -> pd.DataFrame:
-        """A row for each configuration of each group."""
+        """A row for each configuration of each group; along axes with a column for each of them."""
         return pd.DataFrame(
             [
-                {"conditions": group.comparison.group.title, **_configuration(summary)}
+                {
+                    "conditions": group.comparison.group.title,
+                    **_configuration(summary),
+                    **_axes(group, summary),
+                }
                 for group in self.findings.groups
                 for summary in group.comparison.summaries
             ]
@@ -46,7 +54,9 @@ class Report:
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
-        """A row for each configuration of a group compared with the reference, which is the fastest.
+        """A row for each configuration of a group compared with the reference.
+
+        That is the fastest, or of settings the best by validation.
 
         ``step_ratio`` is the step time of the configuration divided by that of the reference,
         ``difference`` its test score less that of the reference.
@@ -95,7 +105,18 @@ def _configuration(summary: ConfigurationSummary) -> dict[str, object]:
         "flops_per_second": summary.flops_per_second,
         "peak_memory_bytes": summary.peak_memory_bytes,
         "on_front": summary.on_front,
+        **_to_target(summary),
     }
+
+
+def _to_target(summary: ConfigurationSummary) -> dict[str, float | None]:
+    target = summary.to_target
+    seconds, epochs = (target.seconds, target.epochs) if target else (None, None)
+    return {**_three("seconds_to_target", seconds), **_three("epochs_to_target", epochs)}
+
+
+def _axes(group: GroupFindings, summary: ConfigurationSummary) -> dict[str, object]:
+    return dict(zip(group.comparison.group.axes, summary.configuration.values, strict=True))
 
 
 def _pair(pair: PairComparison) -> dict[str, object]:

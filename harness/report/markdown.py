@@ -18,9 +18,11 @@ from harness.report.numbers import RATIO_LEGEND
 from harness.report.overfitting_tables import overfitting_table, study_table
 from harness.report.overfitting_words import gap_sentence, overfitting_sentence
 from harness.report.phrases import cut
+from harness.report.setting_tables import group_table
 from harness.report.study_words import study_sentence, study_title
 from harness.report.table import Table, markdown_table
-from harness.report.tables import comparison_legend, comparison_table, details_table
+from harness.report.tables import comparison_legend, details_table
+from harness.report.variation_words import variation_sentence
 from harness.report.words import NOTHING_COMPARABLE, SHOWN_GROUPS, headline, remarks, where_text
 
 #: The charts that are drawn, of the group with the most runs: each takes a tenth of a second.
@@ -73,7 +75,8 @@ def _parts(findings: Findings, pictures: _Pictures) -> Iterator[str]:
     if (hidden := len(findings.groups) - SHOWN_GROUPS) > 0:
         yield f"{hidden} more groups of runs are not shown; select some with filters such as `task=cnn`."
     yield "## Conditions"
-    yield from _list("Cautions", caveats(findings))
+    variations = map(variation_sentence, findings.variations)
+    yield from _list("Cautions", [*variations, *caveats(findings)])
     yield from _list("Machines", machines(findings))
     yield from _list("Data", data_sources(findings))
     yield from _list("Unreadable files", findings.unreadable)
@@ -85,7 +88,7 @@ def _group(group: GroupFindings, command: str | None, pictures: Iterable[str]) -
     yield f"**{for_markdown(headline(comparison))}**"
     if command:
         yield f"{DECIDES}\n\n```sh\n{command}\n```"
-    yield markdown_table(comparison_table([group]))
+    yield markdown_table(group_table(group))
     yield for_markdown(comparison_legend([comparison], ratios=False))
     yield from pictures
     sentences = [overfitting_sentence(overfit) for overfit in group.overfittings]

@@ -16,10 +16,12 @@ from harness.report.numbers import RATIO_LEGEND
 from harness.report.overfitting_tables import overfitting_table, study_table
 from harness.report.overfitting_words import gap_sentence, overfitting_sentence
 from harness.report.phrases import cut
+from harness.report.setting_tables import group_table
 from harness.report.study_figures import study_figures
 from harness.report.study_words import study_sentence, study_title
 from harness.report.table import Table
-from harness.report.tables import comparison_legend, comparison_table, details_table, phases_table, runs_list
+from harness.report.tables import comparison_legend, details_table, has_ratios, phases_table, runs_list
+from harness.report.variation_words import variation_sentence
 from harness.report.words import NOTHING_COMPARABLE, SHOWN_GROUPS, headline, remarks
 
 _MOST_RUNS = 300
@@ -68,6 +70,8 @@ def html_report(findings: Findings) -> str:
                 answer(group, f"comparison-{number}", colours, findings.results)
                 for number, group in shown.items()
             ]
+    compared = [group.comparison for group in findings.groups[:SHOWN_GROUPS]]
+    with_ratios = bool(findings.studies) or any(map(has_ratios, compared))
     return render(
         "report.html.j2",
         [figure for task in tasks for part in task.parts for figure in part.figures],
@@ -75,7 +79,7 @@ def html_report(findings: Findings) -> str:
         compared=[one for one in answers if one.compared],
         alone=[one for one in answers if not one.compared],
         decides=DECIDES,
-        legend=RATIO_LEGEND,
+        legend=RATIO_LEGEND if with_ratios else "",
         tasks=tasks,
         most_findings=_MOST_FINDINGS,
         nothing=NOTHING_COMPARABLE,
@@ -130,7 +134,7 @@ def _group_part(group: GroupFindings, name: str, colours: Colours) -> Part:
         title,
         _findings(group),
         [
-            comparison_table([group])._replace(  # the page states how ratios are read once, above all
+            group_table(group)._replace(  # the page states how ratios are read once, above all
                 legend=comparison_legend([comparison], ratios=False)
             )
         ],
@@ -158,7 +162,7 @@ def _notes(findings: Findings) -> dict[str, object]:
     kept_apart = [*map(kept_apart_sentence, findings.kept_apart)]
     runs = findings.runs
     return {
-        "cautions": caveats(findings),
+        "cautions": [*map(variation_sentence, findings.variations), *caveats(findings)],
         "left_out": cut(left_out, _MOST_NOTES),
         "left_out_count": len(left_out),
         "kept_apart": cut(kept_apart, _MOST_NOTES),

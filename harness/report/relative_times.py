@@ -59,8 +59,10 @@ class RelativeTimes:
 
 
 def relative_times(comparison: Comparison) -> RelativeTimes | None:
-    """The configurations relative to the fastest; None where no two times can be compared."""
-    if all(pair.speed_verdict == "unreliable" for pair in comparison.pairs):
+    """The configurations relative to the fastest; None of settings, or where no times can be compared."""
+    if comparison.group.is_of_settings or all(
+        pair.speed_verdict == "unreliable" for pair in comparison.pairs
+    ):
         return None
     reference = comparison.pairs[0].reference
     seeds = len(reference.configuration.runs)

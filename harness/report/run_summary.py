@@ -28,15 +28,20 @@ _LAST_LINES = 5
 def run_summary(records: Sequence[Record], folder: Path, width: int) -> str:
     """The result of the runs, what is wrong with any of them, and where the records are."""
     parts = [
-        _comparison(records, folder, width) if _several_configurations(records) else _runs(records, width),
+        _comparison(records, folder, width) if _is_comparison(records) else _runs(records, width),
         *_remarks(records),
         _ending(records, folder),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def _several_configurations(records: Sequence[Record]) -> bool:
-    return len({record.label for record in records}) > 1
+def _is_comparison(records: Sequence[Record]) -> bool:
+    """Whether a task was run in several configurations or settings."""
+    trained = {
+        (record.task.name, record.label, record.task.sha256, record.precision, record.threads)
+        for record in records
+    }
+    return len(trained) > len({record.task.name for record in records})
 
 
 def _runs(records: Sequence[Record], width: int) -> str:
@@ -114,20 +119,26 @@ def _comparison(records: Sequence[Record], folder: Path, width: int) -> str:
     from harness.analysis.findings import find  # it needs NumPy and SciPy
     from harness.analysis.run_curves import Run
     from harness.report.next_duel import DECIDES, next_duel
+    from harness.report.setting_tables import group_table
     from harness.report.tables import comparison_table
+    from harness.report.variation_words import variation_sentence
     from harness.report.words import headline
 
-    groups = find(Run.of(record) for record in records).groups
-    comparisons = [group.comparison for group in groups]
+    findings = find(Run.of(record) for record in records)
+    groups = findings.groups
     if not groups:
         return _runs(records, width)
     answers = []
-    for comparison in comparisons:
+    for comparison in (group.comparison for group in groups):
         answers.append(f"{comparison.group.title}: {headline(comparison)}")
         if command := next_duel(comparison, folder.parent):
             answers.append(f"{DECIDES}\n  {command}")
-    table = comparison_table(groups)
-    return "\n".join([*answers, "", terminal_table(table, width), *filter(None, [table.legend])])
+    of_settings = [group for group in groups if group.comparison.group.is_of_settings]
+    others = [group for group in groups if group not in of_settings]
+    tables = [*map(group_table, of_settings), *([comparison_table(others)] if others else [])]
+    shown = ["\n" + terminal_table(table, width) for table in tables]
+    legends = dict.fromkeys(table.legend for table in tables if table.legend)
+    return "\n".join([*answers, *shown, *legends, *map(variation_sentence, findings.variations)])
 
 
 def _remarks(records: Sequence[Record]) -> Iterable[str]:

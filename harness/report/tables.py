@@ -24,11 +24,13 @@ from harness.training.measures import Measure
 _REFERENCE = Cell("reference", "muted", 1.0)
 _TITLE = "Configurations by step time: mean [95 % interval from 3 seeds on]"
 #: What the columns of every comparison mean.
+_STEP = "Step time: after the warm-up."
 _COLUMNS = (
-    "Step time: after the warm-up. Training: all steps with the first one, without import, build and "
-    "scoring. Test scores are those after the last epoch."
+    "Training: all steps with the first one, without import, build and scoring. Test scores are those after "
+    "the last epoch."
 )
-_TONES: dict[str, Tone] = {"better": "good", "worse": "bad", "undecided": "unsure"}
+#: How a page colours verdicts on quality.
+VERDICT_TONES: dict[str, Tone] = {"better": "good", "worse": "bad", "undecided": "unsure"}
 
 
 def comparison_table(groups: Sequence[GroupFindings]) -> Table:
@@ -41,7 +43,7 @@ def comparison_table(groups: Sequence[GroupFindings]) -> Table:
     measures = {comparison.measure for comparison in comparisons}
     several = len(comparisons) > 1
     compared = any(len(comparison.summaries) > 1 for comparison in comparisons)
-    score = _score_header(next(iter(measures))) if len(measures) == 1 else "test score"
+    score = score_header(next(iter(measures))) if len(measures) == 1 else "test score"
     headers = [*["conditions"] * several, "configuration", "seeds", *["relative step time"] * compared]
     headers += ["step (ms)", "training (s)", score, *["quality"] * compared]
     rows: list[list[Cell | str]] = []
@@ -54,8 +56,8 @@ def comparison_table(groups: Sequence[GroupFindings]) -> Table:
                     summary.name,
                     str(len(summary.configuration.runs)),
                     *[ratio] * compared,
-                    _time(summary, summary.step_seconds and summary.step_seconds.scaled(1e3)),
-                    _time(summary, summary.training_seconds),
+                    time_of(summary, summary.step_seconds and summary.step_seconds.scaled(1e3)),
+                    time_of(summary, summary.training_seconds),
                     _score(summary, comparison.measure, named=len(measures) > 1),
                     *[quality] * compared,
                 ]
@@ -66,17 +68,24 @@ def comparison_table(groups: Sequence[GroupFindings]) -> Table:
 def comparison_legend(comparisons: Iterable[Comparison], *, ratios: bool = True) -> str:
     """How the columns of these comparisons are to be read."""
     shown = list(comparisons)
-    parts = [RATIO_LEGEND] if ratios and any(comparison.pairs for comparison in shown) else []
+    parts = [RATIO_LEGEND] if ratios and any(map(has_ratios, shown)) else []
     busy = any(summary.disturbed for comparison in shown for summary in comparison.summaries)
-    return " ".join([*parts, _COLUMNS, *[BUSY_LEGEND] * busy])
+    steps = not all(comparison.group.is_of_settings for comparison in shown)
+    return " ".join([*parts, *[_STEP] * steps, _COLUMNS, *[BUSY_LEGEND] * busy])
 
 
-def _time(summary: ConfigurationSummary, seconds: Estimate | None) -> str:
+def has_ratios(comparison: Comparison) -> bool:
+    """Whether times are compared; of settings they are not."""
+    return bool(comparison.pairs) and not comparison.group.is_of_settings
+
+
+def time_of(summary: ConfigurationSummary, seconds: Estimate | None) -> str:
     """A time of a configuration's runs, marked if others used the machine."""
     return busy_mark(estimate(seconds, None), disturbed=summary.disturbed)
 
 
-def _score_header(measure: Measure) -> str:
+def score_header(measure: Measure) -> str:
+    """``test accuracy (%)``."""
     return f"test {measure.name} ({score_unit(measure)})" if score_unit(measure) else f"test {measure.name}"
 
 
@@ -95,7 +104,7 @@ def _relative(comparison: Comparison, summary: ConfigurationSummary) -> tuple[Ce
     if pair is None:
         return _REFERENCE, _REFERENCE
     verdict = NOTHING if pair.quality.difference is None else pair.quality_verdict
-    return _ratio(pair), Cell(verdict, _TONES.get(verdict, ""))
+    return _ratio(pair), Cell(verdict, VERDICT_TONES.get(verdict, ""))
 
 
 def _ratio(pair: PairComparison) -> Cell:
@@ -136,7 +145,7 @@ def _details(summary: ConfigurationSummary, peak_flops: float | None) -> list[Ce
     row: list[Cell | str] = [summary.name]
     row += [busy_mark(rate, disturbed=summary.disturbed) for rate in rates]
     if summary.to_target is not None:
-        row.append(_time_to_target(summary))
+        row.append(time_to_target(summary))
     memory = summary.peak_memory_bytes
     return [
         *row,
@@ -145,11 +154,12 @@ def _details(summary: ConfigurationSummary, peak_flops: float | None) -> list[Ce
     ]
 
 
-def _time_to_target(summary: ConfigurationSummary) -> str:
+def time_to_target(summary: ConfigurationSummary) -> str:
+    """Seconds to the target, and how many runs reached it if not all did."""
     target = summary.to_target
     if target is None or not target.reached:
         return "not reached"
-    text = _time(summary, target.seconds)
+    text = time_of(summary, target.seconds)
     return text if target.reached == target.of else f"{text}, by {target.reached} of {target.of} runs"
 
 

@@ -13,9 +13,11 @@ from harness.report.numbers import RATIO_LEGEND
 from harness.report.overfitting_tables import overfitting_table, study_table
 from harness.report.overfitting_words import gap_sentence, overfitting_sentence
 from harness.report.phrases import cut
+from harness.report.setting_tables import group_table
 from harness.report.study_words import study_sentence, study_title
 from harness.report.table import Table, terminal_table
-from harness.report.tables import comparison_legend, comparison_table, details_table, phases_table
+from harness.report.tables import comparison_legend, details_table, has_ratios, phases_table
+from harness.report.variation_words import variation_sentence
 from harness.report.words import NOTHING_COMPARABLE, SHOWN_GROUPS, headline, remarks, where_text
 
 _NARROWEST = 60
@@ -44,10 +46,10 @@ def _parts(findings: Findings, layout: "_Layout") -> Iterator[str]:
     if (hidden := len(findings.groups) - SHOWN_GROUPS) > 0:
         yield f"{hidden} more groups of runs are not shown; select some with filters such as task=cnn."
     yield from layout.listed("Cautions", caveats(findings))
-    if any(group.comparison.pairs for group in findings.groups) or findings.studies:
+    comparisons = [group.comparison for group in findings.groups[:SHOWN_GROUPS]]
+    if findings.studies or any(has_ratios(comparison) for comparison in comparisons):
         yield layout.filled(RATIO_LEGEND)
-    if findings.groups:
-        comparisons = [group.comparison for group in findings.groups[:SHOWN_GROUPS]]
+    if comparisons:
         yield layout.filled(comparison_legend(comparisons, ratios=False))
 
 
@@ -64,6 +66,8 @@ class _Layout:
         return filled(text, self._width)
 
     def task(self, task: TaskFindings) -> Iterator[str]:
+        for variation in task.variations:
+            yield self.filled(variation_sentence(variation))
         for group in task.groups:
             yield from self._group(group)
         for study in task.studies:
@@ -77,7 +81,7 @@ class _Layout:
         comparison = group.comparison
         yield f"{comparison.group.title} ({where_text(comparison.group)})"
         yield self.filled(headline(comparison)) + self._duel(comparison)
-        yield self._table(comparison_table([group]))
+        yield self._table(group_table(group))
         if self._verbose or self._peak_flops:
             yield self._titled(details_table(comparison, self._peak_flops))
         if self._verbose:

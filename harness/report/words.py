@@ -18,6 +18,7 @@ from harness.report.numbers import (
 )
 from harness.report.phrases import listed
 from harness.report.quality_words import quality_sentence
+from harness.report.setting_words import settings_headline, settings_remarks
 from harness.stats.estimate import Estimate
 
 #: Configurations whose ratio a headline states; tables hold them all.
@@ -29,6 +30,8 @@ NOTHING_COMPARABLE = "There is nothing to compare, and no run scored an epoch. T
 
 def headline(comparison: Comparison) -> str:
     """The answer in one line: speed and quality of the configurations of a group."""
+    if comparison.pairs and comparison.group.is_of_settings:
+        return settings_headline(comparison)
     if comparison.pairs:
         return f"{_speed(comparison)} {quality_sentence(comparison)}"
     if len(comparison.summaries) > 1:
@@ -48,9 +51,11 @@ def where_text(group: RunGroup) -> str:
     """The processor, the device where it is not the CPU, and the threads."""
     conditions = group.conditions
     cpu = group.configurations[0].runs[0].record.machine.cpu
-    device = "" if conditions.device == "cpu" else f", {conditions.device}"
-    threads = f"{conditions.threads} thread{'s' * (conditions.threads != 1)}"
-    return f"{cpu}{device}, {threads}"
+    device = "" if conditions.device == "cpu" or "device" in group.axes else f", {conditions.device}"
+    threads = (
+        "" if "threads" in group.axes else f", {conditions.threads} thread{'s' * (conditions.threads != 1)}"
+    )
+    return f"{cpu}{device}{threads}"
 
 
 def fastest(comparison: Comparison) -> str:
@@ -98,6 +103,8 @@ def _speed(comparison: Comparison) -> str:
 
 def remarks(comparison: Comparison) -> list[str]:
     """Where the step times come from, how steady they were, and who finishes first all the same."""
+    if comparison.group.is_of_settings:
+        return [*settings_remarks(comparison)]
     return [*_finished_sooner(comparison), *_sources(comparison)]
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support.made_runs import made_record
+from support.made_runs import made_record, made_setting
 
 from harness.analysis.selection import Selection
 from harness.errors import UsageError
@@ -86,6 +86,29 @@ def test_files_folders_and_ids(results, tmp_path_factory):
 def test_an_error_states_what_is_there(results, arguments, message):
     with pytest.raises(UsageError, match=message):
         _labels(*arguments, results=results)
+
+
+@pytest.mark.parametrize(
+    ("filters", "seeds"),
+    [
+        (["optimizer=adam,rmsprop"], [0, 1]),
+        (["learning_rate=1e-2"], [0, 2]),
+        (["nesterov=true"], [2]),
+        (["optimizer=adam", "learning_rate=0.010"], [0]),
+    ],
+)
+def test_options_of_the_task_are_filters(tmp_path, filters, seeds):
+    store = Store(tmp_path)
+    store.prepare()
+    for seed, (optimizer, rate) in enumerate([("adam", 0.01), ("rmsprop", 0.1), ("sgd", 0.01)]):
+        nesterov = optimizer == "sgd"
+        store.save(made_setting(seed, optimizer=optimizer, learning_rate=rate, nesterov=nesterov))
+    store.save(made_setting(9, width=1.0))
+    assert [record.seed for record in Selection(filters, tmp_path)] == seeds
+    with pytest.raises(UsageError, match=r"Present: optimizer adam \(1\), rmsprop \(1\), sgd \(1\)\."):
+        list(Selection(["optimizer=gd"], tmp_path))
+    with pytest.raises(UsageError, match=r"unknown filter 'optimiser'\. Did you mean 'optimizer'\?"):
+        list(Selection(["optimiser=adam"], tmp_path))
 
 
 def test_no_records_at_all(tmp_path):

@@ -1,11 +1,14 @@
 """Runs made up for the tests of comparisons: curves, scores and step times as given."""
 
 import datetime
+import hashlib
 import itertools
 import math
 
+import msgspec
+
 from harness.analysis.run_curves import Run
-from harness.runs.record import Block, Epoch, Phases
+from harness.runs.record import Block, Epoch, Phases, Record
 from harness.testing.certificate import Certificate
 from support.records import make_record
 
@@ -71,3 +74,17 @@ def two_configurations(**changes):
     fast = [made_record("jax", seed, step=0.005 + seed * 1e-5, accuracy=0.6 + seed / 1e3) for seed in seeds]
     slow = [made_record("torch", seed, step=0.01, accuracy=0.6005 + seed / 1e3, **changes) for seed in seeds]
     return made_runs(*fast, *slow)
+
+
+def made_setting(seed=0, *, batch_size=64, backend="torch", **changes):
+    """A record whose task has options such as ``optimizer="adam"``, with one description for the same ones.
+
+    Arguments that :func:`made_record` takes, or fields of a record, are passed on.
+    """
+    own = {"step", "accuracy", "train", "held_out", *Record.__struct_fields__}
+    options = {name: value for name, value in changes.items() if name not in own}
+    record = made_record(backend, seed, **{name: value for name, value in changes.items() if name in own})
+    description = msgspec.structs.replace(record.task.description, batch_size=batch_size)
+    digest = hashlib.sha256(repr((sorted(options.items()), batch_size)).encode()).hexdigest()
+    task = msgspec.structs.replace(record.task, options=options, sha256=digest, description=description)
+    return msgspec.structs.replace(record, task=task, batch_size=batch_size or 1000)

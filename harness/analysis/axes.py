@@ -1,0 +1,92 @@
+"""Axes: the options of a task and the fields of a record by whose values runs are compared."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from harness.errors import UsageError, unknown_name
+from harness.plugins.options import Value
+from harness.plugins.versions import identifying_versions
+from harness.runs.record import Record
+
+#: Values of axes; None where the record has none, such as the batch size of full batches.
+AxisValue = Value | None
+
+
+def _versions(record: Record) -> str:
+    versions = identifying_versions(record.backend, record.framework)
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+#: The fields of a record that are axes. Every option of a task is one, too.
+FIELDS: dict[str, Callable[[Record], AxisValue]] = {
+    "backend": lambda record: record.backend,
+    "mode": lambda record: record.mode,
+    "version": _versions,
+    "device": lambda record: record.device,
+    "precision": lambda record: record.precision,
+    "threads": lambda record: record.threads,
+    "batch_size": lambda record: record.task.description.batch_size,
+    "epochs": lambda record: record.epochs_asked,
+    "max_steps": lambda record: record.max_steps,
+}
+#: Axes along which the same training is carried out in another way: its speed is the question. Along all
+#: others the training itself differs.
+_SAME_TRAINING = {"mode", "version", "device", "precision", "threads"}
+#: Among these, axes along which even the rounding is nearly the same, so that first losses must agree.
+_SAME_LOSSES = _SAME_TRAINING - {"precision"}
+#: Fields that cannot be compared by, and why.
+_REFUSED = {
+    "seed": "seeds are repetitions; comparisons are made over them",
+    "task": "results of different tasks have different scores; select one with task=NAME",
+    "dataset": "scores on different data do not compare; select one with dataset=NAME",
+    "machine": "times of different machines do not compare",
+}
+#: Only this one is compared by configurations of equal settings, and alone.
+BACKEND = "backend"
+
+
+def parse_axes(text: str, records: Iterable[Record]) -> tuple[str, ...]:
+    """The axes in a text such as ``optimizer`` or ``optimizer,learning_rate``.
+
+    Raises:
+        UsageError: a name is neither a field nor an option of any of the records, or cannot be compared by.
+    """
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    options = {name for record in records for name in record.task.options}
+    for name in names:
+        if name in _REFUSED and name not in options:
+            raise UsageError(f"--by {name}: {_REFUSED[name]}.")
+        if name not in FIELDS and name not in options:
+            raise unknown_name("field or option", name, [*FIELDS, *options])
+    if BACKEND in names and len(names) > 1:
+        raise UsageError(
+            f"--by {text}: backends are compared under equal settings; give --by backend, or leave it out."
+        )
+    return names
+
+
+def value_of(record: Record, axis: str) -> AxisValue:
+    """The value of a record on an axis."""
+    return FIELDS[axis](record) if axis in FIELDS else record.task.options.get(axis)
+
+
+def is_other_training(axes: Sequence[str]) -> bool:
+    """Whether the values of these axes make other trainings, whose quality is the question."""
+    return not set(axes) <= _SAME_TRAINING
+
+
+def has_equal_losses(axes: Sequence[str]) -> bool:
+    """Whether the first losses must be equal whatever the values of these axes."""
+    return set(axes) <= _SAME_LOSSES
+
+
+def ordered(values: Iterable[AxisValue]) -> list[AxisValue]:
+    """The values without duplicates: numbers ascending, then texts, then None."""
+    distinct = {(type(value) is bool, value): value for value in values}.values()
+    return sorted(distinct, key=order)
+
+
+def order(value: AxisValue) -> tuple[int, float, str]:
+    """The place of a value among others: see :func:`ordered`."""
+    if value is None:
+        return 2, 0.0, ""
+    return (1, 0.0, value) if isinstance(value, str) else (0, float(value), "")

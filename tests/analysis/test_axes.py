@@ -1,0 +1,185 @@
+"""Runs compared along axes: which one is found, how groups are made, and what is refused."""
+
+import msgspec
+import pytest
+from support.made_runs import made_runs, made_setting
+
+from harness.analysis.axes import ordered
+from harness.analysis.findings import find
+from harness.errors import UsageError
+from harness.report.text import findings_text
+from harness.report.variation_words import variation_sentence
+from harness.testing.certificate import Certificate
+
+SEEDS = range(3)
+
+
+def runs_of(*settings, **common):
+    return made_runs(*(made_setting(seed, **common, **setting) for setting in settings for seed in SEEDS))
+
+
+def names(findings):
+    return [
+        [configuration.name for configuration in group.comparison.group.configurations]
+        for group in findings.groups
+    ]
+
+
+def titles(findings):
+    return [group.comparison.group.title for group in findings.groups]
+
+
+ADAM, SGD, RMSPROP = ({"optimizer": name} for name in ("adam", "sgd", "rmsprop"))
+
+
+def test_the_one_axis_that_varies_is_found():
+    findings = find(runs_of(SGD, ADAM, RMSPROP))
+    assert names(findings) == [["adam", "rmsprop", "sgd"]]
+    assert titles(findings) == ["Adam, RMSprop, SGD on cnn: digits, 2 epochs, torch:eager"]
+    assert (findings.variations, findings.kept_apart, findings.left_out) == ([], [], [])
+
+
+@pytest.mark.parametrize(
+    ("settings", "title"),
+    [
+        (
+            [{"learning_rate": 0.1}, {"learning_rate": 0.01}],
+            "learning_rate 0.01, 0.1 on cnn: digits, 2 epochs",
+        ),
+        ([{"nesterov": True}, {"nesterov": False}], "nesterov false, true on cnn: digits, 2 epochs"),
+        ([{"batch_size": 64}, {"batch_size": 32}], "batch_size 32, 64 on cnn: digits, 2 epochs"),
+        ([{"threads": 1}, {"threads": 2}], "threads 1, 2 on cnn: digits, 2 epochs"),
+        ([{"epochs_asked": 5}, {"epochs_asked": 2}], "epochs 2, 5 on cnn: digits, torch:eager"),
+        ([{"width": number} for number in range(9)], "width (9 values) on cnn: digits, 2 epochs"),
+    ],
+)
+def test_a_title_names_what_varies_in_ascending_order(settings, title):
+    (found,) = titles(find(runs_of(*settings)))
+    assert found.startswith(title)
+
+
+def test_numbers_are_named_with_their_axis_and_texts_are_not():
+    assert names(find(runs_of({"learning_rate": 0.1}, {"learning_rate": 0.01}))) == [
+        ["learning_rate=0.01", "learning_rate=0.1"]
+    ]
+    assert names(find(runs_of({"rebalance": "none"}, {"rebalance": "weights"}))) == [
+        ["rebalance=none", "rebalance=weights"]
+    ]
+
+
+def test_several_axes_are_stated_with_the_ways_to_choose():
+    settings = [
+        {"optimizer": name, "learning_rate": rate} for name in ("adam", "sgd") for rate in (0.1, 0.01)
+    ]
+    findings = find(runs_of(*settings))
+    assert [len(group) for group in names(findings)] == [1, 1, 1, 1]
+    (variation,) = findings.variations
+    sentence = variation_sentence(variation)
+    assert sentence == (
+        "Runs of cnn on digits differ in optimizer (adam, sgd) and learning_rate (0.01, 0.1). To compare "
+        "settings, add --by optimizer, --by learning_rate or "
+        "--by optimizer,learning_rate for every combination."
+    )
+    assert findings_text(findings, 300).startswith(sentence)
+
+
+def test_backends_that_vary_are_compared_and_what_else_varies_is_stated():
+    findings = find(runs_of(ADAM, SGD) + runs_of(ADAM, SGD, backend="jax"))
+    assert names(findings) == [["jax:eager", "torch:eager"]] * 2
+    (variation,) = findings.variations
+    assert "differ in optimizer (adam, sgd) and backend (jax:eager, torch:eager)" in variation_sentence(
+        variation
+    )
+    assert variation_sentence(variation).endswith(
+        "Backends are compared under equal settings. To compare settings, add --by optimizer."
+    )
+
+
+def test_all_else_is_equal_within_a_group():
+    settings = [
+        {"optimizer": name, "learning_rate": rate} for name in ("adam", "sgd") for rate in (0.1, 0.01)
+    ]
+    findings = find(runs_of(*settings) + runs_of(*settings, backend="jax"), by="optimizer")
+    assert names(findings) == [["adam", "sgd"]] * 4
+    assert {title.partition(": ")[2] for title in titles(findings)} == {
+        f"digits, 2 epochs, {backend}:eager, learning_rate={rate}"
+        for backend in ("torch", "jax")
+        for rate in (0.1, 0.01)
+    }
+
+
+def test_axes_are_combined():
+    tuned = [{"optimizer": "adam", "learning_rate": 0.01}, {"optimizer": "sgd", "learning_rate": 0.1}]
+    findings = find(runs_of(*tuned), by="optimizer, learning_rate")
+    assert names(findings) == [["adam, learning_rate=0.01", "sgd, learning_rate=0.1"]]
+    assert titles(findings) == ["optimizer and learning_rate on cnn: digits, 2 epochs, torch:eager"]
+    with pytest.raises(
+        UsageError, match=r"also differ in learning_rate\. Compare every combination: --by op"
+    ):
+        find(runs_of(*tuned), by="optimizer")
+
+
+def test_full_batches_are_compared_with_every_batch_size():
+    gd = {"optimizer": "gd", "batch_size": None}
+    both = [{**SGD, "batch_size": size} for size in (32, 64)]
+    assert names(find(runs_of(gd, {**SGD, "batch_size": 32}))) == [["gd", "sgd"]]
+    assert names(find(runs_of(gd, *both), by="optimizer")) == [["gd", "sgd"]] * 2
+    (found,) = find(runs_of(gd, *both), by="optimizer,batch_size").groups
+    assert [each.name for each in found.comparison.group.configurations] == [
+        "gd, batch_size=all",
+        "sgd, batch_size=32",
+        "sgd, batch_size=64",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("by", "message"),
+    [
+        ("optimiser", "unknown field or option 'optimiser'. Did you mean 'optimizer'?"),
+        ("lr", "unknown field or option 'lr'. Did you mean 'learning_rate'?"),
+        ("seed", "--by seed: seeds are repetitions"),
+        ("machine", "--by machine: times of different machines"),
+        ("backend,optimizer", "--by backend,optimizer: backends are compared under equal settings"),
+        ("learning_rate", "--by learning_rate: there is nothing to compare, all have learning_rate 0.1."),
+    ],
+)
+def test_what_cannot_be_compared_by_is_refused(by, message):
+    runs = runs_of(ADAM, SGD, learning_rate=0.1)
+    with pytest.raises(UsageError) as caught:
+        find(runs, by=by)
+    assert str(caught.value).startswith(message)
+
+
+def test_by_backend_is_the_comparison_of_backends():
+    runs = runs_of(ADAM, SGD) + runs_of(ADAM, backend="jax")
+    findings = find(runs, by="backend")
+    assert names(findings)[0] == ["jax:eager", "torch:eager"]
+    assert findings.variations == []
+
+
+def test_settings_of_one_backend_need_no_certificate_but_a_failed_one_forbids_ranks():
+    (group,) = find(runs_of(ADAM, SGD, certificate=None)).groups
+    assert len(group.comparison.pairs) == 1
+    failed = Certificate(certified=False, reason="another gradient")
+    findings = find(runs_of(ADAM, SGD, certificate=failed))
+    assert findings.groups[0].comparison.pairs == []
+    assert findings.kept_apart[0].reasons == ("another gradient",)
+
+
+def test_threads_of_uncertified_runs_are_not_ranked():
+    (group,) = find(runs_of({"threads": 1}, {"threads": 2}, certificate=None)).groups
+    assert group.comparison.pairs == []
+    (group,) = find(runs_of({"threads": 1}, {"threads": 2})).groups
+    assert len(group.comparison.pairs) == 1
+
+
+def test_threads_of_tasks_that_differ_otherwise_are_not_compared():
+    """A description can change although no option does, for instance in a later version of a plugin."""
+    one, two = made_setting(threads=1), made_setting(threads=2)
+    changed = msgspec.structs.replace(two, task=msgspec.structs.replace(two.task, sha256="c" * 64))
+    assert names(find(made_runs(one, two))) == [["threads=1", "threads=2"]]
+    assert names(find(made_runs(one, changed))) == [["torch:eager"]] * 2
+
+
+def test_values_are_in_ascending_order():
+    assert ordered([None, "b", 2, True, 0.5, "a", 2]) == [0.5, True, 2, "a", "b", None]

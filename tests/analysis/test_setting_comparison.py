@@ -1,0 +1,143 @@
+"""Settings compared: their order, paired tests, one target, and how the result is worded and drawn."""
+
+import pytest
+from support.made_runs import made_runs, made_setting
+
+from harness.analysis.findings import find
+from harness.report.answers import answer
+from harness.report.frames import Report
+from harness.report.setting_tables import group_table
+from harness.report.table import text_of
+from harness.report.words import headline, remarks
+
+#: Test accuracy, and validation losses after each epoch, of which accuracies are 1 - loss / 4.
+CURVES = {
+    "adam": (0.70, (2.0, 1.2, 1.0)),
+    "rmsprop": (0.702, (2.0, 1.4, 1.1)),
+    "sgd": (0.60, (3.0, 2.0, 1.6)),
+    "gd": (0.30, (3.5, 3.4, 3.1)),
+}
+NOISE = {0: 0.0, 1: 0.0004, 2: -0.0004}
+
+
+def found(*names, seeds=range(3), **changes):
+    records = [
+        made_setting(
+            seed,
+            optimizer=name,
+            accuracy=accuracy + seed / 50 + NOISE.get(seed, 0) * len(name),
+            held_out=losses,
+            train=losses,
+            **changes,
+        )
+        for name in names
+        for accuracy, losses in [CURVES[name]]
+        for seed in seeds
+    ]
+    return find(made_runs(*records))
+
+
+def comparison_of(*names, **changes):
+    (group,) = found(*names, **changes).groups
+    return group.comparison
+
+
+def test_the_best_by_validation_is_the_reference():
+    """The test score of rmsprop is higher: it must not choose."""
+    comparison = comparison_of(*CURVES)
+    assert [summary.name for summary in comparison.summaries] == ["adam", "rmsprop", "sgd", "gd"]
+    assert [pair.other.name for pair in comparison.pairs] == ["rmsprop", "sgd", "gd"]
+    assert [pair.quality_verdict for pair in comparison.pairs] == ["equal", "worse", "worse"]
+    assert {pair.ratio for pair in comparison.pairs} == {None}
+
+
+def test_tests_are_paired_over_the_same_seeds_and_hold_jointly():
+    """Scores move by two points from seed to seed, differences by a tenth."""
+    two, four = comparison_of("adam", "sgd"), comparison_of(*CURVES)
+    alone, joint = (
+        next(pair.quality.difference for pair in each.pairs if pair.other.name == "sgd")
+        for each in (two, four)
+    )
+    assert alone.value == joint.value == pytest.approx(-10, abs=0.2)
+    assert alone.high - alone.low < joint.high - joint.low < 1.5
+    assert two.summaries[0].quality.high - two.summaries[0].quality.low > 8
+    other = comparison_of("adam", "sgd", seeds=[5])
+    assert other.pairs[0].quality.difference.n == 1
+
+
+def test_the_target_is_one_that_half_of_the_settings_reach():
+    comparison = comparison_of(*CURVES)
+    assert comparison.target == 72  # the best of rmsprop is 72.5 %
+    reached = {summary.name: summary.to_target for summary in comparison.summaries}
+    assert reached["adam"].epochs.value == pytest.approx(3)
+    assert reached["rmsprop"].epochs.value == pytest.approx(3)
+    assert [(reached[name].reached, reached[name].of) for name in ("sgd", "gd")] == [(0, 3), (0, 3)]
+    assert comparison_of("adam", "gd").target == 22  # both of two
+
+
+def test_the_headline_states_best_quality_and_target():
+    assert headline(comparison_of("adam", "sgd", "gd")) == (
+        "adam has the best validation accuracy after the last epoch (75 %). Test accuracy relative to adam: "
+        "worse for sgd (−10.0 [−10.1, −9.9] points) and gd (−40.0 [−40.3, −39.7] points). "
+        "Validation accuracy ≥ 60 % is reached after 2 epochs with adam and 3 with sgd; not reached with gd."
+    )
+
+
+def test_one_seed_makes_no_ranks():
+    line = headline(comparison_of("adam", "sgd", seeds=[0]))
+    assert "Test accuracy relative to adam on the one seed run: −10.0 points for sgd." in line
+
+
+def test_the_table_has_a_row_for_each_value():
+    (group,) = found(*CURVES).groups
+    table = group_table(group)
+    assert table.headers[0] == "optimizer"
+    assert "epochs to validation ≥ 72 %" in table.headers
+    rows = [[text_of(cell) for cell in row] for row in table.rows]
+    assert [row[0] for row in rows] == ["adam", "rmsprop", "sgd", "gd"]
+    assert rows[0][3:5] == ["reference", "reference"]
+    assert (rows[3][4], rows[3][5], rows[3][6]) == ("worse", "–", "not reached")
+    assert "Step time" not in table.legend
+
+
+def test_remarks_state_the_method_and_a_missing_certificate():
+    assert len(remarks(comparison_of("adam", "sgd"))) == 1
+    _, caution = remarks(comparison_of("adam", "sgd", certificate=None))
+    assert caution.startswith("Some runs have no certificate: the comparison holds within torch")
+
+
+def test_the_answer_draws_scores_on_one_axis():
+    (group,) = found(*CURVES).groups
+    made = answer(group, "comparison-1", dict.fromkeys(CURVES, "#000001"))
+    assert made.compared
+    assert made.line == (
+        "adam has the best validation accuracy after the last epoch (75 %). "
+        "Test accuracy: equal for rmsprop, worse for sgd and gd."
+    )
+    assert made.basis == "3 seeds, certified"
+    chart = made.chart
+    assert (chart.axis, chart.column) == ("test accuracy (%)", "test accuracy (%)")
+    assert [row.quality.text for row in chart.rows] == ["best validation", "= equal", "▼ worse", "▼ worse"]
+    places = [row.mark.at for row in chart.rows]
+    assert places[1] > places[0] > places[2] > places[3] > 0
+    assert 2 <= len(chart.ticks) <= 5
+
+
+def test_frames_have_a_column_for_each_axis():
+    report = Report(found("adam", "sgd"))
+    assert list(report.configurations["optimizer"]) == ["adam", "sgd"]
+    assert list(report.configurations["epochs_to_target"].round(6)) == [2.0, 3.0]
+    assert list(report.pairs["difference"].round(0)) == [-10.0]
+
+
+def test_without_validation_scores_the_test_score_orders():
+    records = [
+        made_setting(seed, optimizer=name, accuracy=accuracy + seed / 100, epochs=[])
+        for name, accuracy in {"adam": 0.5, "sgd": 0.6}.items()
+        for seed in range(3)
+    ]
+    (group,) = find(made_runs(*records)).groups
+    assert [summary.name for summary in group.comparison.summaries] == ["sgd", "adam"]
+    assert headline(group.comparison).startswith(
+        "sgd has the best test accuracy; no validation score was recorded."
+    )

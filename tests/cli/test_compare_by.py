@@ -1,0 +1,64 @@
+"""``--by`` in compare, report and Python, and a matrix of settings in run."""
+
+import json
+
+import pytest
+from support.made_runs import made_setting
+
+import harness as package
+from harness.errors import UsageError
+from harness.runs.store import Store
+
+
+@pytest.fixture
+def results(tmp_path):
+    folder = tmp_path / "results"
+    store = Store(folder)
+    store.prepare()
+    for name, rate, accuracy in [("adam", 0.1, 0.7), ("sgd", 0.1, 0.6), ("adam", 0.01, 0.5)]:
+        for seed in range(3):
+            store.save(made_setting(seed, optimizer=name, learning_rate=rate, accuracy=accuracy + seed / 100))
+    return folder
+
+
+def test_compare_by_an_option(harness, results):
+    done = harness("compare", "--by", "optimizer", "--results", str(results))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Adam, SGD on cnn: digits, 2 epochs, torch:eager")
+    assert "worse for sgd (−10.0" in done.stdout
+
+
+def test_an_unknown_field_is_refused_with_a_suggestion(harness, results):
+    done = harness("compare", "--by", "optimiser", "--results", str(results))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "unknown field or option 'optimiser'. Did you mean 'optimizer'?" in done.stderr
+
+
+def test_python_takes_the_same(results):
+    report = package.compare("optimizer=adam", results=results, by="learning_rate")
+    assert list(report.configurations["learning_rate"]) == [0.01, 0.1]  # equal: in the order of values
+    with pytest.raises(UsageError, match="Did you mean 'optimizer'"):
+        package.compare(results=results, by="optimiser")
+    assert "add --by optimizer, --by learning_rate or" in package.compare(results=results).headlines[0]
+
+
+@pytest.mark.parametrize("suffix", ["html", "md", "ipynb"])
+def test_reports_take_the_same(harness, results, suffix):
+    path = results / f"report.{suffix}"
+    done = harness("report", "--by", "optimizer", "--results", str(results), "--to", str(path))
+    assert done.returncode == 0, done.stderr
+    text = path.read_text()
+    assert "Adam, SGD on cnn" in text
+    if suffix == "ipynb":
+        calls = ["".join(cell["source"]) for cell in json.loads(text)["cells"]]
+        assert any("by='optimizer'" in call for call in calls)
+
+
+def test_a_matrix_says_how_many_runs_it_has_and_ends_with_their_comparison(harness):
+    data = ("--dataset", "digits", "--no-certify", "--epochs", "1")
+    done = harness("run", "--task", "cnn", "--backend", "faulty:ok", *data, "--set", "optimizer=sgd,adam")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("2 runs: optimizer sgd, adam\n")
+    assert "[2/2] cnn faulty:ok seed 0 (optimizer=adam): test " in done.stderr
+    assert [each["task"]["options"]["optimizer"] for each in harness.records()] == ["sgd", "adam"]
+    assert done.stdout.startswith("Adam, SGD on cnn: digits, 1 epoch, faulty:ok: ")
