@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class HarnessError(Exception):
@@ -27,8 +27,12 @@ class PluginError(HarnessError):
     exit_code = 2
 
 
-#: From here on a known name is suggested: ``resnet`` is no typing error of ``forecast`` (0.57).
-_LEAST_SIMILARITY = 0.6
+#: From here on a known name is suggested: ``plot`` is no typing error of ``report`` (0.6).
+_LEAST_SIMILARITY = 0.65
+#: If its first letter differs: ``dnn`` is none of ``cnn`` (0.67), but ``pytorch`` is of ``torch`` (0.83).
+_LEAST_SIMILARITY_OF_OTHERS = 0.8
+#: A name of so many letters may be the beginning of a known one.
+_SHORTEST_BEGINNING = 3
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], owner: str = "") -> UsageError:
@@ -37,12 +41,23 @@ def unknown_name(kind: str, name: str, known: Iterable[str], owner: str = "") ->
     ``owner`` is what the name would belong to, such as ``backend torch``.
     """
     names = sorted(known)
-    nearest = difflib.get_close_matches(name, names, n=1, cutoff=_LEAST_SIMILARITY)
-    nearest = nearest or [known for known in names if name and _initials(known) == name]
-    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    meant = _nearest(name.lower(), names)
+    hint = f" Did you mean {meant!r}?" if meant else ""
     listed = ", ".join(names) if names else "none is installed"
     where = f" of {owner}" if owner else ""
     return UsageError(f"unknown {kind} {name!r}{where}.{hint} Known: {listed}.")
+
+
+def _nearest(name: str, names: Sequence[str]) -> str | None:
+    """The known name that is spelled almost alike, has these initials, or alone begins like this."""
+    for close in difflib.get_close_matches(name, names, cutoff=_LEAST_SIMILARITY):
+        similarity = difflib.SequenceMatcher(None, close, name).ratio()
+        if close[0] == name[0] or similarity >= _LEAST_SIMILARITY_OF_OTHERS:
+            return close
+    if abbreviated := [known for known in names if name and _initials(known) == name]:
+        return abbreviated[0]
+    longer = [known for known in names if known.startswith(name)]
+    return longer[0] if len(longer) == 1 and len(name) >= _SHORTEST_BEGINNING else None
 
 
 def _initials(name: str) -> str:

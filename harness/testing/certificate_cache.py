@@ -134,7 +134,7 @@ def _store(path: Path, made: Certificate) -> None:
 
 def _cache_path(configuration: Configuration, definition: TaskDefinition, kind: str = "") -> Path:
     """The file of this certificate, named by a hash of everything that it depends on."""
-    reference_of(definition)
+    reference_of(definition, configuration.backend)
     assert definition.reference is not None  # noqa: S101  reference_of raises without one
     variables = inherited_variables(os.environ, {})
     digest = hashlib.sha256(

@@ -65,7 +65,7 @@ def examine(
     Raises:
         HarnessError: the task has no reference that fits it.
     """
-    reference = reference_of(definition)
+    reference = reference_of(definition, examiner.configuration.backend)
     examiner.begin()
     failed = ""
     for case in cases(definition):
@@ -103,7 +103,7 @@ def examine_losses(examiner: Examiner, definition: TaskDefinition, precision: Pr
     Meaningful only where the first case passed in float64: a fault there shows in every precision.
     """
     first, *_ = cases(definition)
-    expected = reference_of(definition).cases[first.name].observation.losses
+    expected = reference_of(definition, examiner.configuration.backend).cases[first.name].observation.losses
     return compare_losses(examiner.observe_losses(first, precision), expected, precision)
 
 

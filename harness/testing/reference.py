@@ -6,9 +6,14 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import UsageError
+from harness.plugins import registry
+from harness.plugins.installation import installation
 from harness.spec.task import TaskDefinition
 from harness.testing.cases import Case, cases
 from harness.testing.observation import Observation
+
+#: That must agree on a reference.
+_FRAMEWORKS = 2
 
 
 class ReferenceCase(msgspec.Struct, frozen=True):
@@ -37,24 +42,41 @@ def read_reference(path: Path) -> Reference:
     return msgspec.json.decode(path.read_bytes(), type=Reference)
 
 
-def reference_of(definition: TaskDefinition) -> Reference:
+def reference_of(definition: TaskDefinition, backend: str = "") -> Reference:
     """The committed reference of a task, checked against the task as it is now.
+
+    ``backend`` is the one that is certified; a remedy names it, with another one that is installed.
 
     Raises:
         UsageError: there is no reference, it cannot be read, or it is stale; says how to make one.
     """
-    remedy = f"make it with: harness reference {definition.name} --backend torch --backend jax"
     if definition.reference is None or not definition.reference.is_file():
-        raise UsageError(f"task {definition.name} has no reference; {remedy}")
+        raise UsageError(f"task {definition.name} has no reference; {_remedy(definition, backend)}")
     try:
         reference = read_reference(definition.reference)
     except (OSError, msgspec.MsgspecError) as error:
-        raise UsageError(f"the reference {definition.reference} cannot be read: {error}; {remedy}") from error
+        raise UsageError(
+            f"the reference {definition.reference} cannot be read: {error}; {_remedy(definition, backend)}"
+        ) from error
     for case in cases(definition):
         known = reference.cases.get(case.name)
         if known is None or known.sha256 != case_sha256(case) or reference.version != case.task.version:
             raise UsageError(
                 f"the reference of task {definition.name} is stale: case {case.name!r} has changed since it "
-                f"was made; {remedy}"
+                f"was made; {_remedy(definition, backend)}"
             )
     return reference
+
+
+def _remedy(definition: TaskDefinition, backend: str) -> str:
+    """How to make the reference with this backend and an installed one of another framework."""
+    installed = [name for name in registry.names("backend") if installation(name).state == "installed"]
+    by_framework: dict[tuple[str, ...], str] = {}
+    for name in [backend, *installed]:
+        if name in installed:
+            by_framework.setdefault(tuple(sorted(registry.backend(name).requires)), name)
+    names = list(by_framework.values())[:_FRAMEWORKS]
+    command = f"harness reference {definition.name} --backend {','.join(names) or 'A,B'}"
+    if len(names) == _FRAMEWORKS:
+        return f"make it with: {command}"
+    return f"make it with two frameworks that agree ({command}{',OTHER' * bool(names)}), or use --no-certify"

@@ -10,6 +10,7 @@ from harness.errors import UsageError
 from harness.layers import Dense, Dropout
 from harness.network import Network
 from harness.plugins import registry
+from harness.plugins.installation import Installation
 from harness.spec.task import Adam, Augmentation, Classification, Penalty, Sgd, Task, TaskDefinition
 from harness.testing.cases import case_samples, cases
 from harness.testing.digest import digest, relative_difference
@@ -181,7 +182,7 @@ def test_a_stale_reference_is_refused_with_the_remedy(tmp_path):
     path = tmp_path / "stale.json"
     changed = msgspec.structs.replace(reference, cases=reference.cases | {name: stale})
     path.write_bytes(msgspec.json.encode(changed))
-    with pytest.raises(UsageError, match=r"is stale: case .*harness reference mlp --backend torch"):
+    with pytest.raises(UsageError, match=r"is stale: case .*harness reference mlp --backend "):
         reference_of(msgspec.structs.replace(definition, reference=path))
 
 
@@ -192,6 +193,29 @@ def test_a_missing_or_broken_reference_is_named(tmp_path):
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(UsageError, match="cannot be read"):
         reference_of(msgspec.structs.replace(definition, reference=tmp_path / "broken.json"))
+
+
+@pytest.mark.parametrize(
+    ("installed", "backend", "words"),
+    [
+        (["jax", "keras", "torch"], "torch", "make it with: harness reference mlp --backend torch,jax"),
+        (["jax", "keras"], "", "make it with: harness reference mlp --backend jax,keras"),
+        (["keras-torch", "torch"], "torch", "--backend torch,keras-torch"),
+        (
+            ["torch"],
+            "torch",
+            "two frameworks that agree (harness reference mlp --backend torch,OTHER)",
+        ),
+        ([], "", "two frameworks that agree (harness reference mlp --backend A,B), or use --no-certify"),
+    ],
+)
+def test_a_missing_reference_is_made_with_backends_that_the_user_has(monkeypatch, installed, backend, words):
+    bare = msgspec.structs.replace(registry.task("mlp"), reference=None)
+    monkeypatch.setattr(registry, "names", lambda _: installed)
+    monkeypatch.setattr("harness.testing.reference.installation", lambda _: Installation("installed", ""))
+    with pytest.raises(UsageError) as caught:
+        reference_of(bare, backend)
+    assert words in str(caught.value)
 
 
 def test_a_loss_of_zero_is_compared_with_zero():
