@@ -2,10 +2,10 @@
 
 import copy
 import random
-import tempfile
 from pathlib import Path
 from typing import Self
 
+from harness.machine.guarded_folder import GuardedFolder
 from harness.testing.losses import Losses
 from harness.worker import protocol
 from harness.worker.session import Session
@@ -78,7 +78,7 @@ class WorkSampler:
     def __init__(self, session: Session, kept: int = 4) -> None:
         self._session = session
         self._kept = kept
-        self._folder = tempfile.TemporaryDirectory(prefix="harness-samples-", ignore_cleanup_errors=True)
+        self._folder = GuardedFolder("harness-samples-")
         self._saved = 0
         #: From the beginning, which needs no saved state: a single step, a few, and the first long block.
         self.first = WorkSample(0, None, blocks=2)
@@ -88,7 +88,7 @@ class WorkSampler:
 
     def save(self, step: int) -> None:
         """Save the worker's state before this step; raises as :meth:`Session.receive` does."""
-        path = Path(self._folder.name) / f"{step}.npz"
+        path = self.folder / f"{step}.npz"
         reply = self._session.call(protocol.SaveState(str(path)), protocol.StateSaved)
         sample = WorkSample(step, path, complete=reply.complete, blocks=_CHANCE.randint(1, _MOST_BLOCKS))
         self._saved += 1
@@ -115,7 +115,7 @@ class WorkSampler:
     @property
     def folder(self) -> Path:
         """Where states are saved, until :meth:`close`."""
-        return Path(self._folder.name)
+        return self._folder.path
 
     @property
     def first_losses(self) -> Losses:
@@ -143,4 +143,4 @@ class WorkSampler:
 
     def close(self) -> None:
         """Delete the saved states."""
-        self._folder.cleanup()
+        self._folder.close()
