@@ -19,7 +19,7 @@ from harness.report.scores import score_value, test_score
 from harness.runs.certification import certified_work
 from harness.runs.record import DatasetRecord, Epoch, Record
 from harness.runs.request import RunRequest
-from harness.spec.task import Task
+from harness.spec.task import Adversarial, Task
 from harness.testing.certificate import Certificate
 from harness.training.measures import measure_of_task
 
@@ -159,6 +159,7 @@ class RunLine:
         self._name = name
         self._epochs = task.epochs
         self._measure = measure_of_task(task)
+        self._loss = "generator loss" if isinstance(task.objective, Adversarial) else "loss"
         self._score = ""
         self._epoch = ""
 
@@ -171,7 +172,7 @@ class RunLine:
         self._display.advance(step / total_steps)
         self._epoch = f"epoch {epoch}/{self._epochs}"
         speed = f"{1 / step_seconds:.1f} steps/s" if step_seconds else ""
-        self._display.update(self._name, self._epoch, f"loss {significant(loss)}", self._score, speed)
+        self._display.update(self._name, self._epoch, f"{self._loss} {significant(loss)}", self._score, speed)
 
     def scored(self, epoch: Epoch) -> None:
         """See :class:`harness.runs.training.Observer`."""

@@ -6,13 +6,14 @@ import msgspec
 import pytest
 from support.records import make_record
 
-from harness.cli.progress import RunDisplay, fitted
+from harness.cli.progress import RunDisplay, RunLine, fitted
 from harness.cli.remaining import Activity, Remaining, left_text
 from harness.plugins.configuration import Configuration
 from harness.runs.record import DatasetRecord
 from harness.runs.request import RunRequest
 from harness.spec.backend import Plan
 from harness.testing.certificate import Certificate
+from harness_tasks.gan import GAN
 from harness_tasks.mlp import MLP
 
 A, B = Activity("run", "a"), Activity("run", "b")
@@ -135,3 +136,18 @@ def test_on_a_terminal_of_80_columns_no_name_is_cut(harness):
     assert all("cnn faulty:ok seed 0 (dropout=0." in line for line in live)
     assert not [line for line in lines if "…" in line]
     assert "[2/2] cnn faulty:ok seed 0 (dropout=0.5): test accuracy" in "\n".join(lines)
+
+
+@pytest.mark.parametrize(("definition", "loss"), [(MLP, "loss 2.9"), (GAN, "generator loss 2.9")])
+def test_the_loss_of_an_adversarial_task_is_named(definition, loss):
+    shown = []
+
+    class Display:
+        def update(self, *details):
+            shown.extend(details)
+
+        def advance(self, _share):
+            pass
+
+    RunLine(Display(), "run", definition.define(definition.options())).trained(1, 10, 1, 2.9, 0.1)
+    assert loss in shown
