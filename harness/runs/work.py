@@ -30,9 +30,10 @@ _CHEAP_FLOPS = 1e10
 #: What a verification may take: this share of the run. Of a short run it repeats so many steps all the same.
 _SHARE = 0.02
 _FEWEST_STEPS = 9
-#: A program that takes longer than this to build, or longer than this share of that time in its first step,
-#: repeats its own work.
+#: A program that takes longer than this to build repeats its own work instead of a second one ...
 _LONGEST_BUILD_SECONDS = 2.0
+#: ... and one that compiles, whose first step takes longer than this and than this share of that time.
+_LONGEST_FIRST_STEP_SECONDS = 0.4
 _FIRST_STEP_SHARE = 0.5
 
 
@@ -128,8 +129,7 @@ class RunWork:
         start = (phases.import_seconds or 0.0) + (phases.data_seconds or 0.0)
         if start + build + 2 * sample <= affordable_seconds:
             return "other process"
-        # Most of a first build is initialisation of the framework, which a second one does not repeat.
-        compiles = first_step > _FIRST_STEP_SHARE * affordable_seconds
+        compiles = first_step > max(_LONGEST_FIRST_STEP_SECONDS, _FIRST_STEP_SHARE * affordable_seconds)
         cheap = build <= max(_LONGEST_BUILD_SECONDS, affordable_seconds) and not compiles
         return "second program" if cheap or not self._sampler.complete else "same program"
 

@@ -20,7 +20,7 @@ from harness.worker.work_sampler import WorkSample
 _CHANCE = random.SystemRandom()
 #: About how many calls a replay makes, and of how many steps at least: a call has a fixed cost.
 _CALLS = 24
-#: How much longer than the timed work short calls take.
+#: How much longer than the timed work short calls take, or more if they did.
 _SHORT_CALLS = 1.3
 #: Ends of two replays of the same steps may be so far apart, as a share of the way, to count as equal.
 _REPLAYS_APART = 0.05
@@ -41,6 +41,7 @@ class Recomputer:
         self._fewest_steps = fewest_steps
         self._end = time.monotonic() + seconds
         self._is_new = verifier == "other process"
+        self._slowdown = _SHORT_CALLS
 
     def prepare(self) -> None:
         """Build the second program, if it is one of this process."""
@@ -54,7 +55,7 @@ class Recomputer:
     def affordable(self, sample: WorkSample, *, first: bool) -> WorkSample | None:
         """The sample, if there is time for all of it; of the ``first`` one its beginning, else None."""
         steps = len(sample.losses)
-        step_seconds = _SHORT_CALLS * sample.seconds / steps
+        step_seconds = self._slowdown * sample.seconds / steps
         possible = int((self._end - time.monotonic()) / max(step_seconds, 1e-9))
         if steps <= possible or (first and self._fewest_steps is None):
             return sample
@@ -66,8 +67,11 @@ class Recomputer:
             self._rebuild()
         self._is_new = False
         path = None if sample.path is None else str(sample.path)
+        start = time.monotonic()
         request = protocol.Replay(sample.step, calls, path, sample.complete)
-        return self._session.call(request, protocol.Replayed).losses
+        losses = self._session.call(request, protocol.Replayed).losses
+        self._slowdown = max(self._slowdown, (time.monotonic() - start) / max(sample.seconds, 1e-9))
+        return losses
 
     def weights(self, file: Path) -> dict[str, np.ndarray]:
         """The program's weights, by way of a file; raises as :meth:`Session.receive` does."""

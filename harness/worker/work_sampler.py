@@ -59,6 +59,7 @@ class WorkSample:
             return self
         part = copy.copy(self)
         part.losses, part.after = self.losses[:steps], None
+        part.seconds = self.seconds * steps / len(self.losses)
         return part
 
     def delete(self) -> None:
