@@ -17,7 +17,7 @@ from harness.cli.duel_workloads import (
 )
 from harness.cli.signals import interrupt_on_termination
 from harness.cli.standard_error import LiveLine
-from harness.duel.conduct import Duel
+from harness.duel.conduct import Duel, Outlook
 from harness.duel.files import DUELS
 from harness.duel.preparation import Prepared
 from harness.duel.record import DuelRecord
@@ -26,6 +26,7 @@ from harness.duel.workloads import refuse_different_work
 from harness.errors import UsageError
 from harness.plugins import registry
 from harness.report.duel import duel_text
+from harness.report.durations import about, time_left
 from harness.report.numbers import time_ratio
 from harness.runs.data_choice import choose_dataset
 from harness.runs.store import prepare_folder
@@ -56,9 +57,8 @@ from harness.runs.store import prepare_folder
     help="Configurations are the same if their times are shown to differ by less than this.",
 )
 @shared.budget(
-    "Stop after this time, such as 90s or 5m, certification excluded. The duel stops earlier once every "
-    "verdict is in and precise enough.",
-    default="5m",
+    "Stop after this time, such as 90s or 5m, certification excluded. Default: until every verdict is in and "
+    "precise enough, or more time would not decide, and at most 15 minutes."
 )
 @click.option(
     "--turns",
@@ -86,7 +86,7 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
 
     A CONFIGURATION is BACKEND or BACKEND:MODE. Fresh processes of all configurations train in alternating
     short blocks, one at a time. The duel ends when an exact test over pairs of processes has decided, or
-    when the budget is spent. The verdict is faster, slower, same (within --within) or undecided.
+    when more time would not help. The verdict is faster, slower, same (within --within) or undecided.
 
     Options that begin with --b- are for the second configuration alone; --a-, --c- and --d- exist for the
     first, third and fourth.
@@ -133,21 +133,30 @@ class _Display(LiveLine):
         """See :class:`harness.duel.conduct.DuelObserver`."""
         self.doing(f"trying {label}")
 
-    def measuring(self, prepared: Prepared) -> None:
-        """What a pair consists of."""
+    def measuring(self, prepared: Prepared, outlook: Outlook) -> None:
+        """What a pair consists of, and what a verdict takes."""
         steps = " and ".join(map(str, prepared.steps))
-        seconds = f"{prepared.pair_seconds:.0f} s"
-        self.doing(f"{prepared.turns} blocks of {steps} steps; a pair takes about {seconds}")
+        fewest, seconds = outlook.fewest_pairs, outlook.pair_seconds
+        self.doing(
+            f"{prepared.turns} blocks of {steps} steps; a verdict takes at least {fewest} pairs of about "
+            f"{seconds:.0f} s, {about(fewest * seconds)}"
+        )
+        if outlook.pairs_left < fewest:
+            self.say(
+                f"The time suffices for about {max(1, outlook.pairs_left)} of these pairs: "
+                "the result will say what is likely"
+            )
 
-    def paired(self, record: DuelRecord) -> None:
+    def paired(self, record: DuelRecord, seconds_left: float) -> None:
         """The ratios after each pair."""
         ratios = "; ".join(
             f"{result.configuration} {time_ratio(result.ratio)}"
             + (f", {result.verdict}" if result.verdict != "undecided" else "")
             for result in record.results
         )
-        self.say(f"pair {len(record.pairs)} ({record.seconds:.0f} s): {ratios}")
-        self.show(f"pair {len(record.pairs) + 1}")
+        left = "" if record.stopped_because else f"; {time_left(seconds_left)}"
+        self.say(f"pair {len(record.pairs)} ({record.seconds:.0f} s): {ratios}{left}")
+        self.show(f"pair {len(record.pairs) + 1}{left}")
 
 
 def _request(names: tuple[str, ...], options: Mapping[str, Any]) -> DuelRequest:

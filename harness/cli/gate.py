@@ -64,7 +64,8 @@ _INTERRUPTED = 130
     "whose whole interval is beyond its limit is never counted as PASS.",
 )
 @shared.budget(
-    "Start no pair after this time, such as 90s or 10m. Default: 2m for each benchmark, at least 4m."
+    "Start no pair after this time, such as 90s or 10m. Default: until every benchmark is decided, and at "
+    "most 5 minutes for each that the quick check does not decide."
 )
 @click.option(
     "--turns",
@@ -94,8 +95,8 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     the suite is the worst of them: FAIL, INVALID, INCONCLUSIVE, PASS.
 
     Base and head are two virtual environments on this machine. First their losses are compared in
-    float64. Then fresh processes of both run in turn: a few pairs of each benchmark, then more of
-    those that are not decided. Step time, first step and peak memory are compared.
+    float64. Then fresh processes of both run in turn: a quick check of a few pairs of each benchmark,
+    then more of those that are not decided. Step time, first step and peak memory are compared.
 
     \b
       harness gate --base main --suite gate.toml

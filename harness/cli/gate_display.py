@@ -1,7 +1,9 @@
 """The progress of a gate on standard error."""
 
 from harness.cli.standard_error import LiveLine
+from harness.gate.outlook import Outlook
 from harness.gate.record import BenchmarkRecord, Stage
+from harness.report.durations import time_left
 from harness.report.gate_words import change, why
 
 
@@ -16,11 +18,27 @@ class GateDisplay(LiveLine):
         """See :class:`harness.gate.recorder.GateObserver`."""
         self.say(progress_line(benchmark, stage))
 
+    def confirming(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
+        """See :class:`harness.gate.recorder.GateObserver`."""
+        self.doing(f"{benchmark.name}: {_to_come(benchmark, outlook)}")
+
+    def paired(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
+        """See :class:`harness.gate.recorder.GateObserver`."""
+        self.show(f"{benchmark.name}: {_to_come(benchmark, outlook)}")
+
+
+def _to_come(benchmark: BenchmarkRecord, outlook: Outlook) -> str:
+    """``needs about 6 more pairs (step +9.6 %), 50 s left``."""
+    undecided = ", ".join(f"{each.metric} {change(each.metric, each.ratio)}" for each in benchmark.undecided)
+    wanted = outlook.pairs_wanted
+    more = "more pairs" if wanted is None else f"about {wanted} more pair{'s' * (wanted != 1)}"
+    return f"needs {more} ({undecided}), {time_left(outlook.seconds)}"
+
 
 def progress_line(benchmark: BenchmarkRecord, stage: Stage) -> str:
     """``mlp: PASS after 4 pairs, 48 s (step +0.2 %, first step +9.6 %, memory 0.0 %)``."""
     pairs = len(benchmark.look) + len(benchmark.confirmation)
-    verdict = "not decided" if stage == "look" and benchmark.undecided else benchmark.verdict
+    verdict = "needs more pairs" if stage == "look" and benchmark.undecided else benchmark.verdict
     changes = ", ".join(
         f"{result.metric} {change(result.metric, result.ratio)}" for result in benchmark.metrics
     )

@@ -1,19 +1,21 @@
-"""A duel from start to end: prepare, then run pairs until the verdicts are in or the budget is spent."""
+"""A duel from start to end: prepare, then run pairs until the verdicts are in or no more time is left."""
 
 import random
 import secrets
 import time
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from harness.duel import ending
 from harness.duel.equal_work import refuse_unequal_work
 from harness.duel.log_ratios import log_ratio
+from harness.duel.pair_time import PairTime
 from harness.duel.pairs import Alternation
 from harness.duel.preparation import Prepared, certificates, prepare
-from harness.duel.record import DuelRecord, DuelResult, StopReason, encode
-from harness.duel.request import DuelRequest, new_record, refuse_hopeless_budget, refuse_short_budget
+from harness.duel.record import DuelRecord, DuelResult, PairRecord, encode
+from harness.duel.request import DuelRequest, new_record
 from harness.duel.timed_worker import ConfigurationFailed
-from harness.duel.verdict import compare, kept, known_well_enough, latest
+from harness.duel.verdict import compare, fewest_pairs_for_difference, kept, latest
 from harness.duel.workloads import pad_to_equal_size
 from harness.errors import HarnessError, UsageError, interruption
 from harness.machine.checksums import with_checksum
@@ -30,6 +32,14 @@ _GRACE_SHARE = 0.2
 _LARGER_BUDGET = 5
 
 
+class Outlook(NamedTuple):
+    """A verdict takes at least ``fewest_pairs`` of ``pair_seconds``; there is time for ``pairs_left``."""
+
+    fewest_pairs: int
+    pair_seconds: float
+    pairs_left: int
+
+
 class DuelObserver(Protocol):
     """Follows a duel while it runs."""
 
@@ -42,11 +52,11 @@ class DuelObserver(Protocol):
     def trying(self, label: str) -> None:
         """A configuration is tried."""
 
-    def measuring(self, prepared: Prepared) -> None:
+    def measuring(self, prepared: Prepared, outlook: Outlook) -> None:
         """Pairs begin."""
 
-    def paired(self, record: DuelRecord) -> None:
-        """A pair has ended; ``results`` are those of all pairs so far."""
+    def paired(self, record: DuelRecord, seconds_left: float) -> None:
+        """A pair has ended; ``results`` are those of all pairs so far. About so much time is left."""
 
 
 class Duel:
@@ -58,6 +68,7 @@ class Duel:
         self._start = time.monotonic()
         self._chance = random.Random(secrets.randbits(64))  # noqa: S311  who goes first must not follow a seed
         self._looks = Looks()
+        self._pair_time = PairTime()
         self._reached: dict[tuple[str, bool], DuelResult | None] = {}
         self.record = new_record(request)
         self.path = folder / f"{self.record.id}.json"
@@ -68,7 +79,7 @@ class Duel:
         If the record cannot be written, the duel ends as failed too, and the returned record is complete.
 
         Raises:
-            UsageError: the workloads must not be compared, or the budget is too short to find a difference.
+            UsageError: the workloads must not be compared.
         """
         record = self.record
         try:
@@ -90,26 +101,47 @@ class Duel:
     def _run_pairs(self) -> None:
         request, record = self._request, self.record
         alternation = self._alternation()
-        refuse_hopeless_budget(request)
         self._observer.preparing(certify=request.certify)
         proofs = certificates(request.workloads, self._observer.certifying) if request.certify else None
         self._start = time.monotonic()  # certificates are cached, so the budget does not include them
         prepared = self._prepared(alternation, proofs)
-        refuse_short_budget(request, prepared.pair_seconds, time.monotonic() - self._start)
         self._keep(prepared)
         while record.stopped_because is None:
-            pair = alternation.pair(prepared.steps, record.turns, self._chance)
-            record.pairs.append(pair)
-            refuse_unequal_work(request.workloads, pair)
+            pair = self._pair(alternation, prepared)
             record.seconds = time.monotonic() - self._start
-            ended = self._end()
-            self._looks.come_to(self._usable_pairs(), self._progress(), last=ended is not None)
-            record.looks = dict(self._looks.shares)
-            record.results = self._results()
-            enough = all(known_well_enough(result, record.margin) for result in record.results)
-            record.stopped_because = "decided" if enough else ended
+            if pair is None:
+                record.stopped_because = (
+                    "budget spent" if request.budget_seconds is not None else "time spent"
+                )
+            else:
+                record.pairs.append(pair)
+                refuse_unequal_work(request.workloads, pair)
+                self._pair_time.made(pair)
+                record.stopped_because = ending.out_of_time(request, record, self._pair_time.seconds)
+            self._judge()
             self._save()
-            self._observer.paired(record)
+            if pair is not None:
+                left = ending.seconds_left(request, record, self._pair_time.seconds)
+                self._observer.paired(record, left)
+
+    def _pair(self, alternation: Alternation, prepared: Prepared) -> PairRecord | None:
+        """The next pair; None if the time is up before it ends, and there are others."""
+        try:
+            return alternation.pair(prepared.steps, self.record.turns, self._chance)
+        except ConfigurationFailed as error:
+            cause = error.__cause__
+            if self.record.pairs and isinstance(cause, WorkerTimeout) and not cause.silent:
+                return None
+            raise
+
+    def _judge(self) -> None:
+        """Judge all pairs so far; if ``stopped_because`` is set already, it is the last time."""
+        record, request = self.record, self._request
+        self._looks.come_to(self._usable_pairs(), self._progress(), last=record.stopped_because is not None)
+        record.looks = dict(self._looks.shares)
+        record.results = self._results()
+        enough = ending.no_longer_needed(request, record, self._pair_time.seconds)
+        record.stopped_because = "decided" if enough == "decided" else record.stopped_because or enough
 
     def _alternation(self) -> Alternation:
         request = self._request
@@ -128,7 +160,7 @@ class Duel:
 
     def _seconds_left(self) -> float:
         """Time limit of a process that starts now: the rest of the budget, and some more for a begun pair."""
-        budget = self._request.budget_seconds
+        budget = ending.time_limit(self._request)
         return max(0.0, budget - (time.monotonic() - self._start)) + _GRACE_SHARE * budget
 
     def _prepared(self, alternation: Alternation, proofs: list[Certificate] | None) -> Prepared:
@@ -139,7 +171,7 @@ class Duel:
             if not isinstance(cause, WorkerTimeout) or cause.silent:
                 raise
             label = f"{error.label}: " if isinstance(error, ConfigurationFailed) else ""
-            budget = self._request.budget_seconds
+            budget = ending.time_limit(self._request)
             limit, larger = (1 + _GRACE_SHARE) * budget, duration_text(_LARGER_BUDGET * budget)
             raise HarnessError(
                 f"{label}one trial took longer than {limit:.0f} s, so a budget of {duration_text(budget)} is "
@@ -152,7 +184,11 @@ class Duel:
         record.turns = prepared.turns
         threads = self._request.workloads[0].configuration.threads
         record.peak_flops_per_second = peak_flops_per_second(threads)
-        self._observer.measuring(prepared)
+        self._pair_time.prepared(prepared.pair_seconds)
+        left = ending.time_limit(self._request) - (time.monotonic() - self._start)
+        fewest = fewest_pairs_for_difference(len(self._request.workloads) - 1)
+        fits = max(0, int(left / prepared.pair_seconds))
+        self._observer.measuring(prepared, Outlook(fewest, prepared.pair_seconds, fits))
 
     @property
     def _batch_sizes(self) -> list[int]:
@@ -163,17 +199,9 @@ class Duel:
         return sum(log_ratio(pair, 1, self._batch_sizes) is not None for pair in self.record.pairs)
 
     def _progress(self) -> float:
-        """The used share of the budget, or of the most pairs."""
+        """The used share of the time, or of the most pairs."""
         record = self.record
-        return max(record.seconds / self._request.budget_seconds, len(record.pairs) / MOST_PAIRS)
-
-    def _end(self) -> StopReason | None:
-        """Why no other pair will run; None if there is time for one."""
-        record = self.record
-        if len(record.pairs) >= MOST_PAIRS:
-            return "most pairs"
-        pair_seconds = max(recent.seconds for recent in record.pairs[-3:])
-        return "budget spent" if record.seconds + pair_seconds > self._request.budget_seconds else None
+        return max(record.seconds / ending.time_limit(self._request), len(record.pairs) / MOST_PAIRS)
 
     def _results(self) -> list[DuelResult]:
         """Each configuration compared with the reference."""

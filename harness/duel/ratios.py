@@ -26,6 +26,7 @@ import numpy.typing as npt
 from harness.duel.log_ratios import log_ratio, whole_log_ratio
 from harness.duel.record import PairRecord
 from harness.stats.estimate import Estimate
+from harness.stats.evidence import evidence_p_value
 from harness.stats.sign_flip import Alternative, bootstrap_interval, p_value
 
 Array = npt.NDArray[np.float64]
@@ -136,6 +137,25 @@ class Ratios:
         """Of the sign-flip test that they centre on ``shift``; see :mod:`harness.stats.sign_flip`."""
         off = self.logs - shift
         return p_value(_cut(off) if self.fenced else off, alternative)
+
+    def evidence_p_value(self, least: float) -> float:
+        """Of the test that they centre above 0, at least by ``least``: see :mod:`harness.stats.evidence`."""
+        return evidence_p_value(self.logs, least)
+
+    def within_p_value(self, limit: float) -> float:
+        """Of the test that they centre below ``limit``, at least by as much: valid at any number of pairs.
+
+        1 if any of the :attr:`cautious_means` is beyond the limit.
+        """
+        means = self.cautious_means
+        return 1.0 if not means or max(means) >= limit else evidence_p_value(limit - self.logs, limit)
+
+    def difference_p_value(self, least: float) -> float:
+        """Of the two-sided test that they do not centre on 0, at least by ``least``.
+
+        It is twice that for the side on which the centre is.
+        """
+        return min(1.0, 2 * evidence_p_value(self.logs if self.mean > 0 else -self.logs, least))
 
     def cautious_p_value(self, alternative: Alternative, shift: float) -> float:
         """The same, or 1 if any of the :attr:`cautious_means` is on the other side of ``shift``."""

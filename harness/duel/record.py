@@ -25,8 +25,10 @@ Verdict = Literal["faster", "slower", "same", "undecided"]
 #: Why no verdict can rest on the pairs: disturbances took too many of them; the control's time differs
 #: between the configurations; over all blocks, pauses included, the difference has the opposite sign.
 Reason = Literal["pairs lost", "control moved", "contradicted"]
-#: Why a duel ended: every verdict is in and precise enough, or no time, or no pair, is left.
-StopReason = Literal["decided", "budget spent", "most pairs"]
+#: Why a duel ended: every verdict is in and precise enough; the budget or, without one, the most time of a
+#: duel is spent; there are as many pairs as there can be; there is no time for as many as a verdict takes.
+#: ``verdicts in``: without a budget, the time to narrow the intervals of reached verdicts is over.
+StopReason = Literal["decided", "verdicts in", "budget spent", "time spent", "most pairs", "hopeless"]
 ProcessEnvironment = Literal["quiet", "plain"]
 
 
@@ -134,13 +136,18 @@ class DuelResult(msgspec.Struct, frozen=True, kw_only=True):
     ratio: Estimate | None
     """The geometric mean over pairs with outliers down-weighted, and its 95 % interval (from 5 pairs on)."""
     p_value: float | None
-    """Of the two-sided sign-flip test that the ratio is 1."""
+    """Of the two-sided test that the ratio is 1, valid at any number of pairs. In records without ``level``
+    of the sign-flip test, valid at this number."""
+    level: float | None = None
+    """Configurations are called different by a ``p_value`` up to this. None in older records."""
     spread: float | None
     """Of the pairs' log ratios: the standard error of their centre times the square root of the pairs."""
     weight: float | None = None
     """The effective number of pairs after down-weighting. None in older records."""
     pairs_wanted: int | None = None
     """About how many more pairs are needed to decide."""
+    pairs_needed: int | None = None
+    """The fewest pairs that can show a difference. None in older records."""
     reached_after: int | None = None
     """The number of pairs after which the verdict was reached; later pairs only narrowed the interval."""
     uneven: bool = False
@@ -183,7 +190,8 @@ class DuelRecord(msgspec.Struct, kw_only=True):
     """Speed of a NumPy matrix product in float32 on the CPU with the reference's threads."""
     pairs: list[PairRecord] = []
     looks: dict[int, float] = {}
-    """The numbers of pairs at which the duel was tested, and each test's share of the error."""
+    """The numbers of pairs at which it was tested whether configurations are the same, and each test's share
+    of the error. In records whose results have no ``level`` differences were tested then too."""
     results: list[DuelResult] = []
     """One for each configuration but the reference."""
     stopped_because: StopReason | None = None

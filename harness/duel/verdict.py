@@ -8,8 +8,9 @@ import numpy as np
 from harness.duel.log_ratios import control_log_ratio
 from harness.duel.ratios import Ratios, step_ratios
 from harness.duel.record import DuelResult, PairRecord, Reason, Verdict
+from harness.stats.evidence import fewest_pairs, more_pairs
 from harness.stats.intervals import student_quantile
-from harness.stats.looks import Looks, fewest_pairs, next_look
+from harness.stats.looks import Looks, next_look
 
 #: The probability, over all looks of a duel together, of calling equal configurations different.
 DIFFERENCE_LEVEL = 0.02
@@ -23,6 +24,8 @@ _CONTROL_SHARE = 0.5
 _MOST_LOST_SHARE = 0.34
 #: Of a large difference, the share that half its interval may be wide.
 _KNOWN_TO_SHARE = 0.25
+#: Stands for more pairs than any duel makes.
+_NEVER = 1000
 
 
 def compare(
@@ -37,9 +40,9 @@ def compare(
 ) -> DuelResult:
     """Compare a configuration with the reference (index 0) by the pairs so far.
 
-    Tests are made only if the number of pairs is one of the ``looks``. Without looks this is the only test,
-    of a number of pairs that was fixed in advance. With several configurations the ``comparisons`` share the
-    error (Bonferroni).
+    A difference is tested after every pair; whether they are the same only if the number of pairs is one of
+    the ``looks``. Without looks this is the only such test, of a number of pairs that was fixed in advance.
+    With several configurations the ``comparisons`` share the error (Bonferroni).
     """
     ratios = step_ratios(pairs, index, batch_sizes)
     made = len(ratios.logs)
@@ -60,10 +63,12 @@ def compare(
         lost=lost,
         weight=ratios.weight,
         ratio=ratios.ratio,
-        p_value=ratios.p_value() if made else None,
+        p_value=ratios.difference_p_value(math.log1p(margin)) if made else None,
+        level=DIFFERENCE_LEVEL / comparisons,
         spread=ratios.spread if made > 1 else None,
         reached_after=None if verdict == "undecided" else made,
         pairs_wanted=_pairs_wanted(ratios, margin, comparisons) if more_may_decide else None,
+        pairs_needed=fewest_pairs_for_difference(comparisons),
         uneven=ratios.uneven,
         contradicted=ratios.contradicted,
         control_ratio=math.exp(control.mean()) if len(control) else None,
@@ -100,8 +105,12 @@ def known_well_enough(result: DuelResult, margin: float) -> bool:
     ratio = result.ratio
     if result.verdict == "undecided" or ratio is None or ratio.low is None or ratio.high is None:
         return False
-    wanted = max(math.log1p(margin), _KNOWN_TO_SHARE * abs(math.log(ratio.value)))
-    return math.log(ratio.high / ratio.low) / 2 <= wanted
+    return math.log(ratio.high / ratio.low) / 2 <= wanted_precision(ratio.value, margin)
+
+
+def wanted_precision(ratio: float, margin: float) -> float:
+    """Half the width, in logarithms, that the interval of a ratio may have when a duel ends."""
+    return max(math.log1p(margin), _KNOWN_TO_SHARE * abs(math.log(ratio)))
 
 
 def _reason(lost: int, pairs: int, control: np.ndarray, margin: float) -> Reason | None:
@@ -112,15 +121,13 @@ def _reason(lost: int, pairs: int, control: np.ndarray, margin: float) -> Reason
 
 
 def _verdict(ratios: Ratios, margin: float, looks: Looks, comparisons: int) -> Verdict:
-    level = looks.levels(DIFFERENCE_LEVEL / comparisons).get(len(ratios.logs), 0.0)
-    same_level = looks.levels(SAME_LEVEL / comparisons, "less").get(len(ratios.logs), 0.0)
-    if not level and not same_level:
-        return "undecided"  # this is no look, so no test is made
+    same_level = looks.levels(SAME_LEVEL / comparisons).get(len(ratios.logs), 0.0)
     within = math.log1p(margin)
-    ends = ratios.cautious_p_value("greater", -within), ratios.cautious_p_value("less", within)
-    if max(ends) <= same_level:
-        return "same"
-    if ratios.p_value() <= level:
+    if same_level:  # else this is no look
+        ends = ratios.cautious_p_value("greater", -within), ratios.cautious_p_value("less", within)
+        if max(ends) <= same_level:
+            return "same"
+    if ratios.difference_p_value(within) <= DIFFERENCE_LEVEL / comparisons:
         return "slower" if ratios.mean > 0 else "faster"
     return "undecided"
 
@@ -145,7 +152,7 @@ def control_moved(control: np.ndarray, margin: float) -> bool:
 
 def fewest_pairs_for_difference(comparisons: int) -> int:
     """The fewest pairs with which a duel of this many comparisons can call configurations different."""
-    return fewest_pairs(DIFFERENCE_LEVEL / comparisons)
+    return fewest_pairs(DIFFERENCE_LEVEL / comparisons / 2)
 
 
 def deviates(pairs: int) -> float:
@@ -158,17 +165,25 @@ def deviates(pairs: int) -> float:
 
 
 def _pairs_wanted(ratios: Ratios, margin: float, comparisons: int) -> int:
-    """About how many more pairs a verdict takes, by the normal approximation at the observed spread."""
+    """About how many more pairs a verdict takes, a difference or *same*, whichever comes first."""
     made = len(ratios.logs)
-    fewest = max(made + 1, fewest_pairs_for_difference(comparisons))
+    fewest = max(1, fewest_pairs_for_difference(comparisons) - made)
     if made < 3:  # noqa: PLR2004  the spread of two pairs is too uncertain
-        return next_look(fewest) - made
-    within = math.log1p(margin)
+        return fewest
+    sign = 1 if ratios.mean > 0 else -1
+    different = more_pairs(sign * ratios.logs, math.log1p(margin), DIFFERENCE_LEVEL / comparisons / 2)
+    return min(different or _NEVER, _pairs_for_same(ratios, margin))
+
+
+def _pairs_for_same(ratios: Ratios, margin: float) -> int:
+    """About how many more pairs show that the configurations are the same, by the normal approximation."""
+    within, made = math.log1p(margin), len(ratios.logs)
     if ratios.whole is not None and max(map(abs, ratios.cautious_means)) >= within > abs(ratios.mean):
         ratios = Ratios(ratios.whole)  # these are what prevents the verdict "same"
-    off = abs(ratios.mean)
-    distance = max(off, abs(math.log1p(margin) - off), 1e-4)
-    wanted = fewest
-    while deviates(wanted) * ratios.spread > distance * math.sqrt(wanted):
+    distance = within - abs(ratios.mean)
+    if distance <= 0:
+        return _NEVER
+    wanted = made + 1
+    while wanted < _NEVER and deviates(wanted) * ratios.spread > distance * math.sqrt(wanted):
         wanted += max(1, wanted // 20)
-    return next_look(wanted) - made
+    return min(_NEVER, next_look(wanted) - made)

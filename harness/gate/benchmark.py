@@ -1,5 +1,6 @@
-"""One benchmark of a gate: its first steps are compared, then a few pairs are judged, then fresh ones."""
+"""One benchmark of a gate: its first steps are compared, then a few pairs are judged, then more of them."""
 
+import math
 import time
 from collections.abc import Callable
 
@@ -10,10 +11,10 @@ from harness.duel.workloads import Workload
 from harness.gate import judgement, reasons
 from harness.gate.conclusion import Ended, conclude
 from harness.gate.first_steps import compare_first_steps
-from harness.gate.judgement import Level, MetricLooks
 from harness.gate.metrics import PairedSeries, limits_of, series
+from harness.gate.outlook import Outlook, outlook
 from harness.gate.pairs import PROCESS_LIMIT_SECONDS, PairMaker
-from harness.gate.record import BenchmarkRecord, Metric, MetricResult, QualityResult
+from harness.gate.record import BenchmarkRecord, MetricResult, QualityResult
 from harness.gate.suite import Benchmark
 from harness.gate.trainings import compare_trainings
 from harness.stats.looks import MOST_PAIRS
@@ -29,7 +30,8 @@ class BenchmarkComparison:
     """Compares base and head (``workloads``) on one benchmark, and fills its ``record``.
 
     A failure ends it: FAIL if head failed, INVALID if base did. ``worse_level`` is the chance to fail a head
-    whose first steps differ and that learns as well as base.
+    whose first steps differ and that learns as well as base. ``most_seconds`` limits the confirmation, which
+    then also ends once more pairs are hopeless, and the trainings.
     """
 
     def __init__(
@@ -40,13 +42,14 @@ class BenchmarkComparison:
         say: Say,
         turns: int | None,
         worse_level: float,
+        most_seconds: float = math.inf,
     ) -> None:
         self.record = record
         self._benchmark = benchmark
         self._workloads = workloads
         self._say = say
-        self._looks: dict[Metric, MetricLooks] = {}
-        self._confirming_since = 0.0
+        self._confirming_seconds = 0.0
+        self._most_seconds = most_seconds
         self._turns = turns
         self._worse_level = worse_level
         record.turns = turns or 0
@@ -70,7 +73,7 @@ class BenchmarkComparison:
         record.configurations, record.turns = prepared.records, prepared.turns
         record.dataset = prepared.read(record.dataset)
         _check_time(deadline)
-        self._say(f"{judgement.LOOK_PAIRS} pairs of about {prepared.pair_seconds:.0f} s")
+        self._say(f"quick check: {judgement.LOOK_PAIRS} pairs of about {self._pairs.seconds:.0f} s")
         for _ in range(judgement.LOOK_PAIRS):
             _check_time(deadline)
             record.look.append(self._pairs.make(record.turns))
@@ -93,59 +96,57 @@ class BenchmarkComparison:
             self._worse_level,
             range(benchmark.seed, benchmark.seed + benchmark.seeds),
             PROCESS_LIMIT_SECONDS,
-            deadline,
+            min(deadline, time.monotonic() + self._most_seconds),
             self._say,
         )
         return msgspec.structs.replace(trainings, frameworks=first_steps.frameworks)
 
-    def confirm(self, level: Callable[[], Level], deadline: float) -> bool:
-        """Make one more fresh pair and judge the undecided metrics; whether more pairs are needed.
+    def confirm(self, level: Callable[[], float], deadline: float) -> Outlook | None:
+        """Make one more pair and judge the undecided metrics; what is to come, or None if no more pairs are.
 
-        If no more pairs will come, because the next would end after ``deadline`` (of :func:`time.monotonic`)
-        or there are as many as there can be, the verdict is final. ``level`` is computed again each time.
+        If no more pairs will come, because the next would end too late, there are as many as there can be, or
+        more are hopeless, the verdict is final. ``deadline`` is of :func:`time.monotonic`; ``level``, of the
+        proof that head is worse, is computed again each time.
         """
-        made, now = len(self.record.confirmation), time.monotonic()
-        self._confirming_since = self._confirming_since or now
-        last = made >= MOST_PAIRS or now + self._pairs.seconds > deadline
-        time_share = (now - self._confirming_since) / max(deadline - self._confirming_since, 1.0)
-        progress = max(made / MOST_PAIRS, time_share)
-        went_on = conclude(self.record, lambda: self._confirm(level, progress, last=last))
-        return went_on and not last and bool(self.record.undecided)
+        start = time.monotonic()
+        before = self.outlook(level(), deadline)
+        last = before.is_hopeless or before.pairs_left < 1
+        went_on = conclude(self.record, lambda: self._confirm(level, last=last))
+        self._confirming_seconds += time.monotonic() - start
+        return self.outlook(level(), deadline) if went_on and not last and self.record.undecided else None
 
-    def _confirm(self, level: Callable[[], Level], progress: float, *, last: bool) -> None:
+    def outlook(self, level: float, deadline: float) -> Outlook:
+        """How many more pairs there is time for, and about how many decide all undecided metrics."""
+        left = min(deadline - time.monotonic(), self._most_seconds - self._confirming_seconds)
+        undecided = {result.metric for result in self.record.undecided}
+        every = [each for each in self._series(self._all_pairs) if each.metric in undecided]
+        most = MOST_PAIRS - len(self.record.confirmation)
+        return outlook(every, level, self._pairs.seconds, left, most, may_end=self._most_seconds < math.inf)
+
+    @property
+    def _all_pairs(self) -> list[PairRecord]:
+        return [*self.record.look, *self.record.confirmation]
+
+    def _confirm(self, level: Callable[[], float], *, last: bool) -> None:
         record = self.record
         undecided = {result.metric for result in record.undecided}
         if not last:
             turns = min(_FEWEST_TURNS, record.turns) if undecided == {"first step"} else record.turns
             record.confirmation.append(self._pairs.make(turns))
-        if record.confirmation:
-            self._update(self._judged(undecided, level, progress, last=last))
+        self._update(
+            [
+                judgement.confirmed(paired, self._benchmark.limits.max_speedup, level(), last=last)
+                for paired in self._series(self._all_pairs)
+                if paired.metric in undecided
+            ]
+        )
         if last:
-            fresh = {paired.metric: len(paired.ratios.logs) for paired in self._series(record.confirmation)}
-            self._update(
-                [
-                    judgement.final(result, fresh.get(result.metric, 0), level(), self._pairs.seconds)
-                    for result in record.undecided
-                ]
-            )
+            seconds = self._pairs.seconds
+            self._update([judgement.final(result, level(), seconds) for result in record.undecided])
 
     def _update(self, results: list[MetricResult]) -> None:
         new = {result.metric: result for result in results}
         self.record.metrics = [new.get(result.metric, result) for result in self.record.metrics]
-
-    def _judged(
-        self, metrics: set[Metric], level: Callable[[], Level], progress: float, *, last: bool
-    ) -> list[MetricResult]:
-        max_speedup, confirmation = self._benchmark.limits.max_speedup, self.record.confirmation
-        results = []
-        for every, fresh in zip(
-            self._series([*self.record.look, *confirmation]), self._series(confirmation), strict=True
-        ):
-            if every.metric in metrics:
-                looks = self._looks.setdefault(every.metric, MetricLooks())
-                looks.come_to(every, fresh, progress, last=last)
-                results.append(judgement.confirmed(every, fresh, looks, max_speedup, level(), last=last))
-        return results
 
     def _series(self, pairs: list[PairRecord]) -> list[PairedSeries]:
         batch_sizes = [configuration.batch_size for configuration in self.record.configurations]

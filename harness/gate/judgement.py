@@ -1,73 +1,42 @@
 """From pairs to verdicts, in two stages: unchanged code hardly ever fails, and most benchmarks are quick.
 
 The *look*: a few pairs of every benchmark. A metric that they show to be within its limit has passed. The
-*confirmation*: fresh pairs of the others, in which head must show that it is within the limit:
+*confirmation*: more pairs of the others, one at a time, judged together with those of the look:
 
-- PASS: being within the limit is proven by all pairs. There are two chances to pass, the look and this, so
-  their levels add up to the chance of a wrong PASS (union bound), however the look selects.
-- FAIL: the fresh pairs alone prove that head is slower than base at all, so that the selection by the look
-  cannot cause a false alarm, and being within the limit is not proven.
+- PASS: being within the limit is proven. There are two chances to pass, the look and this, so their levels
+  add up to the chance of a wrong PASS (union bound), however the look selects.
+- FAIL: it is proven that head is slower than base at all, and being within the limit is not proven.
 - INCONCLUSIVE: neither.
 - INVALID: the machine was not the same for both, or the result cannot be believed.
 
-"Proven slower" is an exact sign-flip test of no difference. Holm's rule (1979) shares its level over all
-undecided metrics of a suite, and its looks share it within one, so that the chance of any FAIL on unchanged
-code stays below ``false_alarms``. The test cuts outliers among the pairs of a step
-(:mod:`harness.duel.ratios`); to be within the limit, their plain mean and the mean over all blocks must be
-so too.
+Both proofs are tests that are valid at any number of pairs (:mod:`harness.stats.evidence`), so a metric is
+judged after every pair, and may be given up at any time. Every metric of the suite has the same share of
+``false_alarms``, whether it reaches the confirmation or not. So the pairs of the look count towards FAIL too:
+that the look passes some metrics can only prevent a FAIL. Holm's rule (1979) gives the share of a metric that
+has failed to the others. To be within the limit, the plain mean and the mean over all blocks must be so too.
 """
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 import numpy as np
 
-from harness.duel.ratios import Ratios
 from harness.duel.verdict import control_moved, too_many_lost
 from harness.gate import reasons
 from harness.gate.metrics import PairedSeries
 from harness.gate.reasons import Reason
 from harness.gate.record import MetricResult, Verdict
+from harness.stats.evidence import fewest_pairs, more_pairs
 from harness.stats.intervals import student_quantile
-from harness.stats.looks import Looks, fewest_pairs
 
 #: Pairs of the look.
 LOOK_PAIRS = 4
 #: The chance that the look passes a metric that is exactly at its limit.
 _LOOK_LEVEL = 0.025
-#: The same of the confirmation, over all its looks.
+#: The same of the confirmation, at whatever pair it ends.
 WITHIN_LEVEL = 0.05
 _FEWEST_PAIRS = 3
-
-
-class Level(NamedTuple):
-    """The level at which head may be proven worse: ``planned`` at first, ``now`` after others have failed."""
-
-    planned: float
-    now: float
-
-
-class MetricLooks:
-    """At which numbers of pairs one metric is tested in the confirmation: within its limit, and worse.
-
-    A metric that passes early leaves the others its time, so the former may use more of its error early.
-    """
-
-    def __init__(self) -> None:
-        self.within = Looks(first=8, soon=0.4)
-        self.worse = Looks()
-
-    def come_to(self, every: PairedSeries, fresh: PairedSeries, progress: float, *, last: bool) -> None:
-        """See :meth:`harness.stats.looks.Looks.come_to`."""
-        self.within.come_to(len(every.ratios.logs), progress, last=last)
-        self.worse.come_to(len(fresh.ratios.logs), progress, last=last)
-
-    @property
-    def shares(self) -> dict[Literal["within", "worse"], dict[int, float]]:
-        """The share of the error at each look, by its number of pairs."""
-        return {"within": dict(self.within.shares), "worse": dict(self.worse.shares)}
 
 
 def looked_at(series: PairedSeries, max_speedup: float | None) -> MetricResult:
@@ -83,71 +52,57 @@ def looked_at(series: PairedSeries, max_speedup: float | None) -> MetricResult:
     return _result(series, "look", "PASS")
 
 
-def confirmed(
-    every: PairedSeries,
-    fresh: PairedSeries,
-    looks: MetricLooks,
-    max_speedup: float | None,
-    level: Level,
-    *,
-    last: bool,
-) -> MetricResult:
-    """The result after ``fresh`` pairs, which with those of the look are ``every`` pair.
+def confirmed(series: PairedSeries, max_speedup: float | None, level: float, *, last: bool) -> MetricResult:
+    """The result after all pairs so far; ``last`` says that no more will come.
 
-    ``level`` is that of the proof that head is worse; ``last`` says that no more pairs will come. The result
-    has the number of pairs that its verdict rests on.
+    ``level`` is that of the proof that head is worse. Without more pairs to come head fails by this proof
+    alone; before, only if the loss is as large as the limit, because head may still be shown to be within it.
     """
+    limit, worse = math.log1p(series.limit), 1.0
 
-    def result(series: PairedSeries, verdict: Verdict, reason: Reason | None = None) -> MetricResult:
+    def result(verdict: Verdict, reason: Reason | None = None) -> MetricResult:
         made = _result(series, "confirmation", verdict, reason)
-        return msgspec.structs.replace(made, p_value=fresh.ratios.p_value("greater"), looks=looks.shares)
+        return msgspec.structs.replace(made, p_value=worse, level=level)
 
-    if doubt := _doubt(every, max_speedup):
-        return result(every, "INVALID", doubt)
-    limit = math.log1p(every.limit)
-    if _proven_within(every.ratios, limit, looks.within):
-        return result(every, "PASS")
-    if _proven_worse(fresh.ratios, looks.worse, level) and (last or fresh.ratios.mean >= limit):
-        return result(fresh, "FAIL", reasons.ProvenWorse())
-    return result(every, "INCONCLUSIVE", reasons.NotDecided())
+    if doubt := _doubt(series, max_speedup):
+        return result("INVALID", doubt)
+    if series.ratios.mean > 0:  # else head was slower in the first pairs, such as before base began to pause
+        worse = series.ratios.evidence_p_value(limit)
+    if series.ratios.within_p_value(limit) <= WITHIN_LEVEL:
+        return result("PASS")
+    if worse <= level and (last or series.ratios.mean >= limit):
+        return result("FAIL", reasons.ProvenWorse())
+    return result("INCONCLUSIVE", reasons.NotDecided())
 
 
-def final(result: MetricResult, fresh: int, level: Level, pair_seconds: float) -> MetricResult:
+def pairs_wanted(series: PairedSeries, level: float) -> int | None:
+    """About how many more pairs decide an undecided metric; None if pairs like these never do.
+
+    At the observed loss either proof may come first. Near the limit neither does, but a loss that is proven
+    fails when no more pairs come.
+    """
+    limit, logs = math.log1p(series.limit), series.ratios.logs
+    within = more_pairs(limit - logs, limit, WITHIN_LEVEL)
+    worse = more_pairs(logs, limit, level) if series.ratios.mean >= limit else None
+    return min((wanted for wanted in (within, worse) if wanted is not None), default=None)
+
+
+def final(result: MetricResult, level: float, pair_seconds: float) -> MetricResult:
     """The result of an undecided metric when no more pairs will come.
 
-    INVALID if the usable ``fresh`` pairs are so few that no head could have failed. If the whole interval
-    is beyond the limit, a reason states it, so that INCONCLUSIVE never becomes PASS.
+    INVALID if the usable pairs are so few that no head could have failed. If the whole interval is beyond the
+    limit, a reason states it, so that INCONCLUSIVE never becomes PASS.
     """
     if result.verdict != "INCONCLUSIVE":
         return result
-    why, needed = list(result.reasons), fewest_pairs(level.now, "greater")
+    why, needed = list(result.reasons), fewest_pairs(level)
     low = None if result.ratio is None else result.ratio.low
     if low is not None and low > 1 + result.limit:
-        why.append(reasons.BeyondLimit())
-    if fresh >= needed:
+        why = [reasons.BeyondLimit()]
+    if result.pairs >= needed:
         return msgspec.structs.replace(result, reasons=why)
-    why.append(reasons.TooFewPairs(needed=needed, made=fresh, pair_seconds=pair_seconds))
+    why.append(reasons.TooFewPairs(needed=needed, made=result.pairs, pair_seconds=pair_seconds))
     return msgspec.structs.replace(result, verdict="INVALID", reasons=why)
-
-
-def _proven_within(ratios: Ratios, limit: float, looks: Looks) -> bool:
-    """Whether the test was significant at any of the looks so far."""
-    levels = looks.levels(WITHIN_LEVEL, "less")
-    return any(at_look.cautious_p_value("less", limit) <= at for at_look, at in _at_looks(ratios, levels))
-
-
-def _proven_worse(ratios: Ratios, looks: Looks, level: Level) -> bool:
-    """The same of the test that head is worse than base."""
-    levels = looks.levels(level.now, "greater", planned=level.planned)
-    return any(at_look.p_value("greater") <= at for at_look, at in _at_looks(ratios, levels))
-
-
-def _at_looks(ratios: Ratios, levels: Mapping[int, float]) -> Iterator[tuple[Ratios, float]]:
-    """The ratios at each look and its level, if they were over the same blocks as now: all, or the middle."""
-    for look, level in levels.items():
-        at_look = ratios.first(look)
-        if at_look.uneven == ratios.uneven:
-            yield at_look, level
 
 
 def _upper_end(logs: np.ndarray) -> float:

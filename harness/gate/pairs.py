@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from harness.duel.pair_time import PairTime
 from harness.duel.pairs import Alternation
 from harness.duel.preparation import Prepared, is_certified, prepare
 from harness.duel.record import PairRecord
@@ -22,14 +23,14 @@ _T = TypeVar("_T")
 
 
 class PairMaker:
-    """Makes pairs of base and head (``workloads``). ``seconds`` is what the latest pair took.
+    """Makes pairs of base and head (``workloads``).
 
     Base is paused in memory next to head, and both may need more memory than there is. So if head fails, it
     is tried alone, and is to blame only if it fails then too; otherwise :class:`Ended` is raised.
     """
 
     def __init__(self, workloads: Sequence[Workload], dataset: str, say: Callable[[str], None]) -> None:
-        self.seconds = 0.0
+        self._time = PairTime()
         self._workloads = list(workloads)
         self._dataset = dataset
         self._say = say
@@ -60,6 +61,7 @@ class PairMaker:
             self._alternation = self._alternation_of(slice(0, 2))
         prepared = self._blaming_fairly(lambda alternation, _: prepare(alternation, None, turns))
         self._steps = prepared.steps
+        self._time.prepared(prepared.pair_seconds)
         seconds, limit = prepared.pair_seconds / len(self._workloads), PROCESS_LIMIT_SECONDS
         if seconds > limit:
             raise Ended(reasons.ProcessTooLong(seconds=seconds, limit_seconds=limit, turns=prepared.turns))
@@ -70,8 +72,13 @@ class PairMaker:
         pair = self._blaming_fairly(
             lambda alternation, part: alternation.pair(self._steps[part], turns, self._chance)
         )
-        self.seconds = pair.seconds
+        self._time.made(pair)
         return pair
+
+    @property
+    def seconds(self) -> float:
+        """What the next pair will take, about."""
+        return self._time.seconds
 
     def _alternation_of(self, part: slice) -> Alternation:
         return Alternation(

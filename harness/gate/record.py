@@ -44,9 +44,9 @@ class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict on one metric, from pairs of processes.
 
     ``base`` and ``head`` are medians over processes. ``limit`` is the share allowed, as 0.05. ``p_value``
-    is of the one-sided test that head is no worse than base, on the fresh pairs of stage ``confirmation``;
-    None in the stage ``look``, which only selects what is confirmed. ``pairs`` is the number that the
-    verdict rests on: in the confirmation, of a FAIL the fresh ones alone, else those of the look too.
+    is of the one-sided test that head is no worse than base, in the stage ``confirmation``; None in the stage
+    ``look``, which only selects what is confirmed. ``pairs`` is the number that the verdict rests on, those
+    of the look included. Of a FAIL in a record without ``level`` both are of the fresh pairs alone.
     """
 
     metric: Metric
@@ -65,9 +65,11 @@ class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
     """Effective number of pairs, outliers down-weighted. None in records from before outliers were."""
     uneven: bool = False
     """Of a step: a few blocks are far off the others in most pairs, and ``ratio`` is over all blocks."""
+    level: float | None = None
+    """Of the confirmation: head fails by a ``p_value`` up to this. None in records of the earlier rule."""
     looks: dict[Literal["within", "worse"], dict[int, float]] = {}
-    """Of the confirmation: the numbers of pairs at which it was tested for being within the limit (all
-    pairs) and for a loss (the fresh ones), each with the share of the error allowed for the test."""
+    """By the earlier rule: the numbers of pairs at which it was tested for being within the limit (all pairs)
+    and for a loss (the fresh ones), each with the share of the error allowed for the test."""
 
     @property
     def is_usable(self) -> bool:

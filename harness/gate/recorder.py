@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from harness.errors import HarnessError, UsageError, interruption
 from harness.gate.conclusion import worst_of
+from harness.gate.outlook import Outlook
 from harness.gate.record import BenchmarkRecord, GateRecord, Stage, encode
 from harness.machine.checksums import with_checksum
 from harness.machine.description import describe_machine
@@ -24,6 +25,12 @@ class GateObserver(Protocol):
 
     def judged(self, benchmark: BenchmarkRecord, stage: Stage) -> None:
         """A stage of a benchmark has ended."""
+
+    def confirming(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
+        """The confirmation of a benchmark begins."""
+
+    def paired(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
+        """The confirmation of a benchmark has one more pair and is not over."""
 
 
 class GateRecorder:
@@ -87,6 +94,14 @@ class GateRecorder:
         """Save, and report to the observer that a stage has ended."""
         self.save()
         self._observer.judged(benchmark, stage)
+
+    def confirming(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
+        """Report to the observer that the confirmation of a benchmark begins."""
+        self._observer.confirming(benchmark, outlook)
+
+    def paired(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
+        """Report to the observer that there is one more pair."""
+        self._observer.paired(benchmark, outlook)
 
     def save(self) -> None:
         """Write the record; raises HarnessError if that fails."""

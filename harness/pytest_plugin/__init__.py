@@ -48,10 +48,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--harness-budget",
         type=_duration,
-        default=300.0,
         metavar="DURATION",
-        help="Time for the gate of one test, such as 90s or 5m; a bare number is seconds. No pair starts "
-        "after it. Default: 300s.",
+        help="Limit of the gate of one test, such as 90s or 5m; a bare number is seconds. No pair starts "
+        "after it. Default: until it is decided, at most 5 minutes after the first pairs.",
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from harness.errors import HarnessError
 from harness.gate.conduct import Gate, GateRequest
 from harness.gate.environments import Environment
+from harness.gate.outlook import Outlook
 from harness.gate.record import BenchmarkRecord, GateRecord
 from harness.gate.suite import Suite
 from harness.pytest_plugin.training import StepRequest, TimedPairs, own_threads_kept
@@ -29,6 +30,12 @@ class _LoggingObserver:
     def judged(self, benchmark: BenchmarkRecord, stage: str) -> None:
         _log.info("%s: %s after the %s", benchmark.name, benchmark.verdict, stage)
 
+    def confirming(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
+        _log.info("%s: more pairs, about %.0f s", benchmark.name, outlook.seconds)
+
+    def paired(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
+        _log.info("%s: about %.0f s left", benchmark.name, outlook.seconds)
+
 
 def run_gate(
     request: StepRequest,
@@ -37,7 +44,7 @@ def run_gate(
     folder: Path,
     *,
     false_alarms: float,
-    budget_seconds: float,
+    budget_seconds: float | None,
 ) -> GateRecord:
     """Compare head with base, which are the two environments. A failing process is a verdict, not an error.
 

@@ -17,7 +17,10 @@ from harness.testing.replay_words import verified_work
 _WORTH_MENTIONING = 0.1
 _STOPPED: dict[StopReason, str] = {
     "decided": "every verdict is in and precise enough",
+    "verdicts in": "every verdict is in, after more than 5 minutes",
     "budget spent": "the budget is spent",
+    "time spent": "a duel without --budget takes at most 15 minutes",
+    "hopeless": "a verdict would take far longer than the 15 minutes of a duel without --budget",
     "most pairs": f"a duel makes at most {MOST_PAIRS} pairs",
 }
 
@@ -211,7 +214,7 @@ def _load(blocks: list[BlockRecord]) -> Iterator[str]:
     disturbances = [block.disturbance for block in blocks]
     others = sum(each.others_seconds + each.stolen_seconds for each in disturbances) / seconds
     if others > _WORTH_MENTIONING:
-        yield f"Other programs took {percent(others)} of a core throughout; a quieter machine decides sooner."
+        yield f"Machine busy ({percent(others)} of a core): results take longer."
     throttled = sum(each.throttled_seconds for each in disturbances) / seconds
     if throttled > _WORTH_MENTIONING:
         yield (

@@ -20,31 +20,47 @@ def verdict_line(result: DuelResult, margin: float) -> str:
         case "same":
             return f"{configuration} is as fast as {reference} within {100 * margin:g} %: {ratio}"
         case "undecided":
-            return f"Undecided whether {configuration} or {reference} is faster: {ratio}{_outlook(result)}"
+            return _undecided(result)
 
 
 def evidence_text(result: DuelResult) -> str:
     """``10 pairs, p = 0.002``: the pairs behind a ratio, and the sign-flip test that it is 1."""
-    pairs = f"{result.pairs} pair" if result.pairs == 1 else f"{result.pairs} pairs"
-    if result.weight is not None and result.weight < (1 - _LOST_WEIGHT_SHOWN) * result.pairs:
-        pairs += f", effective {result.weight:.0f} after down-weighting outliers"
+    pairs = _pairs(result)
     if result.p_value is None:
         return pairs
     small = result.p_value < _SMALLEST_P
     return f"{pairs}, p < {_SMALLEST_P:g}" if small else f"{pairs}, p = {result.p_value:.2g}"
 
 
+def _pairs(result: DuelResult) -> str:
+    pairs = f"{result.pairs} pair" if result.pairs == 1 else f"{result.pairs} pairs"
+    down_weighted = result.weight is not None and result.weight < (1 - _LOST_WEIGHT_SHOWN) * result.pairs
+    return f"{pairs}, outliers down-weighted" if down_weighted else pairs
+
+
+def _undecided(result: DuelResult) -> str:
+    """What is likely, and how many pairs are missing or why more do not help."""
+    ratio, configuration, reference = result.ratio, result.configuration, result.reference
+    if result.reason is None and ratio is not None and ratio.excludes(1.0):
+        word = "faster" if ratio.value < 1.0 else "slower"
+        claim = f"{configuration} is probably {word} than {reference}"
+    else:
+        claim = f"Undecided whether {configuration} or {reference} is faster"
+    return f"{claim}: {time_ratio(ratio)} ({_outlook(result)})"
+
+
 def _outlook(result: DuelResult) -> str:
-    """Why there is no verdict, or how many more pairs are needed for one."""
-    if result.reason is not None:
-        return f"; {reason_text(result.reason, result)}"
-    wanted = result.pairs_wanted or 0
-    if wanted <= 0:
-        return ""
+    """``6 of at least 7 pairs``, or the evidence and why it cannot decide."""
     from harness.stats.looks import MOST_PAIRS  # imports NumPy, which reports of gates do without
 
-    beyond = f", and a duel makes at most {MOST_PAIRS}" if result.pairs + wanted > MOST_PAIRS else ""
-    return f"; about {wanted} more {'pair is' if wanted == 1 else 'pairs are'} needed to decide{beyond}"
+    if result.reason is not None:
+        return f"{evidence_text(result)}; {reason_text(result.reason, result)}"
+    needed = result.pairs + (result.pairs_wanted or 0)
+    if needed <= result.pairs:
+        return evidence_text(result)
+    if needed > MOST_PAIRS:
+        return f"{evidence_text(result)}; a verdict needs more than {MOST_PAIRS} pairs, the most of a duel"
+    return f"{result.pairs} of at least {needed} pairs"
 
 
 def reason_text(reason: Reason, result: DuelResult) -> str:

@@ -88,7 +88,7 @@ class _Adviser(NamedTuple):
         failed = [each.metric for each in self.benchmark.metrics if each.verdict == "FAIL"]
         limits = " and ".join(_LIMITS[metric] for metric in failed)
         return Advice(
-            f"If the cost is intended, raise {limits}. To measure the benchmark again:",
+            f"If intended, raise {limits}. To measure the benchmark again:",
             duel_command(self.record, self.benchmark),
         )
 

@@ -14,7 +14,7 @@ from harness.report.figure import Figure
 from harness.report.gate_words import METRICS
 
 #: Colour and shape of the pairs of each stage.
-_STAGES = {"look": (GREY, "circle"), "confirmation": ("#e69f00", "square")}
+_STAGES = {"quick check": (GREY, "circle"), "further pairs": ("#e69f00", "square")}
 _ROW_HEIGHT = 34
 _FRAME_HEIGHT = 60
 
@@ -35,8 +35,8 @@ def gate_figures(record: GateRecord) -> list[Figure]:
     pairs = [row for each in record.benchmarks for row in _pair_rows(each)]
     if pairs:
         caption = (
-            "Change of the step in each pair of fresh processes. Pairs of the look are above, those of the "
-            "confirmation below; only the latter can fail a benchmark."
+            "Change of the step in each pair of fresh processes: those of the quick check above, further "
+            "ones below."
         )
         figures.append(Figure("pairs", caption, _pairs(pairs), "Step by pair"))
     return figures
@@ -64,7 +64,7 @@ def _change_row(benchmark: BenchmarkRecord, metric: Metric) -> Row | None:
 
 
 def _pair_rows(benchmark: BenchmarkRecord) -> list[Row]:
-    stages = {"look": benchmark.look, "confirmation": benchmark.confirmation}
+    stages = dict(zip(_STAGES, (benchmark.look, benchmark.confirmation), strict=True))
     uneven = any(result.uneven for result in benchmark.metrics)
     return [
         {

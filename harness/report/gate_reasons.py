@@ -45,7 +45,7 @@ def _metric_text(reason: MetricReason) -> str:
         case reasons.NotDecided():
             text = "neither a loss nor being within the limit is proven"
         case reasons.BeyondLimit():
-            text = "the whole interval is beyond the limit"
+            text = "probably worse: the whole interval is beyond the limit"
         case reasons.PairsLost(lost=lost, pairs=pairs):
             text = f"other work on the machine disturbed {lost} of {pairs} pairs"
         case reasons.MachineChanged():
@@ -53,9 +53,7 @@ def _metric_text(reason: MetricReason) -> str:
         case reasons.ImplausibleSpeedup(saved=saved, max_speedup=most):
             text = f"head saves {percent(saved)} of the step time, and max_speedup is {percent(most)}"
         case reasons.TooFewPairs(needed=needed, made=made, pair_seconds=seconds):
-            text = (
-                f"a proof of a loss takes {needed} fresh pairs of about {seconds:.0f} s, and there are {made}"
-            )
+            text = f"{made} of at least {needed} pairs of about {seconds:.0f} s"
         case _:
             assert_never(reason)
     return text

@@ -76,10 +76,10 @@ def metric_text(result: MetricResult) -> str:
     """``step +7.1 % [5.9, 8.3], limit 5 % (8 pairs, p = 0.004): head is proven worse than base``."""
     evidence = f"{result.pairs} pair{'s' * (result.pairs != 1)}"
     if result.weight is not None and result.weight < (1 - _LOST_WEIGHT_SHOWN) * result.pairs:
-        evidence += f", effective {result.weight:.0f} after down-weighting outliers"
+        evidence += ", outliers down-weighted"
     if result.p_value is not None:
         evidence += f", p = {result.p_value:.2g}"
-        if result.looks and result.verdict != "FAIL":  # a FAIL rests on the fresh pairs alone
+        if result.looks and result.verdict != "FAIL":  # by the earlier rule; a FAIL rests on the fresh ones
             evidence += " of the fresh pairs"
     figures = f"{result.metric} {change(result.metric, result.ratio)}, limit {100 * result.limit:g} %"
     uneven = f"; {UNEVEN}" if result.uneven else ""

@@ -5,7 +5,7 @@ often. So the error is spent: every look uses a share of it, and the shares add 
 (Bonferroni) the error over all looks stays below the level, whatever the dependence between them.
 """
 
-from harness.stats.sign_flip import Alternative, smallest_p_value
+from harness.stats.sign_flip import smallest_p_value
 
 #: The most pairs of two configurations; with the last one all error is spent.
 MOST_PAIRS = 40
@@ -13,6 +13,8 @@ MOST_PAIRS = 40
 #: error for each. With 10 pairs an exact test can reach a level of 0.001.
 _AT = (10, 14, 20, 28)
 _POWER = 4
+#: The share of the error that the first look may use.
+_SOON = 0.2
 
 
 class Looks:
@@ -20,14 +22,11 @@ class Looks:
 
     The error used up to a look depends on the elapsed time, not on the data (Lan and DeMets 1983). It is the
     fourth power of the time (the family of Kim and DeMets 1987), so that most is left for the end, where
-    there are most pairs; from the first look on it is at least ``soon``, so that a large difference is found
-    early. The first look is after ``first`` pairs.
+    there are most pairs; from the first look on it is at least a fifth, so that a verdict on pairs that
+    hardly vary comes early.
     """
 
-    def __init__(self, first: int = _AT[0], soon: float = 0.2) -> None:
-        self._at = {first, *_AT}
-        self._soon = soon
-        self._ended = False
+    def __init__(self) -> None:
         self.shares: dict[int, float] = {}
 
     @classmethod
@@ -43,39 +42,23 @@ class Looks:
         The ``last`` look may be at any number of pairs, provided that the data did not determine that it is
         the last.
         """
-        if not last and pairs not in self._at:
+        if not last and pairs not in _AT:
             return
-        self._ended = last
-        due = 1.0 if last else max(self._soon, min(1.0, progress) ** _POWER)
+        due = 1.0 if last else max(_SOON, min(1.0, progress) ** _POWER)
         more = max(0.0, due - sum(self.shares.values()))
         self.shares[pairs] = self.shares.get(pairs, 0.0) + more
 
-    def levels(
-        self, total: float, alternative: Alternative = "two-sided", *, planned: float | None = None
-    ) -> dict[int, float]:
-        """The level at each look, by its pairs, of a test whose error over all looks is at most ``total``.
+    def levels(self, total: float) -> dict[int, float]:
+        """The level at each look, by its pairs, of a one-sided test whose error over all looks is ``total``.
 
-        A share that a look cannot use, because no p-value of so few pairs is that small, goes to the next
-        one. If the total was raised meanwhile, the looks before the last remain those of the ``planned``
-        total: what a lower level rejected, a higher one rejects too.
+        A share that a look cannot use, because no p-value of so few pairs is that small, goes to the next.
         """
         levels, carried = {}, 0.0
-        for number, (pairs, share) in enumerate(self.shares.items(), 1):
+        for pairs, share in self.shares.items():
             carried += share
-            last = self._ended and number == len(self.shares)
-            reached_at = total if last else planned or total
-            if carried * reached_at >= smallest_p_value(pairs, alternative):
+            if carried * total >= smallest_p_value(pairs, "less"):
                 levels[pairs], carried = carried * total, 0.0
         return levels
-
-
-def fewest_pairs(total: float, alternative: Alternative = "two-sided") -> int:
-    """The fewest pairs with which an exact test can reach this level if all of it is used at once.
-
-    ``MOST_PAIRS + 1`` if no number of pairs suffices.
-    """
-    enough = (pairs for pairs in range(2, MOST_PAIRS + 1) if total >= smallest_p_value(pairs, alternative))
-    return next(enough, MOST_PAIRS + 1)
 
 
 def next_look(pairs: int) -> int:

@@ -120,7 +120,7 @@ def test_exit_codes(status, verdict, options, code):
 
 def test_progress_has_verdict_pairs_seconds_and_changes():
     benchmark = made_benchmark("mlp", verdicts={"step": "INCONCLUSIVE"}, step=1.2, noise=1e-6)
-    line = r"mlp: not decided after 3 pairs, 60 s \(step \+20\.0 %, first step \S+ %, memory \S+ %\)"
+    line = r"mlp: needs more pairs after 3 pairs, 60 s \(step \+20\.0 %, first step \S+ %, memory \S+ %\)"
     assert re.fullmatch(line, progress_line(benchmark, "look"))
     assert progress_line(benchmark, "confirmation").startswith("mlp: INCONCLUSIVE after 3 pairs")
     spent = made_benchmark("mlp", metrics=[], look=[], verdict="INVALID", reasons=[reasons.BudgetSpent()])

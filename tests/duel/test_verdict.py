@@ -1,48 +1,43 @@
 """From made pairs to a verdict, and how it is printed."""
 
-import functools
 import itertools
 import math
 
 import numpy as np
 import pytest
-from support.made_pairs import compare, looks_of, made_pair, noisy_pairs
+from support.made_pairs import compare, made_pair, noisy_pairs
 
 from harness.duel import verdict
 from harness.duel.ratios import Ratios, step_ratios
 from harness.report.duel_verdict import evidence_text, verdict_line
 from harness.stats.looks import Looks
-from harness.stats.sign_flip import p_value
 
 
-@pytest.mark.parametrize("end", [10, 12, 14, 15])
-def test_false_alarms_over_all_looks_stay_under_the_level(end):
+def test_false_alarms_over_all_pairs_stay_under_the_level():
     """Counted over every pattern of signs, which are equally likely if the configurations are equal."""
-    rng = np.random.default_rng(3)
-    sizes = np.abs(rng.standard_t(3, end))  # heavier tails than those of a machine
-    fence = functools.partial(np.median, axis=1, keepdims=True)
-    ratios = sizes * np.array(list(itertools.product([-1, 1], repeat=end)))
-    levels, alarms = looks_of(end).levels(verdict.DIFFERENCE_LEVEL), np.zeros(len(ratios), bool)
-    for pairs, level in levels.items():
-        seen = ratios[:, :pairs]
-        cut = np.clip(seen, -2 * fence(np.abs(seen)), 2 * fence(np.abs(seen)))
-        assert Ratios(seen[5], fenced=True).p_value() == pytest.approx(p_value(cut[5]))
-        means = np.abs(cut.sum(axis=1))
-        alarms |= 1 - np.searchsorted(np.sort(means), means * (1 - 1e-12)) / len(ratios) <= level
-    assert verdict.DIFFERENCE_LEVEL / 2 < alarms.mean() <= verdict.DIFFERENCE_LEVEL
+    sizes = 0.02 * np.abs(np.random.default_rng(3).standard_t(3, 10))  # heavier tails than those of a machine
+    every = [Ratios(sizes * np.array(signs)) for signs in itertools.product([-1, 1], repeat=10)]
+    alarms = [ratios.difference_p_value(math.log1p(0.02)) <= verdict.DIFFERENCE_LEVEL for ratios in every]
+    assert np.mean(alarms) <= verdict.DIFFERENCE_LEVEL
 
 
-def test_an_exact_test_of_fewer_pairs_cannot_reach_its_level():
+def test_fewer_pairs_cannot_show_a_difference():
     assert verdict.fewest_pairs_for_difference(comparisons=1) == 7
     assert verdict.fewest_pairs_for_difference(comparisons=3) == 9
 
 
 def test_time_that_is_up_gives_a_verdict_that_a_look_between_does_not():
-    pairs = [made_pair(ratio) for ratio in (1.05, 1.06, 1.04, 1.05, 1.07, 1.05, 1.06)]
+    pairs = [made_pair(ratio) for ratio in (1.001, 0.999, 1.0, 1.002, 0.998, 1.0, 1.001)]
     early, late = Looks(), Looks()
     early.come_to(7, 0.9, last=False)
     late.come_to(7, 0.9, last=True)
-    assert [compare(pairs, looks=looks).verdict for looks in (early, late)] == ["undecided", "slower"]
+    assert [compare(pairs, looks=looks).verdict for looks in (early, late)] == ["undecided", "same"]
+
+
+def test_a_large_difference_needs_no_look():
+    pairs = [made_pair(ratio) for ratio in (0.636, 0.655, 0.64, 0.651, 0.644, 0.638, 0.65)]
+    assert [compare(pairs[:made], looks=Looks()).verdict for made in (6, 7)] == ["undecided", "faster"]
+    assert compare(pairs[:6], looks=Looks()).pairs_wanted == 1
 
 
 def test_same_must_hold_with_slow_processes_counted_in_full():
@@ -62,7 +57,7 @@ def test_slow_processes_do_not_hide_a_slowdown_and_are_reported():
     assert result.verdict == "slower"
     assert result.ratio.value == pytest.approx(1.05, abs=0.015)
     assert 10.5 < result.weight < 11.5
-    assert "14 pairs, effective 11 after down-weighting outliers, p = " in evidence_text(result)
+    assert "14 pairs, outliers down-weighted, p < 0.001" in evidence_text(result)
 
 
 def test_only_the_verdict_same_may_change_later():
@@ -86,12 +81,6 @@ def test_verdicts(ratio, word):
     assert result.verdict == word
     assert result.ratio.value == pytest.approx(ratio, rel=0.02)
     assert result.ratio.low < result.ratio.value < result.ratio.high
-
-
-def test_no_verdict_before_the_first_look():
-    result = compare(noisy_pairs(np.random.default_rng(5), 2.0, 0.01, 7), looks=Looks())
-    assert result.verdict == "undecided"
-    assert result.pairs_wanted == 3
 
 
 def test_more_pairs_are_asked_for_where_the_spread_is_wide():
@@ -136,7 +125,7 @@ def test_a_duel_goes_on_until_its_ratio_is_known(ratio, spread, enough):
 
 def test_more_pairs_than_a_duel_makes_are_reported_as_such():
     result = compare(noisy_pairs(np.random.default_rng(4), 1.001, 0.2, 8))
-    assert "more pairs are needed to decide, and a duel makes at most 40" in verdict_line(result, 0.02)
+    assert "a verdict needs more than 40 pairs, the most of a duel" in verdict_line(result, 0.02)
 
 
 def test_pairs_lost_to_disturbances_leave_no_verdict():
@@ -154,7 +143,7 @@ def test_several_configurations_share_the_error():
     assert compare(pairs).verdict == "slower"
     # With three comparisons 8 pairs cannot reach the level.
     assert compare(pairs, comparisons=3).verdict == "undecided"
-    assert compare(pairs, comparisons=3).pairs_wanted == 2
+    assert compare(pairs, comparisons=3).pairs_wanted == 1
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_the_advised_duel_has_the_conditions_of_the_gate(tmp_path):
     base = msgspec.structs.replace(BASE, python=sys.executable)
     head = msgspec.structs.replace(HEAD, python=str(linked), variables={"NAME": "a b"})
     text, command = advice(made_gate(benchmark, base=base, head=head), benchmark)
-    assert text == "If the cost is intended, raise max_slowdown. To measure the benchmark again:"
+    assert text == "If intended, raise max_slowdown. To measure the benchmark again:"
     python, _, harness, name, *arguments = shlex.split(command)
     assert (python, harness, name) == (str(linked), "harness", "duel")
     given = cli.get_command(None, name).make_context(name, arguments).params

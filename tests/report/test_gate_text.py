@@ -49,7 +49,7 @@ def test_reasons_stand_with_their_figures():
     [
         (None, "8 pairs, p"),
         (7.5, "8 pairs, p"),
-        (6.1, "8 pairs, effective 6 after down-weighting outliers, p"),
+        (6.1, "8 pairs, outliers down-weighted, p"),
     ],
 )
 def test_the_effective_number_of_pairs_is_stated_where_outliers_cost_many(weight, words):

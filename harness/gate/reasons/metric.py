@@ -38,9 +38,9 @@ class ImplausibleSpeedup(BaseReason, frozen=True, kw_only=True):
 
 
 class TooFewPairs(BaseReason, frozen=True, kw_only=True):
-    """INVALID: with ``made`` usable fresh pairs no head could have failed, which takes ``needed``.
+    """INVALID: with ``made`` usable pairs no head could have failed, which takes ``needed``.
 
-    ``pair_seconds`` is what the latest pair took.
+    ``pair_seconds`` is what a pair takes.
     """
 
     needed: int

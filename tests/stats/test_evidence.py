@@ -1,0 +1,68 @@
+"""Evidence that may be looked at after every pair: its level, its power, and its forecast."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from harness.stats.evidence import (
+    evidence_p_value,
+    fewest_pairs,
+    log_evidence,
+    more_pairs,
+)
+
+LIMIT = math.log1p(0.05)
+
+
+@pytest.mark.parametrize("outliers", [1.0, 8.0])
+def test_its_expectation_stays_one_and_it_seldom_grows(outliers):
+    """Over every pattern of signs, which are equally likely if base and head are equal."""
+    sizes = np.abs(np.random.default_rng(3).normal(0, 0.03, 10))
+    sizes[[2, 7]] *= outliers
+    patterns = [np.array(signs) for signs in itertools.product([-1, 1], repeat=10)]
+    paths = np.array([log_evidence(signs * sizes, LIMIT) for signs in patterns])
+    assert np.exp(paths[:, 3:]).mean(axis=0) == pytest.approx(np.ones(7))
+    for level in (0.2, 0.05, 0.01):
+        assert 0 < (paths.max(axis=1) >= -math.log(level)).mean() <= level
+
+
+@pytest.mark.parametrize("shift", [0.05, 0.1, 0.4, 2.0])
+def test_pairs_that_agree_decide_as_soon_as_any_test_could(shift):
+    for level in (0.02, 0.01 / 3, 0.01 / 6):
+        fewest = fewest_pairs(level)
+        assert fewest <= math.ceil(-math.log2(level)) + 1
+        pairs = shift + 0.001 * np.array([1, -1] * fewest)
+        assert evidence_p_value(pairs[: fewest - 1], LIMIT) > level
+        assert evidence_p_value(pairs[: fewest + 1], LIMIT) <= level
+
+
+def test_an_outlier_tells_little_about_the_direction():
+    pairs = np.full(12, 0.05) + np.random.default_rng(1).normal(0, 0.01, 12)
+    with_outlier = np.append(pairs, -0.6)
+    assert evidence_p_value(pairs, LIMIT) < 0.001
+    assert log_evidence(with_outlier, LIMIT)[-1] > log_evidence(pairs, LIMIT)[-1] - 1
+
+
+def test_pairs_that_do_not_vary_are_no_division_by_zero():
+    assert evidence_p_value(np.zeros(12), LIMIT) == 1.0
+    assert evidence_p_value(np.full(12, 0.05), LIMIT) < 0.001
+    assert evidence_p_value(np.array([]), LIMIT) == 1.0
+
+
+def test_the_forecast_is_about_what_it_takes():
+    chance = np.random.default_rng(2)
+    ratios = []
+    for _ in range(40):
+        pairs = chance.normal(0.05, 0.04, 60)
+        taken = int((log_evidence(pairs, LIMIT) >= math.log(600)).argmax()) + 1
+        more = more_pairs(pairs[:8], LIMIT, 1 / 600)
+        ratios.append((8 + (math.inf if more is None else more)) / taken)
+    assert 0.6 < np.median(ratios) < 1.6
+
+
+def test_a_forecast_never_promises_what_no_pairs_can_prove():
+    assert more_pairs(np.full(4, 0.1), LIMIT, 1 / 600) == 6
+    assert more_pairs(np.full(12, 0.1), LIMIT, 1 / 600) == 0
+    assert more_pairs(np.full(12, -0.1), LIMIT, 1 / 600) is None
