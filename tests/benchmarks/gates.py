@@ -1,13 +1,15 @@
 """How often gates are right: on unchanged code, and with one known fault planted in one benchmark.
 
-Each trial is ``harness gate`` on a suite of four benchmarks (cnn, mlp, rnn, gan in PyTorch) on one thread.
-Base and head differ in a variable only, which plants the fault in head (``planted.py``). Trials of the
-given kinds are made in turn until the time is up; each is a line of JSON in the given file. Faults of
-quality and of memory use a suite of the one benchmark: the former show before anything is timed, and memory
-hardly differs between equal processes. Run it by hand, alone on the machine.
+Each trial is ``harness gate`` on a suite of up to four benchmarks (cnn, mlp, rnn, gan in PyTorch) on one
+thread. Base and head differ in a variable only, which plants the fault in head (``planted.py``). Trials of
+the given kinds are made in turn until the time is up, or until there are as many of each as asked for; each
+is a line of JSON in the given file, which a later call continues. Faults of quality and of memory use a suite
+of the one benchmark: the former show before anything is timed, and memory hardly differs between equal
+processes. Run it by hand, alone on the machine; ``--load`` keeps cores busy meanwhile.
 """
 
 import argparse
+import contextlib
 import itertools
 import json
 import subprocess
@@ -37,6 +39,7 @@ BENCHMARKS = {
 KINDS = {
     "nothing": [""],
     "slower": ["cnn", "mlp", "rnn", "gan"],
+    "slower-10": ["cnn", "mlp", "rnn", "gan"],
     "pausing": ["cnn", "mlp", "rnn", "gan"],
     "half-rate": ["cnn", "mlp", "rnn", "gan"],
     "no-bias": ["cnn", "mlp", "rnn", "gan"],
@@ -55,23 +58,37 @@ def suite_of(names):
     return LIMITS + "".join(tables)
 
 
-def trial(kind: str, task: str) -> dict:
-    with tempfile.TemporaryDirectory() as folder:
+@contextlib.contextmanager
+def busy(cores: int):
+    """Other programs that keep so many cores busy."""
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(cores)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
+def trial(kind: str, task: str, names: list[str], budget: str | None, load: int) -> dict:
+    with busy(load), tempfile.TemporaryDirectory() as folder:
         suite = Path(folder) / "gate.toml"
-        suite.write_text(suite_of([task] if kind in ALONE else BENCHMARKS))
+        suite.write_text(suite_of([task] if kind in ALONE else names))
         command = ["gate", "--base-python", sys.executable, "--suite", str(suite), "--plugin", str(PLUGIN)]
         if task:
             command += ["--head-env", f"PLANTED={task}:{kind}"]
-        command += ["--budget", "8m", "--results", folder, "--format", "json", "--quiet"]
+        command += ["--budget", budget] if budget else []
+        command += ["--results", folder, "--format", "json", "--quiet"]
         done = subprocess.run(
             [sys.executable, "-m", "harness", *command], capture_output=True, text=True, check=False
         )
     if not done.stdout:
-        return {"kind": kind, "task": task, "failed": done.stderr.strip()[-300:]}
+        return {"kind": kind, "task": task, "load": load, "failed": done.stderr.strip()[-300:]}
     record = msgspec.json.decode(done.stdout, type=GateRecord)
     return {
         "kind": kind,
         "task": task,
+        "load": load,
         "exit": done.returncode,
         "verdict": record.verdict,
         "seconds": record.seconds,
@@ -102,8 +119,13 @@ def result_reasons(benchmark: BenchmarkRecord) -> list:
 
 def summary(trials: list[dict]) -> str:
     rows = []
-    for kind in KINDS:
-        gates = [made for made in trials if made["kind"] == kind and "verdict" in made]
+    loads = sorted({made.get("load", 0) for made in trials})
+    for kind, load in itertools.product(KINDS, loads):
+        gates = [
+            made
+            for made in trials
+            if (made["kind"], made.get("load", 0)) == (kind, load) and "verdict" in made
+        ]
         if not gates:
             continue
         caught = [made["benchmarks"][made["task"]]["verdict"] == "FAIL" for made in gates if made["task"]]
@@ -117,7 +139,7 @@ def summary(trials: list[dict]) -> str:
         seconds = sorted(made["seconds"] for made in gates)
         rows.append(
             (
-                kind,
+                f"{kind}, {load} of other load" if load else kind,
                 len(gates),
                 f"{sum(caught)} of {len(caught)}" if caught else "–",
                 f"{len(others)} ({', '.join(others)})" if others else "0",
@@ -141,16 +163,26 @@ def main() -> None:
     parser.add_argument("file", type=Path, help="file of the trials; those in it count too")
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
+    parser.add_argument("--benchmarks", nargs="+", default=list(BENCHMARKS), choices=list(BENCHMARKS))
+    parser.add_argument("--trials", type=int, help="as many of each kind, those in the file included")
+    parser.add_argument("--budget", help="of a gate; default: the gate's own")
+    parser.add_argument("--load", type=int, default=0, help="cores to keep busy with other work")
     arguments = parser.parse_args()
     lines = arguments.file.read_text().splitlines() if arguments.file.exists() else []
     trials = [json.loads(line) for line in lines]
     until = time.monotonic() + 60 * arguments.minutes
-    for kind in itertools.cycle(arguments.kinds):
-        if time.monotonic() > until:
+
+    def made_of(kind: str) -> int:
+        return sum(made["kind"] == kind and made.get("load", 0) == arguments.load for made in trials)
+
+    while time.monotonic() < until:
+        kind = min(arguments.kinds, key=made_of)
+        number = made_of(kind)
+        if arguments.trials is not None and number >= arguments.trials:
             break
-        tasks = KINDS[kind]
-        made = sum(other["kind"] == kind for other in trials)
-        trials.append(trial(kind, tasks[made % len(tasks)]))
+        tasks = [task for task in KINDS[kind] if task in {"", *arguments.benchmarks}]
+        task = tasks[number % len(tasks)]
+        trials.append(trial(kind, task, arguments.benchmarks, arguments.budget, arguments.load))
         with arguments.file.open("a") as file:
             file.write(json.dumps(trials[-1]) + "\n")
         print(json.dumps(trials[-1]), flush=True)

@@ -5,6 +5,7 @@ fault in a variable, on one task, such as ``PLANTED=cnn:slower``. Without the va
 its steps are timed and not slowed down, so that base and head differ in nothing but the fault.
 """
 
+import functools
 import os
 import time
 
@@ -16,6 +17,7 @@ from harness.hookspecs import hookimpl
 from harness_torch import TorchBackend
 
 SLOWER_SHARES = {"by3": 0.03, "by5": 0.05, "by20": 0.2}
+PLANTED_SHARES = {"slower": 0.05, "slower-10": 0.1}
 MEMORY_SHARE = 0.2
 PAUSE_STEPS, PAUSE_SHARE = 50, 0.12
 #: The fewest elements of a simple operation that PyTorch gives to a thread.
@@ -107,7 +109,7 @@ def more_memory(program):
 
 
 AFTER = {
-    "slower": slower,
+    **{fault: functools.partial(slower, share=share) for fault, share in PLANTED_SHARES.items()},
     "pausing": pausing,
     "no-bias": no_bias,
     "dropout-on": dropout_on,
