@@ -185,7 +185,7 @@ def _pairs_for_same(ratios: Ratios, margin: float) -> int:
     if distance <= 0:
         return _NEVER
     wanted = made + 1
-    # The distance, in standard errors, at which the sign-flip test succeeds with probability 0.9: fitted as above.
+    # The distance, in standard errors, at which the sign-flip test succeeds with probability 0.9.
     while wanted < _NEVER and (3.4 + 15 / wanted) * ratios.spread > distance * math.sqrt(wanted):
         wanted += max(1, wanted // 20)
     return min(_NEVER, next_look(wanted) - made)
