@@ -13,7 +13,6 @@ from harness.machine.description import describe_machine
 from harness.machine.worker_variables import inherited_variables, missing_controls
 from harness.runs.record import DatasetRecord, TaskRecord
 from harness.spec.description import description_sha256
-from harness.stats.settling import FEWEST_SECONDS
 
 
 class DuelRequest(msgspec.Struct, frozen=True, kw_only=True):
