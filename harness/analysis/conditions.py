@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, get_args
 import msgspec
 
 from harness.machine.description import Machine
-from harness.runs.record import Record
+from harness.runs.record import Evaluation, Record
 
 #: Recorded variables that name places or verbosity, or that repeat what device and backend state.
 _IRRELEVANT_VARIABLES = {
@@ -30,6 +30,7 @@ ConditionName = Literal[
     "fingerprint",
     "epochs",
     "max_steps",
+    "evaluation",
     "precision",
     "device",
     "threads",
@@ -64,6 +65,7 @@ class Conditions(msgspec.Struct, frozen=True):
     threads: int
     machine: str
     certified: bool
+    evaluation: Evaluation = Evaluation()
     variables: str = ""
     """The user's environment variables that are known to affect speed or results."""
     host: str = ""
@@ -80,6 +82,7 @@ class Conditions(msgspec.Struct, frozen=True):
             fingerprint=record.dataset.fingerprint,
             epochs=record.epochs_asked,
             max_steps=record.max_steps,
+            evaluation=record.evaluation,
             precision=record.precision,
             device=record.device,
             threads=record.threads,
@@ -120,6 +123,14 @@ def relevant_variables(inherited: Mapping[str, str]) -> dict[str, str]:
     """The user's variables that must be equal for runs to be compared, by name."""
     names = sorted(inherited.keys() - _IRRELEVANT_VARIABLES)
     return {name: inherited[name] for name in names}
+
+
+def evaluation_text(evaluation: Evaluation) -> str:
+    """``every 5 epochs, 500 samples``: when runs are scored during training, and on how much data."""
+    if evaluation.every_epochs is None:
+        return "none"
+    every = "every epoch" if evaluation.every_epochs == 1 else f"every {evaluation.every_epochs} epochs"
+    return every if evaluation.samples is None else f"{every}, {evaluation.samples:,} samples"
 
 
 def machine_text(machine: Machine) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from harness.analysis.axes import AxisValue, is_other_training
-from harness.analysis.conditions import Conditions
+from harness.analysis.conditions import Conditions, evaluation_text
 from harness.analysis.run_curves import Run
 from harness.analysis.titles import Distinction, Traits, distinctions, title_of_values
 from harness.plugins.versions import identifying_versions
@@ -157,6 +157,7 @@ def traits(conditions: Conditions, record: Record) -> Traits:
         "threads": f"{conditions.threads} thread{'s' * (conditions.threads != 1)}",
         "machine": conditions.machine,
         "host": conditions.host or "unknown host",
+        "evaluation": f"scores: {evaluation_text(conditions.evaluation)}",
         "certified": "" if conditions.certified else "not certified",
         "variables": conditions.variables,
     }

@@ -7,7 +7,7 @@ import numpy as np
 
 from harness.analysis.grouping import ConfigurationRuns, RunGroup
 from harness.analysis.overfit_criteria import generalization_loss, onset, progress_quotient
-from harness.analysis.seed_values import common_seeds, curves_of, scores
+from harness.analysis.seed_values import best_positions, common_seeds, curves_of, scored_epochs, scores
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import (
     FEWEST_FOR_INTERVAL,
@@ -28,13 +28,14 @@ _SPLIT_ERRORS = 1.96
 class Band(NamedTuple):
     """A mean curve ``(epochs,)`` and each epoch's 95 % interval; None for fewer than three seeds.
 
-    ``seeds`` are the curves themselves ``(seeds, epochs)``.
+    ``seeds`` are the curves themselves ``(seeds, epochs)``, ``epochs`` the numbers of their epochs.
     """
 
     mean: Array
     low: Array | None
     high: Array | None
     seeds: Array
+    epochs: list[int]
 
 
 class Onset(NamedTuple):
@@ -58,14 +59,14 @@ class Overfitting:
     real that the discriminator assigns to training samples less that of held-out ones, in points.
     ``lost`` is how much worse the validation score is after the last epoch than at the best one, ``gained``
     how much better the test score is with the weights of the best epoch; both in the measure's unit, above
-    0 where early stopping helps.
+    0 where early stopping helps. ``scored_epochs`` are the numbers of those in the bands.
     """
 
     group: RunGroup
     configuration: ConfigurationRuns
     measure: Measure
     adversarial: bool
-    epochs: int
+    scored_epochs: list[int]
     bands: dict[str, Band]
     gap: Estimate | None
     generalization_loss: Estimate | None
@@ -76,19 +77,24 @@ class Overfitting:
     gained: Estimate | None
     memorization_ratio: Estimate | None
 
+    @property
+    def epochs(self) -> int:
+        """The number of the last epoch."""
+        return self.scored_epochs[-1]
+
 
 def overfitting(group: RunGroup, configuration: ConfigurationRuns) -> Overfitting | None:
     """Read the curves of one configuration; None where the runs scored no epoch."""
     measure = group.measure
-    gaps = gap_curves(configuration, measure)
-    if gaps is None:
+    gaps, epochs = gap_curves(configuration, measure), scored_epochs(configuration)
+    if gaps is None or epochs is None:
         return None
     train, validation = curves_of(configuration, "train_loss"), curves_of(configuration, "validation_loss")
     adversarial = is_adversarial(configuration)
     risen = quotient = None
     begins = Onset(None)
     if not adversarial and train is not None and validation is not None:
-        begins = _onset(train, validation)
+        begins = _onset(train, validation, epochs)
         if begins.epoch is not None:
             risen = mean_interval(generalization_loss(validation)[:, -1])
             last = float(progress_quotient(train.mean(axis=0), validation.mean(axis=0))[-1])
@@ -99,8 +105,8 @@ def overfitting(group: RunGroup, configuration: ConfigurationRuns) -> Overfittin
         configuration=configuration,
         measure=measure,
         adversarial=adversarial,
-        epochs=gaps.shape[1],
-        bands=_bands(configuration, measure, gaps),
+        scored_epochs=epochs,
+        bands=_bands(configuration, measure, gaps, epochs),
         gap=mean_interval(gaps[:, -1]),
         generalization_loss=risen,
         progress_quotient=quotient,
@@ -133,10 +139,11 @@ def gap_curves(configuration: ConfigurationRuns, measure: Measure) -> Array | No
     return sign * measure.factor * (train - held_out)
 
 
-def _onset(train: Array, validation: Array) -> Onset:
+def _onset(train: Array, validation: Array, epochs: list[int]) -> Onset:
     if np.isnan(validation.mean(axis=0)).any():
         return Onset(None)
-    begins = int(onset(train.mean(axis=0), validation.mean(axis=0)))
+    numbers = [0, *epochs]  # the criterion counts those that were scored
+    begins = numbers[int(onset(train.mean(axis=0), validation.mean(axis=0)))]
     if len(train) < FEWEST_FOR_INTERVAL:
         return Onset(begins)
     resampled = resampled_means(np.stack([train, validation], axis=1))  # (resamples, 2, epochs)
@@ -145,7 +152,7 @@ def _onset(train: Array, validation: Array) -> Onset:
     if not len(overfit):
         return Onset(begins, None, 0.0)
     low, high = np.percentile(overfit, [2.5, 97.5], method="nearest")
-    return Onset(begins, (int(low), int(high)), len(overfit) / len(onsets))
+    return Onset(begins, (numbers[int(low)], numbers[int(high)]), len(overfit) / len(onsets))
 
 
 def _memorization_ratio(configuration: ConfigurationRuns) -> Estimate | None:
@@ -167,9 +174,7 @@ def _lost(configuration: ConfigurationRuns, measure: Measure) -> Estimate | None
     curves = curves_of(configuration, f"validation_{measure.key}")
     if curves is None:
         return None
-    epochs = curves.shape[1]
-    at_best = [min(run.record.best_epoch or epochs, epochs) - 1 for run in configuration.runs]
-    best = curves[np.arange(len(curves)), at_best]
+    best = curves[np.arange(len(curves)), best_positions(configuration)]
     sign = 1.0 if measure.higher_is_better else -1.0
     return mean_interval(sign * measure.factor * (best - curves[:, -1]))
 
@@ -180,9 +185,11 @@ def _gained(configuration: ConfigurationRuns, measure: Measure) -> Estimate | No
     return mean_interval([sign * (best[seed] - last[seed]) for seed in common_seeds(last, best)])
 
 
-def _bands(configuration: ConfigurationRuns, measure: Measure, gaps: Array) -> dict[str, Band]:
+def _bands(
+    configuration: ConfigurationRuns, measure: Measure, gaps: Array, epochs: list[int]
+) -> dict[str, Band]:
     """Bands of the gap and of the curves it is made of, each in its unit."""
-    bands = {"gap": _band_of_differences(gaps, measure.upper)}
+    bands = {"gap": _band_of_differences(gaps, measure.upper, epochs)}
     loss = (1.0, None)
     scale = {
         "loss": loss,
@@ -194,22 +201,22 @@ def _bands(configuration: ConfigurationRuns, measure: Measure, gaps: Array) -> d
         for split in ("train", "validation"):
             stacked = curves_of(configuration, f"{split}_{key}")
             if stacked is not None:
-                bands[f"{split} {key}"] = _band(stacked * factor, upper)
+                bands[f"{split} {key}"] = _band(stacked * factor, upper, epochs)
     return bands
 
 
-def _band(curves: Array, upper: float | None) -> Band:
+def _band(curves: Array, upper: float | None, epochs: list[int]) -> Band:
     """Of curves of scores from 0 to ``upper``, or from 0, which no interval leaves."""
     mean = curves.mean(axis=0)
     if len(curves) < FEWEST_FOR_INTERVAL:
-        return Band(mean, None, None, curves)
-    return Band(mean, *bounded_ends(mean, half_width(curves), upper), curves)
+        return Band(mean, None, None, curves, epochs)
+    return Band(mean, *bounded_ends(mean, half_width(curves), upper), curves, epochs)
 
 
-def _band_of_differences(curves: Array, upper: float | None) -> Band:
+def _band_of_differences(curves: Array, upper: float | None, epochs: list[int]) -> Band:
     """Of curves of differences between two scores from 0 to ``upper``."""
     mean = curves.mean(axis=0)
     if len(curves) < FEWEST_FOR_INTERVAL:
-        return Band(mean, None, None, curves)
+        return Band(mean, None, None, curves, epochs)
     half, largest = half_width(curves), np.inf if upper is None else upper
-    return Band(mean, np.maximum(mean - half, -largest), np.minimum(mean + half, largest), curves)
+    return Band(mean, np.maximum(mean - half, -largest), np.minimum(mean + half, largest), curves, epochs)

@@ -71,6 +71,19 @@ def curves_of(configuration: ConfigurationRuns, name: str) -> Array | None:
     return _once(configuration, ("curves", name), lambda: _stacked(configuration, name))
 
 
+def scored_epochs(configuration: ConfigurationRuns) -> list[int] | None:
+    """The numbers of the epochs whose scores the curves hold, counted from 1; the same for every seed."""
+    numbers = curves_of(configuration, "epoch")
+    return None if numbers is None else numbers[0].astype(int).tolist()
+
+
+def best_positions(configuration: ConfigurationRuns) -> list[int]:
+    """The place of each seed's best epoch in its curves; the last where none is known."""
+    numbers = scored_epochs(configuration) or []
+    best = [run.record.best_epoch for run in configuration.runs]
+    return [numbers.index(epoch) if epoch in numbers else len(numbers) - 1 for epoch in best]
+
+
 def _stacked(configuration: ConfigurationRuns, name: str) -> Array | None:
     curves = [run.curves[name] for run in configuration.runs if name in run.curves]
     if len(curves) < len(configuration.runs):

@@ -16,6 +16,7 @@ from harness.errors import HarnessError
 from harness.machine.checksums import with_checksum
 from harness.machine.files import replace_file
 from harness.runs.documents import RecordKind
+from harness.runs.record import Evaluation
 from harness.spec.backend import Precision
 
 SCHEMA = 1
@@ -102,6 +103,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
             conditions.description == variant.description
             and conditions.dataset == self.dataset
             and (conditions.epochs, conditions.max_steps) == (self.epochs, self.max_steps)
+            and conditions.evaluation == Evaluation()
             and (conditions.precision, conditions.threads) == (self.precision, self.threads)
         )
 

@@ -10,7 +10,7 @@ import numpy as np
 from harness.analysis.grouping import ConfigurationRuns, RunGroup
 from harness.analysis.overfit import Overfitting, gap_curves, gap_measure, overfitting
 from harness.analysis.run_curves import Run
-from harness.analysis.seed_values import common_seeds, scores, training_seconds
+from harness.analysis.seed_values import best_positions, common_seeds, scores, training_seconds
 from harness.analysis.study import Study, Variant
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import (
@@ -197,7 +197,7 @@ def _early_stopping(plain: ConfigurationRuns, measure: Measure, curves: Array, c
     """The plain runs, with ``curves`` of their gap, as if each had stopped at its best epoch."""
     sign = 1.0 if measure.higher_is_better else -1.0
     last, best = scores(plain, measure), scores(plain, measure, best=True)
-    stops = [(run.record.best_epoch or curves.shape[1]) - 1 for run in plain.runs]
+    stops = best_positions(plain)
     seconds = [run.curves["training_seconds"] for run in plain.runs]
     shares = [curve[epoch] / curve[-1] for curve, epoch in zip(seconds, stops, strict=True)]
     gaps = curves[np.arange(len(stops)), stops]

@@ -8,7 +8,7 @@ import click
 import msgspec
 from click.core import ParameterSource
 
-from harness.cli import options, several_options
+from harness.cli import evaluation_options, options, several_options
 from harness.cli.data_progress import shown_progress
 from harness.cli.run_sequence import exit_code, run_sequence
 from harness.cli.signals import interrupt_on_termination
@@ -32,6 +32,7 @@ from harness.runs.store import Store
 @options.dataset
 @options.epochs
 @options.max_steps
+@evaluation_options.evaluation
 @several_options.batch_sizes
 @options.seed
 @options.seeds()
@@ -65,7 +66,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     """  # noqa: D301  click's mark for lines that it must not wrap
     interrupt_on_termination()
     results: Path = given["results"]
-    matrix = RunMatrix(msgspec.convert(given | {"seeds": _seeds(ctx, given)}, MatrixOptions))
+    chosen = {"seeds": _seeds(ctx, given), "evaluation": evaluation_options.evaluation_of(given)}
+    matrix = RunMatrix(msgspec.convert(given | chosen, MatrixOptions))
     store = Store(results)
     store.prepare()
     with shown_progress(quiet=given["quiet"]) as progress:

@@ -77,8 +77,8 @@ def _marks(curves: Sequence[Overfitting], key: str) -> list[Marked]:
             marks.append(Marked(name, curve.onset.epoch, None, f"overfits from epoch {curve.onset.epoch}"))
         band = curve.bands.get(f"validation {key}")
         if curve.best_epoch is not None and band is not None and not curve.adversarial:
-            place = min(round(curve.best_epoch), len(band.mean)) - 1
+            place = int(np.abs(np.array(band.epochs) - curve.best_epoch).argmin())
             if np.isfinite(value := float(band.mean[place])):
                 text = f"best epoch {curve.best_epoch:g}"
-                marks.append(Marked(name, place + 1, round(value, 5), text))
+                marks.append(Marked(name, band.epochs[place], round(value, 5), text))
     return marks

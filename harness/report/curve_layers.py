@@ -73,7 +73,7 @@ def curve_chart(
     rows = [row for line in lines for row in _mean_rows(line, widths[line.label])]
     if not rows:
         return None
-    last = max(len(line.band.mean) for line in lines)
+    last = max(line.band.epochs[-1] for line in lines)
     x = alt.X("epoch:Q", title="epoch", axis=_epoch_axis(last), scale=alt.Scale(zero=False, nice=False))
     y = alt.Y("mean:Q", title=title, scale=alt.Scale(zero=False))
     colour = colour_of_rows(rows, colours, "stroke")
@@ -160,7 +160,7 @@ def _mean_rows(line: Line, width: int) -> list[Row]:
         {
             "configuration": line.label,
             "data": line.data,
-            "epoch": place + 1,
+            "epoch": band.epochs[place],
             "mean": mean[place],
             "low": low[place],
             "high": high[place],
@@ -197,7 +197,7 @@ def _seed_layer(
                     "configuration": line.label,
                     "data": line.data,
                     "seed": seed,
-                    "epoch": place + 1,
+                    "epoch": line.band.epochs[place],
                     "mean": values[place],
                 }
                 for place in _thinned(len(values), _MOST_SEED_EPOCHS)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tabulate import tabulate
 
+from harness.analysis.conditions import evaluation_text
 from harness.report.numbers import NOTHING, significant
 from harness.runs.record import Epoch, Record
 from harness.spec.task import Adversarial
@@ -35,6 +36,7 @@ def _work(record: Record) -> list[str]:
         "batch size": record.batch_size,
         "epochs requested": record.epochs_asked,
         "max steps": record.max_steps or "none",
+        "scores": evaluation_text(record.evaluation),
         "forward FLOPs per sample": f"{record.forward_flops_per_sample:,}",
     }
     source = {
@@ -122,7 +124,7 @@ def _course(record: Record) -> list[str]:
         shown = _shown_epochs(record)
         curves = _adversarial_curves(shown) if adversarial else _curves(shown)
         left_out = f"; {_ALL}" if len(shown) < len(record.epochs) else ""
-        parts.append(f"Curves (scored in evaluation mode at the end of each epoch{left_out})\n{curves}")
+        parts.append(f"Curves (scored in evaluation mode at the end of the epoch{left_out})\n{curves}")
     if record.blocks:
         parts.append(f"Blocks ({_ALL})\n  {_blocks(record)}")
     if failure := record.failure:

@@ -1,14 +1,16 @@
 """Runs that were left out or not compared, as sentences that state the reason."""
 
-from harness.analysis.conditions import Difference
+from harness.analysis.conditions import Difference, evaluation_text
 from harness.analysis.different_work import DifferentWork
 from harness.analysis.grouping import LeftOut
 from harness.analysis.kept_apart import KeptApart, NoPartner, NotCertified
+from harness.runs.record import Evaluation
 
 _NAMES = {
     "version": "task version",
     "dataset": "data set",
     "max_steps": "step limit",
+    "evaluation": "scores",
     "variables": "environment variables",
 }
 #: Values that mean nothing to a reader; the name alone is stated.
@@ -51,6 +53,8 @@ def _difference(difference: Difference) -> str:
 
 
 def _value(value: object) -> str:
+    if isinstance(value, Evaluation):
+        return evaluation_text(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "none" if value is None or value == "" else str(value)

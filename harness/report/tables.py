@@ -192,5 +192,5 @@ def runs_list(runs: Sequence[Run]) -> Table:
         times = [significant(step), f"{record.phases.training_seconds:.2f}"]
         row.append(significant(None if score is None else score * measure.factor))
         row += [busy_mark(time, disturbed=record.disturbed) for time in times]
-        rows.append([*row, str(len(run.curves.get("epoch", ())))])
+        rows.append([*row, f"{max(run.curves.get('epoch', [0])):g}"])
     return Table(headers, rows, "Runs; harness show ID prints one in full")

@@ -89,7 +89,7 @@ def _memory(record: Record) -> str:
 
 
 def _best_epoch(record: Record) -> str:
-    return f"{record.best_epoch} of {len(record.epochs)}" if record.best_epoch else NOTHING
+    return f"{record.best_epoch} of {record.epochs[-1].epoch}" if record.best_epoch else NOTHING
 
 
 _ROWS: dict[str, Callable[[Record], str]] = {

@@ -46,7 +46,7 @@ def _row(record: Record) -> dict[str, object]:
         "seed": record.seed,
         "batch_size": record.batch_size,
         "parameters": record.parameters,
-        "epochs": len(record.epochs),
+        "epochs": last.epoch if last else 0,
         "best_epoch": record.best_epoch,
         "step_seconds": step_seconds,
         "settled": steps.settled if steps.seconds else None,

@@ -17,7 +17,7 @@ from harness.plugins.installation import select_backend
 from harness.plugins.options import Value
 from harness.runs.data_choice import choose_dataset, refuse_unfitting, summary_of
 from harness.runs.presets import preset_backends, preset_of, preset_tasks
-from harness.runs.record import DatasetRecord
+from harness.runs.record import DatasetRecord, Evaluation
 from harness.runs.request import RunRequest
 from harness.runs.settings import Setting, settings, value_text
 from harness.spec.backend import Plan, Precision
@@ -40,6 +40,7 @@ class MatrixOptions(msgspec.Struct, frozen=True, kw_only=True):
     dataset: str | None = None
     epochs: int | None = None
     max_steps: int | None = None
+    evaluation: Evaluation = Evaluation()
     batch_sizes: list[int] = []
     device: str = "auto"
     precisions: tuple[Precision, ...] = ("float32",)
@@ -138,6 +139,7 @@ class RunMatrix:
             options=cell.setting.options,
             dataset=cell.dataset,
             max_steps=options.max_steps,
+            evaluation=options.evaluation,
             timeout_seconds=options.timeout,
             variant=self._variant(cell),
         )

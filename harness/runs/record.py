@@ -69,7 +69,7 @@ class Block(msgspec.Struct, frozen=True):
 
 
 class Epoch(msgspec.Struct, frozen=True):
-    """State after an epoch. ``steps`` and ``training_seconds`` count from the start of training.
+    """State after a scored epoch. ``steps`` and ``training_seconds`` count from the start of training.
 
     ``training_loss`` is the mean of the losses minimised in the epoch, in training mode, penalty included;
     for an adversarial task the generator's, with the discriminator's in ``discriminator_loss``. ``train`` and
@@ -83,6 +83,21 @@ class Epoch(msgspec.Struct, frozen=True):
     train: Scores
     validation: Scores
     discriminator_loss: float | None = None
+
+
+class Evaluation(msgspec.Struct, frozen=True):
+    """When a run is scored during training, and on how much data.
+
+    ``every_epochs`` is None where nothing is scored, the test data neither. Otherwise the last epoch always
+    is. ``samples`` limits the training and the validation samples, not the test samples.
+    """
+
+    every_epochs: Annotated[int, Meta(ge=1)] | None = 1
+    samples: Annotated[int, Meta(ge=1)] | None = None
+
+    def includes(self, epoch: int, *, last: bool) -> bool:
+        """Whether an epoch is scored, counted from 1."""
+        return self.every_epochs is not None and (last or epoch % self.every_epochs == 0)
 
 
 class Phases(msgspec.Struct):
@@ -125,6 +140,7 @@ class Record(msgspec.Struct, kw_only=True):
     batch_size: int
     epochs_asked: int
     max_steps: int | None = None
+    evaluation: Evaluation = Evaluation()
     parameters: int
     forward_flops_per_sample: int
     epochs: list[Epoch] = []
@@ -133,7 +149,7 @@ class Record(msgspec.Struct, kw_only=True):
     """Of the first steps, by which configurations are compared that should do the same work on this data."""
     certificate: Certificate | None = None
     best_epoch: int | None = None
-    """The epoch with the lowest validation loss; for an adversarial task, Fréchet distance."""
+    """The scored epoch with the lowest validation loss; for an adversarial task, Fréchet distance."""
     test_at_last: Scores | None = None
     test_at_best: Scores | None = None
     phases: Phases = msgspec.field(default_factory=Phases)

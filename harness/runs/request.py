@@ -10,7 +10,7 @@ import msgspec
 from harness.machine.description import describe_machine
 from harness.machine.worker_variables import inherited_variables, worker_variables
 from harness.plugins.options import Value
-from harness.runs.record import DatasetRecord, Record, TaskRecord
+from harness.runs.record import DatasetRecord, Evaluation, Record, TaskRecord
 from harness.spec.backend import Plan
 from harness.spec.description import description_sha256
 from harness.testing.certificate import Certificate
@@ -25,6 +25,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     dataset: DatasetRecord
     certificate: Certificate | None = None
     max_steps: int | None = None
+    evaluation: Evaluation = Evaluation()
     timeout_seconds: float | None = None
     variant: str = ""
     """The variant of a study, or what sets the run apart in a matrix; for progress alone."""
@@ -62,6 +63,7 @@ def new_record(request: RunRequest) -> Record:
         batch_size=plan.task.batch_size or 0,  # all samples: known once the data is loaded
         epochs_asked=plan.task.epochs,
         max_steps=request.max_steps,
+        evaluation=request.evaluation,
         parameters=sum(network.parameter_count() for network in networks),
         certificate=request.certificate,
         forward_flops_per_sample=sum(network.forward_flops() for network in networks),

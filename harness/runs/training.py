@@ -109,10 +109,12 @@ class TrainingRun:
             epoch_losses += self._read_block(trained, order, count, total)
             work.trained(trained, self._step, last=last)
             self._record.first_losses = work.first_losses
-            if self._step % order.steps_per_epoch == 0 or self._step == total:
-                self._score_epoch(
-                    order, [statistics.fmean(column) for column in zip(*epoch_losses, strict=True)]
-                )
+            if last or self._step % order.steps_per_epoch == 0:
+                epoch = -(-self._step // order.steps_per_epoch)
+                if self._record.evaluation.includes(epoch, last=last):
+                    means = [statistics.fmean(column) for column in zip(*epoch_losses, strict=True)]
+                    self._score_epoch(epoch, means)
+                self._store.save(self._record)
                 epoch_losses = []
 
     def _read_block(
@@ -138,12 +140,12 @@ class TrainingRun:
         self._observer.trained(self._step, total, epoch + 1, losses[-1][-1], self._step_seconds)
         return losses
 
-    def _score_epoch(self, order: BatchOrder, training_losses: list[float]) -> None:
+    def _score_epoch(self, number: int, training_losses: list[float]) -> None:
         """Score an epoch with these mean losses; of two, the discriminator's comes first."""
         record = self._record
-        number = -(-self._step // order.steps_per_epoch)
         self._observer.phase("scoring")
-        scored = self._session.call(protocol.Evaluate(["train", "validation"]), protocol.Evaluated)
+        request = protocol.Evaluate(["train", "validation"], record.evaluation.samples)
+        scored = self._session.call(request, protocol.Evaluated)
         record.phases.evaluation_seconds += scored.seconds
         train, validation = scored.scores["train"], scored.scores["validation"]
         seconds = record.phases.training_seconds
@@ -158,7 +160,6 @@ class TrainingRun:
             next(iter(discriminator_loss), None),
         )
         record.epochs.append(epoch)
-        self._store.save(record)
         self._observer.scored(epoch)
         loss = validation.get("frechet_distance", validation["loss"])
         if train["loss"] is None or loss is None:
@@ -170,9 +171,11 @@ class TrainingRun:
     def _score_test(self) -> None:
         """Score the test data, which nothing else uses, with the last weights and those of the best epoch."""
         record = self._record
+        if not record.epochs:  # nothing is scored
+            return
         self._observer.phase("scoring the test data")
         record.test_at_last = self._evaluate_test()
-        if record.best_epoch == len(record.epochs):
+        if record.best_epoch == record.epochs[-1].epoch:
             record.test_at_best = record.test_at_last
         else:
             self._session.call(protocol.RestoreWeights(), protocol.Done)

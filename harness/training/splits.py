@@ -55,6 +55,23 @@ def split_samples(
     }
 
 
+def at_most(samples: Samples, count: int | None) -> Samples:
+    """A random choice of ``count`` samples, the same at every call, in order; all if there are no more.
+
+    They are in memory that this process cannot write, as the splits are.
+    """
+    if count is None or len(samples) <= count:
+        return samples
+    rows = np.sort(draws.permutation(len(samples), "scored samples")[:count])
+
+    def chosen(array: np.ndarray) -> np.ndarray:
+        return read_only_array(
+            (count, *array.shape[1:]), array.dtype, lambda result: np.take(array, rows, 0, result, "clip")
+        )
+
+    return Samples(chosen(samples.inputs), chosen(samples.targets))
+
+
 def training_count(samples: Mapping[Split, int]) -> int:
     """The number of training samples of a data set with this many rows in each split, all classes kept."""
     count = samples["train"]

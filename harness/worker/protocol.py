@@ -164,9 +164,10 @@ class Shuffle(msgspec.Struct, frozen=True, tag=True):
 
 
 class Evaluate(msgspec.Struct, frozen=True, tag=True):
-    """Score these splits in evaluation mode."""
+    """Score these splits in evaluation mode, on at most ``samples`` of each."""
 
     splits: list[Split]
+    samples: int | None = None
 
 
 class Evaluated(msgspec.Struct, frozen=True, tag=True):

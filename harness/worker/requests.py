@@ -35,7 +35,7 @@ from harness.training.gan_quality import Judge
 from harness.training.initial import initial_weights
 from harness.training.sample_grid import sample_grid
 from harness.training.scoring import generate, score
-from harness.training.splits import balancing_weights, split_samples
+from harness.training.splits import at_most, balancing_weights, split_samples
 from harness.worker import protocol, saved_state
 
 
@@ -219,12 +219,12 @@ class Worker:
             self._require_unchanged("train()")
         start = time.perf_counter()
         predict = self._program.predict
-        scores = {split: score(self._task, predict, self._splits[split]) for split in request.splits}
+        samples = {split: at_most(self._splits[split], request.samples) for split in request.splits}
+        scores = {split: score(self._task, predict, samples[split]) for split in request.splits}
         png = None
         if isinstance(self._task.objective, Adversarial):
             self._judge = self._judge or Judge(self._splits["train"])
-            for split in request.splits:
-                real = self._splits[split]
+            for split, real in samples.items():
                 fakes = generate(self._task.objective, predict, real)
                 judged = self._judge.verdict if split == "test" else self._judge.distance
                 scores[split] |= judged(real.inputs, fakes)

@@ -13,7 +13,7 @@ from harness.analysis.kept_apart import NoPartner, NotCertified, kept_apart
 from harness.report.exclusion_words import kept_apart_sentence, left_out_sentence
 from harness.report.terminal import runs_table
 from harness.report.words import headline
-from harness.runs.record import DatasetRecord, Failure
+from harness.runs.record import DatasetRecord, Evaluation, Failure
 from harness.testing.certificate import Certificate
 
 SEEDS = range(4)
@@ -46,6 +46,11 @@ OTHER_MACHINE = msgspec.structs.replace(MACHINE, cpu="Other CPU")
             "machine (Other CPU, 2 cores, 4 CPUs allowed, not Test CPU, 2 cores, 4 CPUs allowed)",
         ),
         ({"max_steps": 10}, Difference("max_steps", 10, None), "step limit (10, not none)"),
+        (
+            {"evaluation": Evaluation(5, 1000)},
+            Difference("evaluation", Evaluation(5, 1000), Evaluation()),
+            "scores (every 5 epochs, 1,000 samples, not every epoch)",
+        ),
         (
             {"inherited_variables": {"XLA_FLAGS": "--fast", "TORCH_HOME": "/here"}},
             Difference("variables", "XLA_FLAGS=--fast", ""),

@@ -14,6 +14,7 @@ from harness.analysis.grouping import group_runs
 from harness.analysis.overfit import Onset, overfitting
 from harness.analysis.overfit_criteria import generalization_loss, onset, progress_quotient
 from harness.report.overfitting_words import gap_sentence, overfitting_sentence, overfitting_verdict
+from harness.runs.record import Evaluation
 from harness_tasks.gan import GAN
 
 FALLING = np.linspace(2.0, 0.5, 8)
@@ -63,6 +64,26 @@ def _overfitting_record(backend, seed):
     shift = seed * 0.01
     held_out = [2.0, 1.6, 1.2 + shift, 1.3 + shift, 1.5, 1.8 + shift]
     return made_record(backend, seed, train=[2, 1.5, 1.0, 0.6, 0.3, 0.1 + shift], held_out=held_out)
+
+
+def test_epochs_that_were_not_scored_are_counted():
+    def sparse(seed):
+        record = _overfitting_record("torch", seed)
+        scored = [msgspec.structs.replace(epoch, epoch=5 * epoch.epoch) for epoch in record.epochs]
+        return msgspec.structs.replace(
+            record, epochs=scored, best_epoch=5 * record.best_epoch, evaluation=Evaluation(5)
+        )
+
+    records = [sparse(seed) for seed in range(4)]
+    overfit, plain = (
+        _overfitting(*records),
+        _overfitting(*[_overfitting_record("torch", s) for s in range(4)]),
+    )
+    assert (overfit.onset, overfit.best_epoch) == (Onset(20, (20, 20), 1.0), 15)
+    assert overfit.scored_epochs == [5, 10, 15, 20, 25, 30]
+    assert (overfit.lost, overfit.gap) == (plain.lost, plain.gap)
+    assert "overfits from epoch 20" in overfitting_sentence(overfit)
+    assert "lost by epoch 30" in overfitting_sentence(overfit)
 
 
 def test_a_configuration_that_overfits():

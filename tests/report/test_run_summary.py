@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import msgspec
+import pytest
 from support.made_runs import made_record
 
 from harness.machine.interference import Interference
@@ -43,6 +44,21 @@ def test_one_run_is_one_line():
         "1.2 s",
     ]
     assert text.endswith(f"Record: results/runs/{record.id}.json\nDetails: harness show last")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.3, "Scoring took 0.3 s, 20 % of training and scoring.\n"),
+        (3.6, "Scoring took 3.6 s, 75 % of training and scoring. --eval-every N and"),
+    ],
+)
+def test_the_share_of_scoring_is_stated(seconds, words):
+    record = made_record(step=0.012)
+    record.phases.evaluation_seconds = seconds
+    assert words in summary(record)
+    record.phases.evaluation_seconds = 0.0
+    assert "Scoring" not in summary(record)
 
 
 def test_seeds_and_failures_have_columns_only_where_there_are_any():

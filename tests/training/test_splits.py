@@ -7,7 +7,7 @@ import pytest
 
 from harness.spec.data import Dataset, Samples
 from harness.spec.task import Imbalance
-from harness.training.splits import split_samples
+from harness.training.splits import at_most, split_samples
 
 COUNT = 97
 
@@ -44,6 +44,24 @@ def test_the_validation_samples_are_pinned():
     # Records of all seeds and machines are scored on these.
     chosen = split_samples(DATASET, "float32")["validation"].targets.tolist()
     assert chosen == [4, 9, 17, 23, 60, 64, 65, 81, 83, 92]
+
+
+def test_at_most_so_many_samples_are_the_same_choice_at_every_call():
+    test = split_samples(DATASET, "float32")["test"]
+    some, again = at_most(test, 30), at_most(test, 30)
+    rows = some.targets - 1000
+    assert (len(rows), len(set(rows.tolist()))) == (30, 30)
+    assert rows.tolist() == sorted(rows.tolist()) == (again.targets - 1000).tolist()
+    assert np.array_equal(some.inputs, test.inputs[rows])
+    assert set(np.diff(rows).tolist()) > {1}  # spread, and not periodic
+    with pytest.raises(ValueError, match="read-only"):
+        some.inputs[:] = 0
+
+
+@pytest.mark.parametrize("count", [None, 300, 500])
+def test_no_more_samples_than_there_are(count):
+    test = split_samples(DATASET, "float32")["test"]
+    assert at_most(test, count) is test
 
 
 def test_test_data_is_passed_through_in_order():
