@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from threadpoolctl import threadpool_limits
 
+from harness.analysis.across_machines import AcrossMachines, runs_across_machines
 from harness.analysis.axes import BACKEND, parse_axes
 from harness.analysis.comparison import Comparison, compare
 from harness.analysis.conditions import Conditions
@@ -60,6 +61,8 @@ class Findings:
     """The folder of the records, where a duel of the same configurations belongs; None for the default."""
     variations: list[Variation] = field(default_factory=list)
     """Where several axes vary and none is chosen."""
+    machines: list[AcrossMachines] = field(default_factory=list)
+    """Comparisons that several machines have made."""
 
     @property
     def runs(self) -> list[Run]:
@@ -120,12 +123,14 @@ def find(
     else:
         chosen, effects = _along(grouped.groups, by), []
         apart = [*kept_apart(chosen.groups)]
+    found = [_group_findings(group, margin, target, duels) for group in chosen.groups]
     return Findings(
-        [_group_findings(group, margin, target, duels) for group in chosen.groups],
+        found,
         effects,
         [*grouped.left_out, *chosen.left_out],
         apart,
         variations=chosen.open,
+        machines=runs_across_machines((each.comparison for each in found), duels),
     )
 
 

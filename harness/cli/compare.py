@@ -4,10 +4,12 @@ from pathlib import Path
 
 import click
 
-from harness.analysis.results import separated
+from harness.analysis.results import Result, separated
 from harness.cli import options
 from harness.cli.selection_options import report_unreadable, selection_options
+from harness.duel.files import DUELS
 from harness.report.results import VIEWS
+from harness.report.table import terminal_table
 
 
 @click.command()
@@ -51,8 +53,7 @@ def command(
     from harness.report.text import findings_text
 
     others, remaining = separated(selection, results)
-    for kind, path in others:
-        click.echo(f"{path}\n\n{VIEWS[kind.name].text(kind.read(path), path)}\n")
+    _print_named(others)
     if others and not remaining:
         return
     findings = read_findings(remaining, results, margin, target, by)
@@ -60,3 +61,20 @@ def command(
     detailed = verbose or target is not None
     click.echo(findings_text(findings, terminal_width(), peak_flops, verbose=detailed))
     ctx.exit(report_unreadable(findings.unreadable))
+
+
+def _print_named(results: list[Result]) -> None:
+    """Print each result as `harness show` does; then the ratios of duels that several machines have made."""
+    from harness.analysis.across_machines import duels_across_machines
+    from harness.report.machines_table import machines_table
+    from harness.report.terminal import terminal_width
+
+    duels = []
+    for kind, path in results:
+        record = kind.read(path)
+        click.echo(f"{path}\n\n{VIEWS[kind.name].text(record, path)}\n")
+        if kind is DUELS:
+            duels.append(record)
+    for across in duels_across_machines(duels):
+        table = machines_table(across)
+        click.echo("\n".join([table.title, terminal_table(table, terminal_width()), table.legend]))

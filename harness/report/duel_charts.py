@@ -149,7 +149,7 @@ def _turns(record: DuelRecord, colours: Colours) -> alt.LayerChart:
     shapes = alt.Scale(domain=[False, True], range=["circle", "cross"])
     points = (
         alt.Chart()
-        .mark_point(filled=True, opacity=0.7, size=22)
+        .mark_point(filled=True, opacity=0.7, size=28)
         .encode(
             x=x,
             y=y,

@@ -12,6 +12,7 @@ from harness.report.escaping import for_markdown
 from harness.report.exclusion_words import kept_apart_sentence, left_out_sentence
 from harness.report.figure import Figure
 from harness.report.figures import all_figures
+from harness.report.machines_table import machines_table
 from harness.report.method import caveats, data_sources, machines
 from harness.report.next_duel import DECIDES, next_duel
 from harness.report.numbers import RATIO_LEGEND
@@ -74,6 +75,11 @@ def _parts(findings: Findings, pictures: _Pictures) -> Iterator[str]:
         yield from _list("Left out", map(left_out_sentence, task.left_out))
     if (hidden := len(findings.groups) - SHOWN_GROUPS) > 0:
         yield f"{hidden} more groups of runs are not shown; select some with filters such as `task=cnn`."
+    for across in findings.machines:
+        table = machines_table(across)
+        yield f"## {for_markdown(table.title)}"
+        yield markdown_table(table)
+        yield for_markdown(table.legend)
     yield "## Conditions"
     variations = map(variation_sentence, findings.variations)
     yield from _list("Cautions", [*variations, *caveats(findings)])

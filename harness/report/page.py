@@ -10,6 +10,7 @@ from harness.report.exclusion_words import kept_apart_sentence, left_out_sentenc
 from harness.report.figure import Figure
 from harness.report.figures import colours_of, group_figures
 from harness.report.html import render
+from harness.report.machines_table import machines_table
 from harness.report.method import METHOD, caveats, data_sources, machines
 from harness.report.next_duel import DECIDES
 from harness.report.numbers import RATIO_LEGEND
@@ -81,6 +82,7 @@ def html_report(findings: Findings) -> str:
         decides=DECIDES,
         legend=RATIO_LEGEND if with_ratios else "",
         tasks=tasks,
+        across=[machines_table(across) for across in findings.machines],
         most_findings=_MOST_FINDINGS,
         nothing=NOTHING_COMPARABLE,
         hidden=max(0, len(findings.groups) - SHOWN_GROUPS),

@@ -7,6 +7,7 @@ from harness.analysis.comparison import Comparison
 from harness.analysis.findings import Findings, GroupFindings, TaskFindings
 from harness.report.exclusion_words import kept_apart_sentence, left_out_sentence
 from harness.report.fitting import filled
+from harness.report.machines_table import machines_table
 from harness.report.method import caveats
 from harness.report.next_duel import DECIDES, next_duel
 from harness.report.numbers import RATIO_LEGEND
@@ -45,6 +46,8 @@ def _parts(findings: Findings, layout: "_Layout") -> Iterator[str]:
         yield from layout.task(task)
     if (hidden := len(findings.groups) - SHOWN_GROUPS) > 0:
         yield f"{hidden} more groups of runs are not shown; select some with filters such as task=cnn."
+    for across in findings.machines:
+        yield layout.explained(machines_table(across))
     yield from layout.listed("Cautions", caveats(findings))
     comparisons = [group.comparison for group in findings.groups[:SHOWN_GROUPS]]
     if findings.studies or any(has_ratios(comparison) for comparison in comparisons):
@@ -96,6 +99,10 @@ class _Layout:
         """The command of a duel that would decide, in a line of its own to be copied."""
         command = next_duel(comparison, self._results)
         return f"\n{DECIDES}\n  {command}" if command else ""
+
+    def explained(self, table: Table) -> str:
+        """A table with its title and its legend."""
+        return f"{self._titled(table)}\n{self.filled(table.legend)}"
 
     def _titled(self, table: Table) -> str:
         return f"{self.filled(table.title)}\n{self._table(table)}"

@@ -1,0 +1,121 @@
+"""The same comparison on several machines: the ratios of each, side by side. Their times are never mixed."""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from harness.analysis.comparison import Comparison, step_ratio
+from harness.analysis.conditions import machine_text
+from harness.analysis.configuration_summary import ConfigurationSummary
+from harness.analysis.duel_times import duel_time
+from harness.analysis.grouping import RunGroup
+from harness.analysis.time_doubts import time_doubts
+from harness.duel.record import DuelRecord
+from harness.stats.estimate import Estimate
+
+
+class MachineRatio(NamedTuple):
+    """A configuration's step time over that of the reference on one machine; ``doubted`` as in headlines."""
+
+    ratio: Estimate | None
+    doubted: bool = False
+
+
+class MachineRatios(NamedTuple):
+    """A machine, and its ratios by configuration. ``host`` is empty for records of earlier versions."""
+
+    host: str
+    model: str
+    ratios: dict[str, MachineRatio]
+
+
+class AcrossMachines(NamedTuple):
+    """A comparison that two or more machines have made; a machine may lack some of the configurations."""
+
+    title: str
+    reference: str
+    configurations: list[str]
+    machines: list[MachineRatios]
+
+
+def runs_across_machines(
+    comparisons: Iterable[Comparison], duels: Sequence[DuelRecord]
+) -> list[AcrossMachines]:
+    """The comparisons of runs that differ in the machine alone.
+
+    The reference is that of the first machine, which is the fastest there; it need not be elsewhere. A ratio
+    is that of a duel where there is one, as in :func:`harness.analysis.comparison.compare`.
+    """
+    alike: dict[Hashable, list[Comparison]] = defaultdict(list)
+    for comparison in comparisons:
+        if comparison.pairs and not comparison.group.axes:
+            anywhere = msgspec.structs.replace(comparison.group.conditions, machine="", host="")
+            alike[anywhere].append(comparison)
+    return [_of_runs(several, duels) for several in alike.values() if len(several) > 1]
+
+
+def _of_runs(comparisons: list[Comparison], duels: Sequence[DuelRecord]) -> AcrossMachines:
+    first = comparisons[0]
+    reference = first.summaries[0].name
+    machines = []
+    for comparison in comparisons:
+        named = {summary.name: summary for summary in comparison.summaries}
+        ratios = {
+            name: _ratio(comparison.group, named[reference], summary, duels)
+            for name, summary in named.items()
+            if reference in named and name != reference
+        }
+        group = comparison.group.conditions
+        machines.append(MachineRatios(group.host, group.machine, ratios))
+    conditions = first.group.conditions
+    epochs = f"{conditions.epochs} epoch{'s' * (conditions.epochs != 1)}"
+    return _across(f"{conditions.task} on {conditions.dataset}, {epochs}", reference, machines)
+
+
+def _ratio(
+    group: RunGroup,
+    reference: ConfigurationSummary,
+    other: ConfigurationSummary,
+    duels: Sequence[DuelRecord],
+) -> MachineRatio:
+    duel = duel_time(duels, group, reference.configuration, other.configuration)
+    if duel is not None:
+        return MachineRatio(duel.ratio)
+    ratio = step_ratio(other.configuration, reference.configuration)
+    return MachineRatio(ratio, ratio is not None and time_doubts([reference, other], ratio.n).any)
+
+
+def duels_across_machines(duels: Iterable[DuelRecord]) -> list[AcrossMachines]:
+    """The duels of the same configurations on the same work that several machines have made."""
+    alike: dict[Hashable, dict[tuple[str, str], DuelRecord]] = defaultdict(dict)
+    for duel in sorted(duels, key=lambda duel: duel.started_at):
+        if duel.results:
+            alike[_work(duel)][duel.machine.host_text, machine_text(duel.machine)] = duel  # the newest counts
+    return [_of_duels(of_work) for of_work in alike.values() if len(of_work) > 1]
+
+
+def _work(duel: DuelRecord) -> Hashable:
+    configurations = tuple(
+        (each.label, each.device.partition(" ")[0], each.precision, each.threads, each.batch_size)
+        for each in duel.configurations
+    )
+    return duel.task.name, duel.task.sha256, duel.dataset.fingerprint, configurations
+
+
+def _of_duels(duels: dict[tuple[str, str], DuelRecord]) -> AcrossMachines:
+    machines = [
+        MachineRatios(
+            host, model, {result.configuration: MachineRatio(result.ratio) for result in duel.results}
+        )
+        for (host, model), duel in duels.items()
+    ]
+    duel = next(iter(duels.values()))
+    title = f"{duel.task.name} on {duel.dataset.name}, duels"
+    return _across(title, duel.configurations[0].label, machines)
+
+
+def _across(title: str, reference: str, machines: list[MachineRatios]) -> AcrossMachines:
+    names = dict.fromkeys(name for machine in machines for name in machine.ratios)
+    return AcrossMachines(title, reference, list(names), machines)
