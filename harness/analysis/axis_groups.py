@@ -21,6 +21,7 @@ class Surroundings(NamedTuple):
     dataset: str
     fingerprint: str | None
     machine: str
+    host: str
     variables: str
 
     @classmethod
@@ -32,6 +33,7 @@ class Surroundings(NamedTuple):
             record.dataset.name,
             record.dataset.fingerprint,
             machine_text(record.machine),
+            record.machine.host_text,
             variables_text(record.inherited_variables),
         )
 

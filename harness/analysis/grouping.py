@@ -2,7 +2,7 @@
 
 import textwrap
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -18,6 +18,7 @@ from harness.training.measures import Measure
 Identity = tuple[str, str]
 
 _LONGEST_MESSAGE = 160
+_LeftOut = Counter[tuple[str, str, Status | Literal["superseded"], str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +117,10 @@ class GroupedRuns:
 def group_runs(runs: Iterable[Run]) -> GroupedRuns:
     """Group the runs by their conditions."""
     usable: dict[Conditions, list[Run]] = defaultdict(list)
-    left_out: Counter[tuple[str, str, Status | Literal["superseded"], str]] = Counter()
+    failed: dict[Conditions, list[Run]] = defaultdict(list)
     for run in runs:
-        record = run.record
-        if record.status == "ok":
-            usable[Conditions.of(record)].append(run)
-        else:
-            left_out[record.task.name, record.label, record.status, _message(record)] += 1
+        (usable if run.record.status == "ok" else failed)[Conditions.of(run.record)].append(run)
+    left_out = _failed(failed, usable)
     described = {conditions: traits(conditions, runs[0].record) for conditions, runs in usable.items()}
     apart = distinctions(described)
     groups = []
@@ -133,6 +131,20 @@ def group_runs(runs: Iterable[Run]) -> GroupedRuns:
         groups.append(RunGroup(conditions, apart[conditions], configurations))
     groups.sort(key=size_of_group, reverse=True)
     return GroupedRuns(groups, [LeftOut(*key, runs=count) for key, count in left_out.items()])
+
+
+def _failed(failed: Mapping[Conditions, list[Run]], usable: Mapping[Conditions, list[Run]]) -> _LeftOut:
+    """How the runs ended that are not usable, each named with the options that set it apart."""
+    every = {conditions: runs[0].record for conditions, runs in (*usable.items(), *failed.items())}
+    apart = distinctions({conditions: traits(conditions, record) for conditions, record in every.items()})
+    left_out: _LeftOut = Counter()
+    for conditions, runs in failed.items():
+        for record in (run.record for run in runs):
+            named = {*record.task.options, *(["batch"] if record.batch_size else [])}
+            own = [each.text for each in apart[conditions] if each.name in named]
+            name = ", ".join([record.label, *own])
+            left_out[record.task.name, name, record.status, _message(record)] += 1
+    return left_out
 
 
 def size_of_group(group: RunGroup) -> tuple[int, int]:

@@ -20,9 +20,11 @@ times and ratios in logarithms, of scores on the scale of the logit or the logar
 within the possible values. The interval of the epoch at which overfitting begins holds percentiles over \
 resampled seeds, whole curves at a time. Fewer than three seeds have no interval.
 In a study the intervals of changes are wider, so that all of them hold together at 95 % (Bonferroni). A \
-remedy is recommended where the interval of its change of the test score lies above 0. Nothing else is \
-adjusted for the number of comparisons. Variants have the same number of epochs, and so fewer steps with \
-less data and more with oversampling.
+remedy is recommended where the interval of its change of the test score lies above 0. Variants have the \
+same number of epochs, and so fewer steps with less data and more with oversampling.
+Settings, such as optimizers, are ordered by their validation score after the last epoch. The test score of \
+each is compared with that of the first, all at 5 % together (Bonferroni). Comparisons of configurations are \
+not adjusted for their number.
 Equal: two one-sided t tests on paired seeds reject a difference of the margin or more at 5 % (Schuirmann \
 1987). Different (better or worse): not equal, and the paired t test rejects no difference at 5 %. Otherwise \
 undecided.

@@ -3,12 +3,16 @@
 import msgspec
 import pytest
 from support.made_runs import made_runs, made_setting
+from support.records import MACHINE
 
 from harness.analysis.axes import ordered
 from harness.analysis.findings import find
+from harness.analysis.grouping import LeftOut
 from harness.errors import UsageError
+from harness.machine.host import Host
 from harness.report.text import findings_text
 from harness.report.variation_words import variation_sentence
+from harness.runs.record import Failure
 from harness.testing.certificate import Certificate
 
 SEEDS = range(3)
@@ -164,6 +168,22 @@ def test_settings_of_one_backend_need_no_certificate_but_a_failed_one_forbids_ra
     findings = find(runs_of(ADAM, SGD, certificate=failed))
     assert findings.groups[0].comparison.pairs == []
     assert findings.kept_apart[0].reasons == ("another gradient",)
+
+
+def test_a_setting_that_diverged_is_named():
+    runs = runs_of({"learning_rate": 0.1}, {"learning_rate": 0.01})
+    diverged = runs_of({"learning_rate": 10.0}, status="diverged", failure=Failure("the loss is not finite"))
+    findings = find(runs + diverged)
+    assert names(findings) == [["learning_rate=0.01", "learning_rate=0.1"]]
+    assert findings.left_out == [
+        LeftOut("cnn", "torch:eager, learning_rate=10.0", "diverged", "the loss is not finite", 3)
+    ]
+
+
+def test_equal_machines_are_not_one_machine():
+    other = msgspec.structs.replace(MACHINE, host=Host("b" * 32, "elsewhere"))
+    findings = find(runs_of(ADAM) + runs_of(SGD, machine=other))
+    assert names(findings) == [["torch:eager"]] * 2
 
 
 def test_threads_of_uncertified_runs_are_not_ranked():

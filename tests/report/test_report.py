@@ -102,7 +102,8 @@ def test_a_long_list_is_cut_and_counted(harness, name, shown):
 
 
 def test_groups_that_are_not_shown_are_counted(harness):
-    _fill(harness.folder, *(made_record(threads=threads) for threads in range(1, 16)))
+    records = (made_record(inherited_variables={"XLA_FLAGS": str(number)}) for number in range(15))
+    _fill(harness.folder, *records)
     for name in ("out.md", "out.html"):
         assert harness("report", "--to", name).returncode == 0
         assert "3 more groups of runs are not shown" in (harness.folder / name).read_text()
