@@ -13,7 +13,8 @@ from harness.report.terminal import disturbance
 from harness.runs.record import Record
 from harness.runs.store import results_option
 from harness.runs.summaries import step_time
-from harness.testing.clock_words import reason
+from harness.testing.clock import ClockTest
+from harness.testing.clock_words import is_hindered, untested_because
 from harness.testing.replay_words import verified_work
 from harness.training.measures import measure_of_task
 
@@ -159,11 +160,7 @@ def _remarks(records: Sequence[Record]) -> Iterable[str]:
         for record in records
         if record.certificate and not record.certificate.certified and record.status != "unsupported"
     )
-    yield from dict.fromkeys(
-        f"* {record.label} on {record.task.name}: {reason(record.clock)}"
-        for record in records
-        if record.clock is not None and record.clock.outcome == "not tested"
-    )
+    yield from _untested_clocks(records)
     yield from dict.fromkeys(
         f"The timed work of {record.label} on {record.task.name} was {verified_work(record.verification)}."
         for record in records
@@ -181,6 +178,24 @@ def _remarks(records: Sequence[Record]) -> Iterable[str]:
         yield remark
     if remark := disturbance(records):
         yield remark
+
+
+def _untested_clocks(records: Sequence[Record]) -> Iterable[str]:
+    """A sentence for each reason why clocks were not tested, with all configurations that it concerns."""
+    for hindered in (False, True):
+        tests: list[ClockTest] = []
+        labels: dict[str, dict[str, None]] = {}
+        for record in records:
+            test = record.clock
+            if test is not None and test.outcome == "not tested" and is_hindered(test) == hindered:
+                tests.append(test)
+                labels.setdefault(record.task.name, {})[record.label] = None
+        if tests:
+            tasks: dict[str, list[str]] = {}
+            for task, of_task in labels.items():
+                tasks.setdefault(", ".join(of_task), []).append(task)
+            names = "; ".join(f"{configurations} on {', '.join(on)}" for configurations, on in tasks.items())
+            yield f"* The clock of {names} could not be tested: {untested_because(tests)}."
 
 
 def _scoring(records: Sequence[Record]) -> str:

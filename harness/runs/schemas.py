@@ -13,7 +13,9 @@ Migration = Callable[[dict[str, Any]], dict[str, Any]]
 class Versioned(Protocol):
     """A document that states the schema in which it is written."""
 
-    schema: int
+    @property
+    def schema(self) -> int:
+        """Its version."""
 
 
 _V = TypeVar("_V", bound=Versioned)

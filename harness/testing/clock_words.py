@@ -1,5 +1,7 @@
 """The outcome of a test of a clock in words."""
 
+from collections.abc import Sequence
+
 from harness.testing.clock import ClockTest
 
 #: If others took less of the time, they are not why a test had no result.
@@ -10,14 +12,23 @@ def reason(test: ClockTest) -> str:
     """Why a clock is not to be trusted, or was not tested; empty for an honest one."""
     if test.outcome == "honest":
         return ""
-    if test.outcome == "not tested" and test.hindered_share < _LITTLE:
-        return "its clock could not be tested: its blocks are too short or too few"
     if test.outcome == "not tested":
-        return (
-            f"its clock could not be tested: others took {test.hindered_share:.0%} of the time of the test; "
-            "repeat it on a quieter machine"
-        )
+        return f"its clock could not be tested: {untested_because([test])}"
     return f"its clock cannot be trusted: {_evidence(test)}"
+
+
+def is_hindered(test: ClockTest) -> bool:
+    """Whether a test that had no result was hindered by other programs."""
+    return test.hindered_share >= _LITTLE
+
+
+def untested_because(tests: Sequence[ClockTest]) -> str:
+    """Why tests had no result, all of them for the same reason."""
+    if not any(map(is_hindered, tests)):
+        return "the timed blocks are too short or too few"
+    most = 100 * max(test.hindered_share for test in tests)
+    up_to = "up to " if len(tests) > 1 else ""
+    return f"other programs took {up_to}{most:.0f} % of the time of the test; repeat it on a quieter machine"
 
 
 def _evidence(test: ClockTest) -> str:  # noqa: PLR0911  one for each fault

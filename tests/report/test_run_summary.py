@@ -10,6 +10,7 @@ from harness.machine.interference import Interference
 from harness.report.run_summary import run_summary
 from harness.runs.record import DatasetRecord, Failure
 from harness.testing.certificate import Certificate
+from harness.testing.clock import ClockTest
 
 FOLDER = Path("results") / "runs"
 
@@ -117,3 +118,20 @@ def test_commands_that_are_suggested_name_a_results_folder_other_than_the_defaul
     text = run_summary(records, Path("my results") / "runs", 200)
     option = "--results 'my results'"
     assert text.endswith(f"Details: harness show last {option}, harness compare {option}")
+
+
+def test_clocks_that_were_not_tested_are_one_sentence_for_each_reason():
+    busy, short = (ClockTest(outcome="not tested", readings=1, hindered_share=share) for share in (0.6, 0.0))
+    tried = (("torch", "cnn", busy), ("jax", "cnn", busy), ("torch", "mlp", busy), ("jax", "mlp", busy))
+    records = [
+        made_record(backend, clock=test, task=msgspec.structs.replace(made_record().task, name=task))
+        for backend, task, test in (*tried, ("torch", "rnn", short))
+    ]
+    text = summary(*records)
+    assert [line for line in text.splitlines() if line.startswith("* ")] == [
+        "* The clock of torch:eager on rnn could not be tested: the timed blocks are too short or too few.",
+        (
+            "* The clock of torch:eager, jax:eager on cnn, mlp could not be tested: other programs took up "
+            "to 60 % of the time of the test; repeat it on a quieter machine."
+        ),
+    ]
