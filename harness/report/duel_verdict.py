@@ -6,6 +6,8 @@ from harness.report.numbers import time_ratio
 #: Down-weighted outliers are mentioned if they cost more than this share of the pairs.
 _LOST_WEIGHT_SHOWN = 0.1
 _SMALLEST_P = 0.001
+#: A number of missing pairs from here on is a guess.
+_MANY = 200
 #: What a result means whose ``uneven`` is set.
 UNEVEN = "a few blocks of most pairs are far from the others, so the ratio is over all blocks"
 
@@ -59,7 +61,10 @@ def _outlook(result: DuelResult) -> str:
     if needed <= result.pairs:
         return evidence_text(result)
     if needed > MOST_PAIRS:
-        return f"{evidence_text(result)}; a verdict needs more than {MOST_PAIRS} pairs, the most of a duel"
+        about = f"about {needed}" if needed < _MANY else "far more"
+        return (
+            f"{evidence_text(result)}; a verdict needs {about} pairs, and a duel makes at most {MOST_PAIRS}"
+        )
     return f"{result.pairs} of at least {needed} pairs"
 
 

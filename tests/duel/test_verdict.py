@@ -125,7 +125,7 @@ def test_a_duel_goes_on_until_its_ratio_is_known(ratio, spread, enough):
 
 def test_more_pairs_than_a_duel_makes_are_reported_as_such():
     result = compare(noisy_pairs(np.random.default_rng(4), 1.001, 0.2, 8))
-    assert "a verdict needs more than 40 pairs, the most of a duel" in verdict_line(result, 0.02)
+    assert "a verdict needs far more pairs, and a duel makes at most 40" in verdict_line(result, 0.02)
 
 
 def test_pairs_lost_to_disturbances_leave_no_verdict():
@@ -153,3 +153,12 @@ def test_the_margin_is_printed_as_given(margin, text):
     pairs = [made_pair(1.0)] * 8
     result = verdict.compare(pairs, 1, ["a", "b"], [64, 64], margin=margin)
     assert f"b is as fast as a {text}: " in verdict_line(result, margin)
+
+
+def test_a_duel_that_was_cut_off_says_what_is_likely_and_what_is_missing():
+    six = compare([made_pair(ratio) for ratio in (0.636, 0.655, 0.64, 0.651, 0.644, 0.638)], looks=Looks())
+    assert verdict_line(six, 0.02).startswith("b is probably faster than a: −35.")
+    assert verdict_line(six, 0.02).endswith("] (6 of at least 7 pairs)")
+    noisy = compare(noisy_pairs(np.random.default_rng(4), 1.0, 0.01, 6), looks=Looks())
+    assert verdict_line(noisy, 0.02).startswith("Undecided whether b or a is faster: ")
+    assert verdict_line(noisy, 0.02).endswith("] (6 of at least 14 pairs)")
