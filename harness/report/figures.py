@@ -40,10 +40,10 @@ def group_figures(
         ),
         "steps": (
             "Step time",
-            "All blocks of all runs: 5th to 95th percentile, quartiles, median.",
+            "Blocks of a run: 5th to 95th percentile, quartiles, median; geometric means over runs.",
             None if comparison.group.is_of_settings else step_distribution(comparison, colours),
         ),
-        "phases": ("Phases of a run", "Mean seconds per run.", phase_bars(comparison)),
+        "phases": ("Phases of a run", "Arithmetic mean over runs.", phase_bars(comparison)),
     }
     return [
         Figure(f"{prefix}-{name}", caption, chart, title)

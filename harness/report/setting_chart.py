@@ -23,7 +23,9 @@ def setting_chart(comparison: Comparison, colours: Colours) -> AnswerChart | Non
         return None
     ends = [end for each in known for end in (each.value, each.low, each.high) if end is not None]
     room = _MARGIN * (max(ends) - min(ends)) or 1.0
-    axis = _Axis(min(ends) - room, max(ends) + room)
+    upper = comparison.measure.upper
+    high = max(ends) + room if upper is None else min(max(ends) + room, upper)
+    axis = _Axis(max(0.0, min(ends) - room), high)  # no impossible scores
     header = score_header(comparison.measure)
     rows = []
     for summary in comparison.summaries:

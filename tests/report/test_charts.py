@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
-from support.made_runs import made_record, made_runs
+from support.made_runs import made_record, made_runs, made_setting
 
 from harness.analysis.comparison import compare
+from harness.analysis.findings import find
 from harness.analysis.grouping import group_runs
 from harness.machine.interference import Interference
 from harness.report.charts import phase_bars, step_distribution, time_against_quality
+from harness.report.setting_chart import setting_chart
 from harness.runs.record import Block, Phases
 
 COLOURS = {"jax:eager": "#000001", "torch:eager": "#000002"}
@@ -66,3 +68,15 @@ def test_axes_of_times_of_disturbed_runs_are_marked():
         )
         titles = [chart.to_dict()["layer"][0]["encoding"]["x"]["title"] for chart in charts]
         assert [title.endswith("(busy)") for title in titles] == [marked] * 3
+
+
+@pytest.mark.parametrize("accuracy", [0.0, 1.0])
+def test_the_axis_of_settings_ends_where_scores_do(accuracy):
+    records = [
+        made_setting(optimizer=name, accuracy=accuracy, held_out=(2.0, 1.0), train=(2.0, 1.0))
+        for name in ("adam", "sgd")
+    ]
+    (group,) = find(made_runs(*records)).groups
+    names = [summary.name for summary in group.comparison.summaries]
+    ticks = setting_chart(group.comparison, dict.fromkeys(names, "#000001")).ticks
+    assert {float(tick.label) for tick in ticks} <= set(np.arange(0, 100.5, 0.5))
