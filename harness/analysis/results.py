@@ -25,6 +25,7 @@ _D = TypeVar("_D", bound=Versioned)
 KINDS: tuple[RecordKind[Any], ...] = (RUNS, DUELS, GATES, STUDIES)
 #: The field of each kind that no other has, unread.
 _Marks = msgspec.defstruct("_Marks", [(kind.mark, msgspec.Raw, msgspec.Raw()) for kind in KINDS])
+_MAKE_ONE = "make one with: harness run --backend torch --task cnn"
 _TIME = re.compile(r"\d{8}-\d{6}")
 
 
@@ -142,13 +143,23 @@ def last_result(results: Path) -> tuple[Result, Any, list[UnreadableRecord]]:
 
 def _some(found: list[Result], results: Path) -> list[Result]:
     if not found:
-        raise nothing_recorded(results)
+        raise UsageError(f"no records in {results}; {_MAKE_ONE}")
     return found
 
 
-def nothing_recorded(folder: Path) -> UsageError:
-    """The error for a folder without records."""
-    return UsageError(f"no records in {folder}; make one with: harness run --backend torch --task cnn")
+def no_runs(results: Path) -> UsageError:
+    """The error for a folder without runs; counts what there is instead."""
+    found = [(kind, kind.paths(results)) for kind in KINDS]
+    others = [
+        f"{len(paths)} {kind.name if len(paths) == 1 else kind.folder}" for kind, paths in found if paths
+    ]
+    if not others:
+        return UsageError(f"no records in {results / RUNS.folder}; {_MAKE_ONE}")
+    command = f"harness show last{results_option(results)}"
+    return UsageError(
+        f"no runs in {results / RUNS.folder}, but {' and '.join(others)} beside it. Print the newest with: "
+        f"{command}"
+    )
 
 
 def separated(arguments: Iterable[str], results: Path) -> tuple[list[Result], list[str]]:

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from harness.analysis.results import find_result, last_result, nothing_recorded, read_each
+from harness.analysis.results import find_result, last_result, no_runs, read_each
 from harness.errors import UsageError, unknown_name
 from harness.machine.files import is_file, is_folder
 from harness.runs.documents import UnreadableRecord
@@ -82,7 +82,7 @@ class Selection:
         self.folders = self.folders or [results]
         self.paths = list(paths or dict.fromkeys(RUNS.paths(results)))
         if not self.paths:
-            raise nothing_recorded(results / RUNS.folder)
+            raise no_runs(results)
 
     def _add_filter(self, key: str, text: str) -> None:
         if key == _SINCE:

@@ -18,6 +18,7 @@ from harness.analysis.results import (
     results_in,
     separated,
 )
+from harness.analysis.selection import Selection
 from harness.analysis.study import STUDIES, Study, Variant, save_study
 from harness.duel.files import DUELS
 from harness.errors import UsageError
@@ -165,3 +166,12 @@ def test_a_run_read_from_elsewhere_is_a_run(results, tmp_path):
     path = tmp_path / "run.json"
     path.write_bytes(records.encode(make_record()))
     assert separated([str(path)], results) == ([], [str(path)])
+
+
+def test_a_folder_without_runs_is_answered_with_what_it_has(results):
+    for path in RUNS.paths(results):
+        path.unlink()
+    with pytest.raises(
+        UsageError, match=r"no runs in .*, but 1 duel and 1 gate and 1 study beside it\. Print"
+    ):
+        Selection([], results)
