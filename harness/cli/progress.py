@@ -10,7 +10,7 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Column
 
 from harness.cli.remaining import Activity, Remaining, left_text
-from harness.cli.standard_error import console
+from harness.cli.standard_error import console, print_line
 from harness.plugins.configuration import Configuration
 from harness.report.certificate_words import certificate_label
 from harness.report.numbers import significant
@@ -68,7 +68,7 @@ class RunDisplay:
     def say(self, text: str) -> None:
         """Print a line that stays."""
         self._printed = time.monotonic()
-        self._console.print(text, markup=False, soft_wrap=True)
+        print_line(self._console, text)
 
     def stand_ins(self, datasets: Iterable[DatasetRecord]) -> None:
         """Say once for each data set that it replaces another, and why."""

@@ -44,6 +44,14 @@ def console(*, quiet: bool) -> Console:
     return Console(file=file, stderr=True, quiet=quiet, highlight=False)
 
 
+def print_line(console: Console, text: str) -> None:
+    """Print a line that stays: wrapped at words on a terminal, in one piece elsewhere.
+
+    Rich would cut the live line, too, while it prints another one that it does not wrap.
+    """
+    console.print(text, markup=False, soft_wrap=not console.is_terminal)
+
+
 class LiveLine:
     """The current activity: one changing line on a terminal, otherwise a line for each activity."""
 
@@ -65,7 +73,7 @@ class LiveLine:
 
     def say(self, text: str) -> None:
         """Print a line that stays."""
-        self._console.print(text, markup=False, soft_wrap=True)
+        print_line(self._console, text)
 
     def stop(self) -> None:
         """Remove the changing line."""
