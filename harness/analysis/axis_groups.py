@@ -2,10 +2,11 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from harness.analysis.axes import FIELDS, AxisValue, is_other_training, order, value_of
-from harness.analysis.conditions import Conditions, machine_text, variables_text
+from harness.analysis.conditions import Conditions
 from harness.analysis.grouping import ConfigurationRuns, GroupedRuns, LeftOut, RunGroup, size_of_group, traits
 from harness.analysis.titles import Traits, distinctions, name_of_values, plain_axes
 from harness.runs.record import Record
@@ -13,33 +14,22 @@ from harness.runs.record import Record
 _BATCH_SIZE = "batch_size"
 
 
-class Surroundings(NamedTuple):
-    """What no axis covers: runs that differ in it are never compared."""
-
-    task: str
-    version: int
-    dataset: str
-    fingerprint: str | None
-    machine: str
-    host: str
-    variables: str
-
-    @classmethod
-    def of(cls, record: Record) -> "Surroundings":
-        """The surroundings of a record."""
-        return cls(
-            record.task.name,
-            record.task.version,
-            record.dataset.name,
-            record.dataset.fingerprint,
-            machine_text(record.machine),
-            record.machine.host_text,
-            variables_text(record.inherited_variables),
-        )
+def surroundings_of(record: Record) -> Conditions:
+    """The conditions that no axis covers: runs that differ in them are never compared."""
+    return msgspec.structs.replace(
+        Conditions.of(record),
+        description="",
+        epochs=0,
+        max_steps=None,
+        precision="",
+        device=None,
+        threads=0,
+        certified=False,
+    )
 
 
 #: Surroundings, the batch size, and all else that is equal.
-_Key = tuple[Surroundings, AxisValue, tuple[tuple[str, Hashable], ...]]
+_Key = tuple[Conditions, AxisValue, tuple[tuple[str, Hashable], ...]]
 
 
 def regrouped(groups: Iterable[RunGroup], axes: tuple[str, ...]) -> GroupedRuns:
@@ -71,12 +61,12 @@ def _key(record: Record, axes: Sequence[str]) -> _Key:
     ]
     description = () if is_other_training(axes) else (("description", record.task.sha256),)
     batch_size = None if _BATCH_SIZE in axes else value_of(record, _BATCH_SIZE)
-    return Surroundings.of(record), batch_size, (*fields, *options, *description)
+    return surroundings_of(record), batch_size, (*fields, *options, *description)
 
 
 def _joined(members: dict[_Key, list[ConfigurationRuns]]) -> list[list[ConfigurationRuns]]:
     """The groups; those on full batches are part of all others that differ in the batch size alone."""
-    in_batches: dict[tuple[Surroundings, object], list[_Key]] = defaultdict(list)
+    in_batches: dict[tuple[Conditions, object], list[_Key]] = defaultdict(list)
     for key in members:
         surroundings, batch_size, rest = key
         if batch_size is not None:

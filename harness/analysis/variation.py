@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from harness.analysis.axes import BACKEND, FIELDS, AxisValue, ordered, value_of
-from harness.analysis.axis_groups import Surroundings, regrouped
+from harness.analysis.axis_groups import regrouped, surroundings_of
+from harness.analysis.conditions import Conditions
 from harness.analysis.grouping import LeftOut, RunGroup, size_of_group
 from harness.errors import UsageError
 
@@ -34,9 +35,9 @@ def arranged(groups: Iterable[RunGroup]) -> Arranged:
 
     Where the backend varies, or several axes do, the ordinary groups remain.
     """
-    families: dict[Surroundings, list[RunGroup]] = defaultdict(list)
+    families: dict[Conditions, list[RunGroup]] = defaultdict(list)
     for group in groups:
-        families[Surroundings.of(group.configurations[0].runs[0].record)].append(group)
+        families[surroundings_of(group.configurations[0].runs[0].record)].append(group)
     result = Arranged([], [], [])
     for surroundings, family in families.items():
         values = varying(family)
@@ -47,8 +48,9 @@ def arranged(groups: Iterable[RunGroup]) -> Arranged:
             result.left_out.extend(along.left_out)
             continue
         result.groups.extend(family)
-        if len(axes) > 1:
-            result.open.append(Variation(surroundings.task, surroundings.dataset, values))
+        variation = Variation(surroundings.task, surroundings.dataset, values)
+        if len(axes) > 1 and variation not in result.open:  # it may be the same on two machines
+            result.open.append(variation)
     result.groups.sort(key=size_of_group, reverse=True)
     return result
 

@@ -12,7 +12,7 @@ from harness.errors import UsageError
 from harness.machine.host import Host
 from harness.report.text import findings_text
 from harness.report.variation_words import variation_sentence
-from harness.runs.record import Failure
+from harness.runs.record import Evaluation, Failure
 from harness.testing.certificate import Certificate
 
 SEEDS = range(3)
@@ -184,6 +184,11 @@ def test_equal_machines_are_not_one_machine():
     other = msgspec.structs.replace(MACHINE, host=Host("b" * 32, "elsewhere"))
     findings = find(runs_of(ADAM) + runs_of(SGD, machine=other))
     assert names(findings) == [["torch:eager"]] * 2
+
+
+def test_runs_that_were_scored_in_other_ways_are_kept_apart():
+    runs = runs_of(ADAM) + runs_of(SGD, evaluation=Evaluation(every_epochs=2))
+    assert names(find(runs)) == [["torch:eager"]] * 2
 
 
 def test_threads_of_uncertified_runs_are_not_ranked():
