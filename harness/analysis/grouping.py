@@ -135,6 +135,8 @@ def group_runs(runs: Iterable[Run]) -> GroupedRuns:
 
 def _failed(failed: Mapping[Conditions, list[Run]], usable: Mapping[Conditions, list[Run]]) -> _LeftOut:
     """How the runs ended that are not usable, each named with the options that set it apart."""
+    if not failed:
+        return Counter()
     every = {conditions: runs[0].record for conditions, runs in (*usable.items(), *failed.items())}
     apart = distinctions({conditions: traits(conditions, record) for conditions, record in every.items()})
     left_out: _LeftOut = Counter()

@@ -81,8 +81,8 @@ def title_of_values(axes: Sequence[str], values: Sequence[tuple[AxisValue, ...]]
 
 
 def name_of_values(axes: Sequence[str], values: Sequence[AxisValue], *, plain: frozenset[str]) -> str:
-    """The name of a configuration: ``adam``, ``learning_rate=0.1``; ``plain`` axes are not named."""
-    return ", ".join(
+    """The name of a configuration: ``adam``, ``adam learning_rate=0.1``; ``plain`` axes are not named."""
+    return " ".join(
         text_on_axis(axis, value) if axis in plain else f"{axis}={text_on_axis(axis, value)}"
         for axis, value in zip(axes, values, strict=True)
     )

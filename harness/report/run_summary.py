@@ -115,33 +115,9 @@ def _seconds(record: Record) -> str:
 
 
 def _comparison(records: Sequence[Record], folder: Path, width: int) -> str:
-    """The answer for each task, and a table of the configurations, fastest first.
+    from harness.report.run_comparison import run_comparison  # it needs NumPy and SciPy
 
-    Runs that did not succeed are not in the table; the remarks name them.
-    """
-    from harness.analysis.findings import find  # it needs NumPy and SciPy
-    from harness.analysis.run_curves import Run
-    from harness.report.next_duel import DECIDES, next_duel
-    from harness.report.setting_tables import group_table
-    from harness.report.tables import comparison_table
-    from harness.report.variation_words import variation_sentence
-    from harness.report.words import headline
-
-    findings = find(Run.of(record) for record in records)
-    groups = findings.groups
-    if not groups:
-        return _runs(records, width)
-    answers = []
-    for comparison in (group.comparison for group in groups):
-        answers.append(f"{comparison.group.title}: {headline(comparison)}")
-        if command := next_duel(comparison, folder.parent):
-            answers.append(f"{DECIDES}\n  {command}")
-    of_settings = [group for group in groups if group.comparison.group.is_of_settings]
-    others = [group for group in groups if group not in of_settings]
-    tables = [*map(group_table, of_settings), *([comparison_table(others)] if others else [])]
-    shown = ["\n" + terminal_table(table, width) for table in tables]
-    legends = dict.fromkeys(table.legend for table in tables if table.legend)
-    return "\n".join([*answers, *shown, *legends, *map(variation_sentence, findings.variations)])
+    return run_comparison(records, folder, width) or _runs(records, width)
 
 
 def _remarks(records: Sequence[Record]) -> Iterable[str]:

@@ -1,6 +1,6 @@
 """Settings of a training as sentences: the best, how the others compare, and when each reaches a target."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from harness.analysis.comparison import Comparison
 from harness.analysis.configuration_summary import ConfigurationSummary
@@ -8,6 +8,9 @@ from harness.analysis.setting_comparison import last_validation
 from harness.report.numbers import score_unit, significant
 from harness.report.phrases import listed
 from harness.report.quality_words import quality_sentence
+
+#: Settings that a sentence about the target names; the table holds them all.
+_MOST_NAMED = 4
 
 
 def settings_headline(comparison: Comparison) -> str:
@@ -39,8 +42,14 @@ def _reaching(comparison: Comparison) -> str:
     epochs = round(_epochs(first))
     names = [f"{epochs} epoch{'s' * (epochs != 1)} with {first.name}"]
     names += [f"{round(_epochs(other))} with {other.name}" for other in others]
-    missing = f"; not reached with {listed([_reached(summary) for summary in fewer])}" if fewer else ""
-    return f"{target[:1].upper()}{target[1:]} is reached after {listed(names)}{missing}."
+    missing = f"; not reached with {_few([_reached(summary) for summary in fewer])}" if fewer else ""
+    return f"{target[:1].upper()}{target[1:]} is reached after {_few(names)}{missing}."
+
+
+def _few(names: Sequence[str]) -> str:
+    """The names, or the first few and how many more there are."""
+    more = len(names) - _MOST_NAMED
+    return listed([*names[:_MOST_NAMED], f"{more} more"] if more > 0 else names)
 
 
 def _reached(summary: ConfigurationSummary) -> str:

@@ -17,7 +17,7 @@ from harness.report.phrases import cut
 from harness.report.setting_tables import group_table
 from harness.report.study_words import study_sentence, study_title
 from harness.report.table import Table, terminal_table
-from harness.report.tables import comparison_legend, details_table, has_ratios, phases_table
+from harness.report.tables import comparison_legend, comparison_table, details_table, has_ratios, phases_table
 from harness.report.variation_words import variation_sentence
 from harness.report.words import NOTHING_COMPARABLE, SHOWN_GROUPS, headline, remarks, where_text
 
@@ -56,6 +56,11 @@ def _parts(findings: Findings, layout: "_Layout") -> Iterator[str]:
         yield layout.filled(comparison_legend(comparisons, ratios=False))
 
 
+def _is_compared(group: GroupFindings) -> bool:
+    """Whether a group has more than one configuration."""
+    return len(group.comparison.summaries) > 1
+
+
 class _Layout:
     """How wide text and tables are, and how much of the detail is shown."""
 
@@ -71,8 +76,11 @@ class _Layout:
     def task(self, task: TaskFindings) -> Iterator[str]:
         for variation in task.variations:
             yield self.filled(variation_sentence(variation))
-        for group in task.groups:
-            yield from self._group(group)
+        if task.variations and not self._verbose and not any(_is_compared(group) for group in task.groups):
+            yield self._table(comparison_table(task.groups))
+        else:
+            for group in task.groups:
+                yield from self._group(group)
         for study in task.studies:
             yield study_title(study)
             yield self.filled(study_sentence(study))

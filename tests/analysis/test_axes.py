@@ -115,7 +115,7 @@ def test_all_else_is_equal_within_a_group():
 def test_axes_are_combined():
     tuned = [{"optimizer": "adam", "learning_rate": 0.01}, {"optimizer": "sgd", "learning_rate": 0.1}]
     findings = find(runs_of(*tuned), by="optimizer, learning_rate")
-    assert names(findings) == [["adam, learning_rate=0.01", "sgd, learning_rate=0.1"]]
+    assert names(findings) == [["adam learning_rate=0.01", "sgd learning_rate=0.1"]]
     assert titles(findings) == ["optimizer and learning_rate on cnn: digits, 2 epochs, torch:eager"]
     with pytest.raises(
         UsageError, match=r"also differ in learning_rate\. Compare every combination: --by op"
@@ -130,9 +130,9 @@ def test_full_batches_are_compared_with_every_batch_size():
     assert names(find(runs_of(gd, *both), by="optimizer")) == [["gd", "sgd"]] * 2
     (found,) = find(runs_of(gd, *both), by="optimizer,batch_size").groups
     assert [each.name for each in found.comparison.group.configurations] == [
-        "gd, batch_size=all",
-        "sgd, batch_size=32",
-        "sgd, batch_size=64",
+        "gd batch_size=all",
+        "sgd batch_size=32",
+        "sgd batch_size=64",
     ]
 
 

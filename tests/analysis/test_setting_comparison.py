@@ -83,6 +83,16 @@ def test_the_headline_states_best_quality_and_target():
     )
 
 
+def test_the_headline_names_few_settings():
+    records = [
+        made_setting(seed, learning_rate=rate, held_out=(2.0, 1.0))
+        for rate in range(1, 8)
+        for seed in range(3)
+    ]
+    (group,) = find(made_runs(*records)).groups
+    assert headline(group.comparison).endswith("2 with learning_rate=4 and 3 more.")
+
+
 def test_one_seed_makes_no_ranks():
     line = headline(comparison_of("adam", "sgd", seeds=[0]))
     assert "Test accuracy relative to adam on the one seed run: −10.0 points for sgd." in line

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from support.made_runs import made_record
+from support.made_runs import made_record, made_setting
 
 from harness.machine.interference import Interference
 from harness.report.run_summary import run_summary
@@ -135,3 +135,18 @@ def test_clocks_that_were_not_tested_are_one_sentence_for_each_reason():
             "to 60 % of the time of the test; repeat it on a quieter machine."
         ),
     ]
+
+
+def test_a_grid_of_settings_ends_with_every_combination_compared():
+    records = [
+        made_setting(seed, optimizer=name, learning_rate=rate, accuracy=0.5 + rate)
+        for name in ("adam", "sgd")
+        for rate in (0.1, 0.2)
+        for seed in range(3)
+    ]
+    text = summary(*records)
+    assert text.startswith("optimizer and learning_rate on cnn: digits, 2 epochs, torch:eager: ")
+    assert all(f"\n{name}, {rate} " in text for name in ("adam", "sgd") for rate in (0.1, 0.2))
+    both = summary(*records, *(msgspec.structs.replace(record, backend="jax") for record in records))
+    assert "optimizer=adam, learning_rate=0.1: " in both
+    assert "To compare settings, add --by optimizer, --by learning_rate or" in both
