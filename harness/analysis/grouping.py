@@ -1,5 +1,6 @@
 """Groups of comparable runs: those under equal conditions, by configuration, one run for each seed."""
 
+import re
 import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping
@@ -18,6 +19,8 @@ from harness.training.measures import Measure
 Identity = tuple[str, str]
 
 _LONGEST_MESSAGE = 160
+#: The beginning of a host's id, which is enough in a title.
+_HOST_ID = re.compile(r"(\([0-9a-f]{4})[0-9a-f]*\)$")
 _LeftOut = Counter[tuple[str, str, Status | Literal["superseded"], str]]
 
 
@@ -170,7 +173,7 @@ def traits(conditions: Conditions, record: Record) -> Traits:
         "device": conditions.device or "unknown device",
         "threads": f"{conditions.threads} thread{'s' * (conditions.threads != 1)}",
         "machine": conditions.machine,
-        "host": conditions.host or "unknown host",
+        "host": _HOST_ID.sub(r"\1)", conditions.host) or "unknown host",
         "evaluation": f"scores: {evaluation_text(conditions.evaluation)}",
         "certified": "" if conditions.certified else "not certified",
         "variables": conditions.variables,

@@ -11,7 +11,7 @@ from harness.report.table import Cell, Table
 def machines_table(across: AcrossMachines) -> Table:
     """A row for each configuration and a column for each machine; the legend describes the machines."""
     headers = _headers(across.machines)
-    rows = [
+    rows: list[list[Cell | str]] = [
         [name, *(_cell(machine.ratios.get(name)) for machine in across.machines)]
         for name in across.configurations
     ]
