@@ -1,0 +1,69 @@
+"""``list results``, ``show``, ``compare`` and ``report`` take duels, gates and studies like runs."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from support.made_duels import save_duel, stored_duel
+from support.made_gates import made_benchmark, made_gate, mixed_gate, save
+from support.records import make_record
+
+from harness.runs.store import Store
+
+STUDY = next((Path(__file__).parents[1] / "support" / "records_schema_1" / "studies").iterdir())
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory, harness_in):
+    command = harness_in(tmp_path_factory.mktemp("results"))
+    results = command.folder / "results"
+    store = Store(results)
+    store.prepare()
+    store.save(make_record())
+    save(command.folder, mixed_gate(), made_gate(made_benchmark(), number=1))
+    save_duel(results, stored_duel())
+    (results / "studies").mkdir()
+    shutil.copy(STUDY, results / "studies")
+    return command
+
+
+def test_every_kind_is_listed_with_its_outcome_at_80_columns(work):
+    lines = work("list", "results", COLUMNS="80").stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    rows = {line.split()[1]: line for line in lines[3:] if line[:1] != " "}
+    assert {"run", "duel", "gate", "study"} <= set(rows)
+    assert "accuracy 50.0 %" in rows["run"]
+    assert "b:torch:eager" in rows["duel"]
+    assert "overfitting: 7" in rows["study"]
+    assert [line for line in lines if " gate " in line and line.rstrip().endswith("FAIL")]
+
+
+def test_what_is_listed_is_shown_by_the_id_of_the_list(work):
+    for line in work("list", "results").stdout.splitlines()[3:]:
+        short, kind = line.split()[:2]
+        done = work("show", short)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f"/{kind}s/".replace("studys", "studies") in done.stdout.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (mixed_gate().id, "FAIL: 3 of 5 benchmarks failed"),
+        ("overfitting", "nothing to compare the remedies"),
+    ],
+)
+def test_compare_prints_what_is_named(work, name, words):
+    assert words in work("compare", name).stdout
+
+
+def test_a_gate_is_reported_by_its_id(work):
+    done = work("report", mixed_gate().id, "--to", "gate.md")
+    assert (done.returncode, done.stdout) == (0, "gate.md\n")
+    assert "FAIL" in (work.folder / "gate.md").read_text()
+
+
+def test_history_names_a_file_of_another_kind(work):
+    (duel,) = (work.folder / "results" / "duels").iterdir()
+    done = work("history", str(duel))
+    assert f"{duel} is a duel, not a gate; print it with: harness show {duel}" in done.stderr
