@@ -170,8 +170,8 @@ def _environments(options: dict[str, Any], suite: Suite, display: GateDisplay) -
         suite, options["base"], options["base_suite"], say, suite_was_named=options["suite"] is not None
     ) as pair:
         yield pair._replace(
-            base=msgspec.structs.replace(pair.base, variables=options["base_env"]),
-            head=msgspec.structs.replace(pair.head, variables=options["head_env"]),
+            base=msgspec.structs.replace(pair.base, variables=pair.base.variables | options["base_env"]),
+            head=msgspec.structs.replace(pair.head, variables=pair.head.variables | options["head_env"]),
         )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from harness.errors import UsageError
 from harness.gate import git
 from harness.gate.earlier_suite import vanished_from_commit, vanished_from_file
@@ -53,17 +55,23 @@ def pair_of_commits(
     commit = git.commit_of(top, reference)
     source = Source(suite.source, git.place_in_repository(here))
     vanished = None if base_suite is None else vanished_from_file(suite, base_suite)
-    _separate_code(top, say)
+    variables = _separate_code(top, say)
     with git.checkout(top, commit) as tree, head_environment(top, source, say) as head:
         base = base_environment(tree, top, commit, source, say)
         if vanished is None:
             looked_in = None if suite_was_named else source.folder
             vanished = vanished_from_commit(suite, top, tree, looked_in)
-        yield EnvironmentPair(base, head, vanished)
+        yield EnvironmentPair(
+            msgspec.structs.replace(base, variables=variables),
+            msgspec.structs.replace(head, variables=variables),
+            vanished,
+        )
 
 
-def _separate_code(top: Path, say: Callable[[str], None]) -> None:
+def _separate_code(top: Path, say: Callable[[str], None]) -> dict[str, str]:
     """Keep files of the checkout from taking the place of what is installed, in base and in head.
+
+    Returns the variables that this takes; commands that repeat a benchmark set them too.
 
     Raises:
         UsageError: a plugin file is part of the checkout.
@@ -74,5 +82,8 @@ def _separate_code(top: Path, say: Callable[[str], None]) -> None:
                 f"--plugin {file} is part of this checkout, so base would load head's version of it. Make it "
                 "an entry point of the project, or give two environments with --base-python and --head-python"
             )
-    if path := os.environ.pop("PYTHONPATH", None):
-        say(f"PYTHONPATH={path} is ignored, so that base and head run what is installed in them")
+    path = os.environ.pop("PYTHONPATH", None)
+    if not path:
+        return {}
+    say(f"PYTHONPATH={path} is ignored, so that base and head run what is installed in them")
+    return {"PYTHONPATH": ""}

@@ -8,6 +8,7 @@ import msgspec
 from harness.gate.record import BenchmarkRecord, EnvironmentRecord, GateRecord
 from harness.gate.suite import Benchmark
 from harness.report.escaping import one_line
+from harness.runs.settings import value_text
 
 #: A gate compares head with base and asks for no certificate, so its commands work where there is none.
 _NO_CERTIFICATE = "--no-certify"
@@ -16,7 +17,7 @@ _NO_CERTIFICATE = "--no-certify"
 def check_command(record: GateRecord, benchmark: BenchmarkRecord) -> str:
     """``harness check`` of head, which names the step or layer that deviates."""
     words = [_quoted(record.head.python), "-m harness check", _backend(benchmark)]
-    return " ".join([*words, "--task", _quoted(benchmark.task), *_plugins(record)])
+    return " ".join([*words, "--task", _quoted(benchmark.task), *_given(record, "--plugin")])
 
 
 def duel_command(record: GateRecord, benchmark: BenchmarkRecord) -> str:
@@ -27,7 +28,7 @@ def duel_command(record: GateRecord, benchmark: BenchmarkRecord) -> str:
     for letter, environment in (("a", record.base), ("b", record.head)):
         words.append(f"--{letter}-python {_quoted(environment.python)}")
         words += [f"--{letter}-env {word}" for word in _assignments(environment)]
-    return " ".join([*words, *_plugins(record)])
+    return " ".join([*words, *_given(record, "--turns"), *_given(record, "--plugin")])
 
 
 def run_command(record: GateRecord, benchmark: BenchmarkRecord, environment: EnvironmentRecord) -> str:
@@ -36,7 +37,7 @@ def run_command(record: GateRecord, benchmark: BenchmarkRecord, environment: Env
     words = ["env", *variables] if variables else []
     words += [_quoted(environment.python), "-m harness run --backend", _backend(benchmark)]
     words += ["--task", _quoted(benchmark.task), _NO_CERTIFICATE, *_options(benchmark)]
-    return " ".join([*words, *_plugins(record)])
+    return " ".join([*words, *_given(record, "--plugin")])
 
 
 def _backend(benchmark: BenchmarkRecord) -> str:
@@ -63,7 +64,7 @@ def _options(benchmark: BenchmarkRecord) -> Iterator[str]:
         if value is not None:
             yield f"--{name} {_quoted(str(value))}"
     for name, option in asked.options.items():
-        yield f"--set {_quoted(f'{name}={option}')}"
+        yield f"--set {_quoted(f'{name}={value_text(option)}')}"
 
 
 def _from_record(benchmark: BenchmarkRecord) -> Benchmark:
@@ -74,13 +75,13 @@ def _from_record(benchmark: BenchmarkRecord) -> Benchmark:
     return asked
 
 
-def _plugins(record: GateRecord) -> Iterator[str]:
-    """The plugin files of the gate, which define the names in the command."""
+def _given(record: GateRecord, name: str) -> Iterator[str]:
+    """An option as the gate was given it: plugin files, which define the names in the command, or turns."""
     words = record.command
     for number, word in enumerate(words):
-        option, sign, file = word.partition("=")
-        if option == "--plugin":
-            yield f"--plugin {_quoted(file if sign else words[number + 1])}"
+        option, sign, value = word.partition("=")
+        if option == name:
+            yield f"{name} {_quoted(value if sign else words[number + 1])}"
 
 
 def _quoted(text: str) -> str:
