@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from harness.machine.read_only_memory import read_only_array
-from harness.spec.backend import Precision
+from harness.spec.backend import Plan, Precision
 from harness.spec.data import Dataset, Samples, Split
-from harness.spec.task import Imbalance
+from harness.spec.task import Classification, Imbalance
 from harness.training import draws
 
 VALIDATION_FRACTION = 0.1
@@ -114,3 +115,15 @@ def balancing_weights(targets: npt.NDArray[np.int64], classes: int) -> tuple[flo
     """The weight ``n / (classes * n_class)`` of each class ``(classes,)``, so that classes count equally."""
     counts = np.bincount(targets, minlength=classes)
     return tuple((len(targets) / (classes * np.maximum(counts, 1))).tolist())
+
+
+def with_class_weights(plan: Plan, train: Samples, classes: int) -> Plan:
+    """The plan with the class weights of ``rebalance=weights``, which follow from the training data."""
+    task = plan.task
+    if task.imbalance is None or task.imbalance.rebalance != "weights":
+        return plan
+    weights = balancing_weights(train.targets, classes)
+    (outputs,) = task.networks["model"].output_shape()
+    unused = (1.0,) * (outputs - len(weights))  # a network may have more outputs than the data has classes
+    objective = Classification(weights + unused)
+    return msgspec.structs.replace(plan, task=msgspec.structs.replace(task, objective=objective))

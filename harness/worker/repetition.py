@@ -34,7 +34,7 @@ class Recomputer:
     ) -> None:
         """``other process``: a program was just built in it.
 
-        Samples are repeated for these ``seconds``; of the first one in any case so many steps, or all.
+        Samples are repeated for these ``seconds``, and in any case so many steps, or the whole first sample.
         """
         self._session = session
         self.verifier = verifier
@@ -52,14 +52,14 @@ class Recomputer:
         self._session.call(protocol.Rebuild(), protocol.Done)
         self._is_new = True
 
-    def affordable(self, sample: WorkSample, *, first: bool) -> WorkSample | None:
-        """The sample, if there is time for all of it; of the ``first`` one its beginning, else None."""
-        steps = len(sample.losses)
+    def affordable(self, sample: WorkSample, made: int) -> WorkSample | None:
+        """The sample, its beginning, or None, as time allows, after ``made`` steps have been repeated."""
+        steps, wanted = len(sample.losses), (self._fewest_steps or 0) - made
         step_seconds = self._slowdown * sample.seconds / steps
         possible = int((self._end - time.monotonic()) / max(step_seconds, 1e-9))
-        if steps <= possible or (first and self._fewest_steps is None):
+        if steps <= possible or (not made and self._fewest_steps is None):
             return sample
-        return sample.beginning(max(possible, self._fewest_steps or 0)) if first else None
+        return sample.beginning(max(possible, wanted)) if wanted > 0 else None
 
     def replay(self, sample: WorkSample, calls: list[int]) -> Losses:
         """The losses of a sample's steps in these calls; raises as :meth:`Session.receive` does."""

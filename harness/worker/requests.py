@@ -2,15 +2,13 @@
 
 import dataclasses
 import functools
-import resource
-import sys
 import time
-from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from harness.errors import unknown_name
+from harness.machine.peak_memory import peak_memory_bytes
 from harness.plugins import registry
 from harness.plugins.data_seal import DataSeal
 from harness.plugins.definition import define_task
@@ -20,23 +18,19 @@ from harness.plugins.program_contract import CheckedProgram, checked_environment
 from harness.plugins.versions import PLUGIN
 from harness.spec.backend import Backend, Plan, Program, Unsupported
 from harness.spec.data import Samples, Split
-from harness.spec.task import Adversarial, Classification, Task
 from harness.testing.cases import SEED
-from harness.testing.dropout import dropout_tests
-from harness.testing.long_calls import observe_calls
 from harness.testing.losses import Losses
 from harness.testing.numpy_backend import NUMPY, NumpyBackend
-from harness.testing.observation import finite_losses, observe, observe_losses
+from harness.testing.observation import finite_losses
 from harness.testing.trial_programs import TrialPrograms
 from harness.testing.weights_checksum import weights_checksum
 from harness.training.batches import BatchOrder
 from harness.training.data_contract import fitted
-from harness.training.gan_quality import Judge
 from harness.training.initial import initial_weights
-from harness.training.sample_grid import sample_grid
-from harness.training.scoring import generate, score
-from harness.training.splits import at_most, balancing_weights, split_samples
+from harness.training.program_scores import Scorer, current_weights
+from harness.training.splits import split_samples, with_class_weights
 from harness.worker import protocol, saved_state
+from harness.worker.examinations import Examination, examine
 
 
 class Worker:
@@ -46,11 +40,10 @@ class Worker:
         self._backend: Backend
         self._program: Program
         self._plan: Plan
-        self._task: Task
         self._splits: dict[Split, Samples]
+        self._scorer: Scorer
         self._order: BatchOrder
         self._seal = DataSeal({})
-        self._judge: Judge | None = None
         self._next_step = 0
         self._kept: dict[str, np.ndarray] = {}
 
@@ -87,28 +80,8 @@ class Worker:
         )
 
     @carry_out.register
-    def _(self, request: protocol.Observe) -> protocol.Observed:
-        observation = observe(self._backend, request.mode, request.device, request.threads, request.case)
-        return protocol.Observed(observation)
-
-    @carry_out.register
-    def _(self, request: protocol.ObserveLosses) -> protocol.ObservedLosses:
-        losses = observe_losses(
-            self._backend, request.mode, request.device, request.threads, request.case, request.precision
-        )
-        return protocol.ObservedLosses(losses)
-
-    @carry_out.register
-    def _(self, request: protocol.ObserveCalls) -> protocol.ObservedCalls:
-        observation = observe_calls(
-            self._backend, request.mode, request.device, request.threads, request.case
-        )
-        return protocol.ObservedCalls(observation)
-
-    @carry_out.register
-    def _(self, request: protocol.TestDropout) -> protocol.DropoutTested:
-        programs = TrialPrograms(self._backend, request.mode, request.threads, request.device)
-        return protocol.DropoutTested(dropout_tests(programs, request.case))
+    def _(self, request: Examination) -> protocol.Reply:
+        return examine(request, self._backend)
 
     @carry_out.register
     def _(self, request: protocol.Build) -> protocol.Built:
@@ -119,8 +92,8 @@ class Worker:
         splits = split_samples(dataset, plan.precision, task.imbalance, task.train_fraction)
         self._splits, train = splits, splits["train"]
         self._refuse_unsupported(request)
-        plan = _with_class_weights(plan, train, len(dataset.classes))
-        self._task, self._judge = plan.task, None
+        plan = with_class_weights(plan, train, len(dataset.classes))
+        self._scorer = Scorer(plan.task, splits, plan.seed)
         self._order = BatchOrder.of_task(plan.task, len(train), plan.seed)
         self._seal = DataSeal(splits)
         data_ready = time.perf_counter()
@@ -171,9 +144,9 @@ class Worker:
     def _(self, request: protocol.BuildCase) -> protocol.Done:
         trial = TrialPrograms(self._backend, request.mode, request.threads, request.device, request.precision)
         self._program, data = trial.build_on(request.case.task, request.samples)
-        self._task, self._next_step, self._splits = request.case.task, 0, {"train": data}
+        self._next_step, self._splits = 0, {"train": data}
         self._seal = DataSeal({})
-        self._order = BatchOrder.of_task(self._task, len(data), SEED)
+        self._order = BatchOrder.of_task(request.case.task, len(data), SEED)
         return protocol.Done()
 
     def _require_unchanged(self, call: str, *splits: Split) -> None:
@@ -218,42 +191,18 @@ class Worker:
         if verified:
             self._require_unchanged("train()")
         start = time.perf_counter()
-        predict = self._program.predict
-        samples = {split: at_most(self._splits[split], request.samples) for split in request.splits}
-        scores = {split: score(self._task, predict, samples[split]) for split in request.splits}
-        png = None
-        if isinstance(self._task.objective, Adversarial):
-            self._judge = self._judge or Judge(self._splits["train"])
-            for split, real in samples.items():
-                fakes = generate(self._task.objective, predict, real)
-                judged = self._judge.verdict if split == "test" else self._judge.distance
-                scores[split] |= judged(real.inputs, fakes)
-                if split == "test":
-                    png = sample_grid(fakes)
-                    scores[split] |= self._judge.baselines(real.inputs, self._untrained(real))
+        scores = {
+            split: self._scorer.scores(self._program, split, request.samples) for split in request.splits
+        }
+        png = self._scorer.samples_png if "test" in request.splits else None
         seconds = time.perf_counter() - start
         if verified:
             self._require_unchanged("predict()", *request.splits)
         return protocol.Evaluated(scores, seconds, png)
 
-    def _weights(self) -> dict[str, np.ndarray]:
-        """The current weights as :meth:`Program.load` takes them: float64, in memory of their own."""
-        return {
-            name: np.array(value, np.float64, order="C") for name, value in self._program.weights().items()
-        }
-
-    def _untrained(self, real: Samples) -> np.ndarray:
-        """Pictures that the generator makes with its initial weights."""
-        assert isinstance(self._task.objective, Adversarial)  # noqa: S101  other tasks have no generator
-        trained = self._weights()
-        self._program.load(initial_weights(self._task, self._plan.seed))
-        fakes = generate(self._task.objective, self._program.predict, real)
-        self._program.load(trained)
-        return fakes
-
     @carry_out.register
     def _(self, _request: protocol.KeepWeights) -> protocol.Done:
-        self._kept = self._weights()
+        self._kept = current_weights(self._program)
         return protocol.Done()
 
     @carry_out.register
@@ -268,31 +217,4 @@ class Worker:
     @carry_out.register
     def _(self, _request: protocol.MeasureMemory) -> protocol.Memory:
         self._require_unchanged("train()")
-        return protocol.Memory(_peak_memory_bytes(), self._program.device_peak_memory_bytes())
-
-
-def _with_class_weights(plan: Plan, train: Samples, classes: int) -> Plan:
-    """The plan with the class weights of ``rebalance=weights``, which follow from the training data."""
-    task = plan.task
-    if task.imbalance is None or task.imbalance.rebalance != "weights":
-        return plan
-    weights = balancing_weights(train.targets, classes)
-    (outputs,) = task.networks["model"].output_shape()
-    unused = (1.0,) * (outputs - len(weights))  # a network may have more outputs than the data has classes
-    objective = Classification(weights + unused)
-    return msgspec.structs.replace(plan, task=msgspec.structs.replace(task, objective=objective))
-
-
-def _peak_memory_bytes() -> int:
-    """The peak of this process's resident memory.
-
-    On Linux it is ``VmHWM``, because ``ru_maxrss`` there includes the process that this one was forked from.
-    """
-    try:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+        return protocol.Memory(peak_memory_bytes(), self._program.device_peak_memory_bytes())

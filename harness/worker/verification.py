@@ -113,7 +113,7 @@ def _compared(candidates: list[WorkSample], work: SampledWork, by: Recomputer) -
     spans: list[Span] = []
     by.prepare()
     for sample in candidates:
-        part = by.affordable(sample, first=not spans)
+        part = by.affordable(sample, sum(span.steps for span in spans))
         if part is None:
             continue
         repeated = Repetition(part, work, by)
