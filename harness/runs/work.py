@@ -24,10 +24,11 @@ _CHANCE = random.SystemRandom()
 _SAVED_BLOCKS = 0.5
 _SAVING_SHARE = 0.005
 #: ... or this time, so that a short run has samples of all its parts.
-_LEAST_SAVING_SECONDS = 0.2
+_LEAST_SAVING_SECONDS = 0.05
 #: Scores are recomputed where it takes no more operations than this.
 _CHEAP_FLOPS = 1e10
-#: What a verification may take: this share of the run. Of a short run it repeats so many steps all the same.
+#: What saving and verification may take: this share of the run. Of a short run so many steps are repeated all
+#: the same.
 _SHARE = 0.02
 _FEWEST_STEPS = 9
 #: A program that takes longer than this to build repeats its own work instead of a second one ...
@@ -94,7 +95,7 @@ class RunWork:
         )
         phases = record.phases
         before = (phases.import_seconds or 0.0) + (phases.data_seconds or 0.0) + (phases.build_seconds or 0.0)
-        affordable = _SHARE * (before + time.monotonic() - self._start)
+        affordable = _SHARE * (before + time.monotonic() - self._start) - self._saving_seconds
         verifier = self._verifier(record, affordable)
         if verifier != "other process":
             by = Recomputer(self._session, verifier, affordable, _FEWEST_STEPS)
