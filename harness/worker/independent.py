@@ -8,6 +8,7 @@ steps of the training on the data of the run, and the gradients of later steps a
 import random
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
 
@@ -16,7 +17,6 @@ import msgspec
 from harness.errors import Declined, HarnessError
 from harness.machine.cpus import WORKER_CPUS
 from harness.plugins.files import PLUGIN_FILES_VARIABLE
-from harness.spec.backend import Plan
 from harness.spec.task import Sgd
 from harness.testing.independent_work import Independent, Score
 from harness.testing.losses import Losses
@@ -47,18 +47,18 @@ _LATER_STEPS = 4
 
 
 def compare_with_numpy(numpy: "NumpyWork", work: SampledWork, own: Session) -> Independent:
-    """Compare the first steps, and the gradients of later ones; ``own`` has a program of the backend."""
+    """Compare the first steps, scores, and gradients of later steps; ``own`` has a program of the backend."""
     try:
-        found = numpy.first_steps()
+        found = numpy.compared_alone()
         end = time.monotonic() + _SECONDS
         for number, sample in enumerate(_later(work.sampler.samples)):
             if not found.differs and (number == 0 or time.monotonic() < end):
                 found = numpy.later_steps(found, sample, own)
-        return found if found.differs or work.scores is None else numpy.score(found, work.scores)
     except Declined as error:
-        return Independent(gap="not covered", detail=str(error))
+        found = Independent(gap="not covered", detail=str(error))
     except HarnessError as error:
-        return Independent(gap="program failed", detail=str(error))
+        found = Independent(gap="program failed", detail=str(error))
+    return found
 
 
 def _later(samples: list[WorkSample]) -> list[WorkSample]:
@@ -69,48 +69,49 @@ def _later(samples: list[WorkSample]) -> list[WorkSample]:
 
 
 class NumpyWork:
-    """The harness's program, in a process of its own that builds it while others work."""
+    """The harness's program, in a process of its own. What it needs nobody else for, it does at once."""
 
     def __init__(self, work: SampledWork, start: Start) -> None:
-        """Start the process, and ask for the program and its first steps. Use it as a context manager."""
+        """Start the process. Use it as a context manager."""
         self._work = work
         # It may use all CPUs: the backend's program is busy on its own.
-        self._session = session = start({PLUGIN_FILES_VARIABLE: "", WORKER_CPUS: ""})
-        self._conversation = Conversation(session, NUMPY, work.plan.threads)
-        self._conversation.request_program(self._plan, work.dataset)
-        session.send(protocol.Shuffle(work.order.seed))
-        self._asked = min(_FEWEST_STEPS, len(work.sampler.first.losses))
-        for step in range(self._asked):
-            session.send(_step(step))
+        self._session = start({PLUGIN_FILES_VARIABLE: "", WORKER_CPUS: ""})
+        self._conversation = Conversation(self._session, NUMPY, work.plan.threads)
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._alone = self._thread.submit(self._compare_alone)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        self._session.kill_and_close()  # it may be at work
+        self._session.kill()  # it may be at work, and the thread waits for it
+        self._thread.shutdown()
+        self._session.close()
 
-    @property
-    def _plan(self) -> Plan:
-        return msgspec.structs.replace(self._work.plan, mode="plain", device="cpu")
+    def compared_alone(self) -> Independent:
+        """Wait for the comparison of first steps and scores; raises as :meth:`Session.receive` does."""
+        return self._alone.result()
+
+    def _compare_alone(self) -> Independent:
+        found = self._first_steps()
+        return found if found.differs or self._work.scores is None else self._score(found, self._work.scores)
 
     def _build(self, *, gradients: bool = False) -> None:
         """``gradients``: a step subtracts the gradient from the weights."""
-        plan = self._plan
+        work = self._work
+        plan = msgspec.structs.replace(work.plan, mode="plain", device="cpu")
         if gradients:
             task = msgspec.structs.replace(plan.task, optimizer=Sgd(1.0), weight_decay=0.0)
             plan = msgspec.structs.replace(plan, task=task)
-        self._conversation.build(plan, self._work.dataset)
-        self._session.call(protocol.Shuffle(self._work.order.seed), protocol.Done)
+        self._conversation.build(plan, work.dataset)
+        self._session.call(protocol.Shuffle(work.order.seed), protocol.Done)
 
-    def first_steps(self) -> Independent:
+    def _first_steps(self) -> Independent:
         """Compare the first steps of the training, as many as time allows."""
-        self._conversation.receive_program()
-        self._session.receive(protocol.Done)
+        self._build()
         reported, losses = self._work.sampler.first.losses, list[list[float | None]]()
-        for _ in range(self._asked):
-            losses += self._session.receive(protocol.Replayed).losses
         end = time.monotonic() + _SECONDS
-        while len(losses) < len(reported) and time.monotonic() < end:
+        while len(losses) < len(reported) and (len(losses) < _FEWEST_STEPS or time.monotonic() < end):
             losses += self._session.call(_step(len(losses)), protocol.Replayed).losses
         reported = reported[: len(losses)]
         found = compare_replay(reported, losses, self._work.plan.precision)
@@ -151,10 +152,10 @@ class NumpyWork:
                 return msgspec.structs.replace(found, agreement=least, unfollowed_step=known[least])
         return msgspec.structs.replace(found, later_steps=found.later_steps + len(losses), agreement=least)
 
-    def score(self, found: Independent, reported: Scores) -> Independent:
+    def _score(self, found: Independent, reported: Scores) -> Independent:
         """Compare the scores of the test data with those of the last weights."""
-        self._build()
-        self._session.call(protocol.Replay(0, [], str(self._work.sampler.last), False), protocol.Replayed)
+        restore = protocol.Replay(0, [], str(self._work.sampler.last), complete=False)
+        self._session.call(restore, protocol.Replayed)
         scored = self._session.call(protocol.Evaluate(["test"]), protocol.Evaluated).scores["test"]
         name = different_score(reported, scored, self._work.plan.precision)
         if name is None:
