@@ -150,10 +150,7 @@ def _remarks(records: Sequence[Record]) -> Iterable[str]:
         and record.verification.independent is not None
         and record.verification.independent.gap == "program failed"
     )
-    if remark := _scoring(records):
-        yield remark
-    if remark := disturbance(records):
-        yield remark
+    yield from filter(None, (_scoring(records), disturbance(records)))
 
 
 def _untested_clocks(records: Sequence[Record]) -> Iterable[str]:

@@ -1,0 +1,109 @@
+"""Certificates between runs: each is made once, when a run needs it; its worker is stopped meanwhile."""
+
+import math
+
+import msgspec
+import pytest
+
+from harness.runs import certification, sequence
+from harness.runs.certification import Certification
+from harness.runs.matrix import MatrixOptions, RunMatrix
+from harness.runs.request import new_record
+from harness.testing.certificate import Certificate
+
+pytest.importorskip("torch")
+pytest.importorskip("jax")
+
+
+@pytest.fixture
+def events(monkeypatch):
+    """What happens, in order; no worker is started."""
+    seen = []
+
+    class Examiner:
+        def __init__(self, configuration, _limit):
+            self._name = configuration.backend
+
+        def pause(self):
+            seen.append(f"pause {self._name}")
+
+        def close(self):
+            seen.append(f"close {self._name}")
+
+        def __exit__(self, *_):
+            self.close()
+
+    def certificate(examiner, definition, _task, examined):
+        seen.append(f"certify {examiner._name} {definition.name}")
+        examined(1, 1)
+        return Certificate(certified=True, reason=f"{examiner._name} {definition.name}")
+
+    def execute(request, _store, _observer):
+        assert request.certificate.reason == f"{request.backend} {request.plan.task.name}"
+        seen.append(f"run {request.backend} {request.plan.task.name} {request.plan.seed}")
+        return msgspec.structs.replace(new_record(request), status="ok")
+
+    monkeypatch.setattr(certification, "Examiner", Examiner)
+    monkeypatch.setattr(certification, "certificate", certificate)
+    monkeypatch.setattr(sequence, "execute", execute)
+    return seen
+
+
+class Silent:
+    """An observer, of a run as well."""
+
+    certified = end = lambda *_: None
+
+    def begin(self, _request):
+        return self
+
+    def certifying(self, *_):
+        pass
+
+    examined = certifying
+
+
+class Store:
+    def __init__(self):
+        self.saved = []
+
+    def save(self, record):
+        self.saved.append(record.status)
+
+
+def _requests():
+    options = MatrixOptions(backends=["torch", "jax"], tasks=["mlp", "rnn"], seeds=[0, 1])
+    return RunMatrix(options).requests(lambda _what, _done, _total: None)
+
+
+def test_each_run_follows_its_certificate_and_no_worker_runs_meanwhile(events):
+    requests = _requests()
+    with Certification(requests, Silent()) as certifier:
+        records = sequence.execute_all(requests, None, Silent(), math.inf, certifier)
+    assert len(records) == 8
+    first, second = (
+        ("certify torch mlp", "pause torch", "run torch mlp 0"),
+        ("close torch", "run torch rnn 0"),
+    )
+    assert events[:3] == list(first)
+    assert events[3:6] == ["certify jax mlp", "pause jax", "run jax mlp 0"]
+    assert events[7:9] == list(second)
+    assert [event for event in events if event.startswith("certify")] == [
+        f"certify {backend} {task}" for task in ("mlp", "rnn") for backend in ("torch", "jax")
+    ]
+    assert events[-4:] == ["run torch mlp 1", "run jax mlp 1", "run torch rnn 1", "run jax rnn 1"]
+
+
+def test_an_interrupt_while_certifying_keeps_what_has_run_and_ends_the_workers(events, monkeypatch):
+    def interrupted(_examiner, definition, *_):
+        if definition.name == "rnn":
+            raise KeyboardInterrupt
+        return Certificate(certified=True, reason=f"{_examiner._name} {definition.name}")
+
+    monkeypatch.setattr(certification, "certificate", interrupted)
+    requests, store = _requests(), Store()
+    with Certification(requests, Silent()) as certifier:
+        records = sequence.execute_all(requests, store, Silent(), math.inf, certifier)
+    assert [record.status for record in records] == ["ok", "ok", "interrupted"]
+    assert store.saved == ["interrupted"]
+    assert events[-2:] == ["close torch", "close jax"]
