@@ -61,7 +61,7 @@ def steady_part(block_seconds: Sequence[float], step_seconds: Sequence[float]) -
     later half of a series that ends before its blocks have settled, are not.
     """
     count = len(block_seconds)
-    window = _window(statistics.median(block_seconds)) if count else _FEWEST_OF_A_WINDOW
+    window = _window(statistics.median(block_seconds[:_MOST_BLOCKS])) if count else _FEWEST_OF_A_WINDOW
     for end in range(2 * window, count + 1):
         if _is_level(step_seconds[end - 2 * window : end], window):
             return Steady(end - window, settled=True)
