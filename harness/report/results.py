@@ -1,6 +1,6 @@
 """How each kind of result is listed, printed and written to files: one view for each kind.
 
-What needs NumPy or the extra "report" is imported when it is called, so that listing stays quick.
+What only texts and files need is imported when they are made, so that listing stays quick.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,8 +13,6 @@ from harness.duel.record import DuelRecord, DuelResult
 from harness.gate.files import GATES
 from harness.gate.record import GateRecord
 from harness.report.busy import busy_mark
-from harness.report.details import record_details
-from harness.report.gate import gate_text
 from harness.report.numbers import NOTHING, significant, time_ratio
 from harness.report.scores import test_score
 from harness.report.terminal import runs_table, terminal_width
@@ -56,6 +54,8 @@ def _run_row(record: Record) -> Row:
 
 
 def _run_text(record: Record, _path: Path) -> str:
+    from harness.report.details import record_details
+
     return f"{runs_table([record], terminal_width())}\n\n{record_details(record)}"
 
 
@@ -95,6 +95,8 @@ def _gate_row(record: GateRecord) -> Row:
 
 
 def _gate_text(record: GateRecord, _path: Path) -> str:
+    from harness.report.gate import gate_text
+
     return gate_text(record)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from harness.analysis.axes import BACKEND
 from harness.analysis.findings import Findings, GroupFindings, find
 from harness.analysis.run_curves import Run
+from harness.report.fitting import filled
 from harness.report.next_duel import DECIDES, next_duel
 from harness.report.setting_tables import group_table
 from harness.report.table import terminal_table
@@ -23,12 +24,12 @@ def run_comparison(records: Sequence[Record], folder: Path, width: int) -> str |
     findings = _findings(records)
     if not findings.groups:
         return None
-    answers = [line for group in findings.groups for line in _answer(group, folder)]
+    answers = [line for group in findings.groups for line in _answer(group, folder, width)]
     of_settings = [group for group in findings.groups if group.comparison.group.is_of_settings]
     others = [group for group in findings.groups if not group.comparison.group.is_of_settings]
     tables = [*map(group_table, of_settings), *([comparison_table(others)] if others else [])]
     shown = ["\n" + terminal_table(table, width) for table in tables]
-    legends = dict.fromkeys(table.legend for table in tables if table.legend)
+    legends = dict.fromkeys(filled(table.legend, width) for table in tables if table.legend)
     return "\n".join([*answers, *shown, *legends, *map(variation_sentence, findings.variations)])
 
 
@@ -42,8 +43,9 @@ def _findings(records: Sequence[Record]) -> Findings:
     return findings
 
 
-def _answer(group: GroupFindings, folder: Path) -> list[str]:
+def _answer(group: GroupFindings, folder: Path, width: int) -> list[str]:
+    """The answer, and the command of a duel in a line of its own to be copied."""
     comparison = group.comparison
     command = next_duel(comparison, folder.parent)
     duel = [f"{DECIDES}\n  {command}"] if command else []
-    return [f"{comparison.group.title}: {headline(comparison)}", *duel]
+    return [filled(f"{comparison.group.title}: {headline(comparison)}", width), *duel]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from harness.report.busy import BUSY_LEGEND, busy_mark
 from harness.report.certificate_words import certificate_cell
+from harness.report.fitting import filled
 from harness.report.numbers import NOTHING, percent, significant
 from harness.report.phrases import failure_text
 from harness.report.scores import score_value, test_score
@@ -70,7 +71,8 @@ def _runs(records: Sequence[Record], width: int) -> str:
     table = Table([*headers, "step time", "training"], rows)
     titles = dict.fromkeys(_conditions(record) for record in records)
     busy = any(record.disturbed for record in records)
-    return "\n".join([*titles, "", terminal_table(table, width), _LEGEND, *[BUSY_LEGEND] * busy])
+    legend = filled(" ".join([_LEGEND, *[BUSY_LEGEND] * busy]), width)
+    return "\n".join([*titles, "", terminal_table(table, width), legend])
 
 
 def _conditions(record: Record) -> str:

@@ -1,4 +1,4 @@
-"""Statistics on plain numbers: estimates with intervals, tests, sequential looks, equivalence, change points.
+"""Statistics on plain numbers: estimates, tests, looks, equivalence, change points, when times have settled.
 
 This room imports nothing of the harness. It must not know what the numbers measure.
 """
