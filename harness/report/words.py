@@ -73,7 +73,7 @@ def fastest(comparison: Comparison) -> str:
     if not close:
         return f"{names} is fastest."
     if any(pair.speed_verdict == "undecided" for pair in close):
-        return f"Fastest: {_undecided(comparison)}.{_slower(pairs)}"
+        return _likely(close) or f"Fastest: {_undecided(comparison)}.{_slower(pairs)}"
     margin = max(pair.duel.margin for pair in close if pair.duel is not None)
     return f"{names} are equally fast within {100 * margin:g} %."
 
@@ -83,6 +83,18 @@ def _undecided(comparison: Comparison) -> str:
     pairs = comparison.pairs
     left = [pair.other.name for pair in pairs if pair.speed_verdict in {"same", "undecided", "unreliable"}]
     return f"undecided between {listed([pairs[0].reference.name, *left])}"
+
+
+def _likely(close: Sequence[PairComparison]) -> str:
+    """``a is probably fastest; its duel with b needs 1 more pair.``; empty where more is missing."""
+    pair, *others = close
+    if others or pair.duel is None or pair.ratio is None:
+        return ""
+    if not pair.ratio.excludes(1.0) or pair.ratio.value < 1.0:
+        return ""
+    wanted = pair.duel.result.pairs_wanted
+    more = f"{wanted} more pair{'s' * (wanted != 1)}" if wanted else "more pairs"
+    return f"{pair.reference.name} is probably fastest; its duel with {pair.other.name} needs {more}."
 
 
 def _slower(pairs: Sequence[PairComparison]) -> str:

@@ -49,6 +49,7 @@ def _duel(ratio, verdict="slower", first="jax", second="torch", **changes):
         ratio=Estimate(ratio, ratio * 0.99, ratio * 1.01, 8),
         p_value=0.0078,
         spread=0.01,
+        pairs_wanted=changes.pop("wanted", None),
     )
     fields = {
         "id": "duel",
@@ -129,7 +130,11 @@ def test_duels_may_reverse_the_order_more_than_once(duels, words):
         (_duel(1.005), "jax:eager is fastest. Step time relative to jax:eager: torch:eager +0.5 % [−0.5"),
         (_duel(1.005, "same"), "jax:eager and torch:eager are equally fast within 2 %."),
         (_duel(1.001, "same", margin=0.005), "jax:eager and torch:eager are equally fast within 0.5 %."),
-        (_duel(1.05, "undecided"), "Fastest: undecided between jax:eager and torch:eager."),
+        (_duel(1.005, "undecided"), "Fastest: undecided between jax:eager and torch:eager."),
+        (
+            _duel(1.05, "undecided", wanted=1),
+            "jax:eager is probably fastest; its duel with torch:eager needs 1 more pair. Step time",
+        ),
     ],
 )
 def test_a_duel_keeps_its_verdict(duel, words):
