@@ -24,7 +24,7 @@ def test_they_are_compared(harness_with_old_records):
         done.stdout.split()
     )
     assert "Remedies for overfitting: torch:eager, mlp on mnist1d, 3 epochs" in done.stdout
-    assert "1 run of mlp on torch:eager: diverged: " in done.stdout
+    assert "1 run of mlp on torch:eager, learning_rate=1e+30: diverged: " in done.stdout
 
 
 @pytest.mark.parametrize("name", ["gan", "mlp-keras", "mlp-torch"])
