@@ -29,7 +29,7 @@ from harness.report.duel import duel_text
 from harness.report.durations import about, time_left
 from harness.report.numbers import time_ratio
 from harness.runs.data_choice import choose_dataset
-from harness.runs.store import prepare_folder
+from harness.runs.store import prepare_folder, results_option
 
 
 @click.command()
@@ -114,7 +114,8 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
     else:
         click.echo(duel_text(record))
         if duel.path.exists():
-            click.echo(f"\nRecord: {duel.path}")
+            where = results_option(options["results"])
+            click.echo(f"\nPage: harness report last{where} --to duel.html\nRecord: {duel.path}")
     ctx.exit({"ok": 0, "interrupted": 130}.get(record.status, 1))
 
 
