@@ -144,8 +144,8 @@ class _Display(LiveLine):
         )
         if outlook.pairs_left < fewest:
             self.say(
-                f"The time suffices for about {max(1, outlook.pairs_left)} of these pairs: "
-                "the result will say what is likely"
+                f"The time suffices for about {max(1, outlook.pairs_left)} of these, so the result will "
+                f"say what is likely; give at least {about(outlook.seconds_needed)} for a verdict"
             )
 
     def paired(self, record: DuelRecord, seconds_left: float) -> None:

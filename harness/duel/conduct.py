@@ -33,11 +33,15 @@ _LARGER_BUDGET = 5
 
 
 class Outlook(NamedTuple):
-    """A verdict takes at least ``fewest_pairs`` of ``pair_seconds``; there is time for ``pairs_left``."""
+    """A verdict takes at least ``fewest_pairs`` of ``pair_seconds``; there is time for ``pairs_left``.
+
+    With what was spent before the first pair, a verdict takes at least ``seconds_needed``.
+    """
 
     fewest_pairs: int
     pair_seconds: float
     pairs_left: int
+    seconds_needed: float
 
 
 class DuelObserver(Protocol):
@@ -185,10 +189,10 @@ class Duel:
         threads = self._request.workloads[0].configuration.threads
         record.peak_flops_per_second = peak_flops_per_second(threads)
         self._pair_time.prepared(prepared.pair_seconds)
-        left = ending.time_limit(self._request) - (time.monotonic() - self._start)
+        seconds, spent = prepared.pair_seconds, time.monotonic() - self._start
         fewest = fewest_pairs_for_difference(len(self._request.workloads) - 1)
-        fits = max(0, int(left / prepared.pair_seconds))
-        self._observer.measuring(prepared, Outlook(fewest, prepared.pair_seconds, fits))
+        fits = max(0, int((ending.time_limit(self._request) - spent) / seconds))
+        self._observer.measuring(prepared, Outlook(fewest, seconds, fits, spent + fewest * seconds))
 
     @property
     def _batch_sizes(self) -> list[int]:

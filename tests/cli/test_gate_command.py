@@ -10,12 +10,13 @@ import pytest
 from support.made_gates import made_benchmark, made_gate
 
 from harness.cli.gate import _exit_code
-from harness.cli.gate_display import progress_line
+from harness.cli.gate_display import GateDisplay, progress_line
 from harness.errors import UsageError
 from harness.gate import reasons, recorder
 from harness.gate.environment_pairs import _separate_code
 from harness.gate.environments import Environment, with_shared_path
 from harness.gate.folding import folded
+from harness.gate.outlook import Outlook
 from harness.gate.record import EnvironmentRecord, GateRecord
 from harness.gate.recorder import GateRecorder
 from harness.plugins.files import PLUGIN_FILES_VARIABLE
@@ -116,6 +117,22 @@ def test_a_record_that_could_be_written_in_the_end_says_what_the_gate_said(monke
 def test_exit_codes(status, verdict, options, code):
     verdicts = {"step": verdict} if verdict != "PASS" else {}
     assert _exit_code(made_gate(made_benchmark(verdicts=verdicts), status=status), options) == code
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        (6, "needs about 6 more pairs (step +20.0 %), about 54 s left"),
+        (1, "needs about 1 more pair (step +20.0 %), about 9 s left"),
+        (None, "needs more pairs (step +20.0 %), about 3 min left"),
+    ],
+)
+def test_a_confirmation_says_what_is_missing_and_how_long_it_takes(capsys, wanted, words):
+    benchmark = made_benchmark("mlp", verdicts={"step": "INCONCLUSIVE"}, step=1.2, noise=1e-6)
+    display = GateDisplay(quiet=False)
+    display.confirming(benchmark, Outlook(wanted, 20, 9.0, is_hopeless=False))
+    display.stop()
+    assert capsys.readouterr().err.strip() == f"mlp: {words}"
 
 
 def test_progress_has_verdict_pairs_seconds_and_changes():
