@@ -171,10 +171,7 @@ def _try(
     with worker.blamed():
         clock = prove_clock(worker, shortest_block_seconds)
     worker.session.pause()
-    # Whatever is not steady belongs to the start, even if it comes late: a compiler sees the short batch
-    # late.
-    steady = worker.steps * clock.pace.step_seconds + worker.calls * clock.pace.call_seconds
-    unsteady_seconds = max(0.0, worker.training_seconds - steady)
+    unsteady_seconds = worker.unsteady_seconds(clock.pace.step_seconds)
     configuration = workload.configuration
     record = ConfigurationRecord(
         label=workload.label,

@@ -69,7 +69,7 @@ def session_of(
 class TimedWorker:
     """A worker of one workload. It is stopped (SIGSTOP) except while it works, and leaves nothing behind.
 
-    ``steps`` counts all steps made so far, in ``calls`` that took ``training_seconds``. Every request raises
+    ``steps`` counts all steps made so far, which took ``training_seconds``. Every request raises
     :class:`ConfigurationFailed` if the worker fails, hangs or declines.
     """
 
@@ -95,7 +95,7 @@ class TimedWorker:
         self._readings = TimedReadings(self.session)
         self._clock: TrainingClock
         self._conversation = Conversation(self.session, configuration.backend, configuration.threads)
-        self.steps = self.calls = 0
+        self.steps = 0
         self.training_seconds = 0.0
         self._lengths: set[int] = set()
         self._called: set[tuple[int, bool]] = set()
@@ -155,11 +155,18 @@ class TimedWorker:
             self._first_call_steps += steps
             self._first_call_seconds += trained.seconds
         self.steps += steps
-        self.calls += 1
         self.training_seconds += trained.seconds
         if any(loss is None for losses in trained.losses for loss in losses):
             raise HarnessError(f"a loss within the first {self.steps} steps is not finite")
         return trained.seconds
+
+    def unsteady_seconds(self, step_seconds: float) -> float:
+        """What the first step and the first call of each length took beyond steady steps of this time.
+
+        They may compile; the first short batch comes late. Other calls only vary with the machine's load.
+        """
+        excess = self._first_call_seconds - self._first_call_steps * step_seconds
+        return self._first_step_seconds + max(0.0, excess)
 
     def block(self, steps: int) -> float:
         """Seconds of this many steps of the full batch size: a part of an epoch, or whole epochs.
