@@ -30,7 +30,7 @@ def setting_chart(comparison: Comparison, colours: Colours) -> AnswerChart | Non
     rows = []
     for summary in comparison.summaries:
         pair, score = comparison.pair_of(summary), summary.quality
-        quality = QUALITY_CELLS[pair.quality_verdict] if pair else Cell("best validation", "muted")
+        quality = QUALITY_CELLS[pair.quality_verdict] if pair else Cell("reference", "muted")
         text = estimate(score, score_digits(comparison.measure)) if score else NOTHING
         mark = axis.mark(score) if score else None
         rows.append(AnswerRow(summary.name, colours[summary.name], mark, text, quality))

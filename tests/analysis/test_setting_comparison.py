@@ -127,7 +127,7 @@ def test_the_answer_draws_scores_on_one_axis():
     assert made.basis == "3 seeds, certified"
     chart = made.chart
     assert (chart.axis, chart.column) == ("test accuracy (%)", "test accuracy (%)")
-    assert [row.quality.text for row in chart.rows] == ["best validation", "= equal", "▼ worse", "▼ worse"]
+    assert [row.quality.text for row in chart.rows] == ["reference", "= equal", "▼ worse", "▼ worse"]
     places = [row.mark.at for row in chart.rows]
     assert places[1] > places[0] > places[2] > places[3] > 0
     assert 2 <= len(chart.ticks) <= 5
