@@ -54,9 +54,9 @@ def test_a_run_finds(trials, options, cheat, words):
     assert re.search(words, trial.words), trial.words
 
 
-@pytest.mark.parametrize("cheat", ["clock-half", "reports-less"])
-def test_a_run_finds_clocks_that_a_busy_machine_does_not_hide(trials, cheat):
-    found, words = trials.make("run", cheat)
+@pytest.mark.parametrize("cheat", ["clock-half", "clock-tenth"])
+def test_a_run_finds_clocks_that_a_busy_machine_does_not_hide(trials, options, cheat):
+    found, words = trials.make("run", cheat, options(cheat))
     assert found or "clock not tested" in words, words
 
 
