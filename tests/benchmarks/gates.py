@@ -70,15 +70,14 @@ def busy(cores: int):
             other.wait()
 
 
-def trial(kind: str, task: str, names: list[str], budget: str | None, load: int) -> dict:
+def trial(kind: str, task: str, names: list[str], options: list[str], load: int) -> dict:
     with busy(load), tempfile.TemporaryDirectory() as folder:
         suite = Path(folder) / "gate.toml"
         suite.write_text(suite_of([task] if kind in ALONE else names))
         command = ["gate", "--base-python", sys.executable, "--suite", str(suite), "--plugin", str(PLUGIN)]
         if task:
             command += ["--head-env", f"PLANTED={task}:{kind}"]
-        command += ["--budget", budget] if budget else []
-        command += ["--results", folder, "--format", "json", "--quiet"]
+        command += [*options, "--results", folder, "--format", "json", "--quiet"]
         done = subprocess.run(
             [sys.executable, "-m", "harness", *command], capture_output=True, text=True, check=False
         )
@@ -166,10 +165,15 @@ def main() -> None:
     parser.add_argument("--benchmarks", nargs="+", default=list(BENCHMARKS), choices=list(BENCHMARKS))
     parser.add_argument("--trials", type=int, help="as many of each kind, those in the file included")
     parser.add_argument("--budget", help="of a gate; default: the gate's own")
+    parser.add_argument(
+        "--turns", help="of a pair; default: the gate's own. 30 are as precise for mlp and rnn"
+    )
     parser.add_argument("--load", type=int, default=0, help="cores to keep busy with other work")
     arguments = parser.parse_args()
     lines = arguments.file.read_text().splitlines() if arguments.file.exists() else []
     trials = [json.loads(line) for line in lines]
+    given = {"--budget": arguments.budget, "--turns": arguments.turns}
+    options = [word for name, value in given.items() if value is not None for word in (name, value)]
     until = time.monotonic() + 60 * arguments.minutes
 
     def made_of(kind: str) -> int:
@@ -182,7 +186,7 @@ def main() -> None:
             break
         tasks = [task for task in KINDS[kind] if task in {"", *arguments.benchmarks}]
         task = tasks[number % len(tasks)]
-        trials.append(trial(kind, task, arguments.benchmarks, arguments.budget, arguments.load))
+        trials.append(trial(kind, task, arguments.benchmarks, options, arguments.load))
         with arguments.file.open("a") as file:
             file.write(json.dumps(trials[-1]) + "\n")
         print(json.dumps(trials[-1]), flush=True)
