@@ -22,6 +22,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from harness.duel.ratios import WITHIN_SHARE
 from harness.duel.verdict import control_moved, too_many_lost
 from harness.gate import reasons
 from harness.gate.metrics import PairedSeries
@@ -78,12 +79,14 @@ def confirmed(series: PairedSeries, max_speedup: float | None, level: float, *, 
 def pairs_wanted(series: PairedSeries, level: float) -> int | None:
     """About how many more pairs decide an undecided metric; None if pairs like these never do.
 
-    At the observed loss either proof may come first. Near the limit neither does, but a loss that is proven
-    fails when no more pairs come.
+    At the observed loss either proof may come first. A loss below the limit that is proven already fails when
+    no more pairs come; until then only being within the limit may still be shown.
     """
     limit, logs = math.log1p(series.limit), series.ratios.logs
-    within = more_pairs(limit - logs, limit, WITHIN_LEVEL)
-    worse = more_pairs(logs, limit, level) if series.ratios.mean >= limit else None
+    within = more_pairs(limit - logs, limit * WITHIN_SHARE, WITHIN_LEVEL)
+    worse = more_pairs(logs, limit, level)
+    if worse == 0 and series.ratios.mean < limit:
+        return within
     return min((wanted for wanted in (within, worse) if wanted is not None), default=None)
 
 
