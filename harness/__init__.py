@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.report.frames import Report
+    from harness.report.notebook_html import StudyReport
 
 
 def load_results(results: str | Path = "results") -> pd.DataFrame:
@@ -59,3 +60,17 @@ def compare(
     for message in findings.unreadable:
         warnings.warn(message, stacklevel=2)
     return Report(findings)
+
+
+def study(name: str = "", results: str | Path = "results") -> StudyReport:
+    """The newest recorded study whose name begins so, which a notebook displays with its charts.
+
+    ``harness.study("overfitting-mlp")`` reads what ``harness study overfitting --task mlp`` has recorded. It
+    trains nothing.
+
+    Raises:
+        harness.errors.UsageError: there is no such study, or none of its plain runs has succeeded.
+    """
+    from harness.report.study import newest_study
+
+    return newest_study(name, Path(results))

@@ -24,9 +24,9 @@ _FORMATS = (".html", ".md", ".csv", ".parquet", ".ipynb")
     "--to",
     "path",
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path),
     help="File to write. Its suffix is the format: .html, .md (with SVG files next to it), .csv, .parquet, "
-    ".ipynb.",
+    ".ipynb. Without a suffix: a folder, for every chart as SVG and PNG.",
 )
 @click.pass_context
 def command(
@@ -57,8 +57,13 @@ def command(
         _write_one(others, remaining, path)
         click.echo(path)
         return
-    if path.suffix not in _FORMATS:
-        raise UsageError(f"--to {path}: unknown suffix {path.suffix!r}; use one of {', '.join(_FORMATS)}")
+    if path.suffix and path.is_dir():
+        raise UsageError(f"--to {path} is a folder; give a file in it, or a folder without a suffix")
+    if path.suffix and path.suffix not in _FORMATS:
+        formats = ", ".join(_FORMATS)
+        raise UsageError(
+            f"--to {path}: unknown suffix {path.suffix!r}; use one of {formats}, or none for a folder"
+        )
     _refuse_missing_folder(path)
     with no_garbage_collection():
         if path.suffix in {".csv", ".parquet"}:
@@ -100,6 +105,10 @@ def _write_findings(
         from harness.report.page import html_report
 
         path.write_text(html_report(findings), "utf-8")
+    elif not path.suffix:
+        from harness.report.rendering import write_folder
+
+        write_folder(findings, path)
     elif path.suffix == ".md":
         from harness.report.markdown import write_markdown
 

@@ -61,7 +61,7 @@ def time_against_quality(comparison: Comparison, colours: Colours) -> alt.LayerC
         "configuration:N",
         ("seconds:Q", "training time (s)"),
         ("score:Q", quality),
-        ("front:N", "Pareto front"),
+        ("front:N", "beaten by none in both"),
     )
     means, runs = alt.Chart(), alt.Chart(alt.InlineData(values=dots))
     return layered(

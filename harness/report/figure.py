@@ -1,5 +1,6 @@
-"""A chart of a report with its title and caption."""
+"""A chart or picture of a report with its title and caption."""
 
+import base64
 from typing import NamedTuple
 
 import altair as alt
@@ -14,6 +15,20 @@ class Figure(NamedTuple):
     caption: str
     chart: alt.LayerChart
     title: str = ""
+
+
+class Picture(NamedTuple):
+    """A picture as PNG, with the same fields."""
+
+    name: str
+    caption: str
+    png: bytes
+    title: str = ""
+
+    @property
+    def url(self) -> str:
+        """The picture as part of a page."""
+        return "data:image/png;base64," + base64.b64encode(self.png).decode()
 
 
 def reading(seeds: int) -> str:

@@ -1,6 +1,7 @@
 """Which charts a report shows, in what order, and how each is read."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import altair as alt
 
@@ -10,7 +11,8 @@ from harness.report.chart_parts import Colours, configuration_colours, unchecked
 from harness.report.charts import MOST_POINTS, phase_bars, step_distribution, time_against_quality
 from harness.report.curve_charts import gap_curves, learning_curves, loss_curves, loss_lines, score_lines
 from harness.report.curve_layers import coincidences
-from harness.report.figure import Figure, reading
+from harness.report.figure import Figure, Picture, reading
+from harness.report.outcome_figures import group_pictures, outcome_figures
 from harness.report.relative_chart import relative_step_times
 from harness.report.study_figures import study_figures
 from harness.report.words import SHOWN_GROUPS
@@ -22,9 +24,17 @@ _Described = tuple[str, str, alt.LayerChart | None]
 
 @unchecked
 def group_figures(
-    group: GroupFindings, prefix: str, colours: Colours, *, relative: bool = True
+    group: GroupFindings,
+    prefix: str,
+    colours: Colours,
+    results: Path | None = None,
+    *,
+    relative: bool = True,
 ) -> list[Figure]:
-    """Every chart that one group of runs has the data for; the page draws the ``relative`` one itself."""
+    """Every chart that one group of runs has the data for; the page draws the ``relative`` one itself.
+
+    Pictures of sample predictions are in the folder ``results``.
+    """
     comparison, curves = group.comparison, group.overfittings
     quality = comparison.measure.name
     charts = _curve_figures(curves, colours) | {
@@ -45,11 +55,12 @@ def group_figures(
         ),
         "phases": ("Phases of a run", "Arithmetic mean over runs.", phase_bars(comparison)),
     }
-    return [
+    figures = [
         Figure(f"{prefix}-{name}", caption, chart, title)
         for name, (title, caption, chart) in charts.items()
         if chart is not None
     ]
+    return figures + outcome_figures(group, prefix, colours, results)
 
 
 def _curve_figures(curves: Sequence[Overfitting], colours: Colours) -> dict[str, _Described]:
@@ -92,8 +103,18 @@ def all_figures(findings: Findings) -> dict[str, Figure]:
     figures = [
         figure
         for number, group in enumerate(findings.groups[:SHOWN_GROUPS], 1)
-        for figure in group_figures(group, f"comparison-{number}", colours)
+        for figure in group_figures(group, f"comparison-{number}", colours, findings.results)
     ]
     for number, study in enumerate(findings.studies, 1):
         figures += study_figures(study, f"study-{number}")
     return {figure.name: figure for figure in figures}
+
+
+def all_pictures(findings: Findings) -> dict[str, Picture]:
+    """Every picture of the groups that are shown, by name."""
+    pictures = [
+        picture
+        for number, group in enumerate(findings.groups[:SHOWN_GROUPS], 1)
+        for picture in group_pictures(group, f"comparison-{number}", findings.results)
+    ]
+    return {picture.name: picture for picture in pictures}

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report:
-    """The result of :func:`harness.compare`; a notebook displays its sentences.
+    """The result of :func:`harness.compare`; a notebook displays its answer.
 
     Columns of an estimate come in threes, ``test_score``, ``test_score_low`` and ``test_score_high``, the
     last two being the ends of the 95 % interval. Times are in seconds.
@@ -83,9 +82,21 @@ class Report:
 
         return {name: figure.chart for name, figure in all_figures(self.findings).items()}
 
+    @cached_property
+    def pictures(self) -> dict[str, bytes]:
+        """Pictures by name, such as samples of generators, as PNG."""
+        from harness.report.figures import all_pictures
+
+        return {name: picture.png for name, picture in all_pictures(self.findings).items()}
+
     def _repr_html_(self) -> str:
-        items = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.headlines)
-        return f"<ul>{items}</ul>"
+        """The key sentences, the table, and losses and scores of the first comparison."""
+        from harness.report.notebook_html import report_html
+
+        return report_html(self.findings, self.headlines)
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return {"text/html": self._repr_html_(), "text/plain": "\n".join(self.headlines)}
 
 
 def _three(name: str, value: Estimate | None) -> dict[str, float | None]:

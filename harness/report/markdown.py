@@ -4,13 +4,9 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-import vl_convert
-
 from harness.analysis.findings import Findings, GroupFindings
-from harness.report.chart_style import CONFIG
 from harness.report.escaping import for_markdown
 from harness.report.exclusion_words import kept_apart_sentence, left_out_sentence
-from harness.report.figure import Figure
 from harness.report.figures import all_figures
 from harness.report.machines_table import machines_table
 from harness.report.method import caveats, data_sources, machines
@@ -19,6 +15,7 @@ from harness.report.numbers import RATIO_LEGEND
 from harness.report.overfitting_tables import overfitting_table, study_table
 from harness.report.overfitting_words import gap_sentence, overfitting_sentence
 from harness.report.phrases import cut
+from harness.report.rendering import svg
 from harness.report.setting_tables import group_table
 from harness.report.study_words import study_sentence, study_title
 from harness.report.table import Table, markdown_table
@@ -41,16 +38,9 @@ def write_markdown(findings: Findings, path: Path) -> list[Path]:
     figures = [figure for figure in all_figures(few).values() if figure.name.endswith(_PICTURES)]
     pictures = {figure.name: path.with_name(f"{path.stem}-{figure.name}.svg") for figure in figures}
     for figure in figures:
-        pictures[figure.name].write_text(_svg(figure), "utf-8")
+        pictures[figure.name].write_text(svg(figure, _WIDTH), "utf-8")
     path.write_text("\n\n".join(_parts(findings, pictures)) + "\n", "utf-8")
     return [path, *pictures.values()]
-
-
-def _svg(figure: Figure) -> str:
-    config = CONFIG | {"background": "white", "font": "sans-serif"}
-    spec = figure.chart.to_dict(validate=False) | {"config": config, "width": _WIDTH}
-    svg: str = vl_convert.vegalite_to_svg(spec)
-    return svg
 
 
 def _parts(findings: Findings, pictures: _Pictures) -> Iterator[str]:

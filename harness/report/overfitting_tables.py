@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from harness.analysis.overfit import Overfitting
 from harness.analysis.study_effects import StudyFinding
 from harness.report.busy import BUSY_LEGEND, busy_mark
-from harness.report.numbers import NOTHING, estimate, score_digits, score_unit, significant
+from harness.report.numbers import NOTHING, estimate, score_digits, score_unit
 from harness.report.table import Cell, Table
 from harness.report.tables import ratio_cell
 
 
 def overfitting_table(overfittings: Sequence[Overfitting]) -> Table:
-    """Gap, onset, GL, PQ and the effect of early stopping, a row for each configuration."""
+    """Gap, onset, rise of the loss and the effect of early stopping, a row for each configuration."""
     first = overfittings[0]
     unit, digits = (f" ({first.measure.unit})" if first.measure.unit else ""), score_digits(first.measure)
     headers = ["configuration", "final gap (points)" if first.adversarial else f"final gap{unit}"]
-    headers += ["onset (epoch)", "best epoch", "final GL (%)", "final PQ"]
+    headers += ["onset (epoch)", "best epoch", "final loss above lowest (%)"]
     verb = "lost" if first.measure.higher_is_better else "added"
     headers += [
         f"{split} {first.measure.name} {verb} by training too long{unit}" for split in ("validation", "test")
@@ -30,7 +30,6 @@ def overfitting_table(overfittings: Sequence[Overfitting]) -> Table:
             onset_text(overfit),
             NOTHING if overfit.best_epoch is None else f"{overfit.best_epoch:g}",
             estimate(overfit.generalization_loss),
-            significant(overfit.progress_quotient),
             estimate(overfit.lost, digits, sign=True),
             estimate(overfit.gained, digits, sign=True),
         ]

@@ -1,5 +1,7 @@
 """The report as one HTML file that opens offline: the answer, then each task, then method and notes."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from harness.analysis.findings import Findings, GroupFindings, TaskFindings
@@ -7,13 +9,14 @@ from harness.analysis.study_effects import StudyFinding
 from harness.report.answers import Answer, answer
 from harness.report.chart_parts import Colours
 from harness.report.exclusion_words import kept_apart_sentence, left_out_sentence
-from harness.report.figure import Figure
+from harness.report.figure import Figure, Picture
 from harness.report.figures import colours_of, group_figures
 from harness.report.html import render
 from harness.report.machines_table import machines_table
 from harness.report.method import METHOD, caveats, data_sources, machines
 from harness.report.next_duel import DECIDES
 from harness.report.numbers import RATIO_LEGEND
+from harness.report.outcome_figures import group_pictures
 from harness.report.overfitting_tables import overfitting_table, study_table
 from harness.report.overfitting_words import gap_sentence, overfitting_sentence
 from harness.report.phrases import cut
@@ -45,6 +48,7 @@ class Part(NamedTuple):
     figures: list[Figure]
     folded: list[Table]
     kind: str = ""
+    pictures: Sequence[Picture] = ()
 
 
 class TaskSection(NamedTuple):
@@ -66,7 +70,7 @@ def html_report(findings: Findings) -> str:
         shown = {numbers[id(group)]: group for group in task.groups if id(group) in numbers}
         if shown or task.studies:
             studies = {n: study for n, study in enumerate(findings.studies, 1) if study in task.studies}
-            tasks.append(_task(f"task-{len(tasks) + 1}", task, shown, studies, colours))
+            tasks.append(_task(f"task-{len(tasks) + 1}", task, shown, studies, colours, findings.results))
             answers += [
                 answer(group, f"comparison-{number}", colours, findings.results)
                 for number, group in shown.items()
@@ -108,8 +112,9 @@ def _task(
     groups: dict[int, GroupFindings],
     studies: dict[int, StudyFinding],
     colours: Colours,
+    results: Path | None,
 ) -> TaskSection:
-    parts = [_group_part(group, f"comparison-{number}", colours) for number, group in groups.items()]
+    parts = [_group_part(group, f"comparison-{number}", colours, results) for number, group in groups.items()]
     parts += [_study_part(study, f"study-{number}") for number, study in studies.items()]
     return TaskSection(name, task.task, parts[0].title if len(parts) == 1 else task.task, parts)
 
@@ -124,7 +129,7 @@ def _findings(group: GroupFindings) -> list[str]:
     ]
 
 
-def _group_part(group: GroupFindings, name: str, colours: Colours) -> Part:
+def _group_part(group: GroupFindings, name: str, colours: Colours, results: Path | None) -> Part:
     comparison = group.comparison
     folded = [details_table(comparison), phases_table(comparison)]
     if group.overfittings:
@@ -140,8 +145,9 @@ def _group_part(group: GroupFindings, name: str, colours: Colours) -> Part:
                 legend=comparison_legend([comparison], ratios=False)
             )
         ],
-        group_figures(group, name, colours, relative=False),
+        group_figures(group, name, colours, results, relative=False),
         folded,
+        pictures=group_pictures(group, name, results),
     )
 
 

@@ -1,18 +1,25 @@
 """The result of one study: text for the terminal, and a page."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from harness.analysis.findings import Findings
 from harness.analysis.grouping import group_runs
 from harness.analysis.run_curves import Run
-from harness.analysis.study import REMEDIES, Study
+from harness.analysis.study import REMEDIES, STUDIES, Study
 from harness.analysis.study_effects import EARLY_STOPPING, study_findings
 from harness.analysis.study_records import study_records
 from harness.analysis.unpaired_remedies import unpaired_remedies
+from harness.errors import UsageError
 from harness.report.numbers import NOTHING
 from harness.report.remedy_words import REMEDY_WORDS
 from harness.report.table import Table, terminal_table
 from harness.report.terminal import terminal_width
 from harness.report.text import findings_text
 from harness.runs.store import Store
+
+if TYPE_CHECKING:
+    from harness.report.notebook_html import StudyReport
 
 
 def studies_text() -> str:
@@ -55,3 +62,25 @@ def _alone(study: Study, store: Store) -> Findings:
     ordered = group_runs(map(Run.of, study_records(study, store)))
     unpaired = unpaired_remedies(study, ordered.groups)
     return Findings([], study_findings(study, ordered.groups), ordered.left_out, [*unpaired])
+
+
+def newest_study(name: str, results: Path) -> "StudyReport":
+    """The newest study whose name begins with ``name``.
+
+    Raises:
+        UsageError: there is none, or none of its plain runs has succeeded.
+    """
+    from harness.report.notebook_html import StudyReport
+
+    paths = [path for path in STUDIES.paths(results) if path.stem.startswith(name)]
+    if not paths:
+        known = ", ".join(path.stem for path in STUDIES.paths(results)) or "none"
+        raise UsageError(
+            f"no study {name!r} in {results}; recorded: {known}. Make one with: harness study overfitting "
+            "--task mlp --backend torch"
+        )
+    study = STUDIES.read(max(paths, key=lambda path: path.stat().st_mtime))
+    findings = _alone(study, Store(results)).studies
+    if not findings:
+        raise UsageError(f"no plain run of the study {study.name} has succeeded yet")
+    return StudyReport(findings)

@@ -7,12 +7,12 @@ import numpy as np
 
 from harness.analysis.overfit import Overfitting
 from harness.analysis.study_effects import DATA_VARIANTS, Effect, StudyFinding
-from harness.report.numbers import estimate, score_digits, significant
+from harness.report.numbers import estimate, score_digits, seeds, significant
 from harness.report.remedy_words import REMEDY_WORDS
 
 
 class Lesson(NamedTuple):
-    """What happened with one remedy: ``verdict`` is one of helps, harms, unclear."""
+    """What happened with one remedy: ``verdict`` is one of helps, harms, unclear, and few for few seeds."""
 
     name: str
     options: str
@@ -42,7 +42,7 @@ def answer(study: StudyFinding) -> str:
         return f"What helps most here is {study.recommended.variant.name}: {score} {change}."
     if all(effect.score_change is None or effect.score_change.low is None for effect in study.effects[1:]):
         return (
-            "One seed does not show whether a remedy helps: the differences may be chance. "
+            "So few seeds do not show whether a remedy helps: the differences may be chance. "
             "Add seeds with --seeds 5."
         )
     return f"No remedy clearly improves the {score} here."
@@ -51,15 +51,18 @@ def answer(study: StudyFinding) -> str:
 def beginning(plain: Overfitting) -> list[str]:
     """Where overfitting begins and what it costs, as sentences with the numbers of this study."""
     train, validation = (plain.bands[f"{split} loss"].mean for split in ("train", "validation"))
-    best, last = int(np.nanargmin(validation)), len(validation) - 1
-    lowest, end = float(validation[best]), float(validation[last])
+    epochs = plain.bands["validation loss"].epochs
+    best = int(np.abs(np.array(epochs) - (plain.best_epoch or epochs[-1])).argmin())
+    lowest, end, last = float(validation[best]), float(validation[-1]), epochs[-1]
+    count = len(plain.configuration.runs)
+    median = f" (median over {seeds(count)})" if count > 1 else ""
     lowest_at = (
-        f"The validation loss is lowest after epoch {best + 1}: {significant(lowest)}. "
+        f"The validation loss is lowest after epoch {epochs[best]}{median}: {significant(lowest)}. "
         f"The training loss is {significant(float(train[best]))} there."
     )
     if plain.onset.epoch:
         later = (
-            f"After epoch {last + 1} the training loss has fallen to {significant(float(train[last]))}, "
+            f"After epoch {last} the training loss has fallen to {significant(float(train[-1]))}, "
             f"but the validation loss has risen to {significant(end)}, by {100 * (end / lowest - 1):.0f} %. "
             f"From epoch {plain.onset.epoch} on it stays at least 5 % above its lowest value: "
             "there overfitting begins."
@@ -67,7 +70,7 @@ def beginning(plain: Overfitting) -> list[str]:
     else:
         later = (
             f"It does not stay 5 % above that value until the end: the network does not overfit within "
-            f"{_epochs(last + 1)}. A longer training (--epochs) or less data may show it."
+            f"{_epochs(last)}. A longer training (--epochs) or less data may show it."
         )
     return [lowest_at, later, *_scores(plain)]
 
@@ -101,7 +104,7 @@ def lessons(study: StudyFinding, curves: Mapping[str, Overfitting]) -> list[Less
 
 def _lesson(study: StudyFinding, effect: Effect, curves: Mapping[str, Overfitting]) -> Lesson:
     change = effect.score_change
-    verdict = "unclear"
+    verdict = "few" if change is None or change.low is None else "unclear"
     if change is not None and change.excludes(0.0):
         verdict = "helps" if change.value > 0 else "harms"
     outcome = f"test {study.measure.name} {_change(study, effect)}" if change else "no run on the same seeds"

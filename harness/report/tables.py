@@ -121,13 +121,15 @@ def ratio_cell(ratio: Estimate | None) -> Cell:
 
 
 def details_table(comparison: Comparison, peak_flops: float | None = None) -> Table:
-    """Throughput, time to the target, memory, and which configurations are on the Pareto front."""
+    """Throughput, time to the target, memory, and which configurations no other beats in time and quality."""
     headers = ["configuration", "samples/s", "GFLOP/s"]
     if comparison.target is not None:
         headers.append(f"time to validation {_target_text(comparison)} (s)")
-    headers += ["peak memory (MiB)", "on the Pareto front"]
+    headers += ["peak memory (MiB)", "on the front"]
     rows = [_details(summary, peak_flops) for summary in comparison.summaries]
-    return Table(headers, rows, "Throughput and memory; the Pareto front is of training time and quality")
+    return Table(
+        headers, rows, "Throughput and memory; no other beats one on the front in training time and quality"
+    )
 
 
 def _target_text(comparison: Comparison) -> str:

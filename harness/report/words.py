@@ -7,6 +7,7 @@ from harness.analysis.grouping import RunGroup
 from harness.report.busy import busy_mark
 from harness.report.doubt_words import UNRELIABLE, doubt_text, doubtful, doubts_of
 from harness.report.exclusion_words import difference_of_work
+from harness.report.forecast_words import forecast_remarks
 from harness.report.numbers import (
     estimate,
     percent,
@@ -116,8 +117,8 @@ def _speed(comparison: Comparison) -> str:
 def remarks(comparison: Comparison) -> list[str]:
     """Where the step times come from, how steady they were, and who finishes first all the same."""
     if comparison.group.is_of_settings:
-        return [*settings_remarks(comparison)]
-    return [*_finished_sooner(comparison), *_sources(comparison)]
+        return [*settings_remarks(comparison), *forecast_remarks(comparison)]
+    return [*_finished_sooner(comparison), *_sources(comparison), *forecast_remarks(comparison)]
 
 
 def _finished_sooner(comparison: Comparison) -> Iterable[str]:

@@ -19,6 +19,7 @@ from harness.testing.clock import ClockTest
 from harness.testing.losses import Losses
 from harness.testing.replay import Verification
 from harness.training.measures import Scores
+from harness.training.outcomes import Outcomes
 
 SCHEMA = 2
 
@@ -100,6 +101,19 @@ class Evaluation(msgspec.Struct, frozen=True):
         return self.every_epochs is not None and (last or epoch % self.every_epochs == 0)
 
 
+class Pictures(msgspec.Struct):
+    """Files next to the record, as PNG.
+
+    ``last_samples`` are generated with the last weights, ``course`` has a row of the same samples for each of
+    ``course_epochs``. ``examples`` are the test pictures of ``outcomes.examples``, side by side.
+    """
+
+    last_samples: str | None = None
+    course: str | None = None
+    course_epochs: list[int] = []
+    examples: str | None = None
+
+
 class Phases(msgspec.Struct):
     """Durations. ``training_seconds`` includes the first step, but no evaluation."""
 
@@ -155,6 +169,9 @@ class Record(msgspec.Struct, kw_only=True):
     phases: Phases = msgspec.field(default_factory=Phases)
     samples_file: str | None = None
     """The file, next to the record, with a grid of pictures generated with the weights of the best epoch."""
+    pictures: Pictures = msgspec.field(default_factory=Pictures)
+    outcomes: Outcomes | None = None
+    """What the network of the best epoch made of the test samples; None in older records."""
     peak_memory_bytes: int | None = None
     """The peak of the worker process, including the framework and the data set."""
     device_peak_memory_bytes: int | None = None

@@ -52,13 +52,13 @@ class Store:
             raise HarnessError(f"the record {path} cannot be written: {error.strerror}") from error
         return path
 
-    def save_samples(self, record: Record, png: bytes) -> str:
-        """Write a grid of generated pictures next to the record; returns its file name.
+    def save_picture(self, record: Record, png: bytes, kind: str = "") -> str:
+        """Write pictures next to the record; returns the file name, which ends in ``kind``.
 
         Raises:
             HarnessError: the file cannot be written.
         """
-        path = self.folder / f"{record.id}.png"
+        path = self.folder / f"{record.id}{kind}.png"
         try:
             replace_file(path, png)
         except OSError as error:

@@ -14,6 +14,7 @@ from harness.runs.work import RunWork
 from harness.training.batches import BatchOrder
 from harness.training.blocks import block_steps
 from harness.training.measures import Scores
+from harness.training.outcomes import Drawn
 from harness.worker import protocol
 from harness.worker.conversation import Conversation
 from harness.worker.session import Session
@@ -174,20 +175,36 @@ class TrainingRun:
         if not record.epochs:  # nothing is scored
             return
         self._observer.phase("scoring the test data")
-        record.test_at_last = self._evaluate_test()
-        if record.best_epoch == record.epochs[-1].epoch:
+        last_is_best = record.best_epoch == record.epochs[-1].epoch
+        record.test_at_last = self._evaluate_test(best=last_is_best)
+        if last_is_best:
             record.test_at_best = record.test_at_last
         else:
             self._session.call(protocol.RestoreWeights(), protocol.Done)
-            record.test_at_best = self._evaluate_test()
+            record.test_at_best = self._evaluate_test(best=True)
 
-    def _evaluate_test(self) -> Scores:
+    def _evaluate_test(self, *, best: bool) -> Scores:
         scored = self._session.call(protocol.Evaluate(["test"]), protocol.Evaluated)
         self._record.phases.evaluation_seconds += scored.seconds
-        if scored.samples_png is not None:
-            # The best epoch is scored after the last one, so its grid replaces the other.
-            self._record.samples_file = self._store.save_samples(self._record, scored.samples_png)
+        self._keep_pictures(scored, best=best)
         return scored.scores["test"]
+
+    def _keep_pictures(self, scored: protocol.Evaluated, *, best: bool) -> None:
+        """Write what a report draws: of the weights of the best epoch, and a generator's last samples."""
+        record, pictures = self._record, self._record.pictures
+        if scored.samples_png is not None:
+            if best:
+                record.samples_file = self._store.save_picture(record, scored.samples_png)
+            else:
+                pictures.last_samples = self._store.save_picture(record, scored.samples_png, "-last")
+        drawn = scored.drawn or Drawn()
+        if drawn.course_png is not None:
+            pictures.course = self._store.save_picture(record, drawn.course_png, "-course")
+            pictures.course_epochs = [record.epochs[place].epoch for place in drawn.course_places]
+        if best:
+            record.outcomes = drawn.outcomes
+            if drawn.examples_png is not None:
+                pictures.examples = self._store.save_picture(record, drawn.examples_png, "-examples")
 
     def _measure_machine(self, watch: Watch) -> None:
         self._record.interference = watch.report()

@@ -20,6 +20,7 @@ from harness.spec.data import (
     DataSource,
     DownloadProgress,
     Samples,
+    Series,
     Split,
 )
 from harness.spec.task import (
@@ -61,6 +62,7 @@ __all__ = [
     "Regression",
     "RmsProp",
     "Samples",
+    "Series",
     "Sgd",
     "Split",
     "Steps",

@@ -26,6 +26,21 @@ class Samples:
 
 
 @dataclass(frozen=True, slots=True)
+class Series:
+    """How the windows of a time series are drawn: targets are ``(value - offset) / scale``.
+
+    ``quantity`` is what is forecast, with its unit; ``time`` the unit of its steps, such as ``year``.
+    ``test_start`` is the time of the first value to be forecast in the test data; each window is one later.
+    """
+
+    quantity: str
+    time: str
+    scale: float
+    offset: float
+    test_start: float
+
+
+@dataclass(frozen=True, slots=True)
 class Dataset:
     """A data set in canonical form: its ``name`` on the command line, and the samples of each split.
 
@@ -36,6 +51,7 @@ class Dataset:
 
     ``fingerprint`` is the sha256 of the canonical arrays as they are in memory; ``origin`` says in a few
     words where the data comes from. A network sees ``inputs / input_divisor``.
+    ``series`` lets reports draw the forecasts of a time series in its own unit.
     """
 
     name: str
@@ -46,6 +62,7 @@ class Dataset:
     test: Samples
     input_divisor: float = 1.0
     validation: Samples | None = None
+    series: Series | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ def fitted(dataset: Dataset, task: Task) -> Dataset:
         test=split("test", dataset.test),
         input_divisor=dataset.input_divisor,
         validation=None if dataset.validation is None else split("validation", dataset.validation),
+        series=dataset.series,
     )
 
 

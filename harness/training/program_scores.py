@@ -3,12 +3,13 @@
 import numpy as np
 
 from harness.spec.backend import Program
-from harness.spec.data import Samples, Split
+from harness.spec.data import Samples, Series, Split
 from harness.spec.task import Adversarial, Task
 from harness.training.gan_quality import Judge
 from harness.training.initial import initial_weights
 from harness.training.measures import Scores
-from harness.training.sample_grid import sample_grid
+from harness.training.outcomes import Drawn, Remembering, outcomes
+from harness.training.sample_grid import epochs_grid, first_samples, picture_row, sample_grid, shown_epochs
 from harness.training.scoring import generate, score
 from harness.training.splits import at_most
 
@@ -19,10 +20,23 @@ def current_weights(program: Program) -> dict[str, np.ndarray]:
 
 
 class Scorer:
-    """Scores programs of one task on these splits; ``seed`` is that of their initial weights."""
+    """Scores programs of one task on these splits; ``seed`` is that of their initial weights.
 
-    def __init__(self, task: Task, splits: dict[Split, Samples], seed: int) -> None:
+    ``classes`` and ``series`` are those of the data set, for what a report draws.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        splits: dict[Split, Samples],
+        seed: int,
+        classes: tuple[str, ...] = (),
+        series: Series | None = None,
+    ) -> None:
         self._task = task
+        self._classes, self._series = classes, series
+        self._outputs: np.ndarray | None = None
+        self._course: list[np.ndarray] = []
         self._splits = splits
         self._seed = seed
         self._judge: Judge | None = None
@@ -35,16 +49,33 @@ class Scorer:
         Generated pictures of the test split are compared with baselines too.
         """
         real, objective = at_most(self._splits[split], most), self._task.objective
-        scores = score(self._task, program.predict, real)
+        predict = Remembering(program.predict)
+        scores = score(self._task, predict, real)
+        if split == "test":
+            self._outputs = predict.outputs
         if not isinstance(objective, Adversarial):
             return scores
         self._judge = self._judge or Judge(self._splits["train"])
         fakes = generate(objective, program.predict, real)
+        if split == "validation":
+            self._course.append(first_samples(fakes))
         if split != "test":
             return scores | self._judge.distance(real.inputs, fakes)
         scores |= self._judge.verdict(real.inputs, fakes)
         self.samples_png = sample_grid(fakes)
         return scores | self._judge.baselines(real.inputs, self._untrained(program, objective, real))
+
+    def drawn(self) -> Drawn:
+        """What a report draws of the test samples that were scored last, and of a generator's course."""
+        if self._outputs is None:
+            shown = shown_epochs(len(self._course))
+            return Drawn(
+                course_png=epochs_grid([self._course[place] for place in shown]), course_places=shown
+            )
+        test = self._splits["test"]
+        seen = outcomes(self._task, self._outputs, test, self._classes, self._series)
+        rows = [one.index for one in seen.examples] if seen is not None else []
+        return Drawn(seen, picture_row(test.inputs[rows]) if rows else None)
 
     def _untrained(self, program: Program, objective: Adversarial, real: Samples) -> np.ndarray:
         """Pictures that the generator makes with its initial weights."""

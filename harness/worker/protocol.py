@@ -15,6 +15,7 @@ from harness.testing.long_calls import CallsObservation
 from harness.testing.losses import Losses
 from harness.testing.observation import Observation
 from harness.training.measures import Scores
+from harness.training.outcomes import Drawn
 
 VERSION = 7
 
@@ -177,6 +178,8 @@ class Evaluated(msgspec.Struct, frozen=True, tag=True):
     seconds: float
     samples_png: bytes | None = None
     """A grid of generated samples, with the test scores of an adversarial task."""
+    drawn: Drawn | None = None
+    """With the test scores."""
 
 
 class KeepWeights(msgspec.Struct, frozen=True, tag=True):

@@ -93,7 +93,7 @@ class Worker:
         self._splits, train = splits, splits["train"]
         self._refuse_unsupported(request)
         plan = with_class_weights(plan, train, len(dataset.classes))
-        self._scorer = Scorer(plan.task, splits, plan.seed)
+        self._scorer = Scorer(plan.task, splits, plan.seed, dataset.classes, dataset.series)
         self._order = BatchOrder.of_task(plan.task, len(train), plan.seed)
         self._seal = DataSeal(splits)
         data_ready = time.perf_counter()
@@ -198,7 +198,8 @@ class Worker:
         seconds = time.perf_counter() - start
         if verified:
             self._require_unchanged("predict()", *request.splits)
-        return protocol.Evaluated(scores, seconds, png)
+        drawn = self._scorer.drawn() if "test" in request.splits else None
+        return protocol.Evaluated(scores, seconds, png, drawn)
 
     @carry_out.register
     def _(self, _request: protocol.KeepWeights) -> protocol.Done:

@@ -62,7 +62,7 @@ def test_compare_starts_with_the_answer(filled):
 
 def test_compare_in_full_has_phases_memory_and_criteria(filled):
     short, full = filled("compare").stdout, filled("compare", "--verbose").stdout
-    for words in ("final GL (%)", "first step (s)", "peak memory (MiB)", "samples/s"):
+    for words in ("final loss above lowest (%)", "first step (s)", "peak memory (MiB)", "samples/s"):
         assert words in full
         assert words not in short
 

@@ -10,7 +10,7 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.spec import Dataset, DatasetSummary, DataSource, Samples
+from harness.spec import Dataset, DatasetSummary, DataSource, Samples, Series
 from harness_tasks.datasets.fingerprint import fingerprint
 from harness_tasks.windows import FUTURE, PAST
 
@@ -58,6 +58,13 @@ class Sunspots(DataSource):
             train=train,
             test=test,
             validation=validation,
+            series=Series(
+                quantity="yearly sunspot number",
+                time="year",
+                scale=float(training.std()),
+                offset=float(training.mean()),
+                test_start=TEST_FROM + PAST,
+            ),
         )
 
 

@@ -1,0 +1,154 @@
+"""What a network made of the test samples: a confusion matrix, sample predictions, a forecast.
+
+Small enough to be part of a record, and enough for pictures: 16 samples, values of eight bits.
+"""
+
+import msgspec
+import numpy as np
+
+from harness.spec.data import Samples, Series
+from harness.spec.task import Classification, Regression, Task
+from harness.training.scoring import Predict
+
+#: Half of the samples were classified wrongly, half rightly, as far as there are so many.
+MOST_EXAMPLES = 16
+#: More classes make no readable matrix.
+_MOST_CLASSES = 32
+_MOST_VALUES = 64
+_MOST_YEARS = 400
+
+
+class Example(msgspec.Struct, frozen=True):
+    """A test sample: its row, its class, and the class that the network gives it with which probability.
+
+    ``values`` are those of a sequence of one feature, from 0 to 255; a picture has none, it is in a file.
+    """
+
+    index: int
+    target: int
+    predicted: int
+    probability: float
+    values: list[int] = []
+
+
+class Forecast(msgspec.Struct, frozen=True):
+    """The first value after each test window: the truth, the forecast, and the last value before.
+
+    They are in the unit of ``quantity``, one for each ``time`` from ``start`` on.
+    """
+
+    truth: list[float]
+    forecast: list[float]
+    naive: list[float]
+    quantity: str
+    time: str
+    start: float
+
+
+class Outcomes(msgspec.Struct, frozen=True):
+    """With the weights of the best epoch. ``confusion`` counts ``[class][predicted class]``."""
+
+    classes: list[str] = []
+    confusion: list[list[int]] = []
+    examples: list[Example] = []
+    forecast: Forecast | None = None
+
+
+class Drawn(msgspec.Struct, frozen=True):
+    """What a report draws. ``examples_png`` are the pictures of the examples, side by side.
+
+    ``course_png`` has a row of a generator's samples for each of the scored epochs at ``course_places``,
+    counted from 0.
+    """
+
+    outcomes: Outcomes | None = None
+    examples_png: bytes | None = None
+    course_png: bytes | None = None
+    course_places: list[int] = []
+
+
+class Remembering:
+    """Predicts, and keeps what the network ``model`` last predicted."""
+
+    def __init__(self, predict: Predict) -> None:
+        self._predict = predict
+        self.outputs: np.ndarray | None = None
+
+    def __call__(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
+        """:meth:`harness.spec.Program.predict`."""
+        outputs = self._predict(inputs, network)
+        if network == "model":
+            self.outputs = outputs
+        return outputs
+
+
+def outcomes(
+    task: Task, outputs: np.ndarray, test: Samples, classes: tuple[str, ...], series: Series | None
+) -> Outcomes | None:
+    """What these outputs ``(n, …)`` of the test samples show; None for tasks of other kinds."""
+    match task.objective:
+        case Classification():
+            return _classified(outputs, test, classes)
+        case Regression() if series is not None:
+            return Outcomes(forecast=_forecast(outputs, test, series))
+        case _:
+            return None
+
+
+def _classified(logits: np.ndarray, test: Samples, classes: tuple[str, ...]) -> Outcomes:
+    values = logits.astype(np.float64)
+    predicted = values.argmax(axis=1)
+    count = max(len(classes), values.shape[1])
+    names = [*classes, *map(str, range(len(classes), count))]
+    confusion: list[list[int]] = []
+    if count <= _MOST_CLASSES:
+        cells = np.bincount(test.targets * count + predicted, minlength=count**2)
+        confusion = cells.reshape(count, count).tolist()
+    return Outcomes(names, confusion, _examples(values, predicted, test))
+
+
+def _examples(logits: np.ndarray, predicted: np.ndarray, test: Samples) -> list[Example]:
+    """The surest mistakes, then right answers: the first of each class, then the next."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+        sure = (weights / weights.sum(axis=1, keepdims=True)).max(axis=1)
+    right = predicted == test.targets
+    half = MOST_EXAMPLES // 2
+    wrong = np.flatnonzero(~right & np.isfinite(sure))
+    chosen = wrong[np.argsort(-sure[wrong], kind="stable")][:half].tolist()
+    turns: dict[int, int] = {}
+    ordered = []
+    for row in np.flatnonzero(right).tolist():
+        label = int(test.targets[row])
+        turns[label] = turns.get(label, -1) + 1
+        ordered.append((turns[label], row))
+    chosen += [row for _, row in sorted(ordered)[:half]]
+    return [
+        Example(
+            row,
+            int(test.targets[row]),
+            int(predicted[row]),
+            round(float(sure[row]), 4),
+            _eight_bits(test.inputs[row]),
+        )
+        for row in chosen
+    ]
+
+
+def _eight_bits(values: np.ndarray) -> list[int]:
+    """A sequence ``(steps, 1)`` from 0 to 255; empty for other samples."""
+    if values.ndim != 2 or values.shape[1] != 1:  # noqa: PLR2004  (steps, features)
+        return []
+    curve = values[:: -(-len(values) // _MOST_VALUES), 0].astype(np.float64)
+    span = float(np.ptp(curve)) or 1.0
+    scaled: list[int] = np.round(255 * (curve - curve.min()) / span).astype(int).tolist()
+    return scaled
+
+
+def _forecast(outputs: np.ndarray, test: Samples, series: Series) -> Forecast:
+    columns = (test.targets[:, 0], outputs[:, 0], test.inputs[:, -1, 0])
+    truth, forecast, naive = (
+        np.round(column[:_MOST_YEARS].astype(np.float64) * series.scale + series.offset, 2).tolist()
+        for column in columns
+    )
+    return Forecast(truth, forecast, naive, series.quantity, series.time, series.test_start)

@@ -1,0 +1,123 @@
+"""Charts and pictures of outcomes: on the page, as a folder of files, and in notebooks."""
+
+import base64
+import re
+
+import nbformat
+import pytest
+from support.made_outcomes import CLASSES, made_store
+from support.made_study import STUDY, made_study_records
+
+import harness as package
+from harness.analysis.findings import read_findings
+from harness.analysis.study import save_study
+from harness.errors import UsageError
+from harness.report.figures import all_figures, all_pictures
+from harness.report.notebook import write_notebook
+from harness.report.page import html_report
+from harness.report.rendering import png_size, write_folder
+from harness.runs.store import Store
+
+PNG = b"\x89PNG"
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("outcomes")
+    made_store(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def findings(results):
+    return read_findings((), results)
+
+
+def _rows(chart, name):
+    spec = chart.to_dict(validate=True)
+    return [row for rows in spec["datasets"].values() for row in rows if name in row]
+
+
+def test_each_kind_of_task_has_its_charts_and_pictures(findings):
+    kinds = {name.split("-", 2)[2] for name in [*all_figures(findings), *all_pictures(findings)]}
+    assert kinds >= {"recall", "confusion", "examples", "forecast"}
+    assert kinds >= {"samples-best", "samples-last", "samples-course"}
+
+
+def test_recall_and_confusions_are_shares_of_the_classes(findings):
+    figures = {name.split("-", 2)[2]: figure for name, figure in all_figures(findings).items()}
+    recalls = _rows(figures["recall"].chart, "recall")
+    assert {row["class"] for row in recalls} == set(CLASSES)
+    assert all(0 <= row["recall"] <= 100 for row in recalls)
+    shares = [row["share"] for row in _rows(figures["confusion"].chart, "share")]
+    assert sum(shares) == pytest.approx(100 * len(CLASSES), abs=0.5)
+    assert "2 runs" in figures["confusion"].caption
+
+
+def test_sample_predictions_have_pictures_and_both_classes(findings):
+    chart = next(figure.chart for name, figure in all_figures(findings).items() if name.endswith("examples"))
+    pictures = [row["url"].partition(",")[2] for row in _rows(chart, "url")]
+    assert len(pictures) == 16
+    assert all(base64.b64decode(picture).startswith(PNG) for picture in pictures)
+    labels = [row["label"] for row in _rows(chart, "label")]
+    assert all(re.match(r"✗ \w+, is \w+", label) for label in labels[:8])
+    assert all(label.startswith("✓ ") for label in labels[8:])
+
+
+def test_pictures_that_are_not_there_are_left_out(findings, tmp_path):
+    lost = all_figures(findings.__class__(findings.groups, [], [], [], results=tmp_path))
+    assert not any(name.endswith("examples") for name in lost)
+
+
+def test_a_forecast_stands_beside_truth_and_naive_forecast_with_its_reason(findings):
+    figures = {name.split("-", 2)[2]: figure for name, figure in all_figures(findings).items()}
+    rows = _rows(figures["forecast"].chart, "year")
+    assert {row["configuration"] for row in rows} == {"truth", "naive: as the last value", "torch:eager"}
+    assert min(row["year"] for row in rows) == 1962
+    page = html_report(findings)
+    assert "The test data are later than the validation data" in page
+    assert "of 0.25 on the validation data and of 0.5 on the harder test data" in page
+
+
+def test_the_page_holds_the_samples_of_a_generator(findings):
+    page = html_report(findings)
+    assert page.count('<img src="data:image/png;base64,') == 3
+    assert "Rows from top to bottom: epochs 1, 2" in page
+
+
+def test_a_folder_holds_every_chart_as_svg_and_png(findings, tmp_path):
+    few = findings.__class__(findings.groups[-1:], [], [], [], results=findings.results)
+    paths = write_folder(few, tmp_path / "pictures")
+    assert all(path.is_file() for path in paths)
+    assert {path.suffix for path in paths} == {".svg", ".png"}
+    assert all(path.read_bytes().startswith(PNG) for path in paths if path.suffix == ".png")
+    assert {path.stem for path in paths} == {*all_figures(few), *all_pictures(few)}
+    assert png_size(next(path for path in paths if path.suffix == ".png").read_bytes())[0] > 480
+
+
+def test_a_notebook_stores_tables_and_pictures(findings, tmp_path):
+    few = findings.__class__(findings.groups[-1:], [], [], [], results=findings.results)
+    write_notebook(few, tmp_path / "report.ipynb", (), {"results": "results"})
+    notebook = nbformat.read(tmp_path / "report.ipynb", 4)
+    nbformat.validate(notebook)
+    outputs = [output.data for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert sum("text/html" in output and "<table" in output["text/html"] for output in outputs) == 2
+    pictures = [output["image/png"] for output in outputs if "image/png" in output]
+    assert len(pictures) == len(all_figures(few)) + len(all_pictures(few))
+    assert all(base64.b64decode(picture).startswith(PNG) for picture in pictures)
+
+
+def test_a_study_displays_itself_in_a_notebook(tmp_path):
+    store = Store(tmp_path)
+    store.prepare()
+    for record in made_study_records():
+        store.save(record)
+    with pytest.raises(UsageError, match="no study 'overfitting'"):
+        package.study("overfitting", tmp_path)
+    save_study(STUDY, tmp_path)
+    bundle = package.study("overfitting", tmp_path)._repr_mimebundle_()
+    assert "cnn on digits overfits from epoch 5 of 12" in bundle["text/plain"]
+    assert bundle["text/html"].count("<svg") == 5
+    shown = package.compare(results=tmp_path)._repr_mimebundle_()
+    assert "<svg" in shown["text/html"]
+    assert "<table" in shown["text/html"]

@@ -1,0 +1,92 @@
+"""Records with outcomes of networks and pictures, made up without a training."""
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from harness.runs.record import Pictures
+from harness.runs.store import Store
+from harness.spec.data import Samples, Series
+from harness.training.outcomes import outcomes
+from harness.training.sample_grid import epochs_grid, first_samples, picture_row, sample_grid
+from harness_tasks.cnn import CNN
+from harness_tasks.forecast import FORECAST
+from harness_tasks.gan import GAN
+from support.made_runs import made_record
+
+CLASSES = ("cat", "dog", "frog")
+SERIES = Series("sunspots", "year", scale=40.0, offset=50.0, test_start=1962)
+
+
+def classified(shape=(8, 8, 3), count=60, seed=0):
+    """Logits that are right more often than not, and the samples."""
+    random = np.random.default_rng(seed)
+    targets = random.integers(0, len(CLASSES), count)
+    inputs = random.random((count, *shape), np.float32)
+    logits = random.normal(size=(count, len(CLASSES)))
+    logits[np.arange(count), targets] += 1.0
+    return logits, Samples(inputs, targets)
+
+
+def classification_record(store: Store, seed=0, shape=(8, 8, 3), **changes):
+    """A record of a classification whose test pictures are in the store."""
+    logits, test = classified(shape, seed=seed)
+    seen = outcomes(CNN.define(CNN.options()), logits, test, CLASSES, None)
+    recalls = {f"recall_{label}": row[label] / max(1, sum(row)) for label, row in enumerate(seen.confusion)}
+    record = made_record(seed=seed, outcomes=seen, **changes)
+    record.test_at_best |= recalls
+    if png := picture_row(test.inputs[[one.index for one in seen.examples]]):
+        record.pictures = Pictures(examples=store.save_picture(record, png, "-examples"))
+    store.save(record)
+    return record
+
+
+def forecast_record(store: Store, seed=0):
+    """A record of a forecast whose naive forecast errs more on the test data."""
+    task = FORECAST.define(FORECAST.options())
+    years = np.arange(40)
+    truth = np.sin(years / 11 * 2 * np.pi)
+    test = Samples(np.repeat(np.roll(truth, 1)[:, None, None], 22, axis=1), truth[:, None])
+    seen = outcomes(task, truth[:, None] * 0.9, test, (), SERIES)
+    record = made_record(seed=seed, outcomes=seen)
+    record.task = msgspec.structs.replace(record.task, name="forecast", sha256="f" * 64, description=task)
+    record.epochs[-1].validation["naive_loss"] = 0.25
+    record.test_at_last = record.test_at_best = {"loss": 0.3, "naive_loss": 0.5}
+    store.save(record)
+    return record
+
+
+def gan_record(store: Store, seed=0):
+    """A record of a generator with its three pictures."""
+    random = np.random.default_rng(seed)
+    fakes = random.random((64, 8, 8, 1))
+    record = made_record(seed=seed)
+    for epoch in record.epochs:
+        for scores in (epoch.train, epoch.validation):
+            scores.pop("accuracy")
+            scores |= {"generator_loss": 0.7, "real": 0.6, "fake": 0.3, "frechet_distance": 2.0 / epoch.epoch}
+    record.task = msgspec.structs.replace(
+        record.task, name="gan", sha256="a" * 64, description=GAN.define(GAN.options())
+    )
+    record.test_at_last = record.test_at_best = {"loss": 0.5, "frechet_distance": 1.0}
+    record.samples_file = store.save_picture(record, sample_grid(fakes))
+    course = epochs_grid([first_samples(fakes), first_samples(1 - fakes)])
+    record.pictures = Pictures(
+        last_samples=store.save_picture(record, sample_grid(1 - fakes), "-last"),
+        course=store.save_picture(record, course, "-course"),
+        course_epochs=[1, 2],
+    )
+    store.save(record)
+    return record
+
+
+def made_store(folder: Path) -> Store:
+    """A store with a record of each kind."""
+    store = Store(folder)
+    store.prepare()
+    for seed in range(2):
+        classification_record(store, seed)
+    forecast_record(store)
+    gan_record(store)
+    return store

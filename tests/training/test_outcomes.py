@@ -1,0 +1,95 @@
+"""What a network made of the test samples: confusions, examples right and wrong, forecasts in their unit."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from support.made_outcomes import CLASSES, SERIES, classified
+
+from harness.spec.data import Samples
+from harness.training.outcomes import MOST_EXAMPLES, Remembering, outcomes
+from harness.training.program_scores import Scorer
+from harness.training.sample_grid import epochs_grid, first_samples, picture_row, sample_grid, shown_epochs
+from harness_tasks.cnn import CNN
+from harness_tasks.forecast import FORECAST
+from harness_tasks.gan import GAN
+
+TASK = CNN.define(CNN.options())
+
+
+def _size(png):
+    return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+
+
+def test_confusions_count_every_sample_once():
+    logits, test = classified()
+    seen = outcomes(TASK, logits, test, CLASSES, None)
+    matrix = np.array(seen.confusion)
+    assert matrix.sum() == len(test)
+    assert matrix.sum(axis=1).tolist() == np.bincount(test.targets).tolist()
+    assert np.trace(matrix) == (logits.argmax(axis=1) == test.targets).sum()
+
+
+def test_examples_are_the_surest_mistakes_and_right_answers_of_all_classes():
+    logits, test = classified()
+    seen = outcomes(TASK, logits, test, CLASSES, None)
+    wrong = [one for one in seen.examples if one.target != one.predicted]
+    right = [one for one in seen.examples if one.target == one.predicted]
+    assert (len(wrong), len(right)) == (MOST_EXAMPLES // 2, MOST_EXAMPLES // 2)
+    assert [one.probability for one in wrong] == sorted((one.probability for one in wrong), reverse=True)
+    assert {one.target for one in right} == set(range(len(CLASSES)))
+    assert all(test.targets[one.index] == one.target for one in seen.examples)
+    assert all(one.values == [] for one in seen.examples)
+
+
+def test_sequences_are_kept_with_eight_bits():
+    logits, test = classified(shape=(200, 1))
+    values = outcomes(TASK, logits, test, CLASSES, None).examples[0].values
+    assert len(values) <= 64
+    assert (min(values), max(values)) == pytest.approx((0, 255), abs=3)
+
+
+def test_outputs_without_a_class_have_a_number_as_their_name():
+    logits, test = classified()
+    assert outcomes(TASK, np.pad(logits, ((0, 0), (0, 1))), test, CLASSES, None).classes == [*CLASSES, "3"]
+
+
+def test_a_forecast_is_in_the_unit_of_its_series():
+    task = FORECAST.define(FORECAST.options())
+    test = Samples(np.full((3, 22, 1), 0.5), np.array([[1.0, 9], [0.0, 9], [-1.0, 9]]))
+    seen = outcomes(task, np.array([[0.5, 9], [0.25, 9], [0.0, 9]]), test, (), SERIES).forecast
+    assert (seen.truth, seen.forecast, seen.naive) == ([90, 50, 10], [70, 60, 50], [70, 70, 70])
+    assert seen.start == 1962
+    assert outcomes(task, test.targets, test, (), None) is None
+    assert outcomes(GAN.define(GAN.options()), test.targets, test, (), None) is None
+
+
+def test_the_last_outputs_are_remembered_without_predicting_twice():
+    calls = []
+    remembering = Remembering(lambda inputs, network="model": calls.append(network) or inputs + 1)
+    assert remembering(np.zeros(2)).tolist() == [1, 1]
+    assert remembering(np.ones(2), "discriminator").tolist() == [2, 2]
+    assert (remembering.outputs.tolist(), calls) == ([1, 1], ["model", "discriminator"])
+
+
+def test_the_scorer_of_a_run_keeps_what_a_report_draws():
+    logits, test = classified()
+    program = SimpleNamespace(predict=lambda inputs, _network="model": logits[: len(inputs)])
+    scorer = Scorer(TASK, {"validation": test, "test": test}, 0, CLASSES)
+    scorer.scores(program, "validation")
+    scores = scorer.scores(program, "test")
+    drawn = scorer.drawn()
+    assert drawn.outcomes == outcomes(TASK, logits, test, CLASSES, None)
+    assert drawn.outcomes.confusion[0][0] / sum(drawn.outcomes.confusion[0]) == scores["recall_0"]
+    assert _size(drawn.examples_png) == (8 * MOST_EXAMPLES, 8)
+
+
+def test_grids_have_a_row_for_each_shown_epoch():
+    fakes = np.random.default_rng(0).random((64, 8, 8, 1))
+    assert _size(sample_grid(fakes)) == (8 * 10 * 2, 8 * 10 * 2)
+    assert _size(epochs_grid([first_samples(fakes)] * 3)) == (8 * 10 * 2, 3 * 10 * 2)
+    assert _size(picture_row(np.zeros((5, 8, 6, 3), np.uint8))) == (30, 8)
+    assert picture_row(np.zeros((5, 40, 1))) is None
+    assert epochs_grid([]) is None
+    assert (shown_epochs(3), shown_epochs(100)[0], shown_epochs(100)[-1]) == ([0, 1, 2], 0, 99)
+    assert len(shown_epochs(100)) == 10
