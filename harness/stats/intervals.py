@@ -68,7 +68,8 @@ def bounded_ends(mean: Array, half: Array, upper: float | None) -> tuple[Array, 
             factor = np.exp(half * upper / (mean * (upper - mean)))
             low, high = upper / (1 + factor / odds), upper / (1 + 1 / (odds * factor))
     at_bound = (mean <= 0) | (False if upper is None else mean >= upper)
-    return np.where(at_bound, mean, low), np.where(at_bound, mean, high)
+    # The smallest numbers underflow; the mean is then an end.
+    return np.where(at_bound, mean, np.fmin(low, mean)), np.where(at_bound, mean, np.fmax(high, mean))
 
 
 def bounded_interval(
