@@ -141,7 +141,7 @@ def test_findings_are_grouped_by_task(desktop):
 def test_every_chart_has_its_marks(desktop):
     marks = desktop.evaluate(in_browser.MARKS)
     names = {name.rpartition("-")[2] for name in marks}
-    assert names == {"time", "steps", "phases", "curves", "gap", "remedies"}
+    assert names == {"time", "steps", "phases", "curves", "gap", "remedies", "loss", "score"}
     assert min(marks.values()) >= 3, marks
     # Three configurations: as many lines for training and for held-out scores.
     assert desktop.locator("#comparison-1-curves .mark-line path").count() == 6
