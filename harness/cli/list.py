@@ -124,7 +124,7 @@ def _results(results: Path, limit: int) -> str:
         return f"Results\nnone in {results}"
     rows = [_result(result) for result in found[-limit:][::-1]]
     title = f"Results in {results}, newest first (harness show ID{results_option(results)})"
-    table = _table(title, rows, ("id", "kind", "task", "configurations", "outcome"))
+    table = _table(title, rows, ("id", "kind", "task", "configuration", "outcome"))
     older = f"\n{len(found) - limit} older results are not shown (--limit N)" if len(found) > limit else ""
     return table + older
 
