@@ -121,8 +121,8 @@ def examples_chart(run: Run, outcomes: Outcomes, folder: Path | None) -> alt.Lay
     for place, one in enumerate(examples):
         actual, predicted = (outcomes.classes[label] for label in (one.target, one.predicted))
         right = one.target == one.predicted
-        below = f"{100 * one.probability:.0f} % sure"
-        above = f"✓ {actual}" if right else f"✗ {predicted}, is {actual}"
+        sure = f"{100 * one.probability:.0f} % sure"
+        above, below = (f"✓ {actual}", sure) if right else (f"✗ {predicted}", f"{sure}, is {actual}")
         x, y = place % _COLUMNS, place // _COLUMNS
         rows.append(
             {"x": x + 0.5, "y": y, "label": above, "sure": below, "right": "right" if right else "wrong"}
@@ -140,7 +140,7 @@ def examples_chart(run: Run, outcomes: Outcomes, folder: Path | None) -> alt.Lay
     else:
         image = data.mark_image(width=_PICTURE, height=_PICTURE, smooth=False)
         marks = image.encode(x=x_axis, y=y_axis, url=alt.Url("url:N"))
-    text = alt.Chart().mark_text(baseline="top", fontSize=11, limit=84)
+    text = alt.Chart().mark_text(baseline="top", fontSize=11, limit=88)
     return layered(
         rows,
         marks,
@@ -197,7 +197,13 @@ def forecast_chart(comparison: Comparison, colours: Colours) -> alt.LayerChart |
     lines = {TRUTH: first.truth, NAIVE: first.naive}
     lines |= {name: forecast.forecast for name, forecast in known if forecast is not None}
     rows: list[Row] = [
-        {"configuration": name, first.time: first.start + place, "value": value}
+        {
+            "configuration": name,
+            "kind": name if name in {TRUTH, NAIVE} else "forecast",
+            "width": 4 if name == TRUTH else 2,
+            first.time: first.start + place,
+            "value": value,
+        }
         for name, values in lines.items()
         for place, value in enumerate(values)
     ]
@@ -205,16 +211,9 @@ def forecast_chart(comparison: Comparison, colours: Colours) -> alt.LayerChart |
     colour = colour_of_rows(rows, shown, "stroke")
     x = alt.X(f"{first.time}:Q", title=first.time, axis=alt.Axis(format="d"), scale=alt.Scale(zero=False))
     y = alt.Y("value:Q", title=first.quantity)
-    dash = alt.StrokeDash(
-        "configuration:N",
-        scale=alt.Scale(domain=list(shown), range=[[1, 0], [2, 3], *[[1, 0]] * len(known)]),
-        legend=None,
-    )
-    width = alt.StrokeWidth(
-        "configuration:N",
-        scale=alt.Scale(domain=list(shown), range=[4, 1.2, *[1.8] * len(known)]),
-        legend=None,
-    )
+    kinds = alt.Scale(domain=[TRUTH, "forecast", NAIVE], range=[[1, 0], [1, 0], [2, 3]])
+    dash = alt.StrokeDash("kind:N", scale=kinds, legend=None)
+    width = alt.StrokeWidth("width:O", scale=None, legend=None)
     tip = tips("configuration:N", f"{first.time}:Q", ("value:Q", first.quantity))
     data = alt.Chart()
     return layered(

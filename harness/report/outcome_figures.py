@@ -21,7 +21,8 @@ def outcome_figures(
 ) -> list[Figure]:
     """Recall, confusions, sample predictions and forecasts, of test samples at the best epoch."""
     comparison = group.comparison
-    first = comparison.summaries[0].configuration
+    configurations = [summary.configuration for summary in comparison.summaries]
+    first = next((each for each in configurations if outcomes_of(each)), configurations[0])
     found = outcomes_of(first)
     who = f" of {first.name}" if len(comparison.summaries) > 1 else ""
     runs = f"{len(first.runs)} run{'s' * (len(first.runs) != 1)}"

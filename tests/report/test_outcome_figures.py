@@ -59,9 +59,9 @@ def test_sample_predictions_have_pictures_and_both_classes(findings):
     pictures = [row["url"].partition(",")[2] for row in _rows(chart, "url")]
     assert len(pictures) == 16
     assert all(base64.b64decode(picture).startswith(PNG) for picture in pictures)
-    labels = [row["label"] for row in _rows(chart, "label")]
-    assert all(re.match(r"✗ \w+, is \w+", label) for label in labels[:8])
-    assert all(label.startswith("✓ ") for label in labels[8:])
+    labels = [(row["label"], row["sure"]) for row in _rows(chart, "label")]
+    assert all(label.startswith("✗ ") and re.search(r"% sure, is \w+$", sure) for label, sure in labels[:8])
+    assert all(label.startswith("✓ ") and sure.endswith("% sure") for label, sure in labels[8:])
 
 
 def test_pictures_that_are_not_there_are_left_out(findings, tmp_path):
