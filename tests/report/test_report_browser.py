@@ -143,8 +143,8 @@ def test_every_chart_has_its_marks(desktop):
     names = {name.rpartition("-")[2] for name in marks}
     assert names == {"time", "steps", "phases", "curves", "gap", "remedies", "loss", "score"}
     assert min(marks.values()) >= 3, marks
-    # Three configurations: as many lines for training and for held-out scores.
-    assert desktop.locator("#comparison-1-curves .mark-line path").count() == 6
+    # Three configurations, each with a mean and three seeds, of training and of held-out scores.
+    assert desktop.locator("#comparison-1-curves .mark-line path").count() == 3 * (1 + 3) * 2
     titles = desktop.locator("#comparison-1-time .role-axis-title text").all_text_contents()
     assert titles == ["training time (s)", "test accuracy (%)"]
 
