@@ -90,7 +90,9 @@ def _duel_markdown(record: DuelRecord, _path: Path) -> str:
 
 def _gate_row(record: GateRecord) -> Row:
     tasks = dict.fromkeys(benchmark.task for benchmark in record.benchmarks)
-    backends = dict.fromkeys(f"{benchmark.backend}:{benchmark.mode}" for benchmark in record.benchmarks)
+    backends = dict.fromkeys(
+        f"{benchmark.backend}:{benchmark.mode}".rstrip(":") for benchmark in record.benchmarks
+    )
     return Row(", ".join(tasks), ", ".join(backends), record.verdict)
 
 
