@@ -41,6 +41,16 @@ def test_a_study_goes_on_where_it_stopped(harness):
     shown = harness("show", record)
     assert shown.returncode == 0, shown.stderr
     assert "class weights" in shown.stdout
+    page = record.removesuffix(".json") + ".html"
+    assert f"Page:   {page}" in again.stdout
+    assert "Draws the samples of rare classes more often." in (harness.folder / page).read_text()
+
+
+def test_the_kinds_of_study_are_listed_with_their_remedies(harness):
+    done = harness("study", "--list")
+    assert (done.returncode, done.stderr) == (0, "")
+    for words in ("harness study overfitting", "dropout=0.5", "harness study imbalance", "early stopping"):
+        assert words in done.stdout
 
 
 def test_a_termination_ends_a_study_as_ctrl_c_does(harness):

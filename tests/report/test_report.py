@@ -142,6 +142,13 @@ def test_refusals_take_a_line(filled, arguments, message):
     assert "Traceback" not in done.stderr
 
 
+def test_a_name_without_a_suffix_is_a_folder_of_pictures(filled):
+    done = filled("report", "task=cnn", "--to", "pictures")
+    assert (done.returncode, done.stdout) == (0, "pictures\n"), done.stderr
+    names = {path.name for path in (filled.folder / "pictures").iterdir()}
+    assert {"comparison-1-loss.svg", "comparison-1-loss.png", "comparison-1-curves.png"} <= names
+
+
 def test_a_missing_library_is_named_with_its_extra(filled):
     (filled.folder / "altair.py").write_text("raise ModuleNotFoundError('no', name='altair')")
     path = os.pathsep.join([str(filled.folder), filled.environment["PYTHONPATH"]])
