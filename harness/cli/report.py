@@ -1,8 +1,9 @@
 """``harness report``: findings, or one duel, gate or study, as a page or in other forms."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,18 +16,20 @@ if TYPE_CHECKING:
     from harness.analysis.findings import Findings
 
 _T = TypeVar("_T")
-_FORMATS = (".html", ".md", ".csv", ".parquet", ".ipynb")
+_TABLES = (".csv", ".parquet")
+_FORMATS = (".html", ".md", *_TABLES, ".ipynb")
 
 
 @click.command()
 @selection_options
 @click.option(
     "--to",
-    "path",
+    "targets",
     required=True,
+    multiple=True,
     type=click.Path(path_type=Path),
-    help="File to write. Its suffix is the format: .html, .md (with SVG files next to it), .csv, .parquet, "
-    ".ipynb. Without a suffix: a folder, for every chart as SVG and PNG.",
+    help="File to write; repeatable. Its suffix is the format: .html, .md (with SVG files next to it), .csv, "
+    ".parquet, .ipynb. Without a suffix: a folder, for every chart as SVG and PNG.",
 )
 @click.pass_context
 def command(
@@ -37,9 +40,9 @@ def command(
     margin: float | None,
     target: float | None,
     by: str | None,
-    path: Path,
+    targets: tuple[Path, ...],
 ) -> None:
-    """Write the findings to a file: speed, quality, overfitting, studies; or one duel, gate or study.
+    """Write the findings to files: speed, quality, overfitting, studies; or one duel, gate or study.
 
     .html is a single file that opens offline. .csv and .parquet hold one row for each run. SELECTION is as
     in `harness compare`, or names one duel, gate or study, which is written as .html or .md.
@@ -50,13 +53,19 @@ def command(
 
     Exit code: 0; 1 if a file could not be read and was skipped; 2 if nothing is selected.
     """  # noqa: D301  click's mark for lines that it must not wrap
-    from harness.analysis.selection import no_garbage_collection  # NumPy is behind it
-
+    paths = list(dict.fromkeys(targets))
     others, remaining = separated(selection, results)
     if others:
-        _write_one(others, remaining, path)
-        click.echo(path)
+        _write_one(others, remaining, paths)
         return
+    for path in paths:
+        _refuse_other_formats(path)
+        _refuse_missing_folder(path)
+    unreadable = _write_all(paths, selection, results, {"margin": margin, "target": target, "by": by})
+    ctx.exit(report_unreadable(unreadable))
+
+
+def _refuse_other_formats(path: Path) -> None:
     if path.suffix and path.is_dir():
         raise UsageError(f"--to {path} is a folder; give a file in it, or a folder without a suffix")
     if path.suffix and path.suffix not in _FORMATS:
@@ -64,33 +73,57 @@ def command(
         raise UsageError(
             f"--to {path}: unknown suffix {path.suffix!r}; use one of {formats}, or none for a folder"
         )
-    _refuse_missing_folder(path)
+
+
+def _write_all(
+    paths: list[Path], selection: tuple[str, ...], results: Path, options: Mapping[str, Any]
+) -> list[str]:
+    """Write each path and print its name; messages about files that could not be read, each once.
+
+    Findings are computed once for all paths, and not at all for tables of runs.
+    """
+    from harness.analysis.selection import no_garbage_collection  # NumPy is behind it
+
+    unreadable: list[str] = []
+    findings: Findings | None = None
     with no_garbage_collection():
-        if path.suffix in {".csv", ".parquet"}:
-            unreadable = _written(path, lambda: _write_runs(selection, results, path))
-        else:
-            from harness.analysis.findings import read_findings
+        for path in paths:
+            if path.suffix in _TABLES:
+                unreadable += _written(path, partial(_write_runs, selection, results, path))
+            else:
+                findings = findings or _findings(selection, results, options)
+                unreadable += findings.unreadable
+                arguments = {"results": str(results), **options}
+                _written(path, partial(_write_findings, findings, path, selection, arguments))
+            click.echo(path)
+    return list(dict.fromkeys(unreadable))
 
-            findings = read_findings(selection, results, margin, target, by)
-            unreadable = findings.unreadable
-            arguments = {"results": str(results), "margin": margin, "target": target, "by": by}
-            _written(path, lambda: _write_findings(findings, path, selection, arguments))
-    click.echo(path)
-    ctx.exit(report_unreadable(unreadable))
+
+def _findings(selection: tuple[str, ...], results: Path, options: Mapping[str, Any]) -> "Findings":
+    from harness.analysis.findings import read_findings
+
+    return read_findings(selection, results, **options)
 
 
-def _write_one(others: list[Result], remaining: list[str], path: Path) -> None:
-    """Write a duel, a gate or a study."""
+def _write_one(others: list[Result], remaining: list[str], paths: list[Path]) -> None:
+    """Write a duel, a gate or a study to each path, and print the paths."""
     result = others[0]
     if remaining or len(others) > 1:
         names = ", ".join([*(f"{each.kind.name} {each.path.stem}" for each in others), *remaining])
         raise UsageError(f"a report is of one duel, gate or study, or of any number of runs, not of {names}")
     files = VIEWS[result.kind.name].files
-    if path.suffix not in files:
-        raise UsageError(f"--to {path}: a {result.kind.name} is written as {' or '.join(files)}")
-    _refuse_missing_folder(path)
+    for path in paths:
+        if path.suffix not in files:
+            raise UsageError(f"--to {path}: a {result.kind.name} is written as {' or '.join(files)}")
+        _refuse_missing_folder(path)
     record = result.kind.read(result.path)
-    _written(path, lambda: path.write_text(files[path.suffix](record, result.path), "utf-8"))
+    for path in paths:
+        _written(path, partial(_write_text, path, partial(files[path.suffix], record, result.path)))
+        click.echo(path)
+
+
+def _write_text(path: Path, text: Callable[[], str]) -> None:
+    path.write_text(text(), "utf-8")
 
 
 def _refuse_missing_folder(path: Path) -> None:

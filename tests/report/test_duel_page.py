@@ -107,8 +107,9 @@ def test_markdown_has_the_verdict_and_a_table():
 
 def test_report_and_compare_take_a_duel(harness):
     path = save_duel(harness.folder / "results", stored_duel())
-    done = harness("report", "last", "--to", "duel.html")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "duel.html\n", "")
+    done = harness("report", "last", "--to", "duel.html", "--to", "duel.md")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "duel.html\nduel.md\n", "")
+    assert (harness.folder / "duel.md").read_text().startswith("**b:torch:eager is as fast")
     assert "Turns over time" in (harness.folder / "duel.html").read_text()
     done = harness("compare", path.stem[:15])
     assert "b:torch:eager is as fast as a:torch:eager within 2 %" in done.stdout

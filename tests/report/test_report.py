@@ -164,6 +164,26 @@ def test_a_report_that_cannot_be_written(filled):
     assert "--to no/such/folder/r.html: the folder no/such/folder does not exist" in done.stderr
 
 
+def test_every_file_is_written(filled):
+    done = filled("report", "--to", "r.html", "--to", "r.csv", "--to", "r.md", "--to", "r.csv")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "r.html\nr.csv\nr.md\n", "")
+    assert all((filled.folder / name).stat().st_size for name in ("r.html", "r.csv", "r.md"))
+
+
+def test_nothing_is_written_if_one_file_cannot_be(filled):
+    done = filled("report", "--to", "r.csv", "--to", "r.pdf")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--to r.pdf: unknown suffix" in done.stderr
+    assert not (filled.folder / "r.csv").exists()
+
+
+def test_a_file_that_cannot_be_read_is_reported_once(filled):
+    (filled.folder / "results" / "runs" / "torn.json").write_text("{")
+    done = filled("report", "--to", "r.csv", "--to", "r.md")
+    assert (done.returncode, done.stdout) == (1, "r.csv\nr.md\n")
+    assert done.stderr.count("torn.json") == 1
+
+
 def test_tables_hold_a_row_a_run(filled):
     assert filled("report", "--to", "r.csv").returncode == 0
     assert filled("report", "backend=jax", "--to", "r.parquet").returncode == 0
