@@ -112,6 +112,8 @@ def _energy(findings: ConfigurationFindings) -> str:
 
 
 def _break_even(record: DuelRecord, findings: list[ConfigurationFindings]) -> Iterator[str]:
+    if not record.results:  # a duel that ended before its first pair was judged
+        return
     reference = findings[0]
     for result, other in zip(record.results, findings[1:], strict=True):
         if result.verdict not in {"faster", "slower"} or result.ratio is None:

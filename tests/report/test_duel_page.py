@@ -7,6 +7,7 @@ import pytest
 from support.in_browser import DRAWN, MARKS, TOO_WIDE, chromium, needs_chromium, opened
 from support.made_duels import save_duel, stored_duel
 
+from harness.report.duel import duel_text
 from harness.report.duel_charts import duel_figures
 from harness.report.duel_page import duel_markdown, duel_page
 
@@ -97,6 +98,14 @@ def test_a_duel_without_pairs_says_so(status):
     assert 'class="chart"' not in page
     assert "<h1>The duel" in page or "<h1>Interrupted before the first pair" in page
     assert duel_markdown(record).startswith("**")
+
+
+def test_a_duel_that_ended_before_its_first_pair_was_judged_shows_that_pair():
+    stored = stored_duel()
+    record = msgspec.structs.replace(stored, status="failed", failure="x", pairs=stored.pairs[:1], results=[])
+    assert "The duel failed: x" in duel_text(record)
+    assert "<h1>The duel failed: x" in duel_page(record)
+    assert "| steady step (ms) |" in duel_markdown(record)
 
 
 def test_markdown_has_the_verdict_and_a_table():
