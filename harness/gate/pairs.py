@@ -14,7 +14,7 @@ from harness.duel.workloads import Workload, pad_to_equal_size
 from harness.gate import reasons
 from harness.gate.conclusion import Ended
 from harness.plugins import registry
-from harness.worker.errors import WorkerTimeout
+from harness.worker.errors import WorkDiffers, WorkerTimeout
 
 #: A process that takes longer than this from start to end is taken to hang.
 PROCESS_LIMIT_SECONDS = 1800.0
@@ -26,7 +26,8 @@ class PairMaker:
     """Makes pairs of base and head (``workloads``).
 
     Base is paused in memory next to head, and both may need more memory than there is. So if head fails, it
-    is tried alone, and is to blame only if it fails then too; otherwise :class:`Ended` is raised.
+    is tried alone, and is to blame only if it fails then too; otherwise :class:`Ended` is raised. A hang, and
+    work that was recomputed and differs, do not depend on memory: head is to blame at once.
     """
 
     def __init__(self, workloads: Sequence[Workload], dataset: str, say: Callable[[str], None]) -> None:
@@ -94,7 +95,7 @@ class PairMaker:
         try:
             return work(self._alternation, slice(0, 2))
         except ConfigurationFailed as error:
-            if error.label != self._workloads[1].label or isinstance(error.__cause__, WorkerTimeout):
+            if error.label != self._workloads[1].label or isinstance(error.__cause__, WorkerTimeout | WorkDiffers):
                 raise
             failure = error
         self._say("trying head alone")

@@ -15,7 +15,9 @@ from harness.gate.record import QualityResult
 from harness.gate.suite import Benchmark, Limits
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
-from harness.worker.errors import WorkerTimeout
+from harness.testing.independent_work import Deviation
+from harness.testing.replay import Verification
+from harness.worker.errors import WorkDiffers, WorkerTimeout
 
 TURNS = 6
 
@@ -178,16 +180,21 @@ def test_a_head_that_fails_only_beside_base_is_not_to_blame(undecided, monkeypat
     assert (comparison.record.verdict, comparison.record.reasons) == (verdict, [reason])
 
 
-def test_a_head_that_hangs_is_not_tried_again(undecided):
+OTHER_WORK = Verification(outcome="differs", deviation=Deviation(7, 1.5, 2.5))
+
+
+@pytest.mark.parametrize("cause", [WorkerTimeout("it hangs", silent=True), WorkDiffers(OTHER_WORK)])
+def test_a_head_that_hangs_or_does_other_work_is_not_tried_again(undecided, cause):
     def pair(*_):
         tried.append(1)
-        raise ConfigurationFailed("head", "hangs") from WorkerTimeout("it hangs", silent=True)
+        raise ConfigurationFailed("head", str(cause)) from cause
 
     tried = []
     comparison, _ = undecided(step=1.2)
     comparison._pairs._alternation = types.SimpleNamespace(pair=pair)
     confirm(comparison)
     assert (comparison.record.verdict, len(tried)) == ("FAIL", 1)
+    assert comparison.record.reasons == [reasons.Failed(label="head", message=str(cause))]
 
 
 QUALITY_ONLY = Limits(
