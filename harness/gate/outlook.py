@@ -62,5 +62,7 @@ def outlook(
 def _is_certain_enough(series: PairedSeries, level: float) -> bool:
     """Whether there are enough pairs for a forecast that gives a metric up."""
     limit, ratios = math.log1p(series.limit), series.ratios
+    if len(ratios.logs) < _FEWEST_FOR_FORECAST / 2:
+        return False
     is_likely = ratios.mean >= _NEAR_LIMIT * limit and ratios.evidence_p_value(limit) <= level
-    return len(ratios.logs) >= _FEWEST_FOR_FORECAST / (2 if is_likely else 1)
+    return is_likely or len(ratios.logs) >= _FEWEST_FOR_FORECAST

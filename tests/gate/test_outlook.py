@@ -46,6 +46,10 @@ def test_a_loss_at_the_limit_is_given_up_and_one_that_more_pairs_decide_is_not()
     assert not seen(series(0.0485, spread=0.005, pairs=9)).is_hopeless
 
 
+def test_pairs_that_were_all_lost_are_no_forecast():
+    assert not seen(series(0.2, pairs=0)).is_hopeless
+
+
 @pytest.mark.parametrize("pair_seconds", [20.0, 200.0])
 def test_what_there_is_no_time_for_is_hopeless(pair_seconds):
     assert seen(series(0.033, spread=0.03), pair_seconds=pair_seconds).is_hopeless == (pair_seconds > 100)
