@@ -6,8 +6,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-#: Deletes a folder when standard input closes, which it does when the parent closes it or dies.
-_DELETE = 'cat; rm -rf -- "$1"'
+#: Deletes a folder when standard input closes, which it does when the parent closes it or dies. Only ``read``,
+#: which is part of the shell, may wait: a program that is missing would end at once.
+_DELETE = 'read -r _; rm -rf -- "$1"'
 
 
 class GuardedFolder:

@@ -2,11 +2,14 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import pytest
 
 from harness.machine.guarded_folder import GuardedFolder
 
@@ -44,3 +47,17 @@ def test_a_folder_of_a_killed_process_is_deleted(tmp_path):
     while path.exists() and time.monotonic() < end:
         time.sleep(0.01)
     assert not path.exists()
+
+
+def test_a_folder_stays_where_programs_are_missing(tmp_path, monkeypatch):
+    """As in a container with few programs: the guard must not delete it early."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "rm").symlink_to(shutil.which("rm"))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    with contextlib.closing(GuardedFolder("with spaces ")) as folder:
+        assert folder.path.is_dir()
+        with pytest.raises(subprocess.TimeoutExpired):  # it waits for the end of this process
+            folder._guard.wait(0.5)
+        assert folder.path.is_dir()
+    assert [path.name for path in tmp_path.iterdir()] == ["bin"]
