@@ -95,7 +95,9 @@ class PairMaker:
         try:
             return work(self._alternation, slice(0, 2))
         except ConfigurationFailed as error:
-            if error.label != self._workloads[1].label or isinstance(error.__cause__, WorkerTimeout | WorkDiffers):
+            if error.label != self._workloads[1].label or isinstance(
+                error.__cause__, WorkerTimeout | WorkDiffers
+            ):
                 raise
             failure = error
         self._say("trying head alone")

@@ -6,8 +6,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-#: Deletes a folder when standard input closes, which it does when the parent closes it or dies. Only ``read``,
-#: which is part of the shell, may wait: a program that is missing would end at once.
+#: Deletes a folder when standard input closes, which it does when the parent closes it or dies. A program that
+#: waits for that may be missing, and then the folder would be deleted at once; ``read`` is part of the shell.
 _DELETE = 'read -r _; rm -rf -- "$1"'
 
 
