@@ -6,8 +6,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-#: Deletes a folder when standard input closes, which it does when the parent closes it or dies. A program that
-#: waits for that may be missing, and then the folder would be deleted at once; ``read`` is part of the shell.
+#: Deletes a folder when standard input closes, which it does when the parent closes it or dies. A program to
+#: wait for that may be missing, and the folder would be deleted at once; ``read`` is part of the shell.
 _DELETE = 'read -r _; rm -rf -- "$1"'
 
 
