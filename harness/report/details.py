@@ -8,7 +8,8 @@ from harness.analysis.conditions import evaluation_text
 from harness.report.numbers import NOTHING, significant
 from harness.runs.record import Epoch, Record
 from harness.spec.task import Adversarial
-from harness.testing.clock_words import reason
+from harness.testing.clock import ClockTest
+from harness.testing.clock_words import reason, untested_because
 from harness.testing.replay_words import verified_work
 
 #: Runs of more epochs are thinned to every tenth.
@@ -73,8 +74,14 @@ def _proofs_of_run(record: Record) -> list[str]:
     if record.verification is not None:
         proofs["timed work"] = verified_work(record.verification)
     if record.clock is not None:
-        proofs["clock"] = reason(record.clock) or f"tested by {record.clock.readings} readings after blocks"
+        proofs["clock"] = _clock(record.clock)
     return [_section("Proofs of this run", proofs)] if proofs else []
+
+
+def _clock(test: ClockTest) -> str:
+    if test.outcome == "not tested":
+        return f"not tested: {untested_because([test])}"
+    return reason(test) or f"tested by {test.readings} readings after blocks"
 
 
 def _deviation(value: float | None) -> str:

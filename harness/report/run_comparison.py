@@ -24,13 +24,13 @@ def run_comparison(records: Sequence[Record], folder: Path, width: int) -> str |
     findings = _findings(records)
     if not findings.groups:
         return None
-    answers = [line for group in findings.groups for line in _answer(group, folder, width)]
+    answers = "\n\n".join(_answer(group, folder, width) for group in findings.groups)
     of_settings = [group for group in findings.groups if group.comparison.group.is_of_settings]
     others = [group for group in findings.groups if not group.comparison.group.is_of_settings]
     tables = [*map(group_table, of_settings), *([comparison_table(others)] if others else [])]
     shown = ["\n" + terminal_table(table, width) for table in tables]
     legends = dict.fromkeys(filled(table.legend, width) for table in tables if table.legend)
-    return "\n".join([*answers, *shown, *legends, *map(variation_sentence, findings.variations)])
+    return "\n".join([answers, *shown, *legends, *map(variation_sentence, findings.variations)])
 
 
 def _findings(records: Sequence[Record]) -> Findings:
@@ -43,9 +43,9 @@ def _findings(records: Sequence[Record]) -> Findings:
     return findings
 
 
-def _answer(group: GroupFindings, folder: Path, width: int) -> list[str]:
-    """The answer, and the command of a duel in a line of its own to be copied."""
+def _answer(group: GroupFindings, folder: Path, width: int) -> str:
+    """A title, the answer, and the command of a duel in a line of its own to be copied."""
     comparison = group.comparison
     command = next_duel(comparison, folder.parent)
     duel = [f"{DECIDES}\n  {command}"] if command else []
-    return [filled(f"{comparison.group.title}: {headline(comparison)}", width), *duel]
+    return "\n".join([comparison.group.title, filled(headline(comparison), width), *duel])

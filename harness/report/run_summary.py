@@ -31,9 +31,10 @@ _MUCH_SCORING = 0.5
 
 def run_summary(records: Sequence[Record], folder: Path, width: int) -> str:
     """The result of the runs, what is wrong with any of them, and where the records are."""
+    comparison = _comparison(records, folder, width) if _is_comparison(records) else None
     parts = [
-        _comparison(records, folder, width) if _is_comparison(records) else _runs(records, width),
-        *_remarks(records),
+        comparison or _runs(records, width),
+        *_remarks(records, starred=comparison is None),
         _ending(records, folder),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -116,14 +117,17 @@ def _seconds(record: Record) -> str:
     return busy_mark(f"{significant(record.phases.training_seconds)} s", disturbed=record.disturbed)
 
 
-def _comparison(records: Sequence[Record], folder: Path, width: int) -> str:
+def _comparison(records: Sequence[Record], folder: Path, width: int) -> str | None:
     from harness.report.run_comparison import run_comparison  # it needs NumPy and SciPy
 
-    return run_comparison(records, folder, width) or _runs(records, width)
+    return run_comparison(records, folder, width)
 
 
-def _remarks(records: Sequence[Record]) -> Iterable[str]:
-    """Stand-ins, failures, missing certificates and a busy machine."""
+def _remarks(records: Sequence[Record], *, starred: bool) -> Iterable[str]:
+    """Stand-ins, failures, missing certificates and a busy machine.
+
+    ``starred``: the table marks the times of an untested clock with a star.
+    """
     stand_ins = {r.dataset.stands_in_for: r.dataset.name for r in records if r.dataset.stands_in_for}
     for meant, used in stand_ins.items():
         yield f"{used} stands in for {meant}, which is not available."
@@ -138,7 +142,7 @@ def _remarks(records: Sequence[Record]) -> Iterable[str]:
         for record in records
         if record.certificate and not record.certificate.certified and record.status != "unsupported"
     )
-    yield from _untested_clocks(records)
+    yield from (f"{'* ' * starred}{sentence}" for sentence in _untested_clocks(records))
     yield from dict.fromkeys(
         f"The timed work of {record.label} on {record.task.name} was {verified_work(record.verification)}."
         for record in records
@@ -170,7 +174,7 @@ def _untested_clocks(records: Sequence[Record]) -> Iterable[str]:
             for task, of_task in labels.items():
                 tasks.setdefault(", ".join(of_task), []).append(task)
             names = "; ".join(f"{configurations} on {', '.join(on)}" for configurations, on in tasks.items())
-            yield f"* The clock of {names} could not be tested: {untested_because(tests)}."
+            yield f"The clock of {names} could not be tested: {untested_because(tests)}."
 
 
 def _scoring(records: Sequence[Record]) -> str:

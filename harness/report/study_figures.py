@@ -35,9 +35,12 @@ def remedies_figure(study: StudyFinding, prefix: str) -> Figure | None:
     better = "right" if study.measure.higher_is_better else "left"
     caption = (
         f"Change from {reference} on the same seeds. Test scores to the {better} of 0 and gaps to the left "
-        "of 0 are better. A line is the 95 % interval, for all remedies together: one that crosses 0 shows "
-        "no clear effect."
+        "of 0 are better."
     )
+    changes = [change for effect in study.effects[1:] for change in (effect.score_change, effect.gap_change)]
+    if any(change is not None and change.low is not None for change in changes):
+        caption += " A line is the 95 % interval, for all remedies together. "
+        caption += "One that crosses 0 shows no clear effect."
     return Figure(f"{prefix}-remedies", caption, remedy_changes(study), "Effect of each remedy")
 
 

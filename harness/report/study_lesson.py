@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from harness.analysis.overfit import Overfitting
@@ -12,7 +13,10 @@ from harness.report.remedy_words import REMEDY_WORDS
 
 
 class Lesson(NamedTuple):
-    """What happened with one remedy: ``verdict`` is one of helps, harms, unclear, and few for few seeds."""
+    """What happened with one remedy: ``verdict`` is one of helps, harms, unclear, and few for few seeds.
+
+    ``onset`` says from which epoch on it overfits, or that it does not; empty where that is not assessed.
+    """
 
     name: str
     options: str
@@ -69,8 +73,8 @@ def beginning(plain: Overfitting) -> list[str]:
         )
     else:
         later = (
-            f"It does not stay 5 % above that value until the end: the network does not overfit within "
-            f"{_epochs(last)}. A longer training (--epochs) or less data may show it."
+            "The validation loss does not stay 5 % above its lowest value until the end, so the network does "
+            f"not overfit within {_epochs(last)}. More epochs (--epochs) or less data may make it overfit."
         )
     return [lowest_at, later, *_scores(plain)]
 
@@ -110,8 +114,12 @@ def _lesson(study: StudyFinding, effect: Effect, curves: Mapping[str, Overfittin
     outcome = f"test {study.measure.name} {_change(study, effect)}" if change else "no run on the same seeds"
     plain_gap = study.effects[0].gap
     if effect.gap and plain_gap and study.study.kind == "overfitting":
-        unit = study.gap_measure.unit
-        outcome += f"; gap {significant(plain_gap.value)} → {significant(effect.gap.value)} {unit}".rstrip()
+        unit, digits = study.gap_measure.unit, score_digits(study.gap_measure)
+        before, after = (
+            estimate(msgspec.structs.replace(gap, low=None, high=None), digits)
+            for gap in (plain_gap, effect.gap)
+        )
+        outcome += f"; gap {before} → {after} {unit}".rstrip()
     options = " ".join(f"--set {assignment}" for assignment in effect.variant.assignments)
     name = effect.variant.name
     return Lesson(name, options, REMEDY_WORDS.get(name, ""), outcome, verdict, _onset(curves.get(name)))
@@ -120,7 +128,9 @@ def _lesson(study: StudyFinding, effect: Effect, curves: Mapping[str, Overfittin
 def _onset(curve: Overfitting | None) -> str:
     if curve is None or curve.onset.epoch is None or curve.adversarial:
         return ""
-    return f"from epoch {curve.onset.epoch}" if curve.onset.epoch else f"not within {_epochs(curve.epochs)}"
+    if curve.onset.epoch:
+        return f"overfits from epoch {curve.onset.epoch}"
+    return f"does not overfit within {_epochs(curve.epochs)}"
 
 
 def _change(study: StudyFinding, effect: Effect) -> str:
@@ -146,4 +156,7 @@ def more_data(study: StudyFinding) -> str:
         return (
             f"With less data the test score falls and the gap widens ({changes}). So more data should help."
         )
-    return f"With less data the test score changes so ({changes}). Whether more data would help remains open."
+    return (
+        f"Change of the test {study.measure.name} with less data: {changes}. "
+        "This does not show whether more data would help."
+    )

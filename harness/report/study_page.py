@@ -22,6 +22,7 @@ class _Part(NamedTuple):
     id: str
     name: str
     headline: str
+    overfits: bool
     answer: str
     beginning: list[str]
     plain: list[Figure]
@@ -61,6 +62,7 @@ def _part(study: StudyFinding, name: str) -> _Part:
         name,
         study.configuration.name,
         headline(study, plain),
+        plain is not None and bool(plain.onset.epoch),
         answer(study),
         beginning(plain) if plain is not None and explained else [],
         _ending(figures, *_PLAIN),

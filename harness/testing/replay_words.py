@@ -44,15 +44,17 @@ def verified_work(found: Verification) -> str:
     if found.outcome == "not verified":
         detail = f": {found.detail}" if found.detail else ""
         return f"not verified: {_GAPS[found.gap or 'too short']}{detail}"
-    steps = ", ".join(
-        f"{span.first_step} to {span.first_step + span.compared_steps - 1}"
-        for span in sorted(found.spans, key=lambda span: span.first_step)
-        if span.compared_steps
-    )
+    compared = sorted((span for span in found.spans if span.compared_steps), key=lambda span: span.first_step)
+    steps = ", ".join(map(_compared_steps, compared))
     worst = max(span.worst for span in found.spans)
     by = _VERIFIERS[found.verifier or "second program"]
     repeated = f"steps {steps} recomputed by {by}; largest relative deviation of a loss {worst:.1e}"
     return repeated if found.independent is None else f"{repeated}; {compared_with_numpy(found.independent)}"
+
+
+def _compared_steps(span: Span) -> str:
+    last = span.first_step + span.compared_steps - 1
+    return f"{span.first_step} to {last}" if span.compared_steps > 1 else f"{last}"
 
 
 _VERIFIERS = {

@@ -128,13 +128,19 @@ def test_clocks_that_were_not_tested_are_one_sentence_for_each_reason():
         for backend, task, test in (*tried, ("torch", "rnn", short))
     ]
     text = summary(*records)
-    assert [line for line in text.splitlines() if line.startswith("* ")] == [
-        "* The clock of torch:eager on rnn could not be tested: the timed blocks are too short or too few.",
+    assert [line for line in text.splitlines() if line.startswith("The clock")] == [
+        "The clock of torch:eager on rnn could not be tested: the timed blocks are too short or too few.",
         (
-            "* The clock of torch:eager, jax:eager on cnn, mlp could not be tested: other programs took up "
+            "The clock of torch:eager, jax:eager on cnn, mlp could not be tested: other programs took up "
             "to 60 % of the time of the test; repeat it on a quieter machine."
         ),
     ]
+
+
+def test_a_star_leads_to_the_clock_that_was_not_tested():
+    text = summary(made_record(clock=ClockTest(outcome="not tested", readings=1)))
+    assert ") *" in cells(text, "cnn   torch")[-2]
+    assert "\n* The clock of torch:eager on cnn could not be tested" in text
 
 
 def test_a_grid_of_settings_ends_with_every_combination_compared():
@@ -145,8 +151,8 @@ def test_a_grid_of_settings_ends_with_every_combination_compared():
         for seed in range(3)
     ]
     text = summary(*records)
-    assert text.startswith("optimizer and learning_rate on cnn: digits, 2 epochs, torch:eager: ")
+    assert text.startswith("optimizer and learning_rate on cnn: digits, 2 epochs, torch:eager\n")
     assert all(f"\n{name}, {rate} " in text for name in ("adam", "sgd") for rate in (0.1, 0.2))
     both = summary(*records, *(msgspec.structs.replace(record, backend="jax") for record in records))
-    assert "optimizer=adam, learning_rate=0.1: " in both
+    assert "optimizer=adam, learning_rate=0.1\n" in both
     assert "To compare settings, add --by optimizer, --by learning_rate or" in both

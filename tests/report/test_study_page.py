@@ -5,7 +5,7 @@ import re
 import pytest
 from support.made_study import RISES, made_study
 
-from harness.report.study_figures import study_figures
+from harness.report.study_figures import remedies_figure, study_figures
 from harness.report.study_lesson import answer, beginning, headline, lessons, more_data
 from harness.report.study_page import page_of_study
 
@@ -64,9 +64,9 @@ def test_where_it_begins_has_the_numbers_of_the_curves():
 @pytest.mark.parametrize(
     ("remedy", "verdict", "onset"),
     [
-        ("dropout", "helps", "not within 12 epochs"),
-        ("l2", "unclear", "from epoch 6"),
-        ("half the data", "harms", "from epoch 5"),
+        ("dropout", "helps", "does not overfit within 12 epochs"),
+        ("l2", "unclear", "overfits from epoch 6"),
+        ("half the data", "harms", "overfits from epoch 5"),
     ],
 )
 def test_each_remedy_has_its_verdict(remedy, verdict, onset):
@@ -79,6 +79,7 @@ def test_one_seed_helps_nobody():
     study = made_study(seeds=1)
     assert "So few seeds do not show whether a remedy helps" in answer(study)
     assert {lesson.verdict for lesson in lessons(study, study.curves())} == {"few"}
+    assert "95 %" not in remedies_figure(study, "part-1").caption
     assert "[" not in " ".join(lesson.outcome for lesson in lessons(study, study.curves()))
 
 
@@ -87,8 +88,17 @@ def test_a_network_that_does_not_overfit_is_said_to():
     plain = study.curves()["plain"]
     assert headline(study, plain) == "cnn on digits does not overfit within 12 epochs"
     assert "does not overfit within 12 epochs" in beginning(plain)[1]
+    text = _text(page_of_study([study]))
+    assert "Does the network overfit here?" in text
+    assert "Where it begins here" not in text
+
+
+def test_gaps_have_the_digits_of_the_table():
+    study = made_study()
+    outcome = lessons(study, study.curves())[0].outcome
+    assert re.search(r"; gap \d+\.\d → \d+\.\d points$", outcome), outcome
 
 
 def test_more_data_is_recommended_only_where_less_widens_the_gap():
     assert more_data(made_study()).endswith("So more data should help.")
-    assert more_data(made_study(rises=RISES | {"half the data": (0.0, 0.45)})).endswith("remains open.")
+    assert more_data(made_study(rises=RISES | {"half the data": (0.0, 0.45)})).endswith("would help.")
