@@ -17,7 +17,8 @@ Weights = Mapping[str, np.ndarray]
 MOST_APART = 0.25
 #: The way must be so many times what rounding moves the weights by, or nothing can be said.
 _ROUNDINGS = 30.0
-_EPSILON: dict[Precision, float] = {
+#: The relative size of rounding.
+EPSILON: dict[Precision, float] = {
     "float64": float(np.finfo(np.float64).eps),
     "float32": float(np.finfo(np.float32).eps),
     "bfloat16": 2.0**-8,
@@ -33,7 +34,7 @@ def share_apart(
     anywhere under Adam.
     """
     way = _distance(before, recomputed)
-    rounding = _EPSILON[precision] * math.sqrt(steps) * _distance(recomputed)
+    rounding = EPSILON[precision] * math.sqrt(steps) * _distance(recomputed)
     return _distance(reported, recomputed) / way if way > _ROUNDINGS * rounding else None
 
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.testing.displacement import MOST_APART, Weights, share_apart
+from harness.testing.displacement import EPSILON, MOST_APART, Weights, share_apart
 from harness.testing.independent_work import Deviation
 from harness.testing.losses import Losses
 from harness.testing.replay import Span, Verifier, compare_replay, deviation_at
 from harness.training.batches import BatchOrder
 from harness.worker import protocol
 from harness.worker.sampled_work import SampledWork
-from harness.worker.saved_state import weights_in
+from harness.worker.saved_state import save_nearby, weights_in
 from harness.worker.session import Session
 from harness.worker.work_sampler import WorkSample
 
@@ -22,7 +22,7 @@ _CHANCE = random.SystemRandom()
 _CALLS = 24
 #: How much longer than the timed work short calls take, or more if they did.
 _SHORT_CALLS = 1.3
-#: Ends of two replays of the same steps may be so far apart, as a share of the way, to count as equal.
+#: Ends of replays from weights that rounding sets apart may be so far apart, as a share of the way.
 _REPLAYS_APART = 0.05
 
 
@@ -122,18 +122,23 @@ class Repetition:
         """Whether another replay is not what was reported either.
 
         Of losses neither is within rounding, whether or not the replays agree with each other: calls of other
-        lengths would differ if they depend on them, so their lengths are the same. Weights count only where
-        the replays agree, else each goes its own way from rounding on.
+        lengths would differ if they depend on them, so their lengths are the same. Weights count only where a
+        replay from weights that are moved by rounding ends at the same place. Else rounding alone leads
+        trainings apart, although a replay from equal weights may be equal in every bit.
         """
-        sample, first = self._sample, self._weights
-        again = self._by.replay(sample, self._calls)
+        sample, first, precision = self._sample, self._weights, self._work.plan.precision
         if self._found.fault_at is not None:
-            return compare_replay(sample.losses, again, self._work.plan.precision).fault_at is not None
-        apart = self._apart()
-        if sample.path is None or first is None or self._weights is None:
+            again = self._by.replay(sample, self._calls)
+            return compare_replay(sample.losses, again, precision).fault_at is not None
+        if sample.path is None or first is None:
             return False
-        precision, steps = self._work.plan.precision, len(sample.losses)
-        alike = share_apart(weights_in(sample.path), first, self._weights, steps, precision)
+        nearby = self._work.sampler.folder / "nearby.npz"
+        save_nearby(sample.path, nearby, EPSILON[precision])
+        self._by.replay(sample.beginning_at(nearby), self._calls)
+        apart = self._apart()
+        if self._weights is None:
+            return False
+        alike = share_apart(weights_in(sample.path), first, self._weights, len(sample.losses), precision)
         return self._has_moved_elsewhere(apart) and alike is not None and alike < _REPLAYS_APART
 
     @property

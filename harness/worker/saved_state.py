@@ -28,6 +28,19 @@ def restore(program: Program, path: str, *, with_state: bool) -> None:
     program.synchronize()
 
 
+def save_nearby(path: Path, to: Path, distance: float) -> None:
+    """Copy a file that :func:`save` wrote, each weight moved at random by about this share of itself."""
+    chance = np.random.default_rng()
+    with np.load(path, allow_pickle=False) as arrays:
+        moved = {
+            name: (value * (1 + distance * chance.standard_normal(value.shape))).astype(value.dtype)
+            for name, value in _part(_WEIGHTS, arrays).items()
+        }
+        content = _prefixed(_WEIGHTS, moved) | _prefixed(_STATE, _part(_STATE, arrays))
+    with to.open("wb") as file:
+        np.savez(file, allow_pickle=False, **content)
+
+
 def weights_in(path: Path) -> dict[str, np.ndarray]:
     """The weights of a file that :func:`save` wrote, in float64."""
     with np.load(path, allow_pickle=False) as arrays:

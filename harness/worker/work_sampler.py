@@ -62,6 +62,12 @@ class WorkSample:
         part.seconds = self.seconds * steps / len(self.losses)
         return part
 
+    def beginning_at(self, path: Path) -> Self:
+        """The same steps from another state."""
+        other = copy.copy(self)
+        other.path = path
+        return other
+
     def delete(self) -> None:
         """Delete its files."""
         for path in (self.path, self.after):
