@@ -190,7 +190,9 @@ def _work(record: DuelRecord) -> str:
 def _extent(record: DuelRecord) -> str:
     made = len(record.pairs)
     text = f"{made} pair" if made == 1 else f"{made} pairs"
-    text += f" of {record.turns} turns in {record.seconds:.0f} s, {record.process_environment} environment"
+    text += f" of {record.turns} turns in {record.seconds:.0f} s"
+    if record.process_environment == "plain":
+        text += ", --process-environment plain"
     if record.stopped_because is not None:
         text += f"; stopped because {_STOPPED[record.stopped_because]}"
     return f"{text}."
@@ -216,7 +218,7 @@ def _load(blocks: list[BlockRecord]) -> Iterator[str]:
     disturbances = [block.disturbance for block in blocks]
     others = sum(each.others_seconds + each.stolen_seconds for each in disturbances) / seconds
     if others > _WORTH_MENTIONING:
-        yield f"Machine busy ({percent(others)} of a core): results take longer."
+        yield f"Other programs used {percent(others)} of a CPU: the duel takes longer and varies more."
     throttled = sum(each.throttled_seconds for each in disturbances) / seconds
     if throttled > _WORTH_MENTIONING:
         yield (

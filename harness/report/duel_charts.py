@@ -23,6 +23,7 @@ from harness.report.figure import Figure
 
 #: Points of the turns; of more, neighbours are drawn as one, their median.
 _MOST_TURNS = 600
+_MOST_TICKS = 10
 
 
 @unchecked
@@ -45,7 +46,9 @@ def duel_figures(record: DuelRecord) -> list[Figure]:
             "The same pairs in the order in which they ran. A trend means that the machine changed, or that "
             "one configuration did."
         )
-        figures.append(Figure("course", caption, _course(pairs, colours), "Pairs in order"))
+        figures.append(
+            Figure("course", caption, _course(pairs, len(record.pairs), colours), "Pairs in order")
+        )
     caption = (
         "Time of a step in each turn, one pair after the other; lines mark where fresh processes begin. "
         "Crosses: turns left out, because other programs disturbed them."
@@ -123,8 +126,9 @@ def _result_row(result: DuelResult) -> Row:
     }
 
 
-def _course(pairs: Sequence[Row], colours: Colours) -> alt.LayerChart:
-    x = alt.X("pair:Q", title="pair", axis=alt.Axis(tickMinStep=1, format="d"), scale=alt.Scale(zero=False))
+def _course(pairs: Sequence[Row], count: int, colours: Colours) -> alt.LayerChart:
+    ticks = list(range(1, count + 1, math.ceil(count / _MOST_TICKS)))  # Vega's own of two pairs: 1, 1.5, 2
+    x = alt.X("pair:Q", title="pair", axis=alt.Axis(values=ticks, format="d"), scale=alt.Scale(zero=False))
     y = alt.Y("change:Q", title="change (%)", scale=alt.Scale(zero=False, padding=12))
     data = alt.Chart()
     colour = colour_of_rows(pairs, colours, "circle")

@@ -24,7 +24,7 @@ def left_out_sentence(left_out: LeftOut) -> str:
         "running": "still running, or the harness was killed",
     }
     reason = reasons.get(left_out.reason, left_out.reason)
-    message = f": {left_out.message}" if left_out.message else ""
+    message = f": {left_out.message}" if left_out.message not in {"", left_out.reason} else ""
     return f"{_runs(left_out.runs)} of {left_out.task} on {left_out.configuration}: {reason}{message}"
 
 

@@ -114,8 +114,8 @@ def significant(value: float | None, digits: int = 3) -> str:
 
 
 def percent(share: float) -> str:
-    """``12 %``."""
-    return f"{100 * share:.0f} %"
+    """``12 %``, ``1,206 %``."""
+    return f"{100 * share:,.0f} %"
 
 
 def score_digits(measure: Measure) -> int | None:

@@ -135,19 +135,26 @@ def test_what_was_left_out_is_counted_and_the_newest_run_of_a_seed_is_used():
     old, new = made_record(seed=0, accuracy=0.1), made_record(seed=0, accuracy=0.6)
     failed = make_unfinished_record()
     failed.failure = Failure("no memory\nand more")
-    others = [make_unfinished_record("x", "timeout"), make_unfinished_record("y", "running")]
+    others = [
+        make_unfinished_record("x", "timeout"),
+        make_unfinished_record("y", "running"),
+        make_unfinished_record("z", "interrupted"),
+    ]
+    others[-1].failure = Failure("interrupted")
     grouped = group_runs(made_runs(old, new, failed, *others))
     (configuration,) = grouped.groups[0].configurations
     assert configuration.runs[0].record.id == new.id
     assert set(grouped.left_out) == {
         LeftOut("cnn", "torch:eager", "failed", "no memory", 1),
         LeftOut("cnn", "torch:eager", "timeout", "", 1),
+        LeftOut("cnn", "torch:eager", "interrupted", "interrupted", 1),
         LeftOut("cnn", "torch:eager", "running", "", 1),
         LeftOut("cnn", "torch:eager", "superseded", "", 1),
     }
     assert {left_out_sentence(left_out) for left_out in grouped.left_out} == {
         "1 run of cnn on torch:eager: failed: no memory",
         "1 run of cnn on torch:eager: timeout",
+        "1 run of cnn on torch:eager: interrupted",
         "1 run of cnn on torch:eager: still running, or the harness was killed",
         "1 run of cnn on torch:eager: superseded by newer runs with the same seeds",
     }

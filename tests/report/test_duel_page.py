@@ -83,6 +83,23 @@ def test_charts_are_valid_and_show_the_numbers_of_the_record():
     assert len(disturbed) == sum(block.disturbed for pair in record.pairs for block in pair.blocks)
 
 
+@pytest.mark.parametrize(
+    ("count", "ticks"), [(1, [1]), (2, [1, 2]), (10, list(range(1, 11))), (25, range(1, 26, 3))]
+)
+def test_pairs_are_counted_in_whole_numbers(count, ticks):
+    record = stored_duel()
+    record = msgspec.structs.replace(record, pairs=(record.pairs * 3)[:count])
+    course = duel_figures(record)[1].chart.to_dict()
+    drawn = [layer["encoding"]["x"] for layer in course["layer"] if "x" in layer["encoding"]]
+    assert [x["axis"]["values"] for x in drawn] == [list(ticks)] * len(drawn)
+    assert drawn
+
+
+def test_only_an_unusual_environment_of_processes_is_mentioned():
+    assert "s; stopped because" in duel_text(stored_duel())
+    assert "s, --process-environment plain; stopped" in duel_text(stored_duel(process_environment="plain"))
+
+
 def test_the_turns_of_a_long_duel_are_drawn_together():
     short = stored_duel()
     long = msgspec.structs.replace(short, pairs=short.pairs * 10)
