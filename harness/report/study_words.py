@@ -33,8 +33,8 @@ def study_sentence(study: StudyFinding) -> str:
 def _no_overfitting(study: StudyFinding) -> str:
     epochs = study.study.epochs
     return (
-        f"The plain task does not overfit within {epochs} epoch{'s' * (epochs != 1)}, so this study shows "
-        "nothing about remedies."
+        f"The plain task does not overfit within {epochs} epoch{'s' * (epochs != 1)}, so this study "
+        "cannot show what prevents overfitting."
     )
 
 

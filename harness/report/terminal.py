@@ -168,8 +168,10 @@ def disturbance(records: Sequence[Record]) -> str | None:
     worst = max(busy, key=lambda load: load.taken)
     stolen = f"{worst.stolen:.1f}"
     hypervisor = f" and the hypervisor took {stolen} (steal time)" if float(stolen) else ""
+    several = len(records) > 1
+    when = f" in {len(busy)} of {len(records)} runs" if several else ""
     return (
-        f"The machine was busy in {len(busy)} of {len(records)} runs: of its {worst.cpus} CPUs, other "
-        f"programs used up to {worst.others:.1f}{hypervisor}. "
+        f"The machine was busy{when}: of its {worst.cpus} CPUs, other programs used "
+        f"{'up to ' * several}{worst.others:.1f}{hypervisor}. "
         "Times are longer and vary more than on an idle machine."
     )

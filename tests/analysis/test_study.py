@@ -97,8 +97,9 @@ def test_remedies_are_compared_with_the_plain_runs_of_the_same_seeds():
     assert stopping.score_change.value == pytest.approx(2.0)
     assert finding.recommended is dropout
     assert study_sentence(finding) == (
-        "The plain task does not overfit within 2 epochs, so this study shows nothing about remedies. "
-        "Remedy for overfitting of torch:eager: dropout (--set dropout=0.5): test accuracy +5.5 [3.7, 7.3] "
+        "The plain task does not overfit within 2 epochs, so this study cannot show what prevents "
+        "overfitting. Remedy for overfitting of torch:eager: dropout (--set dropout=0.5): test accuracy "
+        "+5.5 [3.7, 7.3] "
         "points, gap from 12.5 to 2.5 points, training time +10.0 % [10.0, 10.0] (3 seeds)."
     )
 

@@ -110,7 +110,7 @@ def test_what_limits_the_result_is_said():
     text = summary(msgspec.structs.replace(record, dataset=stand_in))
     assert "digits stands in for cifar10, which is not available." in text
     assert "torch:eager on cnn is not certified; do not compare its figures with others: case 'sgd'" in text
-    assert "The machine was busy in 1 of 1 runs" in text
+    assert "The machine was busy: of its 2 CPUs, other programs used 1.5. Times are longer" in text
 
 
 def test_commands_that_are_suggested_name_a_results_folder_other_than_the_default():
