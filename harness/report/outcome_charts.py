@@ -14,7 +14,7 @@ from harness.analysis.grouping import ConfigurationRuns
 from harness.analysis.run_curves import Run
 from harness.report.chart_parts import Colours, Row, colour_of_rows, layered, tips
 from harness.report.chart_style import FRAME_HEIGHT, GREY, HEIGHT
-from harness.training.outcomes import Example, Outcomes
+from harness.training.outcome_records import Example, Outcomes
 
 _RECALL = "recall_"
 _CLASS_HEIGHT = 24

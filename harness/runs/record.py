@@ -19,7 +19,7 @@ from harness.testing.clock import ClockTest
 from harness.testing.losses import Losses
 from harness.testing.replay import Verification
 from harness.training.measures import Scores
-from harness.training.outcomes import Outcomes
+from harness.training.outcome_records import Outcomes
 
 SCHEMA = 2
 

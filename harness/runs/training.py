@@ -14,7 +14,7 @@ from harness.runs.work import RunWork
 from harness.training.batches import BatchOrder
 from harness.training.blocks import block_steps
 from harness.training.measures import Scores
-from harness.training.outcomes import Drawn
+from harness.training.outcome_records import Drawn
 from harness.worker import protocol
 from harness.worker.conversation import Conversation
 from harness.worker.session import Session

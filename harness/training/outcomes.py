@@ -1,13 +1,10 @@
-"""What a network made of the test samples: a confusion matrix, sample predictions, a forecast.
+"""Computes :mod:`harness.training.outcome_records` from a network's outputs."""
 
-Small enough to be part of a record, and enough for pictures: 16 samples, values of eight bits.
-"""
-
-import msgspec
 import numpy as np
 
 from harness.spec.data import Samples, Series
 from harness.spec.task import Classification, Regression, Task
+from harness.training.outcome_records import Example, Forecast, Outcomes
 from harness.training.scoring import Predict
 
 #: Half of the samples were classified wrongly, half rightly, as far as there are so many.
@@ -16,55 +13,6 @@ MOST_EXAMPLES = 16
 _MOST_CLASSES = 32
 _MOST_VALUES = 64
 _MOST_YEARS = 400
-
-
-class Example(msgspec.Struct, frozen=True):
-    """A test sample: its row, its class, and the class that the network gives it with which probability.
-
-    ``values`` are those of a sequence of one feature, from 0 to 255; a picture has none, it is in a file.
-    """
-
-    index: int
-    target: int
-    predicted: int
-    probability: float
-    values: list[int] = []
-
-
-class Forecast(msgspec.Struct, frozen=True):
-    """The first value after each test window: the truth, the forecast, and the last value before.
-
-    They are in the unit of ``quantity``, one for each ``time`` from ``start`` on.
-    """
-
-    truth: list[float]
-    forecast: list[float]
-    naive: list[float]
-    quantity: str
-    time: str
-    start: float
-
-
-class Outcomes(msgspec.Struct, frozen=True):
-    """With the weights of the best epoch. ``confusion`` counts ``[class][predicted class]``."""
-
-    classes: list[str] = []
-    confusion: list[list[int]] = []
-    examples: list[Example] = []
-    forecast: Forecast | None = None
-
-
-class Drawn(msgspec.Struct, frozen=True):
-    """What a report draws. ``examples_png`` are the pictures of the examples, side by side.
-
-    ``course_png`` has a row of a generator's samples for each of the scored epochs at ``course_places``,
-    counted from 0.
-    """
-
-    outcomes: Outcomes | None = None
-    examples_png: bytes | None = None
-    course_png: bytes | None = None
-    course_places: list[int] = []
 
 
 class Remembering:

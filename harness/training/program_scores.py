@@ -8,7 +8,8 @@ from harness.spec.task import Adversarial, Task
 from harness.training.gan_quality import Judge
 from harness.training.initial import initial_weights
 from harness.training.measures import Scores
-from harness.training.outcomes import Drawn, Remembering, outcomes
+from harness.training.outcome_records import Drawn
+from harness.training.outcomes import Remembering, outcomes
 from harness.training.sample_grid import epochs_grid, first_samples, picture_row, sample_grid, shown_epochs
 from harness.training.scoring import generate, score
 from harness.training.splits import at_most

@@ -15,7 +15,7 @@ from harness.testing.long_calls import CallsObservation
 from harness.testing.losses import Losses
 from harness.testing.observation import Observation
 from harness.training.measures import Scores
-from harness.training.outcomes import Drawn
+from harness.training.outcome_records import Drawn
 
 VERSION = 7
 

@@ -150,7 +150,7 @@ def _examined(monkeypatch, folder):
     made = Certificate(certified=True, worst=1e-15, worst_as_timed=1e-7)
     calls = []
     monkeypatch.setattr(certificate_cache, "_certificate", lambda _: calls.append(1) or made)
-    configuration = SimpleNamespace(python="", variables=())
+    configuration = SimpleNamespace(python="", variables=(), precision="float32")
 
     def certify():
         calls.clear()

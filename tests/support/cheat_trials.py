@@ -117,7 +117,7 @@ class Trials:
         """``harness gate`` of a head that cheats against an honest base, with limits wider than noise."""
         (self._folder / "gate.toml").write_text(_SUITE + _keys(options))
         head = ("--head-env", f"CHEAT={cheat}", "--base-python", sys.executable, "--plugin", str(FILE))
-        little = ("--turns", "2", "--budget", "120", "--quiet")
+        little = ("--turns", "10", "--budget", "200", "--quiet")
         trial = _of_text(self._call(*_HARNESS, "gate", *head, *little))
         if trial.found:
             return trial
