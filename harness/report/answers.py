@@ -90,6 +90,8 @@ def answer_line(comparison: Comparison) -> str:
 
 def _quality(comparison: Comparison) -> str:
     """The verdicts, each with its configurations unless all are equal or undecided."""
+    if all(pair.quality.difference is None for pair in comparison.pairs):
+        return f"Test {comparison.measure.name} is not compared."
     by_verdict = defaultdict(list)
     for pair in comparison.pairs:
         by_verdict[pair.quality_verdict].append(pair.other.name)

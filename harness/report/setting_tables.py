@@ -5,7 +5,7 @@ from harness.analysis.configuration_summary import ConfigurationSummary
 from harness.analysis.findings import GroupFindings
 from harness.analysis.titles import text_on_axis
 from harness.report.numbers import NOTHING, estimate, score_digits
-from harness.report.setting_words import bound_text
+from harness.report.setting_words import bound_text, has_scores
 from harness.report.table import Cell, Table
 from harness.report.tables import (
     VERDICT_TONES,
@@ -42,7 +42,8 @@ def settings_table(comparison: Comparison) -> Table:
         headers += [f"epochs to validation {bound_text(comparison)}", "time to it (s)"]
     headers.append("training (s)")
     rows = [_row(comparison, summary) for summary in comparison.summaries]
-    title = f"Settings, best validation {measure.name} first: mean [95 % interval from 3 seeds on]"
+    order = f", best validation {measure.name} first" if has_scores(comparison) else ""
+    title = f"Settings{order}: mean [95 % interval from 3 seeds on]"
     return Table(headers, rows, title, comparison_legend([comparison]))
 
 

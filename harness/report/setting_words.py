@@ -22,11 +22,19 @@ def settings_headline(comparison: Comparison) -> str:
 def best_setting(comparison: Comparison) -> str:
     """Which setting has the best validation score after the last epoch, and that score."""
     best, measure = comparison.summaries[0], comparison.measure
+    if not has_scores(comparison):
+        return "No score was recorded, so no setting is the best."
     score = last_validation(best.configuration, measure)
     if score is None:
         return f"{best.name} has the best test {measure.name}; no validation score was recorded."
     level = f"{significant(score)} {score_unit(measure)}".rstrip()
     return f"{best.name} has the best validation {measure.name} after the last epoch ({level})."
+
+
+def has_scores(comparison: Comparison) -> bool:
+    """Whether the first setting is the best by any score; runs may have been made without evaluation."""
+    best = comparison.summaries[0]
+    return best.quality is not None or last_validation(best.configuration, comparison.measure) is not None
 
 
 def _reaching(comparison: Comparison) -> str:
@@ -80,7 +88,7 @@ def _epochs(summary: ConfigurationSummary) -> float:
 
 def settings_remarks(comparison: Comparison) -> Iterator[str]:
     """How the comparison was made, and what it does not cover."""
-    if comparison.pairs:
+    if comparison.pairs and has_scores(comparison):
         measure, best = comparison.measure, comparison.summaries[0]
         yield (
             f"The order is that of validation {measure.name}. Test scores are compared with those of "

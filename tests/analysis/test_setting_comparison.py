@@ -83,6 +83,21 @@ def test_the_headline_states_best_quality_and_target():
     )
 
 
+def test_without_scores_no_setting_is_the_best():
+    """As after --no-eval."""
+    unscored = {"test_at_last": None, "test_at_best": None, "best_epoch": None, "epochs": []}
+    (group,) = find(
+        made_runs(
+            *(made_setting(seed, optimizer=name, **unscored) for name in ("adam", "sgd") for seed in range(3))
+        )
+    ).groups
+    line = "No score was recorded, so no setting is the best. Test accuracy is not compared"
+    assert headline(group.comparison).startswith(line)
+    assert not list(remarks(group.comparison))
+    assert group_table(group).title == "Settings: mean [95 % interval from 3 seeds on]"
+    assert answer(group, "comparison-1", dict.fromkeys(["adam", "sgd"], "#000001")).line == f"{line}."
+
+
 def test_the_headline_names_few_settings():
     records = [
         made_setting(seed, learning_rate=rate, held_out=(2.0, 1.0))
