@@ -46,6 +46,7 @@ def _waits(pids: Iterable[int]) -> _Threads:
             for thread in Path(f"/proc/{pid}/task").iterdir():
                 with contextlib.suppress(OSError, ValueError):
                     # proc(5): time on the CPU, time waiting for it, number of time slices
-                    _, waited, _ = map(int, (thread / "schedstat").read_text().split())
-                    waits[thread.name] = waited
+                    _, waited, slices = map(int, (thread / "schedstat").read_text().split())
+                    if slices:  # all are 0 in a kernel that does not keep them
+                        waits[thread.name] = waited
     return waits

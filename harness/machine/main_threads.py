@@ -31,7 +31,9 @@ class MainThreads:
     def _read(self) -> Waits | None:
         try:
             # proc(5): time on the CPU, time waiting for it, number of time slices
-            _, waited, _ = map(int, _OWN_SCHEDULE.read_text().split())
+            _, waited, slices = map(int, _OWN_SCHEDULE.read_text().split())
+            if not slices:  # all are 0 in a kernel that does not keep them
+                return None
             _, _, preemptions = self._status.read_text().partition(_PREEMPTIONS)
             return Waits(waited / 1e9, int(preemptions.split()[0]))
         except (OSError, ValueError, IndexError):  # another system, or the process has ended
