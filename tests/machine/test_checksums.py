@@ -147,6 +147,7 @@ def _examined(monkeypatch, folder):
     monkeypatch.setattr(certificate_cache, "_cache_path", lambda *_: folder / "key.json")
     monkeypatch.setattr(certificate_cache, "runs_our_code", lambda *_: True)
     monkeypatch.setattr(certificate_cache, "check", lambda *_: [])
+    monkeypatch.setattr(certificate_cache, "check_names", lambda *_: [])
     made = Certificate(certified=True, worst=1e-15, worst_as_timed=1e-7)
     calls = []
     monkeypatch.setattr(certificate_cache, "_certificate", lambda _: calls.append(1) or made)
