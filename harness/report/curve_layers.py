@@ -57,6 +57,10 @@ class Marks(NamedTuple):
 
 
 _NO_MARKS = Marks()
+#: Pixels below and above the curves where a text stands below the lowest of them, and from which share of the
+#: height on it does.
+_ROOM = 24
+_LOWEST = 0.15
 
 
 def curve_chart(
@@ -75,7 +79,8 @@ def curve_chart(
         return None
     last = max(line.band.epochs[-1] for line in lines)
     x = alt.X("epoch:Q", title="epoch", axis=_epoch_axis(last), scale=alt.Scale(zero=False, nice=False))
-    y = alt.Y("mean:Q", title=title, scale=alt.Scale(zero=False))
+    room = {"padding": _ROOM} if _stands_at_the_bottom(marks, lines) else {}
+    y = alt.Y("mean:Q", title=title, scale=alt.Scale(zero=False, **room))
     colour = colour_of_rows(rows, colours, "stroke")
     dash = _dashes(lines)
     width = alt.StrokeWidth("width:O", scale=None, legend=None)
@@ -92,6 +97,13 @@ def curve_chart(
         dots.encode(x=x, y=y, color=colour, tooltip=tip),
         *_mark_layers(marks, x, title, colour),
     )
+
+
+def _stands_at_the_bottom(marks: Marks, lines: Sequence[Line]) -> bool:
+    """Whether the text below a diamond would cover the axis."""
+    values = np.concatenate([line.band.mean for line in lines])
+    low, high = np.nanmin(values), np.nanmax(values)
+    return any(mark.value is not None and mark.value < low + _LOWEST * (high - low) for mark in marks.marked)
 
 
 def coincidences(lines: Sequence[Line]) -> list[str]:

@@ -20,7 +20,7 @@ def forecast_remarks(comparison: Comparison) -> Iterable[str]:
     beats = f" {configuration.name} has {significant(score)} on the test data." if score else ""
     harder = "harder" if test > validation else "easier"
     yield (
-        "The test data are later than the validation data, so their scores differ for that alone: repeating "
+        "The test data are later than the validation data, which alone makes their scores differ: repeating "
         f"the last value (the naive forecast) has a mean squared error of {significant(validation)} on the "
         f"validation data and of {significant(test)} on the {harder} test data.{beats}"
     )

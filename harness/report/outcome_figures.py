@@ -84,7 +84,7 @@ def _generated(record: Record, prefix: str, folder: Path) -> list[Picture]:
         ),
         (
             "samples-course",
-            record.pictures.course,
+            record.pictures.course if len(course) > 1 else None,
             "The same samples over the epochs",
             f"{who}. Rows from top to bottom: epochs {', '.join(map(str, course))}.",
         ),

@@ -66,6 +66,14 @@ def test_onset_and_best_epoch_are_marked_and_named():
     assert texts == ["overfits from epoch 3", "best epoch 2"]
 
 
+@pytest.mark.parametrize(("held_out", "room"), [((3.0, 2.0, 1.0), True), ((3.0, 2.9, 2.8), False)])
+def test_the_name_of_the_best_epoch_does_not_cover_the_axis(held_out, room):
+    record = made_record("torch", 0, train=(2.5, 1.9, 1.0), held_out=held_out)
+    chart = loss_curves(_curves(record), configuration_colours(["torch:eager"]))
+    scales = [layer["encoding"].get("y", {}).get("scale", {}) for layer in chart.to_dict()["layer"]]
+    assert any("padding" in scale for scale in scales) == room
+
+
 def test_accuracies_stay_between_0_and_100_per_cent():
     noisy = [
         made_record("torch", seed, train=(0.01, 0.3 * seed, 0.01), held_out=(0.01, 1.8 * seed, 0.02))

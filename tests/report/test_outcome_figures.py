@@ -3,9 +3,10 @@
 import base64
 import re
 
+import msgspec
 import nbformat
 import pytest
-from support.made_outcomes import CLASSES, made_store
+from support.made_outcomes import CLASSES, gan_record, made_store
 from support.made_study import STUDY, made_study_records
 
 import harness as package
@@ -42,6 +43,16 @@ def test_each_kind_of_task_has_its_charts_and_pictures(findings):
     kinds = {name.split("-", 2)[2] for name in [*all_figures(findings), *all_pictures(findings)]}
     assert kinds >= {"recall", "confusion", "examples", "forecast"}
     assert kinds >= {"samples-best", "samples-last", "samples-course"}
+
+
+def test_samples_of_one_epoch_are_no_course(tmp_path):
+    store = Store(tmp_path)
+    store.prepare()
+    record = gan_record(store)
+    record.pictures = msgspec.structs.replace(record.pictures, course_epochs=[2])
+    store.save(record)
+    kinds = {name.split("-", 2)[2] for name in all_pictures(read_findings((), tmp_path))}
+    assert kinds == {"samples-best", "samples-last"}
 
 
 def test_recall_and_confusions_are_shares_of_the_classes(findings):
