@@ -242,7 +242,12 @@ def _dropout(backend, mode, seed):
         weights = program.weights()
         masks.append(weights["model/dense_1/kernel"][:, 0] / weights["model/dense_1/bias"][0])
     program.load({"model/dense_1/kernel": np.ones((4000, 5)), "model/dense_1/bias": np.zeros(5)})
-    return {"masks": masks, "evaluation": program.predict(data.inputs)}
+    numbered = np.arange(300.0)[:, None] * data.inputs  # more than one batch, and no whole number of them
+    return {
+        "masks": masks,
+        "evaluation": program.predict(data.inputs),
+        "numbered": program.predict(numbered),
+    }
 
 
 def _first_steps_of_adam():
@@ -379,6 +384,11 @@ def test_dropout_scales_what_it_keeps_and_is_off_in_evaluation(results):
             np.testing.assert_allclose(mask[kept], 1 / (1 - RATE))
             assert abs(kept.mean() - (1 - RATE)) < 0.03  # 4 standard deviations
         np.testing.assert_allclose(run["evaluation"], 4000)
+
+
+def test_predictions_of_several_batches_are_in_the_order_of_their_inputs(results):
+    for run in results["dropout"]:
+        np.testing.assert_allclose(run["numbered"], np.arange(300.0)[:, None] * np.full(5, 4000.0))
 
 
 def test_dropout_masks_follow_from_the_seed_and_differ_between_steps(results):
