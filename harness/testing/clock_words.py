@@ -19,16 +19,20 @@ def reason(test: ClockTest) -> str:
 
 def is_hindered(test: ClockTest) -> bool:
     """Whether a test that had no result was hindered by other programs."""
-    return test.hindered_share >= _LITTLE
+    return test.fault == "other clock" or test.hindered_share >= _LITTLE
 
 
 def untested_because(tests: Sequence[ClockTest]) -> str:
     """Why tests had no result, all of them for the same reason."""
     if not any(map(is_hindered, tests)):
         return "the timed blocks are too short or too few"
-    most = 100 * max(test.hindered_share for test in tests)
-    up_to = "up to " if len(tests) > 1 else ""
-    return f"other programs took {up_to}{most:.0f} % of the time of the test; repeat it on a quieter machine"
+    most = max(test.hindered_share for test in tests)
+    if most < _LITTLE:
+        cause = "calls took longer by the clock of another process, as if other programs delayed them"
+    else:
+        up_to = "up to " if len(tests) > 1 else ""
+        cause = f"other programs took {up_to}{100 * most:.0f} % of the time of the test"
+    return f"{cause}; repeat it on a quieter machine"
 
 
 def _evidence(test: ClockTest) -> str:  # noqa: PLR0911  one for each fault

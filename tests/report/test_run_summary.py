@@ -137,6 +137,13 @@ def test_clocks_that_were_not_tested_are_one_sentence_for_each_reason():
     ]
 
 
+def test_a_clock_that_only_others_could_have_slowed_down_is_not_said_to_have_had_short_blocks():
+    doubtful = ClockTest(outcome="not tested", fault="other clock", readings=9, hindered_share=0.01)
+    (line,) = (line for line in summary(made_record(clock=doubtful)).splitlines() if "The clock" in line)
+    assert "calls took longer by the clock of another process" in line
+    assert "quieter machine" in line
+
+
 def test_a_star_leads_to_the_clock_that_was_not_tested():
     text = summary(made_record(clock=ClockTest(outcome="not tested", readings=1)))
     assert ") *" in cells(text, "cnn   torch")[-2]
