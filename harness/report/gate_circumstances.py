@@ -95,9 +95,9 @@ def details(record: GateRecord) -> dict[str, str]:
         "suite": record.suite,
         "command": shlex.join(["harness", *record.command]),
         "started": f"{record.started_at[:16].replace('T', ' ')} UTC, {record.seconds / 60:.1f} min",
-        "status": f"{record.status} {record.failure}",
+        "status": "" if record.status == "ok" else f"{record.status} {record.failure}",
     }
-    return {name: one_line(text) for name, text in texts.items()}
+    return {name: one_line(text) for name, text in texts.items() if text}
 
 
 def _in_full(environment: EnvironmentRecord) -> str:
@@ -108,6 +108,10 @@ def _in_full(environment: EnvironmentRecord) -> str:
     return ", ".join(parts)
 
 
+def _threads(benchmark: BenchmarkRecord) -> str:
+    return "1 thread" if benchmark.threads == 1 else f"{benchmark.threads} threads"
+
+
 def conditions(benchmark: BenchmarkRecord) -> str:
     """The conditions that a benchmark ran under in base and head."""
     data = benchmark.dataset
@@ -116,7 +120,7 @@ def conditions(benchmark: BenchmarkRecord) -> str:
         f"{each.label}: {', '.join(f'{name} {version}' for name, version in each.framework.items())}"
         for each in benchmark.configurations
     ]
-    ran = [f"{data.name} {(data.fingerprint or '')[:12]}".strip(), f"{benchmark.threads} threads"]
+    ran = [f"{data.name} {(data.fingerprint or '')[:12]}".strip(), _threads(benchmark)]
     for head in benchmark.configurations[1:]:
         ran += [head.device, head.precision, f"batch size {head.batch_size}"]
     parts = [f"{benchmark.name}: {', '.join(ran)}", options, *frameworks, f"{benchmark.seconds:.0f} s"]

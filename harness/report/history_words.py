@@ -34,6 +34,8 @@ def headline(findings: HistoryFindings) -> str:
     changed = sum(bool(steps_of(each)) for each in series)
     dates = [gate.started_at[:10] for gate in findings.gates]
     over = f"{gate_count(len(dates))}, {dates[0]}" + (f" to {dates[-1]}" if dates[-1] != dates[0] else "")
+    if series and all(len(each.points) == 1 for each in series):
+        return f"Too few gates to find a change: {over}"
     if not changed:
         return f"No change in {len(series)} series over {over}"
     return f"{changed} of {len(series)} series changed over {over}"

@@ -11,6 +11,7 @@ from harness.gate import reasons
 from harness.gate.record import QualityResult, SeedScores
 from harness.report.ci.summary import gate_markdown
 from harness.report.gate import gate_text
+from harness.report.gate_circumstances import conditions, details
 from harness.report.gate_words import headline, metric_text, quality_word, why
 
 
@@ -25,6 +26,16 @@ def test_the_headline_counts_each_verdict():
 def test_a_gate_that_was_killed_is_shown_as_unfinished():
     text = gate_text(made_gate(made_benchmark(), verdict="INVALID", status="running"), 100)
     assert text.startswith("INVALID: the gate did not end")
+
+
+def test_circumstances_count_one_thread_and_name_only_an_unusual_end():
+    benchmark = made_benchmark()
+    benchmark.threads = 1
+    assert ", 1 thread, " in conditions(benchmark)
+    assert "status" not in details(made_gate())
+    assert (
+        details(made_gate(status="interrupted", failure="by the user"))["status"] == "interrupted by the user"
+    )
 
 
 @pytest.mark.parametrize("width", [60, 100, 200])

@@ -45,6 +45,14 @@ def test_a_series_without_a_change_says_why(gates, words):
     assert f"cnn, step: {words}; in total " in step_sentence(fixed_gates([1.0] * gates, noise=0.005))
 
 
+def test_one_gate_does_not_show_that_nothing_changed():
+    text = history_text(findings(fixed_gates([1.685], noise=0.005)), 100)
+    assert text.startswith("Too few gates to find a change: 1 gate, 2026-01-01.\n\n")
+    assert history_text(findings(fixed_gates([1.0] * 2, noise=0.005)), 100).startswith(
+        "No change in 3 series"
+    )
+
+
 def test_changes_come_first_and_the_rest_is_folded_away():
     gates = fixed_gates(LEVELS, noise=0.004)
     gates[-1].benchmarks.append(made_benchmark("a|<b>`*", seed=5))
