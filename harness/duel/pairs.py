@@ -10,7 +10,7 @@ import msgspec
 
 from harness.duel.record import BlockRecord, PairRecord
 from harness.duel.timed_worker import TimedWorker
-from harness.duel.verification_budget import VerificationBudget
+from harness.duel.verification_budget import FIRST_PAIRS, VerificationBudget
 from harness.duel.workloads import Workload
 from harness.machine.control import Control
 from harness.machine.cpus import cpus_of, on_their_cores, places_to_start
@@ -33,10 +33,11 @@ class Alternation:
         *,
         deadline_seconds: Callable[[], float],
         certified: bool = False,
+        pairs: int = FIRST_PAIRS,
     ) -> None:
         """``variables`` are of each workload; ``deadline_seconds()`` limits a process that starts now.
 
-        ``certified``: each of them is.
+        ``certified``: each of them is. ``pairs``: so many will be made, or more.
         """
         self._certified = certified
         self.workloads = workloads
@@ -45,7 +46,7 @@ class Alternation:
         self._deadline_seconds = deadline_seconds
         self._control = Control()
         self._energy: EnergyMeter | None = None
-        self._verification = VerificationBudget()
+        self._verification = VerificationBudget(pairs)
 
     def worker(self, index: int, cpus: list[int] | None = None) -> TimedWorker:
         """A fresh process of a workload, not yet set up, on these CPUs or else on its own ones.

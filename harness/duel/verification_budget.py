@@ -16,7 +16,9 @@ FIRST_PAIRS = 3
 class VerificationBudget:
     """Each workload is verified in one of its first pairs, then the one whose turn it is if there is time."""
 
-    def __init__(self) -> None:
+    def __init__(self, pairs: int = FIRST_PAIRS) -> None:
+        """``pairs``: so many will be made, or more."""
+        self._drawn_from = min(FIRST_PAIRS, pairs)
         self._first: dict[int, int] = {}
         self._times: dict[int, int] = {}
         self._pairs = 0
@@ -26,7 +28,7 @@ class VerificationBudget:
         """Of the workloads in this random order, those whose processes are verified in this pair."""
         unverified = {index for index in order if not self._times.get(index)}
         for index in unverified:
-            self._first.setdefault(index, _CHANCE.randrange(FIRST_PAIRS))
+            self._first.setdefault(index, _CHANCE.randrange(self._drawn_from))
         if unverified or self._verified_seconds > _SHARE * self._seconds:
             return {index for index in unverified if self._first[index] <= self._pairs}
         return {min(order, key=lambda index: self._times[index])}

@@ -124,6 +124,7 @@ def measure(workloads: list[Workload], dataset: DatasetRecord, request: StepRequ
             dataset.name,
             deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS,
             certified=proofs is not None,
+            pairs=request.pairs,
         )
         prepared = prepare(alternation, proofs, request.turns)
         chance = random.Random(secrets.randbits(64))  # noqa: S311  the order must not depend on a seed

@@ -3,6 +3,7 @@
 import collections
 
 import msgspec
+import pytest
 from support.made_pairs import PROCESS
 
 from harness.duel.verification_budget import FIRST_PAIRS, VerificationBudget
@@ -50,3 +51,14 @@ def test_none_while_verification_has_used_its_share():
     for _ in range(6):
         budget.add(pair(set(), seconds=0.0), 30.0)
     assert len(budget.chosen([0, 1])) == 1
+
+
+@pytest.mark.parametrize("pairs", [1, 2])
+def test_each_is_verified_where_fewer_pairs_are_made(pairs):
+    for _ in range(20):
+        budget, verified = VerificationBudget(pairs), set()
+        for _ in range(pairs):
+            chosen = budget.chosen([1, 0])
+            verified |= chosen
+            budget.add(pair(chosen, seconds=1.0), 1.0)
+        assert verified == {0, 1}
