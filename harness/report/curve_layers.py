@@ -79,8 +79,8 @@ def curve_chart(
         return None
     last = max(line.band.epochs[-1] for line in lines)
     x = alt.X("epoch:Q", title="epoch", axis=_epoch_axis(last), scale=alt.Scale(zero=False, nice=False))
-    room = {"padding": _ROOM} if _stands_at_the_bottom(marks, lines) else {}
-    y = alt.Y("mean:Q", title=title, scale=alt.Scale(zero=False, **room))
+    room = _ROOM if _stands_at_the_bottom(marks, lines) else alt.Undefined
+    y = alt.Y("mean:Q", title=title, scale=alt.Scale(zero=False, padding=room))
     colour = colour_of_rows(rows, colours, "stroke")
     dash = _dashes(lines)
     width = alt.StrokeWidth("width:O", scale=None, legend=None)
