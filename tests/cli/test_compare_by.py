@@ -61,4 +61,4 @@ def test_a_matrix_says_how_many_runs_it_has_and_ends_with_their_comparison(harne
     assert done.stderr.startswith("2 runs: optimizer sgd, adam\n")
     assert "[2/2] cnn faulty:ok seed 0 (optimizer=adam): test " in done.stderr
     assert [each["task"]["options"]["optimizer"] for each in harness.records()] == ["sgd", "adam"]
-    assert done.stdout.startswith("Adam, SGD on cnn: digits, 1 epoch, faulty:ok: ")
+    assert done.stdout.startswith("Adam, SGD on cnn: digits, 1 epoch, faulty:ok\n")

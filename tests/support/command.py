@@ -51,18 +51,24 @@ class HarnessCommand:
 
     def in_terminal(self, *arguments: str, columns: int) -> list[str]:
         """The different lines that appear on a terminal of this width, states of the live line among them."""
-        process, terminal = pty.fork()
-        if process == 0:
-            os.chdir(self.folder)
-            environment = self.environment | {"TERM": "xterm"}
-            os.execve(COMMAND[0], [*COMMAND, *arguments], environment)  # noqa: S606
-        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        terminal, inner = pty.openpty()
+        fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        process = subprocess.Popen(
+            [*COMMAND, *arguments],
+            cwd=self.folder,
+            env=self.environment | {"TERM": "xterm"},
+            stdin=inner,
+            stdout=inner,
+            stderr=inner,
+            start_new_session=True,
+        )
+        os.close(inner)
         printed = bytearray()
         with contextlib.suppress(OSError):  # EIO: the command has ended
             while part := os.read(terminal, 2**16):
                 printed += part
         os.close(terminal)
-        os.waitpid(process, 0)
+        process.wait()
         return list(dict.fromkeys(_LINE_ENDS.split(printed.decode())))
 
     def in_shell(self, line: str) -> subprocess.CompletedProcess:
