@@ -1,13 +1,13 @@
 """``harness check``: whether backends compute what the references state, in float64."""
 
 import itertools
+from collections.abc import Iterator
 
 import click
 from tabulate import tabulate
 
 from harness.cli import options
-from harness.cli.check_outcome import CLOCK, Status
-from harness.cli.check_tasks import check_tasks
+from harness.cli.check_outcome import CLOCK, CheckOutcome, Status
 from harness.errors import PluginError, UsageError, unknown_name
 from harness.machine.description import default_threads
 from harness.plugins import registry
@@ -17,6 +17,7 @@ from harness.spec.backend import Precision
 from harness.spec.task import TaskDefinition
 from harness.testing.certify import Selection, check_names
 from harness.testing.parity import TOLERANCE
+from harness.worker.examiner import Examiner
 
 
 @click.command()
@@ -74,7 +75,7 @@ def command(
     if not backends:
         broken += _broken_backends()
     selection = _selection(chosen_cases, definitions, precision, fail_fast=fail_fast)
-    outcomes = list(check_tasks(configurations, definitions, selection))
+    outcomes = list(_outcomes(configurations, definitions, selection))
     statuses = [Status.NOT_CHECKED] * len(broken) + [outcome.status for outcome in outcomes]
     remarks = broken + [
         text for outcome in outcomes for text in outcome.remarks(by_case=by_case, traceback=traceback)
@@ -101,6 +102,19 @@ def _selection(
         if unknown := [name for name in names if name not in known]:
             raise unknown_name("case", unknown[0], known)
     return Selection(frozenset(names), fail_fast)
+
+
+def _outcomes(
+    configurations: list[Configuration], definitions: list[TaskDefinition], selection: Selection
+) -> Iterator[CheckOutcome]:
+    """Check each configuration on each task; with ``fail_fast`` until one fails."""
+    for configuration in configurations:
+        with Examiner(configuration) as examiner:
+            for definition in definitions:
+                outcome = CheckOutcome(examiner, definition, selection)
+                yield outcome
+                if selection.fail_fast and outcome.status is not Status.AGREES:
+                    return
 
 
 def _conclusion(statuses: list[Status]) -> str:

@@ -33,46 +33,35 @@ class CheckOutcome:
     """``status`` and ``cell`` go into the table, ``remarks`` below it."""
 
     def __init__(self, examiner: Examiner, definition: TaskDefinition, selection: Selection) -> None:
-        """Make the certificate, which takes seconds to minutes; never raises HarnessError."""
+        """Make the check, which takes seconds to minutes; never raises HarnessError."""
         self.label = examiner.configuration.label
         self._name = f"{self.label} on {definition.name}"
         self._precision = examiner.configuration.precision
-        self._examiner, self._definition, self._selection = examiner, definition, selection
         self._outcomes: list[Finding | Skipped] = []
         self._findings: list[Finding] = []
         self._problem: HarnessError | None = None
         self._clock: ClockTest | None = None
-        self._number = sum(map(selection.includes, check_names(definition, self._precision)))
+        names = [*check_names(definition, self._precision), CLOCK]
+        self._number = sum(map(selection.includes, names))
         self._start = time.perf_counter()
         try:
             self._findings = check(examiner, definition, self._report, selection)
+            if selection.includes(CLOCK):
+                self._test_clock(examiner, definition)
         except HarnessError as error:
             self._problem = error
         seconds = time.perf_counter() - self._start
-        if self._number:
-            print_error_line(f"{self._name}: {len(self._all_findings)} cases in {seconds:.1f} s")
+        print_error_line(f"{self._name}: {len(self._all_findings)} cases in {seconds:.1f} s")
 
-    def test_clock(self) -> None:
-        """Test the clock, if it is asked for and the certificate could be made; never raises HarnessError."""
-        if self._problem or not self._selection.includes(CLOCK):
-            return
+    def _test_clock(self, examiner: Examiner, definition: TaskDefinition) -> None:
         failed = next((finding.case for finding in self._findings if not finding.passed), None)
         if failed is not None:
-            skipped = Skipped(CLOCK, failed)
-            self._outcomes.append(skipped)
-            print_error_line(f"{self._name}: {CLOCK} {_result(skipped)}")
+            self._report(Skipped(CLOCK, failed))
             return
-        start = time.perf_counter()
-        try:
-            self._clock = self._examiner.test_clock(cases(self._definition)[0])
-        except HarnessError as error:
-            self._problem = error
-        else:
-            seconds = time.perf_counter() - start
-            print_error_line(f"{self._name}: {CLOCK} {self._clock.outcome} in {seconds:.1f} s")
+        self._clock = examiner.test_clock(cases(definition)[0])
 
     def _report(self, outcome: Finding | Skipped) -> None:
-        """Print a line for a case that has ended, with the time so far and about that left for its task."""
+        """Print a line for a case that has ended, with the time so far and about the time that is left."""
         self._outcomes.append(outcome)
         made, elapsed = len(self._outcomes), time.perf_counter() - self._start
         left = elapsed / made * (self._number - made)

@@ -5,7 +5,7 @@ import re
 import pytest
 from click.testing import CliRunner
 
-from harness.cli import check, check_tasks
+from harness.cli import check
 from harness.cli.check_outcome import CheckOutcome, Status
 from harness.errors import HarnessError, PluginError, UsageError
 from harness.plugins import registry
@@ -26,9 +26,6 @@ class Agreeing:
 
     def __init__(self, examiner, definition, selection):
         self.label = examiner.configuration.label
-
-    def test_clock(self):
-        pass
 
     def remarks(self, *, by_case, traceback):
         return []
@@ -53,7 +50,7 @@ def _two_of_each(monkeypatch):
     monkeypatch.setattr(registry, "task", task)
     monkeypatch.setattr(check, "installation", states.__getitem__)
     monkeypatch.setattr(check, "select_backend", lambda name: (registry.backend(name), "eager"))
-    monkeypatch.setattr(check_tasks, "CheckOutcome", Agreeing)
+    monkeypatch.setattr(check, "CheckOutcome", Agreeing)
 
 
 @pytest.mark.usefixtures("_two_of_each")
@@ -108,7 +105,6 @@ def outcome(monkeypatch, capsys, wrong=(), raises=(), selection=ALL):
     chosen = off if "first losses in float32" in wrong else right
     monkeypatch.setattr(certify, "examine_losses", lambda *_: chosen)
     made = CheckOutcome(FakeExaminer(wrong, raises), registry.task("mlp"), selection)
-    made.test_clock()
     return made, capsys.readouterr().err
 
 
