@@ -107,7 +107,7 @@ def _stands_at_the_bottom(marks: Marks, lines: Sequence[Line]) -> bool:
 
 
 def coincidences(lines: Sequence[Line]) -> list[str]:
-    """A sentence for each set of labels whose curves cannot be told apart in the chart."""
+    """A sentence for each set of labels whose curves coincide in the chart."""
     sentences = []
     for labels, same in _coinciding(lines):
         names = f"{', '.join(labels[:-1])} and {labels[-1]}"

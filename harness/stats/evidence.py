@@ -24,7 +24,7 @@ FIRST_PAIRS = 4
 #: No bet is surer than this, so that a single pair of the other sign divides the evidence by 17 at most. It
 #: takes 10 pairs of one sign, as an exact test does, to reach a level of 1 in 600.
 _SUREST = 0.97
-#: Degrees of freedom of Student's t: an outlier tells little about the direction.
+#: Degrees of freedom of Student's t: so few that an outlier carries little weight.
 _DEGREES = 3
 #: Before there are pairs the noise is taken to be 2 %, with the weight of three pairs. Pairs of equal
 #: processes differ by 1 % on a quiet machine and by 2 to 5 % on a busy one.

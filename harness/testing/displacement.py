@@ -1,7 +1,7 @@
 """Whether timed steps moved the weights to where recomputed steps move them.
 
-Losses alone cannot tell late in a training: where the loss hardly falls any more, a step that makes no update
-changes the next losses by less than rounding does elsewhere. The weights still move.
+Late in a training, losses are not enough. Once the loss hardly falls, skipping an update changes the next
+losses by less than rounding does earlier in the training. The weights still move.
 """
 
 import math
