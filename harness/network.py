@@ -1,18 +1,14 @@
-"""A network as data: a sequence of layers, from which names, shapes and sizes follow."""
+"""A network as data: a tree of layers, from which names, shapes and sizes follow."""
 
 import math
+from collections.abc import Iterator
 
 import msgspec
 
-from harness.layers import AnyLayer, Dropout, Parameter, Shape
+from harness.layers import AnyLayer, Embedding, Parameter, PlacedLayer, Shape, Unembedding, leaves
+from harness.layers.tree import place_layers
 
-
-class PlacedLayer(msgspec.Struct, frozen=True):
-    """A layer with its ``name`` in the network, and ``input_shape``, the shape of its input."""
-
-    name: str
-    layer: AnyLayer
-    input_shape: Shape
+__all__ = ["Network", "PlacedLayer"]
 
 
 class Network(msgspec.Struct, frozen=True):
@@ -22,7 +18,7 @@ class Network(msgspec.Struct, frozen=True):
     layers: tuple[AnyLayer, ...]
 
     def placed(self) -> tuple[PlacedLayer, ...]:
-        """Each layer with its name (``conv2d_1``, ``dense_2``, ...) and input shape, in order.
+        """Each layer with its name (``conv2d_1``, ``residual_2``, ...) and shapes, in order.
 
         Raises:
             ValueError: there is no layer, or one does not fit its input, such as a pool of a picture that is
@@ -30,31 +26,37 @@ class Network(msgspec.Struct, frozen=True):
         """
         if not self.layers:
             raise ValueError("a network needs at least one layer")
-        shape = self.input_shape
-        counts: dict[str, int] = {}
-        placed = []
-        for layer in self.layers:
-            kind = str(layer.__struct_config__.tag)
-            counts[kind] = counts.get(kind, 0) + 1
-            name = f"{kind}_{counts[kind]}"
-            _check(name, layer, shape)
-            placed.append(PlacedLayer(name, layer, shape))
-            shape = layer.output_shape(shape)
-            if any(axis < 1 for axis in shape):
-                raise ValueError(f"the output of {name} would have shape {shape}")
-        return tuple(placed)
+        places = place_layers(self.layers, self.input_shape)
+        _check_embeddings(places)
+        return places
+
+    def leaves(self) -> Iterator[PlacedLayer]:
+        """Every layer that contains no other, in order of use, by its path; raises as :meth:`placed`."""
+        return leaves(self.placed())
 
     def output_shape(self) -> Shape:
         """The shape of one sample's output."""
-        last = self.placed()[-1]
-        return last.layer.output_shape(last.input_shape)
+        return self.placed()[-1].output_shape
+
+    def vocabulary(self) -> int | None:
+        """The number of different tokens that it takes; None for a network whose inputs are numbers."""
+        first = self.layers[0] if self.layers else None
+        return first.vocabulary if isinstance(first, Embedding) else None
 
     def parameters(self) -> dict[str, Parameter]:
-        """Every parameter by name (``conv2d_1/kernel``), in the order of the layers."""
+        """Every trainable array by name (``residual_1/body/conv2d_1/kernel``), in the order of the layers."""
         return {
             f"{place.name}/{name}": parameter
-            for place in self.placed()
+            for place in self.leaves()
             for name, parameter in place.layer.parameters(place.input_shape).items()
+        }
+
+    def state(self) -> dict[str, Parameter]:
+        """Every array that training changes without a gradient, by name, in the order of the layers."""
+        return {
+            f"{place.name}/{name}": array
+            for place in self.leaves()
+            for name, array in place.layer.state(place.input_shape).items()
         }
 
     def parameter_count(self) -> int:
@@ -63,15 +65,21 @@ class Network(msgspec.Struct, frozen=True):
 
     def forward_flops(self) -> int:
         """FLOPs of one sample's forward pass: matrix products and convolutions."""
-        return sum(place.layer.forward_flops(place.input_shape) for place in self.placed())
+        return sum(place.layer.forward_flops(place.input_shape) for place in self.leaves())
 
 
-def _check(name: str, layer: AnyLayer, shape: Shape) -> None:
-    if layer.takes_axes is not None and len(shape) != layer.takes_axes:
-        raise ValueError(f"{name} takes inputs of {layer.takes_axes} axes, and {shape} has {len(shape)}")
-    for field in msgspec.structs.fields(layer):
-        value = getattr(layer, field.name)
-        if field.type is int and value < 1:
-            raise ValueError(f"{field.name} of {name} must be at least 1, not {value}")
-    if isinstance(layer, Dropout) and not 0 <= layer.rate < 1:
-        raise ValueError(f"rate of {name} must be at least 0 and below 1, not {layer.rate}")
+def _check_embeddings(places: tuple[PlacedLayer, ...]) -> None:
+    """Tokens enter by the first layer, and an :class:`Unembedding` has a table of its shape."""
+    all_leaves = list(leaves(places))
+    tables = {place.name: place.layer for place in all_leaves if isinstance(place.layer, Embedding)}
+    for place in all_leaves:
+        layer = place.layer
+        if isinstance(layer, Embedding) and place is not places[0]:
+            raise ValueError(f"{place.name} must be the first layer, because it takes tokens")
+        if isinstance(layer, Unembedding):
+            table, (*_, width) = tables.get(layer.embedding), place.input_shape
+            if table is None or (table.vocabulary, table.width) != (layer.vocabulary, width):
+                raise ValueError(
+                    f"{place.name} needs an embedding named {layer.embedding} with a table of "
+                    f"{layer.vocabulary} by {width}"
+                )

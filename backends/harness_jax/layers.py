@@ -15,7 +15,7 @@ from harness.layers import (
     GRU,
     LEAKY_RELU_SLOPE,
     LSTM,
-    Activation,
+    ActivationName,
     Conv2D,
     ConvTranspose2D,
     Dense,
@@ -42,7 +42,7 @@ def _leaky_relu(x: jax.Array) -> jax.Array:
     return jnp.where(x > 0, x, LEAKY_RELU_SLOPE * x)
 
 
-_ACTIVATIONS: dict[Activation, Callable[[jax.Array], jax.Array]] = {
+_ACTIVATIONS: dict[ActivationName, Callable[[jax.Array], jax.Array]] = {
     "relu": jax.nn.relu,
     "leaky_relu": _leaky_relu,
     "tanh": jnp.tanh,
@@ -143,7 +143,7 @@ def _apply(
             y = x if key is None or not rate else _dropout(x, rate, key)
         case GRU() | LSTM() as layer:
             y = _recurrent(layer, parameters, x)
-    activation: Activation | None = getattr(place.layer, "activation", None)
+    activation: ActivationName | None = getattr(place.layer, "activation", None)
     return y if activation is None else _ACTIVATIONS[activation](y)
 
 

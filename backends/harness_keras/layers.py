@@ -18,7 +18,7 @@ from keras import ops
 from harness.layers import (
     GRU,
     LSTM,
-    Activation,
+    ActivationName,
     Conv2D,
     ConvTranspose2D,
     Dense,
@@ -95,7 +95,7 @@ class Maker:
             case GRU() | LSTM() as layer:
                 yield self._recurrent(name, layer)
 
-    def _of_product(self, name: str, activation: Activation | None) -> dict[str, Any]:
+    def _of_product(self, name: str, activation: ActivationName | None) -> dict[str, Any]:
         return {
             "name": name,
             "activation": self._activation(activation),
@@ -103,7 +103,7 @@ class Maker:
             "kernel_regularizer": self._regularizer(),
         }
 
-    def _activation(self, activation: Activation | None) -> Any:
+    def _activation(self, activation: ActivationName | None) -> Any:
         match activation:
             case "leaky_relu":
                 return self.engine.leaky_relu

@@ -15,7 +15,7 @@ from harness.layers import (
     GRU,
     LEAKY_RELU_SLOPE,
     LSTM,
-    Activation,
+    ActivationName,
     Conv2D,
     ConvTranspose2D,
     Dense,
@@ -75,7 +75,7 @@ class Recurrent(nn.Module):
         return hidden.transpose(0, 1).flatten(1)
 
 
-def _activation(name: Activation) -> nn.Module:
+def _activation(name: ActivationName) -> nn.Module:
     match name:
         case "relu":
             return nn.ReLU(inplace=True)

@@ -7,6 +7,7 @@ import msgspec
 from packaging.requirements import InvalidRequirement, Requirement
 
 from harness.spec.backend import Backend
+from harness.spec.contract import CONTRACT
 from harness.spec.data import DataSource
 from harness.spec.task import TaskDefinition
 
@@ -32,6 +33,8 @@ def check(plugin: Backend | TaskDefinition | DataSource) -> None:
         raise ValueError("it has no summary; expected one line of text")
     match plugin:
         case Backend():
+            if plugin.contract not in range(1, CONTRACT + 1):
+                raise ValueError(f"its contract is {plugin.contract!r}; this harness knows 1 to {CONTRACT}")
             _require_texts(plugin, "modes", "('eager',)", fewest=1)
             _check_requirements(plugin)
         case TaskDefinition():

@@ -3,9 +3,20 @@
 import msgspec
 
 from harness.errors import PluginError, UsageError
+from harness.layers import Shape
 from harness.plugins.faults import explain
 from harness.plugins.output import nothing_on_stdout
-from harness.spec.task import Adversarial, Classification, Sgd, Task, TaskDefinition
+from harness.spec.schedules import Schedule, StepDecay
+from harness.spec.task import (
+    Adversarial,
+    BinaryClassification,
+    Classification,
+    Objective,
+    Regression,
+    Sgd,
+    Task,
+    TaskDefinition,
+)
 
 _PICTURE_AXES = 3  # height, width, channels
 
@@ -62,6 +73,8 @@ def _check(task: object, name: str) -> None:
             network.placed()
         except ValueError as error:
             raise ValueError(f"layers of its network {network_name} do not fit: {error}") from error
+        if isinstance(task.objective, Adversarial) and network.state():
+            raise ValueError(f"its network {network_name} holds state, which adversarial tasks do not define")
     # Workers receive it as JSON, where a width of 64.0 is not an integer.
     msgspec.json.decode(msgspec.json.encode(task), type=Task)
     _check_numbers(task)
@@ -77,6 +90,25 @@ def _check_numbers(task: Task) -> None:
         raise ValueError("its optimizer has nesterov without momentum; expected a momentum above 0")
     if task.augmentation.crop < 0:
         raise ValueError(f"its crop is {task.augmentation.crop}; expected at least 0")
+    if task.clip_norm < 0:
+        raise ValueError(f"its clip_norm is {task.clip_norm}; expected a norm above 0, or 0 for no clipping")
+    if task.samples_per_epoch is not None and task.samples_per_epoch < 1:
+        raise ValueError(f"it has {task.samples_per_epoch} samples per epoch; expected at least 1, or None")
+    if isinstance(task.objective, Classification) and not 0 <= task.objective.label_smoothing < 1:
+        raise ValueError(
+            f"its label smoothing is {task.objective.label_smoothing}; expected at least 0 and below 1"
+        )
+    _check_schedule(task.schedule)
+
+
+def _check_schedule(schedule: Schedule) -> None:
+    if schedule.warmup_steps < 0:
+        raise ValueError(f"its schedule has {schedule.warmup_steps} warm-up steps; expected at least 0")
+    if isinstance(schedule, StepDecay) and not all(0 < place < 1 for place in schedule.milestones):
+        raise ValueError(
+            f"its schedule has milestones {schedule.milestones}; expected shares of the training, above 0 "
+            "and below 1"
+        )
 
 
 def _check_shapes(task: Task) -> None:
@@ -96,13 +128,23 @@ def _check_shapes(task: Task) -> None:
             ]
         case objective:
             data, outputs = shapes["model"]
-            expected = [("the number of output axes of its network model is", len(outputs), 1)]
-            if isinstance(objective, Classification) and objective.class_weights:
-                expected.append(
-                    ("the number of its class weights is", len(objective.class_weights), outputs[-1])
-                )
+            expected = _expected_outputs(objective, outputs)
     if task.augmentation.flip or task.augmentation.crop:
         expected.append(("the number of axes of the inputs that it augments is", len(data), _PICTURE_AXES))
     for quantity, value, right in expected:
         if value != right:
             raise ValueError(f"{quantity} {value}; expected {right}")
+
+
+def _expected_outputs(objective: Objective, outputs: Shape) -> list[tuple[str, object, object]]:
+    """What the output shape of the network ``model`` must be: the quantity, its value, and the right one."""
+    expected: list[tuple[str, object, object]] = []
+    classes = outputs[-1]
+    match objective:
+        case BinaryClassification():
+            expected.append(("the output shape of its network model is", outputs, (1,)))
+            classes = 2
+        case Regression():
+            expected.append(("the number of output axes of its network model is", len(outputs), 1))
+    weights = getattr(objective, "class_weights", ())
+    return [*expected, ("the number of its class weights is", len(weights), classes)] if weights else expected

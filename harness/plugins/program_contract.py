@@ -111,9 +111,11 @@ class CheckedProgram(Program):
 
     def weights(self) -> dict[str, np.ndarray]:
         weights = self._program.weights()
-        expected = self._task.parameters()
+        expected = self._task.weights()
         if missing := expected.keys() - weights.keys():
-            raise self._broken(f"weights() lacks {_listed(missing)}", "every parameter of the task")
+            raise self._broken(
+                f"weights() lacks {_listed(missing)}", "every parameter of the task, and its state"
+            )
         if unknown := weights.keys() - expected.keys():
             raise self._broken(f"weights() has {_listed(unknown)}", f"only {_listed(expected)}")
         return {

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from harness.plugins.building import build
 from harness.plugins.data_seal import DataSeal, checksum
 from harness.plugins.program_contract import CheckedProgram, data_changed, read_only
 from harness.spec.backend import Backend, Plan, Steps
@@ -24,7 +25,7 @@ class WatchedProgram(CheckedProgram):
         """Raises what the backend raises."""
         protected = read_only(samples)
         self._seal = DataSeal({"training": protected})
-        super().__init__(backend.build(plan, protected), backend.name, plan)
+        super().__init__(build(backend, plan, protected), backend.name, plan)
         self._verify("build()")
 
     def _verify(self, call: str) -> None:

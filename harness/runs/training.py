@@ -123,7 +123,9 @@ class TrainingRun:
     ) -> list[list[float]]:
         """Write a block of ``count`` steps into the record; returns the losses of each step."""
         epoch, place = divmod(self._step, order.steps_per_epoch)
-        batch_size = order.batch_size if place < order.full_steps else order.samples % order.batch_size
+        batch_size = (
+            order.batch_size if place < order.full_steps else order.samples_per_epoch % order.batch_size
+        )
         phases = self._record.phases
         phases.training_seconds += trained.seconds
         if self._step == 0:

@@ -14,6 +14,7 @@ from harness.spec.backend import (
     Steps,
     Unsupported,
 )
+from harness.spec.contract import CONTRACT
 from harness.spec.data import (
     Dataset,
     DatasetSummary,
@@ -23,10 +24,12 @@ from harness.spec.data import (
     Series,
     Split,
 )
+from harness.spec.schedules import ConstantRate, CosineDecay, LinearDecay, Schedule, StepDecay
 from harness.spec.task import (
     Adam,
     Adversarial,
     Augmentation,
+    BinaryClassification,
     Classification,
     Imbalance,
     Objective,
@@ -41,17 +44,22 @@ from harness.spec.task import (
 )
 
 __all__ = [
+    "CONTRACT",
     "DEVICE_PATTERN",
     "Adam",
     "Adversarial",
     "Augmentation",
     "Backend",
+    "BinaryClassification",
     "Classification",
+    "ConstantRate",
+    "CosineDecay",
     "DataSource",
     "Dataset",
     "DatasetSummary",
     "DownloadProgress",
     "Imbalance",
+    "LinearDecay",
     "Objective",
     "Optimizer",
     "Penalty",
@@ -62,9 +70,11 @@ __all__ = [
     "Regression",
     "RmsProp",
     "Samples",
+    "Schedule",
     "Series",
     "Sgd",
     "Split",
+    "StepDecay",
     "Steps",
     "Task",
     "TaskDefinition",

@@ -67,12 +67,17 @@ class Steps:
     ``offsets (steps, batch, 2)`` int64 are the row and column in the zero-padded picture, each from 0 to
     ``2 * crop``, at which the window begins. A task may use only one of them; the other is then None.
     Flipping comes after cropping.
+
+    ``learning_rates (steps,)`` float64 are the rates of these steps, from the task's schedule; always given.
+    Weight decay uses them too. They are data, not constants: a program compiled for one rate would be
+    compiled again at each step.
     """
 
     indices: np.ndarray
     latents: np.ndarray | None = None
     flips: np.ndarray | None = None
     offsets: np.ndarray | None = None
+    learning_rates: np.ndarray | None = None
 
 
 class Program(abc.ABC):
@@ -87,8 +92,9 @@ class Program(abc.ABC):
 
     @abc.abstractmethod
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
-        """Copy these canonical float64 arrays into the weights (names as in :meth:`Task.parameters`).
+        """Copy these canonical float64 arrays into the weights (names as in :meth:`Task.weights`).
 
+        Weights are the parameters and the state, such as the running statistics of :class:`BatchNorm`.
         Optimizer state stays as it is: the harness loads weights before the first step and for scoring.
         """
 
@@ -122,7 +128,8 @@ class Program(abc.ABC):
         This holds for plans in ``bfloat16`` and for a generator's pictures too: NumPy has no bfloat16.
 
         ``inputs (n, *input)``, with ``n`` at least 1, have the dtype of the training data. The backend
-        chooses its batches. The call must not affect the training, nor its random numbers.
+        chooses its batches. Running statistics are used and do not change. The call must not affect the
+        training, nor its random numbers.
         """
 
     @abc.abstractmethod
@@ -172,6 +179,10 @@ class Backend(abc.ABC):
 
     ``extra`` is the extra of the plugin's own distribution that installs them, such as ``torch``; empty where
     there is none.
+
+    ``contract`` is the version of the contract that it follows. A backend of version 1, the default, knows
+    neither trees of layers nor state, tokens, schedules and clipping: the harness declines such tasks for it.
+    Version 2 does, and raises :class:`Unsupported` itself for a layer that it has not.
     """
 
     name: str
@@ -179,6 +190,7 @@ class Backend(abc.ABC):
     modes: tuple[str, ...]
     requires: tuple[str, ...]
     extra: str = ""
+    contract: int = 1
 
     @abc.abstractmethod
     def environment(self, threads: int) -> dict[str, str]:
@@ -201,8 +213,9 @@ class Backend(abc.ABC):
         A process that certifies calls it many times, and its programs exist side by side: they must not
         affect each other.
 
-        ``data.inputs`` are scaled, float32 (float64 if the plan says so); targets are int64 classes, or for
-        a :class:`Regression` values of the inputs' dtype. The arrays are read-only: copy what you change.
+        ``data.inputs`` are scaled, float32 (float64 if the plan says so), or int64 tokens for a network that
+        begins with an :class:`Embedding`; targets are int64 classes ``(n,)`` or ``(n, ...)``, or for a
+        :class:`Regression` values of the inputs' dtype. The arrays are read-only: copy what you change.
         On Linux a run's are in memory that the process cannot write, where a write through a pointer, such as
         ``torch.from_numpy(inputs).mul_(0.5)``, ends it by SIGSEGV. The same is true of validation and test
         inputs in :meth:`Program.predict`.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """A row per sample: ``inputs (n, *shape)``; ``targets``: classes ``(n,)`` or values ``(n, outputs)``."""
+    """A row per sample: ``inputs (n, *shape)``; ``targets`` are classes ``(n, ...)`` or values ``(n, m)``."""
 
     inputs: np.ndarray
     targets: np.ndarray
@@ -44,10 +44,11 @@ class Series:
 class Dataset:
     """A data set in canonical form: its ``name`` on the command line, and the samples of each split.
 
-    Pictures are uint8 ``(n, height, width, channels)``, sequences float ``(n, steps, features)``; targets are
-    int64 classes ``(n,)`` or float values ``(n, outputs)``. ``train`` and ``test`` are always given. Where
-    ``validation`` is None, the harness splits it off the training data. A time series provides its own, later
-    than the training data, so that no window is in both.
+    Pictures are uint8 ``(n, height, width, channels)``, sequences float ``(n, steps, features)``, texts
+    integers ``(n, steps)``, the places of their tokens in ``classes``; targets are int64 classes ``(n,)``, or
+    ``(n, steps)`` for a class at each position, or float values ``(n, outputs)``. ``train`` and ``test`` are
+    always given. Where ``validation`` is None, the harness splits it off the training data. A time series
+    provides its own, later than the training data, so that no window is in both.
 
     ``fingerprint`` is the sha256 of the canonical arrays as they are in memory; ``origin`` says in a few
     words where the data comes from. A network sees ``inputs / input_divisor``.

@@ -10,6 +10,7 @@ import msgspec
 
 from harness.layers import Parameter
 from harness.network import Network
+from harness.spec.schedules import ConstantRate, Schedule
 
 
 class Sgd(msgspec.Struct, frozen=True, omit_defaults=True, tag="sgd"):
@@ -52,13 +53,30 @@ Optimizer = Sgd | Adam | RmsProp
 
 
 class Classification(msgspec.Struct, frozen=True, omit_defaults=True, tag="classification"):
-    """The network ``model`` outputs logits ``(batch, classes)``; softmax cross-entropy, mean over the batch.
+    """The network ``model`` outputs logits ``(batch, ..., classes)``; softmax cross-entropy.
+
+    There is a class for each position: targets are ``(batch, ...)``, such as ``(batch,)`` for pictures and
+    ``(batch, steps)`` for the next tokens of a text. The loss is the mean over batch and positions.
 
     Computed as ``logsumexp(logits) - logits[class]``, not as the logarithm of a softmax, so that it is finite
-    wherever the logits are.
+    wherever the logits are. With ``label_smoothing`` s the target is ``1 - s`` at the class plus ``s /
+    classes`` everywhere (Szegedy et al. 2016, section 7): ``logsumexp(logits) - (1 - s) * logits[class] - s *
+    mean(logits)``.
 
-    With ``class_weights (classes,)`` each sample's term is multiplied by the weight of its class
-    before the mean; the divisor remains the number of samples.
+    With ``class_weights (classes,)`` each target's term is multiplied by the weight of its class
+    before the mean; the divisor remains the number of targets.
+    """
+
+    class_weights: tuple[float, ...] = ()
+    label_smoothing: float = 0.0
+
+
+class BinaryClassification(msgspec.Struct, frozen=True, omit_defaults=True, tag="binary_classification"):
+    """The network ``model`` outputs a logit of class 1 ``(batch, 1)``; targets are 0 or 1 ``(batch,)``.
+
+    Binary cross-entropy, mean over the batch, in the form that is finite for every finite logit:
+    ``max(logit, 0) - logit * target + log(1 + exp(-|logit|))``. ``class_weights (2,)`` as in
+    :class:`Classification`.
     """
 
     class_weights: tuple[float, ...] = ()
@@ -78,13 +96,14 @@ class Adversarial(msgspec.Struct, frozen=True, omit_defaults=True, tag="adversar
         generator_loss = bce(D(G(z)), 1)    with the new D and the same z, then G is updated
 
     Each network has its own optimizer, of the task's kind and hyperparameters. Latents are ``(batch,
-    latent_size)``.
+    latent_size)``. Neither network may hold state: whether real and generated pictures are normalised in one
+    batch is not defined here.
     """
 
     latent_size: int
 
 
-Objective = Classification | Regression | Adversarial
+Objective = Classification | BinaryClassification | Regression | Adversarial
 
 
 class Augmentation(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -114,7 +133,7 @@ class Penalty(msgspec.Struct, frozen=True, omit_defaults=True):
     """Added to the loss that is minimised: ``l1 * sum |w| + l2 * sum w**2`` over all kernels, no bias.
 
     Kernels are the parameters whose name ends in ``kernel``, including the ``recurrent_kernel`` of recurrent
-    layers.
+    layers and the ``qkv_kernel`` of attention.
     """
 
     l1: float = 0.0
@@ -131,17 +150,27 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     with earlier ones.
 
     A step minimises the ``objective`` plus the ``penalty`` by the ``optimizer``. ``epochs`` is the number of
-    passes over the training data, which the harness counts. Only ``augmentation`` changes training inputs;
-    ``imbalance`` is the harness's work.
+    passes over the training data, which the harness counts; with ``samples_per_epoch`` an epoch takes so
+    many training samples, chosen anew in each. Only ``augmentation`` changes training inputs; ``imbalance``
+    is the harness's work.
+
+    ``schedule`` says how the learning rate changes from step to step; the optimizer's ``learning_rate`` is
+    its largest value. The harness evaluates it and hands the rates over with the steps (:class:`Steps`); no
+    backend implements one. Where it is constant, the optimizer's value may be used.
 
     ``networks`` holds ``model``, or ``generator`` and ``discriminator`` for :class:`Adversarial`.
 
     ``batch_size`` None: every step takes all training samples, as in full-batch gradient descent. Otherwise
     the last batch of an epoch is shorter where the samples are not divisible.
 
-    ``weight_decay`` is decoupled (Loshchilov and Hutter 2019). The order of a step: the gradient of the loss,
-    penalty included, at ``w``; then ``w = w * (1 - learning_rate * weight_decay)`` for all kernels, no bias;
-    then the optimizer's update, with that gradient, of the decayed weights. No gradient is clipped.
+    The order of a step, with ``learning_rate`` that of the step:
+
+    1. the gradient of the loss, penalty included, at ``w``;
+    2. with ``clip_norm`` above 0: all gradients of a network are multiplied by ``clip_norm / max(norm,
+       clip_norm)``, ``norm`` being the root of the sum of all their squares (Pascanu et al. 2013);
+    3. ``w = w * (1 - learning_rate * weight_decay)`` for all kernels, and for the tables of embeddings if
+       ``decay_embeddings``, but for no bias and no scale: decoupled (Loshchilov and Hutter 2019);
+    4. the optimizer's update, with that gradient, of the decayed weights.
 
     ``train_fraction`` is the share of the training data that is used, the same samples for every seed.
     ``build`` receives only these.
@@ -159,13 +188,36 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     augmentation: Augmentation = Augmentation()
     imbalance: Imbalance | None = None
     train_fraction: float = 1.0
+    schedule: Schedule = ConstantRate()
+    clip_norm: float = 0.0
+    decay_embeddings: bool = False
+    samples_per_epoch: int | None = None
 
     def parameters(self) -> dict[str, Parameter]:
         """Every parameter of every network by its full name, ``model/conv2d_1/kernel``."""
+        return self._by_full_name(Network.parameters)
+
+    def state(self) -> dict[str, Parameter]:
+        """What training changes without a gradient, by its full name: ``model/batch_norm_1/running_mean``."""
+        return self._by_full_name(Network.state)
+
+    def weights(self) -> dict[str, Parameter]:
+        """Parameters and state: what :meth:`Program.load` and :meth:`Program.weights` exchange."""
+        return self.parameters() | self.state()
+
+    def takes_tokens(self) -> bool:
+        """Whether the training inputs are int64 tokens, which are not scaled."""
+        return any(network.vocabulary() is not None for network in self.networks.values())
+
+    def is_decayed(self, parameter: str) -> bool:
+        """Whether ``weight_decay`` shrinks the parameter of this name."""
+        return parameter.endswith("kernel") or (self.decay_embeddings and parameter.endswith("table"))
+
+    def _by_full_name(self, arrays: Callable[[Network], dict[str, Parameter]]) -> dict[str, Parameter]:
         return {
-            f"{network_name}/{name}": parameter
+            f"{network_name}/{name}": array
             for network_name, network in self.networks.items()
-            for name, parameter in network.parameters().items()
+            for name, array in arrays(network).items()
         }
 
 

@@ -6,11 +6,20 @@ import msgspec
 import numpy as np
 
 from harness.errors import UsageError
-from harness.layers import Dropout, MaxPool2D
+from harness.layers import AnyLayer, Dropout, MaxPool2D, Residual, SelfAttention, Skip
 from harness.network import Network
 from harness.plugins.definition import define_task
 from harness.spec.data import Samples
-from harness.spec.task import Adversarial, Augmentation, Classification, Regression, Sgd, Task, TaskDefinition
+from harness.spec.task import (
+    Adversarial,
+    Augmentation,
+    BinaryClassification,
+    Classification,
+    Regression,
+    Sgd,
+    Task,
+    TaskDefinition,
+)
 from harness.training import draws
 
 #: An epoch is three full batches, in some cases followed by a short one. Two epochs are trained.
@@ -110,7 +119,7 @@ def _case(name: str, task: Task) -> Case:
 
 
 def _pools_pictures(network: Network) -> bool:
-    pools = any(isinstance(layer, MaxPool2D) for layer in network.layers)
+    pools = any(isinstance(place.layer, MaxPool2D) for place in network.leaves())
     return pools and len(network.input_shape) == _PICTURE_AXES
 
 
@@ -183,11 +192,27 @@ def _small(task: Task) -> Task:
 
 def _without_dropout(task: Task) -> dict[str, Network]:
     return {
-        name: msgspec.structs.replace(
-            network, layers=tuple(layer for layer in network.layers if not isinstance(layer, Dropout))
-        )
+        name: msgspec.structs.replace(network, layers=_without(network.layers))
         for name, network in task.networks.items()
     }
+
+
+def _without(layers: tuple[AnyLayer, ...]) -> tuple[AnyLayer, ...]:
+    """The layers without dropout, at all depths of the tree."""
+    kept: list[AnyLayer] = []
+    for layer in layers:
+        match layer:
+            case Dropout():
+                continue
+            case Residual(body, shortcut):
+                kept.append(Residual(_without(body), _without(shortcut)))
+            case Skip(body):
+                kept.append(Skip(_without(body)))
+            case SelfAttention():
+                kept.append(msgspec.structs.replace(layer, dropout=0.0))
+            case _:
+                kept.append(layer)
+    return tuple(kept)
 
 
 def narrow_networks(definition: TaskDefinition) -> dict[str, Network]:
@@ -197,14 +222,20 @@ def narrow_networks(definition: TaskDefinition) -> dict[str, Network]:
 
 
 def case_samples(task: Task, count: int = SAMPLES) -> Samples:
-    """Seeded float64 inputs ``(count, *input)`` in [0, 1) and targets that fit the task's objective."""
+    """Seeded float64 inputs ``(count, *input)`` in [0, 1), or tokens, and targets that fit the objective."""
     network = task.networks[data_network(task)]
     inputs = draws.uniform((count, *network.input_shape), SEED, "parity inputs")
+    if vocabulary := network.vocabulary():
+        inputs = (inputs * vocabulary).astype(np.int64)
     match task.objective:
         case Regression():
             return Samples(inputs, draws.normal((count, *network.output_shape()), SEED, "parity targets"))
         case Classification():
-            drawn = draws.uniform((count,), SEED, "parity targets") * network.output_shape()[-1]
+            *positions, classes = network.output_shape()
+            drawn = draws.uniform((count, *positions), SEED, "parity targets") * classes
+            return Samples(inputs, drawn.astype(np.int64))
+        case BinaryClassification():
+            drawn = draws.uniform((count,), SEED, "parity targets") * 2
             return Samples(inputs, drawn.astype(np.int64))
         case Adversarial():
             return Samples(inputs, np.zeros(count, np.int64))

@@ -58,7 +58,7 @@ def gates_of(task: Task) -> dict[str, tuple[str, ...]]:
     return {
         f"{network_name}/{place.name}/{name}": place.layer.gates
         for network_name, network in task.networks.items()
-        for place in network.placed()
+        for place in network.leaves()
         if isinstance(place.layer, GRU | LSTM)
         for name in place.layer.parameters(place.input_shape)
     }

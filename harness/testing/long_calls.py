@@ -8,6 +8,7 @@ those of a run, the second makes single steps. The second is the first's referen
 import msgspec
 import numpy as np
 
+from harness.plugins.building import build
 from harness.plugins.data_seal import DataSeal
 from harness.plugins.program_contract import CheckedProgram, data_changed, read_only
 from harness.spec.backend import Backend, Plan
@@ -123,7 +124,7 @@ class _Trial:
         # Verified once: after each step it would cost as much as the step.
         self._seal = DataSeal({"training": samples})
         self._backend, self._task = backend.name, case.task
-        self.program = CheckedProgram(backend.build(plan, samples), backend.name, plan)
+        self.program = CheckedProgram(build(backend, plan, samples), backend.name, plan)
         self.program.load(initial_weights(case.task, SEED))
         self.order = BatchOrder.of_task(case.task, case.samples, SEED)
         self._tape = LossTape(self.program)

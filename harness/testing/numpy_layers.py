@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from harness.layers import Activation, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, Reshape
+from harness.layers import ActivationName, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, Reshape
 
 Array = np.ndarray[Any, np.dtype[Any]]
 #: From the gradient of a layer's output to that of its input; adds those of its weights to a dictionary.
@@ -45,7 +45,7 @@ def forward(name: str, layer: Layer, x: Array, weights: Mapping[str, Array]) -> 
 
 def _weighted(
     name: str,
-    activation: Activation | None,
+    activation: ActivationName | None,
     product: tuple[Array, Callable[[Array], tuple[Array, Array]]],
     b: Array,
 ) -> tuple[Array, Backward]:
@@ -80,7 +80,7 @@ def _sigmoid(y: Array) -> tuple[Array, Array]:
     return y, y * (1 - y)
 
 
-_ACTIVATIONS: dict[Activation | None, Callable[[Array], tuple[Array, Array]]] = {
+_ACTIVATIONS: dict[ActivationName | None, Callable[[Array], tuple[Array, Array]]] = {
     None: _linear,
     "relu": _relu,
     "tanh": _tanh,

@@ -76,7 +76,7 @@ def observe_losses(
     task = case.task
     plan = Plan(task=task, mode=mode, device=device, precision=precision, threads=threads, seed=SEED)
     exact = _as_many_as_for_the_clock(case)
-    samples = Samples(exact.inputs.astype(np.float32), _narrow(exact.targets))
+    samples = Samples(_narrow(exact.inputs), _narrow(exact.targets))
     program = WatchedProgram(backend, plan, samples)
     program.load(initial_weights(task, SEED))
     order = BatchOrder.of_task(task, case.samples, SEED)

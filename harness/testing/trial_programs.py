@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.plugins.building import build
 from harness.plugins.program_contract import CheckedProgram, read_only
 from harness.spec.backend import Backend, Plan, Precision, Program
 from harness.spec.data import Samples
@@ -44,7 +45,7 @@ class TrialPrograms:
         data = case_samples(task, samples)
         if self.precision != "float64":
             data = Samples(_single(data.inputs), _single(data.targets))
-        program = CheckedProgram(self.backend.build(plan, read_only(data)), self.backend.name, plan)
+        program = CheckedProgram(build(self.backend, plan, read_only(data)), self.backend.name, plan)
         program.load(initial_weights(task, SEED))
         return program, data
 

@@ -1,6 +1,7 @@
 """What each training step sees: its samples, and the random draws that belong to them."""
 
 import dataclasses
+import math
 from typing import Self
 
 import numpy as np
@@ -9,36 +10,57 @@ import numpy.typing as npt
 from harness.spec.backend import Steps
 from harness.spec.task import Adversarial, Augmentation, Task
 from harness.training import draws
+from harness.training.schedules import LearningRates
 
 _NOT_AUGMENTED = Augmentation()
 _FLIPPED_FRACTION = 0.5
+_UNKNOWN_RATES = LearningRates(math.nan)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BatchOrder:
-    """A new permutation each epoch, cut into batches of ``batch_size``; the last one may be shorter."""
+    """A new permutation each epoch, cut into batches of ``batch_size``; the last one may be shorter.
+
+    An epoch takes the first ``taken`` of it, or all ``samples`` where that is None.
+    """
 
     samples: int
     batch_size: int
     seed: int
     latent_size: int = 0
     augmentation: Augmentation = _NOT_AUGMENTED
+    rates: LearningRates = _UNKNOWN_RATES
+    taken: int | None = None
 
     @classmethod
     def of_task(cls, task: Task, samples: int, seed: int) -> Self:
-        """The order in which a task sees ``samples`` training samples."""
+        """The order in which a task sees ``samples`` training samples.
+
+        Raises:
+            UsageError: the task's schedule does not fit into the training.
+        """
         latent_size = task.objective.latent_size if isinstance(task.objective, Adversarial) else 0
-        return cls(samples, task.batch_size or samples, seed, latent_size, task.augmentation)
+        taken = min(task.samples_per_epoch or samples, samples)
+        batch_size = task.batch_size or taken
+        rates = LearningRates(
+            task.optimizer.learning_rate, task.schedule, task.epochs * -(-taken // batch_size)
+        )
+        return cls(samples, batch_size, seed, latent_size, task.augmentation, rates, taken)
+
+    @property
+    def samples_per_epoch(self) -> int:
+        """The number of samples that an epoch takes."""
+        return self.samples if self.taken is None else self.taken
 
     @property
     def full_steps(self) -> int:
         """The number of steps of an epoch that have the full batch size."""
-        return self.samples // self.batch_size
+        return self.samples_per_epoch // self.batch_size
 
     @property
     def steps_per_epoch(self) -> int:
         """The number of all steps of an epoch, including a short last one."""
-        return -(-self.samples // self.batch_size)
+        return -(-self.samples_per_epoch // self.batch_size)
 
     def run_length(self, step: int) -> int:
         """How many steps from ``step`` (counted from 0 over all epochs) share its epoch and batch size."""
@@ -66,13 +88,15 @@ class BatchOrder:
         rows = slice(place * self.batch_size, (place + count) * self.batch_size)
 
         def batched(per_sample: np.ndarray) -> np.ndarray:
-            return per_sample[rows].reshape(count, -1, *per_sample.shape[1:])
+            taken = per_sample[: self.samples_per_epoch]
+            return taken[rows].reshape(count, -1, *per_sample.shape[1:])
 
         return Steps(
             batched(draws.permutation(self.samples, self.seed, "batches", epoch)),
             latents=batched(self._latents(epoch)).astype(dtype) if self.latent_size else None,
             flips=batched(self._flips(epoch)) if self.augmentation.flip else None,
             offsets=batched(self._offsets(epoch)) if self.augmentation.crop else None,
+            learning_rates=self.rates.of_steps(start, count),
         )
 
     def _latents(self, epoch: int) -> np.ndarray:

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from harness.plugins.program_contract import ContractBroken
 from harness.spec.data import Dataset, Samples
-from harness.spec.task import Adversarial, Classification, Task
+from harness.spec.task import Adversarial, BinaryClassification, Classification, Task
 
 
 def fitted(dataset: Dataset, task: Task) -> Dataset:
@@ -19,15 +19,23 @@ def fitted(dataset: Dataset, task: Task) -> Dataset:
     adversarial = isinstance(task.objective, Adversarial)
     network = task.networks["discriminator" if adversarial else "model"]
     shapes = network.input_shape, network.output_shape()
+    vocabulary = network.vocabulary()
 
     def split(name: str, samples: Samples) -> Samples:
         where = f"data set {dataset.name}, {name}"
         inputs, targets = np.asarray(samples.inputs), np.asarray(samples.targets)
-        _expect(where, "inputs", inputs, shapes[0], "biuf", "numbers")
+        if vocabulary is None:
+            _expect(where, "inputs", inputs, shapes[0], "biuf", "numbers")
+        else:
+            why = f"because its vocabulary has {vocabulary}"
+            inputs = _places(where, ("inputs", "tokens"), inputs, shapes[0], vocabulary, why)
         if len(inputs) != len(targets):
             raise _broken(where, f"{len(inputs)} inputs and {len(targets)} targets", "equal numbers")
-        if isinstance(task.objective, Classification):
-            targets = _classes(where, targets, shapes[1][-1])
+        if isinstance(task.objective, Classification | BinaryClassification):
+            *positions, count = shapes[1]
+            count = 2 if isinstance(task.objective, BinaryClassification) else count
+            why = f"because the network has {shapes[1][-1]} output{'s' * (shapes[1][-1] != 1)}"
+            targets = _places(where, ("targets", "classes"), targets, tuple(positions), count, why)
         elif not adversarial:
             _expect(where, "targets", targets, shapes[1], "biuf", "numbers")
             targets = targets if targets.dtype.kind == "f" else targets.astype(np.float64)
@@ -46,16 +54,23 @@ def fitted(dataset: Dataset, task: Task) -> Dataset:
     )
 
 
-def _classes(where: str, targets: npt.NDArray[np.generic], count: int) -> npt.NDArray[np.int64]:
-    _expect(where, "targets", targets, (), "biu", "integers")
-    classes = targets.astype(np.int64)
-    if len(classes) and not (classes.min() >= 0 and classes.max() < count):
+def _places(
+    where: str,
+    names: tuple[str, str],
+    array: npt.NDArray[np.generic],
+    shape: tuple[int, ...],
+    count: int,
+    why: str,
+) -> npt.NDArray[np.int64]:
+    """Require integers ``(n, *shape)`` below ``count``; ``names`` are the array's and the numbers'."""
+    part, numbers = names
+    _expect(where, part, array, shape, "biu", "integers")
+    places = array.astype(np.int64)
+    if places.size and not (places.min() >= 0 and places.max() < count):
         raise _broken(
-            where,
-            f"targets from {classes.min()} to {classes.max()}",
-            f"classes from 0 to {count - 1}, because the network has {count} outputs",
+            where, f"{part} from {places.min()} to {places.max()}", f"{numbers} from 0 to {count - 1}, {why}"
         )
-    return classes
+    return places
 
 
 def _expect(

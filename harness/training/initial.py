@@ -11,15 +11,27 @@ from harness.training import draws
 
 
 def _initial(parameter: Parameter, seed: int, name: str) -> npt.NDArray[np.float64]:
-    if parameter.initializer == "zeros":
-        return np.zeros(parameter.shape)
-    if parameter.initializer == "uniform_fan_in":
-        limit = 1.0 / math.sqrt(parameter.fan_in)
-    else:
-        limit = math.sqrt(6.0 / (parameter.fan_in + parameter.fan_out))
-    return (2.0 * draws.uniform(parameter.shape, seed, "weights", name) - 1.0) * limit
+    def uniform(limit: float) -> npt.NDArray[np.float64]:
+        return (2.0 * draws.uniform(parameter.shape, seed, "weights", name) - 1.0) * limit
+
+    def normal(deviation: float) -> npt.NDArray[np.float64]:
+        return deviation * draws.normal(parameter.shape, seed, "weights", name)
+
+    match parameter.initializer:
+        case "zeros":
+            return np.zeros(parameter.shape)
+        case "ones":
+            return np.ones(parameter.shape)
+        case "uniform_fan_in":
+            return uniform(1.0 / math.sqrt(parameter.fan_in))
+        case "glorot_uniform":
+            return uniform(math.sqrt(6.0 / (parameter.fan_in + parameter.fan_out)))
+        case "he_normal":
+            return normal(math.sqrt(2.0 / parameter.fan_in))
+        case deviation:
+            return normal(deviation)
 
 
 def initial_weights(task: Task, seed: int) -> dict[str, npt.NDArray[np.float64]]:
-    """Every parameter of the task by its full name; each is drawn from its own stream, keyed by that name."""
-    return {name: _initial(parameter, seed, name) for name, parameter in task.parameters().items()}
+    """All weights of the task, state included, by name; each is drawn from its own stream, keyed by it."""
+    return {name: _initial(parameter, seed, name) for name, parameter in task.weights().items()}

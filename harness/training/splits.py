@@ -16,9 +16,16 @@ VALIDATION_FRACTION = 0.1
 
 
 def split_samples(
-    dataset: Dataset, precision: Precision, imbalance: Imbalance | None = None, train_fraction: float = 1.0
+    dataset: Dataset,
+    precision: Precision,
+    imbalance: Imbalance | None = None,
+    train_fraction: float = 1.0,
+    *,
+    tokens: bool = False,
 ) -> dict[Split, Samples]:
     """The three splits, inputs divided by ``input_divisor``, as float32 (float64 for that precision).
+
+    ``tokens`` says that inputs are those of an embedding: int64, and not scaled.
 
     They are in memory that this process cannot write; see :mod:`harness.machine.read_only_memory`.
 
@@ -36,15 +43,18 @@ def split_samples(
     def floats(samples: Samples, rows: npt.NDArray[np.int64] | slice) -> Samples:
         inputs, targets = samples.inputs[rows], np.asarray(samples.targets[rows])
 
-        def divide(result: np.ndarray) -> None:
-            np.divide(inputs, dataset.input_divisor, out=result, dtype=dtype)
+        def scale(result: np.ndarray) -> None:
+            if tokens:
+                np.copyto(result, inputs)
+            else:
+                np.divide(inputs, dataset.input_divisor, out=result, dtype=dtype)
 
         def convert(result: np.ndarray) -> None:
             np.copyto(result, targets, casting="unsafe")
 
         target_dtype = targets.dtype if targets.dtype.kind == "i" else dtype
         return Samples(
-            read_only_array(inputs.shape, dtype, divide),
+            read_only_array(inputs.shape, np.int64 if tokens else dtype, scale),
             read_only_array(targets.shape, target_dtype, convert),
         )
 

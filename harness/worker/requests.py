@@ -10,6 +10,7 @@ import numpy as np
 from harness.errors import unknown_name
 from harness.machine.peak_memory import peak_memory_bytes
 from harness.plugins import registry
+from harness.plugins.building import build
 from harness.plugins.data_seal import DataSeal
 from harness.plugins.definition import define_task
 from harness.plugins.installation import installation
@@ -89,7 +90,9 @@ class Worker:
         start = time.perf_counter()
         task = plan.task
         dataset = fitted(registry.dataset(request.dataset).load(), task)
-        splits = split_samples(dataset, plan.precision, task.imbalance, task.train_fraction)
+        splits = split_samples(
+            dataset, plan.precision, task.imbalance, task.train_fraction, tokens=task.takes_tokens()
+        )
         self._splits, train = splits, splits["train"]
         self._refuse_unsupported(request)
         plan = with_class_weights(plan, train, len(dataset.classes))
@@ -111,7 +114,7 @@ class Worker:
         """Build the program of a plan with its initial weights; returns the seconds that it took."""
         self._plan, self._next_step = plan, 0
         start = time.perf_counter()
-        built = self._backend.build(plan, self._splits["train"])
+        built = build(self._backend, plan, self._splits["train"])
         build_seconds = time.perf_counter() - start
         self._require_unchanged("build()")
         self._program = CheckedProgram(built, self._backend.name, plan)

@@ -5,10 +5,13 @@ from harness.spec import DataSource, TaskDefinition
 from harness_tasks.cnn import CNN
 from harness_tasks.forecast import FORECAST
 from harness_tasks.gan import GAN
+from harness_tasks.lm import LM
 from harness_tasks.mlp import MLP
+from harness_tasks.resnet import RESNET
 from harness_tasks.rnn import RNN
+from harness_tasks.tabular import TABULAR
 
-TASKS = {definition.name: definition for definition in (CNN, FORECAST, GAN, MLP, RNN)}
+TASKS = {definition.name: definition for definition in (CNN, FORECAST, GAN, LM, MLP, RESNET, RNN, TABULAR)}
 
 
 @hookimpl

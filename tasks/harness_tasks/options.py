@@ -6,12 +6,34 @@ from msgspec import Meta, Struct
 
 from harness.layers import Dropout
 from harness.network import Network
-from harness.spec import Adam, Augmentation, Imbalance, Objective, Optimizer, Penalty, RmsProp, Sgd, Task
+from harness.spec import (
+    Adam,
+    Augmentation,
+    ConstantRate,
+    CosineDecay,
+    Imbalance,
+    LinearDecay,
+    Objective,
+    Optimizer,
+    Penalty,
+    RmsProp,
+    Schedule,
+    Sgd,
+    StepDecay,
+    Task,
+)
 
 OptimizerName = Annotated[
     Literal["sgd", "adam", "rmsprop", "gd"],
     Meta(description="the optimizer; gd takes all training data at once"),
 ]
+ScheduleName = Annotated[
+    Literal["constant", "step", "cosine", "linear"],
+    Meta(description="how the learning rate changes; step: a tenth after 1/2 and after 3/4 of the training"),
+]
+#: Places of the steps as shares of the training: those of He et al. (2016) for CIFAR-10.
+_MILESTONES = (0.5, 0.75)
+_FINAL_FACTOR = 0.1
 #: Options of the tasks whose training data are pictures.
 Flip = Annotated[bool, Meta(description="mirror half of the training pictures left to right")]
 Crop = Annotated[
@@ -33,6 +55,13 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
         float, Meta(ge=0, description="decoupled: each step shrinks kernels by learning_rate times this")
     ] = 0.0
     width: Annotated[float, Meta(gt=0, le=64, description="factor on the width of every hidden layer")] = 1.0
+    schedule: ScheduleName = "constant"
+    warmup_steps: Annotated[
+        int, Meta(ge=0, description="steps in which the learning rate rises to its value")
+    ] = 0
+    clip_norm: Annotated[
+        float, Meta(ge=0, description="largest norm of all gradients together; 0: not clipped")
+    ] = 0.0
     dropout: Annotated[float, Meta(ge=0, lt=1, description="rate of dropout before the last layer")] = 0.0
     train_fraction: Annotated[
         float, Meta(gt=0, le=1, description="share of the training data that is used; 1: all")
@@ -66,6 +95,18 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
             case "rmsprop":
                 return RmsProp(self.learning_rate)
 
+    def make_schedule(self) -> Schedule:
+        """The schedule that these options describe; cosine and linear end at a tenth of the learning rate."""
+        match self.schedule:
+            case "constant":
+                return ConstantRate(self.warmup_steps)
+            case "step":
+                return StepDecay(_MILESTONES, warmup_steps=self.warmup_steps)
+            case "cosine":
+                return CosineDecay(_FINAL_FACTOR, self.warmup_steps)
+            case "linear":
+                return LinearDecay(_FINAL_FACTOR, self.warmup_steps)
+
     def make_penalty(self) -> Penalty:
         """The penalty that these options describe."""
         return Penalty(self.l1, self.l2)
@@ -81,6 +122,8 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
         epochs: int,
         augmentation: Augmentation | None = None,
         imbalance: Imbalance | None = None,
+        decay_embeddings: bool = False,
+        samples_per_epoch: int | None = None,
     ) -> Task:
         """The task that trains these networks as the options say.
 
@@ -91,12 +134,17 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
             raise ValueError(
                 "learning_rate times weight_decay must be below 1: a step shrinks each kernel by this share"
             )
+        schedule = self.make_schedule()
         # Only a field that is not given at all stays out of the task's JSON and hash.
         optional: dict[str, Any] = {
             "weight_decay": self.weight_decay,
             "augmentation": augmentation,
             "imbalance": imbalance,
             "train_fraction": self.train_fraction if self.train_fraction < 1 else None,
+            "schedule": schedule if schedule != ConstantRate() else None,
+            "clip_norm": self.clip_norm,
+            "decay_embeddings": decay_embeddings,
+            "samples_per_epoch": samples_per_epoch,
         }
         return Task(
             name=name,

@@ -1,0 +1,142 @@
+"""Convolutions of pictures and sequences."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+from harness.layers.activations import ActivationName
+from harness.layers.base import Initializer, Layer, Padding, Parameter, Shape, kernel_and_bias
+
+
+class Conv2D(Layer, frozen=True, tag="conv2d"):
+    """Cross-correlation over ``(height, width, in)`` with ``bias``, then the ``activation``.
+
+    ``padding``: ``valid`` adds none; ``same`` pads with zeros so that an axis of length ``n`` becomes
+    ``ceil(n / strides)``: ``total = max((ceil(n / strides) - 1) * strides + kernel_size - n, 0)`` zeros,
+    ``total // 2`` of them before (TensorFlow's rule; PyTorch has no such mode with strides). A number adds so
+    many zeros on each side, as PyTorch does; with strides that is not ``same``, which pads a picture of even
+    size after its last row only.
+
+    Parameters: ``kernel (kernel_size, kernel_size, in, filters)``, drawn by ``initializer``; ``bias
+    (filters,)`` of zeros.
+    """
+
+    takes_axes: ClassVar[int | None] = 3
+    filters: int
+    kernel_size: int
+    activation: ActivationName | None = None
+    strides: int = 1
+    padding: Padding = "valid"
+    bias: bool = True
+    initializer: Initializer = "glorot_uniform"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        height, width = (_outputs(self, axis) for axis in shape[:2])
+        return (height, width, self.filters)
+
+    def same_padding(self, axis: int) -> tuple[int, int]:
+        """Zeros before and after an axis of this length, by the rule above."""
+        return _zeros(self, axis)
+
+    def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        return _parameters(self, 2, shape[-1], bias=self.bias, initializer=self.initializer)
+
+    def forward_flops(self, shape: Shape) -> int:
+        return 2 * math.prod(self.output_shape(shape)) * self.kernel_size**2 * shape[-1]
+
+
+class Conv1D(Layer, frozen=True, tag="conv1d"):
+    """Cross-correlation over ``(steps, in)`` with ``bias``, then the ``activation``.
+
+    ``strides`` and ``padding`` are those of :class:`Conv2D` along the one axis.
+
+    Parameters: ``kernel (kernel_size, in, filters)``, drawn by ``initializer``; ``bias (filters,)`` of zeros.
+    """
+
+    takes_axes: ClassVar[int | None] = 2
+    filters: int
+    kernel_size: int
+    activation: ActivationName | None = None
+    strides: int = 1
+    padding: Padding = "valid"
+    bias: bool = True
+    initializer: Initializer = "glorot_uniform"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (_outputs(self, shape[0]), self.filters)
+
+    def same_padding(self, axis: int) -> tuple[int, int]:
+        """Zeros before and after the axis, as in :meth:`Conv2D.same_padding`."""
+        return _zeros(self, axis)
+
+    def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        return _parameters(self, 1, shape[-1], bias=self.bias, initializer=self.initializer)
+
+    def forward_flops(self, shape: Shape) -> int:
+        return 2 * math.prod(self.output_shape(shape)) * self.kernel_size * shape[-1]
+
+
+class ConvTranspose2D(Layer, frozen=True, tag="conv_transpose2d"):
+    """The gradient of a ``same`` convolution: ``(height, width, in)`` to ``strides`` times the size.
+
+    ``output[strides * i + k - crop] += input[i] @ kernel[k]`` along each axis, nothing flipped, with
+    ``crop = (kernel_size - strides) / 2``, which must be an integer; then the bias and the ``activation``.
+
+    Parameters: ``kernel (kernel_size, kernel_size, in, filters)``, ``bias (filters,)``.
+    """
+
+    takes_axes: ClassVar[int | None] = 3
+    filters: int
+    kernel_size: int
+    strides: int
+    activation: ActivationName | None = None
+
+    def __post_init__(self) -> None:
+        if self.kernel_size < self.strides or (self.kernel_size - self.strides) % 2:
+            raise ValueError("kernel_size - strides of a transposed convolution must be even and at least 0")
+
+    @property
+    def crop(self) -> int:
+        """Rows cut from each side of the full output."""
+        return (self.kernel_size - self.strides) // 2
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (shape[0] * self.strides, shape[1] * self.strides, self.filters)
+
+    def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        return _parameters(self, 2, shape[-1])
+
+    def forward_flops(self, shape: Shape) -> int:
+        return 2 * math.prod(shape) * self.kernel_size**2 * self.filters
+
+
+def _zeros(layer: Conv2D | Conv1D, axis: int) -> tuple[int, int]:
+    if layer.padding == "valid":
+        return (0, 0)
+    if layer.padding != "same":
+        return (layer.padding, layer.padding)
+    total = max((-(-axis // layer.strides) - 1) * layer.strides + layer.kernel_size - axis, 0)
+    return (total // 2, total - total // 2)
+
+
+def _outputs(layer: Conv2D | Conv1D, axis: int) -> int:
+    return (axis + sum(_zeros(layer, axis)) - layer.kernel_size) // layer.strides + 1
+
+
+def _parameters(
+    layer: Conv2D | Conv1D | ConvTranspose2D,
+    axes: int,
+    inputs: int,
+    *,
+    bias: bool = True,
+    initializer: Initializer = "glorot_uniform",
+) -> dict[str, Parameter]:
+    receptive_field = layer.kernel_size**axes
+    kernel = Parameter(
+        (layer.kernel_size,) * axes + (inputs, layer.filters),
+        initializer,
+        fan_in=receptive_field * inputs,
+        fan_out=receptive_field * layer.filters,
+    )
+    return kernel_and_bias(kernel, layer.filters, bias=bias)
