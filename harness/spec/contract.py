@@ -15,7 +15,7 @@ from harness.layers import (
     Reshape,
 )
 from harness.spec.schedules import ConstantRate
-from harness.spec.task import BinaryClassification, Classification, Task
+from harness.spec.task import Adversarial, BinaryClassification, Classification, Task
 
 #: The second version has trees of layers, state, tokens, targets for each position, schedules and clipping.
 CONTRACT = 2
@@ -38,6 +38,8 @@ def _newer(task: Task) -> Iterator[str]:
         yield "binary classification"
     if isinstance(task.objective, Classification) and task.objective.label_smoothing:
         yield "label smoothing"
+    if not isinstance(task.objective, Adversarial) and len(task.networks["model"].output_shape()) > 1:
+        yield "classes for each position"
     if task.schedule != ConstantRate():
         yield "a schedule of learning rates"
     if task.clip_norm:

@@ -70,3 +70,12 @@ def test_the_order_is_pinned():
     order = BatchOrder(10, 4, seed=3)
     assert order.steps(2, 1).indices.tolist() == [[8, 9]]
     assert order.steps(3, 2).indices.tolist() == [[2, 9, 5, 7], [4, 6, 3, 8]]
+
+
+def test_an_epoch_of_fewer_samples_takes_others_each_time():
+    order = BatchOrder(100, 8, seed=1, taken=20)
+    assert (order.full_steps, order.steps_per_epoch, order.run_length(2)) == (2, 3, 1)
+    epochs = [np.concatenate(_one_by_one(order, range(3 * e, 3 * e + 3))).tolist() for e in range(2)]
+    assert [len(set(rows)) for rows in epochs] == [20, 20]
+    assert len(set(epochs[0]) & set(epochs[1])) < 20
+    assert epochs[0] == BatchOrder(100, 100, seed=1).steps(0, 1).indices[0, :20].tolist()

@@ -5,6 +5,8 @@ import pytest
 
 from harness.training.initial import initial_weights
 from harness_tasks.cnn import CNN
+from harness_tasks.lm import LM
+from harness_tasks.resnet import RESNET
 
 TASK = CNN.define(CNN.options())
 WEIGHTS = initial_weights(TASK, seed=0)
@@ -61,3 +63,24 @@ def test_weights_are_pinned():
     kernel = WEIGHTS["model/conv2d_1/kernel"]
     uniform = np.array([0.12752824211288305, 0.8085965516709295, 0.6602737794858657, 0.5605926893253323])
     np.testing.assert_allclose(kernel.ravel()[:4], (2 * uniform - 1) * np.sqrt(6 / 315), rtol=1e-15)
+
+
+def test_normal_kernels_have_the_deviation_that_is_asked_for():
+    task = RESNET.define(RESNET.options())
+    weights = initial_weights(task, seed=0)
+    kernel = weights["model/residual_9/body/conv2d_2/kernel"]  # (3, 3, 64, 64)
+    assert abs(kernel.std() / np.sqrt(2 / (9 * 64)) - 1) < 5 / np.sqrt(2 * kernel.size)
+    assert abs(kernel.mean()) < 5 * kernel.std() / np.sqrt(kernel.size)
+    task = LM.define(LM.options())
+    table = initial_weights(task, seed=0)["model/embedding_1/table"]
+    assert abs(table.std() / 0.02 - 1) < 5 / np.sqrt(2 * table.size)
+
+
+def test_normalisation_begins_as_the_identity():
+    task = RESNET.define(RESNET.options())
+    weights = initial_weights(task, seed=0)
+    assert list(weights) == [*task.parameters(), *task.state()]
+    ends = {"scale": 1.0, "running_variance": 1.0, "running_mean": 0.0}
+    for name, array in weights.items():
+        if (last := name.rsplit("/", 1)[1]) in ends:
+            assert set(array.tolist()) == {ends[last]}
