@@ -48,9 +48,6 @@ class LmOptions(TrainingOptions, frozen=True, kw_only=True):
     ] = 0.0
     blocks: Annotated[int, Meta(ge=1, le=48, description="number of transformer blocks")] = 4
     heads: Annotated[int, Meta(ge=1, le=64, description="heads of each attention")] = 4
-    context: Annotated[
-        int, Meta(ge=1, le=CONTEXT, description="characters that a prediction may look back to")
-    ] = CONTEXT
 
     def make_optimizer(self) -> Optimizer:
         """As for other tasks, but Adam with nanoGPT's ``beta_2`` and ``epsilon``."""
@@ -63,11 +60,15 @@ class LmOptions(TrainingOptions, frozen=True, kw_only=True):
 def define(options: LmOptions) -> Task:
     """Four blocks of four heads, 128 wide: 809,856 parameters at width 1, 2,000 steps of 12 windows."""
     width = options.wide(128)
+    if width % options.heads:
+        raise ValueError(
+            f"heads={options.heads} does not divide the width of {width} (128 times width={options.width:g})"
+        )
     network = Network(
         input_shape=(CONTEXT,),
         layers=(
             Embedding(VOCABULARY, width, _DEVIATION),
-            PositionEmbedding(options.context, _DEVIATION),
+            PositionEmbedding(CONTEXT, _DEVIATION),
             *options.dropout_layers(),
             *(layer for _ in range(options.blocks) for layer in _block(options, width)),
             LayerNorm(),

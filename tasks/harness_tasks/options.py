@@ -81,11 +81,12 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
         Raises:
             ValueError: options exclude each other; the message is for the user.
         """
-        if self.optimizer != "sgd" and (self.momentum or self.nesterov):
+        defaults = type(self)()
+        if self.optimizer != "sgd" and (self.momentum != defaults.momentum or self.nesterov):
             raise ValueError(f"momentum and nesterov belong to optimizer=sgd, not to {self.optimizer}")
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov=true needs a momentum above 0, for example momentum=0.9")
-        if self.optimizer != "adam" and self.beta_1 != type(self)().beta_1:
+        if self.optimizer != "adam" and self.beta_1 != defaults.beta_1:
             raise ValueError(f"beta_1 belongs to optimizer=adam, not to {self.optimizer}")
         match self.optimizer:
             case "sgd" | "gd":

@@ -6,15 +6,27 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness.layers import GRU, LSTM, Dropout
+from harness.errors import UsageError
+from harness.layers import GRU, LSTM, Dropout, SelfAttention
 from harness.plugins import registry
 from harness.plugins.options import describe_options, parse_options
-from harness.spec.task import Adam, Adversarial, Augmentation, Imbalance, Penalty, RmsProp, Sgd, Task
+from harness.spec.task import (
+    Adam,
+    Adversarial,
+    Augmentation,
+    BinaryClassification,
+    Imbalance,
+    Penalty,
+    RmsProp,
+    Sgd,
+    Task,
+)
+from harness.training.data_contract import fitted
 from harness_tasks import TASKS
 from harness_tasks.datasets import SOURCES
 
-CLASSIFIERS = ("cnn", "mlp", "rnn")
-ON_PICTURES = ("cnn", "gan")
+CLASSIFIERS = ("cnn", "mlp", "resnet", "rnn", "tabular")
+ON_PICTURES = ("cnn", "gan", "resnet")
 
 
 def _define(task, *assignments):
@@ -26,7 +38,7 @@ def _json(task):
 
 
 def test_every_task_is_found_by_its_entry_point():
-    assert set(TASKS) == {"cnn", "forecast", "gan", "mlp", "rnn"}
+    assert set(TASKS) == {"cnn", "forecast", "gan", "lm", "mlp", "resnet", "rnn", "tabular"}
     for name, definition in TASKS.items():
         assert registry.task(name) is definition
         assert definition.define(definition.options()).name == name
@@ -38,6 +50,9 @@ def test_every_task_is_found_by_its_entry_point():
         ("cnn", "model", 315_722),
         ("mlp", "model", 15_210),
         ("rnn", "model", 5_134),
+        ("resnet", "model", 272_474),
+        ("lm", "model", 809_856),
+        ("tabular", "model", 1_537),
         ("forecast", "model", 4 * 32 * (1 + 32) + 4 * 32 + 32 * 4 + 4),
         (
             "gan",
@@ -55,7 +70,7 @@ def test_parameter_counts(task, network, parameters):
 def test_networks_fit_the_data_sets(task):
     made = _define(task)
     for name in TASKS[task].datasets:
-        if name == "cifar10":  # needs a download; digits have the same shape
+        if name in ("cifar10", "tinyshakespeare"):  # need a download; their substitutes have the same shape
             continue
         dataset = SOURCES[name].load()
         shape = dataset.train.inputs.shape[1:]
@@ -67,7 +82,10 @@ def test_networks_fit_the_data_sets(task):
         else:
             model = made.networks["model"]
             outputs = len(dataset.classes) or dataset.train.targets.shape[1]
-            assert (model.input_shape, model.output_shape()) == (shape, (outputs,))
+            outputs = 1 if isinstance(made.objective, BinaryClassification) else outputs
+            positions = shape if made.takes_tokens() else ()
+            assert (model.input_shape, model.output_shape()) == (shape, (*positions, outputs))
+            assert fitted(dataset, made).train.targets.dtype.kind in "if"
 
 
 @pytest.mark.parametrize(
@@ -78,6 +96,9 @@ def test_networks_fit_the_data_sets(task):
         ("rnn", Adam(0.01), 100),
         ("forecast", Adam(0.002), 16),
         ("gan", Adam(1e-3, beta_1=0.5), 64),
+        ("resnet", Sgd(0.1, 0.9), 128),
+        ("lm", Adam(1e-3, beta_2=0.99, epsilon=1e-8), 12),
+        ("tabular", Adam(1e-3), 32),
     ],
 )
 def test_how_each_is_trained_by_default(task, optimizer, batch_size):
@@ -89,19 +110,22 @@ def test_every_optimizer_fits_every_task(task):
     rate = "learning_rate=0.25"
     momentum = [rate, "optimizer=sgd", "momentum=0.5", "nesterov=true"]
     assert _define(task, *momentum).optimizer == Sgd(0.25, 0.5, nesterov=True)
-    assert _define(task, rate, "optimizer=adam", "beta_1=0.25").optimizer == Adam(0.25, beta_1=0.25)
+    adam = _define(task, rate, "optimizer=adam", "beta_1=0.25").optimizer
+    assert isinstance(adam, Adam)
+    assert (adam.learning_rate, adam.beta_1) == (0.25, 0.25)
     assert _define(task, rate, "optimizer=rmsprop").optimizer == RmsProp(0.25)
     full_batch = _define(task, rate, "optimizer=gd")
-    assert (full_batch.optimizer, full_batch.batch_size) == (Sgd(0.25), None)
+    momentum = TASKS[task].options().momentum
+    assert (full_batch.optimizer, full_batch.batch_size) == (Sgd(0.25, momentum), None)
 
 
 @pytest.mark.parametrize("task", sorted(TASKS))
 @pytest.mark.parametrize(
     ("assignments", "message"),
     [
-        (["optimizer=adam", "momentum=0.9"], "momentum and nesterov belong to optimizer=sgd, not to adam"),
-        (["optimizer=gd", "momentum=0.9"], "momentum and nesterov belong to optimizer=sgd, not to gd"),
-        (["optimizer=sgd", "nesterov=true"], "nesterov=true needs a momentum above 0"),
+        (["optimizer=adam", "momentum=0.5"], "momentum and nesterov belong to optimizer=sgd, not to adam"),
+        (["optimizer=gd", "momentum=0.5"], "momentum and nesterov belong to optimizer=sgd, not to gd"),
+        (["optimizer=sgd", "momentum=0", "nesterov=true"], "nesterov=true needs a momentum above 0"),
         (["optimizer=sgd", "beta_1=0.25"], "beta_1 belongs to optimizer=adam, not to sgd"),
         (["optimizer=gd", "beta_1=0.25"], "beta_1 belongs to optimizer=adam, not to gd"),
         (["learning_rate=0.5", "weight_decay=2"], "learning_rate times weight_decay must be below 1"),
@@ -114,8 +138,9 @@ def test_options_that_contradict_each_other_are_refused(task, assignments, messa
 
 @pytest.mark.parametrize("task", sorted(TASKS))
 def test_penalties_reach_the_task(task):
-    assert _define(task).penalty == Penalty(0.0, 0.0)
-    assert _define(task, "l1=0.25").penalty == Penalty(l1=0.25, l2=0.0)
+    l2 = 5e-5 if task == "resnet" else 0.0
+    assert _define(task).penalty == Penalty(0.0, l2)
+    assert _define(task, "l1=0.25").penalty == Penalty(l1=0.25, l2=l2)
     assert _define(task, "l1=0.25", "l2=0.5").penalty == Penalty(l1=0.25, l2=0.5)
 
 
@@ -131,9 +156,10 @@ def test_imbalance_and_rebalancing_reach_the_task(task):
 
 @pytest.mark.parametrize("task", ON_PICTURES)
 def test_an_augmentation_reaches_the_task(task):
-    assert _define(task).augmentation == Augmentation()
-    assert _define(task, "flip=true").augmentation == Augmentation(flip=True)
-    assert _define(task, "crop=4").augmentation == Augmentation(crop=4)
+    assert _define(task, "flip=false", "crop=0").augmentation == Augmentation()
+    assert _define(task, "flip=true", "crop=0").augmentation == Augmentation(flip=True)
+    assert _define(task, "flip=false", "crop=4").augmentation == Augmentation(crop=4)
+    assert (_define(task).augmentation == Augmentation()) == (task != "resnet")
 
 
 def test_tasks_offer_only_options_that_apply():
@@ -162,8 +188,15 @@ def test_every_option_is_described_and_changes_the_task(task):
         "imbalance": ["imbalance=0.1"],
         "rebalance": ["imbalance=0.1", "rebalance=weights"],
         "flip": ["flip=true"],
-        "crop": ["crop=4"],
+        "crop": ["crop=2"],
+        "schedule": ["schedule=linear"],
+        "warmup_steps": ["warmup_steps=7"],
+        "clip_norm": ["clip_norm=0.5"],
+        "depth": ["depth=32"],
+        "blocks": ["blocks=2"],
+        "heads": ["heads=2"],
     }
+    others["flip"] = ["flip=false"] if task == "resnet" else others["flip"]
     rows = describe_options(TASKS[task])
     assert all(description for *_, description in rows)
     tasks = [_define(task), *(_define(task, *others[name]) for name, *_ in rows)]
@@ -190,7 +223,7 @@ def test_a_task_with_everything_set_survives_json_whole(task):
 
 @pytest.mark.parametrize("task", sorted(TASKS))
 def test_width_scales_hidden_layers_only(task):
-    for width in ("0.001", "0.5", "2"):
+    for width in ("0.5", "2") if task == "lm" else ("0.001", "0.5", "2"):
         narrow, plain = _define(task, f"width={width}").networks, _define(task).networks
         for name, network in narrow.items():
             assert network.input_shape == plain[name].input_shape
@@ -201,11 +234,42 @@ def test_width_scales_hidden_layers_only(task):
 
 
 def test_dropout_is_before_the_last_layer():
-    for task in TASKS:
+    for task in sorted(set(TASKS) - {"lm"}):
         networks = _define(task, "dropout=0.25").networks
         network = networks["discriminator" if task == "gan" else "model"]
         assert network.layers[-2] == Dropout(0.25)
     assert _define("gan", "dropout=0.25").networks["generator"] == _define("gan").networks["generator"]
+
+
+def test_dropout_of_the_transformer_is_at_its_usual_places():
+    plain, dropped = (list(_define("lm", f"dropout={rate}").networks["model"].leaves()) for rate in (0, 0.25))
+    kinds = [type(place.layer).__name__ for place in dropped]
+    assert kinds[:3] == ["Embedding", "PositionEmbedding", "Dropout"]
+    assert kinds[3:9] == ["LayerNorm", "SelfAttention", "Dropout", "LayerNorm", "Dense", "Dense"]
+    assert kinds[9] == "Dropout"
+    assert len(dropped) - len(plain) == 1 + 2 * 4
+    assert {place.layer.dropout for place in dropped if isinstance(place.layer, SelfAttention)} == {0.25}
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("width=0.3", "heads=4 does not divide the width of 38"),
+        ("heads=3", "heads=3 does not divide the width of 128"),
+    ],
+)
+def test_heads_that_do_not_divide_the_width_are_refused(assignment, message):
+    with pytest.raises(ValueError, match=message):
+        _define("lm", assignment)
+
+
+def test_the_depth_of_a_residual_network_counts_its_layers_with_a_kernel():
+    for depth in (8, 20, 32, 56):
+        places = _define("resnet", f"depth={depth}").networks["model"].leaves()
+        kernels = [place for place in places if "kernel" in place.layer.parameters(place.input_shape)]
+        assert len([place for place in kernels if "/shortcut/" not in place.name]) == depth
+    with pytest.raises(UsageError, match="depth"):
+        _define("resnet", "depth=21")
 
 
 def test_recurrent_networks_are_the_ones_that_are_published():

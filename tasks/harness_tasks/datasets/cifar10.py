@@ -66,7 +66,7 @@ class Cifar10(DataSource):
             if self._is_whole():  # another process fetched it while this one waited
                 return
             try:
-                archive = download(URL, MD5, store.fresh_folder(), progress)
+                archive = download(URL, f"md5:{MD5}", store.fresh_folder(), progress)
             except DataError as error:
                 hint = f"If you have the files, run: harness data import {self.name} PATH"
                 raise DataError(f"{error}\n{hint}") from error

@@ -1,4 +1,4 @@
-"""Download of one file, checked by its md5, with a quick error where there is no internet."""
+"""Download of one file, checked by its hash, with a quick error where there is no internet."""
 
 import threading
 from pathlib import Path
@@ -45,8 +45,8 @@ class _Bar:
         pass
 
 
-def download(url: str, md5: str, folder: Path, progress: DownloadProgress) -> Path:
-    """Download a file into ``folder``; returns its path after the md5 was verified.
+def download(url: str, known_hash: str, folder: Path, progress: DownloadProgress) -> Path:
+    """Download a file into ``folder``; returns its path after ``known_hash``, ``md5:…``, was verified.
 
     Raises:
         DataError: the server does not respond, breaks off, or sends another file.
@@ -63,7 +63,7 @@ def download(url: str, md5: str, folder: Path, progress: DownloadProgress) -> Pa
             downloader = pooch.HTTPDownloader(
                 progressbar=bar, chunk_size=2**16, timeout=(CONNECT_SECONDS, STALL_SECONDS)
             )
-            outcome.append(pooch.retrieve(url, f"md5:{md5}", name, folder, downloader=downloader))
+            outcome.append(pooch.retrieve(url, known_hash, name, folder, downloader=downloader))
         except Exception as error:  # noqa: BLE001 - raised again by the thread that waits
             outcome.append(error)
         finally:
