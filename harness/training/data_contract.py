@@ -32,10 +32,8 @@ def fitted(dataset: Dataset, task: Task) -> Dataset:
         if len(inputs) != len(targets):
             raise _broken(where, f"{len(inputs)} inputs and {len(targets)} targets", "equal numbers")
         if isinstance(task.objective, Classification | BinaryClassification):
-            *positions, count = shapes[1]
-            count = 2 if isinstance(task.objective, BinaryClassification) else count
-            why = f"because the network has {shapes[1][-1]} output{'s' * (shapes[1][-1] != 1)}"
-            targets = _places(where, ("targets", "classes"), targets, tuple(positions), count, why)
+            classes = 2 if isinstance(task.objective, BinaryClassification) else shapes[1][-1]
+            targets = _classes(where, targets, shapes[1], classes)
         elif not adversarial:
             _expect(where, "targets", targets, shapes[1], "biuf", "numbers")
             targets = targets if targets.dtype.kind == "f" else targets.astype(np.float64)
@@ -52,6 +50,21 @@ def fitted(dataset: Dataset, task: Task) -> Dataset:
         validation=None if dataset.validation is None else split("validation", dataset.validation),
         series=dataset.series,
     )
+
+
+def _classes(
+    where: str, targets: npt.NDArray[np.generic], output: tuple[int, ...], count: int
+) -> npt.NDArray[np.int64]:
+    """Require a class for each position of the network's ``output``, all but its last axis."""
+    *positions, outputs = output
+    if targets.ndim == 1 and positions:
+        raise _broken(
+            where,
+            f"targets of shape {targets.shape}, and the network's output is {output}",
+            f"a network with one output axis, ({outputs},)",
+        )
+    why = f"because the network has {outputs} output{'s' * (outputs != 1)}"
+    return _places(where, ("targets", "classes"), targets, tuple(positions), count, why)
 
 
 def _places(

@@ -91,10 +91,18 @@ def test_a_network_that_does_not_fit_is_refused_in_one_line(harness, tmp_path):
     task = _module(tmp_path / "loose", "my_task")
     task.write_text(task.read_text().replace("(Flatten(), Dense(10))", "(Dense(10),)"))
     done = harness("run", "--plugin", str(task), "--backend", "torch", "--task", "logistic")
+    assert done.returncode == 1
+    assert (
+        "data set digits, train has targets of shape (1437,), and the network's output is (32, 32, 10); "
+        "expected: a network with one output axis, (10,)"
+    ) in done.stderr
+    task.write_text(task.read_text().replace("(Dense(10),)", "(Conv2D(10, 33), Flatten(), Dense(10))"))
+    task.write_text(task.read_text().replace("import Dense,", "import Conv2D, Dense,"))
+    done = harness("run", "--plugin", str(task), "--backend", "torch", "--task", "logistic")
     assert done.returncode == 2
     assert done.stderr == (
-        "harness: task logistic cannot be trained: layers of its network model do not fit: "
-        "dense_1 takes inputs of 1 axes, and (32, 32, 3) has 3\n"
+        "harness: task logistic cannot be trained: layers of its network model do not fit: the output of "
+        "conv2d_1 would have shape (0, 0, 10)\n"
     )
 
 
