@@ -6,7 +6,7 @@ once for each shape. A run is timed in a process of its own, whose first program
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import msgspec
@@ -14,33 +14,68 @@ from jax import lax
 from jax import numpy as jnp
 
 from harness.network import Network
-from harness.spec import Adversarial, Task
+from harness.spec import Adversarial, BinaryClassification, Classification, ConstantRate, Objective, Task
+from harness_jax.calls import Weights
 from harness_jax.convolutions import fastest_convolutions
-from harness_jax.layers import Forward, forward_of
-from harness_jax.objectives import State, Step, step_of
+from harness_jax.layers import forward_of
+from harness_jax.objectives import Batch, State, Step, step_of
+from harness_jax.optimizers import Rates
 
 #: Compiled code takes memory, so only that of the latest tasks and networks is kept.
 _KEPT = 8
 
-#: Inputs and targets; the loss of each step.
-Data = tuple[jax.Array, jax.Array]
-Block = Callable[[State, Data, dict[str, Any], Any, Any], tuple[State, jax.Array]]
+
+class Given(NamedTuple):
+    """What stays the same throughout a training: the data on the device, and numbers that are data too.
+
+    ``inputs`` are padded with zeros for cutting windows. ``class_weights`` are ones where there are none.
+    """
+
+    inputs: jax.Array
+    targets: jax.Array
+    class_weights: jax.Array
+    weight_decay: jax.Array
+    seed: jax.Array
+
+
+Block = Callable[[State, Given, dict[str, Any], Any], tuple[State, jax.Array]]
+Predictor = Callable[[Weights, Any], jax.Array]
 
 
 def block_of(task: Task, platform: str, *, bfloat16: bool) -> Block:
-    """The compiled loop: maps a state, the data, draws, a number of steps and a seed to state and losses.
+    """The compiled loop: maps a state, what is given, draws and a number of steps to state and losses.
 
     The old state is donated: its memory is overwritten.
     """
-    # What does not change the computation of a step must not keep programs from sharing it.
-    same = msgspec.structs.replace(
-        task, name="", version=0, epochs=1, batch_size=None, imbalance=None, train_fraction=1.0
+    return _block_of(msgspec.json.encode(_computation(task)), platform, bfloat16)
+
+
+def _computation(task: Task) -> Task:
+    """The task without what does not change the computation of a step, so that programs can share it."""
+    return msgspec.structs.replace(
+        task,
+        name="",
+        version=0,
+        epochs=1,
+        batch_size=None,
+        imbalance=None,
+        train_fraction=1.0,
+        samples_per_epoch=None,
+        schedule=ConstantRate(),
+        optimizer=msgspec.structs.replace(task.optimizer, learning_rate=1.0),
+        weight_decay=0.0,
+        objective=_without_weights(task.objective),
     )
-    return _block_of(msgspec.json.encode(same), platform, bfloat16)
 
 
-def predictor_of(network: Network, platform: str, *, bfloat16: bool) -> Forward:
-    """The network as a compiled function."""
+def _without_weights(objective: Objective) -> Objective:
+    if isinstance(objective, Classification | BinaryClassification):
+        return msgspec.structs.replace(objective, class_weights=())
+    return objective
+
+
+def predictor_of(network: Network, platform: str, *, bfloat16: bool) -> Predictor:
+    """The network in evaluation as a compiled function."""
     return _predictor_of(msgspec.json.encode(network), platform, bfloat16)
 
 
@@ -62,36 +97,40 @@ def _block_of(described: bytes, platform: str, bfloat16: bool) -> Block:
 
 
 @functools.lru_cache(_KEPT)
-def _predictor_of(described: bytes, platform: str, bfloat16: bool) -> Forward:
+def _predictor_of(described: bytes, platform: str, bfloat16: bool) -> Predictor:
     network = msgspec.json.decode(described, type=Network)
-    forward: Forward = jax.jit(forward_of(network, fastest_convolutions(platform), bfloat16=bfloat16))
-    return forward
+    forward = forward_of(network, fastest_convolutions(platform), bfloat16=bfloat16)
+    predictor: Predictor = jax.jit(lambda weights, inputs: forward(weights, inputs)[0])
+    return predictor
 
 
-def _batch(crop: int, data: Data, draws: Mapping[str, jax.Array]) -> tuple[Any, Any]:
-    """The inputs of a step, by one gather and augmented if asked for; and its targets or latents."""
-    inputs, targets = data
+def _gathered(crop: int, inputs: jax.Array, draws: Mapping[str, jax.Array]) -> jax.Array:
+    """The inputs of a step, by one gather and augmented if asked for."""
     rows = draws["indices"]
-    second = draws["latents"] if "latents" in draws else targets[rows]
     if not {"flips", "offsets"} & draws.keys():
-        return inputs[rows], second
+        return inputs[rows]
     height, width = (axis - 2 * crop for axis in inputs.shape[1:3])
     y, x = jnp.arange(height, dtype=rows.dtype)[None], jnp.arange(width, dtype=rows.dtype)[None]
     if "flips" in draws:
         x = jnp.where(draws["flips"][:, None], width - 1 - x, x)
     if "offsets" in draws:
         y, x = y + draws["offsets"][:, :1], x + draws["offsets"][:, 1:]
-    return inputs[rows[:, None, None], y[:, :, None], x[:, None, :]], second
+    return inputs[rows[:, None, None], y[:, :, None], x[:, None, :]]
+
+
+def _batch(task: Task, given: Given, draws: Mapping[str, jax.Array], step: jax.Array) -> Batch:
+    """What a step sees; ``step`` is the number of steps before it."""
+    return Batch(
+        _gathered(task.augmentation.crop, given.inputs, draws),
+        draws["latents"] if "latents" in draws else given.targets[draws["indices"]],
+        jax.random.fold_in(jax.random.key(given.seed), step),
+        Rates(draws["learning_rates"], given.weight_decay),
+        given.class_weights,
+    )
 
 
 def _block(
-    task: Task,
-    step: Step,
-    state: State,
-    data: Data,
-    draws: dict[str, jax.Array],
-    count: jax.Array,
-    seed: jax.Array,
+    task: Task, step: Step, state: State, given: Given, draws: dict[str, jax.Array], count: jax.Array
 ) -> tuple[State, jax.Array]:
     """Make the first ``count`` steps of ``draws``; returns the losses ``(len(draws), ...)``.
 
@@ -100,12 +139,11 @@ def _block(
 
     def body(i: jax.Array, carry: tuple[State, jax.Array]) -> tuple[State, jax.Array]:
         state, losses = carry
-        inputs, second = _batch(task.augmentation.crop, data, {name: a[i] for name, a in draws.items()})
-        key = jax.random.fold_in(jax.random.key(seed), state.steps)
-        state, loss = step(state, inputs, second, key)
+        drawn = {name: array[i] for name, array in draws.items()}
+        state, loss = step(state, _batch(task, given, drawn, state.steps))
         return state, losses.at[i].set(loss)
 
     columns = (2,) if isinstance(task.objective, Adversarial) else ()
-    losses = jnp.zeros((len(draws["indices"]), *columns), data[0].dtype)
+    losses = jnp.zeros((len(draws["indices"]), *columns), draws["learning_rates"].dtype)
     result: tuple[State, jax.Array] = lax.fori_loop(0, count, body, (state, losses))
     return result

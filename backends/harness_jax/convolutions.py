@@ -14,7 +14,7 @@ import jax
 from jax import lax
 from jax import numpy as jnp
 
-from harness.layers import Conv2D, ConvTranspose2D, Shape
+from harness.layers import Conv1D, Conv2D, ConvTranspose2D, Shape
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 #: Zeros before and after each of the two axes; negative numbers cut rows off.
@@ -124,6 +124,11 @@ class Convolutions(NamedTuple):
         """The layer's convolution of pictures of ``shape``, without the bias."""
         padding = (layer.same_padding(shape[0]), layer.same_padding(shape[1]))
         return self.plain(x, kernel, layer.strides, padding)
+
+    def convolve_sequence(self, layer: Conv1D, x: jax.Array, kernel: jax.Array) -> jax.Array:
+        """The layer's convolution of sequences ``(n, steps, in)``, as pictures of one column."""
+        padding = (layer.same_padding(x.shape[1]), (0, 0))
+        return self.plain(x[:, :, None], kernel[:, None], layer.strides, padding)[:, :, 0]
 
 
 def fastest_convolutions(platform: str) -> Convolutions:

@@ -1,162 +1,170 @@
-"""Each kind of layer as a pure function of its parameters and inputs, and a network as their composition.
+"""Each kind of layer as a pure function, and a network as their composition.
 
 Canonical layout is JAX's own, so parameters and pictures are never rearranged.
 """
 
-import functools
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import jax
-from jax import lax
 from jax import numpy as jnp
 
 from harness.layers import (
     GRU,
-    LEAKY_RELU_SLOPE,
     LSTM,
-    ActivationName,
+    Activation,
+    AveragePool2D,
+    BatchNorm,
+    Composite,
+    Conv1D,
     Conv2D,
     ConvTranspose2D,
     Dense,
     Dropout,
+    Embedding,
     Flatten,
+    GlobalAveragePool,
+    Layer,
+    LayerNorm,
     MaxPool2D,
+    PositionEmbedding,
     Reshape,
+    Residual,
+    SelfAttention,
+    Unembedding,
+    UpSample2D,
 )
 from harness.network import Network, PlacedLayer
+from harness_jax.attention import embedding, position_embedding, self_attention, unembedding
+from harness_jax.calls import ACTIVATIONS, Apply, Call, Weights, dropped
 from harness_jax.convolutions import Convolutions
-
-#: The parameters of a network or of a part of it, by their names there.
-Parameters = Mapping[str, jax.Array]
+from harness_jax.normalization import batch_norm, layer_norm
+from harness_jax.recurrent import recurrent
+from harness_jax.sampling import average_pool, flatten, global_average_pool, max_pool, reshape, up_sample
 
 
 class Forward(Protocol):
-    """Maps parameters, inputs and the random key of a training step (None: evaluation) to outputs."""
+    """Maps weights, inputs and the random key of a training step (None: evaluation) to outputs and state.
 
-    def __call__(self, parameters: Parameters, x: jax.Array, key: jax.Array | None = ...) -> jax.Array: ...
-
-
-def _leaky_relu(x: jax.Array) -> jax.Array:
-    # At zero jax.nn has slope 1; the contract has the slope of the negative side.
-    return jnp.where(x > 0, x, LEAKY_RELU_SLOPE * x)
-
-
-_ACTIVATIONS: dict[ActivationName, Callable[[jax.Array], jax.Array]] = {
-    "relu": jax.nn.relu,
-    "leaky_relu": _leaky_relu,
-    "tanh": jnp.tanh,
-    "sigmoid": jax.nn.sigmoid,
-}
-
-
-def _larger(first: jax.Array, later: jax.Array) -> jax.Array:
-    return jnp.where((later > first) | jnp.isnan(later), later, first)
-
-
-def _max_pool(x: jax.Array, size: int) -> jax.Array:
-    """The maxima of windows, by comparing slices.
-
-    The gradient goes to the first of equal values, as the contract requires; ``max`` would divide it among
-    them. XLA's reduce_window took twice as long on the CPU.
+    Weights are parameters and state; the state that is returned is the next one.
     """
-    samples, height, width, channels = x.shape
-    rows, columns = height // size, width // size
-    windows = x[:, : rows * size, : columns * size].reshape(samples, rows, size, columns, size, channels)
-    return functools.reduce(_larger, (windows[:, :, i, :, j] for i in range(size) for j in range(size)))
+
+    def __call__(
+        self, weights: Weights, x: jax.Array, key: jax.Array | None = ...
+    ) -> tuple[jax.Array, dict[str, jax.Array]]: ...
 
 
-def _dropout(x: jax.Array, rate: float, key: jax.Array) -> jax.Array:
-    kept = jax.random.bernoulli(key, 1.0 - rate, x.shape)
-    return jnp.where(kept, x / (1.0 - rate), 0.0)
+def _conv2d(call: Call[Conv2D], x: jax.Array) -> jax.Array:
+    return call.biased(call.convolutions.convolve(call.layer, call.shape, x, call.weights["kernel"]))
 
 
-def _gru_cell(parameters: Parameters, state: tuple[jax.Array], x: jax.Array) -> tuple[jax.Array]:
-    """The next ``(h,)``; ``x (batch, 3 * units)`` is the input's product with the kernel, bias added."""
-    (h,) = state
-    x_r, x_z, x_n = jnp.split(x, len(GRU.gates), axis=-1)
-    product = h @ parameters["recurrent_kernel"] + parameters["recurrent_bias"]
-    h_r, h_z, h_n = jnp.split(product, len(GRU.gates), axis=-1)
-    z = jax.nn.sigmoid(x_z + h_z)
-    n = jnp.tanh(x_n + jax.nn.sigmoid(x_r + h_r) * h_n)
-    return ((1.0 - z) * n + z * h,)
+def _conv1d(call: Call[Conv1D], x: jax.Array) -> jax.Array:
+    return call.biased(call.convolutions.convolve_sequence(call.layer, x, call.weights["kernel"]))
 
 
-def _lstm_cell(
-    parameters: Parameters, state: tuple[jax.Array, jax.Array], x: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """The next ``(h, c)``; ``x (batch, 4 * units)`` is the input's product with the kernel, bias added."""
-    h, c = state
-    i, f, g, o = jnp.split(x + h @ parameters["recurrent_kernel"], len(LSTM.gates), axis=-1)
-    c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
-    return jax.nn.sigmoid(o) * jnp.tanh(c), c
+def _conv_transpose2d(call: Call[ConvTranspose2D], x: jax.Array) -> jax.Array:
+    return call.biased(call.convolutions.transposed(call.layer, x, call.weights["kernel"]))
 
 
-def _direction(layer: GRU | LSTM, parameters: Parameters, x: jax.Array, *, reverse: bool) -> jax.Array:
-    """``x (batch, steps, in)`` to ``(batch, steps, units)``, or to the last step ``(batch, units)``."""
-    cell, states = (_gru_cell, 1) if isinstance(layer, GRU) else (_lstm_cell, 2)
-
-    def advance(state: tuple, inputs: jax.Array) -> tuple[tuple, jax.Array | None]:
-        state = cell(parameters, state, inputs)
-        return state, state[0] if layer.return_sequences else None
-
-    zeros = jnp.zeros((len(x), layer.units), x.dtype)
-    projected = x.swapaxes(0, 1) @ parameters["kernel"] + parameters["bias"]  # (steps, batch, gates * units)
-    last, outputs = lax.scan(advance, (zeros,) * states, projected, reverse=reverse)
-    return outputs.swapaxes(0, 1) if layer.return_sequences else last[0]
+def _dense(call: Call[Dense], x: jax.Array) -> jax.Array:
+    return call.biased(x @ call.weights["kernel"])
 
 
-def _recurrent(layer: GRU | LSTM, parameters: Parameters, x: jax.Array) -> jax.Array:
-    outputs = [
-        _direction(layer, _of(way, parameters), x, reverse=way == "backward") for way in layer.directions
-    ]
-    return jnp.concatenate(outputs, axis=-1)
+def _dropout(call: Call[Dropout], x: jax.Array) -> jax.Array:
+    return dropped(x, call.layer.rate, call.key)
 
 
-def _of(part: str, parameters: Parameters) -> dict[str, jax.Array]:
-    """The parameters whose names begin with ``part/``, by the rest of their names."""
+def _activation(call: Call[Activation], x: jax.Array) -> jax.Array:
+    return ACTIVATIONS[call.layer.function](x)
+
+
+#: Every kind but composite ones, before its ``activation``.
+_KINDS: dict[type[Layer], Apply] = {
+    Activation: _activation,
+    AveragePool2D: average_pool,
+    BatchNorm: batch_norm,
+    Conv1D: _conv1d,
+    Conv2D: _conv2d,
+    ConvTranspose2D: _conv_transpose2d,
+    Dense: _dense,
+    Dropout: _dropout,
+    Embedding: embedding,
+    Flatten: flatten,
+    GRU: recurrent,
+    GlobalAveragePool: global_average_pool,
+    LSTM: recurrent,
+    LayerNorm: layer_norm,
+    MaxPool2D: max_pool,
+    PositionEmbedding: position_embedding,
+    Reshape: reshape,
+    SelfAttention: self_attention,
+    Unembedding: unembedding,
+    UpSample2D: up_sample,
+}
+#: Kinds whose parameters remain float32 where the network computes in bfloat16.
+_PRECISE = (BatchNorm, LayerNorm)
+
+
+def _of(part: str, weights: Weights) -> dict[str, jax.Array]:
+    """The weights whose names begin with ``part/``, by the rest of their names."""
     prefix = f"{part}/"
-    return {name.removeprefix(prefix): p for name, p in parameters.items() if name.startswith(prefix)}
+    return {name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)}
 
 
-def _apply(
-    place: PlacedLayer,
-    convolutions: Convolutions,
-    parameters: Parameters,
-    x: jax.Array,
-    key: jax.Array | None,
-) -> jax.Array:
-    match place.layer:
-        case Conv2D() as layer:
-            y = convolutions.convolve(layer, place.input_shape, x, parameters["kernel"]) + parameters["bias"]
-        case ConvTranspose2D() as layer:
-            y = convolutions.transposed(layer, x, parameters["kernel"]) + parameters["bias"]
-        case MaxPool2D(pool_size):
-            y = _max_pool(x, pool_size)
-        case Flatten():
-            y = x.reshape(len(x), -1)
-        case Reshape(shape):
-            y = x.reshape(len(x), *shape)
-        case Dense():
-            y = x @ parameters["kernel"] + parameters["bias"]
-        case Dropout(rate):
-            y = x if key is None or not rate else _dropout(x, rate, key)
-        case GRU() | LSTM() as layer:
-            y = _recurrent(layer, parameters, x)
-    activation: ActivationName | None = getattr(place.layer, "activation", None)
-    return y if activation is None else _ACTIVATIONS[activation](y)
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Pass:
+    """One pass through a network: what its layers share, and the state that they leave in ``state``."""
+
+    weights: Weights
+    lower: Weights
+    """In the precision in which layers compute."""
+    keys: Mapping[str, jax.Array | None]
+    convolutions: Convolutions
+    state: dict[str, jax.Array] = dataclasses.field(default_factory=dict)
+
+    def sequence(self, places: Sequence[PlacedLayer], x: jax.Array) -> jax.Array:
+        for place in places:
+            joined = isinstance(place.layer, Composite)
+            x = self._joined(place, x) if joined else self._leaf(place, x)
+        return x
+
+    def _joined(self, place: PlacedLayer, x: jax.Array) -> jax.Array:
+        body = self.sequence(place.branches["body"], x)
+        if isinstance(place.layer, Residual):
+            return self.sequence(place.branches["shortcut"], x) + body
+        return jnp.concatenate([x, body], axis=-1)
+
+    def _leaf(self, place: PlacedLayer, x: jax.Array) -> jax.Array:
+        layer = place.layer
+        weights = self.weights if isinstance(layer, _PRECISE) else self.lower
+        own, key = _of(place.name, weights), self.keys[place.name]
+        call = Call(layer, place.input_shape, own, self.lower, key, self.convolutions)
+        y = _KINDS[type(layer)](call, x)
+        self.state.update({f"{place.name}/{name}": array for name, array in call.state.items()})
+        activation = getattr(layer, "activation", None)
+        return y if activation is None else ACTIVATIONS[activation](y)
 
 
 def forward_of(network: Network, convolutions: Convolutions, *, bfloat16: bool) -> Forward:
     """The network as a function; with ``bfloat16`` it computes in that, from and to float32."""
     places = network.placed()
+    leaves = [place.name for place in network.leaves()]
 
-    def forward(parameters: Parameters, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
-        if bfloat16:
-            parameters, x = jax.tree.map(lambda array: array.astype(jnp.bfloat16), (parameters, x))
-        for number, place in enumerate(places):
-            layer_key = None if key is None else jax.random.fold_in(key, number)
-            x = _apply(place, convolutions, _of(place.name, parameters), x, layer_key)
-        return x.astype(jnp.float32) if bfloat16 else x
+    def lowered(array: jax.Array) -> jax.Array:
+        floating = jnp.issubdtype(array.dtype, jnp.floating)
+        return array.astype(jnp.bfloat16) if bfloat16 and floating else array
+
+    def forward(
+        weights: Weights, x: jax.Array, key: jax.Array | None = None
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        keys = {
+            name: None if key is None else jax.random.fold_in(key, number)
+            for number, name in enumerate(leaves)
+        }
+        lower = {name: lowered(array) for name, array in weights.items()}
+        once = _Pass(weights, lower, keys, convolutions)
+        y = once.sequence(places, lowered(x))
+        return y.astype(jnp.float32) if bfloat16 else y, once.state
 
     return forward

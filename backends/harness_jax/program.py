@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 import jax
 import numpy as np
 
-from harness.network import Network
-from harness.spec import Plan, Program, Samples, Steps, Unsupported
-from harness_jax.compiled import block_of, predictor_of
+from harness.layers import Parameter
+from harness.spec import Adversarial, Plan, Program, Regression, Samples, Steps, Task, Unsupported
+from harness_jax.compiled import Given, block_of, predictor_of
 from harness_jax.objectives import State
 from harness_jax.optimizers import moment_count
 
@@ -38,7 +38,7 @@ class JaxProgram(Program):
     def __init__(self, plan: Plan, data: Samples) -> None:
         """Place the training data and an empty state; see :meth:`harness.spec.Backend.build`."""
         self._task = plan.task
-        self._seed = np.uint32(plan.seed % 2**32)
+        self._seed = plan.seed
         self._x64 = plan.precision == "float64"
         self._use_precision()
         self._device = _device(plan.device)
@@ -52,43 +52,53 @@ class JaxProgram(Program):
             name: predictor_of(network, platform, bfloat16=bfloat16)
             for name, network in plan.task.networks.items()
         }
-        self._data = self._place_data(data)
+        self._given = self._place(data)
         self._state = self._empty_state()
 
     def _use_precision(self) -> None:
         """JAX's 64-bit switch is global to the process, and another program may have changed it."""
         jax.config.update("jax_enable_x64", self._x64)
 
-    def _place_data(self, data: Samples) -> tuple[jax.Array, jax.Array]:
-        """Inputs, padded with zeros for cutting windows, and targets."""
+    def _place(self, data: Samples) -> Given:
+        """Put on the device what stays the same throughout the training."""
         inputs, crop = data.inputs, self._task.augmentation.crop
         if crop:
             inputs = np.pad(inputs, ((0, 0), (crop, crop), (crop, crop), (0, 0)))
-        targets = data.targets.astype(np.int32) if data.targets.dtype.kind == "i" else data.targets
-        return jax.device_put(inputs, self._device), jax.device_put(targets, self._device)
+        given = Given(
+            _narrow(inputs),
+            _narrow(data.targets),
+            np.array(_class_weights(self._task), self._dtype),
+            np.array(self._task.weight_decay, self._dtype),
+            np.uint32(self._seed % 2**32),
+        )
+        return jax.device_put(given, self._device)
 
     def _own(self, array: np.ndarray) -> jax.Array:
         """A copy on the device that training may overwrite."""
         return jax.device_put(np.asarray(array, self._dtype), self._device, may_alias=False)
 
-    def _zeros(self, network: Network) -> dict[str, jax.Array]:
-        """Zeros for each parameter, copied instead of computed: JAX would compile each shape."""
-        return {name: self._own(np.zeros(p.shape)) for name, p in network.parameters().items()}
+    def _zeros(self, arrays: Mapping[str, Parameter]) -> dict[str, jax.Array]:
+        """Zeros for each array, copied instead of computed: JAX would compile each shape."""
+        return {name: self._own(np.zeros(array.shape)) for name, array in arrays.items()}
 
     def _empty_state(self) -> State:
         networks, count = self._task.networks, moment_count(self._task.optimizer)
-        parameters = {name: self._zeros(network) for name, network in networks.items()}
+        parameters = {name: self._zeros(network.parameters()) for name, network in networks.items()}
+        layers = {name: self._zeros(network.state()) for name, network in networks.items()}
         moments = {}
         for name, network in networks.items():
-            kept = [self._zeros(network) for _ in range(count)]
+            kept = [self._zeros(network.parameters()) for _ in range(count)]
             moments[name] = {key: tuple(zeros[key] for zeros in kept) for key in network.parameters()}
-        return State(parameters, moments, jax.device_put(np.int32(0), self._device))
+        return State(parameters, moments, layers, jax.device_put(np.int32(0), self._device))
 
     def _calls(self, steps: Steps) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
         """The steps divided into calls: the number of steps, and their draws padded to a fixed number."""
         total, batch_size = steps.indices.shape
-        capacity = min(CALL_STEPS, max(1, len(self._data[1]) // batch_size))
-        draws = {"indices": steps.indices.astype(np.int32)}
+        capacity = min(CALL_STEPS, max(1, len(self._given.targets) // batch_size))
+        rates = steps.learning_rates
+        if rates is None:
+            rates = np.full(total, self._task.optimizer.learning_rate)
+        draws = {"indices": steps.indices.astype(np.int32), "learning_rates": rates.astype(self._dtype)}
         if steps.latents is not None:
             draws["latents"] = steps.latents
         if steps.flips is not None:
@@ -102,24 +112,28 @@ class JaxProgram(Program):
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
         """See :meth:`harness.spec.Program.load`."""
         self._use_precision()
-        parameters = {
-            network: {name: self._own(weights[f"{network}/{name}"]) for name in arrays}
-            for network, arrays in self._state.parameters.items()
-        }
-        self._state = self._state._replace(parameters=parameters)
+        parameters, layers = (
+            {
+                network: {name: self._own(weights[f"{network}/{name}"]) for name in arrays}
+                for network, arrays in part.items()
+            }
+            for part in (self._state.parameters, self._state.layers)
+        )
+        self._state = self._state._replace(parameters=parameters, layers=layers)
 
     def weights(self) -> dict[str, np.ndarray]:
         """See :meth:`harness.spec.Program.weights`."""
+        current = {
+            f"{network}/{name}": array
+            for network in self._task.networks
+            for name, array in self._state.weights(network).items()
+        }
         # Copied, because on the CPU the next step overwrites the memory that NumPy would share.
-        weights = {}
-        for full_name in self._task.parameters():
-            network, _, name = full_name.partition("/")
-            weights[full_name] = np.array(self._state.parameters[network][name])
-        return weights
+        return {name: np.array(current[name]) for name in self._task.weights()}
 
     def training_state(self) -> dict[str, np.ndarray]:
         """See :meth:`harness.spec.Program.training_state`. Dropout's keys follow from the number of steps."""
-        leaves = jax.tree_util.tree_leaves_with_path(self._state._replace(parameters={}))
+        leaves = jax.tree_util.tree_leaves_with_path(self._state._replace(parameters={}, layers={}))
         return {jax.tree_util.keystr(path): np.array(leaf) for path, leaf in leaves}
 
     def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
@@ -127,18 +141,16 @@ class JaxProgram(Program):
         self._use_precision()
         loaded = jax.tree_util.tree_map_with_path(
             lambda path, _: jax.device_put(state[jax.tree_util.keystr(path)], self._device, may_alias=False),
-            self._state._replace(parameters={}),
+            self._state._replace(parameters={}, layers={}),
         )
-        self._state = loaded._replace(parameters=self._state.parameters)
+        self._state = loaded._replace(parameters=self._state.parameters, layers=self._state.layers)
 
     def train(self, steps: Steps) -> np.ndarray:
         """See :meth:`harness.spec.Program.train`."""
         self._use_precision()
         losses = []
         for count, draws in self._calls(steps):
-            self._state, padded = self._train_block(
-                self._state, self._data, draws, np.int32(count), self._seed
-            )
+            self._state, padded = self._train_block(self._state, self._given, draws, np.int32(count))
             losses.append((padded, count))
         return np.concatenate([np.asarray(padded)[:count] for padded, count in losses])
 
@@ -147,10 +159,9 @@ class JaxProgram(Program):
         self._use_precision()
         few, many = PREDICT_BATCH_SIZES
         size = few if len(inputs) <= few else many
+        inputs, weights = _narrow(inputs), self._state.weights(network)
         parts = (inputs[i : i + size] for i in range(0, len(inputs), size))
-        outputs = [
-            self._predictors[network](self._state.parameters[network], _padded(part, size)) for part in parts
-        ]
+        outputs = [self._predictors[network](weights, _padded(part, size)) for part in parts]
         return np.concatenate([np.asarray(output) for output in outputs])[: len(inputs)]
 
     def synchronize(self) -> None:
@@ -162,6 +173,19 @@ class JaxProgram(Program):
         # Not every allocator that XLA can use keeps statistics.
         statistics = {} if self._on_cpu else self._device.memory_stats() or {}
         return int(statistics["peak_bytes_in_use"]) if "peak_bytes_in_use" in statistics else None
+
+
+def _class_weights(task: Task) -> tuple[float, ...]:
+    """The weight of each class; ones where the objective has none."""
+    if isinstance(task.objective, Adversarial | Regression):
+        return ()
+    # One logit stands for two classes.
+    return task.objective.class_weights or (1.0,) * max(2, task.networks["model"].output_shape()[-1])
+
+
+def _narrow(array: np.ndarray) -> np.ndarray:
+    """Integers, such as classes and tokens, as int32, of which a device computes more at a time."""
+    return array.astype(np.int32) if array.dtype.kind == "i" else array
 
 
 def _padded(array: np.ndarray, length: int) -> np.ndarray:

@@ -340,9 +340,7 @@ def test_convolutions_on_the_cpu_have_the_fast_order_of_axes():
     task = _task(PICTURES)
     program = _program(task, "float32")
     (_, draws), *_ = program._calls(next(_blocks(task)))
-    compiled = program._train_block.lower(
-        program._state, program._data, draws, np.int32(1), program._seed
-    ).compile()
+    compiled = program._train_block.lower(program._state, program._given, draws, np.int32(1)).compile()
     convolutions = re.findall(r" convolution\(.*?dim_labels=([\w>-]+)", compiled.as_text())
     assert set(convolutions) == {"b01f_01io->b01f"}
     assert "rhs_reversal" not in compiled.as_text()
@@ -370,8 +368,10 @@ def test_programs_that_compute_the_same_share_compiled_code():
     renamed = msgspec.structs.replace(task, name="another", epochs=7)
     assert _program(task)._train_block is _program(renamed)._train_block
     faster = msgspec.structs.replace(task, optimizer=msgspec.structs.replace(ADAM, learning_rate=0.5))
-    assert _program(task)._train_block is not _program(faster)._train_block
-    assert _program(task)._predictors["model"] is _program(faster)._predictors["model"]
+    assert _program(task)._train_block is _program(faster)._train_block
+    other = msgspec.structs.replace(task, optimizer=msgspec.structs.replace(ADAM, beta_1=0.5))
+    assert _program(task)._train_block is not _program(other)._train_block
+    assert _program(task)._predictors["model"] is _program(other)._predictors["model"]
 
 
 def test_scoring_and_loading_between_blocks_change_nothing():

@@ -1,0 +1,47 @@
+"""The layers of transformers."""
+
+import math
+
+import jax
+from jax import numpy as jnp
+
+from harness.layers import Embedding, PositionEmbedding, SelfAttention, Unembedding
+from harness_jax.calls import Call, dropped
+
+
+def embedding(call: Call[Embedding], tokens: jax.Array) -> jax.Array:
+    """The rows of ``tokens (batch, steps)``."""
+    return call.weights["table"][tokens]
+
+
+def position_embedding(call: Call[PositionEmbedding], x: jax.Array) -> jax.Array:
+    """``x (batch, steps, width)`` plus the first rows of the table."""
+    return x + call.weights["table"][: x.shape[1]]
+
+
+def unembedding(call: Call[Unembedding], x: jax.Array) -> jax.Array:
+    """The products of ``x (batch, ..., width)`` with each row of an embedding's table."""
+    return x @ call.network[f"{call.layer.embedding}/table"].T
+
+
+def self_attention(call: Call[SelfAttention], x: jax.Array) -> jax.Array:
+    """``x (batch, steps, width)`` to the same shape.
+
+    This is what ``jax.nn.dot_product_attention`` computes on the CPU, written out, because that rounds
+    float64 to float32 before the softmax and has no dropout (jax 0.10).
+    """
+    layer, weights = call.layer, call.weights
+    batch, steps, width = x.shape
+    qkv = x @ weights["qkv_kernel"] + weights["qkv_bias"]
+    q, k, v = (
+        part.reshape(batch, steps, layer.heads, width // layer.heads) for part in jnp.split(qkv, 3, -1)
+    )
+    scores = jnp.einsum(
+        "btnh,bsnh->bnts", q, k, preferred_element_type=jnp.promote_types(x.dtype, jnp.float32)
+    )
+    scores = scores / math.sqrt(width // layer.heads)
+    if layer.causal:
+        scores = jnp.where(jnp.tri(steps, dtype=bool), scores, -jnp.inf)
+    attended = dropped(jax.nn.softmax(scores).astype(x.dtype), layer.dropout, call.key)
+    y = jnp.einsum("bnts,bsnh->btnh", attended, v).reshape(batch, steps, width)
+    return y @ weights["output_kernel"] + weights["output_bias"]
