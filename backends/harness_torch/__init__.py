@@ -21,6 +21,7 @@ class TorchBackend(Backend):
     modes = ("eager", "compile", "channels_last")
     requires = ("torch>=2.6",)
     extra = "torch"
+    contract = 2
 
     def environment(self, threads: int) -> dict[str, str]:
         """Import torch, set its threads, and report its version and build."""

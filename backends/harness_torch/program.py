@@ -11,10 +11,13 @@ from torch import nn
 from torch.nn import functional
 
 from harness.spec import Adversarial, Plan, Program, Samples, Steps, Task, Unsupported
-from harness_torch.modules import PICTURE_AXES, build_network
-from harness_torch.objectives import AdversarialStep, SupervisedStep, Update
+from harness_torch.building import build_network
+from harness_torch.modules.attention import Attention
+from harness_torch.modules.pictures import PICTURE_AXES
+from harness_torch.objectives import AdversarialStep, SupervisedStep
 from harness_torch.slots import Slot
 from harness_torch.training_state import TrainingState
+from harness_torch.updates import Update
 
 # Pictures per prediction: enough to keep a device busy, few enough for any memory.
 PREDICT_BATCH_SIZE = 500
@@ -46,44 +49,44 @@ class TorchProgram(Program):
         self._channels_last = plan.mode == "channels_last"
         self._modules: dict[str, nn.Sequential] = {}
         self._models: dict[str, Any] = {}  # the modules as they run, maybe compiled
-        self._slots: dict[str, Slot] = {}
-        updates = {name: self._add_network(name, plan) for name in plan.task.networks}
+        slots: dict[str, Slot] = {}
+        self._updates = {name: self._add_network(name, plan, slots) for name in plan.task.networks}
+        self._slots = {name: slots[name] for name in plan.task.weights()}
         self._training_state = TrainingState(
-            {name: update.optimizer for name, update in updates.items()}, self._generator()
+            {name: update.optimizer for name, update in self._updates.items()}, self._generator()
         )
         self._compiled_batch = plan.task.batch_size or len(data)
-        self._step = self._make_step(plan.task, self._models, updates)
+        self._step = self._make_step(plan.task, self._models)
         # A short batch would be compiled in the middle of training, and inductor (torch 2.13, on the CPU)
         # computes wrong gradients for some of them.
-        self._short_step = self._make_step(plan.task, self._modules, updates)
+        self._short_step = self._make_step(plan.task, self._modules)
         self._crop = plan.task.augmentation.crop
         # On the host: memory used on the device only here would raise its peak and hide that of a step.
         self._inputs = self._pad(self._laid_out(data.inputs)).to(self._device)
         self._targets = torch.tensor(data.targets, device=self._device)
 
-    def _add_network(self, name: str, plan: Plan) -> Update:
+    def _add_network(self, name: str, plan: Plan, all_slots: dict[str, Slot]) -> Update:
         module, slots = build_network(plan.task.networks[name], channels_last=self._channels_last)
         module = module.to(self._device, self._dtype)
         if self._channels_last:
             module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._modules[name] = module
         self._models[name] = torch.compile(module) if plan.mode == "compile" else module
-        self._slots |= {f"{name}/{slot.name}": slot for slot in slots}
-        kernels = [slot.tensor for slot in slots if slot.name.endswith("kernel")]
-        return Update(plan.task, [p for p in module.parameters() if p.requires_grad], kernels)
+        named = {f"{name}/{slot.name}": slot for slot in slots}
+        all_slots |= named
+        parameters = [p for p in module.parameters() if p.requires_grad]
+        return Update(plan.task, parameters, {key: slot.tensor for key, slot in named.items()})
 
-    @staticmethod
-    def _make_step(
-        task: Task, models: Mapping[str, Any], updates: dict[str, Update]
-    ) -> SupervisedStep | AdversarialStep:
+    def _make_step(self, task: Task, models: Mapping[str, Any]) -> SupervisedStep | AdversarialStep:
         if isinstance(task.objective, Adversarial):
-            networks = [(models[name], updates[name]) for name in ("generator", "discriminator")]
+            networks = [(models[name], self._updates[name]) for name in ("generator", "discriminator")]
             return AdversarialStep(*networks)
-        return SupervisedStep(task.objective, models["model"], updates["model"])
+        return SupervisedStep(task.objective, models["model"], self._updates["model"])
 
     def _generator(self) -> torch.Generator | None:
         """That from which dropout draws, compiled or not, which programs of a process share; None without."""
-        if not any(isinstance(m, nn.Dropout) for network in self._modules.values() for m in network):
+        modules = (module for network in self._modules.values() for module in network.modules())
+        if not any(isinstance(m, nn.Dropout) or (isinstance(m, Attention) and m.dropout) for m in modules):
             return None
         cuda = self._device.type == "cuda"
         return torch.cuda.default_generators[0] if cuda else torch.default_generator
@@ -162,12 +165,19 @@ class TorchProgram(Program):
         step = self._step if steps.indices.shape[1] == self._compiled_batch else self._short_step
         indices = torch.from_numpy(steps.indices).to(self._device)
         draws = map(self._to_device, (steps.flips, steps.offsets, steps.latents))
+        rates = steps.learning_rates
         losses = []
-        for rows, flips, offsets, latents in zip(indices, *draws, strict=False):
+        for position, (rows, flips, offsets, latents) in enumerate(zip(indices, *draws, strict=False)):
+            if rates is not None:
+                self._set_rate(float(rates[position]))
             inputs = self._as_torch(self._batch(rows, flips, offsets))
             second = self._targets[rows] if latents is None else latents
             losses.append(step(self._forward, inputs, second))
         return torch.stack(losses).cpu().numpy()
+
+    def _set_rate(self, rate: float) -> None:
+        for update in self._updates.values():
+            update.set_rate(rate)
 
     def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
         """See :meth:`harness.spec.Program.predict`."""

@@ -1,4 +1,4 @@
-"""The way of parameters between canonical and torch layout."""
+"""The way of weights, parameters and state, between canonical and torch layout."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -10,22 +10,69 @@ from torch import nn
 
 from harness.layers import GRU, LSTM, Shape
 from harness.network import PlacedLayer
+from harness_torch.modules.attention import Attention, Positions
 
 Convert = Callable[[np.ndarray], np.ndarray]
 
 
-@dataclass(frozen=True)
-class Slot:
-    """The tensor of a canonical parameter, and the conversions in both directions."""
-
-    name: str
-    tensor: torch.Tensor
-    to_torch: Convert
-    to_canonical: Convert
-
-
 def _same(array: np.ndarray) -> np.ndarray:
     return array
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The ``attribute`` of a module that holds a canonical array, and the conversions in both directions."""
+
+    name: str
+    owner: nn.Module
+    attribute: str
+    to_torch: Convert = _same
+    to_canonical: Convert = _same
+
+    @property
+    def tensor(self) -> torch.Tensor:
+        """The tensor as it is now: where a module is moved or converted, its buffers are replaced."""
+        tensor: torch.Tensor = getattr(self.owner, self.attribute)
+        return tensor
+
+
+#: How a kernel of so many spatial axes is turned, there and back: (..., in, out) <-> (out, in, ...).
+_KERNEL_AXES = {1: ((2, 1, 0), (2, 1, 0)), 2: ((3, 2, 0, 1), (2, 3, 1, 0))}
+#: Of a transposed convolution: (H, W, in, out) <-> (in, out, H, W).
+_TRANSPOSED_AXES = ((2, 3, 0, 1), (2, 3, 0, 1))
+
+
+def slots_of(
+    place: PlacedLayer, module: nn.Module, before: Shape | None, after: Shape | None
+) -> Iterator[Slot]:
+    """The slots of a layer's weights.
+
+    ``before`` and ``after`` are the shapes of the pictures that its inputs were flattened from and its
+    outputs are reshaped to; None where memory has the canonical order, or there is no picture.
+    """
+    name = place.name
+    match module, place.layer:
+        case nn.Linear(), _:
+            yield from _dense_slots(name, module, before, after)
+        case ((nn.Conv1d() | nn.Conv2d() | nn.ConvTranspose2d()), _):
+            yield from _convolution_slots(name, module)
+        case ((nn.BatchNorm1d() | nn.BatchNorm2d() | nn.LayerNorm()), _):
+            yield Slot(f"{name}/scale", module, "weight")
+            yield Slot(f"{name}/bias", module, "bias")
+            if not isinstance(module, nn.LayerNorm):
+                yield Slot(f"{name}/running_mean", module, "running_mean")
+                yield Slot(f"{name}/running_variance", module, "running_var")
+        case nn.Embedding(), _:
+            yield Slot(f"{name}/table", module, "weight")
+        case Positions(), _:
+            yield Slot(f"{name}/table", module, "table")
+        case Attention(), _:
+            for part in ("qkv", "output"):
+                linear = module.get_submodule(part)
+                yield Slot(f"{name}/{part}_kernel", linear, "weight", np.transpose, np.transpose)
+                yield Slot(f"{name}/{part}_bias", linear, "bias")
+        case _, (GRU() | LSTM()) as layer:
+            yield from _recurrent_slots(name, layer, module.get_submodule("cell"))
 
 
 def _feature_order(shape: Shape | None, features: int) -> np.ndarray:
@@ -35,37 +82,28 @@ def _feature_order(shape: Shape | None, features: int) -> np.ndarray:
     return np.arange(math.prod(shape)).reshape(shape).transpose(2, 0, 1).ravel()
 
 
-def _dense_slots(
-    place: PlacedLayer, module: nn.Linear, before: Shape | None, after: Shape | None
-) -> list[Slot]:
+def _dense_slots(name: str, module: nn.Linear, before: Shape | None, after: Shape | None) -> Iterator[Slot]:
     rows = _feature_order(before, module.in_features)
     columns = _feature_order(after, module.out_features)
     rows_back, columns_back = np.argsort(rows), np.argsort(columns)
-    return [
-        Slot(
-            f"{place.name}/kernel",
-            module.weight,
-            lambda w: w[rows][:, columns].T,
-            lambda w: w.T[rows_back][:, columns_back],
-        ),
-        Slot(f"{place.name}/bias", module.bias, lambda b: b[columns], lambda b: b[columns_back]),
-    ]
+    yield Slot(
+        f"{name}/kernel",
+        module,
+        "weight",
+        lambda w: w[rows][:, columns].T,
+        lambda w: w.T[rows_back][:, columns_back],
+    )
+    if module.bias is not None:
+        yield Slot(f"{name}/bias", module, "bias", lambda b: b[columns], lambda b: b[columns_back])
 
 
-def _convolution_slots(place: PlacedLayer, module: nn.Conv2d | nn.ConvTranspose2d) -> list[Slot]:
-    # (H, W, in, out) <-> (out, in, H, W), or (in, out, H, W) for the transposed convolution.
-    to_torch, back = ((3, 2, 0, 1), (2, 3, 1, 0))
+def _convolution_slots(name: str, module: nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d) -> Iterator[Slot]:
+    there, back = _KERNEL_AXES[len(module.kernel_size)]
     if isinstance(module, nn.ConvTranspose2d):
-        to_torch, back = ((2, 3, 0, 1), (2, 3, 0, 1))
-    return [
-        Slot(
-            f"{place.name}/kernel",
-            module.weight,
-            lambda w: w.transpose(to_torch),
-            lambda w: w.transpose(back),
-        ),
-        Slot(f"{place.name}/bias", module.get_parameter("bias"), _same, _same),
-    ]
+        there, back = _TRANSPOSED_AXES
+    yield Slot(f"{name}/kernel", module, "weight", lambda w: w.transpose(there), lambda w: w.transpose(back))
+    if module.bias is not None:
+        yield Slot(f"{name}/bias", module, "bias")
 
 
 def _recurrent_slots(name: str, layer: GRU | LSTM, cell: nn.Module) -> Iterator[Slot]:
@@ -75,22 +113,4 @@ def _recurrent_slots(name: str, layer: GRU | LSTM, cell: nn.Module) -> Iterator[
     for way, suffix in zip(layer.directions, ("", "_reverse"), strict=False):
         for parameter, torch_name in names.items():
             convert = np.transpose if parameter.endswith("kernel") else _same
-            tensor = cell.get_parameter(torch_name + suffix)
-            yield Slot(f"{name}/{way}/{parameter}", tensor, convert, convert)
-
-
-def slots_of(place: PlacedLayer, module: nn.Module, before: Shape | None, after: Shape | None) -> list[Slot]:
-    """The slots of a layer's parameters.
-
-    ``before`` and ``after`` are the shapes of the pictures that its inputs were flattened from and its
-    outputs are reshaped to; None where memory has the canonical order, or there is no picture.
-    """
-    match module, place.layer:
-        case nn.Linear(), _:
-            return _dense_slots(place, module, before, after)
-        case ((nn.Conv2d() | nn.ConvTranspose2d()), _):
-            return _convolution_slots(place, module)
-        case _, (GRU() | LSTM()) as layer:
-            return list(_recurrent_slots(place.name, layer, module.get_submodule("cell")))
-        case _:
-            return []
+            yield Slot(f"{name}/{way}/{parameter}", cell, torch_name + suffix, convert, convert)
