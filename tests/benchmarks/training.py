@@ -16,6 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from hand_written.side import OPTIONS
 from scipy.stats import trim_mean
 
 from harness.machine.description import default_threads
@@ -43,7 +44,7 @@ class HarnessLoop:
         self, backend: str, mode: str, task_name: str, dataset: str, threads: int, variables: dict[str, str]
     ) -> None:
         definition = registry.task(task_name)
-        task = definition.define(definition.options())
+        task = definition.define(definition.options(**OPTIONS.get(task_name, {})))
         plan = Plan(task=task, mode=mode, device="cpu", threads=threads, seed=0)
         self.session = Session(variables)
         built = Conversation(self.session, backend, threads).build(plan, dataset)

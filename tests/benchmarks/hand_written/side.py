@@ -17,6 +17,8 @@ from harness.training.initial import initial_weights
 from harness.training.splits import split_samples
 
 ENGINES = {"keras": "tensorflow", "keras-torch": "torch", "keras-jax": "jax"}
+#: Experts augment in the processes that load pictures, which is not what is measured here.
+OPTIONS: dict[str, dict[str, Any]] = {"resnet": {"flip": False, "crop": 0}}
 JIT_COMPILE = {"fit": "auto", "xla": True}
 
 
@@ -45,8 +47,9 @@ def loop(backend: str, mode: str, task: str, data: Samples, weights: dict[str, n
 def main() -> None:
     backend, mode, task_name, dataset, _ = sys.argv[1:6]
     definition = registry.task(task_name)
-    task = definition.define(definition.options())
-    data = split_samples(registry.dataset(dataset).load(), "float32")["train"]
+    task = definition.define(definition.options(**OPTIONS.get(task_name, {})))
+    tokens = task.takes_tokens()
+    data = split_samples(registry.dataset(dataset).load(), "float32", tokens=tokens)["train"]
     order = BatchOrder.of_task(task, len(data), 0)
     training = loop(backend, mode, task_name, data, initial_weights(task, 0))
     print("ready", flush=True)

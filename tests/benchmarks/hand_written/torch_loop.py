@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import torch
+import torch_lm
+import torch_resnet
 from torch import nn
 from torch.nn import functional
 
@@ -108,7 +110,14 @@ def networks(task: str, *, channels_last: bool) -> dict[str, nn.Module]:
     unflatten = UnflattenHeightWidthChannels() if channels_last else nn.Unflatten(1, (128, 4, 4))
     if task == "gan":
         return {"generator": generator(unflatten), "discriminator": discriminator(flatten)}
-    made = {"cnn": lambda: cnn(flatten), "mlp": mlp, "rnn": Rnn, "forecast": Forecast}
+    made = {
+        "cnn": lambda: cnn(flatten),
+        "mlp": mlp,
+        "rnn": Rnn,
+        "forecast": Forecast,
+        "resnet": torch_resnet.ResNet,
+        "lm": torch_lm.Gpt,
+    }
     return {"model": made[task]()}
 
 
@@ -128,10 +137,12 @@ def _by_channel(array: np.ndarray, axis: int) -> np.ndarray:
 def _to_torch(module: nn.Module, arrays: Iterator[np.ndarray], *, channels_last: bool) -> list[np.ndarray]:
     """The arrays of a module's parameters, in their order."""
     match module:
-        case nn.ConvTranspose2d():
-            return [next(arrays).transpose(2, 3, 0, 1), next(arrays)]
-        case nn.Conv2d():
-            return [next(arrays).transpose(3, 2, 0, 1), next(arrays)]
+        case nn.ConvTranspose2d() | nn.Conv2d():
+            axes = (2, 3, 0, 1) if isinstance(module, nn.ConvTranspose2d) else (3, 2, 0, 1)
+            kernel, *bias = (next(arrays) for _ in module.parameters())
+            return [kernel.transpose(axes), *bias]
+        case nn.BatchNorm2d() | nn.LayerNorm() | nn.Embedding():
+            return [next(arrays) for _ in module.parameters()]
         case nn.Linear():
             kernel, bias = next(arrays), next(arrays)
             if not channels_last:
@@ -239,6 +250,11 @@ class Loop:
         self._targets = torch.from_numpy(targets).to(device)
         if task == "gan":
             self._step = _adversarial(nets["generator"], nets["discriminator"], compiled=mode == "compile")
+        elif task == "resnet":
+            epoch = -(-len(inputs) // 128)
+            self._step = torch_resnet.training_step(nets["model"], epoch, compiled=mode == "compile")
+        elif task == "lm":
+            self._step = torch_lm.training_step(nets["model"], compiled=mode == "compile")
         else:
             self._step = _supervised(task, nets["model"], compiled=mode == "compile")
 
