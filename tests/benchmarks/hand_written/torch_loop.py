@@ -243,16 +243,18 @@ class Loop:
             _load(network, own, channels_last=self._channels_last)
             memory = torch.channels_last if self._channels_last else torch.preserve_format
             network.to(device, memory_format=memory)
-        tensor = torch.from_numpy(inputs).to(device)
+        tensor = torch.tensor(inputs, device=device)
         # Rows of (n, H, W, C) are picked as whole pictures, and seen as NCHW in channels-last memory.
         plain = pictures and not self._channels_last
         self._inputs = tensor.permute(0, 3, 1, 2).contiguous() if plain else tensor
         self._targets = torch.from_numpy(targets).to(device)
+        self._penalty = lambda: 0.0
         if task == "gan":
             self._step = _adversarial(nets["generator"], nets["discriminator"], compiled=mode == "compile")
         elif task == "resnet":
             epoch = -(-len(inputs) // 128)
             self._step = torch_resnet.training_step(nets["model"], epoch, compiled=mode == "compile")
+            self._penalty = lambda: torch_resnet.penalty(nets["model"])
         elif task == "lm":
             self._step = torch_lm.training_step(nets["model"], compiled=mode == "compile")
         else:
@@ -269,4 +271,5 @@ class Loop:
             x = x.permute(0, 3, 1, 2) if self._channels_last else x
             losses.append(self._step(x, self._targets[batch] if z is None else z))
         told = torch.stack(losses).cpu()
-        return time.perf_counter() - start, float(told.mean())
+        seconds = time.perf_counter() - start
+        return seconds, float(told.mean()) + self._penalty()
