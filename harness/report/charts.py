@@ -14,6 +14,7 @@ from harness.analysis.configuration_summary import ConfigurationSummary
 from harness.report.busy import busy_mark
 from harness.report.chart_parts import Colours, Row, colour_of_rows, ends, layered, tips
 from harness.report.chart_style import FRAME_HEIGHT, NAME_AXIS, PHASES, ROW_HEIGHT
+from harness.report.numbers import score_unit
 from harness.stats.intervals import Array
 from harness.training.measures import Measure
 
@@ -25,8 +26,8 @@ _ROOM = 0.06
 
 def axis_title(measure: Measure, prefix: str = "") -> str:
     """``test accuracy (%)``: the measure with its unit, where it has one."""
-    unit = {"points": " (%)"}.get(measure.unit, "")
-    return f"{prefix} {measure.name}{unit}".strip()
+    unit = score_unit(measure)
+    return f"{prefix} {measure.name}{f' ({unit})' * bool(unit)}".strip()
 
 
 def _time_title(comparison: Comparison, title: str) -> str:

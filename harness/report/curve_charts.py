@@ -32,7 +32,7 @@ def loss_curves(curves: Sequence[Overfitting], colours: Colours) -> alt.LayerCha
     """Losses after each epoch, with the best epoch and the onset of overfitting."""
     if not curves:
         return None
-    title = "mean squared error" if curves[0].measure.key == "loss" else "loss"
+    title = axis_title(curves[0].measure) if curves[0].measure.key == "loss" else "loss"
     return curve_chart(loss_lines(curves), title, colours, Marks(_marks(curves, "loss")))
 
 

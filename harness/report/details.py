@@ -5,7 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from tabulate import tabulate
 
 from harness.analysis.conditions import evaluation_text
+from harness.report.escaping import with_lines
 from harness.report.numbers import NOTHING, significant
+from harness.report.sampled_words import sampling
 from harness.runs.record import Epoch, Record
 from harness.spec.task import Adversarial
 from harness.testing.clock import ClockTest
@@ -20,7 +22,7 @@ _ALL = "all of them: --format json"
 
 def record_details(record: Record) -> str:
     """Everything in the record that the table of runs omits."""
-    return "\n\n".join([*_work(record), *_scores_and_machine(record), *_course(record)])
+    return "\n\n".join([*_work(record), *_scores_and_machine(record), *_course(record), *_texts(record)])
 
 
 def _section(title: str, rows: Mapping[str, object]) -> str:
@@ -142,6 +144,19 @@ def _course(record: Record) -> list[str]:
         if failure.last_lines:
             parts.append("Last lines that the worker printed\n" + "\n".join(failure.last_lines))
     return parts
+
+
+def _texts(record: Record) -> list[str]:
+    """What a language model wrote."""
+    sampled = record.outcomes.sampled if record.outcomes else None
+    if sampled is None:
+        return []
+    title = f"Sampled texts, with the weights of the best epoch. {sampling(sampled)}"
+    return ["\n\n".join([title, *(_indented(with_lines(text)) for text in sampled.texts)])]
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  | {line}".rstrip() for line in text.split("\n"))
 
 
 def _shown_epochs(record: Record) -> list[Epoch]:

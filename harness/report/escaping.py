@@ -1,6 +1,7 @@
 """Text from records escaped for the formats it is written in; HTML is escaped by its templates."""
 
 import re
+import unicodedata
 
 #: Characters that XML 1.0 (section 2.2) excludes, even as references.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -11,6 +12,19 @@ def one_line(text: str) -> str:
     """The text without line ends, colours of a terminal and other control characters."""
     shown = _NOT_XML.sub("", _CONTROL_SEQUENCE.sub("", text))
     return " ".join(shown.split())
+
+
+def with_lines(text: str) -> str:
+    """The text with its line ends, and a visible character for every other control or format character.
+
+    So it neither moves a terminal's cursor nor reverses the direction of what follows.
+    """
+    lines = _CONTROL_SEQUENCE.sub("", text).expandtabs(4).split("\n")
+    return "\n".join("".join(map(_visible, line)).rstrip() for line in lines)
+
+
+def _visible(character: str) -> str:
+    return "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character).startswith("C") else character
 
 
 def for_markdown(text: str) -> str:

@@ -1,4 +1,4 @@
-"""A chart or picture of a report with its title and caption."""
+"""A chart, a picture or texts of a report with title and caption."""
 
 import base64
 from typing import NamedTuple
@@ -29,6 +29,15 @@ class Picture(NamedTuple):
     def url(self) -> str:
         """The picture as part of a page."""
         return "data:image/png;base64," + base64.b64encode(self.png).decode()
+
+
+class Passage(NamedTuple):
+    """Texts that a network wrote, with the same fields."""
+
+    name: str
+    caption: str
+    texts: list[str]
+    title: str = ""
 
 
 def reading(seeds: int) -> str:

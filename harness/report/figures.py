@@ -11,8 +11,8 @@ from harness.report.chart_parts import Colours, configuration_colours, unchecked
 from harness.report.charts import MOST_POINTS, phase_bars, step_distribution, time_against_quality
 from harness.report.curve_charts import gap_curves, learning_curves, loss_curves, loss_lines, score_lines
 from harness.report.curve_layers import coincidences
-from harness.report.figure import Figure, Picture, reading
-from harness.report.outcome_figures import group_pictures, outcome_figures
+from harness.report.figure import Figure, Passage, Picture, reading
+from harness.report.outcome_figures import group_pictures, outcome_figures, sampled_passages
 from harness.report.relative_chart import relative_step_times
 from harness.report.study_figures import study_figures
 from harness.report.words import SHOWN_GROUPS
@@ -118,3 +118,11 @@ def all_pictures(findings: Findings) -> dict[str, Picture]:
         for picture in group_pictures(group, f"comparison-{number}", findings.results)
     ]
     return {picture.name: picture for picture in pictures}
+
+
+def all_passages(findings: Findings) -> list[Passage]:
+    """Every sampled text of the groups that are shown."""
+    groups = enumerate(findings.groups[:SHOWN_GROUPS], 1)
+    return [
+        passage for number, group in groups for passage in sampled_passages(group, f"comparison-{number}")
+    ]

@@ -120,7 +120,7 @@ def percent(share: float) -> str:
 
 def score_digits(measure: Measure) -> int | None:
     """Digits after the decimal point of a score in the measure's unit; see :func:`estimate`."""
-    return 1 if measure.unit else None
+    return 1 if measure.unit == "points" else None
 
 
 def score_unit(measure: Measure) -> str:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from harness.analysis.findings import GroupFindings
 from harness.report.chart_parts import Colours
-from harness.report.figure import Figure, Picture
+from harness.report.escaping import with_lines
+from harness.report.figure import Figure, Passage, Picture
 from harness.report.outcome_charts import (
     confusion_chart,
     examples_chart,
@@ -12,8 +13,12 @@ from harness.report.outcome_charts import (
     outcomes_of,
     recall_chart,
 )
+from harness.report.sampled_words import sampling
 from harness.runs.record import Record
 from harness.runs.store import RUNS
+
+#: Configurations whose texts are shown.
+_MOST_PASSAGES = 4
 
 
 def outcome_figures(
@@ -64,6 +69,23 @@ def group_pictures(group: GroupFindings, prefix: str, results: Path | None) -> l
             if pictures := _generated(run.record, prefix, results / RUNS.folder):
                 return pictures
     return []
+
+
+def sampled_passages(group: GroupFindings, prefix: str) -> list[Passage]:
+    """Texts of the first run of each configuration that has some; of several configurations one text each."""
+    comparison = group.comparison
+    found = [outcomes_of(summary.configuration) for summary in comparison.summaries]
+    sampled = [(run.record, seen.sampled) for run, seen in filter(None, found) if seen.sampled is not None]
+    shown = 1 if len(sampled) > 1 else None
+    return [
+        Passage(
+            f"{prefix}-texts-{number}",
+            f"{record.label}, seed {record.seed}, epoch {record.best_epoch}. {sampling(texts)}.",
+            [with_lines(text) for text in texts.texts[:shown]],
+            "Sampled text",
+        )
+        for number, (record, texts) in enumerate(sampled[:_MOST_PASSAGES], 1)
+    ]
 
 
 def _generated(record: Record, prefix: str, folder: Path) -> list[Picture]:

@@ -53,7 +53,8 @@ def _mostly(overfit: Overfitting) -> str:
 
 def _unsteady(overfit: Overfitting) -> str:
     measure, lost = overfit.measure, overfit.lost
-    if lost is None or not measure.unit or lost.value <= measure.margin:
+    # Only a share has a margin that needs no score.
+    if lost is None or measure.relative or lost.value <= measure.margin:
         return ""
     return f"; training is not steady: the last epoch is {estimate(lost, 1, measure.unit)} below the best one"
 
@@ -72,7 +73,11 @@ def _cost(overfit: Overfitting) -> str:
             f"{worsen}; early stopping changes the test score by {change}"
         )
     points = estimate(lost, digits, measure.unit)
-    cost = f"{points} of validation {measure.name} lost by epoch {overfit.epochs}"
+    cost = (
+        f"{points} of validation {measure.name} lost by epoch {overfit.epochs}"
+        if measure.higher_is_better
+        else f"validation {measure.name} has risen by {points} by epoch {overfit.epochs}"
+    )
     if not gained.excludes(0.0):
         recovered = estimate(gained, digits, measure.unit, sign=True)
         return f"{cost}; what early stopping recovers on the test data is not significant ({recovered})"

@@ -9,14 +9,14 @@ from harness.analysis.study_effects import StudyFinding
 from harness.report.answers import Answer, answer
 from harness.report.chart_parts import Colours
 from harness.report.exclusion_words import kept_apart_sentence, left_out_sentence
-from harness.report.figure import Figure, Picture
+from harness.report.figure import Figure, Passage, Picture
 from harness.report.figures import colours_of, group_figures
 from harness.report.html import render
 from harness.report.machines_table import machines_table
 from harness.report.method import METHOD, caveats, data_sources, machines
 from harness.report.next_duel import DECIDES
 from harness.report.numbers import RATIO_LEGEND
-from harness.report.outcome_figures import group_pictures
+from harness.report.outcome_figures import group_pictures, sampled_passages
 from harness.report.overfitting_tables import overfitting_table, study_table
 from harness.report.overfitting_words import gap_sentence, overfitting_sentence
 from harness.report.phrases import cut
@@ -49,6 +49,7 @@ class Part(NamedTuple):
     folded: list[Table]
     kind: str = ""
     pictures: Sequence[Picture] = ()
+    passages: Sequence[Passage] = ()
 
 
 class TaskSection(NamedTuple):
@@ -148,6 +149,7 @@ def _group_part(group: GroupFindings, name: str, colours: Colours, results: Path
         group_figures(group, name, colours, results, relative=False),
         folded,
         pictures=group_pictures(group, name, results),
+        passages=sampled_passages(group, name),
     )
 
 

@@ -1,4 +1,4 @@
-"""Charts and pictures outside a page: as SVG and PNG, and a folder with all of a report."""
+"""Charts, pictures and texts outside a page: as SVG and PNG, and a folder with all of a report."""
 
 import struct
 from pathlib import Path
@@ -9,7 +9,7 @@ import vl_convert
 from harness.analysis.findings import Findings
 from harness.report.chart_style import CONFIG
 from harness.report.figure import Figure
-from harness.report.figures import all_figures, all_pictures
+from harness.report.figures import all_figures, all_passages, all_pictures
 
 #: Width of a chart in pixels, and how many pixels of a PNG each of them becomes.
 _WIDTH = 480
@@ -43,7 +43,7 @@ def png_size(content: bytes) -> tuple[int, int]:
 
 
 def write_folder(findings: Findings, folder: Path) -> list[Path]:
-    """Write every chart as SVG and PNG and every picture as PNG; the paths.
+    """Write every chart as SVG and PNG and every picture as PNG, and every text; the paths.
 
     Raises:
         OSError: the folder cannot be written.
@@ -57,4 +57,7 @@ def write_folder(findings: Findings, folder: Path) -> list[Path]:
     for picture in all_pictures(findings).values():
         paths.append(folder / f"{picture.name}.png")
         paths[-1].write_bytes(picture.png)
+    for passage in all_passages(findings):
+        paths.append(folder / f"{passage.name}.txt")
+        paths[-1].write_text("\n\n".join([passage.caption, *passage.texts]) + "\n", "utf-8")
     return paths

@@ -1,4 +1,4 @@
-"""A score as text, in the unit of its measure: ``48.6 %``, ``0.0123``."""
+"""A score as text, in the unit of its measure: ``48.6 %``, ``0.0123``, ``1.88 nats/token``."""
 
 from harness.report.numbers import NOTHING, significant
 from harness.runs.record import Record
@@ -10,7 +10,9 @@ def score_value(measure: Measure, scores: Scores | None) -> str:
     score = (scores or {}).get(measure.key)
     if score is None:
         return NOTHING
-    return f"{score * measure.factor:.1f} %" if measure.unit == "points" else significant(score)
+    if measure.unit == "points":
+        return f"{score * measure.factor:.1f} %"
+    return f"{significant(score * measure.factor)} {measure.unit}".rstrip()
 
 
 def test_score(record: Record) -> str:

@@ -90,7 +90,8 @@ class Evaluation(msgspec.Struct, frozen=True):
     """When a run is scored during training, and on how much data.
 
     ``every_epochs`` is None where nothing is scored, the test data neither. Otherwise the last epoch always
-    is. ``samples`` limits the training and the validation samples, not the test samples.
+    is. ``samples`` limits the training and the validation samples, not the test samples. Without it all are
+    scored; of the training samples no more than an epoch takes.
     """
 
     every_epochs: Annotated[int, Meta(ge=1)] | None = 1

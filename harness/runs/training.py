@@ -186,7 +186,7 @@ class TrainingRun:
             record.test_at_best = self._evaluate_test(best=True)
 
     def _evaluate_test(self, *, best: bool) -> Scores:
-        scored = self._session.call(protocol.Evaluate(["test"]), protocol.Evaluated)
+        scored = self._session.call(protocol.Evaluate(["test"], drawn=best), protocol.Evaluated)
         self._record.phases.evaluation_seconds += scored.seconds
         self._keep_pictures(scored, best=best)
         return scored.scores["test"]

@@ -209,6 +209,11 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Whether the training inputs are int64 tokens, which are not scaled."""
         return any(network.vocabulary() is not None for network in self.networks.values())
 
+    def predicts_positions(self) -> bool:
+        """Whether there is a class for each position, as in a text, and not one for each sample."""
+        classifies = isinstance(self.objective, Classification)
+        return classifies and len(self.networks["model"].output_shape()) > 1
+
     def is_decayed(self, parameter: str) -> bool:
         """Whether ``weight_decay`` shrinks the parameter of this name."""
         return parameter.endswith("kernel") or (self.decay_embeddings and parameter.endswith("table"))

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from harness.spec.task import Adversarial, Regression, Task
+from harness.spec.task import Adversarial, Classification, Regression, Task
 from harness.stats.estimate import Estimate
 
 #: Scores by name; see :mod:`harness.training.scoring`. ``loss``, the mean of the task's loss without penalty,
@@ -13,8 +13,9 @@ Scores = dict[str, float | None]
 class Measure(msgspec.Struct, frozen=True):
     """The score that measures a task's quality, and how it is written.
 
-    ``factor`` converts a score to ``unit``. Differences up to ``margin``, in that unit, count as equal; if
-    ``relative``, the margin is a share of the score of the configuration that is compared with a reference.
+    ``factor`` converts a score to ``unit``, which is ``points`` for a share and empty for a number without
+    one. Differences up to ``margin``, in that unit, count as equal; if ``relative``, the margin is a share of
+    the score of the configuration that is compared with a reference.
     """
 
     key: str
@@ -41,6 +42,11 @@ ACCURACY = Measure("accuracy", "accuracy", "points", 100.0, higher_is_better=Tru
 _ERROR = Measure("loss", "mean squared error", "", 1.0, higher_is_better=False, margin=0.05, relative=True)
 
 
+_CROSS_ENTROPY = Measure(
+    "loss", "loss", "nats/token", 1.0, higher_is_better=False, margin=0.01, relative=True
+)
+
+
 _DISTANCE = Measure(
     "frechet_distance", "Fréchet distance", "", 1.0, higher_is_better=False, margin=0.05, relative=True
 )
@@ -53,5 +59,7 @@ def measure_of_task(task: Task) -> Measure:
             return _DISTANCE
         case Regression():
             return _ERROR
+        case Classification() if task.predicts_positions():
+            return _CROSS_ENTROPY
         case _:
             return ACCURACY

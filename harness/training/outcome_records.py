@@ -1,4 +1,4 @@
-"""What a network made of the test samples: a confusion matrix, sample predictions, a forecast.
+"""What a network made of the test samples: a confusion matrix, sample predictions, a forecast; its texts.
 
 Small enough to be part of a record, and enough for pictures: 16 samples, values of eight bits. Without NumPy,
 which the commands that list records do not need.
@@ -34,6 +34,18 @@ class Forecast(msgspec.Struct, frozen=True):
     start: float
 
 
+class SampledTexts(msgspec.Struct, frozen=True):
+    """``texts`` that a language model continued from ``start``, which they do not repeat.
+
+    Each token was drawn from the softmax of the logits divided by ``temperature``, by random numbers of the
+    harness's, the same in every framework.
+    """
+
+    texts: list[str]
+    start: str
+    temperature: float
+
+
 class Outcomes(msgspec.Struct, frozen=True):
     """With the weights of the best epoch. ``confusion`` counts ``[class][predicted class]``."""
 
@@ -41,6 +53,7 @@ class Outcomes(msgspec.Struct, frozen=True):
     confusion: list[list[int]] = []
     examples: list[Example] = []
     forecast: Forecast | None = None
+    sampled: SampledTexts | None = None
 
 
 class Drawn(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from harness.spec.data import Samples, Series
-from harness.spec.task import Classification, Regression, Task
+from harness.spec.task import BinaryClassification, Classification, Regression, Task
 from harness.training.outcome_records import Example, Forecast, Outcomes
 from harness.training.scoring import Predict
 
@@ -35,8 +35,11 @@ def outcomes(
 ) -> Outcomes | None:
     """What these outputs ``(n, …)`` of the test samples show; None for tasks of other kinds."""
     match task.objective:
-        case Classification():
+        case Classification() if not task.predicts_positions():
             return _classified(outputs, test, classes)
+        case BinaryClassification():
+            # The sigmoid of a logit is the softmax of 0 and the logit.
+            return _classified(np.concatenate([np.zeros_like(outputs), outputs], axis=1), test, classes)
         case Regression() if series is not None:
             return Outcomes(forecast=_forecast(outputs, test, series))
         case _:

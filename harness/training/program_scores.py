@@ -8,9 +8,10 @@ from harness.spec.task import Adversarial, Task
 from harness.training.gan_quality import Judge
 from harness.training.initial import initial_weights
 from harness.training.measures import Scores
-from harness.training.outcome_records import Drawn
+from harness.training.outcome_records import Drawn, Outcomes
 from harness.training.outcomes import Remembering, outcomes
 from harness.training.sample_grid import epochs_grid, first_samples, picture_row, sample_grid, shown_epochs
+from harness.training.sampled_texts import sampled_texts
 from harness.training.scoring import generate, score
 from harness.training.splits import at_most
 
@@ -47,12 +48,15 @@ class Scorer:
     def scores(self, program: Program, split: Split, most: int | None = None) -> Scores:
         """The scores of a split, or of ``most`` of its samples.
 
+        No more training samples are scored than an epoch takes.
         Generated pictures of the test split are compared with baselines too.
         """
+        if split == "train" and self._task.samples_per_epoch is not None:
+            most = min(most or self._task.samples_per_epoch, self._task.samples_per_epoch)
         real, objective = at_most(self._splits[split], most), self._task.objective
         predict = Remembering(program.predict)
         scores = score(self._task, predict, real)
-        if split == "test":
+        if split == "test" and not self._task.predicts_positions():
             self._outputs = predict.outputs
         if not isinstance(objective, Adversarial):
             return scores
@@ -66,8 +70,13 @@ class Scorer:
         self.samples_png = sample_grid(fakes)
         return scores | self._judge.baselines(real.inputs, self._untrained(program, objective, real))
 
-    def drawn(self) -> Drawn:
-        """What a report draws of the test samples that were scored last, and of a generator's course."""
+    def drawn(self, program: Program) -> Drawn:
+        """What a report draws of the test samples that were scored last, and of a generator's course.
+
+        A language model's are texts, which the program is asked for.
+        """
+        if texts := sampled_texts(self._task, program.predict, self._classes, self._seed):
+            return Drawn(Outcomes(sampled=texts))
         if self._outputs is None:
             shown = shown_epochs(len(self._course))
             return Drawn(

@@ -1,14 +1,18 @@
 """Scores computed with NumPy from a program's outputs, by the same code for every framework."""
 
+import math
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.spec.data import Samples
-from harness.spec.task import Adversarial, Classification, Regression, Task
+from harness.spec.task import Adversarial, BinaryClassification, Classification, Regression, Task
 from harness.training.gan_quality import COMPARED, judging_latents
 from harness.training.measures import Scores
+
+#: The most logits of a sequence that are predicted and scored at a time: 16 MiB in float32.
+_MOST_LOGITS = 2**22
 
 
 class Predict(Protocol):
@@ -22,10 +26,14 @@ def score(task: Task, predict: Predict, samples: Samples) -> Scores:
     if isinstance(task.objective, Adversarial):
         fakes = generate(task.objective, predict, samples)
         return adversarial_scores(*(predict(inputs, "discriminator") for inputs in (samples.inputs, fakes)))
+    if task.predicts_positions():
+        return position_scores(predict, samples, task.networks["model"].output_shape())
     outputs = predict(samples.inputs, "model")
     match task.objective:
         case Classification():
             return classification_scores(outputs, samples.targets)
+        case BinaryClassification():
+            return binary_scores(outputs, samples.targets)
         case Regression():
             return regression_scores(outputs, samples.targets) | naive_scores(samples)
 
@@ -47,18 +55,93 @@ def classification_scores(logits: npt.NDArray[np.floating], targets: npt.NDArray
     logit is the target, ``recall_K`` that fraction among the samples of class K, and ``balanced_accuracy``
     the mean of the recalls of all classes that occur.
     """
+    losses, right = _cross_entropies(logits, targets)
+    return {"loss": _mean(losses), **_accuracies(right, targets)}
+
+
+def binary_scores(logits: npt.NDArray[np.floating], targets: npt.NDArray[np.int64]) -> Scores:
+    """Scores of logits of class 1 ``(n, 1)`` for classes ``(n,)``, which are 0 or 1, summed in float64.
+
+    ``loss`` is the mean binary cross-entropy in nats. A sample is taken for class 1 where its logit is above
+    0; ``accuracy``, ``balanced_accuracy`` and recalls are those of :func:`classification_scores`. ``auc`` is
+    the area under the ROC curve; None where only one class occurs.
+    """
+    values = logits.astype(np.float64)[:, 0]
+    with np.errstate(invalid="ignore", over="ignore"):
+        losses = np.maximum(values, 0.0) - values * targets + np.log1p(np.exp(-np.abs(values)))
+    right = ((values > 0) == targets) & ~np.isnan(values)
+    return {
+        "loss": _mean(losses),
+        **_accuracies(right, targets),
+        "auc": area_under_curve(values, targets),
+    }
+
+
+def area_under_curve(values: npt.NDArray[np.float64], targets: npt.NDArray[np.int64]) -> float | None:
+    """The probability that a sample of class 1 has a larger value than one of class 0; equal ones count half.
+
+    From the sum of the ranks of class 1 (Hanley and McNeil 1982); ``values`` and ``targets`` are ``(n,)``.
+    """
+    positives = int(np.sum(targets))
+    negatives = len(targets) - positives
+    if not positives or not negatives or np.isnan(values).any():
+        return None
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[places]  # equal values share their mean rank
+    larger = ranks[targets == 1].sum() - positives * (positives + 1) / 2
+    return float(larger / (positives * negatives))
+
+
+def position_scores(predict: Predict, samples: Samples, shape: tuple[int, ...]) -> Scores:
+    """Scores of a class at each position: logits of ``shape``, ``(..., classes)``, and targets ``(n, ...)``.
+
+    Samples are predicted in parts, so that the memory does not grow with the text. All positions count alike.
+    ``loss`` is the mean cross-entropy in nats per position, ``perplexity`` its exponential,
+    ``bits_per_token`` the same in bits, ``accuracy`` the fraction of positions whose largest logit is the
+    target.
+    """
+    rows = max(1, _MOST_LOGITS // math.prod(shape))
+    total, correct = 0.0, 0
+    for start in range(0, len(samples), rows):
+        logits = predict(samples.inputs[start : start + rows], "model").reshape(-1, shape[-1])
+        losses, right = _cross_entropies(logits, samples.targets[start : start + rows].reshape(-1))
+        with np.errstate(over="ignore", invalid="ignore"):
+            total += float(np.sum(losses))
+        correct += int(np.sum(right))
+    loss = total / samples.targets.size
+    with np.errstate(over="ignore"):
+        perplexity = np.exp(np.float64(loss))
+    return {
+        "loss": _finite(loss),
+        "accuracy": correct / samples.targets.size,
+        "perplexity": _finite(perplexity),
+        "bits_per_token": _finite(loss / math.log(2)),
+    }
+
+
+def _mean(losses: npt.NDArray[np.float64]) -> float | None:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _finite(np.mean(losses))
+
+
+def _cross_entropies(
+    logits: npt.NDArray[np.floating], targets: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Of each row of logits ``(n, classes)`` its cross-entropy, and whether its largest is the target."""
     values = logits.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         shifted = values - values.max(axis=1, keepdims=True)
         picked = np.take_along_axis(shifted, targets[:, None], axis=1)[:, 0]
-        loss = np.mean(np.log(np.exp(shifted).sum(axis=1)) - picked)
+        losses = np.log(np.exp(shifted).sum(axis=1)) - picked
     # argmax returns a NaN as the largest; a row that contains one counts as wrong.
-    right = (values.argmax(axis=1) == targets) & ~np.isnan(values).any(axis=1)
-    recalls = {
+    return losses, (values.argmax(axis=1) == targets) & ~np.isnan(values).any(axis=1)
+
+
+def _accuracies(right: npt.NDArray[np.bool_], targets: npt.NDArray[np.int64]) -> Scores:
+    recalls: dict[str, float] = {
         f"recall_{label}": float(np.mean(right[targets == label])) for label in np.unique(targets).tolist()
     }
     return {
-        "loss": _finite(loss),
         "accuracy": float(np.mean(right)),
         "balanced_accuracy": float(np.mean(list(recalls.values()))),
         **recalls,

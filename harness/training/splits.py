@@ -9,7 +9,7 @@ import numpy.typing as npt
 from harness.machine.read_only_memory import read_only_array
 from harness.spec.backend import Plan, Precision
 from harness.spec.data import Dataset, Samples, Split
-from harness.spec.task import Classification, Imbalance
+from harness.spec.task import BinaryClassification, Classification, Imbalance
 from harness.training import draws
 
 VALIDATION_FRACTION = 0.1
@@ -132,8 +132,11 @@ def with_class_weights(plan: Plan, train: Samples, classes: int) -> Plan:
     task = plan.task
     if task.imbalance is None or task.imbalance.rebalance != "weights":
         return plan
+    if not isinstance(task.objective, Classification | BinaryClassification):
+        return plan
+    outputs = task.networks["model"].output_shape()[-1]
+    wanted = 2 if isinstance(task.objective, BinaryClassification) else outputs
     weights = balancing_weights(train.targets, classes)
-    (outputs,) = task.networks["model"].output_shape()
-    unused = (1.0,) * (outputs - len(weights))  # a network may have more outputs than the data has classes
-    objective = Classification(weights + unused)
+    unused = (1.0,) * (wanted - len(weights))  # a network may have more outputs than the data has classes
+    objective = msgspec.structs.replace(task.objective, class_weights=weights + unused)
     return msgspec.structs.replace(plan, task=msgspec.structs.replace(task, objective=objective))

@@ -165,10 +165,14 @@ class Shuffle(msgspec.Struct, frozen=True, tag=True):
 
 
 class Evaluate(msgspec.Struct, frozen=True, tag=True):
-    """Score these splits in evaluation mode, on at most ``samples`` of each."""
+    """Score these splits in evaluation mode, on at most ``samples`` of each.
+
+    ``drawn`` asks for what a report draws of the test samples, which must be among the splits.
+    """
 
     splits: list[Split]
     samples: int | None = None
+    drawn: bool = False
 
 
 class Evaluated(msgspec.Struct, frozen=True, tag=True):
@@ -179,7 +183,7 @@ class Evaluated(msgspec.Struct, frozen=True, tag=True):
     samples_png: bytes | None = None
     """A grid of generated samples, with the test scores of an adversarial task."""
     drawn: Drawn | None = None
-    """With the test scores."""
+    """Where it was asked for."""
 
 
 class KeepWeights(msgspec.Struct, frozen=True, tag=True):

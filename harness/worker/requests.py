@@ -201,7 +201,7 @@ class Worker:
         seconds = time.perf_counter() - start
         if verified:
             self._require_unchanged("predict()", *request.splits)
-        drawn = self._scorer.drawn() if "test" in request.splits else None
+        drawn = self._scorer.drawn(self._program) if request.drawn else None
         return protocol.Evaluated(scores, seconds, png, drawn)
 
     @carry_out.register

@@ -78,7 +78,7 @@ def test_the_scorer_of_a_run_keeps_what_a_report_draws():
     scorer = Scorer(TASK, {"validation": test, "test": test}, 0, CLASSES)
     scorer.scores(program, "validation")
     scores = scorer.scores(program, "test")
-    drawn = scorer.drawn()
+    drawn = scorer.drawn(program)
     assert drawn.outcomes == outcomes(TASK, logits, test, CLASSES, None)
     assert drawn.outcomes.confusion[0][0] / sum(drawn.outcomes.confusion[0]) == scores["recall_0"]
     assert _size(drawn.examples_png) == (8 * MOST_EXAMPLES, 8)

@@ -2,9 +2,13 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, log_loss
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, roc_auc_score
 
-from harness.training.scoring import classification_scores
+from harness.spec.data import Samples
+from harness.training import scoring
+from harness.training.scoring import binary_scores, classification_scores, position_scores, score
+from harness_tasks.lm import LM
+from harness_tasks.tabular import TABULAR
 
 
 def _softmax(logits):
@@ -62,3 +66,72 @@ def test_scoring_does_not_change_its_inputs():
 def test_a_row_of_nan_is_never_correct():
     logits = np.full((2, 3), np.nan)
     assert classification_scores(logits, np.array([0, 0]))["accuracy"] == 0.0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_binary_scores_are_those_of_scikit_learn(dtype):
+    random = np.random.default_rng(2)
+    logits = np.round(2 * random.standard_normal((400, 1)), 1).astype(dtype)  # with equal ones
+    targets = (random.random(400) < 0.3).astype(np.int64)
+    scores = score(TABULAR.define(TABULAR.options()), lambda *_: logits, Samples(logits, targets))
+    values = logits[:, 0].astype(np.float64)
+    assert scores["loss"] == pytest.approx(log_loss(targets, 1 / (1 + np.exp(-values))), rel=1e-12)
+    assert scores["accuracy"] == accuracy_score(targets, values > 0)
+    assert scores["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(targets, values > 0))
+    assert scores["auc"] == pytest.approx(roc_auc_score(targets, values), rel=1e-12)
+    assert scores["recall_0"] == np.mean(values[targets == 0] <= 0)
+
+
+def test_binary_scores_at_the_limits():
+    huge = np.array([[1e307], [-1e307]])
+    right, wrong = (binary_scores(huge, np.array(targets)) for targets in ([1, 0], [0, 1]))
+    assert (right["loss"], right["accuracy"], right["auc"]) == (0.0, 1.0, 1.0)
+    assert (wrong["loss"], wrong["accuracy"], wrong["auc"]) == (1e307, 0.0, 0.0)
+    assert binary_scores(huge, np.array([1, 1]))["auc"] is None
+    broken = binary_scores(np.array([[np.nan], [1.0]]), np.array([0, 1]))
+    assert (broken["loss"], broken["accuracy"], broken["auc"]) == (None, 0.5, None)
+
+
+def _windows(count, steps=5, classes=7):
+    random = np.random.default_rng(3)
+    inputs, targets = random.integers(0, classes, (2, count, steps))
+    table = random.standard_normal((classes, steps, classes))
+
+    def predict(rows, network="model"):
+        return np.stack([table[rows[:, step], step] for step in range(steps)], axis=1)
+
+    return Samples(inputs, targets), predict
+
+
+def test_scores_of_positions_count_all_alike_and_do_not_depend_on_parts(monkeypatch):
+    samples, predict = _windows(50)
+    logits = predict(samples.inputs).reshape(-1, 7)
+    expected = classification_scores(logits, samples.targets.ravel())
+    whole = position_scores(predict, samples, (5, 7))
+    monkeypatch.setattr(scoring, "_MOST_LOGITS", 8 * 35)
+    sizes = []
+
+    def noting(rows, network="model"):
+        sizes.append(len(rows))
+        return predict(rows, network)
+
+    parts = position_scores(noting, samples, (5, 7))
+    assert sizes == [8] * 6 + [2]
+    assert parts == pytest.approx(whole, rel=1e-12)
+    assert whole["loss"] == pytest.approx(expected["loss"], rel=1e-12)
+    assert whole["accuracy"] == expected["accuracy"]
+    assert whole["perplexity"] == pytest.approx(np.exp(expected["loss"]))
+    assert whole["bits_per_token"] == pytest.approx(np.log2(np.exp(expected["loss"])))
+    assert set(whole) == {"loss", "accuracy", "perplexity", "bits_per_token"}
+
+
+def test_a_language_model_is_scored_at_each_position():
+    task = LM.define(LM.options())
+    inputs = np.zeros((3, 64), np.int64)
+    even = score(task, lambda rows, _: np.zeros((*rows.shape, 65)), Samples(inputs, inputs))
+    assert even["loss"] == pytest.approx(np.log(65))
+    assert even["perplexity"] == pytest.approx(65)
+    diverged = score(task, lambda rows, _: np.full((*rows.shape, 65), np.nan), Samples(inputs, inputs))
+    assert (diverged["loss"], diverged["perplexity"], diverged["accuracy"]) == (None, None, 0.0)
+    far = score(task, lambda rows, _: np.eye(65)[np.ones_like(rows)] * 1e6, Samples(inputs, inputs))
+    assert (far["loss"], far["perplexity"]) == (1e6, None)
