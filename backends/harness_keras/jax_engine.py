@@ -1,5 +1,6 @@
 """Keras on JAX: what differs between engines, under the same names in each engine's file."""
 
+import functools
 from importlib import metadata
 from typing import Any
 
@@ -16,11 +17,14 @@ from harness_keras.objectives import LossTerms, is_augmented, windows
 Tensor = Any
 
 Dense = keras.layers.Dense
+Sgd = optimizers.Sgd
 Adam = optimizers.Adam
+RmsProp = optimizers.RmsProp
 #: Keras's own goes through float32 on JAX; cuDNN accepts this one too.
 tanh = jnp.tanh
 sigmoid = keras.activations.sigmoid
-RmsProp = optimizers.RmsProp
+gelu = functools.partial(jax.nn.gelu, approximate=False)
+gelu_tanh = jax.nn.gelu
 
 
 def prepare(threads: int) -> dict[str, str]:
@@ -63,7 +67,7 @@ def leaky_relu(x: Tensor) -> Tensor:
     return jnp.where(x > 0, x, LEAKY_RELU_SLOPE * x)
 
 
-class SupervisedModel(keras.Sequential):
+class SupervisedModel(keras.Model):
     """A model whose training step takes the rows of its batch in data that stays on the device.
 
     The step follows Keras's guide to custom training steps in JAX. The data is an argument:
@@ -88,7 +92,9 @@ class SupervisedModel(keras.Sequential):
             return self.loss_terms(targets, outputs).mean() + sum(penalties), updated
 
         (loss, non_trainable), gradients = jax.value_and_grad(loss_and_updates, has_aux=True)(trainable)
-        trainable, optimizer = self.optimizer.stateless_apply(optimizer, gradients, trainable)
+        trainable, non_trainable, optimizer = _updated(
+            self, step, [trainable, non_trainable, optimizer], gradients
+        )
         return {"loss": loss}, (trainable, non_trainable, optimizer, metrics)
 
 
@@ -137,7 +143,7 @@ class AdversarialModel(keras.Model):
             return (made.astype(pictures.dtype), sum(penalties, jnp.zeros((), pictures.dtype))), updated
 
         (made, penalty), pull_back, generator[1] = jax.vjp(make, generator[0], has_aux=True)
-        discriminator_loss, discriminator = self._train_discriminator(discriminator, pictures, made)
+        discriminator_loss, discriminator = self._train_discriminator(step, discriminator, pictures, made)
 
         def fooled(made: Tensor) -> tuple[Tensor, list[Tensor]]:
             logits, updated = self.discriminator.stateless_call(*discriminator[:2], made, training=True)
@@ -145,13 +151,13 @@ class AdversarialModel(keras.Model):
 
         (loss, discriminator[1]), gradient = jax.value_and_grad(fooled, has_aux=True)(made)
         (gradients,) = pull_back((gradient, jnp.ones_like(penalty)))
-        generator = _updated(self.generator, generator, gradients)
+        generator = _updated(self.generator, step, generator, gradients)
         losses = {"discriminator_loss": discriminator_loss, "generator_loss": loss + penalty}
         both = (first + second for first, second in zip(generator, discriminator, strict=True))
         return losses, (*both, metrics)
 
     def _train_discriminator(
-        self, state: list[list[Tensor]], pictures: Tensor, made: Tensor
+        self, step: dict[str, Tensor], state: list[list[Tensor]], pictures: Tensor, made: Tensor
     ) -> tuple[Tensor, list[list[Tensor]]]:
         def loss_and_updates(trainable: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
             logits, updated, penalties = self.discriminator.stateless_call(
@@ -161,12 +167,20 @@ class AdversarialModel(keras.Model):
             return self.loss_terms(targets, logits).mean() + sum(penalties), updated
 
         (loss, state[1]), gradients = jax.value_and_grad(loss_and_updates, has_aux=True)(state[0])
-        return loss, _updated(self.discriminator, state, gradients)
+        return loss, _updated(self.discriminator, step, state, gradients)
 
 
-def _updated(network: keras.Model, state: list[list[Tensor]], gradients: list[Tensor]) -> list[list[Tensor]]:
+def _updated(
+    network: keras.Model, step: dict[str, Tensor], state: list[list[Tensor]], gradients: list[Tensor]
+) -> list[list[Tensor]]:
     """The network's trainable, other and optimizer's variables after an update."""
     trainable, non_trainable, optimizer = state
+    if "rates" in step:
+        rate, variables = network.optimizer.learning_rate, network.optimizer.variables
+        optimizer = [
+            step["rates"] if variable is rate else value
+            for variable, value in zip(variables, optimizer, strict=True)
+        ]
     trainable, optimizer = network.optimizer.stateless_apply(optimizer, gradients, trainable)
     return [trainable, non_trainable, optimizer]
 

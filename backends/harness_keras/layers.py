@@ -1,41 +1,52 @@
-"""From a network to Keras layers, for all engines.
+"""From a layer of a network to Keras layers, for all engines.
 
 If an engine puts the channels of pictures first, every layer here does. Kernels keep their layout, and
 ``Flatten`` and ``Reshape`` the canonical order, in either format.
 """
 
-import contextlib
 import hashlib
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 import keras
+import msgspec
 from keras import ops
 
 from harness.layers import (
     GRU,
     LSTM,
+    Activation,
     ActivationName,
+    AveragePool2D,
+    BatchNorm,
+    Conv1D,
     Conv2D,
     ConvTranspose2D,
     Dense,
     Dropout,
+    Embedding,
     Flatten,
+    GlobalAveragePool,
+    LayerNorm,
     MaxPool2D,
+    PlacedLayer,
+    PositionEmbedding,
     Reshape,
-    Shape,
+    SelfAttention,
+    UpSample2D,
 )
-from harness.network import Network, PlacedLayer
 from harness.spec import Penalty
+from harness_keras import attention, normalization
+from harness_keras.layout import channels_axis, channels_first
+from harness_keras.pooling import GlobalAverage
+from harness_keras.recurrent import recurrent
 
-#: Height, width and channels: the axes of a shape that is a picture.
-PICTURE_AXES = 3
 #: The harness loads weights before the first step. Random initial ones, which JAX compiles for each shape,
 #: took half of the time to build a network and make its first step.
 _INITIALIZER = "zeros"
+_ACTIVATIONS_OF_ENGINE = ("leaky_relu", "tanh", "sigmoid", "gelu", "gelu_tanh")
 
 
 def _spread(number: int) -> int:
@@ -53,121 +64,136 @@ class Maker:
 
     engine: ModuleType
     penalty: Penalty
-    seed: int
     #: Whether XLA is requested. It cannot compile recurrent layers of cuDNN, which are then not used.
     xla: bool
 
-    def layers(self, network: Network) -> Iterator[keras.layers.Layer]:
-        """The Keras layers of a network, input first; those with parameters have the canonical names."""
-        yield keras.Input(keras_shape(network.input_shape))
-        for position, place in enumerate(network.placed()):
-            yield from self._layer(place, _spread(self.seed + position))
+    def layers(self, place: PlacedLayer, seed: int) -> Iterator[keras.layers.Layer]:
+        """The Keras layers that in order make up one of the network.
 
-    def _layer(self, place: PlacedLayer, seed: int) -> Iterator[keras.layers.Layer]:
-        name = place.name
+        The one that holds the parameters has the path of ``place`` as its name.
+        """
+        name = keras_name(place.name)
         match place.layer:
-            case Conv2D() as layer:
-                yield keras.layers.Conv2D(
-                    layer.filters,
-                    layer.kernel_size,
-                    layer.strides,
-                    layer.padding,
-                    **self._of_product(name, layer.activation),
-                )
+            case Conv1D() | Conv2D():
+                yield from self._convolution(place)
             case ConvTranspose2D(filters, kernel_size, strides, activation):
                 yield keras.layers.Conv2DTranspose(
                     filters, kernel_size, strides, "same", **self._of_product(name, activation)
                 )
-            case Dense(units, activation):
-                yield self.engine.Dense(units, **self._of_product(name, activation))
-            case MaxPool2D(pool_size):
-                yield keras.layers.MaxPooling2D(pool_size, name=name)
-            case Flatten():
-                # With channels first Keras would also reorder the axes of a sequence.
-                channels = "channels_first" if channels_first(place.input_shape) else "channels_last"
-                yield keras.layers.Flatten(channels, name=name)
-            case Reshape(shape):
-                yield keras.layers.Reshape(shape, name=name)
-                if channels_first(shape):
-                    yield keras.layers.Permute((3, 1, 2), name=f"{name}_channels_first")
+            case Dense(units, activation, bias):
+                made = self.engine.Dense(units, use_bias=bias, **self._of_product(name, activation))
+                yield from _on_last_axis(made, place)
+            case BatchNorm() | LayerNorm():
+                yield from _normalization(place, name)
+            case Embedding() | PositionEmbedding() | SelfAttention():
+                yield self._of_transformer(place, name, seed)
+            case Activation(function):
+                yield keras.layers.Activation(self._activation(function), name=name)
             case Dropout(rate):
-                yield keras.layers.Dropout(rate, seed=seed, name=name)
+                yield keras.layers.Dropout(rate, seed=_spread(seed), name=name)
             case GRU() | LSTM() as layer:
-                yield self._recurrent(name, layer)
+                weights = self._weights() | self._weights("recurrent")
+                yield recurrent(layer, name, weights, self.engine.tanh, xla=self.xla)
+            case _:
+                yield from _reshaping(place, name)
+
+    def _convolution(self, place: PlacedLayer) -> Iterator[keras.layers.Layer]:
+        layer, name = place.layer, keras_name(place.name)
+        pictures = isinstance(layer, Conv2D)
+        padding = layer.padding
+        if isinstance(padding, int):
+            # Keras pads by names only. Where "same" adds as many zeros it does so within the convolution.
+            by_name = msgspec.structs.replace(layer, padding="same")
+            same = all(by_name.same_padding(axis) == (padding, padding) for axis in place.input_shape[:-1])
+            if padding and not same:
+                zeros = keras.layers.ZeroPadding2D if pictures else keras.layers.ZeroPadding1D
+                yield zeros(padding, name=f"{name}_padding", **_data_format(pictures))
+            padding = "same" if padding and same else "valid"
+        kind = keras.layers.Conv2D if pictures else keras.layers.Conv1D
+        yield kind(
+            layer.filters,
+            layer.kernel_size,
+            layer.strides,
+            padding,
+            use_bias=layer.bias,
+            **_data_format(pictures),
+            **self._of_product(name, layer.activation),
+        )
+
+    def _of_transformer(self, place: PlacedLayer, name: str, seed: int) -> keras.layers.Layer:
+        match place.layer:
+            case Embedding(vocabulary, width):
+                return attention.Embedding(vocabulary, width, _INITIALIZER, name=name)
+            case PositionEmbedding(context):
+                return attention.PositionEmbedding(context, name=name)
+            case layer:
+                width, weights = place.input_shape[-1], self._weights()
+                return attention.SelfAttention(layer, width, self.engine, weights, _spread(seed), name=name)
 
     def _of_product(self, name: str, activation: ActivationName | None) -> dict[str, Any]:
+        return {"name": name, "activation": self._activation(activation), **self._weights()}
+
+    def _weights(self, kind: str = "kernel") -> dict[str, Any]:
+        """The initializer and the regularizer of a kernel."""
+        l1, l2 = self.penalty.l1, self.penalty.l2
         return {
-            "name": name,
-            "activation": self._activation(activation),
-            "kernel_initializer": _INITIALIZER,
-            "kernel_regularizer": self._regularizer(),
+            f"{kind}_initializer": _INITIALIZER,
+            f"{kind}_regularizer": KernelPenalty(l1, l2) if l1 or l2 else None,
         }
 
     def _activation(self, activation: ActivationName | None) -> Any:
-        match activation:
-            case "leaky_relu":
-                return self.engine.leaky_relu
-            case "tanh":
-                return self.engine.tanh
-            case "sigmoid":
-                return self.engine.sigmoid
-            case _:
-                return activation
-
-    def _regularizer(self) -> "KernelPenalty | None":
-        l1, l2 = self.penalty.l1, self.penalty.l2
-        return KernelPenalty(l1, l2) if l1 or l2 else None
-
-    def _recurrent(self, name: str, layer: GRU | LSTM) -> keras.layers.Layer:
-        # JAX's cuDNN computes float64 in float32 and lacks bfloat16 (jax.experimental.rnn, 0.10).
-        float32 = keras.config.dtype_policy().name == "float32"
-        cudnn = not self.xla and (float32 or keras.backend.backend() != "jax")
-        # Keras's other defaults are the contract's, and what its fast paths require.
-        arguments: dict[str, Any] = {
-            "name": f"{name}_forward" if layer.bidirectional else name,
-            "return_sequences": layer.return_sequences,
-            "kernel_initializer": _INITIALIZER,
-            "kernel_regularizer": self._regularizer(),
-            "recurrent_initializer": _INITIALIZER,
-            "recurrent_regularizer": self._regularizer(),
-            "use_cudnn": "auto" if cudnn else False,
-        }
-        if isinstance(layer, GRU):
-            made = keras.layers.GRU(layer.units, **arguments)
-        else:
-            made = keras.layers.LSTM(layer.units, unit_forget_bias=False, **arguments)
-        if layer.bidirectional:
-            with _without_tensorflow():
-                made = keras.layers.Bidirectional(made, name=name)
-        # ``Bidirectional`` copies activations by name, and resets ``use_cudnn``, which excludes XLA on a GPU.
-        for direction in directions(layer, made):
-            direction.use_cudnn = arguments["use_cudnn"]
-            direction.cell.activation = self.engine.tanh
-            direction.supports_jit = direction.supports_jit or self.xla
-        return made
+        if activation in _ACTIVATIONS_OF_ENGINE:
+            return getattr(self.engine, activation)
+        return activation
 
 
-@contextlib.contextmanager
-def _without_tensorflow() -> Iterator[None]:
-    """Make imports of TensorFlow fail inside, on other engines.
+def keras_name(path: str) -> str:
+    """The name of a layer in its Keras model, where a slash is not allowed."""
+    return path.replace("/", "_")
 
-    ``Bidirectional`` copies its layer through Keras's serialization, which imports TensorFlow wherever it is
-    installed. That costs seconds and hundreds of megabytes, which would be measured.
-    """
-    if keras.backend.backend() == "tensorflow" or "tensorflow" in sys.modules:
-        yield
+
+def _data_format(pictures: bool) -> dict[str, str]:
+    """Sequences keep their features last, whatever the engine does with pictures."""
+    return {} if pictures else {"data_format": "channels_last"}
+
+
+def _normalization(place: PlacedLayer, name: str) -> Iterator[keras.layers.Layer]:
+    match place.layer:
+        case BatchNorm(epsilon, update_rate):
+            axis = channels_axis(place.input_shape)
+            yield normalization.BatchNormalization(axis, 1.0 - update_rate, epsilon, name=name)
+        case LayerNorm(epsilon):
+            yield from _on_last_axis(normalization.LayerNormalization(epsilon=epsilon, name=name), place)
+
+
+def _reshaping(place: PlacedLayer, name: str) -> Iterator[keras.layers.Layer]:
+    match place.layer:
+        case MaxPool2D(pool_size):
+            yield keras.layers.MaxPooling2D(pool_size, name=name)
+        case AveragePool2D(pool_size):
+            yield keras.layers.AveragePooling2D(pool_size, name=name)
+        case GlobalAveragePool():
+            yield GlobalAverage(channels_axis(place.input_shape), name=name)
+        case UpSample2D(factor):
+            yield keras.layers.UpSampling2D(factor, name=name)
+        case Flatten():
+            # With channels first Keras would also reorder the axes of a sequence.
+            channels = "channels_first" if channels_first(place.input_shape) else "channels_last"
+            yield keras.layers.Flatten(channels, name=name)
+        case Reshape(shape):
+            yield keras.layers.Reshape(shape, name=name)
+            if channels_first(shape):
+                yield keras.layers.Permute((3, 1, 2), name=f"{name}_channels_first")
+
+
+def _on_last_axis(made: keras.layers.Layer, place: PlacedLayer) -> Iterator[keras.layers.Layer]:
+    """A layer that works on the last axis, between permutations where that is not the channels'."""
+    if not channels_first(place.input_shape):
+        yield made
         return
-    # None makes Python raise ImportError for this module.
-    sys.modules["tensorflow"] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        del sys.modules["tensorflow"]
-
-
-def directions(layer: GRU | LSTM, made: keras.layers.Layer) -> tuple[keras.layers.Layer, ...]:
-    """The Keras layers of ``layer.directions``."""
-    return (made.forward_layer, made.backward_layer) if layer.bidirectional else (made,)
+    yield keras.layers.Permute((2, 3, 1), name=f"{made.name}_channels_last")
+    yield made
+    yield keras.layers.Permute((3, 1, 2), name=f"{made.name}_channels_first")
 
 
 @keras.saving.register_keras_serializable("harness")
@@ -188,13 +214,3 @@ class KernelPenalty(keras.regularizers.Regularizer):
     def get_config(self) -> dict[str, float]:
         """The arguments for a copy, which ``Bidirectional`` makes."""
         return {"l1": self._l1, "l2": self._l2}
-
-
-def channels_first(shape: Shape) -> bool:
-    """Whether this canonical shape is a picture and the engine puts its channels first."""
-    return len(shape) == PICTURE_AXES and keras.config.image_data_format() == "channels_first"
-
-
-def keras_shape(shape: Shape) -> Shape:
-    """A canonical shape in the order of this engine."""
-    return (shape[-1], *shape[:-1]) if channels_first(shape) else shape

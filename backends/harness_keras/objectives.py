@@ -12,7 +12,19 @@ import keras
 import numpy as np
 from keras import ops
 
-from harness.spec import Adam, Adversarial, Classification, Objective, Regression, RmsProp, Sgd, Steps, Task
+from harness.spec import (
+    Adam,
+    Adversarial,
+    BinaryClassification,
+    Classification,
+    ConstantRate,
+    Objective,
+    Regression,
+    RmsProp,
+    Sgd,
+    Steps,
+    Task,
+)
 
 Tensor = Any
 #: Maps targets and outputs to the terms whose mean is the loss.
@@ -22,8 +34,11 @@ LossTerms = Callable[[Tensor, Tensor], Tensor]
 def loss_terms(objective: Objective) -> LossTerms:
     """The terms of an objective; adversarial targets are 1 for real and 0 for generated pictures."""
     match objective:
-        case Classification(class_weights):
-            return _weighted(class_weights) if class_weights else _cross_entropies
+        case Classification(class_weights, label_smoothing):
+            terms = _smoothed(label_smoothing) if label_smoothing else _cross_entropies
+            return _weighted(terms, class_weights)
+        case BinaryClassification(class_weights):
+            return _weighted(_of_class_one, class_weights)
         case Regression():
             return _squared_errors
         case Adversarial():
@@ -31,17 +46,35 @@ def loss_terms(objective: Objective) -> LossTerms:
 
 
 def _cross_entropies(targets: Tensor, logits: Tensor) -> Tensor:
-    """From classes ``(batch,)`` and logits ``(batch, classes)`` to ``(batch,)``."""
+    """From classes ``(batch, ...)`` and logits ``(batch, ..., classes)`` to ``(batch, ...)``."""
     return keras.losses.sparse_categorical_crossentropy(targets, _exact(logits), from_logits=True)
 
 
-def _weighted(class_weights: tuple[float, ...]) -> LossTerms:
-    weights = np.array(class_weights, keras.config.floatx())
-
+def _smoothed(label_smoothing: float) -> LossTerms:
     def terms(targets: Tensor, logits: Tensor) -> Tensor:
-        return _cross_entropies(targets, logits) * ops.take(ops.convert_to_tensor(weights), targets)
+        logits = _exact(logits)
+        one_hot = ops.one_hot(targets, logits.shape[-1], dtype=logits.dtype)
+        return keras.losses.categorical_crossentropy(
+            one_hot, logits, from_logits=True, label_smoothing=label_smoothing
+        )
 
     return terms
+
+
+def _of_class_one(targets: Tensor, logits: Tensor) -> Tensor:
+    """From targets ``(batch,)`` and logits of class 1 ``(batch, 1)`` to ``(batch,)``."""
+    return _binary_cross_entropies(targets, logits[:, 0])
+
+
+def _weighted(terms: LossTerms, class_weights: tuple[float, ...]) -> LossTerms:
+    if not class_weights:
+        return terms
+    weights = np.array(class_weights, keras.config.floatx())
+
+    def weighted(targets: Tensor, logits: Tensor) -> Tensor:
+        return terms(targets, logits) * ops.take(ops.convert_to_tensor(weights), targets)
+
+    return weighted
 
 
 def _squared_errors(targets: Tensor, outputs: Tensor) -> Tensor:
@@ -50,7 +83,7 @@ def _squared_errors(targets: Tensor, outputs: Tensor) -> Tensor:
 
 
 def _binary_cross_entropies(targets: Tensor, logits: Tensor) -> Tensor:
-    """From targets and logits, both ``(batch, 1)``, to the same shape."""
+    """From targets and logits of the same shape to that shape."""
     return ops.binary_crossentropy(_exact(targets), _exact(logits), from_logits=True)
 
 
@@ -59,29 +92,42 @@ def _exact(values: Tensor) -> Tensor:
     return ops.cast(values, keras.config.floatx())
 
 
-def optimizer(engine: ModuleType, task: Task) -> keras.optimizers.Optimizer:
-    """The task's optimizer exactly as its docstring in :mod:`harness.spec` defines it."""
-    # On TensorFlow Keras converts a Python float to float32; a NumPy float keeps all digits.
-    decay = {"weight_decay": np.float64(task.weight_decay)} if task.weight_decay else {}
+def optimizer(engine: ModuleType, task: Task, exempt: list[Any]) -> keras.optimizers.Optimizer:
+    """The task's optimizer exactly as its docstring in :mod:`harness.spec` defines it.
+
+    ``exempt`` are the variables that weight decay leaves as they are. Keras's ``global_clipnorm`` is the
+    contract's ``clip_norm``.
+    """
+    options: dict[str, Any] = {}
+    if task.weight_decay:
+        # On TensorFlow Keras converts a Python float to float32; a NumPy float keeps all digits.
+        options["weight_decay"] = np.float64(task.weight_decay)
+    if task.clip_norm:
+        options["global_clipnorm"] = task.clip_norm
     match task.optimizer:
         case Sgd(rate, momentum, nesterov):
-            made = keras.optimizers.SGD(rate, np.float64(momentum), nesterov=nesterov, **decay)
+            made = engine.Sgd(rate, momentum, nesterov=nesterov, **options)
         case Adam(rate, beta_1, beta_2, epsilon):
-            made = engine.Adam(rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, **decay)
+            made = engine.Adam(rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, **options)
         case RmsProp(rate, rho, epsilon):
-            made = engine.RmsProp(rate, rho=rho, epsilon=epsilon, **decay)
-    made.exclude_from_weight_decay(var_names=["bias"])
+            made = engine.RmsProp(rate, rho=rho, epsilon=epsilon, **options)
+    made.exclude_from_weight_decay(var_list=exempt)
     return made
 
 
-def by_name(steps: Steps) -> dict[str, np.ndarray]:
-    """The inputs of a model's ``train_step``, one row per step: ``rows``, and the draws that exist."""
+def by_name(steps: Steps, task: Task) -> dict[str, np.ndarray]:
+    """The inputs of a model's ``train_step``, one row per step: ``rows``, and what else the task needs.
+
+    Without ``rates`` the optimizer keeps its own rate, which is that of every step.
+    """
     every = {
         "rows": steps.indices,
         "latents": steps.latents,
         "flips": steps.flips,
         "offsets": steps.offsets,
     }
+    if task.schedule != ConstantRate():
+        every["rates"] = np.asarray(steps.learning_rates, keras.config.floatx())
     return {name: array for name, array in every.items() if array is not None}
 
 

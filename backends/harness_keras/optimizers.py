@@ -1,4 +1,7 @@
-"""Adam and RMSprop with epsilon in the position that the contract defines; Keras places it elsewhere.
+"""The optimizers as the contract defines them, where Keras's own differ.
+
+Keras places epsilon elsewhere in Adam and RMSprop, and multiplies the momentum of SGD by the rate before it
+adds it up, which differs once the rate changes.
 
 Written in Keras's operations, for the engines that compile the step. PyTorch would make a separate call for
 each operation on each variable; ``torch_optimizers`` updates all variables at once.
@@ -11,6 +14,18 @@ import keras
 from keras import ops
 
 Tensor = Any
+
+
+class Sgd(keras.optimizers.SGD):
+    """Keras's SGD, but ``v = momentum * v + g; w = w - learning_rate * v``."""
+
+    def update_step(self, gradient: Tensor, variable: Tensor, learning_rate: Tensor) -> None:
+        """The rule on one variable, with Nesterov's momentum where asked for."""
+        if self.momentum:
+            v = self.momentums[self._get_variable_index(variable)]
+            self.assign(v, v * self.momentum + gradient)
+            gradient = v * self.momentum + gradient if self.nesterov else v
+        self.assign_sub(variable, learning_rate * gradient)
 
 
 class Adam(keras.optimizers.Adam):

@@ -10,7 +10,9 @@ import numpy as np
 
 from harness.spec import Adversarial, Plan, Program, Samples, Steps, Task
 from harness_keras import objectives
-from harness_keras.layers import Maker, channels_first
+from harness_keras.layers import Maker
+from harness_keras.layout import channels_first
+from harness_keras.networks import INTEGERS, FunctionalNetwork
 from harness_keras.slots import Slot, slots
 
 # Inputs per prediction. The smaller number is for few inputs, such as a certificate's, which would otherwise
@@ -40,12 +42,12 @@ class KerasProgram(Program):
     """Networks trained by ``model.fit`` on one engine; see :class:`harness.spec.Program`."""
 
     def __init__(self, engine: ModuleType, plan: Plan, data: Samples, jit_compile: bool | str) -> None:
-        self._engine = engine
+        self._engine, self._task = engine, plan.task
         self.device = engine.select(plan.device, plan.precision)
         floatx = "float64" if plan.precision == "float64" else "float32"
         keras.config.set_floatx(floatx)
         keras.config.set_dtype_policy("mixed_bfloat16" if plan.precision == "bfloat16" else floatx)
-        self._networks: dict[str, keras.Sequential] = {}
+        self._networks: dict[str, keras.Model] = {}
         self._slots: list[tuple[str, Slot]] = []
         for name in plan.task.networks:
             self._add_network(name, plan, jit_compile)
@@ -56,14 +58,17 @@ class KerasProgram(Program):
         task = plan.task
         # Layers take their seeds from here on; no network has this many layers.
         seed = plan.seed + 1000 * len(self._networks)
-        maker = Maker(self._engine, task.penalty, seed, xla=jit_compile is True)
-        kind = keras.Sequential if isinstance(task.objective, Adversarial) else self._engine.SupervisedModel
-        model = kind(list(maker.layers(task.networks[name])))
-        optimizer = objectives.optimizer(self._engine, task)
+        maker = Maker(self._engine, task.penalty, xla=jit_compile is True)
+        network = FunctionalNetwork(maker, task.networks[name], seed)
+        kind = keras.Model if isinstance(task.objective, Adversarial) else self._engine.SupervisedModel
+        model = kind(network.input, network.output)
+        own_slots = [(name, slot) for slot in slots(network.layers, task.networks[name])]
+        exempt = [slot.variable for _, slot in own_slots if not task.is_decayed(slot.names[0])]
+        optimizer = objectives.optimizer(self._engine, task, exempt)
         model.compile(optimizer=optimizer, jit_compile=jit_compile)
         optimizer.build(model.trainable_variables)
         self._networks[name] = model
-        self._slots += [(name, slot) for slot in slots(model, task.networks[name])]
+        self._slots += own_slots
 
     def _trained(self, task: Task, jit_compile: bool | str) -> Any:
         """The model on which ``fit`` is called."""
@@ -105,7 +110,7 @@ class KerasProgram(Program):
 
     def train(self, steps: Steps) -> np.ndarray:
         losses = _Losses(self._model)
-        batches = self._engine.batches(self._model, objectives.by_name(steps))
+        batches = self._engine.batches(self._model, objectives.by_name(steps, self._task))
         self._model.fit(batches, shuffle=False, verbose=0, callbacks=losses)
         values = self._engine.to_host(losses.values)
         return values.reshape(-1, 2) if len(self._model.loss_names) > 1 else values
@@ -140,16 +145,20 @@ class KerasProgram(Program):
 
         By position, because Keras numbers the names of all optimizers in a process.
         """
+        weights = {id(slot.variable) for _, slot in self._slots}
         return {
             f"{name}/{position}": variable
             for name, network in self._networks.items()
             for position, variable in enumerate(
                 [*network.non_trainable_variables, *network.optimizer.variables]
             )
+            if id(variable) not in weights
         }
 
     def _framework_layout(self, arrays: np.ndarray) -> np.ndarray:
-        """``(n, *canonical)`` with the channels in the position of this engine."""
+        """``(n, *canonical)`` with the channels in the position of this engine, and tokens in its type."""
+        if arrays.dtype.kind == "i":
+            return np.ascontiguousarray(arrays, INTEGERS)
         if channels_first(arrays.shape[1:]):
             arrays = np.moveaxis(arrays, -1, 1)
         return np.ascontiguousarray(arrays)

@@ -1,15 +1,24 @@
 """The way of parameters between canonical arrays and Keras variables, for all engines."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
-from harness.layers import GRU, LSTM, ConvTranspose2D
+from harness.layers import GRU, LSTM, ConvTranspose2D, PlacedLayer
 from harness.network import Network
-from harness_keras.layers import directions
+from harness_keras import attention
+from harness_keras.recurrent import directions
+
+#: Keras's names of the contract's parameters and state.
+_NORMALIZATION_NAMES = {
+    "scale": "gamma",
+    "bias": "beta",
+    "running_mean": "moving_mean",
+    "running_variance": "moving_variance",
+}
 
 
 @dataclass(frozen=True)
@@ -24,20 +33,44 @@ class Slot:
     convert: Callable[[np.ndarray], np.ndarray] = np.asarray
 
 
-def slots(model: keras.Sequential, network: Network) -> Iterator[Slot]:
-    """The slots of a network's parameters, by their names in the network (``conv2d_1/kernel``)."""
-    for place in network.placed():
-        layer = model.get_layer(place.name)
-        match place.layer:
-            case GRU() | LSTM() as recurrent:
-                for way, part in zip(recurrent.directions, directions(recurrent, layer), strict=True):
-                    yield from _recurrent_slots(f"{place.name}/{way}", recurrent, part.cell)
-            case ConvTranspose2D():
-                yield Slot((f"{place.name}/kernel",), layer.kernel, _swap_in_and_out)
-                yield Slot((f"{place.name}/bias",), layer.bias)
-            case _:
-                for name in place.layer.parameters(place.input_shape):
-                    yield Slot((f"{place.name}/{name}",), getattr(layer, name))
+def slots(layers: Mapping[str, keras.layers.Layer], network: Network) -> Iterator[Slot]:
+    """The slots of a network's weights, by their names in the network (``conv2d_1/kernel``).
+
+    ``layers`` are those that hold weights, by their paths. Parameters come before state.
+    """
+    leaves = list(network.leaves())
+    for place in leaves:
+        yield from _parameter_slots(place, layers.get(place.name))
+    for place in leaves:
+        for name in place.layer.state(place.input_shape):
+            yield Slot((f"{place.name}/{name}",), _variable(layers[place.name], name))
+
+
+def _parameter_slots(place: PlacedLayer, layer: Any) -> Iterator[Slot]:
+    match place.layer:
+        case GRU() | LSTM() as recurrent:
+            for way, part in zip(recurrent.directions, directions(recurrent, layer), strict=True):
+                yield from _recurrent_slots(f"{place.name}/{way}", recurrent, part.cell)
+        case ConvTranspose2D():
+            yield Slot((f"{place.name}/kernel",), layer.kernel, _swap_in_and_out)
+            yield Slot((f"{place.name}/bias",), layer.bias)
+        case _:
+            for name in place.layer.parameters(place.input_shape):
+                yield Slot((f"{place.name}/{name}",), _variable(layer, name))
+
+
+def _variable(layer: keras.layers.Layer, name: str) -> Any:
+    """The variable of a layer that holds the canonical array of this name."""
+    match layer, name:
+        case attention.Embedding(), "table":
+            return layer.embeddings
+        case attention.SelfAttention(), _:
+            product, _, own_name = name.rpartition("_")
+            return getattr(layer.qkv if product == "qkv" else layer.project, own_name)
+        case ((keras.layers.BatchNormalization() | keras.layers.LayerNormalization()), _):
+            return getattr(layer, _NORMALIZATION_NAMES[name])
+        case _:
+            return getattr(layer, name)
 
 
 def _recurrent_slots(name: str, layer: GRU | LSTM, cell: keras.layers.Layer) -> Iterator[Slot]:

@@ -1,5 +1,6 @@
 """Keras on TensorFlow: what differs between engines, under the same names in each engine's file."""
 
+import math
 from typing import Any
 
 import keras
@@ -14,9 +15,10 @@ from harness_keras.objectives import LossTerms, is_augmented, windows
 Tensor = Any
 
 Dense = keras.layers.Dense
+Sgd = optimizers.Sgd
 Adam = optimizers.Adam
-tanh = keras.activations.tanh
 RmsProp = optimizers.RmsProp
+tanh = keras.activations.tanh
 
 
 def prepare(threads: int) -> dict[str, str]:
@@ -69,7 +71,21 @@ def sigmoid(x: Tensor) -> Tensor:
     return tf.identity(tf.nn.sigmoid(x))
 
 
-class SupervisedModel(keras.Sequential):
+def gelu(x: Tensor) -> Tensor:
+    """``0.5 * x * (1 + erf(x / sqrt(2)))``."""
+    if x.dtype == tf.float64:  # TensorFlow's own rounds the root to float32, as the constants below
+        return 0.5 * x * (1 + tf.math.erf(x * math.sqrt(0.5)))
+    return tf.nn.gelu(x)
+
+
+def gelu_tanh(x: Tensor) -> Tensor:
+    """The approximation of :func:`gelu` by tanh."""
+    if x.dtype == tf.float64:
+        return 0.5 * x * (1 + tf.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    return tf.nn.gelu(x, approximate=True)
+
+
+class SupervisedModel(keras.Model):
     """A model whose training step takes the rows of its batch in data that stays on the device.
 
     The step follows Keras's guide to custom training steps in TensorFlow.
@@ -88,7 +104,7 @@ class SupervisedModel(keras.Sequential):
         with tf.GradientTape() as tape:
             terms = self.loss_terms(targets, self(inputs, training=True))
             loss = tf.add_n([tf.reduce_mean(terms), *self.losses])
-        _update(self, tape.gradient(loss, self.trainable_variables))
+        _update(self, step, tape.gradient(loss, self.trainable_variables))
         return {"loss": loss}
 
 
@@ -113,21 +129,22 @@ class AdversarialModel(keras.Model):
         with tf.GradientTape() as generator_tape:
             made = tf.cast(self.generator(step["latents"], training=True), pictures.dtype)
             with generator_tape.stop_recording():
-                discriminator_loss = self._train_discriminator(pictures, made)
+                discriminator_loss = self._train_discriminator(step, pictures, made)
             logits = self.discriminator(made, training=True)
             fooled = tf.reduce_mean(self.loss_terms(tf.ones_like(logits), logits))
             generator_loss = tf.add_n([fooled, *self.generator.losses])
-        _update(self.generator, generator_tape.gradient(generator_loss, self.generator.trainable_variables))
+        gradients = generator_tape.gradient(generator_loss, self.generator.trainable_variables)
+        _update(self.generator, step, gradients)
         return {"discriminator_loss": discriminator_loss, "generator_loss": generator_loss}
 
-    def _train_discriminator(self, pictures: Tensor, made: Tensor) -> Tensor:
+    def _train_discriminator(self, step: dict[str, Tensor], pictures: Tensor, made: Tensor) -> Tensor:
         network = self.discriminator
         with tf.GradientTape() as tape:
             logits = network(tf.concat([pictures, made], 0), training=True)
             real, fake = tf.split(logits, 2)
             targets = tf.concat([tf.ones_like(real), tf.zeros_like(fake)], 0)
             loss = tf.add_n([tf.reduce_mean(self.loss_terms(targets, logits)), *network.losses])
-        _update(network, tape.gradient(loss, network.trainable_variables))
+        _update(network, step, tape.gradient(loss, network.trainable_variables))
         return loss
 
 
@@ -141,8 +158,12 @@ def _inputs_of(model: SupervisedModel | AdversarialModel, step: dict[str, Tensor
     return tf.gather(tf.reshape(inputs, (-1, channels)), (rows * height + y) * width + x)
 
 
-def _update(network: keras.Model, gradients: list[Tensor]) -> None:
-    network.optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
+def _update(network: keras.Model, step: dict[str, Tensor], gradients: list[Tensor]) -> None:
+    if "rates" in step:
+        network.optimizer.learning_rate = step["rates"]
+    # The gradient of an embedding is a list of rows. Keras would square each, even where a row occurs twice.
+    dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
+    network.optimizer.apply_gradients(zip(dense, network.trainable_variables, strict=True))
 
 
 def batches(model: SupervisedModel | AdversarialModel, steps: dict[str, np.ndarray]) -> tf.data.Dataset:

@@ -1,5 +1,7 @@
 """Keras on PyTorch: what differs between engines, under the same names in each engine's file."""
 
+import functools
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -14,10 +16,13 @@ from harness_keras.objectives import LossTerms, is_augmented, windows
 
 Tensor = Any
 
+Sgd = torch_optimizers.Sgd
 Adam = torch_optimizers.Adam
+RmsProp = torch_optimizers.RmsProp
 tanh = keras.activations.tanh
 sigmoid = keras.activations.sigmoid
-RmsProp = torch_optimizers.RmsProp
+gelu = functional.gelu
+gelu_tanh = functools.partial(functional.gelu, approximate="tanh")
 
 
 def prepare(threads: int) -> dict[str, str]:
@@ -61,7 +66,8 @@ class Dense(keras.layers.Dense):
         """``(..., in)`` to ``(..., units)``."""
         if self.compute_dtype != "float64":
             return super().call(inputs, training)
-        return self.activation(inputs @ self.kernel.value + self.bias.value)
+        product = inputs @ self.kernel.value
+        return self.activation(product if self.bias is None else product + self.bias.value)
 
 
 def leaky_relu(x: Tensor) -> Tensor:
@@ -69,7 +75,7 @@ def leaky_relu(x: Tensor) -> Tensor:
     return functional.leaky_relu(x, LEAKY_RELU_SLOPE)
 
 
-class SupervisedModel(keras.Sequential):
+class SupervisedModel(keras.Model):
     """A model whose training step takes the rows of its batch in data that stays on the device.
 
     The step follows Keras's guide to custom training steps in PyTorch.
@@ -80,11 +86,14 @@ class SupervisedModel(keras.Sequential):
     inputs_on_device: Tensor
     targets_on_device: Tensor
     crop: int
+    #: The learning rates of the coming steps, as numbers: in a batch they would be moved to the device.
+    rates: Iterator[float] | None = None
 
     def train_step(self, step: dict[str, Tensor]) -> dict[str, Tensor]:
         """One update on ``rows (batch,)``; returns the loss that it minimised."""
         inputs = _inputs_of(self, step)
         targets = self.targets_on_device.index_select(0, step["rows"])
+        _set_rate(self, self)
         terms = self.loss_terms(targets, self(inputs, training=True))
         return {"loss": _minimize(self, terms.mean() + sum(self.losses))}
 
@@ -97,6 +106,8 @@ class AdversarialModel(keras.Model):
     inputs_on_device: Tensor
     targets_on_device: Tensor
     crop: int
+    #: The learning rates of the coming steps, as numbers: in a batch they would be moved to the device.
+    rates: Iterator[float] | None = None
 
     def __init__(self, generator: keras.Model, discriminator: keras.Model, jit_compile: bool | str) -> None:
         super().__init__()
@@ -107,6 +118,7 @@ class AdversarialModel(keras.Model):
     def train_step(self, step: dict[str, Tensor]) -> dict[str, Tensor]:
         """One update of each network; see :class:`harness.spec.Adversarial`."""
         pictures = _inputs_of(self, step)
+        _set_rate(self, self.generator, self.discriminator)
         made = self.generator(step["latents"], training=True).to(pictures.dtype)
         logits = self.discriminator(torch.cat([pictures, made.detach()]), training=True)
         targets = torch.zeros_like(logits)
@@ -119,6 +131,14 @@ class AdversarialModel(keras.Model):
             "discriminator_loss": discriminator_loss,
             "generator_loss": _minimize(self.generator, loss),
         }
+
+
+def _set_rate(model: SupervisedModel | AdversarialModel, *networks: keras.Model) -> None:
+    """Take the next of the model's learning rates, if there are any, for all networks."""
+    if model.rates is not None:
+        rate = next(model.rates)
+        for network in networks:
+            network.optimizer.rate = rate
 
 
 def _minimize(network: keras.Model, loss: Tensor) -> Tensor:
@@ -157,6 +177,8 @@ class _Batches(keras.utils.PyDataset):
 
 def batches(model: SupervisedModel | AdversarialModel, steps: dict[str, np.ndarray]) -> keras.utils.PyDataset:
     """The argument of ``fit`` that makes these steps; each array has one row per step."""
+    rates = steps.pop("rates", None)
+    model.rates = None if rates is None else iter(rates.tolist())
     device = model.targets_on_device.device
     return _Batches({name: torch.from_numpy(array).to(device) for name, array in steps.items()})
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from support import network_cases
 
 from harness.layers import (
     GRU,
@@ -30,10 +31,12 @@ from harness.layers import (
 from harness.network import Network
 from harness.spec.backend import Plan, Steps, Unsupported
 from harness.spec.data import Samples
+from harness.spec.schedules import ConstantRate
 from harness.spec.task import (
     Adam,
     Adversarial,
     Augmentation,
+    BinaryClassification,
     Classification,
     Penalty,
     Regression,
@@ -167,6 +170,7 @@ JUDGE = Network(DISCRIMINATOR.input_shape, (Flatten(), Dense(1, "sigmoid")))
 TASKS["adversarial squashed"] = msgspec.structs.replace(
     _task(Adversarial(LATENTS)), networks=ADVERSARIES | {"discriminator": JUDGE}
 )
+TASKS |= network_cases.TASKS
 SMALL = Network(PICTURES.input_shape, (Flatten(), Dense(8, "relu"), Dense(CLASSES)))
 NEAR = {
     "dense": _task(network=SMALL),
@@ -181,13 +185,18 @@ NEAR = {
 def _data(task, precision="float64"):
     random = np.random.default_rng(7)
     dtype = "f8" if precision == "float64" else "f4"
-    shape = next(reversed(task.networks.values())).input_shape
+    network = next(reversed(task.networks.values()))
+    shape = network.input_shape
+    if vocabulary := network.vocabulary():
+        targets = random.integers(0, network.output_shape()[-1], (SAMPLES, *shape))
+        return Samples(random.integers(0, vocabulary, (SAMPLES, *shape)), targets)
     inputs = random.uniform(-1, 1, (SAMPLES, *shape)).astype(dtype)
     # An empty margin puts units at exactly zero, where slopes and ties are a matter of convention.
     inputs[:, :4] = 0
     if isinstance(task.objective, Regression):
         return Samples(inputs, random.standard_normal((SAMPLES, 2)).astype(dtype))
-    return Samples(inputs, random.integers(0, CLASSES, SAMPLES))
+    classes = 2 if isinstance(task.objective, BinaryClassification) else CLASSES
+    return Samples(inputs, random.integers(0, classes, SAMPLES))
 
 
 def _steps(task, block, dtype):
@@ -200,6 +209,9 @@ def _steps(task, block, dtype):
         else None,
         flips=random.random(block) < 0.5 if augmentation.flip else None,
         offsets=random.integers(0, 2 * augmentation.crop + 1, (*block, 2)) if augmentation.crop else None,
+        learning_rates=task.optimizer.learning_rate * random.uniform(0.1, 1, block[0])
+        if task.schedule != ConstantRate()
+        else None,
     )
 
 
@@ -297,7 +309,7 @@ XLA_FLAGS = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_pas
 
 # --- The tests ----------------------------------------------------------------------------------
 
-QUICK = ("classification adam", "regression rmsprop", "adversarial adam")
+QUICK = ("classification adam", "regression rmsprop", "adversarial adam", "residual", "transformer")
 MODES = {
     ("keras", "fit"): "tensorflow",
     ("keras", "xla"): "tensorflow",

@@ -1,0 +1,49 @@
+"""From a network to a Keras model, by the functional API."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import keras
+
+from harness.layers import PlacedLayer, Residual, Skip, Unembedding
+from harness.network import Network
+from harness_keras.layers import Maker, keras_name
+from harness_keras.layout import channels_axis, keras_shape
+
+#: The type of tokens on every engine. JAX has no other one outside its mode of 64 bits.
+INTEGERS = "int32"
+
+
+class FunctionalNetwork:
+    """Input, output and layers of a network; ``layers`` are those with weights, by their canonical paths."""
+
+    def __init__(self, maker: Maker, network: Network, seed: int) -> None:
+        self.layers: dict[str, keras.layers.Layer] = {}
+        self._maker = maker
+        self._seeds: Iterator[int] = itertools.count(seed)
+        tokens = network.vocabulary() is not None
+        self.input = keras.Input(keras_shape(network.input_shape), dtype=INTEGERS if tokens else None)
+        self.output = self._sequence(network.placed(), self.input)
+
+    def _sequence(self, places: Sequence[PlacedLayer], x: keras.KerasTensor) -> keras.KerasTensor:
+        for place in places:
+            x = self._apply(place, x)
+        return x
+
+    def _apply(self, place: PlacedLayer, x: keras.KerasTensor) -> keras.KerasTensor:
+        name = keras_name(place.name)
+        match place.layer:
+            case Residual():
+                branches = [self._sequence(branch, x) for branch in place.branches.values()]
+                return keras.layers.Add(name=name)(branches)
+            case Skip():
+                axis = channels_axis(place.input_shape)
+                body = self._sequence(place.branches["body"], x)
+                return keras.layers.Concatenate(axis, name=name)([x, body])
+            case Unembedding(_, embedding):
+                return self.layers[embedding](x, reverse=True)
+        for layer in self._maker.layers(place, next(self._seeds)):
+            x = layer(x)
+            if layer.name == name:
+                self.layers[place.name] = layer
+        return x
