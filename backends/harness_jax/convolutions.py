@@ -17,6 +17,10 @@ from jax import numpy as jnp
 from harness.layers import Conv1D, Conv2D, ConvTranspose2D, Shape
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
+#: Numbers of parts of a batch, the first that divides it being used.
+_PARTS = (4, 3, 2, 1)
+#: With fewer filters, as in the last layer of the ``gan``'s generator, the sum of parts takes twice as long.
+_FEW_FILTERS = 8
 #: Zeros before and after each of the two axes; negative numbers cut rows off.
 Padding = tuple[tuple[int, int], tuple[int, int]]
 
@@ -59,16 +63,40 @@ def _ordered_backward(
         lhs_dilation=(strides, strides),
         dimension_numbers=_LAYOUT,
     )
-    # The sum is over the batch, so it takes the place of the input channels.
-    kernel_gradient = lax.conv_general_dilated(
-        x.transpose(3, 1, 2, 0),
-        gradient.transpose(1, 2, 0, 3),
-        (1, 1),
-        to_kernel,
-        rhs_dilation=(strides, strides),
-        dimension_numbers=_LAYOUT,
+    return x_gradient, _kernel_gradient(x, gradient, strides, to_kernel)
+
+
+def _kernel_gradient(
+    x: jax.Array, gradient: jax.Array, strides: int, padding: list[tuple[int, int]]
+) -> jax.Array:
+    """The sum of a few parts of the batch, one after the other.
+
+    In a loop of its own, a transposition is not merged with the layers before it, which XLA would otherwise
+    compute again for each element out of order. A part of a batch also fits into the cache. The ``resnet``'s
+    step takes 750 ms of CPU instead of 1190, the ``cnn``'s 32 instead of 41.
+    """
+
+    def of_part(x: jax.Array, gradient: jax.Array) -> jax.Array:
+        # The sum is over the samples, so they take the place of the input channels.
+        return lax.conv_general_dilated(
+            x.transpose(3, 1, 2, 0),
+            gradient.transpose(1, 2, 0, 3),
+            (1, 1),
+            padding,
+            rhs_dilation=(strides, strides),
+            dimension_numbers=_LAYOUT,
+        )
+
+    samples = len(x)
+    parts = next(parts for parts in _PARTS if samples % parts == 0)
+    if gradient.shape[-1] < _FEW_FILTERS:
+        parts = 1
+    cut = [array.reshape(parts, samples // parts, *array.shape[1:]) for array in (x, gradient)]
+    like = jax.eval_shape(of_part, cut[0][0], cut[1][0])
+    total, _ = lax.scan(
+        lambda total, part: (total + of_part(*part), None), jnp.zeros(like.shape, like.dtype), tuple(cut)
     )
-    return x_gradient, kernel_gradient.transpose(1, 2, 0, 3)
+    return total.transpose(1, 2, 0, 3)
 
 
 ordered_convolution.defvjp(_ordered_forward, _ordered_backward)
@@ -91,6 +119,13 @@ def xla_transposed(layer: ConvTranspose2D, x: jax.Array, kernel: jax.Array) -> j
     """XLA's transposed convolution, whose "SAME" has the contract's crop and whose kernel is flipped."""
     strides = (layer.strides, layer.strides)
     return lax.conv_transpose(x, kernel[::-1, ::-1], strides, "SAME", dimension_numbers=_LAYOUT)
+
+
+def cpu_convolution(x: jax.Array, kernel: jax.Array, strides: int, padding: Padding) -> jax.Array:
+    """A matrix product for a kernel of one pixel, such as a shortcut's; else :func:`ordered_convolution`."""
+    if kernel.shape[:2] == (1, 1) and padding == ((0, 0), (0, 0)):
+        return x[:, ::strides, ::strides] @ kernel[0, 0]
+    return ordered_convolution(x, kernel, strides, padding)
 
 
 def matmul_transposed(layer: ConvTranspose2D, x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -138,4 +173,4 @@ def fastest_convolutions(platform: str) -> Convolutions:
     """
     if platform != "cpu":
         return Convolutions(xla_convolution, xla_transposed)
-    return Convolutions(ordered_convolution, matmul_transposed)
+    return Convolutions(cpu_convolution, matmul_transposed)

@@ -295,20 +295,28 @@ def test_a_nan_passes_the_pool_wherever_it_stands():
 
 
 @pytest.mark.parametrize(
-    ("strides", "padding"),
-    [(2, "same"), *(pytest.param(*form, marks=pytest.mark.slow) for form in ((1, "same"), (3, "valid")))],
+    ("batch", "size", "strides", "padding"),
+    [
+        (2, 3, 2, 1),
+        (8, 1, 2, 0),
+        (8, 3, 1, "same"),  # summed in four parts of the batch
+        pytest.param(3, 3, 1, 1, marks=pytest.mark.slow),
+        pytest.param(2, 3, 2, "same", marks=pytest.mark.slow),
+        pytest.param(2, 3, 3, "valid", marks=pytest.mark.slow),
+    ],
 )
-def test_all_forms_of_a_convolution_agree(strides, padding):
+def test_all_forms_of_a_convolution_agree(batch, size, strides, padding):
     from harness_jax import convolutions
 
     jax.config.update("jax_enable_x64", True)
     random = np.random.default_rng(1)
-    layer = Conv2D(4, 3, strides=strides, padding=padding)
+    layer = Conv2D(9, size, strides=strides, padding=padding)
     shape = (8, 11, 3)
-    x, kernel = random.standard_normal((2, *shape)), random.standard_normal((3, 3, 3, 4))
-    seed = random.standard_normal((2, *layer.output_shape(shape)))
+    x = random.standard_normal((batch, *shape))
+    kernel = random.standard_normal((size, size, 3, 9))
+    seed = random.standard_normal((batch, *layer.output_shape(shape)))
     found = []
-    for form in ("xla_convolution", "ordered_convolution", "matmul_convolution"):
+    for form in ("xla_convolution", "ordered_convolution", "cpu_convolution", "matmul_convolution"):
         both = convolutions.Convolutions(getattr(convolutions, form), None)
         y, back = jax.vjp(lambda x, k, both=both: both.convolve(layer, shape, x, k), x, kernel)
         found.append((y, *back(seed)))
