@@ -108,9 +108,14 @@ def _tasks(
             omissions.append(Omission(remedy.name, f"--set {min(taken)} sets the option that it changes"))
             continue
         try:
-            tasks[remedy] = _define(definition, remedy, options)
+            defined = _define(definition, remedy, options)
         except UsageError as error:
             omissions.append(Omission(remedy.name, f"the task does not accept it: {error}"))
+            continue
+        if defined.task == tasks[plain].task:
+            omissions.append(Omission(remedy.name, "the plain task has it already"))
+        else:
+            tasks[remedy] = defined
     return tasks, omissions
 
 

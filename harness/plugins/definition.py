@@ -99,6 +99,9 @@ def _check_numbers(task: Task) -> None:
             f"its label smoothing is {task.objective.label_smoothing}; expected at least 0 and below 1"
         )
     _check_schedule(task.schedule)
+    per_sample = isinstance(task.objective, Classification | BinaryClassification)
+    if task.imbalance is not None and (task.predicts_positions() or not per_sample):
+        raise ValueError("it has an imbalance, which needs one class for each sample")
 
 
 def _check_schedule(schedule: Schedule) -> None:

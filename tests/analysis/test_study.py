@@ -13,9 +13,10 @@ from harness.analysis.findings import find
 from harness.analysis.grouping import group_runs
 from harness.analysis.kept_apart import NoPlainRuns
 from harness.analysis.results import read_all
-from harness.analysis.study import STUDIES, Study, Variant, save_study
+from harness.analysis.study import REMEDIES, STUDIES, Study, Variant, save_study
 from harness.analysis.study_budget import StudySize, study_size
 from harness.analysis.study_effects import study_findings
+from harness.analysis.study_planning import StudyOptions, plan_study
 from harness.analysis.study_records import finished
 from harness.report.exclusion_words import kept_apart_sentence
 from harness.report.overfitting_tables import study_table
@@ -325,3 +326,22 @@ def test_a_study_of_a_later_harness_is_named(tmp_path):
             )
         ],
     )
+
+
+def test_a_remedy_that_the_plain_task_has_is_left_out():
+    options = StudyOptions(kind="overfitting", task="resnet", backends=["torch"], seeds=1, dataset="digits")
+    planned = plan_study(options, lambda *_: None)
+    assert [(each.remedy, each.reason) for each in planned.omissions] == [
+        ("augmentation", "the plain task has it already")
+    ]
+    assert len(planned.runs) == len(planned.study.variants) == 7
+
+
+@pytest.mark.parametrize("task", ["lm", "tabular"])
+def test_every_other_remedy_fits_the_tasks_without_pictures(task):
+    dataset = {"lm": "pydoc", "tabular": "breast_cancer"}[task]
+    options = StudyOptions(kind="overfitting", task=task, backends=["torch"], seeds=1, dataset=dataset)
+    planned = plan_study(options, lambda *_: None)
+    names = {variant.name for variant in planned.study.variants}
+    assert names == {remedy.name for remedy in REMEDIES["overfitting"]} - {"augmentation"}
+    assert not planned.omissions

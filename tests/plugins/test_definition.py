@@ -19,6 +19,7 @@ from harness.spec.task import (
     Adversarial,
     Augmentation,
     Classification,
+    Imbalance,
     Preset,
     Regression,
     Sgd,
@@ -124,8 +125,8 @@ def test_data_sets_without_a_comma_are_refused():
         ),
         (changed(objective=Adversarial(8)), "expected ['discriminator', 'generator']"),
         (
-            changed(networks={"model": Network((4, 1), (Dense(3),))}),
-            "layers of its network model do not fit: dense_1 takes inputs of 1 axes, and (4, 1) has 2",
+            with_layers(Conv2D(3, 1)),
+            "layers of its network model do not fit: conv2d_1 takes inputs of 3 axes, and (4,) has 1",
         ),
         (with_layers(Dense(0)), "units of dense_1 must be at least 1, not 0"),
         (with_layers(Dense(64.0)), "Expected `int`, got `float`"),
@@ -205,3 +206,17 @@ def test_what_a_define_prints_is_kept_from_standard_output(capfd):
 def test_a_preset_without_epochs_is_refused():
     with pytest.raises(ValueError, match="its preset smoke has 0 epochs; expected at least 1"):
         checks.check(definition(presets={"smoke": Preset(epochs=0)}))
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        changed(objective=Regression(), imbalance=Imbalance(0.5)),
+        changed(networks={"model": Network((4, 1), (Dense(3),))}, imbalance=Imbalance(0.5)),
+    ],
+    ids=["values", "a class at each position"],
+)
+def test_an_imbalance_needs_one_class_for_each_sample(made):
+    task = definition(made=made)
+    with pytest.raises(PluginError, match="imbalance, which needs one class for each sample"):
+        define_task(task, task.options())

@@ -8,11 +8,13 @@ import numpy as np
 from harness.runs.record import Pictures
 from harness.runs.store import Store
 from harness.spec.data import Samples, Series
+from harness.training.outcome_records import Outcomes, SampledTexts
 from harness.training.outcomes import outcomes
 from harness.training.sample_grid import epochs_grid, first_samples, picture_row, sample_grid
 from harness_tasks.cnn import CNN
 from harness_tasks.forecast import FORECAST
 from harness_tasks.gan import GAN
+from harness_tasks.lm import LM
 from support.made_runs import made_record
 
 CLASSES = ("cat", "dog", "frog")
@@ -77,6 +79,26 @@ def gan_record(store: Store, seed=0):
         course=store.save_picture(record, course, "-course"),
         course_epochs=[1, 2],
     )
+    store.save(record)
+    return record
+
+
+#: What a careless terminal or page would obey.
+HOSTILE = "<b>bold</b>\x1b[31m red \x9b2J \u202e reversed"
+
+
+def language_record(store: Store, backend="torch", seed=0, text=f"First Citizen:\n{HOSTILE}", scale=1.0):
+    """A record of a language model, which has written three texts; losses are those of two epochs."""
+    record = made_record(backend, seed=seed, train=(2.5, 1.7), held_out=(2.4, 1.88 * scale))
+    sampled = SampledTexts([text, "To be, or not\n\nto be", "Sir,"], "\n", 0.8)
+    record.outcomes = Outcomes(sampled=sampled)
+    record.task = msgspec.structs.replace(
+        record.task, name="lm", sha256="b" * 64, description=LM.define(LM.options())
+    )
+    record.dataset = msgspec.structs.replace(record.dataset, name="pydoc")
+    loss = (1.9 + 0.001 * seed) * scale
+    scores = {"loss": loss, "accuracy": 0.45, "perplexity": 6.69, "bits_per_token": 2.74}
+    record.test_at_last, record.test_at_best = scores, dict(scores)
     store.save(record)
     return record
 

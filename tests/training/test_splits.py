@@ -2,12 +2,16 @@
 
 import dataclasses
 
+import msgspec
 import numpy as np
 import pytest
 
+from harness.spec.backend import Plan
 from harness.spec.data import Dataset, Samples
-from harness.spec.task import Imbalance
-from harness.training.splits import at_most, split_samples
+from harness.spec.task import BinaryClassification, Classification, Imbalance
+from harness.training.splits import at_most, split_samples, with_class_weights
+from harness_tasks.cnn import CNN
+from harness_tasks.tabular import TABULAR
 
 COUNT = 97
 
@@ -113,3 +117,17 @@ def test_an_empty_validation_split_is_not_replaced():
     nothing = Samples(np.zeros((0, 1, 1, 3), np.uint8), np.zeros(0, np.int64))
     splits = split_samples(dataclasses.replace(DATASET, validation=nothing), "float32")
     assert (len(splits["validation"]), len(splits["train"])) == (0, COUNT)
+
+
+def _weighted(definition, classes, **changes):
+    options = msgspec.structs.replace(definition.options(), imbalance=0.5, rebalance="weights")
+    task = msgspec.structs.replace(definition.define(options), **changes)
+    targets = np.array([0, 0, 0, 1])
+    plan = Plan(task=task, mode="eager", threads=1, seed=0)
+    return with_class_weights(plan, Samples(np.zeros((4, 1)), targets), classes).task.objective
+
+
+def test_class_weights_keep_the_kind_of_objective():
+    assert _weighted(TABULAR, 2) == BinaryClassification((4 / 6, 2.0))
+    smoothed = _weighted(CNN, 2, objective=Classification(label_smoothing=0.1))
+    assert smoothed == Classification((4 / 6, 2.0, *[1.0] * 8), label_smoothing=0.1)

@@ -1,0 +1,100 @@
+"""Language models in reports: losses in their unit, texts on the page and in ``show``, all of it escaped."""
+
+import pytest
+from support.made_outcomes import language_record
+
+from harness.analysis.findings import read_findings
+from harness.report.chart_parts import configuration_colours
+from harness.report.curve_charts import loss_curves
+from harness.report.details import record_details
+from harness.report.escaping import with_lines
+from harness.report.figures import all_figures, all_passages
+from harness.report.page import html_report
+from harness.report.rendering import write_folder
+from harness.report.run_summary import run_summary
+from harness.report.scores import test_score as score_text
+from harness.report.text import findings_text
+from harness.runs.store import Store
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    store = Store(tmp_path_factory.mktemp("language"))
+    store.prepare()
+    for seed in range(3):
+        language_record(store, seed=seed)
+        language_record(store, "jax", seed=seed, text="Second Citizen:", scale=1.002)
+    return store
+
+
+@pytest.fixture(scope="module")
+def findings(store):
+    return read_findings((), store.folder.parent)
+
+
+def test_the_loss_is_the_score_and_has_its_unit(store, findings):
+    record = language_record(store)
+    assert score_text(record) == "loss 1.9 nats/token"
+    summary = run_summary([record], store.folder.parent, 120)
+    assert "test loss" in summary
+    assert "1.9 nats/token" in summary
+    text = findings_text(findings, 120)
+    assert "test loss (nats/token)" in text
+    assert "Test loss is equal (±0.019 nats/token, 3 seeds" in text
+    assert " points" not in text
+
+
+def test_charts_have_the_unit_too(findings):
+    (curves,) = [group.overfittings for group in findings.groups]
+    chart = loss_curves(curves, configuration_colours([curve.configuration.name for curve in curves]))
+    assert "loss (nats/token)" in str(chart.to_dict(validate=False))
+    kinds = {name.split("-", 2)[2] for name in all_figures(findings)}
+    assert {"loss", "gap"} <= kinds
+    assert not {"curves", "recall", "confusion", "examples"} & kinds
+
+
+def test_show_prints_texts_that_a_terminal_does_not_obey(store):
+    shown = record_details(language_record(store))
+    start = shown.index("Sampled texts, with the weights of the best epoch. Continued from a line end at")
+    texts = shown[start:]
+    assert "  | First Citizen:\n  | <b>bold</b> red " in texts
+    assert "  | To be, or not\n  |\n  | to be" in texts
+    assert not {"\x1b", "\x9b", "\u202e"} & set(shown)
+
+
+def test_the_page_shows_a_text_of_each_configuration(findings):
+    page = html_report(findings)
+    assert "First Citizen:\n&lt;b&gt;bold&lt;/b&gt; red " in page
+    assert "Second Citizen:" in page
+    assert "<b>bold" not in page
+    assert not {"\x1b", "\x9b", "\u202e"} & set(page)
+    assert "jax:eager, seed 0, epoch 2. Continued from a line end at temperature 0.8." in page
+    assert "To be, or not" not in page
+
+
+def test_of_one_configuration_all_texts_are_shown(tmp_path):
+    store = Store(tmp_path / "results")
+    store.prepare()
+    language_record(store)
+    (passage,) = all_passages(read_findings((), store.folder.parent))
+    assert passage.texts[1:] == ["To be, or not\n\nto be", "Sir,"]
+
+
+def test_a_folder_has_the_texts_as_files(findings, tmp_path):
+    paths = [path for path in write_folder(findings, tmp_path / "charts") if path.suffix == ".txt"]
+    assert len(paths) == 2
+    assert any("Second Citizen:" in path.read_text("utf-8") for path in paths)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\nb", "a\nb"),
+        ("a\tb", "a   b"),
+        ("a\rb\x00", "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}"),
+        ("a \n\x1b[1;31mb", "a\nb"),
+        ("é\u2028ü", "é\N{LINE SEPARATOR}ü"),
+    ],
+)
+def test_lines_stay_and_control_characters_become_visible(text, shown):
+    assert with_lines(text) == shown
