@@ -117,5 +117,5 @@ LM = TaskDefinition(
     datasets=("tinyshakespeare", "pydoc"),
     options=LmOptions,
     define=define,
-    presets={"smoke": Preset(epochs=1)},
+    presets={"smoke": Preset(dataset="pydoc", epochs=1)},
 )

@@ -95,5 +95,5 @@ RESNET = TaskDefinition(
     datasets=("cifar10", "digits"),
     options=ResnetOptions,
     define=define,
-    presets={"smoke": Preset(dataset="digits", epochs=2)},
+    presets={"smoke": Preset(dataset="digits", epochs=4)},
 )
