@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from harness.spec.backend import Backend, Plan, Program, Steps, Unsupported
+from harness.spec.contract import CONTRACT
 from harness.spec.data import Samples
 from harness.testing.numpy_training import NumpyTraining, refuse_uncovered
 
@@ -19,8 +20,7 @@ class NumpyProgram(Program):
 
     def __init__(self, plan: Plan, data: Samples) -> None:
         """Raises Unsupported for what it does not cover."""
-        parameters = plan.task.parameters()
-        nothing = {name: np.zeros(parameter.shape) for name, parameter in parameters.items()}
+        nothing = {name: np.zeros(array.shape) for name, array in plan.task.weights().items()}
         self._training = NumpyTraining(plan.task, data.inputs, data.targets, nothing)
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
@@ -34,7 +34,7 @@ class NumpyProgram(Program):
     def train(self, steps: Steps) -> np.ndarray:
         """See :meth:`harness.spec.Program.train`."""
         with np.errstate(all="ignore"):
-            return self._training.train(steps.indices)
+            return self._training.train(steps)
 
     def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
         """See :meth:`harness.spec.Program.predict`."""
@@ -56,6 +56,7 @@ class NumpyBackend(Backend):
     summary = "verifies the work of others"
     modes = ("plain",)
     requires = ("numpy>=2",)
+    contract = CONTRACT
 
     def environment(self, threads: int) -> dict[str, str]:
         """The version of NumPy, whose threads are set by the variables of the process."""

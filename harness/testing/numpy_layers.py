@@ -3,126 +3,158 @@
 No code is shared with a backend. Dropout, recurrent layers and transposed convolutions are missing.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
-from harness.layers import ActivationName, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, Reshape
-
-Array = np.ndarray[Any, np.dtype[Any]]
-#: From the gradient of a layer's output to that of its input; adds those of its weights to a dictionary.
-Backward = Callable[[Array, dict[str, Array]], Array]
+from harness.layers import (
+    GRU,
+    LSTM,
+    Activation,
+    ActivationName,
+    AveragePool2D,
+    BatchNorm,
+    Conv1D,
+    Conv2D,
+    ConvTranspose2D,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    GlobalAveragePool,
+    Layer,
+    LayerNorm,
+    MaxPool2D,
+    PlacedLayer,
+    PositionEmbedding,
+    Reshape,
+    Residual,
+    SelfAttention,
+    Skip,
+    Unembedding,
+    UpSample2D,
+)
+from harness.testing import numpy_convolutions as pictures
+from harness.testing.numpy_activations import ACTIVATIONS
+from harness.testing.numpy_arrays import Array, Backward, Gradients, Pass, add, backwards
+from harness.testing.numpy_attention import add_positions, attend, embed, unembed
+from harness.testing.numpy_normalization import batch_norm, layer_norm
 
 
 def is_covered(layer: Layer) -> bool:
-    """Whether this module has the layer."""
-    if isinstance(layer, Conv2D):
-        return layer.strides == 1 and layer.padding == "valid" and layer.activation in _ACTIVATIONS
-    if isinstance(layer, Dense):
-        return layer.activation in _ACTIVATIONS
-    return isinstance(layer, (MaxPool2D, Flatten, Reshape)) or layer == Dropout(0.0)
+    """Whether this module has the layer; it must contain no other."""
+    if isinstance(layer, Dropout | SelfAttention):
+        return not (layer.rate if isinstance(layer, Dropout) else layer.dropout)
+    return not isinstance(layer, GRU | LSTM | ConvTranspose2D)
 
 
-def forward(name: str, layer: Layer, x: Array, weights: Mapping[str, Array]) -> tuple[Array, Backward]:
-    """The output of a layer ``(n, *output)`` whose weights begin with ``name``, and its backward pass."""
+def forward_all(network: str, places: Sequence[PlacedLayer], x: Array, made: Pass) -> tuple[Array, Backward]:
+    """The output of layers in their places in a network, one after the other, and their backward pass."""
+    passes = []
+    for place in places:
+        x, backward = _forward(network, place, x, made)
+        passes.append(backward)
+    return x, backwards(passes)
+
+
+def _forward(network: str, place: PlacedLayer, x: Array, made: Pass) -> tuple[Array, Backward]:
+    match place.layer:
+        case Residual():
+            return _residual(network, place, x, made)
+        case Skip():
+            return _skip(network, place, x, made)
+        case Unembedding(embedding=table):
+            return unembed(f"{network}/{table}/table", x, made)
+    return _leaf(f"{network}/{place.name}", place.layer, x, made)
+
+
+def _leaf(name: str, layer: Layer, x: Array, made: Pass) -> tuple[Array, Backward]:  # noqa: PLR0911  a table
+    """The output ``(n, *output)`` of a layer whose weights begin with ``name``, and its backward pass."""
     match layer:
-        case Conv2D() | Dense():
-            w, b = weights[f"{name}/kernel"], weights[f"{name}/bias"]
-            product = _convolve if isinstance(layer, Conv2D) else _multiply
-            return _weighted(name, layer.activation, product(x, w), b)
-        case MaxPool2D():
-            return _max_pool(x, layer.pool_size)
-        case Flatten():
+        case Conv2D() | Conv1D() | Dense():
+            return _weighted(name, layer, x, made)
+        case Activation(function):
+            y, slope = ACTIVATIONS[function](x)
+            return y, lambda gradient, _: gradient * slope
+        case BatchNorm():
+            return batch_norm(name, layer, x, made)
+        case LayerNorm():
+            return layer_norm(name, layer, x, made)
+        case Embedding():
+            return embed(f"{name}/table", x, made)
+        case PositionEmbedding():
+            return add_positions(f"{name}/table", x, made)
+        case SelfAttention():
+            return attend(name, layer, x, made)
+        case Flatten() | Reshape():
             shape = x.shape
-            return x.reshape(len(x), -1), lambda gradient, _: gradient.reshape(shape)
-        case Reshape():
-            shape = x.shape
-            return x.reshape(len(x), *layer.shape), lambda gradient, _: gradient.reshape(shape)
+            flat = x.reshape(len(x), *(layer.shape if isinstance(layer, Reshape) else (-1,)))
+            return flat, lambda gradient, _: gradient.reshape(shape)
+    return _sampled(layer, x)
+
+
+def _sampled(layer: Layer, x: Array) -> tuple[Array, Backward]:
+    match layer:
+        case MaxPool2D(pool_size):
+            return pictures.max_pool(x, pool_size)
+        case AveragePool2D(pool_size):
+            return pictures.average_pool(x, pool_size)
+        case GlobalAveragePool():
+            return pictures.average_all(x)
+        case UpSample2D(factor):
+            return pictures.up_sample(x, factor)
     return x, lambda gradient, _: gradient
 
 
-def _weighted(
-    name: str,
-    activation: ActivationName | None,
-    product: tuple[Array, Callable[[Array], tuple[Array, Array]]],
-    b: Array,
-) -> tuple[Array, Backward]:
-    y, product_backward = product
-    y, slope = _ACTIVATIONS[activation](y + b)
+def _residual(network: str, place: PlacedLayer, x: Array, made: Pass) -> tuple[Array, Backward]:
+    body, body_backward = forward_all(network, place.branches["body"], x, made)
+    shortcut, shortcut_backward = forward_all(network, place.branches["shortcut"], x, made)
 
-    def backward(gradient: Array, gradients: dict[str, Array]) -> Array:
+    def backward(gradient: Array, gradients: Gradients) -> Array:
+        return body_backward(gradient, gradients) + shortcut_backward(gradient, gradients)
+
+    return body + shortcut, backward
+
+
+def _skip(network: str, place: PlacedLayer, x: Array, made: Pass) -> tuple[Array, Backward]:
+    body, body_backward = forward_all(network, place.branches["body"], x, made)
+    channels = x.shape[-1]
+
+    def backward(gradient: Array, gradients: Gradients) -> Array:
+        return gradient[..., :channels] + body_backward(gradient[..., channels:], gradients)
+
+    return np.concatenate([x, body], axis=-1), backward
+
+
+def _weighted(name: str, layer: Conv2D | Conv1D | Dense, x: Array, made: Pass) -> tuple[Array, Backward]:
+    y, product_backward = _product(layer, x, made.weights[f"{name}/kernel"])
+    if layer.bias:
+        y = y + made.weights[f"{name}/bias"]
+    y, slope = _activated(layer.activation, y)
+
+    def backward(gradient: Array, gradients: Gradients) -> Array:
         gradient = gradient * slope
-        gradients[f"{name}/bias"] = gradient.sum(axis=tuple(range(gradient.ndim - 1)))
-        x_gradient, gradients[f"{name}/kernel"] = product_backward(gradient)
+        if layer.bias:
+            add(gradients, f"{name}/bias", gradient.sum(axis=tuple(range(gradient.ndim - 1))))
+        x_gradient, kernel_gradient = product_backward(gradient)
+        add(gradients, f"{name}/kernel", kernel_gradient)
         return x_gradient
 
     return y, backward
 
 
-def _linear(y: Array) -> tuple[Array, Array]:
-    return y, np.ones((), y.dtype)
+def _activated(activation: ActivationName | None, y: Array) -> tuple[Array, Array]:
+    return ACTIVATIONS[activation](y)
 
 
-def _relu(y: Array) -> tuple[Array, Array]:
-    slope = (y > 0).astype(y.dtype)
-    return y * slope, slope
-
-
-def _tanh(y: Array) -> tuple[Array, Array]:
-    y = np.tanh(y)
-    return y, 1 - y * y
-
-
-def _sigmoid(y: Array) -> tuple[Array, Array]:
-    y = 0.5 * (1 + np.tanh(0.5 * y))
-    return y, y * (1 - y)
-
-
-_ACTIVATIONS: dict[ActivationName | None, Callable[[Array], tuple[Array, Array]]] = {
-    None: _linear,
-    "relu": _relu,
-    "tanh": _tanh,
-    "sigmoid": _sigmoid,
-}
-
-
-def _multiply(x: Array, w: Array) -> tuple[Array, Callable[[Array], tuple[Array, Array]]]:
+def _product(
+    layer: Conv2D | Conv1D | Dense, x: Array, w: Array
+) -> tuple[Array, Callable[[Array], tuple[Array, Array]]]:
+    """The product with a kernel, and from its gradient those of ``x`` and of the kernel."""
+    if isinstance(layer, Conv2D):
+        rows, columns = (layer.same_padding(axis) for axis in x.shape[1:3])
+        return pictures.convolve(x, w, (layer.strides, layer.strides), (rows, columns))
+    if isinstance(layer, Conv1D):
+        return pictures.convolve_sequence(x, w, layer.strides, layer.same_padding(x.shape[1]))
     leading = list(range(x.ndim - 1))
     return x @ w, lambda gradient: (gradient @ w.T, np.tensordot(x, gradient, (leading, leading)))
-
-
-def _convolve(x: Array, w: Array) -> tuple[Array, Callable[[Array], tuple[Array, Array]]]:
-    height, width = w.shape[:2]
-    windows = sliding_window_view(x, (height, width), axis=(1, 2))  # (n, y, x, in, i, j)
-
-    def backward(gradient: Array) -> tuple[Array, Array]:
-        x_gradient = np.zeros_like(x)
-        rows, columns = gradient.shape[1:3]
-        for i in range(height):
-            for j in range(width):
-                x_gradient[:, i : i + rows, j : j + columns] += gradient @ w[i, j].T
-        w_gradient = np.tensordot(windows, gradient, ((0, 1, 2), (0, 1, 2)))  # (in, i, j, out)
-        return x_gradient, w_gradient.transpose(1, 2, 0, 3)
-
-    return np.tensordot(windows, w, ((3, 4, 5), (2, 0, 1))), backward
-
-
-def _max_pool(x: Array, size: int) -> tuple[Array, Backward]:
-    n, height, width, channels = x.shape
-    rows, columns = height // size, width // size
-    whole = (slice(None), slice(rows * size), slice(columns * size))
-    windows = x[whole].reshape(n, rows, size, columns, size, channels).transpose(0, 1, 3, 5, 2, 4)
-    windows = windows.reshape(n, rows, columns, channels, size * size)
-    largest = windows.argmax(axis=-1)[..., None]
-
-    def backward(gradient: Array, _: dict[str, Array]) -> Array:
-        spread = np.zeros_like(windows)
-        np.put_along_axis(spread, largest, gradient[..., None], axis=-1)
-        spread = spread.reshape(n, rows, columns, channels, size, size).transpose(0, 1, 4, 2, 5, 3)
-        x_gradient = np.zeros_like(x)
-        x_gradient[whole] = spread.reshape(n, rows * size, columns * size, channels)
-        return x_gradient
-
-    return np.take_along_axis(windows, largest, axis=-1)[..., 0], backward

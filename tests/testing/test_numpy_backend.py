@@ -7,6 +7,7 @@ import pytest
 
 from harness.errors import Declined
 from harness.plugins import registry
+from harness.spec.backend import Steps
 from harness.spec.task import Adam, RmsProp, Sgd
 from harness.testing.certify import check, examine
 from harness.testing.in_process import InProcessExaminer
@@ -55,7 +56,7 @@ class Training:
         self.gradients = NumpyTraining(gradient, data.inputs, data.targets, weights)
         self.rows = np.random.default_rng(0).integers(0, len(data.targets), (FIRST_STEP + 8, 1, 8))
         self.dtype = dtype
-        self.program.train(self.rows[:FIRST_STEP, 0])
+        self.program.train(Steps(self.rows[:FIRST_STEP, 0]))
 
     def weights(self):
         """The weights, to which those of the program are rounded."""
@@ -68,7 +69,7 @@ class Training:
         for index in range(4):
             rows = self.rows[FIRST_STEP + index]
             self.gradients.load(weights[-1])
-            self.gradients.train(rows)
+            self.gradients.train(Steps(rows))
             gradients.append({n: weights[-1][n] - self.gradients.weights[n] for n in weights[-1]})
             step(self, index, rows)
             weights.append(self.weights())
@@ -78,20 +79,20 @@ class Training:
 
 
 def honest(training, _index, rows):
-    training.program.train(rows)
+    training.program.train(Steps(rows))
 
 
 def skips(training, index, rows):
     if index % 2:
-        training.program.train(rows)
+        training.program.train(Steps(rows))
 
 
 def stale(training, index, rows):
-    training.program.train(training.rows[FIRST_STEP + index - index % 2])
+    training.program.train(Steps(training.rows[FIRST_STEP + index - index % 2]))
 
 
 def half(training, _index, rows):
-    training.program.train(rows[:, :4])
+    training.program.train(Steps(rows[:, :4]))
 
 
 OPTIMIZERS = [Sgd(0.05), Sgd(0.02, 0.9), Sgd(0.02, 0.9, nesterov=True), Adam(0.001), RmsProp(0.001)]
