@@ -41,7 +41,7 @@ class CheckOutcome:
         self._findings: list[Finding] = []
         self._problem: HarnessError | None = None
         self._clock: ClockTest | None = None
-        names = [*check_names(definition, self._precision), CLOCK]
+        names = [*check_names(definition, self._precision, examiner.contract), CLOCK]
         self._number = sum(map(selection.includes, names))
         self._start = time.perf_counter()
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -241,14 +241,17 @@ class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
     ``options`` is a frozen :class:`msgspec.Struct` whose fields all have defaults, each a bool, int, float,
     str or Literal; bounds and descriptions are given by ``Annotated[..., msgspec.Meta(...)]``. Certificates
     cover the options named ``optimizer``, ``learning_rate``, ``momentum``, ``nesterov``, ``l1``, ``l2``,
-    ``weight_decay``, ``flip`` and ``crop`` (:mod:`harness.testing.cases`).
+    ``weight_decay``, ``flip``, ``crop``, ``schedule``, ``warmup_steps`` and ``clip_norm``
+    (:mod:`harness.testing.cases`).
 
     ``datasets`` are the data sets that fit: first the task's own, then its substitutes. ``define`` returns a
     task of the same name, and raises ValueError, with a message for the user, for options that exclude each
     other.
 
     ``reference`` is the file that backends are certified against (``harness reference``); None: there is no
-    certificate. ``presets`` are sizes by name; ``smoke`` is the smallest that still shows training.
+    certificate. ``certified`` are options of the networks of a certificate, where it would take minutes with
+    those of a run: fewer or narrower blocks of the same layers. ``presets`` are sizes by name; ``smoke`` is
+    the smallest that still shows training.
     """
 
     name: str
@@ -257,4 +260,5 @@ class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
     options: type[msgspec.Struct]
     define: Callable[[Any], Task]
     reference: Path | None = None
+    certified: Mapping[str, Any] = {}
     presets: dict[str, Preset] = {}

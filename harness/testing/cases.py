@@ -1,37 +1,38 @@
 """What a backend is certified on: small seeded programs of a task, one for each kind of training rule."""
 
-from typing import Any
-
 import msgspec
 import numpy as np
 
-from harness.errors import UsageError
-from harness.layers import AnyLayer, Dropout, MaxPool2D, Residual, SelfAttention, Skip
+from harness.layers import MaxPool2D, PositionEmbedding
 from harness.network import Network
-from harness.plugins.definition import define_task
+from harness.spec.contract import beyond_first_contract
 from harness.spec.data import Samples
+from harness.spec.schedules import ConstantRate
 from harness.spec.task import (
     Adversarial,
     Augmentation,
     BinaryClassification,
     Classification,
     Regression,
-    Sgd,
     Task,
     TaskDefinition,
 )
+from harness.testing.case_networks import without_dropout
+from harness.testing.case_rules import SCHEDULE_CASE, WARMUP_STEPS, default_task, plain_task, tasks_by_rule
 from harness.training import draws
 
 #: An epoch is three full batches, in some cases followed by a short one. Two epochs are trained.
 FULL_SAMPLES = 24
 SAMPLES = 27
 BATCH_SIZE = 8
+#: Of cases whose references were made before there was a schedule or state: updates repeat themselves after
+#: the first step of the second epoch.
 STEPS = 8
+#: Of all others, so that a schedule has room, and running statistics move away from where they start.
+MANY_STEPS = 24
 SEED = 20
 #: Samples of a case whose clock is tested: 128 steps an epoch, so that calls are as long as those of a run.
 CLOCK_SAMPLES = 128 * BATCH_SIZE
-
-_Options = dict[str, Any]
 
 #: The case that every task has. Plain gradient descent shows the gradients: what a step subtracts.
 _GRADIENT_CASE = "sgd"
@@ -41,28 +42,16 @@ _GRADIENT_CASE = "sgd"
 #: gradient does not show, because they all see the same inputs.
 _POOLING_CASE = "ties in pooling"
 _FLAT_SQUARE = 16
+#: The case of networks with positions: a sequence of half the length, in batches of which the last is of one.
+_SHORTER_CASE = "shorter sequence"
+_SHORTER_SAMPLES = 25
+_SMOOTHING = 0.1
+#: The width of networks that make hundreds of steps.
+_NARROW = 0.25
 _PICTURE_AXES = 3
-_PLAIN: _Options = {"optimizer": "sgd", "learning_rate": 0.1}
-#: Options by the name of their case; every optimizer and regulariser is in one at least. A task that does not
-#: declare all options of a case gets those that it declares.
-_RULES: dict[str, _Options] = {
-    "momentum, l1": {"optimizer": "sgd", "learning_rate": 0.05, "momentum": 0.9, "l1": 1e-4},
-    "nesterov, l2": {
-        "optimizer": "sgd",
-        "learning_rate": 0.05,
-        "momentum": 0.9,
-        "nesterov": True,
-        "l2": 1e-3,
-    },
-    "adam, weight decay": {"optimizer": "adam", "learning_rate": 1e-3, "weight_decay": 0.1},
-    "rmsprop, l2": {"optimizer": "rmsprop", "learning_rate": 1e-3, "l2": 1e-3},
-    "full-batch gd": {"optimizer": "gd", "learning_rate": 0.1},
-}
-#: Further options of a case, where the task declares them.
-_WHERE_DECLARED: dict[str, _Options] = {"full-batch gd": {"flip": True, "crop": 4}}
 #: Cases with a short last batch. Only these, because compilers take seconds for each shape, and the effect
 #: of a short batch on the loss does not depend on the optimizer.
-SHORT_BATCH_CASES = {_GRADIENT_CASE, "class weights"}
+SHORT_BATCH_CASES = {_GRADIENT_CASE, "class weights", "class weights, label smoothing", _SHORTER_CASE}
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -71,6 +60,7 @@ class Case(msgspec.Struct, frozen=True):
     ``gradient_rate``, the learning rate of plain gradient descent, asks for the gradients of the first step;
     ``outputs`` for the outputs of each network in evaluation mode. ``flat_square`` makes pictures of squares
     with this many pixels a side, each square of one value per channel (unset: not part of the hash).
+    ``length`` is the number of steps to train (unset: :data:`STEPS`).
     """
 
     name: str
@@ -79,6 +69,12 @@ class Case(msgspec.Struct, frozen=True):
     gradient_rate: float | None = None
     outputs: bool = False
     flat_square: int | msgspec.UnsetType = msgspec.UNSET
+    length: int | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def steps(self) -> int:
+        """The number of training steps."""
+        return STEPS if self.length is msgspec.UNSET else self.length
 
     def data(self) -> Samples:
         """The training data; see :func:`case_samples`."""
@@ -97,25 +93,48 @@ def cases(definition: TaskDefinition) -> list[Case]:
     Raises:
         HarnessError: ``define`` makes no valid task of the default options.
     """
-    plain = _plain(definition)
-    tasks = {_GRADIENT_CASE: plain, "default": define_task(definition, definition.options())}
-    tasks |= _by_rule(definition)
-    if isinstance(plain.objective, Classification):
-        classes = plain.networks["model"].output_shape()[-1]
-        weights = tuple(0.5 + 1.5 * label / classes for label in range(classes))
-        tasks["class weights"] = msgspec.structs.replace(plain, objective=Classification(weights))
-    if _pools_pictures(plain.networks[data_network(plain)]):
+    plain = plain_task(definition)
+    tasks = {_GRADIENT_CASE: plain, "default": default_task(definition)}
+    tasks |= tasks_by_rule(definition) | _by_objective(plain)
+    network = plain.networks[data_network(plain)]
+    if _pools_pictures(network):
         tasks[_POOLING_CASE] = plain
-    return [_case(name, task) for name, task in tasks.items()]
+    if any(isinstance(place.layer, PositionEmbedding) for place in network.leaves()):
+        shorter = msgspec.structs.replace(network, input_shape=(-(-network.input_shape[0] // 2),))
+        tasks[_SHORTER_CASE] = msgspec.structs.replace(plain, networks={"model": shorter})
+    many = beyond_first_contract(plain) is not None
+    return [_case(name, task, MANY_STEPS if many else STEPS) for name, task in tasks.items()]
 
 
-def _case(name: str, task: Task) -> Case:
+def _by_objective(plain: Task) -> dict[str, Task]:
+    """The task with class weights, and with smoothed labels where the first contract had no such task."""
+    objective: Classification | BinaryClassification
+    match plain.objective:
+        case Classification():
+            classes = plain.networks["model"].output_shape()[-1]
+            weights = tuple(0.5 + 1.5 * label / classes for label in range(classes))
+            name, objective = "class weights", Classification(weights)
+            if beyond_first_contract(plain):
+                name, objective = "class weights, label smoothing", Classification(weights, _SMOOTHING)
+        case BinaryClassification():
+            name, objective = "class weights", BinaryClassification((0.5, 1.25))
+        case _:
+            return {}
+    return {name: msgspec.structs.replace(plain, objective=objective)}
+
+
+def _case(name: str, task: Task, steps: int) -> Case:
     samples = SAMPLES if name in SHORT_BATCH_CASES else FULL_SAMPLES
-    rate = task.optimizer.learning_rate if name in {_GRADIENT_CASE, _POOLING_CASE} else None
+    if name == _SHORTER_CASE:
+        samples = _SHORTER_SAMPLES
+    if name == SCHEDULE_CASE:
+        steps = MANY_STEPS
+    rate = task.optimizer.learning_rate if name in {_GRADIENT_CASE, _POOLING_CASE, _SHORTER_CASE} else None
     # Outputs in evaluation mode depend on the network alone, unless a backend augments there too.
-    outputs = name == _GRADIENT_CASE or task.augmentation != Augmentation()
+    outputs = name in {_GRADIENT_CASE, _SHORTER_CASE} or task.augmentation != Augmentation()
     flat_square = _FLAT_SQUARE if name == _POOLING_CASE else msgspec.UNSET
-    return Case(name, _small(task), samples, rate, outputs, flat_square)
+    length = steps if steps != STEPS else msgspec.UNSET
+    return Case(name, _small(task, samples, steps), samples, rate, outputs, flat_square, length)
 
 
 def _pools_pictures(network: Network) -> bool:
@@ -123,102 +142,30 @@ def _pools_pictures(network: Network) -> bool:
     return pools and len(network.input_shape) == _PICTURE_AXES
 
 
-def _plain(definition: TaskDefinition) -> Task:
-    """The task with plain gradient descent, even where its options offer none."""
-    task = _defined(definition, _declared(definition, _PLAIN))
-    task = task or define_task(definition, definition.options())
-    if task.optimizer == Sgd(task.optimizer.learning_rate):
-        return task
-    return msgspec.structs.replace(task, optimizer=Sgd(_PLAIN["learning_rate"]))
+def _small(task: Task, samples: int, steps: int) -> Task:
+    """The task with a small batch, and without dropout: frameworks cannot share random bits.
 
-
-def _by_rule(definition: TaskDefinition) -> dict[str, Task]:
-    """The task with each rule that its options offer, without rules that add nothing new."""
-    tasks: dict[str, Task] = {}
-    tried = set(_PLAIN.items())
-    for name, rule in _RULES.items():
-        for case, options in _variants(definition, name, rule).items():
-            new = {item for item in options.items() if item[0] != "learning_rate"} - tried
-            task = _defined(definition, options)
-            if new and task:
-                tasks[case] = task
-                tried |= new
-    return tasks
-
-
-def _variants(definition: TaskDefinition, name: str, rule: _Options) -> dict[str, _Options]:
-    """The options of a rule that the task declares, by case.
-
-    Where the task refuses their combination, there is a case without each of them.
+    The course of a schedule lies within the case.
     """
-    declared = _declared(definition, rule | _WHERE_DECLARED.get(name, {}))
-    if _defined(definition, declared) is None:
-        fewer = [{key: declared[key] for key in declared if key != left_out} for left_out in declared]
-    elif rule.items() <= declared.items():
-        return {name: declared}
-    else:
-        fewer = [declared]
-    return {", ".join(f"{key}={value}" for key, value in options.items()): options for options in fewer}
-
-
-def _declared(definition: TaskDefinition, options: _Options) -> _Options:
-    """The options that the task declares and that accept this value."""
-    return {key: value for key, value in options.items() if _converted(definition, {key: value}) is not None}
-
-
-def _defined(definition: TaskDefinition, options: _Options) -> Task | None:
-    """The task with these options; None where it refuses their combination."""
-    converted = _converted(definition, options)
-    try:
-        return None if converted is None else define_task(definition, converted)
-    except UsageError:
-        return None
-
-
-def _converted(definition: TaskDefinition, options: _Options) -> msgspec.Struct | None:
-    if not set(options) <= set(definition.options.__struct_fields__):
-        return None
-    try:
-        return msgspec.convert(options, definition.options)
-    except msgspec.ValidationError:
-        return None
-
-
-def _small(task: Task) -> Task:
-    """The task with a small batch, and without dropout: frameworks cannot share random bits."""
     batch_size = None if task.batch_size is None else BATCH_SIZE
-    return msgspec.structs.replace(task, networks=_without_dropout(task), batch_size=batch_size)
-
-
-def _without_dropout(task: Task) -> dict[str, Network]:
-    return {
-        name: msgspec.structs.replace(network, layers=_without(network.layers))
-        for name, network in task.networks.items()
-    }
-
-
-def _without(layers: tuple[AnyLayer, ...]) -> tuple[AnyLayer, ...]:
-    """The layers without dropout, at all depths of the tree."""
-    kept: list[AnyLayer] = []
-    for layer in layers:
-        match layer:
-            case Dropout():
-                continue
-            case Residual(body, shortcut):
-                kept.append(Residual(_without(body), _without(shortcut)))
-            case Skip(body):
-                kept.append(Skip(_without(body)))
-            case SelfAttention():
-                kept.append(msgspec.structs.replace(layer, dropout=0.0))
-            case _:
-                kept.append(layer)
-    return tuple(kept)
+    task = msgspec.structs.replace(task, networks=without_dropout(task), batch_size=batch_size)
+    if task.schedule == ConstantRate():
+        return task
+    warmup = min(WARMUP_STEPS, task.schedule.warmup_steps)
+    schedule = msgspec.structs.replace(task.schedule, warmup_steps=warmup)
+    return msgspec.structs.replace(
+        task, schedule=schedule, epochs=steps // -(-samples // (batch_size or samples))
+    )
 
 
 def narrow_networks(definition: TaskDefinition) -> dict[str, Network]:
     """The task's networks without dropout, at a quarter of their width where it declares such an option."""
-    task = _defined(definition, {"width": 0.25})
-    return _without_dropout(task or define_task(definition, definition.options()))
+    narrow = (
+        definition
+        if "width" not in definition.options.__struct_fields__
+        else msgspec.structs.replace(definition, certified=dict(definition.certified) | {"width": _NARROW})
+    )
+    return without_dropout(plain_task(narrow))
 
 
 def case_samples(task: Task, count: int = SAMPLES) -> Samples:

@@ -66,7 +66,7 @@ def certificate(
 
 
 def _checked(examiner: Examiner, definition: TaskDefinition, examined: Examined) -> list[Finding]:
-    total = len(check_names(definition, examiner.configuration.precision))
+    total = len(check_names(definition, examiner.configuration.precision, examiner.contract))
     numbers = itertools.count(1)
     return check(examiner, definition, lambda _finding: examined(next(numbers), total))
 

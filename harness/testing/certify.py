@@ -10,6 +10,7 @@ from harness.errors import Declined, HarnessError
 from harness.plugins.configuration import Configuration
 from harness.plugins.definition import define_task
 from harness.spec.backend import Precision
+from harness.spec.contract import CONTRACT, beyond_first_contract
 from harness.spec.task import TaskDefinition
 from harness.testing.call_comparison import compare_calls
 from harness.testing.cases import Case, cases
@@ -19,6 +20,7 @@ from harness.testing.long_calls import LONG_CALLS, CallsObservation, long_calls_
 from harness.testing.losses import Losses
 from harness.testing.observation import Observation
 from harness.testing.parity import Finding, compare, compare_losses, losses_name
+from harness.testing.recognition import Recognizer
 from harness.testing.reference import Reference, reference_of
 
 
@@ -26,6 +28,10 @@ class Examiner(Protocol):
     """Carries out certification cases for one configuration, in a worker or in this process."""
 
     configuration: Configuration
+
+    @property
+    def contract(self) -> int:
+        """The version of the contract that the backend follows."""
 
     def begin(self) -> None:
         """A certification begins: its time limit starts now."""
@@ -67,11 +73,12 @@ def examine(
     """
     reference = reference_of(definition, examiner.configuration.backend)
     examiner.begin()
+    recognizer = Recognizer()
     failed = ""
-    for case in cases(definition):
+    for case in cases_within(definition, examiner.contract):
         if selection is not None and not selection.includes(case.name):
             continue
-        outcome = _outcome(case, examiner, reference)
+        outcome = _outcome(case, examiner, reference, recognizer)
         if not failed and _failed(outcome):
             failed = case.name
         yield case, outcome
@@ -80,19 +87,36 @@ def examine(
         yield long, Skipped(long.name, failed) if failed else _outcome(long, examiner)
 
 
+def cases_within(definition: TaskDefinition, contract: int) -> list[Case]:
+    """The cases of a task for a backend of this version of the contract.
+
+    One that follows the first has no schedules: runs with one are declined, those without are certified.
+    """
+    first, *others = cases(definition)
+    if contract >= CONTRACT or beyond_first_contract(first.task):
+        return [first, *others]
+    return [first, *(case for case in others if beyond_first_contract(case.task) is None)]
+
+
 def _failed(outcome: Outcome) -> bool:
     if isinstance(outcome, Finding):
         return not outcome.passed
     return not isinstance(outcome, Declined)
 
 
-def _outcome(case: Case, examiner: Examiner, reference: Reference | None = None) -> Outcome:
+def _outcome(
+    case: Case,
+    examiner: Examiner,
+    reference: Reference | None = None,
+    recognizer: Recognizer | None = None,
+) -> Outcome:
     """What comes of a case; without a reference the case is that of long calls."""
     try:
         if reference is None:
             return compare_calls(examiner.observe_calls(case), case.task)
-        expected = reference.cases[case.name].observation
-        return compare(case.name, examiner.observe(case), expected, case.task.optimizer)
+        expected, observed = reference.cases[case.name].observation, examiner.observe(case)
+        finding = compare(case.name, observed, expected, case.task.optimizer)
+        return finding if recognizer is None else recognizer.named(finding, case, observed, expected)
     except HarnessError as error:
         return error
 
@@ -144,9 +168,9 @@ class Selection(msgspec.Struct, frozen=True):
 _ALL = Selection()
 
 
-def check_names(definition: TaskDefinition, precision: Precision) -> list[str]:
+def check_names(definition: TaskDefinition, precision: Precision, contract: int = CONTRACT) -> list[str]:
     """The names of all cases of a check, in order."""
-    names = [case.name for case in cases(definition)]
+    names = [case.name for case in cases_within(definition, contract)]
     names += [LONG_CALLS] * (long_calls_case(definition) is not None)
     names += [losses_name(precision)] * (precision != "float64")
     return names + [DROPOUT] * uses_dropout(define_task(definition, definition.options()))
@@ -178,7 +202,7 @@ def check(
             if isinstance(outcome, Finding):
                 findings.append(outcome)
     if declined:
-        raise Declined(declined_cases(declined, all_cases=len(cases(definition))))
+        raise Declined(declined_cases(declined, all_cases=len(cases_within(definition, examiner.contract))))
     return diagnosed(findings, cases(definition))
 
 
@@ -191,7 +215,8 @@ def _outcomes(
         losses_name(precision): lambda: examine_losses(examiner, definition, precision),
         DROPOUT: lambda: examine_dropout(examiner, definition),
     }
-    names = [name for name in check_names(definition, precision) if selection.includes(name)]
+    all_names = check_names(definition, precision, examiner.contract)
+    names = [name for name in all_names if selection.includes(name)]
     first, failed = cases(definition)[0].name, ""
     found = examine(examiner, definition, selection)
     for name in names:

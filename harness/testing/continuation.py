@@ -3,7 +3,7 @@
 This is how timed work is verified: blocks of a run are repeated from a saved state by a second program.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Self
 
 import msgspec
@@ -104,11 +104,12 @@ def observe_continuation(
         ValueError: weights are not finite.
         ContractBroken: a program broke the contract.
     """
-    losses, weights, update = _trained(first, saved, order, calls[0])
+    parameters = task.parameters()
+    losses, weights, update = _trained(first, saved, parameters, order, calls[0])
     changed = saved.changed()
     loaded = second()
     not_taken, ignored = saved.load_into(loaded)
-    observed, observed_weights, observed_update = _trained(loaded, saved, order, calls[1])
+    observed, observed_weights, observed_update = _trained(loaded, saved, parameters, order, calls[1])
     return Continuation(
         finite_losses(losses),
         finite_losses(observed),
@@ -123,9 +124,9 @@ def observe_continuation(
 
 
 def _trained(
-    program: Program, saved: SavedState, order: BatchOrder, calls: Calls
+    program: Program, saved: SavedState, parameters: Iterable[str], order: BatchOrder, calls: Calls
 ) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
-    """The losses of these calls, the weights after them, and the change of all weights by the first call."""
+    """The losses of these calls, the weights after them, and how the first call changed all parameters."""
     tape, first = LossTape(program), None
     for start, count in calls:
         tape.train(order.steps(start, count))
@@ -133,7 +134,7 @@ def _trained(
     weights = program.weights()
     require_finite("weights()", weights)
     assert first is not None  # noqa: S101  there is at least one call
-    update = np.concatenate([(first[name] - saved.weights[name]).ravel() for name in saved.weights])
+    update = np.concatenate([(first[name] - saved.weights[name]).ravel() for name in parameters])
     return tape.losses(), weights, update
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from harness.spec.schedules import ConstantRate
 from harness.spec.task import Adam, Augmentation, Classification, RmsProp, Sgd, Task
 from harness.testing.cases import Case
 from harness.testing.parity import Finding
@@ -30,19 +31,30 @@ class Feature(enum.Enum):
     ADAM = "Adam's update: the bias correction, and the position of epsilon (outside the root)"
     RMSPROP = "RMSprop's update: the decay of the mean square, and the position of epsilon (outside the root)"
     FULL_BATCH = "batches of all samples"
+    SMOOTHING = (
+        "the label smoothing: the target is 1 - s at the class plus s / classes everywhere, and each term is "
+        "multiplied by the weight of its class"
+    )
+    TABLES = "the weight decay of embeddings: decay_embeddings says whether their tables shrink as kernels do"
+    SCHEDULE = "the learning rates: each step, and its weight decay, uses its own of steps.learning_rates"
+    CLIPPING = "the clipping: by the norm of all gradients of a network together, penalty included"
     FLAT = "the gradient of pooling where values are equal: only one of them gets it"
 
 
 def features(case: Case) -> set[Feature]:
     """The features of a case's task and data."""
     task = case.task
-    classes = isinstance(task.objective, Classification) and bool(task.objective.class_weights)
+    classes = bool(getattr(task.objective, "class_weights", ()))
     present = {
         Feature.L1: bool(task.penalty.l1),
         Feature.L2: bool(task.penalty.l2),
         Feature.WEIGHT_DECAY: bool(task.weight_decay),
         Feature.CLASS_WEIGHTS: classes,
         Feature.FULL_BATCH: task.batch_size is None,
+        Feature.SMOOTHING: isinstance(task.objective, Classification) and task.objective.label_smoothing > 0,
+        Feature.TABLES: task.decay_embeddings and task.weight_decay > 0,
+        Feature.SCHEDULE: task.schedule != ConstantRate(),
+        Feature.CLIPPING: task.clip_norm > 0,
         Feature.FLAT: case.flat_square is not msgspec.UNSET,
     }
     found = {feature for feature, has in present.items() if has}

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 
-from harness.layers import GRU, LSTM
+from harness.layers import GRU, LSTM, Layer, SelfAttention
 from harness.spec.task import Task
 from harness.training import draws
 
@@ -56,9 +56,18 @@ def relative_difference(observed: Piece, expected: Piece) -> float:
 def gates_of(task: Task) -> dict[str, tuple[str, ...]]:
     """The gates along the last axis of each parameter that has gates, by its full name."""
     return {
-        f"{network_name}/{place.name}/{name}": place.layer.gates
+        f"{network_name}/{place.name}/{name}": gates
         for network_name, network in task.networks.items()
         for place in network.leaves()
-        if isinstance(place.layer, GRU | LSTM)
         for name in place.layer.parameters(place.input_shape)
+        if (gates := _gates(place.layer, name))
     }
+
+
+def _gates(layer: Layer, parameter: str) -> tuple[str, ...]:
+    if isinstance(layer, GRU | LSTM):
+        return layer.gates
+    # The gradient of the keys' bias is zero but for rounding: a softmax does not change with it.
+    if isinstance(layer, SelfAttention) and parameter == "qkv_kernel":
+        return ("query", "key", "value")
+    return ()

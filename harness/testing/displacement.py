@@ -5,7 +5,7 @@ losses by less than rounding does earlier in the training. The weights still mov
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -26,13 +26,30 @@ EPSILON: dict[Precision, float] = {
 
 
 def share_apart(
-    before: Weights, reported: Weights, recomputed: Weights, steps: int, precision: Precision
+    before: Weights,
+    reported: Weights,
+    recomputed: Weights,
+    steps: int,
+    precision: Precision,
+    state: Collection[str] = (),
 ) -> float | None:
     """How far apart two ends of the same ``steps`` are, as a share of the recomputed way; None if it is tiny.
 
-    Lengths are Euclidean, over all weights together: single weights whose gradient is nothing but rounding go
-    anywhere under Adam.
+    Lengths are Euclidean, over all parameters together: single ones whose gradient is nothing but rounding go
+    anywhere under Adam. The arrays named in ``state``, such as running statistics, are measured by
+    themselves, and the larger share counts: their way is often longer, and hides updates that are left out.
     """
+    groups = [[name for name in recomputed if (name in state) is own] for own in (False, True)]
+    shares = []
+    for names in filter(None, groups):
+        ends = ({name: end[name] for name in names} for end in (before, reported, recomputed))
+        shares.append(_share(*ends, steps, precision))
+    return max((share for share in shares if share is not None), default=None)
+
+
+def _share(
+    before: Weights, reported: Weights, recomputed: Weights, steps: int, precision: Precision
+) -> float | None:
     way = _distance(before, recomputed)
     rounding = EPSILON[precision] * math.sqrt(steps) * _distance(recomputed)
     return _distance(reported, recomputed) / way if way > _ROUNDINGS * rounding else None

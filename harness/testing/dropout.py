@@ -7,21 +7,19 @@ least eight inputs and four steps; with fewer inputs no test is made. Equal loss
 masks of hundreds of values. Seeds are fixed, so a result is the same at each repetition.
 """
 
+import contextlib
+
 import msgspec
 import numpy as np
 
-from harness.layers import Dense, Dropout
-from harness.spec.backend import Steps, Unsupported
-from harness.spec.task import Adversarial, Augmentation, Penalty, Sgd, Task
+from harness.layers import Dropout, Layer, SelfAttention
+from harness.spec.backend import Unsupported
+from harness.spec.task import Adversarial, Task
 from harness.testing.cases import SEED, Case, case_samples, data_network
+from harness.testing.dropout_masks import COPIES, RATE, attention_kept, copies_kept, with_dropout
 from harness.testing.trial_programs import TrialPrograms, first_losses
-from harness.training.initial import initial_weights
 
 _ROUNDING = 1e-6
-#: Not a half, where dropped and kept values could be mistaken for each other.
-_RATE = 0.25
-_COPIES = 8
-_STEPS = 4
 #: How many standard deviations the share of dropped values may be off.
 _MOST_DEVIATIONS = 6.0
 #: With fewer inputs of the last layer, chance could look like a fault.
@@ -37,9 +35,13 @@ class DropoutTests(msgspec.Struct, frozen=True):
 
 def uses_dropout(task: Task) -> bool:
     """Whether any network of the task drops values."""
-    return any(
-        isinstance(place.layer, Dropout) for network in task.networks.values() for place in network.placed()
-    )
+    layers = [place.layer for network in task.networks.values() for place in network.leaves()]
+    return any(isinstance(layer, Dropout) or drops_attention(layer) for layer in layers)
+
+
+def drops_attention(layer: Layer) -> bool:
+    """Whether the layer is an attention that drops weights."""
+    return isinstance(layer, SelfAttention) and layer.dropout > 0
 
 
 def dropout_tests(programs: TrialPrograms, case: Case) -> DropoutTests:
@@ -47,9 +49,8 @@ def dropout_tests(programs: TrialPrograms, case: Case) -> DropoutTests:
     faults = careless_dropout(programs, case)
     if faults:
         return DropoutTests(faults, complete=True)
-    kept = _kept(programs, case)
-    fault = "" if kept is None else _fault_of_masks(kept)
-    return DropoutTests([fault] if fault else [], complete=kept is not None)
+    tested = _masks(programs, case)
+    return DropoutTests(_faults_of_masks(tested), complete=bool(tested))
 
 
 def careless_dropout(programs: TrialPrograms, case: Case) -> list[str]:
@@ -79,89 +80,47 @@ def careless_dropout(programs: TrialPrograms, case: Case) -> list[str]:
 def wrong_masks(programs: TrialPrograms, case: Case) -> list[str]:
     """Whether every value of every sample is dropped again at each step, at its rate, and the rest scaled.
 
-    The last layer's weights are zero. So its outputs, and the gradient that the loss returns, are the same
-    whatever is dropped before it, and the gradient of a row of its kernel is proportional to its input. A
-    batch of copies of one sample then shows in how many copies each input was kept.
+    So too the weights of attention, where the task's network has some. The counts that show it are those of
+    :mod:`harness.testing.dropout_masks`.
     """
-    kept = _kept(programs, case)
-    fault = "" if kept is None else _fault_of_masks(kept)
-    return [fault] if fault else []
+    return _faults_of_masks(_masks(programs, case))
 
 
-def _kept(programs: TrialPrograms, case: Case) -> np.ndarray | None:
-    """As :func:`_copies_kept`; None where the network or the backend allows no such test."""
-    if isinstance(case.task.objective, Adversarial) or not _ends_linear(case.task):
-        return None
-    try:
-        kept = _copies_kept(programs, _bare(case.task))
-    except Unsupported:
-        return None
-    return kept if kept.shape[1] >= _FEWEST_INPUTS else None
+def _masks(programs: TrialPrograms, case: Case) -> dict[str, np.ndarray]:
+    """In how many copies ``(steps, values)`` each value was kept, by what drops; empty if untestable."""
+    if isinstance(case.task.objective, Adversarial):
+        return {}
+    tests = {"dropout": copies_kept}
+    if any(isinstance(place.layer, SelfAttention) for place in case.task.networks["model"].leaves()):
+        tests["the dropout of attention"] = attention_kept
+    counts = {}
+    for name, test in tests.items():
+        with contextlib.suppress(Unsupported):
+            counts[name] = test(programs, case.task)
+    return {name: kept for name, kept in counts.items() if kept.shape[1] >= _FEWEST_INPUTS}
 
 
-def _fault_of_masks(kept: np.ndarray) -> str:
+def _faults_of_masks(masks: dict[str, np.ndarray]) -> list[str]:
+    """The first fault."""
+    faults = (_fault_of_masks(name, kept) for name, kept in masks.items())
+    return [fault for fault in faults if fault][:1]
+
+
+def _fault_of_masks(name: str, kept: np.ndarray) -> str:
     """What is wrong with the masks, from the number of copies ``(steps, inputs)`` that kept each input."""
     counts = kept.round()
-    dropped = 1 - counts.mean() / _COPIES
-    deviation = np.sqrt(_RATE * (1 - _RATE) / (_COPIES * counts.size))
+    dropped = 1 - counts.mean() / COPIES
+    deviation = np.sqrt(RATE * (1 - RATE) / (COPIES * counts.size))
     faults = {
-        "values that dropout keeps are not scaled by 1 / (1 - rate)": (
-            not np.allclose(kept, counts, atol=_ROUNDING) or counts.max() > _COPIES
+        f"values that {name} keeps are not scaled by 1 / (1 - rate)": (
+            not np.allclose(kept, counts, atol=_ROUNDING) or counts.max() > COPIES
         ),
-        "dropout drops the same values at every step": (counts == counts[0]).all(),
-        "dropout drops the same values in all samples of a batch": np.isin(counts, (0, _COPIES)).all(),
-        "dropout drops whole samples instead of single values": (
+        f"{name} drops the same values at every step": (counts == counts[0]).all(),
+        f"{name} drops the same values in all samples of a batch": np.isin(counts, (0, COPIES)).all(),
+        f"{name} drops whole samples instead of single values": (
             counts.shape[1] > 1 and (counts == counts[:, :1]).all()
         ),
-        f"dropout at rate {_RATE} drops {dropped:.0%} of the values": abs(dropped - _RATE)
+        f"{name} at rate {RATE} drops {dropped:.0%} of the values": abs(dropped - RATE)
         > _MOST_DEVIATIONS * deviation,
     }
     return next((fault for fault, present in faults.items() if present), "")
-
-
-def _copies_kept(programs: TrialPrograms, bare: Task) -> np.ndarray:
-    """How many copies kept each input of the last layer, ``(steps, inputs)``; zeros are left out."""
-    last = f"model/{bare.networks['model'].placed()[-1].name}"
-    start = initial_weights(bare, SEED)
-    start |= {name: np.zeros_like(start[name]) for name in (f"{last}/kernel", f"{last}/bias")}
-
-    def updates(task: Task) -> np.ndarray:
-        program, kernels = programs.build(task), []
-        for _ in range(_STEPS):
-            program.load(start)
-            program.train(Steps(np.zeros((1, _COPIES), np.int64)))
-            kernels.append(program.weights()[f"{last}/kernel"])
-        return np.array(kernels)
-
-    whole, thinned = updates(bare)[0], updates(with_dropout(bare, _RATE))
-    size = (whole * whole).sum(axis=1)
-    nonzero = size > _ROUNDING * size.max()
-    share: np.ndarray = (whole * thinned).sum(axis=2)[:, nonzero] / size[nonzero]
-    return share * ((1 - _RATE) * _COPIES)
-
-
-def with_dropout(task: Task, rate: float = 0.5) -> Task:
-    """The task with dropout ahead of the last layer of the network that sees the data."""
-    name = data_network(task)
-    network = task.networks[name]
-    layers = (*network.layers[:-1], Dropout(rate), network.layers[-1])
-    return msgspec.structs.replace(
-        task, networks=task.networks | {name: msgspec.structs.replace(network, layers=layers)}
-    )
-
-
-def _ends_linear(task: Task) -> bool:
-    last = task.networks["model"].layers[-1]
-    return isinstance(last, Dense) and last.activation is None
-
-
-def _bare(task: Task) -> Task:
-    """The task with plain gradient descent, of which one step shows the gradient, and no regulariser."""
-    return msgspec.structs.replace(
-        task,
-        optimizer=Sgd(1.0),
-        batch_size=_COPIES,
-        penalty=Penalty(),
-        weight_decay=0.0,
-        augmentation=Augmentation(),
-    )

@@ -7,7 +7,7 @@ from harness.plugins.watched_program import WatchedProgram
 from harness.spec.backend import Backend, Plan, Precision, Program
 from harness.spec.data import Samples
 from harness.spec.task import Adversarial
-from harness.testing.cases import CLOCK_SAMPLES, SEED, STEPS, Case
+from harness.testing.cases import CLOCK_SAMPLES, SEED, Case
 from harness.testing.digest import Piece, digest, digests
 from harness.testing.loss_tape import LossTape
 from harness.testing.losses import Losses
@@ -18,14 +18,18 @@ from harness.training.initial import initial_weights
 class Observation(msgspec.Struct, frozen=True):
     """The losses of each step, and digests of arrays by their full names.
 
-    ``gradients`` are those of the first step, ``outputs`` those of each network in evaluation mode after the
-    last step; both are empty where the case does not include them. ``weights`` are those after the last step.
+    ``gradients`` are those of the first step, and ``state`` is what it made of running statistics;
+    ``outputs`` are those of each network in evaluation mode after the last step. They are empty where the
+    case does not include them. ``weights`` are those after the last step, ``changed_by_predict`` the names of
+    those that the outputs changed.
     """
 
     losses: Losses
     gradients: dict[str, list[Piece]]
     weights: dict[str, list[Piece]]
     outputs: dict[str, list[Piece]]
+    state: dict[str, list[Piece]] = {}
+    changed_by_predict: list[str] = []
 
 
 def observe(backend: Backend, mode: str, device: str, threads: int, case: Case) -> Observation:
@@ -45,23 +49,26 @@ def observe(backend: Backend, mode: str, device: str, threads: int, case: Case) 
     tape.train(order.steps(0, 1))
     first = program.weights()
     step = 1
-    while step < STEPS:
-        count = min(order.run_length(step), STEPS - step)
+    while step < case.steps:
+        count = min(order.run_length(step), case.steps - step)
         tape.train(order.steps(step, count))
         step += count
     last = program.weights()
     outputs = _predict(program, case) if case.outputs else {}
     require_finite("weights()", last)
     require_finite("predict()", outputs)
-    gradients = {}
+    gradients, state = {}, {}
     if case.gradient_rate is not None:
-        steepest = {name: (start[name] - first[name]) / case.gradient_rate for name in start}
+        steepest = {name: (start[name] - first[name]) / case.gradient_rate for name in task.parameters()}
         gradients = digests(task, steepest)
+        state = digests(task, {name: first[name] for name in task.state()})
     return Observation(
         finite_losses(tape.losses()),
         gradients,
         digests(task, last),
         {name: digest(array) for name, array in outputs.items()},
+        state,
+        [name for name, array in program.weights().items() if not np.array_equal(array, last[name])],
     )
 
 

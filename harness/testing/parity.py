@@ -55,10 +55,12 @@ def compare(
     gradients = array_differences(observed.gradients, expected.gradients)
     weights = array_differences(observed.weights, expected.weights)
     outputs = array_differences(observed.outputs, expected.outputs)
-    worst = max([*steps, *gradients.values(), *weights.values(), *outputs.values()])
+    state = array_differences(observed.state, expected.state)
+    worst = max([*steps, *gradients.values(), *state.values(), *weights.values(), *outputs.values()])
     if worst <= TOLERANCE:
-        return Finding(case, worst, "")
-    differences = {"gradients": gradients, "weights": weights, "outputs": outputs}
+        changed = observed.changed_by_predict
+        return Finding(case, math.inf, _changed_by_predict(changed)) if changed else Finding(case, worst, "")
+    differences = {"gradients": gradients, "state": state, "weights": weights, "outputs": outputs}
     deviation, cause = _explain(case, observed, expected, steps, differences, optimizer)
     # A cause that is certain, such as an exact factor, is part of the deviation: no other case shows more.
     return Finding(case, worst, f"{deviation}: {cause}", deviation="" if cause in _CERTAIN else deviation)
@@ -132,6 +134,12 @@ def _explain(
             f"look at the backward pass of {where}, at what is added to the gradient, or at arrays that "
             "load() or weights() shares with others"
         )
+    bad_state = {name: value for name, value in differences["state"].items() if value > TOLERANCE}
+    if bad_state:
+        return (
+            f"the loss and all gradients of step 1 agree, what it made of {listed(bad_state)} does not",
+            "look at the running statistics: the weight of the new value, the variance (that of n - 1)",
+        )
     late = next((number for number, value in enumerate(steps, 1) if value > TOLERANCE), None)
     if late is not None:
         return _explain_later_loss(case, late, steps[late - 1], gradients, optimizer)
@@ -145,6 +153,13 @@ def _explain(
     return (
         f"training agrees, the outputs in evaluation mode do not: {listed(bad_outputs)}",
         "look for training behaviour in predict(), or for rows in another order",
+    )
+
+
+def _changed_by_predict(names: list[str]) -> str:
+    shown = ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")  # noqa: PLR2004
+    return (
+        f"predict() changed {shown}: statistics are updated in evaluation, where they must stay as they are"
     )
 
 

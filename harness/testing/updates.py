@@ -29,7 +29,12 @@ _LEAST_SEEN = 0.5
 
 
 def agreements(
-    task: Task, step: int, weights: Sequence[Weights], gradients: Sequence[Weights], precision: Precision
+    task: Task,
+    step: int,
+    weights: Sequence[Weights],
+    gradients: Sequence[Weights],
+    precision: Precision,
+    rates: Sequence[float] = (),
 ) -> list[float | None]:
     """The share of each gradient but the first that the weights followed.
 
@@ -37,18 +42,19 @@ def agreements(
     belongs to such weights has no share, but None.
 
     ``weights`` are those before ``step`` (counted from 0) and after each step from there on; ``gradients``
-    are of the same steps, one fewer than weights.
+    are of the same steps, one fewer than weights, by the parameters' names, and clipped where the task clips
+    them. ``rates`` are the learning rates of these steps; without them that of the optimizer.
     """
     optimizer = task.optimizer
+    rates = rates or [optimizer.learning_rate] * len(gradients)
     rounding = _ROUNDINGS * float(np.finfo(np.float64 if precision == "float64" else np.float32).eps)
-    kept = 1 - optimizer.learning_rate * task.weight_decay
-    moved = [
-        {
-            name: (kept if name.endswith("kernel") else 1) * _exact(before[name]) - _exact(after[name])
-            for name in before
-        }
-        for before, after in itertools.pairwise(weights)
-    ]
+    # What each step subtracts, in units of its learning rate, so that steps of different rates compare.
+    moved = []
+    for rate, (before, after) in zip(rates, itertools.pairwise(weights), strict=True):
+        kept = {name: 1 - rate * task.weight_decay * task.is_decayed(name) for name in gradients[0]}
+        moved.append(
+            {name: (kept[name] * _exact(before[name]) - _exact(after[name])) / rate for name in kept}
+        )
     shares: list[float | None] = []
     for index in range(1, len(gradients)):
         agreeing = seen = whole = 0.0
@@ -56,7 +62,7 @@ def agreements(
             before, now = moved[index - 1][name], moved[index][name]
             new = _new(optimizer, step + index + 1, before, now)
             expected = _expected(optimizer, gradients[index - 1][name], gradient)
-            change = _change(optimizer, expected, before, now)
+            change = rates[index] * _change(optimizer, expected, before, now)
             visible = change > rounding * np.abs(weights[index][name])
             size = np.abs(expected)
             agreeing += float(size[visible & (np.sign(new) == np.sign(expected))].sum())
@@ -71,15 +77,15 @@ def _exact(array: np.ndarray) -> np.ndarray:
 
 
 def _change(optimizer: Optimizer, expected: np.ndarray, before: np.ndarray, now: np.ndarray) -> np.ndarray:
-    """About how far a right step changes each weight.
+    """About how far a right step changes each weight, in units of the learning rate.
 
     Adam and RMSprop divide the gradient by its usual size, which is not known here.
     """
     change: np.ndarray
     if isinstance(optimizer, Sgd):
-        change = optimizer.learning_rate * np.abs(expected)
+        change = np.abs(expected)
     else:
-        change = np.maximum(np.abs(before) + np.abs(now), _USUAL_CHANGE * optimizer.learning_rate)
+        change = np.maximum(np.abs(before) + np.abs(now), _USUAL_CHANGE)
     return change
 
 

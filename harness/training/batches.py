@@ -7,6 +7,8 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from harness.errors import UsageError
+from harness.layers import BatchNorm
 from harness.spec.backend import Steps
 from harness.spec.task import Adversarial, Augmentation, Task
 from harness.training import draws
@@ -14,6 +16,8 @@ from harness.training.schedules import LearningRates
 
 _NOT_AUGMENTED = Augmentation()
 _FLIPPED_FRACTION = 0.5
+#: Values of a channel that have an unbiased variance.
+_FEWEST = 2
 _UNKNOWN_RATES = LearningRates(math.nan)
 
 
@@ -37,7 +41,8 @@ class BatchOrder:
         """The order in which a task sees ``samples`` training samples.
 
         Raises:
-            UsageError: the task's schedule does not fit into the training.
+            UsageError: the task's schedule does not fit into the training, or a batch is too small to be
+                normalised.
         """
         latent_size = task.objective.latent_size if isinstance(task.objective, Adversarial) else 0
         taken = min(task.samples_per_epoch or samples, samples)
@@ -45,7 +50,9 @@ class BatchOrder:
         rates = LearningRates(
             task.optimizer.learning_rate, task.schedule, task.epochs * -(-taken // batch_size)
         )
-        return cls(samples, batch_size, seed, latent_size, task.augmentation, rates, taken)
+        order = cls(samples, batch_size, seed, latent_size, task.augmentation, rates, taken)
+        _refuse_single_values(task, min(batch_size, taken % batch_size or batch_size))
+        return order
 
     @property
     def samples_per_epoch(self) -> int:
@@ -108,3 +115,15 @@ class BatchOrder:
     def _offsets(self, epoch: int) -> np.ndarray:
         choices = 2 * self.augmentation.crop + 1
         return (draws.uniform((self.samples, 2), self.seed, "crops", epoch) * choices).astype(np.int64)
+
+
+def _refuse_single_values(task: Task, smallest_batch: int) -> None:
+    """Raise UsageError where a :class:`BatchNorm` gets one value per channel, which has no variance."""
+    places = [place for network in task.networks.values() for place in network.leaves()]
+    for place in places:
+        values = smallest_batch * math.prod(place.input_shape[:-1])
+        if isinstance(place.layer, BatchNorm) and values < _FEWEST:
+            raise UsageError(
+                f"the last batch of an epoch has 1 sample, and {place.name} needs at least {_FEWEST} values "
+                "per channel; train on another number of samples (train_fraction)"
+            )

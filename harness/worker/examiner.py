@@ -7,8 +7,10 @@ from typing import Self, TypeVar
 
 from harness.errors import Declined, HarnessError
 from harness.machine.worker_variables import worker_variables
+from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.spec.backend import Precision
+from harness.spec.contract import CONTRACT
 from harness.testing.cases import CLOCK_SAMPLES, Case
 from harness.testing.clock import ClockTest, ClockTrial, Effort
 from harness.testing.dropout import DropoutTests
@@ -49,6 +51,14 @@ class Examiner:
         self._limit_seconds = limit_seconds
         self._session: Session | None = None
         self._paused = False
+
+    @property
+    def contract(self) -> int:
+        """The version of the contract that the backend follows; the present one if it is unknown here."""
+        try:
+            return registry.backend(self.configuration.backend).contract
+        except HarnessError:
+            return CONTRACT
 
     def begin(self) -> None:
         """Grant the whole time limit to the certification that follows."""

@@ -17,6 +17,7 @@ import msgspec
 from harness.errors import Declined, HarnessError
 from harness.machine.cpus import WORKER_CPUS
 from harness.plugins.files import PLUGIN_FILES_VARIABLE
+from harness.spec.schedules import ConstantRate
 from harness.spec.task import Sgd
 from harness.testing.independent_work import Independent, Score
 from harness.testing.losses import Losses
@@ -101,7 +102,10 @@ class NumpyWork:
         work = self._work
         plan = msgspec.structs.replace(work.plan, mode="plain", device="cpu")
         if gradients:
-            task = msgspec.structs.replace(plan.task, optimizer=Sgd(1.0), weight_decay=0.0)
+            # A task that clips still does: the weights must follow the clipped gradients.
+            task = msgspec.structs.replace(
+                plan.task, optimizer=Sgd(1.0), weight_decay=0.0, schedule=ConstantRate()
+            )
             plan = msgspec.structs.replace(plan, task=task)
         self._conversation.build(plan, work.dataset)
         self._session.call(protocol.Shuffle(work.order.seed), protocol.Done)
@@ -132,19 +136,21 @@ class NumpyWork:
         weights = [weights_in(path) for path in paths]
         self._build(gradients=True)
         gradients, recomputed = [], list[list[float | None]]()
+        parameters = self._work.plan.task.parameters()  # running statistics move without gradients
         for index, path in enumerate(paths[:-1]):
             recomputed += self._session.call(_step(sample.step + index, path), protocol.Replayed).losses
             after = folder / "numpy.npz"
             self._session.call(protocol.SaveState(str(after)), protocol.StateSaved)
             moved = weights_in(after)
-            gradients.append({name: weights[index][name] - moved[name] for name in moved})
+            gradients.append({name: weights[index][name] - moved[name] for name in parameters})
         fault = compare_losses_at(losses, recomputed, precision)
         if fault is not None:
             deviation = deviation_of(fault, losses, recomputed, sample.step)
             return msgspec.structs.replace(found, deviation=deviation)
         least = found.agreement
         if sample.complete:  # else its optimizer begins anew
-            shares = agreements(self._work.plan.task, sample.step, weights, gradients, precision)
+            rates = self._work.order.rates.of_steps(sample.step, len(gradients)).tolist()
+            shares = agreements(self._work.plan.task, sample.step, weights, gradients, precision, rates)
             steps = enumerate(shares, sample.step + 2)
             known = {share: step for step, share in steps if share is not None}
             least = min([*known, 1.0 if least is None else least])

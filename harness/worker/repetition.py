@@ -108,7 +108,8 @@ class Repetition:
             weights_in(sample.after),
             self._work.plan.precision,
         )
-        return share_apart(before, after, self._weights, len(sample.losses), precision)
+        state = self._work.plan.task.state()
+        return share_apart(before, after, self._weights, len(sample.losses), precision, state)
 
     @property
     def is_suspicious(self) -> bool:
@@ -138,7 +139,8 @@ class Repetition:
         apart = self._apart()
         if self._weights is None:
             return False
-        alike = share_apart(weights_in(sample.path), first, self._weights, len(sample.losses), precision)
+        state, start = self._work.plan.task.state(), weights_in(sample.path)
+        alike = share_apart(start, first, self._weights, len(sample.losses), precision, state)
         return self._has_moved_elsewhere(apart) and alike is not None and alike < _REPLAYS_APART
 
     @property

@@ -1,6 +1,7 @@
 """The task ``lm``: a transformer predicts the next character of a text."""
 
 import math
+from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta
@@ -117,5 +118,7 @@ LM = TaskDefinition(
     datasets=("tinyshakespeare", "pydoc"),
     options=LmOptions,
     define=define,
+    reference=Path(__file__).parent / "references" / "lm.json",
+    certified={"blocks": 2, "width": 0.5},
     presets={"smoke": Preset(dataset="pydoc", epochs=1)},
 )

@@ -82,7 +82,7 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
             ValueError: options exclude each other; the message is for the user.
         """
         defaults = type(self)()
-        if self.optimizer != "sgd" and (self.momentum != defaults.momentum or self.nesterov):
+        if self.optimizer != "sgd" and (self.momentum not in {0.0, defaults.momentum} or self.nesterov):
             raise ValueError(f"momentum and nesterov belong to optimizer=sgd, not to {self.optimizer}")
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov=true needs a momentum above 0, for example momentum=0.9")

@@ -1,6 +1,7 @@
 """The task ``resnet``: the residual networks of He et al. (2016) for CIFAR-10."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -95,5 +96,7 @@ RESNET = TaskDefinition(
     datasets=("cifar10", "digits"),
     options=ResnetOptions,
     define=define,
+    reference=Path(__file__).parent / "references" / "resnet.json",
+    certified={"depth": 8},
     presets={"smoke": Preset(dataset="digits", epochs=4)},
 )

@@ -1,5 +1,6 @@
 """The task ``tabular``: a dense network tells malignant from benign tumours."""
 
+from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta
@@ -45,5 +46,6 @@ TABULAR = TaskDefinition(
     datasets=("breast_cancer",),
     options=TabularOptions,
     define=define,
+    reference=Path(__file__).parent / "references" / "tabular.json",
     presets={"smoke": Preset(epochs=10)},
 )

@@ -5,6 +5,7 @@ fault in a variable, on one task, such as ``PLANTED=cnn:slower``. Without the va
 its steps are timed and not slowed down, so that base and head differ in nothing but the fault.
 """
 
+import dataclasses
 import functools
 import os
 import time
@@ -108,7 +109,14 @@ def more_memory(program):
     program.ballast = np.ones(size // 8)
 
 
+def half_rate(program):
+    """Train at half of the learning rate."""
+    train = program.train
+    program.train = lambda steps: train(dataclasses.replace(steps, learning_rates=0.5 * steps.learning_rates))
+
+
 AFTER = {
+    "half-rate": half_rate,
     **{fault: functools.partial(slower, share=share) for fault, share in PLANTED_SHARES.items()},
     "pausing": pausing,
     "no-bias": no_bias,
@@ -125,10 +133,6 @@ class PlantedBackend(TorchBackend):
     def build(self, plan, data):
         task, _, fault = os.environ.get("PLANTED", "").partition(":")
         fault = fault if task == plan.task.name else ""
-        if fault == "half-rate":
-            optimizer = plan.task.optimizer
-            halved = msgspec.structs.replace(optimizer, learning_rate=optimizer.learning_rate / 2)
-            plan = msgspec.structs.replace(plan, task=msgspec.structs.replace(plan.task, optimizer=halved))
         program = super().build(plan, data)
         AFTER.get(fault, unchanged)(program)
         return program

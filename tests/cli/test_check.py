@@ -11,6 +11,7 @@ from harness.errors import HarnessError, PluginError, UsageError
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.plugins.installation import Installation
+from harness.spec.contract import CONTRACT
 from harness.testing import certify
 from harness.testing.certify import Selection
 from harness.testing.parity import Finding
@@ -79,7 +80,7 @@ class FakeExaminer:
 
     def __init__(self, wrong=(), raises=()):
         self.configuration = Configuration("torch", "eager", "cpu", 1)
-        self.wrong, self.raises = wrong, raises
+        self.wrong, self.raises, self.contract = wrong, raises, CONTRACT
 
     def begin(self):
         pass
@@ -91,7 +92,7 @@ class FakeExaminer:
 def outcome(monkeypatch, capsys, wrong=(), raises=(), selection=ALL):
     """The outcome of a check whose cases need no worker, and what it printed."""
 
-    def fake(case, examiner, reference=None):
+    def fake(case, examiner, *_):
         if case.name in examiner.raises:
             error = HarnessError(f"case {case.name!r}: raised")
             error.__cause__ = RequestFailed("raised", "Traceback: in train")

@@ -44,3 +44,20 @@ def test_nothing_is_said_of_a_way_as_short_as_rounding():
 
     assert share_apart(BEFORE, BEFORE, tiny, 20, "float32") is None
     assert share_apart(BEFORE, BEFORE, tiny, 20, "float64") == pytest.approx(1.0)
+
+
+def test_running_statistics_do_not_hide_updates_that_are_left_out():
+    before = BEFORE | {"running_mean": np.zeros(20)}
+    statistics = {"running_mean": 100.0 * np.ones(20)}
+    apart = share_apart(before, moved(0.5) | statistics, moved(1.0) | statistics, 20, "float32", statistics)
+
+    assert apart == pytest.approx(0.5)
+
+
+def test_statistics_that_were_not_updated_are_found():
+    before = BEFORE | {"running_mean": np.zeros(20)}
+    moving = moved(1.0)
+    now = moving | {"running_mean": 1e-3 * np.ones(20)}
+    apart = share_apart(before, moving | {"running_mean": np.zeros(20)}, now, 20, "float32", {"running_mean"})
+
+    assert apart == pytest.approx(1.0)

@@ -5,6 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.errors import UsageError
+from harness.layers import BatchNorm, Dense, Flatten
+from harness.network import Network
+from harness.spec.task import Classification, Sgd, Task
 from harness.training.batches import BatchOrder
 
 SIZES = st.integers(1, 60).flatmap(lambda samples: st.tuples(st.just(samples), st.integers(1, samples)))
@@ -79,3 +83,28 @@ def test_an_epoch_of_fewer_samples_takes_others_each_time():
     assert [len(set(rows)) for rows in epochs] == [20, 20]
     assert len(set(epochs[0]) & set(epochs[1])) < 20
     assert epochs[0] == BatchOrder(100, 100, seed=1).steps(0, 1).indices[0, :20].tolist()
+
+
+@pytest.mark.parametrize(("inputs", "samples"), [((4,), 25), ((4,), 1)])
+def test_a_batch_of_one_value_per_channel_is_refused(inputs, samples):
+    task = normalised(inputs)
+    with pytest.raises(UsageError, match="the last batch of an epoch has 1 sample, and batch_norm_1 needs"):
+        BatchOrder.of_task(task, samples, 0)
+
+
+@pytest.mark.parametrize(("inputs", "samples"), [((4,), 24), ((4,), 26), ((3, 4), 25)])
+def test_two_values_per_channel_are_enough(inputs, samples):
+    assert BatchOrder.of_task(normalised(inputs), samples, 0).samples == samples
+
+
+def normalised(inputs):
+    network = Network(inputs, (Dense(3), BatchNorm(), Flatten(), Dense(10)))
+    return Task(
+        name="normalised",
+        version=1,
+        networks={"model": network},
+        objective=Classification(),
+        optimizer=Sgd(0.1),
+        batch_size=8,
+        epochs=1,
+    )

@@ -93,7 +93,7 @@ def test_weights_elsewhere_count_if_rounding_does_not_lead_there(tmp_path, step,
     work = types.SimpleNamespace(
         sampler=types.SimpleNamespace(folder=tmp_path),
         order=types.SimpleNamespace(run_length=lambda _step: 100),
-        plan=types.SimpleNamespace(precision="float32"),
+        plan=types.SimpleNamespace(precision="float32", task=types.SimpleNamespace(state=dict)),
     )
     repeated = Repetition(sample, work, Recomputer(second, "same program", seconds=60.0))
     assert repeated.is_suspicious == (not moves)
