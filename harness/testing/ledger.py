@@ -1,11 +1,13 @@
 """Where frameworks differ by default, and what the tasks pin so that all frameworks do the same work."""
 
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
 from harness.stats.estimate import Estimate
+from harness.testing.ledger_entries import LEDGER, Entry
+
+__all__ = ["LEDGER", "Cost", "Costs", "Entry", "measured_costs"]
 
 #: Written by ``tests/benchmarks/ledger_costs.py``.
 COSTS_FILE = Path(__file__).parent / "ledger_costs.json"
@@ -36,142 +38,3 @@ class Costs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def measured_costs() -> Costs:
     """The measured costs of those defaults that are numbers."""
     return msgspec.json.decode(COSTS_FILE.read_bytes(), type=Costs)
-
-
-class Entry(NamedTuple):
-    """One semantic difference: what each framework does by default, and what the tasks pin."""
-
-    topic: str
-    torch: str
-    keras: str
-    jax: str
-    pinned: str
-
-
-#: JAX has no layers. Entries that begin with "flax" state what flax.linen and flax.nnx do.
-LEDGER = (
-    Entry(
-        "initial kernel of dense and convolution",
-        "uniform ±1/sqrt(fan_in) (kaiming_uniform with a=sqrt(5))",
-        "Glorot uniform",
-        "flax: LeCun normal",
-        "Glorot uniform, from the harness's own draws",
-    ),
-    Entry("initial bias", "uniform ±1/sqrt(fan_in)", "zeros", "flax: zeros", "zeros"),
-    Entry(
-        "initial recurrent kernels and biases",
-        "uniform ±1/sqrt(units)",
-        "Glorot uniform, orthogonal, zeros (LSTM: forget bias 1)",
-        "flax: LeCun normal, orthogonal, zeros",
-        "uniform ±1/sqrt(units), all of them",
-    ),
-    Entry(
-        "Adam: position of epsilon",
-        "after the bias correction: sqrt(v_hat) + epsilon",
-        "before it: sqrt(v) + epsilon, the step corrected (epsilon-hat)",
-        "optax: after the bias correction",
-        "after the bias correction (Kingma and Ba 2015, algorithm 1)",
-    ),
-    Entry("Adam: epsilon", "1e-8", "1e-7", "optax: 1e-8", "1e-7"),
-    Entry(
-        "RMSprop: epsilon",
-        "outside the root, 1e-8",
-        "inside the root, 1e-7",
-        "optax: inside the root, 1e-8",
-        "outside the root, 1e-7",
-    ),
-    Entry("RMSprop: decay of the mean square", "0.99", "0.9", "optax: 0.9", "0.9"),
-    Entry(
-        "momentum",
-        "v = m v + g; w -= lr v",
-        "v = m v - lr g; w += v",
-        "optax: trace = g + m trace; w -= lr trace",
-        "v = m v + g; w -= lr v (all equal at a constant learning rate)",
-    ),
-    Entry(
-        "weight decay",
-        "coupled in SGD and Adam (0), decoupled in AdamW (0.01), biases too",
-        "decoupled (none; AdamW: 0.004), biases too",
-        "optax: adamw decoupled (1e-4), all parameters",
-        "decoupled, before the update, kernels only",
-    ),
-    Entry(
-        "l2 penalty",
-        "none (weight_decay c adds c/2 · |w|²)",
-        "factor · |w|²",
-        "none (optax.add_decayed_weights c adds c/2 · |w|²)",
-        "factor · |w|², kernels only, in the loss that is minimised",
-    ),
-    Entry(
-        "GRU",
-        "reset gate after the product, two biases, gates r z n",
-        "the same (reset_after), gates z r h",
-        "flax.nnx: reset gate after the product, no recurrent bias (flax.linen: the candidate's alone)",
-        "reset gate after the product, two biases, gates r z n",
-    ),
-    Entry("LSTM biases", "two (their sum counts, so steps on it are doubled)", "one", "flax: one", "one"),
-    Entry(
-        "leaky ReLU: slope below zero",
-        "0.01",
-        "0.3 as a layer, 0.2 as a function",
-        "0.01",
-        "0.2 (Radford et al. 2016)",
-    ),
-    Entry(
-        "leaky ReLU: gradient at zero",
-        "the slope below zero",
-        "TensorFlow, PyTorch: the slope below zero; JAX: 1",
-        "1",
-        "the slope below zero",
-    ),
-    Entry("padding of a convolution", "none", "none ('valid')", "flax: 'same'", "stated by each layer"),
-    Entry(
-        "padding 'same' with strides",
-        "not offered",
-        "the extra zero after (TensorFlow's rule)",
-        "as Keras",
-        "TensorFlow's rule",
-    ),
-    Entry(
-        "transposed convolution",
-        "the gradient of a convolution; kernel (in, out, h, w)",
-        "the gradient of a convolution; kernel (h, w, out, in)",
-        "kernel not flipped unless transpose_kernel=True",
-        "the gradient of a convolution; kernel (h, w, in, out)",
-    ),
-    Entry(
-        "short last batch",
-        "kept; loss averaged over its own size",
-        "kept; loss averaged over its own size",
-        "up to the training loop",
-        "kept; loss averaged over its own size",
-    ),
-    Entry(
-        "order of samples",
-        "reshuffled by its own generator",
-        "reshuffled by its own generator",
-        "up to the training loop",
-        "the harness's",
-    ),
-    Entry(
-        "flattening pictures",
-        "channel, height, width",
-        "height, width, channel",
-        "height, width, channel",
-        "height, width, channel",
-    ),
-    Entry(
-        "TF32 in float32 on NVIDIA GPUs",
-        "on in convolutions, off in products",
-        "TensorFlow: on",
-        "on (default precision)",
-        "off",
-    ),
-    Entry(
-        "float64 models",
-        "float64 throughout",
-        "some constants and means pass through float32",
-        "off unless jax_enable_x64",
-        "float64 throughout",
-    ),
-)

@@ -15,13 +15,14 @@ import jax
 import msgspec
 import numpy as np
 
-import harness_jax.layers
-from harness.layers import Parameter
+import harness_jax.calls
+from harness.layers import AnyLayer, BatchNorm, Dense, LayerNorm, Parameter
 from harness.plugins import registry
 from harness.spec.backend import Plan
 from harness.spec.task import Adversarial, Task
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import mean_interval
+from harness.testing.case_networks import with_layers
 from harness.testing.digest import gates_of
 from harness.testing.ledger import COSTS_FILE, Cost, Costs, measured_costs
 from harness.training import draws
@@ -29,7 +30,7 @@ from harness.training.batches import BatchOrder
 from harness.training.gan_quality import Judge
 from harness.training.initial import initial_weights
 from harness.training.scoring import generate, score
-from harness.training.splits import split_samples
+from harness.training.splits import at_most, split_samples
 from harness_jax.program import JaxProgram
 
 Weights = dict[str, np.ndarray]
@@ -58,6 +59,30 @@ def optimizer(**changes: float) -> Callable[[Task], Task]:
 
 def decay(rate: float) -> Callable[[Task], Task]:
     return lambda task: msgspec.structs.replace(task, weight_decay=rate)
+
+
+def layers(kind: type, **fields: object) -> Callable[[Task], Task]:
+    """All layers of a kind with other fields."""
+
+    def exchanged(layer: AnyLayer) -> AnyLayer:
+        has = isinstance(layer, kind) and getattr(layer, "activation", "gelu") == "gelu"
+        return msgspec.structs.replace(layer, **fields) if has else layer
+
+    return lambda task: msgspec.structs.replace(task, networks=with_layers(task, exchanged))
+
+
+def embeddings(deviation: Callable[[Parameter], float]) -> ChangedWeights:
+    """Normal tables of another deviation, from the same draws."""
+
+    def in_weights(task: Task, weights: Weights, _seed: int) -> Weights:
+        parameters = task.parameters()
+        return weights | {
+            name: array / parameters[name].initializer * deviation(parameters[name])
+            for name, array in weights.items()
+            if name.endswith("/table")
+        }
+
+    return in_weights
 
 
 def torch_kernels(task: Task, weights: Weights, seed: int) -> Weights:
@@ -130,8 +155,15 @@ def lecun(parameter: Parameter, name: str, seed: int) -> np.ndarray:
     return cut / 0.87962566103423978 / np.sqrt(np.prod(parameter.shape[:-1]))
 
 
+#: Where the first data set of a task would take too long, or need a download.
+DATASETS = {"gan": "digits", "resnet": "digits", "lm": "pydoc"}
+SCORES = {"gan": "Fréchet distance", "lm": "test loss (nats a character)"}
+#: The number of windows by which a language model is scored.
+TEXTS = 500
 KERNEL = "initial kernel of dense and convolution"
 RECURRENT = "initial recurrent kernels and biases"
+SMALL_RESNET = {"depth": 8, "width": 0.5, "flip": False, "crop": 0}
+SMALL_LM = {"blocks": 2, "width": 0.25}
 RMSPROP = {"optimizer": "rmsprop", "learning_rate": 0.001}
 DEFAULTS = (
     Default(
@@ -152,22 +184,70 @@ DEFAULTS = (
     Default("weight decay", "Keras AdamW: 0.004", "mlp", {}, in_task=decay(0.004)),
     Default("leaky ReLU: slope below zero", "torch: 0.01", "gan", {}, slope=0.01, epochs=10),
     Default("leaky ReLU: slope below zero", "Keras layer: 0.3", "gan", {}, slope=0.3, epochs=10),
+    Default(
+        "BatchNorm: epsilon",
+        "Keras: 1e-3",
+        "resnet",
+        SMALL_RESNET,
+        in_task=layers(BatchNorm, epsilon=1e-3),
+        epochs=5,
+    ),
+    Default(
+        "BatchNorm: momentum",
+        "Keras, flax: 0.99 of the old value",
+        "resnet",
+        SMALL_RESNET,
+        in_task=layers(BatchNorm, update_rate=0.01),
+        epochs=5,
+    ),
+    Default(
+        "LayerNorm: epsilon",
+        "Keras: 1e-3",
+        "lm",
+        SMALL_LM,
+        in_task=layers(LayerNorm, epsilon=1e-3),
+        epochs=2,
+    ),
+    Default(
+        "GELU",
+        "JAX: approximated by tanh",
+        "lm",
+        SMALL_LM,
+        in_task=layers(Dense, activation="gelu_tanh"),
+        epochs=2,
+    ),
+    Default(
+        "initial embeddings",
+        "torch: deviation 1",
+        "lm",
+        SMALL_LM,
+        in_weights=embeddings(lambda _: 1),
+        epochs=2,
+    ),
+    Default(
+        "initial embeddings",
+        "flax: deviation 1/sqrt(width)",
+        "lm",
+        SMALL_LM,
+        in_weights=embeddings(lambda table: table.shape[1] ** -0.5),
+        epochs=2,
+    ),
 )
 
 
 @contextlib.contextmanager
 def leaky_slope(slope: float | None) -> Iterator[None]:
-    pinned = harness_jax.layers.LEAKY_RELU_SLOPE
-    harness_jax.layers.LEAKY_RELU_SLOPE = pinned if slope is None else slope
+    pinned = harness_jax.calls.LEAKY_RELU_SLOPE
+    harness_jax.calls.LEAKY_RELU_SLOPE = pinned if slope is None else slope
     try:
         yield
     finally:
-        harness_jax.layers.LEAKY_RELU_SLOPE = pinned
+        harness_jax.calls.LEAKY_RELU_SLOPE = pinned
 
 
 def trained_score(task: Task, dataset: str, weights: Weights, seed: int) -> float:
     """Test accuracy in per cent after the task's epochs; the Fréchet distance for a GAN."""
-    data = split_samples(registry.dataset(dataset).load(), "float32")
+    data = split_samples(registry.dataset(dataset).load(), "float32", tokens=task.takes_tokens())
     program = JaxProgram(
         Plan(task=task, mode="jit", device="cpu", threads=2, seed=seed, precision="float32"), data["train"]
     )
@@ -181,6 +261,8 @@ def trained_score(task: Task, dataset: str, weights: Weights, seed: int) -> floa
     if isinstance(task.objective, Adversarial):
         fakes = generate(task.objective, program.predict, data["test"])
         return Judge(data["train"]).distance(data["test"].inputs, fakes)["frechet_distance"]
+    if task.takes_tokens():
+        return score(task, program.predict, at_most(data["test"], TEXTS))["loss"]
     return 100 * score(task, program.predict, data["test"])["accuracy"]
 
 
@@ -190,7 +272,7 @@ def pinned_task(default: Default) -> tuple[Task, str]:
     task = definition.define(options)
     if default.epochs is not None:
         task = msgspec.structs.replace(task, epochs=default.epochs)
-    return task, "digits" if default.task == "gan" else definition.datasets[0]
+    return task, DATASETS.get(default.task, definition.datasets[0])
 
 
 def measure_cost(default: Default, seeds: int, known: dict[str, list[float]]) -> Cost:
@@ -217,7 +299,7 @@ def measure_cost(default: Default, seeds: int, known: dict[str, list[float]]) ->
         topic=default.topic,
         default=default.description,
         task=f"{default.task} on {dataset}{options}",
-        score="Fréchet distance" if default.task == "gan" else "test accuracy (%)",
+        score=SCORES.get(default.task, "test accuracy (%)"),
         pinned=round(float(np.mean(known[conditions])), 2),
         difference=Estimate(
             round(difference.value, 2), round(difference.low, 2), round(difference.high, 2), difference.n
@@ -228,12 +310,14 @@ def measure_cost(default: Default, seeds: int, known: dict[str, list[float]]) ->
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--only", metavar="TOPIC", help="measure only this topic and keep the other costs")
+    parser.add_argument(
+        "--only", metavar="TOPIC", action="append", help="measure only this topic and keep the other costs"
+    )
     arguments = parser.parse_args()
-    kept = [cost for cost in measured_costs().costs if arguments.only and cost.topic != arguments.only]
+    kept = [cost for cost in measured_costs().costs if arguments.only and cost.topic not in arguments.only]
     known: dict[str, list[float]] = {}
     for default in DEFAULTS:
-        if arguments.only and default.topic != arguments.only:
+        if arguments.only and default.topic not in arguments.only:
             continue
         kept.append(measure_cost(default, arguments.seeds, known))
         print(kept[-1], flush=True)

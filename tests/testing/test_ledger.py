@@ -31,6 +31,10 @@ def test_torch():
     assert float(ENTRIES["leaky ReLU: slope below zero"].torch) == _default(
         torch.nn.LeakyReLU, "negative_slope"
     )
+    assert float(ENTRIES["BatchNorm: epsilon"].torch) == _default(torch.nn.BatchNorm2d, "eps")
+    assert ENTRIES["BatchNorm: momentum"].torch.startswith(f"{_default(torch.nn.BatchNorm2d, 'momentum')},")
+    assert float(ENTRIES["LayerNorm: epsilon"].torch) == _default(torch.nn.LayerNorm, "eps")
+    assert _default(torch.nn.GELU, "approximate") == "none"
     x = torch.zeros(1, requires_grad=True)
     torch.nn.functional.leaky_relu(x, 0.2).backward()
     assert x.grad.item() == pytest.approx(0.2)
@@ -49,6 +53,10 @@ print(json.dumps([
     default(keras.activations.leaky_relu, "negative_slope"),
     default(keras.layers.GRU.__init__, "reset_after"),
     default(keras.layers.Conv2D.__init__, "padding"),
+    default(keras.layers.BatchNormalization.__init__, "epsilon"),
+    default(keras.layers.BatchNormalization.__init__, "momentum"),
+    default(keras.layers.LayerNormalization.__init__, "epsilon"),
+    default(keras.activations.gelu, "approximate"),
 ]))
 """
 
@@ -63,9 +71,12 @@ def test_keras():
         text=True,
         check=True,
     )
-    adam, rmsprop, rho, decay, layer, function, reset_after, padding = json.loads(
-        done.stdout.splitlines()[-1]
-    )
+    *defaults, batch_epsilon, momentum, layer_epsilon, approximate = json.loads(done.stdout.splitlines()[-1])
+    adam, rmsprop, rho, decay, layer, function, reset_after, padding = defaults
+    assert float(ENTRIES["BatchNorm: epsilon"].keras) == batch_epsilon
+    assert ENTRIES["BatchNorm: momentum"].keras.startswith(f"{momentum},")
+    assert float(ENTRIES["LayerNorm: epsilon"].keras) == layer_epsilon
+    assert not approximate
     assert float(ENTRIES["Adam: epsilon"].keras) == adam
     assert float(ENTRIES["RMSprop: epsilon"].keras.rpartition(" ")[2]) == rmsprop
     assert float(ENTRIES["RMSprop: decay of the mean square"].keras) == rho
@@ -77,6 +88,7 @@ def test_keras():
 
 def test_jax_and_what_is_used_with_it():
     jax = pytest.importorskip("jax")
+    assert _default(jax.nn.gelu, "approximate")
     assert float(ENTRIES["leaky ReLU: slope below zero"].jax) == _default(jax.nn.leaky_relu, "negative_slope")
     assert jax.grad(jax.nn.leaky_relu)(0.0) == float(ENTRIES["leaky ReLU: gradient at zero"].jax)
     optax = pytest.importorskip("optax")
