@@ -93,6 +93,7 @@ def _of_attention(task: Task) -> Iterator[Alternative]:
         "the heads are split in the wrong order: their columns are {}; q, k, v, each of heads side by side"
     )
     yield _ruled(task, wrong.format("interleaved"), heads="interleaved")
+    yield _ruled(task, wrong.format("interleaved, but not where they are joined"), heads="split interleaved")
     yield _ruled(task, wrong.format("packed as q, k, v of each head"), heads="packed by head")
     masked = "the causal mask is off by one: a position attends to {}; it attends to itself and earlier ones"
     yield _ruled(task, masked.format("the one after it"), mask_offset=1)
@@ -118,6 +119,11 @@ def _of_updates(task: Task, *, tables: bool) -> Iterator[Alternative]:
             task, "gradients are clipped one by one; the norm is that of all together", clipped="each array"
         )
         yield _ruled(task, "gradients are clipped value by value, not by their norm", clipped="each value")
+        yield _ruled(
+            task,
+            "gradients are divided by their norm + 1e-6, as by torch's clip_grad_norm_; it is the norm",
+            clipped="by norm + 1e-6",
+        )
         unclipped = msgspec.structs.replace(task, clip_norm=0.0)
         yield Alternative("gradients are not clipped", unclipped)
     if task.schedule != ConstantRate():

@@ -45,9 +45,12 @@ def digests(task: Task, weights: Mapping[str, np.ndarray]) -> dict[str, list[Pie
     return {name: digest(array, gates.get(name, ("",))) for name, array in weights.items()}
 
 
-def relative_difference(observed: Piece, expected: Piece) -> float:
-    """About the norm of the difference, divided by the norm of the expected piece; infinite for a NaN."""
-    scale = max(expected.norm, 1e-300)
+def relative_difference(observed: Piece, expected: Piece, least: float = 1e-300) -> float:
+    """About the norm of the difference, divided by the norm of the expected piece; infinite for a NaN.
+
+    A norm below ``least`` counts as that.
+    """
+    scale = max(expected.norm, least)
     worst = max(abs(a - b) for a, b in zip(observed.projections, expected.projections, strict=True))
     difference = max(math.sqrt(3.0) * worst, abs(observed.norm - expected.norm)) / scale
     return difference if math.isfinite(difference) else math.inf

@@ -92,7 +92,7 @@ def attend(name: str, layer: SelfAttention, x: Array, made: Pass) -> tuple[Array
 def _columns(width: int, heads: int, order: str) -> Array:
     """Where the columns of queries, keys and values are, ``(3, heads, size)``."""
     places, size = np.arange(3 * width), width // heads
-    if order == "interleaved":
+    if order in {"interleaved", "split interleaved"}:
         return places.reshape(3, size, heads).swapaxes(1, 2)
     if order == "packed by head":
         return places.reshape(heads, 3, size).swapaxes(0, 1)

@@ -15,12 +15,15 @@ class Rules(NamedTuple):
     attention_scaled: bool = True
     mask_offset: int = 0
     """How many positions later than itself a position attends to."""
-    heads: Literal["blocks", "interleaved", "packed by head"] = "blocks"
-    """A head's columns: side by side, every ``heads``-th, or its query, key and value together."""
+    heads: Literal["blocks", "interleaved", "split interleaved", "packed by head"] = "blocks"
+    """A head's columns: side by side, every ``heads``-th, or its query, key and value together.
+
+    With ``split interleaved`` the outputs of the heads are side by side nevertheless.
+    """
     tied: bool = True
     """Whether logits and embedding share one table in training."""
     decays: Literal["kernels", "all"] = "kernels"
-    clipped: Literal["globally", "each array", "each value"] = "globally"
+    clipped: Literal["globally", "by norm + 1e-6", "each array", "each value"] = "globally"
     momentum: Literal["gradients", "steps"] = "gradients"
     """Whether the momentum gathers gradients, or steps of each step's own learning rate."""
 

@@ -16,8 +16,10 @@ def clipped(gradients: Gradients, norm: float, rules: Rules) -> Gradients:
     if rules.clipped == "each value":
         return {name: np.clip(g, -norm, norm) for name, g in gradients.items()}
     lengths = {name: float((g**2).sum()) for name, g in gradients.items()}
-    if rules.clipped == "globally":
+    if rules.clipped != "each array":
         lengths = dict.fromkeys(lengths, math.fsum(lengths.values()))
+    if rules.clipped == "by norm + 1e-6":
+        return {name: g * min(1.0, norm / (math.sqrt(lengths[name]) + 1e-6)) for name, g in gradients.items()}
     return {name: g * (norm / max(math.sqrt(lengths[name]), norm)) for name, g in gradients.items()}
 
 

@@ -16,13 +16,15 @@ TOLERANCE = 1e-9
 #: The largest effect of rounding on the first three losses in these precisions; see :func:`compare_losses`.
 #: Correct programs reached 1.2e-7 on the CPU, in bfloat16 5.3e-3; weights that never change at least 1.1e-2.
 LOSS_TOLERANCES: dict[Precision, float] = {"float32": 1e-5, "bfloat16": 0.01}
-
+#: The share of the largest norm below which an array may be rounding.
+_TINY = 1e-6
 
 #: Causes that need no other case: of a loss that is 8 or 10 times the right one, and of a short last batch.
 _CERTAIN = (
     "exactly 8 times: it is summed over the batch of 8, not averaged",
     "exactly 10 times: it is ten times too large",
     "this step is the short last batch: average its loss over its own size",
+    "call it in evaluation mode",
 )
 
 
@@ -58,8 +60,9 @@ def compare(
     state = array_differences(observed.state, expected.state)
     worst = max([*steps, *gradients.values(), *state.values(), *weights.values(), *outputs.values()])
     if worst <= TOLERANCE:
-        changed = observed.changed_by_predict
-        return Finding(case, math.inf, _changed_by_predict(changed)) if changed else Finding(case, worst, "")
+        if observed.changed_by_predict:
+            return Finding(case, math.inf, _changed_by_predict(observed.changed_by_predict))
+        return Finding(case, worst, "")
     differences = {"gradients": gradients, "state": state, "weights": weights, "outputs": outputs}
     deviation, cause = _explain(case, observed, expected, steps, differences, optimizer)
     # A cause that is certain, such as an exact factor, is part of the deviation: no other case shows more.
@@ -101,12 +104,18 @@ def loss_difference(observed: list[float | None], expected: list[float | None]) 
 
 
 def array_differences(observed: dict[str, list[Piece]], expected: dict[str, list[Piece]]) -> dict[str, float]:
-    """The relative difference of each piece, named ``model/gru_1/forward/kernel [reset]``."""
+    """The relative difference of each piece, named ``model/gru_1/forward/kernel [reset]``.
+
+    Pieces that are tiny beside the largest are compared with a share of it: the gradient of a bias that a
+    normalisation removes is nothing but rounding.
+    """
     differences = {}
+    norms = [piece.norm for pieces in expected.values() for piece in pieces]
+    least = max(1e-300, _TINY * max(norms, default=0.0))
     for name, pieces in expected.items():
         for piece, other in zip(pieces, observed.get(name, []), strict=False):
             label = f"{name} [{piece.gate}]" if piece.gate else name
-            differences[label] = relative_difference(other, piece)
+            differences[label] = relative_difference(other, piece, least)
         if len(observed.get(name, [])) != len(pieces):
             differences[name] = math.inf
     return differences
@@ -149,7 +158,13 @@ def _explain(
             f"all losses agree, the weights after the last step do not: {listed(bad_weights)}",
             "look at the last update, and at how weights are read out",
         )
-    bad_outputs = {name: value for name, value in differences["outputs"].items() if value > TOLERANCE}
+    return _explain_outputs(observed, differences["outputs"])
+
+
+def _explain_outputs(observed: Observation, differences: dict[str, float]) -> tuple[str, str]:
+    if observed.changed_by_predict:
+        return _changed_by_predict(observed.changed_by_predict), _CERTAIN[3]
+    bad_outputs = {name: value for name, value in differences.items() if value > TOLERANCE}
     return (
         f"training agrees, the outputs in evaluation mode do not: {listed(bad_outputs)}",
         "look for training behaviour in predict(), or for rows in another order",
