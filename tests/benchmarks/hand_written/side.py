@@ -34,6 +34,10 @@ def loop(backend: str, mode: str, task: str, data: Samples, weights: dict[str, n
             from torch_loop import Loop
 
             return Loop(*arguments, mode)
+        case "jax" if task in {"resnet", "lm"}:
+            from flax_loop import Loop
+
+            return Loop(*arguments)
         case "jax":
             from jax_scan import Loop
 
