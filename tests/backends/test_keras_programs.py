@@ -27,6 +27,7 @@ from harness.layers import (
     Flatten,
     MaxPool2D,
     Reshape,
+    SelfAttention,
 )
 from harness.network import Network
 from harness.spec.backend import Plan, Steps, Unsupported
@@ -177,6 +178,8 @@ NEAR = {
     "classification": _task(augmentation=Augmentation(crop=1)),
     "regression": _task(Regression(), SGD, LAST_OUTPUTS),
     "adversarial": _task(Adversarial(LATENTS), SGD),
+    "residual": network_cases.TASKS["residual"],
+    "transformer": network_cases.TASKS["transformer"],
 }
 
 # --- What runs in the process of an engine ------------------------------------------------------
@@ -215,6 +218,19 @@ def _steps(task, block, dtype):
     )
 
 
+def _count_traces(program, traces):
+    """Count in the last number of ``traces`` how often a step's Python code runs; of Keras programs only."""
+    if (model := getattr(program, "_model", None)) is None or not hasattr(model, "loss_terms"):
+        return
+    terms = model.loss_terms
+
+    def counted(targets, outputs):
+        traces[-1] += 1
+        return terms(targets, outputs)
+
+    model.loss_terms = counted
+
+
 def _train(backend, mode, task, precision="float64"):
     data = _data(task, precision)
     program = backend.build(
@@ -224,7 +240,11 @@ def _train(backend, mode, task, precision="float64"):
     before = program.weights()
     kept = {name: array.copy() for name, array in before.items()}
     blocks = (*BLOCKS, SHORT_BLOCK) if task.optimizer == SGD else BLOCKS
-    losses = [program.train(_steps(task, block, data.inputs.dtype)) for block in blocks]
+    losses, traces = [], []
+    _count_traces(program, traces)
+    for block in blocks:
+        traces.append(0)
+        losses.append(program.train(_steps(task, block, data.inputs.dtype)))
     program.synchronize()
     assert program.device == "cpu"
     assert program.device_peak_memory_bytes() is None
@@ -233,6 +253,7 @@ def _train(backend, mode, task, precision="float64"):
     inputs = {"generator": latents}
     return {
         "losses": np.concatenate(losses),
+        "traces": traces,
         "loaded": before,
         "weights": program.weights(),
         "predictions": {name: program.predict(inputs.get(name, data.inputs), name) for name in task.networks},
@@ -262,6 +283,29 @@ def _dropout(backend, mode, seed):
     }
 
 
+def _attention_dropout(backend, mode):
+    """As :func:`_dropout`, of the weights of an attention whose output is their masks, scaled by 1 / 60."""
+    steps = 60
+    network = Network((steps, steps), (SelfAttention(1, dropout=RATE), Flatten(), Dense(2)))
+    task = _task(Regression(), Sgd(1.0), network)
+    identity = np.eye(steps)
+    data = Samples(identity[None], np.ones((1, 2)))
+    program = backend.build(
+        Plan(task=task, mode=mode, device="cpu", precision="float64", threads=1, seed=3), data
+    )
+    weights = {name: np.zeros(weight.shape) for name, weight in task.weights().items()}
+    weights["model/self_attention_1/qkv_kernel"][:, 2 * steps :] = identity  # equal scores; values are inputs
+    weights["model/self_attention_1/output_kernel"] = identity
+    masks = []
+    for _ in range(2):
+        program.load(weights)
+        program.train(Steps(np.zeros((1, 1), np.int64)))
+        trained = program.weights()
+        masks.append(trained["model/dense_1/kernel"][:, 0] / trained["model/dense_1/bias"][0] * steps)
+    program.load(weights | {"model/dense_1/kernel": np.ones((steps * steps, 2))})
+    return {"masks": masks, "evaluation": program.predict(data.inputs)}
+
+
 def _first_steps_of_adam():
     """What a step with learning rate 0.1 adds to a weight, for each beta."""
     import keras
@@ -288,6 +332,7 @@ def child(name, mode, cases, near, path):
     results = {case: _train(backend, mode, TASKS[case]) for case in cases}
     results |= {"name": name, "cases": cases, "first steps of Adam": first_steps}
     results["dropout"] = [_dropout(backend, mode, seed) for seed in (3, 3, 4)]
+    results["attention dropout"] = [_attention_dropout(backend, mode)]
     results["imports TensorFlow"] = "tensorflow" in sys.modules
     for precision in ("float32", "bfloat16"):
         results[precision] = {key: _train(backend, mode, NEAR[key], precision) for key in near}
@@ -389,13 +434,14 @@ def test_float64_training_is_that_of_torch(results, expected):
                 _assert_near(actual[group][name], array, 1e-9, (case, group, name))
 
 
-def test_dropout_scales_what_it_keeps_and_is_off_in_evaluation(results):
-    for run in results["dropout"]:
+@pytest.mark.parametrize(("kind", "evaluation"), [("dropout", 4000), ("attention dropout", 60)])
+def test_dropout_scales_what_it_keeps_and_is_off_in_evaluation(results, kind, evaluation):
+    for run in results[kind]:
         for mask in run["masks"]:
             kept = mask > 0
             np.testing.assert_allclose(mask[kept], 1 / (1 - RATE))
             assert abs(kept.mean() - (1 - RATE)) < 0.03  # 4 standard deviations
-        np.testing.assert_allclose(run["evaluation"], 4000)
+        np.testing.assert_allclose(run["evaluation"], evaluation)
 
 
 def test_predictions_of_several_batches_are_in_the_order_of_their_inputs(results):
@@ -405,8 +451,19 @@ def test_predictions_of_several_batches_are_in_the_order_of_their_inputs(results
 
 def test_dropout_masks_follow_from_the_seed_and_differ_between_steps(results):
     masks, same_seed, other_seed = (run["masks"] for run in results["dropout"])
+    first, second = results["attention dropout"][0]["masks"]
+    assert not np.array_equal(first, second)
     assert np.array_equal(masks, same_seed)
     assert len({mask.tobytes() for mask in (*masks, *other_seed)}) == 4
+
+
+def test_no_learning_rate_is_compiled_into_the_step(results):
+    """The step is traced for the first block only, though each step has a rate of its own."""
+    if results["name"] == "keras-torch":
+        pytest.skip("this engine does not compile the step")
+    first, *later = results["transformer"]["traces"]
+    assert first
+    assert not any(later)
 
 
 def test_adam_is_accurate_for_beta_near_one(results):
