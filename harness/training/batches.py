@@ -125,5 +125,5 @@ def _refuse_single_values(task: Task, smallest_batch: int) -> None:
         if isinstance(place.layer, BatchNorm) and values < _FEWEST:
             raise UsageError(
                 f"the last batch of an epoch has 1 sample, and {place.name} needs at least {_FEWEST} values "
-                "per channel; train on another number of samples (train_fraction)"
+                "per channel; train with another batch size, or on another number of samples (train_fraction)"
             )

@@ -63,7 +63,7 @@ class Training:
         self.program.load({name: array.astype(self.dtype) for name, array in self.program.weights.items()})
         return {name: array.copy() for name, array in self.program.weights.items()}
 
-    def agreement(self, step):
+    def agreement(self, step, rates=()):
         """The least agreement of four steps, of which ``step(program, index, rows)`` makes each."""
         weights, gradients = [self.weights()], []
         for index in range(4):
@@ -74,7 +74,7 @@ class Training:
             step(self, index, rows)
             weights.append(self.weights())
         precision = np.dtype(self.dtype).name
-        shares = agreements(self.task, FIRST_STEP, weights, gradients, precision)
+        shares = agreements(self.task, FIRST_STEP, weights, gradients, precision, rates)
         return min((share for share in shares if share is not None), default=None)
 
 
@@ -102,6 +102,16 @@ OPTIMIZERS = [Sgd(0.05), Sgd(0.02, 0.9), Sgd(0.02, 0.9, nesterov=True), Adam(0.0
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 def test_weights_of_an_honest_training_follow_the_gradient(optimizer, decay):
     assert Training(optimizer, decay).agreement(honest) > 0.99
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_weights_follow_the_gradient_at_the_rates_of_a_schedule(optimizer):
+    rates = [optimizer.learning_rate * 0.3**step for step in range(4)]
+
+    def at_its_own_rate(training, index, rows):
+        training.program.train(Steps(rows, learning_rates=np.array(rates[index : index + 1])))
+
+    assert Training(optimizer, 0.1).agreement(at_its_own_rate, rates) > 0.99
 
 
 @pytest.mark.parametrize("rate", [1e-3, 1e-5, 1e-6, 1e-8])
