@@ -5,7 +5,7 @@ change. Each alternative is the case's task with one formula as another framewor
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -140,7 +140,7 @@ def _of_updates(task: Task, *, tables: bool) -> Iterator[Alternative]:
             )
 
 
-def _ruled(task: Task, mistake: str, **rules: object) -> Alternative:
+def _ruled(task: Task, mistake: str, **rules: Any) -> Alternative:
     return Alternative(mistake, task, CONTRACT_RULES._replace(**rules))
 
 

@@ -39,11 +39,11 @@ def share_apart(
     anywhere under Adam. The arrays named in ``state``, such as running statistics, are measured by
     themselves, and the larger share counts: their way is often longer, and hides updates that are left out.
     """
-    groups = [[name for name in recomputed if (name in state) is own] for own in (False, True)]
     shares = []
-    for names in filter(None, groups):
-        ends = ({name: end[name] for name in names} for end in (before, reported, recomputed))
-        shares.append(_share(*ends, steps, precision))
+    for own in (False, True):
+        names = [name for name in recomputed if (name in state) is own]
+        start, end, other = ({name: ws[name] for name in names} for ws in (before, reported, recomputed))
+        shares.append(_share(start, end, other, steps, precision) if names else None)
     return max((share for share in shares if share is not None), default=None)
 
 

@@ -113,7 +113,7 @@ def test_a_certificate_is_kept_and_a_deviation_is_not(monkeypatch, tmp_path, wor
     finding = Finding("plain", worst, "the losses deviate", TOLERANCE)
     calls = []
     monkeypatch.setattr(certificate_cache, "check", lambda *asked: calls.append(asked) or [finding])
-    examiner = SimpleNamespace(configuration=TORCH)
+    examiner = SimpleNamespace(configuration=TORCH, contract=2)
     for _ in range(2):
         assert certificate_cache.certificate(examiner, MLP).certified is not bool(worst)
     assert len(calls) == tried
@@ -124,7 +124,7 @@ def test_an_unreadable_certificate_is_made_anew(monkeypatch, tmp_path, broken):
     monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path))
     finding = Finding("plain", 0.0, "", TOLERANCE)
     monkeypatch.setattr(certificate_cache, "check", lambda *_: [finding])
-    examiner = SimpleNamespace(configuration=TORCH)
+    examiner = SimpleNamespace(configuration=TORCH, contract=2)
     made = certificate_cache.certificate(examiner, MLP)
     (kept,) = tmp_path.glob("certificates/*.json")
     whole = kept.read_bytes()
@@ -148,7 +148,9 @@ def test_a_configuration_whose_code_is_elsewhere_is_certified_each_time(monkeypa
     finding = Finding("plain", 0.0, "", TOLERANCE)
     monkeypatch.setattr(certificate_cache, "check", lambda *asked: calls.append(asked) or [finding])
     for _ in range(2):
-        assert certificate_cache.certificate(SimpleNamespace(configuration=configuration), MLP).certified
+        assert certificate_cache.certificate(
+            SimpleNamespace(configuration=configuration, contract=2), MLP
+        ).certified
     assert len(calls) == 2
     assert not list(tmp_path.iterdir())
 
@@ -157,7 +159,7 @@ class Examined:
     """Certified in every case; its tests of dropout give ``tests``."""
 
     def __init__(self, tests):
-        self.configuration, self.tests, self.asked = TORCH, tests, 0
+        self.configuration, self.contract, self.tests, self.asked = TORCH, 2, tests, 0
 
     def test_dropout(self, case):
         self.asked += 1
