@@ -62,7 +62,8 @@ def drawn_tokens(logits: npt.NDArray[np.floating], uniform: npt.NDArray[np.float
     values = logits.astype(np.float64) / TEMPERATURE
     shares = np.cumsum(np.exp(values - values.max(axis=1, keepdims=True)), axis=1)
     drawn = (shares <= uniform[:, None] * shares[:, -1:]).sum(axis=1)
-    return np.minimum(drawn, logits.shape[1] - 1).astype(np.int64)
+    tokens: npt.NDArray[np.int64] = np.minimum(drawn, logits.shape[1] - 1).astype(np.int64)
+    return tokens
 
 
 def _continues(network: Network, tokens: int) -> bool:

@@ -103,3 +103,36 @@ def test_a_run_on_data_that_does_not_fit_fails_with_the_reason(harness):
     assert (done.returncode, record["status"]) == (1, "failed"), done.stderr
     reason = "data set odd, train has targets from 1 to 3; expected: classes from 0 to 2"
     assert reason in record["failure"]["message"]
+
+
+def texts(**changes):
+    task = registry.task("lm").define(registry.task("lm").options())
+    tokens = np.arange(6 * 64).reshape(6, 64) % 65
+    return task, of(**{"targets": tokens, "inputs": tokens} | changes)
+
+
+def test_tokens_become_int64():
+    task, dataset = texts(inputs=np.full((6, 64), 64, np.uint8))
+    assert fitted(dataset, task).train.inputs.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"inputs": np.full((6, 64), 65)},
+            "inputs from 65 to 65; expected: tokens from 0 to 64, because its vocabulary has 65",
+        ),
+        ({"inputs": np.full((6, 64), -1)}, "inputs from -1 to -1; expected: tokens from 0 to 64"),
+        ({"inputs": np.zeros((6, 64))}, "inputs of float64; expected: integers"),
+        ({"inputs": np.zeros((6, 32), int)}, "inputs of shape (6, 32); expected: (n, 64)"),
+        ({"targets": np.full((6, 64), 65)}, "targets from 65 to 65; expected: classes from 0 to 64"),
+        ({"targets": np.zeros(6, int)}, "targets of shape (6,), and the network's output is (64, 65)"),
+    ],
+)
+def test_tokens_outside_the_vocabulary_are_refused(changes, words):
+    task, dataset = texts(**changes)
+    with pytest.raises(ContractBroken) as caught:
+        fitted(dataset, task)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
