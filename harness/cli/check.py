@@ -87,7 +87,7 @@ def command(
     click.echo(f"Worst relative deviation from the reference in float64. Up to {TOLERANCE:g} is rounding.")
     headers = ["backend", *(definition.name for definition in definitions)]
     click.echo(tabulate(rows, headers, disable_numparse=True))
-    for text in remarks:
+    for text in _smaller(definitions) + remarks:
         click.echo(f"\n{text}")
     click.echo(f"\n{_conclusion(statuses)}")
     ctx.exit(0 if set(statuses) <= {Status.AGREES} else 1)
@@ -115,6 +115,16 @@ def _outcomes(
                 yield outcome
                 if selection.fail_fast and outcome.status is not Status.AGREES:
                     return
+
+
+def _smaller(definitions: list[TaskDefinition]) -> list[str]:
+    """A line that names the networks that are smaller than those of a run, if there are any."""
+    smaller = [
+        f"{definition.name} with {', '.join(f'{key}={value}' for key, value in definition.certified.items())}"
+        for definition in definitions
+        if definition.certified
+    ]
+    return [f"Smaller networks of the same layers were compared: {'; '.join(smaller)}."] if smaller else []
 
 
 def _conclusion(statuses: list[Status]) -> str:

@@ -17,7 +17,7 @@ from harness.testing.clock import ClockTrial
 from harness.testing.clock_words import reason
 from harness.testing.continuation import SavedState, observe_continuation
 from harness.testing.continuation_words import state_fault
-from harness.testing.dropout import with_dropout
+from harness.testing.dropout_masks import with_dropout
 from harness.testing.timed_program import TimedProgram
 from harness.testing.trial_programs import TrialPrograms, first_losses
 from harness.training.batches import BatchOrder

@@ -151,3 +151,12 @@ def test_an_unknown_case_is_refused_with_the_nearest():
     done = CliRunner().invoke(check.command, ["torch", "--task", "mlp", "--case", "long call"])
     assert isinstance(done.exception, UsageError)
     assert "Did you mean 'long calls'?" in str(done.exception)
+
+
+def test_networks_that_are_smaller_than_those_of_a_run_are_named():
+    definitions = [registry.task(name) for name in ("mlp", "resnet", "lm")]
+    (line,) = check._smaller(definitions)
+    assert line == (
+        "Smaller networks of the same layers were compared: resnet with depth=8; lm with blocks=2, width=0.5."
+    )
+    assert check._smaller(definitions[:1]) == []
