@@ -10,8 +10,8 @@ from harness.errors import UsageError
 from harness.machine.description import default_threads
 from harness.plugins import registry
 from harness.plugins.definition import define_task, resized
-from harness.plugins.installation import select_backend
 from harness.plugins.options import Value, describe_options, parse_options
+from harness.plugins.selection import select_backend
 from harness.runs.data_choice import choose_dataset
 from harness.runs.record import DatasetRecord
 from harness.runs.request import RunRequest
@@ -74,10 +74,13 @@ def plan_study(options: StudyOptions, progress: DownloadProgress) -> PlannedStud
         DataError: no data set of the task can be obtained.
     """
     definition = registry.task(options.task)
-    selected = [(backend.name, mode) for backend, mode in map(select_backend, options.backends)]
+    selections = [select_backend(name) for name in options.backends]
     tasks, omissions = _tasks(definition, options)
     dataset = choose_dataset(definition, options.dataset, progress)
     study = _study(options, tasks, dataset)
+    # One mode for all variants: they are compared with the plain task.
+    plain = next(iter(tasks.values())).task
+    selected = [(selection.backend.name, mode) for selection in selections for mode in selection.modes(plain)]
     runs = [
         StudyRun(variant, _request(options, remedy, defined, dataset, backend, mode, seed))
         for seed, (variant, (remedy, defined)), (backend, mode) in itertools.product(

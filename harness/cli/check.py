@@ -12,7 +12,10 @@ from harness.errors import PluginError, UsageError, unknown_name
 from harness.machine.description import default_threads
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
-from harness.plugins.installation import installation, select_backend
+from harness.plugins.definition import define_task
+from harness.plugins.installation import installation
+from harness.plugins.options import parse_options
+from harness.plugins.selection import select_backend
 from harness.spec.backend import Precision
 from harness.spec.task import TaskDefinition
 from harness.testing.certify import Selection, check_names
@@ -70,7 +73,7 @@ def command(
     definitions, broken = _definitions(tasks)
     configurations = [
         Configuration(backend, mode, device, threads or default_threads(), precision)
-        for backend, mode in _chosen(backends, all_modes=all_modes)
+        for backend, mode in _chosen(backends, definitions, all_modes=all_modes)
     ]
     if not backends:
         broken += _broken_backends()
@@ -159,17 +162,20 @@ def _broken_backends() -> list[str]:
     ]
 
 
-def _chosen(names: list[str], *, all_modes: bool) -> list[tuple[str, str]]:
-    """Backends with their modes: the named ones, or every mode of every installed backend."""
+def _chosen(names: list[str], definitions: list[TaskDefinition], *, all_modes: bool) -> list[tuple[str, str]]:
+    """Backends with their modes: those named or default for a task, or all of every installed backend."""
     if not names:
         names = [name for name in registry.names("backend") if installation(name).state == "installed"]
         all_modes = True
         if not names:
             raise UsageError("no backend is installed; `harness list backends` shows what each needs.")
-    selected = [select_backend(name) for name in names]
+    selections = [select_backend(name) for name in names]
+    defaults = [] if all_modes else definitions
+    tasks = [define_task(definition, parse_options(definition, [])) for definition in defaults]
     pairs = [
-        (backend.name, mode)
-        for backend, chosen in selected
-        for mode in (backend.modes if all_modes else (chosen,))
+        (selection.backend.name, mode)
+        for selection in selections
+        for modes in ([selection.backend.modes] if all_modes else map(selection.modes, tasks))
+        for mode in modes
     ]
     return list(dict.fromkeys(pairs))

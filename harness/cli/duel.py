@@ -10,25 +10,24 @@ import msgspec
 
 from harness.cli import options as shared
 from harness.cli.data_progress import shown_progress
+from harness.cli.duel_display import DuelDisplay, ModeDisplay
 from harness.cli.duel_workloads import (
     check_number_of_configurations,
     configuration_options,
     workloads_of,
 )
 from harness.cli.signals import interrupt_on_termination
-from harness.cli.standard_error import LiveLine
-from harness.duel.conduct import Duel, Outlook
+from harness.duel.conduct import Duel
+from harness.duel.fastest_mode import FastestModes
 from harness.duel.files import DUELS
-from harness.duel.preparation import Prepared
-from harness.duel.record import DuelRecord
 from harness.duel.request import DuelRequest
-from harness.duel.workloads import refuse_different_work
+from harness.duel.workloads import Workload, labelled, refuse_different_work
 from harness.errors import UsageError
 from harness.plugins import registry
 from harness.report.duel import duel_text
-from harness.report.durations import about, time_left
-from harness.report.numbers import time_ratio
+from harness.report.mode_words import faster_modes
 from harness.runs.data_choice import choose_dataset
+from harness.runs.record import DatasetRecord
 from harness.runs.store import prepare_folder, results_option
 
 
@@ -84,7 +83,8 @@ from harness.runs.store import prepare_folder, results_option
 def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> None:
     """Compare the training speed of configurations with the first one, the reference.
 
-    A CONFIGURATION is BACKEND or BACKEND:MODE. Fresh processes of all configurations train in alternating
+    A CONFIGURATION is BACKEND or BACKEND:MODE; MODE best is the fastest one, found by a short duel first and
+    kept, and * stands for all modes. Fresh processes of all configurations train in alternating
     short blocks, one at a time. The duel ends when an exact test over pairs of processes has decided, or
     when more time would not help. The verdict is faster, slower, same (within --within) or undecided.
 
@@ -94,6 +94,7 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
     \b
       harness duel torch keras --task cnn
       harness duel torch torch:compile --task mlp --budget 2m
+      harness duel torch:best keras:best --task cnn
       harness duel torch torch --task cnn --b-python ../other-venv/bin/python
       harness duel torch torch --task cnn --b-env MALLOC_ARENA_MAX=1
       harness duel torch torch --task cnn --b-batch-size 128
@@ -104,7 +105,7 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
     interrupt_on_termination()
     request = _request(names, options)
     prepare_folder(options["results"] / DUELS.folder)
-    display = _Display(quiet=options["quiet"])
+    display = DuelDisplay(quiet=options["quiet"])
     ctx.call_on_close(display.stop)
     duel = Duel(request, options["results"] / DUELS.folder, display)
     record = duel.carry_out()
@@ -113,51 +114,12 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
         sys.stdout.buffer.write(msgspec.json.encode(record) + b"\n")
     else:
         click.echo(duel_text(record))
+        ran = [(each, record.task.description, record.machine) for each in record.configurations]
+        click.echo("".join(f"\n{sentence}\n" for sentence in faster_modes(ran)), nl=False)
         if duel.path.exists():
             where = results_option(options["results"])
             click.echo(f"\nPage: harness report last{where} --to duel.html\nRecord: {duel.path}")
     ctx.exit({"ok": 0, "interrupted": 130}.get(record.status, 1))
-
-
-class _Display(LiveLine):
-    """Progress on standard error; see :class:`harness.duel.conduct.DuelObserver`."""
-
-    def preparing(self, *, certify: bool) -> None:
-        """What happens before the first pair."""
-        self.doing(f"{'certifying and ' if certify else ''}trying each configuration once")
-
-    def certifying(self, label: str) -> None:
-        """See :class:`harness.duel.conduct.DuelObserver`."""
-        self.doing(f"certifying {label}")
-
-    def trying(self, label: str) -> None:
-        """See :class:`harness.duel.conduct.DuelObserver`."""
-        self.doing(f"trying {label}")
-
-    def measuring(self, prepared: Prepared, outlook: Outlook) -> None:
-        """What a pair consists of, and what a verdict takes."""
-        steps = " and ".join(map(str, prepared.steps))
-        fewest, seconds = outlook.fewest_pairs, outlook.pair_seconds
-        self.doing(
-            f"{prepared.turns} blocks of {steps} steps; a verdict takes at least {fewest} pairs of about "
-            f"{seconds:.0f} s, {about(fewest * seconds)}"
-        )
-        if outlook.pairs_left < fewest:
-            self.say(
-                f"The time suffices for about {max(1, outlook.pairs_left)} of these, so the result will "
-                f"say what is likely; give at least {about(outlook.seconds_needed)} for a verdict"
-            )
-
-    def paired(self, record: DuelRecord, seconds_left: float) -> None:
-        """The ratios after each pair."""
-        ratios = "; ".join(
-            f"{result.configuration} {time_ratio(result.ratio)}"
-            + (f", {result.verdict}" if result.verdict != "undecided" else "")
-            for result in record.results
-        )
-        left = "" if record.stopped_because else f"; {time_left(seconds_left)}"
-        self.say(f"pair {len(record.pairs)} ({record.seconds:.0f} s): {ratios}{left}")
-        self.show(f"pair {len(record.pairs) + 1}{left}")
 
 
 def _request(names: tuple[str, ...], options: Mapping[str, Any]) -> DuelRequest:
@@ -169,7 +131,7 @@ def _request(names: tuple[str, ...], options: Mapping[str, Any]) -> DuelRequest:
     with shown_progress(quiet=options["quiet"]) as progress:
         dataset = choose_dataset(definition, options["dataset"], progress)
     return DuelRequest(
-        workloads=workloads,
+        workloads=labelled(_in_fastest_modes(workloads, dataset, options)),
         dataset=dataset,
         margin=margin,
         budget_seconds=options["budget"],
@@ -178,6 +140,17 @@ def _request(names: tuple[str, ...], options: Mapping[str, Any]) -> DuelRequest:
         seed=options["seed"],
         turns=options["turns"],
     )
+
+
+def _in_fastest_modes(
+    workloads: list[Workload], dataset: DatasetRecord, options: Mapping[str, Any]
+) -> list[Workload]:
+    display = ModeDisplay(quiet=options["quiet"])
+    try:
+        modes = FastestModes(options["results"] / DUELS.folder, display, certify=options["certify"])
+        return [modes.resolved(workload, dataset) for workload in workloads]
+    finally:
+        display.stop()
 
 
 def _share(text: str) -> float:

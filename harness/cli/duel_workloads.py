@@ -10,14 +10,14 @@ import msgspec
 from harness.cli import options as shared
 from harness.duel.elsewhere import defined_by
 from harness.duel.timed_worker import ConfigurationFailed
-from harness.duel.workloads import Workload, labelled
+from harness.duel.workloads import Workload
 from harness.errors import UsageError
 from harness.machine.description import default_threads
 from harness.plugins.configuration import Configuration
 from harness.plugins.definition import define_task, resized
-from harness.plugins.installation import select_backend
 from harness.plugins.options import parse_options
 from harness.plugins.registry import runs_our_code
+from harness.plugins.selection import ALL, BEST, select_backend
 from harness.spec.task import TaskDefinition
 from harness.worker import protocol
 from harness.worker.interpreter import installed_harness
@@ -82,8 +82,11 @@ def _refuse_set(_ctx: click.Context, parameter: click.Parameter, texts: tuple[st
 def check_number_of_configurations(
     _ctx: click.Context, _parameter: click.Parameter, names: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Refuse too few or too many configurations, before options that are missing are reported."""
-    if not _FEWEST <= len(names) <= len(_LETTERS):
+    """Refuse too few or too many configurations, before options that are missing are reported.
+
+    How many ``torch:*`` is is known when the plugins are loaded.
+    """
+    if not _FEWEST <= len(names) <= len(_LETTERS) and not any(map(_stands_for_several, names)):
         raise UsageError(
             f"a duel takes {_FEWEST} to {len(_LETTERS)} configurations, such as: "
             "harness duel torch keras --task cnn"
@@ -94,15 +97,32 @@ def check_number_of_configurations(
 def workloads_of(
     names: tuple[str, ...], definition: TaskDefinition, options: Mapping[str, Any]
 ) -> list[Workload]:
-    """The workloads of the configurations with these names, with distinct labels.
+    """The workloads of the configurations with these names; the mode may be ``best``.
 
     Raises:
-        UsageError: an option of one is wrong.
+        UsageError: an option of one is wrong, or there are too many.
     """
+    names = tuple(each for name in names for each in _expanded(name))
+    if len(names) > len(_LETTERS) or len(names) < _FEWEST:
+        raise UsageError(
+            f"a duel takes {_FEWEST} to {len(_LETTERS)} configurations, and these are {len(names)}: "
+            f"{', '.join(names)}"
+        )
     _refuse_surplus_letters(len(names), options)
-    return labelled(
-        [_workload(letter, name, definition, options) for letter, name in zip(_LETTERS, names, strict=False)]
-    )
+    return [
+        _workload(letter, name, definition, options) for letter, name in zip(_LETTERS, names, strict=False)
+    ]
+
+
+def _stands_for_several(name: str) -> bool:
+    return name.endswith(f":{ALL}")
+
+
+def _expanded(name: str) -> list[str]:
+    if not _stands_for_several(name):
+        return [name]
+    backend = select_backend(name).backend
+    return [f"{backend.name}:{mode}" for mode in backend.modes]
 
 
 def _workload(letter: str, name: str, definition: TaskDefinition, options: Mapping[str, Any]) -> Workload:
@@ -133,11 +153,11 @@ def _workload(letter: str, name: str, definition: TaskDefinition, options: Mappi
 
 
 def _defined_here(definition: TaskDefinition, question: protocol.Define) -> protocol.Defined:
-    _, mode = select_backend(question.backend)
+    selection = select_backend(question.backend)
     options = parse_options(definition, question.assignments)
-    return protocol.Defined(
-        define_task(definition, options), msgspec.structs.asdict(options), mode, installed=""
-    )
+    task = define_task(definition, options)
+    mode = BEST if selection.written == BEST else selection.mode(task)
+    return protocol.Defined(task, msgspec.structs.asdict(options), mode, installed="")
 
 
 def _defined_elsewhere(

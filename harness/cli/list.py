@@ -9,11 +9,13 @@ import click
 from harness.analysis.results import Result, results_in
 from harness.cli import options
 from harness.cli.dataset_state import dataset_state
+from harness.duel.mode_times import all_kept
 from harness.errors import DataError, PluginError
 from harness.plugins import registry
 from harness.plugins.installation import installation
 from harness.plugins.options import describe_options
 from harness.report.fitting import fitted_table
+from harness.report.mode_words import modes_row
 from harness.report.numbers import NOTHING
 from harness.report.results import VIEWS
 from harness.report.terminal import terminal_width
@@ -54,14 +56,14 @@ def command(kind: str | None, results: Path, limit: int) -> None:
     """
     sections: dict[str, Callable[[], str]] = {
         "backends": _backends,
-        "tasks": _tasks,
+        "tasks": lambda: "\n\n".join([_tasks(), *_fastest_modes()]),
         "datasets": _datasets,
         "results": lambda: _results(results, limit),
     }
     if kind is None:
         texts = [section() for section in sections.values()]
     elif kind == "tasks":
-        texts = [_tasks(), _options()]
+        texts = [_tasks(), *_fastest_modes(), _options()]
     else:
         texts = [sections[kind]()]
     click.echo("\n\n".join(texts))
@@ -77,7 +79,7 @@ def _backends() -> str:
         state, detail = installation(name)
         modes = "" if state == "broken" else ", ".join(registry.backend(name).modes)
         rows.append((name, modes, state, detail))
-    return _table("Backends", rows, ("backend", "modes (first: default)", "state", "versions or remedy"))
+    return _table("Backends", rows, ("backend", "modes", "state", "versions or remedy"))
 
 
 def _tasks() -> str:
@@ -90,6 +92,13 @@ def _tasks() -> str:
         else:
             rows.append((name, definition.summary, ", ".join(definition.datasets)))
     return _table("Tasks", rows, ("task", "description", "data sets (first: default)"))
+
+
+def _fastest_modes() -> list[str]:
+    """What was measured here; empty where nothing was."""
+    rows = [modes_row(times) for times in all_kept()]
+    headers = ("task", "backend", "fastest", "others", "measured with")
+    return [_table("Fastest modes on this machine (BACKEND:best)", rows, headers)] if rows else []
 
 
 def _options() -> str:

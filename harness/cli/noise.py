@@ -14,8 +14,9 @@ from harness.machine.peak import memory_bytes_per_second, peak_flops_per_second
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.plugins.definition import define_task
-from harness.plugins.installation import installation, select_backend
+from harness.plugins.installation import installation
 from harness.plugins.options import parse_options
+from harness.plugins.selection import select_backend
 from harness.report.numbers import NOTHING, percent
 from harness.report.table import Table, terminal_table
 from harness.report.terminal import terminal_width
@@ -64,15 +65,18 @@ def _workload(name: str | None, task_name: str) -> tuple[Workload, str]:
         if not installed:
             raise UsageError('no framework is installed to measure with; pip install "dl-harness[torch]"')
         name = installed[0]
-    backend, mode = select_backend(name)
+    selection = select_backend(name)
     definition = registry.task(task_name)
     dataset = choose_dataset(definition, None, lambda _what, _done, _total: None)
     options = parse_options(definition, [])
-    configuration = Configuration(backend.name, mode, device="cpu", threads=default_threads())
+    task = define_task(definition, options)
+    configuration = Configuration(
+        selection.backend.name, selection.mode(task), device="cpu", threads=default_threads()
+    )
     workload = Workload(
         label=configuration.label,
         configuration=configuration,
-        task=define_task(definition, options),
+        task=task,
         options=msgspec.structs.asdict(options),
     )
     return workload, dataset.name

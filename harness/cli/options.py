@@ -86,7 +86,8 @@ def backends(*, required: bool = False) -> Callable[[_F], _F]:
         required=required,
         callback=split_names,
         metavar="NAME[:MODE]",
-        help="Backend, such as torch or torch:compile. Repeat the option or separate names with commas.",
+        help="Backend, such as torch or torch:compile; torch:* is all its modes. Repeat the option or "
+        "separate names with commas.",
     )
 
 

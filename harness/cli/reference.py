@@ -13,7 +13,9 @@ from harness.machine.description import default_threads
 from harness.machine.files import prove_writable, replace_file
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
-from harness.plugins.installation import select_backend
+from harness.plugins.definition import define_task
+from harness.plugins.options import parse_options
+from harness.plugins.selection import select_backend
 from harness.testing.reference_making import make_reference
 from harness.worker.examiner import Examiner
 
@@ -41,12 +43,13 @@ def command(task: str, backends: list[str], path: Path | None) -> None:
     Exit code: 0, 1 if the backends disagree, 2 if the input is wrong.
     """  # noqa: D301  click's mark for lines that it must not wrap
     definition = registry.task(task)
-    configurations = []
-    frameworks = set()
-    for name in backends:
-        backend, mode = select_backend(name)
-        configurations.append(Configuration(backend.name, mode, "cpu", default_threads()))
-        frameworks.add(tuple(backend.requires))
+    defined = define_task(definition, parse_options(definition, []))
+    selections = [select_backend(name) for name in backends]
+    configurations = [
+        Configuration(selection.backend.name, selection.mode(defined), "cpu", default_threads())
+        for selection in selections
+    ]
+    frameworks = {tuple(selection.backend.requires) for selection in selections}
     if len(frameworks) < _FEWEST_FRAMEWORKS:
         raise UsageError("a reference needs two frameworks that agree: name backends of both with --backend.")
     path = path or definition.reference

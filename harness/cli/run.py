@@ -10,10 +10,12 @@ from click.core import ParameterSource
 
 from harness.cli import evaluation_options, options, several_options
 from harness.cli.data_progress import shown_progress
+from harness.cli.fastest_modes import in_fastest_modes
 from harness.cli.run_sequence import exit_code, run_sequence
 from harness.cli.signals import interrupt_on_termination
 from harness.errors import UsageError
 from harness.report.matrix_words import matrix_sentence
+from harness.report.mode_words import faster_modes
 from harness.report.run_summary import run_summary
 from harness.report.terminal import runs_table, terminal_width
 from harness.runs.matrix import MatrixOptions, RunMatrix
@@ -53,12 +55,14 @@ def command(ctx: click.Context, /, **given: Any) -> None:
 
     Options of the task, batch sizes, precisions and numbers of threads may have several values, too: every
     combination is run. Each run has a process of its own, one after the other, and leaves a record in the
-    results folder.
+    results folder. A backend without a mode runs in the one that its framework recommends for the network;
+    BACKEND:best finds the fastest by a short duel, which is kept, and 'BACKEND:*' runs all.
 
     \b
       harness run --backend torch --task cnn
       harness run --backend torch,keras,jax --task mlp,cnn --seeds 5
       harness run --backend torch --task mlp --set optimizer=adam,sgd --seeds 3
+      harness run --backend torch:best,keras:best --task cnn
       harness run --preset smoke
 
     Exit code: 0 if every run succeeded, 1 if one failed, diverged or timed out, 2 if the input is wrong or
@@ -72,6 +76,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     store.prepare()
     with shown_progress(quiet=given["quiet"]) as progress:
         requests = matrix.requests(progress)
+    requests = in_fastest_modes(requests, results, quiet=given["quiet"], certify=given["certify"])
     plan = matrix_sentence(matrix.axes(), len(requests))
     records = run_sequence(requests, store, quiet=given["quiet"], certify=given["certify"], plan=plan)
     if given["form"] == "json":
@@ -81,6 +86,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         if given["verbose"]:
             click.echo(runs_table(records, width) + "\n")
         click.echo(run_summary(records, store.folder, width))
+        ran = [(record, record.task.description, record.machine) for record in records]
+        click.echo("".join(f"{sentence}\n" for sentence in faster_modes(ran)), nl=False)
     ctx.exit(exit_code(records))
 
 

@@ -75,6 +75,8 @@ class Duel:
         self._pair_time = PairTime()
         self._reached: dict[tuple[str, bool], DuelResult | None] = {}
         self.record = new_record(request)
+        self.failed_label: str | None = None
+        """The workload whose failure ended the duel, if one did."""
         self.path = folder / f"{self.record.id}.json"
 
     def carry_out(self) -> DuelRecord:
@@ -93,6 +95,7 @@ class Duel:
             raise
         except HarnessError as error:
             record.status, record.failure = "failed", str(error)
+            self.failed_label = error.label if isinstance(error, ConfigurationFailed) else None
         except KeyboardInterrupt as interrupt:
             record.status, record.failure = "interrupted", interruption(interrupt)
         try:

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from packaging.requirements import Requirement
 from packaging.version import InvalidVersion, Version
 
-from harness.errors import HarnessError, PluginError, UsageError, unknown_name
+from harness.errors import HarnessError, PluginError
 from harness.plugins import registry
 from harness.plugins.versions import PLUGIN
 from harness.spec.backend import Backend
@@ -77,20 +77,3 @@ def _same(version: str, other: str) -> bool:
 def _install_line(backend: Backend, requirements: list[str] | tuple[str, ...]) -> str:
     line = "pip install " + " ".join(f'"{requirement}"' for requirement in requirements)
     return f"{line} (extra: {backend.extra})" if backend.extra else line
-
-
-def select_backend(text: str) -> tuple[Backend, str]:
-    """The installed backend and the mode that ``torch`` or ``torch:compile`` names.
-
-    Raises:
-        UsageError: no such backend or mode, or its framework is not installed.
-        PluginError: the plugin cannot be loaded.
-    """
-    name, _, mode = text.partition(":")
-    backend = registry.backend(name)
-    if mode and mode not in backend.modes:
-        raise unknown_name("mode", mode, backend.modes, owner=f"backend {name}")
-    state, detail = installation(name)
-    if state != "installed":
-        raise UsageError(f"backend {name} is {state}: {detail}")
-    return backend, mode or backend.modes[0]

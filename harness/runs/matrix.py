@@ -13,8 +13,8 @@ import msgspec
 from harness.errors import UsageError
 from harness.machine.description import default_threads
 from harness.plugins import registry
-from harness.plugins.installation import select_backend
 from harness.plugins.options import Value
+from harness.plugins.selection import BEST, Selection, select_backend
 from harness.runs.data_choice import choose_dataset, refuse_unfitting, summary_of
 from harness.runs.presets import preset_backends, preset_of, preset_tasks
 from harness.runs.record import DatasetRecord, Evaluation
@@ -77,8 +77,7 @@ class RunMatrix:
     def __init__(self, options: MatrixOptions) -> None:
         self._options = options
         backends = _names(options.backends, "--backend", options.preset, preset_backends)
-        selected = [(backend.name, mode) for backend, mode in map(select_backend, backends)]
-        self._backends = list(dict.fromkeys(selected))
+        self._selections = [select_backend(name) for name in backends]
         tasks = _names(options.tasks, "--task", options.preset, lambda: preset_tasks(options.preset or ""))
         self._tasks = [_define(registry.task(name), options) for name in tasks]
         for planned in self._tasks:
@@ -87,6 +86,8 @@ class RunMatrix:
 
     def requests(self, progress: DownloadProgress) -> list[RunRequest]:
         """The runs in order, their data sets fetched. Seeds change slowest: drift affects all others alike.
+
+        Where the fastest mode is asked for, the plan's mode is ``best``.
 
         Raises:
             UsageError: a data set that was named cannot be obtained, or a batch is larger than the data.
@@ -105,7 +106,8 @@ class RunMatrix:
             _refuse_large_batch(cell.setting.task, cell.dataset.name)
         return [
             self._request(seed, cell, backend, mode)
-            for seed, cell, (backend, mode) in itertools.product(options.seeds, cells, self._backends)
+            for seed, cell in itertools.product(options.seeds, cells)
+            for backend, mode in _configurations(self._selections, cell.setting.task)
         ]
 
     def axes(self) -> dict[str, list[Value]]:
@@ -113,7 +115,7 @@ class RunMatrix:
         options = self._options
         axes: dict[str, list[Value]] = {
             "task": [planned.definition.name for planned in self._tasks],
-            "backend": [f"{backend}:{mode}" for backend, mode in self._backends],
+            "backend": self._backend_names(),
         }
         for planned in self._tasks:
             for setting in planned.settings:
@@ -122,6 +124,17 @@ class RunMatrix:
                         axes[name].append(value)
         axes |= {"precision": [*options.precisions], "threads": [*options.threads], "seed": [*options.seeds]}
         return {name: values for name, values in axes.items() if len(values) > 1}
+
+    def _backend_names(self) -> list[Value]:
+        """The backends with their modes; a name alone where its default differs between tasks."""
+        tasks = [setting.task for planned in self._tasks for setting in planned.settings]
+        names: dict[Value, None] = {}
+        for selection in self._selections:
+            modes = {mode: None for task in tasks for _, mode in _configurations([selection], task)}
+            name = selection.backend.name
+            alone = not selection.written and len(modes) > 1
+            names |= dict.fromkeys([name] if alone else [f"{name}:{mode}" for mode in modes])
+        return list(names)
 
     def _request(self, seed: int, cell: _Cell, backend: str, mode: str) -> RunRequest:
         options = self._options
@@ -152,6 +165,17 @@ class RunMatrix:
         if len(self._options.threads) > 1:
             varied["threads"] = cell.threads
         return ", ".join(f"{name}={value_text(value)}" for name, value in varied.items())
+
+
+def _configurations(selections: list[Selection], task: Task) -> list[tuple[str, str]]:
+    """Backends and modes for a task, each once."""
+    return list(
+        dict.fromkeys(
+            (selection.backend.name, mode)
+            for selection in selections
+            for mode in ((BEST,) if selection.written == BEST else selection.modes(task))
+        )
+    )
 
 
 def _names(

@@ -172,7 +172,8 @@ class Backend(abc.ABC):
     ``name`` is its name on the command line, ``summary`` one line of text.
 
     ``modes`` are the ways to run between which an expert of the framework chooses, at least one; the first is
-    the default. ``plan.mode`` is one of them.
+    the default, unless :meth:`default_mode` says otherwise. ``plan.mode`` is one of them. None may be named
+    ``best`` or ``*``, which stand for the fastest and for all of them.
 
     ``requires`` are the distributions that it needs, as requirement strings: ``("torch>=2.6",)``. Where one
     is missing, the backend is listed as not installed.
@@ -191,6 +192,13 @@ class Backend(abc.ABC):
     requires: tuple[str, ...]
     extra: str = ""
     contract: int = 1
+
+    def default_mode(self, task: Task) -> str:
+        """The mode for a task where the user names none; optional.
+
+        It is the mode that the framework's own guide recommends for such a network on any machine.
+        """
+        return self.modes[0]
 
     @abc.abstractmethod
     def environment(self, threads: int) -> dict[str, str]:

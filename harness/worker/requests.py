@@ -7,7 +7,6 @@ import time
 import msgspec
 import numpy as np
 
-from harness.errors import unknown_name
 from harness.machine.peak_memory import peak_memory_bytes
 from harness.plugins import registry
 from harness.plugins.building import build
@@ -16,6 +15,7 @@ from harness.plugins.definition import define_task
 from harness.plugins.installation import installation
 from harness.plugins.options import parse_options
 from harness.plugins.program_contract import CheckedProgram, checked_environment, data_changed
+from harness.plugins.selection import parse_backend
 from harness.plugins.versions import PLUGIN
 from harness.spec.backend import Backend, Plan, Program, Unsupported
 from harness.spec.data import Samples, Split
@@ -66,17 +66,16 @@ class Worker:
 
     @carry_out.register
     def _(self, request: protocol.Define) -> protocol.Defined:
-        name, _, mode = request.backend.partition(":")
-        backend = registry.backend(name)
-        if mode and mode not in backend.modes:
-            raise unknown_name("mode", mode, backend.modes, owner=f"backend {name}")
+        selection = parse_backend(request.backend)
+        name = selection.backend.name
         state, detail = installation(name)
         definition = registry.task(request.task)
         options = parse_options(definition, request.assignments)
+        task = define_task(definition, options)
         return protocol.Defined(
-            define_task(definition, options),
+            task,
             msgspec.structs.asdict(options),
-            mode or backend.modes[0],
+            selection.mode(task),
             "" if state == "installed" else f"backend {name} is {state}: {detail}",
         )
 

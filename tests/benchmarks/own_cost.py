@@ -9,7 +9,7 @@ import statistics
 import time
 
 from harness.plugins import registry
-from harness.plugins.installation import select_backend
+from harness.plugins.selection import select_backend
 from harness.spec.backend import Plan, Program
 from harness.training.batches import BatchOrder
 from harness.worker import protocol
@@ -48,9 +48,10 @@ class Stopwatch(Program):
 
 def shares(backend: str, task_name: str, dataset: str, blocks: int) -> tuple[float, float]:
     """Medians over blocks: the harness's share of the reported seconds, and its share outside of them."""
-    plugin, mode = select_backend(backend)
+    selection = select_backend(backend)
     definition = registry.task(task_name)
     task = definition.define(definition.options())
+    plugin, mode = selection.backend, selection.mode(task)
     kind, watches = type(plugin), []
     build = kind.build
 

@@ -22,7 +22,7 @@ from scipy.stats import trim_mean
 from harness.machine.description import default_threads
 from harness.machine.worker_variables import worker_variables
 from harness.plugins import registry
-from harness.plugins.installation import select_backend
+from harness.plugins.selection import select_backend
 from harness.spec.backend import Plan
 from harness.training.batches import BatchOrder
 from harness.training.blocks import block_steps
@@ -158,8 +158,9 @@ def main() -> None:
         "--turns", type=int, default=2, help="blocks of each loop in a pair, after one to warm up"
     )
     arguments = parser.parse_args()
-    backend, mode = select_backend(arguments.backend)
-    task, dataset = arguments.task, arguments.dataset or registry.task(arguments.task).datasets[0]
+    selection, definition = select_backend(arguments.backend), registry.task(arguments.task)
+    backend, mode = selection.backend, selection.mode(definition.define(definition.options()))
+    task, dataset = arguments.task, arguments.dataset or definition.datasets[0]
     logs = []
     for pair in range(1, arguments.pairs + 1):
         log, step = pair_log_ratio(backend.name, mode, task, dataset, arguments.steps, arguments.turns)

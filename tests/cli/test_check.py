@@ -11,6 +11,7 @@ from harness.errors import HarnessError, PluginError, UsageError
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.plugins.installation import Installation
+from harness.plugins.selection import Selection as SelectedBackend
 from harness.spec.contract import CONTRACT
 from harness.testing import certify
 from harness.testing.certify import Selection
@@ -50,7 +51,9 @@ def _two_of_each(monkeypatch):
     monkeypatch.setattr(registry, "names", lambda kind: list(states if kind == "backend" else tasks))
     monkeypatch.setattr(registry, "task", task)
     monkeypatch.setattr(check, "installation", states.__getitem__)
-    monkeypatch.setattr(check, "select_backend", lambda name: (registry.backend(name), "eager"))
+    monkeypatch.setattr(
+        check, "select_backend", lambda name: SelectedBackend(registry.backend(name), "eager")
+    )
     monkeypatch.setattr(check, "CheckOutcome", Agreeing)
 
 

@@ -38,6 +38,18 @@ def test_the_same_configuration_twice_runs_once():
     assert len(requests(backends=["torch", "torch:eager"])) == 1
 
 
+def test_a_star_runs_all_modes_and_best_is_left_to_be_measured():
+    planned = requests(backends=["torch:*", "torch", "torch:best"], tasks=["cnn"])
+    assert [run.plan.mode for run in planned] == ["eager", "compile", "channels_last", "best"]
+
+
+def test_each_task_has_its_own_default_mode():
+    planned = requests(tasks=["mlp", "cnn"])
+    assert [run.plan.mode for run in planned] == ["eager", "channels_last"]
+    matrix = RunMatrix(options(tasks=["mlp", "cnn"], backends=["torch", "jax"]))
+    assert matrix.axes()["backend"] == ["torch", "jax:jit"]
+
+
 def test_options_reach_every_request():
     (run,) = requests(
         epochs=3,
