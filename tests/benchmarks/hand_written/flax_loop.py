@@ -73,8 +73,9 @@ class Gpt(nn.Module):
 
 
 def _under(weights: Arrays, path: str) -> dict[str, np.ndarray]:
-    """The parameters of a layer."""
-    return {name.rpartition("/")[2]: array for name, array in weights.items() if name.startswith(f"{path}/")}
+    """The parameters of a layer; Flax starts its running statistics at zeros and ones itself."""
+    own = {name.rpartition("/")[2]: array for name, array in weights.items() if name.startswith(f"{path}/")}
+    return {name: array for name, array in own.items() if not name.startswith("running_")}
 
 
 def resnet_parameters(weights: Arrays) -> dict:
