@@ -72,16 +72,15 @@ def group_pictures(group: GroupFindings, prefix: str, results: Path | None) -> l
 
 
 def sampled_passages(group: GroupFindings, prefix: str) -> list[Passage]:
-    """Texts of the first run of each configuration that has some; of several configurations one text each."""
+    """Texts of the first run of each configuration that has some."""
     comparison = group.comparison
     found = [outcomes_of(summary.configuration) for summary in comparison.summaries]
     sampled = [(run.record, seen.sampled) for run, seen in filter(None, found) if seen.sampled is not None]
-    shown = 1 if len(sampled) > 1 else None
     return [
         Passage(
             f"{prefix}-texts-{number}",
             f"{record.label}, seed {record.seed}, epoch {record.best_epoch}. {sampling(texts)}.",
-            [with_lines(text) for text in texts.texts[:shown]],
+            [with_lines(text) for text in texts.texts],
             "Sampled text",
         )
         for number, (record, texts) in enumerate(sampled[:_MOST_PASSAGES], 1)

@@ -23,8 +23,9 @@ from harness.training.outcome_records import SampledTexts
 from harness.training.scoring import Predict
 
 TEMPERATURE = 0.8
-#: All texts are continued by one call of the network for each token, so their number costs little.
-TEXTS, TOKENS = 3, 200
+#: All texts are continued by one call of the network for each token, so their number costs less than their
+#: length: compiled backends fill a call up to 32 samples.
+TEXTS, TOKENS = 4, 100
 _START = "\n"
 
 

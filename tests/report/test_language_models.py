@@ -4,6 +4,7 @@ import pytest
 from support.made_outcomes import language_record
 
 from harness.analysis.findings import read_findings
+from harness.report import rendering
 from harness.report.chart_parts import configuration_colours
 from harness.report.curve_charts import loss_curves
 from harness.report.details import record_details
@@ -62,17 +63,17 @@ def test_show_prints_texts_that_a_terminal_does_not_obey(store):
     assert not {"\x1b", "\x9b", "\u202e"} & set(shown)
 
 
-def test_the_page_shows_a_text_of_each_configuration(findings):
+def test_the_page_shows_the_texts_of_each_configuration(findings):
     page = html_report(findings)
     assert "First Citizen:\n&lt;b&gt;bold&lt;/b&gt; red " in page
     assert "Second Citizen:" in page
     assert "<b>bold" not in page
     assert not {"\x1b", "\x9b", "\u202e"} & set(page)
     assert "jax:eager, seed 0, epoch 2. Continued from a line end at temperature 0.8." in page
-    assert "To be, or not" not in page
+    assert page.count("To be, or not\n\nto be") == 2
 
 
-def test_of_one_configuration_all_texts_are_shown(tmp_path):
+def test_line_ends_of_texts_stay(tmp_path):
     store = Store(tmp_path / "results")
     store.prepare()
     language_record(store)
@@ -80,9 +81,10 @@ def test_of_one_configuration_all_texts_are_shown(tmp_path):
     assert passage.texts[1:] == ["To be, or not\n\nto be", "Sir,"]
 
 
-def test_a_folder_has_the_texts_as_files(findings, tmp_path):
-    paths = [path for path in write_folder(findings, tmp_path / "charts") if path.suffix == ".txt"]
-    assert len(paths) == 2
+def test_a_folder_has_the_texts_as_files(findings, tmp_path, monkeypatch):
+    monkeypatch.setattr(rendering, "all_figures", lambda _: {})  # charts take seconds to draw
+    paths = write_folder(findings, tmp_path / "charts")
+    assert [path.suffix for path in paths] == [".txt", ".txt"]
     assert any("Second Citizen:" in path.read_text("utf-8") for path in paths)
 
 
