@@ -153,7 +153,7 @@ def test_list_reads_no_arrays(archive, tmp_path, monkeypatch):
     assert "155 + 44" in listed
 
 
-@pytest.mark.parametrize("name", ["digits", "mnist1d", "sunspots"])
+@pytest.mark.parametrize("name", ["breast_cancer", "digits", "mnist1d", "pydoc", "sunspots"])
 def test_a_summary_says_what_is_loaded(name):
     summary, dataset = SOURCES[name].summarize(), SOURCES[name].load()
     assert summary.origin == dataset.origin

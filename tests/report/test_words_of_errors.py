@@ -6,8 +6,16 @@ from harness.errors import interruption, unknown_name
 from harness.machine.durations import duration_text
 
 BACKENDS = ("jax", "keras", "keras-jax", "keras-torch", "torch")
-TASKS = ("cnn", "forecast", "gan", "mlp", "rnn")
-DATASETS = ("cifar10", "digits", "mnist1d", "sunspots")
+TASKS = ("cnn", "forecast", "gan", "lm", "mlp", "resnet", "rnn", "tabular")
+DATASETS = (
+    "breast_cancer",
+    "cifar10",
+    "digits",
+    "mnist1d",
+    "pydoc",
+    "sunspots",
+    "tinyshakespeare",
+)
 OPTIONS = ("beta_1", "crop", "dropout", "l1", "l2", "learning_rate", "optimizer", "weight_decay", "width")
 COMMANDS = ("check", "compare", "data", "doctor", "duel", "gate", "list", "new", "report", "run", "study")
 
@@ -20,7 +28,16 @@ COMMANDS = ("check", "compare", "data", "doctor", "duel", "gate", "list", "new",
             TASKS,
             {"cnm": "cnn", "MLP": "mlp", "mpl": "mlp", "forcast": "forecast"},
         ),
-        (DATASETS, {"cifar": "cifar10", "CIFAR-10": "cifar10", "mnist": "mnist1d", "sun": "sunspots"}),
+        (
+            DATASETS,
+            {
+                "cifar": "cifar10",
+                "CIFAR-10": "cifar10",
+                "mnist": "mnist1d",
+                "sun": "sunspots",
+                "tiny": "tinyshakespeare",
+            },
+        ),
         (OPTIONS, {"lr": "learning_rate", "wd": "weight_decay", "learn": "learning_rate", "beta1": "beta_1"}),
         (OPTIONS, {"optimiser": "optimizer", "droput": "dropout", "widht": "width"}),
         (COMMANDS, {"reprot": "report", "duell": "duel", "lst": "list", "comp": "compare"}),
@@ -37,7 +54,7 @@ def test_a_typing_error_or_an_abbreviation_is_answered_with_the_name(known, mean
         (BACKENDS, ("tensorflow", "mxnet", "flax", "theano", "")),
         (
             TASKS,
-            ("resnet", "transformer", "lstm", "unet", "vit", "autoencoder", "gru", "linear", "dnn"),
+            ("transformer", "unet", "vit", "autoencoder", "gru", "linear", "dnn"),
         ),
         (DATASETS, ("imagenet", "iris", "svhn", "fashion_mnist")),
         (OPTIONS, ("depth", "activation", "epochs", "batch_size", "hidden", "o")),
