@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 
 import keras
+import keras_trees
 import numpy as np
 from keras import layers
 
@@ -162,6 +163,9 @@ class Loop:
         self._targets = targets
         if task == "gan":
             self._model = _gan(weights, jit_compile)
+            return
+        if task in {"resnet", "lm"}:
+            self._model = keras_trees.compiled(task, weights, len(inputs), jit_compile)
             return
         made = {"cnn": cnn, "mlp": mlp, "rnn": rnn, "forecast": forecast}
         self._model = _network(made[task](), weights, "model")
