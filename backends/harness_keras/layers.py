@@ -19,7 +19,6 @@ from harness.layers import (
     LSTM,
     Activation,
     ActivationName,
-    AveragePool2D,
     BatchNorm,
     Conv1D,
     Conv2D,
@@ -27,21 +26,16 @@ from harness.layers import (
     Dense,
     Dropout,
     Embedding,
-    Flatten,
-    GlobalAveragePool,
     LayerNorm,
-    MaxPool2D,
     PlacedLayer,
     PositionEmbedding,
-    Reshape,
     SelfAttention,
-    UpSample2D,
 )
 from harness.spec import Penalty
 from harness_keras import attention, normalization
 from harness_keras.layout import channels_axis, channels_first
-from harness_keras.pooling import GlobalAverage
 from harness_keras.recurrent import recurrent
+from harness_keras.sampling import sampling
 
 #: The harness loads weights before the first step. Random initial ones, which JAX compiles for each shape,
 #: took half of the time to build a network and make its first step.
@@ -74,8 +68,8 @@ class Maker:
         """
         name = keras_name(place.name)
         match place.layer:
-            case Conv1D() | Conv2D():
-                yield from self._convolution(place)
+            case Conv1D() | Conv2D() as layer:
+                yield from self._convolution(layer, place)
             case ConvTranspose2D(filters, kernel_size, strides, activation):
                 yield keras.layers.Conv2DTranspose(
                     filters, kernel_size, strides, "same", **self._of_product(name, activation)
@@ -85,20 +79,25 @@ class Maker:
                 yield from _on_last_axis(made, place)
             case BatchNorm() | LayerNorm():
                 yield from _normalization(place, name)
-            case Embedding() | PositionEmbedding() | SelfAttention():
-                yield self._of_transformer(place, name, seed)
+            case Embedding() | PositionEmbedding() as layer:
+                yield _embedding(layer, name)
             case Activation(function):
                 yield keras.layers.Activation(self._activation(function), name=name)
             case Dropout(rate):
                 yield keras.layers.Dropout(rate, seed=_spread(seed), name=name)
+            case SelfAttention() as layer:
+                width = place.input_shape[-1]
+                yield attention.SelfAttention(
+                    layer, width, self.engine, self._weights(), _spread(seed), name=name
+                )
             case GRU() | LSTM() as layer:
                 weights = self._weights() | self._weights("recurrent")
                 yield recurrent(layer, name, weights, self.engine.tanh, xla=self.xla)
             case _:
-                yield from _reshaping(place, name)
+                yield from sampling(place, name)
 
-    def _convolution(self, place: PlacedLayer) -> Iterator[keras.layers.Layer]:
-        layer, name = place.layer, keras_name(place.name)
+    def _convolution(self, layer: Conv1D | Conv2D, place: PlacedLayer) -> Iterator[keras.layers.Layer]:
+        name = keras_name(place.name)
         pictures = isinstance(layer, Conv2D)
         padding = layer.padding
         if isinstance(padding, int):
@@ -119,16 +118,6 @@ class Maker:
             **_data_format(pictures),
             **self._of_product(name, layer.activation),
         )
-
-    def _of_transformer(self, place: PlacedLayer, name: str, seed: int) -> keras.layers.Layer:
-        match place.layer:
-            case Embedding(vocabulary, width):
-                return attention.Embedding(vocabulary, width, _INITIALIZER, name=name)
-            case PositionEmbedding(context):
-                return attention.PositionEmbedding(context, name=name)
-            case layer:
-                width, weights = place.input_shape[-1], self._weights()
-                return attention.SelfAttention(layer, width, self.engine, weights, _spread(seed), name=name)
 
     def _of_product(self, name: str, activation: ActivationName | None) -> dict[str, Any]:
         return {"name": name, "activation": self._activation(activation), **self._weights()}
@@ -157,6 +146,12 @@ def _data_format(pictures: bool) -> dict[str, str]:
     return {} if pictures else {"data_format": "channels_last"}
 
 
+def _embedding(layer: Embedding | PositionEmbedding, name: str) -> keras.layers.Layer:
+    if isinstance(layer, PositionEmbedding):
+        return attention.PositionEmbedding(layer.context, name=name)
+    return attention.Embedding(layer.vocabulary, layer.width, _INITIALIZER, name=name)
+
+
 def _normalization(place: PlacedLayer, name: str) -> Iterator[keras.layers.Layer]:
     match place.layer:
         case BatchNorm(epsilon, update_rate):
@@ -164,26 +159,6 @@ def _normalization(place: PlacedLayer, name: str) -> Iterator[keras.layers.Layer
             yield normalization.BatchNormalization(axis, 1.0 - update_rate, epsilon, name=name)
         case LayerNorm(epsilon):
             yield from _on_last_axis(normalization.LayerNormalization(epsilon=epsilon, name=name), place)
-
-
-def _reshaping(place: PlacedLayer, name: str) -> Iterator[keras.layers.Layer]:
-    match place.layer:
-        case MaxPool2D(pool_size):
-            yield keras.layers.MaxPooling2D(pool_size, name=name)
-        case AveragePool2D(pool_size):
-            yield keras.layers.AveragePooling2D(pool_size, name=name)
-        case GlobalAveragePool():
-            yield GlobalAverage(channels_axis(place.input_shape), name=name)
-        case UpSample2D(factor):
-            yield keras.layers.UpSampling2D(factor, name=name)
-        case Flatten():
-            # With channels first Keras would also reorder the axes of a sequence.
-            channels = "channels_first" if channels_first(place.input_shape) else "channels_last"
-            yield keras.layers.Flatten(channels, name=name)
-        case Reshape(shape):
-            yield keras.layers.Reshape(shape, name=name)
-            if channels_first(shape):
-                yield keras.layers.Permute((3, 1, 2), name=f"{name}_channels_first")
 
 
 def _on_last_axis(made: keras.layers.Layer, place: PlacedLayer) -> Iterator[keras.layers.Layer]:
