@@ -1,0 +1,68 @@
+"""``best`` and ``*`` on the command line, without measuring anything."""
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from harness.cli import duel, fastest_modes
+from harness.cli import list as list_command
+from harness.cli.fastest_modes import in_fastest_modes
+from harness.duel.mode_times import ModeTimes
+from harness.errors import UsageError
+from harness.runs.matrix import MatrixOptions, RunMatrix
+
+pytest.importorskip("torch")
+
+TIMES = ModeTimes(
+    key="0" * 32,
+    backend="torch",
+    versions={},
+    task="cnn",
+    options={},
+    work_sha256="",
+    machine=[],
+    device="cpu",
+    precision="float32",
+    threads=1,
+    times={"eager": 1.34, "channels_last": 1.0},
+    day="2026-01-31",
+)
+
+
+class ChannelsLast:
+    """Finds that this is the fastest mode."""
+
+    def __init__(self, _folder, _observer, *, certify):
+        pass
+
+    def resolved(self, workload, _dataset):
+        configuration = msgspec.structs.replace(workload.configuration, mode="channels_last")
+        return msgspec.structs.replace(workload, configuration=configuration)
+
+
+def test_best_becomes_a_mode_and_what_is_then_equal_runs_once(monkeypatch, tmp_path):
+    monkeypatch.setattr(fastest_modes, "FastestModes", ChannelsLast)
+    options = MatrixOptions(backends=["torch:best", "torch"], tasks=["cnn"], seeds=[0, 1])
+    planned = RunMatrix(options).requests(lambda _what, _done, _total: None)
+    assert [run.plan.mode for run in planned] == ["best", "channels_last"] * 2
+    resolved = in_fastest_modes(planned, tmp_path, quiet=True, certify=False)
+    assert [(run.plan.mode, run.plan.seed) for run in resolved] == [
+        ("channels_last", 0),
+        ("channels_last", 1),
+    ]
+
+
+def test_a_star_stands_for_several_configurations_of_a_duel():
+    done = CliRunner().invoke(duel.command, ["torch:*", "torch:*", "--task", "cnn"])
+    assert isinstance(done.exception, UsageError)
+    assert "a duel takes 2 to 4 configurations, and these are 6: torch:eager, " in str(done.exception)
+
+
+def test_the_fastest_modes_that_are_known_are_listed(monkeypatch):
+    monkeypatch.setattr(list_command, "all_kept", lambda: [TIMES])
+    printed = CliRunner().invoke(list_command.command, ["tasks"]).output
+    assert "Fastest modes on this machine (BACKEND:best)" in printed
+    row = next(line for line in printed.splitlines() if "channels_last" in line)
+    assert row.split()[:6] == ["cnn", "torch", "channels_last", "eager", "34", "%"]
+    monkeypatch.setattr(list_command, "all_kept", list)
+    assert "Fastest" not in CliRunner().invoke(list_command.command, ["tasks"]).output
