@@ -18,6 +18,7 @@ from harness.spec import Adversarial, BinaryClassification, Classification, Cons
 from harness_jax.calls import Weights
 from harness_jax.convolutions import fastest_convolutions
 from harness_jax.layers import forward_of
+from harness_jax.losses import LabelRules
 from harness_jax.objectives import Batch, State, Step, step_of
 from harness_jax.optimizers import Rates
 
@@ -28,12 +29,12 @@ _KEPT = 8
 class Given(NamedTuple):
     """What stays the same throughout a training: the data on the device, and numbers that are data too.
 
-    ``inputs`` are padded with zeros for cutting windows. ``class_weights`` are ones where there are none.
+    ``inputs`` are padded with zeros for cutting windows.
     """
 
     inputs: jax.Array
     targets: jax.Array
-    class_weights: jax.Array
+    rules: LabelRules
     weight_decay: jax.Array
     seed: jax.Array
 
@@ -64,14 +65,18 @@ def _computation(task: Task) -> Task:
         schedule=ConstantRate(),
         optimizer=msgspec.structs.replace(task.optimizer, learning_rate=1.0),
         weight_decay=0.0,
-        objective=_without_weights(task.objective),
+        objective=_without_rules(task.objective),
     )
 
 
-def _without_weights(objective: Objective) -> Objective:
-    if isinstance(objective, Classification | BinaryClassification):
-        return msgspec.structs.replace(objective, class_weights=())
-    return objective
+def _without_rules(objective: Objective) -> Objective:
+    match objective:
+        case Classification():
+            return Classification()
+        case BinaryClassification():
+            return BinaryClassification()
+        case _:
+            return objective
 
 
 def predictor_of(network: Network, platform: str, *, bfloat16: bool) -> Predictor:
@@ -125,7 +130,7 @@ def _batch(task: Task, given: Given, draws: Mapping[str, jax.Array], step: jax.A
         draws["latents"] if "latents" in draws else given.targets[draws["indices"]],
         jax.random.fold_in(jax.random.key(given.seed), step),
         Rates(draws["learning_rates"], given.weight_decay),
-        given.class_weights,
+        given.rules,
     )
 
 

@@ -9,7 +9,7 @@ from jax import numpy as jnp
 from harness.spec import Adversarial, Task
 from harness_jax.calls import Weights
 from harness_jax.layers import Forward
-from harness_jax.losses import fake_loss, penalty, real_loss, supervised_loss
+from harness_jax.losses import LabelRules, fake_loss, penalty, real_loss, supervised_loss
 from harness_jax.optimizers import Moments, Rates, update
 
 
@@ -27,13 +27,13 @@ class State(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What a step sees: inputs, targets (or a generator's latents), a random key, rates, class weights."""
+    """What a step sees: inputs, targets (or a generator's latents), a random key, rates, label rules."""
 
     inputs: jax.Array
     second: jax.Array
     key: jax.Array
     rates: Rates
-    class_weights: jax.Array
+    rules: LabelRules
 
 
 #: Maps a state and a batch to the next state and the loss that the step minimised: ``()``, or ``(2,)`` for
@@ -45,7 +45,7 @@ def _supervised_step(task: Task, forward: Forward) -> Step:
     def step(state: State, batch: Batch) -> tuple[State, jax.Array]:
         def minimized(parameters: Weights) -> tuple[jax.Array, Weights]:
             outputs, layers = forward({**parameters, **state.layers["model"]}, batch.inputs, batch.key)
-            loss = supervised_loss(task.objective, outputs, batch.second, batch.class_weights)
+            loss = supervised_loss(task.objective, outputs, batch.second, batch.rules)
             return loss + penalty(task, parameters), layers
 
         parameters, moments = state.parameters["model"], state.moments["model"]

@@ -6,8 +6,9 @@ import jax
 import numpy as np
 
 from harness.layers import Parameter
-from harness.spec import Adversarial, Plan, Program, Regression, Samples, Steps, Task, Unsupported
+from harness.spec import Plan, Program, Samples, Steps, Unsupported
 from harness_jax.compiled import Given, block_of, predictor_of
+from harness_jax.losses import LabelRules, label_rules
 from harness_jax.objectives import State
 from harness_jax.optimizers import moment_count
 
@@ -67,7 +68,7 @@ class JaxProgram(Program):
         given = Given(
             _narrow(inputs),
             _narrow(data.targets),
-            np.array(_class_weights(self._task), self._dtype),
+            LabelRules(*(np.array(rule, self._dtype) for rule in label_rules(self._task))),
             np.array(self._task.weight_decay, self._dtype),
             np.uint32(self._seed % 2**32),
         )
@@ -173,14 +174,6 @@ class JaxProgram(Program):
         # Not every allocator that XLA can use keeps statistics.
         statistics = {} if self._on_cpu else self._device.memory_stats() or {}
         return int(statistics["peak_bytes_in_use"]) if "peak_bytes_in_use" in statistics else None
-
-
-def _class_weights(task: Task) -> tuple[float, ...]:
-    """The weight of each class; ones where the objective has none."""
-    if isinstance(task.objective, Adversarial | Regression):
-        return ()
-    # One logit stands for two classes.
-    return task.objective.class_weights or (1.0,) * max(2, task.networks["model"].output_shape()[-1])
 
 
 def _narrow(array: np.ndarray) -> np.ndarray:

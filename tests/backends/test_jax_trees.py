@@ -196,12 +196,12 @@ def test_a_program_goes_on_from_weights_with_state_and_a_training_state():
     assert np.array_equal(first.train(_steps(2, BATCH, 3)), second.train(_steps(2, BATCH, 3)))
 
 
-def test_rates_decay_class_weights_and_schedules_are_data():
+def test_rates_decay_and_rules_of_labels_are_data():
     task = RULES["transformer"]
     other = msgspec.structs.replace(
         task,
         optimizer=msgspec.structs.replace(task.optimizer, learning_rate=0.5),
-        objective=Classification(tuple(range(1, TOKENS + 1))),
+        objective=Classification(tuple(range(1, TOKENS + 1)), label_smoothing=0.1),
         weight_decay=0.0,
         schedule=CosineDecay(),
     )
@@ -215,8 +215,8 @@ def test_rates_decay_class_weights_and_schedules_are_data():
         compiled.append(programs[0]._train_block._cache_size())
     assert compiled[2] == compiled[1] <= compiled[0] + 1
     assert not np.allclose(*losses)
-    smoothed = msgspec.structs.replace(task, objective=Classification(label_smoothing=0.1))
-    assert _program(smoothed)._train_block is not programs[0]._train_block
+    clipped_later = msgspec.structs.replace(task, clip_norm=2.0)
+    assert _program(clipped_later)._train_block is not programs[0]._train_block
 
 
 # --- Dropout -------------------------------------------------------------------------------------
