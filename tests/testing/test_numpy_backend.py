@@ -29,11 +29,11 @@ def test_it_is_certified_on_dense_networks():
 
 
 @pytest.mark.slow
-def test_it_is_certified_on_convolutions_without_augmentation():
+def test_it_is_certified_on_convolutions():
     outcomes = [outcome for _, outcome in examine(EXAMINER, registry.task("cnn"))]
-    assert sum(isinstance(outcome, Finding) for outcome in outcomes) >= 5
     for outcome in outcomes:
-        assert isinstance(outcome, Declined) or outcome.passed, outcome
+        assert isinstance(outcome, Finding), outcome
+        assert outcome.passed, outcome
 
 
 @pytest.mark.parametrize("name", ["rnn", "forecast", "gan"])
