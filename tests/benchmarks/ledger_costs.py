@@ -194,7 +194,7 @@ DEFAULTS = (
     ),
     Default(
         "BatchNorm: momentum",
-        "Keras, flax: 0.99 of the old value",
+        "Keras, flax: 0.99, the weight of the old value",
         "resnet",
         SMALL_RESNET,
         in_task=layers(BatchNorm, update_rate=0.01),
@@ -206,7 +206,7 @@ DEFAULTS = (
         "lm",
         SMALL_LM,
         in_task=layers(LayerNorm, epsilon=1e-3),
-        epochs=2,
+        epochs=1,
     ),
     Default(
         "GELU",
@@ -214,7 +214,7 @@ DEFAULTS = (
         "lm",
         SMALL_LM,
         in_task=layers(Dense, activation="gelu_tanh"),
-        epochs=2,
+        epochs=1,
     ),
     Default(
         "initial embeddings",
@@ -222,7 +222,7 @@ DEFAULTS = (
         "lm",
         SMALL_LM,
         in_weights=embeddings(lambda _: 1),
-        epochs=2,
+        epochs=1,
     ),
     Default(
         "initial embeddings",
@@ -230,7 +230,7 @@ DEFAULTS = (
         "lm",
         SMALL_LM,
         in_weights=embeddings(lambda table: table.shape[1] ** -0.5),
-        epochs=2,
+        epochs=1,
     ),
 )
 
@@ -293,7 +293,7 @@ def measure_cost(default: Default, seeds: int, known: dict[str, list[float]]) ->
     differences = [other - pinned for pinned, other in zip(known[conditions], others, strict=True)]
     options = "".join(f", {key} {value}" for key, value in default.options.items())
     if default.epochs is not None:
-        options += f", {default.epochs} epochs"
+        options += f", {default.epochs} epoch{'s' * (default.epochs > 1)}"
     difference = mean_interval(differences)
     return Cost(
         topic=default.topic,
