@@ -26,7 +26,7 @@ def modes_row(times: ModeTimes) -> tuple[str, ...]:
 
 def faster_modes(ran: Iterable[tuple[Record | ConfigurationRecord, Task, Machine]]) -> list[str]:
     """For configurations, their task and machine: which other mode of theirs takes less time, each once."""
-    sentences = {}
+    sentences: dict[str, None] = {}
     for configuration, task, machine in ran:
         times = times_of(configuration, task, machine)
         if times is not None and times.times[configuration.mode] > 1.0 + _NOTEWORTHY:
