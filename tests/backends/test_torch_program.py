@@ -133,7 +133,7 @@ def _assert_the_contracts_training(mode, **changes):
     data = _samples(task.networks["model"])
     reference = NumpyTraining(task, data.inputs, data.targets, _weights(task))
     program = _program(task, mode)
-    _assert_near(_trained(program), np.concatenate([reference.train(block) for block in _blocks()]))
+    _assert_near(_trained(program), np.concatenate([reference.train(Steps(block)) for block in _blocks()]))
     assert list(program.weights()) == list(task.parameters())
     for name, array in program.weights().items():
         _assert_near(array, reference.weights[name], name)

@@ -291,9 +291,9 @@ def test_tables_fit_a_narrow_terminal(harness, arguments):
     store = Store(harness.folder / "results")
     store.prepare()
     store.save(make_record())
-    printed = harness(*arguments.split(), COLUMNS="60").stdout
+    printed = harness(*arguments.split(), COLUMNS="66").stdout
     tables = printed.partition("\nRun\n")[0].splitlines()[arguments.startswith("show") :]
-    assert max(map(len, tables)) <= 60
+    assert max(map(len, tables)) <= 66
 
 
 @pytest.mark.slow

@@ -107,6 +107,7 @@ def test_a_remedy_that_a_task_of_a_third_party_cannot_take_is_left_out(harness):
     number = 'learning_rate: Annotated[float, Meta(gt=0, description="step size")] = 0.05'
     assert number in code
     more = f"{number}\n    width: int = 64\n    train_fraction: Annotated[float, Meta(gt=0.3, le=1)] = 1.0"
+    code = code.replace("epochs=10,", "epochs=10, train_fraction=options.train_fraction,")
     (harness.folder / "my_task.py").write_text(code.replace(number, more))
     call = ("study", "overfitting", "--task", "logistic", "--plugin", "my_task.py", "--backend", "torch")
     done = harness(*call, "--epochs", "1", "--seeds", "1", "--no-certify")

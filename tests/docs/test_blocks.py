@@ -20,7 +20,16 @@ SHELL = [(block, words) for block in EVERY if block.language in {"sh", "yaml"} f
 PROGRAMS = {"harness", "pip", "pytest", "python", "python3", "git", "export", ".", "BASE", ".ci/run"}
 PROGRAMS |= {"ruff", "mypy", "lint-imports", "PYTHONPATH"}
 #: Files that a reader of the page has, or the placeholder for one.
-FILES = ["my_numpy.py", "my_jax.py", "my_trees.py", "my_task.py", "my_data.py", "gate.toml", "PATH"]
+FILES = [
+    "my_numpy.py",
+    "my_jax.py",
+    "my_trees.py",
+    "input.txt",
+    "my_task.py",
+    "my_data.py",
+    "gate.toml",
+    "PATH",
+]
 FILES += [f"{name}/bin/python" for name in ("base", "head", "before", "after")]
 EXTRAS = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
 

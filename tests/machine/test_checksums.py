@@ -152,10 +152,11 @@ def _examined(monkeypatch, folder):
     calls = []
     monkeypatch.setattr(certificate_cache, "_certificate", lambda _: calls.append(1) or made)
     configuration = SimpleNamespace(python="", variables=(), precision="float32")
+    examiner = SimpleNamespace(configuration=configuration, contract=2)
 
     def certify():
         calls.clear()
-        assert certificate_cache.certificate(SimpleNamespace(configuration=configuration), TASK) == made
+        assert certificate_cache.certificate(examiner, TASK) == made
         return len(calls)
 
     assert certify() == 1

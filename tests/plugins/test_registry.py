@@ -123,7 +123,7 @@ def test_finding_imports_no_plugin_and_loading_no_framework():
         ("backend", "tourch", "unknown backend 'tourch'. Did you mean 'torch'?"),
         ("task", "cn", "unknown task 'cn'. Did you mean 'cnn'?"),
         ("dataset", "cifar-10", "unknown data set 'cifar-10'. Did you mean 'cifar10'?"),
-        ("dataset", "zzz", "unknown data set 'zzz'. Known: cifar10, digits"),
+        ("dataset", "zzz", "unknown data set 'zzz'. Known: breast_cancer, cifar10, digits"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest_and_the_list(kind, name, message):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 TEST_SHARE = 0.25
 SEED = (569, 30)
-ORIGIN = "scikit-learn's load_breast_cancer (UCI, Wisconsin diagnostic), standardised on training rows"
+ORIGIN = "scikit-learn's data of breast cancer (UCI, Wisconsin diagnostic), standardised on training rows"
 #: In the order of scikit-learn's labels.
 CLASSES = ("malignant", "benign")
 
