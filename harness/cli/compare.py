@@ -49,7 +49,6 @@ def command(
     Exit code: 0; 1 if a file could not be read and was skipped; 2 if nothing is selected.
     """
     from harness.analysis.findings import read_findings  # NumPy is behind it
-    from harness.report.mode_words import faster_modes
     from harness.report.terminal import terminal_width
     from harness.report.text import findings_text
 
@@ -61,9 +60,6 @@ def command(
     peak_flops = None if peak_gflops is None else peak_gflops * 1e9
     detailed = verbose or target is not None
     click.echo(findings_text(findings, terminal_width(), peak_flops, verbose=detailed))
-    records = [run.record for run in findings.runs]
-    ran = [(record, record.task.description, record.machine) for record in records]
-    click.echo("".join(f"\n{sentence}\n" for sentence in faster_modes(ran)), nl=False)
     ctx.exit(report_unreadable(findings.unreadable))
 
 

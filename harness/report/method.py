@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from harness.analysis.findings import Findings
+from harness.report.mode_words import faster_modes
 from harness.report.terminal import disturbance
 from harness.runs.record import Record
 
 METHOD = """\
 Each run is a process of its own. All configurations start from the same weights and see the same batches in \
 the same order. A certificate (float64, against a committed reference) shows that they do the same arithmetic.
-The step time of a run is the median over its blocks of about two seconds, without the first step and the \
+The step time of a run is the median over its blocks of steps, without the first step and the \
 warm-up, which ends by the rule of duels. The clock is read after the device has finished. Configurations \
 are compared by their duel, or else by the geometric mean of the ratios of runs with the same seed.
 Times of runs are unreliable, and no headline states their ratio, with fewer than three common seeds, where \
@@ -40,12 +41,13 @@ _FEW_SEEDS = 5
 def caveats(findings: Findings) -> list[str]:
     """What the records say against taking the figures at face value."""
     records = [run.record for run in findings.runs]
-    cautions = [*_stand_ins(records), *_circumstances(records)]
-    few = sum(
-        len(summary.configuration.runs) < _FEW_SEEDS
-        for group in findings.groups
-        for summary in group.comparison.summaries
-    )
+    compared = [
+        summary.configuration.runs for group in findings.groups for summary in group.comparison.summaries
+    ]
+    first = [runs[0].record for runs in compared]
+    ran = [(record, record.task.description, record.machine) for record in first]
+    cautions = [*_stand_ins(records), *_circumstances(records), *faster_modes(ran)]
+    few = sum(len(runs) < _FEW_SEEDS for runs in compared)
     if few:
         subject = "1 configuration has" if few == 1 else f"{few} configurations have"
         cautions.append(
