@@ -151,8 +151,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     A step minimises the ``objective`` plus the ``penalty`` by the ``optimizer``. ``epochs`` is the number of
     passes over the training data, which the harness counts; with ``samples_per_epoch`` an epoch takes so
-    many training samples, chosen anew in each. Only ``augmentation`` changes training inputs; ``imbalance``
-    is the harness's work.
+    many training samples, the next ones of a random order. Only ``augmentation`` changes training inputs;
+    ``imbalance`` is the harness's work.
 
     ``schedule`` says how the learning rate changes from step to step; the optimizer's ``learning_rate`` is
     its largest value. The harness evaluates it and hands the rates over with the steps (:class:`Steps`); no

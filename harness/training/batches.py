@@ -25,7 +25,8 @@ _UNKNOWN_RATES = LearningRates(math.nan)
 class BatchOrder:
     """A new permutation each epoch, cut into batches of ``batch_size``; the last one may be shorter.
 
-    An epoch takes the first ``taken`` of it, or all ``samples`` where that is None.
+    Where an epoch takes fewer than all ``samples``, namely ``taken`` of them, it goes on where the one before
+    ended, so that every sample is seen once before any is seen again.
     """
 
     samples: int
@@ -99,12 +100,20 @@ class BatchOrder:
             return taken[rows].reshape(count, -1, *per_sample.shape[1:])
 
         return Steps(
-            batched(draws.permutation(self.samples, self.seed, "batches", epoch)),
+            batched(self._rows(epoch)),
             latents=batched(self._latents(epoch)).astype(dtype) if self.latent_size else None,
             flips=batched(self._flips(epoch)) if self.augmentation.flip else None,
             offsets=batched(self._offsets(epoch)) if self.augmentation.crop else None,
             learning_rates=self.rates.of_steps(start, count),
         )
+
+    def _rows(self, epoch: int) -> np.ndarray:
+        """The samples of an epoch in order: the next ones of a sequence of permutations."""
+        first = epoch * self.samples_per_epoch
+        passed, start = divmod(first, self.samples)
+        last = (first + self.samples_per_epoch - 1) // self.samples
+        rows = [draws.permutation(self.samples, self.seed, "batches", n) for n in range(passed, last + 1)]
+        return np.concatenate(rows)[start : start + self.samples_per_epoch]
 
     def _latents(self, epoch: int) -> np.ndarray:
         return draws.normal((self.samples, self.latent_size), self.seed, "latents", epoch)
