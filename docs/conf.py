@@ -54,6 +54,13 @@ def _as_prose(_app: object, what: str, _name: str, _obj: object, _options: objec
         lines[:0] = ["..", ""]  # an empty comment
 
 
+def _literal_asterisks(_app: object, _context: object, lines: list[str]) -> None:
+    """Help is plain text: ``torch:*`` in it begins no emphasis."""
+    lines[:] = [line.replace(":*", ":\\*") for line in lines]
+
+
 def setup(app: "Sphinx") -> None:
-    """Register what autodoc calls ahead of napoleon."""
+    """Register what autodoc calls ahead of napoleon, and what changes help for the reference."""
     app.connect("autodoc-process-docstring", _as_prose, priority=400)
+    for part in ("description", "options"):
+        app.connect(f"sphinx-click-process-{part}", _literal_asterisks)

@@ -48,11 +48,12 @@ class Scorer:
     def scores(self, program: Program, split: Split, most: int | None = None) -> Scores:
         """The scores of a split, or of ``most`` of its samples.
 
-        No more training samples are scored than an epoch takes.
-        Generated pictures of the test split are compared with baselines too.
+        Where an epoch takes only a part of the training samples, as many are scored as there are for
+        validation. Generated pictures of the test split are compared with baselines too.
         """
         if split == "train" and self._task.samples_per_epoch is not None:
-            most = min(most or self._task.samples_per_epoch, self._task.samples_per_epoch)
+            count = len(self._splits["validation"])
+            most = min(most or count, count)
         real, objective = at_most(self._splits[split], most), self._task.objective
         predict = Remembering(program.predict)
         scores = score(self._task, predict, real)
