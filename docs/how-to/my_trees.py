@@ -1,21 +1,6 @@
 """my_trees.py: a backend for residual networks and transformers; my_trees_program.py has its program."""
 
 from harness.hookspecs import hookimpl
-from harness.layers import (
-    Activation,
-    BatchNorm,
-    Conv2D,
-    Dense,
-    Dropout,
-    Embedding,
-    Flatten,
-    GlobalAveragePool,
-    LayerNorm,
-    MaxPool2D,
-    PositionEmbedding,
-    SelfAttention,
-    Unembedding,
-)
 from harness.spec import (
     Backend,
     BinaryClassification,
@@ -24,22 +9,6 @@ from harness.spec import (
     Program,
     Samples,
     Unsupported,
-)
-
-LAYERS = (
-    Activation,
-    BatchNorm,
-    Conv2D,
-    Dense,
-    Dropout,
-    Embedding,
-    Flatten,
-    GlobalAveragePool,
-    LayerNorm,
-    MaxPool2D,
-    PositionEmbedding,
-    SelfAttention,
-    Unembedding,
 )
 
 
@@ -66,11 +35,13 @@ class MyTreesBackend(Backend):
             raise Unsupported("my-trees computes on the CPU, in float32 and float64")
         if not isinstance(task.objective, Classification | BinaryClassification):
             raise Unsupported("my-trees trains classifiers")
-        for place in task.networks["model"].leaves():  # Residual and Skip are not among the leaves
-            if not isinstance(place.layer, LAYERS):
-                raise Unsupported(f"my-trees has no {type(place.layer).__name__} layers")
+        # These modules import PyTorch at their top level, which a plugin's own module must not.
+        from my_trees_layers import FUNCTIONS
         from my_trees_program import MyTreesProgram
 
+        for place in task.networks["model"].leaves():  # Residual and Skip are not among the leaves
+            if type(place.layer) not in FUNCTIONS:
+                raise Unsupported(f"my-trees has no {type(place.layer).__name__} layers")
         return MyTreesProgram(plan, data)
 
 

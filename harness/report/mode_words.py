@@ -42,7 +42,7 @@ def _faster(mode: str, times: ModeTimes) -> str:
     )
 
 
-#: Smaller differences are within what a short duel can tell.
+#: A short duel does not resolve smaller differences.
 _NOTEWORTHY = 0.02
 
 

@@ -91,7 +91,7 @@ class Evaluation(msgspec.Struct, frozen=True):
 
     ``every_epochs`` is None where nothing is scored, the test data neither. Otherwise the last epoch always
     is. ``samples`` limits the training and the validation samples, not the test samples. Without it all are
-    scored; of the training samples no more than an epoch takes.
+    scored; where an epoch takes a part of the training samples, as many of them as there are for validation.
     """
 
     every_epochs: Annotated[int, Meta(ge=1)] | None = 1

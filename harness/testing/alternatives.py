@@ -113,7 +113,9 @@ def _of_updates(task: Task, *, tables: bool) -> Iterator[Alternative]:
         yield _ruled(task, "weight decay shrinks biases and scales too; it is of kernels alone", decays="all")
         if tables:
             other = msgspec.structs.replace(task, decay_embeddings=not task.decay_embeddings)
-            yield Alternative("the tables of embeddings are decayed, or not, as the task says", other)
+            wrong = "leaves out" if task.decay_embeddings else "shrinks"
+            mistake = f"weight decay {wrong} the tables of embeddings, against the task's decay_embeddings"
+            yield Alternative(mistake, other)
     if task.clip_norm:
         yield _ruled(
             task, "gradients are clipped one by one; the norm is that of all together", clipped="each array"

@@ -34,8 +34,8 @@ class ResnetOptions(ClassificationOptions, frozen=True, kw_only=True):
 def define(options: ResnetOptions) -> Task:
     """Three stages of 16, 32 and 64 channels: 272,474 parameters at depth 20 and width 1.
 
-    Where a stage changes the size, the shortcut is a convolution of 1x1 (the paper's option B; its results
-    for CIFAR-10 are of option A, which pads with zeros, and differ by less than seeds do).
+    Where a stage changes the size, the shortcut is a convolution of 1x1: the paper's option B. The paper's
+    results for CIFAR-10 are of option A, which pads with zeros.
     """
     blocks = (options.depth - 2) // (2 * _STAGES)
     channels = [options.wide(16 * 2**stage) for stage in range(_STAGES)]

@@ -1,4 +1,4 @@
-"""The task ``tabular``: a dense network tells malignant from benign tumours."""
+"""The task ``tabular``: a dense network classifies tumours as malignant or benign."""
 
 from pathlib import Path
 from typing import Annotated
