@@ -1,0 +1,134 @@
+"""The contract of a side: a model of the user's own in one framework, in float64."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple, Protocol
+
+import msgspec
+import numpy as np
+
+from harness.tracing.calls import Trace
+
+Loss = Literal["cross-entropy", "mse"]
+
+
+class InputShape(msgspec.Struct, frozen=True):
+    """An input without its batch axis, channels last. Integers are from 0 to ``maximum`` exclusive."""
+
+    shape: tuple[int, ...]
+    integer: bool = False
+    maximum: int = 0
+
+
+class Override(NamedTuple):
+    """Puts an array in the place of a call's output, or of one of its inputs, as if the call were mended."""
+
+    call: int
+    place: int
+    array: np.ndarray
+    of: Literal["output", "input"] = "output"
+
+
+class Update(msgspec.Struct, frozen=True):
+    """The rule of an optimizer; fields that do not apply are None.
+
+    ``decay`` is coupled if it is added to the gradient (L2), decoupled if it shrinks the weight by
+    ``learning_rate * decay`` beside the update.
+    """
+
+    rule: str
+    learning_rate: float | None = None
+    momentum: float | None = None
+    nesterov: bool | None = None
+    beta_1: float | None = None
+    beta_2: float | None = None
+    epsilon: float | None = None
+    decay: float | None = None
+    decay_coupled: bool | None = None
+
+
+class Trained(msgspec.Struct):
+    """Losses of each step, and the parameters and state after the last."""
+
+    losses: list[float]
+    parameters: dict[str, Any]
+
+
+class Gradients(msgspec.Struct):
+    """Of the loss: with respect to each trained parameter in its stored shape, and to each float input."""
+
+    loss: float
+    parameters: dict[str, Any]
+    inputs: list[Any]
+
+
+class Side(Protocol):
+    """A model that a plugin has made of what the user's callable returned.
+
+    All arrays that come in and go out as model inputs and outputs are channels last; the side converts them
+    to what its framework has (torch: channels first, where an input has at least three axes with the batch).
+    Names of parameters are the framework's own.
+    """
+
+    framework: str
+    versions: dict[str, str]
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """All parameters and state by name, in the order of the framework, as stored, float64."""
+        ...
+
+    def trained(self) -> set[str]:
+        """The names of the parameters that training changes by gradients."""
+        ...
+
+    def load(self, parameters: Mapping[str, np.ndarray]) -> None:
+        """Replace the named parameters."""
+        ...
+
+    def trace(
+        self, inputs: Sequence[np.ndarray], *, training: bool, overrides: Sequence[Override] = ()
+    ) -> Trace:
+        """Evaluate once, recording every call. State is as before afterwards; the change is in the trace."""
+        ...
+
+    def gradients(self, inputs: Sequence[np.ndarray], targets: np.ndarray, loss: Loss) -> Gradients:
+        """Gradients of the loss of the first output in training mode, dropout switched off."""
+        ...
+
+    def train(
+        self, batches: Sequence[tuple[list[np.ndarray], np.ndarray]], loss: Loss, learning_rate: float
+    ) -> Trained:
+        """Train a step on each batch with the side's own optimizer and loss if it gives one, else SGD."""
+        ...
+
+    def update(self) -> Update | None:
+        """The rule of the side's own optimizer; None if it gives none, ``unknown`` if it cannot be read."""
+        ...
+
+
+class OwnTraining(NamedTuple):
+    """The user's own optimizer and loss, from ``make_optimizer`` and ``make_loss`` of the side's file.
+
+    ``make_optimizer`` is called as the framework needs it: with the parameters in PyTorch
+    (``make_optimizer(model.parameters())``), without arguments elsewhere; flax takes what optax makes.
+    ``make_loss`` returns a function of (outputs, targets) in the framework's own order, PyTorch and optax
+    (outputs, targets), Keras (targets, outputs). None where the file has none.
+    """
+
+    make_optimizer: Any = None
+    make_loss: Any = None
+
+
+class SidePlugin(Protocol):
+    """A framework's module of the entry-point group ``harness.sides``; importing it imports no framework."""
+
+    def claims(self, built: Any) -> bool:
+        """Whether what the user's callable returned is of this framework."""
+        ...
+
+    def prepare(self) -> None:
+        """Make the framework compute in float64; called before the user's callable, not before its import."""
+        ...
+
+    def make_side(self, built: Any, shapes: Sequence[InputShape], own: OwnTraining) -> Side:
+        """The side of a model; ``shapes`` are needed where parameters are made at the first call."""
+        ...
