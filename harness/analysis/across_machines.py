@@ -7,7 +7,6 @@ from typing import NamedTuple
 import msgspec
 
 from harness.analysis.comparison import Comparison, step_ratio
-from harness.analysis.conditions import machine_text
 from harness.analysis.configuration_summary import ConfigurationSummary
 from harness.analysis.duel_times import duel_time
 from harness.analysis.grouping import RunGroup
@@ -92,7 +91,7 @@ def duels_across_machines(duels: Iterable[DuelRecord]) -> list[AcrossMachines]:
     alike: dict[Hashable, dict[tuple[str, str], DuelRecord]] = defaultdict(dict)
     for duel in sorted(duels, key=lambda duel: duel.started_at):
         if duel.results:
-            alike[_work(duel)][duel.machine.host_text, machine_text(duel.machine)] = duel  # the newest counts
+            alike[_work(duel)][duel.machine.host_text, duel.machine.model_text] = duel  # the newest counts
     return [_of_duels(of_work) for of_work in alike.values() if len(of_work) > 1]
 
 

@@ -1,26 +1,11 @@
 """The conditions that runs must share to be compared, and the fields in which two conditions differ."""
 
-from collections.abc import Mapping
 from typing import Literal, NamedTuple, get_args
 
 import msgspec
 
-from harness.machine.description import Machine
+from harness.machine.worker_variables import variables_text
 from harness.runs.record import Evaluation, Record
-
-#: Recorded variables that name places or verbosity, or that repeat what device and backend state.
-_IRRELEVANT_VARIABLES = {
-    "CUDA_VISIBLE_DEVICES",
-    "CXX",
-    "KERAS_BACKEND",
-    "KERAS_HOME",
-    "KERAS_TORCH_DEVICE",
-    "KMP_DUPLICATE_LIB_OK",  # set by importing threadpoolctl
-    "TF_CPP_MAX_VLOG_LEVEL",
-    "TF_CPP_MIN_LOG_LEVEL",
-    "TORCH_HOME",
-    "TORCH_LOGS",
-}
 
 ConditionName = Literal[
     "task",
@@ -86,7 +71,7 @@ class Conditions(msgspec.Struct, frozen=True):
             precision=record.precision,
             device=record.device,
             threads=record.threads,
-            machine=machine_text(record.machine),
+            machine=record.machine.model_text,
             certified=bool(record.certificate and record.certificate.certified),
             variables=variables_text(record.inherited_variables),
             host=record.machine.host_text,
@@ -114,30 +99,9 @@ class Conditions(msgspec.Struct, frozen=True):
         ]
 
 
-def variables_text(inherited: Mapping[str, str]) -> str:
-    """The user's variables that must be equal for runs to be compared; empty where there are none."""
-    return " ".join(f"{name}={value}" for name, value in relevant_variables(inherited).items())
-
-
-def relevant_variables(inherited: Mapping[str, str]) -> dict[str, str]:
-    """The user's variables that must be equal for runs to be compared, by name."""
-    names = sorted(inherited.keys() - _IRRELEVANT_VARIABLES)
-    return {name: inherited[name] for name in names}
-
-
 def evaluation_text(evaluation: Evaluation) -> str:
     """``every 5 epochs, 500 samples``: when runs are scored during training, and on how much data."""
     if evaluation.every_epochs is None:
         return "none"
     every = "every epoch" if evaluation.every_epochs == 1 else f"every {evaluation.every_epochs} epochs"
     return every if evaluation.samples is None else f"{every}, {evaluation.samples:,} samples"
-
-
-def machine_text(machine: Machine) -> str:
-    """The part of a machine's description that must be equal for times to be compared."""
-    return f"{machine.cpu}, {machine.physical_cores} cores, {machine.allowed_cpus} CPUs allowed"
-
-
-def same_machine(one: Machine, other: Machine) -> bool:
-    """Whether times on the two can be compared: one host, with as many CPUs."""
-    return machine_text(one) == machine_text(other) and one.host_text == other.host_text

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness.analysis.conditions import machine_text, variables_text
 from harness.analysis.grouping import ConfigurationRuns, RunGroup
 from harness.duel.record import ConfigurationRecord, DuelRecord, DuelResult
 from harness.duel.workloads import PADDING
 from harness.machine.cpus import WORKER_CPUS
+from harness.machine.worker_variables import variables_text
 from harness.plugins.versions import identifying_versions
 from harness.stats.estimate import Estimate
 
@@ -61,7 +61,7 @@ def _fits(duel: DuelRecord, group: RunGroup) -> bool:
     return (
         task == description
         and duel.dataset.fingerprint == conditions.fingerprint
-        and machine_text(duel.machine) == conditions.machine
+        and duel.machine.model_text == conditions.machine
         and duel.machine.host_text == conditions.host
         and variables_text(duel.inherited_variables) == conditions.variables
         and all(own.certificate and own.certificate.certified for own in duel.configurations)

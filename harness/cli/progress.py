@@ -101,12 +101,25 @@ class RunDisplay:
         """See :class:`harness.runs.sequence.SequenceObserver`."""
         self._begun += 1
         self._remaining.begin(_run_activity(request))
+        name = self._name(request)
+        self.update(name, "starting a worker")
+        return RunLine(self, name, request.plan.task)
+
+    def recorded_elsewhere(self, request: RunRequest, record: Record) -> None:
+        """See :class:`harness.runs.sequence.SequenceObserver`."""
+        self._begun += 1
+        self._remaining.drop(_run_activity(request))
+        self.say(f"{self._name(request)}: {record.status}, by another process")
+
+    def waiting(self, runs: int) -> None:
+        """See :class:`harness.runs.sequence.SequenceObserver`."""
+        self.update(f"waiting for {runs} run{'s' * (runs > 1)} of other processes", "")
+
+    def _name(self, request: RunRequest) -> str:
         plan = request.plan
         number = f"[{self._begun}/{self._runs}] " if self._runs > 1 else ""
         variant = f" ({request.variant})" if request.variant else ""
-        name = f"{number}{plan.task.name} {request.backend}:{plan.mode} seed {plan.seed}{variant}"
-        self.update(name, "starting a worker")
-        return RunLine(self, name, plan.task)
+        return f"{number}{plan.task.name} {request.backend}:{plan.mode} seed {plan.seed}{variant}"
 
     def advance(self, share: float) -> None:
         """This share of the current run's training is done."""
@@ -123,13 +136,14 @@ class RunDisplay:
             width = self._console.width - _SPINNER_WIDTH
             self._progress.update(self._line, description=fitted(name, self._with_time_left(details), width))
         elif time.monotonic() - self._printed >= _QUIET_SECONDS:
-            self.say(f"{name}: {', '.join(self._with_time_left(details))}")
+            self.say(": ".join(filter(None, [name, ", ".join(self._with_time_left(details))])))
 
     def _with_time_left(self, details: Sequence[str]) -> list[str]:
         """The first detail, the time left of all runs, and the other details."""
         seconds = self._remaining.seconds()
-        first, *others = filter(None, details)
-        return [first, *([left_text(seconds)] if seconds and seconds >= 1 else []), *others]
+        shown = list(filter(None, details))
+        first, others = shown[:1], shown[1:]
+        return [*first, *([left_text(seconds)] if seconds and seconds >= 1 else []), *others]
 
 
 def fitted(name: str, details: Sequence[str], width: int) -> str:

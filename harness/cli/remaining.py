@@ -35,6 +35,11 @@ class Remaining:
         if activity in self._to_come:
             self._to_come.remove(activity)
 
+    def drop(self, activity: Activity) -> None:
+        """A planned activity will not begin."""
+        if activity in self._to_come:
+            self._to_come.remove(activity)
+
     def advance(self, share: float) -> None:
         """This share of the current activity, from 0 to 1, is done."""
         if self._share_began is None:

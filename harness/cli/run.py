@@ -19,6 +19,7 @@ from harness.report.mode_words import faster_modes
 from harness.report.run_summary import run_summary
 from harness.report.terminal import runs_table, terminal_width
 from harness.runs.matrix import MatrixOptions, RunMatrix
+from harness.runs.sharing import SharedRuns
 from harness.runs.store import Store
 
 
@@ -45,6 +46,7 @@ from harness.runs.store import Store
 @options.results
 @options.form
 @options.certify
+@click.option("--fresh", is_flag=True, help="Repeat runs that are already recorded, too.")
 @options.timeout
 @options.verbose("Print every measurement of every run.")
 @options.quiet
@@ -57,6 +59,10 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     combination is run. Each run has a process of its own, one after the other, and leaves a record in the
     results folder. A backend without a mode runs in the one that its framework recommends for the network;
     BACKEND:best finds the fastest by a short duel, which is kept, and 'BACKEND:*' runs all.
+
+    Runs that are already recorded are not repeated, where everything that their results depend on is the
+    same. The same command therefore completes a matrix that was cut off, and several processes with one
+    results folder share a matrix.
 
     \b
       harness run --backend torch --task cnn
@@ -78,7 +84,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         requests = matrix.requests(progress)
     requests = in_fastest_modes(requests, results, quiet=given["quiet"], certify=given["certify"])
     plan = matrix_sentence(matrix.axes(), len(requests))
-    records = run_sequence(requests, store, quiet=given["quiet"], certify=given["certify"], plan=plan)
+    shared = SharedRuns(requests, store, certify=given["certify"], fresh=given["fresh"])
+    records = run_sequence(shared, store, quiet=given["quiet"], certify=given["certify"], plan=plan)
     if given["form"] == "json":
         sys.stdout.buffer.write(msgspec.json.encode({"records": records}) + b"\n")
     else:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from harness.cli.progress import RunDisplay
 from harness.runs.certification import Certification
 from harness.runs.record import Record
-from harness.runs.request import RunRequest
 from harness.runs.sequence import execute_all
+from harness.runs.sharing import SharedRuns
 from harness.runs.store import Store
 
 _RUN_FAILED = 1
@@ -16,7 +16,7 @@ _INTERRUPTED = 130
 
 
 def run_sequence(
-    requests: Sequence[RunRequest],
+    shared: SharedRuns,
     store: Store,
     *,
     quiet: bool,
@@ -24,18 +24,26 @@ def run_sequence(
     plan: str = "",
     deadline: float = math.inf,
 ) -> list[Record]:
-    """Execute the runs, each after its certificate; see :mod:`harness.runs.sequence`.
+    """Execute what is left of a matrix, each run after its certificate; see :mod:`harness.runs.sequence`.
 
     ``plan`` is printed first: what the runs are.
     """
-    with RunDisplay(requests, quiet=quiet, certify=certify) as display:
+    requests = [run.request for run in shared.left]
+    with shared, RunDisplay(requests, quiet=quiet, certify=certify) as display:
         if plan:
             display.say(plan)
+        if shared.reused:
+            display.say(f"{reuse_text(shared)} (harness run --fresh repeats them)")
         display.stand_ins(request.dataset for request in requests)
         if not certify:
-            return execute_all(requests, store, display, deadline)
+            return execute_all(shared, store, display, deadline)
         with Certification(requests, display) as certification:
-            return execute_all(requests, store, display, deadline, certification)
+            return execute_all(shared, store, display, deadline, certification)
+
+
+def reuse_text(shared: SharedRuns) -> str:
+    """``8 of 12 runs are already recorded``."""
+    return f"{shared.reused} of {shared.total} runs are already recorded"
 
 
 def exit_code(records: Sequence[Record]) -> int:

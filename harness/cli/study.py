@@ -11,14 +11,14 @@ import msgspec
 from harness.analysis.study import Study, save_study
 from harness.analysis.study_budget import mean_run_seconds, runs_within
 from harness.analysis.study_planning import StudyOptions, StudyRun, plan_study
-from harness.analysis.study_records import missing_runs, study_records
 from harness.cli import options
 from harness.cli.data_progress import shown_progress
 from harness.cli.messages import print_error_line
-from harness.cli.run_sequence import exit_code, run_sequence
+from harness.cli.run_sequence import exit_code, reuse_text, run_sequence
 from harness.cli.signals import interrupt_on_termination
 from harness.report.study import studies_text, study_page, study_text
 from harness.runs.record import Record
+from harness.runs.sharing import SharedRuns
 from harness.runs.store import Store
 
 
@@ -70,7 +70,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     It ends with a page that explains itself: what overfitting is, where it begins and what each remedy does.
 
     Runs are ordinary records. Repeat the command to continue an interrupted study, or to add seeds or
-    backends: recorded runs are reused if machine, device, versions and certification are the same.
+    backends: recorded runs are reused as `harness run` does it.
 
     Exit code: 0 if every run succeeded, 1 if one failed, 2 if the input is wrong, 130 after Ctrl-C.
     """  # noqa: D301  click's mark for lines that it must not wrap
@@ -83,9 +83,9 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         execution.say(f"Remedy {omission.remedy} is left out: {omission.reason}")
     execution.store.prepare()
     path = save_study(planned.study, given["results"])
-    missing = missing_runs(planned, study_records(planned.study, execution.store), chosen)
-    reused = len(planned.runs) - len(missing)
-    execution.say(f"{reused} of {len(planned.runs)} runs are already recorded")
+    shared = execution.shared(planned.runs)
+    execution.say(reuse_text(shared))
+    missing = [planned.runs[run.place] for run in shared.left]
     records = execution.carry_out(missing, given["budget"])
     click.echo(f"{study_text(planned.study, execution.store)}\n")
     _write_page(planned.study, execution.store, path.with_suffix(".html"))
@@ -119,6 +119,9 @@ class _Execution:
         if not self._quiet:
             print_error_line(line)
 
+    def shared(self, runs: list[StudyRun]) -> SharedRuns:
+        return SharedRuns([run.request for run in runs], self.store, certify=self._certify)
+
     def carry_out(self, missing: list[StudyRun], budget_seconds: float | None) -> list[Record]:
         """Run all, or what fits the budget, whose size the first run on each backend determines."""
         if budget_seconds is None:
@@ -140,5 +143,5 @@ class _Execution:
     def _run(self, runs: list[StudyRun], deadline: float) -> list[Record]:
         if not runs:
             return []
-        requests = [run.request for run in runs]
-        return run_sequence(requests, self.store, quiet=self._quiet, certify=self._certify, deadline=deadline)
+        shared = self.shared(runs)
+        return run_sequence(shared, self.store, quiet=self._quiet, certify=self._certify, deadline=deadline)

@@ -40,6 +40,11 @@ class Machine(msgspec.Struct, frozen=True):
         """``alpha (3f2a1c09d4e7)``; empty where it is not recorded."""
         return "" if self.host is None else self.host.text
 
+    @property
+    def model_text(self) -> str:
+        """The part of the description that must be equal for times to be compared."""
+        return f"{self.cpu}, {self.physical_cores} cores, {self.allowed_cpus} CPUs allowed"
+
 
 def cpu_model() -> str:
     """The processor's name as its manufacturer writes it, or the architecture where that is unknown."""

@@ -40,6 +40,19 @@ _INFLUENTIAL = (
     "TORCH",
     "XLA_",
 )
+#: Recorded variables that name places or verbosity, or that repeat what device and backend state.
+_IRRELEVANT_VARIABLES = {
+    "CUDA_VISIBLE_DEVICES",
+    "CXX",
+    "KERAS_BACKEND",
+    "KERAS_HOME",
+    "KERAS_TORCH_DEVICE",
+    "KMP_DUPLICATE_LIB_OK",  # set by importing threadpoolctl
+    "TF_CPP_MAX_VLOG_LEVEL",
+    "TF_CPP_MIN_LOG_LEVEL",
+    "TORCH_HOME",
+    "TORCH_LOGS",
+}
 _TRACES = ("COV_CORE_", "COVERAGE_PROCESS_")
 GLIBC_KEEPS_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**36)}
 
@@ -121,3 +134,14 @@ def inherited_variables(inherited: Mapping[str, str], replaced: Mapping[str, str
         for name, value in sorted(inherited.items())
         if name.startswith(_INFLUENTIAL) and name not in replaced
     }
+
+
+def variables_text(inherited: Mapping[str, str]) -> str:
+    """The user's variables that must be equal for runs to be compared; empty where there are none."""
+    return " ".join(f"{name}={value}" for name, value in relevant_variables(inherited).items())
+
+
+def relevant_variables(inherited: Mapping[str, str]) -> dict[str, str]:
+    """The user's variables that must be equal for runs to be compared, by name."""
+    names = sorted(inherited.keys() - _IRRELEVANT_VARIABLES)
+    return {name: inherited[name] for name in names}

@@ -21,7 +21,8 @@ def left_out_sentence(left_out: LeftOut) -> str:
     """Which runs are not used, and why."""
     reasons = {
         "superseded": "superseded by newer runs with the same seeds",
-        "running": "still running, or the harness was killed",
+        "running": "still running",
+        "lost": "lost: the harness was killed",
     }
     reason = reasons.get(left_out.reason, left_out.reason)
     message = f": {left_out.message}" if left_out.message not in {"", left_out.reason} else ""

@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 
 from harness.analysis.comparison import Comparison
-from harness.analysis.conditions import relevant_variables
 from harness.analysis.configuration_summary import ConfigurationSummary
 from harness.errors import HarnessError
+from harness.machine.worker_variables import relevant_variables
 from harness.plugins import registry
 from harness.plugins.definition import define_task
 from harness.plugins.options import Value

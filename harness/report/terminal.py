@@ -72,8 +72,7 @@ def _origin(record: Record) -> str:
 
 
 def _status(record: Record) -> str:
-    # The end of a worker is always recorded; only if the harness itself was killed does this status stay.
-    return "running, or the harness was killed" if record.status == "running" else record.status
+    return "lost: the harness was killed" if record.status == "lost" else record.status
 
 
 def certified(record: Record) -> str:

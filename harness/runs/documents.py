@@ -1,6 +1,6 @@
 """Kinds of records (runs, duels, gates, studies): a folder each under the results, one JSON file a record."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -18,12 +18,17 @@ class UnreadableRecord(UsageError):
     """A file without a readable record; the message names it and says why."""
 
 
+def _as_stored(record: _D, _path: Path) -> _D:
+    return record
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordKind(Generic[_D]):
     """A kind of record: how it is called, where its files are, and how they are read.
 
     ``mark`` is a field that every record of this kind has, of any schema, and no record of another kind.
-    ``migrations`` are as of :func:`harness.runs.schemas.decode`.
+    ``migrations`` are as of :func:`harness.runs.schemas.decode`. ``judge`` completes a record by what only
+    its reader can know.
     """
 
     name: str
@@ -32,6 +37,7 @@ class RecordKind(Generic[_D]):
     schema: int
     mark: str
     migrations: Mapping[int, Migration]
+    judge: Callable[[_D, Path], _D] = _as_stored
 
     def paths(self, results: Path) -> list[Path]:
         """The files under a results folder, oldest first where their names begin with the time."""
@@ -47,7 +53,7 @@ class RecordKind(Generic[_D]):
         try:
             content = path.read_bytes()
             verify_checksum(content)
-            return decode(content, self.type, self.schema, self.migrations)
+            return self.judge(decode(content, self.type, self.schema, self.migrations), path)
         except ContentChanged as error:
             raise UnreadableRecord(f"{path} {error}") from error
         except OSError as error:

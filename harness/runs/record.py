@@ -3,6 +3,8 @@
 Times are in seconds, memory in bytes. What a failed run did not reach is None or empty.
 """
 
+import hashlib
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -10,6 +12,7 @@ from msgspec import Meta
 
 from harness.machine.description import Machine
 from harness.machine.interference import Interference
+from harness.machine.processes import ProcessMark
 from harness.runs import schemas
 from harness.spec.backend import Precision
 from harness.spec.data import Split
@@ -23,7 +26,8 @@ from harness.training.outcome_records import Outcomes
 
 SCHEMA = 2
 
-Status = Literal["running", "ok", "diverged", "failed", "timeout", "interrupted", "unsupported"]
+#: ``lost`` is never stored: a record that says ``running`` is read so where its process is gone.
+Status = Literal["running", "ok", "diverged", "failed", "timeout", "interrupted", "unsupported", "lost"]
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -180,8 +184,17 @@ class Record(msgspec.Struct, kw_only=True):
     """Whether the clock of the run was honest; None if the run ended before it was tested."""
     verification: Verification | None = None
     """Whether sampled steps were recomputed; None if the run ended before, or is of an older version."""
+    identity: dict[str, str] = {}
+    """What the result depends on, by name; a run that agrees in it, on the same data, is not repeated."""
+    process: ProcessMark | None = None
+    """The process that writes the record; with it gone, a run whose status is ``running`` is lost."""
     interference: Interference | None = None
     """None if the run ended before it was measured, or the system does not report it."""
+
+    @property
+    def identity_key(self) -> str:
+        """See :func:`identity_key`."""
+        return identity_key(self.identity)
 
     @property
     def label(self) -> str:
@@ -192,6 +205,13 @@ class Record(msgspec.Struct, kw_only=True):
     def disturbed(self) -> bool | None:
         """Whether others used the machine, so that the run's times are unreliable; None if not known."""
         return None if self.interference is None else self.interference.disturbs
+
+
+def identity_key(identity: Mapping[str, str]) -> str:
+    """A sha256 that is equal where all ingredients are; empty for a record without any."""
+    if not identity:
+        return ""
+    return hashlib.sha256(msgspec.json.encode(sorted(identity.items()))).hexdigest()
 
 
 def _variables_instead_of_settings(fields: dict[str, Any]) -> dict[str, Any]:

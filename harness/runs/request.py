@@ -8,6 +8,7 @@ import sys
 import msgspec
 
 from harness.machine.description import describe_machine
+from harness.machine.processes import ProcessMark, this_process
 from harness.machine.worker_variables import inherited_variables, worker_variables
 from harness.plugins.options import Value
 from harness.runs.record import DatasetRecord, Evaluation, Record, TaskRecord
@@ -29,6 +30,10 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     timeout_seconds: float | None = None
     variant: str = ""
     """The variant of a study, or what sets the run apart in a matrix; for progress alone."""
+    identity: dict[str, str] = {}
+    """See :func:`harness.runs.identity.ingredients_of`."""
+    process: ProcessMark | None = None
+    """The process that writes the record; default: this one."""
 
 
 def new_record(request: RunRequest) -> Record:
@@ -66,5 +71,7 @@ def new_record(request: RunRequest) -> Record:
         evaluation=request.evaluation,
         parameters=sum(network.parameter_count() for network in networks),
         certificate=request.certificate,
+        identity=request.identity,
+        process=request.process or this_process(),
         forward_flops_per_sample=sum(network.forward_flops() for network in networks),
     )

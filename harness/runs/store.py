@@ -8,9 +8,10 @@ from harness.machine.checksums import with_checksum
 from harness.machine.files import prove_writable, replace_file
 from harness.runs import record as records
 from harness.runs.documents import RecordKind
+from harness.runs.lost import judged
 from harness.runs.record import Record
 
-RUNS = RecordKind("run", "runs", Record, records.SCHEMA, "epochs_asked", records.MIGRATIONS)
+RUNS = RecordKind("run", "runs", Record, records.SCHEMA, "epochs_asked", records.MIGRATIONS, judged)
 #: The results folder of commands without ``--results``.
 DEFAULT_RESULTS = Path("results")
 

@@ -22,9 +22,9 @@ from harness.machine.checksums import ContentChanged, verify_checksum, with_chec
 from harness.machine.description import cpu_model
 from harness.machine.files import replace_file
 from harness.machine.worker_variables import inherited_variables
-from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.plugins.registry import runs_our_code
+from harness.plugins.sources import python_files, sources_of
 from harness.spec.task import Task, TaskDefinition
 from harness.testing.certificate import Certificate
 from harness.testing.certify import DROPOUT, Examiner, check, check_names, examine_dropout
@@ -142,8 +142,8 @@ def _cache_path(configuration: Configuration, definition: TaskDefinition, kind: 
     )
     for source in [
         definition.reference,
-        *_python_files(Path(__file__).parents[1]),
-        *_sources_of(configuration.backend),
+        *python_files(Path(__file__).parents[1]),
+        *sources_of(configuration.backend),
     ]:
         digest.update(source.read_bytes())
     cache = os.environ.get("HARNESS_CACHE_DIR") or platformdirs.user_cache_dir("dl-harness")
@@ -166,20 +166,3 @@ def _gpus() -> list[str]:
     nodes = sorted(str(path) for path in Path("/dev").glob("nvidia[0-9]*"))
     cards = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
     return nodes + [card.read_text() for card in cards]
-
-
-def _sources_of(backend: str) -> list[Path]:
-    """The Python files of the plugin's package; for a single file, those in its folder."""
-    module = sys.modules[type(registry.backend(backend)).__module__.partition(".")[0]]
-    if hasattr(module, "__path__"):
-        return [path for folder in module.__path__ for path in _python_files(Path(folder))]
-    file = Path(module.__file__ or "")
-    alone = file.parent.name in {
-        "site-packages",
-        "dist-packages",
-    }  # its version is in the hash
-    return [file] if alone else sorted(path for path in file.parent.glob("*.py") if path.is_file())
-
-
-def _python_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*.py") if path.is_file())

@@ -138,6 +138,7 @@ def test_what_was_left_out_is_counted_and_the_newest_run_of_a_seed_is_used():
     others = [
         make_unfinished_record("x", "timeout"),
         make_unfinished_record("y", "running"),
+        make_unfinished_record("w", "lost"),
         make_unfinished_record("z", "interrupted"),
     ]
     others[-1].failure = Failure("interrupted")
@@ -149,13 +150,15 @@ def test_what_was_left_out_is_counted_and_the_newest_run_of_a_seed_is_used():
         LeftOut("cnn", "torch:eager", "timeout", "", 1),
         LeftOut("cnn", "torch:eager", "interrupted", "interrupted", 1),
         LeftOut("cnn", "torch:eager", "running", "", 1),
+        LeftOut("cnn", "torch:eager", "lost", "", 1),
         LeftOut("cnn", "torch:eager", "superseded", "", 1),
     }
     assert {left_out_sentence(left_out) for left_out in grouped.left_out} == {
         "1 run of cnn on torch:eager: failed: no memory",
         "1 run of cnn on torch:eager: timeout",
         "1 run of cnn on torch:eager: interrupted",
-        "1 run of cnn on torch:eager: still running, or the harness was killed",
+        "1 run of cnn on torch:eager: still running",
+        "1 run of cnn on torch:eager: lost: the harness was killed",
         "1 run of cnn on torch:eager: superseded by newer runs with the same seeds",
     }
 

@@ -17,7 +17,6 @@ from harness.analysis.study import REMEDIES, STUDIES, Study, Variant, save_study
 from harness.analysis.study_budget import StudySize, study_size
 from harness.analysis.study_effects import study_findings
 from harness.analysis.study_planning import StudyOptions, plan_study
-from harness.analysis.study_records import finished
 from harness.report.exclusion_words import kept_apart_sentence
 from harness.report.overfitting_tables import study_table
 from harness.report.study_words import study_sentence
@@ -281,16 +280,6 @@ def test_a_configuration_without_a_remedy_is_left_out_beside_one_that_has_one():
     records = [*_records(), *others]
     findings = study_findings(STUDY, group_runs(made_runs(*records)).groups)
     assert [finding.configuration.name for finding in findings] == ["torch:eager"]
-
-
-def test_finished_runs_are_recognised_by_their_content():
-    records = [
-        *_records(gains=(0.1, 0.1)),
-        made_record(seed=2, status="failed"),
-        made_record(seed=3, threads=1),
-    ]
-    expected = {(variant, "torch:eager", seed) for variant in (0, 1) for seed in (0, 1)}
-    assert finished(STUDY, records) == expected
 
 
 def test_a_version_is_compared_with_itself_if_plain_runs_are_of_two():

@@ -9,6 +9,8 @@ from harness.runs import certification, sequence
 from harness.runs.certification import Certification
 from harness.runs.matrix import MatrixOptions, RunMatrix
 from harness.runs.request import new_record
+from harness.runs.sharing import SharedRuns
+from harness.runs.store import RUNS, Store
 from harness.testing.certificate import Certificate
 
 pytest.importorskip("torch")
@@ -63,12 +65,8 @@ class Silent:
     examined = certifying
 
 
-class Store:
-    def __init__(self):
-        self.saved = []
-
-    def save(self, record):
-        self.saved.append(record.status)
+def _shared(requests, store):
+    return SharedRuns(requests, store, certify=True)
 
 
 def _requests():
@@ -76,10 +74,11 @@ def _requests():
     return RunMatrix(options).requests(lambda _what, _done, _total: None)
 
 
-def test_each_run_follows_its_certificate_and_no_worker_runs_meanwhile(events):
-    requests = _requests()
+def test_each_run_follows_its_certificate_and_no_worker_runs_meanwhile(events, tmp_path):
+    requests, store = _requests(), Store(tmp_path)
+    store.prepare()
     with Certification(requests, Silent()) as certifier:
-        records = sequence.execute_all(requests, None, Silent(), math.inf, certifier)
+        records = sequence.execute_all(_shared(requests, store), store, Silent(), math.inf, certifier)
     assert len(records) == 8
     first, second = (
         ("certify torch mlp", "pause torch", "run torch mlp 0"),
@@ -94,16 +93,17 @@ def test_each_run_follows_its_certificate_and_no_worker_runs_meanwhile(events):
     assert events[-4:] == ["run torch mlp 1", "run jax mlp 1", "run torch rnn 1", "run jax rnn 1"]
 
 
-def test_an_interrupt_while_certifying_keeps_what_has_run_and_ends_the_workers(events, monkeypatch):
+def test_an_interrupt_while_certifying_keeps_what_has_run_and_ends_the_workers(events, monkeypatch, tmp_path):
     def interrupted(_examiner, definition, *_):
         if definition.name == "rnn":
             raise KeyboardInterrupt
         return Certificate(certified=True, reason=f"{_examiner._name} {definition.name}")
 
     monkeypatch.setattr(certification, "certificate", interrupted)
-    requests, store = _requests(), Store()
+    requests, store = _requests(), Store(tmp_path)
+    store.prepare()
     with Certification(requests, Silent()) as certifier:
-        records = sequence.execute_all(requests, store, Silent(), math.inf, certifier)
+        records = sequence.execute_all(_shared(requests, store), store, Silent(), math.inf, certifier)
     assert [record.status for record in records] == ["ok", "ok", "interrupted"]
-    assert store.saved == ["interrupted"]
+    assert [RUNS.read(path).status for path in store.paths()] == ["interrupted"]
     assert events[-2:] == ["close torch", "close jax"]

@@ -8,6 +8,8 @@ import pytest
 from harness.runs import sequence
 from harness.runs.matrix import MatrixOptions, RunMatrix
 from harness.runs.request import new_record
+from harness.runs.sharing import SharedRuns
+from harness.runs.store import Store
 
 pytest.importorskip("torch")
 
@@ -20,7 +22,7 @@ class Silent:
         pass
 
 
-def test_what_one_precision_declines_is_still_tried_in_another(monkeypatch):
+def test_what_one_precision_declines_is_still_tried_in_another(monkeypatch, tmp_path):
     def declining(request, _store, _observer):
         status = "unsupported" if request.plan.precision == "bfloat16" else "ok"
         return msgspec.structs.replace(new_record(request), status=status)
@@ -30,7 +32,8 @@ def test_what_one_precision_declines_is_still_tried_in_another(monkeypatch):
         backends=["torch"], tasks=["mlp"], seeds=[0, 1], precisions=("bfloat16", "float32")
     )
     requests = RunMatrix(options).requests(lambda _what, _done, _total: None)
-    records = sequence.execute_all(requests, None, Silent(), math.inf)
+    store = Store(tmp_path)
+    records = sequence.execute_all(SharedRuns(requests, store, certify=False), store, Silent(), math.inf)
     assert [(record.precision, record.seed) for record in records] == [
         ("bfloat16", 0),
         ("float32", 0),

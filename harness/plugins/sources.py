@@ -1,0 +1,26 @@
+"""The source code of a backend's plugin: where it changes, results may."""
+
+import sys
+from pathlib import Path
+
+from harness.plugins import registry
+
+
+def sources_of(backend: str) -> list[Path]:
+    """The Python files of the plugin's package; for a single file, those in its folder.
+
+    Raises:
+        UsageError: no plugin has this name.
+        PluginError: the plugin cannot be loaded.
+    """
+    module = sys.modules[type(registry.backend(backend)).__module__.partition(".")[0]]
+    if hasattr(module, "__path__"):
+        return [path for folder in module.__path__ for path in python_files(Path(folder))]
+    file = Path(module.__file__ or "")
+    alone = file.parent.name in {"site-packages", "dist-packages"}  # its neighbours are not its own
+    return [file] if alone else sorted(path for path in file.parent.glob("*.py") if path.is_file())
+
+
+def python_files(folder: Path) -> list[Path]:
+    """All Python files in a folder and its subfolders, sorted."""
+    return sorted(path for path in folder.rglob("*.py") if path.is_file())

@@ -1,0 +1,115 @@
+"""What the result of a run depends on, known before it starts and without importing a framework.
+
+Two runs whose ingredients and data are equal are the same run: one record of it is enough. The fingerprint
+of the data is not among them, because some data sets must be read in full for it; the record has it.
+"""
+
+import functools
+import hashlib
+import os
+from importlib import metadata
+
+import msgspec
+from packaging.requirements import Requirement
+
+from harness.errors import HarnessError
+from harness.machine.cpus import WORKER_CPUS
+from harness.machine.description import Machine, describe_machine
+from harness.machine.worker_variables import inherited_variables, variables_text, worker_variables
+from harness.plugins import registry
+from harness.plugins.sources import sources_of
+from harness.runs.data_choice import loaded, summary_of
+from harness.runs.record import Record
+from harness.runs.request import RunRequest
+from harness.spec.description import description_sha256
+
+_DATA = "data fingerprint"
+
+
+def ingredients_of(request: RunRequest, *, certify: bool, machine: Machine | None = None) -> dict[str, str]:
+    """What the result depends on, by name. ``machine`` is where it will run; default: this one.
+
+    The names are for people; a run of the same identity has the same value under each.
+    """
+    plan, evaluation = request.plan, request.evaluation
+    machine = machine or _this_machine()
+    variables = worker_variables(plan.threads, plan.device, os.environ)
+    inherited = inherited_variables(os.environ, variables)
+    variables.pop(WORKER_CPUS, None)  # which of equal CPUs is not recorded as a difference
+    return {
+        "task": f"{plan.task.name} {plan.task.version}",
+        "task description": description_sha256(plan.task),
+        "task options": _json(request.options),
+        "data set": request.dataset.name,
+        "backend": request.backend,
+        "mode": plan.mode,
+        **_program(request.backend),
+        "precision": plan.precision,
+        "device": plan.device,
+        "threads": str(plan.threads),
+        "seed": str(plan.seed),
+        "epochs": str(plan.task.epochs),
+        "maximum of steps": str(request.max_steps),
+        "evaluation": _json(evaluation),
+        "certification": "yes" if certify else "no",
+        "worker's variables": " ".join(f"{name}={value}" for name, value in sorted(variables.items())),
+        "inherited variables": variables_text(inherited),
+        "machine": f"{machine.host_text}: {machine.model_text}",
+        "Python": machine.python,
+        "harness": machine.harness,
+    }
+
+
+def differences(one: Record, other: Record) -> dict[str, tuple[str, str]]:
+    """The ingredients in which two runs differ, with the value in each; empty for the same run."""
+    ours, theirs = ({**record.identity, _DATA: record.dataset.fingerprint or ""} for record in (one, other))
+    return {
+        name: (ours.get(name, ""), theirs.get(name, ""))
+        for name in dict.fromkeys([*ours, *theirs])
+        if ours.get(name, "") != theirs.get(name, "")
+    }
+
+
+@functools.cache
+def data_fingerprint(dataset: str) -> str | None:
+    """The fingerprint of a data set as it is now; reads it in full only where its summary has none.
+
+    None where it cannot be read: then no recorded run is known to be of this data.
+    """
+    try:
+        summary = summary_of(dataset)
+        if summary is not None and summary.fingerprint:
+            return summary.fingerprint
+        return loaded(dataset).fingerprint
+    except HarnessError:
+        return None
+
+
+@functools.cache
+def _this_machine() -> Machine:
+    return describe_machine()
+
+
+@functools.cache
+def _program(backend: str) -> dict[str, str]:
+    """The versions of the framework and of the plugin, and a checksum of the plugin's source."""
+    digest = hashlib.sha256()
+    for path in sources_of(backend):
+        digest.update(path.read_bytes())
+    return {
+        "framework": ", ".join(map(_version, registry.backend(backend).requires)),
+        "plugin": registry.backend_distribution(backend) or "",
+        "plugin's source": digest.hexdigest(),
+    }
+
+
+def _version(requirement: str) -> str:
+    name = Requirement(requirement).name
+    try:
+        return f"{name} {metadata.version(name)}"
+    except metadata.PackageNotFoundError:
+        return name
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value, order="sorted").decode()

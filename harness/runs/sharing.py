@@ -1,0 +1,137 @@
+"""A matrix of runs that several processes execute together, and that a later call goes on with.
+
+What a record of the same identity replaces is not executed. Each other run is claimed before it is executed,
+so that processes with the same results folder execute each run once.
+"""
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import msgspec
+
+from harness.machine.description import Machine
+from harness.machine.processes import this_process
+from harness.runs.claims import Claims
+from harness.runs.identity import ingredients_of
+from harness.runs.record import Record, identity_key
+from harness.runs.recorded import RecordedRuns
+from harness.runs.request import RunRequest
+from harness.runs.store import Store
+
+
+class PlannedRun(NamedTuple):
+    """A run of the matrix: its place there, and what to execute, with its identity."""
+
+    place: int
+    request: RunRequest
+    key: str
+
+
+class SharedRuns:
+    """Which runs of a matrix are recorded, which are left, and which of these this process may execute."""
+
+    def __init__(
+        self,
+        requests: Sequence[RunRequest],
+        store: Store,
+        *,
+        certify: bool,
+        fresh: bool = False,
+        machine: Machine | None = None,
+    ) -> None:
+        """Look up what is recorded; with ``fresh`` nothing that was recorded before counts.
+
+        ``certify`` says whether the runs will have certificates. ``machine`` is where they will run; default:
+        this one.
+        """
+        self._claims = Claims(store.folder.parent)
+        self._planned = [
+            _planned(place, request, ingredients_of(request, certify=certify, machine=machine))
+            for place, request in enumerate(requests)
+        ]
+        self._recorded = RecordedRuns(store, (run.key for run in self._planned))
+        self._records: dict[int, Record] = {}
+        self._dropped: set[int] = set()
+        if not fresh:
+            for run in self._planned:
+                record = self._recorded.finished_before(run.key, run.request.dataset.name)
+                if record is not None:
+                    self._records[run.place] = record
+        self.reused = len(self._records)
+
+    @property
+    def total(self) -> int:
+        """The number of runs in the matrix."""
+        return len(self._planned)
+
+    @property
+    def left(self) -> list[PlannedRun]:
+        """The runs without a record, those that other processes execute among them."""
+        done = self._records.keys() | self._dropped
+        return [run for run in self._planned if run.place not in done]
+
+    @property
+    def records(self) -> list[Record]:
+        """The records of the matrix, reused and new, in its order; without the runs that are left."""
+        return [self._records[place] for place in sorted(self._records)]
+
+    def refresh(self) -> list[tuple[PlannedRun, Record]]:
+        """Look up what other processes have recorded since the last call, which is then done."""
+        self._recorded.update()
+        found = []
+        for run in self.left:
+            record = self._recorded.tried_since(run.key, run.request.dataset.name)
+            if record is not None:
+                self._records[run.place] = record
+                found.append((run, record))
+        return found
+
+    def claim(self) -> PlannedRun | None:
+        """Claim the first run that is left and free; None if others execute all that are left.
+
+        Call :meth:`add` or :meth:`drop` when it is over. Several may be claimed at a time.
+
+        Raises:
+            HarnessError: claims cannot be written.
+        """
+        for run in self.left:
+            if self._claims.take(run.key, _name(run.request)):
+                self._recorded.update()  # its record may have been completed just before
+                if self._recorded.tried_since(run.key, run.request.dataset.name) is None:
+                    return run
+                self._claims.release(run.key)
+        return None
+
+    def add(self, run: PlannedRun, record: Record) -> None:
+        """A claimed run is over; its record must have been saved."""
+        self._records[run.place] = record
+        self._claims.release(run.key)
+
+    def drop(self, run: PlannedRun) -> None:
+        """Leave a claimed run out: neither this process nor this call executes it."""
+        self._dropped.add(run.place)
+        self._claims.release(run.key)
+
+    def give_back(self, run: PlannedRun) -> None:
+        """Release a claimed run that was not executed, so that it is left for any process."""
+        self._claims.release(run.key)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Release what is still claimed."""
+        self._claims.close()
+
+
+def _planned(place: int, request: RunRequest, identity: dict[str, str]) -> PlannedRun:
+    request = msgspec.structs.replace(request, identity=identity, process=this_process())
+    return PlannedRun(place, request, identity_key(identity))
+
+
+def _name(request: RunRequest) -> str:
+    plan = request.plan
+    return f"{plan.task.name} {request.backend}:{plan.mode} seed {plan.seed}"
