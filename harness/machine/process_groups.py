@@ -9,19 +9,30 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 #: Kills a process group when standard input closes, which it does when the parent dies, however it dies; and
-#: the processes outside the group that the last line of standard input lists.
-_WATCH = 'while read -r line; do beyond=$line; done; kill -s KILL -- "-$1" $beyond'
+#: the processes outside the group that the last line of standard input lists, or that have the mark.
+_WATCH = """
+while read -r line; do beyond=$line; done
+kill -s KILL -- "-$1" $beyond
+for pass in 1 2 3; do
+  for file in ${2:+$(grep -ls "$2=" /proc/[0-9]*/environ)}; do
+    pid=${file#/proc/}
+    kill -s KILL "${pid%/environ}"
+  done
+done
+"""
 GUARD = ["/bin/sh", "-c", _WATCH, "guard"]
 
 
-def start_guard(group: int) -> subprocess.Popen[bytes]:
+def start_guard(group: int, mark: str = "") -> subprocess.Popen[bytes]:
     """Start a process that kills the group when this process dies. Call :func:`release_guard` before that.
+
+    With a ``mark`` it also kills all that have it, as :func:`harness.machine.marks.kill_marked` does.
 
     Raises:
         OSError: it cannot be started.
     """
     return subprocess.Popen(
-        [*GUARD, str(group)],
+        [*GUARD, str(group), mark],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

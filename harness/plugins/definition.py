@@ -4,7 +4,7 @@ import msgspec
 
 from harness.errors import PluginError, UsageError
 from harness.layers import Shape
-from harness.plugins.faults import explain
+from harness.plugins.faults import explain, message_of
 from harness.plugins.output import nothing_on_stdout
 from harness.spec.schedules import Schedule, StepDecay
 from harness.spec.task import (
@@ -32,13 +32,13 @@ def define_task(definition: TaskDefinition, options: msgspec.Struct) -> Task:
         with nothing_on_stdout():
             task = definition.define(options)
     except ValueError as error:
-        raise UsageError(f"--set: {error}.") from error
+        raise UsageError(f"--set: {message_of(error)}.") from error
     except (Exception, SystemExit) as error:
         raise PluginError(f"task {definition.name}: define() raised {explain(error)}") from error
     try:
         _check(task, definition.name)
     except Exception as error:
-        why = str(error) if isinstance(error, ValueError) else explain(error)
+        why = message_of(error) if isinstance(error, ValueError) else explain(error)
         raise PluginError(f"task {definition.name} cannot be trained: {why}") from error
     return task
 

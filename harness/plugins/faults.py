@@ -6,20 +6,39 @@ from pathlib import Path
 _HARNESS = Path(__file__).parents[1]
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "resource_exhausted", "oom when allocating")
 _READ_ONLY = ("read-only", "not writeable")
+_MESSAGE_CHARACTERS = 4000
+
+
+def message_of(error: BaseException) -> str:
+    """The text of an exception: bounded, valid Unicode, and never an exception itself."""
+    try:
+        text = str(error)
+    except Exception as second:  # noqa: BLE001  a plugin's __str__ may raise anything
+        text = f"its __str__ raised {type(second).__name__}"
+    return bounded(text, _MESSAGE_CHARACTERS)
+
+
+def bounded(text: str, characters: int) -> str:
+    """The text with lone surrogates escaped; of a longer one the beginning and the end."""
+    if len(text) > characters:
+        half = characters // 2
+        text = f"{text[:half]} [... {len(text) - 2 * half:,} characters left out ...] {text[-half:]}"
+    return text.encode(errors="backslashreplace").decode()
 
 
 def memory_ran_out(error: BaseException) -> bool:
     """Whether the memory of the machine or of a device was too small, as frameworks word it."""
     if type(error).__module__.startswith("harness."):
         return False
-    return isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in _OUT_OF_MEMORY)
+    return isinstance(error, MemoryError) or any(sign in message_of(error).lower() for sign in _OUT_OF_MEMORY)
 
 
 def explain(error: BaseException) -> str:
     """The error in a sentence, with its place in the plugin and, where the cause is known, a remedy."""
-    text = f"{type(error).__name__}: {error}".removesuffix(": ")
+    message = message_of(error)
+    text = f"{type(error).__name__}: {message}".removesuffix(": ")
     if type(error).__module__.startswith("harness."):
-        text = str(error)
+        text = message
     elif memory_ran_out(error):
         text = (
             f"the worker ran out of memory ({text}); use a smaller --batch-size, a smaller width of the "

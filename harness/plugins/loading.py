@@ -8,6 +8,7 @@ import pluggy
 from harness import hookspecs
 from harness.errors import PluginError
 from harness.plugins import checks
+from harness.plugins.faults import message_of
 from harness.plugins.output import nothing_on_stdout
 from harness.spec.backend import Backend
 from harness.spec.data import DataSource
@@ -32,7 +33,9 @@ def ask(
             hook: Callable[..., object] = getattr(_registered(load()).hook, f"harness_{kind}")
             plugin = hook(name=name)
     except (Exception, SystemExit) as error:
-        raise PluginError(f"{where} could not be loaded: {type(error).__name__}: {error}") from error
+        raise PluginError(
+            f"{where} could not be loaded: {type(error).__name__}: {message_of(error)}"
+        ) from error
     if plugin is None:
         return None
     if not isinstance(plugin, expected):
@@ -45,7 +48,7 @@ def ask(
     try:
         checks.check(plugin)
     except Exception as error:
-        raise PluginError(f"{where} breaks the contract: {error}") from error
+        raise PluginError(f"{where} breaks the contract: {message_of(error)}") from error
     return plugin
 
 
@@ -59,8 +62,14 @@ def implemented(where: str, load: Callable[[], object]) -> list[Kind]:
         with nothing_on_stdout():
             manager = _registered(load())
     except (Exception, SystemExit) as error:
-        raise PluginError(f"{where} could not be loaded: {type(error).__name__}: {error}") from error
+        raise PluginError(
+            f"{where} could not be loaded: {type(error).__name__}: {message_of(error)}"
+        ) from error
     return [kind for kind in KINDS if getattr(manager.hook, f"harness_{kind}").get_hookimpls()]
+
+
+def _could_not_be_loaded(where: str, error: BaseException) -> PluginError:
+    return PluginError(f"{where} could not be loaded: {type(error).__name__}: {message_of(error)}")
 
 
 def _registered(plugin: object) -> pluggy.PluginManager:

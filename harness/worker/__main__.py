@@ -14,17 +14,25 @@ from typing import NoReturn
 import msgspec
 
 from harness.plugins import registry
-from harness.plugins.faults import explain, memory_ran_out
+from harness.plugins.faults import bounded, explain, memory_ran_out, message_of
 from harness.spec.backend import Unsupported
 from harness.worker import protocol
 from harness.worker.requests import Worker
 
+#: Of a longer traceback the record has the beginning and the end.
+_TRACEBACK_CHARACTERS = 20_000
 
-def _die_with_parent() -> None:
-    """On Linux the kernel kills this process when its parent dies; elsewhere the closed pipe ends it."""
+
+def _die_with_parent_and_keep_orphans() -> None:
+    """On Linux the kernel kills this process when its parent dies; elsewhere the closed pipe ends it.
+
+    Orphans of its children become its own children, so that the parent finds them and stops them with it.
+    """
     if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+        pr_set_pdeathsig, pr_set_child_subreaper = 1, 36
+        prctl = ctypes.CDLL(None).prctl
+        prctl(pr_set_pdeathsig, signal.SIGKILL)
+        prctl(pr_set_child_subreaper, 1)
 
 
 def _reply(worker: Worker, line: bytes) -> bytes:
@@ -33,15 +41,16 @@ def _reply(worker: Worker, line: bytes) -> bytes:
     try:
         return msgspec.json.encode(worker.carry_out(msgspec.json.decode(line, type=protocol.Request)))
     except Unsupported as error:
-        fault = protocol.Fault(str(error), "", unsupported=True)
+        fault = protocol.Fault(message_of(error), "", unsupported=True)
     except Exception as error:  # noqa: BLE001  whatever a plugin raises belongs in the record
-        fault = protocol.Fault(explain(error), traceback.format_exc(), memory_ran_out=memory_ran_out(error))
+        trace = bounded(traceback.format_exc(), _TRACEBACK_CHARACTERS)
+        fault = protocol.Fault(explain(error), trace, memory_ran_out=memory_ran_out(error))
     return msgspec.json.encode(fault)
 
 
 def main() -> NoReturn:
     """Serve until the request pipe closes, then exit without waiting for a framework's threads."""
-    _die_with_parent()
+    _die_with_parent_and_keep_orphans()
     registry.tried_apart = False  # this process is itself the separate one
     worker, process = Worker(), os.getpid()
     for descriptor in sys.argv[1:3]:

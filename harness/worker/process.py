@@ -5,15 +5,15 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import IO
 
 import psutil
 
 from harness.errors import HarnessError
 from harness.machine.cpus import bound_to_cpus
+from harness.machine.marks import kill_marked, new_mark
+from harness.machine.output_log import OutputLog
 from harness.machine.process_groups import (
     bind_all,
     kill_group,
@@ -25,8 +25,6 @@ from harness.machine.process_groups import (
 from harness.machine.worker_variables import untraced
 from harness.worker.errors import NoWorkersHere, WorkerLost
 
-_LAST_LINES = 20
-_LOG_TAIL_BYTES = 16384
 _GRACE_SECONDS = 5.0
 #: Long enough for the kernel to release the memory of a large process.
 _DYING_SECONDS = 60.0
@@ -37,7 +35,8 @@ class WorkerProcess:
     """A process with a group of its own: Ctrl-C reaches the parent alone, and the group is killed as one.
 
     Frameworks also start servers in groups of their own. They are looked up among the descendants, and
-    stop, continue and end with the worker.
+    stop, continue and end with the worker. Those that left its descendants, too, are found by a variable that
+    every process inherits.
     """
 
     def __init__(
@@ -54,23 +53,24 @@ class WorkerProcess:
             HarnessError: the command cannot be started.
         """
         self._log = _open_log()
+        self._mark = new_mark()
         self._servers_seen: set[psutil.Process] = set()
         try:
             with bound_to_cpus(cpus):
                 self._process = subprocess.Popen(
                     command,
-                    env={**untraced(os.environ), **variables},
+                    env={**untraced(os.environ), **variables, self._mark: "1"},
                     pass_fds=descriptors,
                     stdin=subprocess.DEVNULL,
-                    stdout=self._log,
-                    stderr=self._log,
+                    stdout=self._log.file,
+                    stderr=self._log.file,
                     start_new_session=True,
                 )
         except OSError as error:
             self._log.close()
             raise HarnessError(f"cannot start {command[0]}: {error.strerror}") from error
         try:
-            self._guard = start_guard(self._process.pid)
+            self._guard = start_guard(self._process.pid, self._mark)
         except OSError as error:
             kill_group(self._process.pid)
             self._process.wait()
@@ -140,10 +140,11 @@ class WorkerProcess:
 
     def last_lines(self) -> list[str]:
         """The last lines that the worker and its framework printed, oldest first."""
-        self._log.seek(0, os.SEEK_END)
-        self._log.seek(max(0, self._log.tell() - _LOG_TAIL_BYTES))
-        text = self._log.read().decode(errors="replace")
-        return text.splitlines()[-_LAST_LINES:]
+        return self._log.last_lines()
+
+    def trim_log(self) -> None:
+        """Keep what it prints from filling the disk."""
+        self._log.trim()
 
     def cause_of_death(self) -> WorkerLost:
         """Why a process that closed its pipe ended; it is killed if it does not end soon."""
@@ -165,6 +166,7 @@ class WorkerProcess:
         for server in servers:
             with contextlib.suppress(psutil.Error):
                 server.kill()
+        kill_marked(self._mark)
         # A process that waits in the kernel, such as for a device's driver, dies when that returns.
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_DYING_SECONDS)
@@ -185,9 +187,9 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _open_log() -> IO[bytes]:
+def _open_log() -> OutputLog:
     try:
-        return tempfile.TemporaryFile()
+        return OutputLog()
     except FileNotFoundError as error:
         raise NoWorkersHere(
             "no folder for temporary files is writable, and a worker's log needs one: set TMPDIR"

@@ -18,6 +18,8 @@ from harness.training.measures import Scores
 from harness.training.outcome_records import Drawn
 
 VERSION = 7
+#: A worker whose reply is longer is killed. The longest are digests and scores, some 100 kB.
+LONGEST_REPLY_BYTES = 64 << 20
 
 
 class Describe(msgspec.Struct, frozen=True, tag=True):

@@ -3,9 +3,7 @@
 import collections
 import contextlib
 import os
-import select
 import sys
-import time
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self, TypeVar
@@ -14,13 +12,12 @@ import msgspec
 
 from harness.errors import Declined, HarnessError
 from harness.machine.cpus import cpus_of
+from harness.machine.line_pipe import LineOverdue, LinePipe, LineTooLong, PipeClosed
 from harness.worker import protocol
 from harness.worker.deaths import explained
 from harness.worker.errors import MemoryRanOut, RequestFailed, WorkerLost
 from harness.worker.limits import Limits
 from harness.worker.process import WorkerProcess
-
-_POLL_SECONDS = 1.0
 
 _R = TypeVar("_R", bound=protocol.Reply)
 
@@ -48,7 +45,7 @@ class Session:
         requests_out, self._requests = os.pipe()
         self._replies, replies_in = os.pipe()
         self._limits = Limits(deadline_seconds, silence_seconds)
-        self._pending = b""
+        self._lines = LinePipe(self._replies, protocol.LONGEST_REPLY_BYTES)
         self._unanswered: collections.deque[protocol.Request] = collections.deque()
         # -P: a file of the user's in the current folder must not be imported as a module.
         command = [python, "-P", "-m", "harness.worker", str(requests_out), str(replies_in)]
@@ -91,7 +88,7 @@ class Session:
         Raises:
             Declined: the backend does not support it.
             RequestFailed: the request raised in the worker; :class:`MemoryRanOut` for lack of memory.
-            WorkerLost: the process ended.
+            WorkerLost: the process ended, or was killed because its reply did not.
             WorkerTimeout: no reply within the limits; the worker is killed.
         """
         line = self._read_line()
@@ -114,22 +111,24 @@ class Session:
 
     def _read_line(self) -> bytes:
         due = self._limits.reply_due()
-        while b"\n" not in self._pending:
-            wait_seconds = min(_POLL_SECONDS, max(0.0, due - time.monotonic()))
-            ready, _, _ = select.select([self._replies], [], [], wait_seconds)
-            if ready:
-                chunk = os.read(self._replies, 1 << 16)
-                if not chunk:
-                    raise self._death()
-                self._pending += chunk
-            elif self.process.has_ended():
-                # A process that the framework forked can hold the pipe open after the worker died.
-                raise self._death()
-            elif time.monotonic() >= due:
-                self.kill()
-                raise self._limits.timeout(due)
-        line, _, self._pending = self._pending.partition(b"\n")
+        try:
+            line = self._lines.read(due, self._has_ended)
+        except PipeClosed:
+            raise self._death() from None
+        except LineOverdue:
+            self.kill()
+            raise self._limits.timeout(due) from None
+        except LineTooLong:
+            self.kill()
+            limit = protocol.LONGEST_REPLY_BYTES >> 20
+            why = f"the worker was killed because its reply was longer than {limit} MiB"
+            raise WorkerLost(why, None, None) from None
+        self.process.trim_log()
         return line
+
+    def _has_ended(self) -> bool:
+        self.process.trim_log()
+        return self.process.has_ended()
 
     def _death(self) -> WorkerLost:
         """Why the process ended, with the call that it was carrying out."""

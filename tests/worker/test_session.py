@@ -13,10 +13,9 @@ import psutil
 import pytest
 
 from harness.errors import HarnessError
-from harness.machine import process_groups
+from harness.machine import line_pipe, process_groups
 from harness.machine.cpus import WORKER_CPUS, allowed_cpus
 from harness.worker import limits, protocol
-from harness.worker import session as session_module
 from harness.worker.errors import WorkerTimeout
 from harness.worker.limits import silence_within
 from harness.worker.session import Session
@@ -30,7 +29,7 @@ def later(monkeypatch):
     passed = [0.0]
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed[0], sleep=time.sleep)
     monkeypatch.setattr(limits, "time", clock)
-    monkeypatch.setattr(session_module, "time", clock)
+    monkeypatch.setattr(line_pipe, "time", clock)
 
     def pass_by(seconds):
         passed[0] += seconds

@@ -1,0 +1,34 @@
+"""The words of an exception, whatever the exception does."""
+
+import pytest
+
+from harness.errors import DataError
+from harness.plugins.faults import bounded, explain, message_of
+
+
+class Unprintable(Exception):
+    def __str__(self):
+        raise ValueError
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (RuntimeError("caf\udce9"), "RuntimeError: caf\\udce9"),
+        (Unprintable(), "Unprintable: its __str__ raised ValueError"),
+        (DataError("no \ud800"), "no \\ud800"),
+        (MemoryError(), "the worker ran out of memory (MemoryError); use a smaller --batch-size"),
+    ],
+)
+def test_every_exception_has_a_text_that_can_be_stored(error, text):
+    assert explain(error).startswith(text)
+    assert explain(error).encode()
+
+
+def test_of_a_long_text_the_beginning_and_the_end_are_kept():
+    text = message_of(RuntimeError("first" + "x" * 20_000_000 + "last"))
+    assert text.startswith("firstx")
+    assert text.endswith("xlast")
+    assert "[... 19,996,009 characters left out ...]" in text
+    assert len(text) < 4100
+    assert bounded("short", 10) == "short"

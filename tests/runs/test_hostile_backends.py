@@ -1,0 +1,72 @@
+"""Backends that flood, crash or detach: each run has its reason, nothing else is harmed, nothing is left."""
+
+import time
+
+import psutil
+import pytest
+
+DIGITS = ("run", "--task", "cnn", "--dataset", "digits", "--epochs", "2", "--quiet", "--no-certify")
+#: Mode, status, and what the reason must contain.
+FAULTS = {
+    "segfault": ("failed", "killed by SIGSEGV in train()"),
+    "exit-0": ("failed", "the worker process exited with code 0"),
+    "surrogate": ("failed", "RuntimeError: caf\\udce9 is closed (hostile.py, line"),
+    "unprintable": ("failed", "Unprintable: its __str__ raised ValueError (hostile.py, line"),
+    "long-error": ("failed", "[... 4,996,009 characters left out ...]"),
+    "flood-reply": ("failed", "the worker was killed because its reply was longer than 64 MiB"),
+    "flood-output": ("ok", ""),
+    "detach": ("ok", ""),
+}
+
+
+def left_over(harness):
+    """The commands of processes that this test's harness started, and that are alive."""
+    lines = []
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        environment = process.info["environ"] or {}
+        if environment.get("HARNESS_DATA_DIR") == harness.environment["HARNESS_DATA_DIR"]:
+            lines.append(process.info["cmdline"])
+    return [line for line in lines if line]
+
+
+def wait_until(condition, seconds=60.0):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_every_fault_has_its_reason_and_leaves_nothing(harness):
+    backends = ",".join(f"hostile:{mode}" for mode in FAULTS)
+    done = harness(*DIGITS, "--backend", backends, "--timeout", "120")
+
+    records = {record["mode"]: record for record in harness.records()}
+    assert {mode: record["status"] for mode, record in records.items()} == {
+        mode: status for mode, (status, _) in FAULTS.items()
+    }
+    for mode, (_, reason) in FAULTS.items():
+        assert reason in ((records[mode]["failure"] or {}).get("message", "")), mode
+    assert (
+        max(len(record["failure"]["traceback"]) for record in records.values() if record["failure"]) < 21_000
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout + done.stderr
+    assert left_over(harness) == []
+
+
+@pytest.mark.slow
+def test_a_reply_that_never_ends_is_ended_at_the_time_limit(harness):
+    done = harness(*DIGITS, "--backend", "hostile:trickle-reply", "--timeout", "4")
+    (record,) = harness.records()
+    assert (record["status"], done.returncode) == ("timeout", 1)
+    assert "time limit of 4 s" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_detached_process_ends_with_a_killed_harness(harness):
+    process = harness.start(*DIGITS, "--backend", "hostile:detach-and-hang")
+    wait_until(lambda: ["sleep", "1000"] in left_over(harness))
+    process.kill()
+    process.communicate()
+    wait_until(lambda: left_over(harness) == [])
