@@ -1,14 +1,22 @@
 """A folder for temporary files, of which nothing is left however this process ends."""
 
 import contextlib
+import secrets
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 #: Deletes a folder when standard input closes, which it does when the parent closes it or dies. A program to
-#: wait for that may be missing, and the folder would be deleted at once; ``read`` is part of the shell.
-_DELETE = 'read -r _; rm -rf -- "$1"'
+#: wait for that may be missing, and the folder would be deleted at once; ``read`` is part of the shell. A
+#: process that is being killed may still write into the folder, so it tries again until nothing is left.
+_DELETE = """
+read -r _
+for try in 1 2 3 4 5 6 7 8 9 10; do
+  rm -rf -- "$1" && [ ! -e "$1" ] && exit
+  sleep 0.2
+done
+"""
 
 
 class GuardedFolder:
@@ -24,17 +32,24 @@ class GuardedFolder:
 
     @property
     def path(self) -> Path:
-        """Where it is, until :meth:`close`."""
+        """Where it is, until :meth:`close`.
+
+        Raises:
+            OSError: it cannot be created.
+        """
         if self._path is None:
-            self._path = Path(tempfile.mkdtemp(prefix=self._prefix))
+            # The guard comes first: a kill between the two must not leave the folder either.
+            path = Path(tempfile.gettempdir()) / f"{self._prefix}{secrets.token_hex(8)}"
             with contextlib.suppress(OSError):  # without it, only a kill leaves the folder
                 self._guard = subprocess.Popen(
-                    ["/bin/sh", "-c", _DELETE, "guard", str(self._path)],
+                    ["/bin/sh", "-c", _DELETE, "guard", str(path)],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     start_new_session=True,
                 )
+            path.mkdir(mode=0o700)
+            self._path = path
         return self._path
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ import psutil
 
 from harness.errors import HarnessError
 from harness.machine.cpus import bound_to_cpus
+from harness.machine.guarded_folder import GuardedFolder
 from harness.machine.marks import kill_marked, new_mark
 from harness.machine.output_log import OutputLog
 from harness.machine.process_groups import (
@@ -54,12 +55,13 @@ class WorkerProcess:
         """
         self._log = _open_log()
         self._mark = new_mark()
+        self._folder = GuardedFolder("harness-worker-")
         self._servers_seen: set[psutil.Process] = set()
         try:
             with bound_to_cpus(cpus):
                 self._process = subprocess.Popen(
                     command,
-                    env={**untraced(os.environ), **variables, self._mark: "1"},
+                    env=self._environment(variables),
                     pass_fds=descriptors,
                     stdin=subprocess.DEVNULL,
                     stdout=self._log.file,
@@ -68,6 +70,7 @@ class WorkerProcess:
                 )
         except OSError as error:
             self._log.close()
+            self._folder.close()
             raise HarnessError(f"cannot start {command[0]}: {error.strerror}") from error
         try:
             self._guard = start_guard(self._process.pid, self._mark)
@@ -75,8 +78,14 @@ class WorkerProcess:
             kill_group(self._process.pid)
             self._process.wait()
             self._log.close()
+            self._folder.close()
             name = error.filename or "a program"
             raise NoWorkersHere(f"cannot start {name}, the guard of a worker: {error.strerror}") from error
+
+    def _environment(self, variables: Mapping[str, str]) -> dict[str, str]:
+        """The user's variables, a folder for temporary files, those of the worker, and the mark."""
+        temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(self._folder.path))
+        return {**untraced(os.environ), **temporary, **variables, self._mark: "1"}
 
     @property
     def pid(self) -> int:
@@ -177,6 +186,7 @@ class WorkerProcess:
             self._process.wait(_GRACE_SECONDS)
         self.kill()
         release_guard(self._guard)
+        self._folder.close()
         self._log.close()
 
 

@@ -207,16 +207,25 @@ def test_an_interrupt_keeps_what_ended_and_records_what_did_not(harness, sent):
     assert workers(harness) == []
 
 
-def test_a_parent_that_is_killed_leaves_its_record_and_no_worker(harness):
+def test_a_parent_that_is_killed_leaves_its_record_and_no_worker(harness, tmp_path):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    harness.environment["TMPDIR"] = str(temporary)
     process = harness.start(*DIGITS, "--backend", "faulty:hang")
     wait_until(lambda: [len(record["epochs"]) for record in harness.records()] == [1])
     assert len(workers(harness)) == 1
+    assert len(list(temporary.glob("harness-worker-*"))) == 1
     process.kill()
     process.communicate()
 
     wait_until(lambda: workers(harness) == [])
     (record,) = harness.records()
     assert (record["status"], len(record["epochs"])) == ("running", 1)
+    wait_until(lambda: not list(temporary.iterdir()))
+    listed = harness("list", "results").stdout
+    assert "lost" in listed
+    assert "running" not in listed
+    assert "lost: the harness was killed" in harness("show", "last").stdout
 
 
 def test_a_plugin_that_cannot_be_imported_is_named_and_affects_no_other(harness):
