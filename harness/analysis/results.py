@@ -16,13 +16,14 @@ from harness.duel.files import DUELS
 from harness.errors import UsageError
 from harness.gate.files import GATES
 from harness.machine.files import is_file, is_folder
+from harness.port.record import PORTS
 from harness.runs.documents import RecordKind, UnreadableRecord
 from harness.runs.schemas import Versioned
 from harness.runs.store import RUNS, results_option
 
 _D = TypeVar("_D", bound=Versioned)
 
-KINDS: tuple[RecordKind[Any], ...] = (RUNS, DUELS, GATES, STUDIES)
+KINDS: tuple[RecordKind[Any], ...] = (RUNS, DUELS, GATES, STUDIES, PORTS)
 #: The field of each kind that no other has, unread.
 _Marks = msgspec.defstruct("_Marks", [(kind.mark, msgspec.Raw, msgspec.Raw()) for kind in KINDS])
 _MAKE_ONE = "make one with: harness run --backend torch --task cnn"

@@ -25,6 +25,7 @@ _COMMANDS = {
     "compare": "Compare recorded runs: speed, quality, overfitting.",
     "report": "Write the findings as HTML, Markdown, a table or a notebook.",
     "study": "Compare remedies for overfitting or class imbalance.",
+    "port": "Say whether two models are the same, and if not, where and why.",
     "data": "List, fetch, import and verify data sets.",
     "check": "Check backends against the committed reference, in float64.",
     "new": "Write the skeleton of a backend, a task or a data set.",
@@ -33,7 +34,7 @@ _COMMANDS = {
     "doctor": "Describe this machine and find what disturbs measurements.",
 }
 #: Commands that write records, which contain the command line.
-_RECORDING = {"run", "duel", "gate", "study"}
+_RECORDING = {"run", "duel", "gate", "study", "port"}
 _REFUSED = 2
 _INTERRUPTED = 130
 _STANDARD_ERROR = 2

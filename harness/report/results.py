@@ -12,6 +12,7 @@ from harness.duel.files import DUELS
 from harness.duel.record import DuelRecord, DuelResult
 from harness.gate.files import GATES
 from harness.gate.record import GateRecord
+from harness.port.record import PORTS, PortRecord
 from harness.report.busy import busy_mark
 from harness.report.numbers import NOTHING, significant, time_ratio
 from harness.report.scores import test_score
@@ -130,10 +131,30 @@ def _study_page(study: Study, path: Path) -> str:
     return study_page(study, Store(path.parent.parent))
 
 
+def _port_row(record: PortRecord) -> Row:
+    findings = record.findings
+    kinds = ", ".join(dict.fromkeys(cause.kind for cause in findings.causes))
+    outcome = f"{findings.verdict}: {kinds}" if kinds else findings.verdict
+    return Row(NOTHING, f"{findings.a.target}, {findings.b.target}", outcome)
+
+
+def _port_text(record: PortRecord, _path: Path) -> str:
+    from harness.report.port import port_text
+
+    return port_text(record)
+
+
+def _port_page(record: PortRecord, _path: Path) -> str:
+    from harness.report.port_page import port_page
+
+    return port_page(record)
+
+
 #: By the name of the kind.
 VIEWS: Mapping[str, View] = {
     RUNS.name: View(_run_row, _run_text, {}),
     DUELS.name: View(_duel_row, _duel_text, {".html": _duel_page, ".md": _duel_markdown}),
     GATES.name: View(_gate_row, _gate_text, {".html": _gate_page, ".md": _gate_markdown}),
+    PORTS.name: View(_port_row, _port_text, {".html": _port_page}),
     STUDIES.name: View(_study_row, _study_text, {".html": _study_page}),
 }

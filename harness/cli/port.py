@@ -1,0 +1,180 @@
+"""``harness port``: whether two models are the same, and if not, where and why."""
+
+import ast
+import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from harness.cli import options
+from harness.cli.messages import print_error_line
+from harness.cli.signals import interrupt_on_termination
+from harness.errors import UsageError
+from harness.machine.checksums import with_checksum
+from harness.machine.files import replace_file
+from harness.runs.store import prepare_folder
+
+_EXIT_CODES = {"equal": 0, "equal up to": 0, "different": 1, "undecided": 2}
+
+
+def _shape(
+    _ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> list[tuple[int, ...]]:
+    shapes = []
+    for value in values:
+        try:
+            sizes = tuple(int(size) for size in value.split(",") if size.strip())
+        except ValueError:
+            sizes = ()
+        if not sizes or min(sizes) < 1:
+            raise click.BadParameter(f"{value!r} is no shape; give sizes without the batch, such as 32,32,3")
+        shapes.append(sizes)
+    return shapes
+
+
+def _arguments(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for value in values:
+        name, equals, text = value.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"{value!r} is no argument; give NAME=VALUE, such as num_classes=10")
+        try:
+            given[name] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            given[name] = text
+    return given
+
+
+@click.command()
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@click.option(
+    "--input",
+    "shapes",
+    multiple=True,
+    required=True,
+    callback=_shape,
+    metavar="SIZES",
+    help="Shape of an input without the batch, channels last, such as 32,32,3; repeat it for several inputs. "
+    "Each framework gets its own layout.",
+)
+@click.option(
+    "--dtype",
+    "dtypes",
+    multiple=True,
+    type=click.Choice(["float", "int"]),
+    help="Type of the inputs, in their order. int is for tokens and needs --max.  [default: float]",
+)
+@click.option(
+    "--max",
+    "maxima",
+    multiple=True,
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Integers are drawn below N, such as the size of the vocabulary; one for each int input.",
+)
+@click.option(
+    "--set-a", multiple=True, callback=_arguments, metavar="NAME=VALUE", help="Argument of A's callable."
+)
+@click.option(
+    "--set-b", multiple=True, callback=_arguments, metavar="NAME=VALUE", help="Argument of B's callable."
+)
+@click.option(
+    "--loss",
+    type=click.Choice(["cross-entropy", "mse"]),
+    default="cross-entropy",
+    show_default=True,
+    help="Loss for gradients and training, of the first output. A file's own make_loss replaces it.",
+)
+@click.option("--batch-size", "batch", type=click.IntRange(2, 256), default=4, show_default=True, metavar="N")
+@click.option(
+    "--steps",
+    type=click.IntRange(1, 1000),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="Training steps.",
+)
+@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=0.01, show_default=True)
+@click.option(
+    "--page", type=click.Path(dir_okay=False, path_type=Path), help="Write the findings as this HTML file."
+)
+@options.threads
+@options.timeout
+@options.results
+@options.form
+@options.quiet
+@click.pass_context
+def command(ctx: click.Context, /, a: str, b: str, **given: Any) -> None:
+    """Compare two models of one architecture in two frameworks, and name what differs.
+
+    A and B are FILE.py:CALLABLE or package.module:CALLABLE. The callable returns a torch.nn.Module, a keras
+    Model or Layer, a flax nnx or linen Module, or a pair of parameters and a pure function of JAX.
+
+    \b
+      harness port my_torch.py:make_model my_keras.py:make_model --input 32,32,3
+      harness port torchvision.models:resnet18 my_flax.py:make_resnet --input 64,64,3 --set-a num_classes=10
+      harness port gpt_torch.py:make gpt_keras.py:make --input 64 --dtype int --max 65
+
+    B gets A's parameters. Compared in float64 are the outputs in evaluation and training, running statistics,
+    gradients, and training steps with each side's own optimizer and loss (make_optimizer and make_loss in the
+    same file), else SGD. Where the models differ, the layers and the causes are named.
+
+    Exit code: 0 if they are the same up to what is harmless, 1 if they differ, 2 if the input is wrong or
+    parts could not be matched.
+    """  # noqa: D301  click's mark for lines that it must not wrap
+    from harness.port.check import PortOptions, SideSpec, check_models
+    from harness.port.record import PORTS, new_record
+
+    interrupt_on_termination()
+    folder = given["results"] / PORTS.folder
+    prepare_folder(folder)
+    inputs = _inputs(given["shapes"], given["dtypes"], given["maxima"])
+    chosen = PortOptions(
+        loss=given["loss"],
+        batch=given["batch"],
+        steps=given["steps"],
+        learning_rate=given["learning_rate"],
+        threads=given["threads"] or PortOptions().threads,
+        timeout_seconds=given["timeout"] or PortOptions().timeout_seconds,
+    )
+    started = datetime.datetime.now(datetime.UTC)
+    findings = check_models(
+        SideSpec(a, given["set_a"]),
+        SideSpec(b, given["set_b"]),
+        inputs,
+        chosen,
+        (lambda _: None) if given["quiet"] else print_error_line,
+    )
+    record = new_record(findings, inputs, chosen, started)
+    path = folder / f"{record.id}.json"
+    replace_file(path, with_checksum(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"))
+    if given["form"] == "json":
+        click.echo(msgspec.json.encode(record))
+    else:
+        from harness.report.port import port_text
+
+        click.echo(f"{port_text(record)}\n\nRecord: {path}")
+    if given["page"] is not None:
+        from harness.report.port_page import port_page
+
+        replace_file(given["page"], port_page(record).encode())
+        print_error_line(f"Page: {given['page']}")
+    ctx.exit(_EXIT_CODES[findings.verdict])
+
+
+def _inputs(shapes: list[tuple[int, ...]], dtypes: tuple[str, ...], maxima: tuple[int, ...]) -> list[Any]:
+    from harness.tracing.side import InputShape
+
+    if len(dtypes) > len(shapes):
+        raise UsageError(f"--dtype is given {len(dtypes)} times for {len(shapes)} inputs")
+    kinds = [*dtypes, *["float"] * (len(shapes) - len(dtypes))]
+    if kinds.count("int") != len(maxima):
+        raise UsageError("each input of --dtype int needs a --max, such as the size of the vocabulary")
+    rest = iter(maxima)
+    return [
+        InputShape(shape, integer=kind == "int", maximum=next(rest) if kind == "int" else 0)
+        for shape, kind in zip(shapes, kinds, strict=True)
+    ]

@@ -1,0 +1,366 @@
+"""The comparison of two sides from their parameters to twenty training steps, and its verdict."""
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from harness.port import samples, state, updates
+from harness.port.findings import Cause, Compared, Findings, ParameterPair, Parameters, SideRecord, Verdict
+from harness.port.matching import match
+from harness.port.messages import Description
+from harness.port.remote_side import RemoteSide
+from harness.port.transfer import MissingRole, transferred
+from harness.port.values import are_equal, difference, in_shape_of
+from harness.port.walk import merged, walk
+from harness.tracing import semantics as kinds
+from harness.tracing.calls import Trace
+from harness.tracing.side import InputShape, Loss
+
+#: The difference that rounding alone may make where it is not known to grow.
+_TOLERANCE = 1e-11
+#: ... of gradients and running statistics, and of what some training steps make.
+_GRADIENT_TOLERANCE, _STEPS_TOLERANCE = 1e-9, 1e-7
+#: How much more than one rounding of all parameters a whole evaluation may change.
+_ROUNDINGS = 100.0
+_ONE_ROUNDING = 1e-15
+_SINGLE = 1
+#: Two losses have the ratio of the batch size, as far as other differences leave it.
+_LOSS_RATIO_TOLERANCE = 0.3
+
+
+class SideSpec(msgspec.Struct, frozen=True):
+    """A model: ``FILE.py:CALLABLE`` or ``package.module:CALLABLE``, and the arguments of the callable."""
+
+    target: str
+    arguments: dict[str, Any] = {}
+
+
+class PortOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How two models are compared."""
+
+    loss: Loss = "cross-entropy"
+    batch: int = 4
+    steps: int = 20
+    learning_rate: float = 0.01
+    threads: int = 1
+    timeout_seconds: float = 600.0
+
+
+class _Sides(NamedTuple):
+    a: RemoteSide
+    b: RemoteSide
+
+
+def check_models(
+    a: SideSpec,
+    b: SideSpec,
+    inputs: Sequence[InputShape],
+    options: PortOptions,
+    phase: Callable[[str], None] = lambda _: None,
+) -> Findings:
+    """Compare two models.
+
+    Raises:
+        UsageError: one of them cannot be made, loaded or evaluated; says which, and what its code raised.
+    """
+    with contextlib.ExitStack() as stack:
+        sides = _Sides(
+            *(
+                stack.enter_context(RemoteSide(spec.target, options.threads, options.timeout_seconds))
+                for spec in (a, b)
+            )
+        )
+        phase("making the models")
+        built_a, built_b = sides.a.build(a.arguments, inputs), sides.b.build(b.arguments, inputs)
+        records = [
+            SideRecord(spec.target, built.framework, built.versions, built.own_optimizer, built.own_loss)
+            for spec, built in ((a, built_a), (b, built_b))
+        ]
+        return _Check(sides, records, inputs, options, phase).findings()
+
+
+class _Check:
+    """One comparison."""
+
+    def __init__(
+        self,
+        sides: _Sides,
+        records: list[SideRecord],
+        shapes: Sequence[InputShape],
+        options: PortOptions,
+        phase: Callable[[str], None],
+    ) -> None:
+        self._sides, self._records, self._shapes, self._options = sides, records, shapes, options
+        self._phase = phase
+        self._compared: list[Compared] = []
+        self._causes: list[Cause] = []
+        self._notes: list[str] = []
+
+    def findings(self) -> Findings:
+        """All of it, in order; what follows from an earlier difference is not looked for."""
+        self._phase("matching parameters")
+        self._describe()
+        self._phase("comparing evaluation")
+        self._compare_modes()
+        self._compare_state()
+        if all(compared.equal for compared in self._compared):
+            self._phase("comparing gradients")
+            self._compare_gradients()
+        self._phase("comparing training steps")
+        self._compare_training()
+        self._causes += state.initial_values(
+            self._initial_a.parameters, self._initial_b.parameters, self._matching
+        )
+        causes = merged(self._causes)
+        return Findings(
+            a=self._records[0],
+            b=self._records[1],
+            verdict=self._verdict(causes),
+            parameters=self._parameters(),
+            compared=self._compared,
+            causes=causes,
+            notes=self._notes,
+        )
+
+    def _verdict(self, causes: Sequence[Cause]) -> Verdict:
+        serious = [cause for cause in causes if not cause.harmless]
+        if serious:
+            return "different"
+        if self._matching.unmatched_a or self._matching.unmatched_b or self._notes:
+            return "undecided"
+        if not all(compared.equal for compared in self._compared):
+            return "different"
+        return "equal up to" if causes else "equal"
+
+    def _describe(self) -> None:
+        """Match the parameters and give B those of A, moved off their initial values."""
+        inputs = samples.inputs(self._shapes, self._options.batch)
+        self._initial_a, self._initial_b = self._sides.a.describe(), self._sides.b.describe()
+        first_a = self._sides.a.trace(inputs, training=False)
+        first_b = self._sides.b.trace(inputs, training=False)
+        self._refuse_random(first_a, inputs)
+        self._matching = match(first_a, first_b)
+        self._values_a = samples.moved(self._initial_a.parameters, self._initial_a.trained, first_a)
+        self._sides.a.load(self._values_a)
+        self._values_b, missing = transferred(
+            self._matching, {**self._initial_a.parameters, **self._values_a}, self._initial_b.parameters
+        )
+        self._sides.b.load(self._values_b)
+        self._causes += _lacking_in_a(missing)
+
+    def _refuse_random(self, first: Trace, inputs: list[np.ndarray]) -> None:
+        again = self._sides.a.trace(inputs, training=False)
+        for one, other in zip(first.outputs, again.outputs, strict=False):
+            if difference(again.values[other].array, first.values[one].array) > _TOLERANCE:
+                self._notes.append(
+                    f"{self._records[0].target} gives other outputs for the same inputs each time"
+                )
+
+    def _parameters(self) -> Parameters:
+        def count(described: Description) -> int:
+            return sum(described.parameters[name].size for name in described.trained)
+
+        pairs = [
+            ParameterPair(stored.name, pair.b.parameters[role].name, role, pair.a.shapes[role])
+            for pair in self._matching.pairs
+            for role, stored in pair.a.parameters.items()
+            if role in pair.b.parameters
+        ]
+        pairs += [
+            ParameterPair(a, b, "", self._initial_a.parameters[a].shape) for a, b in self._matching.free
+        ]
+        return Parameters(
+            count(self._initial_a),
+            count(self._initial_b),
+            pairs,
+            [name for name in self._matching.unmatched_a if name in self._initial_a.trained],
+            [name for name in self._matching.unmatched_b if name in self._initial_b.trained],
+        )
+
+    def _compare_modes(self) -> None:
+        """Outputs in both modes, for several batch sizes in evaluation; and the walk where they differ."""
+        batch = self._options.batch
+        for size in dict.fromkeys((batch, _SINGLE, batch + 3)):
+            self._compare_outputs(size, training=False, explain=size == batch)
+        self._phase("comparing training mode")
+        self._compare_outputs(batch, training=True, explain=True)
+
+    def _compare_outputs(self, size: int, *, training: bool, explain: bool) -> None:
+        inputs = samples.inputs(self._shapes, size)
+        trace_a = self._sides.a.trace(inputs, training=training)
+        trace_b = self._sides.b.trace(inputs, training=training)
+        what = f"{'training' if training else 'evaluation'}, batch of {size}"
+        worst, where = _worst_output(trace_a, trace_b)
+        tolerance = _TOLERANCE
+        if worst > tolerance:
+            tolerance = max(tolerance, _ROUNDINGS * self._rounding(trace_a, inputs, training=training))
+        compared = Compared(what, worst, tolerance, where)
+        self._compared.append(compared)
+        if explain:
+            self._causes += state.dropouts(trace_a, trace_b, training=training)
+            if not compared.equal:
+                self._causes += walk(self._sides.b, trace_a, inputs, self._matching, training=training)
+        if training:
+            self._trained_a, self._trained_b = trace_a, trace_b
+        elif size == self._options.batch:
+            self._note_opaque(trace_a, trace_b)
+
+    def _note_opaque(self, trace_a: Trace, trace_b: Trace) -> None:
+        if all(compared.equal for compared in self._compared):
+            return
+        for record, trace in zip(self._records, (trace_a, trace_b), strict=True):
+            names = {call.function for call in trace.calls if isinstance(call.does, kinds.Opaque)}
+            if names:
+                self._notes.append(
+                    f"{record.target} calls what cannot be described: {', '.join(sorted(names))}"
+                )
+
+    def _rounding(self, trace: Trace, inputs: list[np.ndarray], *, training: bool) -> float:
+        """How much A's outputs change if its parameters are rounded otherwise."""
+        rng = np.random.default_rng(3)
+        self._sides.a.load({name: _rounded(array, rng) for name, array in self._values_a.items()})
+        rounded = self._sides.a.trace(inputs, training=training)
+        self._sides.a.load(self._values_a)
+        return _worst_output(trace, rounded)[0]
+
+    def _compare_state(self) -> None:
+        worst, found = state.running_state(self._trained_a, self._trained_b, self._matching)
+        if self._trained_a.state_after or self._trained_b.state_after:
+            self._compared.append(Compared("running statistics", worst, _GRADIENT_TOLERANCE))
+        if self._compared[-1 if not self._trained_a.state_after else -2].equal or _are_momenta(found):
+            self._causes += found
+
+    def _compare_gradients(self) -> None:
+        inputs = samples.inputs(self._shapes, self._options.batch)
+        output = self._trained_a.values[self._trained_a.outputs[0]].array
+        targets = samples.targets(output, self._options.loss)
+        a = self._sides.a.gradients(inputs, targets, self._options.loss)
+        b = self._sides.b.gradients(inputs, targets, self._options.loss)
+        worst, where = self._worst_parameter(a.parameters, b.parameters)
+        self._compared.append(Compared("gradients of the parameters", worst, _GRADIENT_TOLERANCE, where))
+        gaps = [_gap(one, other) for one, other in zip(a.inputs, b.inputs, strict=False)]
+        gap = max(gaps, default=0.0)
+        self._compared.append(Compared("gradients of the inputs", gap, _GRADIENT_TOLERANCE))
+        if worst > _GRADIENT_TOLERANCE:
+            path = where
+            self._causes.append(
+                Cause(kind="gradient", path_a=path, path_b=path, before=worst, mode="gradients")
+            )
+
+    def _worst_parameter(
+        self, of_a: Mapping[str, np.ndarray], of_b: Mapping[str, np.ndarray]
+    ) -> tuple[float, str]:
+        worst, where = 0.0, ""
+        scale = max((float(np.abs(array).max()) for array in of_a.values() if array.size), default=1.0) or 1.0
+        for pair in self._matching.pairs:
+            for role, stored in pair.a.parameters.items():
+                other = pair.b.parameters.get(role)
+                if other is None or stored.name not in of_a or other.name not in of_b:
+                    continue
+                one, two = stored.canonical(of_a[stored.name]), other.canonical(of_b[other.name])
+                gap = (
+                    float(np.abs(one.ravel() - two.ravel()).max()) / scale if one.size == two.size else np.inf
+                )
+                if gap > worst:
+                    worst, where = gap, pair.b.path or other.name
+        return worst, where
+
+    def _compare_training(self) -> None:
+        """Losses and parameters of some steps, with each side's own optimizer and loss if it gives one."""
+        a, b = self._initial_a.update, self._initial_b.update
+        if a is not None and b is not None and "unknown" not in {a.rule, b.rule}:
+            self._causes += updates.causes_of(a, b)
+        options = self._options
+        output = self._trained_a.values[self._trained_a.outputs[0]].array
+        batches = []
+        for step in range(options.steps):
+            inputs = samples.inputs(self._shapes, options.batch, seed=step + 10)
+            batches.append((inputs, samples.targets(output, options.loss, seed=step + 10)))
+        trained_a = self._sides.a.train(batches, options.loss, options.learning_rate)
+        trained_b = self._sides.b.train(batches, options.loss, options.learning_rate)
+        losses = [
+            abs(x - y) / max(abs(x), 1e-30) for x, y in zip(trained_a.losses, trained_b.losses, strict=False)
+        ]
+        worst, where = self._worst_parameter(trained_a.parameters, trained_b.parameters)
+        self._causes += self._loss_causes(trained_a.losses[0], trained_b.losses[0])
+        explained = bool([cause for cause in self._causes if not cause.harmless])
+        steps = f"{options.steps} steps"
+        self._compared += [
+            Compared(f"losses of {steps}", max(losses, default=0.0), _STEPS_TOLERANCE),
+            Compared(f"parameters after {steps}", worst, _STEPS_TOLERANCE, where),
+        ]
+        if not explained and max(*losses, worst) > _STEPS_TOLERANCE:
+            self._causes.append(
+                Cause(kind="optimizer", path_a="", path_b=where, before=max(*losses, worst), mode="steps")
+            )
+
+    def _loss_causes(self, loss_a: float, loss_b: float) -> list[Cause]:
+        if not any(record.own_loss for record in self._records) or not loss_a or not loss_b:
+            return []
+        ratio, batch = loss_b / loss_a, self._options.batch
+        for factor, texts in ((batch, ("averaged", "summed")), (1 / batch, ("summed", "averaged"))):
+            if abs(ratio / factor - 1) < _LOSS_RATIO_TOLERANCE:
+                after = abs(loss_b / factor - loss_a) / abs(loss_a)
+                return [
+                    Cause(
+                        kind="loss",
+                        path_a="loss",
+                        path_b="loss",
+                        a=texts[0],
+                        b=texts[1],
+                        before=abs(ratio - 1),
+                        after=after,
+                        mode="steps",
+                    )
+                ]
+        return []
+
+
+def _are_momenta(found: Sequence[Cause]) -> bool:
+    return all(cause.kind in {"momentum", "running variance", "variance"} for cause in found)
+
+
+def _rounded(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return array * (1 + _ONE_ROUNDING * rng.standard_normal(array.shape))
+
+
+def _worst_output(trace_a: Trace, trace_b: Trace) -> tuple[float, str]:
+    """The worst difference of outputs, by key where both have names, else by position."""
+    by_name = {trace_b.values[place].name: place for place in trace_b.outputs}
+    worst, where = 0.0, ""
+    for number, place in enumerate(trace_a.outputs):
+        value = trace_a.values[place]
+        if value.name and value.name in by_name:
+            other = by_name[value.name]
+        elif number < len(trace_b.outputs):
+            other = trace_b.outputs[number]
+        else:
+            return np.inf, value.name
+        gap = _gap(value.array, trace_b.values[other].array)
+        if gap > worst:
+            worst, where = gap, value.name
+    return worst, where
+
+
+def _gap(one: np.ndarray, other: np.ndarray) -> float:
+    if are_equal(one, other, 1e-13):
+        return 0.0
+    fitting = in_shape_of(other, one)
+    return np.inf if fitting is None else difference(fitting, one)
+
+
+def _lacking_in_a(missing: Sequence[MissingRole]) -> list[Cause]:
+    return [
+        Cause(
+            kind="missing bias" if "bias" in each.role or each.role == "shift" else "missing scale",
+            path_a=each.pair.a.path,
+            path_b=each.pair.b.path,
+            a=f"no {each.role}",
+            b=each.role,
+        )
+        for each in missing
+        if each.lacks == "a"
+    ]

@@ -1,0 +1,161 @@
+"""The cause of a difference: the change of one call that gives the other side's numbers, tried in NumPy."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from harness.port import causes
+from harness.port.alternatives import Alternative, alternatives, text
+from harness.port.findings import Cause
+from harness.port.reference import NoReference, compute
+from harness.port.segments import arrays, canonical_parameters
+from harness.port.values import ROUNDING, are_equal, difference, in_shape_of
+from harness.tracing import semantics as kinds
+from harness.tracing.calls import Call, Trace
+
+#: A trial explains a difference if this share of it remains, where rounding alone does not decide.
+_REMAINS = 1e-4
+
+
+class Place(NamedTuple):
+    """A call of a trace."""
+
+    trace: Trace
+    call: Call
+
+    @property
+    def inputs(self) -> list[np.ndarray]:
+        """The arrays that went in."""
+        return arrays(self.trace, self.call.inputs)
+
+    @property
+    def output(self) -> np.ndarray:
+        """The array that came out first."""
+        return self.trace.values[self.call.outputs[0]].array
+
+    @property
+    def parameters(self) -> dict[str, np.ndarray]:
+        """Its canonical parameters."""
+        return canonical_parameters(self.trace, self.call)
+
+
+def same_kind(a: Place, b: Place) -> list[Cause]:
+    """The causes of different outputs of two calls of one kind with equal inputs; empty if none is found."""
+    wanted = in_shape_of(a.output, b.output)
+    if wanted is None:
+        return []
+    before = difference(b.output, wanted)
+    return _by_fields(a, b, wanted, before) or _by_trial(a, b, wanted, before)
+
+
+def _by_fields(a: Place, b: Place, wanted: np.ndarray, before: float) -> list[Cause]:
+    """The fields of B that, set to those of A, give the output of A; each that is needed is a cause."""
+    remaining = differing_fields(a.call.does, b.call.does)
+    does, found, worst = b.call.does, [], before
+    while remaining and worst > ROUNDING:
+        trials = []
+        for field in remaining:
+            value = getattr(a.call.does, field)
+            changed = msgspec.structs.replace(does, **{field: value})
+            trials.append((_error(changed, b, b.parameters, wanted), field, changed))
+        best, field, changed = min(trials, key=lambda trial: trial[0])
+        if best >= worst and len(remaining) == 1:
+            break
+        own, other = getattr(a.call.does, field), getattr(b.call.does, field)
+        found.append(
+            _cause(causes.kind_of(a.call.does, field, other), a, b, text(own), text(other), before, best)
+        )
+        does, worst = changed, best
+        remaining.remove(field)
+    return found if explains(worst, before) else []
+
+
+def differing_fields(one: kinds.Semantics, other: kinds.Semantics) -> list[str]:
+    """The fields of two calls of one kind that differ, other than those of layout."""
+    if type(one) is not type(other):
+        return []
+    return [
+        field
+        for field in one.__struct_fields__
+        if field not in kinds.LAYOUT_FIELDS and getattr(one, field) != getattr(other, field)
+    ]
+
+
+def _by_trial(a: Place, b: Place, wanted: np.ndarray, before: float) -> list[Cause]:
+    """A mistake that, made in A's call, gives B's output, or made in B's gives A's."""
+    for alternative, error in _tried(a, b.output):
+        if explains(error, before):
+            return [_cause(alternative.kind, a, b, alternative.own, alternative.other, before, error)]
+    for alternative, error in _tried(b, wanted):
+        if explains(error, before):
+            return [_cause(alternative.kind, a, b, alternative.other, alternative.own, before, error)]
+    return []
+
+
+def mistakes_giving(a: Place, wanted: np.ndarray) -> Iterator[tuple[Alternative, float, float]]:
+    """Mistakes in a call that give an array, with the difference before and after."""
+    fitting = in_shape_of(a.output, wanted)
+    before = difference(fitting, wanted) if fitting is not None else np.inf
+    for alternative, error in _tried(a, wanted):
+        if explains(error, before):
+            yield alternative, before, error
+
+
+def _tried(place: Place, wanted: np.ndarray) -> Iterator[tuple[Alternative, float]]:
+    parameters = place.parameters
+    for alternative in alternatives(place.call.does, parameters, place.inputs):
+        yield alternative, _error(alternative.does, place, alternative.parameters, wanted)
+
+
+def _error(
+    does: kinds.Semantics, place: Place, parameters: dict[str, np.ndarray], wanted: np.ndarray
+) -> float:
+    try:
+        out = compute(does, place.inputs, parameters)[0]
+    except NoReference:
+        return np.inf
+    if out.shape == wanted.shape:
+        return difference(out, wanted)
+    fitting = in_shape_of(out, wanted)
+    return np.inf if fitting is None else difference(fitting, wanted)
+
+
+def explains(after: float, before: float) -> bool:
+    """Whether what remains of a difference is rounding."""
+    return after <= max(ROUNDING, min(1e-7, _REMAINS * before))
+
+
+def flatten_order(a: Place, b: Place) -> list[Cause]:
+    """Two reshapes of the same numbers whose outputs have another order."""
+    if not (isinstance(a.call.does, kinds.Reshape) and isinstance(b.call.does, kinds.Reshape)):
+        return []
+    source, wanted = b.inputs[0], a.output.reshape(len(a.output), -1)
+    before = difference(b.output.reshape(wanted.shape), wanted)
+    first = np.moveaxis(source, -1, 1).reshape(wanted.shape)
+    last = np.moveaxis(source, 1, -1).reshape(wanted.shape)
+    for reordered, names in ((first, ("CHW", "HWC")), (last, ("HWC", "CHW"))):
+        after = difference(reordered, wanted)
+        if explains(after, before):
+            return [_cause("flatten order", a, b, *names, before, after)]
+    return []
+
+
+def _cause(kind: str, a: Place, b: Place, own: str, other: str, before: float, after: float) -> Cause:
+    return Cause(
+        kind=kind,
+        path_a=a.call.path,
+        path_b=b.call.path,
+        function_a=a.call.function,
+        function_b=b.call.function,
+        a=own,
+        b=other,
+        before=before,
+        after=after,
+    )
+
+
+def outputs_agree(a: Place, b: Place) -> bool:
+    """Whether two calls gave the same numbers."""
+    return are_equal(a.output, b.output)

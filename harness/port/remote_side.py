@@ -1,0 +1,146 @@
+"""A side in a process of its own, from the harness's end."""
+
+import contextlib
+import os
+import select
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import numpy as np
+
+from harness.errors import UsageError
+from harness.machine.cpus import cpus_of
+from harness.machine.worker_variables import worker_variables
+from harness.port import messages
+from harness.tracing.calls import Trace
+from harness.tracing.side import Gradients, InputShape, Loss, Override, Trained
+from harness.worker.errors import WorkerLost
+from harness.worker.process import WorkerProcess
+
+_POLL_SECONDS = 0.5
+#: Libraries that read these compute in float64 from their import on.
+_FLOAT64 = {
+    "JAX_ENABLE_X64": "1",
+    "KERAS_FLOATX": "float64",
+    "CUDA_VISIBLE_DEVICES": "",
+    "JAX_PLATFORMS": "cpu",
+}
+
+_R = TypeVar("_R", bound=messages.Reply)
+
+
+class SideFailed(UsageError):
+    """The user's code, or the framework under it, failed; the message names the side and the reason."""
+
+    def __init__(self, message: str, traceback: str = "") -> None:
+        super().__init__(message)
+        self.traceback = traceback
+
+
+class RemoteSide:
+    """One model in a process of its own. Use it as a context manager, which leaves no process behind."""
+
+    def __init__(self, target: str, threads: int, timeout_seconds: float) -> None:
+        """Start the process for ``FILE.py:NAME`` or ``package.module:NAME``.
+
+        Raises:
+            HarnessError: it cannot be started.
+        """
+        self.target = target
+        self._timeout_seconds = timeout_seconds
+        requests_out, self._requests = os.pipe()
+        self._replies, replies_in = os.pipe()
+        variables = {**worker_variables(threads, "cpu", os.environ), **_FLOAT64}
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "harness.port.side_process",
+            str(requests_out),
+            str(replies_in),
+        ]
+        try:
+            self._process = WorkerProcess(command, variables, cpus_of(variables), (requests_out, replies_in))
+        finally:
+            os.close(requests_out)
+            os.close(replies_in)
+
+    def build(self, arguments: Mapping[str, Any], inputs: Sequence[InputShape]) -> messages.Built:
+        """Make the model."""
+        return self._call(messages.Build(self.target, dict(arguments), list(inputs)), messages.Built)
+
+    def describe(self) -> messages.Description:
+        """Its parameters and what trains them."""
+        return self._call(messages.Describe(), messages.Description)
+
+    def load(self, parameters: Mapping[str, np.ndarray]) -> None:
+        """Replace parameters."""
+        self._call(messages.Load(dict(parameters)), messages.Loaded)
+
+    def trace(
+        self, inputs: Sequence[np.ndarray], *, training: bool, overrides: Sequence[Override] = ()
+    ) -> Trace:
+        """Trace one evaluation."""
+        request = messages.Evaluate(list(inputs), training, list(overrides))
+        return self._call(request, messages.Evaluated).trace
+
+    def gradients(self, inputs: Sequence[np.ndarray], targets: np.ndarray, loss: Loss) -> Gradients:
+        """Gradients of the loss."""
+        request = messages.Differentiate(list(inputs), targets, loss)
+        return self._call(request, messages.Differentiated).gradients
+
+    def train(
+        self, batches: Sequence[tuple[list[np.ndarray], np.ndarray]], loss: Loss, learning_rate: float
+    ) -> Trained:
+        """Train a step on each batch."""
+        request = messages.Train([*batches], loss, learning_rate)
+        return self._call(request, messages.HasTrained).trained
+
+    def _call(self, request: messages.Request, expected: type[_R]) -> _R:
+        until = time.monotonic() + self._timeout_seconds
+        with contextlib.suppress(BrokenPipeError):  # its death is noticed while reading
+            messages.write(self._requests, request)
+        reply = messages.read_reply(lambda count: self._read(count, until))
+        if isinstance(reply, messages.Failed):
+            own = reply.message if self.target in reply.message else f"{self.target}: {reply.message}"
+            raise SideFailed(own, reply.traceback)
+        if not isinstance(reply, expected):
+            raise SideFailed(f"{self.target}: unexpected reply {type(reply).__name__}")
+        return reply
+
+    def _read(self, count: int, until: float) -> bytes:
+        parts: list[bytes] = []
+        while count:
+            if time.monotonic() > until:
+                self._process.kill()
+                raise SideFailed(
+                    f"{self.target} did not answer within {self._timeout_seconds:g} s; give more: --timeout"
+                )
+            ready, _, _ = select.select([self._replies], [], [], _POLL_SECONDS)
+            part = os.read(self._replies, min(count, 1 << 20)) if ready else b""
+            if (ready and not part) or (not ready and self._process.has_ended()):
+                raise self._death()
+            parts.append(part)
+            count -= len(part)
+        return b"".join(parts)
+
+    def _death(self) -> SideFailed:
+        lost: WorkerLost = self._process.cause_of_death()
+        last = self._process.last_lines()[-1:]
+        return SideFailed(f"{self.target}: {lost}" + (f" [{last[0]}]" if last else ""))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(OSError):
+            os.close(self._requests)
+        if kind is not None:
+            self._process.kill()
+        self._process.close()
+        os.close(self._replies)

@@ -1,0 +1,52 @@
+"""The calls between values that both sides have and one that only one of them has."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.tracing.calls import Call, Trace
+
+
+class Segment(NamedTuple):
+    """Calls in their order, as places in the trace, and the common values that enter them."""
+
+    calls: list[int]
+    enters: list[int]
+
+
+def producers(trace: Trace) -> dict[int, int]:
+    """The call that made each value."""
+    return {value: place for place, call in enumerate(trace.calls) for value in call.outputs}
+
+
+def segment_before(trace: Trace, value: int, is_common: Callable[[int], bool]) -> Segment:
+    """The calls that lead to a value from values that are common, which is not asked of the value itself."""
+    made_by = producers(trace)
+    calls: set[int] = set()
+    enters: list[int] = []
+    queue = [value]
+    seen = {value}
+    while queue:
+        current = queue.pop()
+        if current not in made_by or (current != value and is_common(current)):
+            if trace.values[current].source in {"call", "input"}:
+                enters.append(current)
+            continue
+        calls.add(made_by[current])
+        for before in trace.calls[made_by[current]].inputs:
+            if before not in seen:
+                seen.add(before)
+                queue.append(before)
+    return Segment(sorted(calls), sorted(enters))
+
+
+def arrays(trace: Trace, places: list[int]) -> list[np.ndarray]:
+    """The arrays of values."""
+    return [trace.values[place].array for place in places]
+
+
+def canonical_parameters(trace: Trace, call: Call) -> dict[str, np.ndarray]:
+    """The parameters that a call used, by role."""
+    stored = {value.name: value.array for value in trace.values if value.source == "parameter"}
+    return {role: each.canonical(stored[each.name]) for role, each in call.parameters.items()}

@@ -1,0 +1,202 @@
+"""Running statistics after a training step, dropout, and initial values: what outputs alone do not show."""
+
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+
+from harness.port import causes
+from harness.port.alternatives import text
+from harness.port.diagnosis import Place, differing_fields
+from harness.port.findings import Cause
+from harness.port.matching import Matching, PairedUse
+from harness.port.reference.normalization import running_statistics
+from harness.port.values import ROUNDING, difference
+from harness.tracing import semantics as kinds
+from harness.tracing.calls import Trace
+
+_ROLES = ("running_mean", "running_variance")
+#: Layers of the frameworks themselves, of which no argument chooses the kind of variance.
+_FRAMEWORKS = ("torch.", "keras.", "flax.")
+#: Spreads of initial values that differ by less are those of one distribution, with so many values.
+_SPREAD_RATIO = 1.25
+_ENOUGH_VALUES = 100
+
+
+def running_state(trace_a: Trace, trace_b: Trace, matching: Matching) -> tuple[float, list[Cause]]:
+    """The worst difference of running statistics after the same training step, and the causes."""
+    worst, found = 0.0, []
+    for pair in matching.pairs:
+        a = Place(trace_a, trace_a.calls[pair.a.place])
+        b = Place(trace_b, trace_b.calls[pair.b.place])
+        if not isinstance(a.call.does, kinds.BatchNormalization) or type(b.call.does) is not type(
+            a.call.does
+        ):
+            continue
+        gap = max(_gaps(trace_a, trace_b, pair).values(), default=0.0)
+        if gap > ROUNDING:
+            causes_here = _of_statistics(a, b, gap)
+            found += causes_here
+            if all(cause.harmless for cause in causes_here):
+                continue
+        worst = max(worst, gap)
+    return worst, found
+
+
+def _gaps(trace_a: Trace, trace_b: Trace, pair: PairedUse) -> dict[str, float]:
+    gaps = {}
+    for role in _ROLES:
+        one, other = pair.a.parameters.get(role), pair.b.parameters.get(role)
+        if one is None or other is None:
+            continue
+        if one.name in trace_a.state_after and other.name in trace_b.state_after:
+            after_a = one.canonical(trace_a.state_after[one.name])
+            gaps[role] = difference(other.canonical(trace_b.state_after[other.name]), after_a)
+        elif (one.name in trace_a.state_after) != (other.name in trace_b.state_after):
+            gaps[role] = 1.0
+    return gaps
+
+
+def _of_statistics(a: Place, b: Place, gap: float) -> list[Cause]:
+    does_a, does_b = a.call.does, b.call.does
+    fields = [
+        field
+        for field in differing_fields(does_a, does_b)
+        if field in {"momentum", "unbiased_running_variance"}
+    ]
+    if not fields or not isinstance(does_a, kinds.BatchNormalization):
+        return [_cause("unexplained", a, b, "", "", gap, None, harmless=False)]
+    wanted = running_statistics(does_a, a.inputs[0], a.parameters)
+    found, does = [], does_a
+    for field in fields:
+        other = getattr(does_b, field)
+        changed = msgspec.structs.replace(does_a, **{field: other})
+        made = running_statistics(changed, a.inputs[0], a.parameters)
+        before = max(difference(made[role], wanted[role]) for role in _ROLES)
+        own_layers = all(call.function.startswith(_FRAMEWORKS) for call in (a.call, b.call))
+        inherent = (
+            field == "unbiased_running_variance"
+            and own_layers
+            and "torch" in a.call.function + b.call.function
+        )
+        kind = "running variance" if inherent else causes.kind_of(does, field, other)
+        own_text, other_text = text(getattr(does_a, field)), text(other)
+        if field == "unbiased_running_variance":
+            own_text, other_text = _bias(getattr(does_a, field)), _bias(other)
+        found.append(_cause(kind, a, b, own_text, other_text, before, 0.0, harmless=inherent))
+    return found
+
+
+def _bias(unbiased: bool) -> str:
+    return "unbiased" if unbiased else "biased"
+
+
+def _cause(
+    kind: str,
+    a: Place,
+    b: Place,
+    own: str,
+    other: str,
+    before: float | None,
+    after: float | None,
+    *,
+    harmless: bool,
+) -> Cause:
+    return Cause(
+        kind=kind,
+        path_a=a.call.path,
+        path_b=b.call.path,
+        function_a=a.call.function,
+        function_b=b.call.function,
+        a=own,
+        b=other,
+        before=before,
+        after=after,
+        mode="training",
+        harmless=harmless,
+    )
+
+
+def dropouts(trace_a: Trace, trace_b: Trace, *, training: bool) -> list[Cause]:
+    """Differing rates of dropout in training, and dropout that is active in evaluation."""
+    of_a, of_b = _dropouts(trace_a), _dropouts(trace_b)
+    if not training:
+        active_a, active_b = ([place for place in of if _does(place).active] for of in (of_a, of_b))
+        if bool(active_a) == bool(active_b):
+            return []
+        place = (active_a or active_b)[0]
+        texts = ("active in evaluation", "off") if active_a else ("off", "active in evaluation")
+        return [_dropout(place if active_a else None, place if active_b else None, *texts, mode="evaluation")]
+    rates_a = [place for place in of_a if _does(place).rate]
+    rates_b = [place for place in of_b if _does(place).rate]
+    if len(rates_a) != len(rates_b):
+        own, other = (
+            ", ".join(text(_does(place).rate) for place in of) or "none" for of in (rates_a, rates_b)
+        )
+        return [_dropout((rates_a or [None])[0], (rates_b or [None])[0], own, other, mode="training")]
+    return [
+        _dropout(one, other, text(_does(one).rate), text(_does(other).rate), mode="training")
+        for one, other in zip(rates_a, rates_b, strict=True)
+        if abs(_does(one).rate - _does(other).rate) > ROUNDING
+    ]
+
+
+def _dropouts(trace: Trace) -> list[Place]:
+    return [Place(trace, call) for call in trace.calls if isinstance(call.does, kinds.Dropout)]
+
+
+def _does(place: Place) -> kinds.Dropout:
+    assert isinstance(place.call.does, kinds.Dropout)  # noqa: S101  for the type checker
+    return place.call.does
+
+
+def _dropout(a: Place | None, b: Place | None, own: str, other: str, mode: str) -> Cause:
+    return Cause(
+        kind="dropout",
+        path_a=a.call.path if a else "",
+        path_b=b.call.path if b else "",
+        function_a=a.call.function if a else "",
+        function_b=b.call.function if b else "",
+        a=own,
+        b=other,
+        mode=mode,  # type: ignore[arg-type]
+    )
+
+
+def initial_values(
+    initial_a: Mapping[str, np.ndarray], initial_b: Mapping[str, np.ndarray], matching: Matching
+) -> list[Cause]:
+    """Initial values of other distributions, all in one harmless cause."""
+    found = []
+    for pair in matching.pairs:
+        for role in sorted(pair.a.parameters.keys() & pair.b.parameters.keys()):
+            one = pair.a.parameters[role].canonical(initial_a[pair.a.parameters[role].name])
+            other = pair.b.parameters[role].canonical(initial_b[pair.b.parameters[role].name])
+            if _other_distribution(one, other):
+                found.append((pair, role, one, other))
+    if not found:
+        return []
+    pair, role, one, other = found[0]
+    return [
+        Cause(
+            kind="initial values",
+            path_a=f"{pair.a.path} {role}",
+            path_b=f"{pair.b.path} {role}",
+            a=_spread(one),
+            b=_spread(other),
+            harmless=True,
+            more=[f"{each.b.path} {name}" for each, name, _, _ in found[1:]],
+        )
+    ]
+
+
+def _other_distribution(one: np.ndarray, other: np.ndarray) -> bool:
+    spreads = float(one.std()), float(other.std())
+    if min(spreads) == 0.0:
+        return max(spreads) > 0.0 or abs(float(one.flat[0] - other.flat[0])) > ROUNDING
+    return one.size >= _ENOUGH_VALUES and max(spreads) / min(spreads) > _SPREAD_RATIO
+
+
+def _spread(array: np.ndarray) -> str:
+    deviation = float(array.std())
+    return f"standard deviation {deviation:.3g}" if deviation else f"all {float(array.flat[0]):g}"

@@ -1,0 +1,122 @@
+"""Equality of arrays of two frameworks: the same numbers, up to the order of axes."""
+
+import bisect
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from harness.tracing.calls import Trace
+
+#: Numbers are equal up to rounding: this much of the largest one, unless rounding is known to grow more.
+ROUNDING = 1e-10
+#: Norms that differ by less may belong to the same numbers.
+_NORM_TOLERANCE = 1e-6
+_MOST_AXES = 5
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> float:
+    """The largest difference relative to the largest number; infinite for other shapes or NaN."""
+    if one.shape != other.shape:
+        return math.inf
+    if not one.size:
+        return 0.0
+    same = one == other  # equal infinities have no difference
+    with np.errstate(invalid="ignore"):
+        gaps = np.where(same, 0.0, np.abs(one.astype(np.float64) - other))
+    worst = float(gaps.max())
+    if math.isnan(worst):
+        return math.inf
+    finite = np.abs(other[np.isfinite(other)])
+    scale = float(finite.max()) if finite.size else 1.0
+    return worst / scale if scale else worst
+
+
+def orders(source: Sequence[int], wanted: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """Orders of the axes that give the wanted shape: as they are, channels moved, then all others.
+
+    The batch axis stays first.
+    """
+    count = len(source)
+    if sorted(source) != sorted(wanted) or count > _MOST_AXES:
+        return
+    plain = tuple(range(count))
+    first = [plain]
+    if count > 2:  # noqa: PLR2004
+        first += [(0, *plain[2:], 1), (0, count - 1, *plain[1:-1])]
+    seen = set()
+    others = ((0, *rest) for rest in itertools.permutations(plain[1:])) if count else iter(())
+    for order in itertools.chain(first, others):
+        if order not in seen and tuple(source[axis] for axis in order) == tuple(wanted):
+            seen.add(order)
+            yield order
+
+
+def in_shape_of(array: np.ndarray, wanted: np.ndarray) -> np.ndarray | None:
+    """The array with its axes in the order that comes nearest to ``wanted``; None if none has its shape."""
+    fitting = [array.transpose(order) for order in orders(array.shape, wanted.shape)]
+    if not fitting:
+        return (
+            array.reshape(wanted.shape) if array.size == wanted.size and array.ndim != wanted.ndim else None
+        )
+    return min(fitting, key=lambda each: difference(each, wanted)) if len(fitting) > 1 else fitting[0]
+
+
+class ValueIndex:
+    """Finds the value of a trace that has the numbers of an array."""
+
+    def __init__(self, trace: Trace, tolerance: float = ROUNDING) -> None:
+        self._trace = trace
+        self._tolerance = tolerance
+        places = [place for place, value in enumerate(trace.values) if value.array.size > 1]
+        norms = [(_norm(trace.values[place].array), place) for place in places]
+        self._norms = sorted(norms)
+
+    def find(self, array: np.ndarray) -> int | None:
+        """The first value with these numbers, or None."""
+        found = self.find_all(array)
+        return found[0] if found else None
+
+    def find_all(self, array: np.ndarray) -> list[int]:
+        """All values with these numbers, in their order."""
+        norm = _norm(array)
+        if not math.isfinite(norm):
+            return []
+        low = bisect.bisect_left(self._norms, (norm * (1 - _NORM_TOLERANCE), -1))
+        found = []
+        for other, place in self._norms[low:]:
+            if other > norm * (1 + _NORM_TOLERANCE):
+                break
+            if self._are_equal(self._trace.values[place].array, array):
+                found.append(place)
+        return sorted(found)
+
+    def _are_equal(self, one: np.ndarray, other: np.ndarray) -> bool:
+        return are_equal(one, other, self._tolerance)
+
+
+def are_equal(one: np.ndarray, other: np.ndarray, tolerance: float = ROUNDING) -> bool:
+    """Whether both are the same numbers, up to the order of axes and axes of length 1."""
+    if one.size != other.size:
+        return False
+    if one.shape != other.shape:
+        one, other = _squeezed(one), _squeezed(other)
+    return any(
+        difference(one.transpose(order), other) <= tolerance for order in orders(one.shape, other.shape)
+    )
+
+
+def _squeezed(array: np.ndarray) -> np.ndarray:
+    """Without axes of length 1, except the batch axis."""
+    return array.reshape(array.shape[:1] + tuple(size for size in array.shape[1:] if size != 1))
+
+
+def _norm(array: np.ndarray) -> float:
+    if array.dtype == bool or array.dtype.kind in "iu":
+        array = array.astype(np.float64)
+    if array.dtype.kind != "f":
+        return math.nan
+    with np.errstate(all="ignore"):
+        finite = array if np.isfinite(array).all() else np.where(np.isfinite(array), array, 0.0)
+        return float(np.sqrt(np.vdot(finite, finite)))
