@@ -101,6 +101,17 @@ def _arguments(_ctx: click.Context, _parameter: click.Parameter, values: tuple[s
 @click.option(
     "--page", type=click.Path(dir_okay=False, path_type=Path), help="Write the findings as this HTML file."
 )
+@click.option(
+    "--map",
+    "map_file",
+    type=click.Path(path_type=Path),
+    help="JSON file with names of A's parameters and those of B that they are, where matching fails.",
+)
+@click.option(
+    "--save-map",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the pairs of parameters that were found.",
+)
 @options.threads
 @options.timeout
 @options.results
@@ -126,6 +137,7 @@ def command(ctx: click.Context, /, a: str, b: str, **given: Any) -> None:
     parts could not be matched.
     """  # noqa: D301  click's mark for lines that it must not wrap
     from harness.port.check import PortOptions, SideSpec, check_models
+    from harness.port.map_file import read_map, write_map
     from harness.port.record import PORTS, new_record
 
     interrupt_on_termination()
@@ -139,6 +151,7 @@ def command(ctx: click.Context, /, a: str, b: str, **given: Any) -> None:
         learning_rate=given["learning_rate"],
         threads=given["threads"] or PortOptions().threads,
         timeout_seconds=given["timeout"] or PortOptions().timeout_seconds,
+        names=read_map(given["map_file"]) if given["map_file"] else {},
     )
     started = datetime.datetime.now(datetime.UTC)
     findings = check_models(
@@ -162,6 +175,8 @@ def command(ctx: click.Context, /, a: str, b: str, **given: Any) -> None:
 
         replace_file(given["page"], port_page(record).encode())
         print_error_line(f"Page: {given['page']}")
+    if given["save_map"] is not None:
+        write_map(given["save_map"], findings.parameters.pairs)
     ctx.exit(_EXIT_CODES[findings.verdict])
 
 

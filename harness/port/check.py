@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.port import samples, state, updates
 from harness.port.findings import Cause, Compared, Findings, ParameterPair, Parameters, SideRecord, Verdict
+from harness.port.map_file import refuse_unknown
 from harness.port.matching import match
 from harness.port.messages import Description
 from harness.port.remote_side import RemoteSide
@@ -47,6 +48,8 @@ class PortOptions(msgspec.Struct, frozen=True, kw_only=True):
     learning_rate: float = 0.01
     threads: int = 1
     timeout_seconds: float = 600.0
+    names: dict[str, list[str]] = {}
+    """Names of A's parameters with those of B that they are; the rest is matched by use and shape."""
 
 
 class _Sides(NamedTuple):
@@ -142,7 +145,9 @@ class _Check:
         first_a = self._sides.a.trace(inputs, training=False)
         first_b = self._sides.b.trace(inputs, training=False)
         self._refuse_random(first_a, inputs)
-        self._matching = match(first_a, first_b)
+        names = self._options.names
+        refuse_unknown(names, {*self._initial_a.parameters}, {*self._initial_b.parameters})
+        self._matching = match(first_a, first_b, names)
         self._values_a = samples.moved(self._initial_a.parameters, self._initial_a.trained, first_a)
         self._sides.a.load(self._values_a)
         self._values_b, missing = transferred(

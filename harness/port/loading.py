@@ -1,5 +1,6 @@
 """The user's own code: a callable in a file or a module, called for a model."""
 
+import contextlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -125,8 +126,8 @@ def _check_arguments(factory: Callable[..., Any], target: str, arguments: Mappin
     ]
     if missing:
         raise UsageError(
-            f"{target} needs {', '.join(missing)}: give --set-a {missing[0]}=VALUE, or --set-b for the second "
-            "model"
+            f"{target} needs {', '.join(missing)}: give --set-a {missing[0]}=VALUE, or --set-b for the "
+            "second model"
         )
 
 
@@ -134,7 +135,8 @@ def _plugins() -> dict[str, SidePlugin]:
     """The modules of the frameworks whose plugin can be imported."""
     found: dict[str, SidePlugin] = {}
     for entry in importlib.metadata.entry_points(group="harness.sides"):
-        found[entry.name] = entry.load()
+        with contextlib.suppress(ImportError):  # its distribution is broken; other frameworks work
+            found[entry.name] = entry.load()
     return found
 
 

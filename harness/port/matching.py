@@ -1,6 +1,7 @@
 """Which parameter of one side is which of the other: by order of use, kind of call and shape."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -100,15 +101,21 @@ def _depths(trace: Trace) -> list[int]:
     return depths
 
 
-def match(trace_a: Trace, trace_b: Trace) -> Matching:
-    """Pair the uses of parameters of two sides."""
+def match(
+    trace_a: Trace, trace_b: Trace, given: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> Matching:
+    """Pair the uses of parameters; ``given`` are names of A with those of B that belong to them."""
     uses_a, uses_b = uses(trace_a), uses(trace_b)
-    pairs = _aligned(uses_a, uses_b)
+    fixed = _given_pairs(uses_a, uses_b, given)
+    pairs = fixed + _aligned(
+        [use for use in uses_a if use not in [pair.a for pair in fixed]],
+        [use for use in uses_b if use not in [pair.b for pair in fixed]],
+    )
     pairs += _left_over(
         [use for use in uses_a if use not in [pair.a for pair in pairs]],
         [use for use in uses_b if use not in [pair.b for pair in pairs]],
     )
-    free = _free_pairs(trace_a, trace_b)
+    free = _free_pairs(trace_a, trace_b, given)
     known_a = {stored.name for pair in pairs for stored in pair.a.parameters.values()} | {a for a, _ in free}
     known_b = {stored.name for pair in pairs for stored in pair.b.parameters.values()} | {b for _, b in free}
     return Matching(
@@ -117,6 +124,20 @@ def match(trace_a: Trace, trace_b: Trace) -> Matching:
         [name for name in stored_arrays(trace_a) if name not in known_a],
         [name for name in stored_arrays(trace_b) if name not in known_b],
     )
+
+
+def _given_pairs(
+    uses_a: Sequence[Use], uses_b: Sequence[Use], given: Mapping[str, Sequence[str]]
+) -> list[PairedUse]:
+    pairs: list[PairedUse] = []
+    for a in uses_a:
+        wanted = {other for stored in a.parameters.values() for other in given.get(stored.name, ())}
+        for b in uses_b:
+            names = {stored.name for stored in b.parameters.values()}
+            if wanted & names and b not in [pair.b for pair in pairs]:
+                pairs.append(PairedUse(a, b))
+                break
+    return pairs
 
 
 def _likeness(a: Use, b: Use) -> float:
@@ -179,13 +200,13 @@ def _left_over(uses_a: Sequence[Use], uses_b: Sequence[Use]) -> list[PairedUse]:
     return pairs
 
 
-def _free_pairs(trace_a: Trace, trace_b: Trace) -> list[tuple[str, str]]:
+def _free_pairs(trace_a: Trace, trace_b: Trace, given: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
     """Parameters that no known layer uses, in their order of use, each with the next of its shape."""
     free_a, free_b = _free(trace_a), _free(trace_b)
     pairs = []
     for name, shape in free_a.items():
         for other, other_shape in free_b.items():
-            if shape == other_shape:
+            if shape == other_shape and other in given.get(name, (other,)):
                 pairs.append((name, other))
                 free_b.pop(other)
                 break
