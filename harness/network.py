@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from harness.layers import AnyLayer, Embedding, Parameter, PlacedLayer, Shape, Unembedding, leaves
+from harness.layers import AnyLayer, Embedding, Native, Parameter, PlacedLayer, Shape, Unembedding, leaves
 from harness.layers.tree import place_layers
 
 __all__ = ["Network", "PlacedLayer"]
@@ -41,7 +41,7 @@ class Network(msgspec.Struct, frozen=True):
     def vocabulary(self) -> int | None:
         """The number of different tokens that it takes; None for a network whose inputs are numbers."""
         first = self.layers[0] if self.layers else None
-        return first.vocabulary if isinstance(first, Embedding) else None
+        return first.vocabulary if isinstance(first, Embedding | Native) else None
 
     def parameters(self) -> dict[str, Parameter]:
         """Every trainable array by name (``residual_1/body/conv2d_1/kernel``), in the order of the layers."""

@@ -16,6 +16,7 @@ from harness.layers import (
     Embedding,
     Flatten,
     LayerNorm,
+    Native,
     PlacedLayer,
     Reshape,
     Residual,
@@ -24,6 +25,7 @@ from harness.layers import (
 )
 from harness.network import Network
 from harness_torch.modules import attention, pictures, tree
+from harness_torch.modules.native import NativeSlot, native_module, native_slots
 from harness_torch.modules.order import FeatureOrder, feature_order
 from harness_torch.modules.pictures import is_picture
 from harness_torch.modules.plain import activation, plain_module
@@ -33,7 +35,7 @@ from harness_torch.slots import Slot, slots_of
 _OVERWRITABLE = (Conv2D, Conv1D, ConvTranspose2D, Dense, BatchNorm, LayerNorm, Residual)
 
 
-def build_network(network: Network, *, channels_last: bool) -> tuple[nn.Sequential, list[Slot]]:
+def build_network(network: Network, *, channels_last: bool) -> tuple[nn.Sequential, list[Slot | NativeSlot]]:
     """The network as one module for ``(batch, C, H, W)`` or ``(batch, ...)``, and its weights."""
     builder = _Builder(channels_last=channels_last)
     return builder.sequence(network.placed()), builder.slots
@@ -43,7 +45,7 @@ class _Builder:
     """Builds modules and collects the slots of their weights, in the order of the layers."""
 
     def __init__(self, *, channels_last: bool) -> None:
-        self.slots: list[Slot] = []
+        self.slots: list[Slot | NativeSlot] = []
         self._channels_last = channels_last
         self._tables: dict[str, torch.Tensor] = {}  # of embeddings, by their name
 
@@ -54,7 +56,10 @@ class _Builder:
             order = FeatureOrder() if self._channels_last else feature_order(places, position)
             for module in self._modules(place, places[position - 1] if position else None, order):
                 modules.append(module)
-                self.slots += slots_of(place, module, order.before, order.after)
+                if isinstance(place.layer, Native):
+                    self.slots += native_slots(place, place.layer, module)
+                else:
+                    self.slots += slots_of(place, module, order.before, order.after)
             if function := _own_activation(place):
                 modules.append(activation(function, inplace=True))
         return nn.Sequential(*modules)
@@ -72,6 +77,8 @@ class _Builder:
                 embedding = nn.Embedding(vocabulary, width)
                 self._tables[place.name] = embedding.weight
                 yield embedding
+            case Native():
+                yield native_module(layer)
             case Unembedding():
                 yield attention.Unembedding(self._tables[layer.embedding])
             case Residual():

@@ -13,6 +13,7 @@ from torch.nn import functional
 from harness.spec import Adversarial, Plan, Program, Samples, Steps, Task, Unsupported
 from harness_torch.building import build_network
 from harness_torch.modules.attention import Attention
+from harness_torch.modules.native import NativeSlot
 from harness_torch.modules.pictures import PICTURE_AXES
 from harness_torch.objectives import AdversarialStep, SupervisedStep
 from harness_torch.slots import Slot
@@ -49,7 +50,7 @@ class TorchProgram(Program):
         self._channels_last = plan.mode == "channels_last"
         self._modules: dict[str, nn.Sequential] = {}
         self._models: dict[str, Any] = {}  # the modules as they run, maybe compiled
-        slots: dict[str, Slot] = {}
+        slots: dict[str, Slot | NativeSlot] = {}
         self._updates = {name: self._add_network(name, plan, slots) for name in plan.task.networks}
         self._slots = {name: slots[name] for name in plan.task.weights()}
         self._training_state = TrainingState(
@@ -65,7 +66,7 @@ class TorchProgram(Program):
         self._inputs = self._pad(self._laid_out(data.inputs)).to(self._device)
         self._targets = torch.tensor(data.targets, device=self._device)
 
-    def _add_network(self, name: str, plan: Plan, all_slots: dict[str, Slot]) -> Update:
+    def _add_network(self, name: str, plan: Plan, all_slots: dict[str, Slot | NativeSlot]) -> Update:
         module, slots = build_network(plan.task.networks[name], channels_last=self._channels_last)
         module = module.to(self._device, self._dtype)
         if self._channels_last:

@@ -10,6 +10,7 @@ from harness.layers.attention import Embedding, PositionEmbedding, SelfAttention
 from harness.layers.base import Initializer, Layer, Padding, Parameter, Shape
 from harness.layers.convolutions import Conv1D, Conv2D, ConvTranspose2D
 from harness.layers.dense import Dense, Dropout
+from harness.layers.native import Native, NativeArray, NativeModel
 from harness.layers.normalization import BatchNorm, LayerNorm
 from harness.layers.recurrent import GRU, LSTM
 from harness.layers.sampling import (
@@ -44,6 +45,9 @@ __all__ = [
     "Layer",
     "LayerNorm",
     "MaxPool2D",
+    "Native",
+    "NativeArray",
+    "NativeModel",
     "Padding",
     "Parameter",
     "PlacedLayer",

@@ -11,6 +11,7 @@ from harness.layers.attention import Embedding, PositionEmbedding, SelfAttention
 from harness.layers.base import Layer, Shape
 from harness.layers.convolutions import Conv1D, Conv2D, ConvTranspose2D
 from harness.layers.dense import Dense, Dropout
+from harness.layers.native import Native
 from harness.layers.normalization import BatchNorm, LayerNorm
 from harness.layers.recurrent import GRU, LSTM
 from harness.layers.sampling import (
@@ -99,6 +100,7 @@ AnyLayer = (
     | PositionEmbedding
     | SelfAttention
     | Unembedding
+    | Native
     | GRU
     | LSTM
     | Residual

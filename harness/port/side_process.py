@@ -13,8 +13,9 @@ from typing import NoReturn
 
 from harness.errors import HarnessError
 from harness.port import messages
-from harness.port.loading import described, load_side
+from harness.port.loading import load_side
 from harness.tracing.side import Side
+from harness.tracing.user_code import described
 
 
 class _Answering:

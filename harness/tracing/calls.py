@@ -3,54 +3,13 @@
 from typing import Any, Literal
 
 import msgspec
-import numpy as np
 
 from harness.tracing import semantics as kinds
+from harness.tracing.stored import Stored
+
+__all__ = ["Call", "Role", "Stored", "Trace", "Value"]
 
 Role = str
-
-
-class Stored(msgspec.Struct, frozen=True):
-    """A part of a stored parameter, and how it becomes the canonical array of a role.
-
-    The part is taken from ``axis`` between ``start`` and ``stop``, reshaped to ``shape`` (None leaves it),
-    and its axes are put into the order ``axes`` (None leaves it). In this order: slice, reshape, transpose,
-    then ``final_shape``.
-    """
-
-    name: str
-    axis: int | None = None
-    start: int = 0
-    stop: int = 0
-    shape: tuple[int, ...] | None = None
-    axes: tuple[int, ...] | None = None
-    final_shape: tuple[int, ...] | None = None
-
-    def canonical(self, stored: np.ndarray) -> np.ndarray:
-        """The canonical array of what is stored."""
-        part = self._part(stored)
-        if self.shape is not None:
-            part = part.reshape(self.shape)
-        if self.axes is not None:
-            part = part.transpose(self.axes)
-        return part if self.final_shape is None else part.reshape(self.final_shape)
-
-    def store(self, canonical: np.ndarray, stored: np.ndarray) -> None:
-        """Write a canonical array into its part of what is stored (inverse of :meth:`canonical`)."""
-        part = self._part(stored)
-        middle = part.shape if self.shape is None else self.shape
-        if self.axes is None:
-            part[...] = canonical.reshape(part.shape)
-            return
-        shuffled = canonical.reshape([middle[axis] for axis in self.axes])
-        part[...] = shuffled.transpose(np.argsort(self.axes)).reshape(part.shape)
-
-    def _part(self, stored: np.ndarray) -> np.ndarray:
-        if self.axis is None:
-            return stored
-        place = [slice(None)] * stored.ndim
-        place[self.axis] = slice(self.start, self.stop)
-        return stored[tuple(place)]
 
 
 class Value(msgspec.Struct):

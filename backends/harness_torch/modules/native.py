@@ -1,0 +1,80 @@
+"""A model of the user's own as a module, and the slots of its weights."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from harness.errors import HarnessError
+from harness.layers import Native, NativeArray
+from harness.network import PlacedLayer
+from harness.spec import Unsupported
+from harness.tracing.stored import Stored
+from harness.tracing.user_code import make_model
+
+FRAMEWORK = "torch"
+
+
+def native_module(layer: Native) -> nn.Module:
+    """The user's module, new.
+
+    Raises:
+        Unsupported: there is no code for torch, or it gave no module.
+    """
+    model = layer.model_of(FRAMEWORK)
+    if model is None:
+        known = ", ".join(each.framework for each in layer.models)
+        raise Unsupported(f"the model has code for {known} and none for torch")
+    try:
+        module = make_model(model.target, model.arguments)
+    except HarnessError as error:
+        raise Unsupported(str(error)) from error
+    if not isinstance(module, nn.Module):
+        raise Unsupported(f"{model.target} returned {type(module).__name__} and no torch.nn.Module")
+    return module
+
+
+@dataclass(frozen=True)
+class NativeSlot:
+    """The part of one of the module's tensors that holds a canonical array."""
+
+    name: str
+    module: nn.Module
+    stored: Stored
+    canonical_shape: tuple[int, ...]
+
+    @property
+    def tensor(self) -> torch.Tensor:
+        """The part as it is now, a view; the whole tensor where it is all of it."""
+        owner, _, attribute = self.stored.name.rpartition(".")
+        whole: torch.Tensor = getattr(self.module.get_submodule(owner), attribute)
+        if self.stored.axis is None:
+            return whole
+        return whole.narrow(self.stored.axis, self.stored.start, self.stored.stop - self.stored.start)
+
+    def to_torch(self, array: np.ndarray) -> np.ndarray:
+        """The canonical array as the part is stored."""
+        return self.stored.in_stored_form(array, tuple(self.tensor.shape))
+
+    def to_canonical(self, array: np.ndarray) -> np.ndarray:
+        """The part as canonical array."""
+        whole = Stored(
+            self.stored.name, None, 0, 0, self.stored.shape, self.stored.axes, self.stored.final_shape
+        )
+        return whole.canonical(array).reshape(self.canonical_shape)
+
+
+def native_slots(place: PlacedLayer, layer: Native, module: nn.Module) -> Iterator[NativeSlot]:
+    """The slots of all arrays.
+
+    Raises:
+        Unsupported: the model does not say where torch stores an array.
+    """
+    arrays: tuple[NativeArray, ...] = (*layer.trained, *layer.held)
+    for array in arrays:
+        stored = array.stored.get(FRAMEWORK)
+        if stored is None:
+            raise Unsupported(f"the model does not say where torch stores {array.name}")
+        yield NativeSlot(f"{place.name}/{array.name}", module, stored, array.shape)

@@ -1,0 +1,67 @@
+"""A whole model of the user's own, in each framework's own code, as one layer."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from harness.layers.base import Layer, Parameter, Shape
+from harness.tracing.stored import Stored
+
+
+class NativeModel(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The code of one ``framework``, the name of its backend: ``torch``, ``keras`` or ``jax``.
+
+    ``target`` is ``FILE.py:CALLABLE`` or ``package.module:CALLABLE``, a relative file being looked up in the
+    current folder. The callable gets the ``arguments``.
+    """
+
+    framework: str
+    target: str
+    arguments: dict[str, Any] = {}
+
+
+class NativeArray(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An array of the model: its ``name``, and the canonical ``shape``.
+
+    ``initial`` is the standard deviation of its initial values, or what they all are. ``stored`` says by
+    framework where its code holds the array, and in which form.
+    """
+
+    name: str
+    shape: Shape
+    initial: float | Literal["zeros", "ones"]
+    stored: dict[str, Stored]
+
+
+class Native(Layer, frozen=True, tag="native"):
+    """A model as the user wrote it, once for each framework that can run it.
+
+    What the ``models`` compute is not described here; ``harness port`` says whether those of two frameworks
+    are the same. ``trained`` are the arrays that gradients change, ``held`` is the state. Arrays named
+    ``kernel`` are decayed and penalised, as everywhere. ``outputs`` is the shape of one sample's output,
+    channels last; ``vocabulary`` the number of tokens where the inputs are tokens. ``flops`` are those of one
+    sample's forward pass, as far as its calls are known.
+    """
+
+    models: tuple[NativeModel, ...]
+    trained: tuple[NativeArray, ...]
+    outputs: Shape
+    held: tuple[NativeArray, ...] = ()
+    vocabulary: int | None = None
+    flops: int | None = None
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return self.outputs
+
+    def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        return {array.name: Parameter(array.shape, array.initial) for array in self.trained}
+
+    def state(self, shape: Shape) -> dict[str, Parameter]:
+        return {array.name: Parameter(array.shape, array.initial) for array in self.held}
+
+    def forward_flops(self, shape: Shape) -> int:
+        return self.flops or 0
+
+    def model_of(self, framework: str) -> NativeModel | None:
+        """The code for a framework; None if there is none."""
+        return next((model for model in self.models if model.framework == framework), None)

@@ -1,0 +1,126 @@
+"""The user's own code: a callable in a file or a module, and what it returns."""
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from harness.errors import UsageError
+
+
+def user_module(place: str) -> ModuleType:
+    """The module of a target's first part.
+
+    Raises:
+        UsageError: there is none, or its import raised; says what.
+    """
+    try:
+        if place.endswith(".py"):
+            return _file(Path(place))
+        sys.path.insert(0, str(Path.cwd()))
+        return importlib.import_module(place)
+    except UsageError:
+        raise
+    except ModuleNotFoundError as error:
+        needed = f"{place} needs {error.name}, which" if error.name != place else f"the module {place}"
+        raise UsageError(f"{needed} is not installed") from error
+    except BaseException as error:  # whatever the user's code raises
+        raise UsageError(f"{place} cannot be imported: {described(error)}") from error
+
+
+def _file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}")
+    sys.path.insert(0, str(path.resolve().parent))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def user_callable(module: ModuleType, name: str, place: str) -> Callable[..., Any]:
+    """The callable of this name.
+
+    Raises:
+        UsageError: there is none; says which there are.
+    """
+    found: Any = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if callable(found):
+        return found  # type: ignore[no-any-return]
+    functions = [key for key, value in vars(module).items() if inspect.isfunction(value)]
+    listed = f" It has {', '.join(sorted(functions)[:8])}." if functions else ""
+    raise UsageError(f"{place} has no callable {name!r}.{listed}")
+
+
+def call_user(factory: Callable[..., Any], target: str, arguments: Mapping[str, Any]) -> Any:
+    """What the callable returns.
+
+    Raises:
+        UsageError: it needs other arguments, or raised; says which, or what.
+    """
+    _check_arguments(factory, target, arguments)
+    try:
+        return factory(**arguments)
+    except BaseException as error:
+        raise UsageError(f"{target} raised {described(error)}") from error
+
+
+def _check_arguments(factory: Callable[..., Any], target: str, arguments: Mapping[str, Any]) -> None:
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError):
+        return
+    named = {
+        name: each for name, each in signature.parameters.items() if each.kind is not each.VAR_POSITIONAL
+    }
+    takes_any = any(each.kind is each.VAR_KEYWORD for each in named.values())
+    unknown = [name for name in arguments if name not in named and not takes_any]
+    if unknown:
+        known = ", ".join(name for name, each in named.items() if each.kind is not each.VAR_KEYWORD)
+        raise UsageError(f"{target} has no argument {unknown[0]!r}; it takes {known or 'none'}")
+    missing = [
+        name
+        for name, each in named.items()
+        if each.default is each.empty and each.kind is not each.VAR_KEYWORD and name not in arguments
+    ]
+    if missing:
+        raise UsageError(
+            f"{target} needs {', '.join(missing)}: give --set-a {missing[0]}=VALUE, or --set-b for the "
+            "second model"
+        )
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """The file or module of a target, and the name in it.
+
+    Raises:
+        UsageError: it has another form.
+    """
+    place, colon, name = target.rpartition(":")
+    if not colon or not place or not name:
+        raise UsageError(f"{target!r} names no model: give FILE.py:CALLABLE or package.module:CALLABLE")
+    return place, name
+
+
+def described(error: BaseException) -> str:
+    """The type and the first line of an exception."""
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:  # noqa: BLE001  a user's exception may raise here, too
+        lines = []
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def make_model(target: str, arguments: Mapping[str, Any]) -> Any:
+    """What the callable of a target returns; raises as :func:`user_module` and :func:`call_user`."""
+    place, name = split_target(target)
+    return call_user(user_callable(user_module(place), name, place), target, arguments)
