@@ -4,11 +4,14 @@ Each command is a module of this package, imported when it is called. It may imp
 but the pytest plugin; no room imports it.
 """
 
+import atexit
 import errno
 import importlib
 import io
 import os
 import sys
+import threading
+from typing import NoReturn
 
 import click
 
@@ -115,7 +118,15 @@ def main() -> None:
             print_error(f"cannot write the output: {error.strerror}; records are kept")
         code = 1
     _flush_standard_error()
-    sys.exit(code or 0)
+    _leave(code or 0)
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit, without waiting for a thread that a plugin left: Python would wait until it ends."""
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        atexit._run_exitfuncs()  # noqa: SLF001  the rest of what Python does
+        os._exit(code)
+    sys.exit(code)
 
 
 def _flush_standard_error() -> None:

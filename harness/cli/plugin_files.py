@@ -1,7 +1,6 @@
 """The option ``--plugin``, and what is said about its files before a command begins."""
 
 import functools
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,10 @@ from typing import Any
 import click
 
 from harness.cli.messages import print_error
+from harness.errors import UsageError
 from harness.plugins import registry
 from harness.plugins.contributions import Contribution, Request, contributions
-from harness.plugins.files import PLUGIN_FILES_VARIABLE
+from harness.plugins.files import name_plugin_files, plugin_files
 from harness.plugins.loading import Kind
 
 _LABELS: dict[Kind, str] = {"backend": "backend", "task": "task", "dataset": "data set"}
@@ -46,7 +46,7 @@ def plugin_option(
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def called(*positional: Any, **given: Any) -> Any:
-            if os.environ.get(PLUGIN_FILES_VARIABLE):
+            if plugin_files():
                 request = _request(parameters, given, unnamed_means_all=unnamed_means_all)
                 for contribution in contributions(request):
                     for line in _remarks(contribution):
@@ -59,9 +59,10 @@ def plugin_option(
 
 
 def _set_plugin_files(_ctx: click.Context, _parameter: click.Parameter, paths: tuple[Path, ...]) -> None:
-    # Workers inherit the variable and load the same plugins.
+    if broken := [str(path) for path in paths if "\n" in str(path.resolve())]:
+        raise UsageError(f"--plugin {broken[0]!a}: the path of a plugin file cannot have a line break.")
     if paths:
-        os.environ[PLUGIN_FILES_VARIABLE] = os.pathsep.join(str(path.resolve()) for path in paths)
+        name_plugin_files(paths)
 
 
 def _request(parameters: Mapping[str, Kind], given: Mapping[str, Any], *, unnamed_means_all: bool) -> Request:

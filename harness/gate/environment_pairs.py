@@ -14,7 +14,7 @@ from harness.gate.earlier_suite import vanished_from_commit, vanished_from_file
 from harness.gate.environments import Environment, with_shared_path
 from harness.gate.installation import Source, base_environment, head_environment
 from harness.gate.suite import Benchmark, Suite
-from harness.plugins.files import PLUGIN_FILES_VARIABLE
+from harness.plugins.files import plugin_files
 
 
 class EnvironmentPair(NamedTuple):
@@ -76,8 +76,8 @@ def _separate_code(top: Path, say: Callable[[str], None]) -> dict[str, str]:
     Raises:
         UsageError: a plugin file is part of the checkout.
     """
-    for file in os.environ.get(PLUGIN_FILES_VARIABLE, "").split(os.pathsep):
-        if file and Path(file).is_relative_to(top):
+    for file in plugin_files():
+        if file.is_relative_to(top):
             raise UsageError(
                 f"--plugin {file} is part of this checkout, so base would load head's version of it. Make it "
                 "an entry point of the project, or give two environments with --base-python and --head-python"

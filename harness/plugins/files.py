@@ -5,16 +5,22 @@ import hashlib
 import importlib.util
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
-#: Workers inherit the files in this environment variable and load the same plugins.
+#: Workers inherit the files in this environment variable, a line each, and load the same plugins.
 PLUGIN_FILES_VARIABLE = "HARNESS_PLUGIN_FILES"
+
+
+def name_plugin_files(paths: Iterable[Path]) -> None:
+    """Have this process and its workers load these files."""
+    os.environ[PLUGIN_FILES_VARIABLE] = "\n".join(str(path.resolve()) for path in paths)
 
 
 def plugin_files() -> list[Path]:
     """The files that the command line names, in its order."""
-    return [Path(text) for text in os.environ.get(PLUGIN_FILES_VARIABLE, "").split(os.pathsep) if text]
+    return [Path(text) for text in os.environ.get(PLUGIN_FILES_VARIABLE, "").split("\n") if text]
 
 
 @functools.cache

@@ -4,21 +4,28 @@ The process also reports what the import imported, so that a framework at a plug
 An exception is left to the real import, which reports it better.
 """
 
+import contextlib
 import functools
 import json
-import secrets
+import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
 from harness.errors import PluginError
-from harness.machine import process_groups
+from harness.machine.line_pipe import LineOverdue, LinePipe, LineTooLong, PipeClosed
+from harness.machine.marks import kill_marked, new_mark
+from harness.machine.output_log import OutputLog
+from harness.machine.process_groups import kill_group, release_guard, start_guard
 
 #: An import that takes longer is taken to hang. That of a large framework takes about 10 s from a cold disk.
 LIMIT_SECONDS = 60.0
 _LAST_LINES = 2
+_LONGEST_REPORT_BYTES = 16 << 20
 _PROGRAM = str(Path(__file__).with_name("trial_import.py"))
 
 
@@ -46,18 +53,74 @@ def try_file(path: str, where: str) -> tuple[Imported, ...]:
 
 @functools.cache
 def _tried(kind: str, source: str, where: str) -> tuple[Imported, ...]:
-    mark = secrets.token_hex(8)
-    command = [sys.executable, "-P", _PROGRAM, kind, source, mark, json.dumps(sys.path)]
     try:
-        done = process_groups.run(command, LIMIT_SECONDS)
-    except subprocess.TimeoutExpired as error:
-        raise PluginError(f"{where} could not be loaded: its import hung for {LIMIT_SECONDS:g} s") from error
-    _, marked, report = done.stdout.partition(mark)
-    if not marked:
-        last = "; ".join(done.stderr.strip().splitlines()[-_LAST_LINES:])
-        how = f"signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
-        raise PluginError(
-            f"{where} could not be loaded: its import ended the process with {how}"
-            + (f" ({last})" if last else "")
+        with contextlib.ExitStack() as stack:
+            report = _report(kind, source, stack)
+    except LineOverdue:
+        why = f"its import hung for {LIMIT_SECONDS:g} s"
+    except _Ended as ended:
+        why = f"its import ended the process with {ended}"
+    except OSError as error:
+        why = f"no process for a trial import can be started: {error.strerror}"
+    else:
+        return tuple(Imported(*fields) for fields in json.loads(report))
+    raise PluginError(f"{where} could not be loaded: {why}")
+
+
+class _Ended(Exception):
+    """The process of a trial ended without a report; says how, with its last lines."""
+
+
+def _report(kind: str, source: str, stack: contextlib.ExitStack) -> bytes:
+    """What the process of a trial reports. Nothing that it started survives the ``stack``.
+
+    Raises:
+        LineOverdue: it reported nothing in time.
+        _Ended: it ended before.
+        OSError: it cannot be started.
+    """
+    log, mark = OutputLog(), new_mark()
+    stack.callback(log.close)
+    reports, report_in = os.pipe()
+    stack.callback(os.close, reports)
+    command = [sys.executable, "-P", _PROGRAM, kind, source, str(report_in), json.dumps(sys.path)]
+    try:
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, mark: "1"},
+            pass_fds=[report_in],
+            stdin=subprocess.DEVNULL,
+            stdout=log.file,
+            stderr=log.file,
+            start_new_session=True,
         )
-    return tuple(Imported(*fields) for fields in json.loads(report.partition("\n")[0]))
+    finally:
+        os.close(report_in)
+    due = time.monotonic() + LIMIT_SECONDS
+    stack.callback(process.wait)
+    stack.callback(kill_marked, mark)
+    stack.callback(kill_group, process.pid)
+    with contextlib.suppress(OSError):  # a trial can run without a guard
+        stack.callback(release_guard, start_guard(process.pid, mark))
+    try:
+        return LinePipe(reports, _LONGEST_REPORT_BYTES).read(due, _watch(process, log))
+    except (PipeClosed, LineTooLong):
+        raise _Ended(_how_it_ended(process, log, due)) from None
+
+
+def _watch(process: subprocess.Popen[bytes], log: OutputLog) -> Callable[[], bool]:
+    def has_ended() -> bool:
+        log.trim()
+        return process.poll() is not None
+
+    return has_ended
+
+
+def _how_it_ended(process: subprocess.Popen[bytes], log: OutputLog, due: float) -> str:
+    try:
+        code = process.wait(max(0.0, due - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        raise LineOverdue from None
+    last = "; ".join(log.last_lines()[-_LAST_LINES:])
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return f"{how} ({last})" if last else how

@@ -1,7 +1,8 @@
-"""The program of a trial import: imports one plugin and prints which modules that imported, and where.
+"""The program of a trial import: imports one plugin and reports which modules that imported, and where.
 
 It runs as a file in a process of its own, so it imports nothing of the harness. Arguments: ``file`` or
-``module``; the file's path or the module's name; a mark that begins the output; ``sys.path`` as JSON.
+``module``; the file's path or the module's name; the descriptor that the report is written to, as a line of
+JSON; ``sys.path`` as JSON.
 """
 
 import contextlib
@@ -61,13 +62,17 @@ def _import(kind: str, source: str) -> None:
 
 def main() -> None:
     """Import the plugin; an exception is left to the real import, which reports it better."""
-    kind, source, mark, path = sys.argv[1:]
+    kind, source, descriptor, path = sys.argv[1:]
+    os.set_inheritable(int(descriptor), False)
     sys.path[:] = json.loads(path)
+    process = os.getpid()
     recorder = Recorder(kind, source)
     sys.meta_path.insert(0, recorder)
     with contextlib.suppress(BaseException):
         _import(kind, source)
-    print(mark + json.dumps(recorder.imported()), flush=True)  # noqa: T201
+    if os.getpid() == process:  # not a child that the plugin forked
+        with os.fdopen(int(descriptor), "w") as report:
+            report.write(json.dumps(recorder.imported()) + "\n")
     os._exit(0)
 
 

@@ -37,7 +37,7 @@ def test_a_plugin_file_of_the_checkout_is_refused(tmp_path, monkeypatch):
     files = [tmp_path / "elsewhere.py", tmp_path / "project" / "mine.py"]
     monkeypatch.setenv(PLUGIN_FILES_VARIABLE, str(files[0]))
     _separate_code(tmp_path / "project", [].append)
-    monkeypatch.setenv(PLUGIN_FILES_VARIABLE, os.pathsep.join(map(str, files)))
+    monkeypatch.setenv(PLUGIN_FILES_VARIABLE, "\n".join(map(str, files)))
     with pytest.raises(UsageError, match="is part of this checkout, so base would load head's version of it"):
         _separate_code(tmp_path / "project", [].append)
 

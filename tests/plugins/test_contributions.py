@@ -25,7 +25,7 @@ def given(tmp_path, monkeypatch):
     def give(text):
         paths.append(tmp_path / f"file_{len(paths)}.py")
         paths[-1].write_text(text)
-        monkeypatch.setenv(PLUGIN_FILES_VARIABLE, ":".join(map(str, paths)))
+        monkeypatch.setenv(PLUGIN_FILES_VARIABLE, "\n".join(map(str, paths)))
         return paths[-1]
 
     return give
