@@ -1,0 +1,90 @@
+"""Inputs and outputs of a model between the layout of a comparison, channels last, and its own."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import ops, tree
+
+from harness.tracing.calls import Trace
+from harness.tracing.side import InputShape
+
+Tensor = Any
+#: Batch, channels and at least one spatial axis.
+_PICTURE_RANK = 4
+
+
+class Layout(NamedTuple):
+    """Of each input: its shape, whether the model has its channels first, and its name; and of the outputs.
+
+    ``structure`` is what the model takes: one tensor, or a list or dictionary of them.
+    """
+
+    shapes: tuple[InputShape, ...]
+    first: tuple[bool, ...]
+    names: tuple[str, ...]
+    structure: Any
+    outputs_first: bool
+
+    def zeros(self) -> list[Tensor]:
+        """A batch of two for each input."""
+        arrays = [
+            np.zeros((2, *shape.shape), np.int32 if shape.integer else np.float64) for shape in self.shapes
+        ]
+        return self.tensors(arrays)
+
+    def tensors(self, arrays: Sequence[np.ndarray]) -> list[Tensor]:
+        """What the model takes of arrays that are channels last."""
+        made = []
+        for array, shape, first in zip(arrays, self.shapes, self.first, strict=True):
+            moved = np.moveaxis(array, -1, 1) if first else array
+            dtype = "int32" if shape.integer else "float64"
+            made.append(ops.convert_to_tensor(np.ascontiguousarray(moved), dtype=dtype))
+        return made
+
+    def structured(self, tensors: Sequence[Tensor]) -> Any:
+        """The model's argument."""
+        return tree.pack_sequence_as(self.structure, list(tensors))
+
+    def to_channels_last(self, trace: Trace) -> None:
+        """Turn the trace's inputs and outputs; those of calls are the framework's own and remain."""
+        del self, trace
+
+    def inputs_to_channels_last(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Gradients of the float inputs as the inputs came."""
+        firsts = [first for first, shape in zip(self.first, self.shapes, strict=True) if not shape.integer]
+        return [np.moveaxis(a, 1, -1) if first else a for a, first in zip(arrays, firsts, strict=True)]
+
+    def output_to_channels_last(self, tensor: Tensor) -> Tensor:
+        """An output that is a picture or volume, with its channels last."""
+        if self.outputs_first and len(tensor.shape) >= _PICTURE_RANK:
+            return ops.moveaxis(tensor, 1, -1)
+        return tensor
+
+
+def layout_of(model: Any, shapes: Sequence[InputShape]) -> Layout:
+    """The layout of a model, by its declared inputs where it has them, else by Keras's configuration."""
+    declared = getattr(model, "inputs", None) or []
+    configured = keras.config.image_data_format() == "channels_first"
+    first = []
+    for place, shape in enumerate(shapes):
+        own = tuple(declared[place].shape)[1:] if place < len(declared) else None
+        first.append(_channels_first(shape.shape, own, configured=configured))
+    structure = getattr(model, "_inputs_struct", None) if declared else None
+    if structure is None:
+        structure = list(range(len(shapes))) if len(shapes) > 1 else 0
+    names = tuple(tensor.name for tensor in declared) or tuple(str(i) for i in range(len(shapes)))
+    return Layout(tuple(shapes), tuple(first), names, structure, any(first))
+
+
+def _channels_first(shape: tuple[int, ...], own: tuple[int | None, ...] | None, *, configured: bool) -> bool:
+    if len(shape) + 1 < _PICTURE_RANK and own is None:
+        return False
+    if own is None or len(own) != len(shape) or _fits(shape, own):
+        return own is None and configured
+    return _fits((shape[-1], *shape[:-1]), own)
+
+
+def _fits(shape: tuple[int, ...], own: tuple[int | None, ...]) -> bool:
+    return all(given is None or given == length for length, given in zip(shape, own, strict=True))

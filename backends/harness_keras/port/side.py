@@ -1,0 +1,188 @@
+"""A Keras model as a side: its parameters, its traced evaluation, its gradients and its training."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops, tree
+
+from harness.tracing.calls import Trace
+from harness.tracing.side import Gradients, InputShape, Loss, Override, OwnTraining, Trained, Update
+from harness_keras.port import engines, hooks, training
+from harness_keras.port.recorder import Recorder
+from harness_keras.port.shapes import Layout, layout_of
+from harness_keras.port.undropped import without_dropout
+from harness_keras.port.updates import update_of
+
+Tensor = Any
+
+
+class KerasSide:
+    """The side of a model or layer; builds it on zeros if it is not built."""
+
+    def __init__(self, built: Any, shapes: Sequence[InputShape], own: OwnTraining) -> None:
+        hooks.install()
+        self.framework = f"keras on {keras.config.backend()}"
+        self.versions = _versions()
+        self._model = built
+        self._own = own
+        self._layout: Layout = layout_of(built, shapes)
+        with without_dropout():
+            self._model(self._given(self._layout.zeros()), training=False) if _takes_training(built) else (
+                self._model(self._given(self._layout.zeros()))
+            )
+        self._variables = _named(built)
+        self._opaque: dict[bool, set[tuple[Any, ...]]] = {}
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        return {
+            name: np.array(ops.convert_to_numpy(variable), np.float64)
+            for name, variable in self._variables.items()
+        }
+
+    def trained(self) -> set[str]:
+        trained = {id(variable) for variable in self._model.trainable_variables}
+        return {name for name, variable in self._variables.items() if id(variable) in trained}
+
+    def load(self, parameters: Mapping[str, np.ndarray]) -> None:
+        for name, array in parameters.items():
+            self._variables[name].assign(array)
+
+    def trace(
+        self, inputs: Sequence[np.ndarray], *, training: bool, overrides: Sequence[Override] = ()
+    ) -> Trace:
+        if overrides and training not in self._opaque:
+            self.trace(inputs, training=training)
+        before = self.parameters()
+        opaque = self._opaque.setdefault(training, set())
+        recorder = Recorder(self._keys(), opaque, overrides)
+        tensors = self._tensors(inputs)
+        with self._restored(), without_dropout(), recorder.recording(), engines.watching():
+            for place, tensor in enumerate(tensors):
+                recorder.add_input(tensor, self._layout.names[place])
+            outputs = self._named_outputs(self._call(tensors, training=training))
+            trace = recorder.trace(tensors, outputs)
+            after = self.parameters()
+        changed = {name: array for name, array in after.items() if not np.array_equal(array, before[name])}
+        self._layout.to_channels_last(trace)
+        trace.state_after = changed
+        return trace
+
+    def gradients(self, inputs: Sequence[np.ndarray], targets: np.ndarray, loss: Loss) -> Gradients:
+        trained = self.trained()
+        names = [name for name in self._variables if name in trained]
+        with self._restored(), without_dropout():
+            value, of_parameters, of_inputs = engines.gradients(
+                training.LossOf(self._outputs_of, training.loss_function(loss), targets, self._state()),
+                [self._variables[name] for name in names],
+                self._tensors(inputs),
+            )
+        arrays = {
+            name: np.zeros(self._variables[name].shape) if made is None else _array(made)
+            for name, made in zip(names, of_parameters, strict=True)
+        }
+        floating = [_array(made) for made in of_inputs if made is not None]
+        return Gradients(float(value), arrays, self._layout.inputs_to_channels_last(floating))
+
+    def train(
+        self, batches: Sequence[tuple[list[np.ndarray], np.ndarray]], loss: Loss, learning_rate: float
+    ) -> Trained:
+        optimizer = self._own.make_optimizer() if self._own.make_optimizer else None
+        if optimizer is None:
+            optimizer = keras.optimizers.SGD(learning_rate)
+        of = training.own_loss(self._own.make_loss()) if self._own.make_loss else training.loss_function(loss)
+        variables = list(self._model.trainable_variables)
+        optimizer.build(variables)
+        losses = []
+        with self._restored(), without_dropout():
+            for inputs, targets in batches:
+                step = training.LossOf(self._outputs_of, of, targets, self._state(), self._regularization)
+                value, made, _ = engines.gradients(step, variables, self._tensors(inputs))
+                pairs = [(g, v) for g, v in zip(made, variables, strict=True) if g is not None]
+                optimizer.apply([gradient for gradient, _ in pairs], [variable for _, variable in pairs])
+                losses.append(float(value))
+            return Trained(losses, self.parameters())
+
+    def update(self) -> Update | None:
+        if self._own.make_optimizer is None:
+            return None
+        return update_of(self._own.make_optimizer(), self._model)
+
+    def _outputs_of(self, tensors: Sequence[Tensor]) -> Tensor:
+        """The first output in training mode."""
+        outputs = self._named_outputs(self._call(tensors, training=True))
+        return self._layout.output_to_channels_last(next(iter(outputs.values())))
+
+    def _call(self, tensors: Sequence[Tensor], *, training: bool) -> Any:
+        given = self._given(tensors)
+        # A layer with an own signature need not take the flag.
+        return self._model(given, training=training) if _takes_training(self._model) else self._model(given)
+
+    def _given(self, tensors: Sequence[Tensor]) -> Any:
+        return self._layout.structured(tensors)
+
+    def _named_outputs(self, outputs: Any) -> dict[str, Tensor]:
+        if isinstance(outputs, Mapping):
+            return {str(key): tensor for key, tensor in outputs.items()}
+        flat = tree.flatten(outputs)
+        if len(flat) == 1:
+            return {"": flat[0]}
+        return {str(place): tensor for place, tensor in enumerate(flat)}
+
+    def _tensors(self, inputs: Sequence[np.ndarray]) -> list[Tensor]:
+        return self._layout.tensors(inputs)
+
+    def _keys(self) -> dict[int, str]:
+        keys = {}
+        for name, variable in self._variables.items():
+            held = variable._value  # noqa: SLF001 - the engine's own, which a model's code may use
+            keys[id(variable)] = keys[id(held)] = name
+            handle = getattr(held, "handle", None)
+            if handle is not None:
+                keys[id(handle)] = name
+        return keys
+
+    def _state(self) -> list[keras.Variable]:
+        return list(self._model.non_trainable_variables)
+
+    def _regularization(self) -> Tensor:
+        return sum(self._model.losses, start=ops.zeros(()))
+
+    @contextmanager
+    def _restored(self) -> Iterator[None]:
+        """Everything that changes meanwhile is as before afterwards."""
+        variables = self._model.variables
+        before = [np.array(ops.convert_to_numpy(variable)) for variable in variables]
+        try:
+            yield
+        finally:
+            for variable, array in zip(variables, before, strict=True):
+                variable.assign(array)
+
+
+def _takes_training(model: Any) -> bool:
+    return isinstance(model, keras.Model) or bool(getattr(model, "_call_has_training_arg", False))
+
+
+def _named(model: Any) -> dict[str, keras.Variable]:
+    """The model's variables by their paths, made unique by a number where they are not."""
+    named: dict[str, keras.Variable] = {}
+    for variable in model.weights:
+        name, number = variable.path, 1
+        while name in named:
+            number += 1
+            name = f"{variable.path}#{number}"
+        named[name] = variable
+    return named
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return np.array(ops.convert_to_numpy(tensor), np.float64)
+
+
+def _versions() -> dict[str, str]:
+    engine = keras.config.backend()
+    module = __import__(engine)
+    return {"keras": keras.version(), engine: str(module.__version__)}

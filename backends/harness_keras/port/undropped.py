@@ -1,0 +1,47 @@
+"""Evaluations without random zeros, whatever a model asks for."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+from keras.src import backend
+
+from harness.tracing import semantics as kinds
+from harness_keras.port.recorder import active
+
+Tensor = Any
+_NOISE = ("GaussianDropout", "AlphaDropout", "GaussianNoise")
+
+
+@contextlib.contextmanager
+def without_dropout() -> Iterator[None]:
+    """Dropout and noise give back what they get."""
+    layers = [getattr(keras.layers, name) for name in _NOISE if hasattr(keras.layers, name)]
+    before = backend.random.dropout, [layer.call for layer in layers]
+    backend.random.dropout = _dropout
+    for layer in layers:
+        layer.call = _identity(layer.call)
+    try:
+        yield
+    finally:
+        backend.random.dropout = before[0]
+        for layer, call in zip(layers, before[1], strict=True):
+            layer.call = call
+
+
+def _dropout(inputs: Tensor, rate: float, noise_shape: Any = None, seed: Any = None) -> Tensor:
+    del noise_shape, seed
+    recorder = active()
+    if recorder is None or not recorder.is_known(inputs):
+        return inputs
+    does = kinds.Dropout(rate=float(rate), active=rate > 0)
+    return recorder.call("keras.random.dropout", does, [inputs], lambda x: x)
+
+
+def _identity(original: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def call(self: Any, inputs: Tensor, training: bool = False) -> Tensor:  # noqa: ARG001
+        return inputs
+
+    call.__doc__ = original.__doc__
+    return call
