@@ -21,9 +21,9 @@ Tensor = Any
 #: Functions that compute nothing: nobody needs to know that they were called.
 PASSIVE = frozenset({
     "shape", "is_tensor", "convert_to_numpy", "ndim", "size", "device_scope", "compute_output_spec",
-    "random_seed_dtype", "custom_gradient", "remat", "cond", "switch", "while_loop", "fori_loop", "scan", "map",
-    "vectorized_map", "associative_scan",
-    "enable_numpy", "get_device", "to_torch_dtype", "standardize_dtype",
+    "random_seed_dtype", "custom_gradient", "remat", "cond", "switch", "while_loop", "fori_loop", "scan",
+    "map", "vectorized_map", "associative_scan", "enable_numpy", "get_device", "to_torch_dtype",
+    "standardize_dtype",
     "standardize_tuple", "result_type", "in_stateless_scope", "get_stateless_scope", "any_symbolic_tensors",
 })  # fmt: skip
 
