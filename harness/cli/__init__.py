@@ -34,6 +34,7 @@ _COMMANDS = {
     "new": "Write the skeleton of a backend, a task or a data set.",
     "reference": "Write a task's reference once two frameworks agree.",
     "ledger": "Print how frameworks differ by default, and what tasks fix.",
+    "clean": "Remove lost runs, unfinished files and old caches.",
     "doctor": "Describe this machine and find what disturbs measurements.",
 }
 #: Commands that write records, which contain the command line.

@@ -19,8 +19,10 @@ from pathlib import Path
 import platformdirs
 
 from harness.errors import UsageError
+from harness.machine.leftovers import Leftover, older_than, remove_path, size_of
 
-_KEPT_SECONDS = 2 * 86400.0
+_DAY_SECONDS = 86400.0
+_KEPT_SECONDS = 2 * _DAY_SECONDS
 _COMPLETE = "complete"
 
 
@@ -71,6 +73,12 @@ def remove_old() -> None:
         with contextlib.suppress(OSError):
             if time.time() - venv.stat().st_mtime > _KEPT_SECONDS:
                 shutil.rmtree(venv, ignore_errors=True)
+
+
+def old_environments() -> Iterator[Leftover]:
+    """The environments of earlier days: no gate uses them again."""
+    for venv in older_than(_DAY_SECONDS, sorted(_cache().glob("*/"))):
+        yield Leftover("gate environment", venv, size_of([venv]), functools.partial(remove_path, venv))
 
 
 @functools.cache

@@ -51,6 +51,7 @@ RATIO_LEGEND = (
     "Ratios are relative to the reference: +10 % or 2× slower takes more time, "
     "\N{MINUS SIGN}10 % or 2× faster takes less. Brackets: 95 % confidence interval."
 )
+_KIBI = 1024
 #: Ratios from here on, and inverse ones, are printed as factors.
 _FACTOR_FROM = 2.0
 #: Upper ends beyond this, in per cent or as a factor, only show that nothing is known yet.
@@ -141,3 +142,13 @@ def probability(p: float | None) -> str:
 def seeds(n: int) -> str:
     """``1 seed``, ``5 seeds``."""
     return f"{n} seed" if n == 1 else f"{n} seeds"
+
+
+def size_text(size_bytes: int) -> str:
+    """``512 B``, ``4.0 KiB``, ``1.2 GiB``."""
+    size, unit = float(size_bytes), "B"
+    for larger in ("KiB", "MiB", "GiB"):
+        if size < _KIBI:
+            break
+        size, unit = size / _KIBI, larger
+    return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"

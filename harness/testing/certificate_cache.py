@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -21,6 +21,7 @@ from harness.errors import HarnessError
 from harness.machine.checksums import ContentChanged, verify_checksum, with_checksum
 from harness.machine.description import cpu_model
 from harness.machine.files import replace_file
+from harness.machine.leftovers import Leftover, older_than, remove_path, size_of
 from harness.machine.worker_variables import inherited_variables
 from harness.plugins.configuration import Configuration
 from harness.plugins.registry import runs_our_code
@@ -31,6 +32,8 @@ from harness.testing.certify import DROPOUT, Examiner, check, check_names, exami
 from harness.testing.dropout import uses_dropout
 from harness.testing.parity import TOLERANCE, Finding
 from harness.testing.reference import reference_of
+
+_KEPT_SECONDS = 30 * 86400.0
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -132,6 +135,17 @@ def _store(path: Path, made: Certificate) -> None:
         replace_file(path, with_checksum(msgspec.json.encode(_Entry(path.stem, made))))
 
 
+def old_certificates() -> Iterator[Leftover]:
+    """Certificates that were made long ago: most of them hold for versions that are gone."""
+    for path in older_than(_KEPT_SECONDS, sorted(_folder().glob("*.json"))):
+        yield Leftover("certificate", path, size_of([path]), functools.partial(remove_path, path))
+
+
+def _folder() -> Path:
+    cache = os.environ.get("HARNESS_CACHE_DIR") or platformdirs.user_cache_dir("dl-harness")
+    return Path(cache) / "certificates"
+
+
 def _cache_path(configuration: Configuration, definition: TaskDefinition, kind: str = "") -> Path:
     """The file of this certificate, named by a hash of everything that it depends on."""
     reference_of(definition, configuration.backend)
@@ -146,8 +160,7 @@ def _cache_path(configuration: Configuration, definition: TaskDefinition, kind: 
         *sources_of(configuration.backend),
     ]:
         digest.update(source.read_bytes())
-    cache = os.environ.get("HARNESS_CACHE_DIR") or platformdirs.user_cache_dir("dl-harness")
-    return Path(cache) / "certificates" / f"{digest.hexdigest()[:32]}.json"
+    return _folder() / f"{digest.hexdigest()[:32]}.json"
 
 
 @functools.cache

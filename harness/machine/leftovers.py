@@ -1,0 +1,63 @@
+"""Files and folders that nothing needs any more, to be shown before they are removed."""
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Leftover(NamedTuple):
+    """Something to remove: its kind in words, where it is, and ``remove``, which looks again first.
+
+    ``remove`` raises :class:`OSError` where it cannot.
+    """
+
+    kind: str
+    path: Path
+    size_bytes: int
+    remove: Callable[[], None]
+
+
+def size_of(paths: Iterable[Path]) -> int:
+    """The bytes of files and folders, without those that are gone meanwhile."""
+    total = 0
+    for path in paths:
+        files = [path] if not path.is_dir() or path.is_symlink() else path.rglob("*")
+        for file in files:
+            with contextlib.suppress(OSError):
+                total += file.lstat().st_size
+    return total
+
+
+def older_than(seconds: float, paths: Iterable[Path]) -> Iterable[Path]:
+    """Those whose last change is longer ago."""
+    for path in paths:
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > seconds:
+                yield path
+
+
+def remove_path(path: Path) -> None:
+    """Remove a file or a folder; one that is gone already is no error.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process with this number runs on this host."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True

@@ -1,0 +1,51 @@
+"""What killed processes have left in a results folder: lost runs, unfinished files and stale claims."""
+
+import functools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.machine.leftovers import Leftover, is_running, older_than, remove_path, size_of
+from harness.runs.claims import claim_paths, is_stale, remove_stale
+from harness.runs.documents import UnreadableRecord
+from harness.runs.store import RUNS
+
+_UNFINISHED = re.compile(r"\..+\.(?P<pid>\d{1,9})\.tmp")
+#: Writing a file takes less. Its process may be on another host, where the number means nothing.
+_LONGEST_WRITE_SECONDS = 60.0
+
+
+def leftovers(results: Path) -> Iterator[Leftover]:
+    """What nothing needs any more. Records of runs that have ended, in whatever way, are not among it."""
+    for path in RUNS.paths(results):
+        if _is_lost(path):
+            yield Leftover("lost run", path, size_of(_files_of(path)), functools.partial(_remove_run, path))
+    for path in older_than(_LONGEST_WRITE_SECONDS, sorted(results.glob("*/.*.tmp"))):
+        match = _UNFINISHED.fullmatch(path.name)
+        if match and path.is_file() and not is_running(int(match["pid"])):
+            yield Leftover("unfinished file", path, size_of([path]), functools.partial(remove_path, path))
+    for path in claim_paths(results):
+        if is_stale(path):
+            yield Leftover("stale claim", path, size_of([path]), functools.partial(_remove_claim, path))
+
+
+def _is_lost(path: Path) -> bool:
+    try:
+        return RUNS.read(path).status == "lost"
+    except UnreadableRecord:
+        return False
+
+
+def _files_of(record: Path) -> list[Path]:
+    """The file of a record, and its pictures."""
+    return [record, *sorted(record.parent.glob(f"{record.stem}*.png"))]
+
+
+def _remove_run(path: Path) -> None:
+    if _is_lost(path):
+        for file in reversed(_files_of(path)):
+            remove_path(file)
+
+
+def _remove_claim(path: Path) -> None:
+    remove_stale(path)
