@@ -8,6 +8,7 @@ from tabulate import tabulate
 
 from harness.cli import options
 from harness.cli.check_outcome import CLOCK, CheckOutcome, Status
+from harness.cli.printing import echo
 from harness.errors import PluginError, UsageError, unknown_name
 from harness.machine.description import default_threads
 from harness.plugins import registry
@@ -87,12 +88,12 @@ def command(
         [label, *(outcome.cell for outcome in row)]
         for label, row in itertools.groupby(outcomes, key=lambda outcome: outcome.label)
     ]
-    click.echo(f"Worst relative deviation from the reference in float64. Up to {TOLERANCE:g} is rounding.")
+    echo(f"Worst relative deviation from the reference in float64. Up to {TOLERANCE:g} is rounding.")
     headers = ["backend", *(definition.name for definition in definitions)]
-    click.echo(tabulate(rows, headers, disable_numparse=True))
+    echo(tabulate(rows, headers, disable_numparse=True))
     for text in _smaller(definitions) + remarks:
-        click.echo(f"\n{text}")
-    click.echo(f"\n{_conclusion(statuses)}")
+        echo(f"\n{text}")
+    echo(f"\n{_conclusion(statuses)}")
     ctx.exit(0 if set(statuses) <= {Status.AGREES} else 1)
 
 

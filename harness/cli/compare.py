@@ -6,6 +6,7 @@ import click
 
 from harness.analysis.results import Result, separated
 from harness.cli import options
+from harness.cli.printing import echo
 from harness.cli.selection_options import report_unreadable, selection_options
 from harness.duel.files import DUELS
 from harness.report.results import VIEWS
@@ -59,7 +60,7 @@ def command(
     findings = read_findings(remaining, results, margin, target, by)
     peak_flops = None if peak_gflops is None else peak_gflops * 1e9
     detailed = verbose or target is not None
-    click.echo(findings_text(findings, terminal_width(), peak_flops, verbose=detailed))
+    echo(findings_text(findings, terminal_width(), peak_flops, verbose=detailed))
     ctx.exit(report_unreadable(findings.unreadable))
 
 
@@ -72,9 +73,9 @@ def _print_named(results: list[Result]) -> None:
     duels = []
     for kind, path in results:
         record = kind.read(path)
-        click.echo(f"{path}\n\n{VIEWS[kind.name].text(record, path)}\n")
+        echo(f"{path}\n\n{VIEWS[kind.name].text(record, path)}\n")
         if kind is DUELS:
             duels.append(record)
     for across in duels_across_machines(duels):
         table = machines_table(across)
-        click.echo("\n".join([table.title, terminal_table(table, terminal_width()), table.legend]))
+        echo("\n".join([table.title, terminal_table(table, terminal_width()), table.legend]))

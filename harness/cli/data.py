@@ -7,6 +7,7 @@ import click
 from harness.cli import options
 from harness.cli.data_progress import shown_progress
 from harness.cli.dataset_state import READY, dataset_state, ways_to_get
+from harness.cli.printing import echo
 from harness.errors import DataError, PluginError, UsageError
 from harness.plugins import registry
 from harness.report.fitting import fitted_table
@@ -32,7 +33,7 @@ def list_datasets() -> None:
     """
     rows = [_row(name) for name in registry.names("dataset")]
     headers = ["data set", "state", "train + test samples", "sha256", "origin"]
-    click.echo(fitted_table(rows, terminal_width(), headers))
+    echo(fitted_table(rows, terminal_width(), headers))
 
 
 @command.command()
@@ -77,14 +78,14 @@ def verify(names: tuple[str, ...]) -> None:
     for name in names or registry.names("dataset"):
         try:
             if not names and not ask_source(name, lambda source: source.is_ready()):
-                click.echo(f"{name}: {dataset_state(name)}")
+                echo(f"{name}: {dataset_state(name)}")
                 continue
             summary_of(name)
             dataset = loaded(name)
         except (DataError, PluginError) as error:
             problems.append(str(error))
         else:
-            click.echo(f"{name}: ok, sha256 {dataset.fingerprint}")
+            echo(f"{name}: ok, sha256 {dataset.fingerprint}")
     if problems:
         raise DataError("\n".join(problems))
 
@@ -105,6 +106,6 @@ def _row(name: str) -> tuple[str, ...]:
 
 def _describe(dataset: Dataset) -> None:
     counts = f"{len(dataset.train):,} training samples, {len(dataset.test):,} test samples"
-    click.echo(f"{dataset.name}: {counts}, {len(dataset.classes)} classes")
-    click.echo(f"origin: {dataset.origin}")
-    click.echo(f"sha256: {dataset.fingerprint}")
+    echo(f"{dataset.name}: {counts}, {len(dataset.classes)} classes")
+    echo(f"origin: {dataset.origin}")
+    echo(f"sha256: {dataset.fingerprint}")

@@ -20,7 +20,12 @@ def shown_progress(*, quiet: bool = False) -> Iterator[DownloadProgress]:
     if not shown.is_terminal:
         yield _PlainProgress(lambda line: shown.print(line, markup=False, soft_wrap=True))
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=shown) as bars:
         tasks: dict[str, TaskID] = {}
 

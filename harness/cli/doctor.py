@@ -7,6 +7,7 @@ import click
 
 from harness.cli import options
 from harness.cli.messages import print_error_line
+from harness.cli.printing import echo
 from harness.cli.signals import interrupt_on_termination
 from harness.errors import HarnessError
 from harness.machine import diagnosis
@@ -61,16 +62,16 @@ def command(ctx: click.Context, /, noise: bool, backend: str | None, task: str, 
         return
     threads = default_threads()
     width = terminal_width()
-    click.echo(_machine_table(describe_machine(), threads, width) + "\n")
+    echo(_machine_table(describe_machine(), threads, width) + "\n")
     problems = diagnosis.findings()
     frameworks = [_examine(name, threads) for name in registry.names("backend")]
     rows = [(framework.name, framework.state, framework.detail) for framework in frameworks]
-    click.echo(fitted_table(rows, width, ("backend", "state", "versions or remedy")) + "\n")
+    echo(fitted_table(rows, width, ("backend", "state", "versions or remedy")) + "\n")
     if missing := missing_facilities():
-        click.echo("Not available on this machine")
-        click.echo(fitted_table(missing, width, ("missing", "needed for", "reason or remedy")) + "\n")
+        echo("Not available on this machine")
+        echo(fitted_table(missing, width, ("missing", "needed for", "reason or remedy")) + "\n")
     problems += [problem for framework in frameworks for problem in framework.problems]
-    click.echo(_problems_text(problems))
+    echo(_problems_text(problems))
     ctx.exit(1 if any(framework.state in {"broken", _NO_ANSWER} for framework in frameworks) else 0)
 
 

@@ -1,7 +1,6 @@
 """``harness duel``: which configuration trains faster on this machine, and by how much."""
 
 import math
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from harness.cli.duel_workloads import (
     configuration_options,
     workloads_of,
 )
+from harness.cli.printing import echo, echo_json
 from harness.cli.signals import interrupt_on_termination
 from harness.duel.conduct import Duel
 from harness.duel.fastest_mode import FastestModes
@@ -111,14 +111,14 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
     record = duel.carry_out()
     display.stop()
     if options["form"] == "json":
-        sys.stdout.buffer.write(msgspec.json.encode(record) + b"\n")
+        echo_json(msgspec.json.encode(record))
     else:
-        click.echo(duel_text(record))
+        echo(duel_text(record))
         ran = [(each, record.task.description, record.machine) for each in record.configurations]
-        click.echo("".join(f"\n{sentence}\n" for sentence in faster_modes(ran)), nl=False)
+        echo("".join(f"\n{sentence}\n" for sentence in faster_modes(ran)), nl=False)
         if duel.path.exists():
             where = results_option(options["results"])
-            click.echo(f"\nPage: harness report last{where} --to duel.html\nRecord: {duel.path}")
+            echo(f"\nPage: harness report last{where} --to duel.html\nRecord: {duel.path}")
     ctx.exit({"ok": 0, "interrupted": 130}.get(record.status, 1))
 
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import click
 import msgspec
 
 from harness.cli.messages import discard, print_error
+from harness.cli.printing import echo, echo_json, echo_workflow_commands
 from harness.errors import HarnessError
 from harness.gate.record import GateRecord
 from harness.report.ci import github, targets
@@ -46,9 +46,9 @@ def deliver(record: GateRecord, path: Path, options: Mapping[str, Any]) -> None:
 
 def _print(record: GateRecord, path: Path, options: Mapping[str, Any]) -> None:
     if options["form"] == "json":
-        sys.stdout.buffer.write(msgspec.json.encode(record) + b"\n")
+        echo_json(msgspec.json.encode(record))
         return
-    click.echo(gate_text(record))
-    click.echo(f"\nRecord: {path}")
+    echo(gate_text(record))
+    echo(f"\nRecord: {path}")
     if github.annotates(os.environ):
-        click.echo("\n".join(github.annotations(record, options["inconclusive"])))
+        echo_workflow_commands(github.annotations(record, options["inconclusive"]))

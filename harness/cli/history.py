@@ -1,6 +1,5 @@
 """``harness history``: changes of speed and memory over the gates of a branch."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -8,6 +7,7 @@ import click
 
 from harness.analysis.results import read_all
 from harness.cli import options
+from harness.cli.printing import echo, echo_json
 from harness.cli.selection_options import report_unreadable
 from harness.errors import HarnessError, UsageError, unknown_name
 from harness.gate.files import GATES
@@ -73,9 +73,9 @@ def command(
     from harness.report.history import history_json, history_text  # imports NumPy
 
     if form == "json":
-        sys.stdout.buffer.write(history_json(findings))
+        echo_json(history_json(findings))
     else:
-        click.echo(history_text(findings))
+        echo(history_text(findings))
     if target is not None:
         _write(findings, target)
     ctx.exit(code)

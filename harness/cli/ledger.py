@@ -3,6 +3,7 @@
 import click
 from tabulate import tabulate
 
+from harness.cli.printing import echo
 from harness.report.numbers import estimate
 from harness.report.terminal import terminal_width
 from harness.testing.ledger import LEDGER, Costs, Entry, measured_costs
@@ -17,8 +18,8 @@ def command() -> None:
     A second table gives the measured effect of those defaults that are numbers.
     """
     headers = [field.replace("_", " ") for field in Entry._fields]
-    click.echo(tabulate(LEDGER, headers, tablefmt="simple_grid", maxcolwidths=_widths(len(headers))))
-    click.echo(_costs_table(measured_costs()))
+    echo(tabulate(LEDGER, headers, tablefmt="simple_grid", maxcolwidths=_widths(len(headers))))
+    echo(_costs_table(measured_costs()))
 
 
 def _widths(columns: int) -> list[int]:

@@ -9,6 +9,7 @@ import click
 from harness.analysis.results import Result, results_in
 from harness.cli import options
 from harness.cli.dataset_state import dataset_state
+from harness.cli.printing import echo
 from harness.duel.mode_times import all_kept
 from harness.errors import DataError, PluginError
 from harness.plugins import registry
@@ -66,7 +67,7 @@ def command(kind: str | None, results: Path, limit: int) -> None:
         texts = [_tasks(), *_fastest_modes(), _options()]
     else:
         texts = [sections[kind]()]
-    click.echo("\n\n".join(texts))
+    echo("\n\n".join(texts))
 
 
 def _table(title: str, rows: Sequence[tuple[str, ...]], headers: tuple[str, ...]) -> str:

@@ -5,7 +5,7 @@ import os
 import sys
 from typing import TextIO
 
-import click
+from harness.cli.printing import echo
 
 
 def discard(stream: TextIO) -> None:
@@ -20,7 +20,7 @@ def discard(stream: TextIO) -> None:
 def print_error_line(line: str) -> None:
     """Print a line on standard error if it can be written."""
     try:
-        click.echo(line, err=True)
+        echo(line, err=True)
     except BlockingIOError:
         pass  # full for the moment
     except OSError:

@@ -8,6 +8,7 @@ from string import Template
 
 import click
 
+from harness.cli.printing import echo
 from harness.errors import UsageError
 from harness.plugins import registry
 from harness.plugins.loading import Kind
@@ -59,9 +60,9 @@ def command(kind: Kind, name: str, folder: Path | None) -> None:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         with (folder / path).open("x", encoding="utf-8") as file:
             file.write(text)
-        click.echo(f"wrote {folder / path}")
-    click.echo(f'\nInstall it:  pip install -e "{folder}[test]"')
-    click.echo(f"Try it:      {_FIRST[kind].format(name=name)}")
+        echo(f"wrote {folder / path}")
+    echo(f'\nInstall it:  pip install -e "{folder}[test]"')
+    echo(f"Try it:      {_FIRST[kind].format(name=name)}")
 
 
 def skeleton(kind: Kind, name: str) -> dict[str, str]:

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-import click
 import msgspec
 
+from harness.cli.printing import echo
 from harness.cli.standard_error import console
 from harness.duel.noise import Noise, measure_noise
 from harness.duel.workloads import Workload
@@ -46,17 +46,17 @@ def print_noise(backend: str | None, task: str, pairs: int) -> None:
                 measured.append(measure_noise(workload, dataset, quiet=quiet, pairs=pairs, progress=progress))
     except (HarnessError, KeyboardInterrupt):
         if measured:
-            click.echo(_text(measured))
+            echo(_text(measured))
         raise
     threads = workload.configuration.threads
-    click.echo(f"Noise of this machine: {workload.label} on {task} ({dataset}), {threads} threads\n")
-    click.echo(_text(measured))
-    click.echo(
+    echo(f"Noise of this machine: {workload.label} on {task} ({dataset}), {threads} threads\n")
+    echo(_text(measured))
+    echo(
         f"\nA NumPy matrix product reaches {peak_flops_per_second(threads) / 1e9:.0f} GFLOP/s (float32, "
         f"{threads} threads); a memory copy reads and writes {memory_bytes_per_second() / 1e9:.1f} GB/s."
     )
     if pairs < _MANY_PAIRS:
-        click.echo(f"A spread from {pairs} pairs is approximate; --pairs {_MANY_PAIRS} is more precise.")
+        echo(f"A spread from {pairs} pairs is approximate; --pairs {_MANY_PAIRS} is more precise.")
 
 
 def _workload(name: str | None, task_name: str) -> tuple[Workload, str]:

@@ -10,6 +10,7 @@ import msgspec
 
 from harness.cli import options
 from harness.cli.messages import print_error_line
+from harness.cli.printing import echo, echo_json
 from harness.cli.signals import interrupt_on_termination
 from harness.errors import UsageError
 from harness.machine.checksums import with_checksum
@@ -165,11 +166,11 @@ def command(ctx: click.Context, /, a: str, b: str, **given: Any) -> None:
     path = folder / f"{record.id}.json"
     replace_file(path, with_checksum(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"))
     if given["form"] == "json":
-        click.echo(msgspec.json.encode(record))
+        echo_json(msgspec.json.encode(record))
     else:
         from harness.report.port import port_text
 
-        click.echo(f"{port_text(record)}\n\nRecord: {path}")
+        echo(f"{port_text(record)}\n\nRecord: {path}")
     if given["page"] is not None:
         from harness.report.port_page import port_page
 

@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from harness.cli import options
+from harness.cli.printing import echo
 from harness.errors import UsageError
 from harness.machine.description import default_threads
 from harness.machine.files import prove_writable, replace_file
@@ -62,7 +63,7 @@ def command(task: str, backends: list[str], path: Path | None) -> None:
         reference = make_reference(definition, examiners)
     with _writing(path):
         replace_file(path, msgspec.json.encode(reference, order="deterministic") + b"\n")
-    click.echo(f"{path}: {len(reference.cases)} cases of {task} v{reference.version}")
+    echo(f"{path}: {len(reference.cases)} cases of {task} v{reference.version}")
 
 
 @contextlib.contextmanager

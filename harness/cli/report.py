@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from harness.analysis.results import Result, separated
+from harness.cli.printing import echo
 from harness.cli.selection_options import report_unreadable, selection_options
 from harness.errors import HarnessError, UsageError
 from harness.report.results import VIEWS
@@ -95,7 +96,7 @@ def _write_all(
                 unreadable += findings.unreadable
                 arguments = {"results": str(results), **options}
                 _written(path, partial(_write_findings, findings, path, selection, arguments))
-            click.echo(path)
+            echo(str(path))
     return list(dict.fromkeys(unreadable))
 
 
@@ -119,7 +120,7 @@ def _write_one(others: list[Result], remaining: list[str], paths: list[Path]) ->
     record = result.kind.read(result.path)
     for path in paths:
         _written(path, partial(_write_text, path, partial(files[path.suffix], record, result.path)))
-        click.echo(path)
+        echo(str(path))
 
 
 def _write_text(path: Path, text: Callable[[], str]) -> None:

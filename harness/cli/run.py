@@ -1,6 +1,5 @@
 """``harness run``: every backend, task and seed in a fresh process, one after the other."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from click.core import ParameterSource
 from harness.cli import evaluation_options, options, several_options
 from harness.cli.data_progress import shown_progress
 from harness.cli.fastest_modes import in_fastest_modes
+from harness.cli.printing import echo, echo_json
 from harness.cli.run_sequence import exit_code, run_sequence
 from harness.cli.signals import interrupt_on_termination
 from harness.errors import UsageError
@@ -87,14 +87,14 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     shared = SharedRuns(requests, store, certify=given["certify"], fresh=given["fresh"])
     records = run_sequence(shared, store, quiet=given["quiet"], certify=given["certify"], plan=plan)
     if given["form"] == "json":
-        sys.stdout.buffer.write(msgspec.json.encode({"records": records}) + b"\n")
+        echo_json(msgspec.json.encode({"records": records}))
     else:
         width = terminal_width()
         if given["verbose"]:
-            click.echo(runs_table(records, width) + "\n")
-        click.echo(run_summary(records, store.folder, width))
+            echo(runs_table(records, width) + "\n")
+        echo(run_summary(records, store.folder, width))
         ran = [(record, record.task.description, record.machine) for record in records]
-        click.echo("".join(f"{sentence}\n" for sentence in faster_modes(ran)), nl=False)
+        echo("".join(f"{sentence}\n" for sentence in faster_modes(ran)), nl=False)
     ctx.exit(exit_code(records))
 
 

@@ -8,6 +8,7 @@ import msgspec
 from harness.analysis.results import find_result, last_result
 from harness.cli import options
 from harness.cli.messages import print_error
+from harness.cli.printing import echo, echo_json
 from harness.report.results import VIEWS
 
 
@@ -29,6 +30,6 @@ def command(name: str, results: Path, form: str) -> None:
         kind, path = find_result(results, name)
         record = kind.read(path)
     if form == "json":
-        click.echo(msgspec.json.format(msgspec.json.encode(record), indent=1))
+        echo_json(msgspec.json.format(msgspec.json.encode(record), indent=1))
         return
-    click.echo(f"{path}\n\n{VIEWS[kind.name].text(record, path)}")
+    echo(f"{path}\n\n{VIEWS[kind.name].text(record, path)}")

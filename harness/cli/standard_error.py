@@ -1,13 +1,15 @@
 """Progress on standard error: a live line on a terminal, otherwise plain lines; silence once it breaks."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TextIO, cast
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
 from harness.cli.messages import discard
+from harness.cli.printing import visible
 
 
 class _Forgiving:
@@ -38,10 +40,19 @@ class _Forgiving:
         return getattr(self._stream, name)
 
 
+class _VisibleConsole(Console):
+    """A console that styles text and moves its cursor, but never as the text in it says."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """What is printed, as rich divides it; see :func:`harness.cli.printing.visible`."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+
 def console(*, quiet: bool) -> Console:
     """A console on standard error that never raises; ``quiet`` prints nothing."""
     file = cast("TextIO", _Forgiving(sys.stderr)) if sys.stderr else None  # None: it was closed at the start
-    return Console(file=file, stderr=True, quiet=quiet, highlight=False)
+    return _VisibleConsole(file=file, stderr=True, quiet=quiet, highlight=False)
 
 
 def print_line(console: Console, text: str) -> None:

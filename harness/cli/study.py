@@ -14,6 +14,7 @@ from harness.analysis.study_planning import StudyOptions, StudyRun, plan_study
 from harness.cli import options
 from harness.cli.data_progress import shown_progress
 from harness.cli.messages import print_error_line
+from harness.cli.printing import echo
 from harness.cli.run_sequence import exit_code, reuse_text, run_sequence
 from harness.cli.signals import interrupt_on_termination
 from harness.report.study import studies_text, study_page, study_text
@@ -24,7 +25,7 @@ from harness.runs.store import Store
 
 def _list_studies(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if value:
-        click.echo(studies_text())
+        echo(studies_text())
         ctx.exit()
 
 
@@ -87,9 +88,9 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     execution.say(reuse_text(shared))
     missing = [planned.runs[run.place] for run in shared.left]
     records = execution.carry_out(missing, given["budget"])
-    click.echo(f"{study_text(planned.study, execution.store)}\n")
+    echo(f"{study_text(planned.study, execution.store)}\n")
     _write_page(planned.study, execution.store, path.with_suffix(".html"))
-    click.echo(f"Record: {path}")
+    echo(f"Record: {path}")
     ctx.exit(exit_code(records))
 
 
@@ -97,7 +98,7 @@ def _write_page(study: Study, store: Store, path: Path) -> None:
     """Write the page and print its path, or what it needs; the runs are kept in any case."""
     try:
         path.write_text(study_page(study, store), "utf-8")
-        click.echo(f"Page:   {path}")
+        echo(f"Page:   {path}")
     except ImportError as error:
         needed = f'{error.name or error} from the extra "report"'
         print_error_line(f'No page: it needs {needed}: pip install "dl-harness[report]"')

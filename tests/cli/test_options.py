@@ -7,7 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from harness.cli import _COMMANDS, options, several_options
+from harness.cli import _COMMANDS, options, printing, several_options
 from harness.cli.durations import DURATION
 from harness.errors import UsageError
 
@@ -25,7 +25,7 @@ _SPECIFIC |= {"--set", "--threads", "--batch-size"}
 @options.timeout
 @options.variables("b", "Variables.")
 def example(**given):
-    click.echo(given)
+    printing.echo(str(given))
 
 
 def run(*arguments):
