@@ -7,6 +7,7 @@ import click
 
 from harness.cli import options
 from harness.cli.messages import print_error
+from harness.cli.printing import echo
 from harness.errors import UsageError
 from harness.gate.environment_cache import old_environments
 from harness.machine.leftovers import Leftover
@@ -37,21 +38,21 @@ def command(ctx: click.Context, results: Path, yes: bool, dry_run: bool) -> None
     """  # noqa: D301  click's mark for lines that it must not wrap
     found = [*leftovers(results), *old_environments(), *old_certificates()]
     if not found:
-        click.echo(f"Nothing to remove in {results} and the caches.")
+        echo(f"Nothing to remove in {results} and the caches.")
         return
     for left in found:  # not a table: paths stay whole
-        click.echo(f"{left.kind:<16}  {size_text(left.size_bytes):>10}  {left.path}")
+        echo(f"{left.kind:<16}  {size_text(left.size_bytes):>10}  {left.path}")
     number = f"{len(found)} item{'s' * (len(found) > 1)}, {size_text(sum(left.size_bytes for left in found))}"
     if dry_run:
-        click.echo(f"\n{number}. Nothing was removed (--dry-run).")
+        echo(f"\n{number}. Nothing was removed (--dry-run).")
         return
     if not yes and not _confirmed(number):
-        click.echo("Nothing was removed.")
+        echo("Nothing was removed.")
         return
     failures = [failure for left in found if (failure := _failure(left)) is not None]
     for failure in failures:
         print_error(failure)
-    click.echo(f"Removed {len(found) - len(failures)} of {number}.")
+    echo(f"Removed {len(found) - len(failures)} of {number}.")
     ctx.exit(1 if failures else 0)
 
 
