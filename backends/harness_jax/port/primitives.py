@@ -1,0 +1,216 @@
+"""What each primitive of JAX computes, in the vocabulary of :mod:`harness.tracing.semantics`.
+
+Primitives are met where no function above them is known: in the model's own code and in functions that
+consist of several known steps.
+"""
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from jax import lax
+
+from harness.tracing import semantics as kinds
+from harness_jax.port.convolutions import convolution
+from harness_jax.port.products import product
+from harness_jax.port.recorder import ENTER, Recorder, is_number
+
+Run = Callable[..., Any]
+
+#: Primitives that change neither the elements nor their order.
+_SAME = frozenset(
+    {"convert_element_type", "copy", "copy_p", "stop_gradient", "stage", "device_put", "optimization_barrier"}
+)
+
+_ELEMENTWISE = {
+    "tanh": "tanh",
+    "logistic": "sigmoid",
+    "exp": "exp",
+    "log": "log",
+    "sqrt": "sqrt",
+    "rsqrt": "rsqrt",
+    "square": "square",
+    "abs": "abs",
+    "neg": "negative",
+}
+
+ARITHMETIC = {
+    "add": "add",
+    "add_any": "add",
+    "sub": "subtract",
+    "mul": "multiply",
+    "div": "divide",
+    "pow": "power",
+    "max": "maximum",
+    "min": "minimum",
+}
+
+_REDUCTIONS = {"reduce_sum": "sum", "reduce_max": "max", "reduce_min": "min"}
+
+
+def evaluate(
+    recorder: Recorder, primitive: Any, operands: tuple[Any, ...], params: dict[str, Any], run: Run
+) -> Any:
+    """Evaluate and record a primitive."""
+    name = primitive.name
+    if name.startswith("random_") or name == "threefry2x32":
+        return _random(recorder, name, operands, run)
+    if not any(recorder.knows(operand) for operand in operands):
+        return run(*operands)
+    if name in _SAME:
+        return _same(recorder, operands, run)
+    result = _translated(recorder, name, operands, params, run)
+    if result is ENTER:
+        known = [place for place, operand in enumerate(operands) if recorder.knows(operand)]
+        return recorder.call(
+            kinds.Opaque(function=f"jax.lax.{name}"),
+            f"jax.lax.{name}",
+            lambda *new: run(*_replaced(operands, known, new)),
+            [operands[place] for place in known],
+        )
+    return result
+
+
+def _replaced(operands: tuple[Any, ...], places: list[int], new: tuple[Any, ...]) -> list[Any]:
+    put = dict(zip(places, new, strict=True))
+    return [put.get(place, operand) for place, operand in enumerate(operands)]
+
+
+def _random(recorder: Recorder, name: str, operands: tuple[Any, ...], run: Run) -> Any:
+    """Numbers that are drawn make an evaluation unlike the next: whoever compares must hear of them."""
+    if name != "random_bits":
+        return run(*operands)
+    return recorder.call(
+        kinds.Opaque(function="jax.random.bits"), "jax.random.bits", lambda: run(*operands), []
+    )
+
+
+def _same(recorder: Recorder, operands: tuple[Any, ...], run: Run) -> Any:
+    result = recorder.unheard(run, *operands)
+    recorder.same(result, operands[0])
+    return result
+
+
+def _translated(
+    recorder: Recorder, name: str, operands: tuple[Any, ...], params: dict[str, Any], run: Run
+) -> Any:
+    if name in ARITHMETIC:
+        return arithmetic(recorder, ARITHMETIC[name], f"jax.lax.{name}", operands, run)
+    if name in _OF_SEVERAL:
+        return _OF_SEVERAL[name](recorder, operands, params, run)
+    does = _of_one(name, operands[0], params)
+    if does is None:
+        return ENTER
+    return recorder.call(does, f"jax.lax.{name}", lambda new: run(new, *operands[1:]), operands[:1])
+
+
+def _of_one(name: str, x: Any, params: dict[str, Any]) -> kinds.Semantics | None:
+    """The semantics of a primitive that changes one value."""
+    if name in _ELEMENTWISE:
+        return kinds.Activation(function=_ELEMENTWISE[name])
+    if name in _REDUCTIONS:
+        axes = tuple(sorted(axis - x.ndim for axis in params["axes"]))
+        return kinds.Reduction(function=_REDUCTIONS[name], axes=axes)
+    return _REARRANGEMENTS[name](x, params) if name in _REARRANGEMENTS else None
+
+
+def _broadcast(x: Any, params: dict[str, Any]) -> kinds.Semantics | None:
+    """New axes; what repeats elements has no kind."""
+    if np.prod(params["shape"]) != x.size:
+        return None
+    kept = params["broadcast_dimensions"]
+    return _reindexed(":" if axis in kept else "None" for axis in range(len(params["shape"])))
+
+
+def _squeeze(x: Any, params: dict[str, Any]) -> kinds.Slice:
+    return _reindexed("0" if axis in params["dimensions"] else ":" for axis in range(x.ndim))
+
+
+def _reverse(x: Any, params: dict[str, Any]) -> kinds.Slice:
+    return _reindexed("::-1" if axis in params["dimensions"] else ":" for axis in range(x.ndim))
+
+
+def _slice(x: Any, params: dict[str, Any]) -> kinds.Slice:
+    steps = params["strides"] or (1,) * x.ndim
+    limits = zip(x.shape, params["start_indices"], params["limit_indices"], steps, strict=True)
+    return _reindexed(_range(length, start, stop, step) for length, start, stop, step in limits)
+
+
+_REARRANGEMENTS: dict[str, Callable[[Any, dict[str, Any]], kinds.Semantics | None]] = {
+    "reshape": lambda _, params: kinds.Reshape(shape=tuple(params["new_sizes"][1:])),
+    "transpose": lambda _, params: kinds.Transposition(axes=tuple(params["permutation"])),
+    "broadcast_in_dim": _broadcast,
+    "squeeze": _squeeze,
+    "rev": _reverse,
+    "slice": _slice,
+}
+
+
+def _reindexed(parts: Iterable[str]) -> kinds.Slice:
+    return kinds.Slice(index=f"[{', '.join(parts)}]")
+
+
+def _range(length: int, start: int, stop: int, step: int = 1) -> str:
+    text = f"{start or ''}:{'' if stop == length else stop}"
+    return text if step == 1 else f"{text}:{step}"
+
+
+def arithmetic(recorder: Recorder, function: str, name: str, operands: Any, run: Run) -> Any:
+    """Record a function of two values, or of a value and a number."""
+    first, second = operands
+    for number, value, before in ((first, second, True), (second, first, False)):
+        if is_number(number) and not recorder.knows(number):
+            does = kinds.Arithmetic(function=function, constant=float(number), constant_first=before)
+            return recorder.call(
+                does,
+                name,
+                (lambda new: run(first, new)) if before else (lambda new: run(new, second)),
+                [value],
+            )
+    return recorder.call(kinds.Arithmetic(function=function), name, run, [first, second])
+
+
+def _power(recorder: Recorder, operands: Any, params: dict[str, Any], run: Run) -> Any:
+    exponent = params["y"]
+    does: kinds.Semantics = kinds.Arithmetic(function="power", constant=float(exponent))
+    if exponent == 2:  # noqa: PLR2004
+        does = kinds.Activation(function="square")
+    return recorder.call(does, "jax.lax.integer_pow", run, operands)
+
+
+def _concatenate(recorder: Recorder, operands: Any, params: dict[str, Any], run: Run) -> Any:
+    axis = params["dimension"] - operands[0].ndim
+    return recorder.call(kinds.Concatenation(axis=axis), "jax.lax.concatenate", run, operands)
+
+
+def _stack(_: Recorder, operands: Any, params: dict[str, Any], __: Run) -> Any:
+    axis = params["axis"] % (operands[0].ndim + 1)
+    return lax.concatenate([lax.expand_dims(each, (axis,)) for each in operands], axis)
+
+
+def _split(recorder: Recorder, operands: Any, params: dict[str, Any], _: Run) -> list[Any]:
+    """A call for each part."""
+    (x,), axis, parts, start = operands, params["axis"], [], 0
+    for size in params["sizes"]:
+        stop = start + size
+        part = _range(x.shape[axis], start, stop)
+        does = _reindexed(part if each == axis else ":" for each in range(x.ndim))
+        cut = functools.partial(lax.slice_in_dim, start_index=start, limit_index=stop, axis=axis)
+        parts.append(recorder.call(does, "jax.lax.split", cut, [x]))
+        start = stop
+    return parts
+
+
+def _convolve(recorder: Recorder, operands: Any, params: dict[str, Any], run: Run) -> Any:
+    return convolution(recorder, *operands, params, run)
+
+
+_OF_SEVERAL: dict[str, Callable[[Recorder, Any, dict[str, Any], Run], Any]] = {
+    "integer_pow": _power,
+    "concatenate": _concatenate,
+    "stack": _stack,
+    "split": _split,
+    "dot_general": lambda recorder, operands, params, _: product(recorder, *operands, **params),
+    "conv_general_dilated": _convolve,
+}

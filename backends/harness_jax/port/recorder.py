@@ -1,0 +1,152 @@
+"""Writes down the calls of one evaluation: semantics, values, and which parameters were used.
+
+A value is known by the identity of its array, which the recorder keeps alive. Everything that is computed
+from arrays that are not known (constants, keys) is a constant itself and is not recorded.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax._src import core
+
+from harness.tracing.calls import Call, Stored, Trace, Value
+from harness.tracing.semantics import Semantics
+from harness.tracing.side import Override
+
+#: What a translation returns for a call that it does not know: what runs inside is recorded in its place.
+ENTER = object()
+
+_PYTHON_NUMBERS = (bool, int, float)
+
+
+class Recorder:
+    """The calls and values of an evaluation in progress."""
+
+    def __init__(self, parameters: Mapping[str, Any], overrides: Sequence[Override]) -> None:
+        self.trace = Trace([], [], [], [])
+        self.paths: dict[int, str] = {}
+        self._names = {id(array): name for name, array in parameters.items()}
+        self._arrays = dict(parameters)
+        self._places: dict[int, int] = {}
+        self._overrides: dict[int, list[Override]] = {}
+        for override in overrides:
+            self._overrides.setdefault(override.call, []).append(override)
+        self._inside = False
+
+    @property
+    def listens(self) -> bool:
+        """Whether calls are recorded now: not inside of one, nor while JAX traces for its own ends."""
+        return not self._inside and core.trace_state_clean()
+
+    def add_input(self, array: Any, name: str) -> None:
+        """Make an array an input of the model."""
+        self.trace.inputs.append(self._add(Value("input", array, name)))
+
+    def add_output(self, array: Any, name: str) -> None:
+        """Make an array an output of the model."""
+        place = self.place(array)
+        value = self.trace.values[place]
+        value.name = value.name or name
+        self.trace.outputs.append(place)
+
+    def knows(self, array: Any) -> bool:
+        """Whether an array is an input, a parameter, or was computed from one."""
+        return id(array) in self._places or id(array) in self._names
+
+    def name(self, array: Any) -> str | None:
+        """The name of an array that is a parameter itself."""
+        return self._names.get(id(array))
+
+    def stored(self, array: Any, **part: Any) -> Stored | None:
+        """How a parameter becomes an array of a role; None if the array is not a parameter itself."""
+        name = self.name(array)
+        return None if name is None else Stored(name, **part)
+
+    def place(self, array: Any) -> int:
+        """The place of an array among the values."""
+        if id(array) not in self._places:
+            name = self.name(array)
+            self._add(Value("constant", array) if name is None else Value("parameter", array, name))
+        return self._places[id(array)]
+
+    def same(self, array: Any, of: Any) -> None:
+        """Take an array for another one, of the same elements."""
+        if id(array) not in self._places and id(array) not in self._names:
+            self._places[id(array)] = self.place(of)
+            self._keep(array)
+
+    def call(
+        self,
+        does: Semantics,
+        function: str,
+        run: Callable[..., Any],
+        inputs: Sequence[Any],
+        *,
+        path: str = "",
+        parameters: Mapping[str, Stored] | None = None,
+    ) -> Any:
+        """Run and record a call; ``run`` takes the inputs and returns an array, or a tree of arrays."""
+        number = len(self.trace.calls)
+        inputs = list(inputs)
+        mended = self._overrides.get(number, ())
+        for override in mended:
+            if override.of == "input":
+                inputs[override.place] = _in_place_of(inputs[override.place], override.array)
+        places = [self.place(array) for array in inputs]
+        call = Call(
+            path=path,
+            function=function,
+            does=does,
+            inputs=places,
+            outputs=[],
+            parameters=dict(parameters or {}),
+        )
+        self.trace.calls.append(call)
+        outputs, structure = jax.tree.flatten(self.unheard(run, *inputs))
+        for override in mended:
+            if override.of == "output":
+                outputs[override.place] = _in_place_of(outputs[override.place], override.array)
+        outputs = [self._fresh(array) for array in outputs]
+        call.outputs = [self._add(Value("call", array)) for array in outputs]
+        return jax.tree.unflatten(structure, outputs)
+
+    def unheard(self, run: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Run something without recording what it does; compiled functions run as such."""
+        before, self._inside = self._inside, True
+        try:
+            with jax.disable_jit(disable=False):
+                return run(*args, **kwargs)
+        finally:
+            self._inside = before
+
+    def finished(self) -> Trace:
+        """The trace, with arrays of NumPy."""
+        for value in self.trace.values:
+            value.array = np.asarray(value.array)
+        return self.trace
+
+    def _add(self, value: Value) -> int:
+        self.trace.values.append(value)
+        self._places[id(value.array)] = len(self.trace.values) - 1
+        self._keep(value.array)
+        return len(self.trace.values) - 1
+
+    def _keep(self, array: Any) -> None:
+        self._arrays[f"kept {len(self._arrays)}"] = array
+
+    def _fresh(self, array: Any) -> Any:
+        """An array that is known as nothing else, so that a call that returns its input has an output."""
+        if not self.knows(array) and isinstance(array, jax.Array):
+            return array
+        return self.unheard(jax.numpy.array, array, copy=True)
+
+
+def _in_place_of(array: Any, new: np.ndarray) -> Any:
+    return jax.numpy.asarray(new, dtype=array.dtype).reshape(array.shape)
+
+
+def is_number(operand: Any) -> bool:
+    """Whether an operand is one number that does not depend on the model's inputs or parameters."""
+    return isinstance(operand, _PYTHON_NUMBERS) or (hasattr(operand, "shape") and operand.shape == ())

@@ -1,0 +1,59 @@
+"""The side of a model in JAX."""
+
+import importlib.metadata
+import importlib.util
+from collections.abc import Mapping, Sequence
+
+import jax.numpy as jnp
+import numpy as np
+
+from harness.tracing.calls import Trace
+from harness.tracing.side import Gradients, Loss, Override, OwnTraining, Trained, Update
+from harness_jax.port import training as steps
+from harness_jax.port.models import Model, cast
+from harness_jax.port.tracing import traced
+
+_PACKAGES = ("jax", "flax", "optax")
+
+
+class JaxSide:
+    """See :class:`harness.tracing.side.Side`; arrays are channels last in JAX as they are in the contract."""
+
+    def __init__(self, model: Model, framework: str, own: OwnTraining) -> None:
+        self.framework = framework
+        self.versions = {
+            name: importlib.metadata.version(name) for name in _PACKAGES if importlib.util.find_spec(name)
+        }
+        self._model = model
+        self._own = own
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        return {name: np.asarray(array) for name, array in self._model.arrays.items()}
+
+    def trained(self) -> set[str]:
+        return set(self._model.trained)
+
+    def load(self, parameters: Mapping[str, np.ndarray]) -> None:
+        self._model.arrays |= cast(parameters, self._model.arrays)
+
+    def trace(
+        self, inputs: Sequence[np.ndarray], *, training: bool, overrides: Sequence[Override] = ()
+    ) -> Trace:
+        return traced(self._model, [_input(each) for each in inputs], training=training, overrides=overrides)
+
+    def gradients(self, inputs: Sequence[np.ndarray], targets: np.ndarray, loss: Loss) -> Gradients:
+        return steps.gradients(self._model, [_input(each) for each in inputs], jnp.asarray(targets), loss)
+
+    def train(
+        self, batches: Sequence[tuple[list[np.ndarray], np.ndarray]], loss: Loss, learning_rate: float
+    ) -> Trained:
+        prepared = [([_input(each) for each in inputs], jnp.asarray(targets)) for inputs, targets in batches]
+        return steps.train(self._model, prepared, steps.rules(self._own, loss, learning_rate))
+
+    def update(self) -> Update | None:
+        """An optax transformation hides its rule in a closure, so it is ``unknown``."""
+        return None if self._own.make_optimizer is None else Update("unknown")
+
+
+def _input(array: np.ndarray) -> jnp.ndarray:
+    return jnp.asarray(array, jnp.float64) if np.issubdtype(array.dtype, np.floating) else jnp.asarray(array)

@@ -1,0 +1,70 @@
+"""Makes sides of models in JAX, and holds their traces to the formulas of NumPy."""
+
+import contextlib
+
+import jax
+import numpy as np
+from jax._src.lax import lax as lax_internal
+
+from harness.port.reference import compute
+from harness.tracing import semantics as kinds
+from harness.tracing.side import InputShape, OwnTraining
+from harness_jax import port
+
+
+@contextlib.contextmanager
+def prepared():
+    """A process of JAX as a side has it, and as it was afterwards."""
+    code = lax_internal._convert_element_type.__code__
+    port.prepare()
+    try:
+        yield
+    finally:
+        lax_internal._convert_element_type.__code__ = code
+        jax.config.update("jax_enable_x64", False)
+        jax.config.update("jax_disable_most_optimizations", False)
+        jax.clear_caches()
+
+
+def side_of(built, *shapes, own=None):
+    assert port.claims(built)
+    return port.make_side(built, [InputShape(shape) for shape in shapes], own or OwnTraining())
+
+
+def randomized(side):
+    """The side with parameters that are neither zero nor one; variances are positive."""
+    rng = np.random.default_rng(5)
+    side.load({name: rng.uniform(0.5, 1.5, array.shape) for name, array in side.parameters().items()})
+    return side
+
+
+def checked(side, *inputs, training=False, opaque=0, **options):
+    """The trace, each of whose calls is what its formula says."""
+    trace = side.trace(list(inputs), training=training, **options)
+    stored = side.parameters()
+    assert sum(isinstance(call.does, kinds.Opaque) for call in trace.calls) == opaque, kinds_of(trace)
+    for call in trace.calls:
+        if isinstance(call.does, kinds.Opaque):
+            continue
+        arrays = [trace.values[place].array for place in call.inputs]
+        parameters = {role: each.canonical(stored[each.name]) for role, each in call.parameters.items()}
+        expected = _expected(call.does, arrays, parameters)
+        for place, array in zip(call.outputs, expected, strict=False):
+            found = trace.values[place].array
+            assert found.shape == array.shape, call
+            assert np.abs(found - array).max() < 1e-12 * max(1.0, np.abs(array).max()), call
+    return trace
+
+
+def _expected(does, arrays, parameters):
+    if isinstance(does, kinds.Slice):  # the index is text of Python
+        return [eval(f"x{does.index}", {"x": arrays[0]})]  # noqa: S307
+    return compute(does, arrays, parameters)
+
+
+def kinds_of(trace):
+    return [type(call.does).__name__ for call in trace.calls]
+
+
+def values(trace, call):
+    return [trace.values[place].array for place in trace.calls[call].outputs]
