@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from harness_jax.port import attention, layers
+from harness_jax.port import attention, layers, recurrent
 from harness_jax.port.layers import Layer
 
 #: The layers by the name of their class in flax, and of their method where it is not ``__call__``.
@@ -22,6 +22,7 @@ LAYERS: dict[str, Callable[[Layer], Any]] = {
     "Embed.attend": layers.attend,
     "Dropout": layers.dropout,
     "MultiHeadAttention": attention.multi_head_attention,
+    "RNN": recurrent.recurrent,
     # linen's own names
     "_Conv": layers.convolution,
     "MultiHeadDotProductAttention": attention.multi_head_attention,

@@ -58,9 +58,14 @@ def _known(owner: type, method: str) -> tuple[Callable[[Layer], Any] | None, str
 
 def _array(module: Any, name: str) -> Any:
     """An array of a module by its name, or by a path of names, from any collection."""
-    *path, last = name.split(".")
+    first, *path, last = [*([""] if "." not in name else []), *name.split(".")]
+    part = getattr(module, first, None) if first else None
+    if isinstance(part, linen.Module):
+        return _array(part, ".".join((*path, last)))
     for collection in module.variables.values():
-        arrays = functools.reduce(lambda tree, part: tree.get(part, {}), path, collection)
+        arrays = functools.reduce(
+            lambda tree, each: tree.get(each, {}), [first, *path] if first else path, collection
+        )
         if last in arrays:
             return arrays[last]
     return None

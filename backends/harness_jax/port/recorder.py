@@ -95,6 +95,8 @@ class Recorder:
             if override.of == "input":
                 inputs[override.place] = _in_place_of(inputs[override.place], override.array)
         places = [self.place(array) for array in inputs]
+        for stored in (parameters or {}).values():
+            self.place(self._arrays[stored.name])
         call = Call(
             path=path,
             function=function,
