@@ -107,19 +107,23 @@ class Selection:
         return [result.path]
 
     def __iter__(self) -> Iterator[Record]:
-        """Each record that passes the filters, in the order of the files.
+        """Each record that passes the filters; as :meth:`with_paths`."""
+        return (record for _, record in self.with_paths())
+
+    def with_paths(self) -> Iterator[tuple[Path, Record]]:
+        """Each record that passes the filters, with its file, in the order of the files.
 
         Raises:
             UsageError: none passes; the message lists what there is.
         """
         passed = 0
         with no_garbage_collection():
-            for record in read_each(RUNS, self.paths):
+            for path, record in zip(self.paths, read_each(RUNS, self.paths), strict=True):
                 if isinstance(record, UnreadableRecord):
                     self.unreadable.append(str(record))
                 elif self._passes(record):
                     passed += 1
-                    yield record
+                    yield path, record
         if not passed:
             raise self._nothing()
 

@@ -14,6 +14,7 @@ import threading
 from typing import NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from harness.cli.messages import discard, print_error
 from harness.errors import HarnessError, UsageError
@@ -27,6 +28,7 @@ _COMMANDS = {
     "show": "Print one record in full.",
     "compare": "Compare recorded runs: speed, quality, overfitting.",
     "report": "Write the findings as HTML, Markdown, a table or a notebook.",
+    "export": "Show recorded runs in MLflow or TensorBoard.",
     "study": "Compare remedies for overfitting or class imbalance.",
     "port": "Say whether two models are the same, and if not, where and why.",
     "data": "List, fetch, import and verify data sets.",
@@ -59,10 +61,17 @@ class _LazyGroup(click.Group):
         command.name = name  # each module calls its function "command"
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands that begin so, without importing any, and the options of the group."""
+        commands = [(name, text) for name, text in _COMMANDS.items() if name.startswith(incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(CompletionItem(name, help=text) for name, text in commands), *options]
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+        completing = ctx.resilient_parsing
+        if args and not completing and args[0] not in _COMMANDS and not args[0].startswith("-"):
             from harness.errors import unknown_name
 
             raise unknown_name("command", args[0], _COMMANDS)
@@ -73,12 +82,46 @@ class _LazyGroup(click.Group):
             formatter.write_dl(list(_COMMANDS.items()))
 
 
+def _remember(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    ctx.meta[str(parameter.name)] = value
+
+
+def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    """Print the version; the option before it says whether others are printed, too."""
+    if ctx.resilient_parsing:
+        return
+    if not value:
+        if ctx.meta["verbose"]:
+            raise UsageError("-v belongs to --version: harness --version -v")
+        return
+    from harness.cli.printing import echo
+    from harness.cli.versions import version_text
+
+    echo(version_text(verbose=ctx.meta["verbose"]))
+    ctx.exit()
+
+
 @click.group(
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with: harness run --backend torch --task cnn",
 )
-@click.version_option(package_name="dl-harness", prog_name="harness")
+@click.option(
+    "-v",
+    "verbose",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_remember,
+    help="With --version: also the versions of Python and of each backend's frameworks.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
 def cli() -> None:
     """Benchmark deep-learning frameworks on work that is proven to be the same.
 

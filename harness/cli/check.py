@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import click
 from tabulate import tabulate
 
-from harness.cli import options
+from harness.cli import completion, options
 from harness.cli.check_outcome import CLOCK, CheckOutcome, Status
 from harness.cli.printing import echo
 from harness.errors import PluginError, UsageError, unknown_name
@@ -25,7 +25,13 @@ from harness.worker.examiner import Examiner
 
 
 @click.command()
-@click.argument("backends", nargs=-1, metavar="[BACKEND[:MODE]]...", callback=options.split_names)
+@click.argument(
+    "backends",
+    nargs=-1,
+    metavar="[BACKEND[:MODE]]...",
+    callback=options.split_names,
+    shell_complete=completion.BACKENDS,
+)
 @options.tasks
 @click.option("--all-modes", is_flag=True, help="Check every mode, not only the named or default one.")
 @click.option("--cases", "by_case", is_flag=True, help="Print every case, not only the worst of each task.")

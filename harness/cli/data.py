@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli import options
+from harness.cli import completion, options
 from harness.cli.data_progress import shown_progress
 from harness.cli.dataset_state import READY, dataset_state, ways_to_get
 from harness.cli.printing import echo
@@ -37,7 +37,7 @@ def list_datasets() -> None:
 
 
 @command.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.DATASETS)
 @options.plugin_of_datasets
 def fetch(name: str) -> None:
     """Download the data set NAME into the user's cache."""
@@ -47,7 +47,7 @@ def fetch(name: str) -> None:
 
 
 @command.command("import")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.DATASETS)
 @click.argument("path", type=click.Path(exists=True, readable=True, path_type=Path))
 @options.plugin_of_datasets
 def import_dataset(name: str, path: Path) -> None:
@@ -67,7 +67,7 @@ def import_dataset(name: str, path: Path) -> None:
 
 
 @command.command()
-@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completion.DATASETS)
 @options.plugin_of_datasets
 def verify(names: tuple[str, ...]) -> None:
     """Read data sets in full and compare their fingerprints. Default: all that are ready.

@@ -7,6 +7,7 @@ from typing import Any
 import click
 import msgspec
 
+from harness.cli import completion
 from harness.cli import options as shared
 from harness.cli.data_progress import shown_progress
 from harness.cli.duel_display import DuelDisplay, ModeDisplay
@@ -38,6 +39,7 @@ from harness.runs.store import prepare_folder, results_option
     nargs=-1,
     required=True,
     callback=check_number_of_configurations,
+    shell_complete=completion.BACKENDS,
 )
 @shared.task()
 @shared.dataset

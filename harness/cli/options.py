@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from harness.cli import completion
 from harness.cli.durations import DURATION
 from harness.cli.plugin_files import plugin_option
 from harness.errors import UsageError
@@ -59,6 +60,7 @@ tasks = click.option(
     "tasks",
     multiple=True,
     callback=split_names,
+    shell_complete=completion.TASKS,
     metavar="NAME",
     help="Task. Repeat the option or separate names with commas. `harness list tasks` lists them.",
 )
@@ -72,6 +74,7 @@ def task(default: str | None = None) -> Callable[[_F], _F]:
         "--task",
         **presence,
         show_default=default is not None,
+        shell_complete=completion.TASKS,
         metavar="NAME",
         help="Task. `harness list tasks` lists them.",
     )
@@ -85,6 +88,7 @@ def backends(*, required: bool = False) -> Callable[[_F], _F]:
         multiple=True,
         required=required,
         callback=split_names,
+        shell_complete=completion.BACKENDS,
         metavar="NAME[:MODE]",
         help="Backend, such as torch or torch:compile; torch:* is all its modes. Repeat the option or "
         "separate names with commas.",
@@ -93,6 +97,7 @@ def backends(*, required: bool = False) -> Callable[[_F], _F]:
 
 dataset = click.option(
     "--dataset",
+    shell_complete=completion.DATASETS,
     metavar="NAME",
     help="Data set. It is an error if it cannot be obtained. Default: the task's own, or a stand-in, "
     "which is reported, if the task's own cannot be obtained.",

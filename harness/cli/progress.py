@@ -3,12 +3,14 @@
 import math
 import time
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Column
 
+from harness.cli.messages import print_error
 from harness.cli.remaining import Activity, Remaining, left_text
 from harness.cli.standard_error import console, print_line
 from harness.plugins.configuration import Configuration
@@ -19,8 +21,11 @@ from harness.report.scores import score_value, test_score
 from harness.runs.certification import certified_work
 from harness.runs.record import DatasetRecord, Epoch, Record
 from harness.runs.request import RunRequest
+from harness.runs.sequence import RunObserver
 from harness.spec.task import Adversarial, Task
 from harness.testing.certificate import Certificate
+from harness.tracking.following import Tracking
+from harness.tracking.tracker import Tracker
 from harness.training.measures import measure_of_task
 
 #: A certificate that takes longer was not in the cache: its time is worth a line on a terminal.
@@ -46,6 +51,7 @@ class RunDisplay:
         )
         self._console = console(quiet=quiet)
         self._printed = -math.inf
+        self._tracking: Tracking | None = None
         self.live = self._console.is_terminal and not quiet
         self._progress = Progress(
             SpinnerColumn(),
@@ -69,6 +75,17 @@ class RunDisplay:
         """Print a line that stays."""
         self._printed = time.monotonic()
         print_line(self._console, text)
+
+    def warn(self, text: str) -> None:
+        """Print a line that stays, even where no progress is shown."""
+        if self._console.quiet:
+            print_error(text)
+        else:
+            self.say(text)
+
+    def track(self, trackers: Sequence[Tracker], folder: Path) -> None:
+        """Show the runs in these tools, too; ``folder`` is that of the records."""
+        self._tracking = Tracking(trackers, folder, self.warn)
 
     def stand_ins(self, datasets: Iterable[DatasetRecord]) -> None:
         """Say once for each data set that it replaces another, and why."""
@@ -97,13 +114,14 @@ class RunDisplay:
             outcome = certificate_label(certificate)
             self.say(f"{configuration.label} on {task}: {outcome} in {seconds:.0f} s")
 
-    def begin(self, request: RunRequest) -> "RunLine":
+    def begin(self, request: RunRequest) -> RunObserver:
         """See :class:`harness.runs.sequence.SequenceObserver`."""
         self._begun += 1
         self._remaining.begin(_run_activity(request))
         name = self._name(request)
         self.update(name, "starting a worker")
-        return RunLine(self, name, request.plan.task)
+        line = RunLine(self, name, request.plan.task)
+        return self._tracking.follow(line) if self._tracking else line
 
     def recorded_elsewhere(self, request: RunRequest, record: Record) -> None:
         """See :class:`harness.runs.sequence.SequenceObserver`."""
@@ -176,6 +194,9 @@ class RunLine:
         self._loss = "generator loss" if isinstance(task.objective, Adversarial) else "loss"
         self._score = ""
         self._epoch = ""
+
+    def started(self, record: Record) -> None:
+        """See :class:`harness.runs.training.Observer`. The phases show it already."""
 
     def phase(self, name: str) -> None:
         """See :class:`harness.runs.training.Observer`."""

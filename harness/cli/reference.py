@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from harness.cli import options
+from harness.cli import completion, options
 from harness.cli.printing import echo
 from harness.errors import UsageError
 from harness.machine.description import default_threads
@@ -24,7 +24,7 @@ _FEWEST_FRAMEWORKS = 2
 
 
 @click.command()
-@click.argument("task")
+@click.argument("task", shell_complete=completion.TASKS)
 @options.backends(required=True)
 @click.option(
     "--to",

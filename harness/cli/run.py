@@ -7,7 +7,7 @@ import click
 import msgspec
 from click.core import ParameterSource
 
-from harness.cli import evaluation_options, options, several_options
+from harness.cli import evaluation_options, options, several_options, tracking_options
 from harness.cli.data_progress import shown_progress
 from harness.cli.fastest_modes import in_fastest_modes
 from harness.cli.printing import echo, echo_json
@@ -44,6 +44,7 @@ from harness.runs.store import Store
 @several_options.threads
 @several_options.assignments
 @options.results
+@tracking_options.tracking
 @options.form
 @options.certify
 @click.option("--fresh", is_flag=True, help="Repeat runs that are already recorded, too.")
@@ -78,6 +79,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     results: Path = given["results"]
     chosen = {"seeds": _seeds(ctx, given), "evaluation": evaluation_options.evaluation_of(given)}
     matrix = RunMatrix(msgspec.convert(given | chosen, MatrixOptions))
+    trackers = tracking_options.trackers_of(given)
     store = Store(results)
     store.prepare()
     with shown_progress(quiet=given["quiet"]) as progress:
@@ -85,7 +87,9 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     requests = in_fastest_modes(requests, results, quiet=given["quiet"], certify=given["certify"])
     plan = matrix_sentence(matrix.axes(), len(requests))
     shared = SharedRuns(requests, store, certify=given["certify"], fresh=given["fresh"])
-    records = run_sequence(shared, store, quiet=given["quiet"], certify=given["certify"], plan=plan)
+    records = run_sequence(
+        shared, store, quiet=given["quiet"], certify=given["certify"], plan=plan, trackers=trackers
+    )
     if given["form"] == "json":
         echo_json(msgspec.json.encode({"records": records}))
     else:

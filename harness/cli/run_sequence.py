@@ -9,6 +9,7 @@ from harness.runs.record import Record
 from harness.runs.sequence import execute_all
 from harness.runs.sharing import SharedRuns
 from harness.runs.store import Store
+from harness.tracking.tracker import Tracker
 
 _RUN_FAILED = 1
 _REFUSED = 2
@@ -23,10 +24,11 @@ def run_sequence(
     certify: bool,
     plan: str = "",
     deadline: float = math.inf,
+    trackers: Sequence[Tracker] = (),
 ) -> list[Record]:
     """Execute what is left of a matrix, each run after its certificate; see :mod:`harness.runs.sequence`.
 
-    ``plan`` is printed first: what the runs are.
+    ``plan`` is printed first: what the runs are. ``trackers`` show them while they train.
     """
     requests = [run.request for run in shared.left]
     with shared, RunDisplay(requests, quiet=quiet, certify=certify) as display:
@@ -34,6 +36,7 @@ def run_sequence(
             display.say(plan)
         if shared.reused:
             display.say(f"{reuse_text(shared)} (harness run --fresh repeats them)")
+        display.track(trackers, store.folder)
         display.stand_ins(request.dataset for request in requests)
         if not certify:
             return execute_all(shared, store, display, deadline)

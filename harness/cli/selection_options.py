@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from harness.cli import options
+from harness.cli import completion, options
 from harness.cli.messages import print_error
 
 SOME_UNREADABLE = 1
@@ -38,7 +38,7 @@ def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "precision, threads, epochs, … Default: what varies, if only one does, and otherwise backend.",
         ),
         options.results,
-        click.argument("selection", nargs=-1),
+        click.argument("selection", nargs=-1, shell_complete=completion.RECORD),
     ):
         function = decorate(function)
     return function

@@ -6,14 +6,14 @@ import click
 import msgspec
 
 from harness.analysis.results import find_result, last_result
-from harness.cli import options
+from harness.cli import completion, options
 from harness.cli.messages import print_error
 from harness.cli.printing import echo, echo_json
 from harness.report.results import VIEWS
 
 
 @click.command()
-@click.argument("name", metavar="RECORD")
+@click.argument("name", metavar="RECORD", shell_complete=completion.RECORD)
 @options.results
 @options.form
 def command(name: str, results: Path, form: str) -> None:

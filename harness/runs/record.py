@@ -78,7 +78,8 @@ class Epoch(msgspec.Struct, frozen=True):
 
     ``training_loss`` is the mean of the losses minimised in the epoch, in training mode, penalty included;
     for an adversarial task the generator's, with the discriminator's in ``discriminator_loss``. ``train`` and
-    ``validation`` are scored in evaluation mode with the weights at the end of the epoch.
+    ``validation`` are scored in evaluation mode with the weights at the end of the epoch. ``scored_at`` is in
+    UTC, ISO 8601; None in records of earlier versions.
     """
 
     epoch: int
@@ -88,6 +89,7 @@ class Epoch(msgspec.Struct, frozen=True):
     train: Scores
     validation: Scores
     discriminator_loss: float | None = None
+    scored_at: str | None = None
 
 
 class Evaluation(msgspec.Struct, frozen=True):

@@ -1,6 +1,7 @@
 """The training of one run: requests to the worker in their order, each reply written into the record."""
 
 import contextlib
+import datetime
 import math
 import statistics
 from typing import Protocol
@@ -22,7 +23,10 @@ from harness.worker.work_sampler import WorkSampler
 
 
 class Observer(Protocol):
-    """Watches the progress of a run."""
+    """Watches the progress of a run. It is called between blocks of steps: what it does is never timed."""
+
+    def started(self, record: Record) -> None:
+        """The framework is imported and the networks are built: the record describes what will be trained."""
 
     def phase(self, name: str) -> None:
         """A phase other than training begins."""
@@ -96,6 +100,7 @@ class TrainingRun:
         record.phases.build_seconds = built.build_seconds
         order = BatchOrder.of_task(plan.task, built.samples["train"], plan.seed)
         record.batch_size = order.batch_size
+        self._observer.started(record)
         return order
 
     def _train(self, order: BatchOrder, clock: RunClock, work: RunWork) -> None:
@@ -161,6 +166,7 @@ class TrainingRun:
             train,
             validation,
             next(iter(discriminator_loss), None),
+            datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
         )
         record.epochs.append(epoch)
         self._observer.scored(epoch)

@@ -18,7 +18,7 @@ LANGUAGES = {"sh", "python", "toml", "yaml", "text"}
 SHELL = [(block, words) for block in EVERY if block.language in {"sh", "yaml"} for words in commands(block)]
 #: Programs that a block may call, and what stands for a path to one of them.
 PROGRAMS = {"harness", "pip", "pytest", "python", "python3", "git", "export", ".", "BASE", ".ci/run"}
-PROGRAMS |= {"ruff", "mypy", "lint-imports", "PYTHONPATH"}
+PROGRAMS |= {"ruff", "mypy", "lint-imports", "PYTHONPATH", "tensorboard", "eval", "_HARNESS_COMPLETE"}
 #: Files that a reader of the page has, or the placeholder for one.
 FILES = [
     "my_numpy.py",

@@ -1,0 +1,174 @@
+"""What a tracker shows of a record: parameters, tags and metrics by name. Pure functions.
+
+Names with a slash are shown as a group by MLflow and TensorBoard. Times are in seconds, memory in bytes,
+accuracies and other shares between 0 and 1, as in the record.
+"""
+
+import datetime
+import math
+import shlex
+from pathlib import Path
+
+import msgspec
+
+from harness.report.certificate_words import certificate_label
+from harness.runs.record import Epoch, Record
+from harness.runs.summaries import generalization_gap, samples_per_second, step_time
+from harness.training.measures import Scores
+
+Value = bool | int | float | str
+
+_YES_OR_NO = {True: "yes", False: "no", None: None}
+
+
+def run_name(record: Record) -> str:
+    """``mlp torch:eager seed 0``."""
+    return f"{record.task.name} {record.label} seed {record.seed}"
+
+
+def parameters(record: Record) -> dict[str, Value]:
+    """What was asked for: the task's options by their names, and the conditions of the run.
+
+    An option with the name of a condition is called ``option_NAME``.
+    """
+    task = record.task.description
+    optimizer = {
+        "optimizer": str(task.optimizer.__struct_config__.tag),
+        **msgspec.structs.asdict(task.optimizer),
+    }
+    conditions: dict[str, Value | None] = {
+        "task": record.task.name,
+        "task_version": record.task.version,
+        "dataset": record.dataset.name,
+        "backend": record.backend,
+        "mode": record.mode,
+        "device": record.device or record.device_asked,
+        "precision": record.precision,
+        "threads": record.threads,
+        "seed": record.seed,
+        "batch_size": record.batch_size,
+        "epochs": record.epochs_asked,
+        "max_steps": record.max_steps,
+        "evaluated_every_epochs": record.evaluation.every_epochs,
+        "evaluated_samples": record.evaluation.samples,
+        "parameters": record.parameters,
+        "forward_flops_per_sample": record.forward_flops_per_sample,
+    }
+    options = {
+        f"option_{name}" if name in conditions else name: value for name, value in record.task.options.items()
+    }
+    given = {name: value for name, value in conditions.items() if value is not None}
+    return optimizer | options | given
+
+
+def tags(record: Record) -> dict[str, str]:
+    """What was found: the state of the run, its proof, the versions, the machine and the data."""
+    machine, git = record.machine, record.machine.git
+    found = {
+        "status": record.status,
+        "failure": record.failure.message if record.failure else None,
+        "certificate": certificate_label(record.certificate),
+        "certificate_reason": record.certificate.reason if record.certificate else None,
+        "clock": record.clock.outcome if record.clock else None,
+        "verification": record.verification.outcome if record.verification else None,
+        "disturbed": _YES_OR_NO[record.disturbed],
+        "dataset_fingerprint": record.dataset.fingerprint,
+        "dataset_origin": record.dataset.origin,
+        "dataset_stands_in_for": record.dataset.stands_in_for,
+        "task_sha256": record.task.sha256,
+        "host": machine.host_text,
+        "cpu": machine.cpu,
+        "allowed_cpus": str(machine.allowed_cpus),
+        "memory_bytes": str(machine.memory_bytes),
+        "os": machine.os,
+        "python": machine.python,
+        "git_commit": git.commit if git else None,
+        "git_dirty": _YES_OR_NO[git.dirty if git else None],
+        "harness": machine.harness,
+        "record_id": record.id,
+        "command": shlex.join(["harness", *record.command]),
+        **{f"framework/{name}": version for name, version in record.framework.items()},
+    }
+    return {name: text for name, text in found.items() if text}
+
+
+def epoch_values(epoch: Epoch) -> dict[str, float]:
+    """The metrics of a scored epoch; what is not finite is left out.
+
+    ``epoch/training_loss`` is the mean of what was minimised, penalty included; ``train/loss`` is scored in
+    evaluation mode.
+    """
+    values = {
+        "epoch/steps": epoch.steps,
+        "epoch/training_seconds": epoch.training_seconds,
+        "epoch/training_loss": epoch.training_loss,
+        "epoch/discriminator_loss": epoch.discriminator_loss,
+        **_scores("train", epoch.train),
+        **_scores("validation", epoch.validation),
+    }
+    return _finite(values)
+
+
+def final_values(record: Record) -> dict[str, float]:
+    """The metrics of a run that has ended; what it did not reach is left out.
+
+    The step time is the median over the steady blocks, with their 5th and 95th percentile.
+    """
+    steps = step_time(record)
+    values = {
+        **_scores("test", record.test_at_last),
+        **_scores("test_at_best", record.test_at_best),
+        "result/best_epoch": record.best_epoch,
+        "result/generalization_gap": generalization_gap(record),
+        "time/step_seconds": steps and steps.median,
+        "time/step_seconds_p5": steps and steps.p5,
+        "time/step_seconds_p95": steps and steps.p95,
+        "time/samples_per_second": samples_per_second(record),
+        **{f"time/{name}": value for name, value in msgspec.structs.asdict(record.phases).items()},
+        "memory/peak_bytes": record.peak_memory_bytes,
+        "memory/device_peak_bytes": record.device_peak_memory_bytes,
+    }
+    return _finite(values)
+
+
+def started_at(record: Record) -> float:
+    """The start as seconds since 1970."""
+    return datetime.datetime.fromisoformat(record.started_at).timestamp()
+
+
+def scored_at(record_start: float, epoch: Epoch) -> float:
+    """When an epoch was scored, as seconds since 1970; of older records, when it would have been at best."""
+    if epoch.scored_at is None:
+        return record_start + epoch.training_seconds
+    return datetime.datetime.fromisoformat(epoch.scored_at).timestamp()
+
+
+def ended_at(record: Record) -> float:
+    """When the training and its scoring ended, as seconds since 1970."""
+    phases = msgspec.structs.asdict(record.phases)
+    start = started_at(record)
+    scored = [scored_at(start, epoch) for epoch in record.epochs[-1:]]
+    spent = sum(seconds or 0.0 for name, seconds in phases.items() if name != "first_step_seconds")
+    return max([start + spent, *scored])
+
+
+def pictures(record: Record, folder: Path) -> dict[str, Path]:
+    """The pictures next to the record that exist, by what they show; a record cannot name other files."""
+    names = {
+        "samples": record.samples_file,
+        "last_samples": record.pictures.last_samples,
+        "course": record.pictures.course,
+        "examples": record.pictures.examples,
+    }
+    files = {title: folder / name for title, name in names.items() if name and Path(name).name == name}
+    return {title: path for title, path in files.items() if path.is_file()}
+
+
+def _scores(split: str, scores: Scores | None) -> dict[str, float | None]:
+    return {f"{split}/{measure}": value for measure, value in (scores or {}).items()}
+
+
+def _finite(values: dict[str, float | None]) -> dict[str, float]:
+    return {
+        name: float(value) for name, value in values.items() if value is not None and math.isfinite(value)
+    }

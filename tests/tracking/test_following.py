@@ -1,0 +1,144 @@
+"""A run in trackers: all of it arrives, and no failure of a tracker reaches the run."""
+
+import threading
+from pathlib import Path
+
+import msgspec
+import pytest
+from support.records import EPOCHS, make_record, make_unfinished_record
+
+from harness.tracking import bounded, following
+from harness.tracking.bounded import BoundedTracker
+from harness.tracking.following import Tracking
+from harness.tracking.tracker import send
+
+FOLDER = Path("runs")
+RUNNING = msgspec.structs.replace(make_record(), status="running", epochs=[])
+
+
+class Line:
+    def __init__(self):
+        self.calls = []
+
+    def __getattr__(self, name):
+        return lambda *_: self.calls.append(name)
+
+
+class Tool:
+    """A tracker in memory that fails at the calls named."""
+
+    name, place = "tool", "nowhere"
+
+    def __init__(self, *failing):
+        self.failing, self.received = set(failing), []
+
+    def _called(self, name, *values):
+        if name in self.failing:
+            raise ConnectionRefusedError(111, "Connection refused")
+        self.received.append((name, *values))
+
+    def connect(self):
+        self._called("connect")
+
+    def run(self, record, path):
+        self._called("run", record.status, path)
+        return self
+
+    def scored(self, epochs):
+        self._called("scored", *[epoch.epoch for epoch in epochs])
+
+    def ended(self, record):
+        self._called("ended", record.status)
+
+
+def follow(tool, events=("started", "scored", "scored", "end"), record=None, warnings=None):
+    tracking = Tracking([tool], FOLDER, ([] if warnings is None else warnings).append)
+    run = tracking.follow(Line())
+    for event, values in zip(
+        events, [[RUNNING], [EPOCHS[0]], [EPOCHS[1]], [record or make_record()]], strict=False
+    ):
+        getattr(run, event)(*values)
+    return run
+
+
+def test_epochs_arrive_when_they_are_scored_and_results_at_the_end():
+    tool = Tool()
+    follow(tool)
+    path = FOLDER / f"{RUNNING.id}.json"
+    assert tool.received[:3] == [("connect",), ("run", "running", path), ("scored", 1)]
+    assert tool.received[3:] == [("scored", 2), ("ended", "ok")]
+
+
+def test_short_epochs_are_sent_together(monkeypatch):
+    monkeypatch.setattr(following, "_INTERVAL_SECONDS", 60.0)
+    tool = Tool()
+    run = Tracking([tool], FOLDER, print).follow(Line())
+    run.started(RUNNING)
+    for epoch in (*EPOCHS, *EPOCHS):
+        run.scored(epoch)
+    assert [call for call in tool.received if call[0] == "scored"] == [("scored", 1)]
+    run.end(make_record())
+    assert tool.received[-2:] == [("scored", 2, 1, 2), ("ended", "ok")]
+
+
+def test_the_display_is_informed_first_and_of_everything():
+    line = Line()
+    run = Tracking([Tool("connect", "run")], FOLDER, lambda _: None).follow(line)
+    run.phase("building")
+    run.started(RUNNING)
+    run.trained(1, 2, 1, 0.5, 0.1)
+    run.scored(EPOCHS[0])
+    run.end(make_record())
+    assert line.calls == ["phase", "started", "trained", "scored", "end"]
+
+
+def test_without_trackers_the_observer_remains_as_it_is():
+    line = Line()
+    assert Tracking([], FOLDER, print).follow(line) is line
+
+
+@pytest.mark.parametrize("failing", ["connect", "run", "scored", "ended"])
+def test_a_failing_tracker_costs_one_warning(failing):
+    warnings = []
+    follow(Tool(failing), warnings=warnings)
+    (warning,) = warnings
+    assert warning == (
+        "tool at nowhere: Connection refused. Runs continue and their records are kept; add what is missing "
+        "later: harness export tool"
+    )
+
+
+def test_a_tracker_rests_after_a_failure_and_then_gets_the_whole_run(monkeypatch):
+    tool = Tool("scored")
+    run = follow(tool, events=("started", "scored"))
+    tool.failing.clear()
+    run.scored(EPOCHS[1])  # it rests
+    assert tool.received[-1][0] == "run"
+    monkeypatch.setattr(bounded.time, "monotonic", lambda: 1e9)
+    run.end(make_record())
+    assert tool.received[-3:] == [
+        ("run", "ok", FOLDER / f"{RUNNING.id}.json"),
+        ("scored", 1, 2),
+        ("ended", "ok"),
+    ]
+
+
+def test_a_run_that_never_started_is_shown_at_its_end():
+    tool = Tool()
+    Tracking([tool], FOLDER, print).follow(Line()).end(make_unfinished_record())
+    assert [call[0] for call in tool.received] == ["connect", "run", "scored", "ended"]
+
+
+def test_a_call_without_an_answer_is_left_behind():
+    warnings, forever = [], threading.Event()
+    tracker = BoundedTracker(Tool(), warnings.append, limit=0.05)
+    assert tracker.call(forever.wait) is None
+    forever.set()
+    assert warnings[0].startswith("tool at nowhere: no answer in 0 s. ")
+    assert tracker.call(lambda: 1) is None  # it rests
+
+
+def test_a_run_without_an_end_is_sent_without_one():
+    tool = Tool()
+    assert send(tool, msgspec.structs.replace(make_record(), status="running"), FOLDER)
+    assert [call[0] for call in tool.received] == ["run", "scored"]
