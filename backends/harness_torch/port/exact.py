@@ -1,0 +1,136 @@
+"""Evaluation in float64 without randomness: lower types become float64, dropout is left out.
+
+Both hold however a model asks for the contrary, for example with ``x.float()`` or in training mode.
+"""
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
+
+from harness_torch.port.naming import last_name, short_name
+
+_LOWER = {torch.float32, torch.float16, torch.bfloat16}
+_LOWERING_METHODS = {"float", "half", "bfloat16"}
+DROPOUTS = frozenset(
+    {
+        "alpha_dropout",
+        "dropout",
+        "dropout1d",
+        "dropout2d",
+        "dropout3d",
+        "feature_alpha_dropout",
+        "feature_dropout",
+    }
+)
+_DROP_PATH = re.compile(r"stochastic_?depth|drop_?path|drop_?connect", re.IGNORECASE)
+
+
+class Arguments(NamedTuple):
+    """A function and what it is called with."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+def prepare_torch() -> None:
+    """Settings of the process."""
+    torch.set_default_dtype(torch.float64)
+    torch.backends.mha.set_fastpath_enabled(False)
+    torch.compiler.set_stance("force_eager")
+
+
+def in_float64(call: Arguments) -> Arguments:
+    """The call with float64 in the place of lower types."""
+    if last_name(call.function) in _LOWERING_METHODS and call.args:
+        return Arguments(torch.Tensor.double, call.args[:1], {})
+    leaves = (*call.args, *call.kwargs.values())
+    if not any(isinstance(leaf, torch.dtype) for leaf in leaves):
+        return call
+    args = tuple(map(_raised, call.args))
+    return Arguments(call.function, args, {name: _raised(each) for name, each in call.kwargs.items()})
+
+
+def _raised(argument: Any) -> Any:
+    return torch.float64 if isinstance(argument, torch.dtype) and argument in _LOWER else argument
+
+
+def drop_path_rate(module: torch.nn.Module) -> float | None:
+    """The rate at which a module leaves out whole branches; None for other modules."""
+    if not _DROP_PATH.search(type(module).__name__):
+        return None
+    rates = (getattr(module, name, None) for name in ("p", "drop_prob", "drop_rate", "rate"))
+    return next((float(rate) for rate in rates if isinstance(rate, int | float)), 0.0)
+
+
+class Exact(TorchFunctionMode):
+    """Evaluates without recording."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """See ``torch.overrides``."""
+        call = in_float64(Arguments(func, args, kwargs or {}))
+        name = short_name(func)
+        if name in DROPOUTS:
+            return call.args[0] if call.args else call.kwargs["input"]
+        call = without_dropout(name, call)
+        return call.function(*call.args, **call.kwargs)
+
+    def __enter__(self) -> Any:
+        """Also replace how modules are called."""
+        self._patched = contextlib.ExitStack()
+        self._patched.enter_context(called_by(_call_exactly))
+        return super().__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        """Put back how modules are called."""
+        super().__exit__(*error)
+        self._patched.close()
+
+
+def _call_exactly(call: Callable[..., Any], module: torch.nn.Module, args: Any, kwargs: Any) -> Any:
+    return args[0] if drop_path_rate(module) is not None and args else call(module, *args, **kwargs)
+
+
+@contextlib.contextmanager
+def called_by(caller: Callable[..., Any]) -> Iterator[None]:
+    """Let ``caller(call, module, args, kwargs)`` carry out every call of a module."""
+    call = torch.nn.Module.__call__
+
+    def called(module: torch.nn.Module, /, *args: Any, **kwargs: Any) -> Any:
+        return caller(call, module, args, kwargs)
+
+    torch.nn.Module.__call__ = called  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        torch.nn.Module.__call__ = call  # type: ignore[method-assign]
+
+
+#: Where functions that contain dropout have its rate, by position and by name.
+_RATES = {"scaled_dot_product_attention": (4, "dropout_p"), "multi_head_attention_forward": (10, "dropout_p")}
+_RECURRENT = {"gru", "lstm", "rnn_tanh", "rnn_relu"}
+
+
+def without_dropout(name: str, call: Arguments) -> Arguments:
+    """The call with rate 0 where the function contains dropout."""
+    if name in _RECURRENT:
+        # The packed variant has the batch sizes as second argument, and all others one place further.
+        packed = isinstance(call.args[3], list | tuple) and not isinstance(call.args[2], list | tuple)
+        position, keyword = (6 if packed else 5), "dropout"
+    elif name in _RATES:
+        position, keyword = _RATES[name]
+    else:
+        return call
+    if len(call.args) > position:
+        return call._replace(args=(*call.args[:position], 0.0, *call.args[position + 1 :]))
+    return call._replace(kwargs={**call.kwargs, keyword: 0.0}) if keyword in call.kwargs else call
+
+
+def tensors_in(tree: Any) -> list[torch.Tensor]:
+    """All tensors of nested lists, tuples and dictionaries."""
+    return [leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, torch.Tensor)]

@@ -1,0 +1,13 @@
+"""Translations of torch's functions into the vocabulary; importing this fills the table of them."""
+
+from harness_torch.port.functions import (  # noqa: F401  fill the table
+    convolutions,
+    elementwise,
+    normalization,
+    pooling,
+    products,
+    reductions,
+    rewriting,
+    shapes,
+    slices,
+)

@@ -1,0 +1,148 @@
+"""A ``torch.nn.Module`` as a side."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from harness.tracing.calls import Trace
+from harness.tracing.side import Gradients, InputShape, Loss, Override, OwnTraining, Trained, Update
+from harness_torch.port import functions  # noqa: F401  fills the table of functions
+from harness_torch.port.exact import Exact
+from harness_torch.port.holding import Holding
+from harness_torch.port.layouts import (
+    channels_first,
+    find_layouts,
+    named_outputs,
+    outside,
+    to_tensors,
+    trial_inputs,
+)
+from harness_torch.port.recorder import Recorder
+from harness_torch.port.tracer import Tracer
+from harness_torch.port.training import loss_of, own_loss, own_optimizer, rule_of, to_targets
+
+Tensor = torch.Tensor
+Batch = tuple[list[np.ndarray], np.ndarray]
+
+
+class TorchSide:
+    """Implements :class:`harness.tracing.side.Side`.
+
+    ``input_layouts`` says for each input whether the model has it channels first.
+    """
+
+    framework = "torch"
+
+    def __init__(self, module: torch.nn.Module, shapes: Sequence[InputShape], own: OwnTraining) -> None:
+        self.versions = {"torch": str(torch.__version__)}
+        self._module = module.cpu().double()
+        self._own = own
+        self._holding = Holding(module)
+        with self._holding.kept(parameters=False):
+            self._module.eval()
+            self.input_layouts = find_layouts(self._evaluate, shapes)
+        # Lazy modules have their parameters from here on.
+        self._module.double()
+        self._state = self._holding.statistics() | self._changing(shapes)
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        return self._holding.arrays()
+
+    def trained(self) -> set[str]:
+        return {name for name, parameter in self._module.named_parameters() if parameter.requires_grad}
+
+    def load(self, parameters: Mapping[str, np.ndarray]) -> None:
+        self._holding.load(parameters)
+
+    def trace(
+        self, inputs: Sequence[np.ndarray], *, training: bool, overrides: Sequence[Override] = ()
+    ) -> Trace:
+        with self._holding.kept(parameters=False) as before, torch.no_grad():
+            self._module.train(training)
+            held = self._holding.tensors()
+            learned = dict(self._module.named_parameters()).keys() | self._state
+            known = {name: (held[name], numbers) for name, numbers in before.items() if name in learned}
+            recorder = Recorder(known, overrides)
+            given = to_tensors(inputs, [None] * len(inputs))
+            for number, tensor in enumerate(given):
+                recorder.add_input(tensor, f"input {number}")
+            names = {id(module): name for name, module in self._module.named_modules()}
+            with Tracer(recorder, names):
+                laid_out = [
+                    channels_first(tensor) if first else tensor
+                    for tensor, first in zip(given, self.input_layouts, strict=True)
+                ]
+                outputs = [(name, outside(output)) for name, output in named_outputs(self._module(*laid_out))]
+            for name, output in outputs:
+                recorder.add_output(output, name)
+            trace = recorder.trace
+            trace.state_after = self._holding.changes(before)
+            return trace
+
+    def gradients(self, inputs: Sequence[np.ndarray], targets: np.ndarray, loss: Loss) -> Gradients:
+        with self._holding.kept(parameters=True), torch.enable_grad():
+            self._module.train()
+            tensors = to_tensors(inputs, self.input_layouts)
+            floats = [tensor.requires_grad_() for tensor in tensors if tensor.dtype.is_floating_point]
+            value = loss_of(loss)(self._evaluate_with_gradients(tensors), to_targets(targets))
+            trained = {
+                name: parameter
+                for name, parameter in self._module.named_parameters()
+                if parameter.requires_grad
+            }
+            wanted = [*trained.values(), *floats]
+            found = torch.autograd.grad(value, wanted, allow_unused=True, materialize_grads=True)
+        of_inputs = dict(zip(map(id, floats), found[len(trained) :], strict=True))
+        return Gradients(
+            loss=float(value),
+            parameters={name: _array(gradient) for name, gradient in zip(trained, found, strict=False)},
+            inputs=[
+                _array(of_inputs[id(tensor)].movedim(1, -1) if first else of_inputs[id(tensor)])
+                for tensor, first in zip(tensors, self.input_layouts, strict=True)
+                if id(tensor) in of_inputs
+            ],
+        )
+
+    def train(self, batches: Sequence[Batch], loss: Loss, learning_rate: float) -> Trained:
+        with self._holding.kept(parameters=True), torch.enable_grad():
+            self._module.train()
+            optimizer = own_optimizer(self._own, self._module.parameters(), learning_rate)
+            criterion = own_loss(self._own, loss)
+            losses = []
+            for inputs, targets in batches:
+                optimizer.zero_grad()
+                outputs = self._evaluate_with_gradients(to_tensors(inputs, self.input_layouts))
+                value = criterion(outputs, to_targets(targets))
+                value.backward()
+                optimizer.step()
+                losses.append(float(value))
+            return Trained(losses, self._holding.arrays())
+
+    def update(self) -> Update | None:
+        if self._own.make_optimizer is None:
+            return None
+        return rule_of(own_optimizer(self._own, self._module.parameters(), 0.0))
+
+    def _evaluate(self, tensors: list[Tensor]) -> Any:
+        with torch.no_grad(), Exact():
+            return self._module(*tensors)
+
+    def _evaluate_with_gradients(self, tensors: list[Tensor]) -> Any:
+        with Exact():
+            return self._module(*tensors)
+
+    def _changing(self, shapes: Sequence[InputShape]) -> set[str]:
+        """The buffers that an evaluation in training mode changes; all others are constants."""
+        with self._holding.kept(parameters=False) as before:
+            self._module.train()
+            try:
+                self._evaluate(to_tensors(trial_inputs(shapes), self.input_layouts))
+            except Exception:  # noqa: BLE001  some models need other inputs for training
+                return set()
+            return set(self._holding.changes(before))
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return np.array(tensor.detach().numpy())

@@ -1,0 +1,240 @@
+"""Sees every torch function that a model calls, and has the known ones recorded."""
+
+import contextlib
+import functools
+from collections.abc import Callable, Sequence
+from types import FunctionType
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
+
+from harness.tracing.semantics import Dropout, Opaque, Slice, Transposition
+from harness_torch.port.exact import (
+    DROPOUTS,
+    Arguments,
+    called_by,
+    drop_path_rate,
+    in_float64,
+    tensors_in,
+    without_dropout,
+)
+from harness_torch.port.naming import full_name, is_in_place, last_name, short_name
+from harness_torch.port.recorder import Recorder, Run
+from harness_torch.port.seen import FACTORIES, IDENTITIES, QUERIES, REWRITTEN, TRANSLATORS, Seen, Tensor
+
+_active: list["Tracer"] = []
+_FIRST_PARAMETER = {"input": "x", "self": "x", "tensors": "x", "condition": "x", "query": "x"}
+_SYNONYMS = {"axis": "dim", "keepdims": "keepdim", **_FIRST_PARAMETER}
+
+
+def active() -> "Tracer":
+    """The tracer of the evaluation that runs now."""
+    return _active[-1]
+
+
+class NotTranslated(Exception):
+    """A rewriting does not cover these arguments."""
+
+
+class Tracer(TorchFunctionMode):
+    """Records the calls of a model, whose modules have the given names by ``id``."""
+
+    def __init__(self, recorder: Recorder, module_names: dict[int, str]) -> None:
+        super().__init__()
+        self.recorder = recorder
+        self._names = module_names
+        recorder.recording = lambda: self
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """See ``torch.overrides``."""
+        call = in_float64(Arguments(func, args, kwargs or {}))
+        live = [tensor for tensor in tensors_in((call.args, call.kwargs)) if self.recorder.is_live(tensor)]
+        name = short_name(call.function)
+        if not live or name in FACTORIES or _is_query(call.function):
+            return without_dropout(name, call).function(*call.args, **call.kwargs)
+        if name in DROPOUTS:
+            return self._dropout(call)
+        if name in IDENTITIES:
+            return self._identity(call)
+        return self._known(name, call)
+
+    def _known(self, name: str, call: Arguments) -> Any:
+        """Record a function of the vocabulary, what a function in Python calls, or an opaque call."""
+        if name in REWRITTEN:
+            with contextlib.suppress(NotTranslated):
+                return self._rewrite(REWRITTEN[name], call)
+        call = without_dropout(name, call)
+        if name in TRANSLATORS and (seen := _translated(TRANSLATORS[name], call)) is not None:
+            return self._record(call, seen)
+        if (body := _body(call.function)) is not None:
+            with self:
+                return body(*call.args, **call.kwargs)
+        return self._opaque(call)
+
+    def run(self, seen: Seen, run: Run, function: str) -> Any:
+        """Carry out and record a call that is none of torch's own; ``run`` takes the inputs."""
+        return self.recorder.call(seen, run, function)
+
+    def call_module(
+        self, call: Callable[..., Any], module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Call a module while the calls in it have its name."""
+        self.recorder.paths.append(self._names.get(id(module), self.recorder.paths[-1]))
+        try:
+            rate = drop_path_rate(module)
+            if rate is not None and args and self.recorder.is_live(args[0]):
+                seen = Seen(Dropout(rate=rate, active=module.training and rate > 0), args[:1])
+                return self.recorder.call(seen, lambda tensors: tensors[0], type(module).__name__)
+            if isinstance(module, torch.jit.ScriptModule):
+                return self._module_as_one(call, module, args, kwargs)
+            return call(module, *args, **kwargs)
+        finally:
+            self.recorder.paths.pop()
+
+    def _module_as_one(
+        self, call: Callable[..., Any], module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """A compiled module, whose functions torch shows nobody."""
+        function = f"TorchScript {module.original_name}"
+        return self._opaque(Arguments(functools.partial(call, module), args, kwargs), function)
+
+    def __enter__(self) -> Any:
+        """Also see the calls of modules, once."""
+        if not any(each is self for each in _active):
+            self._patched = called_by(self.call_module)
+            self._patched.__enter__()
+        _active.append(self)
+        return super().__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        """Stop seeing calls."""
+        super().__exit__(*error)
+        _active.pop()
+        if not any(each is self for each in _active):
+            self._patched.__exit__(None, None, None)
+
+    def _record(self, call: Arguments, seen: Seen) -> Any:
+        run = _runner(call, seen.inputs)
+        function = full_name(call.function)
+        if seen.part is not None and not is_in_place(call.function):
+            result = call.function(*call.args, **call.kwargs)
+            if _is_same(result, seen):
+                self.recorder.alias(result, seen.inputs[0])
+                return result
+            if (deferred := self.recorder.defer(run, seen, function)) is not None:
+                return deferred
+        return self.recorder.call(seen, run, function)
+
+    def _dropout(self, call: Arguments) -> Any:
+        bound = dict(zip(("input", "p", "training", "inplace"), call.args, strict=False)) | call.kwargs
+        training = bool(bound.get("training", bound.get("train", True)))
+        rate = float(bound.get("p", 0.5))
+        seen = Seen(Dropout(rate=rate, active=training and rate > 0), [bound["input"]])
+        return self.recorder.call(seen, lambda tensors: tensors[0], full_name(call.function))
+
+    def _identity(self, call: Arguments) -> Any:
+        before = call.args[0] if call.args else call.kwargs["input"]
+        result = call.function(*call.args, **call.kwargs)
+        if not isinstance(result, Tensor) or not self.recorder.is_live(before):
+            return result
+        if before.dtype.is_floating_point and not result.dtype.is_floating_point:
+            return self._opaque(call)
+        self.recorder.alias(result, before)
+        return result
+
+    def _rewrite(self, function: Callable[..., Any], call: Arguments) -> Any:
+        kwargs = {_SYNONYMS.get(name, name): each for name, each in call.kwargs.items()}
+        in_place = is_in_place(call.function) or kwargs.pop("inplace", False)
+        with self:
+            try:
+                result = function(*call.args, **kwargs)
+            except TypeError as error:
+                raise NotTranslated from error
+        if in_place:
+            call.args[0].copy_(result)
+            self.recorder.rename(call.args[0], result)
+            return call.args[0]
+        return result
+
+    def _opaque(self, call: Arguments, function: str | None = None) -> Any:
+        tensors = tensors_in((call.args, call.kwargs))
+        run = _runner(call, tensors)
+        name = full_name(call.function) if function is None else function
+        return self.recorder.call(Seen(Opaque(function=name), tensors), run, name, tensors)
+
+
+def _is_same(result: Tensor, seen: Seen) -> bool:
+    """Whether a change of shape leaves the elements where they are."""
+    if result.shape != seen.inputs[0].shape:
+        return False
+    does = seen.does
+    if isinstance(does, Transposition):
+        return does.axes == tuple(range(len(does.axes)))
+    return not isinstance(does, Slice) or does.index == "[:]"
+
+
+def _is_query(function: Callable[..., Any]) -> bool:
+    name = last_name(function)
+    return name in QUERIES or name.startswith("is_")
+
+
+def _translated(translator: Callable[..., Seen | None], call: Arguments) -> Seen | None:
+    kwargs = {_SYNONYMS.get(name, name): each for name, each in call.kwargs.items()}
+    kwargs.pop("inplace", None)
+    if kwargs.get("out", ()) is None:
+        del kwargs["out"]
+    try:
+        return translator(*call.args, **kwargs)
+    except TypeError:
+        return None
+
+
+def _runner(call: Arguments, inputs: Sequence[Tensor]) -> Run:
+    """A function of the inputs that calls what was called, with them in the places of those tensors."""
+    leaves, structure = pytree.tree_flatten((call.args, call.kwargs))
+    places = _places(leaves, inputs)
+
+    def run(tensors: list[Tensor]) -> Any:
+        for number, own in enumerate(places):
+            for place in own:
+                leaves[place] = tensors[number]
+        args, kwargs = pytree.tree_unflatten(leaves, structure)
+        return call.function(*args, **kwargs)
+
+    return run
+
+
+def _places(leaves: Sequence[Any], inputs: Sequence[Tensor]) -> list[list[int]]:
+    """For each input its places among the arguments; an input that is given twice has one each."""
+    found = []
+    for number, tensor in enumerate(inputs):
+        places = [place for place, leaf in enumerate(leaves) if leaf is tensor]
+        again = [other for other, each in enumerate(inputs) if each is tensor]
+        found.append([places[again.index(number)]] if len(again) == len(places) else places)
+    return found
+
+
+#: Guards at the beginning of functions in Python, which let a mode see them.
+_GUARDS = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
+
+
+@functools.lru_cache(maxsize=1024)
+def _body(function: Callable[..., Any]) -> Callable[..., Any] | None:
+    """A function in Python that does the same but is not seen itself, only what it calls; else None."""
+    plain = getattr(function, "__wrapped__", function)
+    if not isinstance(plain, FunctionType):
+        return None
+    if plain is not function:
+        return plain
+    unguarded = dict.fromkeys(_GUARDS, lambda *_: False)
+    copy = FunctionType(
+        plain.__code__,
+        {**plain.__globals__, **unguarded},
+        plain.__name__,
+        plain.__defaults__,
+        plain.__closure__,
+    )
+    copy.__kwdefaults__ = plain.__kwdefaults__
+    return copy
