@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from harness.cli import completion
+from harness.cli import completion, executor_options
 from harness.cli import options as shared
 from harness.cli.data_progress import shown_progress
 from harness.cli.duel_display import DuelDisplay, ModeDisplay
@@ -16,11 +17,13 @@ from harness.cli.duel_workloads import (
     configuration_options,
     workloads_of,
 )
+from harness.cli.executor_options import on_cluster
 from harness.cli.printing import echo, echo_json
 from harness.cli.signals import interrupt_on_termination
 from harness.duel.conduct import Duel
 from harness.duel.fastest_mode import FastestModes
 from harness.duel.files import DUELS
+from harness.duel.record import DuelRecord
 from harness.duel.request import DuelRequest
 from harness.duel.workloads import Workload, labelled, refuse_different_work
 from harness.errors import UsageError
@@ -28,7 +31,6 @@ from harness.plugins import registry
 from harness.report.duel import duel_text
 from harness.report.mode_words import faster_modes
 from harness.runs.data_choice import choose_dataset
-from harness.runs.record import DatasetRecord
 from harness.runs.store import prepare_folder, results_option
 
 
@@ -77,6 +79,7 @@ from harness.runs.store import prepare_folder, results_option
     "environment variables as they are.",
 )
 @shared.certify
+@executor_options.executor
 @shared.results
 @shared.form
 @shared.quiet
@@ -105,27 +108,45 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
     after Ctrl-C (what was measured is kept).
     """  # noqa: D301  click's mark for lines that it must not wrap
     interrupt_on_termination()
-    request = _request(names, options)
-    prepare_folder(options["results"] / DUELS.folder)
-    display = DuelDisplay(quiet=options["quiet"])
-    ctx.call_on_close(display.stop)
-    duel = Duel(request, options["results"] / DUELS.folder, display)
-    record = duel.carry_out()
-    display.stop()
+    record, path = _on_cluster(names, options) if on_cluster(options) else _here(ctx, names, options)
     if options["form"] == "json":
         echo_json(msgspec.json.encode(record))
     else:
         echo(duel_text(record))
         ran = [(each, record.task.description, record.machine) for each in record.configurations]
         echo("".join(f"\n{sentence}\n" for sentence in faster_modes(ran)), nl=False)
-        if duel.path.exists():
+        if path.exists():
             where = results_option(options["results"])
-            echo(f"\nPage: harness report last{where} --to duel.html\nRecord: {duel.path}")
+            echo(f"\nPage: harness report last{where} --to duel.html\nRecord: {path}")
     ctx.exit({"ok": 0, "interrupted": 130}.get(record.status, 1))
 
 
+def _here(ctx: click.Context, names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRecord, Path]:
+    request = _request(names, options)
+    request = msgspec.structs.replace(request, workloads=labelled(_in_fastest_modes(request, options)))
+    prepare_folder(options["results"] / DUELS.folder)
+    display = DuelDisplay(quiet=options["quiet"])
+    ctx.call_on_close(display.stop)
+    duel = Duel(request, options["results"] / DUELS.folder, display)
+    record = duel.carry_out()
+    display.stop()
+    return record, duel.path
+
+
+def _on_cluster(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRecord, Path]:
+    from harness.cli.cluster_duel import duel_on_cluster
+
+    folder = options["results"] / DUELS.folder
+    prepare_folder(folder)
+
+    def request_for(threads: int) -> DuelRequest:
+        return _request(names, {**options, "threads": options["threads"] or threads})
+
+    return duel_on_cluster(request_for, folder, address=options["address"], quiet=options["quiet"])
+
+
 def _request(names: tuple[str, ...], options: Mapping[str, Any]) -> DuelRequest:
-    """The request; everything that can be refused before a process starts is refused here."""
+    """The request, with modes still to be found; what can be refused before a process starts is refused."""
     definition = registry.task(options["task"])
     margin = _share(options["within"])
     workloads = workloads_of(names, definition, options)
@@ -133,7 +154,7 @@ def _request(names: tuple[str, ...], options: Mapping[str, Any]) -> DuelRequest:
     with shown_progress(quiet=options["quiet"]) as progress:
         dataset = choose_dataset(definition, options["dataset"], progress)
     return DuelRequest(
-        workloads=labelled(_in_fastest_modes(workloads, dataset, options)),
+        workloads=workloads,
         dataset=dataset,
         margin=margin,
         budget_seconds=options["budget"],
@@ -144,13 +165,11 @@ def _request(names: tuple[str, ...], options: Mapping[str, Any]) -> DuelRequest:
     )
 
 
-def _in_fastest_modes(
-    workloads: list[Workload], dataset: DatasetRecord, options: Mapping[str, Any]
-) -> list[Workload]:
+def _in_fastest_modes(request: DuelRequest, options: Mapping[str, Any]) -> list[Workload]:
     display = ModeDisplay(quiet=options["quiet"])
     try:
         modes = FastestModes(options["results"] / DUELS.folder, display, certify=options["certify"])
-        return [modes.resolved(workload, dataset) for workload in workloads]
+        return [modes.resolved(workload, request.dataset) for workload in request.workloads]
     finally:
         display.stop()
 

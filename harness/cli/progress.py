@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Column
@@ -29,7 +29,7 @@ from harness.tracking.tracker import Tracker
 from harness.training.measures import measure_of_task
 
 #: A certificate that takes longer was not in the cache: its time is worth a line on a terminal.
-_CACHED_SECONDS = 1.0
+CACHED_SECONDS = 1.0
 #: The spinner and the space after it.
 _SPINNER_WIDTH = 2
 #: Without a terminal no line about work under way comes sooner after another line.
@@ -89,11 +89,8 @@ class RunDisplay:
 
     def stand_ins(self, datasets: Iterable[DatasetRecord]) -> None:
         """Say once for each data set that it replaces another, and why."""
-        for dataset in {each.name: each for each in datasets if each.stands_in_for}.values():
-            self.say(
-                f"Data set {dataset.stands_in_for} is not available, {dataset.name} is used instead: "
-                f"{dataset.reason}"
-            )
+        for text in stand_in_texts(datasets):
+            self.say(text)
 
     def certifying(self, configuration: Configuration, task: str) -> None:
         """See :class:`harness.runs.certification.CertificationObserver`."""
@@ -110,7 +107,7 @@ class RunDisplay:
     ) -> None:
         """See :class:`harness.runs.certification.CertificationObserver`."""
         self._remaining.end()
-        if self.live and seconds > _CACHED_SECONDS:
+        if self.live and seconds > CACHED_SECONDS:
             outcome = certificate_label(certificate)
             self.say(f"{configuration.label} on {task}: {outcome} in {seconds:.0f} s")
 
@@ -164,6 +161,14 @@ class RunDisplay:
         return [*first, *([left_text(seconds)] if seconds and seconds >= 1 else []), *others]
 
 
+def stand_in_texts(datasets: Iterable[DatasetRecord]) -> list[str]:
+    """A sentence for each data set that replaces another, and why."""
+    return [
+        f"Data set {dataset.stands_in_for} is not available, {dataset.name} is used instead: {dataset.reason}"
+        for dataset in {each.name: each for each in datasets if each.stands_in_for}.values()
+    ]
+
+
 def fitted(name: str, details: Sequence[str], width: int) -> str:
     """``name: detail, detail`` with those details, in their order, that fit the width."""
     text = name
@@ -183,10 +188,23 @@ def _run_activity(request: RunRequest) -> Activity:
     return Activity("run", f"{request.backend}:{request.plan.mode} {request.plan.task.name}")
 
 
+class Line(Protocol):
+    """Where a run is shown."""
+
+    def update(self, name: str, *details: str) -> None:
+        """Show work under way."""
+
+    def advance(self, share: float) -> None:
+        """This share of the run's training is done."""
+
+    def end(self, outcome: str) -> None:
+        """The run has ended."""
+
+
 class RunLine:
     """One run on the display: a :class:`harness.runs.sequence.RunObserver`."""
 
-    def __init__(self, display: RunDisplay, name: str, task: Task) -> None:
+    def __init__(self, display: Line, name: str, task: Task) -> None:
         self._display = display
         self._name = name
         self._epochs = task.epochs

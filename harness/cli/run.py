@@ -1,14 +1,14 @@
 """``harness run``: every backend, task and seed in a fresh process, one after the other."""
 
-from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 from click.core import ParameterSource
 
-from harness.cli import evaluation_options, options, several_options, tracking_options
+from harness.cli import evaluation_options, executor_options, options, several_options, tracking_options
 from harness.cli.data_progress import shown_progress
+from harness.cli.executor_options import on_cluster
 from harness.cli.fastest_modes import in_fastest_modes
 from harness.cli.printing import echo, echo_json
 from harness.cli.run_sequence import exit_code, run_sequence
@@ -19,8 +19,10 @@ from harness.report.mode_words import faster_modes
 from harness.report.run_summary import run_summary
 from harness.report.terminal import runs_table, terminal_width
 from harness.runs.matrix import MatrixOptions, RunMatrix
+from harness.runs.record import Record
 from harness.runs.sharing import SharedRuns
 from harness.runs.store import Store
+from harness.tracking.tracker import Tracker
 
 
 @click.command()
@@ -49,6 +51,7 @@ from harness.runs.store import Store
 @options.certify
 @click.option("--fresh", is_flag=True, help="Repeat runs that are already recorded, too.")
 @options.timeout
+@executor_options.executor
 @options.verbose("Print every measurement of every run.")
 @options.quiet
 @options.plugin
@@ -76,20 +79,17 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     a backend does not support a task, 130 after Ctrl-C (finished runs are kept).
     """  # noqa: D301  click's mark for lines that it must not wrap
     interrupt_on_termination()
-    results: Path = given["results"]
     chosen = {"seeds": _seeds(ctx, given), "evaluation": evaluation_options.evaluation_of(given)}
-    matrix = RunMatrix(msgspec.convert(given | chosen, MatrixOptions))
+    asked = msgspec.convert(given | chosen, MatrixOptions)
     trackers = tracking_options.trackers_of(given)
-    store = Store(results)
-    store.prepare()
-    with shown_progress(quiet=given["quiet"]) as progress:
-        requests = matrix.requests(progress)
-    requests = in_fastest_modes(requests, results, quiet=given["quiet"], certify=given["certify"])
-    plan = matrix_sentence(matrix.axes(), len(requests))
-    shared = SharedRuns(requests, store, certify=given["certify"], fresh=given["fresh"])
-    records = run_sequence(
-        shared, store, quiet=given["quiet"], certify=given["certify"], plan=plan, trackers=trackers
-    )
+    store = Store(given["results"])
+    if on_cluster(given):
+        from harness.cli.cluster_run import run_on_cluster
+
+        store.prepare()
+        records = run_on_cluster(asked, store, trackers, given)
+    else:
+        records = _run_here(asked, store, trackers, given)
     if given["form"] == "json":
         echo_json(msgspec.json.encode({"records": records}))
     else:
@@ -100,6 +100,21 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         ran = [(record, record.task.description, record.machine) for record in records]
         echo("".join(f"{sentence}\n" for sentence in faster_modes(ran)), nl=False)
     ctx.exit(exit_code(records))
+
+
+def _run_here(
+    asked: MatrixOptions, store: Store, trackers: list[Tracker], given: dict[str, Any]
+) -> list[Record]:
+    matrix = RunMatrix(asked)
+    store.prepare()
+    with shown_progress(quiet=given["quiet"]) as progress:
+        requests = matrix.requests(progress)
+    requests = in_fastest_modes(requests, given["results"], quiet=given["quiet"], certify=given["certify"])
+    plan = matrix_sentence(matrix.axes(), len(requests))
+    shared = SharedRuns(requests, store, certify=given["certify"], fresh=given["fresh"])
+    return run_sequence(
+        shared, store, quiet=given["quiet"], certify=given["certify"], plan=plan, trackers=trackers
+    )
 
 
 def _seeds(ctx: click.Context, given: dict[str, Any]) -> list[int]:

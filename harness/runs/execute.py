@@ -3,14 +3,14 @@
 from harness.errors import Declined, HarnessError, interruption
 from harness.runs.record import Failure, Record
 from harness.runs.request import RunRequest, new_record
-from harness.runs.store import Store
+from harness.runs.store import RecordWriter
 from harness.runs.training import Diverged, Observer, TrainingRun
 from harness.worker.errors import DishonestClock, RequestFailed, WorkDiffers, WorkerLost, WorkerTimeout
 from harness.worker.limits import silence_within
 from harness.worker.session import Session
 
 
-def execute(request: RunRequest, store: Store, observer: Observer) -> Record:
+def execute(request: RunRequest, store: RecordWriter, observer: Observer) -> Record:
     """Execute a run and record it; errors of plugins, frameworks and users become part of the record.
 
     A Ctrl-C leaves a record with status ``interrupted``. The record is saved at the start and after each

@@ -40,6 +40,14 @@ class Failure(msgspec.Struct, frozen=True):
     last_lines: list[str] = []
 
 
+class LostAttempt(msgspec.Struct, frozen=True):
+    """An earlier attempt at a run, which ended with its node after so many scored epochs."""
+
+    node: str
+    reason: str
+    epochs: int
+
+
 class TaskRecord(msgspec.Struct, frozen=True):
     """The task of the run: ``options`` are those of --set, ``sha256`` is that of the description."""
 
@@ -190,6 +198,8 @@ class Record(msgspec.Struct, kw_only=True):
     """What the result depends on, by name; a run that agrees in it, on the same data, is not repeated."""
     process: ProcessMark | None = None
     """The process that writes the record; with it gone, a run whose status is ``running`` is lost."""
+    lost_attempts: list[LostAttempt] = []
+    """On a cluster, the nodes that were lost while they executed this run, oldest first."""
     interference: Interference | None = None
     """None if the run ended before it was measured, or the system does not report it."""
 

@@ -53,7 +53,7 @@ def execute_all(
     unsupported is not tried again with other seeds. No run begins after ``deadline``, in seconds of the
     monotonic clock.
     """
-    declined = _Declined()
+    declined = DeclinedWork()
     while shared.left and time.monotonic() <= deadline:
         for run, record in shared.refresh():
             declined.add(record, run.request)
@@ -74,7 +74,7 @@ def execute_all(
     return shared.records
 
 
-class _Declined:
+class DeclinedWork:
     """What configurations have declined as unsupported."""
 
     def __init__(self) -> None:

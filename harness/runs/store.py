@@ -1,7 +1,9 @@
 """The folder of records. Each is one JSON file, written completely or not at all."""
 
+import glob
 import shlex
 from pathlib import Path
+from typing import Protocol
 
 from harness.errors import HarnessError, UsageError
 from harness.machine.checksums import with_checksum
@@ -28,6 +30,16 @@ def prepare_folder(folder: Path) -> None:
         raise UsageError(
             f"records cannot be written to {folder}: {error.strerror}. Give another folder: --results DIR."
         ) from error
+
+
+class RecordWriter(Protocol):
+    """Where a run is recorded while it is executed."""
+
+    def save(self, record: Record) -> object:
+        """See :meth:`Store.save`."""
+
+    def save_picture(self, record: Record, png: bytes, kind: str = "") -> str:
+        """See :meth:`Store.save_picture`."""
 
 
 class Store:
@@ -65,6 +77,11 @@ class Store:
         except OSError as error:
             raise HarnessError(f"{path} cannot be written: {error.strerror}") from error
         return path.name
+
+    def discard(self, record: Record) -> None:
+        """Delete a record and its pictures, because the run is executed again."""
+        for path in [self.folder / f"{record.id}.json", *self.folder.glob(f"{glob.escape(record.id)}*.png")]:
+            path.unlink(missing_ok=True)
 
     def paths(self) -> list[Path]:
         """The files of the records, oldest first (their names begin with the time)."""

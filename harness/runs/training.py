@@ -10,7 +10,7 @@ from harness.machine.interference import Watch
 from harness.runs.clock import RunClock
 from harness.runs.record import Block, Epoch, Record
 from harness.runs.request import RunRequest
-from harness.runs.store import Store
+from harness.runs.store import RecordWriter
 from harness.runs.work import RunWork
 from harness.training.batches import BatchOrder
 from harness.training.blocks import block_steps
@@ -46,7 +46,7 @@ class TrainingRun:
     """Trains and scores in a worker, and writes the results into the record."""
 
     def __init__(
-        self, request: RunRequest, record: Record, session: Session, store: Store, observer: Observer
+        self, request: RunRequest, record: Record, session: Session, store: RecordWriter, observer: Observer
     ) -> None:
         self._request = request
         self._record = record

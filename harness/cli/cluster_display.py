@@ -1,0 +1,218 @@
+"""Progress of runs on a cluster: on a terminal a line for each node, otherwise one for each event."""
+
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn
+from rich.table import Column
+
+from harness.cli.cluster_remaining import ClusterRemaining
+from harness.cli.messages import print_error
+from harness.cli.progress import CACHED_SECONDS, RunLine, fitted, stand_in_texts
+from harness.cli.remaining import left_text
+from harness.cli.standard_error import console, print_line
+from harness.cluster.agent import NodeState
+from harness.plugins.configuration import Configuration
+from harness.report.certificate_words import certificate_label
+from harness.runs.record import DatasetRecord, Record
+from harness.runs.request import RunRequest
+from harness.runs.sequence import RunObserver
+from harness.testing.certificate import Certificate
+from harness.tracking.following import Tracking
+from harness.tracking.tracker import Tracker
+
+_SPINNER_WIDTH = 2
+#: Without a terminal, no line about the whole comes sooner after another line.
+_QUIET_SECONDS = 10.0
+
+
+class ClusterDisplay:
+    """A :class:`harness.cluster.dispatch.ClusterObserver`; ``quiet`` prints nothing."""
+
+    def __init__(self, requests: Sequence[RunRequest], *, quiet: bool) -> None:
+        self._runs = len(requests)
+        self._begun = self._ended = 0
+        self._tracking: Tracking | None = None
+        self._nodes: dict[str, NodeLine] = {}
+        self.remaining = ClusterRemaining(map(_kind, requests), time.monotonic)
+        self._console = console(quiet=quiet)
+        self._printed = time.monotonic()
+        self.live = self._console.is_terminal and not quiet
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False, table_column=Column(overflow="fold")),
+            console=self._console,
+            disable=not self.live,
+            transient=True,
+        )
+        self._whole = self._progress.add_task("waiting for nodes", total=None)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        self._printed = time.monotonic()
+        print_line(self._console, text)
+
+    def warn(self, text: str) -> None:
+        """Print a line that stays, even where no progress is shown."""
+        if self._console.quiet:
+            print_error(text)
+        else:
+            self.say(text)
+
+    def track(self, trackers: Sequence[Tracker], folder: Path) -> None:
+        """Show the runs in these tools, too; ``folder`` is that of the records."""
+        self._tracking = Tracking(trackers, folder, self.warn)
+
+    def stand_ins(self, datasets: Iterable[DatasetRecord]) -> None:
+        """Say once for each data set that it replaces another, and why."""
+        for text in stand_in_texts(datasets):
+            self.say(text)
+
+    def joined(self, node: NodeState) -> None:
+        """See :class:`harness.cluster.dispatch.ClusterObserver`."""
+        self._nodes.setdefault(node.name, NodeLine(self, node.name))
+        self.remaining.nodes = len(self._nodes)
+        for reason in node.lacking.values():
+            self.say(f"node {node.name}: {reason}; such runs go to other nodes")
+
+    def lost(self, node: str, reason: str, *, again: RunRequest | None) -> None:
+        """See :class:`harness.cluster.dispatch.ClusterObserver`."""
+        line = self._nodes.pop(node, None)
+        if line is not None:
+            line.remove()
+        self.remaining.nodes = len(self._nodes)
+        if again is not None:
+            self.remaining.again(node, _kind(again))
+            self._begun -= 1
+        self.say(f"node {node} is lost: {reason}" + (f"; {_name(again)} begins again" if again else ""))
+
+    def begin(self, node: str, request: RunRequest) -> RunObserver:
+        """See :class:`harness.cluster.dispatch.ClusterObserver`."""
+        self._begun += 1
+        number = f"[{self._begun}/{self._runs}] " if self._runs > 1 else ""
+        name = f"{number}{_name(request)}"
+        self._nodes[node].begin(name, _kind(request))
+        line = RunLine(self._nodes[node], name, request.plan.task)
+        return self._tracking.follow(line) if self._tracking else line
+
+    def certifying_on(self, node: str) -> "NodeLine":
+        """See :class:`harness.cluster.dispatch.ClusterObserver`."""
+        return self._nodes[node]
+
+    def recorded_elsewhere(self, request: RunRequest, record: Record) -> None:
+        """See :class:`harness.cluster.dispatch.ClusterObserver`."""
+        self._begun += 1
+        self._ended += 1
+        self.remaining.drop(_kind(request))
+        self.say(f"{_name(request)}: {record.status}, by another process")
+
+    def waiting(self, runs: int) -> None:
+        """See :class:`harness.cluster.dispatch.ClusterObserver`."""
+        self._progress.update(self._whole, description=f"waiting for {runs} run{'s' * (runs > 1)}")
+
+    def ended(self, text: str) -> None:
+        """A run has ended."""
+        self._ended += 1
+        self.say(text)
+        self.show_whole()
+
+    def row(self) -> TaskID:
+        """A new line for a node."""
+        return self._progress.add_task("", total=None)
+
+    def drop_row(self, row: TaskID) -> None:
+        """Remove a line."""
+        self._progress.remove_task(row)
+
+    def show_row(self, row: TaskID, name: str, details: Sequence[str]) -> None:
+        """Show a node's work and the state of the whole."""
+        width = self._console.width - _SPINNER_WIDTH
+        self._progress.update(row, description=fitted(name, details, width))
+        self.show_whole()
+
+    def show_whole(self) -> None:
+        """Show how many runs have ended and how much time is left: a line every ten seconds elsewhere."""
+        seconds = self.remaining.seconds()
+        left = f", {left_text(seconds)}" if seconds and seconds >= 1 else ""
+        nodes = len(self._nodes)
+        text = f"{self._ended} of {self._runs} runs ended, {nodes} node{'s' * (nodes != 1)}{left}"
+        if self.live:
+            self._progress.update(self._whole, description=text)
+        elif time.monotonic() - self._printed >= _QUIET_SECONDS and self._ended < self._runs:
+            self.say(text)
+
+
+class NodeLine:
+    """A node on the display: the observer of its certificates, and where its run is shown."""
+
+    def __init__(self, display: ClusterDisplay, node: str) -> None:
+        self._display = display
+        self._node = node
+        self._row = display.row()
+
+    def begin(self, name: str, kind: str) -> None:
+        """A run begins."""
+        self._display.remaining.begin(self._node, kind)
+        if not self._display.live:
+            self._display.say(f"{name}: begins on {self._node}")
+        self.update(name, "beginning")
+
+    def update(self, name: str, *details: str) -> None:
+        """Show work under way."""
+        shown = [detail for detail in details if detail]
+        self._display.show_row(self._row, f"{self._node}: {name}", shown)
+
+    def advance(self, share: float) -> None:
+        """This share of the run's training is done."""
+        self._display.remaining.advance(self._node, share)
+
+    def end(self, outcome: str) -> None:
+        """The run has ended."""
+        self._display.remaining.end(self._node)
+        self.update("idle")
+        self._display.ended(f"{outcome}, on {self._node}")
+
+    def remove(self) -> None:
+        """The node is lost."""
+        self._display.drop_row(self._row)
+
+    def certifying(self, configuration: Configuration, task: str) -> None:
+        """See :class:`harness.runs.certification.CertificationObserver`."""
+        self.update(f"certifying {configuration.label} on {task}", "comparing with the reference in float64")
+
+    def examined(self, configuration: Configuration, task: str, cases: int, of: int) -> None:
+        """See :class:`harness.runs.certification.CertificationObserver`."""
+        self.update(f"certifying {configuration.label} on {task}", f"case {cases} of {of}")
+
+    def certified(
+        self, configuration: Configuration, task: str, certificate: Certificate, seconds: float
+    ) -> None:
+        """See :class:`harness.runs.certification.CertificationObserver`."""
+        if seconds > CACHED_SECONDS:
+            outcome = certificate_label(certificate)
+            self._display.say(
+                f"{configuration.label} on {task}: {outcome} in {seconds:.0f} s, on {self._node}"
+            )
+
+
+def _name(request: RunRequest) -> str:
+    plan = request.plan
+    variant = f" ({request.variant})" if request.variant else ""
+    return f"{plan.task.name} {request.backend}:{plan.mode} seed {plan.seed}{variant}"
+
+
+def _kind(request: RunRequest) -> str:
+    """Runs of the same kind take about as long."""
+    return f"{request.backend}:{request.plan.mode} {request.plan.task.name}"

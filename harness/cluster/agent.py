@@ -1,0 +1,228 @@
+"""The agent of a node: executes runs and duels there, one at a time, and streams what they report.
+
+It is an ordinary class, which :mod:`harness.cluster.nodes` makes a Ray actor. Its process is the parent of
+the workers, so they end with it; nothing stays on the node but caches.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+from harness.cluster import sent_data
+from harness.cluster.messages import Forwarded, ForwardedStore, Message, Send, streamed
+from harness.duel.conduct import Duel, DuelObserver
+from harness.duel.fastest_mode import FastestModes, ModeObserver
+from harness.duel.record import DuelRecord
+from harness.duel.request import DuelRequest
+from harness.duel.run_modes import in_fastest_modes
+from harness.duel.workloads import Workload, labelled
+from harness.errors import HarnessError
+from harness.machine.description import Machine, default_threads, describe_machine
+from harness.machine.guarded_folder import GuardedFolder
+from harness.plugins.files import PLUGIN_FILES_VARIABLE
+from harness.plugins.installation import installation
+from harness.runs.certification import Certification, CertificationObserver
+from harness.runs.data_choice import summary_of
+from harness.runs.execute import execute
+from harness.runs.record import Failure, Record
+from harness.runs.request import RunRequest, new_record
+from harness.runs.training import Observer
+from harness.spec.data import Dataset
+
+
+class PluginFile(msgspec.Struct, frozen=True):
+    """A file of ``--plugin``; ``beside`` are files that it needs, by their path relative to its folder."""
+
+    name: str
+    content: bytes
+    beside: dict[str, bytes] = {}
+
+
+class Orders(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent is started with. ``certified`` has a run of each certified work; empty: none is."""
+
+    command: list[str]
+    cpus: int
+    plugins: list[PluginFile] = []
+    certified: list[RunRequest] = []
+
+
+class NodeState(msgspec.Struct, frozen=True):
+    """A node that is ready.
+
+    ``lacking`` are backends that it cannot run, and why; ``missing_data`` are names of data sets that must be
+    sent to it.
+    """
+
+    machine: Machine
+    lacking: dict[str, str]
+    missing_data: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        """The host, ``alpha (3f2a1c09d4e7)``."""
+        return self.machine.host_text
+
+
+class _RunsCertification:
+    """Passes what a certification reports to the observer of the work that needs it now."""
+
+    observer: CertificationObserver
+
+    def __getattr__(self, method: str) -> Any:
+        return getattr(self.observer, method)
+
+
+class Agent:
+    """Executes what the driver asks for; see the module."""
+
+    def __init__(self, orders: Orders) -> None:
+        sys.argv = ["harness", *orders.command]  # records contain the command line
+        if os.environ.get("OMP_NUM_THREADS") == str(orders.cpus):
+            del os.environ["OMP_NUM_THREADS"]  # Ray's, which would enter records and the keys of certificates
+        self._folder = GuardedFolder("harness-agent-")
+        self._orders = orders
+        self._plugins = [self._written(place, plugin) for place, plugin in enumerate(orders.plugins)]
+        self._load(self._plugins)
+        self._thread = ThreadPoolExecutor(1)
+        self._observer = _RunsCertification()
+        self._certification = Certification(orders.certified, cast("CertificationObserver", self._observer))
+
+    def _written(self, place: int, plugin: PluginFile) -> Path:
+        folder = self._folder.path / f"plugin-{place}"
+        for name, content in {plugin.name: plugin.content, **plugin.beside}.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return folder / plugin.name
+
+    @staticmethod
+    def _load(files: list[Path]) -> None:
+        os.environ[PLUGIN_FILES_VARIABLE] = os.pathsep.join(map(str, files))
+
+    def state(self, backends: list[str], fingerprints: dict[str, str]) -> NodeState:
+        """What this node has of these backends, and of data sets whose fingerprints are given by name."""
+        states = {name: _state_of(name) for name in backends}
+        return NodeState(
+            machine=describe_machine(),
+            lacking={name: state for name, state in states.items() if state},
+            missing_data=frozenset(
+                name for name, fingerprint in fingerprints.items() if not self._has(name, fingerprint)
+            ),
+        )
+
+    def _has(self, name: str, fingerprint: str) -> bool:
+        try:
+            summary = summary_of(name)
+        except HarnessError:
+            summary = None
+        if summary is not None and summary.fingerprint == fingerprint:
+            return True
+        if kept := sent_data.is_kept(fingerprint):
+            self._announce(name, fingerprint)
+        return kept
+
+    def _receive(self, dataset: Dataset) -> None:
+        try:
+            sent_data.keep(dataset)
+        except OSError as error:
+            raise HarnessError(f"data set {dataset.name} cannot be kept: {error}") from error
+        self._announce(dataset.name, dataset.fingerprint)
+
+    def _announce(self, name: str, fingerprint: str) -> None:
+        sent_data.announce(name, fingerprint)
+        self._load([Path(sent_data.__file__), *self._plugins])
+
+    def run(self, request: RunRequest, *datasets: Dataset) -> Iterator[Message]:
+        """Execute a run; the result is its record. ``datasets`` are those of it that this node lacks."""
+
+        def work(send: Send) -> Record:
+            for dataset in datasets:
+                self._receive(dataset)
+            if lacking := _state_of(request.backend):
+                record = new_record(request)
+                record.status = "unsupported"
+                record.failure = Failure(f"node {record.machine.host_text}: {lacking}")
+                ForwardedStore(send).save(record)
+                return record
+            observer = cast("Observer", Forwarded("run", send))
+            self._observer.observer = cast("CertificationObserver", Forwarded("observer", send))
+            certificate = self._certification.certificate(request) if self._orders.certified else None
+            certified = msgspec.structs.replace(request, certificate=certificate)
+            return execute(certified, ForwardedStore(send), observer)
+
+        yield from streamed(work, self._thread)
+
+    def modes(self, requests: list[RunRequest], *datasets: Dataset, certify: bool) -> Iterator[Message]:
+        """Find the fastest modes where they are asked for.
+
+        The result is the runs in these modes, and the files of the duels by name.
+        """
+
+        def work(send: Send) -> tuple[list[RunRequest], dict[str, bytes]]:
+            for dataset in datasets:
+                self._receive(dataset)
+            modes = self._fastest_modes(send, certify=certify)
+            return in_fastest_modes(requests, modes), self._duel_files()
+
+        yield from streamed(work, self._thread)
+
+    def duel(self, request: DuelRequest, *datasets: Dataset, python: str) -> Iterator[Message]:
+        """Carry out a duel. ``python`` is the driver's interpreter, for which this node's stands in.
+
+        The result is its record, and the files of the duels that found fastest modes by name.
+        """
+
+        def work(send: Send) -> tuple[DuelRecord, dict[str, bytes]]:
+            for dataset in datasets:
+                self._receive(dataset)
+            modes = self._fastest_modes(send, certify=request.certify)
+            workloads = [_with_python(workload, python) for workload in request.workloads]
+            resolved = labelled([modes.resolved(workload, request.dataset) for workload in workloads])
+            files = self._duel_files()
+            asked = msgspec.structs.replace(request, workloads=resolved)
+            duel = Duel(asked, self._folder.path / "duels", cast("DuelObserver", Forwarded("observer", send)))
+            return duel.carry_out(), files
+
+        yield from streamed(work, self._thread)
+
+    def _fastest_modes(self, send: Send, *, certify: bool) -> FastestModes:
+        observer = cast("ModeObserver", Forwarded("observer", send))
+        return FastestModes(self._folder.path / "duels", observer, certify=certify)
+
+    def _duel_files(self) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in (self._folder.path / "duels").glob("*.json")}
+
+
+def _state_of(backend: str) -> str:
+    """Why this node cannot run a backend; empty if it can."""
+    try:
+        found = installation(backend)
+    except HarnessError as error:
+        return str(error)
+    return "" if found.state == "installed" else f"backend {backend} is {found.state}: {found.detail}"
+
+
+def _with_python(workload: Workload, python: str) -> Workload:
+    configuration = workload.configuration
+    if configuration.python != python:
+        return workload
+    own = msgspec.structs.replace(configuration, python=sys.executable)
+    return msgspec.structs.replace(workload, configuration=own)
+
+
+class NodeDescription(msgspec.Struct, frozen=True):
+    """A node's machine, and its default number of threads."""
+
+    machine: Machine
+    threads: int
+
+
+def describe_node() -> NodeDescription:
+    """Describe the node on which this is called."""
+    return NodeDescription(describe_machine(), default_threads())

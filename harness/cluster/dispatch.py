@@ -1,0 +1,247 @@
+"""The runs of a matrix on several nodes: each node executes one at a time, and this process records them.
+
+Nothing here knows Ray: nodes are what :class:`Nodes` says, so that lost ones can be played in tests.
+"""
+
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from harness.cluster.agent import NodeState
+from harness.cluster.messages import Call, Ended, Message
+from harness.errors import HarnessError, interruption
+from harness.machine.description import git_state
+from harness.runs.certification import CertificationObserver
+from harness.runs.record import Failure, LostAttempt, Record, Status
+from harness.runs.request import RunRequest, new_record
+from harness.runs.sequence import DeclinedWork, RunObserver
+from harness.runs.sharing import PlannedRun, SharedRuns
+from harness.runs.store import Store
+
+#: A run that loses so many nodes is the reason why they are lost.
+MOST_ATTEMPTS = 3
+_POLL_SECONDS = 0.5
+
+
+class Lost(NamedTuple):
+    """A node is gone, or its agent; the reason is a few words."""
+
+    reason: str
+
+
+#: What is known of a node: its id, and that it is ready for its first run, a message of its run, or its end.
+Arrival = tuple[str, NodeState | Message | Lost]
+
+
+class Nodes(Protocol):
+    """The nodes of a cluster."""
+
+    def poll(self, seconds: float) -> list[Arrival]:
+        """Wait so long for something to arrive.
+
+        Raises:
+            HarnessError: no node is left.
+        """
+
+    def start(self, node: str, request: RunRequest) -> None:
+        """Have a node that is ready and idle execute a run."""
+
+    def awaited(self) -> bool:
+        """Whether nodes are known that are not ready yet."""
+
+
+class ClusterObserver(Protocol):
+    """Watches the runs of a matrix on several nodes."""
+
+    def joined(self, node: NodeState) -> None:
+        """A node is ready."""
+
+    def lost(self, node: str, reason: str, *, again: RunRequest | None) -> None:
+        """A node is lost; ``again`` is its run, if it is executed once more."""
+
+    def begin(self, node: str, request: RunRequest) -> RunObserver:
+        """A run begins on a node; returns its observer."""
+
+    def certifying_on(self, node: str) -> CertificationObserver:
+        """The observer of a node's certificates."""
+
+    def recorded_elsewhere(self, request: RunRequest, record: Record) -> None:
+        """Another process has executed a run."""
+
+    def waiting(self, runs: int) -> None:
+        """Nothing is free: other processes execute so many runs."""
+
+
+class _Running:
+    """A run on a node: ``record`` is the newest that the node has sent."""
+
+    def __init__(self, planned: PlannedRun, observer: RunObserver, attempts: list[LostAttempt]) -> None:
+        self.planned = planned
+        self.observer = observer
+        self.attempts = attempts
+        self.record: Record | None = None
+
+
+class Dispatcher:
+    """Gives the runs that are left to nodes that are idle, until none is left."""
+
+    def __init__(self, shared: SharedRuns, nodes: Nodes, store: Store, observer: ClusterObserver) -> None:
+        self._shared = shared
+        self._nodes = nodes
+        self._store = store
+        self._observer = observer
+        self._states: dict[str, NodeState] = {}
+        self._running: dict[str, _Running] = {}
+        self._again: list[tuple[PlannedRun, list[LostAttempt]]] = []
+        self._declined = DeclinedWork()
+        self._git = git_state()  # a node's folder is no checkout; that of the command may be
+
+    def execute_all(self) -> list[Record]:
+        """Execute what is left; returns the records of the matrix, in its order.
+
+        A Ctrl-C ends it; the runs that are under way are recorded as interrupted.
+
+        Raises:
+            HarnessError: no node is left, or a record cannot be written. What is under way is recorded.
+        """
+        try:
+            while self._shared.left or self._running:
+                self._look_around()
+                for node, arrival in self._nodes.poll(_POLL_SECONDS):
+                    self._take(node, arrival)
+                self._give_work()
+        except KeyboardInterrupt as interrupt:
+            self._end_all(interruption(interrupt))
+        except HarnessError as error:
+            self._end_all(str(error))
+            raise
+        return self._shared.records
+
+    def _look_around(self) -> None:
+        own = {running.planned.key for running in self._running.values()}
+        for planned, record in self._shared.refresh():
+            if planned.key not in own:  # whose record is complete before its node says that it has ended
+                self._declined.add(record, planned.request)
+                self._observer.recorded_elsewhere(planned.request, record)
+
+    def _give_work(self) -> None:
+        for node in [node for node in self._states if node not in self._running]:
+            if (work := self._next(node)) is not None:
+                planned, attempts = work
+                observer = self._observer.begin(self._states[node].name, planned.request)
+                self._running[node] = _Running(planned, observer, attempts)
+                self._nodes.start(node, planned.request)
+        if self._states and not self._running and self._shared.left:
+            self._observer.waiting(len(self._shared.left))
+
+    def _next(self, node: str) -> tuple[PlannedRun, list[LostAttempt]] | None:
+        """The next run that the node can execute, claimed; or that no other node can either."""
+        for place, (planned, attempts) in enumerate(self._again):
+            if self._suits(node, planned.request):
+                del self._again[place]
+                return planned, attempts
+        passed_over = []
+        try:
+            while (planned := self._shared.claim()) is not None:
+                if planned.request in self._declined:
+                    self._shared.drop(planned)
+                elif self._suits(node, planned.request):
+                    return planned, []
+                else:
+                    passed_over.append(planned)
+        finally:
+            for other in passed_over:
+                self._shared.give_back(other)
+        return None
+
+    def _suits(self, node: str, request: RunRequest) -> bool:
+        """A node that lacks the backend records so only where every other node lacks it, too."""
+        if request.backend not in self._states[node].lacking:
+            return True
+        others_lack = all(request.backend in state.lacking for state in self._states.values())
+        return others_lack and not self._nodes.awaited()
+
+    def _take(self, node: str, arrival: NodeState | Message | Lost) -> None:
+        match arrival:
+            case NodeState():
+                self._states[node] = arrival
+                self._observer.joined(arrival)
+            case Lost():
+                self._lose(node, arrival.reason)
+            case Call(target="store", method="save", arguments=(record,)):
+                self._save(node, record)
+            case Call(target="store", arguments=arguments):
+                self._store.save_picture(*arguments)
+            case Call(target="run"):
+                self._call(self._running[node].observer, arrival)
+            case Call():
+                self._call(self._observer.certifying_on(self._states[node].name), arrival)
+            case Ended():
+                self._end(node, arrival)
+
+    @staticmethod
+    def _call(target: object, call: Call) -> None:
+        getattr(target, call.method)(*call.arguments, **call.keywords)
+
+    def _save(self, node: str, record: Record) -> None:
+        """Save what a node has sent or would have."""
+        running = self._running[node]
+        record.machine = msgspec.structs.replace(record.machine, git=self._git)
+        record.lost_attempts = running.attempts
+        running.record = record
+        self._store.save(record)
+
+    def _newest(self, node: str) -> Record:
+        """The newest record of a node's run, or its first."""
+        running = self._running[node]
+        if running.record is not None:
+            return running.record
+        record = new_record(running.planned.request)
+        record.machine = self._states[node].machine
+        return record
+
+    def _end(self, node: str, ended: Ended) -> None:
+        if ended.error is not None:
+            self._fail(node, f"node {self._states[node].name}: {ended.error}")
+        self._finish(node)
+
+    def _fail(self, node: str, reason: str, status: Status = "failed") -> None:
+        record = self._newest(node)
+        record.status, record.failure = status, Failure(reason)
+        self._save(node, record)
+
+    def _finish(self, node: str) -> None:
+        record = self._newest(node)
+        running = self._running.pop(node)
+        self._shared.add(running.planned, record)
+        self._declined.add(record, running.planned.request)
+        running.observer.end(record)
+
+    def _lose(self, node: str, reason: str) -> None:
+        """A node is lost: its run is done again, unless it has lost too many."""
+        state = self._states.get(node)
+        name = state.name if state else node[:8]
+        running = self._running.get(node)
+        if running is None:
+            self._observer.lost(name, reason, again=None)
+        else:
+            epochs = len(running.record.epochs) if running.record else 0
+            running.attempts.append(LostAttempt(name, reason, epochs))
+            again = len(running.attempts) < MOST_ATTEMPTS
+            self._observer.lost(name, reason, again=running.planned.request if again else None)
+            if again:
+                if running.record is not None:
+                    self._store.discard(running.record)  # that of the next attempt mentions this one
+                self._again.append((running.planned, running.attempts))
+                del self._running[node]
+            else:
+                nodes = ", ".join(attempt.node for attempt in running.attempts)
+                self._fail(node, f"{len(running.attempts)} nodes were lost during this run: {nodes}")
+                self._finish(node)
+        self._states.pop(node, None)
+
+    def _end_all(self, reason: str) -> None:
+        """Record the runs that are under way as interrupted; a later call repeats them."""
+        for node in list(self._running):
+            self._fail(node, reason, "interrupted")
+            self._finish(node)

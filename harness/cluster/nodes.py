@@ -1,0 +1,181 @@
+"""The nodes of a Ray cluster, each occupied as a whole by an agent."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, Self
+
+import msgspec
+
+from harness.cluster.agent import Agent, NodeState, Orders
+from harness.cluster.connection import Node, nodes_with_cpus
+from harness.cluster.dispatch import Arrival, Lost
+from harness.cluster.messages import Ended
+from harness.errors import HarnessError
+from harness.runs.data_choice import loaded
+from harness.runs.identity import data_fingerprint
+from harness.runs.request import RunRequest
+
+#: How often the list of nodes is read, and how long a node that was lost is left alone.
+_LOOK_SECONDS = 2.0
+_RETRY_SECONDS = 20.0
+#: A node whose agent ends so often is not used any more.
+_MOST_LOSSES = 3
+
+
+class _Occupied:
+    """A node with its agent. ``awaited`` is what arrives next from it: its state, or messages of its work."""
+
+    def __init__(self, actor: Any, awaited: Any) -> None:
+        self.actor = actor
+        self.awaited = awaited
+        self.state: NodeState | None = None
+        self.missing: set[str] = set()
+
+
+class RayNodes:
+    """See :class:`harness.cluster.dispatch.Nodes`. Use it within a connection and as a context manager."""
+
+    def __init__(self, orders: Orders, backends: Iterable[str], datasets: Iterable[str]) -> None:
+        """Occupy nodes whose agents follow ``orders``, for these backends and data sets.
+
+        Raises:
+            DataError: a data set cannot be read on this machine.
+        """
+        self._orders = orders
+        self._backends = list(dict.fromkeys(backends))
+        self._fingerprints = {
+            name: data_fingerprint(name) or loaded(name).fingerprint for name in dict.fromkeys(datasets)
+        }
+        self._sent: dict[str, Any] = {}
+        self._occupied: dict[str, _Occupied] = {}
+        self._losses: Counter[str] = Counter()
+        self._lost_at: dict[str, float] = {}
+        self._looked_at = 0.0
+
+    def poll(self, seconds: float) -> list[Arrival]:
+        """See :class:`harness.cluster.dispatch.Nodes`."""
+        import ray
+
+        self._look_for_nodes()
+        waiting = {held.awaited: id_ for id_, held in self._occupied.items() if held.awaited is not None}
+        if not waiting:
+            time.sleep(seconds)
+            return []
+        first, others = ray.wait(list(waiting), timeout=seconds)
+        if first and others:
+            more, _ = ray.wait(others, num_returns=len(others), timeout=0)
+            first += more
+        return [arrival for ready in first for arrival in self._arrived(waiting[ready])]
+
+    def awaited(self) -> bool:
+        """See :class:`harness.cluster.dispatch.Nodes`."""
+        return any(held.state is None for held in self._occupied.values())
+
+    def start(self, node: str, request: RunRequest) -> None:
+        """See :class:`harness.cluster.dispatch.Nodes`."""
+        self.work(node, "run", request, datasets=[request.dataset.name])
+
+    def work(self, node: str, method: str, asked: Any, *, datasets: Iterable[str], **keywords: Any) -> None:
+        """Have a node's agent stream the messages of a method; data that it lacks is sent with it."""
+        held = self._occupied[node]
+        lacking = [name for name in dict.fromkeys(datasets) if name in held.missing]
+        held.missing -= set(lacking)
+        call = getattr(held.actor, method).options(num_returns="streaming")
+        held.awaited = call.remote(asked, *map(self._put, lacking), **keywords)
+
+    def _put(self, dataset: str) -> Any:
+        """The data set in Ray's object store, from where each node gets it once."""
+        import ray
+
+        if dataset not in self._sent:
+            self._sent[dataset] = ray.put(loaded(dataset))
+        return self._sent[dataset]
+
+    def _look_for_nodes(self) -> None:
+        """Occupy nodes that have joined.
+
+        Raises:
+            HarnessError: no node is left.
+        """
+        now = time.monotonic()
+        if now - self._looked_at < _LOOK_SECONDS:
+            return
+        self._looked_at = now
+        usable = [node for node in nodes_with_cpus() if self._losses[node.id] < _MOST_LOSSES]
+        if not usable and not self._occupied:
+            raise HarnessError("no node of the Ray cluster is left; the same command completes the runs.")
+        for node in usable:
+            rested = now - self._lost_at.get(node.id, -_RETRY_SECONDS) >= _RETRY_SECONDS
+            if node.id not in self._occupied and rested:
+                self._occupied[node.id] = self._occupy(node)
+
+    def _occupy(self, node: Node) -> _Occupied:
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        actor = (
+            ray.remote(Agent)
+            .options(
+                num_cpus=node.cpus,
+                num_gpus=node.gpus,
+                max_restarts=0,
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False),
+            )
+            .remote(msgspec.structs.replace(self._orders, cpus=int(node.cpus)))
+        )
+        return _Occupied(actor, actor.state.remote(self._backends, self._fingerprints))
+
+    def _arrived(self, node: str) -> Iterator[Arrival]:
+        import ray
+
+        held = self._occupied[node]
+        try:
+            if held.state is None:
+                held.state = ray.get(held.awaited)
+                held.missing = set(held.state.missing_data)
+                held.awaited = None
+                yield node, held.state
+                return
+            message = ray.get(next(held.awaited))
+        except StopIteration:
+            held.awaited = None
+            yield node, Ended(None, "the agent ended its work without a result")
+        except ray.exceptions.RayTaskError as error:
+            held.awaited = None
+            yield node, Ended(None, _last_line(error))
+        except ray.exceptions.RayError as error:
+            self._release(node)
+            self._losses[node] += 1
+            self._lost_at[node] = time.monotonic()
+            yield node, Lost(_reason(error))
+        else:
+            if isinstance(message, Ended):
+                held.awaited = None
+            yield node, message
+
+    def _release(self, node: str) -> None:
+        import ray
+
+        ray.kill(self._occupied.pop(node).actor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """End the agents, and with them all that they have started."""
+        for node in list(self._occupied):
+            self._release(node)
+
+
+def _last_line(error: Exception) -> str:
+    """The exception at the end of a remote traceback."""
+    return str(error).strip().splitlines()[-1]
+
+
+def _reason(error: Exception) -> str:
+    import ray
+
+    if isinstance(error, ray.exceptions.OutOfMemoryError):
+        return "its memory ran out"
+    return "it no longer answers"

@@ -1,0 +1,133 @@
+"""Work that belongs on one machine, such as a duel, placed as a whole on a node of a cluster."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.cluster.agent import NodeState
+from harness.cluster.dispatch import Arrival, Lost
+from harness.cluster.messages import Call, Ended
+from harness.duel.conduct import DuelObserver
+from harness.duel.record import DuelRecord, encode
+from harness.errors import HarnessError, UsageError, interruption
+from harness.machine.checksums import with_checksum
+from harness.machine.files import replace_file
+
+_POLL_SECONDS = 0.5
+
+
+class WorkingNodes(Protocol):
+    """Nodes that can be asked for any method of :class:`harness.cluster.agent.Agent`."""
+
+    def poll(self, seconds: float) -> list[Arrival]:
+        """See :class:`harness.cluster.dispatch.Nodes`."""
+
+    def awaited(self) -> bool:
+        """See :class:`harness.cluster.dispatch.Nodes`."""
+
+    def work(self, node: str, method: str, asked: Any, *, datasets: Iterable[str], **keywords: Any) -> None:
+        """Have a node's agent stream the messages of a method."""
+
+
+def on_one_node(
+    nodes: WorkingNodes,
+    method: str,
+    asked: Any,
+    *,
+    datasets: Iterable[str],
+    observer: object,
+    **keywords: Any,
+) -> Any:
+    """The result of a method of the agent of the first node that is ready and lacks none of the backends.
+
+    Raises:
+        UsageError: every node lacks a backend; says what one lacks.
+        HarnessError: the work failed, or its node was lost.
+    """
+    chosen: str | None = None
+    lacking: dict[str, NodeState] = {}
+    while True:
+        for node, arrival in nodes.poll(_POLL_SECONDS):
+            match arrival:
+                case NodeState() if chosen is None and not arrival.lacking:
+                    chosen, name = node, arrival.name
+                    nodes.work(node, method, asked, datasets=datasets, **keywords)
+                case NodeState():
+                    lacking[node] = arrival
+                case Lost() if node == chosen:
+                    raise HarnessError(
+                        f"node {name} was lost ({arrival.reason}); run the same command again."
+                    )
+                case Lost():
+                    lacking.pop(node, None)
+                case Call() if node == chosen:
+                    getattr(observer, arrival.method)(*arrival.arguments, **arrival.keywords)
+                case Ended() if node == chosen:
+                    return _result(arrival)
+        if chosen is None and lacking and not nodes.awaited():
+            state = next(iter(lacking.values()))
+            raise UsageError(f"node {state.name}: {next(iter(state.lacking.values()))}")
+
+
+def _result(ended: Ended) -> Any:
+    if ended.error is not None:
+        raise (UsageError if ended.exit_code == UsageError.exit_code else HarnessError)(ended.error)
+    return ended.result
+
+
+def write_duels(folder: Path, files: dict[str, bytes]) -> None:
+    """Write the files of duels that a node has sent.
+
+    Raises:
+        HarnessError: one cannot be written.
+    """
+    for name, content in files.items():
+        _write(folder / Path(name).name, content)
+
+
+class DuelRecorder:
+    """Writes the record of a duel on a node after each pair, and passes on what the node reports."""
+
+    def __init__(self, folder: Path, observer: DuelObserver) -> None:
+        self._folder = folder
+        self._observer = observer
+        self.record: DuelRecord | None = None
+        self.path = folder
+
+    def paired(self, record: DuelRecord, seconds_left: float) -> None:
+        """See :class:`harness.duel.conduct.DuelObserver`."""
+        self.save(record)
+        self._observer.paired(record, seconds_left)
+
+    def save(self, record: DuelRecord) -> None:
+        """Write a record.
+
+        Raises:
+            HarnessError: it cannot be written.
+        """
+        self.record, self.path = record, self._folder / f"{record.id}.json"
+        _write(self.path, with_checksum(encode(record)))
+
+    def interrupted(self, interrupt: KeyboardInterrupt) -> DuelRecord:
+        """The record of a duel that a Ctrl-C ended, with its finished pairs.
+
+        Raises:
+            KeyboardInterrupt: there is none yet.
+        """
+        if self.record is None:
+            raise interrupt
+        self.record.status, self.record.failure = "interrupted", interruption(interrupt)
+        self.save(self.record)
+        return self.record
+
+    def __getattr__(self, method: str) -> Callable[..., None]:
+        passed: Callable[..., None] = getattr(self._observer, method)
+        return passed
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, content)
+    except OSError as error:
+        raise HarnessError(f"cannot write the record {path}: {error.strerror}") from error
