@@ -89,7 +89,8 @@ class Recurrent(Semantics, frozen=True):
     Parameters, for each gate g in :data:`GATES` of the cell: kernel_g (inputs, units), recurrent_g (units,
     units), bias_g (units,), recurrent_bias_g (units,); a side with one bias gives bias_g alone. With
     ``reset_after`` the reset gate is applied after the product with recurrent_n (torch, cuDNN), else before.
-    Outputs: all steps, or the last one.
+    Outputs: all steps, or the last one. ``masked`` says that steps are left out where a mask, given as the
+    last input, is False: the state stays as it was, and the output is that of the step before.
     """
 
     cell: Literal["rnn", "gru", "lstm"]
@@ -99,6 +100,7 @@ class Recurrent(Semantics, frozen=True):
     activation: str = "tanh"
     recurrent_activation: str = "sigmoid"
     batch_first: bool = True
+    masked: bool = False
 
 
 #: The gates of each cell: (z) update, (r) reset, (n) new; (i) input, (f) forget, (g) cell, (o) output.

@@ -13,7 +13,8 @@ if TYPE_CHECKING:  # what describes networks needs no NumPy
 class Stored(msgspec.Struct, frozen=True, omit_defaults=True):
     """A part of a stored parameter, and how it becomes the canonical array of a role.
 
-    The part is taken from ``axis`` between ``start`` and ``stop``, reshaped to ``shape`` (None leaves it),
+    The part is taken from ``axis`` between ``start`` and ``stop``, or where there is only a ``stop`` from the
+    elements in row-major order. It is reshaped to ``shape`` (None leaves it),
     and its axes are put into the order ``axes`` (None leaves it). In this order: slice, reshape, transpose,
     then ``final_shape``; at last the axes ``flipped`` are reversed.
     """
@@ -57,7 +58,7 @@ class Stored(msgspec.Struct, frozen=True, omit_defaults=True):
     def part(self, stored: np.ndarray) -> np.ndarray:
         """The part of what is stored, a view."""
         if self.axis is None:
-            return stored
+            return stored.reshape(-1)[self.start : self.stop] if self.stop else stored
         place = [slice(None)] * stored.ndim
         place[self.axis] = slice(self.start, self.stop)
         return stored[tuple(place)]

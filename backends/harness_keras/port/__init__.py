@@ -11,18 +11,6 @@ from typing import Any
 from harness.tracing.side import InputShape, OwnTraining, Side
 
 
-def variables() -> dict[str, str]:
-    """What the environment must hold before the framework is imported: float64 in JAX, and the CPU alone."""
-    return {
-        "CUDA_VISIBLE_DEVICES": "-1",
-        "JAX_ENABLE_X64": "1",
-        "JAX_PLATFORMS": "cpu",
-        "KERAS_TORCH_DEVICE": "cpu",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "TF_ENABLE_ONEDNN_OPTS": "0",
-    }
-
-
 def claims(built: Any) -> bool:
     """Whether this is a ``keras.Model`` or another ``keras.Layer``."""
     keras = sys.modules.get("keras")

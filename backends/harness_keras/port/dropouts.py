@@ -5,23 +5,29 @@ from typing import Any
 import keras
 
 from harness.tracing import semantics as kinds
-from harness_keras.port.readings import Running, layer_class, reads
+from harness_keras.port.readings import Running, reads
 
 Tensor = Any
-
-
-@reads(
-    keras.layers.Dropout,
-    keras.layers.SpatialDropout1D,
-    keras.layers.SpatialDropout2D,
-    keras.layers.SpatialDropout3D,
-    keras.layers.GaussianDropout,
-    layer_class("AlphaDropout"),
-    keras.layers.GaussianNoise,
+_NAMES = ("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
+#: Layers whose randomness is not that of ``keras.random.dropout``. A random crop is a crop at any time.
+NOISE = (
+    "AlphaDropout",
+    "GaussianDropout",
+    "GaussianNoise",
+    *(name for name in dir(keras.layers) if name.startswith("Random") and name != "RandomCrop"),
 )
+
+
+def layers_named(names: tuple[str, ...]) -> list[type]:
+    """The classes of these names that this Keras has."""
+    return [getattr(keras.layers, name) for name in names if hasattr(keras.layers, name)]
+
+
+@reads(*layers_named(_NAMES + NOISE))
 def random_layer(running: Running) -> Tensor:
     """The input itself."""
     layer = running.layer
-    rate = float(layer.stddev if hasattr(layer, "stddev") else layer.rate)
+    rate = getattr(layer, "stddev", getattr(layer, "rate", 1.0))
+    rate = float(rate) if isinstance(rate, int | float) else 1.0
     does = kinds.Dropout(rate=rate, active=running.training and rate > 0)
     return running.part(does, [running.x], lambda x: x)

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 from keras import tree
 
@@ -81,7 +82,7 @@ _ACTIVATIONS = {
     "nn.softplus": "softplus", "nn.silu": "silu", "nn.selu": "selu", "nn.hard_sigmoid": "hard_sigmoid",
     "nn.hard_silu": "hard_swish", "numpy.exp": "exp", "numpy.log": "log", "numpy.sqrt": "sqrt",
     "math.rsqrt": "rsqrt", "numpy.square": "square", "numpy.abs": "abs", "numpy.absolute": "abs",
-    "numpy.negative": "negative",
+    "numpy.negative": "negative", "nn.softsign": "softsign", "numpy.sin": "sin", "numpy.cos": "cos",
 }  # fmt: skip
 
 
@@ -265,8 +266,6 @@ def _adaptive_pooling(called: Called) -> Tensor:
 
 
 def _data_format() -> str:
-    import keras
-
     return keras.config.image_data_format()
 
 
@@ -293,3 +292,134 @@ def _take(called: Called) -> Tensor:
     if name is not None and called["axis"] == 0 and len(table.shape) == 2:  # noqa: PLR2004
         return called.record(kinds.Embedding(), "indices", parameters={"table": Stored(name)})
     return NotImplemented
+
+
+@reads("numpy.clip")
+def _clip(called: Called) -> Tensor:
+    low, high = called["x_min"], called["x_max"]
+    if low == 0 and high == 6:  # noqa: PLR2004
+        return called.record(kinds.Activation(function="relu6"))
+    if not isinstance(low, int | float) or not isinstance(high, int | float):
+        return NotImplemented
+    limited = called.recorder.call(
+        called.function,
+        kinds.Arithmetic(function="maximum", constant=float(low)),
+        [called.x],
+        lambda x: called.again(x=x, x_max=math.inf),
+    )
+    return called.recorder.call(
+        called.function,
+        kinds.Arithmetic(function="minimum", constant=float(high)),
+        [limited],
+        lambda x: called.again(x=x),
+    )
+
+
+@reads("numpy.stack")
+def _stack(called: Called) -> Tensor:
+    tensors, axis = list(called.x), from_end(called["axis"], len(called.x[0].shape) + 1)
+    apart = []
+    for x in tensors:
+        shape = list(x.shape)
+        shape.insert(len(shape) + 1 + axis, 1)
+        does = kinds.Reshape(shape=tuple(shape[1:]))
+        apart.append(called.recorder.call(called.function, does, [x], lambda x: called.again(x=[x])))
+    return called.recorder.call(
+        called.function,
+        kinds.Concatenation(axis=axis),
+        apart,
+        lambda *parts: keras.ops.concatenate(parts, axis),
+    )
+
+
+@reads("numpy.repeat", "numpy.tile", "numpy.broadcast_to", "numpy.roll", "numpy.where")
+def _opaque(called: Called) -> Tensor:
+    return called.record(kinds.Opaque(function=called.function), *_tensors(called))
+
+
+def _tensors(called: Called) -> list[str]:
+    return [name for name, value in called.arguments.items() if is_array(value)]
+
+
+@reads("numpy.split")
+def _split(called: Called) -> Tensor:
+    axis = from_end(called["axis"], len(called.x.shape))
+    with called.recorder.quiet():
+        lengths = [part.shape[axis] for part in called.again()]
+    made, start = [], 0
+    for place, length in enumerate(lengths):
+        index = [":"] * len(called.x.shape)
+        index[axis] = f"{start}:{start + length}"
+        does = kinds.Slice(index=f"[{', '.join(index)}]")
+        part = called.recorder.call(
+            called.function, does, [called.x], lambda x, place=place: called.again(x=x)[place]
+        )
+        made.append(part)
+        start += length
+    return made
+
+
+@reads("nn.dot_product_attention")
+def _attention(called: Called) -> Tensor:
+    mask, bias = called["mask"], called["bias"]
+    if (mask is not None and bias is not None) or called.arguments.get("attn_logits_soft_cap"):
+        return NotImplemented
+    if called["query"].shape[2] != called["key"].shape[2]:
+        return NotImplemented
+    scale = called["scale"]
+    does = kinds.Attention(
+        scale=float(scale) if scale is not None else 1 / math.sqrt(called["key"].shape[-1]),
+        causal_offset=0 if called["is_causal"] else None,
+        masked=mask is not None or bias is not None,
+        heads_axis=2,
+    )
+    further = "mask" if mask is not None else "bias"
+    return called.record(does, "query", "key", "value", *([further] if does.masked else []))
+
+
+@reads("image.resize")
+def _resize(called: Called) -> Tensor:
+    x, size = called["images"], tuple_of(called["size"], 2)
+    data_format = called["data_format"] or _data_format()
+    lengths = spatial(x.shape, data_format)
+    method = called["interpolation"]
+    shrinks = any(new < old for new, old in zip(size, lengths, strict=True))
+    framed = called["crop_to_aspect_ratio"] or called["pad_to_aspect_ratio"]
+    if framed or (called["antialias"] and shrinks) or method not in {"nearest", "bilinear", "bicubic"}:
+        return NotImplemented
+    channels_first = data_format == "channels_first"
+    return called.record(kinds.Resize(size=size, method=method, channels_first=channels_first))
+
+
+@reads("core.slice")
+def _slice(called: Called) -> Tensor:
+    index = [
+        f"{int(start)}:{int(start) + int(length)}"
+        for start, length in zip(called["start_indices"], called["shape"], strict=True)
+    ]
+    return called.record(kinds.Slice(index=f"[{', '.join(index)}]"), "inputs")
+
+
+@reads("numpy.einsum")
+def _einsum(called: Called) -> Tensor:
+    operands = called["operands"]
+    if len(operands) != 2 or not all(is_array(each) for each in operands):  # noqa: PLR2004
+        return NotImplemented
+    transposed = _product(called["subscripts"].replace(" ", ""))
+    if transposed is None:
+        return NotImplemented
+    does = kinds.MatrixProduct(transposed=transposed)
+    return called.recorder.call(
+        called.function, does, operands, lambda x, y: called.original(called["subscripts"], x, y)
+    )
+
+
+def _product(equation: str) -> bool | None:
+    """Whether an equation is a product of the last two axes, the second transposed; None if it is none."""
+    left, output = equation.split("->") if "->" in equation else (equation, "")
+    first, second = left.split(",")
+    batch, (rows, inner) = first[:-2], first[-2:]
+    if not output or len(second) != len(first) or second[:-2] != batch or output[:-1] != batch + rows:
+        return None
+    column = output[-1]
+    return {inner + column: False, column + inner: True}.get(second[-2:])

@@ -18,7 +18,10 @@ from harness_keras.port import (  # noqa: F401 - importing a file registers its 
     convolution,
     dense,
     dropouts,
+    elementwise,
+    images,
     normalization,
+    recurrent,
 )
 from harness_keras.port.functions import FUNCTIONS, PASSIVE, Called
 from harness_keras.port.readings import Reading, Running, Unreadable, reading_of
@@ -68,16 +71,23 @@ def _read(
 
     try:
         return reading(Running(recorder, layer, dict(bound.arguments), run))
-    except Unreadable:
-        return _enter(recorder, layer, original, args, kwargs)
+    except Unreadable as reason:
+        return _enter(recorder, layer, original, args, kwargs, whole=reason.whole)
 
 
 def _enter(
-    recorder: Recorder, operation: Any, run: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    recorder: Recorder,
+    operation: Any,
+    run: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    whole: bool = False,
 ) -> Any:
     """Record what an operation consists of, or one opaque call where that does not give its outputs."""
     function = f"{type(operation).__module__}.{type(operation).__qualname__}"
-    return recorder.enter(function, functools.partial(run, operation), args, kwargs)
+    record = recorder.opaque_call if whole else recorder.enter
+    return record(function, functools.partial(run, operation), args, kwargs)
 
 
 def _unrecorded(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,7 +13,11 @@ Tensor = Any
 
 
 class Unreadable(Exception):
-    """The layer is known, but not in this configuration."""
+    """The layer is known, but not in this configuration; ``whole`` layers consist of nothing known either."""
+
+    def __init__(self, *, whole: bool = False) -> None:
+        super().__init__()
+        self.whole = whole
 
 
 class Running(NamedTuple):
@@ -112,4 +116,7 @@ def with_activation(running: Running, linear: Callable[[Running], Tensor]) -> Te
         between = linear(running)
     finally:
         vars(layer)["activation"] = activation
+    if activation is keras.activations.mish:  # which Keras puts together of other functions
+        mish = kinds.Activation(function="mish")
+        return running.part(mish, [between], activation, function="keras.activations.mish")
     return activation(between)

@@ -156,10 +156,14 @@ class Recorder:
             calls, values = len(self.calls), len(self.values)
             results = run(*args, **kwargs)
             made = [tensor for tensor in tree.flatten(results) if is_array(tensor)]
-            if all(self.is_known(tensor) for tensor in made):
+            if all(self.is_known(tensor) for tensor in made) or len(self.layers) == 1:
                 return results
             self._undo(calls, values)
             self.opaque.add(key)
+        return self.opaque_call(function, run, args, kwargs)
+
+    def opaque_call(self, function: str, run: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Record one call that cannot be described."""
         inputs = [tensor for tensor in tree.flatten((args, kwargs)) if is_array(tensor)]
 
         def compute(*tensors: Tensor) -> Any:

@@ -118,8 +118,8 @@ def _reads(*kinds_: str) -> Callable[[Reading], Reading]:
 
 _ACTIVATIONS = {
     "Relu": "relu", "Relu6": "relu6", "Sigmoid": "sigmoid", "Tanh": "tanh", "Softplus": "softplus",
-    "Selu": "selu", "Exp": "exp", "Log": "log", "Sqrt": "sqrt", "Rsqrt": "rsqrt", "Square": "square",
-    "Abs": "abs", "Neg": "negative",
+    "Softsign": "softsign", "Selu": "selu", "Exp": "exp", "Log": "log", "Sqrt": "sqrt", "Rsqrt": "rsqrt",
+    "Square": "square", "Abs": "abs", "Neg": "negative", "Sin": "sin", "Cos": "cos",
 }  # fmt: skip
 
 

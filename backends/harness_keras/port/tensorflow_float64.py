@@ -1,13 +1,18 @@
 """TensorFlow's functions that round to float32, by their formulas in float64."""
 
 import functools
+import itertools
 import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from keras.src import backend
 
+from harness.tracing.semantics import Padding
 from harness_keras.port.float64 import wide
+from harness_keras.port.geometry import tuple_of, window_padding
 
 Tensor = Any
 
@@ -18,6 +23,9 @@ def install() -> None:
     backend.nn.gelu = gelu
     tf.nn.leaky_relu = lambda features, alpha=0.2, name=None: leaky_relu(features, alpha)  # noqa: ARG005
     tf.nn.gelu = lambda features, approximate=False, name=None: gelu(features, approximate)  # noqa: ARG005
+    backend.nn.max_pool = _pool(backend.nn.max_pool, tf.maximum)
+    backend.nn.average_pool = _pool(backend.nn.average_pool, tf.add)
+    backend.image.resize = _resize(backend.image.resize)
     tf.cast = _cast(tf.cast)
 
 
@@ -36,9 +44,83 @@ def gelu(x: Tensor, approximate: bool = True) -> Tensor:
     return 0.5 * x * (1 + tf.math.erf(x * math.sqrt(0.5)))
 
 
+def _pool(original: Callable[..., Tensor], join: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
+    """Pooling, also of volumes, for which TensorFlow has no kernel in float64."""
+
+    @functools.wraps(original)
+    def pool(
+        inputs: Tensor,
+        pool_size: Any,
+        strides: Any = None,
+        padding: str = "valid",
+        data_format: str | None = None,
+    ) -> Tensor:
+        if len(inputs.shape) != 5:  # noqa: PLR2004
+            return original(inputs, pool_size, strides, padding, data_format)
+        first = backend.standardize_data_format(data_format) == "channels_first"
+        x = tf.transpose(inputs, (0, 2, 3, 4, 1)) if first else inputs
+        size = tuple_of(pool_size, 3)
+        steps = size if strides is None else tuple_of(strides, 3)
+        pairs = window_padding(padding, x.shape[1:4], size, steps, (1, 1, 1))
+        y = _pooled(x, pairs, size, steps, join)
+        return tf.transpose(y, (0, 4, 1, 2, 3)) if first else y
+
+    return pool
+
+
+def _pooled(
+    x: Tensor, pairs: Padding, size: tuple[int, ...], steps: tuple[int, ...], join: Callable[..., Tensor]
+) -> Tensor:
+    border = [(0, 0), *pairs, (0, 0)]
+    is_mean = join is tf.add
+    padded = tf.pad(x, border, constant_values=0.0 if is_mean else -math.inf)
+    y = functools.reduce(join, _shifted(padded, size, steps))
+    if not is_mean:
+        return y
+    present = tf.pad(tf.ones_like(x[:1, ..., :1]), border)
+    return y / functools.reduce(join, _shifted(present, size, steps))
+
+
+def _shifted(x: Tensor, size: tuple[int, ...], steps: tuple[int, ...]) -> Iterator[Tensor]:
+    """The values of all windows at each place within them."""
+    for offset in itertools.product(*map(range, size)):
+        stops = [
+            length - extent + o + 1 for length, extent, o in zip(x.shape[1:4], size, offset, strict=True)
+        ]
+        cuts = [slice(*each) for each in zip(offset, stops, steps, strict=True)]
+        yield x[(slice(None), *cuts)]
+
+
+def _resize(original: Any) -> Any:
+    """Bilinear resizing by products with matrices; TensorFlow's own returns float32."""
+
+    @functools.wraps(original)
+    def resize(images: Tensor, size: Any, interpolation: str = "bilinear", **options: Any) -> Tensor:
+        unusual = any(
+            options.get(name) for name in ("antialias", "crop_to_aspect_ratio", "pad_to_aspect_ratio")
+        )
+        if interpolation != "bilinear" or unusual or len(images.shape) != 4:  # noqa: PLR2004
+            return original(images, size, interpolation, **options)
+        first = backend.standardize_data_format(options.get("data_format")) == "channels_first"
+        equation = "ih,jw,bchw->bcij" if first else "ih,jw,bhwc->bijc"
+        height, width = images.shape[2:] if first else images.shape[1:3]
+        images = tf.cast(images, tf.float64)
+        return tf.einsum(equation, _bilinear(size[0], height), _bilinear(size[1], width), images)
+
+    return resize
+
+
+def _bilinear(size: int, length: int) -> np.ndarray:
+    """Weights ``(size, length)`` of positions, by half-pixel centres."""
+    places = np.clip((np.arange(size) + 0.5) * (length / size) - 0.5, 0, length - 1)
+    return np.maximum(0, 1 - np.abs(places[:, None] - np.arange(length)))
+
+
 def _cast(original: Any) -> Any:
     @functools.wraps(original)
     def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
+        if isinstance(x, int | float):  # which TensorFlow makes float32 first
+            return tf.constant(x, wide(dtype))
         return original(x, wide(dtype), name)
 
     return cast

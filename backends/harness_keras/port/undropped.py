@@ -4,20 +4,19 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import keras
 from keras.src import backend
 
 from harness.tracing import semantics as kinds
+from harness_keras.port.dropouts import NOISE, layers_named
 from harness_keras.port.recorder import active
 
 Tensor = Any
-_NOISE = ("GaussianDropout", "AlphaDropout", "GaussianNoise")
 
 
 @contextlib.contextmanager
 def without_dropout() -> Iterator[None]:
     """Dropout and noise give back what they get."""
-    layers = [getattr(keras.layers, name) for name in _NOISE if hasattr(keras.layers, name)]
+    layers = layers_named(NOISE)
     before = backend.random.dropout, [layer.call for layer in layers]
     backend.random.dropout = _dropout
     for layer in layers:

@@ -1,0 +1,112 @@
+"""Recurrent layers with the cells that Keras has, and layers that wrap others in time."""
+
+from typing import Any
+
+import keras
+from keras import ops, tree
+
+from harness.tracing import semantics as kinds
+from harness.tracing.calls import Stored
+from harness_keras.port.readings import Running, Unreadable, reads
+
+Tensor = Any
+#: The gates of Keras's cells in the order in which their kernels are packed.
+_GATES = {"rnn": ("h",), "gru": ("z", "r", "n"), "lstm": ("i", "f", "g", "o")}
+_CELLS = {
+    keras.layers.SimpleRNNCell: "rnn",
+    keras.layers.GRUCell: "gru",
+    keras.layers.LSTMCell: "lstm",
+}
+
+
+@reads(keras.layers.SimpleRNN, keras.layers.GRU, keras.layers.LSTM, keras.layers.RNN)
+def recurrent(running: Running) -> Any:
+    """``(batch, time, inputs)`` to all steps or the last one.
+
+    With ``go_backwards`` Keras returns the steps in reversed time: that is a call of its own.
+    """
+    layer = running.layer
+    cell = layer.cell
+    kind = _CELLS.get(type(cell))
+    if kind is None:
+        raise Unreadable(whole=True)
+    parameters = _parameters(running, kind)
+    x = _without_dropout(running)
+    states = tree.flatten(running.arguments.get("initial_state"))
+    states = [state for state in states if state is not None]
+    mask = running.arguments.get("mask")
+    mask = tree.flatten(mask)[0] if mask is not None else None
+    does = kinds.Recurrent(
+        cell=kind,
+        reset_after=getattr(cell, "reset_after", True),
+        reverse=layer.go_backwards,
+        returns="steps" if layer.return_sequences else "last",
+        activation=cell.activation.__name__,
+        recurrent_activation=getattr(cell, "recurrent_activation", keras.activations.sigmoid).__name__,
+        masked=mask is not None,
+    )
+    reversed_output = layer.go_backwards and layer.return_sequences
+
+    def compute(x: Tensor, *further: Tensor) -> Any:
+        changed = {running.first: x}
+        if states:
+            changed["initial_state"] = list(further[: len(states)])
+        results = running.run(**changed)
+        return _with_first(results, lambda y: ops.flip(y, axis=1)) if reversed_output else results
+
+    results = running.part(does, [x, *states, *([] if mask is None else [mask])], compute, parameters)
+    if not reversed_output:
+        return results
+    in_time = results[0] if isinstance(results, list | tuple) else results
+    out = running.part(kinds.Slice(index="[:, ::-1]"), [in_time], lambda y: ops.flip(y, axis=1))
+    return _with_first(results, lambda _: out)
+
+
+def _with_first(results: Any, change: Any) -> Any:
+    if isinstance(results, list | tuple):
+        return [change(results[0]), *results[1:]]
+    return change(results)
+
+
+def _without_dropout(running: Running) -> Tensor:
+    x, cell = running.x, running.layer.cell
+    for rate in (cell.dropout, cell.recurrent_dropout):
+        if rate:
+            does = kinds.Dropout(rate=float(rate), active=running.training)
+            x = running.part(does, [x], lambda x: x)
+    return x
+
+
+def _parameters(running: Running, kind: str) -> dict[str, Stored]:
+    cell = running.layer.cell
+    units, gates = cell.units, _GATES[kind]
+    parameters = {}
+    for place, gate in enumerate(gates):
+        columns = {"axis": 1, "start": place * units, "stop": (place + 1) * units}
+        parameters[f"kernel_{gate}"] = running.stored(cell.kernel, **columns)
+        parameters[f"recurrent_{gate}"] = running.stored(cell.recurrent_kernel, **columns)
+        if cell.bias is None:
+            continue
+        for row, role in enumerate(("bias", "recurrent_bias")[: len(cell.bias.shape)]):
+            start = (row * len(gates) + place) * units
+            parameters[f"{role}_{gate}"] = running.stored(cell.bias, start=start, stop=start + units)
+    return parameters
+
+
+@reads(keras.layers.TimeDistributed)
+def time_distributed(running: Running) -> Tensor:
+    """A layer at each step: on the last axis as it is, else on the steps as a larger batch."""
+    inner, x = running.layer.layer, running.x
+    if isinstance(inner, keras.layers.Dense | keras.layers.LayerNormalization):
+        return inner(x)
+    parts = inner._flatten_layers() if isinstance(inner, keras.Layer) else []  # noqa: SLF001
+    if any(isinstance(part, keras.layers.BatchNormalization | keras.layers.RNN) for part in parts):
+        raise Unreadable
+    batch, steps, *rest = x.shape
+    merged = running.part(
+        kinds.Reshape(shape=tuple(rest)), [x], lambda x: ops.reshape(x, (batch * steps, *rest))
+    )
+    training = {"training": running.training} if inner._call_has_training_arg else {}  # noqa: SLF001
+    y = inner(merged, **training)
+    shape = (batch, steps, *y.shape[1:])
+    return running.part(kinds.Reshape(shape=shape[1:]), [y], lambda y: ops.reshape(y, shape))
