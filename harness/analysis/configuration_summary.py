@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import statistics
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -121,7 +122,7 @@ def default_target(group: RunGroup, fewest: int | None = None) -> float | None:
     worst = sorted(known, reverse=measure.higher_is_better)[reach - 1]
     if measure.higher_is_better:
         return float(math.floor(worst))
-    unit = 10.0 ** (math.floor(math.log10(worst)) - 1) if worst > 0 else 1.0
+    unit = 10.0 ** max(math.floor(math.log10(worst)) - 1, sys.float_info.min_10_exp) if worst > 0 else 1.0
     return math.ceil(worst / unit) * unit
 
 

@@ -15,7 +15,7 @@ from harness.analysis.study import STUDIES
 from harness.duel.files import DUELS
 from harness.errors import UsageError
 from harness.gate.files import GATES
-from harness.machine.files import is_file, is_folder
+from harness.machine.files import is_file, is_folder, read_file
 from harness.port.record import PORTS
 from harness.runs.documents import RecordKind, UnreadableRecord
 from harness.runs.schemas import Versioned
@@ -41,7 +41,8 @@ class Result(NamedTuple):
         """When it was made, in UTC, as its name begins; of a name without a time, when the file changed."""
         if _TIME.match(self.path.stem):
             return self.path.stem
-        return f"{datetime.datetime.fromtimestamp(self.path.stat().st_mtime, datetime.UTC):%Y%m%d-%H%M%S}"
+        changed = self.path.lstat().st_mtime  # of a link itself, which may lead nowhere
+        return f"{datetime.datetime.fromtimestamp(changed, datetime.UTC):%Y%m%d-%H%M%S}"
 
 
 def kind_of(path: Path) -> RecordKind[Any]:
@@ -51,7 +52,7 @@ def kind_of(path: Path) -> RecordKind[Any]:
         UnreadableRecord: the file cannot be read, or holds no record.
     """
     try:
-        marks = msgspec.json.decode(path.read_bytes(), type=_Marks)
+        marks = msgspec.json.decode(read_file(path), type=_Marks)
     except OSError as error:
         raise UnreadableRecord(f"{path} cannot be read: {error.strerror}") from error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -11,6 +11,7 @@ from harness.analysis.results import Result, separated
 from harness.cli.printing import echo
 from harness.cli.selection_options import report_unreadable, selection_options
 from harness.errors import HarnessError, UsageError
+from harness.report.files import write_text
 from harness.report.results import VIEWS
 
 if TYPE_CHECKING:
@@ -118,13 +119,13 @@ def _write_one(others: list[Result], remaining: list[str], paths: list[Path]) ->
             raise UsageError(f"--to {path}: a {result.kind.name} is written as {' or '.join(files)}")
         _refuse_missing_folder(path)
     record = result.kind.read(result.path)
+
+    def write(path: Path) -> None:
+        write_text(path, files[path.suffix](record, result.path))
+
     for path in paths:
-        _written(path, partial(_write_text, path, partial(files[path.suffix], record, result.path)))
+        _written(path, partial(write, path))
         echo(str(path))
-
-
-def _write_text(path: Path, text: Callable[[], str]) -> None:
-    path.write_text(text(), "utf-8")
 
 
 def _refuse_missing_folder(path: Path) -> None:
@@ -138,7 +139,7 @@ def _write_findings(
     if path.suffix == ".html":
         from harness.report.page import html_report
 
-        path.write_text(html_report(findings), "utf-8")
+        write_text(path, html_report(findings))
     elif not path.suffix:
         from harness.report.rendering import write_folder
 
@@ -156,14 +157,11 @@ def _write_findings(
 def _write_runs(arguments: tuple[str, ...], results: Path, path: Path) -> list[str]:
     """Write one row for each run, read one at a time; messages about files that could not be read."""
     from harness.analysis.selection import Selection
+    from harness.report.run_tables import write_table
     from harness.runs.frames import runs_frame
 
     selection = Selection(arguments, results)
-    frame = runs_frame(selection)
-    if path.suffix == ".csv":
-        frame.to_csv(path, index=False)
-    else:
-        frame.to_parquet(path, index=False)
+    write_table(runs_frame(selection), path)
     return selection.unreadable
 
 

@@ -17,6 +17,7 @@ from harness.cli.messages import print_error_line
 from harness.cli.printing import echo
 from harness.cli.run_sequence import exit_code, reuse_text, run_sequence
 from harness.cli.signals import interrupt_on_termination
+from harness.report.files import write_text
 from harness.report.study import studies_text, study_page, study_text
 from harness.runs.record import Record
 from harness.runs.sharing import SharedRuns
@@ -97,7 +98,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
 def _write_page(study: Study, store: Store, path: Path) -> None:
     """Write the page and print its path, or what it needs; the runs are kept in any case."""
     try:
-        path.write_text(study_page(study, store), "utf-8")
+        write_text(path, study_page(study, store))
         echo(f"Page:   {path}")
     except ImportError as error:
         needed = f'{error.name or error} from the extra "report"'

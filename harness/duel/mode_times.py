@@ -4,21 +4,18 @@ An entry holds for the machine, the task with its options and batch size, device
 versions of the framework and of its plugin.
 """
 
-import contextlib
 import hashlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
-import platformdirs
 
 from harness.duel.record import ConfigurationRecord
 from harness.duel.workloads import Workload
-from harness.machine.checksums import ContentChanged, verify_checksum, with_checksum
+from harness.machine.cached_documents import cache_folder, read_cached, write_cached
 from harness.machine.cpus import allowed_cpus
 from harness.machine.description import Machine, cpu_model
-from harness.machine.files import replace_file
 from harness.machine.host import this_host
 from harness.plugins.installation import has_versions
 from harness.plugins.options import Value
@@ -44,7 +41,7 @@ class ModeTimes(msgspec.Struct, frozen=True, kw_only=True):
     device: str
     precision: Precision
     threads: int
-    times: dict[str, float]
+    times: Annotated[dict[str, Annotated[float, msgspec.Meta(gt=0)]], msgspec.Meta(min_length=1)]
     day: str
     """When it was measured, ``2026-01-31``."""
     failed: dict[str, str] = {}
@@ -94,9 +91,7 @@ def all_kept() -> Iterator[ModeTimes]:
 
 def keep(entry: ModeTimes) -> None:
     """Write an entry; a cache that cannot be written only costs time."""
-    with contextlib.suppress(OSError):
-        _folder().mkdir(parents=True, exist_ok=True)
-        replace_file(_folder() / f"{entry.key}.json", with_checksum(msgspec.json.encode(entry)))
+    write_cached(_folder() / f"{entry.key}.json", entry)
 
 
 def times_of(ran: Record | ConfigurationRecord, task: Task, machine: Machine) -> ModeTimes | None:
@@ -112,15 +107,11 @@ def times_of(ran: Record | ConfigurationRecord, task: Task, machine: Machine) ->
 
 
 def _folder() -> Path:
-    cache = os.environ.get("HARNESS_CACHE_DIR") or platformdirs.user_cache_dir("dl-harness")
-    return Path(cache) / "mode-times"
+    return cache_folder() / "mode-times"
 
 
 def _read(path: Path) -> ModeTimes | None:
-    with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeDecodeError, ContentChanged):
-        content = path.read_bytes()
-        if verify_checksum(content):
-            entry = msgspec.json.decode(content, type=ModeTimes)
-            if entry.key == path.stem and has_versions(entry.backend, entry.versions):
-                return entry
-    return None
+    entry = read_cached(path, ModeTimes)
+    if entry is None or entry.key != path.stem or not has_versions(entry.backend, entry.versions):
+        return None
+    return entry

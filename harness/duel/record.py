@@ -119,6 +119,16 @@ class PairRecord(msgspec.Struct, frozen=True):
     side_by_side: bool = False
     """The processes imported and built at the same time, each on its own CPUs."""
 
+    def __post_init__(self) -> None:
+        """Refuse a damaged pair, of which a turn lacks a configuration."""
+        turns: dict[int, set[int]] = {}
+        for block in self.blocks:
+            turns.setdefault(block.turn, set()).add(block.configuration)
+        wanted = set(range(len(self.processes)))
+        for turn, covered in turns.items():
+            if covered != wanted:
+                raise ValueError(f"turn {turn} does not cover {len(wanted)} configurations")
+
 
 class DuelResult(msgspec.Struct, frozen=True, kw_only=True):
     """What the pairs show about one configuration compared with the reference."""

@@ -9,16 +9,14 @@ import datetime
 import fcntl
 import functools
 import hashlib
-import os
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import platformdirs
-
 from harness.errors import UsageError
+from harness.machine.cached_documents import cache_folder
 from harness.machine.leftovers import Leftover, older_than, remove_path, size_of
 
 _DAY_SECONDS = 86400.0
@@ -88,5 +86,4 @@ def today() -> datetime.date:
 
 
 def _cache() -> Path:
-    cache = os.environ.get("HARNESS_CACHE_DIR") or platformdirs.user_cache_dir("dl-harness")
-    return Path(cache).absolute() / "gate"
+    return cache_folder().absolute() / "gate"

@@ -2,17 +2,15 @@
 
 import contextlib
 import json
-import os
 import re
 from collections.abc import Iterable
 from importlib import metadata
-from pathlib import Path
 
 import jinja2
-import platformdirs
 import vl_convert
 from markupsafe import Markup, escape
 
+from harness.machine.cached_documents import cache_folder
 from harness.machine.files import replace_file
 from harness.report.chart_style import CONFIG
 from harness.report.figure import Figure
@@ -51,8 +49,7 @@ def _specs(figures: Iterable[Figure]) -> str:
 
 def _bundle() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script. It is cached: building it takes two seconds."""
-    cache = Path(os.environ.get("HARNESS_CACHE_DIR") or platformdirs.user_cache_dir("dl-harness"))
-    path = cache / f"vega-{metadata.version('vl-convert-python')}.js"
+    path = cache_folder() / f"vega-{metadata.version('vl-convert-python')}.js"
     with contextlib.suppress(OSError, UnicodeDecodeError):
         if cached := path.read_text("utf-8"):
             return cached

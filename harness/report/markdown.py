@@ -8,6 +8,7 @@ from harness.analysis.findings import Findings, GroupFindings
 from harness.report.escaping import for_markdown
 from harness.report.exclusion_words import kept_apart_sentence, left_out_sentence
 from harness.report.figures import all_figures
+from harness.report.files import write_text
 from harness.report.machines_table import machines_table
 from harness.report.method import caveats, data_sources, machines
 from harness.report.next_duel import DECIDES, next_duel
@@ -38,8 +39,8 @@ def write_markdown(findings: Findings, path: Path) -> list[Path]:
     figures = [figure for figure in all_figures(few).values() if figure.name.endswith(_PICTURES)]
     pictures = {figure.name: path.with_name(f"{path.stem}-{figure.name}.svg") for figure in figures}
     for figure in figures:
-        pictures[figure.name].write_text(svg(figure, _WIDTH), "utf-8")
-    path.write_text("\n\n".join(_parts(findings, pictures)) + "\n", "utf-8")
+        write_text(pictures[figure.name], svg(figure, _WIDTH))
+    write_text(path, "\n\n".join(_parts(findings, pictures)) + "\n")
     return [path, *pictures.values()]
 
 

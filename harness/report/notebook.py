@@ -14,6 +14,7 @@ from harness.report.chart_style import CONFIG
 from harness.report.escaping import for_markdown
 from harness.report.figure import Figure, Picture
 from harness.report.figures import all_figures, all_pictures
+from harness.report.files import write_text
 from harness.report.frames import Report
 from harness.report.key_sentences import key_sentences
 from harness.report.rendering import png
@@ -45,7 +46,7 @@ def write_notebook(
         cells.append(v4.new_markdown_cell(_caption(picture)))
         source = f"from IPython.display import Image\n\nImage(report.pictures[{picture.name!r}])"
         cells.append(v4.new_code_cell(source, outputs=[_image({"image/png": picture.png})]))
-    nbformat.write(v4.new_notebook(cells=cells), path)
+    write_text(path, nbformat.writes(v4.new_notebook(cells=cells)) + "\n")
 
 
 def _caption(figure: Figure | Picture) -> str:

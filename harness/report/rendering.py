@@ -10,6 +10,7 @@ from harness.analysis.findings import Findings
 from harness.report.chart_style import CONFIG
 from harness.report.figure import Figure
 from harness.report.figures import all_figures, all_passages, all_pictures
+from harness.report.files import write_bytes, write_text
 
 #: Width of a chart in pixels, and how many pixels of a PNG each of them becomes.
 _WIDTH = 480
@@ -52,12 +53,12 @@ def write_folder(findings: Findings, folder: Path) -> list[Path]:
     paths = []
     for figure in all_figures(findings).values():
         paths += [folder / f"{figure.name}.svg", folder / f"{figure.name}.png"]
-        paths[-2].write_text(svg(figure), "utf-8")
-        paths[-1].write_bytes(png(figure))
+        write_text(paths[-2], svg(figure))
+        write_bytes(paths[-1], png(figure))
     for picture in all_pictures(findings).values():
         paths.append(folder / f"{picture.name}.png")
-        paths[-1].write_bytes(picture.png)
+        write_bytes(paths[-1], picture.png)
     for passage in all_passages(findings):
         paths.append(folder / f"{passage.name}.txt")
-        paths[-1].write_text("\n\n".join([passage.caption, *passage.texts]) + "\n", "utf-8")
+        write_text(paths[-1], "\n\n".join([passage.caption, *passage.texts]) + "\n")
     return paths

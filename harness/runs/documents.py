@@ -9,6 +9,7 @@ import msgspec
 
 from harness.errors import UsageError
 from harness.machine.checksums import ContentChanged, verify_checksum
+from harness.machine.files import read_file
 from harness.runs.schemas import Migration, OtherSchema, Versioned, decode
 
 _D = TypeVar("_D", bound=Versioned)
@@ -51,7 +52,7 @@ class RecordKind(Generic[_D]):
                 written, or a later version of harness wrote it.
         """
         try:
-            content = path.read_bytes()
+            content = read_file(path)
             verify_checksum(content)
             return self.judge(decode(content, self.type, self.schema, self.migrations), path)
         except ContentChanged as error:

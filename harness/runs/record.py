@@ -3,6 +3,7 @@
 Times are in seconds, memory in bytes. What a failed run did not reach is None or empty.
 """
 
+import functools
 import hashlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -16,7 +17,7 @@ from harness.machine.processes import ProcessMark
 from harness.runs import schemas
 from harness.spec.backend import Precision
 from harness.spec.data import Split
-from harness.spec.task import Task
+from harness.spec.task import Adversarial, Task
 from harness.testing.certificate import Certificate
 from harness.testing.clock import ClockTest
 from harness.testing.losses import Losses
@@ -56,6 +57,20 @@ class TaskRecord(msgspec.Struct, frozen=True):
     options: dict[str, bool | int | float | str]
     sha256: str
     description: Task
+
+    def __post_init__(self) -> None:
+        """Refuse a damaged description, whose networks do not fit together."""
+        _refuse_broken_networks(msgspec.json.encode(self.description))
+
+
+@functools.lru_cache(maxsize=1024)  # of many records with few tasks
+def _refuse_broken_networks(description: bytes) -> None:
+    task = msgspec.json.decode(description, type=Task)
+    for name in ("generator", "discriminator") if isinstance(task.objective, Adversarial) else ("model",):
+        if name not in task.networks:
+            raise ValueError(f"the task has no network {name}")
+    for network in task.networks.values():
+        network.placed()
 
 
 class DatasetRecord(msgspec.Struct):
@@ -202,6 +217,15 @@ class Record(msgspec.Struct, kw_only=True):
     """On a cluster, the nodes that were lost while they executed this run, oldest first."""
     interference: Interference | None = None
     """None if the run ended before it was measured, or the system does not report it."""
+
+    def __post_init__(self) -> None:
+        """Refuse a damaged file, whose parts do not fit together."""
+        scored = [scores for epoch in self.epochs for scores in (epoch.train, epoch.validation)]
+        scored += [scores for scores in (self.test_at_last, self.test_at_best) if scores is not None]
+        if any("loss" not in scores for scores in scored):
+            raise ValueError("scores lack the loss")
+        if self.best_epoch is not None and all(epoch.epoch != self.best_epoch for epoch in self.epochs):
+            raise ValueError(f"the best epoch {self.best_epoch} was not scored")
 
     @property
     def identity_key(self) -> str:

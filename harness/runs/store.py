@@ -7,7 +7,7 @@ from typing import Protocol
 
 from harness.errors import HarnessError, UsageError
 from harness.machine.checksums import with_checksum
-from harness.machine.files import prove_writable, replace_file
+from harness.machine.files import prove_writable, replace_file, sweep_drafts
 from harness.runs import record as records
 from harness.runs.documents import RecordKind
 from harness.runs.lost import judged
@@ -21,6 +21,8 @@ DEFAULT_RESULTS = Path("results")
 def prepare_folder(folder: Path) -> None:
     """Make a folder for records and prove that it is writable, before anything runs.
 
+    Left drafts of writers that were killed are deleted.
+
     Raises:
         UsageError: it is not writable.
     """
@@ -30,6 +32,7 @@ def prepare_folder(folder: Path) -> None:
         raise UsageError(
             f"records cannot be written to {folder}: {error.strerror}. Give another folder: --results DIR."
         ) from error
+    sweep_drafts(folder)
 
 
 class RecordWriter(Protocol):

@@ -5,7 +5,6 @@ the configuration, the machine's processor and GPUs, and the user's variables th
 another interpreter has installed is unknown here, so its certificates are made again each time.
 """
 
-import contextlib
 import functools
 import hashlib
 import itertools
@@ -15,12 +14,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
-import platformdirs
 
 from harness.errors import HarnessError
-from harness.machine.checksums import ContentChanged, verify_checksum, with_checksum
+from harness.machine.cached_documents import cache_folder, read_cached, write_cached
 from harness.machine.description import cpu_model
-from harness.machine.files import replace_file
 from harness.machine.leftovers import Leftover, older_than, remove_path, size_of
 from harness.machine.worker_variables import inherited_variables
 from harness.plugins.configuration import Configuration
@@ -98,7 +95,7 @@ def _made_or_kept(
     except (HarnessError, msgspec.MsgspecError, OSError) as error:
         return Certificate(certified=False, reason=str(error))
     if path is not None and made.certified:  # a deviation gets fixed, maybe where the path does not change
-        _store(path, made)
+        write_cached(path, _Entry(path.stem, made))
     return made
 
 
@@ -121,18 +118,8 @@ def _reason(finding: Finding) -> str:
 
 def _kept(path: Path) -> Certificate | None:
     """The certificate in a file; None where there is none that was written for this file and is unchanged."""
-    with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeDecodeError, ContentChanged):
-        content = path.read_bytes()
-        if verify_checksum(content):
-            entry = msgspec.json.decode(content, type=_Entry)
-            return entry.certificate if entry.key == path.stem else None
-    return None
-
-
-def _store(path: Path, made: Certificate) -> None:
-    with contextlib.suppress(OSError):  # a cache that is not writable only costs time
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, with_checksum(msgspec.json.encode(_Entry(path.stem, made))))
+    entry = read_cached(path, _Entry)
+    return entry.certificate if entry is not None and entry.key == path.stem else None
 
 
 def old_certificates() -> Iterator[Leftover]:
@@ -142,8 +129,7 @@ def old_certificates() -> Iterator[Leftover]:
 
 
 def _folder() -> Path:
-    cache = os.environ.get("HARNESS_CACHE_DIR") or platformdirs.user_cache_dir("dl-harness")
-    return Path(cache) / "certificates"
+    return cache_folder() / "certificates"
 
 
 def _cache_path(configuration: Configuration, definition: TaskDefinition, kind: str = "") -> Path:

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import UsageError
+from harness.machine.files import read_file
 from harness.plugins import registry
 from harness.plugins.installation import installation
 from harness.spec.task import TaskDefinition
@@ -38,8 +39,8 @@ def case_sha256(case: Case) -> str:
 
 
 def read_reference(path: Path) -> Reference:
-    """The reference in a file; raises :class:`msgspec.MsgspecError` or OSError."""
-    return msgspec.json.decode(path.read_bytes(), type=Reference)
+    """The reference in a file; raises :class:`msgspec.MsgspecError`, RecursionError or OSError."""
+    return msgspec.json.decode(read_file(path), type=Reference)
 
 
 def reference_of(definition: TaskDefinition, backend: str = "") -> Reference:
@@ -54,7 +55,7 @@ def reference_of(definition: TaskDefinition, backend: str = "") -> Reference:
         raise UsageError(f"task {definition.name} has no reference; {_remedy(definition, backend)}")
     try:
         reference = read_reference(definition.reference)
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(
             f"the reference {definition.reference} cannot be read: {error}; {_remedy(definition, backend)}"
         ) from error

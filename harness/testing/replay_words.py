@@ -46,7 +46,7 @@ def verified_work(found: Verification) -> str:
         return f"not verified: {_GAPS[found.gap or 'too short']}{detail}"
     compared = sorted((span for span in found.spans if span.compared_steps), key=lambda span: span.first_step)
     steps = ", ".join(map(_compared_steps, compared))
-    worst = max(span.worst for span in found.spans)
+    worst = max((span.worst for span in found.spans), default=0.0)
     by = _VERIFIERS[found.verifier or "second program"]
     repeated = f"steps {steps} recomputed by {by}; largest relative deviation of a loss {worst:.1e}"
     return repeated if found.independent is None else f"{repeated}; {compared_with_numpy(found.independent)}"

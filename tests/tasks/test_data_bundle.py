@@ -103,7 +103,7 @@ def test_too_many_files(tmp_path, monkeypatch):
     files = dict.fromkeys("abc", b"")
     with pytest.raises(DataError, match="more than 2 files: give the data set's own folder"):
         names_in(data_files.write_folder(tmp_path / "folder", files), tmp_path)
-    with pytest.raises(DataError, match="or 2 files"):
+    with pytest.raises(DataError, match="2 files or"):
         names_in(data_files.write_tar(tmp_path / "archive", files), tmp_path)
 
 
@@ -136,3 +136,57 @@ def test_a_tar_inside_is_no_zip_even_if_it_ends_like_one(tmp_path):
         archive.writestr("inner", b"1")
     path = data_files.write_tar(tmp_path / "archive", {"last.zip": inner.getvalue()}, "w:")
     assert list(names_in(path, tmp_path)) == ["last.zip"]
+
+
+def tar_header(kind, size, name="a"):
+    info = tarfile.TarInfo(name)
+    info.type, info.size = kind, size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE])
+def test_a_tar_header_of_900_megabytes_is_not_read(kind, tmp_path):
+    path = tmp_path / "archive"
+    with path.open("wb") as file:
+        file.write(tar_header(kind, 900_000_000))
+        file.truncate(900_001_024)  # a hole, which takes no space
+    with pytest.raises(DataError, match=r"a header has 900,\d+,\d+ bytes, more than 16,384"):
+        names_in(path, tmp_path)
+
+
+@pytest.mark.parametrize("size", [2**62, 5_000])
+def test_a_size_beyond_the_end_of_a_tar_is_reported_as_such(size, tmp_path):
+    path = tmp_path / "archive"
+    path.write_bytes(tar_header(tarfile.REGTYPE, size) + bytes(2_048))
+    with pytest.raises(DataError, match="member 'a' has an impossible size"):
+        names_in(path, tmp_path)
+
+
+def test_headers_for_headers_end(tmp_path):
+    path = tmp_path / "archive"
+    path.write_bytes((tar_header(tarfile.GNUTYPE_LONGNAME, 1) + b"a".ljust(512, b"\0")) * 5_000)
+    with pytest.raises(DataError, match="is truncated or broken"):
+        names_in(path, tmp_path)
+
+
+@pytest.mark.parametrize("write", [data_files.write_tar, data_files.write_zip])
+def test_long_names_in_sum(write, tmp_path, monkeypatch):
+    monkeypatch.setattr(bundles, "MAX_NAMES_BYTES", 300)
+    path = write(tmp_path / "archive", {letter * 150: b"" for letter in "abc"})
+    with pytest.raises(DataError, match="MiB of names"):
+        names_in(path, tmp_path)
+
+
+def test_the_list_of_a_zip_is_bounded_and_its_files_are_not_by_that(tmp_path, monkeypatch):
+    monkeypatch.setattr(bundles, "MAX_ZIP_LIST_BYTES", 60_000)
+    path = data_files.write_zip(tmp_path / "archive", {"a": os.urandom(300_000)})
+    assert len(names_in(path, tmp_path)["a"]) == 300_000
+    path = data_files.write_zip(tmp_path / "archive", {f"{number:04}": b"" for number in range(2_000)})
+    with pytest.raises(DataError, match="a header has"):
+        names_in(path, tmp_path)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="is not a file or folder"):
+        names_in(tmp_path / "pipe", tmp_path)

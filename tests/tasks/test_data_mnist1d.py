@@ -1,6 +1,7 @@
 """MNIST-1D: always the same sequences; global random states are unchanged."""
 
 import io
+import os
 import random
 
 import numpy as np
@@ -96,3 +97,30 @@ def test_a_cache_that_is_not_writable_only_costs_time(dataset, tmp_path, monkeyp
     monkeypatch.setenv("HARNESS_DATA_DIR", str(tmp_path / "file" / "below"))
     monkeypatch.setattr(mnist1d, "_generate", lambda: (dataset.train, dataset.test))
     assert SOURCES["mnist1d"].load().fingerprint == dataset.fingerprint
+
+
+def test_a_flipped_bit_anywhere_in_the_cache_is_noticed_and_reported_in_one_line(dataset, cache, monkeypatch):
+    monkeypatch.setattr(mnist1d, "_generate", lambda: (dataset.train, dataset.test))
+    (path,) = cache.iterdir()
+    whole = path.read_bytes()
+    source = SOURCES["mnist1d"]
+    for place in [*range(0, 160, 2), *range(160, len(whole), len(whole) // 40)]:
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
+        lines = []
+        source.fetch(lambda what, *_, lines=lines: lines.append(what))
+        assert lines in ([], [f"{path} is damaged; mnist1d is generated again"])
+        assert source.load().fingerprint == dataset.fingerprint
+    assert [path.name for path in cache.iterdir()] == [path.name]
+
+
+def test_what_killed_writers_left_is_deleted(dataset, cache, monkeypatch):
+    monkeypatch.setattr(mnist1d, "_generate", lambda: (dataset.train, dataset.test))
+    (path,) = cache.iterdir()
+    old, new = (cache / f".{path.name}.{digit * 16}.tmp" for digit in "01")
+    for draft in (old, new):
+        draft.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    path.unlink()
+    SOURCES["mnist1d"].load()
+    assert sorted(cache.iterdir()) == sorted([path, new])
+    new.unlink()

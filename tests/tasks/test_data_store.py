@@ -15,7 +15,7 @@ from support import data_files
 
 from harness.errors import DataError, HarnessError
 from harness.spec.data import Samples
-from harness_tasks.datasets import SOURCES
+from harness_tasks.datasets import SOURCES, store
 from harness_tasks.datasets.fingerprint import fingerprint
 
 CIFAR10 = SOURCES["cifar10"]
@@ -180,3 +180,68 @@ print(*sorted({"numpy", "PIL", "pooch", "sklearn", "requests", "rich"} & set(sys
 """
     answer = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert answer.stdout == "\n"
+
+
+def test_a_bit_flipped_in_a_header_is_damage(folder, tmp_path):
+    CIFAR10.import_from(archive(tmp_path))
+    (path,) = folder.glob("arrays-*/train_inputs.npy")
+    whole = path.read_bytes()
+    for place in range(128):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x02]) + whole[place + 1 :])
+        try:
+            CIFAR10.load()
+        except DataError as error:
+            assert "is damaged" in str(error)  # noqa: PT017  some bits, such as of padding, change nothing
+
+
+@pytest.mark.parametrize("content", ["[" * 50_000, '{"schema": 1}', "\x00"])
+def test_a_broken_description_is_damage(content, folder, tmp_path):
+    CIFAR10.import_from(archive(tmp_path))
+    (folder / "dataset.json").write_text(content)
+    for read in (CIFAR10.load, CIFAR10.summarize):
+        with pytest.raises(DataError, match="is damaged"):
+            read()
+
+
+def test_a_reader_meets_the_old_data_set_or_the_new_one(folder, tmp_path, monkeypatch):
+    paths = [archive(tmp_path), archive(tmp_path, train=3)]
+    fingerprints = [CIFAR10.import_from(path).fingerprint for path in paths]
+    mapped = store.map_arrays
+    imports = iter([paths[0], paths[1]])
+
+    def replaced_meanwhile(arrays):
+        """The reader has read the description when the folder that it names disappears."""
+        if path := next(imports, None):
+            monkeypatch.setattr(store, "map_arrays", mapped)
+            CIFAR10.import_from(path)
+            monkeypatch.setattr(store, "map_arrays", replaced_meanwhile)
+        return mapped(arrays)
+
+    monkeypatch.setattr(store, "map_arrays", replaced_meanwhile)
+    assert CIFAR10.load().fingerprint == fingerprints[1]
+    assert len(arrays(folder)) == 1
+
+
+IMPORTS = """
+import sys
+from pathlib import Path
+from harness_tasks.datasets import SOURCES
+
+for _ in range(int(sys.argv[1])):
+    for path in sys.argv[2:]:
+        SOURCES["cifar10"].import_from(Path(path))
+"""
+
+
+@pytest.mark.slow
+def test_readers_during_many_imports_find_whole_data(folder, tmp_path):
+    paths = [archive(tmp_path), archive(tmp_path, train=3)]
+    fingerprints = {CIFAR10.import_from(path).fingerprint for path in paths}
+    times = os.environ.get("HARNESS_TEST_IMPORTS", "20")
+    with subprocess.Popen([sys.executable, "-c", IMPORTS, times, *map(str, paths)]) as writer:
+        reads = 0
+        while writer.poll() is None:
+            assert CIFAR10.load().fingerprint in fingerprints
+            reads += 1
+    assert (writer.returncode, reads > 10) == (0, True)
+    print(f"{reads} reads during {2 * int(times)} imports")

@@ -67,3 +67,52 @@ def test_a_large_memo_index_allocates_no_memory():
 def test_anything_else_raises_a_data_error(content):
     with contextlib.suppress(DataError):
         arrays_from_pickle(content, "batch")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x02" + b"]" * 400_000 + b".",
+        b"\x80\x02" + b"(" * 400_000 + b"t.",
+        b"\x80\x02)" + b"\x85" * 200_000 + b"}\x8c\x01a\x86.",  # tuples in tuples, which recurse when hashed
+        b"\x80\x02N" + b"q\x00" * 400_000 + b".",
+    ],
+)
+def test_operations_without_end_are_refused_before_they_are_carried_out(content):
+    with pytest.raises(DataError, match="it has more than 300,000 operations or 1,000 containers"):
+        arrays_from_pickle(content, "batch")
+
+
+class Called:
+    """A pickle of a call of what NumPy's pickles name, with other arguments."""
+
+    def __init__(self, function, *arguments):
+        self.parts = function, arguments
+
+    def __reduce__(self):
+        return self.parts
+
+
+RECONSTRUCT = np.empty(0).__reduce__()[0]
+
+
+@pytest.mark.parametrize(
+    "called",
+    [
+        Called(RECONSTRUCT, np.ndarray, (10**12,), b"O"),
+        Called(RECONSTRUCT, np.ndarray, (10**7,), b"b"),
+        Called(np.ndarray, (10**7,)),
+        Called(np.dtype, "O"),
+        Called(np.dtype, "(1000000,)u1"),
+    ],
+)
+def test_arrays_of_any_size_cannot_be_asked_for(called):
+    with pytest.raises(DataError, match="batch is not a pickle of NumPy arrays"):
+        arrays_from_pickle(pickle.dumps(called, 3), "batch")
+
+
+@pytest.mark.parametrize("dtype", ["u1", "<i8", ">f4", "f2", "?", "S5", "<U7"])
+def test_arrays_of_every_plain_type(dtype):
+    array = np.zeros((2, 3), dtype)
+    read = arrays_from_pickle(pickle.dumps(array, 3), "batch")
+    assert (read.dtype, read.shape) == (array.dtype, (2, 3))

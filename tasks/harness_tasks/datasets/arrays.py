@@ -50,12 +50,19 @@ def write_arrays(folder: Path, incoming: Incoming) -> None:
             files[split, "targets"].write(np.ascontiguousarray(samples.targets, "<i8").data)
 
 
+class DamagedArray(Exception):
+    """An array that cannot be read; the message says why."""
+
+
 def map_arrays(folder: Path) -> tuple[Samples, Samples]:
-    """The training and test samples, memory-mapped; raises OSError, ValueError or EOFError."""
+    """The training and test samples, memory-mapped; raises :class:`DamagedArray`."""
     import numpy as np
 
     def array(name: str) -> np.ndarray:
-        mapped: np.ndarray = np.load(folder / f"{name}.npy", mmap_mode="r")
+        try:
+            mapped: np.ndarray = np.load(folder / f"{name}.npy", mmap_mode="r")
+        except Exception as error:  # NumPy raises many kinds for a broken header, TokenError among them
+            raise DamagedArray(f"{name}.npy: {error}") from error
         return mapped
 
     train = Samples(array("train_inputs"), array("train_targets"))

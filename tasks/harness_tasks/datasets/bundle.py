@@ -1,7 +1,8 @@
 """The files of a folder, a zip or a tar as a mapping from names to contents.
 
 Nothing is ever unpacked to a path that an archive names. An archive with members that point outside it
-(absolute names, ``..``, links, devices) is refused as a whole.
+(absolute names, ``..``, links, devices) is refused as a whole. Neither its names nor the headers between its
+members can take more memory than a small multiple of what CIFAR-10 takes.
 """
 
 import bz2
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import IO
+from typing import IO, cast
 
 from harness.errors import DataError
 from harness.spec import DownloadProgress
@@ -28,10 +29,26 @@ from harness.spec import DownloadProgress
 MAX_TOTAL_BYTES = 2**30
 MAX_MEMBER_BYTES = 2**26
 MAX_MEMBERS = 200_000
+#: Of all names together; those of 60,000 pictures have 2 MB.
+MAX_NAMES_BYTES = 2**25
+#: What a tar may have in front of a member, such as a long name, and a zip as its list of members.
+MAX_TAR_HEADER_BYTES = 2**14
+MAX_ZIP_LIST_BYTES = 2**24
 #: Levels of folders below the named one: a cache, an enclosing folder, ``train``, a class.
 MAX_DEPTH = 4
 
-_BROKEN = (OSError, EOFError, ValueError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+_BROKEN = (
+    OSError,
+    EOFError,
+    ValueError,
+    OverflowError,  # of a position in the file
+    NotImplementedError,  # of a zip of a later version
+    RecursionError,  # of a header for a header for a header
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
 _COMPRESSIONS: dict[bytes, ModuleType] = {b"\x1f\x8b": gzip, b"BZh": bz2, b"\xfd7zXZ\x00": lzma}
 
 
@@ -66,6 +83,23 @@ class _Entry:
     content: Callable[[], bytes]
 
 
+class _FewAtOnce:
+    """A file of which at most ``most_bytes`` are read in one call, whatever an archive's headers ask for."""
+
+    def __init__(self, file: IO[bytes], most_bytes: int) -> None:
+        self._file = file
+        self.most_bytes = most_bytes
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        if size > self.most_bytes:
+            raise ValueError(f"a header has {size:,} bytes, more than {self.most_bytes:,}")
+        content = self._file.read(min(size, self.most_bytes) if size >= 0 else self.most_bytes + 1)
+        if len(content) > self.most_bytes:
+            raise ValueError(f"a header has more than {self.most_bytes:,} bytes")
+        return content
+
+
 @contextlib.contextmanager
 def open_bundle(path: Path, scratch: Path, progress: DownloadProgress) -> Iterator[Bundle]:
     """The files by their names with ``/``, readable as long as the context lasts.
@@ -84,6 +118,8 @@ def open_bundle(path: Path, scratch: Path, progress: DownloadProgress) -> Iterat
             bundle = _folder(path)
         yield bundle
         return
+    if not path.is_file():
+        raise DataError(f"{path} is not a file or folder")
     with contextlib.ExitStack() as stack:
         with _broken(str(path)):
             file: IO[bytes] = stack.enter_context(path.open("rb"))
@@ -91,15 +127,17 @@ def open_bundle(path: Path, scratch: Path, progress: DownloadProgress) -> Iterat
             file.seek(0)
         if start.startswith(b"PK\x03\x04"):
             with _broken(str(path)):
-                bundle = _index(path, _zip_entries(stack.enter_context(zipfile.ZipFile(file))))
+                few = _FewAtOnce(file, MAX_ZIP_LIST_BYTES)
+                archive = stack.enter_context(zipfile.ZipFile(cast("IO[bytes]", few)))
+                bundle = _index(path, _zip_entries(archive))
+                few.most_bytes = MAX_MEMBER_BYTES
         else:
             if compression := next((_COMPRESSIONS[m] for m in _COMPRESSIONS if start.startswith(m)), None):
                 packed = stack.enter_context(compression.open(file))
                 file = stack.enter_context(tempfile.TemporaryFile(dir=scratch))
                 _uncompress(path, packed, file, progress)
             with _broken(str(path)):
-                tar = stack.enter_context(tarfile.open(fileobj=file, mode="r:"))
-                bundle = _index(path, _tar_entries(tar, file))
+                bundle = _index(path, _tar_entries(file))
         yield bundle
 
 
@@ -159,47 +197,56 @@ def _zip_entries(archive: zipfile.ZipFile) -> Iterator[_Entry]:
         yield _Entry(info.filename, info.file_size, kind, content)
 
 
-def _tar_entries(archive: tarfile.TarFile, file: IO[bytes]) -> Iterator[_Entry]:
-    for info in archive:
-        kind = stat.S_IFREG if info.isfile() else stat.S_IFDIR if info.isdir() else 0
+def _tar_entries(file: IO[bytes]) -> Iterator[_Entry]:
+    length = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    few = cast("IO[bytes]", _FewAtOnce(file, MAX_TAR_HEADER_BYTES))
+    with tarfile.open(fileobj=few, mode="r:") as archive:
+        while info := archive.next():
+            archive.members.clear()  # it would keep all headers
+            start, size = info.offset_data, info.size
+            if not 0 <= size <= length - start or info.issparse():
+                raise tarfile.ReadError(f"member {info.name[:200]!r} has an impossible size")
+            kind = stat.S_IFREG if info.isfile() else stat.S_IFDIR if info.isdir() else 0
 
-        def content(info: tarfile.TarInfo = info) -> bytes:
-            member = archive.extractfile(info)
-            return member.read() if member else b""
+            def content(start: int = start, size: int = size) -> bytes:
+                file.seek(start)
+                return file.read(size)
 
-        yield _Entry(info.name, info.size, kind, content)
-    # tarfile takes a truncation between two members, or a bad header after the first one, for the end.
-    file.seek(archive.offset)
-    if file.read(512) != bytes(512):
-        raise tarfile.ReadError("the end-of-archive marker is missing")
+            yield _Entry(info.name, size, kind, content)
+        # tarfile takes a truncation between two members, or a bad header after the first one, for the end.
+        file.seek(archive.offset)
+        if file.read(512) != bytes(512):
+            raise tarfile.ReadError("the end-of-archive marker is missing")
 
 
 def _index(path: Path, entries: Iterable[_Entry]) -> Bundle:
     bundle: Bundle = {}
-    total = 0
+    total = names = 0
     for number, entry in enumerate(entries, 1):
         parts = _safe_parts(path, entry)
         total += entry.size
-        if total > MAX_TOTAL_BYTES or number > MAX_MEMBERS:
+        names += len(entry.name)
+        if total > MAX_TOTAL_BYTES or names > MAX_NAMES_BYTES or number > MAX_MEMBERS:
             raise _too_large(path)
         if entry.kind == stat.S_IFREG and not any(map(_is_noise, parts)):
-            bundle["/".join(parts)] = Member(f"{path}: {entry.name}", entry.size, entry.content)
+            bundle["/".join(parts)] = Member(f"{path}: {entry.name[:200]}", entry.size, entry.content)
     return bundle
 
 
 def _safe_parts(path: Path, entry: _Entry) -> list[str]:
     parts = entry.name.replace("\\", "/").split("/")
     if parts[0] == "" or parts[0].endswith(":") or ".." in parts:
-        raise DataError(f"{path} is refused: its member {entry.name!r} would lie outside the archive")
+        raise DataError(f"{path} is refused: its member {entry.name[:200]!r} would lie outside the archive")
     if entry.kind not in (stat.S_IFREG, stat.S_IFDIR):
-        raise DataError(f"{path} is refused: its member {entry.name!r} is a link or a device")
+        raise DataError(f"{path} is refused: its member {entry.name[:200]!r} is a link or a device")
     return [part for part in parts if part not in ("", ".")]
 
 
 def _too_large(path: Path) -> DataError:
     return DataError(
-        f"{path} is refused: it holds more than {MAX_TOTAL_BYTES // 2**20:,} MiB "
-        f"or {MAX_MEMBERS:,} files, far more than this data set"
+        f"{path} is refused: it holds more than {MAX_TOTAL_BYTES // 2**20:,} MiB, {MAX_MEMBERS:,} files "
+        f"or {MAX_NAMES_BYTES // 2**20} MiB of names, far more than this data set"
     )
 
 

@@ -22,13 +22,17 @@ import msgspec
 from harness import spec
 from harness.errors import DataError, HarnessError
 from harness.spec import Dataset, DatasetSummary, DownloadProgress
-from harness_tasks.datasets.arrays import Incoming, Split, map_arrays, write_arrays
+from harness_tasks.datasets.arrays import DamagedArray, Incoming, Split, map_arrays, write_arrays
+from harness_tasks.datasets.files import read_up_to
 from harness_tasks.datasets.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from typing import IO
 
+    from harness.spec import Samples
+
 SCHEMA = 1
+_MOST_BYTES = 2**16  # of the description
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +42,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     origin: str
     classes: tuple[str, ...]
-    counts: dict[Split, int]
+    counts: Annotated[dict[Split, int], msgspec.Meta(min_length=2)]
     fingerprint: str
     arrays: Annotated[str, msgspec.Meta(pattern=r"^arrays-[0-9a-f]+$")]
 
@@ -74,11 +78,7 @@ class Store:
         Raises:
             DataError: it is missing, or differs from what was stored.
         """
-        description = self._describe()
-        try:
-            train, test = map_arrays(self.folder / description.arrays)
-        except (OSError, ValueError, EOFError) as error:
-            raise self._damaged(f"an array cannot be read ({error})") from error
+        description, train, test = self._mapped()
         if (counts := {"train": len(train), "test": len(test)}) != description.counts:
             raise self._damaged(f"dataset.json states {description.counts} rows, the arrays have {counts}")
         if (sha256 := fingerprint(train, test)) != description.fingerprint:
@@ -87,6 +87,18 @@ class Store:
         return Dataset(
             self.name, sha256, description.origin, self.classes, train, test, input_divisor=input_divisor
         )
+
+    def _mapped(self) -> tuple[Description, Samples, Samples]:
+        """The description and its arrays; those of a new data set if one replaces the old one meanwhile."""
+        description = self._describe()
+        while True:
+            try:
+                return description, *map_arrays(self.folder / description.arrays)
+            except DamagedArray as error:
+                newer = self._describe()
+                if newer == description:
+                    raise self._damaged(f"an array cannot be read ({error})") from error
+                description = newer
 
     def summarize(self) -> DatasetSummary:
         """The stored description; the arrays are not read.
@@ -145,10 +157,10 @@ class Store:
 
     def _describe(self) -> Description:
         try:
-            description = msgspec.json.decode(self._json.read_bytes(), type=Description)
+            description = msgspec.json.decode(read_up_to(self._json, _MOST_BYTES), type=Description)
         except FileNotFoundError as error:
             raise DataError(f"{self.name} is not on this machine. {self.remedy}") from error
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise self._damaged(f"dataset.json cannot be read ({error})") from error
         fields = {"schema": SCHEMA, "name": self.name, "classes": self.classes}
         for field, expected in fields.items():

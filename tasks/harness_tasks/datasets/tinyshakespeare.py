@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
 from pathlib import Path
 
 from harness.errors import DataError, HarnessError
 from harness.spec import Dataset, DatasetSummary, DataSource, DownloadProgress
+from harness_tasks.datasets.files import read_up_to, replace
 from harness_tasks.datasets.store import data_root
 from harness_tasks.datasets.texts import text_dataset, window_counts
 
@@ -58,7 +57,7 @@ class Tinyshakespeare(DataSource):
             DataError: the file is missing or damaged; includes the remedy.
         """
         try:
-            content = self._file.read_bytes()
+            content = read_up_to(self._file, CHARACTERS + 1)
         except FileNotFoundError as error:
             raise DataError(f"{self.name} is not on this machine. {self._remedy}") from error
         except OSError as error:
@@ -96,22 +95,22 @@ class Tinyshakespeare(DataSource):
             HarnessError: it cannot be stored.
         """
         try:
-            content = path.read_bytes()
+            content = read_up_to(path, CHARACTERS + 1)
         except OSError as error:
             raise DataError(
                 f"{path} cannot be read ({error.strerror}); expected: {self.importable}"
             ) from error
+        if len(content) > CHARACTERS:
+            raise DataError(f"{path} is not {self.name}: it has more than {CHARACTERS:,} bytes")
         if (sha256 := hashlib.sha256(content).hexdigest()) != SHA256:
             raise DataError(
                 f"{path} is not {self.name}: its sha256 is {sha256} ({len(content):,} bytes),\n"
                 f"expected {SHA256} ({CHARACTERS:,} bytes)"
             )
-        draft = self._folder() / f".{secrets.token_hex(8)}.tmp"
+        self._folder()
         try:
-            draft.write_bytes(content)
-            os.replace(draft, self._file)  # noqa: PTH105  atomic on every system
+            replace(self._file, lambda file: file.write(content))
         except OSError as error:
-            draft.unlink(missing_ok=True)
             raise self._not_written(error) from error
         return self.load()
 
