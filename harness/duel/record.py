@@ -124,10 +124,8 @@ class PairRecord(msgspec.Struct, frozen=True):
         turns: dict[int, set[int]] = {}
         for block in self.blocks:
             turns.setdefault(block.turn, set()).add(block.configuration)
-        wanted = set(range(len(self.processes)))
-        for turn, covered in turns.items():
-            if covered != wanted:
-                raise ValueError(f"turn {turn} does not cover {len(wanted)} configurations")
+        if any(covered != turns[self.blocks[0].turn] for covered in turns.values()):
+            raise ValueError("its turns are not of the same configurations")
 
 
 class DuelResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -213,10 +211,15 @@ class DuelRecord(msgspec.Struct, kw_only=True):
         indices = range(len(self.configurations))
         if self.results and len(self.results) != len(indices) - 1:
             raise ValueError(f"{len(self.results)} results of {len(indices)} configurations")
-        for number, pair in enumerate(self.pairs, 1):
-            covered = {block.configuration for block in pair.blocks}
-            if len(pair.processes) != len(indices) or covered != set(indices):
-                raise ValueError(f"pair {number} does not cover {len(indices)} configurations")
+        refuse_incomplete(self.pairs, len(indices))
+
+
+def refuse_incomplete(pairs: list[PairRecord], configurations: int) -> None:
+    """Raise ValueError if a pair lacks a process or the blocks of a configuration."""
+    for number, pair in enumerate(pairs, 1):
+        covered = {block.configuration for block in pair.blocks}
+        if len(pair.processes) != configurations or covered != set(range(configurations)):
+            raise ValueError(f"pair {number} does not cover {configurations} configurations")
 
 
 def encode(record: DuelRecord) -> bytes:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from harness.duel.record import ConfigurationRecord, PairRecord
+from harness.duel.record import ConfigurationRecord, PairRecord, refuse_incomplete
 from harness.gate.reasons import Reason
 from harness.gate.suite import Benchmark, Limits
 from harness.machine.description import Machine
@@ -141,6 +141,11 @@ class BenchmarkRecord(msgspec.Struct, kw_only=True):
     reasons: list[Reason] = []
     """Why it ended early or was not measured. Those of metrics and quality stand there alone."""
     seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a damaged file, whose parts do not fit together."""
+        for pairs in (self.look, self.confirmation):
+            refuse_incomplete(pairs, len(self.configurations))
 
     @property
     def results(self) -> list[MetricResult | QualityResult]:

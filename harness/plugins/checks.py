@@ -1,6 +1,7 @@
 """What a plugin provides, checked when it is loaded, so that a mistake is reported in one line."""
 
 import math
+import re
 from typing import Any
 
 import msgspec
@@ -11,6 +12,8 @@ from harness.spec.contract import CONTRACT
 from harness.spec.data import DataSource
 from harness.spec.task import TaskDefinition
 
+#: What names in records, file names and on the command line are made of.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 #: The types that ``--set`` can parse and a record can hold.
 _OPTION_TYPES = (
     msgspec.inspect.BoolType,
@@ -36,6 +39,9 @@ def check(plugin: Backend | TaskDefinition | DataSource) -> None:
             if plugin.contract not in range(1, CONTRACT + 1):
                 raise ValueError(f"its contract is {plugin.contract!r}; this harness knows 1 to {CONTRACT}")
             _require_texts(plugin, "modes", "('eager',)", fewest=1)
+            for mode in plugin.modes:
+                if not _NAME.fullmatch(mode):
+                    raise ValueError(f"its mode {mode!a} is not made of letters, digits, and _ . + - after one")
             _check_requirements(plugin)
         case TaskDefinition():
             _require_texts(plugin, "datasets", "('digits',)", fewest=1)

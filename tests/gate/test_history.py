@@ -14,9 +14,12 @@ from harness.gate.exclusions import (
     NoCommits,
     NotEnded,
 )
+from harness.gate.files import GATES
 from harness.gate.history import read_history
 from harness.gate.pair_ratios import ratios_behind
+from harness.gate.record import encode
 from harness.gate.suite import Benchmark
+from harness.runs.documents import UnreadableRecord
 from harness.stats.change_points import Ratio, level_trend
 
 REGRESSIONS = (8, 16, 24)
@@ -183,8 +186,9 @@ def test_same_base_joins_no_gates_whose_bases_are_known_to_differ():
 def test_a_gate_whose_pairs_are_damaged_is_named():
     gates = fixed_gates([1.0] * 4)
     (benchmark,) = gates[1].benchmarks
-    pairs = [msgspec.structs.replace(pair, processes=[]) for pair in benchmark.look]
-    gates[1].benchmarks = [msgspec.structs.replace(benchmark, look=pairs)]
+    benchmark.configurations = [
+        msgspec.structs.replace(configuration, batch_size=0) for configuration in benchmark.configurations
+    ]
     history = read_history(gates)
     assert {len(series.points) for series in history.series} == {3}
     (exclusion,) = history.left_out
@@ -207,3 +211,14 @@ def test_a_gate_against_a_stored_baseline_is_left_out():
     history = read_history(gates)
     assert {len(series.points) for series in history.series} == {3}
     assert history.left_out == [AgainstStoredBaseline(gates[1].id)]
+
+
+@pytest.mark.parametrize("changes", [{"turn": 99}, {"configuration": 7}])
+def test_a_gate_with_an_incomplete_turn_is_not_readable(changes, tmp_path):
+    (gate,) = fixed_gates([1.0])
+    document = msgspec.json.decode(encode(gate))
+    document["benchmarks"][0]["look"][0]["blocks"][0] |= changes
+    path = tmp_path / "gate.json"
+    path.write_bytes(msgspec.json.encode(document))
+    with pytest.raises(UnreadableRecord, match="not of the same configurations"):
+        GATES.read(path)
