@@ -41,7 +41,7 @@ def check(plugin: Backend | TaskDefinition | DataSource) -> None:
             _require_texts(plugin, "modes", "('eager',)", fewest=1)
             for mode in plugin.modes:
                 if not _NAME.fullmatch(mode):
-                    raise ValueError(f"its mode {mode!a} is not made of letters, digits, and _ . + - after one")
+                    raise ValueError(f"its mode {mode!a} must be of letters, digits and . _ + -")
             _check_requirements(plugin)
         case TaskDefinition():
             _require_texts(plugin, "datasets", "('digits',)", fewest=1)
