@@ -3,36 +3,129 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from harness.report.frames import Report
     from harness.report.notebook_html import StudyReport
+    from harness.runs.documents import RecordKind
+    from harness.runs.schemas import Versioned
+
+    _D = TypeVar("_D", bound=Versioned)
 
 
 def load_results(results: str | Path = "results") -> pd.DataFrame:
     """The records under ``results/runs`` as a DataFrame, one row per run, oldest first.
 
-    A file that cannot be read is skipped with a warning that names it.
+    Times are in seconds, memory in bytes, shares such as accuracies from 0 to 1. A file that cannot be read
+    is skipped with a warning that names it.
     """
-    import warnings
-
     from harness.runs.frames import runs_frame
-    from harness.runs.record import Record
     from harness.runs.store import RUNS
 
-    records = []
-    paths = RUNS.paths(Path(results))
+    return runs_frame(_readable(RUNS, results))
+
+
+def load_epochs(results: str | Path = "results") -> pd.DataFrame:
+    """The scored epochs of the runs under ``results/runs``, one row per epoch of each run, oldest run first.
+
+    ===================================================  =====================================================
+    column                                               meaning
+    ===================================================  =====================================================
+    ``id``, ``status``                                   of the run, as in :func:`load_results`
+    ``task``, ``dataset``, ``backend``, ``mode``,        conditions of the run
+    ``precision``, ``threads``, ``batch_size``, ``seed``
+    ``epoch``                                            from 1
+    ``steps``, ``training_seconds``                      since the start of training, without scoring
+    ``training_loss``, ``discriminator_loss``            mean of what was minimised in the epoch
+    ``scored_at``                                        time in UTC; missing in records of earlier versions
+    ``train_loss``, ``validation_accuracy``, …           scores at the end of the epoch, shares from 0 to 1
+    ``best``                                             whether it is the epoch with the best validation loss
+    ``option_NAME``                                      options of the task
+    ===================================================  =====================================================
+
+    Unreadable files as in :func:`load_results`.
+    """
+    from harness.runs.frames import epochs_frame
+    from harness.runs.store import RUNS
+
+    return epochs_frame(_readable(RUNS, results))
+
+
+def load_duels(results: str | Path = "results") -> pd.DataFrame:
+    """The duels under ``results/duels``, one row per configuration that was compared with the reference.
+
+    =============================================  ===========================================================
+    column                                         meaning
+    =============================================  ===========================================================
+    ``id``, ``started_at``, ``status``             of the duel
+    ``task``, ``dataset``, ``seed``                what was trained
+    ``cpu``, ``host``                              the machine
+    ``configuration``, ``reference``               labels such as ``torch:eager``
+    ``backend``, ``mode``, ``device``,             of the configuration
+    ``precision``, ``threads``, ``batch_size``,
+    ``certified``
+    ``verdict``                                    ``faster``, ``slower``, ``same`` or ``undecided``
+    ``ratio``, ``ratio_low``, ``ratio_high``       time per sample over that of the reference, 95 % interval
+    ``p_value``, ``pairs``, ``lost_pairs``         of the test, and the pairs that it rests on
+    ``reason``                                     why the pairs cannot carry a verdict
+    ``margin``                                     a ratio within this of 1 counts as the same
+    ``stopped_because``, ``seconds``               why the duel ended, and its wall time
+    =============================================  ===========================================================
+
+    Unreadable files as in :func:`load_results`.
+    """
+    from harness.duel.files import DUELS
+    from harness.duel.frames import duels_frame
+
+    return duels_frame(_readable(DUELS, results))
+
+
+def load_gates(results: str | Path = "results") -> pd.DataFrame:
+    """The gates under ``results/gates``, one row per metric and per quality of each benchmark.
+
+    =============================================  ===========================================================
+    column                                         meaning
+    =============================================  ===========================================================
+    ``id``, ``started_at``, ``status``             of the gate
+    ``gate_verdict``, ``benchmark_verdict``,       ``PASS``, ``FAIL``, ``INCONCLUSIVE`` or ``INVALID``
+    ``verdict``
+    ``base_commit``, ``head_commit``               what was compared
+    ``cpu``, ``host``                              the machine
+    ``benchmark``, ``backend``, ``mode``,          the benchmark
+    ``task``, ``dataset``, ``threads``
+    ``metric``                                     ``step``, ``first step``, ``memory`` or ``quality``
+    ``stage``                                      ``look`` or ``confirmation``
+    ``base``, ``head``                             medians in seconds, of memory in bytes
+    ``ratio``, ``ratio_low``, ``ratio_high``       head over base, 95 % interval
+    ``limit``                                      the share by which head may be worse, such as 0.05
+    ``p_value``, ``pairs``                         of the test, and the pairs that it rests on
+    =============================================  ===========================================================
+
+    Unreadable files as in :func:`load_results`.
+    """
+    from harness.gate.files import GATES
+    from harness.gate.frames import gates_frame
+
+    return gates_frame(_readable(GATES, results))
+
+
+def _readable(kind: RecordKind[_D], results: str | Path) -> list[_D]:
+    """The readable records of a kind, oldest first; a warning to the caller's caller for each other file."""
+    import warnings
+
+    paths = kind.paths(Path(results))
     if not paths:
-        warnings.warn(f"there are no records in {Path(results) / RUNS.folder}", stacklevel=2)
-    for record in RUNS.read_each(paths):
-        if isinstance(record, Record):
+        warnings.warn(f"there are no records in {Path(results) / kind.folder}", stacklevel=3)
+    records = []
+    for record in kind.read_each(paths):
+        if isinstance(record, kind.type):
             records.append(record)
         else:
-            warnings.warn(str(record), stacklevel=2)
-    return runs_frame(records)
+            warnings.warn(str(record), stacklevel=3)
+    return records
 
 
 def compare(

@@ -1,4 +1,4 @@
-"""Records as a pandas DataFrame, one row per run."""
+"""Records as pandas DataFrames: one row per run, or one per scored epoch."""
 
 import statistics
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import msgspec
 import pandas as pd
 
-from harness.runs.record import Record
+from harness.runs.record import Epoch, Record
 from harness.runs.summaries import generalization_gap, steady_steps
 
 
@@ -63,9 +63,57 @@ def _row(record: Record) -> dict[str, object]:
     }
 
 
+def _conditions(record: Record) -> dict[str, object]:
+    """What an epoch is identified and grouped by."""
+    return {
+        "id": record.id,
+        "status": record.status,
+        "task": record.task.name,
+        "dataset": record.dataset.name,
+        "backend": record.backend,
+        "mode": record.mode,
+        "precision": record.precision,
+        "threads": record.threads,
+        "batch_size": record.batch_size,
+        "seed": record.seed,
+    }
+
+
+def _epoch_row(epoch: Epoch) -> dict[str, object]:
+    scored = {"train": epoch.train, "validation": epoch.validation}
+    return {
+        "epoch": epoch.epoch,
+        "steps": epoch.steps,
+        "training_seconds": epoch.training_seconds,
+        "training_loss": epoch.training_loss,
+        "discriminator_loss": epoch.discriminator_loss,
+        "scored_at": epoch.scored_at,
+        **{f"{split}_{name}": value for split, scores in scored.items() for name, value in scores.items()},
+    }
+
+
+def epochs_frame(records: Iterable[Record]) -> pd.DataFrame:
+    """One row per scored epoch of each run; columns as those of :func:`harness.load_epochs`."""
+    rows = [
+        {
+            **_conditions(record),
+            **_epoch_row(epoch),
+            "best": epoch.epoch == record.best_epoch,
+            **{f"option_{name}": value for name, value in record.task.options.items()},
+        }
+        for record in records
+        for epoch in record.epochs
+    ]
+    return with_times(pd.DataFrame(rows), "scored_at")
+
+
+def with_times(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The frame with a column of ISO 8601 texts as times in UTC; what is no time is missing."""
+    if len(frame):
+        frame[column] = pd.to_datetime(frame[column], utc=True, errors="coerce", format="ISO8601")
+    return frame
+
+
 def runs_frame(records: Iterable[Record]) -> pd.DataFrame:
     """One row per run; seconds and bytes as in the record, the task's options as ``option_NAME``."""
-    frame = pd.DataFrame([_row(record) for record in records])
-    if len(frame):
-        frame["started_at"] = pd.to_datetime(frame["started_at"], utc=True, errors="coerce", format="ISO8601")
-    return frame
+    return with_times(pd.DataFrame([_row(record) for record in records]), "started_at")

@@ -1,8 +1,11 @@
-"""Records as a frame: one row per run; a file that cannot be read is skipped."""
+"""Records as frames: a row per run, epoch, duel or metric; a file that cannot be read is skipped."""
 
+import msgspec
 import pandas as pd
 import pytest
-from support.records import make_record, make_unfinished_record
+from support.made_duels import save_duel, stored_duel
+from support.made_gates import mixed_gate, save
+from support.records import EPOCHS, make_record, make_unfinished_record
 
 import harness
 from harness.runs.store import Store
@@ -107,3 +110,84 @@ def test_an_unreadable_file_is_skipped_with_a_warning_that_names_it(results, con
 def test_no_results_make_an_empty_frame(tmp_path):
     with pytest.warns(UserWarning, match="there are no records in"):
         assert harness.load_results(tmp_path / "nowhere").empty
+
+
+def test_one_row_per_scored_epoch(results):
+    frame = harness.load_epochs(results)
+    assert frame["id"].tolist() == ["20260101-a"] * 2
+    expected = {
+        "backend": "torch",
+        "seed": 0,
+        "epoch": 2,
+        "steps": 24,
+        "training_seconds": 1.5,
+        "training_loss": 1.75,
+        "train_accuracy": 0.75,
+        "validation_accuracy": 0.5,
+        "best": False,
+        "option_optimizer": "sgd",
+    }
+    row = frame.iloc[1]
+    assert {name: row[name] for name in expected} == expected
+    assert frame["best"].tolist() == [True, False]
+    assert pd.isna(row["validation_loss"])
+    assert frame["scored_at"].isna().all()
+
+
+def test_epochs_have_the_time_at_which_they_were_scored(tmp_path):
+    store = Store(tmp_path)
+    store.prepare()
+    epoch = msgspec.structs.replace(EPOCHS[0], scored_at="2026-01-01T00:00:09.500+00:00")
+    store.save(make_record(epochs=[epoch]))
+    frame = harness.load_epochs(tmp_path)
+    assert frame["scored_at"].tolist() == [pd.Timestamp("2026-01-01T00:00:09.5Z")]
+
+
+@pytest.mark.parametrize("load", [harness.load_epochs, harness.load_duels, harness.load_gates])
+def test_every_frame_skips_what_is_unreadable_and_may_be_empty(tmp_path, load):
+    folder = tmp_path / {"load_epochs": "runs", "load_duels": "duels", "load_gates": "gates"}[load.__name__]
+    with pytest.warns(UserWarning, match="there are no records in"):
+        assert load(tmp_path).empty
+    folder.mkdir()
+    (folder / "20260101-z.json").write_text("{")
+    with pytest.warns(UserWarning, match=r"20260101-z\.json is not a readable") as caught:
+        assert load(tmp_path).empty
+    assert caught[0].filename == __file__
+
+
+def test_one_row_per_configuration_of_a_duel(tmp_path):
+    duel = stored_duel()
+    save_duel(tmp_path, duel)
+    frame = harness.load_duels(tmp_path)
+    (result,) = duel.results
+    expected = {
+        "id": duel.id,
+        "task": duel.task.name,
+        "configuration": duel.configurations[1].label,
+        "reference": duel.configurations[0].label,
+        "verdict": "same",
+        "ratio": result.ratio.value,
+        "ratio_low": result.ratio.low,
+        "pairs": result.pairs,
+        "margin": duel.margin,
+    }
+    (row,) = frame.to_dict("records")
+    assert {name: row[name] for name in expected} == expected
+
+
+def test_a_duel_without_results_has_its_configurations(tmp_path):
+    save_duel(tmp_path, stored_duel(results=[], status="interrupted"))
+    (row,) = harness.load_duels(tmp_path).to_dict("records")
+    assert (row["status"], row["verdict"], row["pairs"]) == ("interrupted", None, 0)
+
+
+def test_one_row_per_metric_and_quality_of_a_gate(tmp_path):
+    gate = mixed_gate()
+    save(tmp_path, gate)
+    frame = harness.load_gates(tmp_path / "results").set_index(["benchmark", "metric"])
+    assert frame["gate_verdict"].unique().tolist() == [gate.verdict]
+    assert frame.loc[("rnn-compiled", "step"), "verdict"] == "FAIL"
+    assert frame.loc[("rnn-compiled", "step"), "ratio"] == pytest.approx(1.08, rel=0.02)
+    assert frame.loc[("mlp", "memory"), "verdict"] == "INCONCLUSIVE"
+    assert frame.loc[("gan", "quality"), "verdict"] == "FAIL"
+    assert frame.loc["forecast", "benchmark_verdict"].tolist() == ["FAIL"]
