@@ -59,14 +59,18 @@ def _start_of(pid: int) -> str | None:
 
     Linux counts from the boot, so that a step of the wall clock changes nothing.
     """
-    if sys.platform == "linux":
-        try:
-            text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-        except OSError:
-            return None
-        fields = text.rpartition(")")[2].split()
-        return None if fields[_STATE] in _DEAD else fields[_START]
-    import psutil
+    if sys.platform != "linux":
+        return _creation_time(pid)
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return None
+    fields = text.rpartition(")")[2].split()
+    return None if fields[_STATE] in _DEAD else fields[_START]
+
+
+def _creation_time(pid: int) -> str | None:
+    import psutil  # imported late: commands that only read records do not need it
 
     try:
         process = psutil.Process(pid)

@@ -2,11 +2,11 @@
 
     python tests/benchmarks/kills.py --kills 100 --out kills.jsonl
 
-Each round has a results folder and a temporary folder of its own and ends when all 12 runs are recorded.
-Then each run must have exactly one finished record, each record must be whole, and no process, no temporary
-file and no claim may be left. Rounds follow each other until there were as many kills as asked for. A kill
-hits the harness alone or its whole process group. With ``--beside`` several processes share each matrix, and
-one of them is killed.
+Each round has a results folder and a temporary folder of its own and ends when all its runs are recorded.
+Then each run must have exactly one finished record, each record must be whole, no process, no temporary file
+and no claim may be left, and ``harness clean`` must leave finished records alone. Rounds follow each other
+until there were as many kills as asked for. A kill hits the harness alone or its whole process group. With
+``--beside`` several processes share each matrix, and one of them is killed.
 """
 
 import argparse
@@ -28,102 +28,133 @@ from harness.runs.claims import claim_paths
 from harness.runs.recorded import FINISHED
 from harness.runs.store import RUNS
 
-RUNS_OF_MATRIX = 12
-MATRIX = [
-    *("run", "--backend", "torch,jax", "--task", "tabular", "--seeds", "6", "--max-steps", "4"),
-    *("--threads", "1", "--no-certify", "--quiet", "--format", "json"),
-]
+_HARNESS = [sys.executable, "-m", "harness"]
+_BACKENDS = ("torch", "jax")
+_SHORT = ["--task", "tabular", "--max-steps", "4", "--threads", "1", "--no-certify", "--quiet"]
+#: Guards end with the harness, but not at the same moment.
 _PATIENCE_SECONDS = 60.0
-_LONGEST_RUN_SECONDS = 600.0
 
 
 def main() -> None:
-    """Run rounds until the kills are done; exits with 1 if anything was left or lost."""
+    """Make rounds until the kills are done; exits with 1 if anything was lost or left."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--runs", type=int, default=12, help="runs of a matrix, an even number")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--longest-life", type=float, default=12.0, help="seconds until a kill, at most")
+    parser.add_argument("--longest-life", type=float, default=8.0, help="seconds until a kill, at most")
     parser.add_argument("--beside", type=int, default=1, help="processes that share the matrix")
     parser.add_argument("--out", type=Path, help="append a JSON line for each round")
     given = parser.parse_args()
-    chance, left, faults = random.Random(given.seed), given.kills, 0  # noqa: S311
-    while left > 0:
+    chance, kills, faults = random.Random(given.seed), 0, 0  # noqa: S311
+    while kills < given.kills:
         with tempfile.TemporaryDirectory(prefix="kills-") as folder:
-            outcome = run_round(Path(folder), chance, left, given.longest_life, given.beside)
-        left -= outcome["kills"]
+            trial = Round(Path(folder), given.runs)
+            killed = trial.make(chance, given.kills - kills, given.longest_life, given.beside)
+            outcome = {"kills": killed.total(), **killed, **trial.remains()}
+        kills += outcome["kills"]
         faults += len(outcome["faults"])
         line = json.dumps(outcome)
         print(line, flush=True)
         if given.out:
             with given.out.open("a") as file:
                 file.write(line + "\n")
-    print(f"{given.kills - left} kills, {faults} faults")
+    print(f"{kills} kills, {faults} faults")
     sys.exit(faults > 0)
 
 
-def run_round(folder: Path, chance: random.Random, kills: int, longest: float, beside: int) -> dict:
-    """One matrix from its first start to its last record, killed at most so many times."""
-    temporary = folder / "temporary"
-    temporary.mkdir()
-    processes = [start(folder, temporary) for _ in range(beside)]
-    done, codes = collections.Counter(), []
-    while processes:
-        victim = chance.choice(processes)
-        try:
-            victim.wait(chance.uniform(0.1, longest) if done.total() < kills else _LONGEST_RUN_SECONDS)
-        except subprocess.TimeoutExpired:
-            kind = chance.choice(("process", "group"))
-            done[kind] += 1
-            os.killpg(victim.pid, signal.SIGKILL) if kind == "group" else victim.kill()
-            victim.wait()
-            processes.append(start(folder, temporary))
-        else:
-            codes.append(victim.returncode)
-        processes.remove(victim)
-    return {"kills": done.total(), **done, **remains(folder, temporary, codes)}
+class Round:
+    """One matrix from its first start to its last record."""
 
+    def __init__(self, folder: Path, runs: int) -> None:
+        self._results = folder / "results"
+        self._temporary = folder / "temporary"
+        self._temporary.mkdir()
+        self._runs = runs
+        self._faults: list[str] = []
 
-def start(folder: Path, temporary: Path) -> subprocess.Popen[bytes]:
-    """Start the matrix, or go on with it."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "harness", *MATRIX, "--results", str(folder / "results")],
-        env={**os.environ, "TMPDIR": str(temporary)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    def make(self, chance: random.Random, kills: int, longest: float, beside: int) -> collections.Counter:
+        """Start, kill and start again, at most ``kills`` times; how often what was killed."""
+        killed: collections.Counter = collections.Counter()
+        processes = [self._start() for _ in range(beside)]
+        while processes:
+            process = processes.pop(chance.randrange(len(processes)))
+            try:
+                process.wait(chance.uniform(0.1, longest) if killed.total() < kills else None)
+            except subprocess.TimeoutExpired:
+                kind = chance.choice(("process", "group"))
+                if kind == "group":
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.kill()
+                process.wait()
+                killed[kind] += 1
+                processes.append(self._start())
+            else:
+                self._expect(process.returncode == 0, f"exit code {process.returncode}")
+        return killed
 
+    def _start(self) -> subprocess.Popen[bytes]:
+        seeds = ["--seeds", str(self._runs // len(_BACKENDS))]
+        return subprocess.Popen(
+            [*_HARNESS, "run", "--backend", ",".join(_BACKENDS), *_SHORT, *seeds, *self._where],
+            env={**os.environ, "TMPDIR": str(self._temporary)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
-def remains(folder: Path, temporary: Path, codes: list[int]) -> dict:
-    """What the round left, with everything in it that is wrong."""
-    results = folder / "results"
-    until = time.monotonic() + _PATIENCE_SECONDS
-    while (processes_of(temporary) or list(temporary.iterdir())) and time.monotonic() < until:
-        time.sleep(0.1)
-    records = list(RUNS.read_each(RUNS.paths(results)))
-    whole = [record for record in records if not isinstance(record, Exception)]
-    statuses = collections.Counter(record.status for record in whole)
-    keys = collections.Counter(record.identity_key for record in whole if record.status in FINISHED)
-    unfinished = [*results.rglob(".*.tmp")]
-    faults = [f"unreadable: {record}" for record in records if isinstance(record, Exception)]
-    faults += [f"exit code {code}" for code in codes if code]
-    faults += [f"{key[:8]} recorded {count} times" for key, count in keys.items() if count != 1]
-    faults += [f"{len(keys)} of {RUNS_OF_MATRIX} runs"] * (len(keys) != RUNS_OF_MATRIX)
-    faults += [f"status {status}" for status in statuses.keys() - {"ok", "lost"}]
-    faults += [f"process {' '.join(line)}" for line in processes_of(temporary)]
-    faults += [f"temporary {path.name}" for path in temporary.iterdir()]
-    faults += [f"claim {path.name}" for path in claim_paths(results)]
-    return {"statuses": statuses, "unfinished_files": len(unfinished), "faults": faults}
+    @property
+    def _where(self) -> list[str]:
+        return ["--results", str(self._results)]
 
+    def _expect(self, right: bool, fault: str) -> None:
+        if not right:
+            self._faults.append(fault)
 
-def processes_of(temporary: Path) -> list[list[str]]:
-    """The command lines of the processes that have this temporary folder, or one in it."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.environ().get("TMPDIR", "").startswith(str(temporary)):
-                found.append(process.cmdline())
-    return found
+    def remains(self) -> dict:
+        """The records by status, unfinished files, and all that is wrong."""
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while (self._processes() or list(self._temporary.iterdir())) and time.monotonic() < until:
+            time.sleep(0.1)
+        for line in self._processes():
+            self._faults.append(f"process {' '.join(line)}")
+        for path in [*self._temporary.iterdir(), *claim_paths(self._results)]:
+            self._faults.append(f"left {path.name}")
+        statuses = self._statuses()
+        self._expect(set(statuses) <= {"ok", "lost"}, f"statuses {statuses}")
+        unfinished = list(self._results.rglob(".*.tmp"))
+        for path in unfinished:  # as if it were found later
+            os.utime(path, (0, 0))
+        cleaned = subprocess.run(
+            [*_HARNESS, "clean", "--yes", *self._where],
+            env={**os.environ, "HARNESS_CACHE_DIR": str(self._temporary)},
+            capture_output=True,
+            check=False,
+        )
+        self._expect(cleaned.returncode == 0, f"clean: {cleaned.stderr!r}")
+        after = self._statuses()
+        self._expect(after == {"ok": self._runs}, f"after clean: {after}")
+        self._expect(not list(self._results.rglob(".*.tmp")), "unfinished files after clean")
+        return {"statuses": statuses, "unfinished_files": len(unfinished), "faults": self._faults}
+
+    def _statuses(self) -> collections.Counter:
+        """How many records have each status, after a look at whether finished runs are there once each."""
+        records = list(RUNS.read_each(RUNS.paths(self._results)))
+        for record in records:
+            self._expect(not isinstance(record, Exception), f"unreadable: {record}")
+        whole = [record for record in records if not isinstance(record, Exception)]
+        keys = collections.Counter(record.identity_key for record in whole if record.status in FINISHED)
+        once = len(keys) == self._runs == keys.total()
+        self._expect(once, f"{keys.total()} records of {len(keys)} of {self._runs} runs")
+        return collections.Counter(record.status for record in whole)
+
+    def _processes(self) -> list[list[str]]:
+        """The command lines of the processes whose temporary folder this is, or is in it."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("TMPDIR", "").startswith(str(self._temporary)):
+                    found.append(process.cmdline())
+        return found
 
 
 if __name__ == "__main__":

@@ -1,0 +1,71 @@
+"""Real processes that share a matrix, or are killed in the middle of it."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.runs.claims import claim_paths
+
+KILLS = Path(__file__).parents[1] / "benchmarks" / "kills.py"
+MATRIX = ("run", "--task", "cnn", "--dataset", "digits", "--backend", "faulty:ok", "--max-steps", "2")
+MATRIX += ("--no-certify", "--threads", "1")
+
+
+def wait_until(condition, seconds=120.0):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def test_a_repeated_matrix_reuses_its_runs_and_shows_them_all(harness):
+    harness(*MATRIX, "--quiet")
+    again = harness(*MATRIX, "--seeds", "2", "--format", "json")
+    assert "1 of 2 runs are already recorded (harness run --fresh repeats them)" in again.stderr
+    shown = json.loads(again.stdout)["records"]
+    assert [record["seed"] for record in shown] == [0, 1]
+    assert shown == harness.records()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [2, 8])
+def test_processes_that_share_a_matrix_execute_each_run_once(harness, processes):
+    started = [harness.start(*MATRIX, "--seeds", "8", "--format", "json") for _ in range(processes)]
+    outputs = [process.communicate(timeout=400) for process in started]
+    assert [process.returncode for process in started] == [0] * processes, outputs
+    records = harness.records()
+    assert sorted(record["seed"] for record in records) == list(range(8))
+    assert len({record["process"]["pid"] for record in records}) > 1
+    for stdout, _ in outputs:  # each shows the whole matrix
+        assert [record["seed"] for record in json.loads(stdout)["records"]] == list(range(8))
+    assert claim_paths(harness.folder / "results") == []
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_releases_the_claim(harness, sent):
+    process = harness.start(*MATRIX[:6], "faulty:hang", "--no-certify", "--threads", "1", "--quiet")
+    wait_until(lambda: any(record["epochs"] for record in harness.records()))
+    assert len(claim_paths(harness.folder / "results")) == 1
+    process.send_signal(sent)
+    process.communicate(timeout=60)
+    assert claim_paths(harness.folder / "results") == []
+
+
+@pytest.mark.slow
+def test_a_matrix_that_is_killed_at_random_moments_is_completed(harness):
+    pytest.importorskip("torch")
+    pytest.importorskip("jax")
+    done = subprocess.run(
+        [sys.executable, KILLS, "--kills", "3", "--runs", "2", "--longest-life", "4"],
+        env=harness.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 kills, 0 faults" in done.stdout
