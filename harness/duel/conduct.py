@@ -89,6 +89,17 @@ class Duel:
         """
         record = self.record
         try:
+            self._run_to_the_end()
+        except KeyboardInterrupt as interrupt:
+            # Whenever it comes, the last record is whole: further signals wait, see harness.cli.signals.
+            if record.status == "running":
+                record.status, record.failure = "interrupted", interruption(interrupt)
+            self._save_last()
+        return record
+
+    def _run_to_the_end(self) -> None:
+        record = self.record
+        try:
             self._run_pairs()
             record.status = "ok"
         except UsageError:
@@ -96,14 +107,15 @@ class Duel:
         except HarnessError as error:
             record.status, record.failure = "failed", str(error)
             self.failed_label = error.label if isinstance(error, ConfigurationFailed) else None
-        except KeyboardInterrupt as interrupt:
-            record.status, record.failure = "interrupted", interruption(interrupt)
+        self._save_last()
+
+    def _save_last(self) -> None:
+        record = self.record
         try:
             self._save()
         except HarnessError as error:
             causes = [record.failure, str(error)] if record.failure else [str(error)]
             record.status, record.failure = "failed", "; ".join(causes)
-        return record
 
     def _run_pairs(self) -> None:
         request, record = self._request, self.record

@@ -63,14 +63,27 @@ class GateRecorder:
         """
         record = self.record
         try:
+            self._work_to_the_end(work)
+        except KeyboardInterrupt as interrupt:
+            # Whenever it comes, the last record is whole: further signals wait, see harness.cli.signals.
+            if record.status == "running":
+                record.status, record.failure = "interrupted", interruption(interrupt)
+            self._save_last()
+        return record
+
+    def _work_to_the_end(self, work: Callable[[], None]) -> None:
+        record = self.record
+        try:
             work()
             record.status = "ok"
         except UsageError:
             raise
         except HarnessError as error:
             record.status, record.failure = "failed", str(error)
-        except KeyboardInterrupt as interrupt:
-            record.status, record.failure = "interrupted", interruption(interrupt)
+        self._save_last()
+
+    def _save_last(self) -> None:
+        record = self.record
         self._conclude()
         try:
             self.save()
@@ -78,7 +91,6 @@ class GateRecorder:
             if record.status == "ok":
                 record.status, record.failure = "failed", str(error)
             self._conclude()
-        return record
 
     def _conclude(self) -> None:
         """Set the verdict. A gate that did not end has not passed."""

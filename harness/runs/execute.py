@@ -21,6 +21,20 @@ def execute(request: RunRequest, store: RecordWriter, observer: Observer) -> Rec
     """
     record = new_record(request)
     try:
+        _carry_out(request, record, store, observer)
+    except KeyboardInterrupt as interrupt:
+        # Whenever it comes, the last record is whole: further signals wait, see harness.cli.signals.
+        ended = record.status == "ok" or record.failure is not None
+        if not ended:
+            record.status, record.failure = "interrupted", Failure(interruption(interrupt))
+        store.save(record)
+        if ended:
+            raise
+    return record
+
+
+def _carry_out(request: RunRequest, record: Record, store: RecordWriter, observer: Observer) -> None:
+    try:
         store.save(record)
         limit = request.timeout_seconds
         with Session(record.worker_variables, limit, silence_seconds=silence_within(limit)) as session:
@@ -54,7 +68,4 @@ def execute(request: RunRequest, store: RecordWriter, observer: Observer) -> Rec
         record.status, record.failure = "failed", Failure(str(error))
         store.save(record)
         raise
-    except KeyboardInterrupt as interrupt:
-        record.status, record.failure = "interrupted", Failure(interruption(interrupt))
     store.save(record)
-    return record

@@ -1,0 +1,188 @@
+"""An interrupt at any line leaves no record that claims to be running, and further signals change nothing."""
+
+import contextlib
+import copy
+import shutil
+import signal
+import sys
+import time
+from types import SimpleNamespace
+from unittest.mock import Mock
+
+import pytest
+
+from harness.cli import signals
+from harness.duel import conduct
+from harness.gate import recorder
+from harness.gate.record import EnvironmentRecord
+from harness.machine import files
+from harness.plugins import registry
+from harness.plugins.configuration import Configuration
+from harness.runs import execute
+from harness.runs.record import DatasetRecord
+from harness.runs.request import RunRequest
+from harness.runs.store import RUNS, Store
+from harness.spec.backend import Plan
+from harness.worker.errors import RequestFailed
+
+DIGITS = ("run", "--task", "cnn", "--dataset", "digits", "--epochs", "3", "--quiet", "--no-certify")
+PYTHON = EnvironmentRecord(python="python", harness="0")
+
+
+def every_interrupt(call, *modules):
+    """The results of calls that are interrupted before one line after the other of these modules."""
+    names = {module.__file__ for module in modules}
+    before = 0
+    while True:
+        passed = [0]
+
+        def trace(frame, event, _argument, passed=passed, before=before):
+            if frame.f_code.co_filename not in names:
+                return None
+            if event == "line":
+                passed[0] += 1
+                if passed[0] == before:
+                    raise KeyboardInterrupt
+            return trace
+
+        result = None
+        sys.settrace(trace)
+        try:
+            with contextlib.suppress(KeyboardInterrupt):
+                result = call()
+        finally:
+            sys.settrace(None)
+        yield result
+        if passed[0] < before:  # it ended without an interrupt
+            return
+        before += 1
+
+
+def run_request():
+    definition = registry.task("mlp")
+    plan = Plan(
+        task=definition.define(definition.options()),
+        mode="eager",
+        device="cpu",
+        precision="float32",
+        threads=1,
+        seed=0,
+    )
+    return RunRequest(backend="torch", plan=plan, options={}, dataset=DatasetRecord("mnist1d"))
+
+
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # a file's with was interrupted
+@pytest.mark.parametrize("fault", [None, RequestFailed("it failed", "")])
+def test_a_run_that_is_interrupted_anywhere_has_ended(fault, tmp_path, monkeypatch):
+    session = Mock()
+    session.process.last_lines.return_value = []
+    monkeypatch.setattr(execute, "Session", lambda *_, **__: contextlib.nullcontext(session))
+    training = SimpleNamespace(carry_out=Mock(side_effect=fault))
+    monkeypatch.setattr(execute, "TrainingRun", lambda *_: training)
+    monkeypatch.setattr(files.os, "fsync", lambda _file: None)
+    store, request = Store(tmp_path), run_request()
+    record = execute.new_record(request)
+    monkeypatch.setattr(execute, "new_record", lambda _request: copy.deepcopy(record))
+    calls = 0
+    for result in every_interrupt(lambda: execute.execute(request, store, Mock()), execute, files):
+        calls += 1
+        for path in store.paths():
+            status = RUNS.read(path).status
+            assert status in {"failed" if fault else "ok", "interrupted"}
+            assert result is None or result.status == status
+        assert [path.name for path in store.folder.glob(".*")] == []
+        shutil.rmtree(store.folder, ignore_errors=True)
+    assert calls > 25
+
+
+@pytest.mark.parametrize("failure", ["", "a pair failed"])
+def test_a_duel_that_is_interrupted_anywhere_has_ended(failure, tmp_path, monkeypatch):
+    workload = SimpleNamespace(
+        configuration=Configuration("torch", "eager", "cpu", 1), task=run_request().plan.task
+    )
+    made = []
+
+    def new_record(_request):
+        made.append(SimpleNamespace(id="duel", status="running", failure=""))
+        return made[-1]
+
+    saved = []
+    monkeypatch.setattr(conduct, "new_record", new_record)
+    monkeypatch.setattr(conduct, "encode", lambda record: record.status.encode())
+    monkeypatch.setattr(conduct, "with_checksum", lambda content: content)
+    monkeypatch.setattr(conduct, "replace_file", lambda _path, content: saved.append(content.decode()))
+
+    def duel():
+        duel = conduct.Duel(SimpleNamespace(workloads=[workload]), tmp_path, Mock())
+        monkeypatch.setattr(duel, "_run_pairs", lambda: _save_and(duel, failure))
+        return duel.carry_out()
+
+    for _ in every_interrupt(duel, conduct):
+        assert not saved or saved[-1] in {"failed" if failure else "ok", "interrupted"}
+        saved.clear()
+
+
+def _save_and(duel, failure):
+    duel._save()
+    if failure:
+        raise conduct.HarnessError(failure)
+
+
+def test_a_gate_that_is_interrupted_anywhere_has_ended(tmp_path, monkeypatch):
+    saved = []
+    monkeypatch.setattr(recorder, "encode", lambda record: record.status.encode())
+    monkeypatch.setattr(recorder, "with_checksum", lambda content: content)
+    monkeypatch.setattr(recorder, "replace_file", lambda _path, content: saved.append(content.decode()))
+
+    def gate():
+        kept = recorder.GateRecorder(tmp_path, Mock(), suite="", base=PYTHON, head=PYTHON, false_alarms=0.01)
+        return kept.carry_out(kept.save)
+
+    for _ in every_interrupt(gate, recorder):
+        assert not saved or saved[-1] in {"ok", "interrupted"}
+        saved.clear()
+
+
+def test_signals_that_follow_an_interrupt_change_nothing_for_a_while(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(signals, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    handler = signals._Interrupt()
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        handler(signal.SIGINT, None)
+    handler(signal.SIGTERM, None)
+    now[0] += 9
+    handler(signal.SIGINT, None)
+    now[0] += 2
+    with pytest.raises(KeyboardInterrupt, match="SIGTERM"):
+        handler(signal.SIGTERM, None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_two_signals_at_once_end_a_run_like_one(harness, second):
+    process = harness.start(*DIGITS, "--backend", "faulty:ok,faulty:hang")
+    until = time.monotonic() + 60
+    while not any(record["mode"] == "hang" for record in harness.records()) and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.001 * (second == signal.SIGINT))
+    process.send_signal(second)
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert {record["status"] for record in harness.records()} <= {"ok", "interrupted"}
+    assert "Traceback" not in stdout + stderr
+
+
+def test_a_results_folder_that_was_deleted_is_made_again(tmp_path):
+    store = Store(tmp_path / "results")
+    request = run_request()
+    store.prepare()
+    record = execute.new_record(request)
+    store.save(record)
+    shutil.rmtree(tmp_path / "results")
+    assert RUNS.read(store.save(record)).id == record.id
+    shutil.rmtree(tmp_path / "results")
+    store.save_picture(record, b"png")
+    assert (store.folder / f"{record.id}.png").read_bytes() == b"png"
