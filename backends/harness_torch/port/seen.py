@@ -42,6 +42,8 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 TRANSLATORS: dict[str, Translator] = {}
 #: Functions that are carried out with others of the vocabulary.
 REWRITTEN: dict[str, Callable[..., Any]] = {}
+#: Modules whose call as a whole is known, by their class; the function takes the module and its arguments.
+MODULES: dict[type[torch.nn.Module], Callable[..., Any]] = {}
 #: Functions whose result has the elements of the first argument in the same shape.
 IDENTITIES = frozenset(
     {
@@ -132,6 +134,16 @@ def rewrites(*names: str) -> Callable[[_Function], _Function]:
 
     def enter(function: _Function) -> _Function:
         REWRITTEN.update(dict.fromkeys(names, function))
+        return function
+
+    return enter
+
+
+def rewrites_module(kind: type[torch.nn.Module]) -> Callable[[_Function], _Function]:
+    """Enter a function that carries out modules of a class, unless a subclass has its own ``forward``."""
+
+    def enter(function: _Function) -> _Function:
+        MODULES[kind] = function
         return function
 
     return enter

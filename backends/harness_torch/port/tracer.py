@@ -22,7 +22,16 @@ from harness_torch.port.exact import (
 )
 from harness_torch.port.naming import full_name, is_in_place, last_name, short_name
 from harness_torch.port.recorder import Recorder, Run
-from harness_torch.port.seen import FACTORIES, IDENTITIES, QUERIES, REWRITTEN, TRANSLATORS, Seen, Tensor
+from harness_torch.port.seen import (
+    FACTORIES,
+    IDENTITIES,
+    MODULES,
+    QUERIES,
+    REWRITTEN,
+    TRANSLATORS,
+    Seen,
+    Tensor,
+)
 
 _active: list["Tracer"] = []
 _FIRST_PARAMETER = {"input": "x", "self": "x", "tensors": "x", "condition": "x", "query": "x"}
@@ -89,6 +98,9 @@ class Tracer(TorchFunctionMode):
                 return self.recorder.call(seen, lambda tensors: tensors[0], type(module).__name__)
             if isinstance(module, torch.jit.ScriptModule):
                 return self._module_as_one(call, module, args, kwargs)
+            if (whole := _whole(module)) is not None:
+                with contextlib.suppress(NotTranslated):
+                    return whole(module, *args, **kwargs)
             return call(module, *args, **kwargs)
         finally:
             self.recorder.paths.pop()
@@ -163,6 +175,14 @@ class Tracer(TorchFunctionMode):
         run = _runner(call, tensors)
         name = full_name(call.function) if function is None else function
         return self.recorder.call(Seen(Opaque(function=name), tensors), run, name, tensors)
+
+
+def _whole(module: torch.nn.Module) -> Callable[..., Any] | None:
+    """What carries out a module whose call as a whole is known."""
+    for kind, function in MODULES.items():
+        if isinstance(module, kind) and type(module).forward is kind.forward:
+            return function
+    return None
 
 
 def _is_same(result: Tensor, seen: Seen) -> bool:

@@ -26,7 +26,8 @@ def _require(covered: bool) -> None:
 @rewrites("stack")
 def stack(x: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Concatenation along a new axis."""
-    return torch.cat([tensor.unsqueeze(dim) for tensor in x], dim)
+    single = [tensor.unsqueeze(dim) for tensor in x]
+    return torch.cat(single, dim) if len(single) > 1 else single[0]
 
 
 @rewrites("chunk")
