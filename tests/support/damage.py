@@ -3,11 +3,12 @@
 import contextlib
 import copy
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from hypothesis import strategies as st
 
 from harness import cli
 from harness.errors import HarnessError
@@ -99,3 +100,10 @@ def called(*arguments: str | Path) -> tuple[int, str]:
             output.write(error.format_message())
             code = error.exit_code
     return code, output.getvalue()
+
+
+def flipped(content: bytes, draw: Callable[[st.SearchStrategy[Any]], Any]) -> bytes:
+    """The bytes with one of them changed, some removed, or some put in between."""
+    start = draw(st.integers(0, max(0, len(content) - 1)))
+    removed = draw(st.sampled_from([0, 1, 1, 2, 100, len(content)]))
+    return content[:start] + draw(st.binary(max_size=4)) + content[start + removed :]

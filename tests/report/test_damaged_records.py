@@ -1,0 +1,131 @@
+"""Damaged records of every kind: each command that reads results skips them by name, and none fails.
+
+``HARNESS_TEST_EXAMPLES=20000 pytest -n 0 tests/report/test_damaged_records.py`` tries more of them.
+"""
+
+import functools
+import json
+import shutil
+import warnings
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.damage import MISSING, VALUES, called, damaged, flipped, places
+from support.fuzzing import fuzzing
+from support.made_duels import save_duel, stored_duel
+from support.made_gates import fixed_gates
+from support.records import make_record, make_unfinished_record
+
+from harness import load_results
+from harness.gate.record import encode as encode_gate
+from harness.runs import record as records
+
+STORED = Path(__file__).parents[1] / "support" / "records_schema_1"
+
+
+@functools.cache
+def originals(folder: Path) -> dict[Path, bytes]:
+    """Whole results of every kind under a folder, by their files."""
+    for kind in ("runs", "studies"):
+        shutil.copytree(STORED / kind, folder / kind)
+    for made in (make_record(), make_record("20260101-000002-cnn-torch-eager-s1-abcd", seed=1)):
+        (folder / "runs" / f"{made.id}.json").write_bytes(records.encode(made))
+    unfinished = make_unfinished_record()
+    (folder / "runs" / f"{unfinished.id}.json").write_bytes(records.encode(unfinished))
+    short = stored_duel()
+    save_duel(folder, msgspec.structs.replace(short, pairs=short.pairs[:2]))
+    (folder / "gates").mkdir()
+    for gate in fixed_gates([1.0, 1.1, 1.0]):
+        (folder / "gates" / f"{gate.id}.json").write_bytes(encode_gate(gate))
+    return {path: path.read_bytes() for path in sorted(folder.glob("*/*.json"))}
+
+
+@functools.cache
+def document_in(content: bytes) -> dict:
+    document = json.loads(content)
+    document.pop("checksum", None)
+    return document
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results")
+    originals(folder)
+    return folder
+
+
+def read_by_all(results, path):
+    """Every command that reads this result; their exit codes."""
+    commands = [["show", path], ["list", "results", "--results", results]]
+    if path.parent.name == "runs":
+        commands += [["compare", path, "--results", results], ["compare", "task=cnn", "--results", results]]
+    if path.parent.name == "gates":
+        commands += [["history", "--same-base", "--results", results]]
+    with warnings.catch_warnings(record=True):
+        load_results(results)
+    return [called(*command)[0] for command in commands]
+
+
+KINDS = ["runs", "duels", "gates", "studies"]
+VALUE = st.sampled_from(VALUES) | st.floats(allow_nan=False, allow_infinity=False) | st.integers() | st.text()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@fuzzing(40)
+@given(data=st.data())
+def test_a_field_of_any_value_is_read_or_refused(kind, data, results):
+    files = [path for path in originals(results) if path.parent.name == kind]
+    path = data.draw(st.sampled_from(files))
+    original = originals(results)[path]
+    document = document_in(original)
+    for _ in range(data.draw(st.integers(1, 2))):
+        place = data.draw(st.sampled_from(list(places(document))))
+        document = damaged(document, place, data.draw(VALUE))
+    path.write_text(json.dumps(document))
+    try:
+        assert set(read_by_all(results, path)) <= {0, 1, 2}
+    finally:
+        path.write_bytes(original)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@fuzzing(10)
+@given(data=st.data())
+def test_any_bytes_are_read_or_refused(kind, data, results):
+    files = [path for path in originals(results) if path.parent.name == kind]
+    path = data.draw(st.sampled_from(files))
+    original = originals(results)[path]
+    path.write_bytes(flipped(original, data.draw))
+    try:
+        assert set(read_by_all(results, path)) <= {0, 1, 2}
+    finally:
+        path.write_bytes(original)
+
+
+DAMAGES = {
+    "no loss": (("epochs", 0, "validation", "loss"), MISSING, "scores lack the loss"),
+    "input shape": (("task", "description", "networks", "model", "input_shape", 0), -1, "conv2d_1"),
+    "no layers": (("task", "description", "networks", "model", "layers"), [], "at least one layer"),
+    "no network": (("task", "description", "networks"), {}, "the task has no network model"),
+    "no epochs": (("epochs",), [], "no epoch was scored, and one is the best"),
+}
+
+
+@pytest.mark.parametrize(("place", "value", "reason"), DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_run_is_named_and_skipped_and_the_others_are_compared(place, value, reason, tmp_path):
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    for seed in range(3):
+        made = make_record(f"20260101-00000{seed}-cnn-torch-eager-s{seed}-abcd", seed=seed)
+        (runs / f"{made.id}.json").write_bytes(records.encode(made))
+    (path,) = runs.glob("*s1*.json")
+    path.write_text(json.dumps(damaged(json.loads(path.read_bytes()), place, value)))
+    code, output = called("compare", "--results", tmp_path)
+    assert (code, f"skipped: {path} is not a readable run record: " in output) == (1, True)
+    assert reason in output
+    assert "2 runs" in output
+    code, output = called("show", path)
+    assert (code, reason in output) == (2, True)
