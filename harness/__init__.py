@@ -31,20 +31,14 @@ def load_results(results: str | Path = "results") -> pd.DataFrame:
 def load_epochs(results: str | Path = "results") -> pd.DataFrame:
     """The scored epochs of the runs under ``results/runs``, one row per epoch of each run, oldest run first.
 
-    ===================================================  =====================================================
-    column                                               meaning
-    ===================================================  =====================================================
-    ``id``, ``status``                                   of the run, as in :func:`load_results`
-    ``task``, ``dataset``, ``backend``, ``mode``,        conditions of the run
-    ``precision``, ``threads``, ``batch_size``, ``seed``
-    ``epoch``                                            from 1
-    ``steps``, ``training_seconds``                      since the start of training, without scoring
-    ``training_loss``, ``discriminator_loss``            mean of what was minimised in the epoch
-    ``scored_at``                                        time in UTC; missing in records of earlier versions
-    ``train_loss``, ``validation_accuracy``, …           scores at the end of the epoch, shares from 0 to 1
-    ``best``                                             whether it is the epoch with the best validation loss
-    ``option_NAME``                                      options of the task
-    ===================================================  =====================================================
+    - ``id``, ``status``, ``task``, ``dataset``, ``backend``, ``mode``, ``precision``, ``threads``,
+      ``batch_size``, ``seed``: of the run, as in :func:`load_results`
+    - ``epoch``: counted from 1; ``best``, whether its validation loss is the best
+    - ``steps``, ``training_seconds``: since the start of training, scoring excluded
+    - ``training_loss``, ``discriminator_loss``: mean of what was minimised in the epoch
+    - ``train_loss``, ``validation_accuracy``, …: scores at the end of the epoch, shares from 0 to 1
+    - ``scored_at``: time in UTC; missing in records of earlier versions
+    - ``option_NAME``: options of the task
 
     Unreadable files as in :func:`load_results`.
     """
@@ -57,23 +51,15 @@ def load_epochs(results: str | Path = "results") -> pd.DataFrame:
 def load_duels(results: str | Path = "results") -> pd.DataFrame:
     """The duels under ``results/duels``, one row per configuration that was compared with the reference.
 
-    =============================================  ===========================================================
-    column                                         meaning
-    =============================================  ===========================================================
-    ``id``, ``started_at``, ``status``             of the duel
-    ``task``, ``dataset``, ``seed``                what was trained
-    ``cpu``, ``host``                              the machine
-    ``configuration``, ``reference``               labels such as ``torch:eager``
-    ``backend``, ``mode``, ``device``,             of the configuration
-    ``precision``, ``threads``, ``batch_size``,
-    ``certified``
-    ``verdict``                                    ``faster``, ``slower``, ``same`` or ``undecided``
-    ``ratio``, ``ratio_low``, ``ratio_high``       time per sample over that of the reference, 95 % interval
-    ``p_value``, ``pairs``, ``lost_pairs``         of the test, and the pairs that it rests on
-    ``reason``                                     why the pairs cannot carry a verdict
-    ``margin``                                     a ratio within this of 1 counts as the same
-    ``stopped_because``, ``seconds``               why the duel ended, and its wall time
-    =============================================  ===========================================================
+    - ``id``, ``started_at``, ``status``, ``task``, ``dataset``, ``seed``, ``cpu``, ``host``: of the duel
+    - ``configuration``, ``reference``: their labels, such as ``torch:eager``
+    - ``backend``, ``mode``, ``device``, ``precision``, ``threads``, ``batch_size``, ``certified``: of the
+      configuration
+    - ``verdict``: ``faster``, ``slower``, ``same`` or ``undecided``; ``reason``, why the pairs carry none
+    - ``ratio``, ``ratio_low``, ``ratio_high``: time per sample over that of the reference, 95 % interval
+    - ``p_value``, ``pairs``, ``lost_pairs``: of the test, and the pairs that it rests on
+    - ``margin``: a ratio within this of 1 counts as the same
+    - ``stopped_because``, ``seconds``: why the duel ended, and its wall time
 
     Unreadable files as in :func:`load_results`.
     """
@@ -86,23 +72,14 @@ def load_duels(results: str | Path = "results") -> pd.DataFrame:
 def load_gates(results: str | Path = "results") -> pd.DataFrame:
     """The gates under ``results/gates``, one row per metric and per quality of each benchmark.
 
-    =============================================  ===========================================================
-    column                                         meaning
-    =============================================  ===========================================================
-    ``id``, ``started_at``, ``status``             of the gate
-    ``gate_verdict``, ``benchmark_verdict``,       ``PASS``, ``FAIL``, ``INCONCLUSIVE`` or ``INVALID``
-    ``verdict``
-    ``base_commit``, ``head_commit``               what was compared
-    ``cpu``, ``host``                              the machine
-    ``benchmark``, ``backend``, ``mode``,          the benchmark
-    ``task``, ``dataset``, ``threads``
-    ``metric``                                     ``step``, ``first step``, ``memory`` or ``quality``
-    ``stage``                                      ``look`` or ``confirmation``
-    ``base``, ``head``                             medians in seconds, of memory in bytes
-    ``ratio``, ``ratio_low``, ``ratio_high``       head over base, 95 % interval
-    ``limit``                                      the share by which head may be worse, such as 0.05
-    ``p_value``, ``pairs``                         of the test, and the pairs that it rests on
-    =============================================  ===========================================================
+    - ``id``, ``started_at``, ``status``, ``base_commit``, ``head_commit``, ``cpu``, ``host``: of the gate
+    - ``benchmark``, ``backend``, ``mode``, ``task``, ``dataset``, ``threads``: of the benchmark
+    - ``metric``: ``step``, ``first step``, ``memory`` or ``quality``; ``stage``, ``look`` or ``confirmation``
+    - ``verdict``, ``benchmark_verdict``, ``gate_verdict``: ``PASS``, ``FAIL``, ``INCONCLUSIVE``, ``INVALID``
+    - ``base``, ``head``: medians in seconds, of memory in bytes
+    - ``ratio``, ``ratio_low``, ``ratio_high``: head over base, 95 % interval
+    - ``limit``: the share by which head may be worse, such as 0.05
+    - ``p_value``, ``pairs``: of the test, and the pairs that it rests on
 
     Unreadable files as in :func:`load_results`.
     """

@@ -1,5 +1,6 @@
 """Progress on standard error: a live line on a terminal, otherwise plain lines; silence once it breaks."""
 
+import os
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any, TextIO, cast
@@ -10,6 +11,9 @@ from rich.text import Text
 
 from harness.cli.messages import discard
 from harness.cli.printing import visible
+
+#: Values of ``TERM``.
+_WITHOUT_CURSOR = ("dumb", "unknown")
 
 
 class _Forgiving:
@@ -50,9 +54,14 @@ class _VisibleConsole(Console):
 
 
 def console(*, quiet: bool) -> Console:
-    """A console on standard error that never raises; ``quiet`` prints nothing."""
+    """A console on standard error that never raises; ``quiet`` prints nothing.
+
+    A live line needs a terminal that can move its cursor. ``NO_COLOR`` is honoured by rich; ``FORCE_COLOR``,
+    which many CI systems set, does not make a log a terminal.
+    """
     file = cast("TextIO", _Forgiving(sys.stderr)) if sys.stderr else None  # None: it was closed at the start
-    return _VisibleConsole(file=file, stderr=True, quiet=quiet, highlight=False)
+    live = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") not in _WITHOUT_CURSOR
+    return _VisibleConsole(file=file, stderr=True, quiet=quiet, highlight=False, force_terminal=live)
 
 
 def print_line(console: Console, text: str) -> None:

@@ -1,6 +1,7 @@
 """Duels as a pandas DataFrame: one row per configuration that was compared with the reference."""
 
 from collections.abc import Iterable
+from itertools import zip_longest
 
 import pandas as pd
 
@@ -17,11 +18,7 @@ def duels_frame(records: Iterable[DuelRecord]) -> pd.DataFrame:
         {**_conditions(record), **_configuration(configuration, reference), **_result(result)}
         for record in records
         for reference in record.configurations[:1]
-        for configuration, result in zip(
-            record.configurations[1:],
-            record.results or [None] * (len(record.configurations) - 1),
-            strict=True,
-        )
+        for configuration, result in zip_longest(record.configurations[1:], record.results)
     ]
     return with_times(pd.DataFrame(rows), "started_at")
 

@@ -1,0 +1,86 @@
+"""Completion in a real shell, and what it may not import."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def complete(harness):
+    """What the shell bash offers for a line, whose last word is incomplete."""
+    binary = harness.folder / "harness"
+    binary.write_text(f'#!/bin/sh\nexec {sys.executable} -m harness "$@"\n')
+    binary.chmod(0o755)
+
+    def of(line):
+        words = line.split(" ")
+        script = (
+            'eval "$(_HARNESS_COMPLETE=bash_source harness)"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
+            "_harness_completion harness; printf '%s\\n' \"${COMPREPLY[@]}\""
+        )
+        done = subprocess.run(
+            ["bash", "-c", script, "bash", *words],
+            cwd=harness.folder,
+            env=harness.environment | {"PATH": f"{harness.folder}{os.pathsep}{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stderr == ""
+        return done.stdout.split()
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("harness comp", ["compare"]),
+        ("harness export ml", ["mlflow"]),
+        ("harness run --task ml", ["mlp"]),
+        ("harness run --task mlp,rn", ["mlp,rnn"]),
+        ("harness run --backend keras-", ["keras-jax", "keras-torch"]),
+        ("harness duel torch ke", ["keras", "keras-jax", "keras-torch"]),
+        ("harness run --dataset mn", ["mnist1d"]),
+        ("harness run --track t", ["tensorboard"]),
+        ("harness run --bac", ["--backend"]),
+        ("harness nothing x", []),
+    ],
+)
+def test_bash_completes_names(complete, line, offered):
+    assert complete(line) == offered
+
+
+def test_modes_are_offered_once_the_backend_is_complete(complete):
+    assert {"torch", "torch:eager", "torch:compile"} <= set(complete("harness run --backend torch"))
+
+
+def test_records_are_offered_newest_first(complete, harness):
+    for folder, name in (("runs", "20260101-a"), ("duels", "20260102-b"), ("other", "20260103-c")):
+        path = harness.folder / "results" / folder / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert complete("harness show ") == ["last", "20260103-c", "20260102-b", "20260101-a"]
+    assert complete("harness show 20260102") == ["20260102-b"]
+
+
+@pytest.mark.parametrize("arguments", ["harness run --backend torch", "harness show "])
+def test_completion_imports_no_framework(arguments):
+    script = (
+        "import sys; from harness.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'torch', 'tensorflow', 'jax', 'pandas' , 'mlflow', 'ray'} & sys.modules.keys()))"
+    )
+    words = arguments.split(" ")
+    variables = {
+        "_HARNESS_COMPLETE": "bash_complete",
+        "COMP_WORDS": arguments,
+        "COMP_CWORD": str(len(words) - 1),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=os.environ | variables, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
