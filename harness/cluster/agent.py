@@ -24,7 +24,7 @@ from harness.duel.workloads import Workload, labelled
 from harness.errors import HarnessError
 from harness.machine.description import Machine, default_threads, describe_machine
 from harness.machine.guarded_folder import GuardedFolder
-from harness.plugins.files import PLUGIN_FILES_VARIABLE
+from harness.plugins.files import name_plugin_files
 from harness.plugins.installation import installation
 from harness.runs.certification import Certification, CertificationObserver
 from harness.runs.data_choice import summary_of
@@ -88,7 +88,7 @@ class Agent:
         self._folder = GuardedFolder("harness-agent-")
         self._orders = orders
         self._plugins = [self._written(place, plugin) for place, plugin in enumerate(orders.plugins)]
-        self._load(self._plugins)
+        name_plugin_files(self._plugins)
         self._thread = ThreadPoolExecutor(1)
         self._observer = _RunsCertification()
         self._certification = Certification(orders.certified, cast("CertificationObserver", self._observer))
@@ -100,10 +100,6 @@ class Agent:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         return folder / plugin.name
-
-    @staticmethod
-    def _load(files: list[Path]) -> None:
-        os.environ[PLUGIN_FILES_VARIABLE] = os.pathsep.join(map(str, files))
 
     def state(self, backends: list[str], fingerprints: dict[str, str]) -> NodeState:
         """What this node has of these backends, and of data sets whose fingerprints are given by name."""
@@ -136,7 +132,7 @@ class Agent:
 
     def _announce(self, name: str, fingerprint: str) -> None:
         sent_data.announce(name, fingerprint)
-        self._load([Path(sent_data.__file__), *self._plugins])
+        name_plugin_files([Path(sent_data.__file__), *self._plugins])
 
     def run(self, request: RunRequest, *datasets: Dataset) -> Iterator[Message]:
         """Execute a run; the result is its record. ``datasets`` are those of it that this node lacks."""

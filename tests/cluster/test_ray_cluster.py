@@ -1,0 +1,103 @@
+"""Runs on a real Ray cluster of three nodes on this machine."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from support.ray_cluster import LocalCluster
+
+from harness.runs import record as records
+
+pytest.importorskip("ray")
+pytestmark = pytest.mark.slow
+
+PLUGIN = Path(__file__).parents[1] / "support" / "plugins" / "paced.py"
+MATRIX = ["--plugin", str(PLUGIN), "--task", "mlp", "--threads", "1", "--no-certify", "--no-eval"]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    with LocalCluster(tmp_path_factory.mktemp("nodes"), ["alpha", "beta", "gamma"]) as started:
+        yield started
+
+
+def command(cluster, results, *options):
+    arguments = [
+        "run",
+        "--executor",
+        "ray",
+        "--address",
+        cluster.address,
+        "--results",
+        str(results),
+        *options,
+    ]
+    return subprocess.Popen(
+        [sys.executable, "-m", "harness", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "COLUMNS": "120"},
+    )
+
+
+def stored(results):
+    return [records.decode(path.read_bytes()) for path in sorted(results.glob("runs/*.json"))]
+
+
+def test_the_runs_of_a_killed_node_are_done_elsewhere(cluster, tmp_path):
+    """The plugin file and the data set reach the nodes, and what is killed leaves no process behind."""
+    running = command(cluster, tmp_path, *MATRIX, "--backend", "paced", "--seeds", "3", "--max-steps", "60")
+    begun = []
+    for line in running.stderr:
+        if begins := re.search(r"\[(\d)/3\].* begins on .*\((\w+)\)", line):
+            begun.append(begins[2])
+            if begins[1] == "3":
+                (killed,) = [name for name in ("alpha", "beta", "gamma") if cluster.host_id(name) == begun[2]]
+                cluster.kill(killed)
+                break
+    _, rest = running.communicate(timeout=250)
+    assert running.returncode == 0
+    assert f"({begun[2]}) is lost: it no longer answers" in rest
+    done = stored(tmp_path)
+    assert sorted((record.seed, record.status) for record in done) == [(seed, "ok") for seed in range(3)]
+    assert {record.machine.host.id for record in done} == set(begun[:2])
+    (again,) = [record for record in done if record.lost_attempts]
+    assert [attempt.node for attempt in again.lost_attempts] == [f"{again.machine.host.name} ({begun[2]})"]
+    assert {record.command[0] for record in done} == {"run"}
+    assert len(list(cluster.cache("alpha").glob("sent-data/*"))) == 1
+
+
+def test_an_interrupt_ends_the_work_on_the_nodes(cluster, tmp_path):
+    running = command(cluster, tmp_path, *MATRIX, "--backend", "paced", "--max-steps", "5000")
+    for line in running.stderr:
+        if " begins on " in line:
+            running.send_signal(signal.SIGINT)
+            break
+    running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert [record.status for record in stored(tmp_path)] == ["interrupted"]
+    plugin_files = [process.environ().get("HARNESS_PLUGIN_FILES", "") for process in workers()]
+    assert not [files for files in plugin_files if "harness-agent-" in files]
+
+
+def workers():
+    """The workers of this user, of any harness."""
+    for process in psutil.process_iter(["cmdline"]):
+        if "harness.worker" in (process.info["cmdline"] or []):
+            yield process
+
+
+def test_an_address_without_a_cluster_is_refused(tmp_path):
+    class Nowhere:
+        address = "127.0.0.1:9"
+
+    refused = command(Nowhere, tmp_path, *MATRIX, "--backend", "paced")
+    output, errors = refused.communicate(timeout=60)
+    assert (refused.returncode, output) == (2, "")
+    assert errors.startswith("harness: no Ray cluster is reachable at 127.0.0.1:9:")
