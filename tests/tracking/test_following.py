@@ -13,7 +13,7 @@ from harness.tracking.following import Tracking
 from harness.tracking.tracker import send
 
 FOLDER = Path("runs")
-RUNNING = msgspec.structs.replace(make_record(), status="running", epochs=[])
+RUNNING = make_unfinished_record(make_record().id, status="running")
 
 
 class Line:

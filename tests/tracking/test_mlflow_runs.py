@@ -2,7 +2,6 @@
 
 import threading
 
-import msgspec
 import pytest
 from support.records import EPOCHS, make_record, make_unfinished_record
 
@@ -75,7 +74,7 @@ def test_a_run_has_parameters_curves_tags_and_artifacts(tracker, client, request
 def test_a_run_is_added_once_and_a_part_of_it_is_completed(tracker, client, request, tmp_path):
     record = make_record()
     path = stored(tmp_path, record)
-    begun = tracker.run(msgspec.structs.replace(record, status="running", epochs=[]), path)
+    begun = tracker.run(make_unfinished_record(record.id, status="running"), path)
     begun.scored(EPOCHS[:1])
     (run,) = runs_of(client, request)
     assert (run.info.status, run.data.tags["status"]) == ("RUNNING", "running")
