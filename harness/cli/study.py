@@ -11,7 +11,7 @@ import msgspec
 from harness.analysis.study import Study, save_study
 from harness.analysis.study_budget import mean_run_seconds, runs_within
 from harness.analysis.study_planning import StudyOptions, StudyRun, plan_study
-from harness.cli import options
+from harness.cli import options, tracking_options
 from harness.cli.data_progress import shown_progress
 from harness.cli.messages import print_error_line
 from harness.cli.printing import echo
@@ -47,6 +47,7 @@ def _list_studies(ctx: click.Context, _parameter: click.Parameter, value: bool) 
 @options.threads
 @options.assignments
 @options.results
+@tracking_options.tracking
 @options.certify
 @options.quiet
 @options.plugin
@@ -112,6 +113,7 @@ class _Execution:
 
     def __init__(self, store: Store, given: dict[str, Any], study: Study) -> None:
         self.store = store
+        self._trackers = tracking_options.trackers_of(given)
         self._quiet: bool = given["quiet"]
         self._certify: bool = given["certify"]
         self._seeds: int = given["seeds"]
@@ -146,4 +148,11 @@ class _Execution:
         if not runs:
             return []
         shared = self.shared(runs)
-        return run_sequence(shared, self.store, quiet=self._quiet, certify=self._certify, deadline=deadline)
+        return run_sequence(
+            shared,
+            self.store,
+            quiet=self._quiet,
+            certify=self._certify,
+            deadline=deadline,
+            trackers=self._trackers,
+        )
