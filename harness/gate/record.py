@@ -145,7 +145,8 @@ class BenchmarkRecord(msgspec.Struct, kw_only=True):
     def __post_init__(self) -> None:
         """Refuse a damaged file, whose parts do not fit together."""
         for pairs in (self.look, self.confirmation):
-            refuse_incomplete(pairs, len(self.configurations))
+            if self.configurations:
+                refuse_incomplete(pairs, len(self.configurations))
 
     @property
     def results(self) -> list[MetricResult | QualityResult]:

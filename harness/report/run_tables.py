@@ -34,12 +34,15 @@ def _without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _as_text(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\r", " ")  # pandas does not quote it, and it ends a row
+    return f"'{text}" if value.startswith(_FORMULA_STARTS) else text
 
 
 def _one_type_a_column(frame: pd.DataFrame) -> pd.DataFrame:
     """Texts in a column of several types, as of an option that tasks share by name only."""
-    mixed = [name for name in frame.select_dtypes("object") if _is_mixed(frame[name])]
+    mixed = [name for name in frame if frame[name].dtype == object and _is_mixed(frame[name])]
     return frame.assign(**{name: frame[name].map(_option_text, na_action="ignore") for name in mixed})
 
 

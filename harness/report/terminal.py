@@ -88,7 +88,11 @@ def _memory(record: Record) -> str:
 
 
 def _best_epoch(record: Record) -> str:
-    return f"{record.best_epoch} of {record.epochs[-1].epoch}" if record.best_epoch else NOTHING
+    return (
+        f"{record.best_epoch} of {record.epochs[-1].epoch}"
+        if record.best_epoch and record.epochs
+        else NOTHING
+    )
 
 
 _ROWS: dict[str, Callable[[Record], str]] = {

@@ -224,8 +224,6 @@ class Record(msgspec.Struct, kw_only=True):
         scored += [scores for scores in (self.test_at_last, self.test_at_best) if scores is not None]
         if any("loss" not in scores for scores in scored):
             raise ValueError("scores lack the loss")
-        if self.best_epoch is not None and not self.epochs:
-            raise ValueError("no epoch was scored, and one is the best")
 
     @property
     def identity_key(self) -> str:

@@ -61,7 +61,7 @@ class TrainingClock:
             self._weigh(observed, trained.seconds, self._overhead_seconds(first, steps))
         else:
             self._missing_time.add(observed, trained.seconds)
-        if self._is_dishonest:
+        if self._is_dishonest or not trained.seconds > 0:  # a clock that stands still reports none
             raise DishonestClock(
                 ClockTest(
                     outcome="dishonest",

@@ -220,7 +220,8 @@ def test_gaps_of_discriminators_are_in_points_whatever_the_margin_of_distances()
     ],
 )
 def test_the_interval_of_copies_includes_the_variance_of_the_split(ratio, error, seeds, words):
-    scores = {"frechet_distance": 5.0, "memorization_ratio": ratio, "memorization_ratio_error": error}
+    scores = {"loss": 0.6, "frechet_distance": 5.0, "memorization_ratio": ratio}
+    scores |= {"memorization_ratio_error": error}
     records = [
         msgspec.structs.replace(_adversarial_record("torch", seed), test_at_best=scores)
         for seed in range(seeds)
@@ -229,7 +230,7 @@ def test_the_interval_of_copies_includes_the_variance_of_the_split(ratio, error,
 
 
 def test_a_memorisation_ratio_without_its_error_is_not_used():
-    scores = {"frechet_distance": 5.0, "memorization_ratio": 1.0}
+    scores = {"loss": 0.6, "frechet_distance": 5.0, "memorization_ratio": 1.0}
     records = [
         msgspec.structs.replace(_adversarial_record("torch", seed), test_at_best=scores) for seed in range(3)
     ]

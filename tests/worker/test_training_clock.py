@@ -47,6 +47,13 @@ def test_a_worker_that_reports_less_than_its_calls_take_is_refused_with_both_tim
     assert (caught.value.test.outcome, caught.value.test.fault) == ("dishonest", "other clock")
 
 
+def test_a_clock_that_stands_still_is_refused_at_once(clock):
+    """No record could be read that has a block of no time."""
+    clock.reported = 0.0
+    with pytest.raises(DishonestClock, match=r"reported 0 s for training that took 0\.1 s"):
+        train(clock, 1)
+
+
 def test_a_clock_that_is_wrong_at_times_is_refused(clock):
     def mixed():
         for number in range(60):
@@ -96,7 +103,7 @@ def test_equal_delays_of_every_call_accuse_nobody(clock, waits):
 
 @pytest.mark.parametrize(
     ("real", "reported", "others"),
-    [(0.1, 0.099, 0.0), (0.004, 0.0, 0.0), (0.1, 0.1, 0.4), (0.1, 0.1, 0.02)],
+    [(0.1, 0.099, 0.0), (0.004, 1e-6, 0.0), (0.1, 0.1, 0.4), (0.1, 0.1, 0.02)],
     ids=["messages", "calls shorter than a message", "a busy machine", "others at times"],
 )
 def test_overhead_and_other_programs_accuse_nobody(clock, real, reported, others):

@@ -1,0 +1,92 @@
+"""Files that reports are written to: whole, without formulas, and of one type a column."""
+
+import csv
+import os
+
+import msgspec
+import pandas as pd
+import pytest
+from support.damage import called
+from support.records import make_record
+
+from harness.report.files import write_text
+from harness.report.run_tables import write_table
+from harness.runs import record as records
+
+FORMULAS = ['=HYPERLINK("http://x")', "+1", "-1+cmd|' /C calc'!A0", "@SUM(1)", "\t=1", "\r=1", "\n=1"]
+
+
+def save(results, *made):
+    (results / "runs").mkdir(exist_ok=True)
+    for record in made:
+        (results / "runs" / f"{record.id}.json").write_bytes(records.encode(record))
+
+
+def with_options(number, options):
+    record = make_record(f"20260101-00000{number}-cnn-torch-eager-s0-abcd")
+    return msgspec.structs.replace(record, task=msgspec.structs.replace(record.task, options=options))
+
+
+def test_cells_and_names_of_columns_are_no_formulas_and_numbers_stay(tmp_path):
+    frame = pd.DataFrame({"text": [*FORMULAS, "plain"], "number": [-1.5] * 8, "=1+1": [1] * 8})
+    write_table(frame, tmp_path / "runs.csv")
+    with (tmp_path / "runs.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["text", "number", "'=1+1"]
+    assert [row[0] for row in rows] == [*(f"'{text}".replace("\r", " ") for text in FORMULAS), "plain"]
+    assert {row[1] for row in rows} == {"-1.5"}
+
+
+def test_a_formula_in_a_record_does_not_reach_the_table(tmp_path):
+    save(tmp_path, msgspec.structs.replace(make_record(), mode="=1+1"))
+    assert called("report", "--results", tmp_path, "--to", tmp_path / "runs.csv")[0] == 0
+    assert ",'=1+1," in (tmp_path / "runs.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    "values", [(1, "sgd"), (True, 0.5), (2**70, 1), (False, "x", 1.5)], ids=["text", "bool", "large", "three"]
+)
+def test_an_option_of_two_types_is_written_to_parquet(values, tmp_path):
+    save(tmp_path, *(with_options(number, {"odd": value}) for number, value in enumerate(values)))
+    code, output = called("report", "--results", tmp_path, "--to", tmp_path / "runs.parquet")
+    assert (code, output) == (0, f"{tmp_path / 'runs.parquet'}\n")
+    found = pd.read_parquet(tmp_path / "runs.parquet")["option_odd"].tolist()
+    assert found == [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
+
+
+@pytest.mark.parametrize("suffix", ["md", "html", "csv", "ipynb"])
+def test_an_emoji_and_a_name_in_no_encoding_are_written(suffix, tmp_path):
+    record = make_record()
+    record.framework = {"engine": "torch", "torch": "2.9 \N{GRINNING FACE}"}
+    save(tmp_path, record, make_record("20260101-000003-cnn-torch-eager-s1-abcd", seed=1))
+    (tmp_path / "runs" / os.fsdecode(b"\xff\xfe.json")).write_text("{}")
+    code, output = called("report", "--results", tmp_path, "--to", tmp_path / f"report.{suffix}")
+    assert (code, "skipped: " in output) == (1, True)
+    assert (tmp_path / f"report.{suffix}").read_bytes().decode()
+
+
+def test_a_pipe_and_a_device_among_the_runs_are_skipped(tmp_path):
+    save(tmp_path, make_record())
+    os.mkfifo(tmp_path / "runs" / "0.json")
+    (tmp_path / "runs" / "1.json").symlink_to("/dev/zero")
+    (tmp_path / "runs" / "2.json").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "runs" / "3.json").mkdir()
+    code, output = called("list", "results", "--results", tmp_path)
+    assert (code, output.count("unreadable")) == (0, 4)
+    code, output = called("compare", "--results", tmp_path)
+    assert (code, output.count("not a regular file"), "4 files were skipped" in output) == (1, 2, True)
+
+
+def test_a_device_is_no_gate():
+    code, output = called("history", "/dev/full")
+    skipped, reason = output.splitlines()
+    assert (code, skipped) == (2, "harness: skipped: /dev/full cannot be read: not a regular file")
+    assert reason.startswith("harness: no gate in /dev/full")
+
+
+def test_a_link_to_a_report_leads_to_the_same_file_afterwards(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder" / "report.html")
+    write_text(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "folder" / "report.html").read_text() == "new"
