@@ -136,10 +136,10 @@ class Dispatcher:
 
     def _next(self, node: str) -> tuple[PlannedRun, list[LostAttempt]] | None:
         """The next run that the node can execute, claimed; or that no other node can either."""
-        for place, (planned, attempts) in enumerate(self._again):
-            if self._suits(node, planned.request):
+        for place, (lost, attempts) in enumerate(self._again):
+            if self._suits(node, lost.request):
                 del self._again[place]
-                return planned, attempts
+                return lost, attempts
         passed_over = []
         try:
             while (planned := self._shared.claim()) is not None:

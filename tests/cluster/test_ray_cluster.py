@@ -61,8 +61,8 @@ def test_the_runs_of_a_killed_node_are_done_elsewhere(cluster, tmp_path):
                 (killed,) = [name for name in ("alpha", "beta", "gamma") if cluster.host_id(name) == begun[2]]
                 cluster.kill(killed)
                 break
-    _, rest = running.communicate(timeout=250)
-    assert running.returncode == 0
+    output, rest = running.communicate(timeout=250)
+    assert running.returncode == 0, output + rest
     assert f"({begun[2]}) is lost: it no longer answers" in rest
     done = stored(tmp_path)
     assert sorted((record.seed, record.status) for record in done) == [(seed, "ok") for seed in range(3)]
