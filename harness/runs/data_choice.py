@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from harness.errors import DataError, HarnessError, UsageError
 from harness.plugins import registry
-from harness.plugins.faults import explain
+from harness.plugins.faults import explain, memory_ran_out, message_of
 from harness.plugins.output import nothing_on_stdout
 from harness.runs.record import DatasetRecord
 from harness.spec.data import Dataset, DatasetSummary, DataSource, DownloadProgress
@@ -101,4 +101,7 @@ def ask_source(name: str, ask: Callable[[DataSource], _T]) -> _T:
     except HarnessError:
         raise
     except (Exception, SystemExit) as error:
+        if memory_ran_out(error):  # no worker and no batch: what was to be read is too large, or claims to be
+            why = f"data set {name} does not fit into memory: {message_of(error)}"
+            raise DataError(why.removesuffix(": ")) from error
         raise DataError(f"data set {name} raised {explain(error)}") from error
