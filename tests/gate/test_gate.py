@@ -290,10 +290,32 @@ def test_ctrl_c_keeps_the_record_and_leaves_no_worker(harness):
     assert process.returncode == 130, out
     (record,) = gates(harness)
     assert record["status"] == "interrupted"
-    mine = harness.environment["HARNESS_DATA_DIR"]
-    assert not [
-        worker
-        for worker in psutil.process_iter(["cmdline"])
-        if "harness.worker" in (worker.info["cmdline"] or [])
-        and worker.environ().get("HARNESS_DATA_DIR") == mine
-    ]
+    assert workers(harness) == []
+
+
+def workers(harness):
+    """The workers of this test's harness that are alive; one side of a pair is stopped."""
+    mine, alive = harness.environment["HARNESS_DATA_DIR"], []
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        line, environment = process.info["cmdline"] or [], process.info["environ"] or {}
+        if "harness.worker" in line and environment.get("HARNESS_DATA_DIR") == mine:
+            alive.append(process.pid)
+    return alive
+
+
+@pytest.mark.slow
+def test_a_gate_that_is_killed_leaves_a_record_without_verdict_and_no_worker(harness):
+    (harness.folder / "gate.toml").write_text(PACED.format("one"))
+    process = harness.start("gate", "--base-python", sys.executable, "--turns", "4")
+    until = time.monotonic() + 60
+    while not (gates(harness) and workers(harness)) and time.monotonic() < until:
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()
+    while workers(harness) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert workers(harness) == []
+    (record,) = gates(harness)
+    assert (record["status"], record["verdict"]) == ("running", "INVALID")
+    shown = harness("show", "last")
+    assert (shown.returncode, "PASS" in shown.stdout) == (0, False)
