@@ -40,6 +40,9 @@ MODULES = {
     "nameless": INCOMPLETE.format(attributes=""),
     "modeless": INCOMPLETE.format(attributes="name = 'modeless'"),
     "no_comma": INCOMPLETE.format(attributes="name, modes = 'no-comma', ('eager')"),
+    "path_mode": INCOMPLETE.format(attributes="name, modes = 'path-mode', ('a/b',)"),
+    "null_mode": INCOMPLETE.format(attributes="name, modes = 'null-mode', ('a\\x00',)"),
+    "surrogate_mode": INCOMPLETE.format(attributes="name, modes = 'surrogate-mode', ('a\\ud800',)"),
     "requiring_what": INCOMPLETE.format(attributes="name, modes = 'requiring-what', ('eager',)"),
     "misspelt_requirement": INCOMPLETE.format(
         attributes="name, modes, requires = 'misspelt-requirement', ('eager',), ('torch=>2',)"
