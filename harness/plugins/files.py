@@ -23,6 +23,12 @@ def plugin_files() -> list[Path]:
     return [Path(text) for text in os.environ.get(PLUGIN_FILES_VARIABLE, "").split("\n") if text]
 
 
+def own_plugin_files() -> str:
+    """The value of the variable that keeps those of the files that belong to harness: data sent to a node."""
+    package = Path(__file__).parents[1]
+    return "\n".join(str(path) for path in plugin_files() if path.is_relative_to(package))
+
+
 @functools.cache
 def import_file(path: Path) -> ModuleType:
     """The module in a plugin file, under a name of its own."""

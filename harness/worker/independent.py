@@ -16,7 +16,7 @@ import msgspec
 
 from harness.errors import Declined, HarnessError
 from harness.machine.cpus import WORKER_CPUS
-from harness.plugins.files import PLUGIN_FILES_VARIABLE
+from harness.plugins.files import PLUGIN_FILES_VARIABLE, own_plugin_files
 from harness.spec.schedules import ConstantRate
 from harness.spec.task import Sgd
 from harness.testing.independent_work import Independent, Score
@@ -76,7 +76,7 @@ class NumpyWork:
         """Start the process. Use it as a context manager."""
         self._work = work
         # It may use all CPUs: the backend's program is busy on its own.
-        self._session = start({PLUGIN_FILES_VARIABLE: "", WORKER_CPUS: ""})
+        self._session = start({PLUGIN_FILES_VARIABLE: own_plugin_files(), WORKER_CPUS: ""})
         self._conversation = Conversation(self._session, NUMPY, work.plan.threads)
         self._thread = ThreadPoolExecutor(max_workers=1)
         self._alone = self._thread.submit(self._compare_alone)

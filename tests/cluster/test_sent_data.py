@@ -1,11 +1,13 @@
 """Data sets that the driver sends: kept by fingerprint, read by workers, never half or damaged."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from harness.cluster import sent_data
 from harness.errors import DataError
-from harness.plugins import registry
+from harness.plugins import files, registry
 from harness.runs.data_choice import loaded
 
 
@@ -52,3 +54,9 @@ def test_damaged_data_is_refused_and_sent_again(digits, tmp_path):
     sent_data.keep(digits)
     assert sent_data.is_kept(digits.fingerprint)
     assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_the_program_of_harness_reads_sent_data_without_the_plugins_of_others(monkeypatch, tmp_path):
+    monkeypatch.setenv("HARNESS_PLUGIN_FILES", "")
+    files.name_plugin_files([Path(sent_data.__file__), tmp_path / "theirs.py"])
+    assert files.own_plugin_files() == str(Path(sent_data.__file__).resolve())
