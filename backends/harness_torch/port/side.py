@@ -96,7 +96,7 @@ class TorchSide:
             found = torch.autograd.grad(value, wanted, allow_unused=True, materialize_grads=True)
         of_inputs = dict(zip(map(id, floats), found[len(trained) :], strict=True))
         return Gradients(
-            loss=float(value),
+            loss=value.item(),
             parameters={name: _array(gradient) for name, gradient in zip(trained, found, strict=False)},
             inputs=[
                 _array(of_inputs[id(tensor)].movedim(1, -1) if first else of_inputs[id(tensor)])
@@ -117,7 +117,7 @@ class TorchSide:
                 value = criterion(outputs, to_targets(targets))
                 value.backward()
                 optimizer.step()
-                losses.append(float(value))
+                losses.append(value.item())
             return Trained(losses, self._holding.arrays())
 
     def update(self) -> Update | None:

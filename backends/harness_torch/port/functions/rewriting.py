@@ -23,6 +23,14 @@ def _require(covered: bool) -> None:
         raise NotTranslated
 
 
+@rewrites("cat")
+def single(x: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """The only one that is not empty."""
+    filled = [tensor for tensor in x if tensor.numel()]
+    _require(len(filled) == 1)
+    return filled[0].clone()
+
+
 @rewrites("stack")
 def stack(x: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Concatenation along a new axis."""
@@ -196,6 +204,13 @@ def norm(x: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, **named:
     order = named.get("ord", p)
     _require(order in {2, "fro", None})
     return torch.sqrt(torch.sum(torch.square(x), dim=dim, keepdim=keepdim))
+
+
+@rewrites("weight_norm")
+def weight_norm(x: Tensor, g: Tensor, dim: int = 0) -> Tensor:
+    """``g x / |x|``, the norm over all axes but one; over all for axis -1."""
+    axes = [axis for axis in range(x.dim()) if axis != dim or dim == -1]
+    return x * (g / torch.sqrt(torch.sum(torch.square(x), dim=axes, keepdim=True)))
 
 
 @rewrites("prelu")

@@ -76,7 +76,7 @@ def _places(index: tuple[Any, ...], dimensions: int) -> list[_Place]:
 
 
 def _sliced(x: Tensor, places: list[_Place]) -> Seen:
-    cut = [place for place in places if place.index not in (slice(None), slice(0, x.shape[place.axis]))]
+    cut = [place for place in places if not _is_whole(place.index, x.shape[place.axis])]
     texts = [":"] * (max((place.axis for place in cut), default=-1) + 1)
     for axis, index in cut:
         texts[axis] = _text(index, x.shape[axis])
@@ -94,6 +94,10 @@ def _sliced(x: Tensor, places: list[_Place]) -> Seen:
         return parts.sliced(stored, axis, start, stop) if step == 1 else None
 
     return Seen(kinds.Slice(index=f"[{', '.join(texts) or ':'}]"), [x], part=part)
+
+
+def _is_whole(index: slice | int, length: int) -> bool:
+    return isinstance(index, slice) and index.indices(length) == (0, length, 1)
 
 
 def _text(index: slice | int, length: int) -> str:
