@@ -14,6 +14,7 @@ from harness.analysis.grouping import ConfigurationRuns
 from harness.analysis.run_curves import Run
 from harness.report.chart_parts import Colours, Row, colour_of_rows, layered, tips
 from harness.report.chart_style import FRAME_HEIGHT, GREY, HEIGHT
+from harness.report.stored_pictures import read_png
 from harness.training.outcome_records import Example, Outcomes
 
 _RECALL = "recall_"
@@ -169,19 +170,35 @@ def _curve_rows(examples: Sequence[Example]) -> list[Row]:
 def _picture_rows(run: Run, folder: Path | None) -> list[Row]:
     """Pictures as data, cut from the file next to the record; empty where it is not there."""
     name, seen = run.record.pictures.examples, run.record.outcomes
-    if name is None or folder is None or seen is None or not (folder / Path(name).name).is_file():
+    if name is None or folder is None or seen is None or not seen.examples:
         return []
+    content = read_png(folder, name)
+    pictures = [] if content is None else _side_by_side(content, len(seen.examples))
+    return [
+        {
+            "x": place % _COLUMNS + 0.5,
+            "y": place // _COLUMNS + 0.5,
+            "url": "data:image/png;base64," + base64.b64encode(png).decode(),
+        }
+        for place, png in enumerate(pictures)
+    ]
+
+
+def _side_by_side(content: bytes, count: int) -> list[bytes]:
+    """So many pictures of one width, cut from one PNG; none if it is damaged or not so wide."""
     from PIL import Image
 
-    rows: list[Row] = []
-    with Image.open(folder / Path(name).name) as row:
-        width = row.width // len(seen.examples)
-        for place in range(len(seen.examples)):
-            file = io.BytesIO()
-            row.crop((place * width, 0, (place + 1) * width, row.height)).save(file, "PNG")
-            url = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
-            rows.append({"x": place % _COLUMNS + 0.5, "y": place // _COLUMNS + 0.5, "url": url})
-    return rows
+    pictures = []
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as row:
+            width = row.width // count
+            for place in range(count if width else 0):
+                file = io.BytesIO()
+                row.crop((place * width, 0, (place + 1) * width, row.height)).save(file, "PNG")
+                pictures.append(file.getvalue())
+    except Exception:  # noqa: BLE001  Pillow raises many kinds for a damaged picture
+        return []
+    return pictures
 
 
 def forecast_chart(comparison: Comparison, colours: Colours) -> alt.LayerChart | None:

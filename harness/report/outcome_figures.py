@@ -14,6 +14,7 @@ from harness.report.outcome_charts import (
     recall_chart,
 )
 from harness.report.sampled_words import sampling
+from harness.report.stored_pictures import read_png
 from harness.runs.record import Record
 from harness.runs.store import RUNS
 
@@ -111,7 +112,7 @@ def _generated(record: Record, prefix: str, folder: Path) -> list[Picture]:
         ),
     )
     return [
-        Picture(f"{prefix}-{kind}", caption, (folder / Path(name).name).read_bytes(), title)
+        Picture(f"{prefix}-{kind}", caption, png, title)
         for kind, name, title, caption in files
-        if name is not None and (folder / Path(name).name).is_file()
+        if name is not None and (png := read_png(folder, name)) is not None
     ]

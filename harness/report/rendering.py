@@ -1,6 +1,5 @@
 """Charts, pictures and texts outside a page: as SVG and PNG, and a folder with all of a report."""
 
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +34,6 @@ def png(figure: Figure, width: int = _WIDTH) -> bytes:
     """The chart as PNG, with two pixels for each of SVG."""
     drawn: bytes = vl_convert.vegalite_to_png(specification(figure, width), scale=_SCALE)
     return drawn
-
-
-def png_size(content: bytes) -> tuple[int, int]:
-    """Width and height of a PNG, from its header."""
-    width, height = struct.unpack(">II", content[16:24])
-    return width, height
 
 
 def write_folder(findings: Findings, folder: Path) -> list[Path]:

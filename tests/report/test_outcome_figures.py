@@ -16,7 +16,8 @@ from harness.errors import UsageError
 from harness.report.figures import all_figures, all_pictures
 from harness.report.notebook import write_notebook
 from harness.report.page import html_report
-from harness.report.rendering import png_size, write_folder
+from harness.report.rendering import write_folder
+from harness.report.stored_pictures import png_size
 from harness.runs.store import Store
 
 PNG = b"\x89PNG"
