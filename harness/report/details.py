@@ -104,6 +104,7 @@ def _scores_and_machine(record: Record) -> list[str]:
         "git": git,
         "threads": record.threads,
         **_load(record),
+        **_lost_nodes(record),
     }
     return [
         _section("Test scores after the last epoch", record.test_at_last or {"none": ""}),
@@ -123,6 +124,12 @@ def _load(record: Record) -> dict[str, str]:
     unreliable = ": the times of this run are unreliable" if load.disturbs else ""
     others = f"{load.others:.2f} of {load.cpus} CPUs{unreliable}"
     return {"used by other programs": others, "steal time": f"{load.stolen:.2f} CPUs taken by the hypervisor"}
+
+
+def _lost_nodes(record: Record) -> dict[str, str]:
+    """The nodes of a cluster that were lost while they executed the run before."""
+    lost = [f"{each.node} after {each.epochs} epochs: {each.reason}" for each in record.lost_attempts]
+    return {"nodes lost before": "; ".join(lost)} if lost else {}
 
 
 def _course(record: Record) -> list[str]:
