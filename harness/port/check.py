@@ -175,7 +175,8 @@ class _Check:
             if role in pair.b.parameters
         ]
         pairs += [
-            ParameterPair(a, b, "", self._initial_a.parameters[a].shape) for a, b in self._matching.free
+            ParameterPair(a.name, b.name, "", self._initial_a.parameters[a.name].shape)
+            for a, b in self._matching.free
         ]
         return Parameters(
             count(self._initial_a),
@@ -260,17 +261,22 @@ class _Check:
     ) -> tuple[float, str]:
         worst, where = 0.0, ""
         scale = max((float(np.abs(array).max()) for array in of_a.values() if array.size), default=1.0) or 1.0
-        for pair in self._matching.pairs:
-            for role, stored in pair.a.parameters.items():
-                other = pair.b.parameters.get(role)
-                if other is None or stored.name not in of_a or other.name not in of_b:
-                    continue
-                one, two = stored.canonical(of_a[stored.name]), other.canonical(of_b[other.name])
-                gap = (
-                    float(np.abs(one.ravel() - two.ravel()).max()) / scale if one.size == two.size else np.inf
-                )
-                if gap > worst:
-                    worst, where = gap, pair.b.path or other.name
+        pairs = [
+            (stored, pair.b.parameters[role], pair.b.path)
+            for pair in self._matching.pairs
+            for role, stored in pair.a.parameters.items()
+            if role in pair.b.parameters
+        ]
+        pairs += [(stored, other, other.name) for stored, other in self._matching.free]
+        for stored, other, path in pairs:
+            if stored.name not in of_a or other.name not in of_b:
+                continue
+            one, two = stored.canonical(of_a[stored.name]), other.canonical(of_b[other.name])
+            gap = np.inf
+            if one.size == two.size:
+                gap = float(np.abs(one.ravel() - two.ravel()).max(initial=0.0)) / scale
+            if gap > worst:
+                worst, where = gap, path or other.name
         return worst, where
 
     def _compare_training(self) -> None:

@@ -11,12 +11,16 @@ from harness.port.alternatives import Alternative, alternatives, text
 from harness.port.findings import Cause
 from harness.port.reference import NoReference, compute
 from harness.port.segments import arrays, canonical_parameters
-from harness.port.values import ROUNDING, are_equal, difference, in_shape_of
+from harness.port.values import ROUNDING, are_equal, difference, in_shape_of, orders
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, Trace
 
 #: A trial explains a difference if this share of it remains, where rounding alone does not decide.
 _REMAINS = 1e-4
+#: Inputs that differ by less are the same, up to what earlier calls rounded.
+_SAME_INPUT = 1e-6
+#: Of a convolution, what follows from other fields where a framework pads to the same size.
+_FOLLOWING = {"dilation": "padding", "strides": "padding"}
 
 
 class Place(NamedTuple):
@@ -43,17 +47,27 @@ class Place(NamedTuple):
 
 def same_kind(a: Place, b: Place) -> list[Cause]:
     """The causes of different outputs of two calls of one kind with equal inputs; empty if none is found."""
-    wanted = in_shape_of(a.output, b.output)
+    wanted = turned(a, b)
     if wanted is None:
         return []
     before = difference(b.output, wanted)
     return _by_fields(a, b, wanted, before) or _by_trial(a, b, wanted, before)
 
 
+def turned(a: Place, b: Place) -> np.ndarray | None:
+    """A's output with its axes as those of B: turned as the inputs are where that fits, else by shape."""
+    for one, other in zip(a.inputs, b.inputs, strict=False):
+        if one.ndim == other.ndim == a.output.ndim:
+            for order in orders(one.shape, other.shape):
+                if difference(one.transpose(order), other) < _SAME_INPUT:
+                    return a.output.transpose(order)
+    return in_shape_of(a.output, b.output)
+
+
 def _by_fields(a: Place, b: Place, wanted: np.ndarray, before: float) -> list[Cause]:
     """The fields of B that, set to those of A, give the output of A; each that is needed is a cause."""
     remaining = differing_fields(a.call.does, b.call.does)
-    does, found, worst = b.call.does, [], before
+    does, found, worst = b.call.does, {}, before
     while remaining and worst > ROUNDING:
         trials = []
         for field in remaining:
@@ -63,13 +77,25 @@ def _by_fields(a: Place, b: Place, wanted: np.ndarray, before: float) -> list[Ca
         best, field, changed = min(trials, key=lambda trial: trial[0])
         if best >= worst and len(remaining) == 1:
             break
-        own, other = getattr(a.call.does, field), getattr(b.call.does, field)
-        found.append(
-            _cause(causes.kind_of(a.call.does, field, other), a, b, text(own), text(other), before, best)
-        )
+        found[field] = _field_cause(a, b, field, before, best)
         does, worst = changed, best
         remaining.remove(field)
-    return found if explains(worst, before) else []
+    if not explains(worst, before):
+        return []
+    for cause in found.values():
+        cause.after = worst if not np.isfinite(cause.after or 0.0) else cause.after
+    for leading, following in _FOLLOWING.items():
+        if leading in found:
+            found.pop(following, None)
+    return list(found.values())
+
+
+def _field_cause(a: Place, b: Place, field: str, before: float, after: float) -> Cause:
+    own, other = getattr(a.call.does, field), getattr(b.call.does, field)
+    kind = causes.kind_of(a.call.does, field, other)
+    if kind == "activation" and "identity" in {own, other}:
+        kind = "extra call" if own == "identity" else "missing call"
+    return _cause(kind, a, b, text(own), text(other), before, after)
 
 
 def differing_fields(one: kinds.Semantics, other: kinds.Semantics) -> list[str]:
@@ -151,7 +177,7 @@ def _cause(kind: str, a: Place, b: Place, own: str, other: str, before: float, a
         function_b=b.call.function,
         a=own,
         b=other,
-        before=before,
+        before=before if np.isfinite(before) else None,
         after=after,
     )
 

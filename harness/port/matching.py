@@ -37,11 +37,11 @@ class PairedUse(NamedTuple):
 class Matching(msgspec.Struct):
     """Pairs of uses, and the parameters of each side that have no counterpart.
 
-    ``free`` are pairs of names of parameters that enter a model's own arithmetic.
+    ``free`` are pairs of arrays of which at least one enters a model's own arithmetic.
     """
 
     pairs: list[PairedUse]
-    free: list[tuple[str, str]]
+    free: list[tuple[Stored, Stored]]
     unmatched_a: list[str]
     unmatched_b: list[str]
 
@@ -115,9 +115,13 @@ def match(
         [use for use in uses_a if use not in [pair.a for pair in pairs]],
         [use for use in uses_b if use not in [pair.b for pair in pairs]],
     )
-    free = _free_pairs(trace_a, trace_b, given)
-    known_a = {stored.name for pair in pairs for stored in pair.a.parameters.values()} | {a for a, _ in free}
-    known_b = {stored.name for pair in pairs for stored in pair.b.parameters.values()} | {b for _, b in free}
+    strays_a = _strays(trace_a, uses_a, [pair.a for pair in pairs])
+    strays_b = _strays(trace_b, uses_b, [pair.b for pair in pairs])
+    free = _free_pairs(strays_a, strays_b, given)
+    known_a = {stored.name for pair in pairs for stored in pair.a.parameters.values()}
+    known_b = {stored.name for pair in pairs for stored in pair.b.parameters.values()}
+    known_a |= {stored.name for stored, _ in free}
+    known_b |= {stored.name for _, stored in free}
     return Matching(
         sorted(pairs, key=lambda pair: pair.b.place),
         free,
@@ -200,25 +204,48 @@ def _left_over(uses_a: Sequence[Use], uses_b: Sequence[Use]) -> list[PairedUse]:
     return pairs
 
 
-def _free_pairs(trace_a: Trace, trace_b: Trace, given: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
-    """Parameters that no known layer uses, in their order of use, each with the next of its shape."""
-    free_a, free_b = _free(trace_a), _free(trace_b)
+Stray = tuple[Stored, tuple[int, ...]]
+
+
+def _free_pairs(
+    strays_a: Sequence[Stray], strays_b: Sequence[Stray], given: Mapping[str, Sequence[str]]
+) -> list[tuple[Stored, Stored]]:
+    """Arrays that belong to no paired use, in their order, each with the next one of its shape.
+
+    A matrix also fits one of the transposed shape.
+    """
+    rest = list(strays_b)
     pairs = []
-    for name, shape in free_a.items():
-        for other, other_shape in free_b.items():
-            if shape == other_shape and other in given.get(name, (other,)):
-                pairs.append((name, other))
-                free_b.pop(other)
+    for stored, shape in strays_a:
+        for other, other_shape in rest:
+            if other.name not in given.get(stored.name, (other.name,)):
+                continue
+            turned = len(shape) == 2 and shape == other_shape[::-1] and other.axes is None  # noqa: PLR2004
+            if shape == other_shape or turned:
+                fitting = other if shape == other_shape else msgspec.structs.replace(other, axes=(1, 0))
+                pairs.append((stored, fitting))
+                rest.remove((other, other_shape))
                 break
     return pairs
 
 
-def _free(trace: Trace) -> dict[str, tuple[int, ...]]:
-    used = {stored.name for call in trace.calls for stored in call.parameters.values()}
-    shapes: dict[str, tuple[int, ...]] = {}
-    for call in trace.calls:
-        for place in call.inputs:
-            value = trace.values[place]
-            if value.source == "parameter" and value.name not in used:
-                shapes.setdefault(value.name, tuple(size for size in value.array.shape if size != 1))
-    return shapes
+def _strays(trace: Trace, uses: Sequence[Use], paired: Sequence[Use]) -> list[Stray]:
+    """The arrays of uses that have no partner, and parameters in a model's own arithmetic, in their order."""
+    known = {stored.name for use in paired for stored in use.parameters.values()}
+    by_call: dict[int, list[Stray]] = {}
+    for use in uses:
+        if use not in paired:
+            arrays = [(stored, _squeezed(use.shapes[role])) for role, stored in use.parameters.items()]
+            by_call.setdefault(use.place, []).extend(arrays)
+            known |= {stored.name for stored in use.parameters.values()}
+    for place, call in enumerate(trace.calls):
+        for value in (trace.values[each] for each in call.inputs):
+            if value.source == "parameter" and value.name not in known:
+                known.add(value.name)
+                stray = (Stored(value.name), _squeezed(value.array.shape))
+                by_call.setdefault(place, []).append(stray)
+    return [stray for place in sorted(by_call) for stray in by_call[place]]
+
+
+def _squeezed(shape: Sequence[int]) -> tuple[int, ...]:
+    return tuple(size for size in shape if size != 1)

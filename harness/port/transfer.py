@@ -44,8 +44,8 @@ def transferred(
             elif roles[role].size == np.prod(shape, dtype=int):
                 stored.store(roles[role].reshape(shape), array)
         missing += [MissingRole(pair, role, "b") for role in roles if role not in pair.b.parameters]
-    for name_a, name_b in matching.free:
-        changed[name_b] = values_a[name_a].reshape(stored_b[name_b].shape)
+    for stored_a, other in matching.free:
+        other.store(stored_a.canonical(values_a[stored_a.name]), target(other.name))
     return changed, missing
 
 

@@ -10,8 +10,10 @@ import msgspec
 import numpy as np
 
 from harness.port import diagnosis
+from harness.port.chains import Edit, Explained, edits_between, name_of
 from harness.port.diagnosis import Place
 from harness.port.findings import Cause, Mode
+from harness.port.folding import Folded, fold_borders
 from harness.port.matching import Matching, PairedUse
 from harness.port.segments import Segment, segment_before
 from harness.port.values import ValueIndex, are_equal, difference, in_shape_of
@@ -53,11 +55,12 @@ def walk(
 ) -> list[Cause]:
     """All causes of differences between A's evaluation and B's of the same inputs."""
     mode: Mode = "training" if training else "evaluation"
+    trace_a = fold_borders(trace_a).trace
     found: list[Cause] = []
     overrides: list[Override] = []
     visited: set[tuple[str, int]] = set()
     for _ in range(_MOST_FAULTS):
-        trace_b = b.trace(inputs, training=training, overrides=overrides)
+        trace_b = fold_borders(b.trace(inputs, training=training, overrides=overrides))
         fault = _Comparison(trace_a, trace_b, matching).first_fault(visited)
         if fault is None:
             break
@@ -71,9 +74,14 @@ def walk(
 class _Comparison:
     """Two traces of the same inputs; B's with what has been mended."""
 
-    def __init__(self, trace_a: Trace, trace_b: Trace, matching: Matching) -> None:
-        self._a, self._b = trace_a, trace_b
+    def __init__(self, trace_a: Trace, folded_b: Folded, matching: Matching) -> None:
+        self._a, (self._b, self._borders) = trace_a, folded_b
+        trace_b = self._b
         self._matching = matching
+        self._consumers: dict[int, list[int]] = {}
+        for place, call in enumerate(trace_b.calls):
+            for value in call.inputs:
+                self._consumers.setdefault(value, []).append(place)
         index = ValueIndex(trace_a)
         self._in_a: dict[int, list[int]] = {}
         for place, value in enumerate(trace_b.values):
@@ -101,6 +109,14 @@ class _Comparison:
             return True
         return are_equal(self._a.values[value_a].array, self._b.values[value_b].array)
 
+    def _is_cleared(self, value: int) -> bool:
+        """Whether everything that is made of a value of B is right, as where one side crops later."""
+        consumers = self._consumers.get(value, [])
+        if not consumers or value in self._b.outputs:
+            return False
+        made = [output for place in consumers for output in self._b.calls[place].outputs]
+        return all(output in self._in_a or self._is_cleared(output) for output in made)
+
     def _before_call(self, pair: PairedUse, visited: set[tuple[str, int]]) -> _Fault | None:
         """A fault between the last calls with parameters and the inputs of this one."""
         call_a, call_b = self._a.calls[pair.a.place], self._b.calls[pair.b.place]
@@ -118,49 +134,40 @@ class _Comparison:
         key = ("output", pair.b.place)
         if key in visited or self._equal(a.call.outputs[0], b.call.outputs[0]):
             return None
+        if self._is_cleared(b.call.outputs[0]):
+            return None
         visited.add(key)
         found = diagnosis.same_kind(a, b) or [_unexplained(a, b)]
         return _Fault(found, self._output_mend(pair.b.place, a, b))
 
     def _output_mend(self, place: int, a: Place, b: Place) -> list[Override]:
-        mended = self._oriented(a, b)
+        mended = diagnosis.turned(a, b)
         return [] if mended is None else [Override(place, 0, mended)]
-
-    def _oriented(self, a: Place, b: Place) -> np.ndarray | None:
-        """A's output with its axes as those of B: turned as the inputs are, where that fits."""
-        out, wanted = a.output, b.output
-        for one, other in zip(a.inputs, b.inputs, strict=False):
-            if one.ndim == other.ndim == out.ndim:
-                for order in (
-                    (*range(one.ndim),),
-                    (0, *range(2, one.ndim), 1),
-                    (0, one.ndim - 1, *range(1, one.ndim - 1)),
-                ):
-                    turned = one.transpose(order)
-                    if turned.shape == other.shape and difference(turned, other) < 1e-6:  # noqa: PLR2004
-                        return out.transpose(order) if out.transpose(order).shape == wanted.shape else None
-        return in_shape_of(out, wanted)
 
     def _in_segment(self, value_a: int, value_b: int, consumer: tuple[int, int] | None) -> _Fault:
         """A fault among the calls that lead to two values which must be equal."""
         before_a = segment_before(self._a, value_a, lambda place: place in self._common_a)
         before_b = segment_before(self._b, value_b, lambda place: place in self._in_a)
-        fault = self._differing_call(before_a, before_b) or self._composite(
-            value_a, value_b, before_a, before_b
-        )
-        if fault is None:
-            fault = _Fault(self._missing(value_a, value_b, before_a, before_b), [])
+        name = self._b.calls[consumer[0]].path if consumer is not None else ""
+        edited = self._missing(value_a, value_b, before_a, before_b, name)
+        fault = self._differing_call(before_a, before_b)
+        if fault is None and all(cause.after is not None for cause in edited):
+            fault = _Fault(edited, [])
+        fault = fault or self._composite(value_a, value_b, before_a, before_b) or _Fault(edited, [])
         mends = fault.mends
         if not mends and consumer is not None:
             array = in_shape_of(self._a.values[value_a].array, self._b.values[value_b].array)
-            mends = [] if array is None else [Override(*consumer, array, "input")]
+            place, number = consumer
+            place = self._borders.get(place, place) if number == 0 else place
+            mends = [] if array is None else [Override(place, number, array, "input")]
         return _Fault(fault.causes, mends)
 
     def _differing_call(self, before_a: Segment, before_b: Segment) -> _Fault | None:
         """The first call of B with right inputs and a wrong output, where A has one of its kind."""
         for place in before_b.calls:
             b = Place(self._b, self._b.calls[place])
-            if not self._inputs_right(b) or any(output in self._in_a for output in b.call.outputs):
+            outputs = b.call.outputs
+            if not self._inputs_right(b) or any(o in self._in_a or self._is_cleared(o) for o in outputs):
                 continue
             for other in before_a.calls:
                 a = Place(self._a, self._a.calls[other])
@@ -226,37 +233,34 @@ class _Comparison:
                         return _Fault([cause], [])
         return None
 
-    def _missing(self, value_a: int, value_b: int, before_a: Segment, before_b: Segment) -> list[Cause]:
+    def _missing(
+        self, value_a: int, value_b: int, before_a: Segment, before_b: Segment, consumer: str
+    ) -> list[Cause]:
         """Calls that one side alone has between the common values."""
-        array_a, array_b = self._a.values[value_a].array, self._b.values[value_b].array
-        fitting = in_shape_of(array_b, array_a)
-        before = None if fitting is None else difference(fitting, array_a)
-        names_a = [self._a.calls[place] for place in before_a.calls]
-        names_b = [self._b.calls[place] for place in before_b.calls]
-        kind = "other function"
-        if not names_b:
-            kind = "missing call"
-        elif not names_a:
-            kind = "extra call"
-        a, b = (names_a or [None])[-1], (names_b or [None])[-1]
-        return [
-            Cause(
-                kind=kind,
-                path_a=a.path if a else "",
-                path_b=b.path if b else "",
-                function_a=" → ".join(_name(call.does) for call in names_a),
-                function_b=" → ".join(_name(call.does) for call in names_b),
-                before=before,
-                after=None,
-            )
+        found = edits_between(self._a, self._b, before_a, before_b, value_a, value_b)
+        return [_edited(edit, found, consumer) for edit in found.edits] or [
+            Cause(kind="unexplained", path_a="", path_b=consumer, before=found.before)
         ]
 
 
-def _name(does: kinds.Semantics) -> str:
-    for field in ("function", "cell"):
-        if isinstance(value := getattr(does, field, None), str):
-            return value
-    return type(does).__name__.lower()
+def _edited(edit: Edit, found: Explained, consumer: str) -> Cause:
+    kind = "other function" if edit.of_a and edit.of_b else "missing call" if edit.of_a else "extra call"
+    proven = found.after is not None and diagnosis.explains(found.after, found.before or 1.0)
+
+    def words(places: list[Place]) -> str:
+        return " → ".join(name_of(place.call.does) for place in places) or "nothing"
+
+    return Cause(
+        kind=kind,
+        path_a=edit.of_a[0].call.path if edit.of_a else "",
+        path_b=edit.of_b[0].call.path if edit.of_b else f"before {consumer}" if consumer else "",
+        function_a=edit.of_a[0].call.function if edit.of_a else "",
+        function_b=edit.of_b[0].call.function if edit.of_b else "",
+        a=words(edit.of_a),
+        b=words(edit.of_b),
+        before=found.before,
+        after=found.after if proven else None,
+    )
 
 
 def _comparable(pair: PairedUse, trace_a: Trace, trace_b: Trace) -> bool:
@@ -283,13 +287,38 @@ def _unexplained(a: Place, b: Place) -> Cause:
 def merged(found: Sequence[Cause]) -> list[Cause]:
     """Causes that are alike at several places as one; and a call before and after another as its order."""
     result: list[Cause] = []
-    for cause in found:
+    for cause in _with_orders(found):
         alike = next((each for each in result if _key(each) == _key(cause)), None)
         if alike is None:
-            result.append(msgspec.structs.replace(cause, more=[]))
-        elif cause.path_b != alike.path_b and cause.path_b not in alike.more:
-            alike.more.append(cause.path_b)
+            result.append(msgspec.structs.replace(cause))
+        else:
+            places = [path for path in (cause.path_b, *cause.more) if path != alike.path_b]
+            alike.more = list(dict.fromkeys([*alike.more, *places]))
     return result
+
+
+def _with_orders(found: Sequence[Cause]) -> list[Cause]:
+    """A function that B has too early, and misses later, as one cause."""
+    result: list[Cause] = []
+    rest = list(found)
+    while rest:
+        cause = rest.pop(0)
+        partner = next((each for each in rest if _is_order(cause, each)), None)
+        if partner is not None:
+            rest.remove(partner)
+            early, late = (cause, partner) if cause.kind == "extra call" else (partner, cause)
+            cause = msgspec.structs.replace(
+                early, kind="order", a=f"{late.a} later", b=f"{early.b} earlier", path_a=late.path_a
+            )
+        result.append(cause)
+    return result
+
+
+def _is_order(one: Cause, other: Cause) -> bool:
+    if {one.kind, other.kind} != {"extra call", "missing call"} or one.mode != other.mode:
+        return False
+    early, late = (one, other) if one.kind == "extra call" else (other, one)
+    return early.b == late.a
 
 
 def _key(cause: Cause) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ class Call(msgspec.Struct, kw_only=True):
 
     path: str
     function: str
-    does: kinds.Semantics
+    does: kinds.AnySemantics
     inputs: list[int]
     outputs: list[int]
     parameters: dict[Role, Stored] = {}

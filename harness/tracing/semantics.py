@@ -263,3 +263,32 @@ class Opaque(Semantics, frozen=True):
     """A call that the side cannot describe."""
 
     function: str
+
+
+#: Every kind of call.
+AnySemantics = (
+    Linear
+    | Convolution
+    | BatchNormalization
+    | LayerNormalization
+    | GroupNormalization
+    | Embedding
+    | Recurrent
+    | Attention
+    | MultiHeadAttention
+    | Activation
+    | Softmax
+    | Pooling
+    | AdaptivePooling
+    | Reduction
+    | Reshape
+    | Transposition
+    | Arithmetic
+    | MatrixProduct
+    | Concatenation
+    | Slice
+    | Padded
+    | Resize
+    | Dropout
+    | Opaque
+)

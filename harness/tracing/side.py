@@ -24,7 +24,7 @@ class Override(NamedTuple):
 
     call: int
     place: int
-    array: np.ndarray
+    array: Any
     of: Literal["output", "input"] = "output"
 
 
