@@ -13,8 +13,8 @@ from harness.port.values import difference, in_shape_of
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Trace
 
-#: Calls that change no numbers.
-_SILENT = (kinds.Dropout, kinds.Reshape, kinds.Transposition)
+#: Calls that move numbers alone.
+_MOVING = (kinds.Reshape, kinds.Transposition)
 
 
 class Edit(NamedTuple):
@@ -61,11 +61,18 @@ def edits_between(
 
 def _sounding(trace: Trace, calls: Sequence[int]) -> list[Place]:
     places = [Place(trace, trace.calls[place]) for place in calls]
-    return [place for place in places if not _is_silent(place.call.does)]
+    return [
+        place
+        for place in places
+        if not is_silent(place.call.does) and not isinstance(place.call.does, _MOVING)
+    ]
 
 
-def _is_silent(does: kinds.Semantics) -> bool:
-    return isinstance(does, _SILENT) or (isinstance(does, kinds.Activation) and does.function == "identity")
+def is_silent(does: kinds.Semantics) -> bool:
+    """Whether a call changes no number: dropout that is off, or the identity."""
+    return isinstance(does, kinds.Dropout) or (
+        isinstance(does, kinds.Activation) and does.function == "identity"
+    )
 
 
 def _error(chain: Sequence[Place], trace_b: Trace, before_b: Segment, wanted: np.ndarray) -> float | None:

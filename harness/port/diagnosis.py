@@ -54,6 +54,18 @@ def same_kind(a: Place, b: Place) -> list[Cause]:
     return _by_fields(a, b, wanted, before) or _by_trial(a, b, wanted, before)
 
 
+def of_semantics(a: Place, b: Place) -> list[Cause]:
+    """The fields of B that change the output of A's call, on A's inputs."""
+    found = []
+    for field in differing_fields(a.call.does, b.call.does):
+        changed = msgspec.structs.replace(a.call.does, **{field: getattr(b.call.does, field)})
+        error = _error(changed, a, a.parameters, a.output)
+        if error > ROUNDING:
+            found.append(_field_cause(a, b, field, error, 0.0))
+    leading = {cause.kind for cause in found}
+    return [cause for cause in found if cause.kind != "padding" or not leading & {"stride", "dilation"}]
+
+
 def turned(a: Place, b: Place) -> np.ndarray | None:
     """A's output with its axes as those of B: turned as the inputs are where that fits, else by shape."""
     for one, other in zip(a.inputs, b.inputs, strict=False):

@@ -9,8 +9,9 @@ from typing import NamedTuple, Protocol
 import msgspec
 import numpy as np
 
+from harness.errors import HarnessError
 from harness.port import diagnosis
-from harness.port.chains import Edit, Explained, edits_between, name_of
+from harness.port.chains import Edit, Explained, edits_between, is_silent, name_of
 from harness.port.diagnosis import Place
 from harness.port.findings import Cause, Mode
 from harness.port.folding import Folded, fold_borders
@@ -18,7 +19,7 @@ from harness.port.matching import Matching, PairedUse
 from harness.port.segments import Segment, segment_before
 from harness.port.values import ValueIndex, are_equal, difference, in_shape_of
 from harness.tracing import semantics as kinds
-from harness.tracing.calls import Trace
+from harness.tracing.calls import Call, Trace
 from harness.tracing.side import Override
 
 #: Faults that are mended in one walk; a model has fewer, or nothing in it is right.
@@ -60,7 +61,13 @@ def walk(
     overrides: list[Override] = []
     visited: set[tuple[str, int]] = set()
     for _ in range(_MOST_FAULTS):
-        trace_b = fold_borders(b.trace(inputs, training=training, overrides=overrides))
+        try:
+            trace_b = fold_borders(b.trace(inputs, training=training, overrides=overrides))
+        except HarnessError:  # a mended array does not fit what follows, such as where a stride moved
+            if not overrides:
+                raise
+            found += _by_semantics(trace_a, trace_b.trace, matching, visited, mode)
+            break
         fault = _Comparison(trace_a, trace_b, matching).first_fault(visited)
         if fault is None:
             break
@@ -69,6 +76,21 @@ def walk(
             found.append(cause)
         overrides += fault.mends
     return merged(found)
+
+
+def _by_semantics(
+    trace_a: Trace, trace_b: Trace, matching: Matching, visited: set[tuple[str, int]], mode: Mode
+) -> list[Cause]:
+    """Faults of the calls that the walk did not reach, each on A's inputs alone."""
+    found: list[Cause] = []
+    for pair in matching.pairs:
+        if ("output", pair.b.place) in visited or not _comparable(pair, trace_a, trace_b):
+            continue
+        a, b = Place(trace_a, trace_a.calls[pair.a.place]), Place(trace_b, trace_b.calls[pair.b.place])
+        for cause in diagnosis.of_semantics(a, b):
+            cause.mode = mode
+            found.append(cause)
+    return found
 
 
 class _Comparison:
@@ -167,10 +189,16 @@ class _Comparison:
         for place in before_b.calls:
             b = Place(self._b, self._b.calls[place])
             outputs = b.call.outputs
-            if not self._inputs_right(b) or any(o in self._in_a or self._is_cleared(o) for o in outputs):
+            if (
+                is_silent(b.call.does)
+                or not self._inputs_right(b)
+                or any(o in self._in_a or self._is_cleared(o) for o in outputs)
+            ):
                 continue
             for other in before_a.calls:
                 a = Place(self._a, self._a.calls[other])
+                if is_silent(a.call.does):
+                    continue
                 if type(a.call.does) is not type(b.call.does) or not self._same_inputs(a, b):
                     continue
                 found = diagnosis.flatten_order(a, b) or diagnosis.same_kind(a, b)
@@ -194,43 +222,15 @@ class _Comparison:
 
     def _composite(self, value_a: int, value_b: int, before_a: Segment, before_b: Segment) -> _Fault | None:
         """One call of a side for several of the other: a mistake in it that gives what they give."""
-        for own, other, calls, wanted, reverse in (
-            (self._a, self._b, before_a.calls, value_b, False),
-            (self._b, self._a, before_b.calls, value_a, True),
-        ):
-            for place in calls:
-                single = Place(own, own.calls[place])
-                candidates = [
-                    wanted,
-                    *(
-                        v
-                        for c in (before_b if not reverse else before_a).calls
-                        for v in other.calls[c].outputs
-                    ),
-                ]
-                for candidate in dict.fromkeys(candidates):
-                    for alternative, before, after in diagnosis.mistakes_giving(
-                        single, other.values[candidate].array
-                    ):
-                        texts = (
-                            (alternative.other, alternative.own)
-                            if reverse
-                            else (alternative.own, alternative.other)
-                        )
-                        maker = next((c for c in other.calls if candidate in c.outputs), single.call)
-                        call_a, call_b = (maker, single.call) if reverse else (single.call, maker)
-                        cause = Cause(
-                            kind=alternative.kind,
-                            path_a=call_a.path,
-                            path_b=call_b.path,
-                            function_a=call_a.function,
-                            function_b=call_b.function,
-                            a=texts[0],
-                            b=texts[1],
-                            before=before,
-                            after=after,
-                        )
-                        return _Fault([cause], [])
+        mistake = _mistake(self._a, self._b, before_a, before_b, value_b)
+        if mistake is not None:
+            single, other, kind, texts, before, after = mistake
+            return _Fault([_composite_cause(kind, single.call, other, texts, before, after)], [])
+        mistake = _mistake(self._b, self._a, before_b, before_a, value_a)
+        if mistake is not None:
+            single, other, kind, texts, before, after = mistake
+            kind = {"missing call": "extra call", "extra call": "missing call"}.get(kind, kind)
+            return _Fault([_composite_cause(kind, other, single.call, texts[::-1], before, after)], [])
         return None
 
     def _missing(
@@ -241,6 +241,56 @@ class _Comparison:
         return [_edited(edit, found, consumer) for edit in found.edits] or [
             Cause(kind="unexplained", path_a="", path_b=consumer, before=found.before)
         ]
+
+
+class _Mistake(NamedTuple):
+    """A mistake in a single call that gives what a call of the other side gives."""
+
+    single: Place
+    other: Call
+    kind: str
+    texts: tuple[str, str]
+    before: float
+    after: float
+
+
+def _mistake(
+    own: Trace, other: Trace, before_own: Segment, before_other: Segment, wanted: int
+) -> _Mistake | None:
+    makers = {
+        value: other.calls[place] for place in before_other.calls for value in other.calls[place].outputs
+    }
+    for place in before_own.calls:
+        single = Place(own, own.calls[place])
+        if is_silent(single.call.does):
+            continue
+        for candidate in dict.fromkeys((wanted, *makers)):
+            found = next(diagnosis.mistakes_giving(single, other.values[candidate].array), None)
+            if found is None:
+                continue
+            alternative, before, after = found
+            texts = (alternative.own, alternative.other)
+            kind = alternative.kind
+            if kind == "activation" and "identity" in texts:
+                kind = "missing call" if alternative.other == "identity" else "extra call"
+            return _Mistake(single, makers.get(candidate, single.call), kind, texts, before, after)
+    return None
+
+
+def _composite_cause(
+    kind: str, call_a: Call, call_b: Call, texts: Sequence[str], before: float, after: float
+) -> Cause:
+    return Cause(
+        kind=kind,
+        path_a=call_a.path,
+        path_b=call_b.path,
+        function_a=call_a.function,
+        function_b=call_b.function,
+        a=texts[0],
+        b=texts[1],
+        before=before,
+        after=after,
+    )
 
 
 def _edited(edit: Edit, found: Explained, consumer: str) -> Cause:

@@ -11,8 +11,7 @@ def make(faults=()):
         epsilon = 1e-3 if "epsilon" in has or ("one epsilon" in has and name == "b1_bn2") else 1e-5
         momentum = 0.1 if "momentum" in has else 0.9
         layer = layers.BatchNormalization(momentum=momentum, epsilon=epsilon, name=name)
-        if "statistics" in has and name == "bn":
-            return layer(x, training=False)
+        layer.trainable = not ("statistics" in has and name == "bn")
         return layer(x)
 
     def conv(x, filters, size, stride, name):
