@@ -265,7 +265,7 @@ class _Check:
             (stored, pair.b.parameters[role], pair.b.path)
             for pair in self._matching.pairs
             for role, stored in pair.a.parameters.items()
-            if role in pair.b.parameters
+            if role in pair.b.parameters and not role.startswith("running")
         ]
         pairs += [(stored, other, other.name) for stored, other in self._matching.free]
         for stored, other, path in pairs:

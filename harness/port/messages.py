@@ -115,13 +115,13 @@ def _encode_array(value: Any) -> Any:
     array = np.ascontiguousarray(value)
     if array.dtype.hasobject:
         raise TypeError(f"cannot send {type(value).__name__}")
-    head = f"{array.dtype.str}|{','.join(map(str, np.shape(value)))}|".encode()
+    head = f"{array.dtype.str};{','.join(map(str, np.shape(value)))};".encode()
     return msgspec.msgpack.Ext(_ARRAY, head + array.tobytes())
 
 
 def _decode_array(_code: int, data: memoryview) -> np.ndarray:
     content = bytes(data)
-    dtype, shape, _ = content.split(b"|", 2)
+    dtype, shape, _ = content.split(b";", 2)
     start = len(dtype) + len(shape) + 2
     sizes = [int(size) for size in shape.decode().split(",") if size]
     return np.frombuffer(content, dtype.decode(), offset=start).reshape(sizes).copy()

@@ -25,19 +25,19 @@ class Block(nnx.Module):
         self.bn1 = norm(has, outputs, rngs)
         self.conv2 = conv(outputs, outputs, 3, 1, rngs)
         self.bn2 = norm(has, outputs, rngs)
-        self.shortcut = None
-        if stride != 1:
+        self.is_plain = stride == 1
+        if not self.is_plain:
             self.shortcut = conv(inputs, outputs, 1, stride, rngs)
             self.shortcut_bn = norm(has, outputs, rngs)
 
     def __call__(self, x):
         y = self.conv1(x)
-        y = self.bn1(nnx.relu(y)) if "order" in self.has and self.shortcut is None else nnx.relu(self.bn1(y))
+        y = self.bn1(nnx.relu(y)) if "order" in self.has and self.is_plain else nnx.relu(self.bn1(y))
         y = self.bn2(self.conv2(y))
-        if self.shortcut is not None:
+        if not self.is_plain:
             x = self.shortcut_bn(self.shortcut(x))
         y = y + x
-        return y if "missing call" in self.has and self.shortcut is None else nnx.relu(y)
+        return y if "missing call" in self.has and self.is_plain else nnx.relu(y)
 
 
 class ResNet(nnx.Module):
