@@ -1,6 +1,5 @@
 """``harness port``: whether two models are the same, and if not, where and why."""
 
-import ast
 import datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import msgspec
 
 from harness.cli import options
 from harness.cli.messages import print_error_line
+from harness.cli.own_model import arguments, save_task
 from harness.cli.printing import echo, echo_json
 from harness.cli.signals import interrupt_on_termination
 from harness.errors import UsageError
@@ -35,27 +35,13 @@ def _shape(
     return shapes
 
 
-def _arguments(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
-    given: dict[str, Any] = {}
-    for value in values:
-        name, equals, text = value.partition("=")
-        if not equals or not name:
-            raise click.BadParameter(f"{value!r} is no argument; give NAME=VALUE, such as num_classes=10")
-        try:
-            given[name] = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            given[name] = text
-    return given
-
-
 @click.command()
 @click.argument("a", metavar="A")
-@click.argument("b", metavar="B")
+@click.argument("b", metavar="[B]", required=False)
 @click.option(
     "--input",
     "shapes",
     multiple=True,
-    required=True,
     callback=_shape,
     metavar="SIZES",
     help="Shape of an input without the batch, channels last, such as 32,32,3; repeat it for several inputs. "
@@ -77,10 +63,10 @@ def _arguments(_ctx: click.Context, _parameter: click.Parameter, values: tuple[s
     help="Integers are drawn below N, such as the size of the vocabulary; one for each int input.",
 )
 @click.option(
-    "--set-a", multiple=True, callback=_arguments, metavar="NAME=VALUE", help="Argument of A's callable."
+    "--set-a", multiple=True, callback=arguments, metavar="NAME=VALUE", help="Argument of A's callable."
 )
 @click.option(
-    "--set-b", multiple=True, callback=_arguments, metavar="NAME=VALUE", help="Argument of B's callable."
+    "--set-b", multiple=True, callback=arguments, metavar="NAME=VALUE", help="Argument of B's callable."
 )
 @click.option(
     "--loss",
@@ -113,13 +99,19 @@ def _arguments(_ctx: click.Context, _parameter: click.Parameter, values: tuple[s
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the pairs of parameters that were found.",
 )
+@click.option(
+    "--save-task",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a plugin file with a task that trains A, for run, duel and gate. Needs --dataset, and no B.",
+)
+@options.dataset
 @options.threads
 @options.timeout
 @options.results
 @options.form
 @options.quiet
 @click.pass_context
-def command(ctx: click.Context, /, a: str, b: str, **given: Any) -> None:
+def command(ctx: click.Context, /, a: str, b: str | None, **given: Any) -> None:
     """Compare two models of one architecture in two frameworks, and name what differs.
 
     A and B are FILE.py:CALLABLE or package.module:CALLABLE. The callable returns a torch.nn.Module, a keras
@@ -137,6 +129,16 @@ def command(ctx: click.Context, /, a: str, b: str, **given: Any) -> None:
     Exit code: 0 if they are the same up to what is harmless, 1 if they differ, 2 if the input is wrong or
     parts could not be matched.
     """  # noqa: D301  click's mark for lines that it must not wrap
+    if given["save_task"] is not None:
+        save_task(a, given["set_a"], given["dataset"], given["save_task"])
+    if b is None:
+        if given["save_task"] is None:
+            raise UsageError("give two models, or one with --save-task")
+        return
+    if not given["shapes"]:
+        raise UsageError(
+            "--input is missing: the shape of an input without the batch, such as --input 32,32,3"
+        )
     from harness.port.check import PortOptions, SideSpec, check_models
     from harness.port.map_file import read_map, write_map
     from harness.port.record import PORTS, new_record

@@ -10,6 +10,7 @@ from harness.cli import evaluation_options, executor_options, options, several_o
 from harness.cli.data_progress import shown_progress
 from harness.cli.executor_options import on_cluster
 from harness.cli.fastest_modes import in_fastest_modes
+from harness.cli.own_model import model_options, with_own_model
 from harness.cli.printing import echo, echo_json
 from harness.cli.run_sequence import exit_code, run_sequence
 from harness.cli.signals import interrupt_on_termination
@@ -28,6 +29,7 @@ from harness.tracking.tracker import Tracker
 @click.command()
 @options.backends()
 @options.tasks
+@model_options
 @click.option(
     "--preset",
     type=click.Choice(["smoke"]),
@@ -79,6 +81,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     a backend does not support a task, 130 after Ctrl-C (finished runs are kept).
     """  # noqa: D301  click's mark for lines that it must not wrap
     interrupt_on_termination()
+    given = with_own_model(given)
     chosen = {"seeds": _seeds(ctx, given), "evaluation": evaluation_options.evaluation_of(given)}
     asked = msgspec.convert(given | chosen, MatrixOptions)
     trackers = tracking_options.trackers_of(given)

@@ -243,6 +243,12 @@ class _Comparison:
         ]
 
 
+def _where(edit: Edit, consumer: str) -> str:
+    """B's first call of the edit, and the layer that it comes before."""
+    own = edit.of_b[0].call.path if edit.of_b else ""
+    return " ".join(filter(None, (own, f"before {consumer}" if consumer and consumer != own else "")))
+
+
 class _Mistake(NamedTuple):
     """A mistake in a single call that gives what a call of the other side gives."""
 
@@ -303,7 +309,7 @@ def _edited(edit: Edit, found: Explained, consumer: str) -> Cause:
     return Cause(
         kind=kind,
         path_a=edit.of_a[0].call.path if edit.of_a else "",
-        path_b=edit.of_b[0].call.path if edit.of_b else f"before {consumer}" if consumer else "",
+        path_b=_where(edit, consumer),
         function_a=edit.of_a[0].call.function if edit.of_a else "",
         function_b=edit.of_b[0].call.function if edit.of_b else "",
         a=words(edit.of_a),
