@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -42,11 +43,11 @@ def _as_text(value: object) -> object:
 
 def _one_type_a_column(frame: pd.DataFrame) -> pd.DataFrame:
     """Texts in a column of several types, as of an option that tasks share by name only."""
-    mixed = [name for name in frame if frame[name].dtype == object and _is_mixed(frame[name])]
+    mixed = [str(name) for name in frame if frame[name].dtype == object and _is_mixed(frame[name])]
     return frame.assign(**{name: frame[name].map(_option_text, na_action="ignore") for name in mixed})
 
 
-def _is_mixed(column: "pd.Series[object]") -> bool:
+def _is_mixed(column: "pd.Series[Any]") -> bool:
     values = column.dropna()
     types = set(map(type, values))
     too_large = int in types and any(abs(value) >= _INTEGER_END for value in values if type(value) is int)

@@ -93,7 +93,7 @@ class Block(msgspec.Struct, frozen=True):
     epoch: int
     steps: Annotated[int, Meta(ge=1)]
     batch_size: int
-    seconds: Annotated[float, Meta(gt=0)]
+    seconds: Annotated[float, Meta(ge=1e-12)]  # far less than a clock can tell apart
 
 
 class Epoch(msgspec.Struct, frozen=True):

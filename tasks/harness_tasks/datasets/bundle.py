@@ -203,7 +203,7 @@ def _tar_entries(file: IO[bytes]) -> Iterator[_Entry]:
     few = cast("IO[bytes]", _FewAtOnce(file, MAX_TAR_HEADER_BYTES))
     with tarfile.open(fileobj=few, mode="r:") as archive:
         while info := archive.next():
-            archive.members.clear()  # it would keep all headers
+            archive.members.clear()  # type: ignore[attr-defined]  # it would keep all headers
             start, size = info.offset_data, info.size
             if not 0 <= size <= length - start or info.issparse():
                 raise tarfile.ReadError(f"member {info.name[:200]!r} has an impossible size")
