@@ -144,7 +144,7 @@ def test_training_uses_the_own_optimizer_and_loss():
     loss.backward()
     optimizer.step()
     trained = side.train([(inputs, targets)], "mse", 0.5)
-    assert trained.losses == [float(loss)]
+    assert trained.losses == [loss.item()]
     np.testing.assert_allclose(trained.parameters["weight"], twin.weight.detach().numpy(), 1e-12)
 
 

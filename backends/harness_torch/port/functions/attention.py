@@ -34,8 +34,8 @@ def attention(
     """Attention of (batch, heads, length, depth); without an axis of heads of one head."""
     if x.dim() == _SEQUENCE and key.dim() == _SEQUENCE:
         mask = attn_mask.unsqueeze(1) if attn_mask is not None and attn_mask.dim() == _SEQUENCE else attn_mask
-        lone = (each.unsqueeze(1) for each in (x, key, value))
-        return attention(*lone, mask, dropout_p, is_causal, scale).squeeze(1)
+        query, key, value = (each.unsqueeze(1) for each in (x, key, value))
+        return attention(query, key, value, mask, dropout_p, is_causal, scale).squeeze(1)
     if x.dim() != _HEADS or key.dim() != _HEADS:
         raise NotTranslated
     if enable_gqa and key.shape[1] != x.shape[1]:
@@ -127,15 +127,12 @@ def _projected(
     fixed = {**settings, "dropout_p": 0.0}
 
     def run(tensors: list[Tensor]) -> tuple[Tensor, Tensor | None]:
-        several = tensors[:1] * 3 if len(given) == 1 else tensors[: len(inputs)]
-        full = with_causal(
-            offset, None if mask is None else tensors[-1], several[0].shape[1], several[1].shape[1]
-        )
+        q, k, v = tensors[:1] * 3 if len(given) == 1 else tensors[: len(inputs)]
+        full = with_causal(offset, None if mask is None else tensors[-1], q.shape[1], k.shape[1])
         if full is not None and full.dim() == _HEADS:
-            full = full.expand(len(query), heads, several[0].shape[1], several[1].shape[1]).flatten(0, 1)
-        out, weights = functional.multi_head_attention_forward(
-            *(each.transpose(0, 1) for each in several), **fixed, attn_mask=full
-        )
+            full = full.expand(len(q), heads, q.shape[1], k.shape[1]).flatten(0, 1)
+        q, k, v = (each.transpose(0, 1) for each in (q, k, v))
+        out, weights = functional.multi_head_attention_forward(q, k, v, **fixed, attn_mask=full)
         return out.transpose(0, 1), weights
 
     does = kinds.MultiHeadAttention(

@@ -3,6 +3,7 @@
 # ruff: noqa: ARG001  the parameters are those of torch
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -17,11 +18,11 @@ def batch_normalization(
     running_var: Tensor | None,
     weight: Tensor | None = None,
     bias: Tensor | None = None,
-    training: bool = False,
+    training: Any = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Seen | None:
-    """The signature is that of ``torch.nn.functional``."""
+    """The signature is that of ``torch.nn.functional``; ``torch.batch_norm`` has another order."""
     if isinstance(training, torch.Tensor) or isinstance(momentum, bool):
         return None
     does = kinds.BatchNormalization(
@@ -85,7 +86,7 @@ def instance_normalization(
     running_var: Tensor | None = None,
     weight: Tensor | None = None,
     bias: Tensor | None = None,
-    use_input_stats: bool = True,
+    use_input_stats: Any = True,
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Seen | None:

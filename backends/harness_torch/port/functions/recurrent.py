@@ -48,7 +48,7 @@ def layers(
     function: str,
     x: Tensor,
     hx: Any,
-    params: Sequence[Tensor],
+    params: Any,
     has_biases: bool,
     num_layers: int,
     dropout: float,

@@ -15,7 +15,7 @@ class _Place(NamedTuple):
     """The index of one axis: a slice or a number."""
 
     axis: int
-    index: slice | int
+    at: slice | int
 
 
 @translates("narrow")
@@ -76,7 +76,7 @@ def _places(index: tuple[Any, ...], dimensions: int) -> list[_Place]:
 
 
 def _sliced(x: Tensor, places: list[_Place]) -> Seen:
-    cut = [place for place in places if not _is_whole(place.index, x.shape[place.axis])]
+    cut = [place for place in places if not _is_whole(place.at, x.shape[place.axis])]
     texts = [":"] * (max((place.axis for place in cut), default=-1) + 1)
     for axis, index in cut:
         texts[axis] = _text(index, x.shape[axis])
