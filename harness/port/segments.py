@@ -21,7 +21,7 @@ def producers(trace: Trace) -> dict[int, int]:
 
 
 def segment_before(trace: Trace, value: int, is_common: Callable[[int], bool]) -> Segment:
-    """The calls that lead to a value from values that are common, which is not asked of the value itself."""
+    """The calls that lead to a value from values that are common; none where the value itself is."""
     made_by = producers(trace)
     calls: set[int] = set()
     enters: list[int] = []
@@ -29,7 +29,7 @@ def segment_before(trace: Trace, value: int, is_common: Callable[[int], bool]) -
     seen = {value}
     while queue:
         current = queue.pop()
-        if current not in made_by or (current != value and is_common(current)):
+        if current not in made_by or is_common(current):
             if trace.values[current].source in {"call", "input"}:
                 enters.append(current)
             continue

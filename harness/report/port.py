@@ -47,9 +47,13 @@ def verdict_sentence(findings: Findings) -> str:
 
 
 def cause_sentence(cause: Cause) -> str:
-    """Where, what each side has, and the number that proves it."""
-    where = place(cause)
-    head = f"{cause.kind}, {where}" if where else cause.kind
+    """The kind, where it is, what each side has, and the number that proves it."""
+    return f"{cause.kind}, {described(cause)}"
+
+
+def described(cause: Cause) -> str:
+    """A cause without its kind."""
+    head = place(cause)
     sides = f": {cause.a or _nothing(cause, 'a')} against {cause.b or _nothing(cause, 'b')}"
     return f"{head}{sides}{_proof(cause)}{_more(cause)}{'. Harmless.' if cause.harmless else '.'}"
 

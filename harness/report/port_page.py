@@ -7,8 +7,8 @@ from harness.port.causes import KINDS
 from harness.port.record import PortRecord
 from harness.report.html import render
 from harness.report.port import (
-    cause_sentence,
     compared_table,
+    described,
     numbered,
     parameter_sentences,
     verdict_sentence,
@@ -33,7 +33,7 @@ def port_page(record: PortRecord) -> str:
     """
     findings = record.findings
     causes = [
-        _Shown(cause.kind, KINDS.get(cause.kind, ""), cause_sentence(cause), cause.harmless)
+        _Shown(cause.kind, KINDS.get(cause.kind, ""), described(cause), cause.harmless)
         for _, cause in numbered(findings)
     ]
     return render(

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "port"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from planted import RIGHT, SINGLE, TRIPLE, Planted
+from support.planted_ports import RIGHT, SINGLE, TRIPLE, Planted
 
 from harness.port.record import PortRecord
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-MODELS = Path(__file__).parent / "models"
+MODELS = Path(__file__).parents[1] / "port" / "models"
 INPUTS = {
     "cnn": ["--input", "16,16,3"],
     "resnet": ["--input", "16,16,3"],

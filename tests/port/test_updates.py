@@ -1,0 +1,64 @@
+"""Update rules against PyTorch's optimizers, and the causes that they give."""
+
+import numpy as np
+import pytest
+
+from harness.port import updates
+from harness.tracing.side import Update
+
+
+@pytest.mark.parametrize(
+    ("rule", "name", "options"),
+    [
+        (Update(rule="sgd", learning_rate=0.1, momentum=0.9), "SGD", {"momentum": 0.9}),
+        (
+            Update(rule="sgd", learning_rate=0.1, momentum=0.9, nesterov=True),
+            "SGD",
+            {"momentum": 0.9, "nesterov": True},
+        ),
+        (Update(rule="sgd", learning_rate=0.1, decay=0.1, decay_coupled=True), "SGD", {"weight_decay": 0.1}),
+        (Update(rule="adam", learning_rate=0.1, beta_1=0.9, beta_2=0.999, epsilon=1e-8), "Adam", {}),
+        (
+            Update(
+                rule="adamw",
+                learning_rate=0.1,
+                beta_1=0.9,
+                beta_2=0.999,
+                epsilon=1e-8,
+                decay=0.1,
+                decay_coupled=False,
+            ),
+            "AdamW",
+            {"weight_decay": 0.1},
+        ),
+    ],
+)
+def test_rules_are_those_of_pytorch(rule, name, options):
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    weights = torch.tensor(rng.standard_normal(64), requires_grad=True)
+    optimizer = getattr(torch.optim, name)([weights], lr=0.1, **options)
+    for _ in range(20):
+        weights.grad = torch.tensor(rng.standard_normal(64))
+        optimizer.step()
+    assert np.allclose(updates.simulate(rule), weights.detach().numpy(), rtol=1e-10)
+
+
+def test_coupled_decay_is_a_cause_with_what_it_changes():
+    adam = {
+        "rule": "adam",
+        "learning_rate": 0.1,
+        "beta_1": 0.9,
+        "beta_2": 0.999,
+        "epsilon": 1e-8,
+        "decay": 0.1,
+    }
+    (cause,) = updates.causes_of(Update(**adam, decay_coupled=True), Update(**adam, decay_coupled=False))
+    assert cause.kind == "weight decay"
+    assert cause.before > 1e-3
+
+
+def test_options_without_effect_are_no_cause():
+    sgd = {"rule": "sgd", "learning_rate": 0.1}
+    assert updates.causes_of(Update(**sgd, momentum=0.0), Update(**sgd, momentum=None)) == []
+    assert updates.causes_of(Update(**sgd, nesterov=True), Update(**sgd, nesterov=False)) == []
