@@ -22,7 +22,6 @@ _SETTINGS = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "GIT_PYTHON_REFRESH": "quiet",
 }
-_LOGGERS = ("mlflow", "alembic", "urllib3")
 _RUNNING = "RUNNING"
 _STATES = {"ok": "FINISHED", "running": _RUNNING, "interrupted": "KILLED", "lost": "KILLED"}
 #: MLflow's limits: characters of a parameter and of a tag, parameters and metrics of a call.
@@ -61,8 +60,8 @@ class MlflowTracker:
             raise UsageError(
                 f'MLflow is not installed: pip install "dl-harness[mlflow]" ({error})'
             ) from error
-        for logger in _LOGGERS:
-            logging.getLogger(logger).setLevel(logging.CRITICAL)
+        # Levels of single loggers would not last: migrations of MLflow's database configure logging anew.
+        logging.disable(logging.CRITICAL)
         try:
             self._client = mlflow.MlflowClient(tracking_uri=uri)
         except (mlflow.MlflowException, ImportError) as error:

@@ -1,5 +1,6 @@
 """Records in a real MLflow on a database of its own."""
 
+import logging
 import threading
 
 import pytest
@@ -25,6 +26,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory):
     return f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
+
+
+@pytest.fixture(autouse=True)
+def logging_again():
+    """What a tracker turns off for the whole process."""
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture

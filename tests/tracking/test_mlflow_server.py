@@ -82,10 +82,9 @@ def test_a_server_that_dies_costs_a_warning_and_export_completes_the_run(server,
     assert f"mlflow at {uri}: Connection refused. Runs continue" in progress
     assert run().info.status == "RUNNING"
 
-    for outcome in ("1 run added to mlflow at", "0 runs added to mlflow at"):
-        done = harness("export", "mlflow", "--uri", database)
-        assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.startswith(outcome)
+    done = harness("export", "mlflow", "--uri", database)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"1 run added to mlflow at {database}\n"
     assert run().info.status == "KILLED"
     history = client.get_metric_history(live.info.run_id, "epoch/steps")
     assert sorted(each.step for each in history) == [epoch["epoch"] for epoch in record["epochs"]]
