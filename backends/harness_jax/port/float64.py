@@ -42,7 +42,13 @@ def widened(array: Any) -> Any:
 
 
 def widen_settings(module: Any) -> None:
-    """Replace the narrow types among the settings of a module (``dtype``, ``param_dtype``)."""
+    """Replace what makes a module compute less exactly than it could.
+
+    These are narrow types (``dtype``, ``param_dtype``), and the variance as the mean of squares less the
+    square of the mean, which cancels digits where the mean is large.
+    """
     for name, value in list(vars(module).items()):
         if is_narrow(value):
             object.__setattr__(module, name, jnp.float64)
+        elif name == "use_fast_variance":
+            object.__setattr__(module, name, False)

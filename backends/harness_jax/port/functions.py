@@ -15,6 +15,7 @@ import numpy as np
 from harness.tracing import semantics as kinds
 from harness_jax.port import convolutions
 from harness_jax.port.attention import attention
+from harness_jax.port.einsum import contract, contraction
 from harness_jax.port.primitives import arithmetic
 from harness_jax.port.recorder import ENTER, Recorder
 
@@ -117,6 +118,15 @@ def getitem(recorder: Recorder, name: str, arguments: Arguments, run: Callable[.
     return recorder.call(kinds.Slice(index=f"[{text}]"), name, lambda new: run(arr=new), [x])
 
 
+def _einsum(recorder: Recorder, _: str, arguments: Arguments, __: Callable[..., Any]) -> Any:
+    """The products of two values, in the order in which they are written; other sums are entered."""
+    text, operands = arguments["subscripts"], arguments["operands"]
+    found = contraction(text, [np.shape(each) for each in operands]) if isinstance(text, str) else None
+    if found is None or not all(isinstance(each, jax.Array) for each in operands):
+        return ENTER
+    return contract(recorder, operands, found)
+
+
 def _is_integers(index: Any) -> bool:
     return hasattr(index, "dtype") and index.ndim > 0 and jnp.issubdtype(index.dtype, jnp.integer)
 
@@ -206,6 +216,7 @@ _NUMPY: dict[str, Translation] = {
     "float_power": _arithmetic("power"),
     "take": _take,
     "pad": _pad,
+    "einsum": _einsum,
 }
 
 _FLAX: dict[str, Translation] = {

@@ -57,7 +57,7 @@ class Layer(NamedTuple):
     def has_only_parameters(self, *names: str) -> bool:
         """Whether all arrays of these names are parameters of the model themselves."""
         arrays = [self.array(name) for name in names]
-        return all(array is None or self.recorder.name(array) is not None for array in arrays)
+        return all(array is None or self.recorder.stored(array) is not None for array in arrays)
 
     def setting(self, *names: str, default: Any = None) -> Any:
         """The first of these settings that the call gives, else the module."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from jax import lax
+from jax._src import core
 
 from harness.tracing import semantics as kinds
 from harness_jax.port.convolutions import convolution
@@ -22,6 +23,9 @@ Run = Callable[..., Any]
 _SAME = frozenset(
     {"convert_element_type", "copy", "copy_p", "stop_gradient", "stage", "device_put", "optimization_barrier"}
 )
+
+#: Primitives that evaluate a program: ``jax.checkpoint``, and functions that were compiled inside of one.
+_OF_JAXPR = frozenset({"checkpoint", "remat", "remat2", "jit", "pjit", "closed_call", "core_call"})
 
 _ELEMENTWISE = {
     "tanh": "tanh",
@@ -60,6 +64,8 @@ def evaluate(
         return run(*operands)
     if name in _SAME:
         return _same(recorder, operands, run)
+    if name in _OF_JAXPR:
+        return _enter(operands, params["jaxpr"])
     result = _translated(recorder, name, operands, params, run)
     if result is ENTER:
         known = [place for place, operand in enumerate(operands) if recorder.knows(operand)]
@@ -75,6 +81,13 @@ def evaluate(
 def _replaced(operands: tuple[Any, ...], places: list[int], new: tuple[Any, ...]) -> list[Any]:
     put = dict(zip(places, new, strict=True))
     return [put.get(place, operand) for place, operand in enumerate(operands)]
+
+
+def _enter(operands: tuple[Any, ...], jaxpr: Any) -> list[Any]:
+    """Evaluate the steps of a program that has been traced before, each for itself."""
+    if isinstance(jaxpr, core.ClosedJaxpr):
+        return core.eval_jaxpr(jaxpr.jaxpr, jaxpr.consts, *operands)
+    return core.eval_jaxpr(jaxpr, (), *operands)
 
 
 def _random(recorder: Recorder, name: str, operands: tuple[Any, ...], run: Run) -> Any:
@@ -102,7 +115,22 @@ def _translated(
     does = _of_one(name, operands[0], params)
     if does is None:
         return ENTER
-    return recorder.call(does, f"jax.lax.{name}", lambda new: run(new, *operands[1:]), operands[:1])
+    result = recorder.call(does, f"jax.lax.{name}", lambda new: run(new, *operands[1:]), operands[:1])
+    _derive(recorder, name, operands[0], params, result)
+    return result
+
+
+def _derive(recorder: Recorder, name: str, x: Any, params: dict[str, Any], result: Any) -> None:
+    """Know parts of parameters: layers that are stacked, kernels that are packed or transposed."""
+    if name == "transpose":
+        recorder.derive(result, x, axes=tuple(params["permutation"]))
+    elif name in {"reshape", "squeeze", "broadcast_in_dim"}:
+        recorder.derive(result, x, shape=result.shape)
+    elif name == "slice" and set(params["strides"] or ()) <= {1}:
+        cut = [axis for axis in range(x.ndim) if result.shape[axis] != x.shape[axis]]
+        if len(cut) == 1:
+            start, stop = params["start_indices"][cut[0]], params["limit_indices"][cut[0]]
+            recorder.derive(result, x, axis=cut[0], start=start, stop=stop)
 
 
 def _of_one(name: str, x: Any, params: dict[str, Any]) -> kinds.Semantics | None:
@@ -168,6 +196,10 @@ def arithmetic(recorder: Recorder, function: str, name: str, operands: Any, run:
                 (lambda new: run(first, new)) if before else (lambda new: run(new, second)),
                 [value],
             )
+    if function == "add":
+        result = recorder.add_bias(first, second, run)
+        if result is not None:
+            return result
     return recorder.call(kinds.Arithmetic(function=function), name, run, [first, second])
 
 
@@ -198,6 +230,7 @@ def _split(recorder: Recorder, operands: Any, params: dict[str, Any], _: Run) ->
         does = _reindexed(part if each == axis else ":" for each in range(x.ndim))
         cut = functools.partial(lax.slice_in_dim, start_index=start, limit_index=stop, axis=axis)
         parts.append(recorder.call(does, "jax.lax.split", cut, [x]))
+        recorder.derive(parts[-1], x, axis=axis, start=start, stop=stop)
         start = stop
     return parts
 

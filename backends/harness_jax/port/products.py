@@ -10,6 +10,7 @@ import numpy as np
 from jax import lax
 
 from harness.tracing import semantics as kinds
+from harness.tracing.calls import Stored
 from harness_jax.port.recorder import Recorder
 
 _NAME = "jax.lax.dot_general"
@@ -18,18 +19,16 @@ _NAME = "jax.lax.dot_general"
 def product(recorder: Recorder, left: Any, right: Any, *, dimension_numbers: Any, **_: Any) -> Any:
     """Record and evaluate a contraction of two values."""
     (left_over, right_over), (left_batch, right_batch) = dimension_numbers
-    if not left_batch and recorder.name(right) is not None and recorder.name(left) is None:
+    if not left_batch and recorder.stored(left) is None and _kernel(recorder, right, right_over) is not None:
         return linear(recorder, left, right, left_over, right_over)
     left_free = _others(left, left_over, left_batch)
     right_free = _others(right, right_over, right_batch)
-    rows, shared, columns = (
-        _size(left, left_free),
-        _size(left, left_over),
-        _size(right, right_free),
-    )
+    shared, columns = _size(left, left_over), _size(right, right_free)
+    # Without a batch of its own, the right one is multiplied with all that the left one has.
+    rows = [_size(left, left_free)] if left_batch else [left.shape[axis] for axis in left_free]
     batch = [left.shape[axis] for axis in left_batch]
     transposed = _identity((*right_batch, *right_free, *right_over))
-    first = _arranged(left, (*left_batch, *left_free, *left_over), (*batch, rows, shared))
+    first = _arranged(left, (*left_batch, *left_free, *left_over), (*batch, *rows, shared))
     if transposed:
         second = _arranged(right, (*right_batch, *right_free, *right_over), (*batch, columns, shared))
     else:
@@ -60,13 +59,7 @@ def linear(
     flat = _arranged(x, (*free, *axes), (*(x.shape[axis] for axis in free), _size(x, axes)))
     order = (*kernel_axes, *kernel_free)
     matrix_shape = (_size(kernel, kernel_axes), _size(kernel, kernel_free))
-    parameters = {
-        "kernel": recorder.stored(
-            kernel,
-            axes=None if _identity(order) else order,
-            final_shape=None if matrix_shape == tuple(kernel.shape[axis] for axis in order) else matrix_shape,
-        )
-    }
+    parameters = {"kernel": _kernel(recorder, kernel, kernel_axes)}
     if bias is not None:
         parameters["bias"] = recorder.stored(bias, final_shape=(bias.size,) if bias.ndim > 1 else None)
 
@@ -84,6 +77,17 @@ def linear(
     )
     shape = (*flat.shape[:-1], *(kernel.shape[axis] for axis in kernel_free))
     return result if result.shape == shape else lax.reshape(result, shape)
+
+
+def _kernel(recorder: Recorder, kernel: Any, over: Any) -> Stored | None:
+    """A parameter as the kernel (inputs, outputs) of a linear layer."""
+    free = _others(kernel, over)
+    order, shape = (*over, *free), (_size(kernel, over), _size(kernel, free))
+    return recorder.stored(
+        kernel,
+        axes=None if _identity(order) else order,
+        final_shape=None if shape == tuple(kernel.shape[axis] for axis in order) else shape,
+    )
 
 
 def _others(x: Any, *taken: Any) -> tuple[int, ...]:

@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
+import msgspec
 import numpy as np
 from jax._src import core
 
 from harness.tracing.calls import Call, Stored, Trace, Value
-from harness.tracing.semantics import Semantics
+from harness.tracing.semantics import Convolution, Linear, Semantics
 from harness.tracing.side import Override
 
 #: What a translation returns for a call that it does not know: what runs inside is recorded in its place.
@@ -30,6 +31,7 @@ class Recorder:
         self._names = {id(array): name for name, array in parameters.items()}
         self._arrays = dict(parameters)
         self._places: dict[int, int] = {}
+        self._parts: dict[int, Stored] = {}
         self._overrides: dict[int, list[Override]] = {}
         for override in overrides:
             self._overrides.setdefault(override.call, []).append(override)
@@ -60,9 +62,57 @@ class Recorder:
         return self._names.get(id(array))
 
     def stored(self, array: Any, **part: Any) -> Stored | None:
-        """How a parameter becomes an array of a role; None if the array is not a parameter itself."""
+        """How a parameter becomes an array of a role; None if the array is not a parameter or a part of one.
+
+        ``part`` are fields of :class:`Stored`.
+        """
         name = self.name(array)
-        return None if name is None else Stored(name, **part)
+        base = self._parts.get(id(array)) if name is None else Stored(name)
+        part = {field: value for field, value in part.items() if value not in {None, ()}}
+        if base is None or not part:
+            return base
+        is_final = base.axes is not None or base.final_shape is not None
+        cuts_again = "axis" in part and base != Stored(base.name)
+        return None if is_final or cuts_again else msgspec.structs.replace(base, **part)
+
+    def derive(self, array: Any, of: Any, **part: Any) -> None:
+        """Know an array as a part of a parameter, if ``of`` is one or a part of one."""
+        stored = self.stored(of, **part)
+        if stored is not None:
+            self._parts[id(array)] = stored
+
+    def add_bias(self, array: Any, bias: Any, run: Callable[..., Any]) -> Any:
+        """Make the addition of a bias a part of the linear layer before it; None if it is none."""
+        number = self._made_for_now(array)
+        stored = self.stored(bias, final_shape=bias.shape[-1:] if bias.ndim > 1 else None)
+        if (
+            number is None
+            or stored is None
+            or (bias.size,) != array.shape[-1:]
+            or bias.shape[-1:] != (bias.size,)
+        ):
+            return None
+        call = self.trace.calls[number]
+        first = isinstance(call.does, Convolution) and call.does.channels_first
+        if not isinstance(call.does, (Linear, Convolution)) or first or set(call.parameters) != {"kernel"}:
+            return None
+        call.parameters["bias"] = stored
+        self.place(self._arrays[stored.name])
+        self.trace.values[call.outputs[0]].source = "constant"
+        (output,) = self._mended([self.unheard(run, array, bias)], number)
+        call.outputs = [self._add(Value("call", output))]
+        return output
+
+    def _made_for_now(self, array: Any) -> int | None:
+        """The call that made an array which no other has used yet."""
+        place = self._places.get(id(array))
+        for number in reversed(range(len(self.trace.calls))):
+            call = self.trace.calls[number]
+            if call.outputs == [place]:
+                return number
+            if place in call.inputs:
+                return None
+        return None
 
     def place(self, array: Any) -> int:
         """The place of an array among the values."""
@@ -90,8 +140,7 @@ class Recorder:
         """Run and record a call; ``run`` takes the inputs and returns an array, or a tree of arrays."""
         number = len(self.trace.calls)
         inputs = list(inputs)
-        mended = self._overrides.get(number, ())
-        for override in mended:
+        for override in self._overrides.get(number, ()):
             if override.of == "input":
                 inputs[override.place] = _in_place_of(inputs[override.place], override.array)
         places = [self.place(array) for array in inputs]
@@ -107,12 +156,15 @@ class Recorder:
         )
         self.trace.calls.append(call)
         outputs, structure = jax.tree.flatten(self.unheard(run, *inputs))
-        for override in mended:
-            if override.of == "output":
-                outputs[override.place] = _in_place_of(outputs[override.place], override.array)
-        outputs = [self._fresh(array) for array in outputs]
+        outputs = [self._fresh(array) for array in self._mended(outputs, number)]
         call.outputs = [self._add(Value("call", array)) for array in outputs]
         return jax.tree.unflatten(structure, outputs)
+
+    def _mended(self, outputs: list[Any], number: int) -> list[Any]:
+        for override in self._overrides.get(number, ()):
+            if override.of == "output":
+                outputs[override.place] = _in_place_of(outputs[override.place], override.array)
+        return outputs
 
     def unheard(self, run: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run something without recording what it does; compiled functions run as such."""

@@ -51,7 +51,7 @@ class JaxSide:
         return steps.train(self._model, prepared, steps.rules(self._own, loss, learning_rate))
 
     def update(self) -> Update | None:
-        """An optax transformation hides its rule in a closure, so it is ``unknown``."""
+        """An optax transformation hides its rule and its options in closures, so it is ``unknown``."""
         return None if self._own.make_optimizer is None else Update("unknown")
 
 

@@ -70,7 +70,7 @@ def gradients(model: Model, inputs: Sequence[Any], targets: Any, loss: Loss) -> 
         return LOSSES[loss](_first(evaluated.outputs), targets)
 
     with without_dropout():
-        value, (of_trained, of_inputs) = jax.value_and_grad(loss_of, argnums=(0, 1))(
+        value, (of_trained, of_inputs) = jax.jit(jax.value_and_grad(loss_of, argnums=(0, 1)))(
             {name: model.arrays[name] for name in model.arrays if name in model.trained},
             [inputs[place] for place in places],
         )

@@ -8,7 +8,10 @@ pytest.importorskip("flax")
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from support.jax_sides import checked, prepared, randomized, side_of
+from support.jax_sides import checked, kinds_of, prepared, randomized, side_of, values
+
+from harness.tracing import semantics as kinds
+from harness.tracing.side import Override
 
 RNG = np.random.default_rng(0)
 PICTURES, SEQUENCES, TOKENS = (
@@ -148,3 +151,130 @@ def test_function_is_its_formula(function):
     assert np.abs(found - np.asarray(expected, np.float64)).max() < (
         1e-12 if expected.dtype == np.float64 else 1e-6
     )
+
+
+def linear(x, parameters):
+    return x @ parameters["kernel"] + parameters["bias"]
+
+
+def attention(parameters, x):
+    """Packed and reshaped projections, and one that is transposed."""
+    query, key, value = (x @ part for part in jnp.split(parameters["qkv"], 3, axis=-1))
+    scores = jnp.einsum("bqd,bkd->bqk", query, key) / 2
+    return jnp.einsum("...qk,...kd->...qd", jax.nn.softmax(scores), value) @ parameters["out"].T
+
+
+def stacked(parameters, x):
+    """Layers in a loop of JAX, evaluated again for the gradient."""
+    body = jax.checkpoint(lambda x, layer: (jnp.tanh(linear(x, layer)), None))
+    return jax.lax.scan(body, x, parameters)[0]
+
+
+@pytest.mark.parametrize(
+    ("function", "shapes", "expected"),
+    [
+        (lambda p, x: linear(x, p), {"kernel": (8, 3), "bias": (3,)}, ["Linear"]),
+        (attention, {"qkv": (8, 24), "out": (5, 8)}, None),
+        (stacked, {"kernel": (2, 8, 8), "bias": (2, 8)}, None),
+        (lambda p, x: jnp.einsum("hdi,bti->bthd", p["w"], x), {"w": (2, 3, 8)}, ["Linear", "Reshape"]),
+        (
+            lambda p, x: jax.lax.conv_general_dilated(
+                x, p["w"], (2,), "SAME", dimension_numbers=("NHC", "OIH", "NHC")
+            ),
+            {"w": (3, 8, 2)},
+            ["Convolution"],
+        ),
+    ],
+)
+def test_pure_function_uses_its_parameters_by_role(function, shapes, expected):
+    rng = np.random.default_rng(3)
+    parameters = {name: jnp.asarray(rng.normal(size=shape)) for name, shape in shapes.items()}
+    trace = checked(side_of((parameters, function)), SEQUENCES)
+    assert expected is None or kinds_of(trace) == expected
+    found = trace.values[trace.outputs[0]].array
+    assert np.abs(found - np.asarray(function(parameters, jnp.asarray(SEQUENCES)))).max() < 1e-12
+    used = {stored.name for call in trace.calls for stored in call.parameters.values()}
+    assert used == set(shapes)
+    assert "Linear" in kinds_of(trace) or "Convolution" in kinds_of(trace)
+
+
+@pytest.mark.parametrize("cell", [nnx.GRUCell, nnx.LSTMCell, nnx.OptimizedLSTMCell, nnx.SimpleCell])
+@pytest.mark.parametrize("options", [{"return_carry": True}, {"reverse": True}])
+def test_recurrent_layer_has_its_gates(cell, options):
+    side = of(nnx.RNN(cell(8, 6, rngs=rngs()), **options))
+    trace = checked(side, SEQUENCES)
+    assert {stored.name for stored in trace.calls[-1].parameters.values()} == set(side.parameters())
+    assert kinds_of(trace)[-1] == "Recurrent"
+
+
+class Small(nnx.Module):
+    def __init__(self, generators):
+        self.conv = nnx.Conv(4, 6, (3, 3), dtype=jnp.float32, rngs=generators)
+        self.norm = nnx.BatchNorm(6, momentum=0.9, rngs=generators)
+        self.activation = nnx.relu
+        self.dropout = nnx.Dropout(0.5, rngs=generators)
+        self.head = nnx.Linear(6, 3, rngs=generators)
+        self.scale = nnx.Param(jnp.ones(3))
+
+    def __call__(self, x):
+        x = self.activation(self.norm(self.conv(x))).mean((1, 2))
+        return {"logits": self.head(self.dropout(x)) * self.scale, "features": x}
+
+
+def test_overrides_replace_outputs_and_inputs():
+    side = side_of(Small(rngs()))
+    trace = checked(side, PICTURES)
+    head = next(place for place, call in enumerate(trace.calls) if call.path == "head")
+    ones, zeros = np.ones((2, 3)), np.zeros((2, 6))
+    mended = side.trace([PICTURES], training=False, overrides=[Override(head, 0, ones)])
+    assert (mended.values[mended.outputs[0]].array == 0).all() or values(mended, head + 1)[0].shape == (2, 3)
+    assert (values(mended, head)[0] == ones).all()
+    emptied = side.trace([PICTURES], training=False, overrides=[Override(head, 0, zeros, "input")])
+    assert np.allclose(values(emptied, head)[0], side.parameters()["head.bias"])
+    assert [call.does for call in emptied.calls] == [call.does for call in trace.calls]
+
+
+def test_state_changes_in_the_trace_alone():
+    side = side_of(Small(rngs()))
+    before = side.parameters()
+    trace = checked(side, PICTURES, training=True)
+    batch = values(trace, 0)[0]
+    expected = 0.9 * before["norm.var"] + 0.1 * batch.var((0, 1, 2))
+    assert set(trace.state_after) == {"norm.mean", "norm.var"}
+    assert np.abs(trace.state_after["norm.var"] - expected).max() < 1e-14
+    assert checked(side, PICTURES).state_after == {}
+    assert all((array == before[name]).all() for name, array in side.parameters().items())
+    assert [trace.values[place].name for place in trace.outputs] == ["features", "logits"]
+
+
+def test_dropout_is_left_out_and_said_to_be_active():
+    side = side_of(Small(rngs()))
+    for training in (True, False):
+        trace = checked(side, PICTURES, training=training)
+        assert [c.does for c in trace.calls if isinstance(c.does, kinds.Dropout)] == [
+            kinds.Dropout(rate=0.5, active=training)
+        ]
+
+
+def test_gradients_are_those_of_finite_differences():
+    side = randomized(side_of(Wrapped(nnx.Linear(8, 3, rngs=rngs()))))
+    targets = np.arange(10).reshape(2, 5) % 3
+    found = side.gradients([SEQUENCES], targets, "cross-entropy")
+    kernel = side.parameters()["layer.kernel"]
+    moved = kernel.copy()
+    moved[2, 1] += 1e-6
+    side.load({"layer.kernel": moved})
+    slope = (side.gradients([SEQUENCES], targets, "cross-entropy").loss - found.loss) / 1e-6
+    assert abs(slope - found.parameters["layer.kernel"][2, 1]) < 1e-5
+    assert found.inputs[0].shape == SEQUENCES.shape
+    assert set(found.parameters) == side.trained() == {"layer.kernel", "layer.bias"}
+
+
+def test_training_descends_and_keeps_the_model():
+    side = side_of(Small(rngs()))
+    before, targets = side.parameters(), np.array([0, 1])
+    trained = side.train([([PICTURES], np.zeros((2, 6)))] * 3, "mse", 0.1)
+    assert trained.losses[2] < trained.losses[0]
+    assert (trained.parameters["norm.mean"] != before["norm.mean"]).all()
+    assert all((array == before[name]).all() for name, array in side.parameters().items())
+    assert targets.shape == (2,)
