@@ -1,5 +1,6 @@
-"""The source code of a backend's plugin: where it changes, results may."""
+"""The source code of plugins and of models of the user's own: where it changes, results may."""
 
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -19,6 +20,19 @@ def sources_of(backend: str) -> list[Path]:
     file = Path(module.__file__ or "")
     alone = file.parent.name in {"site-packages", "dist-packages"}  # its neighbours are not its own
     return [file] if alone else sorted(path for path in file.parent.glob("*.py") if path.is_file())
+
+
+def sources_of_model(target: str) -> list[Path]:
+    """The Python files beside ``FILE.py:NAME``, or those of the package of ``package.module:NAME``."""
+    place = target.rpartition(":")[0]
+    if place.endswith(".py"):
+        return sorted(path for path in Path(place).parent.glob("*.py") if path.is_file())
+    spec = importlib.util.find_spec(place.partition(".")[0])
+    if spec is None:
+        return []
+    if spec.submodule_search_locations:
+        return [path for folder in spec.submodule_search_locations for path in python_files(Path(folder))]
+    return [Path(spec.origin)] if spec.origin else []
 
 
 def python_files(folder: Path) -> list[Path]:

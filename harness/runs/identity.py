@@ -7,21 +7,25 @@ of the data is not among them, because some data sets must be read in full for i
 import functools
 import hashlib
 import os
+from collections.abc import Iterable
 from importlib import metadata
+from pathlib import Path
 
 import msgspec
 from packaging.requirements import Requirement
 
 from harness.errors import HarnessError
+from harness.layers.native import Native
 from harness.machine.cpus import WORKER_CPUS
 from harness.machine.description import Machine, describe_machine
 from harness.machine.worker_variables import inherited_variables, variables_text, worker_variables
 from harness.plugins import registry
-from harness.plugins.sources import sources_of
+from harness.plugins.sources import sources_of, sources_of_model
 from harness.runs.data_choice import loaded, summary_of
 from harness.runs.record import Record
 from harness.runs.request import RunRequest
 from harness.spec.description import description_sha256
+from harness.spec.task import Task
 
 _DATA = "data fingerprint"
 
@@ -44,6 +48,7 @@ def ingredients_of(request: RunRequest, *, certify: bool, machine: Machine | Non
         "backend": request.backend,
         "mode": plan.mode,
         **_program(request.backend),
+        **_models(plan.task),
         "precision": plan.precision,
         "device": plan.device,
         "threads": str(plan.threads),
@@ -93,14 +98,29 @@ def _this_machine() -> Machine:
 @functools.cache
 def _program(backend: str) -> dict[str, str]:
     """The versions of the framework and of the plugin, and a checksum of the plugin's source."""
-    digest = hashlib.sha256()
-    for path in sources_of(backend):
-        digest.update(path.read_bytes())
     return {
         "framework": ", ".join(map(_version, registry.backend(backend).requires)),
         "plugin": registry.backend_distribution(backend) or "",
-        "plugin's source": digest.hexdigest(),
+        "plugin's source": _sha256(sources_of(backend)),
     }
+
+
+def _models(task: Task) -> dict[str, str]:
+    """A checksum of the code of the user's own models, which the task's description only names."""
+    layers = [place.layer for network in task.networks.values() for place in network.leaves()]
+    targets = {model.target for layer in layers if isinstance(layer, Native) for model in layer.models}
+    if not targets:
+        return {}
+    return {
+        "models' source": _sha256(path for target in sorted(targets) for path in sources_of_model(target))
+    }
+
+
+def _sha256(paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _version(requirement: str) -> str:

@@ -5,6 +5,8 @@ import math
 import msgspec
 import pytest
 
+from harness.layers.native import Native, NativeModel
+from harness.network import Network
 from harness.runs import identity, recorded, sequence, sharing
 from harness.runs.claims import Claims, claim_paths
 from harness.runs.matrix import MatrixOptions, RunMatrix
@@ -182,3 +184,16 @@ def test_records_of_earlier_versions_have_no_identity_and_are_read(store):
     store.save(record)
     assert RUNS.read(store.paths()[0]).identity_key == ""
     assert executed(store, requests([0]))[0] == ["run 0"]
+
+
+def test_the_code_of_a_model_of_the_users_own_is_part_of_the_identity(tmp_path):
+    code = tmp_path / "net.py"
+    code.write_text("a = 1")
+    model = NativeModel("torch", f"{code}:net")
+    (planned,) = requests([0])
+    network = Network((4,), (Native((model,), (), (2,)),))
+    task = msgspec.structs.replace(planned.plan.task, networks={"model": network})
+    first = identity._models(task)
+    code.write_text("a = 2")
+    assert identity._models(task) != first
+    assert identity._models(planned.plan.task) == {}
