@@ -112,7 +112,7 @@ DAMAGES = {
     "no loss": (("epochs", 0, "validation", "loss"), MISSING, "scores lack the loss"),
     "input shape": (("task", "description", "networks", "model", "input_shape", 0), -1, "conv2d_1"),
     "no layers": (("task", "description", "networks", "model", "layers"), [], "at least one layer"),
-    "no time": (("blocks", 1, "seconds"), 5e-324, "blocks[...].seconds"),
+    "no time": (("blocks", 1, "seconds"), 5e-324, "at `$.blocks[1].seconds`"),
     "no network": (("task", "description", "networks"), {}, "the task has no network model"),
 }
 
