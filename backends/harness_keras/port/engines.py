@@ -1,6 +1,7 @@
 """What differs between engines: gradients, and what watches a model's own code."""
 
 import contextlib
+import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,11 +12,7 @@ Tensor = Any
 
 def watching() -> contextlib.AbstractContextManager[None]:
     """Report the engine's own functions to the recorder, as far as the engine can."""
-    if keras.config.backend() == "tensorflow":
-        from harness_keras.port import tensorflow_calls
-
-        return tensorflow_calls.watching()
-    return contextlib.nullcontext()
+    return importlib.import_module(f"harness_keras.port.{keras.config.backend()}_calls").watching()
 
 
 def gradients(

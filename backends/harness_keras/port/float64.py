@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 from keras.src import backend
 from keras.src.backend.common import dtypes
 
@@ -36,6 +37,26 @@ def install() -> None:
         from harness_keras.port import tensorflow_float64
 
         tensorflow_float64.install()
+    elif backend.backend() == "jax":
+        from harness_keras.port import jax_float64
+
+        jax_float64.install()
+
+
+def widen(model: Any) -> None:
+    """Make a model float64 that was built before, with its values."""
+    for layer in model._flatten_layers():  # noqa: SLF001
+        policy = vars(layer).get("_dtype_policy")
+        if isinstance(policy, keras.DTypePolicy) and wide(policy.compute_dtype) != policy.compute_dtype:
+            vars(layer)["_dtype_policy"] = keras.DTypePolicy("float64")
+        for tensor in getattr(layer, "_inputs", None) or []:
+            if isinstance(tensor, keras.KerasTensor):
+                tensor._dtype = wide(tensor._dtype)  # noqa: SLF001
+    for variable in model.variables:
+        if wide(variable.dtype) != variable.dtype:
+            value = np.array(keras.ops.convert_to_numpy(variable), np.float64)
+            variable._dtype = "float64"  # noqa: SLF001
+            variable._initialize(keras.ops.convert_to_tensor(value))  # noqa: SLF001
 
 
 def wide(dtype: Any) -> Any:

@@ -10,7 +10,7 @@ from keras import ops, tree
 
 from harness.tracing.calls import Trace
 from harness.tracing.side import Gradients, InputShape, Loss, Override, OwnTraining, Trained, Update
-from harness_keras.port import engines, hooks, training
+from harness_keras.port import engines, float64, hooks, training
 from harness_keras.port.recorder import Recorder
 from harness_keras.port.shapes import Layout, layout_of
 from harness_keras.port.undropped import without_dropout
@@ -24,23 +24,19 @@ class KerasSide:
 
     def __init__(self, built: Any, shapes: Sequence[InputShape], own: OwnTraining) -> None:
         hooks.install()
+        float64.widen(built)
         self.framework = f"keras on {keras.config.backend()}"
         self.versions = _versions()
         self._model = built
         self._own = own
         self._layout: Layout = layout_of(built, shapes)
         with without_dropout():
-            self._model(self._given(self._layout.zeros()), training=False) if _takes_training(built) else (
-                self._model(self._given(self._layout.zeros()))
-            )
+            self._call(self._layout.zeros(), training=False)
         self._variables = _named(built)
         self._opaque: dict[bool, set[tuple[Any, ...]]] = {}
 
     def parameters(self) -> dict[str, np.ndarray]:
-        return {
-            name: np.array(ops.convert_to_numpy(variable), np.float64)
-            for name, variable in self._variables.items()
-        }
+        return {name: _array(variable) for name, variable in self._variables.items()}
 
     def trained(self) -> set[str]:
         trained = {id(variable) for variable in self._model.trainable_variables}
@@ -55,16 +51,16 @@ class KerasSide:
     ) -> Trace:
         if overrides and training not in self._opaque:
             self.trace(inputs, training=training)
-        before = self.parameters()
+        before = self._state_values()
         opaque = self._opaque.setdefault(training, set())
         recorder = Recorder(self._keys(), opaque, overrides)
         tensors = self._tensors(inputs)
-        with self._restored(), without_dropout(), recorder.recording(), engines.watching():
+        with self._restored(self._state()), without_dropout(), recorder.recording(), engines.watching():
             for place, tensor in enumerate(tensors):
                 recorder.add_input(tensor, self._layout.names[place])
             outputs = self._named_outputs(self._call(tensors, training=training))
             trace = recorder.trace(tensors, outputs)
-            after = self.parameters()
+            after = self._state_values()
         changed = {name: array for name, array in after.items() if not np.array_equal(array, before[name])}
         self._layout.to_channels_last(trace)
         trace.state_after = changed
@@ -73,7 +69,7 @@ class KerasSide:
     def gradients(self, inputs: Sequence[np.ndarray], targets: np.ndarray, loss: Loss) -> Gradients:
         trained = self.trained()
         names = [name for name in self._variables if name in trained]
-        with self._restored(), without_dropout():
+        with self._restored(self._state()), without_dropout():
             value, of_parameters, of_inputs = engines.gradients(
                 training.LossOf(self._outputs_of, training.loss_function(loss), targets, self._state()),
                 [self._variables[name] for name in names],
@@ -96,7 +92,7 @@ class KerasSide:
         variables = list(self._model.trainable_variables)
         optimizer.build(variables)
         losses = []
-        with self._restored(), without_dropout():
+        with self._restored(self._model.variables), without_dropout():
             for inputs, targets in batches:
                 step = training.LossOf(self._outputs_of, of, targets, self._state(), self._regularization)
                 value, made, _ = engines.gradients(step, variables, self._tensors(inputs))
@@ -134,6 +130,12 @@ class KerasSide:
     def _tensors(self, inputs: Sequence[np.ndarray]) -> list[Tensor]:
         return self._layout.tensors(inputs)
 
+    def _state_values(self) -> dict[str, np.ndarray]:
+        """What training changes without gradients."""
+        trained = self.trained()
+        state = {name: variable for name, variable in self._variables.items() if name not in trained}
+        return {name: _array(variable) for name, variable in state.items()}
+
     def _keys(self) -> dict[int, str]:
         keys = {}
         for name, variable in self._variables.items():
@@ -151,9 +153,8 @@ class KerasSide:
         return sum(self._model.losses, start=ops.zeros(()))
 
     @contextmanager
-    def _restored(self) -> Iterator[None]:
-        """Everything that changes meanwhile is as before afterwards."""
-        variables = self._model.variables
+    def _restored(self, variables: Sequence[keras.Variable]) -> Iterator[None]:
+        """What changes of these meanwhile is as before afterwards."""
         before = [np.array(ops.convert_to_numpy(variable)) for variable in variables]
         try:
             yield
