@@ -27,14 +27,18 @@ def active() -> "Recorder | None":
 class Recorder:
     """Records calls and puts overrides in the place of their values.
 
-    ``names`` are those of the model's variables by ``id``. ``opaque`` are the parts of the model that cannot
+    ``variables`` are the model's by name. ``opaque`` are the parts of the model that cannot
     be entered, which a recorder fills and later ones read.
     """
 
     def __init__(
-        self, names: Mapping[int, str], opaque: set[tuple[Any, ...]], overrides: Sequence[Override] = ()
+        self,
+        variables: Mapping[str, keras.Variable],
+        opaque: set[tuple[Any, ...]],
+        overrides: Sequence[Override] = (),
     ) -> None:
-        self.names = names
+        self.variables = variables
+        self.names = _keys(variables)
         self.opaque = opaque
         self.busy = False
         self.values: list[Value] = []
@@ -127,6 +131,8 @@ class Recorder:
         """Compute and record one call of these inputs; returns what it gave, or what overrides it."""
         number = len(self.calls)
         places = [self._place(tensor) for tensor in inputs]
+        for stored in (parameters or {}).values():
+            self._parameter(stored.name, self.variables[stored.name])
         inputs = [self._overridden(number, "input", i, tensor) for i, tensor in enumerate(inputs)]
         self.calls.append(
             Call(
@@ -231,6 +237,17 @@ class Recorder:
 def is_array(tensor: Any) -> bool:
     """Whether this is a tensor of the engine, or a variable."""
     return isinstance(tensor, keras.Variable) or ops.is_tensor(tensor)
+
+
+def _keys(variables: Mapping[str, keras.Variable]) -> dict[int, str]:
+    """Names by the ``id`` of all that stands for a variable: a model's code may use the engine's own."""
+    keys = {}
+    for name, variable in variables.items():
+        held = variable._value  # noqa: SLF001
+        for key in (variable, held, getattr(held, "handle", None)):
+            if key is not None:
+                keys[id(key)] = name
+    return keys
 
 
 def _array(tensor: Tensor) -> np.ndarray:

@@ -53,7 +53,7 @@ class KerasSide:
             self.trace(inputs, training=training)
         before = self._state_values()
         opaque = self._opaque.setdefault(training, set())
-        recorder = Recorder(self._keys(), opaque, overrides)
+        recorder = Recorder(self._variables, opaque, overrides)
         tensors = self._tensors(inputs)
         with self._restored(self._state()), without_dropout(), recorder.recording(), engines.watching():
             for place, tensor in enumerate(tensors):
@@ -135,16 +135,6 @@ class KerasSide:
         trained = self.trained()
         state = {name: variable for name, variable in self._variables.items() if name not in trained}
         return {name: _array(variable) for name, variable in state.items()}
-
-    def _keys(self) -> dict[int, str]:
-        keys = {}
-        for name, variable in self._variables.items():
-            held = variable._value  # noqa: SLF001 - the engine's own, which a model's code may use
-            keys[id(variable)] = keys[id(held)] = name
-            handle = getattr(held, "handle", None)
-            if handle is not None:
-                keys[id(handle)] = name
-        return keys
 
     def _state(self) -> list[keras.Variable]:
         return list(self._model.non_trainable_variables)
