@@ -97,18 +97,24 @@ def _call_exactly(call: Callable[..., Any], module: torch.nn.Module, args: Any, 
 
 
 @contextlib.contextmanager
-def called_by(caller: Callable[..., Any]) -> Iterator[None]:
+def replaced(owner: type, name: str, by: Callable[..., Any]) -> Iterator[None]:
+    """Replace a method of a class for a while."""
+    before = getattr(owner, name)
+    setattr(owner, name, by)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
+def called_by(caller: Callable[..., Any]) -> contextlib.AbstractContextManager[None]:
     """Let ``caller(call, module, args, kwargs)`` carry out every call of a module."""
     call = torch.nn.Module.__call__
 
     def called(module: torch.nn.Module, /, *args: Any, **kwargs: Any) -> Any:
         return caller(call, module, args, kwargs)
 
-    torch.nn.Module.__call__ = called  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        torch.nn.Module.__call__ = call  # type: ignore[method-assign]
+    return replaced(torch.nn.Module, "__call__", called)
 
 
 #: Where functions that contain dropout have its rate, by position and by name.
@@ -120,7 +126,7 @@ def without_dropout(name: str, call: Arguments) -> Arguments:
     """The call with rate 0 where the function contains dropout."""
     if name in _RECURRENT:
         # The packed variant has the batch sizes as second argument, and all others one place further.
-        packed = isinstance(call.args[3], list | tuple) and not isinstance(call.args[2], list | tuple)
+        packed = isinstance(call.args[3], list | tuple)
         position, keyword = (6 if packed else 5), "dropout"
     elif name in _RATES:
         position, keyword = _RATES[name]

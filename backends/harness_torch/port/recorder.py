@@ -161,16 +161,20 @@ class Recorder:
         call.outputs = [self._add(tensor, "call") for tensor in made]
         return pytree.tree_unflatten(leaves, structure)
 
+    def seen(self, output: Tensor, inputs: Sequence[Tensor]) -> Tensor:
+        """An output of the model, which is an opaque call of the inputs if no recorded call gave it."""
+        if self.is_live(output):
+            return output
+        function = "functions that torch does not show"
+        result: Tensor = self.call(Seen(Opaque(function=function), inputs), lambda _: output, function)
+        return result
+
     def rename(self, tensor: Tensor, to: Tensor) -> None:
         """Make a tensor, into which a result was copied, the value of that result."""
         place, _ = self._use(to)
         self._known[id(tensor)] = _Known(place, tensor._version)
         self._parts.pop(id(tensor), None)
         self._alive.append(tensor)
-
-    def finished(self) -> Trace:
-        """The trace."""
-        return self.trace
 
     def _roles(self, wanted: Mapping[str, Role]) -> tuple[dict[str, Stored], list[tuple[int, Tensor]]]:
         """Parameters by role; those that are computed from parameters are used as values, in this order."""

@@ -42,8 +42,9 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 TRANSLATORS: dict[str, Translator] = {}
 #: Functions that are carried out with others of the vocabulary.
 REWRITTEN: dict[str, Callable[..., Any]] = {}
-#: Modules whose call as a whole is known, by their class; the function takes the module and its arguments.
-MODULES: dict[type[torch.nn.Module], Callable[..., Any]] = {}
+#: Modules whose call as a whole is known, by the name of their class; the function takes the module and its
+#: arguments.
+MODULES: dict[str, Callable[..., Any]] = {}
 #: Functions whose result has the elements of the first argument in the same shape.
 IDENTITIES = frozenset(
     {
@@ -64,6 +65,14 @@ IDENTITIES = frozenset(
 #: Functions whose result depends on the shape and type of their arguments alone.
 FACTORIES = frozenset(
     {
+        "arange",
+        "empty",
+        "eye",
+        "full",
+        "ones",
+        "rand",
+        "randn",
+        "zeros",
         "empty_like",
         "full_like",
         "new_empty",
@@ -139,7 +148,7 @@ def rewrites(*names: str) -> Callable[[_Function], _Function]:
     return enter
 
 
-def rewrites_module(kind: type[torch.nn.Module]) -> Callable[[_Function], _Function]:
+def rewrites_module(kind: str) -> Callable[[_Function], _Function]:
     """Enter a function that carries out modules of a class, unless a subclass has its own ``forward``."""
 
     def enter(function: _Function) -> _Function:

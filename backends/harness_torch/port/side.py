@@ -1,10 +1,12 @@
 """A ``torch.nn.Module`` as a side."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.parameter import is_lazy
 
 from harness.tracing.calls import Trace
 from harness.tracing.side import Gradients, InputShape, Loss, Override, OwnTraining, Trained, Update
@@ -40,10 +42,11 @@ class TorchSide:
         self._module = module.cpu().double()
         self._own = own
         self._holding = Holding(module)
-        with self._holding.kept(parameters=False):
+        lazy = any(map(is_lazy, (*module.parameters(), *module.buffers())))
+        # The first evaluation gives lazy modules their parameters, which cannot be kept before.
+        with contextlib.nullcontext() if lazy else self._holding.kept(parameters=False):
             self._module.eval()
             self.input_layouts = find_layouts(self._evaluate, shapes)
-        # Lazy modules have their parameters from here on.
         self._module.double()
         self._state = self._holding.statistics() | self._changing(shapes)
 
@@ -74,7 +77,10 @@ class TorchSide:
                     channels_first(tensor) if first else tensor
                     for tensor, first in zip(given, self.input_layouts, strict=True)
                 ]
-                outputs = [(name, outside(output)) for name, output in named_outputs(self._module(*laid_out))]
+                outputs = [
+                    (name, outside(recorder.seen(output, given)))
+                    for name, output in named_outputs(self._module(*laid_out))
+                ]
             for name, output in outputs:
                 recorder.add_output(output, name)
             trace = recorder.trace

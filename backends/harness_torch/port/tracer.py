@@ -17,6 +17,7 @@ from harness_torch.port.exact import (
     called_by,
     drop_path_rate,
     in_float64,
+    replaced,
     tensors_in,
     without_dropout,
 )
@@ -61,7 +62,8 @@ class Tracer(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """See ``torch.overrides``."""
         call = in_float64(Arguments(func, args, kwargs or {}))
-        live = [tensor for tensor in tensors_in((call.args, call.kwargs)) if self.recorder.is_live(tensor)]
+        tensors = tensors_in((call.args, call.kwargs))
+        live = any(map(self.recorder.is_live, tensors)) and not any(map(_is_batched, tensors))
         name = short_name(call.function)
         if not live or name in FACTORIES or _is_query(call.function):
             return without_dropout(name, call).function(*call.args, **call.kwargs)
@@ -114,11 +116,20 @@ class Tracer(TorchFunctionMode):
         function = f"TorchScript {module.original_name}"
         return self._opaque(Arguments(functools.partial(call, module), args, kwargs), function)
 
+    def _call_scripted(self, call: Callable[..., Any], function: Any, args: Any, kwargs: Any) -> Any:
+        """Call a compiled function, whose functions torch shows nobody."""
+        return self._opaque(Arguments(functools.partial(call, function), args, kwargs), function.name)
+
     def __enter__(self) -> Any:
-        """Also see the calls of modules, once."""
+        """Also see the calls of modules and of compiled functions, once."""
         if not any(each is self for each in _active):
-            self._patched = called_by(self.call_module)
-            self._patched.__enter__()
+            self._patched = contextlib.ExitStack()
+            self._patched.enter_context(called_by(self.call_module))
+            scripted = torch.jit.ScriptFunction
+            call = functools.partial(self._call_scripted, scripted.__call__)
+            self._patched.enter_context(
+                replaced(scripted, "__call__", lambda function, *args, **kwargs: call(function, args, kwargs))
+            )
         _active.append(self)
         return super().__enter__()
 
@@ -127,7 +138,7 @@ class Tracer(TorchFunctionMode):
         super().__exit__(*error)
         _active.pop()
         if not any(each is self for each in _active):
-            self._patched.__exit__(None, None, None)
+            self._patched.close()
 
     def _record(self, call: Arguments, seen: Seen) -> Any:
         run = _runner(call, seen.inputs)
@@ -188,9 +199,9 @@ class Tracer(TorchFunctionMode):
 
 def _whole(module: torch.nn.Module) -> Callable[..., Any] | None:
     """What carries out a module whose call as a whole is known."""
-    for kind, function in MODULES.items():
-        if isinstance(module, kind) and type(module).forward is kind.forward:
-            return function
+    for kind in type(module).__mro__:
+        if kind.__name__ in MODULES and type(module).forward is getattr(kind, "forward", None):
+            return MODULES[kind.__name__]
     return None
 
 
@@ -202,6 +213,11 @@ def _is_same(result: Tensor, seen: Seen) -> bool:
     if isinstance(does, Transposition):
         return does.axes == tuple(range(len(does.axes)))
     return not isinstance(does, Slice) or does.index == "[:]"
+
+
+def _is_batched(tensor: Tensor) -> bool:
+    """Whether a tensor stands for many, inside ``torch.func.vmap``; it has no numbers of its own."""
+    return bool(torch._C._functorch.is_functorch_wrapped_tensor(tensor))  # noqa: SLF001  there is no other
 
 
 def _is_query(function: Callable[..., Any]) -> bool:

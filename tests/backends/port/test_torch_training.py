@@ -257,6 +257,20 @@ def test_models_of_torchvision_have_no_opaque_call(name):
     assert used == side.parameters().keys()
 
 
+def test_frozen_statistics_of_torchvision_are_parameters():
+    ops = pytest.importorskip("torchvision").ops
+    side = side_of(ops.FrozenBatchNorm2d(4), PICTURE)
+    trace = side.trace(inputs_of(PICTURE), training=True)
+    normalised = trace.calls[1]
+    assert normalised.does == kinds.BatchNormalization(
+        epsilon=1e-5, momentum=0.1, unbiased_running_variance=True, channels_first=True
+    )
+    names = {role: stored.name for role, stored in normalised.parameters.items()}
+    assert names["scale"] == "weight"
+    assert names["running_variance"] == "running_var"
+    assert side.trained() == set()
+
+
 def test_a_vision_transformer_has_no_opaque_call():
     models = pytest.importorskip("torchvision").models
     shapes = [InputShape((16, 16, 3))]
@@ -291,3 +305,26 @@ def test_parts_of_a_packed_projection_are_linear_layers(forward, outputs, starts
         expected = module(torch.from_numpy(inputs[0]))
     expected = expected.movedim(1, -1) if expected.dim() > 3 else expected
     np.testing.assert_allclose(output(trace), expected.numpy(), 1e-12, 1e-13)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace")
+def test_what_torch_does_not_show_is_an_opaque_call_of_what_enters_it():
+    scripted = torch.jit.trace(lambda x: x * 2 + 1, torch.ones(3, 6))
+    trace = side_of(function(lambda x: scripted(x * 3)), VECTOR).trace(inputs_of(VECTOR), training=False)
+    assert len(opaque(trace)) == 1
+    assert trace.calls[-1].inputs == trace.calls[0].outputs
+    module = torch.jit.trace(nn.Linear(6, 2).double(), torch.ones(3, 6, dtype=torch.float64))
+    trace = side_of(module, VECTOR).trace(inputs_of(VECTOR), training=False)
+    assert opaque(trace) == ["TorchScript Linear"]
+    each = nn.Linear(6, 2)
+    side = side_of(Of(lambda m, x: torch.func.vmap(m.modules_[0])(x), [each]), VECTOR)
+    assert opaque(side.trace(inputs_of(VECTOR), training=False)) == ["functions that torch does not show"]
+
+
+def test_lazy_modules_are_made_by_the_first_evaluation():
+    side = side_of(nn.Sequential(nn.LazyLinear(5), nn.LazyBatchNorm1d()), VECTOR)
+    assert side.parameters()["0.weight"].shape == (5, 6)
+    assert side.trace(inputs_of(VECTOR), training=True).state_after.keys() == {
+        "1.running_mean",
+        "1.running_var",
+    }

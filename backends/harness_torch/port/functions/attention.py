@@ -58,7 +58,7 @@ def attention(
     return functional.dropout(result, dropout_p) if dropout_p else result
 
 
-@rewrites_module(torch.nn.MultiheadAttention)
+@rewrites_module("MultiheadAttention")
 def of_module(
     module: torch.nn.MultiheadAttention,
     query: Tensor,

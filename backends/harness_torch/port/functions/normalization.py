@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch.nn import functional
 
 from harness.tracing import semantics as kinds
-from harness_torch.port.seen import Seen, Tensor, roles, translates
+from harness_torch.port.seen import Seen, Tensor, rewrites_module, roles, translates
 
 
 @translates("batch_norm")
@@ -37,6 +38,13 @@ def batch_normalization(
         [x],
         roles(scale=weight, shift=bias, running_mean=running_mean, running_variance=running_var),
     )
+
+
+@rewrites_module("FrozenBatchNorm2d")
+def frozen_batch_normalization(module: Any, x: Tensor) -> Tensor:
+    """That of torchvision, whose parameters are buffers."""
+    statistics = module.running_mean, module.running_var
+    return functional.batch_norm(x, *statistics, module.weight, module.bias, eps=module.eps)
 
 
 @translates("layer_norm")
