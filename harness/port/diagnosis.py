@@ -1,6 +1,7 @@
 """The cause of a difference: the change of one call that gives the other side's numbers, tried in NumPy."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -19,6 +20,7 @@ from harness.tracing.calls import Call, Trace
 _REMAINS = 1e-4
 #: Inputs that differ by less are the same, up to what earlier calls rounded.
 _SAME_INPUT = 1e-6
+_PICTURE_AXES = 3
 #: Of a convolution, what follows from other fields where a framework pads to the same size.
 _FOLLOWING = {"dilation": "padding", "strides": "padding"}
 
@@ -76,22 +78,58 @@ def turned(a: Place, b: Place) -> np.ndarray | None:
     return in_shape_of(a.output, b.output)
 
 
+class _Change(NamedTuple):
+    """What makes B's call more like A's: a field, or a parameter that B lacks."""
+
+    name: str
+    cause: Callable[[float, float], Cause]
+    apply: Callable[[kinds.Semantics, Parameters], tuple[kinds.Semantics, Parameters]]
+
+
+Parameters = dict[str, np.ndarray]
+
+
+def _changes(a: Place, b: Place) -> list[_Change]:
+    found = []
+    for field in differing_fields(a.call.does, b.call.does):
+        value = {field: getattr(a.call.does, field)}
+        found.append(
+            _Change(
+                field,
+                partial(_field_cause, a, b, field),
+                lambda does, parameters, value=value: (msgspec.structs.replace(does, **value), parameters),
+            )
+        )
+    for role, array in a.parameters.items():
+        if role not in b.parameters:
+            kind = "missing bias" if "bias" in role or role == "shift" else "missing scale"
+            found.append(
+                _Change(
+                    role,
+                    partial(_cause, kind, a, b, role, f"no {role}"),
+                    lambda does, parameters, more=((role, array),): (does, {**parameters, **dict(more)}),
+                )
+            )
+    return found
+
+
 def _by_fields(a: Place, b: Place, wanted: np.ndarray, before: float) -> list[Cause]:
-    """The fields of B that, set to those of A, give the output of A; each that is needed is a cause."""
-    remaining = differing_fields(a.call.does, b.call.does)
-    does, found, worst = b.call.does, {}, before
+    """The changes of B after which it gives the output of A; each that is needed is a cause."""
+    remaining = _changes(a, b)
+    call: tuple[kinds.Semantics, Parameters] = (b.call.does, b.parameters)
+    found: dict[str, Cause] = {}
+    worst = before
     while remaining and worst > ROUNDING:
-        trials = []
-        for field in remaining:
-            value = getattr(a.call.does, field)
-            changed = msgspec.structs.replace(does, **{field: value})
-            trials.append((_error(changed, b, b.parameters, wanted), field, changed))
-        best, field, changed = min(trials, key=lambda trial: trial[0])
+        trials = [
+            (_error(does, b, parameters, wanted), number, (does, parameters))
+            for number, (does, parameters) in enumerate(change.apply(*call) for change in remaining)
+        ]
+        best, number, changed = min(trials, key=lambda trial: trial[0])
         if best >= worst and len(remaining) == 1:
             break
-        found[field] = _field_cause(a, b, field, before, best)
-        does, worst = changed, best
-        remaining.remove(field)
+        change = remaining.pop(number)
+        found[change.name] = change.cause(before, best)
+        call, worst = changed, best
     if not explains(worst, before):
         return []
     for cause in found.values():
@@ -105,6 +143,8 @@ def _by_fields(a: Place, b: Place, wanted: np.ndarray, before: float) -> list[Ca
 def _field_cause(a: Place, b: Place, field: str, before: float, after: float) -> Cause:
     own, other = getattr(a.call.does, field), getattr(b.call.does, field)
     kind = causes.kind_of(a.call.does, field, other)
+    if isinstance(a.call.does, kinds.Reshape) and sorted(own) == sorted(other):
+        kind = "heads" if len(own) >= _PICTURE_AXES else kind
     if kind == "activation" and "identity" in {own, other}:
         kind = "extra call" if own == "identity" else "missing call"
     return _cause(kind, a, b, text(own), text(other), before, after)
