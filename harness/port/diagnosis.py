@@ -25,6 +25,9 @@ _PICTURE_AXES = 3
 _FOLLOWING = {"dilation": "padding", "strides": "padding"}
 
 
+Parameters = dict[str, np.ndarray]
+
+
 class Place(NamedTuple):
     """A call of a trace."""
 
@@ -84,9 +87,6 @@ class _Change(NamedTuple):
     name: str
     cause: Callable[[float, float], Cause]
     apply: Callable[[kinds.Semantics, Parameters], tuple[kinds.Semantics, Parameters]]
-
-
-Parameters = dict[str, np.ndarray]
 
 
 def _changes(a: Place, b: Place) -> list[_Change]:
