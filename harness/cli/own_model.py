@@ -67,7 +67,7 @@ def with_own_model(given: Mapping[str, Any]) -> dict[str, Any]:
         raise UsageError(
             "--model needs --dataset, which it is trained on; `harness list datasets` lists them"
         )
-    from harness.port.check import SideSpec
+    from harness.port.options import SideSpec
 
     spec = SideSpec(_absolute(given["model"]), given["set_model"])
     folder = Path(given["results"]) / _FOLDER
@@ -86,7 +86,7 @@ def save_task(target: str, given: Mapping[str, Any], dataset: str | None, path: 
     Raises:
         UsageError: no data set is given, the model cannot be made, or the file cannot be written.
     """
-    from harness.port.check import SideSpec
+    from harness.port.options import SideSpec
 
     if dataset is None:
         raise UsageError("--save-task needs --dataset, which the model is trained on")
@@ -107,7 +107,7 @@ def task_of(spec: Any, dataset: str) -> tuple[str, str, str]:
     """
     from harness.port.native import native_layer
     from harness.port.task_file import objective_of, task_file, task_name
-    from harness.tracing.side import InputShape
+    from harness.tracing.inputs import InputShape
 
     network_input, objective = objective_of(dataset)
     layer = native_layer(spec, [network_input], _THREADS, _TIMEOUT_SECONDS)

@@ -139,8 +139,9 @@ def command(ctx: click.Context, /, a: str, b: str | None, **given: Any) -> None:
         raise UsageError(
             "--input is missing: the shape of an input without the batch, such as --input 32,32,3"
         )
-    from harness.port.check import PortOptions, SideSpec, check_models
+    from harness.port.comparison import check_models
     from harness.port.map_file import read_map, write_map
+    from harness.port.options import PortOptions, SideSpec
     from harness.port.record import PORTS, new_record
 
     interrupt_on_termination()
@@ -184,7 +185,7 @@ def command(ctx: click.Context, /, a: str, b: str | None, **given: Any) -> None:
 
 
 def _inputs(shapes: list[tuple[int, ...]], dtypes: tuple[str, ...], maxima: tuple[int, ...]) -> list[Any]:
-    from harness.tracing.side import InputShape
+    from harness.tracing.inputs import InputShape
 
     if len(dtypes) > len(shapes):
         raise UsageError(f"--dtype is given {len(dtypes)} times for {len(shapes)} inputs")

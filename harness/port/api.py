@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
-from harness.port.check import PortOptions, SideSpec, check_models
+from harness.port.comparison import check_models
 from harness.port.findings import Findings
-from harness.tracing.side import InputShape
+from harness.port.options import PortOptions, SideSpec
+from harness.tracing.inputs import InputShape
 
 Model = str | Callable[..., Any]
 Shape = InputShape | Sequence[int]
 
 
 def check(a: Model, b: Model, inputs: Sequence[Shape], **options: Any) -> Findings:
-    """Compare two models, each in a process of its own; see :class:`harness.port.check.PortOptions`.
+    """Compare two models, each in a process of its own; see :class:`harness.port.options.PortOptions`.
 
     ``a`` and ``b`` are functions of a module or file that return a model, or ``FILE.py:CALLABLE`` or
     ``package.module:CALLABLE``. ``inputs`` are shapes without the batch, channels last.

@@ -8,9 +8,9 @@ import numpy as np
 from harness.errors import UsageError
 from harness.layers import Native, NativeArray, NativeModel
 from harness.port import samples
-from harness.port.check import SideSpec
 from harness.port.matching import uses
 from harness.port.messages import Description
+from harness.port.options import SideSpec
 from harness.port.remote_side import RemoteSide
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, Trace

@@ -6,10 +6,10 @@ import sys
 
 import msgspec
 
-from harness.port.check import PortOptions
 from harness.port.findings import Findings
+from harness.port.options import PortOptions
 from harness.runs.documents import RecordKind
-from harness.tracing.side import InputShape
+from harness.tracing.inputs import InputShape
 
 SCHEMA = 1
 

@@ -9,9 +9,9 @@ import msgspec
 from harness.layers import Native
 from harness.network import Network
 from harness.plugins import registry
-from harness.port.check import SideSpec
+from harness.port.options import SideSpec
 from harness.spec.task import Classification, Objective, Regression
-from harness.tracing.side import InputShape
+from harness.tracing.inputs import InputShape
 from harness.tracing.user_code import split_target
 
 _TEMPLATE = string.Template('''"""The task $name: trains the model of $target. Written by harness.

@@ -1,6 +1,7 @@
 """Proof that a backend does the reference's work: cases, observations, certificates, the conformance kit.
 
-Authors of backends use :func:`backend_tests` and :func:`check_backend`. This room may import training,
+Authors of backends use :func:`backend_tests` and :func:`check_backend`; for test suites of models there is
+:func:`assert_same_model`, which belongs to :mod:`harness.port` and is only named here. This room may import training,
 plugins, statistics, the machine and the contract. It must not start workers, and must not know records of
 runs.
 """
@@ -8,15 +9,20 @@ runs.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness.port.api import assert_same_model
     from harness.testing.kit import ConformanceError, backend_tests, check_backend
 
-__all__ = ["ConformanceError", "backend_tests", "check_backend"]
+__all__ = ["ConformanceError", "assert_same_model", "backend_tests", "check_backend"]
 
 
 def __getattr__(name: str) -> Any:
     """Import the conformance kit, and NumPy with it, only on use: records need certificates alone."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "assert_same_model":
+        from harness.port import api
+
+        return api.assert_same_model
     from harness.testing import kit
 
     return getattr(kit, name)

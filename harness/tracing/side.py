@@ -7,16 +7,19 @@ import msgspec
 import numpy as np
 
 from harness.tracing.calls import Trace
+from harness.tracing.inputs import InputShape, Loss
 
-Loss = Literal["cross-entropy", "mse"]
-
-
-class InputShape(msgspec.Struct, frozen=True):
-    """An input without its batch axis, channels last. Integers are from 0 to ``maximum`` exclusive."""
-
-    shape: tuple[int, ...]
-    integer: bool = False
-    maximum: int = 0
+__all__ = [
+    "Gradients",
+    "InputShape",
+    "Loss",
+    "Override",
+    "OwnTraining",
+    "Side",
+    "SidePlugin",
+    "Trained",
+    "Update",
+]
 
 
 class Override(NamedTuple):

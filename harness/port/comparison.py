@@ -2,9 +2,8 @@
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import msgspec
 import numpy as np
 
 from harness.port import samples, state, updates
@@ -12,13 +11,14 @@ from harness.port.findings import Cause, Compared, Findings, ParameterPair, Para
 from harness.port.map_file import refuse_unknown
 from harness.port.matching import match
 from harness.port.messages import Description
+from harness.port.options import PortOptions, SideSpec
 from harness.port.remote_side import RemoteSide
 from harness.port.transfer import MissingRole, transferred
 from harness.port.values import are_equal, difference, in_shape_of
 from harness.port.walk import merged, walk
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Trace
-from harness.tracing.side import InputShape, Loss
+from harness.tracing.side import InputShape
 
 #: The difference that rounding alone may make where it is not known to grow.
 _TOLERANCE = 1e-11
@@ -30,26 +30,6 @@ _ONE_ROUNDING = 1e-15
 _SINGLE = 1
 #: Two losses have the ratio of the batch size, as far as other differences leave it.
 _LOSS_RATIO_TOLERANCE = 0.3
-
-
-class SideSpec(msgspec.Struct, frozen=True):
-    """A model: ``FILE.py:CALLABLE`` or ``package.module:CALLABLE``, and the arguments of the callable."""
-
-    target: str
-    arguments: dict[str, Any] = {}
-
-
-class PortOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How two models are compared."""
-
-    loss: Loss = "cross-entropy"
-    batch: int = 4
-    steps: int = 20
-    learning_rate: float = 0.01
-    threads: int = 1
-    timeout_seconds: float = 600.0
-    names: dict[str, list[str]] = {}
-    """Names of A's parameters with those of B that they are; the rest is matched by use and shape."""
 
 
 class _Sides(NamedTuple):
