@@ -1,9 +1,8 @@
 """Proof that a backend does the reference's work: cases, observations, certificates, the conformance kit.
 
-Authors of backends use :func:`backend_tests` and :func:`check_backend`; for test suites of models there is
-:func:`assert_same_model`, which belongs to :mod:`harness.port` and is only named here. This room may import training,
-plugins, statistics, the machine and the contract. It must not start workers, and must not know records of
-runs.
+Authors of backends use :func:`backend_tests` and :func:`check_backend`; :func:`assert_same_model`, for models
+of one's own, belongs to :mod:`harness.port` and is only named here. This room may import training, plugins,
+statistics, the machine and the contract. It must not start workers, and must not know records of runs.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -20,9 +19,9 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "assert_same_model":
-        from harness.port import api
+        from harness.port.api import assert_same_model
 
-        return api.assert_same_model
+        return assert_same_model
     from harness.testing import kit
 
     return getattr(kit, name)

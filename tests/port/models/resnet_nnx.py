@@ -51,3 +51,7 @@ class ResNet(nnx.Module):
     def __call__(self, x):
         x = self.second(self.first(nnx.relu(self.bn(self.stem(x)))))
         return self.head(jnp.max(x, (1, 2)) if "pooling" in self.has else jnp.mean(x, (1, 2)))
+
+
+def without_a_relu():
+    return make(["missing call"])

@@ -1,0 +1,118 @@
+"""``harness port`` and ``harness run --model`` on real frameworks, and what they say of wrong input."""
+
+import json
+
+import pytest
+from support.planted_ports import MODELS, RIGHT, TRIPLE
+
+from harness.testing import assert_same_model
+
+FACTORIES = """
+import sys
+
+def three(): return 3
+def needs(width): return width
+def raises(): raise ValueError("no weights\\nhere")
+def leaves(): sys.exit(7)
+def lies(): raise type("Loud", (Exception,), {"__str__": lambda self: 1 / 0})()
+"""
+
+
+@pytest.fixture
+def factories(harness):
+    (harness.folder / "factories.py").write_text(FACTORIES)
+    return harness
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("factories.py:three", "returned a int, which is no model of a known framework"),
+        ("factories.py:needs", "needs width: give --set-a width=VALUE"),
+        ("factories.py:raises", "raised ValueError: no weights"),
+        ("factories.py:leaves", "raised SystemExit: 7"),
+        ("factories.py:lies", "raised Loud"),
+        ("factories.py:four", "has no callable 'four'. It has leaves, lies, needs, raises, three."),
+        ("missing.py:make", "there is no file missing.py"),
+        ("not_installed.models:make", "not_installed"),
+        ("factories.py", "names no model: give FILE.py:CALLABLE or package.module:CALLABLE"),
+    ],
+)
+def test_a_target_that_gives_no_model_is_refused_in_a_line(factories, target, message):
+    done = factories("port", target, "factories.py:three", "--input", "4", "--quiet")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a.py:f"], "give two models, or one with --save-task"),
+        (["a.py:f", "b.py:f"], "--input is missing"),
+        (["a.py:f", "b.py:f", "--input", "3,x"], "is no shape"),
+        (["a.py:f", "b.py:f", "--input", "3", "--dtype", "int"], "needs a --max"),
+        (["a.py:f", "b.py:f", "--input", "3", "--set-a", "width"], "is no argument; give NAME=VALUE"),
+        (["a.py:f", "--save-task", "task.py"], "--save-task needs --dataset"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(harness, arguments, message):
+    done = harness("port", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+@pytest.mark.slow
+def test_three_faults_are_named_and_the_record_is_shown(harness):
+    case = TRIPLE[0]
+    done = harness("port", *case.arguments(), "--quiet", "--page", "port.html")
+    assert done.returncode == 1
+    assert done.stdout.startswith("DIFFERENT (dilation, slope, GELU)")
+    assert "the difference falls from" in done.stdout
+    assert harness("show", "last").stdout.splitlines()[2:4] == done.stdout.splitlines()[:2]
+    assert "GELU" in (harness.folder / "port.html").read_text()
+    assert "different: dilation" in harness("list", "results").stdout
+
+
+@pytest.mark.slow
+def test_a_right_port_is_equal_up_to_its_initial_values(harness):
+    case = next(case for case in RIGHT if case.model == "transformer" and case.b == "nnx")
+    done = harness("port", *case.arguments(), "--quiet", "--format", "json", "--save-map", "pairs.json")
+    assert done.returncode == 0
+    findings = json.loads(done.stdout)["findings"]
+    assert findings["verdict"] == "equal up to"
+    assert {cause["kind"] for cause in findings["causes"]} == {"initial values"}
+    pairs = json.loads((harness.folder / "pairs.json").read_text())
+    assert pairs["tokens.weight"] == "tokens.embedding"
+
+
+@pytest.mark.slow
+def test_assert_same_model_fails_with_the_cause():
+    torch_model = f"{MODELS}/resnet_torch.py:make"
+    nnx_model = f"{MODELS}/resnet_nnx.py:make"
+    with pytest.raises(AssertionError, match="missing call"):
+        assert_same_model(torch_model, f"{MODELS}/resnet_nnx.py:without_a_relu", [(16, 16, 3)], steps=2)
+    assert assert_same_model(torch_model, nnx_model, [(16, 16, 3)], steps=2).equal
+
+
+@pytest.mark.slow
+def test_a_model_of_ones_own_is_trained_like_a_task(harness):
+    model = f"{MODELS}/plain_torch.py:make"
+    trained = harness("run", "--model", model, "--dataset", "digits", "--epochs", "2", "--format", "json")
+    assert trained.returncode == 0, trained.stderr
+    (record,) = json.loads(trained.stdout)["records"]
+    assert record["status"] == "ok"
+    assert record["test_at_last"]["accuracy"] > 0.5
+    assert record["parameters"] == 3 * 3 * 3 * 8 + 2 * 8 + (8 * 64 + 1) * 10
+    saved = harness("port", model, "--dataset", "digits", "--save-task", "own.py")
+    assert saved.returncode == 0
+    listed = harness(
+        "run", "--backend", "torch", "--task", "plain_torch", "--plugin", "own.py", "--max-steps", "3"
+    )
+    assert "plain_torch on digits" in listed.stdout
+
+
+def test_a_model_needs_a_data_set_and_no_task(harness):
+    assert "--model needs --dataset" in harness("run", "--model", "a.py:f").stderr
+    both = harness("run", "--model", "a.py:f", "--task", "mlp", "--dataset", "digits")
+    assert "give --model or --task, not both" in both.stderr
