@@ -1,7 +1,7 @@
 """The comparison of two sides from their parameters to twenty training steps, and its verdict."""
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,9 +12,12 @@ from harness.port.map_file import refuse_unknown
 from harness.port.matching import match
 from harness.port.messages import Description
 from harness.port.options import PortOptions, SideSpec
+from harness.port.outputs import compared, output_gap, rounded, worst_output
 from harness.port.remote_side import RemoteSide
-from harness.port.transfer import MissingRole, transferred
-from harness.port.values import are_equal, difference, in_shape_of
+from harness.port.state import are_momenta
+from harness.port.training_causes import lacking_in_a, loss_causes, two_biases, worst_loss, worst_parameter
+from harness.port.transfer import transferred
+from harness.port.values import difference
 from harness.port.walk import merged, walk
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Trace
@@ -26,10 +29,7 @@ _TOLERANCE = 1e-11
 _GRADIENT_TOLERANCE, _STEPS_TOLERANCE = 1e-9, 1e-7
 #: How much more than one rounding of all parameters a whole evaluation may change.
 _ROUNDINGS = 100.0
-_ONE_ROUNDING = 1e-15
 _SINGLE = 1
-#: Two losses have the ratio of the batch size, as far as other differences leave it.
-_LOSS_RATIO_TOLERANCE = 0.3
 
 
 class _Sides(NamedTuple):
@@ -89,7 +89,7 @@ class _Check:
         self._phase("comparing evaluation")
         self._compare_modes()
         self._compare_state()
-        if all(compared.equal for compared in self._compared):
+        if all(each.equal for each in self._compared):
             self._phase("comparing gradients")
             self._compare_gradients()
         self._phase("comparing training steps")
@@ -114,7 +114,7 @@ class _Check:
             return "different"
         if self._matching.unmatched_a or self._matching.unmatched_b or self._notes:
             return "undecided"
-        if not all(compared.equal for compared in self._compared):
+        if not all(each.equal for each in self._compared):
             return "different"
         return "equal up to" if causes else "equal"
 
@@ -134,7 +134,7 @@ class _Check:
             self._matching, {**self._initial_a.parameters, **self._values_a}, self._initial_b.parameters
         )
         self._sides.b.load(self._values_b)
-        self._causes += _lacking_in_a(missing)
+        self._causes += lacking_in_a(missing)
 
     def _refuse_random(self, first: Trace, inputs: list[np.ndarray]) -> None:
         again = self._sides.a.trace(inputs, training=False)
@@ -179,15 +179,15 @@ class _Check:
         trace_a = self._sides.a.trace(inputs, training=training)
         trace_b = self._sides.b.trace(inputs, training=training)
         what = f"{'training' if training else 'evaluation'}, batch of {size}"
-        worst, where = _worst_output(trace_a, trace_b)
+        worst, where = worst_output(trace_a, trace_b)
         tolerance = _TOLERANCE
         if worst > tolerance:
             tolerance = max(tolerance, _ROUNDINGS * self._rounding(trace_a, inputs, training=training))
-        compared = Compared(what, worst, tolerance, where)
-        self._compared.append(compared)
+        found = compared(what, worst, tolerance, where)
+        self._compared.append(found)
         if explain:
             self._causes += state.dropouts(trace_a, trace_b, training=training)
-            if not compared.equal:
+            if not found.equal:
                 self._causes += walk(self._sides.b, trace_a, inputs, self._matching, training=training)
         if training:
             self._trained_a, self._trained_b = trace_a, trace_b
@@ -195,7 +195,7 @@ class _Check:
             self._note_opaque(trace_a, trace_b)
 
     def _note_opaque(self, trace_a: Trace, trace_b: Trace) -> None:
-        if all(compared.equal for compared in self._compared):
+        if all(each.equal for each in self._compared):
             return
         for record, trace in zip(self._records, (trace_a, trace_b), strict=True):
             names = {call.function for call in trace.calls if isinstance(call.does, kinds.Opaque)}
@@ -207,16 +207,16 @@ class _Check:
     def _rounding(self, trace: Trace, inputs: list[np.ndarray], *, training: bool) -> float:
         """How much A's outputs change if its parameters are rounded otherwise."""
         rng = np.random.default_rng(3)
-        self._sides.a.load({name: _rounded(array, rng) for name, array in self._values_a.items()})
+        self._sides.a.load({name: rounded(array, rng) for name, array in self._values_a.items()})
         rounded = self._sides.a.trace(inputs, training=training)
         self._sides.a.load(self._values_a)
-        return _worst_output(trace, rounded)[0]
+        return worst_output(trace, rounded)[0]
 
     def _compare_state(self) -> None:
         worst, found = state.running_state(self._trained_a, self._trained_b, self._matching)
         if self._trained_a.state_after or self._trained_b.state_after:
-            self._compared.append(Compared("running statistics", worst, _GRADIENT_TOLERANCE))
-        if self._compared[-1 if not self._trained_a.state_after else -2].equal or _are_momenta(found):
+            self._compared.append(compared("running statistics", worst, _GRADIENT_TOLERANCE))
+        if self._compared[-1 if not self._trained_a.state_after else -2].equal or are_momenta(found):
             self._causes += found
 
     def _compare_gradients(self) -> None:
@@ -225,39 +225,16 @@ class _Check:
         targets = samples.targets(output, self._options.loss)
         a = self._sides.a.gradients(inputs, targets, self._options.loss)
         b = self._sides.b.gradients(inputs, targets, self._options.loss)
-        worst, where = self._worst_parameter(a.parameters, b.parameters)
-        self._compared.append(Compared("gradients of the parameters", worst, _GRADIENT_TOLERANCE, where))
-        gaps = [_gap(one, other) for one, other in zip(a.inputs, b.inputs, strict=False)]
+        worst, where = worst_parameter(self._matching, a.parameters, b.parameters)
+        self._compared.append(compared("gradients of the parameters", worst, _GRADIENT_TOLERANCE, where))
+        gaps = [output_gap(one, other) for one, other in zip(a.inputs, b.inputs, strict=False)]
         gap = max(gaps, default=0.0)
-        self._compared.append(Compared("gradients of the inputs", gap, _GRADIENT_TOLERANCE))
+        self._compared.append(compared("gradients of the inputs", gap, _GRADIENT_TOLERANCE))
         if worst > _GRADIENT_TOLERANCE:
             path = where
             self._causes.append(
                 Cause(kind="gradient", path_a=path, path_b=path, before=worst, mode="gradients")
             )
-
-    def _worst_parameter(
-        self, of_a: Mapping[str, np.ndarray], of_b: Mapping[str, np.ndarray]
-    ) -> tuple[float, str]:
-        worst, where = 0.0, ""
-        scale = max((float(np.abs(array).max()) for array in of_a.values() if array.size), default=1.0) or 1.0
-        pairs = [
-            (stored, pair.b.parameters[role], pair.b.path)
-            for pair in self._matching.pairs
-            for role, stored in pair.a.parameters.items()
-            if role in pair.b.parameters and not role.startswith("running")
-        ]
-        pairs += [(stored, other, other.name) for stored, other in self._matching.free]
-        for stored, other, path in pairs:
-            if stored.name not in of_a or other.name not in of_b:
-                continue
-            one, two = stored.canonical(of_a[stored.name]), other.canonical(of_b[other.name])
-            gap = np.inf
-            if one.size == two.size:
-                gap = float(np.abs(one.ravel() - two.ravel()).max(initial=0.0)) / scale
-            if gap > worst:
-                worst, where = gap, path or other.name
-        return worst, where
 
     def _compare_training(self) -> None:
         """Losses and parameters of some steps, with each side's own optimizer and loss if it gives one."""
@@ -266,92 +243,23 @@ class _Check:
             self._causes += updates.causes_of(a, b)
         options = self._options
         output = self._trained_a.values[self._trained_a.outputs[0]].array
-        batches = []
-        for step in range(options.steps):
-            inputs = samples.inputs(self._shapes, options.batch, seed=step + 10)
-            batches.append((inputs, samples.targets(output, options.loss, seed=step + 10)))
+        batches = samples.batches(self._shapes, options.batch, options.steps, output, options.loss)
         trained_a = self._sides.a.train(batches, options.loss, options.learning_rate)
         trained_b = self._sides.b.train(batches, options.loss, options.learning_rate)
-        losses = [
-            abs(x - y) / max(abs(x), 1e-30) for x, y in zip(trained_a.losses, trained_b.losses, strict=False)
-        ]
-        worst, where = self._worst_parameter(trained_a.parameters, trained_b.parameters)
-        self._causes += self._loss_causes(trained_a.losses[0], trained_b.losses[0])
-        explained = bool([cause for cause in self._causes if not cause.harmless])
+        if any(record.own_loss for record in self._records):
+            self._causes += loss_causes(trained_a.losses[0], trained_b.losses[0], options.batch)
+        if biases := two_biases(self._matching):
+            self._causes += biases  # what follows differs by them
+            return
+        worst, where = worst_parameter(self._matching, trained_a.parameters, trained_b.parameters)
+        loss = worst_loss(trained_a.losses, trained_b.losses)
         steps = f"{options.steps} steps"
         self._compared += [
-            Compared(f"losses of {steps}", max(losses, default=0.0), _STEPS_TOLERANCE),
-            Compared(f"parameters after {steps}", worst, _STEPS_TOLERANCE, where),
+            compared(f"losses of {steps}", loss, _STEPS_TOLERANCE),
+            compared(f"parameters after {steps}", worst, _STEPS_TOLERANCE, where),
         ]
-        if not explained and max(*losses, worst) > _STEPS_TOLERANCE:
-            self._causes.append(
-                Cause(kind="optimizer", path_a="", path_b=where, before=max(*losses, worst), mode="steps")
-            )
-
-    def _loss_causes(self, loss_a: float, loss_b: float) -> list[Cause]:
-        if not any(record.own_loss for record in self._records) or not loss_a or not loss_b:
-            return []
-        ratio, batch = loss_b / loss_a, self._options.batch
-        for factor, texts in ((batch, ("averaged", "summed")), (1 / batch, ("summed", "averaged"))):
-            if abs(ratio / factor - 1) < _LOSS_RATIO_TOLERANCE:
-                after = abs(loss_b / factor - loss_a) / abs(loss_a)
-                return [
-                    Cause(
-                        kind="loss",
-                        path_a="loss",
-                        path_b="loss",
-                        a=texts[0],
-                        b=texts[1],
-                        before=abs(ratio - 1),
-                        after=after,
-                        mode="steps",
-                    )
-                ]
-        return []
-
-
-def _are_momenta(found: Sequence[Cause]) -> bool:
-    return all(cause.kind in {"momentum", "running variance", "variance"} for cause in found)
-
-
-def _rounded(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return array * (1 + _ONE_ROUNDING * rng.standard_normal(array.shape))
-
-
-def _worst_output(trace_a: Trace, trace_b: Trace) -> tuple[float, str]:
-    """The worst difference of outputs, by key where both have names, else by position."""
-    by_name = {trace_b.values[place].name: place for place in trace_b.outputs}
-    worst, where = 0.0, ""
-    for number, place in enumerate(trace_a.outputs):
-        value = trace_a.values[place]
-        if value.name and value.name in by_name:
-            other = by_name[value.name]
-        elif number < len(trace_b.outputs):
-            other = trace_b.outputs[number]
-        else:
-            return np.inf, value.name
-        gap = _gap(value.array, trace_b.values[other].array)
-        if gap > worst:
-            worst, where = gap, value.name
-    return worst, where
-
-
-def _gap(one: np.ndarray, other: np.ndarray) -> float:
-    if are_equal(one, other, 1e-13):
-        return 0.0
-    fitting = in_shape_of(other, one)
-    return np.inf if fitting is None else difference(fitting, one)
-
-
-def _lacking_in_a(missing: Sequence[MissingRole]) -> list[Cause]:
-    return [
-        Cause(
-            kind="missing bias" if "bias" in each.role or each.role == "shift" else "missing scale",
-            path_a=each.pair.a.path,
-            path_b=each.pair.b.path,
-            a=f"no {each.role}",
-            b=each.role,
-        )
-        for each in missing
-        if each.lacks == "a"
-    ]
+        explained = any(not cause.harmless for cause in self._causes)
+        if not explained and not all(each.equal for each in self._compared[-2:]):
+            gap = max(loss, worst)
+            before = gap if np.isfinite(gap) else None
+            self._causes.append(Cause(kind="optimizer", path_a="", path_b=where, before=before, mode="steps"))

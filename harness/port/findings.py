@@ -53,17 +53,20 @@ class Parameters(msgspec.Struct):
 
 
 class Compared(msgspec.Struct):
-    """The worst difference of a part of the comparison, and the tolerance that rounding allows."""
+    """The worst difference of a part of the comparison, and the tolerance that rounding allows.
+
+    ``worst`` is None where shapes differ, or a number is not finite.
+    """
 
     what: str
-    worst: float
+    worst: float | None
     tolerance: float
     where: str = ""
 
     @property
     def equal(self) -> bool:
         """Whether nothing but rounding differs."""
-        return self.worst <= self.tolerance
+        return self.worst is not None and self.worst <= self.tolerance
 
 
 class SideRecord(msgspec.Struct):

@@ -7,7 +7,7 @@ import numpy as np
 from harness.tracing.calls import Trace
 from harness.tracing.side import InputShape, Loss
 
-_SEED = 0
+_SEED, _FIRST_SEED = 0, 10
 #: Parameters are moved by so much of their spread, so that none is zero or one, and what ignores one is seen.
 _MOVED_SHARE = 0.1
 _LEAST_SPREAD = 0.5
@@ -30,6 +30,16 @@ def targets(output: np.ndarray, loss: Loss, seed: int = _SEED) -> np.ndarray:
     if loss == "mse":
         return rng.standard_normal(output.shape)
     return rng.integers(0, output.shape[-1], output.shape[:-1])
+
+
+def batches(
+    shapes: Sequence[InputShape], batch: int, steps: int, output: np.ndarray, loss: Loss
+) -> list[tuple[list[np.ndarray], np.ndarray]]:
+    """Inputs and targets of each training step, for outputs like this one."""
+    return [
+        (inputs(shapes, batch, _FIRST_SEED + step), targets(output, loss, _FIRST_SEED + step))
+        for step in range(steps)
+    ]
 
 
 def moved(

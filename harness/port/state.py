@@ -1,6 +1,6 @@
 """Running statistics after a training step, dropout, and initial values: what outputs alone do not show."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -200,3 +200,8 @@ def _other_distribution(one: np.ndarray, other: np.ndarray) -> bool:
 def _spread(array: np.ndarray) -> str:
     deviation = float(array.std())
     return f"standard deviation {deviation:.3g}" if deviation else f"all {float(array.flat[0]):g}"
+
+
+def are_momenta(found: Sequence[Cause]) -> bool:
+    """Whether all causes are those of the update of running statistics itself."""
+    return all(cause.kind in {"momentum", "running variance", "variance"} for cause in found)

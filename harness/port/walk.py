@@ -6,20 +6,21 @@ After a cause is found the walk goes on as if the call were mended: A's array re
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-import msgspec
 import numpy as np
 
 from harness.errors import HarnessError
 from harness.port import diagnosis
-from harness.port.chains import Edit, Explained, edits_between, is_silent, name_of
+from harness.port.chains import edits_between, is_silent
 from harness.port.diagnosis import Place
 from harness.port.findings import Cause, Mode
 from harness.port.folding import Folded, fold_borders
 from harness.port.matching import Matching, PairedUse
+from harness.port.merging import merged
 from harness.port.segments import Segment, segment_before
+from harness.port.single_calls import composite_cause, edited, mistake_in
 from harness.port.values import ValueIndex, are_equal, difference, in_shape_of
 from harness.tracing import semantics as kinds
-from harness.tracing.calls import Call, Trace
+from harness.tracing.calls import Trace
 from harness.tracing.side import Override
 
 #: Faults that are mended in one walk; a model has fewer, or nothing in it is right.
@@ -41,14 +42,6 @@ class _Fault(NamedTuple):
 
     causes: list[Cause]
     mends: list[Override]
-
-
-class _Anchor(NamedTuple):
-    """Values of both sides that must be equal, and by which calls they are made or consumed."""
-
-    value_a: int
-    value_b: int
-    pair: PairedUse | None
 
 
 def walk(
@@ -171,11 +164,11 @@ class _Comparison:
         before_a = segment_before(self._a, value_a, lambda place: place in self._common_a)
         before_b = segment_before(self._b, value_b, lambda place: place in self._in_a)
         name = self._b.calls[consumer[0]].path if consumer is not None else ""
-        edited = self._missing(value_a, value_b, before_a, before_b, name)
+        missing = self._missing(value_a, value_b, before_a, before_b, name)
         fault = self._differing_call(before_a, before_b)
-        if fault is None and all(cause.after is not None for cause in edited):
-            fault = _Fault(edited, [])
-        fault = fault or self._composite(value_a, value_b, before_a, before_b) or _Fault(edited, [])
+        if fault is None and all(cause.after is not None for cause in missing):
+            fault = _Fault(missing, [])
+        fault = fault or self._composite(value_a, value_b, before_a, before_b) or _Fault(missing, [])
         mends = fault.mends
         if not mends and consumer is not None:
             array = in_shape_of(self._a.values[value_a].array, self._b.values[value_b].array)
@@ -222,15 +215,15 @@ class _Comparison:
 
     def _composite(self, value_a: int, value_b: int, before_a: Segment, before_b: Segment) -> _Fault | None:
         """One call of a side for several of the other: a mistake in it that gives what they give."""
-        mistake = _mistake(self._a, self._b, before_a, before_b, value_b)
+        mistake = mistake_in(self._a, self._b, before_a, before_b, value_b)
         if mistake is not None:
             single, other, kind, texts, before, after = mistake
-            return _Fault([_composite_cause(kind, single.call, other, texts, before, after)], [])
-        mistake = _mistake(self._b, self._a, before_b, before_a, value_a)
+            return _Fault([composite_cause(kind, single.call, other, texts, before, after)], [])
+        mistake = mistake_in(self._b, self._a, before_b, before_a, value_a)
         if mistake is not None:
             single, other, kind, texts, before, after = mistake
             kind = {"missing call": "extra call", "extra call": "missing call"}.get(kind, kind)
-            return _Fault([_composite_cause(kind, other, single.call, texts[::-1], before, after)], [])
+            return _Fault([composite_cause(kind, other, single.call, texts[::-1], before, after)], [])
         return None
 
     def _missing(
@@ -238,85 +231,9 @@ class _Comparison:
     ) -> list[Cause]:
         """Calls that one side alone has between the common values."""
         found = edits_between(self._a, self._b, before_a, before_b, value_a, value_b)
-        return [_edited(edit, found, consumer) for edit in found.edits] or [
+        return [edited(edit, found, consumer) for edit in found.edits] or [
             Cause(kind="unexplained", path_a="", path_b=consumer, before=found.before)
         ]
-
-
-def _where(edit: Edit, consumer: str) -> str:
-    """B's first call of the edit, and the layer that it comes before."""
-    own = edit.of_b[0].call.path if edit.of_b else ""
-    return " ".join(filter(None, (own, f"before {consumer}" if consumer and consumer != own else "")))
-
-
-class _Mistake(NamedTuple):
-    """A mistake in a single call that gives what a call of the other side gives."""
-
-    single: Place
-    other: Call
-    kind: str
-    texts: tuple[str, str]
-    before: float
-    after: float
-
-
-def _mistake(
-    own: Trace, other: Trace, before_own: Segment, before_other: Segment, wanted: int
-) -> _Mistake | None:
-    makers = {
-        value: other.calls[place] for place in before_other.calls for value in other.calls[place].outputs
-    }
-    for place in before_own.calls:
-        single = Place(own, own.calls[place])
-        if is_silent(single.call.does):
-            continue
-        for candidate in dict.fromkeys((wanted, *makers)):
-            found = next(diagnosis.mistakes_giving(single, other.values[candidate].array), None)
-            if found is None:
-                continue
-            alternative, before, after = found
-            texts = (alternative.own, alternative.other)
-            kind = alternative.kind
-            if kind == "activation" and "identity" in texts:
-                kind = "missing call" if alternative.other == "identity" else "extra call"
-            return _Mistake(single, makers.get(candidate, single.call), kind, texts, before, after)
-    return None
-
-
-def _composite_cause(
-    kind: str, call_a: Call, call_b: Call, texts: Sequence[str], before: float, after: float
-) -> Cause:
-    return Cause(
-        kind=kind,
-        path_a=call_a.path,
-        path_b=call_b.path,
-        function_a=call_a.function,
-        function_b=call_b.function,
-        a=texts[0],
-        b=texts[1],
-        before=before,
-        after=after,
-    )
-
-
-def _edited(edit: Edit, found: Explained, consumer: str) -> Cause:
-    kind = "other function" if edit.of_a and edit.of_b else "missing call" if edit.of_a else "extra call"
-    proven = found.after is not None and diagnosis.explains(found.after, found.before or 1.0)
-
-    def words(places: list[Place]) -> str:
-        return " → ".join(name_of(place.call.does) for place in places) or "nothing"
-
-    return Cause(
-        kind=kind,
-        path_a=edit.of_a[0].call.path if edit.of_a else "",
-        path_b=_where(edit, consumer),
-        function_a=edit.of_a[0].call.function if edit.of_a else "",
-        function_b=edit.of_b[0].call.function if edit.of_b else "",
-        a=words(edit.of_a),
-        b=words(edit.of_b),
-        before=found.before,
-        after=found.after if proven else None,
-    )
 
 
 def _comparable(pair: PairedUse, trace_a: Trace, trace_b: Trace) -> bool:
@@ -338,44 +255,3 @@ def _unexplained(a: Place, b: Place) -> Cause:
         b="" if wanted is not None else str(b.output.shape[1:]),
         before=None if wanted is None else difference(b.output, wanted),
     )
-
-
-def merged(found: Sequence[Cause]) -> list[Cause]:
-    """Causes that are alike at several places as one; and a call before and after another as its order."""
-    result: list[Cause] = []
-    for cause in _with_orders(found):
-        alike = next((each for each in result if _key(each) == _key(cause)), None)
-        if alike is None:
-            result.append(msgspec.structs.replace(cause))
-        else:
-            places = [path for path in (cause.path_b, *cause.more) if path != alike.path_b]
-            alike.more = list(dict.fromkeys([*alike.more, *places]))
-    return result
-
-
-def _with_orders(found: Sequence[Cause]) -> list[Cause]:
-    """A function that B has too early, and misses later, as one cause."""
-    result: list[Cause] = []
-    rest = list(found)
-    while rest:
-        cause = rest.pop(0)
-        partner = next((each for each in rest if _is_order(cause, each)), None)
-        if partner is not None:
-            rest.remove(partner)
-            early, late = (cause, partner) if cause.kind == "extra call" else (partner, cause)
-            cause = msgspec.structs.replace(
-                early, kind="order", a=f"{late.a} later", b=f"{early.b} earlier", path_a=late.path_a
-            )
-        result.append(cause)
-    return result
-
-
-def _is_order(one: Cause, other: Cause) -> bool:
-    if {one.kind, other.kind} != {"extra call", "missing call"} or one.mode != other.mode:
-        return False
-    early, late = (one, other) if one.kind == "extra call" else (other, one)
-    return early.b == late.a
-
-
-def _key(cause: Cause) -> tuple[str, ...]:
-    return (cause.kind, cause.a, cause.b, cause.function_a, cause.function_b)

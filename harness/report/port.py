@@ -108,7 +108,7 @@ def compared_table(findings: Findings) -> Table:
     rows = [
         [
             compared.what,
-            f"{compared.worst:.1e}",
+            "other shape" if compared.worst is None else f"{compared.worst:.1e}",
             f"{compared.tolerance:.0e}",
             Cell("yes", "good") if compared.equal else Cell("no", "bad"),
             compared.where,
