@@ -97,5 +97,6 @@ def causal_offset(mask: np.ndarray) -> int | None:
     """The offset of a mask (..., queries, keys) that is causal; None for any other."""
     rows = mask.reshape(-1, *mask.shape[-2:])
     first = int(rows[0, 0].sum()) - 1
-    expected = np.tri(*mask.shape[-2:], first, dtype=bool)
-    return first if mask.shape[-2] > 1 and bool((rows == expected).all()) else None
+    queries, keys = mask.shape[-2:]
+    expected = np.tri(queries, keys, first, dtype=bool)
+    return first if queries > 1 and bool((rows == expected).all()) else None

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from harness_jax.port.interception import intercepted
+from harness_jax.port.interception import Hook, intercepted
 
 
 @contextlib.contextmanager
@@ -23,7 +23,7 @@ def without_dropout() -> Iterator[None]:
             return args[0] if args else kwargs["inputs"]
         return call(*args, **kwargs)
 
-    hooks = {
+    hooks: dict[Any, Hook] = {
         nnx.Dropout.__call__: lambda _, args, kwargs: args[1] if len(args) > 1 else kwargs["inputs"],
         nnx_attention.dot_product_attention: _still,
         nnx_attention.dot_product_attention_weights: _still,

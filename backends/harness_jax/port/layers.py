@@ -33,7 +33,7 @@ class Layer(NamedTuple):
 
     def call(
         self,
-        does: kinds.Semantics,
+        does: kinds.AnySemantics,
         inputs: Mapping[str, Any],
         parameters: Mapping[str, Stored | None],
         also: Sequence[Any] = (),

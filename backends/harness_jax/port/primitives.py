@@ -133,7 +133,7 @@ def _derive(recorder: Recorder, name: str, x: Any, params: dict[str, Any], resul
             recorder.derive(result, x, axis=cut[0], start=start, stop=stop)
 
 
-def _of_one(name: str, x: Any, params: dict[str, Any]) -> kinds.Semantics | None:
+def _of_one(name: str, x: Any, params: dict[str, Any]) -> kinds.AnySemantics | None:
     """The semantics of a primitive that changes one value."""
     if name in _ELEMENTWISE:
         return kinds.Activation(function=_ELEMENTWISE[name])
@@ -143,7 +143,7 @@ def _of_one(name: str, x: Any, params: dict[str, Any]) -> kinds.Semantics | None
     return _REARRANGEMENTS[name](x, params) if name in _REARRANGEMENTS else None
 
 
-def _broadcast(x: Any, params: dict[str, Any]) -> kinds.Semantics | None:
+def _broadcast(x: Any, params: dict[str, Any]) -> kinds.AnySemantics | None:
     """New axes; what repeats elements has no kind."""
     if np.prod(params["shape"]) != x.size:
         return None
@@ -165,7 +165,7 @@ def _slice(x: Any, params: dict[str, Any]) -> kinds.Slice:
     return _reindexed(_range(length, start, stop, step) for length, start, stop, step in limits)
 
 
-_REARRANGEMENTS: dict[str, Callable[[Any, dict[str, Any]], kinds.Semantics | None]] = {
+_REARRANGEMENTS: dict[str, Callable[[Any, dict[str, Any]], kinds.AnySemantics | None]] = {
     "reshape": lambda _, params: kinds.Reshape(shape=tuple(params["new_sizes"][1:])),
     "transpose": lambda _, params: kinds.Transposition(axes=tuple(params["permutation"])),
     "broadcast_in_dim": _broadcast,
@@ -205,7 +205,7 @@ def arithmetic(recorder: Recorder, function: str, name: str, operands: Any, run:
 
 def _power(recorder: Recorder, operands: Any, params: dict[str, Any], run: Run) -> Any:
     exponent = params["y"]
-    does: kinds.Semantics = kinds.Arithmetic(function="power", constant=float(exponent))
+    does: kinds.AnySemantics = kinds.Arithmetic(function="power", constant=float(exponent))
     if exponent == 2:  # noqa: PLR2004
         does = kinds.Activation(function="square")
     return recorder.call(does, "jax.lax.integer_pow", run, operands)
@@ -236,7 +236,8 @@ def _split(recorder: Recorder, operands: Any, params: dict[str, Any], _: Run) ->
 
 
 def _convolve(recorder: Recorder, operands: Any, params: dict[str, Any], run: Run) -> Any:
-    return convolution(recorder, *operands, params, run)
+    x, kernel = operands
+    return convolution(recorder, x, kernel, params, run)
 
 
 _OF_SEVERAL: dict[str, Callable[[Recorder, Any, dict[str, Any], Run], Any]] = {

@@ -13,7 +13,7 @@ import numpy as np
 from jax._src import core
 
 from harness.tracing.calls import Call, Stored, Trace, Value
-from harness.tracing.semantics import Convolution, Linear, Semantics
+from harness.tracing.semantics import AnySemantics, Convolution, Linear
 from harness.tracing.side import Override
 
 #: What a translation returns for a call that it does not know: what runs inside is recorded in its place.
@@ -129,7 +129,7 @@ class Recorder:
 
     def call(
         self,
-        does: Semantics,
+        does: AnySemantics,
         function: str,
         run: Callable[..., Any],
         inputs: Sequence[Any],

@@ -41,7 +41,7 @@ def traced(model: Model, inputs: Sequence[Any], *, training: bool, overrides: Se
 
 @contextlib.contextmanager
 def _recording(recorder: Recorder) -> Iterator[None]:
-    hooks = {
+    hooks: dict[FunctionType, Hook] = {
         function: functools.partial(_hook, recorder, name, translation, inspect.signature(function))
         for function, (name, translation) in _translations().items()
     }

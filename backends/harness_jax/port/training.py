@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.tracing.side import Gradients, Loss, OwnTraining, Trained
 from harness_jax.port.dropout import without_dropout
+from harness_jax.port.float64 import optimized
 from harness_jax.port.models import Arrays, Model
 
 LossOf = Callable[[Any, Any], Any]
@@ -69,7 +70,7 @@ def gradients(model: Model, inputs: Sequence[Any], targets: Any, loss: Loss) -> 
         evaluated = model.evaluate({**model.arrays, **trained}, given, training=True)
         return LOSSES[loss](_first(evaluated.outputs), targets)
 
-    with without_dropout():
+    with without_dropout(), optimized():
         value, (of_trained, of_inputs) = jax.jit(jax.value_and_grad(loss_of, argnums=(0, 1)))(
             {name: model.arrays[name] for name in model.arrays if name in model.trained},
             [inputs[place] for place in places],
@@ -88,8 +89,7 @@ def train(model: Model, batches: Sequence[tuple[list[Any], Any]], steps: Rules) 
         evaluated = model.evaluate({**state, **model.by_name(tree)}, inputs, training=True)
         return steps.loss(_first(evaluated.outputs), targets), evaluated.changed
 
-    @jax.jit
-    def step(tree: Any, memory: Any, state: Arrays, inputs: list[Any], targets: Any) -> Any:
+    def one_step(tree: Any, memory: Any, state: Arrays, inputs: list[Any], targets: Any) -> Any:
         (loss, changed), slopes = jax.value_and_grad(loss_of, has_aux=True)(tree, state, inputs, targets)
         updates, memory = steps.update(slopes, memory, tree)
         tree = jax.tree.map(lambda each, by: each + by, tree, updates)
@@ -98,7 +98,8 @@ def train(model: Model, batches: Sequence[tuple[list[Any], Any]], steps: Rules) 
     tree = model.tree({name: array for name, array in model.arrays.items() if name in model.trained})
     state = {name: array for name, array in model.arrays.items() if name not in model.trained}
     memory, losses = steps.initial(tree), []
-    with without_dropout():
+    step: Any = jax.jit(one_step)
+    with without_dropout(), optimized():
         for inputs, targets in batches:
             tree, memory, state, loss = step(tree, memory, state, inputs, targets)
             losses.append(float(loss))
