@@ -36,7 +36,19 @@ def multi_head(running: Running) -> Tensor:
         return running.run(query=query, value=value, key=key)
 
     inputs += [] if mask is None else [mask]
-    return running.part(does, inputs, compute, _projections(running))
+    result = running.part(does, inputs, compute, _projections(running))
+    return _with_dropout(running, result)
+
+
+def _with_dropout(running: Running, result: Any) -> Any:
+    """Say that the attention drops weights at random, which is left out."""
+    rate = float(running.layer._dropout)  # noqa: SLF001
+    if not rate:
+        return result
+    out, *scores = result if isinstance(result, tuple) else (result,)
+    does = kinds.Dropout(rate=rate, active=running.training)
+    out = running.part(does, [out], lambda x: x)
+    return (out, *scores) if scores else out
 
 
 def _projections(running: Running) -> dict[str, Stored]:

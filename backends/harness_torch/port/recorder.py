@@ -156,8 +156,7 @@ class Recorder:
             if not made:
                 self.trace.calls.pop()
                 return pytree.tree_unflatten(leaves, structure)
-            does = seen.does
-            call.does = does if isinstance(does, Semantics) else does(made[0])
+            call.does = seen.does if isinstance(seen.does, Semantics) else seen.does(made[0])
         call.outputs = [self._add(tensor, "call") for tensor in made]
         return pytree.tree_unflatten(leaves, structure)
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 
 from harness.tracing.calls import Stored
-from harness.tracing.semantics import Semantics
+from harness.tracing.semantics import AnySemantics
 
 Tensor = torch.Tensor
 AS_STORED = Stored("")
@@ -30,7 +30,7 @@ class Seen(NamedTuple):
     are recorded only if their result is used as a value.
     """
 
-    does: Semantics | Callable[[Tensor], Semantics]
+    does: AnySemantics | Callable[[Tensor], AnySemantics]
     inputs: Sequence[Tensor]
     parameters: dict[str, Role] = {}  # noqa: RUF012  nobody writes into it
     part: Callable[[Stored, Tensor], Stored | None] | None = None

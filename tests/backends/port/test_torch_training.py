@@ -222,6 +222,18 @@ def test_branches_that_are_dropped_at_random_are_kept():
     assert len(losses) == 1
 
 
+def test_dropout_inside_of_attention_is_a_call_of_its_own():
+    attention = nn.MultiheadAttention(6, 2, dropout=0.25, batch_first=True)
+    module = Of(lambda m, x: m.modules_[0](x, x, x, key_padding_mask=x[..., 0] > 1)[0], [attention])
+    side = side_of(module, SEQUENCE)
+    for training in (False, True):
+        trace = side.trace(inputs_of(SEQUENCE), training=training)
+        heads, dropped = trace.calls[-2:]
+        assert heads.does == kinds.MultiHeadAttention(heads=2, scale=1 / np.sqrt(3), masked=True)
+        assert len(heads.inputs) == 4
+        assert dropped.does == kinds.Dropout(rate=0.25, active=training)
+
+
 def test_a_call_that_is_not_known_is_opaque_and_so_is_a_compiled_module():
     side = side_of(function(lambda x: torch.cumsum(x, 1) + torch.erf(x)), VECTOR)
     trace = side.trace(inputs_of(VECTOR), training=False)

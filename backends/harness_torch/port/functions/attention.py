@@ -123,7 +123,7 @@ def _projected(
     query, key, value = inputs
     heads = settings["num_heads"]
     offset, mask = _masks(attn_mask, padding, len(query), heads)
-    given = [query] if query is key is value else inputs
+    given = [query] if query is key is value and mask is None else inputs
     fixed = {**settings, "dropout_p": 0.0}
 
     def run(tensors: list[Tensor]) -> tuple[Tensor, Tensor | None]:
