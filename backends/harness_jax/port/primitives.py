@@ -151,6 +151,27 @@ def _broadcast(x: Any, params: dict[str, Any]) -> kinds.AnySemantics | None:
     return _reindexed(":" if axis in kept else "None" for axis in range(len(params["shape"])))
 
 
+def _reshape(x: Any, params: dict[str, Any]) -> kinds.AnySemantics:
+    """A reshape that keeps the batch; one that only adds and removes axes of size one is an index."""
+    new = tuple(params["new_sizes"])
+    if new[:1] == x.shape[:1] or [size for size in new if size != 1] != [
+        size for size in x.shape if size != 1
+    ]:
+        return kinds.Reshape(shape=new[1:])
+    # All axes of size one are taken away where they are, and put in before the next axis that stays.
+    parts, old = [], [*x.shape]
+    for size in new:
+        if size == 1:
+            parts.append("None")
+            continue
+        while old[0] == 1:
+            parts.append("0")
+            old.pop(0)
+        parts.append(":")
+        old.pop(0)
+    return _reindexed([*parts, *("0" for _ in old)])
+
+
 def _squeeze(x: Any, params: dict[str, Any]) -> kinds.Slice:
     return _reindexed("0" if axis in params["dimensions"] else ":" for axis in range(x.ndim))
 
@@ -166,7 +187,7 @@ def _slice(x: Any, params: dict[str, Any]) -> kinds.Slice:
 
 
 _REARRANGEMENTS: dict[str, Callable[[Any, dict[str, Any]], kinds.AnySemantics | None]] = {
-    "reshape": lambda _, params: kinds.Reshape(shape=tuple(params["new_sizes"][1:])),
+    "reshape": _reshape,
     "transpose": lambda _, params: kinds.Transposition(axes=tuple(params["permutation"])),
     "broadcast_in_dim": _broadcast,
     "squeeze": _squeeze,
