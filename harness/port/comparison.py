@@ -208,9 +208,9 @@ class _Check:
         """How much A's outputs change if its parameters are rounded otherwise."""
         rng = np.random.default_rng(3)
         self._sides.a.load({name: rounded(array, rng) for name, array in self._values_a.items()})
-        rounded = self._sides.a.trace(inputs, training=training)
+        again = self._sides.a.trace(inputs, training=training)
         self._sides.a.load(self._values_a)
-        return worst_output(trace, rounded)[0]
+        return worst_output(trace, again)[0]
 
     def _compare_state(self) -> None:
         worst, found = state.running_state(self._trained_a, self._trained_b, self._matching)
