@@ -244,6 +244,25 @@ SHAPES = {
         SEQUENCE,
     ),
     "prelu": (nn.PReLU(4), PICTURE),
+    "threshold": (nn.Threshold(0, 0), PICTURE),
+    "similarity": (function(lambda x: functional.cosine_similarity(x, 2 * x + 1, -1)), SEQUENCE),
+    "tensor product": (
+        Of(lambda m, x: torch.tensordot(x, m.kernel, ([-1], [0])).flatten(2), kernel=random(6, 2, 3)),
+        SEQUENCE,
+    ),
+    "copy": (function(lambda x: torch.empty(x.shape).copy_(x * 2) + x), SEQUENCE),
+    "lateral shift": (function(lambda x: x.roll(-2, -1).repeat_interleave(2, 1)), SEQUENCE),
+    "query heads of groups": (
+        function(
+            lambda x: functional.scaled_dot_product_attention(
+                x.unflatten(-1, (6, 1)).transpose(1, 2),
+                x[..., :2].unflatten(-1, (2, 1)).transpose(1, 2),
+                x[..., 2:4].unflatten(-1, (2, 1)).transpose(1, 2),
+                enable_gqa=True,
+            )
+        ),
+        SEQUENCE,
+    ),
 }
 
 SEQUENCES = {

@@ -19,6 +19,7 @@ from harness.tracing.semantics import Opaque, Semantics
 from harness.tracing.side import Override
 from harness_torch.port.parts import composed
 from harness_torch.port.seen import Role, Seen
+from harness_torch.port.tensors import contains, laid_out, put_in_place, replacement, shared_array, to_array
 
 Tensor = torch.Tensor
 Run = Callable[[list[Tensor]], Any]
@@ -121,17 +122,16 @@ class Recorder:
         """
         used = [self._use(tensor) for tensor in seen.inputs]
         parameters, computed = self._roles(seen.parameters)
-        tensors = [tensor for _, tensor in used]
-        used += computed
         mended = self._overrides.get(len(self.trace.calls), ())
+        tensors = [tensor for _, tensor in used]
         for override in mended:
             if override.of == "input" and override.place < len(tensors):
-                tensors[override.place] = _replacement(override.array, tensors[override.place])
+                tensors[override.place] = replacement(override.array, tensors[override.place])
         call = Call(
             path=self.paths[-1],
             function=function,
             does=Opaque(function=function),
-            inputs=[place for place, _ in used],
+            inputs=[place for place, _ in used + computed],
             outputs=[],
             parameters=parameters,
         )
@@ -139,19 +139,9 @@ class Recorder:
         with torch._C.DisableTorchFunction():
             versions = {id(tensor): tensor._version for tensor in (*tensors, *changed)}
             leaves, structure = pytree.tree_flatten(run(tensors))
-            outputs = [place for place, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
-            for override in mended:
-                if override.of == "output" and override.place < len(outputs):
-                    place = outputs[override.place]
-                    leaves[place] = _mended(
-                        leaves[place], override.array, in_place=id(leaves[place]) in versions
-                    )
-            for place in outputs:
-                if versions.get(id(leaves[place])) == leaves[place]._version:
-                    leaves[place] = leaves[place].view_as(leaves[place])
-            made = [leaves[place] for place in outputs]
+            made = _as_outputs(leaves, versions, mended)
             made += [
-                each for each in changed if each._version != versions[id(each)] and not _contains(made, each)
+                each for each in changed if each._version != versions[id(each)] and not contains(made, each)
             ]
             if not made:
                 self.trace.calls.pop()
@@ -213,7 +203,7 @@ class Recorder:
         if known.version == tensor._version:
             return known.place
         array = self.trace.values[known.place].array
-        if np.array_equal(array, _array(tensor), equal_nan=array.dtype.kind == "f"):
+        if np.array_equal(array, to_array(tensor), equal_nan=array.dtype.kind == "f"):
             return known.place
         function = "change in place"
         call = Call(
@@ -230,50 +220,31 @@ class Recorder:
     def _parameter(self, name: str) -> int:
         if name not in self._named:
             self._named[name] = len(self.trace.values)
-            self.trace.values.append(Value("parameter", _view(self._initial[name]), name))
+            self.trace.values.append(Value("parameter", shared_array(self._initial[name]), name))
         return self._named[name]
 
     def _add(self, tensor: Tensor, source: Any, name: str = "") -> int:
         place = len(self.trace.values)
-        self.trace.values.append(Value(source, _array(tensor), name))
+        self.trace.values.append(Value(source, to_array(tensor), name))
         self._known[id(tensor)] = _Known(place, tensor._version)
         self._parts.pop(id(tensor), None)
         self._alive.append(tensor)
         return place
 
 
-def laid_out(role: Role) -> Tensor:
-    """The canonical tensor of a role."""
-    tensor, layout = role
-    if layout.axis is not None:
-        tensor = tensor.narrow(layout.axis, layout.start, layout.stop - layout.start)
-    if layout.shape is not None:
-        tensor = tensor.reshape(layout.shape)
-    if layout.axes is not None:
-        tensor = tensor.permute(layout.axes)
-    return tensor if layout.final_shape is None else tensor.reshape(layout.final_shape)
+def _as_outputs(leaves: list[Any], versions: Mapping[int, int], mended: Sequence[Override]) -> list[Tensor]:
+    """The tensors among a call's results, after overrides; a result that is an input becomes a new tensor.
 
-
-def _contains(tensors: Sequence[Tensor], tensor: Tensor) -> bool:
-    return any(each is tensor for each in tensors)
-
-
-def _replacement(array: np.ndarray, of: Tensor) -> Tensor:
-    return torch.from_numpy(np.array(array)).to(of.dtype).reshape(of.shape)
-
-
-def _mended(result: Tensor, array: np.ndarray, *, in_place: bool) -> Tensor:
-    """The array in place of a result, in the same tensor where the call worked in place."""
-    new = _replacement(array, result)
-    return result.copy_(new) if in_place else new
-
-
-def _view(tensor: Tensor) -> np.ndarray:
-    with torch._C.DisableTorchFunction():
-        array: np.ndarray = tensor.detach().numpy()
-        return array
-
-
-def _array(tensor: Tensor) -> np.ndarray:
-    """The numbers of a tensor, copied, since it may be written into."""
-    return np.array(_view(tensor))
+    ``leaves`` are changed accordingly. ``versions`` are those of the inputs before the call, so that one that
+    the call wrote into is told from one that it only returns.
+    """
+    places = [place for place, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
+    for override in mended:
+        if override.of == "output" and override.place < len(places):
+            place = places[override.place]
+            in_place = id(leaves[place]) in versions
+            leaves[place] = put_in_place(leaves[place], override.array, in_place=in_place)
+    for place in places:
+        if versions.get(id(leaves[place])) == leaves[place]._version:
+            leaves[place] = leaves[place].view_as(leaves[place])
+    return [leaves[place] for place in places]

@@ -2,15 +2,14 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Sequence
-from types import FunctionType
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
-from torch.utils import _pytree as pytree
 
 from harness.tracing.semantics import Dropout, Opaque, Slice, Transposition
+from harness_torch.port.calling import body, runner
 from harness_torch.port.exact import (
     DROPOUTS,
     Arguments,
@@ -49,6 +48,16 @@ class NotTranslated(Exception):
     """A rewriting does not cover these arguments."""
 
 
+def require(covered: bool) -> None:
+    """Leave a function as it is unless a rewriting covers its arguments.
+
+    Raises:
+        NotTranslated: it does not.
+    """
+    if not covered:
+        raise NotTranslated
+
+
 class Tracer(TorchFunctionMode):
     """Records the calls of a model, whose modules have the given names by ``id``."""
 
@@ -81,9 +90,9 @@ class Tracer(TorchFunctionMode):
         call = without_dropout(name, call)
         if name in TRANSLATORS and (seen := _translated(TRANSLATORS[name], call)) is not None:
             return self._record(call, seen)
-        if (body := _body(call.function)) is not None:
+        if (inner := body(call.function)) is not None:
             with self:
-                return body(*call.args, **call.kwargs)
+                return inner(*call.args, **call.kwargs)
         return self._opaque(call)
 
     def run(self, seen: Seen, run: Run, function: str) -> Any:
@@ -141,7 +150,7 @@ class Tracer(TorchFunctionMode):
             self._patched.close()
 
     def _record(self, call: Arguments, seen: Seen) -> Any:
-        run = _runner(call, seen.inputs)
+        run = runner(call, seen.inputs)
         function = full_name(call.function)
         if seen.part is not None and not is_in_place(call.function):
             result = call.function(*call.args, **call.kwargs)
@@ -177,8 +186,8 @@ class Tracer(TorchFunctionMode):
         return result
 
     def _rewrite(self, function: Callable[..., Any], call: Arguments) -> Any:
-        kwargs = {_SYNONYMS.get(name, name): each for name, each in call.kwargs.items()}
-        in_place = is_in_place(call.function) or kwargs.pop("inplace", False)
+        kwargs = _renamed(call)
+        in_place = is_in_place(call.function) or call.kwargs.get("inplace", False)
         with self:
             try:
                 result = function(*call.args, **kwargs)
@@ -192,7 +201,7 @@ class Tracer(TorchFunctionMode):
 
     def _opaque(self, call: Arguments, function: str | None = None) -> Any:
         tensors = tensors_in((call.args, call.kwargs))
-        run = _runner(call, tensors)
+        run = runner(call, tensors)
         name = full_name(call.function) if function is None else function
         return self.recorder.call(Seen(Opaque(function=name), tensors), run, name, tensors)
 
@@ -225,61 +234,16 @@ def _is_query(function: Callable[..., Any]) -> bool:
     return name in QUERIES or name.startswith("is_")
 
 
-def _translated(translator: Callable[..., Seen | None], call: Arguments) -> Seen | None:
-    kwargs = {_SYNONYMS.get(name, name): each for name, each in call.kwargs.items()}
-    kwargs.pop("inplace", None)
+def _renamed(call: Arguments) -> dict[str, Any]:
+    """Arguments by the names that translators have; those that say nothing are left out."""
+    kwargs = {_SYNONYMS.get(name, name): each for name, each in call.kwargs.items() if name != "inplace"}
     if kwargs.get("out", ()) is None:
         del kwargs["out"]
+    return kwargs
+
+
+def _translated(translator: Callable[..., Seen | None], call: Arguments) -> Seen | None:
     try:
-        return translator(*call.args, **kwargs)
+        return translator(*call.args, **_renamed(call))
     except TypeError:
         return None
-
-
-def _runner(call: Arguments, inputs: Sequence[Tensor]) -> Run:
-    """A function of the inputs that calls what was called, with them in the places of those tensors."""
-    leaves, structure = pytree.tree_flatten((call.args, call.kwargs))
-    places = _places(leaves, inputs)
-
-    def run(tensors: list[Tensor]) -> Any:
-        for number, own in enumerate(places):
-            for place in own:
-                leaves[place] = tensors[number]
-        args, kwargs = pytree.tree_unflatten(leaves, structure)
-        return call.function(*args, **kwargs)
-
-    return run
-
-
-def _places(leaves: Sequence[Any], inputs: Sequence[Tensor]) -> list[list[int]]:
-    """For each input its places among the arguments; an input that is given twice has one each."""
-    found = []
-    for number, tensor in enumerate(inputs):
-        places = [place for place, leaf in enumerate(leaves) if leaf is tensor]
-        again = [other for other, each in enumerate(inputs) if each is tensor]
-        found.append([places[again.index(number)]] if len(again) == len(places) else places)
-    return found
-
-
-#: Guards at the beginning of functions in Python, which let a mode see them.
-_GUARDS = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
-
-
-@functools.lru_cache(maxsize=1024)
-def _body(function: Callable[..., Any]) -> Callable[..., Any] | None:
-    """A function in Python that does the same but is not seen itself, only what it calls; else None."""
-    plain = getattr(function, "__wrapped__", function)
-    if not isinstance(plain, FunctionType):
-        return None
-    if plain is not function:
-        return plain
-    unguarded = dict.fromkeys(_GUARDS, lambda *_: False)
-    copy = FunctionType(
-        plain.__code__,
-        {**plain.__globals__, **unguarded},
-        plain.__name__,
-        plain.__defaults__,
-        plain.__closure__,
-    )
-    copy.__kwdefaults__ = plain.__kwdefaults__
-    return copy

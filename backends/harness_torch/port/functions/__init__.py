@@ -8,6 +8,7 @@ from harness_torch.port.functions import (  # noqa: F401  fill the table
     normalization,
     pooling,
     products,
+    rearranging,
     recurrent,
     reductions,
     rewriting,

@@ -84,6 +84,12 @@ def hard_tanh(x: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Seen | 
     return _limits(x, float(min_val), float(max_val))
 
 
+@translates("threshold")
+def threshold(x: Tensor, threshold: float, value: float) -> Seen | None:
+    """That of ReLU alone."""
+    return _limits(x, 0.0, None) if threshold == value == 0 else None
+
+
 @translates("softmax")
 def softmax(x: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Seen | None:
     """The signature is that of ``torch.nn.functional``."""
