@@ -19,11 +19,15 @@ from harness_keras.port import (  # noqa: F401 - importing a file registers its 
     dense,
     dropouts,
     elementwise,
+    functions_elementwise,
+    functions_products,
+    functions_shapes,
+    functions_spatial,
     images,
     normalization,
     recurrent,
 )
-from harness_keras.port.functions import FUNCTIONS, PASSIVE, Called
+from harness_keras.port.called import FUNCTIONS, PASSIVE, Called
 from harness_keras.port.readings import Reading, Running, Unreadable, reading_of
 from harness_keras.port.recorder import Recorder, active, is_array
 

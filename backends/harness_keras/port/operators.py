@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from keras import tree
 
 from harness.tracing import semantics as kinds
-from harness_keras.port.functions import FUNCTIONS, Called
+from harness_keras.port.called import FUNCTIONS, Called
 from harness_keras.port.geometry import all_from_end
 from harness_keras.port.recorder import Recorder, is_array
 

@@ -1,0 +1,206 @@
+"""What TensorFlow's primitives do, by their names."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from harness.tracing import semantics as kinds
+from harness.tracing.calls import Stored
+from harness_keras.port.functions_elementwise import arithmetic
+from harness_keras.port.geometry import all_from_end, from_end, window_padding
+from harness_keras.port.recorder import Recorder
+
+Tensor = Any
+
+
+class Primitive(NamedTuple):
+    """A primitive that has run."""
+
+    recorder: Recorder
+    kind: str
+    inputs: tuple[Tensor, ...]
+    attributes: dict[str, Any]
+    outputs: list[Tensor]
+
+    @property
+    def rank(self) -> int:
+        """The number of axes of the first input."""
+        return len(self.inputs[0].shape)
+
+
+class Seen(NamedTuple):
+    """What a primitive does, with the places of its inputs that are values."""
+
+    does: kinds.Semantics
+    places: tuple[int, ...] = (0,)
+    parameters: dict[str, Stored] = {}  # noqa: RUF012 - never changed
+
+
+Reading = Callable[[Primitive], Seen | None]
+READINGS: dict[str, Reading] = {}
+
+
+def _reads(*kinds_: str) -> Callable[[Reading], Reading]:
+    def register(reading: Reading) -> Reading:
+        READINGS.update(dict.fromkeys(kinds_, reading))
+        return reading
+
+    return register
+
+
+_ACTIVATIONS = {
+    "Relu": "relu", "Relu6": "relu6", "Sigmoid": "sigmoid", "Tanh": "tanh", "Softplus": "softplus",
+    "Softsign": "softsign", "Selu": "selu", "Exp": "exp", "Log": "log", "Sqrt": "sqrt", "Rsqrt": "rsqrt",
+    "Square": "square", "Abs": "abs", "Neg": "negative", "Sin": "sin", "Cos": "cos",
+}  # fmt: skip
+
+
+@_reads(*_ACTIVATIONS, "Elu", "LeakyRelu")
+def _activation(primitive: Primitive) -> Seen:
+    if primitive.kind == "LeakyRelu":
+        return Seen(kinds.Activation(function="leaky_relu", slope=primitive.attributes["alpha"]))
+    if primitive.kind == "Elu":
+        return Seen(kinds.Activation(function="elu", slope=1.0))
+    return Seen(kinds.Activation(function=_ACTIVATIONS[primitive.kind]))
+
+
+@_reads("Softmax", "LogSoftmax")
+def _softmax(primitive: Primitive) -> Seen:
+    return Seen(kinds.Softmax(axis=-1, logarithm=primitive.kind == "LogSoftmax"))
+
+
+_ARITHMETIC = {
+    "AddV2": "add", "Add": "add", "Sub": "subtract", "Mul": "multiply", "RealDiv": "divide", "Div": "divide",
+    "Pow": "power", "Maximum": "maximum", "Minimum": "minimum",
+}  # fmt: skip
+
+
+@_reads(*_ARITHMETIC)
+def _arithmetic(primitive: Primitive) -> Seen:
+    constant, first, are_values = arithmetic(primitive.recorder, *primitive.inputs)
+    does = kinds.Arithmetic(function=_ARITHMETIC[primitive.kind], constant=constant, constant_first=first)
+    return Seen(does, tuple(place for place, is_value in enumerate(are_values) if is_value))
+
+
+@_reads("MatMul", "BatchMatMulV2", "BatchMatMulV3")
+def _matmul(primitive: Primitive) -> Seen | None:
+    transposed = [
+        primitive.attributes.get(f"transpose_{side}", primitive.attributes.get(f"adj_{adjoint}", False))
+        for side, adjoint in (("a", "x"), ("b", "y"))
+    ]
+    if transposed[0]:
+        return None
+    kernel = primitive.inputs[1]
+    name = primitive.recorder.name_of(kernel)
+    if name is not None and len(kernel.shape) == 2:  # noqa: PLR2004
+        return Seen(kinds.Linear(), (0,), {"kernel": Stored(name, axes=(1, 0) if transposed[1] else None)})
+    return Seen(kinds.MatrixProduct(transposed=bool(transposed[1])), (0, 1))
+
+
+_REDUCTIONS = {"Mean": "mean", "Sum": "sum", "Max": "max", "Min": "min"}
+
+
+@_reads(*_REDUCTIONS)
+def _reduction(primitive: Primitive) -> Seen:
+    axes = [int(axis) for axis in np.ravel(primitive.inputs[1].numpy())]
+    keep = bool(primitive.attributes["keep_dims"])
+    function = _REDUCTIONS[primitive.kind]
+    return Seen(kinds.Reduction(function=function, axes=all_from_end(axes, primitive.rank), keep=keep))
+
+
+@_reads("Reshape", "ExpandDims", "Squeeze")
+def _reshape(primitive: Primitive) -> Seen:
+    return Seen(kinds.Reshape(shape=tuple(primitive.outputs[0].shape[1:])))
+
+
+@_reads("Transpose")
+def _transposition(primitive: Primitive) -> Seen:
+    return Seen(kinds.Transposition(axes=tuple(int(axis) for axis in primitive.inputs[1].numpy())))
+
+
+@_reads("ConcatV2")
+def _concatenation(primitive: Primitive) -> Seen:
+    *values, axis = primitive.inputs
+    return Seen(kinds.Concatenation(axis=from_end(int(axis), primitive.rank)), tuple(range(len(values))))
+
+
+@_reads("Pad", "PadV2", "MirrorPad")
+def _pad(primitive: Primitive) -> Seen:
+    padding = tuple((int(low), int(high)) for low, high in primitive.inputs[1].numpy())
+    value = float(primitive.inputs[2]) if primitive.kind == "PadV2" else 0.0
+    mode = primitive.attributes.get("mode", b"constant")
+    mode = (mode.decode() if isinstance(mode, bytes) else mode).lower()
+    return Seen(kinds.Padded(padding=padding, mode=mode, value=value))
+
+
+@_reads("StridedSlice")
+def _strided_slice(primitive: Primitive) -> Seen:
+    begin, end, strides = ([int(n) for n in each.numpy()] for each in primitive.inputs[1:4])
+
+    def masked(name: str, place: int) -> bool:
+        return bool(primitive.attributes[f"{name}_mask"] >> place & 1)
+
+    parts = []
+    for place in range(len(begin)):
+        if masked("ellipsis", place):
+            parts.append("...")
+        elif masked("new_axis", place):
+            parts.append("None")
+        elif masked("shrink_axis", place):
+            parts.append(str(begin[place]))
+        else:
+            start = "" if masked("begin", place) else str(begin[place])
+            stop = "" if masked("end", place) else str(end[place])
+            parts.append(f"{start}:{stop}" + (f":{strides[place]}" if strides[place] != 1 else ""))
+    return Seen(kinds.Slice(index=f"[{', '.join(parts)}]"))
+
+
+@_reads("GatherV2", "ResourceGather")
+def _gather(primitive: Primitive) -> Seen | None:
+    table, indices = primitive.inputs[:2]
+    name = primitive.recorder.name_of(table)
+    axis = int(primitive.inputs[2]) if primitive.kind == "GatherV2" else 0
+    if name is None or axis or len(table.shape) != 2:  # noqa: PLR2004
+        return None
+    del indices
+    return Seen(kinds.Embedding(), (1,), {"table": Stored(name)})
+
+
+@_reads("Conv2D", "MaxPool", "AvgPool")
+def _windows(primitive: Primitive) -> Seen | None:
+    attributes, shape = primitive.attributes, tuple(primitive.inputs[0].shape)
+    padding = _text(attributes["padding"]).lower()
+    if _text(attributes["data_format"]) != "NHWC" or padding == "explicit":
+        return None
+    strides = tuple(attributes["strides"][1:-1])
+    if primitive.kind != "Conv2D":
+        size = tuple(attributes["ksize"][1:-1])
+        pairs = window_padding(padding, shape[1:-1], size, strides, (1, 1))
+        function = "max" if primitive.kind == "MaxPool" else "mean"
+        return Seen(
+            kinds.Pooling(function=function, size=size, strides=strides, padding=pairs, dilation=(1, 1))
+        )
+    kernel = primitive.inputs[1]
+    name = primitive.recorder.name_of(kernel)
+    if name is None:
+        return None
+    dilation = tuple(attributes["dilations"][1:-1])
+    does = kinds.Convolution(
+        strides=strides,
+        padding=window_padding(padding, shape[1:-1], kernel.shape[:2], strides, dilation),
+        dilation=dilation,
+        groups=shape[-1] // kernel.shape[2],
+    )
+    return Seen(does, (0,), {"kernel": Stored(name)})
+
+
+@_reads("BiasAdd")
+def _bias(primitive: Primitive) -> Seen | None:
+    if _text(primitive.attributes["data_format"]) != "NHWC":
+        return None
+    return Seen(kinds.Arithmetic(function="add"), (0, 1))
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
