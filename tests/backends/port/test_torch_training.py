@@ -265,7 +265,7 @@ def test_models_of_torchvision_have_no_opaque_call(name):
     side = port.make_side(getattr(models, name)(), shapes, OwnTraining())
     trace = side.trace(inputs_of(shapes), training=True)
     assert opaque(trace) == []
-    used = {stored.name for call in trace.calls for stored in call.parameters.values()}
+    used = {value.name for value in trace.values if value.source == "parameter"}
     assert used == side.parameters().keys()
 
 
