@@ -5,7 +5,8 @@ NotImplemented where the arguments make it another function.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from keras import tree
 
@@ -25,7 +26,8 @@ PASSIVE = frozenset({
 })  # fmt: skip
 
 
-class Called(NamedTuple):
+@dataclass(frozen=True)
+class Called:
     """A function that is being called with ``arguments``, by name; ``original`` computes it."""
 
     recorder: Recorder
@@ -41,7 +43,9 @@ class Called(NamedTuple):
         """The first argument."""
         return next(iter(self.arguments.values()))
 
-    def record(self, does: kinds.Semantics, *names: str, parameters: dict[str, Stored] | None = None) -> Any:
+    def record(
+        self, does: kinds.AnySemantics, *names: str, parameters: dict[str, Stored] | None = None
+    ) -> Any:
         """Record one call; its inputs are these arguments, by default the first one."""
         names = names or (next(iter(self.arguments)),)
         given = {name: self.arguments[name] for name in names}

@@ -18,7 +18,7 @@ NOISE = (
 )
 
 
-def layers_named(names: tuple[str, ...]) -> list[type]:
+def layers_named(names: tuple[str, ...]) -> list[Any]:
     """The classes of these names that this Keras has."""
     return [getattr(keras.layers, name) for name in names if hasattr(keras.layers, name)]
 

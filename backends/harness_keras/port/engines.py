@@ -2,10 +2,12 @@
 
 import contextlib
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
+
+from harness_keras.port.training import LossOf
 
 Tensor = Any
 
@@ -16,7 +18,7 @@ def watching() -> contextlib.AbstractContextManager[None]:
 
 
 def gradients(
-    loss: Callable[[Sequence[Tensor]], Tensor], variables: Sequence[keras.Variable], inputs: Sequence[Tensor]
+    loss: LossOf, variables: Sequence[keras.Variable], inputs: Sequence[Tensor]
 ) -> tuple[Tensor, list[Tensor | None], list[Tensor | None]]:
     """The loss of these inputs, and its gradients with respect to variables and to inputs.
 

@@ -1,5 +1,6 @@
 """Functions of ``keras.ops`` on each element, sums over axes, and what changes no value."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -92,7 +93,7 @@ def _binary(function: str) -> Reading:
         for name in used:
             if not is_array(called[name]):  # an array of NumPy's
                 changed[name] = as_tensor(called[name])
-        return called._replace(arguments={**called.arguments, **changed}).record(does, *used)
+        return dataclasses.replace(called, arguments={**called.arguments, **changed}).record(does, *used)
 
     return reading
 

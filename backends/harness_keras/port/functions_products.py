@@ -65,7 +65,7 @@ def _product(equation: str) -> bool | None:
     """Whether an equation is a product of the last two axes, the second transposed; None if it is none."""
     left, output = equation.split("->") if "->" in equation else (equation, "")
     first, second = left.split(",")
-    batch, (rows, inner) = first[:-2], first[-2:]
+    batch, rows, inner = first[:-2], first[-2:-1], first[-1:]
     if not output or len(second) != len(first) or second[:-2] != batch or output[:-1] != batch + rows:
         return None
     column = output[-1]

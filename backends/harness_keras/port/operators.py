@@ -110,7 +110,7 @@ def _along(called: Foreign) -> Any:
     rank = len(called.x.shape)
     if "softmax" in called.name:
         (axis,) = all_from_end(called.axis(-1), rank)
-        does: kinds.Semantics = kinds.Softmax(axis=axis, logarithm=called.name == "log_softmax")
+        does: kinds.AnySemantics = kinds.Softmax(axis=axis, logarithm=called.name == "log_softmax")
     else:
         keep = bool(called.kwargs.get("keepdim", called.kwargs.get("keepdims", False)))
         does = kinds.Reduction(function=called.name, axes=all_from_end(called.axis(None), rank), keep=keep)

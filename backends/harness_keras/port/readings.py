@@ -48,13 +48,13 @@ class Running(NamedTuple):
         """What Keras calls the layer."""
         return f"keras.layers.{type(self.layer).__name__}"
 
-    def whole(self, does: kinds.Semantics, parameters: Mapping[str, Stored] | None = None) -> Any:
+    def whole(self, does: kinds.AnySemantics, parameters: Mapping[str, Stored] | None = None) -> Any:
         """Record the layer as one call of its first input."""
         return self.part(does, [self.x], lambda x: self.run(**{self.first: x}), parameters)
 
     def part(
         self,
-        does: kinds.Semantics,
+        does: kinds.AnySemantics,
         inputs: Sequence[Tensor],
         compute: Callable[..., Any],
         parameters: Mapping[str, Stored] | None = None,

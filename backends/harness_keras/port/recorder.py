@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -123,7 +123,7 @@ class Recorder:
     def call(
         self,
         function: str,
-        does: kinds.Semantics,
+        does: kinds.AnySemantics,
         inputs: Sequence[Tensor],
         compute: Callable[..., Any],
         parameters: Mapping[str, Stored] | None = None,
@@ -226,7 +226,7 @@ class Recorder:
         self._enter(tensor, Value("call", _array(tensor)))
         return self._places[id(tensor)]
 
-    def _overridden(self, call: int, of: str, place: int, tensor: Tensor) -> Tensor:
+    def _overridden(self, call: int, of: Literal["input", "output"], place: int, tensor: Tensor) -> Tensor:
         array = self._overrides.get((call, of, place))
         if array is None:
             return tensor

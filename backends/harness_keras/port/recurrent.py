@@ -1,6 +1,6 @@
 """Recurrent layers with the cells that Keras has, and layers that wrap others in time."""
 
-from typing import Any
+from typing import Any, Literal
 
 import keras
 from keras import ops, tree
@@ -12,7 +12,7 @@ from harness_keras.port.readings import Running, Unreadable, reads
 Tensor = Any
 #: The gates of Keras's cells in the order in which their kernels are packed.
 _GATES = {"rnn": ("h",), "gru": ("z", "r", "n"), "lstm": ("i", "f", "g", "o")}
-_CELLS = {
+_CELLS: dict[type, Literal["rnn", "gru", "lstm"]] = {
     keras.layers.SimpleRNNCell: "rnn",
     keras.layers.GRUCell: "gru",
     keras.layers.LSTMCell: "lstm",

@@ -8,8 +8,10 @@ import keras
 import numpy as np
 from keras import ops, tree
 
+from harness.errors import UsageError
 from harness.tracing.calls import Trace
 from harness.tracing.side import Gradients, InputShape, Loss, Override, OwnTraining, Trained, Update
+from harness.tracing.user_code import described
 from harness_keras.port import engines, float64, hooks, training
 from harness_keras.port.recorder import Recorder
 from harness_keras.port.shapes import Layout, layout_of
@@ -20,7 +22,11 @@ Tensor = Any
 
 
 class KerasSide:
-    """The side of a model or layer; builds it on zeros if it is not built."""
+    """The side of a model or layer.
+
+    Raises:
+        UsageError: the model does not take inputs of these shapes.
+    """
 
     def __init__(self, built: Any, shapes: Sequence[InputShape], own: OwnTraining) -> None:
         hooks.install()
@@ -30,10 +36,25 @@ class KerasSide:
         self._model = built
         self._own = own
         self._layout: Layout = layout_of(built, shapes)
-        with without_dropout():
-            self._call(self._layout.zeros(), training=False)
+        self._evaluate_once()
         self._variables = _named(built)
         self._opaque: dict[bool, set[tuple[Any, ...]]] = {}
+
+    def _evaluate_once(self) -> None:
+        """Make the parameters of a model that makes them at its first call.
+
+        Raises:
+            UsageError: the model does not take inputs of these shapes.
+        """
+        try:
+            with without_dropout():
+                self._call(self._layout.zeros(), training=False)
+        except Exception as error:
+            shapes = " and ".join(str(shape.shape) for shape in self._layout.shapes)
+            raise UsageError(
+                f"{type(self._model).__name__} cannot be called with inputs of shape {shapes} (without the "
+                f"batch): {described(error)}"
+            ) from error
 
     def parameters(self) -> dict[str, np.ndarray]:
         return {name: _array(variable) for name, variable in self._variables.items()}

@@ -1,7 +1,7 @@
 """What TensorFlow's primitives do, by their names."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -32,7 +32,7 @@ class Primitive(NamedTuple):
 class Seen(NamedTuple):
     """What a primitive does, with the places of its inputs that are values."""
 
-    does: kinds.Semantics
+    does: kinds.AnySemantics
     places: tuple[int, ...] = (0,)
     parameters: dict[str, Stored] = {}  # noqa: RUF012 - never changed
 
@@ -177,7 +177,7 @@ def _windows(primitive: Primitive) -> Seen | None:
     if primitive.kind != "Conv2D":
         size = tuple(attributes["ksize"][1:-1])
         pairs = window_padding(padding, shape[1:-1], size, strides, (1, 1))
-        function = "max" if primitive.kind == "MaxPool" else "mean"
+        function: Literal["max", "mean"] = "max" if primitive.kind == "MaxPool" else "mean"
         return Seen(
             kinds.Pooling(function=function, size=size, strides=strides, padding=pairs, dilation=(1, 1))
         )
