@@ -33,7 +33,7 @@ class _Cell(NamedTuple):
 
 #: Gates in the order in which they are packed; of linen, whose parts are named otherwise, under ``linen.``.
 _CELLS = {
-    "GRUCell": _Cell("gru", "rzn", True, "dense_i.kernel", "dense_h.kernel", "dense_i.bias"),
+    "GRUCell": _Cell("gru", "rzn", True, "dense_i.kernel", "dense_h.kernel", "dense_i.bias", "dense_h.bias"),
     "LSTMCell": _Cell("lstm", "ifgo", False, "i{}.kernel", "h{}.kernel", "h{}.bias"),
     "OptimizedLSTMCell": _Cell("lstm", "ifgo", True, "dense_i.kernel", "dense_h.kernel", "dense_h.bias"),
     "SimpleCell": _Cell("rnn", "h", True, "dense_i.kernel", "dense_h.kernel", "dense_i.bias"),
@@ -47,7 +47,7 @@ _CELLS = {
 def recurrent(layer: Layer) -> Any:
     """``RNN`` of a known cell that begins with zeros and sees whole sequences."""
     cell = layer.module.cell
-    known = _CELLS.get(f"linen.{type(cell).__name__}" if _is_linen(cell) else type(cell).__name__)
+    known = _CELLS.get(_name(type(cell)))
     if known is None or not _is_plain(layer, cell):
         return ENTER
     names = [_activation_name(getattr(cell, name, None)) for name in ("activation_fn", "gate_fn")]
@@ -81,8 +81,12 @@ def _called(layer: Layer, does: kinds.Recurrent, x: Any, parameters: Mapping[str
     return (result[1], result[0]) if isinstance(result, tuple) else result
 
 
-def _is_linen(cell: Any) -> bool:
-    return type(cell).__module__.startswith("flax.linen.")
+def _name(cell: type) -> str:
+    """The name of the class whose steps a cell makes, which a subclass may inherit."""
+    owner = next(base for base in cell.__mro__ if "__call__" in vars(base))
+    package = owner.__module__.rpartition(".nn.recurrent")[0] or owner.__module__.rpartition(".recurrent")[0]
+    names = {"flax.nnx": owner.__name__, "flax.linen": f"linen.{owner.__name__}"}
+    return names.get(package, "")
 
 
 def _is_plain(layer: Layer, cell: Any) -> bool:

@@ -198,7 +198,16 @@ def test_pure_function_uses_its_parameters_by_role(function, shapes, expected):
     assert "Linear" in kinds_of(trace) or "Convolution" in kinds_of(trace)
 
 
-@pytest.mark.parametrize("cell", [nnx.GRUCell, nnx.LSTMCell, nnx.OptimizedLSTMCell, nnx.SimpleCell])
+class BiasedCell(nnx.GRUCell):
+    def __init__(self, inputs, units, *, rngs):
+        super().__init__(inputs, units, rngs=rngs)
+        self.dense_h = nnx.Linear(units, 3 * units, rngs=rngs)
+
+
+CELLS = [nnx.GRUCell, BiasedCell, nnx.LSTMCell, nnx.OptimizedLSTMCell, nnx.SimpleCell]
+
+
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("options", [{"return_carry": True}, {"reverse": True}])
 def test_recurrent_layer_has_its_gates(cell, options):
     side = of(nnx.RNN(cell(8, 6, rngs=rngs()), **options))

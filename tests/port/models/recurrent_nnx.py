@@ -9,12 +9,20 @@ def make(faults=(), cell="gru"):
     return Recurrent(set(faults), cell, nnx.Rngs(0))
 
 
+class BiasedCell(nnx.GRUCell):
+    """The cell of PyTorch and Keras, which has a bias in the product with the state, too."""
+
+    def __init__(self, inputs, units, *, rngs, **options):
+        super().__init__(inputs, units, rngs=rngs, **options)
+        self.dense_h = nnx.Linear(units, 3 * units, rngs=rngs)
+
+
 class Recurrent(nnx.Module):
     def __init__(self, has, cell, rngs):
         self.has = has
         options = {"gate_fn": jax.nn.hard_sigmoid} if "recurrent activation" in has else {}
         options |= {"activation_fn": jax.nn.relu} if "activation" in has else {}
-        kind = nnx.GRUCell if cell == "gru" else nnx.OptimizedLSTMCell
+        kind = BiasedCell if cell == "gru" else nnx.OptimizedLSTMCell
         self.cell = nnx.RNN(kind(4, 6, rngs=rngs, **options), reverse="direction" in has, keep_order=True)
         self.head = nnx.Linear(6, 5, use_bias="missing bias" not in has, rngs=rngs)
 
