@@ -64,7 +64,19 @@ def multi_head_attention(layer: Layer) -> Any:
         parameters[f"{role}_bias"] = layer.stored(f"{role}.bias", final_shape=(heads * depth,))
     parameters["output_kernel"] = layer.stored("out.kernel", final_shape=(heads * depth, -1))
     parameters["output_bias"] = layer.stored("out.bias")
-    return layer.call(does, inputs, parameters, also=[] if added is None else [added])
+    result = layer.call(does, inputs, parameters, also=[] if added is None else [added])
+    return _with_dropout(layer, result)
+
+
+def _with_dropout(layer: Layer, result: Any) -> Any:
+    """Say that the attention drops weights at random, which is left out."""
+    rate = float(layer.setting("dropout_rate", default=0.0))
+    if not rate:
+        return result
+    does = kinds.Dropout(rate=rate, active=not layer.setting("deterministic", default=True))
+    return layer.recorder.call(
+        does, layer.function, lambda new: jnp.array(new, copy=True), [result], path=layer.path
+    )
 
 
 def _is_special(layer: Layer) -> bool:

@@ -64,7 +64,7 @@ def rngs():
         (lambda: nnx.RMSNorm(8, epsilon=1e-3, rngs=rngs()), SEQUENCES),
         (lambda: nnx.GroupNorm(4, num_groups=2, rngs=rngs()), PICTURES),
         (lambda: nnx.Embed(7, 3, rngs=rngs()), TOKENS),
-        (lambda: nnx.MultiHeadAttention(2, 8, decode=False, dropout_rate=0.3, rngs=rngs()), SEQUENCES),
+        (lambda: nnx.MultiHeadAttention(2, 8, decode=False, rngs=rngs()), SEQUENCES),
         (lambda: nnx.Dropout(0.5, rngs=rngs()), SEQUENCES),
     ],
 )
@@ -287,3 +287,10 @@ def test_training_descends_and_keeps_the_model():
     assert (trained.parameters["norm.mean"] != before["norm.mean"]).all()
     assert all((array == before[name]).all() for name, array in side.parameters().items())
     assert targets.shape == (2,)
+
+
+def test_dropout_inside_of_attention_is_a_call_of_its_own():
+    side = side_of(nnx.MultiHeadAttention(2, 8, decode=False, dropout_rate=0.3, rngs=nnx.Rngs(0)), SEQUENCES)
+    for training in (False, True):
+        trace = side.trace([SEQUENCES], training=training)
+        assert trace.calls[-1].does == kinds.Dropout(rate=0.3, active=training)
