@@ -14,7 +14,7 @@ import msgspec
 from harness.analysis.conditions import Conditions
 from harness.errors import HarnessError
 from harness.machine.checksums import with_checksum
-from harness.machine.files import replace_file
+from harness.machine.files import replace_result
 from harness.runs.documents import RecordKind
 from harness.runs.record import Evaluation
 from harness.spec.backend import Precision
@@ -120,7 +120,7 @@ def save_study(study: Study, results: Path) -> Path:
     path = results / STUDIES.folder / f"{study.name}.json"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, with_checksum(msgspec.json.format(msgspec.json.encode(study), indent=2)))
+        replace_result(path, with_checksum(msgspec.json.format(msgspec.json.encode(study), indent=2)))
     except OSError as error:
         raise HarnessError(f"the study {path} cannot be written: {error.strerror}") from error
     return path

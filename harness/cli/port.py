@@ -14,7 +14,7 @@ from harness.cli.printing import echo, echo_json
 from harness.cli.signals import interrupt_on_termination
 from harness.errors import UsageError
 from harness.machine.checksums import with_checksum
-from harness.machine.files import replace_file
+from harness.machine.files import replace_file, replace_result
 from harness.runs.store import prepare_folder
 
 _EXIT_CODES = {"equal": 0, "equal up to": 0, "different": 1, "undecided": 2}
@@ -167,7 +167,7 @@ def command(ctx: click.Context, /, a: str, b: str | None, **given: Any) -> None:
     )
     record = new_record(findings, inputs, chosen, started)
     path = folder / f"{record.id}.json"
-    replace_file(path, with_checksum(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"))
+    replace_result(path, with_checksum(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"))
     if given["form"] == "json":
         echo_json(msgspec.json.encode(record))
     else:

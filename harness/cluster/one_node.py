@@ -11,7 +11,7 @@ from harness.duel.conduct import DuelObserver
 from harness.duel.record import DuelRecord, encode
 from harness.errors import HarnessError, UsageError, interruption
 from harness.machine.checksums import with_checksum
-from harness.machine.files import replace_file
+from harness.machine.files import replace_result
 
 _POLL_SECONDS = 0.5
 
@@ -128,6 +128,6 @@ class DuelRecorder:
 def _write(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, content)
+        replace_result(path, content)
     except OSError as error:
         raise HarnessError(f"cannot write the record {path}: {error.strerror}") from error

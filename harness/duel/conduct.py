@@ -20,7 +20,7 @@ from harness.duel.workloads import pad_to_equal_size
 from harness.errors import HarnessError, UsageError, interruption
 from harness.machine.checksums import with_checksum
 from harness.machine.durations import duration_text
-from harness.machine.files import replace_file
+from harness.machine.files import replace_result
 from harness.machine.peak import peak_flops_per_second
 from harness.stats.looks import MOST_PAIRS, Looks
 from harness.testing.certificate import Certificate
@@ -246,6 +246,6 @@ class Duel:
     def _save(self) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(self.path, with_checksum(encode(self.record)))
+            replace_result(self.path, with_checksum(encode(self.record)))
         except OSError as error:
             raise HarnessError(f"cannot write the record {self.path}: {error.strerror}") from error

@@ -14,7 +14,7 @@ from harness.gate.outlook import Outlook
 from harness.gate.record import BenchmarkRecord, GateRecord, Stage, encode
 from harness.machine.checksums import with_checksum
 from harness.machine.description import describe_machine
-from harness.machine.files import replace_file
+from harness.machine.files import replace_result
 
 
 class GateObserver(Protocol):
@@ -121,6 +121,6 @@ class GateRecorder:
         record.seconds = time.monotonic() - self._start
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(self.path, with_checksum(encode(record)))
+            replace_result(self.path, with_checksum(encode(record)))
         except OSError as error:
             raise HarnessError(f"cannot write the record {self.path}: {error.strerror}") from error

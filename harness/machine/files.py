@@ -29,20 +29,21 @@ def prove_writable(folder: Path) -> None:
         pass
 
 
+def replace_result(path: Path, content: bytes) -> None:
+    """As :func:`replace_file`; a folder of results that was removed meanwhile is made again."""
+    try:
+        replace_file(path, content)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, content)
+
+
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file to the disk, completely or not at all. A folder that was removed meanwhile is made again.
+    """Write a file to the disk, completely or not at all.
 
     Raises:
         OSError: it cannot be written; the previous content remains.
     """
-    try:
-        _replace(path, content)
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, content)
-
-
-def _replace(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name[:_NAME_CHARACTERS]}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:

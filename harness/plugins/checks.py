@@ -14,6 +14,8 @@ from harness.spec.task import TaskDefinition
 
 #: What names in records, file names and on the command line are made of.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+#: Modes become parts of file names and of lines.
+_MODE = re.compile(r"[\w.+ -]+", re.ASCII)
 #: The types that ``--set`` can parse and a record can hold.
 _OPTION_TYPES = (
     msgspec.inspect.BoolType,
@@ -40,8 +42,8 @@ def check(plugin: Backend | TaskDefinition | DataSource) -> None:
                 raise ValueError(f"its contract is {plugin.contract!r}; this harness knows 1 to {CONTRACT}")
             _require_texts(plugin, "modes", "('eager',)", fewest=1)
             for mode in plugin.modes:
-                if not _NAME.fullmatch(mode):
-                    raise ValueError(f"its mode {mode!a} must be of letters, digits and . _ + -")
+                if not _MODE.fullmatch(mode):
+                    raise ValueError(f"its mode {mode!a} must be of letters, digits, spaces and . _ + -")
             _check_requirements(plugin)
         case TaskDefinition():
             _require_texts(plugin, "datasets", "('digits',)", fewest=1)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from harness.errors import HarnessError, UsageError
 from harness.machine.checksums import with_checksum
-from harness.machine.files import prove_writable, replace_file, sweep_drafts
+from harness.machine.files import prove_writable, replace_result, sweep_drafts
 from harness.runs import record as records
 from harness.runs.documents import RecordKind
 from harness.runs.lost import judged
@@ -63,7 +63,7 @@ class Store:
         """
         path = self.folder / f"{record.id}.json"
         try:
-            replace_file(path, with_checksum(records.encode(record)))
+            replace_result(path, with_checksum(records.encode(record)))
         except OSError as error:
             raise HarnessError(f"the record {path} cannot be written: {error.strerror}") from error
         return path
@@ -76,7 +76,7 @@ class Store:
         """
         path = self.folder / f"{record.id}{kind}.png"
         try:
-            replace_file(path, png)
+            replace_result(path, png)
         except OSError as error:
             raise HarnessError(f"{path} cannot be written: {error.strerror}") from error
         return path.name

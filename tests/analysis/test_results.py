@@ -4,6 +4,7 @@ import gzip
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 from support.made_gates import made_benchmark, made_gate, save
 from support.records import make_record
@@ -23,6 +24,9 @@ from harness.analysis.study import STUDIES, Study, Variant, save_study
 from harness.duel.files import DUELS
 from harness.errors import UsageError
 from harness.gate.files import GATES
+from harness.port.findings import Findings, Parameters, SideRecord
+from harness.port.options import PortOptions
+from harness.port.record import PORTS, PortRecord
 from harness.runs import record as records
 from harness.runs.documents import UnreadableRecord
 from harness.runs.store import RUNS, Store
@@ -47,6 +51,37 @@ def results(tmp_path):
     return store.folder.parent
 
 
+@pytest.fixture
+def all_kinds(results):
+    """The same, and a comparison of two models."""
+    ports = results / PORTS.folder
+    ports.mkdir()
+    (ports / f"{PORT.id}.json").write_bytes(msgspec.json.encode(PORT))
+    return results
+
+
+def _side(framework: str) -> SideRecord:
+    return SideRecord(target=f"my_{framework}.py:make", framework=framework, versions={})
+
+
+PORT = PortRecord(
+    id="20260104-000000-port",
+    started_at="2026-01-04T00:00:00+00:00",
+    command=["port"],
+    inputs=[],
+    options=PortOptions(),
+    findings=Findings(
+        a=_side("torch"),
+        b=_side("keras"),
+        verdict="equal",
+        parameters=Parameters(0, 0, [], [], []),
+        compared=[],
+        causes=[],
+    ),
+    seconds=1.0,
+)
+
+
 def _study() -> Study:
     fields = {"epochs": 2, "max_steps": None, "precision": "float32", "threads": 1}
     return Study(
@@ -55,8 +90,8 @@ def _study() -> Study:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_the_kind_of_a_file_is_known_by_its_content_in_any_folder(results, tmp_path, kind):
-    path = kind.paths(results)[0]
+def test_the_kind_of_a_file_is_known_by_its_content_in_any_folder(all_kinds, tmp_path, kind):
+    path = kind.paths(all_kinds)[0]
     elsewhere = shutil.copy(path, tmp_path / "artefact.json")
     assert kind_of(elsewhere) is kind
     assert result_in(elsewhere).kind.read(elsewhere) == kind.read(path)
@@ -71,8 +106,8 @@ def test_records_of_schema_1_are_of_their_folders_kind(tmp_path, path):
 
 @pytest.mark.parametrize("wanted", KINDS, ids=lambda kind: kind.name)
 @pytest.mark.parametrize("found", KINDS, ids=lambda kind: kind.name)
-def test_a_file_of_another_kind_is_named_with_the_command_that_prints_it(results, wanted, found):
-    (path, *_) = found.paths(results)
+def test_a_file_of_another_kind_is_named_with_the_command_that_prints_it(all_kinds, wanted, found):
+    (path, *_) = found.paths(all_kinds)
     documents, messages = read_all(wanted, [path])
     if wanted is found:
         assert (len(documents), messages) == (1, [])
@@ -105,11 +140,11 @@ def test_a_result_is_found_by_its_id_or_its_beginning(results, name, found):
     assert find_result(results, name) == (RUNS, results / "runs" / f"{found}.json")
 
 
-def test_every_kind_is_found_by_its_id_its_beginning_and_its_path(results, tmp_path):
+def test_every_kind_is_found_by_its_id_its_beginning_and_its_path(all_kinds, tmp_path):
     for kind in KINDS:
-        path = kind.paths(results)[-1]
+        path = kind.paths(all_kinds)[-1]
         names = (path.stem, path.stem[:-1], str(path), shutil.copy(path, tmp_path / "elsewhere.json"))
-        assert {find_result(results, str(name)).kind for name in names} == {kind}
+        assert {find_result(all_kinds, str(name)).kind for name in names} == {kind}
 
 
 def test_an_ambiguous_beginning_is_refused_with_one_that_fits(results):

@@ -145,9 +145,15 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_the_list(kind, name, m
         ("nameless", "returned a backend named None from harness_backend('nameless')"),
         ("modeless", "breaks the contract: its modes are None; expected a tuple such as ('eager',)"),
         ("no-comma", "breaks the contract: its modes are 'eager'; expected a tuple such as ('eager',)"),
-        ("path-mode", "breaks the contract: its mode 'a/b' must be of letters, digits and . _ + -"),
-        ("null-mode", "breaks the contract: its mode 'a\\x00' must be of letters, digits and . _ + -"),
-        ("surrogate-mode", "breaks the contract: its mode 'a\\ud800' must be of letters, digits and . _ + -"),
+        ("path-mode", "breaks the contract: its mode 'a/b' must be of letters, digits, spaces and . _ + -"),
+        (
+            "null-mode",
+            "breaks the contract: its mode 'a\\x00' must be of letters, digits, spaces and . _ + -",
+        ),
+        (
+            "surrogate-mode",
+            "breaks the contract: its mode 'a\\ud800' must be of letters, digits, spaces and . _ + -",
+        ),
         (
             "requiring-what",
             "breaks the contract: its requires are None; expected a tuple such as ('torch>=2.6',)",
