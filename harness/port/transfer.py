@@ -52,6 +52,7 @@ def transferred(
 def _add_second_biases(roles: dict[str, np.ndarray], pair: PairedUse) -> None:
     for role in [role for role in roles if role.startswith("recurrent_bias_")]:
         first = "bias_" + role.removeprefix("recurrent_bias_")
-        # Of a gate whose reset comes after the product, the second bias is inside the reset.
-        if role not in pair.b.parameters and first in roles and first in pair.b.parameters:
+        # That of the new value of a GRU is inside the reset, and cannot be added.
+        movable = role != "recurrent_bias_n"
+        if movable and role not in pair.b.parameters and first in roles and first in pair.b.parameters:
             roles[first] = roles[first] + roles.pop(role)

@@ -8,6 +8,7 @@ INPUTS = {
     "cnn": ["--input", "16,16,3"],
     "resnet": ["--input", "16,16,3"],
     "transformer": ["--input", "12", "--dtype", "int", "--max", "17"],
+    "mlp": ["--input", "20"],
     "gru": ["--input", "10,4"],
     "lstm": ["--input", "10,4"],
     "upsampling": ["--input", "8,8,4"],
@@ -148,7 +149,15 @@ SINGLE = [
         last_step=("reduction axis", ""),
         missing_bias=("missing bias", "head"),
     ),
-    *_planted("gru", "torch", "nnx", activation=("activation", "cell"), direction=("direction", "cell")),
+    *_planted(
+        "gru",
+        "torch",
+        "nnx",
+        activation=("activation", "cell"),
+        direction=("direction", "cell"),
+        bias_inside_the_reset=("missing bias", "cell"),
+    ),
+    *_planted("mlp", "torch", "nnx", order=("order", "norm"), epsilon=("epsilon", "norm")),
     *_planted(
         "lstm", "torch", "keras", recurrent_activation=("activation", "cell"), direction=("direction", "cell")
     ),
@@ -187,10 +196,10 @@ TRIPLE = [
     _three("upsampling", "torch", "keras", "groups", "resizing", "softmax axis"),
 ]
 
-#: Ports without a fault.
+#: Ports without a fault. Flax's GRU has no bias inside its reset gate, so it is no port of another one's.
 RIGHT = [
     Planted(model, a, b, (), ())
-    for model in ("cnn", "resnet", "transformer", "gru", "lstm", "upsampling")
+    for model in ("cnn", "mlp", "resnet", "transformer", "gru", "lstm", "upsampling")
     for a, b in (("torch", "keras"), ("torch", "nnx"), ("keras", "nnx"))
-    if model != "upsampling" or "nnx" not in (a, b)
+    if model not in {"upsampling", "gru"} or "nnx" not in (a, b)
 ]
