@@ -1,8 +1,6 @@
 """The comparison of two sides from their parameters to twenty training steps, and its verdict."""
 
-import contextlib
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +12,7 @@ from harness.port.messages import Description
 from harness.port.options import PortOptions, SideSpec
 from harness.port.outputs import compared, output_gap, rounded, worst_output
 from harness.port.remote_side import RemoteSide
+from harness.port.sides import Sides
 from harness.port.state import are_momenta
 from harness.port.training_causes import lacking_in_a, loss_causes, two_biases, worst_loss, worst_parameter
 from harness.port.transfer import transferred
@@ -30,11 +29,8 @@ _GRADIENT_TOLERANCE, _STEPS_TOLERANCE = 1e-9, 1e-7
 #: How much more than one rounding of all parameters a whole evaluation may change.
 _ROUNDINGS = 100.0
 _SINGLE = 1
-
-
-class _Sides(NamedTuple):
-    a: RemoteSide
-    b: RemoteSide
+#: A model of more numbers is trained on a smaller batch: steps in float64 take seconds.
+_LARGE, _SMALL_BATCH = 5_000_000, 2
 
 
 def check_models(
@@ -49,15 +45,10 @@ def check_models(
     Raises:
         UsageError: one of them cannot be made, loaded or evaluated; says which, and what its code raised.
     """
-    with contextlib.ExitStack() as stack:
-        sides = _Sides(
-            *(
-                stack.enter_context(RemoteSide(spec.target, options.threads, options.timeout_seconds))
-                for spec in (a, b)
-            )
-        )
+    with Sides(a, b, options.threads, options.timeout_seconds) as sides:
         phase("making the models")
-        built_a, built_b = sides.a.build(a.arguments, inputs), sides.b.build(b.arguments, inputs)
+        given = {sides.a: a.arguments, sides.b: b.arguments}
+        built_a, built_b = sides.both(lambda side: side.build(given[side], inputs))
         records = [
             SideRecord(spec.target, built.framework, built.versions, built.own_optimizer, built.own_loss)
             for spec, built in ((a, built_a), (b, built_b))
@@ -70,7 +61,7 @@ class _Check:
 
     def __init__(
         self,
-        sides: _Sides,
+        sides: Sides,
         records: list[SideRecord],
         shapes: Sequence[InputShape],
         options: PortOptions,
@@ -121,9 +112,8 @@ class _Check:
     def _describe(self) -> None:
         """Match the parameters and give B those of A, moved off their initial values."""
         inputs = samples.inputs(self._shapes, self._options.batch)
-        self._initial_a, self._initial_b = self._sides.a.describe(), self._sides.b.describe()
-        first_a = self._sides.a.trace(inputs, training=False)
-        first_b = self._sides.b.trace(inputs, training=False)
+        self._initial_a, self._initial_b = self._sides.both(RemoteSide.describe)
+        first_a, first_b = self._sides.both(lambda side: side.trace(inputs, training=False))
         self._refuse_random(first_a, inputs)
         names = self._options.names
         refuse_unknown(names, {*self._initial_a.parameters}, {*self._initial_b.parameters})
@@ -176,8 +166,7 @@ class _Check:
 
     def _compare_outputs(self, size: int, *, training: bool, explain: bool) -> None:
         inputs = samples.inputs(self._shapes, size)
-        trace_a = self._sides.a.trace(inputs, training=training)
-        trace_b = self._sides.b.trace(inputs, training=training)
+        trace_a, trace_b = self._sides.both(lambda side: side.trace(inputs, training=training))
         what = f"{'training' if training else 'evaluation'}, batch of {size}"
         worst, where = worst_output(trace_a, trace_b)
         tolerance = _TOLERANCE
@@ -223,8 +212,7 @@ class _Check:
         inputs = samples.inputs(self._shapes, self._options.batch)
         output = self._trained_a.values[self._trained_a.outputs[0]].array
         targets = samples.targets(output, self._options.loss)
-        a = self._sides.a.gradients(inputs, targets, self._options.loss)
-        b = self._sides.b.gradients(inputs, targets, self._options.loss)
+        a, b = self._sides.both(lambda side: side.gradients(inputs, targets, self._options.loss))
         worst, where = worst_parameter(self._matching, a.parameters, b.parameters)
         self._compared.append(compared("gradients of the parameters", worst, _GRADIENT_TOLERANCE, where))
         gaps = [output_gap(one, other) for one, other in zip(a.inputs, b.inputs, strict=False)]
@@ -243,11 +231,14 @@ class _Check:
             self._causes += updates.causes_of(a, b)
         options = self._options
         output = self._trained_a.values[self._trained_a.outputs[0]].array
-        batches = samples.batches(self._shapes, options.batch, options.steps, output, options.loss)
-        trained_a = self._sides.a.train(batches, options.loss, options.learning_rate)
-        trained_b = self._sides.b.train(batches, options.loss, options.learning_rate)
+        large = sum(array.size for array in self._initial_a.parameters.values()) > _LARGE
+        batch = min(options.batch, _SMALL_BATCH) if large else options.batch
+        batches = samples.batches(self._shapes, batch, options.steps, output, options.loss)
+        trained_a, trained_b = self._sides.both(
+            lambda side: side.train(batches, options.loss, options.learning_rate)
+        )
         if any(record.own_loss for record in self._records):
-            self._causes += loss_causes(trained_a.losses[0], trained_b.losses[0], options.batch)
+            self._causes += loss_causes(trained_a.losses[0], trained_b.losses[0], batch)
         if biases := two_biases(self._matching):
             self._causes += biases  # what follows differs by them
             return

@@ -37,7 +37,7 @@ def batches(
 ) -> list[tuple[list[np.ndarray], np.ndarray]]:
     """Inputs and targets of each training step, for outputs like this one."""
     return [
-        (inputs(shapes, batch, _FIRST_SEED + step), targets(output, loss, _FIRST_SEED + step))
+        (inputs(shapes, batch, _FIRST_SEED + step), targets(output[:batch], loss, _FIRST_SEED + step))
         for step in range(steps)
     ]
 
