@@ -8,6 +8,7 @@ from harness.port import samples, state, updates
 from harness.port.findings import Cause, Compared, Findings, ParameterPair, Parameters, SideRecord, Verdict
 from harness.port.map_file import refuse_unknown
 from harness.port.matching import match
+from harness.port.merging import merged
 from harness.port.messages import Description
 from harness.port.options import PortOptions, SideSpec
 from harness.port.outputs import compared, output_gap, rounded, worst_output
@@ -17,7 +18,7 @@ from harness.port.state import are_momenta
 from harness.port.training_causes import lacking_in_a, loss_causes, two_biases, worst_loss, worst_parameter
 from harness.port.transfer import transferred
 from harness.port.values import difference
-from harness.port.walk import merged, walk
+from harness.port.walk import walk
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Trace
 from harness.tracing.side import InputShape

@@ -1,8 +1,8 @@
 """The cause of a difference: the change of one call that gives the other side's numbers, tried in NumPy."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -42,7 +42,7 @@ class Place(NamedTuple):
     @property
     def output(self) -> np.ndarray:
         """The array that came out first."""
-        return self.trace.values[self.call.outputs[0]].array
+        return np.asarray(self.trace.values[self.call.outputs[0]].array)
 
     @property
     def parameters(self) -> dict[str, np.ndarray]:
@@ -82,34 +82,28 @@ def turned(a: Place, b: Place) -> np.ndarray | None:
 
 
 class _Change(NamedTuple):
-    """What makes B's call more like A's: a field, or a parameter that B lacks."""
+    """What makes B's call more like A's: fields, or parameters that B lacks."""
 
     name: str
     cause: Callable[[float, float], Cause]
-    apply: Callable[[kinds.Semantics, Parameters], tuple[kinds.Semantics, Parameters]]
+    fields: dict[str, Any]
+    more: Parameters
+
+    def applied(self, does: kinds.Semantics, parameters: Parameters) -> tuple[kinds.Semantics, Parameters]:
+        """The call with it."""
+        return msgspec.structs.replace(does, **self.fields), {**parameters, **self.more}
 
 
 def _changes(a: Place, b: Place) -> list[_Change]:
     found = []
     for field in differing_fields(a.call.does, b.call.does):
         value = {field: getattr(a.call.does, field)}
-        found.append(
-            _Change(
-                field,
-                partial(_field_cause, a, b, field),
-                lambda does, parameters, value=value: (msgspec.structs.replace(does, **value), parameters),
-            )
-        )
+        found.append(_Change(field, partial(_field_cause, a, b, field), value, {}))
     for role, array in a.parameters.items():
         if role not in b.parameters:
             kind = "missing bias" if "bias" in role or role == "shift" else "missing scale"
-            found.append(
-                _Change(
-                    role,
-                    partial(_cause, kind, a, b, role, f"no {role}"),
-                    lambda does, parameters, more=((role, array),): (does, {**parameters, **dict(more)}),
-                )
-            )
+            cause = partial(_cause, kind, a, b, role, f"no {role}")
+            found.append(_Change(role, cause, {}, {role: array}))
     return found
 
 
@@ -122,7 +116,7 @@ def _by_fields(a: Place, b: Place, wanted: np.ndarray, before: float) -> list[Ca
     while remaining and worst > ROUNDING:
         trials = [
             (_error(does, b, parameters, wanted), number, (does, parameters))
-            for number, (does, parameters) in enumerate(change.apply(*call) for change in remaining)
+            for number, (does, parameters) in enumerate(change.applied(*call) for change in remaining)
         ]
         best, number, changed = min(trials, key=lambda trial: trial[0])
         if best >= worst and len(remaining) == 1:
@@ -188,7 +182,7 @@ def _tried(place: Place, wanted: np.ndarray) -> Iterator[tuple[Alternative, floa
 
 
 def _error(
-    does: kinds.Semantics, place: Place, parameters: dict[str, np.ndarray], wanted: np.ndarray
+    does: kinds.Semantics, place: Place, parameters: Mapping[str, np.ndarray], wanted: np.ndarray
 ) -> float:
     try:
         out = compute(does, place.inputs, parameters)[0]

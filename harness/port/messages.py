@@ -149,4 +149,5 @@ def read_request(read: Callable[[int], bytes]) -> Request | None:
 
 def read_reply(read: Callable[[int], bytes]) -> Reply:
     """The next reply; ``read`` raises at the end of the pipe."""
-    return _REPLIES.decode(read(_LENGTH.unpack(read(_LENGTH.size))[0]))
+    reply: Reply = _REPLIES.decode(read(_LENGTH.unpack(read(_LENGTH.size))[0]))
+    return reply

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -72,12 +73,14 @@ def _free_name(name: str, taken: Mapping[str, object]) -> str:
     return next(each for each in names if each not in taken)
 
 
-def _initial(array: np.ndarray) -> float | str:
+def _initial(array: np.ndarray) -> float | Literal["zeros", "ones"]:
     """The standard deviation, or the constant."""
     spread = float(array.std())
     if spread == 0.0 and array.size:
         first = float(array.flat[0])
-        return {0.0: "zeros", 1.0: "ones"}.get(first, abs(first))
+        if first in {0.0, 1.0}:
+            return "ones" if first else "zeros"
+        return abs(first)
     return spread
 
 
@@ -97,8 +100,8 @@ def _flops_of(call: Call, trace: Trace) -> int:
     match call.does:
         case kinds.Convolution(transposed=True):
             source = trace.values[call.inputs[0]].array
-            return 2 * math.prod(source.shape[1:]) * math.prod(shape[:-2]) * shape[-1]
+            return int(2 * math.prod(source.shape[1:]) * math.prod(shape[:-2]) * shape[-1])
         case kinds.Convolution() | kinds.Linear():
-            return 2 * positions * math.prod(shape[:-1])
+            return int(2 * positions * math.prod(shape[:-1]))
         case _:
             return 0

@@ -21,12 +21,14 @@ from harness.worker.errors import WorkerLost
 from harness.worker.process import WorkerProcess
 
 _POLL_SECONDS = 0.5
-#: Libraries that read these compute in float64 from their import on.
-_FLOAT64 = {
+#: Frameworks that read these compute in float64, on the CPU, from their import on.
+_VARIABLES = {
     "JAX_ENABLE_X64": "1",
     "KERAS_FLOATX": "float64",
     "CUDA_VISIBLE_DEVICES": "",
     "JAX_PLATFORMS": "cpu",
+    "KERAS_TORCH_DEVICE": "cpu",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
 }
 
 _R = TypeVar("_R", bound=messages.Reply)
@@ -53,7 +55,7 @@ class RemoteSide:
         self._timeout_seconds = timeout_seconds
         requests_out, self._requests = os.pipe()
         self._replies, replies_in = os.pipe()
-        variables = {**worker_variables(threads, "cpu", os.environ), **_FLOAT64}
+        variables = {**worker_variables(threads, "cpu", os.environ), **_VARIABLES}
         command = [
             sys.executable,
             "-P",

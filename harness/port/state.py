@@ -133,7 +133,11 @@ def dropouts(trace_a: Trace, trace_b: Trace, *, training: bool) -> list[Cause]:
         own, other = (
             ", ".join(text(_does(place).rate) for place in of) or "none" for of in (rates_a, rates_b)
         )
-        return [_dropout((rates_a or [None])[0], (rates_b or [None])[0], own, other, mode="training")]
+        return [
+            _dropout(
+                rates_a[0] if rates_a else None, rates_b[0] if rates_b else None, own, other, mode="training"
+            )
+        ]
     return [
         _dropout(one, other, text(_does(one).rate), text(_does(other).rate), mode="training")
         for one, other in zip(rates_a, rates_b, strict=True)

@@ -99,8 +99,8 @@ class _Comparison:
                 self._consumers.setdefault(value, []).append(place)
         index = ValueIndex(trace_a)
         self._in_a: dict[int, list[int]] = {}
-        for place, value in enumerate(trace_b.values):
-            if value.array.size > 1 and (places := index.find_all(value.array)):
+        for place, each in enumerate(trace_b.values):
+            if each.array.size > 1 and (places := index.find_all(each.array)):
                 self._in_a[place] = places
         self._common_a = {place for places in self._in_a.values() for place in places}
 

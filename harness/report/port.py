@@ -105,7 +105,7 @@ def parameter_sentences(findings: Findings) -> list[str]:
 
 def compared_table(findings: Findings) -> Table:
     """What was compared, with the worst relative difference."""
-    rows = [
+    rows: list[list[Cell | str]] = [
         [
             compared.what,
             "other shape" if compared.worst is None else f"{compared.worst:.1e}",

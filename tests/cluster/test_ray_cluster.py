@@ -14,7 +14,7 @@ from support.ray_cluster import LocalCluster
 from harness.runs import record as records
 
 pytest.importorskip("ray")
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 PLUGIN = Path(__file__).parents[1] / "support" / "plugins" / "paced.py"
 MATRIX = ["--plugin", str(PLUGIN), "--task", "mlp", "--threads", "1", "--no-certify", "--no-eval"]

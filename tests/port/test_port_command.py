@@ -86,7 +86,7 @@ def test_a_right_port_is_equal_up_to_its_initial_values(harness):
     assert pairs["tokens.weight"] == "tokens.embedding"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_assert_same_model_fails_with_the_cause():
     torch_model = f"{MODELS}/resnet_torch.py:make"
     nnx_model = f"{MODELS}/resnet_nnx.py:make"

@@ -9,7 +9,7 @@ from harness.runs.store import RUNS
 RUN = ("run", "--dataset", "digits", "--task", "cnn", "--epochs", "2", "--quiet", "--no-certify", "--backend")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_eight_commands_write_into_one_folder(harness):
     commands = [
         *((*RUN, "faulty:ok", "--seed", str(seed)) for seed in range(2)),

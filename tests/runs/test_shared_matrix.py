@@ -31,7 +31,7 @@ def test_a_repeated_matrix_reuses_its_runs_and_shows_them_all(harness):
     assert shown == harness.records()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("processes", "runs"), [(2, 8), (8, 4)])
 def test_processes_that_share_a_matrix_execute_each_run_once(harness, processes, runs):
     harness("data", "fetch", "mnist1d")
@@ -56,7 +56,7 @@ def test_a_termination_releases_the_claim(harness):
     assert claim_paths(harness.folder / "results") == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_matrix_that_is_killed_at_random_moments_is_completed(harness):
     pytest.importorskip("torch")
     pytest.importorskip("jax")

@@ -20,7 +20,7 @@ pytest.importorskip("alembic")
 from harness.tracking.mlflow_runs import MlflowTracker  # noqa: E402  after the skips
 
 #: MLflow takes seconds to import and to make its database. Its libraries warn of their own futures.
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="module")

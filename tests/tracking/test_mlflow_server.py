@@ -16,7 +16,7 @@ mlflow = pytest.importorskip("mlflow")
 pytest.importorskip("flask", reason="the server is in the package mlflow, not in mlflow-skinny")
 pytest.importorskip("torch")
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore")]
 
 _RUN = ["run", "--backend", "torch", "--task", "mlp", "--epochs", "1000", "--threads", "1", "--no-certify"]
 

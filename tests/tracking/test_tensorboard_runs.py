@@ -13,7 +13,7 @@ from harness.tracking.tracker import send
 pytest.importorskip("tensorboard")
 
 #: TensorBoard's reader imports TensorFlow where that is installed. Its libraries warn of their own futures.
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="module")

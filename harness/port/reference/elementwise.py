@@ -1,6 +1,7 @@
 """Activations, arithmetic and reductions."""
 
 import math
+from typing import Any
 
 import numpy as np
 from scipy import special
@@ -15,7 +16,7 @@ def activation(function: str, x: np.ndarray, slope: float | None = None) -> np.n
     """An elementwise function by name; formulas are those of the frameworks' documentation."""
     if function in {"leaky_relu", "elu", "celu"} and slope is None:
         slope = 0.01 if function == "leaky_relu" else 1.0
-    table = {
+    table: dict[str, Any] = {
         "identity": lambda: x,
         "relu": lambda: np.maximum(x, 0),
         "relu6": lambda: np.clip(x, 0, 6),
@@ -96,7 +97,7 @@ def _(does: kinds.Reduction, inputs: Arrays, parameters: Parameters) -> list[np.
     if does.function in {"variance", "deviation"}:
         function = np.var if does.function == "variance" else np.std
         return [function(x, axis=axes, keepdims=keep, ddof=does.correction)]
-    functions = {"mean": np.mean, "sum": np.sum, "max": np.max, "min": np.min}
+    functions: dict[str, Any] = {"mean": np.mean, "sum": np.sum, "max": np.max, "min": np.min}
     if does.function not in functions:
         raise NoReference(does.function)
     return [functions[does.function](x, axis=axes, keepdims=keep)]

@@ -22,7 +22,7 @@ def attention(
         scores = np.where(seen, scores, -np.inf)
     if mask is not None:
         scores = np.where(mask, scores, -np.inf) if mask.dtype == bool else scores + mask
-    return special.softmax(scores, axis=-1) @ value
+    return np.asarray(special.softmax(scores, axis=-1) @ value)
 
 
 @formula.register
@@ -35,7 +35,7 @@ def _(does: kinds.Attention, inputs: Arrays, parameters: Parameters) -> list[np.
 
 @formula.register
 def _(does: kinds.MultiHeadAttention, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
-    query, key, value = (inputs * 3)[:3] if len(inputs) == 1 else inputs[:3]
+    query, key, value = (inputs[0],) * 3 if len(inputs) == 1 else inputs[:3]
     if does.masked:
         raise NoReference("attention with a mask of its own")
 

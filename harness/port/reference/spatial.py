@@ -132,9 +132,9 @@ def _resized(x: np.ndarray, axis: int, size: int, does: kinds.Resize) -> np.ndar
             places += 0.5 * length / size - 0.5
     if does.method == "nearest":
         nearest = np.floor(np.arange(size) * (length / size)) if not does.half_pixel else np.round(places)
-        return np.take(x, np.clip(nearest, 0, length - 1).astype(int), axis)
+        return np.asarray(np.take(x, np.clip(nearest, 0, length - 1).astype(int), axis))
     places = np.clip(places, 0, length - 1)
     low = np.floor(places).astype(int)
     high = np.minimum(low + 1, length - 1)
     share = (places - low).reshape([-1 if each == axis else 1 for each in range(x.ndim)])
-    return np.take(x, low, axis) * (1 - share) + np.take(x, high, axis) * share
+    return np.asarray(np.take(x, low, axis) * (1 - share) + np.take(x, high, axis) * share)
