@@ -14,7 +14,7 @@ from harness.plugins.files import PLUGIN_FILES_VARIABLE
 
 EVERY = [block for page in PAGES for block in blocks(page)]
 #: ``text`` is output. A language in braces is a directive, which the build of the pages runs.
-LANGUAGES = {"sh", "python", "toml", "yaml", "text"}
+LANGUAGES = {"sh", "python", "toml", "yaml", "text", "json"}
 SHELL = [(block, words) for block in EVERY if block.language in {"sh", "yaml"} for words in commands(block)]
 #: Programs that a block may call, and what stands for a path to one of them.
 PROGRAMS = {"harness", "pip", "pytest", "python", "python3", "git", "export", ".", "BASE", ".ci/run"}
@@ -131,6 +131,7 @@ def test_every_python_block_is_run_by_a_test():
         "docs/how-to/add-a-task.md",
         "docs/how-to/add-a-data-set.md",
         "docs/how-to/benchmark-in-pytest.md",  # tests/pytest_plugin/test_pytest_plugin.py
+        "docs/how-to/check-a-port.md",  # tests/port/test_port_page.py
         "docs/how-to/read-results-in-a-notebook.md",  # tests/report/test_report.py
     }
     assert {block.page for block in EVERY if block.language == "python"} == tested
