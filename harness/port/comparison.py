@@ -240,9 +240,9 @@ class _Check:
         )
         if any(record.own_loss for record in self._records):
             self._causes += loss_causes(trained_a.losses[0], trained_b.losses[0], batch)
-        if biases := two_biases(self._matching):
-            self._causes += biases  # what follows differs by them
-            return
+        self._causes += two_biases(self._matching)
+        if any(cause.harmless and cause.mode == "steps" for cause in self._causes):
+            return  # what follows differs by it
         worst, where = worst_parameter(self._matching, trained_a.parameters, trained_b.parameters)
         loss = worst_loss(trained_a.losses, trained_b.losses)
         steps = f"{options.steps} steps"

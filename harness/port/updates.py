@@ -12,7 +12,14 @@ from harness.tracing.side import Update
 
 _STEPS = 20
 _NUMBERS = 64
-_KINDS = {"decay": "weight decay", "decay_coupled": "weight decay"}
+_KINDS = {
+    "decay": "weight decay",
+    "decay_coupled": "weight decay",
+    "epsilon_uncorrected": "epsilon of Adam",
+}
+_NAMES = {"decay_coupled": "decay", "epsilon_uncorrected": "epsilon"}
+#: What no option of a framework's own optimizer changes.
+_INHERENT = {"epsilon_uncorrected"}
 
 
 def causes_of(a: Update, b: Update) -> list[Cause]:
@@ -26,20 +33,22 @@ def causes_of(a: Update, b: Update) -> list[Cause]:
         if field == "decay_coupled" and not (a.decay and b.decay):
             continue
         changed = msgspec.structs.replace(a, **{field: other})
-        before = difference(simulate(changed), reference) if other is not None else None
+        before = difference(simulate(changed), reference)
         if before == 0.0:
             continue
+        known = np.isfinite(before)
         found.append(
             Cause(
                 kind=_KINDS.get(field, "optimizer"),
+                harmless=field in _INHERENT,
                 path_a="optimizer",
                 path_b="optimizer",
                 function_a=a.rule,
                 function_b=b.rule,
-                a=f"{field} {_text(field, own)}",
-                b=f"{field} {_text(field, other)}",
-                before=before,
-                after=0.0 if before is not None else None,
+                a=f"{_NAMES.get(field, field)} {_text(field, own)}",
+                b=f"{_NAMES.get(field, field)} {_text(field, other)}",
+                before=before if known else None,
+                after=0.0 if known else None,
                 mode="steps",
             )
         )
@@ -49,6 +58,8 @@ def causes_of(a: Update, b: Update) -> list[Cause]:
 def _text(field: str, value: object) -> str:
     if field == "decay_coupled" and value is not None:
         return "coupled with the gradient" if value else "decoupled"
+    if field == "epsilon_uncorrected":
+        return "before the correction" if value else "after the correction"
     return text(value)
 
 
@@ -71,7 +82,11 @@ def simulate(update: Update) -> np.ndarray:
         if update.rule in {"adam", "adamw"}:
             one, two = update.beta_1 or 0.0, update.beta_2 or 0.0
             first, second = one * first + (1 - one) * gradient, two * second + (1 - two) * gradient**2
-            root = np.sqrt(second / (1 - two**step)) + (update.epsilon or 0.0)
+            epsilon, correction = update.epsilon or 0.0, np.sqrt(1 - two**step)
+            if update.epsilon_uncorrected:
+                root = (np.sqrt(second) + epsilon) / correction
+            else:
+                root = np.sqrt(second) / correction + epsilon
             weights = weights - rate * first / (1 - one**step) / root
         elif update.rule == "rmsprop":
             two = update.beta_2 or 0.0

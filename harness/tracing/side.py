@@ -35,7 +35,8 @@ class Update(msgspec.Struct, frozen=True):
     """The rule of an optimizer; fields that do not apply are None.
 
     ``decay`` is coupled if it is added to the gradient (L2), decoupled if it shrinks the weight by
-    ``learning_rate * decay`` beside the update.
+    ``learning_rate * decay`` beside the update. With ``epsilon_uncorrected`` Adam adds epsilon to the root of
+    the mean square before that is corrected (Kingma and Ba 2015, end of section 2), as Keras does.
     """
 
     rule: str
@@ -45,6 +46,7 @@ class Update(msgspec.Struct, frozen=True):
     beta_1: float | None = None
     beta_2: float | None = None
     epsilon: float | None = None
+    epsilon_uncorrected: bool | None = None
     decay: float | None = None
     decay_coupled: bool | None = None
 

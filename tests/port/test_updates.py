@@ -44,6 +44,13 @@ def test_rules_are_those_of_pytorch(rule, name, options):
     assert np.allclose(updates.simulate(rule), weights.detach().numpy(), rtol=1e-10)
 
 
+def test_where_adam_adds_epsilon_is_harmless():
+    adam = {"rule": "adam", "learning_rate": 0.1, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
+    (cause,) = updates.causes_of(Update(**adam), Update(**adam, epsilon_uncorrected=True))
+    assert (cause.kind, cause.harmless) == ("epsilon of Adam", True)
+    assert 0 < cause.before < 1e-5
+
+
 def test_coupled_decay_is_a_cause_with_what_it_changes():
     adam = {
         "rule": "adam",

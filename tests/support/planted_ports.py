@@ -9,6 +9,8 @@ INPUTS = {
     "resnet": ["--input", "16,16,3"],
     "transformer": ["--input", "12", "--dtype", "int", "--max", "17"],
     "mlp": ["--input", "20"],
+    "training": ["--input", "20"],
+    "standard": ["--input", "20"],
     "gru": ["--input", "10,4"],
     "lstm": ["--input", "10,4"],
     "upsampling": ["--input", "8,8,4"],
@@ -156,6 +158,10 @@ SINGLE = [
         activation=("activation", "cell"),
         direction=("direction", "cell"),
     ),
+    Planted("training", "torch", "coupled", ("coupled decay",), (("weight decay", "optimizer"),)),
+    Planted("training", "torch", "summed", ("loss",), (("loss", "loss"),)),
+    Planted("training", "keras", "summed", ("decay",), (("weight decay", "optimizer"),)),
+    *_planted("standard", "torch", "nnx", variance=("variance", "")),
     *_planted("mlp", "torch", "nnx", order=("order", "norm"), epsilon=("epsilon", "norm")),
     *_planted(
         "lstm", "torch", "keras", recurrent_activation=("activation", "cell"), direction=("direction", "cell")
@@ -197,8 +203,12 @@ TRIPLE = [
 
 #: Ports without a fault.
 RIGHT = [
-    Planted(model, a, b, (), ())
-    for model in ("cnn", "mlp", "resnet", "transformer", "gru", "lstm", "upsampling")
-    for a, b in (("torch", "keras"), ("torch", "nnx"), ("keras", "nnx"))
-    if model != "upsampling" or "nnx" not in (a, b)
+    Planted("training", "torch", "keras", (), ()),
+    Planted("standard", "torch", "nnx", (), ()),
+    *(
+        Planted(model, a, b, (), ())
+        for model in ("cnn", "mlp", "resnet", "transformer", "gru", "lstm", "upsampling")
+        for a, b in (("torch", "keras"), ("torch", "nnx"), ("keras", "nnx"))
+        if model != "upsampling" or "nnx" not in (a, b)
+    ),
 ]

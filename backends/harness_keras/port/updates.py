@@ -46,6 +46,7 @@ def _adam(optimizer: Any) -> tuple[str, dict[str, Any]]:
         "beta_1": float(optimizer.beta_1),
         "beta_2": float(optimizer.beta_2),
         "epsilon": float(optimizer.epsilon),
+        "epsilon_uncorrected": True,
     }
 
 
