@@ -66,7 +66,7 @@ def test_a_record_that_cannot_be_written_costs_no_verdict_and_is_never_green(
         kept.record.benchmarks.append(made_benchmark(verdicts=judged))
         kept.judged(kept.record.benchmarks[0], "look")
 
-    monkeypatch.setattr(recorder, "replace_file", refuse)
+    monkeypatch.setattr(recorder, "replace_result", refuse)
     python = EnvironmentRecord(python="python", harness="0")
     kept = GateRecorder(tmp_path, SimpleNamespace(), suite="", base=python, head=python, false_alarms=0.01)
     record = kept.carry_out(work)
@@ -79,7 +79,7 @@ def test_a_record_that_cannot_be_written_costs_no_verdict_and_is_never_green(
 def test_a_record_that_could_be_written_in_the_end_says_what_the_gate_said(monkeypatch, tmp_path):
     """There was room again, and yet not all was judged."""
     refused = [OSError(errno.ENOSPC, "No space left on device")]
-    write = recorder.replace_file
+    write = recorder.replace_result
 
     def replace_file(path, content):
         if refused:
@@ -90,7 +90,7 @@ def test_a_record_that_could_be_written_in_the_end_says_what_the_gate_said(monke
         kept.record.benchmarks.append(made_benchmark())
         kept.judged(kept.record.benchmarks[0], "look")
 
-    monkeypatch.setattr(recorder, "replace_file", replace_file)
+    monkeypatch.setattr(recorder, "replace_result", replace_file)
     python = EnvironmentRecord(python="python", harness="0")
     kept = GateRecorder(tmp_path, SimpleNamespace(), suite="", base=python, head=python, false_alarms=0.01)
     record = kept.carry_out(work)

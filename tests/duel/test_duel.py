@@ -290,7 +290,7 @@ def test_a_duel_whose_record_cannot_be_written_fails_with_every_reason(
     def refuse(path, content):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(conduct, "replace_file", refuse)
+    monkeypatch.setattr(conduct, "replace_result", refuse)
     monkeypatch.setattr(duel, "_run_pairs", run_pairs)
     record = duel.carry_out()
     assert record.failure == f"{cause}cannot write the record {duel.path}: No space left on device"

@@ -2,8 +2,6 @@
 
 import contextlib
 import os
-import resource
-import signal
 import subprocess
 import sys
 import threading
@@ -88,17 +86,19 @@ replace_file(Path(sys.argv[1]), bytes(100_000))
 """
 
 
+LIMITED = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+"""
+
+
 def test_a_file_that_may_not_grow_keeps_what_was_written(tmp_path):
     """As on a full disk, where none can be mounted."""
-
-    def limit():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-
     path = tmp_path / "report.html"
     path.write_bytes(b"earlier")
-    command = [sys.executable, "-c", FILLED, str(path)]
-    done = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", LIMITED + FILLED, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "File too large" in done.stderr
     assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
     assert path.read_bytes() == b"earlier"

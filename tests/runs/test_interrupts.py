@@ -112,7 +112,7 @@ def test_a_duel_that_is_interrupted_anywhere_has_ended(failure, tmp_path, monkey
     monkeypatch.setattr(conduct, "new_record", new_record)
     monkeypatch.setattr(conduct, "encode", lambda record: record.status.encode())
     monkeypatch.setattr(conduct, "with_checksum", lambda content: content)
-    monkeypatch.setattr(conduct, "replace_file", lambda _path, content: saved.append(content.decode()))
+    monkeypatch.setattr(conduct, "replace_result", lambda _path, content: saved.append(content.decode()))
 
     def duel():
         duel = conduct.Duel(SimpleNamespace(workloads=[workload]), tmp_path, Mock())
@@ -134,7 +134,7 @@ def test_a_gate_that_is_interrupted_anywhere_has_ended(tmp_path, monkeypatch):
     saved = []
     monkeypatch.setattr(recorder, "encode", lambda record: record.status.encode())
     monkeypatch.setattr(recorder, "with_checksum", lambda content: content)
-    monkeypatch.setattr(recorder, "replace_file", lambda _path, content: saved.append(content.decode()))
+    monkeypatch.setattr(recorder, "replace_result", lambda _path, content: saved.append(content.decode()))
 
     def gate():
         kept = recorder.GateRecorder(tmp_path, Mock(), suite="", base=PYTHON, head=PYTHON, false_alarms=0.01)
