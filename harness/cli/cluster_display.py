@@ -1,84 +1,33 @@
 """Progress of runs on a cluster: on a terminal a line for each node, otherwise one for each event."""
 
 import time
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from types import TracebackType
-from typing import Self
+from collections.abc import Sequence
 
-from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn
-from rich.table import Column
+from rich.progress import TaskID
 
 from harness.cli.cluster_remaining import ClusterRemaining
-from harness.cli.messages import print_error
-from harness.cli.progress import CACHED_SECONDS, RunLine, fitted, stand_in_texts
+from harness.cli.live_display import QUIET_SECONDS, SPINNER_WIDTH, LiveDisplay
+from harness.cli.progress import CACHED_SECONDS, RunLine, fitted
 from harness.cli.remaining import left_text
-from harness.cli.standard_error import console, print_line
 from harness.cluster.agent import NodeState
 from harness.plugins.configuration import Configuration
 from harness.report.certificate_words import certificate_label
-from harness.runs.record import DatasetRecord, Record
+from harness.runs.record import Record
 from harness.runs.request import RunRequest
 from harness.runs.sequence import RunObserver
 from harness.testing.certificate import Certificate
-from harness.tracking.following import Tracking
-from harness.tracking.tracker import Tracker
-
-_SPINNER_WIDTH = 2
-#: Without a terminal, no line about the whole comes sooner after another line.
-_QUIET_SECONDS = 10.0
 
 
-class ClusterDisplay:
+class ClusterDisplay(LiveDisplay):
     """A :class:`harness.cluster.dispatch.ClusterObserver`; ``quiet`` prints nothing."""
 
     def __init__(self, requests: Sequence[RunRequest], *, quiet: bool) -> None:
         self._runs = len(requests)
         self._begun = self._ended = 0
-        self._tracking: Tracking | None = None
         self._nodes: dict[str, NodeLine] = {}
         self.remaining = ClusterRemaining(map(_kind, requests), time.monotonic)
-        self._console = console(quiet=quiet)
-        self._printed = time.monotonic()
-        self.live = self._console.is_terminal and not quiet
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}", markup=False, table_column=Column(overflow="fold")),
-            console=self._console,
-            disable=not self.live,
-            transient=True,
-        )
+        super().__init__(quiet=quiet, printed=time.monotonic())
         self._whole = self._progress.add_task("waiting for nodes", total=None)
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
-
-    def say(self, text: str) -> None:
-        """Print a line that stays."""
-        self._printed = time.monotonic()
-        print_line(self._console, text)
-
-    def warn(self, text: str) -> None:
-        """Print a line that stays, even where no progress is shown."""
-        if self._console.quiet:
-            print_error(text)
-        else:
-            self.say(text)
-
-    def track(self, trackers: Sequence[Tracker], folder: Path) -> None:
-        """Show the runs in these tools, too; ``folder`` is that of the records."""
-        self._tracking = Tracking(trackers, folder, self.warn)
-
-    def stand_ins(self, datasets: Iterable[DatasetRecord]) -> None:
-        """Say once for each data set that it replaces another, and why."""
-        for text in stand_in_texts(datasets):
-            self.say(text)
 
     def joined(self, node: NodeState) -> None:
         """See :class:`harness.cluster.dispatch.ClusterObserver`."""
@@ -138,7 +87,7 @@ class ClusterDisplay:
 
     def show_row(self, row: TaskID, name: str, details: Sequence[str]) -> None:
         """Show a node's work and the state of the whole."""
-        width = self._console.width - _SPINNER_WIDTH
+        width = self._console.width - SPINNER_WIDTH
         self._progress.update(row, description=fitted(name, details, width))
         self.show_whole()
 
@@ -150,7 +99,7 @@ class ClusterDisplay:
         text = f"{self._ended} of {self._runs} runs ended, {nodes} node{'s' * (nodes != 1)}{left}"
         if self.live:
             self._progress.update(self._whole, description=text)
-        elif time.monotonic() - self._printed >= _QUIET_SECONDS and self._ended < self._runs:
+        elif time.monotonic() - self._printed >= QUIET_SECONDS and self._ended < self._runs:
             self.say(text)
 
 

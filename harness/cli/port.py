@@ -1,6 +1,7 @@
 """``harness port``: whether two models are the same, and if not, where and why."""
 
 import datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from harness.cli.signals import interrupt_on_termination
 from harness.errors import UsageError
 from harness.machine.checksums import with_checksum
 from harness.machine.files import replace_file, replace_result
+from harness.port.options import PortOptions, SideSpec
+from harness.port.record import PORTS, new_record
 from harness.runs.store import prepare_folder
 
 _EXIT_CODES = {"equal": 0, "equal up to": 0, "different": 1, "undecided": 2}
@@ -139,12 +142,15 @@ def command(ctx: click.Context, /, a: str, b: str | None, **given: Any) -> None:
         raise UsageError(
             "--input is missing: the shape of an input without the batch, such as --input 32,32,3"
         )
+    interrupt_on_termination()
+    ctx.exit(_EXIT_CODES[_compared(SideSpec(a, given["set_a"]), SideSpec(b, given["set_b"]), given)])
+
+
+def _compared(a: SideSpec, b: SideSpec, given: Mapping[str, Any]) -> str:
+    """Compare, keep the record and print it; returns the verdict."""
     from harness.port.comparison import check_models
     from harness.port.map_file import read_map, write_map
-    from harness.port.options import PortOptions, SideSpec
-    from harness.port.record import PORTS, new_record
 
-    interrupt_on_termination()
     folder = given["results"] / PORTS.folder
     prepare_folder(folder)
     inputs = _inputs(given["shapes"], given["dtypes"], given["maxima"])
@@ -158,13 +164,8 @@ def command(ctx: click.Context, /, a: str, b: str | None, **given: Any) -> None:
         names=read_map(given["map_file"]) if given["map_file"] else {},
     )
     started = datetime.datetime.now(datetime.UTC)
-    findings = check_models(
-        SideSpec(a, given["set_a"]),
-        SideSpec(b, given["set_b"]),
-        inputs,
-        chosen,
-        (lambda _: None) if given["quiet"] else print_error_line,
-    )
+    say = (lambda _: None) if given["quiet"] else print_error_line
+    findings = check_models(a, b, inputs, chosen, say)
     record = new_record(findings, inputs, chosen, started)
     path = folder / f"{record.id}.json"
     replace_result(path, with_checksum(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"))
@@ -181,7 +182,7 @@ def command(ctx: click.Context, /, a: str, b: str | None, **given: Any) -> None:
         print_error_line(f"Page: {given['page']}")
     if given["save_map"] is not None:
         write_map(given["save_map"], findings.parameters.pairs)
-    ctx.exit(_EXIT_CODES[findings.verdict])
+    return findings.verdict
 
 
 def _inputs(shapes: list[tuple[int, ...]], dtypes: tuple[str, ...], maxima: tuple[int, ...]) -> list[Any]:

@@ -2,41 +2,31 @@
 
 import math
 import time
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from collections.abc import Sequence
+from typing import Protocol
 
-from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn
-from rich.table import Column
+from rich.progress import TaskID
 
-from harness.cli.messages import print_error
+from harness.cli.live_display import QUIET_SECONDS, SPINNER_WIDTH, LiveDisplay
 from harness.cli.remaining import Activity, Remaining, left_text
-from harness.cli.standard_error import console, print_line
 from harness.plugins.configuration import Configuration
 from harness.report.certificate_words import certificate_label
 from harness.report.numbers import significant
 from harness.report.phrases import failure_text
 from harness.report.scores import score_value, test_score
 from harness.runs.certification import certified_work
-from harness.runs.record import DatasetRecord, Epoch, Record
+from harness.runs.record import Epoch, Record
 from harness.runs.request import RunRequest
 from harness.runs.sequence import RunObserver
 from harness.spec.task import Adversarial, Task
 from harness.testing.certificate import Certificate
-from harness.tracking.following import Tracking
-from harness.tracking.tracker import Tracker
 from harness.training.measures import measure_of_task
 
 #: A certificate that takes longer was not in the cache: its time is worth a line on a terminal.
 CACHED_SECONDS = 1.0
-#: The spinner and the space after it.
-_SPINNER_WIDTH = 2
-#: Without a terminal no line about work under way comes sooner after another line.
-_QUIET_SECONDS = 10.0
 
 
-class RunDisplay:
+class RunDisplay(LiveDisplay):
     """Shows runs one after the other: a :class:`harness.runs.sequence.SequenceObserver`.
 
     ``quiet`` prints nothing.
@@ -49,48 +39,8 @@ class RunDisplay:
         self._remaining = Remaining(
             [*map(_certificate_activity, works.values()), *map(_run_activity, requests)], time.monotonic
         )
-        self._console = console(quiet=quiet)
-        self._printed = -math.inf
-        self._tracking: Tracking | None = None
-        self.live = self._console.is_terminal and not quiet
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}", markup=False, table_column=Column(overflow="fold")),
-            console=self._console,
-            disable=not self.live,
-            transient=True,
-        )
+        super().__init__(quiet=quiet, printed=-math.inf)
         self._line: TaskID = self._progress.add_task("", total=None)
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
-
-    def say(self, text: str) -> None:
-        """Print a line that stays."""
-        self._printed = time.monotonic()
-        print_line(self._console, text)
-
-    def warn(self, text: str) -> None:
-        """Print a line that stays, even where no progress is shown."""
-        if self._console.quiet:
-            print_error(text)
-        else:
-            self.say(text)
-
-    def track(self, trackers: Sequence[Tracker], folder: Path) -> None:
-        """Show the runs in these tools, too; ``folder`` is that of the records."""
-        self._tracking = Tracking(trackers, folder, self.warn)
-
-    def stand_ins(self, datasets: Iterable[DatasetRecord]) -> None:
-        """Say once for each data set that it replaces another, and why."""
-        for text in stand_in_texts(datasets):
-            self.say(text)
 
     def certifying(self, configuration: Configuration, task: str) -> None:
         """See :class:`harness.runs.certification.CertificationObserver`."""
@@ -148,9 +98,9 @@ class RunDisplay:
     def update(self, name: str, *details: str) -> None:
         """Show work under way. ``name`` stays whole; details that do not fit a terminal are left out."""
         if self.live:
-            width = self._console.width - _SPINNER_WIDTH
+            width = self._console.width - SPINNER_WIDTH
             self._progress.update(self._line, description=fitted(name, self._with_time_left(details), width))
-        elif time.monotonic() - self._printed >= _QUIET_SECONDS:
+        elif time.monotonic() - self._printed >= QUIET_SECONDS:
             self.say(": ".join(filter(None, [name, ", ".join(self._with_time_left(details))])))
 
     def _with_time_left(self, details: Sequence[str]) -> list[str]:
@@ -159,14 +109,6 @@ class RunDisplay:
         shown = list(filter(None, details))
         first, others = shown[:1], shown[1:]
         return [*first, *([left_text(seconds)] if seconds and seconds >= 1 else []), *others]
-
-
-def stand_in_texts(datasets: Iterable[DatasetRecord]) -> list[str]:
-    """A sentence for each data set that replaces another, and why."""
-    return [
-        f"Data set {dataset.stands_in_for} is not available, {dataset.name} is used instead: {dataset.reason}"
-        for dataset in {each.name: each for each in datasets if each.stands_in_for}.values()
-    ]
 
 
 def fitted(name: str, details: Sequence[str], width: int) -> str:

@@ -73,7 +73,7 @@ class BlockRecord(msgspec.Struct, frozen=True):
     """Its index; 0 is the reference."""
     turn: int
     steps: Annotated[int, msgspec.Meta(ge=1)]
-    seconds: Annotated[float, msgspec.Meta(ge=1e-12)]  # far less than a clock can tell apart
+    seconds: Annotated[float, msgspec.Meta(ge=1e-12)]  # far below the resolution of any clock
     control_seconds: float
     """Time of the control, a fixed NumPy product, just before the block."""
     disturbance: Disturbance

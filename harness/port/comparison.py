@@ -17,7 +17,6 @@ from harness.port.sides import Sides
 from harness.port.state import are_momenta
 from harness.port.training_causes import lacking_in_a, loss_causes, two_biases, worst_loss, worst_parameter
 from harness.port.transfer import transferred
-from harness.port.values import difference
 from harness.port.walk import walk
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Trace
@@ -115,7 +114,7 @@ class _Check:
         inputs = samples.inputs(self._shapes, self._options.batch)
         self._initial_a, self._initial_b = self._sides.both(RemoteSide.describe)
         first_a, first_b = self._sides.both(lambda side: side.trace(inputs, training=False))
-        self._refuse_random(first_a, inputs)
+        self._note_random((first_a, first_b), inputs)
         names = self._options.names
         refuse_unknown(names, {*self._initial_a.parameters}, {*self._initial_b.parameters})
         self._matching = match(first_a, first_b, names)
@@ -127,13 +126,13 @@ class _Check:
         self._sides.b.load(self._values_b)
         self._causes += lacking_in_a(missing)
 
-    def _refuse_random(self, first: Trace, inputs: list[np.ndarray]) -> None:
-        again = self._sides.a.trace(inputs, training=False)
-        for one, other in zip(first.outputs, again.outputs, strict=False):
-            if difference(again.values[other].array, first.values[one].array) > _TOLERANCE:
-                self._notes.append(
-                    f"{self._records[0].target} gives other outputs for the same inputs each time"
-                )
+    def _note_random(self, firsts: tuple[Trace, Trace], inputs: list[np.ndarray]) -> None:
+        """Note each side that gives other outputs when it is evaluated again."""
+        again = self._sides.both(lambda side: side.trace(inputs, training=False))
+        for record, first, second in zip(self._records, firsts, again, strict=True):
+            gap, _ = worst_output(first, second)
+            if gap > _TOLERANCE:
+                self._notes.append(f"{record.target} gives other outputs for the same inputs each time")
 
     def _parameters(self) -> Parameters:
         def count(described: Description) -> int:

@@ -9,10 +9,10 @@ import numpy as np
 
 from harness.port import causes
 from harness.port.alternatives import Alternative, alternatives, text
-from harness.port.findings import Cause
+from harness.port.findings import Cause, Mode
 from harness.port.reference import NoReference, compute
 from harness.port.segments import arrays, canonical_parameters
-from harness.port.values import ROUNDING, are_equal, difference, in_shape_of, orders
+from harness.port.values import ROUNDING, difference, in_shape_of, orders
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, Trace
 
@@ -66,7 +66,7 @@ def of_semantics(a: Place, b: Place) -> list[Cause]:
         changed = msgspec.structs.replace(a.call.does, **{field: getattr(b.call.does, field)})
         error = _error(changed, a, a.parameters, a.output)
         if error > ROUNDING:
-            found.append(_field_cause(a, b, field, error, 0.0))
+            found.append(_field_cause(a, b, field, error, None))
     leading = {cause.kind for cause in found}
     return [cause for cause in found if cause.kind != "padding" or not leading & {"stride", "dilation"}]
 
@@ -100,9 +100,10 @@ def _changes(a: Place, b: Place) -> list[_Change]:
         value = {field: getattr(a.call.does, field)}
         found.append(_Change(field, partial(_field_cause, a, b, field), value, {}))
     for role, array in a.parameters.items():
-        if role not in b.parameters:
+        added = role.startswith("recurrent_bias") and role != "recurrent_bias_n"  # to the first bias
+        if role not in b.parameters and not added:
             kind = "missing bias" if "bias" in role or role == "shift" else "missing scale"
-            cause = partial(_cause, kind, a, b, role, f"no {role}")
+            cause = partial(cause_between, kind, a, b, role, f"no {role}")
             found.append(_Change(role, cause, {}, {role: array}))
     return found
 
@@ -134,14 +135,14 @@ def _by_fields(a: Place, b: Place, wanted: np.ndarray, before: float) -> list[Ca
     return list(found.values())
 
 
-def _field_cause(a: Place, b: Place, field: str, before: float, after: float) -> Cause:
+def _field_cause(a: Place, b: Place, field: str, before: float, after: float | None) -> Cause:
     own, other = getattr(a.call.does, field), getattr(b.call.does, field)
     kind = causes.kind_of(a.call.does, field, other)
     if isinstance(a.call.does, kinds.Reshape) and sorted(own) == sorted(other):
         kind = "heads" if len(own) >= _PICTURE_AXES else kind
     if kind == "activation" and "identity" in {own, other}:
         kind = "extra call" if own == "identity" else "missing call"
-    return _cause(kind, a, b, text(own), text(other), before, after)
+    return cause_between(kind, a, b, text(own), text(other), before, after)
 
 
 def differing_fields(one: kinds.Semantics, other: kinds.Semantics) -> list[str]:
@@ -159,10 +160,10 @@ def _by_trial(a: Place, b: Place, wanted: np.ndarray, before: float) -> list[Cau
     """A mistake that, made in A's call, gives B's output, or made in B's gives A's."""
     for alternative, error in _tried(a, b.output):
         if explains(error, before):
-            return [_cause(alternative.kind, a, b, alternative.own, alternative.other, before, error)]
+            return [cause_between(alternative.kind, a, b, alternative.own, alternative.other, before, error)]
     for alternative, error in _tried(b, wanted):
         if explains(error, before):
-            return [_cause(alternative.kind, a, b, alternative.other, alternative.own, before, error)]
+            return [cause_between(alternative.kind, a, b, alternative.other, alternative.own, before, error)]
     return []
 
 
@@ -210,11 +211,23 @@ def flatten_order(a: Place, b: Place) -> list[Cause]:
     for reordered, names in ((first, ("CHW", "HWC")), (last, ("HWC", "CHW"))):
         after = difference(reordered, wanted)
         if explains(after, before):
-            return [_cause("flatten order", a, b, *names, before, after)]
+            return [cause_between("flatten order", a, b, *names, before, after)]
     return []
 
 
-def _cause(kind: str, a: Place, b: Place, own: str, other: str, before: float, after: float) -> Cause:
+def cause_between(
+    kind: str,
+    a: Place,
+    b: Place,
+    own: str,
+    other: str,
+    before: float | None,
+    after: float | None,
+    *,
+    mode: Mode = "evaluation",
+    harmless: bool = False,
+) -> Cause:
+    """A cause at two calls; differences that are not finite are left out."""
     return Cause(
         kind=kind,
         path_a=a.call.path,
@@ -223,11 +236,8 @@ def _cause(kind: str, a: Place, b: Place, own: str, other: str, before: float, a
         function_b=b.call.function,
         a=own,
         b=other,
-        before=before if np.isfinite(before) else None,
+        before=before if before is not None and np.isfinite(before) else None,
         after=after,
+        mode=mode,
+        harmless=harmless,
     )
-
-
-def outputs_agree(a: Place, b: Place) -> bool:
-    """Whether two calls gave the same numbers."""
-    return are_equal(a.output, b.output)

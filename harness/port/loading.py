@@ -1,6 +1,5 @@
 """The user's own code: a callable in a file or a module, called for a model."""
 
-import contextlib
 import importlib.metadata
 import sys
 from collections.abc import Mapping, Sequence
@@ -44,11 +43,10 @@ def load_side(
 
 
 def _plugins() -> dict[str, SidePlugin]:
-    """The modules of the frameworks whose plugin can be imported."""
+    """The module of each framework; importing it imports no framework."""
     found: dict[str, SidePlugin] = {}
     for entry in importlib.metadata.entry_points(group="harness.sides"):
-        with contextlib.suppress(ImportError):  # its distribution is broken; other frameworks work
-            found[entry.name] = entry.load()
+        found[entry.name] = entry.load()
     return found
 
 

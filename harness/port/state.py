@@ -7,7 +7,7 @@ import numpy as np
 
 from harness.port import causes
 from harness.port.alternatives import text
-from harness.port.diagnosis import Place, differing_fields
+from harness.port.diagnosis import Place, cause_between, differing_fields
 from harness.port.findings import Cause
 from harness.port.matching import Matching, PairedUse
 from harness.port.reference.normalization import running_statistics
@@ -65,7 +65,7 @@ def _of_statistics(a: Place, b: Place, gap: float) -> list[Cause]:
         if field in {"momentum", "unbiased_running_variance"}
     ]
     if not fields or not isinstance(does_a, kinds.BatchNormalization):
-        return [_cause("unexplained", a, b, "", "", gap, None, harmless=False)]
+        return [cause_between("unexplained", a, b, "", "", gap, None, mode="training")]
     wanted = running_statistics(does_a, a.inputs[0], a.parameters)
     found, does = [], does_a
     for field in fields:
@@ -83,38 +83,14 @@ def _of_statistics(a: Place, b: Place, gap: float) -> list[Cause]:
         own_text, other_text = text(getattr(does_a, field)), text(other)
         if field == "unbiased_running_variance":
             own_text, other_text = _bias(getattr(does_a, field)), _bias(other)
-        found.append(_cause(kind, a, b, own_text, other_text, before, 0.0, harmless=inherent))
+        found.append(
+            cause_between(kind, a, b, own_text, other_text, before, 0.0, mode="training", harmless=inherent)
+        )
     return found
 
 
 def _bias(unbiased: bool) -> str:
     return "unbiased" if unbiased else "biased"
-
-
-def _cause(
-    kind: str,
-    a: Place,
-    b: Place,
-    own: str,
-    other: str,
-    before: float | None,
-    after: float | None,
-    *,
-    harmless: bool,
-) -> Cause:
-    return Cause(
-        kind=kind,
-        path_a=a.call.path,
-        path_b=b.call.path,
-        function_a=a.call.function,
-        function_b=b.call.function,
-        a=own,
-        b=other,
-        before=before,
-        after=after,
-        mode="training",
-        harmless=harmless,
-    )
 
 
 def dropouts(trace_a: Trace, trace_b: Trace, *, training: bool) -> list[Cause]:

@@ -32,7 +32,7 @@ def worst_parameter(
         one, two = stored.canonical(of_a[stored.name]), other.canonical(of_b[other.name])
         gap = np.inf
         if one.size == two.size:
-            gap = float(np.abs(one.ravel() - two.ravel()).max(initial=0.0)) / scale
+            gap = _never_nan(float(np.abs(one.ravel() - two.ravel()).max(initial=0.0)) / scale)
         if gap > worst:
             worst, where = gap, path or other.name
     return worst, where
@@ -41,7 +41,13 @@ def worst_parameter(
 def worst_loss(of_a: Sequence[float], of_b: Sequence[float]) -> float:
     """The largest relative difference of the losses of the same steps."""
     pairs = zip(of_a, of_b, strict=False)
-    return max((abs(one - other) / max(abs(one), _LEAST_LOSS) for one, other in pairs), default=0.0)
+    gaps = (_never_nan(abs(one - other) / max(abs(one), _LEAST_LOSS)) for one, other in pairs)
+    return max(gaps, default=0.0)
+
+
+def _never_nan(gap: float) -> float:
+    """The gap, infinite where it is no number: comparisons with NaN are false, and would hide it."""
+    return np.inf if np.isnan(gap) else gap
 
 
 def loss_causes(loss_a: float, loss_b: float, batch: int) -> list[Cause]:

@@ -1,6 +1,6 @@
 """The walk from input to output: every call whose input is right and whose output is not, and why.
 
-After a cause is found the walk goes on as if the call were mended: A's array replaces B's.
+After a cause is found the walk goes on with A's array in the place of B's, so that one fault hides no other.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from harness.tracing import semantics as kinds
 from harness.tracing.calls import Trace
 from harness.tracing.side import Override
 
-#: Faults that are mended in one walk; a model has fewer, or nothing in it is right.
+#: Faults that one walk corrects; a model has fewer, or nothing in it is right.
 _MOST_FAULTS = 60
 
 
@@ -38,10 +38,10 @@ class Traced(Protocol):
 
 
 class _Fault(NamedTuple):
-    """Causes, and what mends them."""
+    """Causes, and the arrays that correct them."""
 
     causes: list[Cause]
-    mends: list[Override]
+    corrections: list[Override]
 
 
 def walk(
@@ -56,7 +56,7 @@ def walk(
     for _ in range(_MOST_FAULTS):
         try:
             trace_b = fold_borders(b.trace(inputs, training=training, overrides=overrides))
-        except HarnessError:  # a mended array does not fit what follows, such as where a stride moved
+        except HarnessError:  # A's array does not fit what follows, as where a stride moved
             if not overrides:
                 raise
             found += _by_semantics(trace_a, trace_b.trace, matching, visited, mode)
@@ -67,7 +67,7 @@ def walk(
         for cause in fault.causes:
             cause.mode = mode
             found.append(cause)
-        overrides += fault.mends
+        overrides += fault.corrections
     return merged(found)
 
 
@@ -87,7 +87,7 @@ def _by_semantics(
 
 
 class _Comparison:
-    """Two traces of the same inputs; B's with what has been mended."""
+    """Two traces of the same inputs; B's with the corrections so far."""
 
     def __init__(self, trace_a: Trace, folded_b: Folded, matching: Matching) -> None:
         self._a, (self._b, self._borders) = trace_a, folded_b
@@ -152,30 +152,34 @@ class _Comparison:
         if self._is_cleared(b.call.outputs[0]):
             return None
         visited.add(key)
-        found = diagnosis.same_kind(a, b) or [_unexplained(a, b)]
-        return _Fault(found, self._output_mend(pair.b.place, a, b))
+        found = diagnosis.same_kind(a, b) or diagnosis.of_semantics(a, b) or [_unexplained(a, b)]
+        return _Fault(found, self._output_correction(pair.b.place, a, b))
 
-    def _output_mend(self, place: int, a: Place, b: Place) -> list[Override]:
-        mended = diagnosis.turned(a, b)
-        return [] if mended is None else [Override(place, 0, mended)]
+    def _output_correction(self, place: int, a: Place, b: Place) -> list[Override]:
+        array = diagnosis.turned(a, b)
+        return [] if array is None else [Override(place, 0, array)]
 
     def _in_segment(self, value_a: int, value_b: int, consumer: tuple[int, int] | None) -> _Fault:
         """A fault among the calls that lead to two values which must be equal."""
         before_a = segment_before(self._a, value_a, lambda place: place in self._common_a)
         before_b = segment_before(self._b, value_b, lambda place: place in self._in_a)
+        if not before_a.calls and not before_b.calls:  # A's value is in B already, put there for another call
+            before_a = segment_before(
+                self._a, value_a, lambda place: place != value_a and place in self._common_a
+            )
         name = self._b.calls[consumer[0]].path if consumer is not None else ""
         missing = self._missing(value_a, value_b, before_a, before_b, name)
         fault = self._differing_call(before_a, before_b)
         if fault is None and all(cause.after is not None for cause in missing):
             fault = _Fault(missing, [])
         fault = fault or self._composite(value_a, value_b, before_a, before_b) or _Fault(missing, [])
-        mends = fault.mends
-        if not mends and consumer is not None:
+        corrections = fault.corrections
+        if not corrections and consumer is not None:
             array = in_shape_of(self._a.values[value_a].array, self._b.values[value_b].array)
             place, number = consumer
             place = self._borders.get(place, place) if number == 0 else place
-            mends = [] if array is None else [Override(place, number, array, "input")]
-        return _Fault(fault.causes, mends)
+            corrections = [] if array is None else [Override(place, number, array, "input")]
+        return _Fault(fault.causes, corrections)
 
     def _differing_call(self, before_a: Segment, before_b: Segment) -> _Fault | None:
         """The first call of B with right inputs and a wrong output, where A has one of its kind."""
@@ -196,7 +200,7 @@ class _Comparison:
                     continue
                 found = diagnosis.flatten_order(a, b) or diagnosis.same_kind(a, b)
                 if found:
-                    return _Fault(found, self._output_mend(place, a, b))
+                    return _Fault(found, self._output_correction(place, a, b))
         return None
 
     def _inputs_right(self, b: Place) -> bool:

@@ -55,7 +55,17 @@ def described(cause: Cause) -> str:
     """A cause without its kind."""
     head = place(cause)
     sides = f": {cause.a or _nothing(cause, 'a')} against {cause.b or _nothing(cause, 'b')}"
-    return f"{head}{sides}{_proof(cause)}{_more(cause)}{'. Harmless.' if cause.harmless else '.'}"
+    return f"{head}{sides}{_proof(cause)}{_more(cause)}{_ending(cause)}"
+
+
+def _ending(cause: Cause) -> str:
+    if not cause.harmless:
+        return "."
+    return (
+        ". Harmless; training steps differ by it and are not compared."
+        if cause.mode == "steps"
+        else ". Harmless."
+    )
 
 
 def place(cause: Cause) -> str:

@@ -93,7 +93,7 @@ class Block(msgspec.Struct, frozen=True):
     epoch: int
     steps: Annotated[int, Meta(ge=1)]
     batch_size: int
-    seconds: Annotated[float, Meta(ge=1e-12)]  # far less than a clock can tell apart
+    seconds: Annotated[float, Meta(ge=1e-12)]  # far below the resolution of any clock
 
 
 class Epoch(msgspec.Struct, frozen=True):

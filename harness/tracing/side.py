@@ -23,7 +23,7 @@ __all__ = [
 
 
 class Override(NamedTuple):
-    """Puts an array in the place of a call's output, or of one of its inputs, as if the call were mended."""
+    """An array in the place of a call's output, or of one of its inputs; what follows is then comparable."""
 
     call: int
     place: int

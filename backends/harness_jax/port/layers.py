@@ -130,7 +130,7 @@ def convolution(layer: Layer) -> Any:
 
 
 def transposed_convolution(layer: Layer) -> Any:
-    """``ConvTranspose``, which does not flip its kernel unless it is told to transpose it."""
+    """``ConvTranspose``, which flips its kernel only with ``transpose_kernel``."""
     module, x = layer.module, layer.x
     sizes = convolutions.many(module.kernel_size, np.size(module.kernel_size))
     count = len(sizes)

@@ -52,7 +52,7 @@ class Model(Protocol):
 
 
 def mode_arguments(call: Any, *, training: bool) -> dict[str, bool]:
-    """What tells a model by an argument whether it trains."""
+    """The argument that switches a model between training and evaluation."""
     names = inspect.signature(call).parameters
     return {name: value is training for name, value in _MODES.items() if name in names}
 

@@ -99,7 +99,7 @@ class Recorder:
         call.parameters["bias"] = stored
         self.place(self._arrays[stored.name])
         self.trace.values[call.outputs[0]].source = "constant"
-        (output,) = self._mended([self.unheard(run, array, bias)], number)
+        (output,) = self._overridden([self.unheard(run, array, bias)], number)
         call.outputs = [self._add(Value("call", output))]
         return output
 
@@ -156,11 +156,11 @@ class Recorder:
         )
         self.trace.calls.append(call)
         outputs, structure = jax.tree.flatten(self.unheard(run, *inputs))
-        outputs = [self._fresh(array) for array in self._mended(outputs, number)]
+        outputs = [self._fresh(array) for array in self._overridden(outputs, number)]
         call.outputs = [self._add(Value("call", array)) for array in outputs]
         return jax.tree.unflatten(structure, outputs)
 
-    def _mended(self, outputs: list[Any], number: int) -> list[Any]:
+    def _overridden(self, outputs: list[Any], number: int) -> list[Any]:
         for override in self._overrides.get(number, ()):
             if override.of == "output":
                 outputs[override.place] = _in_place_of(outputs[override.place], override.array)

@@ -122,9 +122,9 @@ class Recorder:
         """
         used = [self._use(tensor) for tensor in seen.inputs]
         parameters, computed = self._roles(seen.parameters)
-        mended = self._overrides.get(len(self.trace.calls), ())
+        overrides = self._overrides.get(len(self.trace.calls), ())
         tensors = [tensor for _, tensor in used]
-        for override in mended:
+        for override in overrides:
             if override.of == "input" and override.place < len(tensors):
                 tensors[override.place] = replacement(override.array, tensors[override.place])
         call = Call(
@@ -139,7 +139,7 @@ class Recorder:
         with torch._C.DisableTorchFunction():
             versions = {id(tensor): tensor._version for tensor in (*tensors, *changed)}
             leaves, structure = pytree.tree_flatten(run(tensors))
-            made = _as_outputs(leaves, versions, mended)
+            made = _as_outputs(leaves, versions, overrides)
             made += [
                 each for each in changed if each._version != versions[id(each)] and not contains(made, each)
             ]
@@ -232,14 +232,16 @@ class Recorder:
         return place
 
 
-def _as_outputs(leaves: list[Any], versions: Mapping[int, int], mended: Sequence[Override]) -> list[Tensor]:
+def _as_outputs(
+    leaves: list[Any], versions: Mapping[int, int], overrides: Sequence[Override]
+) -> list[Tensor]:
     """The tensors among a call's results, after overrides; a result that is an input becomes a new tensor.
 
     ``leaves`` are changed accordingly. ``versions`` are those of the inputs before the call, so that one that
     the call wrote into is told from one that it only returns.
     """
     places = [place for place, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
-    for override in mended:
+    for override in overrides:
         if override.of == "output" and override.place < len(places):
             place = places[override.place]
             in_place = id(leaves[place]) in versions
