@@ -41,6 +41,10 @@ class Native(Layer, frozen=True, tag="native"):
     ``kernel`` are decayed and penalised, as everywhere. ``outputs`` is the shape of one sample's output,
     channels last; ``vocabulary`` the number of tokens where the inputs are tokens. ``flops`` are those of one
     sample's forward pass, as far as its calls are known.
+
+    ``dropout`` is ``none`` where the code drops no values at random, and ``active`` where it does so in
+    training. If it is ``off``, a backend keeps the code from doing so, which may make it slower: certificates
+    compare losses, and frameworks cannot share random bits.
     """
 
     models: tuple[NativeModel, ...]
@@ -49,6 +53,7 @@ class Native(Layer, frozen=True, tag="native"):
     held: tuple[NativeArray, ...] = ()
     vocabulary: int | None = None
     flops: int | None = None
+    dropout: Literal["none", "active", "off"] = "none"
 
     def output_shape(self, shape: Shape) -> Shape:
         return self.outputs

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from harness.layers import AnyLayer, Dropout, Residual, SelfAttention, Skip
+from harness.layers import AnyLayer, Dropout, Native, Residual, SelfAttention, Skip
 from harness.network import Network
 from harness.spec.task import Task
 
@@ -31,6 +31,8 @@ def _without(layer: AnyLayer) -> AnyLayer | None:
             return None
         case SelfAttention():
             return msgspec.structs.replace(layer, dropout=0.0)
+        case Native(dropout="active"):
+            return msgspec.structs.replace(layer, dropout="off")
     return layer
 
 

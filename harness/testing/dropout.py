@@ -12,7 +12,7 @@ import contextlib
 import msgspec
 import numpy as np
 
-from harness.layers import Dropout, Layer, SelfAttention
+from harness.layers import Dropout, Layer, Native, SelfAttention
 from harness.spec.backend import Unsupported
 from harness.spec.task import Adversarial, Task
 from harness.testing.cases import SEED, Case, case_samples, data_network
@@ -36,7 +36,14 @@ class DropoutTests(msgspec.Struct, frozen=True):
 def uses_dropout(task: Task) -> bool:
     """Whether any network of the task drops values."""
     layers = [place.layer for network in task.networks.values() for place in network.leaves()]
-    return any(isinstance(layer, Dropout) or drops_attention(layer) for layer in layers)
+    return any(
+        isinstance(layer, Dropout) or drops_attention(layer) or _drops_within(layer) for layer in layers
+    )
+
+
+def _drops_within(layer: Layer) -> bool:
+    """Whether the user's own code drops values."""
+    return isinstance(layer, Native) and layer.dropout == "active"
 
 
 def drops_attention(layer: Layer) -> bool:
@@ -49,6 +56,8 @@ def dropout_tests(programs: TrialPrograms, case: Case) -> DropoutTests:
     faults = careless_dropout(programs, case)
     if faults:
         return DropoutTests(faults, complete=True)
+    if any(isinstance(place.layer, Native) for place in case.task.networks[data_network(case.task)].leaves()):
+        return DropoutTests([], complete=False)  # which values its code drops cannot be seen from outside
     tested = _masks(programs, case)
     return DropoutTests(_faults_of_masks(tested), complete=bool(tested))
 

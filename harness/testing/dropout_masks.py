@@ -8,7 +8,7 @@ A batch of copies of one sample then shows in how many copies each input was kep
 import msgspec
 import numpy as np
 
-from harness.layers import Dense, Dropout, Flatten, SelfAttention
+from harness.layers import AnyLayer, Dense, Dropout, Flatten, Native, SelfAttention
 from harness.network import Network
 from harness.spec.backend import Steps
 from harness.spec.schedules import ConstantRate
@@ -64,10 +64,16 @@ def attention_kept(programs: TrialPrograms, task: Task) -> np.ndarray:
 
 
 def with_dropout(task: Task, rate: float = 0.5) -> Task:
-    """The task with dropout ahead of the last layer of the network that sees the data."""
+    """The task with dropout ahead of the last layer of the network that sees the data.
+
+    In a user's own model that drops values it is the dropout of its code, at its own rates.
+    """
     name = data_network(task)
     network = task.networks[name]
-    layers = (*network.layers[:-1], Dropout(rate), network.layers[-1])
+    layers: tuple[AnyLayer, ...] = (*network.layers[:-1], Dropout(rate), network.layers[-1])
+    match network.layers[-1]:
+        case Native(dropout="off") as own:
+            layers = (*network.layers[:-1], msgspec.structs.replace(own, dropout="active"))
     return msgspec.structs.replace(
         task, networks=task.networks | {name: msgspec.structs.replace(network, layers=layers)}
     )
