@@ -13,7 +13,7 @@ from torch.nn import functional
 from harness.spec import Adversarial, Plan, Program, Samples, Steps, Task, Unsupported
 from harness_torch.building import build_network
 from harness_torch.modules.attention import Attention
-from harness_torch.modules.native import NativeSlot
+from harness_torch.modules.native import NativeModule, NativeSlot, default_dtype
 from harness_torch.modules.pictures import PICTURE_AXES
 from harness_torch.objectives import AdversarialStep, SupervisedStep
 from harness_torch.slots import Slot
@@ -30,6 +30,13 @@ def _device(asked: str) -> torch.device:
     if asked == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     return torch.device("cuda", 0)
+
+
+def _draws(module: nn.Module) -> bool:
+    """Whether it may draw at random in training; what a user's own code does is not known."""
+    return isinstance(module, nn.Dropout | NativeModule) or (
+        isinstance(module, Attention) and bool(module.dropout)
+    )
 
 
 class TorchProgram(Program):
@@ -67,7 +74,8 @@ class TorchProgram(Program):
         self._targets = torch.tensor(data.targets, device=self._device)
 
     def _add_network(self, name: str, plan: Plan, all_slots: dict[str, Slot | NativeSlot]) -> Update:
-        module, slots = build_network(plan.task.networks[name], channels_last=self._channels_last)
+        with default_dtype(self._dtype):  # also of constants that a user's own module computes when made
+            module, slots = build_network(plan.task.networks[name], channels_last=self._channels_last)
         module = module.to(self._device, self._dtype)
         if self._channels_last:
             module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -87,7 +95,7 @@ class TorchProgram(Program):
     def _generator(self) -> torch.Generator | None:
         """That from which dropout draws, compiled or not, which programs of a process share; None without."""
         modules = (module for network in self._modules.values() for module in network.modules())
-        if not any(isinstance(m, nn.Dropout) or (isinstance(m, Attention) and m.dropout) for m in modules):
+        if not any(map(_draws, modules)):
             return None
         cuda = self._device.type == "cuda"
         return torch.cuda.default_generators[0] if cuda else torch.default_generator

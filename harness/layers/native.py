@@ -9,7 +9,7 @@ from harness.tracing.stored import Stored
 
 
 class NativeModel(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The code of one ``framework``, the name of its backend: ``torch``, ``keras`` or ``jax``.
+    """The code of one ``framework``, as its plugin for ports is named: ``torch``, ``keras`` or ``jax``.
 
     ``target`` is ``FILE.py:CALLABLE`` or ``package.module:CALLABLE``, a relative file being looked up in the
     current folder. The callable gets the ``arguments``.

@@ -3,7 +3,7 @@
 import importlib.metadata
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.errors import UsageError
 from harness.tracing.side import InputShape, OwnTraining, Side, SidePlugin
@@ -13,9 +13,15 @@ from harness.tracing.user_code import call_user, split_target, user_callable, us
 MAKE_OPTIMIZER, MAKE_LOSS = "make_optimizer", "make_loss"
 
 
-def load_side(
-    target: str, arguments: Mapping[str, Any], shapes: Sequence[InputShape]
-) -> tuple[Side, OwnTraining]:
+class LoadedSide(NamedTuple):
+    """A side, the user's own training, and the name of the plugin that made the side."""
+
+    side: Side
+    own: OwnTraining
+    plugin: str
+
+
+def load_side(target: str, arguments: Mapping[str, Any], shapes: Sequence[InputShape]) -> LoadedSide:
     """The side that a target gives, ``FILE.py:NAME`` or ``package.module:NAME``.
 
     Raises:
@@ -31,10 +37,10 @@ def load_side(
             plugin.prepare()
     built = call_user(factory, target, arguments)
     own = OwnTraining(getattr(module, MAKE_OPTIMIZER, None), getattr(module, MAKE_LOSS, None))
-    for plugin in plugins.values():
+    for framework, plugin in plugins.items():
         if plugin.claims(built):
             plugin.prepare()
-            return plugin.make_side(built, shapes, own), own
+            return LoadedSide(plugin.make_side(built, shapes, own), own, framework)
     known = ", ".join(sorted(plugins))
     raise UsageError(
         f"{target} returned {_kind(built)}, which is no model of a known framework ({known}). Return a "

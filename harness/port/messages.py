@@ -61,12 +61,14 @@ Request = Build | Describe | Load | Evaluate | Differentiate | Train
 
 
 class Built(msgspec.Struct, frozen=True, tag=True):
-    """The model is made."""
+    """The model is made; ``plugin`` is the name of the plugin that knows its framework."""
 
     framework: str
     versions: dict[str, str]
     own_optimizer: bool
     own_loss: bool
+    plugin: str
+    backend: str
 
 
 class Description(msgspec.Struct, frozen=True, tag=True):

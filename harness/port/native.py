@@ -36,7 +36,7 @@ def native_layer(
     if len(inputs) != 1 or len(trace.outputs) != 1:
         counts = f"{len(inputs)} inputs and {len(trace.outputs)} outputs"
         raise UsageError(f"{spec.target} has {counts}; a task needs one of each")
-    framework = built.framework.split()[0]
+    framework = built.plugin
     arrays = _arrays(trace, described, framework)
     trained = set(described.trained)
     output = trace.values[trace.outputs[0]].array

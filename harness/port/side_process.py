@@ -35,9 +35,10 @@ class _Answering:
 
     def _carry_out(self, request: messages.Request) -> messages.Reply:
         if isinstance(request, messages.Build):
-            self._side, own = load_side(request.target, request.arguments, request.inputs)
+            self._side, own, plugin = load_side(request.target, request.arguments, request.inputs)
             optimizer, loss = own.make_optimizer is not None, own.make_loss is not None
-            return messages.Built(self._side.framework, self._side.versions, optimizer, loss)
+            made = self._side
+            return messages.Built(made.framework, made.versions, optimizer, loss, plugin, made.backend)
         side = self._side
         if side is None:
             raise RuntimeError("the model has not been made")

@@ -71,10 +71,12 @@ class Side(Protocol):
 
     All arrays that come in and go out as model inputs and outputs are channels last; the side converts them
     to what its framework has (torch: channels first, where an input has at least three axes with the batch).
-    Names of parameters are the framework's own.
+    Names of parameters are the framework's own. ``backend`` is the name of the backend that trains such
+    models.
     """
 
     framework: str
+    backend: str
     versions: dict[str, str]
 
     def parameters(self) -> dict[str, np.ndarray]:

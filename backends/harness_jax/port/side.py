@@ -19,6 +19,8 @@ _PACKAGES = ("jax", "flax", "optax")
 class JaxSide:
     """See :class:`harness.tracing.side.Side`; arrays are channels last in JAX as they are in the contract."""
 
+    backend = "jax"
+
     def __init__(self, model: Model, framework: str, own: OwnTraining) -> None:
         self.framework = framework
         self.versions = {

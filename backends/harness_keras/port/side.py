@@ -31,7 +31,9 @@ class KerasSide:
     def __init__(self, built: Any, shapes: Sequence[InputShape], own: OwnTraining) -> None:
         hooks.install()
         float64.widen(built)
-        self.framework = f"keras on {keras.config.backend()}"
+        engine = keras.config.backend()
+        self.framework = f"keras on {engine}"
+        self.backend = "keras" if engine == "tensorflow" else f"keras-{engine}"
         self.versions = _versions()
         self._model = built
         self._own = own

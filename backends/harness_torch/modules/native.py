@@ -1,11 +1,13 @@
 """A model of the user's own as a module, and the slots of its weights."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
 
 from harness.errors import HarnessError
 from harness.layers import Native, NativeArray
@@ -13,11 +15,57 @@ from harness.network import PlacedLayer
 from harness.spec import Unsupported
 from harness.tracing.stored import Stored
 from harness.tracing.user_code import make_model
+from harness_torch.port.exact import Exact
 
 FRAMEWORK = "torch"
 
 
-def native_module(layer: Native) -> nn.Module:
+class NativeModule(nn.Module):
+    """The user's module, in float64 without exception where its parameters are float64.
+
+    Unless it is ``dropping`` it drops no values in training, in whatever way its code would do so.
+    """
+
+    def __init__(self, model: nn.Module, *, dropping: bool) -> None:
+        super().__init__()
+        self.model = model
+        self._dropping = dropping
+        if not dropping:
+            _without_rates(model)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """From inputs to outputs of the user's module."""
+        exact = next(self.model.parameters()).dtype == torch.float64
+        # What torch.compile compiles has no such modes; the user's code is then compiled as it is.
+        if torch.compiler.is_compiling() or (self._dropping and not exact):
+            return self.model(x)
+        dtype = torch.float64 if exact else torch.get_default_dtype()
+        with default_dtype(dtype), Exact(raised=exact, dropping=self._dropping):
+            return self.model(x)
+
+
+def _without_rates(model: nn.Module) -> None:
+    """Set the rate to zero in torch's own modules that drop values."""
+    for module in model.modules():
+        match module:
+            case _DropoutNd():
+                module.p = 0.0
+            case nn.RNNBase() | nn.MultiheadAttention():
+                module.dropout = 0.0
+
+
+@contextlib.contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """Make tensors of this type where code names none, such as constants that a module computes."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def native_module(layer: Native) -> NativeModule:
     """The user's module, new.
 
     Raises:
@@ -33,7 +81,7 @@ def native_module(layer: Native) -> nn.Module:
         raise Unsupported(str(error)) from error
     if not isinstance(module, nn.Module):
         raise Unsupported(f"{model.target} returned {type(module).__name__} and no torch.nn.Module")
-    return module
+    return NativeModule(module, dropping=layer.dropout != "off")
 
 
 @dataclass(frozen=True)
@@ -66,7 +114,7 @@ class NativeSlot:
         return whole.canonical(array).reshape(self.canonical_shape)
 
 
-def native_slots(place: PlacedLayer, layer: Native, module: nn.Module) -> Iterator[NativeSlot]:
+def native_slots(place: PlacedLayer, layer: Native, module: NativeModule) -> Iterator[NativeSlot]:
     """The slots of all arrays.
 
     Raises:
@@ -77,4 +125,4 @@ def native_slots(place: PlacedLayer, layer: Native, module: nn.Module) -> Iterat
         stored = array.stored.get(FRAMEWORK)
         if stored is None:
             raise Unsupported(f"the model does not say where torch stores {array.name}")
-        yield NativeSlot(f"{place.name}/{array.name}", module, stored, array.shape)
+        yield NativeSlot(f"{place.name}/{array.name}", module.model, stored, array.shape)

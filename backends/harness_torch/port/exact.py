@@ -1,6 +1,6 @@
-"""Evaluation in float64 without randomness: lower types become float64, dropout is left out.
+"""Evaluation in float64, without dropout, or both, however a model asks for the contrary.
 
-Both hold however a model asks for the contrary, for example with ``x.float()`` or in training mode.
+It asks with ``x.float()``, for example, or by being in training mode.
 """
 
 import contextlib
@@ -69,11 +69,18 @@ def drop_path_rate(module: torch.nn.Module) -> float | None:
 
 
 class Exact(TorchFunctionMode):
-    """Evaluates without recording."""
+    """Evaluates without recording: in float64 if ``raised``, and without dropout unless ``dropping``."""
+
+    def __init__(self, *, raised: bool = True, dropping: bool = False) -> None:
+        super().__init__()
+        self._raised, self._dropping = raised, dropping
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """See ``torch.overrides``."""
-        call = in_float64(Arguments(func, args, kwargs or {}))
+        call = Arguments(func, args, kwargs or {})
+        call = in_float64(call) if self._raised else call
+        if self._dropping:
+            return call.function(*call.args, **call.kwargs)
         name = short_name(func)
         if name in DROPOUTS:
             return call.args[0] if call.args else call.kwargs["input"]
@@ -83,7 +90,8 @@ class Exact(TorchFunctionMode):
     def __enter__(self) -> Any:
         """Also replace how modules are called."""
         self._patched = contextlib.ExitStack()
-        self._patched.enter_context(called_by(_call_exactly))
+        if not self._dropping:
+            self._patched.enter_context(called_by(_without_drop_path))
         return super().__enter__()
 
     def __exit__(self, *error: object) -> None:
@@ -92,7 +100,7 @@ class Exact(TorchFunctionMode):
         self._patched.close()
 
 
-def _call_exactly(call: Callable[..., Any], module: torch.nn.Module, args: Any, kwargs: Any) -> Any:
+def _without_drop_path(call: Callable[..., Any], module: torch.nn.Module, args: Any, kwargs: Any) -> Any:
     return args[0] if drop_path_rate(module) is not None and args else call(module, *args, **kwargs)
 
 

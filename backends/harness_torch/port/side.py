@@ -35,7 +35,7 @@ class TorchSide:
     ``input_layouts`` says for each input whether the model has it channels first.
     """
 
-    framework = "torch"
+    framework = backend = "torch"
 
     def __init__(self, module: torch.nn.Module, shapes: Sequence[InputShape], own: OwnTraining) -> None:
         self.versions = {"torch": str(torch.__version__)}
