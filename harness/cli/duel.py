@@ -18,6 +18,7 @@ from harness.cli.duel_workloads import (
     workloads_of,
 )
 from harness.cli.executor_options import on_cluster
+from harness.cli.own_model import with_own_pair
 from harness.cli.printing import echo, echo_json
 from harness.cli.signals import interrupt_on_termination
 from harness.duel.conduct import Duel
@@ -43,7 +44,7 @@ from harness.runs.store import prepare_folder, results_option
     callback=check_number_of_configurations,
     shell_complete=completion.BACKENDS,
 )
-@shared.task()
+@shared.task(required=False)
 @shared.dataset
 @shared.assignments
 @shared.batch_size
@@ -89,7 +90,11 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
     """Compare the training speed of configurations with the first one, the reference.
 
     A CONFIGURATION is BACKEND or BACKEND:MODE; MODE best is the fastest one, found by a short duel first and
-    kept, and * stands for all modes. Fresh processes of all configurations train in alternating
+    kept, and * stands for all modes. With --dataset in place of --task, two CONFIGURATIONs may be models of
+    your own in two frameworks, FILE.py:CALLABLE or package.module:CALLABLE, which are proved to be the same
+    first.
+
+    Fresh processes of all configurations train in alternating
     short blocks, one at a time. The duel ends when an exact test over pairs of processes has decided, or
     when more time would not help. The verdict is faster, slower, same (within --within) or undecided.
 
@@ -103,11 +108,13 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
       harness duel torch torch --task cnn --b-python ../other-venv/bin/python
       harness duel torch torch --task cnn --b-env MALLOC_ARENA_MAX=1
       harness duel torch torch --task cnn --b-batch-size 128
+      harness duel my_torch.py:make_model my_keras.py:make_model --dataset cifar10
 
     Exit code: 0 with any verdict, undecided included, 1 if a configuration failed, 2 on wrong input, 130
     after Ctrl-C (what was measured is kept).
     """  # noqa: D301  click's mark for lines that it must not wrap
     interrupt_on_termination()
+    names, options = with_own_pair(names, options)
     record, path = _on_cluster(names, options) if on_cluster(options) else _here(ctx, names, options)
     if options["form"] == "json":
         echo_json(msgspec.json.encode(record))

@@ -66,10 +66,10 @@ tasks = click.option(
 )
 
 
-def task(default: str | None = None) -> Callable[[_F], _F]:
-    """One task as ``task``; required unless there is a default."""
+def task(default: str | None = None, *, required: bool = True) -> Callable[[_F], _F]:
+    """One task as ``task``; required unless there is a default, or the command asks for it by itself."""
     # Given as None, a default would count as a value, and click would not ask for the option.
-    presence: dict[str, Any] = {"required": True} if default is None else {"default": default}
+    presence: dict[str, Any] = {"required": required} if default is None else {"default": default}
     return click.option(
         "--task",
         **presence,

@@ -1,22 +1,18 @@
-"""A model of the user's own as a task: the options that name it, and the plugin file that is written."""
+"""Models of the user's own in the place of a task: the options and arguments that name them."""
 
 import ast
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from harness.cli.printing import echo
 from harness.errors import UsageError
-from harness.machine.files import replace_file
-from harness.plugins.files import PLUGIN_FILES_VARIABLE
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 #: The folder, under the results, of the plugin files that ``--model`` writes.
 _FOLDER = "models"
-_THREADS, _TIMEOUT_SECONDS = 1, 600.0
+_PAIR = 2
 
 
 def arguments(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
@@ -67,54 +63,55 @@ def with_own_model(given: Mapping[str, Any]) -> dict[str, Any]:
         raise UsageError(
             "--model needs --dataset, which it is trained on; `harness list datasets` lists them"
         )
+    from harness.cli.own_task import write_task
     from harness.port.options import SideSpec
 
     spec = SideSpec(_absolute(given["model"]), given["set_model"])
-    folder = Path(given["results"]) / _FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    name, backend, text = task_of(spec, given["dataset"])
-    path = folder / f"{name}.py"
-    replace_file(path, text.encode())
-    files = [*os.environ.get(PLUGIN_FILES_VARIABLE, "").split(os.pathsep), str(path.resolve())]
-    os.environ[PLUGIN_FILES_VARIABLE] = os.pathsep.join(filter(None, files))
-    return {**options, "tasks": [name], "backends": given["backends"] or [backend]}
+    written = write_task([spec], given["dataset"], _models_folder(given["results"]))
+    return {**options, "tasks": [written.name], "backends": given["backends"] or written.backends}
 
 
-def save_task(target: str, given: Mapping[str, Any], dataset: str | None, path: Path) -> None:
-    """Write the plugin file of a model, for a project to keep.
+def is_model(name: str) -> bool:
+    """Whether this names a model, FILE.py:CALLABLE or package.module:CALLABLE, and no BACKEND:MODE."""
+    place, colon, _ = name.rpartition(":")
+    return bool(colon) and "." in place
+
+
+def with_own_pair(names: tuple[str, ...], given: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """The configurations and options of a duel, with two models replaced by the task and backends they mean.
 
     Raises:
-        UsageError: no data set is given, the model cannot be made, or the file cannot be written.
+        UsageError: --task is missing; or there are models beside a --task or other configurations, or without
+            --dataset; or they cannot be made or paired.
+        HarnessError: the models compute different things; says where.
     """
+    options = dict(given)
+    if not any(map(is_model, names)):
+        if given["task"] is None:
+            raise UsageError("--task is missing; `harness list tasks` lists the tasks")
+        return names, options
+    if not all(map(is_model, names)) or len(names) != _PAIR:
+        raise UsageError("a duel of models takes two of them, such as my_torch.py:make my_keras.py:make")
+    if given["task"] is not None:
+        raise UsageError("give two models or --task, not both")
+    if given["dataset"] is None:
+        raise UsageError(
+            "models need --dataset, which they are trained on; `harness list datasets` lists them"
+        )
+    from harness.cli.own_task import agree, write_task
     from harness.port.options import SideSpec
 
-    if dataset is None:
-        raise UsageError("--save-task needs --dataset, which the model is trained on")
-    name, backend, text = task_of(SideSpec(target, dict(given)), dataset)
-    try:
-        replace_file(path, text.encode())
-    except OSError as error:
-        raise UsageError(f"--save-task {path} cannot be written: {error.strerror}") from error
-    echo(f"Task {name}: {path}\nTrain it with: harness run --backend {backend} --task {name} --plugin {path}")
+    specs = [SideSpec(_absolute(name)) for name in names]
+    written = write_task(specs, given["dataset"], _models_folder(given["results"]))
+    if given["certify"]:
+        agree(written, specs)
+    return tuple(written.backends), {**options, "task": written.name}
 
 
-def task_of(spec: Any, dataset: str) -> tuple[str, str, str]:
-    """The task of a model on a data set: its name, the backend, and the text of the plugin file.
-
-    Raises:
-        UsageError: the model cannot be made or evaluated, or does not fit the data.
-        DataError: the data set is not on this machine.
-    """
-    from harness.port.native import native_layer
-    from harness.port.task_file import objective_of, task_file, task_name
-    from harness.tracing.inputs import InputShape
-
-    network_input, objective = objective_of(dataset)
-    layer = native_layer(spec, [network_input], _THREADS, _TIMEOUT_SECONDS)
-    name = task_name(spec)
-    assert isinstance(network_input, InputShape)  # noqa: S101  for the type checker
-    text = task_file(name, spec, layer, network_input.shape, objective, dataset)
-    return name, layer.models[0].framework, text
+def _models_folder(results: Path) -> Path:
+    folder = Path(results) / _FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _absolute(target: str) -> str:

@@ -10,7 +10,7 @@ import msgspec
 
 from harness.cli import options
 from harness.cli.messages import print_error_line
-from harness.cli.own_model import arguments, save_task
+from harness.cli.own_model import arguments
 from harness.cli.printing import echo, echo_json
 from harness.cli.signals import interrupt_on_termination
 from harness.errors import UsageError
@@ -105,7 +105,8 @@ def _shape(
 @click.option(
     "--save-task",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write a plugin file with a task that trains A, for run, duel and gate. Needs --dataset, and no B.",
+    help="Write a plugin file with a task that trains A, or A and B once both are proved to be the same, for "
+    "run, duel and gate. Needs --dataset.",
 )
 @options.dataset
 @options.threads
@@ -127,29 +128,49 @@ def command(ctx: click.Context, /, a: str, b: str | None, **given: Any) -> None:
 
     B gets A's parameters. Compared in float64 are the outputs in evaluation and training, running statistics,
     gradients, and training steps with each side's own optimizer and loss (make_optimizer and make_loss in the
-    same file), else SGD. Where the models differ, the layers and the causes are named.
+    same file), else SGD. Where the models differ, the layers and the causes are named. With --save-task
+    models that are the same become a task.
 
     Exit code: 0 if they are the same up to what is harmless, 1 if they differ, 2 if the input is wrong or
     parts could not be matched.
     """  # noqa: D301  click's mark for lines that it must not wrap
-    if given["save_task"] is not None:
-        save_task(a, given["set_a"], given["dataset"], given["save_task"])
-    if b is None:
-        if given["save_task"] is None:
-            raise UsageError("give two models, or one with --save-task")
+    specs = [SideSpec(a, given["set_a"])] + ([] if b is None else [SideSpec(b, given["set_b"])])
+    saves = given["save_task"] is not None
+    if b is None and not saves:
+        raise UsageError("give two models, or one with --save-task")
+    if b is None or (saves and not given["shapes"]):
+        _save(specs, given)
         return
     if not given["shapes"]:
         raise UsageError(
             "--input is missing: the shape of an input without the batch, such as --input 32,32,3"
         )
     interrupt_on_termination()
-    ctx.exit(_EXIT_CODES[_compared(SideSpec(a, given["set_a"]), SideSpec(b, given["set_b"]), given)])
+    exit_code = _EXIT_CODES[_compared(*specs, given)]
+    if saves and exit_code:
+        print_error_line(f"{given['save_task']} is not written: the models are not the same")
+    elif saves:
+        _save(specs, given)
+    ctx.exit(exit_code)
+
+
+def _save(specs: list[SideSpec], given: Mapping[str, Any]) -> None:
+    from harness.cli.own_task import save_task
+
+    save_task(specs, given["dataset"], given["save_task"], _names(given))
+
+
+def _names(given: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The pairs of --map."""
+    from harness.port.map_file import read_map
+
+    return read_map(given["map_file"]) if given["map_file"] else {}
 
 
 def _compared(a: SideSpec, b: SideSpec, given: Mapping[str, Any]) -> str:
     """Compare, keep the record and print it; returns the verdict."""
     from harness.port.comparison import check_models
-    from harness.port.map_file import read_map, write_map
+    from harness.port.map_file import write_map
 
     folder = given["results"] / PORTS.folder
     prepare_folder(folder)
@@ -161,7 +182,7 @@ def _compared(a: SideSpec, b: SideSpec, given: Mapping[str, Any]) -> str:
         learning_rate=given["learning_rate"],
         threads=given["threads"] or PortOptions().threads,
         timeout_seconds=given["timeout"] or PortOptions().timeout_seconds,
-        names=read_map(given["map_file"]) if given["map_file"] else {},
+        names=_names(given),
     )
     started = datetime.datetime.now(datetime.UTC)
     say = (lambda _: None) if given["quiet"] else print_error_line

@@ -1,7 +1,7 @@
 """``harness reference``: write a task's reference once frameworks agree on it."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -17,6 +17,8 @@ from harness.plugins.configuration import Configuration
 from harness.plugins.definition import define_task
 from harness.plugins.options import parse_options
 from harness.plugins.selection import select_backend
+from harness.spec.task import TaskDefinition
+from harness.testing.reference import Reference
 from harness.testing.reference_making import make_reference
 from harness.worker.examiner import Examiner
 
@@ -44,18 +46,28 @@ def command(task: str, backends: list[str], path: Path | None) -> None:
     Exit code: 0, 1 if the backends disagree, 2 if the input is wrong.
     """  # noqa: D301  click's mark for lines that it must not wrap
     definition = registry.task(task)
-    defined = define_task(definition, parse_options(definition, []))
-    selections = [select_backend(name) for name in backends]
-    configurations = [
-        Configuration(selection.backend.name, selection.mode(defined), "cpu", default_threads())
-        for selection in selections
-    ]
-    frameworks = {tuple(selection.backend.requires) for selection in selections}
+    frameworks = {tuple(select_backend(name).backend.requires) for name in backends}
     if len(frameworks) < _FEWEST_FRAMEWORKS:
         raise UsageError("a reference needs two frameworks that agree: name backends of both with --backend.")
     path = path or definition.reference
     if path is None:
         raise UsageError(f"task {task} names no reference file; name one with --to.")
+    reference = write_reference(definition, backends, path)
+    echo(f"{path}: {len(reference.cases)} cases of {task} v{reference.version}")
+
+
+def write_reference(definition: TaskDefinition, backends: Sequence[str], path: Path) -> Reference:
+    """Write what backends agree on.
+
+    Raises:
+        UsageError: a backend is unknown, or the file cannot be written.
+        HarnessError: they disagree; says in which case and how.
+    """
+    defined = define_task(definition, parse_options(definition, []))
+    configurations = [
+        Configuration(selection.backend.name, selection.mode(defined), "cpu", default_threads())
+        for selection in map(select_backend, backends)
+    ]
     with _writing(path):
         prove_writable(path.parent)
     with contextlib.ExitStack() as stack:
@@ -63,7 +75,7 @@ def command(task: str, backends: list[str], path: Path | None) -> None:
         reference = make_reference(definition, examiners)
     with _writing(path):
         replace_file(path, msgspec.json.encode(reference, order="deterministic") + b"\n")
-    echo(f"{path}: {len(reference.cases)} cases of {task} v{reference.version}")
+    return reference
 
 
 @contextlib.contextmanager

@@ -4,7 +4,9 @@ import importlib.util
 import sys
 from pathlib import Path
 
+from harness.layers.native import Native
 from harness.plugins import registry
+from harness.spec.task import Task
 
 
 def sources_of(backend: str) -> list[Path]:
@@ -22,7 +24,14 @@ def sources_of(backend: str) -> list[Path]:
     return [file] if alone else sorted(path for path in file.parent.glob("*.py") if path.is_file())
 
 
-def sources_of_model(target: str) -> list[Path]:
+def sources_of_models(task: Task) -> list[Path]:
+    """The Python files of the user's own models in a task."""
+    layers = [place.layer for network in task.networks.values() for place in network.leaves()]
+    targets = {model.target for layer in layers if isinstance(layer, Native) for model in layer.models}
+    return [path for target in sorted(targets) for path in _sources_of_model(target)]
+
+
+def _sources_of_model(target: str) -> list[Path]:
     """The Python files beside ``FILE.py:NAME``, or those of the package of ``package.module:NAME``."""
     place = target.rpartition(":")[0]
     if place.endswith(".py"):

@@ -1,7 +1,8 @@
-"""A plugin file with a task that trains a model of the user's own."""
+"""A plugin file with a task that trains a model of the user's own, or a pair of them."""
 
 import re
 import string
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -9,17 +10,17 @@ import msgspec
 from harness.layers import Native
 from harness.network import Network
 from harness.plugins import registry
-from harness.port.options import SideSpec
 from harness.spec.task import Classification, Objective, Regression
 from harness.tracing.inputs import InputShape
 from harness.tracing.user_code import split_target
 
-_TEMPLATE = string.Template('''"""The task $name: trains the model of $target. Written by harness.
+_TEMPLATE = string.Template('''"""The task $name: trains $models. Written by harness.
 
-Run it with: harness run --backend $backend --task $name --plugin THIS_FILE
+Run it with: harness $command --task $name --plugin THIS_FILE
 Write it again when parameters of the model are added, removed or reshaped.
 """
 
+$imports
 import msgspec
 from harness.hookspecs import hookimpl
 from harness.network import Network
@@ -32,22 +33,13 @@ $network
 """
 
 
-class Options(TrainingOptions, frozen=True, kw_only=True):
-    """What --set can change: optimizer, learning rate, schedule and so on."""
-
-    learning_rate: float = $learning_rate
-
-
-def define(options: Options) -> Task:
+def define(options: TrainingOptions) -> Task:
     """Describe the task with these options."""
-    return Task(
+    return options.make_task(
         name="$name",
         version=1,
         networks={"model": msgspec.json.decode(NETWORK, type=Network)},
         objective=$objective(),
-        optimizer=options.make_optimizer(),
-        weight_decay=options.weight_decay,
-        clip_norm=options.clip_norm,
         batch_size=$batch_size,
         epochs=$epochs,
     )
@@ -55,10 +47,11 @@ def define(options: Options) -> Task:
 
 TASK = TaskDefinition(
     name="$name",
-    summary="the model of $target",
+    summary="$models",
     datasets=("$dataset",),
-    options=Options,
+    options=TrainingOptions,
     define=define,
+    reference=$reference,
 )
 
 
@@ -67,13 +60,19 @@ def harness_task(name: str) -> TaskDefinition | None:
     """Return the task of this name; None for others."""
     return TASK if name == "$name" else None
 ''')
+_BATCH_SIZE, _EPOCHS = 64, 10
+_USUAL_NAMES = {"make", "make_model", "model", "build"}
+#: What two frameworks agree on, beside the file of the task.
+REFERENCE_SUFFIX = ".reference.json"
 
 
-def task_name(spec: SideSpec) -> str:
-    """A name for the task of a target: of its file or module, and of the callable unless that is usual."""
-    place, name = split_target(spec.target)
-    stem = Path(place).stem if place.endswith(".py") else place.rpartition(".")[2]
-    parts = [stem] if name in {"make", "make_model", "model", "build"} else [stem, name]
+def task_name(targets: Sequence[str]) -> str:
+    """A name for the task of targets: of their files or modules, and of callables unless those are usual."""
+    parts = []
+    for target in targets:
+        place, name = split_target(target)
+        parts.append(Path(place).stem if place.endswith(".py") else place.rpartition(".")[2])
+        parts += [name] * (name not in _USUAL_NAMES)
     return re.sub(r"[^a-z0-9]+", "_", "_".join(parts).lower()).strip("_") or "model"
 
 
@@ -95,19 +94,26 @@ def objective_of(dataset: str) -> tuple[InputShape, Objective]:
 
 
 def task_file(
-    name: str, spec: SideSpec, layer: Native, input_shape: tuple[int, ...], objective: Objective, dataset: str
+    name: str,
+    layer: Native,
+    input_shape: tuple[int, ...],
+    objective: Objective,
+    dataset: str,
+    backends: Sequence[str],
 ) -> str:
     """The text of the file."""
-    network = Network(input_shape, (layer,))
-    encoded = msgspec.json.format(msgspec.json.encode(network), indent=1).decode()
+    encoded = msgspec.json.format(msgspec.json.encode(Network(input_shape, (layer,))), indent=1).decode()
+    alone = len(backends) == 1
     return _TEMPLATE.substitute(
+        imports="" if alone else "from pathlib import Path\n",
         name=name,
-        target=spec.target.replace("\\\\", "/"),
-        backend=layer.models[0].framework,
+        models=" and ".join(model.target.replace("\\", "/") for model in layer.models),
+        command=f"run --backend {backends[0]}" if alone else f"duel {' '.join(backends)}",
         objective=type(objective).__name__,
         network=encoded,
-        learning_rate=0.01,
-        batch_size=64,
-        epochs=10,
+        batch_size=_BATCH_SIZE,
+        epochs=_EPOCHS,
         dataset=dataset,
+        # One model alone has nothing to be compared with.
+        reference="None" if alone else f'Path(__file__).with_suffix("{REFERENCE_SUFFIX}")',
     )

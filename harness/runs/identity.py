@@ -15,12 +15,11 @@ import msgspec
 from packaging.requirements import Requirement
 
 from harness.errors import HarnessError
-from harness.layers.native import Native
 from harness.machine.cpus import WORKER_CPUS
 from harness.machine.description import Machine, describe_machine
 from harness.machine.worker_variables import inherited_variables, variables_text, worker_variables
 from harness.plugins import registry
-from harness.plugins.sources import sources_of, sources_of_model
+from harness.plugins.sources import sources_of, sources_of_models
 from harness.runs.data_choice import loaded, summary_of
 from harness.runs.record import Record
 from harness.runs.request import RunRequest
@@ -107,13 +106,8 @@ def _program(backend: str) -> dict[str, str]:
 
 def _models(task: Task) -> dict[str, str]:
     """A checksum of the code of the user's own models, which the task's description only names."""
-    layers = [place.layer for network in task.networks.values() for place in network.leaves()]
-    targets = {model.target for layer in layers if isinstance(layer, Native) for model in layer.models}
-    if not targets:
-        return {}
-    return {
-        "models' source": _sha256(path for target in sorted(targets) for path in sources_of_model(target))
-    }
+    sources = sources_of_models(task)
+    return {"models' source": _sha256(sources)} if sources else {}
 
 
 def _sha256(paths: Iterable[Path]) -> str:

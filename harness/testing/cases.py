@@ -3,7 +3,7 @@
 import msgspec
 import numpy as np
 
-from harness.layers import MaxPool2D, PositionEmbedding
+from harness.layers import MaxPool2D, Native, PositionEmbedding
 from harness.network import Network
 from harness.spec.contract import beyond_first_contract
 from harness.spec.data import Samples
@@ -46,6 +46,10 @@ _FLAT_SQUARE = 16
 _SHORTER_CASE = "shorter sequence"
 _SHORTER_SAMPLES = 25
 _SMOOTHING = 0.1
+#: The cases of a model of the user's own, whose steps may take seconds. They show what depends on the model:
+#: its gradients and state, and which of its arrays are penalised and decayed. The other rules of training are
+#: the backend's, and are certified on other tasks.
+_NATIVE_CASES = {_GRADIENT_CASE, "default", "nesterov, l2", "adam, weight decay"}
 #: The width of networks that make hundreds of steps.
 _NARROW = 0.25
 _PICTURE_AXES = 3
@@ -102,6 +106,8 @@ def cases(definition: TaskDefinition) -> list[Case]:
     if any(isinstance(place.layer, PositionEmbedding) for place in network.leaves()):
         shorter = msgspec.structs.replace(network, input_shape=(-(-network.input_shape[0] // 2),))
         tasks[_SHORTER_CASE] = msgspec.structs.replace(plain, networks={"model": shorter})
+    if any(isinstance(place.layer, Native) for place in network.leaves()):
+        tasks = {name: task for name, task in tasks.items() if name in _NATIVE_CASES}
     many = beyond_first_contract(plain) is not None
     return [_case(name, task, MANY_STEPS if many else STEPS) for name, task in tasks.items()]
 

@@ -1,8 +1,9 @@
 """A cache of certificates. An entry holds as long as everything that it depends on is unchanged.
 
-That is the reference, the Python code of harness and of the backend, the versions of all that is installed,
-the configuration, the machine's processor and GPUs, and the user's variables that influence results. What
-another interpreter has installed is unknown here, so its certificates are made again each time.
+That is the reference, the Python code of harness, of the backend and of a user's own models, the versions of
+all that is installed, the configuration, the machine's processor and GPUs, and the user's variables that
+influence results. What another interpreter has installed is unknown here, so its certificates are made again
+each time.
 """
 
 import functools
@@ -21,8 +22,9 @@ from harness.machine.description import cpu_model
 from harness.machine.leftovers import Leftover, older_than, remove_path, size_of
 from harness.machine.worker_variables import inherited_variables
 from harness.plugins.configuration import Configuration
+from harness.plugins.definition import define_task
 from harness.plugins.registry import runs_our_code
-from harness.plugins.sources import python_files, sources_of
+from harness.plugins.sources import python_files, sources_of, sources_of_models
 from harness.spec.task import Task, TaskDefinition
 from harness.testing.certificate import Certificate
 from harness.testing.certify import DROPOUT, Examiner, check, check_names, examine_dropout
@@ -144,6 +146,7 @@ def _cache_path(configuration: Configuration, definition: TaskDefinition, kind: 
         definition.reference,
         *python_files(Path(__file__).parents[1]),
         *sources_of(configuration.backend),
+        *sources_of_models(define_task(definition, definition.options())),
     ]:
         digest.update(source.read_bytes())
     return _folder() / f"{digest.hexdigest()[:32]}.json"

@@ -8,11 +8,11 @@ from msgspec import Meta
 from harness.layers import LSTM, Dense
 from harness.network import Network
 from harness.spec import Preset, Regression, Task, TaskDefinition
-from harness_tasks.options import OptimizerName, TrainingOptions
+from harness_tasks.options import NetworkOptions, OptimizerName
 from harness_tasks.windows import FUTURE, PAST
 
 
-class ForecastOptions(TrainingOptions, frozen=True, kw_only=True):
+class ForecastOptions(NetworkOptions, frozen=True, kw_only=True):
     """Options of the training."""
 
     learning_rate: Annotated[float, Meta(gt=0, description="step size of the optimizer")] = 2e-3

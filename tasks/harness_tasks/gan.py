@@ -8,12 +8,12 @@ from msgspec import Meta
 from harness.layers import Conv2D, ConvTranspose2D, Dense, Flatten, Reshape
 from harness.network import Network
 from harness.spec import Adversarial, Preset, Task, TaskDefinition
-from harness_tasks.options import Crop, Flip, OptimizerName, TrainingOptions, make_augmentation
+from harness_tasks.options import Crop, Flip, NetworkOptions, OptimizerName, make_augmentation
 
 LATENT_SIZE = 64
 
 
-class GanOptions(TrainingOptions, frozen=True, kw_only=True):
+class GanOptions(NetworkOptions, frozen=True, kw_only=True):
     """Options. Adam's beta_1 is that of the DCGAN paper; its rate of 2e-4 would take five times as long."""
 
     learning_rate: Annotated[float, Meta(gt=0, description="step size of both optimizers")] = 1e-3

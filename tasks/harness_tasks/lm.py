@@ -19,7 +19,7 @@ from harness.layers import (
 )
 from harness.network import Network
 from harness.spec import Adam, Classification, Optimizer, Preset, Task, TaskDefinition
-from harness_tasks.options import OptimizerName, ScheduleName, TrainingOptions
+from harness_tasks.options import NetworkOptions, OptimizerName, ScheduleName
 from harness_tasks.windows import CONTEXT, VOCABULARY
 
 _DEVIATION = 0.02
@@ -27,7 +27,7 @@ _STEPS_PER_EPOCH = 250
 _BATCH = 12
 
 
-class LmOptions(TrainingOptions, frozen=True, kw_only=True):
+class LmOptions(NetworkOptions, frozen=True, kw_only=True):
     """Options; the defaults are those that nanoGPT gives for tinyshakespeare on a CPU."""
 
     learning_rate: Annotated[float, Meta(gt=0, description="step size of the optimizer")] = 1e-3

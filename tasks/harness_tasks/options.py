@@ -42,7 +42,7 @@ Crop = Annotated[
 
 
 class TrainingOptions(Struct, frozen=True, kw_only=True):
-    """How a network is trained, its width and its dropout."""
+    """How a network is trained."""
 
     learning_rate: Annotated[float, Meta(gt=0, description="step size of the optimizer")] = 0.01
     optimizer: OptimizerName = "sgd"
@@ -54,7 +54,6 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
     weight_decay: Annotated[
         float, Meta(ge=0, description="decoupled: each step shrinks kernels by learning_rate times this")
     ] = 0.0
-    width: Annotated[float, Meta(gt=0, le=64, description="factor on the width of every hidden layer")] = 1.0
     schedule: ScheduleName = "constant"
     warmup_steps: Annotated[
         int, Meta(ge=0, description="steps in which the learning rate rises to its value")
@@ -62,18 +61,9 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
     clip_norm: Annotated[
         float, Meta(ge=0, description="largest norm of all gradients together; 0: not clipped")
     ] = 0.0
-    dropout: Annotated[float, Meta(ge=0, lt=1, description="rate of dropout before the last layer")] = 0.0
     train_fraction: Annotated[
         float, Meta(gt=0, le=1, description="share of the training data that is used; 1: all")
     ] = 1.0
-
-    def wide(self, units: int) -> int:
-        """The width of a hidden layer that has ``units`` at width 1."""
-        return max(1, round(units * self.width))
-
-    def dropout_layers(self) -> tuple[Dropout, ...]:
-        """The dropout before the last layer; empty at rate 0."""
-        return (Dropout(self.dropout),) if self.dropout else ()
 
     def make_optimizer(self) -> Optimizer:
         """The optimizer that these options describe.
@@ -165,7 +155,22 @@ def make_augmentation(*, flip: bool, crop: int) -> Augmentation | None:
     return Augmentation(flip, crop) if flip or crop else None
 
 
-class ClassificationOptions(TrainingOptions, frozen=True, kw_only=True):
+class NetworkOptions(TrainingOptions, frozen=True, kw_only=True):
+    """How a network is trained, its width and its dropout."""
+
+    width: Annotated[float, Meta(gt=0, le=64, description="factor on the width of every hidden layer")] = 1.0
+    dropout: Annotated[float, Meta(ge=0, lt=1, description="rate of dropout before the last layer")] = 0.0
+
+    def wide(self, units: int) -> int:
+        """The width of a hidden layer that has ``units`` at width 1."""
+        return max(1, round(units * self.width))
+
+    def dropout_layers(self) -> tuple[Dropout, ...]:
+        """The dropout before the last layer; empty at rate 0."""
+        return (Dropout(self.dropout),) if self.dropout else ()
+
+
+class ClassificationOptions(NetworkOptions, frozen=True, kw_only=True):
     """How a classifier is trained, and how the classes of its training data are made imbalanced."""
 
     imbalance: Annotated[

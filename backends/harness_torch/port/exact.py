@@ -41,6 +41,7 @@ class Arguments(NamedTuple):
 def prepare_torch() -> None:
     """Settings of the process."""
     torch.set_default_dtype(torch.float64)
+    torch.manual_seed(0)  # the same initial values each time
     torch.backends.mha.set_fastpath_enabled(False)
     torch.compiler.set_stance("force_eager")
 

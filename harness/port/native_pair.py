@@ -1,0 +1,97 @@
+"""Two models of the user's own, of one architecture in two frameworks, as one native layer."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from harness.errors import UsageError
+from harness.layers import Native, NativeArray
+from harness.port.matching import Matching, match
+from harness.port.native import free_name, layer_of, native_array, same_place
+from harness.port.own_model import OwnModel
+from harness.tracing.side import InputShape
+from harness.tracing.stored import Stored
+
+_NAMED = 3
+_HINT = "`harness port` shows what differs"
+
+
+def native_pair(a: OwnModel, b: OwnModel, shape: InputShape, names: Mapping[str, Sequence[str]]) -> Native:
+    """The layer of both; arrays are named as those of A. ``names`` are pairs that the user gives.
+
+    Raises:
+        UsageError: both are of one framework, or a parameter of one has no counterpart in the other.
+    """
+    if a.built.plugin == b.built.plugin:
+        raise UsageError(
+            f"{a.spec.target} and {b.spec.target} are both models of {a.built.plugin}, and a pair is of two "
+            "frameworks; `harness port` compares them, and `harness gate` times two versions of a model"
+        )
+    arrays: dict[str, NativeArray] = {}
+    for name, of_a, of_b in _both(match(a.evaluated, b.evaluated, names)):
+        canonical = of_a.canonical(a.described.parameters[of_a.name])
+        fits = of_b.canonical(b.described.parameters[of_b.name]).size == canonical.size
+        if fits and _is_new(of_a, of_b, (a, b), arrays.values()):
+            free = free_name(name, arrays)
+            arrays[free] = native_array(free, canonical, {a.built.plugin: of_a, b.built.plugin: of_b})
+    for model in (a, b):
+        _refuse_lonely(model, {array.stored[model.built.plugin].name for array in arrays.values()})
+    layer = layer_of([a, b], shape, arrays)
+    trained = {array.stored[b.built.plugin].name for array in layer.trained}
+    frozen = trained.symmetric_difference(set(b.described.trained))
+    if frozen:
+        raise UsageError(f"{min(frozen)} of {b.spec.target} is trained in one of the models only")
+    return layer
+
+
+def _both(matching: Matching) -> list[tuple[str, Stored, Stored]]:
+    """A name for each pair of arrays, and where the models store them."""
+    both = []
+    for a, b in matching.pairs:
+        path = a.path.replace(".", "/") or a.kind
+        both += [
+            (f"{path}/{role}", stored, b.parameters[role])
+            for role, stored in a.parameters.items()
+            if role in b.parameters
+        ]
+    return both + [(of_a.name.replace(".", "/"), of_a, of_b) for of_a, of_b in matching.free]
+
+
+def _is_new(
+    of_a: Stored, of_b: Stored, models: tuple[OwnModel, OwnModel], arrays: Iterable[NativeArray]
+) -> bool:
+    """Whether no pair holds these numbers yet.
+
+    Raises:
+        UsageError: one model uses an array twice where the other has two.
+    """
+    a, b = models
+    for array in arrays:
+        in_a = same_place(of_a, array.stored[a.built.plugin])
+        in_b = same_place(of_b, array.stored[b.built.plugin])
+        if in_a != in_b:
+            once, twice = (a, b) if in_b else (b, a)
+            name = (of_b if in_b else of_a).name
+            raise UsageError(
+                f"{twice.spec.target} uses {name} twice where {once.spec.target} has two arrays; {_HINT}"
+            )
+        if in_a:
+            return False
+    return True
+
+
+def _refuse_lonely(model: OwnModel, paired: set[str]) -> None:
+    """Refuse trained parameters and running statistics that the other model does not have.
+
+    Raises:
+        UsageError: names the first ones.
+    """
+    statistics = {name for name, array in model.trained.state_after.items() if np.size(array) > 1}
+    changing = statistics.union(model.described.trained)
+    lonely = [name for name in model.described.parameters if name in changing - paired]
+    if lonely:
+        names = ", ".join(lonely[:_NAMED]) + (" …" if len(lonely) > _NAMED else "")
+        raise UsageError(
+            f"{model.spec.target} has parameters that the other model lacks ({names}), so they do not train "
+            f"the same; {_HINT}"
+        )
