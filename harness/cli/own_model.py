@@ -35,7 +35,7 @@ def model_options(function: _F) -> _F:
         "--model",
         metavar="TARGET",
         help="Train a model of your own in place of a task: FILE.py:CALLABLE or package.module:CALLABLE, "
-        "which returns a torch.nn.Module. Needs --dataset.",
+        "which returns a model of PyTorch, Keras, flax or JAX. Needs --dataset.",
     )(function)
     return click.option(
         "--set-model",

@@ -6,8 +6,10 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import UsageError
+from harness.layers import Native
 from harness.machine.files import read_file
 from harness.plugins import registry
+from harness.plugins.definition import define_task
 from harness.plugins.installation import installation
 from harness.spec.task import TaskDefinition
 from harness.testing.cases import Case, cases
@@ -71,6 +73,13 @@ def reference_of(definition: TaskDefinition, backend: str = "") -> Reference:
 
 def _remedy(definition: TaskDefinition, backend: str) -> str:
     """How to make the reference with this backend and an installed one of another framework."""
+    task = define_task(definition, definition.options())
+    natives = [place.layer for network in task.networks.values() for place in network.leaves()]
+    alone = [
+        each.models[0].framework for each in natives if isinstance(each, Native) and len(each.models) == 1
+    ]
+    if alone:
+        return f"its model is written for {alone[0]} alone, so there is nothing to compare it with"
     installed = [name for name in registry.names("backend") if installation(name).state == "installed"]
     by_framework: dict[tuple[str, ...], str] = {}
     for name in [backend, *installed]:

@@ -1,0 +1,133 @@
+"""The native layer of one or two traced models, without a framework: names, places, and what is refused."""
+
+import msgspec
+import numpy as np
+import pytest
+from support.numpy_side import NumpySide
+
+from harness.errors import UsageError
+from harness.port.messages import Built, Description
+from harness.port.native import native_layer
+from harness.port.native_pair import native_pair
+from harness.port.options import SideSpec
+from harness.port.own_model import OwnModel
+from harness.tracing import semantics as kinds
+from harness.tracing.inputs import InputShape
+
+RNG = np.random.default_rng(0)
+SHAPE = InputShape((6,))
+NORM = kinds.BatchNormalization(epsilon=1e-5, momentum=0.1, unbiased_running_variance=True)
+
+
+def dense(inputs, outputs, *, bias=True):
+    parameters = {"kernel": RNG.normal(size=(inputs, outputs))}
+    return parameters | {"bias": np.zeros(outputs)} if bias else parameters
+
+
+def norm(features):
+    return {
+        "scale": np.ones(features),
+        "shift": np.zeros(features),
+        "running_mean": np.zeros(features),
+        "running_variance": np.ones(features),
+    }
+
+
+def model(plugin, *calls, dropped=False, frozen=()):
+    side = NumpySide(*calls)
+    evaluated, trained = (side.trace([RNG.normal(size=(2, 6))], training=mode) for mode in (False, True))
+    held = [name for name in side.loaded if "running" in name]
+    trained.state_after = {name: side.loaded[name] for name in held}
+    if dropped:
+        trained.calls[-1].does = kinds.Dropout(rate=0.5, active=True)
+    learned = [name for name in side.loaded if name not in {*held, *frozen}]
+    return OwnModel(
+        SideSpec(f"{plugin}_model.py:make"),
+        Built(plugin, {}, own_optimizer=False, own_loss=False, plugin=plugin, backend=plugin),
+        Description(side.loaded, learned, None),
+        evaluated,
+        trained,
+    )
+
+
+def chain(*names, bias=True):
+    first, second, third = names
+    return (
+        (first, kinds.Linear(), dense(6, 4)),
+        (second, NORM, norm(4)),
+        (third, kinds.Linear(), dense(4, 3, bias=bias)),
+    )
+
+
+A = model("one", *chain("fc1", "bn", "fc2"))
+
+
+def test_a_pair_has_the_names_of_a_and_the_places_of_both():
+    layer = native_pair(A, model("two", *chain("dense", "norm", "dense_1")), SHAPE, {})
+    places = {each.name: {name: at.name for name, at in each.stored.items()} for each in layer.trained}
+    assert places["fc1/kernel"] == {"one": "fc1.kernel", "two": "dense.kernel"}
+    assert places["fc2/bias"] == {"one": "fc2.bias", "two": "dense_1.bias"}
+    assert {each.name for each in layer.held} == {"bn/running_mean", "bn/running_variance"}
+    assert [each.framework for each in layer.models] == ["one", "two"]
+    assert layer.outputs == (3,)
+    assert layer.flops == 2 * (6 * 4 + 4 * 3)
+    initial = {each.name: each.initial for each in (*layer.trained, *layer.held)}
+    assert initial["bn/scale"] == initial["bn/running_variance"] == "ones"
+    assert initial["fc1/bias"] == "zeros"
+
+
+def test_given_names_decide_where_shapes_do_not():
+    layers = [(name, kinds.Linear(), dense(6, 6)) for name in ("first", "second")]
+    a, b = model("one", *layers), model("two", *layers)
+    crossed = {"first.kernel": ["second.kernel"], "second.kernel": ["first.kernel"]}
+    layer = native_pair(a, b, SHAPE, crossed)
+    kernels = {each.name: each.stored["two"].name for each in layer.trained if each.name.endswith("kernel")}
+    assert kernels == {"first/kernel": "second.kernel", "second/kernel": "first.kernel"}
+
+
+def test_a_parameter_without_counterpart_is_refused_by_name():
+    with pytest.raises(UsageError, match=r"one_model\.py:make has parameters .* lacks \(fc2\.bias\)"):
+        native_pair(A, model("two", *chain("fc1", "bn", "fc2", bias=False)), SHAPE, {})
+    without = [call for call in chain("fc1", "bn", "fc2") if call[0] != "bn"]
+    with pytest.raises(UsageError, match=r"bn\.scale, bn\.shift, bn\.running_mean …"):
+        native_pair(A, model("two", *without), SHAPE, {})
+
+
+def test_two_models_of_one_framework_are_no_pair():
+    with pytest.raises(UsageError, match="both models of one"):
+        native_pair(A, A, SHAPE, {})
+
+
+def test_what_is_trained_in_one_model_only_is_refused():
+    b = model("two", *chain("fc1", "bn", "fc2"), frozen={"fc2.bias"})
+    with pytest.raises(UsageError, match=r"fc2\.bias of two_model\.py:make is trained in one of the models"):
+        native_pair(A, b, SHAPE, {})
+
+
+def tied(plugin):
+    """A model whose second layer has the parameters of the first."""
+    own = model(plugin, ("fc", kinds.Linear(), dense(6, 6)), ("fc_again", kinds.Linear(), dense(6, 6)))
+    for trace in (own.evaluated, own.trained):
+        trace.calls[1].parameters = {
+            role: msgspec.structs.replace(at, final_shape=shape)
+            for (role, at), shape in zip(trace.calls[0].parameters.items(), [(6, 6), (6,)], strict=True)
+        }
+    parameters = {name: each for name, each in own.described.parameters.items() if "again" not in name}
+    return own._replace(described=Description(parameters, list(parameters), None))
+
+
+def test_a_shared_array_is_one_array_and_must_be_shared_by_both():
+    assert len(native_layer(tied("one"), SHAPE).trained) == 2
+    assert len(native_pair(tied("one"), tied("two"), SHAPE, {}).trained) == 2
+    apart = model("two", ("fc", kinds.Linear(), dense(6, 6)), ("other", kinds.Linear(), dense(6, 6)))
+    with pytest.raises(UsageError, match=r"one_model\.py:make uses fc\.kernel twice where two_model\.py"):
+        native_pair(tied("one"), apart, SHAPE, {})
+    with pytest.raises(UsageError, match=r"one_model\.py:make uses fc\.kernel twice where two_model\.py"):
+        native_pair(apart, tied("one"), SHAPE, {})
+
+
+@pytest.mark.parametrize("dropped", [(), ("a",), ("b",)])
+def test_dropout_of_either_model_is_known(dropped):
+    calls = (*chain("fc1", "bn", "fc2"), ("drop", kinds.Activation(function="relu"), {}))
+    a, b = (model(plugin, *calls, dropped=name in dropped) for name, plugin in (("a", "one"), ("b", "two")))
+    assert native_pair(a, b, SHAPE, {}).dropout == ("active" if dropped else "none")
