@@ -42,9 +42,13 @@ _GRADIENT_CASE = "sgd"
 #: gradient does not show, because they all see the same inputs.
 _POOLING_CASE = "ties in pooling"
 _FLAT_SQUARE = 16
-#: The case of networks with positions: a sequence of half the length, in batches of which the last is of one.
+#: The case of networks with positions: a sequence of half the length.
 _SHORTER_CASE = "shorter sequence"
-_SHORTER_SAMPLES = 25
+_WEIGHTED_CASE = "class weights"
+_SMOOTHED_CASE = "class weights, label smoothing"
+#: Cases whose last batch is of one sample. References of the first tasks were made with three.
+_BATCH_OF_ONE_CASES = {_SHORTER_CASE, _SMOOTHED_CASE}
+_SAMPLES_LEAVING_ONE = 25
 _SMOOTHING = 0.1
 #: The cases of a model of the user's own, whose steps may take seconds. They show what depends on the model:
 #: its gradients and state, and which of its arrays are penalised and decayed. The other rules of training are
@@ -55,7 +59,7 @@ _NARROW = 0.25
 _PICTURE_AXES = 3
 #: Cases with a short last batch. Only these, because compilers take seconds for each shape, and the effect
 #: of a short batch on the loss does not depend on the optimizer.
-SHORT_BATCH_CASES = {_GRADIENT_CASE, "class weights", "class weights, label smoothing", _SHORTER_CASE}
+SHORT_BATCH_CASES = {_GRADIENT_CASE, _WEIGHTED_CASE, _SMOOTHED_CASE, _SHORTER_CASE}
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -119,11 +123,11 @@ def _by_objective(plain: Task) -> dict[str, Task]:
         case Classification():
             classes = plain.networks["model"].output_shape()[-1]
             weights = tuple(0.5 + 1.5 * label / classes for label in range(classes))
-            name, objective = "class weights", Classification(weights)
+            name, objective = _WEIGHTED_CASE, Classification(weights)
             if beyond_first_contract(plain):
-                name, objective = "class weights, label smoothing", Classification(weights, _SMOOTHING)
+                name, objective = _SMOOTHED_CASE, Classification(weights, _SMOOTHING)
         case BinaryClassification():
-            name, objective = "class weights", BinaryClassification((0.5, 1.25))
+            name, objective = _WEIGHTED_CASE, BinaryClassification((0.5, 1.25))
         case _:
             return {}
     return {name: msgspec.structs.replace(plain, objective=objective)}
@@ -131,8 +135,8 @@ def _by_objective(plain: Task) -> dict[str, Task]:
 
 def _case(name: str, task: Task, steps: int) -> Case:
     samples = SAMPLES if name in SHORT_BATCH_CASES else FULL_SAMPLES
-    if name == _SHORTER_CASE:
-        samples = _SHORTER_SAMPLES
+    if name in _BATCH_OF_ONE_CASES or (name == _WEIGHTED_CASE and beyond_first_contract(task)):
+        samples = _SAMPLES_LEAVING_ONE
     if name == SCHEDULE_CASE:
         steps = MANY_STEPS
     rate = task.optimizer.learning_rate if name in {_GRADIENT_CASE, _POOLING_CASE, _SHORTER_CASE} else None
