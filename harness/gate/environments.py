@@ -13,6 +13,8 @@ from harness.machine.description import default_threads
 from harness.plugins.configuration import Configuration
 from harness.plugins.definition import resized
 from harness.plugins.options import Value
+from harness.plugins.sources import models_of
+from harness.tracing.user_code import is_file
 from harness.worker import protocol
 from harness.worker.interpreter import installed_harness
 
@@ -58,7 +60,8 @@ def workload_of(environment: Environment, benchmark: Benchmark) -> Workload:
     """The benchmark as the plugins of this environment define it.
 
     Raises:
-        UsageError: the framework is not installed there, or the task has no batch size to change.
+        UsageError: the framework is not installed there, the task has no batch size to change, or it names a
+            model by a file, which is the same for base and head.
         ConfigurationFailed: a name is unknown there, or a plugin cannot be loaded.
     """
     threads = benchmark.threads or default_threads()
@@ -67,6 +70,12 @@ def workload_of(environment: Environment, benchmark: Benchmark) -> Workload:
     defined = defined_by(environment.label, environment.python, environment.variables, names)
     if defined.installed:
         raise UsageError(f"{environment.label} ({environment.python}): {defined.installed}")
+    for target in models_of(defined.task):
+        if is_file(target):
+            raise UsageError(
+                f"task {benchmark.task} names its model as {target}, a file that base and head share; "
+                "install the model with the project, and name it as package.module:CALLABLE"
+            )
     configuration = Configuration(
         benchmark.backend.partition(":")[0],
         defined.mode,

@@ -24,11 +24,15 @@ def sources_of(backend: str) -> list[Path]:
     return [file] if alone else sorted(path for path in file.parent.glob("*.py") if path.is_file())
 
 
+def models_of(task: Task) -> list[str]:
+    """The user's own models in a task, as ``FILE.py:NAME`` or ``package.module:NAME``."""
+    layers = [place.layer for network in task.networks.values() for place in network.leaves()]
+    return sorted({model.target for layer in layers if isinstance(layer, Native) for model in layer.models})
+
+
 def sources_of_models(task: Task) -> list[Path]:
     """The Python files of the user's own models in a task."""
-    layers = [place.layer for network in task.networks.values() for place in network.leaves()]
-    targets = {model.target for layer in layers if isinstance(layer, Native) for model in layer.models}
-    return [path for target in sorted(targets) for path in _sources_of_model(target)]
+    return [path for target in models_of(task) for path in _sources_of_model(target)]
 
 
 def _sources_of_model(target: str) -> list[Path]:

@@ -12,7 +12,7 @@ from harness.network import Network
 from harness.plugins import registry
 from harness.spec.task import Classification, Objective, Regression
 from harness.tracing.inputs import InputShape
-from harness.tracing.user_code import split_target
+from harness.tracing.user_code import is_file, split_target
 
 _TEMPLATE = string.Template('''"""The task $name: trains $models. Written by harness.
 
@@ -61,18 +61,19 @@ def harness_task(name: str) -> TaskDefinition | None:
     return TASK if name == "$name" else None
 ''')
 _BATCH_SIZE, _EPOCHS = 64, 10
-_USUAL_NAMES = {"make", "make_model", "model", "build"}
+_USUAL_NAMES = {"make", "make_model", "model", "models", "build"}
 #: What two frameworks agree on, beside the file of the task.
 REFERENCE_SUFFIX = ".reference.json"
 
 
 def task_name(targets: Sequence[str]) -> str:
-    """A name for the task of targets: of their files or modules, and of callables unless those are usual."""
+    """A name for the task of targets: of their files or modules, and callables, unless those are usual."""
     parts = []
     for target in targets:
         place, name = split_target(target)
-        parts.append(Path(place).stem if place.endswith(".py") else place.rpartition(".")[2])
-        parts += [name] * (name not in _USUAL_NAMES)
+        path = [Path(place).stem] if is_file(target) else place.split(".")
+        telling = [part for part in path if part not in _USUAL_NAMES]
+        parts += [*(telling or path)[-1:], *[name] * (name not in _USUAL_NAMES)]
     return re.sub(r"[^a-z0-9]+", "_", "_".join(parts).lower()).strip("_") or "model"
 
 

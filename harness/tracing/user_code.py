@@ -11,17 +11,26 @@ from typing import Any
 
 from harness.errors import UsageError
 
+_FILE = ".py"
+
+
+def is_file(target: str) -> bool:
+    """Whether a target names a file, and no module."""
+    return split_target(target)[0].endswith(_FILE)
+
 
 def user_module(place: str) -> ModuleType:
-    """The module of a target's first part.
+    """The module of a target's first part: a file, or what is installed, or else in the current folder.
+
+    The current folder comes last: in a gate it is head's, and base must not import its code.
 
     Raises:
         UsageError: there is none, or its import raised; says what.
     """
     try:
-        if place.endswith(".py"):
+        if place.endswith(_FILE):
             return _file(Path(place))
-        sys.path.insert(0, str(Path.cwd()))
+        sys.path.append(str(Path.cwd()))
         return importlib.import_module(place)
     except UsageError:
         raise
