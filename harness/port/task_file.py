@@ -21,7 +21,6 @@ Write it again when parameters of the model are added, removed or reshaped.
 """
 
 $imports
-import msgspec
 from harness.hookspecs import hookimpl
 from harness.network import Network
 from harness.spec import $objective, Task, TaskDefinition
@@ -106,7 +105,7 @@ def task_file(
     encoded = msgspec.json.format(msgspec.json.encode(Network(input_shape, (layer,))), indent=1).decode()
     alone = len(backends) == 1
     return _TEMPLATE.substitute(
-        imports="" if alone else "from pathlib import Path\n",
+        imports="import msgspec" if alone else "from pathlib import Path\n\nimport msgspec",
         name=name,
         models=" and ".join(model.target.replace("\\", "/") for model in layer.models),
         command=f"run --backend {backends[0]}" if alone else f"duel {' '.join(backends)}",
