@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
 import numpy as np
 
 from harness.errors import UsageError
@@ -30,8 +31,10 @@ def native_pair(a: OwnModel, b: OwnModel, shape: InputShape, names: Mapping[str,
     arrays: dict[str, NativeArray] = {}
     for name, of_a, of_b in _both(match(a.evaluated, b.evaluated, names)):
         canonical = of_a.canonical(a.described.parameters[of_a.name])
-        fits = of_b.canonical(b.described.parameters[of_b.name]).size == canonical.size
-        if fits and _is_new(of_a, of_b, (a, b), arrays.values()):
+        other = of_b.canonical(b.described.parameters[of_b.name])
+        if other.size == canonical.size and _is_new(of_a, of_b, (a, b), arrays.values()):
+            if other.shape != canonical.shape:  # a dense layer, and a convolution of size 1
+                of_b = msgspec.structs.replace(of_b, final_shape=canonical.shape)  # noqa: PLW2901
             free = free_name(name, arrays)
             arrays[free] = native_array(free, canonical, {a.built.plugin: of_a, b.built.plugin: of_b})
     for model in (a, b):

@@ -76,6 +76,21 @@ def test_a_pair_has_the_names_of_a_and_the_places_of_both():
     assert initial["fc1/bias"] == "zeros"
 
 
+def test_a_convolution_of_size_one_is_stored_as_the_dense_layer_that_it_is():
+    kernel = RNG.normal(size=(6, 4))
+    a = model("one", ("fc", kinds.Linear(), {"kernel": kernel}))
+    b = model("two", ("conv", kinds.Linear(), {"kernel": kernel}))
+    name = "conv.kernel"
+    b.described.parameters[name] = kernel.reshape(1, 1, 6, 4)
+    next(each for each in b.evaluated.values if each.name == name).array = kernel.reshape(1, 1, 6, 4)
+    (array,) = native_pair(a, b, SHAPE, {}).trained
+    place = array.stored["two"]
+    np.testing.assert_array_equal(place.canonical(b.described.parameters[name]), kernel)
+    stored = np.zeros((1, 1, 6, 4))
+    place.store(2 * kernel, stored)
+    np.testing.assert_array_equal(stored[0, 0], 2 * kernel)
+
+
 def test_given_names_decide_where_shapes_do_not():
     layers = [(name, kinds.Linear(), dense(6, 6)) for name in ("first", "second")]
     a, b = model("one", *layers), model("two", *layers)
