@@ -53,22 +53,15 @@ def read_counters(pids: Iterable[int] = (), cpus: Iterable[int] | None = None) -
 
     Ours are this process, those of ``pids``, and all their descendants.
     """
-    try:
-        lines = PROCESSOR_TIMES.read_text().splitlines()
-    except OSError:
-        return Counters(0.0, 0.0, 0.0, 0.0, 0, time.monotonic())
     numbers = allowed_cpus() if cpus is None else list(cpus)
-    watched = {f"cpu{cpu}" for cpu in numbers}
-    busy = stolen = 0
-    for name, *words in map(str.split, lines):
-        if name in watched:
-            user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, words[:8])
-            busy += user + nice + system + irq + softirq
-            stolen += steal
-    ours = math.fsum(map(_cpu_seconds, with_descendants([os.getpid(), *pids])))
+    times = _cpu_times()
+    if not times:
+        return Counters(0.0, 0.0, 0.0, 0.0, 0, time.monotonic())
+    watched = [times[cpu] for cpu in numbers if cpu in times]
+    ours = math.fsum(map(cpu_seconds, with_descendants([os.getpid(), *pids])))
     return Counters(
-        busy / _TICKS_PER_SECOND,
-        stolen / _TICKS_PER_SECOND,
+        sum(busy for busy, _ in watched) / _TICKS_PER_SECOND,
+        sum(stolen for _, stolen in watched) / _TICKS_PER_SECOND,
         ours,
         _throttled_seconds(),
         _throttle_events(numbers),
@@ -76,13 +69,42 @@ def read_counters(pids: Iterable[int] = (), cpus: Iterable[int] | None = None) -
     )
 
 
-def _cpu_seconds(pid: int) -> float:
-    """Of a process and of its children that have ended."""
+def busy_seconds() -> dict[int, float]:
+    """How long each CPU has worked, for whatever process; empty without /proc."""
+    return {cpu: busy / _TICKS_PER_SECOND for cpu, (busy, _) in _cpu_times().items()}
+
+
+def _cpu_times() -> dict[int, tuple[int, int]]:
+    """Of each CPU the ticks in which it worked, and those that the hypervisor gave to other machines."""
+    try:
+        lines = PROCESSOR_TIMES.read_text().splitlines()
+    except OSError:
+        return {}
+    times = {}
+    for name, *words in map(str.split, lines):
+        if name.startswith("cpu") and name != "cpu":
+            user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, words[:8])
+            times[int(name[3:])] = user + nice + system + irq + softirq, steal
+    return times
+
+
+def cpu_seconds(pid: int) -> float:
+    """Of all threads of a process, and of its children that have ended; 0 once it has been waited for."""
     try:
         after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return 0.0
-    return sum(map(int, after_name[11:15])) / _TICKS_PER_SECOND
+    user, system, *children = (int(ticks) / _TICKS_PER_SECOND for ticks in after_name[11:15])
+    try:
+        own = time.clock_gettime(_clock_of(pid))
+    except OSError:  # not every sandbox has it
+        own = user + system
+    return own + sum(children)
+
+
+def _clock_of(pid: int) -> int:
+    """The kernel's number of the CPU clock of a process, as ``clock_getcpuclockid(3)`` returns it."""
+    return ~pid << 3 | 2
 
 
 def _throttled_seconds() -> float:

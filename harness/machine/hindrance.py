@@ -1,52 +1,116 @@
-"""How long a process had work and no CPU to do it: time for which its own clock is not to blame."""
+"""How long others kept processes from a CPU: time for which their own clocks are not to blame."""
 
 import contextlib
+import functools
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
-from harness.machine.disturbance import Counters, between, read_counters
+from harness.machine.disturbance import between, busy_seconds, cpu_seconds, read_counters
 from harness.machine.process_groups import with_descendants
 
-_Threads = dict[str, int]
+#: The kernel samples what a CPU does in ticks of 10 ms or less: how far its counter may be off, per CPU.
+_ERROR_SECONDS = 0.02
+_Pids = Callable[[], set[int]]
 
 
 class Hindrance:
-    """The hindrance of these processes and all that they started, in seconds since the last question.
+    """The hindrance of these processes, all that they started and this one, since the last question.
 
-    On Linux it is the time that their threads waited for a CPU, as the scheduler counts it, plus what the
-    hypervisor and the control group's quota took. The waits of all threads are added, so of several threads
-    it is an upper bound. Where the scheduler does not report it, the CPU time of other programs takes its
-    place.
+    On Linux it is the time that their threads waited for a CPU, as the scheduler counts it, as far as others
+    can have caused it, plus what the hypervisor and the control group's quota took. The threads of a program
+    wait for each other, too, where it has more of them than CPUs, as TensorFlow does. Where the scheduler
+    reports no waits, the CPU time of other programs takes their place.
     """
 
     def __init__(self, pids: Iterable[int]) -> None:
         self._pids = list(pids)
-        self._waits = _waits(self._pids)
-        self._counters: Counters = read_counters(self._pids)
+        theirs = functools.partial(with_descendants, self._pids)
+        self._parties = [Party(theirs, theirs)]
+        if os.getpid() not in theirs():  # this process may use other CPUs, and wait for theirs
+            self._parties.append(Party(lambda: {os.getpid()}, lambda: {os.getpid(), *theirs()}))
+        self._counters = read_counters(self._pids)
 
     def seconds(self) -> float:
         """Since the last call, or the creation."""
-        waits, counters = _waits(self._pids), read_counters(self._pids)
-        disturbance = between(self._counters, counters)
-        taken = disturbance.stolen_seconds + disturbance.throttled_seconds
-        if waits:
-            taken += sum(max(0, now - self._waits.get(thread, 0)) for thread, now in waits.items()) / 1e9
-        else:
-            taken += disturbance.others_seconds
-        self._waits, self._counters = waits, counters
-        return max(0.0, taken)
+        before, self._counters = self._counters, read_counters(self._pids)
+        disturbance = between(before, self._counters)
+        waits = [wait for party in self._parties if (wait := party.hindered()) is not None]
+        taken = sum(waits) if waits else disturbance.others_seconds
+        return max(0.0, disturbance.stolen_seconds + disturbance.throttled_seconds + taken)
 
 
-def _waits(pids: Iterable[int]) -> _Threads:
-    """Nanoseconds that each thread was ready to run and had no CPU; empty where it is not reported."""
-    waits: _Threads = {}
-    for pid in with_descendants([os.getpid(), *pids]):
+class _State(NamedTuple):
+    """Seconds that each thread ran and waited, that each CPU was busy, and that all of ours ran."""
+
+    ran: dict[str, float]
+    waited: dict[str, float]
+    cpus: set[int]
+    busy: dict[int, float]
+    ours: float
+
+
+class Party:
+    """Processes that wait for the same CPUs. The work of ``ours`` there is no disturbance."""
+
+    def __init__(self, waiting: _Pids, ours: _Pids) -> None:
+        self._waiting, self._ours = waiting, ours
+        self._last = self._read()
+        self._balance = _ERROR_SECONDS * len(self._last.cpus)
+
+    def _read(self) -> _State:
+        ran, waited = _read_threads(self._waiting())
+        cpus: set[int] = set().union(*map(_cpus_of, ran))
+        return _State(ran, waited, cpus, busy_seconds(), sum(map(cpu_seconds, self._ours())))
+
+    def hindered(self) -> float | None:
+        """Seconds that others kept it waiting since the last call; None if the kernel reports no waits."""
+        last, now = self._last, self._read()
+        self._last = now
+        if not now.waited:
+            return None
+        ran, waited = _increase(last.ran, now.ran), _increase(last.waited, now.waited)
+        ours = max(0.0, now.ours - last.ours)
+        # A thread waited for others of ours for no longer than they ran. The scheduler's figures are exact.
+        certain = max(wait - max(0.0, ours - ran[thread]) for thread, wait in waited.items())
+        others = sum(now.busy.get(cpu, 0.0) - last.busy.get(cpu, 0.0) for cpu in now.cpus) - ours
+        return self._explained(max(0.0, certain), sum(waited.values()), others)
+
+    def _explained(self, certain: float, waited: float, others: float) -> float:
+        """The part of the waiting that the CPU time of others explains.
+
+        What they used in earlier intervals explains no more of it than the error of the counters.
+        """
+        balance = self._balance + others
+        explained = max(certain, min(waited, balance))
+        error = _ERROR_SECONDS * len(self._last.cpus)
+        self._balance = min(error, max(-error, balance - explained))
+        return explained
+
+
+def _increase(before: dict[str, float], now: dict[str, float]) -> dict[str, float]:
+    """By how much each counter has increased; a new one began at 0."""
+    return {name: max(0.0, value - before.get(name, 0.0)) for name, value in now.items()}
+
+
+def _read_threads(pids: Iterable[int]) -> tuple[dict[str, float], dict[str, float]]:
+    """Seconds that each thread ran, and was ready to run and had no CPU; empty where it is not reported."""
+    ran, waited = {}, {}
+    for pid in pids:
         with contextlib.suppress(OSError):  # it has ended
             for thread in Path(f"/proc/{pid}/task").iterdir():
                 with contextlib.suppress(OSError, ValueError):
                     # proc(5): time on the CPU, time waiting for it, number of time slices
-                    _, waited, slices = map(int, (thread / "schedstat").read_text().split())
+                    own, wait, slices = map(int, (thread / "schedstat").read_text().split())
                     if slices:  # all are 0 in a kernel that does not keep them
-                        waits[thread.name] = waited
-    return waits
+                        ran[thread.name], waited[thread.name] = own / 1e9, wait / 1e9
+    return ran, waited
+
+
+def _cpus_of(thread: str) -> set[int]:
+    """The CPUs that a thread may use."""
+    try:
+        return os.sched_getaffinity(int(thread))
+    except OSError:  # it has ended
+        return set()
