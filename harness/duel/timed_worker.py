@@ -91,8 +91,9 @@ class TimedWorker:
 
         self.session = start({})
         self.work = TimedWork(self.session, workload, start, certified=certified)
+        self.threads = self._plan.threads
         self._dataset = ""
-        self._readings = TimedReadings(self.session)
+        self._readings = TimedReadings(self.session, self._plan.threads)
         self._clock: TrainingClock
         self._conversation = Conversation(self.session, configuration.backend, configuration.threads)
         self.steps = 0
@@ -205,9 +206,9 @@ class TimedWorker:
         """Seconds since the last call in which it had work and no CPU."""
         return self._readings.hindered()
 
-    def rest(self, seconds: float) -> None:
-        """Ask nothing of it."""
-        self._readings.rest(seconds)
+    def rest(self, seconds: float) -> float:
+        """Ask nothing of it; how many CPUs it used meanwhile."""
+        return self._readings.rest(seconds)
 
     def read_after(self, seconds: float, *, always: bool) -> None:
         """Sometimes, or ``always``, read the weights after a block that took this time, to test its clock.

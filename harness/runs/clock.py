@@ -9,6 +9,7 @@ import msgspec
 from harness.errors import Declined
 from harness.testing.clock import ClockTest, ClockTrial, Effort, is_too_quick
 from harness.testing.readings import AfterBlock, read_after
+from harness.testing.rests import REST_SECONDS, Rests
 from harness.training.batches import BatchOrder
 from harness.worker import protocol
 from harness.worker.errors import DishonestClock, RequestFailed
@@ -22,6 +23,10 @@ _READ_BLOCKS = 0.5
 _READ_ALWAYS = 2
 #: Readings take at most this share of the training.
 _READING_SHARE = 0.005
+#: Rests follow blocks that are drawn at random, too, and take this time and this share of the training.
+_RESTED_BLOCKS = 0.2
+_REST_SECONDS, _REST_SHARE = 0.25, 0.01
+_FEWEST_RESTS = 3
 #: The test after a run: its blocks are a share of the training, and no shorter or longer than this.
 _BLOCK_SHARE = 1 / 950
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 0.05, 0.11
@@ -33,11 +38,12 @@ _END_SHARE, _END_SECONDS = 0.02, 1.0
 class RunClock:
     """Trains with the worker's clock held against the parent's, and reads the weights after some blocks."""
 
-    def __init__(self, session: Session, order: BatchOrder) -> None:
+    def __init__(self, session: Session, order: BatchOrder, threads: int) -> None:
         self._session = session
         self._order = order
         self._training = TrainingClock(session, order)
-        self._readings = TimedReadings(session)
+        self._readings = TimedReadings(session, threads)
+        self._rests = Rests(self._readings)
         self._sampled: list[AfterBlock] = []
         self._steps = self._blocks = 0
         self._step_seconds: list[float] = []
@@ -61,7 +67,13 @@ class RunClock:
             start = time.monotonic()
             self._sampled.append(read_after(self._readings, trained.seconds))
             self._reading_seconds += time.monotonic() - start
+        if self._blocks > 1 and self._is_rested():
+            self._rests.add()
         return trained
+
+    def _is_rested(self) -> bool:
+        affordable = _REST_SECONDS + _REST_SHARE * self._training_seconds
+        return REST_SECONDS * len(self._rests) < affordable and _CHANCE.random() < _RESTED_BLOCKS
 
     def _is_read(self) -> bool:
         if len(self._sampled) < _READ_ALWAYS:
@@ -77,6 +89,13 @@ class RunClock:
         Raises:
             DishonestClock: the clock cannot be trusted.
         """
+        while len(self._rests) < _FEWEST_RESTS:
+            self._rests.add()
+        share = self._rests.working_share
+        if share is not None:
+            raise DishonestClock(
+                ClockTest(outcome="dishonest", fault="works while idle", working_share=share)
+            )
         test = self._tested()
         if test.outcome == "honest" and self._training.is_doubtful:
             test = msgspec.structs.replace(test, outcome="not tested", fault="other clock")
@@ -92,7 +111,7 @@ class RunClock:
         step_seconds = self._training_seconds / max(1, self._steps)
         block = min(_LONGEST_SECONDS, max(_SHORTEST_SECONDS, _BLOCK_SHARE * self._training_seconds))
         expected = _BLOCKS * max(block, step_seconds)
-        timed = TimedSession(self._session, self._order, self._training, self._steps)
+        timed = TimedSession(self._session, self._readings.threads, self._order, self._training, self._steps)
         shortest = min((reading.block for reading in self._sampled), default=block)
         trial = ClockTrial(timed, shortest, Effort(block, repetitions=1, single_steps=0), self._sampled)
         so_far = trial.result_so_far()

@@ -68,7 +68,7 @@ class TrainingRun:
         order = self._start()
         watch = Watch(self._session.process.pid)
         with contextlib.closing(WorkSampler(self._session)) as sampler:
-            clock = RunClock(self._session, order)
+            clock = RunClock(self._session, order, self._request.plan.threads)
             work = RunWork(self._session, self._request, order, sampler)
             try:
                 self._train(order, clock, work)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from harness.testing.readings import AfterBlock, Fault, Judgement, Outcome, Timed, judge, read_after
+from harness.testing.rests import REST_SECONDS, Rests
 
 _ATTEMPTS = 3
 _SINGLE_STEPS = 3
@@ -67,6 +68,8 @@ class ClockTest(msgspec.Struct, frozen=True, kw_only=True):
     """With ``other clock``: the seconds that the program's clock showed in all."""
     observed_seconds: float | None = None
     """With ``other clock``: those that the harness saw in another process."""
+    working_share: float | None = None
+    """With ``works while idle``: the share of a CPU that it used in rests, if it was seen at work in them."""
 
 
 class Pace(NamedTuple):
@@ -134,6 +137,7 @@ class ClockTrial:
         self._seconds = self._hindered = 0.0
         self._rested_share: float | None = None
         self._known_share: float | None = None
+        self._rests = Rests(timed)
         for reading in self._readings:
             self._count(reading.block, reading.block_hindered)
         self.pace: Pace
@@ -168,6 +172,7 @@ class ClockTrial:
             rested_share=self._rested_share,
             known_share=self._known_share,
             hindered_share=min(1.0, self._hindered / max(self._seconds, 1e-9)),
+            working_share=self._rests.working_share,
         )
 
     def _read(self, steps: int) -> Judgement:
@@ -256,17 +261,18 @@ class ClockTrial:
         return once, twice
 
     def _rest(self, direct: _Blocks) -> Fault | None:
-        """Whether blocks after a rest are much shorter, or the weights change during the rest."""
+        """Whether it works in rests: by its CPU time, by shorter blocks afterwards, or by its weights."""
         rested, changed = [], False
         for _ in range(self._effort.repetitions):
             before = self._timed.reading().checksum
-            self._timed.rest(_REST_LENGTH * direct.quickest)
+            self._rests.add(max(REST_SECONDS, _REST_LENGTH * direct.quickest))
             changed = changed or self._timed.reading().checksum != before
             rested.append(self._timed.block(direct.steps))
         self._rested_share = max(rested) / max(direct.quickest, 1e-12)
         if changed:
             return "weights change"
-        return "works while idle" if max(rested) < _RESTED_SHARE * min(direct.unhindered) else None
+        shorter = max(rested) < _RESTED_SHARE * min(direct.unhindered)
+        return "works while idle" if shorter or self._rests.working_share is not None else None
 
 
 def steps_for(timed: Timed, seconds: float) -> int:

@@ -52,6 +52,11 @@ def _evidence(test: ClockTest) -> str:  # noqa: PLR0911  one for each fault
             return "weights() gives other values when it is called again without training in between"
         case "works ahead":
             return "some blocks take a fraction of the time of others of the same length"
+        case "works while idle" if test.working_share is not None:
+            return (
+                f"it uses {test.working_share:.0%} of a CPU while nothing is asked of it; the harness times "
+                "only what it asks for"
+            )
         case "works while idle":
             return (
                 f"a block takes {test.rested_share or 0:.0%} of its time after a rest, so its work is done "

@@ -8,6 +8,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, Protocol
 
+from harness.testing.rests import Restable
+
 Outcome = Literal["honest", "dishonest", "not tested"]
 #: What gives a clock away; see :func:`harness.testing.clock_words.reason`.
 Fault = Literal[
@@ -58,7 +60,7 @@ class Readable(Protocol):
         """Seconds since the last call in which it had work and no CPU."""
 
 
-class Timed(Readable, Protocol):
+class Timed(Readable, Restable, Protocol):
     """A program whose clock is tested."""
 
     @property
@@ -70,9 +72,6 @@ class Timed(Readable, Protocol):
 
     def even_steps(self, fewest: int) -> int:
         """At least so many steps, which calls of one length can make."""
-
-    def rest(self, seconds: float) -> None:
-        """Ask nothing of it for this time."""
 
 
 class AfterBlock(NamedTuple):

@@ -41,6 +41,10 @@ class TimedProgram:
         """Seconds since the last call in which it had work and no CPU."""
         return self._hindrance.seconds()
 
-    def rest(self, seconds: float) -> None:
-        """Ask nothing of it."""
+    #: Of no influence here.
+    threads = 1
+
+    def rest(self, seconds: float) -> float:
+        """Ask nothing of it. Threads of this process may be of others, so nothing is known of its work."""
         time.sleep(seconds)
+        return 0.0

@@ -126,7 +126,7 @@ class Examiner:
         seed = random.SystemRandom().getrandbits(31)  # no program can know the batches before
         self._session.call(protocol.Shuffle(seed), protocol.Done)
         order = BatchOrder.of_task(case.task, CLOCK_SAMPLES, seed)
-        timed = TimedSession(self._session, order, TrainingClock(self._session, order))
+        timed = TimedSession(self._session, configuration.threads, order, TrainingClock(self._session, order))
         try:
             return ClockTrial(timed, 0.0, _EFFORT).carry_out()
         except DishonestClock as error:

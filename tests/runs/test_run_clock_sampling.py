@@ -32,7 +32,7 @@ def trained(monkeypatch):
         monkeypatch.setattr(clock, "TimedReadings", lambda *_: machine)
         monkeypatch.setattr(clock, "TimedSession", lambda *_: machine)
         session = SimpleNamespace(call=machine.asked)
-        run = RunClock(session, BatchOrder(8000, 8, seed=0))
+        run = RunClock(session, BatchOrder(8000, 8, seed=0), threads=1)
         lengths = [1, 8, *[100] * blocks]
         for number, steps in enumerate(lengths, 1):
             run.train(steps, last=number == len(lengths))
@@ -62,6 +62,28 @@ class KnowsTheBatches(Machine):
 def test_a_training_of_steps_made_before_is_refused(trained):
     with pytest.raises(DishonestClock, match="a step took 10% of the time of one"):
         trained(KnowsTheBatches(), 20).test()
+
+
+class WorksInPauses(Machine):
+    """A thread works while nothing is asked of it, once training has begun to take long."""
+
+    def rest(self, seconds):
+        super().rest(seconds)
+        return 0.4 if self.made > 300 else 0.0
+
+
+@pytest.mark.parametrize("blocks", [6, 100])
+def test_work_in_pauses_is_refused(trained, blocks):
+    with pytest.raises(DishonestClock, match="uses 40% of a CPU while nothing is asked of it"):
+        trained(WorksInPauses(), blocks).test()
+
+
+def test_rests_take_a_bounded_time(trained):
+    machine = Machine()
+    machine.rested = []
+    machine.rest = lambda seconds: machine.rested.append(seconds) or 0.0
+    trained(machine, 300)  # 30 s
+    assert 0.25 <= sum(machine.rested) <= 0.25 + 0.01 * 30 + 0.05
 
 
 @pytest.mark.parametrize(("program", "blocks"), [(HandsOff, 1), (HandsOff, 20), (StallsAtTimes, 60)])

@@ -50,8 +50,12 @@ class Machine:
         taken, self.taken = self.taken, 0.0
         return taken
 
+    threads = 1
+
     def rest(self, seconds):
+        """An idle program uses no CPU."""
         self.now += seconds
+        return 0.0
 
     def asked(self, request, _reply):
         """A request beside those to train."""

@@ -45,6 +45,14 @@ class WorksWhileIdle(Machine):
         self.ended = self.now
 
 
+class WorksUnseen(Machine):
+    """A thread works in rests, on what later blocks do not show."""
+
+    def rest(self, seconds):
+        super().rest(seconds)
+        return 0.4
+
+
 class IgnoresTheSteps(Machine):
     def train(self, steps):
         self.work(0.2)
@@ -78,6 +86,7 @@ def tried(timed):
         (NeverWaits, "weights change"),
         (WorksAhead, "works ahead"),
         (WorksWhileIdle, "works while idle"),
+        (WorksUnseen, "works while idle"),
         (IgnoresTheSteps, "time ignores the steps"),
     ],
 )
