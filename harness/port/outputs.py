@@ -3,7 +3,7 @@
 import numpy as np
 
 from harness.port.findings import Compared
-from harness.port.values import are_equal, difference, in_shape_of
+from harness.port.values import difference, difference_in_any_order, in_shape_of
 from harness.tracing.calls import Trace
 
 _EXACT = 1e-13
@@ -36,8 +36,9 @@ def worst_output(trace_a: Trace, trace_b: Trace) -> tuple[float, str]:
 
 def output_gap(one: np.ndarray, other: np.ndarray) -> float:
     """The difference of two outputs, up to the order of their axes."""
-    if are_equal(one, other, _EXACT):
-        return difference(other, one)
+    gap = difference_in_any_order(other, one, _EXACT)
+    if gap <= _EXACT:
+        return gap
     fitting = in_shape_of(other, one)
     return np.inf if fitting is None else difference(fitting, one)
 

@@ -98,13 +98,21 @@ class ValueIndex:
 
 def are_equal(one: np.ndarray, other: np.ndarray, tolerance: float = ROUNDING) -> bool:
     """Whether both are the same numbers, up to the order of axes and axes of length 1."""
+    return difference_in_any_order(one, other, tolerance) <= tolerance
+
+
+def difference_in_any_order(one: np.ndarray, other: np.ndarray, enough: float) -> float:
+    """The difference in the first order of axes in which it is small ``enough``, else the least of all."""
     if one.size != other.size:
-        return False
+        return math.inf
     if one.shape != other.shape:
         one, other = _squeezed(one), _squeezed(other)
-    return any(
-        difference(one.transpose(order), other) <= tolerance for order in orders(one.shape, other.shape)
-    )
+    least = math.inf
+    for order in orders(one.shape, other.shape):
+        least = min(least, difference(one.transpose(order), other))
+        if least <= enough:
+            break
+    return least
 
 
 def _squeezed(array: np.ndarray) -> np.ndarray:
