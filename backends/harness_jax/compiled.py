@@ -10,11 +10,14 @@ from typing import Any, NamedTuple
 
 import jax
 import msgspec
+import numpy as np
 from jax import lax
 from jax import numpy as jnp
 
 from harness.network import Network
 from harness.spec import Adversarial, BinaryClassification, Classification, ConstantRate, Objective, Task
+from harness.spec.backend import Precision
+from harness_jax import native
 from harness_jax.calls import Weights
 from harness_jax.convolutions import fastest_convolutions
 from harness_jax.layers import forward_of
@@ -43,12 +46,12 @@ Block = Callable[[State, Given, dict[str, Any], Any], tuple[State, jax.Array]]
 Predictor = Callable[[Weights, Any], jax.Array]
 
 
-def block_of(task: Task, platform: str, *, bfloat16: bool) -> Block:
+def block_of(task: Task, platform: str, precision: Precision) -> Block:
     """The compiled loop: maps a state, what is given, draws and a number of steps to state and losses.
 
-    The old state is donated: its memory is overwritten.
+    The old state is donated: its memory is overwritten. Raises as :func:`harness_jax.layers.forward_of`.
     """
-    return _block_of(msgspec.json.encode(_computation(task)), platform, bfloat16)
+    return _block_of(msgspec.json.encode(_computation(task)), platform, precision)
 
 
 def _computation(task: Task) -> Task:
@@ -79,32 +82,34 @@ def _without_rules(objective: Objective) -> Objective:
             return objective
 
 
-def predictor_of(network: Network, platform: str, *, bfloat16: bool) -> Predictor:
-    """The network in evaluation as a compiled function."""
-    return _predictor_of(msgspec.json.encode(network), platform, bfloat16)
+def predictor_of(network: Network, platform: str, precision: Precision) -> Predictor:
+    """The network in evaluation as a compiled function; raises as :func:`harness_jax.layers.forward_of`."""
+    return _predictor_of(msgspec.json.encode(network), platform, precision)
 
 
 def forget() -> None:
-    """Drop all compiled functions that no program uses."""
+    """Drop all compiled functions, and models of the user's own, that no program uses."""
     _block_of.cache_clear()
     _predictor_of.cache_clear()
+    native.forget()
 
 
 @functools.lru_cache(_KEPT)
-def _block_of(described: bytes, platform: str, bfloat16: bool) -> Block:
+def _block_of(described: bytes, platform: str, precision: Precision) -> Block:
     task = msgspec.json.decode(described, type=Task)
     convolutions = fastest_convolutions(platform)
-    forwards = {
-        name: forward_of(network, convolutions, bfloat16=bfloat16) for name, network in task.networks.items()
-    }
-    block: Block = jax.jit(functools.partial(_block, task, step_of(task, forwards)), donate_argnums=0)
+    forwards = {name: forward_of(network, convolutions, precision) for name, network in task.networks.items()}
+    advance = functools.partial(_advance, task, step_of(task, forwards))
+    if platform == "cpu" and any(map(native.has_native, task.networks.values())):
+        return functools.partial(_called_block, task, jax.jit(advance, donate_argnums=1))
+    block: Block = jax.jit(functools.partial(_block, task, advance), donate_argnums=0)
     return block
 
 
 @functools.lru_cache(_KEPT)
-def _predictor_of(described: bytes, platform: str, bfloat16: bool) -> Predictor:
+def _predictor_of(described: bytes, platform: str, precision: Precision) -> Predictor:
     network = msgspec.json.decode(described, type=Network)
-    forward = forward_of(network, fastest_convolutions(platform), bfloat16=bfloat16)
+    forward = forward_of(network, fastest_convolutions(platform), precision)
     predictor: Predictor = jax.jit(lambda weights, inputs: forward(weights, inputs)[0])
     return predictor
 
@@ -134,21 +139,53 @@ def _batch(task: Task, given: Given, draws: Mapping[str, jax.Array], step: jax.A
     )
 
 
+Carry = tuple[State, jax.Array]
+#: Makes the step of this number; maps the state and the losses of all steps to those after it.
+Advance = Callable[[jax.Array, Carry, Given, dict[str, Any]], Carry]
+
+
+def _advance(
+    task: Task, step: Step, number: jax.Array, carry: Carry, given: Given, draws: dict[str, Any]
+) -> Carry:
+    state, losses = carry
+    drawn = {name: array[number] for name, array in draws.items()}
+    state, loss = step(state, _batch(task, given, drawn, state.steps))
+    return state, losses.at[number].set(loss)
+
+
+def _shape_of_losses(task: Task, draws: Mapping[str, Any]) -> tuple[tuple[int, ...], Any]:
+    """And their type."""
+    columns = (2,) if isinstance(task.objective, Adversarial) else ()
+    return (len(draws["indices"]), *columns), draws["learning_rates"].dtype
+
+
 def _block(
-    task: Task, step: Step, state: State, given: Given, draws: dict[str, jax.Array], count: jax.Array
-) -> tuple[State, jax.Array]:
+    task: Task, advance: Advance, state: State, given: Given, draws: dict[str, jax.Array], count: jax.Array
+) -> Carry:
     """Make the first ``count`` steps of ``draws``; returns the losses ``(len(draws), ...)``.
 
     A loop of dynamic length is as fast as a scan, and is compiled once for all lengths.
     """
 
-    def body(i: jax.Array, carry: tuple[State, jax.Array]) -> tuple[State, jax.Array]:
-        state, losses = carry
-        drawn = {name: array[i] for name, array in draws.items()}
-        state, loss = step(state, _batch(task, given, drawn, state.steps))
-        return state, losses.at[i].set(loss)
+    def body(number: jax.Array, carry: Carry) -> Carry:
+        return advance(number, carry, given, draws)
 
-    columns = (2,) if isinstance(task.objective, Adversarial) else ()
-    losses = jnp.zeros((len(draws["indices"]), *columns), draws["learning_rates"].dtype)
-    result: tuple[State, jax.Array] = lax.fori_loop(0, count, body, (state, losses))
+    result: Carry = lax.fori_loop(0, count, body, (state, jnp.zeros(*_shape_of_losses(task, draws))))
     return result
+
+
+def _called_block(
+    task: Task, advance: Advance, state: State, given: Given, draws: dict[str, Any], count: np.int32
+) -> Carry:
+    """As :func:`_block`, with a compiled step that is called for each, as users do it.
+
+    Within a loop XLA's CPU compiler has no fast routine for the gradients of convolutions as autodiff writes
+    them: a step of a small CNN of flax took 10 ms, and 2 ms outside (jax 0.10, one core). Networks without
+    convolutions are slower this way, by 10 to 20 %.
+    """
+    device = state.steps.sharding  # so that the first call is compiled as the others are
+    draws, losses = jax.device_put((draws, np.zeros(*_shape_of_losses(task, draws))), device)
+    carry = state, losses
+    for number in range(int(count)):
+        carry = advance(np.int32(number), carry, given, draws)
+    return carry

@@ -28,6 +28,7 @@ from harness.layers import (
     Layer,
     LayerNorm,
     MaxPool2D,
+    Native,
     PositionEmbedding,
     Reshape,
     Residual,
@@ -36,9 +37,11 @@ from harness.layers import (
     UpSample2D,
 )
 from harness.network import Network, PlacedLayer
+from harness.spec.backend import Precision
 from harness_jax.attention import embedding, position_embedding, self_attention, unembedding
 from harness_jax.calls import ACTIVATIONS, Apply, Call, Weights, dropped
 from harness_jax.convolutions import Convolutions
+from harness_jax.native import NativeModel, native_models
 from harness_jax.normalization import batch_norm, layer_norm
 from harness_jax.recurrent import recurrent
 from harness_jax.sampling import average_pool, flatten, global_average_pool, max_pool, reshape, up_sample
@@ -79,7 +82,7 @@ def _activation(call: Call[Activation], x: jax.Array) -> jax.Array:
     return ACTIVATIONS[call.layer.function](x)
 
 
-#: Every kind but composite ones, before its ``activation``.
+#: Every kind but composite ones and models of the user's own, before its ``activation``.
 _KINDS: dict[type[Layer], Apply] = {
     Activation: _activation,
     AveragePool2D: average_pool,
@@ -102,8 +105,8 @@ _KINDS: dict[type[Layer], Apply] = {
     Unembedding: unembedding,
     UpSample2D: up_sample,
 }
-#: Kinds whose parameters remain float32 where the network computes in bfloat16.
-_PRECISE = (BatchNorm, LayerNorm)
+#: Kinds whose parameters remain float32 where the network computes in bfloat16. Native ones lower their own.
+_PRECISE = (BatchNorm, LayerNorm, Native)
 
 
 def _of(part: str, weights: Weights) -> dict[str, jax.Array]:
@@ -121,6 +124,7 @@ class _Pass:
     """In the precision in which layers compute."""
     keys: Mapping[str, jax.Array | None]
     convolutions: Convolutions
+    natives: Mapping[str, NativeModel]
     state: dict[str, jax.Array] = dataclasses.field(default_factory=dict)
 
     def sequence(self, places: Sequence[PlacedLayer], x: jax.Array) -> jax.Array:
@@ -140,16 +144,22 @@ class _Pass:
         weights = self.weights if isinstance(layer, _PRECISE) else self.lower
         own, key = _of(place.name, weights), self.keys[place.name]
         call = Call(layer, place.input_shape, own, self.lower, key, self.convolutions)
-        y = _KINDS[type(layer)](call, x)
+        apply: Apply = self.natives[place.name] if isinstance(layer, Native) else _KINDS[type(layer)]
+        y = apply(call, x)
         self.state.update({f"{place.name}/{name}": array for name, array in call.state.items()})
         activation = getattr(layer, "activation", None)
         return y if activation is None else ACTIVATIONS[activation](y)
 
 
-def forward_of(network: Network, convolutions: Convolutions, *, bfloat16: bool) -> Forward:
-    """The network as a function; with ``bfloat16`` it computes in that, from and to float32."""
+def forward_of(network: Network, convolutions: Convolutions, precision: Precision) -> Forward:
+    """The network as a function; in ``bfloat16`` it computes in that, from and to float32.
+
+    Raises:
+        Unsupported: a model of the user's own is not for JAX; see :func:`harness_jax.native.native_models`.
+    """
     places = network.placed()
     leaves = [place.name for place in network.leaves()]
+    natives, bfloat16 = native_models(network, precision), precision == "bfloat16"
 
     def lowered(array: jax.Array) -> jax.Array:
         floating = jnp.issubdtype(array.dtype, jnp.floating)
@@ -163,7 +173,7 @@ def forward_of(network: Network, convolutions: Convolutions, *, bfloat16: bool) 
             for number, name in enumerate(leaves)
         }
         lower = {name: lowered(array) for name, array in weights.items()}
-        once = _Pass(weights, lower, keys, convolutions)
+        once = _Pass(weights, lower, keys, convolutions, natives)
         y = once.sequence(places, lowered(x))
         return y.astype(jnp.float32) if bfloat16 else y, once.state
 

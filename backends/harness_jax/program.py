@@ -11,6 +11,7 @@ from harness_jax.compiled import Given, block_of, predictor_of
 from harness_jax.losses import LabelRules, label_rules
 from harness_jax.objectives import State
 from harness_jax.optimizers import moment_count
+from harness_jax.storage import Storage
 
 # Inputs per prediction: enough to keep a device busy, few enough for any memory. The smaller number is for
 # few inputs, such as a certificate's, which would otherwise be mostly padding.
@@ -47,12 +48,12 @@ class JaxProgram(Program):
         kind = {"gpu": "cuda"}.get(self._device.platform, self._device.platform.lower())
         self.device = "cpu" if self._on_cpu else f"{kind}:0 ({self._device.device_kind})"
         self._dtype = np.dtype(np.float64 if self._x64 else np.float32)
-        bfloat16, platform = plan.precision == "bfloat16", self._device.platform
-        self._train_block = block_of(plan.task, platform, bfloat16=bfloat16)
+        precision, platform = plan.precision, self._device.platform
+        self._train_block = block_of(plan.task, platform, precision)
         self._predictors = {
-            name: predictor_of(network, platform, bfloat16=bfloat16)
-            for name, network in plan.task.networks.items()
+            name: predictor_of(network, platform, precision) for name, network in plan.task.networks.items()
         }
+        self._storage = Storage(plan.task, precision)
         self._given = self._place(data)
         self._state = self._empty_state()
 
@@ -78,17 +79,21 @@ class JaxProgram(Program):
         """A copy on the device that training may overwrite."""
         return jax.device_put(np.asarray(array, self._dtype), self._device, may_alias=False)
 
-    def _zeros(self, arrays: Mapping[str, Parameter]) -> dict[str, jax.Array]:
-        """Zeros for each array, copied instead of computed: JAX would compile each shape."""
-        return {name: self._own(np.zeros(array.shape)) for name, array in arrays.items()}
+    def _zeros(self, network: str, arrays: Mapping[str, Parameter]) -> dict[str, jax.Array]:
+        """Zeros for each array of a network, copied instead of computed: JAX would compile each shape."""
+        shape_of = self._storage.shape
+        return {
+            name: self._own(np.zeros(shape_of(f"{network}/{name}", array.shape)))
+            for name, array in arrays.items()
+        }
 
     def _empty_state(self) -> State:
         networks, count = self._task.networks, moment_count(self._task.optimizer)
-        parameters = {name: self._zeros(network.parameters()) for name, network in networks.items()}
-        layers = {name: self._zeros(network.state()) for name, network in networks.items()}
+        parameters = {name: self._zeros(name, network.parameters()) for name, network in networks.items()}
+        layers = {name: self._zeros(name, network.state()) for name, network in networks.items()}
         moments = {}
         for name, network in networks.items():
-            kept = [self._zeros(network.parameters()) for _ in range(count)]
+            kept = [self._zeros(name, network.parameters()) for _ in range(count)]
             moments[name] = {key: tuple(zeros[key] for zeros in kept) for key in network.parameters()}
         return State(parameters, moments, layers, jax.device_put(np.int32(0), self._device))
 
@@ -113,9 +118,13 @@ class JaxProgram(Program):
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
         """See :meth:`harness.spec.Program.load`."""
         self._use_precision()
+
+        def loaded(name: str) -> jax.Array:
+            return self._own(self._storage.stored(name, weights[name]))
+
         parameters, layers = (
             {
-                network: {name: self._own(weights[f"{network}/{name}"]) for name in arrays}
+                network: {name: loaded(f"{network}/{name}") for name in arrays}
                 for network, arrays in part.items()
             }
             for part in (self._state.parameters, self._state.layers)
@@ -130,7 +139,10 @@ class JaxProgram(Program):
             for name, array in self._state.weights(network).items()
         }
         # Copied, because on the CPU the next step overwrites the memory that NumPy would share.
-        return {name: np.array(current[name]) for name in self._task.weights()}
+        return {
+            name: np.array(self._storage.canonical(name, np.asarray(current[name])), order="C")
+            for name in self._task.weights()
+        }
 
     def training_state(self) -> dict[str, np.ndarray]:
         """See :meth:`harness.spec.Program.training_state`. Dropout's keys follow from the number of steps."""

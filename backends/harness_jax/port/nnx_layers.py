@@ -8,7 +8,7 @@ from typing import Any
 
 from flax import nnx
 
-from harness_jax.port.interception import Hook
+from harness_jax.models.interception import Hook
 from harness_jax.port.known_layers import LAYERS
 from harness_jax.port.layers import Layer
 from harness_jax.port.recorder import ENTER, Recorder

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
-from harness_jax.port.interception import python_function
+from harness_jax.models.interception import python_function
 from harness_jax.port.layers import Layer
 from harness_jax.port.recorder import ENTER
 

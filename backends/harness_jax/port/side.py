@@ -9,8 +9,8 @@ import numpy as np
 
 from harness.tracing.calls import Trace
 from harness.tracing.side import Gradients, Loss, Override, OwnTraining, Trained, Update
+from harness_jax.models.forms import Model, cast
 from harness_jax.port import training as steps
-from harness_jax.port.models import Model, cast
 from harness_jax.port.tracing import traced
 
 _PACKAGES = ("jax", "flax", "optax")

@@ -14,10 +14,10 @@ from jax._src.numpy import indexing, ufunc_api
 
 from harness.tracing.calls import Trace
 from harness.tracing.side import Override
+from harness_jax.models.dropout import without_dropout
+from harness_jax.models.forms import Model
+from harness_jax.models.interception import Hook, intercepted, primitives_intercepted, python_function
 from harness_jax.port import functions, primitives
-from harness_jax.port.dropout import without_dropout
-from harness_jax.port.interception import Hook, intercepted, primitives_intercepted, python_function
-from harness_jax.port.models import Model
 from harness_jax.port.recorder import ENTER, Recorder
 
 _BINARY = 2

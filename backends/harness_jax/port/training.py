@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from harness.tracing.side import Gradients, Loss, OwnTraining, Trained
-from harness_jax.port.dropout import without_dropout
-from harness_jax.port.float64 import optimized
-from harness_jax.port.models import Arrays, Model
+from harness_jax.models.dropout import without_dropout
+from harness_jax.models.float64 import optimized
+from harness_jax.models.forms import Arrays, Model
 
 LossOf = Callable[[Any, Any], Any]
 

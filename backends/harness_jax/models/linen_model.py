@@ -1,37 +1,49 @@
 """Models of flax.linen."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import linen, traverse_util
 
-from harness.tracing.side import InputShape
-from harness_jax.port.float64 import widen_settings, widened
-from harness_jax.port.models import Arrays, Evaluated, mode_arguments, zeros
+from harness.tracing.inputs import InputShape
+from harness_jax.models.float64 import widen_settings, widened
+from harness_jax.models.forms import Arrays, Evaluated, mode_arguments, zeros
 
 
 class LinenModel:
     """A ``linen.Module``, whose parameters are made with zeros of the shapes of the inputs."""
 
-    def __init__(self, module: Any, shapes: Sequence[InputShape]) -> None:
-        self._module = module
-        keys = {name: jax.random.key(seed) for seed, name in enumerate(("params", "dropout"))}
-        with linen.intercept_methods(_widen):
-            variables = module.init(keys, *zeros(shapes), **mode_arguments(module.__call__, training=False))
+    def __init__(self, module: Any, shapes: Sequence[InputShape], *, exact: bool) -> None:
+        self._module, self._exact = module, exact
+        mode = mode_arguments(module.__call__, training=False)
+        with self._widening():
+            variables = module.init(_generators(jax.random.key(0)), *zeros(shapes), **mode)
+        make = widened if exact else jnp.asarray
         flat = traverse_util.flatten_dict(dict(variables), sep="/")
-        self.arrays: Arrays = {name: widened(array) for name, array in flat.items()}
+        self.arrays: Arrays = {name: make(array) for name, array in flat.items()}
         self.trained = {name for name in self.arrays if name.startswith("params/")}
 
+    def _widening(self) -> contextlib.AbstractContextManager[Any]:
+        return linen.intercept_methods(_widen) if self._exact else contextlib.nullcontext()
+
     def evaluate(
-        self, arrays: Arrays, inputs: Sequence[Any], *, training: bool, recorder: Any = None
+        self,
+        arrays: Arrays,
+        inputs: Sequence[Any],
+        *,
+        training: bool,
+        key: Any = None,
+        recorder: Any = None,
     ) -> Evaluated:
         variables = traverse_util.unflatten_dict(arrays, sep="/")
-        with linen.intercept_methods(_widen):
+        with self._widening():
             outputs, changed = self._module.apply(
                 variables,
                 *inputs,
-                rngs={"dropout": jax.random.key(0)},
+                rngs=_generators(jax.random.key(0) if key is None else key),
                 mutable=[collection for collection in variables if collection != "params"],
                 **mode_arguments(self._module.__call__, training=training),
             )
@@ -47,6 +59,11 @@ class LinenModel:
 
     def by_name(self, tree: Any) -> Arrays:
         return {f"params/{name}": array for name, array in traverse_util.flatten_dict(tree, sep="/").items()}
+
+
+def _generators(key: Any) -> dict[str, Any]:
+    """Keys of the generators that a module may ask for; ``params`` stands in for those of other names."""
+    return {name: jax.random.fold_in(key, number) for number, name in enumerate(("params", "dropout"))}
 
 
 def _widen(call: Any, args: Any, kwargs: Any, context: Any) -> Any:

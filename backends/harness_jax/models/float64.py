@@ -1,4 +1,4 @@
-"""Makes the models of this process compute in float64 throughout."""
+"""Makes models compute in float64 throughout: those of a process, or what is traced within a block."""
 
 import contextlib
 import inspect
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax._src.lax import lax as lax_internal
 
-from harness_jax.port.interception import swap
+from harness_jax.models.interception import intercepted, swap
 
 _SIGNATURE = inspect.signature(lax_internal._convert_element_type)  # noqa: SLF001
 _NARROW = frozenset({"float32", "bfloat16", "float16"})
@@ -22,6 +22,11 @@ def enable() -> None:
     # Functions are compiled here to run once or a few times.
     jax.config.update("jax_disable_most_optimizations", True)
     swap(lax_internal._convert_element_type, _keep_wide)  # noqa: SLF001
+
+
+def kept_wide() -> contextlib.AbstractContextManager[None]:
+    """In what is traced within, keep float64 where a function casts to float32 for itself."""
+    return intercepted({lax_internal._convert_element_type: _keep_wide})  # noqa: SLF001
 
 
 @contextlib.contextmanager

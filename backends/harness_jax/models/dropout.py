@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from harness_jax.port.interception import Hook, intercepted
+from harness_jax.models.interception import Hook, intercepted
 
 
 @contextlib.contextmanager

@@ -1,0 +1,256 @@
+"""Models of the user's own in the JAX backend: the same maths as in torch, their dropout, their faults."""
+
+import msgspec
+import numpy as np
+import pytest
+from support import native_models
+from support.native_models import cnn, mlp, transformer
+
+from harness.spec.backend import Plan, Steps, Unsupported
+from harness.spec.data import Samples
+from harness.spec.task import Adam, Classification, Penalty, Sgd, Task
+from harness.tracing.stored import Stored
+from harness_jax import harness_backend as jax_plugin
+from harness_torch import harness_backend as torch_plugin
+
+# Frameworks start and compile in this process, which a busy machine makes slow.
+pytestmark = pytest.mark.timeout(900)
+
+jax = pytest.importorskip("jax")
+pytest.importorskip("flax")
+torch = pytest.importorskip("torch")
+
+JAX, TORCH = jax_plugin("jax"), torch_plugin("torch")
+SAMPLES = 40
+MOMENTUM = Sgd(0.1, momentum=0.9)
+ADAM = Adam(0.01, epsilon=1e-3)
+#: 24 steps, the one of a short last batch among them.
+BLOCKS = ((1, 8), (8, 8), (1, 3), (14, 8))
+XLA_FLAGS = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _compiled_quickly():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XLA_FLAGS", XLA_FLAGS)
+        jax.devices()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+    jax.config.update("jax_enable_x64", False)
+
+
+def _task(network, optimizer=MOMENTUM, **changes):
+    return Task(
+        name="own",
+        version=1,
+        networks={"model": network},
+        objective=Classification(),
+        optimizer=optimizer,
+        batch_size=8,
+        epochs=1,
+        **changes,
+    )
+
+
+def _samples(network, precision="float64"):
+    random, (layer,) = np.random.default_rng(7), network.layers
+    if layer.vocabulary is not None:
+        inputs = random.integers(0, layer.vocabulary, (SAMPLES, *network.input_shape))
+    else:
+        dtype = "f8" if precision == "float64" else "f4"
+        inputs = random.standard_normal((SAMPLES, *network.input_shape)).astype(dtype)
+    *positions, classes = layer.outputs
+    return Samples(inputs, random.integers(0, classes, (SAMPLES, *positions)))
+
+
+def _program(task, backend=JAX, precision="float64", seed=3):
+    plan = Plan(task=task, mode=backend.modes[0], device="cpu", precision=precision, threads=1, seed=seed)
+    program = backend.build(plan, _samples(task.networks["model"], precision))
+    random = np.random.default_rng(8)
+    program.load(
+        {
+            name: random.uniform(0.5, 1.5, array.shape)
+            if name.endswith("variance")
+            else 0.4 * random.standard_normal(array.shape)
+            for name, array in task.weights().items()
+        }
+    )
+    return program
+
+
+def _blocks(shapes=BLOCKS):
+    random = np.random.default_rng(9)
+    for shape in shapes:
+        yield Steps(random.integers(0, SAMPLES, shape), learning_rates=random.uniform(0.02, 0.1, shape[0]))
+
+
+def _losses(program, shapes=BLOCKS):
+    return np.concatenate([program.train(steps) for steps in _blocks(shapes)])
+
+
+def _assert_near(actual, expected, name):
+    assert actual.dtype == expected.dtype == np.float64
+    assert actual.shape == expected.shape, name
+    assert np.abs(actual - expected).max() <= 1e-9 * np.abs(expected).max(), name
+
+
+# --- The same maths ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("network", "optimizer"),
+    [
+        (cnn("nnx"), MOMENTUM),
+        (cnn("linen"), ADAM),
+        (transformer("nnx"), ADAM),
+        (transformer("jax"), MOMENTUM),
+        (mlp("nnx"), ADAM),
+        (mlp("linen"), MOMENTUM),
+        (mlp("jax"), ADAM),
+    ],
+    ids=["cnn nnx", "cnn linen", "transformer nnx", "transformer jax", "mlp nnx", "mlp linen", "mlp jax"],
+)
+def test_trains_as_the_same_model_in_torch(network, optimizer):
+    task = _task(network, optimizer, penalty=Penalty(l2=0.01), weight_decay=0.1, clip_norm=1.0)
+    mine, reference = (_program(task, backend) for backend in (JAX, TORCH))
+    _assert_near(_losses(mine), _losses(reference), "losses")
+    expected = reference.weights()
+    assert list(mine.weights()) == list(expected) == list(task.weights())
+    for name, array in mine.weights().items():
+        _assert_near(array, expected[name], name)
+    inputs = _samples(network).inputs[:5]
+    _assert_near(mine.predict(inputs), reference.predict(inputs), "outputs")
+
+
+def test_weights_are_read_as_they_were_loaded():
+    task = _task(transformer("jax"))
+    program = _program(task)
+    loaded = {name: np.random.default_rng(1).standard_normal(w.shape) for name, w in task.weights().items()}
+    program.load(loaded)
+    for name, array in program.weights().items():
+        assert array.flags.c_contiguous
+        assert np.array_equal(array, loaded[name]), name
+
+
+def test_a_second_program_shares_the_model_and_continues_from_the_state_of_the_first():
+    task = _task(cnn("nnx"), ADAM)
+    first, second = _program(task), _program(task)
+    assert first._train_block is second._train_block
+    shapes = ((3, 8), (4, 8))
+    expected = _losses(first, shapes)
+    early, late = _blocks(shapes)
+    assert np.array_equal(second.train(early), expected[:3])
+    third = _program(task)
+    third.load(second.weights())
+    third.load_training_state(second.training_state())
+    np.testing.assert_allclose(third.train(late), expected[3:], rtol=1e-12)
+    for name, array in third.weights().items():
+        np.testing.assert_allclose(array, first.weights()[name], rtol=1e-12)
+
+
+# --- Precision -----------------------------------------------------------------------------------
+
+
+def _traced(network, precision):
+    """The computation of a training step's evaluation, and the next state."""
+    from harness_jax.native import native_models
+
+    jax.config.update("jax_enable_x64", precision == "float64")
+    model = native_models(network, precision)["native_1"]
+    dtype = np.float64 if precision == "float64" else np.float32
+    weights = {name: jax.ShapeDtypeStruct(part.shape, dtype) for name, part in model.parts.items()}
+    x = jax.ShapeDtypeStruct((4, *network.input_shape), dtype)
+    return jax.make_jaxpr(model.evaluated, return_shape=True)(weights, x, jax.random.key(0))
+
+
+def test_single_precision_after_double_is_the_code_as_it_is():
+    network = cnn("nnx")
+    task = _task(network)
+    double = _losses(_program(task), ((2, 8),))
+    single = _losses(_program(task, precision="float32"), ((2, 8),))
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(single, double, rtol=1e-5)
+    wide, narrow = (str(_traced(network, precision)[0]) for precision in ("float64", "float32"))
+    assert "f64[" not in narrow
+    assert "f32[" not in wide
+    assert len(narrow.splitlines()) != len(wide.splitlines())  # flax has a faster variance of its own
+
+
+def test_the_arrays_of_a_model_are_no_constants_of_the_compiled_code():
+    for network in (cnn("nnx"), cnn("linen"), mlp("jax")):
+        traced, _ = _traced(network, "float32")
+        assert sum(np.size(each) for each in traced.consts) <= 2, traced.consts
+
+
+def test_the_state_stays_single_where_a_model_computes_in_half_precision():
+    task = _task(cnn("linen"))
+    program = _program(task, precision="bfloat16")
+    assert _losses(program, ((1, 8),)).dtype == np.float32
+    traced, (_, state) = _traced(task.networks["model"], "bfloat16")
+    assert "bf16[" in str(traced)
+    assert {array.dtype for array in state.values()} == {np.dtype("float32")}
+
+
+# --- Dropout -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["nnx", "linen", "jax"])
+def test_dropout_follows_the_seed_and_the_step(form):
+    still = Steps(np.tile(np.arange(8), (3, 1)), learning_rates=np.zeros(3))  # weights stay as they are
+    active = _task(mlp(form, "active"), Sgd(0.1))
+    program = _program(active)
+    losses = program.train(still)
+    assert len(set(losses)) == 3
+    assert np.array_equal(_program(active).train(still), losses)
+    assert not np.isin(_program(active, seed=4).train(still), losses).any()
+    off = _program(_task(mlp(form, "off"), Sgd(0.1)))
+    assert len(set(off.train(still))) == 1
+    inputs = _samples(active.networks["model"]).inputs
+    assert np.array_equal(program.predict(inputs), off.predict(inputs))
+
+
+# --- What it declines ----------------------------------------------------------------------------
+
+
+def _changed(network, **changes):
+    return msgspec.structs.replace(network, layers=(msgspec.structs.replace(network.layers[0], **changes),))
+
+
+def _model(form, name):
+    return (msgspec.structs.replace(mlp("nnx").layers[0].models[1], target=native_models.target(form, name)),)
+
+
+MLP = mlp("nnx").layers[0]
+ELSEWHERE = msgspec.structs.replace(MLP.trained[0], stored={"jax": Stored("elsewhere.kernel")})
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"models": MLP.models[:1]}, "the model has code for torch and none for jax"),
+        ({"models": _model("nnx", "make_none")}, "has no callable 'make_none'"),
+        ({"models": _model("jax", "dict")}, "has no callable 'dict'"),
+        ({"models": _model("torch", "Mlp")}, "returned Mlp, and neither a module of flax nor"),
+        ({"models": _model("nnx", "make_branching")}, "cannot compile the model of .*TracerBool"),
+        (
+            {"models": _model("nnx", "make_counting")},
+            "changes count in training, which the task does not hold",
+        ),
+        ({"trained": MLP.trained[:-1]}, "the model has last.bias, which the task does not name"),
+        ({"trained": (ELSEWHERE, *MLP.trained[1:])}, "the model has no elsewhere.kernel"),
+        (
+            {"trained": (msgspec.structs.replace(MLP.trained[0], shape=(9, 15)), *MLP.trained[1:])},
+            r"first.kernel of the model has shape \(9, 16\), which does not fit first/kernel \(9, 15\)",
+        ),
+        (
+            {"trained": (msgspec.structs.replace(MLP.trained[0], stored={}), *MLP.trained[1:])},
+            "does not say where jax stores first/kernel",
+        ),
+        ({"outputs": (6,)}, r"outputs \(5,\) are not those of the task"),
+    ],
+)
+def test_a_model_that_is_not_that_of_the_task_is_declined(changes, reason):
+    with pytest.raises(Unsupported, match=reason):
+        _program(_task(_changed(mlp("nnx"), **changes)))
