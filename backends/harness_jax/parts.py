@@ -52,11 +52,10 @@ def part_of(array: NativeArray, stored: Stored, whole: Shape) -> Part:
     Raises:
         Unsupported: they do not have the same number of elements.
     """
-    if stored.axis is not None and stored.axis < len(whole):
-        stop = min(stored.stop, whole[stored.axis])
-        shape: Shape = (*whole[: stored.axis], stop - stored.start, *whole[stored.axis + 1 :])
-    else:
-        shape = (stored.stop - stored.start,) if stored.stop else whole
+    length = stored.stop - stored.start
+    shape: Shape = (length,) if stored.stop else whole
+    if stored.axis is not None:
+        shape = (*whole[: stored.axis], length, *whole[stored.axis + 1 :])
     if math.prod(shape) != math.prod(array.shape):
         raise Unsupported(
             f"{stored.name} of the model has shape {whole}, which does not fit {array.name} {array.shape} of "
@@ -72,10 +71,10 @@ def whole_of(name: str, shape: Shape, parts: Iterable[tuple[str, Stored]]) -> Wh
         Unsupported: they do not.
     """
     ordered = sorted(parts, key=lambda part: part[1].start)
-    (_, first), *others = ordered
-    length = math.prod(shape) if first.axis is None else shape[first.axis]
+    axis = ordered[0][1].axis
+    length = math.prod(shape) if axis is None else shape[axis] if axis < len(shape) else 0
     ends = [stored.stop or length for _, stored in ordered]
     follow = [stored.start for _, stored in ordered] == [0, *ends[:-1]] and ends[-1] == length
-    if not follow or any(stored.axis != first.axis for _, stored in others):
+    if not follow or any(stored.axis != axis for _, stored in ordered):
         raise Unsupported(f"the task does not divide {name} of the model into parts: write the task again")
-    return Whole(shape, first.axis, tuple(each for each, _ in ordered))
+    return Whole(shape, axis, tuple(each for each, _ in ordered))
