@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-from collections.abc import Iterator
 
 import jax
 import msgspec
@@ -20,13 +19,15 @@ from harness_jax.calls import Call, Weights
 from harness_jax.models import kind_of, model_of
 from harness_jax.models.dropout import without_dropout
 from harness_jax.models.float64 import kept_wide
-from harness_jax.models.forms import Arrays, Model, is_floating
-from harness_jax.parts import Whole, part_of, whole_of
+from harness_jax.models.forms import Arrays, Evaluated, Model, is_floating
+from harness_jax.parts import part_of, whole_of
 
 FRAMEWORK = "jax"
 #: The programs of a certification share models, of which they need but the code.
 _KEPT = 8
 _TRIAL_BATCH = 2
+#: What names of hidden state begin with, which no name of a task does.
+_HIDDEN = ":"
 
 
 def native_models(network: Network, precision: Precision) -> dict[str, "NativeModel"]:
@@ -84,22 +85,31 @@ def _native_model(encoded: bytes, shape: Shape, precision: Precision) -> "Native
 class NativeModel:
     """The function of a layer's call and its input, and where the model holds each canonical array.
 
+    ``hidden`` are the arrays that training changes and that the task does not name, such as a count of steps,
+    as they are before the first step. They are state like the named ones, by the names given here.
+
     Raises:
         Unsupported: the model's arrays are not those of the layer.
     """
 
     def __init__(self, layer: Native, model: Model, precision: Precision) -> None:
         self._layer, self._model, self._precision = layer, model, precision
-        shapes = {name: array.shape for name, array in model.arrays.items() if is_floating(array)}
-        # The task gives the values of all others; those of this type are never needed again.
-        model.arrays = {name: array for name, array in model.arrays.items() if name not in shapes}
-        stored = dict(_stored(layer, shapes))
         arrays = {array.name: array for array in (*layer.trained, *layer.held)}
-        self.parts = {name: part_of(arrays[name], each, shapes[each.name]) for name, each in stored.items()}
-        self._wholes: dict[str, Whole] = {
-            whole: whole_of(whole, shape, [part for part in stored.items() if part[1].name == whole])
-            for whole, shape in shapes.items()
+        stored = {name: _stored(array, model.arrays) for name, array in arrays.items()}
+        self.parts = {
+            name: part_of(arrays[name], each, model.arrays[each.name].shape) for name, each in stored.items()
         }
+        self._wholes = {
+            name: whole_of(name, array.shape, [part for part in stored.items() if part[1].name == name])
+            for name, array in model.arrays.items()
+            if any(each.name == name for each in stored.values())
+        }
+        unnamed = {name: array for name, array in model.arrays.items() if name not in self._wholes}
+        for name in sorted(model.trained.intersection(unnamed)):
+            raise Unsupported(f"the model has {name}, which the task does not name: write the task again")
+        # The task gives the values of all others, so that these are not kept.
+        model.arrays = {name: self._lowered(array) for name, array in unnamed.items()}
+        self.hidden: Arrays = {}
 
     def __call__(self, call: Call[Native], x: jax.Array) -> jax.Array:
         """The outputs; the next state is put into the call."""
@@ -109,74 +119,70 @@ class NativeModel:
 
     def evaluated(self, weights: Weights, x: jax.Array, key: jax.Array | None) -> tuple[jax.Array, Weights]:
         """The outputs and the next state; ``key`` is that of a training step, None in evaluation."""
-        dropping = self._layer.dropout != "off"
-        with self._as_wanted():
-            outputs, changed = self._model.evaluate(
-                self._arrays(weights), [x], training=key is not None, key=key if dropping else None
-            )
-        self._check_changes(changed)
-        state = {
-            array.name: self._next(array.name, weights[array.name], changed) for array in self._layer.held
-        }
+        outputs, changed = self._evaluate(weights, x, key)
+        names = (*(array.name for array in self._layer.held), *self.hidden)
+        state = {name: self._next(name, weights[name], changed) for name in names}
         return jax.tree.leaves(outputs)[0], state
 
-    @contextlib.contextmanager
-    def _as_wanted(self) -> Iterator[None]:
+    def _next(self, name: str, before: jax.Array, changed: Arrays) -> jax.Array:
+        stored = self.parts[name].stored if name in self.parts else Stored(name.removeprefix(_HIDDEN))
+        if stored.name not in changed:
+            return before
+        after: jax.Array = stored.part(changed[stored.name])
+        return after.reshape(before.shape).astype(before.dtype)
+
+    def _evaluate(self, weights: Weights, x: jax.Array, key: jax.Array | None) -> Evaluated:
+        dropping = self._layer.dropout != "off"
         with contextlib.ExitStack() as stack:
             if self._precision == "float64":
                 stack.enter_context(kept_wide())
-            if self._layer.dropout == "off":
+            if not dropping:
                 stack.enter_context(without_dropout())
-            yield
+            return self._model.evaluate(
+                self._arrays(weights), [x], training=key is not None, key=key if dropping else None
+            )
 
     def _arrays(self, weights: Weights) -> Arrays:
         """All of the model's own arrays; in bfloat16 the state remains float32."""
-        given = dict(weights)
-        if self._precision == "bfloat16":
-            given |= {array.name: given[array.name].astype(jnp.bfloat16) for array in self._layer.trained}
+        given = {
+            **weights,
+            **{array.name: self._lowered(weights[array.name]) for array in self._layer.trained},
+        }
         wholes = {name: whole.joined(given) for name, whole in self._wholes.items()}
-        return {**self._model.arrays, **wholes}
+        hidden = {name.removeprefix(_HIDDEN): weights[name] for name in self.hidden}
+        return {**self._model.arrays, **wholes, **hidden}
 
-    def _check_changes(self, changed: Arrays) -> None:
-        known = {self.parts[array.name].stored.name for array in self._layer.held}
-        for name in changed.keys() - known:
-            raise Unsupported(f"the model changes {name} in training, which the task does not hold as state")
-
-    def _next(self, name: str, before: jax.Array, changed: Arrays) -> jax.Array:
-        part = self.parts[name]
-        if part.stored.name not in changed:
-            return before
-        after: jax.Array = part.stored.part(changed[part.stored.name])
-        return after.reshape(part.shape).astype(before.dtype)
+    def _lowered(self, array: jax.Array) -> jax.Array:
+        lower = self._precision == "bfloat16" and is_floating(array)
+        return array.astype(jnp.bfloat16) if lower else array
 
     def try_out(self, network_input: InputShape) -> None:
-        """Evaluate the shapes of a training step, so that what is wrong is known before any is timed."""
+        """Evaluate the shapes of a training step: what is wrong is known before any step is timed."""
         wide = jnp.float64 if self._precision == "float64" else jnp.float32
         lower = jnp.bfloat16 if self._precision == "bfloat16" else wide
         weights = {name: jax.ShapeDtypeStruct(part.shape, wide) for name, part in self.parts.items()}
         x = jax.ShapeDtypeStruct(
             (_TRIAL_BATCH, *network_input.shape), jnp.int32 if network_input.integer else lower
         )
-        y, _ = jax.eval_shape(self.evaluated, weights, x, jax.random.key(0))
-        if y.shape[1:] != self._layer.outputs:
+        outputs, changed = jax.eval_shape(self._evaluate, weights, x, jax.random.key(0))
+        y, *others = jax.tree.leaves(outputs)
+        if others or y.shape[1:] != self._layer.outputs:
             raise Unsupported(f"the model's outputs {y.shape[1:]} are not those of the task")
+        for name in sorted(changed.keys() & self._model.arrays.keys()):
+            if jnp.issubdtype(changed[name].dtype, jax.dtypes.prng_key):
+                raise Unsupported(f"the model changes {name}, a random key outside of the generators of flax")
+            self.hidden[_HIDDEN + name] = self._model.arrays.pop(name)
 
 
-def _stored(layer: Native, shapes: dict[str, Shape]) -> Iterator[tuple[str, Stored]]:
-    """Where the model holds each canonical array.
+def _stored(array: NativeArray, arrays: Arrays) -> Stored:
+    """Where the model holds a canonical array.
 
     Raises:
-        Unsupported: an array of one is not an array of the other.
+        Unsupported: it does not, or the task does not say where.
     """
-    arrays: tuple[NativeArray, ...] = (*layer.trained, *layer.held)
-    missing = set(shapes)
-    for array in arrays:
-        stored = array.stored.get(FRAMEWORK)
-        if stored is None:
-            raise Unsupported(f"the model does not say where jax stores {array.name}")
-        if stored.name not in shapes:
-            raise Unsupported(f"the model has no {stored.name}, which the task names: write the task again")
-        missing.discard(stored.name)
-        yield array.name, stored
-    if missing:
-        raise Unsupported(f"the model has {min(missing)}, which the task does not name: write the task again")
+    stored = array.stored.get(FRAMEWORK)
+    if stored is None:
+        raise Unsupported(f"the model does not say where jax stores {array.name}")
+    if stored.name not in arrays:
+        raise Unsupported(f"the model has no {stored.name}, which the task names: write the task again")
+    return stored

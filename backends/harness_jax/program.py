@@ -1,6 +1,6 @@
 """A task as a compiled loop of training steps over data that stays on the device."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import jax
 import numpy as np
@@ -87,10 +87,17 @@ class JaxProgram(Program):
             for name, array in arrays.items()
         }
 
+    def _placed(self, arrays: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
+        """Copies of the arrays, of their own types."""
+        return {name: jax.device_put(array, self._device, may_alias=False) for name, array in arrays.items()}
+
     def _empty_state(self) -> State:
         networks, count = self._task.networks, moment_count(self._task.optimizer)
         parameters = {name: self._zeros(name, network.parameters()) for name, network in networks.items()}
-        layers = {name: self._zeros(name, network.state()) for name, network in networks.items()}
+        layers = {
+            name: self._zeros(name, network.state()) | self._placed(self._storage.hidden[name])
+            for name, network in networks.items()
+        }
         moments = {}
         for name, network in networks.items():
             kept = [self._zeros(name, network.parameters()) for _ in range(count)]
@@ -119,17 +126,18 @@ class JaxProgram(Program):
         """See :meth:`harness.spec.Program.load`."""
         self._use_precision()
 
-        def loaded(name: str) -> jax.Array:
-            return self._own(self._storage.stored(name, weights[name]))
+        def loaded(network: str, names: Iterable[str]) -> dict[str, jax.Array]:
+            arrays = {name: (f"{network}/{name}", weights[f"{network}/{name}"]) for name in names}
+            return {name: self._own(self._storage.stored(*each)) for name, each in arrays.items()}
 
-        parameters, layers = (
-            {
-                network: {name: loaded(f"{network}/{name}") for name in arrays}
-                for network, arrays in part.items()
-            }
-            for part in (self._state.parameters, self._state.layers)
+        parameters, layers = self._state.parameters, self._state.layers
+        self._state = self._state._replace(
+            parameters={network: loaded(network, arrays) for network, arrays in parameters.items()},
+            layers={
+                network: arrays | loaded(network, arrays.keys() - self._storage.hidden[network].keys())
+                for network, arrays in layers.items()
+            },
         )
-        self._state = self._state._replace(parameters=parameters, layers=layers)
 
     def weights(self) -> dict[str, np.ndarray]:
         """See :meth:`harness.spec.Program.weights`."""
@@ -146,17 +154,25 @@ class JaxProgram(Program):
 
     def training_state(self) -> dict[str, np.ndarray]:
         """See :meth:`harness.spec.Program.training_state`. Dropout's keys follow from the number of steps."""
-        leaves = jax.tree_util.tree_leaves_with_path(self._state._replace(parameters={}, layers={}))
+        leaves = jax.tree_util.tree_leaves_with_path(self._besides_weights())
         return {jax.tree_util.keystr(path): np.array(leaf) for path, leaf in leaves}
+
+    def _besides_weights(self) -> State:
+        hidden = {
+            network: {name: layers[name] for name in self._storage.hidden[network]}
+            for network, layers in self._state.layers.items()
+        }
+        return self._state._replace(parameters={}, layers=hidden)
 
     def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
         """See :meth:`harness.spec.Program.load_training_state`."""
         self._use_precision()
         loaded = jax.tree_util.tree_map_with_path(
             lambda path, _: jax.device_put(state[jax.tree_util.keystr(path)], self._device, may_alias=False),
-            self._state._replace(parameters={}, layers={}),
+            self._besides_weights(),
         )
-        self._state = loaded._replace(parameters=self._state.parameters, layers=self._state.layers)
+        layers = {network: arrays | loaded.layers[network] for network, arrays in self._state.layers.items()}
+        self._state = loaded._replace(parameters=self._state.parameters, layers=layers)
 
     def train(self, steps: Steps) -> np.ndarray:
         """See :meth:`harness.spec.Program.train`."""

@@ -14,15 +14,27 @@ from harness_jax.parts import Part
 
 
 class Storage:
-    """Converts the weights of a task between canonical form and that on the device, by their names."""
+    """Converts the weights of a task between canonical form and that on the device, by their names.
+
+    ``hidden`` is the state of each network that is no weight of the task, as it is before the first step.
+    """
 
     def __init__(self, task: Task, precision: Precision) -> None:
-        self._parts: dict[str, Part] = {
-            f"{network}/{layer}/{name}": part
+        models = {
+            (network, layer): model
             for network, described in task.networks.items()
             for layer, model in native_models(described, precision).items()
+        }
+        self._parts: dict[str, Part] = {
+            f"{network}/{layer}/{name}": part
+            for (network, layer), model in models.items()
             for name, part in model.parts.items()
         }
+        self.hidden: dict[str, dict[str, np.ndarray]] = {name: {} for name in task.networks}
+        for (network, layer), model in models.items():
+            self.hidden[network] |= {
+                f"{layer}/{name}": np.asarray(each) for name, each in model.hidden.items()
+            }
 
     def shape(self, name: str, canonical: Shape) -> Shape:
         """The shape on the device."""
