@@ -77,6 +77,12 @@ def write_task(
     layer = (
         native_pair(*models, shape, names or {}) if len(models) == _PAIR else native_layer(models[0], shape)
     )
+    own = [array.name for array in layer.held if not array.shared]
+    if own:
+        print_error_line(
+            f"Not compared, because one model divides by n and the other by n - 1: {own[0]}"
+            + f" and {len(own) - 1} more" * (len(own) > 1)
+        )
     name, backends = task_name([spec.target for spec in specs]), [model.built.backend for model in models]
     text = task_file(name, layer, shape.shape, objective, dataset, backends)
     path = path / f"{name}.py" if path.is_dir() else path

@@ -24,13 +24,16 @@ class NativeArray(msgspec.Struct, frozen=True, omit_defaults=True):
     """An array of the model: its ``name``, and the canonical ``shape``.
 
     ``initial`` is the standard deviation of its initial values, or what they all are. ``stored`` says by
-    framework where its code holds the array, and in which form.
+    framework where its code holds the array, and in which form. It is not ``shared`` if each framework keeps
+    a convention of its own, as of the running variance, which PyTorch divides by n - 1 and others by n; then
+    certificates do not compare it.
     """
 
     name: str
     shape: Shape
     initial: float | Literal["zeros", "ones"]
     stored: dict[str, Stored]
+    shared: bool = True
 
 
 class Native(Layer, frozen=True, tag="native"):

@@ -63,9 +63,11 @@ def free_name(name: str, taken: Mapping[str, object]) -> str:
     return next(each for each in names if each not in taken)
 
 
-def native_array(name: str, canonical: np.ndarray, stored: dict[str, Stored]) -> NativeArray:
+def native_array(
+    name: str, canonical: np.ndarray, stored: dict[str, Stored], *, shared: bool = True
+) -> NativeArray:
     """The array with initial values like these."""
-    return NativeArray(name, canonical.shape, _initial(canonical), stored)
+    return NativeArray(name, canonical.shape, _initial(canonical), stored, shared)
 
 
 def _initial(array: np.ndarray) -> float | Literal["zeros", "ones"]:

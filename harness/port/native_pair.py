@@ -10,6 +10,7 @@ from harness.layers import Native, NativeArray
 from harness.port.matching import Matching, match
 from harness.port.native import free_name, layer_of, native_array, same_place
 from harness.port.own_model import OwnModel
+from harness.tracing import semantics as kinds
 from harness.tracing.side import InputShape
 from harness.tracing.stored import Stored
 
@@ -29,14 +30,18 @@ def native_pair(a: OwnModel, b: OwnModel, shape: InputShape, names: Mapping[str,
             "frameworks; `harness port` compares them, and `harness gate` times two versions of a model"
         )
     arrays: dict[str, NativeArray] = {}
-    for name, of_a, of_b in _both(match(a.evaluated, b.evaluated, names)):
+    matching = match(a.evaluated, b.evaluated, names)
+    variances = _unshared_variances(matching, a, b)
+    for name, of_a, of_b in _both(matching):
         canonical = of_a.canonical(a.described.parameters[of_a.name])
         other = of_b.canonical(b.described.parameters[of_b.name])
         if other.size == canonical.size and _is_new(of_a, of_b, (a, b), arrays.values()):
             if other.shape != canonical.shape:  # a dense layer, and a convolution of size 1
                 of_b = msgspec.structs.replace(of_b, final_shape=canonical.shape)  # noqa: PLW2901
             free = free_name(name, arrays)
-            arrays[free] = native_array(free, canonical, {a.built.plugin: of_a, b.built.plugin: of_b})
+            stored = {a.built.plugin: of_a, b.built.plugin: of_b}
+            shared = of_a not in variances
+            arrays[free] = native_array(free, canonical, stored, shared=shared)
     for model in (a, b):
         _refuse_lonely(model, {array.stored[model.built.plugin].name for array in arrays.values()})
     layer = layer_of([a, b], shape, arrays)
@@ -45,6 +50,17 @@ def native_pair(a: OwnModel, b: OwnModel, shape: InputShape, names: Mapping[str,
     if frozen:
         raise UsageError(f"{min(frozen)} of {b.spec.target} is trained in one of the models only")
     return layer
+
+
+def _unshared_variances(matching: Matching, a: OwnModel, b: OwnModel) -> list[Stored]:
+    """Where A stores the running variances that one model divides by n and the other by n - 1."""
+    found = []
+    for pair in matching.pairs:
+        match a.evaluated.calls[pair.a.place].does, b.evaluated.calls[pair.b.place].does:
+            case kinds.BatchNormalization() as one, kinds.BatchNormalization() as other:
+                if one.unbiased_running_variance != other.unbiased_running_variance:
+                    found.append(pair.a.parameters["running_variance"])
+    return found
 
 
 def _both(matching: Matching) -> list[tuple[str, Stored, Stored]]:

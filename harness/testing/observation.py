@@ -3,10 +3,11 @@
 import msgspec
 import numpy as np
 
+from harness.layers import Native
 from harness.plugins.watched_program import WatchedProgram
 from harness.spec.backend import Backend, Plan, Precision, Program
 from harness.spec.data import Samples
-from harness.spec.task import Adversarial
+from harness.spec.task import Adversarial, Task
 from harness.testing.cases import CLOCK_SAMPLES, SEED, Case
 from harness.testing.digest import Piece, digest, digests
 from harness.testing.loss_tape import LossTape
@@ -21,7 +22,8 @@ class Observation(msgspec.Struct, frozen=True):
     ``gradients`` are those of the first step, and ``state`` is what it made of running statistics;
     ``outputs`` are those of each network in evaluation mode after the last step. They are empty where the
     case does not include them. ``weights`` are those after the last step, ``changed_by_predict`` the names of
-    those that the outputs changed.
+    those that the outputs changed. Arrays that frameworks do not share are left out, and are the initial ones
+    where they enter outputs.
     """
 
     losses: Losses
@@ -53,7 +55,11 @@ def observe(backend: Backend, mode: str, device: str, threads: int, case: Case) 
         count = min(order.run_length(step), case.steps - step)
         tape.train(order.steps(step, count))
         step += count
-    last = program.weights()
+    last, unshared = program.weights(), _unshared(task)
+    if unshared:
+        last |= {name: start[name] for name in unshared}
+        program.load(last)
+        last = program.weights()
     outputs = _predict(program, case) if case.outputs else {}
     require_finite("weights()", last)
     require_finite("predict()", outputs)
@@ -61,15 +67,27 @@ def observe(backend: Backend, mode: str, device: str, threads: int, case: Case) 
     if case.gradient_rate is not None:
         steepest = {name: (start[name] - first[name]) / case.gradient_rate for name in task.parameters()}
         gradients = digests(task, steepest)
-        state = digests(task, {name: first[name] for name in task.state()})
+        state = digests(task, {name: first[name] for name in task.state() if name not in unshared})
     return Observation(
         finite_losses(tape.losses()),
         gradients,
-        digests(task, last),
+        digests(task, {name: array for name, array in last.items() if name not in unshared}),
         {name: digest(array) for name, array in outputs.items()},
         state,
         [name for name, array in program.weights().items() if not np.array_equal(array, last[name])],
     )
+
+
+def _unshared(task: Task) -> set[str]:
+    """The arrays of which each framework keeps a convention of its own."""
+    return {
+        f"{name}/{place.name}/{array.name}"
+        for name, network in task.networks.items()
+        for place in network.leaves()
+        if isinstance(place.layer, Native)
+        for array in place.layer.held
+        if not array.shared
+    }
 
 
 def observe_losses(

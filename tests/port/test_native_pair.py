@@ -146,3 +146,12 @@ def test_dropout_of_either_model_is_known(dropped):
     calls = (*chain("fc1", "bn", "fc2"), ("drop", kinds.Activation(function="relu"), {}))
     a, b = (model(plugin, *calls, dropped=name in dropped) for name, plugin in (("a", "one"), ("b", "two")))
     assert native_pair(a, b, SHAPE, {}).dropout == ("active" if dropped else "none")
+
+
+def test_running_variances_of_two_conventions_are_not_compared():
+    biased = msgspec.structs.replace(NORM, unbiased_running_variance=False)
+    calls = [(name, biased if does == NORM else does, arrays) for name, does, arrays in chain("a", "b", "c")]
+    alike = native_pair(A, model("two", *chain("a", "b", "c")), SHAPE, {})
+    other = native_pair(A, model("two", *calls), SHAPE, {})
+    assert all(each.shared for each in (*alike.trained, *alike.held))
+    assert [each.name for each in (*other.trained, *other.held) if not each.shared] == ["bn/running_variance"]
