@@ -17,8 +17,6 @@ from harness.tracing.stored import Stored
 from harness.tracing.user_code import described, make_model
 from harness_jax.calls import Call, Weights
 from harness_jax.models import kind_of, model_of
-from harness_jax.models.dropout import without_dropout
-from harness_jax.models.float64 import kept_wide
 from harness_jax.models.forms import Arrays, Evaluated, Model, is_floating
 from harness_jax.parts import part_of, whole_of
 
@@ -132,6 +130,10 @@ class NativeModel:
         return after.reshape(before.shape).astype(before.dtype)
 
     def _evaluate(self, weights: Weights, x: jax.Array, key: jax.Array | None) -> Evaluated:
+        # These change internals of JAX, which other networks do not depend on.
+        from harness_jax.models.dropout import without_dropout
+        from harness_jax.models.float64 import kept_wide
+
         dropping = self._layer.dropout != "off"
         with contextlib.ExitStack() as stack:
             if self._precision == "float64":

@@ -1,5 +1,8 @@
 """Models of the user's own in the JAX backend: the same maths as in torch, their dropout, their faults."""
 
+import subprocess
+import sys
+
 import msgspec
 import numpy as np
 import pytest
@@ -144,6 +147,7 @@ def test_a_second_program_shares_the_model_and_continues_from_the_state_of_the_f
     expected = _losses(first, shapes)
     early, late = _blocks(shapes)
     assert np.array_equal(second.train(early), expected[:3])
+    assert first._train_block.args[1]._cache_size() == 1  # however many steps there are
     third = _program(task)
     third.load(second.weights())
     third.load_training_state(second.training_state())
@@ -209,6 +213,14 @@ def test_the_state_stays_single_where_a_model_computes_in_half_precision():
     traced, (_, state) = _traced(task.networks["model"], "bfloat16")
     assert "bf16[" in str(traced)
     assert {array.dtype for array in state.values()} == {np.dtype("float32")}
+
+
+def test_networks_of_the_tasks_need_no_internals_of_jax():
+    code = (
+        "import sys\nimport harness_jax.program\n"
+        "sys.exit(any(name.startswith('harness_jax.models.float64') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 # --- Dropout -------------------------------------------------------------------------------------
