@@ -148,10 +148,11 @@ class Duel:
         try:
             return alternation.pair(prepared.steps, self.record.turns, self._chance)
         except ConfigurationFailed as error:
-            cause = error.__cause__
-            if self.record.pairs and isinstance(cause, WorkerTimeout) and not cause.silent:
+            if not _ran_out_of_time(error):
+                raise
+            if self.record.pairs:
                 return None
-            raise
+            raise self._too_short(error, "the first pair") from error
 
     def _judge(self) -> None:
         """Judge all pairs so far; if ``stopped_because`` is set already, it is the last time."""
@@ -186,16 +187,19 @@ class Duel:
         try:
             return prepare(alternation, proofs, self._request.turns, self._observer.trying)
         except HarnessError as error:
-            cause = error.__cause__
-            if not isinstance(cause, WorkerTimeout) or cause.silent:
+            if not _ran_out_of_time(error):
                 raise
-            label = f"{error.label}: " if isinstance(error, ConfigurationFailed) else ""
-            budget = ending.time_limit(self._request)
-            limit, larger = (1 + _GRACE_SHARE) * budget, duration_text(_LARGER_BUDGET * budget)
-            raise HarnessError(
-                f"{label}one trial took longer than {limit:.0f} s, so a budget of {duration_text(budget)} is "
-                f"too short. Use --budget {larger} or more, or free the machine."
-            ) from error
+            raise self._too_short(error, "one trial") from error
+
+    def _too_short(self, error: HarnessError, what: str) -> HarnessError:
+        """What to say if a trial or the first pair did not end within the time."""
+        label = f"{error.label}: " if isinstance(error, ConfigurationFailed) else ""
+        budget = ending.time_limit(self._request)
+        limit, larger = (1 + _GRACE_SHARE) * budget, duration_text(_LARGER_BUDGET * budget)
+        return HarnessError(
+            f"{label}{what} was not done after {limit:.0f} s, so a budget of {duration_text(budget)} is too "
+            f"short. Use --budget {larger} or more, or free the machine."
+        )
 
     def _keep(self, prepared: Prepared) -> None:
         record = self.record
@@ -249,3 +253,9 @@ class Duel:
             replace_result(self.path, with_checksum(encode(self.record)))
         except OSError as error:
             raise HarnessError(f"cannot write the record {self.path}: {error.strerror}") from error
+
+
+def _ran_out_of_time(error: HarnessError) -> bool:
+    """Whether a worker was at work when the time was up, and did not hang."""
+    cause = error.__cause__
+    return isinstance(cause, WorkerTimeout) and not cause.silent

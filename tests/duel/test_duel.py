@@ -153,7 +153,7 @@ def test_a_failing_configuration_is_named_with_the_reason(harness, mode, words):
 def test_a_hanging_configuration_is_ended(harness):
     done = harness("duel", "paced", "paced:hangs", *PACED, "--budget", "30")
     assert done.returncode == 1
-    assert "paced:hangs: one trial took longer than 36 s, so a budget of 30s is too short." in done.stdout
+    assert "paced:hangs: one trial was not done after 36 s, so a budget of 30s is too short." in done.stdout
     assert "Use --budget 150s or more, or free the machine." in done.stdout
     assert no_worker_left(harness)
 
