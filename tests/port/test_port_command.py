@@ -112,6 +112,47 @@ def test_a_model_of_ones_own_is_trained_like_a_task(harness):
     assert "plain_torch on digits" in listed.stdout
 
 
+@pytest.mark.slow
+def test_a_pair_becomes_a_task_whose_runs_are_certified(harness):
+    pytest.importorskip("keras")
+    pair = f"{MODELS}/plain_torch.py:make", f"{MODELS}/plain_keras.py:make"
+    saved = harness("port", *pair, "--dataset", "digits", "--save-task", "pair.py")
+    assert saved.returncode == 0, saved.stderr
+    assert "one model divides by n and the other by n - 1: 1/running_variance" in saved.stderr
+    assert "Task plain_torch_plain_keras: pair.py and pair.reference.json" in saved.stdout
+    task = ("--task", "plain_torch_plain_keras", "--plugin", "pair.py", "--max-steps", "20")
+    trained = harness("run", "--backend", "torch,keras", *task, "--format", "json")
+    records = json.loads(trained.stdout)["records"]
+    assert [record["status"] for record in records] == ["ok", "ok"]
+    assert [record["certificate"]["certified"] for record in records] == [True, True], trained.stderr
+
+
+@pytest.mark.slow
+def test_a_pair_that_is_none_is_not_timed(harness):
+    pytest.importorskip("keras")
+    pair = f"{MODELS}/plain_torch.py:make", f"{MODELS}/plain_keras.py:with_another_epsilon"
+    refused = harness("duel", *pair, "--dataset", "digits", "--threads", "1")
+    assert refused.returncode == 1
+    assert "keras:fit and torch:eager disagree on plain_torch_plain_keras" in refused.stderr
+    assert "Find the cause with: harness port" in refused.stderr
+    assert not list(harness.folder.glob("results/duels/*.json"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("a.py:f", "torch", "--dataset", "digits"), "a duel of models takes two of them"),
+        (("a.py:f", "b.py:f", "--dataset", "digits", "--task", "mlp"), "give two models or --task, not both"),
+        (("a.py:f", "b.py:f"), "models need --dataset"),
+        (("torch", "keras"), "--task is missing"),
+    ],
+)
+def test_what_a_duel_of_models_needs_is_said(harness, arguments, message):
+    refused = harness("duel", *arguments)
+    assert refused.returncode == 2
+    assert message in refused.stderr
+
+
 def test_a_model_needs_a_data_set_and_no_task(harness):
     assert "--model needs --dataset" in harness("run", "--model", "a.py:f").stderr
     both = harness("run", "--model", "a.py:f", "--task", "mlp", "--dataset", "digits")
