@@ -1,14 +1,16 @@
-"""Keras in float64 throughout, in this process.
+"""Keras in float64 throughout: for good in a process of ``harness port``, for a while in a program.
 
 Even with ``floatx`` float64 Keras computes parts in float32: on JAX and PyTorch by its rules of promotion, on
 TensorFlow where a primitive's constants are float32. A model's own casts to a narrower type are undone too:
 the precision that a model asks for is not what is compared.
 """
 
+import contextlib
 import functools
+import importlib
 import inspect
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -18,7 +20,18 @@ from keras.src.backend.common import dtypes
 _NARROW = frozenset({"float16", "bfloat16", "float32", "half", "float"})
 
 
-@functools.cache
+class Replacement(NamedTuple):
+    """What an attribute of a module or class is in float64."""
+
+    owner: Any
+    name: str
+    value: Any
+
+
+#: The attributes as they were, while replacements are in their places.
+_originals: list[Replacement] = []
+
+
 def install() -> None:
     """Make everything that is built and computed from now on float64."""
     if backend.backend() == "jax":
@@ -27,20 +40,49 @@ def install() -> None:
         jax.config.update("jax_enable_x64", True)
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
-    dtypes._lattice_result_type = _widened_result(dtypes._lattice_result_type)  # noqa: SLF001
-    keras.DTypePolicy.__init__ = _with_wide_name(keras.DTypePolicy.__init__)
-    keras.KerasTensor.__init__ = _with_wide_dtype(keras.KerasTensor.__init__)
-    keras.Variable.__init__ = _with_wide_dtype(keras.Variable.__init__)
-    for name in ("cast", "convert_to_tensor"):
-        _replace(name)
-    if backend.backend() == "tensorflow":
-        from harness_keras.port import tensorflow_float64
+    if not _originals:
+        _replace()
 
-        tensorflow_float64.install()
-    elif backend.backend() == "jax":
-        from harness_keras.port import jax_float64
 
-        jax_float64.install()
+@contextlib.contextmanager
+def exactly() -> Iterator[None]:
+    """Inside, everything that is built and computed is float64; ``floatx`` must be that already."""
+    if _originals:
+        yield
+        return
+    _replace()
+    try:
+        yield
+    finally:
+        for original in _originals:
+            setattr(*original)
+        _originals.clear()
+
+
+def _replace() -> None:
+    for owner, name, value in _replacements():
+        _originals.append(Replacement(owner, name, getattr(owner, name)))
+        setattr(owner, name, value)
+
+
+@functools.cache
+def _replacements() -> tuple[Replacement, ...]:
+    of_engine: tuple[Replacement, ...] = ()
+    if backend.backend() in {"tensorflow", "jax"}:
+        module = importlib.import_module(f"harness_keras.port.{backend.backend()}_float64")
+        of_engine = module.replacements()
+    inits = {
+        keras.DTypePolicy: _with_wide_name,
+        keras.KerasTensor: _with_wide_dtype,
+        keras.Variable: _with_wide_dtype,
+    }
+    return (
+        Replacement(dtypes, "_lattice_result_type", _widened_result(dtypes._lattice_result_type)),  # noqa: SLF001
+        *(Replacement(kind, "__init__", widened(kind.__init__)) for kind, widened in inits.items()),
+        *_everywhere("cast"),
+        *_everywhere("convert_to_tensor"),
+        *of_engine,
+    )
 
 
 def widen(model: Any) -> None:
@@ -60,19 +102,23 @@ def widen(model: Any) -> None:
 
 
 def wide(dtype: Any) -> Any:
-    """float64 for narrower floating types, others as they are."""
-    if dtype is None:
-        return None
+    """float64 for narrower floating types, others as they are; in a process that is not in float64 any type.
+
+    A user's module may have imported a function while it was replaced, and call it later.
+    """
+    if dtype is None or not _originals:
+        return dtype
     name = getattr(dtype, "name", None) or str(dtype).removeprefix("torch.")
     return "float64" if name in _NARROW else dtype
 
 
-def _replace(name: str) -> None:
+def _everywhere(name: str) -> Iterator[Replacement]:
+    """Of a function of the engine, in all modules that have it."""
     original = getattr(backend.core, name)
-    hooked = _with_wide_dtype(original)
+    widened = _with_wide_dtype(original)
     for namespace in (backend, backend.core, keras.src.ops, keras.ops, keras.src.ops.core):
         if vars(namespace).get(name) is original:
-            setattr(namespace, name, hooked)
+            yield Replacement(namespace, name, widened)
 
 
 def _widened_result(original: Callable[..., str]) -> Callable[..., str]:
@@ -86,7 +132,7 @@ def _widened_result(original: Callable[..., str]) -> Callable[..., str]:
 def _with_wide_name(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def init(policy: Any, name: str | None = None, *args: Any, **kwargs: Any) -> None:
-        if isinstance(name, str) and (name in _NARROW or name.startswith("mixed_")):
+        if _originals and isinstance(name, str) and (name in _NARROW or name.startswith("mixed_")):
             name = "float64"
         original(policy, name, *args, **kwargs)
 

@@ -7,12 +7,14 @@ import jax
 import jax.numpy as jnp
 from keras.src import backend
 
+from harness_keras.port.float64 import Replacement
+
 Tensor = Any
 
 
-def install() -> None:
-    """Put them into the places of Keras's own."""
-    backend.nn.dot_product_attention = dot_product_attention
+def replacements() -> tuple[Replacement, ...]:
+    """They in the places of Keras's own."""
+    return (Replacement(backend.nn, "dot_product_attention", dot_product_attention),)
 
 
 def dot_product_attention(

@@ -13,6 +13,7 @@ from harness.tracing.calls import Trace
 from harness.tracing.side import Gradients, InputShape, Loss, Override, OwnTraining, Trained, Update
 from harness.tracing.user_code import described
 from harness_keras.port import engines, float64, hooks, training
+from harness_keras.port.own_models import called, named_variables
 from harness_keras.port.recorder import Recorder
 from harness_keras.port.shapes import Layout, layout_of
 from harness_keras.port.undropped import without_dropout
@@ -39,7 +40,7 @@ class KerasSide:
         self._own = own
         self._layout: Layout = layout_of(built, shapes)
         self._evaluate_once()
-        self._variables = _named(built)
+        self._variables = named_variables(built)
         self._opaque: dict[bool, set[tuple[Any, ...]]] = {}
 
     def _evaluate_once(self) -> None:
@@ -135,9 +136,7 @@ class KerasSide:
         return self._layout.output_to_channels_last(next(iter(outputs.values())))
 
     def _call(self, tensors: Sequence[Tensor], *, training: bool) -> Any:
-        given = self._given(tensors)
-        # A layer with an own signature need not take the flag.
-        return self._model(given, training=training) if _takes_training(self._model) else self._model(given)
+        return called(self._model, self._given(tensors), training=training)
 
     def _given(self, tensors: Sequence[Tensor]) -> Any:
         return self._layout.structured(tensors)
@@ -174,22 +173,6 @@ class KerasSide:
         finally:
             for variable, array in zip(variables, before, strict=True):
                 variable.assign(array)
-
-
-def _takes_training(model: Any) -> bool:
-    return isinstance(model, keras.Model) or bool(getattr(model, "_call_has_training_arg", False))
-
-
-def _named(model: Any) -> dict[str, keras.Variable]:
-    """The model's variables by their paths, made unique by a number where they are not."""
-    named: dict[str, keras.Variable] = {}
-    for variable in model.weights:
-        name, number = variable.path, 1
-        while name in named:
-            number += 1
-            name = f"{variable.path}#{number}"
-        named[name] = variable
-    return named
 
 
 def _array(tensor: Tensor) -> np.ndarray:

@@ -11,22 +11,24 @@ import tensorflow as tf
 from keras.src import backend
 
 from harness.tracing.semantics import Padding
-from harness_keras.port.float64 import wide
+from harness_keras.port.float64 import Replacement, wide
 from harness_keras.port.geometry import tuple_of, window_padding
 
 Tensor = Any
 
 
-def install() -> None:
-    """Put them into the places of Keras's and TensorFlow's own."""
-    backend.nn.leaky_relu = leaky_relu
-    backend.nn.gelu = gelu
-    tf.nn.leaky_relu = lambda features, alpha=0.2, name=None: leaky_relu(features, alpha)  # noqa: ARG005
-    tf.nn.gelu = lambda features, approximate=False, name=None: gelu(features, approximate)  # noqa: ARG005
-    backend.nn.max_pool = _pool(backend.nn.max_pool, tf.maximum)
-    backend.nn.average_pool = _pool(backend.nn.average_pool, tf.add)
-    backend.image.resize = _resize(backend.image.resize)
-    tf.cast = _cast(tf.cast)
+def replacements() -> tuple[Replacement, ...]:
+    """They in the places of Keras's and TensorFlow's own."""
+    return (
+        Replacement(backend.nn, "leaky_relu", leaky_relu),
+        Replacement(backend.nn, "gelu", gelu),
+        Replacement(tf.nn, "leaky_relu", _named_leaky_relu),
+        Replacement(tf.nn, "gelu", _named_gelu),
+        Replacement(backend.nn, "max_pool", _pool(backend.nn.max_pool, tf.maximum)),
+        Replacement(backend.nn, "average_pool", _pool(backend.nn.average_pool, tf.add)),
+        Replacement(backend.image, "resize", _resize(backend.image.resize)),
+        Replacement(tf, "cast", _cast(tf.cast)),
+    )
 
 
 def leaky_relu(x: Tensor, negative_slope: float = 0.2) -> Tensor:
@@ -42,6 +44,16 @@ def gelu(x: Tensor, approximate: bool = True) -> Tensor:
     if approximate:
         return 0.5 * x * (1 + tf.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
     return 0.5 * x * (1 + tf.math.erf(x * math.sqrt(0.5)))
+
+
+def _named_leaky_relu(features: Tensor, alpha: float = 0.2, name: str | None = None) -> Tensor:
+    del name
+    return leaky_relu(features, alpha)
+
+
+def _named_gelu(features: Tensor, approximate: bool = False, name: str | None = None) -> Tensor:
+    del name
+    return gelu(features, approximate)
 
 
 def _pool(original: Callable[..., Tensor], join: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
