@@ -1,6 +1,7 @@
 """Keras on JAX: what differs between engines, under the same names in each engine's file."""
 
 import functools
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
@@ -228,3 +229,13 @@ def peak_memory_bytes() -> int | None:
     """The peak of the GPU's allocator; None if it keeps no statistics."""
     statistics = jax.devices()[0].memory_stats() or {}
     return int(statistics["peak_bytes_in_use"]) if "peak_bytes_in_use" in statistics else None
+
+
+def generator_state() -> dict[str, np.ndarray]:
+    """Nothing: Keras draws from states that are variables of its layers."""
+    return {}
+
+
+def load_generator_state(state: Mapping[str, np.ndarray]) -> None:
+    """Restore what :func:`generator_state` returned."""
+    del state

@@ -96,6 +96,13 @@ class Maker:
             case _:
                 yield from sampling(place, name)
 
+    def native(self, place: PlacedLayer, seed: int) -> Any:
+        """The layer of a model of the user's own."""
+        # Other networks do not import what such models share with ``harness port``.
+        from harness_keras.native import NativeLayer
+
+        return NativeLayer(place, self.penalty, _spread(seed), xla=self.xla, name=keras_name(place.name))
+
     def _convolution(self, layer: Conv1D | Conv2D, place: PlacedLayer) -> Iterator[keras.layers.Layer]:
         name = keras_name(place.name)
         pictures = isinstance(layer, Conv2D)

@@ -2,10 +2,11 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 
-from harness.layers import PlacedLayer, Residual, Skip, Unembedding
+from harness.layers import Native, PlacedLayer, Residual, Skip, Unembedding
 from harness.network import Network
 from harness_keras.layers import Maker, keras_name
 from harness_keras.layout import channels_axis, keras_shape
@@ -15,10 +16,14 @@ INTEGERS = "int32"
 
 
 class FunctionalNetwork:
-    """Input, output and layers of a network; ``layers`` are those with weights, by their canonical paths."""
+    """Input, output and layers of a network; ``layers`` are those with weights, by their canonical paths.
+
+    ``draws_from_engine`` says whether training may draw from the engine's own generator of random numbers.
+    """
 
     def __init__(self, maker: Maker, network: Network, seed: int) -> None:
-        self.layers: dict[str, keras.layers.Layer] = {}
+        self.layers: dict[str, Any] = {}
+        self.draws_from_engine = False
         self._maker = maker
         self._seeds: Iterator[int] = itertools.count(seed)
         tokens = network.vocabulary() is not None
@@ -42,6 +47,10 @@ class FunctionalNetwork:
                 return keras.layers.Concatenate(axis, name=name)([x, body])
             case Unembedding(_, embedding):
                 return self.layers[embedding](x, reverse=True)
+            case Native():
+                native = self.layers[place.name] = self._maker.native(place, next(self._seeds))
+                self.draws_from_engine |= native.draws_from_engine
+                return native(x)
         for layer in self._maker.layers(place, next(self._seeds)):
             x = layer(x)
             if layer.name == name:

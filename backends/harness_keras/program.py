@@ -1,9 +1,11 @@
 """A Keras program: compiled models, the data on the device, and ``fit`` over blocks of steps."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -14,6 +16,9 @@ from harness_keras.layers import Maker
 from harness_keras.layout import channels_first
 from harness_keras.networks import INTEGERS, FunctionalNetwork
 from harness_keras.slots import Slot, slots
+
+if TYPE_CHECKING:  # only programs with a model of the user's own import it
+    from harness_keras.native_slots import NativeSlot
 
 # Inputs per prediction. The smaller number is for few inputs, such as a certificate's, which would otherwise
 # be mostly padding.
@@ -48,7 +53,8 @@ class KerasProgram(Program):
         keras.config.set_floatx(floatx)
         keras.config.set_dtype_policy("mixed_bfloat16" if plan.precision == "bfloat16" else floatx)
         self._networks: dict[str, keras.Model] = {}
-        self._slots: list[tuple[str, Slot]] = []
+        self._slots: list[tuple[str, Slot | NativeSlot]] = []
+        self._draws_from_engine = False
         for name in plan.task.networks:
             self._add_network(name, plan, jit_compile)
         self._model = self._trained(plan.task, jit_compile)
@@ -63,12 +69,13 @@ class KerasProgram(Program):
         kind = keras.Model if isinstance(task.objective, Adversarial) else self._engine.SupervisedModel
         model = kind(network.input, network.output)
         own_slots = [(name, slot) for slot in slots(network.layers, task.networks[name])]
-        exempt = [slot.variable for _, slot in own_slots if not task.is_decayed(slot.names[0])]
+        exempt = [slot.variable for _, slot in own_slots if not slot.is_decayed(task)]
         optimizer = objectives.optimizer(self._engine, task, exempt)
         model.compile(optimizer=optimizer, jit_compile=jit_compile)
         optimizer.build(model.trainable_variables)
         self._networks[name] = model
         self._slots += own_slots
+        self._draws_from_engine |= network.draws_from_engine
 
     def _trained(self, task: Task, jit_compile: bool | str) -> Any:
         """The model on which ``fit`` is called."""
@@ -80,6 +87,7 @@ class KerasProgram(Program):
             model = self._networks["model"]
         model.loss_terms = objectives.loss_terms(task.objective)
         model.crop = task.augmentation.crop
+        model.draws_from_engine = self._draws_from_engine
         return model
 
     def _place(self, data: Samples, task: Task) -> None:
@@ -96,17 +104,16 @@ class KerasProgram(Program):
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
         for name, slot in self._slots:
-            arrays = [slot.convert(weights[f"{name}/{parameter}"]) for parameter in slot.names]
-            array = arrays[0] if len(arrays) == 1 else np.stack(arrays)
+            array = slot.to_keras([weights[f"{name}/{parameter}"] for parameter in slot.names])
             slot.variable.assign(array.astype(slot.variable.dtype))
 
     def weights(self) -> dict[str, np.ndarray]:
         weights = {}
         for name, slot in self._slots:
-            array = slot.convert(np.array(keras.ops.convert_to_numpy(slot.variable)))
-            for parameter, part in zip(slot.names, [array] if len(slot.names) == 1 else array, strict=True):
-                weights[f"{name}/{parameter}"] = np.ascontiguousarray(part)
-        return weights
+            arrays = slot.to_canonical(np.array(keras.ops.convert_to_numpy(slot.variable)))
+            for parameter, array in zip(slot.names, arrays, strict=True):
+                weights[f"{name}/{parameter}"] = np.ascontiguousarray(array)
+        return {name: weights[name] for name in self._task.weights()}
 
     def train(self, steps: Steps) -> np.ndarray:
         losses = _Losses(self._model)
@@ -132,13 +139,16 @@ class KerasProgram(Program):
         return None if self.device == "cpu" else self._engine.peak_memory_bytes()
 
     def training_state(self) -> dict[str, np.ndarray] | None:
-        return {
+        state = {
             name: np.array(keras.ops.convert_to_numpy(variable)) for name, variable in self._state().items()
         }
+        return state | self._engine.generator_state() if self._draws_from_engine else state
 
     def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
         for name, variable in self._state().items():
             variable.assign(np.array(state[name]))  # a copy, whose memory an engine may keep
+        if self._draws_from_engine:
+            self._engine.load_generator_state(state)
 
     def _state(self) -> dict[str, Any]:
         """Of each network the states of its dropout's generators and the variables of its optimizer.

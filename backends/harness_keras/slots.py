@@ -1,16 +1,22 @@
 """The way of parameters between canonical arrays and Keras variables, for all engines."""
 
-from collections.abc import Callable, Iterator, Mapping
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
-from harness.layers import GRU, LSTM, ConvTranspose2D, PlacedLayer
+from harness.layers import GRU, LSTM, ConvTranspose2D, Native, PlacedLayer
 from harness.network import Network
+from harness.spec import Task
 from harness_keras import attention
 from harness_keras.recurrent import directions
+
+if TYPE_CHECKING:  # only programs with a model of the user's own import it
+    from harness_keras.native_slots import NativeSlot
 
 #: Keras's names of the contract's parameters and state.
 _NORMALIZATION_NAMES = {
@@ -32,8 +38,22 @@ class Slot:
     variable: Any
     convert: Callable[[np.ndarray], np.ndarray] = np.asarray
 
+    def is_decayed(self, task: Task) -> bool:
+        """Whether the task's weight decay shrinks the variable."""
+        return task.is_decayed(self.names[0])
 
-def slots(layers: Mapping[str, keras.layers.Layer], network: Network) -> Iterator[Slot]:
+    def to_keras(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        """The variable's value for its parameters."""
+        converted = [self.convert(array) for array in arrays]
+        return converted[0] if len(converted) == 1 else np.stack(converted)
+
+    def to_canonical(self, array: np.ndarray) -> Sequence[np.ndarray]:
+        """The parameters in a value of the variable."""
+        converted = self.convert(array)
+        return [converted] if len(self.names) == 1 else list(converted)
+
+
+def slots(layers: Mapping[str, keras.layers.Layer], network: Network) -> Iterator[Slot | NativeSlot]:
     """The slots of a network's weights, by their names in the network (``conv2d_1/kernel``).
 
     ``layers`` are those that hold weights, by their paths. Parameters come before state.
@@ -42,12 +62,21 @@ def slots(layers: Mapping[str, keras.layers.Layer], network: Network) -> Iterato
     for place in leaves:
         yield from _parameter_slots(place, layers.get(place.name))
     for place in leaves:
-        for name in place.layer.state(place.input_shape):
-            yield Slot((f"{place.name}/{name}",), _variable(layers[place.name], name))
+        yield from _state_slots(place, layers.get(place.name))
 
 
-def _parameter_slots(place: PlacedLayer, layer: Any) -> Iterator[Slot]:
+def _state_slots(place: PlacedLayer, layer: Any) -> Iterator[Slot | NativeSlot]:
+    if isinstance(place.layer, Native):
+        yield from layer.held
+        return
+    for name in place.layer.state(place.input_shape):
+        yield Slot((f"{place.name}/{name}",), _variable(layer, name))
+
+
+def _parameter_slots(place: PlacedLayer, layer: Any) -> Iterator[Slot | NativeSlot]:
     match place.layer:
+        case Native():
+            yield from layer.trained
         case GRU() | LSTM() as recurrent:
             for way, part in zip(recurrent.directions, directions(recurrent, layer), strict=True):
                 yield from _recurrent_slots(f"{place.name}/{way}", recurrent, part.cell)

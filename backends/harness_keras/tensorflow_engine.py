@@ -1,6 +1,7 @@
 """Keras on TensorFlow: what differs between engines, under the same names in each engine's file."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -191,3 +192,13 @@ def synchronize(model: SupervisedModel | AdversarialModel) -> None:
 def peak_memory_bytes() -> int:
     """The peak of the GPU's allocator."""
     return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
+
+
+def generator_state() -> dict[str, np.ndarray]:
+    """Nothing: Keras draws from states that are variables of its layers."""
+    return {}
+
+
+def load_generator_state(state: Mapping[str, np.ndarray]) -> None:
+    """Restore what :func:`generator_state` returned."""
+    del state

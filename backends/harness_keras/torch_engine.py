@@ -1,17 +1,18 @@
 """Keras on PyTorch: what differs between engines, under the same names in each engine's file."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 import torch
 from torch.nn import functional
+from torch.utils.data import DataLoader
 
 from harness.layers import LEAKY_RELU_SLOPE
 from harness.spec import Precision, Unsupported
-from harness_keras import torch_optimizers
+from harness_keras import layout, torch_optimizers
 from harness_keras.objectives import LossTerms, is_augmented, windows
 
 Tensor = Any
@@ -29,7 +30,7 @@ def prepare(threads: int) -> dict[str, str]:
     """Set the thread count and the format of pictures, and describe this PyTorch."""
     torch.set_num_threads(threads)
     # PyTorch's own format: a cnn's step takes 20 % less time than in Keras's default.
-    keras.config.set_image_data_format("channels_first")
+    layout.put_channels_first()
     # NVIDIA's TF32 keeps only ten bits of the mantissa.
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
@@ -86,6 +87,7 @@ class SupervisedModel(keras.Model):
     inputs_on_device: Tensor
     targets_on_device: Tensor
     crop: int
+    draws_from_engine: bool
     #: The learning rates of the coming steps, as numbers: in a batch they would be moved to the device.
     rates: Iterator[float] | None = None
 
@@ -106,6 +108,7 @@ class AdversarialModel(keras.Model):
     inputs_on_device: Tensor
     targets_on_device: Tensor
     crop: int
+    draws_from_engine: bool
     #: The learning rates of the coming steps, as numbers: in a batch they would be moved to the device.
     rates: Iterator[float] | None = None
 
@@ -175,12 +178,18 @@ class _Batches(keras.utils.PyDataset):
         return {name: tensor[step] for name, tensor in self._steps.items()}
 
 
-def batches(model: SupervisedModel | AdversarialModel, steps: dict[str, np.ndarray]) -> keras.utils.PyDataset:
+def batches(
+    model: SupervisedModel | AdversarialModel, steps: dict[str, np.ndarray]
+) -> keras.utils.PyDataset | DataLoader[Any]:
     """The argument of ``fit`` that makes these steps; each array has one row per step."""
     rates = steps.pop("rates", None)
     model.rates = None if rates is None else iter(rates.tolist())
     device = model.targets_on_device.device
-    return _Batches({name: torch.from_numpy(array).to(device) for name, array in steps.items()})
+    made = _Batches({name: torch.from_numpy(array).to(device) for name, array in steps.items()})
+    if not model.draws_from_engine:
+        return made
+    # The loader that Keras makes draws from the generator of dropout, which would depend on the calls of fit.
+    return DataLoader(made, batch_size=None, generator=torch.Generator())
 
 
 def to_host(losses: list[Tensor]) -> np.ndarray:
@@ -197,3 +206,18 @@ def synchronize(model: SupervisedModel | AdversarialModel) -> None:
 def peak_memory_bytes() -> int:
     """The peak of the GPU's allocator."""
     return torch.cuda.max_memory_allocated()
+
+
+def generator_state() -> dict[str, np.ndarray]:
+    """The state of PyTorch's generators, from which Keras's dropout without a seed draws."""
+    state = {"generator": torch.get_rng_state().numpy()}
+    if torch.cuda.is_available():
+        state["cuda_generator"] = torch.cuda.get_rng_state().numpy()
+    return state
+
+
+def load_generator_state(state: Mapping[str, np.ndarray]) -> None:
+    """Restore what :func:`generator_state` returned."""
+    torch.set_rng_state(torch.from_numpy(np.array(state["generator"])))
+    if "cuda_generator" in state:
+        torch.cuda.set_rng_state(torch.from_numpy(np.array(state["cuda_generator"])))

@@ -1,0 +1,180 @@
+"""Tasks that train the models of this folder, with where both frameworks hold every array."""
+
+from pathlib import Path
+
+import numpy as np
+
+from harness.layers import Native, NativeArray, NativeModel
+from harness.network import Network
+from harness.spec.data import Samples
+from harness.spec.schedules import CosineDecay
+from harness.spec.task import Adam, Classification, Penalty, Regression, Sgd, Task
+from harness.tracing.stored import Stored
+
+FOLDER = Path(__file__).parent
+SAMPLES = 40
+MOMENTUM = Sgd(0.05, momentum=0.9)
+ADAM = Adam(0.01, beta_1=0.8, beta_2=0.95, epsilon=1e-3)
+TRANSPOSED = (1, 0)
+
+
+def array(name, shape, keras, torch=None, initial=0.5):
+    """An array that Keras holds as it is, or in a part, and torch where ``torch`` says."""
+    stored = {"keras": keras if isinstance(keras, Stored) else Stored(keras)}
+    return NativeArray(name, shape, initial, stored | ({} if torch is None else {"torch": torch}))
+
+
+def dense(name, shape, keras, torch):
+    """A kernel and a bias."""
+    return (
+        array(f"{name}/kernel", shape, f"{keras}/kernel", Stored(f"{torch}.weight", axes=TRANSPOSED)),
+        array(f"{name}/bias", shape[1:], f"{keras}/bias", Stored(f"{torch}.bias"), "zeros"),
+    )
+
+
+_OUTPUT = Stored("5.weight", shape=(4, 5, 3, 2), axes=(2, 3, 1, 0), final_shape=(30, 4))
+CNN_TRAINED = (
+    array("conv/kernel", (3, 3, 3, 5), "sequential/conv2d/kernel", Stored("0.weight", axes=(2, 3, 1, 0))),
+    array("norm/scale", (5,), "sequential/batch_normalization/gamma", Stored("1.weight"), "ones"),
+    array("norm/bias", (5,), "sequential/batch_normalization/beta", Stored("1.bias"), "zeros"),
+    array("head/kernel", (30, 4), "sequential/dense/kernel", _OUTPUT),
+    array("head/bias", (4,), "sequential/dense/bias", Stored("5.bias"), "zeros"),
+)
+CNN_HELD = (
+    array("norm/mean", (5,), "sequential/batch_normalization/moving_mean", Stored("1.running_mean"), "zeros"),
+    array(
+        "norm/var", (5,), "sequential/batch_normalization/moving_variance", Stored("1.running_var"), "ones"
+    ),
+)
+
+
+def _projection(place, role):
+    """Of a third of the packed product in torch, and of a kernel ``(width, heads, size)`` in Keras."""
+    path = f"transformer/multi_head_attention/{role}"
+    part = {"axis": 0, "start": 8 * place, "stop": 8 * place + 8}
+    return (
+        array(
+            f"attention/{role}_kernel",
+            (8, 8),
+            Stored(f"{path}/kernel", shape=(8, 8)),
+            Stored("qkv.weight", **part, axes=TRANSPOSED),
+        ),
+        array(
+            f"attention/{role}_bias",
+            (8,),
+            Stored(f"{path}/bias", shape=(8,)),
+            Stored("qkv.bias", **part),
+            "zeros",
+        ),
+    )
+
+
+TRANSFORMER = (
+    array("table", (7, 8), "transformer/embedding/embeddings", Stored("table.weight"), 1.0),
+    array("norm/scale", (8,), "transformer/layer_normalization/gamma", Stored("norm.weight"), "ones"),
+    array("norm/bias", (8,), "transformer/layer_normalization/beta", Stored("norm.bias"), "zeros"),
+    *(each for place, role in enumerate(("query", "key", "value")) for each in _projection(place, role)),
+    array(
+        "attention/output_kernel",
+        (8, 8),
+        Stored("transformer/multi_head_attention/attention_output/kernel", shape=(8, 8)),
+        Stored("out.weight", axes=TRANSPOSED),
+    ),
+    array(
+        "attention/output_bias",
+        (8,),
+        "transformer/multi_head_attention/attention_output/bias",
+        Stored("out.bias"),
+        "zeros",
+    ),
+    *dense("up", (8, 12), "transformer/dense", "up"),
+    *dense("down", (12, 3), "transformer/dense_1", "down"),
+)
+
+
+def _gate(place, gate):
+    part = {"start": 4 * place, "stop": 4 * place + 4}
+    cell = "lstm/lstm_cell"
+    return (
+        array(
+            f"cell/{gate}_kernel",
+            (3, 4),
+            Stored(f"{cell}/kernel", axis=1, **part),
+            Stored("kernel.weight", axis=0, **part, axes=TRANSPOSED),
+        ),
+        array(
+            f"cell/{gate}_recurrent_kernel",
+            (4, 4),
+            Stored(f"{cell}/recurrent_kernel", axis=1, **part),
+            Stored("recurrent.weight", axis=0, **part, axes=TRANSPOSED),
+        ),
+        array(
+            f"cell/{gate}_bias",
+            (4,),
+            Stored(f"{cell}/bias", **part),
+            Stored("kernel.bias", axis=0, **part),
+            0.1,
+        ),
+    )
+
+
+LSTM = (
+    *(each for place, gate in enumerate("ifgo") for each in _gate(place, gate)),
+    *dense("head", (4, 2), "dense", "head"),
+)
+DROPOUT = (*dense("first", (6, 8), "dense", "first"), *dense("last", (8, 3), "dense_1", "last"))
+UNSEEDED = (
+    *dense("first", (6, 8), "unseeded/dense", "first"),
+    *dense("last", (8, 3), "unseeded/dense_1", "last"),
+)
+PLAIN = dense("only", (6, 3), "plain/slow", "only")
+DENSE = dense("only", (6, 3), "sequential/dense", "only")
+
+
+def native(name, trained, outputs, torch="", arguments=None, **options):
+    """The layer of a model of ``in_keras.py``, and of ``in_torch.py`` where there is one."""
+    models = [NativeModel("keras", f"{FOLDER / 'in_keras.py'}:{name}", arguments or {})]
+    if torch:
+        models.append(NativeModel("torch", f"{FOLDER / 'in_torch.py'}:{torch}"))
+    return Native(tuple(models), tuple(trained), outputs, **options)
+
+
+def task(layer, inputs=(6,), optimizer=MOMENTUM, objective=None, **rules):
+    """A task with this one layer."""
+    return Task(
+        name="own",
+        version=1,
+        networks={"model": Network(inputs, (layer,))},
+        objective=objective or Classification(),
+        optimizer=optimizer,
+        batch_size=8,
+        epochs=1,
+        **rules,
+    )
+
+
+RULES = {"weight_decay": 0.3, "clip_norm": 0.5, "penalty": Penalty(l1=0.01, l2=0.02)}
+CNN = native("cnn", CNN_TRAINED, (4,), "cnn", held=CNN_HELD)
+TASKS = {
+    "cnn momentum": task(CNN, (6, 4, 3), **RULES, schedule=CosineDecay(warmup_steps=4)),
+    "cnn adam": task(CNN, (6, 4, 3), ADAM),
+    "transformer": task(
+        native("Transformer", TRANSFORMER, (3,), "Transformer", vocabulary=7), (5,), ADAM, **RULES
+    ),
+    "lstm": task(native("lstm", LSTM, (2,), "Lstm"), (5, 3), MOMENTUM, Regression(), **RULES),
+}
+
+
+def data(made, precision="float64"):
+    """Samples for a task of this file."""
+    random = np.random.default_rng(7)
+    (network,) = made.networks.values()
+    outputs = network.output_shape()[-1]
+    dtype = np.float64 if precision == "float64" else np.float32
+    if vocabulary := network.vocabulary():
+        inputs = random.integers(0, vocabulary, (SAMPLES, *network.input_shape))
+    else:
+        inputs = random.standard_normal((SAMPLES, *network.input_shape)).astype(dtype)
+    if isinstance(made.objective, Regression):
+        return Samples(inputs, random.standard_normal((SAMPLES, outputs)).astype(dtype))
+    return Samples(inputs, random.integers(0, outputs, SAMPLES))
