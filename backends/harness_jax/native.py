@@ -91,6 +91,10 @@ class NativeModel:
     """
 
     def __init__(self, layer: Native, model: Model, precision: Precision) -> None:
+        if layer.dropout == "off" and model.always_draws:
+            raise Unsupported(
+                "the model's function needs a random key, so it cannot be kept from dropping values"
+            )
         self._layer, self._model, self._precision = layer, model, precision
         arrays = {array.name: array for array in (*layer.trained, *layer.held)}
         stored = {name: _stored(array, model.arrays) for name, array in arrays.items()}
@@ -106,7 +110,7 @@ class NativeModel:
         for name in sorted(model.trained.intersection(unnamed)):
             raise Unsupported(f"the model has {name}, which the task does not name: write the task again")
         # The task gives the values of all others, so that these are not kept.
-        model.arrays = {name: self._lowered(array) for name, array in unnamed.items()}
+        model.arrays = unnamed
         self.hidden: Arrays = {}
 
     def __call__(self, call: Call[Native], x: jax.Array) -> jax.Array:
@@ -152,7 +156,8 @@ class NativeModel:
         }
         wholes = {name: whole.joined(given) for name, whole in self._wholes.items()}
         hidden = {name.removeprefix(_HIDDEN): weights[name] for name in self.hidden}
-        return {**self._model.arrays, **wholes, **hidden}
+        constants = {name: self._lowered(array) for name, array in self._model.arrays.items()}
+        return {**constants, **wholes, **hidden}
 
     def _lowered(self, array: jax.Array) -> jax.Array:
         lower = self._precision == "bfloat16" and is_floating(array)

@@ -61,7 +61,10 @@ Request = Build | Describe | Load | Evaluate | Differentiate | Train
 
 
 class Built(msgspec.Struct, frozen=True, tag=True):
-    """The model is made; ``plugin`` is the name of the plugin that knows its framework."""
+    """The model is made; ``plugin`` is the name of the plugin that knows its framework.
+
+    ``draws`` as in :class:`harness.tracing.side.Side`.
+    """
 
     framework: str
     versions: dict[str, str]
@@ -69,6 +72,7 @@ class Built(msgspec.Struct, frozen=True, tag=True):
     own_loss: bool
     plugin: str
     backend: str
+    draws: bool = False
 
 
 class Description(msgspec.Struct, frozen=True, tag=True):

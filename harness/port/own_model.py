@@ -26,7 +26,8 @@ class OwnModel(NamedTuple):
     @property
     def drops(self) -> bool:
         """Whether it drops values in training."""
-        return any(isinstance(call.does, kinds.Dropout) and call.does.active for call in self.trained.calls)
+        known = (call.does for call in self.trained.calls if isinstance(call.does, kinds.Dropout))
+        return self.built.draws or any(does.active for does in known)
 
 
 def read_model(spec: SideSpec, shape: InputShape, threads: int, timeout_seconds: float) -> OwnModel:

@@ -38,7 +38,9 @@ class _Answering:
             self._side, own, plugin = load_side(request.target, request.arguments, request.inputs)
             optimizer, loss = own.make_optimizer is not None, own.make_loss is not None
             made = self._side
-            return messages.Built(made.framework, made.versions, optimizer, loss, plugin, made.backend)
+            return messages.Built(
+                made.framework, made.versions, optimizer, loss, plugin, made.backend, made.draws
+            )
         side = self._side
         if side is None:
             raise RuntimeError("the model has not been made")

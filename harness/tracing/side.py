@@ -72,11 +72,12 @@ class Side(Protocol):
     All arrays that come in and go out as model inputs and outputs are channels last; the side converts them
     to what its framework has (torch: channels first, where an input has at least three axes with the batch).
     Names of parameters are the framework's own. ``backend`` is the name of the backend that trains such
-    models.
+    models. ``draws`` says whether the code takes random numbers in training that a trace gives it none of.
     """
 
     framework: str
     backend: str
+    draws: bool
     versions: dict[str, str]
 
     def parameters(self) -> dict[str, np.ndarray]:

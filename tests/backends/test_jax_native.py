@@ -172,6 +172,18 @@ def test_arrays_that_a_task_does_not_name_are_constants_or_continue_with_the_tra
     assert list(program.weights()) == list(task.weights())
 
 
+@pytest.mark.parametrize("network", [mlp("nnx", "active"), cnn("linen")], ids=["dropout", "state"])
+def test_a_block_in_one_loop_as_on_an_accelerator_computes_the_same(network):
+    from harness_jax.compiled import block_of
+
+    task, shapes = _task(network, ADAM), ((3, 8), (2, 8))
+    program, other = _program(task), _program(task)
+    other._train_block = block_of(task, "gpu", "float64")
+    np.testing.assert_allclose(_losses(program, shapes), _losses(other, shapes), rtol=1e-12)
+    for name, array in program.weights().items():
+        np.testing.assert_allclose(array, other.weights()[name], rtol=1e-9, atol=1e-12)
+
+
 # --- Precision -----------------------------------------------------------------------------------
 
 
@@ -264,6 +276,7 @@ ELSEWHERE = msgspec.structs.replace(MLP.trained[0], stored={"jax": Stored("elsew
         ({"models": _model("jax", "dict")}, "has no callable 'dict'"),
         ({"models": _model("torch", "Mlp")}, "returned Mlp, and neither a module of flax nor"),
         ({"models": _model("nnx", "make_branching")}, "cannot compile the model of .*TracerBool"),
+        ({"models": _model("jax", "make_drawing")}, "needs a random key"),
         ({"trained": MLP.trained[:-1]}, "the model has last.bias, which the task does not name"),
         ({"trained": (ELSEWHERE, *MLP.trained[1:])}, "the model has no elsewhere.kernel"),
         (

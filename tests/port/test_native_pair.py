@@ -148,6 +148,11 @@ def test_dropout_of_either_model_is_known(dropped):
     assert native_pair(a, b, SHAPE, {}).dropout == ("active" if dropped else "none")
 
 
+def test_a_model_that_takes_random_numbers_drops_values():
+    drawing = A._replace(built=msgspec.structs.replace(A.built, draws=True))
+    assert [native_layer(each, SHAPE).dropout for each in (A, drawing)] == ["none", "active"]
+
+
 def test_running_variances_of_two_conventions_are_not_compared():
     biased = msgspec.structs.replace(NORM, unbiased_running_variance=False)
     calls = [(name, biased if does == NORM else does, arrays) for name, does, arrays in chain("a", "b", "c")]

@@ -29,10 +29,16 @@ class Evaluated(NamedTuple):
 
 
 class Model(Protocol):
-    """A model; ``arrays`` are its parameters and state by name, ``trained`` the names of what is trained."""
+    """A model; ``arrays`` are its parameters and state by name, ``trained`` the names of what is trained.
+
+    ``draws`` says whether its code takes a random key for more than known layers of dropout, and
+    ``always_draws`` whether it does even if it is given none.
+    """
 
     arrays: Arrays
     trained: set[str]
+    draws: bool
+    always_draws: bool
 
     def evaluate(
         self,

@@ -16,6 +16,8 @@ from harness_jax.models.forms import Arrays, Evaluated, mode_arguments, zeros
 class LinenModel:
     """A ``linen.Module``, whose parameters are made with zeros of the shapes of the inputs."""
 
+    draws = always_draws = False
+
     def __init__(self, module: Any, shapes: Sequence[InputShape], *, exact: bool) -> None:
         self._module, self._exact = module, exact
         mode = mode_arguments(module.__call__, training=False)

@@ -14,6 +14,8 @@ from harness_jax.models.forms import Arrays, Evaluated, mode_arguments
 class NnxModel:
     """An ``nnx.Module``; each evaluation is of a copy of it, so that it stays as it is."""
 
+    draws = always_draws = False
+
     def __init__(self, module: Any, *, exact: bool) -> None:
         for _, node in nnx.iter_graph(module) if exact else ():
             if isinstance(node, nnx.Module):

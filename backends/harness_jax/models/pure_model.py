@@ -24,6 +24,9 @@ class PureModel:
         self.arrays: Arrays = {name: make(leaf) for name, (_, leaf) in zip(self._names, leaves, strict=True)}
         self.trained = {name for name, array in self.arrays.items() if is_floating(array)}
         self._function = function
+        keys = [each for name, each in inspect.signature(function).parameters.items() if name in _KEYS]
+        self.draws = bool(keys)
+        self.always_draws = any(each.default is each.empty for each in keys)
 
     def evaluate(
         self,

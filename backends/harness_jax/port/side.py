@@ -23,6 +23,7 @@ class JaxSide:
 
     def __init__(self, model: Model, framework: str, own: OwnTraining) -> None:
         self.framework = framework
+        self.draws = model.draws
         self.versions = {
             name: importlib.metadata.version(name) for name in _PACKAGES if importlib.util.find_spec(name)
         }

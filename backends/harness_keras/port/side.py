@@ -29,6 +29,8 @@ class KerasSide:
         UsageError: the model does not take inputs of these shapes.
     """
 
+    draws = False
+
     def __init__(self, built: Any, shapes: Sequence[InputShape], own: OwnTraining) -> None:
         hooks.install()
         float64.widen(built)

@@ -36,6 +36,7 @@ class TorchSide:
     """
 
     framework = backend = "torch"
+    draws = False
 
     def __init__(self, module: torch.nn.Module, shapes: Sequence[InputShape], own: OwnTraining) -> None:
         self.versions = {"torch": str(torch.__version__)}

@@ -265,6 +265,20 @@ def test_dropout_is_left_out_and_said_to_be_active():
         ]
 
 
+@pytest.mark.parametrize(
+    ("function", "draws"),
+    [
+        (lambda p, x, key: (x @ p["kernel"], key)[0], True),
+        (lambda p, x, rng=None: (x @ p["kernel"], rng)[0], True),
+        (lambda p, x: x @ p["kernel"], False),
+    ],
+)
+def test_a_function_that_takes_a_key_draws(function, draws):
+    side = side_of(({"kernel": jnp.ones((8, 3))}, function), (8,))
+    assert side.draws is draws
+    assert kinds_of(side.trace([RNG.normal(size=(2, 8))], training=True)) == ["Linear"]
+
+
 def test_gradients_are_those_of_finite_differences():
     side = randomized(side_of(Wrapped(nnx.Linear(8, 3, rngs=rngs()))))
     targets = np.arange(10).reshape(2, 5) % 3

@@ -25,6 +25,10 @@ def make_mlp():
     return jax.tree.map(jnp.ones, shapes, is_leaf=lambda shape: isinstance(shape, tuple)), mlp
 
 
+def make_drawing():
+    return make_mlp()[0], drawing_mlp
+
+
 def dense(parameters, x):
     y = x @ parameters["kernel"]
     return y + parameters["bias"] if "bias" in parameters else y
@@ -40,6 +44,10 @@ def transformer(parameters, tokens):
     x = x + dense(parameters["out"], y.reshape(x.shape))
     y = jax.nn.gelu(dense(parameters["up"], x), approximate=False)
     return dense(parameters["head"], x + dense(parameters["down"], y))
+
+
+def drawing_mlp(parameters, x, key):
+    return mlp(parameters, x, key)
 
 
 def mlp(parameters, x, key=None):
