@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness.machine.control_groups import read_control_groups
+from harness.machine.control_groups import throttled_seconds
 from harness.machine.cpus import PROCESSOR_TIMES, allowed_cpus
 from harness.machine.process_groups import with_descendants
 
@@ -63,7 +63,7 @@ def read_counters(pids: Iterable[int] = (), cpus: Iterable[int] | None = None) -
         sum(busy for busy, _ in watched) / _TICKS_PER_SECOND,
         sum(stolen for _, stolen in watched) / _TICKS_PER_SECOND,
         ours,
-        _throttled_seconds(),
+        throttled_seconds(),
         _throttle_events(numbers),
         time.monotonic(),
     )
@@ -105,11 +105,6 @@ def cpu_seconds(pid: int) -> float:
 def _clock_of(pid: int) -> int:
     """The kernel's number of the CPU clock of a process, as ``clock_getcpuclockid(3)`` returns it."""
     return ~pid << 3 | 2
-
-
-def _throttled_seconds() -> float:
-    lines = [line.split() for text in read_control_groups("cpu.stat") for line in text.splitlines()]
-    return sum(int(value) for name, value in lines if name == "throttled_usec") / 1e6
 
 
 def _throttle_events(cpus: Iterable[int]) -> int:

@@ -50,6 +50,19 @@ def test_the_quota_of_a_group_within_a_group_counts_too(monkeypatch, tmp_path):
     assert control_groups.cpu_quota() == 0.5
 
 
+def test_the_time_that_quotas_held_back_is_read_from_both_versions(monkeypatch, tmp_path):
+    monkeypatch.setattr(control_groups, "_CONTROL_GROUP", tmp_path)
+    monkeypatch.setattr(control_groups, "_OWN_GROUP", tmp_path / "own")
+    (tmp_path / "own").write_text("4:memory:/other\n3:cpu,cpuacct:/docker/one\n0::/two\n")
+    assert control_groups.throttled_seconds() == 0.0
+    for folder, line in (("two", "throttled_usec 250000"), ("cpu", "throttled_time 500000000")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "cpu.stat").write_text(f"nr_periods 7\n{line}\n")
+    (tmp_path / "cpu" / "docker" / "one").mkdir(parents=True)
+    (tmp_path / "cpu" / "docker" / "one" / "cpu.stat").write_text("throttled_time 1000000000\n")
+    assert control_groups.throttled_seconds() == 1.75
+
+
 @pytest.fixture
 def four_threads_on_two_cores(monkeypatch):
     """CPUs 0 and 1 share a core, 2 and 3 another one; ``busy`` may be filled by the test."""
