@@ -84,7 +84,9 @@ class TorchProgram(Program):
         named = {f"{name}/{slot.name}": slot for slot in slots}
         all_slots |= named
         parameters = [p for p in module.parameters() if p.requires_grad]
-        return Update(plan.task, parameters, {key: slot.tensor for key, slot in named.items()})
+        # Arrays that a user's model does not train are neither decayed nor penalised.
+        trained = {key: slot.tensor for key, slot in named.items() if key in plan.task.parameters()}
+        return Update(plan.task, parameters, trained)
 
     def _make_step(self, task: Task, models: Mapping[str, Any]) -> SupervisedStep | AdversarialStep:
         if isinstance(task.objective, Adversarial):

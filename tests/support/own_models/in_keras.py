@@ -59,6 +59,16 @@ def dropout(rate=0.5, seed=None):
     return keras.Model(inputs, layers.Dense(3)(x))
 
 
+def partly_frozen():
+    model = keras.Sequential([
+        keras.Input((6,)),
+        layers.Dense(8, activation="relu"),
+        layers.Dense(3),
+    ])  # fmt: skip
+    model.layers[0].trainable = False
+    return model
+
+
 class Unseeded(layers.Layer):
     """Draws without a seed of its own, which Keras supports where no JAX compiles it."""
 

@@ -161,6 +161,16 @@ TASKS = {
     "transformer": task(
         native("Transformer", TRANSFORMER, (3,), "Transformer", vocabulary=7), (5,), ADAM, **RULES
     ),
+    "partly frozen": task(
+        native(
+            "partly_frozen",
+            dense("last", (8, 3), "sequential/dense_1", "2"),
+            (3,),
+            "partly_frozen",
+            held=dense("first", (6, 8), "sequential/dense", "0"),
+        ),
+        **RULES,
+    ),
     "lstm": task(native("lstm", LSTM, (2,), "Lstm"), (5, 3), MOMENTUM, Regression(), **RULES),
 }
 
