@@ -1,9 +1,8 @@
 """How long others kept processes from a CPU: time for which their own clocks are not to blame."""
 
 import contextlib
-import functools
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +11,6 @@ from harness.machine.process_groups import with_descendants
 
 #: The kernel samples what a CPU does in ticks of 10 ms or less: how far its counter may be off, per CPU.
 _ERROR_SECONDS = 0.02
-_Pids = Callable[[], set[int]]
 
 
 class Hindrance:
@@ -26,18 +24,23 @@ class Hindrance:
 
     def __init__(self, pids: Iterable[int]) -> None:
         self._pids = list(pids)
-        theirs = functools.partial(with_descendants, self._pids)
-        self._parties = [Party(theirs, theirs)]
-        if os.getpid() not in theirs():  # this process may use other CPUs, and wait for theirs
-            self._parties.append(Party(lambda: {os.getpid()}, lambda: {os.getpid(), *theirs()}))
+        theirs = with_descendants(self._pids)
+        self._theirs = Party(theirs, theirs)
+        # This process may use other CPUs, and wait for them.
+        apart = os.getpid() not in theirs
+        self._own = Party({os.getpid()}, {os.getpid(), *theirs}) if apart else None
         self._counters = read_counters(self._pids)
 
     def seconds(self) -> float:
         """Since the last call, or the creation."""
         before, self._counters = self._counters, read_counters(self._pids)
         disturbance = between(before, self._counters)
-        waits = [wait for party in self._parties if (wait := party.hindered()) is not None]
-        taken = sum(waits) if waits else disturbance.others_seconds
+        theirs = with_descendants(self._pids)
+        waits = [self._theirs.hindered(theirs, theirs)]
+        if self._own is not None:
+            waits.append(self._own.hindered({os.getpid()}, {os.getpid(), *theirs}))
+        known = [wait for wait in waits if wait is not None]
+        taken = sum(known) if known else disturbance.others_seconds
         return max(0.0, disturbance.stolen_seconds + disturbance.throttled_seconds + taken)
 
 
@@ -52,29 +55,26 @@ class _State(NamedTuple):
 
 
 class Party:
-    """Processes that wait for the same CPUs. The work of ``ours`` there is no disturbance."""
+    """Processes that wait for the same CPUs."""
 
-    def __init__(self, waiting: _Pids, ours: _Pids) -> None:
-        self._waiting, self._ours = waiting, ours
-        self._last = self._read()
+    def __init__(self, waiting: set[int], ours: set[int]) -> None:
+        self._last = _read(waiting, ours)
         self._balance = _ERROR_SECONDS * len(self._last.cpus)
 
-    def _read(self) -> _State:
-        ran, waited = _read_threads(self._waiting())
-        cpus: set[int] = set().union(*map(_cpus_of, ran))
-        return _State(ran, waited, cpus, busy_seconds(), sum(map(cpu_seconds, self._ours())))
+    def hindered(self, waiting: set[int], ours: set[int]) -> float | None:
+        """Seconds that others kept these processes waiting since the last call, or the creation.
 
-    def hindered(self) -> float | None:
-        """Seconds that others kept it waiting since the last call; None if the kernel reports no waits."""
-        last, now = self._last, self._read()
+        The work of ``ours`` on their CPUs is no disturbance. None if the kernel reports no waits.
+        """
+        last, now = self._last, _read(waiting, ours)
         self._last = now
         if not now.waited:
             return None
         ran, waited = _increase(last.ran, now.ran), _increase(last.waited, now.waited)
-        ours = max(0.0, now.ours - last.ours)
+        own = max(0.0, now.ours - last.ours)
         # A thread waited for others of ours for no longer than they ran. The scheduler's figures are exact.
-        certain = max(wait - max(0.0, ours - ran[thread]) for thread, wait in waited.items())
-        others = sum(now.busy.get(cpu, 0.0) - last.busy.get(cpu, 0.0) for cpu in now.cpus) - ours
+        certain = max(wait - max(0.0, own - ran[thread]) for thread, wait in waited.items())
+        others = sum(now.busy.get(cpu, 0.0) - last.busy.get(cpu, 0.0) for cpu in now.cpus) - own
         return self._explained(max(0.0, certain), sum(waited.values()), others)
 
     def _explained(self, certain: float, waited: float, others: float) -> float:
@@ -87,6 +87,12 @@ class Party:
         error = _ERROR_SECONDS * len(self._last.cpus)
         self._balance = min(error, max(-error, balance - explained))
         return explained
+
+
+def _read(waiting: set[int], ours: set[int]) -> _State:
+    ran, waited = _read_threads(waiting)
+    cpus: set[int] = set().union(*map(_cpus_of, ran))
+    return _State(ran, waited, cpus, busy_seconds(), sum(map(cpu_seconds, ours)))
 
 
 def _increase(before: dict[str, float], now: dict[str, float]) -> dict[str, float]:
