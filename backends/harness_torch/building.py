@@ -25,7 +25,7 @@ from harness.layers import (
 )
 from harness.network import Network
 from harness_torch.modules import attention, pictures, tree
-from harness_torch.modules.native import NativeSlot, native_module, native_slots
+from harness_torch.modules.native import NativeModule, NativeSlot, native_module, native_slots
 from harness_torch.modules.order import FeatureOrder, feature_order
 from harness_torch.modules.pictures import is_picture
 from harness_torch.modules.plain import activation, plain_module
@@ -56,7 +56,7 @@ class _Builder:
             order = FeatureOrder() if self._channels_last else feature_order(places, position)
             for module in self._modules(place, places[position - 1] if position else None, order):
                 modules.append(module)
-                if isinstance(place.layer, Native):
+                if isinstance(place.layer, Native) and isinstance(module, NativeModule):
                     self.slots += native_slots(place, place.layer, module)
                 else:
                     self.slots += slots_of(place, module, order.before, order.after)

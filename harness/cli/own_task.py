@@ -73,10 +73,8 @@ def write_task(
         DataError: the data set is not on this machine.
     """
     shape, objective = objective_of(dataset)
-    models = [read_model(spec, shape, _THREADS, _TIMEOUT_SECONDS) for spec in specs]
-    layer = (
-        native_pair(*models, shape, names or {}) if len(models) == _PAIR else native_layer(models[0], shape)
-    )
+    first, *others = models = [read_model(spec, shape, _THREADS, _TIMEOUT_SECONDS) for spec in specs]
+    layer = native_pair(first, others[0], shape, names or {}) if others else native_layer(first, shape)
     own = [array.name for array in layer.held if not array.shared]
     if own:
         print_error_line(

@@ -146,7 +146,7 @@ def command(ctx: click.Context, /, a: str, b: str | None, **given: Any) -> None:
             "--input is missing: the shape of an input without the batch, such as --input 32,32,3"
         )
     interrupt_on_termination()
-    exit_code = _EXIT_CODES[_compared(*specs, given)]
+    exit_code = _EXIT_CODES[_compared(specs[0], specs[1], given)]
     if saves and exit_code:
         print_error_line(f"{given['save_task']} is not written: the models are not the same")
     elif saves:

@@ -26,6 +26,7 @@ FILES = [
     "my_jax.py",
     "my_trees.py",
     "input.txt",
+    "my_pair.py",
     "my_task.py",
     "my_data.py",
     "gate.toml",
