@@ -25,9 +25,8 @@ from harness_jax.losses import LabelRules
 from harness_jax.objectives import Batch, State, Step, step_of
 from harness_jax.optimizers import Rates
 
-#: Compiled code takes memory, so only that of the latest tasks and networks is kept. A check makes nine of
-#: each task, and needs one of them again when it tests the clocks of all tasks at the end.
-_KEPT = 32
+#: Compiled code takes memory, so only that of the latest tasks and networks is kept.
+_KEPT = 8
 
 
 class Given(NamedTuple):

@@ -8,7 +8,6 @@ from tabulate import tabulate
 
 from harness.cli import completion, options
 from harness.cli.check_outcome import CLOCK, CheckOutcome, Status
-from harness.cli.check_workers import can_work_side_by_side, side_by_side
 from harness.cli.printing import echo
 from harness.errors import PluginError, UsageError, unknown_name
 from harness.machine.description import default_threads
@@ -120,13 +119,9 @@ def _outcomes(
 ) -> Iterator[CheckOutcome]:
     """Check each configuration on each task; with ``fail_fast`` until one fails."""
     for configuration in configurations:
-        if len(definitions) > 1 and not selection.fail_fast and can_work_side_by_side(configuration):
-            yield from side_by_side(configuration, definitions, selection)
-            continue
         with Examiner(configuration) as examiner:
             for definition in definitions:
                 outcome = CheckOutcome(examiner, definition, selection)
-                outcome.test_clock()
                 yield outcome
                 if selection.fail_fast and outcome.status is not Status.AGREES:
                     return

@@ -33,8 +33,7 @@ class CheckOutcome:
     """``status`` and ``cell`` go into the table, ``remarks`` below it."""
 
     def __init__(self, examiner: Examiner, definition: TaskDefinition, selection: Selection) -> None:
-        """Make all cases but that of the clock, which takes seconds to minutes; never raises HarnessError."""
-        self._examiner, self._definition = examiner, definition
+        """Make the check, which takes seconds to minutes; never raises HarnessError."""
         self.label = examiner.configuration.label
         self._name = f"{self.label} on {definition.name}"
         self._precision = examiner.configuration.precision
@@ -44,35 +43,22 @@ class CheckOutcome:
         self._clock: ClockTest | None = None
         names = [*check_names(definition, self._precision, examiner.contract), CLOCK]
         self._number = sum(map(selection.includes, names))
-        self._with_clock = selection.includes(CLOCK)
         self._start = time.perf_counter()
         try:
             self._findings = check(examiner, definition, self._report, selection)
+            if selection.includes(CLOCK):
+                self._test_clock(examiner, definition)
         except HarnessError as error:
             self._problem = error
-        self._seconds = time.perf_counter() - self._start
+        seconds = time.perf_counter() - self._start
+        print_error_line(f"{self._name}: {len(self._all_findings)} cases in {seconds:.1f} s")
 
-    def test_clock(self) -> None:
-        """Test the clock as well if that is selected, and end the check; never raises HarnessError."""
-        self._start = time.perf_counter()
-        if self._with_clock and self._problem is None:
-            try:
-                self._test_clock()
-            except HarnessError as error:
-                self._problem = error
-        self._seconds += time.perf_counter() - self._start
-        print_error_line(f"{self._name}: {len(self._all_findings)} cases in {self._seconds:.1f} s")
-
-    def pause(self) -> None:
-        """Stop the worker, so that it disturbs no other clock."""
-        self._examiner.pause()
-
-    def _test_clock(self) -> None:
+    def _test_clock(self, examiner: Examiner, definition: TaskDefinition) -> None:
         failed = next((finding.case for finding in self._findings if not finding.passed), None)
         if failed is not None:
             self._report(Skipped(CLOCK, failed))
             return
-        self._clock = self._examiner.test_clock(cases(self._definition)[0])
+        self._clock = examiner.test_clock(cases(definition)[0])
 
     def _report(self, outcome: Finding | Skipped) -> None:
         """Print a line for a case that has ended, with the time so far and about the time that is left."""

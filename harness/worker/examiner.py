@@ -44,22 +44,12 @@ class Examiner:
     A worker that fails in one case is replaced before the next.
     """
 
-    def __init__(
-        self,
-        configuration: Configuration,
-        limit_seconds: float | None = None,
-        *,
-        beside_another: bool = False,
-    ) -> None:
-        """``limit_seconds`` limits each certification; without it only the limit of silence ends a hang.
-
-        ``beside_another`` examiner, threads that wait for each other leave the CPU to it at once.
-        """
+    def __init__(self, configuration: Configuration, limit_seconds: float | None = None) -> None:
+        """``limit_seconds`` limits each certification; without it only the limit of silence ends a hang."""
         self.configuration = configuration
-        self._beside_another = beside_another
         self._limit_seconds = limit_seconds
         self._session: Session | None = None
-        self._paused = self._interrupted = False
+        self._paused = False
 
     @property
     def contract(self) -> int:
@@ -147,7 +137,8 @@ class Examiner:
     def _ask(self, case: Case, request: protocol.Request, expected: type[_R]) -> _R:
         self._resume()  # tests of dropout follow a certificate from the cache
         try:
-            return self._running().call(request, expected)
+            session = self._session or self._start()
+            return session.call(request, expected)
         except Declined:
             raise
         except HarnessError as error:
@@ -159,28 +150,14 @@ class Examiner:
         self.close()
         return HarnessError(f"case {case.name!r}: {reason}")
 
-    def _running(self) -> Session:
-        session = self._session or self._start()
-        if self._interrupted:
-            raise HarnessError("interrupted")
-        return session
-
     def _start(self) -> Session:
         configuration = self.configuration
         variables = worker_variables(configuration.threads, configuration.device, os.environ)
-        if self._beside_another and "OMP_WAIT_POLICY" not in os.environ:
-            variables["OMP_WAIT_POLICY"] = "PASSIVE"
         variables |= dict(configuration.variables)
         limit = self._limit_seconds
         self._session = Session(variables, limit, configuration.python, silence_seconds=silence_within(limit))
         Conversation(self._session, configuration.backend, configuration.threads).describe()
         return self._session
-
-    def interrupt(self) -> None:
-        """Kill the worker while another thread awaits its reply, which then raises, as does every case."""
-        self._interrupted = True
-        if (session := self._session) is not None:
-            session.kill()
 
     def close(self) -> None:
         """End the worker, if there is one."""

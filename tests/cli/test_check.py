@@ -29,9 +29,6 @@ class Agreeing:
     def __init__(self, examiner, definition, selection):
         self.label = examiner.configuration.label
 
-    def test_clock(self):
-        pass
-
     def remarks(self, *, by_case, traceback):
         return []
 
@@ -112,7 +109,6 @@ def outcome(monkeypatch, capsys, wrong=(), raises=(), selection=ALL):
     chosen = off if "first losses in float32" in wrong else right
     monkeypatch.setattr(certify, "examine_losses", lambda *_: chosen)
     made = CheckOutcome(FakeExaminer(wrong, raises), registry.task("mlp"), selection)
-    made.test_clock()
     return made, capsys.readouterr().err
 
 
