@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+import msgspec
 import numpy as np
 
 from harness.port import samples, state, updates
@@ -29,7 +30,8 @@ _GRADIENT_TOLERANCE, _STEPS_TOLERANCE = 1e-9, 1e-7
 #: How much more than one rounding of all parameters a whole evaluation may change.
 _ROUNDINGS = 100.0
 _SINGLE = 1
-#: A model of more numbers is trained on a smaller batch: steps in float64 take seconds.
+#: A model of more numbers is compared on a smaller batch: a step in float64 takes seconds, and a trace
+#: gigabytes.
 _LARGE, _SMALL_BATCH = 5_000_000, 2
 
 
@@ -111,8 +113,11 @@ class _Check:
 
     def _describe(self) -> None:
         """Match the parameters and give B those of A, moved off their initial values."""
-        inputs = samples.inputs(self._shapes, self._options.batch)
         self._initial_a, self._initial_b = self._sides.both(RemoteSide.describe)
+        if sum(array.size for array in self._initial_a.parameters.values()) > _LARGE:
+            smaller = min(self._options.batch, _SMALL_BATCH)
+            self._options = msgspec.structs.replace(self._options, batch=smaller)
+        inputs = samples.inputs(self._shapes, self._options.batch)
         first_a, first_b = self._sides.both(lambda side: side.trace(inputs, training=False))
         self._note_random((first_a, first_b), inputs)
         names = self._options.names
@@ -231,14 +236,12 @@ class _Check:
             self._causes += updates.causes_of(a, b)
         options = self._options
         output = self._trained_a.values[self._trained_a.outputs[0]].array
-        large = sum(array.size for array in self._initial_a.parameters.values()) > _LARGE
-        batch = min(options.batch, _SMALL_BATCH) if large else options.batch
-        batches = samples.batches(self._shapes, batch, options.steps, output, options.loss)
+        batches = samples.batches(self._shapes, options.batch, options.steps, output, options.loss)
         trained_a, trained_b = self._sides.both(
             lambda side: side.train(batches, options.loss, options.learning_rate)
         )
         if any(record.own_loss for record in self._records):
-            self._causes += loss_causes(trained_a.losses[0], trained_b.losses[0], batch)
+            self._causes += loss_causes(trained_a.losses[0], trained_b.losses[0], options.batch)
         self._causes += two_biases(self._matching)
         if any(cause.harmless and cause.mode == "steps" for cause in self._causes):
             return  # what follows differs by it

@@ -1,12 +1,13 @@
 """Two models of the user's own, of one architecture in two frameworks, as one native layer."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
 import msgspec
 import numpy as np
 
 from harness.errors import UsageError
 from harness.layers import Native, NativeArray
+from harness.port.map_file import NameMap, refuse_unknown
 from harness.port.matching import Matching, match
 from harness.port.native import free_name, layer_of, native_array, same_place
 from harness.port.own_model import OwnModel
@@ -18,30 +19,20 @@ _NAMED = 3
 _HINT = "`harness port` shows what differs"
 
 
-def native_pair(a: OwnModel, b: OwnModel, shape: InputShape, names: Mapping[str, Sequence[str]]) -> Native:
+def native_pair(a: OwnModel, b: OwnModel, shape: InputShape, names: NameMap) -> Native:
     """The layer of both; arrays are named as those of A. ``names`` are pairs that the user gives.
 
     Raises:
-        UsageError: both are of one framework, or a parameter of one has no counterpart in the other.
+        UsageError: both are of one framework, a parameter of one has no counterpart in the other, or the user
+            names a parameter that there is not.
     """
     if a.built.plugin == b.built.plugin:
         raise UsageError(
             f"{a.spec.target} and {b.spec.target} are both models of {a.built.plugin}, and a pair is of two "
             "frameworks; `harness port` compares them, and `harness gate` times two versions of a model"
         )
-    arrays: dict[str, NativeArray] = {}
-    matching = match(a.evaluated, b.evaluated, names)
-    variances = _unshared_variances(matching, a, b)
-    for name, of_a, of_b in _both(matching):
-        canonical = of_a.canonical(a.described.parameters[of_a.name])
-        other = of_b.canonical(b.described.parameters[of_b.name])
-        if other.size == canonical.size and _is_new(of_a, of_b, (a, b), arrays.values()):
-            if other.shape != canonical.shape:  # a dense layer, and a convolution of size 1
-                of_b = msgspec.structs.replace(of_b, final_shape=canonical.shape)  # noqa: PLW2901
-            free = free_name(name, arrays)
-            stored = {a.built.plugin: of_a, b.built.plugin: of_b}
-            shared = of_a not in variances
-            arrays[free] = native_array(free, canonical, stored, shared=shared)
+    refuse_unknown(names, set(a.described.parameters), set(b.described.parameters))
+    arrays = _arrays(a, b, match(a.evaluated, b.evaluated, names))
     for model in (a, b):
         _refuse_lonely(model, {array.stored[model.built.plugin].name for array in arrays.values()})
     layer = layer_of([a, b], shape, arrays)
@@ -50,6 +41,22 @@ def native_pair(a: OwnModel, b: OwnModel, shape: InputShape, names: Mapping[str,
     if frozen:
         raise UsageError(f"{min(frozen)} of {b.spec.target} is trained in one of the models only")
     return layer
+
+
+def _arrays(a: OwnModel, b: OwnModel, matching: Matching) -> dict[str, NativeArray]:
+    """The arrays that both have, each once."""
+    arrays: dict[str, NativeArray] = {}
+    variances = _unshared_variances(matching, a, b)
+    for name, of_a, of_b in _both(matching):
+        canonical = of_a.canonical(a.described.parameters[of_a.name])
+        other = of_b.canonical(b.described.parameters[of_b.name])
+        if other.size == canonical.size and _is_new(of_a, of_b, (a, b), arrays.values()):
+            if other.shape != canonical.shape:  # a dense layer, and a convolution of size 1
+                of_b = msgspec.structs.replace(of_b, final_shape=canonical.shape)  # noqa: PLW2901
+            free, shared = free_name(name, arrays), of_a not in variances
+            stored = {a.built.plugin: of_a, b.built.plugin: of_b}
+            arrays[free] = native_array(free, canonical, stored, shared=shared)
+    return arrays
 
 
 def _unshared_variances(matching: Matching, a: OwnModel, b: OwnModel) -> list[Stored]:

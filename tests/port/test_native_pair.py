@@ -100,6 +100,11 @@ def test_given_names_decide_where_shapes_do_not():
     assert kernels == {"first/kernel": "second.kernel", "second/kernel": "first.kernel"}
 
 
+def test_a_name_that_no_model_has_is_refused():
+    with pytest.raises(UsageError, match=r"--map: A has no parameter 'fc3\.kernel'"):
+        native_pair(A, model("two", *chain("a", "b", "c")), SHAPE, {"fc3.kernel": ["a.kernel"]})
+
+
 def test_a_parameter_without_counterpart_is_refused_by_name():
     with pytest.raises(UsageError, match=r"one_model\.py:make has parameters .* lacks \(fc2\.bias\)"):
         native_pair(A, model("two", *chain("fc1", "bn", "fc2", bias=False)), SHAPE, {})
