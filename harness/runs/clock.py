@@ -25,7 +25,7 @@ _READ_ALWAYS = 2
 _READING_SHARE = 0.005
 #: Rests follow blocks that are drawn at random, too, and take this time and this share of the training.
 _RESTED_BLOCKS = 0.2
-_REST_SECONDS, _REST_SHARE = 0.25, 0.01
+_REST_SECONDS, _REST_SHARE = 0.25, 0.002
 _FEWEST_RESTS = 3
 #: The test after a run: its blocks are a share of the training, and no shorter or longer than this.
 _BLOCK_SHARE = 1 / 950
