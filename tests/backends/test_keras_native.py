@@ -217,9 +217,9 @@ RUNS = [
     pytest.param(("keras", "fit", ("cnn adam",))),
     pytest.param(("keras-jax", "fit", ("transformer",))),
     pytest.param(("keras-torch", "fit", tuple(tasks.TASKS))),
-    pytest.param(("keras", "fit", tuple(tasks.TASKS)), marks=pytest.mark.slow),
-    pytest.param(("keras-jax", "fit", tuple(tasks.TASKS)), marks=pytest.mark.slow),
-    pytest.param(("keras", "xla", tuple(tasks.TASKS)), marks=pytest.mark.slow),
+    pytest.param(("keras", "fit", tuple(tasks.TASKS)), marks=pytest.mark.long),
+    pytest.param(("keras-jax", "fit", tuple(tasks.TASKS)), marks=pytest.mark.long),
+    pytest.param(("keras", "xla", tuple(tasks.TASKS)), marks=pytest.mark.long),
 ]
 ENGINES = {"keras": "tensorflow", "keras-jax": "jax", "keras-torch": "torch"}
 TESTS = str(Path(__file__).parents[1])

@@ -127,7 +127,7 @@ def test_a_pair_becomes_a_task_whose_runs_are_certified(harness):
     assert [record["certificate"]["certified"] for record in records] == [True, True], trained.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_pair_that_is_none_is_not_timed(harness):
     pytest.importorskip("keras")
     pair = f"{MODELS}/plain_torch.py:make", f"{MODELS}/plain_keras.py:with_another_epsilon"
