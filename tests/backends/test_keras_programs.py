@@ -366,7 +366,11 @@ RUNS = [
     *(pytest.param((*mode, QUICK, ("dense",))) for mode in MODES if mode[1] != "xla"),
     pytest.param(("keras", "xla", QUICK, tuple(NEAR)), marks=pytest.mark.slow),
     *(
-        pytest.param((*mode, tuple(TASKS), tuple(NEAR)), marks=pytest.mark.slow)
+        # On JAX they take a minute, most of it in the compiler.
+        pytest.param(
+            (*mode, tuple(TASKS), tuple(NEAR)),
+            marks=pytest.mark.long if mode[0] == "keras-jax" else pytest.mark.slow,
+        )
         for mode in MODES
         if mode[1] != "xla"
     ),

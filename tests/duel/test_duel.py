@@ -149,7 +149,7 @@ def test_a_failing_configuration_is_named_with_the_reason(harness, mode, words):
     assert no_worker_left(harness)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_hanging_configuration_is_ended(harness):
     done = harness("duel", "paced", "paced:hangs", *PACED, "--budget", "30")
     assert done.returncode == 1

@@ -45,7 +45,7 @@ def test_an_honest_backend_passes(trials, command):
         ("perfect-scores", "test accuracy was reported as 1, and the harness's own program gets 0"),
         ("writes-targets", "SIGSEGV|changed the training targets"),
         ("unlocks-in-predict", "cannot set WRITEABLE|changed"),
-        ("never-waits", "weights|differs"),
+        ("never-waits", "weights|differs|while nothing is asked of it"),
     ],
 )
 def test_a_run_finds(trials, options, cheat, words):

@@ -366,6 +366,6 @@ def test_a_task_without_a_reference_is_skipped_unless_it_is_named(monkeypatch):
 
 
 test_torch_conforms = backend_tests(TorchBackend(), ["mlp"], ["eager", "channels_last"])
-test_torch_conforms_on_gan = pytest.mark.slow(
+test_torch_conforms_on_gan = pytest.mark.long(
     backend_tests(TorchBackend(), ["gan"], ["eager", "channels_last"])
 )
