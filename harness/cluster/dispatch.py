@@ -103,6 +103,7 @@ class Dispatcher:
         A Ctrl-C ends it; the runs that are under way are recorded as interrupted.
 
         Raises:
+            KeyboardInterrupt: after a Ctrl-C before any record has come from a node.
             HarnessError: no node is left, or a record cannot be written. What is under way is recorded.
         """
         try:
@@ -113,6 +114,8 @@ class Dispatcher:
                 self._give_work()
         except KeyboardInterrupt as interrupt:
             self._end_all(interruption(interrupt))
+            if not self._shared.records:
+                raise
         except HarnessError as error:
             self._end_all(str(error))
             raise

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -74,15 +75,19 @@ def test_the_runs_of_a_killed_node_are_done_elsewhere(cluster, tmp_path):
         assert len(list(cluster.cache(survivor).glob("sent-data/*"))) == 1
 
 
-def test_an_interrupt_ends_the_work_on_the_nodes(cluster, tmp_path):
+@pytest.mark.parametrize("begun", [False, True], ids=["before a record", "after a record"])
+def test_an_interrupt_ends_the_work_on_the_nodes(cluster, tmp_path, begun):
     running = command(cluster, tmp_path, *MATRIX, "--backend", "paced", "--max-steps", "5000")
     for line in running.stderr:
         if " begins on " in line:
-            running.send_signal(signal.SIGINT)
             break
-    running.communicate(timeout=60)
-    assert running.returncode == 130
-    assert [record.status for record in stored(tmp_path)] == ["interrupted"]
+    while begun and not stored(tmp_path):
+        time.sleep(0.1)
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert [record.status for record in stored(tmp_path)] == ["interrupted"] * begun
     plugin_files = [process.environ().get("HARNESS_PLUGIN_FILES", "") for process in workers()]
     assert not [files for files in plugin_files if "harness-agent-" in files]
 
