@@ -364,7 +364,7 @@ MODES = {
 #: Engine and mode with the cases that it runs, and those in lower precisions.
 RUNS = [
     *(pytest.param((*mode, QUICK, ("dense",))) for mode in MODES if mode[1] != "xla"),
-    pytest.param(("keras", "xla", QUICK, tuple(NEAR)), marks=pytest.mark.slow),
+    pytest.param(("keras", "xla", QUICK[::4], ("dense",)), marks=pytest.mark.slow),
     *(
         # On JAX they take a minute, most of it in the compiler.
         pytest.param(
@@ -396,7 +396,9 @@ def _in_process(name, mode, cases, near, path):
 
 
 @pytest.fixture(
-    scope="module", params=RUNS, ids=lambda run: f"{run[0]}:{run[1]}-{'some' if run[2] == QUICK else 'all'}"
+    scope="module",
+    params=RUNS,
+    ids=lambda run: f"{run[0]}:{run[1]}-{'all' if len(run[2]) == len(TASKS) else 'some'}",
 )
 def results(request, tmp_path_factory):
     """The results of an engine and mode, computed once."""

@@ -196,7 +196,7 @@ def too_short(tmp_path_factory, harness_in):
     return harness, harness("duel", "paced", "paced:slower", *PACED, "--budget", "20")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_late_compilation_counts_towards_the_time_of_a_pair(too_short):
     """Once for each configuration, in addition to the time of a pair without it."""
 
@@ -373,7 +373,7 @@ def _wait_for_pairs(harness, count):
     pytest.fail("no pair has ended")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_configuration_of_another_speed_has_its_own_block_length(harness):
     """Blocks of both take about the same time, and the ratio is of a step, not of a block."""
     process = harness.start("duel", "paced", "paced:fivefold", *PACED)

@@ -66,7 +66,10 @@ def test_check_and_kit_find(trials, command, cheat):
     assert trials.make(command, cheat).found
 
 
-@pytest.mark.parametrize(("command", "cheat"), [("duel", "skips-learned"), ("gate", "half-real")])
+@pytest.mark.parametrize(
+    ("command", "cheat"),
+    [pytest.param("duel", "skips-learned", marks=pytest.mark.long), ("gate", "half-real")],
+)
 def test_duel_and_gate_find(trials, command, cheat):
     found, words, _ = trials.make(command, cheat)
     assert found
