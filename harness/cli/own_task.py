@@ -1,7 +1,9 @@
 """The plugin file of a model of the user's own, or of a pair, and what the models of a pair agree on."""
 
 import contextlib
+import math
 import shlex
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -36,14 +38,27 @@ def save_task(specs: Sequence[SideSpec], dataset: str | None, path: Path, names:
     """
     if dataset is None:
         raise UsageError("--save-task needs --dataset, which the model is trained on")
-    written = write_task(specs, dataset, path, names)
     if len(specs) == _PAIR:
-        agree(written, specs)
-        echo(f"Task {written.name}: {path} and {written.reference}")
-        echo(f"Compare with: harness duel {' '.join(written.backends)} --task {written.name} --plugin {path}")
+        _save_pair(specs, dataset, path, names)
         return
+    written = write_task(specs, dataset, path, names)
     echo(f"Task {written.name}: {path}")
     echo(f"Train it with: harness run --backend {written.backends[0]} --task {written.name} --plugin {path}")
+
+
+def _save_pair(specs: Sequence[SideSpec], dataset: str, path: Path, names: NameMap) -> None:
+    """Write both files once the models are proved to be the same; until then earlier ones stay."""
+    kept = path.with_suffix(REFERENCE_SUFFIX)
+    with tempfile.TemporaryDirectory() as folder:
+        written = write_task(specs, dataset, Path(folder) / path.name, names)
+        agree(written, specs)
+        try:
+            replace_file(path, written.path.read_bytes())
+            replace_file(kept, written.reference.read_bytes())
+        except OSError as error:
+            raise UsageError(f"the task {path} cannot be written: {error.strerror}") from error
+    echo(f"Task {written.name}: {path} and {kept}")
+    echo(f"Compare with: harness duel {' '.join(written.backends)} --task {written.name} --plugin {path}")
 
 
 class WrittenTask(NamedTuple):
@@ -102,7 +117,9 @@ def agree(written: WrittenTask, specs: Sequence[SideSpec]) -> None:
     sources = sources_of_models(define_task(definition, definition.options()))
     with contextlib.suppress(UsageError, OSError):
         reference_of(definition)
-        if written.reference.stat().st_mtime > max(path.stat().st_mtime for path in sources):
+        if written.reference.stat().st_mtime > max(
+            (path.stat().st_mtime for path in sources), default=math.inf
+        ):
             return
     print_error_line(f"Comparing {' and '.join(spec.target for spec in specs)} in float64 …")
     try:

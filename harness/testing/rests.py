@@ -22,7 +22,7 @@ class Restable(Protocol):
 
     @property
     def threads(self) -> int:
-        """The number of threads that it was told to use."""
+        """How many threads the program may use."""
 
     def rest(self, seconds: float) -> float:
         """Ask nothing of it for this time; how many CPUs it used meanwhile, 0 where that is unknown."""

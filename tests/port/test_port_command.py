@@ -136,6 +136,9 @@ def test_a_pair_that_is_none_is_not_timed(harness):
     assert "keras:fit and torch:eager disagree on plain_torch_plain_keras" in refused.stderr
     assert "Find the cause with: harness port" in refused.stderr
     assert not list(harness.folder.glob("results/duels/*.json"))
+    (harness.folder / "pair.py").write_text("# an earlier task\n")
+    assert harness("port", *pair, "--dataset", "digits", "--save-task", "pair.py").returncode == 1
+    assert (harness.folder / "pair.py").read_text() == "# an earlier task\n"
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ FRAMEWORK = "torch"
 class NativeModule(nn.Module):
     """The user's module, in float64 without exception where its parameters are float64.
 
-    Unless it is ``dropping`` it drops no values in training, in whatever way its code would do so.
+    If ``dropping`` is false, dropout is switched off, however the user's code asks for it.
     """
 
     def __init__(self, model: nn.Module, *, dropping: bool) -> None:
