@@ -41,8 +41,8 @@ class CheckOutcome:
         self._findings: list[Finding] = []
         self._problem: HarnessError | None = None
         self._clock: ClockTest | None = None
-        names = [*check_names(definition, self._precision, examiner.contract), CLOCK]
-        self._number = sum(map(selection.includes, names))
+        names = check_names(definition, self._precision, examiner.contract, selection)
+        self._number = len(names) + selection.includes(CLOCK)
         self._start = time.perf_counter()
         try:
             self._findings = check(examiner, definition, self._report, selection)

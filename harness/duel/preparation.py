@@ -22,7 +22,7 @@ from harness.runs.record import DatasetRecord
 from harness.spec.flops import training_flops_per_sample
 from harness.stats.settling import fewest_blocks
 from harness.testing.certificate import Certificate
-from harness.testing.certificate_cache import certificate
+from harness.testing.certifying import certificate
 from harness.training.batches import BatchOrder
 from harness.worker.examiner import Examiner
 from harness.worker.protocol import Built

@@ -49,8 +49,10 @@ def check(plugin: Backend | TaskDefinition | DataSource) -> None:
             _require_texts(plugin, "datasets", "('digits',)", fewest=1)
             _check_options(plugin.options)
             for name, preset in plugin.presets.items():
-                if preset.epochs is not None and preset.epochs < 1:
-                    raise ValueError(f"its preset {name} has {preset.epochs} epochs; expected at least 1")
+                for amount in ("epochs", "max_steps"):
+                    count = getattr(preset, amount)
+                    if count is not None and count < 1:
+                        raise ValueError(f"its preset {name} has {count} {amount}; expected at least 1")
 
 
 def _require_texts(plugin: object, name: str, example: str, *, fewest: int = 0) -> None:

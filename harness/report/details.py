@@ -67,6 +67,7 @@ def _certificate(record: Record) -> dict[str, object]:
         **({} if certificate.certified else {"not certified": certificate.reason}),
         "worst relative deviation": _deviation(certificate.worst),
         f"first losses in {record.precision}, relative deviation": _deviation(certificate.worst_as_timed),
+        **({"cases": ", ".join(certificate.cases)} if certificate.cases else {}),
     }
 
 

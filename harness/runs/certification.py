@@ -10,12 +10,12 @@ from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.runs.request import RunRequest
 from harness.testing.certificate import Certificate
-from harness.testing.certificate_cache import certificate
-from harness.testing.dropout import uses_dropout
+from harness.testing.certifying import certificate
+from harness.testing.run_cases import rules_of
 from harness.worker.examiner import Examiner
 
-#: A configuration, the name of the task, and whether the run uses dropout, which is tested apart.
-CertifiedWork = tuple[Configuration, str, bool]
+#: A configuration, the name of the task, and the rules of training that the run uses.
+CertifiedWork = tuple[Configuration, str, frozenset[str]]
 
 
 class CertificationObserver(Protocol):
@@ -42,7 +42,7 @@ def configuration_of(request: RunRequest) -> Configuration:
 def certified_work(request: RunRequest) -> CertifiedWork:
     """What the certificate of a run is of."""
     task = request.plan.task
-    return configuration_of(request), task.name, uses_dropout(task)
+    return configuration_of(request), task.name, rules_of(task)
 
 
 class Certification:

@@ -50,11 +50,12 @@ class MatrixOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _TaskRuns(NamedTuple):
-    """A task in all its settings; ``dataset`` is the one that the user or the preset names."""
+    """A task in all its settings; ``dataset`` and ``max_steps`` are those of the user or of the preset."""
 
     definition: TaskDefinition
     settings: list[Setting]
     dataset: str | None
+    max_steps: int | None
 
 
 class _Cell(NamedTuple):
@@ -62,6 +63,7 @@ class _Cell(NamedTuple):
 
     setting: Setting
     dataset: DatasetRecord
+    max_steps: int | None
     precision: Precision
     threads: int
 
@@ -96,7 +98,7 @@ class RunMatrix:
         datasets = [choose_dataset(planned.definition, planned.dataset, progress) for planned in self._tasks]
         options = self._options
         cells = [
-            _Cell(setting, dataset, precision, threads)
+            _Cell(setting, dataset, planned.max_steps, precision, threads)
             for planned, dataset in zip(self._tasks, datasets, strict=True)
             for setting, precision, threads in itertools.product(
                 planned.settings, options.precisions, options.threads or [default_threads()]
@@ -151,7 +153,7 @@ class RunMatrix:
             plan=plan,
             options=cell.setting.options,
             dataset=cell.dataset,
-            max_steps=options.max_steps,
+            max_steps=cell.max_steps,
             evaluation=options.evaluation,
             timeout_seconds=options.timeout,
             variant=self._variant(cell),
@@ -191,7 +193,9 @@ def _names(
 def _define(definition: TaskDefinition, options: MatrixOptions) -> _TaskRuns:
     preset = preset_of(definition, options.preset)
     planned = settings(definition, options.assignments, options.batch_sizes, options.epochs or preset.epochs)
-    return _TaskRuns(definition, planned, options.dataset or preset.dataset)
+    # Who asks for other epochs wants all of them.
+    max_steps = options.max_steps or (None if options.epochs else preset.max_steps)
+    return _TaskRuns(definition, planned, options.dataset or preset.dataset, max_steps)
 
 
 def _refuse_large_batch(task: Task, dataset: str) -> None:

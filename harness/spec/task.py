@@ -227,10 +227,14 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Preset(msgspec.Struct, frozen=True, kw_only=True):
-    """A ``dataset`` and ``epochs`` for another purpose than results; None: the task's own value."""
+    """A ``dataset`` and ``epochs`` for another purpose than results; None: the task's own value.
+
+    ``max_steps`` ends the training within its epochs; None: it does not.
+    """
 
     dataset: str | None = None
     epochs: int | None = None
+    max_steps: int | None = None
 
 
 class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,6 +16,8 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     worst_as_timed: float | None = None
     dropout: bool | None = None
     """Whether the dropout of the task was tested, by statistics; None where the task uses none."""
+    cases: tuple[str, ...] = ()
+    """The names of the cases that were compared: those of the rules that the run uses. Empty in old ones."""
 
     @property
     def lacks_dropout(self) -> bool:

@@ -168,12 +168,18 @@ class Selection(msgspec.Struct, frozen=True):
 _ALL = Selection()
 
 
-def check_names(definition: TaskDefinition, precision: Precision, contract: int = CONTRACT) -> list[str]:
-    """The names of all cases of a check, in order."""
+def check_names(
+    definition: TaskDefinition,
+    precision: Precision,
+    contract: int = CONTRACT,
+    selection: Selection = _ALL,
+) -> list[str]:
+    """The names of the selected cases of a check, in order; dropout where a task uses it, or it is named."""
     names = [case.name for case in cases_within(definition, contract)]
     names += [LONG_CALLS] * (long_calls_case(definition) is not None)
     names += [losses_name(precision)] * (precision != "float64")
-    return names + [DROPOUT] * uses_dropout(define_task(definition, definition.options()))
+    dropout = DROPOUT in selection.names or uses_dropout(define_task(definition, definition.options()))
+    return [name for name in [*names, *[DROPOUT] * dropout] if selection.includes(name)]
 
 
 def check(
@@ -215,11 +221,9 @@ def _outcomes(
         losses_name(precision): lambda: examine_losses(examiner, definition, precision),
         DROPOUT: lambda: examine_dropout(examiner, definition),
     }
-    all_names = check_names(definition, precision, examiner.contract)
-    names = [name for name in all_names if selection.includes(name)]
     first, failed = cases(definition)[0].name, ""
     found = examine(examiner, definition, selection)
-    for name in names:
+    for name in check_names(definition, precision, examiner.contract, selection):
         if failed and (selection.fail_fast or (name in further and failed == first)):
             yield name, Skipped(name, failed)
             continue

@@ -43,8 +43,14 @@ class Feature(enum.Enum):
 
 def features(case: Case) -> set[Feature]:
     """The features of a case's task and data."""
-    task = case.task
-    classes = bool(getattr(task.objective, "class_weights", ()))
+    flat = {Feature.FLAT} if case.flat_square is not msgspec.UNSET else set()
+    return features_of_task(case.task) | flat
+
+
+def features_of_task(task: Task) -> set[Feature]:
+    """The features of a task, whatever the data."""
+    balanced = task.imbalance is not None and task.imbalance.rebalance == "weights"
+    classes = balanced or bool(getattr(task.objective, "class_weights", ()))
     present = {
         Feature.L1: bool(task.penalty.l1),
         Feature.L2: bool(task.penalty.l2),
@@ -55,7 +61,6 @@ def features(case: Case) -> set[Feature]:
         Feature.TABLES: task.decay_embeddings and task.weight_decay > 0,
         Feature.SCHEDULE: task.schedule != ConstantRate(),
         Feature.CLIPPING: task.clip_norm > 0,
-        Feature.FLAT: case.flat_square is not msgspec.UNSET,
     }
     found = {feature for feature, has in present.items() if has}
     return found | _augmentation(task.augmentation) | _optimizer(task)

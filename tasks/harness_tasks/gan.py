@@ -72,5 +72,5 @@ GAN = TaskDefinition(
     options=GanOptions,
     define=define,
     reference=Path(__file__).parent / "references" / "gan.json",
-    presets={"smoke": Preset(dataset="digits", epochs=2)},
+    presets={"smoke": Preset(dataset="digits", epochs=1)},
 )

@@ -98,5 +98,5 @@ RESNET = TaskDefinition(
     define=define,
     reference=Path(__file__).parent / "references" / "resnet.json",
     certified={"depth": 8},
-    presets={"smoke": Preset(dataset="digits", epochs=4)},
+    presets={"smoke": Preset(dataset="digits", epochs=1)},
 )

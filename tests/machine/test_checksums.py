@@ -5,11 +5,10 @@ import json
 import os
 import random
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from support.made_gates import mixed_gate
-from support.records import TASK, make_record
+from support.records import make_record
 
 from harness.analysis.results import read_all
 from harness.analysis.study import STUDIES, Study, Variant, save_study
@@ -20,8 +19,8 @@ from harness.gate.recorder import GateRecorder
 from harness.machine.checksums import ContentChanged, verify_checksum, with_checksum
 from harness.runs.record import Record
 from harness.runs.store import RUNS, Store
-from harness.testing import certificate_cache
-from harness.testing.certificate import Certificate
+from harness.testing.certificate_cache import KeptFindings
+from harness.testing.parity import Finding
 
 OLD_DUEL = next((Path(__file__).parents[1] / "support/records_schema_1/duels").glob("*.json.gz"))
 CHANGES = 300
@@ -141,51 +140,42 @@ def test_the_document_with_a_checksum_is_json_of_the_same_form(document):
         verify_checksum(content.replace(b"1", b"2", 1))
 
 
-def _examined(monkeypatch, folder):
-    """Certify once with a cache in ``folder``: the kept file, and the certificate of another try."""
+@pytest.fixture
+def kept(monkeypatch, tmp_path):
+    """A finding that is kept: its file, and a function that reads it."""
     monkeypatch.setattr(os, "fsync", lambda _: None)  # hundreds of them take long
-    monkeypatch.setattr(certificate_cache, "_cache_path", lambda *_: folder / "key.json")
-    monkeypatch.setattr(certificate_cache, "runs_our_code", lambda *_: True)
-    monkeypatch.setattr(certificate_cache, "check", lambda *_: [])
-    monkeypatch.setattr(certificate_cache, "check_names", lambda *_: [])
-    made = Certificate(certified=True, worst=1e-15, worst_as_timed=1e-7)
-    calls = []
-    monkeypatch.setattr(certificate_cache, "_certificate", lambda _: calls.append(1) or made)
-    configuration = SimpleNamespace(python="", variables=(), precision="float32")
-    examiner = SimpleNamespace(configuration=configuration, contract=2)
-
-    def certify():
-        calls.clear()
-        assert certificate_cache.certificate(examiner, TASK) == made
-        return len(calls)
-
-    assert certify() == 1
-    assert certify() == 0
-    return folder / "key.json", certify
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path))
+    findings = KeptFindings("digest of all that it depends on")
+    findings.keep(Finding("sgd", 1e-15, ""))
+    (path,) = tmp_path.glob("certificates/*.json")
+    assert findings.read("sgd") == Finding("sgd", 1e-15, "")
+    return path, lambda: findings.read("sgd")
 
 
-def test_a_changed_certificate_is_made_anew(monkeypatch, tmp_path):
-    kept, certify = _examined(monkeypatch, tmp_path)
-    whole = kept.read_bytes()
+def test_a_changed_finding_is_not_read(kept):
+    path, read = kept
+    whole = path.read_bytes()
     chance = random.Random(23)  # noqa: S311
     for _ in range(CHANGES):
         changed = bytearray(whole)
         changed[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
-        kept.write_bytes(changed)
-        assert certify() == 1
-        assert kept.read_bytes() == whole
+        path.write_bytes(changed)
+        assert read() is None
 
 
 @pytest.mark.parametrize(
-    "content", [b'{"certified": true}', b'{"key":"key","certificate":{"certified":true}}']
+    "content", [b'{"certified": true}', b'{"key":"key","finding":{"case":"sgd","worst":0,"explanation":""}}']
 )
-def test_a_certificate_without_a_checksum_is_made_anew(monkeypatch, tmp_path, content):
-    kept, certify = _examined(monkeypatch, tmp_path)
-    kept.write_bytes(content)
-    assert certify() == 1
+def test_a_finding_without_a_checksum_is_not_read(kept, content):
+    path, read = kept
+    path.write_bytes(content)
+    assert read() is None
 
 
-def test_the_certificate_of_another_configuration_is_made_anew(monkeypatch, tmp_path):
-    kept, certify = _examined(monkeypatch, tmp_path)
-    kept.write_bytes(with_checksum(b'{"key":"other","certificate":{"certified":true}}'))
-    assert certify() == 1
+def test_the_finding_of_another_configuration_or_case_is_not_read(kept):
+    path, read = kept
+    path.write_bytes(with_checksum(b'{"key":"other","finding":{"case":"sgd","worst":0,"explanation":""}}'))
+    assert read() is None
+    KeptFindings("digest of others").keep(Finding("sgd", 0.0, ""))
+    KeptFindings("digest of all that it depends on").keep(Finding("default", 0.0, ""))
+    assert read() is None

@@ -203,9 +203,11 @@ def test_what_a_define_prints_is_kept_from_standard_output(capfd):
     assert sorted(output.err.splitlines()) == ["made", "started"]
 
 
-def test_a_preset_without_epochs_is_refused():
+def test_a_preset_without_epochs_or_steps_is_refused():
     with pytest.raises(ValueError, match="its preset smoke has 0 epochs; expected at least 1"):
         checks.check(definition(presets={"smoke": Preset(epochs=0)}))
+    with pytest.raises(ValueError, match="its preset smoke has 0 max_steps; expected at least 1"):
+        checks.check(definition(presets={"smoke": Preset(max_steps=0)}))
 
 
 @pytest.mark.parametrize(

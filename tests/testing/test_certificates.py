@@ -7,15 +7,17 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from harness.errors import HarnessError
+from harness.errors import Declined, HarnessError
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.report.certificate_words import certificate_cell, certificate_label
-from harness.testing import certificate_cache
+from harness.testing import certificate_cache, certify
 from harness.testing.cases import cases
 from harness.testing.certificate import Certificate
 from harness.testing.certify import check
+from harness.testing.certifying import certificate
 from harness.testing.dropout import DropoutTests
+from harness.testing.long_calls import LONG_CALLS
 from harness.testing.parity import TOLERANCE, Finding
 from harness.worker import limits
 from harness.worker.examiner import Examiner
@@ -25,7 +27,7 @@ TORCH = Configuration("torch", "eager", "auto", 1)
 
 
 def cache_name(configuration=TORCH):
-    return certificate_cache._cache_path(configuration, MLP).name
+    return certificate_cache._digest(configuration, MLP)
 
 
 @pytest.mark.parametrize("name", ["XLA_FLAGS", "NVIDIA_TF32_OVERRIDE", "CUDA_VISIBLE_DEVICES"])
@@ -107,30 +109,107 @@ def test_the_last_lines_of_a_worker_that_dies_at_its_start_are_reported(tmp_path
         examiner.observe(cases(MLP)[0])
 
 
-@pytest.mark.parametrize(("worst", "tried"), [(0.0, 1), (1.0, 2)], ids=["certified", "deviates"])
-def test_a_certificate_is_kept_and_a_deviation_is_not(monkeypatch, tmp_path, worst, tried):
-    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path))
-    finding = Finding("plain", worst, "the losses deviate", TOLERANCE)
-    calls = []
-    monkeypatch.setattr(certificate_cache, "check", lambda *asked: calls.append(asked) or [finding])
-    examiner = SimpleNamespace(configuration=TORCH, contract=2)
-    for _ in range(2):
-        assert certificate_cache.certificate(examiner, MLP).certified is not bool(worst)
-    assert len(calls) == tried
+class Examined:
+    """An examiner that never starts a worker: its cases have the deviations of ``worst``, others none."""
+
+    def __init__(self, monkeypatch, worst=None, tests=None, configuration=TORCH):
+        self.configuration, self.contract = configuration, 2
+        self._worst, self._tests, self.cases = worst or {}, tests, []
+        monkeypatch.setattr(certify, "examine", self._examine)
+        monkeypatch.setattr(certify, "examine_losses", self._examine_losses)
+
+    def begin(self):
+        pass
+
+    def _examine(self, _examiner, definition, selection):
+        for name in certify.check_names(definition, "float64", 2, selection):
+            if name != certify.DROPOUT:
+                yield (
+                    next((case for case in cases(definition) if case.name == name), None),
+                    self._finding(name),
+                )
+
+    def _examine_losses(self, _examiner, _definition, precision):
+        return self._finding(f"first losses in {precision}")
+
+    def _finding(self, name):
+        self.cases.append(name)
+        worst = self._worst.get(name, 1e-15)
+        return Finding(
+            name, worst, "the losses deviate" * (worst > TOLERANCE), deviation="the losses deviate"
+        )
+
+    def test_dropout(self, case):
+        self.cases.append("dropout")
+        return self._tests
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path / "cache"))
+
+
+def of_mlp(**options):
+    return MLP.define(msgspec.convert(options, MLP.options))
+
+
+def test_what_a_run_needs_is_compared_once(monkeypatch):
+    examiner = Examined(monkeypatch)
+    made = certificate(examiner, MLP)
+    assert made.certified
+    assert set(made.cases) == {"sgd", "default", "first losses in float32"}
+    assert certificate(examiner, MLP) == made
+    assert sorted(examiner.cases) == sorted(made.cases)
+    with_rmsprop = certificate(examiner, MLP, of_mlp(optimizer="rmsprop"))
+    assert set(with_rmsprop.cases) == {"sgd", "rmsprop, l2", "first losses in float32"}
+    assert examiner.cases[len(made.cases) :] == ["rmsprop, l2"], "the others are kept"
+
+
+def test_a_rule_that_a_run_does_not_use_does_not_matter_to_it(monkeypatch):
+    examiner = Examined(monkeypatch, worst={"rmsprop, l2": 1.0})
+    assert certificate(examiner, MLP).certified
+    assert not certificate(examiner, MLP, of_mlp(optimizer="rmsprop")).certified
+
+
+def test_a_deviation_is_not_kept_and_compared_with_all_cases(monkeypatch):
+    examiner = Examined(monkeypatch, worst={"nesterov, l2": 1.0})
+    run = of_mlp(optimizer="sgd", l2=0.01)
+    made = certificate(examiner, MLP, run)
+    assert not made.certified
+    assert "only cases that have this deviate" in made.reason
+    assert "Nesterov" in made.reason, "the case with L2 alone, rmsprop, passes"
+    examiner.cases.clear()
+    assert not certificate(examiner, MLP, run).certified
+    assert "nesterov, l2" in examiner.cases
+    assert "sgd" not in examiner.cases
+
+
+def test_a_case_that_another_run_would_need_may_be_declined(monkeypatch):
+    class Partial(Examined):
+        def _finding(self, name):
+            return Declined("no RMSprop") if name == "rmsprop, l2" else super()._finding(name)
+
+    examiner = Partial(monkeypatch)
+    assert certificate(examiner, MLP).certified
+    assert "no RMSprop" in certificate(examiner, MLP, of_mlp(optimizer="rmsprop")).reason
+
+
+def test_calls_of_any_length_are_compared_where_a_run_may_not_verify_them(monkeypatch):
+    monkeypatch.setattr(registry, "is_third_party", lambda _: True)
+    assert LONG_CALLS in certificate(Examined(monkeypatch), MLP).cases
 
 
 @pytest.mark.parametrize("broken", [b"", b'{"certified": tr', b'{"certified": true, "reason": "\xff"}'])
-def test_an_unreadable_certificate_is_made_anew(monkeypatch, tmp_path, broken):
-    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path))
-    finding = Finding("plain", 0.0, "", TOLERANCE)
-    monkeypatch.setattr(certificate_cache, "check", lambda *_: [finding])
-    examiner = SimpleNamespace(configuration=TORCH, contract=2)
-    made = certificate_cache.certificate(examiner, MLP)
-    (kept,) = tmp_path.glob("certificates/*.json")
-    whole = kept.read_bytes()
-    kept.write_bytes(broken)
-    assert certificate_cache.certificate(examiner, MLP) == made
-    assert kept.read_bytes() == whole
+def test_an_unreadable_finding_is_made_anew(monkeypatch, tmp_path, broken):
+    examiner = Examined(monkeypatch)
+    made = certificate(examiner, MLP)
+    kept = sorted(tmp_path.glob("cache/certificates/*.json"))
+    assert len(kept) == len(made.cases)
+    whole = kept[0].read_bytes()
+    kept[0].write_bytes(broken)
+    assert certificate(examiner, MLP) == made
+    assert kept[0].read_bytes() == whole
+    assert len(examiner.cases) == len(made.cases) + 1
 
 
 @pytest.mark.parametrize(
@@ -143,31 +222,11 @@ def test_an_unreadable_certificate_is_made_anew(monkeypatch, tmp_path, broken):
 )
 def test_a_configuration_whose_code_is_elsewhere_is_certified_each_time(monkeypatch, tmp_path, configuration):
     """Even of a backend that this interpreter does not have."""
-    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path))
-    calls = []
-    finding = Finding("plain", 0.0, "", TOLERANCE)
-    monkeypatch.setattr(certificate_cache, "check", lambda *asked: calls.append(asked) or [finding])
-    for _ in range(2):
-        assert certificate_cache.certificate(
-            SimpleNamespace(configuration=configuration, contract=2), MLP
-        ).certified
-    assert len(calls) == 2
+    examiner = Examined(monkeypatch, configuration=configuration)
+    made = [certificate(examiner, MLP) for _ in range(2)]
+    assert made[0].certified
+    assert len(examiner.cases) == 2 * len(made[0].cases)
     assert not list(tmp_path.iterdir())
-
-
-class Examined:
-    """Certified in every case; its tests of dropout give ``tests``."""
-
-    def __init__(self, tests):
-        self.configuration, self.contract, self.tests, self.asked = TORCH, 2, tests, 0
-
-    def test_dropout(self, case):
-        self.asked += 1
-        return self.tests
-
-
-def dropped(rate):
-    return MLP.define(msgspec.convert({"dropout": rate}, MLP.options))
 
 
 @pytest.mark.parametrize(
@@ -181,18 +240,15 @@ def dropped(rate):
     ids=["tested", "not tested", "wrong", "unused"],
 )
 def test_dropout_belongs_to_the_certificate_of_a_run_that_uses_it(
-    monkeypatch, tmp_path, tests, rate, certified, dropout
+    monkeypatch, tests, rate, certified, dropout
 ):
-    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path))
-    finding = Finding("sgd", 1e-15, "")
-    monkeypatch.setattr(certificate_cache, "check", lambda *_: [finding])
-    examiner = Examined(tests)
+    examiner = Examined(monkeypatch, tests=tests)
     for _ in range(2):
-        made = certificate_cache.certificate(examiner, MLP, dropped(rate))
-        assert (made.certified, made.dropout, made.worst) == (certified, dropout, 1e-15)
+        made = certificate(examiner, MLP, of_mlp(dropout=rate))
+        assert (made.certified, made.dropout, made.worst) == (certified, dropout, made.worst)
     assert ("the seed is ignored" in made.reason) is not certified
-    assert examiner.asked == (0 if dropout is None else 1 if certified else 2)
-    assert certificate_cache.certificate(examiner, MLP).certified, "runs without dropout are not affected"
+    assert examiner.cases.count("dropout") == (0 if dropout is None else 1 if certified else 2)
+    assert certificate(examiner, MLP).certified, "runs without dropout are not affected"
 
 
 def test_a_certificate_without_dropout_says_so():
