@@ -106,7 +106,7 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
       harness duel torch torch:compile --task mlp --budget 2m
       harness duel torch:best keras:best --task cnn
       harness duel torch torch --task cnn --b-python ../other-venv/bin/python
-      harness duel torch torch --task cnn --b-env MALLOC_ARENA_MAX=1
+      harness duel keras keras --task cnn --b-env TF_ENABLE_ONEDNN_OPTS=0
       harness duel torch torch --task cnn --b-batch-size 128
       harness duel my_torch.py:make_model my_keras.py:make_model --dataset cifar10
 

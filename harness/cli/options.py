@@ -224,7 +224,7 @@ def parse_variable(option: str, assignment: str) -> tuple[str, str]:
     """
     name, sign, value = assignment.partition("=")
     if not sign or not name:
-        raise UsageError(f"{option} {assignment}: write NAME=VALUE, for example MALLOC_ARENA_MAX=1.")
+        raise UsageError(f"{option} {assignment}: write NAME=VALUE, for example TF_ENABLE_ONEDNN_OPTS=0.")
     if name == WORKER_CPUS:
         raise UsageError(f"{option} {assignment}: the harness sets this variable; use --threads.")
     return name, value

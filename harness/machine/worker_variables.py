@@ -2,8 +2,8 @@
 
 On a CPU the allocator decides a benchmark: a large temporary that is mapped and unmapped at each step
 costs time, and makes one process randomly slower than the next. glibc is therefore set to keep its
-memory. Thread counts are fixed, a worker is bound to as many CPUs as it may have threads, and GPUs that
-were not asked for are hidden from every framework.
+memory, in one arena for all threads. Thread counts are fixed, a worker is bound to as many CPUs as it may
+have threads, and GPUs that were not asked for are hidden from every framework.
 """
 
 import os
@@ -54,7 +54,13 @@ _IRRELEVANT_VARIABLES = {
     "TORCH_LOGS",
 }
 _TRACES = ("COV_CORE_", "COVERAGE_PROCESS_")
-GLIBC_KEEPS_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**36)}
+#: The first two hold for the arena of the main thread. Those of other threads, in which XLA computes, consist
+#: of heaps of 64 MiB that are unmapped once they are empty, and larger blocks are mapped one by one.
+GLIBC_KEEPS_MEMORY = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(2**36),
+    "MALLOC_ARENA_MAX": "1",
+}
 
 
 def worker_variables(

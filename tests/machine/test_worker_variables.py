@@ -1,6 +1,9 @@
 """The variables of a worker: which GPUs it sees, its threads, its allocator."""
 
+import os
 import platform
+import subprocess
+import sys
 
 import pytest
 
@@ -48,11 +51,49 @@ def test_the_requested_threads_replace_the_users(name):
 
 
 def test_only_glibc_is_set_to_keep_memory(monkeypatch):
-    keeps = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**36)}
+    keeps = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**36), "MALLOC_ARENA_MAX": "1"}
     monkeypatch.setattr(platform, "libc_ver", lambda: ("glibc", "2.39"))
     assert worker_variables(1, "cpu", {}).items() >= keeps.items()
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert not worker_variables(1, "cpu", {}).keys() & keeps.keys()
+
+
+_FAULTS_OF_A_SECOND_THREAD = """
+import ctypes, resource, threading
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+
+def step():
+    blocks = [libc.malloc({mebibytes} << 20) for _ in range(3)]
+    for block in blocks:
+        ctypes.memset(block, 1, {mebibytes} << 20)
+    for block in blocks:
+        libc.free(block)
+
+def steps():
+    step()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    step()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+
+thread = threading.Thread(target=steps)
+thread.start()
+thread.join()
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be set to keep its memory")
+@pytest.mark.parametrize("mebibytes", [40, 80])
+def test_memory_of_other_threads_is_kept_too(mebibytes):
+    """Blocks of which one or none fits into a heap of a thread's own arena."""
+    environment = os.environ | worker_variables(1, "cpu", os.environ)
+    program = _FAULTS_OF_A_SECOND_THREAD.format(mebibytes=mebibytes)
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) < 100
 
 
 def test_hashes_are_the_same_in_every_worker():
