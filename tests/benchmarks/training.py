@@ -4,7 +4,8 @@ Both are processes in the same environment, with the same data, weights and batc
 in blocks of ``--steps``; one is stopped while the other runs. The unit of inference is the pair of fresh
 processes, because the steps of a process are correlated. The hand-written loop calls ``model.fit`` once per
 block and the harness once every two seconds, so give Keras whole epochs (703 steps of CIFAR-10). Both
-finish the rest of an epoch before a block; it is not counted. Run it by hand.
+finish the rest of an epoch before a block; it is not counted. ``--cpu-time`` counts the CPU seconds of a
+process, for a machine that other programs use. Run it by hand.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 from hand_written.side import OPTIONS
 from scipy.stats import trim_mean
 
@@ -53,11 +55,21 @@ class HarnessLoop:
         self._total = self.order.steps_per_epoch * task.epochs
         self._step_seconds = 0.0
 
-    def train(self, rest: list[int], count: int) -> tuple[float, float]:
-        """Seconds and mean loss of ``count`` steps; those of ``rest`` come first and are not counted."""
+    @property
+    def pid(self) -> int:
+        """The worker's process id."""
+        return self.session.process.pid
+
+    def resume(self) -> None:
+        """Let the process run."""
         self.session.resume()
-        for steps in rest:
-            self._call(steps)
+
+    def pause(self) -> None:
+        """Stop the process until :meth:`resume`."""
+        self.session.pause()
+
+    def train(self, count: int) -> tuple[float, float]:
+        """Seconds and mean loss of ``count`` steps."""
         until = self.step + count
         total = 0.0
         losses: list[float] = []
@@ -65,16 +77,12 @@ class HarnessLoop:
             first = self.step == 0
             longest = block_steps(self.order, self.step, self._step_seconds, self._total)
             steps = min(longest, until - self.step)
-            trained = self._call(steps)
+            self.step += steps
+            trained = self.session.call(protocol.Train(steps), protocol.Trained)
             self._step_seconds = 0.0 if first else trained.seconds / steps
             total += trained.seconds
             losses += [losses_of_step[-1] for losses_of_step in trained.losses]
-        self.session.pause()
         return total, statistics.fmean(losses)
-
-    def _call(self, steps: int) -> protocol.Trained:
-        self.step += steps
-        return self.session.call(protocol.Train(steps), protocol.Trained)
 
     def rest_before(self, count: int) -> list[int]:
         """The rest of the epoch if ``count`` steps do not fit into it: calls with one batch size each."""
@@ -100,22 +108,48 @@ class HandWrittenLoop:
         while (line := self.process.stdout.readline()) != "ready\n":
             if not line:
                 raise SystemExit("the hand-written loop did not start")
+        self.pid = self.process.pid
         self.step = 0
 
-    def train(self, rest: list[int], count: int) -> tuple[float, float]:
-        """As :meth:`HarnessLoop.train`."""
+    def resume(self) -> None:
+        """Let the process run."""
         self.process.send_signal(signal.SIGCONT)
-        for steps in (*rest, count):
-            self.process.stdin.write(f"{self.step} {steps}\n")
-            self.process.stdin.flush()
-            seconds, loss = map(float, self.process.stdout.readline().split())
-            self.step += steps
+
+    def pause(self) -> None:
+        """Stop the process until :meth:`resume`."""
         self.process.send_signal(signal.SIGSTOP)
+
+    def train(self, count: int) -> tuple[float, float]:
+        """Seconds and mean loss of ``count`` steps."""
+        self.process.stdin.write(f"{self.step} {count}\n")
+        self.process.stdin.flush()
+        self.step += count
+        seconds, loss = map(float, self.process.stdout.readline().split())
         return seconds, loss
 
 
+def block(
+    loop: HarnessLoop | HandWrittenLoop, rest: list[int], count: int, *, cpu_time: bool
+) -> tuple[float, float]:
+    """Seconds and mean loss of ``count`` steps; those of ``rest`` come first and are not counted."""
+    loop.resume()
+    for steps in rest:
+        loop.train(steps)
+    before = cpu_seconds(loop.pid)
+    seconds, loss = loop.train(count)
+    after = cpu_seconds(loop.pid)
+    loop.pause()
+    return after - before if cpu_time else seconds, loss
+
+
+def cpu_seconds(pid: int) -> float:
+    """Time that the threads of a process have spent on CPUs."""
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
+
+
 def pair_log_ratio(
-    backend: str, mode: str, task: str, dataset: str, steps: int | None, turns: int
+    backend: str, mode: str, task: str, dataset: str, steps: int | None, turns: int, *, cpu_time: bool
 ) -> tuple[float, float]:
     """Log ratio harness / hand of one fresh pair, and the hand-written step in seconds."""
     threads = default_threads()
@@ -128,7 +162,7 @@ def pair_log_ratio(
         for turn in range(turns + 1):
             rest = ours.rest_before(steps)
             loops = (ours, hand) if turn % 2 else (hand, ours)
-            measured = {loop: loop.train(rest, steps) for loop in loops}
+            measured = {loop: block(loop, rest, steps, cpu_time=cpu_time) for loop in loops}
             if not turn:  # the first block warms both up and shows that they do the same work
                 require_same_loss(measured[ours][1], measured[hand][1])
                 continue
@@ -157,13 +191,22 @@ def main() -> None:
     parser.add_argument(
         "--turns", type=int, default=2, help="blocks of each loop in a pair, after one to warm up"
     )
+    parser.add_argument("--cpu-time", action="store_true", help="compare CPU time")
     arguments = parser.parse_args()
     selection, definition = select_backend(arguments.backend), registry.task(arguments.task)
     backend, mode = selection.backend, selection.mode(definition.define(definition.options()))
     task, dataset = arguments.task, arguments.dataset or definition.datasets[0]
     logs = []
     for pair in range(1, arguments.pairs + 1):
-        log, step = pair_log_ratio(backend.name, mode, task, dataset, arguments.steps, arguments.turns)
+        log, step = pair_log_ratio(
+            backend.name,
+            mode,
+            task,
+            dataset,
+            arguments.steps,
+            arguments.turns,
+            cpu_time=arguments.cpu_time,
+        )
         logs.append(log)
         print(
             f"pair {pair}: harness / hand-written {math.exp(log):.4f}, hand-written step {step * 1e3:.2f} ms"
