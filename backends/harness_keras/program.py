@@ -20,9 +20,9 @@ from harness_keras.slots import Slot, slots
 if TYPE_CHECKING:  # only programs with a model of the user's own import it
     from harness_keras.native_slots import NativeSlot
 
-# Inputs per prediction. The smaller number is for few inputs, such as a certificate's, which would otherwise
-# be mostly padding.
-_PREDICTION_BATCH_SIZES = (32, 256)
+# Inputs per prediction, each number compiled once. The smaller ones are for few inputs, such as the sampled
+# texts of `lm` or a certificate's, which would otherwise be mostly padding.
+_PREDICTION_BATCH_SIZES = (4, 32, 128)
 
 
 class _Losses(keras.callbacks.CallbackList):
@@ -126,8 +126,8 @@ class KerasProgram(Program):
         # By batch: Keras's predict() makes an iterator and callbacks, which takes 60 ms each time. All
         # batches have one size, because a shorter last one would be compiled for its own.
         model, arrays = self._networks[network], self._framework_layout(inputs)
-        few, many = _PREDICTION_BATCH_SIZES
-        size = few if len(arrays) <= few else many
+        *sizes, most = _PREDICTION_BATCH_SIZES
+        size = next((size for size in sizes if len(arrays) <= size), most)
         parts = (arrays[start : start + size] for start in range(0, len(arrays), size))
         outputs = np.concatenate([model.predict_on_batch(_padded(part, size)) for part in parts])
         return self._canonical_layout(outputs[: len(arrays)].astype(keras.config.floatx()))

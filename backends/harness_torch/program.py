@@ -20,8 +20,10 @@ from harness_torch.slots import Slot
 from harness_torch.training_state import TrainingState
 from harness_torch.updates import Update
 
-# Pictures per prediction: enough to keep a device busy, few enough for any memory.
-PREDICT_BATCH_SIZE = 500
+# Inputs per prediction: enough to keep an accelerator busy; few enough for the caches of a CPU, on which
+# larger batches took 1.5 times as long for `lm` and 1.7 times for `cnn`.
+_PREDICTION_BATCH_SIZE = 500
+_PREDICTION_BATCH_SIZE_ON_CPU = 64
 
 
 def _device(asked: str) -> torch.device:
@@ -193,7 +195,9 @@ class TorchProgram(Program):
     def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
         """See :meth:`harness.spec.Program.predict`."""
         self._modules[network].eval()
-        parts = (inputs[i : i + PREDICT_BATCH_SIZE] for i in range(0, len(inputs), PREDICT_BATCH_SIZE))
+        on_cpu = self._device.type == "cpu"
+        size = _PREDICTION_BATCH_SIZE_ON_CPU if on_cpu else _PREDICTION_BATCH_SIZE
+        parts = (inputs[i : i + size] for i in range(0, len(inputs), size))
         with torch.no_grad():
             return np.concatenate([self._predict_part(part, network) for part in parts])
 

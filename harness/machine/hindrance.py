@@ -25,10 +25,11 @@ class Hindrance:
     def __init__(self, pids: Iterable[int]) -> None:
         self._pids = list(pids)
         theirs = with_descendants(self._pids)
-        self._theirs = Party(theirs, theirs)
-        # This process may use other CPUs, and wait for them.
-        apart = os.getpid() not in theirs
-        self._own = Party({os.getpid()}, {os.getpid(), *theirs}) if apart else None
+        # This process works between their answers, and reads these very counters: it is not another program.
+        ours = {os.getpid(), *theirs}
+        self._theirs = Party(theirs, ours)
+        # It may use other CPUs, and wait for them.
+        self._own = Party({os.getpid()}, ours) if os.getpid() not in theirs else None
         self._counters = read_counters(self._pids)
 
     def seconds(self) -> float:
@@ -36,9 +37,10 @@ class Hindrance:
         before, self._counters = self._counters, read_counters(self._pids)
         disturbance = between(before, self._counters)
         theirs = with_descendants(self._pids)
-        waits = [self._theirs.hindered(theirs, theirs)]
+        ours = {os.getpid(), *theirs}
+        waits = [self._theirs.hindered(theirs, ours)]
         if self._own is not None:
-            waits.append(self._own.hindered({os.getpid()}, {os.getpid(), *theirs}))
+            waits.append(self._own.hindered({os.getpid()}, ours))
         known = [wait for wait in waits if wait is not None]
         taken = sum(known) if known else disturbance.others_seconds
         return max(0.0, disturbance.stolen_seconds + disturbance.throttled_seconds + taken)

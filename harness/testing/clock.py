@@ -138,13 +138,14 @@ class ClockTrial:
         self._rested_share: float | None = None
         self._known_share: float | None = None
         self._rests = Rests(timed)
+        self._steps = 1
         for reading in self._readings:
             self._count(reading.block, reading.block_hindered)
         self.pace: Pace
 
     def carry_out(self) -> ClockTest:
         """Make all parts of the test, until one finds a fault."""
-        steps = steps_for(self._timed, self._effort.block_seconds)
+        self._steps = steps = steps_for(self._timed, self._effort.block_seconds)
         self._timed.reading()  # the first may compile
         read = judged = self._read(steps)
         if read.outcome != "dishonest":
@@ -219,11 +220,11 @@ class ClockTrial:
         return self._rest(once)
 
     def compare_new_batches(self, test: ClockTest, step_seconds: float) -> ClockTest:
-        """The result of a test, unless a step took a fraction of one whose batch the program cannot know.
+        """The result of :meth:`carry_out`, unless a step took a fraction of one with new batches.
 
-        ``step_seconds`` is the time of a step of the training; batches were drawn anew since.
+        ``step_seconds`` is the time of a step of the training. The batches must have been drawn anew since.
         """
-        steps = steps_for(self._timed, self._effort.block_seconds)
+        steps = self._steps
         for _ in range(_ATTEMPTS):
             once, twice = self._alternate(steps, self._timed.even_steps(2 * steps))
             if not self._knows_batches(once, twice, step_seconds):

@@ -24,7 +24,7 @@ from harness.training.scoring import Predict
 
 TEMPERATURE = 0.8
 #: All texts are continued by one call of the network for each token, so their number costs less than their
-#: length: compiled backends fill a call up to 32 samples.
+#: length: compiled backends fill up a call of fewer samples.
 TEXTS, TOKENS = 4, 100
 _START = "\n"
 

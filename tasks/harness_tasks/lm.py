@@ -120,5 +120,5 @@ LM = TaskDefinition(
     define=define,
     reference=Path(__file__).parent / "references" / "lm.json",
     certified={"blocks": 2, "width": 0.5},
-    presets={"smoke": Preset(dataset="pydoc", epochs=1, max_steps=80)},
+    presets={"smoke": Preset(dataset="pydoc", epochs=1, max_steps=40)},
 )

@@ -98,5 +98,5 @@ RESNET = TaskDefinition(
     define=define,
     reference=Path(__file__).parent / "references" / "resnet.json",
     certified={"depth": 8},
-    presets={"smoke": Preset(dataset="digits", epochs=1)},
+    presets={"smoke": Preset(dataset="digits", epochs=1, max_steps=6)},
 )

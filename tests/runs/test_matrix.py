@@ -73,7 +73,7 @@ def test_a_preset_sets_what_is_not_given():
     (small,) = requests(preset="smoke", tasks=["lm"])
     (asked,) = requests(preset="smoke", tasks=["lm"], epochs=2)
     (limited,) = requests(preset="smoke", tasks=["lm"], max_steps=7)
-    assert (small.max_steps, asked.max_steps, limited.max_steps) == (80, None, 7)
+    assert (small.max_steps, asked.max_steps, limited.max_steps) == (40, None, 7)
 
 
 @pytest.mark.parametrize(
