@@ -4,6 +4,7 @@ Conformance kit, ``harness check``, runs, duels and gates share it. What others 
 measured at the same time: a disturbed test is repeated, and what remains is ``not tested``.
 """
 
+import math
 import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -280,7 +281,8 @@ def steps_for(timed: Timed, seconds: float) -> int:
     """The number of steps that take about this time, found by doubling."""
     steps = timed.even_steps(1)
     while (taken := timed.block(steps)) < seconds and steps < most_steps(timed):
-        wanted = max(2 * steps, min(8 * steps, round(steps * seconds / max(taken, 1e-9))))
+        # A little more than seems enough: another doubling would make every block of the test twice as long.
+        wanted = max(2 * steps, min(8 * steps, math.ceil(1.1 * steps * seconds / max(taken, 1e-9))))
         steps = timed.even_steps(wanted)
     return steps
 
