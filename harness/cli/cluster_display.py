@@ -5,17 +5,17 @@ from collections.abc import Sequence
 
 from rich.progress import TaskID
 
-from harness.cli.certification_words import COMPARING, certifying_text, made_lines
 from harness.cli.cluster_remaining import ClusterRemaining
 from harness.cli.live_display import QUIET_SECONDS, SPINNER_WIDTH, LiveDisplay
-from harness.cli.progress import RunLine, fitted
+from harness.cli.progress import CACHED_SECONDS, RunLine, fitted
 from harness.cli.remaining import left_text
 from harness.cluster.agent import NodeState
 from harness.plugins.configuration import Configuration
-from harness.runs.certification import Made
+from harness.report.certificate_words import certificate_label
 from harness.runs.record import Record
 from harness.runs.request import RunRequest
 from harness.runs.sequence import RunObserver
+from harness.testing.certificate import Certificate
 
 
 class ClusterDisplay(LiveDisplay):
@@ -110,7 +110,6 @@ class NodeLine:
         self._display = display
         self._node = node
         self._row = display.row()
-        self._certifying = ""
 
     def begin(self, name: str, kind: str) -> None:
         """A run begins."""
@@ -138,19 +137,23 @@ class NodeLine:
         """The node is lost."""
         self._display.drop_row(self._row)
 
-    def certifying(self, configurations: Sequence[Configuration], task: str) -> None:
+    def certifying(self, configuration: Configuration, task: str) -> None:
         """See :class:`harness.runs.certification.CertificationObserver`."""
-        self._certifying = certifying_text(configurations, task)
-        self.update(self._certifying, COMPARING)
+        self.update(f"certifying {configuration.label} on {task}", "comparing with the reference in float64")
 
-    def examined(self, cases: int, of: int) -> None:
+    def examined(self, configuration: Configuration, task: str, cases: int, of: int) -> None:
         """See :class:`harness.runs.certification.CertificationObserver`."""
-        self.update(self._certifying, f"case {cases} of {of}")
+        self.update(f"certifying {configuration.label} on {task}", f"case {cases} of {of}")
 
-    def certified(self, task: str, made: Sequence[Made]) -> None:
+    def certified(
+        self, configuration: Configuration, task: str, certificate: Certificate, seconds: float
+    ) -> None:
         """See :class:`harness.runs.certification.CertificationObserver`."""
-        for line in made_lines(task, made):
-            self._display.say(f"{line}, on {self._node}")
+        if seconds > CACHED_SECONDS:
+            outcome = certificate_label(certificate)
+            self._display.say(
+                f"{configuration.label} on {task}: {outcome} in {seconds:.0f} s, on {self._node}"
+            )
 
 
 def _name(request: RunRequest) -> str:

@@ -2,24 +2,28 @@
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from rich.progress import TaskID
 
-from harness.cli.certification_words import COMPARING, certifying_text, made_lines
 from harness.cli.live_display import QUIET_SECONDS, SPINNER_WIDTH, LiveDisplay
 from harness.cli.remaining import Activity, Remaining, left_text
 from harness.plugins.configuration import Configuration
+from harness.report.certificate_words import certificate_label
 from harness.report.numbers import significant
 from harness.report.phrases import failure_text
 from harness.report.scores import score_value, test_score
-from harness.runs.certification import Made, certified_at_once, configuration_of
+from harness.runs.certification import certified_work
 from harness.runs.record import Epoch, Record
 from harness.runs.request import RunRequest
 from harness.runs.sequence import RunObserver
 from harness.spec.task import Adversarial, Task
+from harness.testing.certificate import Certificate
 from harness.training.measures import measure_of_task
+
+#: A certificate that takes longer was not in the cache: its time is worth a line on a terminal.
+CACHED_SECONDS = 1.0
 
 
 class RunDisplay(LiveDisplay):
@@ -31,31 +35,31 @@ class RunDisplay(LiveDisplay):
     def __init__(self, requests: Sequence[RunRequest], *, quiet: bool, certify: bool) -> None:
         self._runs = len(requests)
         self._begun = 0
-        groups = certified_at_once(requests) if certify else []
-        certificates = [
-            _certificate_activity(map(configuration_of, runs), runs[0].plan.task.name) for runs in groups
-        ]
-        self._remaining = Remaining([*certificates, *map(_run_activity, requests)], time.monotonic)
-        self._certifying = ""
+        works = {certified_work(request): request for request in requests} if certify else {}
+        self._remaining = Remaining(
+            [*map(_certificate_activity, works.values()), *map(_run_activity, requests)], time.monotonic
+        )
         super().__init__(quiet=quiet, printed=-math.inf)
         self._line: TaskID = self._progress.add_task("", total=None)
 
-    def certifying(self, configurations: Sequence[Configuration], task: str) -> None:
+    def certifying(self, configuration: Configuration, task: str) -> None:
         """See :class:`harness.runs.certification.CertificationObserver`."""
-        self._remaining.begin(_certificate_activity(configurations, task))
-        self._certifying = certifying_text(configurations, task)
-        self.update(self._certifying, COMPARING)
+        self._remaining.begin(Activity("certificate", f"{configuration.label} {task}"))
+        self.update(f"certifying {configuration.label} on {task}", "comparing with the reference in float64")
 
-    def examined(self, cases: int, of: int) -> None:
+    def examined(self, configuration: Configuration, task: str, cases: int, of: int) -> None:
         """See :class:`harness.runs.certification.CertificationObserver`."""
         self._remaining.advance(cases / of)
-        self.update(self._certifying, f"case {cases} of {of}")
+        self.update(f"certifying {configuration.label} on {task}", f"case {cases} of {of}")
 
-    def certified(self, task: str, made: Sequence[Made]) -> None:
+    def certified(
+        self, configuration: Configuration, task: str, certificate: Certificate, seconds: float
+    ) -> None:
         """See :class:`harness.runs.certification.CertificationObserver`."""
         self._remaining.end()
-        for line in made_lines(task, made) if self.live else ():
-            self.say(line)
+        if self.live and seconds > CACHED_SECONDS:
+            outcome = certificate_label(certificate)
+            self.say(f"{configuration.label} on {task}: {outcome} in {seconds:.0f} s")
 
     def begin(self, request: RunRequest) -> RunObserver:
         """See :class:`harness.runs.sequence.SequenceObserver`."""
@@ -117,8 +121,9 @@ def fitted(name: str, details: Sequence[str], width: int) -> str:
     return text
 
 
-def _certificate_activity(configurations: Iterable[Configuration], task: str) -> Activity:
-    return Activity("certificate", " ".join([*(each.label for each in configurations), task]))
+def _certificate_activity(request: RunRequest) -> Activity:
+    configuration, task, _ = certified_work(request)
+    return Activity("certificate", f"{configuration.label} {task}")
 
 
 def _run_activity(request: RunRequest) -> Activity:

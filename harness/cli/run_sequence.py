@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from harness.cli.progress import RunDisplay
-from harness.runs.certification import Certification, certified_at_once
+from harness.runs.certification import Certification
 from harness.runs.record import Record
 from harness.runs.sequence import execute_all
 from harness.runs.sharing import SharedRuns
@@ -40,7 +40,7 @@ def run_sequence(
         display.stand_ins(request.dataset for request in requests)
         if not certify:
             return execute_all(shared, store, display, deadline)
-        with Certification(certified_at_once(requests), display) as certification:
+        with Certification(requests, display) as certification:
             return execute_all(shared, store, display, deadline, certification)
 
 

@@ -91,8 +91,7 @@ class Agent:
         name_plugin_files(self._plugins)
         self._thread = ThreadPoolExecutor(1)
         self._observer = _RunsCertification()
-        groups = [[request] for request in orders.certified]  # another node may certify the others
-        self._certification = Certification(groups, cast("CertificationObserver", self._observer))
+        self._certification = Certification(orders.certified, cast("CertificationObserver", self._observer))
 
     def _written(self, place: int, plugin: PluginFile) -> Path:
         folder = self._folder.path / f"plugin-{place}"

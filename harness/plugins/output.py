@@ -3,12 +3,9 @@
 import contextlib
 import os
 import sys
-import threading
 from collections.abc import Iterator
 
 _STANDARD_OUTPUT, _STANDARD_ERROR = 1, 2
-#: Standard output is one for all threads.
-_REDIRECTED = threading.RLock()
 
 
 @contextlib.contextmanager
@@ -17,7 +14,7 @@ def nothing_on_stdout() -> Iterator[None]:
 
     This includes the output of processes that the plugin starts, such as ``unzip``.
     """
-    with _REDIRECTED, contextlib.redirect_stdout(sys.stderr), contextlib.ExitStack() as stack:
+    with contextlib.redirect_stdout(sys.stderr), contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):  # this process was started without them
             kept = os.dup(_STANDARD_OUTPUT)
             stack.callback(os.close, kept)

@@ -18,7 +18,6 @@ import msgspec
 
 from harness.machine.cached_documents import cache_folder, read_cached, write_cached
 from harness.machine.description import cpu_model
-from harness.machine.gpus import gpus
 from harness.machine.leftovers import Leftover, older_than, remove_path, size_of
 from harness.machine.worker_variables import inherited_variables
 from harness.plugins.configuration import Configuration
@@ -93,7 +92,7 @@ def _digest(configuration: Configuration, definition: TaskDefinition) -> str:
     assert definition.reference is not None  # noqa: S101  reference_of raises without one
     variables = inherited_variables(os.environ, {})
     digest = hashlib.sha256(
-        msgspec.json.encode([configuration, variables, _installed(), cpu_model(), *gpus()])
+        msgspec.json.encode([configuration, variables, _installed(), cpu_model(), *_gpus()])
     )
     for source in [
         definition.reference,
@@ -114,3 +113,10 @@ def _installed() -> list[str]:
         for kind in ("dist", "egg")
         for path in Path(folder).glob(f"*.{kind}-info")
     )
+
+
+def _gpus() -> list[str]:
+    """The machine's GPUs, even those that the environment hides: ``device`` may be auto."""
+    nodes = sorted(str(path) for path in Path("/dev").glob("nvidia[0-9]*"))
+    cards = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    return nodes + [card.read_text() for card in cards]

@@ -49,7 +49,7 @@ class Examiner:
         self.configuration = configuration
         self._limit_seconds = limit_seconds
         self._session: Session | None = None
-        self._paused = self._abandoned = False
+        self._paused = False
 
     @property
     def contract(self) -> int:
@@ -150,15 +150,7 @@ class Examiner:
         self.close()
         return HarnessError(f"case {case.name!r}: {reason}")
 
-    def abandon(self) -> None:
-        """Kill the worker, and start none again. A thread that waits for its answer gets an error."""
-        self._abandoned = True
-        if (session := self._session) is not None:
-            session.kill()
-
     def _start(self) -> Session:
-        if self._abandoned:
-            raise HarnessError("the certification was abandoned")
         configuration = self.configuration
         variables = worker_variables(configuration.threads, configuration.device, os.environ)
         variables |= dict(configuration.variables)

@@ -9,7 +9,6 @@ from support.records import make_record
 from harness.cli.progress import RunDisplay, RunLine, fitted
 from harness.cli.remaining import Activity, Remaining, left_text
 from harness.plugins.configuration import Configuration
-from harness.runs.certification import Made
 from harness.runs.record import DatasetRecord
 from harness.runs.request import RunRequest
 from harness.spec.backend import Plan
@@ -105,11 +104,11 @@ def test_without_a_terminal_a_line_comes_with_each_run_and_every_ten_seconds(mon
     requests = [_request(0), _request(1)]
     with RunDisplay(requests, quiet=False, certify=True) as display:
         configuration = Configuration("torch", "eager", "cpu", 1)
-        display.certifying([configuration], "mlp")
+        display.certifying(configuration, "mlp")
         for case in range(1, 11):
             now += 2.5
-            display.examined(case, 10)
-        display.certified("mlp", [Made(configuration, Certificate(certified=True), 25.0)])
+            display.examined(configuration, "mlp", case, 10)
+        display.certified(configuration, "mlp", Certificate(certified=True), 25.0)
         for request in requests:
             run = display.begin(request)
             for step in range(1, 101):

@@ -1,19 +1,17 @@
 """Certificates between runs: each is made once, when a run needs it; its worker is stopped meanwhile."""
 
 import math
-import threading
 
 import msgspec
 import pytest
 
 from harness.runs import certification, sequence
-from harness.runs.certification import Certification, certified_at_once
+from harness.runs.certification import Certification
 from harness.runs.matrix import MatrixOptions, RunMatrix
 from harness.runs.request import new_record
 from harness.runs.sharing import SharedRuns
 from harness.runs.store import RUNS, Store
 from harness.testing.certificate import Certificate
-from harness.worker import examiner as worker_examiner
 
 pytest.importorskip("torch")
 pytest.importorskip("jax")
@@ -34,9 +32,6 @@ def events(monkeypatch):
         def close(self):
             seen.append(f"close {self._name}")
 
-        def abandon(self):
-            seen.append(f"abandon {self._name}")
-
         def __exit__(self, *_):
             self.close()
 
@@ -51,7 +46,6 @@ def events(monkeypatch):
         return msgspec.structs.replace(new_record(request), status="ok")
 
     monkeypatch.setattr(certification, "Examiner", Examiner)
-    monkeypatch.setattr(certification, "usable_cpus", lambda: 1)  # one after the other
     monkeypatch.setattr(certification, "certificate", certificate)
     monkeypatch.setattr(sequence, "execute", execute)
     return seen
@@ -83,75 +77,20 @@ def _requests():
 def test_each_run_follows_its_certificate_and_no_worker_runs_meanwhile(events, tmp_path):
     requests, store = _requests(), Store(tmp_path)
     store.prepare()
-    with Certification(certified_at_once(requests), Silent()) as certifier:
+    with Certification(requests, Silent()) as certifier:
         records = sequence.execute_all(_shared(requests, store), store, Silent(), math.inf, certifier)
     assert len(records) == 8
-    assert events[:6] == [
-        *("certify torch mlp", "certify jax mlp"),
-        *("pause torch", "pause jax"),
-        *("run torch mlp 0", "run jax mlp 0"),
+    first, second = (
+        ("certify torch mlp", "pause torch", "run torch mlp 0"),
+        ("close torch", "run torch rnn 0"),
+    )
+    assert events[:3] == list(first)
+    assert events[3:6] == ["certify jax mlp", "pause jax", "run jax mlp 0"]
+    assert events[7:9] == list(second)
+    assert [event for event in events if event.startswith("certify")] == [
+        f"certify {backend} {task}" for task in ("mlp", "rnn") for backend in ("torch", "jax")
     ]
-    assert events[6:12] == [
-        *("certify torch rnn", "certify jax rnn"),
-        *("close torch", "close jax"),
-        *("run torch rnn 0", "run jax rnn 0"),
-    ]
-    assert events[12:] == ["run torch mlp 1", "run jax mlp 1", "run torch rnn 1", "run jax rnn 1"]
-
-
-def test_certificates_of_a_task_are_made_at_once(events, monkeypatch):
-    """Each waits for the other to begin."""
-    together = threading.Barrier(2, timeout=60)
-
-    def certificate(_examiner, _definition, _task, examined):
-        together.wait()
-        examined(1, 2)
-        return Certificate(certified=True)
-
-    monkeypatch.setattr(certification, "certificate", certificate)
-    monkeypatch.setattr(certification, "usable_cpus", lambda: 2)
-    told = []
-    observer = Silent()
-    observer.examined = lambda cases, of: told.append((cases, of))
-    requests = _requests()
-    with Certification(certified_at_once(requests), observer) as certifier:
-        assert certifier.certificate(requests[0]).certified
-    assert told == [(1, 2), (2, 4)]
-
-
-def test_where_there_is_a_gpu_each_is_made_alone(monkeypatch):
-    requests = _requests()
-    assert [len(group) for group in certified_at_once(requests)] == [2, 2]
-    monkeypatch.setattr(certification, "gpus", lambda: ["/dev/nvidia0"])
-    assert [len(group) for group in certified_at_once(requests)] == [1, 1, 1, 1]
-
-
-def test_an_interrupt_ends_certificates_that_others_make_at_once(events, monkeypatch):
-    abandoned = threading.Event()
-
-    def certificate(examiner, _definition, _task, examined):
-        if examiner.configuration.backend == "torch":
-            examined(1, 2)
-        assert abandoned.wait(60)
-        return Certificate(certified=False)
-
-    class Examiner(worker_examiner.Examiner):
-        def abandon(self):
-            super().abandon()
-            abandoned.set()
-
-    def interrupted(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(certification, "certificate", certificate)
-    monkeypatch.setattr(certification, "Examiner", Examiner)
-    monkeypatch.setattr(certification, "usable_cpus", lambda: 2)
-    observer = Silent()
-    observer.examined = interrupted
-    requests = _requests()
-    with Certification(certified_at_once(requests), observer) as certifier, pytest.raises(KeyboardInterrupt):
-        certifier.certificate(requests[0])
-    assert abandoned.is_set()
+    assert events[-4:] == ["run torch mlp 1", "run jax mlp 1", "run torch rnn 1", "run jax rnn 1"]
 
 
 def test_an_interrupt_while_certifying_keeps_what_has_run_and_ends_the_workers(events, monkeypatch, tmp_path):
@@ -163,7 +102,7 @@ def test_an_interrupt_while_certifying_keeps_what_has_run_and_ends_the_workers(e
     monkeypatch.setattr(certification, "certificate", interrupted)
     requests, store = _requests(), Store(tmp_path)
     store.prepare()
-    with Certification(certified_at_once(requests), Silent()) as certifier:
+    with Certification(requests, Silent()) as certifier:
         records = sequence.execute_all(_shared(requests, store), store, Silent(), math.inf, certifier)
     assert [record.status for record in records] == ["ok", "ok", "interrupted"]
     assert [RUNS.read(path).status for path in store.paths()] == ["interrupted"]

@@ -48,7 +48,7 @@ def test_so_does_another_configuration():
 def test_so_does_another_processor_or_gpu(monkeypatch):
     before = cache_name()
     with monkeypatch.context() as patched:
-        patched.setattr(certificate_cache, "gpus", lambda: ["/dev/nvidia7"])
+        patched.setattr(certificate_cache, "_gpus", lambda: ["/dev/nvidia7"])
         assert cache_name() != before
     monkeypatch.setattr(certificate_cache, "cpu_model", lambda: "another")
     assert cache_name() != before
