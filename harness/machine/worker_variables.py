@@ -54,12 +54,13 @@ _IRRELEVANT_VARIABLES = {
     "TORCH_LOGS",
 }
 _TRACES = ("COV_CORE_", "COVERAGE_PROCESS_")
+ONE_ARENA = "MALLOC_ARENA_MAX"
 #: The first two hold for the arena of the main thread. Those of other threads, in which XLA computes, consist
 #: of heaps of 64 MiB that are unmapped once they are empty, and larger blocks are mapped one by one.
 GLIBC_KEEPS_MEMORY = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(2**36),
-    "MALLOC_ARENA_MAX": "1",
+    ONE_ARENA: "1",
 }
 
 
