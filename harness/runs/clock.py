@@ -119,10 +119,10 @@ class RunClock:
             return so_far
         if is_too_quick(timed, step_seconds):
             return msgspec.structs.replace(so_far, outcome="not tested")
+        self._shuffle(_CHANCE.getrandbits(31))
         try:
             test = trial.carry_out()
             if test.outcome != "dishonest":
-                self._shuffle(_CHANCE.getrandbits(31))
                 seconds = min(step_seconds, statistics.median(self._step_seconds))
                 test = trial.compare_new_batches(test, seconds)
         except (RequestFailed, Declined):  # the run itself is over and in order

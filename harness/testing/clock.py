@@ -139,14 +139,14 @@ class ClockTrial:
         self._rested_share: float | None = None
         self._known_share: float | None = None
         self._rests = Rests(timed)
-        self._steps = 1
+        self._compared: tuple[_Blocks, _Blocks]
         for reading in self._readings:
             self._count(reading.block, reading.block_hindered)
         self.pace: Pace
 
     def carry_out(self) -> ClockTest:
         """Make all parts of the test, until one finds a fault."""
-        self._steps = steps = steps_for(self._timed, self._effort.block_seconds)
+        steps = steps_for(self._timed, self._effort.block_seconds)
         self._timed.reading()  # the first may compile
         read = judged = self._read(steps)
         if read.outcome != "dishonest":
@@ -221,16 +221,17 @@ class ClockTrial:
         return self._rest(once)
 
     def compare_new_batches(self, test: ClockTest, step_seconds: float) -> ClockTest:
-        """The result of :meth:`carry_out`, unless a step took a fraction of one with new batches.
+        """The result of :meth:`carry_out`, unless a step took a fraction of those of the test.
 
-        ``step_seconds`` is the time of a step of the training. The batches must have been drawn anew since.
+        ``step_seconds`` is the time of a step of the training. The batches of the test must have been drawn
+        anew after it.
         """
-        steps = self._steps
+        once, twice = self._compared
         for _ in range(_ATTEMPTS):
-            once, twice = self._alternate(steps, self._timed.even_steps(2 * steps))
             if not self._knows_batches(once, twice, step_seconds):
                 return msgspec.structs.replace(test, known_share=self._known_share)
-            steps = self._timed.even_steps(2 * steps)
+            steps = self._timed.even_steps(2 * once.steps)
+            once, twice = self._alternate(steps, self._timed.even_steps(2 * steps))
         return self._result(Judgement("dishonest", "known batches"), test.unfinished_share)
 
     def _knows_batches(self, once: _Blocks, twice: _Blocks, step_seconds: float) -> bool:
@@ -254,6 +255,7 @@ class ClockTrial:
             alone = min((self._timed.block(1) for _ in range(self._effort.single_steps)), default=0.0)
             calls.append(alone - min(twice.seconds[-2:]) / more)
             once.add(self._timed)
+        self._compared = once, twice
         for blocks in (once, twice):
             self._count(sum(blocks.seconds), sum(blocks.hindered))
         step_of_once, step_of_twice = once.quickest / steps, twice.quickest / more
