@@ -6,13 +6,14 @@ import msgspec
 import numpy as np
 
 from harness.port import samples, state, updates
+from harness.port.evaluation import TOLERANCE, Evaluated, compared_cases, evaluated
 from harness.port.findings import Cause, Compared, Findings, ParameterPair, Parameters, SideRecord, Verdict
 from harness.port.map_file import refuse_unknown
-from harness.port.matching import match
+from harness.port.matching import Matching, match
 from harness.port.merging import merged
 from harness.port.messages import Description
 from harness.port.options import PortOptions, SideSpec
-from harness.port.outputs import compared, output_gap, rounded, worst_output
+from harness.port.outputs import compared, output_gap, worst_output
 from harness.port.remote_side import RemoteSide
 from harness.port.sides import Sides
 from harness.port.state import are_momenta
@@ -23,12 +24,8 @@ from harness.tracing import semantics as kinds
 from harness.tracing.calls import Trace
 from harness.tracing.side import InputShape
 
-#: The difference that rounding alone may make where it is not known to grow.
-_TOLERANCE = 1e-11
-#: ... of gradients and running statistics, and of what some training steps make.
+#: The difference that rounding alone may make of gradients and running statistics, and of training steps.
 _GRADIENT_TOLERANCE, _STEPS_TOLERANCE = 1e-9, 1e-7
-#: How much more than one rounding of all parameters a whole evaluation may change.
-_ROUNDINGS = 100.0
 _SINGLE = 1
 #: A model of more numbers is compared on a smaller batch: a step in float64 takes seconds, and a trace
 #: gigabytes.
@@ -81,21 +78,17 @@ class _Check:
         self._describe()
         self._phase("comparing evaluation")
         self._compare_modes()
-        self._compare_state()
         if all(each.equal for each in self._compared):
             self._phase("comparing gradients")
             self._compare_gradients()
         self._phase("comparing training steps")
         self._compare_training()
-        self._causes += state.initial_values(
-            self._initial_a.parameters, self._initial_b.parameters, self._matching
-        )
-        causes = merged(self._causes)
+        causes = merged([*self._causes, *self._initial_values])
         return Findings(
             a=self._records[0],
             b=self._records[1],
             verdict=self._verdict(causes),
-            parameters=self._parameters(),
+            parameters=self._parameters,
             compared=self._compared,
             causes=causes,
             notes=self._notes,
@@ -113,110 +106,87 @@ class _Check:
 
     def _describe(self) -> None:
         """Match the parameters and give B those of A, moved off their initial values."""
-        self._initial_a, self._initial_b = self._sides.both(RemoteSide.describe)
-        if sum(array.size for array in self._initial_a.parameters.values()) > _LARGE:
+        initial_a, initial_b = self._sides.both(RemoteSide.describe)
+        self._updates = initial_a.update, initial_b.update
+        if sum(array.size for array in initial_a.parameters.values()) > _LARGE:
             smaller = min(self._options.batch, _SMALL_BATCH)
             self._options = msgspec.structs.replace(self._options, batch=smaller)
         inputs = samples.inputs(self._shapes, self._options.batch)
         first_a, first_b = self._sides.both(lambda side: side.trace(inputs, training=False))
         self._note_random((first_a, first_b), inputs)
         names = self._options.names
-        refuse_unknown(names, {*self._initial_a.parameters}, {*self._initial_b.parameters})
+        refuse_unknown(names, {*initial_a.parameters}, {*initial_b.parameters})
         self._matching = match(first_a, first_b, names)
-        self._values_a = samples.moved(self._initial_a.parameters, self._initial_a.trained, first_a)
-        self._sides.a.load(self._values_a)
-        self._values_b, missing = transferred(
-            self._matching, {**self._initial_a.parameters, **self._values_a}, self._initial_b.parameters
+        self._parameters = _paired(self._matching, initial_a, initial_b)
+        self._initial_values = state.initial_values(
+            initial_a.parameters, initial_b.parameters, self._matching
         )
-        self._sides.b.load(self._values_b)
+        self._values_a = samples.moved(initial_a.parameters, initial_a.trained, first_a)
+        self._sides.a.load(self._values_a)
+        values_b, missing = transferred(
+            self._matching, {**initial_a.parameters, **self._values_a}, initial_b.parameters
+        )
+        self._sides.b.load(values_b)
         self._causes += lacking_in_a(missing)
 
     def _note_random(self, firsts: tuple[Trace, Trace], inputs: list[np.ndarray]) -> None:
         """Note each side that gives other outputs when it is evaluated again."""
-        again = self._sides.both(lambda side: side.trace(inputs, training=False))
+        again = self._sides.both(lambda side: side.outputs(inputs, training=False))
         for record, first, second in zip(self._records, firsts, again, strict=True):
             gap, _ = worst_output(first, second)
-            if gap > _TOLERANCE:
+            if gap > TOLERANCE:
                 self._notes.append(f"{record.target} gives other outputs for the same inputs each time")
-
-    def _parameters(self) -> Parameters:
-        def count(described: Description) -> int:
-            return sum(described.parameters[name].size for name in described.trained)
-
-        pairs = [
-            ParameterPair(stored.name, pair.b.parameters[role].name, role, pair.a.shapes[role])
-            for pair in self._matching.pairs
-            for role, stored in pair.a.parameters.items()
-            if role in pair.b.parameters
-        ]
-        pairs += [
-            ParameterPair(a.name, b.name, "", self._initial_a.parameters[a.name].shape)
-            for a, b in self._matching.free
-        ]
-        return Parameters(
-            count(self._initial_a),
-            count(self._initial_b),
-            pairs,
-            [name for name in self._matching.unmatched_a if name in self._initial_a.trained],
-            [name for name in self._matching.unmatched_b if name in self._initial_b.trained],
-        )
 
     def _compare_modes(self) -> None:
         """Outputs in both modes, for several batch sizes in evaluation; and the walk where they differ."""
         batch = self._options.batch
-        for size in dict.fromkeys((batch, _SINGLE, batch + 3)):
-            self._compare_outputs(size, training=False, explain=size == batch)
+        cases = [
+            evaluated(self._sides, self._shapes, size, training=False, traced=size == batch)
+            for size in dict.fromkeys((batch, _SINGLE, batch + 3))
+        ]
         self._phase("comparing training mode")
-        self._compare_outputs(batch, training=True, explain=True)
+        cases.append(evaluated(self._sides, self._shapes, batch, training=True, traced=True))
+        trained = cases[-1]
+        self._compared += compared_cases(self._sides.a, cases, self._values_a)
+        for case, found in zip(cases, list(self._compared), strict=True):
+            if case.traced:
+                self._explain(case, found)
+        self._output = trained.a.values[trained.a.outputs[0]].array
+        self._compare_state(trained)
+        # The training that follows holds several copies of all parameters.
+        self._values_a = {}
+        for side in (self._sides.a, self._sides.b):
+            side.forget_parameters()
 
-    def _compare_outputs(self, size: int, *, training: bool, explain: bool) -> None:
-        inputs = samples.inputs(self._shapes, size)
-        trace_a, trace_b = self._sides.both(lambda side: side.trace(inputs, training=training))
-        what = f"{'training' if training else 'evaluation'}, batch of {size}"
-        worst, where = worst_output(trace_a, trace_b)
-        tolerance = _TOLERANCE
-        if worst > tolerance:
-            tolerance = max(tolerance, _ROUNDINGS * self._rounding(trace_a, inputs, training=training))
-        found = compared(what, worst, tolerance, where)
-        self._compared.append(found)
-        if explain:
-            self._causes += state.dropouts(trace_a, trace_b, training=training)
-            if not found.equal:
-                self._causes += walk(self._sides.b, trace_a, inputs, self._matching, training=training)
-        if training:
-            self._trained_a, self._trained_b = trace_a, trace_b
-        elif size == self._options.batch:
-            self._note_opaque(trace_a, trace_b)
-
-    def _note_opaque(self, trace_a: Trace, trace_b: Trace) -> None:
-        if all(each.equal for each in self._compared):
+    def _explain(self, case: Evaluated, found: Compared) -> None:
+        self._causes += state.dropouts(case.a, case.b, training=case.training)
+        if found.equal:
             return
-        for record, trace in zip(self._records, (trace_a, trace_b), strict=True):
+        self._phase(f"finding causes in {'training mode' if case.training else 'evaluation'}")
+        self._causes += walk(
+            self._sides.b, case.a, case.inputs, self._matching, training=case.training, trace_b=case.b
+        )
+        if not case.training:
+            self._note_opaque(case)
+
+    def _note_opaque(self, case: Evaluated) -> None:
+        for record, trace in zip(self._records, (case.a, case.b), strict=True):
             names = {call.function for call in trace.calls if isinstance(call.does, kinds.Opaque)}
             if names:
                 self._notes.append(
                     f"{record.target} calls what cannot be described: {', '.join(sorted(names))}"
                 )
 
-    def _rounding(self, trace: Trace, inputs: list[np.ndarray], *, training: bool) -> float:
-        """How much A's outputs change if its parameters are rounded otherwise."""
-        rng = np.random.default_rng(3)
-        self._sides.a.load({name: rounded(array, rng) for name, array in self._values_a.items()})
-        again = self._sides.a.trace(inputs, training=training)
-        self._sides.a.load(self._values_a)
-        return worst_output(trace, again)[0]
-
-    def _compare_state(self) -> None:
-        worst, found = state.running_state(self._trained_a, self._trained_b, self._matching)
-        if self._trained_a.state_after or self._trained_b.state_after:
+    def _compare_state(self, trained: Evaluated) -> None:
+        worst, found = state.running_state(trained.a, trained.b, self._matching)
+        if trained.a.state_after or trained.b.state_after:
             self._compared.append(compared("running statistics", worst, _GRADIENT_TOLERANCE))
-        if self._compared[-1 if not self._trained_a.state_after else -2].equal or are_momenta(found):
+        if self._compared[-1 if not trained.a.state_after else -2].equal or are_momenta(found):
             self._causes += found
 
     def _compare_gradients(self) -> None:
         inputs = samples.inputs(self._shapes, self._options.batch)
-        output = self._trained_a.values[self._trained_a.outputs[0]].array
-        targets = samples.targets(output, self._options.loss)
+        targets = samples.targets(self._output, self._options.loss)
         a, b = self._sides.both(lambda side: side.gradients(inputs, targets, self._options.loss))
         worst, where = worst_parameter(self._matching, a.parameters, b.parameters)
         self._compared.append(compared("gradients of the parameters", worst, _GRADIENT_TOLERANCE, where))
@@ -231,12 +201,11 @@ class _Check:
 
     def _compare_training(self) -> None:
         """Losses and parameters of some steps, with each side's own optimizer and loss if it gives one."""
-        a, b = self._initial_a.update, self._initial_b.update
+        a, b = self._updates
         if a is not None and b is not None and "unknown" not in {a.rule, b.rule}:
             self._causes += updates.causes_of(a, b)
         options = self._options
-        output = self._trained_a.values[self._trained_a.outputs[0]].array
-        batches = samples.batches(self._shapes, options.batch, options.steps, output, options.loss)
+        batches = samples.batches(self._shapes, options.batch, options.steps, self._output, options.loss)
         trained_a, trained_b = self._sides.both(
             lambda side: side.train(batches, options.loss, options.learning_rate)
         )
@@ -257,3 +226,25 @@ class _Check:
             gap = max(loss, worst)
             before = gap if np.isfinite(gap) else None
             self._causes.append(Cause(kind="optimizer", path_a="", path_b=where, before=before, mode="steps"))
+
+
+def _paired(matching: Matching, a: Description, b: Description) -> Parameters:
+    def count(described: Description) -> int:
+        return sum(described.parameters[name].size for name in described.trained)
+
+    pairs = [
+        ParameterPair(stored.name, pair.b.parameters[role].name, role, pair.a.shapes[role])
+        for pair in matching.pairs
+        for role, stored in pair.a.parameters.items()
+        if role in pair.b.parameters
+    ]
+    pairs += [
+        ParameterPair(one.name, other.name, "", a.parameters[one.name].shape) for one, other in matching.free
+    ]
+    return Parameters(
+        count(a),
+        count(b),
+        pairs,
+        [name for name in matching.unmatched_a if name in a.trained],
+        [name for name in matching.unmatched_b if name in b.trained],
+    )

@@ -38,9 +38,10 @@ def read_model(spec: SideSpec, shape: InputShape, threads: int, timeout_seconds:
     """
     with RemoteSide(spec.target, threads, timeout_seconds) as side:
         built = side.build(spec.arguments, [shape])
+        described = side.describe()
         inputs = samples.inputs([shape], _BATCH)
         evaluated, trained = (side.trace(inputs, training=training) for training in (False, True))
-        own = OwnModel(spec, built, side.describe(), evaluated, trained)
+        own = OwnModel(spec, built, described, evaluated, trained)
     if len(evaluated.outputs) != 1:
         raise UsageError(f"{spec.target} has {len(evaluated.outputs)} outputs; a task needs one")
     return own

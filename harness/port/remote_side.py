@@ -13,8 +13,9 @@ import numpy as np
 
 from harness.errors import UsageError
 from harness.machine.cpus import cpus_of
-from harness.machine.worker_variables import worker_variables
-from harness.port import messages
+from harness.machine.worker_variables import GLIBC_KEEPS_MEMORY, worker_variables
+from harness.port import messages, wire
+from harness.port.known_parameters import filled_in
 from harness.tracing.calls import Trace
 from harness.tracing.side import Gradients, InputShape, Loss, Override, Trained
 from harness.worker.errors import WorkerLost
@@ -52,10 +53,13 @@ class RemoteSide:
             HarnessError: it cannot be started.
         """
         self.target = target
+        self._parameters: dict[str, np.ndarray] = {}
         self._timeout_seconds = timeout_seconds
         requests_out, self._requests = os.pipe()
         self._replies, replies_in = os.pipe()
         variables = {**worker_variables(threads, "cpu", os.environ), **_VARIABLES}
+        # Nothing is timed here, and what is freed goes back to the system.
+        variables = {name: value for name, value in variables.items() if name not in GLIBC_KEEPS_MEMORY}
         command = [
             sys.executable,
             "-P",
@@ -76,17 +80,29 @@ class RemoteSide:
 
     def describe(self) -> messages.Description:
         """Its parameters and what trains them."""
-        return self._call(messages.Describe(), messages.Description)
+        described = self._call(messages.Describe(), messages.Description)
+        self._parameters = dict(described.parameters)
+        return described
 
     def load(self, parameters: Mapping[str, np.ndarray]) -> None:
         """Replace parameters."""
         self._call(messages.Load(dict(parameters)), messages.Loaded)
+        self._parameters |= parameters
+
+    def forget_parameters(self) -> None:
+        """Keep no parameters here any more; no trace may be asked for after that."""
+        self._parameters = {}
 
     def trace(
         self, inputs: Sequence[np.ndarray], *, training: bool, overrides: Sequence[Override] = ()
     ) -> Trace:
         """Trace one evaluation."""
         request = messages.Evaluate(list(inputs), training, list(overrides))
+        return filled_in(self._call(request, messages.Evaluated).trace, self._parameters)
+
+    def outputs(self, inputs: Sequence[np.ndarray], *, training: bool) -> Trace:
+        """The outputs of one evaluation, in a trace without calls."""
+        request = messages.Evaluate(list(inputs), training, outputs_only=True)
         return self._call(request, messages.Evaluated).trace
 
     def gradients(self, inputs: Sequence[np.ndarray], targets: np.ndarray, loss: Loss) -> Gradients:
@@ -104,8 +120,8 @@ class RemoteSide:
     def _call(self, request: messages.Request, expected: type[_R]) -> _R:
         until = time.monotonic() + self._timeout_seconds
         with contextlib.suppress(BrokenPipeError):  # its death is noticed while reading
-            messages.write(self._requests, request)
-        reply = messages.read_reply(lambda count: self._read(count, until))
+            wire.write(self._requests, request)
+        reply = wire.read_reply(lambda buffer: self._read_into(buffer, until))
         if isinstance(reply, messages.Failed):
             own = reply.message if self.target in reply.message else f"{self.target}: {reply.message}"
             raise SideFailed(own, reply.traceback)
@@ -113,21 +129,18 @@ class RemoteSide:
             raise SideFailed(f"{self.target}: unexpected reply {type(reply).__name__}")
         return reply
 
-    def _read(self, count: int, until: float) -> bytes:
-        parts: list[bytes] = []
-        while count:
+    def _read_into(self, buffer: memoryview, until: float) -> int:
+        while True:
             if time.monotonic() > until:
                 self._process.kill()
                 raise SideFailed(
                     f"{self.target} did not answer within {self._timeout_seconds:g} s; give more: --timeout"
                 )
             ready, _, _ = select.select([self._replies], [], [], _POLL_SECONDS)
-            part = os.read(self._replies, min(count, 1 << 20)) if ready else b""
-            if (ready and not part) or (not ready and self._process.has_ended()):
+            if ready and (count := os.readv(self._replies, [buffer])):
+                return count
+            if ready or self._process.has_ended():
                 raise self._death()
-            parts.append(part)
-            count -= len(part)
-        return b"".join(parts)
 
     def _death(self) -> SideFailed:
         lost: WorkerLost = self._process.cause_of_death()

@@ -4,16 +4,16 @@ Run as ``python -P -m harness.port.side_process REQUEST_FD REPLY_FD``. Standard 
 user's code.
 """
 
-import functools
 import os
 import sys
 import traceback
-from collections.abc import Callable
 from typing import NoReturn
 
 from harness.errors import HarnessError
-from harness.port import messages
+from harness.port import messages, wire
+from harness.port.known_parameters import Sent, outputs_of
 from harness.port.loading import load_side
+from harness.tracing.calls import Trace
 from harness.tracing.side import Side
 from harness.tracing.user_code import described
 
@@ -23,6 +23,7 @@ class _Answering:
 
     def __init__(self) -> None:
         self._side: Side | None = None
+        self._sent = Sent()
 
     def answer(self, request: messages.Request) -> messages.Reply:
         """The reply; a fault of the user's code is one, too."""
@@ -46,16 +47,23 @@ class _Answering:
             raise RuntimeError("the model has not been made")
         match request:
             case messages.Describe():
-                return messages.Description(side.parameters(), sorted(side.trained()), side.update())
+                parameters = side.parameters()
+                self._sent.add(parameters)
+                return messages.Description(parameters, sorted(side.trained()), side.update())
             case messages.Load(parameters):
                 side.load(parameters)
+                self._sent.add(parameters)
                 return messages.Loaded()
-            case messages.Evaluate(inputs, training, overrides):
-                return messages.Evaluated(side.trace(inputs, training=training, overrides=overrides))
+            case messages.Evaluate():
+                return messages.Evaluated(self._trace(side, request))
             case messages.Differentiate(inputs, targets, loss_name):
                 return messages.Differentiated(side.gradients(inputs, targets, loss_name))
             case messages.Train(batches, loss_name, learning_rate):
                 return messages.HasTrained(side.train(batches, loss_name, learning_rate))
+
+    def _trace(self, side: Side, request: messages.Evaluate) -> Trace:
+        trace = side.trace(request.inputs, training=request.training, overrides=request.overrides)
+        return outputs_of(trace) if request.outputs_only else self._sent.left_out(trace)
 
 
 def main() -> NoReturn:
@@ -63,19 +71,17 @@ def main() -> NoReturn:
     requests, replies = map(int, sys.argv[1:3])
     for descriptor in (requests, replies):
         os.set_inheritable(descriptor, False)
-    answering, read = _Answering(), functools.partial(_read, os.fdopen(requests, "rb").read)
-    while (request := messages.read_request(read)) is not None:
+    answering, stream = _Answering(), os.fdopen(requests, "rb", buffering=0)
+    while (request := wire.read_request(stream.readinto)) is not None:
         reply = answering.answer(request)
+        del request  # its arrays are as large as the model
         try:
-            messages.write(replies, reply)
+            wire.write(replies, reply)
         except TypeError as error:  # what a plugin returned cannot be sent
-            messages.write(replies, messages.Failed(described(error), traceback.format_exc()))
+            wire.write(replies, messages.Failed(described(error), traceback.format_exc()))
+        del reply
     sys.stdout.flush()
     os._exit(0)
-
-
-def _read(read: Callable[[int], bytes], count: int) -> bytes:
-    return read(count)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from harness.tracing.calls import Trace
+from harness.tracing.calls import Trace, Value
 
 #: Numbers are equal up to rounding: this much of the largest one, unless rounding is known to grow more.
 ROUNDING = 1e-10
 #: Norms that differ by less may belong to the same numbers.
 _NORM_TOLERANCE = 1e-6
 _MOST_AXES = 5
+#: Numbers that are compared at a time, which fit a processor's cache.
+_PART = 1 << 16
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> float:
@@ -22,15 +24,43 @@ def difference(one: np.ndarray, other: np.ndarray) -> float:
         return math.inf
     if not one.size:
         return 0.0
-    same = one == other  # equal infinities have no difference
-    with np.errstate(invalid="ignore"):
-        gaps = np.where(same, 0.0, np.abs(one.astype(np.float64) - other))
-    worst = float(gaps.max())
-    if math.isnan(worst):
-        return math.inf
-    finite = np.abs(other[np.isfinite(other)])
-    scale = float(finite.max()) if finite.size else 1.0
+    worst, scale = 0.0, 0.0
+    finite = False
+    for part, other_part in zip(_parts(one), _parts(other), strict=True):
+        gap, largest = _gap(part, other_part), _largest_finite(other_part)
+        if math.isnan(gap):
+            return math.inf
+        worst = max(worst, gap)
+        if largest is not None:
+            finite, scale = True, max(scale, largest)
+    scale = scale if finite else 1.0
     return worst / scale if scale else worst
+
+
+def _parts(array: np.ndarray) -> Iterator[np.ndarray]:
+    """The array in parts along its first axis, which need little memory each."""
+    if array.size <= _PART:
+        yield array
+        return
+    rows = max(1, _PART * len(array) // array.size)
+    yield from (array[start : start + rows] for start in range(0, len(array), rows))
+
+
+def _gap(one: np.ndarray, other: np.ndarray) -> float:
+    """The largest difference; equal infinities have none."""
+    with np.errstate(invalid="ignore"):
+        gaps = np.abs(one.astype(np.float64) - other)
+        worst = float(gaps.max())
+        return worst if math.isfinite(worst) else float(np.where(one == other, 0.0, gaps).max())
+
+
+def _largest_finite(array: np.ndarray) -> float | None:
+    """The largest magnitude of all finite numbers; None if there are none."""
+    largest = float(np.abs(array).max())
+    if math.isfinite(largest):
+        return largest
+    finite = np.abs(array[np.isfinite(array)])
+    return float(finite.max()) if finite.size else None
 
 
 def orders(source: Sequence[int], wanted: Sequence[int]) -> Iterator[tuple[int, ...]]:
@@ -72,11 +102,20 @@ class ValueIndex:
         places = [place for place, value in enumerate(trace.values) if value.array.size > 1]
         norms = [(_norm(trace.values[place].array), place) for place in places]
         self._norms = sorted(norms)
+        self._of_parameters: dict[str, list[int]] = {}
 
     def find(self, array: np.ndarray) -> int | None:
         """The first value with these numbers, or None."""
         found = self.find_all(array)
         return found[0] if found else None
+
+    def places_of(self, value: Value) -> list[int]:
+        """All values with the numbers of another side's value; a parameter's are looked for once."""
+        if value.source != "parameter":
+            return self.find_all(value.array)
+        if value.name not in self._of_parameters:
+            self._of_parameters[value.name] = self.find_all(value.array)
+        return self._of_parameters[value.name]
 
     def find_all(self, array: np.ndarray) -> list[int]:
         """All values with these numbers, in their order."""

@@ -45,23 +45,35 @@ class _Fault(NamedTuple):
 
 
 def walk(
-    b: Traced, trace_a: Trace, inputs: Sequence[np.ndarray], matching: Matching, *, training: bool
+    b: Traced,
+    trace_a: Trace,
+    inputs: Sequence[np.ndarray],
+    matching: Matching,
+    *,
+    training: bool,
+    trace_b: Trace | None = None,
 ) -> list[Cause]:
-    """All causes of differences between A's evaluation and B's of the same inputs."""
+    """All causes of differences between A's evaluation and B's of the same inputs.
+
+    ``trace_b`` is B's evaluation, if there is one already.
+    """
     mode: Mode = "training" if training else "evaluation"
     trace_a = fold_borders(trace_a).trace
+    index = ValueIndex(trace_a)
+    folded_b = None if trace_b is None else fold_borders(trace_b)
     found: list[Cause] = []
     overrides: list[Override] = []
     visited: set[tuple[str, int]] = set()
     for _ in range(_MOST_FAULTS):
         try:
-            trace_b = fold_borders(b.trace(inputs, training=training, overrides=overrides))
+            if folded_b is None or overrides:
+                folded_b = fold_borders(b.trace(inputs, training=training, overrides=overrides))
         except HarnessError:  # A's array does not fit what follows, as where a stride moved
-            if not overrides:
+            if folded_b is None:
                 raise
-            found += _by_semantics(trace_a, trace_b.trace, matching, visited, mode)
+            found += _by_semantics(trace_a, folded_b.trace, matching, visited, mode)
             break
-        fault = _Comparison(trace_a, trace_b, matching).first_fault(visited)
+        fault = _Comparison(trace_a, index, folded_b, matching).first_fault(visited)
         if fault is None:
             break
         for cause in fault.causes:
@@ -89,7 +101,7 @@ def _by_semantics(
 class _Comparison:
     """Two traces of the same inputs; B's with the corrections so far."""
 
-    def __init__(self, trace_a: Trace, folded_b: Folded, matching: Matching) -> None:
+    def __init__(self, trace_a: Trace, index_a: ValueIndex, folded_b: Folded, matching: Matching) -> None:
         self._a, (self._b, self._borders) = trace_a, folded_b
         trace_b = self._b
         self._matching = matching
@@ -97,10 +109,9 @@ class _Comparison:
         for place, call in enumerate(trace_b.calls):
             for value in call.inputs:
                 self._consumers.setdefault(value, []).append(place)
-        index = ValueIndex(trace_a)
         self._in_a: dict[int, list[int]] = {}
         for place, each in enumerate(trace_b.values):
-            if each.array.size > 1 and (places := index.find_all(each.array)):
+            if each.array.size > 1 and (places := index_a.places_of(each)):
                 self._in_a[place] = places
         self._common_a = {place for places in self._in_a.values() for place in places}
 

@@ -58,3 +58,23 @@ def test_stored_form_and_canonical_array_are_inverse(stored):
     assert not np.array_equal(copy, original)
     stored.store(canonical, copy)
     assert np.array_equal(copy, original)
+
+
+@pytest.mark.parametrize("shape", [(3, 50_000), (200_000, 2), (1, 300_000)])
+def test_difference_of_large_arrays_is_that_of_all_their_parts(shape):
+    one = RNG.normal(size=shape)
+    other = one.copy()
+    other.flat[one.size // 2] += 3.0
+    other.flat[-1] = np.inf
+    assert difference(one, other) == math.inf
+    one.flat[-1] = np.inf
+    finite = other[np.isfinite(other)]
+    assert difference(one, other) == pytest.approx(3.0 / np.abs(finite).max(), rel=1e-12)
+
+
+def test_parameters_are_looked_for_once_and_results_of_calls_each_time():
+    array = RNG.normal(size=(4, 4))
+    index = ValueIndex(Trace([Value("call", array)], [], [], []))
+    assert index.places_of(Value("parameter", array, "w")) == [0]
+    assert index.places_of(Value("parameter", array + 1, "w")) == [0]
+    assert index.places_of(Value("call", array + 1)) == []

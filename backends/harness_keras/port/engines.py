@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
+from keras import ops
 
 from harness_keras.port.training import LossOf
 
@@ -15,6 +17,30 @@ Tensor = Any
 def watching() -> contextlib.AbstractContextManager[None]:
     """Report the engine's own functions to the recorder, as far as the engine can."""
     return importlib.import_module(f"harness_keras.port.{keras.config.backend()}_calls").watching()
+
+
+def numbers(tensor: Tensor) -> np.ndarray:
+    """What a tensor or variable holds now, which nobody writes into later."""
+    array = _in_memory_of_tensorflow(tensor) if keras.config.backend() == "tensorflow" else None
+    if array is None:
+        array = np.asarray(ops.convert_to_numpy(tensor))
+        array = array if array.flags.owndata else np.array(array)
+    return array
+
+
+def _in_memory_of_tensorflow(tensor: Tensor) -> np.ndarray | None:
+    """Without a copy: a variable gets new memory at its next change while there is a tensor of its value."""
+    import tensorflow as tf
+
+    held = tf.convert_to_tensor(tensor.value if isinstance(tensor, keras.Variable) else tensor)
+    return np.asarray(memoryview(held)) if held.dtype == tf.float64 else None
+
+
+def held(variable: keras.Variable) -> Tensor:
+    """What a variable holds now, to be assigned to it later."""
+    if keras.config.backend() == "torch":
+        return ops.copy(variable.value)
+    return ops.convert_to_tensor(variable)
 
 
 def gradients(

@@ -11,6 +11,7 @@ from keras import ops, tree
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, Stored, Trace, Value
 from harness.tracing.side import Override
+from harness_keras.port import engines
 
 Tensor = Any
 #: The recorder of the evaluation that runs now; the hooks do nothing without one.
@@ -85,7 +86,7 @@ class Recorder:
 
     def add_input(self, tensor: Tensor, name: str) -> None:
         """Make this an input of the model."""
-        self._enter(tensor, Value("input", _array(tensor), name))
+        self._enter(tensor, Value("input", engines.numbers(tensor), name))
 
     def alias(self, tensor: Tensor, of: Tensor) -> None:
         """Make a tensor the same value as another, if that one is known."""
@@ -206,12 +207,13 @@ class Recorder:
         if name is not None:
             return self._parameter(name, tensor)
         if id(tensor) not in self._places:
-            self._enter(tensor, Value("constant", _array(tensor)))
+            self._enter(tensor, Value("constant", engines.numbers(tensor)))
         return self._places[id(tensor)]
 
     def _parameter(self, name: str, tensor: Tensor) -> int:
         if name not in self._named:
-            self._named[name] = self._append(Value("parameter", _array(tensor), name))
+            with self.quiet():  # reading a variable is a primitive of TensorFlow
+                self._named[name] = self._append(Value("parameter", engines.numbers(tensor), name))
         return self._named[name]
 
     def _enter(self, tensor: Tensor, value: Value) -> None:
@@ -223,7 +225,7 @@ class Recorder:
         return len(self.values) - 1
 
     def _result(self, tensor: Tensor) -> int:
-        self._enter(tensor, Value("call", _array(tensor)))
+        self._enter(tensor, Value("call", engines.numbers(tensor)))
         return self._places[id(tensor)]
 
     def _overridden(self, call: int, of: Literal["input", "output"], place: int, tensor: Tensor) -> Tensor:
@@ -248,8 +250,3 @@ def _keys(variables: Mapping[str, keras.Variable]) -> dict[int, str]:
             if key is not None:
                 keys[id(key)] = name
     return keys
-
-
-def _array(tensor: Tensor) -> np.ndarray:
-    # A copy, since an engine may write into the tensor later.
-    return np.array(ops.convert_to_numpy(tensor))

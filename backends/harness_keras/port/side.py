@@ -117,14 +117,16 @@ class KerasSide:
         of = training.own_loss(self._own.make_loss()) if self._own.make_loss else training.loss_function(loss)
         variables = list(self._model.trainable_variables)
         optimizer.build(variables)
-        losses = []
+
+        def step(inputs: list[np.ndarray], targets: np.ndarray) -> float:
+            loss_of = training.LossOf(self._outputs_of, of, targets, self._state(), self._regularization)
+            value, made, _ = engines.gradients(loss_of, variables, self._tensors(inputs))
+            pairs = [(g, v) for g, v in zip(made, variables, strict=True) if g is not None]
+            optimizer.apply([gradient for gradient, _ in pairs], [variable for _, variable in pairs])
+            return float(value)
+
         with self._restored(self._model.variables), without_dropout():
-            for inputs, targets in batches:
-                step = training.LossOf(self._outputs_of, of, targets, self._state(), self._regularization)
-                value, made, _ = engines.gradients(step, variables, self._tensors(inputs))
-                pairs = [(g, v) for g, v in zip(made, variables, strict=True) if g is not None]
-                optimizer.apply([gradient for gradient, _ in pairs], [variable for _, variable in pairs])
-                losses.append(float(value))
+            losses = [step(inputs, targets) for inputs, targets in batches]
             return Trained(losses, self.parameters())
 
     def update(self) -> Update | None:
@@ -169,16 +171,16 @@ class KerasSide:
     @contextmanager
     def _restored(self, variables: Sequence[keras.Variable]) -> Iterator[None]:
         """What changes of these meanwhile is as before afterwards."""
-        before = [np.array(ops.convert_to_numpy(variable)) for variable in variables]
+        before = [engines.held(variable) for variable in variables]
         try:
             yield
         finally:
-            for variable, array in zip(variables, before, strict=True):
-                variable.assign(array)
+            for variable, value in zip(variables, before, strict=True):
+                variable.assign(value)
 
 
 def _array(tensor: Tensor) -> np.ndarray:
-    return np.array(ops.convert_to_numpy(tensor), np.float64)
+    return engines.numbers(tensor).astype(np.float64, copy=False)
 
 
 def _versions() -> dict[str, str]:

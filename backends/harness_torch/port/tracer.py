@@ -148,6 +148,7 @@ class Tracer(TorchFunctionMode):
         _active.pop()
         if not any(each is self for each in _active):
             self._patched.close()
+            self.recorder.recording = contextlib.nullcontext  # else both hold each other, and all tensors
 
     def _record(self, call: Arguments, seen: Seen) -> Any:
         run = runner(call, seen.inputs)

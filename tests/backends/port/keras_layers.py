@@ -204,6 +204,9 @@ def check(name):
         trace = side.trace([x], training=training)
         parameters = side.parameters()
         problems += [problem for call in trace.calls if (problem := problem_of(trace, call, parameters))]
+        names = [value.name for value in trace.values if value.source == "parameter"]
+        if len(names) != len(set(names)):
+            problems.append("a parameter is recorded twice")
         ends = {trace.values[place].source for place in trace.outputs}
         if ends != {"call"}:
             problems.append(f"the outputs are {ends}")

@@ -1,6 +1,7 @@
 """Sides of PyTorch: overrides, running statistics, gradients, training steps, outputs, errors."""
 
 import copy
+import gc
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from harness.errors import UsageError  # noqa: E402
 from harness.tracing import semantics as kinds  # noqa: E402
 from harness.tracing.side import InputShape, Override, OwnTraining  # noqa: E402
 from harness_torch import port  # noqa: E402
+from harness_torch.port.recorder import Recorder  # noqa: E402
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -340,3 +342,14 @@ def test_lazy_modules_are_made_by_the_first_evaluation():
         "1.running_mean",
         "1.running_var",
     }
+
+
+def test_a_trace_leaves_nothing_behind_that_holds_tensors():
+    side = side_of(nn.Conv2d(4, 7, 3), PICTURE)
+    gc.collect()
+    gc.disable()
+    try:
+        side.trace(inputs_of(PICTURE), training=False)
+        assert not any(type(each) is Recorder for each in gc.get_objects())
+    finally:
+        gc.enable()

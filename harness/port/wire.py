@@ -1,0 +1,94 @@
+"""Messages on a pipe: a head in MessagePack, then the numbers of each array, without further copies."""
+
+import os
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from harness.port.messages import Reply, Request
+
+#: Reads into the beginning of a buffer and says how many bytes; none at the end of the pipe.
+ReadInto = Callable[[memoryview], int]
+
+_ARRAY = 1
+_LENGTH = struct.Struct("<Q")
+_MOST_BYTES = 1 << 20
+
+
+def write(descriptor: int, message: Request | Reply) -> None:
+    """Write a message to a pipe.
+
+    Raises:
+        TypeError: something in it cannot be sent; nothing is written then.
+    """
+    arrays: list[np.ndarray] = []
+
+    def place(value: Any) -> Any:
+        if isinstance(value, np.generic):
+            return value.item()
+        array = np.ascontiguousarray(value)
+        if array.dtype.hasobject:
+            raise TypeError(f"cannot send {type(value).__name__}")
+        arrays.append(array)
+        head = f"{array.dtype.str};{','.join(map(str, np.shape(value)))}"
+        return msgspec.msgpack.Ext(_ARRAY, head.encode())
+
+    head = msgspec.msgpack.encode(message, enc_hook=place)
+    for part in (_LENGTH.pack(len(head)), head, *map(_bytes_of, arrays)):
+        rest = memoryview(part)
+        while rest:
+            rest = rest[os.write(descriptor, rest[:_MOST_BYTES]) :]
+
+
+def read_request(read: ReadInto) -> Request | None:
+    """The next request; None at the end of the pipe."""
+    return _read(read, Request)
+
+
+def read_reply(read: ReadInto) -> Reply:
+    """The next reply.
+
+    Raises:
+        EOFError: the pipe has ended.
+    """
+    reply: Reply | None = _read(read, Reply)
+    if reply is None:
+        raise EOFError
+    return reply
+
+
+def _read(read: ReadInto, kind: Any) -> Any:
+    length = bytearray(_LENGTH.size)
+    if not _fill(length, read):
+        return None
+    head = bytearray(_LENGTH.unpack(length)[0])
+    _fill(head, read)
+    arrays: list[np.ndarray] = []
+
+    def empty(_code: int, data: memoryview) -> np.ndarray:
+        dtype, _, shape = bytes(data).decode().partition(";")
+        arrays.append(np.empty([int(size) for size in shape.split(",") if size], dtype))
+        return arrays[-1]
+
+    message = msgspec.msgpack.Decoder(kind, ext_hook=empty).decode(head)
+    for array in arrays:
+        _fill(_bytes_of(array), read)
+    return message
+
+
+def _bytes_of(array: np.ndarray) -> np.ndarray:
+    return array.reshape(-1).view(np.uint8)
+
+
+def _fill(buffer: Any, read: ReadInto) -> bool:
+    """Read as many bytes as the buffer has; False at the end of the pipe."""
+    rest = memoryview(buffer)
+    while rest:
+        count = read(rest[:_MOST_BYTES])
+        if not count:
+            return False
+        rest = rest[count:]
+    return True
