@@ -108,6 +108,7 @@ def _(
 ) -> Iterator[_Field]:
     yield "attention scale", "scale", _scales(does, parameters, inputs)
     yield "mask", "causal_offset", [None, 0, -1, 1]
+    yield "softmax axis", "softmax_axis", [-1, -2]
 
 
 @_fields.register

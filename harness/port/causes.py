@@ -84,6 +84,7 @@ _NAMES = {
     "strides": "stride",
     "counts_padding": "counted padding",
     "causal_offset": "mask",
+    "softmax_axis": "softmax axis",
     "masked": "mask",
     "scale": "attention scale",
     "align_corners": "resizing",

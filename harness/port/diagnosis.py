@@ -179,18 +179,29 @@ def mistakes_giving(a: Place, wanted: np.ndarray) -> Iterator[tuple[Alternative,
 def _tried(place: Place, wanted: np.ndarray) -> Iterator[tuple[Alternative, float]]:
     parameters = place.parameters
     for alternative in alternatives(place.call.does, parameters, place.inputs):
-        yield alternative, _error(alternative.does, place, alternative.parameters, wanted)
+        out = _computed(alternative.does, place, alternative.parameters)
+        # The other side may have its channels elsewhere, even where the shapes are equal.
+        yield alternative, np.inf if out is None else _nearest(out, wanted)
 
 
 def _error(
     does: kinds.Semantics, place: Place, parameters: Mapping[str, np.ndarray], wanted: np.ndarray
 ) -> float:
-    try:
-        out = compute(does, place.inputs, parameters)[0]
-    except NoReference:
+    out = _computed(does, place, parameters)
+    if out is None:
         return np.inf
-    if out.shape == wanted.shape:
-        return difference(out, wanted)
+    return difference(out, wanted) if out.shape == wanted.shape else _nearest(out, wanted)
+
+
+def _computed(does: kinds.Semantics, place: Place, parameters: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    try:
+        return compute(does, place.inputs, parameters)[0]
+    except NoReference:
+        return None
+
+
+def _nearest(out: np.ndarray, wanted: np.ndarray) -> float:
+    """The least difference in any order of the axes."""
     fitting = in_shape_of(out, wanted)
     return np.inf if fitting is None else difference(fitting, wanted)
 

@@ -8,16 +8,20 @@ from harness.port.chains import Edit, Explained, is_silent, name_of
 from harness.port.diagnosis import Place
 from harness.port.findings import Cause
 from harness.port.segments import Segment
+from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, Trace
+
+#: The kind of cause of calls that stand in the place of others.
+REPLACED = "other function"
 
 
 def edited(edit: Edit, found: Explained, consumer: str) -> Cause:
     """The cause that an edit of B's chain is; ``consumer`` is the layer that comes after it."""
-    kind = "other function" if edit.of_a and edit.of_b else "missing call" if edit.of_a else "extra call"
+    kind = REPLACED if edit.of_a and edit.of_b else "missing call" if edit.of_a else "extra call"
     proven = found.after is not None and diagnosis.explains(found.after, found.before or 1.0)
 
     def words(places: list[Place]) -> str:
-        return " → ".join(name_of(place.call.does) for place in places) or "nothing"
+        return " → ".join(map(_word, places)) or "nothing"
 
     return Cause(
         kind=kind,
@@ -30,6 +34,11 @@ def edited(edit: Edit, found: Explained, consumer: str) -> Cause:
         before=found.before,
         after=found.after if proven else None,
     )
+
+
+def _word(place: Place) -> str:
+    does = place.call.does
+    return f"slice {does.index}" if isinstance(does, kinds.Slice) else name_of(does)
 
 
 def _where(edit: Edit, consumer: str) -> str:

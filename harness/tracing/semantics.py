@@ -112,13 +112,15 @@ class Attention(Semantics, frozen=True):
 
     ``causal_offset`` is None without a causal mask; 0 lets a position see itself and what is before it, -1
     not itself, 1 also the next. ``masked`` says that there is a further mask, given as fourth input (added).
-    ``heads_axis`` is where the inputs have the heads: 1, or 2 for (batch, length, heads, depth).
+    ``heads_axis`` is where the inputs have the heads: 1, or 2 for (batch, length, heads, depth). The softmax
+    is that of the scores (..., queries, keys) over ``softmax_axis``, which is -2 by mistake alone.
     """
 
     scale: float
     causal_offset: int | None = None
     masked: bool = False
     heads_axis: int = 1
+    softmax_axis: int = -1
 
 
 class MultiHeadAttention(Semantics, frozen=True):
@@ -134,6 +136,7 @@ class MultiHeadAttention(Semantics, frozen=True):
     scale: float
     causal_offset: int | None = None
     masked: bool = False
+    softmax_axis: int = -1
 
 
 class Activation(Semantics, frozen=True):

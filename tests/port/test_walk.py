@@ -6,9 +6,11 @@ import pytest
 from support.numpy_side import NumpySide
 
 from harness.port.matching import match
+from harness.port.reference import compute
 from harness.port.transfer import transferred
 from harness.port.walk import walk
 from harness.tracing import semantics as kinds
+from harness.tracing.calls import Call, Stored, Trace, Value
 
 RNG = np.random.default_rng(0)
 INPUTS = [RNG.normal(size=(4, 8, 8, 3))]
@@ -140,3 +142,114 @@ def test_a_kernel_that_is_turned_round_is_recognised():
     assert flipped.shape == (3, 3, 3, 4)
     (cause,) = found(Flipped(*b.calls))
     assert (cause.kind, cause.path_b) == ("flipped kernel", "conv1")
+
+
+def call(path, does, inputs, outputs, **parameters):
+    return Call(
+        path=path,
+        function=type(does).__name__.lower(),
+        does=does,
+        inputs=inputs,
+        outputs=outputs,
+        parameters={role: Stored(name) for role, name in parameters.items()},
+    )
+
+
+class Fixed:
+    """A side whose calls are not evaluated again: nothing follows the fault."""
+
+    def __init__(self, trace):
+        self._trace = trace
+
+    def trace(self, inputs, *, training, overrides=()):
+        return self._trace
+
+
+def causes_between(a, b):
+    return walk(Fixed(b), a, [], match(a, b), training=False)
+
+
+def test_the_last_step_in_the_place_of_the_mean_is_no_missing_call():
+    """A gives the last state, too, but goes on with the mean."""
+    steps, kernel = array(3, 5, 4), array(4, 2)
+    mean, last = steps.mean(1), steps[:, -1]
+    outputs = np.tanh(mean) @ kernel, np.tanh(last) @ kernel
+
+    def trace(pooling, pooled, output, *further):
+        values = [Value("input", steps), Value("call", pooled), Value("call", np.tanh(pooled))]
+        values += [Value("parameter", kernel, "w"), Value("call", output), *further]
+        calls = [
+            call("", pooling, [0], [1]),
+            call("", kinds.Activation(function="tanh"), [1], [2]),
+            call("head", kinds.Linear(), [2], [4], kernel="w"),
+        ]
+        return Trace(values, calls, [0], [4])
+
+    a = trace(kinds.Reduction(function="mean", axes=(-2,)), mean, outputs[0], Value("call", last))
+    b = trace(kinds.Slice(index="[:, -1]"), last, outputs[1])
+    (cause, *_) = causes_between(a, b)
+    assert (cause.kind, cause.a, cause.b) == ("other function", "mean", "slice [:, -1]")
+    assert cause.path_b == "before head"
+    assert cause.after < 1e-12
+
+
+@pytest.mark.parametrize("by_hand_in_a", [False, True])
+def test_a_softmax_over_queries_is_named_where_one_side_writes_attention_by_hand(by_hand_in_a):
+    query, key, value = (array(2, 2, 5, 3) for _ in range(3))
+    seen = np.tril(np.ones((5, 5), bool))
+    scores = np.where(seen, query @ key.swapaxes(-1, -2), -1e30)
+
+    def by_hand(axis):
+        weights = np.exp(scores - scores.max(axis, keepdims=True))
+        weights /= weights.sum(axis, keepdims=True)
+        values = [Value("input", each) for each in (query, key, value)]
+        values += [Value("call", query @ key.swapaxes(-1, -2)), Value("call", scores)]
+        values += [Value("call", weights), Value("call", weights @ value)]
+        calls = [
+            call("attention", kinds.MatrixProduct(transposed=True), [0, 1], [3]),
+            call("attention", kinds.Opaque(function="where"), [3], [4]),
+            call("attention", kinds.Softmax(axis=axis), [4], [5]),
+            call("attention", kinds.MatrixProduct(), [5, 2], [6]),
+        ]
+        return Trace(values, calls, [0, 1, 2], [6])
+
+    does = kinds.Attention(scale=1.0, causal_offset=0)
+    expected = compute(does, [query, key, value], {})[0]
+    values = [Value("input", each) for each in (query, key, value)] + [Value("call", expected)]
+    fused = Trace(values, [call("attention", does, [0, 1, 2], [3])], [0, 1, 2], [3])
+    a, b = (by_hand(-2), fused) if by_hand_in_a else (fused, by_hand(-2))
+    (cause, *_) = causes_between(a, b)
+    assert (cause.kind, cause.path_b) == ("softmax axis", "attention")
+    assert (cause.a, cause.b) == (("-2", "-1") if by_hand_in_a else ("-1", "-2"))
+    assert cause.after < 1e-12
+
+
+@pytest.mark.parametrize("size", [4, 6])
+def test_a_transposed_kernel_is_named_in_a_layer_of_ones_own(size):
+    """As many channels as rows and columns, or not: the layouts of the sides differ."""
+    pictures, kernel, bias = array(2, size, size, 4), array(3, 3, 4, 4), array(4)
+    does = msgspec.structs.replace(CONV, channels_first=True)
+    first = np.moveaxis(pictures, -1, 1)
+    of_a = compute(does, [first], {"kernel": kernel, "bias": bias})[0]
+    product = compute(CONV, [pictures], {"kernel": kernel.swapaxes(0, 1)})[0]
+    a = Trace(
+        [
+            Value("input", first),
+            Value("parameter", kernel, "w"),
+            Value("parameter", bias, "b"),
+            Value("call", of_a),
+        ],
+        [call("conv", does, [0], [3], kernel="w", bias="b")],
+        [0],
+        [3],
+    )
+    values = [Value("input", pictures), Value("parameter", kernel, "k"), Value("parameter", bias, "c")]
+    values += [Value("call", kernel.swapaxes(0, 1)), Value("call", product), Value("call", product + bias)]
+    calls = [
+        call("own", kinds.Transposition(axes=(1, 0, 2, 3)), [1], [3]),
+        call("own", kinds.Opaque(function="Conv2D"), [0, 3], [4]),
+        call("own", kinds.Arithmetic(function="add"), [4, 2], [5]),
+    ]
+    (cause, *_) = causes_between(a, Trace(values, calls, [0], [5]))
+    assert (cause.kind, cause.path_a, cause.path_b) == ("transposed kernel", "conv", "own")
+    assert cause.after < 1e-12

@@ -148,7 +148,7 @@ SINGLE = [
         activation=("activation", "cell"),
         recurrent_activation=("activation", "cell"),
         direction=("direction", "cell"),
-        last_step=("reduction axis", ""),
+        last_step=("other function", "head"),
         missing_bias=("missing bias", "head"),
     ),
     *_planted(

@@ -22,7 +22,7 @@ def attention(
         scores = np.where(seen, scores, -np.inf)
     if mask is not None:
         scores = np.where(mask, scores, -np.inf) if mask.dtype == bool else scores + mask
-    return np.asarray(special.softmax(scores, axis=-1) @ value)
+    return np.asarray(special.softmax(scores, axis=does.softmax_axis) @ value)
 
 
 @formula.register
