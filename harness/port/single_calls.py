@@ -48,9 +48,10 @@ def _where(edit: Edit, consumer: str) -> str:
 
 
 class Mistake(NamedTuple):
-    """A mistake in a single call that gives what a call of the other side gives."""
+    """A mistake in a single call that gives a value of the other side, and the call that made that."""
 
     single: Place
+    value: int
     other: Call
     kind: str
     texts: tuple[str, str]
@@ -78,7 +79,8 @@ def mistake_in(
             kind = alternative.kind
             if kind == "activation" and "identity" in texts:
                 kind = "missing call" if alternative.other == "identity" else "extra call"
-            return Mistake(single, makers.get(candidate, single.call), kind, texts, before, after)
+            other_call = makers.get(candidate, single.call)
+            return Mistake(single, candidate, other_call, kind, texts, before, after)
     return None
 
 

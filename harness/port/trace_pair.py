@@ -2,13 +2,15 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from harness.port import diagnosis
 from harness.port.chains import edits_between, is_silent
 from harness.port.diagnosis import Place
 from harness.port.findings import Cause
 from harness.port.folding import Folded
 from harness.port.matching import Matching, PairedUse
-from harness.port.segments import Segment, segment_before
+from harness.port.segments import Segment, producers, segment_before
 from harness.port.single_calls import REPLACED, composite_cause, edited, mistake_in
 from harness.port.values import ValueIndex, are_equal, difference, in_shape_of
 from harness.tracing import semantics as kinds
@@ -106,17 +108,17 @@ class TracePair:
             )
         name = self._b.calls[consumer[0]].path if consumer is not None else ""
         missing = self._missing(value_a, value_b, before_a, before_b, name)
-        fault = self._differing_call(before_a, before_b)
+        fault = differing = self._differing_call(before_a, before_b)
         # All of B's calls replaced by A's give A's number, too: a mistake in one call says more than that.
         if fault is None and all(cause.after is not None and cause.kind != REPLACED for cause in missing):
             fault = Fault(missing, [])
         fault = fault or self._composite(value_a, value_b, before_a, before_b) or Fault(missing, [])
-        corrections = fault.corrections
-        if not corrections and consumer is not None:
+        corrections = list(fault.corrections)
+        if consumer is not None and (differing is None or not corrections):
             array = in_shape_of(self._a.values[value_a].array, self._b.values[value_b].array)
             place, number = consumer
             place = self._borders.get(place, place) if number == 0 else place
-            corrections = [] if array is None else [Override(place, number, array, "input")]
+            corrections += [] if array is None else [Override(place, number, array, "input")]
         return Fault(fault.causes, corrections)
 
     def _from_values_of(self, before_a: Segment, value_b: int) -> Segment | None:
@@ -171,14 +173,24 @@ class TracePair:
         """One call of a side for several of the other: a mistake in it that gives what they give."""
         mistake = mistake_in(self._a, self._b, before_a, before_b, value_b)
         if mistake is not None:
-            single, other, kind, texts, before, after = mistake
-            return Fault([composite_cause(kind, single.call, other, texts, before, after)], [])
+            single, value, other, kind, texts, before, after = mistake
+            cause = composite_cause(kind, single.call, other, texts, before, after)
+            return Fault([cause], self._value_correction(value, single.output))
         mistake = mistake_in(self._b, self._a, before_b, before_a, value_a)
         if mistake is not None:
-            single, other, kind, texts, before, after = mistake
+            single, value, other, kind, texts, before, after = mistake
             kind = {"missing call": "extra call", "extra call": "missing call"}.get(kind, kind)
-            return Fault([composite_cause(kind, other, single.call, texts[::-1], before, after)], [])
+            cause = composite_cause(kind, other, single.call, texts[::-1], before, after)
+            right = self._a.values[value].array
+            return Fault([cause], self._value_correction(single.call.outputs[0], right))
         return None
+
+    def _value_correction(self, value_b: int, right: np.ndarray) -> list[Override]:
+        place = producers(self._b).get(value_b)
+        array = in_shape_of(right, self._b.values[value_b].array)
+        if place is None or array is None:
+            return []
+        return [Override(place, self._b.calls[place].outputs.index(value_b), array)]
 
     def _missing(
         self, value_a: int, value_b: int, before_a: Segment, before_b: Segment, consumer: str

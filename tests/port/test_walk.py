@@ -253,3 +253,58 @@ def test_a_transposed_kernel_is_named_in_a_layer_of_ones_own(size):
     (cause, *_) = causes_between(a, Trace(values, calls, [0], [5]))
     assert (cause.kind, cause.path_a, cause.path_b) == ("transposed kernel", "conv", "own")
     assert cause.after < 1e-12
+
+
+class Evaluating:
+    """Evaluates calls, given as (path, semantics, places of the inputs, parameters), with overrides.
+
+    A call without a formula is given by a function in the place of its semantics.
+    """
+
+    def __init__(self, *calls):
+        self._calls = calls
+        self.evaluations = 0
+
+    def trace(self, inputs, *, training, overrides=()):
+        self.evaluations += 1
+        given = {(each.call, each.of, each.place): each.array for each in overrides}
+        values, calls, results = [Value("input", inputs[0])], [], [0]
+        for place, (path, does, sources, parameters) in enumerate(self._calls):
+            arrays = [
+                given.get((place, "input", number), values[results[source]].array)
+                for number, source in enumerate(sources)
+            ]
+            values += [Value("parameter", held, f"{path}.{role}") for role, held in parameters.items()]
+            described = kinds.Opaque(function="own") if callable(does) else does
+            out = does(*arrays) if callable(does) else compute(does, arrays, parameters)[0]
+            values.append(Value("call", given.get((place, "output", 0), out)))
+            names = {role: f"{path}.{role}" for role in parameters}
+            calls.append(call(path, described, [results[s] for s in sources], [len(values) - 1], **names))
+            results.append(len(values) - 1)
+        return Trace(values, calls, [0], [results[-1]])
+
+
+def test_after_a_mistake_in_several_calls_everything_that_follows_is_right():
+    """The wrong value also enters a sum that comes after the next layer."""
+    add, multiply = kinds.Arithmetic(function="add"), kinds.Arithmetic(function="multiply")
+    first, second = {"kernel": array(4, 4)}, {"kernel": array(4, 3)}
+
+    def followed(y, *calls):
+        return Evaluating(
+            *calls,
+            ("", add, [y, 0], {}),
+            ("first", kinds.Linear(), [y + 1], first),
+            ("", add, [y + 2, y + 1], {}),
+            ("second", kinds.Linear(), [y + 3], second),
+        )
+
+    a = followed(1, ("gelu", kinds.Activation(function="gelu"), [0], {}))
+    gate = ("own", lambda x: 1 / (1 + np.exp(-1.702 * x)), [0], {})
+    b = followed(2, gate, ("own", multiply, [0, 1], {}))
+    inputs = [array(5, 4)]
+    trace_a, trace_b = (side.trace(inputs, training=False) for side in (a, b))
+    for given, evaluations in ((None, 2), (trace_b, 1)):
+        b.evaluations = 0
+        (cause,) = walk(b, trace_a, inputs, match(trace_a, trace_b), training=False, trace_b=given)
+        assert (cause.kind, cause.a, cause.b, cause.path_b) == ("activation", "gelu", "quick_gelu", "own")
+        assert b.evaluations == evaluations
