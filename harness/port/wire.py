@@ -37,15 +37,16 @@ def write(descriptor: int, message: Request | Reply) -> None:
         return msgspec.msgpack.Ext(_ARRAY, head.encode())
 
     head = msgspec.msgpack.encode(message, enc_hook=place)
-    for part in (_LENGTH.pack(len(head)), head, *map(_bytes_of, arrays)):
-        rest = memoryview(part)
+    start = memoryview(_LENGTH.pack(len(head)) + head)
+    for rest in (start, *map(_bytes_of, arrays)):
         while rest:
-            rest = rest[os.write(descriptor, rest[:_MOST_BYTES]) :]
+            rest = rest[os.write(descriptor, rest[:_MOST_BYTES]) :]  # noqa: PLW2901  what is left of it
 
 
 def read_request(read: ReadInto) -> Request | None:
     """The next request; None at the end of the pipe."""
-    return _read(read, Request)
+    request: Request | None = _read(read, Request)
+    return request
 
 
 def read_reply(read: ReadInto) -> Reply:
@@ -79,11 +80,11 @@ def _read(read: ReadInto, kind: Any) -> Any:
     return message
 
 
-def _bytes_of(array: np.ndarray) -> np.ndarray:
-    return array.reshape(-1).view(np.uint8)
+def _bytes_of(array: np.ndarray) -> memoryview:
+    return array.reshape(-1).view(np.uint8).data
 
 
-def _fill(buffer: Any, read: ReadInto) -> bool:
+def _fill(buffer: bytearray | memoryview, read: ReadInto) -> bool:
     """Read as many bytes as the buffer has; False at the end of the pipe."""
     rest = memoryview(buffer)
     while rest:
