@@ -59,7 +59,7 @@ def _findings(
         if isinstance(outcome, Finding):
             cache.keep(outcome)
             found[outcome.case] = outcome
-        examined(len(names) - len(missing) + len(found), len(names))
+        examined(len(found), len(names))
 
     check(examiner, definition, report, Selection(frozenset(missing)))
     if not all(finding.passed for finding in found.values()):
