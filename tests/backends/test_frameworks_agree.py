@@ -35,6 +35,7 @@ def losses(record: dict) -> list[float]:
 OPTIONS = ("--set", "momentum=0.9", "--set", "nesterov=true", "--set", "l1=0.0001", "--set", "width=0.25")
 
 
+@pytest.mark.long
 def test_float64_runs_agree_to_rounding(harness):
     done = harness(*RUN, "--backend", CONFIGURATIONS, *OPTIONS, "--batch-size", "48", timeout=800)
     assert done.returncode == 0, done.stdout + done.stderr
