@@ -37,10 +37,8 @@ def _in_memory_of_tensorflow(tensor: Tensor) -> np.ndarray | None:
 
 
 def held(variable: keras.Variable) -> Tensor:
-    """What a variable holds now, to be assigned to it later."""
-    if keras.config.backend() == "torch":
-        return ops.copy(variable.value)
-    return ops.convert_to_tensor(variable)
+    """A copy of what a variable holds now, to be assigned to it later."""
+    return np.array(numbers(variable))
 
 
 def gradients(
