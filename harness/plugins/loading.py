@@ -33,9 +33,7 @@ def ask(
             hook: Callable[..., object] = getattr(_registered(load()).hook, f"harness_{kind}")
             plugin = hook(name=name)
     except (Exception, SystemExit) as error:
-        raise PluginError(
-            f"{where} could not be loaded: {type(error).__name__}: {message_of(error)}"
-        ) from error
+        raise _could_not_be_loaded(where, error) from error
     if plugin is None:
         return None
     if not isinstance(plugin, expected):
@@ -62,9 +60,7 @@ def implemented(where: str, load: Callable[[], object]) -> list[Kind]:
         with nothing_on_stdout():
             manager = _registered(load())
     except (Exception, SystemExit) as error:
-        raise PluginError(
-            f"{where} could not be loaded: {type(error).__name__}: {message_of(error)}"
-        ) from error
+        raise _could_not_be_loaded(where, error) from error
     return [kind for kind in KINDS if getattr(manager.hook, f"harness_{kind}").get_hookimpls()]
 
 
