@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,7 @@ _ERROR_SECONDS = 0.02
 
 
 class Hindrance:
-    """The hindrance of these processes, all that they started and this one, since the last question.
+    """The hindrance of these processes, all that they started and this thread, since the last question.
 
     On Linux it is the time that their threads waited for a CPU, as the scheduler counts it, as far as others
     can have caused it, plus what the hypervisor and the control group's quota took. The threads of a program
@@ -25,11 +26,12 @@ class Hindrance:
     def __init__(self, pids: Iterable[int]) -> None:
         self._pids = list(pids)
         theirs = with_descendants(self._pids)
-        # This process works between their answers, and reads these very counters: it is not another program.
+        # This thread works between their answers, and reads these very counters: it is not another program.
         ours = {os.getpid(), *theirs}
         self._theirs = Party(theirs, ours)
         # It may use other CPUs, and wait for them.
-        self._own = Party({os.getpid()}, ours) if os.getpid() not in theirs else None
+        own = None if os.getpid() in theirs else threading.get_native_id()
+        self._own = Party({os.getpid()}, ours, own) if own is not None else None
         self._counters = read_counters(self._pids)
 
     def seconds(self) -> float:
@@ -57,10 +59,11 @@ class _State(NamedTuple):
 
 
 class Party:
-    """Processes that wait for the same CPUs."""
+    """Processes that wait for the same CPUs, or one of their threads."""
 
-    def __init__(self, waiting: set[int], ours: set[int]) -> None:
-        self._last = _read(waiting, ours)
+    def __init__(self, waiting: set[int], ours: set[int], thread: int | None = None) -> None:
+        self._thread = thread
+        self._last = _read(waiting, ours, thread)
         self._balance = _ERROR_SECONDS * len(self._last.cpus)
 
     def hindered(self, waiting: set[int], ours: set[int]) -> float | None:
@@ -68,7 +71,7 @@ class Party:
 
         The work of ``ours`` on their CPUs is no disturbance. None if the kernel reports no waits.
         """
-        last, now = self._last, _read(waiting, ours)
+        last, now = self._last, _read(waiting, ours, self._thread)
         self._last = now
         if not now.waited:
             return None
@@ -91,8 +94,10 @@ class Party:
         return explained
 
 
-def _read(waiting: set[int], ours: set[int]) -> _State:
+def _read(waiting: set[int], ours: set[int], thread: int | None) -> _State:
     ran, waited = _read_threads(waiting)
+    if thread is not None:
+        ran, waited = ({key: of[key] for key in of if key == str(thread)} for of in (ran, waited))
     cpus: set[int] = set().union(*map(_cpus_of, ran))
     return _State(ran, waited, cpus, busy_seconds(), sum(map(cpu_seconds, ours)))
 

@@ -28,7 +28,12 @@ def machine(monkeypatch):
     def read_threads(pids):
         if WORKER in pids:
             return dict(state.ran), dict(state.waited)
-        return ({"1": 0.0}, {"1": state.own_waited}) if state.waited else ({}, {})
+        # Another thread of this process is busy elsewhere, and waits for what takes no time here.
+        return (
+            ({"1": 0.0, "2": 0.0}, {"1": state.own_waited, "2": 10 * sum(state.waited.values())})
+            if state.waited
+            else ({}, {})
+        )
 
     def pass_time(threads, others=0.0, stolen=0.0, apart=0.0, tick=0.0):
         """``threads``: seconds that each ran and waited; ``others`` on their CPUs, ``apart`` on another.
@@ -45,6 +50,7 @@ def machine(monkeypatch):
         state.stolen += stolen
 
     monkeypatch.setattr(hindrance, "_read_threads", read_threads)
+    monkeypatch.setattr(hindrance.threading, "get_native_id", lambda: 1)
     monkeypatch.setattr(hindrance, "_cpus_of", lambda _thread: {0, 1})
     monkeypatch.setattr(hindrance, "busy_seconds", lambda: dict(state.busy))
     monkeypatch.setattr(hindrance, "cpu_seconds", lambda pid: state.ours if pid == WORKER else 0.0)
