@@ -1,16 +1,18 @@
 """``harness check``: whether backends compute what the references state, in float64."""
 
 import itertools
-from collections.abc import Iterator
 
 import click
 from tabulate import tabulate
 
 from harness.cli import completion, options
-from harness.cli.check_outcome import CLOCK, CheckOutcome, Status
+from harness.cli.check_outcome import CLOCK, Status
+from harness.cli.check_workers import Check, check_all
 from harness.cli.printing import echo
 from harness.errors import PluginError, UsageError, unknown_name
+from harness.machine.cpus import cpu_groups
 from harness.machine.description import default_threads
+from harness.machine.facilities import has_nvidia_gpu
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.plugins.definition import define_task
@@ -21,7 +23,9 @@ from harness.spec.backend import Precision
 from harness.spec.task import TaskDefinition
 from harness.testing.certify import Selection, check_names
 from harness.testing.parity import TOLERANCE
-from harness.worker.examiner import Examiner
+
+#: Each holds a framework and a network in memory, up to about 2 GiB.
+_MOST_WORKERS = 8
 
 
 @click.command()
@@ -52,7 +56,13 @@ from harness.worker.examiner import Examiner
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failure; list the rest as skipped.")
 @click.option("--traceback", is_flag=True, help="Print the traceback of an exception that a backend raised.")
 @options.device
-@options.threads
+@click.option(
+    "--threads",
+    type=options.THREADS,
+    metavar="N",
+    help="CPU threads of each worker. As many tasks are checked at the same time as there are cores for. "
+    "Default: 1 on a CPU; on a GPU the number of physical cores, and one task after the other.",
+)
 @options.plugin_of_all
 @click.pass_context
 def command(
@@ -78,14 +88,18 @@ def command(
     Exit code: 0 if all agree, 1 if anything deviates or could not be checked, 2 if the input is wrong.
     """
     definitions, broken = _definitions(tasks)
-    configurations = [
-        Configuration(backend, mode, device, threads or default_threads(), precision)
+    on_gpu = device != "cpu" and has_nvidia_gpu()
+    threads = threads or (default_threads() if on_gpu else 1)
+    checks = [
+        Check(Configuration(backend, mode, device, threads, precision), definition)
         for backend, mode in _chosen(backends, definitions, all_modes=all_modes)
+        for definition in definitions
     ]
     if not backends:
         broken += _broken_backends()
     selection = _selection(chosen_cases, definitions, precision, fail_fast=fail_fast)
-    outcomes = list(_outcomes(configurations, definitions, selection))
+    groups = cpu_groups(threads, threads if on_gpu else min(default_threads(), _MOST_WORKERS * threads))
+    outcomes = check_all(checks, selection, groups)
     statuses = [Status.NOT_CHECKED] * len(broken) + [outcome.status for outcome in outcomes]
     remarks = broken + [
         text for outcome in outcomes for text in outcome.remarks(by_case=by_case, traceback=traceback)
@@ -112,19 +126,6 @@ def _selection(
         if unknown := [name for name in names if name not in known]:
             raise unknown_name("case", unknown[0], known)
     return Selection(frozenset(names), fail_fast)
-
-
-def _outcomes(
-    configurations: list[Configuration], definitions: list[TaskDefinition], selection: Selection
-) -> Iterator[CheckOutcome]:
-    """Check each configuration on each task; with ``fail_fast`` until one fails."""
-    for configuration in configurations:
-        with Examiner(configuration) as examiner:
-            for definition in definitions:
-                outcome = CheckOutcome(examiner, definition, selection)
-                yield outcome
-                if selection.fail_fast and outcome.status is not Status.AGREES:
-                    return
 
 
 def _smaller(definitions: list[TaskDefinition]) -> list[str]:

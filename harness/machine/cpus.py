@@ -38,6 +38,16 @@ def cpus_for(threads: int) -> list[int]:
     return sorted(_best_first()[:threads])
 
 
+def cpu_groups(threads: int, cpus: int) -> list[list[int]]:
+    """``cpus`` of the allowed CPUs in groups of as many as threads, none in two of them.
+
+    One group where there are too few for two.
+    """
+    best = _best_first()
+    starts = range(0, max(1, cpus // threads) * threads, threads)
+    return [sorted(best[start : start + threads]) for start in starts]
+
+
 @functools.cache
 def _best_first() -> list[int]:
     """The allowed CPUs, best first: one CPU of each core, idle before busy, then the others.

@@ -23,13 +23,17 @@ class Facility(NamedTuple):
     reason: str
 
 
+def has_nvidia_gpu(devices: Path = _DEVICES) -> bool:
+    """Whether the machine has an NVIDIA GPU, even one that the environment hides."""
+    return any(devices.glob("nvidia[0-9]*"))
+
+
 def missing_facilities(
     variables: Mapping[str, str] = os.environ, devices: Path = _DEVICES, powercap: Path = _POWERCAP
 ) -> list[Facility]:
     """The facilities that this machine lacks. Imports no framework."""
-    gpu = any(devices.glob("nvidia[0-9]*"))
     missing = []
-    if not gpu:
+    if not has_nvidia_gpu(devices):
         missing.append(Facility("NVIDIA GPU", "--device cuda", "none found"))
     elif importlib.util.find_spec("pynvml") is None:
         missing.append(Facility("NVML", "energy of a GPU in duels", "pip install nvidia-ml-py"))

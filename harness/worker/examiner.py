@@ -161,6 +161,11 @@ class Examiner:
         Conversation(self._session, configuration.backend, configuration.threads).describe()
         return self._session
 
+    def kill(self) -> None:
+        """Kill the worker, if there is one: what another thread asks of it fails."""
+        if self._session is not None:
+            self._session.kill()
+
     def close(self) -> None:
         """End the worker, if there is one."""
         self._resume()
@@ -174,6 +179,6 @@ class Examiner:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None and self._session is not None:
-            self._session.kill()
+        if kind is not None:
+            self.kill()
         self.close()

@@ -72,5 +72,6 @@ GAN = TaskDefinition(
     options=GanOptions,
     define=define,
     reference=Path(__file__).parent / "references" / "gan.json",
+    certified={"width": 0.5},
     presets={"smoke": Preset(dataset="digits", epochs=1)},
 )

@@ -5,7 +5,7 @@ import re
 import pytest
 from click.testing import CliRunner
 
-from harness.cli import check
+from harness.cli import check, check_workers
 from harness.cli.check_outcome import CheckOutcome, Status
 from harness.errors import HarnessError, PluginError, UsageError
 from harness.plugins import registry
@@ -54,7 +54,7 @@ def _two_of_each(monkeypatch):
     monkeypatch.setattr(
         check, "select_backend", lambda name: SelectedBackend(registry.backend(name), "eager")
     )
-    monkeypatch.setattr(check, "CheckOutcome", Agreeing)
+    monkeypatch.setattr(check_workers, "CheckOutcome", Agreeing)
 
 
 @pytest.mark.usefixtures("_two_of_each")

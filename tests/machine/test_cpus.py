@@ -127,3 +127,13 @@ def test_the_hardware_threads_of_the_same_cores_are_included(monkeypatch):
     siblings = {0: "0,4", 1: "1,5", 2: "2-3", 3: "2-3", 7: "7"}
     monkeypatch.setattr(cpus_module, "_core_of", siblings.get)
     assert cpus_module.on_their_cores([0, 2, 7]) == {0, 4, 2, 3, 7}
+
+
+@pytest.mark.parametrize(
+    ("threads", "cpus", "groups"),
+    [(1, 2, [[0], [2]]), (2, 4, [[0, 2], [1, 3]]), (2, 3, [[0, 2]]), (4, 2, [[0, 1, 2, 3]])],
+)
+def test_workers_at_the_same_time_get_groups_of_cpus_of_their_own(
+    four_threads_on_two_cores, threads, cpus, groups
+):
+    assert cpus_module.cpu_groups(threads, cpus) == groups
