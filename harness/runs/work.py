@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from harness.plugins import registry
 from harness.runs.record import Record
 from harness.runs.request import RunRequest
+from harness.spec.task import Adversarial, Task
 from harness.testing.losses import Losses
 from harness.testing.replay import Verification, Verifier
 from harness.training.batches import BatchOrder
@@ -91,7 +92,7 @@ class RunWork:
             record.dataset.name,
             self._order,
             self._is_certified,
-            _cheap_scores(record) if self._is_compared else None,
+            _cheap_scores(record, request.plan.task) if self._is_compared else None,
         )
         phases = record.phases
         before = (phases.import_seconds or 0.0) + (phases.data_seconds or 0.0) + (phases.build_seconds or 0.0)
@@ -135,8 +136,13 @@ class RunWork:
         return "second program" if cheap or not self._sampler.complete else "same program"
 
 
-def _cheap_scores(record: Record) -> Scores | None:
-    """The scores of the test data, where plain NumPy computes them in a few seconds."""
+def _cheap_scores(record: Record, task: Task) -> Scores | None:
+    """The scores of the test data, where plain NumPy computes them in a few seconds.
+
+    Those of generated pictures take longer than the pictures, whoever made them.
+    """
+    if isinstance(task.objective, Adversarial):
+        return None
     samples = (record.dataset.samples or {}).get("test", 0)
     cheap = samples * record.forward_flops_per_sample <= _CHEAP_FLOPS
     return record.test_at_last if cheap else None

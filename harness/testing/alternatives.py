@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from harness.layers import (
+    GRU,
+    LSTM,
     Activation,
     AnyLayer,
     BatchNorm,
@@ -49,6 +51,18 @@ def alternatives(task: Task) -> Iterator[Alternative]:
         yield from _of_attention(task)
     if Unembedding in kinds:
         yield _ruled(task, "the logits have a table of their own; it is that of the embedding", tied=False)
+    if GRU in kinds:
+        yield from _of_gru(task)
+    if LSTM in kinds:
+        yield from _of_lstm(task)
+    if any(isinstance(layer, GRU | LSTM) and layer.bidirectional for layer in layers):
+        yield from _of_backward_direction(task)
+    if ConvTranspose2D in kinds:
+        yield _ruled(
+            task,
+            "the kernel of a transposed convolution is turned by 180 degrees; nothing is flipped",
+            flipped=True,
+        )
     if any("gelu" in (getattr(layer, "activation", ""), getattr(layer, "function", "")) for layer in layers):
         mistake = "GELU approximated by tanh; exact: x * (1 + erf(x / sqrt(2))) / 2"
         yield Alternative(mistake, _exchanged(task, _tanh_gelu))
@@ -99,6 +113,45 @@ def _of_attention(task: Task) -> Iterator[Alternative]:
     yield _ruled(task, masked.format("the one after it"), mask_offset=1)
     yield _ruled(task, masked.format("earlier ones alone"), mask_offset=-1)
     yield Alternative("the causal mask is missing", _changed(task, SelfAttention, causal=False))
+
+
+def _of_gru(task: Task) -> Iterator[Alternative]:
+    yield _gates(task, GRU, ("update", "reset", "candidate"))
+    late = "the GRU's reset gate is applied {}; n = tanh(x @ W + b + r * (h @ U + c))"
+    yield _ruled(task, late.format("before the product: (r * h) @ U + c"), reset="before the product")
+    yield _ruled(task, late.format("before the recurrent bias: r * (h @ U) + c"), reset="before the bias")
+    yield _ruled(
+        task,
+        "the GRU's update gate is the share of the candidate, not of the state: h = z * n + (1 - z) * h; "
+        "it is (1 - z) * n + z * h",
+        update="takes the candidate",
+    )
+
+
+def _of_lstm(task: Task) -> Iterator[Alternative]:
+    yield _gates(task, LSTM, ("input", "candidate", "forget", "output"))
+    yield _gates(task, LSTM, ("input", "forget", "output", "candidate"))
+    yield _gates(task, LSTM, ("input", "output", "forget", "candidate"))
+    yield _gates(task, LSTM, ("forget", "input", "candidate", "output"))
+
+
+def _gates(task: Task, kind: type[GRU | LSTM], order: tuple[str, ...]) -> Alternative:
+    ours, theirs = (", ".join(gates) for gates in (kind.gates, order))
+    return _ruled(task, f"the {kind.__name__}'s gates are in the order {theirs}; it is {ours}", gates=order)
+
+
+def _of_backward_direction(task: Task) -> Iterator[Alternative]:
+    yield _ruled(
+        task,
+        "the outputs of the backward direction are in the order in which they were made, not in that of time",
+        backward_outputs="as made",
+    )
+    yield _ruled(
+        task,
+        "the backward direction's last output is read at the end of the sequence, where it begins; it is at "
+        "the first step",
+        backward_outputs="of the last step",
+    )
 
 
 def _of_labels(task: Task) -> Iterator[Alternative]:

@@ -27,18 +27,19 @@ def _tanh(y: Array) -> tuple[Array, Array]:
     return y, 1 - y * y
 
 
-def _logistic(y: Array) -> Array:
+def logistic(y: Array) -> Array:
+    """``1 / (1 + exp(-y))``, without overflow."""
     result: Array = 0.5 * (1 + np.tanh(0.5 * y))
     return result
 
 
 def _sigmoid(y: Array) -> tuple[Array, Array]:
-    y = _logistic(y)
+    y = logistic(y)
     return y, y * (1 - y)
 
 
 def _silu(y: Array) -> tuple[Array, Array]:
-    share = _logistic(y)
+    share = logistic(y)
     return y * share, share * (1 + y * (1 - share))
 
 

@@ -40,7 +40,9 @@ class NumpyProgram(Program):
         """See :meth:`harness.spec.Program.predict`."""
         parts = range(0, len(inputs), _PREDICTED)
         with np.errstate(all="ignore"):
-            return np.concatenate([self._training.predict(inputs[at : at + _PREDICTED]) for at in parts])
+            return np.concatenate(
+                [self._training.predict(inputs[at : at + _PREDICTED], network) for at in parts]
+            )
 
     def synchronize(self) -> None:
         """NumPy is synchronous."""

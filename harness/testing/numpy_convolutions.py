@@ -51,6 +51,40 @@ def convolve_sequence(
     return y[:, 0], backward
 
 
+def convolve_transposed(
+    x: Array, w: Array, stride: int, crop: int
+) -> tuple[Array, Callable[[Array], tuple[Array, Array]]]:
+    """``output[stride * i + k - crop] += x[i] @ w[k]`` along both axes; gradients as :func:`convolve`."""
+    n, rows, columns, _ = x.shape
+    height, width, _, filters = w.shape
+    full = np.zeros((n, (rows - 1) * stride + height, (columns - 1) * stride + width, filters))
+    inner = (slice(None), slice(crop, crop + rows * stride), slice(crop, crop + columns * stride))
+
+    def places(i: int, j: int) -> tuple[slice, slice, slice]:
+        down, right = (
+            slice(i, i + (rows - 1) * stride + 1, stride),
+            slice(j, j + (columns - 1) * stride + 1, stride),
+        )
+        return slice(None), down, right
+
+    for i in range(height):
+        for j in range(width):
+            full[places(i, j)] += x @ w[i, j]
+
+    def backward(gradient: Array) -> tuple[Array, Array]:
+        spread = np.zeros_like(full)
+        spread[inner] = gradient
+        x_gradient, w_gradient = np.zeros_like(x), np.zeros_like(w)
+        for i in range(height):
+            for j in range(width):
+                part = spread[places(i, j)]
+                x_gradient += part @ w[i, j].T
+                w_gradient[i, j] = np.tensordot(x, part, ((0, 1, 2), (0, 1, 2)))
+        return x_gradient, w_gradient
+
+    return full[inner], backward
+
+
 def max_pool(x: Array, size: int) -> tuple[Array, Backward]:
     """The maximum of each window; the first of equal values gets the gradient."""
     windows, back = _windows(x, size)

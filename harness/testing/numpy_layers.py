@@ -1,6 +1,6 @@
 """Layers in plain NumPy, each with its backward pass by hand; see :mod:`harness.testing.numpy_training`.
 
-No code is shared with a backend. Dropout, recurrent layers and transposed convolutions are missing.
+No code is shared with a backend. Dropout and models of users are missing.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,6 +25,7 @@ from harness.layers import (
     Layer,
     LayerNorm,
     MaxPool2D,
+    Native,
     PlacedLayer,
     PositionEmbedding,
     Reshape,
@@ -39,13 +40,17 @@ from harness.testing.numpy_activations import ACTIVATIONS
 from harness.testing.numpy_arrays import Array, Backward, Gradients, Pass, add, backwards
 from harness.testing.numpy_attention import add_positions, attend, embed, unembed
 from harness.testing.numpy_normalization import batch_norm, layer_norm
+from harness.testing.numpy_recurrent import recur
+
+#: A product with a kernel, then the bias and the activation.
+_Weighted = Conv2D | Conv1D | ConvTranspose2D | Dense
 
 
 def is_covered(layer: Layer) -> bool:
     """Whether this module has the layer; it must contain no other."""
     if isinstance(layer, Dropout | SelfAttention):
         return not (layer.rate if isinstance(layer, Dropout) else layer.dropout)
-    return not isinstance(layer, GRU | LSTM | ConvTranspose2D)
+    return not isinstance(layer, Native)
 
 
 def forward_all(network: str, places: Sequence[PlacedLayer], x: Array, made: Pass) -> tuple[Array, Backward]:
@@ -71,7 +76,7 @@ def _forward(network: str, place: PlacedLayer, x: Array, made: Pass) -> tuple[Ar
 def _leaf(name: str, layer: Layer, x: Array, made: Pass) -> tuple[Array, Backward]:  # noqa: PLR0911  a table
     """The output ``(n, *output)`` of a layer whose weights begin with ``name``, and its backward pass."""
     match layer:
-        case Conv2D() | Conv1D() | Dense():
+        case Conv2D() | Conv1D() | ConvTranspose2D() | Dense():
             return _weighted(name, layer, x, made)
         case Activation(function):
             y, slope = ACTIVATIONS[function](x)
@@ -86,6 +91,8 @@ def _leaf(name: str, layer: Layer, x: Array, made: Pass) -> tuple[Array, Backwar
             return add_positions(f"{name}/table", x, made)
         case SelfAttention():
             return attend(name, layer, x, made)
+        case GRU() | LSTM():
+            return recur(name, layer, x, made)
         case Flatten() | Reshape():
             shape = x.shape
             flat = x.reshape(len(x), *(layer.shape if isinstance(layer, Reshape) else (-1,)))
@@ -126,18 +133,21 @@ def _skip(network: str, place: PlacedLayer, x: Array, made: Pass) -> tuple[Array
     return np.concatenate([x, body], axis=-1), backward
 
 
-def _weighted(name: str, layer: Conv2D | Conv1D | Dense, x: Array, made: Pass) -> tuple[Array, Backward]:
-    y, product_backward = _product(layer, x, made.weights[f"{name}/kernel"])
-    if layer.bias:
+def _weighted(name: str, layer: _Weighted, x: Array, made: Pass) -> tuple[Array, Backward]:
+    w = made.weights[f"{name}/kernel"]
+    turned = -1 if isinstance(layer, ConvTranspose2D) and made.rules.flipped else 1
+    y, product_backward = _product(layer, x, w[::turned, ::turned])
+    biased = f"{name}/bias" in made.weights
+    if biased:
         y = y + made.weights[f"{name}/bias"]
     y, slope = _activated(layer.activation, y)
 
     def backward(gradient: Array, gradients: Gradients) -> Array:
         gradient = gradient * slope
-        if layer.bias:
+        if biased:
             add(gradients, f"{name}/bias", gradient.sum(axis=tuple(range(gradient.ndim - 1))))
         x_gradient, kernel_gradient = product_backward(gradient)
-        add(gradients, f"{name}/kernel", kernel_gradient)
+        add(gradients, f"{name}/kernel", kernel_gradient[::turned, ::turned])
         return x_gradient
 
     return y, backward
@@ -147,14 +157,14 @@ def _activated(activation: ActivationName | None, y: Array) -> tuple[Array, Arra
     return ACTIVATIONS[activation](y)
 
 
-def _product(
-    layer: Conv2D | Conv1D | Dense, x: Array, w: Array
-) -> tuple[Array, Callable[[Array], tuple[Array, Array]]]:
+def _product(layer: _Weighted, x: Array, w: Array) -> tuple[Array, Callable[[Array], tuple[Array, Array]]]:
     """The product with a kernel, and from its gradient those of ``x`` and of the kernel."""
     if isinstance(layer, Conv2D):
         rows, columns = (layer.same_padding(axis) for axis in x.shape[1:3])
         return pictures.convolve(x, w, (layer.strides, layer.strides), (rows, columns))
     if isinstance(layer, Conv1D):
         return pictures.convolve_sequence(x, w, layer.strides, layer.same_padding(x.shape[1]))
+    if isinstance(layer, ConvTranspose2D):
+        return pictures.convolve_transposed(x, w, layer.strides, layer.crop)
     leading = list(range(x.ndim - 1))
     return x @ w, lambda gradient: (gradient @ w.T, np.tensordot(x, gradient, (leading, leading)))

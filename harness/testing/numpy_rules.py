@@ -20,6 +20,16 @@ class Rules(NamedTuple):
 
     With ``split interleaved`` the outputs of the heads are side by side nevertheless.
     """
+    flipped: bool = False
+    """Whether a transposed convolution turns its kernel by 180 degrees."""
+    gates: tuple[str, ...] = ()
+    """The order of a recurrent layer's columns; empty: that of its class."""
+    reset: Literal["after the bias", "before the bias", "before the product"] = "after the bias"
+    """When the reset gate of a GRU is applied: to ``h @ U + c``, to ``h @ U``, or to ``h``."""
+    update: Literal["keeps the state", "takes the candidate"] = "keeps the state"
+    """What the update gate of a GRU is the share of."""
+    backward_outputs: Literal["of their steps", "as made", "of the last step"] = "of their steps"
+    """Whether outputs of the backward direction are in the order of time, and which is its last one."""
     tied: bool = True
     """Whether logits and embedding share one table in training."""
     decays: Literal["kernels", "all"] = "kernels"

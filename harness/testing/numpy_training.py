@@ -1,7 +1,7 @@
 """Training in plain NumPy with a backward pass by hand: the contract of :mod:`harness.spec` in code.
 
 It shares no code with any backend or framework, so it can say whether their work is right. It is slow, and
-covers supervised tasks without dropout, recurrent layers and transposed convolutions.
+covers all tasks without dropout and without models of users.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.layers import Embedding
 from harness.spec.backend import Steps, Unsupported
-from harness.spec.task import Adversarial, Task
+from harness.spec.task import BinaryClassification, Task
 from harness.testing.numpy_arrays import Array, Backward, Gradients, Pass
 from harness.testing.numpy_attention import OUTPUT_TABLE
 from harness.testing.numpy_layers import forward_all, is_covered
@@ -33,9 +33,12 @@ class NumpyTraining:
         """It computes in float64; ``inputs (n, *input)``. Raises Unsupported for what it does not cover."""
         refuse_uncovered(task)
         self._task, self._rules = task, rules
-        self._places = task.networks["model"].placed()
+        self._places = {name: network.placed() for name, network in task.networks.items()}
         self._tables = [
-            f"model/{place.name}/table" for place in self._places if isinstance(place.layer, Embedding)
+            f"{name}/{place.name}/table"
+            for name, places in self._places.items()
+            for place in places
+            if isinstance(place.layer, Embedding)
         ]
         self._inputs, self._targets = inputs, targets
         self.weights: dict[str, Array] = {}
@@ -50,51 +53,80 @@ class NumpyTraining:
             self.weights |= {OUTPUT_TABLE.format(name): self.weights[name].copy() for name in self._tables}
 
     def train(self, steps: Steps) -> Array:
-        """Make the steps; returns the loss of each, penalty included."""
+        """Make the steps; returns the loss of each ``(steps,)``, or of both networks ``(steps, 2)``."""
         rates = steps.learning_rates
         if rates is None:
             rates = np.full(len(steps.indices), self._task.optimizer.learning_rate)
-        losses = []
+        losses: list[float | list[float]] = []
         for index, rows in enumerate(steps.indices):
+            self._step += 1
             inputs = _augmented(
                 self._inputs[rows].astype(np.float64), steps, index, self._task.augmentation.crop
             )
-            losses.append(self._train_step(inputs, self._targets[rows], float(rates[index])))
+            if steps.latents is None:
+                losses.append(self._supervised_step(inputs, self._targets[rows], float(rates[index])))
+            else:
+                latents = steps.latents[index].astype(np.float64)
+                losses.append(self._adversarial_step(inputs, latents, float(rates[index])))
         return np.array(losses)
 
-    def predict(self, inputs: Array) -> Array:
-        """Outputs ``(n, *output)`` in evaluation mode."""
-        return self._forward(inputs.astype(np.float64), Pass(self.weights, self._rules))[0]
+    def predict(self, inputs: Array, network: str = "model") -> Array:
+        """Outputs ``(n, *output)`` of a network in evaluation mode."""
+        return self._forward(network, inputs.astype(np.float64), Pass(self.weights, self._rules))[0]
 
-    def _train_step(self, inputs: Array, targets: Array, rate: float) -> float:
-        made = Pass(self.weights, self._rules, training=True)
-        outputs, backward = self._forward(inputs, made)
+    def _supervised_step(self, inputs: Array, targets: Array, rate: float) -> float:
+        made = self._training_pass()
+        outputs, backward = self._forward("model", inputs, made)
         loss, gradient = loss_and_gradient(self._task.objective, outputs, targets)
         gradients: Gradients = {}
         backward(gradient, gradients)
-        task, self._step = self._task, self._step + 1
+        loss += self._update(gradients, rate)
+        self.weights |= made.state
+        return loss
+
+    def _adversarial_step(self, inputs: Array, latents: Array, rate: float) -> list[float]:
+        """The loss of the discriminator, which is updated first, and of the generator."""
+        fakes, to_generator = self._forward("generator", latents, self._training_pass())
+        together = np.concatenate([inputs, fakes])
+        logits, to_discriminator = self._forward("discriminator", together, self._training_pass())
+        are_real = np.repeat([1, 0], [len(inputs), len(fakes)])
+        loss, gradient = loss_and_gradient(BinaryClassification(), logits, are_real)
+        gradients: Gradients = {}
+        to_discriminator(gradient, gradients)
+        discriminator_loss = loss + self._update(gradients, rate)
+
+        logits, to_fakes = self._forward("discriminator", fakes, self._training_pass())
+        loss, gradient = loss_and_gradient(BinaryClassification(), logits, np.ones(len(fakes), np.int64))
+        gradients = {}
+        to_generator(to_fakes(gradient, {}), gradients)
+        return [discriminator_loss, loss + self._update(gradients, rate)]
+
+    def _update(self, gradients: Gradients, rate: float) -> float:
+        """Update the parameters of a network by the gradients of its loss; returns its penalty."""
+        task, penalty = self._task, 0.0
         for name in gradients:
             if name.endswith("kernel"):
                 w = self.weights[name]
-                loss += task.penalty.l1 * float(np.abs(w).sum()) + task.penalty.l2 * float((w**2).sum())
+                penalty += task.penalty.l1 * float(np.abs(w).sum()) + task.penalty.l2 * float((w**2).sum())
                 gradients[name] = gradients[name] + task.penalty.l1 * np.sign(w) + 2 * task.penalty.l2 * w
         for name, g in clipped(gradients, task.clip_norm, self._rules).items():
             step = change(task.optimizer, g, self._moments[name], self._step, rate, self._rules)
             self.weights[name] = kept_share(task, name, rate, self._rules) * self.weights[name] - step
-        self.weights |= made.state
-        return loss
+        return penalty
 
-    def _forward(self, x: Array, made: Pass) -> tuple[Array, Backward]:
-        return forward_all("model", self._places, x, made)
+    def _training_pass(self) -> Pass:
+        return Pass(self.weights, self._rules, training=True)
+
+    def _forward(self, network: str, x: Array, made: Pass) -> tuple[Array, Backward]:
+        return forward_all(network, self._places[network], x, made)
 
 
 def refuse_uncovered(task: Task) -> None:
     """Raise Unsupported for a task that this module has no training of."""
-    if isinstance(task.objective, Adversarial):
-        raise Unsupported("no adversarial tasks")
-    for place in task.networks["model"].leaves():
-        if not is_covered(place.layer):
-            raise Unsupported(f"no {type(place.layer).__name__}")
+    for network in task.networks.values():
+        for place in network.leaves():
+            if not is_covered(place.layer):
+                raise Unsupported(f"no {type(place.layer).__name__}")
 
 
 def _augmented(pictures: Array, steps: Steps, index: int, crop: int) -> Array:

@@ -41,6 +41,16 @@ def save_nearby(path: Path, to: Path, distance: float) -> None:
         np.savez(file, allow_pickle=False, **content)
 
 
+def save_joined(path: Path, other: Path, network: str, to: Path) -> None:
+    """Write the weights of a file that :func:`save` wrote, those of ``network`` from another such file."""
+    joined = {
+        name: others if name.startswith(f"{network}/") else own
+        for (name, own), others in zip(weights_in(path).items(), weights_in(other).values(), strict=True)
+    }
+    with to.open("wb") as file:
+        np.savez(file, allow_pickle=False, **_prefixed(_WEIGHTS, joined))
+
+
 def weights_in(path: Path) -> dict[str, np.ndarray]:
     """The weights of a file that :func:`save` wrote, in float64."""
     with np.load(path, allow_pickle=False) as arrays:

@@ -288,7 +288,7 @@ def _one_seed(plan):
 @pytest.mark.parametrize(
     ("backend", "task", "words"),
     [
-        (faulty(GatesInAnotherOrder), "rnn", "whose gates are in another order"),
+        (faulty(GatesInAnotherOrder), "rnn", "the GRU.s gates are in the order update, reset, candidate"),
         (faulty(MissingBias), "mlp", "model/dense_2/bias"),
         (faulty(plan=_wrong_epsilon), "mlp", "position of epsilon"),
         (faulty(plan=_summed), "mlp", "summed over the batch"),

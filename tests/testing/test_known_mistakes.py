@@ -15,11 +15,15 @@ import torch
 from support.altered import Altered, faulty
 
 from harness.layers import (
+    GRU,
+    LSTM,
     Activation,
     BatchNorm,
     Conv2D,
+    ConvTranspose2D,
     Dense,
     Embedding,
+    Flatten,
     GlobalAveragePool,
     LayerNorm,
     PositionEmbedding,
@@ -40,6 +44,7 @@ from harness.training.schedules import LearningRates
 from harness_torch import TorchBackend
 from harness_torch.modules.attention import Attention
 from harness_torch.modules.attention import Unembedding as TorchUnembedding
+from harness_torch.modules.sequences import Recurrent
 
 STEPS = 4
 TEXT = Network(
@@ -64,6 +69,11 @@ PICTURES = Network(
         Dense(3),
     ),
 )
+GRUS = Network(
+    (5, 3), (GRU(4, bidirectional=True, return_sequences=True), GRU(3, bidirectional=True), Dense(3))
+)
+LSTMS = Network((5, 3), (LSTM(4), Dense(3)))
+ENLARGED = Network((3, 3, 2), (ConvTranspose2D(4, 4, 2, activation="relu"), Flatten(), Dense(3)))
 PLAIN = {"optimizer": Sgd(0.5), "gradient_rate": 0.5}
 RULED = {
     "optimizer": Sgd(0.5, 0.9),
@@ -258,6 +268,99 @@ class StepsAtTheirOwnRates(OneByOne):
         return self.right.train(steps)
 
 
+class OtherColumns(Altered):
+    """Has each array of recurrent layers in another form: ``arranged`` on loading, ``back`` on reading."""
+
+    def load(self, weights):
+        self.right.load({name: self.of_gates(name, array, self.arranged) for name, array in weights.items()})
+
+    def weights(self):
+        weights = self.right.weights()
+        return {name: self.of_gates(name, array, self.back) for name, array in weights.items()}
+
+    def of_gates(self, name, array, change):
+        if not {"forward", "backward"} & set(name.split("/")):
+            return array
+        return np.concatenate(change(np.split(array, len(self.gates), axis=-1)), axis=-1)
+
+
+def gates_read_as(kind, *order):
+    class Reordered(OtherColumns):
+        gates = kind.gates
+
+        def arranged(self, blocks):
+            return [blocks[order.index(gate)] for gate in self.gates]
+
+        def back(self, blocks):
+            return [blocks[self.gates.index(gate)] for gate in order]
+
+    return Reordered
+
+
+class TakesTheCandidate(OtherColumns):
+    """``sigmoid(-a)`` is ``1 - sigmoid(a)``."""
+
+    gates = GRU.gates
+
+    def arranged(self, blocks):
+        reset, update, candidate = blocks
+        return reset, -update, candidate
+
+    back = arranged
+
+
+class Turned(Altered):
+    """Its kernels of transposed convolutions are turned."""
+
+    def load(self, weights):
+        self.right.load(self.turned(weights))
+
+    def weights(self):
+        return self.turned(self.right.weights())
+
+    def turned(self, weights):
+        return {
+            name: array[::-1, ::-1].copy() if array.shape == (4, 4, 2, 4) else array
+            for name, array in weights.items()
+        }
+
+
+def gru_by_hand(reset):
+    """The cells of ``nn.GRU`` with the reset gate elsewhere: ``reset(r, h, weights, bias)``."""
+
+    def forward(module, x):
+        cell, ways = module.cell, ("", "_reverse")
+        outputs = []
+        for way in ways:
+            names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            w, u, b, c = (getattr(cell, f"{name}_l0{way}") for name in names)
+            h, made = x.new_zeros(len(x), cell.hidden_size), []
+            for step in range(x.shape[1])[:: -1 if way else 1]:
+                x_r, x_z, x_n = (x[:, step] @ w.T + b).chunk(3, dim=-1)
+                h_r, h_z, _ = (h @ u.T + c).chunk(3, dim=-1)
+                n = torch.tanh(x_n + reset(torch.sigmoid(x_r + h_r), h, u.chunk(3)[2], c.chunk(3)[2]))
+                z = torch.sigmoid(x_z + h_z)
+                h = (1 - z) * n + z * h
+                made.append(h)
+            outputs.append(torch.stack(made[:: -1 if way else 1], dim=1) if module._sequences else h)
+        return torch.cat(outputs, dim=-1)
+
+    return patched(Recurrent, forward)
+
+
+def at_the_last_step(module, x):
+    outputs, _ = module.cell(x)
+    return outputs if module._sequences else outputs[:, -1]
+
+
+def as_made(module, x):
+    outputs, last = module.cell(x)
+    if not module._sequences:
+        return last.transpose(0, 1).flatten(1)
+    ahead, back = outputs.chunk(2, dim=-1)
+    return torch.cat([ahead, back.flip(1)], dim=-1)
+
+
 @pytest.mark.parametrize(
     ("backend", "network", "words"),
     [
@@ -278,6 +381,35 @@ class StepsAtTheirOwnRates(OneByOne):
         (faulty(plan=layers_with(SelfAttention, causal=False)), TEXT, "the causal mask is missing"),
         (faulty(attention(interleaved=True)), TEXT, "heads are split in the wrong order: .* interleaved"),
         (faulty(OwnOutputTable), TEXT, "the logits have a table of their own"),
+        (
+            faulty(gates_read_as(GRU, "update", "reset", "candidate")),
+            GRUS,
+            "the GRU's gates are in the order update, reset, candidate; it is reset, update, candidate",
+        ),
+        (faulty(TakesTheCandidate), GRUS, "update gate is the share of the candidate"),
+        (
+            faulty(gru_by_hand(lambda r, h, u, c: (r * h) @ u.T + c)),
+            GRUS,
+            "reset gate is applied before the product",
+        ),
+        (
+            faulty(gru_by_hand(lambda r, h, u, c: r * (h @ u.T) + c)),
+            GRUS,
+            "reset gate is applied before the recurrent bias",
+        ),
+        (faulty(patched(Recurrent, as_made)), GRUS, "in the order in which they were made"),
+        (faulty(patched(Recurrent, at_the_last_step)), GRUS, "read at the end of the sequence"),
+        (
+            faulty(gates_read_as(LSTM, "input", "candidate", "forget", "output")),
+            LSTMS,
+            "the LSTM's gates are in the order input, candidate, forget, output",
+        ),
+        (
+            faulty(gates_read_as(LSTM, "input", "forget", "output", "candidate")),
+            LSTMS,
+            "order input, forget, output, candidate; it is input, forget, candidate, output",
+        ),
+        (faulty(Turned), ENLARGED, "kernel of a transposed convolution is turned by 180 degrees"),
     ],
     ids=lambda value: value.replace("\\", "") if isinstance(value, str) else "",
 )
@@ -300,7 +432,14 @@ def test_a_mistake_in_an_update_is_named(backend, words):
     assert re.search(words, named(backend, TEXT, ruled=True))
 
 
-@pytest.mark.parametrize("network", [PICTURES, TEXT])
+def test_cells_by_hand_are_right_where_the_reset_gate_is():
+    """Or the tests above would find any mistake."""
+    made, right = expected(GRUS, False)
+    backend = faulty(gru_by_hand(lambda r, h, u, c: r * (h @ u.T + c)))
+    assert compare(made.name, observe(backend, "eager", "cpu", 1, made), right).passed
+
+
+@pytest.mark.parametrize("network", [PICTURES, TEXT, GRUS, LSTMS, ENLARGED])
 @pytest.mark.parametrize("rules", [{}, RULED, {"optimizer": Adam(0.01), "weight_decay": 0.1}])
 def test_numpy_does_the_same_as_torch(network, rules):
     made = case(network, **rules)
@@ -319,3 +458,5 @@ def test_another_mistake_is_left_to_what_deviates():
 def test_every_mistake_of_a_case_gives_other_numbers():
     tried = list(alternatives(case(TEXT, **RULED).task))
     assert len({each.mistake for each in tried}) == len(tried) > 15
+    assert len({each.mistake for each in alternatives(case(GRUS).task)}) == 7
+    assert len({each.mistake for each in alternatives(case(LSTMS).task)}) == 5
