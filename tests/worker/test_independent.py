@@ -1,0 +1,39 @@
+"""The work of a backend of others is compared with NumPy in recurrent and adversarial tasks too."""
+
+import pytest
+
+pytest.importorskip("torch")
+
+from support.command import PLUGINS
+
+pytestmark = pytest.mark.slow
+
+FOREIGN = (
+    "run",
+    "--backend",
+    "foreign",
+    "--plugin",
+    str(PLUGINS / "foreign.py"),
+    "--threads",
+    "1",
+    "--no-eval",
+)
+#: So long that the samples, which are drawn at random, are hardly ever all from the beginning.
+GAN = ("--task", "gan", "--dataset", "digits", "--set", "width=0.25", "--max-steps", "600")
+RNN = ("--task", "rnn", "--max-steps", "600")
+
+
+@pytest.mark.parametrize("task", [GAN, pytest.param(RNN, marks=pytest.mark.long)], ids=["gan", "rnn"])
+def test_later_gradients_are_those_of_numpy(harness, task):
+    done = harness(*FOREIGN, *task)
+    assert done.returncode == 0, done.stderr
+    (record,) = harness.records()
+    independent = record["verification"]["independent"]
+    assert independent["later_steps"] >= 4
+    assert independent["agreement"] > 0.99
+
+
+def test_a_generator_that_is_no_longer_trained_is_found(harness):
+    done = harness(*FOREIGN, *GAN, FOREIGN_FAULT="late generator")
+    assert done.returncode == 1
+    assert "the weights do not follow the gradient: in step" in done.stdout + done.stderr
