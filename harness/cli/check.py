@@ -36,6 +36,15 @@ _MOST_WORKERS = 8
     callback=options.split_names,
     shell_complete=completion.BACKENDS,
 )
+@click.option(
+    "--backend",
+    "named_backends",
+    multiple=True,
+    metavar="NAME[:MODE]",
+    callback=options.split_names,
+    shell_complete=completion.BACKENDS,
+    help="Another form of the argument, as in `harness run`.",
+)
 @options.tasks
 @click.option("--all-modes", is_flag=True, help="Check every mode, not only the named or default one.")
 @click.option("--cases", "by_case", is_flag=True, help="Print every case, not only the worst of each task.")
@@ -68,6 +77,7 @@ _MOST_WORKERS = 8
 def command(
     ctx: click.Context,
     backends: list[str],
+    named_backends: list[str],
     tasks: list[str],
     all_modes: bool,
     by_case: bool,
@@ -87,6 +97,7 @@ def command(
 
     Exit code: 0 if all agree, 1 if anything deviates or could not be checked, 2 if the input is wrong.
     """
+    backends = list(dict.fromkeys(backends + named_backends))
     definitions, broken = _definitions(tasks)
     on_gpu = device != "cpu" and has_nvidia_gpu()
     threads = threads or (default_threads() if on_gpu else 1)

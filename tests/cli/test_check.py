@@ -75,6 +75,16 @@ def test_what_is_named_is_all_that_counts():
     assert isinstance(CliRunner().invoke(check.command, ["torch", "--task", "halved"]).exception, PluginError)
 
 
+@pytest.mark.usefixtures("_two_of_each")
+def test_backends_are_arguments_or_options_as_in_a_run():
+    tables = [
+        CliRunner().invoke(check.command, [*words, "--task", "mlp"]).stdout
+        for words in (["torch"], ["--backend", "torch"], ["torch", "--backend", "torch"])
+    ]
+    assert tables[0].count("torch:eager") == 1
+    assert tables[0] == tables[1] == tables[2]
+
+
 ALL = Selection()
 
 
