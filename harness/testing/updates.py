@@ -1,9 +1,10 @@
 """Whether the weights of a training move as their gradients say, without knowledge of the optimizer's state.
 
 From one step to the next, Adam's and momentum's change of a weight is a known part of the change before plus
-the new gradient, times a positive factor: learning rate over root of the second moment, which hardly changes
-within a step. So the sign of what is new must be that of the gradient. A step that makes no update, or
-applies another gradient, is found without the moments, whose form is the backend's own.
+the new gradient, times a positive factor. So the sign of what is new must be that of the gradient. For Adam
+the known part depends on how much the second moment has grown, for which the two gradients give bounds. A
+step that makes no update, or applies another gradient, is found without the moments, whose form is the
+backend's own.
 """
 
 import itertools
@@ -16,10 +17,9 @@ from harness.spec.task import Adam, Optimizer, RmsProp, Sgd, Task
 
 Weights = Mapping[str, np.ndarray]
 #: The share of the gradient, by magnitude, whose sign must agree. That of honest steps was at least 0.9995
-#: in float32 and 0.996 in bfloat16, in PyTorch, JAX and NumPy; that of a step without an update is about 0.5.
+#: in float32 and 0.996 in bfloat16, in PyTorch, JAX and NumPy; that of a step without an update is about 0.5,
+#: that of one with the gradient of half a batch up to 0.9.
 LEAST_AGREEMENT = 0.95
-#: In earlier steps the bias correction of Adam's second moment changes quickly.
-FIRST_STEP = 100
 #: The sign of a change is reliable if the change is so many times the rounding of the weight.
 _ROUNDINGS = 8.0
 #: Of the learning rate: even in a step that changes nothing, a weight should have moved by so much.
@@ -60,12 +60,16 @@ def agreements(
         agreeing = seen = whole = 0.0
         for name, gradient in gradients[index].items():
             before, now = moved[index - 1][name], moved[index][name]
-            new = _new(optimizer, step + index + 1, before, now)
-            expected = _expected(optimizer, gradients[index - 1][name], gradient)
+            earlier = gradients[index - 1][name]
+            expected = _expected(optimizer, earlier, gradient)
+            sign = np.sign(expected)
+            agrees = np.zeros(sign.shape, bool)
+            for new in _new(optimizer, step + index + 1, (before, now), (earlier, gradient)):
+                agrees |= np.sign(new) == sign
             change = rates[index] * _change(optimizer, expected, before, now)
             visible = change > rounding * np.abs(weights[index][name])
             size = np.abs(expected)
-            agreeing += float(size[visible & (np.sign(new) == np.sign(expected))].sum())
+            agreeing += float(size[visible & agrees].sum())
             seen += float(size[visible].sum())
             whole += float(size.sum())
         shares.append(agreeing / seen if seen and seen >= _LEAST_SEEN * whole else None)
@@ -89,17 +93,43 @@ def _change(optimizer: Optimizer, expected: np.ndarray, before: np.ndarray, now:
     return change
 
 
-def _new(optimizer: Optimizer, t: int, before: np.ndarray, now: np.ndarray) -> np.ndarray:
-    """What step ``t``, counted from 1, adds to the change that follows from the step before."""
+def _new(
+    optimizer: Optimizer,
+    t: int,
+    changes: tuple[np.ndarray, np.ndarray],
+    gradients: tuple[np.ndarray, np.ndarray],
+) -> list[np.ndarray]:
+    """What step ``t``, counted from 1, adds to the change that follows from the step before.
+
+    Where that is not known exactly, the least and the largest that it can be. ``changes`` and ``gradients``
+    are those of the step before and of this one.
+    """
+    before, now = changes
     match optimizer:
         case Sgd():
-            return now - optimizer.momentum * before
+            return [now - optimizer.momentum * before]
         case Adam():
             beta = optimizer.beta_1
-            new: np.ndarray = (1 - beta**t) * now - beta * (1 - beta ** (t - 1)) * before
-            return new
+            return [
+                (1 - beta**t) * now - beta * (1 - beta ** (t - 1)) * before / growth
+                for growth in _growths(optimizer.beta_2, t, gradients)
+            ]
         case RmsProp():
-            return now
+            return [now]
+
+
+def _growths(beta: float, t: int, gradients: tuple[np.ndarray, np.ndarray]) -> list[np.ndarray]:
+    """Bounds of the growth of the root of Adam's corrected second moment in step ``t``.
+
+    ``v = beta * v + (1 - beta) * g**2``, in which the old ``v`` is at least ``(1 - beta)`` times the squared
+    gradient of the step before: so it grows by a factor between ``beta`` and ``beta + (g / before)**2``.
+    """
+    before, now = gradients
+    corrected = (1 - beta ** (t - 1)) / (1 - beta**t)
+    with np.errstate(over="ignore"):  # beyond all bounds
+        ratio = np.divide(now, before, out=np.full(now.shape, np.inf), where=before != 0)
+        largest = beta + np.square(ratio)
+    return [np.sqrt(corrected * np.full(now.shape, beta)), np.sqrt(corrected * largest)]
 
 
 def _expected(optimizer: Optimizer, before: np.ndarray, now: np.ndarray) -> np.ndarray:

@@ -30,7 +30,7 @@ from harness.testing.replay import (
     deviation_of,
     different_score,
 )
-from harness.testing.updates import FIRST_STEP, LEAST_AGREEMENT, agreements
+from harness.testing.updates import LEAST_AGREEMENT, agreements
 from harness.training.measures import Scores
 from harness.worker import protocol
 from harness.worker.conversation import Conversation
@@ -70,10 +70,9 @@ def compare_with_numpy(numpy: "NumpyWork", work: SampledWork, own: Session) -> I
 
 
 def _later(samples: list[WorkSample]) -> list[WorkSample]:
-    """The latest of the samples that are late enough, and another one."""
-    late = [sample for sample in samples if sample.step >= FIRST_STEP and sample.losses]
-    late.sort(key=lambda sample: sample.step)
-    return late[-1:] + _CHANCE.sample(late[:-1], min(1, len(late[:-1])))
+    """The latest of the samples, and another one."""
+    made = sorted((sample for sample in samples if sample.losses), key=lambda sample: sample.step)
+    return made[-1:] + _CHANCE.sample(made[:-1], min(1, len(made[:-1])))
 
 
 class NumpyWork:

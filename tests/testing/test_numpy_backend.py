@@ -19,7 +19,7 @@ from harness.testing.long_calls import long_calls_case
 from harness.testing.numpy_backend import NumpyBackend
 from harness.testing.numpy_training import NumpyTraining, refuse_uncovered
 from harness.testing.parity import Finding
-from harness.testing.updates import FIRST_STEP, LEAST_AGREEMENT, agreements
+from harness.testing.updates import LEAST_AGREEMENT, agreements
 from harness.training.initial import initial_weights
 
 EXAMINER = InProcessExaminer(NumpyBackend(), "plain", 1)
@@ -49,16 +49,16 @@ def test_it_declines_what_it_does_not_cover():
 class Training:
     """A small task, far enough in its training, whose steps can be altered."""
 
-    def __init__(self, optimizer, decay=0.0, dtype=np.float64):
+    def __init__(self, optimizer, decay=0.0, dtype=np.float64, first=100):
         case = long_calls_case(registry.task("mlp"))
         self.task = msgspec.structs.replace(case.task, optimizer=optimizer, weight_decay=decay)
         gradient = msgspec.structs.replace(self.task, optimizer=Sgd(1.0), weight_decay=0.0)
         data, weights = case.data(), initial_weights(self.task, 0)
         self.program = NumpyTraining(self.task, data.inputs, data.targets, weights)
         self.gradients = NumpyTraining(gradient, data.inputs, data.targets, weights)
-        self.rows = np.random.default_rng(0).integers(0, len(data.targets), (FIRST_STEP + 8, 1, 8))
-        self.dtype = dtype
-        self.program.train(Steps(self.rows[:FIRST_STEP, 0]))
+        self.rows = np.random.default_rng(0).integers(0, len(data.targets), (first + 8, 1, 8))
+        self.dtype, self.first = dtype, first
+        self.program.train(Steps(self.rows[:first, 0]))
 
     def weights(self):
         """The weights, to which those of the program are rounded."""
@@ -69,14 +69,14 @@ class Training:
         """The least agreement of four steps, of which ``step(program, index, rows)`` makes each."""
         weights, gradients = [self.weights()], []
         for index in range(4):
-            rows = self.rows[FIRST_STEP + index]
+            rows = self.rows[self.first + index]
             self.gradients.load(weights[-1])
             self.gradients.train(Steps(rows))
             gradients.append({n: weights[-1][n] - self.gradients.weights[n] for n in weights[-1]})
             step(self, index, rows)
             weights.append(self.weights())
         precision = np.dtype(self.dtype).name
-        shares = agreements(self.task, FIRST_STEP, weights, gradients, precision, rates)
+        shares = agreements(self.task, self.first, weights, gradients, precision, rates)
         return min((share for share in shares if share is not None), default=None)
 
 
@@ -90,7 +90,7 @@ def skips(training, index, rows):
 
 
 def stale(training, index, rows):
-    training.program.train(Steps(training.rows[FIRST_STEP + index - index % 2]))
+    training.program.train(Steps(training.rows[training.first + index - index % 2]))
 
 
 def half(training, _index, rows):
@@ -102,8 +102,22 @@ OPTIMIZERS = [Sgd(0.05), Sgd(0.02, 0.9), Sgd(0.02, 0.9, nesterov=True), Adam(0.0
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("decay", [0.0, 0.1])
-def test_weights_of_an_honest_training_follow_the_gradient(optimizer, decay):
-    assert Training(optimizer, decay).agreement(honest) > 0.99
+@pytest.mark.parametrize("first", [1, 3, 100])
+def test_weights_of_an_honest_training_follow_the_gradient(optimizer, decay, first):
+    assert Training(optimizer, decay, first=first).agreement(honest) > 0.999999
+
+
+def test_gradients_that_grow_a_hundredfold_are_followed_too():
+    """Adam's second moment, which is not known, then grows by as much within a step."""
+
+    def on_other_data(training, index, rows):
+        training.program._inputs = training.inputs * 100.0 ** (index % 2)
+        training.gradients._inputs = training.inputs * 100.0 ** ((index + 1) % 2)
+        training.program.train(Steps(rows))
+
+    training = Training(Adam(0.03), first=3)
+    training.inputs = training.program._inputs
+    assert training.agreement(on_other_data) > 0.999999
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
