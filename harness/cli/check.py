@@ -124,6 +124,8 @@ def command(
     echo(tabulate(rows, headers, disable_numparse=True))
     for text in _smaller(definitions) + remarks:
         echo(f"\n{text}")
+    if chosen_cases:
+        echo(f"\nOnly these cases were compared: {', '.join(chosen_cases)}.")
     echo(f"\n{_conclusion(statuses)}")
     ctx.exit(0 if set(statuses) <= {Status.AGREES} else 1)
 

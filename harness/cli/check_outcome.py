@@ -51,7 +51,8 @@ class CheckOutcome:
         except HarnessError as error:
             self._problem = error
         seconds = time.perf_counter() - self._start
-        print_error_line(f"{self._name}: {len(self._all_findings)} cases in {seconds:.1f} s")
+        made = len(self._outcomes) + (self._clock is not None)
+        print_error_line(f"{self._name}: {made} of {self._number} cases in {seconds:.1f} s")
 
     def _test_clock(self, examiner: Examiner, definition: TaskDefinition) -> None:
         failed = next((finding.case for finding in self._findings if not finding.passed), None)

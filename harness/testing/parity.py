@@ -25,7 +25,13 @@ _CERTAIN = (
     "exactly 10 times: it is ten times too large",
     "this step is the short last batch: average its loss over its own size",
     "call it in evaluation mode",
+    "exactly twice what it should be",
+    "exactly half of what it should be",
 )
+#: Exact factors of a loss, and the place of what each says.
+_FACTORS = {8.0: 0, 10.0: 1, 2.0: 4, 0.5: 5}
+#: Whose the losses of an adversarial step are, in their order.
+_NETWORKS = ("discriminator", "generator")
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -80,9 +86,10 @@ def compare_losses(observed: Losses, expected: Losses, precision: Precision) -> 
     explanation = ""
     if worst > tolerance:
         step = next(number for number, value in enumerate(steps, 1) if value > tolerance)
+        whose, loss, right = _differing(observed[step - 1], expected[step - 1])
         explanation = (
-            f"float64 agrees, but in {precision} the loss of step {step} is {observed[step - 1][-1]} instead "
-            f"of {expected[step - 1][-1]} (relative {steps[step - 1]:.1e}; rounding explains {tolerance:g}): "
+            f"float64 agrees, but in {precision} the {whose} of step {step} is {loss} instead "
+            f"of {right} (relative {steps[step - 1]:.1e}; rounding explains {tolerance:g}): "
             "look at what this mode does in that precision only"
         )
     return Finding(losses_name(precision), worst, explanation, tolerance)
@@ -181,19 +188,41 @@ def _changed_by_predict(names: list[str]) -> str:
 def _explain_first_loss(
     observed: Observation, expected: Observation, gradients: dict[str, float], difference: float
 ) -> tuple[str, str]:
-    loss, right = observed.losses[0][0], expected.losses[0][0]
-    start = f"the loss of step 1 is {loss} instead of {right} (relative {difference:.1e})"
+    whose, loss, right = _differing(observed.losses[0], expected.losses[0])
+    start = f"the {whose} of step 1 is {loss} instead of {right} (relative {difference:.1e})"
     if loss is not None and right:
-        for factor, cause in zip((8.0, 10.0), _CERTAIN, strict=False):
+        for factor, place in _FACTORS.items():
             if abs(loss / right / factor - 1) < TOLERANCE:
-                return start, cause
+                return start, _CERTAIN[place]
+    if whose.startswith(_NETWORKS[1]):
+        return start, (
+            "the generator's turn differs: its loss is bce(D(G(z)), 1), by the discriminator that has just "
+            "been updated and with the same latents"
+        )
     agreeing = [name for name, value in gradients.items() if value <= TOLERANCE]
+    if agreeing and len(agreeing) == len(gradients):
+        return start, (
+            "all gradients agree, so the loss is only returned wrongly: look at its factor, at the penalty, "
+            "and whether it is computed before the update"
+        )
     which = "this gradient agrees" if len(agreeing) == 1 else "these gradients agree"
-    hint = f"; {which} nevertheless: {', '.join(agreeing[:3])}" if agreeing else ""
+    more = f" and {len(agreeing) - 3} more" if len(agreeing) > 3 else ""  # noqa: PLR2004
+    hint = f"; {which} nevertheless: {', '.join(agreeing[:3])}{more}" if agreeing else ""
+    has_gates = any(piece.gate in {"reset", "forget"} for of in expected.weights.values() for piece in of)
+    gates = ", or weights whose gates are in another order" if has_gates else ""
     return start, (
-        "the forward pass, the loss, the penalty or the first batch differs: look for a missing bias, "
-        f"transposed weights, or weights whose gates are in another order{hint}"
+        "the forward pass, the loss, the penalty or the first batch differs: look for a missing bias or "
+        f"transposed weights{gates}{hint}"
     )
+
+
+def _differing(
+    observed: list[float | None], expected: list[float | None]
+) -> tuple[str, float | None, float | None]:
+    """Of the losses of a step the one that differs most: whose it is, and both values."""
+    pairs = list(zip(observed, expected, strict=False))
+    column = max(range(len(pairs)), key=lambda index: loss_difference(*([one] for one in pairs[index])))
+    return (f"{_NETWORKS[column]}'s loss" if len(pairs) > 1 else "loss", *pairs[column])
 
 
 def _explain_later_loss(

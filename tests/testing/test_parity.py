@@ -1,5 +1,7 @@
 """Digests distinguish arrays, comparisons name what differs, stale references are refused."""
 
+import re
+
 import msgspec
 import numpy as np
 import pytest
@@ -49,8 +51,10 @@ def test_gates_are_cut_from_the_last_axis_and_share_their_directions():
 
 
 def _observation(losses, **arrays):
+    """Of one loss a step, or of two."""
     pieces = {name: digest(array) for name, array in arrays.items()}
-    return Observation([[loss] for loss in losses], pieces, pieces, {})
+    rows = [loss if isinstance(loss, list) else [loss] for loss in losses]
+    return Observation(rows, pieces, pieces, {})
 
 
 def test_the_explanation_names_the_first_difference():
@@ -65,6 +69,36 @@ def test_the_explanation_names_the_first_difference():
     assert "the gradient of kernel" in gradient.explanation
     nan = compare("case", _observation([None, 1.0, 0.5], kernel=ARRAY), right)
     assert nan.worst == np.inf
+
+
+@pytest.mark.parametrize(
+    ("observed", "words"),
+    [
+        ([0.75, 0.9], "the generator's loss of step 1 .*: the generator's turn differs"),
+        ([0.8, 0.5], "the discriminator's loss of step 1 is 0.8 instead of 0.75 .*: the forward pass"),
+        ([1.5, 0.5], "the discriminator's loss of step 1 .*: exactly twice what it should be"),
+        ([0.75, 0.25], "the generator's loss of step 1 .*: exactly half of what it should be"),
+    ],
+)
+def test_the_loss_that_differs_is_named_of_two(observed, words):
+    finding = compare("sgd", _observation([observed]), _observation([[0.75, 0.5]]))
+    assert re.search(words, finding.explanation)
+    timed = compare_losses([observed], [[0.75, 0.5]], "float32").explanation
+    assert words.split(" .*")[0] in timed
+
+
+def test_a_loss_that_is_only_returned_wrongly_has_right_gradients():
+    right = _observation([0.75], w=ARRAY)
+    late = msgspec.structs.replace(right, losses=[[0.7]])
+    assert "the loss is only returned wrongly" in compare("sgd", late, right).explanation
+
+
+def test_gates_are_suspected_only_where_there_are_any():
+    wrong, right = (_observation([loss]) for loss in (0.8, 0.75))
+    assert "gates" not in compare("sgd", wrong, right).explanation
+    gated = {"model/gru_1/forward/kernel": digest(ARRAY.repeat(3, axis=1), ("reset", "update", "candidate"))}
+    wrong, right = (msgspec.structs.replace(one, weights=gated) for one in (wrong, right))
+    assert "gates are in another order" in compare("sgd", wrong, right).explanation
 
 
 @pytest.mark.parametrize("task", registry.names("task"))
