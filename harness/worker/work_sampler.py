@@ -76,20 +76,22 @@ class WorkSample:
 
 
 class WorkSampler:
-    """Keeps a few samples of one worker's training, each equally likely, until :meth:`close`.
+    """Keeps a few samples of one worker's training, each equally likely, and the newest, until :meth:`close`.
 
     No program can know which blocks are sampled: states are saved at random moments, a sample may begin with
-    the block after the next, and which samples are kept is drawn here.
+    the block after the next, and which samples are kept is drawn here. The newest shows what a program does
+    late in a training.
     """
 
     def __init__(self, session: Session, kept: int = 4) -> None:
         self._session = session
         self._kept = kept
         self._folder = GuardedFolder("harness-samples-")
-        self._saved = 0
+        self._drawn: list[WorkSample] = []
+        self._drawn_from = 0
+        self._newest: WorkSample | None = None
         #: From the beginning, which needs no saved state: a single step, a few, and the first long block.
         self.first = WorkSample(0, None, blocks=2)
-        self.samples: list[WorkSample] = []
         #: As in :class:`protocol.StateSaved`; None before the first state was saved.
         self.complete: bool | None = None
 
@@ -97,18 +99,29 @@ class WorkSampler:
         """Save the worker's state before this step; raises as :meth:`Session.receive` does."""
         path = self.folder / f"{step}.npz"
         reply = self._session.call(protocol.SaveState(str(path)), protocol.StateSaved)
-        sample = WorkSample(step, path, complete=reply.complete, blocks=_CHANCE.randint(1, _MOST_BLOCKS))
-        self._saved += 1
         self.complete = reply.complete
-        if len(self.samples) < self._kept:
-            self.samples.append(sample)
+        if self._newest is not None:
+            self._draw(self._newest)
+        self._newest = WorkSample(
+            step, path, complete=reply.complete, blocks=_CHANCE.randint(1, _MOST_BLOCKS)
+        )
+
+    def _draw(self, sample: WorkSample) -> None:
+        """Keep the sample or not: of all, each is kept with the same probability (reservoir sampling)."""
+        self._drawn_from += 1
+        if len(self._drawn) < self._kept:
+            self._drawn.append(sample)
             return
-        # Reservoir sampling: after n samples, each is among those kept with the same probability.
-        place = _CHANCE.randrange(self._saved)
+        place = _CHANCE.randrange(self._drawn_from)
         replaced = sample
         if place < self._kept:
-            replaced, self.samples[place] = self.samples[place], sample
+            replaced, self._drawn[place] = self._drawn[place], sample
         replaced.delete()
+
+    @property
+    def samples(self) -> list[WorkSample]:
+        """The samples that are kept, the newest last."""
+        return self._drawn + ([] if self._newest is None else [self._newest])
 
     def save_last(self) -> None:
         """Save the weights at the end of the training; raises as :meth:`Session.receive` does."""

@@ -50,16 +50,17 @@ def test_a_training_that_was_never_saved_can_be_repeated_from_its_beginning(samp
     assert len(first.losses) == 1 + 8 + 20
 
 
-def test_each_saved_state_is_kept_with_the_same_probability():
+def test_each_saved_state_is_kept_with_the_same_probability_and_the_newest_always():
     kept = collections.Counter()
-    trials, states = 600, 6
+    trials, states, newest = 600, 6, 6
     for _ in range(trials):
         with contextlib.closing(WorkSampler(SavingSession(), kept=2)) as sampler:
-            for step in range(states):
+            for step in range(states + 1):
                 sampler.save(step)
                 sampler.trained(block(5))
             kept.update(sample.step for sample in sampler.samples)
 
+    assert kept[newest] == trials
     # A share of 1/3 each: 200 of 600, with a standard deviation of 11.5.
     assert all(130 < kept[step] < 270 for step in range(states)), kept
 
