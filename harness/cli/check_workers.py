@@ -32,7 +32,7 @@ def check_all(
 
     With ``fail_fast`` there is one worker, and the outcomes end with the first failure.
     """
-    groups = list(cpu_groups)[: 1 if selection.fail_fast else len(checks)]
+    groups = list(cpu_groups)[: 1 if selection.fail_fast else max(1, len(checks))]
     shared = _Shared(checks, selection)
     with ThreadPoolExecutor(len(groups)) as pool:
         futures = [pool.submit(shared.work, cpus) for cpus in groups]

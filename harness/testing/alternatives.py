@@ -129,10 +129,14 @@ def _of_gru(task: Task) -> Iterator[Alternative]:
 
 
 def _of_lstm(task: Task) -> Iterator[Alternative]:
-    yield _gates(task, LSTM, ("input", "candidate", "forget", "output"))
-    yield _gates(task, LSTM, ("input", "forget", "output", "candidate"))
-    yield _gates(task, LSTM, ("input", "output", "forget", "candidate"))
-    yield _gates(task, LSTM, ("forget", "input", "candidate", "output"))
+    orders = (
+        ("input", "candidate", "forget", "output"),
+        ("input", "forget", "output", "candidate"),
+        ("input", "output", "forget", "candidate"),
+        ("forget", "input", "candidate", "output"),
+    )
+    for order in orders:
+        yield _gates(task, LSTM, order)
 
 
 def _gates(task: Task, kind: type[GRU | LSTM], order: tuple[str, ...]) -> Alternative:

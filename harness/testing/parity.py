@@ -19,17 +19,17 @@ LOSS_TOLERANCES: dict[Precision, float] = {"float32": 1e-5, "bfloat16": 0.01}
 #: The share of the largest norm below which an array may be rounding.
 _TINY = 1e-6
 
-#: Causes that need no other case: of a loss that is 8 or 10 times the right one, and of a short last batch.
-_CERTAIN = (
-    "exactly 8 times: it is summed over the batch of 8, not averaged",
-    "exactly 10 times: it is ten times too large",
-    "this step is the short last batch: average its loss over its own size",
-    "call it in evaluation mode",
-    "exactly twice what it should be",
-    "exactly half of what it should be",
-)
-#: Exact factors of a loss, and the place of what each says.
-_FACTORS = {8.0: 0, 10.0: 1, 2.0: 4, 0.5: 5}
+#: What the ratio of a loss to the right one says, where it is exact.
+_FACTORS = {
+    8.0: "exactly 8 times: it is summed over the batch of 8, not averaged",
+    10.0: "exactly 10 times: it is ten times too large",
+    2.0: "exactly twice what it should be",
+    0.5: "exactly half of what it should be",
+}
+_SHORT_BATCH = "this step is the short last batch: average its loss over its own size"
+_EVALUATION_MODE = "call it in evaluation mode"
+#: Causes that need no other case.
+_CERTAIN = {*_FACTORS.values(), _SHORT_BATCH, _EVALUATION_MODE}
 #: Whose the losses of an adversarial step are, in their order.
 _NETWORKS = ("discriminator", "generator")
 
@@ -170,7 +170,7 @@ def _explain(
 
 def _explain_outputs(observed: Observation, differences: dict[str, float]) -> tuple[str, str]:
     if observed.changed_by_predict:
-        return _changed_by_predict(observed.changed_by_predict), _CERTAIN[3]
+        return _changed_by_predict(observed.changed_by_predict), _EVALUATION_MODE
     bad_outputs = {name: value for name, value in differences.items() if value > TOLERANCE}
     return (
         f"training agrees, the outputs in evaluation mode do not: {listed(bad_outputs)}",
@@ -191,9 +191,9 @@ def _explain_first_loss(
     whose, loss, right = _differing(observed.losses[0], expected.losses[0])
     start = f"the {whose} of step 1 is {loss} instead of {right} (relative {difference:.1e})"
     if loss is not None and right:
-        for factor, place in _FACTORS.items():
+        for factor, cause in _FACTORS.items():
             if abs(loss / right / factor - 1) < TOLERANCE:
-                return start, _CERTAIN[place]
+                return start, cause
     if whose.startswith(_NETWORKS[1]):
         return start, (
             "the generator's turn differs: its loss is bce(D(G(z)), 1), by the discriminator that has just "
@@ -230,7 +230,7 @@ def _explain_later_loss(
 ) -> tuple[str, str]:
     agrees = "the loss and all gradients of step 1 agree" if gradients else "the loss of step 1 agrees"
     if step == 4 and case in SHORT_BATCH_CASES:  # noqa: PLR2004  the short batch of the first epoch
-        cause = _CERTAIN[2]
+        cause = _SHORT_BATCH
     else:
         cause = f"look at {_update(optimizer)}, or a batch that was skipped or came out of order"
     return f"{agrees}, the loss of step {step} is off by a relative {difference:.1e}", cause

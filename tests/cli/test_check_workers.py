@@ -14,6 +14,9 @@ from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.testing.certify import Selection
 
+if not hasattr(os, "sched_getaffinity"):
+    pytest.skip("processes cannot be bound to CPUs here", allow_module_level=True)
+
 TORCH, KERAS = (Configuration(name, mode, "cpu", 1) for name, mode in (("torch", "eager"), ("keras", "fit")))
 TASKS = ("mlp", "gan", "rnn", "cnn")
 CHECKS = [Check(each, registry.task(name)) for each in (TORCH, KERAS) for name in TASKS]
@@ -115,3 +118,7 @@ def test_an_error_ends_the_other_workers_and_is_raised(made):
     with pytest.raises(HarnessError, match="the reference is gone"):
         check_all(CHECKS, Selection(), TWO)
     assert sorted(name for name, _, _ in made.order) == ["gan", "rnn"]
+
+
+def test_nothing_to_check_is_no_error(made):
+    assert check_all([], Selection(), TWO) == []
