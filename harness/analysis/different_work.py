@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 from harness.analysis.axes import has_equal_losses
 from harness.analysis.grouping import ConfigurationRuns, RunGroup
+from harness.audit.comparison import first_difference
 from harness.runs.record import Record
 from harness.spec.backend import Precision
 from harness.testing.dropout import uses_dropout
-from harness.testing.replay import compare_replay
 
 
 class DifferentWork(NamedTuple):
@@ -55,4 +55,4 @@ def _records_by_seed(configuration: ConfigurationRuns) -> dict[int, Record]:
 def _differing_step(ours: Record, theirs: Record) -> int | None:
     count = min(len(ours.first_losses), len(theirs.first_losses))
     precision: Precision = ours.precision
-    return compare_replay(ours.first_losses[:count], theirs.first_losses[:count], precision).fault_at
+    return first_difference(ours.first_losses[:count], theirs.first_losses[:count], precision)

@@ -108,7 +108,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-STUDIES = RecordKind("study", "studies", Study, SCHEMA, "variants", {})
+STUDIES = RecordKind("study", "studies", Study, SCHEMA, "variants")
 
 
 def save_study(study: Study, results: Path) -> Path:

@@ -11,9 +11,8 @@ from harness.report.certificate_words import WITHOUT_DROPOUT
 from harness.spec.task import TaskDefinition
 from harness.testing.cases import cases
 from harness.testing.certify import Selection, Skipped, check, check_names
-from harness.testing.clock import ClockTest
-from harness.testing.clock_words import reason
 from harness.testing.parity import TOLERANCE, Finding
+from harness.testing.waiting import Waiting
 from harness.worker.errors import RequestFailed
 from harness.worker.examiner import Examiner
 
@@ -40,7 +39,7 @@ class CheckOutcome:
         self._outcomes: list[Finding | Skipped] = []
         self._findings: list[Finding] = []
         self._problem: HarnessError | None = None
-        self._clock: ClockTest | None = None
+        self._waiting: Waiting | None = None
         names = check_names(definition, self._precision, examiner.contract, selection)
         self._number = len(names) + selection.includes(CLOCK)
         self._start = time.perf_counter()
@@ -51,7 +50,7 @@ class CheckOutcome:
         except HarnessError as error:
             self._problem = error
         seconds = time.perf_counter() - self._start
-        made = len(self._outcomes) + (self._clock is not None)
+        made = len(self._outcomes) + (self._waiting is not None)
         print_error_line(f"{self._name}: {made} of {self._number} cases in {seconds:.1f} s")
 
     def _test_clock(self, examiner: Examiner, definition: TaskDefinition) -> None:
@@ -59,7 +58,7 @@ class CheckOutcome:
         if failed is not None:
             self._report(Skipped(CLOCK, failed))
             return
-        self._clock = examiner.test_clock(cases(definition)[0])
+        self._waiting = examiner.observe_waiting(cases(definition)[0])
 
     def _report(self, outcome: Finding | Skipped) -> None:
         """Print a line for a case that has ended, with the time so far and about the time that is left."""
@@ -81,7 +80,7 @@ class CheckOutcome:
         """The worst that was found."""
         if any(not finding.passed for finding in self._all_findings):
             return Status.DEVIATES
-        if self._clock is not None and self._clock.outcome == "dishonest":
+        if self._waiting is not None and self._waiting.fault is not None:
             return Status.DISHONEST
         return Status.NOT_CHECKED if self._problem else Status.AGREES
 
@@ -111,8 +110,8 @@ class CheckOutcome:
             texts.append(f"{self._name} could not be checked completely: {self._problem}")
         if traceback and (lines := _traceback(self._problem)):
             texts.append(lines)
-        if self._clock is not None and (why := reason(self._clock)):
-            texts.append(f"{self._name}: {why}.")
+        if self._waiting is not None and (why := self._waiting.explanation):
+            texts.append(f"{self._name}: its clock cannot be trusted: {why}.")
         skipped = [one for one in self._outcomes if isinstance(one, Skipped)]
         texts += [f"{self._name}, {one.case}: {_result(one)}." for one in skipped]
         if by_case and self._outcomes:

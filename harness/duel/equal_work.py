@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from harness.audit.comparison import first_difference
 from harness.duel.record import PairRecord
 from harness.duel.workloads import Workload
 from harness.errors import HarnessError
 from harness.testing.dropout import uses_dropout
-from harness.testing.replay import compare_replay
 
 
 def refuse_unequal_work(workloads: Sequence[Workload], pair: PairRecord) -> None:
@@ -30,7 +30,7 @@ def refuse_unequal_work(workloads: Sequence[Workload], pair: PairRecord) -> None
         if other.configuration.precision != precision or not count:
             continue
         ours, theirs = first.first_losses[:count], process.first_losses[:count]
-        step = compare_replay(ours, theirs, precision).fault_at
+        step = first_difference(ours, theirs, precision)
         if step is not None:
             raise HarnessError(
                 f"{reference.label} and {other.label} do different work on this data: the loss of step "

@@ -1,7 +1,6 @@
 """The files of duels."""
 
-from harness.duel.migration import MIGRATIONS
 from harness.duel.record import SCHEMA, DuelRecord
 from harness.runs.documents import RecordKind
 
-DUELS = RecordKind("duel", "duels", DuelRecord, SCHEMA, "margin", MIGRATIONS)
+DUELS = RecordKind("duel", "duels", DuelRecord, SCHEMA, "margin")

@@ -18,7 +18,7 @@ accelerator, where a process that was stopped has to be scheduled again and ener
 import math
 from collections.abc import Hashable, Sequence
 
-from harness.testing.clock import Pace
+from harness.duel.pace import Pace
 
 #: The shortest block of configurations of the same program on the CPU.
 SHORTEST_BLOCK_SECONDS = 0.03

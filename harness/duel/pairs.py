@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from harness.audit.budgets import FIRST_PAIRS
+from harness.audit.pairs import PairAudit
 from harness.duel.record import BlockRecord, PairRecord
 from harness.duel.timed_worker import TimedWorker
-from harness.duel.verification_budget import FIRST_PAIRS, VerificationBudget
 from harness.duel.workloads import Workload
 from harness.machine.control import Control
 from harness.machine.cpus import cpus_of, on_their_cores, places_to_start
@@ -46,7 +47,7 @@ class Alternation:
         self._deadline_seconds = deadline_seconds
         self._control = Control()
         self._energy: EnergyMeter | None = None
-        self._verification = VerificationBudget(pairs)
+        self._verification = PairAudit(pairs)
 
     def worker(self, index: int, cpus: list[int] | None = None) -> TimedWorker:
         """A fresh process of a workload, not yet set up, on these CPUs or else on its own ones.
@@ -75,25 +76,16 @@ class Alternation:
                 worker.warm_up(steps[index])
                 worker.session.pause()
             meter = self._energy = self._energy or self._meter(workers)
-            sampled = _CHANCE.randrange(turns)
             made = [
-                self._block(
-                    workers,
-                    index,
-                    turn,
-                    steps[index],
-                    meter,
-                    read=turn in {0, turns - 1},
-                    save=turn == sampled,
-                )
+                self._block(workers, index, turn, steps[index], meter)
                 for turn in range(turns)
                 for index in (order if turn % 2 == 0 else reversed(order))
             ]
             verified = self._verification.chosen(order)
-            processes = [
-                workers[index].finish(steps[index], verify=index in verified) for index in sorted(workers)
-            ]
-        self._verification.add(processes, time.monotonic() - start)
+            processes = [workers[index].finish(verify=index in verified) for index in sorted(workers)]
+        verifications = [process.verification for process in processes]
+        verified_seconds = [None if one is None else one.seconds for one in verifications]
+        self._verification.add(verified_seconds, time.monotonic() - start)
         seconds = time.monotonic() - start
         marked = mark_disturbed(made, [workload.configuration.threads for workload in self.workloads])
         side_by_side = len(order) > 1 and self._places(order) is not None
@@ -143,19 +135,13 @@ class Alternation:
         turn: int,
         steps: int,
         meter: EnergyMeter,
-        *,
-        read: bool,
-        save: bool,
     ) -> BlockRecord:
-        """One block; ``read`` the weights after it, ``save`` the state before it."""
         worker = workers[index]
         pids = [other.session.process.pid for other in workers.values()]
         # Load on cores of which the worker may use no part does not matter.
         cpus = on_their_cores(cpus_of(self.variables[index]))
         control = self._control.seconds()
         worker.session.resume()
-        if save:
-            worker.save_state()
         before, energy = read_counters(pids, cpus), meter.read()
         already = worker.training_seconds
         seconds = worker.block(steps)
@@ -163,7 +149,7 @@ class Alternation:
         if joules is not None:  # without the share of steps that are made but not counted
             joules *= seconds / (worker.training_seconds - already)
         disturbance = between(before, read_counters(pids, cpus))
-        worker.read_after(seconds, always=read)
+        worker.read_state()
         worker.session.pause()
         return BlockRecord(index, turn, steps, seconds, control, disturbance, disturbed=False, joules=joules)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from harness.duel import lengths
-from harness.duel.clock import Clock, prove_clock
+from harness.duel.pace import Pace, measure_pace
 from harness.duel.pairs import Alternation
 from harness.duel.record import ConfigurationRecord
 from harness.duel.timed_worker import TimedWorker
@@ -93,7 +93,7 @@ def _certificate(workload: Workload) -> Certificate:
 class _Trial(NamedTuple):
     built: Built
     record: ConfigurationRecord
-    clock: Clock
+    pace: Pace
     order: BatchOrder
     unsteady_seconds: float
 
@@ -110,7 +110,7 @@ def prepare(
     each workload before it is tried.
 
     Raises:
-        HarnessError: a workload does not run or has no honest clock.
+        HarnessError: a workload does not run.
         UsageError: the workloads have different data; names the difference.
     """
     start = time.monotonic()
@@ -125,14 +125,12 @@ def prepare(
         for index, worker in workers.items():
             trying(workloads[index].label)
             proof = proofs[index] if proofs else None
-            trials.append(_try(alternation, index, worker, shortest, proof))
+            trials.append(_try(alternation, index, worker, proof))
     _refuse_unequal(trials)
-    alone = [lengths.block_steps(trial.clock.pace, shortest) for trial in trials]
+    alone = [lengths.block_steps(trial.pace, shortest) for trial in trials]
     wanted = lengths.common_steps(programs, alone)
     steps = [trial.order.even_steps(count) for trial, count in zip(trials, wanted, strict=True)]
-    turn_seconds = sum(
-        count * trial.clock.pace.step_seconds for trial, count in zip(trials, steps, strict=True)
-    )
+    turn_seconds = sum(count * trial.pace.step_seconds for trial, count in zip(trials, steps, strict=True))
     turns = turns or lengths.turns_that_pay(turn_seconds)
     seconds += sum(trial.unsteady_seconds for trial in trials)
     # One more than the blocks that settle: the first call of this length, which is not counted.
@@ -162,16 +160,14 @@ def _try(
     alternation: Alternation,
     index: int,
     worker: TimedWorker,
-    shortest_block_seconds: float,
     proof: Certificate | None,
 ) -> _Trial:
     workload = alternation.workloads[index]
     worker.session.resume()
     worker.make_first_step()
-    with worker.blamed():
-        clock = prove_clock(worker, shortest_block_seconds)
+    pace = measure_pace(worker)
     worker.session.pause()
-    unsteady_seconds = worker.unsteady_seconds(clock.pace.step_seconds)
+    unsteady_seconds = worker.unsteady_seconds(pace.step_seconds)
     configuration = workload.configuration
     record = ConfigurationRecord(
         label=workload.label,
@@ -187,10 +183,8 @@ def _try(
         variables=alternation.variables[index],
         certificate=proof,
         training_flops_per_sample=training_flops_per_sample(workload.task),
-        clock_ratio=clock.pace.ratio,
-        clock=clock.test,
     )
-    return _Trial(worker.built, record, clock, worker.order, unsteady_seconds)
+    return _Trial(worker.built, record, pace, worker.order, unsteady_seconds)
 
 
 def _refuse_unequal(trials: list[_Trial]) -> None:

@@ -8,17 +8,16 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from harness.audit.findings import Clock, Verification
 from harness.machine.description import Machine
 from harness.machine.disturbance import Disturbance
 from harness.runs.record import DatasetRecord, TaskRecord
 from harness.spec.backend import Precision
 from harness.stats.estimate import Estimate
 from harness.testing.certificate import Certificate
-from harness.testing.clock import ClockTest
 from harness.testing.losses import Losses
-from harness.testing.replay import Verification
 
-SCHEMA = 2
+SCHEMA = 3
 
 Status = Literal["running", "ok", "failed", "interrupted"]
 Verdict = Literal["faster", "slower", "same", "undecided"]
@@ -53,10 +52,6 @@ class ConfigurationRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Environment variables that its processes were started with."""
     certificate: Certificate | None
     training_flops_per_sample: int
-    clock_ratio: float
-    """Time of a block of 2n steps over that of one of n steps: 2 for an honest clock."""
-    clock: ClockTest | None = None
-    """The whole test of the clock; None in records of earlier versions."""
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -100,8 +95,8 @@ class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Steps of the first call of each length after the first step, and of the first short last batch, in each
     of which a compiler may run again. No block contains them."""
     first_call_seconds: float = 0.0
-    clock: ClockTest | None = None
-    """What readings of the weights right after randomly drawn blocks of the pair say about the clock."""
+    clock: Clock | None = None
+    """Whether two sums over all calls of the process confirm its times."""
     first_losses: Losses = []
     """Of the first steps, which are equal in all configurations with the same batches."""
     verification: Verification | None = None

@@ -1,33 +1,21 @@
 """A running process of a configuration: started, warmed up, and asked for blocks of steady steps."""
 
 import contextlib
-import dataclasses
 import math
-import random
-import time
 from collections.abc import Iterable, Iterator, Mapping
 
-import msgspec
-
+from harness.audit.audit import AuditedTraining, Preparation
+from harness.audit.work import Work
 from harness.duel.record import ProcessRecord
-from harness.duel.work import TimedWork
 from harness.duel.workloads import Workload
 from harness.errors import HarnessError
+from harness.machine.cpus import cpus_of
 from harness.stats import settling
-from harness.testing.clock import ClockTest, ClockTrial
-from harness.testing.readings import AfterBlock, Reading, read_after
 from harness.training.batches import BatchOrder
 from harness.worker import protocol
 from harness.worker.conversation import Conversation
-from harness.worker.errors import DishonestClock, NoWorkersHere
+from harness.worker.errors import NoWorkersHere
 from harness.worker.session import Session
-from harness.worker.timed_session import TimedReadings
-from harness.worker.training_clock import TrainingClock
-
-#: The share of blocks after which weights are read, as far as readings take at most this share of the time.
-_READ_BLOCKS = 0.25
-_READING_SHARE = 0.02
-_CHANCE = random.SystemRandom()
 
 
 class ConfigurationFailed(HarnessError):
@@ -90,23 +78,21 @@ class TimedWorker:
             return session_of(workload.label, own, deadline_seconds, configuration.python, cpus)
 
         self.session = start({})
-        self.work = TimedWork(self.session, workload, start, certified=certified)
-        self.threads = self._plan.threads
+        self._start, self._certified = start, certified
+        self._backend = configuration.backend
+        self._cpus = cpus_of(variables)
+        self._audit: AuditedTraining
+        self._states = contextlib.ExitStack()
         self._dataset = ""
-        self._readings = TimedReadings(self.session, self._plan.threads)
-        self._clock: TrainingClock
         self._conversation = Conversation(self.session, configuration.backend, configuration.threads)
         self.steps = 0
         self.training_seconds = 0.0
         self._lengths: set[int] = set()
         self._called: set[tuple[int, bool]] = set()
         self._first_call_steps, self._first_call_seconds = 0, 0.0
-        self.order: BatchOrder
         self._first_step_seconds = 0.0
         self._warm_up: list[float] = []
         self._settled = False
-        self._sampled: list[AfterBlock] = []
-        self._reading_seconds = 0.0
         self.described: protocol.Described
         self.built: protocol.Built
 
@@ -127,15 +113,20 @@ class TimedWorker:
         with self.blamed():
             self.described = self._conversation.describe()
             self.built = self._conversation.receive_program()
-            self.order = BatchOrder.of_task(self._plan.task, self.built.samples["train"], self._plan.seed)
-            self._clock = TrainingClock(self.session, self.order)
+            order = BatchOrder.of_task(self._plan.task, self.built.samples["train"], self._plan.seed)
+            work = Work(self._backend, self._plan, self._dataset, order, self._certified, self._start)
+            self._audit = AuditedTraining(self.session, work, self._cpus, self.built.device)
+            self._states.callback(self._audit.close)
+
+    @property
+    def order(self) -> BatchOrder:
+        """The order of its samples."""
+        return self._audit.order
 
     def shuffle(self, seed: int) -> None:
         """Take the batches in the order of this seed, which the program could not know when it was built."""
         with self.blamed():
-            self.session.call(protocol.Shuffle(seed), protocol.Done)
-            self.order = dataclasses.replace(self.order, seed=seed)
-            self._clock = TrainingClock(self.session, self.order)
+            self._audit.shuffle(seed)
 
     def make_first_step(self) -> None:
         """Make the first step, in which many frameworks compile."""
@@ -149,8 +140,7 @@ class TimedWorker:
 
     def _train(self, steps: int) -> float:
         length = steps, self.steps % self.order.steps_per_epoch == self.order.full_steps
-        trained = self._clock.train(steps)
-        self.work.trained(trained)
+        trained = self._audit.train(steps)
         if length not in self._called:
             self._called.add(length)
             self._first_call_steps += steps
@@ -197,72 +187,28 @@ class TimedWorker:
         """At least so many steps in calls of one length."""
         return self.order.even_steps(fewest)
 
-    def reading(self) -> Reading:
-        """Read the weights, as a test of the clock."""
-        with self.blamed():
-            return self._readings.reading()
-
-    def hindered(self) -> float:
-        """Seconds since the last call in which it had work and no CPU."""
-        return self._readings.hindered()
-
-    def rest(self, seconds: float) -> float:
-        """Ask nothing of it; how many CPUs it used meanwhile."""
-        return self._readings.rest(seconds)
-
-    def read_after(self, seconds: float, *, always: bool) -> None:
-        """Sometimes, or ``always``, read the weights after a block that took this time, to test its clock.
-
-        Which blocks is drawn at random, so that no program can know. Readings take a small share of the time.
-        """
-        affordable = self._reading_seconds <= _READING_SHARE * self.training_seconds
-        if always or (affordable and _CHANCE.random() < _READ_BLOCKS):
-            with self.blamed():
-                start = time.monotonic()
-                self._sampled.append(read_after(self, seconds))
-                self._reading_seconds += time.monotonic() - start
-
-    def _clock_of_blocks(self, steps: int) -> ClockTest | None:
-        """What the readings say; more blocks are made where they do not suffice.
-
-        Raises:
-            DishonestClock: work was going on after blocks.
-        """
-        if not self._sampled:
-            return None
-        trial = ClockTrial(self, self._sampled[0].block, readings=self._sampled)
-        test = trial.result_so_far()
-        if test.fault is not None:
-            test = trial.read(steps)
-        if test.outcome == "dishonest":
-            raise DishonestClock(test)
-        if test.outcome == "honest" and self._clock.is_doubtful:
-            return msgspec.structs.replace(test, outcome="not tested", fault="other clock")
-        return test
-
     def warm_up(self, steps: int) -> None:
         """Make blocks until their times have settled; see :mod:`harness.stats.settling`."""
         while not self._settled and not settling.is_hopeless(self._warm_up):
             self._warm_up.append(self.block(steps))
             self._settled = settling.has_settled(self._warm_up)
-        self.reading()  # the first may compile
+            self.read_state()
 
-    def save_state(self) -> None:
-        """Save the state, so that the next blocks can be recomputed."""
+    def read_state(self) -> None:
+        """Read the state if the pace of readings asks for it, so that blocks can be recomputed."""
         with self.blamed():
-            self.work.save(self.steps)
+            self._audit.read()
 
-    def finish(self, steps: int, *, verify: bool) -> ProcessRecord:
+    def finish(self, *, verify: bool) -> ProcessRecord:
         """The record of the process, with its peak memory. This is the last request before it is ended.
 
-        ``steps`` are those of its blocks; ``verify`` its work.
+        ``verify`` its work too.
         """
-        self.session.resume()
         with self.blamed():
-            clock = self._clock_of_blocks(steps)
+            self._audit.read(last=True)
+            clock = self._audit.judge_clock()
             memory = self.session.call(protocol.MeasureMemory(), protocol.Memory)
-            build = self.built.build_seconds + self._first_step_seconds
-            verification = self.work.verify(self._dataset, self.order, build) if verify else None
+            verification = self._audit.verify(self._preparation) if verify else None
         self.session.pause()
         return ProcessRecord(
             import_seconds=self.described.import_seconds,
@@ -275,11 +221,18 @@ class TimedWorker:
             peak_memory_bytes=memory.peak_bytes,
             device_peak_memory_bytes=memory.device_peak_bytes,
             clock=clock,
-            first_losses=self.work.first_losses,
+            first_losses=self._audit.first_losses,
             verification=verification,
+        )
+
+    @property
+    def _preparation(self) -> Preparation:
+        built = self.built
+        return Preparation(
+            self.described.import_seconds, built.data_seconds, built.build_seconds, self._first_step_seconds
         )
 
     def end(self) -> None:
         """End the process, paused or not; nothing of it is left."""
         self.session.kill_and_close()
-        self.work.close()
+        self._states.close()

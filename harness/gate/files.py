@@ -1,7 +1,6 @@
 """The files of gates."""
 
-from harness.gate.migration import MIGRATIONS
 from harness.gate.record import SCHEMA, GateRecord
 from harness.runs.documents import RecordKind
 
-GATES = RecordKind("gate", "gates", GateRecord, SCHEMA, "benchmarks", MIGRATIONS)
+GATES = RecordKind("gate", "gates", GateRecord, SCHEMA, "benchmarks")

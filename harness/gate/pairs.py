@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from harness.audit.findings import WorkDiffers
 from harness.duel.pair_time import PairTime
 from harness.duel.pairs import Alternation
 from harness.duel.preparation import Prepared, is_certified, prepare
@@ -14,7 +15,7 @@ from harness.duel.workloads import Workload, pad_to_equal_size
 from harness.gate import reasons
 from harness.gate.conclusion import Ended
 from harness.plugins import registry
-from harness.worker.errors import WorkDiffers, WorkerTimeout
+from harness.worker.errors import WorkerTimeout
 
 #: A process that takes longer than this from start to end is taken to hang.
 PROCESS_LIMIT_SECONDS = 1800.0

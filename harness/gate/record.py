@@ -14,7 +14,7 @@ from harness.machine.description import Machine
 from harness.runs.record import DatasetRecord
 from harness.stats.estimate import Estimate
 
-SCHEMA = 2
+SCHEMA = 3
 
 Status = Literal["running", "ok", "failed", "interrupted"]
 #: PASS: within all limits. FAIL: worse than base. INCONCLUSIVE: more time, a quieter machine or more seeds

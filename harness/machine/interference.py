@@ -1,10 +1,9 @@
 """How much of the machine others used during a run: other programs, and the hypervisor."""
 
-import contextlib
-import os
-import time
-
 import msgspec
+
+from harness.machine.cpus import allowed_cpus
+from harness.machine.disturbance import between, cpu_seconds, read_counters
 
 #: The share of all CPUs below which the work of others does not show in times.
 _UNNOTICED_SHARE = 0.05
@@ -42,46 +41,20 @@ class Watch:
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
-        self._start = time.monotonic()
-        self._own = _seconds_of(pid)
-        self._busy, self._stolen = _machine_seconds()
+        self._begun = read_counters([pid])
 
     def report(self) -> Interference | None:
-        """The load by others since the creation; None if the worker has ended: its share is unknown then."""
-        import psutil  # imported late: commands that only read records do not need it
+        """The load by others since the creation.
 
-        own, wall = _seconds_of(self._pid), time.monotonic() - self._start
-        if own is None or self._own is None:
+        None if the worker has ended, because its share is unknown then, or where the system has no counters.
+        """
+        now = read_counters([self._pid])
+        if not now.busy or not cpu_seconds(self._pid):
             return None
-        busy, stolen = _machine_seconds()
-        others = busy - self._busy - (own - self._own)
+        wall, taken = now.at - self._begun.at, between(self._begun, now)
         return Interference(
-            cpus=psutil.cpu_count() or 1,
-            others=max(0.0, others / wall),
-            stolen=max(0.0, (stolen - self._stolen) / wall),
+            cpus=len(allowed_cpus()),
+            others=taken.others_seconds / wall,
+            stolen=max(0.0, taken.stolen_seconds / wall),
             seconds=wall,
         )
-
-
-def _machine_seconds() -> tuple[float, float]:
-    """CPU seconds that all CPUs have worked, and that the hypervisor gave to other machines."""
-    import psutil
-
-    times = psutil.cpu_times()
-    working = ("user", "nice", "system", "irq", "softirq")
-    return sum(getattr(times, name, 0.0) for name in working), getattr(times, "steal", 0.0)
-
-
-def _seconds_of(pid: int) -> float | None:
-    """CPU seconds of the worker with its children, plus those of this process."""
-    import psutil
-
-    try:
-        worker = psutil.Process(pid)
-        total = sum(worker.cpu_times()[:4]) + sum(os.times()[:2])
-    except psutil.Error:
-        return None
-    for child in worker.children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            total += sum(child.cpu_times()[:2])
-    return total

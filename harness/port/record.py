@@ -28,7 +28,7 @@ class PortRecord(msgspec.Struct, kw_only=True):
     seconds: float
 
 
-PORTS = RecordKind("port", "ports", PortRecord, SCHEMA, "findings", {})
+PORTS = RecordKind("port", "ports", PortRecord, SCHEMA, "findings")
 
 
 def new_record(

@@ -1,5 +1,6 @@
 """What a certificate is called in tables and sentences: the one place that renders its state."""
 
+from harness.runs.record import Record
 from harness.testing.certificate import Certificate
 
 #: What a label and a cell add where the dropout of a task was not tested.
@@ -13,7 +14,10 @@ def certificate_label(certificate: Certificate | None) -> str:
     return f"certified {WITHOUT_DROPOUT}" if certificate.lacks_dropout else "certified"
 
 
-def certificate_cell(certificate: Certificate | None) -> str:
-    """``yes``, ``without dropout`` or ``no``, for a column with the heading *certified*."""
-    label = certificate_label(certificate)
+def certificate_cell(record: Record) -> str:
+    """``yes``, ``without dropout`` or ``no``, for a column with the heading *certified*.
+
+    The work of a run that failed is not certified, whatever its certificate says.
+    """
+    label = certificate_label(None if record.status == "failed" else record.certificate)
     return {"certified": "yes", "not certified": "no"}.get(label, label.removeprefix("certified "))

@@ -5,14 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from tabulate import tabulate
 
 from harness.analysis.conditions import evaluation_text
+from harness.audit.words import clock_sums, verified_work
 from harness.report.escaping import with_lines
 from harness.report.numbers import NOTHING, significant
 from harness.report.sampled_words import sampling
 from harness.runs.record import Epoch, Record
 from harness.spec.task import Adversarial
-from harness.testing.clock import ClockTest
-from harness.testing.clock_words import reason, untested_because
-from harness.testing.replay_words import verified_work
 
 #: Runs of more epochs are thinned to every tenth.
 _MOST_EPOCHS = 20
@@ -77,14 +75,8 @@ def _proofs_of_run(record: Record) -> list[str]:
     if record.verification is not None:
         proofs["timed work"] = verified_work(record.verification)
     if record.clock is not None:
-        proofs["clock"] = _clock(record.clock)
+        proofs["clock"] = clock_sums(record.clock)
     return [_section("Proofs of this run", proofs)] if proofs else []
-
-
-def _clock(test: ClockTest) -> str:
-    if test.outcome == "not tested":
-        return f"not tested: {untested_because([test])}"
-    return reason(test) or f"tested by {test.readings} readings after blocks"
 
 
 def _deviation(value: float | None) -> str:

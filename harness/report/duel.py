@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from harness.audit.words import verified_work
 from harness.duel.findings import ConfigurationFindings, break_even_samples, configuration_findings
 from harness.duel.record import BlockRecord, ConfigurationRecord, DuelRecord, DuelResult, StopReason
 from harness.report.certificate_words import certificate_label
@@ -11,7 +12,6 @@ from harness.report.table import Table, terminal_table
 from harness.report.terminal import framework_text, terminal_width
 from harness.stats.estimate import Estimate
 from harness.stats.looks import MOST_PAIRS
-from harness.testing.replay_words import verified_work
 
 #: Load of other programs, and throttling, are mentioned from this share of a core on.
 _WORTH_MENTIONING = 0.1

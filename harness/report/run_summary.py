@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from harness.audit.words import verified_work
 from harness.report.busy import BUSY_LEGEND, busy_mark
 from harness.report.certificate_words import certificate_cell
 from harness.report.fitting import filled
@@ -14,9 +15,6 @@ from harness.report.terminal import disturbance
 from harness.runs.record import Record
 from harness.runs.store import results_option
 from harness.runs.summaries import step_time
-from harness.testing.clock import ClockTest
-from harness.testing.clock_words import is_hindered, untested_because
-from harness.testing.replay_words import verified_work
 from harness.training.measures import measure_of_task
 
 _LEGEND = (
@@ -88,7 +86,7 @@ def _conditions(record: Record) -> str:
 
 def certified(record: Record) -> str:
     """Whether the run's configuration has a certificate for its task."""
-    return certificate_cell(record.certificate)
+    return certificate_cell(record)
 
 
 def _score(record: Record, *, named: bool) -> str:
@@ -106,8 +104,8 @@ def _step(record: Record) -> str:
     if steady is None:
         return NOTHING
     median, low, high = (significant(1e3 * seconds) for seconds in steady)
-    untested = " *" * (record.clock is not None and record.clock.outcome == "not tested")
-    text = busy_mark(f"{median} ms ({low}–{high}){untested}", disturbed=record.disturbed)
+    unconfirmed = " *" * (record.clock is not None and record.clock.outcome == "not confirmed")
+    text = busy_mark(f"{median} ms ({low}–{high}){unconfirmed}", disturbed=record.disturbed)
     return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
@@ -126,7 +124,7 @@ def _comparison(records: Sequence[Record], folder: Path, width: int) -> str | No
 def _remarks(records: Sequence[Record], *, starred: bool) -> Iterable[str]:
     """Stand-ins, failures, missing certificates and a busy machine.
 
-    ``starred``: the table marks the times of an untested clock with a star.
+    ``starred``: the table marks the times of a clock that is not confirmed with a star.
     """
     stand_ins = {r.dataset.stands_in_for: r.dataset.name for r in records if r.dataset.stands_in_for}
     for meant, used in stand_ins.items():
@@ -142,7 +140,7 @@ def _remarks(records: Sequence[Record], *, starred: bool) -> Iterable[str]:
         for record in records
         if record.certificate and not record.certificate.certified and record.status != "unsupported"
     )
-    yield from (f"{'* ' * starred}{sentence}" for sentence in _untested_clocks(records))
+    yield from (f"{'* ' * starred}{sentence}" for sentence in _unconfirmed_clocks(records))
     yield from dict.fromkeys(
         f"The timed work of {record.label} on {record.task.name} was {verified_work(record.verification)}."
         for record in records
@@ -159,22 +157,16 @@ def _remarks(records: Sequence[Record], *, starred: bool) -> Iterable[str]:
     yield from filter(None, (_scoring(records), disturbance(records)))
 
 
-def _untested_clocks(records: Sequence[Record]) -> Iterable[str]:
-    """A sentence for each reason why clocks were not tested, with all configurations that it concerns."""
-    for hindered in (False, True):
-        tests: list[ClockTest] = []
-        labels: dict[str, dict[str, None]] = {}
-        for record in records:
-            test = record.clock
-            if test is not None and test.outcome == "not tested" and is_hindered(test) == hindered:
-                tests.append(test)
-                labels.setdefault(record.task.name, {})[record.label] = None
-        if tests:
-            tasks: dict[str, list[str]] = {}
-            for task, of_task in labels.items():
-                tasks.setdefault(", ".join(of_task), []).append(task)
-            names = "; ".join(f"{configurations} on {', '.join(on)}" for configurations, on in tasks.items())
-            yield f"The clock of {names} could not be tested: {untested_because(tests)}."
+def _unconfirmed_clocks(records: Sequence[Record]) -> Iterable[str]:
+    """A sentence about times that other programs may have changed, with all runs that it concerns."""
+    clocks = [(r, r.clock) for r in records if r.clock is not None and r.clock.outcome == "not confirmed"]
+    if clocks:
+        names = dict.fromkeys(f"{record.label} on {record.task.name}" for record, _ in clocks)
+        most = max(clock.others_share for _, clock in clocks)
+        yield (
+            f"clock: not confirmed for {', '.join(names)}: other programs used {percent(most)} of the CPUs, "
+            "which may explain time that the worker did not report."
+        )
 
 
 def _scoring(records: Sequence[Record]) -> str:

@@ -77,7 +77,7 @@ def _status(record: Record) -> str:
 
 def certified(record: Record) -> str:
     """``✓``, ``✓ without dropout`` or ``no``; the reason of a ``no`` is stated under the table."""
-    cell = certificate_cell(record.certificate)
+    cell = certificate_cell(record)
     return {"yes": "✓", "no": "no"}.get(cell, f"✓ {cell}")
 
 

@@ -1,6 +1,6 @@
 """Kinds of records (runs, duels, gates, studies): a folder each under the results, one JSON file a record."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -10,7 +10,7 @@ import msgspec
 from harness.errors import UsageError
 from harness.machine.checksums import ContentChanged, verify_checksum
 from harness.machine.files import read_file
-from harness.runs.schemas import Migration, OtherSchema, Versioned, decode
+from harness.runs.schemas import OtherSchema, Versioned, decode
 
 _D = TypeVar("_D", bound=Versioned)
 
@@ -28,8 +28,7 @@ class RecordKind(Generic[_D]):
     """A kind of record: how it is called, where its files are, and how they are read.
 
     ``mark`` is a field that every record of this kind has, of any schema, and no record of another kind.
-    ``migrations`` are as of :func:`harness.runs.schemas.decode`. ``judge`` completes a record by what only
-    its reader can know.
+    ``judge`` completes a record by what only its reader can know.
     """
 
     name: str
@@ -37,7 +36,6 @@ class RecordKind(Generic[_D]):
     type: type[_D]
     schema: int
     mark: str
-    migrations: Mapping[int, Migration]
     judge: Callable[[_D, Path], _D] = _as_stored
 
     def paths(self, results: Path) -> list[Path]:
@@ -45,16 +43,16 @@ class RecordKind(Generic[_D]):
         return sorted((results / self.folder).glob("*.json"))
 
     def read(self, path: Path) -> _D:
-        """The record in a file, migrated to the newest schema.
+        """The record in a file.
 
         Raises:
             UnreadableRecord: the file cannot be read, holds no record of this kind, was changed after it was
-                written, or a later version of harness wrote it.
+                written, or has another schema.
         """
         try:
             content = read_file(path)
             verify_checksum(content)
-            return self.judge(decode(content, self.type, self.schema, self.migrations), path)
+            return self.judge(decode(content, self.type, self.schema), path)
         except ContentChanged as error:
             raise UnreadableRecord(f"{path} {error}") from error
         except OSError as error:

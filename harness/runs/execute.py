@@ -1,11 +1,12 @@
 """One run in a fresh worker process. Its record is written whatever happens."""
 
+from harness.audit.findings import DishonestClock, WorkDiffers
 from harness.errors import Declined, HarnessError, interruption
 from harness.runs.record import Failure, Record
 from harness.runs.request import RunRequest, new_record
 from harness.runs.store import RecordWriter
 from harness.runs.training import Diverged, Observer, TrainingRun
-from harness.worker.errors import DishonestClock, RequestFailed, WorkDiffers, WorkerLost, WorkerTimeout
+from harness.worker.errors import RequestFailed, WorkerLost, WorkerTimeout
 from harness.worker.limits import silence_within
 from harness.worker.session import Session
 
@@ -46,10 +47,10 @@ def _carry_out(request: RunRequest, record: Record, store: RecordWriter, observe
             except Declined as error:
                 record.status, record.failure = "unsupported", Failure(str(error))
             except DishonestClock as error:
-                record.status, record.failure, record.clock = "failed", Failure(str(error)), error.test
+                record.status, record.failure, record.clock = "failed", Failure(str(error)), error.clock
             except WorkDiffers as error:
                 record.status, record.failure = "failed", Failure(str(error))
-                record.verification = error.found
+                record.verification = error.verification
             except RequestFailed as error:
                 record.status = "failed"
                 record.failure = Failure(

@@ -6,11 +6,12 @@ Times are in seconds, memory in bytes. What a failed run did not reach is None o
 import functools
 import hashlib
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from harness.audit.findings import Clock, Verification
 from harness.machine.description import Machine
 from harness.machine.interference import Interference
 from harness.machine.processes import ProcessMark
@@ -19,13 +20,11 @@ from harness.spec.backend import Precision
 from harness.spec.data import Split
 from harness.spec.task import Adversarial, Task
 from harness.testing.certificate import Certificate
-from harness.testing.clock import ClockTest
 from harness.testing.losses import Losses
-from harness.testing.replay import Verification
 from harness.training.measures import Scores
 from harness.training.outcome_records import Outcomes
 
-SCHEMA = 2
+SCHEMA = 3
 
 #: ``lost`` is never stored: a record that says ``running`` is read so where its process is gone.
 Status = Literal["running", "ok", "diverged", "failed", "timeout", "interrupted", "unsupported", "lost"]
@@ -205,8 +204,8 @@ class Record(msgspec.Struct, kw_only=True):
     peak_memory_bytes: int | None = None
     """The peak of the worker process, including the framework and the data set."""
     device_peak_memory_bytes: int | None = None
-    clock: ClockTest | None = None
-    """Whether the clock of the run was honest; None if the run ended before it was tested."""
+    clock: Clock | None = None
+    """Whether two sums over the training confirm its times; None if the run ended before they were judged."""
     verification: Verification | None = None
     """Whether sampled steps were recomputed; None if the run ended before, or is of an older version."""
     identity: dict[str, str] = {}
@@ -248,26 +247,16 @@ def identity_key(identity: Mapping[str, str]) -> str:
     return hashlib.sha256(msgspec.json.encode(sorted(identity.items()))).hexdigest()
 
 
-def _variables_instead_of_settings(fields: dict[str, Any]) -> dict[str, Any]:
-    names = {"worker_settings": "worker_variables", "inherited_settings": "inherited_variables"}
-    return schemas.rename_fields(fields, names)
-
-
-#: From each older schema to the next. A change of SCHEMA adds a function here, and a record of the schema
-#: before it to the tests' fixtures.
-MIGRATIONS: dict[int, schemas.Migration] = {1: _variables_instead_of_settings}
-
-
 def encode(record: Record) -> bytes:
     """The record as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
 
 
 def decode(data: bytes) -> Record:
-    """Decode a record and migrate it to the newest schema.
+    """Decode a record.
 
     Raises:
-        schemas.OtherSchema: a later version of harness wrote it, or the schema is unknown.
+        schemas.OtherSchema: it has another schema.
         msgspec.MsgspecError: not a record; the message names the field.
     """
-    return schemas.decode(data, Record, SCHEMA, MIGRATIONS)
+    return schemas.decode(data, Record, SCHEMA)

@@ -13,7 +13,7 @@ from harness.runs.documents import RecordKind
 from harness.runs.lost import judged
 from harness.runs.record import Record
 
-RUNS = RecordKind("run", "runs", Record, records.SCHEMA, "epochs_asked", records.MIGRATIONS, judged)
+RUNS = RecordKind("run", "runs", Record, records.SCHEMA, "epochs_asked", judged)
 #: The results folder of commands without ``--results``.
 DEFAULT_RESULTS = Path("results")
 

@@ -4,22 +4,26 @@ import contextlib
 import datetime
 import math
 import statistics
+import time
+from collections.abc import Mapping
 from typing import Protocol
 
+from harness.audit.audit import AuditedTraining, Preparation
+from harness.audit.budgets import AUDIT_SHARE
+from harness.audit.work import Work
+from harness.machine.cpus import cpus_of
 from harness.machine.interference import Watch
-from harness.runs.clock import RunClock
 from harness.runs.record import Block, Epoch, Record
 from harness.runs.request import RunRequest
 from harness.runs.store import RecordWriter
-from harness.runs.work import RunWork
 from harness.training.batches import BatchOrder
 from harness.training.blocks import block_steps
 from harness.training.measures import Scores
 from harness.training.outcome_records import Drawn
 from harness.worker import protocol
 from harness.worker.conversation import Conversation
+from harness.worker.limits import silence_within
 from harness.worker.session import Session
-from harness.worker.work_sampler import WorkSampler
 
 
 class Observer(Protocol):
@@ -65,22 +69,51 @@ class TrainingRun:
             DishonestClock: the times cannot be trusted.
             WorkDiffers: the work was not what a second program computes.
         """
-        order = self._start()
+        order, begun = self._start(), time.monotonic()
         watch = Watch(self._session.process.pid)
-        with contextlib.closing(WorkSampler(self._session)) as sampler:
-            clock = RunClock(self._session, order, self._request.plan.threads)
-            work = RunWork(self._session, self._request, order, sampler)
+        cpus, device = cpus_of(self._record.worker_variables), self._record.device or ""
+        audit = AuditedTraining(self._session, self._work(order), cpus, device, pauses=True)
+        with contextlib.closing(audit):
             try:
-                self._train(order, clock, work)
-                self._score_test()
+                self._train(audit)
+                self._score_test(audit)
             except Diverged:
                 self._measure_machine(watch)
                 raise
             self._measure_machine(watch)
             self._observer.phase("testing the clock")
-            self._record.clock = clock.test()
+            self._record.clock = audit.judge_clock(self._usual_step_seconds())
             self._observer.phase("verifying the work")
-            self._record.verification = work.verify(self._record)
+            prepared = self._preparation()
+            seconds = prepared.import_seconds + prepared.data_seconds + prepared.build_seconds
+            budget_seconds = AUDIT_SHARE * (seconds + time.monotonic() - begun)
+            self._record.verification = audit.verify(prepared, budget_seconds)
+
+    def _work(self, order: BatchOrder) -> Work:
+        request, certificate = self._request, self._request.certificate
+        certified = certificate is not None and certificate.certified
+        dataset = self._record.dataset.name
+        return Work(request.backend, request.plan, dataset, order, certified, self._other_session)
+
+    def _other_session(self, variables: Mapping[str, str]) -> Session:
+        limit = self._request.timeout_seconds
+        own = {**self._record.worker_variables, **variables}
+        return Session(own, limit, silence_seconds=silence_within(limit))
+
+    def _preparation(self) -> Preparation:
+        phases = self._record.phases
+        return Preparation(
+            phases.import_seconds or 0.0,
+            phases.data_seconds or 0.0,
+            phases.build_seconds or 0.0,
+            phases.first_step_seconds or 0.0,
+        )
+
+    def _usual_step_seconds(self) -> float:
+        """The time of a step of the run: the mean of all, or the median of blocks if that is less."""
+        blocks = self._record.blocks
+        mean = self._record.phases.training_seconds / self._step
+        return min(mean, statistics.median(block.seconds / block.steps for block in blocks))
 
     def _start(self) -> BatchOrder:
         """Import and build; returns the order of the samples."""
@@ -103,23 +136,24 @@ class TrainingRun:
         self._observer.started(record)
         return order
 
-    def _train(self, order: BatchOrder, clock: RunClock, work: RunWork) -> None:
+    def _train(self, audit: AuditedTraining) -> None:
         """Train all epochs."""
+        order = audit.order
         total = order.steps_per_epoch * self._request.plan.task.epochs
         total = min(total, self._request.max_steps or total)
         epoch_losses: list[list[float]] = []
         while self._step < total:
             count = min(block_steps(order, self._step, self._step_seconds, total), total - self._step)
             last = self._step + count == total
-            trained = clock.train(count, last=last)
+            trained = audit.train(count)
             epoch_losses += self._read_block(trained, order, count, total)
-            work.trained(trained, self._step, last=last)
-            self._record.first_losses = work.first_losses
+            audit.read(last=last)
+            self._record.first_losses = audit.first_losses
             if last or self._step % order.steps_per_epoch == 0:
                 epoch = -(-self._step // order.steps_per_epoch)
                 if self._record.evaluation.includes(epoch, last=last):
                     means = [statistics.fmean(column) for column in zip(*epoch_losses, strict=True)]
-                    self._score_epoch(epoch, means)
+                    self._score_epoch(audit, epoch, means, last=last)
                 self._store.save(self._record)
                 epoch_losses = []
 
@@ -148,12 +182,13 @@ class TrainingRun:
         self._observer.trained(self._step, total, epoch + 1, losses[-1][-1], self._step_seconds)
         return losses
 
-    def _score_epoch(self, number: int, training_losses: list[float]) -> None:
+    def _score_epoch(
+        self, audit: AuditedTraining, number: int, training_losses: list[float], *, last: bool
+    ) -> None:
         """Score an epoch with these mean losses; of two, the discriminator's comes first."""
         record = self._record
         self._observer.phase("scoring")
-        request = protocol.Evaluate(["train", "validation"], record.evaluation.samples)
-        scored = self._session.call(request, protocol.Evaluated)
+        scored = audit.evaluate(["train", "validation"], record.evaluation.samples, final=last)
         record.phases.evaluation_seconds += scored.seconds
         train, validation = scored.scores["train"], scored.scores["validation"]
         seconds = record.phases.training_seconds
@@ -177,22 +212,22 @@ class TrainingRun:
             self._best_loss, record.best_epoch = loss, number
             self._session.call(protocol.KeepWeights(), protocol.Done)
 
-    def _score_test(self) -> None:
+    def _score_test(self, audit: AuditedTraining) -> None:
         """Score the test data, which nothing else uses, with the last weights and those of the best epoch."""
         record = self._record
         if not record.epochs:  # nothing is scored
             return
         self._observer.phase("scoring the test data")
         last_is_best = record.best_epoch == record.epochs[-1].epoch
-        record.test_at_last = self._evaluate_test(best=last_is_best)
+        record.test_at_last = self._evaluate_test(audit, best=last_is_best, last=True)
         if last_is_best:
             record.test_at_best = record.test_at_last
         else:
             self._session.call(protocol.RestoreWeights(), protocol.Done)
-            record.test_at_best = self._evaluate_test(best=True)
+            record.test_at_best = self._evaluate_test(audit, best=True, last=False)
 
-    def _evaluate_test(self, *, best: bool) -> Scores:
-        scored = self._session.call(protocol.Evaluate(["test"], drawn=best), protocol.Evaluated)
+    def _evaluate_test(self, audit: AuditedTraining, *, best: bool, last: bool) -> Scores:
+        scored = audit.evaluate(["test"], drawn=best, final=last)
         self._record.phases.evaluation_seconds += scored.seconds
         self._keep_pictures(scored, best=best)
         return scored.scores["test"]

@@ -102,8 +102,8 @@ class Program(abc.ABC):
     def weights(self) -> dict[str, np.ndarray]:
         """The current weights as canonical float32 or float64 arrays, which later steps must not change.
 
-        The harness tests the clock with it: each call must take equally long, so it must not compile
-        anything after the first call or cache its result.
+        The harness reads them right after steps, to see that :meth:`synchronize` waits: each call must take
+        equally long, so it must not compile anything after the first call or cache its result.
         """
 
     @abc.abstractmethod
@@ -114,8 +114,7 @@ class Program(abc.ABC):
         penalty of each network belongs to the loss of that network.
 
         Losses are a NumPy array of float32 or float64, in a plan in ``bfloat16`` too. Arrays of a framework,
-        such as one that JAX computes later, are refused. A view is allowed if nothing writes to its memory
-        again: later calls must not change losses that were returned.
+        such as one that JAX computes later, are refused. The timed call ends when they have been copied.
 
         Each loss is the value before the update, from which the gradient was taken. The call may return
         before an accelerator has finished: the harness calls :meth:`synchronize` before it reads the clock.

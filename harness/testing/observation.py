@@ -5,12 +5,11 @@ import numpy as np
 
 from harness.layers import Native
 from harness.plugins.watched_program import WatchedProgram
-from harness.spec.backend import Backend, Plan, Precision, Program
+from harness.spec.backend import Backend, Plan, Precision, Program, Steps
 from harness.spec.data import Samples
 from harness.spec.task import Adversarial, Task
 from harness.testing.cases import CLOCK_SAMPLES, SEED, Case
 from harness.testing.digest import Piece, digest, digests
-from harness.testing.loss_tape import LossTape
 from harness.testing.losses import Losses
 from harness.training.batches import BatchOrder
 from harness.training.initial import initial_weights
@@ -47,13 +46,12 @@ def observe(backend: Backend, mode: str, device: str, threads: int, case: Case) 
     start = initial_weights(task, SEED)
     program.load(start)
     order = BatchOrder.of_task(task, case.samples, SEED)
-    tape = LossTape(program)
-    tape.train(order.steps(0, 1))
+    losses = [losses_of(program, order.steps(0, 1))]
     first = program.weights()
     step = 1
     while step < case.steps:
         count = min(order.run_length(step), case.steps - step)
-        tape.train(order.steps(step, count))
+        losses.append(losses_of(program, order.steps(step, count)))
         step += count
     last, unshared = program.weights(), _unshared(task)
     if unshared:
@@ -69,7 +67,7 @@ def observe(backend: Backend, mode: str, device: str, threads: int, case: Case) 
         gradients = digests(task, steepest)
         state = digests(task, {name: first[name] for name in task.state() if name not in unshared})
     return Observation(
-        finite_losses(tape.losses()),
+        finite_losses(np.concatenate(losses)),
         gradients,
         digests(task, {name: array for name, array in last.items() if name not in unshared}),
         {name: digest(array) for name, array in outputs.items()},
@@ -105,9 +103,7 @@ def observe_losses(
     program = WatchedProgram(backend, plan, samples)
     program.load(initial_weights(task, SEED))
     order = BatchOrder.of_task(task, case.samples, SEED)
-    tape = LossTape(program)
-    tape.train(order.steps(0, order.run_length(0), np.float32))
-    return finite_losses(tape.losses())
+    return finite_losses(losses_of(program, order.steps(0, order.run_length(0), np.float32)))
 
 
 def _as_many_as_for_the_clock(case: Case) -> Samples:
@@ -124,6 +120,13 @@ def _as_many_as_for_the_clock(case: Case) -> Samples:
 
 def _narrow(array: np.ndarray) -> np.ndarray:
     return array if array.dtype.kind == "i" else array.astype(np.float32)
+
+
+def losses_of(program: Program, steps: Steps) -> np.ndarray:
+    """Make steps; their losses in float64, copied once the device has finished."""
+    losses = program.train(steps)
+    program.synchronize()
+    return np.array(losses, np.float64)
 
 
 def finite_losses(losses: np.ndarray) -> Losses:

@@ -4,7 +4,6 @@ Each takes the programs of a backend and a case that passed, and returns the fau
 """
 
 import functools
-import random
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -12,14 +11,12 @@ import numpy as np
 
 from harness.spec.backend import Unsupported
 from harness.spec.task import Optimizer, Sgd, Task
-from harness.testing.cases import CLOCK_SAMPLES, SAMPLES, SEED, STEPS, Case, case_samples, data_network
-from harness.testing.clock import ClockTrial
-from harness.testing.clock_words import reason
+from harness.testing.cases import SAMPLES, SEED, STEPS, Case, case_samples, data_network
 from harness.testing.continuation import SavedState, observe_continuation
 from harness.testing.continuation_words import state_fault
 from harness.testing.dropout_masks import with_dropout
-from harness.testing.timed_program import TimedProgram
 from harness.testing.trial_programs import TrialPrograms, first_losses
+from harness.testing.waiting import observe_waiting
 from harness.training.batches import BatchOrder
 
 _ROUNDING = 1e-6
@@ -47,12 +44,9 @@ def leak(programs: TrialPrograms, case: Case) -> list[str]:
 
 
 def dishonest_clock(programs: TrialPrograms, case: Case) -> list[str]:
-    """Whether the clock stops before the work is done; a busy machine that hides it is no fault."""
-    program, data = programs.build_on(case.task, CLOCK_SAMPLES)
-    seed = random.SystemRandom().getrandbits(31)  # no program can know the batches before
-    order = BatchOrder.of_task(case.task, len(data), seed)
-    test = ClockTrial(TimedProgram(program, order), 0.0).carry_out()
-    return [reason(test)] if test.outcome == "dishonest" else []
+    """Whether the clock stops before the work is done."""
+    why = observe_waiting(programs, case).explanation
+    return [f"its clock cannot be trusted: {why}"] if why else []
 
 
 def wrong_rows(programs: TrialPrograms, case: Case) -> list[str]:

@@ -1,5 +1,7 @@
 """The scores of a program: of its predictions, and of the pictures that it generates."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from harness.spec.backend import Program
@@ -7,12 +9,11 @@ from harness.spec.data import Samples, Series, Split
 from harness.spec.task import Adversarial, Task
 from harness.training.gan_quality import Judge
 from harness.training.initial import initial_weights
-from harness.training.measures import Scores
 from harness.training.outcome_records import Drawn, Outcomes
 from harness.training.outcomes import Remembering, outcomes
 from harness.training.sample_grid import epochs_grid, first_samples, picture_row, sample_grid, shown_epochs
 from harness.training.sampled_texts import sampled_texts
-from harness.training.scoring import generate, score
+from harness.training.scoring import Rows, Scored, generate, score
 from harness.training.splits import at_most
 
 
@@ -45,31 +46,40 @@ class Scorer:
         #: A grid of generated pictures as PNG, of the test scores of an adversarial task.
         self.samples_png: bytes | None = None
 
-    def scores(self, program: Program, split: Split, most: int | None = None) -> Scores:
+    def scores(self, program: Program, split: Split, most: int | None = None) -> Scored:
         """The scores of a split, or of ``most`` of its samples.
 
         Where an epoch takes only a part of the training samples, as many are scored as there are for
         validation. Generated pictures of the test split are compared with baselines too.
         """
-        if split == "train" and self._task.samples_per_epoch is not None:
-            count = len(self._splits["validation"])
-            most = min(most or count, count)
-        real, objective = at_most(self._splits[split], most), self._task.objective
+        real, objective = self._scored(split, most), self._task.objective
         predict = Remembering(program.predict)
-        scores = score(self._task, predict, real)
+        scored = score(self._task, predict, real)
         if split == "test" and not self._task.predicts_positions():
             self._outputs = predict.outputs
         if not isinstance(objective, Adversarial):
-            return scores
+            return scored
         self._judge = self._judge or Judge(self._splits["train"])
         fakes = generate(objective, program.predict, real)
         if split == "validation":
             self._course.append(first_samples(fakes))
         if split != "test":
-            return scores | self._judge.distance(real.inputs, fakes)
-        scores |= self._judge.verdict(real.inputs, fakes)
+            return Scored(scored.scores | self._judge.distance(real.inputs, fakes))
+        scores = scored.scores | self._judge.verdict(real.inputs, fakes)
         self.samples_png = sample_grid(fakes)
-        return scores | self._judge.baselines(real.inputs, self._untrained(program, objective, real))
+        return Scored(scores | self._judge.baselines(real.inputs, self._untrained(program, objective, real)))
+
+    def _scored(self, split: Split, most: int | None) -> Samples:
+        if split == "train" and self._task.samples_per_epoch is not None:
+            count = len(self._splits["validation"])
+            most = min(most or count, count)
+        return at_most(self._splits[split], most)
+
+    def rows(self, program: Program, split: Split, most: int | None, rows: Sequence[int]) -> Rows:
+        """The scores of some of the samples that :meth:`scores` scores, by their places among them."""
+        samples, places = self._scored(split, most), np.asarray(rows)
+        chosen = Samples(samples.inputs[places], samples.targets[places])
+        return score(self._task, program.predict, chosen).rows
 
     def drawn(self, program: Program) -> Drawn:
         """What a report draws of the test samples that were scored last, and of a generator's course.

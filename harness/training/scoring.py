@@ -1,7 +1,8 @@
 """Scores computed with NumPy from a program's outputs, by the same code for every framework."""
 
 import math
-from typing import Protocol
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +22,52 @@ class Predict(Protocol):
     def __call__(self, inputs: np.ndarray, network: str = ...) -> np.ndarray: ...
 
 
-def score(task: Task, predict: Predict, samples: Samples) -> Scores:
+class Rows(NamedTuple):
+    """The scores of single samples, ``(n,)`` each; empty for an adversarial task, whose scores are of sets.
+
+    ``losses`` are without penalty; ``right`` is the share of a sample's positions whose class is right, or
+    the same as ``losses`` for a regression, which has none.
+    """
+
+    losses: npt.NDArray[np.float64]
+    right: npt.NDArray[np.float64]
+
+    def means(self) -> Scores:
+        """The scores that are means over samples, as they follow from the rows."""
+        return {"loss": _mean(self.losses), "accuracy": _mean(self.right)}
+
+
+NO_ROWS = Rows(np.zeros(0), np.zeros(0))
+
+
+def rows_file(beginning: str, split: str) -> Path:
+    """The file of a split's rows, by the beginning of the paths of all."""
+    return Path(f"{beginning}-{split}.npy")
+
+
+def save_rows(path: Path, rows: Rows) -> None:
+    """Write rows to a file, from which :func:`load_rows` reads them."""
+    np.save(path, np.stack(rows), allow_pickle=False)
+
+
+def load_rows(path: Path) -> Rows:
+    """Read what :func:`save_rows` wrote."""
+    return Rows(*np.load(path, allow_pickle=False))
+
+
+class Scored(NamedTuple):
+    """The scores of a set of samples, and those of each of them."""
+
+    scores: Scores
+    rows: Rows = NO_ROWS
+
+
+def score(task: Task, predict: Predict, samples: Samples) -> Scored:
     """The task's scores on these samples, in evaluation mode."""
     if isinstance(task.objective, Adversarial):
         fakes = generate(task.objective, predict, samples)
-        return adversarial_scores(*(predict(inputs, "discriminator") for inputs in (samples.inputs, fakes)))
+        on_both = (predict(inputs, "discriminator") for inputs in (samples.inputs, fakes))
+        return Scored(adversarial_scores(*on_both))
     if task.predicts_positions():
         return position_scores(predict, samples, task.networks["model"].output_shape())
     outputs = predict(samples.inputs, "model")
@@ -35,7 +77,8 @@ def score(task: Task, predict: Predict, samples: Samples) -> Scores:
         case BinaryClassification():
             return binary_scores(outputs, samples.targets)
         case Regression():
-            return regression_scores(outputs, samples.targets) | naive_scores(samples)
+            scored = regression_scores(outputs, samples.targets)
+            return scored._replace(scores=scored.scores | naive_scores(samples))
 
 
 def generate(objective: Adversarial, predict: Predict, samples: Samples) -> np.ndarray:
@@ -48,7 +91,7 @@ def _finite(value: float | np.floating) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def classification_scores(logits: npt.NDArray[np.floating], targets: npt.NDArray[np.int64]) -> Scores:
+def classification_scores(logits: npt.NDArray[np.floating], targets: npt.NDArray[np.int64]) -> Scored:
     """Scores of logits ``(n, classes)`` for classes ``(n,)``, summed in float64.
 
     ``loss`` is the mean softmax cross-entropy in nats, ``accuracy`` the fraction of samples whose largest
@@ -56,10 +99,12 @@ def classification_scores(logits: npt.NDArray[np.floating], targets: npt.NDArray
     the mean of the recalls of all classes that occur.
     """
     losses, right = _cross_entropies(logits, targets)
-    return {"loss": _mean(losses), **_accuracies(right, targets)}
+    return Scored(
+        {"loss": _mean(losses), **_accuracies(right, targets)}, Rows(losses, right.astype(np.float64))
+    )
 
 
-def binary_scores(logits: npt.NDArray[np.floating], targets: npt.NDArray[np.int64]) -> Scores:
+def binary_scores(logits: npt.NDArray[np.floating], targets: npt.NDArray[np.int64]) -> Scored:
     """Scores of logits of class 1 ``(n, 1)`` for classes ``(n,)``, which are 0 or 1, summed in float64.
 
     ``loss`` is the mean binary cross-entropy in nats. A sample is taken for class 1 where its logit is above
@@ -70,11 +115,12 @@ def binary_scores(logits: npt.NDArray[np.floating], targets: npt.NDArray[np.int6
     with np.errstate(invalid="ignore", over="ignore"):
         losses = np.maximum(values, 0.0) - values * targets + np.log1p(np.exp(-np.abs(values)))
     right = ((values > 0) == targets) & ~np.isnan(values)
-    return {
+    scores = {
         "loss": _mean(losses),
         **_accuracies(right, targets),
         "auc": area_under_curve(values, targets),
     }
+    return Scored(scores, Rows(losses, right.astype(np.float64)))
 
 
 def area_under_curve(values: npt.NDArray[np.float64], targets: npt.NDArray[np.int64]) -> float | None:
@@ -92,7 +138,7 @@ def area_under_curve(values: npt.NDArray[np.float64], targets: npt.NDArray[np.in
     return float(larger / (positives * negatives))
 
 
-def position_scores(predict: Predict, samples: Samples, shape: tuple[int, ...]) -> Scores:
+def position_scores(predict: Predict, samples: Samples, shape: tuple[int, ...]) -> Scored:
     """Scores of a class at each position: logits of ``shape``, ``(..., classes)``, and targets ``(n, ...)``.
 
     Samples are predicted in parts, so that the memory does not grow with the text. All positions count alike.
@@ -101,22 +147,26 @@ def position_scores(predict: Predict, samples: Samples, shape: tuple[int, ...]) 
     target.
     """
     rows = max(1, _MOST_LOGITS // math.prod(shape))
-    total, correct = 0.0, 0
+    parts = []
     for start in range(0, len(samples), rows):
-        logits = predict(samples.inputs[start : start + rows], "model").reshape(-1, shape[-1])
-        losses, right = _cross_entropies(logits, samples.targets[start : start + rows].reshape(-1))
+        logits = predict(samples.inputs[start : start + rows], "model")
+        losses, right = _cross_entropies(
+            logits.reshape(-1, shape[-1]), samples.targets[start : start + rows].reshape(-1)
+        )
         with np.errstate(over="ignore", invalid="ignore"):
-            total += float(np.sum(losses))
-        correct += int(np.sum(right))
-    loss = total / samples.targets.size
-    with np.errstate(over="ignore"):
-        perplexity = np.exp(np.float64(loss))
-    return {
+            parts.append([each.reshape(len(logits), -1).sum(axis=1) for each in (losses, right)])
+    losses, right = (np.concatenate(each) for each in zip(*parts, strict=True))
+    size, positions = samples.targets.size, samples.targets[0].size
+    with np.errstate(over="ignore", invalid="ignore"):
+        loss = losses.sum() / size
+        perplexity = np.exp(loss)
+    scores = {
         "loss": _finite(loss),
-        "accuracy": correct / samples.targets.size,
+        "accuracy": float(right.sum() / size),
         "perplexity": _finite(perplexity),
         "bits_per_token": _finite(loss / math.log(2)),
     }
+    return Scored(scores, Rows(losses / positions, right / positions))
 
 
 def _mean(losses: npt.NDArray[np.float64]) -> float | None:
@@ -148,14 +198,16 @@ def _accuracies(right: npt.NDArray[np.bool_], targets: npt.NDArray[np.int64]) ->
     }
 
 
-def regression_scores(outputs: npt.NDArray[np.floating], targets: npt.NDArray[np.floating]) -> Scores:
+def regression_scores(outputs: npt.NDArray[np.floating], targets: npt.NDArray[np.floating]) -> Scored:
     """Scores of outputs and targets, both ``(n, outputs)``; ``loss`` is the mean squared error."""
     errors = outputs.astype(np.float64) - targets.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
-        return {
+        scores = {
             "loss": _finite(np.mean(errors**2)),
             "mean_absolute_error": _finite(np.mean(np.abs(errors))),
         }
+        losses = (errors**2).reshape(len(errors), -1).mean(axis=1)
+    return Scored(scores, Rows(losses, losses))
 
 
 def naive_scores(samples: Samples) -> Scores:

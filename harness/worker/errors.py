@@ -1,10 +1,6 @@
 """How a conversation with a worker can fail."""
 
 from harness.errors import HarnessError
-from harness.testing.clock import ClockTest
-from harness.testing.clock_words import reason
-from harness.testing.replay import Verification
-from harness.testing.replay_words import difference
 
 
 class RequestFailed(HarnessError):
@@ -38,19 +34,3 @@ class WorkerTimeout(HarnessError):
 
 class NoWorkersHere(HarnessError):
     """The machine lacks what every worker needs; what the worker should have run is not at fault."""
-
-
-class DishonestClock(HarnessError):
-    """The seconds that a program reports are not to be trusted; ``test`` has the figures."""
-
-    def __init__(self, test: ClockTest) -> None:
-        super().__init__(reason(test))
-        self.test = test
-
-
-class WorkDiffers(HarnessError):
-    """Timed work is not what a second program computes from the same state; ``found`` has the figures."""
-
-    def __init__(self, found: Verification) -> None:
-        super().__init__(difference(found))
-        self.found = found

@@ -1,41 +1,28 @@
 """Carries out certification cases in a worker process."""
 
 import os
-import random
 from types import TracebackType
 from typing import Self, TypeVar
+
+import msgspec
 
 from harness.errors import Declined, HarnessError
 from harness.machine.worker_variables import ONE_ARENA, worker_variables
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.spec.backend import Precision
-from harness.testing.cases import CLOCK_SAMPLES, Case
-from harness.testing.clock import ClockTest, ClockTrial, Effort
+from harness.testing.cases import Case
 from harness.testing.dropout import DropoutTests
 from harness.testing.long_calls import CallsObservation
 from harness.testing.losses import Losses
 from harness.testing.observation import Observation
-from harness.training.batches import BatchOrder
+from harness.testing.waiting import Waiting
 from harness.worker import protocol
 from harness.worker.conversation import Conversation
-from harness.worker.errors import DishonestClock
 from harness.worker.limits import silence_within
 from harness.worker.session import Session
-from harness.worker.timed_session import TimedSession
-from harness.worker.training_clock import TrainingClock
 
-_R = TypeVar(
-    "_R",
-    protocol.Observed,
-    protocol.ObservedLosses,
-    protocol.ObservedCalls,
-    protocol.DropoutTested,
-    protocol.Done,
-)
-
-#: Less than before a duel, because it is made for every task and mode.
-_EFFORT = Effort(block_seconds=0.05, repetitions=2)
+_T = TypeVar("_T")
 
 
 class Examiner:
@@ -83,62 +70,33 @@ class Examiner:
             Declined: the backend does not support the case.
             HarnessError: it failed, hung or died; names the case.
         """
-        configuration = self.configuration
-        request = protocol.Observe(case, configuration.mode, configuration.device, configuration.threads)
-        return self._ask(case, request, protocol.Observed).observation
+        return self._examine("steps", case, Observation)
 
     def observe_losses(self, case: Case, precision: Precision) -> Losses:
         """The first losses of a case in a precision; raises as :meth:`observe`."""
-        configuration = self.configuration
-        request = protocol.ObserveLosses(
-            case, configuration.mode, configuration.device, configuration.threads, precision
-        )
-        return self._ask(case, request, protocol.ObservedLosses).losses
+        return self._examine("losses", case, Losses, precision)
 
     def observe_calls(self, case: Case) -> CallsObservation:
         """The steps of a case in long calls and one by one; raises as :meth:`observe`."""
-        configuration = self.configuration
-        request = protocol.ObserveCalls(case, configuration.mode, configuration.device, configuration.threads)
-        return self._ask(case, request, protocol.ObservedCalls).observation
+        return self._examine("calls", case, CallsObservation)
 
     def test_dropout(self, case: Case) -> DropoutTests:
         """The statistical tests of dropout in a case's network; raises as :meth:`observe`."""
-        configuration = self.configuration
-        request = protocol.TestDropout(case, configuration.mode, configuration.device, configuration.threads)
-        return self._ask(case, request, protocol.DropoutTested).tests
+        return self._examine("dropout", case, DropoutTests)
 
-    def test_clock(self, case: Case) -> ClockTest:
-        """Whether the clock is honest on a case, in the precision of a run; raises as :meth:`observe`."""
-        configuration = self.configuration
-        self._ask(
-            case,
-            protocol.BuildCase(
-                case,
-                configuration.mode,
-                configuration.device,
-                configuration.threads,
-                configuration.precision,
-                CLOCK_SAMPLES,
-            ),
-            protocol.Done,
-        )
-        assert self._session is not None  # noqa: S101  it has just answered
-        seed = random.SystemRandom().getrandbits(31)  # no program can know the batches before
-        self._session.call(protocol.Shuffle(seed), protocol.Done)
-        order = BatchOrder.of_task(case.task, CLOCK_SAMPLES, seed)
-        timed = TimedSession(self._session, configuration.threads, order, TrainingClock(self._session, order))
-        try:
-            return ClockTrial(timed, 0.0, _EFFORT).carry_out()
-        except DishonestClock as error:
-            return error.test
-        except HarnessError as error:
-            raise self._failed(case, error) from error
+    def observe_waiting(self, case: Case) -> Waiting:
+        """Whether ``synchronize`` waits, on a case in the precision of a run; raises as :meth:`observe`."""
+        return self._examine("waiting", case, Waiting)
 
-    def _ask(self, case: Case, request: protocol.Request, expected: type[_R]) -> _R:
+    def _examine(
+        self, what: protocol.Examination, case: Case, kind: type[_T], precision: Precision | None = None
+    ) -> _T:
         self._resume()  # tests of dropout follow a certificate from the cache
+        own = self.configuration
+        request = protocol.Examine(what, case, own.mode, own.device, own.threads, precision or own.precision)
         try:
             session = self._session or self._start()
-            return session.call(request, expected)
+            return msgspec.json.decode(session.call(request, protocol.Examined).observed, type=kind)
         except Declined:
             raise
         except HarnessError as error:

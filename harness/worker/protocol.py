@@ -3,6 +3,8 @@
 Times are in seconds of the worker's monotonic clock, read after the device has finished.
 """
 
+from typing import Literal
+
 import msgspec
 
 from harness.plugins.options import Value
@@ -10,14 +12,11 @@ from harness.spec.backend import Plan, Precision
 from harness.spec.data import Split
 from harness.spec.task import Task
 from harness.testing.cases import Case
-from harness.testing.dropout import DropoutTests
-from harness.testing.long_calls import CallsObservation
 from harness.testing.losses import Losses
-from harness.testing.observation import Observation
 from harness.training.measures import Scores
 from harness.training.outcome_records import Drawn
 
-VERSION = 7
+VERSION = 8
 #: A worker whose reply is longer is killed. The longest are digests and scores, some 100 kB.
 LONGEST_REPLY_BYTES = 64 << 20
 
@@ -75,24 +74,16 @@ class Built(msgspec.Struct, frozen=True, tag=True):
     build_seconds: float
 
 
-class Observe(msgspec.Struct, frozen=True, tag=True):
-    """Build a certification case in float64, train it, and report what it did."""
-
-    case: Case
-    mode: str
-    device: str
-    threads: int
+#: What is examined of a case: all of its steps in float64; its first losses in the precision of a run; long
+#: calls beside single steps; dropout, by statistics; whether ``synchronize`` waits, in the precision of a
+#: run.
+Examination = Literal["steps", "losses", "calls", "dropout", "waiting"]
 
 
-class Observed(msgspec.Struct, frozen=True, tag=True):
-    """What the program of a case did."""
+class Examine(msgspec.Struct, frozen=True, tag=True):
+    """Build programs of a certification case, beside that of the worker, and examine them."""
 
-    observation: Observation
-
-
-class ObserveLosses(msgspec.Struct, frozen=True, tag=True):
-    """Train the first full batches of a certification case in the precision of a run, report the losses."""
-
+    what: Examination
     case: Case
     mode: str
     device: str
@@ -100,55 +91,27 @@ class ObserveLosses(msgspec.Struct, frozen=True, tag=True):
     precision: Precision
 
 
-class ObservedLosses(msgspec.Struct, frozen=True, tag=True):
-    """The losses of the first steps of a case."""
+class Examined(msgspec.Struct, frozen=True, tag=True):
+    """What was observed, encoded; its type follows from the examination."""
 
-    losses: Losses
-
-
-class ObserveCalls(msgspec.Struct, frozen=True, tag=True):
-    """Train a certification case in long calls and in single steps, and report both."""
-
-    case: Case
-    mode: str
-    device: str
-    threads: int
+    observed: msgspec.Raw
 
 
-class ObservedCalls(msgspec.Struct, frozen=True, tag=True):
-    """What long calls and single steps did."""
-
-    observation: CallsObservation
+class Ping(msgspec.Struct, frozen=True, tag=True):
+    """Do nothing: what any request takes."""
 
 
-class BuildCase(msgspec.Struct, frozen=True, tag=True):
-    """Build a certification case in the precision of a run, on this many samples, to train and time it."""
+class Draw(msgspec.Struct, frozen=True, tag=True):
+    """Draw the samples of the next ``steps`` training steps, so that it is no part of the training call."""
 
-    case: Case
-    mode: str
-    device: str
-    threads: int
-    precision: Precision
-    samples: int
-
-
-class TestDropout(msgspec.Struct, frozen=True, tag=True):
-    """Test dropout in the network of a certification case by statistics."""
-
-    case: Case
-    mode: str
-    device: str
-    threads: int
-
-
-class DropoutTested(msgspec.Struct, frozen=True, tag=True):
-    """What the tests of dropout found."""
-
-    tests: DropoutTests
+    steps: int
 
 
 class Train(msgspec.Struct, frozen=True, tag=True):
-    """Make the next ``steps`` training steps, in one epoch with one batch size, as one timed block."""
+    """Make the next ``steps`` training steps, in one epoch with one batch size, as one timed block.
+
+    Their samples are drawn now unless :class:`Draw` has drawn them.
+    """
 
     steps: int
 
@@ -169,12 +132,15 @@ class Shuffle(msgspec.Struct, frozen=True, tag=True):
 class Evaluate(msgspec.Struct, frozen=True, tag=True):
     """Score these splits in evaluation mode, on at most ``samples`` of each.
 
-    ``drawn`` asks for what a report draws of the test samples, which must be among the splits.
+    ``drawn`` asks for what a report draws of the test samples, which must be among the splits. ``rows_path``
+    is the beginning of the paths of the files to which the scores of single samples are written; see
+    :func:`harness.training.scoring.save_rows`.
     """
 
     splits: list[Split]
     samples: int | None = None
     drawn: bool = False
+    rows_path: str | None = None
 
 
 class Evaluated(msgspec.Struct, frozen=True, tag=True):
@@ -193,13 +159,16 @@ class KeepWeights(msgspec.Struct, frozen=True, tag=True):
 
 
 class ReadWeights(msgspec.Struct, frozen=True, tag=True):
-    """Read the current weights, as a test of the clock."""
+    """Read the current weights and drop them: all updates that are outstanding are made."""
 
 
-class WeightsRead(msgspec.Struct, frozen=True, tag=True):
-    """The weights were read; equal weights have equal checksums."""
+class ScoreRows(msgspec.Struct, frozen=True, tag=True):
+    """Score single samples of those that :class:`Evaluate` scores, and write them to a file as it does."""
 
-    checksum: int
+    split: Split
+    samples: int | None
+    rows: list[int]
+    path: str
 
 
 class SaveState(msgspec.Struct, frozen=True, tag=True):
@@ -267,17 +236,16 @@ class Fault(msgspec.Struct, frozen=True, tag=True):
 Request = (
     Describe
     | Define
-    | Observe
-    | ObserveLosses
-    | ObserveCalls
-    | TestDropout
+    | Examine
     | Build
-    | BuildCase
+    | Ping
+    | Draw
     | Train
     | Shuffle
     | Evaluate
     | KeepWeights
     | ReadWeights
+    | ScoreRows
     | SaveState
     | Rebuild
     | Replay
@@ -287,15 +255,11 @@ Request = (
 Reply = (
     Described
     | Defined
-    | Observed
-    | ObservedLosses
-    | ObservedCalls
-    | DropoutTested
+    | Examined
     | Built
     | Trained
     | Evaluated
     | Memory
-    | WeightsRead
     | StateSaved
     | Replayed
     | Done

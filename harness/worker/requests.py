@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import time
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -17,21 +18,25 @@ from harness.plugins.options import parse_options
 from harness.plugins.program_contract import CheckedProgram, checked_environment, data_changed
 from harness.plugins.selection import parse_backend
 from harness.plugins.versions import PLUGIN
-from harness.spec.backend import Backend, Plan, Program, Unsupported
+from harness.spec.backend import Backend, Plan, Program, Steps, Unsupported
 from harness.spec.data import Samples, Split
-from harness.testing.cases import SEED
+from harness.testing.dropout import dropout_tests
+from harness.testing.long_calls import observe_calls
 from harness.testing.losses import Losses
 from harness.testing.numpy_backend import NUMPY, NumpyBackend
-from harness.testing.observation import finite_losses
+from harness.testing.observation import finite_losses, observe, observe_losses
 from harness.testing.trial_programs import TrialPrograms
-from harness.testing.weights_checksum import weights_checksum
+from harness.testing.waiting import observe_waiting
 from harness.training.batches import BatchOrder
 from harness.training.data_contract import fitted
 from harness.training.initial import initial_weights
 from harness.training.program_scores import Scorer, current_weights
+from harness.training.scoring import rows_file, save_rows
 from harness.training.splits import split_samples, with_class_weights
 from harness.worker import protocol, saved_state
-from harness.worker.examinations import Examination, examine
+
+#: Bound before any plugin is imported, so that none can replace it by patching :mod:`time`.
+_now = time.perf_counter
 
 
 class Worker:
@@ -46,6 +51,7 @@ class Worker:
         self._order: BatchOrder
         self._seal = DataSeal({})
         self._next_step = 0
+        self._drawn: Steps | None = None
         self._kept: dict[str, np.ndarray] = {}
 
     @functools.singledispatchmethod
@@ -80,8 +86,23 @@ class Worker:
         )
 
     @carry_out.register
-    def _(self, request: Examination) -> protocol.Reply:
-        return examine(request, self._backend)
+    def _(self, request: protocol.Examine) -> protocol.Examined:
+        mode, device, threads, precision = request.mode, request.device, request.threads, request.precision
+        where = self._backend, mode, device, threads, request.case
+        observed: object
+        match request.what:
+            case "steps":
+                observed = observe(*where)
+            case "losses":
+                observed = observe_losses(*where, precision)
+            case "calls":
+                observed = observe_calls(*where)
+            case "dropout":
+                observed = dropout_tests(TrialPrograms(self._backend, mode, threads, device), request.case)
+            case "waiting":
+                trial = TrialPrograms(self._backend, mode, threads, device, precision)
+                observed = observe_waiting(trial, request.case)
+        return protocol.Examined(msgspec.Raw(msgspec.json.encode(observed)))
 
     @carry_out.register
     def _(self, request: protocol.Build) -> protocol.Built:
@@ -111,7 +132,7 @@ class Worker:
 
     def _build(self, plan: Plan) -> float:
         """Build the program of a plan with its initial weights; returns the seconds that it took."""
-        self._plan, self._next_step = plan, 0
+        self._plan, self._next_step, self._drawn = plan, 0, None
         start = time.perf_counter()
         built = build(self._backend, plan, self._splits["train"])
         build_seconds = time.perf_counter() - start
@@ -136,20 +157,11 @@ class Worker:
     def _(self, request: protocol.Replay) -> protocol.Replayed:
         if request.path is not None:
             saved_state.restore(self._program, request.path, with_state=request.complete)
-        self._next_step = request.step
+        self._next_step, self._drawn = request.step, None
         losses: Losses = []
         for steps in request.calls:
             losses += self._train(steps).losses
         return protocol.Replayed(losses)
-
-    @carry_out.register
-    def _(self, request: protocol.BuildCase) -> protocol.Done:
-        trial = TrialPrograms(self._backend, request.mode, request.threads, request.device, request.precision)
-        self._program, data = trial.build_on(request.case.task, request.samples)
-        self._next_step, self._splits = 0, {"train": data}
-        self._seal = DataSeal({})
-        self._order = BatchOrder.of_task(request.case.task, len(data), SEED)
-        return protocol.Done()
 
     def _require_unchanged(self, call: str, *splits: Split) -> None:
         """Raise :class:`ContractBroken`, naming the call, if these splits (default: all) were changed."""
@@ -168,21 +180,35 @@ class Worker:
             )
 
     @carry_out.register
+    def _(self, _request: protocol.Ping) -> protocol.Done:
+        return protocol.Done()
+
+    @carry_out.register
+    def _(self, request: protocol.Draw) -> protocol.Done:
+        self._drawn = self._draw(request.steps)
+        return protocol.Done()
+
+    @carry_out.register
     def _(self, request: protocol.Train) -> protocol.Trained:
         return self._train(request.steps)
 
     @carry_out.register
     def _(self, request: protocol.Shuffle) -> protocol.Done:
         self._order = dataclasses.replace(self._order, seed=request.seed)
+        self._drawn = None
         return protocol.Done()
 
+    def _draw(self, count: int) -> Steps:
+        return self._order.steps(self._next_step, count, self._splits["train"].inputs.dtype)
+
     def _train(self, count: int) -> protocol.Trained:
-        steps = self._order.steps(self._next_step, count, self._splits["train"].inputs.dtype)
+        steps, self._drawn = self._drawn or self._draw(count), None
         self._program.synchronize()
-        start = time.perf_counter()
-        losses = self._program.train(steps)
+        start = _now()
+        returned = self._program.train(steps)
         self._program.synchronize()
-        seconds = time.perf_counter() - start
+        losses = np.array(returned, np.float64)  # a call ends when its losses are values
+        seconds = _now() - start
         self._next_step += count
         return protocol.Trained(seconds, finite_losses(losses))
 
@@ -193,7 +219,7 @@ class Worker:
         if verified:
             self._require_unchanged("train()")
         start = time.perf_counter()
-        scores = {
+        scored = {
             split: self._scorer.scores(self._program, split, request.samples) for split in request.splits
         }
         png = self._scorer.samples_png if "test" in request.splits else None
@@ -201,7 +227,17 @@ class Worker:
         if verified:
             self._require_unchanged("predict()", *request.splits)
         drawn = self._scorer.drawn(self._program) if request.drawn else None
+        if request.rows_path is not None:
+            for split, of_split in scored.items():
+                save_rows(rows_file(request.rows_path, split), of_split.rows)
+        scores = {split: of_split.scores for split, of_split in scored.items()}
         return protocol.Evaluated(scores, seconds, png, drawn)
+
+    @carry_out.register
+    def _(self, request: protocol.ScoreRows) -> protocol.Done:
+        rows = self._scorer.rows(self._program, request.split, request.samples, request.rows)
+        save_rows(Path(request.path), rows)
+        return protocol.Done()
 
     @carry_out.register
     def _(self, _request: protocol.KeepWeights) -> protocol.Done:
@@ -209,8 +245,9 @@ class Worker:
         return protocol.Done()
 
     @carry_out.register
-    def _(self, _request: protocol.ReadWeights) -> protocol.WeightsRead:
-        return protocol.WeightsRead(weights_checksum(self._program.weights()))
+    def _(self, _request: protocol.ReadWeights) -> protocol.Done:
+        self._program.weights()
+        return protocol.Done()
 
     @carry_out.register
     def _(self, _request: protocol.RestoreWeights) -> protocol.Done:

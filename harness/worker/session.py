@@ -47,6 +47,7 @@ class Session:
         self._limits = Limits(deadline_seconds, silence_seconds)
         self._lines = LinePipe(self._replies, protocol.LONGEST_REPLY_BYTES)
         self._unanswered: collections.deque[protocol.Request] = collections.deque()
+        self._is_paused = False
         # -P: a file of the user's in the current folder must not be imported as a module.
         command = [python, "-P", "-m", "harness.worker", str(requests_out), str(replies_in)]
         try:
@@ -71,11 +72,12 @@ class Session:
         return self.receive(expected)
 
     def send(self, request: protocol.Request) -> None:
-        """Send a request. The worker carries out requests one after the other.
+        """Send a request. The worker carries out requests one after the other; a paused one goes on.
 
         Raises:
             WorkerLost: the process ended.
         """
+        self.resume()
         self._unanswered.append(request)
         try:
             os.write(self._requests, msgspec.json.encode(request) + b"\n")
@@ -140,14 +142,18 @@ class Session:
         return f"{error} [{'; '.join(lines)}]" if lines else str(error)
 
     def pause(self) -> None:
-        """Stop the worker until :meth:`resume`; see :meth:`WorkerProcess.stop`."""
-        self._limits.pause()
-        self.process.stop()
+        """Stop the worker until :meth:`resume` or the next request; see :meth:`WorkerProcess.stop`."""
+        if not self._is_paused:
+            self._is_paused = True
+            self._limits.pause()
+            self.process.stop()
 
     def resume(self) -> None:
         """Let a paused worker continue."""
-        self._limits.resume()
-        self.process.resume()
+        if self._is_paused:
+            self._is_paused = False
+            self._limits.resume()
+            self.process.resume()
 
     def kill(self) -> None:
         """Kill the worker and all that it started, at once."""

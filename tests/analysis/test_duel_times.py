@@ -37,7 +37,6 @@ def _duel(ratio, verdict="slower", first="jax", second="torch", **changes):
             variables=made_record().worker_variables | {"HARNESS_PADDING": "x"},
             certificate=certificate,
             training_flops_per_sample=1,
-            clock_ratio=2.0,
         )
         for name in (first, second)
     ]

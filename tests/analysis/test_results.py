@@ -31,7 +31,7 @@ from harness.runs import record as records
 from harness.runs.documents import UnreadableRecord
 from harness.runs.store import RUNS, Store
 
-OLD = Path(__file__).parents[1] / "support" / "records_schema_1"
+OLD = Path(__file__).parents[1] / "support" / "stored_records"
 IDS = ("20260101-000000-a", "20260101-000000-ab", "20260102-000000-b")
 
 
@@ -98,7 +98,7 @@ def test_the_kind_of_a_file_is_known_by_its_content_in_any_folder(all_kinds, tmp
 
 
 @pytest.mark.parametrize("path", sorted(OLD.glob("*/*")), ids=lambda path: path.parent.name)
-def test_records_of_schema_1_are_of_their_folders_kind(tmp_path, path):
+def test_stored_records_are_of_their_folders_kind(tmp_path, path):
     content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     (tmp_path / "x.json").write_bytes(content)
     assert kind_of(tmp_path / "x.json").folder == path.parent.name

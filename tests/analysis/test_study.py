@@ -310,8 +310,8 @@ def test_a_study_of_a_later_harness_is_named(tmp_path):
         [],
         [
             (
-                f"{path} is not a readable study record: schema 2 is newer than 1, the newest that this "
-                "version reads"
+                f"{path} is not a readable study record: it has schema 2, and this version of "
+                "harness reads schema 1"
             )
         ],
     )

@@ -10,7 +10,7 @@ from support.records import make_record
 
 from harness.runs.store import Store
 
-STUDY = next((Path(__file__).parents[1] / "support" / "records_schema_1" / "studies").iterdir())
+STUDY = next((Path(__file__).parents[1] / "support" / "stored_records" / "studies").iterdir())
 
 
 @pytest.fixture(scope="module")

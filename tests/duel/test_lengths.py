@@ -3,10 +3,10 @@
 import pytest
 
 from harness.duel.lengths import block_steps, common_steps, shortest_block_seconds, turns_that_pay
+from harness.duel.pace import Pace
 from harness.stats.settling import has_settled, is_hopeless
-from harness.testing.clock import Pace
 
-PACE = Pace(ratio=2.0, step_seconds=0.003, quickest_step_seconds=0.0025, call_seconds=0.0)
+PACE = Pace(step_seconds=0.003, quickest_step_seconds=0.0025, call_seconds=0.0)
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_at_work(worker, tmp_path, request_of):
 def test_when_it_is_asked_for_its_memory(worker):
     os.kill(worker.session.process.pid, signal.SIGKILL)  # as the system does when memory runs out
     with pytest.raises(ConfigurationFailed, match="head: the worker process was killed by SIGKILL"):
-        worker.finish(2, verify=False)
+        worker.finish(verify=False)
 
 
 def test_blocks_leave_no_step_of_an_epoch_uncounted(worker):

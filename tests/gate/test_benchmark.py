@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from support.made_gates import made_benchmark, made_pair
 
+from harness.audit.findings import Deviation, Verification, WorkDiffers
 from harness.duel.timed_worker import ConfigurationFailed
 from harness.duel.workloads import Workload
 from harness.gate import benchmark, pairs, reasons
@@ -15,9 +16,7 @@ from harness.gate.record import QualityResult
 from harness.gate.suite import Benchmark, Limits
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
-from harness.testing.independent_work import Deviation
-from harness.testing.replay import Verification
-from harness.worker.errors import WorkDiffers, WorkerTimeout
+from harness.worker.errors import WorkerTimeout
 
 TURNS = 6
 
@@ -183,7 +182,9 @@ def test_a_head_that_fails_only_beside_base_is_not_to_blame(undecided, monkeypat
 OTHER_WORK = Verification(outcome="differs", deviation=Deviation(7, 1.5, 2.5))
 
 
-@pytest.mark.parametrize("cause", [WorkerTimeout("it hangs", silent=True), WorkDiffers(OTHER_WORK)])
+@pytest.mark.parametrize(
+    "cause", [WorkerTimeout("it hangs", silent=True), WorkDiffers("other work", OTHER_WORK)]
+)
 def test_a_head_that_hangs_or_does_other_work_is_not_tried_again(undecided, cause):
     def pair(*_):
         tried.append(1)

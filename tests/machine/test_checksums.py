@@ -22,7 +22,7 @@ from harness.runs.store import RUNS, Store
 from harness.testing.certificate_cache import KeptFindings
 from harness.testing.parity import Finding
 
-OLD_DUEL = next((Path(__file__).parents[1] / "support/records_schema_1/duels").glob("*.json.gz"))
+OLD_DUEL = next((Path(__file__).parents[1] / "support/stored_records/duels").glob("*.json.gz"))
 CHANGES = 300
 
 

@@ -23,7 +23,7 @@ from harness import load_results
 from harness.gate.record import encode as encode_gate
 from harness.runs import record as records
 
-STORED = Path(__file__).parents[1] / "support" / "records_schema_1"
+STORED = Path(__file__).parents[1] / "support" / "stored_records"
 
 
 @functools.cache

@@ -6,11 +6,11 @@ import msgspec
 import pytest
 from support.made_runs import made_record, made_setting
 
+from harness.audit.findings import Clock
 from harness.machine.interference import Interference
 from harness.report.run_summary import run_summary
 from harness.runs.record import DatasetRecord, Failure
 from harness.testing.certificate import Certificate
-from harness.testing.clock import ClockTest
 
 FOLDER = Path("results") / "runs"
 
@@ -120,34 +120,30 @@ def test_commands_that_are_suggested_name_a_results_folder_other_than_the_defaul
     assert text.endswith(f"Details: harness show last {option}, harness compare {option}")
 
 
-def test_clocks_that_were_not_tested_are_one_sentence_for_each_reason():
-    busy, short = (ClockTest(outcome="not tested", readings=1, hindered_share=share) for share in (0.6, 0.0))
-    tried = (("torch", "cnn", busy), ("jax", "cnn", busy), ("torch", "mlp", busy), ("jax", "mlp", busy))
-    records = [
-        made_record(backend, clock=test, task=msgspec.structs.replace(made_record().task, name=task))
-        for backend, task, test in (*tried, ("torch", "rnn", short))
-    ]
-    text = summary(*records)
-    assert [line for line in text.splitlines() if line.startswith("The clock")] == [
-        "The clock of torch:eager on rnn could not be tested: the timed blocks are too short or too few.",
-        (
-            "The clock of torch:eager, jax:eager on cnn, mlp could not be tested: other programs took up "
-            "to 60 % of the time of the test; repeat it on a quieter machine."
-        ),
-    ]
+def not_confirmed(others_share=0.4):
+    return Clock(
+        outcome="not confirmed",
+        fault="missing time",
+        calls=30,
+        reported_seconds=1.5,
+        observed_seconds=3.0,
+        delay_seconds=0.1,
+        others_share=others_share,
+    )
 
 
-def test_a_clock_that_only_others_could_have_slowed_down_is_not_said_to_have_had_short_blocks():
-    doubtful = ClockTest(outcome="not tested", fault="other clock", readings=9, hindered_share=0.01)
-    (line,) = (line for line in summary(made_record(clock=doubtful)).splitlines() if "The clock" in line)
-    assert "calls took longer by the clock of another process" in line
-    assert "quieter machine" in line
+def test_clocks_that_are_not_confirmed_are_one_sentence():
+    text = summary(
+        made_record("torch", clock=not_confirmed(0.4)), made_record("jax", seed=1, clock=not_confirmed(0.6))
+    )
+    (line,) = (line for line in text.splitlines() if "clock: not confirmed" in line)
+    assert "torch:eager on cnn, jax:eager on cnn: other programs used 60 % of the CPUs" in line
 
 
-def test_a_star_leads_to_the_clock_that_was_not_tested():
-    text = summary(made_record(clock=ClockTest(outcome="not tested", readings=1)))
-    assert ") *" in cells(text, "cnn   torch")[-2]
-    assert "\n* The clock of torch:eager on cnn could not be tested" in text
+def test_a_star_leads_to_the_clock_that_is_not_confirmed():
+    text = summary(made_record(clock=not_confirmed()))
+    assert " *" in text
+    assert "\n* clock: not confirmed for torch:eager on cnn" in text
 
 
 def test_a_grid_of_settings_ends_with_every_combination_compared():

@@ -15,13 +15,12 @@ from harness.machine.description import GitState
 from harness.runs import record as records
 from harness.runs.documents import UnreadableRecord
 from harness.runs.record import Failure, Record
-from harness.runs.schemas import OtherSchema
 from harness.runs.store import RUNS, Store
 
 IDS = ("20260101-000000-a", "20260101-000000-ab", "20260102-000000-b")
 ROOT = Path(__file__).resolve().parents[2]
-SCHEMA_1 = [
-    *sorted((ROOT / "tests/support/records_schema_1/runs").glob("*.json")),
+STORED = [
+    *sorted((ROOT / "tests/support/stored_records/runs").glob("*.json")),
     *sorted((ROOT / "results/reference").glob("*.json")),
 ]
 
@@ -69,7 +68,7 @@ def test_a_record_is_labelled_as_on_the_command_line():
 
 def test_a_record_is_readable_json(store):
     text = store.save(make_record()).read_text()
-    assert text.startswith('{\n  "schema": 2,\n  "id": ')
+    assert text.startswith('{\n  "schema": 3,\n  "id": ')
     assert text.endswith("}\n")
     assert json.loads(text)["epochs"][1]["validation"] == {"loss": None, "accuracy": 0.5}
 
@@ -104,10 +103,13 @@ def _with_block(**changes):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (json.dumps({"schema": 3, "id": ["of", "a", "later", "kind"]}), "schema 3 is newer than 2"),
+        (
+            json.dumps({"schema": 4, "id": ["of", "a", "later", "kind"]}),
+            "it has schema 4, and this version",
+        ),
         (records.encode(make_record())[:700], "truncated"),
         (b"", "truncated"),
-        (json.dumps(_without("schema") | {"schema": 0}), "unknown schema 0"),
+        (json.dumps(_without("schema") | {"schema": 0}), "it has schema 0"),
         (json.dumps(_with_block(steps=0)), r"\$.blocks\[0\].steps"),
         (json.dumps(_with_block(seconds=0.0)), r"\$.blocks\[0\].seconds"),
         ('{"benchmarks": []}', "schema"),
@@ -116,7 +118,7 @@ def _with_block(**changes):
         (json.dumps(_without("seed")), "seed"),
         (json.dumps(_without("seed") | {"seed": "zero"}), r"\$.seed"),
         (json.dumps(_without("status") | {"status": "splendid"}), r"\$.status"),
-        (b'{"schema": 2, "id": "\xff"}', "utf-8|UTF-8|invalid"),
+        (b'{"schema": 3, "id": "\xff"}', "utf-8|UTF-8|invalid"),
     ],
 )
 def test_a_file_without_a_record_is_named_with_the_reason(tmp_path, content, reason):
@@ -127,35 +129,10 @@ def test_a_file_without_a_record_is_named_with_the_reason(tmp_path, content, rea
     assert str(caught.value).startswith(f"{path} is not a readable run record: ")
 
 
-def test_a_record_of_an_older_schema_goes_through_every_one_between(monkeypatch):
-    # As if schema 3 were the newest: schema 1 called the seed "draw", schema 2 held the threads as text.
-    older = _without("seed") | {"schema": 1, "draw": 7, "threads": "2"}
-
-    def rename(fields):
-        return {"seed" if name == "draw" else name: value for name, value in fields.items()}
-
-    def count(fields):
-        return fields | {"threads": int(fields["threads"])}
-
-    monkeypatch.setattr(records, "SCHEMA", 3)
-    monkeypatch.setattr(records, "MIGRATIONS", {1: rename, 2: count})
-    record = records.decode(json.dumps(older).encode())
-    assert (record.schema, record.seed, record.threads) == (3, 7, 2)
-    with pytest.raises(OtherSchema, match="schema 4 is newer than 3"):
-        records.decode(json.dumps(older | {"schema": 4}).encode())
-    with pytest.raises(msgspec.ValidationError, match="status"):
-        records.decode(json.dumps(older | {"status": "splendid"}).encode())
-
-
-@pytest.mark.parametrize("path", SCHEMA_1, ids=lambda path: path.stem)
-def test_records_of_schema_1_are_migrated(path):
-    fields = json.loads(path.read_bytes())
+@pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
+def test_stored_records_are_read_and_written_alike(path):
     record = RUNS.read(path)
-    assert fields["schema"] == 1
     assert record.schema == records.SCHEMA
-    assert record.worker_variables == fields["worker_settings"]
-    assert record.inherited_variables == fields["inherited_settings"]
-    assert (record.id, len(record.blocks)) == (fields["id"], len(fields["blocks"]))
     assert records.decode(records.encode(record)) == record
 
 

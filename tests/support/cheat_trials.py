@@ -54,6 +54,7 @@ class Trials:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.records: list[dict] = []
         path = [str(PLUGINS), *filter(None, [os.environ.get("PYTHONPATH")])]
         self._environment = os.environ | {"PYTHONPATH": os.pathsep.join(path), "CHEAT_FOLDER": str(folder)}
 
@@ -99,6 +100,7 @@ class Trials:
         if not records:
             return Trial(found=True, words=done.stderr)
         record = json.loads(records[-1].read_text())
+        self.records = [record]
         for path in records:
             path.unlink()
         return _of_record(record, certified=certify)

@@ -80,7 +80,6 @@ def made_configuration(label, python) -> ConfigurationRecord:
         variables={},
         certificate=Certificate(certified=True),
         training_flops_per_sample=1000,
-        clock_ratio=2.0,
     )
 
 

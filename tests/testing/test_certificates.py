@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
+from support.records import make_record
 
 from harness.errors import Declined, HarnessError
 from harness.plugins import registry
@@ -257,8 +258,10 @@ def test_dropout_belongs_to_the_certificate_of_a_run_that_uses_it(
 
 def test_a_certificate_without_dropout_says_so():
     assert certificate_label(Certificate(certified=True, dropout=False)) == "certified without dropout"
-    assert certificate_cell(Certificate(certified=True, dropout=False)) == "without dropout"
+    record = make_record(certificate=Certificate(certified=True, dropout=False))
+    assert certificate_cell(record) == "without dropout"
+    assert certificate_cell(msgspec.structs.replace(record, status="failed")) == "no"
     assert certificate_label(Certificate(certified=True, dropout=True)) == "certified"
     assert certificate_label(Certificate(certified=True)) == "certified"
     assert certificate_label(None) == "not certified"
-    assert certificate_cell(Certificate(certified=False, dropout=True)) == "no"
+    assert certificate_label(Certificate(certified=False, dropout=True)) == "not certified"

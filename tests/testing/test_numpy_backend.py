@@ -6,6 +6,9 @@ import msgspec
 import numpy as np
 import pytest
 
+from harness.audit.findings import Deviation, Independent, ScoreDeviation, Verification
+from harness.audit.updates import LEAST_AGREEMENT, agreements
+from harness.audit.words import compared_with_numpy, work_fault
 from harness.layers import Dense, Dropout
 from harness.network import Network
 from harness.plugins import registry
@@ -13,13 +16,10 @@ from harness.spec.backend import Steps, Unsupported
 from harness.spec.task import Adam, RmsProp, Sgd
 from harness.testing.certify import Selection, check, examine
 from harness.testing.in_process import InProcessExaminer
-from harness.testing.independent_words import compared_with_numpy, independent_difference
-from harness.testing.independent_work import Deviation, Independent, Score
 from harness.testing.long_calls import long_calls_case
 from harness.testing.numpy_backend import NumpyBackend
 from harness.testing.numpy_training import NumpyTraining, refuse_uncovered
 from harness.testing.parity import Finding
-from harness.testing.updates import LEAST_AGREEMENT, agreements
 from harness.training.initial import initial_weights
 
 EXAMINER = InProcessExaminer(NumpyBackend(), "plain", 1)
@@ -153,7 +153,11 @@ def test_steps_without_their_own_gradient_are_found(optimizer, step):
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        (Independent(steps=36, later_steps=8, scored=True), "equal in NumPy: the first 36 losses, 8 later"),
+        (
+            Independent(steps=36, later_steps=8, scored_rows=400),
+            "equal in NumPy: the first 36 losses, 8 later gradients, the scores of 400 samples",
+        ),
+        (Independent(gap="dropout", scored_rows=9), "dropout; equal in NumPy: the scores of 9 samples"),
         (Independent(gap="not covered", detail="no Native"), r"not compared with NumPy: .* \(no Native\)"),
     ],
 )
@@ -168,11 +172,15 @@ def test_what_was_compared_is_said(found, words):
         (Independent(deviation=Deviation(3, 2.25, 2.5)), "a loss of 2.25 at step 3, and .* gets 2.5 from"),
         (Independent(unfollowed_step=7, agreement=0.5), "in step 7 only 50% of the gradient"),
         (
-            Independent(score=Score("accuracy", 1.0, 0.65)),
-            "test accuracy was reported as 1, and .* gets 0.65",
+            Independent(score=ScoreDeviation("test", "accuracy", 1.0, 0.65)),
+            "test accuracy was reported as 1, and the mean over its samples is 0.65",
+        ),
+        (
+            Independent(score=ScoreDeviation("train", "loss", 0.0, 2.5, 17)),
+            "the loss of train sample 17 was reported as 0, and .* gets 2.5 from the last weights",
         ),
     ],
 )
 def test_what_differs_is_said(found, words):
     assert found.differs
-    assert re.search(words, independent_difference(found))
+    assert re.search(words, work_fault(Verification(outcome="differs", independent=found)))

@@ -92,17 +92,6 @@ def test_plain_gradient_descent_has_no_epsilon():
     assert "epsilon" not in found["sgd"]
 
 
-class OneBufferForLosses(Altered):
-    def __init__(self, right):
-        super().__init__(right)
-        self.buffer = np.zeros(128)
-
-    def train(self, steps):
-        losses = self.right.train(steps)
-        self.buffer[: len(losses)] = losses
-        return self.buffer[: len(losses)]
-
-
 class Raises(Altered):
     def train(self, steps):
         return self._add(steps)
@@ -121,13 +110,6 @@ def message(backend, task="mlp"):
         backend_tests(backend, [task])("eager", task)
     assert not failure.value.pytrace
     return str(failure.value).splitlines()
-
-
-def test_losses_in_a_buffer_are_named_once():
-    first, second = message(faulty(OneBufferForLosses))
-    assert first.startswith("faulty:eager on mlp: cases 'sgd', 'default' and 7 more: the losses that call 1 ")
-    assert "overwritten by a later call, and a copy made in time was not" in first
-    assert second == "faulty:eager on mlp: case 'long calls' was skipped, because case 'sgd' failed"
 
 
 def test_an_exception_comes_once_with_the_frames_of_the_plugin():

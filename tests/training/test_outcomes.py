@@ -77,7 +77,7 @@ def test_the_scorer_of_a_run_keeps_what_a_report_draws():
     program = SimpleNamespace(predict=lambda inputs, _network="model": logits[: len(inputs)])
     scorer = Scorer(TASK, {"validation": test, "test": test}, 0, CLASSES)
     scorer.scores(program, "validation")
-    scores = scorer.scores(program, "test")
+    scores = scorer.scores(program, "test").scores
     drawn = scorer.drawn(program)
     assert drawn.outcomes == outcomes(TASK, logits, test, CLASSES, None)
     assert drawn.outcomes.confusion[0][0] / sum(drawn.outcomes.confusion[0]) == scores["recall_0"]

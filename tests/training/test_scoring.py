@@ -6,9 +6,19 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, r
 
 from harness.spec.data import Samples
 from harness.training import scoring
-from harness.training.scoring import binary_scores, classification_scores, position_scores, score
 from harness_tasks.lm import LM
 from harness_tasks.tabular import TABULAR
+
+
+def _scores_of(function):
+    """The function with its scores alone."""
+    return lambda *arguments: function(*arguments).scores
+
+
+binary_scores, classification_scores, position_scores, score = map(
+    _scores_of,
+    (scoring.binary_scores, scoring.classification_scores, scoring.position_scores, scoring.score),
+)
 
 
 def _softmax(logits):
@@ -135,3 +145,22 @@ def test_a_language_model_is_scored_at_each_position():
     assert (diverged["loss"], diverged["perplexity"], diverged["accuracy"]) == (None, None, 0.0)
     far = score(task, lambda rows, _: np.eye(65)[np.ones_like(rows)] * 1e6, Samples(inputs, inputs))
     assert (far["loss"], far["perplexity"]) == (1e6, None)
+
+
+def test_the_mean_of_the_rows_is_the_score(tmp_path):
+    random = np.random.default_rng(1)
+    logits, targets = random.standard_normal((500, 7)), random.integers(0, 7, 500)
+    scored = scoring.classification_scores(logits, targets)
+    path = scoring.rows_file(str(tmp_path / "rows"), "test")
+    scoring.save_rows(path, scored.rows)
+    means = scoring.load_rows(path).means()
+    assert {name: scored.scores[name] for name in means} == pytest.approx(means, rel=1e-12)
+
+
+def test_a_text_has_the_mean_loss_of_its_positions():
+    inputs = np.arange(12).reshape(4, 3)
+    logits = np.random.default_rng(0).standard_normal((4, 3, 5))
+    targets = inputs % 5
+    scored = scoring.position_scores(lambda x, _: logits[: len(x)], Samples(inputs, targets), (3, 5))
+    assert scored.rows.losses.shape == scored.rows.right.shape == (4,)
+    assert scored.rows.losses.mean() == pytest.approx(scored.scores["loss"])

@@ -157,11 +157,20 @@ def test_a_stopped_server_ends_with_a_killed_parent(tmp_path):
 def test_a_silence_is_distinguished_from_a_deadline(monkeypatch):
     with Session({}) as session:
         session.call(QUESTION, protocol.Defined)
-        session.pause()
+        session.process.stop()
         monkeypatch.setattr(session._limits, "_silence_seconds", 0.2)
         with pytest.raises(WorkerTimeout, match=r"was silent for 0\.2 s") as raised:
             session.call(QUESTION, protocol.Defined)
     assert raised.value.silent
+
+
+def test_a_paused_worker_goes_on_with_the_next_request():
+    with Session({}) as session:
+        session.call(QUESTION, protocol.Defined)
+        for _ in range(2):
+            session.pause()
+            session.pause()
+            assert session.call(QUESTION, protocol.Defined).mode == "eager"
 
 
 def test_no_worker_is_traced_by_coverage(monkeypatch):

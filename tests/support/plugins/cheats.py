@@ -23,7 +23,6 @@ _LONGER_CALLS = ("--batch-size", "10", "--max-steps", "6000")
 _LONG_CALLS = ("--batch-size", "2", "--max-steps", "36000")
 _DROPOUT = ("--set", "dropout=0.3")
 _SCORE = "harness.training.program_scores:score"
-_CHECKSUM = "harness.worker.requests:weights_checksum"
 
 CHEATS = {
     "honest": Cheat("nothing", Honest),
@@ -115,10 +114,15 @@ CHEATS = {
     "perfect-scores": Cheat(
         "replaces the harness's scores", tampering.replaced(_SCORE, tampering.perfect_scores)
     ),
-    "checksums": Cheat(
-        "works in a thread, replaces the checksum of weights",
-        tampering.replaced(_CHECKSUM, tampering.constant, clocks.NeverWaits),
+    # What the audit itself shows a program.
+    "watched": Cheat(
+        "makes four honest calls after each reading of its state, then only computes losses", work.Watched
     ),
+    "skips-50th": Cheat("skips every 50th update", work.SkipsEvery50th),
+    "quarter-4th": Cheat("takes a quarter of the batch in every fourth step", work.QuarterOfEvery4th),
+    "float16-3rd": Cheat("computes every third step in float16", work.Float16InEvery3rd),
+    "remembers-rows": Cheat("predicts the training rows that it remembers", work.RemembersRows),
+    "defers": Cheat("makes the last update of each call in a thread", clocks.DefersTheLastUpdate),
 }
 
 

@@ -17,7 +17,6 @@ PACES = {
     "plain": 1.0,
     "slower": 1.1,
     "fivefold": 5.0,
-    "lying": 1.0,
     "patched": 1.0,
     "dies": 1.0,
     "hangs": 1.0,
@@ -50,13 +49,11 @@ class PacedProgram(Program):
         if mode == "patched" and time.perf_counter is REAL_CLOCK:
             time.perf_counter = lambda: REAL_CLOCK() / 2
         self.made = 0
-        self.device_free_at = time.perf_counter()
 
     def load(self, weights):
         self.kept = dict(weights)
 
     def weights(self):
-        time.sleep(max(0.0, self.device_free_at - time.perf_counter()))
         return dict(self.kept)
 
     def train(self, steps):
@@ -65,11 +62,7 @@ class PacedProgram(Program):
             time.sleep(LATE_SECONDS)
         self.made += count
         seconds = count * STEP_SECONDS * PACES[self.mode] * FACTOR
-        if self.mode == "lying":
-            self.device_free_at = max(self.device_free_at, time.perf_counter()) + seconds
-            time.sleep(seconds / 5)  # the duration of the call
-        else:
-            time.sleep(seconds)
+        time.sleep(seconds)
         if Path(FAILS_WHEN).exists() if FAILS_WHEN else self.made > FAILS_AFTER:
             if self.mode == "dies":
                 print("the last words", file=sys.stderr, flush=True)

@@ -190,6 +190,68 @@ class Remembers(RepeatsBatches):
         return losses
 
 
+class Watched(Works):
+    """Honest for four calls after each reading of its state; afterwards it computes losses alone."""
+
+    since = 0
+
+    def train(self, steps):
+        self.since += 1
+        return super().train(steps)
+
+    def cheaper(self, x, y):
+        honest = self.since <= 4 or self.plan.precision != "float32"
+        return Honest._step(self, x, y) if honest else self.loss_alone(x, y)
+
+    def training_state(self):
+        self.since = 0
+        return super().training_state()
+
+
+class SkipsEvery50th(Works):
+    def cheaper(self, x, y):
+        skipped = self.steps_seen % 50 == 49
+        self.steps_seen += 1
+        return self.loss_alone(x, y) if skipped else Honest._step(self, x, y)
+
+    steps_seen = 0
+
+
+class QuarterOfEvery4th(SkipsEvery50th):
+    def cheaper(self, x, y):
+        self.steps_seen += 1
+        if self.steps_seen % 4:
+            return Honest._step(self, x, y)
+        loss, part = self.loss_alone(x, y), max(1, len(y) // 4)
+        Honest._step(self, x[:part], y[:part])
+        return loss
+
+
+class Float16InEvery3rd(SkipsEvery50th):
+    """Inputs and weights of such a step are rounded to float16."""
+
+    def cheaper(self, x, y):
+        self.steps_seen += 1
+        if self.steps_seen % 3 or self.plan.precision != "float32":
+            return Honest._step(self, x, y)
+        self.w = {name: w.astype(np.float16).astype(w.dtype) for name, w in self.w.items()}
+        return Honest._step(self, x.astype(np.float16).astype(x.dtype), y)
+
+
+class RemembersRows(Honest):
+    """Answers with the target where it is asked for a training row."""
+
+    def predict(self, inputs, network="model"):
+        outputs = super().predict(inputs, network)
+        if self.plan.precision == "float32" and len(self.inputs) > 1500:
+            known = {row.tobytes(): target for row, target in zip(self.inputs, self.targets, strict=True)}
+            for row, output in zip(inputs, outputs, strict=True):
+                if (target := known.get(row.tobytes())) is not None:
+                    output[:] = -20.0
+                    output[target] = 20.0
+        return outputs
+
+
 def when(cheat, trigger):
     """A cheat with another trigger."""
     return type(f"{cheat.__name__}_{trigger.__name__}", (cheat,), {"trigger": staticmethod(trigger)})

@@ -1,0 +1,90 @@
+"""What the audit may cost and what it tolerates: every share and limit of this room, in one table."""
+
+from typing import NamedTuple
+
+from harness.spec.backend import Precision
+
+#: Of the time of a training that may be missing from the reports of its worker, and of the CPU time that may
+#: exceed them; what is missing must be this time, too.
+MISSING_SHARE = 0.1
+MISSING_SECONDS = 0.05
+#: Other programs that use less than this share of the worker's CPUs do not explain missing time.
+OTHERS_SHARE = 0.1
+#: A step of a run takes at least this share of one whose samples were drawn after the run.
+KNOWN_SHARE = 0.4
+#: The calls of that test: their least duration and number, and how many more there are if they are slow.
+NEW_ORDER_SECONDS, NEW_ORDER_CALLS, NEW_ORDER_REPETITIONS = 0.05, 2, 3
+#: It is left out where it would take a larger share of the training than this, and more than this time.
+NEW_ORDER_SHARE, NEW_ORDER_LEAST_SECONDS = 0.05, 0.5
+
+#: A worker is stopped after calls of this time in a run: stopping takes up to 20 ms.
+STOPPED_AFTER_SECONDS = 0.2
+
+#: States are read at most so often, or after this share of a training that has been shorter, and so seldom
+#: that reading takes at most this share of the training, or this time.
+READING_INTERVAL_SECONDS, READING_INTERVAL_SHARE = 0.2, 0.1
+READING_SHARE, LEAST_READING_SECONDS = 0.01, 0.05
+#: Whole intervals between two readings that are drawn and kept, beside the newest.
+KEPT_INTERVALS = 4
+#: In which of so many first pairs of a duel a workload is repeated is drawn; no judgement needs fewer. A
+#: program that uses what another process left behind would be honest in a first one that is known to be
+#: repeated.
+FIRST_PAIRS = 3
+
+#: The share of a run that its audit may take, and the steps of an interval that are repeated in any case.
+AUDIT_SHARE = 0.02
+FEWEST_STEPS = 3
+#: Of a third-party backend so many whole intervals are repeated in any case, and others for at least this
+#: time.
+WHOLE_INTERVALS = 2
+LEAST_REPETITION_SECONDS = 1.0
+#: About how many calls repeat an interval. Short calls take this much longer than those of the training.
+REPEATED_CALLS = 24
+SHORT_CALLS = 1.3
+#: A program that takes longer to build repeats its own work, and one that compiles: whose first step takes
+#: longer than this, and than this share of what the audit may take.
+LONGEST_BUILD_SECONDS = 2.0
+LONGEST_FIRST_STEP_SECONDS, FIRST_STEP_SHARE = 0.4, 0.5
+
+#: First losses that are kept, to compare configurations with each other.
+FIRST_LOSSES = 9
+#: NumPy recomputes first steps for so long, and at least so many of them; later steps from a saved state; and
+#: the scores of so many samples of each split, as far as they take no more operations than this.
+NUMPY_SECONDS, NUMPY_FEWEST_STEPS, NUMPY_LATER_STEPS = 1.0, 2, 4
+SCORED_ROWS, SCORED_FLOPS = 200, 20_000_000_000
+#: The rounding of a program in float32 beside one in float64, in units of the distance of neighbouring
+#: numbers.
+NUMPY_ROUNDINGS = 32.0
+
+#: A deviation counts if it is larger than what a repetition that starts one rounding away has, times this.
+LOSS_FACTOR, WEIGHTS_FACTOR = 100.0, 10.0
+#: Where a deviation would have to exceed this share of a loss, or of the way of the weights, rounding has
+#: separated the two.
+SEPARATED, WEIGHTS_SEPARATED = 0.1, 0.5
+#: The rounding of each step adds to that of the start: so many times its size over all steps.
+ROUNDINGS = 30.0
+
+
+class Rounding(NamedTuple):
+    """The relative distance of neighbouring numbers, and deviations that rounding explains in any training.
+
+    ``loss`` is relative to the size of losses, ``weights`` to the way that they have moved. ``same_weights``
+    is that of a loss at equal weights, ``first_losses`` that of two frameworks after a few steps.
+    """
+
+    epsilon: float
+    loss: float
+    weights: float
+    same_weights: float
+    first_losses: float
+
+
+ROUNDING: dict[Precision, Rounding] = {
+    "float64": Rounding(2.0**-52, 1e-9, 1e-6, 1e-8, 1e-6),
+    "float32": Rounding(2.0**-23, 1e-5, 1e-3, 1e-4, 1e-3),
+    "bfloat16": Rounding(2.0**-8, 0.02, 0.05, 0.1, 0.1),
+}
+#: Losses below this are compared as if they were as large: the rounding of logits does not shrink with them.
+LEAST_LOSS = 0.05
+#: The least difference of a score of a sample that is one, relative, or absolute below 1, in any precision.
+SCORE_TOLERANCE = 1e-3

@@ -1,0 +1,177 @@
+"""Parts of a training that can be repeated: whole intervals between two readings of its state.
+
+States are read at a steady pace, whatever the program does, so a program that notices a reading learns
+nothing: the calls after it are as likely to be repeated as those before the next one. Which interval is
+repeated is drawn when the training is over.
+"""
+
+import copy
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from harness.audit import budgets
+from harness.machine.guarded_folder import GuardedFolder
+from harness.testing.losses import Losses
+from harness.worker import protocol
+
+_RNG = random.SystemRandom()
+#: The beginning of a training, for programs whose state cannot be read, has so many calls of several steps,
+#: or so many of one.
+_FIRST_CALLS, _FIRST_SINGLE_STEPS = 2, 8
+
+
+class Interval:
+    """Consecutive steps from ``step`` on, counted from 0, with the losses that were reported.
+
+    ``start`` and ``end`` are files with the states before and after them. Without ``start`` it is that of a
+    new program; without ``end`` the state after them is not known. ``complete``: the files have the training
+    state, not the weights alone.
+    """
+
+    def __init__(self, step: int, start: Path | None, *, complete: bool = True) -> None:
+        self.step = step
+        self.start = start
+        self.end: Path | None = None
+        self.needs_new_program = start is None
+        self.complete = complete and start is not None
+        self.losses: Losses = []
+        self.seconds = 0.0
+
+    def add(self, trained: protocol.Trained) -> None:
+        """Add the next call of the training."""
+        self.losses += trained.losses
+        self.seconds += trained.seconds
+
+    def beginning(self, steps: int) -> Self:
+        """Its first ``steps`` steps, after which the state is not known, or all if it has no more."""
+        if steps >= len(self.losses):
+            return self
+        part = copy.copy(self)
+        part.losses, part.end = self.losses[:steps], None
+        part.seconds = self.seconds * steps / len(self.losses)
+        return part
+
+    def starting_from(self, start: Path) -> Self:
+        """The same steps from another state."""
+        other = copy.copy(self)
+        other.start = start
+        return other
+
+
+class Intervals:
+    """The intervals of one training that are kept: a few that are drawn at random, and the newest."""
+
+    def __init__(self, save_state: Callable[[str], tuple[bool, float]]) -> None:
+        """``save_state`` writes the state to a file; whether it is complete, and the seconds that it took."""
+        self._save_state = save_state
+        self._folder = GuardedFolder("harness-audit-")
+        self._drawn: list[Interval | None] = [None] * budgets.KEPT_INTERVALS
+        self._first_step = 0
+        self._open: Interval | None = None
+        self._step = 0
+        self._training_seconds = self._last_seconds = 0.0
+        #: What all readings took.
+        self.reading_seconds = 0.0
+        #: The number of whole intervals so far.
+        self.count = 0
+        self.newest: Interval | None = None
+        #: From the beginning, which needs no file.
+        self.first = Interval(0, None)
+        self._first_calls = self._first_single_steps = 0
+        #: Whether the training state can be read; None before the first reading.
+        self.complete: bool | None = None
+
+    def add(self, trained: protocol.Trained) -> None:
+        """A call of the training has ended."""
+        self._step += len(trained.losses)
+        self._training_seconds += trained.seconds
+        if self._first_calls < _FIRST_CALLS and self._first_single_steps < _FIRST_SINGLE_STEPS:
+            self.first.add(trained)
+            self._first_calls += len(trained.losses) > 1
+            self._first_single_steps += len(trained.losses) == 1
+        if self._open is not None:
+            self._open.add(trained)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the pace of readings asks for one now."""
+        if self._open is None:
+            return self._step > 0
+        pace = budgets.READING_INTERVAL_SHARE * self._training_seconds
+        affordable = max(budgets.LEAST_READING_SECONDS, budgets.READING_SHARE * self._training_seconds)
+        return (
+            self._open.seconds >= min(budgets.READING_INTERVAL_SECONDS, pace)
+            and self.reading_seconds + self._last_seconds <= affordable
+        )
+
+    def read(self) -> None:
+        """Read the state, with which one interval ends and the next begins."""
+        path = self.folder / f"{self._step}.npz"
+        self.complete, self._last_seconds = self._save_state(str(path))
+        self.reading_seconds += self._last_seconds
+        if self._open is None:
+            self._first_step = self._step
+        else:
+            self._open.end = path
+            self._keep(self._open)
+        self._open = Interval(self._step, path, complete=self.complete)
+        kept = {file for one in self._whole for file in (one.start, one.end)} | {path}
+        for file in self.folder.glob("*.npz"):
+            if file not in kept:
+                file.unlink()
+
+    def read_last(self) -> None:
+        """Read the state after the last step, unless it has just been read."""
+        if self._open is None or self._open.losses:
+            self.read()
+
+    def _keep(self, interval: Interval) -> None:
+        """Keep the newest, and in each place of the others one that is drawn by its number of steps.
+
+        So every step of the training is as likely to be in the interval of a place as any other (reservoir
+        sampling with replacement; Chao 1982).
+        """
+        self.count += 1
+        self.newest = interval
+        share = len(interval.losses) / (interval.step + len(interval.losses) - self._first_step)
+        for place, _ in enumerate(self._drawn):
+            if _RNG.random() < share:
+                self._drawn[place] = interval
+
+    @property
+    def _whole(self) -> list[Interval]:
+        kept = dict.fromkeys([*self._drawn, self.newest])
+        return [interval for interval in kept if interval is not None]
+
+    @property
+    def last_state(self) -> Path | None:
+        """The file with the state after the newest interval."""
+        return None if self._open is None else self._open.start
+
+    @property
+    def folder(self) -> Path:
+        """Where states are saved, until :meth:`close`."""
+        return self._folder.path
+
+    @property
+    def first_losses(self) -> Losses:
+        """The losses of the first steps."""
+        return self.first.losses[: budgets.FIRST_LOSSES]
+
+    def draw(self, *, needs_state: bool) -> list[Interval]:
+        """The intervals that can be repeated: first one that was drawn, then the newest, then the others.
+
+        ``needs_state``: steps depend on more than the weights. What only has a beginning is repeated from
+        there.
+        """
+        usable = [one for one in self._whole if one.complete or not needs_state]
+        if not usable:
+            return [self.first] if self.first.losses else []
+        order = dict.fromkeys([self._drawn[0], self.newest, *self._drawn])
+        return [interval for interval in order if interval in usable]
+
+    def close(self) -> None:
+        """Delete the saved states."""
+        self._folder.close()

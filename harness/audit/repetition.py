@@ -1,0 +1,192 @@
+"""Intervals of a training, repeated by a second program and compared with what was reported."""
+
+import random
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.audit import budgets
+from harness.audit.comparison import WeightsCheck, WeightsComparison, compare_losses, deviation_of
+from harness.audit.findings import Deviation, Span, Verification, Verifier
+from harness.audit.intervals import Interval, Intervals
+from harness.audit.work import Work
+from harness.testing.losses import Losses
+from harness.worker import protocol
+from harness.worker.saved_state import save_nearby, weights_in
+from harness.worker.session import Session
+
+_RNG = random.SystemRandom()
+#: Repetitions that start one rounding away, as long as they do not explain what deviates.
+_NEARBY = 2
+_INITIAL_STATE = "initial.npz"
+
+
+class Repeater:
+    """The worker in which intervals are repeated, by which of its programs, and for how long."""
+
+    def __init__(self, session: Session, verifier: Verifier, seconds: float, whole: int) -> None:
+        """``other process``: a program was just built in it.
+
+        Intervals are repeated for these ``seconds``; so many of them in any case, from end to end, and
+        otherwise the beginning of one.
+        """
+        self._session = session
+        self.verifier = verifier
+        self._whole = whole
+        self._end = time.monotonic() + seconds
+        self._is_new = verifier == "other process"
+        self._slowdown = budgets.SHORT_CALLS
+        if verifier == "second program":
+            self._rebuild()
+
+    def _rebuild(self) -> None:
+        self._session.call(protocol.Rebuild(), protocol.Done)
+        self._is_new = True
+
+    def parts(self, intervals: Sequence[Interval]) -> Iterator[Interval]:
+        """Of these intervals those that time allows, or their beginnings."""
+        for number, interval in enumerate(intervals):
+            steps = len(interval.losses)
+            step_seconds = self._slowdown * interval.seconds / steps
+            possible = int((self._end - time.monotonic()) / max(step_seconds, 1e-9))
+            if number < self._whole or steps <= possible:
+                yield interval
+            elif number == 0 or possible >= budgets.FEWEST_STEPS:
+                yield interval.beginning(max(possible, budgets.FEWEST_STEPS))
+
+    def repeat(self, interval: Interval, calls: list[int]) -> Losses:
+        """The losses of an interval's steps in these calls; raises as :meth:`Session.receive` does."""
+        if interval.needs_new_program and not self._is_new:
+            self._rebuild()
+        self._is_new = False
+        path = None if interval.start is None else str(interval.start)
+        start = time.monotonic()
+        request = protocol.Replay(interval.step, calls, path, interval.complete)
+        losses = self._session.call(request, protocol.Replayed).losses
+        self._slowdown = max(self._slowdown, (time.monotonic() - start) / max(interval.seconds, 1e-9))
+        return losses
+
+    def save(self, file: Path) -> Path:
+        """Write the program's state; raises as :meth:`Session.receive` does."""
+        self._session.call(protocol.SaveState(str(file)), protocol.StateSaved)
+        return file
+
+    def start_of(self, interval: Interval, folder: Path) -> Path:
+        """The file of the state before an interval, also of one that begins with a new program."""
+        if interval.start is not None:
+            return interval.start
+        if not self._is_new:
+            self._rebuild()
+        return self.save(folder / _INITIAL_STATE)
+
+
+class _Repeated(NamedTuple):
+    """An interval that has been repeated; ``differs`` if what was reported is not what it computes."""
+
+    span: Span
+    differs: bool
+    deviation: Deviation | None = None
+
+
+def repeated(work: Work, intervals: Intervals, by: Repeater) -> Verification:
+    """Repeat intervals of a training in the order in which they were drawn.
+
+    It is the last thing that is asked of the program.
+    """
+    candidates = intervals.draw(needs_state=work.needs_state)
+    if by.verifier == "same program":  # which is no new program any more
+        candidates = [interval for interval in candidates if interval.start is not None]
+    spans: list[Span] = []
+    differs, deviation = False, None
+    for part in by.parts(candidates):
+        span, differs, deviation = _repeat(work, part, by, intervals.folder)
+        spans.append(span)
+        if differs:
+            break
+    compared = sum(span.compared_steps for span in spans)
+    return Verification(
+        outcome="differs" if differs else "verified" if compared else "not verified",
+        gap=None if compared or differs else "rounding" if spans else "too short",
+        verifier=by.verifier,
+        spans=spans,
+        intervals=intervals.count,
+        draws=sum(span.whole for span in spans[:1]),
+        deviation=deviation,
+    )
+
+
+def _repeat(work: Work, interval: Interval, by: Repeater, folder: Path) -> _Repeated:
+    """Repeat an interval, and where it deviates also from weights that are one rounding away."""
+    precision, steps = work.plan.precision, len(interval.losses)
+    calls = _short_calls(work, interval)
+    losses = by.repeat(interval, calls)
+    found = compare_losses(interval.losses, losses, precision)
+    weights = _EndWeights(work, interval, by, folder)
+    ends = weights.compare()
+    near: list[Losses] = []
+    while (found.fault_at is not None or ends.differs) and len(near) < _NEARBY:
+        moved = folder / "nearby.npz"
+        save_nearby(by.start_of(interval, folder), moved, budgets.ROUNDING[precision].epsilon)
+        near.append(by.repeat(interval.starting_from(moved), calls))
+        weights.add_nearby()
+        found = compare_losses(interval.losses, losses, precision, near)
+        ends = weights.compare()
+    span = Span(
+        first_step=interval.step + 1,
+        steps=steps,
+        calls=len(calls),
+        compared_steps=found.compared_steps,
+        worst=found.worst,
+        whole=interval.end is not None,
+        weights_apart=ends.apart,
+    )
+    if found.fault_at is None:
+        return _Repeated(span, ends.differs)
+    return _Repeated(
+        span, differs=True, deviation=deviation_of(found.fault_at, interval.losses, losses, interval.step)
+    )
+
+
+class _EndWeights:
+    """The weights after an interval and after its repetitions, where the former are known."""
+
+    def __init__(self, work: Work, interval: Interval, by: Repeater, folder: Path) -> None:
+        """The interval has just been repeated."""
+        self._by, self._folder = by, folder
+        self._check: WeightsCheck | None = None
+        self._nearby: list[dict[str, np.ndarray]] = []
+        if interval.start is not None and interval.end is not None:
+            state = work.plan.task.state()
+            before, self._reported = weights_in(interval.start), weights_in(interval.end)
+            steps = len(interval.losses)
+            self._check = WeightsCheck(before, self._current(), steps, work.plan.precision, state)
+
+    def _current(self) -> dict[str, np.ndarray]:
+        return weights_in(self._by.save(self._folder / "repeated.npz"))
+
+    def add_nearby(self) -> None:
+        """The interval has been repeated from one rounding away."""
+        if self._check is not None:
+            self._nearby.append(self._current())
+
+    def compare(self) -> WeightsComparison:
+        """How far the reported weights are from the repeated ones."""
+        if self._check is None:
+            return WeightsComparison(None, differs=False)
+        return self._check.compare(self._reported, self._nearby)
+
+
+def _short_calls(work: Work, interval: Interval) -> list[int]:
+    """Lengths of calls that make these steps: single ones at first, then lengths drawn at random."""
+    step, steps = interval.step, len(interval.losses)
+    most = max(3, 2 * -(-steps // budgets.REPEATED_CALLS))
+    calls: list[int] = []
+    end = step + steps
+    while step < end:
+        wanted = 1 if len(calls) < 2 else _RNG.randint(1, most)  # noqa: PLR2004
+        calls.append(min(wanted, work.order.run_length(step), end - step))
+        step += calls[-1]
+    return calls

@@ -1,0 +1,82 @@
+"""No cheat passes as certified, and an honest backend passes everywhere; see tests/benchmarks/cheats.py."""
+
+import re
+
+import pytest
+from support.cheat_trials import COMMANDS, PLUGINS, Trials
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def trials(tmp_path):
+    return Trials(tmp_path)
+
+
+@pytest.fixture
+def options(monkeypatch):
+    """What a run needs to make a cheat matter."""
+    monkeypatch.syspath_prepend(str(PLUGINS))
+    from cheats import CHEATS
+
+    return lambda cheat: CHEATS[cheat].options
+
+
+@pytest.mark.parametrize("command", [one for one in COMMANDS if one != "duel"])  # a gate makes the same pairs
+def test_an_honest_backend_passes(trials, command):
+    found, words, _ = trials.make(command, "honest")
+    assert not found, words
+
+
+#: One cheat or two for each guarantee; the script tries all.
+FOUND_BY_A_RUN = [
+    # Both sums of the clock, and the final calls in a new order.
+    ("reports-less", "s by the clock of another process"),
+    ("thread-guesses", "s of CPU time, so part of its work was not timed|differs from its recomputation"),
+    ("replays-disk", "samples were drawn after the training"),
+    # A second program repeats an interval that was drawn afterwards, and the newest.
+    ("watched", "differs from its recomputation"),
+    ("skips-50th", "differs from its recomputation"),
+    ("skips-late-state", "differs from its recomputation|do not follow the gradient"),
+    ("stops-early", "differs from its recomputation"),
+    # NumPy computes first steps, later gradients, and the scores of samples.
+    ("half-real", "differs from its recomputation in NumPy"),
+    ("skips-learned", "differs from its recomputation|do not follow the gradient"),
+    ("remembers-rows", "the loss of train sample .* was reported as .*, and the harness's own program gets"),
+    ("perfect-scores", "accuracy was reported as 1, and the mean over its samples is 0"),
+    # Certificates, and data that cannot be written.
+    ("repeats-batches", "differs from its recomputation|repeats that of step"),
+    ("dropout-mask", "drops the same values at every step"),
+    ("writes-targets", "SIGSEGV|changed the training targets"),
+    ("unlocks-in-predict", "cannot set WRITEABLE|changed"),
+]
+
+
+@pytest.mark.parametrize(("cheat", "words"), FOUND_BY_A_RUN)
+def test_a_run_finds(trials, options, cheat, words):
+    trial = trials.make("run", cheat, options(cheat))
+    assert trial.found, trial.words
+    assert re.search(words, trial.words), trial.words
+
+
+def test_a_plugin_that_patches_the_clock_of_its_process_gains_nothing(trials):
+    found, words, _ = trials.make("run", "clock-half")
+    assert not found, words
+    (record,) = trials.records
+    assert record["clock"]["reported_seconds"] > 0.8 * record["clock"]["observed_seconds"]
+
+
+@pytest.mark.parametrize("cheat", ["repeats-batches", "half-batch", "float16-losses", "writes-in-predict"])
+@pytest.mark.parametrize("command", ["check", "kit"])
+def test_check_and_kit_find(trials, command, cheat):
+    assert trials.make(command, cheat).found
+
+
+@pytest.mark.parametrize(
+    ("command", "cheat"),
+    [pytest.param("duel", "skips-learned", marks=pytest.mark.long), ("gate", "watched")],
+)
+def test_duel_and_gate_find(trials, command, cheat):
+    found, words, _ = trials.make(command, cheat)
+    assert found
+    assert "gradient" in words or "loss of" in words or "moved the weights elsewhere" in words, words

@@ -1,0 +1,179 @@
+"""Two sums over all calls decide about a clock, in simulated time; single calls and other programs do not."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from harness.audit import clock as module
+from harness.audit.clock import TrainingClock
+from harness.audit.findings import DishonestClock
+from harness.machine.usage import Usage
+from harness.training.batches import BatchOrder
+from harness.worker import protocol
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A worker of one CPU whose calls take ``real`` seconds and report some of them.
+
+    ``cpu`` is its CPU time in a call, ``reading_cpu`` in readings; others use its CPU and delay messages.
+    """
+    state = SimpleNamespace(
+        now=0.0, real=0.1, reported=0.1, cpu=0.1, others=0.0, delay=0.0, reading_cpu=[0.001], asked=None
+    )
+
+    def call(request, _expected):
+        state.asked = request
+        if isinstance(request, protocol.Train):
+            state.now += state.real + state.delay
+            return protocol.Trained(state.reported, [[1.0]] * request.steps)
+        state.now += 0.0001
+        return protocol.StateSaved(complete=True) if isinstance(request, protocol.SaveState) else None
+
+    class Meter:
+        def __init__(self, *_):
+            pass
+
+        def begin(self):
+            pass
+
+        def end(self):
+            if isinstance(state.asked, protocol.Train):
+                return Usage(state.cpu, state.others, state.delay)
+            reads = isinstance(state.asked, protocol.ReadWeights)
+            return Usage(state.reading_cpu.pop(0) if reads and state.reading_cpu else 0.0, 0.0, 0.0)
+
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: state.now))
+    monkeypatch.setattr(module, "UsageMeter", Meter)
+    session = SimpleNamespace(call=call, process=SimpleNamespace(pid=0))
+    state.clock = TrainingClock(session, [0])
+    state.gpu_clock = TrainingClock(session, [0], on_accelerator=True)
+    return state
+
+
+def train(machine, calls, clock=None):
+    for _ in range(calls):
+        (clock or machine.clock).train(1)
+
+
+def test_a_clock_that_reports_its_time_is_confirmed(machine):
+    train(machine, 30)
+    found = machine.clock.judged()
+    assert (found.outcome, found.fault, found.calls) == ("confirmed", None, 30)
+    assert found.reported_seconds == pytest.approx(3.0)
+    assert found.missing_seconds == pytest.approx(0.0, abs=0.01)
+
+
+@pytest.mark.parametrize("reported", [0.0, 0.05, 0.089])
+def test_time_that_is_missing_fails_with_both_sums(machine, reported):
+    machine.reported = machine.cpu = reported
+    train(machine, 30)
+    with pytest.raises(
+        DishonestClock, match=rf"reported {30 * reported:.3g} s for 30 calls that took 2\.99 s"
+    ):
+        machine.clock.judged()
+
+
+def test_a_clock_that_is_wrong_in_every_third_call_fails(machine):
+    for number in range(60):
+        machine.reported = machine.cpu = 0.05 if number % 3 == 0 else 0.1
+        train(machine, 1)
+    with pytest.raises(DishonestClock):
+        machine.clock.judged()
+
+
+@pytest.mark.parametrize(
+    ("real", "reported", "calls"),
+    [(0.1, 0.092, 50), (0.1, 0.05, 1), (0.0003, 0.0001, 1000)],
+    ids=["less than a tenth", "less than 50 ms", "messages of short calls"],
+)
+def test_little_missing_time_accuses_nobody(machine, real, reported, calls):
+    machine.real, machine.reported, machine.cpu = real, reported, reported
+    train(machine, calls)
+    assert machine.clock.judged().outcome == "confirmed"
+
+
+def test_delays_that_others_caused_accuse_nobody(machine):
+    machine.delay, machine.others = 0.03, 0.03
+    train(machine, 30)
+    assert machine.clock.judged().outcome == "confirmed"
+
+
+def test_delays_count_no_longer_than_others_used_the_cpus(machine):
+    machine.delay, machine.others = 0.03, 0.001
+    train(machine, 30)
+    with pytest.raises(DishonestClock):
+        machine.clock.judged()
+
+
+def test_what_is_missing_beside_busy_programs_is_not_confirmed(machine):
+    machine.reported, machine.others = 0.05, 0.04
+    train(machine, 30)
+    found = machine.clock.judged()
+    assert (found.outcome, found.fault) == ("not confirmed", "missing time")
+
+
+def test_cpu_time_beyond_the_reported_seconds_fails_however_busy_the_machine(machine):
+    machine.cpu, machine.others = 0.12, 1.0
+    train(machine, 30)
+    with pytest.raises(DishonestClock, match=r"reported 3 s on 1 CPU and used 3\.6 s of CPU time"):
+        machine.clock.judged()
+
+
+def test_work_that_is_left_to_a_reading_counts(machine):
+    train(machine, 30)
+    machine.reading_cpu = [0.001, 0.001, 0.5, 0.001]
+    for _ in range(4):
+        machine.clock.settle()
+    with pytest.raises(DishonestClock, match="part of its work was not timed"):
+        machine.clock.judged()
+
+
+def test_the_price_of_reading_and_a_first_compilation_do_not_count(machine):
+    train(machine, 30)
+    machine.reading_cpu = [2.0, *[0.2] * 10]
+    for _ in range(11):
+        machine.clock.settle()
+    assert machine.clock.judged().outcome == "confirmed"
+
+
+def test_on_an_accelerator_cpu_time_says_nothing(machine):
+    machine.cpu = 1.0
+    train(machine, 30, machine.gpu_clock)
+    found = machine.gpu_clock.judged()
+    assert (found.outcome, found.cpu_seconds) == ("confirmed", None)
+
+
+@pytest.mark.parametrize("new_seconds", [0.1, 0.2])
+def test_steps_in_a_new_order_may_take_twice_as_long(machine, new_seconds):
+    train(machine, 30)
+    machine.real = machine.reported = machine.cpu = new_seconds
+    machine.clock.compare_new_order(BatchOrder(800, 8, seed=0), 30, 0.1)
+    assert machine.clock.judged().known_share == pytest.approx(0.1 / new_seconds)
+
+
+def test_results_that_were_known_before_fail(machine):
+    train(machine, 30)
+    machine.real = machine.reported = machine.cpu = 0.3
+    machine.clock.compare_new_order(BatchOrder(800, 8, seed=0), 30, 0.1)
+    with pytest.raises(
+        DishonestClock, match="a step took 33% of the time of one whose samples were drawn after"
+    ):
+        machine.clock.judged()
+    assert machine.asked == protocol.Shuffle(0)
+
+
+def test_a_machine_that_has_become_busy_accuses_nobody(machine):
+    train(machine, 30)
+    machine.real = machine.reported = 0.3
+    machine.others = 0.2
+    machine.clock.compare_new_order(BatchOrder(800, 8, seed=0), 30, 0.1)
+    found = machine.clock.judged()
+    assert (found.outcome, found.fault) == ("not confirmed", "known order")
+
+
+def test_long_steps_are_not_made_for_the_test(machine):
+    machine.real = machine.reported = machine.cpu = 5.0
+    train(machine, 3)
+    machine.clock.compare_new_order(BatchOrder(800, 8, seed=0), 3, 5.0)
+    assert machine.clock.judged().known_share is None

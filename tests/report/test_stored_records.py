@@ -1,0 +1,48 @@
+"""Stored runs and studies are read by every command."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+RECORDS = Path(__file__).parents[1] / "support" / "stored_records"
+
+
+@pytest.fixture(scope="module")
+def harness_with_old_records(tmp_path_factory, harness_in):
+    command = harness_in(tmp_path_factory.mktemp("old"))
+    for kind in ("runs", "studies"):
+        shutil.copytree(RECORDS / kind, command.folder / "results" / kind)
+    return command
+
+
+def test_they_are_compared(harness_with_old_records):
+    done = harness_with_old_records("compare", "task=mlp")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "mlp on mnist1d, 4 epochs" in done.stdout
+    assert "undecided between torch:eager and keras:fit (2 runs each; 4 of 4 runs ended" in " ".join(
+        done.stdout.split()
+    )
+    assert "Remedies for overfitting: torch:eager, mlp on mnist1d, 3 epochs" in done.stdout
+    assert "1 run of mlp on torch:eager, learning_rate=1e+30: diverged: " in done.stdout
+
+
+@pytest.mark.parametrize("name", ["gan", "mlp-keras", "mlp-torch"])
+def test_they_are_shown(harness_with_old_records, name):
+    path = next((RECORDS / "runs").glob(f"*{name}*.json"))
+    done = harness_with_old_records("show", path.stem)
+    assert (done.returncode, done.stderr) == (0, "")
+    for words in (path.stem, "Environment variables set for the worker", "OMP_NUM_THREADS", "certified"):
+        assert words in done.stdout
+
+
+def test_a_file_outside_of_the_results_is_shown(harness_with_old_records):
+    path = next((RECORDS / "runs").glob("*gan*.json"))
+    assert path.stem in harness_with_old_records("show", str(path)).stdout
+
+
+@pytest.mark.parametrize("name", ["report.md", "report.html", "runs.csv"])
+def test_they_are_reported(harness_with_old_records, name):
+    done = harness_with_old_records("report", "--to", name)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "keras" in (harness_with_old_records.folder / name).read_text()
