@@ -56,7 +56,7 @@ SCORED_ROWS, SCORED_FLOPS = 200, 20_000_000_000
 #: numbers.
 NUMPY_ROUNDINGS = 32.0
 
-#: A deviation counts if it is larger than what a repetition that starts one rounding away has, times this.
+#: A deviation counts if it is larger than how far rounding sets two repetitions apart, times this.
 LOSS_FACTOR, WEIGHTS_FACTOR = 100.0, 10.0
 #: Where a deviation would have to exceed this share of a loss, or of the way of the weights, rounding has
 #: separated the two.

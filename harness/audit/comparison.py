@@ -1,8 +1,8 @@
-"""Whether repeated work is what was reported, by what a repetition does that starts one rounding away.
+"""Whether repeated work is what was reported, by how far rounding sets two repetitions apart.
 
 Two programs that compute the same part slowly, because they round differently. How fast depends on the
-training, so no fixed tolerance fits. It is measured: the same steps are repeated from weights that are moved
-by one rounding, and what these lead to is what rounding can do.
+training, so no fixed tolerance fits. It is measured: the same steps are repeated twice from weights that are
+moved by one rounding, and how far these two part is what rounding can do.
 """
 
 import itertools
@@ -35,19 +35,18 @@ class LossComparison(NamedTuple):
 
 
 def compare_losses(
-    reported: Losses, repeated: Losses, precision: Precision, nearby: Sequence[Losses] = ()
+    reported: Losses, repeated: Losses, precision: Precision, nearby: tuple[Losses, Losses] | None = None
 ) -> LossComparison:
-    """Compare the losses of the same steps. ``nearby`` are those of repetitions that start one rounding away.
+    """Compare the losses of the same steps. ``nearby`` are those of two trainings that rounding sets apart.
 
     Without them only deviations that never count are left out. They may be shorter.
     """
     scale = _scale(reported)
     deviations = _deviations(reported, repeated, scale)
-    count = min([len(deviations), *map(len, nearby)])
-    limits = [ROUNDING[precision].loss] * count
-    for losses in nearby:
-        farthest = itertools.accumulate(_deviations(losses[:count], repeated[:count], scale), max)
-        limits = [max(limit, budgets.LOSS_FACTOR * by) for limit, by in zip(limits, farthest, strict=True)]
+    apart = [0.0] * len(deviations) if nearby is None else _deviations(*nearby, scale)
+    count = min(len(deviations), len(apart))
+    farthest = itertools.accumulate(apart[:count], max)
+    limits = [max(ROUNDING[precision].loss, budgets.LOSS_FACTOR * by) for by in farthest]
     separated = max(budgets.SEPARATED, ROUNDING[precision].loss)
     compared = next((step for step, limit in enumerate(limits) if limit > separated), count)
     fault = next((step for step in range(compared) if deviations[step] > limits[step]), None)
@@ -126,18 +125,20 @@ class WeightsCheck:
         self._rounding = ROUNDING[precision]
         self._steps = steps
 
-    def compare(self, reported: Weights, nearby: Sequence[Weights] = ()) -> WeightsComparison:
-        """``nearby`` are ends of repetitions that start one rounding away."""
+    def compare(self, reported: Weights, nearby: tuple[Weights, Weights] | None = None) -> WeightsComparison:
+        """``nearby`` are the ends of two trainings that rounding sets apart."""
         found = [self._compare(names, reported, nearby) for names in self._groups]
         known = [each.apart for each in found if each.apart is not None]
         return WeightsComparison(max(known, default=None), any(each.differs for each in found))
 
-    def _compare(self, names: list[str], reported: Weights, nearby: Sequence[Weights]) -> WeightsComparison:
+    def _compare(
+        self, names: list[str], reported: Weights, nearby: tuple[Weights, Weights] | None
+    ) -> WeightsComparison:
         way = _distance(names, self._before, self._repeated)
         rounding = self._rounding.epsilon * math.sqrt(self._steps) * _distance(names, self._repeated)
         if way <= budgets.ROUNDINGS * rounding:
             return WeightsComparison(None, differs=False)
-        near = max((_distance(names, end, self._repeated) / way for end in nearby), default=0.0)
+        near = 0.0 if nearby is None else _distance(names, *nearby) / way
         limit = max(self._rounding.weights, budgets.ROUNDINGS * rounding / way, budgets.WEIGHTS_FACTOR * near)
         apart = _distance(names, reported, self._repeated) / way
         if limit >= budgets.WEIGHTS_SEPARATED:

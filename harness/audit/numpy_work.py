@@ -135,7 +135,7 @@ class NumpyWork:
         found = compare_losses(reported, losses, precision)
         if found.fault_at is not None:  # unless rounding leads as far
             nearby = self._nearby(initial, found.fault_at + 1)
-            found = compare_losses(reported, losses, precision, [nearby])
+            found = compare_losses(reported, losses, precision, (losses, nearby))
         deviation = None if found.fault_at is None else deviation_of(found.fault_at, reported, losses)
         return Independent(steps=found.compared_steps, worst=found.worst, deviation=deviation)
 
