@@ -10,9 +10,9 @@ import msgspec
 from harness.audit import budgets
 from harness.audit.clock import TrainingClock
 from harness.audit.findings import Clock, Gap, Verification, Verifier, WorkDiffers
-from harness.audit.intervals import Intervals
 from harness.audit.numpy_work import NumpyWork, ReportedScores, compare_with_numpy
 from harness.audit.repetition import Repeater, repeated
+from harness.audit.segments import Segments
 from harness.audit.words import work_fault
 from harness.audit.work import Work
 from harness.errors import Declined, HarnessError
@@ -52,7 +52,7 @@ class AuditedTraining:
         self._session, self._work = session, work
         self._pauses = pauses
         self._clock = TrainingClock(session, cpus, on_accelerator=not device.startswith("cpu"))
-        self._intervals = Intervals(self._clock.save_state)
+        self._segments = Segments(self._clock.save_state)
         self._is_settled = True
         self._scores = ReportedScores()
         self._steps = 0
@@ -73,16 +73,16 @@ class AuditedTraining:
         if self._pauses and trained.seconds >= budgets.STOPPED_AFTER_SECONDS:
             self._session.pause()
         self._steps += steps
-        self._intervals.add(trained)
+        self._segments.add(trained)
         self._is_settled = False
         return trained
 
     def read(self, *, last: bool = False) -> None:
         """Read the state if the pace of readings asks for it, or after the ``last`` step."""
         if last:
-            self._intervals.read_last()
-        elif self._intervals.is_due:
-            self._intervals.read()
+            self._segments.read_last()
+        elif self._segments.is_due:
+            self._segments.read()
         else:
             return
         self._is_settled = True
@@ -97,7 +97,7 @@ class AuditedTraining:
         if not self._is_settled:
             self._clock.settle()
             self._is_settled = True
-        beginning = str(self._intervals.folder / "rows") if final and self._is_compared else None
+        beginning = str(self._segments.folder / "rows") if final and self._is_compared else None
         request = protocol.Evaluate(splits, samples, drawn, beginning)
         evaluated = self._session.call(request, protocol.Evaluated)
         if beginning is not None:
@@ -111,7 +111,7 @@ class AuditedTraining:
     @property
     def first_losses(self) -> Losses:
         """The losses of the first steps."""
-        return self._intervals.first_losses
+        return self._segments.first_losses
 
     @property
     def _is_compared(self) -> bool:
@@ -137,14 +137,14 @@ class AuditedTraining:
         """Have a second program repeat parts of the training. It is the last request to the program.
 
         A second program that fails is no fault of the work, which stays unverified. Third-party backends are
-        repeated in a process of its own, whole intervals at a time, whatever it takes; others within the
-        budget, and with none a whole interval.
+        repeated in a process of its own, whole segments at a time, whatever it takes; others within the
+        budget, and with none a whole segment.
 
         Raises:
             WorkDiffers: the second program does not compute what was reported.
         """
         begun = time.monotonic()
-        budget_seconds -= self._intervals.reading_seconds
+        budget_seconds -= self._segments.reading_seconds
         try:
             if self._work.is_third_party:
                 found = self._verified_elsewhere(budget_seconds)
@@ -162,7 +162,7 @@ class AuditedTraining:
 
     def _verifier(self, prepared: Preparation, budget_seconds: float) -> Verifier:
         """A process of its own hides most from a program; the same program compiles nothing again."""
-        newest = self._intervals.newest
+        newest = self._segments.newest
         repetition = 0.0 if newest is None else 2 * newest.seconds
         start = prepared.import_seconds + prepared.data_seconds + prepared.program_seconds
         if start + repetition <= budget_seconds:
@@ -172,23 +172,21 @@ class AuditedTraining:
         )
         is_cheap = prepared.program_seconds <= max(budgets.LONGEST_BUILD_SECONDS, budget_seconds)
         return (
-            "second program"
-            if (is_cheap and not compiles) or not self._intervals.complete
-            else "same program"
+            "second program" if (is_cheap and not compiles) or not self._segments.complete else "same program"
         )
 
     def _repeated(self, session: Session, verifier: Verifier, seconds: float) -> Verification:
         if (gap := self._gap) is not None:
             return Verification(outcome="not verified", gap=gap)
-        whole = budgets.WHOLE_INTERVALS if self._work.is_third_party else int(seconds <= 0)
-        return repeated(self._work, self._intervals, Repeater(session, verifier, seconds, whole))
+        whole = budgets.WHOLE_SEGMENTS if self._work.is_third_party else int(seconds <= 0)
+        return repeated(self._work, self._segments, Repeater(session, verifier, seconds, whole))
 
     @property
     def _gap(self) -> Gap | None:
         """Why nothing can be repeated. What a program drops may depend on its calls, even in a beginning."""
-        if self._intervals.complete or not self._work.uses_dropout:
+        if self._segments.complete or not self._work.uses_dropout:
             return None
-        return "too short" if self._intervals.complete is None else "no training state"
+        return "too short" if self._segments.complete is None else "no training state"
 
     @contextlib.contextmanager
     def _other_process(self) -> Iterator[Session]:
@@ -209,16 +207,16 @@ class AuditedTraining:
         with contextlib.ExitStack() as processes:
             numpy = None
             if self._is_compared:
-                numpy = processes.enter_context(NumpyWork(self._work, self._intervals, self._scores))
+                numpy = processes.enter_context(NumpyWork(self._work, self._segments, self._scores))
             session = processes.enter_context(self._other_process())
             left = max(budgets.LEAST_REPETITION_SECONDS, end - time.monotonic())
             found = self._repeated(session, "other process", left)
             if numpy is not None and found.outcome != "differs":
-                independent = compare_with_numpy(numpy, self._intervals, session)
+                independent = compare_with_numpy(numpy, self._segments, session)
                 outcome = "differs" if independent.differs else found.outcome
                 found = msgspec.structs.replace(found, outcome=outcome, independent=independent)
         return found
 
     def close(self) -> None:
         """Delete the saved states."""
-        self._intervals.close()
+        self._segments.close()

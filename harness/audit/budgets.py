@@ -22,23 +22,23 @@ STOPPED_AFTER_SECONDS = 0.2
 
 #: States are read at most so often, or after this share of a training that has been shorter, and so seldom
 #: that reading takes at most this share of the training, or this time.
-READING_INTERVAL_SECONDS, READING_INTERVAL_SHARE = 0.2, 0.1
+SEGMENT_SECONDS, SEGMENT_SHARE = 0.2, 0.1
 READING_SHARE, LEAST_READING_SECONDS = 0.01, 0.05
-#: Whole intervals between two readings that are drawn and kept, beside the newest.
-KEPT_INTERVALS = 4
+#: Whole segments between two readings that are drawn and kept, beside the newest.
+KEPT_SEGMENTS = 4
 #: In which of so many first pairs of a duel a workload is repeated is drawn; no judgement needs fewer. A
 #: program that uses what another process left behind would be honest in a first one that is known to be
 #: repeated.
 FIRST_PAIRS = 3
 
-#: The share of a run that its audit may take, and the steps of an interval that are repeated in any case.
+#: The share of a run that its audit may take, and the steps of a segment that are repeated in any case.
 AUDIT_SHARE = 0.02
 FEWEST_STEPS = 3
-#: Of a third-party backend so many whole intervals are repeated in any case, and others for at least this
+#: Of a third-party backend so many whole segments are repeated in any case, and others for at least this
 #: time.
-WHOLE_INTERVALS = 2
+WHOLE_SEGMENTS = 2
 LEAST_REPETITION_SECONDS = 1.0
-#: About how many calls repeat an interval. Short calls take this much longer than those of the training.
+#: About how many calls repeat a segment. Short calls take this much longer than those of the training.
 REPEATED_CALLS = 24
 SHORT_CALLS = 1.3
 #: A program that takes longer to build repeats its own work, and one that compiles: whose first step takes

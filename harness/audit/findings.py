@@ -50,7 +50,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     worst: float
     """The largest relative deviation of a loss among the compared steps."""
     whole: bool = False
-    """The steps are a whole interval between two readings, so that the weights after them were compared
+    """The steps are a whole segment between two readings, so that the weights after them were compared
     too."""
     weights_apart: float | None = None
     """How far the weights after it are from the repeated ones, as a share of their way; None if rounding
@@ -108,7 +108,7 @@ class Independent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 #: Why work could not be verified: the backend cannot hand out its training state; the second program failed;
-#: rounding separated the two programs at once; the training was too short for an interval.
+#: rounding separated the two programs at once; the training was too short for a segment.
 Gap = Literal["no training state", "program failed", "rounding", "too short"]
 #: Who repeated: a program in a process of its own, a second one in the same process, or the timed one.
 Verifier = Literal["other process", "second program", "same program"]
@@ -123,10 +123,10 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """With ``program failed``: the error."""
     verifier: Verifier | None = None
     spans: list[Span] = []
-    intervals: int = 0
-    """The whole intervals of the training, from which those that are repeated were drawn by their steps."""
+    segments: int = 0
+    """The whole segments of the training, from which those that are repeated were drawn by their steps."""
     draws: int = 0
-    """Whole intervals that were drawn at random and repeated; the newest is repeated beside them."""
+    """Whole segments that were drawn at random and repeated; the newest is repeated beside them."""
     deviation: Deviation | None = None
     """The first loss that is at fault; None if the weights after the last of ``spans`` are."""
     independent: Independent | None = None
@@ -135,7 +135,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """What all of it took, readings not counted."""
 
     def chance(self, share: float) -> float:
-        """The probability that a drawn interval is wrong, if this share of the training is."""
+        """The probability that a drawn segment is wrong, if this share of the training is."""
         return 1.0 - (1.0 - share) ** self.draws
 
 

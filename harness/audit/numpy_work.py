@@ -18,7 +18,7 @@ import numpy as np
 from harness.audit import budgets
 from harness.audit.comparison import compare_losses, deviation_of, differs_at_same_weights
 from harness.audit.findings import Independent, ScoreDeviation
-from harness.audit.intervals import Interval, Intervals
+from harness.audit.segments import Segment, Segments
 from harness.audit.updates import LEAST_AGREEMENT, agreements
 from harness.audit.work import Work
 from harness.errors import Declined, HarnessError
@@ -62,15 +62,15 @@ class ReportedScores(msgspec.Struct, frozen=True):
     rows: str = ""
 
 
-def compare_with_numpy(numpy: "NumpyWork", intervals: Intervals, own: Session) -> Independent:
+def compare_with_numpy(numpy: "NumpyWork", segments: Segments, own: Session) -> Independent:
     """Compare first steps, scores, and gradients of later steps; ``own`` has a program of the backend."""
     try:
         found = numpy.compared_alone()
         end = time.monotonic() + budgets.NUMPY_SECONDS
-        for number, interval in enumerate(intervals.draw(needs_state=False)[:2]):
-            if interval.start is None or found.differs or found.gap or (number and time.monotonic() > end):
+        for number, segment in enumerate(segments.draw(needs_state=False)[:2]):
+            if segment.start is None or found.differs or found.gap or (number and time.monotonic() > end):
                 break
-            found = numpy.later_steps(found, interval, own)
+            found = numpy.later_steps(found, segment, own)
     except Declined as error:
         found = Independent(gap="not covered", detail=str(error))
     except HarnessError as error:
@@ -81,9 +81,9 @@ def compare_with_numpy(numpy: "NumpyWork", intervals: Intervals, own: Session) -
 class NumpyWork:
     """The harness's program, in a process of its own. What it needs nobody else for, it does at once."""
 
-    def __init__(self, work: Work, intervals: Intervals, scores: ReportedScores) -> None:
+    def __init__(self, work: Work, segments: Segments, scores: ReportedScores) -> None:
         """Start the process. Use it as a context manager."""
-        self._work, self._intervals, self._scores = work, intervals, scores
+        self._work, self._segments, self._scores = work, segments, scores
         # It may use all CPUs: the backend's program is busy on its own.
         self._session = work.start({PLUGIN_FILES_VARIABLE: own_plugin_files(), WORKER_CPUS: ""})
         self._conversation = Conversation(self._session, NUMPY, work.plan.threads)
@@ -126,7 +126,7 @@ class NumpyWork:
         self._build()
         initial = self._folder / "numpy-initial.npz"
         self._session.call(protocol.SaveState(str(initial)), protocol.StateSaved)
-        reported, losses = self._intervals.first.losses, list[list[float | None]]()
+        reported, losses = self._segments.first.losses, list[list[float | None]]()
         end = time.monotonic() + budgets.NUMPY_SECONDS
         fewest = budgets.NUMPY_FEWEST_STEPS
         while len(losses) < len(reported) and (len(losses) < fewest or time.monotonic() < end):
@@ -150,43 +150,41 @@ class NumpyWork:
             losses += self._session.call(_step(step), protocol.Replayed).losses
         return losses
 
-    def later_steps(self, found: Independent, interval: Interval, own: Session) -> Independent:
+    def later_steps(self, found: Independent, segment: Segment, own: Session) -> Independent:
         """Compare the losses and the gradients of consecutive steps with what the backend's program does."""
         task, precision = self._work.plan.task, self._work.plan.precision
-        losses, paths = self._own_steps(interval, own)
+        losses, paths = self._own_steps(segment, own)
         self._build(gradients=True)
         gradients, recomputed = [], list[list[float | None]]()
         for index, (before, after) in enumerate(itertools.pairwise(paths)):
-            row, gradient = self._gradient(interval.step + index, before, after)
+            row, gradient = self._gradient(segment.step + index, before, after)
             recomputed.append(row)
             gradients.append(gradient)
         fault = differs_at_same_weights(losses, recomputed, precision)
         if fault is not None:
-            deviation = deviation_of(fault, losses, recomputed, interval.step)
+            deviation = deviation_of(fault, losses, recomputed, segment.step)
             return msgspec.structs.replace(found, deviation=deviation)
         least = found.agreement
-        if interval.complete:  # else its optimizer begins anew
-            rates = self._work.order.rates.of_steps(interval.step, len(gradients)).tolist()
+        if segment.complete:  # else its optimizer begins anew
+            rates = self._work.order.rates.of_steps(segment.step, len(gradients)).tolist()
             weights = [weights_in(path) for path in paths]
-            shares = agreements(task, interval.step, weights, gradients, precision, rates)
-            steps = enumerate(shares, interval.step + 2)
+            shares = agreements(task, segment.step, weights, gradients, precision, rates)
+            steps = enumerate(shares, segment.step + 2)
             known = {share: step for step, share in steps if share is not None}
             least = min([*known, 1.0 if least is None else least])
             if least in known and least < LEAST_AGREEMENT:
                 return msgspec.structs.replace(found, agreement=least, unfollowed_step=known[least])
         return msgspec.structs.replace(found, later_steps=found.later_steps + len(losses), agreement=least)
 
-    def _own_steps(self, interval: Interval, own: Session) -> tuple[Losses, list[Path]]:
+    def _own_steps(self, segment: Segment, own: Session) -> tuple[Losses, list[Path]]:
         """Have the backend's program make steps: their losses, and the files of the weights around them."""
         own.call(protocol.Rebuild(), protocol.Done)
         paths = [self._folder / f"own-{index}.npz" for index in range(budgets.NUMPY_LATER_STEPS + 1)]
-        own.call(
-            protocol.Replay(interval.step, [], str(interval.start), interval.complete), protocol.Replayed
-        )
+        own.call(protocol.Replay(segment.step, [], str(segment.start), segment.complete), protocol.Replayed)
         own.call(protocol.SaveState(str(paths[0])), protocol.StateSaved)
         losses: Losses = []
         for index, path in enumerate(paths[1:]):
-            losses += own.call(_step(interval.step + index), protocol.Replayed).losses
+            losses += own.call(_step(segment.step + index), protocol.Replayed).losses
             own.call(protocol.SaveState(str(path)), protocol.StateSaved)
         return losses, paths
 
@@ -213,11 +211,11 @@ class NumpyWork:
 
     @property
     def _folder(self) -> Path:
-        return self._intervals.folder
+        return self._segments.folder
 
     def _score(self, found: Independent, reported: ReportedScores) -> Independent:
         """Compare the scores of samples that are drawn now with those of the last weights."""
-        last = self._intervals.last_state
+        last = self._segments.last_state
         if last is None or not reported.scores:
             return found
         if found.gap is not None:  # nothing has been built

@@ -145,7 +145,7 @@ def verified_work(found: Verification) -> str:
         chances = ", ".join(f"{found.chance(share):.0%}" for share in _SHARES)
         shares = ", ".join(f"{share:.0%}" for share in _SHARES)
         parts.append(
-            f"of {found.intervals} intervals {found.draws} was drawn: wrong work in {shares} of the training "
+            f"of {found.segments} segments {found.draws} was drawn: wrong work in {shares} of the training "
             f"is met with a probability of {chances}"
         )
     if found.independent is not None:

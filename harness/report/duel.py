@@ -169,7 +169,7 @@ def _proof(record: DuelRecord) -> Iterator[str]:
         verified = sum(one.outcome == "verified" for one in tried)
         if verified:
             yield (
-                f"{configuration.label}: a second program repeated sampled blocks of {verified} "
+                f"{configuration.label}: a second program repeated drawn segments of {verified} "
                 f"process{'es' * (verified != 1)} with equal losses."
             )
         elif tried:

@@ -34,7 +34,7 @@ FOUND_BY_A_RUN = [
     ("reports-less", "s by the clock of another process"),
     ("thread-guesses", "s of CPU time, so part of its work was not timed|differs from its recomputation"),
     ("replays-disk", "samples were drawn after the training"),
-    # A second program repeats an interval that was drawn afterwards, and the newest.
+    # A second program repeats a segment that was drawn afterwards, and the newest.
     ("watched", "differs from its recomputation"),
     ("skips-50th", "differs from its recomputation"),
     ("skips-late-state", "differs from its recomputation|do not follow the gradient"),

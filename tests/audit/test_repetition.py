@@ -1,4 +1,4 @@
-"""How much of an interval is repeated in time, and when its end is not what was reported."""
+"""How much of a segment is repeated in time, and when its end is not what was reported."""
 
 import types
 from pathlib import Path
@@ -6,22 +6,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.audit.intervals import Interval
 from harness.audit.repetition import Repeater, repeated
+from harness.audit.segments import Segment
 from harness.worker import protocol
 
 
-def interval(step=7):
+def segment(step=7):
     """100 steps of 10 s each, which no repetition finishes while the test runs."""
-    made = Interval(step, Path(f"{step}.npz"))
+    made = Segment(step, Path(f"{step}.npz"))
     made.end = Path("end.npz")
     made.add(protocol.Trained(1000.0, [[1.0]] * 100))
     return made
 
 
-def steps(seconds, whole, intervals=3):
+def steps(seconds, whole, segments=3):
     by = Repeater(None, "same program", seconds, whole)
-    return [len(part.losses) for part in by.parts([interval(step) for step in range(intervals)])]
+    return [len(part.losses) for part in by.parts([segment(step) for step in range(segments)])]
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def steps(seconds, whole, intervals=3):
         (1e9, 0, [100, 100, 100]),
     ],
 )
-def test_intervals_are_repeated_as_far_as_time_allows(seconds, whole, expected):
+def test_segments_are_repeated_as_far_as_time_allows(seconds, whole, expected):
     assert steps(seconds, whole) == pytest.approx(expected, abs=2)
 
 
@@ -82,20 +82,20 @@ def chaotic(weights):
 def test_weights_elsewhere_count_unless_rounding_leads_there(tmp_path, step, made, outcome):
     timed = Program(step)
     timed.weights = np.random.default_rng(0).random(50).astype(np.float32)
-    whole = Interval(7, tmp_path / "7.npz")
+    whole = Segment(7, tmp_path / "7.npz")
     timed.save(whole.start)
     timed.call(protocol.Replay(7, [made], str(whole.start), complete=True), None)
     whole.end = tmp_path / "67.npz"
     timed.save(whole.end)
     whole.add(protocol.Trained(1.0, [[1.0]] * STEPS))
-    intervals = types.SimpleNamespace(folder=tmp_path, count=1, draw=lambda **_: [whole])
+    segments = types.SimpleNamespace(folder=tmp_path, count=1, draw=lambda **_: [whole])
     work = types.SimpleNamespace(
         order=types.SimpleNamespace(run_length=lambda _step: 100),
         plan=types.SimpleNamespace(precision="float32", task=types.SimpleNamespace(state=dict)),
         needs_state=True,
     )
 
-    found = repeated(work, intervals, Repeater(Program(step), "same program", 60.0, 1))
+    found = repeated(work, segments, Repeater(Program(step), "same program", 60.0, 1))
 
     (span,) = found.spans
     assert (found.outcome, found.draws, span.whole) == (outcome, 1, True)

@@ -3,8 +3,7 @@
     python tests/benchmarks/cheats.py trials.jsonl --commands check,kit,run --cheats honest,thread
     python tests/benchmarks/cheats.py trials.jsonl --table
 
-A trial takes 2 to 90 s and is appended to the file as a line. On a busy machine cheats of the clock pass as
-*not tested*.
+A trial takes 2 to 90 s and is appended to the file as a line.
 """
 
 import argparse

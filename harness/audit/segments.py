@@ -1,7 +1,7 @@
-"""Parts of a training that can be repeated: whole intervals between two readings of its state.
+"""Parts of a training that can be repeated: whole segments between two readings of its state.
 
 States are read at a steady pace, whatever the program does, so a program that notices a reading learns
-nothing: the calls after it are as likely to be repeated as those before the next one. Which interval is
+nothing: the calls after it are as likely to be repeated as those before the next one. Which segment is
 repeated is drawn when the training is over.
 """
 
@@ -22,7 +22,7 @@ _RNG = random.SystemRandom()
 _FIRST_CALLS, _FIRST_SINGLE_STEPS = 2, 8
 
 
-class Interval:
+class Segment:
     """Consecutive steps from ``step`` on, counted from 0, with the losses that were reported.
 
     ``start`` and ``end`` are files with the states before and after them. Without ``start`` it is that of a
@@ -60,25 +60,25 @@ class Interval:
         return other
 
 
-class Intervals:
-    """The intervals of one training that are kept: a few that are drawn at random, and the newest."""
+class Segments:
+    """The segments of one training that are kept: a few that are drawn at random, and the newest."""
 
     def __init__(self, save_state: Callable[[str], tuple[bool, float]]) -> None:
         """``save_state`` writes the state to a file; whether it is complete, and the seconds that it took."""
         self._save_state = save_state
         self._folder = GuardedFolder("harness-audit-")
-        self._drawn: list[Interval | None] = [None] * budgets.KEPT_INTERVALS
+        self._drawn: list[Segment | None] = [None] * budgets.KEPT_SEGMENTS
         self._first_step = 0
-        self._open: Interval | None = None
+        self._open: Segment | None = None
         self._step = 0
         self._training_seconds = self._last_seconds = 0.0
         #: What all readings took.
         self.reading_seconds = 0.0
-        #: The number of whole intervals so far.
+        #: The number of whole segments so far.
         self.count = 0
-        self.newest: Interval | None = None
+        self.newest: Segment | None = None
         #: From the beginning, which needs no file.
-        self.first = Interval(0, None)
+        self.first = Segment(0, None)
         self._first_calls = self._first_single_steps = 0
         #: Whether the training state can be read; None before the first reading.
         self.complete: bool | None = None
@@ -99,15 +99,15 @@ class Intervals:
         """Whether the pace of readings asks for one now."""
         if self._open is None:
             return self._step > 0
-        pace = budgets.READING_INTERVAL_SHARE * self._training_seconds
+        pace = budgets.SEGMENT_SHARE * self._training_seconds
         affordable = max(budgets.LEAST_READING_SECONDS, budgets.READING_SHARE * self._training_seconds)
         return (
-            self._open.seconds >= min(budgets.READING_INTERVAL_SECONDS, pace)
+            self._open.seconds >= min(budgets.SEGMENT_SECONDS, pace)
             and self.reading_seconds + self._last_seconds <= affordable
         )
 
     def read(self) -> None:
-        """Read the state, with which one interval ends and the next begins."""
+        """Read the state, with which one segment ends and the next begins."""
         path = self.folder / f"{self._step}.npz"
         self.complete, self._last_seconds = self._save_state(str(path))
         self.reading_seconds += self._last_seconds
@@ -116,7 +116,7 @@ class Intervals:
         else:
             self._open.end = path
             self._keep(self._open)
-        self._open = Interval(self._step, path, complete=self.complete)
+        self._open = Segment(self._step, path, complete=self.complete)
         kept = {file for one in self._whole for file in (one.start, one.end)} | {path}
         for file in self.folder.glob("*.npz"):
             if file not in kept:
@@ -127,27 +127,27 @@ class Intervals:
         if self._open is None or self._open.losses:
             self.read()
 
-    def _keep(self, interval: Interval) -> None:
+    def _keep(self, segment: Segment) -> None:
         """Keep the newest, and in each place of the others one that is drawn by its number of steps.
 
-        So every step of the training is as likely to be in the interval of a place as any other (reservoir
+        So every step of the training is as likely to be in the segment of a place as any other (reservoir
         sampling with replacement; Chao 1982).
         """
         self.count += 1
-        self.newest = interval
-        share = len(interval.losses) / (interval.step + len(interval.losses) - self._first_step)
+        self.newest = segment
+        share = len(segment.losses) / (segment.step + len(segment.losses) - self._first_step)
         for place, _ in enumerate(self._drawn):
             if _RNG.random() < share:
-                self._drawn[place] = interval
+                self._drawn[place] = segment
 
     @property
-    def _whole(self) -> list[Interval]:
+    def _whole(self) -> list[Segment]:
         kept = dict.fromkeys([*self._drawn, self.newest])
-        return [interval for interval in kept if interval is not None]
+        return [segment for segment in kept if segment is not None]
 
     @property
     def last_state(self) -> Path | None:
-        """The file with the state after the newest interval."""
+        """The file with the state after the newest segment."""
         return None if self._open is None else self._open.start
 
     @property
@@ -160,8 +160,8 @@ class Intervals:
         """The losses of the first steps."""
         return self.first.losses[: budgets.FIRST_LOSSES]
 
-    def draw(self, *, needs_state: bool) -> list[Interval]:
-        """The intervals that can be repeated: first one that was drawn, then the newest, then the others.
+    def draw(self, *, needs_state: bool) -> list[Segment]:
+        """The segments that can be repeated: first one that was drawn, then the newest, then the others.
 
         ``needs_state``: steps depend on more than the weights. What only has a beginning is repeated from
         there.
@@ -170,7 +170,7 @@ class Intervals:
         if not usable:
             return [self.first] if self.first.losses else []
         order = dict.fromkeys([self._drawn[0], self.newest, *self._drawn])
-        return [interval for interval in order if interval in usable]
+        return [segment for segment in order if segment in usable]
 
     def close(self) -> None:
         """Delete the saved states."""
