@@ -16,12 +16,12 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from harness.certify.ledger import LEDGER, Entry, measured_costs
 from harness.gate import reasons
 from harness.plugins import registry
 from harness.plugins.options import describe_options
 from harness.report.numbers import estimate
 from harness.report.table import Table, markdown_table
-from harness.testing.ledger import LEDGER, Entry, measured_costs
 
 #: A role of reStructuredText, of which the last name of its target is kept.
 _ROLE = re.compile(r":\w+:`~?(?:[\w.]*\.)?(\w+)`")

@@ -5,9 +5,9 @@ from typing import NamedTuple
 from harness.analysis.axes import has_equal_losses
 from harness.analysis.grouping import ConfigurationRuns, RunGroup
 from harness.audit.comparison import first_difference
+from harness.certify.dropout import uses_dropout
 from harness.runs.record import Record
 from harness.spec.backend import Precision
-from harness.testing.dropout import uses_dropout
 
 
 class DifferentWork(NamedTuple):

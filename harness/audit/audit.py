@@ -15,9 +15,9 @@ from harness.audit.repetition import Repeater, repeated
 from harness.audit.segments import Segments
 from harness.audit.words import work_fault
 from harness.audit.work import Work
+from harness.certify.certificate import Losses
 from harness.errors import Declined, HarnessError
 from harness.spec.data import Split
-from harness.testing.losses import Losses
 from harness.training.batches import BatchOrder
 from harness.worker import protocol
 from harness.worker.conversation import Conversation

@@ -16,8 +16,8 @@ import numpy as np
 from harness.audit import budgets
 from harness.audit.budgets import ROUNDING
 from harness.audit.findings import Deviation
+from harness.certify.certificate import Losses
 from harness.spec.backend import Precision
-from harness.testing.losses import Losses
 
 Weights = Mapping[str, np.ndarray]
 

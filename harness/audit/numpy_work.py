@@ -21,17 +21,17 @@ from harness.audit.findings import Independent, ScoreDeviation
 from harness.audit.segments import Segment, Segments
 from harness.audit.updates import LEAST_AGREEMENT, agreements
 from harness.audit.work import Work
+from harness.certify.cases import without_dropout
+from harness.certify.certificate import Losses
 from harness.errors import Declined, HarnessError
 from harness.machine.cpus import WORKER_CPUS
 from harness.plugins.files import PLUGIN_FILES_VARIABLE, own_plugin_files
+from harness.reference.training import NUMPY
 from harness.spec.backend import Precision
 from harness.spec.data import Split
 from harness.spec.flops import training_flops_per_sample
 from harness.spec.schedules import ConstantRate
 from harness.spec.task import Adversarial, Sgd
-from harness.testing.case_networks import without_dropout
-from harness.testing.losses import Losses
-from harness.testing.numpy_backend import NUMPY
 from harness.training.measures import Scores
 from harness.training.scoring import Rows, load_rows, rows_file
 from harness.worker import protocol

@@ -13,7 +13,7 @@ from harness.audit.comparison import WeightsCheck, WeightsComparison, compare_lo
 from harness.audit.findings import Deviation, Span, Verification, Verifier
 from harness.audit.segments import Segment, Segments
 from harness.audit.work import Work
-from harness.testing.losses import Losses
+from harness.certify.certificate import Losses
 from harness.worker import protocol
 from harness.worker.saved_state import save_nearby, weights_in
 from harness.worker.session import Session

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Self
 
 from harness.audit import budgets
+from harness.certify.certificate import Losses
 from harness.machine.guarded_folder import GuardedFolder
-from harness.testing.losses import Losses
 from harness.worker import protocol
 
 _RNG = random.SystemRandom()

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from harness.certify.dropout import uses_dropout
 from harness.plugins import registry
 from harness.spec.backend import Plan
 from harness.spec.task import Sgd
-from harness.testing.dropout import uses_dropout
 from harness.training.batches import BatchOrder
 from harness.worker.session import Session
 

@@ -5,6 +5,8 @@ import itertools
 import click
 from tabulate import tabulate
 
+from harness.certify.certify import Selection, check_names
+from harness.certify.parity import TOLERANCE
 from harness.cli import completion, options
 from harness.cli.check_outcome import CLOCK, Status
 from harness.cli.check_workers import Check, check_all
@@ -21,8 +23,6 @@ from harness.plugins.options import parse_options
 from harness.plugins.selection import select_backend
 from harness.spec.backend import Precision
 from harness.spec.task import TaskDefinition
-from harness.testing.certify import Selection, check_names
-from harness.testing.parity import TOLERANCE
 
 #: Each holds a framework and a network in memory, up to about 2 GiB.
 _MOST_WORKERS = 8

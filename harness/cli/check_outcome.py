@@ -5,14 +5,14 @@ import time
 
 from tabulate import tabulate
 
+from harness.certify.cases import cases
+from harness.certify.certify import Selection, Skipped, check, check_names
+from harness.certify.parity import TOLERANCE, Finding
+from harness.certify.waiting import Waiting
 from harness.cli.messages import print_error_line
 from harness.errors import HarnessError
 from harness.report.certificate_words import WITHOUT_DROPOUT
 from harness.spec.task import TaskDefinition
-from harness.testing.cases import cases
-from harness.testing.certify import Selection, Skipped, check, check_names
-from harness.testing.parity import TOLERANCE, Finding
-from harness.testing.waiting import Waiting
 from harness.worker.errors import RequestFailed
 from harness.worker.examiner import Examiner
 

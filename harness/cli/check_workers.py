@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import NamedTuple
 
+from harness.certify.certify import Selection
 from harness.cli.check_outcome import CheckOutcome, Status
 from harness.errors import HarnessError
 from harness.machine.cpus import bound_to_cpus
 from harness.plugins.configuration import Configuration
 from harness.plugins.definition import define_task
 from harness.spec.task import TaskDefinition
-from harness.testing.certify import Selection
 from harness.worker.examiner import Examiner
 
 _POLL_SECONDS = 0.05

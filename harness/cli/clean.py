@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from harness.certify.certificates import old_certificates
 from harness.cli import options
 from harness.cli.messages import print_error
 from harness.cli.printing import echo
@@ -13,7 +14,6 @@ from harness.gate.environment_cache import old_environments
 from harness.machine.leftovers import Leftover
 from harness.report.numbers import size_text
 from harness.runs.leftovers import leftovers
-from harness.testing.certificate_cache import old_certificates
 
 
 @click.command()

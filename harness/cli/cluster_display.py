@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from rich.progress import TaskID
 
+from harness.certify.certificate import Certificate
 from harness.cli.cluster_remaining import ClusterRemaining
 from harness.cli.live_display import QUIET_SECONDS, SPINNER_WIDTH, LiveDisplay
 from harness.cli.progress import CACHED_SECONDS, RunLine, fitted
@@ -15,7 +16,6 @@ from harness.report.certificate_words import certificate_label
 from harness.runs.record import Record
 from harness.runs.request import RunRequest
 from harness.runs.sequence import RunObserver
-from harness.testing.certificate import Certificate
 
 
 class ClusterDisplay(LiveDisplay):

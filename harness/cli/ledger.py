@@ -3,10 +3,10 @@
 import click
 from tabulate import tabulate
 
+from harness.certify.ledger import LEDGER, Costs, Entry, measured_costs
 from harness.cli.printing import echo
 from harness.report.numbers import estimate
 from harness.report.terminal import terminal_width
-from harness.testing.ledger import LEDGER, Costs, Entry, measured_costs
 
 _NARROWEST = 12
 

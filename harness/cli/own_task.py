@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.certify.references import reference_of
 from harness.cli.messages import print_error_line
 from harness.cli.printing import echo
 from harness.cli.reference import write_reference
@@ -23,7 +24,6 @@ from harness.port.native_pair import native_pair
 from harness.port.options import SideSpec
 from harness.port.own_model import read_model
 from harness.port.task_file import REFERENCE_SUFFIX, objective_of, task_file, task_name
-from harness.testing.reference import reference_of
 
 _THREADS, _TIMEOUT_SECONDS = 1, 600.0
 _PAIR = 2

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from rich.progress import TaskID
 
+from harness.certify.certificate import Certificate
 from harness.cli.live_display import QUIET_SECONDS, SPINNER_WIDTH, LiveDisplay
 from harness.cli.remaining import Activity, Remaining, left_text
 from harness.plugins.configuration import Configuration
@@ -19,7 +20,6 @@ from harness.runs.record import Epoch, Record
 from harness.runs.request import RunRequest
 from harness.runs.sequence import RunObserver
 from harness.spec.task import Adversarial, Task
-from harness.testing.certificate import Certificate
 from harness.training.measures import measure_of_task
 
 #: A certificate that takes longer was not in the cache: its time is worth a line on a terminal.

@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 import msgspec
 
+from harness.certify.certify import make_reference
+from harness.certify.references import Reference
 from harness.cli import completion, options
 from harness.cli.printing import echo
 from harness.errors import UsageError
@@ -18,8 +20,6 @@ from harness.plugins.definition import define_task
 from harness.plugins.options import parse_options
 from harness.plugins.selection import select_backend
 from harness.spec.task import TaskDefinition
-from harness.testing.reference import Reference
-from harness.testing.reference_making import make_reference
 from harness.worker.examiner import Examiner
 
 _FEWEST_FRAMEWORKS = 2

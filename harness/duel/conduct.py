@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from harness.certify.certificate import Certificate
 from harness.duel import ending
 from harness.duel.equal_work import refuse_unequal_work
 from harness.duel.log_ratios import log_ratio
@@ -23,7 +24,6 @@ from harness.machine.durations import duration_text
 from harness.machine.files import replace_result
 from harness.machine.peak import peak_flops_per_second
 from harness.stats.looks import MOST_PAIRS, Looks
-from harness.testing.certificate import Certificate
 from harness.worker.errors import WorkerTimeout
 
 #: A pair that began within the budget may exceed it by this share.

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from harness.audit.comparison import first_difference
+from harness.certify.dropout import uses_dropout
 from harness.duel.record import PairRecord
 from harness.duel.workloads import Workload
 from harness.errors import HarnessError
-from harness.testing.dropout import uses_dropout
 
 
 def refuse_unequal_work(workloads: Sequence[Workload], pair: PairRecord) -> None:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from harness.certify.certificate import Certificate
+from harness.certify.certificates import certificate
 from harness.duel import lengths
 from harness.duel.pace import Pace, measure_pace
 from harness.duel.pairs import Alternation
@@ -21,8 +23,6 @@ from harness.plugins import registry
 from harness.runs.record import DatasetRecord
 from harness.spec.flops import training_flops_per_sample
 from harness.stats.settling import fewest_blocks
-from harness.testing.certificate import Certificate
-from harness.testing.certifying import certificate
 from harness.training.batches import BatchOrder
 from harness.worker.examiner import Examiner
 from harness.worker.protocol import Built

@@ -9,13 +9,12 @@ from typing import Annotated, Literal
 import msgspec
 
 from harness.audit.findings import Clock, Verification
+from harness.certify.certificate import Certificate, Losses
 from harness.machine.description import Machine
 from harness.machine.disturbance import Disturbance
 from harness.runs.record import DatasetRecord, TaskRecord
 from harness.spec.backend import Precision
 from harness.stats.estimate import Estimate
-from harness.testing.certificate import Certificate
-from harness.testing.losses import Losses
 
 SCHEMA = 3
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from harness.certify.parity import LOSS_TOLERANCES, TOLERANCE
 from harness.duel.workloads import Workload
 from harness.gate import reasons
 from harness.gate.reasons import Reason, TaskChanged
@@ -16,7 +17,6 @@ from harness.gate.record import QualityResult
 from harness.gate.training_worker import FirstSteps
 from harness.spec.backend import Precision
 from harness.spec.task import Task
-from harness.testing.parity import LOSS_TOLERANCES, TOLERANCE
 
 #: Of scores, which pass through decompositions that amplify rounding.
 _SCORE_TOLERANCE = 1e-6

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from harness.certify.certificate import Losses
 from harness.duel.timed_worker import blaming, session_of
 from harness.duel.workloads import Workload
 from harness.spec.backend import Plan, Precision
-from harness.testing.losses import Losses
 from harness.training.batches import BatchOrder
 from harness.training.measures import Scores
 from harness.worker import protocol

@@ -1,7 +1,7 @@
 """What a certificate is called in tables and sentences: the one place that renders its state."""
 
+from harness.certify.certificate import Certificate
 from harness.runs.record import Record
-from harness.testing.certificate import Certificate
 
 #: What a label and a cell add where the dropout of a task was not tested.
 WITHOUT_DROPOUT = "without dropout"

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Protocol, Self
 
+from harness.certify.certificate import Certificate
+from harness.certify.certificates import certificate
+from harness.certify.certify import rules_of
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.runs.request import RunRequest
-from harness.testing.certificate import Certificate
-from harness.testing.certifying import certificate
-from harness.testing.run_cases import rules_of
 from harness.worker.examiner import Examiner
 
 #: A configuration, the name of the task, and the rules of training that the run uses.

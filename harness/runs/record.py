@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from harness.audit.findings import Clock, Verification
+from harness.certify.certificate import Certificate, Losses
 from harness.machine.description import Machine
 from harness.machine.interference import Interference
 from harness.machine.processes import ProcessMark
@@ -19,8 +20,6 @@ from harness.runs import schemas
 from harness.spec.backend import Precision
 from harness.spec.data import Split
 from harness.spec.task import Adversarial, Task
-from harness.testing.certificate import Certificate
-from harness.testing.losses import Losses
 from harness.training.measures import Scores
 from harness.training.outcome_records import Outcomes
 

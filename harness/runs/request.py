@@ -7,6 +7,7 @@ import sys
 
 import msgspec
 
+from harness.certify.certificate import Certificate
 from harness.machine.description import describe_machine
 from harness.machine.processes import ProcessMark, this_process
 from harness.machine.worker_variables import inherited_variables, worker_variables
@@ -14,7 +15,6 @@ from harness.plugins.options import Value
 from harness.runs.record import DatasetRecord, Evaluation, Record, TaskRecord
 from harness.spec.backend import Plan
 from harness.spec.description import description_sha256
-from harness.testing.certificate import Certificate
 
 
 class RunRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,25 +12,166 @@ not, and for lack of float64, in which every case is run, on the CPU. Further ch
 bfloat16, clock, dropout, ...) are made once plain gradient descent passes.
 """
 
-from collections.abc import Callable, Iterable
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
+import msgspec
+import numpy as np
+
+from harness.certify.case_errors import CaseFailed, case_failed, listed_errors, raised
+from harness.certify.cases import SAMPLES, SEED, STEPS, Case, case_samples, cases, data_network
+from harness.certify.certificate import Losses
+from harness.certify.certify import Skipped, declined_cases, examine, examine_losses
+from harness.certify.continuation import SavedState, observe_continuation, state_fault
+from harness.certify.diagnosis import diagnosed
+from harness.certify.dropout import DropoutTests, careless_dropout, dropout_tests, with_dropout, wrong_masks
+from harness.certify.long_calls import CallsObservation, observe_calls
+from harness.certify.observation import Observation, TrialPrograms, first_losses, observe, observe_losses
+from harness.certify.parity import LOSS_TOLERANCES
+from harness.certify.waiting import observe_waiting
 from harness.errors import Declined, HarnessError, UsageError
 from harness.plugins import checks, registry
+from harness.plugins.configuration import Configuration
 from harness.plugins.program_contract import ContractBroken, checked_environment
-from harness.spec.backend import Backend
-from harness.spec.task import TaskDefinition
-from harness.testing.case_errors import CaseFailed, listed_errors, raised
-from harness.testing.cases import cases
-from harness.testing.certify import Skipped, declined_cases, examine, examine_losses
-from harness.testing.diagnosis import diagnosed
-from harness.testing.dropout import careless_dropout, wrong_masks
-from harness.testing.in_process import InProcessExaminer
-from harness.testing.parity import LOSS_TOLERANCES
-from harness.testing.program_checks import dishonest_clock, faulty_state, leak, wrong_rows
-from harness.testing.trial_programs import TrialPrograms
+from harness.spec.backend import Backend, Precision, Unsupported
+from harness.spec.task import Optimizer, Sgd, Task, TaskDefinition
+from harness.training.batches import BatchOrder
+
+# Carries out certification cases in this process, for authors who test a backend object.
 
 _T = TypeVar("_T")
+
+
+class InProcessExaminer:
+    """An :class:`harness.certify.certify.Examiner` of a backend in a mode, on the CPU of this process."""
+
+    def __init__(self, backend: Backend, mode: str, threads: int) -> None:
+        self.configuration = Configuration(backend.name, mode, "cpu", threads)
+        self._backend = backend
+        self.contract = backend.contract
+
+    def begin(self) -> None:
+        """Nothing: there is no time limit."""
+
+    def observe(self, case: Case) -> Observation:
+        """What the backend does on a case in float64; raises Declined or HarnessError."""
+        mode, threads = self.configuration.mode, self.configuration.threads
+        return _carry_out(case, lambda: observe(self._backend, mode, "cpu", threads, case))
+
+    def observe_losses(self, case: Case, precision: Precision) -> Losses:
+        """The first losses of a case in a precision; raises Declined or HarnessError."""
+        mode, threads = self.configuration.mode, self.configuration.threads
+        return _carry_out(case, lambda: observe_losses(self._backend, mode, "cpu", threads, case, precision))
+
+    def observe_calls(self, case: Case) -> CallsObservation:
+        """The steps of a case in long calls and one by one; raises Declined or HarnessError."""
+        mode, threads = self.configuration.mode, self.configuration.threads
+        return _carry_out(case, lambda: observe_calls(self._backend, mode, "cpu", threads, case))
+
+    def test_dropout(self, case: Case) -> DropoutTests:
+        """The statistical tests of dropout in the case's network; raises Declined or HarnessError."""
+        programs = TrialPrograms(self._backend, self.configuration.mode, self.configuration.threads)
+        return _carry_out(case, lambda: dropout_tests(programs, case))
+
+
+def _carry_out(case: Case, work: Callable[[], _T]) -> _T:
+    try:
+        return work()
+    except Unsupported as error:
+        raise Declined(str(error)) from error
+    except Exception as error:
+        raise case_failed(case.name, error) from error
+
+
+# Checks beyond those of a certificate: leaks, the clock, predictions in batches, training states.
+#
+# Each takes the programs of a backend and a case that passed, and returns the faults it found, a line each.
+
+_ROUNDING = 1e-6
+#: The step before which a training state is saved, the first of the second epoch.
+_SAVED_AT = STEPS // 2
+#: More rows than the batches in which most backends predict.
+_MANY_ROWS = 1000
+
+
+def leak(programs: TrialPrograms, case: Case) -> list[str]:
+    """Whether the training of one program changes the next: two trained in turn must each be as alone."""
+    task = case.task
+    alone = first_losses(programs.build(task), task)
+    first, second = programs.build(task), programs.build(task)
+    first_losses(first, task)
+    beside = first_losses(second, task)
+    if np.allclose(alone, beside, rtol=1e-9, atol=0):
+        return []
+    return [
+        (
+            "training state leaks between programs: the losses of a program change when another one was "
+            "trained in the same process"
+        )
+    ]
+
+
+def dishonest_clock(programs: TrialPrograms, case: Case) -> list[str]:
+    """Whether the clock stops before the work is done."""
+    why = observe_waiting(programs, case).explanation
+    return [f"its clock cannot be trusted: {why}"] if why else []
+
+
+def wrong_rows(programs: TrialPrograms, case: Case) -> list[str]:
+    """Whether predict() gives many rows the same outputs as few."""
+    program = programs.build(case.task)
+    few, network = case_samples(case.task).inputs, data_network(case.task)
+    times = 1 + _MANY_ROWS // len(few)
+    expected = np.concatenate([program.predict(few, network)] * times)
+    if np.allclose(program.predict(np.concatenate([few] * times), network), expected, rtol=_ROUNDING):
+        return []
+    return [f"predict() of {len(expected)} rows differs from predict() of {len(few)}: look at its batches"]
+
+
+def faulty_state(programs: TrialPrograms, cases: Sequence[Case]) -> list[str]:
+    """Whether a second program continues from a training state, by the task's optimizers, with dropout.
+
+    What offers no training state is not tested.
+    """
+    plain, *_ = cases
+    optimizers = [case.task.optimizer for case in cases]
+    kept = {type(optimizer): optimizer for optimizer in optimizers if _has_state(optimizer)}
+    tasks = [msgspec.structs.replace(plain.task, optimizer=optimizer) for optimizer in kept.values()]
+    faults = (_state_fault(programs, task) for task in tasks or [plain.task])
+    first = next(filter(None, faults), "")  # the next ones would often be the same
+    return [first] if first else []
+
+
+def _has_state(optimizer: Optimizer) -> bool:
+    return not isinstance(optimizer, Sgd) or optimizer.momentum > 0
+
+
+def _state_fault(programs: TrialPrograms, task: Task) -> str:
+    """The first fault, with dropout or, where that is declined or has no state, without it."""
+    order = BatchOrder.of_task(task, SAMPLES, SEED)
+    for variant in (with_dropout(task), task):
+        try:
+            program = programs.build(variant)
+        except Unsupported:
+            continue
+        for start, count in _calls(order, 0, _SAVED_AT):
+            program.train(order.steps(start, count))
+        saved, calls = SavedState.of(program), list(_calls(order, _SAVED_AT, STEPS))
+        if saved is not None:
+            second = functools.partial(programs.build, variant)
+            observed = observe_continuation(saved, program, second, variant, order, (calls, calls))
+            return state_fault(observed, variant)
+    return ""
+
+
+def _calls(order: BatchOrder, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The first step and the number of steps of each call; the first makes one step."""
+    count = 1
+    while start < end:
+        yield start, count
+        start += count
+        count = min(order.run_length(start), end - start)
 
 
 class ConformanceError(AssertionError):

@@ -6,17 +6,17 @@ from typing import Self, TypeVar
 
 import msgspec
 
+from harness.certify.cases import Case
+from harness.certify.certificate import Losses
+from harness.certify.dropout import DropoutTests
+from harness.certify.long_calls import CallsObservation
+from harness.certify.observation import Observation
+from harness.certify.waiting import Waiting
 from harness.errors import Declined, HarnessError
 from harness.machine.worker_variables import ONE_ARENA, worker_variables
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.spec.backend import Precision
-from harness.testing.cases import Case
-from harness.testing.dropout import DropoutTests
-from harness.testing.long_calls import CallsObservation
-from harness.testing.losses import Losses
-from harness.testing.observation import Observation
-from harness.testing.waiting import Waiting
 from harness.worker import protocol
 from harness.worker.conversation import Conversation
 from harness.worker.limits import silence_within

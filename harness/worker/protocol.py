@@ -7,12 +7,12 @@ from typing import Literal
 
 import msgspec
 
+from harness.certify.cases import Case
+from harness.certify.certificate import Losses
 from harness.plugins.options import Value
 from harness.spec.backend import Plan, Precision
 from harness.spec.data import Split
 from harness.spec.task import Task
-from harness.testing.cases import Case
-from harness.testing.losses import Losses
 from harness.training.measures import Scores
 from harness.training.outcome_records import Drawn
 

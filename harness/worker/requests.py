@@ -8,6 +8,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from harness.certify.certificate import Losses
+from harness.certify.dropout import dropout_tests
+from harness.certify.long_calls import observe_calls
+from harness.certify.observation import TrialPrograms, finite_losses, observe, observe_losses
+from harness.certify.waiting import observe_waiting
 from harness.machine.peak_memory import peak_memory_bytes
 from harness.plugins import registry
 from harness.plugins.building import build
@@ -18,15 +23,9 @@ from harness.plugins.options import parse_options
 from harness.plugins.program_contract import CheckedProgram, checked_environment, data_changed
 from harness.plugins.selection import parse_backend
 from harness.plugins.versions import PLUGIN
+from harness.reference.training import NUMPY, NumpyBackend
 from harness.spec.backend import Backend, Plan, Program, Steps, Unsupported
 from harness.spec.data import Samples, Split
-from harness.testing.dropout import dropout_tests
-from harness.testing.long_calls import observe_calls
-from harness.testing.losses import Losses
-from harness.testing.numpy_backend import NUMPY, NumpyBackend
-from harness.testing.observation import finite_losses, observe, observe_losses
-from harness.testing.trial_programs import TrialPrograms
-from harness.testing.waiting import observe_waiting
 from harness.training.batches import BatchOrder
 from harness.training.data_contract import fitted
 from harness.training.initial import initial_weights

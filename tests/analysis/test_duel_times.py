@@ -8,13 +8,13 @@ from support.records import MACHINE
 from harness.analysis.comparison import compare
 from harness.analysis.grouping import group_runs
 from harness.analysis.results import read_all
+from harness.certify.certificate import Certificate
 from harness.duel.files import DUELS
 from harness.duel.record import ConfigurationRecord, DuelRecord, DuelResult, encode
 from harness.machine.interference import Interference
 from harness.report.words import headline, remarks
 from harness.runs.record import DatasetRecord
 from harness.stats.estimate import Estimate
-from harness.testing.certificate import Certificate
 
 
 def _duel(ratio, verdict="slower", first="jax", second="torch", **changes):

@@ -10,11 +10,11 @@ from harness.analysis.different_work import DifferentWork
 from harness.analysis.findings import find
 from harness.analysis.grouping import LeftOut, group_runs
 from harness.analysis.kept_apart import NoPartner, NotCertified, kept_apart
+from harness.certify.certificate import Certificate
 from harness.report.exclusion_words import kept_apart_sentence, left_out_sentence
 from harness.report.terminal import runs_table
 from harness.report.words import headline
 from harness.runs.record import DatasetRecord, Evaluation, Failure
-from harness.testing.certificate import Certificate
 
 SEEDS = range(4)
 OTHER_MACHINE = msgspec.structs.replace(MACHINE, cpu="Other CPU")

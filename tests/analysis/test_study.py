@@ -17,12 +17,12 @@ from harness.analysis.study import REMEDIES, STUDIES, Study, Variant, save_study
 from harness.analysis.study_budget import StudySize, study_size
 from harness.analysis.study_effects import study_findings
 from harness.analysis.study_planning import StudyOptions, plan_study
+from harness.certify.certificate import Certificate
 from harness.report.exclusion_words import kept_apart_sentence
 from harness.report.overfitting_tables import study_table
 from harness.report.study_words import study_sentence
 from harness.report.text import findings_text
 from harness.runs.record import DatasetRecord
-from harness.testing.certificate import Certificate
 from harness_tasks.forecast import FORECAST
 
 VARIANTS = [

@@ -4,6 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from harness.certify.cases import case_samples
 from harness.layers import (
     Activation,
     AveragePool2D,
@@ -27,7 +28,6 @@ from harness.spec.backend import Plan, Steps
 from harness.spec.data import Samples
 from harness.spec.schedules import CosineDecay
 from harness.spec.task import Adam, BinaryClassification, Classification, Penalty, Sgd, Task
-from harness.testing.cases import case_samples
 from harness.training.initial import initial_weights
 from harness_jax import harness_backend as jax_plugin
 from harness_torch import harness_backend as torch_plugin

@@ -8,10 +8,10 @@ import pytest
 
 from harness.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, Reshape
 from harness.network import Network
+from harness.reference.training import NumpyTraining
 from harness.spec.backend import Plan, Steps, Unsupported
 from harness.spec.data import Samples
 from harness.spec.task import Adam, Classification, Penalty, RmsProp, Sgd, Task
-from harness.testing.numpy_training import NumpyTraining
 from harness_torch import harness_backend
 
 torch = pytest.importorskip("torch")

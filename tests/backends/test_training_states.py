@@ -14,9 +14,9 @@ pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
 FAULTS = """
 import sys
 from harness.plugins import registry
-from harness.testing.cases import cases
-from harness.testing.program_checks import faulty_state
-from harness.testing.trial_programs import TrialPrograms
+from harness.certify.cases import cases
+from harness.testing.kit import faulty_state
+from harness.certify.observation import TrialPrograms
 
 name, task = sys.argv[1:]
 backend = registry.backend(name)

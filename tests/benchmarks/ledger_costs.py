@@ -16,15 +16,15 @@ import msgspec
 import numpy as np
 
 import harness_jax.calls
+from harness.certify.cases import with_layers
+from harness.certify.ledger import COSTS_FILE, Cost, Costs, measured_costs
+from harness.certify.observation import gates_of
 from harness.layers import AnyLayer, BatchNorm, Dense, LayerNorm, Parameter
 from harness.plugins import registry
 from harness.spec.backend import Plan
 from harness.spec.task import Adversarial, Task
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import mean_interval
-from harness.testing.case_networks import with_layers
-from harness.testing.digest import gates_of
-from harness.testing.ledger import COSTS_FILE, Cost, Costs, measured_costs
 from harness.training import draws
 from harness.training.batches import BatchOrder
 from harness.training.gan_quality import Judge

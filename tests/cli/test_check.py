@@ -5,6 +5,9 @@ import re
 import pytest
 from click.testing import CliRunner
 
+from harness.certify import certify
+from harness.certify.certify import Selection
+from harness.certify.parity import Finding
 from harness.cli import check, check_workers
 from harness.cli.check_outcome import CheckOutcome, Status
 from harness.errors import HarnessError, PluginError, UsageError
@@ -13,9 +16,6 @@ from harness.plugins.configuration import Configuration
 from harness.plugins.installation import Installation
 from harness.plugins.selection import Selection as SelectedBackend
 from harness.spec.contract import CONTRACT
-from harness.testing import certify
-from harness.testing.certify import Selection
-from harness.testing.parity import Finding
 from harness.worker.errors import RequestFailed
 
 

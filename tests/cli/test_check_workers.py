@@ -6,13 +6,13 @@ import time
 
 import pytest
 
+from harness.certify.certify import Selection
 from harness.cli import check_workers
 from harness.cli.check_outcome import Status
 from harness.cli.check_workers import Check, check_all
 from harness.errors import HarnessError
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
-from harness.testing.certify import Selection
 
 if not hasattr(os, "sched_getaffinity"):
     pytest.skip("processes cannot be bound to CPUs here", allow_module_level=True)

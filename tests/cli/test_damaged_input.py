@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from support.damage import VALUES, damaged, flipped, places
 from support.fuzzing import fuzzing
 
+from harness.certify.certificate import Certificate
+from harness.certify.references import reference_of
 from harness.errors import HarnessError, UsageError
 from harness.gate.suite import Benchmark
 from harness.gate.suite_file import benchmark_of, read_suite
 from harness.machine.cached_documents import read_cached, write_cached
 from harness.plugins.definition import define_task
 from harness.plugins.options import parse_options
-from harness.testing.certificate import Certificate
-from harness.testing.reference import reference_of
 from harness_tasks import TASKS
 
 SUITE = b"""

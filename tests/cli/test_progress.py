@@ -6,13 +6,13 @@ import msgspec
 import pytest
 from support.records import make_record
 
+from harness.certify.certificate import Certificate
 from harness.cli.progress import RunDisplay, RunLine, fitted
 from harness.cli.remaining import Activity, Remaining, left_text
 from harness.plugins.configuration import Configuration
 from harness.runs.record import DatasetRecord
 from harness.runs.request import RunRequest
 from harness.spec.backend import Plan
-from harness.testing.certificate import Certificate
 from harness_tasks.gan import GAN
 from harness_tasks.mlp import MLP
 

@@ -10,11 +10,11 @@ pytest.importorskip("jax")
 
 import my_jax
 
+from harness.certify.cases import cases
+from harness.certify.observation import TrialPrograms
 from harness.plugins import registry
 from harness.spec.backend import Steps, Unsupported
 from harness.testing import backend_tests
-from harness.testing.cases import cases
-from harness.testing.trial_programs import TrialPrograms
 
 FOLDER = ROOT / "docs" / "how-to"
 

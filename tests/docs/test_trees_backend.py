@@ -8,11 +8,11 @@ pytest.importorskip("torch")
 
 import my_trees
 
+from harness.certify.cases import narrow_networks
+from harness.certify.observation import TrialPrograms
 from harness.plugins import registry
 from harness.spec import Unsupported
 from harness.spec.schedules import CosineDecay
-from harness.testing.cases import narrow_networks
-from harness.testing.trial_programs import TrialPrograms
 from harness.training.batches import BatchOrder
 
 SAMPLES, STEPS = 27, 6

@@ -12,6 +12,8 @@ from support.records import make_record
 
 from harness.analysis.results import read_all
 from harness.analysis.study import STUDIES, Study, Variant, save_study
+from harness.certify.certificates import KeptFindings
+from harness.certify.parity import Finding
 from harness.duel.conduct import Duel
 from harness.duel.files import DUELS
 from harness.gate.files import GATES
@@ -19,8 +21,6 @@ from harness.gate.recorder import GateRecorder
 from harness.machine.checksums import ContentChanged, verify_checksum, with_checksum
 from harness.runs.record import Record
 from harness.runs.store import RUNS, Store
-from harness.testing.certificate_cache import KeptFindings
-from harness.testing.parity import Finding
 
 OLD_DUEL = next((Path(__file__).parents[1] / "support/stored_records/duels").glob("*.json.gz"))
 CHANGES = 300

@@ -11,6 +11,7 @@ import pytest
 from support.command import PLUGINS
 from support.plugins.contract_breaker import ContractBreaker
 
+from harness.certify.cases import case_samples
 from harness.machine.read_only_memory import is_mapped, read_only_array
 from harness.plugins import registry
 from harness.plugins.data_seal import DataSeal
@@ -18,7 +19,6 @@ from harness.plugins.program_contract import ContractBroken
 from harness.plugins.watched_program import WatchedProgram
 from harness.spec.backend import Plan, Steps
 from harness.spec.data import Samples
-from harness.testing.cases import case_samples
 from harness.training.initial import initial_weights
 from harness.worker import protocol
 from harness.worker.deaths import explained

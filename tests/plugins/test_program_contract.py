@@ -5,11 +5,11 @@ import pytest
 from support.command import PLUGINS
 from support.plugins.contract_breaker import ContractBreaker
 
+from harness.certify.cases import case_samples
 from harness.plugins import registry
 from harness.plugins.faults import explain
 from harness.plugins.program_contract import CheckedProgram, ContractBroken, read_only
 from harness.spec.backend import Plan, Program, Steps
-from harness.testing.cases import case_samples
 from harness.training.initial import initial_weights
 
 RUN = (

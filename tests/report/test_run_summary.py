@@ -7,10 +7,10 @@ import pytest
 from support.made_runs import made_record, made_setting
 
 from harness.audit.findings import Clock
+from harness.certify.certificate import Certificate
 from harness.machine.interference import Interference
 from harness.report.run_summary import run_summary
 from harness.runs.record import DatasetRecord, Failure
-from harness.testing.certificate import Certificate
 
 FOLDER = Path("results") / "runs"
 

@@ -5,13 +5,13 @@ import math
 import msgspec
 import pytest
 
+from harness.certify.certificate import Certificate
 from harness.runs import certification, sequence
 from harness.runs.certification import Certification
 from harness.runs.matrix import MatrixOptions, RunMatrix
 from harness.runs.request import new_record
 from harness.runs.sharing import SharedRuns
 from harness.runs.store import RUNS, Store
-from harness.testing.certificate import Certificate
 
 pytest.importorskip("torch")
 pytest.importorskip("jax")

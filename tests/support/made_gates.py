@@ -7,6 +7,7 @@ import math
 import msgspec
 import numpy as np
 
+from harness.certify.certificate import Certificate
 from harness.duel.log_ratios import log_ratio
 from harness.duel.record import BlockRecord, ConfigurationRecord, PairRecord, ProcessRecord
 from harness.gate import reasons
@@ -22,7 +23,6 @@ from harness.gate.suite import Limits
 from harness.machine.disturbance import Disturbance
 from harness.runs.record import DatasetRecord
 from harness.stats.sign_flip import bootstrap_interval, p_value
-from harness.testing.certificate import Certificate
 from support.records import MACHINE
 
 QUIET = Disturbance(0.0, 0.0, 0.0, 0)

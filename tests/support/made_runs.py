@@ -8,8 +8,8 @@ import math
 import msgspec
 
 from harness.analysis.run_curves import Run
+from harness.certify.certificate import Certificate
 from harness.runs.record import Block, Epoch, Phases, Record
-from harness.testing.certificate import Certificate
 from support.records import make_record
 
 CERTIFIED = Certificate(certified=True)

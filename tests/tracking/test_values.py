@@ -7,9 +7,9 @@ import pytest
 from support.made_runs import made_record
 from support.records import EPOCHS, make_record, make_unfinished_record
 
+from harness.certify.certificate import Certificate
 from harness.machine.description import GitState
 from harness.runs.record import Failure, Pictures
-from harness.testing.certificate import Certificate
 from harness.tracking import values
 
 

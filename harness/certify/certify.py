@@ -1,0 +1,332 @@
+"""Comparing a configuration with a task's reference, in a worker or in this process."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from harness.certify.cases import Case, cases
+from harness.certify.certificate import Losses
+from harness.certify.diagnosis import Feature, Recognizer, diagnosed, features, features_of_task
+from harness.certify.dropout import DropoutTests, uses_dropout
+from harness.certify.long_calls import LONG_CALLS, CallsObservation, compare_calls, long_calls_case
+from harness.certify.observation import Observation
+from harness.certify.parity import Finding, compare, compare_losses, losses_name
+from harness.certify.references import Reference, ReferenceCase, case_sha256, reference_of
+from harness.errors import Declined, HarnessError
+from harness.plugins import registry
+from harness.plugins.configuration import Configuration
+from harness.plugins.definition import define_task
+from harness.plugins.installation import installed_version
+from harness.spec.backend import Precision
+from harness.spec.contract import CONTRACT, beyond_first_contract
+from harness.spec.task import Task, TaskDefinition
+
+
+class Examiner(Protocol):
+    """Carries out certification cases for one configuration, in a worker or in this process."""
+
+    configuration: Configuration
+
+    @property
+    def contract(self) -> int:
+        """The version of the contract that the backend follows."""
+
+    def begin(self) -> None:
+        """A certification begins: its time limit starts now."""
+
+    def observe(self, case: Case) -> Observation:
+        """What the configuration does on a case in float64; raises Declined or HarnessError."""
+
+    def observe_calls(self, case: Case) -> CallsObservation:
+        """The steps of a case in long calls and one by one; raises Declined or HarnessError."""
+
+    def test_dropout(self, case: Case) -> DropoutTests:
+        """The statistical tests of dropout in the case's network; raises Declined or HarnessError."""
+
+    def observe_losses(self, case: Case, precision: Precision) -> Losses:
+        """The first losses of a case in a precision; raises Declined or HarnessError."""
+
+
+DROPOUT = "dropout"
+
+
+class Skipped(msgspec.Struct, frozen=True):
+    """A case that is not carried out, because one that it builds on failed."""
+
+    case: str
+    because: str
+
+
+#: What came of a case. The error is Declined where the backend does not support the case.
+Outcome = Finding | HarnessError | Skipped
+
+
+def examine(
+    examiner: Examiner, definition: TaskDefinition, selection: "Selection | None" = None
+) -> Iterator[tuple[Case, Outcome]]:
+    """Yield each selected case of a task with its outcome; long calls last, if none of the others failed.
+
+    Raises:
+        HarnessError: the task has no reference that fits it.
+    """
+    reference = reference_of(definition, examiner.configuration.backend)
+    examiner.begin()
+    recognizer = Recognizer()
+    failed = ""
+    for case in cases_within(definition, examiner.contract):
+        if selection is not None and not selection.includes(case.name):
+            continue
+        outcome = _outcome(case, examiner, reference, recognizer)
+        if not failed and _failed(outcome):
+            failed = case.name
+        yield case, outcome
+    long = long_calls_case(definition)
+    if long is not None and (selection is None or selection.includes(long.name)):
+        yield long, Skipped(long.name, failed) if failed else _outcome(long, examiner)
+
+
+def cases_within(definition: TaskDefinition, contract: int) -> list[Case]:
+    """The cases of a task for a backend of this version of the contract.
+
+    One that follows the first has no schedules: runs with one are declined, those without are certified.
+    """
+    first, *others = cases(definition)
+    if contract >= CONTRACT or beyond_first_contract(first.task):
+        return [first, *others]
+    return [first, *(case for case in others if beyond_first_contract(case.task) is None)]
+
+
+def _failed(outcome: Outcome) -> bool:
+    if isinstance(outcome, Finding):
+        return not outcome.passed
+    return not isinstance(outcome, Declined)
+
+
+def _outcome(
+    case: Case,
+    examiner: Examiner,
+    reference: Reference | None = None,
+    recognizer: Recognizer | None = None,
+) -> Outcome:
+    """What comes of a case; without a reference the case is that of long calls."""
+    try:
+        if reference is None:
+            return compare_calls(examiner.observe_calls(case), case.task)
+        expected, observed = reference.cases[case.name].observation, examiner.observe(case)
+        finding = compare(case.name, observed, expected, case.task.optimizer)
+        return finding if recognizer is None else recognizer.named(finding, case, observed, expected)
+    except HarnessError as error:
+        return error
+
+
+def examine_losses(examiner: Examiner, definition: TaskDefinition, precision: Precision) -> Finding:
+    """Compare the first losses in a lower precision with the reference; raises Declined or HarnessError.
+
+    Meaningful only where the first case passed in float64: a fault there shows in every precision.
+    """
+    first, *_ = cases(definition)
+    expected = reference_of(definition, examiner.configuration.backend).cases[first.name].observation.losses
+    return compare_losses(examiner.observe_losses(first, precision), expected, precision)
+
+
+def examine_dropout(examiner: Examiner, definition: TaskDefinition) -> Finding:
+    """Test dropout in the task's network by statistics; raises HarnessError.
+
+    The deviation is infinite or zero: there is none to measure.
+    """
+    first, *_ = cases(definition)
+    tests = examiner.test_dropout(first)
+    worst = math.inf if tests.faults else 0.0
+    return Finding(DROPOUT, worst, "; ".join(tests.faults), complete=tests.complete)
+
+
+def declined_cases(names_by_reason: dict[str, list[str]], *, all_cases: int = 0) -> str:
+    """A sentence that lists declined cases by the reason given.
+
+    It is the reason alone where one reason declines ``all_cases`` or more, such as an unsupported device.
+    """
+    for reason, names in names_by_reason.items():
+        if len(names) >= all_cases > 0:
+            return reason
+    parts = (f"case {', '.join(map(repr, names))}: {reason}" for reason, names in names_by_reason.items())
+    return f"declined: {'; '.join(parts)}"
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """Which cases a check makes: those of these names, or all; with ``fail_fast`` none after a failure."""
+
+    names: frozenset[str] = frozenset()
+    fail_fast: bool = False
+
+    def includes(self, name: str) -> bool:
+        """Whether the case of this name is made."""
+        return not self.names or name in self.names
+
+
+_ALL = Selection()
+
+
+def check_names(
+    definition: TaskDefinition,
+    precision: Precision,
+    contract: int = CONTRACT,
+    selection: Selection = _ALL,
+) -> list[str]:
+    """The names of the selected cases of a check, in order; dropout where a task uses it, or it is named."""
+    names = [case.name for case in cases_within(definition, contract)]
+    names += [LONG_CALLS] * (long_calls_case(definition) is not None)
+    names += [losses_name(precision)] * (precision != "float64")
+    dropout = DROPOUT in selection.names or uses_dropout(define_task(definition, definition.options()))
+    return [name for name in [*names, *[DROPOUT] * dropout] if selection.includes(name)]
+
+
+def check(
+    examiner: Examiner,
+    definition: TaskDefinition,
+    report: Callable[[Finding | Skipped], None] = lambda _: None,
+    selection: Selection = _ALL,
+) -> list[Finding]:
+    """The findings of all cases, of the first losses in the run's precision, and of dropout where it is used.
+
+    ``report`` is called with each finding, and with each case that is skipped, as soon as it is known.
+
+    Raises:
+        Declined: the backend does not support every case; lists those it declined, with the reasons.
+        HarnessError: the reference does not fit, or the configuration failed, hung or died.
+    """
+    findings: list[Finding] = []
+    declined: dict[str, list[str]] = {}
+    for name, outcome in _outcomes(examiner, definition, selection):
+        if isinstance(outcome, Declined):
+            declined.setdefault(str(outcome), []).append(name)
+        elif isinstance(outcome, HarnessError):
+            raise outcome
+        else:
+            report(outcome)
+            if isinstance(outcome, Finding):
+                findings.append(outcome)
+    if declined:
+        raise Declined(declined_cases(declined, all_cases=len(cases_within(definition, examiner.contract))))
+    return diagnosed(findings, cases(definition))
+
+
+def _outcomes(
+    examiner: Examiner, definition: TaskDefinition, selection: Selection
+) -> Iterator[tuple[str, Outcome]]:
+    """The selected cases of a check; with ``fail_fast``, those after a failure are skipped."""
+    precision = examiner.configuration.precision
+    further = {
+        losses_name(precision): lambda: examine_losses(examiner, definition, precision),
+        DROPOUT: lambda: examine_dropout(examiner, definition),
+    }
+    first, failed = cases(definition)[0].name, ""
+    found = examine(examiner, definition, selection)
+    for name in check_names(definition, precision, examiner.contract, selection):
+        if failed and (selection.fail_fast or (name in further and failed == first)):
+            yield name, Skipped(name, failed)
+            continue
+        outcome = _caught(further[name]) if name in further else next(found)[1]
+        if not failed and _failed(outcome):
+            failed = name
+        yield name, outcome
+
+
+def _caught(examine: Callable[[], Finding]) -> Outcome:
+    try:
+        return examine()
+    except HarnessError as error:
+        return error
+
+
+# Which cases of a check a run needs: those that show its network, and the rules of its training.
+
+#: With a feature, the others that a case shows too: a crop that is flipped shows either.
+_ALSO_SHOWN = {Feature.CROP_AND_FLIP: {Feature.CROP, Feature.FLIP}}
+
+
+def rules_of(task: Task) -> frozenset[str]:
+    """The names of the rules of training that a task uses, dropout among them."""
+    names = {feature.name for feature in _rules(features_of_task(task))}
+    return frozenset(names | ({DROPOUT} if uses_dropout(task) else set()))
+
+
+def cases_of_run(
+    definition: TaskDefinition, task: Task, precision: Precision, *, long_calls: bool
+) -> frozenset[str]:
+    """The names of the cases that a run of ``task``, which the definition has made, is certified by.
+
+    The first case shows the network: its gradients, its state, and its outputs in evaluation. Of the others
+    the fewest are taken that have all the rules of the run. ``long_calls`` adds the case of that name.
+
+    Raises:
+        HarnessError: ``define`` makes no valid task of the default options.
+    """
+    first, *others = cases(definition)
+    names = {first.name, losses_name(precision)} - {losses_name("float64")}
+    names |= {case.name for case in others if Feature.FLAT in features(case)}
+    names |= _covering(_rules(features_of_task(task)) - features(first), others)
+    if long_calls and long_calls_case(definition) is not None:
+        names.add(LONG_CALLS)
+    return frozenset(names | ({DROPOUT} if uses_dropout(task) else set()))
+
+
+def _rules(found: set[Feature]) -> set[Feature]:
+    """Nesterov's momentum is another rule than plain momentum: neither shows the other."""
+    return found - {Feature.MOMENTUM} if Feature.NESTEROV in found else found
+
+
+def _covering(needed: set[Feature], among: Iterable[Case]) -> set[str]:
+    """The names of cases that show all features that any case shows; of equal ones that with the fewest."""
+    shown = {case.name: _shown(case) for case in among}
+    chosen: set[str] = set()
+    left = set(needed)
+    while shown:
+        name = max(shown, key=lambda name: (len(shown[name] & left), -len(shown[name] - needed)))
+        if not shown[name] & left:
+            break
+        left -= shown.pop(name)
+        chosen.add(name)
+    return chosen
+
+
+def _shown(case: Case) -> set[Feature]:
+    found = _rules(features(case))
+    return found.union(*(_ALSO_SHOWN.get(feature, set()) for feature in found))
+
+
+# References are made from the agreement of at least two frameworks.
+
+
+def make_reference(definition: TaskDefinition, examiners: Sequence[Examiner]) -> Reference:
+    """A reference from the agreement of at least two frameworks.
+
+    Raises:
+        HarnessError: the configurations disagree; says in which case and how.
+    """
+    all_cases = cases(definition)
+    configurations = [examiner.configuration for examiner in examiners]
+    first, *others = [[examiner.observe(case) for case in all_cases] for examiner in examiners]
+    for configuration, other in zip(configurations[1:], others, strict=True):
+        for case, expected, observed in zip(all_cases, first, other, strict=True):
+            finding = compare(case.name, observed, expected)
+            if not finding.passed:
+                raise HarnessError(
+                    f"{configuration.label} and {configurations[0].label} disagree on {definition.name}, "
+                    f"case {case.name!r}: {finding.explanation}"
+                )
+    return Reference(
+        task=definition.name,
+        version=all_cases[0].task.version,
+        made_with={
+            configuration.label: ", ".join(
+                map(installed_version, registry.backend(configuration.backend).requires)
+            )
+            for configuration in configurations
+        },
+        cases={
+            case.name: ReferenceCase(case_sha256(case), observed)
+            for case, observed in zip(all_cases, first, strict=True)
+        },
+    )

@@ -1,0 +1,206 @@
+"""What deviations of several cases have in common: the part of the work that only failing cases have."""
+
+import dataclasses
+import enum
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+import numpy as np
+
+from harness.certify.alternatives import Alternative, alternatives
+from harness.certify.cases import SEED, Case
+from harness.certify.observation import Observation, Piece, digests, finite_losses
+from harness.certify.parity import TOLERANCE, Finding, array_differences, loss_difference
+from harness.reference.training import NumpyTraining, refuse_uncovered
+from harness.spec.backend import Steps, Unsupported
+from harness.spec.schedules import ConstantRate
+from harness.spec.task import Adam, Augmentation, Classification, RmsProp, Sgd, Task
+from harness.training.batches import BatchOrder
+from harness.training.initial import initial_weights
+
+
+class Feature(enum.Enum):
+    """A part of the work that some cases have and others lack; the value says where to look."""
+
+    L1 = "the L1 penalty: its factor (l1 * sum of |kernel|), and which parameters it covers (kernels only)"
+    L2 = "the L2 factor: the loss gets l2 * sum of kernel², and the gradient 2 * l2 * kernel, of kernels only"
+    WEIGHT_DECAY = (
+        "the weight decay: before the update a kernel is multiplied by 1 - learning_rate * weight_decay"
+    )
+    CLASS_WEIGHTS = (
+        "the divisor of the class weights: the weighted losses are divided by the number of samples, not by "
+        "the sum of their weights"
+    )
+    CROP_AND_FLIP = "the order of crops and flips: a picture is cropped first and then flipped"
+    CROP = "the crops: an offset is the row and column of the window in the zero-padded picture"
+    FLIP = "the flips: left to right"
+    MOMENTUM = "the form of the momentum: v = momentum * v + g, w -= learning_rate * v"
+    NESTEROV = "Nesterov's form of the momentum: w -= learning_rate * (g + momentum * v)"
+    ADAM = "Adam's update: the bias correction, and the position of epsilon (outside the root)"
+    RMSPROP = "RMSprop's update: the decay of the mean square, and the position of epsilon (outside the root)"
+    FULL_BATCH = "batches of all samples"
+    SMOOTHING = (
+        "the label smoothing: the target is 1 - s at the class plus s / classes everywhere, and each term is "
+        "multiplied by the weight of its class"
+    )
+    TABLES = "the weight decay of embeddings: decay_embeddings says whether their tables shrink as kernels do"
+    SCHEDULE = "the learning rates: each step, and its weight decay, uses its own of steps.learning_rates"
+    CLIPPING = "the clipping: by the norm of all gradients of a network together, penalty included"
+    FLAT = "the gradient of pooling where values are equal: only one of them gets it"
+
+
+def features(case: Case) -> set[Feature]:
+    """The features of a case's task and data."""
+    flat = {Feature.FLAT} if case.flat_square is not msgspec.UNSET else set()
+    return features_of_task(case.task) | flat
+
+
+def features_of_task(task: Task) -> set[Feature]:
+    """The features of a task, whatever the data."""
+    balanced = task.imbalance is not None and task.imbalance.rebalance == "weights"
+    classes = balanced or bool(getattr(task.objective, "class_weights", ()))
+    present = {
+        Feature.L1: bool(task.penalty.l1),
+        Feature.L2: bool(task.penalty.l2),
+        Feature.WEIGHT_DECAY: bool(task.weight_decay),
+        Feature.CLASS_WEIGHTS: classes,
+        Feature.FULL_BATCH: task.batch_size is None,
+        Feature.SMOOTHING: isinstance(task.objective, Classification) and task.objective.label_smoothing > 0,
+        Feature.TABLES: task.decay_embeddings and task.weight_decay > 0,
+        Feature.SCHEDULE: task.schedule != ConstantRate(),
+        Feature.CLIPPING: task.clip_norm > 0,
+    }
+    found = {feature for feature, has in present.items() if has}
+    return found | _augmentation(task.augmentation) | _optimizer(task)
+
+
+def _augmentation(augmentation: Augmentation) -> set[Feature]:
+    if augmentation.flip and augmentation.crop:
+        return {Feature.CROP_AND_FLIP}
+    return {Feature.FLIP} if augmentation.flip else {Feature.CROP} if augmentation.crop else set()
+
+
+def _optimizer(task: Task) -> set[Feature]:
+    match task.optimizer:
+        case Sgd(momentum=momentum, nesterov=nesterov):
+            return ({Feature.MOMENTUM} if momentum else set()) | ({Feature.NESTEROV} if nesterov else set())
+        case Adam():
+            return {Feature.ADAM}
+        case RmsProp():
+            return {Feature.RMSPROP}
+
+
+def diagnosed(findings: Sequence[Finding], cases: Iterable[Case]) -> list[Finding]:
+    """The findings, with the cause that follows from comparing failed cases with those that passed.
+
+    Only where the first case passed: it has no feature, so its fault is in what all cases share.
+    """
+    by_name = {case.name: features(case) for case in cases}
+    compared = [finding for finding in findings if finding.case in by_name]
+    failed = [finding for finding in compared if not finding.passed]
+    if not failed or not compared[0].passed or by_name[compared[0].case]:
+        return list(findings)
+    ruled_out = set().union(*(by_name[finding.case] for finding in compared if finding.passed))
+    common = set.intersection(*(by_name[finding.case] for finding in failed)) - ruled_out
+    return [_diagnosed(finding, common, by_name.get(finding.case, set()) - ruled_out) for finding in findings]
+
+
+def _diagnosed(finding: Finding, common: set[Feature], own: set[Feature]) -> Finding:
+    """A finding with a cause; its own features count where the failed cases have none in common."""
+    suspects = common & own or own
+    if finding.passed or not finding.deviation or not suspects:
+        return finding
+    causes = "; or ".join(feature.value for feature in Feature if feature in suspects)
+    reach = "only cases that have this deviate" if common else "no case that passes has this"
+    return msgspec.structs.replace(finding, explanation=f"{finding.deviation}: look at {causes} ({reach})")
+
+
+# Which known mistake gives exactly what was observed of a case, found by making each in plain NumPy.
+
+#: How far the numbers of a mistake may be from those observed: so much, and this share of the deviation.
+_NEAR, _SHARE = 1e-7, 0.01
+
+
+class Recognizer:
+    """Names the mistakes of one configuration; those that it has found are tried first in later cases."""
+
+    def __init__(self) -> None:
+        self._found: list[str] = []
+
+    def named(self, finding: Finding, case: Case, observed: Observation, expected: Observation) -> Finding:
+        """The finding, with the mistake that explains it where one of the known ones does."""
+        if finding.passed or observed.changed_by_predict or not finding.deviation:
+            return finding
+        try:
+            refuse_uncovered(case.task)
+        except Unsupported:
+            return finding
+        comparison = _Comparison(case, observed, expected, min(_NEAR, _SHARE * finding.worst))
+        for alternative in sorted(alternatives(case.task), key=lambda each: each.mistake not in self._found):
+            if comparison.is_explained_by(alternative):
+                self._found.append(alternative.mistake)
+                text = f"{finding.deviation}: {alternative.mistake} (tried: it gives these very numbers)"
+                return msgspec.structs.replace(finding, explanation=text, deviation="")
+        return finding
+
+
+class _Comparison:
+    """What was observed of a case and deviates, to be compared with what alternatives make."""
+
+    def __init__(self, case: Case, observed: Observation, expected: Observation, near: float) -> None:
+        self._case, self._observed, self._near = case, observed, near
+        pairs = zip(observed.losses, expected.losses, strict=True)
+        wrong = [step for step, pair in enumerate(pairs) if loss_difference(*pair) > TOLERANCE]
+        self._first_loss_differs = wrong[:1] == [0]
+        early = any(
+            _difference(ours, theirs) > TOLERANCE
+            for ours, theirs in ((observed.gradients, expected.gradients), (observed.state, expected.state))
+        )
+        self._compares_weights = not early and not wrong
+        self._steps = 1 if early else min([step + 1 for step in wrong[:1]], default=case.steps)
+
+    def is_explained_by(self, alternative: Alternative) -> bool:
+        """Whether all that is observed up to the first step that deviates is what the alternative makes.
+
+        Where no loss deviates, that is the whole training.
+        """
+        case, observed, task = self._case, self._observed, alternative.task
+        order, data, start = (
+            BatchOrder.of_task(case.task, case.samples, SEED),
+            case.data(),
+            initial_weights(case.task, SEED),
+        )
+        training = NumpyTraining(task, data.inputs, data.targets, start, alternative.rules)
+        for step in range(self._steps):
+            with np.errstate(all="ignore"):
+                losses = training.train(_steps(alternative, order, step))
+            if not loss_difference(finite_losses(losses)[0], observed.losses[step]) <= self._near:
+                return False
+            if step == 0 and case.gradient_rate is not None and not self._starts_as(task, training, start):
+                return False
+        if not self._compares_weights:
+            return True
+        weights = {name: training.weights[name] for name in start}
+        return _difference(observed.weights, digests(task, weights)) <= self._near
+
+    def _starts_as(self, task: Task, training: NumpyTraining, start: Mapping[str, np.ndarray]) -> bool:
+        """Whether the gradients and the state after the first step are those of the training."""
+        rate, weights = self._case.gradient_rate, training.weights
+        assert rate is not None  # noqa: S101  asked for before
+        gradients = {name: (start[name] - weights[name]) / rate for name in task.parameters()}
+        if _difference(self._observed.gradients, digests(task, gradients)) > self._near:
+            return False
+        # What wrong outputs do to running statistics is up to the backend.
+        state = digests(task, {name: weights[name] for name in task.state()})
+        return self._first_loss_differs or _difference(self._observed.state, state) <= self._near
+
+
+def _steps(alternative: Alternative, order: BatchOrder, step: int) -> Steps:
+    """One step of the case, with the rates that the alternative takes."""
+    rates = BatchOrder.of_task(alternative.task, order.samples, SEED).rates
+    at = max(0, step + alternative.rates_ahead)
+    return dataclasses.replace(order.steps(step, 1), learning_rates=rates.of_steps(at, 1))
+
+
+def _difference(observed: dict[str, list[Piece]], expected: dict[str, list[Piece]]) -> float:
+    return max(array_differences(observed, expected).values(), default=0.0)

@@ -1,0 +1,253 @@
+"""Training in plain NumPy with a backward pass by hand: the contract of :mod:`harness.spec` in code.
+
+It shares no code with any backend or framework, so it can say whether their work is right. It is slow, and
+covers all tasks without dropout and without models of users.
+"""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from harness.layers import Embedding
+from harness.reference.functions import OUTPUT_TABLE, Array, Backward, Gradients, Pass, loss_and_gradient
+from harness.reference.layers import forward_all, is_covered
+from harness.reference.rules import CONTRACT_RULES, Rules
+from harness.spec.backend import Backend, Plan, Program, Steps, Unsupported
+from harness.spec.contract import CONTRACT
+from harness.spec.data import Samples
+from harness.spec.task import Adam, BinaryClassification, Optimizer, RmsProp, Sgd, Task
+
+# What an update subtracts from the weights, in plain NumPy: clipping, and each optimizer's step.
+
+
+def clipped(gradients: Gradients, norm: float, rules: Rules) -> Gradients:
+    """The gradients of a network, of which together none is longer than ``norm``; 0: as they are."""
+    if not norm:
+        return gradients
+    if rules.clipped == "each value":
+        return {name: np.clip(g, -norm, norm) for name, g in gradients.items()}
+    lengths = {name: float((g**2).sum()) for name, g in gradients.items()}
+    if rules.clipped != "each array":
+        lengths = dict.fromkeys(lengths, math.fsum(lengths.values()))
+    if rules.clipped == "by norm + 1e-6":
+        return {name: g * min(1.0, norm / (math.sqrt(lengths[name]) + 1e-6)) for name, g in gradients.items()}
+    return {name: g * (norm / max(math.sqrt(lengths[name]), norm)) for name, g in gradients.items()}
+
+
+def kept_share(task: Task, name: str, rate: float, rules: Rules) -> float:
+    """The share of a parameter that weight decay leaves in a step."""
+    decays = rules.decays == "all" or task.is_decayed(name)
+    return 1 - rate * task.weight_decay if decays else 1.0
+
+
+def change(
+    optimizer: Optimizer, g: Array, moments: tuple[Array, Array], t: int, rate: float, rules: Rules
+) -> Array:
+    """What step ``t``, counted from 1, subtracts from a weight; updates the moments in place."""
+    m, v = moments
+    match optimizer:
+        case Sgd():
+            if rules.momentum == "steps":
+                m[...] = optimizer.momentum * m + rate * g
+                return rate * g + optimizer.momentum * m if optimizer.nesterov else m.copy()
+            m[...] = optimizer.momentum * m + g
+            return rate * (g + optimizer.momentum * m if optimizer.nesterov else m)
+        case Adam():
+            beta_1, beta_2 = optimizer.beta_1, optimizer.beta_2
+            m[...] = beta_1 * m + (1 - beta_1) * g
+            v[...] = beta_2 * v + (1 - beta_2) * g**2
+            root = np.sqrt(v / (1 - beta_2**t))
+            return rate * (m / (1 - beta_1**t)) / (root + optimizer.epsilon)
+        case RmsProp():
+            v[...] = optimizer.rho * v + (1 - optimizer.rho) * g**2
+            return rate * g / (np.sqrt(v) + optimizer.epsilon)
+
+
+class NumpyTraining:
+    """A task in training: ``train`` on steps, read ``weights``, ``predict``."""
+
+    def __init__(
+        self,
+        task: Task,
+        inputs: Array,
+        targets: Array,
+        weights: Mapping[str, Array],
+        rules: Rules = CONTRACT_RULES,
+    ) -> None:
+        """It computes in float64; ``inputs (n, *input)``. Raises Unsupported for what it does not cover."""
+        refuse_uncovered(task)
+        self._task, self._rules = task, rules
+        self._places = {name: network.placed() for name, network in task.networks.items()}
+        self._tables = [
+            f"{name}/{place.name}/table"
+            for name, places in self._places.items()
+            for place in places
+            if isinstance(place.layer, Embedding)
+        ]
+        self._inputs, self._targets = inputs, targets
+        self.weights: dict[str, Array] = {}
+        self.load(weights)
+        self._moments = {name: (np.zeros(w.shape), np.zeros(w.shape)) for name, w in self.weights.items()}
+        self._step = 0
+
+    def load(self, weights: Mapping[str, Array]) -> None:
+        """Take these weights; the optimizer's state stays as it is."""
+        self.weights = {name: array.astype(np.float64) for name, array in weights.items()}
+        if not self._rules.tied:
+            self.weights |= {OUTPUT_TABLE.format(name): self.weights[name].copy() for name in self._tables}
+
+    def train(self, steps: Steps) -> Array:
+        """Make the steps; returns the loss of each ``(steps,)``, or of both networks ``(steps, 2)``."""
+        rates = steps.learning_rates
+        if rates is None:
+            rates = np.full(len(steps.indices), self._task.optimizer.learning_rate)
+        losses: list[float | list[float]] = []
+        for index, rows in enumerate(steps.indices):
+            self._step += 1
+            inputs = _augmented(
+                self._inputs[rows].astype(np.float64), steps, index, self._task.augmentation.crop
+            )
+            if steps.latents is None:
+                losses.append(self._supervised_step(inputs, self._targets[rows], float(rates[index])))
+            else:
+                latents = steps.latents[index].astype(np.float64)
+                losses.append(self._adversarial_step(inputs, latents, float(rates[index])))
+        return np.array(losses)
+
+    def predict(self, inputs: Array, network: str = "model") -> Array:
+        """Outputs ``(n, *output)`` of a network in evaluation mode."""
+        return self._forward(network, inputs.astype(np.float64), Pass(self.weights, self._rules))[0]
+
+    def _supervised_step(self, inputs: Array, targets: Array, rate: float) -> float:
+        made = self._training_pass()
+        outputs, backward = self._forward("model", inputs, made)
+        loss, gradient = loss_and_gradient(self._task.objective, outputs, targets)
+        gradients: Gradients = {}
+        backward(gradient, gradients)
+        loss += self._update(gradients, rate)
+        self.weights |= made.state
+        return loss
+
+    def _adversarial_step(self, inputs: Array, latents: Array, rate: float) -> list[float]:
+        """The loss of the discriminator, which is updated first, and of the generator."""
+        fakes, to_generator = self._forward("generator", latents, self._training_pass())
+        together = np.concatenate([inputs, fakes])
+        logits, to_discriminator = self._forward("discriminator", together, self._training_pass())
+        are_real = np.repeat([1, 0], [len(inputs), len(fakes)])
+        loss, gradient = loss_and_gradient(BinaryClassification(), logits, are_real)
+        gradients: Gradients = {}
+        to_discriminator(gradient, gradients)
+        discriminator_loss = loss + self._update(gradients, rate)
+
+        logits, to_fakes = self._forward("discriminator", fakes, self._training_pass())
+        loss, gradient = loss_and_gradient(BinaryClassification(), logits, np.ones(len(fakes), np.int64))
+        gradients = {}
+        to_generator(to_fakes(gradient, {}), gradients)
+        return [discriminator_loss, loss + self._update(gradients, rate)]
+
+    def _update(self, gradients: Gradients, rate: float) -> float:
+        """Update the parameters of a network by the gradients of its loss; returns its penalty."""
+        task, penalty = self._task, 0.0
+        for name in gradients:
+            if name.endswith("kernel"):
+                w = self.weights[name]
+                penalty += task.penalty.l1 * float(np.abs(w).sum()) + task.penalty.l2 * float((w**2).sum())
+                gradients[name] = gradients[name] + task.penalty.l1 * np.sign(w) + 2 * task.penalty.l2 * w
+        for name, g in clipped(gradients, task.clip_norm, self._rules).items():
+            step = change(task.optimizer, g, self._moments[name], self._step, rate, self._rules)
+            self.weights[name] = kept_share(task, name, rate, self._rules) * self.weights[name] - step
+        return penalty
+
+    def _training_pass(self) -> Pass:
+        return Pass(self.weights, self._rules, training=True)
+
+    def _forward(self, network: str, x: Array, made: Pass) -> tuple[Array, Backward]:
+        return forward_all(network, self._places[network], x, made)
+
+
+def refuse_uncovered(task: Task) -> None:
+    """Raise Unsupported for a task that this module has no training of."""
+    for network in task.networks.values():
+        for place in network.leaves():
+            if not is_covered(place.layer):
+                raise Unsupported(f"no {type(place.layer).__name__}")
+
+
+def _augmented(pictures: Array, steps: Steps, index: int, crop: int) -> Array:
+    """Pictures ``(n, height, width, channels)`` of a step, cropped and then flipped as its draws say."""
+    if steps.offsets is not None:
+        _, height, width, _ = pictures.shape
+        padded = np.pad(pictures, ((0, 0), (crop, crop), (crop, crop), (0, 0)))
+        places = zip(padded, steps.offsets[index], strict=True)
+        pictures = np.stack([p[row : row + height, left : left + width] for p, (row, left) in places])
+    if steps.flips is not None:
+        mirrored = steps.flips[index][:, None, None, None]
+        pictures = np.where(mirrored, pictures[:, :, ::-1], pictures)
+    return pictures
+
+
+# The harness's own program in plain NumPy, by which the work of backends is verified; it is never timed.
+
+#: The name by which a worker is asked for it. No plugin can have it: names have no spaces.
+NUMPY = "plain NumPy"
+
+
+class NumpyProgram(Program):
+    """Trains in float64 whatever the precision of the plan, in which losses are compared."""
+
+    device = "cpu"
+
+    def __init__(self, plan: Plan, data: Samples) -> None:
+        """Raises Unsupported for what it does not cover."""
+        nothing = {name: np.zeros(array.shape) for name, array in plan.task.weights().items()}
+        self._training = NumpyTraining(plan.task, data.inputs, data.targets, nothing)
+
+    def load(self, weights: Mapping[str, np.ndarray]) -> None:
+        """See :meth:`harness.spec.Program.load`."""
+        self._training.load(weights)
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """See :meth:`harness.spec.Program.weights`."""
+        return {name: array.copy() for name, array in self._training.weights.items()}
+
+    def train(self, steps: Steps) -> np.ndarray:
+        """See :meth:`harness.spec.Program.train`."""
+        with np.errstate(all="ignore"):
+            return self._training.train(steps)
+
+    def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
+        """See :meth:`harness.spec.Program.predict`."""
+        parts = range(0, len(inputs), _PREDICTED)
+        with np.errstate(all="ignore"):
+            return np.concatenate(
+                [self._training.predict(inputs[at : at + _PREDICTED], network) for at in parts]
+            )
+
+    def synchronize(self) -> None:
+        """NumPy is synchronous."""
+
+
+_PREDICTED = 500
+
+
+class NumpyBackend(Backend):
+    """Builds programs of the tasks that :mod:`harness.reference.training` covers."""
+
+    name = NUMPY
+    summary = "verifies the work of others"
+    modes = ("plain",)
+    requires = ("numpy>=2",)
+    contract = CONTRACT
+
+    def environment(self, threads: int) -> dict[str, str]:
+        """The version of NumPy, whose threads are set by the variables of the process."""
+        del threads
+        return {"engine": "numpy", "numpy": np.__version__}
+
+    def build(self, plan: Plan, data: Samples) -> Program:
+        """See :meth:`harness.spec.Backend.build`."""
+        refuse_uncovered(plan.task)
+        if plan.device.startswith("cuda"):
+            raise Unsupported("no GPU")
+        return NumpyProgram(plan, data)

@@ -1,0 +1,97 @@
+"""The cases of a task cover what its options offer, with a schedule's whole course in them."""
+
+import msgspec
+import numpy as np
+import pytest
+
+from harness.certify.cases import MANY_STEPS, SEED, STEPS, cases, without_dropout
+from harness.certify.certify import cases_within, check_names
+from harness.certify.dropout import uses_dropout
+from harness.certify.references import reference_of
+from harness.layers import BatchNorm, Dropout, PositionEmbedding, SelfAttention
+from harness.plugins import registry
+from harness.spec import ConstantRate
+from harness.spec.contract import beyond_first_contract
+from harness.training.batches import BatchOrder
+
+TASKS = ["mlp", "cnn", "rnn", "forecast", "gan", "resnet", "lm", "tabular"]
+
+
+def by_name(task):
+    return {case.name: case for case in cases(registry.task(task))}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_has_a_reference_that_fits(name):
+    reference = reference_of(registry.task(name))
+    assert all(
+        len(reference.cases[case.name].observation.losses) == case.steps for case in by_name(name).values()
+    )
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_course_of_a_schedule_lies_within_the_case(name):
+    scheduled = [case for case in by_name(name).values() if case.task.schedule != ConstantRate()]
+    assert scheduled
+    for case in scheduled:
+        assert case.steps == MANY_STEPS
+        order = BatchOrder.of_task(case.task, case.samples, SEED)
+        rates = order.rates.of_steps(0, case.steps)
+        assert order.rates.steps == case.steps
+        assert rates.max() == pytest.approx(case.task.optimizer.learning_rate)
+        assert rates[-1] < 0.2 * rates.max()
+        assert len(np.unique(rates)) >= 3
+
+
+def test_the_plain_case_has_nothing_but_the_network():
+    for name in TASKS:
+        plain = by_name(name)["sgd"].task
+        assert (plain.clip_norm, plain.weight_decay, plain.schedule) == (0.0, 0.0, ConstantRate())
+
+
+def test_tasks_of_the_first_contract_keep_their_cases():
+    assert {case.steps for case in by_name("mlp").values() if case.name != "schedule, clipping"} == {STEPS}
+    assert {case.steps for case in by_name("lm").values()} == {MANY_STEPS}
+
+
+def test_a_shorter_sequence_has_the_same_tables_and_a_batch_of_one():
+    case = by_name("lm")["shorter sequence"]
+    whole = by_name("lm")["sgd"]
+    assert case.task.networks["model"].input_shape < whole.task.networks["model"].input_shape
+    assert case.task.parameters() == whole.task.parameters()
+    assert case.samples % case.task.batch_size == 1
+
+
+def test_the_certified_networks_have_the_layers_of_the_whole_ones():
+    for name in ("resnet", "lm"):
+        definition = registry.task(name)
+        whole = definition.define(definition.options())
+        certified = by_name(name)["default"].task
+        kinds = [
+            {type(place.layer) for place in task.networks["model"].leaves()} - {Dropout}
+            for task in (whole, certified)
+        ]
+        assert kinds[0] == kinds[1]
+        assert kinds[0] & {BatchNorm, PositionEmbedding}
+
+
+def test_a_backend_of_the_first_contract_is_not_asked_for_schedules():
+    names = [case.name for case in cases_within(registry.task("mlp"), 1)]
+    assert "schedule, clipping" not in names
+    assert set(names) < set(check_names(registry.task("mlp"), "float32", 2))
+    for task in ("lm", "tabular"):  # all of which it declines
+        assert len(cases_within(registry.task(task), 1)) == len(cases(registry.task(task)))
+        assert beyond_first_contract(cases(registry.task(task))[0].task)
+
+
+def test_dropout_within_a_tree_is_seen_and_left_out():
+    definition = registry.task("lm")
+    task = definition.define(msgspec.convert({"dropout": 0.1}, definition.options))
+    assert uses_dropout(task)
+    rates = [
+        place.layer.dropout
+        for place in without_dropout(task)["model"].leaves()
+        if isinstance(place.layer, SelfAttention)
+    ]
+    assert rates == [0.0] * 4
+    assert not uses_dropout(msgspec.structs.replace(task, networks=without_dropout(task)))

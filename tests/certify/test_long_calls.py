@@ -1,0 +1,187 @@
+"""Long calls are compared with single steps: planted faults of long calls are found and named."""
+
+import dataclasses
+import re
+
+import msgspec
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from support.altered import Altered, faulty
+
+from harness.certify.certify import Skipped, examine
+from harness.certify.long_calls import (
+    LONG_CALLS,
+    CallsObservation,
+    compare_calls,
+    long_calls,
+    long_calls_case,
+)
+from harness.certify.parity import TOLERANCE
+from harness.plugins import registry
+from harness.plugins.configuration import Configuration
+from harness.testing.kit import InProcessExaminer, backend_tests
+from harness.worker.examiner import Examiner
+from harness_torch import TorchBackend
+
+MLP = registry.task("mlp")
+
+
+def finding(backend, task=MLP):
+    case = long_calls_case(task)
+    return compare_calls(InProcessExaminer(backend, "eager", 1).observe_calls(case), case.task)
+
+
+def part(steps, rows):
+    """The steps with these rows of every draw."""
+    draws = {field.name: getattr(steps, field.name) for field in dataclasses.fields(steps)}
+    return type(steps)(**{name: None if array is None else array[rows] for name, array in draws.items()})
+
+
+class RepeatsTheFirstBatches(Altered):
+    """Divides a long call into parts of eight, all of which read the first eight rows."""
+
+    def train(self, steps):
+        count = len(steps.indices)
+        return self.right.train(part(steps, np.arange(count) % 8))
+
+
+class SkipsTheShortBatch(Altered):
+    """Takes the batch that follows a long call for done, if it is a short one."""
+
+    last = None
+
+    def train(self, steps):
+        count, size = steps.indices.shape
+        if self.last and self.last[0] > 8 and size < self.last[1]:
+            return np.full(count, 2.3)
+        self.last = count, size
+        return self.right.train(steps)
+
+
+class LeavesOutTheLastStep(Altered):
+    """Makes no more than 64 steps of a call and fills the losses up."""
+
+    def train(self, steps):
+        losses = self.right.train(part(steps, slice(64)))
+        return np.concatenate([losses, np.full(len(steps.indices) - len(losses), losses[-1])])
+
+
+class OverwritesItsLosses(Altered):
+    """Returns a view of one buffer."""
+
+    def __init__(self, right):
+        super().__init__(right)
+        self.buffer = np.zeros(256)
+
+    def train(self, steps):
+        losses = self.right.train(steps)
+        self.buffer[: len(losses)] = losses
+        return self.buffer[: len(losses)]
+
+
+class ForgetsFlipsInLongCalls(Altered):
+    def train(self, steps):
+        if len(steps.indices) > 8 and steps.flips is not None:
+            steps = dataclasses.replace(steps, flips=np.zeros_like(steps.flips))
+        return self.right.train(steps)
+
+
+class RestoresWeightsAfterLongCalls(Altered):
+    """The last call of the case leaves no other trace than its weights."""
+
+    def train(self, steps):
+        before = self.right.weights()
+        losses = self.right.train(steps)
+        if len(steps.indices) == 5:
+            self.right.load(before)
+        return losses
+
+
+class Doubled(Altered):
+    def train(self, steps):
+        return 2 * self.right.train(steps)
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        (
+            RepeatsTheFirstBatches,
+            r"steps in one call of 23 differ .* one by one, from step 9 on.* repeats that of step 1",
+        ),
+        (SkipsTheShortBatch, "the short last batch after a call of 103 steps differs"),
+        (LeavesOutTheLastStep, "steps in one call of 103 .* from step 65 on: the loss is"),
+        (RestoresWeightsAfterLongCalls, "all losses in long calls equal .* the weights after the last step"),
+    ],
+)
+def test_a_planted_fault_of_long_calls_is_found_and_named(program, words):
+    found = finding(faulty(program))
+    assert not found.passed
+    assert re.search(words, found.explanation), found.explanation
+
+
+def test_draws_that_are_lost_in_long_calls_are_found():
+    found = finding(faulty(ForgetsFlipsInLongCalls), registry.task("cnn"))
+    assert "steps in one call of 23" in found.explanation
+
+
+def test_an_honest_program_passes():
+    assert finding(TorchBackend()).worst <= TOLERANCE
+    assert finding(faulty(Altered)).passed
+
+
+def test_losses_that_a_later_call_overwrites_are_copied_before():
+    assert finding(faulty(OverwritesItsLosses)).passed
+
+
+def test_long_calls_are_part_of_a_certification_and_skipped_where_another_case_failed():
+    def outcomes(backend):
+        return {case.name: outcome for case, outcome in examine(InProcessExaminer(backend, "eager", 1), MLP)}
+
+    assert not outcomes(faulty(RepeatsTheFirstBatches))[LONG_CALLS].passed
+    failed = outcomes(faulty(Doubled))
+    assert failed[LONG_CALLS] == Skipped(LONG_CALLS, "sgd")
+
+
+@pytest.mark.slow
+def test_a_worker_compares_calls_too():
+    with Examiner(Configuration("torch", "eager", "cpu", 1)) as examiner:
+        case = long_calls_case(MLP)
+        assert compare_calls(examiner.observe_calls(case), case.task).passed
+
+
+def test_calls_are_odd_and_long_and_cross_a_short_batch():
+    counts = [count for _, count in long_calls()]
+    assert {7, 23} <= set(counts)
+    assert max(counts) > 100
+    case = long_calls_case(MLP)
+    assert case.samples == case.task.batch_size * sum(counts[:-2]) + 1
+    assert counts[-2] == 1
+
+
+def test_a_task_without_batches_has_no_long_calls():
+    def whole(options):
+        return msgspec.structs.replace(MLP.define(options), batch_size=None)
+
+    assert long_calls_case(msgspec.structs.replace(MLP, define=whole)) is None
+
+
+def test_chance_is_no_repetition():
+    """Losses that differ at random are not said to repeat earlier ones."""
+    steps = sum(count for _, count in long_calls())
+    for seed in range(50):
+        drawn = np.random.default_rng(seed).normal(2.3, 0.2, (2, steps, 1))
+        drawn[0, :10] = drawn[1, :10]
+        long, single = drawn.tolist()
+        found = compare_calls(CallsObservation(long, single, {}, {}), long_calls_case(MLP).task)
+        assert "repeats" not in found.explanation
+
+
+def test_a_failure_of_the_kit_is_its_message_alone():
+    test = backend_tests(faulty(RepeatsTheFirstBatches), ["mlp"])
+    with pytest.raises(pytest.fail.Exception, match="repeats that of step 1") as failure:
+        test("eager", "mlp")
+    assert not failure.value.pytrace

@@ -1,0 +1,134 @@
+"""The words about planted faults name their cause, and the kit says nothing but words."""
+
+import dataclasses
+
+import msgspec
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from support.altered import Altered, faulty
+
+from harness.certify.cases import cases
+from harness.certify.certify import Selection, examine
+from harness.certify.diagnosis import diagnosed
+from harness.certify.long_calls import LONG_CALLS
+from harness.certify.parity import Finding
+from harness.plugins import registry
+from harness.spec.task import Classification, Penalty
+from harness.testing import backend_tests
+from harness.testing.kit import InProcessExaminer
+
+CROP = 4
+
+
+def explanations(backend, task, names=()):
+    """The explanations of the failed cases, by case; long calls are left out."""
+    backend.environment(1)
+    definition = registry.task(task)
+    chosen = set(names or [case.name for case in cases(definition)])
+    made = examine(InProcessExaminer(backend, "eager", 1), definition, Selection(frozenset(chosen)))
+    found = [outcome for case, outcome in made if case.name != LONG_CALLS]
+    assert all(isinstance(outcome, Finding) for outcome in found), found
+    return {one.case: one.explanation for one in diagnosed(found, cases(definition)) if not one.passed}
+
+
+def _with(plan, **fields):
+    return msgspec.structs.replace(plan, task=msgspec.structs.replace(plan.task, **fields))
+
+
+def _half_the_l2(plan):
+    penalty = plan.task.penalty
+    return _with(plan, penalty=Penalty(penalty.l1, penalty.l2 / 2))
+
+
+def _divided_by_the_sum_of_all_weights(plan):
+    objective = plan.task.objective
+    if not getattr(objective, "class_weights", ()):
+        return plan
+    mean = float(np.mean(objective.class_weights))
+    return _with(plan, objective=Classification(tuple(w / mean for w in objective.class_weights)))
+
+
+class AnotherRate(Altered):
+    def train(self, steps):
+        return self.right.train(dataclasses.replace(steps, learning_rates=1.01 * steps.learning_rates))
+
+
+class FlipsBeforeItCrops(Altered):
+    """A window of the mirrored picture is the mirrored window of the opposite column."""
+
+    def train(self, steps):
+        offsets = steps.offsets
+        if offsets is not None:
+            offsets = offsets.copy()
+            offsets[..., 1] = np.where(steps.flips, 2 * CROP - offsets[..., 1], offsets[..., 1])
+        return self.right.train(dataclasses.replace(steps, offsets=offsets))
+
+
+def test_a_wrong_l2_factor():
+    found = explanations(faulty(plan=_half_the_l2), "mlp")
+    assert set(found) == {"nesterov, l2", "rmsprop, l2"}
+    for text in found.values():
+        assert "look at the L2 factor" in text
+        assert "bias" not in text
+        assert "transposed" not in text
+
+
+def test_a_wrong_divisor_of_class_weights():
+    (text,) = explanations(faulty(plan=_divided_by_the_sum_of_all_weights), "mlp").values()
+    assert "look at the divisor of the class weights" in text
+
+
+def test_flips_before_crops():
+    found = explanations(faulty(FlipsBeforeItCrops), "cnn", ["sgd", "default", "full-batch gd"])
+    assert set(found) == {"full-batch gd"}
+    assert "the order of crops and flips: a picture is cropped first and then flipped" in str(found)
+
+
+def test_plain_gradient_descent_has_no_epsilon():
+    found = explanations(faulty(AnotherRate), "mlp", ["sgd"])
+    assert "epsilon" not in found["sgd"]
+
+
+class Raises(Altered):
+    def train(self, steps):
+        return self._add(steps)
+
+    def _add(self, steps):
+        return np.zeros(3) + np.zeros(4)
+
+
+def _no_framework(_backend, _threads):
+    raise OSError("no framework here")
+
+
+def message(backend, task="mlp"):
+    """What pytest prints for a backend that does not conform."""
+    with pytest.raises(pytest.fail.Exception) as failure:
+        backend_tests(backend, [task])("eager", task)
+    assert not failure.value.pytrace
+    return str(failure.value).splitlines()
+
+
+def test_an_exception_comes_once_with_the_frames_of_the_plugin():
+    first, *frames, _skipped = message(faulty(Raises))
+    assert "and 7 more: raised ValueError: operands could not be broadcast" in first
+    assert [line for line in frames if "File" in line] == [
+        line for line in frames if "test_planted_causes.py" in line
+    ]
+    assert any("return np.zeros(3) + np.zeros(4)" in line for line in frames)
+
+
+def test_an_import_that_fails_is_a_line_and_its_frame(monkeypatch):
+    backend = faulty()
+    monkeypatch.setattr(type(backend), "environment", _no_framework)
+    first, *frames = message(backend)
+    assert first.startswith("faulty: environment() raised OSError: no framework here (test_planted_causes.py")
+    assert "in _no_framework" in frames[0]
+
+
+def test_an_unknown_task_is_one_line():
+    (line,) = message(faulty(), "mlpp")
+    assert line.startswith("unknown task 'mlpp'. Did you mean 'mlp'?")
