@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from harness.errors import UsageError, unknown_name
+from harness.plugins.installation import identifying_versions
 from harness.plugins.options import Value
-from harness.plugins.versions import identifying_versions
 from harness.runs.record import Record
 
 #: Values of axes; None where the record has none, such as the batch size of full batches.

@@ -16,9 +16,8 @@ from harness.analysis.grouping import ConfigurationRuns, RunGroup
 from harness.analysis.seed_values import common_seeds, scores, step_seconds
 from harness.analysis.time_doubts import TimeDoubts, time_doubts
 from harness.duel.record import DuelRecord
-from harness.stats.equivalence import Equivalence, equivalence
 from harness.stats.estimate import Estimate
-from harness.stats.intervals import geometric_interval
+from harness.stats.intervals import Equivalence, equivalence, geometric_interval
 from harness.training.measures import Measure
 
 _ROUNDING = 1e-9

@@ -10,7 +10,7 @@ from harness.duel.record import ConfigurationRecord, DuelRecord, DuelResult
 from harness.duel.workloads import PADDING
 from harness.machine.cpus import WORKER_CPUS
 from harness.machine.worker_variables import variables_text
-from harness.plugins.versions import identifying_versions
+from harness.plugins.installation import identifying_versions
 from harness.stats.estimate import Estimate
 
 #: Variables that follow from the device or the number of threads, or only make environments equally long.

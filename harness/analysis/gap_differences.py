@@ -6,7 +6,7 @@ import numpy as np
 
 from harness.analysis.grouping import ConfigurationRuns, RunGroup
 from harness.analysis.overfit import gap_curves, gap_measure
-from harness.stats.equivalence import Equivalence, equivalence
+from harness.stats.intervals import Equivalence, equivalence
 from harness.training.measures import Measure
 
 

@@ -11,7 +11,7 @@ from harness.analysis.axes import AxisValue, is_other_training
 from harness.analysis.conditions import Conditions, evaluation_text
 from harness.analysis.run_curves import Run
 from harness.analysis.titles import Distinction, Traits, distinctions, title_of_values
-from harness.plugins.versions import identifying_versions
+from harness.plugins.installation import identifying_versions
 from harness.runs.record import Record, Status
 from harness.training.measures import Measure
 

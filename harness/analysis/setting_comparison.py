@@ -15,7 +15,7 @@ from harness.analysis.configuration_summary import (
 )
 from harness.analysis.grouping import ConfigurationRuns, RunGroup
 from harness.analysis.seed_values import curves_of, scores
-from harness.stats.equivalence import equivalence
+from harness.stats.intervals import equivalence
 from harness.training.measures import Measure
 
 #: A target that only few settings reach compares few; one that all reach is that of the worst setting.

@@ -13,8 +13,7 @@ import msgspec
 
 from harness.analysis.conditions import Conditions
 from harness.errors import HarnessError
-from harness.machine.checksums import with_checksum
-from harness.machine.files import replace_result
+from harness.machine.files import replace_result, with_checksum
 from harness.runs.documents import RecordKind
 from harness.runs.record import Evaluation
 from harness.spec.backend import Precision

@@ -13,7 +13,7 @@ from typing import Self
 
 from harness.audit import budgets
 from harness.certify.certificate import Losses
-from harness.machine.guarded_folder import GuardedFolder
+from harness.machine.files import GuardedFolder
 from harness.worker import protocol
 
 _RNG = random.SystemRandom()

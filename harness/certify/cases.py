@@ -32,7 +32,7 @@ from harness.spec.task import (
     Task,
     TaskDefinition,
 )
-from harness.training import draws
+from harness.training import batches
 
 # Networks with other layers in place of theirs, at all depths of their trees.
 
@@ -354,18 +354,18 @@ def narrow_networks(definition: TaskDefinition) -> dict[str, Network]:
 def case_samples(task: Task, count: int = SAMPLES) -> Samples:
     """Seeded float64 inputs ``(count, *input)`` in [0, 1), or tokens, and targets that fit the objective."""
     network = task.networks[data_network(task)]
-    inputs = draws.uniform((count, *network.input_shape), SEED, "parity inputs")
+    inputs = batches.uniform((count, *network.input_shape), SEED, "parity inputs")
     if vocabulary := network.vocabulary():
         inputs = (inputs * vocabulary).astype(np.int64)
     match task.objective:
         case Regression():
-            return Samples(inputs, draws.normal((count, *network.output_shape()), SEED, "parity targets"))
+            return Samples(inputs, batches.normal((count, *network.output_shape()), SEED, "parity targets"))
         case Classification():
             *positions, classes = network.output_shape()
-            drawn = draws.uniform((count, *positions), SEED, "parity targets") * classes
+            drawn = batches.uniform((count, *positions), SEED, "parity targets") * classes
             return Samples(inputs, drawn.astype(np.int64))
         case BinaryClassification():
-            drawn = draws.uniform((count,), SEED, "parity targets") * 2
+            drawn = batches.uniform((count,), SEED, "parity targets") * 2
             return Samples(inputs, drawn.astype(np.int64))
         case Adversarial():
             return Samples(inputs, np.zeros(count, np.int64))

@@ -18,8 +18,8 @@ from harness.certify.diagnosis import diagnosed
 from harness.certify.parity import TOLERANCE, Finding
 from harness.certify.references import reference_of
 from harness.errors import HarnessError
-from harness.machine.cached_documents import cache_folder, read_cached, write_cached
 from harness.machine.description import cpu_model
+from harness.machine.files import cache_folder, read_cached, write_cached
 from harness.machine.leftovers import Leftover, older_than, remove_path, size_of
 from harness.machine.worker_variables import inherited_variables
 from harness.plugins import registry

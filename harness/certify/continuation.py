@@ -13,7 +13,7 @@ from harness.certify.certificate import Losses
 from harness.certify.dropout import uses_dropout
 from harness.certify.observation import Piece, digests, finite_losses, losses_of, require_finite
 from harness.certify.parity import TOLERANCE, array_differences, listed, loss_difference
-from harness.plugins.data_seal import checksum
+from harness.plugins.programs import checksum
 from harness.spec.backend import Program
 from harness.spec.task import Adam, Optimizer, RmsProp, Sgd, Task
 from harness.training.batches import BatchOrder

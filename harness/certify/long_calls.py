@@ -22,9 +22,7 @@ from harness.certify.continuation import (
 )
 from harness.certify.observation import Piece, digests, finite_losses, losses_of, require_finite
 from harness.certify.parity import TOLERANCE, Finding, array_differences, listed, loss_difference
-from harness.plugins.building import build
-from harness.plugins.data_seal import DataSeal
-from harness.plugins.program_contract import CheckedProgram, data_changed, read_only
+from harness.plugins.programs import CheckedProgram, DataSeal, build, data_changed, read_only
 from harness.spec.backend import Backend, Plan
 from harness.spec.task import Augmentation, Sgd, Task, TaskDefinition
 from harness.training.batches import BatchOrder

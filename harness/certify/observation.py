@@ -10,13 +10,11 @@ import numpy as np
 from harness.certify.cases import CLOCK_SAMPLES, SAMPLES, SEED, Case, case_samples
 from harness.certify.certificate import Losses
 from harness.layers import GRU, LSTM, Layer, Native, SelfAttention
-from harness.plugins.building import build
-from harness.plugins.program_contract import CheckedProgram, read_only
-from harness.plugins.watched_program import WatchedProgram
+from harness.plugins.programs import CheckedProgram, WatchedProgram, build, read_only
 from harness.spec.backend import Backend, Plan, Precision, Program, Steps
 from harness.spec.data import Samples
 from harness.spec.task import Adversarial, Task
-from harness.training import draws
+from harness.training import batches
 from harness.training.batches import BatchOrder
 from harness.training.initial import initial_weights
 
@@ -44,7 +42,7 @@ def digest(array: np.ndarray, gates: tuple[str, ...] = ("",)) -> list[Piece]:
     """
     pieces = []
     for gate, piece in zip(gates, np.split(array.astype(np.float64), len(gates), axis=-1), strict=True):
-        directions = 2.0 * draws.uniform((PROJECTIONS, piece.size), "digest", piece.size) - 1.0
+        directions = 2.0 * batches.uniform((PROJECTIONS, piece.size), "digest", piece.size) - 1.0
         projected = [math.fsum((row * piece.ravel()).tolist()) for row in directions]
         pieces.append(Piece(gate, float(np.linalg.norm(piece)), projected))
     return pieces

@@ -13,8 +13,7 @@ from harness.cli.check_workers import Check, check_all
 from harness.cli.printing import echo
 from harness.errors import PluginError, UsageError, unknown_name
 from harness.machine.cpus import cpu_groups
-from harness.machine.description import default_threads
-from harness.machine.facilities import has_nvidia_gpu
+from harness.machine.description import default_threads, has_nvidia_gpu
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.plugins.definition import define_task

@@ -11,8 +11,7 @@ from harness.cli.printing import echo
 from harness.cli.signals import interrupt_on_termination
 from harness.errors import HarnessError
 from harness.machine import diagnosis
-from harness.machine.description import Machine, default_threads, describe_machine
-from harness.machine.facilities import missing_facilities
+from harness.machine.description import Machine, default_threads, describe_machine, missing_facilities
 from harness.machine.worker_variables import worker_variables
 from harness.plugins import registry
 from harness.plugins.installation import installation

@@ -9,8 +9,8 @@ from harness.cli.standard_error import console
 from harness.duel.noise import Noise, measure_noise
 from harness.duel.workloads import Workload
 from harness.errors import HarnessError, UsageError
+from harness.machine.calibration import memory_bytes_per_second, peak_flops_per_second
 from harness.machine.description import default_threads
-from harness.machine.peak import memory_bytes_per_second, peak_flops_per_second
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.plugins.definition import define_task

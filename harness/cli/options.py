@@ -17,7 +17,7 @@ from harness.cli.durations import DURATION
 from harness.cli.plugin_files import plugin_option
 from harness.errors import UsageError
 from harness.machine.cpus import WORKER_CPUS
-from harness.machine.programs import program
+from harness.machine.processes import program
 from harness.runs.store import DEFAULT_RESULTS
 from harness.spec.backend import DEVICE_PATTERN
 

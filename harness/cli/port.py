@@ -14,8 +14,7 @@ from harness.cli.own_model import arguments
 from harness.cli.printing import echo, echo_json
 from harness.cli.signals import interrupt_on_termination
 from harness.errors import UsageError
-from harness.machine.checksums import with_checksum
-from harness.machine.files import replace_file, replace_result
+from harness.machine.files import replace_file, replace_result, with_checksum
 from harness.port.options import PortOptions, SideSpec
 from harness.port.record import PORTS, new_record
 from harness.runs.store import prepare_folder

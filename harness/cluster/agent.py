@@ -23,7 +23,7 @@ from harness.duel.run_modes import in_fastest_modes
 from harness.duel.workloads import Workload, labelled
 from harness.errors import HarnessError
 from harness.machine.description import Machine, default_threads, describe_machine
-from harness.machine.guarded_folder import GuardedFolder
+from harness.machine.files import GuardedFolder
 from harness.plugins.files import name_plugin_files
 from harness.plugins.installation import installation
 from harness.runs.certification import Certification, CertificationObserver

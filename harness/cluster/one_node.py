@@ -10,8 +10,7 @@ from harness.cluster.messages import Call, Ended
 from harness.duel.conduct import DuelObserver
 from harness.duel.record import DuelRecord, encode
 from harness.errors import HarnessError, UsageError, interruption
-from harness.machine.checksums import with_checksum
-from harness.machine.files import replace_result
+from harness.machine.files import replace_result, with_checksum
 
 _POLL_SECONDS = 0.5
 

@@ -19,11 +19,10 @@ from harness.duel.timed_worker import ConfigurationFailed
 from harness.duel.verdict import compare, fewest_pairs_for_difference, kept, latest
 from harness.duel.workloads import pad_to_equal_size
 from harness.errors import HarnessError, UsageError, interruption
-from harness.machine.checksums import with_checksum
+from harness.machine.calibration import peak_flops_per_second
 from harness.machine.durations import duration_text
-from harness.machine.files import replace_result
-from harness.machine.peak import peak_flops_per_second
-from harness.stats.looks import MOST_PAIRS, Looks
+from harness.machine.files import replace_result, with_checksum
+from harness.stats.evidence import MOST_PAIRS, Looks
 from harness.worker.errors import WorkerTimeout
 
 #: A pair that began within the budget may exceed it by this share.

@@ -5,7 +5,7 @@ import math
 from harness.duel.record import DuelRecord, DuelResult, StopReason
 from harness.duel.request import DuelRequest
 from harness.duel.verdict import known_well_enough, wanted_precision
-from harness.stats.looks import MOST_PAIRS
+from harness.stats.evidence import MOST_PAIRS
 
 #: The most time of a duel without a budget: 40 pairs, the most there are, of 20 s. That is what pairs take on
 #: a busy machine, most of it to start the processes.

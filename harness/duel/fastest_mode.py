@@ -13,8 +13,8 @@ from harness.duel.request import DuelRequest
 from harness.duel.workloads import Workload
 from harness.errors import HarnessError
 from harness.plugins import registry
+from harness.plugins.installation import identifying_versions
 from harness.plugins.selection import BEST
-from harness.plugins.versions import identifying_versions
 from harness.runs.record import DatasetRecord
 
 #: A verdict on each mode is not needed: modes whose times hardly differ are as good as each other.

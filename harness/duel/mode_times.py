@@ -13,13 +13,11 @@ import msgspec
 
 from harness.duel.record import ConfigurationRecord
 from harness.duel.workloads import Workload
-from harness.machine.cached_documents import cache_folder, read_cached, write_cached
 from harness.machine.cpus import allowed_cpus
-from harness.machine.description import Machine, cpu_model
-from harness.machine.host import this_host
-from harness.plugins.installation import has_versions
+from harness.machine.description import Machine, cpu_model, this_host
+from harness.machine.files import cache_folder, read_cached, write_cached
+from harness.plugins.installation import has_versions, identifying_versions
 from harness.plugins.options import Value
-from harness.plugins.versions import identifying_versions
 from harness.runs.record import Record
 from harness.spec.backend import Precision
 from harness.spec.description import description_sha256

@@ -13,7 +13,7 @@ from harness.duel.ratios import step_ratios
 from harness.duel.record import PairRecord, ProcessEnvironment
 from harness.duel.verdict import deviates, fewest_pairs_for_difference
 from harness.duel.workloads import Workload
-from harness.stats.looks import MOST_PAIRS
+from harness.stats.evidence import MOST_PAIRS
 
 #: A process that takes longer is considered to hang.
 _PROCESS_LIMIT_SECONDS = 600.0

@@ -13,10 +13,10 @@ from harness.audit.pairs import PairAudit
 from harness.duel.record import BlockRecord, PairRecord
 from harness.duel.timed_worker import TimedWorker
 from harness.duel.workloads import Workload
-from harness.machine.control import Control
+from harness.machine.calibration import Control
 from harness.machine.cpus import cpus_of, on_their_cores, places_to_start
-from harness.machine.disturbance import between, disturbed, read_counters
 from harness.machine.energy import EnergyMeter
+from harness.machine.usage import between, disturbed, read_counters
 
 _CHANCE = random.SystemRandom()
 #: From this number of blocks for each workload on, each workload's usual disturbance is its own.

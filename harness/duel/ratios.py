@@ -26,8 +26,7 @@ import numpy.typing as npt
 from harness.duel.log_ratios import log_ratio, whole_log_ratio
 from harness.duel.record import PairRecord
 from harness.stats.estimate import Estimate
-from harness.stats.evidence import evidence_p_value
-from harness.stats.sign_flip import Alternative, bootstrap_interval, p_value
+from harness.stats.evidence import Alternative, bootstrap_interval, evidence_p_value, p_value
 
 Array = npt.NDArray[np.float64]
 
@@ -128,7 +127,7 @@ class Ratios:
     def ratio(self) -> Estimate | None:
         """The ratio at the centre with its 95 % interval; None without pairs.
 
-        See :func:`harness.stats.sign_flip.bootstrap_interval`.
+        See :func:`harness.stats.evidence.bootstrap_interval`.
         """
         return bootstrap_interval(self.values).exp() if len(self.logs) else None
 
@@ -137,7 +136,7 @@ class Ratios:
         return Ratios(self.middle[:pairs], self.fenced, None if self.whole is None else self.whole[:pairs])
 
     def p_value(self, alternative: Alternative = "two-sided", shift: float = 0.0) -> float:
-        """Of the sign-flip test that they centre on ``shift``; see :mod:`harness.stats.sign_flip`."""
+        """Of the sign-flip test that they centre on ``shift``; see :mod:`harness.stats.evidence`."""
         off = self.logs - shift
         return p_value(_cut(off) if self.fenced else off, alternative)
 

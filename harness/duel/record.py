@@ -11,7 +11,7 @@ import msgspec
 from harness.audit.findings import Clock, Verification
 from harness.certify.certificate import Certificate, Losses
 from harness.machine.description import Machine
-from harness.machine.disturbance import Disturbance
+from harness.machine.usage import Disturbance
 from harness.runs.record import DatasetRecord, TaskRecord
 from harness.spec.backend import Precision
 from harness.stats.estimate import Estimate

@@ -8,9 +8,8 @@ import numpy as np
 from harness.duel.log_ratios import control_log_ratio
 from harness.duel.ratios import Ratios, step_ratios
 from harness.duel.record import DuelResult, PairRecord, Reason, Verdict
-from harness.stats.evidence import fewest_pairs, more_pairs
+from harness.stats.evidence import Looks, fewest_pairs, more_pairs, next_look
 from harness.stats.intervals import student_quantile
-from harness.stats.looks import Looks, next_look
 
 #: The probability, over all looks of a duel together, of calling equal configurations different.
 DIFFERENCE_LEVEL = 0.02

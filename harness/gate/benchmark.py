@@ -17,7 +17,7 @@ from harness.gate.pairs import PROCESS_LIMIT_SECONDS, PairMaker
 from harness.gate.record import BenchmarkRecord, MetricResult, QualityResult
 from harness.gate.suite import Benchmark
 from harness.gate.trainings import compare_trainings
-from harness.stats.looks import MOST_PAIRS
+from harness.stats.evidence import MOST_PAIRS
 
 #: Turns of a pair that is made for the first step alone, which is over when blocks begin. Memory that grows
 #: from step to step needs them all.

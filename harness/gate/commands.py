@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.machine import process_groups
+from harness.machine import processes
 
 _LAST_LINES = 5
 
@@ -21,7 +21,7 @@ def run_plainly(command: list[str], folder: Path) -> Completed:
 
 def run_in_group(command: list[str], folder: Path) -> Completed:
     """In a process group that ends with this process, so that no pip writes on after its gate."""
-    return process_groups.run(command, None, folder=folder, errors="surrogateescape")
+    return processes.run(command, None, folder=folder, errors="surrogateescape")
 
 
 def output_of(

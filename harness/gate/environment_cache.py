@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.machine.cached_documents import cache_folder
+from harness.machine.files import cache_folder
 from harness.machine.leftovers import Leftover, older_than, remove_path, size_of
 
 _DAY_SECONDS = 86400.0

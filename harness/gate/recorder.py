@@ -12,9 +12,8 @@ from harness.errors import HarnessError, UsageError, interruption
 from harness.gate.conclusion import worst_of
 from harness.gate.outlook import Outlook
 from harness.gate.record import BenchmarkRecord, GateRecord, Stage, encode
-from harness.machine.checksums import with_checksum
 from harness.machine.description import describe_machine
-from harness.machine.files import replace_result
+from harness.machine.files import replace_result, with_checksum
 
 
 class GateObserver(Protocol):

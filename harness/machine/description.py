@@ -1,15 +1,62 @@
 """A description of this machine, read from the operating system."""
 
+import contextlib
+import functools
+import importlib.util
+import os
 import platform
+import secrets
+import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
+import platformdirs
 
-from harness.machine.cpus import allowed_cpus, usable_cpus
-from harness.machine.host import Host, this_host
+from harness.machine.cpus import allowed_cpus, read_control_groups, usable_cpus
+from harness.machine.energy import EnergyMeter
+from harness.machine.files import replace_file
+
+# The identity of a host: a random id kept in the user's state folder, and the host's name.
+#
+# Two machines of one model have equal descriptions but different times. Nothing is derived from hardware or
+# accounts; deleting the file gives the machine a new identity.
+
+_ID_BYTES = 6
+_UNNAMED = "unnamed"
+
+
+class Host(msgspec.Struct, frozen=True):
+    """A host. Both fields count: nodes of a cluster may share the folder that holds the id."""
+
+    name: str
+    id: str | None
+    """None: the user's state folder is not writable."""
+
+    @property
+    def text(self) -> str:
+        """``alpha (3f2a1c09d4e7)``."""
+        return self.name if self.id is None else f"{self.name} ({self.id})"
+
+
+@functools.cache
+def this_host() -> Host:
+    """The identity of this host, which is made and stored when it is first asked for."""
+    return Host(platform.node() or _UNNAMED, _stored_id())
+
+
+def _stored_id() -> str | None:
+    path = Path(platformdirs.user_state_dir("dl-harness")) / "host-id"
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(path, f"{secrets.token_hex(_ID_BYTES)}\n".encode())
+        return path.read_text("ascii").strip() or None  # another process may have been the last to write it
+    return None
 
 
 class GitState(msgspec.Struct, frozen=True):
@@ -103,3 +150,56 @@ def default_threads() -> int:
 
     cores = psutil.cpu_count(logical=False) or usable_cpus()
     return min(cores, usable_cpus())
+
+
+# What some measurements need and this machine may lack: GPU, energy counters, control groups, programs.
+
+_DEVICES = Path("/dev")
+_POWERCAP = Path("/sys/class/powercap")
+
+
+class Facility(NamedTuple):
+    """Something that is missing: what it is for, and why it is missing or what would provide it."""
+
+    name: str
+    purpose: str
+    reason: str
+
+
+def has_nvidia_gpu(devices: Path = _DEVICES) -> bool:
+    """Whether the machine has an NVIDIA GPU, even one that the environment hides."""
+    return any(devices.glob("nvidia[0-9]*"))
+
+
+def missing_facilities(
+    variables: Mapping[str, str] = os.environ, devices: Path = _DEVICES, powercap: Path = _POWERCAP
+) -> list[Facility]:
+    """The facilities that this machine lacks. Imports no framework."""
+    missing = []
+    if not has_nvidia_gpu(devices):
+        missing.append(Facility("NVIDIA GPU", "--device cuda", "none found"))
+    elif importlib.util.find_spec("pynvml") is None:
+        missing.append(Facility("NVML", "energy of a GPU in duels", "pip install nvidia-ml-py"))
+    if not EnergyMeter([("cpu", None)], powercap).available:
+        reason = (
+            "only root may read them"
+            if any(powercap.glob("intel-rapl:[0-9]*"))
+            else "the system provides none"
+        )
+        missing.append(Facility("CPU energy counters (RAPL)", "energy in duels", reason))
+    if not read_control_groups("cpu.stat"):
+        missing.append(
+            Facility("control groups, version 2", "detection of CPU throttling", "the system provides none")
+        )
+    if not hasattr(os, "sched_setaffinity"):
+        missing.append(Facility("CPU affinity", "workers on fixed CPUs", f"not supported on {sys.platform}"))
+    compiler = variables.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
+    if shutil.which(compiler) is None:
+        missing.append(
+            Facility(
+                "C++ compiler", "torch:compile on the CPU", f"{compiler} is not installed; CXX names another"
+            )
+        )
+    if shutil.which("git") is None:
+        missing.append(Facility("git", "harness gate --base", "not installed"))
+    return missing

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from harness.machine.control_groups import cpu_quota
-from harness.machine.cpus import allowed_cpus
+from harness.machine.cpus import allowed_cpus, cpu_quota
 from harness.machine.description import default_threads
 
 #: A core that is busier than this while this process waits runs other programs.

@@ -3,12 +3,19 @@
 import contextlib
 import functools
 import os
+import secrets
+import shutil
+import signal
+import subprocess
 import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from harness.machine.host import this_host
+from harness.errors import UsageError
+from harness.machine.description import this_host
 
 #: Fields of /proc/PID/stat after the name, which may contain spaces and brackets.
 _STATE, _START = 0, 19
@@ -77,3 +84,182 @@ def _creation_time(pid: int) -> str | None:
         return None if process.status() == psutil.STATUS_ZOMBIE else repr(process.create_time())
     except psutil.Error:
         return None
+
+
+# Processes with a group of their own, so that everything they start can be killed with them.
+
+#: Kills a process group when standard input closes, which it does when the parent dies, however it dies; and
+#: the processes outside the group that the last line of standard input lists, or that have the mark.
+_WATCH = """
+while read -r line; do beyond=$line; done
+kill -s KILL -- "-$1" $beyond
+for pass in 1 2 3; do
+  for file in ${2:+$(grep -ls "$2=" /proc/[0-9]*/environ)}; do
+    pid=${file#/proc/}
+    kill -s KILL "${pid%/environ}"
+  done
+done
+"""
+GUARD = ["/bin/sh", "-c", _WATCH, "guard"]
+
+
+def start_guard(group: int, mark: str = "") -> subprocess.Popen[bytes]:
+    """Start a process that kills the group when this process dies. Call :func:`release_guard` before that.
+
+    With a ``mark`` it also kills all that have it, as :func:`harness.machine.processes.kill_marked` does.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    return subprocess.Popen(
+        [*GUARD, str(group), mark],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def update_guard(guard: subprocess.Popen[bytes], beyond: Iterable[int]) -> None:
+    """Replace the list of processes outside the group that the guard kills with it."""
+    if guard.stdin is not None:
+        with contextlib.suppress(BrokenPipeError):
+            guard.stdin.write(" ".join(map(str, beyond)).encode() + b"\n")
+            guard.stdin.flush()
+
+
+def release_guard(guard: subprocess.Popen[bytes]) -> None:
+    """End a guard without killing the group that it watches."""
+    guard.kill()
+    guard.communicate()
+
+
+def kill_group(group: int) -> None:
+    """Kill all processes of a group at once."""
+    # macOS reports a lack of permission for a group that has ended.
+    gone = (ProcessLookupError, *((PermissionError,) if sys.platform == "darwin" else ()))
+    with contextlib.suppress(*gone):
+        os.killpg(group, signal.SIGKILL)
+
+
+def run(
+    command: Sequence[str],
+    timeout_seconds: float | None,
+    variables: Mapping[str, str] | None = None,
+    *,
+    folder: Path | None = None,
+    errors: str = "replace",
+) -> subprocess.CompletedProcess[str]:
+    """Run a command and return its output. Nothing that it started survives it, or this process.
+
+    Raises:
+        OSError: it cannot be started.
+        subprocess.TimeoutExpired: it took longer, and was killed.
+    """
+    with contextlib.ExitStack() as stack:
+        process = stack.enter_context(
+            subprocess.Popen(
+                command,
+                cwd=folder,
+                env={**os.environ, **(variables or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors=errors,
+                start_new_session=True,
+            )
+        )
+        stack.callback(kill_group, process.pid)
+        with contextlib.suppress(OSError):  # a command can run without a guard
+            stack.callback(release_guard, start_guard(process.pid))
+        out, err = process.communicate(timeout=timeout_seconds)
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def with_descendants(pids: Iterable[int]) -> set[int]:
+    """These processes and all that they have started, where the kernel lists children (Linux)."""
+    known: set[int] = set()
+    queue = list(pids)
+    while queue:
+        pid = queue.pop()
+        if pid not in known:
+            known.add(pid)
+            for thread in _threads(pid):
+                with contextlib.suppress(OSError):
+                    queue += map(int, (thread / "children").read_text().split())
+    return known
+
+
+def bind_all(pids: Iterable[int], cpus: Iterable[int]) -> None:
+    """Bind every thread of these processes and of all that they have started to these CPUs (Linux)."""
+    cpus = list(cpus)
+    for pid in with_descendants(pids):
+        for thread in _threads(pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.sched_setaffinity(int(thread.name), cpus)
+
+
+def _threads(pid: int) -> list[Path]:
+    try:
+        return list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return []
+
+
+# A mark that a process passes on to all that it starts, so that they are found however they detach.
+
+_SWEEPS = 5
+_SWEEP_SECONDS = 0.01
+
+
+def new_mark() -> str:
+    """The name of a variable to set for a process. Marked processes within others keep their marks, too."""
+    return f"HARNESS_MARK_{secrets.token_hex(8)}"
+
+
+def kill_marked(mark: str) -> None:
+    """Kill all processes of this user that were started with this variable, where ``/proc`` is (Linux)."""
+    for _ in range(_SWEEPS):  # one may fork while the others are looked up
+        marked = [pid for pid in _pids() if f"{mark}=".encode() in _environment(pid)]
+        for pid in marked:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        if not marked:
+            return
+        time.sleep(_SWEEP_SECONDS)
+
+
+def _pids() -> list[int]:
+    try:
+        return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
+    except OSError:
+        return []
+
+
+def _environment(pid: int) -> bytes:
+    """The variables with which a process was started; empty for those of other users and the dead."""
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return b""
+
+
+# Programs that are given by a path, or by a name that is looked up in ``PATH``.
+
+
+def program(option: str, path: str) -> str:
+    """The absolute path. Links are not followed: the interpreter of a virtual environment is one.
+
+    Raises:
+        UsageError: there is no such program, or its path is not UTF-8.
+    """
+    # Not a Path, which would turn ./python into a name to look up.
+    location = shutil.which(os.path.expanduser(path))  # noqa: PTH111
+    if location is None:
+        raise UsageError(f"{option} {path}: no such program; give the bin/python of a virtual environment")
+    whole = str(Path(location).absolute())
+    if "\N{REPLACEMENT CHARACTER}" in os.fsencode(whole).decode(errors="replace"):
+        escaped = os.fsencode(whole).decode(errors="backslashreplace")
+        raise UsageError(f"{option}: {escaped} is not UTF-8, which records need: rename its folder")
+    return whole

@@ -11,8 +11,7 @@ import platform
 import sys
 from collections.abc import Mapping
 
-from harness.machine.control_groups import read_control_groups
-from harness.machine.cpus import PROCESSOR_TIMES, WORKER_CPUS, allowed_cpus, cpus_for
+from harness.machine.cpus import PROCESSOR_TIMES, WORKER_CPUS, allowed_cpus, cpus_for, read_control_groups
 
 _NO_GPU = "-1"
 #: Beginnings of the names of variables that are known to influence speed or results.

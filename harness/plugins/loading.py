@@ -7,9 +7,8 @@ import pluggy
 
 from harness import hookspecs
 from harness.errors import PluginError
-from harness.plugins import checks
-from harness.plugins.faults import message_of
-from harness.plugins.output import nothing_on_stdout
+from harness.plugins import definition
+from harness.plugins.faults import message_of, nothing_on_stdout
 from harness.spec.backend import Backend
 from harness.spec.data import DataSource
 from harness.spec.task import TaskDefinition
@@ -44,7 +43,7 @@ def ask(
     if (named := getattr(plugin, "name", None)) != name:
         raise PluginError(f"{where} returned a {kind} named {named!r} from harness_{kind}({name!r})")
     try:
-        checks.check(plugin)
+        definition.check(plugin)
     except Exception as error:
         raise PluginError(f"{where} breaks the contract: {message_of(error)}") from error
     return plugin

@@ -17,10 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.errors import PluginError
-from harness.machine.line_pipe import LineOverdue, LinePipe, LineTooLong, PipeClosed
-from harness.machine.marks import kill_marked, new_mark
-from harness.machine.output_log import OutputLog
-from harness.machine.process_groups import kill_group, release_guard, start_guard
+from harness.machine.pipes import LineOverdue, LinePipe, LineTooLong, OutputLog, PipeClosed
+from harness.machine.processes import kill_group, kill_marked, new_mark, release_guard, start_guard
 
 #: An import that takes longer is taken to hang. That of a large framework takes about 10 s from a cold disk.
 LIMIT_SECONDS = 60.0

@@ -12,7 +12,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.machine.durations import seconds_of
-from harness.machine.programs import program
+from harness.machine.processes import program
 
 _INTERPRETERS = {label: pytest.StashKey[str | None]() for label in ("base", "head")}
 _PYTEST_BENCHMARK = ("benchmark", "pytest_benchmark.plugin")

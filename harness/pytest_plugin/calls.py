@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from harness.machine.disturbance import between, disturbed, read_counters
+from harness.machine.usage import between, disturbed, read_counters
 from harness.stats import settling
 
 #: Of one block. A call is timed alone, so its blocks need not be as short as those of a duel.

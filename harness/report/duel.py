@@ -11,7 +11,7 @@ from harness.report.numbers import NOTHING, RATIO_LEGEND, percent, percent_chang
 from harness.report.table import Table, terminal_table
 from harness.report.terminal import framework_text, terminal_width
 from harness.stats.estimate import Estimate
-from harness.stats.looks import MOST_PAIRS
+from harness.stats.evidence import MOST_PAIRS
 
 #: Load of other programs, and throttling, are mentioned from this share of a core on.
 _WORTH_MENTIONING = 0.1

@@ -53,7 +53,7 @@ def _undecided(result: DuelResult) -> str:
 
 def _outlook(result: DuelResult) -> str:
     """``6 of at least 7 pairs``, or the evidence and why it cannot decide."""
-    from harness.stats.looks import MOST_PAIRS  # imports NumPy, which reports of gates do without
+    from harness.stats.evidence import MOST_PAIRS  # imports NumPy, which reports of gates do without
 
     if result.reason is not None:
         return f"{evidence_text(result)}; {reason_text(result.reason, result)}"

@@ -3,7 +3,7 @@
 import shlex
 
 from harness.gate.record import BenchmarkRecord, EnvironmentRecord, GateRecord
-from harness.plugins.versions import PLUGIN
+from harness.plugins.installation import PLUGIN
 from harness.report.escaping import one_line
 from harness.report.gate_reasons import reason_text
 

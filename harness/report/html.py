@@ -10,8 +10,7 @@ import jinja2
 import vl_convert
 from markupsafe import Markup, escape
 
-from harness.machine.cached_documents import cache_folder
-from harness.machine.files import replace_file
+from harness.machine.files import cache_folder, replace_file
 from harness.report.chart_style import CONFIG
 from harness.report.figure import Figure
 

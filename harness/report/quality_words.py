@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from harness.analysis.comparison import Comparison, PairComparison
 from harness.report.numbers import estimate, is_zero, probability, score_digits, seeds, significant
 from harness.report.phrases import listed
-from harness.stats.equivalence import Equivalence
+from harness.stats.intervals import Equivalence
 from harness.training.measures import Measure
 
 

@@ -6,7 +6,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 
-from harness.plugins.versions import identifying_versions
+from harness.plugins.installation import identifying_versions
 from harness.report.busy import busy_mark
 from harness.report.certificate_words import certificate_cell
 from harness.report.numbers import NOTHING

@@ -5,8 +5,7 @@ from typing import TypeVar
 
 from harness.errors import DataError, HarnessError, UsageError
 from harness.plugins import registry
-from harness.plugins.faults import explain, memory_ran_out, message_of
-from harness.plugins.output import nothing_on_stdout
+from harness.plugins.faults import explain, memory_ran_out, message_of, nothing_on_stdout
 from harness.runs.record import DatasetRecord
 from harness.spec.data import Dataset, DatasetSummary, DataSource, DownloadProgress
 from harness.spec.task import TaskDefinition

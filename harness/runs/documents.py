@@ -8,8 +8,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from harness.errors import UsageError
-from harness.machine.checksums import ContentChanged, verify_checksum
-from harness.machine.files import read_file
+from harness.machine.files import ContentChanged, read_file, verify_checksum
 from harness.runs.schemas import OtherSchema, Versioned, decode
 
 _D = TypeVar("_D", bound=Versioned)

@@ -14,8 +14,8 @@ from msgspec import Meta
 from harness.audit.findings import Clock, Verification
 from harness.certify.certificate import Certificate, Losses
 from harness.machine.description import Machine
-from harness.machine.interference import Interference
 from harness.machine.processes import ProcessMark
+from harness.machine.usage import Interference
 from harness.runs import schemas
 from harness.spec.backend import Precision
 from harness.spec.data import Split

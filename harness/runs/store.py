@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.errors import HarnessError, UsageError
-from harness.machine.checksums import with_checksum
-from harness.machine.files import prove_writable, replace_result, sweep_drafts
+from harness.machine.files import prove_writable, replace_result, sweep_drafts, with_checksum
 from harness.runs import record as records
 from harness.runs.documents import RecordKind
 from harness.runs.lost import judged

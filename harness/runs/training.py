@@ -12,12 +12,11 @@ from harness.audit.audit import AuditedTraining, Preparation
 from harness.audit.budgets import AUDIT_SHARE
 from harness.audit.work import Work
 from harness.machine.cpus import cpus_of
-from harness.machine.interference import Watch
+from harness.machine.usage import Watch
 from harness.runs.record import Block, Epoch, Record
 from harness.runs.request import RunRequest
 from harness.runs.store import RecordWriter
-from harness.training.batches import BatchOrder
-from harness.training.blocks import block_steps
+from harness.training.batches import BatchOrder, block_steps
 from harness.training.measures import Scores
 from harness.training.outcome_records import Drawn
 from harness.worker import protocol

@@ -10,12 +10,16 @@ The probability is that of a shift with Student noise, from the pairs before; of
 made in any case, from their sizes without signs. A bad guess costs power and never the level.
 """
 
+import functools
 import math
 import statistics
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from harness.stats.estimate import Estimate
 
 Array = npt.NDArray[np.float64]
 
@@ -97,3 +101,177 @@ def _log_bet(value: float, shift: float, noise: float) -> float:
         (degrees + 1) / 2
     )
     return math.log(2 * min(_SUREST, max(1 - _SUREST, odds / (1 + odds))))
+
+
+# Inference from the log ratios of pairs: an exact test and an interval.
+#
+# The unit is the pair of fresh processes, because the steps of one process are not independent. Under the
+# null hypothesis the sign of each pair's log ratio is a coin toss, because chance decides which configuration
+# goes first. Nothing else is assumed about the distribution of the ratios.
+
+#: Up to this number of pairs all sign patterns are counted; beyond it a sample of them is drawn. A gate
+#: judges at most 44 pairs (4 of its look and 40 of its confirmation), a duel 40.
+EXACT_UP_TO = 44
+_PATTERNS_DRAWN = 2**16
+_BOOTSTRAP_RESAMPLES = 10_000
+_FEWEST_FOR_INTERVAL = 5
+#: The share of the resamples beyond each end of an interval.
+_TAIL = 0.025
+#: A resample's standard error is taken to be at least this share of that of all pairs. A resample without the
+#: only outlier among pairs that hardly vary would otherwise have an unbounded t.
+_LEAST_ERROR_SHARE = 0.1
+_SEED = 20
+
+Alternative = Literal["two-sided", "greater", "less"]
+
+
+def p_value(
+    log_ratios: np.ndarray,
+    alternative: Alternative = "two-sided",
+) -> float:
+    """The sign-flip test (Fisher 1935, section 21) of whether log ratios ``(pairs,)`` centre on 0.
+
+    The statistic is the mean; the p-value is the share of sign patterns whose mean is as extreme. It is exact
+    up to 44 pairs; beyond, a seeded sample of patterns is drawn. With ``n`` pairs no two-sided p-value is
+    below ``2 ** (1 - n)``.
+    """
+    if len(log_ratios) < 2:  # noqa: PLR2004  one sign shows nothing
+        return 1.0
+    return _share_as_extreme(tuple(np.asarray(log_ratios, float)), alternative)
+
+
+@functools.lru_cache(maxsize=1024)  # the p-values of earlier looks are needed again after every pair
+def _share_as_extreme(values: tuple[float, ...], alternative: Alternative) -> float:
+    if len(values) > EXACT_UP_TO:
+        return _drawn_share(values, alternative)
+    # The 2 ** n sums are never stored: each is one of the left half's plus one of the right half's.
+    half = len(values) // 2
+    left, right = (np.sort(_signed_sums(part)) for part in (values[:half], values[half:]))
+    observed, rounding = sum(values), 1e-12 * sum(map(abs, values))
+    below = np.searchsorted(right, observed - rounding - left, "left").mean()
+    up_to = np.searchsorted(right, observed + rounding - left, "right").mean()
+    shares = {"greater": float(1 - below / len(right)), "less": float(up_to / len(right))}
+    return shares.get(alternative, min(1.0, 2 * min(shares.values())))
+
+
+def _signed_sums(values: tuple[float, ...]) -> np.ndarray:
+    """The sum of the values under every pattern of signs, ``(2 ** values,)``."""
+    sums = np.zeros(1)
+    for value in values:
+        sums = np.concatenate([sums + value, sums - value])
+    return sums
+
+
+def _drawn_share(values: tuple[float, ...], alternative: Alternative) -> float:
+    from scipy.stats import permutation_test  # with one sample, "samples" means flipped signs
+
+    result = permutation_test(
+        (np.array(values),),
+        np.mean,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=_PATTERNS_DRAWN,
+        alternative=alternative,
+        rng=np.random.default_rng(_SEED),
+    )
+    return float(result.pvalue)
+
+
+def bootstrap_interval(log_ratios: np.ndarray) -> Estimate:
+    """The mean of log ratios ``(pairs,)``, with its 95 % bootstrap-t interval.
+
+    After Efron and Tibshirani (1993, section 12.5). The deviation of the mean is studentised, which keeps the
+    level with few pairs, where the percentile interval is too short. There is no interval for fewer than 5
+    pairs: they have too few different resamples.
+    """
+    values = np.asarray(log_ratios, float)
+    pairs, mean = len(values), float(values.mean())
+    if pairs < _FEWEST_FOR_INTERVAL:
+        return Estimate(mean, None, None, pairs)
+    error = float(_standard_error(values))
+    if error == 0.0:
+        return Estimate(mean, mean, mean, pairs)
+    drawn = values[np.random.default_rng(_SEED).integers(0, pairs, (_BOOTSTRAP_RESAMPLES, pairs))]
+    means, errors = drawn.mean(-1), _standard_error(drawn)
+    varied = errors > 1e-9 * error  # a resample that repeats one pair has no t
+    t = (means[varied] - mean) / np.maximum(errors[varied], _LEAST_ERROR_SHARE * error)
+    low, high = np.quantile(t, [_TAIL, 1.0 - _TAIL])
+    return Estimate(mean, mean - float(high) * error, mean - float(low) * error, pairs)
+
+
+def _standard_error(values: np.ndarray) -> np.ndarray:
+    """Of the mean over the last axis."""
+    error: np.ndarray = values.std(-1, ddof=1) / math.sqrt(values.shape[-1])
+    return error
+
+
+def smallest_p_value(pairs: int, alternative: Alternative = "two-sided") -> float:
+    """The smallest p-value that this number of pairs can have."""
+    exact = pairs <= EXACT_UP_TO
+    smallest = 2.0**-pairs if exact else 1 / (_PATTERNS_DRAWN + 1)
+    return 2 * smallest if alternative == "two-sided" else smallest
+
+
+# When a test is made while pairs come in, and which share of the error each of these looks may use.
+#
+# Testing after every pair and stopping at the first success would call equal configurations different far too
+# often. So the error is spent: every look uses a share of it, and the shares add up to one. By the union
+# bound (Bonferroni) the error over all looks stays below the level, whatever the dependence between them.
+
+#: The most pairs of two configurations; with the last one all error is spent.
+MOST_PAIRS = 40
+#: Looks are made at these numbers of pairs and at the end. More looks would find little sooner and leave less
+#: error for each. With 10 pairs an exact test can reach a level of 0.001.
+_AT = (10, 14, 20, 28)
+_POWER = 4
+#: The share of the error that the first look may use.
+_SOON = 0.2
+
+
+class Looks:
+    """The looks made so far by one test, and the share of the error that each may use.
+
+    The error used up to a look depends on the elapsed time, not on the data (Lan and DeMets 1983). It is the
+    fourth power of the time (the family of Kim and DeMets 1987), so that most is left for the end, where
+    there are most pairs; from the first look on it is at least a fifth, so that a verdict on pairs that
+    hardly vary comes early.
+    """
+
+    def __init__(self) -> None:
+        self.shares: dict[int, float] = {}
+
+    @classmethod
+    def single(cls, pairs: int) -> "Looks":
+        """A single look, at a number of pairs that was fixed in advance."""
+        looks = cls()
+        looks.come_to(pairs, 1.0, last=True)
+        return looks
+
+    def come_to(self, pairs: int, progress: float, *, last: bool) -> None:
+        """Report the number of pairs after a share ``progress`` (0 to 1) of the time.
+
+        The ``last`` look may be at any number of pairs, provided that the data did not determine that it is
+        the last.
+        """
+        if not last and pairs not in _AT:
+            return
+        due = 1.0 if last else max(_SOON, min(1.0, progress) ** _POWER)
+        more = max(0.0, due - sum(self.shares.values()))
+        self.shares[pairs] = self.shares.get(pairs, 0.0) + more
+
+    def levels(self, total: float) -> dict[int, float]:
+        """The level at each look, by its pairs, of a one-sided test whose error over all looks is ``total``.
+
+        A share that a look cannot use, because no p-value of so few pairs is that small, goes to the next.
+        """
+        levels, carried = {}, 0.0
+        for pairs, share in self.shares.items():
+            carried += share
+            if carried * total >= smallest_p_value(pairs, "less"):
+                levels[pairs], carried = carried * total, 0.0
+        return levels
+
+
+def next_look(pairs: int) -> int:
+    """The first look at this number of pairs or more; the number itself if there is none."""
+    return next((look for look in (*_AT, MOST_PAIRS) if look >= pairs), pairs)

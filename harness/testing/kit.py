@@ -31,9 +31,9 @@ from harness.certify.observation import Observation, TrialPrograms, first_losses
 from harness.certify.parity import LOSS_TOLERANCES
 from harness.certify.waiting import observe_waiting
 from harness.errors import Declined, HarnessError, UsageError
-from harness.plugins import checks, registry
+from harness.plugins import definition, registry
 from harness.plugins.configuration import Configuration
-from harness.plugins.program_contract import ContractBroken, checked_environment
+from harness.plugins.programs import ContractBroken, checked_environment
 from harness.spec.backend import Backend, Precision, Unsupported
 from harness.spec.task import Optimizer, Sgd, Task, TaskDefinition
 from harness.training.batches import BatchOrder
@@ -204,7 +204,7 @@ def check_backend(
 
 def _check_attributes(backend: Backend, threads: int) -> None:
     try:
-        checks.check(backend)
+        definition.check(backend)
     except (ValueError, TypeError) as error:
         raise ConformanceError(str(error)) from error
     try:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.machine.description import this_host
 from harness.machine.files import prove_writable
-from harness.machine.host import this_host
 from harness.runs.record import Epoch, Record
 from harness.tracking import values
 from harness.tracking.events import Moment, version_event, write_events

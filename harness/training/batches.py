@@ -1,6 +1,7 @@
 """What each training step sees: its samples, and the random draws that belong to them."""
 
 import dataclasses
+import hashlib
 import math
 from typing import Self
 
@@ -10,9 +11,85 @@ import numpy.typing as npt
 from harness.errors import UsageError
 from harness.layers import BatchNorm
 from harness.spec.backend import Steps
+from harness.spec.schedules import ConstantRate, CosineDecay, LinearDecay, Schedule, StepDecay
 from harness.spec.task import Adversarial, Augmentation, Task
-from harness.training import draws
-from harness.training.schedules import LearningRates
+
+# Learning rates of single steps, from a task's schedule; formulas in :mod:`harness.spec.schedules`.
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LearningRates:
+    """The rates of a training of ``steps`` steps, with ``peak`` as the largest."""
+
+    peak: float
+    schedule: Schedule = dataclasses.field(default_factory=ConstantRate)
+    steps: int = 1
+
+    def __post_init__(self) -> None:
+        """Raises UsageError where the warm-up does not end within the training."""
+        warmup = self.schedule.warmup_steps
+        if warmup and warmup >= self.steps:
+            raise UsageError(
+                f"the schedule's warm-up of {warmup:,} steps is longer than the training of {self.steps:,}; "
+                "train for more epochs, or warm up for fewer steps"
+            )
+
+    def of_steps(self, start: int, count: int) -> npt.NDArray[np.float64]:
+        """The rates ``(count,)`` of the steps from ``start``; after the training the last one is kept.
+
+        A duel's timing makes more steps than a training has.
+        """
+        steps = np.minimum(np.arange(start, start + count), self.steps - 1)
+        warmup = self.schedule.warmup_steps
+        rising = (steps + 1) / (warmup + 1)
+        return self.peak * np.where(steps < warmup, rising, self._factors(steps))
+
+    def _factors(self, steps: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """The rate after the warm-up, as a share of the largest."""
+        warmup = self.schedule.warmup_steps
+        place = (steps - warmup) / (self.steps - warmup)
+        match self.schedule:
+            case ConstantRate():
+                return np.ones(len(steps))
+            case StepDecay(milestones, factor):
+                passed = (steps[:, None] >= np.array(milestones) * self.steps).sum(axis=1)
+                factors: npt.NDArray[np.float64] = np.float64(factor) ** passed
+                return factors
+            case CosineDecay(final):
+                return final + (1.0 - final) * (1.0 + np.cos(np.pi * place)) / 2.0
+            case LinearDecay(final):
+                return 1.0 + (final - 1.0) * place
+
+
+# Reproducible random draws: one independent stream for each purpose, named by a key.
+#
+# Only uniform doubles are drawn, from NumPy's Philox through a SeedSequence, so that a later NumPy cannot
+# change a committed reference (NumPy's NEP 19 keeps bit generators stable, not distributions).
+
+
+def _stream(*key: int | str) -> np.random.Generator:
+    # Hashed, because a SeedSequence pads short keys with zeros and so could map two keys to one stream.
+    digest = hashlib.sha256(repr(tuple(key)).encode()).digest()
+    words = np.frombuffer(digest, "<u4").tolist()
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(words)))
+
+
+def uniform(shape: tuple[int, ...], *key: int | str) -> npt.NDArray[np.float64]:
+    """Draws from [0, 1) of this shape; equal for equal keys."""
+    return _stream(*key).random(shape)
+
+
+def permutation(count: int, *key: int | str) -> npt.NDArray[np.int64]:
+    """The numbers 0 to ``count - 1`` in random order ``(count,)``; equal for equal keys."""
+    return np.argsort(uniform((count,), *key), kind="stable").astype(np.int64)
+
+
+def normal(shape: tuple[int, ...], *key: int | str) -> npt.NDArray[np.float64]:
+    """Standard normal draws of this shape, from two uniforms each by Box and Muller (1958)."""
+    u = uniform((2, *shape), *key)
+    drawn: npt.NDArray[np.float64] = np.sqrt(-2.0 * np.log1p(-u[0])) * np.cos(2.0 * np.pi * u[1])
+    return drawn
+
 
 _NOT_AUGMENTED = Augmentation()
 _FLIPPED_FRACTION = 0.5
@@ -112,18 +189,18 @@ class BatchOrder:
         first = epoch * self.samples_per_epoch
         passed, start = divmod(first, self.samples)
         last = (first + self.samples_per_epoch - 1) // self.samples
-        rows = [draws.permutation(self.samples, self.seed, "batches", n) for n in range(passed, last + 1)]
+        rows = [permutation(self.samples, self.seed, "batches", n) for n in range(passed, last + 1)]
         return np.concatenate(rows)[start : start + self.samples_per_epoch]
 
     def _latents(self, epoch: int) -> np.ndarray:
-        return draws.normal((self.samples, self.latent_size), self.seed, "latents", epoch)
+        return normal((self.samples, self.latent_size), self.seed, "latents", epoch)
 
     def _flips(self, epoch: int) -> np.ndarray:
-        return draws.uniform((self.samples,), self.seed, "flips", epoch) < _FLIPPED_FRACTION
+        return uniform((self.samples,), self.seed, "flips", epoch) < _FLIPPED_FRACTION
 
     def _offsets(self, epoch: int) -> np.ndarray:
         choices = 2 * self.augmentation.crop + 1
-        return (draws.uniform((self.samples, 2), self.seed, "crops", epoch) * choices).astype(np.int64)
+        return (uniform((self.samples, 2), self.seed, "crops", epoch) * choices).astype(np.int64)
 
 
 def _refuse_single_values(task: Task, smallest_batch: int) -> None:
@@ -136,3 +213,30 @@ def _refuse_single_values(task: Task, smallest_batch: int) -> None:
                 f"the last batch of an epoch has 1 sample, and {place.name} needs at least {_FEWEST} values "
                 "per channel; train with another batch size, or on another number of samples (train_fraction)"
             )
+
+
+# How training is cut into timed blocks.
+
+#: Blocks take about this share of the training, so that a whole one can be verified within 2 % of it ...
+_SHARE = 0.01
+#: ... but long enough that the fixed cost of a call (Keras's ``fit``: tens of milliseconds) is a small part
+#: of it, and short enough to show progress.
+_SHORTEST_SECONDS, _LONGEST_SECONDS = 0.5, 2.0
+#: Steps of the second block, which determines the length of the later ones.
+PROBE_STEPS = 8
+
+
+def block_steps(order: BatchOrder, step: int, step_seconds: float, total_steps: int) -> int:
+    """Steps of the block that begins at ``step``: the first step alone, a probe, then equal blocks.
+
+    ``step_seconds`` is the duration of a step in the block before, or 0 while unknown; ``total_steps`` those
+    of the training. A block never crosses the end of an epoch and never mixes batch sizes.
+    """
+    left = order.run_length(step)
+    if step == 0:
+        return 1
+    if not step_seconds:
+        return min(PROBE_STEPS, left)
+    block_seconds = min(_LONGEST_SECONDS, max(_SHORTEST_SECONDS, _SHARE * total_steps * step_seconds))
+    blocks = max(1, round(left * step_seconds / block_seconds))
+    return -(-left // blocks)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.spec.data import Samples
-from harness.training import draws
+from harness.training import batches
 from harness.training.measures import Scores
 
 #: The number of principal components of the real training pictures that serve as features.
@@ -20,7 +20,7 @@ Features = npt.NDArray[np.float64]
 
 def judging_latents(count: int, latent_size: int, dtype: np.dtype) -> np.ndarray:
     """Latents ``(count, latent_size)`` by which every generator is judged, whatever its seed and backend."""
-    return draws.normal((count, latent_size), "judging latents").astype(dtype)
+    return batches.normal((count, latent_size), "judging latents").astype(dtype)
 
 
 def frechet_distance(first: Features, second: Features) -> float:
@@ -113,7 +113,7 @@ class Judge:
     def baselines(self, held_out: np.ndarray, untrained: np.ndarray) -> Scores:
         """The same distance for comparison: of real pictures, of noise, and of an untrained generator."""
         real = self._features(held_out)
-        noise = draws.uniform(held_out[:COMPARED].shape, "noise")
+        noise = batches.uniform(held_out[:COMPARED].shape, "noise")
         others = {
             "of_training_pictures": _some(self._train, COMPARED, "compared"),
             "of_noise": self._features(noise),
@@ -140,7 +140,7 @@ def _some(pictures: np.ndarray, count: int, purpose: str) -> np.ndarray:
     """At most ``count`` of the pictures, the same at every call."""
     if len(pictures) <= count:
         return pictures
-    return pictures[np.sort(draws.permutation(len(pictures), purpose)[:count])]
+    return pictures[np.sort(batches.permutation(len(pictures), purpose)[:count])]
 
 
 def _flat(pictures: np.ndarray) -> Features:

@@ -1,20 +1,269 @@
 """The scores of a program: of its predictions, and of the pictures that it generates."""
 
+import io
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
+from harness.layers import (
+    GRU,
+    LSTM,
+    Activation,
+    AnyLayer,
+    Dense,
+    Dropout,
+    Embedding,
+    LayerNorm,
+    PositionEmbedding,
+    SelfAttention,
+    Unembedding,
+)
+from harness.network import Network
 from harness.spec.backend import Program
 from harness.spec.data import Samples, Series, Split
-from harness.spec.task import Adversarial, Task
+from harness.spec.task import Adversarial, BinaryClassification, Classification, Regression, Task
+from harness.training import batches
 from harness.training.gan_quality import Judge
 from harness.training.initial import initial_weights
-from harness.training.outcome_records import Drawn, Outcomes
-from harness.training.outcomes import Remembering, outcomes
-from harness.training.sample_grid import epochs_grid, first_samples, picture_row, sample_grid, shown_epochs
-from harness.training.sampled_texts import sampled_texts
-from harness.training.scoring import Rows, Scored, generate, score
+from harness.training.outcome_records import Drawn, Example, Forecast, Outcomes, SampledTexts
+from harness.training.scoring import Predict, Rows, Scored, generate, score
 from harness.training.splits import at_most
+
+# Computes :mod:`harness.training.outcome_records` from a network's outputs.
+
+#: Half of the samples were classified wrongly, half rightly, as far as there are so many.
+MOST_EXAMPLES = 16
+#: More classes make no readable matrix.
+_MOST_CLASSES = 32
+_MOST_VALUES = 64
+_MOST_YEARS = 400
+
+
+class Remembering:
+    """Predicts, and keeps what the network ``model`` last predicted."""
+
+    def __init__(self, predict: Predict) -> None:
+        self._predict = predict
+        self.outputs: np.ndarray | None = None
+
+    def __call__(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
+        """:meth:`harness.spec.Program.predict`."""
+        outputs = self._predict(inputs, network)
+        if network == "model":
+            self.outputs = outputs
+        return outputs
+
+
+def outcomes(
+    task: Task, outputs: np.ndarray, test: Samples, classes: tuple[str, ...], series: Series | None
+) -> Outcomes | None:
+    """What these outputs ``(n, …)`` of the test samples show; None for tasks of other kinds."""
+    match task.objective:
+        case Classification() if not task.predicts_positions():
+            return _classified(outputs, test, classes)
+        case BinaryClassification():
+            # The sigmoid of a logit is the softmax of 0 and the logit.
+            return _classified(np.concatenate([np.zeros_like(outputs), outputs], axis=1), test, classes)
+        case Regression() if series is not None:
+            return Outcomes(forecast=_forecast(outputs, test, series))
+        case _:
+            return None
+
+
+def _classified(logits: np.ndarray, test: Samples, classes: tuple[str, ...]) -> Outcomes:
+    values = logits.astype(np.float64)
+    predicted = values.argmax(axis=1)
+    count = max(len(classes), values.shape[1])
+    names = [*classes, *map(str, range(len(classes), count))]
+    confusion: list[list[int]] = []
+    if count <= _MOST_CLASSES:
+        cells = np.bincount(test.targets * count + predicted, minlength=count**2)
+        confusion = cells.reshape(count, count).tolist()
+    return Outcomes(names, confusion, _examples(values, predicted, test))
+
+
+def _examples(logits: np.ndarray, predicted: np.ndarray, test: Samples) -> list[Example]:
+    """The surest mistakes, then right answers: the first of each class, then the next."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+        sure = (weights / weights.sum(axis=1, keepdims=True)).max(axis=1)
+    right = predicted == test.targets
+    half = MOST_EXAMPLES // 2
+    wrong = np.flatnonzero(~right & np.isfinite(sure))
+    chosen = wrong[np.argsort(-sure[wrong], kind="stable")][:half].tolist()
+    turns: dict[int, int] = {}
+    ordered = []
+    for row in np.flatnonzero(right).tolist():
+        label = int(test.targets[row])
+        turns[label] = turns.get(label, -1) + 1
+        ordered.append((turns[label], row))
+    chosen += [row for _, row in sorted(ordered)[:half]]
+    return [
+        Example(
+            row,
+            int(test.targets[row]),
+            int(predicted[row]),
+            round(float(sure[row]), 4),
+            _eight_bits(test.inputs[row]),
+        )
+        for row in chosen
+    ]
+
+
+def _eight_bits(values: np.ndarray) -> list[int]:
+    """A sequence ``(steps, 1)`` from 0 to 255; empty for other samples."""
+    if values.ndim != 2 or values.shape[1] != 1:  # noqa: PLR2004  (steps, features)
+        return []
+    curve = values[:: -(-len(values) // _MOST_VALUES), 0].astype(np.float64)
+    span = float(np.ptp(curve)) or 1.0
+    scaled: list[int] = np.round(255 * (curve - curve.min()) / span).astype(int).tolist()
+    return scaled
+
+
+def _forecast(outputs: np.ndarray, test: Samples, series: Series) -> Forecast:
+    columns = (test.targets[:, 0], outputs[:, 0], test.inputs[:, -1, 0])
+    truth, forecast, naive = (
+        np.round(column[:_MOST_YEARS].astype(np.float64) * series.scale + series.offset, 2).tolist()
+        for column in columns
+    )
+    return Forecast(truth, forecast, naive, series.quantity, series.time, series.test_start)
+
+
+# Texts drawn from a language model, by the same random numbers for every framework.
+
+TEMPERATURE = 0.8
+#: All texts are continued by one call of the network for each token, so their number costs less than their
+#: length: compiled backends fill up a call of fewer samples.
+TEXTS, TOKENS = 4, 100
+_START = "\n"
+
+
+def sampled_texts(task: Task, predict: Predict, classes: tuple[str, ...], seed: int) -> SampledTexts | None:
+    """Texts that the network ``model`` continues from a line end; ``classes`` are the tokens as texts.
+
+    Without a line end among them, texts start with the first token. None where the network is no causal
+    language model of these tokens, or where its outputs are not finite.
+    """
+    network = task.networks.get("model")
+    if network is None or not task.predicts_positions() or not _continues(network, len(classes)):
+        return None
+    start = _START if _START in classes else classes[0]
+    (context,) = network.input_shape
+    uniform = batches.uniform((TOKENS, TEXTS), seed, "sampled texts")
+    tokens = np.zeros((TEXTS, 1 + TOKENS), np.int64)
+    tokens[:, 0] = classes.index(start)
+    for place in range(1, 1 + TOKENS):
+        # The inputs have one shape, or some frameworks would compile again: behind the last token follow
+        # zeros, which a causal network does not see.
+        first = max(0, place - context)
+        window = np.zeros((TEXTS, context), np.int64)
+        window[:, : place - first] = tokens[:, first:place]
+        logits = predict(window, "model")[:, place - first - 1]
+        if not np.isfinite(logits).all():
+            return None
+        tokens[:, place] = drawn_tokens(logits, uniform[place - 1])
+    separator = "" if all(len(token) == 1 for token in classes) else " "
+    texts = [separator.join(classes[token] for token in row[1:]) for row in tokens.tolist()]
+    return SampledTexts(texts, start, TEMPERATURE)
+
+
+def drawn_tokens(logits: npt.NDArray[np.floating], uniform: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """A token for each row of logits ``(n, classes)``, by a draw from [0, 1) each ``(n,)``."""
+    values = logits.astype(np.float64) / TEMPERATURE
+    shares = np.cumsum(np.exp(values - values.max(axis=1, keepdims=True)), axis=1)
+    drawn = (shares <= uniform[:, None] * shares[:, -1:]).sum(axis=1)
+    tokens: npt.NDArray[np.int64] = np.minimum(drawn, logits.shape[1] - 1).astype(np.int64)
+    return tokens
+
+
+def _continues(network: Network, tokens: int) -> bool:
+    """Whether each output is about the next one of these tokens, and depends on no later input."""
+    vocabulary, shape = network.vocabulary(), network.output_shape()
+    fits = vocabulary == tokens and shape == (*network.input_shape, tokens)
+    return fits and all(_is_causal(place.layer) for place in network.leaves())
+
+
+def _is_causal(layer: AnyLayer) -> bool:
+    match layer:
+        case SelfAttention(causal=causal):
+            return causal
+        case GRU(bidirectional=bidirectional) | LSTM(bidirectional=bidirectional):
+            return not bidirectional
+        case _:
+            return isinstance(layer, _POSITIONWISE)
+
+
+_POSITIONWISE = (Activation, Dense, Dropout, Embedding, LayerNorm, PositionEmbedding, Unembedding)
+
+
+# Grids of pictures, as PNG: generated samples, the same samples epoch by epoch, classified samples.
+
+_GRID = 8
+_SHOWN_CHANNELS = (1, 3)
+#: Rows of a grid of samples over the epochs.
+_MOST_ROWS = 10
+
+
+def sample_grid(fakes: np.ndarray) -> bytes | None:
+    """The first 64 pictures ``(n, height, width, channels)`` in [0, 1] as one PNG, eight per row, doubled.
+
+    Grey lines separate them. One channel is shown as grey, three as red, green and blue; None for other
+    numbers.
+    """
+    return _png(np.pad(fakes[: _GRID**2], _LINES, constant_values=0.5), 2) if _is_shown(fakes) else None
+
+
+def first_samples(fakes: np.ndarray) -> np.ndarray:
+    """The eight pictures that show the course of a training, with eight bits."""
+    pictures: np.ndarray = np.round(255 * np.clip(fakes[:_GRID], 0.0, 1.0)).astype(np.uint8)
+    return pictures
+
+
+def shown_epochs(count: int) -> list[int]:
+    """The places of at most ten of ``count`` scored epochs, evenly, the first and the last included."""
+    return sorted(set(np.linspace(0, count - 1, min(count, _MOST_ROWS)).round().astype(int).tolist()))
+
+
+def epochs_grid(rows: Sequence[np.ndarray]) -> bytes | None:
+    """A row of eight pictures for each of these epochs, of :func:`first_samples`."""
+    if not rows or not _is_shown(rows[0]):
+        return None
+    return _png(np.pad(np.concatenate(rows) / 255.0, _LINES, constant_values=0.5), 2)
+
+
+def picture_row(pictures: np.ndarray) -> bytes | None:
+    """Pictures ``(n, height, width, channels)`` of a data set side by side; None where they are no pictures.
+
+    Values of another type than uint8 are from 0 to 1.
+    """
+    if not _is_shown(pictures):
+        return None
+    values = pictures / 255.0 if pictures.dtype == np.uint8 else pictures
+    return _png(values, 1, len(pictures))
+
+
+_LINES = ((0, 0), (1, 1), (1, 1), (0, 0))
+
+
+def _is_shown(pictures: np.ndarray) -> bool:
+    return pictures.ndim == 4 and pictures.shape[-1] in _SHOWN_CHANNELS and len(pictures) > 0  # noqa: PLR2004
+
+
+def _png(shown: np.ndarray, zoom: int, columns: int = _GRID) -> bytes:
+    from PIL import Image
+
+    count, height, width, channels = shown.shape
+    rows = -(-count // columns)
+    canvas = np.zeros((rows * columns, height, width, channels))
+    canvas[:count] = np.clip(shown, 0.0, 1.0)
+    table = canvas.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
+    pixels = np.round(255 * table.reshape(rows * height, columns * width, channels)).astype(np.uint8)
+    if channels == 1:
+        pixels = pixels.repeat(3, axis=2)
+    file = io.BytesIO()
+    Image.fromarray(np.kron(pixels, np.ones((zoom, zoom, 1), np.uint8))).save(file, "PNG")
+    return file.getvalue()
 
 
 def current_weights(program: Program) -> dict[str, np.ndarray]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib import metadata
 
 from harness.errors import UsageError
-from harness.machine import process_groups
+from harness.machine import processes
 from harness.worker import protocol
 
 #: The protocol was a top-level module before 0.1.0; such versions must be reported with both numbers.
@@ -32,7 +32,7 @@ def installed_harness(label: str, python: str, variables: Mapping[str, str]) -> 
     """
     try:
         # -P: files in the current folder must not replace installed modules.
-        done = process_groups.run([python, "-P", "-c", _PROBE], _PROBE_SECONDS, variables)
+        done = processes.run([python, "-P", "-c", _PROBE], _PROBE_SECONDS, variables)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UsageError(f"{label}: {python} cannot be started: {error}") from error
     if done.returncode:

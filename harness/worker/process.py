@@ -12,12 +12,13 @@ import psutil
 
 from harness.errors import HarnessError
 from harness.machine.cpus import bound_to_cpus
-from harness.machine.guarded_folder import GuardedFolder
-from harness.machine.marks import kill_marked, new_mark
-from harness.machine.output_log import OutputLog
-from harness.machine.process_groups import (
+from harness.machine.files import GuardedFolder
+from harness.machine.pipes import OutputLog
+from harness.machine.processes import (
     bind_all,
     kill_group,
+    kill_marked,
+    new_mark,
     release_guard,
     start_guard,
     update_guard,

@@ -13,25 +13,21 @@ from harness.certify.dropout import dropout_tests
 from harness.certify.long_calls import observe_calls
 from harness.certify.observation import TrialPrograms, finite_losses, observe, observe_losses
 from harness.certify.waiting import observe_waiting
-from harness.machine.peak_memory import peak_memory_bytes
+from harness.machine.memory import peak_memory_bytes
 from harness.plugins import registry
-from harness.plugins.building import build
-from harness.plugins.data_seal import DataSeal
 from harness.plugins.definition import define_task
-from harness.plugins.installation import installation
+from harness.plugins.installation import PLUGIN, installation
 from harness.plugins.options import parse_options
-from harness.plugins.program_contract import CheckedProgram, checked_environment, data_changed
+from harness.plugins.programs import CheckedProgram, DataSeal, build, checked_environment, data_changed
 from harness.plugins.selection import parse_backend
-from harness.plugins.versions import PLUGIN
 from harness.reference.training import NUMPY, NumpyBackend
 from harness.spec.backend import Backend, Plan, Program, Steps, Unsupported
 from harness.spec.data import Samples, Split
 from harness.training.batches import BatchOrder
-from harness.training.data_contract import fitted
 from harness.training.initial import initial_weights
 from harness.training.program_scores import Scorer, current_weights
 from harness.training.scoring import rows_file, save_rows
-from harness.training.splits import split_samples, with_class_weights
+from harness.training.splits import fitted, split_samples, with_class_weights
 from harness.worker import protocol, saved_state
 
 #: Bound before any plugin is imported, so that none can replace it by patching :mod:`time`.

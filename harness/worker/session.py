@@ -12,7 +12,7 @@ import msgspec
 
 from harness.errors import Declined, HarnessError
 from harness.machine.cpus import cpus_of
-from harness.machine.line_pipe import LineOverdue, LinePipe, LineTooLong, PipeClosed
+from harness.machine.pipes import LineOverdue, LinePipe, LineTooLong, PipeClosed
 from harness.worker import protocol
 from harness.worker.deaths import explained
 from harness.worker.errors import MemoryRanOut, RequestFailed, WorkerLost

@@ -9,7 +9,7 @@ from support.records import MACHINE
 from harness.analysis.across_machines import duels_across_machines
 from harness.analysis.findings import find
 from harness.analysis.run_curves import Run
-from harness.machine.host import Host
+from harness.machine.description import Host
 from harness.report.machines_table import machines_table
 from harness.runs.record import Block
 

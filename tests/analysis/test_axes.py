@@ -10,7 +10,7 @@ from harness.analysis.findings import find
 from harness.analysis.grouping import LeftOut
 from harness.certify.certificate import Certificate
 from harness.errors import UsageError
-from harness.machine.host import Host
+from harness.machine.description import Host
 from harness.report.text import findings_text
 from harness.report.variation_words import variation_sentence
 from harness.runs.record import Evaluation, Failure

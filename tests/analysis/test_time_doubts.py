@@ -6,7 +6,7 @@ from support.made_runs import made_record, made_runs
 
 from harness.analysis.comparison import compare
 from harness.analysis.grouping import group_runs
-from harness.machine.interference import Interference
+from harness.machine.usage import Interference
 from harness.report.doubt_words import doubt_text
 from harness.report.tables import comparison_table
 from harness.report.words import headline, remarks

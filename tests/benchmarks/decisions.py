@@ -24,7 +24,7 @@ from tabulate import tabulate
 from harness.duel.ratios import Ratios
 from harness.gate.judgement import LOOK_PAIRS, WITHIN_LEVEL, confirmed, looked_at
 from harness.gate.metrics import PairedSeries
-from harness.stats.sign_flip import smallest_p_value
+from harness.stats.evidence import smallest_p_value
 
 TRIALS = Path(__file__).parents[2] / "results" / "trials"
 LIMIT, FALSE_ALARMS, BENCHMARKS, METRICS = 0.05, 0.01, 2, 3

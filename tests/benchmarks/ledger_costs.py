@@ -25,7 +25,7 @@ from harness.spec.backend import Plan
 from harness.spec.task import Adversarial, Task
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import mean_interval
-from harness.training import draws
+from harness.training import batches
 from harness.training.batches import BatchOrder
 from harness.training.gan_quality import Judge
 from harness.training.initial import initial_weights
@@ -90,7 +90,7 @@ def torch_kernels(task: Task, weights: Weights, seed: int) -> Weights:
 
     def kernel(name: str) -> np.ndarray:
         parameter = task.parameters()[name]
-        spread = 2 * draws.uniform(parameter.shape, seed, "weights", name) - 1
+        spread = 2 * batches.uniform(parameter.shape, seed, "weights", name) - 1
         return spread / np.sqrt(parameter.fan_in)
 
     return {name: kernel(name) if name.endswith("/kernel") else array for name, array in weights.items()}
@@ -109,7 +109,7 @@ def torch_biases(task: Task, weights: Weights, seed: int) -> Weights:
 
     def bias(name: str) -> np.ndarray:
         fan_in = task.parameters()[name.replace("/bias", "/kernel")].fan_in
-        return (2 * draws.uniform(weights[name].shape, seed, "weights", name) - 1) / np.sqrt(fan_in)
+        return (2 * batches.uniform(weights[name].shape, seed, "weights", name) - 1) / np.sqrt(fan_in)
 
     return {name: bias(name) if name.endswith("/bias") else array for name, array in weights.items()}
 
@@ -139,13 +139,13 @@ def of_recurrent_layers(input_kernel: Callable[[Parameter, str, int], np.ndarray
 def orthogonal(shape: tuple[int, ...], seed: int, name: str) -> np.ndarray:
     """A matrix of few rows and many columns whose rows are orthonormal."""
     rows, columns = shape
-    q, r = np.linalg.qr(draws.normal((columns, rows), seed, "weights", name))
+    q, r = np.linalg.qr(batches.normal((columns, rows), seed, "weights", name))
     return (q * np.sign(np.diag(r))).T
 
 
 def glorot(parameter: Parameter, name: str, seed: int) -> np.ndarray:
     limit = np.sqrt(6 / sum(parameter.shape))
-    return limit * (2 * draws.uniform(parameter.shape, seed, "weights", name) - 1)
+    return limit * (2 * batches.uniform(parameter.shape, seed, "weights", name) - 1)
 
 
 def lecun(parameter: Parameter, name: str, seed: int) -> np.ndarray:

@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness.machine.checksums import with_checksum
+from harness.machine.files import with_checksum
 
 HERE = Path(__file__).parents[2]
 TASKS = ("cnn", "mlp", "rnn", "gan", "forecast")

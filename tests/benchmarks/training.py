@@ -26,8 +26,7 @@ from harness.machine.worker_variables import worker_variables
 from harness.plugins import registry
 from harness.plugins.selection import select_backend
 from harness.spec.backend import Plan
-from harness.training.batches import BatchOrder
-from harness.training.blocks import block_steps
+from harness.training.batches import BatchOrder, block_steps
 from harness.worker import protocol
 from harness.worker.conversation import Conversation
 from harness.worker.session import Session

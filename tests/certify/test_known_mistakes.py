@@ -39,7 +39,7 @@ from harness.layers import (
 from harness.network import Network
 from harness.reference.training import NumpyBackend
 from harness.spec import Adam, Classification, CosineDecay, Sgd, Steps, Task
-from harness.training.schedules import LearningRates
+from harness.training.batches import LearningRates
 from harness_torch import TorchBackend
 from harness_torch.modules.attention import Attention
 from harness_torch.modules.attention import Unembedding as TorchUnembedding

@@ -251,7 +251,7 @@ def test_show_names_files_that_are_no_records(harness):
     folder.mkdir(parents=True)
     for name, content, message in (
         ("20260101-foreign", '{"a": 1}', "missing required field `schema`"),
-        ("20260102-newer", '{"schema": 99}', "schema 99 is newer"),
+        ("20260102-newer", '{"schema": 99}', "it has schema 99"),
         ("20260103-cut", '{"schema": 1, "id": "x', "truncated"),
     ):
         (folder / f"{name}.json").write_text(content)

@@ -15,7 +15,7 @@ from harness.certify.references import reference_of
 from harness.errors import HarnessError, UsageError
 from harness.gate.suite import Benchmark
 from harness.gate.suite_file import benchmark_of, read_suite
-from harness.machine.cached_documents import read_cached, write_cached
+from harness.machine.files import read_cached, write_cached
 from harness.plugins.definition import define_task
 from harness.plugins.options import parse_options
 from harness_tasks import TASKS

@@ -7,7 +7,7 @@ from harness.cluster import connection
 from harness.cluster.agent import describe_node
 from harness.cluster.connection import Cluster, Node, connected
 from harness.errors import UsageError
-from harness.machine.host import Host
+from harness.machine.description import Host
 
 NODE = Node("0123456789abcdef", 2.0, 0.0)
 

@@ -7,8 +7,7 @@ from harness.cluster.agent import NodeState
 from harness.cluster.dispatch import MOST_ATTEMPTS, Dispatcher, Lost
 from harness.cluster.messages import Call, Ended
 from harness.errors import HarnessError
-from harness.machine.description import describe_machine
-from harness.machine.host import Host
+from harness.machine.description import Host, describe_machine
 from harness.runs.matrix import MatrixOptions, RunMatrix
 from harness.runs.request import new_record
 from harness.runs.sharing import SharedRuns

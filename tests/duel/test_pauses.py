@@ -9,7 +9,7 @@ from harness.duel import ratios, verdict
 from harness.duel.log_ratios import log_ratio
 from harness.duel.record import PairRecord
 from harness.stats.estimate import Estimate
-from harness.stats.looks import Looks
+from harness.stats.evidence import Looks
 
 
 @pytest.mark.parametrize(("index", "word"), [(1, "slower"), (0, "faster")])

@@ -12,8 +12,8 @@ from harness.duel.log_ratios import log_ratio
 from harness.duel.pairs import mark_disturbed
 from harness.duel.ratios import Ratios
 from harness.duel.record import BlockRecord, PairRecord
-from harness.machine.disturbance import Disturbance
-from harness.stats.sign_flip import bootstrap_interval, p_value
+from harness.machine.usage import Disturbance
+from harness.stats.evidence import bootstrap_interval, p_value
 
 
 def test_log_ratio_is_of_time_per_sample():

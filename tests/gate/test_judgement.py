@@ -16,7 +16,7 @@ from harness.gate.judgement import LOOK_PAIRS, confirmed, final, looked_at, pair
 from harness.gate.metrics import series
 from harness.gate.pair_ratios import benchmark_ratios, ratios_behind
 from harness.gate.suite import Limits
-from harness.machine.disturbance import Disturbance
+from harness.machine.usage import Disturbance
 from harness.stats.estimate import Estimate
 
 CALM = Disturbance(0.0, 0.0, 0.0, 0)

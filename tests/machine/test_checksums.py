@@ -18,7 +18,7 @@ from harness.duel.conduct import Duel
 from harness.duel.files import DUELS
 from harness.gate.files import GATES
 from harness.gate.recorder import GateRecorder
-from harness.machine.checksums import ContentChanged, verify_checksum, with_checksum
+from harness.machine.files import ContentChanged, verify_checksum, with_checksum
 from harness.runs.record import Record
 from harness.runs.store import RUNS, Store
 

@@ -8,7 +8,7 @@ import pytest
 from support.made_pairs import CALM
 
 from harness.machine.cpus import allowed_cpus
-from harness.machine.disturbance import Disturbance, disturbed, read_counters
+from harness.machine.usage import Disturbance, disturbed, read_counters
 
 
 def test_only_bursts_are_disturbances():

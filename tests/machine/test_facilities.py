@@ -1,6 +1,6 @@
 """What a machine lacks for some measurements."""
 
-from harness.machine.facilities import missing_facilities
+from harness.machine.description import missing_facilities
 
 
 def names(**changes):

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.machine.guarded_folder import GuardedFolder
+from harness.machine.files import GuardedFolder
 
 _KILLED = """
 import os, signal
-from harness.machine.guarded_folder import GuardedFolder
+from harness.machine.files import GuardedFolder
 folder = GuardedFolder("killed-")
 (folder.path / "file").touch()
 print(folder.path, flush=True)

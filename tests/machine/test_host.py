@@ -4,8 +4,7 @@ import msgspec
 import pytest
 from support.records import MACHINE
 
-from harness.machine.description import Machine, describe_machine
-from harness.machine.host import Host, this_host
+from harness.machine.description import Host, Machine, describe_machine, this_host
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import time
 import pytest
 from support.records import make_record
 
-from harness.machine.interference import Interference, Watch
+from harness.machine.usage import Interference, Watch
 from harness.report.terminal import disturbance
 
 _SPIN = [sys.executable, "-c", "while True: pass"]

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from harness.machine import line_pipe
-from harness.machine.line_pipe import LineOverdue, LinePipe, LineTooLong, PipeClosed
+from harness.machine import pipes
+from harness.machine.pipes import LineOverdue, LinePipe, LineTooLong, PipeClosed
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_no_byte_is_searched_twice(pipe, monkeypatch):
 
     lines = LinePipe(reading, 1 << 20)
     monkeypatch.setattr(lines, "_pending", Counted())
-    monkeypatch.setattr(line_pipe, "_CHUNK_BYTES", 100)
+    monkeypatch.setattr(pipes, "_CHUNK_BYTES", 100)
     os.write(writing, b"x" * 10_000 + b"\n")
     assert len(lines.read(time.monotonic() + 20, alive)) == 10_000
     assert sum(searched) == 10_001

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from harness.machine.output_log import OutputLog
+from harness.machine.pipes import OutputLog
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from harness.machine.programs import program
+from harness.machine.processes import program
 
 
 @pytest.fixture

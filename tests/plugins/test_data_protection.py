@@ -12,11 +12,9 @@ from support.command import PLUGINS
 from support.plugins.contract_breaker import ContractBreaker
 
 from harness.certify.cases import case_samples
-from harness.machine.read_only_memory import is_mapped, read_only_array
+from harness.machine.memory import is_mapped, read_only_array
 from harness.plugins import registry
-from harness.plugins.data_seal import DataSeal
-from harness.plugins.program_contract import ContractBroken
-from harness.plugins.watched_program import WatchedProgram
+from harness.plugins.programs import ContractBroken, DataSeal, WatchedProgram
 from harness.spec.backend import Plan, Steps
 from harness.spec.data import Samples
 from harness.training.initial import initial_weights
@@ -212,7 +210,7 @@ def test_memory_is_protected_from_this_process():
 @linux
 def test_a_write_through_a_pointer_ends_the_process():
     code = (
-        "import ctypes, numpy; from harness.machine.read_only_memory import read_only_array\n"
+        "import ctypes, numpy; from harness.machine.memory import read_only_array\n"
         "array = read_only_array((300, 5), numpy.float32, lambda array: array.fill(1))\n"
         "print(array.sum(), flush=True)\n"
         "ctypes.memset(array.ctypes.data, 0, 4)"

@@ -13,8 +13,7 @@ import pytest
 from harness.errors import PluginError, UsageError
 from harness.layers import Conv2D, Dense, Dropout, Flatten, Reshape
 from harness.network import Network
-from harness.plugins import checks
-from harness.plugins.definition import define_task
+from harness.plugins.definition import check, define_task
 from harness.spec.task import (
     Adversarial,
     Augmentation,
@@ -79,7 +78,7 @@ def test_an_adversarial_task_whose_networks_fit_each_other_is_valid():
     ],
 )
 def test_options_of_these_types_are_accepted(option):
-    checks.check(definition([option]))
+    check(definition([option]))
 
 
 @pytest.mark.parametrize(
@@ -103,13 +102,13 @@ def test_options_of_these_types_are_accepted(option):
 )
 def test_options_of_other_types_are_refused(option, words):
     with pytest.raises(ValueError) as caught:  # noqa: PT011  the words follow
-        checks.check(definition([option]))
+        check(definition([option]))
     assert str(caught.value).startswith(words)
 
 
 def test_data_sets_without_a_comma_are_refused():
     with pytest.raises(ValueError, match="its datasets are 'digits'; expected a tuple such as"):
-        checks.check(definition(datasets=("digits")))
+        check(definition(datasets=("digits")))
 
 
 @pytest.mark.parametrize(
@@ -205,9 +204,9 @@ def test_what_a_define_prints_is_kept_from_standard_output(capfd):
 
 def test_a_preset_without_epochs_or_steps_is_refused():
     with pytest.raises(ValueError, match="its preset smoke has 0 epochs; expected at least 1"):
-        checks.check(definition(presets={"smoke": Preset(epochs=0)}))
+        check(definition(presets={"smoke": Preset(epochs=0)}))
     with pytest.raises(ValueError, match="its preset smoke has 0 max_steps; expected at least 1"):
-        checks.check(definition(presets={"smoke": Preset(max_steps=0)}))
+        check(definition(presets={"smoke": Preset(max_steps=0)}))
 
 
 @pytest.mark.parametrize(

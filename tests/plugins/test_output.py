@@ -3,7 +3,7 @@
 import os
 import threading
 
-from harness.plugins.output import nothing_on_stdout
+from harness.plugins.faults import nothing_on_stdout
 
 
 def test_standard_output_is_restored_when_the_last_thread_has_left(capfd):

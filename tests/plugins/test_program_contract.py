@@ -8,7 +8,7 @@ from support.plugins.contract_breaker import ContractBreaker
 from harness.certify.cases import case_samples
 from harness.plugins import registry
 from harness.plugins.faults import explain
-from harness.plugins.program_contract import CheckedProgram, ContractBroken, read_only
+from harness.plugins.programs import CheckedProgram, ContractBroken, read_only
 from harness.spec.backend import Plan, Program, Steps
 from harness.training.initial import initial_weights
 

@@ -13,7 +13,7 @@ from support.pages import blocks
 from support.plugin_suite import CALL, SELF, STEP, interpreter, saved, workers
 from threadpoolctl import threadpool_info
 
-from harness.machine.control import Control
+from harness.machine.calibration import Control
 from harness.pytest_plugin.calls import time_calls
 from harness.pytest_plugin.training import own_threads_kept
 

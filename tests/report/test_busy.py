@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from support.made_runs import made_record, made_runs
 
-from harness.machine.interference import Interference
+from harness.machine.usage import Interference
 from harness.report.results import VIEWS
 from harness.report.run_summary import run_summary
 from harness.report.tables import runs_list

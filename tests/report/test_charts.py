@@ -7,7 +7,7 @@ from support.made_runs import made_record, made_runs, made_setting
 from harness.analysis.comparison import compare
 from harness.analysis.findings import find
 from harness.analysis.grouping import group_runs
-from harness.machine.interference import Interference
+from harness.machine.usage import Interference
 from harness.report.charts import phase_bars, step_distribution, time_against_quality
 from harness.report.setting_chart import setting_chart
 from harness.runs.record import Block, Phases

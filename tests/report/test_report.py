@@ -14,7 +14,7 @@ from support.pages import blocks
 from support.records import make_unfinished_record
 
 import harness as package
-from harness.machine.interference import Interference
+from harness.machine.usage import Interference
 from harness.runs.record import DatasetRecord
 from harness.runs.store import Store
 

@@ -8,7 +8,7 @@ from support.made_runs import made_record, made_setting
 
 from harness.audit.findings import Clock
 from harness.certify.certificate import Certificate
-from harness.machine.interference import Interference
+from harness.machine.usage import Interference
 from harness.report.run_summary import run_summary
 from harness.runs.record import DatasetRecord, Failure
 

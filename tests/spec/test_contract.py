@@ -6,8 +6,8 @@ import pytest
 
 from harness.layers import Conv2D, Dense, Flatten, Residual
 from harness.network import Network
-from harness.plugins import checks
-from harness.plugins.building import build
+from harness.plugins import definition
+from harness.plugins.programs import build
 from harness.spec import (
     Backend,
     BinaryClassification,
@@ -96,5 +96,5 @@ def test_a_version_that_does_not_exist_is_refused():
         contract = 3
 
     with pytest.raises(ValueError, match="its contract is 3; this harness knows 1 to 2"):
-        checks.check(Future())
-    checks.check(NewBackend())
+        definition.check(Future())
+    definition.check(NewBackend())

@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness.stats.equivalence import equivalence, seeds_needed
 from harness.stats.estimate import Estimate
-from harness.stats.intervals import geometric_interval, mean_interval, resampled_means
+from harness.stats.intervals import (
+    equivalence,
+    geometric_interval,
+    mean_interval,
+    resampled_means,
+    seeds_needed,
+)
 
 
 def _by_seed(values):

@@ -3,7 +3,7 @@
 import pytest
 from support.made_pairs import looks_of
 
-from harness.stats.sign_flip import smallest_p_value
+from harness.stats.evidence import smallest_p_value
 
 
 @pytest.mark.parametrize("end", [3, 7, 8, 9, 13, 27, 40])

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import permutation_test
 
 from harness.gate.judgement import LOOK_PAIRS
-from harness.stats.looks import MOST_PAIRS
-from harness.stats.sign_flip import EXACT_UP_TO, bootstrap_interval, p_value, smallest_p_value
+from harness.stats.evidence import EXACT_UP_TO, MOST_PAIRS, bootstrap_interval, p_value, smallest_p_value
 
 
 def test_exact_p_values():

@@ -13,7 +13,7 @@ import termios
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.machine.checksums import verify_checksum
+from harness.machine.files import verify_checksum
 
 PLUGINS = Path(__file__).parent / "plugins"
 COMMAND = [sys.executable, "-m", "harness"]

@@ -20,9 +20,9 @@ from harness.gate.record import (
     encode,
 )
 from harness.gate.suite import Limits
-from harness.machine.disturbance import Disturbance
+from harness.machine.usage import Disturbance
 from harness.runs.record import DatasetRecord
-from harness.stats.sign_flip import bootstrap_interval, p_value
+from harness.stats.evidence import bootstrap_interval, p_value
 from support.records import MACHINE
 
 QUIET = Disturbance(0.0, 0.0, 0.0, 0)

@@ -9,8 +9,7 @@ from harness.runs.record import Pictures
 from harness.runs.store import Store
 from harness.spec.data import Samples, Series
 from harness.training.outcome_records import Outcomes, SampledTexts
-from harness.training.outcomes import outcomes
-from harness.training.sample_grid import epochs_grid, first_samples, picture_row, sample_grid
+from harness.training.program_scores import epochs_grid, first_samples, outcomes, picture_row, sample_grid
 from harness_tasks.cnn import CNN
 from harness_tasks.forecast import FORECAST
 from harness_tasks.gan import GAN

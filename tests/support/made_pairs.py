@@ -6,8 +6,8 @@ import msgspec
 
 from harness.duel import verdict
 from harness.duel.record import BlockRecord, PairRecord, ProcessRecord
-from harness.machine.disturbance import Disturbance
-from harness.stats.looks import Looks
+from harness.machine.usage import Disturbance
+from harness.stats.evidence import Looks
 
 #: A process of a pair; tests replace what they are about.
 PROCESS = ProcessRecord(

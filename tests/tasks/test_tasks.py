@@ -21,7 +21,7 @@ from harness.spec.task import (
     Sgd,
     Task,
 )
-from harness.training.data_contract import fitted
+from harness.training.splits import fitted
 from harness_tasks import TASKS
 from harness_tasks.datasets import SOURCES
 

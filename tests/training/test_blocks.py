@@ -2,8 +2,7 @@
 
 import pytest
 
-from harness.training.batches import BatchOrder
-from harness.training.blocks import block_steps
+from harness.training.batches import BatchOrder, block_steps
 
 ORDER = BatchOrder(samples=100_000, batch_size=10, seed=0)
 

@@ -8,10 +8,10 @@ from support.command import PLUGINS
 from harness.layers import Dense, Flatten
 from harness.network import Network
 from harness.plugins import registry
-from harness.plugins.program_contract import ContractBroken
+from harness.plugins.programs import ContractBroken
 from harness.spec.data import Dataset, Samples
 from harness.spec.task import Adversarial, Regression
-from harness.training.data_contract import fitted
+from harness.training.splits import fitted
 
 INPUTS = np.zeros((6, 40, 1), np.float32)
 CLASSES = np.arange(6)

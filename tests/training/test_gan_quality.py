@@ -14,7 +14,7 @@ from harness.training.gan_quality import (
     frechet_distance,
     memorization,
 )
-from harness.training.sample_grid import sample_grid
+from harness.training.program_scores import sample_grid
 
 
 def _line(*points):

@@ -7,9 +7,17 @@ import pytest
 from support.made_outcomes import CLASSES, SERIES, classified
 
 from harness.spec.data import Samples
-from harness.training.outcomes import MOST_EXAMPLES, Remembering, outcomes
-from harness.training.program_scores import Scorer
-from harness.training.sample_grid import epochs_grid, first_samples, picture_row, sample_grid, shown_epochs
+from harness.training.program_scores import (
+    MOST_EXAMPLES,
+    Remembering,
+    Scorer,
+    epochs_grid,
+    first_samples,
+    outcomes,
+    picture_row,
+    sample_grid,
+    shown_epochs,
+)
 from harness_tasks.cnn import CNN
 from harness_tasks.forecast import FORECAST
 from harness_tasks.gan import GAN

@@ -6,7 +6,7 @@ import pytest
 
 from harness.layers import Dense, Embedding, GlobalAveragePool, SelfAttention
 from harness.network import Network
-from harness.training.sampled_texts import TEMPERATURE, TEXTS, TOKENS, drawn_tokens, sampled_texts
+from harness.training.program_scores import TEMPERATURE, TEXTS, TOKENS, drawn_tokens, sampled_texts
 from harness_tasks.cnn import CNN
 from harness_tasks.lm import LM
 

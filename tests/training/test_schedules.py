@@ -7,8 +7,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.spec import ConstantRate, CosineDecay, LinearDecay, StepDecay
-from harness.training.batches import BatchOrder
-from harness.training.schedules import LearningRates
+from harness.training.batches import BatchOrder, LearningRates
 from harness_tasks.lm import LM
 from harness_tasks.resnet import RESNET
 

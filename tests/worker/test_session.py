@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from harness.errors import HarnessError
-from harness.machine import line_pipe, process_groups
+from harness.machine import pipes, processes
 from harness.machine.cpus import WORKER_CPUS, allowed_cpus
 from harness.worker import limits, protocol
 from harness.worker.errors import WorkerTimeout
@@ -29,7 +29,7 @@ def later(monkeypatch):
     passed = [0.0]
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed[0], sleep=time.sleep)
     monkeypatch.setattr(limits, "time", clock)
-    monkeypatch.setattr(line_pipe, "time", clock)
+    monkeypatch.setattr(pipes, "time", clock)
 
     def pass_by(seconds):
         passed[0] += seconds
@@ -196,7 +196,7 @@ def test_a_file_that_is_no_program_is_reported(tmp_path):
 
 
 def test_a_worker_without_a_guard_is_killed(monkeypatch):
-    monkeypatch.setattr(process_groups, "GUARD", ["/nowhere/sh"])
+    monkeypatch.setattr(processes, "GUARD", ["/nowhere/sh"])
     before = psutil.Process().children(), psutil.Process().num_fds()
     with pytest.raises(HarnessError, match="cannot start /nowhere/sh, the guard of a worker: No such file"):
         Session({}, 10)

@@ -1,15 +1,37 @@
-"""Arrays in memory that this process cannot write: not through NumPy, and not through a pointer either."""
+"""Memory of a process: its peak, and arrays that it has no permission to write."""
 
 import contextlib
 import fcntl
 import math
 import mmap
 import os
+import resource
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+# The peak memory of this process.
+
+
+def peak_memory_bytes() -> int:
+    """The peak of this process's resident memory.
+
+    On Linux it is ``VmHWM``, because ``ru_maxrss`` there includes the process that this one was forked from.
+    """
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+# Arrays in memory that this process cannot write: not through NumPy, and not through a pointer either.
 
 
 def read_only_array(

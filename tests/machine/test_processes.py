@@ -7,7 +7,7 @@ import time
 import psutil
 import pytest
 
-from harness.machine import process_groups
+from harness.machine import processes
 
 SLEEPS = "sleep 300 & echo $! > slept; wait"
 
@@ -32,23 +32,21 @@ def gone(path, within_seconds=20.0):
 
 def test_output_and_exit_code_of_a_command(monkeypatch):
     monkeypatch.setenv("KEPT", "1")
-    done = process_groups.run(["/bin/sh", "-c", "echo $KEPT$ADDED; echo bad >&2; exit 3"], 20, {"ADDED": "2"})
+    done = processes.run(["/bin/sh", "-c", "echo $KEPT$ADDED; echo bad >&2; exit 3"], 20, {"ADDED": "2"})
     assert (done.returncode, done.stdout, done.stderr) == (3, "12\n", "bad\n")
     with pytest.raises(OSError, match="/nowhere/sh"):
-        process_groups.run(["/nowhere/sh"], 20)
+        processes.run(["/nowhere/sh"], 20)
 
 
 def test_a_command_that_hangs_is_killed_with_what_it_started(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(subprocess.TimeoutExpired):
-        process_groups.run(["/bin/sh", "-c", SLEEPS], 5)
+        processes.run(["/bin/sh", "-c", SLEEPS], 5)
     assert gone(tmp_path / "slept")
 
 
 def test_a_command_ends_with_a_killed_parent(tmp_path):
-    call = (
-        f"from harness.machine import process_groups; process_groups.run(['/bin/sh', '-c', {SLEEPS!r}], 300)"
-    )
+    call = f"from harness.machine import processes; processes.run(['/bin/sh', '-c', {SLEEPS!r}], 300)"
     parent = subprocess.Popen([sys.executable, "-c", call], cwd=tmp_path)
     until = time.monotonic() + 60
     # The command has begun, and so has what ends it.

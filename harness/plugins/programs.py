@@ -5,12 +5,16 @@ The checks cost microseconds a call, so the timed loop uses it too.
 
 import numbers
 import re
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
 
 import numpy as np
 
 from harness.errors import HarnessError
-from harness.spec.backend import Plan, Program, Steps
+from harness.machine.memory import is_mapped
+from harness.spec.backend import Backend, Plan, Program, Steps, Unsupported
+from harness.spec.contract import CONTRACT, beyond_first_contract
 from harness.spec.data import Samples
 from harness.spec.task import Adversarial
 
@@ -182,3 +186,110 @@ def _kind(value: object) -> str:
 def _listed(names: object) -> str:
     shown = sorted(names)  # type: ignore[call-overload]
     return ", ".join(shown[:3]) + (f" and {len(shown) - 3} more" if len(shown) > 3 else "")  # noqa: PLR2004
+
+
+# Checksums of the samples that a program was given, by which changes through pointers are found.
+
+_Name = TypeVar("_Name", bound=str)
+
+
+class DataSeal:
+    """Remembers samples as they are now. A check reads all of their bytes, at about 4 GB/s."""
+
+    def __init__(self, samples: Mapping[_Name, Samples]) -> None:
+        """``samples`` by the words for them, such as ``training``."""
+        self._samples: dict[str, Samples] = dict(samples.items())
+        self._sums = {part: checksum(array) for part, array in self._arrays(self._samples)}
+
+    def changed(self, *names: str) -> str | None:
+        """The first part that is not as it was, such as ``training inputs``; None if all is.
+
+        Without ``names``, everything is checked.
+        """
+        for part, array in self._arrays(names or self._samples):
+            if checksum(array) != self._sums[part]:
+                return part
+        return None
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether all of it is in memory that the process cannot write, so that a check finds little."""
+        return all(is_mapped(array) for _, array in self._arrays(self._samples))
+
+    def _arrays(self, names: Iterable[str]) -> Iterator[tuple[str, np.ndarray]]:
+        for name in names:
+            yield f"{name} inputs", self._samples[name].inputs
+            yield f"{name} targets", self._samples[name].targets
+
+
+def checksum(array: np.ndarray) -> int:
+    """The CRC-32 of the array's bytes in canonical order."""
+    return zlib.crc32(np.ascontiguousarray(array).data)
+
+
+# A program built by a backend, unless the task is beyond the contract that the backend follows.
+
+
+def build(backend: Backend, plan: Plan, data: Samples) -> Program:
+    """Build the program of a plan; raises what the backend raises.
+
+    Raises:
+        Unsupported: the backend follows an earlier version of the contract, which has not all of the task.
+    """
+    if backend.contract < CONTRACT and (newer := beyond_first_contract(plan.task)):
+        raise Unsupported(f"backend {backend.name} follows version 1 of the contract, which has no {newer}")
+    return backend.build(plan, data)
+
+
+# A checked program that must leave its data as it is, verified after each call.
+#
+# This is for certificates, whose data is small. That of a run is in memory that cannot be written; verifying
+# it takes as long as a step.
+
+_T = TypeVar("_T")
+
+
+class WatchedProgram(CheckedProgram):
+    """Builds and wraps a program; raises :class:`ContractBroken` for the call that changes data."""
+
+    def __init__(self, backend: Backend, plan: Plan, samples: Samples) -> None:
+        """Raises what the backend raises."""
+        protected = read_only(samples)
+        self._seal = DataSeal({"training": protected})
+        super().__init__(build(backend, plan, protected), backend.name, plan)
+        self._verify("build()")
+
+    def _verify(self, call: str) -> None:
+        if part := self._seal.changed():
+            raise data_changed(self._backend, call, part)
+
+    def load(self, weights: Mapping[str, np.ndarray]) -> None:
+        self._watched("load()", lambda: super(WatchedProgram, self).load(weights))
+
+    def weights(self) -> dict[str, np.ndarray]:
+        return self._watched("weights()", super().weights)
+
+    def train(self, steps: Steps) -> np.ndarray:
+        call = f"train() of {len(steps.indices)} steps"
+        return self._watched(call, lambda: super(WatchedProgram, self).train(steps))
+
+    def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
+        call, before = f"predict() of {len(inputs)} inputs by {network}", checksum(inputs)
+        outputs = self._watched(call, lambda: super(WatchedProgram, self).predict(inputs, network))
+        if checksum(inputs) != before:
+            raise data_changed(self._backend, call, "inputs that it was given")
+        return outputs
+
+    def synchronize(self) -> None:
+        self._watched("synchronize()", super().synchronize)
+
+    def training_state(self) -> dict[str, np.ndarray] | None:
+        return self._watched("training_state()", super().training_state)
+
+    def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
+        self._watched("load_training_state()", lambda: super(WatchedProgram, self).load_training_state(state))
+
+    def _watched(self, call: str, work: Callable[[], _T]) -> _T:
+        result = work()
+        self._verify(call)
+        return result
