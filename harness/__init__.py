@@ -10,8 +10,7 @@ if TYPE_CHECKING:
 
     from harness.report.frames import Report
     from harness.report.notebook_html import StudyReport
-    from harness.runs.documents import RecordKind
-    from harness.runs.schemas import Versioned
+    from harness.runs.documents import RecordKind, Versioned
 
     _D = TypeVar("_D", bound=Versioned)
 
@@ -63,8 +62,8 @@ def load_duels(results: str | Path = "results") -> pd.DataFrame:
 
     Unreadable files as in :func:`load_results`.
     """
-    from harness.duel.files import DUELS
     from harness.duel.frames import duels_frame
+    from harness.duel.record import DUELS
 
     return duels_frame(_readable(DUELS, results))
 
@@ -83,8 +82,8 @@ def load_gates(results: str | Path = "results") -> pd.DataFrame:
 
     Unreadable files as in :func:`load_results`.
     """
-    from harness.gate.files import GATES
     from harness.gate.frames import gates_frame
+    from harness.gate.record import GATES
 
     return gates_frame(_readable(GATES, results))
 

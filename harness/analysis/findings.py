@@ -24,8 +24,7 @@ from harness.analysis.study import STUDIES, Study
 from harness.analysis.study_effects import StudyFinding, study_findings
 from harness.analysis.unpaired_remedies import unpaired_remedies
 from harness.analysis.variation import Arranged, Variation, arranged, arranged_along
-from harness.duel.files import DUELS
-from harness.duel.record import DuelRecord
+from harness.duel.record import DUELS, DuelRecord
 
 
 class GroupFindings(NamedTuple):

@@ -12,13 +12,12 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from harness.analysis.study import STUDIES
-from harness.duel.files import DUELS
+from harness.duel.record import DUELS
 from harness.errors import UsageError
-from harness.gate.files import GATES
+from harness.gate.record import GATES
 from harness.machine.files import is_file, is_folder, read_file
 from harness.port.record import PORTS
-from harness.runs.documents import RecordKind, UnreadableRecord
-from harness.runs.schemas import Versioned
+from harness.runs.documents import RecordKind, UnreadableRecord, Versioned
 from harness.runs.store import RUNS, results_option
 
 _D = TypeVar("_D", bound=Versioned)

@@ -12,8 +12,8 @@ from harness.analysis.results import find_result, last_result, no_runs, read_eac
 from harness.errors import UsageError, unknown_name
 from harness.machine.files import is_file, is_folder
 from harness.runs.documents import UnreadableRecord
+from harness.runs.identity import value_text
 from harness.runs.record import Record
-from harness.runs.settings import value_text
 from harness.runs.store import RUNS
 
 

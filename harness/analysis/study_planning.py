@@ -12,9 +12,8 @@ from harness.plugins import registry
 from harness.plugins.definition import define_task, resized
 from harness.plugins.options import Value, describe_options, parse_options
 from harness.plugins.selection import select_backend
-from harness.runs.data_choice import choose_dataset
 from harness.runs.record import DatasetRecord
-from harness.runs.request import RunRequest
+from harness.runs.request import RunRequest, choose_dataset
 from harness.spec.backend import Plan, Precision
 from harness.spec.data import DownloadProgress
 from harness.spec.description import description_sha256

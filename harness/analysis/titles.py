@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeVar
 
 from harness.analysis.axes import AxisValue, ordered
 from harness.plugins.options import Value
-from harness.runs.settings import value_text
+from harness.runs.identity import value_text
 
 _Key = TypeVar("_Key", bound=Hashable)
 

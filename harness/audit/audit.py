@@ -20,9 +20,8 @@ from harness.errors import Declined, HarnessError
 from harness.spec.data import Split
 from harness.training.batches import BatchOrder
 from harness.worker import protocol
-from harness.worker.conversation import Conversation
 from harness.worker.errors import RequestFailed
-from harness.worker.session import Session
+from harness.worker.session import Conversation, Session
 
 
 class Preparation(msgspec.Struct, frozen=True):

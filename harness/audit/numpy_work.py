@@ -35,9 +35,8 @@ from harness.spec.task import Adversarial, Sgd
 from harness.training.measures import Scores
 from harness.training.scoring import Rows, load_rows, rows_file
 from harness.worker import protocol
-from harness.worker.conversation import Conversation
 from harness.worker.saved_state import save_joined, save_nearby, weights_in
-from harness.worker.session import Session
+from harness.worker.session import Conversation, Session
 
 _RNG = random.SystemRandom()
 #: By the parameters' full names.

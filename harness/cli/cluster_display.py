@@ -138,17 +138,17 @@ class NodeLine:
         self._display.drop_row(self._row)
 
     def certifying(self, configuration: Configuration, task: str) -> None:
-        """See :class:`harness.runs.certification.CertificationObserver`."""
+        """See :class:`harness.runs.sequence.CertificationObserver`."""
         self.update(f"certifying {configuration.label} on {task}", "comparing with the reference in float64")
 
     def examined(self, configuration: Configuration, task: str, cases: int, of: int) -> None:
-        """See :class:`harness.runs.certification.CertificationObserver`."""
+        """See :class:`harness.runs.sequence.CertificationObserver`."""
         self.update(f"certifying {configuration.label} on {task}", f"case {cases} of {of}")
 
     def certified(
         self, configuration: Configuration, task: str, certificate: Certificate, seconds: float
     ) -> None:
-        """See :class:`harness.runs.certification.CertificationObserver`."""
+        """See :class:`harness.runs.sequence.CertificationObserver`."""
         if seconds > CACHED_SECONDS:
             outcome = certificate_label(certificate)
             self._display.say(

@@ -12,7 +12,7 @@ from harness.cluster.nodes import RayNodes
 from harness.cluster.one_node import DuelRecorder, on_one_node, write_duels
 from harness.cluster.plugin_files import plugin_files
 from harness.duel.record import DuelRecord
-from harness.duel.request import DuelRequest
+from harness.duel.workloads import DuelRequest
 
 
 def duel_on_cluster(

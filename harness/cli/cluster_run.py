@@ -17,13 +17,13 @@ from harness.cluster.dispatch import Dispatcher
 from harness.cluster.nodes import RayNodes
 from harness.cluster.one_node import DuelRecorder, on_one_node, write_duels
 from harness.cluster.plugin_files import plugin_files
-from harness.duel.files import DUELS
-from harness.duel.run_modes import asks_for_fastest
+from harness.duel.fastest_mode import asks_for_fastest
+from harness.duel.record import DUELS
 from harness.report.matrix_words import matrix_sentence
-from harness.runs.certification import certified_work
 from harness.runs.matrix import MatrixOptions, RunMatrix
 from harness.runs.record import Record
 from harness.runs.request import RunRequest
+from harness.runs.sequence import certified_work
 from harness.runs.sharing import SharedRuns
 from harness.runs.store import Store
 from harness.tracking.tracker import Tracker

@@ -8,7 +8,7 @@ from harness.analysis.results import Result, separated
 from harness.cli import options
 from harness.cli.printing import echo
 from harness.cli.selection_options import report_unreadable, selection_options
-from harness.duel.files import DUELS
+from harness.duel.record import DUELS
 from harness.report.results import VIEWS
 from harness.report.table import terminal_table
 

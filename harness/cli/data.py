@@ -12,7 +12,7 @@ from harness.errors import DataError, PluginError, UsageError
 from harness.plugins import registry
 from harness.report.fitting import fitted_table
 from harness.report.terminal import terminal_width
-from harness.runs.data_choice import ask_source, loaded, summary_of
+from harness.runs.request import ask_source, loaded, summary_of
 from harness.spec.data import Dataset
 
 _FINGERPRINT_DIGITS = 12

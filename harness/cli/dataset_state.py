@@ -1,7 +1,7 @@
 """The state of a data set as ``harness list`` and ``harness data`` print it."""
 
 from harness.errors import DataError, PluginError
-from harness.runs.data_choice import ask_source
+from harness.runs.request import ask_source
 from harness.spec.data import DataSource
 
 READY = "ready"

@@ -17,9 +17,8 @@ from harness.plugins import registry
 from harness.plugins.installation import installation
 from harness.report.fitting import fitted_table
 from harness.report.terminal import terminal_width
-from harness.worker.conversation import Conversation
 from harness.worker.errors import RequestFailed, WorkerTimeout
-from harness.worker.session import Session
+from harness.worker.session import Conversation, Session
 
 _IMPORT_LIMIT_SECONDS = 120.0
 _NO_ANSWER = "no answer"

@@ -23,15 +23,13 @@ from harness.cli.printing import echo, echo_json
 from harness.cli.signals import interrupt_on_termination
 from harness.duel.conduct import Duel
 from harness.duel.fastest_mode import FastestModes
-from harness.duel.files import DUELS
-from harness.duel.record import DuelRecord
-from harness.duel.request import DuelRequest
-from harness.duel.workloads import Workload, labelled, refuse_different_work
+from harness.duel.record import DUELS, DuelRecord
+from harness.duel.workloads import DuelRequest, Workload, labelled, refuse_different_work
 from harness.errors import UsageError
 from harness.plugins import registry
 from harness.report.duel import duel_text
 from harness.report.mode_words import faster_modes
-from harness.runs.data_choice import choose_dataset
+from harness.runs.request import choose_dataset
 from harness.runs.store import prepare_folder, results_option
 
 

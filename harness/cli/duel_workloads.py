@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from harness.cli import options as shared
-from harness.duel.elsewhere import defined_by
+from harness.duel.conduct import defined_by
 from harness.duel.timed_worker import ConfigurationFailed
 from harness.duel.workloads import Workload
 from harness.errors import UsageError

@@ -18,17 +18,13 @@ from harness.cli.messages import print_error_line
 from harness.cli.signals import interrupt_on_termination
 from harness.errors import HarnessError, UsageError
 from harness.gate.conduct import Gate, GateRequest
-from harness.gate.environment_pairs import EnvironmentPair, pair_of_commits, pair_of_interpreters
-from harness.gate.environments import Environment
-from harness.gate.files import GATES
-from harness.gate.folding import Inconclusive, folded
-from harness.gate.record import GateRecord, Verdict
-from harness.gate.suite import Suite
-from harness.gate.suite_file import find_suite, read_suite
+from harness.gate.environments import Environment, EnvironmentPair, pair_of_commits, pair_of_interpreters
+from harness.gate.record import GATES, GateRecord, Inconclusive, Verdict, folded
+from harness.gate.suite import Suite, find_suite, read_suite
 from harness.plugins import registry
 from harness.report.ci import targets
-from harness.runs.data_choice import choose_dataset
 from harness.runs.record import DatasetRecord
+from harness.runs.request import choose_dataset
 from harness.runs.store import prepare_folder
 
 _EXIT_CODES: dict[Verdict, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INVALID": 4}

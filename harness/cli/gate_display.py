@@ -1,7 +1,7 @@
 """The progress of a gate on standard error."""
 
 from harness.cli.standard_error import LiveLine
-from harness.gate.outlook import Outlook
+from harness.gate.judgement import Outlook
 from harness.gate.record import BenchmarkRecord, Stage
 from harness.report.durations import time_left
 from harness.report.gate_words import change, why
@@ -11,19 +11,19 @@ class GateDisplay(LiveLine):
     """Lines on standard error: what is going on, and the verdict of each benchmark as it comes."""
 
     def phase(self, benchmark: str, activity: str) -> None:
-        """See :class:`harness.gate.recorder.GateObserver`."""
+        """See :class:`harness.gate.conduct.GateObserver`."""
         self.doing(f"{benchmark}: {activity}")
 
     def judged(self, benchmark: BenchmarkRecord, stage: Stage) -> None:
-        """See :class:`harness.gate.recorder.GateObserver`."""
+        """See :class:`harness.gate.conduct.GateObserver`."""
         self.say(progress_line(benchmark, stage))
 
     def confirming(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
-        """See :class:`harness.gate.recorder.GateObserver`."""
+        """See :class:`harness.gate.conduct.GateObserver`."""
         self.doing(f"{benchmark.name}: {_to_come(benchmark, outlook)}")
 
     def paired(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
-        """See :class:`harness.gate.recorder.GateObserver`."""
+        """See :class:`harness.gate.conduct.GateObserver`."""
         self.show(f"{benchmark.name}: {_to_come(benchmark, outlook)}")
 
 

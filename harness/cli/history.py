@@ -10,9 +10,8 @@ from harness.cli import options
 from harness.cli.printing import echo, echo_json
 from harness.cli.selection_options import report_unreadable
 from harness.errors import HarnessError, UsageError, unknown_name
-from harness.gate.files import GATES
-from harness.gate.gaps import gaps
-from harness.gate.record import GateRecord, Metric
+from harness.gate.history import gaps
+from harness.gate.record import GATES, GateRecord, Metric
 from harness.gate.selection import selected
 from harness.machine.files import replace_file
 

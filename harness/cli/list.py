@@ -20,8 +20,8 @@ from harness.report.mode_words import modes_row
 from harness.report.numbers import NOTHING
 from harness.report.results import VIEWS
 from harness.report.terminal import terminal_width
-from harness.runs.data_choice import ask_source
 from harness.runs.documents import UnreadableRecord
+from harness.runs.request import ask_source
 from harness.runs.store import results_option
 
 _KINDS = ["backends", "tasks", "datasets", "results"]

@@ -20,7 +20,7 @@ from harness.plugins.selection import select_backend
 from harness.report.numbers import NOTHING, percent
 from harness.report.table import Table, terminal_table
 from harness.report.terminal import terminal_width
-from harness.runs.data_choice import choose_dataset
+from harness.runs.request import choose_dataset
 
 _BUDGETS_MINUTES = (1, 2, 5)
 _PREFERRED = ("torch", "keras", "jax")

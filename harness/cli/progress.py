@@ -15,10 +15,9 @@ from harness.report.certificate_words import certificate_label
 from harness.report.numbers import significant
 from harness.report.phrases import failure_text
 from harness.report.scores import score_value, test_score
-from harness.runs.certification import certified_work
 from harness.runs.record import Epoch, Record
 from harness.runs.request import RunRequest
-from harness.runs.sequence import RunObserver
+from harness.runs.sequence import RunObserver, certified_work
 from harness.spec.task import Adversarial, Task
 from harness.training.measures import measure_of_task
 
@@ -43,19 +42,19 @@ class RunDisplay(LiveDisplay):
         self._line: TaskID = self._progress.add_task("", total=None)
 
     def certifying(self, configuration: Configuration, task: str) -> None:
-        """See :class:`harness.runs.certification.CertificationObserver`."""
+        """See :class:`harness.runs.sequence.CertificationObserver`."""
         self._remaining.begin(Activity("certificate", f"{configuration.label} {task}"))
         self.update(f"certifying {configuration.label} on {task}", "comparing with the reference in float64")
 
     def examined(self, configuration: Configuration, task: str, cases: int, of: int) -> None:
-        """See :class:`harness.runs.certification.CertificationObserver`."""
+        """See :class:`harness.runs.sequence.CertificationObserver`."""
         self._remaining.advance(cases / of)
         self.update(f"certifying {configuration.label} on {task}", f"case {cases} of {of}")
 
     def certified(
         self, configuration: Configuration, task: str, certificate: Certificate, seconds: float
     ) -> None:
-        """See :class:`harness.runs.certification.CertificationObserver`."""
+        """See :class:`harness.runs.sequence.CertificationObserver`."""
         self._remaining.end()
         if self.live and seconds > CACHED_SECONDS:
             outcome = certificate_label(certificate)
@@ -156,21 +155,21 @@ class RunLine:
         self._epoch = ""
 
     def started(self, record: Record) -> None:
-        """See :class:`harness.runs.training.Observer`. The phases show it already."""
+        """See :class:`harness.runs.execute.Observer`. The phases show it already."""
 
     def phase(self, name: str) -> None:
-        """See :class:`harness.runs.training.Observer`."""
+        """See :class:`harness.runs.execute.Observer`."""
         self._display.update(self._name, ", ".join(filter(None, (self._epoch, name))))
 
     def trained(self, step: int, total_steps: int, epoch: int, loss: float, step_seconds: float) -> None:
-        """See :class:`harness.runs.training.Observer`."""
+        """See :class:`harness.runs.execute.Observer`."""
         self._display.advance(step / total_steps)
         self._epoch = f"epoch {epoch}/{self._epochs}"
         speed = f"{1 / step_seconds:.1f} steps/s" if step_seconds else ""
         self._display.update(self._name, self._epoch, f"{self._loss} {significant(loss)}", self._score, speed)
 
     def scored(self, epoch: Epoch) -> None:
-        """See :class:`harness.runs.training.Observer`."""
+        """See :class:`harness.runs.execute.Observer`."""
         self._score = f"validation {self._measure.name} {score_value(self._measure, epoch.validation)}"
 
     def end(self, record: Record) -> None:

@@ -4,9 +4,8 @@ import math
 from collections.abc import Sequence
 
 from harness.cli.progress import RunDisplay
-from harness.runs.certification import Certification
 from harness.runs.record import Record
-from harness.runs.sequence import execute_all
+from harness.runs.sequence import Certification, execute_all
 from harness.runs.sharing import SharedRuns
 from harness.runs.store import Store
 from harness.tracking.tracker import Tracker

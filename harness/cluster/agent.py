@@ -16,22 +16,18 @@ import msgspec
 from harness.cluster import sent_data
 from harness.cluster.messages import Forwarded, ForwardedStore, Message, Send, streamed
 from harness.duel.conduct import Duel, DuelObserver
-from harness.duel.fastest_mode import FastestModes, ModeObserver
+from harness.duel.fastest_mode import FastestModes, ModeObserver, in_fastest_modes
 from harness.duel.record import DuelRecord
-from harness.duel.request import DuelRequest
-from harness.duel.run_modes import in_fastest_modes
-from harness.duel.workloads import Workload, labelled
+from harness.duel.workloads import DuelRequest, Workload, labelled
 from harness.errors import HarnessError
 from harness.machine.description import Machine, default_threads, describe_machine
 from harness.machine.files import GuardedFolder
 from harness.plugins.files import name_plugin_files
 from harness.plugins.installation import installation
-from harness.runs.certification import Certification, CertificationObserver
-from harness.runs.data_choice import summary_of
-from harness.runs.execute import execute
+from harness.runs.execute import Observer, execute
 from harness.runs.record import Failure, Record
-from harness.runs.request import RunRequest, new_record
-from harness.runs.training import Observer
+from harness.runs.request import RunRequest, new_record, summary_of
+from harness.runs.sequence import Certification, CertificationObserver
 from harness.spec.data import Dataset
 
 

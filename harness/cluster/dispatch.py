@@ -12,10 +12,9 @@ from harness.cluster.agent import NodeState
 from harness.cluster.messages import Call, Ended, Message
 from harness.errors import HarnessError, interruption
 from harness.machine.description import git_state
-from harness.runs.certification import CertificationObserver
 from harness.runs.record import Failure, LostAttempt, Record, Status
 from harness.runs.request import RunRequest, new_record
-from harness.runs.sequence import DeclinedWork, RunObserver
+from harness.runs.sequence import CertificationObserver, DeclinedWork, RunObserver
 from harness.runs.sharing import PlannedRun, SharedRuns
 from harness.runs.store import Store
 

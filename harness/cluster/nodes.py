@@ -12,9 +12,8 @@ from harness.cluster.connection import Node, nodes_with_cpus
 from harness.cluster.dispatch import Arrival, Lost
 from harness.cluster.messages import Ended
 from harness.errors import HarnessError
-from harness.runs.data_choice import loaded
 from harness.runs.identity import data_fingerprint
-from harness.runs.request import RunRequest
+from harness.runs.request import RunRequest, loaded
 
 #: How often the list of nodes is read, and how long a node that was lost is left alone.
 _LOOK_SECONDS = 2.0

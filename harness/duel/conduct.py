@@ -1,29 +1,136 @@
-"""A duel from start to end: prepare, then run pairs until the verdicts are in or no more time is left."""
+"""A duel: preparation, pairs until every verdict is in, and the record of what was measured."""
 
+import math
 import random
 import secrets
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from harness.audit.comparison import first_difference
 from harness.certify.certificate import Certificate
-from harness.duel import ending
-from harness.duel.equal_work import refuse_unequal_work
-from harness.duel.log_ratios import log_ratio
-from harness.duel.pair_time import PairTime
+from harness.certify.dropout import uses_dropout
 from harness.duel.pairs import Alternation
 from harness.duel.preparation import Prepared, certificates, prepare
-from harness.duel.record import DuelRecord, DuelResult, PairRecord, encode
-from harness.duel.request import DuelRequest, new_record
-from harness.duel.timed_worker import ConfigurationFailed
-from harness.duel.verdict import compare, fewest_pairs_for_difference, kept, latest
-from harness.duel.workloads import pad_to_equal_size
+from harness.duel.ratios import PairTime, log_ratio
+from harness.duel.record import DuelRecord, DuelResult, PairRecord, StopReason, encode
+from harness.duel.timed_worker import ConfigurationFailed, blaming, session_of
+from harness.duel.verdict import (
+    compare,
+    fewest_pairs_for_difference,
+    kept,
+    known_well_enough,
+    latest,
+    wanted_precision,
+)
+from harness.duel.workloads import DuelRequest, Workload, new_record, pad_to_equal_size
 from harness.errors import HarnessError, UsageError, interruption
 from harness.machine.calibration import peak_flops_per_second
 from harness.machine.durations import duration_text
 from harness.machine.files import replace_result, with_checksum
 from harness.stats.evidence import MOST_PAIRS, Looks
+from harness.worker import protocol
 from harness.worker.errors import WorkerTimeout
+
+# When a duel ends: all is decided, time or pairs run out, or more pairs are hopeless.
+
+#: The most time of a duel without a budget: 40 pairs, the most there are, of 20 s. That is what pairs take on
+#: a busy machine, most of it to start the processes.
+MOST_SECONDS = 900.0
+#: A duel without a budget whose verdicts are in narrows its intervals until this time.
+_NARROWING_SECONDS = 300.0
+#: With fewer pairs a forecast is too uncertain to give a duel up.
+_FEWEST_FOR_FORECAST = 10
+#: More pairs are hopeless if about so many times as many are needed as there is time for.
+_HOPELESS = 2.0
+
+
+def time_limit(request: DuelRequest) -> float:
+    """The seconds after which no pair may end."""
+    return MOST_SECONDS if request.budget_seconds is None else request.budget_seconds
+
+
+def out_of_time(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> StopReason | None:
+    """Why there is no time for another pair, of about ``pair_seconds``; None if there is."""
+    if len(record.pairs) >= MOST_PAIRS:
+        return "most pairs"
+    if record.seconds + pair_seconds <= time_limit(request):
+        return None
+    return "time spent" if request.budget_seconds is None else "budget spent"
+
+
+def no_longer_needed(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> StopReason | None:
+    """Why another pair is not needed, or is hopeless; None if neither.
+
+    With a budget a duel goes on as long as anything is open: the user has said how long.
+    """
+    if all(known_well_enough(result, record.margin) for result in record.results):
+        return "decided"
+    if request.budget_seconds is not None:
+        return None
+    undecided = [result for result in record.results if result.verdict == "undecided"]
+    if not undecided:
+        return "verdicts in" if record.seconds > _NARROWING_SECONDS else None
+    if len(record.pairs) < _FEWEST_FOR_FORECAST:
+        return None
+    most = _HOPELESS * _pairs_left(request, record, pair_seconds)
+    return "hopeless" if all((result.pairs_wanted or 0) > most for result in undecided) else None
+
+
+def seconds_left(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> float:
+    """About how long the duel will go on."""
+    wanted = max((_pairs_to_come(result, record.margin) for result in record.results), default=0)
+    return min(wanted, _pairs_left(request, record, pair_seconds)) * pair_seconds
+
+
+def _pairs_left(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> int:
+    fits = math.floor((time_limit(request) - record.seconds) / pair_seconds)
+    return max(0, min(MOST_PAIRS - len(record.pairs), fits))
+
+
+def _pairs_to_come(result: DuelResult, margin: float) -> int:
+    """About how many more pairs decide, or narrow the interval as far as is wanted."""
+    ratio = result.ratio
+    if result.verdict == "undecided" or ratio is None or ratio.low is None or ratio.high is None:
+        return result.pairs_wanted or 1
+    wider = math.log(ratio.high / ratio.low) / 2 / wanted_precision(ratio.value, margin)
+    return max(0, math.ceil(result.pairs * (wider**2 - 1)))
+
+
+# Whether the processes of a pair begin with equal losses, as the same work on the same data does.
+
+
+def refuse_unequal_work(workloads: Sequence[Workload], pair: PairRecord) -> None:
+    """Compare the first losses of each workload with those of the reference.
+
+    They can be compared where both have the same batches and precision, and no dropout, whose values each
+    framework draws for itself.
+
+    Raises:
+        HarnessError: they differ; names the first step that does.
+    """
+    reference, *others = workloads
+    if uses_dropout(reference.task):
+        return
+    first, *processes = pair.processes
+    for other, process in zip(others, processes, strict=True):
+        if other.task != reference.task or other.seed != reference.seed:
+            continue
+        precision = reference.configuration.precision
+        count = min(len(first.first_losses), len(process.first_losses))
+        if other.configuration.precision != precision or not count:
+            continue
+        ours, theirs = first.first_losses[:count], process.first_losses[:count]
+        step = first_difference(ours, theirs, precision)
+        if step is not None:
+            raise HarnessError(
+                f"{reference.label} and {other.label} do different work on this data: the loss of step "
+                f"{step + 1} is {ours[step][-1]} and {theirs[step][-1]}"
+            )
+
+
+# A duel from start to end: prepare, then run pairs until the verdicts are in or no more time is left.
 
 #: A pair that began within the budget may exceed it by this share.
 _GRACE_SHARE = 0.2
@@ -135,11 +242,11 @@ class Duel:
                 record.pairs.append(pair)
                 refuse_unequal_work(request.workloads, pair)
                 self._pair_time.made(pair)
-                record.stopped_because = ending.out_of_time(request, record, self._pair_time.seconds)
+                record.stopped_because = out_of_time(request, record, self._pair_time.seconds)
             self._judge()
             self._save()
             if pair is not None:
-                left = ending.seconds_left(request, record, self._pair_time.seconds)
+                left = seconds_left(request, record, self._pair_time.seconds)
                 self._observer.paired(record, left)
 
     def _pair(self, alternation: Alternation, prepared: Prepared) -> PairRecord | None:
@@ -159,7 +266,7 @@ class Duel:
         self._looks.come_to(self._usable_pairs(), self._progress(), last=record.stopped_because is not None)
         record.looks = dict(self._looks.shares)
         record.results = self._results()
-        enough = ending.no_longer_needed(request, record, self._pair_time.seconds)
+        enough = no_longer_needed(request, record, self._pair_time.seconds)
         record.stopped_because = "decided" if enough == "decided" else record.stopped_because or enough
 
     def _alternation(self) -> Alternation:
@@ -179,7 +286,7 @@ class Duel:
 
     def _seconds_left(self) -> float:
         """Time limit of a process that starts now: the rest of the budget, and some more for a begun pair."""
-        budget = ending.time_limit(self._request)
+        budget = time_limit(self._request)
         return max(0.0, budget - (time.monotonic() - self._start)) + _GRACE_SHARE * budget
 
     def _prepared(self, alternation: Alternation, proofs: list[Certificate] | None) -> Prepared:
@@ -193,7 +300,7 @@ class Duel:
     def _too_short(self, error: HarnessError, what: str) -> HarnessError:
         """What to say if a trial or the first pair did not end within the time."""
         label = f"{error.label}: " if isinstance(error, ConfigurationFailed) else ""
-        budget = ending.time_limit(self._request)
+        budget = time_limit(self._request)
         limit, larger = (1 + _GRACE_SHARE) * budget, duration_text(_LARGER_BUDGET * budget)
         return HarnessError(
             f"{label}{what} was not done after {limit:.0f} s, so a budget of {duration_text(budget)} is too "
@@ -209,7 +316,7 @@ class Duel:
         self._pair_time.prepared(prepared.pair_seconds)
         seconds, spent = prepared.pair_seconds, time.monotonic() - self._start
         fewest = fewest_pairs_for_difference(len(self._request.workloads) - 1)
-        fits = max(0, int((ending.time_limit(self._request) - spent) / seconds))
+        fits = max(0, int((time_limit(self._request) - spent) / seconds))
         self._observer.measuring(prepared, Outlook(fewest, seconds, fits, spent + fewest * seconds))
 
     @property
@@ -223,7 +330,7 @@ class Duel:
     def _progress(self) -> float:
         """The used share of the time, or of the most pairs."""
         record = self.record
-        return max(record.seconds / ending.time_limit(self._request), len(record.pairs) / MOST_PAIRS)
+        return max(record.seconds / time_limit(self._request), len(record.pairs) / MOST_PAIRS)
 
     def _results(self) -> list[DuelResult]:
         """Each configuration compared with the reference."""
@@ -258,3 +365,25 @@ def _ran_out_of_time(error: HarnessError) -> bool:
     """Whether a worker was at work when the time was up, and did not hang."""
     cause = error.__cause__
     return isinstance(cause, WorkerTimeout) and not cause.silent
+
+
+# The meaning of names in another interpreter, whose plugins may differ: a worker there resolves them.
+
+#: Time limit of the worker's answer.
+DEFINE_LIMIT_SECONDS = 300.0
+
+
+def defined_by(
+    label: str, python: str, variables: Mapping[str, str], names: protocol.Define
+) -> protocol.Defined:
+    """The task, its options and the mode as that interpreter defines them.
+
+    Raises:
+        ConfigurationFailed: a name is unknown there, or a plugin cannot be loaded.
+    """
+    session = session_of(label, variables, DEFINE_LIMIT_SECONDS, python)
+    try:
+        with blaming(label, session):
+            return session.call(names, protocol.Defined)
+    finally:
+        session.kill_and_close()

@@ -9,13 +9,14 @@ from harness.duel.conduct import Duel, DuelObserver
 from harness.duel.mode_times import ModeTimes, keep, kept, key_of, machine_of, work_sha256
 from harness.duel.preparation import is_certified
 from harness.duel.record import DuelRecord
-from harness.duel.request import DuelRequest
-from harness.duel.workloads import Workload
+from harness.duel.workloads import DuelRequest, Workload
 from harness.errors import HarnessError
 from harness.plugins import registry
 from harness.plugins.installation import identifying_versions
 from harness.plugins.selection import BEST
 from harness.runs.record import DatasetRecord
+from harness.runs.request import RunRequest
+from harness.runs.sequence import configuration_of
 
 #: A verdict on each mode is not needed: modes whose times hardly differ are as good as each other.
 BUDGET_SECONDS = 300.0
@@ -132,3 +133,34 @@ def _times(key: str, workload: Workload, record: DuelRecord, failed: dict[str, s
         day=record.started_at[:10],
         failed=failed,
     )
+
+
+# Runs whose mode is ``best``, each in the mode that is fastest on this machine.
+
+
+def asks_for_fastest(requests: list[RunRequest]) -> bool:
+    """Whether a run asks for the fastest mode."""
+    return any(request.plan.mode == BEST for request in requests)
+
+
+def in_fastest_modes(requests: list[RunRequest], modes: FastestModes) -> list[RunRequest]:
+    """The requests with ``best`` resolved; one that then equals another is left out.
+
+    Raises:
+        HarnessError: no mode of a backend can be timed; says why.
+    """
+    resolved: list[RunRequest] = []
+    for request in requests:
+        found = _resolved(request, modes)
+        if found not in resolved:
+            resolved.append(found)
+    return resolved
+
+
+def _resolved(request: RunRequest, modes: FastestModes) -> RunRequest:
+    configuration, plan = configuration_of(request), request.plan
+    workload = Workload(
+        label=configuration.label, configuration=configuration, task=plan.task, options=request.options
+    )
+    found = modes.resolved(workload, request.dataset).configuration.mode
+    return msgspec.structs.replace(request, plan=msgspec.structs.replace(plan, mode=found))

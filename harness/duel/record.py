@@ -12,6 +12,7 @@ from harness.audit.findings import Clock, Verification
 from harness.certify.certificate import Certificate, Losses
 from harness.machine.description import Machine
 from harness.machine.usage import Disturbance
+from harness.runs.documents import RecordKind
 from harness.runs.record import DatasetRecord, TaskRecord
 from harness.spec.backend import Precision
 from harness.stats.estimate import Estimate
@@ -219,3 +220,8 @@ def refuse_incomplete(pairs: list[PairRecord], configurations: int) -> None:
 def encode(record: DuelRecord) -> bytes:
     """The record as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
+
+
+# The files of duels.
+
+DUELS = RecordKind("duel", "duels", DuelRecord, SCHEMA, "margin")

@@ -13,9 +13,8 @@ from harness.machine.cpus import cpus_of
 from harness.stats import settling
 from harness.training.batches import BatchOrder
 from harness.worker import protocol
-from harness.worker.conversation import Conversation
 from harness.worker.errors import NoWorkersHere
-from harness.worker.session import Session
+from harness.worker.session import Conversation, Session
 
 
 class ConfigurationFailed(HarnessError):

@@ -5,8 +5,7 @@ import math
 import msgspec
 import numpy as np
 
-from harness.duel.log_ratios import control_log_ratio
-from harness.duel.ratios import Ratios, step_ratios
+from harness.duel.ratios import Ratios, control_log_ratio, step_ratios
 from harness.duel.record import DuelResult, PairRecord, Reason, Verdict
 from harness.stats.evidence import Looks, fewest_pairs, more_pairs, next_look
 from harness.stats.intervals import student_quantile

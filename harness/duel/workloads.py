@@ -1,17 +1,23 @@
 """What the processes of a duel or a gate do: a configuration that trains a task."""
 
+import datetime
 import os
+import secrets
 import struct
+import sys
 from collections.abc import Mapping
 
 import msgspec
 
-from harness.duel.record import Difference
+from harness.duel.record import Difference, DuelRecord
 from harness.errors import UsageError
-from harness.machine.worker_variables import worker_variables
+from harness.machine.description import describe_machine
+from harness.machine.worker_variables import inherited_variables, missing_controls, worker_variables
 from harness.plugins.configuration import Configuration
 from harness.plugins.options import Value
+from harness.runs.record import DatasetRecord, TaskRecord
 from harness.spec.backend import Plan
+from harness.spec.description import description_sha256
 from harness.spec.task import Task
 
 #: The variable that makes the environments of processes equally long.
@@ -126,3 +132,46 @@ def _unequal(first: Workload, other: Workload) -> str:
         ours, theirs = msgspec.structs.asdict(first.task), msgspec.structs.asdict(other.task)
         names = [name for name in ours if ours[name] != theirs[name] and name != "batch_size"]
     return ", ".join(f"{name} {ours.get(name, '–')} and {theirs.get(name, '–')}" for name in names)
+
+
+# What a duel is asked for, and the record with which it begins.
+
+
+class DuelRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What to compare. The first workload is the reference."""
+
+    workloads: list[Workload]
+    dataset: DatasetRecord
+    margin: float
+    budget_seconds: float | None = None
+    """No pair ends later. None: until all is decided or more pairs are hopeless, and at most 15 minutes."""
+    quiet_environment: bool = True
+    certify: bool = True
+    seed: int = 0
+    turns: int | None = None
+
+
+def new_record(request: DuelRequest) -> DuelRecord:
+    """The record of a duel that is about to begin."""
+    reference = request.workloads[0]
+    task = reference.task
+    now = datetime.datetime.now(datetime.UTC)
+    configurations = [workload.configuration for workload in request.workloads]
+    names = "-".join(f"{configuration.backend}.{configuration.mode}" for configuration in configurations)
+    replaced = reference.worker_variables(quiet=request.quiet_environment)
+    return DuelRecord(
+        id=f"{now:%Y%m%d-%H%M%S}-{task.name}-{names}-{secrets.token_hex(2)}",
+        started_at=now.isoformat(timespec="seconds"),
+        command=sys.argv[1:],
+        task=TaskRecord(task.name, task.version, reference.options, description_sha256(task), task),
+        dataset=msgspec.structs.replace(request.dataset),
+        machine=describe_machine(),
+        process_environment="quiet" if request.quiet_environment else "plain",
+        seed=request.seed,
+        margin=request.margin,
+        turns=request.turns or 0,
+        configurations=[],
+        differences=differences(request.workloads),
+        inherited_variables=inherited_variables(os.environ, replaced),
+        missing_controls=missing_controls() if request.quiet_environment else [],
+    )

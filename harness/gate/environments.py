@@ -1,17 +1,26 @@
 """Base and head: two interpreters, what is installed there, and what a benchmark's names mean there."""
 
+import contextlib
 import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 
-from harness.duel.elsewhere import defined_by
+from harness.duel.conduct import defined_by
 from harness.duel.workloads import Workload
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
+from harness.gate import commands, environment_cache, git
 from harness.gate.record import EnvironmentRecord
-from harness.gate.suite import Benchmark
+from harness.gate.suite import SUITE_FILES, Benchmark, Suite, benchmark_of, benchmark_tables, work_of
 from harness.machine.description import default_threads
 from harness.plugins.configuration import Configuration
 from harness.plugins.definition import resized
+from harness.plugins.files import plugin_files
 from harness.plugins.options import Value
 from harness.plugins.sources import models_of
 from harness.tracing.user_code import is_file
@@ -96,3 +105,260 @@ def workload_of(environment: Environment, benchmark: Benchmark) -> Workload:
 
 def _text(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+# Virtual environments with a project installed by pip: base from a commit, head from the working tree.
+#
+# The environment of a commit is kept in the cache for the next gates of the day. That of uncommitted changes
+# is made again each time, and kept for the commands that the report suggests.
+
+_COMMIT_DIGITS = 12
+
+
+class Source(NamedTuple):
+    """What pip installs from a checkout, such as ``.[torch]``, and the ``folder`` that it is relative to."""
+
+    requirement: str
+    folder: Path = Path()
+
+
+def base_environment(
+    tree: Path, top: Path, commit: str, source: Source, say: Callable[[str], None]
+) -> Environment:
+    """The environment of a commit, from its worktree or the cache; raises HarnessError if pip fails."""
+    venv = _cached(top, commit, source)
+    missing = ""
+    with environment_cache.exclusive(venv, say):
+        if not environment_cache.is_complete(venv):
+            venv, missing = _make(venv, tree, source, "base", commit, say)
+    return _environment("base", venv, missing, commit=commit)
+
+
+@contextlib.contextmanager
+def head_environment(top: Path, source: Source, say: Callable[[str], None]) -> Iterator[Environment]:
+    """The environment of HEAD, or of the working tree if tracked files in it are changed.
+
+    Raises:
+        HarnessError: pip fails.
+    """
+    if git.has_changes(top):
+        venv = _cached(top, "uncommitted", source)
+        with environment_cache.exclusive(venv, say):  # to the end: another gate would make it again
+            folder, name = top / source.folder, "head (uncommitted changes)"
+            _install(venv, folder, source.requirement, name, say)
+            yield _environment("head", venv)
+        return
+    commit = git.head_commit(top)
+    untracked, missing = _untracked(top, commit), ""
+    venv = _cached(top, commit, source)
+    with environment_cache.exclusive(venv, say), contextlib.ExitStack() as stack:
+        if not environment_cache.is_complete(venv):
+            tree = stack.enter_context(git.checkout(top, commit))
+            venv, missing = _make(venv, tree, source, "head", commit, say)
+    yield _environment("head", venv, untracked, missing, commit=commit)
+
+
+def _cached(top: Path, commit: str, source: Source) -> Path:
+    return environment_cache.place_of(top, commit, source.requirement, source.folder)
+
+
+def _make(
+    venv: Path, tree: Path, source: Source, label: str, commit: str, say: Callable[[str], None]
+) -> tuple[Path, str]:
+    """Install a commit's worktree; the environment, and a clause about submodules that are missing.
+
+    An environment that lacks some is not kept: the next gate may get more, and must not change it while it
+    is in use.
+    """
+    failure = git.fill_submodules(tree)
+    if failure:
+        venv = Path(tempfile.mkdtemp(prefix=f"{venv.name}-{label}-", dir=venv.parent))
+    name = f"{label} ({commit[:_COMMIT_DIGITS]})"
+    _install(venv, tree / source.folder, source.requirement, name, say)
+    if failure:
+        return venv, f"{label} lacks some of its submodules: {failure}"
+    environment_cache.mark_complete(venv)
+    return venv, ""
+
+
+def _install(venv: Path, folder: Path, requirement: str, name: str, say: Callable[[str], None]) -> None:
+    """Make a new environment and install ``requirement``, relative to ``folder``, into it."""
+    say(f"installing {name}")
+    environment_cache.remove_old()
+    shutil.rmtree(venv, ignore_errors=True)
+    venv.parent.mkdir(parents=True, exist_ok=True)
+    # -P: modules of the project must not shadow Python's own.
+    make = [sys.executable, "-P", "-m", "venv", str(venv)]
+    commands.output_of(make, venv.parent, f"{name}: no virtual environment could be made")
+    install = [str(venv / "bin" / "python"), "-P", "-m", "pip", "install", "--quiet", requirement]
+    commands.output_of(install, folder, f"{name}: pip install {requirement} failed")
+
+
+def _environment(label: str, venv: Path, *cautions: str, commit: str | None = None) -> Environment:
+    python = str(venv / "bin" / "python")
+    return Environment(label=label, python=python, commit=commit, cautions=[*filter(None, cautions)])
+
+
+def _untracked(top: Path, commit: str) -> str:
+    """A clause about files that look like part of HEAD and are not; empty where there are none."""
+    files = git.untracked_files(top)
+    if not files:
+        return ""
+    more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+    verb = "are" if more else "is"
+    return f"head is {commit[:_COMMIT_DIGITS]}; {files[0]}{more} {verb} untracked and not part of it"
+
+
+# The suite as base had it, so that a benchmark that head removed or replaced does not go unnoticed.
+
+
+def vanished_from_file(suite: Suite, base_suite: Path) -> tuple[Benchmark, ...]:
+    """The benchmarks of ``base_suite`` that ``suite`` lacks or has changed; see :func:`vanished`.
+
+    Raises:
+        UsageError: the file cannot be read or has no benchmark.
+    """
+    tables = benchmark_tables(base_suite)
+    if not tables:
+        raise UsageError(f"--base-suite {base_suite} has no benchmark; give the suite as base had it")
+    return vanished(suite, tables)
+
+
+def vanished_from_commit(
+    suite: Suite, top: Path, tree: Path, looked_in: Path | None = None
+) -> tuple[Benchmark, ...] | None:
+    """The benchmarks that the suite in a commit's worktree ``tree`` has and ``suite`` lacks or has changed.
+
+    The commit's suite is, in this order: what a command without ``--suite`` finds in ``tree``, if ``suite``
+    was found so, in the folder ``looked_in`` of the repository; the file where the suite is now; the file
+    that git says it was moved from; a usual place that has no suite any more. None where none can be read.
+    """
+    for name in _earlier_places(Path(suite.file).resolve(), top, tree, looked_in):
+        if tables := _tables(tree / name):
+            return vanished(suite, tables)
+    return None
+
+
+def vanished(suite: Suite, earlier: Mapping[str, Any]) -> tuple[Benchmark, ...]:
+    """The benchmarks among the tables of an ``earlier`` suite that ``suite`` lacks or writes otherwise.
+
+    What is written otherwise may still be the same work, which only an environment can determine.
+    """
+    now = {benchmark.name: benchmark for benchmark in suite.benchmarks}
+    return tuple(
+        before
+        for name, table in earlier.items()
+        for before, is_whole in [_benchmark(name, table)]
+        if name not in now or _differs(before, now[name], is_whole=is_whole)
+    )
+
+
+def _differs(before: Benchmark, now: Benchmark, *, is_whole: bool) -> bool:
+    if is_whole:
+        return work_of(before) != work_of(now)
+    return (before.backend, before.task) != (now.backend, now.task)
+
+
+def _benchmark(name: str, table: object) -> tuple[Benchmark, bool]:
+    """A benchmark of an earlier suite; and whether this version of harness understands all of it."""
+    values = table if isinstance(table, dict) else {}
+    try:
+        return benchmark_of(name, values, {}, name), True
+    except UsageError:
+        backend, task = str(values.get("backend", "")), str(values.get("task", ""))
+        return Benchmark(name=name, backend=backend, task=task), False
+
+
+def _earlier_places(file: Path, top: Path, tree: Path, looked_in: Path | None) -> Iterator[str]:
+    """Where the suite may have been in the commit, the likeliest first."""
+    if looked_in is not None:
+        yield from (str(looked_in / name) for name in SUITE_FILES)
+    if file.is_relative_to(top):
+        now = str(file.relative_to(top))
+        yield now
+        with contextlib.suppress(HarnessError):  # a clone without blobs may be unable to look
+            yield from git.earlier_names(now, top, tree)
+    yield from (name for name in SUITE_FILES if not _tables(top / name))
+
+
+def _tables(path: Path) -> dict[str, Any]:
+    """The tables of a suite's benchmarks; empty where there is no readable suite."""
+    try:
+        return benchmark_tables(path)
+    except UsageError:
+        return {}
+
+
+# Base and head of a gate: two interpreters that the user names, or environments made from a repository.
+
+
+class EnvironmentPair(NamedTuple):
+    """Base, head, and the benchmarks that head's suite no longer has; None where that is unknown."""
+
+    base: Environment
+    head: Environment
+    vanished: tuple[Benchmark, ...] | None
+
+
+def pair_of_interpreters(
+    suite: Suite, base: Environment, head: Environment, base_suite: Path | None
+) -> EnvironmentPair:
+    """The environments as they were given."""
+    vanished = None if base_suite is None else vanished_from_file(suite, base_suite)
+    return EnvironmentPair(*with_shared_path(base, head), vanished)
+
+
+@contextlib.contextmanager
+def pair_of_commits(
+    suite: Suite,
+    reference: str,
+    base_suite: Path | None,
+    say: Callable[[str], None],
+    *,
+    suite_was_named: bool,
+) -> Iterator[EnvironmentPair]:
+    """Environments made from the repository of the current folder: ``reference``, and the working tree.
+
+    ``suite_was_named`` says that the suite is not simply the one of this folder.
+
+    Raises:
+        UsageError: there is no repository or commit, or the two would share code.
+        HarnessError: git or pip fails.
+    """
+    here = Path.cwd()
+    top = git.repository(here)
+    commit = git.commit_of(top, reference)
+    source = Source(suite.source, git.place_in_repository(here))
+    vanished = None if base_suite is None else vanished_from_file(suite, base_suite)
+    variables = _separate_code(top, say)
+    with git.checkout(top, commit) as tree, head_environment(top, source, say) as head:
+        base = base_environment(tree, top, commit, source, say)
+        if vanished is None:
+            looked_in = None if suite_was_named else source.folder
+            vanished = vanished_from_commit(suite, top, tree, looked_in)
+        yield EnvironmentPair(
+            msgspec.structs.replace(base, variables=variables),
+            msgspec.structs.replace(head, variables=variables),
+            vanished,
+        )
+
+
+def _separate_code(top: Path, say: Callable[[str], None]) -> dict[str, str]:
+    """Keep files of the checkout from taking the place of what is installed, in base and in head.
+
+    Returns the variables that this takes; commands that repeat a benchmark set them too.
+
+    Raises:
+        UsageError: a plugin file is part of the checkout.
+    """
+    for file in plugin_files():
+        if file.is_relative_to(top):
+            raise UsageError(
+                f"--plugin {file} is part of this checkout, so base would load head's version of it. Make it "
+                "an entry point of the project, or give two environments with --base-python and --head-python"
+            )
+    path = os.environ.pop("PYTHONPATH", None)
+    if not path:
+        return {}
+    say(f"PYTHONPATH={path} is ignored, so that base and head run what is installed in them")
+    return {"PYTHONPATH": ""}

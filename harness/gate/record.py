@@ -3,14 +3,16 @@
 Times are in seconds, memory in bytes. Ratios are head's over base's: above 1 is worse.
 """
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
 from harness.duel.record import ConfigurationRecord, PairRecord, refuse_incomplete
-from harness.gate.reasons import Reason
+from harness.gate.reasons import Reason, speaks_against_head
 from harness.gate.suite import Benchmark, Limits
 from harness.machine.description import Machine
+from harness.runs.documents import RecordKind
 from harness.runs.record import DatasetRecord
 from harness.stats.estimate import Estimate
 
@@ -190,3 +192,91 @@ class GateRecord(msgspec.Struct, kw_only=True):
 def encode(record: GateRecord) -> bytes:
     """The record as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
+
+
+# The files of gates.
+
+GATES = RecordKind("gate", "gates", GateRecord, SCHEMA, "benchmarks")
+
+
+# Why gates are in no series of a history: one class for each reason, rendered by the report.
+
+
+class NotEnded(NamedTuple):
+    """The gate did not run to its end."""
+
+    gate: str
+    status: Status
+
+
+class AgainstStoredBaseline(NamedTuple):
+    """The gate's base did not run beside head, so its ratios include what the machine changed meanwhile."""
+
+    gate: str
+
+
+class DamagedPairs(NamedTuple):
+    """The ratios of the gate's pairs cannot be computed; ``message`` is that of the error."""
+
+    gate: str
+    message: str
+
+
+class NoCommits(NamedTuple):
+    """``gates`` of the ``ended`` ones do not record their commits, so that their base is unknown."""
+
+    gates: int
+    ended: int
+
+
+class AloneWithBase(NamedTuple):
+    """``gates`` of the ``ended`` ones share their base with no other gate."""
+
+    gates: int
+    ended: int
+
+
+Exclusion = NotEnded | AgainstStoredBaseline | DamagedPairs | NoCommits | AloneWithBase
+
+
+# The verdict of a gate with ``--inconclusive``: INCONCLUSIVE alone is folded, into PASS or FAIL.
+
+#: What INCONCLUSIVE counts as. None: as itself.
+Inconclusive = Literal["pass", "fail"] | None
+
+
+class Judged(Protocol):
+    """A benchmark, or one metric or the quality of one."""
+
+    @property
+    def verdict(self) -> Verdict: ...
+
+    @property
+    def reasons(self) -> Sequence[Reason]: ...
+
+
+def forgiven(judged: Judged, inconclusive: Inconclusive) -> bool:
+    """Whether ``--inconclusive pass`` makes this INCONCLUSIVE a PASS.
+
+    INVALID never passes, nor does INCONCLUSIVE where the measurement indicates that head is worse
+    (:func:`harness.gate.reasons.speaks_against_head`).
+    """
+    if judged.verdict != "INCONCLUSIVE" or inconclusive != "pass":
+        return False
+    if any(map(speaks_against_head, judged.reasons)):
+        return False
+    if not isinstance(judged, BenchmarkRecord):
+        return True
+    return all(result.verdict == "PASS" or forgiven(result, inconclusive) for result in judged.results)
+
+
+def folded(record: GateRecord, inconclusive: Inconclusive) -> Verdict:
+    """The verdict of a whole gate with INCONCLUSIVE folded."""
+    if record.verdict != "INCONCLUSIVE" or inconclusive is None:
+        return record.verdict
+    if inconclusive == "fail":
+        return "FAIL"
+    passes = (
+        benchmark.verdict == "PASS" or forgiven(benchmark, inconclusive) for benchmark in record.benchmarks
+    )
+    return "PASS" if record.status == "ok" and record.benchmarks and all(passes) else "INCONCLUSIVE"

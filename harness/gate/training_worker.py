@@ -13,8 +13,7 @@ from harness.spec.backend import Plan, Precision
 from harness.training.batches import BatchOrder
 from harness.training.measures import Scores
 from harness.worker import protocol
-from harness.worker.conversation import Conversation
-from harness.worker.session import Session
+from harness.worker.session import Conversation, Session
 
 #: Steps of one request, so that the worker answers long before its silence is taken for a hang.
 _MOST_STEPS = 200

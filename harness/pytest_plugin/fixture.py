@@ -177,7 +177,7 @@ class HarnessBenchmark:
         self, request: "StepRequest", environments: "list[Environment]", dataset: "DatasetRecord"
     ) -> None:
         """Store the samples first, so that those of a failed test are saved too."""
-        from harness.gate.folding import forgiven
+        from harness.gate.record import forgiven
         from harness.pytest_plugin import extra_info, gate
 
         record = gate.run_gate(

@@ -16,12 +16,11 @@ from harness.errors import UsageError
 from harness.gate.environments import Environment, probe, workload_of
 from harness.gate.first_steps import compare_first_steps
 from harness.gate.record import QualityResult
-from harness.gate.suite import Benchmark
-from harness.gate.suite_file import benchmark_of
+from harness.gate.suite import Benchmark, benchmark_of
 from harness.plugins import registry
 from harness.pytest_plugin.keywords import take_count
-from harness.runs.data_choice import choose_dataset
 from harness.runs.record import DatasetRecord
+from harness.runs.request import choose_dataset
 
 #: Pairs of fresh processes, where no gate decides how many.
 PAIRS = 5
@@ -71,7 +70,7 @@ def step_request(name: str, backend: str, task: str, options: Mapping[str, Any])
 
 
 def choose_data(benchmark: Benchmark) -> DatasetRecord:
-    """The data set to train on; see :func:`harness.runs.data_choice.choose_dataset`."""
+    """The data set to train on; see :func:`harness.runs.request.choose_dataset`."""
     return choose_dataset(registry.task(benchmark.task), benchmark.dataset, lambda _what, _done, _total: None)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import altair as alt
 
-from harness.gate.pair_ratios import benchmark_ratios
+from harness.gate.judgement import benchmark_ratios
 from harness.gate.record import BenchmarkRecord, GateRecord, Metric, MetricResult
 from harness.report.chart_parts import Row, layered, tips, unchecked, zero_line
 from harness.report.chart_style import GREY, NAME_AXIS, VERDICTS

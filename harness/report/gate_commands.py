@@ -8,7 +8,7 @@ import msgspec
 from harness.gate.record import BenchmarkRecord, EnvironmentRecord, GateRecord
 from harness.gate.suite import Benchmark
 from harness.report.escaping import one_line
-from harness.runs.settings import value_text
+from harness.runs.identity import value_text
 
 #: A gate compares head with base and asks for no certificate, so its commands work where there is none.
 _NO_CERTIFICATE = "--no-certify"

@@ -4,17 +4,16 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from harness.gate.exclusions import (
+from harness.gate.history import Gap, History, MetricHistory, Point
+from harness.gate.record import (
     AgainstStoredBaseline,
     AloneWithBase,
     DamagedPairs,
     Exclusion,
+    GateRecord,
     NoCommits,
     NotEnded,
 )
-from harness.gate.gaps import Gap
-from harness.gate.history import History, MetricHistory, Point
-from harness.gate.record import GateRecord
 from harness.report.escaping import one_line
 from harness.report.gate_reasons import reason_text
 from harness.report.gate_words import change

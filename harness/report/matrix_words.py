@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from harness.plugins.options import Value
-from harness.runs.settings import value_text
+from harness.runs.identity import value_text
 
 
 def matrix_sentence(axes: Mapping[str, Sequence[Value]], runs: int) -> str:

@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.analysis.study import STUDIES, Study
-from harness.duel.files import DUELS
-from harness.duel.record import DuelRecord, DuelResult
-from harness.gate.files import GATES
-from harness.gate.record import GateRecord
+from harness.duel.record import DUELS, DuelRecord, DuelResult
+from harness.gate.record import GATES, GateRecord
 from harness.port.record import PORTS, PortRecord
 from harness.report.busy import busy_mark
 from harness.report.numbers import NOTHING, significant, time_ratio

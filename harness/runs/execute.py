@@ -1,14 +1,261 @@
 """One run in a fresh worker process. Its record is written whatever happens."""
 
+import contextlib
+import datetime
+import math
+import statistics
+import time
+from collections.abc import Mapping
+from typing import Protocol
+
+from harness.audit.audit import AuditedTraining, Preparation
+from harness.audit.budgets import AUDIT_SHARE
 from harness.audit.findings import DishonestClock, WorkDiffers
+from harness.audit.work import Work
 from harness.errors import Declined, HarnessError, interruption
-from harness.runs.record import Failure, Record
+from harness.machine.cpus import cpus_of
+from harness.machine.usage import Watch
+from harness.runs.record import Block, Epoch, Failure, Record
 from harness.runs.request import RunRequest, new_record
 from harness.runs.store import RecordWriter
-from harness.runs.training import Diverged, Observer, TrainingRun
+from harness.training.batches import BatchOrder, block_steps
+from harness.training.measures import Scores
+from harness.training.outcome_records import Drawn
+from harness.worker import protocol
 from harness.worker.errors import RequestFailed, WorkerLost, WorkerTimeout
-from harness.worker.limits import silence_within
-from harness.worker.session import Session
+from harness.worker.session import Conversation, Session, silence_within
+
+# The training of one run: requests to the worker in their order, each reply written into the record.
+
+
+class Observer(Protocol):
+    """Watches the progress of a run. It is called between blocks of steps: what it does is never timed."""
+
+    def started(self, record: Record) -> None:
+        """The framework is imported and the networks are built: the record describes what will be trained."""
+
+    def phase(self, name: str) -> None:
+        """A phase other than training begins."""
+
+    def trained(self, step: int, total_steps: int, epoch: int, loss: float, step_seconds: float) -> None:
+        """A block has ended; ``step`` of ``total_steps`` steps are done."""
+
+    def scored(self, epoch: Epoch) -> None:
+        """An epoch has been scored."""
+
+
+class Diverged(Exception):
+    """A loss is no longer finite."""
+
+
+class TrainingRun:
+    """Trains and scores in a worker, and writes the results into the record."""
+
+    def __init__(
+        self, request: RunRequest, record: Record, session: Session, store: RecordWriter, observer: Observer
+    ) -> None:
+        self._request = request
+        self._record = record
+        self._session = session
+        self._store = store
+        self._observer = observer
+        self._step = 0
+        self._step_seconds = 0.0
+        self._best_loss = math.inf
+
+    def carry_out(self) -> None:
+        """Import, build, train and score.
+
+        Raises:
+            Diverged: a loss is not finite; the record holds everything before it.
+            DishonestClock: the times cannot be trusted.
+            WorkDiffers: the work was not what a second program computes.
+        """
+        order, begun = self._start(), time.monotonic()
+        watch = Watch(self._session.process.pid)
+        cpus, device = cpus_of(self._record.worker_variables), self._record.device or ""
+        audit = AuditedTraining(self._session, self._work(order), cpus, device, pauses=True)
+        with contextlib.closing(audit):
+            try:
+                self._train(audit)
+                self._score_test(audit)
+            except Diverged:
+                self._measure_machine(watch)
+                raise
+            self._measure_machine(watch)
+            self._observer.phase("testing the clock")
+            self._record.clock = audit.judge_clock(self._usual_step_seconds())
+            self._observer.phase("verifying the work")
+            prepared = self._preparation()
+            seconds = prepared.import_seconds + prepared.data_seconds + prepared.build_seconds
+            budget_seconds = AUDIT_SHARE * (seconds + time.monotonic() - begun)
+            self._record.verification = audit.verify(prepared, budget_seconds)
+
+    def _work(self, order: BatchOrder) -> Work:
+        request, certificate = self._request, self._request.certificate
+        certified = certificate is not None and certificate.certified
+        dataset = self._record.dataset.name
+        return Work(request.backend, request.plan, dataset, order, certified, self._other_session)
+
+    def _other_session(self, variables: Mapping[str, str]) -> Session:
+        limit = self._request.timeout_seconds
+        own = {**self._record.worker_variables, **variables}
+        return Session(own, limit, silence_seconds=silence_within(limit))
+
+    def _preparation(self) -> Preparation:
+        phases = self._record.phases
+        return Preparation(
+            phases.import_seconds or 0.0,
+            phases.data_seconds or 0.0,
+            phases.build_seconds or 0.0,
+            phases.first_step_seconds or 0.0,
+        )
+
+    def _usual_step_seconds(self) -> float:
+        """The time of a step of the run: the mean of all, or the median of blocks if that is less."""
+        blocks = self._record.blocks
+        mean = self._record.phases.training_seconds / self._step
+        return min(mean, statistics.median(block.seconds / block.steps for block in blocks))
+
+    def _start(self) -> BatchOrder:
+        """Import and build; returns the order of the samples."""
+        record, plan = self._record, self._request.plan
+        self._observer.phase(f"importing {self._request.backend}")
+        conversation = Conversation(self._session, self._request.backend, plan.threads)
+        described = conversation.describe()
+        record.framework = described.environment
+        record.phases.import_seconds = described.import_seconds
+        self._observer.phase("building")
+        built = conversation.build(plan, record.dataset.name)
+        record.device = built.device
+        record.dataset.fingerprint = built.dataset_fingerprint
+        record.dataset.origin = built.dataset_origin
+        record.dataset.samples = built.samples
+        record.phases.data_seconds = built.data_seconds
+        record.phases.build_seconds = built.build_seconds
+        order = BatchOrder.of_task(plan.task, built.samples["train"], plan.seed)
+        record.batch_size = order.batch_size
+        self._observer.started(record)
+        return order
+
+    def _train(self, audit: AuditedTraining) -> None:
+        """Train all epochs."""
+        order = audit.order
+        total = order.steps_per_epoch * self._request.plan.task.epochs
+        total = min(total, self._request.max_steps or total)
+        epoch_losses: list[list[float]] = []
+        while self._step < total:
+            count = min(block_steps(order, self._step, self._step_seconds, total), total - self._step)
+            last = self._step + count == total
+            trained = audit.train(count)
+            epoch_losses += self._read_block(trained, order, count, total)
+            audit.read(last=last)
+            self._record.first_losses = audit.first_losses
+            if last or self._step % order.steps_per_epoch == 0:
+                epoch = -(-self._step // order.steps_per_epoch)
+                if self._record.evaluation.includes(epoch, last=last):
+                    means = [statistics.fmean(column) for column in zip(*epoch_losses, strict=True)]
+                    self._score_epoch(audit, epoch, means, last=last)
+                self._store.save(self._record)
+                epoch_losses = []
+
+    def _read_block(
+        self, trained: protocol.Trained, order: BatchOrder, count: int, total: int
+    ) -> list[list[float]]:
+        """Write a block of ``count`` steps into the record; returns the losses of each step."""
+        epoch, place = divmod(self._step, order.steps_per_epoch)
+        batch_size = (
+            order.batch_size if place < order.full_steps else order.samples_per_epoch % order.batch_size
+        )
+        phases = self._record.phases
+        phases.training_seconds += trained.seconds
+        if self._step == 0:
+            phases.first_step_seconds = trained.seconds
+        elif batch_size == order.batch_size:
+            self._step_seconds = trained.seconds / count
+        self._step += count
+        self._record.blocks.append(Block(epoch + 1, count, batch_size, trained.seconds))
+        losses: list[list[float]] = []
+        for step, row in enumerate(trained.losses, self._step - count + 1):
+            finite = [loss for loss in row if loss is not None]
+            if len(finite) < len(row):
+                raise Diverged(f"the loss of step {step} (epoch {epoch + 1}) is not finite")
+            losses.append(finite)
+        self._observer.trained(self._step, total, epoch + 1, losses[-1][-1], self._step_seconds)
+        return losses
+
+    def _score_epoch(
+        self, audit: AuditedTraining, number: int, training_losses: list[float], *, last: bool
+    ) -> None:
+        """Score an epoch with these mean losses; of two, the discriminator's comes first."""
+        record = self._record
+        self._observer.phase("scoring")
+        scored = audit.evaluate(["train", "validation"], record.evaluation.samples, final=last)
+        record.phases.evaluation_seconds += scored.seconds
+        train, validation = scored.scores["train"], scored.scores["validation"]
+        seconds = record.phases.training_seconds
+        *discriminator_loss, training_loss = training_losses
+        epoch = Epoch(
+            number,
+            self._step,
+            seconds,
+            training_loss,
+            train,
+            validation,
+            next(iter(discriminator_loss), None),
+            datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+        )
+        record.epochs.append(epoch)
+        self._observer.scored(epoch)
+        loss = validation.get("frechet_distance", validation["loss"])
+        if train["loss"] is None or loss is None:
+            raise Diverged(f"a loss scored after epoch {number} is not finite")
+        if loss < self._best_loss:
+            self._best_loss, record.best_epoch = loss, number
+            self._session.call(protocol.KeepWeights(), protocol.Done)
+
+    def _score_test(self, audit: AuditedTraining) -> None:
+        """Score the test data, which nothing else uses, with the last weights and those of the best epoch."""
+        record = self._record
+        if not record.epochs:  # nothing is scored
+            return
+        self._observer.phase("scoring the test data")
+        last_is_best = record.best_epoch == record.epochs[-1].epoch
+        record.test_at_last = self._evaluate_test(audit, best=last_is_best, last=True)
+        if last_is_best:
+            record.test_at_best = record.test_at_last
+        else:
+            self._session.call(protocol.RestoreWeights(), protocol.Done)
+            record.test_at_best = self._evaluate_test(audit, best=True, last=False)
+
+    def _evaluate_test(self, audit: AuditedTraining, *, best: bool, last: bool) -> Scores:
+        scored = audit.evaluate(["test"], drawn=best, final=last)
+        self._record.phases.evaluation_seconds += scored.seconds
+        self._keep_pictures(scored, best=best)
+        return scored.scores["test"]
+
+    def _keep_pictures(self, scored: protocol.Evaluated, *, best: bool) -> None:
+        """Write what a report draws: of the weights of the best epoch, and a generator's last samples."""
+        record, pictures = self._record, self._record.pictures
+        if scored.samples_png is not None:
+            if best:
+                record.samples_file = self._store.save_picture(record, scored.samples_png)
+            else:
+                pictures.last_samples = self._store.save_picture(record, scored.samples_png, "-last")
+        drawn = scored.drawn or Drawn()
+        if drawn.course_png is not None:
+            pictures.course = self._store.save_picture(record, drawn.course_png, "-course")
+            pictures.course_epochs = [record.epochs[place].epoch for place in drawn.course_places]
+        if best:
+            record.outcomes = drawn.outcomes
+            if drawn.examples_png is not None:
+                pictures.examples = self._store.save_picture(record, drawn.examples_png, "-examples")
+
+    def _measure_machine(self, watch: Watch) -> None:
+        self._record.interference = watch.report()
+        memory = self._session.call(protocol.MeasureMemory(), protocol.Memory)
+        self._record.peak_memory_bytes = memory.peak_bytes
+        self._record.device_peak_memory_bytes = memory.device_peak_bytes
 
 
 def execute(request: RunRequest, store: RecordWriter, observer: Observer) -> Record:

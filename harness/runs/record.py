@@ -16,7 +16,7 @@ from harness.certify.certificate import Certificate, Losses
 from harness.machine.description import Machine
 from harness.machine.processes import ProcessMark
 from harness.machine.usage import Interference
-from harness.runs import schemas
+from harness.runs import documents
 from harness.spec.backend import Precision
 from harness.spec.data import Split
 from harness.spec.task import Adversarial, Task
@@ -255,7 +255,7 @@ def decode(data: bytes) -> Record:
     """Decode a record.
 
     Raises:
-        schemas.OtherSchema: it has another schema.
+        documents.OtherSchema: it has another schema.
         msgspec.MsgspecError: not a record; the message names the field.
     """
-    return schemas.decode(data, Record, SCHEMA)
+    return documents.decode(data, Record, SCHEMA)

@@ -4,17 +4,24 @@ import datetime
 import os
 import secrets
 import sys
+from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 
 from harness.certify.certificate import Certificate
+from harness.errors import DataError, HarnessError, UsageError
 from harness.machine.description import describe_machine
 from harness.machine.processes import ProcessMark, this_process
 from harness.machine.worker_variables import inherited_variables, worker_variables
+from harness.plugins import registry
+from harness.plugins.faults import explain, memory_ran_out, message_of, nothing_on_stdout
 from harness.plugins.options import Value
 from harness.runs.record import DatasetRecord, Evaluation, Record, TaskRecord
 from harness.spec.backend import Plan
+from harness.spec.data import Dataset, DatasetSummary, DataSource, DownloadProgress
 from harness.spec.description import description_sha256
+from harness.spec.task import TaskDefinition
 
 
 class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,3 +82,101 @@ def new_record(request: RunRequest) -> Record:
         process=request.process or this_process(),
         forward_flops_per_sample=sum(network.forward_flops() for network in networks),
     )
+
+
+# Which data set a run uses: the one that the user names, or the task's own, or a stated substitute.
+
+_T = TypeVar("_T")
+
+
+def choose_dataset(definition: TaskDefinition, name: str | None, progress: DownloadProgress) -> DatasetRecord:
+    """Fetch the data set to run on.
+
+    With a ``name``, that one or none. Otherwise the first of the task's data sets that can be obtained; if
+    that is not the task's first, the result states why it stands in.
+
+    Raises:
+        UsageError: the named data set does not fit the task or cannot be obtained, or none can.
+    """
+    if name is not None:
+        refuse_unfitting(definition, name)
+        try:
+            _fetch(name, progress)
+        except DataError as error:
+            raise UsageError(str(error)) from error
+        return DatasetRecord(name)
+    own, reason = definition.datasets[0], None
+    for candidate in definition.datasets:
+        try:
+            _fetch(candidate, progress)
+        except HarnessError as error:
+            reason = reason or str(error).splitlines()[0]
+            continue
+        if candidate == own:
+            return DatasetRecord(candidate)
+        return DatasetRecord(candidate, stands_in_for=own, reason=reason)
+    raise UsageError(f"no data set of task {definition.name} can be obtained: {reason}")
+
+
+def refuse_unfitting(definition: TaskDefinition, name: str) -> None:
+    """Check, before anything is fetched, that the task runs on this data set.
+
+    Raises:
+        UsageError: it does not, or the data set is unknown.
+    """
+    registry.dataset(name)  # an unknown name is reported before one that does not fit
+    if name not in definition.datasets:
+        fitting = ", ".join(definition.datasets)
+        raise UsageError(f"task {definition.name} does not run on {name}; it runs on: {fitting}.")
+
+
+def _fetch(name: str, progress: DownloadProgress) -> None:
+    ask_source(name, lambda source: source.fetch(progress))
+
+
+def loaded(name: str) -> Dataset:
+    """The data set of this name.
+
+    Raises:
+        DataError: it is missing or broken, or its plugin returned something else.
+    """
+    dataset: object = ask_source(name, lambda source: source.load())
+    if not isinstance(dataset, Dataset):
+        raise DataError(f"data set {name}: load() returned {type(dataset).__name__} instead of Dataset")
+    return dataset
+
+
+def summary_of(name: str) -> DatasetSummary | None:
+    """The summary of a data set whose arrays are not read; None if only they contain it.
+
+    Raises:
+        DataError: as :func:`loaded`.
+    """
+    summary: object = ask_source(name, lambda source: source.summarize())
+    if summary is None:
+        return None
+    if not isinstance(summary, DatasetSummary) or not {"train", "test"} <= summary.samples.keys():
+        raise DataError(
+            f"data set {name}: summarize() must return None, or a DatasetSummary that counts the training "
+            "and test samples"
+        )
+    return summary
+
+
+def ask_source(name: str, ask: Callable[[DataSource], _T]) -> _T:
+    """The result of ``ask`` on the source of this name.
+
+    Raises:
+        DataError: the source's own code raised; says what and where.
+    """
+    source = registry.dataset(name)
+    try:
+        with nothing_on_stdout():
+            return ask(source)
+    except HarnessError:
+        raise
+    except (Exception, SystemExit) as error:
+        if memory_ran_out(error):  # no worker and no batch: what was to be read is too large, or claims to be
+            why = f"data set {name} does not fit into memory: {message_of(error)}"
+            raise DataError(why.removesuffix(": ")) from error
+        raise DataError(f"data set {name} raised {explain(error)}") from error

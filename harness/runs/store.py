@@ -5,12 +5,31 @@ import shlex
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from harness.errors import HarnessError, UsageError
 from harness.machine.files import prove_writable, replace_result, sweep_drafts, with_checksum
 from harness.runs import record as records
+from harness.runs.claims import holds
 from harness.runs.documents import RecordKind
-from harness.runs.lost import judged
 from harness.runs.record import Record
+
+# Runs whose process was killed before it could record their end.
+
+
+def judged(record: Record, path: Path) -> Record:
+    """The record in a file, with status ``lost`` instead of ``running`` where its process is gone.
+
+    A process on another host is gone if its claim has no heartbeat. Records of earlier versions name none.
+    """
+    if record.status != "running":
+        return record
+    process = record.process
+    gone = True if process is None else process.has_ended()
+    if gone is None and process is not None:
+        gone = not holds(path.parent.parent, record.identity_key, process)
+    return msgspec.structs.replace(record, status="lost") if gone else record
+
 
 RUNS = RecordKind("run", "runs", Record, records.SCHEMA, "epochs_asked", judged)
 #: The results folder of commands without ``--results``.

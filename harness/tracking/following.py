@@ -45,7 +45,7 @@ class _FollowedRun:
         self._sent_at = -_INTERVAL_SECONDS
 
     def started(self, record: Record) -> None:
-        """See :class:`harness.runs.training.Observer`."""
+        """See :class:`harness.runs.execute.Observer`."""
         self._observer.started(record)
         for bounded in self._trackers:
             tracked = bounded.call(partial(bounded.tracker.run, record, self._path(record)))
@@ -53,7 +53,7 @@ class _FollowedRun:
                 self._tracked[bounded] = tracked
 
     def scored(self, epoch: Epoch) -> None:
-        """See :class:`harness.runs.training.Observer`."""
+        """See :class:`harness.runs.execute.Observer`."""
         self._observer.scored(epoch)
         self._waiting.append(epoch)
         if time.monotonic() - self._sent_at >= _INTERVAL_SECONDS:

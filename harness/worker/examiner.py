@@ -18,9 +18,7 @@ from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.spec.backend import Precision
 from harness.worker import protocol
-from harness.worker.conversation import Conversation
-from harness.worker.limits import silence_within
-from harness.worker.session import Session
+from harness.worker.session import Conversation, Session, silence_within
 
 _T = TypeVar("_T")
 

@@ -4,6 +4,7 @@ import collections
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self, TypeVar
@@ -13,11 +14,89 @@ import msgspec
 from harness.errors import Declined, HarnessError
 from harness.machine.cpus import cpus_of
 from harness.machine.pipes import LineOverdue, LinePipe, LineTooLong, PipeClosed
+from harness.spec.backend import Plan
 from harness.worker import protocol
-from harness.worker.deaths import explained
-from harness.worker.errors import MemoryRanOut, RequestFailed, WorkerLost
-from harness.worker.limits import Limits
+from harness.worker.errors import MemoryRanOut, RequestFailed, WorkerLost, WorkerTimeout
 from harness.worker.process import WorkerProcess
+
+# Time limits of a worker: for its whole life, and for a single reply.
+
+#: A worker that does not answer for this long is taken to hang. The longest legitimate silence is a first
+#: compilation.
+SILENCE_LIMIT_SECONDS = 600.0
+
+
+def silence_within(limit_seconds: float | None) -> float:
+    """How long a worker with this time limit may be silent: at least :data:`SILENCE_LIMIT_SECONDS`."""
+    return max(SILENCE_LIMIT_SECONDS, limit_seconds or 0.0)
+
+
+class Limits:
+    """When a reply of a worker is overdue. Time in which the worker is paused does not count."""
+
+    def __init__(self, deadline_seconds: float | None, silence_seconds: float | None) -> None:
+        """See :class:`harness.worker.session.Session`."""
+        self._deadline_seconds = deadline_seconds
+        self._silence_seconds = SILENCE_LIMIT_SECONDS if silence_seconds is None else silence_seconds
+        self._paused_at: float | None = None
+        self.renew()
+
+    def renew(self) -> None:
+        """Grant the whole time until the deadline again."""
+        seconds = self._deadline_seconds
+        self._deadline = None if seconds is None else time.monotonic() + seconds
+
+    def pause(self) -> None:
+        """Stop counting, until :meth:`resume`."""
+        self._paused_at = time.monotonic()
+
+    def resume(self) -> None:
+        """Count again."""
+        if self._deadline is not None and self._paused_at is not None:
+            self._deadline += time.monotonic() - self._paused_at
+        self._paused_at = None
+
+    def reply_due(self) -> float:
+        """When a reply that is awaited from now on is overdue, by the monotonic clock."""
+        silent_until = time.monotonic() + self._silence_seconds
+        return silent_until if self._deadline is None else min(silent_until, self._deadline)
+
+    def timeout(self, due: float) -> WorkerTimeout:
+        """The error for a reply that was due then."""
+        if due == self._deadline:
+            limit = f"{self._deadline_seconds:g} s"
+            return WorkerTimeout(f"the worker did not finish within the time limit of {limit}", silent=False)
+        return WorkerTimeout(
+            f"the worker was silent for {self._silence_seconds:g} s and was killed as hung", silent=True
+        )
+
+
+# What a worker's death by a signal says about the call that it was carrying out.
+
+#: The call of a program, or of its backend, of which a request mostly consists.
+_CALLS: dict[type, str] = {
+    protocol.Build: "build()",
+    protocol.Train: "train()",
+    protocol.Evaluate: "predict()",
+    protocol.KeepWeights: "weights()",
+    protocol.RestoreWeights: "load()",
+}
+#: What the kernel sends a process that writes where it may not.
+_FORBIDDEN_WRITE = {"SIGSEGV", "SIGBUS"}
+
+
+def explained(lost: WorkerLost, request: protocol.Request | None) -> WorkerLost:
+    """The same death, with the call and the likely cause where the signal suggests one."""
+    call = _CALLS.get(type(request))
+    if call is None or lost.signal_name not in _FORBIDDEN_WRITE:
+        return lost
+    return WorkerLost(
+        f"{lost} in {call}; writing into the data that the harness provides does that, because it is mapped "
+        "read-only: copy what you change",
+        lost.worker_exit_code,
+        lost.signal_name,
+    )
+
 
 _R = TypeVar("_R", bound=protocol.Reply)
 
@@ -37,7 +116,7 @@ class Session:
 
         ``deadline_seconds`` limits its whole life, pauses not counted, from the start or the last
         :meth:`renew_deadline`. ``silence_seconds`` limits the time for one reply, after which the worker is
-        taken to hang; default: :data:`harness.worker.limits.SILENCE_LIMIT_SECONDS`.
+        taken to hang; default: :data:`harness.worker.session.SILENCE_LIMIT_SECONDS`.
 
         Raises:
             HarnessError: the interpreter cannot be started.
@@ -184,3 +263,56 @@ class Session:
         if kind is not None:
             self.kill()
         self.close()
+
+
+# How every conversation with a worker begins: import the framework once, then build programs.
+
+
+class Conversation:
+    """Imports a backend's framework in a worker, once, and builds programs there.
+
+    Every method raises what :meth:`Session.receive` raises.
+    """
+
+    def __init__(self, session: Session, backend: str, threads: int) -> None:
+        self.session = session
+        self._question = protocol.Describe(backend, threads)
+        self._asked = False
+        self._described: protocol.Described | None = None
+
+    def describe(self) -> protocol.Described:
+        """Import the framework, at the first call, and return what the backend reports about itself.
+
+        Raises:
+            HarnessError: the worker's harness speaks another protocol.
+        """
+        if self._described is None:
+            self._ask()
+            described = self.session.receive(protocol.Described)
+            if described.protocol != protocol.VERSION:
+                raise HarnessError(
+                    f"its dl-harness speaks protocol {described.protocol}, this one {protocol.VERSION}; "
+                    "install the same dl-harness for its interpreter"
+                )
+            self._described = described
+        return self._described
+
+    def request_program(self, plan: Plan, dataset: str) -> None:
+        """Have the worker import and build without waiting; :meth:`receive_program` waits."""
+        self._ask()
+        self.session.send(protocol.Build(plan, dataset))
+
+    def receive_program(self) -> protocol.Built:
+        """Wait for the program of :meth:`request_program`."""
+        self.describe()
+        return self.session.receive(protocol.Built)
+
+    def build(self, plan: Plan, dataset: str) -> protocol.Built:
+        """Build a program of this plan on a data set, in place of any before it."""
+        self.describe()
+        return self.session.call(protocol.Build(plan, dataset), protocol.Built)
+
+    def _ask(self) -> None:
+        if not self._asked:
+            self._asked = True
+            self.session.send(self._question)

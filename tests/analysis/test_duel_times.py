@@ -9,8 +9,7 @@ from harness.analysis.comparison import compare
 from harness.analysis.grouping import group_runs
 from harness.analysis.results import read_all
 from harness.certify.certificate import Certificate
-from harness.duel.files import DUELS
-from harness.duel.record import ConfigurationRecord, DuelRecord, DuelResult, encode
+from harness.duel.record import DUELS, ConfigurationRecord, DuelRecord, DuelResult, encode
 from harness.machine.usage import Interference
 from harness.report.words import headline, remarks
 from harness.runs.record import DatasetRecord

@@ -21,9 +21,9 @@ from harness.analysis.results import (
 )
 from harness.analysis.selection import Selection
 from harness.analysis.study import STUDIES, Study, Variant, save_study
-from harness.duel.files import DUELS
+from harness.duel.record import DUELS
 from harness.errors import UsageError
-from harness.gate.files import GATES
+from harness.gate.record import GATES
 from harness.port.findings import Findings, Parameters, SideRecord
 from harness.port.options import PortOptions
 from harness.port.record import PORTS, PortRecord

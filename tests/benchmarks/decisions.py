@@ -22,8 +22,7 @@ import numpy as np
 from tabulate import tabulate
 
 from harness.duel.ratios import Ratios
-from harness.gate.judgement import LOOK_PAIRS, WITHIN_LEVEL, confirmed, looked_at
-from harness.gate.metrics import PairedSeries
+from harness.gate.judgement import LOOK_PAIRS, WITHIN_LEVEL, PairedSeries, confirmed, looked_at
 from harness.stats.evidence import smallest_p_value
 
 TRIALS = Path(__file__).parents[2] / "results" / "trials"

@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 from tabulate import tabulate
 
-from harness.gate.pair_ratios import benchmark_ratios
+from harness.gate.judgement import benchmark_ratios
 from harness.gate.record import BenchmarkRecord, GateRecord
 
 PLUGIN = Path(__file__).parent / "planted.py"

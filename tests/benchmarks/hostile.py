@@ -21,8 +21,8 @@ from pathlib import Path
 
 import psutil
 
-from harness.duel.files import DUELS
-from harness.gate.files import GATES
+from harness.duel.record import DUELS
+from harness.gate.record import GATES
 from harness.runs.documents import UnreadableRecord
 from harness.runs.store import RUNS
 

@@ -25,7 +25,7 @@ from pathlib import Path
 import psutil
 
 from harness.runs.claims import claim_paths
-from harness.runs.recorded import FINISHED
+from harness.runs.sharing import FINISHED
 from harness.runs.store import RUNS
 
 _HARNESS = [sys.executable, "-m", "harness"]

@@ -28,8 +28,7 @@ from harness.plugins.selection import select_backend
 from harness.spec.backend import Plan
 from harness.training.batches import BatchOrder, block_steps
 from harness.worker import protocol
-from harness.worker.conversation import Conversation
-from harness.worker.session import Session
+from harness.worker.session import Conversation, Session
 
 PROGRAM = Path(__file__).parent / "hand_written" / "side.py"
 #: Keras's own Adam places epsilon differently, and float32 trainings diverge after some steps.

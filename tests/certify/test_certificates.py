@@ -20,7 +20,7 @@ from harness.errors import Declined, HarnessError
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.report.certificate_words import certificate_cell, certificate_label
-from harness.worker import limits
+from harness.worker import session
 from harness.worker.examiner import Examiner
 
 MLP = registry.task("mlp")
@@ -93,7 +93,7 @@ def faulty(harness):
 def test_each_certification_has_the_whole_time_limit(faulty, monkeypatch):
     passed = [0.0]
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed[0])
-    monkeypatch.setattr(limits, "time", clock)
+    monkeypatch.setattr(session, "time", clock)
     with Examiner(faulty, limit_seconds=100) as examiner:
         for _ in range(3):
             assert check(examiner, MLP)

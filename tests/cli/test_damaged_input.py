@@ -13,8 +13,7 @@ from support.fuzzing import fuzzing
 from harness.certify.certificate import Certificate
 from harness.certify.references import reference_of
 from harness.errors import HarnessError, UsageError
-from harness.gate.suite import Benchmark
-from harness.gate.suite_file import benchmark_of, read_suite
+from harness.gate.suite import Benchmark, benchmark_of, read_suite
 from harness.machine.files import read_cached, write_cached
 from harness.plugins.definition import define_task
 from harness.plugins.options import parse_options

@@ -12,13 +12,11 @@ from support.made_gates import made_benchmark, made_gate
 from harness.cli.gate import _exit_code
 from harness.cli.gate_display import GateDisplay, progress_line
 from harness.errors import UsageError
-from harness.gate import reasons, recorder
-from harness.gate.environment_pairs import _separate_code
-from harness.gate.environments import Environment, with_shared_path
-from harness.gate.folding import folded
-from harness.gate.outlook import Outlook
-from harness.gate.record import EnvironmentRecord, GateRecord
-from harness.gate.recorder import GateRecorder
+from harness.gate import conduct, reasons
+from harness.gate.conduct import GateRecorder
+from harness.gate.environments import Environment, _separate_code, with_shared_path
+from harness.gate.judgement import Outlook
+from harness.gate.record import EnvironmentRecord, GateRecord, folded
 from harness.plugins.files import PLUGIN_FILES_VARIABLE
 
 
@@ -66,7 +64,7 @@ def test_a_record_that_cannot_be_written_costs_no_verdict_and_is_never_green(
         kept.record.benchmarks.append(made_benchmark(verdicts=judged))
         kept.judged(kept.record.benchmarks[0], "look")
 
-    monkeypatch.setattr(recorder, "replace_result", refuse)
+    monkeypatch.setattr(conduct, "replace_result", refuse)
     python = EnvironmentRecord(python="python", harness="0")
     kept = GateRecorder(tmp_path, SimpleNamespace(), suite="", base=python, head=python, false_alarms=0.01)
     record = kept.carry_out(work)
@@ -79,7 +77,7 @@ def test_a_record_that_cannot_be_written_costs_no_verdict_and_is_never_green(
 def test_a_record_that_could_be_written_in_the_end_says_what_the_gate_said(monkeypatch, tmp_path):
     """There was room again, and yet not all was judged."""
     refused = [OSError(errno.ENOSPC, "No space left on device")]
-    write = recorder.replace_result
+    write = conduct.replace_result
 
     def replace_file(path, content):
         if refused:
@@ -90,7 +88,7 @@ def test_a_record_that_could_be_written_in_the_end_says_what_the_gate_said(monke
         kept.record.benchmarks.append(made_benchmark())
         kept.judged(kept.record.benchmarks[0], "look")
 
-    monkeypatch.setattr(recorder, "replace_result", replace_file)
+    monkeypatch.setattr(conduct, "replace_result", replace_file)
     python = EnvironmentRecord(python="python", harness="0")
     kept = GateRecorder(tmp_path, SimpleNamespace(), suite="", base=python, head=python, false_alarms=0.01)
     record = kept.carry_out(work)

@@ -8,7 +8,7 @@ import pytest
 from harness.cluster import sent_data
 from harness.errors import DataError
 from harness.plugins import files, registry
-from harness.runs.data_choice import loaded
+from harness.runs.request import loaded
 
 
 @pytest.fixture

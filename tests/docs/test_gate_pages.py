@@ -4,8 +4,7 @@ import pytest
 from msgspec.structs import fields
 from support.pages import PAGES, blocks, commands
 
-from harness.gate.suite import Benchmark, Limits
-from harness.gate.suite_file import read_suite
+from harness.gate.suite import Benchmark, Limits, read_suite
 from harness.report.ci.targets import KINDS
 
 HOW_TO = "docs/how-to/gate-a-pull-request.md"

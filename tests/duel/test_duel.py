@@ -18,8 +18,7 @@ from support.command import PLUGINS, stored
 
 from harness.duel import conduct
 from harness.duel.conduct import Duel
-from harness.duel.request import DuelRequest
-from harness.duel.workloads import Workload
+from harness.duel.workloads import DuelRequest, Workload
 from harness.errors import HarnessError
 from harness.machine.cpus import allowed_cpus, usable_cpus
 from harness.machine.worker_variables import missing_controls

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from support.made_pairs import PROCESS
 
-from harness.duel.equal_work import refuse_unequal_work
+from harness.duel.conduct import refuse_unequal_work
 from harness.duel.record import PairRecord
 from harness.duel.workloads import Workload
 from harness.errors import HarnessError

@@ -8,8 +8,7 @@ from support.made_duels import stored_duel
 
 from harness.duel import fastest_mode, mode_times
 from harness.duel.fastest_mode import FastestModes
-from harness.duel.request import DuelRequest
-from harness.duel.workloads import Workload
+from harness.duel.workloads import DuelRequest, Workload
 from harness.errors import HarnessError
 from harness.machine.description import describe_machine
 from harness.plugins import registry

@@ -2,8 +2,7 @@
 
 import pytest
 
-from harness.duel.lengths import block_steps, common_steps, shortest_block_seconds, turns_that_pay
-from harness.duel.pace import Pace
+from harness.duel.preparation import Pace, block_steps, common_steps, shortest_block_seconds, turns_that_pay
 from harness.stats.settling import has_settled, is_hopeless
 
 PACE = Pace(step_seconds=0.003, quickest_step_seconds=0.0025, call_seconds=0.0)

@@ -6,7 +6,7 @@ import pytest
 from support.made_pairs import compare, noisy_pairs, with_pauses
 
 from harness.duel import ratios, verdict
-from harness.duel.log_ratios import log_ratio
+from harness.duel.ratios import log_ratio
 from harness.duel.record import PairRecord
 from harness.stats.estimate import Estimate
 from harness.stats.evidence import Looks

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from support.made_pairs import CALM, made_pair
 
-from harness.duel.log_ratios import log_ratio
 from harness.duel.pairs import mark_disturbed
-from harness.duel.ratios import Ratios
+from harness.duel.ratios import Ratios, log_ratio
 from harness.duel.record import BlockRecord, PairRecord
 from harness.machine.usage import Disturbance
 from harness.stats.evidence import bootstrap_interval, p_value

@@ -11,7 +11,7 @@ from support.made_gates import made_benchmark, made_pair
 from harness.audit.findings import Deviation, Verification, WorkDiffers
 from harness.duel.timed_worker import ConfigurationFailed
 from harness.duel.workloads import Workload
-from harness.gate import benchmark, pairs, reasons
+from harness.gate import benchmark, reasons
 from harness.gate.record import QualityResult
 from harness.gate.suite import Benchmark, Limits
 from harness.plugins import registry
@@ -43,7 +43,7 @@ def undecided(monkeypatch):
                 asked.append(turns)
                 return made_pair(chance, step=step, first_step=first_step, memory=memory, turns=turns)
 
-        monkeypatch.setattr(pairs, "Alternation", Alternation)
+        monkeypatch.setattr(benchmark, "Alternation", Alternation)
         ratios = {"step": step, "first step": first_step, "memory": memory}
         verdicts = {name: "INCONCLUSIVE" for name, ratio in ratios.items() if ratio != 1.0}
         record = made_benchmark(step=step, first_step=first_step, memory=memory, verdicts=verdicts)
@@ -169,7 +169,7 @@ def test_a_head_that_fails_only_beside_base_is_not_to_blame(undecided, monkeypat
     comparison, _ = undecided(step=1.2)
     comparison._pairs._steps = [4, 5]
     comparison._pairs._alternation = Crowded(comparison._workloads)
-    monkeypatch.setattr(pairs, "Alternation", Crowded)
+    monkeypatch.setattr(benchmark, "Alternation", Crowded)
     confirm(comparison)
     if verdict == "FAIL":
         reason = reasons.Failed(label="head", message="out of memory")
@@ -246,7 +246,7 @@ def test_a_process_that_would_take_too_long_is_refused_at_once(undecided, monkey
         records=[], steps=[1, 1], turns=10**6, pair_seconds=9000.0, read=lambda data: data
     )
     monkeypatch.setattr(benchmark, "compare_first_steps", lambda *_: QualityResult(verdict="PASS"))
-    monkeypatch.setattr(pairs, "prepare", lambda *_: prepared)
+    monkeypatch.setattr(benchmark, "prepare", lambda *_: prepared)
     comparison, asked = undecided(step=1.2)
     comparison.record.metrics = []
     comparison.look(math.inf)

@@ -8,9 +8,8 @@ from support.made_gates import made_benchmark, made_gate
 from harness.duel.timed_worker import ConfigurationFailed
 from harness.errors import HarnessError
 from harness.gate import reasons
-from harness.gate.conclusion import Ended, conclude, worst_of
-from harness.gate.folding import folded, forgiven
-from harness.gate.record import QualityResult
+from harness.gate.judgement import Ended, conclude, worst_of
+from harness.gate.record import QualityResult, folded, forgiven
 from harness.worker.errors import NoWorkersHere
 
 

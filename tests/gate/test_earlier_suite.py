@@ -6,8 +6,8 @@ import pytest
 from support.repository import ONE, TWO
 
 from harness.gate import git
-from harness.gate.earlier_suite import vanished, vanished_from_commit
-from harness.gate.suite_file import read_suite
+from harness.gate.environments import vanished, vanished_from_commit
+from harness.gate.suite import read_suite
 
 
 def test_benchmarks_that_only_the_commit_has_are_found(project):

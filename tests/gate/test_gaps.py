@@ -4,8 +4,7 @@ import msgspec
 from support.made_gates import fixed_gates, made_benchmark, made_gate
 
 from harness.gate import reasons
-from harness.gate.gaps import gaps
-from harness.gate.history import read_history
+from harness.gate.history import gaps, read_history
 
 
 def gates_of(*names_of_each):

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from support.made_gates import BASE, HEAD, fixed_gates
 
-from harness.gate.exclusions import (
+from harness.gate.history import read_history
+from harness.gate.judgement import ratios_behind
+from harness.gate.record import (
+    GATES,
     AgainstStoredBaseline,
     AloneWithBase,
     DamagedPairs,
     NoCommits,
     NotEnded,
+    encode,
 )
-from harness.gate.files import GATES
-from harness.gate.history import read_history
-from harness.gate.pair_ratios import ratios_behind
-from harness.gate.record import encode
 from harness.gate.suite import Benchmark
 from harness.runs.documents import UnreadableRecord
 from harness.stats.change_points import Ratio, level_trend

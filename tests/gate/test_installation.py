@@ -11,8 +11,8 @@ import pytest
 from support.repository import ONE, TWO
 
 from harness.errors import HarnessError, UsageError
-from harness.gate import commands, environment_cache, git, installation
-from harness.gate.installation import Source
+from harness.gate import commands, environment_cache, environments, git
+from harness.gate.environments import Source
 
 QUIETLY = [].append
 
@@ -42,7 +42,7 @@ def test_a_commit_is_installed_once_and_its_worktree_leaves_nothing(project, ins
     for _ in range(2):
         with git.checkout(top, commit) as tree:
             assert (tree / "gate.toml").read_text() == TWO
-            base = installation.base_environment(tree, top, commit, Source(".[torch]"), QUIETLY)
+            base = environments.base_environment(tree, top, commit, Source(".[torch]"), QUIETLY)
             assert (base.label, base.commit) == ("base", commit)
         assert not tree.exists()
     assert [what for _, what in installed] == [".[torch]"]
@@ -55,25 +55,25 @@ def test_base_and_head_have_what_pip_finds_on_one_day(project, installed, monkey
     days = iter([1, 1, 2, 2])
     monkeypatch.setattr(environment_cache, "today", lambda: datetime.date(2026, 1, next(days)))
     first, second, third = (
-        Path(installation.base_environment(top, top, commit, Source("."), QUIETLY).python).parents[1]
+        Path(environments.base_environment(top, top, commit, Source("."), QUIETLY).python).parents[1]
         for _ in range(3)
     )
     assert first == second != third
     assert len(installed) == 2
     assert first.is_dir()
     os.utime(first, (0, 0))
-    with installation.head_environment(top, Source("./elsewhere"), QUIETLY):
+    with environments.head_environment(top, Source("./elsewhere"), QUIETLY):
         assert not first.exists()
         assert third.is_dir()
 
 
 def test_head_with_changes_is_installed_anew_and_has_no_commit(project, installed):
     top, call = project
-    with installation.head_environment(top, Source("."), QUIETLY) as head:
+    with environments.head_environment(top, Source("."), QUIETLY) as head:
         assert head.commit == call("rev-parse", "HEAD")
     (top / "gate.toml").write_text(ONE)
     for _ in range(2):
-        with installation.head_environment(top, Source("."), QUIETLY) as head:
+        with environments.head_environment(top, Source("."), QUIETLY) as head:
             assert head.commit is None
     assert [folder == top for folder, _ in installed] == [False, True, True]
 
@@ -81,7 +81,7 @@ def test_head_with_changes_is_installed_anew_and_has_no_commit(project, installe
 def test_the_environment_of_changes_outlives_the_gate_for_the_commands_that_it_suggests(project, installed):
     top, _ = project
     (top / "gate.toml").write_text(ONE)
-    with installation.head_environment(top, Source("."), QUIETLY) as head:
+    with environments.head_environment(top, Source("."), QUIETLY) as head:
         pass
     assert Path(head.python).parents[1].is_dir()
 
@@ -94,11 +94,11 @@ def test_a_project_below_the_top_is_installed_from_where_the_gate_is_called(proj
     call("commit", "-qm", "two")
     commit, source = call("rev-parse", "HEAD"), Source(".[torch]", Path("part"))
     with git.checkout(top, commit) as tree:
-        installation.base_environment(tree, top, commit, source, QUIETLY)
-        installation.base_environment(tree, top, commit, Source(".[torch]"), QUIETLY)
+        environments.base_environment(tree, top, commit, source, QUIETLY)
+        environments.base_environment(tree, top, commit, Source(".[torch]"), QUIETLY)
         assert [folder for folder, _ in installed] == [tree / "part", tree]
     (top / "gate.toml").write_text(ONE)
-    with installation.head_environment(top, source, QUIETLY):
+    with environments.head_environment(top, source, QUIETLY):
         assert installed[-1][0] == top / "part"
 
 
@@ -115,19 +115,19 @@ def test_submodules_are_fetched_before_pip_installs_or_a_caution_says_that_they_
     call("commit", "-qm", "two")
     commit = call("rev-parse", "HEAD")
     with git.checkout(top, commit) as tree:
-        installation.base_environment(tree, top, commit, Source("."), QUIETLY)
+        environments.base_environment(tree, top, commit, Source("."), QUIETLY)
         assert (tree / "part" / "gate.toml").read_text() == TWO
     assert len(call("worktree", "list").splitlines()) == 1
     part.rename(tmp_path / "away")
     with git.checkout(top, commit) as tree:
-        lacking = installation.base_environment(tree, top, commit, Source(".[torch]"), QUIETLY)
+        lacking = environments.base_environment(tree, top, commit, Source(".[torch]"), QUIETLY)
     assert "base lacks some of its submodules: git submodule failed" in lacking.cautions[0]
-    with installation.head_environment(top, Source(".[torch]"), QUIETLY) as head:
+    with environments.head_environment(top, Source(".[torch]"), QUIETLY) as head:
         assert Path(head.python).parents[2] == Path(lacking.python).parents[2]
         assert head.python != lacking.python  # which a gate may be using
     (tmp_path / "away").rename(part)  # and what lacked them is not kept for the day
     with git.checkout(top, commit) as tree:
-        whole = installation.base_environment(tree, top, commit, Source(".[torch]"), QUIETLY)
+        whole = environments.base_environment(tree, top, commit, Source(".[torch]"), QUIETLY)
     assert len(installed) == 4
     assert whole.python not in (lacking.python, head.python)
 
@@ -136,7 +136,7 @@ def test_untracked_files_are_no_change_and_no_part_of_head(project, installed):
     top, call = project
     (top / "junit.xml").touch()
     (top / "new.py").touch()
-    with installation.head_environment(top, Source("."), QUIETLY) as head:
+    with environments.head_environment(top, Source("."), QUIETLY) as head:
         assert head.commit == call("rev-parse", "HEAD")
     ((folder, _),) = installed
     assert folder != top
@@ -148,12 +148,12 @@ def test_a_gate_that_waits_for_another_says_so(project, installed):
     top, call = project
     said = []
     commit, source = call("rev-parse", "HEAD"), Source(".")
-    file = installation._cached(top, commit, source).with_suffix(".lock")
+    file = environments._cached(top, commit, source).with_suffix(".lock")
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         threading.Timer(0.5, held.close).start()
-        installation.base_environment(top, top, commit, source, said.append)
+        environments.base_environment(top, top, commit, source, said.append)
     assert [word for word in said if "waiting" in word] == said[:1]
 
 
@@ -161,7 +161,7 @@ def test_a_relative_cache_folder_is_relative_to_the_current_folder(project, inst
     top, call = project
     monkeypatch.chdir(top.parent)
     monkeypatch.setenv("HARNESS_CACHE_DIR", "beside")
-    base = installation.base_environment(top, top, call("rev-parse", "HEAD"), Source("."), QUIETLY)
+    base = environments.base_environment(top, top, call("rev-parse", "HEAD"), Source("."), QUIETLY)
     assert Path(base.python).is_relative_to(top.parent / "beside")
 
 
@@ -172,7 +172,7 @@ def test_a_cache_that_cannot_be_written_is_refused_in_a_line(project, installed,
     with pytest.raises(
         UsageError, match=r"environments cannot be kept in .*: Not a directory; set HARNESS_CACHE_DIR"
     ):
-        installation.base_environment(top, top, call("rev-parse", "HEAD"), Source("."), QUIETLY)
+        environments.base_environment(top, top, call("rev-parse", "HEAD"), Source("."), QUIETLY)
 
 
 @pytest.mark.slow
@@ -181,4 +181,4 @@ def test_an_installation_that_fails_is_reported_and_not_taken_for_complete(proje
     commit = call("rev-parse", "HEAD")
     for _ in range(2):  # the second must not find what the first left
         with pytest.raises(HarnessError, match=r"pip install \. failed: .*not installable"):
-            installation.base_environment(top, top, commit, Source("."), QUIETLY)
+            environments.base_environment(top, top, commit, Source("."), QUIETLY)

@@ -10,11 +10,18 @@ from support.made_gates import made_benchmark
 from harness.duel import ratios
 from harness.duel.record import BlockRecord, PairRecord, ProcessRecord
 from harness.gate import reasons
-from harness.gate.conclusion import conclude
-from harness.gate.folding import forgiven
-from harness.gate.judgement import LOOK_PAIRS, confirmed, final, looked_at, pairs_wanted
-from harness.gate.metrics import series
-from harness.gate.pair_ratios import benchmark_ratios, ratios_behind
+from harness.gate.judgement import (
+    LOOK_PAIRS,
+    benchmark_ratios,
+    conclude,
+    confirmed,
+    final,
+    looked_at,
+    pairs_wanted,
+    ratios_behind,
+    series,
+)
+from harness.gate.record import forgiven
 from harness.gate.suite import Limits
 from harness.machine.usage import Disturbance
 from harness.stats.estimate import Estimate

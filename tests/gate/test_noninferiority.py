@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from harness.gate import reasons
-from harness.gate.noninferiority import Rule, judge, tries_of
+from harness.gate.quality import Rule, judge, seed_scores, tries_of
 from harness.gate.reasons import speaks_against_head
 from harness.gate.record import SeedScores
-from harness.gate.seed_scores import seed_scores
 from harness.gate.suite import Limits
 from harness.gate.training_worker import Curve
 from harness.stats.estimate import Estimate

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from harness.duel.ratios import Ratios
-from harness.gate.metrics import PairedSeries
-from harness.gate.outlook import outlook
+from harness.gate.judgement import PairedSeries, outlook
 
 LEVEL = 0.01 / 6
 

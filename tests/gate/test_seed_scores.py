@@ -2,7 +2,7 @@
 
 import math
 
-from harness.gate.seed_scores import seed_scores
+from harness.gate.quality import seed_scores
 from harness.gate.suite import Limits
 from harness.gate.training_worker import Curve
 from harness.training.measures import ACCURACY, Measure

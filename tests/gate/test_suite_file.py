@@ -3,8 +3,7 @@
 import pytest
 
 from harness.errors import UsageError
-from harness.gate.suite import Limits
-from harness.gate.suite_file import find_suite, read_suite
+from harness.gate.suite import Limits, find_suite, read_suite
 
 CNN = '[benchmarks.cnn]\nbackend = "torch"\ntask = "cnn"\n'
 

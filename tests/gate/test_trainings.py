@@ -8,10 +8,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness.gate import reasons, trainings
+from harness.gate import quality, reasons
+from harness.gate.quality import compare_trainings
 from harness.gate.record import SeedScores
 from harness.gate.suite import Limits
-from harness.gate.trainings import compare_trainings
 from harness.plugins import registry
 
 LIMITS = Limits(max_accuracy_loss=0.01, max_extra_steps=0.25)
@@ -39,8 +39,8 @@ def trained(monkeypatch):
             made.append(seed)
             return row(seed, head=rng.normal(mean, spread))
 
-        monkeypatch.setattr(trainings, "_train", lambda *_: None)
-        monkeypatch.setattr(trainings, "seed_scores", scores)
+        monkeypatch.setattr(quality, "_train", lambda *_: None)
+        monkeypatch.setattr(quality, "seed_scores", scores)
         return made
 
     return stand_in

@@ -11,8 +11,7 @@ from harness.machine.worker_variables import worker_variables
 from harness.plugins import registry
 from harness.spec.backend import Plan
 from harness.worker import protocol
-from harness.worker.conversation import Conversation
-from harness.worker.session import Session
+from harness.worker.session import Conversation, Session
 
 #: Rounding of the two clocks; a second thread at work would show as a ratio near 2.
 _ROUNDING = 1.15

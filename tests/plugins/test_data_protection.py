@@ -19,9 +19,9 @@ from harness.spec.backend import Plan, Steps
 from harness.spec.data import Samples
 from harness.training.initial import initial_weights
 from harness.worker import protocol
-from harness.worker.deaths import explained
 from harness.worker.errors import WorkerLost
 from harness.worker.requests import Worker
+from harness.worker.session import explained
 
 RUN = (
     "run",

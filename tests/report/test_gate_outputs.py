@@ -10,7 +10,7 @@ from support.made_gates import made_benchmark, made_gate, mixed_gate
 
 from harness.cli import gate_outputs
 from harness.errors import HarnessError, UsageError
-from harness.gate.folding import folded
+from harness.gate.record import folded
 from harness.report.ci import targets
 from harness.report.ci.bencher import bencher_json
 from harness.report.ci.junit import junit_xml

@@ -7,8 +7,7 @@ from support.in_browser import MARKS, TOO_WIDE, chromium, needs_chromium, opened
 from support.made_gates import fixed_gates, made_benchmark
 from vl_convert import vegalite_to_svg
 
-from harness.gate.gaps import gaps
-from harness.gate.history import read_history
+from harness.gate.history import gaps, read_history
 from harness.report.history_charts import history_figures
 from harness.report.history_page import history_page
 from harness.report.history_words import HistoryFindings

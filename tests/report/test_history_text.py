@@ -7,8 +7,7 @@ import pytest
 from support.made_gates import commit, fixed_gates, made_benchmark, made_gate
 
 from harness.gate import reasons
-from harness.gate.gaps import gaps
-from harness.gate.history import read_history
+from harness.gate.history import gaps, read_history
 from harness.report.history import history_json, history_markdown, history_text
 from harness.report.history_words import HistoryFindings, gap_sentence, sentence
 

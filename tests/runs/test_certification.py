@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from harness.certify.certificate import Certificate
-from harness.runs import certification, sequence
-from harness.runs.certification import Certification
+from harness.runs import sequence
 from harness.runs.matrix import MatrixOptions, RunMatrix
 from harness.runs.request import new_record
+from harness.runs.sequence import Certification
 from harness.runs.sharing import SharedRuns
 from harness.runs.store import RUNS, Store
 
@@ -45,8 +45,8 @@ def events(monkeypatch):
         seen.append(f"run {request.backend} {request.plan.task.name} {request.plan.seed}")
         return msgspec.structs.replace(new_record(request), status="ok")
 
-    monkeypatch.setattr(certification, "Examiner", Examiner)
-    monkeypatch.setattr(certification, "certificate", certificate)
+    monkeypatch.setattr(sequence, "Examiner", Examiner)
+    monkeypatch.setattr(sequence, "certificate", certificate)
     monkeypatch.setattr(sequence, "execute", execute)
     return seen
 
@@ -99,7 +99,7 @@ def test_an_interrupt_while_certifying_keeps_what_has_run_and_ends_the_workers(e
             raise KeyboardInterrupt
         return Certificate(certified=True, reason=f"{_examiner._name} {definition.name}")
 
-    monkeypatch.setattr(certification, "certificate", interrupted)
+    monkeypatch.setattr(sequence, "certificate", interrupted)
     requests, store = _requests(), Store(tmp_path)
     store.prepare()
     with Certification(requests, Silent()) as certifier:

@@ -6,7 +6,7 @@ import pytest
 
 from harness.errors import DataError
 from harness.plugins import registry
-from harness.runs.data_choice import ask_source
+from harness.runs.request import ask_source
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 from harness.cli import signals
 from harness.duel import conduct
-from harness.gate import recorder
+from harness.gate import conduct as gate_conduct
 from harness.gate.record import EnvironmentRecord
 from harness.machine import files
 from harness.plugins import registry
@@ -132,15 +132,17 @@ def _save_and(duel, failure):
 
 def test_a_gate_that_is_interrupted_anywhere_has_ended(tmp_path, monkeypatch):
     saved = []
-    monkeypatch.setattr(recorder, "encode", lambda record: record.status.encode())
-    monkeypatch.setattr(recorder, "with_checksum", lambda content: content)
-    monkeypatch.setattr(recorder, "replace_result", lambda _path, content: saved.append(content.decode()))
+    monkeypatch.setattr(gate_conduct, "encode", lambda record: record.status.encode())
+    monkeypatch.setattr(gate_conduct, "with_checksum", lambda content: content)
+    monkeypatch.setattr(gate_conduct, "replace_result", lambda _path, content: saved.append(content.decode()))
 
     def gate():
-        kept = recorder.GateRecorder(tmp_path, Mock(), suite="", base=PYTHON, head=PYTHON, false_alarms=0.01)
+        kept = gate_conduct.GateRecorder(
+            tmp_path, Mock(), suite="", base=PYTHON, head=PYTHON, false_alarms=0.01
+        )
         return kept.carry_out(kept.save)
 
-    for _ in every_interrupt(gate, recorder):
+    for _ in every_interrupt(gate, gate_conduct):
         assert not saved or saved[-1] in {"ok", "interrupted"}
         saved.clear()
 

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.plugins import registry
-from harness.runs.presets import preset_tasks
+from harness.runs.matrix import preset_tasks
 
 pytest.importorskip("torch")
 

@@ -16,7 +16,7 @@ from harness.runs.request import RunRequest
 from harness.runs.store import RUNS, Store
 from harness.spec.backend import Plan
 from harness.worker.errors import NoWorkersHere
-from harness.worker.limits import SILENCE_LIMIT_SECONDS
+from harness.worker.session import SILENCE_LIMIT_SECONDS
 
 CERTIFIED = ("run", "--task", "cnn", "--dataset", "digits", "--epochs", "3", "--quiet")
 DIGITS = (*CERTIFIED, "--no-certify")

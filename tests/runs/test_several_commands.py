@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.duel.files import DUELS
-from harness.gate.files import GATES
+from harness.duel.record import DUELS
+from harness.gate.record import GATES
 from harness.runs.store import RUNS
 
 RUN = ("run", "--dataset", "digits", "--task", "cnn", "--epochs", "2", "--quiet", "--no-certify", "--backend")

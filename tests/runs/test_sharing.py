@@ -7,7 +7,7 @@ import pytest
 
 from harness.layers.native import Native, NativeModel
 from harness.network import Network
-from harness.runs import identity, recorded, sequence, sharing
+from harness.runs import identity, sequence, sharing
 from harness.runs.claims import Claims, claim_paths
 from harness.runs.matrix import MatrixOptions, RunMatrix
 from harness.runs.request import new_record
@@ -50,7 +50,7 @@ def nothing_is_trained(monkeypatch):
 
     monkeypatch.setattr(sequence, "execute", execute)
     monkeypatch.setattr(sequence, "_POLL_SECONDS", 0.0)
-    monkeypatch.setattr(recorded, "data_fingerprint", lambda _name: DATA)
+    monkeypatch.setattr(sharing, "data_fingerprint", lambda _name: DATA)
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_a_run_with_a_certificate_does_not_replace_one_without(store, monkeypatc
 def test_other_data_and_another_framework_make_another_run(store, monkeypatch):
     executed(store, requests([0]))
     with monkeypatch.context() as patched:
-        patched.setattr(recorded, "data_fingerprint", lambda _name: "0" * 64)
+        patched.setattr(sharing, "data_fingerprint", lambda _name: "0" * 64)
         assert executed(store, requests([0]))[0] == ["run 0"]
     identity._program.cache_clear()
     monkeypatch.setattr(identity.metadata, "version", lambda _name: "9.9")

@@ -18,7 +18,7 @@ AGES_OF_FILES = {
     "runs/claims.py",
 }
 #: It reads the clock of a process's CPU time.
-PROCESSOR_TIME = "machine/disturbance.py"
+PROCESSOR_TIME = "machine/usage.py"
 DIGITS = ("run", "--task", "cnn", "--dataset", "digits", "--epochs", "3", "--quiet", "--no-certify")
 #: Sets the clock of every process: each look at it is a day later or earlier than the one before.
 JUMPS = """

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.duel.files import DUELS
-from harness.duel.record import DuelRecord, encode
+from harness.duel.record import DUELS, DuelRecord, encode
 
 (STORED,) = (Path(__file__).parent / "stored_records" / "duels").iterdir()
 

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from harness.certify.certificate import Certificate
-from harness.duel.log_ratios import log_ratio
+from harness.duel.ratios import log_ratio
 from harness.duel.record import BlockRecord, ConfigurationRecord, PairRecord, ProcessRecord
 from harness.gate import reasons
 from harness.gate.record import (

@@ -15,10 +15,9 @@ import pytest
 from harness.errors import HarnessError
 from harness.machine import pipes, processes
 from harness.machine.cpus import WORKER_CPUS, allowed_cpus
-from harness.worker import limits, protocol
+from harness.worker import protocol, session
 from harness.worker.errors import WorkerTimeout
-from harness.worker.limits import silence_within
-from harness.worker.session import Session
+from harness.worker.session import Session, silence_within
 
 QUESTION = protocol.Define("torch", "mlp", [])
 
@@ -28,7 +27,7 @@ def later(monkeypatch):
     """A function that lets seconds pass for the parent."""
     passed = [0.0]
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed[0], sleep=time.sleep)
-    monkeypatch.setattr(limits, "time", clock)
+    monkeypatch.setattr(session, "time", clock)
     monkeypatch.setattr(pipes, "time", clock)
 
     def pass_by(seconds):

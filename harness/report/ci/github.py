@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from harness.gate.folding import Inconclusive, Judged, forgiven
-from harness.gate.record import GateRecord
+from harness.gate.record import GateRecord, Inconclusive, Judged, forgiven
 from harness.report.ci.summary import gate_markdown
 from harness.report.escaping import for_github_message, for_github_property, one_line
 from harness.report.gate_advice import advice

@@ -9,9 +9,17 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
-from harness.gate.folding import Inconclusive, Judged, forgiven
 from harness.gate.reasons import Reason
-from harness.gate.record import BenchmarkRecord, GateRecord, MetricResult, QualityResult, Verdict
+from harness.gate.record import (
+    BenchmarkRecord,
+    GateRecord,
+    Inconclusive,
+    Judged,
+    MetricResult,
+    QualityResult,
+    Verdict,
+    forgiven,
+)
 from harness.report.escaping import one_line
 from harness.report.gate_advice import advice
 from harness.report.gate_circumstances import circumstances

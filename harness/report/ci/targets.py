@@ -4,8 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.gate.folding import Inconclusive
-from harness.gate.record import GateRecord
+from harness.gate.record import GateRecord, Inconclusive
 from harness.machine.files import prove_writable, replace_file
 from harness.report.ci.bencher import bencher_json
 from harness.report.ci.junit import junit_xml
