@@ -7,10 +7,9 @@ from typing import NamedTuple
 import msgspec
 
 from harness.analysis.comparison import Comparison, step_ratio
-from harness.analysis.configuration_summary import ConfigurationSummary
+from harness.analysis.configuration_summary import ConfigurationSummary, time_doubts
 from harness.analysis.duel_times import duel_time
 from harness.analysis.grouping import RunGroup
-from harness.analysis.time_doubts import time_doubts
 from harness.duel.record import DuelRecord
 from harness.stats.estimate import Estimate
 

@@ -9,12 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from harness.analysis.configuration_summary import ConfigurationSummary, default_target, mark_front, summarize
-from harness.analysis.different_work import DifferentWork, different_work
+from harness.analysis.configuration_summary import (
+    ConfigurationSummary,
+    TimeDoubts,
+    default_target,
+    mark_front,
+    summarize,
+    time_doubts,
+)
 from harness.analysis.duel_times import DuelTime, duel_time
-from harness.analysis.grouping import ConfigurationRuns, RunGroup
+from harness.analysis.grouping import ConfigurationRuns, DifferentWork, RunGroup, different_work
 from harness.analysis.seed_values import common_seeds, scores, step_seconds
-from harness.analysis.time_doubts import TimeDoubts, time_doubts
 from harness.duel.record import DuelRecord
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import Equivalence, equivalence, geometric_interval

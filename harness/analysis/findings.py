@@ -12,18 +12,14 @@ from harness.analysis.across_machines import AcrossMachines, runs_across_machine
 from harness.analysis.axes import BACKEND, parse_axes
 from harness.analysis.comparison import Comparison, compare
 from harness.analysis.conditions import Conditions
-from harness.analysis.gap_differences import GapDifference, gap_differences
-from harness.analysis.grouping import GroupedRuns, LeftOut, RunGroup, group_runs
-from harness.analysis.kept_apart import KeptApart, kept_apart
-from harness.analysis.overfit import Overfitting, overfitting
+from harness.analysis.grouping import GroupedRuns, KeptApart, LeftOut, RunGroup, group_runs, kept_apart
+from harness.analysis.overfit import GapDifference, Overfitting, gap_differences, overfitting
 from harness.analysis.results import read_all
 from harness.analysis.run_curves import Run
 from harness.analysis.selection import Selection, no_garbage_collection
-from harness.analysis.setting_comparison import compare_settings
 from harness.analysis.study import STUDIES, Study
-from harness.analysis.study_effects import StudyFinding, study_findings
-from harness.analysis.unpaired_remedies import unpaired_remedies
-from harness.analysis.variation import Arranged, Variation, arranged, arranged_along
+from harness.analysis.study_effects import StudyFinding, study_findings, unpaired_remedies
+from harness.analysis.variation import Arranged, Variation, arranged, arranged_along, compare_settings
 from harness.duel.record import DUELS, DuelRecord
 
 

@@ -1,18 +1,29 @@
 """Groups of comparable runs: those under equal conditions, by configuration, one run for each seed."""
 
+import itertools
 import re
 import textwrap
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from harness.analysis.axes import AxisValue, is_other_training
-from harness.analysis.conditions import Conditions, evaluation_text
+from harness.analysis.axes import (
+    AxisValue,
+    Distinction,
+    Traits,
+    distinctions,
+    has_equal_losses,
+    is_other_training,
+    title_of_values,
+)
+from harness.analysis.conditions import Conditions, Difference, evaluation_text
 from harness.analysis.run_curves import Run
-from harness.analysis.titles import Distinction, Traits, distinctions, title_of_values
+from harness.audit.comparison import first_difference
+from harness.certify.dropout import uses_dropout
 from harness.plugins.installation import identifying_versions
 from harness.runs.record import Record, Status
+from harness.spec.backend import Precision
 from harness.training.measures import Measure
 
 #: A backend with its mode as on the command line, and its versions as text.
@@ -201,3 +212,144 @@ def _configurations(members: list[Run]) -> tuple[tuple[ConfigurationRuns, ...], 
         runs = tuple(run for _, run in sorted(by_seed.items()))
         configurations.append(ConfigurationRuns(name, runs))
     return tuple(configurations), +superseded
+
+
+# Configurations whose first losses differ although task, data and seed are the same.
+
+
+class DifferentWork(NamedTuple):
+    """Two configurations that do different work: the first step whose loss is not the same in both."""
+
+    task: str
+    title: str
+    configurations: tuple[str, str]
+    runs: int
+    seed: int
+    step: int
+    losses: tuple[float | None, float | None]
+
+
+def different_work(group: RunGroup) -> DifferentWork | None:
+    """The first pair of configurations of a group whose runs with one seed begin with different losses.
+
+    All of them start from the same weights and see the same batches, so the losses are equal until rounding
+    separates the trainings. Tasks with dropout are left out: each framework drops other values. So are
+    configurations that differ along axes that change the losses, such as the learning rate.
+    """
+    first, *others = group.configurations
+    if not others or not has_equal_losses(group.axes) or uses_dropout(first.runs[0].record.task.description):
+        return None
+    ours = _records_by_seed(first)
+    for other in others:
+        for seed, theirs in _records_by_seed(other).items():
+            if seed in ours and (step := _differing_step(ours[seed], theirs)) is not None:
+                return DifferentWork(
+                    task=group.conditions.task,
+                    title=group.title,
+                    configurations=(first.name, other.name),
+                    runs=sum(len(configuration.runs) for configuration in group.configurations),
+                    seed=seed,
+                    step=step + 1,
+                    losses=(ours[seed].first_losses[step][-1], theirs.first_losses[step][-1]),
+                )
+    return None
+
+
+def _records_by_seed(configuration: ConfigurationRuns) -> dict[int, Record]:
+    return {run.record.seed: run.record for run in configuration.runs if run.record.first_losses}
+
+
+def _differing_step(ours: Record, theirs: Record) -> int | None:
+    count = min(len(ours.first_losses), len(theirs.first_losses))
+    precision: Precision = ours.precision
+    return first_difference(ours.first_losses[:count], theirs.first_losses[:count], precision)
+
+
+# Runs that are kept apart from others of their task, and the conditions that separate them.
+
+#: Groups among which the nearest is looked for: the largest ones.
+_SEARCHED_GROUPS = 100
+
+
+class NotCertified(NamedTuple):
+    """A group that is not compared because its work is not certified."""
+
+    task: str
+    title: str
+    configurations: tuple[str, ...]
+    runs: int
+    reasons: tuple[str, ...]
+    """What the certificates say; empty where none was asked for."""
+
+
+class NoPartner(NamedTuple):
+    """A configuration that is alone in its group, and how the nearest group with another one differs."""
+
+    task: str
+    title: str
+    configuration: str
+    runs: int
+    differences: tuple[Difference, ...]
+
+
+class NoPlainRuns(NamedTuple):
+    """A remedy of a study whose runs have no runs of the reference variant under the same conditions."""
+
+    task: str
+    title: str
+    configuration: str
+    runs: int
+    remedy: str
+    reference: str
+    differences: tuple[Difference, ...]
+    """From the nearest runs of the reference; empty where this version has none."""
+
+
+KeptApart = NotCertified | DifferentWork | NoPartner | NoPlainRuns
+
+
+def kept_apart(groups: Sequence[RunGroup], in_studies: Container[Conditions] = ()) -> list[KeptApart]:
+    """Groups that are not certified or do different work, and configurations alone in their group.
+
+    Groups whose conditions are ``in_studies`` are compared there.
+    """
+    apart: list[KeptApart] = []
+    for group in groups:
+        if not group.comparable:
+            apart.append(_not_certified(group))
+        elif (different := different_work(group)) is not None:
+            apart.append(different)
+        elif (
+            len(group.configurations) == 1
+            and group.conditions not in in_studies
+            and (differences := _from_nearest(group, groups))
+        ):
+            (alone,) = group.configurations
+            task, runs = group.conditions.task, len(alone.runs)
+            apart.append(NoPartner(task, group.title, alone.name, runs, tuple(differences)))
+    return apart
+
+
+def _not_certified(group: RunGroup) -> NotCertified:
+    records = [run.record for configuration in group.configurations for run in configuration.runs]
+    reasons = {record.certificate.reason for record in records if record.certificate}
+    return NotCertified(
+        task=group.conditions.task,
+        title=group.title,
+        configurations=tuple(configuration.name for configuration in group.configurations),
+        runs=len(records),
+        reasons=tuple(sorted(reason for reason in reasons if reason)),
+    )
+
+
+def _from_nearest(group: RunGroup, groups: Sequence[RunGroup]) -> list[Difference]:
+    """How the nearest group of the task that has another configuration differs; empty without one."""
+    names = {configuration.name for configuration in group.configurations}
+    others = [
+        other.conditions
+        for other in itertools.islice(groups, _SEARCHED_GROUPS)
+        if other.conditions.task == group.conditions.task
+        and other is not group
+        and any(configuration.name not in names for configuration in other.configurations)
+    ]
+    return min(map(group.conditions.differences, others), key=len, default=[])

@@ -4,20 +4,73 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from harness.analysis.grouping import ConfigurationRuns, RunGroup
-from harness.analysis.overfit_criteria import generalization_loss, onset, progress_quotient
 from harness.analysis.seed_values import best_positions, common_seeds, curves_of, scored_epochs, scores
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import (
     FEWEST_FOR_INTERVAL,
     Array,
+    Equivalence,
     bounded_ends,
+    equivalence,
     half_width,
     mean_interval,
     resampled_means,
 )
 from harness.training.measures import Measure
+
+# Criteria of overfitting on loss curves: generalisation loss, progress quotient, onset.
+#
+# GL and PQ are those of Prechelt, "Early stopping - but when?" (1998), section 2, with the validation loss as
+# the error.
+
+#: Prechelt's strip, in epochs.
+STRIP = 5
+#: The generalisation loss, in per cent, from which validation loss counts as risen.
+ONSET_THRESHOLD = 5.0
+
+
+def generalization_loss(validation: Array) -> Array:
+    """GL in per cent ``(…, epochs)``: how far the validation loss is above its lowest value so far."""
+    lowest = np.minimum.accumulate(validation, axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        loss = 100.0 * (validation / lowest - 1.0)
+    return np.nan_to_num(loss, nan=0.0, posinf=0.0)
+
+
+def progress_quotient(train: Array, validation: Array, strip: int = STRIP) -> Array:
+    """PQ ``(…, epochs)``: GL divided by the progress ``1000 (mean / min - 1)`` of training loss in a strip.
+
+    NaN before the first whole strip and where training makes no progress.
+    """
+    quotient = np.full(validation.shape, np.nan)
+    if validation.shape[-1] < strip:
+        return quotient
+    windows = np.lib.stride_tricks.sliding_window_view(train, strip, axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        progress = 1000.0 * (windows.mean(axis=-1) / windows.min(axis=-1) - 1.0)
+        value = generalization_loss(validation)[..., strip - 1 :] / progress
+    quotient[..., strip - 1 :] = np.where(np.isfinite(value), value, np.nan)
+    return quotient
+
+
+def onset(train: Array, validation: Array, threshold: float = ONSET_THRESHOLD) -> npt.NDArray[np.int64]:
+    """The epoch ``(…)``, counted from 1, at which overfitting begins; 0 where it does not.
+
+    It is the first epoch after which the validation loss stays ``threshold`` per cent above its lowest value
+    and the training loss stays below its value at that lowest point, both to the end. A temporary spike
+    and a divergence of both losses are therefore no overfitting.
+    """
+    best = np.nanargmin(validation, axis=-1)[..., None]
+    risen = generalization_loss(validation) >= threshold
+    learning = train < np.take_along_axis(train, best, axis=-1)
+    later = np.arange(validation.shape[-1]) > best
+    to_the_end = np.flip(np.logical_and.accumulate(np.flip(risen & learning & later, -1), axis=-1), -1)
+    first: npt.NDArray[np.int64] = np.where(to_the_end.any(axis=-1), to_the_end.argmax(axis=-1) + 1, 0)
+    return first
+
 
 #: What a discriminator calls real, in points: the gap of an adversarial task is a difference of these.
 _CALLED_REAL = Measure("real", "called real", "points", 100.0, higher_is_better=True, margin=1.0)
@@ -220,3 +273,44 @@ def _band_of_differences(curves: Array, upper: float | None, epochs: list[int]) 
         return Band(mean, None, None, curves, epochs)
     half, largest = half_width(curves), np.inf if upper is None else upper
     return Band(mean, np.maximum(mean - half, -largest), np.minimum(mean + half, largest), curves, epochs)
+
+
+# Whether configurations overfit alike: their final gaps compared on paired seeds.
+
+
+class GapDifference(NamedTuple):
+    """The final gap of a reference less that of another configuration, in the unit of ``measure``."""
+
+    reference: ConfigurationRuns
+    other: ConfigurationRuns
+    measure: Measure
+    result: Equivalence
+
+
+def gap_differences(group: RunGroup, margin: float | None = None) -> list[GapDifference]:
+    """Compare the gap of the first configuration by name with that of each other one.
+
+    Gaps show whether backends overfit alike: those of settings, which are meant to differ, are not compared,
+    nor is work that is not certified, nor are configurations without a common seed. ``margin`` is
+    in the unit of the group's measure; it is not used where the gap is in another unit.
+    """
+    measure = group.measure
+    gaps = {configuration.name: gap_curves(configuration, measure) for configuration in group.configurations}
+    reference, *others = group.configurations
+    if group.is_of_settings or not group.comparable or gaps[reference.name] is None:
+        return []
+    differences = []
+    for other in others:
+        ours, theirs = gaps[reference.name], gaps[other.name]
+        if ours is None or theirs is None:
+            continue
+        unit = gap_measure(other, measure)
+        level = float(np.mean(np.abs(theirs[:, -1]))) if unit.relative else 1.0
+        result = equivalence(
+            dict(zip(reference.seeds, ours[:, -1].tolist(), strict=True)),
+            dict(zip(other.seeds, theirs[:, -1].tolist(), strict=True)),
+            margin if margin is not None and unit is measure else unit.margin * level,
+        )
+        if result.difference is not None:
+            differences.append(GapDifference(reference, other, unit, result))
+    return differences

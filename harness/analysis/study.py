@@ -5,18 +5,30 @@ their content: a study continues where it stopped and includes runs that other c
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import itertools
+import statistics
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import msgspec
 
 from harness.analysis.conditions import Conditions
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
+from harness.machine.description import default_threads
 from harness.machine.files import replace_result, with_checksum
+from harness.plugins import registry
+from harness.plugins.definition import define_task, resized
+from harness.plugins.options import Value, describe_options, parse_options
+from harness.plugins.selection import select_backend
 from harness.runs.documents import RecordKind
-from harness.runs.record import Evaluation
-from harness.spec.backend import Precision
+from harness.runs.record import DatasetRecord, Evaluation, Record
+from harness.runs.request import RunRequest, choose_dataset
+from harness.runs.store import RUNS, Store
+from harness.spec.backend import Plan, Precision
+from harness.spec.data import DownloadProgress
+from harness.spec.description import description_sha256
+from harness.spec.task import Task, TaskDefinition
 
 SCHEMA = 1
 #: With fewer seeds there is no interval, and so no recommendation.
@@ -123,3 +135,224 @@ def save_study(study: Study, results: Path) -> Path:
     except OSError as error:
         raise HarnessError(f"the study {path} cannot be written: {error.strerror}") from error
     return path
+
+
+# The runs of a study: every remedy that fits the task, on every seed and backend.
+
+
+class StudyOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user asks for: ``seeds`` is their number, ``assignments`` are ``KEY=VALUE`` texts."""
+
+    kind: Kind
+    task: str
+    backends: list[str]
+    seeds: int
+    dataset: str | None = None
+    epochs: int | None = None
+    max_steps: int | None = None
+    device: str = "auto"
+    precision: Precision = "float32"
+    threads: int | None = None
+    assignments: list[str] = []
+    certify: bool = True
+
+
+class StudyRun(NamedTuple):
+    """A run of a study; ``variant`` is the index of its variant."""
+
+    variant: int
+    request: RunRequest
+
+
+class Omission(NamedTuple):
+    """A remedy that is not tried, and why."""
+
+    remedy: str
+    reason: str
+
+
+class PlannedStudy(NamedTuple):
+    """A study, all its runs in order (seeds slowest, then variants, then backends), and what it omits."""
+
+    study: Study
+    runs: list[StudyRun]
+    omissions: list[Omission]
+
+
+class _DefinedTask(NamedTuple):
+    task: Task
+    values: dict[str, Value]
+
+
+def plan_study(options: StudyOptions, progress: DownloadProgress) -> PlannedStudy:
+    """Plan the study; fetches its data set.
+
+    Raises:
+        UsageError: a name is unknown, a backend is not installed, an option does not fit, or the task
+            has no use for this kind of study.
+        DataError: no data set of the task can be obtained.
+    """
+    definition = registry.task(options.task)
+    selections = [select_backend(name) for name in options.backends]
+    tasks, omissions = _tasks(definition, options)
+    dataset = choose_dataset(definition, options.dataset, progress)
+    study = _study(options, tasks, dataset)
+    # One mode for all variants: they are compared with the plain task.
+    plain = next(iter(tasks.values())).task
+    selected = [(selection.backend.name, mode) for selection in selections for mode in selection.modes(plain)]
+    runs = [
+        StudyRun(variant, _request(options, remedy, defined, dataset, backend, mode, seed))
+        for seed, (variant, (remedy, defined)), (backend, mode) in itertools.product(
+            range(options.seeds), list(enumerate(tasks.items())), list(dict.fromkeys(selected))
+        )
+    ]
+    return PlannedStudy(study, runs, omissions)
+
+
+def _tasks(
+    definition: TaskDefinition, options: StudyOptions
+) -> tuple[dict[Remedy, _DefinedTask], list[Omission]]:
+    """The task with each remedy that fits it."""
+    known = {name for name, *_ in describe_options(definition)}
+    given = {assignment.partition("=")[0] for assignment in options.assignments}
+    plain, *remedies = REMEDIES[options.kind]
+    if not plain.options <= known:
+        raise UsageError(
+            f"task {definition.name} has no option {min(plain.options - known)}, which a study of "
+            f"{options.kind} needs."
+        )
+    if taken := plain.options & given:
+        raise UsageError(f"--set {min(taken)}: a study of {options.kind} sets this option; leave it out.")
+    tasks = {plain: _define(definition, plain, options)}
+    omissions = []
+    for remedy in (remedy for remedy in remedies if remedy.options <= known):
+        if taken := remedy.options & given:
+            omissions.append(Omission(remedy.name, f"--set {min(taken)} sets the option that it changes"))
+            continue
+        try:
+            defined = _define(definition, remedy, options)
+        except UsageError as error:
+            omissions.append(Omission(remedy.name, f"the task does not accept it: {error}"))
+            continue
+        if defined.task == tasks[plain].task:
+            omissions.append(Omission(remedy.name, "the plain task has it already"))
+        else:
+            tasks[remedy] = defined
+    return tasks, omissions
+
+
+def _define(definition: TaskDefinition, remedy: Remedy, options: StudyOptions) -> _DefinedTask:
+    values = parse_options(definition, [*options.assignments, *remedy.assignments])
+    task = resized(define_task(definition, values), epochs=options.epochs)
+    return _DefinedTask(task, msgspec.structs.asdict(values))
+
+
+def _study(options: StudyOptions, tasks: dict[Remedy, _DefinedTask], dataset: DatasetRecord) -> Study:
+    return Study(
+        kind=options.kind,
+        task=options.task,
+        dataset=dataset.name,
+        epochs=next(iter(tasks.values())).task.epochs,
+        max_steps=options.max_steps,
+        precision=options.precision,
+        threads=options.threads or default_threads(),
+        variants=[
+            Variant(remedy.name, list(remedy.assignments), description_sha256(defined.task))
+            for remedy, defined in tasks.items()
+        ],
+    )
+
+
+def _request(
+    options: StudyOptions,
+    remedy: Remedy,
+    defined: _DefinedTask,
+    dataset: DatasetRecord,
+    backend: str,
+    mode: str,
+    seed: int,
+) -> RunRequest:
+    plan = Plan(
+        task=defined.task,
+        mode=mode,
+        device=options.device,
+        precision=options.precision,
+        threads=options.threads or default_threads(),
+        seed=seed,
+    )
+    return RunRequest(
+        backend=backend,
+        plan=plan,
+        options=defined.values,
+        dataset=dataset,
+        max_steps=options.max_steps,
+        variant=remedy.name,
+    )
+
+
+# The part of a study that fits a time budget: seeds are cut first, then remedies.
+
+
+class StudySize(NamedTuple):
+    """The number of variants that are run, from the first, and of seeds."""
+
+    variants: int
+    seeds: int
+
+    def includes(self, variant: int, seed: int) -> bool:
+        """Whether a run of this variant (an index) and seed is part of it."""
+        return variant < self.variants and seed < self.seeds
+
+
+def study_size(
+    missing: Collection[tuple[int, int]],
+    run_seconds: float,
+    budget_seconds: float,
+    variants: int,
+    seeds: int,
+) -> StudySize:
+    """The largest size whose ``missing`` runs, each a variant's index and a seed, fit the budget.
+
+    Seeds are cut first, down to the two that an interval needs; then remedies from the end of the list,
+    down to one. The smallest size is returned even if it exceeds the budget: the deadline then ends the
+    study. Recorded runs cost nothing.
+    """
+    fewest = min(seeds, FEWEST_SEEDS)
+    sizes = [StudySize(variants, count) for count in range(seeds, fewest, -1)]
+    sizes += [StudySize(count, fewest) for count in range(variants, 1, -1)]
+    sizes = sizes or [StudySize(variants, fewest)]
+
+    def seconds(size: StudySize) -> float:
+        return run_seconds * sum(size.includes(variant, seed) for variant, seed in missing)
+
+    return next((size for size in sizes if seconds(size) <= budget_seconds), sizes[-1])
+
+
+def runs_within(
+    missing: Sequence[StudyRun], run_seconds: float, budget_seconds: float, variants: int, seeds: int
+) -> tuple[StudySize, list[StudyRun]]:
+    """The size that fits the budget, and those of the ``missing`` runs that it includes."""
+    cells = [(run.variant, run.request.plan.seed) for run in missing]
+    size = study_size(cells, run_seconds, budget_seconds, variants, seeds)
+    return size, [run for run in missing if size.includes(run.variant, run.request.plan.seed)]
+
+
+def mean_run_seconds(records: Sequence[Record]) -> float:
+    """Mean duration of the runs, certification excluded: later runs find their certificate in the cache."""
+    return statistics.fmean(_run_seconds(record) for record in records)
+
+
+def _run_seconds(record: Record) -> float:
+    phases = record.phases
+    start = (phases.import_seconds, phases.data_seconds, phases.build_seconds)
+    return sum(filter(None, start)) + phases.training_seconds + phases.evaluation_seconds
+
+
+# The runs of a study that are recorded, by this or any other command.
+
+
+def study_records(study: Study, store: Store) -> Iterator[Record]:
+    """The study's runs among all records, of every machine, device and version."""
+    descriptions = {variant.description for variant in study.variants}
+    records = (record for record in RUNS.read_each(store.paths()) if isinstance(record, Record))
+    return (record for record in records if record.task.sha256 in descriptions)

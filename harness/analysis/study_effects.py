@@ -1,13 +1,14 @@
 """Effects of a study's remedies: each compared with the plain task on the same seeds."""
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 
-from harness.analysis.grouping import ConfigurationRuns, RunGroup
+from harness.analysis.grouping import ConfigurationRuns, NoPlainRuns, RunGroup
 from harness.analysis.overfit import Overfitting, gap_curves, gap_measure, overfitting
 from harness.analysis.run_curves import Run
 from harness.analysis.seed_values import best_positions, common_seeds, scores, training_seconds
@@ -215,3 +216,39 @@ def _early_stopping(plain: ConfigurationRuns, measure: Measure, curves: Array, c
 def _final_gaps(configuration: ConfigurationRuns, measure: Measure) -> dict[int, float]:
     curves = gap_curves(configuration, measure)
     return {} if curves is None else dict(zip(configuration.seeds, curves[:, -1].tolist(), strict=True))
+
+
+# Runs of a study's remedies that have no plain runs under the same conditions to be compared with.
+
+
+def unpaired_remedies(study: Study, groups: Sequence[RunGroup]) -> list[NoPlainRuns]:
+    """For each remedy and configuration without plain runs, how the nearest plain runs differ."""
+    reference, *remedies = study.variants
+    plain = [
+        (group.conditions.without_description, configuration.identity)
+        for group in groups
+        if study.holds(group.conditions, reference)
+        for configuration in group.configurations
+    ]
+    unpaired = []
+    for remedy, group in itertools.product(remedies, groups):
+        # A variant without assignments is the plain task, whose runs need not belong to the study.
+        if not remedy.assignments or not study.holds(group.conditions, remedy):
+            continue
+        ours = group.conditions.without_description
+        for configuration in group.configurations:
+            theirs = [conditions for conditions, identity in plain if identity == configuration.identity]
+            if ours not in theirs:
+                nearest = min(map(ours.differences, theirs), key=len, default=[])
+                unpaired.append(
+                    NoPlainRuns(
+                        task=group.conditions.task,
+                        title=group.title,
+                        configuration=configuration.name,
+                        runs=len(configuration.runs),
+                        remedy=remedy.name,
+                        reference=reference.name,
+                        differences=tuple(nearest),
+                    )
+                )
+    return unpaired

@@ -1,14 +1,142 @@
 """Which axes vary among runs, and the axes along which a selection of runs is compared."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from harness.analysis.axes import BACKEND, FIELDS, AxisValue, ordered, value_of
-from harness.analysis.axis_groups import regrouped, surroundings_of
+import msgspec
+
+from harness.analysis.axes import (
+    BACKEND,
+    FIELDS,
+    AxisValue,
+    Traits,
+    distinctions,
+    is_other_training,
+    name_of_values,
+    order,
+    ordered,
+    plain_axes,
+    value_of,
+)
+from harness.analysis.comparison import Comparison, PairComparison
 from harness.analysis.conditions import Conditions
-from harness.analysis.grouping import LeftOut, RunGroup, size_of_group
+from harness.analysis.configuration_summary import ConfigurationSummary, default_target, mark_front, summarize
+from harness.analysis.grouping import ConfigurationRuns, GroupedRuns, LeftOut, RunGroup, size_of_group, traits
+from harness.analysis.seed_values import curves_of, scores
 from harness.errors import UsageError
+from harness.runs.record import Record
+from harness.stats.intervals import equivalence
+from harness.training.measures import Measure
+
+# Runs grouped along axes: everything is equal within a group except the values of the axes.
+
+_BATCH_SIZE = "batch_size"
+
+
+def surroundings_of(record: Record) -> Conditions:
+    """The conditions that no axis covers: runs that differ in them are never compared."""
+    return msgspec.structs.replace(
+        Conditions.of(record),
+        description="",
+        epochs=0,
+        max_steps=None,
+        precision="",
+        device=None,
+        threads=0,
+        certified=False,
+    )
+
+
+#: Surroundings, the batch size, and all else that is equal.
+_Key = tuple[Conditions, AxisValue, tuple[tuple[str, Hashable], ...]]
+
+
+def regrouped(groups: Iterable[RunGroup], axes: tuple[str, ...]) -> GroupedRuns:
+    """The runs of ordinary groups, grouped along axes; the largest groups first.
+
+    The backend stays equal. Runs on full batches join every group that is equal apart from the batch size.
+    """
+    members: dict[_Key, list[ConfigurationRuns]] = defaultdict(list)
+    for group in groups:
+        for configuration in group.configurations:
+            members[_key(configuration.runs[0].record, axes)].append(configuration)
+    superseded: Counter[tuple[str, str]] = Counter()
+    combined = [_configurations(group, axes, superseded) for group in _joined(members)]
+    apart = distinctions({number: _traits(group[0], axes) for number, group in enumerate(combined)})
+    made = [
+        RunGroup(Conditions.of(group[0].runs[0].record), apart[number], group, axes)
+        for number, group in enumerate(combined)
+    ]
+    left_out = [LeftOut(task, label, "superseded", "", runs) for (task, label), runs in superseded.items()]
+    return GroupedRuns(sorted(made, key=size_of_group, reverse=True), left_out)
+
+
+def _key(record: Record, axes: Sequence[str]) -> _Key:
+    fields = [(name, value(record)) for name, value in FIELDS.items() if name not in (*axes, _BATCH_SIZE)]
+    options = [
+        (name, value)
+        for name, value in sorted(record.task.options.items())
+        if name not in axes and name not in FIELDS
+    ]
+    description = () if is_other_training(axes) else (("description", record.task.sha256),)
+    batch_size = None if _BATCH_SIZE in axes else value_of(record, _BATCH_SIZE)
+    return surroundings_of(record), batch_size, (*fields, *options, *description)
+
+
+def _joined(members: dict[_Key, list[ConfigurationRuns]]) -> list[list[ConfigurationRuns]]:
+    """The groups; those on full batches are part of all others that differ in the batch size alone."""
+    in_batches: dict[tuple[Conditions, object], list[_Key]] = defaultdict(list)
+    for key in members:
+        surroundings, batch_size, rest = key
+        if batch_size is not None:
+            in_batches[surroundings, rest].append(key)
+    groups = {key: list(configurations) for key, configurations in members.items()}
+    for key, configurations in members.items():
+        surroundings, batch_size, rest = key
+        if batch_size is None and in_batches[surroundings, rest]:
+            for other in in_batches[surroundings, rest]:
+                groups[other] += configurations
+            del groups[key]
+    return list(groups.values())
+
+
+def _configurations(
+    members: Sequence[ConfigurationRuns], axes: tuple[str, ...], superseded: Counter[tuple[str, str]]
+) -> tuple[ConfigurationRuns, ...]:
+    """One configuration for each combination of values: the certified one, or else the newest, of several."""
+    by_values: dict[tuple[AxisValue, ...], ConfigurationRuns] = {}
+    for member in sorted(members, key=_preference):
+        record = member.runs[0].record
+        values = tuple(value_of(record, axis) for axis in axes)
+        if earlier := by_values.get(values):
+            superseded[record.task.name, earlier.name] += len(earlier.runs)
+        by_values[values] = member
+    plain = plain_axes(axes, list(by_values))
+    ordered = sorted(by_values.items(), key=lambda item: tuple(map(order, item[0])))
+    return tuple(
+        ConfigurationRuns(name_of_values(axes, values, plain=plain), member.runs, values)
+        for values, member in ordered
+    )
+
+
+def _preference(configuration: ConfigurationRuns) -> tuple[bool, str]:
+    record = configuration.runs[-1].record
+    return bool(record.certificate and record.certificate.certified), record.started_at
+
+
+def _traits(configuration: ConfigurationRuns, axes: tuple[str, ...]) -> Traits:
+    """Those of the ordinary group that are not along the axes; certificates may differ within the group."""
+    record = configuration.runs[0].record
+    own = traits(Conditions.of(record), record)
+    hidden = {*axes, "certified", *({"batch"} if "batch_size" in axes else ())}
+    return Traits(
+        own.family,
+        {name: value for name, value in own.options.items() if name not in hidden},
+        {name: label for name, label in own.labels.items() if name not in hidden},
+    )
+
 
 #: Part of what a configuration is called.
 _IN_NAMES = {BACKEND, "mode", "version"}
@@ -100,3 +228,63 @@ def _nothing_along(groups: Sequence[RunGroup], axes: tuple[str, ...]) -> str:
         f"--by {by}: runs that differ in {' and '.join(axes)} also differ in {', '.join(others) or BACKEND}. "
         + (f"Compare every combination: --by {also}" if others else "Select one backend: backend=NAME")
     )
+
+
+# The settings of a training compared: quality on the same seeds, and when each reaches one target.
+#
+# The order and the reference come from the validation data, so that the test scores that are compared had no
+# part in the choice.
+
+#: A target that only few settings reach compares few; one that all reach is that of the worst setting.
+_SHARE_AT_TARGET = 0.5
+_FEWEST_AT_TARGET = 2
+
+
+def compare_settings(group: RunGroup, margin: float | None = None, target: float | None = None) -> Comparison:
+    """Compare the settings of a group with the one of the best validation score after the last epoch.
+
+    ``margin`` and ``target`` as in :func:`harness.analysis.comparison.compare`, but the default target is
+    the best round value that every run of at least half of the settings reaches. The intervals of the
+    differences hold jointly. No ratio of times is given: the steps of settings are different work.
+    """
+    measure = group.measure
+    if target is None:
+        fewest = max(_FEWEST_AT_TARGET, math.ceil(_SHARE_AT_TARGET * len(group.configurations)))
+        target = default_target(group, min(fewest, len(group.configurations)))
+    summaries = [summarize(configuration, measure, target) for configuration in group.configurations]
+    summaries = mark_front(sorted(summaries, key=lambda summary: _rank(summary, measure)), measure)
+    if not group.comparable or len(summaries) == 1:
+        return Comparison(group, measure, target, summaries, [])
+    best, *others = summaries
+    pairs = [_pair(best, other, measure, margin, len(others)) for other in others]
+    return Comparison(group, measure, target, summaries, pairs)
+
+
+def last_validation(configuration: ConfigurationRuns, measure: Measure) -> float | None:
+    """The mean validation score after the last epoch in the measure's unit; None where it is not known."""
+    curves = curves_of(configuration, f"validation_{measure.key}")
+    mean = math.nan if curves is None else float(curves[:, -1].mean()) * measure.factor
+    return mean if math.isfinite(mean) else None
+
+
+def _rank(summary: ConfigurationSummary, measure: Measure) -> tuple[bool, float]:
+    """Ascending from the best by validation; settings without validation follow, by their test score."""
+    validation = last_validation(summary.configuration, measure)
+    test = summary.quality.value if summary.quality else None
+    score = test if validation is None else validation
+    sign = -1.0 if measure.higher_is_better else 1.0
+    return validation is None, math.inf if score is None else sign * score
+
+
+def _pair(
+    best: ConfigurationSummary,
+    other: ConfigurationSummary,
+    measure: Measure,
+    margin: float | None,
+    comparisons: int,
+) -> PairComparison:
+    if margin is None:
+        level = other.quality.value if other.quality and measure.relative else 1.0
+        margin = measure.margin * abs(level)
+    ours, theirs = scores(other.configuration, measure), scores(best.configuration, measure)
+    return PairComparison(best, other, measure, None, equivalence(ours, theirs, margin, comparisons))

@@ -8,9 +8,15 @@ from typing import Any
 import click
 import msgspec
 
-from harness.analysis.study import Study, save_study
-from harness.analysis.study_budget import mean_run_seconds, runs_within
-from harness.analysis.study_planning import StudyOptions, StudyRun, plan_study
+from harness.analysis.study import (
+    Study,
+    StudyOptions,
+    StudyRun,
+    mean_run_seconds,
+    plan_study,
+    runs_within,
+    save_study,
+)
 from harness.cli import options, tracking_options
 from harness.cli.data_progress import shown_progress
 from harness.cli.messages import print_error_line

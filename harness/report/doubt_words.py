@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from harness.analysis.comparison import Comparison, PairComparison
-from harness.analysis.time_doubts import TimeDoubts, time_doubts
+from harness.analysis.configuration_summary import TimeDoubts, time_doubts
 from harness.report.numbers import percent
 
 #: Stands next to a ratio of times of runs that no headline may state.

@@ -1,9 +1,7 @@
 """Runs that were left out or not compared, as sentences that state the reason."""
 
 from harness.analysis.conditions import Difference, evaluation_text
-from harness.analysis.different_work import DifferentWork
-from harness.analysis.grouping import LeftOut
-from harness.analysis.kept_apart import KeptApart, NoPartner, NotCertified
+from harness.analysis.grouping import DifferentWork, KeptApart, LeftOut, NoPartner, NotCertified
 from harness.runs.record import Evaluation
 
 _NAMES = {

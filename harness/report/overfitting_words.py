@@ -1,7 +1,6 @@
 """Overfitting as sentences: where it begins, what it costs, and whether configurations overfit alike."""
 
-from harness.analysis.gap_differences import GapDifference
-from harness.analysis.overfit import Overfitting
+from harness.analysis.overfit import GapDifference, Overfitting
 from harness.report.numbers import estimate, percent, score_digits, seeds
 from harness.report.quality_words import margin_text, seeds_needed
 from harness.stats.estimate import Estimate

@@ -1,9 +1,9 @@
 """Settings of a training as a table, the best by validation first."""
 
+from harness.analysis.axes import text_on_axis
 from harness.analysis.comparison import Comparison
 from harness.analysis.configuration_summary import ConfigurationSummary
 from harness.analysis.findings import GroupFindings
-from harness.analysis.titles import text_on_axis
 from harness.report.numbers import NOTHING, estimate, score_digits
 from harness.report.setting_words import bound_text, has_scores
 from harness.report.table import Cell, Table

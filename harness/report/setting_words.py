@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from harness.analysis.comparison import Comparison
 from harness.analysis.configuration_summary import ConfigurationSummary
-from harness.analysis.setting_comparison import last_validation
+from harness.analysis.variation import last_validation
 from harness.report.numbers import score_unit, significant
 from harness.report.phrases import listed
 from harness.report.quality_words import quality_sentence

@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING
 from harness.analysis.findings import Findings
 from harness.analysis.grouping import group_runs
 from harness.analysis.run_curves import Run
-from harness.analysis.study import REMEDIES, STUDIES, Study
-from harness.analysis.study_effects import EARLY_STOPPING, study_findings
-from harness.analysis.study_records import study_records
-from harness.analysis.unpaired_remedies import unpaired_remedies
+from harness.analysis.study import REMEDIES, STUDIES, Study, study_records
+from harness.analysis.study_effects import EARLY_STOPPING, study_findings, unpaired_remedies
 from harness.errors import UsageError
 from harness.report.numbers import NOTHING
 from harness.report.remedy_words import REMEDY_WORDS

@@ -1,7 +1,6 @@
 """Where several axes vary: which, and how to choose what is compared."""
 
-from harness.analysis.axes import BACKEND
-from harness.analysis.titles import text_on_axis
+from harness.analysis.axes import BACKEND, text_on_axis
 from harness.analysis.variation import Variation
 from harness.report.phrases import listed
 

@@ -6,10 +6,8 @@ from support.made_runs import made_record, made_runs, two_configurations
 from support.records import MACHINE, make_unfinished_record
 
 from harness.analysis.conditions import Difference
-from harness.analysis.different_work import DifferentWork
 from harness.analysis.findings import find
-from harness.analysis.grouping import LeftOut, group_runs
-from harness.analysis.kept_apart import NoPartner, NotCertified, kept_apart
+from harness.analysis.grouping import DifferentWork, LeftOut, NoPartner, NotCertified, group_runs, kept_apart
 from harness.certify.certificate import Certificate
 from harness.report.exclusion_words import kept_apart_sentence, left_out_sentence
 from harness.report.terminal import runs_table

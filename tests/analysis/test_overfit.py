@@ -9,10 +9,15 @@ from scipy import stats
 from support.made_runs import made_record, made_runs
 
 from harness.analysis.findings import find
-from harness.analysis.gap_differences import gap_differences
 from harness.analysis.grouping import group_runs
-from harness.analysis.overfit import Onset, overfitting
-from harness.analysis.overfit_criteria import generalization_loss, onset, progress_quotient
+from harness.analysis.overfit import (
+    Onset,
+    gap_differences,
+    generalization_loss,
+    onset,
+    overfitting,
+    progress_quotient,
+)
 from harness.report.overfitting_words import gap_sentence, overfitting_sentence, overfitting_verdict
 from harness.runs.record import Evaluation
 from harness_tasks.gan import GAN

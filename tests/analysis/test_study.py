@@ -10,13 +10,20 @@ from support.made_runs import made_record, made_runs
 
 from harness.analysis.conditions import Difference
 from harness.analysis.findings import find
-from harness.analysis.grouping import group_runs
-from harness.analysis.kept_apart import NoPlainRuns
+from harness.analysis.grouping import NoPlainRuns, group_runs
 from harness.analysis.results import read_all
-from harness.analysis.study import REMEDIES, STUDIES, Study, Variant, save_study
-from harness.analysis.study_budget import StudySize, study_size
+from harness.analysis.study import (
+    REMEDIES,
+    STUDIES,
+    Study,
+    StudyOptions,
+    StudySize,
+    Variant,
+    plan_study,
+    save_study,
+    study_size,
+)
 from harness.analysis.study_effects import study_findings
-from harness.analysis.study_planning import StudyOptions, plan_study
 from harness.certify.certificate import Certificate
 from harness.report.exclusion_words import kept_apart_sentence
 from harness.report.overfitting_tables import study_table
