@@ -12,8 +12,7 @@ from harness.layers import Native, NativeArray, Shape
 from harness.network import Network
 from harness.spec import Unsupported
 from harness.spec.backend import Precision
-from harness.tracing.inputs import InputShape
-from harness.tracing.stored import Stored
+from harness.tracing.calls import InputShape, Stored
 from harness.tracing.user_code import described, make_model
 from harness_jax.calls import Call, Weights
 from harness_jax.models import kind_of, model_of

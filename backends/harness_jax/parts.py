@@ -11,7 +11,7 @@ from jax import numpy as jnp
 
 from harness.layers import NativeArray, Shape
 from harness.spec import Unsupported
-from harness.tracing.stored import Stored
+from harness.tracing.calls import Stored
 
 
 class Part(NamedTuple):

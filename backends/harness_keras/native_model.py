@@ -17,7 +17,7 @@ from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
 from harness.errors import HarnessError
 from harness.layers import Native, Shape
 from harness.spec import Unsupported
-from harness.tracing.inputs import InputShape
+from harness.tracing.calls import InputShape
 from harness.tracing.user_code import described, make_model
 from harness_keras.layout import PICTURE_AXES, configured_format
 from harness_keras.port import float64

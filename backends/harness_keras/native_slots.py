@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.layers import NativeArray, PlacedLayer
 from harness.spec import Task, Unsupported
-from harness.tracing.stored import Stored
+from harness.tracing.calls import Stored
 from harness_keras.port.own_models import named_variables
 
 _FRAMEWORK = "keras"

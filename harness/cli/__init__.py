@@ -16,7 +16,7 @@ from typing import NoReturn
 import click
 from click.shell_completion import CompletionItem
 
-from harness.cli.messages import discard, print_error
+from harness.cli.printing import discard, print_error
 from harness.errors import HarnessError, UsageError
 
 _COMMANDS = {

@@ -7,8 +7,7 @@ import click
 
 from harness.certify.certificates import old_certificates
 from harness.cli import options
-from harness.cli.messages import print_error
-from harness.cli.printing import echo
+from harness.cli.printing import echo, print_error
 from harness.errors import UsageError
 from harness.gate.environment_cache import old_environments
 from harness.machine.leftovers import Leftover

@@ -6,8 +6,8 @@ import click
 
 from harness.analysis.results import Result, separated
 from harness.cli import options
+from harness.cli.options import report_unreadable, selection_options
 from harness.cli.printing import echo
-from harness.cli.selection_options import report_unreadable, selection_options
 from harness.duel.record import DUELS
 from harness.report.results import VIEWS
 from harness.report.table import terminal_table

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from harness.tracking.names import NAMES as TRACKER_NAMES
+from harness.tracking.values import NAMES as TRACKER_NAMES
 
 if TYPE_CHECKING:
     from harness.plugins.loading import Kind

@@ -1,19 +1,99 @@
 """``harness data``: list, fetch, import and verify data sets."""
 
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
 
 from harness.cli import completion, options
-from harness.cli.data_progress import shown_progress
-from harness.cli.dataset_state import READY, dataset_state, ways_to_get
 from harness.cli.printing import echo
 from harness.errors import DataError, PluginError, UsageError
 from harness.plugins import registry
 from harness.report.fitting import fitted_table
 from harness.report.terminal import terminal_width
 from harness.runs.request import ask_source, loaded, summary_of
-from harness.spec.data import Dataset
+from harness.spec.data import Dataset, DataSource, DownloadProgress
+
+# Progress of downloads and imports: a bar on a terminal, otherwise a line for each tenth.
+
+
+@contextlib.contextmanager
+def shown_progress(*, quiet: bool = False) -> Iterator[DownloadProgress]:
+    """Show a download or an import on standard error; ``quiet`` shows nothing."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    from harness.cli.standard_error import console
+
+    if quiet:
+        yield lambda _what, _done, _total: None
+        return
+    shown = console(quiet=False)
+    if not shown.is_terminal:
+        yield _PlainProgress(lambda line: shown.print(line, markup=False, soft_wrap=True))
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=shown) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=None)
+            bars.update(tasks[what], completed=done, total=total or None)
+
+        yield show
+
+
+class _PlainProgress:
+    """Few lines: one when a step begins, then one for each tenth of it if its size is known."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._tenths: dict[str, int] = {}
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        tenth = 10 * done // total if total else 0
+        if self._tenths.get(what, -1) < tenth:
+            self._tenths[what] = tenth
+            amount = f": {10 * tenth} % of {total / 1e6:.1f} MB" if total else ""
+            self._say(f"{what}{amount}")
+
+
+# The state of a data set as ``harness list`` and ``harness data`` print it.
+
+READY = "ready"
+
+
+def dataset_state(name: str) -> str:
+    """``ready``, the command that makes it so, or why its source is broken."""
+
+    def state(source: DataSource) -> str:
+        if source.is_ready():
+            return READY
+        ways = ways_to_get(source)
+        missing = "not downloaded" if source.downloads else "not available"
+        return f"{missing} (run: {ways[0]})" if ways else missing
+
+    try:
+        return ask_source(name, state)
+    except (PluginError, DataError) as error:
+        return f"broken: {error}"
+
+
+def ways_to_get(source: DataSource) -> list[str]:
+    """The commands that make the data set ready."""
+    ways = []
+    if source.downloads:
+        ways.append(f"harness data fetch {source.name}")
+    if source.importable:
+        ways.append(f"harness data import {source.name} PATH")
+    return ways
+
 
 _FINGERPRINT_DIGITS = 12
 

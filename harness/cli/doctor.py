@@ -1,22 +1,33 @@
 """``harness doctor``: the machine, the frameworks as they import, what is missing, what disturbs timing."""
 
 import os
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import click
+import msgspec
 
 from harness.cli import options
-from harness.cli.messages import print_error_line
-from harness.cli.printing import echo
-from harness.cli.signals import interrupt_on_termination
-from harness.errors import HarnessError
+from harness.cli.printing import echo, interrupt_on_termination, print_error_line
+from harness.cli.standard_error import console
+from harness.duel.noise import Noise, measure_noise
+from harness.duel.workloads import Workload
+from harness.errors import HarnessError, UsageError
 from harness.machine import diagnosis
+from harness.machine.calibration import memory_bytes_per_second, peak_flops_per_second
 from harness.machine.description import Machine, default_threads, describe_machine, missing_facilities
 from harness.machine.worker_variables import worker_variables
 from harness.plugins import registry
+from harness.plugins.configuration import Configuration
+from harness.plugins.definition import define_task
 from harness.plugins.installation import installation
+from harness.plugins.options import parse_options
+from harness.plugins.selection import select_backend
 from harness.report.fitting import fitted_table
+from harness.report.numbers import NOTHING, percent
+from harness.report.table import Table, terminal_table
 from harness.report.terminal import terminal_width
+from harness.runs.request import choose_dataset
 from harness.worker.errors import RequestFailed, WorkerTimeout
 from harness.worker.session import Conversation, Session
 
@@ -53,7 +64,7 @@ def command(ctx: click.Context, /, noise: bool, backend: str | None, task: str, 
     Exit code: 0, or 1 if an installed framework does not work or did not answer.
     """
     if noise:
-        from harness.cli.noise import print_noise
+        from harness.cli.doctor import print_noise
 
         interrupt_on_termination()
         print_noise(backend, task, pairs)
@@ -132,3 +143,93 @@ def _problems_text(problems: list[str]) -> str:
     if not problems:
         return "Nothing was found that disturbs measurements."
     return "\n".join(["What disturbs measurements or runs", *(f"  - {problem}" for problem in problems)])
+
+
+# ``harness doctor --noise``: how much identical processes differ, and which slowdowns are detectable.
+
+_BUDGETS_MINUTES = (1, 2, 5)
+_PREFERRED = ("torch", "keras", "jax")
+_MANY_PAIRS = 12
+
+
+def print_noise(backend: str | None, task: str, pairs: int) -> None:
+    """Measure pairs of identical processes in the quiet and in the plain process environment; print both.
+
+    Raises:
+        UsageError: no backend is installed, or the named one is not.
+        HarnessError: the backend does not run here.
+    """
+    workload, dataset = _workload(backend, task)
+    measured: list[Noise] = []
+    try:
+        with console(quiet=False).status("") as status:
+            for quiet in (True, False):
+
+                def progress(number: int, name: str = "quiet" if quiet else "plain") -> None:
+                    status.update(f"{name} process environment, pair {number} of {pairs}")
+
+                measured.append(measure_noise(workload, dataset, quiet=quiet, pairs=pairs, progress=progress))
+    except (HarnessError, KeyboardInterrupt):
+        if measured:
+            echo(_text(measured))
+        raise
+    threads = workload.configuration.threads
+    echo(f"Noise of this machine: {workload.label} on {task} ({dataset}), {threads} threads\n")
+    echo(_text(measured))
+    echo(
+        f"\nA NumPy matrix product reaches {peak_flops_per_second(threads) / 1e9:.0f} GFLOP/s (float32, "
+        f"{threads} threads); a memory copy reads and writes {memory_bytes_per_second() / 1e9:.1f} GB/s."
+    )
+    if pairs < _MANY_PAIRS:
+        echo(f"A spread from {pairs} pairs is approximate; --pairs {_MANY_PAIRS} is more precise.")
+
+
+def _workload(name: str | None, task_name: str) -> tuple[Workload, str]:
+    if name is None:
+        installed = [known for known in _PREFERRED if installation(known).state == "installed"]
+        if not installed:
+            raise UsageError('no framework is installed to measure with; pip install "dl-harness[torch]"')
+        name = installed[0]
+    selection = select_backend(name)
+    definition = registry.task(task_name)
+    dataset = choose_dataset(definition, None, lambda _what, _done, _total: None)
+    options = parse_options(definition, [])
+    task = define_task(definition, options)
+    configuration = Configuration(
+        selection.backend.name, selection.mode(task), device="cpu", threads=default_threads()
+    )
+    workload = Workload(
+        label=configuration.label,
+        configuration=configuration,
+        task=task,
+        options=msgspec.structs.asdict(options),
+    )
+    return workload, dataset.name
+
+
+def _text(measured: Sequence[Noise]) -> str:
+    rows = [
+        ("spread between two processes", *(_share(noise.spread) for noise in measured)),
+        ("steady step (ms)", *(f"{noise.step_seconds * 1e3:.3g}" for noise in measured)),
+        ("drift of the step", *(f"{_share(noise.drift)} in {noise.seconds:.0f} s" for noise in measured)),
+        ("drift of the control (NumPy product)", *(_share(noise.control_drift) for noise in measured)),
+        ("blocks disturbed by other programs", *(percent(noise.disturbed_share) for noise in measured)),
+        ("time of a pair (s)", *(f"{noise.pair_seconds:.0f}" for noise in measured)),
+    ]
+    rows += [
+        (f"slowdown detected within {minutes} min", *(_detectable(noise, minutes) for noise in measured))
+        for minutes in _BUDGETS_MINUTES
+    ]
+    headers = ["", *(f"{noise.process_environment} ({noise.pairs} pairs)" for noise in measured)]
+    return terminal_table(Table(headers, rows), terminal_width())
+
+
+def _share(value: float | None) -> str:
+    return NOTHING if value is None else f"{100 * value:.1f} %"
+
+
+def _detectable(noise: Noise, minutes: int) -> str:
+    if noise.spread is None:
+        return NOTHING
+    slowdown = noise.detectable_slowdown(60.0 * minutes)
+    return "too short to detect any" if slowdown is None else _share(slowdown)

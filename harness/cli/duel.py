@@ -1,36 +1,208 @@
 """``harness duel``: which configuration trains faster on this machine, and by how much."""
 
 import math
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import msgspec
 
-from harness.cli import completion, executor_options
+from harness.cli import completion, options
 from harness.cli import options as shared
-from harness.cli.data_progress import shown_progress
-from harness.cli.duel_display import DuelDisplay, ModeDisplay
-from harness.cli.duel_workloads import (
-    check_number_of_configurations,
-    configuration_options,
-    workloads_of,
-)
-from harness.cli.executor_options import on_cluster
+from harness.cli.data import shown_progress
+from harness.cli.options import on_cluster
 from harness.cli.own_model import with_own_pair
-from harness.cli.printing import echo, echo_json
-from harness.cli.signals import interrupt_on_termination
-from harness.duel.conduct import Duel
+from harness.cli.printing import echo, echo_json, interrupt_on_termination
+from harness.cli.progress import DuelDisplay, ModeDisplay
+from harness.cluster.agent import Orders
+from harness.cluster.connection import connected
+from harness.cluster.nodes import RayNodes
+from harness.cluster.one_node import DuelRecorder, on_one_node, write_duels
+from harness.cluster.plugin_files import plugin_files
+from harness.duel.conduct import Duel, defined_by
 from harness.duel.fastest_mode import FastestModes
 from harness.duel.record import DUELS, DuelRecord
+from harness.duel.timed_worker import ConfigurationFailed
 from harness.duel.workloads import DuelRequest, Workload, labelled, refuse_different_work
 from harness.errors import UsageError
+from harness.machine.description import default_threads
 from harness.plugins import registry
+from harness.plugins.configuration import Configuration
+from harness.plugins.definition import define_task, resized
+from harness.plugins.options import parse_options
+from harness.plugins.registry import runs_our_code
+from harness.plugins.selection import ALL, BEST, select_backend
 from harness.report.duel import duel_text
 from harness.report.mode_words import faster_modes
 from harness.runs.request import choose_dataset
 from harness.runs.store import prepare_folder, results_option
+from harness.spec.task import TaskDefinition
+from harness.worker import protocol
+from harness.worker.interpreter import installed_harness
+
+# The workloads of a duel, from its arguments and the options of each configuration.
+
+_LETTERS = "abcd"
+_KINDS = ("python", "env", "batch_size", "threads", "precision")
+_FEWEST = 2
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def configuration_options(function: _F) -> _F:
+    """The options of one configuration alone, ``--b-python`` and so on, for each letter."""
+    for letter in reversed(_LETTERS):
+        hidden = letter != "b"
+        kinds = (
+            shared.python(
+                letter,
+                "Interpreter of the second configuration, in another virtual environment.",
+                hidden=hidden,
+            ),
+            shared.variables(
+                letter, "Environment variable for the second configuration; repeatable.", hidden=hidden
+            ),
+            click.option(
+                f"--{letter}-batch-size",
+                type=click.IntRange(min=1),
+                metavar="N",
+                hidden=hidden,
+                help="Samples per step of the second configuration.",
+            ),
+            click.option(
+                f"--{letter}-threads",
+                type=shared.THREADS,
+                metavar="N",
+                hidden=hidden,
+                help="CPU threads of the second configuration.",
+            ),
+            click.option(
+                f"--{letter}-precision",
+                type=shared.PRECISION,
+                hidden=hidden,
+                help="Floating-point arithmetic of the second configuration.",
+            ),
+            click.option(
+                f"--{letter}-set", multiple=True, hidden=True, expose_value=False, callback=_refuse_set
+            ),
+        )
+        for option in reversed(kinds):
+            function = option(function)
+    return function
+
+
+def _refuse_set(_ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> None:
+    if texts:
+        option = parameter.opts[0]
+        raise UsageError(
+            f"{option} {texts[0]}: use {option.removesuffix('-set')}-batch-size N for the batch size. Task "
+            "options are the same for all configurations: use --set."
+        )
+
+
+def check_number_of_configurations(
+    _ctx: click.Context, _parameter: click.Parameter, names: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Refuse too few or too many configurations, before options that are missing are reported.
+
+    How many ``torch:*`` is is known when the plugins are loaded.
+    """
+    if not _FEWEST <= len(names) <= len(_LETTERS) and not any(map(_stands_for_several, names)):
+        raise UsageError(
+            f"a duel takes {_FEWEST} to {len(_LETTERS)} configurations, such as: "
+            "harness duel torch keras --task cnn"
+        )
+    return names
+
+
+def workloads_of(
+    names: tuple[str, ...], definition: TaskDefinition, options: Mapping[str, Any]
+) -> list[Workload]:
+    """The workloads of the configurations with these names; the mode may be ``best``.
+
+    Raises:
+        UsageError: an option of one is wrong, or there are too many.
+    """
+    names = tuple(each for name in names for each in _expanded(name))
+    if len(names) > len(_LETTERS) or len(names) < _FEWEST:
+        raise UsageError(
+            f"a duel takes {_FEWEST} to {len(_LETTERS)} configurations, and these are {len(names)}: "
+            f"{', '.join(names)}"
+        )
+    _refuse_surplus_letters(len(names), options)
+    return [
+        _workload(letter, name, definition, options) for letter, name in zip(_LETTERS, names, strict=False)
+    ]
+
+
+def _stands_for_several(name: str) -> bool:
+    return name.endswith(f":{ALL}")
+
+
+def _expanded(name: str) -> list[str]:
+    if not _stands_for_several(name):
+        return [name]
+    backend = select_backend(name).backend
+    return [f"{backend.name}:{mode}" for mode in backend.modes]
+
+
+def _workload(letter: str, name: str, definition: TaskDefinition, options: Mapping[str, Any]) -> Workload:
+    own = {kind: options[f"{letter}_{kind}"] for kind in _KINDS}
+    python, variables = own["python"] or sys.executable, own["env"]
+    question = protocol.Define(name, definition.name, options["assignments"])
+    if runs_our_code(python, variables):
+        defined = _defined_here(definition, question)
+    else:
+        option = f"--{letter}-python" if own["python"] else f"--{letter}-env"
+        defined = _defined_elsewhere(option, python, variables, question)
+    configuration = Configuration(
+        backend=name.partition(":")[0],
+        mode=defined.mode,
+        device=options["device"],
+        threads=own["threads"] or options["threads"] or default_threads(),
+        precision=own["precision"] or options["precision"],
+        python=python,
+        variables=tuple(variables.items()),
+    )
+    return Workload(
+        label=configuration.label,
+        configuration=configuration,
+        task=resized(defined.task, own["batch_size"] or options["batch_size"]),
+        options=defined.options,
+        seed=options["seed"],
+    )
+
+
+def _defined_here(definition: TaskDefinition, question: protocol.Define) -> protocol.Defined:
+    selection = select_backend(question.backend)
+    options = parse_options(definition, question.assignments)
+    task = define_task(definition, options)
+    mode = BEST if selection.written == BEST else selection.mode(task)
+    return protocol.Defined(task, msgspec.structs.asdict(options), mode, installed="")
+
+
+def _defined_elsewhere(
+    option: str, python: str, variables: Mapping[str, str], question: protocol.Define
+) -> protocol.Defined:
+    installed_harness(option, python, variables)
+    try:
+        defined = defined_by(question.backend, python, variables, question)
+    except ConfigurationFailed as error:
+        raise UsageError(f"{option} {python}: {error.reason}") from error
+    if defined.installed:
+        raise UsageError(f"{option} {python}: {defined.installed}")
+    return defined
+
+
+def _refuse_surplus_letters(count: int, options: Mapping[str, Any]) -> None:
+    for letter in _LETTERS[count:]:
+        for kind in _KINDS:
+            if options[f"{letter}_{kind}"]:
+                option = f"--{letter}-{kind.replace('_', '-')}"
+                raise UsageError(
+                    f"{option} is for configuration {_LETTERS.index(letter) + 1}, but only {count} are given"
+                )
 
 
 @click.command()
@@ -78,7 +250,7 @@ from harness.runs.store import prepare_folder, results_option
     "environment variables as they are.",
 )
 @shared.certify
-@executor_options.executor
+@options.executor
 @shared.results
 @shared.form
 @shared.quiet
@@ -139,7 +311,7 @@ def _here(ctx: click.Context, names: tuple[str, ...], options: Mapping[str, Any]
 
 
 def _on_cluster(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRecord, Path]:
-    from harness.cli.cluster_duel import duel_on_cluster
+    from harness.cli.duel import duel_on_cluster
 
     folder = options["results"] / DUELS.folder
     prepare_folder(folder)
@@ -188,3 +360,54 @@ def _share(text: str) -> float:
     if not text.endswith("%") or not 0 < share < 1:
         raise UsageError(f"--within {text}: write a percentage above 0 and below 100, such as 2%.")
     return share
+
+
+# ``harness duel --executor ray``: a whole duel on one node of a Ray cluster.
+
+
+def duel_on_cluster(
+    request_for: Callable[[int], DuelRequest], folder: Path, *, address: str | None, quiet: bool
+) -> tuple[DuelRecord, Path]:
+    """Carry out a duel on one node; returns its record and the path where it is written.
+
+    ``request_for`` makes the request for a node with this default number of threads. Modes to be found are
+    found on the node.
+
+    Raises:
+        UsageError: no cluster is reachable, or no node has the backends.
+        HarnessError: the node was lost, or the record cannot be written.
+    """
+    display = ModeDisplay(quiet=quiet)
+    recorder = DuelRecorder(folder, display)
+    try:
+        with connected(address) as cluster:
+            interrupt_on_termination()  # Ray handles signals in its own way, too
+            request = request_for(cluster.threads)
+            with _nodes(request) as nodes:
+                try:
+                    record, duels = on_one_node(
+                        nodes,
+                        "duel",
+                        request,
+                        datasets=[request.dataset.name],
+                        observer=recorder,
+                        python=sys.executable,
+                    )
+                except KeyboardInterrupt as interrupt:
+                    return recorder.interrupted(interrupt), recorder.path
+    finally:
+        display.stop()
+    write_duels(folder, duels)
+    recorder.save(record)
+    return record, recorder.path
+
+
+def _nodes(request: DuelRequest) -> RayNodes:
+    workloads = request.workloads
+    tasks = {workload.task.name for workload in workloads}
+    orders = Orders(command=sys.argv[1:], cpus=1, plugins=plugin_files(tasks))
+    return RayNodes(
+        orders,
+        backends=[workload.configuration.backend for workload in workloads],
+        datasets=[request.dataset.name],
+    )

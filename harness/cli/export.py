@@ -9,13 +9,12 @@ import click
 from harness.analysis.selection import Selection
 from harness.cli import options
 from harness.cli.completion import RECORD
+from harness.cli.options import SOME_UNREADABLE, report_unreadable
 from harness.cli.printing import echo
-from harness.cli.selection_options import SOME_UNREADABLE, report_unreadable
 from harness.cli.standard_error import LiveLine
 from harness.errors import HarnessError
-from harness.tracking.bounded import reason
-from harness.tracking.names import make_tracker
-from harness.tracking.tracker import Tracker, send
+from harness.tracking.tracker import Tracker, reason, send
+from harness.tracking.values import make_tracker
 
 _selection = click.argument("selection", nargs=-1, shell_complete=RECORD)
 

@@ -1,9 +1,11 @@
 """``harness gate``: compare HEAD with a base commit, with an exit code for CI."""
 
 import contextlib
+import errno
+import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +13,114 @@ import click
 import msgspec
 
 from harness.cli import options as shared
-from harness.cli.data_progress import shown_progress
-from harness.cli.gate_display import GateDisplay
-from harness.cli.gate_outputs import deliver
-from harness.cli.messages import print_error_line
-from harness.cli.signals import interrupt_on_termination
+from harness.cli.data import shown_progress
+from harness.cli.printing import (
+    discard,
+    echo,
+    echo_json,
+    echo_workflow_commands,
+    interrupt_on_termination,
+    print_error,
+    print_error_line,
+)
+from harness.cli.standard_error import LiveLine
 from harness.errors import HarnessError, UsageError
 from harness.gate.conduct import Gate, GateRequest
 from harness.gate.environments import Environment, EnvironmentPair, pair_of_commits, pair_of_interpreters
-from harness.gate.record import GATES, GateRecord, Inconclusive, Verdict, folded
+from harness.gate.judgement import Outlook
+from harness.gate.record import GATES, BenchmarkRecord, GateRecord, Inconclusive, Stage, Verdict, folded
 from harness.gate.suite import Suite, find_suite, read_suite
 from harness.plugins import registry
-from harness.report.ci import targets
+from harness.report.ci import github, targets
+from harness.report.durations import time_left
+from harness.report.gate import gate_text
+from harness.report.gate_words import change, why
 from harness.runs.record import DatasetRecord
 from harness.runs.request import choose_dataset
 from harness.runs.store import prepare_folder
+
+# The progress of a gate on standard error.
+
+
+class GateDisplay(LiveLine):
+    """Lines on standard error: what is going on, and the verdict of each benchmark as it comes."""
+
+    def phase(self, benchmark: str, activity: str) -> None:
+        """See :class:`harness.gate.conduct.GateObserver`."""
+        self.doing(f"{benchmark}: {activity}")
+
+    def judged(self, benchmark: BenchmarkRecord, stage: Stage) -> None:
+        """See :class:`harness.gate.conduct.GateObserver`."""
+        self.say(progress_line(benchmark, stage))
+
+    def confirming(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
+        """See :class:`harness.gate.conduct.GateObserver`."""
+        self.doing(f"{benchmark.name}: {_to_come(benchmark, outlook)}")
+
+    def paired(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
+        """See :class:`harness.gate.conduct.GateObserver`."""
+        self.show(f"{benchmark.name}: {_to_come(benchmark, outlook)}")
+
+
+def _to_come(benchmark: BenchmarkRecord, outlook: Outlook) -> str:
+    """``needs about 6 more pairs (step +9.6 %), 50 s left``."""
+    undecided = ", ".join(f"{each.metric} {change(each.metric, each.ratio)}" for each in benchmark.undecided)
+    wanted = outlook.pairs_wanted
+    more = "more pairs" if wanted is None else f"about {wanted} more pair{'s' * (wanted != 1)}"
+    return f"needs {more} ({undecided}), {time_left(outlook.seconds)}"
+
+
+def progress_line(benchmark: BenchmarkRecord, stage: Stage) -> str:
+    """``mlp: PASS after 4 pairs, 48 s (step +0.2 %, first step +9.6 %, memory 0.0 %)``."""
+    pairs = len(benchmark.look) + len(benchmark.confirmation)
+    verdict = "needs more pairs" if stage == "look" and benchmark.undecided else benchmark.verdict
+    changes = ", ".join(
+        f"{result.metric} {change(result.metric, result.ratio)}" for result in benchmark.metrics
+    )
+    details = changes or ("" if benchmark.verdict == "PASS" else why(benchmark))
+    line = f"{benchmark.name}: {verdict} after {pairs} pairs, {benchmark.seconds:.0f} s"
+    return f"{line} ({details})" if details else line
+
+
+# The results of a gate, delivered to files, the job's summary page and standard output.
+
+
+def deliver(record: GateRecord, path: Path, options: Mapping[str, Any]) -> None:
+    """Write every output. One that cannot be written costs neither the others nor the verdict.
+
+    Raises:
+        HarnessError: a file of ``--to`` could not be written.
+    """
+    failures = []
+    for target in options["targets"]:
+        try:
+            targets.write_gate(record, target, options["inconclusive"])
+        except OSError as error:
+            failures.append(f"cannot write {target}: {error.strerror}")
+    try:
+        github.add_to_step_summary(record, os.environ)
+    except OSError as error:
+        print_error(f"cannot write GITHUB_STEP_SUMMARY: {error.strerror}")
+    try:
+        _print(record, path, options)
+        sys.stdout.flush()
+    except OSError as error:
+        discard(sys.stdout)
+        if error.errno != errno.EPIPE:  # a reader that closed the pipe needs no message
+            print_error(f"cannot write the output: {error.strerror}; it is in {path}")
+    if failures:
+        raise HarnessError("; ".join(failures))
+
+
+def _print(record: GateRecord, path: Path, options: Mapping[str, Any]) -> None:
+    if options["form"] == "json":
+        echo_json(msgspec.json.encode(record))
+        return
+    echo(gate_text(record))
+    echo(f"\nRecord: {path}")
+    if github.annotates(os.environ):
+        echo_workflow_commands(github.annotations(record, options["inconclusive"]))
+
 
 _EXIT_CODES: dict[Verdict, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INVALID": 4}
 _INTERRUPTED = 130

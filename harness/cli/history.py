@@ -7,8 +7,8 @@ import click
 
 from harness.analysis.results import read_all
 from harness.cli import options
+from harness.cli.options import report_unreadable
 from harness.cli.printing import echo, echo_json
-from harness.cli.selection_options import report_unreadable
 from harness.errors import HarnessError, UsageError, unknown_name
 from harness.gate.history import gaps
 from harness.gate.record import GATES, GateRecord, Metric

@@ -8,7 +8,7 @@ import click
 
 from harness.analysis.results import Result, results_in
 from harness.cli import options
-from harness.cli.dataset_state import dataset_state
+from harness.cli.data import dataset_state
 from harness.cli.printing import echo
 from harness.duel.mode_times import all_kept
 from harness.errors import DataError, PluginError

@@ -4,22 +4,135 @@ Use it as ``from harness.cli import options`` and ``@options.dataset``. A decora
 as ``@options.seeds(default=5)``, takes what may differ between commands.
 """
 
+import functools
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from harness.cli import completion
-from harness.cli.durations import DURATION
-from harness.cli.plugin_files import plugin_option
-from harness.errors import UsageError
+from harness.cli.printing import print_error
+from harness.errors import UsageError, unknown_name
+from harness.machine.arguments import program, seconds_of
 from harness.machine.cpus import WORKER_CPUS
-from harness.machine.processes import program
+from harness.plugins import registry
+from harness.plugins.contributions import Contribution, Request, contributions
+from harness.plugins.files import name_plugin_files, plugin_files
+from harness.plugins.loading import Kind
 from harness.runs.store import DEFAULT_RESULTS
 from harness.spec.backend import DEVICE_PATTERN
+from harness.tracking.tracker import Tracker
+from harness.tracking.values import NAMES, make_tracker
+
+# The click type of durations on the command line: ``90``, ``90s``, ``5m`` or ``1h``; seconds inside.
+
+
+class Duration(click.ParamType[float]):
+    """A positive time. A number without a unit is in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The duration in seconds."""
+        if isinstance(value, (int, float)):
+            return float(value)
+        try:
+            return seconds_of(value)
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
+
+
+DURATION = Duration()
+
+
+# The option ``--plugin``, and what is said about its files before a command begins.
+
+_LABELS: dict[Kind, str] = {"backend": "backend", "task": "task", "dataset": "data set"}
+#: The parameters of commands that name plugins.
+_PARAMETERS: dict[str, Kind] = {
+    "backends": "backend",
+    "backend": "backend",
+    "tasks": "task",
+    "task": "task",
+    "dataset": "dataset",
+}
+
+
+def plugin_option(
+    parameters: Mapping[str, Kind] = _PARAMETERS, *, unnamed_means_all: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option ``--plugin`` of a command whose ``parameters`` name plugins.
+
+    Before the command begins, files that contribute nothing to it are refused. With ``unnamed_means_all``
+    a parameter without names asks for every installed plugin of its kind.
+    """
+    option = click.option(
+        "--plugin",
+        multiple=True,
+        expose_value=False,
+        is_eager=True,
+        callback=_set_plugin_files,
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Python file that defines a backend, a task or a data set; repeatable.",
+    )
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def called(*positional: Any, **given: Any) -> Any:
+            if plugin_files():
+                request = _request(parameters, given, unnamed_means_all=unnamed_means_all)
+                for contribution in contributions(request):
+                    for line in _remarks(contribution):
+                        print_error(line)
+            return function(*positional, **given)
+
+        return option(called)
+
+    return decorate
+
+
+def _set_plugin_files(_ctx: click.Context, _parameter: click.Parameter, paths: tuple[Path, ...]) -> None:
+    if broken := [str(path) for path in paths if "\n" in str(path.resolve())]:
+        raise UsageError(f"--plugin {broken[0]!a}: the path of a plugin file cannot have a line break.")
+    if paths:
+        name_plugin_files(paths)
+
+
+def _request(parameters: Mapping[str, Kind], given: Mapping[str, Any], *, unnamed_means_all: bool) -> Request:
+    request: dict[Kind, tuple[str, ...]] = {}
+    for parameter, kind in parameters.items():
+        if parameter not in given:
+            continue
+        value = given[parameter] or ()
+        names = (value,) if isinstance(value, str) else tuple(value)
+        if not names and unnamed_means_all:
+            names = tuple(registry.names(kind))
+        # A mode follows the name of a backend.
+        request[kind] = (*request.get(kind, ()), *(name.partition(":")[0] for name in names))
+    return {kind: tuple(dict.fromkeys(names)) for kind, names in request.items()}
+
+
+def _remarks(contribution: Contribution) -> list[str]:
+    """What a user may not expect of this file, a line each."""
+    where = f"plugin file {contribution.file}"
+    lines = [
+        f"{_LABELS[kind]} {name} is that of {where}; the installed one is not used"
+        for kind, name in contribution.also_installed
+    ]
+    lines += [
+        f"{_LABELS[kind]} {name} is that of {where}; that of {other} is not used"
+        for kind, name, other in contribution.also_in_files
+    ]
+    lines += [
+        f"{where} implements harness_{kind} and provides no {_LABELS[kind]} that is asked for; "
+        "installed ones are used"
+        for kind in contribution.lacking
+    ]
+    return lines
+
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -253,3 +366,134 @@ quiet = click.option("--quiet", is_flag=True, help="Print the result only, no pr
 def verbose(text: str) -> Callable[[_F], _F]:
     """A flag as ``verbose``; ``text`` names what is printed in addition."""
     return click.option("--verbose", is_flag=True, help=text)
+
+
+# Arguments and messages of the commands that read records.
+
+SOME_UNREADABLE = 1
+_MOST_NAMED = 10
+
+
+def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The argument SELECTION and the options ``--by``, ``--results``, ``--margin`` and ``--target``."""
+    for decorate in (
+        click.option(
+            "--target",
+            type=float,
+            callback=check_finite,
+            metavar="SCORE",
+            help="Report the training time to this validation score. Default: a round value that every run "
+            "reaches, or of settings every run of half of them.",
+        ),
+        click.option(
+            "--margin",
+            type=click.FloatRange(min=0, min_open=True),
+            callback=check_finite,
+            metavar="POINTS",
+            help="Treat a smaller difference in quality as equal. Default: 1 point of accuracy, 5 % of other "
+            "scores.",
+        ),
+        click.option(
+            "--by",
+            metavar="NAME[,NAME]",
+            help="Compare the values of a task option or field, all else being equal: optimizer, batch_size, "
+            "precision, threads, epochs, … Default: what varies, if only one does, and otherwise backend.",
+        ),
+        results,
+        click.argument("selection", nargs=-1, shell_complete=completion.RECORD),
+    ):
+        function = decorate(function)
+    return function
+
+
+def report_unreadable(messages: list[str]) -> int:
+    """Print on standard error why files were skipped; the exit code that results."""
+    for message in messages[:_MOST_NAMED]:
+        print_error(f"skipped: {message}")
+    if len(messages) > 1:
+        print_error(f"{len(messages)} files were skipped")
+    return SOME_UNREADABLE if messages else 0
+
+
+# The options that say where a command's work is executed: here, or on the nodes of a Ray cluster.
+
+_EXECUTOR = click.option(
+    "--executor",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="local works on this machine, ray on the nodes of a Ray cluster: one run, or a whole duel, occupies "
+    "a node.",
+)
+_ADDRESS = click.option(
+    "--address",
+    metavar="HOST:PORT",
+    help="Ray cluster for --executor ray. Default: that of RAY_ADDRESS, or the one on this machine.",
+)
+
+
+def executor(function: _F) -> _F:
+    """``executor``, which is local or ray, and ``address``, that of the cluster or None."""
+    return _EXECUTOR(_ADDRESS(function))
+
+
+def on_cluster(given: Mapping[str, Any]) -> bool:
+    """Whether the work is executed on a cluster.
+
+    Raises:
+        UsageError: an address is given for no cluster.
+    """
+    if given["address"] is not None and given["executor"] != "ray":
+        raise UsageError("--address is the address of a Ray cluster: give --executor ray, too.")
+    return bool(given["executor"] == "ray")
+
+
+# The options that show runs in other tools while they train.
+
+
+def _known_names(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> list[str]:
+    names = split_names(ctx, parameter, texts)
+    for name in names:
+        if name not in NAMES:
+            raise unknown_name("tracker", name, NAMES)
+    return names
+
+
+_OPTIONS = (
+    click.option(
+        "--track",
+        "trackers",
+        multiple=True,
+        callback=_known_names,
+        shell_complete=completion.TRACKERS,
+        metavar="NAME[,NAME]",
+        help="Show the runs in mlflow or tensorboard while they train. TensorBoard's files are in the "
+        "results folder.",
+    ),
+    click.option(
+        "--track-uri",
+        metavar="URI",
+        help="Tracking URI of MLflow. Default: MLFLOW_TRACKING_URI, or MLflow's own default. The "
+        "experiment is that of MLFLOW_EXPERIMENT_NAME, or harness.",
+    ),
+)
+
+
+def tracking(function: _F) -> _F:
+    """``--track`` and ``--track-uri``, for :func:`trackers_of`."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def trackers_of(given: dict[str, Any]) -> list[Tracker]:
+    """The trackers that the options ask for.
+
+    Raises:
+        UsageError: one is not installed, or a URI is of no use.
+    """
+    names: list[str] = given["trackers"]
+    results: Path = given["results"]
+    if given["track_uri"] and "mlflow" not in names:
+        raise UsageError("--track-uri is the tracking URI of MLflow: add --track mlflow.")
+    return [make_tracker(name, results, given["track_uri"]) for name in names]

@@ -9,10 +9,8 @@ import click
 import msgspec
 
 from harness.cli import options
-from harness.cli.messages import print_error_line
 from harness.cli.own_model import arguments
-from harness.cli.printing import echo, echo_json
-from harness.cli.signals import interrupt_on_termination
+from harness.cli.printing import echo, echo_json, interrupt_on_termination, print_error_line
 from harness.errors import UsageError
 from harness.machine.files import replace_file, replace_result, with_checksum
 from harness.port.options import PortOptions, SideSpec
@@ -154,7 +152,7 @@ def command(ctx: click.Context, /, a: str, b: str | None, **given: Any) -> None:
 
 
 def _save(specs: list[SideSpec], given: Mapping[str, Any]) -> None:
-    from harness.cli.own_task import save_task
+    from harness.cli.own_model import save_task
 
     save_task(specs, given["dataset"], given["save_task"], _names(given))
 
@@ -206,7 +204,7 @@ def _compared(a: SideSpec, b: SideSpec, given: Mapping[str, Any]) -> str:
 
 
 def _inputs(shapes: list[tuple[int, ...]], dtypes: tuple[str, ...], maxima: tuple[int, ...]) -> list[Any]:
-    from harness.tracing.inputs import InputShape
+    from harness.tracing.calls import InputShape
 
     if len(dtypes) > len(shapes):
         raise UsageError(f"--dtype is given {len(dtypes)} times for {len(shapes)} inputs")

@@ -1,16 +1,23 @@
-"""What the command prints, with everything in it visible that a terminal or a CI system would obey.
+"""What a command prints, its errors and notices, and the signals that end it."""
 
-Names and texts come from records, archives, plugins and workers, so they may contain escape sequences, which
-write elsewhere on the screen or into the title, marks that reverse the direction of text, or lines that
-GitHub Actions takes for commands. All printing goes through this module; styles are added behind it.
-"""
-
+import contextlib
+import math
 import os
 import re
+import signal
 import sys
+import time
 from collections.abc import Iterable
+from types import FrameType
+from typing import TextIO
 
 import click
+
+# What the command prints, with everything in it visible that a terminal or a CI system would obey.
+#
+# Names and texts come from records, archives, plugins and workers, so they may contain escape sequences,
+# which write elsewhere on the screen or into the title, marks that reverse the direction of text, or lines
+# that GitHub Actions takes for commands. All printing goes through this module; styles are added behind it.
 
 #: Control characters but tab and line end, marks of direction, and halves of surrogate pairs.
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -46,3 +53,60 @@ def echo_workflow_commands(lines: Iterable[str]) -> None:
     """Print lines that GitHub Actions is to obey. Their texts are escaped where they are made."""
     for line in lines:
         click.echo(_OBEYED.sub(_escaped, line))
+
+
+# Lines on standard error, and streams that can no longer be written.
+
+
+def discard(stream: TextIO) -> None:
+    """Redirect a broken stream to nowhere: Python would write its buffer again at exit, and fail again."""
+    with contextlib.suppress(OSError):  # not a file, as in a test
+        descriptor = stream.fileno()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, descriptor)
+        os.close(nowhere)
+
+
+def print_error_line(line: str) -> None:
+    """Print a line on standard error if it can be written."""
+    try:
+        echo(line, err=True)
+    except BlockingIOError:
+        pass  # full for the moment
+    except OSError:
+        discard(sys.stderr)
+
+
+def print_error(message: str) -> None:
+    """Print an error or a warning as ``harness: message``."""
+    print_error_line(f"harness: {message}")
+
+
+# Signals that end a command: all end it as Ctrl-C does, so that what was measured is kept.
+
+#: The time in which an interrupted command ends its workers and writes its record. A signal that comes
+#: meanwhile changes nothing; one that comes later interrupts what hangs.
+_ENDING_SECONDS = 10.0
+
+
+def interrupt_on_termination() -> None:
+    """Treat SIGTERM and SIGHUP like Ctrl-C. An ignored signal, as under ``nohup``, stays ignored."""
+    interrupt = _Interrupt()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
+
+
+class _Interrupt:
+    """The handler of all these signals."""
+
+    def __init__(self) -> None:
+        self._interrupted_at = -math.inf
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        """Raise what Ctrl-C raises, with the signal's name; see :func:`harness.errors.interruption`."""
+        now = time.monotonic()
+        if now - self._interrupted_at >= _ENDING_SECONDS:
+            self._interrupted_at = now
+            names = [] if number == signal.SIGINT else [signal.Signals(number).name]
+            raise KeyboardInterrupt(*names)

@@ -1,25 +1,206 @@
 """Progress of runs on standard error: one live line on a terminal, otherwise a line every ten seconds."""
 
 import math
+import statistics
 import time
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Protocol, Self
 
-from rich.progress import TaskID
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn
+from rich.table import Column
 
 from harness.certify.certificate import Certificate
-from harness.cli.live_display import QUIET_SECONDS, SPINNER_WIDTH, LiveDisplay
-from harness.cli.remaining import Activity, Remaining, left_text
+from harness.cli.printing import print_error
+from harness.cli.standard_error import LiveLine, console, print_line
+from harness.duel.conduct import Outlook
+from harness.duel.fastest_mode import BUDGET_SECONDS
+from harness.duel.mode_times import ModeTimes
+from harness.duel.preparation import Prepared
+from harness.duel.record import DuelRecord
 from harness.plugins.configuration import Configuration
 from harness.report.certificate_words import certificate_label
-from harness.report.numbers import significant
+from harness.report.durations import about, time_left
+from harness.report.mode_words import chosen_sentence
+from harness.report.numbers import significant, time_ratio
 from harness.report.phrases import failure_text
 from harness.report.scores import score_value, test_score
-from harness.runs.record import Epoch, Record
+from harness.runs.record import DatasetRecord, Epoch, Record
 from harness.runs.request import RunRequest
 from harness.runs.sequence import RunObserver, certified_work
 from harness.spec.task import Adversarial, Task
+from harness.tracking.following import Tracking
+from harness.tracking.tracker import Tracker
 from harness.training.measures import measure_of_task
+
+# The time that is left of a sequence of activities, such as certificates and runs, from those that ended.
+
+_MINUTE, _HOUR = 60, 3600
+#: From this share of the current activity on, its own speed counts instead of earlier activities.
+_OWN_SPEED = 0.1
+
+
+class Activity(NamedTuple):
+    """``group`` is ``certificate`` or ``run``; those of the same ``kind`` take about as long."""
+
+    group: str
+    kind: str
+
+
+class Remaining:
+    """Estimates the time left of planned activities, one of which runs at a time, in any order."""
+
+    def __init__(self, planned: Sequence[Activity], clock: Callable[[], float]) -> None:
+        self._to_come = list(planned)
+        self._clock = clock
+        self._seconds: dict[Activity, list[float]] = {}
+        self._current: Activity | None = None
+        self._began = 0.0
+        self._share_began: tuple[float, float] | None = None
+        self._share = 0.0
+
+    def begin(self, activity: Activity) -> None:
+        """An activity begins; what was planned of its kind is one less."""
+        self._current, self._began = activity, self._clock()
+        self._share_began, self._share = None, 0.0
+        if activity in self._to_come:
+            self._to_come.remove(activity)
+
+    def drop(self, activity: Activity) -> None:
+        """A planned activity will not begin."""
+        if activity in self._to_come:
+            self._to_come.remove(activity)
+
+    def advance(self, share: float) -> None:
+        """This share of the current activity, from 0 to 1, is done."""
+        if self._share_began is None:
+            self._share_began = share, self._clock()
+        self._share = share
+
+    def end(self) -> None:
+        """The current activity has ended."""
+        if self._current is not None:
+            self._seconds.setdefault(self._current, []).append(self._clock() - self._began)
+        self._current = None
+
+    def seconds(self) -> float | None:
+        """The seconds left in all; None while nothing is known of one of the groups."""
+        current = self._of_current()
+        to_come = [self._expected(activity) for activity in self._to_come]
+        known = [seconds for seconds in (current, *to_come) if seconds is not None]
+        return sum(known) if len(known) == len(to_come) + 1 else None
+
+    def _of_current(self) -> float | None:
+        """What is left of the current activity; 0 between two of them."""
+        if self._current is None:
+            return 0.0
+        whole = self._whole_of_current()
+        return None if whole is None else max(0.0, whole - (self._clock() - self._began))
+
+    def _whole_of_current(self) -> float | None:
+        """How long the current activity takes in all: at its own speed, or as long as earlier ones."""
+        expected = None if self._current is None else self._ended_like(self._current)
+        if self._share_began is None:
+            return expected
+        first, since = self._share_began
+        by_own_speed = self._share >= _OWN_SPEED or expected is None
+        if self._share <= first or self._share >= 1 or not by_own_speed:
+            return expected  # after training a run is scored and verified
+        left = (self._clock() - since) / (self._share - first) * (1 - self._share)
+        return self._clock() - self._began + left
+
+    def _expected(self, activity: Activity) -> float | None:
+        """How long a planned activity takes: the mean of its kind, or else of its group."""
+        ended = self._ended_like(activity)
+        if ended is None and self._current is not None and self._current.group == activity.group:
+            return self._whole_of_current()
+        return ended
+
+    def _ended_like(self, activity: Activity) -> float | None:
+        if activity in self._seconds:
+            return statistics.fmean(self._seconds[activity])
+        of_group = [
+            seconds
+            for each, ended in self._seconds.items()
+            if each.group == activity.group
+            for seconds in ended
+        ]
+        return statistics.fmean(of_group) if of_group else None
+
+
+def left_text(seconds: float) -> str:
+    """``40 s left``, ``12 min left``, ``1 h 20 min left``: two digits are more than is known."""
+    if seconds < 2 * _MINUTE:
+        return f"{seconds:.0f} s left"
+    if seconds < 2 * _HOUR:
+        return f"{seconds / _MINUTE:.0f} min left"
+    hours, minutes = divmod(round(seconds / _MINUTE), 60)
+    return f"{hours} h {minutes} min left"
+
+
+# What displays of runs share: a live part on a terminal, lines that stay, and trackers to follow.
+
+#: The spinner and the space after it.
+SPINNER_WIDTH = 2
+#: Without a terminal no line about work under way comes sooner after another line.
+QUIET_SECONDS = 10.0
+
+
+class LiveDisplay:
+    """A context manager; ``quiet`` prints nothing. ``printed`` is when the last line was, monotonic."""
+
+    def __init__(self, *, quiet: bool, printed: float) -> None:
+        self._console = console(quiet=quiet)
+        self._printed = printed
+        self._tracking: Tracking | None = None
+        self.live = self._console.is_terminal and not quiet
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False, table_column=Column(overflow="fold")),
+            console=self._console,
+            disable=not self.live,
+            transient=True,
+        )
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        self._printed = time.monotonic()
+        print_line(self._console, text)
+
+    def warn(self, text: str) -> None:
+        """Print a line that stays, even where no progress is shown."""
+        if self._console.quiet:
+            print_error(text)
+        else:
+            self.say(text)
+
+    def track(self, trackers: Sequence[Tracker], folder: Path) -> None:
+        """Show the runs in these tools, too; ``folder`` is that of the records."""
+        self._tracking = Tracking(trackers, folder, self.warn)
+
+    def stand_ins(self, datasets: Iterable[DatasetRecord]) -> None:
+        """Say once for each data set that it replaces another, and why."""
+        for text in stand_in_texts(datasets):
+            self.say(text)
+
+
+def stand_in_texts(datasets: Iterable[DatasetRecord]) -> list[str]:
+    """A sentence for each data set that replaces another, and why."""
+    return [
+        f"Data set {dataset.stands_in_for} is not available, {dataset.name} is used instead: {dataset.reason}"
+        for dataset in {each.name: each for each in datasets if each.stands_in_for}.values()
+    ]
+
 
 #: A certificate that takes longer was not in the cache: its time is worth a line on a terminal.
 CACHED_SECONDS = 1.0
@@ -182,3 +363,62 @@ class RunLine:
         else:
             outcome = failure_text(record.status, failure)
         self._display.end(f"{self._name}: {outcome}")
+
+
+# Progress of a duel on standard error, and of the short duel by which the fastest mode is found.
+
+
+class DuelDisplay(LiveLine):
+    """Progress on standard error; see :class:`harness.duel.conduct.DuelObserver`."""
+
+    def preparing(self, *, certify: bool) -> None:
+        """What happens before the first pair."""
+        self.doing(f"{'certifying and ' if certify else ''}trying each configuration once")
+
+    def certifying(self, label: str) -> None:
+        """See :class:`harness.duel.conduct.DuelObserver`."""
+        self.doing(f"certifying {label}")
+
+    def trying(self, label: str) -> None:
+        """See :class:`harness.duel.conduct.DuelObserver`."""
+        self.doing(f"trying {label}")
+
+    def measuring(self, prepared: Prepared, outlook: Outlook) -> None:
+        """What a pair consists of, and what a verdict takes."""
+        steps = " and ".join(map(str, prepared.steps))
+        fewest, seconds = outlook.fewest_pairs, outlook.pair_seconds
+        self.doing(
+            f"{prepared.turns} blocks of {steps} steps; a verdict takes at least {fewest} pairs of about "
+            f"{seconds:.0f} s, {about(fewest * seconds)}"
+        )
+        if outlook.pairs_left < fewest:
+            self.say(
+                f"The time suffices for about {max(1, outlook.pairs_left)} of these, so the result will "
+                f"say what is likely; give at least {about(outlook.seconds_needed)} for a verdict"
+            )
+
+    def paired(self, record: DuelRecord, seconds_left: float) -> None:
+        """The ratios after each pair."""
+        ratios = "; ".join(
+            f"{result.configuration} {time_ratio(result.ratio)}"
+            + (f", {result.verdict}" if result.verdict != "undecided" else "")
+            for result in record.results
+        )
+        left = "" if record.stopped_because else f"; {time_left(seconds_left)}"
+        self.say(f"pair {len(record.pairs)} ({record.seconds:.0f} s): {ratios}{left}")
+        self.show(f"pair {len(record.pairs) + 1}{left}")
+
+
+class ModeDisplay(DuelDisplay):
+    """See :class:`harness.duel.fastest_mode.ModeObserver`."""
+
+    def timing_modes(self, label: str, task: str, modes: list[str]) -> None:
+        """What is measured, and how long it takes at most."""
+        self.say(f"{label} on {task}: timing {', '.join(modes)} for at most {about(BUDGET_SECONDS)}")
+
+    def chosen(self, times: ModeTimes) -> None:
+        """The mode that is used, and how much longer the others take."""
+        self.say(chosen_sentence(times))
+
+    def measuring(self, prepared: Prepared, outlook: Outlook) -> None:
+        """No verdict is needed, so nothing is said about its time."""

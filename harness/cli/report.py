@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from harness.analysis.results import Result, separated
+from harness.cli.options import report_unreadable, selection_options
 from harness.cli.printing import echo
-from harness.cli.selection_options import report_unreadable, selection_options
 from harness.errors import HarnessError, UsageError
 from harness.report.files import write_text
 from harness.report.results import VIEWS

@@ -1,29 +1,212 @@
 """``harness run``: every backend, task and seed in a fresh process, one after the other."""
 
-from typing import Any
+import math
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 import msgspec
 from click.core import ParameterSource
 
-from harness.cli import evaluation_options, executor_options, options, several_options, tracking_options
-from harness.cli.data_progress import shown_progress
-from harness.cli.executor_options import on_cluster
-from harness.cli.fastest_modes import in_fastest_modes
+from harness.cli import options
+from harness.cli.cluster_display import ClusterDisplay
+from harness.cli.data import shown_progress
+from harness.cli.options import PRECISION, THREADS, WholeNumber, on_cluster
 from harness.cli.own_model import model_options, with_own_model
-from harness.cli.printing import echo, echo_json
-from harness.cli.run_sequence import exit_code, run_sequence
-from harness.cli.signals import interrupt_on_termination
+from harness.cli.printing import echo, echo_json, interrupt_on_termination
+from harness.cli.progress import ModeDisplay, RunDisplay
+from harness.cluster.agent import Orders
+from harness.cluster.connection import connected
+from harness.cluster.dispatch import Dispatcher
+from harness.cluster.nodes import RayNodes
+from harness.cluster.one_node import DuelRecorder, on_one_node, write_duels
+from harness.cluster.plugin_files import plugin_files
+from harness.duel import fastest_mode
+from harness.duel.fastest_mode import FastestModes, asks_for_fastest
+from harness.duel.record import DUELS
 from harness.errors import UsageError
 from harness.report.matrix_words import matrix_sentence
 from harness.report.mode_words import faster_modes
 from harness.report.run_summary import run_summary
 from harness.report.terminal import runs_table, terminal_width
 from harness.runs.matrix import MatrixOptions, RunMatrix
-from harness.runs.record import Record
+from harness.runs.record import Evaluation, Record
+from harness.runs.request import RunRequest
+from harness.runs.sequence import Certification, certified_work, execute_all
 from harness.runs.sharing import SharedRuns
 from harness.runs.store import Store
 from harness.tracking.tracker import Tracker
+
+# Execution of planned runs with progress on standard error, for ``harness run`` and ``harness study``.
+
+_RUN_FAILED = 1
+_REFUSED = 2
+_INTERRUPTED = 130
+
+
+def run_sequence(
+    shared: SharedRuns,
+    store: Store,
+    *,
+    quiet: bool,
+    certify: bool,
+    plan: str = "",
+    deadline: float = math.inf,
+    trackers: Sequence[Tracker] = (),
+) -> list[Record]:
+    """Execute what is left of a matrix, each run after its certificate; see :mod:`harness.runs.sequence`.
+
+    ``plan`` is printed first: what the runs are. ``trackers`` show them while they train.
+    """
+    requests = [run.request for run in shared.left]
+    with shared, RunDisplay(requests, quiet=quiet, certify=certify) as display:
+        if plan:
+            display.say(plan)
+        if shared.reused:
+            display.say(f"{reuse_text(shared)} (harness run --fresh repeats them)")
+        display.track(trackers, store.folder)
+        display.stand_ins(request.dataset for request in requests)
+        if not certify:
+            return execute_all(shared, store, display, deadline)
+        with Certification(requests, display) as certification:
+            return execute_all(shared, store, display, deadline, certification)
+
+
+def reuse_text(shared: SharedRuns) -> str:
+    """``8 of 12 runs are already recorded``."""
+    return f"{shared.reused} of {shared.total} runs are already recorded"
+
+
+def exit_code(records: Sequence[Record]) -> int:
+    """0 if all runs succeeded, 130 after an interrupt, 1 after a failure, 2 if work is unsupported."""
+    statuses = {record.status for record in records}
+    if "interrupted" in statuses:
+        return _INTERRUPTED
+    if statuses & {"failed", "diverged", "timeout"}:
+        return _RUN_FAILED
+    return _REFUSED if "unsupported" in statuses else 0
+
+
+# Runs whose mode is ``best``, each in the mode that is fastest here, with progress on standard error.
+
+
+def in_fastest_modes(
+    requests: list[RunRequest], results: Path, *, quiet: bool, certify: bool
+) -> list[RunRequest]:
+    """See :func:`harness.duel.fastest_mode.in_fastest_modes`."""
+    if not fastest_mode.asks_for_fastest(requests):
+        return requests
+    display = ModeDisplay(quiet=quiet)
+    try:
+        modes = FastestModes(results / DUELS.folder, display, certify=certify)
+        return fastest_mode.in_fastest_modes(requests, modes)
+    finally:
+        display.stop()
+
+
+# The options of ``harness run`` that take several values: each of them is run.
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class Several(click.ParamType[list[Any]]):
+    """Values of another type, separated by commas, as a list."""
+
+    def __init__(self, each: click.ParamType[Any]) -> None:
+        self._each = each
+        self.name = each.name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[Any]:
+        """Convert each part of a text; the error names the part that does not fit."""
+        return [self._each.convert(part.strip(), param, ctx) for part in str(value).split(",")]
+
+
+def several(*names: str, each: click.ParamType[Any], **attributes: Any) -> Callable[[_F], _F]:
+    """An option that can be repeated, or given several values at once: a list without duplicates."""
+
+    def joined(_ctx: click.Context, _parameter: click.Parameter, values: tuple[list[Any], ...]) -> list[Any]:
+        return list(dict.fromkeys(value for part in values for value in part))
+
+    return click.option(*names, multiple=True, type=Several(each), callback=joined, **attributes)
+
+
+#: The texts are split where the task's options, and so their types, are known.
+assignments = click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE[,VALUE]",
+    help="Task option, such as learning_rate=0.05 or optimizer=adam,sgd; repeatable. Each value is run. "
+    "`harness list tasks` lists them.",
+)
+batch_sizes = several(
+    "--batch-size",
+    "batch_sizes",
+    each=WholeNumber(min=1),
+    metavar="N[,N]",
+    help="Samples per step. Default: the task's.",
+)
+precisions = several(
+    "--precision",
+    "precisions",
+    each=PRECISION,
+    default=("float32",),
+    show_default=True,
+    metavar="NAME[,NAME]",
+    help="Floating-point arithmetic: float32, float64, or bfloat16 (mixed precision).",
+)
+threads = several(
+    "--threads",
+    "threads",
+    each=THREADS,
+    metavar="N[,N]",
+    help="CPU threads. Default: the number of physical cores.",
+)
+
+
+# The options that say how often, and on how much data, a run is scored.
+
+_OPTIONS = (
+    click.option(
+        "--eval-every",
+        type=WholeNumber(min=1),
+        metavar="N",
+        help="Score after every N epochs and after the last. The best epoch is one of those scored. Default: "
+        "every epoch.",
+    ),
+    click.option(
+        "--eval-samples",
+        type=WholeNumber(min=1),
+        metavar="N",
+        help="Score on at most N training and N validation samples, the same in every run. The test data is "
+        "always scored as a whole. Default: all samples.",
+    ),
+    click.option("--no-eval", is_flag=True, help="Score nothing, not even the test data."),
+)
+
+
+def evaluation(function: _F) -> _F:
+    """``--eval-every``, ``--eval-samples`` and ``--no-eval``, for :func:`evaluation_of`."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def evaluation_of(given: dict[str, Any]) -> Evaluation:
+    """The evaluation that the options ask for.
+
+    Raises:
+        UsageError: nothing is to be scored, yet an option says how.
+    """
+    every, samples = given["eval_every"], given["eval_samples"]
+    if not given["no_eval"]:
+        return Evaluation(every or 1, samples)
+    if every or samples:
+        option = "--eval-every" if every else "--eval-samples"
+        raise UsageError(f"--no-eval scores nothing; leave out {option} or --no-eval.")
+    return Evaluation(every_epochs=None)
 
 
 @click.command()
@@ -39,21 +222,21 @@ from harness.tracking.tracker import Tracker
 @options.dataset
 @options.epochs
 @options.max_steps
-@evaluation_options.evaluation
-@several_options.batch_sizes
+@evaluation
+@batch_sizes
 @options.seed
 @options.seeds()
 @options.device
-@several_options.precisions
-@several_options.threads
-@several_options.assignments
+@precisions
+@threads
+@assignments
 @options.results
-@tracking_options.tracking
+@options.tracking
 @options.form
 @options.certify
 @click.option("--fresh", is_flag=True, help="Repeat runs that are already recorded, too.")
 @options.timeout
-@executor_options.executor
+@options.executor
 @options.verbose("Print every measurement of every run.")
 @options.quiet
 @options.plugin
@@ -82,12 +265,12 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     """  # noqa: D301  click's mark for lines that it must not wrap
     interrupt_on_termination()
     given = with_own_model(given)
-    chosen = {"seeds": _seeds(ctx, given), "evaluation": evaluation_options.evaluation_of(given)}
+    chosen = {"seeds": _seeds(ctx, given), "evaluation": evaluation_of(given)}
     asked = msgspec.convert(given | chosen, MatrixOptions)
-    trackers = tracking_options.trackers_of(given)
+    trackers = options.trackers_of(given)
     store = Store(given["results"])
     if on_cluster(given):
-        from harness.cli.cluster_run import run_on_cluster
+        from harness.cli.run import run_on_cluster
 
         store.prepare()
         records = run_on_cluster(asked, store, trackers, given)
@@ -126,3 +309,81 @@ def _seeds(ctx: click.Context, given: dict[str, Any]) -> list[int]:
     if ctx.get_parameter_source("seed") is not ParameterSource.DEFAULT:
         raise UsageError("give --seed K for one seed or --seeds N for the seeds 0 to N-1, not both.")
     return list(range(given["seeds"]))
+
+
+# ``harness run --executor ray``: the runs of a matrix on the nodes of a Ray cluster.
+
+
+def run_on_cluster(
+    options: MatrixOptions, store: Store, trackers: list[Tracker], given: dict[str, Any]
+) -> list[Record]:
+    """Execute what is left of a matrix on a cluster; returns the records of the matrix.
+
+    Raises:
+        UsageError: no cluster is reachable, its nodes are unsuitable, or the options do not fit.
+        HarnessError: no node is left, or a record cannot be written.
+    """
+    RunMatrix(options)  # what cannot be run is refused before the connection, which takes seconds
+    with connected(given["address"]) as cluster:
+        interrupt_on_termination()  # Ray handles signals in its own way, too
+        options = msgspec.structs.replace(options, threads=options.threads or [cluster.threads])
+        matrix = RunMatrix(options)
+        with shown_progress(quiet=given["quiet"]) as progress:
+            requests = matrix.requests(progress)
+        requests = _in_fastest_modes(requests, store.folder.parent, given)
+        plan = matrix_sentence(matrix.axes(), len(requests))
+        shared = SharedRuns(
+            requests, store, certify=given["certify"], fresh=given["fresh"], machine=cluster.machine
+        )
+        return _execute(shared, store, plan, trackers, given)
+
+
+def _execute(
+    shared: SharedRuns, store: Store, plan: str, trackers: list[Tracker], given: dict[str, Any]
+) -> list[Record]:
+    left = [run.request for run in shared.left]
+    display = ClusterDisplay(left, quiet=given["quiet"])
+    with shared, display, _nodes(left, certify=given["certify"]) as nodes:
+        display.say(plan)
+        if shared.reused:
+            display.say(f"{reuse_text(shared)} (harness run --fresh repeats them)")
+        display.track(trackers, store.folder)
+        display.stand_ins(request.dataset for request in left)
+        return Dispatcher(shared, nodes, store, display).execute_all()
+
+
+def _in_fastest_modes(requests: list[RunRequest], results: Path, given: dict[str, Any]) -> list[RunRequest]:
+    """The requests with ``best`` resolved on a node: the modes of a node count for all of them."""
+    if not asks_for_fastest(requests):
+        return requests
+    display = ModeDisplay(quiet=given["quiet"])
+    folder = results / DUELS.folder
+    try:
+        with _nodes(requests, certify=False) as nodes:
+            resolved, duels = on_one_node(
+                nodes,
+                "modes",
+                requests,
+                datasets=[request.dataset.name for request in requests],
+                observer=DuelRecorder(folder, display),
+                certify=given["certify"],
+            )
+    finally:
+        display.stop()
+    write_duels(folder, duels)
+    return list(resolved)
+
+
+def _nodes(requests: list[RunRequest], *, certify: bool) -> RayNodes:
+    works = {certified_work(request): request for request in requests} if certify else {}
+    orders = Orders(
+        command=sys.argv[1:],
+        cpus=1,
+        plugins=plugin_files({request.plan.task.name for request in requests}),
+        certified=list(works.values()),
+    )
+    return RayNodes(
+        orders,
+        backends=[request.backend for request in requests],
+        datasets=[request.dataset.name for request in requests],
+    )

@@ -7,8 +7,7 @@ import msgspec
 
 from harness.analysis.results import find_result, last_result
 from harness.cli import completion, options
-from harness.cli.messages import print_error
-from harness.cli.printing import echo, echo_json
+from harness.cli.printing import echo, echo_json, print_error
 from harness.report.results import VIEWS
 
 

@@ -9,8 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from harness.cli.messages import discard
-from harness.cli.printing import visible
+from harness.cli.printing import discard, visible
 
 #: Values of ``TERM``.
 _WITHOUT_CURSOR = ("dumb", "unknown")

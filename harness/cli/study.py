@@ -17,12 +17,10 @@ from harness.analysis.study import (
     runs_within,
     save_study,
 )
-from harness.cli import options, tracking_options
-from harness.cli.data_progress import shown_progress
-from harness.cli.messages import print_error_line
-from harness.cli.printing import echo
-from harness.cli.run_sequence import exit_code, reuse_text, run_sequence
-from harness.cli.signals import interrupt_on_termination
+from harness.cli import options
+from harness.cli.data import shown_progress
+from harness.cli.printing import echo, interrupt_on_termination, print_error_line
+from harness.cli.run import exit_code, reuse_text, run_sequence
 from harness.report.files import write_text
 from harness.report.study import studies_text, study_page, study_text
 from harness.runs.record import Record
@@ -53,7 +51,7 @@ def _list_studies(ctx: click.Context, _parameter: click.Parameter, value: bool) 
 @options.threads
 @options.assignments
 @options.results
-@tracking_options.tracking
+@options.tracking
 @options.certify
 @options.quiet
 @options.plugin
@@ -119,7 +117,7 @@ class _Execution:
 
     def __init__(self, store: Store, given: dict[str, Any], study: Study) -> None:
         self.store = store
-        self._trackers = tracking_options.trackers_of(given)
+        self._trackers = options.trackers_of(given)
         self._quiet: bool = given["quiet"]
         self._certify: bool = given["certify"]
         self._seeds: int = given["seeds"]

@@ -4,7 +4,11 @@ It is an ordinary class, which :mod:`harness.cluster.nodes` makes a Ray actor. I
 the workers, so they end with it; nothing stays on the node but caches.
 """
 
+import contextlib
+import hashlib
 import os
+import secrets
+import shutil
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,14 +16,16 @@ from pathlib import Path
 from typing import Any, cast
 
 import msgspec
+import numpy as np
+import platformdirs
 
-from harness.cluster import sent_data
 from harness.cluster.messages import Forwarded, ForwardedStore, Message, Send, streamed
 from harness.duel.conduct import Duel, DuelObserver
 from harness.duel.fastest_mode import FastestModes, ModeObserver, in_fastest_modes
 from harness.duel.record import DuelRecord
 from harness.duel.workloads import DuelRequest, Workload, labelled
-from harness.errors import HarnessError
+from harness.errors import DataError, HarnessError
+from harness.hookspecs import hookimpl
 from harness.machine.description import Machine, default_threads, describe_machine
 from harness.machine.files import GuardedFolder
 from harness.plugins.files import name_plugin_files
@@ -28,7 +34,157 @@ from harness.runs.execute import Observer, execute
 from harness.runs.record import Failure, Record
 from harness.runs.request import RunRequest, new_record, summary_of
 from harness.runs.sequence import Certification, CertificationObserver
-from harness.spec.data import Dataset
+from harness.spec.data import Dataset, DataSource, Samples, Series, Split
+
+# Data sets that the driver has sent to a node, kept there by fingerprint.
+#
+# This file is also a plugin file: on a node it provides the data sets that the variable names, so that
+# workers read them like any other data set.
+
+#: The fingerprints of the data sets that were sent, as a JSON object by name.
+SENT_VARIABLE = "HARNESS_SENT_DATA"
+
+
+class _Description(msgspec.Struct, frozen=True):
+    """A data set without its arrays; ``sha256`` is that of each file."""
+
+    name: str
+    fingerprint: str
+    origin: str
+    classes: tuple[str, ...]
+    input_divisor: float
+    series: Series | None
+    sha256: dict[str, str]
+
+
+def keep(dataset: Dataset) -> None:
+    """Write a data set to this node's cache, completely or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    folder = _folder(dataset.fingerprint)
+    partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
+    partial.mkdir(parents=True)
+    try:
+        sha256 = {}
+        for file, array in _arrays(dataset).items():
+            np.save(partial / file, array, allow_pickle=False)
+            sha256[file] = _sha256(partial / file)
+        description = _Description(
+            dataset.name,
+            dataset.fingerprint,
+            dataset.origin,
+            dataset.classes,
+            dataset.input_divisor,
+            dataset.series,
+            sha256,
+        )
+        (partial / "dataset.json").write_bytes(msgspec.json.encode(description))
+        shutil.rmtree(folder, ignore_errors=True)  # damaged, or its agent would not have asked for it
+        with contextlib.suppress(FileExistsError):  # another agent of this machine was faster
+            partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def read(fingerprint: str) -> Dataset:
+    """The data set of this fingerprint, memory-mapped, after its files were verified.
+
+    Raises:
+        DataError: it is not in this node's cache, or is damaged.
+    """
+    folder = _folder(fingerprint)
+    try:
+        description = msgspec.json.decode((folder / "dataset.json").read_bytes(), type=_Description)
+        changed = [file for file, sha256 in description.sha256.items() if _sha256(folder / file) != sha256]
+        arrays = {file: np.load(folder / file, mmap_mode="r") for file in description.sha256}
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
+        raise DataError(f"the data that the driver sent cannot be read from {folder}: {error}") from error
+    if changed:
+        raise DataError(f"the data in {folder} is damaged; delete the folder and it is sent again")
+    splits: dict[str, Samples] = {
+        split: Samples(arrays[f"{split}-inputs.npy"], arrays[f"{split}-targets.npy"])
+        for split in ("train", "test", "validation")
+        if f"{split}-inputs.npy" in arrays
+    }
+    return Dataset(
+        name=description.name,
+        fingerprint=description.fingerprint,
+        origin=description.origin,
+        classes=description.classes,
+        input_divisor=description.input_divisor,
+        series=description.series,
+        train=splits["train"],
+        test=splits["test"],
+        validation=splits.get("validation"),
+    )
+
+
+def is_kept(fingerprint: str) -> bool:
+    """Whether this node's cache has the data, undamaged."""
+    try:
+        read(fingerprint)
+    except DataError:
+        return False
+    return True
+
+
+def announce(name: str, fingerprint: str) -> None:
+    """Have the workers that this process starts read the data set of this name from the cache."""
+    os.environ[SENT_VARIABLE] = msgspec.json.encode(_sent() | {name: fingerprint}).decode()
+
+
+class SentData(DataSource):
+    """A data set in this node's cache."""
+
+    summary = "sent by the driver"
+
+    def __init__(self, name: str, fingerprint: str) -> None:
+        self.name = name
+        self._fingerprint = fingerprint
+
+    def is_ready(self) -> bool:
+        return _folder(self._fingerprint).is_dir()
+
+    def load(self) -> Dataset:
+        return read(self._fingerprint)
+
+
+@hookimpl
+def harness_dataset(name: str) -> DataSource | None:
+    """The data set of this name, if the driver has sent it."""
+    fingerprint = _sent().get(name)
+    return None if fingerprint is None else SentData(name, fingerprint)
+
+
+def _sent() -> dict[str, str]:
+    return msgspec.json.decode(os.environ.get(SENT_VARIABLE, "{}"), type=dict[str, str])
+
+
+def _folder(fingerprint: str) -> Path:
+    cache = os.environ.get("HARNESS_CACHE_DIR") or platformdirs.user_cache_dir("dl-harness")
+    name = hashlib.sha256(fingerprint.encode()).hexdigest()[:32]  # a plugin's fingerprint may be any text
+    return Path(cache) / "sent-data" / name
+
+
+def _arrays(dataset: Dataset) -> dict[str, np.ndarray]:
+    splits: dict[Split, Samples | None] = {
+        "train": dataset.train,
+        "validation": dataset.validation,
+        "test": dataset.test,
+    }
+    return {
+        f"{split}-{part}.npy": np.asarray(getattr(samples, part))
+        for split, samples in splits.items()
+        if samples is not None
+        for part in ("inputs", "targets")
+    }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class PluginFile(msgspec.Struct, frozen=True):
@@ -115,20 +271,20 @@ class Agent:
             summary = None
         if summary is not None and summary.fingerprint == fingerprint:
             return True
-        if kept := sent_data.is_kept(fingerprint):
+        if kept := is_kept(fingerprint):
             self._announce(name, fingerprint)
         return kept
 
     def _receive(self, dataset: Dataset) -> None:
         try:
-            sent_data.keep(dataset)
+            keep(dataset)
         except OSError as error:
             raise HarnessError(f"data set {dataset.name} cannot be kept: {error}") from error
         self._announce(dataset.name, dataset.fingerprint)
 
     def _announce(self, name: str, fingerprint: str) -> None:
-        sent_data.announce(name, fingerprint)
-        name_plugin_files([Path(sent_data.__file__), *self._plugins])
+        announce(name, fingerprint)
+        name_plugin_files([Path(__file__), *self._plugins])
 
     def run(self, request: RunRequest, *datasets: Dataset) -> Iterator[Message]:
         """Execute a run; the result is its record. ``datasets`` are those of it that this node lacks."""

@@ -26,8 +26,8 @@ from harness.duel.verdict import (
 )
 from harness.duel.workloads import DuelRequest, Workload, new_record, pad_to_equal_size
 from harness.errors import HarnessError, UsageError, interruption
+from harness.machine.arguments import duration_text
 from harness.machine.calibration import peak_flops_per_second
-from harness.machine.durations import duration_text
 from harness.machine.files import replace_result, with_checksum
 from harness.stats.evidence import MOST_PAIRS, Looks
 from harness.worker import protocol
@@ -197,7 +197,7 @@ class Duel:
         try:
             self._run_to_the_end()
         except KeyboardInterrupt as interrupt:
-            # Whenever it comes, the last record is whole: further signals wait, see harness.cli.signals.
+            # Whenever it comes, the last record is whole: further signals wait, see harness.cli.printing.
             if record.status == "running":
                 record.status, record.failure = "interrupted", interruption(interrupt)
             self._save_last()

@@ -75,7 +75,7 @@ class GateRecorder:
         try:
             self._work_to_the_end(work)
         except KeyboardInterrupt as interrupt:
-            # Whenever it comes, the last record is whole: further signals wait, see harness.cli.signals.
+            # Whenever it comes, the last record is whole: further signals wait, see harness.cli.printing.
             if record.status == "running":
                 record.status, record.failure = "interrupted", interruption(interrupt)
             self._save_last()

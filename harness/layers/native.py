@@ -5,7 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from harness.layers.base import Layer, Parameter, Shape
-from harness.tracing.stored import Stored
+from harness.tracing.calls import Stored
 
 
 class NativeModel(msgspec.Struct, frozen=True, omit_defaults=True):

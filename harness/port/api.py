@@ -9,7 +9,7 @@ from harness.errors import UsageError
 from harness.port.comparison import check_models
 from harness.port.findings import Findings
 from harness.port.options import PortOptions, SideSpec
-from harness.tracing.inputs import InputShape
+from harness.tracing.calls import InputShape
 
 Model = str | Callable[..., Any]
 Shape = InputShape | Sequence[int]

@@ -9,8 +9,8 @@ from harness.layers import Native, NativeArray, NativeModel
 from harness.port.flops import flops
 from harness.port.matching import uses
 from harness.port.own_model import OwnModel
+from harness.tracing.calls import Stored
 from harness.tracing.side import InputShape
-from harness.tracing.stored import Stored
 
 
 def native_layer(model: OwnModel, shape: InputShape) -> Native:

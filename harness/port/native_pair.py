@@ -12,8 +12,8 @@ from harness.port.matching import Matching, match
 from harness.port.native import free_name, layer_of, native_array, same_place
 from harness.port.own_model import OwnModel
 from harness.tracing import semantics as kinds
+from harness.tracing.calls import Stored
 from harness.tracing.side import InputShape
-from harness.tracing.stored import Stored
 
 _NAMED = 3
 _HINT = "`harness port` shows what differs"

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from harness.tracing.inputs import Loss
+from harness.tracing.calls import Loss
 
 
 class SideSpec(msgspec.Struct, frozen=True):

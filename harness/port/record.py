@@ -9,7 +9,7 @@ import msgspec
 from harness.port.findings import Findings
 from harness.port.options import PortOptions
 from harness.runs.documents import RecordKind
-from harness.tracing.inputs import InputShape
+from harness.tracing.calls import InputShape
 
 SCHEMA = 1
 

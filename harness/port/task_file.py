@@ -11,7 +11,7 @@ from harness.layers import Native
 from harness.network import Network
 from harness.plugins import registry
 from harness.spec.task import Classification, Objective, Regression
-from harness.tracing.inputs import InputShape
+from harness.tracing.calls import InputShape
 from harness.tracing.user_code import is_file, split_target
 
 _TEMPLATE = string.Template('''"""The task $name: trains $models. Written by harness.

@@ -11,8 +11,7 @@ import sys
 import pytest
 
 from harness.errors import UsageError
-from harness.machine.durations import seconds_of
-from harness.machine.processes import program
+from harness.machine.arguments import program, seconds_of
 
 _INTERPRETERS = {label: pytest.StashKey[str | None]() for label in ("base", "head")}
 _PYTEST_BENCHMARK = ("benchmark", "pytest_benchmark.plugin")

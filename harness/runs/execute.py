@@ -271,7 +271,7 @@ def execute(request: RunRequest, store: RecordWriter, observer: Observer) -> Rec
     try:
         _carry_out(request, record, store, observer)
     except KeyboardInterrupt as interrupt:
-        # Whenever it comes, the last record is whole: further signals wait, see harness.cli.signals.
+        # Whenever it comes, the last record is whole: further signals wait, see harness.cli.printing.
         ended = record.status == "ok" or record.failure is not None
         if not ended:
             record.status, record.failure = "interrupted", Failure(interruption(interrupt))

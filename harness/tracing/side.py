@@ -6,8 +6,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import msgspec
 import numpy as np
 
-from harness.tracing.calls import Trace
-from harness.tracing.inputs import InputShape, Loss
+from harness.tracing.calls import InputShape, Loss, Trace
 
 __all__ = [
     "Gradients",

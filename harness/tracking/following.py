@@ -7,8 +7,7 @@ from pathlib import Path
 
 from harness.runs.record import Epoch, Record
 from harness.runs.sequence import RunObserver
-from harness.tracking.bounded import BoundedTracker
-from harness.tracking.tracker import TrackedRun, Tracker, send
+from harness.tracking.tracker import BoundedTracker, TrackedRun, Tracker, send
 
 #: Epochs are shown at most so often: a call costs tens of milliseconds, as much as a short epoch.
 _INTERVAL_SECONDS = 1.0

@@ -1,8 +1,10 @@
 """The contract of a tracker: a tool that shows runs, live or afterwards."""
 
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from harness.runs.record import Epoch, Record
 
@@ -22,7 +24,7 @@ class TrackedRun(Protocol):
 
 
 class Tracker(Protocol):
-    """A tool. Methods may raise any exception: :mod:`harness.tracking.bounded` deals with them."""
+    """A tool. Methods may raise any exception: :mod:`harness.tracking.tracker` deals with them."""
 
     name: str
     """As on the command line."""
@@ -49,3 +51,76 @@ def send(tracker: Tracker, record: Record, path: Path) -> bool:
     if record.status != "running":
         tracked.ended(record)
     return True
+
+
+# Calls of a tracker that can neither fail nor hold up a run.
+
+_T = TypeVar("_T")
+
+#: The longest that a run waits for one call. A tracker's own limits are shorter; this one holds against a
+#: server that sends a byte at a time, too.
+LIMIT_SECONDS = 20.0
+#: After a failure the tracker is left alone for so long.
+_REST_SECONDS = 60.0
+
+
+class BoundedTracker:
+    """A tracker whose failures become one warning, after which it rests for a minute.
+
+    ``warn`` prints a line. A call that does not return in time is left behind in its thread.
+    """
+
+    def __init__(self, tracker: Tracker, warn: Callable[[str], None], limit: float = LIMIT_SECONDS) -> None:
+        self.tracker = tracker
+        self._warn = warn
+        self._limit = limit
+        self._rests_until = 0.0
+        self._warned = False
+
+    def call(self, work: Callable[[], _T]) -> _T | None:
+        """The result of ``work``; None if it fails, takes too long, or the tracker rests."""
+        if time.monotonic() < self._rests_until:
+            return None
+        results: list[_T] = []
+        errors: list[BaseException] = []
+
+        def attempt() -> None:
+            try:
+                results.append(work())
+            except BaseException as error:  # noqa: BLE001  whatever a tracker raises, the run continues
+                errors.append(error)
+
+        thread = threading.Thread(target=attempt, name=f"tracking-{self.tracker.name}", daemon=True)
+        thread.start()
+        thread.join(self._limit)
+        if results:
+            return results[0]
+        self._failed(reason(errors[0]) if errors else f"no answer in {self._limit:.0f} s")
+        return None
+
+    def succeeds(self, work: Callable[[], None]) -> bool:
+        """Whether ``work`` was done."""
+
+        def done() -> bool:
+            work()
+            return True
+
+        return self.call(done) is not None
+
+    def _failed(self, reason: str) -> None:
+        self._rests_until = time.monotonic() + _REST_SECONDS
+        if not self._warned:
+            self._warned = True
+            self._warn(
+                f"{self.tracker.name} at {self.tracker.place}: {reason}. Runs continue and their records are "
+                f"kept; add what is missing later: harness export {self.tracker.name}"
+            )
+
+
+def reason(error: BaseException) -> str:
+    """The innermost cause, in one line: libraries wrap a refused connection several times."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    text = (isinstance(error, OSError) and error.strerror) or str(error)
+    lines = text.strip().splitlines() or [type(error).__name__]
+    return lines[0].rstrip(".")[:200]

@@ -14,6 +14,7 @@ import msgspec
 from harness.report.certificate_words import certificate_label
 from harness.runs.record import Epoch, Record
 from harness.runs.summaries import generalization_gap, samples_per_second, step_time
+from harness.tracking.tracker import Tracker
 from harness.training.measures import Scores
 
 Value = bool | int | float | str
@@ -172,3 +173,25 @@ def _finite(values: dict[str, float | None]) -> dict[str, float]:
     return {
         name: float(value) for name, value in values.items() if value is not None and math.isfinite(value)
     }
+
+
+# The trackers by name, and what they need.
+
+NAMES = ("mlflow", "tensorboard")
+#: The folder of event files under the results.
+_EVENTS = "tensorboard"
+
+
+def make_tracker(name: str, results: Path, uri: str | None = None, experiment: str | None = None) -> Tracker:
+    """The tracker of this name; ``uri`` and ``experiment`` are of MLflow.
+
+    Raises:
+        UsageError: its tool is not installed, or does not support the URI.
+    """
+    if name == "mlflow":
+        from harness.tracking.mlflow_runs import MlflowTracker
+
+        return MlflowTracker(uri, experiment)
+    from harness.tracking.tensorboard_runs import TensorboardTracker
+
+    return TensorboardTracker(results / _EVENTS)

@@ -12,7 +12,7 @@ from support.native_models import cnn, mlp, transformer
 from harness.spec.backend import Plan, Steps, Unsupported
 from harness.spec.data import Samples
 from harness.spec.task import Adam, Classification, Penalty, Sgd, Task
-from harness.tracing.stored import Stored
+from harness.tracing.calls import Stored
 from harness_jax import harness_backend as jax_plugin
 from harness_torch import harness_backend as torch_plugin
 

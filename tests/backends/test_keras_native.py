@@ -22,7 +22,7 @@ from harness.network import Network
 from harness.spec.backend import Plan, Steps, Unsupported
 from harness.spec.schedules import ConstantRate
 from harness.spec.task import Penalty
-from harness.tracing.stored import Stored
+from harness.tracing.calls import Stored
 from harness.training.initial import initial_weights
 
 # Engines start and compile in separate processes, which takes long on a busy machine.

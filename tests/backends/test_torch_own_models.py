@@ -8,7 +8,7 @@ from harness.network import Network
 from harness.spec.backend import Plan, Steps
 from harness.spec.data import Samples
 from harness.spec.task import Regression, Sgd, Task
-from harness.tracing.stored import Stored
+from harness.tracing.calls import Stored
 from harness_torch import harness_backend
 
 torch = pytest.importorskip("torch")

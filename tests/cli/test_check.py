@@ -8,8 +8,8 @@ from click.testing import CliRunner
 from harness.certify import certify
 from harness.certify.certify import Selection
 from harness.certify.parity import Finding
-from harness.cli import check, check_workers
-from harness.cli.check_outcome import CheckOutcome, Status
+from harness.cli import check
+from harness.cli.check import CheckOutcome, Status
 from harness.errors import HarnessError, PluginError, UsageError
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
@@ -54,7 +54,7 @@ def _two_of_each(monkeypatch):
     monkeypatch.setattr(
         check, "select_backend", lambda name: SelectedBackend(registry.backend(name), "eager")
     )
-    monkeypatch.setattr(check_workers, "CheckOutcome", Agreeing)
+    monkeypatch.setattr(check, "CheckOutcome", Agreeing)
 
 
 @pytest.mark.usefixtures("_two_of_each")

@@ -7,9 +7,8 @@ import time
 import pytest
 
 from harness.certify.certify import Selection
-from harness.cli import check_workers
-from harness.cli.check_outcome import Status
-from harness.cli.check_workers import Check, check_all
+from harness.cli import check
+from harness.cli.check import Check, Status, check_all
 from harness.errors import HarnessError
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
@@ -67,8 +66,8 @@ def made(monkeypatch):
         act = function
 
     monkeypatch.setattr(FakeExaminer, "started", [], raising=False)
-    monkeypatch.setattr(check_workers, "Examiner", FakeExaminer)
-    monkeypatch.setattr(check_workers, "CheckOutcome", Recorded)
+    monkeypatch.setattr(check, "Examiner", FakeExaminer)
+    monkeypatch.setattr(check, "CheckOutcome", Recorded)
     order_and_behaviour = type("Made", (), {"order": order, "behave": staticmethod(behave)})
     return order_and_behaviour()
 

@@ -1,6 +1,6 @@
 """The time left of runs on several nodes."""
 
-from harness.cli.cluster_remaining import ClusterRemaining
+from harness.cli.cluster_display import ClusterRemaining
 
 
 def test_the_time_left_is_shared_by_the_nodes():

@@ -4,9 +4,9 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from harness.cli import duel, fastest_modes
+from harness.cli import duel, run
 from harness.cli import list as list_command
-from harness.cli.fastest_modes import in_fastest_modes
+from harness.cli.run import in_fastest_modes
 from harness.duel.mode_times import ModeTimes
 from harness.errors import UsageError
 from harness.runs.matrix import MatrixOptions, RunMatrix
@@ -41,7 +41,7 @@ class ChannelsLast:
 
 
 def test_best_becomes_a_mode_and_what_is_then_equal_runs_once(monkeypatch, tmp_path):
-    monkeypatch.setattr(fastest_modes, "FastestModes", ChannelsLast)
+    monkeypatch.setattr(run, "FastestModes", ChannelsLast)
     options = MatrixOptions(backends=["torch:best", "torch"], tasks=["cnn"], seeds=[0, 1])
     planned = RunMatrix(options).requests(lambda _what, _done, _total: None)
     assert [run.plan.mode for run in planned] == ["best", "channels_last"] * 2

@@ -9,8 +9,7 @@ import msgspec
 import pytest
 from support.made_gates import made_benchmark, made_gate
 
-from harness.cli.gate import _exit_code
-from harness.cli.gate_display import GateDisplay, progress_line
+from harness.cli.gate import GateDisplay, _exit_code, progress_line
 from harness.errors import UsageError
 from harness.gate import conduct, reasons
 from harness.gate.conduct import GateRecorder

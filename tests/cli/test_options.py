@@ -7,8 +7,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from harness.cli import _COMMANDS, options, printing, several_options
-from harness.cli.durations import DURATION
+from harness.cli import _COMMANDS, options, printing, run
+from harness.cli.options import DURATION
 from harness.errors import UsageError
 
 #: Options whose help names what they are for in that command.
@@ -20,8 +20,8 @@ _SPECIFIC |= {"--set", "--threads", "--batch-size"}
 @click.command()
 @options.tasks
 @options.device
-@several_options.threads
-@several_options.precisions
+@run.threads
+@run.precisions
 @options.timeout
 @options.variables("b", "Variables.")
 def example(**given):

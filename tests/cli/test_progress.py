@@ -7,8 +7,7 @@ import pytest
 from support.records import make_record
 
 from harness.certify.certificate import Certificate
-from harness.cli.progress import RunDisplay, RunLine, fitted
-from harness.cli.remaining import Activity, Remaining, left_text
+from harness.cli.progress import Activity, Remaining, RunDisplay, RunLine, fitted, left_text
 from harness.plugins.configuration import Configuration
 from harness.runs.record import DatasetRecord
 from harness.runs.request import RunRequest

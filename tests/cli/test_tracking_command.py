@@ -9,7 +9,7 @@ from support.records import make_record
 from harness.cli import cli
 from harness.errors import HarnessError, UsageError
 from harness.runs.store import Store
-from harness.tracking import names
+from harness.tracking import values
 
 
 class Tool:
@@ -85,9 +85,9 @@ def test_options_that_make_no_sense_are_refused(tmp_path, monkeypatch, options, 
         cli.main(["run", "--backend", "torch", "--task", "mlp", *options], standalone_mode=False)
 
 
-@pytest.mark.parametrize("name", names.NAMES)
+@pytest.mark.parametrize("name", values.NAMES)
 def test_what_is_not_installed_is_named_with_its_extra(tmp_path, monkeypatch, name):
     for module in ("mlflow", "tensorboard.compat.proto.event_pb2"):
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(UsageError, match=rf'is not installed: pip install "dl-harness\[{name}\]"'):
-        names.make_tracker(name, tmp_path)
+        values.make_tracker(name, tmp_path)

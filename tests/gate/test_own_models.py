@@ -8,7 +8,7 @@ import pytest
 from harness.layers import Native, NativeArray, NativeModel
 from harness.port.task_file import task_file
 from harness.spec.task import Classification
-from harness.tracing.stored import Stored
+from harness.tracing.calls import Stored
 from harness.tracing.user_code import is_file
 
 SUITE = '[benchmarks.own]\nbackend = "torch"\ntask = "own"\ndataset = "digits"\n'

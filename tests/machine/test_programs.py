@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from harness.machine.processes import program
+from harness.machine.arguments import program
 
 
 @pytest.fixture

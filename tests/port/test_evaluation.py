@@ -5,7 +5,7 @@ from support.numpy_side import NumpySide
 
 from harness.port.evaluation import TOLERANCE, compared_cases, evaluated
 from harness.tracing import semantics as kinds
-from harness.tracing.inputs import InputShape
+from harness.tracing.calls import InputShape
 
 RNG = np.random.default_rng(0)
 KERNEL = RNG.normal(size=(6, 4))

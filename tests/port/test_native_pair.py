@@ -12,7 +12,7 @@ from harness.port.native_pair import native_pair
 from harness.port.options import SideSpec
 from harness.port.own_model import OwnModel
 from harness.tracing import semantics as kinds
-from harness.tracing.inputs import InputShape
+from harness.tracing.calls import InputShape
 
 RNG = np.random.default_rng(0)
 SHAPE = InputShape((6,))

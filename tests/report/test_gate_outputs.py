@@ -8,7 +8,7 @@ import pytest
 from support.gate_formats import Report, commands, families, invalid_benchmark
 from support.made_gates import made_benchmark, made_gate, mixed_gate
 
-from harness.cli import gate_outputs
+from harness.cli import gate
 from harness.errors import HarnessError, UsageError
 from harness.gate.record import folded
 from harness.report.ci import targets
@@ -47,7 +47,7 @@ def test_an_output_that_cannot_be_written_leaves_the_others_and_the_verdict(tmp_
     written, unwritable = tmp_path / "gate.xml", tmp_path / "nowhere" / "gate.xml"
     options = {"targets": [unwritable, written], "inconclusive": None, "form": "table"}
     with pytest.raises(HarnessError, match=r"cannot write .*nowhere/gate.xml: No such file"):
-        gate_outputs.deliver(mixed_gate(), tmp_path / "record.json", options)
+        gate.deliver(mixed_gate(), tmp_path / "record.json", options)
     assert written.exists()
     out, err = capsys.readouterr()
     assert "cannot write GITHUB_STEP_SUMMARY: No such file" in err
@@ -60,10 +60,10 @@ def test_a_closed_standard_output_leaves_the_verdict(tmp_path, monkeypatch, caps
         raise OSError(fault, "broken")
 
     discarded = []
-    monkeypatch.setattr(gate_outputs, "_print", broken)
-    monkeypatch.setattr(gate_outputs, "discard", discarded.append)
+    monkeypatch.setattr(gate, "_print", broken)
+    monkeypatch.setattr(gate, "discard", discarded.append)
     options = {"targets": [], "inconclusive": None, "form": "table"}
-    gate_outputs.deliver(mixed_gate(), tmp_path / "record.json", options)
+    gate.deliver(mixed_gate(), tmp_path / "record.json", options)
     assert discarded
     printed = capsys.readouterr().err
     assert message in printed

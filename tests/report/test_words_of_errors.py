@@ -3,7 +3,7 @@
 import pytest
 
 from harness.errors import interruption, unknown_name
-from harness.machine.durations import duration_text
+from harness.machine.arguments import duration_text
 
 BACKENDS = ("jax", "keras", "keras-jax", "keras-torch", "torch")
 TASKS = ("cnn", "forecast", "gan", "lm", "mlp", "resnet", "rnn", "tabular")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.cli.evaluation_options import evaluation_of
+from harness.cli.run import evaluation_of
 from harness.errors import UsageError
 from harness.runs.record import Evaluation
 

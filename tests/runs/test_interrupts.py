@@ -11,7 +11,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from harness.cli import signals
+from harness.cli import printing
 from harness.duel import conduct
 from harness.gate import conduct as gate_conduct
 from harness.gate.record import EnvironmentRecord
@@ -149,8 +149,8 @@ def test_a_gate_that_is_interrupted_anywhere_has_ended(tmp_path, monkeypatch):
 
 def test_signals_that_follow_an_interrupt_change_nothing_for_a_while(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(signals, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    handler = signals._Interrupt()
+    monkeypatch.setattr(printing, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    handler = printing._Interrupt()
     with pytest.raises(KeyboardInterrupt, match=r"^$"):
         handler(signal.SIGINT, None)
     handler(signal.SIGTERM, None)

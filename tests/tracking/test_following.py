@@ -7,10 +7,9 @@ import msgspec
 import pytest
 from support.records import EPOCHS, make_record, make_unfinished_record
 
-from harness.tracking import bounded, following
-from harness.tracking.bounded import BoundedTracker
+from harness.tracking import following, tracker
 from harness.tracking.following import Tracking
-from harness.tracking.tracker import send
+from harness.tracking.tracker import BoundedTracker, send
 
 FOLDER = Path("runs")
 RUNNING = make_unfinished_record(make_record().id, status="running")
@@ -114,7 +113,7 @@ def test_a_tracker_rests_after_a_failure_and_then_gets_the_whole_run(monkeypatch
     tool.failing.clear()
     run.scored(EPOCHS[1])  # it rests
     assert tool.received[-1][0] == "run"
-    monkeypatch.setattr(bounded.time, "monotonic", lambda: 1e9)
+    monkeypatch.setattr(tracker.time, "monotonic", lambda: 1e9)
     run.end(make_record())
     assert tool.received[-3:] == [
         ("run", "ok", FOLDER / f"{RUNNING.id}.json"),

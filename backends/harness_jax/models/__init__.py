@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.tracing.inputs import InputShape
+from harness.tracing.calls import InputShape
 
 if TYPE_CHECKING:
     from harness_jax.models.forms import Model

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 import jax.numpy as jnp
 
-from harness.tracing.inputs import InputShape
+from harness.tracing.calls import InputShape
 
 Arrays = dict[str, Any]
 

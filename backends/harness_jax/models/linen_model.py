@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen, traverse_util
 
-from harness.tracing.inputs import InputShape
+from harness.tracing.calls import InputShape
 from harness_jax.models.float64 import widen_settings, widened
 from harness_jax.models.forms import Arrays, Evaluated, mode_arguments, zeros
 

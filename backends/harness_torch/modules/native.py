@@ -13,7 +13,7 @@ from harness.errors import HarnessError
 from harness.layers import Native, NativeArray
 from harness.network import PlacedLayer
 from harness.spec import Unsupported
-from harness.tracing.stored import Stored
+from harness.tracing.calls import Stored
 from harness.tracing.user_code import make_model
 from harness_torch.port.exact import Exact
 

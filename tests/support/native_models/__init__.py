@@ -4,7 +4,7 @@ from pathlib import Path
 
 from harness.layers import Native, NativeArray, NativeModel
 from harness.network import Network
-from harness.tracing.stored import Stored
+from harness.tracing.calls import Stored
 
 WIDTH = 8
 TURNED, OIHW = (1, 0), (2, 3, 1, 0)

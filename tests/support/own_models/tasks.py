@@ -9,7 +9,7 @@ from harness.network import Network
 from harness.spec.data import Samples
 from harness.spec.schedules import CosineDecay
 from harness.spec.task import Adam, Classification, Penalty, Regression, Sgd, Task
-from harness.tracing.stored import Stored
+from harness.tracing.calls import Stored
 
 FOLDER = Path(__file__).parent
 SAMPLES = 40

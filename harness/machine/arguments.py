@@ -1,7 +1,10 @@
-"""Durations as people write them: ``90``, ``90s``, ``5m`` or ``1h``."""
+"""What people write on a command line: durations such as ``90s`` or ``5m``, and programs."""
 
 import math
+import os
 import re
+import shutil
+from pathlib import Path
 
 from harness.errors import UsageError
 
@@ -32,3 +35,22 @@ def duration_text(seconds: float) -> str:
         if whole and whole % size == 0:
             return f"{whole // size}{unit}"
     return f"{whole}s"
+
+
+def program(option: str, path: str) -> str:
+    """The absolute path of a program, given by a path or by a name that is looked up in ``PATH``.
+
+    Links are not followed: the interpreter of a virtual environment is one.
+
+    Raises:
+        UsageError: there is no such program, or its path is not UTF-8.
+    """
+    # Not a Path, which would turn ./python into a name to look up.
+    location = shutil.which(os.path.expanduser(path))  # noqa: PTH111
+    if location is None:
+        raise UsageError(f"{option} {path}: no such program; give the bin/python of a virtual environment")
+    whole = str(Path(location).absolute())
+    if "\N{REPLACEMENT CHARACTER}" in os.fsencode(whole).decode(errors="replace"):
+        escaped = os.fsencode(whole).decode(errors="backslashreplace")
+        raise UsageError(f"{option}: {escaped} is not UTF-8, which records need: rename its folder")
+    return whole
