@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.report.frames import Report
-    from harness.report.notebook_html import StudyReport
+    from harness.report.notebook import StudyReport
     from harness.runs.documents import RecordKind, Versioned
 
     _D = TypeVar("_D", bound=Versioned)

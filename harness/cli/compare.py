@@ -67,7 +67,7 @@ def command(
 def _print_named(results: list[Result]) -> None:
     """Print each result as `harness show` does; then the ratios of duels that several machines have made."""
     from harness.analysis.across_machines import duels_across_machines
-    from harness.report.machines_table import machines_table
+    from harness.report.tables import machines_table
     from harness.report.terminal import terminal_width
 
     duels = []

@@ -31,10 +31,10 @@ from harness.gate.judgement import Outlook
 from harness.gate.record import GATES, BenchmarkRecord, GateRecord, Inconclusive, Stage, Verdict, folded
 from harness.gate.suite import Suite, find_suite, read_suite
 from harness.plugins import registry
-from harness.report.ci import github, targets
-from harness.report.durations import time_left
+from harness.report import ci_formats
 from harness.report.gate import gate_text
 from harness.report.gate_words import change, why
+from harness.report.numbers import time_left
 from harness.runs.record import DatasetRecord
 from harness.runs.request import choose_dataset
 from harness.runs.store import prepare_folder
@@ -94,11 +94,11 @@ def deliver(record: GateRecord, path: Path, options: Mapping[str, Any]) -> None:
     failures = []
     for target in options["targets"]:
         try:
-            targets.write_gate(record, target, options["inconclusive"])
+            ci_formats.write_gate(record, target, options["inconclusive"])
         except OSError as error:
             failures.append(f"cannot write {target}: {error.strerror}")
     try:
-        github.add_to_step_summary(record, os.environ)
+        ci_formats.add_to_step_summary(record, os.environ)
     except OSError as error:
         print_error(f"cannot write GITHUB_STEP_SUMMARY: {error.strerror}")
     try:
@@ -118,8 +118,8 @@ def _print(record: GateRecord, path: Path, options: Mapping[str, Any]) -> None:
         return
     echo(gate_text(record))
     echo(f"\nRecord: {path}")
-    if github.annotates(os.environ):
-        echo_workflow_commands(github.annotations(record, options["inconclusive"]))
+    if ci_formats.annotates(os.environ):
+        echo_workflow_commands(ci_formats.annotations(record, options["inconclusive"]))
 
 
 _EXIT_CODES: dict[Verdict, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INVALID": 4}
@@ -198,7 +198,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     """  # noqa: D301  click's mark for lines that it must not wrap
     interrupt_on_termination()
     for target in options["targets"]:
-        targets.check_target(target)
+        ci_formats.check_target(target)
     _check_base(options)
     display = GateDisplay(quiet=options["quiet"])
     ctx.call_on_close(display.stop)

@@ -16,7 +16,7 @@ from harness.gate.selection import selected
 from harness.machine.files import replace_file
 
 if TYPE_CHECKING:
-    from harness.report.history_words import HistoryFindings
+    from harness.report.history import HistoryFindings
 
 _ENDINGS = (".html", ".md", ".json")
 
@@ -101,7 +101,7 @@ def _findings(
     gates: list[GateRecord], benchmark: str | None, metric: Metric | None, *, same_base: bool
 ) -> "HistoryFindings":
     from harness.gate.history import read_history
-    from harness.report.history_words import HistoryFindings, left_out_sentence
+    from harness.report.history import HistoryFindings, left_out_sentence
 
     names = {recorded.name for gate in gates for recorded in gate.benchmarks}
     if benchmark is not None and benchmark not in names:

@@ -21,11 +21,16 @@ from harness.duel.preparation import Prepared
 from harness.duel.record import DuelRecord
 from harness.plugins.configuration import Configuration
 from harness.report.certificate_words import certificate_label
-from harness.report.durations import about, time_left
 from harness.report.mode_words import chosen_sentence
-from harness.report.numbers import significant, time_ratio
-from harness.report.phrases import failure_text
-from harness.report.scores import score_value, test_score
+from harness.report.numbers import (
+    about,
+    failure_text,
+    score_value,
+    significant,
+    test_score,
+    time_left,
+    time_ratio,
+)
 from harness.runs.record import DatasetRecord, Epoch, Record
 from harness.runs.request import RunRequest
 from harness.runs.sequence import RunObserver, certified_work

@@ -141,7 +141,7 @@ def _write_findings(
 
         write_text(path, html_report(findings))
     elif not path.suffix:
-        from harness.report.rendering import write_folder
+        from harness.report.figures import write_folder
 
         write_folder(findings, path)
     elif path.suffix == ".md":

@@ -12,7 +12,7 @@ from harness.gate.record import BenchmarkRecord, MetricResult
 from harness.gate.suite import Limits
 from harness.pytest_plugin.training import TimedPairs
 from harness.report.duel_verdict import UNEVEN, verdict_line
-from harness.report.gate_reasons import reason_text
+from harness.report.gate_words import reason_text
 
 
 def samples(measured: TimedPairs) -> list[float]:

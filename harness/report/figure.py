@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import altair as alt
 
-from harness.report.curve_layers import FEWEST_BAND_SEEDS
+from harness.report.curve_charts import FEWEST_BAND_SEEDS
 
 
 class Figure(NamedTuple):

@@ -2,20 +2,92 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import altair as alt
+import vl_convert
 
+from harness.analysis.comparison import Comparison
 from harness.analysis.findings import Findings, GroupFindings
 from harness.analysis.overfit import Overfitting
-from harness.report.chart_parts import Colours, configuration_colours, unchecked
-from harness.report.charts import MOST_POINTS, phase_bars, step_distribution, time_against_quality
-from harness.report.curve_charts import gap_curves, learning_curves, loss_curves, loss_lines, score_lines
-from harness.report.curve_layers import coincidences
+from harness.report.charts import (
+    CONFIG,
+    FRAME_HEIGHT,
+    GREY,
+    MOST_POINTS,
+    NAME_AXIS,
+    ROW_HEIGHT,
+    Colours,
+    Row,
+    colour_of_rows,
+    configuration_colours,
+    ends,
+    layered,
+    phase_bars,
+    step_distribution,
+    time_against_quality,
+    tips,
+    unchecked,
+)
+from harness.report.curve_charts import (
+    coincidences,
+    gap_curves,
+    learning_curves,
+    loss_curves,
+    loss_lines,
+    score_lines,
+)
 from harness.report.figure import Figure, Passage, Picture, reading
-from harness.report.outcome_figures import group_pictures, outcome_figures, sampled_passages
-from harness.report.relative_chart import relative_step_times
-from harness.report.study_figures import study_figures
+from harness.report.files import write_bytes, write_text
+from harness.report.numbers import time_ratio
+from harness.report.outcome_charts import group_pictures, outcome_figures, sampled_passages
+from harness.report.study_page import study_figures
+from harness.report.tables import relative_times
 from harness.report.words import SHOWN_GROUPS
+
+# The chart of relative step times, for Markdown and notebooks. The page draws its own.
+
+
+def relative_step_times(comparison: Comparison, colours: Colours) -> alt.LayerChart | None:
+    """The step time of each configuration relative to the fastest, with intervals, on a logarithmic axis."""
+    times = relative_times(comparison)
+    if times is None:
+        return None
+    rows: list[Row] = [
+        {
+            "configuration": row.configuration,
+            **ends(row.ratio, "ratio"),
+            "relative": time_ratio(row.ratio) if row.quality else "reference",
+            "quality": row.quality or "reference",
+        }
+        for row in times.rows
+        if row.ratio is not None
+    ]
+    ticks = times.ticks
+    labels = ", ".join(f'"{tick}": "{label}"' for tick, label in ticks.items())
+    axis = alt.Axis(values=list(ticks), labelExpr=f"({{{labels}}})[datum.value]")
+    scale = alt.Scale(type="log", domain=[times.low, times.high], nice=False)
+    x = alt.X(
+        "ratio:Q",
+        title=f"step time relative to {times.rows[0].configuration} (log scale)",
+        axis=axis,
+        scale=scale,
+    )
+    y = alt.Y("configuration:N", title=None, sort=None, axis=NAME_AXIS)
+    colour = colour_of_rows(rows, colours, None)
+    tip = tips("configuration:N", ("relative:N", "step time"), ("quality:N", comparison.measure.name))
+    data = alt.Chart()
+    reference = alt.Chart(alt.InlineData(values=[{"ratio": 1}]))
+    return layered(
+        rows,
+        reference.mark_rule(strokeDash=[4, 4], color=GREY).encode(x=x),
+        data.mark_rule(strokeWidth=2).encode(
+            x=alt.X("ratio low:Q"), x2=alt.X2("ratio high:Q"), y=y, color=colour
+        ),
+        data.mark_point(filled=True, opacity=1, size=90).encode(x=x, y=y, color=colour, tooltip=tip),
+        height=FRAME_HEIGHT + ROW_HEIGHT * len(rows),
+    )
+
 
 _MARKED = "Diamond: best epoch (lowest validation loss). Dotted line: overfitting begins."
 #: Title, caption and chart.
@@ -126,3 +198,51 @@ def all_passages(findings: Findings) -> list[Passage]:
     return [
         passage for number, group in groups for passage in sampled_passages(group, f"comparison-{number}")
     ]
+
+
+# Charts, pictures and texts outside a page: as SVG and PNG, and a folder with all of a report.
+
+#: Width of a chart in pixels, and how many pixels of a PNG each of them becomes.
+_WIDTH = 480
+_SCALE = 2
+
+
+def specification(figure: Figure, width: int = _WIDTH) -> dict[str, Any]:
+    """The chart as Vega-Lite, on white and in a font that every system has."""
+    config = CONFIG | {"background": "white", "font": "sans-serif"}
+    title = {"title": {"text": figure.title, "anchor": "start", "fontSize": 14}} if figure.title else {}
+    spec: dict[str, Any] = figure.chart.to_dict(validate=False)
+    return spec | {"config": config, "width": width} | title
+
+
+def svg(figure: Figure, width: int = _WIDTH) -> str:
+    """The chart as SVG."""
+    drawn: str = vl_convert.vegalite_to_svg(specification(figure, width))
+    return drawn
+
+
+def png(figure: Figure, width: int = _WIDTH) -> bytes:
+    """The chart as PNG, with two pixels for each of SVG."""
+    drawn: bytes = vl_convert.vegalite_to_png(specification(figure, width), scale=_SCALE)
+    return drawn
+
+
+def write_folder(findings: Findings, folder: Path) -> list[Path]:
+    """Write every chart as SVG and PNG and every picture as PNG, and every text; the paths.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    folder.mkdir(exist_ok=True)
+    paths = []
+    for figure in all_figures(findings).values():
+        paths += [folder / f"{figure.name}.svg", folder / f"{figure.name}.png"]
+        write_text(paths[-2], svg(figure))
+        write_bytes(paths[-1], png(figure))
+    for picture in all_pictures(findings).values():
+        paths.append(folder / f"{picture.name}.png")
+        write_bytes(paths[-1], picture.png)
+    for passage in all_passages(findings):
+        paths.append(folder / f"{passage.name}.txt")
+        write_text(paths[-1], "\n\n".join([passage.caption, *passage.texts]) + "\n")
+    return paths

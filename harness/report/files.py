@@ -1,8 +1,10 @@
 """Results written to files: completely or not at all, whatever the disk or a name in them is like."""
 
+import contextlib
+import struct
 from pathlib import Path
 
-from harness.machine.files import replace_file
+from harness.machine.files import read_file, replace_file
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -21,3 +23,28 @@ def write_text(path: Path, text: str) -> None:
         OSError: as of :func:`write_bytes`.
     """
     write_bytes(path, text.encode("utf-8", "replace"))
+
+
+# Pictures in files next to records: read if they are PNG of a bounded size, and otherwise left out.
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_HEADER_BYTES = 24
+#: Far more than the harness writes: 60 rows of 16 samples of 64 pixels have 4 million.
+_MOST_BYTES = 2**25
+_MOST_PIXELS = 2**25
+
+
+def read_png(folder: Path, name: str) -> bytes | None:
+    """The picture of this name in a folder of records, never in another; None where there is none to show."""
+    with contextlib.suppress(OSError, ValueError):
+        content = read_file(folder / Path(name).name, _MOST_BYTES)
+        if content.startswith(_SIGNATURE) and len(content) > _HEADER_BYTES:
+            width, height = png_size(content)
+            return content if 0 < width * height <= _MOST_PIXELS else None
+    return None
+
+
+def png_size(content: bytes) -> tuple[int, int]:
+    """Width and height of a PNG, from its header."""
+    width, height = struct.unpack(">II", content[16:_HEADER_BYTES])
+    return width, height

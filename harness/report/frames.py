@@ -11,7 +11,7 @@ from harness.analysis.configuration_summary import ConfigurationSummary
 from harness.analysis.findings import Findings, GroupFindings
 from harness.analysis.overfit import Overfitting
 from harness.report.key_sentences import key_sentences
-from harness.report.variation_words import variation_sentence
+from harness.report.words import variation_sentence
 from harness.stats.estimate import Estimate
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Report:
 
     def _repr_html_(self) -> str:
         """The key sentences, the table, and losses and scores of the first comparison."""
-        from harness.report.notebook_html import report_html
+        from harness.report.notebook import report_html
 
         return report_html(self.findings, self.headlines)
 

@@ -1,20 +1,175 @@
 """A gate in words: the verdict in one line, each metric with its limit, and why a benchmark did not pass."""
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import assert_never
 
+from harness.gate import reasons
+from harness.gate.reasons import (
+    BenchmarkReason,
+    FirstStepsReason,
+    MetricReason,
+    Reason,
+    Recorded,
+    TrainingReason,
+)
 from harness.gate.record import (
     BenchmarkRecord,
+    EnvironmentRecord,
     GateRecord,
     Metric,
     MetricResult,
     QualityResult,
     Verdict,
 )
+from harness.plugins.installation import PLUGIN
 from harness.report.duel_verdict import UNEVEN
 from harness.report.escaping import one_line
-from harness.report.gate_reasons import reason_text
-from harness.report.numbers import NOTHING, percent_change, time_ratio
+from harness.report.numbers import NOTHING, estimate, percent, percent_change, time_ratio
 from harness.stats.estimate import Estimate
+
+# The reasons of a gate's verdicts as text: the one place that renders them, and nothing reads it again.
+
+_FINGERPRINT_DIGITS = 12
+
+
+def reason_text(reason: Reason) -> str:
+    """A clause in one line, without a full stop."""
+    return one_line(_text(reason)).rstrip(".")
+
+
+def _text(reason: Reason) -> str:
+    if isinstance(reason, Recorded):
+        return reason.text
+    if isinstance(reason, MetricReason):
+        return _metric_text(reason)
+    if isinstance(reason, FirstStepsReason):
+        return _first_steps_text(reason)
+    if isinstance(reason, TrainingReason):
+        return _training_text(reason)
+    return _benchmark_text(reason)
+
+
+def _metric_text(reason: MetricReason) -> str:
+    match reason:
+        case reasons.LimitNotShown():
+            text = "the first pairs do not show that head is within the limit"
+        case reasons.ProvenWorse():
+            text = "head is proven worse than base"
+        case reasons.NotDecided():
+            text = "neither a loss nor being within the limit is proven"
+        case reasons.BeyondLimit():
+            text = "probably worse: the whole interval is beyond the limit"
+        case reasons.PairsLost(lost=lost, pairs=pairs):
+            text = f"other work on the machine disturbed {lost} of {pairs} pairs"
+        case reasons.MachineChanged():
+            text = "the control computation shows that the machine was not equally fast for both"
+        case reasons.ImplausibleSpeedup(saved=saved, max_speedup=most):
+            text = f"head saves {percent(saved)} of the step time, and max_speedup is {percent(most)}"
+        case reasons.TooFewPairs(needed=needed, made=made, pair_seconds=seconds):
+            text = f"{made} of at least {needed} pairs of about {seconds:.0f} s"
+        case _:
+            assert_never(reason)
+    return text
+
+
+def _first_steps_text(reason: FirstStepsReason) -> str:
+    match reason:
+        case reasons.OtherPrecisions(base=base, head=head):
+            text = f"head runs in {_listed(head)}, base in {_listed(base)}"
+        case reasons.OtherData(base=base, head=head):
+            digits = _FINGERPRINT_DIGITS
+            text = f"head reads data with sha256 {head[:digits]}…, base with sha256 {base[:digits]}…"
+        case reasons.OtherLossCount(precision=precision):
+            text = f"in {precision} a training step returns another number of losses in head than in base"
+        case reasons.LossDiffers(precision=precision, step=step, base=base, head=head, deviation=deviation):
+            size = "" if deviation is None else f" (relative deviation {deviation:.1e})"
+            text = f"in {precision} the loss of step {step} is {_both(base, head)}{size}"
+        case reasons.ScoreDiffers(score=score, steps=steps, base=base, head=head):
+            text = (
+                f"all losses agree, but after {steps} steps the validation {score} is {_both(base, head)}: "
+                "evaluation differs"
+            )
+        case reasons.TaskChanged(options=options, fields=fields):
+            changes = [f"{name} {new} instead of {old}" for name, (old, new) in options.items()]
+            text = f"head trains another task: {_listed(changes or fields)}"
+        case reasons.LossesNotFinite(precision=precision, step=step):
+            text = f"in {precision} no loss is finite from step {step} on, so nothing was compared"
+        case reasons.MemoryRanOut(precisions=precisions):
+            text = f"memory ran out in {_listed(precisions)}, so losses in it were not compared"
+        case _:
+            assert_never(reason)
+    return text
+
+
+def _training_text(reason: TrainingReason) -> str:
+    match reason:
+        case reasons.TooFewEpochs(epochs=epochs, needed=needed):
+            text = f"trainings of {epochs} epochs do not show the steps to a target: {needed} are needed"
+        case reasons.TooFewSeeds(seeds=seeds):
+            text = f"the budget was spent after {seeds} seeds, too few to compare"
+        case reasons.Diverged(label="base", seed=seed):
+            text = f"base diverged on seed {seed}, so there is nothing to compare head with"
+        case reasons.Diverged(seed=seed):
+            text = f"head diverged on seed {seed}, and base did not"
+        case reasons.ScoreLost(measure=measure, lost=lost, limit=limit):
+            text = f"{measure} lost {_share(lost)}, limit {100 * limit:g} % ({lost.n} seeds)"
+        case reasons.ExtraSteps(extra=extra, limit=limit):
+            text = f"steps to the target {_change(extra)}, limit {100 * limit:g} % ({extra.n} seeds)"
+        case reasons.TargetMissed(missed=missed, seeds=seeds):
+            text = f"head did not reach the target on {missed} of {seeds} seeds"
+        case reasons.TargetAtFirstScore(label=label, reached=reached, seeds=seeds):
+            text = f"{label} had reached the target by its first score on {reached} of {seeds} seeds"
+        case reasons.TargetRarelyReached(seeds=seeds):
+            text = f"base reached a target on {seeds} seeds only"
+        case _:
+            assert_never(reason)
+    return text
+
+
+def _benchmark_text(reason: BenchmarkReason) -> str:
+    match reason:
+        case reasons.Removed():
+            text = "base's suite has this benchmark, head's suite does not"
+        case reasons.Replaced(base=base, head=head):
+            text = f"under this name base's suite has {base}, head's suite has {head}"
+        case reasons.Failed(label=label, message=message):
+            text = f"{label} failed: {message}"
+        case reasons.FailedBesideBase(message=message):
+            text = f"head failed next to base and did the same work alone: {message}"
+        case reasons.BudgetSpent():
+            text = "the budget was spent before the first pairs were made"
+        case reasons.ProcessTooLong(seconds=seconds, limit_seconds=limit, turns=turns):
+            text = f"a process would take about {seconds:.0f} s for {turns} turns, more than {limit:.0f} s"
+        case reasons.NoWorkers(message=message) | reasons.NotComparable(message=message):
+            text = message
+        case reasons.HarnessFault(message=message):
+            text = f"an error of the harness: {message}"
+        case _:
+            assert_never(reason)
+    return text
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)
+
+
+def _both(base: float | None, head: float | None) -> str:
+    return f"{_value(head)} in head, {_value(base)} in base"
+
+
+def _value(value: float | None) -> str:
+    return "not finite" if value is None else f"{value}"
+
+
+def _change(extra: Estimate) -> str:
+    low, high = (None if end is None else 1 + end for end in (extra.low, extra.high))
+    return percent_change(Estimate(1 + extra.value, low, high, extra.n))
+
+
+def _share(lost: Estimate) -> str:
+    return estimate(lost.scaled(100), 2, "%")
+
 
 #: In the order in which every report lists them.
 METRICS: tuple[Metric, ...] = ("step", "first step", "memory")
@@ -136,3 +291,125 @@ def not_passed(record: GateRecord) -> list[BenchmarkRecord]:
         for benchmark in record.benchmarks
         if benchmark.verdict == verdict
     ]
+
+
+# The circumstances of a gate: what was compared, where, and what a reader must know of base and head.
+
+_COMMIT_DIGITS = 10
+
+
+def circumstances(record: GateRecord) -> str:
+    """What was compared, where and how reliably; then what a reader must know of base and head."""
+    compared = (
+        f"Compared head {_environment(record.head)} with base {_environment(record.base)} "
+        f"(suite {record.suite}) on {record.machine.cpu} in {record.seconds / 60:.1f} min."
+    )
+    false_alarms = f"At most {100 * record.false_alarms:g} % of gates of unchanged code fail."
+    sentences = [compared, false_alarms, *cautions(record)]
+    if record.unwatched:
+        sentences.append(f"A benchmark that was removed would go unnoticed: {record.unwatched}.")
+    return one_line(" ".join(sentences))
+
+
+def cautions(record: GateRecord) -> list[str]:
+    """What a reader must know of base and head, in sentences; most often none."""
+    base, head = record.base, record.head
+    sentences = []
+    if _same(base, head):
+        sentences.append("Base and head are the same, so every difference is chance.")
+    if versions := next(filter(None, map(_versions, record.benchmarks)), ""):
+        sentences.append(f"Base and head have different versions: {versions}.")
+    sentences += [
+        f"{one_line(benchmark.name)}: {reason_text(reason)}."
+        for benchmark in record.benchmarks
+        if benchmark.quality is not None and benchmark.quality.verdict == "PASS"
+        for reason in benchmark.quality.reasons
+    ]
+    if record.stored_baseline:
+        sentences.append("Base is a stored baseline: its processes did not run beside head's.")
+    sentences += [f"{one_line(clause)}." for clause in dict.fromkeys([*base.cautions, *head.cautions])]
+    sentences += filter(None, map(_batch_sizes, record.benchmarks))
+    stand_ins = {
+        f"{data.name} stands in for {data.stands_in_for}: {data.reason}."
+        for data in (benchmark.dataset for benchmark in record.benchmarks)
+        if data.stands_in_for
+    }
+    return [*sentences, *sorted(stand_ins)]
+
+
+def _same(base: EnvironmentRecord, head: EnvironmentRecord) -> bool:
+    if base.variables != head.variables:
+        return False
+    return base.python == head.python or bool(base.commit and base.commit == head.commit)
+
+
+def _versions(benchmark: BenchmarkRecord) -> str:
+    """``torch 2.12.0 in base, 2.13.0 in head``; empty where they agree or one is unknown."""
+    frameworks = benchmark.quality.frameworks if benchmark.quality else []
+    frameworks = [configuration.framework for configuration in benchmark.configurations] or frameworks
+    if len(frameworks) < 2 or not all(frameworks):  # noqa: PLR2004  base and head
+        return ""
+    base, head = frameworks
+    names = [name for name in {**base, **head} if base.get(name) != head.get(name) and name != PLUGIN]
+    return ", ".join(
+        f"{name} {base.get(name, 'none')} in base, {head.get(name, 'none')} in head" for name in names
+    )
+
+
+def _batch_sizes(benchmark: BenchmarkRecord) -> str:
+    """Why the change is not that of the step times; empty where it is."""
+    sizes = [configuration.batch_size for configuration in benchmark.configurations]
+    if len(set(sizes)) < 2:  # noqa: PLR2004  base and head
+        return ""
+    return (
+        f"{one_line(benchmark.name)}: the batch size is {sizes[0]} in base and {sizes[1]} in head, so the "
+        "change is of the time per sample."
+    )
+
+
+def _environment(environment: EnvironmentRecord) -> str:
+    return environment.commit[:_COMMIT_DIGITS] if environment.commit else environment.python
+
+
+def details(record: GateRecord) -> dict[str, str]:
+    """Base, head, the machine, the suite and the command, by name."""
+    machine = record.machine
+    memory = f"{machine.memory_bytes / 2**30:.0f} GiB"
+    model = f"{machine.cpu}, {machine.physical_cores} cores, {memory}, {machine.os}, {machine.libc}"
+    texts = {
+        "base": _in_full(record.base),
+        "head": _in_full(record.head),
+        "machine": ", ".join(filter(None, [machine.host_text, model])),
+        "suite": record.suite,
+        "command": shlex.join(["harness", *record.command]),
+        "started": f"{record.started_at[:16].replace('T', ' ')} UTC, {record.seconds / 60:.1f} min",
+        "status": "" if record.status == "ok" else f"{record.status} {record.failure}",
+    }
+    return {name: one_line(text) for name, text in texts.items() if text}
+
+
+def _in_full(environment: EnvironmentRecord) -> str:
+    parts = [environment.python, f"harness {environment.harness}"]
+    if environment.commit:
+        parts.append(f"commit {environment.commit}")
+    parts += [f"{name}={value}" for name, value in environment.variables.items()]
+    return ", ".join(parts)
+
+
+def _threads(benchmark: BenchmarkRecord) -> str:
+    return "1 thread" if benchmark.threads == 1 else f"{benchmark.threads} threads"
+
+
+def conditions(benchmark: BenchmarkRecord) -> str:
+    """The conditions that a benchmark ran under in base and head."""
+    data = benchmark.dataset
+    options = ", ".join(f"{name}={value}" for name, value in benchmark.options.items())
+    frameworks = [
+        f"{each.label}: {', '.join(f'{name} {version}' for name, version in each.framework.items())}"
+        for each in benchmark.configurations
+    ]
+    ran = [f"{data.name} {(data.fingerprint or '')[:12]}".strip(), _threads(benchmark)]
+    for head in benchmark.configurations[1:]:
+        ran += [head.device, head.precision, f"batch size {head.batch_size}"]
+    parts = [f"{benchmark.name}: {', '.join(ran)}", options, *frameworks, f"{benchmark.seconds:.0f} s"]
+    return one_line("; ".join(part for part in parts if part))

@@ -2,26 +2,174 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 
-from harness.gate.history import MetricHistory
-from harness.report.escaping import for_markdown
-from harness.report.fitting import filled
-from harness.report.gate_reasons import reason_text
-from harness.report.history_tables import series_table
-from harness.report.history_words import (
-    HistoryFindings,
-    gap_sentence,
-    headline,
-    in_order,
-    left_out_sentence,
-    sentence,
-    steps_of,
+from harness.gate.history import Gap, History, MetricHistory, Point
+from harness.gate.record import (
+    AgainstStoredBaseline,
+    AloneWithBase,
+    DamagedPairs,
+    Exclusion,
+    GateRecord,
+    NoCommits,
+    NotEnded,
 )
-from harness.report.table import markdown_table, terminal_table
+from harness.report.escaping import for_markdown, one_line
+from harness.report.fitting import filled
+from harness.report.gate_words import CHANGE_LEGEND, change, reason_text
+from harness.report.table import Cell, Table, Tone, markdown_table, terminal_table
 from harness.report.terminal import terminal_width
 from harness.stats.estimate import Estimate
+
+# A history in words: how many series changed, a sentence per series, and what was not measured.
+
+
+class HistoryFindings(NamedTuple):
+    """What a report of a history is made from; ``gates`` oldest first."""
+
+    history: History
+    gaps: list[Gap]
+    gates: Sequence[GateRecord]
+
+
+def headline(findings: HistoryFindings) -> str:
+    """``3 of 12 series changed over 30 gates, 2026-01-01 to 2026-01-30``."""
+    series = findings.history.series
+    changed = sum(bool(steps_of(each)) for each in series)
+    dates = [gate.started_at[:10] for gate in findings.gates]
+    over = f"{gate_count(len(dates))}, {dates[0]}" + (f" to {dates[-1]}" if dates[-1] != dates[0] else "")
+    if series and all(len(each.points) == 1 for each in series):
+        return f"Too few gates to find a change: {over}"
+    if not changed:
+        return f"No change in {len(series)} series over {over}"
+    return f"{changed} of {len(series)} series changed over {over}"
+
+
+def in_order(series: Sequence[MetricHistory]) -> list[MetricHistory]:
+    """Those that changed first, the largest regression at the top; ended series after current ones."""
+    changed = sorted((each for each in series if steps_of(each)), key=lambda each: -total(each))
+    return sorted([*changed, *(each for each in series if not steps_of(each))], key=_place)
+
+
+def _place(series: MetricHistory) -> tuple[bool, bool]:
+    return not steps_of(series), not series.latest
+
+
+def total(series: MetricHistory) -> float:
+    """The logarithm of the last level over the first; 0 where it is not known."""
+    return math.log(series.trend.total.value) if series.trend else 0.0
+
+
+def steps_of(series: MetricHistory) -> list[tuple[Point, str]]:
+    """Each change of level: the first gate with the new level, and the size of the change."""
+    if series.trend is None:
+        return []
+    return [(series.points[step.at], change(series.metric, step.change)) for step in series.trend.steps]
+
+
+def name_of(series: MetricHistory) -> str:
+    """``cnn, step``; with the last date where the series does not reach the newest gates."""
+    name = one_line(f"{series.benchmark}, {series.metric}")
+    return name if series.latest else f"{name}, until {series.points[-1].date}"
+
+
+def total_text(series: MetricHistory) -> str:
+    """``+9.3 % [8.9, 9.8]``: the last level relative to the base."""
+    return change(series.metric, series.trend.total if series.trend else None)
+
+
+def changes(series: MetricHistory) -> list[str]:
+    """``+3.1 % [2.4, 3.8] at commit abc (2026-01-05)`` for each change of level, else why there is none."""
+    if series.trend is None:
+        return ["too few gates to estimate their noise"]
+    if len(series.points) == 1:
+        return ["only one gate so far"]
+    steps = [f"{size} at {place(point)} ({point.date})" for point, size in steps_of(series)]
+    return steps or ["no change"]
+
+
+def sentence(series: MetricHistory) -> str:
+    """``cnn, step: +3.1 % [2.4, 3.8] at commit abc (2026-01-05); in total +9.3 % [...] since ...``."""
+    gates = gate_count(len(series.points))
+    in_total = f"in total {total_text(series)} since {one_line(series.start)} ({gates})"
+    return f"{name_of(series)}: {', '.join(changes(series))}; {in_total}"
+
+
+def place(point: Point) -> str:
+    """``commit abc``, or the gate where its commit is not known."""
+    return one_line(f"commit {point.name}" if point.head else f"gate {point.gate}")
+
+
+def gap_sentence(gap: Gap) -> str:
+    """What was not measured, when, and why; without a full stop."""
+    name = gap.benchmark if gap.metric is None else f"{gap.benchmark}, {gap.metric}"
+    reason = "; ".join(map(reason_text, gap.reasons))
+    not_asked = "not in the suite" if gap.metric is None else "not judged"
+    missing = "not measured" if reason else not_asked
+    because = f": {reason}" if reason else ""
+    count = gate_count(gap.gates)
+    if gap.open:
+        since = f"since {gap.first.started_at[:10]}, {count} (first {gap.first.id})"
+        return one_line(f"{name} is {missing} {since}{because}. Regressions go unnoticed")
+    return one_line(f"{name} was {missing} in {count} from {gap.first.id} to {gap.last.id}{because}")
+
+
+def left_out_sentence(exclusion: Exclusion) -> str:
+    """Which gates are in no series, and why; without a full stop."""
+    return one_line(_left_out(exclusion))
+
+
+def _left_out(exclusion: Exclusion) -> str:
+    match exclusion:
+        case NotEnded(gate, status):
+            return f"{gate}: its status is {status}"
+        case AgainstStoredBaseline(gate):
+            return f"{gate}: its base is a stored baseline, which did not run beside head"
+        case DamagedPairs(gate, message):
+            return f"{gate}: its pairs are damaged ({message})"
+        case NoCommits(gates, ended):
+            return (
+                f"no commits are recorded in {gates} of {ended} gates, because base or head was given as an "
+                "interpreter or has uncommitted changes; if all have the same base, add --same-base"
+            )
+        case AloneWithBase(gates, ended):
+            return (
+                f"{gates} of {ended} gates share their base with no other gate, so they show no change over "
+                "time; gates with one base, such as a release, do"
+            )
+
+
+def gate_count(count: int) -> str:
+    """``1 gate``, ``30 gates``."""
+    return "1 gate" if count == 1 else f"{count} gates"
+
+
+# The table of a history: a row per series, with every change of its level.
+
+
+def series_table(series: Sequence[MetricHistory]) -> Table:
+    """Each series: its total change since the base, and the changes of level in between."""
+    headers = ["series", "in total", "since", "gates", "changes"]
+    rows: list[list[Cell | str]] = [
+        [
+            name_of(each),
+            Cell(total_text(each), _tone(each)),
+            one_line(each.start),
+            str(len(each.points)),
+            ",\n".join(changes(each)),
+        ]
+        for each in series
+    ]
+    return Table(headers, rows, "Change of each series since its base", CHANGE_LEGEND)
+
+
+def _tone(series: MetricHistory) -> Tone:
+    if not steps_of(series):
+        return "muted"
+    return "bad" if total(series) > 0 else "good"
+
 
 _NARROWEST = 60
 

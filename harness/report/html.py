@@ -11,7 +11,7 @@ import vl_convert
 from markupsafe import Markup, escape
 
 from harness.machine.files import cache_folder, replace_file
-from harness.report.chart_style import CONFIG
+from harness.report.charts import CONFIG
 from harness.report.figure import Figure
 
 

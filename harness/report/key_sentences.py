@@ -2,7 +2,7 @@
 
 from harness.analysis.comparison import Comparison
 from harness.analysis.findings import Findings
-from harness.report.next_duel import DECIDES, next_duel
+from harness.report.duel import DECIDES, next_duel
 from harness.report.overfitting_words import gap_sentence, overfitting_sentence
 from harness.report.study_words import study_sentence, study_title
 from harness.report.words import SHOWN_GROUPS, headline

@@ -5,24 +5,32 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from harness.analysis.findings import Findings, GroupFindings
+from harness.report.duel import DECIDES, next_duel
 from harness.report.escaping import for_markdown
-from harness.report.exclusion_words import kept_apart_sentence, left_out_sentence
-from harness.report.figures import all_figures
+from harness.report.figures import all_figures, svg
 from harness.report.files import write_text
-from harness.report.machines_table import machines_table
 from harness.report.method import caveats, data_sources, machines
-from harness.report.next_duel import DECIDES, next_duel
-from harness.report.numbers import RATIO_LEGEND
-from harness.report.overfitting_tables import overfitting_table, study_table
-from harness.report.overfitting_words import gap_sentence, overfitting_sentence
-from harness.report.phrases import cut
-from harness.report.rendering import svg
+from harness.report.numbers import RATIO_LEGEND, cut
+from harness.report.overfitting_words import (
+    gap_sentence,
+    overfitting_sentence,
+    overfitting_table,
+    study_table,
+)
 from harness.report.setting_tables import group_table
 from harness.report.study_words import study_sentence, study_title
 from harness.report.table import Table, markdown_table
-from harness.report.tables import comparison_legend, details_table
-from harness.report.variation_words import variation_sentence
-from harness.report.words import NOTHING_COMPARABLE, SHOWN_GROUPS, headline, remarks, where_text
+from harness.report.tables import comparison_legend, details_table, machines_table
+from harness.report.words import (
+    NOTHING_COMPARABLE,
+    SHOWN_GROUPS,
+    headline,
+    kept_apart_sentence,
+    left_out_sentence,
+    remarks,
+    variation_sentence,
+    where_text,
+)
 
 #: The charts that are drawn, of the group with the most runs: each takes a tenth of a second.
 _PICTURES = ("relative", "time", "curves", "remedies")

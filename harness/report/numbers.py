@@ -1,9 +1,11 @@
 """Numbers as text: rounded to their precision, with their intervals. Minus is U+2212, as in ratios."""
 
 import math
+from collections.abc import Sequence
 
+from harness.runs.record import Failure, Record, Status
 from harness.stats.estimate import Estimate
-from harness.training.measures import Measure
+from harness.training.measures import Measure, Scores, measure_of_task
 
 NOTHING = "–"
 #: Below this a number is written with a power of ten.
@@ -152,3 +154,69 @@ def size_text(size_bytes: int) -> str:
             break
         size, unit = size / _KIBI, larger
     return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
+
+
+# Durations in the words of output: ``40 s``, ``3 min``.
+
+_SECONDS_SHOWN = 99.5
+
+
+def about(seconds: float) -> str:
+    """Whole seconds, or minutes from 100 s on: ``40 s``, ``3 min``."""
+    return f"{seconds:.0f} s" if seconds < _SECONDS_SHOWN else f"{seconds / 60:.0f} min"
+
+
+def time_left(seconds: float) -> str:
+    """``about 40 s left``."""
+    return f"about {about(seconds)} left"
+
+
+# Names in a row, and lists that are cut.
+
+
+def listed(names: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def cut(sentences: Sequence[str], most: int) -> list[str]:
+    """The first ``most`` of them, and how many more there are."""
+    more = len(sentences) - most
+    return [*sentences[:most], *([f"and {more} more"] if more > 0 else [])]
+
+
+def failure_text(status: Status, failure: Failure) -> str:
+    """``failed: no memory``. The message of an interrupted run states its status."""
+    return failure.message if status == "interrupted" else f"{status}: {failure.message}"
+
+
+# A score as text, in the unit of its measure: ``48.6 %``, ``0.0123``, ``1.88 nats/token``.
+
+
+def score_value(measure: Measure, scores: Scores | None) -> str:
+    """The measure's score without its name: ``48.6 %``; a dash if there is none."""
+    score = (scores or {}).get(measure.key)
+    if score is None:
+        return NOTHING
+    if measure.unit == "points":
+        return f"{score * measure.factor:.1f} %"
+    return f"{significant(score * measure.factor)} {measure.unit}".rstrip()
+
+
+def test_score(record: Record) -> str:
+    """Name and value of a run's test score after the last epoch: ``accuracy 48.6 %``."""
+    measure = measure_of_task(record.task.description)
+    return f"{measure.name} {score_value(measure, record.test_at_last)}"
+
+
+# The mark of times of runs during which others used the machine, next to the number wherever it stands.
+
+#: Stands next to every time of a run during which others used the machine.
+BUSY = "(busy)"
+BUSY_LEGEND = f"{BUSY}: other programs used the machine during these runs; the times are unreliable."
+
+
+def busy_mark(text: str, *, disturbed: bool | None) -> str:
+    """A time as text, marked if its run was disturbed."""
+    return f"{text} {BUSY}" if disturbed and text != NOTHING else text

@@ -1,8 +1,22 @@
 """Overfitting as sentences: where it begins, what it costs, and whether configurations overfit alike."""
 
+from collections.abc import Mapping, Sequence
+
 from harness.analysis.overfit import GapDifference, Overfitting
-from harness.report.numbers import estimate, percent, score_digits, seeds
+from harness.analysis.study_effects import StudyFinding
+from harness.report.numbers import (
+    BUSY_LEGEND,
+    NOTHING,
+    busy_mark,
+    estimate,
+    percent,
+    score_digits,
+    score_unit,
+    seeds,
+)
 from harness.report.quality_words import margin_text, seeds_needed
+from harness.report.table import Cell, Table
+from harness.report.tables import ratio_cell
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import CONFIDENCE
 
@@ -121,3 +135,112 @@ def gap_sentence(gap: GapDifference) -> str:
         seeds_needed(result),
     ]
     return f"{verdict} ({', '.join(part for part in parts if part)})."
+
+
+# Overfitting and the effects of remedies as tables.
+
+
+def overfitting_table(overfittings: Sequence[Overfitting]) -> Table:
+    """Gap, onset, rise of the loss and the effect of early stopping, a row for each configuration."""
+    first = overfittings[0]
+    unit, digits = (f" ({first.measure.unit})" if first.measure.unit else ""), score_digits(first.measure)
+    headers = ["configuration", "final gap (points)" if first.adversarial else f"final gap{unit}"]
+    headers += ["onset (epoch)", "best epoch", "final loss above lowest (%)"]
+    verb = "lost" if first.measure.higher_is_better else "added"
+    headers += [
+        f"{split} {first.measure.name} {verb} by training too long{unit}" for split in ("validation", "test")
+    ]
+    if first.adversarial:
+        headers.append("memorisation ratio")
+    rows = []
+    for overfit in overfittings:
+        row = [
+            overfit.configuration.name,
+            estimate(overfit.gap, 1 if first.adversarial else digits),
+            onset_text(overfit),
+            NOTHING if overfit.best_epoch is None else f"{overfit.best_epoch:g}",
+            estimate(overfit.generalization_loss),
+            estimate(overfit.lost, digits, sign=True),
+            estimate(overfit.gained, digits, sign=True),
+        ]
+        rows.append([*row, *[estimate(overfit.memorization_ratio, 2)] * first.adversarial])
+    return Table(headers, rows, "Overfitting: mean [95 % interval]")
+
+
+def onset_text(overfit: Overfitting) -> str:
+    """``6 [5, 8]``: the epoch at which overfitting begins, or ``none``."""
+    begins, interval = overfit.onset.epoch, overfit.onset.interval
+    if begins is None:
+        return NOTHING
+    if begins == 0:
+        return "none"
+    return str(begins) + (f" [{interval[0]}, {interval[1]}]" if interval else "")
+
+
+def study_table(study: StudyFinding) -> Table:
+    """A row for each remedy: its levels, and its differences from the plain runs."""
+    measure = study.measure
+    digits, gap_digits = score_digits(measure), score_digits(study.gap_measure)
+    unit, gap_unit = (f" ({of.unit})" if of.unit else "" for of in (measure, study.gap_measure))
+    score = f"test {measure.name} ({score_unit(measure)})" if score_unit(measure) else f"test {measure.name}"
+    headers = ["remedy", "options", "seeds", f"gap{gap_unit}", score, f"change of gap{gap_unit}"]
+    headers += [f"change of test{unit}", "change of training time"]
+    rows = []
+    for index, effect in enumerate(study.effects):
+        changes: list[Cell | str] = [NOTHING] * 3
+        if index:
+            changes = [
+                estimate(effect.gap_change, gap_digits, sign=True),
+                estimate(measure.as_change(effect.score_change), digits, sign=True),
+                _marked(ratio_cell(effect.time_ratio), disturbed=study.disturbed),
+            ]
+        row = [effect.variant.name, " ".join(effect.variant.assignments) or NOTHING, str(effect.seeds)]
+        rows.append([*row, estimate(effect.gap, gap_digits), estimate(effect.score, digits), *changes])
+    reference = study.effects[0].variant.name
+    title = (
+        f"Remedies, and their changes from {reference} on the same seeds: mean [95 % interval; those of "
+        "changes hold for all remedies together]"
+    )
+    return Table(headers, rows, title, BUSY_LEGEND if study.disturbed else "")
+
+
+def _marked(cell: Cell, *, disturbed: bool) -> Cell:
+    return cell._replace(text=busy_mark(cell.text, disturbed=disturbed))
+
+
+# What the remedies of studies do, in plain words.
+
+#: By the name in :data:`harness.analysis.study.REMEDIES`; early stopping is no run of its own.
+REMEDY_WORDS: Mapping[str, str] = {
+    "dropout": (
+        "Switches off a random half of the units in each training step, so that the network cannot rely "
+        "on any single one."
+    ),
+    "l2": (
+        "Adds the squared size of the weights to the loss. Large weights become expensive, and the "
+        "network changes more gently between samples."
+    ),
+    "l1": (
+        "Adds the absolute size of the weights to the loss, which pushes weights that are not needed to zero."
+    ),
+    "augmentation": (
+        "Mirrors and shifts the training pictures at random, so that the network rarely sees exactly the "
+        "same picture twice."
+    ),
+    "half the width": (
+        "Halves every hidden layer. A smaller network has less room to memorise, but may also learn less."
+    ),
+    "early stopping": (
+        "Takes the weights of the epoch with the lowest validation loss instead of the last ones. It "
+        "needs no other training."
+    ),
+    "half the data": (
+        "Trains on half of the samples. This is not a remedy: it shows what more data would change."
+    ),
+    "a quarter of the data": "Trains on a quarter of the samples. This is not a remedy either.",
+    "class weights": "Counts each sample of a rare class more in the loss.",
+    "oversampling": "Draws the samples of rare classes more often.",
+    "all data": (
+        "Trains on the data before any class was thinned. This is not a remedy: it shows what is lost."
+    ),
+}

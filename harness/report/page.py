@@ -7,26 +7,41 @@ from typing import NamedTuple
 from harness.analysis.findings import Findings, GroupFindings, TaskFindings
 from harness.analysis.study_effects import StudyFinding
 from harness.report.answers import Answer, answer
-from harness.report.chart_parts import Colours
-from harness.report.exclusion_words import kept_apart_sentence, left_out_sentence
+from harness.report.charts import Colours
+from harness.report.duel import DECIDES
 from harness.report.figure import Figure, Passage, Picture
 from harness.report.figures import colours_of, group_figures
 from harness.report.html import render
-from harness.report.machines_table import machines_table
 from harness.report.method import METHOD, caveats, data_sources, machines
-from harness.report.next_duel import DECIDES
-from harness.report.numbers import RATIO_LEGEND
-from harness.report.outcome_figures import group_pictures, sampled_passages
-from harness.report.overfitting_tables import overfitting_table, study_table
-from harness.report.overfitting_words import gap_sentence, overfitting_sentence
-from harness.report.phrases import cut
+from harness.report.numbers import RATIO_LEGEND, cut
+from harness.report.outcome_charts import group_pictures, sampled_passages
+from harness.report.overfitting_words import (
+    gap_sentence,
+    overfitting_sentence,
+    overfitting_table,
+    study_table,
+)
 from harness.report.setting_tables import group_table
-from harness.report.study_figures import study_figures
+from harness.report.study_page import study_figures
 from harness.report.study_words import study_sentence, study_title
 from harness.report.table import Table
-from harness.report.tables import comparison_legend, details_table, has_ratios, phases_table, runs_list
-from harness.report.variation_words import variation_sentence
-from harness.report.words import NOTHING_COMPARABLE, SHOWN_GROUPS, headline, remarks
+from harness.report.tables import (
+    comparison_legend,
+    details_table,
+    has_ratios,
+    machines_table,
+    phases_table,
+    runs_list,
+)
+from harness.report.words import (
+    NOTHING_COMPARABLE,
+    SHOWN_GROUPS,
+    headline,
+    kept_apart_sentence,
+    left_out_sentence,
+    remarks,
+    variation_sentence,
+)
 
 _MOST_RUNS = 300
 _MOST_NOTES = 60

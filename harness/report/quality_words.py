@@ -4,8 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from harness.analysis.comparison import Comparison, PairComparison
-from harness.report.numbers import estimate, is_zero, probability, score_digits, seeds, significant
-from harness.report.phrases import listed
+from harness.report.numbers import estimate, is_zero, listed, probability, score_digits, seeds, significant
 from harness.stats.intervals import Equivalence
 from harness.training.measures import Measure
 

@@ -11,9 +11,7 @@ from harness.analysis.study import STUDIES, Study
 from harness.duel.record import DUELS, DuelRecord, DuelResult
 from harness.gate.record import GATES, GateRecord
 from harness.port.record import PORTS, PortRecord
-from harness.report.busy import busy_mark
-from harness.report.numbers import NOTHING, significant, time_ratio
-from harness.report.scores import test_score
+from harness.report.numbers import NOTHING, busy_mark, significant, test_score, time_ratio
 from harness.report.terminal import runs_table, terminal_width
 from harness.runs.record import Record
 from harness.runs.store import RUNS, Store
@@ -108,7 +106,7 @@ def _gate_page(record: GateRecord, _path: Path) -> str:
 
 
 def _gate_markdown(record: GateRecord, _path: Path) -> str:
-    from harness.report.ci.summary import gate_markdown
+    from harness.report.ci_formats import gate_markdown
 
     return gate_markdown(record)
 

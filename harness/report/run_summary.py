@@ -3,15 +3,28 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from harness.analysis.axes import BACKEND
+from harness.analysis.findings import Findings, GroupFindings, find
+from harness.analysis.run_curves import Run
 from harness.audit.words import verified_work
-from harness.report.busy import BUSY_LEGEND, busy_mark
 from harness.report.certificate_words import certificate_cell
+from harness.report.duel import DECIDES, next_duel
 from harness.report.fitting import filled
-from harness.report.numbers import NOTHING, percent, significant
-from harness.report.phrases import failure_text
-from harness.report.scores import score_value, test_score
+from harness.report.numbers import (
+    BUSY_LEGEND,
+    NOTHING,
+    busy_mark,
+    failure_text,
+    percent,
+    score_value,
+    significant,
+    test_score,
+)
+from harness.report.setting_tables import group_table
 from harness.report.table import Table, terminal_table
+from harness.report.tables import comparison_table
 from harness.report.terminal import disturbance
+from harness.report.words import headline, variation_sentence
 from harness.runs.record import Record
 from harness.runs.store import results_option
 from harness.runs.summaries import step_time
@@ -116,7 +129,7 @@ def _seconds(record: Record) -> str:
 
 
 def _comparison(records: Sequence[Record], folder: Path, width: int) -> str | None:
-    from harness.report.run_comparison import run_comparison  # it needs NumPy and SciPy
+    from harness.report.run_summary import run_comparison  # it needs NumPy and SciPy
 
     return run_comparison(records, folder, width)
 
@@ -187,3 +200,41 @@ def _ending(records: Sequence[Record], folder: Path) -> str:
     if len(records) == 1:
         return f"Record: {last}\n{show}"
     return f"Records: {last} and {len(records) - 1} more\n{show}, harness compare{where}"
+
+
+# The end of a ``harness run`` of several configurations or settings: answers and tables. It needs NumPy.
+
+
+def run_comparison(records: Sequence[Record], folder: Path, width: int) -> str | None:
+    """The answer of each comparison, then tables, the fastest or best first; None where no run succeeded.
+
+    ``folder`` is that of the records. Runs that did not succeed are not in the tables.
+    """
+    findings = _findings(records)
+    if not findings.groups:
+        return None
+    answers = "\n\n".join(_answer(group, folder, width) for group in findings.groups)
+    of_settings = [group for group in findings.groups if group.comparison.group.is_of_settings]
+    others = [group for group in findings.groups if not group.comparison.group.is_of_settings]
+    tables = [*map(group_table, of_settings), *([comparison_table(others)] if others else [])]
+    shown = ["\n" + terminal_table(table, width) for table in tables]
+    legends = dict.fromkeys(filled(table.legend, width) for table in tables if table.legend)
+    return "\n".join([answers, *shown, *legends, *map(variation_sentence, findings.variations)])
+
+
+def _findings(records: Sequence[Record]) -> Findings:
+    """Of one backend every combination of settings: whoever runs a grid has chosen its axes."""
+    runs = [Run.of(record) for record in records]
+    findings = find(runs)
+    axes = {tuple(variation.values) for variation in findings.variations}
+    if len(axes) == 1 and BACKEND not in (chosen := next(iter(axes))):
+        return find(runs, by=",".join(chosen))
+    return findings
+
+
+def _answer(group: GroupFindings, folder: Path, width: int) -> str:
+    """A title, the answer, and the command of a duel in a line of its own to be copied."""
+    comparison = group.comparison
+    command = next_duel(comparison, folder.parent)
+    duel = [f"{DECIDES}\n  {command}"] if command else []
+    return "\n".join([comparison.group.title, filled(headline(comparison), width), *duel])

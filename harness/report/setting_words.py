@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 from harness.analysis.comparison import Comparison
 from harness.analysis.configuration_summary import ConfigurationSummary
 from harness.analysis.variation import last_validation
-from harness.report.numbers import score_unit, significant
-from harness.report.phrases import listed
+from harness.report.numbers import listed, score_unit, significant
 from harness.report.quality_words import quality_sentence
 
 #: Settings that a sentence about the target names; the table holds them all.

@@ -10,14 +10,14 @@ from harness.analysis.study import REMEDIES, STUDIES, Study, study_records
 from harness.analysis.study_effects import EARLY_STOPPING, study_findings, unpaired_remedies
 from harness.errors import UsageError
 from harness.report.numbers import NOTHING
-from harness.report.remedy_words import REMEDY_WORDS
+from harness.report.overfitting_words import REMEDY_WORDS
 from harness.report.table import Table, terminal_table
 from harness.report.terminal import terminal_width
 from harness.report.text import findings_text
 from harness.runs.store import Store
 
 if TYPE_CHECKING:
-    from harness.report.notebook_html import StudyReport
+    from harness.report.notebook import StudyReport
 
 
 def studies_text() -> str:
@@ -68,7 +68,7 @@ def newest_study(name: str, results: Path) -> "StudyReport":
     Raises:
         UsageError: there is none, or none of its plain runs has succeeded.
     """
-    from harness.report.notebook_html import StudyReport
+    from harness.report.notebook import StudyReport
 
     paths = [path for path in STUDIES.paths(results) if path.stem.startswith(name)]
     if not paths:

@@ -7,9 +7,8 @@ import textwrap
 from collections.abc import Callable, Sequence
 
 from harness.plugins.installation import identifying_versions
-from harness.report.busy import busy_mark
 from harness.report.certificate_words import certificate_cell
-from harness.report.numbers import NOTHING
+from harness.report.numbers import NOTHING, busy_mark
 from harness.report.table import Table, terminal_table
 from harness.runs.record import Record
 from harness.runs.summaries import generalization_gap, samples_per_second, step_time

@@ -5,21 +5,37 @@ from pathlib import Path
 
 from harness.analysis.comparison import Comparison
 from harness.analysis.findings import Findings, GroupFindings, TaskFindings
-from harness.report.exclusion_words import kept_apart_sentence, left_out_sentence
+from harness.report.duel import DECIDES, next_duel
 from harness.report.fitting import filled
-from harness.report.machines_table import machines_table
 from harness.report.method import caveats
-from harness.report.next_duel import DECIDES, next_duel
-from harness.report.numbers import RATIO_LEGEND
-from harness.report.overfitting_tables import overfitting_table, study_table
-from harness.report.overfitting_words import gap_sentence, overfitting_sentence
-from harness.report.phrases import cut
+from harness.report.numbers import RATIO_LEGEND, cut
+from harness.report.overfitting_words import (
+    gap_sentence,
+    overfitting_sentence,
+    overfitting_table,
+    study_table,
+)
 from harness.report.setting_tables import group_table
 from harness.report.study_words import study_sentence, study_title
 from harness.report.table import Table, terminal_table
-from harness.report.tables import comparison_legend, comparison_table, details_table, has_ratios, phases_table
-from harness.report.variation_words import variation_sentence
-from harness.report.words import NOTHING_COMPARABLE, SHOWN_GROUPS, headline, remarks, where_text
+from harness.report.tables import (
+    comparison_legend,
+    comparison_table,
+    details_table,
+    has_ratios,
+    machines_table,
+    phases_table,
+)
+from harness.report.words import (
+    NOTHING_COMPARABLE,
+    SHOWN_GROUPS,
+    headline,
+    kept_apart_sentence,
+    left_out_sentence,
+    remarks,
+    variation_sentence,
+    where_text,
+)
 
 _NARROWEST = 60
 _MOST_NOTES = 20

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 
+from harness.analysis.axes import BACKEND, text_on_axis
 from harness.analysis.comparison import Comparison, PairComparison
-from harness.analysis.grouping import RunGroup
-from harness.report.busy import busy_mark
-from harness.report.doubt_words import UNRELIABLE, doubt_text, doubtful, doubts_of
-from harness.report.exclusion_words import difference_of_work
-from harness.report.forecast_words import forecast_remarks
+from harness.analysis.conditions import Difference, evaluation_text
+from harness.analysis.configuration_summary import TimeDoubts, time_doubts
+from harness.analysis.grouping import DifferentWork, KeptApart, LeftOut, NoPartner, NotCertified, RunGroup
+from harness.analysis.variation import Variation
 from harness.report.numbers import (
+    busy_mark,
     estimate,
+    listed,
     percent,
     probability,
     score_digits,
@@ -17,10 +19,139 @@ from harness.report.numbers import (
     significant,
     time_ratio,
 )
-from harness.report.phrases import listed
 from harness.report.quality_words import quality_sentence
 from harness.report.setting_words import settings_headline, settings_remarks
+from harness.runs.record import Evaluation
 from harness.stats.estimate import Estimate
+
+# Runs that were left out or not compared, as sentences that state the reason.
+
+_NAMES = {
+    "version": "task version",
+    "dataset": "data set",
+    "max_steps": "step limit",
+    "evaluation": "scores",
+    "variables": "environment variables",
+}
+#: Values that mean nothing to a reader; the name alone is stated.
+_WITHOUT_VALUES = {"description": "task options or description", "fingerprint": "bytes of the data set"}
+
+
+def left_out_sentence(left_out: LeftOut) -> str:
+    """Which runs are not used, and why."""
+    reasons = {
+        "superseded": "superseded by newer runs with the same seeds",
+        "running": "still running",
+        "lost": "lost: the harness was killed",
+    }
+    reason = reasons.get(left_out.reason, left_out.reason)
+    message = f": {left_out.message}" if left_out.message not in {"", left_out.reason} else ""
+    return f"{_runs(left_out.runs)} of {left_out.task} on {left_out.configuration}: {reason}{message}"
+
+
+def kept_apart_sentence(apart: KeptApart) -> str:
+    """Which runs are not compared, and the conditions that separate them from others."""
+    if isinstance(apart, NotCertified):
+        subject = ", ".join(apart.configurations)
+        reason = "; ".join(apart.reasons) or "no certificate was requested"
+        return f"{subject} on {apart.title} ({_runs(apart.runs)}): not certified: {reason}"
+    if isinstance(apart, DifferentWork):
+        return f"{apart.title} ({_runs(apart.runs)}): {difference_of_work(apart)}"
+    differences = ", ".join(_difference(difference) for difference in apart.differences)
+    subject = f"{apart.configuration} on {apart.title} ({_runs(apart.runs)})"
+    if isinstance(apart, NoPartner):
+        return f"{subject}: alone under these conditions; the nearest runs differ in {differences}"
+    nearest = f"the nearest differ in {differences}" if differences else "this version has none"
+    return f"{apart.remedy}, {subject}: no {apart.reference} runs under these conditions; {nearest}"
+
+
+def _difference(difference: Difference) -> str:
+    """``threads (1, not 2)``."""
+    if difference.name in _WITHOUT_VALUES:
+        return _WITHOUT_VALUES[difference.name]
+    name = _NAMES.get(difference.name, difference.name)
+    return f"{name} ({_value(difference.ours)}, not {_value(difference.theirs)})"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, Evaluation):
+        return evaluation_text(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None or value == "" else str(value)
+
+
+def difference_of_work(different: DifferentWork) -> str:
+    """Which configurations do different work, and the first step that shows it."""
+    (first, second), (ours, theirs) = different.configurations, different.losses
+    return (
+        f"{first} and {second} do different work: with seed {different.seed}, the loss of step "
+        f"{different.step} is {_loss(ours)} and {_loss(theirs)}"
+    )
+
+
+def _loss(loss: float | None) -> str:
+    return "not finite" if loss is None else f"{loss:.6g}"
+
+
+def _runs(count: int) -> str:
+    return f"{count} run{'s' * (count != 1)}"
+
+
+# Why the scores of a forecast differ between validation and test data, as a sentence.
+
+_NAIVE = "naive_loss"
+
+
+def forecast_remarks(comparison: Comparison) -> Iterable[str]:
+    """What the naive forecast shows about the parts of the series; nothing for other tasks."""
+    configuration = comparison.summaries[0].configuration
+    record = configuration.runs[0].record
+    test = (record.test_at_last or {}).get(_NAIVE)
+    validation = record.epochs[-1].validation.get(_NAIVE) if record.epochs else None
+    if not test or not validation:
+        return
+    score = (record.test_at_last or {}).get("loss")
+    beats = f" {configuration.name} has {significant(score)} on the test data." if score else ""
+    harder = "harder" if test > validation else "easier"
+    yield (
+        "The test data are later than the validation data, which alone makes their scores differ: repeating "
+        f"the last value (the naive forecast) has a mean squared error of {significant(validation)} on the "
+        f"validation data and of {significant(test)} on the {harder} test data.{beats}"
+    )
+
+
+# Why times of runs are unreliable, in words.
+
+#: Stands next to a ratio of times of runs that no headline may state.
+UNRELIABLE = "unreliable"
+
+
+def doubtful(comparison: Comparison) -> list[PairComparison]:
+    """The pairs whose times are unreliable."""
+    return [pair for pair in comparison.pairs if pair.speed_verdict == "unreliable"]
+
+
+def doubts_of(pairs: Sequence[PairComparison]) -> TimeDoubts:
+    """The doubts about all of these pairs, which have the same reference."""
+    seeds = min(pair.doubts.seeds for pair in pairs if pair.doubts)
+    return time_doubts([pairs[0].reference, *(pair.other for pair in pairs)], seeds)
+
+
+def doubt_text(doubts: TimeDoubts) -> str:
+    """``1 run each; other programs used up to 1.7 of 2 CPUs in 3 of 6 runs``; empty without a doubt."""
+    reasons = []
+    if doubts.few_seeds:
+        reasons.append(f"{doubts.seeds} run{'s' * (doubts.seeds != 1)} each")
+    if doubts.disturbed:
+        used = f"other programs used up to {doubts.taken:.1f} of {doubts.cpus} CPUs"
+        reasons.append(f"{used} in {doubts.disturbed} of {doubts.runs} runs")
+    if doubts.unsteady and doubts.variation is not None:
+        reasons.append(f"step time varied by {percent(doubts.variation)} within a run")
+    if doubts.unsettled:
+        reasons.append(f"{doubts.unsettled} of {doubts.runs} runs ended before their steps had settled")
+    return "; ".join(reasons)
+
 
 #: Configurations whose ratio a headline states; tables hold them all.
 _STATED_RATIOS = 3
@@ -164,3 +295,34 @@ def _movement(pairs: Sequence[PairComparison]) -> str:
     parts += [f"{percent(max(spreads))} between runs of a configuration"] if spreads else []
     unreliable = f": {UNRELIABLE}" if any(pair.speed_verdict == UNRELIABLE for pair in pairs) else ""
     return f"; step time varied by up to {' and '.join(parts)}{unreliable}" if parts else ""
+
+
+# Where several axes vary: which, and how to choose what is compared.
+
+#: Values of an axis that are named, and axes that are offered together.
+_MOST_VALUES = 4
+_MOST_TOGETHER = 3
+
+
+def variation_sentence(variation: Variation) -> str:
+    """``Runs of mlp differ in optimizer (adam, sgd) and threads (1, 2). Choose with --by optimizer …``."""
+    axes = list(variation.values)
+    differences = listed([_axis(variation, axis) for axis in axes])
+    settings = [axis for axis in axes if axis != BACKEND]
+    choices = [f"--by {axis}" for axis in settings]
+    if 1 < len(settings) <= _MOST_TOGETHER:
+        choices.append(f"--by {','.join(settings)} for every combination")
+    *first, last = choices
+    alternatives = f"{', '.join(first)} or {last}" if first else last
+    backends = "Backends are compared under equal settings. " if BACKEND in axes else ""
+    return (
+        f"Runs of {variation.task} on {variation.dataset} differ in {differences}. {backends}"
+        f"To compare settings, add {alternatives}."
+    )
+
+
+def _axis(variation: Variation, axis: str) -> str:
+    values = [text_on_axis(axis, value) for value in variation.values[axis]]
+    more = len(values) - _MOST_VALUES
+    shown = ", ".join(values[:_MOST_VALUES]) + (f" and {more} more" if more > 0 else "")
+    return f"{axis} ({shown})"

@@ -12,7 +12,7 @@ from harness.certify.certificate import Certificate
 from harness.errors import UsageError
 from harness.machine.description import Host
 from harness.report.text import findings_text
-from harness.report.variation_words import variation_sentence
+from harness.report.words import variation_sentence
 from harness.runs.record import Evaluation, Failure
 
 SEEDS = range(3)

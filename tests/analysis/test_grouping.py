@@ -9,9 +9,8 @@ from harness.analysis.conditions import Difference
 from harness.analysis.findings import find
 from harness.analysis.grouping import DifferentWork, LeftOut, NoPartner, NotCertified, group_runs, kept_apart
 from harness.certify.certificate import Certificate
-from harness.report.exclusion_words import kept_apart_sentence, left_out_sentence
 from harness.report.terminal import runs_table
-from harness.report.words import headline
+from harness.report.words import headline, kept_apart_sentence, left_out_sentence
 from harness.runs.record import DatasetRecord, Evaluation, Failure
 
 SEEDS = range(4)

@@ -25,10 +25,10 @@ from harness.analysis.study import (
 )
 from harness.analysis.study_effects import study_findings
 from harness.certify.certificate import Certificate
-from harness.report.exclusion_words import kept_apart_sentence
-from harness.report.overfitting_tables import study_table
+from harness.report.overfitting_words import study_table
 from harness.report.study_words import study_sentence
 from harness.report.text import findings_text
+from harness.report.words import kept_apart_sentence
 from harness.runs.record import DatasetRecord
 from harness_tasks.forecast import FORECAST
 

@@ -7,9 +7,8 @@ from support.made_runs import made_record, made_runs
 from harness.analysis.comparison import compare
 from harness.analysis.grouping import group_runs
 from harness.machine.usage import Interference
-from harness.report.doubt_words import doubt_text
 from harness.report.tables import comparison_table
-from harness.report.words import headline, remarks
+from harness.report.words import doubt_text, headline, remarks
 
 BUSY = Interference(cpus=2, others=1.7, stolen=0.0, seconds=60.0)
 _FAST, _SLOW = 0.005, 0.09

@@ -5,7 +5,7 @@ from msgspec.structs import fields
 from support.pages import PAGES, blocks, commands
 
 from harness.gate.suite import Benchmark, Limits, read_suite
-from harness.report.ci.targets import KINDS
+from harness.report.ci_formats import KINDS
 
 HOW_TO = "docs/how-to/gate-a-pull-request.md"
 REFERENCE = "docs/reference/gate-suite.md"

@@ -8,7 +8,7 @@ from support.made_runs import made_record
 from harness.analysis.findings import find
 from harness.analysis.run_curves import Run
 from harness.report.answers import answer
-from harness.report.relative_times import RelativeTimes
+from harness.report.tables import RelativeTimes
 
 COLOURS = {"jax:eager": "#000001", "torch:eager": "#000002", "keras:eager": "#000003"}
 

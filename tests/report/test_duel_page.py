@@ -8,8 +8,7 @@ from support.in_browser import DRAWN, MARKS, TOO_WIDE, chromium, needs_chromium,
 from support.made_duels import save_duel, stored_duel
 
 from harness.report.duel import duel_text
-from harness.report.duel_charts import duel_figures
-from harness.report.duel_page import duel_markdown, duel_page
+from harness.report.duel_page import duel_figures, duel_markdown, duel_page
 
 HOSTILE = """</script><img src=x onerror="document.title='had'">{{ 7*7 }}`x`"""
 

@@ -7,7 +7,7 @@ from support.made_gates import BASE, HEAD, made_benchmark, made_gate
 
 from harness.cli.duel import command as duel
 from harness.gate.suite import Benchmark
-from harness.report.gate_commands import duel_command
+from harness.report.gate_advice import duel_command
 
 ASKED = Benchmark(
     name="cnn",

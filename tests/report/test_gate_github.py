@@ -6,8 +6,8 @@ import pytest
 from support.gate_formats import SHOWN, commands, hostile_gate, interrupted_gate
 from support.made_gates import made_benchmark, made_gate, mixed_gate
 
-from harness.report.ci import github
-from harness.report.ci.summary import gate_markdown
+from harness.report import ci_formats
+from harness.report.ci_formats import gate_markdown
 
 
 def test_markdown_has_the_verdict_the_table_and_the_advice():
@@ -56,9 +56,9 @@ def test_markdown_escapes_any_text():
 def test_the_step_summary_is_appended_to(tmp_path):
     file = tmp_path / "summary.md"
     file.write_text("before\n")
-    github.add_to_step_summary(mixed_gate(), {"GITHUB_STEP_SUMMARY": str(file)})
+    ci_formats.add_to_step_summary(mixed_gate(), {"GITHUB_STEP_SUMMARY": str(file)})
     assert file.read_text() == "before\n" + gate_markdown(mixed_gate())
-    github.add_to_step_summary(mixed_gate(), {})
+    ci_formats.add_to_step_summary(mixed_gate(), {})
 
 
 @pytest.mark.parametrize(
@@ -93,5 +93,5 @@ def test_annotations_escape_any_text():
 
 
 def test_annotations_are_printed_on_runners_only():
-    assert github.annotates({"GITHUB_ACTIONS": "true"})
-    assert not github.annotates({})
+    assert ci_formats.annotates({"GITHUB_ACTIONS": "true"})
+    assert not ci_formats.annotates({})

@@ -7,7 +7,7 @@ from support.gate_formats import SHOWN, Report, hostile_gate, interrupted_gate, 
 from support.made_gates import made_benchmark, made_gate, mixed_gate
 
 from harness.gate import reasons
-from harness.report.ci.junit import junit_xml
+from harness.report.ci_formats import junit_xml
 
 
 @pytest.mark.parametrize(

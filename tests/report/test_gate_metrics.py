@@ -6,8 +6,7 @@ import pytest
 from support.gate_formats import SHOWN, families, hostile_gate
 from support.made_gates import made_gate, mixed_gate
 
-from harness.report.ci.bencher import bencher_json
-from harness.report.ci.openmetrics import openmetrics_text
+from harness.report.ci_formats import bencher_json, openmetrics_text
 
 
 def labelled(**labels):

@@ -11,11 +11,8 @@ from support.made_gates import made_benchmark, made_gate, mixed_gate
 from harness.cli import gate
 from harness.errors import HarnessError, UsageError
 from harness.gate.record import folded
-from harness.report.ci import targets
-from harness.report.ci.bencher import bencher_json
-from harness.report.ci.junit import junit_xml
-from harness.report.ci.openmetrics import openmetrics_text
-from harness.report.ci.summary import gate_markdown
+from harness.report import ci_formats
+from harness.report.ci_formats import bencher_json, gate_markdown, junit_xml, openmetrics_text
 from harness.report.gate import gate_text
 
 
@@ -30,8 +27,8 @@ from harness.report.gate import gate_text
     ],
 )
 def test_the_suffix_selects_the_format(tmp_path, name, begins):
-    targets.check_target(tmp_path / name)
-    targets.write_gate(mixed_gate(), tmp_path / name)
+    ci_formats.check_target(tmp_path / name)
+    ci_formats.write_gate(mixed_gate(), tmp_path / name)
     assert (tmp_path / name).read_text("utf-8").startswith(begins)
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
@@ -39,7 +36,7 @@ def test_the_suffix_selects_the_format(tmp_path, name, begins):
 @pytest.mark.parametrize("name", ["gate.pdf", "gate", "nowhere/junit.xml"])
 def test_targets_that_cannot_be_written_are_refused_before_the_gate(tmp_path, name):
     with pytest.raises(UsageError, match="--to"):
-        targets.check_target(tmp_path / name)
+        ci_formats.check_target(tmp_path / name)
 
 
 def test_an_output_that_cannot_be_written_leaves_the_others_and_the_verdict(tmp_path, monkeypatch, capsys):

@@ -10,8 +10,7 @@ from vl_convert import vegalite_to_svg
 
 from harness.gate.reasons import NotComparable, Recorded
 from harness.gate.record import QualityResult, SeedScores
-from harness.report.gate_charts import gate_figures
-from harness.report.gate_page import gate_page
+from harness.report.gate_page import gate_figures, gate_page
 
 pytestmark = needs_chromium
 HOSTILE = """</script><img src=x onerror="document.title='had'">{{ 7*7 }}&amp;`x`\x1b[31m"""

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from support.made_gates import made_benchmark, made_gate
 
-from harness.report.gate_tables import measurements_table
+from harness.report.gate import measurements_table
 
 
 def test_the_step_times_agree_with_their_change():

@@ -9,10 +9,9 @@ from support.made_gates import BASE, HEAD, made_benchmark, made_gate, mixed_gate
 
 from harness.gate import reasons
 from harness.gate.record import QualityResult, SeedScores
-from harness.report.ci.summary import gate_markdown
+from harness.report.ci_formats import gate_markdown
 from harness.report.gate import gate_text
-from harness.report.gate_circumstances import conditions, details
-from harness.report.gate_words import headline, metric_text, quality_word, why
+from harness.report.gate_words import conditions, details, headline, metric_text, quality_word, why
 
 
 def test_the_headline_counts_each_verdict():

@@ -8,9 +8,8 @@ from support.made_gates import fixed_gates, made_benchmark
 from vl_convert import vegalite_to_svg
 
 from harness.gate.history import gaps, read_history
-from harness.report.history_charts import history_figures
-from harness.report.history_page import history_page
-from harness.report.history_words import HistoryFindings
+from harness.report.history import HistoryFindings
+from harness.report.history_page import history_figures, history_page
 
 pytestmark = needs_chromium
 HOSTILE = """</script><img src=x onerror="document.title='had'">{{ 7*7 }}&amp;"""

@@ -8,8 +8,14 @@ from support.made_gates import commit, fixed_gates, made_benchmark, made_gate
 
 from harness.gate import reasons
 from harness.gate.history import gaps, read_history
-from harness.report.history import history_json, history_markdown, history_text
-from harness.report.history_words import HistoryFindings, gap_sentence, sentence
+from harness.report.history import (
+    HistoryFindings,
+    gap_sentence,
+    history_json,
+    history_markdown,
+    history_text,
+    sentence,
+)
 
 REGRESSIONS = (8, 16, 24)
 LEVELS = [1.03 ** sum(place >= at for at in REGRESSIONS) for place in range(30)]

@@ -4,16 +4,15 @@ import pytest
 from support.made_outcomes import language_record
 
 from harness.analysis.findings import read_findings
-from harness.report import rendering
-from harness.report.chart_parts import configuration_colours
+from harness.report import figures
+from harness.report.charts import configuration_colours
 from harness.report.curve_charts import loss_curves
 from harness.report.details import record_details
 from harness.report.escaping import with_lines
-from harness.report.figures import all_figures, all_passages
+from harness.report.figures import all_figures, all_passages, write_folder
+from harness.report.numbers import test_score as score_text
 from harness.report.page import html_report
-from harness.report.rendering import write_folder
 from harness.report.run_summary import run_summary
-from harness.report.scores import test_score as score_text
 from harness.report.text import findings_text
 from harness.runs.store import Store
 
@@ -82,7 +81,7 @@ def test_line_ends_of_texts_stay(tmp_path):
 
 
 def test_a_folder_has_the_texts_as_files(findings, tmp_path, monkeypatch):
-    monkeypatch.setattr(rendering, "all_figures", lambda _: {})  # charts take seconds to draw
+    monkeypatch.setattr(figures, "all_figures", lambda _: {})  # charts take seconds to draw
     paths = write_folder(findings, tmp_path / "charts")
     assert [path.suffix for path in paths] == [".txt", ".txt"]
     assert any("Second Citizen:" in path.read_text("utf-8") for path in paths)

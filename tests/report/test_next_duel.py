@@ -11,7 +11,7 @@ from support.records import TASK
 from harness.analysis.comparison import compare
 from harness.analysis.grouping import group_runs
 from harness.cli.duel import command as duel
-from harness.report.next_duel import next_duel
+from harness.report.duel import next_duel
 from harness.runs.record import TaskRecord
 from harness_tasks.cnn import CNN
 

@@ -13,11 +13,10 @@ import harness as package
 from harness.analysis.findings import read_findings
 from harness.analysis.study import save_study
 from harness.errors import UsageError
-from harness.report.figures import all_figures, all_pictures
+from harness.report.figures import all_figures, all_pictures, write_folder
+from harness.report.files import png_size
 from harness.report.notebook import write_notebook
 from harness.report.page import html_report
-from harness.report.rendering import write_folder
-from harness.report.stored_pictures import png_size
 from harness.runs.store import Store
 
 PNG = b"\x89PNG"

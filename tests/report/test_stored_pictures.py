@@ -10,7 +10,7 @@ from support.damage import called
 from support.data_files import picture
 from support.records import make_record
 
-from harness.report.stored_pictures import read_png
+from harness.report.files import read_png
 from harness.runs import record as records
 from harness.training.outcome_records import Example, Outcomes
 

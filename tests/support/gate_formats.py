@@ -7,7 +7,7 @@ import msgspec
 
 from harness.gate import reasons
 from harness.gate.record import QualityResult
-from harness.report.ci import github
+from harness.report import ci_formats
 from support.made_gates import made_benchmark, made_gate
 
 #: What ends lines, XML, table cells, code spans, workflow commands and labels; colour; invalid characters.
@@ -82,7 +82,7 @@ COMMAND = re.compile(r"::(?P<kind>error|warning) title=(?P<title>[^:,\n\r]*)::(?
 def commands(record, inconclusive=None):
     """The commands as the runner parses them (actions/runner, ActionCommand): unescaped, one per line."""
     read = []
-    for line in github.annotations(record, inconclusive):
+    for line in ci_formats.annotations(record, inconclusive):
         deciding = COMMAND.fullmatch(line)
         assert deciding, line
         assert not re.search("%(?!25|3A|2C|0A|0D)", line), "the runner would decode it differently"

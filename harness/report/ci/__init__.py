@@ -1,1 +1,0 @@
-"""A gate in the formats that CI systems read: one module for each format."""
