@@ -7,8 +7,11 @@ torch = pytest.importorskip("torch")
 
 from torch.nn import functional  # noqa: E402
 
-from harness.port.reference import NoReference, compute  # noqa: E402
-from harness.port.reference.normalization import running_statistics  # noqa: E402
+from harness.port.reference import (  # noqa: E402
+    NoReference,
+    compute,
+    running_statistics,
+)
 from harness.tracing import semantics as kinds  # noqa: E402
 
 RNG = np.random.default_rng(0)
