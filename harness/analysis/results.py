@@ -16,7 +16,7 @@ from harness.duel.record import DUELS
 from harness.errors import UsageError
 from harness.gate.record import GATES
 from harness.machine.files import is_file, is_folder, read_file
-from harness.port.record import PORTS
+from harness.port.findings import PORTS
 from harness.runs.documents import RecordKind, UnreadableRecord, Versioned
 from harness.runs.store import RUNS, results_option
 

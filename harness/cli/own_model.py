@@ -20,12 +20,9 @@ from harness.plugins import registry
 from harness.plugins.definition import define_task
 from harness.plugins.files import name_plugin_files, plugin_files
 from harness.plugins.sources import sources_of_models
-from harness.port.map_file import NameMap
-from harness.port.native import native_layer
-from harness.port.native_pair import native_pair
-from harness.port.options import SideSpec
-from harness.port.own_model import read_model
-from harness.port.task_file import REFERENCE_SUFFIX, objective_of, task_file, task_name
+from harness.port.findings import SideSpec
+from harness.port.native import native_layer, native_pair, read_model
+from harness.port.task_file import REFERENCE_SUFFIX, NameMap, objective_of, task_file, task_name
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 #: The folder, under the results, of the plugin files that ``--model`` writes.
@@ -82,7 +79,7 @@ def with_own_model(given: Mapping[str, Any]) -> dict[str, Any]:
             "--model needs --dataset, which it is trained on; `harness list datasets` lists them"
         )
     from harness.cli.own_model import write_task
-    from harness.port.options import SideSpec
+    from harness.port.findings import SideSpec
 
     spec = SideSpec(_absolute(given["model"]), given["set_model"])
     written = write_task([spec], given["dataset"], _models_folder(given["results"]))
@@ -117,7 +114,7 @@ def with_own_pair(names: tuple[str, ...], given: Mapping[str, Any]) -> tuple[tup
             "models need --dataset, which they are trained on; `harness list datasets` lists them"
         )
     from harness.cli.own_model import agree, write_task
-    from harness.port.options import SideSpec
+    from harness.port.findings import SideSpec
 
     specs = [SideSpec(_absolute(name)) for name in names]
     written = write_task(specs, given["dataset"], _models_folder(given["results"]))

@@ -13,8 +13,7 @@ from harness.cli.own_model import arguments
 from harness.cli.printing import echo, echo_json, interrupt_on_termination, print_error_line
 from harness.errors import UsageError
 from harness.machine.files import replace_file, replace_result, with_checksum
-from harness.port.options import PortOptions, SideSpec
-from harness.port.record import PORTS, new_record
+from harness.port.findings import PORTS, PortOptions, SideSpec, new_record
 from harness.runs.store import prepare_folder
 
 _EXIT_CODES = {"equal": 0, "equal up to": 0, "different": 1, "undecided": 2}
@@ -159,7 +158,7 @@ def _save(specs: list[SideSpec], given: Mapping[str, Any]) -> None:
 
 def _names(given: Mapping[str, Any]) -> dict[str, list[str]]:
     """The pairs of --map."""
-    from harness.port.map_file import read_map
+    from harness.port.task_file import read_map
 
     return read_map(given["map_file"]) if given["map_file"] else {}
 
@@ -167,7 +166,7 @@ def _names(given: Mapping[str, Any]) -> dict[str, list[str]]:
 def _compared(a: SideSpec, b: SideSpec, given: Mapping[str, Any]) -> str:
     """Compare, keep the record and print it; returns the verdict."""
     from harness.port.comparison import check_models
-    from harness.port.map_file import write_map
+    from harness.port.task_file import write_map
 
     folder = given["results"] / PORTS.folder
     prepare_folder(folder)

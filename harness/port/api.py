@@ -7,8 +7,7 @@ from typing import Any
 
 from harness.errors import UsageError
 from harness.port.comparison import check_models
-from harness.port.findings import Findings
-from harness.port.options import PortOptions, SideSpec
+from harness.port.findings import Findings, PortOptions, SideSpec
 from harness.tracing.calls import InputShape
 
 Model = str | Callable[..., Any]
@@ -16,7 +15,7 @@ Shape = InputShape | Sequence[int]
 
 
 def check(a: Model, b: Model, inputs: Sequence[Shape], **options: Any) -> Findings:
-    """Compare two models, each in a process of its own; see :class:`harness.port.options.PortOptions`.
+    """Compare two models, each in a process of its own; see :class:`harness.port.findings.PortOptions`.
 
     ``a`` and ``b`` are functions of a module or file that return a model, or ``FILE.py:CALLABLE`` or
     ``package.module:CALLABLE``. ``inputs`` are shapes without the batch, channels last.

@@ -1,28 +1,147 @@
 """The comparison of two sides from their parameters to twenty training steps, and its verdict."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
-from harness.port import samples, state, updates
-from harness.port.evaluation import TOLERANCE, Evaluated, compared_cases, evaluated
-from harness.port.findings import Cause, Compared, Findings, ParameterPair, Parameters, SideRecord, Verdict
-from harness.port.map_file import refuse_unknown
+from harness.port import state, updates, values
+from harness.port.findings import (
+    Cause,
+    Compared,
+    Findings,
+    ParameterPair,
+    Parameters,
+    PortOptions,
+    SideRecord,
+    SideSpec,
+    Verdict,
+    merged,
+)
 from harness.port.matching import Matching, match
-from harness.port.merging import merged
 from harness.port.messages import Description
-from harness.port.options import PortOptions, SideSpec
-from harness.port.outputs import compared, output_gap, worst_output
-from harness.port.remote_side import RemoteSide
-from harness.port.sides import Sides
+from harness.port.remote_side import RemoteSide, Sides
 from harness.port.state import are_momenta
-from harness.port.training_causes import lacking_in_a, loss_causes, two_biases, worst_loss, worst_parameter
-from harness.port.transfer import transferred
+from harness.port.task_file import refuse_unknown
+from harness.port.updates import (
+    lacking_in_a,
+    loss_causes,
+    transferred,
+    two_biases,
+    worst_loss,
+    worst_parameter,
+)
+from harness.port.values import difference, difference_in_any_order, in_shape_of
 from harness.port.walk import walk
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Trace
 from harness.tracing.side import InputShape
+
+# Outputs of two traces, compared.
+
+_EXACT = 1e-13
+#: One rounding of a number in float64, and a little more.
+_ONE_ROUNDING = 1e-15
+
+
+def compared(what: str, worst: float, tolerance: float, where: str = "") -> Compared:
+    """A part of the comparison; a difference of shapes has no number."""
+    return Compared(what, worst if np.isfinite(worst) else None, tolerance, where)
+
+
+def worst_output(trace_a: Trace, trace_b: Trace) -> tuple[float, str]:
+    """The worst difference of outputs, by key where both have names, else by position."""
+    by_name = {trace_b.values[place].name: place for place in trace_b.outputs}
+    worst, where = 0.0, ""
+    for number, place in enumerate(trace_a.outputs):
+        value = trace_a.values[place]
+        if value.name and value.name in by_name:
+            other = by_name[value.name]
+        elif number < len(trace_b.outputs):
+            other = trace_b.outputs[number]
+        else:
+            return np.inf, value.name
+        gap = output_gap(value.array, trace_b.values[other].array)
+        if gap > worst:
+            worst, where = gap, value.name
+    return worst, where
+
+
+def output_gap(one: np.ndarray, other: np.ndarray) -> float:
+    """The difference of two outputs, up to the order of their axes."""
+    gap = difference_in_any_order(other, one, _EXACT)
+    if gap <= _EXACT:
+        return gap
+    fitting = in_shape_of(other, one)
+    return np.inf if fitting is None else difference(fitting, one)
+
+
+def rounded(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The array with another rounding of each number."""
+    return array * (1 + _ONE_ROUNDING * rng.standard_normal(array.shape))
+
+
+# Evaluations of both sides, with the difference that rounding alone may make.
+
+#: The difference that rounding alone may make where it is not known to grow.
+TOLERANCE = 1e-11
+#: How much more than one rounding of all parameters a whole evaluation may change.
+_ROUNDINGS = 100.0
+
+
+class Evaluated(NamedTuple):
+    """What both sides make of the same inputs; their traces have no calls unless it is ``traced``."""
+
+    inputs: list[np.ndarray]
+    training: bool
+    traced: bool
+    a: Trace
+    b: Trace
+
+    @property
+    def what(self) -> str:
+        """The mode and the size of the batch."""
+        return f"{'training' if self.training else 'evaluation'}, batch of {len(self.inputs[0])}"
+
+
+def evaluated(
+    sides: Sides, shapes: Sequence[InputShape], size: int, *, training: bool, traced: bool
+) -> Evaluated:
+    """Evaluate both sides on a batch of this size."""
+    inputs = values.inputs(shapes, size)
+
+    def evaluate(side: RemoteSide) -> Trace:
+        if traced:
+            return side.trace(inputs, training=training)
+        return side.outputs(inputs, training=training)
+
+    return Evaluated(inputs, training, traced, *sides.both(evaluate))
+
+
+def compared_cases(
+    a: RemoteSide, cases: Sequence[Evaluated], values: Mapping[str, np.ndarray]
+) -> list[Compared]:
+    """The outputs of both sides in each case. ``values`` are A's parameters."""
+    worst = [worst_output(case.a, case.b) for case in cases]
+    differing = [case for case, (gap, _) in zip(cases, worst, strict=True) if gap > TOLERANCE]
+    roundings = _roundings(a, differing, values) if differing else {}
+    return [
+        compared(case.what, gap, max(TOLERANCE, _ROUNDINGS * roundings.get(case.what, 0.0)), where)
+        for case, (gap, where) in zip(cases, worst, strict=True)
+    ]
+
+
+def _roundings(
+    a: RemoteSide, cases: Sequence[Evaluated], values: Mapping[str, np.ndarray]
+) -> dict[str, float]:
+    """How much A's outputs change if its parameters are rounded otherwise."""
+    rng = np.random.default_rng(3)
+    a.load({name: rounded(array, rng) for name, array in values.items()})
+    again = [a.outputs(case.inputs, training=case.training) for case in cases]
+    a.load(values)
+    return {case.what: worst_output(case.a, other)[0] for case, other in zip(cases, again, strict=True)}
+
 
 #: The difference that rounding alone may make of gradients and running statistics, and of training steps.
 _GRADIENT_TOLERANCE, _STEPS_TOLERANCE = 1e-9, 1e-7
@@ -111,7 +230,7 @@ class _Check:
         if sum(array.size for array in initial_a.parameters.values()) > _LARGE:
             smaller = min(self._options.batch, _SMALL_BATCH)
             self._options = msgspec.structs.replace(self._options, batch=smaller)
-        inputs = samples.inputs(self._shapes, self._options.batch)
+        inputs = values.inputs(self._shapes, self._options.batch)
         first_a, first_b = self._sides.both(lambda side: side.trace(inputs, training=False))
         self._note_random((first_a, first_b), inputs)
         names = self._options.names
@@ -121,7 +240,7 @@ class _Check:
         self._initial_values = state.initial_values(
             initial_a.parameters, initial_b.parameters, self._matching
         )
-        self._values_a = samples.moved(initial_a.parameters, initial_a.trained, first_a)
+        self._values_a = values.moved(initial_a.parameters, initial_a.trained, first_a)
         self._sides.a.load(self._values_a)
         values_b, missing = transferred(
             self._matching, {**initial_a.parameters, **self._values_a}, initial_b.parameters
@@ -185,8 +304,8 @@ class _Check:
             self._causes += found
 
     def _compare_gradients(self) -> None:
-        inputs = samples.inputs(self._shapes, self._options.batch)
-        targets = samples.targets(self._output, self._options.loss)
+        inputs = values.inputs(self._shapes, self._options.batch)
+        targets = values.targets(self._output, self._options.loss)
         a, b = self._sides.both(lambda side: side.gradients(inputs, targets, self._options.loss))
         worst, where = worst_parameter(self._matching, a.parameters, b.parameters)
         self._compared.append(compared("gradients of the parameters", worst, _GRADIENT_TOLERANCE, where))
@@ -205,7 +324,7 @@ class _Check:
         if a is not None and b is not None and "unknown" not in {a.rule, b.rule}:
             self._causes += updates.causes_of(a, b)
         options = self._options
-        batches = samples.batches(self._shapes, options.batch, options.steps, self._output, options.loss)
+        batches = values.batches(self._shapes, options.batch, options.steps, self._output, options.loss)
         trained_a, trained_b = self._sides.both(
             lambda side: side.train(batches, options.loss, options.learning_rate)
         )

@@ -3,9 +3,17 @@
 Differences are relative to the largest number of what is compared.
 """
 
-from typing import Literal
+import datetime
+import secrets
+import sys
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import msgspec
+
+from harness.runs.documents import RecordKind
+from harness.tracing import semantics as kinds
+from harness.tracing.calls import InputShape, Loss
 
 Verdict = Literal["equal", "equal up to", "different", "undecided"]
 Mode = Literal["evaluation", "training", "gradients", "steps"]
@@ -14,7 +22,7 @@ Mode = Literal["evaluation", "training", "gradients", "steps"]
 class Cause(msgspec.Struct, kw_only=True):
     """Why two models differ at a place.
 
-    ``kind`` is one of :data:`harness.port.causes.KINDS`. ``a`` and ``b`` are what each side has, as text.
+    ``kind`` is one of :data:`harness.port.findings.KINDS`. ``a`` and ``b`` are what each side has, as text.
     With that of A in place of that of B the difference falls from ``before`` to ``after``; None where nothing
     of the kind can be tried. ``more`` are further places of B with the same cause.
     """
@@ -95,3 +103,210 @@ class Findings(msgspec.Struct, kw_only=True):
     def equal(self) -> bool:
         """Whether the models are the same, up to what is harmless."""
         return self.verdict in {"equal", "equal up to"}
+
+
+# Kinds of causes: their names, and the field of a call that each belongs to.
+
+#: What each kind of cause means.
+KINDS = {
+    "epsilon": "epsilon of a normalisation",
+    "momentum": "share of the batch in the running statistics",
+    "variance": "biased or unbiased variance",
+    "statistics": "statistics of the batch or running ones",
+    "padding": "padding of a convolution or pooling",
+    "stride": "stride",
+    "dilation": "dilation",
+    "groups": "groups of channels",
+    "window": "size of a pooling window",
+    "pooling": "maximum or mean",
+    "counted padding": "whether the mean of a window counts its padding",
+    "flatten order": "order of the elements in a flattened array",
+    "gate order": "order of the gates in packed weights",
+    "reset gate": "reset gate before or after the product",
+    "direction": "direction of a recurrent layer",
+    "activation": "activation function",
+    "GELU": "exact or tanh GELU",
+    "slope": "slope of an activation below zero",
+    "softmax axis": "axis of a softmax",
+    "attention scale": "factor of the attention scores",
+    "mask": "mask of attention",
+    "heads": "number or order of attention heads",
+    "normalisation axis": "axes of a normalisation",
+    "reduction axis": "axes of a mean or another reduction",
+    "axes": "order of axes",
+    "axis": "axis of concatenation",
+    "missing bias": "a bias that one side lacks",
+    "missing scale": "a scale or shift that one side lacks",
+    "flipped kernel": "kernel upside down",
+    "transposed kernel": "kernel with exchanged axes",
+    "dropout": "rate of a dropout, or a dropout that is never off",
+    "order": "activation before or after normalisation",
+    "resizing": "grid of a resizing",
+    "constant": "a number in the model's own arithmetic",
+    "arithmetic": "operation of the model's own arithmetic",
+    "missing call": "a function that one side lacks",
+    "extra call": "a function that the other side lacks",
+    "other function": "another function at the same place",
+    "shape": "shape of a layer",
+    "gradient": "gradient of a parameter although the outputs are equal",
+    "random": "outputs that differ from call to call",
+    "loss": "loss summed or averaged",
+    "weight decay": "weight decay coupled with the gradient or not, or its size",
+    "optimizer": "rule or options of the optimizer",
+    "epsilon of Adam": "whether epsilon is added before or after the correction of the mean square",
+    "initial values": "distribution of the initial values",
+    "two biases": "two biases of which the sum counts",
+    "running variance": "biased or unbiased running variance of the frameworks' own layers",
+    "unexplained": "a difference whose cause was not found",
+}
+
+_FIELDS: dict[tuple[type[kinds.Semantics], str], str] = {
+    (kinds.BatchNormalization, "unbiased_running_variance"): "variance",
+    (kinds.BatchNormalization, "training"): "statistics",
+    (kinds.LayerNormalization, "axes"): "normalisation axis",
+    (kinds.LayerNormalization, "centered"): "normalisation axis",
+    (kinds.Pooling, "function"): "pooling",
+    (kinds.Pooling, "size"): "window",
+    (kinds.AdaptivePooling, "function"): "pooling",
+    (kinds.Reduction, "function"): "pooling",
+    (kinds.Reduction, "axes"): "reduction axis",
+    (kinds.Reduction, "correction"): "variance",
+    (kinds.Recurrent, "reset_after"): "reset gate",
+    (kinds.Recurrent, "reverse"): "direction",
+    (kinds.Recurrent, "activation"): "activation",
+    (kinds.Recurrent, "recurrent_activation"): "activation",
+    (kinds.Softmax, "axis"): "softmax axis",
+    (kinds.Softmax, "logarithm"): "activation",
+    (kinds.Activation, "function"): "activation",
+    (kinds.Arithmetic, "constant"): "constant",
+    (kinds.Arithmetic, "function"): "arithmetic",
+    (kinds.Transposition, "axes"): "axes",
+    (kinds.Concatenation, "axis"): "axis",
+    (kinds.Dropout, "rate"): "dropout",
+    (kinds.Dropout, "active"): "dropout",
+}
+_NAMES = {
+    "strides": "stride",
+    "counts_padding": "counted padding",
+    "causal_offset": "mask",
+    "softmax_axis": "softmax axis",
+    "masked": "mask",
+    "scale": "attention scale",
+    "align_corners": "resizing",
+    "half_pixel": "resizing",
+    "method": "resizing",
+}
+
+
+def kind_of(does: kinds.Semantics, field: str, value: object = None) -> str:
+    """The kind of cause of a field that differs; ``value`` is what the other side has there."""
+    if isinstance(does, kinds.Activation) and field == "function":
+        gelu = {"gelu", "gelu_tanh"}
+        return "GELU" if does.function in gelu and value in gelu else "activation"
+    name = _FIELDS.get((type(does), field)) or _NAMES.get(field, field)
+    return name if name in KINDS else "shape"
+
+
+# What is compared, and how.
+
+
+class SideSpec(msgspec.Struct, frozen=True):
+    """A model: ``FILE.py:CALLABLE`` or ``package.module:CALLABLE``, and the arguments of the callable."""
+
+    target: str
+    arguments: dict[str, Any] = {}
+
+
+class PortOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How two models are compared."""
+
+    loss: Loss = "cross-entropy"
+    batch: int = 4
+    steps: int = 20
+    learning_rate: float = 0.01
+    threads: int = 1
+    timeout_seconds: float = 600.0
+    names: dict[str, list[str]] = {}
+    """Names of A's parameters with those of B that they are; the rest is matched by use and shape."""
+
+
+# The record of a comparison of two models, and its files.
+
+SCHEMA = 1
+
+
+class PortRecord(msgspec.Struct, kw_only=True):
+    """What was compared, how, and what was found."""
+
+    schema: int = SCHEMA
+    id: str
+    started_at: str
+    """UTC, ISO 8601."""
+    command: list[str]
+    inputs: list[InputShape]
+    options: PortOptions
+    findings: Findings
+    seconds: float
+
+
+PORTS = RecordKind("port", "ports", PortRecord, SCHEMA, "findings")
+
+
+def new_record(
+    findings: Findings, inputs: list[InputShape], options: PortOptions, started: datetime.datetime
+) -> PortRecord:
+    """The record of a comparison that began then and has ended now."""
+    seconds = (datetime.datetime.now(datetime.UTC) - started).total_seconds()
+    return PortRecord(
+        id=f"{started:%Y%m%d-%H%M%S}-{started.microsecond // 1000:03d}-port-{secrets.token_hex(2)}",
+        started_at=started.isoformat(timespec="seconds"),
+        command=sys.argv[1:],
+        inputs=inputs,
+        options=options,
+        findings=findings,
+        seconds=seconds,
+    )
+
+
+# Causes that are alike at several places as one.
+
+
+def merged(found: Sequence[Cause]) -> list[Cause]:
+    """Causes that are alike at several places as one; and a call before and after another as its order."""
+    result: list[Cause] = []
+    for cause in _with_orders(found):
+        alike = next((each for each in result if _key(each) == _key(cause)), None)
+        if alike is None:
+            result.append(msgspec.structs.replace(cause))
+        else:
+            places = [path for path in (cause.path_b, *cause.more) if path != alike.path_b]
+            alike.more = list(dict.fromkeys([*alike.more, *places]))
+    return result
+
+
+def _with_orders(found: Sequence[Cause]) -> list[Cause]:
+    """A function that B has too early, and misses later, as one cause."""
+    result: list[Cause] = []
+    rest = list(found)
+    while rest:
+        cause = rest.pop(0)
+        partner = next((each for each in rest if _is_order(cause, each)), None)
+        if partner is not None:
+            rest.remove(partner)
+            early, late = (cause, partner) if cause.kind == "extra call" else (partner, cause)
+            cause = msgspec.structs.replace(
+                early, kind="order", a=f"{late.a} later", b=f"{early.b} earlier", path_a=late.path_a
+            )
+        result.append(cause)
+    return result
+
+
+def _is_order(one: Cause, other: Cause) -> bool:
+    if {one.kind, other.kind} != {"extra call", "missing call"} or one.mode != other.mode:
+        return False
+    early, late = (one, other) if one.kind == "extra call" else (other, one)
+    return early.b == late.a
+
+
+def _key(cause: Cause) -> tuple[str, ...]:
+    return (cause.kind, cause.a, cause.b, cause.function_a, cause.function_b)

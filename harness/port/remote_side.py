@@ -5,7 +5,8 @@ import os
 import select
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -14,8 +15,9 @@ import numpy as np
 from harness.errors import UsageError
 from harness.machine.cpus import cpus_of
 from harness.machine.worker_variables import GLIBC_KEEPS_MEMORY, worker_variables
-from harness.port import messages, wire
-from harness.port.known_parameters import filled_in
+from harness.port import messages
+from harness.port.findings import SideSpec
+from harness.port.messages import filled_in
 from harness.tracing.calls import Trace
 from harness.tracing.side import Gradients, InputShape, Loss, Override, Trained
 from harness.worker.errors import WorkerLost
@@ -120,8 +122,8 @@ class RemoteSide:
     def _call(self, request: messages.Request, expected: type[_R]) -> _R:
         until = time.monotonic() + self._timeout_seconds
         with contextlib.suppress(BrokenPipeError):  # its death is noticed while reading
-            wire.write(self._requests, request)
-        reply = wire.read_reply(lambda buffer: self._read_into(buffer, until))
+            messages.write(self._requests, request)
+        reply = messages.read_reply(lambda buffer: self._read_into(buffer, until))
         if isinstance(reply, messages.Failed):
             own = reply.message if self.target in reply.message else f"{self.target}: {reply.message}"
             raise SideFailed(own, reply.traceback)
@@ -159,3 +161,42 @@ class RemoteSide:
             self._process.kill()
         self._process.close()
         os.close(self._replies)
+
+
+# Both sides of a comparison, which work at the same time.
+
+_T = TypeVar("_T")
+
+
+class Sides:
+    """Two processes. Use it as a context manager, which leaves none behind."""
+
+    def __init__(self, a: SideSpec, b: SideSpec, threads: int, timeout_seconds: float) -> None:
+        """Start them with so many CPU threads each.
+
+        Raises:
+            HarnessError: one cannot be started.
+        """
+        self._stack = contextlib.ExitStack()
+        # Left last: its threads end when the processes do, on which they wait.
+        self._pool = self._stack.enter_context(ThreadPoolExecutor(2))
+        with contextlib.ExitStack() as unless_both_start:
+            unless_both_start.push(self._stack)
+            self.a, self.b = (
+                self._stack.enter_context(RemoteSide(spec.target, threads, timeout_seconds))
+                for spec in (a, b)
+            )
+            unless_both_start.pop_all()
+
+    def both(self, call: Callable[[RemoteSide], _T]) -> tuple[_T, _T]:
+        """The results of a call on each side; raises what the first one that fails raises."""
+        one, other = self._pool.submit(call, self.a), self._pool.submit(call, self.b)
+        return one.result(), other.result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import numpy as np
 
-from harness.port import causes
+from harness.port import findings
 from harness.port.alternatives import text
 from harness.port.diagnosis import Place, cause_between, differing_fields
 from harness.port.findings import Cause
@@ -79,7 +79,7 @@ def _of_statistics(a: Place, b: Place, gap: float) -> list[Cause]:
             and own_layers
             and "torch" in a.call.function + b.call.function
         )
-        kind = "running variance" if inherent else causes.kind_of(does, field, other)
+        kind = "running variance" if inherent else findings.kind_of(does, field, other)
         own_text, other_text = text(getattr(does_a, field)), text(other)
         if field == "unbiased_running_variance":
             own_text, other_text = _bias(getattr(does_a, field)), _bias(other)

@@ -1,5 +1,6 @@
 """A plugin file with a task that trains a model of the user's own, or a pair of them."""
 
+import json
 import re
 import string
 from collections.abc import Sequence
@@ -7,9 +8,12 @@ from pathlib import Path
 
 import msgspec
 
+from harness.errors import UsageError
 from harness.layers import Native
+from harness.machine.files import replace_file
 from harness.network import Network
 from harness.plugins import registry
+from harness.port.findings import ParameterPair
 from harness.spec.task import Classification, Objective, Regression
 from harness.tracing.calls import InputShape
 from harness.tracing.user_code import is_file, split_target
@@ -117,3 +121,57 @@ def task_file(
         # One model alone has nothing to be compared with.
         reference="None" if alone else f'Path(__file__).with_suffix("{REFERENCE_SUFFIX}")',
     )
+
+
+# Pairs of parameters in a file, for what cannot be matched by use and shape.
+
+#: Names of A with the names of B that each belongs to.
+NameMap = dict[str, list[str]]
+
+
+def read_map(path: Path) -> NameMap:
+    """The pairs in a JSON file: ``{"name of A": "name of B"}``, or a list of names of B.
+
+    Raises:
+        UsageError: it cannot be read, or holds something else.
+    """
+    try:
+        read = msgspec.json.decode(path.read_bytes(), type=dict[str, str | list[str]])
+    except OSError as error:
+        raise UsageError(f"--map {path} cannot be read: {error.strerror}") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(
+            f'--map {path} is no JSON object of names, such as {{"fc.weight": "dense/kernel"}}: {error}'
+        ) from error
+    return {name: [other] if isinstance(other, str) else other for name, other in read.items()}
+
+
+def write_map(path: Path, pairs: list[ParameterPair]) -> None:
+    """Write the pairs of a comparison as such a file.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    names: NameMap = {}
+    for pair in pairs:
+        others = names.setdefault(pair.a, [])
+        if pair.b not in others:
+            others.append(pair.b)
+    plain = {name: others[0] if len(others) == 1 else others for name, others in names.items()}
+    replace_file(path, json.dumps(plain, indent=1).encode() + b"\n")
+
+
+def refuse_unknown(given: NameMap, known_a: set[str], known_b: set[str]) -> None:
+    """Refuse names that the models do not have.
+
+    Raises:
+        UsageError: names the first one.
+    """
+    for name, others in given.items():
+        if name not in known_a:
+            raise UsageError(f"--map: A has no parameter {name!r}; it has {', '.join(sorted(known_a)[:5])} …")
+        for other in others:
+            if other not in known_b:
+                raise UsageError(
+                    f"--map: B has no parameter {other!r}; it has {', '.join(sorted(known_b)[:5])} …"
+                )

@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator
 
-from harness.port.causes import KINDS
-from harness.port.findings import Cause, Findings
-from harness.port.record import PortRecord
+from harness.port.findings import KINDS, Cause, Findings, PortRecord
 from harness.report.table import Cell, Table, terminal_table
 from harness.report.terminal import terminal_width
 

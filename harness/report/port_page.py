@@ -3,8 +3,7 @@
 import shlex
 from typing import NamedTuple
 
-from harness.port.causes import KINDS
-from harness.port.record import PortRecord
+from harness.port.findings import KINDS, PortRecord
 from harness.report.html import render
 from harness.report.port import (
     compared_table,

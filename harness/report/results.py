@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from harness.analysis.study import STUDIES, Study
 from harness.duel.record import DUELS, DuelRecord, DuelResult
 from harness.gate.record import GATES, GateRecord
-from harness.port.record import PORTS, PortRecord
+from harness.port.findings import PORTS, PortRecord
 from harness.report.numbers import NOTHING, busy_mark, significant, test_score, time_ratio
 from harness.report.terminal import runs_table, terminal_width
 from harness.runs.record import Record

@@ -24,9 +24,7 @@ from harness.analysis.study import STUDIES, Study, Variant, save_study
 from harness.duel.record import DUELS
 from harness.errors import UsageError
 from harness.gate.record import GATES
-from harness.port.findings import Findings, Parameters, SideRecord
-from harness.port.options import PortOptions
-from harness.port.record import PORTS, PortRecord
+from harness.port.findings import PORTS, Findings, Parameters, PortOptions, PortRecord, SideRecord
 from harness.runs import record as records
 from harness.runs.documents import UnreadableRecord
 from harness.runs.store import RUNS, Store

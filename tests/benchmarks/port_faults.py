@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support.planted_ports import RIGHT, SINGLE, TRIPLE, Planted
 
-from harness.port.record import PortRecord
+from harness.port.findings import PortRecord
 
 
 def outcome(case: Planted, results: Path) -> tuple[PortRecord | None, str]:

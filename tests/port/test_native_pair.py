@@ -6,11 +6,9 @@ import pytest
 from support.numpy_side import NumpySide
 
 from harness.errors import UsageError
+from harness.port.findings import SideSpec
 from harness.port.messages import Built, Description
-from harness.port.native import native_layer
-from harness.port.native_pair import native_pair
-from harness.port.options import SideSpec
-from harness.port.own_model import OwnModel
+from harness.port.native import OwnModel, native_layer, native_pair
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import InputShape
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from harness.port.matching import Matching
-from harness.port.training_causes import loss_causes, worst_loss, worst_parameter
+from harness.port.updates import loss_causes, worst_loss, worst_parameter
 from harness.tracing.calls import Stored
 
 FREE = Matching([], [(Stored("w"), Stored("v"))], [], [])

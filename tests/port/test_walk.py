@@ -7,7 +7,7 @@ from support.numpy_side import NumpySide
 
 from harness.port.matching import match
 from harness.port.reference import compute
-from harness.port.transfer import transferred
+from harness.port.updates import transferred
 from harness.port.walk import walk
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, Stored, Trace, Value

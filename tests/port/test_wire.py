@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from support.numpy_side import NumpySide
 
-from harness.port import messages, wire
-from harness.port.known_parameters import Sent, filled_in, outputs_of
+from harness.port import messages
+from harness.port.messages import Sent, filled_in, outputs_of
 from harness.tracing import semantics as kinds
 
 RNG = np.random.default_rng(0)
@@ -19,7 +19,7 @@ LINEAR = "fc", kinds.Linear(), {"kernel": RNG.normal(size=(6, 4)), "bias": RNG.n
 def received(message, read):
     """The message at the other end of a pipe, which is smaller than it."""
     end, start = os.pipe()
-    writing = threading.Thread(target=lambda: (wire.write(start, message), os.close(start)))
+    writing = threading.Thread(target=lambda: (messages.write(start, message), os.close(start)))
     writing.start()
     with os.fdopen(end, "rb", buffering=0) as stream:
         result = read(stream.readinto)
@@ -42,7 +42,7 @@ def received(message, read):
 )
 def test_an_array_arrives_with_type_shape_and_numbers(array):
     other = np.arange(3.0)
-    message = received(messages.Load({"w": array, "other": other}), wire.read_request)
+    message = received(messages.Load({"w": array, "other": other}), messages.read_request)
     assert message.parameters["w"].dtype == array.dtype
     np.testing.assert_array_equal(message.parameters["w"], array, strict=True)
     np.testing.assert_array_equal(message.parameters["other"], other)
@@ -53,13 +53,13 @@ def test_a_pipe_that_ends_has_no_message():
     end, start = os.pipe()
     os.close(start)
     with os.fdopen(end, "rb", buffering=0) as stream:
-        assert wire.read_request(stream.readinto) is None
+        assert messages.read_request(stream.readinto) is None
 
 
 def test_what_cannot_be_sent_is_refused_before_anything_is_written():
     end, start = os.pipe()
     with pytest.raises(TypeError, match="cannot send object"):
-        wire.write(start, messages.Load({"fine": np.ones(3), "w": object()}))
+        messages.write(start, messages.Load({"fine": np.ones(3), "w": object()}))
     os.close(start)
     assert os.read(end, 1) == b""
     os.close(end)
@@ -90,7 +90,7 @@ def test_a_parameter_that_the_model_has_changed_itself_is_sent():
 def test_outputs_alone_are_those_of_the_trace():
     trace = trace_of(NumpySide(LINEAR))
     trace.values[trace.outputs[0]].name = "logits"
-    reduced = received(messages.Evaluated(outputs_of(trace)), wire.read_reply).trace
+    reduced = received(messages.Evaluated(outputs_of(trace)), messages.read_reply).trace
     assert reduced.calls == []
     (value,) = (reduced.values[place] for place in reduced.outputs)
     assert value.name == "logits"
