@@ -16,12 +16,12 @@ import msgspec
 from harness.analysis.conditions import Conditions
 from harness.errors import HarnessError, UsageError
 from harness.machine.description import default_threads
-from harness.machine.files import replace_result, with_checksum
+from harness.machine.files import replace_result
 from harness.plugins import registry
 from harness.plugins.definition import define_task, resized
 from harness.plugins.options import Value, describe_options, parse_options
 from harness.plugins.selection import select_backend
-from harness.runs.documents import RecordKind
+from harness.runs.documents import RecordKind, encode_document
 from harness.runs.record import DatasetRecord, Evaluation, Record
 from harness.runs.request import RunRequest, choose_dataset
 from harness.runs.store import RUNS, Store
@@ -131,7 +131,7 @@ def save_study(study: Study, results: Path) -> Path:
     path = results / STUDIES.folder / f"{study.name}.json"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_result(path, with_checksum(msgspec.json.format(msgspec.json.encode(study), indent=2)))
+        replace_result(path, encode_document(study))
     except OSError as error:
         raise HarnessError(f"the study {path} cannot be written: {error.strerror}") from error
     return path

@@ -12,8 +12,9 @@ from harness.cli import options
 from harness.cli.own_model import arguments
 from harness.cli.printing import echo, echo_json, interrupt_on_termination, print_error_line
 from harness.errors import UsageError
-from harness.machine.files import replace_file, replace_result, with_checksum
+from harness.machine.files import replace_file, replace_result
 from harness.port.findings import PORTS, PortOptions, SideSpec, new_record
+from harness.runs.documents import encode_document
 from harness.runs.store import prepare_folder
 
 _EXIT_CODES = {"equal": 0, "equal up to": 0, "different": 1, "undecided": 2}
@@ -185,7 +186,7 @@ def _compared(a: SideSpec, b: SideSpec, given: Mapping[str, Any]) -> str:
     findings = check_models(a, b, inputs, chosen, say)
     record = new_record(findings, inputs, chosen, started)
     path = folder / f"{record.id}.json"
-    replace_result(path, with_checksum(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"))
+    replace_result(path, encode_document(record))
     if given["form"] == "json":
         echo_json(msgspec.json.encode(record))
     else:

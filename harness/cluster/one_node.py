@@ -10,7 +10,7 @@ from harness.cluster.messages import Call, Ended
 from harness.duel.conduct import DuelObserver
 from harness.duel.record import DuelRecord, encode
 from harness.errors import HarnessError, UsageError, interruption
-from harness.machine.files import replace_result, with_checksum
+from harness.machine.files import replace_result
 
 _POLL_SECONDS = 0.5
 
@@ -105,7 +105,7 @@ class DuelRecorder:
             HarnessError: it cannot be written.
         """
         self.record, self.path = record, self._folder / f"{record.id}.json"
-        _write(self.path, with_checksum(encode(record)))
+        _write(self.path, encode(record))
 
     def interrupted(self, interrupt: KeyboardInterrupt) -> DuelRecord:
         """The record of a duel that a Ctrl-C ended, with its finished pairs.

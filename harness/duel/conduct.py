@@ -28,7 +28,7 @@ from harness.duel.workloads import DuelRequest, Workload, new_record, pad_to_equ
 from harness.errors import HarnessError, UsageError, interruption
 from harness.machine.arguments import duration_text
 from harness.machine.calibration import peak_flops_per_second
-from harness.machine.files import replace_result, with_checksum
+from harness.machine.files import replace_result
 from harness.stats.evidence import MOST_PAIRS, Looks
 from harness.worker import protocol
 from harness.worker.errors import WorkerTimeout
@@ -356,7 +356,7 @@ class Duel:
     def _save(self) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            replace_result(self.path, with_checksum(encode(self.record)))
+            replace_result(self.path, encode(self.record))
         except OSError as error:
             raise HarnessError(f"cannot write the record {self.path}: {error.strerror}") from error
 

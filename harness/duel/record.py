@@ -12,7 +12,7 @@ from harness.audit.findings import Clock, Verification
 from harness.certify.certificate import Certificate, Losses
 from harness.machine.description import Machine
 from harness.machine.usage import Disturbance
-from harness.runs.documents import RecordKind
+from harness.runs.documents import RecordKind, encode_document
 from harness.runs.record import DatasetRecord, TaskRecord
 from harness.spec.backend import Precision
 from harness.stats.estimate import Estimate
@@ -218,8 +218,8 @@ def refuse_incomplete(pairs: list[PairRecord], configurations: int) -> None:
 
 
 def encode(record: DuelRecord) -> bytes:
-    """The record as indented JSON."""
-    return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
+    """The record as it is stored."""
+    return encode_document(record, 1)
 
 
 # The files of duels.

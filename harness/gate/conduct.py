@@ -21,7 +21,7 @@ from harness.gate.reasons import Removed, Replaced
 from harness.gate.record import BenchmarkRecord, GateRecord, Stage, encode
 from harness.gate.suite import Benchmark, Suite, work_of
 from harness.machine.description import describe_machine
-from harness.machine.files import replace_result, with_checksum
+from harness.machine.files import replace_result
 from harness.runs.record import DatasetRecord
 
 # The record of a gate in progress: saved after each stage, and whole whatever ends the gate.
@@ -131,7 +131,7 @@ class GateRecorder:
         record.seconds = time.monotonic() - self._start
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            replace_result(self.path, with_checksum(encode(record)))
+            replace_result(self.path, encode(record))
         except OSError as error:
             raise HarnessError(f"cannot write the record {self.path}: {error.strerror}") from error
 

@@ -12,7 +12,7 @@ from harness.duel.record import ConfigurationRecord, PairRecord, refuse_incomple
 from harness.gate.reasons import Reason, speaks_against_head
 from harness.gate.suite import Benchmark, Limits
 from harness.machine.description import Machine
-from harness.runs.documents import RecordKind
+from harness.runs.documents import RecordKind, encode_document
 from harness.runs.record import DatasetRecord
 from harness.stats.estimate import Estimate
 
@@ -190,8 +190,8 @@ class GateRecord(msgspec.Struct, kw_only=True):
 
 
 def encode(record: GateRecord) -> bytes:
-    """The record as indented JSON."""
-    return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
+    """The record as it is stored."""
+    return encode_document(record, 1)
 
 
 # The files of gates.

@@ -127,7 +127,7 @@ def is_folder(name: str) -> bool:
 # Checksums of JSON documents: the last field of a file is the sha256 of all bytes before it.
 #
 # The checksum covers the bytes of the file, so verifying it decodes nothing. It finds damage and edits, also
-# edits that only format the file anew; it is no signature. Files written before it existed have none.
+# edits that only format the file anew; it is no signature.
 
 #: How a file with a checksum ends.
 _END = re.compile(rb',\n *"checksum": "sha256:([0-9a-f]{64})"\n}\n\Z')
@@ -140,8 +140,8 @@ _PART = re.compile(rb'(?<!\\)"(checksum":|sha256:)')
 class ContentChanged(Exception):
     """The bytes are not those that were written; the message says so without naming the file."""
 
-    def __init__(self) -> None:
-        super().__init__("was changed after it was written (damaged or edited): its checksum does not match")
+    def __init__(self, why: str = "its checksum does not match") -> None:
+        super().__init__(f"was changed after it was written (damaged or edited): {why}")
 
 
 def with_checksum(document: bytes) -> bytes:
@@ -176,7 +176,7 @@ def verify_checksum(content: bytes) -> bool:
 
 # Documents in the user's cache, a JSON file each: read as they were written, or not at all.
 #
-# A cache only saves time. One that is damaged is made anew, and one that cannot be written is done without.
+# A cache only saves time. Damaged entries are rebuilt; write failures are ignored.
 
 _T = TypeVar("_T")
 

@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 
 from harness.errors import UsageError
-from harness.machine.files import ContentChanged, read_file, verify_checksum
+from harness.machine.files import ContentChanged, read_file, verify_checksum, with_checksum
 
 # Reading JSON documents, each of which states the schema in which it is written.
 
@@ -62,6 +62,11 @@ def _decoder(kind: type[_V]) -> msgspec.json.Decoder[_V]:
 _D = TypeVar("_D", bound=Versioned)
 
 
+def encode_document(document: object, indent: int = 2) -> bytes:
+    """A record as it is stored: indented JSON with a checksum at its end."""
+    return with_checksum(msgspec.json.format(msgspec.json.encode(document), indent=indent))
+
+
 class UnreadableRecord(UsageError):
     """A file without a readable record; the message names it and says why."""
 
@@ -98,8 +103,11 @@ class RecordKind(Generic[_D]):
         """
         try:
             content = read_file(path)
-            verify_checksum(content)
-            return self.judge(decode(content, self.type, self.schema), path)
+            is_verified = verify_checksum(content)
+            record = decode(content, self.type, self.schema)
+            if is_verified:
+                return self.judge(record, path)
+            raise UnreadableRecord(f"{path} {ContentChanged('it has no checksum')}")
         except ContentChanged as error:
             raise UnreadableRecord(f"{path} {error}") from error
         except OSError as error:

@@ -247,8 +247,8 @@ def identity_key(identity: Mapping[str, str]) -> str:
 
 
 def encode(record: Record) -> bytes:
-    """The record as indented JSON."""
-    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
+    """The record as it is stored."""
+    return documents.encode_document(record)
 
 
 def decode(data: bytes) -> Record:

@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from harness.errors import HarnessError, UsageError
-from harness.machine.files import prove_writable, replace_result, sweep_drafts, with_checksum
+from harness.machine.files import prove_writable, replace_result, sweep_drafts
 from harness.runs import record as records
 from harness.runs.claims import holds
 from harness.runs.documents import RecordKind
@@ -81,7 +81,7 @@ class Store:
         """
         path = self.folder / f"{record.id}.json"
         try:
-            replace_result(path, with_checksum(records.encode(record)))
+            replace_result(path, records.encode(record))
         except OSError as error:
             raise HarnessError(f"the record {path} cannot be written: {error.strerror}") from error
         return path

@@ -4,7 +4,6 @@ import gzip
 import shutil
 from pathlib import Path
 
-import msgspec
 import pytest
 from support.made_gates import made_benchmark, made_gate, save
 from support.records import make_record
@@ -26,7 +25,7 @@ from harness.errors import UsageError
 from harness.gate.record import GATES
 from harness.port.findings import PORTS, Findings, Parameters, PortOptions, PortRecord, SideRecord
 from harness.runs import record as records
-from harness.runs.documents import UnreadableRecord
+from harness.runs.documents import UnreadableRecord, encode_document
 from harness.runs.store import RUNS, Store
 
 OLD = Path(__file__).parents[1] / "support" / "stored_records"
@@ -54,7 +53,7 @@ def all_kinds(results):
     """The same, and a comparison of two models."""
     ports = results / PORTS.folder
     ports.mkdir()
-    (ports / f"{PORT.id}.json").write_bytes(msgspec.json.encode(PORT))
+    (ports / f"{PORT.id}.json").write_bytes(encode_document(PORT))
     return results
 
 

@@ -172,6 +172,15 @@ def test_a_machine_that_has_become_busy_accuses_nobody(machine):
     assert (found.outcome, found.fault) == ("not confirmed", "known order")
 
 
+def test_a_busy_machine_does_not_explain_a_step_that_takes_no_time(machine):
+    train(machine, 30)
+    machine.real = machine.reported = 3.0
+    machine.others = 2.0
+    machine.clock.compare_new_order(BatchOrder(800, 8, seed=0), 30, 0.1)
+    with pytest.raises(DishonestClock, match="a step took 3% of the time"):
+        machine.clock.judged()
+
+
 def test_long_steps_are_not_made_for_the_test(machine):
     machine.real = machine.reported = machine.cpu = 5.0
     train(machine, 3)

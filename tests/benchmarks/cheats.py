@@ -39,14 +39,16 @@ def make_trials(file: Path, cheats: list[str], commands: list[str]) -> None:
 
 
 def table(file: Path) -> str:
-    """A Markdown table: ✓ found, ✗ not found, ○ not found and not faster, – not tried."""
+    """A Markdown table of the commands that were tried: ✓ found, ✗ not found, ○ not faster, – not tried."""
     trials = {}
     for line in file.read_text().splitlines():
         trial = json.loads(line)
         trials[trial["cheat"], trial["command"]] = trial
-    lines = [f"| cheat | {' | '.join(COMMANDS)} |", "|---" * (len(COMMANDS) + 1) + "|"]
+    tried = {command for _, command in trials}
+    commands = [command for command in COMMANDS if command in tried]
+    lines = [f"| cheat | {' | '.join(commands)} |", "|---" * (len(commands) + 1) + "|"]
     for cheat, (does, *_) in CHEATS.items():
-        marks = [_mark(trials.get((cheat, command))) for command in COMMANDS]
+        marks = [_mark(trials.get((cheat, command))) for command in commands]
         lines.append(f"| {does} | {' | '.join(marks)} |")
     return "\n".join(lines)
 

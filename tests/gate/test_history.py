@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 from support.made_gates import BASE, HEAD, fixed_gates
+from support.records import as_stored
 
 from harness.gate.history import read_history
 from harness.gate.judgement import ratios_behind
@@ -219,6 +220,6 @@ def test_a_gate_with_an_incomplete_turn_is_not_readable(changes, tmp_path):
     document = msgspec.json.decode(encode(gate))
     document["benchmarks"][0]["look"][0]["blocks"][0] |= changes
     path = tmp_path / "gate.json"
-    path.write_bytes(msgspec.json.encode(document))
+    path.write_bytes(as_stored(document))
     with pytest.raises(UnreadableRecord, match="not of the same configurations"):
         GATES.read(path)

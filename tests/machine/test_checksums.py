@@ -114,12 +114,14 @@ def test_a_cut_or_edited_record_is_refused(kind, tmp_path):
 
 
 @KINDS
-def test_a_file_without_a_checksum_is_read(kind, tmp_path):
+def test_a_file_without_a_checksum_is_damaged(kind, tmp_path):
     path, read = kind(tmp_path)
     document = json.loads(path.read_bytes())
     del document["checksum"]
     path.write_text(json.dumps(document))
-    assert [len(part) for part in read()] == [1, 0]
+    readable, unreadable = read()
+    assert (readable, len(unreadable)) == ([], 1)
+    assert "was changed after it was written (damaged or edited): it has no checksum" in unreadable[0]
 
 
 def test_a_text_that_looks_like_a_checksum_is_none():

@@ -17,7 +17,7 @@ from support.damage import MISSING, VALUES, called, damaged, flipped, places
 from support.fuzzing import fuzzing
 from support.made_duels import save_duel, stored_duel
 from support.made_gates import fixed_gates
-from support.records import make_record, make_unfinished_record
+from support.records import as_stored, make_record, make_unfinished_record
 
 from harness import load_results
 from harness.gate.record import encode as encode_gate
@@ -87,7 +87,7 @@ def test_a_field_of_any_value_is_read_or_refused(kind, data, results):
     for _ in range(data.draw(st.integers(1, 2))):
         place = data.draw(st.sampled_from(list(places(document))))
         document = damaged(document, place, data.draw(VALUE))
-    path.write_text(json.dumps(document))
+    path.write_bytes(as_stored(document))
     try:
         assert set(read_by_all(results, path)) <= {0, 1, 2}
     finally:
@@ -125,7 +125,7 @@ def test_a_damaged_run_is_named_and_skipped_and_the_others_are_compared(place, v
         made = make_record(f"20260101-00000{seed}-cnn-torch-eager-s{seed}-abcd", seed=seed)
         (runs / f"{made.id}.json").write_bytes(records.encode(made))
     (path,) = runs.glob("*s1*.json")
-    path.write_text(json.dumps(damaged(json.loads(path.read_bytes()), place, value)))
+    path.write_bytes(as_stored(damaged(json.loads(path.read_bytes()), place, value)))
     code, output = called("compare", "--results", tmp_path)
     assert (code, f"skipped: {path} is not a readable run record: " in output) == (1, True)
     assert reason in output

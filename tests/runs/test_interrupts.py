@@ -111,7 +111,6 @@ def test_a_duel_that_is_interrupted_anywhere_has_ended(failure, tmp_path, monkey
     saved = []
     monkeypatch.setattr(conduct, "new_record", new_record)
     monkeypatch.setattr(conduct, "encode", lambda record: record.status.encode())
-    monkeypatch.setattr(conduct, "with_checksum", lambda content: content)
     monkeypatch.setattr(conduct, "replace_result", lambda _path, content: saved.append(content.decode()))
 
     def duel():
@@ -133,7 +132,6 @@ def _save_and(duel, failure):
 def test_a_gate_that_is_interrupted_anywhere_has_ended(tmp_path, monkeypatch):
     saved = []
     monkeypatch.setattr(gate_conduct, "encode", lambda record: record.status.encode())
-    monkeypatch.setattr(gate_conduct, "with_checksum", lambda content: content)
     monkeypatch.setattr(gate_conduct, "replace_result", lambda _path, content: saved.append(content.decode()))
 
     def gate():

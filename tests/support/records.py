@@ -1,8 +1,11 @@
 """Records made up for the tests of code that reads them; no run was made."""
 
+import json
+
 import msgspec
 
 from harness.machine.description import Machine
+from harness.machine.files import with_checksum
 from harness.runs.record import Block, DatasetRecord, Epoch, Phases, Record, TaskRecord
 from harness_tasks.cnn import CNN
 
@@ -80,3 +83,9 @@ def make_unfinished_record(identifier="20260101-000001-cnn-torch-eager-s0-dead",
         phases=Phases(),
         peak_memory_bytes=None,
     )
+
+
+def as_stored(document):
+    """A record's fields as a file of them, with the checksum of what they are now."""
+    fields = {name: value for name, value in document.items() if name != "checksum"}
+    return with_checksum(json.dumps(fields).encode())
