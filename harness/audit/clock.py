@@ -58,7 +58,11 @@ class TrainingClock:
         return statistics.median(times), self._meter.end().own / _PINGS
 
     def train(self, steps: int) -> protocol.Trained:
-        """Make the next steps; raises as :meth:`Session.receive` does."""
+        """Make the next steps; raises as :meth:`Session.receive` does.
+
+        Raises:
+            DishonestClock: they took no time by the worker's clock.
+        """
         self._session.call(protocol.Draw(steps), protocol.Done)
         self._meter.begin()
         start = time.monotonic()
@@ -70,6 +74,9 @@ class TrainingClock:
         self._delay += usage.delay
         self._others += usage.others
         self._cpu += usage.own
+        if not trained.seconds > 0:  # no record can be read that has a block of no time
+            clock = msgspec.structs.replace(self._sums(), outcome="dishonest", fault="missing time")
+            raise DishonestClock(clock_fault(clock), clock)
         return trained
 
     def save_state(self, path: str) -> tuple[bool, float]:
@@ -158,7 +165,7 @@ class TrainingClock:
 
     def _fault(self, clock: Clock) -> tuple[Literal["missing time", "CPU time", "known order"] | None, bool]:
         """What is wrong, and whether only the worker can be the cause."""
-        is_quiet = clock.others_share < budgets.OTHERS_SHARE
+        is_quiet = self._meter.knows_others and clock.others_share < budgets.OTHERS_SHARE
         share, seconds = budgets.MISSING_SHARE, budgets.MISSING_SECONDS
         if clock.missing_seconds > max(seconds, share * clock.observed_seconds):
             return "missing time", is_quiet
@@ -167,5 +174,6 @@ class TrainingClock:
             return "CPU time", True
         if clock.known_share is not None and clock.known_share < budgets.KNOWN_SHARE:
             # Others who take half of the CPUs make steps twice as long.
-            return "known order", clock.known_share < budgets.KNOWN_SHARE * (1 - self._busy_share)
+            busy = self._busy_share if self._meter.knows_others else 1.0
+            return "known order", clock.known_share < budgets.KNOWN_SHARE * (1 - busy)
         return None, True

@@ -176,6 +176,8 @@ class UsageMeter:
         self._known: set[int] = {pid}
         self._looked_up = float("-inf")
         self._begun: _State
+        #: Whether the kernel counts what CPUs do for other programs.
+        self.knows_others = bool(busy_seconds())
         self.begin()
 
     def begin(self) -> None:

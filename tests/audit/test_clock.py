@@ -31,6 +31,8 @@ def machine(monkeypatch):
         return protocol.StateSaved(complete=True) if isinstance(request, protocol.SaveState) else None
 
     class Meter:
+        knows_others = True
+
         def __init__(self, *_):
             pass
 
@@ -64,7 +66,7 @@ def test_a_clock_that_reports_its_time_is_confirmed(machine):
     assert found.missing_seconds == pytest.approx(0.0, abs=0.01)
 
 
-@pytest.mark.parametrize("reported", [0.0, 0.05, 0.089])
+@pytest.mark.parametrize("reported", [0.001, 0.05, 0.089])
 def test_time_that_is_missing_fails_with_both_sums(machine, reported):
     machine.reported = machine.cpu = reported
     train(machine, 30)
@@ -72,6 +74,19 @@ def test_time_that_is_missing_fails_with_both_sums(machine, reported):
         DishonestClock, match=rf"reported {30 * reported:.3g} s for 30 calls that took 2\.99 s"
     ):
         machine.clock.judged()
+
+
+def test_a_clock_that_stands_still_fails_at_once(machine):
+    machine.reported = 0.0
+    with pytest.raises(DishonestClock, match="reported 0 s for 1 calls"):
+        train(machine, 1)
+
+
+def test_where_the_kernel_counts_no_other_programs_nothing_is_proven(machine):
+    machine.clock._meter.knows_others = False
+    machine.reported = machine.cpu = 0.05
+    train(machine, 30)
+    assert machine.clock.judged().outcome == "not confirmed"
 
 
 def test_a_clock_that_is_wrong_in_every_third_call_fails(machine):
