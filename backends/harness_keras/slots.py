@@ -1,4 +1,4 @@
-"""The way of parameters between canonical arrays and Keras variables, for all engines."""
+"""Conversion of parameters between canonical arrays and Keras variables, for all engines."""
 
 from __future__ import annotations
 

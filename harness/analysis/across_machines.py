@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from harness.analysis.comparison import Comparison, step_ratio
-from harness.analysis.configuration_summary import ConfigurationSummary, time_doubts
+from harness.analysis.configuration_summary import ConfigurationSummary, timing_warnings
 from harness.analysis.duel_times import duel_time
 from harness.analysis.grouping import RunGroup
 from harness.duel.record import DuelRecord
@@ -82,7 +82,7 @@ def _ratio(
     if duel is not None:
         return MachineRatio(duel.ratio)
     ratio = step_ratio(other.configuration, reference.configuration)
-    return MachineRatio(ratio, ratio is not None and time_doubts([reference, other], ratio.n).any)
+    return MachineRatio(ratio, ratio is not None and timing_warnings([reference, other], ratio.n).any)
 
 
 def duels_across_machines(duels: Iterable[DuelRecord]) -> list[AcrossMachines]:

@@ -11,11 +11,11 @@ from typing import Literal
 
 from harness.analysis.configuration_summary import (
     ConfigurationSummary,
-    TimeDoubts,
+    TimingWarnings,
     default_target,
     mark_front,
     summarize,
-    time_doubts,
+    timing_warnings,
 )
 from harness.analysis.duel_times import DuelTime, duel_time
 from harness.analysis.grouping import ConfigurationRuns, DifferentWork, RunGroup, different_work
@@ -36,7 +36,7 @@ class PairComparison:
     """A configuration compared with the reference, which is the fastest of the group.
 
     ``ratio`` is the step time of ``other`` divided by that of ``reference``, from ``duel`` where there is
-    one; otherwise ``doubts`` are those about the times of the runs. ``quality`` is of the test scores of
+    one; otherwise ``warnings`` are those about the times of the runs. ``quality`` is of the test scores of
     ``other`` less those of ``reference`` on the same seeds.
     """
 
@@ -46,17 +46,17 @@ class PairComparison:
     ratio: Estimate | None
     quality: Equivalence
     duel: DuelTime | None = None
-    doubts: TimeDoubts | None = None
+    warnings: TimingWarnings | None = None
 
     @property
     def speed_verdict(self) -> SpeedVerdict:
         """How ``other`` trains relative to the reference; without a duel a 95 % interval decides.
 
-        Times of runs about which there are doubts are unreliable, whatever their ratio.
+        Times of runs about which there are warnings are unreliable, whatever their ratio.
         """
         if self.ratio is None:
             return "not measured"
-        if self.doubts is not None and self.doubts.any:
+        if self.warnings is not None and self.warnings.any:
             return "unreliable"
         verdict = self.duel.result.verdict if self.duel is not None else None
         if verdict == "same":
@@ -169,8 +169,8 @@ def _pairs(
         duel = duel_time(duels, group, reference.configuration, other.configuration)
         ratio = duel.ratio if duel else step_ratio(other.configuration, reference.configuration)
         quality = _quality(other, reference, margin)
-        doubts = None if duel or ratio is None else time_doubts([reference, other], ratio.n)
-        pairs.append(PairComparison(reference, other, group.measure, ratio, quality, duel, doubts))
+        warnings = None if duel or ratio is None else timing_warnings([reference, other], ratio.n)
+        pairs.append(PairComparison(reference, other, group.measure, ratio, quality, duel, warnings))
     return pairs
 
 

@@ -195,7 +195,7 @@ _UNSTEADY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class TimeDoubts:
+class TimingWarnings:
     """What speaks against comparing the times of these ``runs``, with ``seeds`` in common.
 
     ``disturbed`` counts the runs in which others used the machine, ``unsettled`` those that ended before
@@ -227,13 +227,13 @@ class TimeDoubts:
         return self.few_seeds or self.unsteady or bool(self.disturbed or self.unsettled)
 
 
-def time_doubts(summaries: Sequence[ConfigurationSummary], seeds: int) -> TimeDoubts:
-    """The doubts about the times of these configurations; ``seeds`` is how many they have in common."""
+def timing_warnings(summaries: Sequence[ConfigurationSummary], seeds: int) -> TimingWarnings:
+    """The timing warnings of these configurations; ``seeds`` is how many they have in common."""
     runs: list[Run] = [run for summary in summaries for run in summary.configuration.runs]
     disturbed = [run.record.interference for run in runs if run.record.disturbed]
     worst = max((load for load in disturbed if load), key=lambda load: load.taken, default=None)
     changes = [abs(summary.drift) for summary in summaries if summary.drift is not None]
-    return TimeDoubts(
+    return TimingWarnings(
         seeds=seeds,
         runs=len(runs),
         disturbed=len(disturbed),

@@ -218,7 +218,7 @@ class _Shared:
     def work(self, cpus: Sequence[int]) -> None:
         """Make one check after the other on these CPUs until none is left.
 
-        This thread shares them with its worker. On those of others it would wait while it tests a clock.
+        Its worker starts on the same CPUs.
         """
         with bound_to_cpus(cpus):
             taken = self._take()

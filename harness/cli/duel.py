@@ -21,9 +21,9 @@ from harness.cluster.connection import connected
 from harness.cluster.nodes import RayNodes
 from harness.cluster.one_node import DuelRecorder, on_one_node, write_duels
 from harness.cluster.plugin_files import plugin_files
-from harness.duel.conduct import Duel, defined_by
 from harness.duel.fastest_mode import FastestModes
 from harness.duel.record import DUELS, DuelRecord
+from harness.duel.runner import Duel, defined_by
 from harness.duel.timed_worker import ConfigurationFailed
 from harness.duel.workloads import DuelRequest, Workload, labelled, refuse_different_work
 from harness.errors import UsageError

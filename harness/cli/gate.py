@@ -25,10 +25,10 @@ from harness.cli.printing import (
 )
 from harness.cli.standard_error import LiveLine
 from harness.errors import HarnessError, UsageError
-from harness.gate.conduct import Gate, GateRequest
 from harness.gate.environments import Environment, EnvironmentPair, pair_of_commits, pair_of_interpreters
 from harness.gate.judgement import Outlook
 from harness.gate.record import GATES, BenchmarkRecord, GateRecord, Inconclusive, Stage, Verdict, folded
+from harness.gate.runner import Gate, GateRequest
 from harness.gate.suite import Suite, find_suite, read_suite
 from harness.plugins import registry
 from harness.report import ci_formats
@@ -46,19 +46,19 @@ class GateDisplay(LiveLine):
     """Lines on standard error: what is going on, and the verdict of each benchmark as it comes."""
 
     def phase(self, benchmark: str, activity: str) -> None:
-        """See :class:`harness.gate.conduct.GateObserver`."""
+        """See :class:`harness.gate.runner.GateObserver`."""
         self.doing(f"{benchmark}: {activity}")
 
     def judged(self, benchmark: BenchmarkRecord, stage: Stage) -> None:
-        """See :class:`harness.gate.conduct.GateObserver`."""
+        """See :class:`harness.gate.runner.GateObserver`."""
         self.say(progress_line(benchmark, stage))
 
     def confirming(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
-        """See :class:`harness.gate.conduct.GateObserver`."""
+        """See :class:`harness.gate.runner.GateObserver`."""
         self.doing(f"{benchmark.name}: {_to_come(benchmark, outlook)}")
 
     def paired(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
-        """See :class:`harness.gate.conduct.GateObserver`."""
+        """See :class:`harness.gate.runner.GateObserver`."""
         self.show(f"{benchmark.name}: {_to_come(benchmark, outlook)}")
 
 

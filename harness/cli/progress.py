@@ -14,11 +14,11 @@ from rich.table import Column
 from harness.certify.certificate import Certificate
 from harness.cli.printing import print_error
 from harness.cli.standard_error import LiveLine, console, print_line
-from harness.duel.conduct import Outlook
 from harness.duel.fastest_mode import BUDGET_SECONDS
 from harness.duel.mode_times import ModeTimes
 from harness.duel.preparation import Prepared
 from harness.duel.record import DuelRecord
+from harness.duel.runner import Outlook
 from harness.plugins.configuration import Configuration
 from harness.report.certificate_words import certificate_label
 from harness.report.mode_words import chosen_sentence
@@ -374,18 +374,18 @@ class RunLine:
 
 
 class DuelDisplay(LiveLine):
-    """Progress on standard error; see :class:`harness.duel.conduct.DuelObserver`."""
+    """Progress on standard error; see :class:`harness.duel.runner.DuelObserver`."""
 
     def preparing(self, *, certify: bool) -> None:
         """What happens before the first pair."""
         self.doing(f"{'certifying and ' if certify else ''}trying each configuration once")
 
     def certifying(self, label: str) -> None:
-        """See :class:`harness.duel.conduct.DuelObserver`."""
+        """See :class:`harness.duel.runner.DuelObserver`."""
         self.doing(f"certifying {label}")
 
     def trying(self, label: str) -> None:
-        """See :class:`harness.duel.conduct.DuelObserver`."""
+        """See :class:`harness.duel.runner.DuelObserver`."""
         self.doing(f"trying {label}")
 
     def measuring(self, prepared: Prepared, outlook: Outlook) -> None:

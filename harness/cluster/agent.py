@@ -20,9 +20,9 @@ import numpy as np
 import platformdirs
 
 from harness.cluster.messages import Forwarded, ForwardedStore, Message, Send, streamed
-from harness.duel.conduct import Duel, DuelObserver
 from harness.duel.fastest_mode import FastestModes, ModeObserver, in_fastest_modes
 from harness.duel.record import DuelRecord
+from harness.duel.runner import Duel, DuelObserver
 from harness.duel.workloads import DuelRequest, Workload, labelled
 from harness.errors import DataError, HarnessError
 from harness.hookspecs import hookimpl

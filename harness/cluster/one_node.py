@@ -7,8 +7,8 @@ from typing import Any, Protocol
 from harness.cluster.agent import NodeState
 from harness.cluster.dispatch import Arrival, Lost
 from harness.cluster.messages import Call, Ended
-from harness.duel.conduct import DuelObserver
 from harness.duel.record import DuelRecord, encode
+from harness.duel.runner import DuelObserver
 from harness.errors import HarnessError, UsageError, interruption
 from harness.machine.files import replace_result
 
@@ -94,7 +94,7 @@ class DuelRecorder:
         self.path = folder
 
     def paired(self, record: DuelRecord, seconds_left: float) -> None:
-        """See :class:`harness.duel.conduct.DuelObserver`."""
+        """See :class:`harness.duel.runner.DuelObserver`."""
         self.save(record)
         self._observer.paired(record, seconds_left)
 

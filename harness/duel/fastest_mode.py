@@ -5,10 +5,10 @@ from typing import Protocol
 
 import msgspec
 
-from harness.duel.conduct import Duel, DuelObserver
 from harness.duel.mode_times import ModeTimes, keep, kept, key_of, machine_of, work_sha256
 from harness.duel.preparation import is_certified
 from harness.duel.record import DuelRecord
+from harness.duel.runner import Duel, DuelObserver
 from harness.duel.workloads import DuelRequest, Workload
 from harness.errors import HarnessError
 from harness.plugins import registry

@@ -18,7 +18,7 @@ from harness.machine.cpus import cpus_of, on_their_cores, places_to_start
 from harness.machine.energy import EnergyMeter
 from harness.machine.usage import between, disturbed, read_counters
 
-_CHANCE = random.SystemRandom()
+_RNG = random.SystemRandom()
 #: From this number of blocks for each workload on, each workload's usual disturbance is its own.
 _FEWEST_BLOCKS_OF_ITS_OWN = 5
 
@@ -101,7 +101,7 @@ class Alternation:
         """
         workers: dict[int, TimedWorker] = {}
         places = self._places(order)
-        seed = _CHANCE.getrandbits(31)  # the same batches for all, which none could know
+        seed = _RNG.getrandbits(31)  # the same batches for all, which none could know
         for group in [order] if places else [[index] for index in order]:
             for number, index in enumerate(group):
                 workers[index] = self.worker(index, places[number] if places else None)

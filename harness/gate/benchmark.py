@@ -61,7 +61,7 @@ class PairMaker:
         """Set the steps of a block, and the turns unless they are given.
 
         ``same_work``: the first steps of base and head are equal. So if base is certified, the later work of
-        both must be that of the reference; this is verified for backends of others.
+        both must be that of the reference; this is verified for third-party backends.
 
         Raises:
             ConfigurationFailed: base or head failed.

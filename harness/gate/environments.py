@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from harness.duel.conduct import defined_by
+from harness.duel.runner import defined_by
 from harness.duel.workloads import Workload
 from harness.errors import HarnessError, UsageError
 from harness.gate import commands, environment_cache, git

@@ -166,8 +166,8 @@ def looked_at(series: PairedSeries, max_speedup: float | None) -> MetricResult:
     PASS needs an upper end of Student's one-sided 97.5 % interval within the limit, and means over all
     blocks within it.
     """
-    if doubt := _doubt(series, max_speedup):
-        return _result(series, "look", "INVALID", doubt)
+    if reason := _why_invalid(series, max_speedup):
+        return _result(series, "look", "INVALID", reason)
     if max(_upper_end(series.ratios.logs), *series.ratios.cautious_means) >= math.log1p(series.limit):
         return _result(series, "look", "INCONCLUSIVE", reasons.LimitNotShown())
     return _result(series, "look", "PASS")
@@ -185,8 +185,8 @@ def confirmed(series: PairedSeries, max_speedup: float | None, level: float, *, 
         made = _result(series, "confirmation", verdict, reason)
         return msgspec.structs.replace(made, p_value=worse, level=level)
 
-    if doubt := _doubt(series, max_speedup):
-        return result("INVALID", doubt)
+    if reason := _why_invalid(series, max_speedup):
+        return result("INVALID", reason)
     if series.ratios.mean > 0:  # else head was slower in the first pairs, such as before base began to pause
         worse = series.ratios.evidence_p_value(limit)
     if series.ratios.within_p_value(limit) <= WITHIN_LEVEL:
@@ -233,7 +233,7 @@ def _upper_end(logs: np.ndarray) -> float:
     return float(logs.mean()) + student_quantile(1 - _LOOK_LEVEL, len(logs) - 1) * error
 
 
-def _doubt(series: PairedSeries, max_speedup: float | None) -> Reason | None:
+def _why_invalid(series: PairedSeries, max_speedup: float | None) -> Reason | None:
     """Why no verdict can rest on these pairs; None where one can."""
     usable = len(series.ratios.logs)
     pairs = usable + series.lost

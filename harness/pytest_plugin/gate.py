@@ -4,10 +4,10 @@ import logging
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.gate.conduct import Gate, GateRequest
 from harness.gate.environments import Environment
 from harness.gate.judgement import Outlook
 from harness.gate.record import BenchmarkRecord, GateRecord
+from harness.gate.runner import Gate, GateRequest
 from harness.gate.suite import Suite
 from harness.pytest_plugin.training import StepRequest, TimedPairs, own_threads_kept
 from harness.report.gate_advice import Options, advice

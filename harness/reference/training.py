@@ -235,7 +235,7 @@ class NumpyBackend(Backend):
     """Builds programs of the tasks that :mod:`harness.reference.training` covers."""
 
     name = NUMPY
-    summary = "verifies the work of others"
+    summary = "verifies the work of backends"
     modes = ("plain",)
     requires = ("numpy>=2",)
     contract = CONTRACT

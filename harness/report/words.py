@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from harness.analysis.axes import BACKEND, text_on_axis
 from harness.analysis.comparison import Comparison, PairComparison
 from harness.analysis.conditions import Difference, evaluation_text
-from harness.analysis.configuration_summary import TimeDoubts, time_doubts
+from harness.analysis.configuration_summary import TimingWarnings, timing_warnings
 from harness.analysis.grouping import DifferentWork, KeptApart, LeftOut, NoPartner, NotCertified, RunGroup
 from harness.analysis.variation import Variation
 from harness.report.numbers import (
@@ -132,24 +132,24 @@ def doubtful(comparison: Comparison) -> list[PairComparison]:
     return [pair for pair in comparison.pairs if pair.speed_verdict == "unreliable"]
 
 
-def doubts_of(pairs: Sequence[PairComparison]) -> TimeDoubts:
-    """The doubts about all of these pairs, which have the same reference."""
-    seeds = min(pair.doubts.seeds for pair in pairs if pair.doubts)
-    return time_doubts([pairs[0].reference, *(pair.other for pair in pairs)], seeds)
+def warnings_of(pairs: Sequence[PairComparison]) -> TimingWarnings:
+    """The timing warnings of all of these pairs, which have the same reference."""
+    seeds = min(pair.warnings.seeds for pair in pairs if pair.warnings)
+    return timing_warnings([pairs[0].reference, *(pair.other for pair in pairs)], seeds)
 
 
-def doubt_text(doubts: TimeDoubts) -> str:
-    """``1 run each; other programs used up to 1.7 of 2 CPUs in 3 of 6 runs``; empty without a doubt."""
+def warning_text(warnings: TimingWarnings) -> str:
+    """``1 run each; other programs used up to 1.7 of 2 CPUs in 3 of 6 runs``; empty without a warning."""
     reasons = []
-    if doubts.few_seeds:
-        reasons.append(f"{doubts.seeds} run{'s' * (doubts.seeds != 1)} each")
-    if doubts.disturbed:
-        used = f"other programs used up to {doubts.taken:.1f} of {doubts.cpus} CPUs"
-        reasons.append(f"{used} in {doubts.disturbed} of {doubts.runs} runs")
-    if doubts.unsteady and doubts.variation is not None:
-        reasons.append(f"step time varied by {percent(doubts.variation)} within a run")
-    if doubts.unsettled:
-        reasons.append(f"{doubts.unsettled} of {doubts.runs} runs ended before their steps had settled")
+    if warnings.few_seeds:
+        reasons.append(f"{warnings.seeds} run{'s' * (warnings.seeds != 1)} each")
+    if warnings.disturbed:
+        used = f"other programs used up to {warnings.taken:.1f} of {warnings.cpus} CPUs"
+        reasons.append(f"{used} in {warnings.disturbed} of {warnings.runs} runs")
+    if warnings.unsteady and warnings.variation is not None:
+        reasons.append(f"step time varied by {percent(warnings.variation)} within a run")
+    if warnings.unsettled:
+        reasons.append(f"{warnings.unsettled} of {warnings.runs} runs ended before their steps had settled")
     return "; ".join(reasons)
 
 
@@ -196,7 +196,7 @@ def fastest(comparison: Comparison) -> str:
     if all(pair.ratio is None for pair in pairs):
         return "Speed is not compared, because no two configurations have steady steps with a common seed."
     if unreliable := doubtful(comparison):
-        return f"Fastest: {_undecided(comparison)} ({doubt_text(doubts_of(unreliable))}).{_slower(pairs)}"
+        return f"Fastest: {_undecided(comparison)} ({warning_text(warnings_of(unreliable))}).{_slower(pairs)}"
     if comparison.cycle:
         names = listed([summary.name for summary in comparison.cycle])
         return f"Fastest: undecided between {names}, each of which is slower than another of them."

@@ -8,7 +8,7 @@ from harness.analysis.comparison import compare
 from harness.analysis.grouping import group_runs
 from harness.machine.usage import Interference
 from harness.report.tables import comparison_table
-from harness.report.words import doubt_text, headline, remarks
+from harness.report.words import headline, remarks, warning_text
 
 BUSY = Interference(cpus=2, others=1.7, stolen=0.0, seconds=60.0)
 _FAST, _SLOW = 0.005, 0.09
@@ -53,7 +53,7 @@ def test_no_headline_states_the_ratio_of_doubtful_times(seeds, changes, reason):
     comparison = _compared(seeds, **changes)
     (pair,) = comparison.pairs
     assert pair.speed_verdict == "unreliable"
-    assert doubt_text(pair.doubts) == reason
+    assert warning_text(pair.warnings) == reason
     line = headline(comparison)
     assert line.startswith(f"Fastest: undecided between jax:eager and torch:eager ({reason}). ")
     assert "slower" not in line

@@ -11,11 +11,11 @@ from support.made_gates import made_benchmark, made_gate
 
 from harness.cli.gate import GateDisplay, _exit_code, progress_line
 from harness.errors import UsageError
-from harness.gate import conduct, reasons
-from harness.gate.conduct import GateRecorder
+from harness.gate import reasons, runner
 from harness.gate.environments import Environment, _separate_code, with_shared_path
 from harness.gate.judgement import Outlook
 from harness.gate.record import EnvironmentRecord, GateRecord, folded
+from harness.gate.runner import GateRecorder
 from harness.plugins.files import PLUGIN_FILES_VARIABLE
 
 
@@ -63,7 +63,7 @@ def test_a_record_that_cannot_be_written_costs_no_verdict_and_is_never_green(
         kept.record.benchmarks.append(made_benchmark(verdicts=judged))
         kept.judged(kept.record.benchmarks[0], "look")
 
-    monkeypatch.setattr(conduct, "replace_result", refuse)
+    monkeypatch.setattr(runner, "replace_result", refuse)
     python = EnvironmentRecord(python="python", harness="0")
     kept = GateRecorder(tmp_path, SimpleNamespace(), suite="", base=python, head=python, false_alarms=0.01)
     record = kept.carry_out(work)
@@ -76,7 +76,7 @@ def test_a_record_that_cannot_be_written_costs_no_verdict_and_is_never_green(
 def test_a_record_that_could_be_written_in_the_end_says_what_the_gate_said(monkeypatch, tmp_path):
     """There was room again, and yet not all was judged."""
     refused = [OSError(errno.ENOSPC, "No space left on device")]
-    write = conduct.replace_result
+    write = runner.replace_result
 
     def replace_file(path, content):
         if refused:
@@ -87,7 +87,7 @@ def test_a_record_that_could_be_written_in_the_end_says_what_the_gate_said(monke
         kept.record.benchmarks.append(made_benchmark())
         kept.judged(kept.record.benchmarks[0], "look")
 
-    monkeypatch.setattr(conduct, "replace_result", replace_file)
+    monkeypatch.setattr(runner, "replace_result", replace_file)
     python = EnvironmentRecord(python="python", harness="0")
     kept = GateRecorder(tmp_path, SimpleNamespace(), suite="", base=python, head=python, false_alarms=0.01)
     record = kept.carry_out(work)

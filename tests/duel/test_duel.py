@@ -16,8 +16,8 @@ import psutil
 import pytest
 from support.command import PLUGINS, stored
 
-from harness.duel import conduct
-from harness.duel.conduct import Duel
+from harness.duel import runner
+from harness.duel.runner import Duel
 from harness.duel.workloads import DuelRequest, Workload
 from harness.errors import HarnessError
 from harness.machine.cpus import allowed_cpus, usable_cpus
@@ -285,7 +285,7 @@ def test_a_duel_whose_record_cannot_be_written_fails_with_every_reason(
     def refuse(path, content):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(conduct, "replace_result", refuse)
+    monkeypatch.setattr(runner, "replace_result", refuse)
     monkeypatch.setattr(duel, "_run_pairs", run_pairs)
     record = duel.carry_out()
     assert record.failure == f"{cause}cannot write the record {duel.path}: No space left on device"

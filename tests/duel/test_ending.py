@@ -4,7 +4,7 @@ import types
 
 import pytest
 
-from harness.duel import conduct
+from harness.duel import runner
 from harness.duel.ratios import PairTime
 from harness.duel.record import DuelResult
 from harness.stats.estimate import Estimate
@@ -44,15 +44,15 @@ def asked(budget=None):
     ],
 )
 def test_no_pair_is_started_that_would_end_too_late(budget, pairs, seconds, reason):
-    assert conduct.out_of_time(asked(budget), duel(pairs=pairs, seconds=seconds), 10.0) == reason
+    assert runner.out_of_time(asked(budget), duel(pairs=pairs, seconds=seconds), 10.0) == reason
 
 
 def test_a_duel_ends_once_all_is_decided_and_known():
     known, wide = result("slower", half_width=0.05), result("slower")
-    assert conduct.no_longer_needed(asked(), duel(known, known), 10.0) == "decided"
-    assert conduct.no_longer_needed(asked(), duel(known, wide), 10.0) is None
-    assert conduct.no_longer_needed(asked(), duel(known, wide, seconds=301.0), 10.0) == "verdicts in"
-    assert conduct.no_longer_needed(asked(3600.0), duel(known, wide, seconds=301.0), 10.0) is None
+    assert runner.no_longer_needed(asked(), duel(known, known), 10.0) == "decided"
+    assert runner.no_longer_needed(asked(), duel(known, wide), 10.0) is None
+    assert runner.no_longer_needed(asked(), duel(known, wide, seconds=301.0), 10.0) == "verdicts in"
+    assert runner.no_longer_needed(asked(3600.0), duel(known, wide, seconds=301.0), 10.0) is None
 
 
 @pytest.mark.parametrize(
@@ -61,16 +61,16 @@ def test_a_duel_ends_once_all_is_decided_and_known():
 )
 def test_it_ends_where_a_verdict_would_take_far_longer(wanted, pairs, pair_seconds, reason):
     undecided = duel(result(wanted=wanted), result("slower"), pairs=pairs)
-    assert conduct.no_longer_needed(asked(), undecided, pair_seconds) == reason
-    assert conduct.no_longer_needed(asked(3600.0), undecided, pair_seconds) is None
+    assert runner.no_longer_needed(asked(), undecided, pair_seconds) == reason
+    assert runner.no_longer_needed(asked(3600.0), undecided, pair_seconds) is None
 
 
 def test_the_time_left_is_that_of_the_pairs_to_come_and_never_more_than_there_is():
-    assert conduct.seconds_left(asked(), duel(result(wanted=3)), 10.0) == 30.0
-    assert conduct.seconds_left(asked(), duel(result(wanted=500)), 10.0) == 300.0
-    assert conduct.seconds_left(asked(125.0), duel(result(wanted=3)), 10.0) == 20.0
-    assert conduct.seconds_left(asked(), duel(result("slower", half_width=0.02)), 10.0) == 0.0
-    assert 0 < conduct.seconds_left(asked(), duel(result("slower", half_width=0.1)), 10.0) < 50.0
+    assert runner.seconds_left(asked(), duel(result(wanted=3)), 10.0) == 30.0
+    assert runner.seconds_left(asked(), duel(result(wanted=500)), 10.0) == 300.0
+    assert runner.seconds_left(asked(125.0), duel(result(wanted=3)), 10.0) == 20.0
+    assert runner.seconds_left(asked(), duel(result("slower", half_width=0.02)), 10.0) == 0.0
+    assert 0 < runner.seconds_left(asked(), duel(result("slower", half_width=0.1)), 10.0) < 50.0
 
 
 def test_pairs_correct_the_time_that_the_trial_predicts():

@@ -4,8 +4,8 @@ import msgspec
 import pytest
 from support.made_pairs import PROCESS
 
-from harness.duel.conduct import refuse_unequal_work
 from harness.duel.record import PairRecord
+from harness.duel.runner import refuse_unequal_work
 from harness.duel.workloads import Workload
 from harness.errors import HarnessError
 from harness.layers import Dropout

@@ -14,10 +14,10 @@ from harness.analysis.results import read_all
 from harness.analysis.study import STUDIES, Study, Variant, save_study
 from harness.certify.certificates import KeptFindings
 from harness.certify.parity import Finding
-from harness.duel.conduct import Duel
 from harness.duel.record import DUELS
-from harness.gate.conduct import GateRecorder
+from harness.duel.runner import Duel
 from harness.gate.record import GATES
+from harness.gate.runner import GateRecorder
 from harness.machine.files import ContentChanged, verify_checksum, with_checksum
 from harness.runs.record import Record
 from harness.runs.store import RUNS, Store

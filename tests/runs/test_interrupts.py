@@ -12,8 +12,8 @@ from unittest.mock import Mock
 import pytest
 
 from harness.cli import printing
-from harness.duel import conduct
-from harness.gate import conduct as gate_conduct
+from harness.duel import runner
+from harness.gate import runner as gate_runner
 from harness.gate.record import EnvironmentRecord
 from harness.machine import files
 from harness.plugins import registry
@@ -109,16 +109,16 @@ def test_a_duel_that_is_interrupted_anywhere_has_ended(failure, tmp_path, monkey
         return made[-1]
 
     saved = []
-    monkeypatch.setattr(conduct, "new_record", new_record)
-    monkeypatch.setattr(conduct, "encode", lambda record: record.status.encode())
-    monkeypatch.setattr(conduct, "replace_result", lambda _path, content: saved.append(content.decode()))
+    monkeypatch.setattr(runner, "new_record", new_record)
+    monkeypatch.setattr(runner, "encode", lambda record: record.status.encode())
+    monkeypatch.setattr(runner, "replace_result", lambda _path, content: saved.append(content.decode()))
 
     def duel():
-        duel = conduct.Duel(SimpleNamespace(workloads=[workload]), tmp_path, Mock())
+        duel = runner.Duel(SimpleNamespace(workloads=[workload]), tmp_path, Mock())
         monkeypatch.setattr(duel, "_run_pairs", lambda: _save_and(duel, failure))
         return duel.carry_out()
 
-    for _ in every_interrupt(duel, conduct):
+    for _ in every_interrupt(duel, runner):
         assert not saved or saved[-1] in {"failed" if failure else "ok", "interrupted"}
         saved.clear()
 
@@ -126,21 +126,21 @@ def test_a_duel_that_is_interrupted_anywhere_has_ended(failure, tmp_path, monkey
 def _save_and(duel, failure):
     duel._save()
     if failure:
-        raise conduct.HarnessError(failure)
+        raise runner.HarnessError(failure)
 
 
 def test_a_gate_that_is_interrupted_anywhere_has_ended(tmp_path, monkeypatch):
     saved = []
-    monkeypatch.setattr(gate_conduct, "encode", lambda record: record.status.encode())
-    monkeypatch.setattr(gate_conduct, "replace_result", lambda _path, content: saved.append(content.decode()))
+    monkeypatch.setattr(gate_runner, "encode", lambda record: record.status.encode())
+    monkeypatch.setattr(gate_runner, "replace_result", lambda _path, content: saved.append(content.decode()))
 
     def gate():
-        kept = gate_conduct.GateRecorder(
+        kept = gate_runner.GateRecorder(
             tmp_path, Mock(), suite="", base=PYTHON, head=PYTHON, false_alarms=0.01
         )
         return kept.carry_out(kept.save)
 
-    for _ in every_interrupt(gate, gate_conduct):
+    for _ in every_interrupt(gate, gate_runner):
         assert not saved or saved[-1] in {"ok", "interrupted"}
         saved.clear()
 

@@ -13,7 +13,7 @@ Tensor = Any
 
 
 def replacements() -> tuple[Replacement, ...]:
-    """They in the places of Keras's own."""
+    """The replacements for functions of Keras."""
     return (Replacement(backend.nn, "dot_product_attention", dot_product_attention),)
 
 

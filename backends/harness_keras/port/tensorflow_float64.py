@@ -18,7 +18,7 @@ Tensor = Any
 
 
 def replacements() -> tuple[Replacement, ...]:
-    """They in the places of Keras's and TensorFlow's own."""
+    """The replacements for functions of Keras and TensorFlow."""
     return (
         Replacement(backend.nn, "leaky_relu", leaky_relu),
         Replacement(backend.nn, "gelu", gelu),

@@ -238,7 +238,7 @@ def _as_outputs(
     """The tensors among a call's results, after overrides; a result that is an input becomes a new tensor.
 
     ``leaves`` are changed accordingly. ``versions`` are those of the inputs before the call, so that one that
-    the call wrote into is told from one that it only returns.
+    the call wrote into is distinguished from one that it only returns.
     """
     places = [place for place, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
     for override in overrides:
