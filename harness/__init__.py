@@ -18,6 +18,20 @@ if TYPE_CHECKING:
 def load_results(results: str | Path = "results") -> pd.DataFrame:
     """The records under ``results/runs`` as a DataFrame, one row per run, oldest first.
 
+    - ``id``, ``started_at``, ``status``; ``task``, ``task_version``, ``task_sha256``; ``dataset``,
+      ``dataset_fingerprint``
+    - ``backend``, ``mode``, ``engine``, ``engine_version``, ``device``, ``precision``, ``threads``, ``cpu``,
+      ``host``, ``seed``, ``batch_size``, ``parameters``
+    - ``epochs``, ``best_epoch``: the last one and the best one on validation
+    - ``step_seconds``, ``samples_per_second``: of steady steps; ``settled``, whether the warm-up had ended
+    - ``import_seconds``, ``data_seconds``, ``build_seconds``, ``first_step_seconds``, ``training_seconds``,
+      ``evaluation_seconds``
+    - ``train_loss``, ``validation_accuracy``, ``test_loss``, …: scores after the last epoch, shares from 0 to
+      1; ``test_at_best_loss``, …: with the weights of the best epoch; ``generalization_gap``
+    - ``peak_memory_bytes``, ``device_peak_memory_bytes``
+    - ``others_cpus``, ``stolen_cpus``, ``disturbed``: CPUs that other programs and the hypervisor used
+    - ``option_NAME``: options of the task
+
     Times are in seconds, memory in bytes, shares such as accuracies from 0 to 1. A file that cannot be read
     is skipped with a warning that names it.
     """

@@ -55,6 +55,14 @@ class Outcomes(msgspec.Struct, frozen=True):
     forecast: Forecast | None = None
     sampled: SampledTexts | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse a damaged record, in which a class has no name."""
+        count = len(self.classes)
+        labels = [label for one in self.examples for label in (one.target, one.predicted)]
+        sizes = [len(self.confusion), *map(len, self.confusion)] if self.confusion else []
+        if any(not 0 <= label < count for label in labels) or any(size != count for size in sizes):
+            raise ValueError("outcomes name classes that the record does not list")
+
 
 class Drawn(msgspec.Struct, frozen=True):
     """What a report draws. ``examples_png`` are the pictures of the examples, side by side.

@@ -1,5 +1,7 @@
 """Records as frames: a row per run, epoch, duel or metric; a file that cannot be read is skipped."""
 
+import re
+
 import msgspec
 import pandas as pd
 import pytest
@@ -191,3 +193,10 @@ def test_one_row_per_metric_and_quality_of_a_gate(tmp_path):
     assert frame.loc[("mlp", "memory"), "verdict"] == "INCONCLUSIVE"
     assert frame.loc[("gan", "quality"), "verdict"] == "FAIL"
     assert frame.loc["forecast", "benchmark_verdict"].tolist() == ["FAIL"]
+
+
+def test_the_documentation_of_the_frame_lists_its_columns(results):
+    columns = harness.load_results(results).columns
+    scores = re.compile(r"(train|validation|test|test_at_best)_(?!seconds)|option_")
+    documented = set(re.findall(r"``(\w+)``", harness.load_results.__doc__))
+    assert {column for column in columns if not scores.match(column)} <= documented

@@ -7,6 +7,7 @@ import pytest
 from support.made_outcomes import CLASSES, SERIES, classified
 
 from harness.spec.data import Samples
+from harness.training.outcome_records import Example, Outcomes
 from harness.training.program_scores import (
     MOST_EXAMPLES,
     Remembering,
@@ -70,6 +71,20 @@ def test_a_forecast_is_in_the_unit_of_its_series():
     assert seen.start == 1962
     assert outcomes(task, test.targets, test, (), None) is None
     assert outcomes(GAN.define(GAN.options()), test.targets, test, (), None) is None
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {"examples": [Example(0, 2**63, 0, 1.0)]},
+        {"examples": [Example(0, 0, -1, 1.0)]},
+        {"confusion": [[1, 2]]},
+        {"confusion": [[1], [2]]},
+    ],
+)
+def test_outcomes_whose_classes_have_no_name_are_damaged(damaged):
+    with pytest.raises(ValueError, match="classes that the record does not list"):
+        Outcomes(classes=["a", "b"], **damaged)
 
 
 def test_the_last_outputs_are_remembered_without_predicting_twice():
