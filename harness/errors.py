@@ -35,13 +35,16 @@ _LEAST_SIMILARITY_OF_OTHERS = 0.8
 _SHORTEST_BEGINNING = 3
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str], owner: str = "") -> UsageError:
+def unknown_name(
+    kind: str, name: str, known: Iterable[str], owner: str = "", meant: str | None = None
+) -> UsageError:
     """A :class:`UsageError` for an unknown name that offers the nearest known one and the whole list.
 
-    ``owner`` is what the name would belong to, such as ``backend torch``.
+    ``owner`` is what the name would belong to, such as ``backend torch``; ``meant`` the known one where the
+    caller knows better than the spelling.
     """
     names = sorted(known)
-    meant = _nearest(name.lower(), names)
+    meant = meant or _nearest(name.lower(), names)
     hint = f" Did you mean {meant!r}?" if meant else ""
     listed = ", ".join(names) if names else "none is installed"
     where = f" of {owner}" if owner else ""

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -71,7 +71,7 @@ def parse_options(definition: TaskDefinition, assignments: Iterable[str]) -> msg
         key, text = _parts(definition, assignment, takes)
         value = _fitting(definition, key, text)
         if value is None:
-            raise UsageError(f"--set {key}={text}: {key} takes {takes[key]}.")
+            raise UsageError(f"--set {key}={text}: {key} takes {takes[key]}.{_instead(key, text, takes)}")
         values[key] = value
     return options_with(definition, values)
 
@@ -95,10 +95,21 @@ def parse_alternatives(definition: TaskDefinition, assignments: Iterable[str]) -
             value = _fitting(definition, key, each)
             if value is None:
                 which = f"{each!r} does not fit; " if len(texts) > 1 else ""
-                raise UsageError(f"--set {key}={text}: {which}{key} takes {takes[key]}.")
+                instead = _instead(key, each, takes)
+                raise UsageError(f"--set {key}={text}: {which}{key} takes {takes[key]}.{instead}")
             if value not in values.setdefault(key, []):
                 values[key].append(value)
     return values
+
+
+#: What is called so elsewhere, by option and value: the other option of the task that it needs, and a hint.
+_ELSEWHERE = {("optimizer", "adamw"): ("weight_decay", "AdamW is adam with --set weight_decay=VALUE.")}
+
+
+def _instead(key: str, text: str, known: Container[str]) -> str:
+    """How to give what other programs know as this value; empty where there is nothing to say."""
+    option, hint = _ELSEWHERE.get((key, text.strip().lower()), ("", ""))
+    return f" {hint}" if option in known else ""
 
 
 def options_with(definition: TaskDefinition, values: Mapping[str, Value]) -> msgspec.Struct:

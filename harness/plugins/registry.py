@@ -6,6 +6,7 @@ A broken plugin affects no other: what it raises becomes a :class:`PluginError` 
 its distribution. Plugins of other distributions are first imported in a process of their own.
 """
 
+import contextlib
 import functools
 import sys
 from collections.abc import Callable, Iterable
@@ -152,7 +153,7 @@ def _load(kind: Kind, name: str, expected: type[Plugin]) -> tuple[Plugin, metada
     points = _entry_points()[kind]
     if name not in points:
         label = "data set" if kind == "dataset" else kind
-        raise unknown_name(label, name, points)
+        raise unknown_name(label, name, points, meant=_related(kind, name))
     if len({point.value for point in points[name]}) > 1:
         rivals = " and ".join(_distribution(point) for point in points[name])
         raise PluginError(f"{kind} {name!r} is claimed by {rivals}; uninstall one of them")
@@ -165,6 +166,20 @@ def _load(kind: Kind, name: str, expected: type[Plugin]) -> tuple[Plugin, metada
             f"{where} returned NoneType from harness_{kind}({name!r}); expected {expected.__name__}"
         )
     return plugin, point
+
+
+def _related(kind: Kind, name: str) -> str | None:
+    """The first backend that requires what is called so, or the first task that trains on it."""
+    for known in names(kind):
+        with contextlib.suppress(PluginError):
+            if kind == "backend":
+                required = [canonicalize_name(Requirement(each).name) for each in backend(known).requires]
+                related = canonicalize_name(name) in required
+            else:
+                related = kind == "task" and name in task(known).datasets
+            if related:
+                return known
+    return None
 
 
 def from_file(path: Path, kind: Kind, name: str, expected: type[Plugin]) -> Plugin | None:

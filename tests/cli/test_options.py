@@ -94,3 +94,24 @@ def test_an_option_has_one_help_text_in_all_commands():
             if isinstance(parameter, click.Option) and parameter.opts[0] not in _SPECIFIC:
                 texts[parameter.opts[0]].add(parameter.help)
     assert {option: found for option, found in texts.items() if len(found) > 1} == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("--backend", "tensorflow", "--task", "cnn"), "Did you mean 'keras'?"),
+        (("--backend", "torch", "--task", "cifar10"), "Did you mean 'cnn'?"),
+        (
+            ("--backend", "torch", "--task", "cnn", "--learning-rate", "0.1"),
+            "An option of the task is given as --set learning_rate=VALUE.",
+        ),
+        (
+            ("--backend", "torch", "--task", "cnn", "--set", "optimizer=adam,adamw"),
+            "AdamW is adam with --set weight_decay=VALUE.",
+        ),
+    ],
+)
+def test_names_of_other_programs_are_answered_with_those_of_this_one(harness, arguments, hint):
+    done = harness("run", *arguments)
+    assert done.returncode == 2
+    assert hint in done.stderr
