@@ -16,11 +16,10 @@ from harness.audit.segments import Segments
 from harness.audit.words import work_fault
 from harness.audit.work import Work
 from harness.certify.certificate import Losses
-from harness.errors import Declined, HarnessError
+from harness.errors import HarnessError
 from harness.spec.data import Split
 from harness.training.batches import BatchOrder
 from harness.worker import protocol
-from harness.worker.errors import RequestFailed
 from harness.worker.session import Conversation, Session
 
 
@@ -127,9 +126,7 @@ class AuditedTraining:
             DishonestClock: the reported times are not to be trusted.
         """
         if known_step_seconds is not None:
-            # A program that fails now has made all the steps that count.
-            with contextlib.suppress(Declined, RequestFailed):
-                self._clock.compare_new_order(self._work.order, self._steps, known_step_seconds)
+            self._clock.compare_new_order(self._work.order, self._steps, known_step_seconds)
         return self._clock.judged()
 
     def verify(self, prepared: Preparation, budget_seconds: float = 0.0) -> Verification:
@@ -152,7 +149,7 @@ class AuditedTraining:
                     found = self._repeated(session, verifier, budget_seconds)
             else:
                 found = self._repeated(self._session, verifier, budget_seconds)
-        except HarnessError as error:
+        except (HarnessError, OSError) as error:  # the states need room on a disk
             found = Verification(outcome="not verified", gap="program failed", detail=str(error))
         found = msgspec.structs.replace(found, seconds=time.monotonic() - begun)
         if found.outcome == "differs":

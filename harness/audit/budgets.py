@@ -86,5 +86,8 @@ ROUNDING: dict[Precision, Rounding] = {
 }
 #: Losses below this are compared as if they were as large: the rounding of logits does not shrink with them.
 LEAST_LOSS = 0.05
+#: Of the drawn samples of a split, so many may have another score than in NumPy: two classes of almost the
+#: same logit, or logits so large that their rounding shows.
+ROUNDED_SHARE = 0.05
 #: The least difference of a score of a sample that is one, relative, or absolute below 1, in any precision.
 SCORE_TOLERANCE = 1e-3

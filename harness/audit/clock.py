@@ -7,6 +7,7 @@ CPU time that the kernel counts for the worker; and a run ends with a few calls 
 know. Single calls are not judged: a busy machine delays any of them.
 """
 
+import contextlib
 import dataclasses
 import math
 import random
@@ -20,9 +21,11 @@ import msgspec
 from harness.audit import budgets
 from harness.audit.findings import Clock, DishonestClock
 from harness.audit.words import clock_fault
+from harness.errors import Declined
 from harness.machine.usage import UsageMeter
 from harness.training.batches import BatchOrder
 from harness.worker import protocol
+from harness.worker.errors import RequestFailed
 from harness.worker.session import Session
 
 _RNG = random.SystemRandom()
@@ -111,12 +114,19 @@ class TrainingClock:
             return
         new = dataclasses.replace(order, seed=_RNG.getrandbits(31))
         self._session.call(protocol.Shuffle(new.seed), protocol.Done)
+        # A program that fails now has made all the steps that count.
+        with contextlib.suppress(Declined, RequestFailed):
+            self._make_new_steps(new, step, step_seconds, wanted)
+        self._session.call(protocol.Shuffle(order.seed), protocol.Done)
+
+    def _make_new_steps(self, new: BatchOrder, step: int, step_seconds: float, wanted: int) -> None:
+        """Compare ``step_seconds`` with calls of ``wanted`` steps, more than once if they are slow."""
         calls: list[float] = []
         observed, others = self._observed, self._others
         for _ in range(1 + budgets.NEW_ORDER_REPETITIONS):
             while len(calls) < budgets.NEW_ORDER_CALLS:
                 count = min(wanted, new.run_length(step))
-                is_full = step % new.steps_per_epoch < new.full_steps
+                is_full = not new.full_steps or step % new.steps_per_epoch < new.full_steps
                 seconds = self.train(count).seconds / count
                 step += count
                 calls += [seconds] * is_full
@@ -127,7 +137,6 @@ class TrainingClock:
             calls.clear()
         taken = (self._others - others) / (len(self._cpus) * (self._observed - observed))
         self._busy_share = min(1.0, max(0.0, taken))
-        self._session.call(protocol.Shuffle(order.seed), protocol.Done)
 
     def judged(self) -> Clock:
         """What the sums say of all calls so far.

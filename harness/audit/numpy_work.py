@@ -46,8 +46,6 @@ Gradient = dict[str, np.ndarray]
 _GRADIENT_RATE = 2.0**-20
 #: A training step takes about three times the operations of a prediction.
 _TRAINING_TO_FORWARD = 3
-#: Of the samples of a split, so many may have another score than in NumPy.
-_ROUNDED_SHARE = 0.05
 
 
 class ReportedScores(msgspec.Struct, frozen=True):
@@ -63,6 +61,7 @@ class ReportedScores(msgspec.Struct, frozen=True):
 
 def compare_with_numpy(numpy: "NumpyWork", segments: Segments, own: Session) -> Independent:
     """Compare first steps, scores, and gradients of later steps; ``own`` has a program of the backend."""
+    found = Independent()
     try:
         found = numpy.compared_alone()
         end = time.monotonic() + budgets.NUMPY_SECONDS
@@ -71,9 +70,9 @@ def compare_with_numpy(numpy: "NumpyWork", segments: Segments, own: Session) -> 
                 break
             found = numpy.later_steps(found, segment, own)
     except Declined as error:
-        found = Independent(gap="not covered", detail=str(error))
+        found = msgspec.structs.replace(found, gap="not covered", detail=str(error))
     except HarnessError as error:
-        found = Independent(gap="program failed", detail=str(error))
+        found = msgspec.structs.replace(found, gap="program failed", detail=str(error))
     return found
 
 
@@ -260,7 +259,7 @@ def _row_deviation(
     for name, ours, theirs in zip(names, reported, recomputed, strict=True):
         rows = list(zip(places, ours[places].tolist(), theirs.tolist(), strict=True))
         wrong = [row for row in rows if not _is_near(row[1], row[2], tolerance)]
-        if len(wrong) > _ROUNDED_SHARE * len(rows):
+        if len(wrong) > budgets.ROUNDED_SHARE * len(rows):
             place, score, right = wrong[0]
             return ScoreDeviation(split, name, score, right, place)
     return None

@@ -61,9 +61,11 @@ class Repeater:
             self._rebuild()
         self._is_new = False
         path = None if segment.start is None else str(segment.start)
-        start = time.monotonic()
-        request = protocol.Replay(segment.step, calls, path, segment.complete)
-        losses = self._session.call(request, protocol.Replayed).losses
+        start, losses = time.monotonic(), list[list[float | None]]()
+        for count in calls:  # a request each, so that a long segment is no long silence
+            request = protocol.Replay(segment.step + len(losses), [count], path, segment.complete)
+            losses += self._session.call(request, protocol.Replayed).losses
+            path = None
         self._slowdown = max(self._slowdown, (time.monotonic() - start) / max(segment.seconds, 1e-9))
         return losses
 

@@ -160,15 +160,15 @@ def _compared_steps(span: Span) -> str:
 
 def compared_with_numpy(found: Independent) -> str:
     """What was compared, or why nothing was."""
-    scores = [f"the scores of {found.scored_rows} samples"] * bool(found.scored_rows)
-    if found.gap is not None:
-        detail = f" ({found.detail})" if found.detail else ""
-        equal = f"; equal in NumPy: {scores[0]}" if scores else ""
-        return f"steps not compared with NumPy: {_NUMPY_GAPS[found.gap]}{detail}{equal}"
-    parts = [f"the first {found.steps} losses"]
-    if found.later_steps:
-        parts.append(f"{found.later_steps} later gradients")
-    return f"equal in NumPy: {', '.join(parts + scores)}"
+    parts = [f"the first {found.steps} losses"] * bool(found.steps or found.gap is None)
+    parts += [f"{found.later_steps} later gradients"] * bool(found.later_steps)
+    parts += [f"the scores of {found.scored_rows} samples"] * bool(found.scored_rows)
+    equal = f"equal in NumPy: {', '.join(parts)}" if parts else ""
+    if found.gap is None:
+        return equal
+    detail = f" ({found.detail})" if found.detail else ""
+    gap = f"steps not compared with NumPy: {_NUMPY_GAPS[found.gap]}{detail}"
+    return "; ".join(filter(None, (gap, equal)))
 
 
 def _number(value: float | None) -> str:

@@ -73,10 +73,11 @@ class TimedWorker:
         configuration = workload.configuration
 
         def start(further: Mapping[str, str]) -> Session:
+            """Another worker like this one, on the CPUs of its variables."""
             own = {**variables, **further}
-            return session_of(workload.label, own, deadline_seconds, configuration.python, cpus)
+            return session_of(workload.label, own, deadline_seconds, configuration.python)
 
-        self.session = start({})
+        self.session = session_of(workload.label, variables, deadline_seconds, configuration.python, cpus)
         self._start, self._certified = start, certified
         self._backend = configuration.backend
         self._cpus = cpus_of(variables)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from harness.audit.findings import WorkDiffers
+from harness.audit.findings import DishonestClock, WorkDiffers
 from harness.duel.pairs import Alternation
 from harness.duel.preparation import Prepared, is_certified, prepare
 from harness.duel.ratios import PairTime
@@ -108,7 +108,7 @@ class PairMaker:
             return work(self._alternation, slice(0, 2))
         except ConfigurationFailed as error:
             if error.label != self._workloads[1].label or isinstance(
-                error.__cause__, WorkerTimeout | WorkDiffers
+                error.__cause__, WorkerTimeout | WorkDiffers | DishonestClock
             ):
                 raise
             failure = error

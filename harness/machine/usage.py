@@ -177,7 +177,7 @@ class UsageMeter:
         self._looked_up = float("-inf")
         self._begun: _State
         #: Whether the kernel counts what CPUs do for other programs.
-        self.knows_others = bool(busy_seconds())
+        self.knows_others = any(busy_seconds().values())
         self.begin()
 
     def begin(self) -> None:
@@ -187,7 +187,8 @@ class UsageMeter:
     def end(self) -> Usage:
         """The usage since :meth:`begin`. The kernel counts that of CPUs in ticks of 10 ms."""
         before, now = self._begun, self._read()
-        own = sum(max(0.0, seconds - before.own.get(pid, 0.0)) for pid, seconds in now.own.items())
+        # Over all of them: what a child used passes to its parent when it ends.
+        own = max(0.0, sum(now.own.values()) - sum(before.own.values()))
         ours = own + now.this_thread - before.this_thread
         others = now.busy - before.busy - ours
         if before.waited is None or now.waited is None:

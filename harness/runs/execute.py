@@ -112,9 +112,10 @@ class TrainingRun:
         )
 
     def _usual_step_seconds(self) -> float:
-        """The time of a step of the run: the mean of all, or the median of blocks if that is less."""
-        blocks = self._record.blocks
-        mean = self._record.phases.training_seconds / self._step
+        """The time of a full step of the run: the mean of all, or the median of blocks if that is less."""
+        record = self._record
+        blocks = [block for block in record.blocks if block.batch_size == record.batch_size] or record.blocks
+        mean = sum(block.seconds for block in blocks) / sum(block.steps for block in blocks)
         return min(mean, statistics.median(block.seconds / block.steps for block in blocks))
 
     def _start(self) -> BatchOrder:

@@ -102,7 +102,7 @@ class WorkerProcess:
 
         Only on Linux, where a stopped process still ends with its parent. Elsewhere it is left waiting.
         """
-        if sys.platform == "linux":
+        if sys.platform == "linux" and not self.has_ended():
             self._signal(signal.SIGSTOP)
             self._wait_until_stopped()
 
@@ -115,7 +115,7 @@ class WorkerProcess:
 
     def resume(self) -> None:
         """Let a stopped process continue."""
-        if sys.platform == "linux":
+        if sys.platform == "linux" and not self.has_ended():
             self._signal(signal.SIGCONT)
 
     def move_to(self, cpus: Iterable[int]) -> None:
@@ -126,7 +126,8 @@ class WorkerProcess:
             raise NoWorkersHere(f"cannot move a worker to its CPUs: {error.strerror}") from error
 
     def _signal(self, number: signal.Signals) -> None:
-        os.killpg(self.pid, number)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
         for server in self.servers():
             with contextlib.suppress(psutil.Error):
                 server.send_signal(number)

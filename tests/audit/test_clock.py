@@ -10,6 +10,7 @@ from harness.audit.findings import DishonestClock
 from harness.machine.usage import Usage
 from harness.training.batches import BatchOrder
 from harness.worker import protocol
+from harness.worker.errors import RequestFailed
 
 
 @pytest.fixture
@@ -21,9 +22,12 @@ def machine(monkeypatch):
     state = SimpleNamespace(
         now=0.0, real=0.1, reported=0.1, cpu=0.1, others=0.0, delay=0.0, reading_cpu=[0.001], asked=None
     )
+    state.fails = False
 
     def call(request, _expected):
         state.asked = request
+        if state.fails and isinstance(request, protocol.Train):
+            raise RequestFailed("out of memory", "")
         if isinstance(request, protocol.Train):
             state.now += state.real + state.delay
             return protocol.Trained(state.reported, [[1.0]] * request.steps)
@@ -194,6 +198,20 @@ def test_a_busy_machine_does_not_explain_a_step_that_takes_no_time(machine):
     machine.clock.compare_new_order(BatchOrder(800, 8, seed=0), 30, 0.1)
     with pytest.raises(DishonestClock, match="a step took 3% of the time"):
         machine.clock.judged()
+
+
+def test_an_epoch_that_is_smaller_than_a_batch_has_full_steps_too(machine):
+    train(machine, 30)
+    machine.clock.compare_new_order(BatchOrder(20, 50, seed=0), 30, 0.1)
+    assert machine.clock.judged().known_share == pytest.approx(1.0)
+
+
+def test_a_program_that_fails_in_the_test_gets_its_order_back(machine):
+    train(machine, 30)
+    machine.fails = True
+    machine.clock.compare_new_order(BatchOrder(800, 8, seed=3), 30, 0.1)
+    assert machine.asked == protocol.Shuffle(3)
+    assert machine.clock.judged().known_share is None
 
 
 def test_long_steps_are_not_made_for_the_test(machine):

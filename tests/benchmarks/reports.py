@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("--base", type=Path)
     parser.add_argument("records", type=int, nargs="*", default=[100, 10_000])
     arguments = parser.parse_args()
-    trees = [HERE, *[arguments.base.resolve()] * (arguments.base is not None)]
+    trees = [HERE] if arguments.base is None else [HERE, arguments.base.resolve()]
     for count in arguments.records:
         with tempfile.TemporaryDirectory() as name:
             folders = [Path(name) / str(index) for index in range(len(trees))]

@@ -163,6 +163,13 @@ def test_a_silence_is_distinguished_from_a_deadline(monkeypatch):
     assert raised.value.silent
 
 
+def test_a_worker_that_has_been_killed_can_be_paused_and_resumed():
+    with Session({}) as session:
+        session.kill()
+        session.pause()
+        session.resume()
+
+
 def test_a_paused_worker_goes_on_with_the_next_request():
     with Session({}) as session:
         session.call(QUESTION, protocol.Defined)
