@@ -1,4 +1,4 @@
-"""The benchmarks that CONTRIBUTING names start as it writes them."""
+"""What CONTRIBUTING says: its benchmarks start as it writes them, and its map lists every room."""
 
 import re
 import subprocess
@@ -31,3 +31,9 @@ def test_commands_over_many_records_are_timed_without_a_second_tree():
     done = run("tests/benchmarks/reports.py", "20")
     assert done.returncode == 0, done.stderr
     assert re.search(r"20 records: compare .* s .* MiB", done.stdout)
+
+
+def test_the_map_lists_every_room():
+    table = (ROOT / "CONTRIBUTING.md").read_text()
+    rooms = {path.parent.name for path in (ROOT / "harness").glob("*/__init__.py")}
+    assert {room for room in rooms if f"`{room}`" not in table} == set()
