@@ -68,20 +68,20 @@ ROUNDINGS = 30.0
 class Rounding(NamedTuple):
     """The relative distance of neighbouring numbers, and deviations that rounding explains in any training.
 
-    ``loss`` is relative to the size of losses, ``weights`` to the way that they have moved. ``same_weights``
-    is that of a loss at equal weights, ``first_losses`` that of two frameworks after a few steps.
+    ``loss`` is relative to the size of losses, ``weights`` to the way that they have moved. ``first_losses``
+    is that of two frameworks after a few steps, ``score`` that of a sample's score.
     """
 
     epsilon: float
     loss: float
     weights: float
-    same_weights: float
     first_losses: float
+    score: float
 
 
 ROUNDING: dict[Precision, Rounding] = {
-    "float64": Rounding(2.0**-52, 1e-9, 1e-6, 1e-8, 1e-6),
-    "float32": Rounding(2.0**-23, 1e-5, 1e-3, 1e-4, 1e-3),
+    "float64": Rounding(2.0**-52, 1e-9, 1e-6, 1e-6, 1e-3),
+    "float32": Rounding(2.0**-23, 1e-5, 1e-3, 1e-3, 1e-3),
     "bfloat16": Rounding(2.0**-8, 0.02, 0.05, 0.1, 0.1),
 }
 #: Losses below this are compared as if they were as large: the rounding of logits does not shrink with them.
@@ -89,5 +89,5 @@ LEAST_LOSS = 0.05
 #: Of the drawn samples of a split, so many may have another score than in NumPy: two classes of almost the
 #: same logit, or logits so large that their rounding shows.
 ROUNDED_SHARE = 0.05
-#: The least difference of a score of a sample that is one, relative, or absolute below 1, in any precision.
-SCORE_TOLERANCE = 1e-3
+#: By how much a score may differ from the mean of those of the samples.
+MEAN_TOLERANCE = 1e-6

@@ -140,8 +140,7 @@ class NumpyWork:
     def _nearby(self, initial: Path, steps: int) -> Losses:
         """The first losses from initial weights that are a few roundings away."""
         moved = self._folder / "numpy-nearby.npz"
-        epsilon = budgets.ROUNDING[self._work.plan.precision].epsilon
-        save_nearby(initial, moved, budgets.NUMPY_ROUNDINGS * epsilon)
+        save_nearby(initial, moved, budgets.NUMPY_ROUNDINGS * self._epsilon)
         self._session.call(protocol.Rebuild(), protocol.Done)
         losses = self._session.call(_step(0, moved), protocol.Replayed).losses
         for step in range(1, steps):
@@ -154,11 +153,15 @@ class NumpyWork:
         losses, paths = self._own_steps(segment, own)
         self._build(gradients=True)
         gradients, recomputed = [], list[list[float | None]]()
-        for index, (before, after) in enumerate(itertools.pairwise(paths)):
+        pairs = list(itertools.pairwise(paths))
+        for index, (before, after) in enumerate(pairs):
             row, gradient = self._gradient(segment.step + index, before, after)
             recomputed.append(row)
             gradients.append(gradient)
         fault = differs_at_same_weights(losses, recomputed, precision)
+        if fault is not None:  # unless rounding of the weights changes as much
+            nearby = [self._losses_nearby(segment.step + i, *pair) for i, pair in enumerate(pairs)]
+            fault = differs_at_same_weights(losses, recomputed, precision, nearby)
         if fault is not None:
             deviation = deviation_of(fault, losses, recomputed, segment.step)
             return msgspec.structs.replace(found, deviation=deviation)
@@ -189,14 +192,38 @@ class NumpyWork:
     def _gradient(self, step: int, before: Path, after: Path) -> tuple[list[float | None], Gradient]:
         """The losses of a step and its gradient, by the files of the weights before and after it."""
         row, gradient = self._gradient_at(step, before)
-        if isinstance(self._work.plan.task.objective, Adversarial):
-            # The generator's turn: with the discriminator that has been updated.
-            turn = self._folder / "turn.npz"
-            save_joined(before, after, "discriminator", turn)
-            later_row, later = self._gradient_at(step, turn)
+        if self._is_adversarial:
+            later_row, later = self._gradient_at(step, self._turn(before, after))
             row = [row[0], later_row[1]]
             gradient |= {name: array for name, array in later.items() if name.startswith("generator/")}
         return row, gradient
+
+    @property
+    def _is_adversarial(self) -> bool:
+        return isinstance(self._work.plan.task.objective, Adversarial)
+
+    def _turn(self, before: Path, after: Path) -> Path:
+        """The weights at the generator's turn: with the discriminator that has been updated."""
+        turn = self._folder / "turn.npz"
+        save_joined(before, after, "discriminator", turn)
+        return turn
+
+    def _losses_nearby(self, step: int, before: Path, after: Path) -> list[float | None]:
+        """The losses of a step at weights that are a few roundings away."""
+        row = self._loss_nearby(step, before)
+        return (
+            [row[0], self._loss_nearby(step, self._turn(before, after))[1]] if self._is_adversarial else row
+        )
+
+    def _loss_nearby(self, step: int, path: Path) -> list[float | None]:
+        moved = self._folder / "numpy-nearby.npz"
+        save_nearby(path, moved, budgets.NUMPY_ROUNDINGS * self._epsilon)
+        (row,) = self._session.call(_step(step, moved), protocol.Replayed).losses
+        return row
+
+    @property
+    def _epsilon(self) -> float:
+        return budgets.ROUNDING[self._work.plan.precision].epsilon
 
     def _gradient_at(self, step: int, path: Path) -> tuple[list[float | None], Gradient]:
         """The losses of a step and its gradient at the weights in a file."""
@@ -242,7 +269,7 @@ def _mean_deviation(split: Split, scores: Scores, means: Scores) -> ScoreDeviati
     """The first score that is not the mean of those of the samples."""
     for name, mean in means.items():
         score = scores.get(name)
-        if name in scores and score != mean and not _is_near(score, mean, budgets.SCORE_TOLERANCE):
+        if name in scores and score != mean and not _is_near(score, mean, budgets.MEAN_TOLERANCE):
             return ScoreDeviation(split, name, score, mean)
     return None
 
@@ -254,7 +281,7 @@ def _row_deviation(
 
     A few have two classes of almost the same logit, or logits so large that their rounding shows.
     """
-    tolerance = max(budgets.SCORE_TOLERANCE, budgets.ROUNDING[precision].same_weights)
+    tolerance = budgets.ROUNDING[precision].score
     names = ("loss", "accuracy")
     for name, ours, theirs in zip(names, reported, recomputed, strict=True):
         rows = list(zip(places, ours[places].tolist(), theirs.tolist(), strict=True))

@@ -79,4 +79,4 @@ def test_check_and_kit_find(trials, command, cheat):
 def test_duel_and_gate_find(trials, command, cheat):
     found, words, _ = trials.make(command, cheat)
     assert found
-    assert "gradient" in words or "loss of" in words or "moved the weights elsewhere" in words, words
+    assert "gradient" in words or "differs from its recomputation" in words, words

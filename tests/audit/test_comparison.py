@@ -82,10 +82,10 @@ def test_two_configurations_differ_if_a_step_is_wrong_at_once():
     assert first_difference(losses(REPORTED * (1 + DRIFT)), losses(REPORTED), "float32") is None
 
 
-@pytest.mark.parametrize(("by", "differs"), [(1e-5, None), (1e-3, 1)])
-def test_at_equal_weights_losses_are_equal(by, differs):
-    ours = [[1.0], [1.0 + by]]
-    assert differs_at_same_weights(ours, [[1.0], [1.0]], "float32") == differs
+@pytest.mark.parametrize(("by", "apart", "differs"), [(1e-6, 0, None), (1e-3, 1e-7, 1), (1e-3, 1e-4, None)])
+def test_at_equal_weights_losses_are_equal_as_far_as_rounding_leaves_them(by, apart, differs):
+    ours, theirs, nearby = [[1.0], [1.0 + by]], [[1.0], [1.0]], [[1.0], [1.0 + apart]]
+    assert differs_at_same_weights(ours, theirs, "float32", nearby) == differs
 
 
 def test_the_deviation_names_the_step_and_the_worse_of_two_losses():
