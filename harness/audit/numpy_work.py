@@ -64,9 +64,8 @@ def compare_with_numpy(numpy: "NumpyWork", segments: Segments, own: Session) -> 
     found = Independent()
     try:
         found = numpy.compared_alone()
-        end = time.monotonic() + budgets.NUMPY_SECONDS
-        for number, segment in enumerate(segments.draw(needs_state=False)[:2]):
-            if segment.start is None or found.differs or found.gap or (number and time.monotonic() > end):
+        for segment in segments.draw(needs_state=False)[:2]:  # a drawn one and the newest
+            if segment.start is None or found.differs or found.gap:
                 break
             found = numpy.later_steps(found, segment, own)
     except Declined as error:
