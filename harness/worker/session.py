@@ -240,6 +240,7 @@ class Session:
 
     def close(self) -> None:
         """Let the worker leave by closing its pipe, and kill what has not left after a short grace."""
+        self.resume()  # a stopped process does not leave
         self.process.servers()  # they are not found once it has left
         with contextlib.suppress(OSError):
             os.close(self._requests)

@@ -163,6 +163,14 @@ def test_a_silence_is_distinguished_from_a_deadline(monkeypatch):
     assert raised.value.silent
 
 
+def test_a_paused_worker_leaves_when_it_is_closed():
+    session = Session({})
+    session.call(QUESTION, protocol.Defined)
+    session.pause()
+    session.close()
+    assert session.process._process.returncode == 0  # it was not killed
+
+
 def test_a_worker_that_has_been_killed_can_be_paused_and_resumed():
     with Session({}) as session:
         session.kill()
