@@ -18,9 +18,8 @@ import numpy as np
 from harness.audit import budgets
 from harness.audit.comparison import compare_losses, deviation_of, differs_at_same_weights
 from harness.audit.findings import Independent, ScoreDeviation
-from harness.audit.segments import Segment, Segments
+from harness.audit.segments import Segment, Segments, Work
 from harness.audit.updates import LEAST_AGREEMENT, agreements
-from harness.audit.work import Work
 from harness.certify.cases import without_dropout
 from harness.certify.certificate import Losses
 from harness.errors import Declined, HarnessError

@@ -11,8 +11,7 @@ import numpy as np
 from harness.audit import budgets
 from harness.audit.comparison import WeightsCheck, WeightsComparison, compare_losses, deviation_of
 from harness.audit.findings import Deviation, Span, Verification, Verifier
-from harness.audit.segments import Segment, Segments
-from harness.audit.work import Work
+from harness.audit.segments import Segment, Segments, Work
 from harness.certify.certificate import Losses
 from harness.worker import protocol
 from harness.worker.saved_state import save_nearby, weights_in

@@ -7,14 +7,20 @@ repeated is drawn when the training is over.
 
 import copy
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from harness.audit import budgets
 from harness.certify.certificate import Losses
+from harness.certify.dropout import uses_dropout
 from harness.machine.files import GuardedFolder
+from harness.plugins import registry
+from harness.spec.backend import Plan
+from harness.spec.task import Sgd
+from harness.training.batches import BatchOrder
 from harness.worker import protocol
+from harness.worker.session import Session
 
 _RNG = random.SystemRandom()
 #: The beginning of a training, for programs whose state cannot be read, has so many calls of several steps,
@@ -175,3 +181,37 @@ class Segments:
     def close(self) -> None:
         """Delete the saved states."""
         self._folder.close()
+
+
+# What a second program needs to repeat a training.
+
+#: Starts a process like that of the training, with these variables in addition.
+Start = Callable[[Mapping[str, str]], Session]
+
+
+class Work(NamedTuple):
+    """A training: by which backend, of which plan, on which data, in which order."""
+
+    backend: str
+    plan: Plan
+    dataset: str
+    order: BatchOrder
+    certified: bool
+    """Whether it counts as that of the reference, so that the harness's own program must do the same."""
+    start: Start
+
+    @property
+    def is_third_party(self) -> bool:
+        """Whether the backend does not ship with the harness."""
+        return registry.is_third_party(self.backend)
+
+    @property
+    def needs_state(self) -> bool:
+        """Whether a training step depends on more than the weights and its batch."""
+        optimizer = self.plan.task.optimizer
+        return self.uses_dropout or not (isinstance(optimizer, Sgd) and not optimizer.momentum)
+
+    @property
+    def uses_dropout(self) -> bool:
+        """Whether values are dropped, which each framework draws for itself."""
+        return uses_dropout(self.plan.task)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from harness.audit.audit import PairAudit
 from harness.audit.budgets import FIRST_PAIRS
-from harness.audit.pairs import PairAudit
 from harness.duel.record import BlockRecord, PairRecord
 from harness.duel.timed_worker import TimedWorker
 from harness.duel.workloads import Workload

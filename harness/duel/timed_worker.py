@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 
 from harness.audit.audit import AuditedTraining, Preparation
-from harness.audit.work import Work
+from harness.audit.segments import Work
 from harness.duel.record import ProcessRecord
 from harness.duel.workloads import Workload
 from harness.errors import HarnessError

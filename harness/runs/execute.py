@@ -11,7 +11,7 @@ from typing import Protocol
 from harness.audit.audit import AuditedTraining, Preparation
 from harness.audit.budgets import AUDIT_SHARE
 from harness.audit.findings import DishonestClock, WorkDiffers
-from harness.audit.work import Work
+from harness.audit.segments import Work
 from harness.errors import Declined, HarnessError, interruption
 from harness.machine.cpus import cpus_of
 from harness.machine.usage import Watch

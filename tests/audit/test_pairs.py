@@ -4,8 +4,8 @@ import collections
 
 import pytest
 
+from harness.audit.audit import PairAudit
 from harness.audit.budgets import FIRST_PAIRS
-from harness.audit.pairs import PairAudit
 
 
 def pair(verified, seconds):
