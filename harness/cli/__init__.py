@@ -199,8 +199,8 @@ def _refuse_other_encodings(arguments: list[str]) -> None:
             raise UsageError(f"{argument!a} is not UTF-8 and cannot be stored in a record.") from None
 
 
-def _takes_task_options(command: click.Command) -> bool:
-    return any("--set" in parameter.opts for parameter in command.params)
+def _takes_task_options(context: click.Context | None) -> bool:
+    return context is not None and any("--set" in parameter.opts for parameter in context.command.params)
 
 
 def _one_line(error: click.ClickException) -> str:
@@ -208,7 +208,7 @@ def _one_line(error: click.ClickException) -> str:
     text = " ".join(error.format_message().split())
     text = text[:1].lower() + text[1:] + "." * (text[-1] not in ".?!")
     context = error.ctx if isinstance(error, click.UsageError) else None
-    if isinstance(error, click.NoSuchOption) and context and _takes_task_options(context.command):
+    if isinstance(error, click.NoSuchOption) and not error.possibilities and _takes_task_options(context):
         name = error.option_name.lstrip("-").replace("-", "_")
         text += f" An option of the task is given as --set {name}=VALUE."
     return f"{text} See: {context.command_path} --help" if context else text
