@@ -262,8 +262,8 @@ def trained_score(task: Task, dataset: str, weights: Weights, seed: int) -> floa
         fakes = generate(task.objective, program.predict, data["test"])
         return Judge(data["train"]).distance(data["test"].inputs, fakes)["frechet_distance"]
     if task.takes_tokens():
-        return score(task, program.predict, at_most(data["test"], TEXTS))["loss"]
-    return 100 * score(task, program.predict, data["test"])["accuracy"]
+        return score(task, program.predict, at_most(data["test"], TEXTS)).scores["loss"]
+    return 100 * score(task, program.predict, data["test"]).scores["accuracy"]
 
 
 def pinned_task(default: Default) -> tuple[Task, str]:
