@@ -490,7 +490,7 @@ def trackers_of(given: dict[str, Any]) -> list[Tracker]:
     """The trackers that the options ask for.
 
     Raises:
-        UsageError: one is not installed, or a URI is of no use.
+        UsageError: one is not installed, or a URI cannot be used.
     """
     names: list[str] = given["trackers"]
     results: Path = given["results"]
