@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
     from harness.report.frames import Report
     from harness.report.notebook import StudyReport
-    from harness.runs.documents import RecordKind, Versioned
+    from harness.runs.documents import Identified, RecordKind
 
-    _D = TypeVar("_D", bound=Versioned)
+    _D = TypeVar("_D", bound=Identified)
 
 
 def load_results(results: str | Path = "results") -> pd.DataFrame:

@@ -96,7 +96,13 @@ def duels_across_machines(duels: Iterable[DuelRecord]) -> list[AcrossMachines]:
 
 def _work(duel: DuelRecord) -> Hashable:
     configurations = tuple(
-        (each.label, each.device.partition(" ")[0], each.precision, each.threads, each.batch_size)
+        (
+            each.label,
+            each.device.partition(" ")[0],
+            each.configuration.precision,
+            each.configuration.threads,
+            each.batch_size,
+        )
         for each in duel.configurations
     )
     return duel.task.name, duel.task.sha256, duel.dataset.fingerprint, configurations

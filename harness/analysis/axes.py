@@ -15,18 +15,18 @@ AxisValue = Value | None
 
 
 def _versions(record: Record) -> str:
-    versions = identifying_versions(record.backend, record.framework)
+    versions = identifying_versions(record.configuration.backend, record.framework)
     return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 #: The fields of a record that are axes. Every option of a task is one, too.
 FIELDS: dict[str, Callable[[Record], AxisValue]] = {
-    "backend": lambda record: record.backend,
-    "mode": lambda record: record.mode,
+    "backend": lambda record: record.configuration.backend,
+    "mode": lambda record: record.configuration.mode,
     "version": _versions,
     "device": lambda record: record.device,
-    "precision": lambda record: record.precision,
-    "threads": lambda record: record.threads,
+    "precision": lambda record: record.configuration.precision,
+    "threads": lambda record: record.configuration.threads,
     "batch_size": lambda record: record.task.description.batch_size,
     "epochs": lambda record: record.epochs_asked,
     "max_steps": lambda record: record.max_steps,

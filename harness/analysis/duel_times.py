@@ -71,10 +71,12 @@ def _fits(duel: DuelRecord, group: RunGroup) -> bool:
 def _is(of_duel: ConfigurationRecord, of_runs: ConfigurationRuns, group: RunGroup) -> bool:
     record, conditions = of_runs.runs[0].record, group.conditions
     return (
-        (of_duel.backend, of_duel.mode) == (record.backend, record.mode)
-        and identifying_versions(of_duel.backend, of_duel.framework)
-        == identifying_versions(record.backend, record.framework)
-        and (of_duel.precision, of_duel.threads) == (conditions.precision, conditions.threads)
+        (of_duel.configuration.backend, of_duel.configuration.mode)
+        == (record.configuration.backend, record.configuration.mode)
+        and identifying_versions(of_duel.configuration.backend, of_duel.framework)
+        == identifying_versions(record.configuration.backend, record.framework)
+        and (of_duel.configuration.precision, of_duel.configuration.threads)
+        == (conditions.precision, conditions.threads)
         and (of_duel.device, of_duel.batch_size) == (conditions.device, record.batch_size)
         and _distinctive(of_duel.variables) == _distinctive(record.worker_variables)
     )

@@ -22,7 +22,8 @@ from harness.analysis.run_curves import Run
 from harness.audit.comparison import first_difference
 from harness.certify.dropout import uses_dropout
 from harness.plugins.installation import identifying_versions
-from harness.runs.record import Record, Status
+from harness.runs.documents import Status
+from harness.runs.record import Record
 from harness.spec.backend import Precision
 from harness.training.measures import Measure
 
@@ -105,7 +106,7 @@ class RunGroup:
             return ", ".join([f"{conditions.task} on {conditions.dataset}", f"{epochs}{steps}", *texts])
         values = [configuration.values for configuration in self.configurations]
         amount = [] if {"epochs", "max_steps"} & set(self.axes) else [f"{epochs}{steps}"]
-        backend = self.configurations[0].runs[0].record.label if "mode" not in self.axes else ""
+        backend = self.configurations[0].runs[0].record.configuration.label if "mode" not in self.axes else ""
         rest = ", ".join(filter(None, [conditions.dataset, *amount, backend, *texts]))
         return f"{title_of_values(self.axes, values)} on {conditions.task}: {rest}"
 
@@ -158,7 +159,7 @@ def _failed(failed: Mapping[Conditions, list[Run]], usable: Mapping[Conditions, 
         for record in (run.record for run in runs):
             named = {*record.task.options, *(["batch"] if record.batch_size else [])}
             own = [each.text for each in apart[conditions] if each.name in named]
-            name = ", ".join([record.label, *own])
+            name = ", ".join([record.configuration.label, *own])
             left_out[record.task.name, name, record.status, _message(record)] += 1
     return left_out
 
@@ -193,8 +194,10 @@ def traits(conditions: Conditions, record: Record) -> Traits:
 
 
 def _identity(run: Run) -> Identity:
-    versions = identifying_versions(run.record.backend, run.record.framework)
-    return run.record.label, ", ".join(f"{name} {version}" for name, version in versions.items())
+    versions = identifying_versions(run.record.configuration.backend, run.record.framework)
+    return run.record.configuration.label, ", ".join(
+        f"{name} {version}" for name, version in versions.items()
+    )
 
 
 def _configurations(members: list[Run]) -> tuple[tuple[ConfigurationRuns, ...], Counter[str]]:
@@ -203,7 +206,7 @@ def _configurations(members: list[Run]) -> tuple[tuple[ConfigurationRuns, ...], 
     superseded: Counter[str] = Counter()
     for run in sorted(members, key=lambda run: run.record.started_at):
         by_seed = by_identity[_identity(run)]
-        superseded[run.record.label] += run.record.seed in by_seed
+        superseded[run.record.configuration.label] += run.record.seed in by_seed
         by_seed[run.record.seed] = run
     versions_of = Counter(label for label, _ in by_identity)
     configurations = []
@@ -261,7 +264,7 @@ def _records_by_seed(configuration: ConfigurationRuns) -> dict[int, Record]:
 
 def _differing_step(ours: Record, theirs: Record) -> int | None:
     count = min(len(ours.first_losses), len(theirs.first_losses))
-    precision: Precision = ours.precision
+    precision: Precision = ours.configuration.precision
     return first_difference(ours.first_losses[:count], theirs.first_losses[:count], precision)
 
 

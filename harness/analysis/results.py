@@ -17,10 +17,10 @@ from harness.errors import UsageError
 from harness.gate.record import GATES
 from harness.machine.files import is_file, is_folder, read_file
 from harness.port.findings import PORTS
-from harness.runs.documents import RecordKind, UnreadableRecord, Versioned
+from harness.runs.documents import Identified, RecordKind, UnreadableRecord
 from harness.runs.store import RUNS, results_option
 
-_D = TypeVar("_D", bound=Versioned)
+_D = TypeVar("_D", bound=Identified)
 
 KINDS: tuple[RecordKind[Any], ...] = (RUNS, DUELS, GATES, STUDIES, PORTS)
 #: The field of each kind that no other has, unread.

@@ -19,20 +19,20 @@ from harness.runs.store import RUNS
 
 def _device_names(record: Record) -> tuple[str, ...]:
     """``cuda``, ``cuda:1`` and ``cuda:1 (NVIDIA H100)``; a process sees the GPU it is given as its first."""
-    place, space, model = (record.device or record.device_asked).partition(" ")
-    if ":" in record.device_asked:
-        place = record.device_asked
+    place, space, model = (record.device or record.configuration.device).partition(" ")
+    if ":" in record.configuration.device:
+        place = record.configuration.device
     return place.partition(":")[0], place, f"{place}{space}{model}"
 
 
 #: The names of a record that each filter looks at; a record passes if one of them is among those given.
 _NAMES: dict[str, Callable[[Record], tuple[str, ...]]] = {
     "task": lambda record: (record.task.name,),
-    "backend": lambda record: (record.backend, record.label),
+    "backend": lambda record: (record.configuration.backend, record.configuration.label),
     "dataset": lambda record: (record.dataset.name,),
     "device": _device_names,
-    "precision": lambda record: (record.precision,),
-    "threads": lambda record: (str(record.threads),),
+    "precision": lambda record: (record.configuration.precision,),
+    "threads": lambda record: (str(record.configuration.threads),),
     "seed": lambda record: (str(record.seed),),
     "status": lambda record: (record.status,),
 }

@@ -8,24 +8,23 @@ import hashlib
 import itertools
 import statistics
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 import msgspec
 
 from harness.analysis.conditions import Conditions
-from harness.errors import HarnessError, UsageError
+from harness.errors import UsageError
 from harness.machine.description import default_threads
-from harness.machine.files import replace_result
 from harness.plugins import registry
+from harness.plugins.configuration import Configuration
 from harness.plugins.definition import define_task, resized
 from harness.plugins.options import Value, describe_options, parse_options
 from harness.plugins.selection import select_backend
-from harness.runs.documents import RecordKind, encode_document
+from harness.runs.documents import RecordKind
 from harness.runs.record import DatasetRecord, Evaluation, Record
 from harness.runs.request import RunRequest, choose_dataset
 from harness.runs.store import RUNS, Store
-from harness.spec.backend import Plan, Precision
+from harness.spec.backend import Precision
 from harness.spec.data import DownloadProgress
 from harness.spec.description import description_sha256
 from harness.spec.task import Task, TaskDefinition
@@ -103,7 +102,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     variants: list[Variant]
 
     @property
-    def name(self) -> str:
+    def id(self) -> str:
         """The file's name: the same for the same content."""
         digest = hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:8]
         return f"{self.kind}-{self.task}-{self.dataset}-{digest}"
@@ -120,21 +119,6 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
 
 
 STUDIES = RecordKind("study", "studies", Study, SCHEMA, "variants")
-
-
-def save_study(study: Study, results: Path) -> Path:
-    """Write the study's file and return its path.
-
-    Raises:
-        HarnessError: the file cannot be written.
-    """
-    path = results / STUDIES.folder / f"{study.name}.json"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_result(path, encode_document(study))
-    except OSError as error:
-        raise HarnessError(f"the study {path} cannot be written: {error.strerror}") from error
-    return path
 
 
 # The runs of a study: every remedy that fits the task, on every seed and backend.
@@ -155,6 +139,7 @@ class StudyOptions(msgspec.Struct, frozen=True, kw_only=True):
     threads: int | None = None
     assignments: list[str] = []
     certify: bool = True
+    command: list[str] = []
 
 
 class StudyRun(NamedTuple):
@@ -272,20 +257,15 @@ def _request(
     mode: str,
     seed: int,
 ) -> RunRequest:
-    plan = Plan(
-        task=defined.task,
-        mode=mode,
-        device=options.device,
-        precision=options.precision,
-        threads=options.threads or default_threads(),
-        seed=seed,
-    )
+    threads = options.threads or default_threads()
     return RunRequest(
-        backend=backend,
-        plan=plan,
+        configuration=Configuration(backend, mode, options.device, threads, options.precision),
+        task=defined.task,
+        seed=seed,
         options=defined.values,
         dataset=dataset,
         max_steps=options.max_steps,
+        command=options.command,
         variant=remedy.name,
     )
 
@@ -332,9 +312,9 @@ def runs_within(
     missing: Sequence[StudyRun], run_seconds: float, budget_seconds: float, variants: int, seeds: int
 ) -> tuple[StudySize, list[StudyRun]]:
     """The size that fits the budget, and those of the ``missing`` runs that it includes."""
-    cells = [(run.variant, run.request.plan.seed) for run in missing]
+    cells = [(run.variant, run.request.seed) for run in missing]
     size = study_size(cells, run_seconds, budget_seconds, variants, seeds)
-    return size, [run for run in missing if size.includes(run.variant, run.request.plan.seed)]
+    return size, [run for run in missing if size.includes(run.variant, run.request.seed)]
 
 
 def mean_run_seconds(records: Sequence[Record]) -> float:

@@ -201,7 +201,7 @@ def varying(groups: Sequence[RunGroup]) -> dict[str, list[AxisValue]]:
     configurations = [configuration for group in groups for configuration in group.configurations]
     names = list(dict.fromkeys(", ".join(filter(None, each.identity)) for each in configurations))
     records = [configuration.runs[0].record for configuration in configurations]
-    labels = list(dict.fromkeys(record.label for record in records))
+    labels = list(dict.fromkeys(record.configuration.label for record in records))
     options = {name: None for record in records for name in record.task.options if name not in FIELDS}
     values: dict[str, list[AxisValue]] = {}
     for axis in [*(name for name in FIELDS if name not in _IN_NAMES), *options]:

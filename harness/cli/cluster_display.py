@@ -229,9 +229,9 @@ class NodeLine:
 def _name(request: RunRequest) -> str:
     plan = request.plan
     variant = f" ({request.variant})" if request.variant else ""
-    return f"{plan.task.name} {request.backend}:{plan.mode} seed {plan.seed}{variant}"
+    return f"{plan.task.name} {request.configuration.backend}:{plan.mode} seed {plan.seed}{variant}"
 
 
 def _kind(request: RunRequest) -> str:
     """Runs of the same kind take about as long."""
-    return f"{request.backend}:{request.plan.mode} {request.plan.task.name}"
+    return f"{request.configuration.backend}:{request.plan.mode} {request.plan.task.name}"

@@ -339,6 +339,7 @@ def _request(names: tuple[str, ...], options: Mapping[str, Any]) -> DuelRequest:
         certify=options["certify"],
         seed=options["seed"],
         turns=options["turns"],
+        command=sys.argv[1:],
     )
 
 
@@ -405,7 +406,7 @@ def duel_on_cluster(
 def _nodes(request: DuelRequest) -> RayNodes:
     workloads = request.workloads
     tasks = {workload.task.name for workload in workloads}
-    orders = Orders(command=sys.argv[1:], cpus=1, plugins=plugin_files(tasks))
+    orders = Orders(cpus=1, plugins=plugin_files(tasks))
     return RayNodes(
         orders,
         backends=[workload.configuration.backend for workload in workloads],

@@ -229,6 +229,7 @@ def _run(options: dict[str, Any], display: GateDisplay) -> int:
     prepare_folder(folder)
     with _environments(options, suite, display) as pair:
         request = GateRequest(
+            command=sys.argv[1:],
             suite=suite,
             base=pair.base,
             head=pair.head,

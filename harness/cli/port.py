@@ -1,6 +1,7 @@
 """``harness port``: whether two models are the same, and if not, where and why."""
 
-import datetime
+import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from harness.cli import options
 from harness.cli.own_model import arguments
 from harness.cli.printing import echo, echo_json, interrupt_on_termination, print_error_line
 from harness.errors import UsageError
-from harness.machine.files import replace_file, replace_result
-from harness.port.findings import PORTS, PortOptions, SideSpec, new_record
-from harness.runs.documents import encode_document
+from harness.machine.description import describe_machine
+from harness.machine.files import replace_file
+from harness.port.findings import PORTS, PortOptions, PortRecord, SideSpec
+from harness.runs.documents import stamp
 from harness.runs.store import prepare_folder
 
 _EXIT_CODES = {"equal": 0, "equal up to": 0, "different": 1, "undecided": 2}
@@ -181,12 +183,21 @@ def _compared(a: SideSpec, b: SideSpec, given: Mapping[str, Any]) -> str:
         timeout_seconds=given["timeout"] or PortOptions().timeout_seconds,
         names=_names(given),
     )
-    started = datetime.datetime.now(datetime.UTC)
+    (identifier, started_at), start = stamp("port"), time.monotonic()
     say = (lambda _: None) if given["quiet"] else print_error_line
     findings = check_models(a, b, inputs, chosen, say)
-    record = new_record(findings, inputs, chosen, started)
-    path = folder / f"{record.id}.json"
-    replace_result(path, encode_document(record))
+    record = PortRecord(
+        id=identifier,
+        status="ok",
+        started_at=started_at,
+        command=sys.argv[1:],
+        machine=describe_machine(),
+        inputs=inputs,
+        options=chosen,
+        findings=findings,
+        seconds=time.monotonic() - start,
+    )
+    path = PORTS.save(record, folder)
     if given["form"] == "json":
         echo_json(msgspec.json.encode(record))
     else:

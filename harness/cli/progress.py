@@ -269,7 +269,9 @@ class RunDisplay(LiveDisplay):
         plan = request.plan
         number = f"[{self._begun}/{self._runs}] " if self._runs > 1 else ""
         variant = f" ({request.variant})" if request.variant else ""
-        return f"{number}{plan.task.name} {request.backend}:{plan.mode} seed {plan.seed}{variant}"
+        return (
+            f"{number}{plan.task.name} {request.configuration.backend}:{plan.mode} seed {plan.seed}{variant}"
+        )
 
     def advance(self, share: float) -> None:
         """This share of the current run's training is done."""
@@ -312,7 +314,7 @@ def _certificate_activity(request: RunRequest) -> Activity:
 
 
 def _run_activity(request: RunRequest) -> Activity:
-    return Activity("run", f"{request.backend}:{request.plan.mode} {request.plan.task.name}")
+    return Activity("run", f"{request.configuration.backend}:{request.plan.mode} {request.plan.task.name}")
 
 
 class Line(Protocol):

@@ -265,7 +265,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     """  # noqa: D301  click's mark for lines that it must not wrap
     interrupt_on_termination()
     given = with_own_model(given)
-    chosen = {"seeds": _seeds(ctx, given), "evaluation": evaluation_of(given)}
+    chosen = {"seeds": _seeds(ctx, given), "evaluation": evaluation_of(given), "command": sys.argv[1:]}
     asked = msgspec.convert(given | chosen, MatrixOptions)
     trackers = options.trackers_of(given)
     store = Store(given["results"])
@@ -377,13 +377,12 @@ def _in_fastest_modes(requests: list[RunRequest], results: Path, given: dict[str
 def _nodes(requests: list[RunRequest], *, certify: bool) -> RayNodes:
     works = {certified_work(request): request for request in requests} if certify else {}
     orders = Orders(
-        command=sys.argv[1:],
         cpus=1,
         plugins=plugin_files({request.plan.task.name for request in requests}),
         certified=list(works.values()),
     )
     return RayNodes(
         orders,
-        backends=[request.backend for request in requests],
+        backends=[request.configuration.backend for request in requests],
         datasets=[request.dataset.name for request in requests],
     )

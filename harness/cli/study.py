@@ -1,6 +1,7 @@
 """``harness study``: remedies for overfitting or imbalance, each compared with the plain task."""
 
 import math
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,13 @@ import click
 import msgspec
 
 from harness.analysis.study import (
+    STUDIES,
     Study,
     StudyOptions,
     StudyRun,
     mean_run_seconds,
     plan_study,
     runs_within,
-    save_study,
 )
 from harness.cli import options
 from harness.cli.data import shown_progress
@@ -82,14 +83,14 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     Exit code: 0 if every run succeeded, 1 if one failed, 2 if the input is wrong, 130 after Ctrl-C.
     """  # noqa: D301  click's mark for lines that it must not wrap
     interrupt_on_termination()
-    chosen = msgspec.convert(given, StudyOptions)
+    chosen = msgspec.convert(given | {"command": sys.argv[1:]}, StudyOptions)
     with shown_progress(quiet=given["quiet"]) as progress:
         planned = plan_study(chosen, progress)
     execution = _Execution(Store(given["results"]), given, planned.study)
     for omission in planned.omissions:
         execution.say(f"Remedy {omission.remedy} is left out: {omission.reason}")
     execution.store.prepare()
-    path = save_study(planned.study, given["results"])
+    path = STUDIES.save(planned.study, given["results"] / STUDIES.folder)
     shared = execution.shared(planned.runs)
     execution.say(reuse_text(shared))
     missing = [planned.runs[run.place] for run in shared.left]
@@ -135,7 +136,7 @@ class _Execution:
         if budget_seconds is None:
             return self._run(missing, math.inf)
         deadline = time.monotonic() + budget_seconds
-        backends = len({(run.request.backend, run.request.plan.mode) for run in missing})
+        backends = len({(run.request.configuration.backend, run.request.plan.mode) for run in missing})
         records = self._run(missing[:backends], math.inf)
         if not records or records[-1].status == "interrupted":
             return records

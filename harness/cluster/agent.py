@@ -198,7 +198,6 @@ class PluginFile(msgspec.Struct, frozen=True):
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
     """What an agent is started with. ``certified`` has a run of each certified work; empty: none is."""
 
-    command: list[str]
     cpus: int
     plugins: list[PluginFile] = []
     certified: list[RunRequest] = []
@@ -234,7 +233,6 @@ class Agent:
     """Executes what the driver asks for; see the module."""
 
     def __init__(self, orders: Orders) -> None:
-        sys.argv = ["harness", *orders.command]  # records contain the command line
         if os.environ.get("OMP_NUM_THREADS") == str(orders.cpus):
             del os.environ["OMP_NUM_THREADS"]  # Ray's, which would enter records and the keys of certificates
         self._folder = GuardedFolder("harness-agent-")
@@ -292,7 +290,7 @@ class Agent:
         def work(send: Send) -> Record:
             for dataset in datasets:
                 self._receive(dataset)
-            if lacking := _state_of(request.backend):
+            if lacking := _state_of(request.configuration.backend):
                 record = new_record(request)
                 record.status = "unsupported"
                 record.failure = Failure(f"node {record.machine.host_text}: {lacking}")
@@ -301,8 +299,7 @@ class Agent:
             observer = cast("Observer", Forwarded("run", send))
             self._observer.observer = cast("CertificationObserver", Forwarded("observer", send))
             certificate = self._certification.certificate(request) if self._orders.certified else None
-            certified = msgspec.structs.replace(request, certificate=certificate)
-            return execute(certified, ForwardedStore(send), observer)
+            return execute(request, certificate, ForwardedStore(send), observer)
 
         yield from streamed(work, self._thread)
 

@@ -12,7 +12,8 @@ from harness.cluster.agent import NodeState
 from harness.cluster.messages import Call, Ended, Message
 from harness.errors import HarnessError, interruption
 from harness.machine.description import git_state
-from harness.runs.record import Failure, LostAttempt, Record, Status
+from harness.runs.documents import Status
+from harness.runs.record import Failure, LostAttempt, Record
 from harness.runs.request import RunRequest, new_record
 from harness.runs.sequence import CertificationObserver, DeclinedWork, RunObserver
 from harness.runs.sharing import PlannedRun, SharedRuns
@@ -159,9 +160,9 @@ class Dispatcher:
 
     def _suits(self, node: str, request: RunRequest) -> bool:
         """A node that lacks the backend records so only where every other node lacks it, too."""
-        if request.backend not in self._states[node].lacking:
+        if request.configuration.backend not in self._states[node].lacking:
             return True
-        others_lack = all(request.backend in state.lacking for state in self._states.values())
+        others_lack = all(request.configuration.backend in state.lacking for state in self._states.values())
         return others_lack and not self._nodes.awaited()
 
     def _take(self, node: str, arrival: NodeState | Message | Lost) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from harness.cluster.agent import NodeState
 from harness.cluster.dispatch import Arrival, Lost
 from harness.cluster.messages import Call, Ended
-from harness.duel.record import DuelRecord, encode
+from harness.duel.record import DUELS, DuelRecord
 from harness.duel.runner import DuelObserver
 from harness.errors import HarnessError, UsageError, interruption
 from harness.machine.files import replace_result
@@ -104,8 +104,7 @@ class DuelRecorder:
         Raises:
             HarnessError: it cannot be written.
         """
-        self.record, self.path = record, self._folder / f"{record.id}.json"
-        _write(self.path, encode(record))
+        self.record, self.path = record, DUELS.save(record, self._folder)
 
     def interrupted(self, interrupt: KeyboardInterrupt) -> DuelRecord:
         """The record of a duel that a Ctrl-C ended, with its finished pairs.

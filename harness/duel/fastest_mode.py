@@ -16,7 +16,6 @@ from harness.plugins.installation import identifying_versions
 from harness.plugins.selection import BEST
 from harness.runs.record import DatasetRecord
 from harness.runs.request import RunRequest
-from harness.runs.sequence import configuration_of
 
 #: A verdict on each mode is not needed: modes whose times hardly differ are as good as each other.
 BUDGET_SECONDS = 300.0
@@ -112,23 +111,23 @@ def _mode(workload: Workload) -> str:
 
 def _times(key: str, workload: Workload, record: DuelRecord, failed: dict[str, str]) -> ModeTimes:
     first, *others = record.configurations
-    ratios = {first.mode: 1.0} | {
-        other.mode: result.ratio.value
+    ratios = {first.configuration.mode: 1.0} | {
+        other.configuration.mode: result.ratio.value
         for other, result in zip(others, record.results, strict=True)
         if result.ratio
     }
     least = min(ratios.values())
     return ModeTimes(
         key=key,
-        backend=first.backend,
-        versions=identifying_versions(first.backend, first.framework),
+        backend=first.configuration.backend,
+        versions=identifying_versions(first.configuration.backend, first.framework),
         task=workload.task.name,
         options=workload.options,
         work_sha256=work_sha256(workload.task),
         machine=machine_of(record.machine),
         device=first.device,
-        precision=first.precision,
-        threads=first.threads,
+        precision=first.configuration.precision,
+        threads=first.configuration.threads,
         times={mode: ratio / least for mode, ratio in ratios.items()},
         day=record.started_at[:10],
         failed=failed,
@@ -140,7 +139,7 @@ def _times(key: str, workload: Workload, record: DuelRecord, failed: dict[str, s
 
 def asks_for_fastest(requests: list[RunRequest]) -> bool:
     """Whether a run asks for the fastest mode."""
-    return any(request.plan.mode == BEST for request in requests)
+    return any(request.configuration.mode == BEST for request in requests)
 
 
 def in_fastest_modes(requests: list[RunRequest], modes: FastestModes) -> list[RunRequest]:
@@ -158,9 +157,8 @@ def in_fastest_modes(requests: list[RunRequest], modes: FastestModes) -> list[Ru
 
 
 def _resolved(request: RunRequest, modes: FastestModes) -> RunRequest:
-    configuration, plan = configuration_of(request), request.plan
-    workload = Workload(
-        label=configuration.label, configuration=configuration, task=plan.task, options=request.options
+    asked = request.configuration
+    workload = Workload(label=asked.label, configuration=asked, task=request.task, options=request.options)
+    return msgspec.structs.replace(
+        request, configuration=modes.resolved(workload, request.dataset).configuration
     )
-    found = modes.resolved(workload, request.dataset).configuration.mode
-    return msgspec.structs.replace(request, plan=msgspec.structs.replace(plan, mode=found))

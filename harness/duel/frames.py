@@ -44,11 +44,11 @@ def _configuration(configuration: ConfigurationRecord, reference: ConfigurationR
     return {
         "configuration": configuration.label,
         "reference": reference.label,
-        "backend": configuration.backend,
-        "mode": configuration.mode,
+        "backend": configuration.configuration.backend,
+        "mode": configuration.configuration.mode,
         "device": configuration.device,
-        "precision": configuration.precision,
-        "threads": configuration.threads,
+        "precision": configuration.configuration.precision,
+        "threads": configuration.configuration.threads,
         "batch_size": configuration.batch_size,
         "certified": None if certified is None else certified.certified,
     }

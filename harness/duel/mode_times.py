@@ -94,12 +94,19 @@ def keep(entry: ModeTimes) -> None:
 
 def times_of(ran: Record | ConfigurationRecord, task: Task, machine: Machine) -> ModeTimes | None:
     """What is known here of the modes of a configuration that ran; None without a matching entry."""
-    versions = identifying_versions(ran.backend, ran.framework)
-    facts = (ran.backend, ran.device, ran.precision, ran.threads, versions, machine_of(machine))
+    versions = identifying_versions(ran.configuration.backend, ran.framework)
+    facts = (
+        ran.configuration.backend,
+        ran.device,
+        ran.configuration.precision,
+        ran.configuration.threads,
+        versions,
+        machine_of(machine),
+    )
     work = work_sha256(msgspec.structs.replace(task, batch_size=ran.batch_size if task.batch_size else None))
     for entry in all_kept():
         measured = entry.backend, entry.device, entry.precision, entry.threads, entry.versions, entry.machine
-        if measured == facts and entry.work_sha256 == work and ran.mode in entry.times:
+        if measured == facts and entry.work_sha256 == work and ran.configuration.mode in entry.times:
             return entry
     return None
 

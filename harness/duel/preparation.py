@@ -302,16 +302,11 @@ def _try(
     pace = measure_pace(worker)
     worker.session.pause()
     unsteady_seconds = worker.unsteady_seconds(pace.step_seconds)
-    configuration = workload.configuration
     record = ConfigurationRecord(
         label=workload.label,
-        backend=configuration.backend,
-        mode=configuration.mode,
-        python=configuration.python,
+        configuration=workload.configuration,
         framework=worker.described.environment,
         device=worker.built.device,
-        precision=configuration.precision,
-        threads=configuration.threads,
         batch_size=_batch_size(workload, worker.built),
         options=workload.options,
         variables=alternation.variables[index],

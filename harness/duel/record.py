@@ -10,16 +10,14 @@ import msgspec
 
 from harness.audit.findings import Clock, Verification
 from harness.certify.certificate import Certificate, Losses
-from harness.machine.description import Machine
 from harness.machine.usage import Disturbance
-from harness.runs.documents import RecordKind, encode_document
+from harness.plugins.configuration import Configuration
+from harness.runs.documents import Envelope, RecordKind
 from harness.runs.record import DatasetRecord, TaskRecord
-from harness.spec.backend import Precision
 from harness.stats.estimate import Estimate
 
-SCHEMA = 3
+SCHEMA = 4
 
-Status = Literal["running", "ok", "failed", "interrupted"]
 Verdict = Literal["faster", "slower", "same", "undecided"]
 #: Why no verdict can rest on the pairs: disturbances took too many of them; the control's time differs
 #: between the configurations; over all blocks, pauses included, the difference has the opposite sign.
@@ -36,15 +34,11 @@ class ConfigurationRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     label: str
     """Its name in output: backend and mode, with a letter in front if two are named alike."""
-    backend: str
-    mode: str
-    python: str
-    """Its interpreter."""
+    configuration: Configuration
     framework: dict[str, str]
     """What the backend reports about itself: engine, versions, build."""
     device: str
-    precision: Precision
-    threads: int
+    """The one that was used."""
     batch_size: int
     options: dict[str, bool | int | float | str]
     """Options of the task."""
@@ -161,20 +155,14 @@ class DuelResult(msgspec.Struct, frozen=True, kw_only=True):
     """The same ratio of the control: 1 if the machine was the same for both configurations."""
 
 
-class DuelRecord(msgspec.Struct, kw_only=True):
+class DuelRecord(Envelope, msgspec.Struct, kw_only=True):
     """A duel of configurations on one task; the first is the reference."""
 
     schema: int = SCHEMA
-    id: str
-    status: Status = "running"
     failure: str = ""
     """Why it did not end, in words."""
-    started_at: str
-    """UTC, ISO 8601."""
-    command: list[str]
     task: TaskRecord
     dataset: DatasetRecord
-    machine: Machine
     process_environment: ProcessEnvironment
     """``quiet``: variables were set so that times vary less; ``plain``: they are the user's."""
     seed: int
@@ -215,11 +203,6 @@ def refuse_incomplete(pairs: list[PairRecord], configurations: int) -> None:
         covered = {block.configuration for block in pair.blocks}
         if len(pair.processes) != configurations or covered != set(range(configurations)):
             raise ValueError(f"pair {number} does not cover {configurations} configurations")
-
-
-def encode(record: DuelRecord) -> bytes:
-    """The record as it is stored."""
-    return encode_document(record, 1)
 
 
 # The files of duels.

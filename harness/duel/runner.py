@@ -14,7 +14,7 @@ from harness.certify.dropout import uses_dropout
 from harness.duel.pairs import Alternation
 from harness.duel.preparation import Prepared, certificates, prepare
 from harness.duel.ratios import PairTime, log_ratio
-from harness.duel.record import DuelRecord, DuelResult, PairRecord, StopReason, encode
+from harness.duel.record import DUELS, DuelRecord, DuelResult, PairRecord, StopReason
 from harness.duel.timed_worker import ConfigurationFailed, blaming, session_of
 from harness.duel.verdict import (
     compare,
@@ -28,7 +28,6 @@ from harness.duel.workloads import DuelRequest, Workload, new_record, pad_to_equ
 from harness.errors import HarnessError, UsageError, interruption
 from harness.machine.arguments import duration_text
 from harness.machine.calibration import peak_flops_per_second
-from harness.machine.files import replace_result
 from harness.stats.evidence import MOST_PAIRS, Looks
 from harness.worker import protocol
 from harness.worker.errors import WorkerTimeout
@@ -354,11 +353,7 @@ class Duel:
         return [kept(self._reached[result.configuration, result.uneven], result) for result in made]
 
     def _save(self) -> None:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            replace_result(self.path, encode(self.record))
-        except OSError as error:
-            raise HarnessError(f"cannot write the record {self.path}: {error.strerror}") from error
+        DUELS.save(self.record, self.path.parent)
 
 
 def _ran_out_of_time(error: HarnessError) -> bool:

@@ -1,10 +1,7 @@
 """What the processes of a duel or a gate do: a configuration that trains a task."""
 
-import datetime
 import os
-import secrets
 import struct
-import sys
 from collections.abc import Mapping
 
 import msgspec
@@ -15,6 +12,7 @@ from harness.machine.description import describe_machine
 from harness.machine.worker_variables import inherited_variables, missing_controls, worker_variables
 from harness.plugins.configuration import Configuration
 from harness.plugins.options import Value
+from harness.runs.documents import stamp
 from harness.runs.record import DatasetRecord, TaskRecord
 from harness.spec.backend import Plan
 from harness.spec.description import description_sha256
@@ -41,15 +39,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def plan(self) -> Plan:
         """What its backend is asked to build."""
-        configuration = self.configuration
-        return Plan(
-            task=self.task,
-            mode=configuration.mode,
-            device=configuration.device,
-            precision=configuration.precision,
-            threads=configuration.threads,
-            seed=self.seed,
-        )
+        return self.configuration.plan(self.task, self.seed)
 
     def worker_variables(self, *, quiet: bool) -> dict[str, str]:
         """The variables that its processes are started with, in addition to those of the user's shell."""
@@ -149,20 +139,22 @@ class DuelRequest(msgspec.Struct, frozen=True, kw_only=True):
     certify: bool = True
     seed: int = 0
     turns: int | None = None
+    command: list[str] = []
+    """The command line that asked for the duel."""
 
 
 def new_record(request: DuelRequest) -> DuelRecord:
     """The record of a duel that is about to begin."""
     reference = request.workloads[0]
     task = reference.task
-    now = datetime.datetime.now(datetime.UTC)
     configurations = [workload.configuration for workload in request.workloads]
     names = "-".join(f"{configuration.backend}.{configuration.mode}" for configuration in configurations)
+    identifier, started_at = stamp(task.name, names)
     replaced = reference.worker_variables(quiet=request.quiet_environment)
     return DuelRecord(
-        id=f"{now:%Y%m%d-%H%M%S}-{task.name}-{names}-{secrets.token_hex(2)}",
-        started_at=now.isoformat(timespec="seconds"),
-        command=sys.argv[1:],
+        id=identifier,
+        started_at=started_at,
+        command=request.command,
         task=TaskRecord(task.name, task.version, reference.options, description_sha256(task), task),
         dataset=msgspec.structs.replace(request.dataset),
         machine=describe_machine(),

@@ -11,14 +11,12 @@ import msgspec
 from harness.duel.record import ConfigurationRecord, PairRecord, refuse_incomplete
 from harness.gate.reasons import Reason, speaks_against_head
 from harness.gate.suite import Benchmark, Limits
-from harness.machine.description import Machine
-from harness.runs.documents import RecordKind, encode_document
+from harness.runs.documents import Envelope, RecordKind, Status
 from harness.runs.record import DatasetRecord
 from harness.stats.estimate import Estimate
 
-SCHEMA = 3
+SCHEMA = 4
 
-Status = Literal["running", "ok", "failed", "interrupted"]
 #: PASS: within all limits. FAIL: worse than base. INCONCLUSIVE: more time, a quieter machine or more seeds
 #: would decide. INVALID: what was measured cannot be believed, or nothing was measured.
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE", "INVALID"]
@@ -161,17 +159,11 @@ class BenchmarkRecord(msgspec.Struct, kw_only=True):
         return [result for result in self.metrics if result.verdict in {"INCONCLUSIVE", "INVALID"}]
 
 
-class GateRecord(msgspec.Struct, kw_only=True):
+class GateRecord(Envelope, msgspec.Struct, kw_only=True):
     """A gate: a suite of benchmarks on base and head."""
 
     schema: int = SCHEMA
-    id: str
-    status: Status = "running"
     failure: str = ""
-    started_at: str
-    """UTC, ISO 8601."""
-    command: list[str]
-    machine: Machine
     suite: str
     """The file that the suite was read from."""
     base: EnvironmentRecord
@@ -187,11 +179,6 @@ class GateRecord(msgspec.Struct, kw_only=True):
     verdict: Verdict = "INVALID"
     """The worst of the benchmarks; INVALID for a gate that did not end and has no FAIL."""
     seconds: float = 0.0
-
-
-def encode(record: GateRecord) -> bytes:
-    """The record as it is stored."""
-    return encode_document(record, 1)
 
 
 # The files of gates.

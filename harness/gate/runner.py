@@ -1,9 +1,6 @@
 """A gate from start to end: a few pairs of every benchmark, then fresh pairs of those they do not clear."""
 
-import datetime
 import math
-import secrets
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,10 +15,10 @@ from harness.gate.benchmark import BenchmarkComparison
 from harness.gate.environments import Environment, probe, workload_of
 from harness.gate.judgement import Outlook, failed, limits_of, worst_of
 from harness.gate.reasons import Removed, Replaced
-from harness.gate.record import BenchmarkRecord, GateRecord, Stage, encode
+from harness.gate.record import GATES, BenchmarkRecord, GateRecord, Stage
 from harness.gate.suite import Benchmark, Suite, work_of
 from harness.machine.description import describe_machine
-from harness.machine.files import replace_result
+from harness.runs.documents import stamp
 from harness.runs.record import DatasetRecord
 
 # The record of a gate in progress: saved after each stage, and whole whatever ends the gate.
@@ -49,11 +46,10 @@ class GateRecorder:
     def __init__(self, folder: Path, observer: GateObserver, **fields: Any) -> None:
         self._observer = observer
         self._start = time.monotonic()
-        now = datetime.datetime.now(datetime.UTC)
+        identifier, started_at = stamp("gate")
         self.record = GateRecord(
-            id=f"{now:%Y%m%d-%H%M%S}-gate-{secrets.token_hex(2)}",
-            started_at=now.isoformat(timespec="seconds"),
-            command=sys.argv[1:],
+            id=identifier,
+            started_at=started_at,
             machine=describe_machine(),
             **fields,
         )
@@ -129,11 +125,7 @@ class GateRecorder:
         """Write the record; raises HarnessError if that fails."""
         record = self.record
         record.seconds = time.monotonic() - self._start
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            replace_result(self.path, encode(record))
-        except OSError as error:
-            raise HarnessError(f"cannot write the record {self.path}: {error.strerror}") from error
+        GATES.save(record, self.path.parent)
 
 
 # The records of benchmarks before anything is measured, and of those that cannot be measured.
@@ -195,6 +187,8 @@ class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
     """No pair is started later. None: until all is decided or more pairs are hopeless, and at most 5 minutes
     of confirmation for each benchmark that needs it."""
     turns: int | None = None
+    command: list[str] = []
+    """The command line that asked for the gate."""
 
 
 class Gate:
@@ -210,6 +204,7 @@ class Gate:
         self._recorder = GateRecorder(
             folder,
             observer,
+            command=request.command,
             suite=request.suite.file,
             base=probe(request.base),
             head=probe(request.head),

@@ -4,12 +4,14 @@ import sys
 
 import msgspec
 
-from harness.spec.backend import Precision
+from harness.spec.backend import Plan, Precision
+from harness.spec.task import Task
 
 
 class Configuration(msgspec.Struct, frozen=True):
-    """A backend in a mode, and how its processes run.
+    """A backend in a mode, and how its processes run. The seed and the task are not part of it.
 
+    ``device`` is as asked for, such as ``auto``; results state the device that was used beside it.
     ``python`` is the interpreter of the worker. ``variables`` are environment variables that it gets in
     addition to those of every worker, in the order of their names.
     """
@@ -30,3 +32,14 @@ class Configuration(msgspec.Struct, frozen=True):
     def label(self) -> str:
         """As written on the command line, ``torch:compile``."""
         return f"{self.backend}:{self.mode}"
+
+    def plan(self, task: Task, seed: int) -> Plan:
+        """What the backend is asked to build for a task."""
+        return Plan(
+            task=task,
+            mode=self.mode,
+            device=self.device,
+            precision=self.precision,
+            threads=self.threads,
+            seed=seed,
+        )

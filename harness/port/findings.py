@@ -3,15 +3,12 @@
 Differences are relative to the largest number of what is compared.
 """
 
-import datetime
-import secrets
-import sys
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 
-from harness.runs.documents import RecordKind
+from harness.runs.documents import Envelope, RecordKind
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import InputShape, Loss
 
@@ -232,17 +229,13 @@ class PortOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 # The record of a comparison of two models, and its files.
 
-SCHEMA = 1
+SCHEMA = 2
 
 
-class PortRecord(msgspec.Struct, kw_only=True):
+class PortRecord(Envelope, kw_only=True):
     """What was compared, how, and what was found."""
 
     schema: int = SCHEMA
-    id: str
-    started_at: str
-    """UTC, ISO 8601."""
-    command: list[str]
     inputs: list[InputShape]
     options: PortOptions
     findings: Findings
@@ -250,22 +243,6 @@ class PortRecord(msgspec.Struct, kw_only=True):
 
 
 PORTS = RecordKind("port", "ports", PortRecord, SCHEMA, "findings")
-
-
-def new_record(
-    findings: Findings, inputs: list[InputShape], options: PortOptions, started: datetime.datetime
-) -> PortRecord:
-    """The record of a comparison that began then and has ended now."""
-    seconds = (datetime.datetime.now(datetime.UTC) - started).total_seconds()
-    return PortRecord(
-        id=f"{started:%Y%m%d-%H%M%S}-{started.microsecond // 1000:03d}-port-{secrets.token_hex(2)}",
-        started_at=started.isoformat(timespec="seconds"),
-        command=sys.argv[1:],
-        inputs=inputs,
-        options=options,
-        findings=findings,
-        seconds=seconds,
-    )
 
 
 # Causes that are alike at several places as one.

@@ -27,14 +27,14 @@ def measurement_info(measured: TimedPairs) -> dict[str, Any]:
     data = measured.dataset
     info: dict[str, Any] = {
         "harness": metadata.version("dl-harness"),
-        "backend": head.backend,
-        "mode": head.mode,
+        "backend": head.configuration.backend,
+        "mode": head.configuration.mode,
         "options": head.options,
         "dataset": data.name,
         "dataset_sha256": data.fingerprint,
         "device": head.device,
-        "precision": head.precision,
-        "threads": head.threads,
+        "precision": head.configuration.precision,
+        "threads": head.configuration.threads,
         "batch_size": head.batch_size,
         "turns": measured.turns,
         "disturbed_blocks": sum(block.disturbed for pair in measured.pairs for block in pair.blocks),
@@ -52,7 +52,7 @@ def measurement_info(measured: TimedPairs) -> dict[str, Any]:
 def _configuration_info(measured: TimedPairs, number: int) -> dict[str, Any]:
     record, findings = measured.configurations[number], configuration_findings(measured, number)
     return {
-        "python": record.python,
+        "python": record.configuration.python,
         "framework": record.framework,
         "certificate": msgspec.to_builtins(record.certificate),
         "step_seconds": findings.step_seconds.value,

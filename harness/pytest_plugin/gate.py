@@ -1,6 +1,7 @@
 """The gate of one test: a suite of one benchmark, judged as ``harness gate`` judges it."""
 
 import logging
+import sys
 from pathlib import Path
 
 from harness.errors import HarnessError
@@ -56,6 +57,7 @@ def run_gate(
     """
     base, head = environments
     gate = GateRequest(
+        command=sys.argv[1:],
         suite=Suite(file="pytest", benchmarks=(request.benchmark,), false_alarms=false_alarms),
         base=base,
         head=head,

@@ -64,7 +64,9 @@ def _certificate(record: Record) -> dict[str, object]:
     return {
         **({} if certificate.certified else {"not certified": certificate.reason}),
         "worst relative deviation": _deviation(certificate.worst),
-        f"first losses in {record.precision}, relative deviation": _deviation(certificate.worst_as_timed),
+        f"first losses in {record.configuration.precision}, relative deviation": _deviation(
+            certificate.worst_as_timed
+        ),
         **({"cases": ", ".join(certificate.cases)} if certificate.cases else {}),
     }
 
@@ -95,7 +97,7 @@ def _scores_and_machine(record: Record) -> list[str]:
         "system": f"{machine.os}, {machine.libc}, Python {machine.python}",
         "harness": machine.harness,
         "git": git,
-        "threads": record.threads,
+        "threads": record.configuration.threads,
         **_load(record),
         **_lost_nodes(record),
     }

@@ -77,9 +77,9 @@ def configuration_table(record: DuelRecord, findings: list[ConfigurationFindings
     """A column for each configuration. A row that is available for none of them is left out."""
     every = record.configurations
     rows = [
-        ("framework", *(framework_text(own.backend, own.framework) for own in every)),
-        ("device, threads", *(f"{own.device}, {own.threads}" for own in every)),
-        ("precision, batch size", *(f"{own.precision}, {own.batch_size}" for own in every)),
+        ("framework", *(framework_text(own.configuration.backend, own.framework) for own in every)),
+        ("device, threads", *(f"{own.device}, {own.configuration.threads}" for own in every)),
+        ("precision, batch size", *(f"{own.configuration.precision}, {own.batch_size}" for own in every)),
         ("steady step (ms)", *(_milliseconds(own.step_seconds) for own in findings)),
         ("steps per block", *(str(own.block_steps) for own in findings)),
         ("samples/s", *(f"{own.samples_per_second:,.0f}" for own in findings)),
@@ -107,8 +107,8 @@ def _flops(record: DuelRecord, configuration: ConfigurationRecord, findings: Con
     if not findings.flops_per_second:
         return NOTHING
     speed = f"{findings.flops_per_second / 1e9:.1f}"
-    peak_is_of = record.configurations[0].threads, "cpu", "float32"
-    own = configuration.threads, configuration.device, configuration.precision
+    peak_is_of = record.configurations[0].configuration.threads, "cpu", "float32"
+    own = configuration.configuration.threads, configuration.device, configuration.configuration.precision
     if record.peak_flops_per_second is None or own != peak_is_of:
         return speed
     return f"{speed} ({percent(findings.flops_per_second / record.peak_flops_per_second)})"
@@ -261,7 +261,7 @@ def next_duel(comparison: Comparison, results: Path | None = None) -> str | None
     if not unsettled:
         return None
     summaries = [comparison.pairs[0].reference, *unsettled][:_MOST]
-    names = [_record(summary).label for summary in summaries]
+    names = [_record(summary).configuration.label for summary in summaries]
     if len(set(names)) < len(names):  # versions of one framework: each needs its own interpreter
         return None
     record = _record(summaries[0])
@@ -286,11 +286,11 @@ def _options(record: Record) -> Iterator[str]:
         yield f"--batch-size {record.task.description.batch_size}"
     if record.dataset.name != dataset:
         yield f"--dataset {_quoted(record.dataset.name)}"
-    if record.device_asked != "auto":
-        yield f"--device {_quoted(record.device_asked)}"
-    if record.precision != "float32":
-        yield f"--precision {record.precision}"
-    yield f"--threads {record.threads}"
+    if record.configuration.device != "auto":
+        yield f"--device {_quoted(record.configuration.device)}"
+    if record.configuration.precision != "float32":
+        yield f"--precision {record.configuration.precision}"
+    yield f"--threads {record.configuration.threads}"
     yield from _plugins(record.command)
 
 

@@ -83,7 +83,9 @@ def _from_record(benchmark: BenchmarkRecord) -> Benchmark:
     """An approximation for records that do not hold what the suite asked for."""
     asked = Benchmark(name=benchmark.name, backend="", task="", options=benchmark.options)
     for head in benchmark.configurations[-1:]:
-        asked = msgspec.structs.replace(asked, batch_size=head.batch_size, precision=head.precision)
+        asked = msgspec.structs.replace(
+            asked, batch_size=head.batch_size, precision=head.configuration.precision
+        )
     return asked
 
 

@@ -410,6 +410,6 @@ def conditions(benchmark: BenchmarkRecord) -> str:
     ]
     ran = [f"{data.name} {(data.fingerprint or '')[:12]}".strip(), _threads(benchmark)]
     for head in benchmark.configurations[1:]:
-        ran += [head.device, head.precision, f"batch size {head.batch_size}"]
+        ran += [head.device, head.configuration.precision, f"batch size {head.batch_size}"]
     parts = [f"{benchmark.name}: {', '.join(ran)}", options, *frameworks, f"{benchmark.seconds:.0f} s"]
     return one_line("; ".join(part for part in parts if part))

@@ -29,8 +29,8 @@ def faster_modes(ran: Iterable[tuple[Record | ConfigurationRecord, Task, Machine
     sentences: dict[str, None] = {}
     for configuration, task, machine in ran:
         times = times_of(configuration, task, machine)
-        if times is not None and times.times[configuration.mode] > 1.0 + _NOTEWORTHY:
-            sentences[_faster(configuration.mode, times)] = None
+        if times is not None and times.times[configuration.configuration.mode] > 1.0 + _NOTEWORTHY:
+            sentences[_faster(configuration.configuration.mode, times)] = None
     return list(sentences)
 
 

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from harness.runs.record import Failure, Record, Status
+from harness.runs.documents import Status
+from harness.runs.record import Failure, Record
 from harness.stats.estimate import Estimate
 from harness.training.measures import Measure, Scores, measure_of_task
 

@@ -310,7 +310,8 @@ def sampled_passages(group: GroupFindings, prefix: str) -> list[Passage]:
     return [
         Passage(
             f"{prefix}-texts-{number}",
-            f"{record.label}, seed {record.seed}, epoch {record.best_epoch}. {sampling(texts)}.",
+            f"{record.configuration.label}, seed {record.seed}, epoch {record.best_epoch}. "
+            f"{sampling(texts)}.",
             [with_lines(text) for text in texts.texts],
             "Sampled text",
         )
@@ -319,7 +320,7 @@ def sampled_passages(group: GroupFindings, prefix: str) -> list[Passage]:
 
 
 def _generated(record: Record, prefix: str, folder: Path) -> list[Picture]:
-    who = f"{record.label}, seed {record.seed}"
+    who = f"{record.configuration.label}, seed {record.seed}"
     course = record.pictures.course_epochs
     files = (
         (

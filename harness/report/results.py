@@ -41,13 +41,13 @@ class View(NamedTuple):
 
 def _run_row(record: Record) -> Row:
     if record.status != "ok":
-        return Row(record.task.name, record.label, record.status)
+        return Row(record.task.name, record.configuration.label, record.status)
     parts = [test_score(record)]
     if steady := step_time(record):
         step = f"step {significant(1e3 * steady.median)} ms"
         parts.append(busy_mark(step, disturbed=record.disturbed))
     outcome = ", ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in parts)
-    return Row(record.task.name, record.label, outcome)
+    return Row(record.task.name, record.configuration.label, outcome)
 
 
 def _run_text(record: Record, _path: Path) -> str:

@@ -54,7 +54,13 @@ def run_summary(records: Sequence[Record], folder: Path, width: int) -> str:
 def _is_comparison(records: Sequence[Record]) -> bool:
     """Whether a task was run in several configurations or settings."""
     trained = {
-        (record.task.name, record.label, record.task.sha256, record.precision, record.threads)
+        (
+            record.task.name,
+            record.configuration.label,
+            record.task.sha256,
+            record.configuration.precision,
+            record.configuration.threads,
+        )
         for record in records
     }
     return len(trained) > len({record.task.name for record in records})
@@ -70,7 +76,7 @@ def _runs(records: Sequence[Record], width: int) -> str:
     rows = [
         [
             record.task.name,
-            record.label,
+            record.configuration.label,
             *[str(record.seed)] * seeds,
             *[record.status] * failures,
             certified(record),
@@ -91,10 +97,10 @@ def _conditions(record: Record) -> str:
     """``cnn on digits: 10 epochs, cpu, float32, 2 threads``."""
     epochs = f"{record.epochs_asked} epoch{'s' * (record.epochs_asked > 1)}"
     steps = f", at most {record.max_steps:,} steps" if record.max_steps else ""
-    threads = f"{record.threads} thread{'s' * (record.threads > 1)}"
-    device = record.device or record.device_asked
+    threads = f"{record.configuration.threads} thread{'s' * (record.configuration.threads > 1)}"
+    device = record.device or record.configuration.device
     trained = f"{record.task.name} on {record.dataset.name}: {epochs}{steps}"
-    return f"{trained}, {device}, {record.precision}, {threads}"
+    return f"{trained}, {device}, {record.configuration.precision}, {threads}"
 
 
 def certified(record: Record) -> str:
@@ -144,24 +150,25 @@ def _remarks(records: Sequence[Record], *, starred: bool) -> Iterable[str]:
         yield f"{used} stands in for {meant}, which is not available."
     for record in records:
         if record.failure is not None:
-            name = f"{record.task.name}, {record.label}, seed {record.seed}"
+            name = f"{record.task.name}, {record.configuration.label}, seed {record.seed}"
             line = f"{name}: {failure_text(record.status, record.failure)}"
             yield "\n    ".join([line, *record.failure.last_lines[-_LAST_LINES:]])
     yield from dict.fromkeys(
-        f"{record.label} on {record.task.name} is not certified; do not compare its figures with others: "
-        f"{record.certificate.reason}"
+        f"{record.configuration.label} on {record.task.name} is not certified; do not compare its figures "
+        f"with others: {record.certificate.reason}"
         for record in records
         if record.certificate and not record.certificate.certified and record.status != "unsupported"
     )
     yield from (f"{'* ' * starred}{sentence}" for sentence in _unconfirmed_clocks(records))
     yield from dict.fromkeys(
-        f"The timed work of {record.label} on {record.task.name} was {verified_work(record.verification)}."
+        f"The timed work of {record.configuration.label} on {record.task.name} was "
+        f"{verified_work(record.verification)}."
         for record in records
         if record.verification is not None and record.verification.outcome == "not verified"
     )
     yield from dict.fromkeys(
-        f"The timed work of {record.label} on {record.task.name} could not be compared with NumPy: "
-        f"{record.verification.independent.detail}"
+        f"The timed work of {record.configuration.label} on {record.task.name} could not be compared with "
+        f"NumPy: {record.verification.independent.detail}"
         for record in records
         if record.verification is not None
         and record.verification.independent is not None
@@ -174,7 +181,7 @@ def _unconfirmed_clocks(records: Sequence[Record]) -> Iterable[str]:
     """A sentence about times that other programs may have changed, with all runs that it concerns."""
     clocks = [(r, r.clock) for r in records if r.clock is not None and r.clock.outcome == "not confirmed"]
     if clocks:
-        names = dict.fromkeys(f"{record.label} on {record.task.name}" for record, _ in clocks)
+        names = dict.fromkeys(f"{record.configuration.label} on {record.task.name}" for record, _ in clocks)
         most = max(clock.others_share for _, clock in clocks)
         yield (
             f"clock: not confirmed for {', '.join(names)}: other programs used {percent(most)} of the CPUs, "

@@ -97,6 +97,6 @@ def settings_remarks(comparison: Comparison) -> Iterator[str]:
     runs = [run for summary in comparison.summaries for run in summary.configuration.runs]
     if comparison.pairs and not all(run.record.certificate for run in runs):
         yield (
-            f"Some runs have no certificate: the comparison holds within {runs[0].record.backend} and says "
-            "nothing about other frameworks."
+            "Some runs have no certificate: the comparison holds within "
+            f"{runs[0].record.configuration.backend} and says nothing about other frameworks."
         )

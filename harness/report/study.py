@@ -80,5 +80,5 @@ def newest_study(name: str, results: Path) -> "StudyReport":
     study = STUDIES.read(max(paths, key=lambda path: path.stat().st_mtime))
     findings = _alone(study, Store(results)).studies
     if not findings:
-        raise UsageError(f"no plain run of the study {study.name} has succeeded yet")
+        raise UsageError(f"no plain run of the study {study.id} has succeeded yet")
     return StudyReport(findings)

@@ -196,7 +196,12 @@ def runs_list(runs: Sequence[Run]) -> Table:
         record, measure = run.record, run.measure
         score = run.score(measure.key)
         step = None if run.step_median is None else run.step_median * 1e3
-        row = [record.id, f"{record.task.name} on {record.dataset.name}", record.label, str(record.seed)]
+        row = [
+            record.id,
+            f"{record.task.name} on {record.dataset.name}",
+            record.configuration.label,
+            str(record.seed),
+        ]
         times = [significant(step), f"{record.phases.training_seconds:.2f}"]
         row.append(significant(None if score is None else score * measure.factor))
         row += [busy_mark(time, disturbed=record.disturbed) for time in times]

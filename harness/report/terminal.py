@@ -95,13 +95,15 @@ def _best_epoch(record: Record) -> str:
 
 
 _ROWS: dict[str, Callable[[Record], str]] = {
-    "backend": lambda record: record.label,
-    "framework": lambda record: framework_text(record.backend, record.framework),
+    "backend": lambda record: record.configuration.label,
+    "framework": lambda record: framework_text(record.configuration.backend, record.framework),
     "task, version": lambda record: f"{record.task.name} v{record.task.version}",
     "data": _data,
     "data fingerprint": lambda record: (record.dataset.fingerprint or NOTHING)[:_FINGERPRINT_DIGITS],
     "data origin": _origin,
-    "device, precision": lambda record: f"{record.device or record.device_asked}, {record.precision}",
+    "device, precision": lambda record: (
+        f"{record.device or record.configuration.device}, {record.configuration.precision}"
+    ),
     "seed": lambda record: str(record.seed),
     "status": _status,
     "certified": certified,

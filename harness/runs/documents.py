@@ -1,15 +1,55 @@
-"""Kinds of records (runs, duels, gates, studies): a folder each under the results, one JSON file a record."""
+"""Records of every kind: their envelope, and the folder of JSON files in which each kind is stored."""
 
+import datetime
 import functools
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from harness.errors import UsageError
-from harness.machine.files import ContentChanged, read_file, verify_checksum, with_checksum
+from harness.errors import HarnessError, UsageError
+from harness.machine.description import Machine
+from harness.machine.files import ContentChanged, read_file, replace_result, verify_checksum, with_checksum
+
+#: ``lost`` is never stored: a record that says ``running`` is read so where its process is gone.
+Status = Literal["running", "ok", "diverged", "failed", "timeout", "interrupted", "unsupported", "lost"]
+
+
+class Envelope(msgspec.Struct, kw_only=True):
+    """What the record of every kind of result states: which one it is, and when, where and how it came about.
+
+    The checksum of the content is not a field: it is added when a record is written and verified when it is
+    read.
+    """
+
+    schema: int
+    id: str
+    status: Status = "running"
+    started_at: str
+    """UTC, ISO 8601."""
+    command: list[str]
+    """The command line, without the name of the program."""
+    machine: Machine
+
+
+class Stamp(NamedTuple):
+    """The identifier of a new record, which begins with the time, and that time."""
+
+    id: str
+    started_at: str
+
+
+def stamp(*names: str) -> Stamp:
+    """A new identifier, ``20260131-235959-123-NAME-NAME-3f2a``, and the present time."""
+    now = datetime.datetime.now(datetime.UTC)
+    identifier = "-".join(
+        [f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03d}", *names, secrets.token_hex(2)]
+    )
+    return Stamp(identifier, now.isoformat(timespec="seconds"))
+
 
 # Reading JSON documents, each of which states the schema in which it is written.
 
@@ -59,12 +99,20 @@ def _decoder(kind: type[_V]) -> msgspec.json.Decoder[_V]:
     return msgspec.json.Decoder(kind)
 
 
-_D = TypeVar("_D", bound=Versioned)
+class Identified(Versioned, Protocol):
+    """A document with an identifier, which names its file."""
+
+    @property
+    def id(self) -> str:
+        """Unique in its folder."""
 
 
-def encode_document(document: object, indent: int = 2) -> bytes:
+_D = TypeVar("_D", bound=Identified)
+
+
+def encode_document(document: object) -> bytes:
     """A record as it is stored: indented JSON with a checksum at its end."""
-    return with_checksum(msgspec.json.format(msgspec.json.encode(document), indent=indent))
+    return with_checksum(msgspec.json.format(msgspec.json.encode(document), indent=1))
 
 
 class UnreadableRecord(UsageError):
@@ -93,6 +141,20 @@ class RecordKind(Generic[_D]):
     def paths(self, results: Path) -> list[Path]:
         """The files under a results folder, oldest first where their names begin with the time."""
         return sorted((results / self.folder).glob("*.json"))
+
+    def save(self, record: _D, folder: Path) -> Path:
+        """Write a record into the folder of its kind, completely or not at all, and return its path.
+
+        Raises:
+            HarnessError: the file cannot be written, for example because the disk is full.
+        """
+        path = folder / f"{record.id}.json"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_result(path, encode_document(record))
+        except OSError as error:
+            raise HarnessError(f"cannot write the record {path}: {error.strerror}") from error
+        return path
 
     def read(self, path: Path) -> _D:
         """The record in a file.

@@ -12,6 +12,7 @@ from harness.audit.audit import AuditedTraining, Preparation
 from harness.audit.budgets import AUDIT_SHARE
 from harness.audit.findings import DishonestClock, WorkDiffers
 from harness.audit.segments import Work
+from harness.certify.certificate import Certificate
 from harness.errors import Declined, HarnessError, interruption
 from harness.machine.cpus import cpus_of
 from harness.machine.usage import Watch
@@ -92,10 +93,10 @@ class TrainingRun:
             self._record.verification = audit.verify(prepared, budget_seconds)
 
     def _work(self, order: BatchOrder) -> Work:
-        request, certificate = self._request, self._request.certificate
+        request, certificate = self._request, self._record.certificate
         certified = certificate is not None and certificate.certified
-        dataset = self._record.dataset.name
-        return Work(request.backend, request.plan, dataset, order, certified, self._other_session)
+        backend, dataset = request.configuration.backend, self._record.dataset.name
+        return Work(backend, request.plan, dataset, order, certified, self._other_session)
 
     def _other_session(self, variables: Mapping[str, str]) -> Session:
         limit = self._request.timeout_seconds
@@ -121,8 +122,9 @@ class TrainingRun:
     def _start(self) -> BatchOrder:
         """Import and build; returns the order of the samples."""
         record, plan = self._record, self._request.plan
-        self._observer.phase(f"importing {self._request.backend}")
-        conversation = Conversation(self._session, self._request.backend, plan.threads)
+        backend = record.configuration.backend
+        self._observer.phase(f"importing {backend}")
+        conversation = Conversation(self._session, backend, plan.threads)
         described = conversation.describe()
         record.framework = described.environment
         record.phases.import_seconds = described.import_seconds
@@ -142,7 +144,7 @@ class TrainingRun:
     def _train(self, audit: AuditedTraining) -> None:
         """Train all epochs."""
         order = audit.order
-        total = order.steps_per_epoch * self._request.plan.task.epochs
+        total = order.steps_per_epoch * self._request.task.epochs
         total = min(total, self._request.max_steps or total)
         epoch_losses: list[list[float]] = []
         while self._step < total:
@@ -259,7 +261,9 @@ class TrainingRun:
         self._record.device_peak_memory_bytes = memory.device_peak_bytes
 
 
-def execute(request: RunRequest, store: RecordWriter, observer: Observer) -> Record:
+def execute(
+    request: RunRequest, certificate: Certificate | None, store: RecordWriter, observer: Observer
+) -> Record:
     """Execute a run and record it; errors of plugins, frameworks and users become part of the record.
 
     A Ctrl-C leaves a record with status ``interrupted``. The record is saved at the start and after each
@@ -269,6 +273,7 @@ def execute(request: RunRequest, store: RecordWriter, observer: Observer) -> Rec
         HarnessError: the record cannot be written, or no worker can be started.
     """
     record = new_record(request)
+    record.certificate = certificate
     try:
         _carry_out(request, record, store, observer)
     except KeyboardInterrupt as interrupt:

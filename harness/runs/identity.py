@@ -37,27 +37,27 @@ def ingredients_of(request: RunRequest, *, certify: bool, machine: Machine | Non
 
     The names are for people; a run of the same identity has the same value under each.
     """
-    plan, evaluation = request.plan, request.evaluation
+    asked, task = request.configuration, request.task
     machine = machine or _this_machine()
-    variables = worker_variables(plan.threads, plan.device, os.environ)
+    variables = worker_variables(asked.threads, asked.device, os.environ)
     inherited = inherited_variables(os.environ, variables)
     variables.pop(WORKER_CPUS, None)  # which of equal CPUs is not recorded as a difference
     return {
-        "task": f"{plan.task.name} {plan.task.version}",
-        "task description": description_sha256(plan.task),
+        "task": f"{task.name} {task.version}",
+        "task description": description_sha256(task),
         "task options": _json(request.options),
         "data set": request.dataset.name,
-        "backend": request.backend,
-        "mode": plan.mode,
-        **_program(request.backend),
-        **_models(plan.task),
-        "precision": plan.precision,
-        "device": plan.device,
-        "threads": str(plan.threads),
-        "seed": str(plan.seed),
-        "epochs": str(plan.task.epochs),
+        "backend": asked.backend,
+        "mode": asked.mode,
+        **_program(asked.backend),
+        **_models(task),
+        "precision": asked.precision,
+        "device": asked.device,
+        "threads": str(asked.threads),
+        "seed": str(request.seed),
+        "epochs": str(task.epochs),
         "maximum of steps": str(request.max_steps),
-        "evaluation": _json(evaluation),
+        "evaluation": _json(request.evaluation),
         "certification": "yes" if certify else "no",
         "worker's variables": " ".join(f"{name}={value}" for name, value in sorted(variables.items())),
         "inherited variables": variables_text(inherited),

@@ -13,13 +13,14 @@ import msgspec
 from harness.errors import PluginError, UsageError
 from harness.machine.description import default_threads
 from harness.plugins import registry
+from harness.plugins.configuration import Configuration
 from harness.plugins.installation import installation
 from harness.plugins.options import Value
 from harness.plugins.selection import BEST, Selection, select_backend
 from harness.runs.identity import Setting, settings, value_text
 from harness.runs.record import DatasetRecord, Evaluation
 from harness.runs.request import RunRequest, choose_dataset, refuse_unfitting, summary_of
-from harness.spec.backend import Plan, Precision
+from harness.spec.backend import Precision
 from harness.spec.data import DownloadProgress
 from harness.spec.task import Preset, Task, TaskDefinition
 from harness.training.splits import training_count
@@ -92,6 +93,7 @@ class MatrixOptions(msgspec.Struct, frozen=True, kw_only=True):
     threads: list[int] = []
     assignments: list[str] = []
     timeout: float | None = None
+    command: list[str] = []
 
 
 class _TaskRuns(NamedTuple):
@@ -185,23 +187,17 @@ class RunMatrix:
 
     def _request(self, seed: int, cell: _Cell, backend: str, mode: str) -> RunRequest:
         options = self._options
-        plan = Plan(
-            task=cell.setting.task,
-            mode=mode,
-            device=options.device,
-            precision=cell.precision,
-            threads=cell.threads,
-            seed=seed,
-        )
         return RunRequest(
-            backend=backend,
-            plan=plan,
+            configuration=Configuration(backend, mode, options.device, cell.threads, cell.precision),
+            task=cell.setting.task,
+            seed=seed,
             options=cell.setting.options,
             dataset=cell.dataset,
             max_steps=cell.max_steps,
             evaluation=options.evaluation,
             timeout_seconds=options.timeout,
             variant=self._variant(cell),
+            command=options.command,
         )
 
     def _variant(self, cell: _Cell) -> str:

@@ -6,27 +6,23 @@ Times are in seconds, memory in bytes. What a failed run did not reach is None o
 import functools
 import hashlib
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from harness.audit.findings import Clock, Verification
 from harness.certify.certificate import Certificate, Losses
-from harness.machine.description import Machine
 from harness.machine.processes import ProcessMark
 from harness.machine.usage import Interference
-from harness.runs import documents
-from harness.spec.backend import Precision
+from harness.plugins.configuration import Configuration
+from harness.runs.documents import Envelope
 from harness.spec.data import Split
 from harness.spec.task import Adversarial, Task
 from harness.training.measures import Scores
 from harness.training.outcome_records import Outcomes
 
-SCHEMA = 3
-
-#: ``lost`` is never stored: a record that says ``running`` is read so where its process is gone.
-Status = Literal["running", "ok", "diverged", "failed", "timeout", "interrupted", "unsupported", "lost"]
+SCHEMA = 4
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -153,32 +149,23 @@ class Phases(msgspec.Struct):
     evaluation_seconds: float = 0.0
 
 
-class Record(msgspec.Struct, kw_only=True):
+class Record(Envelope, msgspec.Struct, kw_only=True):
     """One run of one task by one backend with one seed."""
 
     schema: int = SCHEMA
-    id: str
-    status: Status = "running"
     failure: Failure | None = None
-    started_at: str
-    """UTC, ISO 8601."""
-    command: list[str]
     task: TaskRecord
     dataset: DatasetRecord
-    backend: str
-    mode: str
+    configuration: Configuration
+    seed: int
     framework: dict[str, str] = {}
     """What the backend reports about itself: ``engine``, versions, build."""
-    machine: Machine
     worker_variables: dict[str, str]
     """Environment variables set for the worker: threads, allocator, visible devices."""
     inherited_variables: dict[str, str] = {}
     """The user's variables that influence speed or results and reached the worker unchanged."""
-    device_asked: str
     device: str | None = None
-    precision: Precision
-    threads: int
-    seed: int
+    """The one that was used."""
     batch_size: int
     epochs_asked: int
     max_steps: int | None = None
@@ -229,11 +216,6 @@ class Record(msgspec.Struct, kw_only=True):
         return identity_key(self.identity)
 
     @property
-    def label(self) -> str:
-        """The backend as written on the command line, ``torch:compile``."""
-        return f"{self.backend}:{self.mode}"
-
-    @property
     def disturbed(self) -> bool | None:
         """Whether others used the machine, so that the run's times are unreliable; None if not known."""
         return None if self.interference is None else self.interference.disturbs
@@ -244,18 +226,3 @@ def identity_key(identity: Mapping[str, str]) -> str:
     if not identity:
         return ""
     return hashlib.sha256(msgspec.json.encode(sorted(identity.items()))).hexdigest()
-
-
-def encode(record: Record) -> bytes:
-    """The record as it is stored."""
-    return documents.encode_document(record)
-
-
-def decode(data: bytes) -> Record:
-    """Decode a record.
-
-    Raises:
-        documents.OtherSchema: it has another schema.
-        msgspec.MsgspecError: not a record; the message names the field.
-    """
-    return documents.decode(data, Record, SCHEMA)

@@ -42,16 +42,9 @@ class CertificationObserver(Protocol):
         """The certificate is known."""
 
 
-def configuration_of(request: RunRequest) -> Configuration:
-    """The configuration that a run needs a certificate of."""
-    plan = request.plan
-    return Configuration(request.backend, plan.mode, plan.device, plan.threads, plan.precision)
-
-
 def certified_work(request: RunRequest) -> CertifiedWork:
     """What the certificate of a run is of."""
-    task = request.plan.task
-    return configuration_of(request), task.name, rules_of(task)
+    return request.configuration, request.task.name, rules_of(request.task)
 
 
 class Certification:
@@ -85,7 +78,7 @@ class Certification:
         made = certificate(
             examiner,
             registry.task(task),
-            request.plan.task,
+            request.task,
             lambda cases, of: observer.examined(configuration, task, cases, of),
         )
         self._to_come[configuration] -= 1
@@ -181,7 +174,7 @@ class DeclinedWork:
 
     @staticmethod
     def _work(request: RunRequest) -> tuple[Configuration, bytes]:
-        return configuration_of(request), msgspec.json.encode(request.plan.task)
+        return request.configuration, msgspec.json.encode(request.task)
 
 
 def _execute(
@@ -193,7 +186,7 @@ def _execute(
     except KeyboardInterrupt as interrupt:
         return _interrupted(request, store, interrupt)
     run = observer.begin(request)
-    record = execute(msgspec.structs.replace(request, certificate=known), store, run)
+    record = execute(request, known, store, run)
     run.end(record)
     return record
 

@@ -189,5 +189,4 @@ def _planned(place: int, request: RunRequest, identity: dict[str, str]) -> Plann
 
 
 def _name(request: RunRequest) -> str:
-    plan = request.plan
-    return f"{plan.task.name} {request.backend}:{plan.mode} seed {plan.seed}"
+    return f"{request.task.name} {request.configuration.label} seed {request.seed}"

@@ -9,10 +9,9 @@ import msgspec
 
 from harness.errors import HarnessError, UsageError
 from harness.machine.files import prove_writable, replace_result, sweep_drafts
-from harness.runs import record as records
 from harness.runs.claims import holds
 from harness.runs.documents import RecordKind
-from harness.runs.record import Record
+from harness.runs.record import SCHEMA, Record
 
 # Runs whose process was killed before it could record their end.
 
@@ -31,7 +30,7 @@ def judged(record: Record, path: Path) -> Record:
     return msgspec.structs.replace(record, status="lost") if gone else record
 
 
-RUNS = RecordKind("run", "runs", Record, records.SCHEMA, "epochs_asked", judged)
+RUNS = RecordKind("run", "runs", Record, SCHEMA, "epochs_asked", judged)
 #: The results folder of commands without ``--results``.
 DEFAULT_RESULTS = Path("results")
 
@@ -74,17 +73,8 @@ class Store:
         prepare_folder(self.folder)
 
     def save(self, record: Record) -> Path:
-        """Write a record to the disk, atomically; returns its path.
-
-        Raises:
-            HarnessError: the file cannot be written, for example because the disk is full.
-        """
-        path = self.folder / f"{record.id}.json"
-        try:
-            replace_result(path, records.encode(record))
-        except OSError as error:
-            raise HarnessError(f"the record {path} cannot be written: {error.strerror}") from error
-        return path
+        """See :meth:`RecordKind.save`."""
+        return RUNS.save(record, self.folder)
 
     def save_picture(self, record: Record, png: bytes, kind: str = "") -> str:
         """Write pictures next to the record; returns the file name, which ends in ``kind``.

@@ -24,7 +24,7 @@ _YES_OR_NO = {True: "yes", False: "no", None: None}
 
 def run_name(record: Record) -> str:
     """``mlp torch:eager seed 0``."""
-    return f"{record.task.name} {record.label} seed {record.seed}"
+    return f"{record.task.name} {record.configuration.label} seed {record.seed}"
 
 
 def parameters(record: Record) -> dict[str, Value]:
@@ -41,11 +41,11 @@ def parameters(record: Record) -> dict[str, Value]:
         "task": record.task.name,
         "task_version": record.task.version,
         "dataset": record.dataset.name,
-        "backend": record.backend,
-        "mode": record.mode,
-        "device": record.device or record.device_asked,
-        "precision": record.precision,
-        "threads": record.threads,
+        "backend": record.configuration.backend,
+        "mode": record.configuration.mode,
+        "device": record.device or record.configuration.device,
+        "precision": record.configuration.precision,
+        "threads": record.configuration.threads,
         "seed": record.seed,
         "batch_size": record.batch_size,
         "epochs": record.epochs_asked,

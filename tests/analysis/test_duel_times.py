@@ -11,6 +11,7 @@ from harness.analysis.results import read_all
 from harness.certify.certificate import Certificate
 from harness.duel.record import DUELS, ConfigurationRecord, DuelRecord, DuelResult, encode
 from harness.machine.usage import Interference
+from harness.plugins.configuration import Configuration
 from harness.report.words import headline, remarks
 from harness.runs.record import DatasetRecord
 from harness.stats.estimate import Estimate
@@ -24,13 +25,16 @@ def _duel(ratio, verdict="slower", first="jax", second="torch", **changes):
     configurations = [
         ConfigurationRecord(
             label=f"{name}:eager",
-            backend=name,
-            mode="eager",
-            python="python",
+            configuration=Configuration(
+                name,
+                "eager",
+                "cpu",
+                record.configuration.threads,
+                record.configuration.precision,
+                "python",
+            ),
             framework={"engine": name, name: "1.0"},
             device=record.device,
-            precision=record.precision,
-            threads=record.threads,
             batch_size=record.batch_size,
             options={},
             variables=made_record().worker_variables | {"HARNESS_PADDING": "x"},

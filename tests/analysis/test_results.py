@@ -19,7 +19,7 @@ from harness.analysis.results import (
     separated,
 )
 from harness.analysis.selection import Selection
-from harness.analysis.study import STUDIES, Study, Variant, save_study
+from harness.analysis.study import STUDIES, Study, Variant
 from harness.duel.record import DUELS
 from harness.errors import UsageError
 from harness.gate.record import GATES
@@ -44,7 +44,7 @@ def results(tmp_path):
     with gzip.open(stored) as source, (store.folder.parent / "duels" / stored.stem).open("wb") as target:
         shutil.copyfileobj(source, target)
     save(tmp_path, made_gate(made_benchmark()))
-    save_study(_study(), store.folder.parent)
+    STUDIES.save(_study(), store.folder.parent / STUDIES.folder)
     return store.folder.parent
 
 

@@ -21,7 +21,7 @@ def results(tmp_path):
 
 
 def _labels(*arguments, results):
-    return sorted(f"{record.backend} {record.seed}" for record in Selection(arguments, results))
+    return sorted(f"{record.configuration.backend} {record.seed}" for record in Selection(arguments, results))
 
 
 def test_everything_by_default(results):
@@ -151,7 +151,10 @@ def test_a_record_whose_start_cannot_be_read_is_named_and_passes_no_date(results
 
 def test_stored_records_are_read():
     reference = Path(__file__).parents[2] / "results" / "reference"
-    assert {record.label for record in Selection([str(reference)], reference)} == {"torch:eager", "keras:fit"}
+    assert {record.configuration.label for record in Selection([str(reference)], reference)} == {
+        "torch:eager",
+        "keras:fit",
+    }
 
 
 def test_a_filter_longer_than_a_file_name_is_a_filter(results):

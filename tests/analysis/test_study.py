@@ -20,7 +20,6 @@ from harness.analysis.study import (
     StudySize,
     Variant,
     plan_study,
-    save_study,
     study_size,
 )
 from harness.analysis.study_effects import study_findings
@@ -303,7 +302,7 @@ def test_a_finding_without_certificates_says_so():
 
 
 def test_a_study_file_is_read_back_and_a_broken_one_is_named(tmp_path):
-    path = save_study(STUDY, tmp_path)
+    path = STUDIES.save(STUDY, tmp_path / STUDIES.folder)
     (tmp_path / "studies" / "broken.json").write_text("{")
     studies, unreadable = read_all(STUDIES, STUDIES.paths(tmp_path))
     assert studies == [STUDY]
@@ -312,7 +311,7 @@ def test_a_study_file_is_read_back_and_a_broken_one_is_named(tmp_path):
 
 
 def test_a_study_of_a_later_harness_is_named(tmp_path):
-    path = save_study(msgspec.structs.replace(STUDY, schema=2), tmp_path)
+    path = STUDIES.save(msgspec.structs.replace(STUDY, schema=2 / STUDIES.folder), tmp_path)
     assert read_all(STUDIES, STUDIES.paths(tmp_path)) == (
         [],
         [

@@ -44,9 +44,9 @@ def test_best_becomes_a_mode_and_what_is_then_equal_runs_once(monkeypatch, tmp_p
     monkeypatch.setattr(run, "FastestModes", ChannelsLast)
     options = MatrixOptions(backends=["torch:best", "torch"], tasks=["cnn"], seeds=[0, 1])
     planned = RunMatrix(options).requests(lambda _what, _done, _total: None)
-    assert [run.plan.mode for run in planned] == ["best", "channels_last"] * 2
+    assert [run.configuration.mode for run in planned] == ["best", "channels_last"] * 2
     resolved = in_fastest_modes(planned, tmp_path, quiet=True, certify=False)
-    assert [(run.plan.mode, run.plan.seed) for run in resolved] == [
+    assert [(run.configuration.mode, run.seed) for run in resolved] == [
         ("channels_last", 0),
         ("channels_last", 1),
     ]

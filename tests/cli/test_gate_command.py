@@ -11,12 +11,13 @@ from support.made_gates import made_benchmark, made_gate
 
 from harness.cli.gate import GateDisplay, _exit_code, progress_line
 from harness.errors import UsageError
-from harness.gate import reasons, runner
+from harness.gate import reasons
 from harness.gate.environments import Environment, _separate_code, with_shared_path
 from harness.gate.judgement import Outlook
 from harness.gate.record import EnvironmentRecord, GateRecord, folded
 from harness.gate.runner import GateRecorder
 from harness.plugins.files import PLUGIN_FILES_VARIABLE
+from harness.runs import documents
 
 
 def test_pythonpath_is_ignored_and_a_line_says_so(tmp_path, monkeypatch):
@@ -63,9 +64,11 @@ def test_a_record_that_cannot_be_written_costs_no_verdict_and_is_never_green(
         kept.record.benchmarks.append(made_benchmark(verdicts=judged))
         kept.judged(kept.record.benchmarks[0], "look")
 
-    monkeypatch.setattr(runner, "replace_result", refuse)
+    monkeypatch.setattr(documents, "replace_result", refuse)
     python = EnvironmentRecord(python="python", harness="0")
-    kept = GateRecorder(tmp_path, SimpleNamespace(), suite="", base=python, head=python, false_alarms=0.01)
+    kept = GateRecorder(
+        tmp_path, SimpleNamespace(), command=[], suite="", base=python, head=python, false_alarms=0.01
+    )
     record = kept.carry_out(work)
     assert (record.status, record.verdict) == ("failed", verdict)
     assert record.failure == f"cannot write the record {kept.path}: No space left on device"
@@ -76,7 +79,7 @@ def test_a_record_that_cannot_be_written_costs_no_verdict_and_is_never_green(
 def test_a_record_that_could_be_written_in_the_end_says_what_the_gate_said(monkeypatch, tmp_path):
     """There was room again, and yet not all was judged."""
     refused = [OSError(errno.ENOSPC, "No space left on device")]
-    write = runner.replace_result
+    write = documents.replace_result
 
     def replace_file(path, content):
         if refused:
@@ -87,9 +90,11 @@ def test_a_record_that_could_be_written_in_the_end_says_what_the_gate_said(monke
         kept.record.benchmarks.append(made_benchmark())
         kept.judged(kept.record.benchmarks[0], "look")
 
-    monkeypatch.setattr(runner, "replace_result", replace_file)
+    monkeypatch.setattr(documents, "replace_result", replace_file)
     python = EnvironmentRecord(python="python", harness="0")
-    kept = GateRecorder(tmp_path, SimpleNamespace(), suite="", base=python, head=python, false_alarms=0.01)
+    kept = GateRecorder(
+        tmp_path, SimpleNamespace(), command=[], suite="", base=python, head=python, false_alarms=0.01
+    )
     record = kept.carry_out(work)
     stored = msgspec.json.decode(kept.path.read_bytes(), type=GateRecord)
     assert (stored.status, stored.verdict) == (record.status, record.verdict) == ("failed", "INVALID")

@@ -9,7 +9,7 @@ from support.command import stored
 from support.made_gates import made_benchmark, made_gate, mixed_gate, save
 from support.records import make_record
 
-from harness.runs import record as records
+from harness.runs.documents import encode_document
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_runs_are_still_found_beside_gates(work):
     runs = work.folder / "results" / "runs"
     runs.mkdir()
     record = make_record()
-    (runs / f"{record.id}.json").write_bytes(records.encode(record))
+    (runs / f"{record.id}.json").write_bytes(encode_document(record))
     assert "cnn" in work("show", "last").stdout
     assert work("show", record.id[:20]).returncode == 0
     assert work("show", f"results/runs/{record.id}.json").returncode == 0

@@ -7,7 +7,7 @@ import pytest
 from support.made_gates import BASE, HEAD, commit, fixed_gates, save
 from support.records import make_record
 
-from harness.runs import record as records
+from harness.runs.documents import encode_document
 
 REGRESSIONS = (8, 16, 24)
 LEVELS = [1.03 ** sum(place >= at for at in REGRESSIONS) for place in range(30)]
@@ -49,7 +49,7 @@ def test_files_and_folders_can_be_named(work):
 def test_files_that_are_no_gates_are_named_and_skipped(work):
     folder = work.folder / "results" / "gates"
     (folder / "20260101-broken.json").write_text("{")
-    (folder / "20260101-run.json").write_bytes(records.encode(make_record()))
+    (folder / "20260101-run.json").write_bytes(encode_document(make_record()))
     done = work("history")
     assert done.returncode == 1
     assert "20260101-broken.json is not a readable gate record" in done.stderr

@@ -2,16 +2,13 @@
 
 import time
 
-import msgspec
 import pytest
-from support.records import make_record
+from support.records import make_record, make_request
 
 from harness.certify.certificate import Certificate
 from harness.cli.progress import Activity, Remaining, RunDisplay, RunLine, fitted, left_text
 from harness.plugins.configuration import Configuration
-from harness.runs.record import DatasetRecord
 from harness.runs.request import RunRequest
-from harness.spec.backend import Plan
 from harness_tasks.gan import GAN
 from harness_tasks.mlp import MLP
 
@@ -90,11 +87,7 @@ def test_details_that_do_not_fit_are_left_out_and_none_is_cut():
 
 
 def _request(seed: int) -> RunRequest:
-    task = msgspec.structs.replace(MLP.define(MLP.options()), epochs=40)
-    plan = Plan(task=task, mode="eager", device="cpu", precision="float32", threads=1, seed=seed)
-    return RunRequest(
-        backend="torch", plan=plan, options={}, dataset=DatasetRecord("mnist1d"), variant="dropout"
-    )
+    return make_request(seed, epochs=40, variant="dropout")
 
 
 def test_without_a_terminal_a_line_comes_with_each_run_and_every_ten_seconds(monkeypatch, capsys):

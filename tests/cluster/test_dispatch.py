@@ -41,7 +41,7 @@ class PlayedNodes:
         return False
 
     def start(self, node, request):
-        self.started.append((node, request.backend, request.plan.seed))
+        self.started.append((node, request.configuration.backend, request.seed))
         record = new_record(request)
         record.machine = self.states[node].machine
         self.arrivals.append((node, Call("store", "save", (msgspec.structs.replace(record),), {})))
@@ -56,7 +56,8 @@ class PlayedNodes:
         if end is not None:
             self.arrivals.append((node, Ended(None, end)))
             return
-        record.status = "unsupported" if self.states[node].lacking.get(request.backend) else "ok"
+        lacking = self.states[node].lacking.get(request.configuration.backend)
+        record.status = "unsupported" if lacking else "ok"
         self.arrivals += [(node, Call("store", "save", (record,), {})), (node, Ended(record))]
 
 

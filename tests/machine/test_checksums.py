@@ -11,7 +11,7 @@ from support.made_gates import mixed_gate
 from support.records import make_record
 
 from harness.analysis.results import read_all
-from harness.analysis.study import STUDIES, Study, Variant, save_study
+from harness.analysis.study import STUDIES, Study, Variant
 from harness.certify.certificates import KeptFindings
 from harness.certify.parity import Finding
 from harness.duel.record import DUELS
@@ -68,7 +68,7 @@ def _study(results):
         threads=2,
         variants=[Variant("plain", [], "0" * 64)],
     )
-    return save_study(study, results), lambda: read_all(STUDIES, STUDIES.paths(results))
+    return STUDIES.save(study, results / STUDIES.folder), lambda: read_all(STUDIES, STUDIES.paths(results))
 
 
 KINDS = pytest.mark.parametrize("kind", [_run, _duel, _gate, _study], ids=["run", "duel", "gate", "study"])

@@ -20,8 +20,7 @@ from support.made_gates import fixed_gates
 from support.records import as_stored, make_record, make_unfinished_record
 
 from harness import load_results
-from harness.gate.record import encode as encode_gate
-from harness.runs import record as records
+from harness.runs.documents import encode_document
 
 STORED = Path(__file__).parents[1] / "support" / "stored_records"
 
@@ -34,14 +33,14 @@ def originals(folder: Path) -> dict[Path, bytes]:
         shutil.copy(path, folder / "runs")
     shutil.copytree(STORED / "studies", folder / "studies")
     for made in (make_record(), make_record("20260101-000002-cnn-torch-eager-s1-abcd", seed=1)):
-        (folder / "runs" / f"{made.id}.json").write_bytes(records.encode(made))
+        (folder / "runs" / f"{made.id}.json").write_bytes(encode_document(made))
     unfinished = make_unfinished_record()
-    (folder / "runs" / f"{unfinished.id}.json").write_bytes(records.encode(unfinished))
+    (folder / "runs" / f"{unfinished.id}.json").write_bytes(encode_document(unfinished))
     short = stored_duel()
     save_duel(folder, msgspec.structs.replace(short, pairs=short.pairs[:2]))
     (folder / "gates").mkdir()
     for gate in fixed_gates([1.0, 1.1, 1.0]):
-        (folder / "gates" / f"{gate.id}.json").write_bytes(encode_gate(gate))
+        (folder / "gates" / f"{gate.id}.json").write_bytes(encode_document(gate))
     return {path: path.read_bytes() for path in sorted(folder.glob("*/*.json"))}
 
 
@@ -123,7 +122,7 @@ def test_a_damaged_run_is_named_and_skipped_and_the_others_are_compared(place, v
     runs.mkdir()
     for seed in range(3):
         made = make_record(f"20260101-00000{seed}-cnn-torch-eager-s{seed}-abcd", seed=seed)
-        (runs / f"{made.id}.json").write_bytes(records.encode(made))
+        (runs / f"{made.id}.json").write_bytes(encode_document(made))
     (path,) = runs.glob("*s1*.json")
     path.write_bytes(as_stored(damaged(json.loads(path.read_bytes()), place, value)))
     code, output = called("compare", "--results", tmp_path)

@@ -29,7 +29,7 @@ def test_text_page_and_markdown_say_it(shown, tmp_path):
     found, asked = shown
     assert SENTENCE in findings_text(found, 100)
     # One of the runs of each configuration is enough.
-    assert sorted(record.backend for record, *_ in asked) == ["keras", "torch"]
+    assert sorted(record.configuration.backend for record, *_ in asked) == ["keras", "torch"]
     assert SENTENCE in html_report(found)
     write_markdown(found, tmp_path / "report.md")
     assert SENTENCE in (tmp_path / "report.md").read_text()

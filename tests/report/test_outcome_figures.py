@@ -11,7 +11,7 @@ from support.made_study import STUDY, made_study_records
 
 import harness as package
 from harness.analysis.findings import read_findings
-from harness.analysis.study import save_study
+from harness.analysis.study import STUDIES
 from harness.errors import UsageError
 from harness.report.figures import all_figures, all_pictures, write_folder
 from harness.report.files import png_size
@@ -125,7 +125,7 @@ def test_a_study_displays_itself_in_a_notebook(tmp_path):
         store.save(record)
     with pytest.raises(UsageError, match="no study 'overfitting'"):
         package.study("overfitting", tmp_path)
-    save_study(STUDY, tmp_path)
+    STUDIES.save(STUDY, tmp_path / STUDIES.folder)
     bundle = package.study("overfitting", tmp_path)._repr_mimebundle_()
     assert "cnn on digits overfits from epoch 5 of 12" in bundle["text/plain"]
     assert bundle["text/html"].count("<svg") == 5

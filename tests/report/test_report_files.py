@@ -11,7 +11,7 @@ from support.records import make_record
 
 from harness.report.files import write_text
 from harness.report.run_tables import write_table
-from harness.runs import record as records
+from harness.runs.documents import encode_document
 
 FORMULAS = ['=HYPERLINK("http://x")', "+1", "-1+cmd|' /C calc'!A0", "@SUM(1)", "\t=1", "\r=1", "\n=1"]
 
@@ -19,7 +19,7 @@ FORMULAS = ['=HYPERLINK("http://x")', "+1", "-1+cmd|' /C calc'!A0", "@SUM(1)", "
 def save(results, *made):
     (results / "runs").mkdir(exist_ok=True)
     for record in made:
-        (results / "runs" / f"{record.id}.json").write_bytes(records.encode(record))
+        (results / "runs" / f"{record.id}.json").write_bytes(encode_document(record))
 
 
 def with_options(number, options):

@@ -11,7 +11,7 @@ from support.data_files import picture
 from support.records import make_record
 
 from harness.report.files import read_png
-from harness.runs import record as records
+from harness.runs.documents import encode_document
 from harness.training.outcome_records import Example, Outcomes
 
 PNG = picture(np.zeros((8, 32, 3), np.uint8))
@@ -46,6 +46,6 @@ def test_a_report_is_written_without_a_damaged_picture(content, examples, tmp_pa
     (tmp_path / "runs" / "picture.png").write_bytes(content)
     other = msgspec.structs.replace(record, id="20260101-000003-cnn-torch-eager-s1-abcd", seed=1)
     for made in (record, other):
-        (tmp_path / "runs" / f"{made.id}.json").write_bytes(records.encode(made))
+        (tmp_path / "runs" / f"{made.id}.json").write_bytes(encode_document(made))
     page = tmp_path / "report.html"
     assert called("report", "--results", tmp_path, "--to", page) == (0, f"{page}\n")

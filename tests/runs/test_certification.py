@@ -41,8 +41,8 @@ def events(monkeypatch):
         return Certificate(certified=True, reason=f"{examiner._name} {definition.name}")
 
     def execute(request, _store, _observer):
-        assert request.certificate.reason == f"{request.backend} {request.plan.task.name}"
-        seen.append(f"run {request.backend} {request.plan.task.name} {request.plan.seed}")
+        assert request.certificate.reason == f"{request.configuration.backend} {request.task.name}"
+        seen.append(f"run {request.configuration.backend} {request.task.name} {request.seed}")
         return msgspec.structs.replace(new_record(request), status="ok")
 
     monkeypatch.setattr(sequence, "Examiner", Examiner)

@@ -10,19 +10,15 @@ from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
+from support.records import make_request
 
 from harness.cli import printing
 from harness.duel import runner
 from harness.gate import runner as gate_runner
 from harness.gate.record import EnvironmentRecord
 from harness.machine import files
-from harness.plugins import registry
-from harness.plugins.configuration import Configuration
 from harness.runs import execute
-from harness.runs.record import DatasetRecord
-from harness.runs.request import RunRequest
 from harness.runs.store import RUNS, Store
-from harness.spec.backend import Plan
 from harness.worker.errors import RequestFailed
 
 DIGITS = ("run", "--task", "cnn", "--dataset", "digits", "--epochs", "3", "--quiet", "--no-certify")
@@ -58,19 +54,6 @@ def every_interrupt(call, *modules):
         before += 1
 
 
-def run_request():
-    definition = registry.task("mlp")
-    plan = Plan(
-        task=definition.define(definition.options()),
-        mode="eager",
-        device="cpu",
-        precision="float32",
-        threads=1,
-        seed=0,
-    )
-    return RunRequest(backend="torch", plan=plan, options={}, dataset=DatasetRecord("mnist1d"))
-
-
 @pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning"
 )  # a file's with was interrupted
@@ -82,7 +65,7 @@ def test_a_run_that_is_interrupted_anywhere_has_ended(fault, tmp_path, monkeypat
     training = SimpleNamespace(carry_out=Mock(side_effect=fault))
     monkeypatch.setattr(execute, "TrainingRun", lambda *_: training)
     monkeypatch.setattr(files.os, "fsync", lambda _file: None)
-    store, request = Store(tmp_path), run_request()
+    store, request = Store(tmp_path), make_request()
     record = execute.new_record(request)
     monkeypatch.setattr(execute, "new_record", lambda _request: copy.deepcopy(record))
     calls = 0
@@ -99,9 +82,7 @@ def test_a_run_that_is_interrupted_anywhere_has_ended(fault, tmp_path, monkeypat
 
 @pytest.mark.parametrize("failure", ["", "a pair failed"])
 def test_a_duel_that_is_interrupted_anywhere_has_ended(failure, tmp_path, monkeypatch):
-    workload = SimpleNamespace(
-        configuration=Configuration("torch", "eager", "cpu", 1), task=run_request().plan.task
-    )
+    workload = make_request()
     made = []
 
     def new_record(_request):
@@ -110,8 +91,7 @@ def test_a_duel_that_is_interrupted_anywhere_has_ended(failure, tmp_path, monkey
 
     saved = []
     monkeypatch.setattr(runner, "new_record", new_record)
-    monkeypatch.setattr(runner, "encode", lambda record: record.status.encode())
-    monkeypatch.setattr(runner, "replace_result", lambda _path, content: saved.append(content.decode()))
+    monkeypatch.setattr(runner, "DUELS", Mock(save=lambda record, _folder: saved.append(record.status)))
 
     def duel():
         duel = runner.Duel(SimpleNamespace(workloads=[workload]), tmp_path, Mock())
@@ -131,12 +111,11 @@ def _save_and(duel, failure):
 
 def test_a_gate_that_is_interrupted_anywhere_has_ended(tmp_path, monkeypatch):
     saved = []
-    monkeypatch.setattr(gate_runner, "encode", lambda record: record.status.encode())
-    monkeypatch.setattr(gate_runner, "replace_result", lambda _path, content: saved.append(content.decode()))
+    monkeypatch.setattr(gate_runner, "GATES", Mock(save=lambda record, _folder: saved.append(record.status)))
 
     def gate():
         kept = gate_runner.GateRecorder(
-            tmp_path, Mock(), suite="", base=PYTHON, head=PYTHON, false_alarms=0.01
+            tmp_path, Mock(), command=[], suite="", base=PYTHON, head=PYTHON, false_alarms=0.01
         )
         return kept.carry_out(kept.save)
 
@@ -177,7 +156,7 @@ def test_two_signals_at_once_end_a_run_like_one(harness, second):
 
 def test_a_results_folder_that_was_deleted_is_made_again(tmp_path):
     store = Store(tmp_path / "results")
-    request = run_request()
+    request = make_request()
     store.prepare()
     record = execute.new_record(request)
     store.save(record)

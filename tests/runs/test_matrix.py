@@ -24,7 +24,7 @@ def requests(**changes):
 
 def test_seeds_change_slowest_and_backends_fastest():
     planned = requests(backends=["torch", "torch:compile"], tasks=["mlp", "rnn"], seeds=[3, 4])
-    cells = [(run.plan.seed, run.plan.task.name, run.plan.mode) for run in planned]
+    cells = [(run.seed, run.task.name, run.configuration.mode) for run in planned]
     assert cells[:4] == [
         (3, "mlp", "eager"),
         (3, "mlp", "compile"),
@@ -40,12 +40,12 @@ def test_the_same_configuration_twice_runs_once():
 
 def test_a_star_runs_all_modes_and_best_is_left_to_be_measured():
     planned = requests(backends=["torch:*", "torch", "torch:best"], tasks=["cnn"])
-    assert [run.plan.mode for run in planned] == ["eager", "compile", "channels_last", "best"]
+    assert [run.configuration.mode for run in planned] == ["eager", "compile", "channels_last", "best"]
 
 
 def test_each_task_has_its_own_default_mode():
     planned = requests(tasks=["mlp", "cnn"])
-    assert [run.plan.mode for run in planned] == ["eager", "channels_last"]
+    assert [run.configuration.mode for run in planned] == ["eager", "channels_last"]
     matrix = RunMatrix(options(tasks=["mlp", "cnn"], backends=["torch", "jax"]))
     assert matrix.axes()["backend"] == ["torch", "jax:jit"]
 
@@ -60,8 +60,9 @@ def test_options_reach_every_request():
         assignments=["width=2"],
         timeout=9.0,
     )
-    assert (run.plan.task.epochs, run.plan.task.batch_size, run.max_steps) == (3, 50, 7)
-    assert (run.plan.threads, run.plan.precision, run.timeout_seconds) == (1, "float64", 9.0)
+    assert (run.task.epochs, run.task.batch_size, run.max_steps) == (3, 50, 7)
+    configuration = run.configuration
+    assert (configuration.threads, configuration.precision, run.timeout_seconds) == (1, "float64", 9.0)
     assert run.options["width"] == 2
     assert run.dataset == DatasetRecord("mnist1d")
 
@@ -69,7 +70,7 @@ def test_options_reach_every_request():
 def test_a_preset_sets_what_is_not_given():
     (small,) = requests(preset="smoke")
     (asked,) = requests(preset="smoke", epochs=99)
-    assert small.plan.task.epochs < asked.plan.task.epochs == 99
+    assert small.task.epochs < asked.task.epochs == 99
     (small,) = requests(preset="smoke", tasks=["lm"])
     (asked,) = requests(preset="smoke", tasks=["lm"], epochs=2)
     (limited,) = requests(preset="smoke", tasks=["lm"], max_steps=7)
@@ -109,9 +110,9 @@ def test_values_of_options_and_batch_sizes_are_combined():
     planned = requests(
         assignments=["optimizer=adam,sgd", "learning_rate=0.1,.01"], batch_sizes=[32, 64], seeds=[0, 1]
     )
-    cells = [(run.plan.seed, run.options["optimizer"], run.options["learning_rate"]) for run in planned]
+    cells = [(run.seed, run.options["optimizer"], run.options["learning_rate"]) for run in planned]
     assert cells[::2] == [*itertools.product([0, 1], ["adam", "sgd"], [0.1, 0.01])]
-    assert [run.plan.task.batch_size for run in planned[:2]] == [32, 64]
+    assert [run.task.batch_size for run in planned[:2]] == [32, 64]
     assert planned[0].plan.task.optimizer == Adam(0.1)
     assert planned[1].variant == "optimizer=adam, learning_rate=0.1, batch_size=64"
 
@@ -120,14 +121,15 @@ def test_precisions_and_threads_are_combined_and_backends_change_fastest():
     planned = requests(
         backends=["torch", "torch:compile"], precisions=["float32", "bfloat16"], threads=[1, 2]
     )
-    plans = [(run.plan.precision, run.plan.threads, run.plan.mode) for run in planned]
+    asked = [run.configuration for run in planned]
+    plans = [(each.precision, each.threads, each.mode) for each in asked]
     assert plans == [*itertools.product(["float32", "bfloat16"], [1, 2], ["eager", "compile"])]
     assert planned[0].variant == "precision=float32, threads=1"
 
 
 def test_full_batches_are_planned_once_for_all_batch_sizes():
     planned = requests(assignments=["optimizer=gd,sgd"], batch_sizes=[32, 64])
-    assert [run.plan.task.batch_size for run in planned] == [None, 32, 64]
+    assert [run.task.batch_size for run in planned] == [None, 32, 64]
     with pytest.raises(UsageError, match="takes all training data at once"):
         requests(assignments=["optimizer=gd"], batch_sizes=[32, 64])
 

@@ -8,13 +8,10 @@ from unittest.mock import Mock
 
 import psutil
 import pytest
+from support.records import make_request
 
-from harness.plugins import registry
 from harness.runs import execute
-from harness.runs.record import DatasetRecord
-from harness.runs.request import RunRequest
 from harness.runs.store import RUNS, Store
-from harness.spec.backend import Plan
 from harness.worker.errors import NoWorkersHere
 from harness.worker.session import SILENCE_LIMIT_SECONDS
 
@@ -262,21 +259,17 @@ def test_where_no_worker_can_be_started_the_record_keeps_why(tmp_path, monkeypat
         raise NoWorkersHere("set TMPDIR to one")
 
     monkeypatch.setattr(execute, "Session", nowhere)
-    task = registry.task("mlp").define(registry.task("mlp").options())
-    plan = Plan(task=task, mode="eager", device="cpu", precision="float32", threads=1, seed=0)
-    request = RunRequest(backend="torch", plan=plan, options={}, dataset=DatasetRecord("mnist1d"))
+    request = make_request()
     store = Store(tmp_path)
     store.prepare()
     with pytest.raises(NoWorkersHere):
-        execute.execute(request, store, Mock())
+        execute.execute(request, None, store, Mock())
     record = RUNS.read(store.paths()[0])
     assert (record.status, record.failure.message) == ("failed", "set TMPDIR to one")
 
 
 def test_an_interrupt_while_the_first_record_is_written_is_recorded(tmp_path, monkeypatch):
-    task = registry.task("mlp").define(registry.task("mlp").options())
-    plan = Plan(task=task, mode="eager", device="cpu", precision="float32", threads=1, seed=0)
-    request = RunRequest(backend="torch", plan=plan, options={}, dataset=DatasetRecord("mnist1d"))
+    request = make_request()
     store = Store(tmp_path)
     store.prepare()
     save, saved = store.save, []
@@ -288,6 +281,6 @@ def test_an_interrupt_while_the_first_record_is_written_is_recorded(tmp_path, mo
             raise KeyboardInterrupt("SIGTERM")
 
     monkeypatch.setattr(store, "save", interrupted_once)
-    assert execute.execute(request, store, Mock()).status == "interrupted"
+    assert execute.execute(request, None, store, Mock()).status == "interrupted"
     record = RUNS.read(store.paths()[0])
     assert (record.status, record.failure.message) == ("interrupted", "interrupted by SIGTERM")

@@ -24,7 +24,7 @@ class Silent:
 
 def test_what_one_precision_declines_is_still_tried_in_another(monkeypatch, tmp_path):
     def declining(request, _store, _observer):
-        status = "unsupported" if request.plan.precision == "bfloat16" else "ok"
+        status = "unsupported" if request.configuration.precision == "bfloat16" else "ok"
         return msgspec.structs.replace(new_record(request), status=status)
 
     monkeypatch.setattr(sequence, "execute", declining)
@@ -34,7 +34,7 @@ def test_what_one_precision_declines_is_still_tried_in_another(monkeypatch, tmp_
     requests = RunMatrix(options).requests(lambda _what, _done, _total: None)
     store = Store(tmp_path)
     records = sequence.execute_all(SharedRuns(requests, store, certify=False), store, Silent(), math.inf)
-    assert [(record.precision, record.seed) for record in records] == [
+    assert [(record.configuration.precision, record.seed) for record in records] == [
         ("bfloat16", 0),
         ("float32", 0),
         ("float32", 1),

@@ -26,14 +26,14 @@ class Watcher:
         self.meanwhile = list(meanwhile)
 
     def begin(self, request):
-        self.events.append(f"run {request.plan.seed}")
+        self.events.append(f"run {request.seed}")
         return self
 
     def end(self, _record):
         pass
 
     def recorded_elsewhere(self, request, _record):
-        self.events.append(f"elsewhere {request.plan.seed}")
+        self.events.append(f"elsewhere {request.seed}")
 
     def waiting(self, runs):
         self.events.append(f"wait {runs}")
@@ -46,7 +46,7 @@ def nothing_is_trained(monkeypatch):
     """Runs end at once; a run with seed 9 diverges."""
 
     def execute(request, store, _observer):
-        return saved(store, request, "diverged" if request.plan.seed == 9 else "ok")
+        return saved(store, request, "diverged" if request.seed == 9 else "ok")
 
     monkeypatch.setattr(sequence, "execute", execute)
     monkeypatch.setattr(sequence, "_POLL_SECONDS", 0.0)
@@ -192,8 +192,8 @@ def test_the_code_of_a_model_of_the_users_own_is_part_of_the_identity(tmp_path):
     model = NativeModel("torch", f"{code}:net")
     (planned,) = requests([0])
     network = Network((4,), (Native((model,), (), (2,)),))
-    task = msgspec.structs.replace(planned.plan.task, networks={"model": network})
+    task = msgspec.structs.replace(planned.task, networks={"model": network})
     first = identity._models(task)
     code.write_text("a = 2")
     assert identity._models(task) != first
-    assert identity._models(planned.plan.task) == {}
+    assert identity._models(planned.task) == {}

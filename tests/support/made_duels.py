@@ -5,7 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from harness.duel.record import DUELS, DuelRecord, encode
+from harness.duel.record import DUELS, DuelRecord
+from harness.runs.documents import encode_document
 
 (STORED,) = (Path(__file__).parent / "stored_records" / "duels").iterdir()
 
@@ -20,5 +21,5 @@ def save_duel(results: Path, record: DuelRecord) -> Path:
     """Write a duel under a results folder."""
     path = results / DUELS.folder / f"{record.id}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode(record))
+    path.write_bytes(encode_document(record))
     return path

@@ -21,6 +21,7 @@ from harness.gate.record import (
 )
 from harness.gate.suite import Limits
 from harness.machine.usage import Disturbance
+from harness.plugins.configuration import Configuration
 from harness.runs.record import DatasetRecord
 from harness.stats.evidence import bootstrap_interval, p_value
 from support.records import MACHINE
@@ -68,13 +69,9 @@ def made_pair(chance, step=1.0, first_step=1.0, memory=1.0, noise=0.01, turns=4)
 def made_configuration(label, python) -> ConfigurationRecord:
     return ConfigurationRecord(
         label=label,
-        backend="torch",
-        mode="eager",
-        python=python,
+        configuration=Configuration("torch", "eager", "cpu", 2, python=python),
         framework={"engine": "torch", "torch": "2.9.0"},
         device="cpu",
-        precision="float32",
-        threads=2,
         batch_size=64,
         options={},
         variables={},

@@ -6,7 +6,10 @@ import msgspec
 
 from harness.machine.description import Machine
 from harness.machine.files import with_checksum
+from harness.plugins import registry
+from harness.plugins.configuration import Configuration
 from harness.runs.record import Block, DatasetRecord, Epoch, Phases, Record, TaskRecord
+from harness.runs.request import RunRequest
 from harness_tasks.cnn import CNN
 
 TASK = CNN.define(CNN.options())
@@ -22,6 +25,7 @@ MACHINE = Machine(
     harness="0.1.0",
     git=None,
 )
+CONFIGURATION = Configuration("torch", "eager", "auto", 2, python="python")
 BLOCKS = [
     Block(1, 1, 64, 0.5),
     Block(1, 8, 64, 0.16),
@@ -36,6 +40,9 @@ EPOCHS = [
 
 
 def make_record(identifier="20260101-000000-cnn-torch-eager-s0-abcd", **changes) -> Record:
+    """A record with these changes; those of the configuration may be given by their own names."""
+    names = set(Configuration.__struct_fields__) - {"device"}
+    own = {name: changes.pop(name) for name in names & changes.keys()}
     record = Record(
         id=identifier,
         status="ok",
@@ -43,15 +50,11 @@ def make_record(identifier="20260101-000000-cnn-torch-eager-s0-abcd", **changes)
         command=["run"],
         task=TaskRecord("cnn", 1, {"width": 0.5, "optimizer": "sgd"}, "0" * 64, TASK),
         dataset=DatasetRecord("digits", "f" * 64, "made up", {"train": 90, "validation": 10, "test": 20}),
-        backend="torch",
-        mode="eager",
+        configuration=msgspec.structs.replace(CONFIGURATION, **own),
         framework={"engine": "torch", "torch": "2.9.0"},
         machine=MACHINE,
         worker_variables={"OMP_NUM_THREADS": "2"},
-        device_asked="auto",
         device="cpu",
-        precision="float32",
-        threads=2,
         seed=0,
         batch_size=64,
         epochs_asked=2,
@@ -82,6 +85,20 @@ def make_unfinished_record(identifier="20260101-000001-cnn-torch-eager-s0-dead",
         test_at_best=None,
         phases=Phases(),
         peak_memory_bytes=None,
+    )
+
+
+def make_request(seed=0, *, task="mlp", epochs=None, **changes) -> RunRequest:
+    """A request for one run of a task on ``mnist1d`` by ``torch:eager`` on one CPU thread."""
+    definition = registry.task(task)
+    defined = definition.define(definition.options())
+    return RunRequest(
+        configuration=Configuration("torch", "eager", "cpu", 1),
+        task=msgspec.structs.replace(defined, epochs=epochs or defined.epochs),
+        options={},
+        dataset=DatasetRecord("mnist1d"),
+        seed=seed,
+        **changes,
     )
 
 
