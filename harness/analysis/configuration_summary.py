@@ -13,6 +13,7 @@ import numpy as np
 from harness.analysis.grouping import ConfigurationRuns, RunGroup
 from harness.analysis.run_curves import Run
 from harness.analysis.seed_values import run_seconds, scores, step_seconds, training_seconds
+from harness.machine.quantities import Measured, medians
 from harness.spec.flops import training_flops_per_sample
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import FEWEST_FOR_INTERVAL, Array, bounded_interval, geometric_interval
@@ -48,7 +49,7 @@ class ConfigurationSummary:
     samples_per_second: float | None
     flops_per_second: float | None
     phases: dict[str, float]
-    peak_memory_bytes: float | None
+    measured: Measured
     drift: float | None
     spread: float | None
     on_front: bool = field(default=False)
@@ -70,12 +71,11 @@ def summarize(
 ) -> ConfigurationSummary:
     """Summarize a configuration; ``target`` is a validation score in the measure's unit."""
     runs = configuration.runs
-    medians = list(step_seconds(configuration).values())
-    steps = geometric_interval(medians) if medians else None
+    steps_by_seed = list(step_seconds(configuration).values())
+    steps = geometric_interval(steps_by_seed) if steps_by_seed else None
     record = runs[0].record
     rate = record.batch_size / steps.value if steps else None
     flops = training_flops_per_sample(record.task.description)
-    memories = [run.record.peak_memory_bytes for run in runs if run.record.peak_memory_bytes]
     drifts = [drift for run in runs if (drift := _drift(run.step_seconds)) is not None]
     return ConfigurationSummary(
         configuration=configuration,
@@ -87,9 +87,9 @@ def summarize(
         samples_per_second=rate,
         flops_per_second=rate * flops if rate else None,
         phases=_phases(runs),
-        peak_memory_bytes=statistics.fmean(memories) if memories else None,
+        measured=medians(run.record.measured for run in runs),
         drift=max(drifts, key=abs, default=None),
-        spread=max(medians) / min(medians) - 1 if len(medians) > 1 else None,
+        spread=max(steps_by_seed) / min(steps_by_seed) - 1 if len(steps_by_seed) > 1 else None,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from harness.duel.record import ConfigurationRecord, PairRecord, ProcessRecord
+from harness.machine.quantities import Measured, medians
 from harness.stats.estimate import Estimate
 
 _TAIL = 0.025
@@ -36,8 +37,7 @@ class ConfigurationFindings(NamedTuple):
     start_up_seconds: float
     samples_per_second: float
     flops_per_second: float
-    peak_memory_bytes: float
-    device_peak_memory_bytes: int | None
+    measured: Measured
     joules_per_sample: float | None
     warm_up_blocks: float
     unsettled: int
@@ -54,7 +54,6 @@ def configuration_findings(record: PairsSource, index: int) -> ConfigurationFind
         _start_up_seconds(process, own, block_steps) for process, own in zip(processes, steps, strict=True)
     ]
     samples_per_second = configuration.batch_size / step.value
-    device_memory = [p.device_peak_memory_bytes for p in processes if p.device_peak_memory_bytes is not None]
     return ConfigurationFindings(
         step_seconds=step,
         block_steps=block_steps,
@@ -64,8 +63,7 @@ def configuration_findings(record: PairsSource, index: int) -> ConfigurationFind
         start_up_seconds=statistics.median(start_ups),
         samples_per_second=samples_per_second,
         flops_per_second=samples_per_second * configuration.training_flops_per_sample,
-        peak_memory_bytes=statistics.median(process.peak_memory_bytes for process in processes),
-        device_peak_memory_bytes=max(device_memory) if device_memory else None,
+        measured=medians(process.measured for process in processes),
         joules_per_sample=_joules_per_sample(record, index),
         warm_up_blocks=statistics.median(len(process.warm_up_seconds) for process in processes),
         unsettled=sum(not process.settled for process in processes),

@@ -10,6 +10,7 @@ import msgspec
 
 from harness.audit.findings import Clock, Verification
 from harness.certify.certificate import Certificate, Losses
+from harness.machine.quantities import Measured
 from harness.machine.usage import Disturbance
 from harness.plugins.configuration import Configuration
 from harness.runs.documents import Envelope, RecordKind
@@ -83,8 +84,8 @@ class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Of each block made before step times settled."""
     settled: bool
     """Step times settled before warm-up was cut off."""
-    peak_memory_bytes: int
-    device_peak_memory_bytes: int | None
+    measured: Measured = {}
+    """What was measured of the process at its end."""
     first_call_steps: int = 0
     """Steps of the first call of each length after the first step, and of the first short last batch, in each
     of which a compiler may run again. No block contains them."""

@@ -207,7 +207,7 @@ class TimedWorker:
         with self.blamed():
             self._audit.read(last=True)
             clock = self._audit.judge_clock()
-            memory = self.session.call(protocol.MeasureMemory(), protocol.Memory)
+            measured = self.session.call(protocol.Measure(), protocol.Measured).values
             verification = self._audit.verify(self._preparation) if verify else None
         self.session.pause()
         return ProcessRecord(
@@ -218,8 +218,7 @@ class TimedWorker:
             first_call_seconds=self._first_call_seconds,
             warm_up_seconds=self._warm_up,
             settled=self._settled,
-            peak_memory_bytes=memory.peak_bytes,
-            device_peak_memory_bytes=memory.device_peak_bytes,
+            measured=measured,
             clock=clock,
             first_losses=self._audit.first_losses,
             verification=verification,

@@ -69,11 +69,11 @@ def _memory(base: ProcessRecord, head: ProcessRecord) -> float:
     return math.log(memory_bytes(head, base) / memory_bytes(base, head))
 
 
-def memory_bytes(process: ProcessRecord, other: ProcessRecord) -> int:
-    """The peak memory of a process, of the kind that the other process reports too."""
-    if process.device_peak_memory_bytes and other.device_peak_memory_bytes:
-        return process.device_peak_memory_bytes
-    return process.peak_memory_bytes
+def memory_bytes(process: ProcessRecord, other: ProcessRecord) -> float:
+    """The peak memory of a process: the device's where the other process reports it, too."""
+    on_device = "device_peak_memory_bytes"
+    both = process.measured.get(on_device) and other.measured.get(on_device)
+    return process.measured[on_device if both else "peak_memory_bytes"]
 
 
 def benchmark_ratios(benchmark: BenchmarkRecord, metric: Metric, pairs: list[PairRecord]) -> Ratios:

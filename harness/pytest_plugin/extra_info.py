@@ -10,6 +10,7 @@ from harness.duel.record import DuelResult
 from harness.duel.verdict import compare
 from harness.gate.record import BenchmarkRecord, MetricResult
 from harness.gate.suite import Limits
+from harness.machine.quantities import by_name
 from harness.pytest_plugin.training import TimedPairs
 from harness.report.duel_verdict import UNEVEN, verdict_line
 from harness.report.gate_words import reason_text
@@ -62,8 +63,7 @@ def _configuration_info(measured: TimedPairs, number: int) -> dict[str, Any]:
         "build_seconds": findings.build_seconds,
         "start_up_seconds": findings.start_up_seconds,
         "samples_per_second": findings.samples_per_second,
-        "peak_memory_bytes": findings.peak_memory_bytes,
-        "device_peak_memory_bytes": findings.device_peak_memory_bytes,
+        **by_name(findings.measured),
         "unsettled_processes": findings.unsettled,
     }
 

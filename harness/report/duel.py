@@ -12,6 +12,7 @@ from harness.audit.words import verified_work
 from harness.duel.findings import ConfigurationFindings, break_even_samples, configuration_findings
 from harness.duel.record import BlockRecord, ConfigurationRecord, DuelRecord, DuelResult, StopReason
 from harness.errors import HarnessError
+from harness.machine.quantities import QUANTITIES
 from harness.machine.worker_variables import relevant_variables
 from harness.plugins import registry
 from harness.plugins.definition import define_task
@@ -88,7 +89,7 @@ def configuration_table(record: DuelRecord, findings: list[ConfigurationFindings
         ("first step (s)", *(f"{own.first_step_seconds:.3f}" for own in findings)),
         ("total start-up (s)", *(f"{own.start_up_seconds:.2f}" for own in findings)),
         ("warm-up blocks dropped", *(f"{own.warm_up_blocks:g}" for own in findings)),
-        ("peak memory (MiB)", *map(_memory, findings)),
+        *((quantity.heading, *(quantity.text(own.measured) for own in findings)) for quantity in QUANTITIES),
         ("energy (mJ/sample)", *map(_energy, findings)),
     ]
     shown = [row for row in rows if set(row[1:]) != {NOTHING}]
@@ -112,12 +113,6 @@ def _flops(record: DuelRecord, configuration: ConfigurationRecord, findings: Con
     if record.peak_flops_per_second is None or own != peak_is_of:
         return speed
     return f"{speed} ({percent(findings.flops_per_second / record.peak_flops_per_second)})"
-
-
-def _memory(findings: ConfigurationFindings) -> str:
-    host = f"{findings.peak_memory_bytes / 2**20:.0f}"
-    device = findings.device_peak_memory_bytes
-    return host if device is None else f"{host} + {device / 2**20:.0f} on the device"
 
 
 def _energy(findings: ConfigurationFindings) -> str:

@@ -10,6 +10,7 @@ from harness.analysis.comparison import PairComparison
 from harness.analysis.configuration_summary import ConfigurationSummary
 from harness.analysis.findings import Findings, GroupFindings
 from harness.analysis.overfit import Overfitting
+from harness.machine.quantities import by_name
 from harness.report.key_sentences import key_sentences
 from harness.report.words import variation_sentence
 from harness.stats.estimate import Estimate
@@ -114,7 +115,7 @@ def _configuration(summary: ConfigurationSummary) -> dict[str, object]:
         **_three("training_seconds", summary.training_seconds),
         "samples_per_second": summary.samples_per_second,
         "flops_per_second": summary.flops_per_second,
-        "peak_memory_bytes": summary.peak_memory_bytes,
+        **by_name(summary.measured),
         "on_front": summary.on_front,
         **_to_target(summary),
     }

@@ -11,6 +11,7 @@ from harness.analysis.comparison import Comparison, PairComparison, QualityVerdi
 from harness.analysis.configuration_summary import ConfigurationSummary
 from harness.analysis.findings import GroupFindings
 from harness.analysis.run_curves import Run
+from harness.machine.quantities import Quantity, shown
 from harness.report.numbers import (
     BUSY_LEGEND,
     NOTHING,
@@ -131,8 +132,9 @@ def details_table(comparison: Comparison, peak_flops: float | None = None) -> Ta
     headers = ["configuration", "samples/s", "GFLOP/s"]
     if comparison.target is not None:
         headers.append(f"time to validation {_target_text(comparison)} (s)")
-    headers += ["peak memory (MiB)", "on the front"]
-    rows = [_details(summary, peak_flops) for summary in comparison.summaries]
+    quantities = shown(summary.measured for summary in comparison.summaries)
+    headers += [*(quantity.heading for quantity in quantities), "on the front"]
+    rows = [_details(summary, quantities, peak_flops) for summary in comparison.summaries]
     return Table(
         headers, rows, "Throughput and memory; no other beats one on the front in training time and quality"
     )
@@ -145,7 +147,9 @@ def _target_text(comparison: Comparison) -> str:
     return f"{measure.name} {bound} {significant(comparison.target)} {score_unit(measure)}".rstrip()
 
 
-def _details(summary: ConfigurationSummary, peak_flops: float | None) -> list[Cell | str]:
+def _details(
+    summary: ConfigurationSummary, quantities: list[Quantity], peak_flops: float | None
+) -> list[Cell | str]:
     flops = NOTHING if summary.flops_per_second is None else significant(summary.flops_per_second / 1e9)
     if peak_flops and summary.flops_per_second:
         flops += f" ({summary.flops_per_second / peak_flops:.0%} of peak)"
@@ -154,10 +158,9 @@ def _details(summary: ConfigurationSummary, peak_flops: float | None) -> list[Ce
     row += [busy_mark(rate, disturbed=summary.disturbed) for rate in rates]
     if summary.to_target is not None:
         row.append(time_to_target(summary))
-    memory = summary.peak_memory_bytes
     return [
         *row,
-        NOTHING if memory is None else f"{memory / 2**20:,.0f}",
+        *(quantity.text(summary.measured) for quantity in quantities),
         "yes" if summary.on_front else "no",
     ]
 

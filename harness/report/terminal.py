@@ -5,7 +5,9 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
+from functools import partial
 
+from harness.machine.quantities import QUANTITIES, Quantity
 from harness.plugins.installation import identifying_versions
 from harness.report.certificate_words import certificate_cell
 from harness.report.numbers import NOTHING, busy_mark
@@ -80,10 +82,8 @@ def certified(record: Record) -> str:
     return {"yes": "✓", "no": "no"}.get(cell, f"✓ {cell}")
 
 
-def _memory(record: Record) -> str:
-    host = _number(record.peak_memory_bytes, ".0f", 1 / 2**20)
-    device = record.device_peak_memory_bytes
-    return host if device is None else f"{host} + {device / 2**20:.0f} on device"
+def _measured(quantity: Quantity, record: Record) -> str:
+    return quantity.text(record.measured)
 
 
 def _best_epoch(record: Record) -> str:
@@ -131,7 +131,7 @@ _ROWS: dict[str, Callable[[Record], str]] = {
     "further test scores, best epoch": _further,
     "gap (train - validation acc.)": lambda record: _number(generalization_gap(record), "+.4f"),
     "best epoch (on validation)": _best_epoch,
-    "peak memory (MiB)": _memory,
+    **{quantity.heading: partial(_measured, quantity) for quantity in QUANTITIES},
 }
 
 

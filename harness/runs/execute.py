@@ -81,9 +81,9 @@ class TrainingRun:
                 self._train(audit)
                 self._score_test(audit)
             except Diverged:
-                self._measure_machine(watch)
+                self._measure_process(watch)
                 raise
-            self._measure_machine(watch)
+            self._measure_process(watch)
             self._observer.phase("testing the clock")
             self._record.clock = audit.judge_clock(self._usual_step_seconds())
             self._observer.phase("verifying the work")
@@ -254,11 +254,9 @@ class TrainingRun:
             if drawn.examples_png is not None:
                 pictures.examples = self._store.save_picture(record, drawn.examples_png, "-examples")
 
-    def _measure_machine(self, watch: Watch) -> None:
+    def _measure_process(self, watch: Watch) -> None:
         self._record.interference = watch.report()
-        memory = self._session.call(protocol.MeasureMemory(), protocol.Memory)
-        self._record.peak_memory_bytes = memory.peak_bytes
-        self._record.device_peak_memory_bytes = memory.device_peak_bytes
+        self._record.measured = self._session.call(protocol.Measure(), protocol.Measured).values
 
 
 def execute(

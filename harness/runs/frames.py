@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import msgspec
 import pandas as pd
 
+from harness.machine.quantities import by_name
 from harness.runs.record import Epoch, Record
 from harness.runs.summaries import generalization_gap, steady_steps
 
@@ -54,8 +55,7 @@ def _row(record: Record) -> dict[str, object]:
         **msgspec.structs.asdict(record.phases),
         **scores,
         "generalization_gap": generalization_gap(record),
-        "peak_memory_bytes": record.peak_memory_bytes,
-        "device_peak_memory_bytes": record.device_peak_memory_bytes,
+        **by_name(record.measured),
         "others_cpus": record.interference and record.interference.others,
         "stolen_cpus": record.interference and record.interference.stolen,
         "disturbed": record.disturbed,

@@ -14,6 +14,7 @@ from msgspec import Meta
 from harness.audit.findings import Clock, Verification
 from harness.certify.certificate import Certificate, Losses
 from harness.machine.processes import ProcessMark
+from harness.machine.quantities import Measured
 from harness.machine.usage import Interference
 from harness.plugins.configuration import Configuration
 from harness.runs.documents import Envelope
@@ -187,9 +188,8 @@ class Record(Envelope, msgspec.Struct, kw_only=True):
     pictures: Pictures = msgspec.field(default_factory=Pictures)
     outcomes: Outcomes | None = None
     """What the network of the best epoch made of the test samples; None in older records."""
-    peak_memory_bytes: int | None = None
-    """The peak of the worker process, including the framework and the data set."""
-    device_peak_memory_bytes: int | None = None
+    measured: Measured = {}
+    """What was measured of the worker process at its end."""
     clock: Clock | None = None
     """Whether two sums over the training confirm its times; None if the run ended before they were judged."""
     verification: Verification | None = None

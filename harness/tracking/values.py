@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from harness.machine.quantities import QUANTITIES
 from harness.report.certificate_words import certificate_label
 from harness.runs.record import Epoch, Record
 from harness.runs.summaries import generalization_gap, samples_per_second, step_time
@@ -126,8 +127,7 @@ def final_values(record: Record) -> dict[str, float]:
         "time/step_seconds_p95": steps and steps.p95,
         "time/samples_per_second": samples_per_second(record),
         **{f"time/{name}": value for name, value in msgspec.structs.asdict(record.phases).items()},
-        "memory/peak_bytes": record.peak_memory_bytes,
-        "memory/device_peak_bytes": record.device_peak_memory_bytes,
+        **{quantity.metric: record.measured.get(quantity.name) for quantity in QUANTITIES},
     }
     return _finite(values)
 

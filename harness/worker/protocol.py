@@ -16,7 +16,7 @@ from harness.spec.task import Task
 from harness.training.measures import Scores
 from harness.training.outcome_records import Drawn
 
-VERSION = 8
+VERSION = 9
 #: A worker whose reply is longer is killed. The longest are digests and scores, some 100 kB.
 LONGEST_REPLY_BYTES = 64 << 20
 
@@ -209,15 +209,14 @@ class RestoreWeights(msgspec.Struct, frozen=True, tag=True):
     """Load the weights that were kept."""
 
 
-class MeasureMemory(msgspec.Struct, frozen=True, tag=True):
-    """Ask for the peak memory so far."""
+class Measure(msgspec.Struct, frozen=True, tag=True):
+    """Ask for what is measured of a process at its end."""
 
 
-class Memory(msgspec.Struct, frozen=True, tag=True):
-    """Peak memory of the whole process (framework and data included), and on the accelerator."""
+class Measured(msgspec.Struct, frozen=True, tag=True):
+    """The values so far by the names of :data:`harness.machine.quantities.QUANTITIES`."""
 
-    peak_bytes: int
-    device_peak_bytes: int | None
+    values: dict[str, float]
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
@@ -250,7 +249,7 @@ Request = (
     | Rebuild
     | Replay
     | RestoreWeights
-    | MeasureMemory
+    | Measure
 )
 Reply = (
     Described
@@ -259,7 +258,7 @@ Reply = (
     | Built
     | Trained
     | Evaluated
-    | Memory
+    | Measured
     | StateSaved
     | Replayed
     | Done

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -32,6 +33,11 @@ from harness.worker import protocol, saved_state
 
 #: Bound before any plugin is imported, so that none can replace it by patching :mod:`time`.
 _now = time.perf_counter
+#: How each of :data:`harness.machine.quantities.QUANTITIES` is measured of a process; None: it cannot be.
+_MEASURED: dict[str, Callable[[Program], float | None]] = {
+    "peak_memory_bytes": lambda _program: peak_memory_bytes(),
+    "device_peak_memory_bytes": lambda program: program.device_peak_memory_bytes(),
+}
 
 
 class Worker:
@@ -250,6 +256,7 @@ class Worker:
         return protocol.Done()
 
     @carry_out.register
-    def _(self, _request: protocol.MeasureMemory) -> protocol.Memory:
+    def _(self, _request: protocol.Measure) -> protocol.Measured:
         self._require_unchanged("train()")
-        return protocol.Memory(peak_memory_bytes(), self._program.device_peak_memory_bytes())
+        values = {name: measure(self._program) for name, measure in _MEASURED.items()}
+        return protocol.Measured({name: value for name, value in values.items() if value is not None})

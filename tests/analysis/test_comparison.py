@@ -45,7 +45,7 @@ def test_figures_agree_with_hand_computed_ones():
     assert slow.phases == pytest.approx(
         {"import": 1, "data": 0.5, "build": 0.2, "first step": 0.5, "steps": 0.5, "evaluation": 0.3}
     )
-    assert slow.peak_memory_bytes == 2**28
+    assert slow.measured == {"peak_memory_bytes": 2**28}
     # One is faster, the other a tenth of a point better: both are on the front.
     assert (fast.on_front, slow.on_front) == (True, True)
 

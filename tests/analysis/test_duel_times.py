@@ -9,10 +9,11 @@ from harness.analysis.comparison import compare
 from harness.analysis.grouping import group_runs
 from harness.analysis.results import read_all
 from harness.certify.certificate import Certificate
-from harness.duel.record import DUELS, ConfigurationRecord, DuelRecord, DuelResult, encode
+from harness.duel.record import DUELS, ConfigurationRecord, DuelRecord, DuelResult
 from harness.machine.usage import Interference
 from harness.plugins.configuration import Configuration
 from harness.report.words import headline, remarks
+from harness.runs.documents import encode_document
 from harness.runs.record import DatasetRecord
 from harness.stats.estimate import Estimate
 
@@ -170,10 +171,10 @@ def test_a_duel_under_other_conditions_is_not_used(changes):
 def test_a_file_that_is_not_a_duel_is_named(tmp_path):
     folder = tmp_path / "duels"
     folder.mkdir()
-    (folder / "a.json").write_bytes(encode(_duel(2.0)))
+    (folder / "a.json").write_bytes(encode_document(_duel(2.0)))
     (folder / "b.json").write_text("{")
-    (folder / "c.json").write_bytes(encode(_duel(2.0, schema=99)))
-    cut = encode(_duel(2.0)).replace(b'"configurations": [', b'"configurations": [], "others": [')
+    (folder / "c.json").write_bytes(encode_document(_duel(2.0, schema=99)))
+    cut = encode_document(_duel(2.0)).replace(b'"configurations": [', b'"configurations": [], "others": [')
     (folder / "d.json").write_bytes(cut)
     duels, unreadable = read_all(DUELS, DUELS.paths(tmp_path))
     assert [duel.results[0].ratio.value for duel in duels] == [2.0]

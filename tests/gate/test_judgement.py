@@ -46,8 +46,7 @@ def pair(ratio=1.0, *, first=1.0, memory=1.0, control=1.0, lost=False, seconds=0
             first_step_seconds=2.0 * (first if side else 1.0),
             warm_up_seconds=[0.1],
             settled=True,
-            peak_memory_bytes=int(1e9 * (memory if side else 1.0)),
-            device_peak_memory_bytes=None,
+            measured={"peak_memory_bytes": 1e9 * (memory if side else 1.0)},
         )
         for side in (0, 1)
     ]

@@ -165,7 +165,7 @@ def all_requests(mode):
     worker = worker_of(mode)
     worker.carry_out(protocol.Train(3))
     worker.carry_out(protocol.Evaluate(["validation"]))
-    worker.carry_out(protocol.MeasureMemory())
+    worker.carry_out(protocol.Measure())
     return worker
 
 
@@ -173,7 +173,7 @@ def test_a_duel_which_scores_nothing_finds_a_change_at_its_end(unprotected):
     worker = worker_of("train writes targets")
     worker.carry_out(protocol.Train(3))
     with pytest.raises(ContractBroken, match=r"train\(\) changed the train targets"):
-        worker.carry_out(protocol.MeasureMemory())
+        worker.carry_out(protocol.Measure())
 
 
 @pytest.mark.parametrize("protect", [True, False])

@@ -54,7 +54,9 @@ def _names(store):
         make_unfinished_record(),
         make_record(failure=Failure("fell", 7, "SIGKILL", "trace\nback", ["ünder", "lines"])),
         make_record(machine=msgspec.structs.replace(make_record().machine, git=GitState("abc", dirty=None))),
-        make_record(max_steps=3, device="cuda:0 (NVIDIA H100)", device_peak_memory_bytes=2**40),
+        make_record(
+            max_steps=3, device="cuda:0 (NVIDIA H100)", measured={"device_peak_memory_bytes": 2.0**40}
+        ),
     ],
 )
 def test_a_record_is_read_back_unchanged(store, record):

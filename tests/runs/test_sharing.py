@@ -45,7 +45,7 @@ class Watcher:
 def nothing_is_trained(monkeypatch):
     """Runs end at once; a run with seed 9 diverges."""
 
-    def execute(request, store, _observer):
+    def execute(request, _certificate, store, _observer):
         return saved(store, request, "diverged" if request.seed == 9 else "ok")
 
     monkeypatch.setattr(sequence, "execute", execute)

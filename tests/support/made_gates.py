@@ -11,17 +11,18 @@ from harness.certify.certificate import Certificate
 from harness.duel.ratios import log_ratio
 from harness.duel.record import BlockRecord, ConfigurationRecord, PairRecord, ProcessRecord
 from harness.gate import reasons
+from harness.gate.judgement import memory_bytes
 from harness.gate.record import (
     BenchmarkRecord,
     EnvironmentRecord,
     GateRecord,
     MetricResult,
     QualityResult,
-    encode,
 )
 from harness.gate.suite import Limits
 from harness.machine.usage import Disturbance
 from harness.plugins.configuration import Configuration
+from harness.runs.documents import encode_document
 from harness.runs.record import DatasetRecord
 from harness.stats.evidence import bootstrap_interval, p_value
 from support.records import MACHINE
@@ -58,8 +59,9 @@ def made_pair(chance, step=1.0, first_step=1.0, memory=1.0, noise=0.01, turns=4)
             first_step_seconds=0.2 * (first_step if side else 1.0) * math.exp(chance.normal(0, 5 * noise)),
             warm_up_seconds=[0.1, 0.1],
             settled=True,
-            peak_memory_bytes=round(2**28 * (memory if side else 1.0) * math.exp(chance.normal(0, 1e-3))),
-            device_peak_memory_bytes=None,
+            measured={
+                "peak_memory_bytes": 2**28 * (memory if side else 1.0) * math.exp(chance.normal(0, 1e-3))
+            },
         )
         for side in range(2)
     ]
@@ -83,8 +85,10 @@ def made_configuration(label, python) -> ConfigurationRecord:
 def _logs(metric, pairs):
     if metric == "step":
         return [log_ratio(pair, 1, [64, 64]) for pair in pairs]
-    name = {"first step": "first_step_seconds", "memory": "peak_memory_bytes"}[metric]
-    return [math.log(getattr(p.processes[1], name) / getattr(p.processes[0], name)) for p in pairs]
+    both = [pair.processes for pair in pairs]
+    if metric == "memory":
+        return [math.log(memory_bytes(head, base) / memory_bytes(base, head)) for base, head in both]
+    return [math.log(head.first_step_seconds / base.first_step_seconds) for base, head in both]
 
 
 def made_metric(metric, look, confirmation, verdict) -> MetricResult:
@@ -218,5 +222,5 @@ def save(folder, *gates):
     (folder / "results" / "gates").mkdir(parents=True, exist_ok=True)
     paths = [folder / "results" / "gates" / f"{gate.id}.json" for gate in gates]
     for path, gate in zip(paths, gates, strict=True):
-        path.write_bytes(encode(gate))
+        path.write_bytes(encode_document(gate))
     return paths

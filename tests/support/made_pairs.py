@@ -16,8 +16,7 @@ PROCESS = ProcessRecord(
     first_step_seconds=1.0,
     warm_up_seconds=[],
     settled=True,
-    peak_memory_bytes=1,
-    device_peak_memory_bytes=None,
+    measured={"peak_memory_bytes": 1},
 )
 
 #: No other program used the CPU.

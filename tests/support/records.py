@@ -43,6 +43,8 @@ def make_record(identifier="20260101-000000-cnn-torch-eager-s0-abcd", **changes)
     """A record with these changes; those of the configuration may be given by their own names."""
     names = set(Configuration.__struct_fields__) - {"device"}
     own = {name: changes.pop(name) for name in names & changes.keys()}
+    if "device_asked" in changes:
+        own["device"] = changes.pop("device_asked")
     record = Record(
         id=identifier,
         status="ok",
@@ -66,7 +68,7 @@ def make_record(identifier="20260101-000000-cnn-torch-eager-s0-abcd", **changes)
         test_at_last={"loss": 1.25, "accuracy": 0.5},
         test_at_best={"loss": 1.5, "accuracy": 0.25},
         phases=Phases(import_seconds=1.0, first_step_seconds=0.5, training_seconds=1.5),
-        peak_memory_bytes=2**28,
+        measured={"peak_memory_bytes": 2**28},
     )
     return msgspec.structs.replace(record, **changes)
 
@@ -84,7 +86,7 @@ def make_unfinished_record(identifier="20260101-000001-cnn-torch-eager-s0-dead",
         test_at_last=None,
         test_at_best=None,
         phases=Phases(),
-        peak_memory_bytes=None,
+        measured={},
     )
 
 
