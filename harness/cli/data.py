@@ -1,7 +1,5 @@
 """``harness data``: list, fetch, import and verify data sets."""
 
-import contextlib
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -13,56 +11,7 @@ from harness.plugins import registry
 from harness.report.fitting import fitted_table
 from harness.report.terminal import terminal_width
 from harness.runs.request import ask_source, loaded, summary_of
-from harness.spec.data import Dataset, DataSource, DownloadProgress
-
-# Progress of downloads and imports: a bar on a terminal, otherwise a line for each tenth.
-
-
-@contextlib.contextmanager
-def shown_progress(*, quiet: bool = False) -> Iterator[DownloadProgress]:
-    """Show a download or an import on standard error; ``quiet`` shows nothing."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-
-    from harness.cli.standard_error import console
-
-    if quiet:
-        yield lambda _what, _done, _total: None
-        return
-    shown = console(quiet=False)
-    if not shown.is_terminal:
-        yield _PlainProgress(lambda line: shown.print(line, markup=False, soft_wrap=True))
-        return
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=shown) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def show(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=None)
-            bars.update(tasks[what], completed=done, total=total or None)
-
-        yield show
-
-
-class _PlainProgress:
-    """Few lines: one when a step begins, then one for each tenth of it if its size is known."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
-        self._tenths: dict[str, int] = {}
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        tenth = 10 * done // total if total else 0
-        if self._tenths.get(what, -1) < tenth:
-            self._tenths[what] = tenth
-            amount = f": {10 * tenth} % of {total / 1e6:.1f} MB" if total else ""
-            self._say(f"{what}{amount}")
-
+from harness.spec.data import Dataset, DataSource
 
 # The state of a data set as ``harness list`` and ``harness data`` print it.
 
@@ -121,6 +70,8 @@ def list_datasets() -> None:
 @options.plugin_of_datasets
 def fetch(name: str) -> None:
     """Download the data set NAME into the user's cache."""
+    from harness.cli.progress import shown_progress  # slow to import
+
     with shown_progress() as progress:
         ask_source(name, lambda source: source.fetch(progress))
     _describe(loaded(name))
@@ -132,6 +83,8 @@ def fetch(name: str) -> None:
 @options.plugin_of_datasets
 def import_dataset(name: str, path: Path) -> None:
     """Import the data set NAME from the archive or folder at PATH."""
+    from harness.cli.progress import shown_progress
+
     source = registry.dataset(name)
     if not source.importable:
         ways = ways_to_get(source)

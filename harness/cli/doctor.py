@@ -9,7 +9,7 @@ import msgspec
 
 from harness.cli import options
 from harness.cli.printing import echo, interrupt_on_termination, print_error_line
-from harness.cli.standard_error import console
+from harness.cli.progress import console
 from harness.duel.noise import Noise, measure_noise
 from harness.duel.workloads import Workload
 from harness.errors import HarnessError, UsageError
@@ -64,8 +64,6 @@ def command(ctx: click.Context, /, noise: bool, backend: str | None, task: str, 
     Exit code: 0, or 1 if an installed framework does not work or did not answer.
     """
     if noise:
-        from harness.cli.doctor import print_noise
-
         interrupt_on_termination()
         print_noise(backend, task, pairs)
         return

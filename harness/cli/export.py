@@ -11,7 +11,7 @@ from harness.cli import options
 from harness.cli.completion import RECORD
 from harness.cli.options import SOME_UNREADABLE, report_unreadable
 from harness.cli.printing import echo
-from harness.cli.standard_error import LiveLine
+from harness.cli.progress import LiveLine
 from harness.errors import HarnessError
 from harness.tracking.tracker import Tracker, reason, send
 from harness.tracking.values import make_tracker

@@ -137,6 +137,17 @@ def _remarks(contribution: Contribution) -> list[str]:
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
+def together(*decorators: Callable[[Any], Any]) -> Callable[[_F], _F]:
+    """Several options as one decorator; the help lists them in this order."""
+
+    def decorate(function: _F) -> _F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
 class WholeNumber(click.IntRange):
     """An integer in a range; its errors say "integer" instead of "integer range"."""
 
@@ -374,36 +385,33 @@ SOME_UNREADABLE = 1
 _MOST_NAMED = 10
 
 
-def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The argument SELECTION and the options ``--by``, ``--results``, ``--margin`` and ``--target``."""
-    for decorate in (
-        click.option(
-            "--target",
-            type=float,
-            callback=check_finite,
-            metavar="SCORE",
-            help="Report the training time to this validation score. Default: a round value that every run "
-            "reaches, or of settings every run of half of them.",
-        ),
-        click.option(
-            "--margin",
-            type=click.FloatRange(min=0, min_open=True),
-            callback=check_finite,
-            metavar="POINTS",
-            help="Treat a smaller difference in quality as equal. Default: 1 point of accuracy, 1 % "
-            "of a language model's loss, 5 % of other scores.",
-        ),
-        click.option(
-            "--by",
-            metavar="NAME[,NAME]",
-            help="Compare the values of a task option or field, all else being equal: optimizer, batch_size, "
-            "precision, threads, epochs, … Default: what varies, if only one does, and otherwise backend.",
-        ),
-        results,
-        click.argument("selection", nargs=-1, shell_complete=completion.RECORD),
-    ):
-        function = decorate(function)
-    return function
+#: The argument SELECTION and the options ``--results``, ``--by``, ``--margin`` and ``--target``.
+selection_options = together(
+    click.argument("selection", nargs=-1, shell_complete=completion.RECORD),
+    results,
+    click.option(
+        "--by",
+        metavar="NAME[,NAME]",
+        help="Compare the values of a task option or field, all else being equal: optimizer, batch_size, "
+        "precision, threads, epochs, … Default: what varies, if only one does, and otherwise backend.",
+    ),
+    click.option(
+        "--margin",
+        type=click.FloatRange(min=0, min_open=True),
+        callback=check_finite,
+        metavar="POINTS",
+        help="Treat a smaller difference in quality as equal. Default: 1 point of accuracy, 1 % "
+        "of a language model's loss, 5 % of other scores.",
+    ),
+    click.option(
+        "--target",
+        type=float,
+        callback=check_finite,
+        metavar="SCORE",
+        help="Report the training time to this validation score. Default: a round value that every run "
+        "reaches, or of settings every run of half of them.",
+    ),
+)
 
 
 def report_unreadable(messages: list[str]) -> int:
@@ -417,24 +425,22 @@ def report_unreadable(messages: list[str]) -> int:
 
 # The options that say where a command's work is executed: here, or on the nodes of a Ray cluster.
 
-_EXECUTOR = click.option(
-    "--executor",
-    type=click.Choice(["local", "ray"]),
-    default="local",
-    show_default=True,
-    help="local works on this machine, ray on the nodes of a Ray cluster: one run, or a whole duel, occupies "
-    "a node.",
+#: ``executor``, which is local or ray, and ``address``, that of the cluster or None.
+executor = together(
+    click.option(
+        "--executor",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="local works on this machine, ray on the nodes of a Ray cluster: one run, or a whole duel, "
+        "occupies a node.",
+    ),
+    click.option(
+        "--address",
+        metavar="HOST:PORT",
+        help="Ray cluster for --executor ray. Default: that of RAY_ADDRESS, or the one on this machine.",
+    ),
 )
-_ADDRESS = click.option(
-    "--address",
-    metavar="HOST:PORT",
-    help="Ray cluster for --executor ray. Default: that of RAY_ADDRESS, or the one on this machine.",
-)
-
-
-def executor(function: _F) -> _F:
-    """``executor``, which is local or ray, and ``address``, that of the cluster or None."""
-    return _EXECUTOR(_ADDRESS(function))
 
 
 def on_cluster(given: Mapping[str, Any]) -> bool:
@@ -459,7 +465,8 @@ def _known_names(ctx: click.Context, parameter: click.Parameter, texts: tuple[st
     return names
 
 
-_OPTIONS = (
+#: ``--track`` and ``--track-uri``, for :func:`trackers_of`.
+tracking = together(
     click.option(
         "--track",
         "trackers",
@@ -477,13 +484,6 @@ _OPTIONS = (
         "experiment is that of MLFLOW_EXPERIMENT_NAME, or harness.",
     ),
 )
-
-
-def tracking(function: _F) -> _F:
-    """``--track`` and ``--track-uri``, for :func:`trackers_of`."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
 
 
 def trackers_of(given: dict[str, Any]) -> list[Tracker]:

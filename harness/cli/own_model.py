@@ -5,13 +5,14 @@ import contextlib
 import math
 import shlex
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import click
 
 from harness.certify.references import reference_of
+from harness.cli.options import together
 from harness.cli.printing import echo, print_error_line
 from harness.cli.reference import write_reference
 from harness.errors import HarnessError, UsageError
@@ -24,7 +25,6 @@ from harness.port.findings import SideSpec
 from harness.port.native import native_layer, native_pair, read_model
 from harness.port.task_file import REFERENCE_SUFFIX, NameMap, objective_of, task_file, task_name
 
-_F = TypeVar("_F", bound=Callable[..., Any])
 #: The folder, under the results, of the plugin files that ``--model`` writes.
 _FOLDER = "models"
 _PAIR = 2
@@ -44,21 +44,22 @@ def arguments(_ctx: click.Context, _parameter: click.Parameter, values: tuple[st
     return given
 
 
-def model_options(function: _F) -> _F:
-    """``--model`` and ``--set-model``."""
-    chosen = click.option(
+#: ``--model`` and ``--set-model``, for :func:`with_own_model`.
+model_options = together(
+    click.option(
         "--model",
         metavar="TARGET",
         help="Train a model of your own in place of a task: FILE.py:CALLABLE or package.module:CALLABLE, "
         "which returns a model of PyTorch, Keras, flax or JAX. Needs --dataset.",
-    )(function)
-    return click.option(
+    ),
+    click.option(
         "--set-model",
         multiple=True,
         callback=arguments,
         metavar="NAME=VALUE",
         help="Argument of the callable of --model; repeatable.",
-    )(chosen)
+    ),
+)
 
 
 def with_own_model(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,9 +79,6 @@ def with_own_model(given: Mapping[str, Any]) -> dict[str, Any]:
         raise UsageError(
             "--model needs --dataset, which it is trained on; `harness list datasets` lists them"
         )
-    from harness.cli.own_model import write_task
-    from harness.port.findings import SideSpec
-
     spec = SideSpec(_absolute(given["model"]), given["set_model"])
     written = write_task([spec], given["dataset"], _models_folder(given["results"]))
     return {**options, "tasks": [written.name], "backends": given["backends"] or written.backends}
@@ -113,9 +111,6 @@ def with_own_pair(names: tuple[str, ...], given: Mapping[str, Any]) -> tuple[tup
         raise UsageError(
             "models need --dataset, which they are trained on; `harness list datasets` lists them"
         )
-    from harness.cli.own_model import agree, write_task
-    from harness.port.findings import SideSpec
-
     specs = [SideSpec(_absolute(name)) for name in names]
     written = write_task(specs, given["dataset"], _models_folder(given["results"]))
     if given["certify"]:

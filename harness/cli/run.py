@@ -11,12 +11,10 @@ import msgspec
 from click.core import ParameterSource
 
 from harness.cli import options
-from harness.cli.cluster_display import ClusterDisplay
-from harness.cli.data import shown_progress
-from harness.cli.options import PRECISION, THREADS, WholeNumber, on_cluster
+from harness.cli.options import PRECISION, THREADS, WholeNumber, on_cluster, together
 from harness.cli.own_model import model_options, with_own_model
 from harness.cli.printing import echo, echo_json, interrupt_on_termination
-from harness.cli.progress import ModeDisplay, RunDisplay
+from harness.cli.progress import ClusterDisplay, ModeDisplay, RunDisplay, shown_progress
 from harness.cluster.agent import Orders
 from harness.cluster.connection import connected
 from harness.cluster.dispatch import Dispatcher
@@ -62,21 +60,11 @@ def run_sequence(
     """
     requests = [run.request for run in shared.left]
     with shared, RunDisplay(requests, quiet=quiet, certify=certify) as display:
-        if plan:
-            display.say(plan)
-        if shared.reused:
-            display.say(f"{reuse_text(shared)} (harness run --fresh repeats them)")
-        display.track(trackers, store.folder)
-        display.stand_ins(request.dataset for request in requests)
+        display.announce(plan, shared, trackers, store.folder)
         if not certify:
             return execute_all(shared, store, display, deadline)
         with Certification(requests, display) as certification:
             return execute_all(shared, store, display, deadline, certification)
-
-
-def reuse_text(shared: SharedRuns) -> str:
-    """``8 of 12 runs are already recorded``."""
-    return f"{shared.reused} of {shared.total} runs are already recorded"
 
 
 def exit_code(records: Sequence[Record]) -> int:
@@ -168,7 +156,8 @@ threads = several(
 
 # The options that say how often, and on how much data, a run is scored.
 
-_OPTIONS = (
+#: ``--eval-every``, ``--eval-samples`` and ``--no-eval``, for :func:`evaluation_of`.
+evaluation = together(
     click.option(
         "--eval-every",
         type=WholeNumber(min=1),
@@ -185,13 +174,6 @@ _OPTIONS = (
     ),
     click.option("--no-eval", is_flag=True, help="Score nothing, not even the test data."),
 )
-
-
-def evaluation(function: _F) -> _F:
-    """``--eval-every``, ``--eval-samples`` and ``--no-eval``, for :func:`evaluation_of`."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
 
 
 def evaluation_of(given: dict[str, Any]) -> Evaluation:
@@ -270,8 +252,6 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     trackers = options.trackers_of(given)
     store = Store(given["results"])
     if on_cluster(given):
-        from harness.cli.run import run_on_cluster
-
         store.prepare()
         records = run_on_cluster(asked, store, trackers, given)
     else:
@@ -335,21 +315,11 @@ def run_on_cluster(
         shared = SharedRuns(
             requests, store, certify=given["certify"], fresh=given["fresh"], machine=cluster.machine
         )
-        return _execute(shared, store, plan, trackers, given)
-
-
-def _execute(
-    shared: SharedRuns, store: Store, plan: str, trackers: list[Tracker], given: dict[str, Any]
-) -> list[Record]:
-    left = [run.request for run in shared.left]
-    display = ClusterDisplay(left, quiet=given["quiet"])
-    with shared, display, _nodes(left, certify=given["certify"]) as nodes:
-        display.say(plan)
-        if shared.reused:
-            display.say(f"{reuse_text(shared)} (harness run --fresh repeats them)")
-        display.track(trackers, store.folder)
-        display.stand_ins(request.dataset for request in left)
-        return Dispatcher(shared, nodes, store, display).execute_all()
+        left = [run.request for run in shared.left]
+        display = ClusterDisplay(left, quiet=given["quiet"])
+        with shared, display, _nodes(left, certify=given["certify"]) as nodes:
+            display.announce(plan, shared, trackers, store.folder)
+            return Dispatcher(shared, nodes, store, display).execute_all()
 
 
 def _in_fastest_modes(requests: list[RunRequest], results: Path, given: dict[str, Any]) -> list[RunRequest]:

@@ -18,9 +18,9 @@ from harness.analysis.study import (
     save_study,
 )
 from harness.cli import options
-from harness.cli.data import shown_progress
 from harness.cli.printing import echo, interrupt_on_termination, print_error_line
-from harness.cli.run import exit_code, reuse_text, run_sequence
+from harness.cli.progress import reuse_text, shown_progress
+from harness.cli.run import exit_code, run_sequence
 from harness.report.files import write_text
 from harness.report.study import studies_text, study_page, study_text
 from harness.runs.record import Record

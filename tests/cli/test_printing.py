@@ -10,10 +10,8 @@ from rich.console import Console
 from support.made_gates import made_benchmark, made_gate, save
 from support.records import make_record
 
-from harness.cli import standard_error
 from harness.cli.printing import echo, echo_json, echo_workflow_commands, visible
-from harness.cli.progress import RunDisplay
-from harness.cli.standard_error import LiveLine, print_line
+from harness.cli.progress import LiveLine, RunDisplay, console, print_line
 from harness.runs.record import Failure
 from harness.runs.store import Store
 
@@ -63,14 +61,14 @@ def test_progress_is_visible_and_keeps_its_own_style(monkeypatch):
     monkeypatch.setattr(sys, "stderr", written)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(Console, "is_terminal", True)
-    console = standard_error.console(quiet=False)
-    console.print(EVIL, style="bold red", markup=False)
-    print_line(console, f"failed: {EVIL}")
+    shown = console(quiet=False)
+    shown.print(EVIL, style="bold red", markup=False)
+    print_line(shown, f"failed: {EVIL}")
     line = LiveLine(quiet=False)
     line.show(f"trying {EVIL}")
     line.stop()
     with RunDisplay([], quiet=False, certify=False) as display:
-        display.update(EVIL, "epoch 1")
+        display.show(display.new_row(), EVIL, ["epoch 1"])
         display.say(EVIL)
     text = written.getvalue()
     assert "\x1b[" in text  # the console's own
