@@ -43,6 +43,8 @@ _REFUSED = {
     "dataset": "scores on different data do not compare; select one with dataset=NAME",
     "machine": "times of different machines do not compare; their ratios are listed side by side",
     "host": "times of different machines do not compare; their ratios are listed side by side",
+    "status": "only runs that succeeded are compared",
+    "since": "runs of any day compare if their conditions are equal",
 }
 #: Only this one is compared by configurations of equal settings, and alone.
 BACKEND = "backend"
@@ -52,7 +54,7 @@ def parse_axes(text: str, records: Iterable[Record]) -> tuple[str, ...]:
     """The axes in a text such as ``optimizer`` or ``optimizer,learning_rate``.
 
     Raises:
-        UsageError: a name is neither a field nor an option of any of the records, or cannot be compared by.
+        UsageError: runs cannot be compared by a name, or it is no field or option of any of the records.
     """
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
     options = {name for record in records for name in record.task.options}

@@ -16,7 +16,7 @@ from typing import NoReturn
 import click
 from click.shell_completion import CompletionItem
 
-from harness.cli.printing import discard, print_error
+from harness.cli.printing import discard, echo, print_error
 from harness.errors import HarnessError, UsageError
 
 _COMMANDS = {
@@ -94,11 +94,26 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool)
         if ctx.meta["verbose"]:
             raise UsageError("-v belongs to --version: harness --version -v")
         return
-    from harness.cli.printing import echo
-    from harness.cli.versions import version_text
-
     echo(version_text(verbose=ctx.meta["verbose"]))
     ctx.exit()
+
+
+def version_text(*, verbose: bool) -> str:
+    """``harness, version 0.1.0``; if ``verbose`` also Python and each backend, from packages' metadata."""
+    import platform
+    from importlib import metadata
+
+    own = f"harness, version {metadata.version('dl-harness')}"
+    if not verbose:
+        return own
+    from harness.plugins import registry
+    from harness.plugins.installation import installation
+
+    states = {name: installation(name) for name in registry.names("backend")}
+    versions = {"python": platform.python_version()}
+    versions |= {name: detail if state == "installed" else state for name, (state, detail) in states.items()}
+    width = max(map(len, versions))
+    return "\n".join([own, "", *(f"{name:{width}}  {version}" for name, version in versions.items())])
 
 
 @click.group(
@@ -131,16 +146,23 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line. Errors that a user can correct are printed in one or two lines."""
+    """Run the command line of this process, and end it."""
     _occupy_closed_descriptors()
     if sys.stdout is None:
         print_error("standard output is closed; redirect it to a file or to /dev/null")
         sys.exit(_REFUSED)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # for terminals without Unicode
+    code = execute(sys.argv[1:])
+    _flush_standard_error()
+    _leave(code)
+
+
+def execute(arguments: list[str]) -> int:
+    """Run a command line; returns its exit code. Errors that a user can correct take one or two lines."""
     try:
-        _refuse_other_encodings(sys.argv[1:])
-        code = cli.main(standalone_mode=False, prog_name="harness")
+        _refuse_other_encodings(arguments)
+        code: int | None = cli.main(arguments, standalone_mode=False, prog_name="harness")
         sys.stdout.flush()
     except HarnessError as error:
         print_error(str(error))
@@ -161,8 +183,7 @@ def main() -> None:
         if error.errno != errno.EPIPE:  # EPIPE: the reader left, as `| head` does
             print_error(f"cannot write the output: {error.strerror}; records are kept")
         code = 1
-    _flush_standard_error()
-    _leave(code or 0)
+    return code or 0
 
 
 def _leave(code: int) -> NoReturn:

@@ -43,9 +43,9 @@ def command(
     field differs: `harness compare task=mlp --by optimizer`.
 
     A duel, a gate or a study that is named is printed as by `harness show`. SELECTION is files, folders,
-    ids, last, or filters such as task=cnn backend=torch,keras since=2d (also
-    dataset, device, precision, threads, seed, status, and options of the task such as optimizer=adam).
-    Default: all records.
+    ids, last, or filters such as task=cnn backend=torch,keras since=2d. Filters are task, dataset, seed,
+    status, host, since and every name that --by takes: backend, mode, version, device, precision, threads,
+    batch_size, epochs, max_steps, and options of the task such as optimizer=adam. Default: all records.
 
     Exit code: 0; 1 if a file could not be read and was skipped; 2 if nothing is selected.
     """

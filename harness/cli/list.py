@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
+import msgspec
 
 from harness.analysis.results import Result, results_in
 from harness.cli import options
 from harness.cli.data import dataset_state
 from harness.cli.printing import echo
 from harness.duel.mode_times import all_kept
-from harness.errors import DataError, PluginError
+from harness.errors import DataError, HarnessError, PluginError
 from harness.plugins import registry
 from harness.plugins.installation import installation
 from harness.plugins.options import describe_options
@@ -21,6 +22,8 @@ from harness.report.numbers import NOTHING
 from harness.report.results import VIEWS
 from harness.report.terminal import terminal_width
 from harness.runs.documents import UnreadableRecord
+from harness.runs.identity import value_text
+from harness.runs.record import Record
 from harness.runs.request import ask_source
 from harness.runs.store import results_option
 
@@ -31,7 +34,7 @@ _SHORT_ID = re.compile(r"\d{8}-\d{6}|.{1,26}")
 
 
 class _Kind(click.Argument):
-    """The argument KIND, named so in errors, too: click would write ``[KIND]``."""
+    """The argument KIND; click would call it ``[KIND]`` in errors."""
 
     def get_error_hint(self, _ctx: click.Context | None) -> str:
         return "'KIND'"
@@ -142,10 +145,25 @@ def _results(results: Path, limit: int) -> str:
 def _result(result: Result) -> tuple[str, ...]:
     kind, path = result
     try:
-        row = VIEWS[kind.name].row(kind.read(path))
+        record = kind.read(path)
     except UnreadableRecord:
         return _short_id(path), kind.name, NOTHING, NOTHING, "unreadable"
-    return _short_id(path), kind.name, *row
+    row = VIEWS[kind.name].row(record)
+    configuration = _run_text(record) if isinstance(record, Record) else row.configurations
+    return _short_id(path), kind.name, row.task, configuration, row.outcome
+
+
+def _run_text(record: Record) -> str:
+    """``torch:eager seed 0, optimizer=adam``: the options are those that are not the task's defaults."""
+    options = record.task.options
+    try:
+        defaults = msgspec.structs.asdict(registry.task(record.task.name).options())
+    except HarnessError:
+        defaults = options  # a task that is no longer installed
+    changed = [
+        f"{name}={value_text(value)}" for name, value in options.items() if defaults.get(name) != value
+    ]
+    return ", ".join([f"{record.label} seed {record.seed}", *changed])
 
 
 def _short_id(path: Path) -> str:

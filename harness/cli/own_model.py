@@ -69,6 +69,7 @@ def with_own_model(given: Mapping[str, Any]) -> dict[str, Any]:
         UsageError: --task or no --dataset is given beside it, or the model cannot be made.
     """
     options = {name: value for name, value in given.items() if name not in {"model", "set_model"}}
+    options["own_model"] = given["model"] is not None
     if given["model"] is None:
         if given["set_model"]:
             raise UsageError("--set-model needs --model")

@@ -35,6 +35,7 @@ from harness.runs.request import RunRequest
 from harness.runs.sequence import Certification, certified_work, execute_all
 from harness.runs.sharing import SharedRuns
 from harness.runs.store import Store
+from harness.spec.task import Task
 from harness.tracking.tracker import Tracker
 
 # Execution of planned runs with progress on standard error, for ``harness run`` and ``harness study``.
@@ -276,11 +277,34 @@ def _run_here(
     with shown_progress(quiet=given["quiet"]) as progress:
         requests = matrix.requests(progress)
     requests = in_fastest_modes(requests, given["results"], quiet=given["quiet"], certify=given["certify"])
-    plan = matrix_sentence(matrix.axes(), len(requests))
+    plan = _plan_text(matrix, requests, given)
     shared = SharedRuns(requests, store, certify=given["certify"], fresh=given["fresh"])
     return run_sequence(
         shared, store, quiet=given["quiet"], certify=given["certify"], plan=plan, trackers=trackers
     )
+
+
+def _plan_text(matrix: RunMatrix, requests: Sequence[RunRequest], given: dict[str, Any]) -> str:
+    """How many runs there are and what varies; of a model of the user's own also how it is trained."""
+    lines = [matrix_sentence(matrix.axes(), len(requests))]
+    if given["own_model"]:
+        lines.append(_training_text([request.plan.task for request in requests]))
+    return "\n".join(filter(None, lines))
+
+
+def _training_text(tasks: Sequence[Task]) -> str:
+    """What all of these trainings share: optimizer, learning rate, batch size and epochs."""
+    settings = [
+        (
+            f"optimizer {task.optimizer.__struct_config__.tag}",
+            f"learning rate {task.optimizer.learning_rate:g}",
+            f"batch size {task.batch_size or 'all'}",
+            f"{task.epochs} epoch{'s' * (task.epochs != 1)}",
+        )
+        for task in tasks
+    ]
+    shared = [values[0] for values in zip(*settings, strict=True) if len(set(values)) == 1]
+    return f"Training with {', '.join(shared)} (--set, --batch-size and --epochs change these)"
 
 
 def _seeds(ctx: click.Context, given: dict[str, Any]) -> list[int]:
@@ -311,7 +335,7 @@ def run_on_cluster(
         with shown_progress(quiet=given["quiet"]) as progress:
             requests = matrix.requests(progress)
         requests = _in_fastest_modes(requests, store.folder.parent, given)
-        plan = matrix_sentence(matrix.axes(), len(requests))
+        plan = _plan_text(matrix, requests, given)
         shared = SharedRuns(
             requests, store, certify=given["certify"], fresh=given["fresh"], machine=cluster.machine
         )

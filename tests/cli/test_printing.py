@@ -78,7 +78,7 @@ def test_progress_is_visible_and_keeps_its_own_style(monkeypatch):
 
 
 @pytest.fixture
-def work(harness):
+def work(quick):
     """Records whose names and texts are hostile."""
     record = make_record(
         status="failed", failure=Failure(f"boom {EVIL}\n::error::injected", last_lines=[EVIL])
@@ -86,11 +86,11 @@ def work(harness):
     record = msgspec.structs.replace(
         record, backend=f"torch{EVIL}", dataset=msgspec.structs.replace(record.dataset, origin=EVIL)
     )
-    store = Store(harness.folder / "results")
+    store = Store(quick.folder / "results")
     store.prepare()
     store.save(record)
-    save(harness.folder, made_gate(made_benchmark("::error::x", verdicts={"step": "FAIL"})))
-    return harness
+    save(quick.folder, made_gate(made_benchmark("::error::x", verdicts={"step": "FAIL"})))
+    return quick
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,8 @@ def test_commands_print_hostile_records_visibly(work, command):
     assert "Traceback" not in printed
 
 
-def test_a_hostile_name_in_an_error_is_visible(harness):
-    done = harness("run", "--backend", f"torch{EVIL}", "--task", "cnn", GITHUB_ACTIONS="true")
+def test_a_hostile_name_in_an_error_is_visible(quick):
+    done = quick("run", "--backend", f"torch{EVIL}", "--task", "cnn", GITHUB_ACTIONS="true")
     assert done.returncode == 2
     assert "\\u001b" in done.stderr or "\\x1b" in done.stderr
     assert not OBEYED & set(done.stderr)

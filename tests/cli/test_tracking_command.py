@@ -72,19 +72,6 @@ def test_export_says_why_a_server_does_not_answer(export):
     assert str(done.exception) == "mlflow at nowhere: Connection refused. Runs added before: 0."
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--track", "mlfow"], "unknown tracker 'mlfow'. Did you mean 'mlflow'"),
-        (["--track-uri", "http://x"], "--track-uri is the tracking URI of MLflow: add --track mlflow."),
-    ],
-)
-def test_options_that_make_no_sense_are_refused(tmp_path, monkeypatch, options, message):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match=message):
-        cli.main(["run", "--backend", "torch", "--task", "mlp", *options], standalone_mode=False)
-
-
 @pytest.mark.parametrize("name", values.NAMES)
 def test_what_is_not_installed_is_named_with_its_extra(tmp_path, monkeypatch, name):
     for module in ("mlflow", "tensorboard.compat.proto.event_pb2"):
