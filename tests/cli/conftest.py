@@ -10,7 +10,7 @@ from harness.cli import execute
 
 @pytest.fixture
 def quick(tmp_path, monkeypatch, capsys):
-    """Calls ``harness`` in a folder, without the plugins of tests; the result is that of ``subprocess.run``."""
+    """Calls ``harness`` in a folder, without the plugins of tests; returns what ``subprocess.run`` does."""
     monkeypatch.setenv("HARNESS_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path / "cache"))
     for name in ("http_proxy", "https_proxy"):  # one that does not answer

@@ -29,7 +29,7 @@ from harness.spec import DownloadProgress
 MAX_TOTAL_BYTES = 2**30
 MAX_MEMBER_BYTES = 2**26
 MAX_MEMBERS = 200_000
-#: Of all names together; those of 60,000 pictures have 2 MB.
+#: Of all names together; those of 60,000 images have 2 MB.
 MAX_NAMES_BYTES = 2**25
 #: What a tar may have in front of a member, such as a long name, and a zip as its list of members.
 MAX_TAR_HEADER_BYTES = 2**14

@@ -8,9 +8,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 from harness.spec import Dataset, DatasetSummary, DataSource, DownloadProgress, Samples
-from harness_tasks.datasets.files import replace
-from harness_tasks.datasets.fingerprint import fingerprint
-from harness_tasks.datasets.store import data_root
+from harness_tasks.datasets.store import data_root, fingerprint, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
