@@ -7,7 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.analysis.grouping import ConfigurationRuns, RunGroup
-from harness.analysis.seed_values import best_positions, common_seeds, curves_of, scored_epochs, scores
+from harness.analysis.seed_values import (
+    best_positions,
+    curves_of,
+    differences,
+    scored_epochs,
+    scores,
+    sign_of_gain,
+)
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import (
     FEWEST_FOR_INTERVAL,
@@ -188,8 +195,7 @@ def gap_curves(configuration: ConfigurationRuns, measure: Measure) -> Array | No
     held_out = curves_of(configuration, f"validation_{measure.key}")
     if train is None or held_out is None:
         return None
-    sign = 1.0 if measure.higher_is_better else -1.0
-    return sign * measure.factor * (train - held_out)
+    return sign_of_gain(measure) * measure.factor * (train - held_out)
 
 
 def _onset(train: Array, validation: Array, epochs: list[int]) -> Onset:
@@ -228,25 +234,22 @@ def _lost(configuration: ConfigurationRuns, measure: Measure) -> Estimate | None
     if curves is None:
         return None
     best = curves[np.arange(len(curves)), best_positions(configuration)]
-    sign = 1.0 if measure.higher_is_better else -1.0
-    return mean_interval(sign * measure.factor * (best - curves[:, -1]))
+    return mean_interval(sign_of_gain(measure) * measure.factor * (best - curves[:, -1]))
 
 
 def _gained(configuration: ConfigurationRuns, measure: Measure) -> Estimate | None:
     last, best = scores(configuration, measure), scores(configuration, measure, best=True)
-    sign = 1.0 if measure.higher_is_better else -1.0
-    return mean_interval([sign * (best[seed] - last[seed]) for seed in common_seeds(last, best)])
+    return mean_interval(differences(best, last, sign_of_gain(measure)))
 
 
 def _bands(
     configuration: ConfigurationRuns, measure: Measure, gaps: Array, epochs: list[int]
 ) -> dict[str, Band]:
     """Bands of the gap and of the curves it is made of, each in its unit."""
-    bands = {"gap": _band_of_differences(gaps, measure.upper, epochs)}
-    loss = (1.0, None)
-    scale = {
-        "loss": loss,
-        "generator_loss": loss,
+    bands = {"gap": _band(gaps, measure.upper, epochs, signed=True)}
+    scale: dict[str, tuple[float, float | None]] = {
+        "loss": (1.0, None),
+        "generator_loss": (1.0, None),
         "real": (100.0, 100.0),
         measure.key: (measure.factor, measure.upper),
     }
@@ -258,20 +261,15 @@ def _bands(
     return bands
 
 
-def _band(curves: Array, upper: float | None, epochs: list[int]) -> Band:
-    """Of curves of scores from 0 to ``upper``, or from 0, which no interval leaves."""
+def _band(curves: Array, upper: float | None, epochs: list[int], *, signed: bool = False) -> Band:
+    """The band of scores from 0 to ``upper``, if any; ``signed``: of differences between two such scores."""
     mean = curves.mean(axis=0)
     if len(curves) < FEWEST_FOR_INTERVAL:
         return Band(mean, None, None, curves, epochs)
-    return Band(mean, *bounded_ends(mean, half_width(curves), upper), curves, epochs)
-
-
-def _band_of_differences(curves: Array, upper: float | None, epochs: list[int]) -> Band:
-    """Of curves of differences between two scores from 0 to ``upper``."""
-    mean = curves.mean(axis=0)
-    if len(curves) < FEWEST_FOR_INTERVAL:
-        return Band(mean, None, None, curves, epochs)
-    half, largest = half_width(curves), np.inf if upper is None else upper
+    half = half_width(curves)
+    if not signed:
+        return Band(mean, *bounded_ends(mean, half, upper), curves, epochs)
+    largest = np.inf if upper is None else upper
     return Band(mean, np.maximum(mean - half, -largest), np.minimum(mean + half, largest), curves, epochs)
 
 

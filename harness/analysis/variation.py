@@ -20,14 +20,13 @@ from harness.analysis.axes import (
     plain_axes,
     value_of,
 )
-from harness.analysis.comparison import Comparison, PairComparison
+from harness.analysis.comparison import Comparison, PairComparison, quality
 from harness.analysis.conditions import Conditions
 from harness.analysis.configuration_summary import ConfigurationSummary, default_target, mark_front, summarize
 from harness.analysis.grouping import ConfigurationRuns, GroupedRuns, LeftOut, RunGroup, size_of_group, traits
-from harness.analysis.seed_values import curves_of, scores
+from harness.analysis.seed_values import curves_of, sign_of_gain
 from harness.errors import UsageError
 from harness.runs.record import Record
-from harness.stats.intervals import equivalence
 from harness.training.measures import Measure
 
 # Runs grouped along axes: everything is equal within a group except the values of the axes.
@@ -256,7 +255,10 @@ def compare_settings(group: RunGroup, margin: float | None = None, target: float
     if not group.comparable or len(summaries) == 1:
         return Comparison(group, measure, target, summaries, [])
     best, *others = summaries
-    pairs = [_pair(best, other, measure, margin, len(others)) for other in others]
+    pairs = [
+        PairComparison(best, other, measure, None, quality(other, best, margin, len(others)))
+        for other in others
+    ]
     return Comparison(group, measure, target, summaries, pairs)
 
 
@@ -272,19 +274,4 @@ def _rank(summary: ConfigurationSummary, measure: Measure) -> tuple[bool, float]
     validation = last_validation(summary.configuration, measure)
     test = summary.quality.value if summary.quality else None
     score = test if validation is None else validation
-    sign = -1.0 if measure.higher_is_better else 1.0
-    return validation is None, math.inf if score is None else sign * score
-
-
-def _pair(
-    best: ConfigurationSummary,
-    other: ConfigurationSummary,
-    measure: Measure,
-    margin: float | None,
-    comparisons: int,
-) -> PairComparison:
-    if margin is None:
-        level = other.quality.value if other.quality and measure.relative else 1.0
-        margin = measure.margin * abs(level)
-    ours, theirs = scores(other.configuration, measure), scores(best.configuration, measure)
-    return PairComparison(best, other, measure, None, equivalence(ours, theirs, margin, comparisons))
+    return validation is None, math.inf if score is None else -sign_of_gain(measure) * score
