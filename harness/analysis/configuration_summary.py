@@ -62,7 +62,7 @@ class ConfigurationSummary:
 
     @property
     def disturbed(self) -> bool:
-        """Whether others used the machine in any of its runs."""
+        """Whether other programs used the machine during any of its runs."""
         return any(run.record.disturbed for run in self.configuration.runs)
 
 
@@ -190,17 +190,17 @@ def mark_front(summaries: list[ConfigurationSummary], measure: Measure) -> list[
 
 # What makes the times of runs unreliable: other programs, few seeds, unsteady steps, too short a run.
 
-#: A step time that changes by more than this share within a run is not one step time.
+#: A step time is unsteady if it changes by more than this share within a run.
 _UNSTEADY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class TimingWarnings:
-    """What speaks against comparing the times of these ``runs``, with ``seeds`` in common.
+    """Reasons not to compare the times of these ``runs``, which have ``seeds`` in common.
 
-    ``disturbed`` counts the runs in which others used the machine, ``unsettled`` those that ended before
-    their warm-up. ``taken`` is the most that others used of ``cpus``. ``variation`` is the largest change of
-    a step time within a run, as a share.
+    ``disturbed`` counts the runs during which other programs used the machine, ``unsettled`` those that ended
+    before their warm-up did. ``taken`` is the largest use by other programs, in CPUs, of ``cpus``.
+    ``variation`` is the largest change of a step time within a run, as a share.
     """
 
     seeds: int

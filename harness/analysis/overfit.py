@@ -68,7 +68,7 @@ def onset(train: Array, validation: Array, threshold: float = ONSET_THRESHOLD) -
 
     It is the first epoch after which the validation loss stays ``threshold`` per cent above its lowest value
     and the training loss stays below its value at that lowest point, both to the end. A temporary spike
-    and a divergence of both losses are therefore no overfitting.
+    and a divergence of both losses therefore do not count.
     """
     best = np.nanargmin(validation, axis=-1)[..., None]
     risen = generalization_loss(validation) >= threshold
@@ -79,9 +79,9 @@ def onset(train: Array, validation: Array, threshold: float = ONSET_THRESHOLD) -
     return first
 
 
-#: What a discriminator calls real, in points: the gap of an adversarial task is a difference of these.
+#: The probability of being real that a discriminator assigns, in points; its difference is the gap of a GAN.
 _CALLED_REAL = Measure("real", "called real", "points", 100.0, higher_is_better=True, margin=1.0)
-#: Standard errors to either side that hold 95 % of the variance of the split.
+#: Standard errors on either side of a 95 % interval.
 _SPLIT_ERRORS = 1.96
 
 
@@ -112,7 +112,7 @@ class Onset(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Overfitting:
-    """What the curves of one configuration show, over its seeds.
+    """The overfitting of one configuration, over its seeds.
 
     ``gap`` is the training accuracy less the validation accuracy in points after the last epoch; of other
     tasks the validation loss less the training loss; of an adversarial task the mean probability of being
@@ -144,7 +144,7 @@ class Overfitting:
 
 
 def overfitting(group: RunGroup, configuration: ConfigurationRuns) -> Overfitting | None:
-    """Read the curves of one configuration; None where the runs scored no epoch."""
+    """Analyse the curves of one configuration; None where the runs scored no epoch."""
     measure = group.measure
     gaps, epochs = gap_curves(configuration, measure), scored_epochs(configuration)
     if gaps is None or epochs is None:
@@ -273,7 +273,7 @@ def _band(curves: Array, upper: float | None, epochs: list[int], *, signed: bool
     return Band(mean, np.maximum(mean - half, -largest), np.minimum(mean + half, largest), curves, epochs)
 
 
-# Whether configurations overfit alike: their final gaps compared on paired seeds.
+# Whether configurations overfit to the same degree: their final gaps on paired seeds.
 
 
 class GapDifference(NamedTuple):
@@ -288,8 +288,8 @@ class GapDifference(NamedTuple):
 def gap_differences(group: RunGroup, margin: float | None = None) -> list[GapDifference]:
     """Compare the gap of the first configuration by name with that of each other one.
 
-    Gaps show whether backends overfit alike: those of settings, which are meant to differ, are not compared,
-    nor is work that is not certified, nor are configurations without a common seed. ``margin`` is
+    Gaps show whether backends overfit to the same degree. Settings, which are expected to differ, are not
+    compared, nor is uncertified work, nor are configurations without a common seed. ``margin`` is
     in the unit of the group's measure; it is not used where the gap is in another unit.
     """
     measure = group.measure

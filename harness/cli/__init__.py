@@ -30,12 +30,12 @@ _COMMANDS = {
     "report": "Write the findings as HTML, Markdown, a table or a notebook.",
     "export": "Show recorded runs in MLflow or TensorBoard.",
     "study": "Compare remedies for overfitting or class imbalance.",
-    "port": "Say whether two models are the same, and if not, where and why.",
+    "port": "Check whether two models compute the same, and locate differences.",
     "data": "List, fetch, import and verify data sets.",
     "check": "Check backends against the committed reference, in float64.",
     "new": "Write the skeleton of a backend, a task or a data set.",
     "reference": "Write a task's reference once two frameworks agree.",
-    "ledger": "Print how frameworks differ by default, and what tasks fix.",
+    "ledger": "Print framework defaults that differ, and how tasks fix them.",
     "clean": "Remove lost runs, unfinished files and old caches.",
     "doctor": "Describe this machine and find what disturbs measurements.",
 }
@@ -48,7 +48,7 @@ _OUTPUT_FAILED = (errno.ENOSPC, errno.EPIPE, errno.EIO)
 
 
 class _LazyGroup(click.Group):
-    """Commands by name and one line of help; a command's module is imported only to run it."""
+    """Commands by name and short help. A command's module is imported only when it runs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -128,7 +128,7 @@ def version_text(*, verbose: bool) -> str:
     is_eager=True,
     expose_value=False,
     callback=_remember,
-    help="With --version: also the versions of Python and of each backend's frameworks.",
+    help="With --version, also show the versions of Python and of each backend's frameworks.",
 )
 @click.option(
     "--version",
@@ -187,9 +187,9 @@ def execute(arguments: list[str]) -> int:
 
 
 def _leave(code: int) -> NoReturn:
-    """Exit, without waiting for a thread that a plugin left: Python would wait until it ends."""
+    """Exit without waiting for threads that a plugin left running."""
     if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
-        atexit._run_exitfuncs()  # noqa: SLF001  the rest of what Python does
+        atexit._run_exitfuncs()  # noqa: SLF001  what Python does next
         os._exit(code)
     sys.exit(code)
 
@@ -225,7 +225,7 @@ def _takes_task_options(context: click.Context | None) -> bool:
 
 
 def _one_line(error: click.ClickException) -> str:
-    """An error of click's in one line, with the help to read instead of the usage."""
+    """A click error on one line, with a pointer to the help instead of the usage."""
     text = " ".join(error.format_message().split())
     text = text[:1].lower() + text[1:] + "." * (text[-1] not in ".?!")
     context = error.ctx if isinstance(error, click.UsageError) else None

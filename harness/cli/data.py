@@ -13,7 +13,7 @@ from harness.report.terminal import terminal_width
 from harness.runs.request import ask_source, loaded, summary_of
 from harness.spec.data import Dataset, DataSource
 
-# The state of a data set as ``harness list`` and ``harness data`` print it.
+# The state of a data set, as printed by ``harness list`` and ``harness data``.
 
 READY = "ready"
 
@@ -55,10 +55,9 @@ def command() -> None:
 @command.command("list")
 @options.plugin
 def list_datasets() -> None:
-    """List every data set with its state, and how to get it.
+    """List every data set with its state and the command that provides it.
 
-    Reads no arrays: `harness data verify` does. Without a network, import files that you have: `harness data
-    import`.
+    Arrays are read by `harness data verify` only. Without a network, use `harness data import`.
     """
     rows = [_row(name) for name in registry.names("dataset")]
     headers = ["data set", "state", "train + test samples", "sha256", "origin"]
@@ -94,7 +93,7 @@ def import_dataset(name: str, path: Path) -> None:
         with shown_progress() as progress:
             dataset = ask_source(name, lambda source: source.import_from(path, progress))
     except DataError as error:
-        # The user gave the path, so what is wrong with it is wrong input.
+        # The path is the user's input.
         raise UsageError(str(error)) from error
     _describe(dataset)
 
@@ -103,7 +102,7 @@ def import_dataset(name: str, path: Path) -> None:
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completion.DATASETS)
 @options.plugin_of_datasets
 def verify(names: tuple[str, ...]) -> None:
-    """Read data sets in full and compare their fingerprints. Default: all that are ready.
+    """Read data sets completely and verify their fingerprints. Default: all that are ready.
 
     Exit code: 0, or 1 if a data set is missing or damaged.
     """

@@ -1,4 +1,4 @@
-"""``harness doctor``: the machine, the frameworks as they import, what is missing, what disturbs timing."""
+"""``harness doctor``: the machine, the installed frameworks, and what is missing or disturbs timing."""
 
 import os
 from collections.abc import Sequence
@@ -39,13 +39,13 @@ _NO_ANSWER = "no answer"
 @click.option(
     "--noise",
     is_flag=True,
-    help="Instead, measure how much two identical processes differ here, and which slowdown a duel can "
+    help="Instead, measure how much two identical processes differ, and which slowdown a duel can "
     "detect. The options below apply to this measurement.",
 )
 @click.option(
     "--backend",
     metavar="NAME[:MODE]",
-    help="Backend. Default: the first that is installed of torch, keras and jax.",
+    help="Backend. Default: the first of torch, keras and jax that is installed.",
 )
 @options.task(default="cnn")
 @click.option(

@@ -53,7 +53,7 @@ class _Kind(click.Argument):
 )
 @options.plugin
 def command(kind: str | None, results: Path, limit: int) -> None:
-    """List what can be run and what was run.
+    """List backends, tasks, data sets and results.
 
     KIND is backends, tasks, datasets or results. Default: all of them. `harness list tasks` also lists the
     options of every task.
@@ -99,7 +99,7 @@ def _tasks() -> str:
 
 
 def _fastest_modes() -> list[str]:
-    """What was measured here; empty where nothing was."""
+    """The fastest modes that were measured on this machine, if any."""
     rows = [modes_row(times) for times in all_kept()]
     headers = ("task", "backend", "fastest", "others", "measured with")
     return [_table("Fastest modes on this machine (BACKEND:best)", rows, headers)] if rows else []
@@ -132,13 +132,13 @@ def _summary(name: str) -> str:
 
 def _results(results: Path, limit: int) -> str:
     """The newest results of every kind. Reads only the files that are shown."""
-    found = results_in(results)
-    if not found:
+    every = results_in(results)
+    if not every:
         return f"Results\nnone in {results}"
-    rows = [_result(result) for result in found[-limit:][::-1]]
+    rows = [_result(result) for result in every[-limit:][::-1]]
     title = f"Results in {results}, newest first (harness show ID{results_option(results)})"
     table = _table(title, rows, ("id", "kind", "task", "configuration", "outcome"))
-    older = f"\n{len(found) - limit} older results are not shown (--limit N)" if len(found) > limit else ""
+    older = f"\n{len(every) - limit} older results are not shown (--limit N)" if len(every) > limit else ""
     return table + older
 
 

@@ -1,4 +1,4 @@
-"""Models of the user's own in the place of a task: the options and arguments that name them."""
+"""The user's own models in place of a task: the options that name them and the task files that they need."""
 
 import ast
 import contextlib
@@ -36,7 +36,7 @@ def arguments(_ctx: click.Context, _parameter: click.Parameter, values: tuple[st
     for value in values:
         name, equals, text = value.partition("=")
         if not equals or not name:
-            raise click.BadParameter(f"{value!r} is no argument; give NAME=VALUE, such as num_classes=10")
+            raise click.BadParameter(f"{value!r} is not an argument; give NAME=VALUE, such as num_classes=10")
         try:
             given[name] = ast.literal_eval(text)
         except (ValueError, SyntaxError):
@@ -63,7 +63,7 @@ model_options = together(
 
 
 def with_own_model(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a command, with --model replaced by the task and the backend that it means.
+    """The options of a command, with --model replaced by the task and the backend that it stands for.
 
     Raises:
         UsageError: --task or no --dataset is given beside it, or the model cannot be made.
@@ -92,7 +92,7 @@ def is_model(name: str) -> bool:
 
 
 def with_own_pair(names: tuple[str, ...], given: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """The configurations and options of a duel, with two models replaced by the task and backends they mean.
+    """The configurations and options of a duel, with two models replaced by their task and backends.
 
     Raises:
         UsageError: --task is missing; or there are models beside a --task or other configurations, or without
@@ -131,13 +131,13 @@ def _absolute(target: str) -> str:
     return f"{Path(place).resolve()}:{name}" if colon and place.endswith(".py") else target
 
 
-# The plugin file of a model of the user's own, or of a pair, and what the models of a pair agree on.
+# The plugin file of one model or of a pair, and the reference of a pair.
 
 _THREADS, _TIMEOUT_SECONDS = 1, 600.0
 
 
 def save_task(specs: Sequence[SideSpec], dataset: str | None, path: Path, names: NameMap) -> None:
-    """Write the plugin file of one model or of a pair for a project to keep, and of a pair the reference.
+    """Write the plugin file of one model or of a pair into a project; for a pair also the reference.
 
     Raises:
         UsageError: no data set is given, a model cannot be made, or a file cannot be written.
@@ -154,7 +154,7 @@ def save_task(specs: Sequence[SideSpec], dataset: str | None, path: Path, names:
 
 
 def _save_pair(specs: Sequence[SideSpec], dataset: str, path: Path, names: NameMap) -> None:
-    """Write both files once the models are proved to be the same; until then earlier ones stay."""
+    """Write both files once the models are proved equal; until then existing files stay."""
     kept = path.with_suffix(REFERENCE_SUFFIX)
     with tempfile.TemporaryDirectory() as folder:
         written = write_task(specs, dataset, Path(folder) / path.name, names)
@@ -177,17 +177,17 @@ class WrittenTask(NamedTuple):
 
     @property
     def reference(self) -> Path:
-        """The file of what a pair agrees on."""
+        """The reference file of a pair."""
         return self.path.with_suffix(REFERENCE_SUFFIX)
 
 
 def write_task(
     specs: Sequence[SideSpec], dataset: str, path: Path, names: NameMap | None = None
 ) -> WrittenTask:
-    """Write the plugin file of one model or of a pair, and have this process and its workers load it.
+    """Write the plugin file of one model or of a pair, to be loaded by this process and its workers.
 
-    ``path`` is the file, or a folder in which the file is named after the task; ``names`` are parameters of
-    the first model with those of the second that they are, where matching fails.
+    ``path`` is the file, or a folder in which the file is named after the task; ``names`` map
+    parameters of the first model to those of the second where matching fails.
 
     Raises:
         UsageError: a model cannot be made or evaluated, does not fit the data, or has no counterpart; or the
@@ -215,7 +215,7 @@ def write_task(
 
 
 def agree(written: WrittenTask, specs: Sequence[SideSpec]) -> None:
-    """Write what both models of a pair compute in float64, unless that is kept and their code unchanged.
+    """Write the reference of a pair in float64, unless it exists and the models' code is unchanged.
 
     Raises:
         HarnessError: they compute different things; says where, and how to find the cause.

@@ -92,10 +92,10 @@ class _Forgiving:
 
 
 class _VisibleConsole(Console):
-    """A console that styles text and moves its cursor, but never as the text in it says."""
+    """A console whose text cannot change styles or move the cursor."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """What is printed, as rich divides it; see :func:`harness.cli.printing.visible`."""
+        """The segments with visible text; see :func:`harness.cli.printing.visible`."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
@@ -112,9 +112,9 @@ def console(*, quiet: bool) -> Console:
 
 
 def print_line(console: Console, text: str) -> None:
-    """Print a line that stays: wrapped at words on a terminal, in one piece elsewhere.
+    """Print a permanent line: wrapped at words on a terminal, in one piece elsewhere.
 
-    Rich would cut the live line, too, while it prints another one that it does not wrap.
+    Rich would also cut the live line while it prints a line that it does not wrap.
     """
     console.print(text, markup=False, soft_wrap=not console.is_terminal)
 
@@ -139,7 +139,7 @@ class LiveLine:
             self.say(activity)
 
     def say(self, text: str) -> None:
-        """Print a line that stays."""
+        """Print a permanent line."""
         print_line(self._console, text)
 
     def stop(self) -> None:
@@ -178,7 +178,7 @@ def shown_progress(*, quiet: bool = False) -> Iterator[DownloadProgress]:
 
 
 class _PlainProgress:
-    """Few lines: one when a step begins, then one for each tenth of it if its size is known."""
+    """One line when a step begins, and one for each tenth of it if its size is known."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
@@ -260,7 +260,7 @@ class Remaining:
             self._seconds[current.activity].append(self._clock() - current.began)
 
     def lose(self, node: str, *, again: bool) -> None:
-        """The node's activity was lost; with ``again`` it will begin anew."""
+        """The node's activity was lost; with ``again`` it will be repeated."""
         if (current := self._current.pop(node, None)) and again:
             self._to_come[current.activity] += 1
 
@@ -291,7 +291,7 @@ class Remaining:
         return statistics.fmean(totals) if totals else None
 
     def _ended_like(self, activity: Activity) -> float | None:
-        """The mean of those of its kind that have ended, or else of its group."""
+        """The mean duration of ended activities of its kind, or else of its group."""
         of_group = [
             seconds
             for each, ended in self._seconds.items()
@@ -323,7 +323,7 @@ _CACHED_SECONDS = 1.0
 
 
 class Display:
-    """A live part on a terminal, lines that stay, and trackers to follow; ``quiet`` prints nothing."""
+    """A live part on a terminal, permanent lines, and trackers to follow; ``quiet`` prints nothing."""
 
     def __init__(self, requests: Sequence[RunRequest], remaining: Remaining, *, quiet: bool) -> None:
         self.remaining = remaining
@@ -351,19 +351,19 @@ class Display:
         self._progress.stop()
 
     def say(self, text: str) -> None:
-        """Print a line that stays."""
+        """Print a permanent line."""
         self._printed = time.monotonic()
         print_line(self._console, text)
 
     def _warn(self, text: str) -> None:
-        """Print a line that stays, even where no progress is shown."""
+        """Print a permanent line, even where no progress is shown."""
         if self._console.quiet:
             print_error(text)
         else:
             self.say(text)
 
     def announce(self, plan: str, shared: SharedRuns, trackers: Sequence[Tracker], folder: Path) -> None:
-        """Say what is to be run and what is recorded already, and connect the trackers.
+        """Print the plan and what is already recorded, and connect the trackers.
 
         ``folder`` is that of the records.
         """
@@ -656,7 +656,7 @@ class RunLine:
         self._place.end(f"{self._name}: {outcome}")
 
 
-# Progress of a duel on standard error, and of the short duel by which the fastest mode is found.
+# A duel, and the short duel that finds the fastest mode.
 
 
 class DuelDisplay(LiveLine):

@@ -38,7 +38,7 @@ from harness.runs.store import Store
 from harness.spec.task import Task
 from harness.tracking.tracker import Tracker
 
-# Execution of planned runs with progress on standard error, for ``harness run`` and ``harness study``.
+# Execution of planned runs with progress, for ``harness run`` and ``harness study``.
 
 _RUN_FAILED = 1
 _REFUSED = 2
@@ -78,7 +78,7 @@ def exit_code(records: Sequence[Record]) -> int:
     return _REFUSED if "unsupported" in statuses else 0
 
 
-# Runs whose mode is ``best``, each in the mode that is fastest here, with progress on standard error.
+# Runs whose mode is ``best``: each gets the mode that is fastest on this machine.
 
 
 def in_fastest_modes(
@@ -121,7 +121,7 @@ def several(*names: str, each: click.ParamType[Any], **attributes: Any) -> Calla
     return click.option(*names, multiple=True, type=Several(each), callback=joined, **attributes)
 
 
-#: The texts are split where the task's options, and so their types, are known.
+#: The values are split later, when the types of the task's options are known.
 assignments = click.option(
     "--set",
     "assignments",
@@ -155,7 +155,7 @@ threads = several(
 )
 
 
-# The options that say how often, and on how much data, a run is scored.
+# How often, and on how much data, a run is scored.
 
 #: ``--eval-every``, ``--eval-samples`` and ``--no-eval``, for :func:`evaluation_of`.
 evaluation = together(
@@ -171,7 +171,7 @@ evaluation = together(
         type=WholeNumber(min=1),
         metavar="N",
         help="Score on at most N training and N validation samples, the same in every run. The test data is "
-        "always scored as a whole. Default: all samples.",
+        "always scored completely. Default: all samples.",
     ),
     click.option("--no-eval", is_flag=True, help="Score nothing, not even the test data."),
 )
@@ -181,7 +181,7 @@ def evaluation_of(given: dict[str, Any]) -> Evaluation:
     """The evaluation that the options ask for.
 
     Raises:
-        UsageError: nothing is to be scored, yet an option says how.
+        UsageError: --no-eval is combined with an option of the evaluation.
     """
     every, samples = given["eval_every"], given["eval_samples"]
     if not given["no_eval"]:
@@ -199,8 +199,8 @@ def evaluation_of(given: dict[str, Any]) -> Evaluation:
 @click.option(
     "--preset",
     type=click.Choice(["smoke"]),
-    help="smoke runs every task at its smallest useful size on those of torch, keras and jax that are "
-    "installed. Every other option changes or narrows it.",
+    help="smoke runs every task at its smallest useful size on whichever of torch, keras and jax are "
+    "installed. Other options change or narrow it.",
 )
 @options.dataset
 @options.epochs
@@ -217,7 +217,7 @@ def evaluation_of(given: dict[str, Any]) -> Evaluation:
 @options.tracking
 @options.form
 @options.certify
-@click.option("--fresh", is_flag=True, help="Repeat runs that are already recorded, too.")
+@click.option("--fresh", is_flag=True, help="Also repeat runs that are already recorded.")
 @options.timeout
 @options.executor
 @options.verbose("Print every measurement of every run.")
@@ -227,14 +227,13 @@ def evaluation_of(given: dict[str, Any]) -> Evaluation:
 def command(ctx: click.Context, /, **given: Any) -> None:
     """Train every backend on every task with every seed, and score the result on the test data.
 
-    Options of the task, batch sizes, precisions and numbers of threads may have several values, too: every
-    combination is run. Each run has a process of its own, one after the other, and leaves a record in the
-    results folder. A backend without a mode runs in the one that its framework recommends for the network;
-    BACKEND:best finds the fastest by a short duel, which is kept, and 'BACKEND:*' runs all.
+    Task options, batch sizes, precisions and thread counts may also have several values: every combination
+    is run, one after the other, each in its own process, and recorded in the results folder. A backend
+    without a mode uses the one that its framework recommends for the network. BACKEND:best finds the
+    fastest mode by a short duel and remembers it; 'BACKEND:*' runs all modes.
 
-    Runs that are already recorded are not repeated, where everything that their results depend on is the
-    same. The same command therefore completes a matrix that was cut off, and several processes with one
-    results folder share a matrix.
+    Recorded runs are not repeated while everything that affects their results is the same. Repeat a command
+    to complete an interrupted matrix. Processes with the same results folder share the work.
 
     \b
       harness run --backend torch --task cnn
@@ -285,7 +284,7 @@ def _run_here(
 
 
 def _plan_text(matrix: RunMatrix, requests: Sequence[RunRequest], given: dict[str, Any]) -> str:
-    """How many runs there are and what varies; of a model of the user's own also how it is trained."""
+    """The number of runs and what varies; for the user's own model also how it is trained."""
     lines = [matrix_sentence(matrix.axes(), len(requests))]
     if given["own_model"]:
         lines.append(_training_text([request.plan.task for request in requests]))
@@ -327,9 +326,9 @@ def run_on_cluster(
         UsageError: no cluster is reachable, its nodes are unsuitable, or the options do not fit.
         HarnessError: no node is left, or a record cannot be written.
     """
-    RunMatrix(options)  # what cannot be run is refused before the connection, which takes seconds
+    RunMatrix(options)  # refuses wrong input before the connection, which takes seconds
     with connected(given["address"]) as cluster:
-        interrupt_on_termination()  # Ray handles signals in its own way, too
+        interrupt_on_termination()  # Ray has replaced the handlers
         options = msgspec.structs.replace(options, threads=options.threads or [cluster.threads])
         matrix = RunMatrix(options)
         with shown_progress(quiet=given["quiet"]) as progress:
@@ -347,7 +346,7 @@ def run_on_cluster(
 
 
 def _in_fastest_modes(requests: list[RunRequest], results: Path, given: dict[str, Any]) -> list[RunRequest]:
-    """The requests with ``best`` resolved on a node: the modes of a node count for all of them."""
+    """The requests with ``best`` resolved on one node, whose modes are used on all nodes."""
     if not asks_for_fastest(requests):
         return requests
     display = ModeDisplay(quiet=given["quiet"])

@@ -1,4 +1,4 @@
-"""``harness study``: remedies for overfitting or imbalance, each compared with the plain task."""
+"""``harness study``: remedies for overfitting or imbalance, compared with the plain task."""
 
 import math
 import time
@@ -43,8 +43,8 @@ def _list_studies(ctx: click.Context, _parameter: click.Parameter, value: bool) 
 @options.max_steps
 @options.seeds(default=5)
 @options.budget(
-    "Time limit, such as 90s or 5m. A first run on each backend shows how many seeds, then how many "
-    "remedies, fit. Default: no limit."
+    "Time limit, such as 90s or 5m. The first run on each backend determines how many seeds and "
+    "remedies fit. Default: no limit."
 )
 @options.device
 @options.precision
@@ -74,10 +74,10 @@ def command(ctx: click.Context, /, **given: Any) -> None:
       harness study overfitting --task mlp --backend torch
       harness study imbalance --task cnn --backend torch --budget 30m
 
-    It ends with a page that explains itself: what overfitting is, where it begins and what each remedy does.
+    The result is a page that also explains what overfitting is, where it begins and what each remedy does.
 
     Runs are ordinary records. Repeat the command to continue an interrupted study, or to add seeds or
-    backends: recorded runs are reused as `harness run` does it.
+    backends: recorded runs are reused as by `harness run`.
 
     Exit code: 0 if every run succeeded, 1 if one failed, 2 if the input is wrong, 130 after Ctrl-C.
     """  # noqa: D301  click's mark for lines that it must not wrap
@@ -101,7 +101,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
 
 
 def _write_page(study: Study, store: Store, path: Path) -> None:
-    """Write the page and print its path, or what it needs; the runs are kept in any case."""
+    """Write the page and print its path, or the reason why there is none."""
     try:
         write_text(path, study_page(study, store))
         echo(f"Page:   {path}")

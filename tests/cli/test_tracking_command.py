@@ -54,8 +54,8 @@ def export(tmp_path, monkeypatch):
 def test_export_adds_each_run_once(export):
     tool = Tool()
     assert export(tool, "20260101-a").stdout == "1 run added to mlflow at nowhere\n"
-    assert export(tool).stdout == "1 run added to mlflow at nowhere; 1 were there already\n"
-    assert export(tool, "seed=0").stdout == "0 runs added to mlflow at nowhere; 2 were there already\n"
+    assert export(tool).stdout == "1 run added to mlflow at nowhere; 1 already present\n"
+    assert export(tool, "seed=0").stdout == "0 runs added to mlflow at nowhere; 2 already present\n"
 
 
 def test_export_names_an_unreadable_record_and_adds_the_others(export, tmp_path):

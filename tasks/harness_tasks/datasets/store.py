@@ -2,7 +2,7 @@
 
 A fetched or imported data set is a folder of arrays, and a JSON file that names it. Only replacing the JSON
 file changes what is loaded, and that is atomic: the data set is completely the old one or the new one.
-Folders that the JSON file does not name are left-overs, which the next writer deletes. Writers take turns by
+Folders that the JSON file does not name are leftovers, which the next writer deletes. Writers take turns by
 a lock that ends with their process.
 """
 
@@ -37,7 +37,7 @@ Split = Literal["train", "test"]
 SCHEMA = 1
 _MOST_BYTES = 2**16  # of the description
 _DRAFT = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
-#: A file of a data set is written in seconds: older drafts are those of writers that were killed.
+#: A file is written in seconds: older drafts are those of killed writers.
 _LONGEST_WRITE_SECONDS = 3600.0
 
 
@@ -69,7 +69,7 @@ def read_up_to(path: Path, most_bytes: int) -> bytes:
 
 
 def replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Have a file written completely or not at all, and delete what killed writers have left next to it.
+    """Write a file completely or not at all, and delete drafts that killed writers left next to it.
 
     Raises:
         OSError: it cannot be written.
@@ -219,7 +219,7 @@ class Store:
         )
 
     def _mapped(self) -> tuple[Description, Samples, Samples]:
-        """The description and its arrays; those of a new data set if one replaces the old one meanwhile."""
+        """The description and its arrays; those of a new data set if it has replaced the old one."""
         description = self._describe()
         while True:
             try:
@@ -245,7 +245,7 @@ class Store:
 
     @contextlib.contextmanager
     def exclusive(self, progress: DownloadProgress) -> Iterator[None]:
-        """Exclude other writers, and leave no unfinished folder behind, whatever happens inside.
+        """Exclude other writers, and remove unfinished folders in any case.
 
         Raises:
             HarnessError: the folder cannot be written, or the disk is full.

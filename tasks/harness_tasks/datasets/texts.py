@@ -135,7 +135,7 @@ class Tinyshakespeare(DataSource):
             return
         folder = self._folder()
         try:
-            # Pooch writes to another name first, so that the file is there completely or not at all.
+            # Pooch writes to another name first, so that the file is complete or absent.
             download(URL, f"sha256:{SHA256}", folder, progress)
         except DataError as error:
             hint = f"If you have the file, run: harness data import {self.name} PATH"
@@ -186,7 +186,7 @@ class Tinyshakespeare(DataSource):
         return HarnessError(f"{self.name} cannot be written to {self._file.parent}: {error}")
 
 
-#: Stands for every character that is not among the most frequent ones.
+#: Replaces every character that is not among the most frequent ones.
 OTHER = "\N{REPLACEMENT CHARACTER}"
 _MODULE = "pydoc_data.topics"
 
