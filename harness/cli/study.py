@@ -93,7 +93,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     shared = execution.shared(planned.runs)
     execution.say(reuse_text(shared))
     missing = [planned.runs[run.place] for run in shared.left]
-    records = execution.carry_out(missing, given["budget"])
+    records = execution.execute(missing, given["budget"])
     echo(f"{study_text(planned.study, execution.store)}\n")
     _write_page(planned.study, execution.store, path.with_suffix(".html"))
     echo(f"Record: {path}")
@@ -113,50 +113,43 @@ def _write_page(study: Study, store: Store, path: Path) -> None:
 
 
 class _Execution:
-    """Runs what is missing of a study."""
+    """Executes the missing runs of a study."""
 
     def __init__(self, store: Store, given: dict[str, Any], study: Study) -> None:
         self.store = store
+        self._given = given
         self._trackers = options.trackers_of(given)
-        self._quiet: bool = given["quiet"]
-        self._certify: bool = given["certify"]
-        self._seeds: int = given["seeds"]
         self._variants = len(study.variants)
 
     def say(self, line: str) -> None:
-        if not self._quiet:
+        if not self._given["quiet"]:
             print_error_line(line)
 
     def shared(self, runs: list[StudyRun]) -> SharedRuns:
-        return SharedRuns([run.request for run in runs], self.store, certify=self._certify)
+        return SharedRuns([run.request for run in runs], self.store, certify=self._given["certify"])
 
-    def carry_out(self, missing: list[StudyRun], budget_seconds: float | None) -> list[Record]:
-        """Run all, or what fits the budget, whose size the first run on each backend determines."""
+    def execute(self, missing: list[StudyRun], budget_seconds: float | None) -> list[Record]:
+        """Execute all runs, or those that fit the budget by the time of the first run on each backend."""
         if budget_seconds is None:
-            return self._run(missing, math.inf)
+            return self._execute(missing, math.inf)
         deadline = time.monotonic() + budget_seconds
         backends = len({(run.request.backend, run.request.plan.mode) for run in missing})
-        records = self._run(missing[:backends], math.inf)
+        records = self._execute(missing[:backends], math.inf)
         if not records or records[-1].status == "interrupted":
             return records
         run_seconds = mean_run_seconds(records)
         left = max(0.0, deadline - time.monotonic())
-        size, fitting = runs_within(missing[backends:], run_seconds, left, self._variants, self._seeds)
+        seeds: int = self._given["seeds"]
+        size, fitting = runs_within(missing[backends:], run_seconds, left, self._variants, seeds)
         self.say(
             f"A run takes {run_seconds:.0f} s and {left:.0f} s are left: {len(fitting)} more runs with "
             f"{size.seeds} seeds and {size.variants} of {self._variants} variants"
         )
-        return records + self._run(fitting, deadline)
+        return records + self._execute(fitting, deadline)
 
-    def _run(self, runs: list[StudyRun], deadline: float) -> list[Record]:
+    def _execute(self, runs: list[StudyRun], deadline: float) -> list[Record]:
         if not runs:
             return []
+        display = {"quiet": self._given["quiet"], "certify": self._given["certify"]}
         shared = self.shared(runs)
-        return run_sequence(
-            shared,
-            self.store,
-            quiet=self._quiet,
-            certify=self._certify,
-            deadline=deadline,
-            trackers=self._trackers,
-        )
+        return run_sequence(shared, self.store, deadline=deadline, trackers=self._trackers, **display)
